@@ -1,0 +1,225 @@
+//! The control API's client: HTTP/1.1 over a unix socket, one connection a call.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use crate::problem::{Kind, Problem};
+
+/// Talks to the daemon behind one control socket.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    /// A client of the daemon that listens at `socket`. Nothing is opened yet.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self {
+            socket: socket.into(),
+        }
+    }
+
+    /// The socket's path.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// `GET`s `path`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] where nobody listens, [`Error::Problem`] as the daemon says it,
+    /// [`Error::Broken`] where the answer can't be read.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let response = self.send(Method::GET, path, Bytes::new()).await?;
+        read(response).await
+    }
+
+    /// `POST`s `body` to `path`.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        let response = self.send(Method::POST, path, encode(body)?).await?;
+        read(response).await
+    }
+
+    /// `POST`s `body` to `path` and reads the answer line by line.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub async fn stream<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Lines<T>, Error> {
+        let response = self.send(Method::POST, path, encode(body)?).await?;
+        if !response.status().is_success() {
+            return Err(problem(response).await);
+        }
+        Ok(Lines {
+            body: response.into_body(),
+            buffer: BytesMut::new(),
+            item: std::marker::PhantomData,
+        })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, Error> {
+        let stream = self.connect().await.map_err(|source| Error::Unreachable {
+            socket: self.socket.clone(),
+            source,
+        })?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "loopdesk")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|e| Error::Broken(e.to_string()))?;
+        let driver = tokio::task::spawn(connection);
+        let response = sender.send_request(request).await;
+        if response.is_err() {
+            driver.abort();
+        }
+        Ok(response?)
+    }
+
+    async fn connect(&self) -> io::Result<UnixStream> {
+        // Another user's socket must not learn what we ask for, nor answer in the daemon's name.
+        let owner = std::fs::symlink_metadata(&self.socket)?.uid();
+        let stream = UnixStream::connect(&self.socket).await?;
+        let own = rustix::process::getuid().as_raw();
+        let peer = stream.peer_cred()?.uid();
+        if owner != own || peer != own {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("the socket belongs to user {owner}, served by user {peer}"),
+            ));
+        }
+        Ok(stream)
+    }
+}
+
+/// An answer that arrives as one JSON value a line.
+#[derive(Debug)]
+pub struct Lines<T> {
+    body: Incoming,
+    buffer: BytesMut,
+    item: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Lines<T> {
+    /// The next value, or `None` after the last. Can be cancelled without losing anything.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] where the daemon hangs up early or says what can't be read.
+    pub async fn next(&mut self) -> Result<Option<T>, Error> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|b| *b == b'\n') {
+                let line = self.buffer.split_to(end);
+                self.buffer.advance(1);
+                return decode(&line).map(Some);
+            }
+            match self.body.frame().await {
+                Some(frame) => {
+                    if let Ok(data) = frame?.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                    if self.buffer.len() > ANSWER_MAX {
+                        return Err(Error::Broken("a line is too long".to_owned()));
+                    }
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No daemon listens there.
+    #[error("no daemon answers at `{}`: {source}", .socket.display())]
+    Unreachable {
+        /// The control socket's path.
+        socket: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The daemon has refused or failed, and says why.
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    /// The daemon's answer makes no sense.
+    #[error("the daemon's answer can't be read: {0}")]
+    Broken(String),
+}
+
+impl From<hyper::Error> for Error {
+    fn from(error: hyper::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+fn encode(body: &impl Serialize) -> Result<Bytes, Error> {
+    serde_json::to_vec(body)
+        .map(Bytes::from)
+        .map_err(|e| Error::Broken(e.to_string()))
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|e| Error::Broken(e.to_string()))
+}
+
+async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Error> {
+    if !response.status().is_success() {
+        return Err(problem(response).await);
+    }
+    decode(&collect(response).await?)
+}
+
+async fn problem(response: Response<Incoming>) -> Error {
+    let status = response.status();
+    let body = match collect(response).await {
+        Ok(body) => body,
+        Err(error) => return error,
+    };
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => Error::Problem(problem),
+        Err(_) => Error::Problem(Problem::new(
+            Kind::Daemon,
+            format!("the daemon answered {status} without saying why"),
+        )),
+    }
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Bytes, Error> {
+    let body = Limited::new(response.into_body(), ANSWER_MAX);
+    match body.collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => Err(Error::Broken(error.to_string())),
+    }
+}
+
+/// The longest answer is a status with many accounts; a megabyte holds thousands.
+const ANSWER_MAX: usize = 1 << 20;

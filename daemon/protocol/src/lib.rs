@@ -1,0 +1,30 @@
+//! What loopdesk's daemon and command line agree on.
+//!
+//! The command line talks to the daemon over a unix socket, HTTP/1.1 with JSON bodies under
+//! `/v1/…`, and to nothing else. This crate holds the types of those bodies, the names of the
+//! files and sockets that both sides know, and the small client that carries them. It decides
+//! nothing.
+//!
+//! A newer daemon may add fields; readers ignore what they don't know. A change that breaks a
+//! reader raises [`PROTOCOL`].
+
+pub mod account;
+pub mod client;
+pub mod config;
+pub mod login;
+pub mod paths;
+pub mod problem;
+pub mod session;
+pub mod status;
+pub mod version;
+
+pub use client::Client;
+pub use paths::Paths;
+pub use problem::{Kind, Problem};
+
+/// Raised whenever an older command line and a newer daemon, or the reverse, would misread each
+/// other.
+pub const PROTOCOL: u32 = 1;
+
+/// The version of both programs; they are released together.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,86 @@
+//! A login, from the authorize URL to the stored session.
+//!
+//! `POST` a [`Request`] to [`PATH`]: the answer is a stream of [`Event`]s, one JSON object a line.
+//! Hanging up abandons the login. An address pasted by the person goes to [`CALLBACK`] meanwhile.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::account::Person;
+use crate::problem::Problem;
+
+/// Where a login starts.
+pub const PATH: &str = "/v1/login";
+/// Where a pasted callback address goes: `POST` a [`Pasted`]; the answer is an empty object.
+pub const CALLBACK: &str = "/v1/login/callback";
+
+/// Asks for a login.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Request {
+    /// The account; the default account if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Accept another Zendesk user than the one who was logged in before.
+    #[serde(default)]
+    pub switch_user: bool,
+}
+
+/// What happens during a login, in this order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The person has to open this page.
+    Authorize(Authorize),
+    /// The session is stored and in use; the last event.
+    Done(Done),
+    /// Nothing has changed; the last event.
+    Failed(Problem),
+}
+
+/// The page that asks the person to allow access.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Authorize {
+    /// The account's name.
+    pub account: String,
+    /// Zendesk's authorize page with this login's state and PKCE challenge.
+    pub url: String,
+    /// Where Zendesk sends the browser afterwards; the daemon listens there.
+    pub redirect_uri: String,
+    /// When the daemon stops waiting.
+    pub waits_until: Timestamp,
+}
+
+/// A login that has succeeded.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Done {
+    /// The account's name.
+    pub account: String,
+    /// Who is logged in now.
+    pub person: Person,
+    /// The scopes that Zendesk has granted.
+    pub scopes: Vec<String>,
+    /// Scopes that were asked for and not granted.
+    #[serde(default)]
+    pub missing_scopes: Vec<String>,
+    /// When the access token expires; it is refreshed before.
+    pub access_expires_at: Timestamp,
+    /// When the session ends if this machine stays off until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_expires_at: Option<Timestamp>,
+    /// The base URLs that scripts can use.
+    pub base_urls: Vec<String>,
+}
+
+/// The address of the page that failed to load in a browser on another machine.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Pasted {
+    /// The whole address, with `code` and `state`.
+    pub address: String,
+}
+
+impl std::fmt::Debug for Pasted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address carries the authorization code.
+        f.write_str("Pasted(..)")
+    }
+}

@@ -1,0 +1,159 @@
+//! `GET /v1/status`: every state that a person can be in.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::account::Person;
+use crate::problem::Problem;
+
+/// Where [`Status`] is served.
+pub const PATH: &str = "/v1/status";
+
+/// The state of the daemon and of every account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The process that answers.
+    pub daemon: Daemon,
+    /// The configuration in use.
+    pub config: Config,
+    /// Where the data key lives.
+    pub vault: Vault,
+    /// Where scripts can connect.
+    pub listeners: Vec<Listener>,
+    /// The accounts, by name.
+    pub accounts: Vec<Account>,
+}
+
+impl Status {
+    /// Everything that needs somebody's attention, most general first.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        let config = self.config.problem.iter();
+        let vault = self.vault.problem.iter();
+        let listeners = self.listeners.iter().filter_map(|l| l.problem.as_ref());
+        let accounts = self.accounts.iter().filter_map(|a| a.problem.as_ref());
+        config.chain(vault).chain(listeners).chain(accounts)
+    }
+}
+
+/// The daemon's process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Daemon {
+    /// Its release.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// Whether systemd or launchd keeps it running.
+    pub supervised: bool,
+}
+
+/// The configuration in use.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Config {
+    /// The file that was read.
+    pub path: String,
+    /// When the configuration in use was read.
+    pub loaded_at: Timestamp,
+    /// Why the file as it stands now isn't in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// The place where the data key lives.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Vault {
+    /// The configured kind: `keyring` or `keyfile`.
+    pub kind: String,
+    /// Why the key can't be had now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// One address on which scripts are served.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Listener {
+    /// `127.0.0.1:8484`, or the path of a socket.
+    pub address: String,
+    /// The account that this address belongs to; none means that `Host` or the default decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Why nobody is served here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// One account and its session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Account {
+    /// The account's name in the configuration.
+    pub name: String,
+    /// Whether requests that name no account belong to this one.
+    pub default: bool,
+    /// Where requests go: `https://acme.zendesk.com`.
+    pub origin: String,
+    /// The OAuth client's identifier.
+    pub client_id: String,
+    /// The base URLs that scripts can use.
+    pub base_urls: Vec<String>,
+    /// What state the session is in.
+    pub state: State,
+    /// Who is logged in, or was when the session ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Person>,
+    /// The scopes that Zendesk has granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// The pair's number; it grows by one with every pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// When the pair in use was obtained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed_at: Option<Timestamp>,
+    /// When the access token expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_expires_at: Option<Timestamp>,
+    /// When the next refresh is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_refresh_at: Option<Timestamp>,
+    /// Until when this machine may stay off without a new login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_expires_at: Option<Timestamp>,
+    /// What went wrong last, even where it needs nobody's attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<LastError>,
+    /// What needs somebody's attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// The states of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Nobody is logged in.
+    SignedOut,
+    /// Requests are served.
+    Active,
+    /// Requests are served while a new pair is being fetched.
+    Rotating,
+    /// A refresh was sent and its answer lost: the pair may be dead.
+    Doubtful,
+    /// Requests are served with a pair that could not be stored yet.
+    Unsaved,
+    /// Zendesk refuses to refresh; the record is kept and somebody must act.
+    Blocked,
+    /// The session is over; a login is needed.
+    Ended,
+    /// A record exists, the key that opens it can't be had.
+    KeyMissing,
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastError {
+    /// When.
+    pub at: Timestamp,
+    /// What, without secrets.
+    pub message: String,
+}

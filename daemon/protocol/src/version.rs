@@ -1,0 +1,17 @@
+//! `GET /v1/version`: who answers on the control socket.
+
+use serde::{Deserialize, Serialize};
+
+/// Where [`Version`] is served.
+pub const PATH: &str = "/v1/version";
+
+/// The daemon's answer to "who are you?".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The daemon's release.
+    pub version: String,
+    /// The daemon's [`crate::PROTOCOL`].
+    pub protocol: u32,
+    /// The daemon's process id.
+    pub pid: u32,
+}

@@ -1,0 +1,83 @@
+//! The one body type of requests and responses on their way through.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+
+/// A streaming body. What comes from the wire is passed on frame by frame, without a copy.
+#[derive(Debug)]
+pub struct Body(Inner);
+
+/// What can go wrong while a body is read.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+impl Body {
+    /// A body without a byte.
+    pub fn empty() -> Self {
+        Self::full(Bytes::new())
+    }
+
+    /// A body that is at hand.
+    pub fn full(bytes: impl Into<Bytes>) -> Self {
+        Self(Inner::Full(Full::new(bytes.into())))
+    }
+
+    /// A body that some adapter makes.
+    pub fn adapted<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Error>,
+    {
+        Self(Inner::Adapted(body.map_err(Into::into).boxed_unsync()))
+    }
+}
+
+impl From<Incoming> for Body {
+    fn from(body: Incoming) -> Self {
+        Self(Inner::Incoming(body))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match &mut self.0 {
+            Inner::Full(body) => Pin::new(body).poll_frame(cx).map_err(|e| match e {}),
+            Inner::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Inner::Adapted(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Full(body) => body.is_end_stream(),
+            Inner::Incoming(body) => body.is_end_stream(),
+            Inner::Adapted(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Full(body) => body.size_hint(),
+            Inner::Incoming(body) => body.size_hint(),
+            Inner::Adapted(body) => body.size_hint(),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Inner {
+    Full(Full<Bytes>),
+    Incoming(Incoming),
+    Adapted(UnsyncBoxBody<Bytes, Error>),
+}

@@ -1,0 +1,65 @@
+//! The one source of wall-clock time.
+//!
+//! Expiry is wall-clock time: monotonic clocks stand still while a laptop sleeps, on Linux and on
+//! macOS, and a token does not. Whoever compares with an expiry asks here, so that a test can move
+//! time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Tells the time. Clones share one source.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    /// How far a test has moved time, in milliseconds.
+    offset: Option<Arc<AtomicI64>>,
+}
+
+impl Clock {
+    /// The system's time.
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// The system's time, and a handle that moves it.
+    pub fn movable() -> (Self, Mover) {
+        let offset = Arc::new(AtomicI64::new(0));
+        let clock = Self {
+            offset: Some(Arc::clone(&offset)),
+        };
+        (clock, Mover { offset })
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+        let now = Timestamp::now();
+        match &self.offset {
+            Some(offset) => now
+                .checked_add(SignedDuration::from_millis(offset.load(Ordering::Relaxed)))
+                .unwrap_or(now),
+            None => now,
+        }
+    }
+
+    /// How long it is until `then`; zero if it has passed.
+    pub fn until(&self, then: Timestamp) -> Duration {
+        Duration::try_from(then.duration_since(self.now())).unwrap_or_default()
+    }
+}
+
+/// Moves a clock, for tests.
+#[derive(Clone, Debug)]
+pub struct Mover {
+    offset: Arc<AtomicI64>,
+}
+
+impl Mover {
+    /// Lets the clock jump by `by`, backwards where it is negative.
+    pub fn jump(&self, by: SignedDuration) {
+        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.offset.fetch_add(millis, Ordering::Relaxed);
+    }
+}

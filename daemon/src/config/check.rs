@@ -1,0 +1,1 @@
+//! A configuration file into a [`super::Config`], or into every error at once.

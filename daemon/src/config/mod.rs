@@ -1,0 +1,73 @@
+//! The configuration: a file's text in, values that can't be wrong out.
+//!
+//! [`raw`] is the file as TOML has it, [`check`] turns it into a [`Config`] or into every error at
+//! once, each with line, column and caret.
+
+pub mod check;
+mod raw;
+mod types;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use types::{
+    AccountName, LoopbackAddr, Origin, RedirectUri, RewriteClass, RoutePath, Scope, Subdomain,
+    TokenEncoding, Ttl, VaultKind,
+};
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where scripts connect.
+    pub listen: Vec<LoopbackAddr>,
+    /// The account of requests that name none: the configured one, or the only one.
+    pub default_account: Option<AccountName>,
+    /// Where the data key lives.
+    pub vault: VaultKind,
+    /// Refused routes that scripts may use after all.
+    pub open_routes: Vec<RoutePath>,
+    /// The redirect URIs that are registered at Zendesk, in the order in which they are tried.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// The accounts.
+    pub accounts: BTreeMap<AccountName, Arc<Account>>,
+}
+
+/// One Zendesk account, brand or sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its name in the configuration.
+    pub name: AccountName,
+    /// Zendesk's subdomain, if the file gives one.
+    pub subdomain: Option<Subdomain>,
+    /// The API's origin, if the file gives one: a brand or host-mapped domain.
+    pub url: Option<Origin>,
+    /// The OAuth client's identifier.
+    pub client_id: String,
+    /// The scopes to ask for.
+    pub scopes: Vec<Scope>,
+    /// A port of this account's own, on every loopback family.
+    pub port: Option<u16>,
+    /// Which absolute URLs stay local.
+    pub rewrite: Vec<RewriteClass>,
+    /// The access token's lifetime to ask for.
+    pub access_token_ttl: Ttl,
+    /// The refresh token's lifetime to ask for.
+    pub refresh_token_ttl: Ttl,
+    /// Further certificates to trust, as PEM.
+    pub extra_ca_file: Option<PathBuf>,
+    /// How token requests are encoded.
+    pub token_encoding: TokenEncoding,
+    /// Where API requests go.
+    pub api_origin: Origin,
+    /// Where logins and refreshes go.
+    pub oauth_origin: Origin,
+}
+
+impl Account {
+    /// The origins whose URLs stay local: the API's, and Zendesk's own where that differs.
+    pub fn origins(&self) -> impl Iterator<Item = &Origin> {
+        let second = (self.oauth_origin != self.api_origin).then_some(&self.oauth_origin);
+        std::iter::once(&self.api_origin).chain(second)
+    }
+}

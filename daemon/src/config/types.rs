@@ -1,0 +1,422 @@
+//! Values of the configuration that can't be wrong once they exist.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+use http::uri::PathAndQuery;
+use jiff::{SpanRelativeTo, Unit};
+
+/// An account's name: lower-case letters, digits and hyphens, usable as a DNS label.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountName(String);
+
+impl AccountName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if is_label(text) && text != "localhost" {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "`{text}` can't be an account's name: use 1 to 63 lower-case letters, digits and \
+                 hyphens, starting and ending with a letter or digit"
+            ))
+        }
+    }
+}
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The `acme` of `acme.zendesk.com`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subdomain(String);
+
+impl Subdomain {
+    /// The subdomain.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `https://acme.zendesk.com`.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            host: format!("{}.zendesk.com", self.0),
+            port: None,
+        }
+    }
+}
+
+impl FromStr for Subdomain {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if is_label(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "`{text}` is no Zendesk subdomain: give only the part before `.zendesk.com`, in \
+                 lower case, such as `acme`"
+            ))
+        }
+    }
+}
+
+/// An `https` origin (RFC 6454): scheme, host and port, without a path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    host: String,
+    port: Option<u16>,
+}
+
+impl Origin {
+    /// The host, lower case, IPv6 in brackets.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, if it isn't 443.
+    pub fn port(&self) -> Option<u16> {
+        self.port
+    }
+
+    /// `host` or `host:port`.
+    pub fn authority(&self) -> String {
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |why: &str| {
+            Err(format!(
+                "`{text}` {why}: give an origin such as `https://support.example.com`"
+            ))
+        };
+        let Ok(uri) = text.parse::<http::Uri>() else {
+            return wrong("is no URL");
+        };
+        let Some(authority) = uri.authority() else {
+            return wrong("names no host");
+        };
+        if uri.scheme_str() != Some("https") {
+            return wrong("is not https, and a token never travels in the clear");
+        }
+        if authority.as_str().contains('@') {
+            return wrong("holds a user name");
+        }
+        if uri.query().is_some() || !matches!(uri.path(), "" | "/") {
+            return wrong("has a path");
+        }
+        let host = authority.host().to_ascii_lowercase();
+        if host.is_empty() {
+            return wrong("names no host");
+        }
+        Ok(Self {
+            host,
+            port: authority.port_u16().filter(|port| *port != 443),
+        })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "https://{}", self.authority())
+    }
+}
+
+/// A TCP address on a loopback interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LoopbackAddr(SocketAddr);
+
+impl LoopbackAddr {
+    /// The address.
+    pub fn get(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl FromStr for LoopbackAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address: SocketAddr = text.parse().map_err(|_| {
+            format!("`{text}` is no address: give one such as `127.0.0.1:8484` or `[::1]:8484`")
+        })?;
+        if !address.ip().is_loopback() {
+            return Err(format!(
+                "`{text}` is not on a loopback interface: loopdesk lends a person's rights to \
+                 whoever connects, so it serves 127.0.0.1 and [::1] only"
+            ));
+        }
+        if address.port() == 0 {
+            return Err(format!(
+                "`{text}` names no port: scripts could not know where to connect"
+            ));
+        }
+        Ok(Self(address))
+    }
+}
+
+impl fmt::Display for LoopbackAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A redirect URI on a loopback interface, such as `http://127.0.0.1:18484/callback`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectUri {
+    text: String,
+    address: SocketAddr,
+    path: String,
+}
+
+impl RedirectUri {
+    /// The URI, byte for byte as it is registered at Zendesk.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Where to listen for it. For `localhost`, the IPv4 address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The path that the browser will ask for.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl FromStr for RedirectUri {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{text}` can't be a redirect URI: give a loopback address with a port and a path, \
+                 such as `http://127.0.0.1:18484/callback`"
+            )
+        };
+        let uri: http::Uri = text.parse().map_err(|_| wrong())?;
+        let authority = uri.authority().ok_or_else(wrong)?;
+        let port = authority.port_u16().filter(|p| *p != 0).ok_or_else(wrong)?;
+        let ip = match authority.host() {
+            "localhost" => [127, 0, 0, 1].into(),
+            host => host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse::<std::net::IpAddr>()
+                .map_err(|_| wrong())?,
+        };
+        if uri.scheme_str() != Some("http")
+            || !ip.is_loopback()
+            || uri.query().is_some()
+            || authority.as_str().contains('@')
+        {
+            return Err(wrong());
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            address: SocketAddr::new(ip, port),
+            path: uri.path().to_owned(),
+        })
+    }
+}
+
+/// An OAuth scope (RFC 6749 section 3.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope(String);
+
+impl Scope {
+    /// The scope.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let valid = |b: u8| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        if !text.is_empty() && text.bytes().all(valid) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "`{text}` is no scope: give each one as a string of its own, such as `read` or \
+                 `tickets:write`"
+            ))
+        }
+    }
+}
+
+/// A path whose requests are let through although they are refused by default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutePath(String);
+
+impl RoutePath {
+    /// The path, without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RoutePath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let plain = text
+            .parse::<PathAndQuery>()
+            .is_ok_and(|p| p.query().is_none())
+            && text.starts_with('/')
+            && !text.contains(['%', '\\', '*'])
+            && !text.contains("//")
+            && !text.split('/').any(|s| s == "." || s == "..");
+        if plain && text.len() > 1 {
+            Ok(Self(text.trim_end_matches('/').to_owned()))
+        } else {
+            Err(format!(
+                "`{text}` is no route: give a plain path such as `/api/v2/oauth/tokens`"
+            ))
+        }
+    }
+}
+
+/// A lifetime in whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ttl(u64);
+
+impl Ttl {
+    /// What Zendesk allows for access tokens: 5 minutes to 48 hours
+    /// (support.zendesk.com article 10212201463962).
+    pub const ACCESS: std::ops::RangeInclusive<u64> = 300..=172_800;
+    /// What Zendesk allows for refresh tokens: 7 to 90 days (same article).
+    pub const REFRESH: std::ops::RangeInclusive<u64> = 604_800..=7_776_000;
+
+    /// The lifetime in seconds.
+    pub fn as_secs(self) -> u64 {
+        self.0
+    }
+
+    /// Reads a lifetime such as `30m`, `48h` or `90d` that lies in `range` (seconds).
+    ///
+    /// # Errors
+    /// A sentence that names the value and the range.
+    pub fn parse(text: &str, range: &std::ops::RangeInclusive<u64>) -> Result<Self, String> {
+        let seconds = text
+            .parse::<jiff::Span>()
+            .and_then(|span| span.total((Unit::Second, SpanRelativeTo::days_are_24_hours())))
+            .map_err(|_| {
+                format!("`{text}` is no duration: give one such as `30m`, `48h` or `90d`")
+            })?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked against the range below; out of range saturates"
+        )]
+        let whole = seconds as u64;
+        if range.contains(&whole) {
+            Ok(Self(whole))
+        } else {
+            Err(format!(
+                "`{text}` is out of range: Zendesk allows {} to {}",
+                human(*range.start()),
+                human(*range.end())
+            ))
+        }
+    }
+}
+
+/// A class of absolute URLs in answers that are turned into local ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RewriteClass {
+    /// `next_page`, `previous_page`, `after_url`, `before_url` and `links` at the top level.
+    Pagination,
+    /// `url` in a job status.
+    Jobs,
+    /// `content_url` and `mapped_content_url`.
+    Attachments,
+    /// `url` in any record.
+    Records,
+}
+
+impl RewriteClass {
+    /// Every class with its name in the file.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("pagination", Self::Pagination),
+        ("jobs", Self::Jobs),
+        ("attachments", Self::Attachments),
+        ("records", Self::Records),
+    ];
+}
+
+/// Where the data key lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VaultKind {
+    /// Secret Service on Linux, the login keychain on macOS.
+    Keyring,
+    /// A file that only its owner may read, in the state folder.
+    Keyfile,
+}
+
+impl VaultKind {
+    /// Every kind with its name in the file.
+    pub const ALL: [(&'static str, Self); 2] =
+        [("keyring", Self::Keyring), ("keyfile", Self::Keyfile)];
+}
+
+/// How token requests are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenEncoding {
+    /// As Zendesk's documentation asks.
+    Json,
+    /// As RFC 6749 section 4.1.3 has it.
+    Form,
+}
+
+impl TokenEncoding {
+    /// Every encoding with its name in the file.
+    pub const ALL: [(&'static str, Self); 2] = [("json", Self::Json), ("form", Self::Form)];
+}
+
+/// The name in the file of one of an enum's values.
+pub(super) fn name_of<T: PartialEq>(all: &[(&'static str, T)], value: &T) -> &'static str {
+    all.iter()
+        .find(|(_, v)| v == value)
+        .map_or("", |(name, _)| name)
+}
+
+fn is_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty()
+        && text.len() <= 63
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn human(seconds: u64) -> String {
+    match seconds {
+        s if s % 86_400 == 0 => format!("{}d", s / 86_400),
+        s if s % 3_600 == 0 => format!("{}h", s / 3_600),
+        s => format!("{}m", s / 60),
+    }
+}

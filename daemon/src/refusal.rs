@@ -1,0 +1,255 @@
+//! The answers that loopdesk makes itself, and the one place that gives them a status.
+//!
+//! Scripts get Zendesk's own error shape, `{"error", "description"}`, so that their clients can
+//! read it; `X-Loopdesk-Error` tells it apart from an answer of Zendesk's. There is never a
+//! `Retry-After`: node-zendesk takes any answer with that header for a rate limit.
+
+use std::time::Duration;
+
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::body::Body;
+
+/// Why a request was not served by Zendesk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request's head breaks RFC 9112, or could be read two ways.
+    BadRequest(String),
+    /// The request names its target by a whole URL, as it would to a forward proxy.
+    AbsoluteForm,
+    /// CONNECT, TRACE and the like.
+    Method(String),
+    /// WebSocket and other protocols that aren't HTTP/1.1.
+    Upgrade,
+    /// `Host` is none of ours.
+    UnknownHost {
+        /// What the request said, if it said anything.
+        host: Option<String>,
+        /// What would have been right.
+        expected: String,
+    },
+    /// A web page asks, not a program; the header that shows it.
+    WebPage(&'static str),
+    /// Another user of this machine asks.
+    OtherUser,
+    /// The system doesn't tell who asks.
+    UnknownPeer,
+    /// The route mints or changes credentials.
+    RefusedRoute(String),
+    /// There is no such account.
+    UnknownAccount {
+        /// The name that the request gives.
+        name: String,
+        /// The accounts that exist.
+        known: Vec<String>,
+    },
+    /// Several accounts, none named.
+    NoAccountNamed(Vec<String>),
+    /// No account is configured at all.
+    NoAccounts,
+    /// Nobody is logged in.
+    SignedOut(String),
+    /// The session is over.
+    Ended {
+        /// The account.
+        account: String,
+        /// Why, as a sentence without its full stop.
+        why: String,
+    },
+    /// The session exists and can't be used now.
+    Unavailable {
+        /// The account.
+        account: String,
+        /// Why, as a sentence without its full stop.
+        why: String,
+        /// The command or act that helps.
+        fix: String,
+    },
+    /// No connection to Zendesk, or it broke before an answer.
+    Upstream {
+        /// The origin that was asked.
+        origin: String,
+        /// What happened.
+        why: String,
+    },
+    /// Zendesk, or the session, took too long.
+    TooSlow {
+        /// What was waited for.
+        what: String,
+        /// For how long.
+        after: Duration,
+    },
+    /// The daemon is shutting down.
+    Stopping,
+}
+
+impl Refusal {
+    /// The answer's status.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) | Self::AbsoluteForm => StatusCode::BAD_REQUEST,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::Upgrade
+            | Self::WebPage(_)
+            | Self::OtherUser
+            | Self::UnknownPeer
+            | Self::RefusedRoute(_) => StatusCode::FORBIDDEN,
+            Self::UnknownAccount { .. } | Self::NoAccountNamed(_) | Self::NoAccounts => {
+                StatusCode::NOT_FOUND
+            }
+            Self::SignedOut(_) | Self::Ended { .. } => StatusCode::UNAUTHORIZED,
+            Self::Unavailable { .. } | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
+            Self::TooSlow { .. } => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The stable name of this kind of refusal, sent in `X-Loopdesk-Error`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad-request",
+            Self::AbsoluteForm => "absolute-form",
+            Self::Method(_) => "method-refused",
+            Self::Upgrade => "upgrade-refused",
+            Self::UnknownHost { .. } => "unknown-host",
+            Self::WebPage(_) => "web-page-refused",
+            Self::OtherUser => "other-user",
+            Self::UnknownPeer => "unknown-peer",
+            Self::RefusedRoute(_) => "route-refused",
+            Self::UnknownAccount { .. } => "unknown-account",
+            Self::NoAccountNamed(_) => "no-account-named",
+            Self::NoAccounts => "no-accounts",
+            Self::SignedOut(_) => "signed-out",
+            Self::Ended { .. } => "session-ended",
+            Self::Unavailable { .. } => "session-unavailable",
+            Self::Upstream { .. } => "no-upstream",
+            Self::TooSlow { .. } => "too-slow",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// What happened, to what, and what fixes it.
+    pub fn description(&self) -> String {
+        match self {
+            Self::BadRequest(why) => why.clone(),
+            Self::AbsoluteForm => {
+                "the request names a whole URL, as it would to a proxy: loopdesk \
+                is no HTTP_PROXY; unset that variable for localhost and use loopdesk's address as \
+                the base URL"
+                    .to_owned()
+            }
+            Self::Method(method) => format!("`{method}` is not passed on to Zendesk"),
+            Self::Upgrade => {
+                "loopdesk speaks HTTP/1.1 only; Zendesk's API has no WebSocket".to_owned()
+            }
+            Self::UnknownHost {
+                host: Some(host),
+                expected,
+            } => format!("`{host}` is not an address of this daemon: use {expected}"),
+            Self::UnknownHost {
+                host: None,
+                expected,
+            } => {
+                format!("the request has no Host: use {expected}")
+            }
+            Self::WebPage(header) => format!(
+                "the request comes from a web page (it has `{header}`): loopdesk serves programs \
+                 only; use curl or a script"
+            ),
+            Self::OtherUser => "this daemon serves the user who started it only; start your own: \
+                run `loopdesk login`"
+                .to_owned(),
+            Self::UnknownPeer => "the system doesn't tell which user opened this connection; use \
+                the socket `proxy.sock`"
+                .to_owned(),
+            Self::RefusedRoute(path) => format!(
+                "`{path}` makes or changes credentials, which scripts may not do: add it to \
+                 `open-routes` in the configuration if they must"
+            ),
+            Self::UnknownAccount { name, known } => {
+                format!("there is no account `{name}`: {}", these(known))
+            }
+            Self::NoAccountNamed(known) => format!(
+                "several accounts exist and the request names none: set `default-account`, or use \
+                 an account's own address ({})",
+                known.join(", ")
+            ),
+            Self::NoAccounts => "no account is configured: run `loopdesk account add`".to_owned(),
+            Self::SignedOut(account) => format!(
+                "nobody is logged in to account `{account}`: run `loopdesk login {account}`"
+            ),
+            Self::Ended { account, why } => format!(
+                "the session of account `{account}` is over: {why}; run `loopdesk login {account}`"
+            ),
+            Self::Unavailable { account, why, fix } => {
+                format!("the session of account `{account}` can't be used now: {why}; {fix}")
+            }
+            Self::Upstream { origin, why } => format!(
+                "no answer from {origin}: {why}; check the network, then run `loopdesk status`"
+            ),
+            Self::TooSlow { what, after } => format!(
+                "{what} took longer than {} s; try again, or run `loopdesk status`",
+                after.as_secs()
+            ),
+            Self::Stopping => "loopdesk is shutting down; try again".to_owned(),
+        }
+    }
+
+    /// The answer itself.
+    pub fn into_response(self) -> Response<Body> {
+        let body = serde_json::json!({
+            "error": self.error(),
+            "description": self.description(),
+        });
+        let mut response = Response::new(Body::full(body.to_string()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/json; charset=utf-8"),
+        );
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(ERROR_HEADER, HeaderValue::from_static(self.code()));
+        if matches!(self, Self::BadRequest(_) | Self::Stopping) {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// The code in the spelling of Zendesk's own `error` fields: `RecordNotFound`.
+    fn error(&self) -> String {
+        let capital = |word: &str| {
+            let (first, rest) = word.split_at(1);
+            first.to_ascii_uppercase() + rest
+        };
+        self.code().split('-').map(capital).collect()
+    }
+}
+
+/// Tells an answer of ours from one of Zendesk's.
+pub const ERROR_HEADER: HeaderName = HeaderName::from_static("x-loopdesk-error");
+
+fn these(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none is configured; run `loopdesk account add`".to_owned();
+    }
+    format!("the accounts are {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s4_our_errors_have_zendesks_shape_and_name_the_fix() {
+        let response = Refusal::SignedOut("acme".to_owned()).into_response();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(response.headers()[ERROR_HEADER], "signed-out");
+        assert!(!response.headers().contains_key("retry-after"));
+        let refusal = Refusal::SignedOut("acme".to_owned());
+        assert_eq!(refusal.error(), "SignedOut");
+        assert!(refusal.description().contains("`loopdesk login acme`"));
+    }
+}
