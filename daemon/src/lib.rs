@@ -16,4 +16,6 @@ pub mod body;
 pub mod clock;
 pub mod config;
 pub mod refusal;
+pub mod supervise;
+pub mod telemetry;
 pub mod upstream;
