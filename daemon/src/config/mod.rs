@@ -5,6 +5,7 @@
 
 pub mod check;
 mod effective;
+pub mod live;
 mod reader;
 mod types;
 pub mod watch;

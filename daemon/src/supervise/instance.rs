@@ -17,13 +17,13 @@ impl InstanceLock {
     /// Takes the lock at `path`, whose folder must be private already.
     ///
     /// # Errors
-    /// A problem of kind `daemon` that names the process which holds the lock.
-    pub fn take(path: &Path) -> Result<Self, Problem> {
+    /// [`Refused::Held`] where another daemon has it.
+    pub fn take(path: &Path) -> Result<Self, Refused> {
         let failed = |error: &io::Error| {
-            Problem::new(
-                Kind::Daemon,
+            Refused::Unusable(Problem::new(
+                Kind::Vault,
                 format!("`{}` can't be locked: {error}", path.display()),
-            )
+            ))
         };
         let mut file = OpenOptions::new()
             .read(true)
@@ -39,11 +39,9 @@ impl InstanceLock {
                 let mut pid = String::new();
                 // A lock without a readable pid is held all the same.
                 let _unreadable = file.read_to_string(&mut pid);
-                return Err(Problem::new(
-                    Kind::Daemon,
-                    format!("loopdeskd runs already, as process {}", pid.trim()),
-                )
-                .hint("loopdesk status"));
+                return Err(Refused::Held {
+                    pid: pid.trim().to_owned(),
+                });
             }
             Err(TryLockError::Error(error)) => return Err(failed(&error)),
         }
@@ -54,6 +52,20 @@ impl InstanceLock {
             .map_err(|e| failed(&e))?;
         Ok(Self { _file: file })
     }
+}
+
+/// Why the lock can't be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// Another daemon holds it.
+    #[error("loopdeskd runs already, as process {pid}")]
+    Held {
+        /// Its process id, as it wrote it down.
+        pid: String,
+    },
+    /// The file can't be used.
+    #[error(transparent)]
+    Unusable(Problem),
 }
 
 /// Makes sure that `dir` is a folder of our own which nobody else can enter.
@@ -108,7 +120,7 @@ mod tests {
         let held = InstanceLock::take(&path).unwrap();
         let refused = InstanceLock::take(&path).unwrap_err();
         let pid = std::process::id().to_string();
-        assert!(refused.message.contains(&pid), "{refused}");
+        assert!(refused.to_string().contains(&pid), "{refused}");
         drop(held);
         InstanceLock::take(&path).unwrap();
     }
