@@ -103,6 +103,21 @@ impl Daemon {
     }
 }
 
+/// Ends a daemon that the command line has started, and waits until it has let go of its lock.
+///
+/// # Panics
+/// If there is no such process.
+pub async fn terminate(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.expect("a process id");
+    let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK);
+    let fd = fd.expect("the daemon runs");
+    kill_process(pid, Signal::TERM).expect("the daemon runs");
+    // A pidfd is readable once its process has ended.
+    let fd = tokio::io::unix::AsyncFd::new(fd).expect("a descriptor can be watched");
+    let _ended = fd.readable().await.expect("the end is told");
+}
+
 async fn ready(socket: &UnixDatagram) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {

@@ -6,6 +6,8 @@
 
 pub mod browser;
 pub mod daemon;
+pub mod demo;
+mod figures;
 pub mod home;
 pub mod ports;
 pub mod programs;
