@@ -15,8 +15,10 @@ pub mod login;
 pub mod paths;
 pub mod problem;
 pub mod session;
+pub mod start;
 pub mod status;
 pub mod version;
+pub mod wait;
 
 pub use client::Client;
 pub use paths::Paths;

@@ -149,6 +149,18 @@ pub enum State {
     KeyMissing,
 }
 
+impl State {
+    /// Whether scripts' requests are served in this state.
+    pub fn serves(self) -> bool {
+        match self {
+            Self::Active | Self::Rotating | Self::Unsaved => true,
+            Self::SignedOut | Self::Doubtful | Self::Blocked | Self::Ended | Self::KeyMissing => {
+                false
+            }
+        }
+    }
+}
+
 /// Something that went wrong.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LastError {

@@ -1,0 +1,124 @@
+//! `GET /v1/wait?account=NAME&timeout_ms=N`: answers once an account's requests are served.
+//!
+//! The answer is the account's [`crate::status::Account`] as soon as its state
+//! [serves](crate::status::State::serves). An account that is signed out or whose session has ended
+//! is answered with a problem of kind `login` at once, because no waiting helps it; every other
+//! state is waited for, and the time-out is a problem of kind `timeout` that says what the account
+//! waits for. Hanging up ends the wait.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::problem::{Kind, Problem};
+
+/// Where the wait is asked for.
+pub const PATH: &str = "/v1/wait";
+
+/// Asks for an account that works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The account; the default account if absent.
+    pub account: Option<String>,
+    /// How long to wait at most.
+    pub timeout: Duration,
+}
+
+impl Request {
+    /// Path and query of this request.
+    pub fn path_and_query(&self) -> String {
+        let mut text = format!("{PATH}?timeout_ms={}", self.timeout.as_millis());
+        if let Some(account) = &self.account {
+            text.push_str("&account=");
+            encode(account, &mut text);
+        }
+        text
+    }
+
+    /// Reads the query of a request to [`PATH`]. Unknown parameters are ignored.
+    ///
+    /// # Errors
+    /// A problem of kind `usage` that names the parameter.
+    pub fn from_query(query: &str) -> Result<Self, Problem> {
+        let mut account = None;
+        let mut timeout = None;
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            match name {
+                "account" => {
+                    let name = decode(value).ok_or_else(|| unreadable(name, value))?;
+                    account = Some(name);
+                }
+                "timeout_ms" => {
+                    let millis = value.parse().map_err(|_| unreadable(name, value))?;
+                    timeout = Some(Duration::from_millis(millis));
+                }
+                _ => {}
+            }
+        }
+        let timeout =
+            timeout.ok_or_else(|| Problem::new(Kind::Usage, "`timeout_ms` is missing"))?;
+        Ok(Self { account, timeout })
+    }
+}
+
+fn unreadable(name: &str, value: &str) -> Problem {
+    Problem::new(Kind::Usage, format!("`{name}={value}` can't be read"))
+}
+
+fn encode(text: &str, to: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            to.push(char::from(byte));
+        } else {
+            let _ = write!(to, "%{byte:02X}");
+        }
+    }
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = rest.get(2..)?;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_survives_the_way() {
+        for account in [None, Some("acme"), Some("a&b=c %é"), Some("")] {
+            let request = Request {
+                account: account.map(ToOwned::to_owned),
+                timeout: Duration::from_millis(30_000),
+            };
+            let text = request.path_and_query();
+            assert!(text.parse::<http::Uri>().is_ok(), "{text}");
+            let (path, query) = text.split_once('?').unwrap();
+            assert_eq!(path, PATH);
+            assert_eq!(Request::from_query(query).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn bad_parameters_are_named() {
+        for (query, name) in [
+            ("", "timeout_ms"),
+            ("timeout_ms=soon", "timeout_ms"),
+            ("timeout_ms=1&account=%zz", "account"),
+            ("timeout_ms=1&account=%f", "account"),
+        ] {
+            let problem = Request::from_query(query).unwrap_err();
+            assert!(problem.message.contains(name), "{query}: {problem}");
+        }
+    }
+}
