@@ -15,5 +15,8 @@
 pub mod body;
 pub mod clock;
 pub mod config;
+mod hop_by_hop;
 pub mod refusal;
+#[cfg(test)]
+mod samples;
 pub mod upstream;
