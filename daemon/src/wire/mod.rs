@@ -65,6 +65,7 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
     };
     let stop = CancellationToken::new();
     tracker.spawn(control.serve(control_socket, stop.clone()));
+    let control_name = paths.control_socket();
     let mut reloader = Reloader::new(paths, loaded, clock);
     notify::ready("serving");
     tracing::info!(pid = std::process::id(), "ready");
@@ -89,6 +90,10 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
     tracing::info!("stopping");
     stop.cancel();
     doors.close();
+    // A name without a listener would look like a crash to the next start.
+    if let Err(error) = std::fs::remove_file(&control_name) {
+        tracing::debug!(%error, "the control socket's name stays");
+    }
     // Never cut short: a refresh that Zendesk has carried out must be stored.
     sessions.shutdown().await;
     tracker.close();
