@@ -11,7 +11,9 @@ use super::stage;
 #[tokio::test]
 async fn a_daemon_with_a_wrong_configuration_says_where_and_what() {
     let stage = stage().await;
-    stage.home.configure("listen = [\"0.0.0.0:8484\"]\nvolt = 1\n");
+    stage
+        .home
+        .configure("listen = [\"0.0.0.0:8484\"]\nvolt = 1\n");
     let said = Daemon::start(&stage.home).await.unwrap_err();
     assert!(said.contains("config.toml:1:11"), "{said}");
     assert!(said.contains("not on a loopback interface"), "{said}");
@@ -72,7 +74,9 @@ async fn r4_odd_answers_of_the_token_endpoint_never_end_a_session() {
     ];
     for answer in odd {
         let what = format!("{answer:?}");
-        let fault = stage.zendesk.fault(Fault::on("POST", "/oauth/tokens").answer(answer));
+        let fault = stage
+            .zendesk
+            .fault(Fault::on("POST", "/oauth/tokens").answer(answer));
         let output = stage.home.loopdesk(["refresh"]).await;
         assert_ne!(output.code, Some(0), "{what}");
         assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200, "{what}");
@@ -94,7 +98,13 @@ async fn r4_an_ended_session_says_so_and_sends_nothing_more() {
     for _ in 0..3 {
         let (status, body) = stage.get_json("/api/v2/users/me.json").await;
         assert_eq!(status, 401);
-        assert!(body["description"].as_str().unwrap().contains("loopdesk login acme"), "{body}");
+        assert!(
+            body["description"]
+                .as_str()
+                .unwrap()
+                .contains("loopdesk login acme"),
+            "{body}"
+        );
     }
     assert_eq!(posts(&stage), before);
     stage.home.loopdesk(["login"]).await.ok();
@@ -105,9 +115,17 @@ async fn r4_an_ended_session_says_so_and_sends_nothing_more() {
 async fn r5_a_lost_answer_is_retried_once_and_the_end_is_explained() {
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
-    stage.zendesk.fault(Fault::on("POST", "/oauth/tokens").once().reset_after_commit());
+    stage.zendesk.fault(
+        Fault::on("POST", "/oauth/tokens")
+            .once()
+            .reset_after_commit(),
+    );
     let output = stage.home.loopdesk(["refresh"]).await.failed(4);
-    let posts = stage.zendesk.count(|r| r.token_post.as_ref().is_some_and(|p| p.grant == "refresh_token"));
+    let posts = stage.zendesk.count(|r| {
+        r.token_post
+            .as_ref()
+            .is_some_and(|p| p.grant == "refresh_token")
+    });
     assert_eq!(posts, 2, "{output:?}");
     assert_eq!(stage.acme().await.state, State::Ended);
     assert!(output.stderr.contains("lost"), "{output:?}");
@@ -118,8 +136,14 @@ async fn s4_an_unreachable_zendesk_is_a_502_that_names_it() {
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
     let origin = stage.zendesk.origin().to_owned();
-    stage.zendesk.fault(Fault::on("*", "/api/*").reset_before_commit());
-    let output = stage.curl("/api/v2/tickets.json", &["-i"]).await.ok().stdout;
+    stage
+        .zendesk
+        .fault(Fault::on("*", "/api/*").reset_before_commit());
+    let output = stage
+        .curl("/api/v2/tickets.json", &["-i"])
+        .await
+        .ok()
+        .stdout;
     assert!(output.starts_with("HTTP/1.1 502"), "{output}");
     assert!(output.contains(&origin), "{output}");
     assert!(output.contains("loopdesk status"), "{output}");

@@ -12,11 +12,29 @@ async fn from_nothing_every_error_names_the_next_command() {
     assert_ne!(status.code, Some(0), "{status:?}");
     home.loopdesk(["config", "check"]).await.ok();
     let wrong = home
-        .loopdesk(["account", "add", "Acme", "--subdomain", "acme", "--client-id", "c"])
+        .loopdesk([
+            "account",
+            "add",
+            "Acme",
+            "--subdomain",
+            "acme",
+            "--client-id",
+            "c",
+        ])
         .await;
     assert!(matches!(wrong.code, Some(2 | 3)), "{wrong:?}");
     assert!(wrong.stderr.contains("lower-case"), "{wrong:?}");
-    home.loopdesk(["account", "add", "acme", "--subdomain", "acme", "--client-id", "c"]).await.ok();
+    home.loopdesk([
+        "account",
+        "add",
+        "acme",
+        "--subdomain",
+        "acme",
+        "--client-id",
+        "c",
+    ])
+    .await
+    .ok();
     let list = home.loopdesk(["account", "list", "--json"]).await.ok();
     assert!(list.stdout.contains("https://acme.zendesk.com"), "{list:?}");
     home.loopdesk(["account", "remove", "acme"]).await.ok();
@@ -30,7 +48,10 @@ async fn o3_status_says_everything_and_its_exit_code_says_whether_all_is_well() 
     let stage = stage().await;
     let _daemon = stage.daemon().await;
     let signed_out = stage.home.loopdesk(["status"]).await.failed(1);
-    assert!(format!("{signed_out:?}").contains("loopdesk login acme"), "{signed_out:?}");
+    assert!(
+        format!("{signed_out:?}").contains("loopdesk login acme"),
+        "{signed_out:?}"
+    );
     stage.home.loopdesk(["login"]).await.ok();
     let well = stage.home.loopdesk(["status"]).await.ok();
     let person = stage.acme().await.person.unwrap();
@@ -45,7 +66,11 @@ async fn o3_status_says_everything_and_its_exit_code_says_whether_all_is_well() 
 async fn wait_returns_as_soon_as_a_login_is_done() {
     let stage = stage().await;
     let _daemon = stage.daemon().await;
-    stage.home.loopdesk(["wait", "--timeout", "1s"]).await.failed(4);
+    stage
+        .home
+        .loopdesk(["wait", "--timeout", "1s"])
+        .await
+        .failed(4);
     stage.home.loopdesk(["login"]).await.ok();
     stage.home.loopdesk(["wait", "--timeout", "10s"]).await.ok();
 }
@@ -57,7 +82,17 @@ async fn a_live_configuration_gains_and_loses_accounts() {
     let port = loopdesk_tests::ports::free().to_string();
     stage
         .home
-        .loopdesk(["account", "add", "other", "--subdomain", "other", "--client-id", "c", "--port", &port])
+        .loopdesk([
+            "account",
+            "add",
+            "other",
+            "--subdomain",
+            "other",
+            "--client-id",
+            "c",
+            "--port",
+            &port,
+        ])
         .await
         .ok();
     let url = format!("http://127.0.0.1:{port}/api/v2/tickets.json");
@@ -67,9 +102,17 @@ async fn a_live_configuration_gains_and_loses_accounts() {
     let (status, body) = stage.get("/api/v2/users/me.json").await;
     assert_eq!(status, 404, "{body}");
     assert!(body.contains("acme, other"), "{body}");
-    stage.home.loopdesk(["config", "set", "default-account", "acme"]).await.ok();
+    stage
+        .home
+        .loopdesk(["config", "set", "default-account", "acme"])
+        .await
+        .ok();
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
-    stage.home.loopdesk(["account", "remove", "other"]).await.ok();
+    stage
+        .home
+        .loopdesk(["account", "remove", "other"])
+        .await
+        .ok();
     let gone = stage.home.run("curl", ["-sS", &url]).await;
     assert_ne!(gone.code, Some(0), "{gone:?}");
 }

@@ -13,7 +13,11 @@ const ACCESS_TTL: u64 = 3;
 async fn r1_a_minute_of_scripts_across_rotations_without_a_failure() {
     let stage = stage_with_ttl(ACCESS_TTL).await;
     let _daemon = stage.logged_in().await;
-    let seconds = if std::env::var("LOOPDESK_LONG").is_ok_and(|v| !v.is_empty()) { 600 } else { 60 };
+    let seconds = if std::env::var("LOOPDESK_LONG").is_ok_and(|v| !v.is_empty()) {
+        600
+    } else {
+        60
+    };
     stage.zendesk.clear();
     let started = tokio::time::Instant::now();
     let script = format!(
@@ -40,7 +44,12 @@ async fn r1_a_minute_of_scripts_across_rotations_without_a_failure() {
         .filter_map(|r| r.token_post.as_ref())
         .filter(|post| post.grant == "refresh_token")
         .collect();
-    assert!(refreshes.iter().all(|r| r.refresh_token == Some(Standing::Live)), "{refreshes:?}");
+    assert!(
+        refreshes
+            .iter()
+            .all(|r| r.refresh_token == Some(Standing::Live)),
+        "{refreshes:?}"
+    );
     // Refreshed a quarter of the lifetime early, with up to a tenth of jitter on top.
     let lifetime = Duration::from_secs(ACCESS_TTL).as_secs_f64();
     let least = lifetime * 0.65;
@@ -50,8 +59,14 @@ async fn r1_a_minute_of_scripts_across_rotations_without_a_failure() {
     let made = refreshes.len() as f64;
     assert!(made <= most, "{made} refreshes in {elapsed:?}");
     assert!(refreshes.len() >= 10, "tokens have rotated");
-    let refused = records.iter().filter(|r| r.status().is_some_and(|s| s == 401)).count();
-    assert!(refused * 100 <= requests, "{refused} of {requests} requests met a 401");
+    let refused = records
+        .iter()
+        .filter(|r| r.status().is_some_and(|s| s == 401))
+        .count();
+    assert!(
+        refused * 100 <= requests,
+        "{refused} of {requests} requests met a 401"
+    );
     println!(
         "{requests} requests in {elapsed:?}, {} refreshes, {refused} upstream 401s",
         refreshes.len()

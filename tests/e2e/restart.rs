@@ -1,7 +1,7 @@
 //! A session outlives the daemon.
 
-use loopdesk_tests::zendesk::{Fault, Gate};
 use loopdesk_protocol::status::State;
+use loopdesk_tests::zendesk::{Fault, Gate};
 
 use super::{stage, stage_with_ttl};
 
@@ -38,7 +38,12 @@ async fn o2_sigterm_finishes_and_stores_a_refresh_in_flight() {
     stage
         .zendesk
         .fault(Fault::on("POST", "/oauth/tokens").hold_answer(&gate));
-    let mut refresh = stage.home.command("loopdesk").arg("refresh").spawn().unwrap();
+    let mut refresh = stage
+        .home
+        .command("loopdesk")
+        .arg("refresh")
+        .spawn()
+        .unwrap();
     gate.reached(1).await;
     daemon.signal(rustix::process::Signal::TERM);
     gate.open();
@@ -69,5 +74,11 @@ async fn r3_a_record_of_another_format_is_refused_and_kept() {
     let problem = acme.problem.expect("a problem");
     assert!(problem.message.contains("acme.session"), "{problem:?}");
     assert_eq!(std::fs::read(&file).unwrap(), newer);
-    assert_eq!(stage.zendesk.count(|r| r.token_post.as_ref().is_some_and(|p| p.grant == "refresh_token")), 0);
+    assert_eq!(
+        stage.zendesk.count(|r| r
+            .token_post
+            .as_ref()
+            .is_some_and(|p| p.grant == "refresh_token")),
+        0
+    );
 }

@@ -122,7 +122,10 @@ async fn ready(socket: &UnixDatagram) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
         let length = socket.recv(&mut buffer).await?;
-        if buffer[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1") {
+        if buffer[..length]
+            .split(|b| *b == b'\n')
+            .any(|line| line == b"READY=1")
+        {
             return Ok(());
         }
     }

@@ -124,7 +124,10 @@ async fn page(stage: &Stage, tally: &mut Tally) -> usize {
     loop {
         tally.requests += 1;
         let credential = "agent@example.com/token:dummy";
-        let output = stage.home.run("curl", ["-sSf", "-u", credential, &url]).await;
+        let output = stage
+            .home
+            .run("curl", ["-sSf", "-u", credential, &url])
+            .await;
         let page: serde_json::Value = match serde_json::from_str(&output.stdout) {
             Ok(page) if output.code == Some(0) => page,
             _ => {

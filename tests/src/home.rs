@@ -123,7 +123,10 @@ impl Home {
             ("XDG_STATE_HOME".to_owned(), format!("{home}/state")),
             ("XDG_RUNTIME_DIR".to_owned(), format!("{home}/run")),
             ("BROWSER".to_owned(), format!("{home}/bin/browser")),
-            ("PATH".to_owned(), format!("{home}/bin:/usr/local/bin:/usr/bin:/bin")),
+            (
+                "PATH".to_owned(),
+                format!("{home}/bin:/usr/local/bin:/usr/bin:/bin"),
+            ),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
         ];
         for (name, value) in &self.variables {

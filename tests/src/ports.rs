@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// # Panics
 /// If the machine has none left.
 pub fn free() -> u16 {
-    let start = FIRST + u16::try_from(std::process::id() % u32::from(COUNT / BLOCK)).unwrap_or(0) * BLOCK;
+    let start =
+        FIRST + u16::try_from(std::process::id() % u32::from(COUNT / BLOCK)).unwrap_or(0) * BLOCK;
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = FIRST + (start - FIRST + step) % COUNT;

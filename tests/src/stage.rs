@@ -115,7 +115,10 @@ impl Stage {
     /// If there is no answer.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let output = self
-            .curl(path, &["-u", "me@example.com/token:x", "-w", "\n%{http_code}"])
+            .curl(
+                path,
+                &["-u", "me@example.com/token:x", "-w", "\n%{http_code}"],
+            )
             .await
             .ok();
         let (body, status) = output.stdout.rsplit_once('\n').expect("a status line");
