@@ -1,1 +1,92 @@
-//! The command line of loopdesk.
+//! loopdesk: the command line of the daemon `loopdeskd`.
+//!
+//! ```text
+//! cli → commands ─→ daemon_link → the daemon, over its control socket
+//! argv  one a file └→ config_file → the configuration's text
+//!          └→ output → standard output and error
+//! ```
+//!
+//! The command line decides little: the daemon holds the sessions, and `loopdeskd check-config`
+//! alone judges a configuration. A command's name is that of its file in `commands`, and of the
+//! handler on the daemon's side.
+//!
+//! # `--json`
+//!
+//! A command prints one JSON object on one line of standard output; `login` prints one for each
+//! event. Each command's long help names the fields. Those that a field's documentation in
+//! `loopdesk_protocol` calls absent are left out, others are always there; fields may be added. A
+//! failure is one line on standard error, `{"error":{"kind","message","hints","exit_code"}}`, and
+//! notices are not printed at all.
+//!
+//! # Exit codes
+//!
+//! 0 for success, else that of [`loopdesk_protocol::Kind`].
+
+mod cli;
+mod commands;
+mod config_file;
+mod context;
+mod daemon_link;
+mod error;
+mod output;
+mod shell;
+#[cfg(test)]
+mod testing;
+mod text;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use loopdesk_protocol::{Kind, Problem};
+
+use crate::cli::Cli;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_a_command(&error),
+    };
+    let mut output = Output::of_process(cli.json);
+    match run(&cli, &mut output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output.failure(&error),
+    }
+}
+
+fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Problem::new(Kind::Internal, format!("the runtime can't start: {e}")))?;
+    let result = runtime.block_on(async {
+        let mut context = Context::from_env()?;
+        commands::run(&cli.command, &mut context, output).await
+    });
+    // A thread that still reads standard input would hold the process until the next line.
+    runtime.shutdown_background();
+    result
+}
+
+/// Help and version are no failures; what can't be parsed is one of kind `usage`.
+fn not_a_command(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if error.use_stderr() && json {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default();
+        let problem = Problem::new(Kind::Usage, message.trim_start_matches("error: "))
+            .hint("run `loopdesk help`");
+        return Output::of_process(true).failure(&problem.into());
+    }
+    // Nobody is left to tell where the stream is closed.
+    drop(error.print());
+    if error.use_stderr() {
+        ExitCode::from(Kind::Usage.exit_code())
+    } else {
+        ExitCode::SUCCESS
+    }
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The command line of loopdesk.
+
+fn main() -> std::process::ExitCode {
+    loopdesk::main()
+}

@@ -1,0 +1,351 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Scripts talk to Zendesk through loopdesk, which keeps the OAuth session alive.
+///
+/// loopdesk runs in the background, logs in once for each account and serves scripts on
+/// http://localhost:8484: they change their base URL and nothing else.
+#[derive(Debug, Parser)]
+#[command(name = "loopdesk", version, styles = STYLES, after_long_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// Print one JSON object on a line instead of text; failures too, on standard error.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Log in to Zendesk in the browser; starts the daemon if none runs.
+    #[command(after_long_help = LOGIN_JSON)]
+    Login(Login),
+    /// Revoke the session's tokens and remove them from this machine.
+    #[command(after_long_help = "JSON: account, person, revoked.")]
+    Logout(Logout),
+    /// Show the daemon, every account and what needs attention (exit code 1 if anything does).
+    #[command(after_long_help = STATUS_JSON)]
+    Status(OneAccount),
+    /// Fetch a new token pair now.
+    #[command(after_long_help = "JSON: account, generation, access_expires_at.")]
+    Refresh(OneAccount),
+    /// Wait until an account serves requests.
+    ///
+    /// Ends at once with exit code 4 if somebody has to log in first, and with exit code 8 when
+    /// the time is over.
+    #[command(after_long_help = "JSON: the account as in `status`.")]
+    Wait(Wait),
+    /// Print the base URL as shell code: `eval "$(loopdesk env)"`.
+    #[command(after_long_help = "JSON: account, base_url, base_urls, variables, example.")]
+    Env(Env),
+    /// List, add, change and remove accounts.
+    #[command(subcommand)]
+    Account(Account),
+    /// Check, show and change the configuration.
+    #[command(subcommand)]
+    Config(Config),
+    /// Show the versions of this command and of the daemon that runs.
+    #[command(
+        after_long_help = "JSON: version, protocol, daemon (version, protocol, pid) or null."
+    )]
+    Version,
+}
+
+/// A command on one account.
+#[derive(Args, Debug)]
+pub(crate) struct OneAccount {
+    /// The account's name; the default account, or for `status` all, if left out.
+    pub(crate) account: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Login {
+    /// The account's name; the default account if left out.
+    pub(crate) account: Option<String>,
+    /// Open no browser; print the address to open, and take the one that the browser ends at.
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+    /// Accept another Zendesk user than the one who was logged in before.
+    #[arg(long)]
+    pub(crate) switch_user: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Logout {
+    /// The account's name; the default account if left out.
+    pub(crate) account: Option<String>,
+    /// Remove the session from this machine even if Zendesk can't be reached to revoke it.
+    #[arg(long)]
+    pub(crate) forget: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Wait {
+    /// The account's name; the default account if left out.
+    pub(crate) account: Option<String>,
+    /// How long to wait at most, such as `30s` or `5m`.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::time::timeout)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Env {
+    /// The account's name; the default account if left out.
+    pub(crate) account: Option<String>,
+    /// Print what this program or library needs.
+    #[arg(long = "for", value_name = "CLIENT", value_enum)]
+    pub(crate) client: Option<EnvClient>,
+}
+
+/// The programs and libraries that `env` knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EnvClient {
+    /// curl in a shell script.
+    Curl,
+    /// Python without a Zendesk library.
+    Python,
+    /// Node without a Zendesk library.
+    Node,
+    /// Zenpy (Python).
+    Zenpy,
+    /// node-zendesk.
+    NodeZendesk,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// List the accounts.
+    #[command(
+        after_long_help = "JSON: daemon_running, accounts (name, default, origin, base_urls, \
+                                 state, person; the last two only if the daemon runs)."
+    )]
+    List,
+    /// Add an account to the configuration.
+    ///
+    /// An admin of the Zendesk account first makes the OAuth client in Admin Center, under Apps
+    /// and integrations, APIs, OAuth clients: kind `Public`, and the redirect URLs that `loopdesk
+    /// config show` lists. Its identifier is the `--client-id`.
+    #[command(after_long_help = "JSON: path, reloaded, account (as in `account show`).")]
+    Add(AccountAdd),
+    /// Change one setting of an account.
+    #[command(after_long_help = "JSON: path, reloaded.")]
+    Set(AccountSet),
+    /// Remove an account from the configuration.
+    #[command(after_long_help = "JSON: path, reloaded.")]
+    Remove(AccountRemove),
+    /// Show an account's settings, and its session if the daemon runs.
+    #[command(
+        after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
+                                 client_id, scopes, port, rewrite, access_token_ttl and \
+                                 refresh_token_ttl in seconds, extra_ca_file, token_encoding, \
+                                 base_urls), session (as in `status`, or null)."
+    )]
+    Show(AccountShow),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AccountAdd {
+    /// A name for the account: lower-case letters, digits and hyphens.
+    pub(crate) name: String,
+    /// The `acme` of `acme.zendesk.com`.
+    #[arg(long, required_unless_present = "url")]
+    pub(crate) subdomain: Option<String>,
+    /// The API's address where it isn't the subdomain's, such as `https://support.example.com`.
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// The identifier of the OAuth client in Admin Center.
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: String,
+    /// The scopes to ask for, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) scopes: Vec<String>,
+    /// A port of this account's own.
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Make it the account of requests and commands that name none.
+    #[arg(long)]
+    pub(crate) default: bool,
+    /// Which absolute URLs stay local, separated by commas: pagination, jobs, attachments, records.
+    #[arg(long, value_delimiter = ',', value_name = "CLASSES")]
+    pub(crate) rewrite: Vec<String>,
+    /// The access token's lifetime to ask for, such as `48h`.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) access_token_ttl: Option<String>,
+    /// The refresh token's lifetime to ask for, such as `90d`.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) refresh_token_ttl: Option<String>,
+    /// Further certificates to trust, in PEM.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) extra_ca_file: Option<PathBuf>,
+    /// How token requests are encoded: `json` or `form`.
+    #[arg(long, value_name = "ENCODING")]
+    pub(crate) token_encoding: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AccountSet {
+    /// The account's name.
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) setting: Setting,
+}
+
+/// A setting's new value.
+#[derive(Args, Debug)]
+pub(crate) struct Setting {
+    /// The setting's name in the file, such as `port`.
+    pub(crate) key: String,
+    /// Its new value; lists are separated by commas.
+    #[arg(
+        required_unless_present = "unset",
+        conflicts_with = "unset",
+        allow_hyphen_values = true
+    )]
+    pub(crate) value: Option<String>,
+    /// Remove the setting, so that its default counts.
+    #[arg(long)]
+    pub(crate) unset: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AccountRemove {
+    /// The account's name.
+    pub(crate) name: String,
+    /// Log out first, even if Zendesk can't be reached to revoke the session.
+    #[arg(long)]
+    pub(crate) forget: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AccountShow {
+    /// The account's name.
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Check the configuration, whether a daemon runs or not (exit code 3 if it has errors).
+    #[command(
+        after_long_help = "JSON: path, exists, errors (line, column, message, snippet), \
+                                 config (as in `config show`; absent with errors)."
+    )]
+    Check(ConfigCheck),
+    /// Print the configuration's path.
+    #[command(after_long_help = "JSON: path, exists.")]
+    Path,
+    /// Show the configuration with every default filled in.
+    #[command(
+        after_long_help = "JSON: listen, default_account, vault, open_routes, \
+                                 redirect_uris, accounts (as in `account show`)."
+    )]
+    Show,
+    /// Change one setting, keeping every comment.
+    #[command(after_long_help = "JSON: path, reloaded.")]
+    Set(Setting),
+    /// Make the daemon that runs read the configuration again.
+    #[command(after_long_help = "JSON: path, reloaded.")]
+    Reload,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ConfigCheck {
+    /// Another file to check.
+    pub(crate) file: Option<PathBuf>,
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  success
+   1  something that `status` shows needs attention
+   2  the command was called wrongly, or names what doesn't exist
+   3  the configuration can't be used
+   4  somebody has to log in, or to allow the login
+   5  Zendesk, or the way to it, did not do what was asked
+   6  the daemon can't be started or reached, or is another version
+   7  the place of the data key or of the sessions can't be used
+   8  nothing happened within the time allowed
+  70  a bug in loopdesk
+
+Files: $XDG_CONFIG_HOME/loopdesk/config.toml, $XDG_STATE_HOME/loopdesk, $XDG_RUNTIME_DIR/loopdesk.
+$LOOPDESKD names the daemon's program where it is neither beside this one nor in $PATH.";
+
+const LOGIN_JSON: &str = "\
+JSON: one object for each event, told apart by `event`:
+  authorize  account, url, redirect_uri, waits_until
+  refused    kind, message, hints: a pasted address was wrong; the login goes on
+  done       account, person, scopes, missing_scopes, access_expires_at, refresh_expires_at,
+             base_urls; the last one
+  failed     kind, message, hints; the last one";
+
+const STATUS_JSON: &str = "\
+JSON: daemon (version, pid, started_at, supervised), config (path, loaded_at, problem),
+vault (kind, problem), listeners (address, account, problem), accounts (name, default, origin,
+client_id, base_urls, state, person, scopes, generation, refreshed_at, access_expires_at,
+next_refresh_at, refresh_expires_at, last_error, problem). A problem is kind, message, hints.
+States: signed-out, active, rotating, doubtful, unsaved, blocked, ended, key-missing.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_listed_exit_codes_are_the_kinds() {
+        use loopdesk_protocol::Kind;
+        for kind in [
+            Kind::Trouble,
+            Kind::Usage,
+            Kind::Config,
+            Kind::Login,
+            Kind::Zendesk,
+            Kind::Daemon,
+            Kind::Vault,
+            Kind::Timeout,
+            Kind::Internal,
+        ] {
+            let line = format!("\n  {:>2}  ", kind.exit_code());
+            assert!(EXIT_CODES.contains(&line), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_needs_a_site_and_a_setting_a_value() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        for wrong in [
+            "loopdesk account add acme --client-id x",
+            "loopdesk account add acme --subdomain acme",
+            "loopdesk account set acme port",
+            "loopdesk account set acme port 1 --unset",
+            "loopdesk wait --timeout 30",
+            "loopdesk",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        for right in [
+            "loopdesk account add acme --client-id x --subdomain acme --scopes read,write --json",
+            "loopdesk account add acme --client-id x --subdomain acme --url https://a.b",
+            "loopdesk account set acme port --unset",
+            "loopdesk --json wait acme --timeout 1h",
+        ] {
+            assert!(parse(right).is_ok(), "{right}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `loopdesk account add`: a table in the configuration.
+
+use loopdesk_protocol::config::Account;
+use loopdesk_protocol::{Kind, Problem};
+use serde::Serialize;
+use toml_edit::Value;
+
+use crate::cli::AccountAdd;
+use crate::commands::config::{Changed, change};
+use crate::config_file::{Step, text_value};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::text::Text;
+
+pub(super) async fn run(
+    args: &AccountAdd,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let mut steps = Vec::new();
+    if args.default {
+        let key = vec!["default-account".to_owned()];
+        steps.push(Step::Set(key, Value::from(&args.name)));
+    }
+    steps.push(Step::AddAccount {
+        name: args.name.clone(),
+        settings: settings(args)?,
+    });
+    let changed = change(context, vec![steps]).await?;
+    let config = changed.report().and_then(|report| report.config.as_ref());
+    let account = config.and_then(|config| config.accounts.iter().find(|a| a.name == args.name));
+    let added = Added {
+        changed: &changed,
+        account,
+    };
+    output.result(&added, || text(args, &added))?;
+    changed.told()
+}
+
+#[derive(Serialize)]
+struct Added<'a> {
+    #[serde(flatten)]
+    changed: &'a Changed,
+    account: Option<&'a Account>,
+}
+
+/// In the order of the documentation; what isn't given keeps its default.
+fn settings(args: &AccountAdd) -> Result<Vec<(&'static str, Value)>, Problem> {
+    let text = |text: &Option<String>| text.as_ref().map(Value::from);
+    let list = |items: &[String]| {
+        let items: Vec<_> = items.iter().map(String::as_str).collect();
+        (!items.is_empty()).then(|| text_value(items))
+    };
+    let ca_file = match &args.extra_ca_file {
+        None => None,
+        // In the file, a relative path would start at the file's own folder.
+        Some(path) => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            let text = path.to_str().ok_or_else(|| {
+                let message = format!("`{}` is not UTF-8, as TOML is", path.display());
+                Problem::new(Kind::Usage, message).hint("rename the file")
+            })?;
+            Some(Value::from(text))
+        }
+    };
+    let settings = [
+        ("subdomain", text(&args.subdomain)),
+        ("url", text(&args.url)),
+        ("client-id", Some(Value::from(&args.client_id))),
+        ("scopes", list(&args.scopes)),
+        ("port", args.port.map(|port| Value::from(i64::from(port)))),
+        ("rewrite", list(&args.rewrite)),
+        ("access-token-ttl", text(&args.access_token_ttl)),
+        ("refresh-token-ttl", text(&args.refresh_token_ttl)),
+        ("extra-ca-file", ca_file),
+        ("token-encoding", text(&args.token_encoding)),
+    ];
+    let given = settings
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)));
+    Ok(given.collect())
+}
+
+fn text(args: &AccountAdd, added: &Added<'_>) -> Text {
+    let origin = added.account.map_or("", |account| &account.api_origin);
+    Text::new()
+        .plain("Added account ")
+        .strong(&args.name)
+        .plain(format!(" ({origin}) to `{}`.", added.changed.path()))
+        .end()
+        .plain("Next: ")
+        .strong(format!("loopdesk login {}", args.name))
+}

@@ -1,0 +1,176 @@
+//! `loopdesk account remove`: an account's table goes, once its session is gone.
+
+use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
+use loopdesk_protocol::status::{self, State, Status};
+use loopdesk_protocol::{Kind, Problem};
+
+use crate::cli::AccountRemove;
+use crate::commands::config::{change, usable};
+use crate::commands::unknown_account;
+use crate::config_file::Step;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+
+pub(super) async fn run(
+    args: &AccountRemove,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let name = &args.name;
+    let report = context.link.judge(None).await?;
+    let config = usable(&report)?;
+    let known = || config.accounts.iter().map(|account| account.name.as_str());
+    if !known().any(|known| known == name) {
+        return Err(unknown_account(name, known()).into());
+    }
+    end_session(args, context, output).await?;
+
+    let mut steps = vec![Step::RemoveAccount(name.clone())];
+    // A lone account counts as the default without the key, and then this is a no-op.
+    let was_default = config.default_account.as_ref() == Some(name);
+    if was_default {
+        steps.push(Step::Unset(vec!["default-account".to_owned()]));
+    }
+    let changed = change(context, vec![steps]).await?;
+    output.result(&changed, || {
+        changed.text(&format!("Removed account `{name}`"))
+    })?;
+    let others: Vec<_> = known().filter(|known| known != name).collect();
+    if was_default && others.len() > 1 {
+        output.warn(format!(
+            "no account is the default now. Run `loopdesk config set default-account {}` or name \
+             another one.",
+            others.first().unwrap_or(&"NAME")
+        ));
+    }
+    changed.told()
+}
+
+/// Only a running daemon knows of a session, and can end it.
+async fn end_session(
+    args: &AccountRemove,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let client = match context.link.running().await? {
+        Some(client) => client,
+        None if has_records(context) => context.daemon(output).await?,
+        None => return Ok(()),
+    };
+    let status: Status = client.get(status::PATH).await?;
+    let state = status
+        .accounts
+        .iter()
+        .find(|account| account.name == args.name)
+        .map_or(State::SignedOut, |account| account.state);
+    match state {
+        State::SignedOut => return Ok(()),
+        // Nothing is left to revoke; the record goes with the account.
+        State::Ended => {}
+        State::Active
+        | State::Rotating
+        | State::Doubtful
+        | State::Unsaved
+        | State::Blocked
+        | State::KeyMissing
+            if args.forget => {}
+        State::Active
+        | State::Rotating
+        | State::Doubtful
+        | State::Unsaved
+        | State::Blocked
+        | State::KeyMissing => {
+            let message = format!("account `{}` has a session", args.name);
+            return Err(Problem::new(Kind::Usage, message)
+                .hint(format!(
+                    "run `loopdesk logout {}`, then run the command again",
+                    args.name
+                ))
+                .into());
+        }
+    }
+    let request = Logout {
+        account: Some(args.name.clone()),
+        forget: true,
+    };
+    client.post::<LoggedOut>(LOGOUT, &request).await?;
+    Ok(())
+}
+
+fn has_records(context: &Context) -> bool {
+    std::fs::read_dir(context.paths.sessions_dir()).is_ok_and(|mut dir| dir.next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Daemon, Home};
+    use loopdesk_protocol::config::RELOAD;
+
+    fn home() -> Home {
+        let home = Home::new().with_report(&testing::report());
+        std::fs::create_dir_all(home.paths.config_dir()).unwrap();
+        std::fs::write(
+            home.paths.config_file(),
+            "default-account = \"acme\"\n\n[accounts.acme]\n\n[accounts.sandbox]\n",
+        )
+        .unwrap();
+        home
+    }
+
+    fn text(home: &Home) -> String {
+        std::fs::read_to_string(home.paths.config_file()).unwrap()
+    }
+
+    fn daemon(home: &Home, state: State) -> Daemon {
+        let mut status = testing::status();
+        status.accounts[0].state = state;
+        let logged_out = LoggedOut {
+            account: "acme".to_owned(),
+            person: Some(testing::ada()),
+            revoked: false,
+        };
+        Daemon::new(home)
+            .json(status::PATH, &status)
+            .json(LOGOUT, &logged_out)
+            .json(RELOAD, &serde_json::json!({}))
+    }
+
+    #[tokio::test]
+    async fn a_session_is_not_left_behind() {
+        let home = home();
+        let daemon = daemon(&home, State::Active).serve();
+        let ran = home.run("account remove acme").await;
+        assert_eq!(ran.code, 2);
+        assert!(
+            ran.err.contains("run `loopdesk logout acme`"),
+            "{}",
+            ran.err
+        );
+        assert!(daemon.asked(LOGOUT).is_empty());
+        assert!(text(&home).contains("[accounts.acme]"));
+
+        let ran = home.run("account remove acme --forget").await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let (_, body) = daemon.asked(LOGOUT).remove(0);
+        assert_eq!(body, r#"{"account":"acme","forget":true}"#);
+        assert_eq!(text(&home), "\n[accounts.sandbox]\n");
+    }
+
+    #[tokio::test]
+    async fn without_a_session_the_account_just_goes() {
+        for (state, logouts) in [(State::SignedOut, 0), (State::Ended, 1)] {
+            let home = home();
+            let daemon = daemon(&home, state).serve();
+            let ran = home.run("account remove acme --json").await;
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            assert_eq!(ran.json()["reloaded"], true);
+            assert_eq!(daemon.asked(LOGOUT).len(), logouts, "{state:?}");
+        }
+        let home = home();
+        assert_eq!(home.run("account remove sandbox").await.code, 0);
+        assert!(!text(&home).contains("sandbox"));
+        assert_eq!(home.run("account remove acne").await.code, 2);
+    }
+}

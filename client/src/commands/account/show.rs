@@ -1,0 +1,92 @@
+//! `loopdesk account show`: the settings of one account, and its session.
+
+use loopdesk_protocol::config::Account;
+use loopdesk_protocol::status::{self, Status};
+use serde::Serialize;
+
+use crate::cli::AccountShow;
+use crate::commands::config::{account_text, usable};
+use crate::commands::{status as status_command, unknown_account};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::text::{DIM, Text};
+
+pub(super) async fn run(
+    args: &AccountShow,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let report = context.link.judge(None).await?;
+    let config = usable(&report)?;
+    let known = config.accounts.iter().map(|account| account.name.as_str());
+    let found = config.accounts.iter().find(|a| a.name == args.name);
+    let account = found.ok_or_else(|| unknown_account(&args.name, known))?;
+    let session = match context.link.running().await? {
+        None => None,
+        Some(client) => {
+            let status: Status = client.get(status::PATH).await?;
+            status.accounts.into_iter().find(|a| a.name == args.name)
+        }
+    };
+    let shown = Shown { account, session };
+    output.result(&shown, || text(&shown, context))
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    account: &'a Account,
+    session: Option<status::Account>,
+}
+
+fn text(shown: &Shown<'_>, context: &Context) -> Text {
+    let text = account_text(shown.account).end();
+    match &shown.session {
+        Some(session) => text.then(&status_command::account(session, &context.clock)),
+        None => text.styled(
+            DIM,
+            "Its session is known only while loopdesk runs: `loopdesk login` starts it.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{self, Daemon, Home};
+    use loopdesk_protocol::status;
+
+    #[tokio::test]
+    async fn settings_come_first_and_the_session_if_a_daemon_knows_it() {
+        let home = Home::new().with_report(&testing::report());
+        let ran = home.run("account show acme --json").await;
+        assert_eq!(ran.json()["account"]["access_token_ttl"], 172_800);
+        assert!(ran.json()["session"].is_null());
+        let _daemon = Daemon::new(&home)
+            .json(status::PATH, &testing::status())
+            .serve();
+        let ran = home.run("account show acme").await;
+        insta::assert_snapshot!(ran.out, @r#"
+        # requests go to https://acme.zendesk.com, logins to https://acme.zendesk.com
+        # scripts use http://127.0.0.1:8484
+        [accounts.acme]
+        subdomain = "acme"
+        client-id = "loopdesk"
+        scopes = ["read", "write"]
+        rewrite = ["pagination", "jobs", "attachments"]
+        access-token-ttl = "48h"
+        refresh-token-ttl = "90d"
+        token-encoding = "json"
+
+        acme (default): active
+          Zendesk         https://acme.zendesk.com
+          user            Ada Lovelace <ada@example.com>, admin
+          scopes          read write
+          access token    expires in 46 h (2026-11-25 16:00)
+          next refresh    in 22 h (2026-11-24 16:00)
+          may stay off    until Sun 2027-02-21 (in 89 days)
+          base URL        http://localhost:8484
+                          http://127.0.0.1:8484
+        "#);
+        assert_eq!(home.run("account show acne").await.code, 2);
+    }
+}

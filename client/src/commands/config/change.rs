@@ -1,0 +1,281 @@
+//! A change of the file: judged before it counts, told to the daemon that runs.
+
+use std::path::Path;
+
+use loopdesk_protocol::config::{RELOAD, Report};
+use loopdesk_protocol::{Kind, Problem};
+use serde::Serialize;
+
+use crate::config_file::{ConfigFile, Step, parse};
+use crate::context::Context;
+use crate::error::{self, CliError};
+use crate::text::Text;
+
+/// A change that has been made.
+#[derive(Debug, Serialize)]
+pub(in crate::commands) struct Changed {
+    path: String,
+    /// Whether a daemon runs and uses the change.
+    reloaded: bool,
+    #[serde(skip)]
+    report: Option<Report>,
+    #[serde(skip)]
+    not_told: Option<Problem>,
+}
+
+impl Changed {
+    pub(super) fn reloaded(path: &Path) -> Self {
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            reloaded: true,
+            report: None,
+            not_told: None,
+        }
+    }
+
+    pub(in crate::commands) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What the file says now.
+    pub(in crate::commands) fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    /// `done`, where, and whether it counts already.
+    pub(in crate::commands) fn text(&self, done: &str) -> Text {
+        let daemon = if self.reloaded {
+            " The daemon uses it already."
+        } else {
+            ""
+        };
+        Text::from(format!("{done} in `{}`.{daemon}", self.path))
+    }
+
+    /// That the daemon runs and doesn't use the change is a problem, though the file is right.
+    pub(in crate::commands) fn told(self) -> Result<(), CliError> {
+        match self.not_told {
+            None => Ok(()),
+            Some(mut problem) => {
+                problem.message = format!(
+                    "the file is changed, but the daemon doesn't use it yet: {}",
+                    problem.message
+                );
+                Err(problem.hint("run `loopdesk config reload`").into())
+            }
+        }
+    }
+}
+
+/// Makes the first of `alternatives` that leaves a configuration without errors.
+pub(in crate::commands) async fn change(
+    context: &Context,
+    alternatives: Vec<Vec<Step>>,
+) -> Result<Changed, CliError> {
+    let path = context.paths.config_file();
+    let file = open(&path).await?;
+    let report = write(context, &file, &alternatives).await?;
+    drop(file);
+    let told = match context.link.running().await {
+        Ok(Some(client)) => client
+            .post::<serde_json::Value>(RELOAD, &serde_json::json!({}))
+            .await
+            .map(|_| true)
+            .map_err(error::from_daemon),
+        Ok(None) => Ok(false),
+        Err(problem) => Err(problem),
+    };
+    let path = path.to_string_lossy().into_owned();
+    Ok(Changed {
+        reloaded: matches!(told, Ok(true)),
+        not_told: told.err(),
+        report: Some(Report {
+            path: path.clone(),
+            ..report
+        }),
+        path,
+    })
+}
+
+async fn open(path: &Path) -> Result<ConfigFile, Problem> {
+    // Another command may hold the lock for a moment.
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || ConfigFile::open(&path))
+        .await
+        .map_err(|e| Problem::new(Kind::Internal, e.to_string()))?
+}
+
+async fn write(
+    context: &Context,
+    file: &ConfigFile,
+    alternatives: &[Vec<Step>],
+) -> Result<Report, Problem> {
+    let mut first = None;
+    for steps in alternatives {
+        let mut document = parse(file.text())?;
+        for step in steps {
+            step.apply(&mut document)?;
+        }
+        let draft = file.draft(&document.to_string())?;
+        let report = context.link.judge(Some(draft.path())).await?;
+        if report.errors.is_empty() {
+            draft.replace()?;
+            return Ok(report);
+        }
+        first.get_or_insert(report);
+    }
+    match first {
+        Some(report) => Err(refused(context, file, &report).await),
+        None => Err(Problem::new(Kind::Internal, "there is nothing to change")),
+    }
+}
+
+/// Why the change isn't made: because of itself, or of what the file held before.
+async fn refused(context: &Context, file: &ConfigFile, report: &Report) -> Problem {
+    let before = context.link.judge(None).await;
+    let old: Vec<_> = before.map(|before| before.errors).unwrap_or_default();
+    let is_old = |message: &str| old.iter().any(|error| error.message == message);
+    let mut messages: Vec<_> = report.errors.iter().map(|e| e.message.as_str()).collect();
+    messages.retain(|message| !is_old(message));
+    if messages.is_empty() {
+        let message = format!(
+            "`{}` has errors already, so nothing was changed",
+            file.path().display()
+        );
+        return Problem::new(Kind::Config, message)
+            .hint("run `loopdesk config check`, correct the file, then run the command again");
+    }
+    let message = format!("nothing was changed: {}", messages.join("\n  and: "));
+    Problem::new(Kind::Config, message)
+        .hint("give another value; `loopdesk config show` shows the settings as they are")
+}
+
+#[cfg(test)]
+mod tests {
+    use loopdesk_protocol::config::{Diagnostic, RELOAD, Report};
+
+    use crate::testing::{Daemon, Home, report};
+
+    /// A judge that finds an error wherever the file says so.
+    fn home() -> Home {
+        let good = serde_json::to_string(&report()).unwrap();
+        let bad = Report {
+            errors: vec![Diagnostic {
+                line: 1,
+                column: 1,
+                message: "that is bad".to_owned(),
+                snippet: String::new(),
+            }],
+            config: None,
+            ..report()
+        };
+        let bad = serde_json::to_string(&bad).unwrap();
+        let home = Home::new();
+        let file = home.paths.config_file();
+        let file = file.display();
+        home.with_program(&format!(
+            "if grep -qs -e bad -e 'client-id = 1' \"${{2-{file}}}\"; then echo '{bad}'; exit 3; fi
+             echo '{good}'"
+        ))
+    }
+
+    fn config(home: &Home) -> String {
+        std::fs::read_to_string(home.paths.config_file()).unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn an_account_is_added_and_a_running_daemon_told() {
+        let home = home();
+        let line = "account add acme --subdomain acme --client-id loopdesk \
+                    --scopes read,write --port 8490 --default";
+        let ran = home.run(line).await;
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        let expected = format!(
+            "Added account acme (https://acme.zendesk.com) to `{}`.\nNext: loopdesk login acme\n",
+            home.paths.config_file().display()
+        );
+        assert_eq!(ran.out, expected);
+        insta::assert_snapshot!(config(&home), @r#"
+        default-account = "acme"
+
+        [accounts.acme]
+        subdomain = "acme"
+        client-id = "loopdesk"
+        scopes = ["read", "write"]
+        port = 8490
+        "#);
+
+        let ran = home.run(line).await;
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("`acme` exists already"), "{}", ran.err);
+
+        let daemon = Daemon::new(&home)
+            .json(RELOAD, &serde_json::json!({}))
+            .serve();
+        let line = "account add sandbox --subdomain acme-sandbox --client-id loopdesk --json";
+        let ran = home.run(line).await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(ran.json()["reloaded"], true);
+        assert_eq!(ran.json()["account"]["name"], "sandbox");
+        assert_eq!(daemon.asked(RELOAD).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_the_judge_refuses_changes_nothing() {
+        let home = home();
+        let ran = home.run("config set vault bad").await;
+        assert_eq!(ran.code, 3);
+        insta::assert_snapshot!(ran.err, @"
+        error: nothing was changed: that is bad
+        Hint: give another value; `loopdesk config show` shows the settings as they are
+        ");
+        assert!(!home.paths.config_file().exists());
+
+        std::fs::write(home.paths.config_file(), "# bad\n").unwrap();
+        let ran = home.run("config set vault keyfile").await;
+        assert_eq!(ran.code, 3);
+        assert!(ran.err.contains("has errors already"), "{}", ran.err);
+        assert_eq!(config(&home), "# bad\n");
+        // The change that mends the file is welcome.
+        std::fs::write(home.paths.config_file(), "vault = \"bad\" # why\n").unwrap();
+        assert_eq!(home.run("config set vault keyfile").await.code, 0);
+        assert_eq!(config(&home), "vault = \"keyfile\" # why\n");
+    }
+
+    #[tokio::test]
+    async fn a_number_becomes_text_where_the_judge_wants_that() {
+        let home = home();
+        std::fs::create_dir_all(home.paths.config_dir()).unwrap();
+        std::fs::write(home.paths.config_file(), "[accounts.acme]\n").unwrap();
+        for line in [
+            "account set acme client-id 12345",
+            "account set acme port 8490",
+            "account set acme scopes read,tickets:write",
+            "account set acme port --unset",
+        ] {
+            let ran = home.run(line).await;
+            assert_eq!(ran.code, 0, "{line}: {}", ran.err);
+        }
+        insta::assert_snapshot!(config(&home), @r#"
+        [accounts.acme]
+        client-id = "12345"
+        scopes = ["read", "tickets:write"]
+        "#);
+        let ran = home.run("account set acne port 8490").await;
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("loopdesk account list"), "{}", ran.err);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_refuses_to_reload_is_told_about() {
+        use loopdesk_protocol::{Kind, Problem};
+        let home = home();
+        let problem = Problem::new(Kind::Daemon, "port 8484 is taken");
+        let _daemon = Daemon::new(&home).problem(RELOAD, &problem).serve();
+        let ran = home.run("config set vault keyfile").await;
+        assert_eq!(ran.code, 6);
+        assert!(ran.out.starts_with("Set `vault` to keyfile"), "{}", ran.out);
+        assert!(ran.err.contains("the file is changed"), "{}", ran.err);
+        assert!(ran.err.contains("port 8484 is taken"), "{}", ran.err);
+    }
+}

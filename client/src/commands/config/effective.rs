@@ -1,0 +1,162 @@
+//! A configuration with every default filled in, as a file that would say so.
+
+use loopdesk_protocol::config::{Account, Effective};
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use crate::config_file::text_value;
+use crate::text::Text;
+
+pub(super) fn text(config: &Effective, path: &str) -> Text {
+    Text::from(format!(
+        "# `{path}` with every default filled in\n{}",
+        document(config)
+    ))
+}
+
+/// One account of such a file.
+pub(in crate::commands) fn account_text(one: &Account) -> Text {
+    let mut document = DocumentMut::new();
+    let mut table = account(one);
+    table.decor_mut().set_prefix(about(one));
+    let mut accounts = Table::new();
+    accounts.set_implicit(true);
+    accounts.insert(&one.name, Item::Table(table));
+    document.insert("accounts", Item::Table(accounts));
+    Text::from(document.to_string())
+}
+
+fn document(config: &Effective) -> DocumentMut {
+    let mut document = DocumentMut::new();
+    let top = document.as_table_mut();
+    top.insert("listen", list(&config.listen));
+    insert(top, "default-account", config.default_account.as_deref());
+    top.insert("vault", value(&config.vault));
+    top.insert("open-routes", list(&config.open_routes));
+    top.insert("redirect-uris", list(&config.redirect_uris));
+    let mut accounts = Table::new();
+    accounts.set_implicit(true);
+    for one in &config.accounts {
+        accounts.insert(&one.name, Item::Table(account(one)));
+    }
+    top.insert("accounts", Item::Table(accounts));
+    document
+}
+
+fn account(account: &Account) -> Table {
+    let mut table = Table::new();
+    table
+        .decor_mut()
+        .set_prefix(format!("\n{}", about(account)));
+    insert(&mut table, "subdomain", account.subdomain.as_deref());
+    insert(&mut table, "url", account.url.as_deref());
+    table.insert("client-id", value(&account.client_id));
+    table.insert("scopes", list(&account.scopes));
+    if let Some(port) = account.port {
+        table.insert("port", value(i64::from(port)));
+    }
+    table.insert("rewrite", list(&account.rewrite));
+    table.insert(
+        "access-token-ttl",
+        value(lifetime(account.access_token_ttl)),
+    );
+    table.insert(
+        "refresh-token-ttl",
+        value(lifetime(account.refresh_token_ttl)),
+    );
+    insert(
+        &mut table,
+        "extra-ca-file",
+        account.extra_ca_file.as_deref(),
+    );
+    table.insert("token-encoding", value(&account.token_encoding));
+    table
+}
+
+/// What follows from the settings.
+fn about(account: &Account) -> String {
+    format!(
+        "# requests go to {}, logins to {}\n# scripts use {}\n",
+        account.api_origin,
+        account.oauth_origin,
+        account.base_urls.join(" or ")
+    )
+}
+
+fn insert(table: &mut Table, key: &str, text: Option<&str>) {
+    if let Some(text) = text {
+        table.insert(key, value(text));
+    }
+}
+
+fn list(items: &[String]) -> Item {
+    Item::Value(text_value(items.iter().map(String::as_str)))
+}
+
+/// In the largest unit that loses nothing.
+fn lifetime(seconds: u64) -> String {
+    match seconds {
+        s if s > 172_800 && s % 86_400 == 0 => format!("{}d", s / 86_400),
+        s if s % 3_600 == 0 => format!("{}h", s / 3_600),
+        s if s % 60 == 0 => format!("{}m", s / 60),
+        s => format!("{s}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, plain};
+
+    #[test]
+    fn the_page_is_a_configuration_itself() {
+        let report = testing::report();
+        let text = plain(&text(
+            report.config.as_ref().unwrap(),
+            "/home/ada/config.toml",
+        ));
+        assert!(text.parse::<DocumentMut>().is_ok());
+        insta::assert_snapshot!(text, @r#"
+        # `/home/ada/config.toml` with every default filled in
+        listen = ["127.0.0.1:8484", "[::1]:8484"]
+        default-account = "acme"
+        vault = "keyring"
+        open-routes = []
+        redirect-uris = ["http://127.0.0.1:18484/callback"]
+
+        # requests go to https://acme.zendesk.com, logins to https://acme.zendesk.com
+        # scripts use http://127.0.0.1:8484
+        [accounts.acme]
+        subdomain = "acme"
+        client-id = "loopdesk"
+        scopes = ["read", "write"]
+        rewrite = ["pagination", "jobs", "attachments"]
+        access-token-ttl = "48h"
+        refresh-token-ttl = "90d"
+        token-encoding = "json"
+
+        # requests go to https://acme-sandbox.zendesk.com, logins to https://acme-sandbox.zendesk.com
+        # scripts use http://127.0.0.1:8490
+        [accounts.sandbox]
+        subdomain = "acme-sandbox"
+        client-id = "loopdesk"
+        scopes = ["read", "write"]
+        port = 8490
+        rewrite = ["pagination", "jobs", "attachments"]
+        access-token-ttl = "48h"
+        refresh-token-ttl = "90d"
+        token-encoding = "json"
+        "#);
+    }
+
+    #[test]
+    fn lifetimes_lose_nothing() {
+        for (seconds, text) in [
+            (172_800, "48h"),
+            (7_776_000, "90d"),
+            (1_800, "30m"),
+            (90, "90s"),
+        ] {
+            assert_eq!(lifetime(seconds), text);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! `loopdesk config`: what the file says, and changes to it.
+
+mod change;
+mod effective;
+
+use std::path::{Path, PathBuf};
+
+use loopdesk_protocol::config::{Diagnostic, Effective, RELOAD, Report};
+use loopdesk_protocol::{Kind, Problem};
+use serde::Serialize;
+
+use crate::cli::{Config, ConfigCheck, Setting};
+use crate::config_file::{Step, values};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::text::{BAD, GOOD, Text, count};
+
+pub(super) use change::{Changed, change};
+pub(super) use effective::account_text;
+
+pub(super) async fn run(
+    command: &Config,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    match command {
+        Config::Check(args) => check(args, context, output).await,
+        Config::Path => path(context, output),
+        Config::Show => show(context, output).await,
+        Config::Set(setting) => set(setting, context, output).await,
+        Config::Reload => reload(context, output).await,
+    }
+}
+
+/// The configuration of a report, or its errors as a problem.
+pub(crate) fn usable(report: &Report) -> Result<&Effective, Problem> {
+    match &report.config {
+        Some(config) if report.errors.is_empty() => Ok(config),
+        _ => Err(errors(report)),
+    }
+}
+
+/// The alternatives of one setting's new value, most likely first.
+pub(super) fn alternatives(tables: &[&str], setting: &Setting) -> Vec<Vec<Step>> {
+    let keys = tables.iter().copied().chain(setting.key.split('.'));
+    let keys: Vec<String> = keys.map(ToOwned::to_owned).collect();
+    match &setting.value {
+        None => vec![vec![Step::Unset(keys)]],
+        Some(value) => values(&setting.key, value)
+            .into_iter()
+            .map(|value| vec![Step::Set(keys.clone(), value)])
+            .collect(),
+    }
+}
+
+async fn check(args: &ConfigCheck, context: &Context, output: &mut Output) -> Result<(), CliError> {
+    let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+    let file = args.file.as_ref().map(absolute);
+    let report = context.link.judge(file.as_deref()).await?;
+    output.result(&report, || checked(&report))?;
+    if report.errors.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::Reported(Kind::Config))
+    }
+}
+
+fn checked(report: &Report) -> Text {
+    if !report.errors.is_empty() {
+        let mut text = Text::new();
+        for error in &report.errors {
+            text = text.then(&diagnostic(&report.path, error)).end();
+        }
+        let errors = count(report.errors.len(), "error", "errors");
+        return text.styled(BAD, errors).plain(format!(
+            " in `{}`. A daemon that runs goes on with what it has read before.",
+            report.path
+        ));
+    }
+    if !report.exists {
+        return Text::new().plain(format!(
+            "`{}` doesn't exist, so every setting has its default and there is no account.\n\
+             Run `loopdesk account add` to add one.",
+            report.path
+        ));
+    }
+    let accounts = report.config.as_ref().map_or(0, |c| c.accounts.len());
+    Text::new().styled(GOOD, "Good").plain(format!(
+        ": `{}` with {}.",
+        report.path,
+        count(accounts, "account", "accounts")
+    ))
+}
+
+fn diagnostic(path: &str, error: &Diagnostic) -> Text {
+    Text::new()
+        .strong(format!("{path}:{}:{}", error.line, error.column))
+        .plain(format!(": {}", error.message))
+        .end()
+        .plain(indented(&error.snippet))
+        .end()
+}
+
+fn errors(report: &Report) -> Problem {
+    let mut message = format!("the configuration `{}` can't be used:", report.path);
+    for error in &report.errors {
+        let Diagnostic { line, column, .. } = error;
+        message.push_str(&format!("\n  {line}:{column}: {}\n", error.message));
+        message.push_str(&indented(&error.snippet));
+    }
+    Problem::new(Kind::Config, message).hint("correct the file, then run `loopdesk config check`")
+}
+
+fn indented(snippet: &str) -> String {
+    let lines = snippet.lines().map(|line| format!("    {line}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn path(context: &Context, output: &mut Output) -> Result<(), CliError> {
+    #[derive(Serialize)]
+    struct Location<'a> {
+        path: &'a Path,
+        exists: bool,
+    }
+    let path = context.paths.config_file();
+    let location = Location {
+        path: &path,
+        exists: path.exists(),
+    };
+    output.result(&location, || Text::from(path.to_string_lossy()))
+}
+
+async fn show(context: &Context, output: &mut Output) -> Result<(), CliError> {
+    let report = context.link.judge(None).await?;
+    let config = usable(&report)?;
+    output.result(config, || effective::text(config, &report.path))
+}
+
+async fn set(setting: &Setting, context: &Context, output: &mut Output) -> Result<(), CliError> {
+    let changed = change(context, alternatives(&[], setting)).await?;
+    let done = match &setting.value {
+        Some(value) => format!("Set `{}` to {value}", setting.key),
+        None => format!("Removed `{}`", setting.key),
+    };
+    output.result(&changed, || changed.text(&done))?;
+    changed.told()
+}
+
+async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> {
+    let Some(client) = context.link.running().await? else {
+        return Err(Problem::new(
+            Kind::Daemon,
+            "loopdesk isn't running, so there is nothing to reload",
+        )
+        .hint("run `loopdesk login`, which starts it with the configuration as it is")
+        .into());
+    };
+    client
+        .post::<serde_json::Value>(RELOAD, &serde_json::json!({}))
+        .await?;
+    let reloaded = Changed::reloaded(&context.paths.config_file());
+    output.result(&reloaded, || {
+        Text::from(format!(
+            "The daemon uses `{}` as it is now.",
+            reloaded.path()
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Daemon, Home};
+
+    fn wrong() -> Report {
+        Report {
+            path: "/home/ada/config.toml".to_owned(),
+            exists: true,
+            errors: vec![
+                Diagnostic {
+                    line: 3,
+                    column: 1,
+                    message: "unknown key `prot`: did you mean `port`?".to_owned(),
+                    snippet: "3 | prot = 1\n  | ^^^^".to_owned(),
+                },
+                Diagnostic {
+                    line: 9,
+                    column: 8,
+                    message: "`x` is no port".to_owned(),
+                    snippet: "9 | port = \"x\"\n  |        ^^^".to_owned(),
+                },
+            ],
+            config: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn every_error_is_shown_with_its_place() {
+        let home = Home::new().with_report(&wrong());
+        let ran = home.run("config check").await;
+        assert_eq!((ran.code, ran.err.as_str()), (3, ""));
+        insta::assert_snapshot!(ran.out, @r#"
+        /home/ada/config.toml:3:1: unknown key `prot`: did you mean `port`?
+            3 | prot = 1
+              | ^^^^
+
+        /home/ada/config.toml:9:8: `x` is no port
+            9 | port = "x"
+              |        ^^^
+
+        2 errors in `/home/ada/config.toml`. A daemon that runs goes on with what it has read before.
+        "#);
+        let ran = home.run("config check --json").await;
+        assert_eq!(ran.code, 3);
+        assert_eq!(ran.json()["errors"][1]["column"], 8);
+        // Commands that need the configuration say the same, as their own failure.
+        let ran = home.run("account list").await;
+        assert_eq!((ran.code, ran.out.as_str()), (3, ""));
+        insta::assert_snapshot!(ran.err, @r#"
+        error: the configuration `/home/ada/config.toml` can't be used:
+          3:1: unknown key `prot`: did you mean `port`?
+            3 | prot = 1
+              | ^^^^
+          9:8: `x` is no port
+            9 | port = "x"
+              |        ^^^
+        Hint: correct the file, then run `loopdesk config check`
+        "#);
+    }
+
+    #[tokio::test]
+    async fn a_good_file_and_a_missing_one_are_told_apart() {
+        let home = Home::new().with_report(&testing::report());
+        let ran = home.run("config check").await;
+        assert_eq!(ran.code, 0);
+        assert_eq!(
+            ran.out,
+            "Good: `/home/ada/.config/loopdesk/config.toml` with 2 accounts.\n"
+        );
+        let mut missing = testing::report();
+        missing.exists = false;
+        missing.config.as_mut().unwrap().accounts.clear();
+        let home = Home::new().with_report(&missing);
+        let ran = home.run("config check").await;
+        assert_eq!(ran.code, 0);
+        assert!(ran.out.contains("`loopdesk account add`"), "{}", ran.out);
+        let ran = home.run("account list").await;
+        assert!(ran.out.contains("account add acme"), "{}", ran.out);
+    }
+
+    #[tokio::test]
+    async fn path_show_and_reload_say_what_is_in_use() {
+        let home = Home::new().with_report(&testing::report());
+        let path = home.paths.config_file();
+        let ran = home.run("config path").await;
+        assert_eq!(ran.out, format!("{}\n", path.display()));
+        let ran = home.run("config path --json").await;
+        assert_eq!(ran.json()["exists"], false);
+        let ran = home.run("config show --json").await;
+        assert_eq!(ran.json()["accounts"][1]["port"], 8490);
+        assert_eq!(home.run("config reload").await.code, 6);
+        let daemon = Daemon::new(&home)
+            .json(RELOAD, &serde_json::json!({}))
+            .serve();
+        let ran = home.run("config reload").await;
+        assert_eq!((ran.code, daemon.asked(RELOAD).len()), (0, 1));
+        assert!(ran.out.contains("as it is now"), "{}", ran.out);
+    }
+}

@@ -1,0 +1,86 @@
+//! `loopdesk logout`: the session ends, here and at Zendesk.
+
+use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout as Request};
+
+use crate::cli::Logout;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::text::Text;
+
+pub(crate) async fn run(
+    args: &Logout,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let client = context.daemon(output).await?;
+    let request = Request {
+        account: args.account.clone(),
+        forget: args.forget,
+    };
+    let answer: LoggedOut = client.post(LOGOUT, &request).await?;
+    output.result(&answer, || text(&answer))?;
+    if answer.person.is_some() && !answer.revoked {
+        output.warn(
+            "Zendesk has not confirmed that the tokens are dead. In Admin Center, under Apps and \
+             integrations, APIs, OAuth clients, they can be revoked.",
+        );
+    }
+    Ok(())
+}
+
+fn text(answer: &LoggedOut) -> Text {
+    let Some(person) = &answer.person else {
+        return Text::new()
+            .plain("Nobody was logged in to ")
+            .strong(&answer.account)
+            .plain(".");
+    };
+    let end = if answer.revoked {
+        "; Zendesk has revoked the session."
+    } else {
+        "; the session is gone from this machine."
+    };
+    Text::new()
+        .plain(format!("{} is logged out of ", person.name))
+        .strong(&answer.account)
+        .plain(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Daemon, Home};
+
+    #[tokio::test]
+    async fn what_zendesk_has_not_confirmed_is_said() {
+        for (known, revoked, out, warned) in [
+            (
+                true,
+                true,
+                "Ada Lovelace is logged out of acme; Zendesk has revoked the session.\n",
+                false,
+            ),
+            (
+                true,
+                false,
+                "Ada Lovelace is logged out of acme; the session is gone from this machine.\n",
+                true,
+            ),
+            (false, false, "Nobody was logged in to acme.\n", false),
+        ] {
+            let home = Home::new();
+            let answer = LoggedOut {
+                account: "acme".to_owned(),
+                person: known.then(testing::ada),
+                revoked,
+            };
+            let daemon = Daemon::new(&home).json(LOGOUT, &answer).serve();
+            let ran = home.run("logout acme --forget").await;
+            assert_eq!((ran.code, ran.out.as_str()), (0, out));
+            assert_eq!(ran.err.contains("Admin Center"), warned, "{}", ran.err);
+            let (_, body) = daemon.asked(LOGOUT).remove(0);
+            assert_eq!(body, r#"{"account":"acme","forget":true}"#);
+        }
+    }
+}

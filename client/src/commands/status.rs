@@ -1,0 +1,303 @@
+//! `loopdesk status`: every state that a person can be in, and the way out of it.
+
+use anstyle::Style;
+use loopdesk_protocol::Kind;
+use loopdesk_protocol::status::{self, Account, Listener, State, Status};
+
+use crate::cli::OneAccount;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{Output, problem_text};
+use crate::text::{BAD, DIM, GOOD, Text, WARN};
+use crate::time::Clock;
+
+pub(crate) async fn run(
+    args: &OneAccount,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let client = context.link.required().await?;
+    let mut status: Status = client.get(status::PATH).await?;
+    if let Some(name) = &args.account {
+        only(&mut status, name)?;
+    }
+    output.result(&status, || text(&status, &context.clock))?;
+    if status.problems().next().is_some() {
+        return Err(CliError::Reported(Kind::Trouble));
+    }
+    Ok(())
+}
+
+/// Leaves out what concerns other accounts.
+fn only(status: &mut Status, name: &str) -> Result<(), CliError> {
+    let known = status.accounts.iter().map(|account| account.name.as_str());
+    if !known.clone().any(|known| known == name) {
+        return Err(super::unknown_account(name, known).into());
+    }
+    status.accounts.retain(|account| account.name == name);
+    let concerns = |l: &Listener| l.account.as_deref().is_none_or(|account| account == name);
+    status.listeners.retain(concerns);
+    Ok(())
+}
+
+/// The state in words; what a script may expect in colour.
+pub(crate) fn state(state: State) -> (Style, &'static str) {
+    match state {
+        State::SignedOut => (DIM, "signed out"),
+        State::Active => (GOOD, "active"),
+        State::Rotating => (GOOD, "active, being refreshed"),
+        State::Doubtful => (WARN, "in doubt: the answer to a refresh was lost"),
+        State::Unsaved => (WARN, "active, but not saved"),
+        State::Blocked => (BAD, "blocked"),
+        State::Ended => (BAD, "ended"),
+        State::KeyMissing => (BAD, "locked: its key can't be had"),
+    }
+}
+
+fn text(status: &Status, clock: &Clock) -> Text {
+    let mut text = daemon(status, clock);
+    if status.accounts.is_empty() {
+        text = text.end().then(&problem_text(&super::no_account()));
+    }
+    for one in &status.accounts {
+        text = text.end().then(&account(one, clock));
+    }
+    for problem in status.problems() {
+        text = text.end().then(&problem_text(problem));
+    }
+    text
+}
+
+fn daemon(status: &Status, clock: &Clock) -> Text {
+    let daemon = &status.daemon;
+    let keeper = if daemon.supervised {
+        "kept running by the system"
+    } else {
+        "runs until this login session or machine ends"
+    };
+    let served: Vec<_> = status.listeners.iter().map(listener).collect();
+    Text::new()
+        .strong("loopdesk")
+        .plain(format!(" {}, {keeper}", daemon.version))
+        .end()
+        .row(
+            "process",
+            format!(
+                "{}, started {}",
+                daemon.pid,
+                clock.relative(daemon.started_at)
+            ),
+        )
+        .row("configuration", &status.config.path)
+        .row("data key in", &status.vault.kind)
+        .row("listens at", served.join("\n"))
+}
+
+fn listener(listener: &Listener) -> String {
+    let mut text = listener.address.clone();
+    if let Some(account) = &listener.account {
+        text.push_str(&format!(" for {account}"));
+    }
+    if listener.problem.is_some() {
+        text.push_str(" (not now, see below)");
+    }
+    text
+}
+
+/// One account and its session.
+pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
+    let (style, words) = state(account.state);
+    let mut text = Text::new().strong(&account.name);
+    if account.default {
+        text = text.plain(" (default)");
+    }
+    text = text
+        .plain(": ")
+        .styled(style, words)
+        .end()
+        .row("Zendesk", &account.origin);
+    if let Some(person) = &account.person {
+        text = text.row("user", super::person(person));
+    }
+    if !account.scopes.is_empty() {
+        text = text.row("scopes", account.scopes.join(" "));
+    }
+    if let Some(then) = account.access_expires_at {
+        let verb = if then > clock.now() {
+            "expires"
+        } else {
+            "expired"
+        };
+        text = text.row("access token", format!("{verb} {}", clock.both(then)));
+    }
+    if let Some(then) = account.next_refresh_at {
+        text = text.row("next refresh", clock.both(then));
+    }
+    if let Some(then) = account.refresh_expires_at {
+        text = text.row(
+            "may stay off",
+            format!("until {} ({})", clock.day(then), clock.relative(then)),
+        );
+    }
+    text = text.row("base URL", account.base_urls.join("\n"));
+    if let Some(error) = &account.last_error {
+        let when = clock.relative(error.at);
+        text = text.row("last error", format!("{when}: {}", error.message));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, plain};
+    use loopdesk_protocol::Problem;
+
+    fn shown(status: &Status) -> String {
+        plain(&text(status, &Clock::fixed("2026-11-23T17:00:00Z")))
+    }
+
+    #[test]
+    fn o3_a_healthy_status_and_a_signed_out_account() {
+        insta::assert_snapshot!(shown(&testing::status()), @"
+        loopdesk 0.1.0, runs until this login session or machine ends
+          process         4711, started 3 h ago
+          configuration   /home/ada/.config/loopdesk/config.toml
+          data key in     keyring
+          listens at      127.0.0.1:8484
+                          [::1]:8484
+                          127.0.0.1:8490 for sandbox
+
+        acme (default): active
+          Zendesk         https://acme.zendesk.com
+          user            Ada Lovelace <ada@example.com>, admin
+          scopes          read write
+          access token    expires in 46 h (2026-11-25 16:00)
+          next refresh    in 22 h (2026-11-24 16:00)
+          may stay off    until Sun 2027-02-21 (in 89 days)
+          base URL        http://localhost:8484
+                          http://127.0.0.1:8484
+
+        sandbox: signed out
+          Zendesk         https://acme-sandbox.zendesk.com
+          base URL        http://127.0.0.1:8490
+        ");
+    }
+
+    #[test]
+    fn o3_every_problem_ends_the_page_with_its_fix() {
+        let mut status = testing::status();
+        status.accounts.truncate(1);
+        status.daemon.supervised = true;
+        status.config.problem = Some(
+            Problem::new(
+                Kind::Config,
+                "line 3 of the configuration: unknown key `prot`",
+            )
+            .hint("run `loopdesk config check`"),
+        );
+        status.vault.problem =
+            Some(Problem::new(Kind::Vault, "the keyring is locked").hint("unlock it"));
+        status.listeners[1].problem = Some(
+            Problem::new(Kind::Daemon, "port 8484 is taken by process 99").hint("run `kill 99`"),
+        );
+        let account = &mut status.accounts[0];
+        account.state = State::Ended;
+        account.access_expires_at = Some("2026-11-23T16:00:00Z".parse().unwrap());
+        account.next_refresh_at = None;
+        account.refresh_expires_at = None;
+        account.last_error = Some(status::LastError {
+            at: "2026-11-23T16:30:00Z".parse().unwrap(),
+            message: "Zendesk answered `invalid_grant`\u{1b}[2J".to_owned(),
+        });
+        account.problem = Some(
+            Problem::new(Kind::Login, "the session of account `acme` is over")
+                .hint("run `loopdesk login acme`"),
+        );
+        insta::assert_snapshot!(shown(&status), @"
+        loopdesk 0.1.0, kept running by the system
+          process         4711, started 3 h ago
+          configuration   /home/ada/.config/loopdesk/config.toml
+          data key in     keyring
+          listens at      127.0.0.1:8484
+                          [::1]:8484 (not now, see below)
+                          127.0.0.1:8490 for sandbox
+
+        acme (default): ended
+          Zendesk         https://acme.zendesk.com
+          user            Ada Lovelace <ada@example.com>, admin
+          scopes          read write
+          access token    expired 1 h ago (2026-11-23 17:00)
+          base URL        http://localhost:8484
+                          http://127.0.0.1:8484
+          last error      30 min ago: Zendesk answered `invalid_grant`�[2J
+
+        error: line 3 of the configuration: unknown key `prot`
+        Hint: run `loopdesk config check`
+
+        error: the keyring is locked
+        Hint: unlock it
+
+        error: port 8484 is taken by process 99
+        Hint: run `kill 99`
+
+        error: the session of account `acme` is over
+        Hint: run `loopdesk login acme`
+        ");
+    }
+
+    #[test]
+    fn o3_without_an_account_the_first_step_is_shown() {
+        let mut status = testing::status();
+        status.accounts.clear();
+        assert!(shown(&status).contains("run `loopdesk account add acme"));
+    }
+
+    #[test]
+    fn one_account_leaves_out_the_others_but_not_what_all_share() {
+        let mut status = testing::status();
+        only(&mut status, "acme").unwrap();
+        assert_eq!(status.accounts.len(), 1);
+        let addresses: Vec<_> = status.listeners.iter().map(|l| &l.address).collect();
+        assert_eq!(addresses, ["127.0.0.1:8484", "[::1]:8484"]);
+        assert_eq!(only(&mut status, "acne").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn every_state_has_words_and_serving_ones_say_active() {
+        for one in [
+            State::SignedOut,
+            State::Active,
+            State::Rotating,
+            State::Doubtful,
+            State::Unsaved,
+            State::Blocked,
+            State::Ended,
+            State::KeyMissing,
+        ] {
+            assert_eq!(state(one).1.starts_with("active"), one.serves(), "{one:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_exit_code_tells_trouble_and_a_stopped_daemon_apart() {
+        let home = testing::Home::new();
+        let ran = home.run("status").await;
+        assert_eq!((ran.code, ran.out.as_str()), (6, ""));
+        insta::assert_snapshot!(ran.err, @r"
+        error: loopdesk isn't running
+        Hint: run `loopdesk login`, which starts it
+        ");
+        let mut status = testing::status();
+        status.accounts[1].problem = Some(Problem::new(Kind::Login, "nobody is logged in"));
+        let _daemon = testing::Daemon::new(&home)
+            .json(status::PATH, &status)
+            .serve();
+        assert_eq!(home.run("status").await.code, 1);
+        assert_eq!(home.run("status acme").await.code, 0);
+        let ran = home.run("status sandbox --json").await;
+        assert_eq!((ran.code, ran.err.as_str()), (1, ""));
+        assert_eq!(ran.json()["accounts"][0]["name"], "sandbox");
+        assert_eq!(ran.json()["accounts"].as_array().unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,75 @@
+//! `loopdesk version`: of this command and of the daemon that runs.
+
+use loopdesk_protocol::version::Version;
+use loopdesk_protocol::{PROTOCOL, VERSION};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::text::Text;
+
+pub(crate) async fn run(context: &Context, output: &mut Output) -> Result<(), CliError> {
+    let daemon = context.link.version().await?.map(|(_, version)| version);
+    let versions = Versions {
+        version: VERSION,
+        protocol: PROTOCOL,
+        daemon,
+    };
+    output.result(&versions, || text(&versions))?;
+    if versions
+        .daemon
+        .as_ref()
+        .is_some_and(|daemon| daemon.version != VERSION)
+    {
+        output.warn("the daemon that runs is another version than this command.");
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Versions {
+    version: &'static str,
+    protocol: u32,
+    daemon: Option<Version>,
+}
+
+fn text(versions: &Versions) -> Text {
+    let text = Text::from(format!("loopdesk  {}\n", versions.version));
+    match &versions.daemon {
+        Some(daemon) => text.plain(format!(
+            "loopdeskd {} (running, process {})\n",
+            daemon.version, daemon.pid
+        )),
+        None => text.plain("loopdeskd isn't running\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Daemon, Home};
+    use loopdesk_protocol::version;
+
+    #[tokio::test]
+    async fn both_programs_are_named_and_a_difference_pointed_out() {
+        let home = Home::new();
+        let ran = home.run("version").await;
+        assert!(ran.out.contains("loopdeskd isn't running"), "{}", ran.out);
+        assert!(home.run("version --json").await.json()["daemon"].is_null());
+        // Also where the other commands would refuse to talk to it.
+        let other = Version {
+            version: "9.9.9".to_owned(),
+            protocol: PROTOCOL + 1,
+            pid: 4711,
+        };
+        let _daemon = Daemon::new(&home).json(version::PATH, &other).serve();
+        let ran = home.run("version").await;
+        assert!(
+            ran.out.contains("loopdeskd 9.9.9 (running, process 4711)"),
+            "{}",
+            ran.out
+        );
+        assert!(ran.err.contains("another version"), "{}", ran.err);
+    }
+}

@@ -1,0 +1,10 @@
+//! The configuration's text: edited without losing a comment, replaced in one step.
+
+mod comment;
+mod edit;
+mod value;
+mod write;
+
+pub(crate) use edit::{Step, parse};
+pub(crate) use value::{text_value, values};
+pub(crate) use write::ConfigFile;

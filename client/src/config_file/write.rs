@@ -1,0 +1,282 @@
+//! A file that is replaced as a whole or not at all.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use loopdesk_protocol::{Kind, Problem};
+
+use crate::error;
+
+/// A configuration file that nobody else edits through loopdesk meanwhile.
+#[derive(Debug)]
+pub(crate) struct ConfigFile {
+    /// The name under which it is read.
+    path: PathBuf,
+    /// The file itself, behind any symbolic links.
+    target: PathBuf,
+    text: Option<String>,
+    mode: u32,
+    /// The folder, locked until this is dropped.
+    _lock: File,
+}
+
+impl ConfigFile {
+    /// Opens the file to be edited; its folder is made where it is missing. May block.
+    pub(crate) fn open(path: &Path) -> Result<Self, Problem> {
+        let dir = parent(path);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|e| error::file(Kind::Config, "make the folder", dir, &e))?;
+        let lock = File::open(dir)
+            .and_then(|lock| lock.lock().map(|()| lock))
+            .map_err(|e| error::file(Kind::Config, "lock", dir, &e))?;
+        let target = behind_links(path)
+            .map_err(|e| error::file(Kind::Config, "follow the links of", path, &e))?;
+        let (text, mode) = match read(&target) {
+            Ok((text, mode)) => (Some(text), mode),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => (None, NEW_FILE_MODE),
+            Err(e) => return Err(error::file(Kind::Config, "read", &target, &e)),
+        };
+        if mode & 0o200 == 0 {
+            let message = format!("`{}` is write-protected", target.display());
+            return Err(Problem::new(Kind::Config, message).hint(format!(
+                "run `chmod u+w {}`, or edit what generates the file",
+                crate::shell::quote(&target.to_string_lossy())
+            )));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            target,
+            text,
+            mode,
+            _lock: lock,
+        })
+    }
+
+    /// The name under which it is read.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the file holds; nothing if it doesn't exist.
+    pub(crate) fn text(&self) -> &str {
+        self.text.as_deref().unwrap_or_default()
+    }
+
+    /// Writes `text` beside the file, so that it can be judged where relative paths mean the same.
+    pub(crate) fn draft(&self, text: &str) -> Result<Draft<'_>, Problem> {
+        let draft = Draft {
+            file: self,
+            text: text.to_owned(),
+            path: draft_path(&self.path),
+        };
+        draft.write(&draft.path)?;
+        Ok(draft)
+    }
+}
+
+/// A text that may become the file.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    file: &'a ConfigFile,
+    text: String,
+    path: PathBuf,
+}
+
+impl Draft<'_> {
+    /// Where it lies now.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts it in the file's place, unless an editor has saved the file meanwhile.
+    pub(crate) fn replace(self) -> Result<(), Problem> {
+        let target = &self.file.target;
+        let failed = |doing: &str, e: &io::Error| error::file(Kind::Config, doing, target, e);
+        let now = match read(target) {
+            Ok((text, _)) => Some(text),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(failed("read", &e)),
+        };
+        if now != self.file.text {
+            let message = format!("`{}` has changed meanwhile", target.display());
+            return Err(Problem::new(Kind::Config, message).hint("run the command again"));
+        }
+        let dir = parent(target);
+        if dir == parent(&self.path) {
+            return std::fs::rename(&self.path, target)
+                .and_then(|()| File::open(dir)?.sync_all())
+                .map_err(|e| failed("replace", &e));
+        }
+        // Behind a link lies another folder, and a rename works within one file system only.
+        let beside = draft_path(target);
+        self.write(&beside)?;
+        std::fs::rename(&beside, target)
+            .and_then(|()| File::open(dir)?.sync_all())
+            .map_err(|e| {
+                drop(std::fs::remove_file(&beside));
+                failed("replace", &e)
+            })
+    }
+
+    fn write(&self, path: &Path) -> Result<(), Problem> {
+        let write = || {
+            match std::fs::remove_file(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(NEW_FILE_MODE)
+                .open(path)?;
+            file.write_all(self.text.as_bytes())?;
+            file.set_permissions(Permissions::from_mode(self.file.mode))?;
+            file.sync_all()
+        };
+        write().map_err(|e| {
+            error::file(Kind::Config, "write", path, &e)
+                .hint("edit what generates the file, if its folder is read-only")
+        })
+    }
+}
+
+impl Drop for Draft<'_> {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+fn read(target: &Path) -> io::Result<(String, u32)> {
+    let text = std::fs::read_to_string(target)?;
+    let mode = std::fs::metadata(target)?.permissions().mode() & 0o777;
+    Ok((text, mode))
+}
+
+/// The file that `path` stands for, whether it exists or not.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match std::fs::read_link(&path) {
+            Ok(next) => path = parent(&path).join(next),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                return Ok(path);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// A hidden name: the daemon watches the folder for the file's own.
+fn draft_path(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}", std::process::id()))
+}
+
+/// The file holds no secret; whom somebody logs in as is still nobody else's business.
+const NEW_FILE_MODE: u32 = 0o600;
+
+/// As many as Linux follows.
+const LINKS_MAX: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_so_is_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/loopdesk/config.toml");
+        let file = ConfigFile::open(&path).unwrap();
+        assert_eq!(file.text(), "");
+        file.draft("x = 1\n").unwrap().replace().unwrap();
+        assert_eq!(read(&path).unwrap(), ("x = 1\n".to_owned(), 0o600));
+        let folder = std::fs::metadata(path.parent().unwrap()).unwrap();
+        assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+        assert_eq!(names(path.parent().unwrap()), ["config.toml"]);
+    }
+
+    #[test]
+    fn a_draft_that_is_dropped_leaves_everything_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "old").unwrap();
+        let file = ConfigFile::open(&path).unwrap();
+        let draft = file.draft("new").unwrap();
+        assert_eq!(std::fs::read_to_string(draft.path()).unwrap(), "new");
+        drop(draft);
+        assert_eq!(names(dir.path()), ["config.toml"]);
+        assert_eq!(read(&path).unwrap().0, "old");
+    }
+
+    #[test]
+    fn links_and_modes_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("dotfiles/loopdesk.toml");
+        std::fs::create_dir(dir.path().join("dotfiles")).unwrap();
+        std::fs::create_dir(dir.path().join("config")).unwrap();
+        let path = dir.path().join("config/config.toml");
+        std::os::unix::fs::symlink("../dotfiles/loopdesk.toml", &path).unwrap();
+        for text in ["first", "second"] {
+            let file = ConfigFile::open(&path).unwrap();
+            file.draft(text).unwrap().replace().unwrap();
+            assert_eq!(std::fs::read_to_string(&target).unwrap(), text);
+            std::fs::set_permissions(&target, Permissions::from_mode(0o640)).unwrap();
+        }
+        let file = ConfigFile::open(&path).unwrap();
+        file.draft("third").unwrap().replace().unwrap();
+        assert_eq!(read(&target).unwrap(), ("third".to_owned(), 0o640));
+        assert!(std::fs::symlink_metadata(&path).unwrap().is_symlink());
+        assert_eq!(names(&dir.path().join("dotfiles")), ["loopdesk.toml"]);
+        assert_eq!(names(&dir.path().join("config")), ["config.toml"]);
+    }
+
+    #[test]
+    fn what_an_editor_saved_meanwhile_is_not_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        let file = ConfigFile::open(&path).unwrap();
+        let draft = file.draft("ours").unwrap();
+        std::fs::write(&path, "the editor's").unwrap();
+        let problem = draft.replace().unwrap_err();
+        assert_eq!(problem.hints, ["run the command again"]);
+        assert_eq!(read(&path).unwrap().0, "the editor's");
+    }
+
+    #[test]
+    fn a_protected_file_and_a_loop_of_links_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
+        let problem = ConfigFile::open(&path).unwrap_err();
+        assert!(problem.hints[0].contains("chmod u+w"), "{problem:?}");
+        let knot = dir.path().join("knot.toml");
+        std::os::unix::fs::symlink("knot.toml", &knot).unwrap();
+        let problem = ConfigFile::open(&knot).unwrap_err();
+        assert!(problem.message.contains("knot.toml"), "{problem}");
+    }
+}

@@ -1,0 +1,74 @@
+//! What a command needs to know of the process it runs in.
+
+use std::ffi::OsString;
+use std::fmt;
+
+use loopdesk_protocol::{Client, Kind, Paths, Problem};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
+
+use crate::commands;
+use crate::daemon_link::{Link, Program};
+use crate::error::CliError;
+use crate::output::Output;
+use crate::text::Text;
+use crate::time::Clock;
+
+/// The process's surroundings.
+pub(crate) struct Context {
+    pub(crate) paths: Paths,
+    pub(crate) link: Link,
+    pub(crate) clock: Clock,
+    pub(crate) input: Input,
+    pub(crate) browser: Browser,
+}
+
+/// Standard input, line by line.
+pub(crate) type Input = Lines<BufReader<Box<dyn AsyncRead + Send + Sync + Unpin>>>;
+
+/// Opens an address in the person's browser. May block.
+pub(crate) type Browser = fn(&str) -> std::io::Result<()>;
+
+impl Context {
+    /// The surroundings of this process.
+    pub(crate) fn from_env() -> Result<Self, Problem> {
+        let paths = Paths::from_env().map_err(|e| Problem::new(Kind::Config, e.to_string()))?;
+        let env = |name: &str| -> Option<OsString> { std::env::var_os(name) };
+        let beside = std::env::current_exe().ok();
+        let program = Program::find(env, beside.as_deref());
+        let stdin: Box<dyn AsyncRead + Send + Sync + Unpin> = Box::new(tokio::io::stdin());
+        Ok(Self {
+            link: Link::new(paths.clone(), program),
+            paths,
+            clock: Clock::system(),
+            input: BufReader::new(stdin).lines(),
+            browser: |url| webbrowser::open(url),
+        })
+    }
+
+    /// The daemon, started if none runs and there is an account to serve.
+    pub(crate) async fn daemon(&self, output: &mut Output) -> Result<Client, CliError> {
+        if let Some(client) = self.link.running().await? {
+            return Ok(client);
+        }
+        let report = self.link.judge(None).await?;
+        if commands::config::usable(&report)?.accounts.is_empty() {
+            return Err(commands::no_account().into());
+        }
+        let (client, started) = self.link.start().await?;
+        if let Some(pid) = started {
+            output.note(&Text::new().plain(format!(
+                "Started loopdesk in the background (process {pid}). It ends with this login \
+                 session or machine; \"Keep it running\" in the README tells how to keep it."
+            )));
+        }
+        Ok(client)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("paths", &self.paths)
+            .finish_non_exhaustive()
+    }
+}

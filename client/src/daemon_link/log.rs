@@ -1,0 +1,146 @@
+//! What a daemon wrote before it gave up.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Standard error of a daemon that is being started.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    file: File,
+    start: u64,
+}
+
+impl Log {
+    /// Opens the file for more lines; one that has grown large makes room for a new one.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        if std::fs::metadata(path).is_ok_and(|meta| meta.len() > SIZE_MAX) {
+            let mut old = path.as_os_str().to_owned();
+            old.push(".1");
+            std::fs::rename(path, old)?;
+        }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        let start = file.metadata()?.len();
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            start,
+        })
+    }
+
+    /// A handle for the daemon.
+    pub(super) fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
+    /// What has been written since the file was opened.
+    pub(super) fn said(&self) -> Said {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = File::open(&self.path)?;
+            let length = file.metadata()?.len();
+            file.seek(SeekFrom::Start(
+                self.start.max(length.saturating_sub(READ_MAX)),
+            ))?;
+            let mut bytes = Vec::new();
+            file.take(READ_MAX).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        Said::new(&read().unwrap_or_default())
+    }
+}
+
+/// The lines of a program that has failed.
+#[derive(Debug)]
+pub(super) struct Said(Vec<String>);
+
+impl Said {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        let text = anstream::adapter::strip_bytes(bytes).into_vec();
+        let lines = String::from_utf8_lossy(&text)
+            .lines()
+            .map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>())
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        Self(lines)
+    }
+
+    /// The message of the last `error: …` with the `Hint: …` lines below it.
+    pub(super) fn error(&self) -> Option<(String, Vec<String>)> {
+        let at = self.0.iter().rposition(|line| line.starts_with(ERROR))?;
+        let mut message = self.0.get(at)?.trim_start_matches(ERROR).to_owned();
+        let mut hints = Vec::new();
+        for line in self.0.iter().skip(at + 1) {
+            if let Some(hint) = line.strip_prefix(HINT) {
+                hints.push(hint.to_owned());
+            } else if hints.is_empty() {
+                message = format!("{message}\n{line}");
+            }
+        }
+        Some((message, hints))
+    }
+
+    /// The last lines, as they are.
+    pub(super) fn tail(&self) -> &[String] {
+        self.0
+            .get(self.0.len().saturating_sub(TAIL)..)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn last_line(&self) -> Option<&str> {
+        self.0.last().map(|line| line.trim_start_matches(ERROR))
+    }
+}
+
+const ERROR: &str = "error: ";
+const HINT: &str = "Hint: ";
+
+/// Enough for weeks of a quiet daemon, little enough to open in an editor.
+const SIZE_MAX: u64 = 1 << 20;
+
+/// A panic with its back trace fits.
+const READ_MAX: u64 = 16 << 10;
+
+/// What fits on a screen below the message.
+const TAIL: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn only_lines_of_this_start_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("loopdeskd.log");
+        std::fs::write(&path, "error: of yesterday\n").unwrap();
+        let log = Log::open(&path).unwrap();
+        assert!(log.said().error().is_none());
+        log.handle()
+            .unwrap()
+            .write_all(b"noise\n\x1b[31merror: \x1b[0mport 8484\x07 is taken\nHint: run `a`\nHint: run `b`\n")
+            .unwrap();
+        let (message, hints) = log.said().error().unwrap();
+        assert_eq!(message, "port 8484 is taken");
+        assert_eq!(hints, ["run `a`", "run `b`"]);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_large_file_makes_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("loopdeskd.log");
+        std::fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
+        let log = Log::open(&path).unwrap();
+        assert_eq!(log.start, 0);
+        let old = dir.path().join("loopdeskd.log.1");
+        assert_eq!(std::fs::metadata(old).unwrap().len(), (1 << 20) + 1);
+    }
+}

@@ -1,0 +1,135 @@
+//! The way to the daemon: find it, check that it is ours, start it.
+
+mod log;
+mod program;
+mod start;
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use loopdesk_protocol::config::Report;
+use loopdesk_protocol::version::{self, Version};
+use loopdesk_protocol::{Client, Kind, PROTOCOL, Paths, Problem, VERSION, client};
+
+use crate::error;
+
+pub(crate) use program::Program;
+
+/// The daemon of one user.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    paths: Paths,
+    program: Program,
+}
+
+impl Link {
+    pub(crate) fn new(paths: Paths, program: Program) -> Self {
+        Self { paths, program }
+    }
+
+    /// The daemon, if one runs; a daemon that speaks another protocol is a problem.
+    pub(crate) async fn running(&self) -> Result<Option<Client>, Problem> {
+        let Some((client, version)) = self.version().await? else {
+            return Ok(None);
+        };
+        if version.protocol == PROTOCOL {
+            return Ok(Some(client));
+        }
+        let message = format!(
+            "the daemon that runs is loopdesk {} (protocol {}), this command is {VERSION} \
+             (protocol {PROTOCOL})",
+            version.version, version.protocol
+        );
+        Err(Problem::new(Kind::Daemon, message).hint(format!(
+            "run `kill {}`, which stops it after the requests in flight; then run the command again",
+            version.pid
+        )))
+    }
+
+    /// Who answers on the control socket, whatever it speaks.
+    pub(crate) async fn version(&self) -> Result<Option<(Client, Version)>, Problem> {
+        let client = Client::new(self.paths.control_socket());
+        let answer = tokio::time::timeout(HANDSHAKE, client.get::<Version>(version::PATH)).await;
+        match answer {
+            Ok(Ok(version)) => Ok(Some((client, version))),
+            Ok(Err(client::Error::Unreachable { source, .. })) if is_nobody(&source) => Ok(None),
+            Ok(Err(error)) => Err(error::from_daemon(error)),
+            Err(_) => Err(self.silent()),
+        }
+    }
+
+    /// The daemon; that none runs is a problem.
+    pub(crate) async fn required(&self) -> Result<Client, Problem> {
+        self.running().await?.ok_or_else(|| {
+            Problem::new(Kind::Daemon, "loopdesk isn't running")
+                .hint("run `loopdesk login`, which starts it")
+        })
+    }
+
+    /// What the daemon's program makes of the configuration, or of `file`.
+    pub(crate) async fn judge(&self, file: Option<&Path>) -> Result<Report, Problem> {
+        self.program.judge(file).await
+    }
+
+    /// Starts a daemon. The process id is that of the new daemon, if it is ours that runs now.
+    pub(crate) async fn start(&self) -> Result<(Client, Option<u32>), Problem> {
+        start::start(self).await
+    }
+
+    fn silent(&self) -> Problem {
+        let message = format!(
+            "the daemon at `{}` doesn't answer",
+            self.paths.control_socket().display()
+        );
+        Problem::new(Kind::Daemon, message).hint(format!(
+            "look into `{}`, stop `loopdeskd`, then run the command again",
+            self.paths.log_file().display()
+        ))
+    }
+}
+
+/// Whether the error means that no daemon runs: no socket, or one that a dead daemon has left.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// The daemon answers this from memory; a machine that needs longer can't be worked on.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Daemon, Home};
+
+    #[tokio::test]
+    async fn nobody_is_no_problem() {
+        let home = Home::new();
+        assert!(home.link().running().await.unwrap().is_none());
+        let problem = home.link().required().await.unwrap_err();
+        assert_eq!(problem.kind, Kind::Daemon);
+        assert!(problem.hints[0].contains("`loopdesk login`"));
+        // A socket that a killed daemon has left behind.
+        drop(std::os::unix::net::UnixListener::bind(home.paths.control_socket()).unwrap());
+        assert!(home.link().running().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn another_protocol_names_both_versions_and_the_process() {
+        let home = Home::new();
+        let other = Version {
+            version: "9.9.9".to_owned(),
+            protocol: PROTOCOL + 1,
+            pid: 4711,
+        };
+        let _daemon = Daemon::new(&home).json(version::PATH, &other).serve();
+        let problem = home.link().running().await.unwrap_err();
+        assert_eq!(problem.kind, Kind::Daemon);
+        assert!(problem.message.contains("9.9.9"), "{problem}");
+        assert!(problem.message.contains(VERSION), "{problem}");
+        assert!(problem.hints[0].contains("`kill 4711`"));
+    }
+}

@@ -1,0 +1,393 @@
+//! Starts a daemon in the background and waits until it is ready, or says why it isn't.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use loopdesk_protocol::start::ALREADY_RUNNING;
+use loopdesk_protocol::{Client, Kind, Paths, Problem};
+use tokio::net::UnixDatagram;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::Link;
+use super::log::Log;
+use crate::error;
+
+pub(super) async fn start(link: &Link) -> Result<(Client, Option<u32>), Problem> {
+    let program = link.program.path()?;
+    private_dir(link.paths.state_dir())?;
+    private_dir(link.paths.runtime_dir())?;
+    // Whoever comes second finds the first one's daemon ready.
+    let _turn = turn(&link.paths).await?;
+    if let Some(client) = link.running().await? {
+        return Ok((client, None));
+    }
+
+    let log_file = link.paths.log_file();
+    let log = Log::open(&log_file).map_err(|e| error::file(Kind::Daemon, "open", &log_file, &e))?;
+    let ready = Readiness::bind(link.paths.runtime_dir())?;
+    let mut child = spawn(program, &log, &ready.path)
+        .map_err(|e| error::file(Kind::Daemon, "start", program, &e))?;
+    let pid = child.id();
+    let outcome = tokio::select! {
+        result = ready.wait() => result.map(|()| None),
+        status = child.wait() => status.map(Some),
+        () = tokio::time::sleep(START) => Err(io::ErrorKind::TimedOut.into()),
+    };
+    match outcome {
+        Ok(None) => match link.running().await? {
+            Some(client) => Ok((client, pid)),
+            None => Err(link.silent()),
+        },
+        Ok(Some(status)) => after_exit(link, &log, status).await,
+        Err(_) => match link.running().await? {
+            Some(client) => Ok((client, pid)),
+            None => Err(too_slow(&log, &log_file)),
+        },
+    }
+}
+
+/// The daemon has ended: because another one runs already, or because it can't.
+async fn after_exit(
+    link: &Link,
+    log: &Log,
+    status: ExitStatus,
+) -> Result<(Client, Option<u32>), Problem> {
+    let lost_the_race = status.code() == Some(i32::from(ALREADY_RUNNING));
+    let deadline = Instant::now() + if lost_the_race { START } else { Duration::ZERO };
+    // The one that holds the lock was started by something else, perhaps a moment ago, and there
+    // is nothing to wait on for a socket that isn't there yet.
+    let mut ticks = interval(Duration::from_millis(50));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Some(client) = link.running().await? {
+            return Ok((client, None));
+        }
+        if Instant::now() >= deadline {
+            return Err(failure(log, status));
+        }
+    }
+}
+
+/// The daemon's own words, with the exit code that fits them.
+fn failure(log: &Log, status: ExitStatus) -> Problem {
+    let code = status.code();
+    let kind = [Kind::Config, Kind::Vault]
+        .into_iter()
+        .find(|kind| code == Some(i32::from(kind.exit_code())))
+        .unwrap_or(Kind::Daemon);
+    let said = log.said();
+    if let Some((message, hints)) = said.error() {
+        let problem = Problem::new(kind, format!("loopdesk can't start: {message}"));
+        return hints.into_iter().fold(problem, Problem::hint);
+    }
+    let mut message = format!("loopdesk can't start: `loopdeskd` ended with {status}");
+    for line in said.tail() {
+        message.push_str("\n  ");
+        message.push_str(line);
+    }
+    Problem::new(kind, message).hint("run `loopdeskd` in a terminal to see all that it says")
+}
+
+fn too_slow(log: &Log, file: &Path) -> Problem {
+    let mut message = format!(
+        "loopdesk was started and isn't ready after {} s",
+        START.as_secs()
+    );
+    for line in log.said().tail() {
+        message.push_str("\n  ");
+        message.push_str(line);
+    }
+    Problem::new(Kind::Daemon, message)
+        .hint("run `loopdesk status` in a moment")
+        .hint(format!("look into `{}`", file.display()))
+}
+
+fn spawn(program: &Path, log: &Log, notify: &Path) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log.handle()?)
+        // Ctrl-C in this terminal is meant for this command.
+        .process_group(0);
+    for name in OF_A_SERVICE {
+        command.env_remove(name);
+    }
+    command.env("NOTIFY_SOCKET", notify).spawn()
+}
+
+/// Where the daemon says that it is ready.
+#[derive(Debug)]
+struct Readiness {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Readiness {
+    /// Whoever has the turn has the name too; a command that was killed has left it behind.
+    fn bind(dir: &Path) -> Result<Self, Problem> {
+        // No longer than `control.sock`, whose length `Paths` has checked.
+        let path = dir.join("start.sock");
+        let bind = || {
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            UnixDatagram::bind(&path)
+        };
+        match bind() {
+            Ok(socket) => Ok(Self { socket, path }),
+            Err(error) => Err(error::file(Kind::Daemon, "make the socket", &path, &error)),
+        }
+    }
+
+    async fn wait(&self) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        loop {
+            let length = self.socket.recv(&mut buffer).await?;
+            let message = buffer.get(..length).unwrap_or_default();
+            if message
+                .split(|b| *b == b'\n')
+                .any(|line| line == b"READY=1")
+            {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Drop for Readiness {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// Waits until no other command is starting a daemon; held until the answer is dropped.
+async fn turn(paths: &Paths) -> Result<File, Problem> {
+    let path = paths.runtime_dir().join("start.lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|e| error::file(Kind::Daemon, "open", &path, &e))?;
+    let clone = file
+        .try_clone()
+        .map_err(|e| error::file(Kind::Daemon, "open", &path, &e))?;
+    let locked = tokio::task::spawn_blocking(move || clone.lock());
+    // Whoever holds it gives up after that long; then the daemon's own lock has to do.
+    drop(timeout(START + Duration::from_secs(1), locked).await);
+    Ok(file)
+}
+
+/// Makes a folder that only its owner may enter, or checks that it is one.
+fn private_dir(dir: &Path) -> Result<(), Problem> {
+    let failed = |doing: &str, e: &io::Error| error::file(Kind::Daemon, doing, dir, e);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| failed("make the folder", &e))?;
+    let meta = std::fs::symlink_metadata(dir).map_err(|e| failed("look at", &e))?;
+    if !meta.is_dir() || meta.uid() != rustix::process::getuid().as_raw() {
+        let message = format!(
+            "`{}` belongs to somebody else or is no folder, so no secret may go there",
+            dir.display()
+        );
+        return Err(Problem::new(Kind::Daemon, message).hint(format!(
+            "look at it with `ls -ld {}`, remove it, then run the command again",
+            crate::shell::quote(&dir.to_string_lossy())
+        )));
+    }
+    if meta.mode() & 0o077 != 0 {
+        std::fs::set_permissions(dir, Permissions::from_mode(0o700))
+            .map_err(|e| failed("make private", &e))?;
+    }
+    Ok(())
+}
+
+/// The daemon is ready within milliseconds; a machine that has just booted may need seconds.
+const START: Duration = Duration::from_secs(10);
+
+/// What systemd has told this process of itself, if it is part of a service: the daemon would take
+/// it for its own.
+const OF_A_SERVICE: [&str; 9] = [
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PID",
+    "MAINPID",
+    "SYSTEMD_EXEC_PID",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Daemon, Home};
+    use std::os::unix::fs::PermissionsExt;
+
+    /// A program that tells the test where to say `READY=1`, and lives until the test ends.
+    struct Stage {
+        home: Home,
+        /// The program's end.
+        _end: File,
+    }
+
+    impl Stage {
+        fn new(body: &str) -> Self {
+            let home = Home::new();
+            let (told, end) = (home.path("told"), home.path("end"));
+            for fifo in [&told, &end] {
+                let made = std::process::Command::new("mkfifo").arg(fifo).status();
+                assert!(made.unwrap().success());
+            }
+            let starts = home.path("starts");
+            let home = home.with_program(&format!(
+                "echo start >> {starts}
+                 tell() {{ echo \"$NOTIFY_SOCKET\" > {told}; }}
+                 stay() {{ read _ < {end}; }}
+                 {body}",
+                starts = starts.display(),
+                told = told.display(),
+                end = end.display()
+            ));
+            // Open for both, it waits for no peer, and whoever reads it sees its end with ours.
+            let end = OpenOptions::new().read(true).write(true).open(end);
+            Self {
+                home,
+                _end: end.unwrap(),
+            }
+        }
+
+        /// What the program tells, once it does.
+        async fn told(&self) -> String {
+            let told = tokio::fs::read_to_string(self.home.path("told")).await;
+            told.unwrap().trim().to_owned()
+        }
+
+        fn starts(&self) -> usize {
+            let starts = std::fs::read_to_string(self.home.path("starts")).unwrap();
+            starts.lines().count()
+        }
+    }
+
+    #[tokio::test]
+    async fn ready_is_said_not_guessed() {
+        let stage = Stage::new("tell; stay");
+        let link = stage.home.link();
+        let daemon = async {
+            let notify = stage.told().await;
+            let daemon = Daemon::new(&stage.home).serve();
+            let socket = UnixDatagram::unbound().unwrap();
+            let send = |text: &'static str| socket.send_to(text.as_bytes(), &notify);
+            send("STATUS=nearly").await.unwrap();
+            send("STATUS=there\nREADY=1\n").await.unwrap();
+            (daemon, notify)
+        };
+        let (started, (_daemon, notify)) = tokio::join!(start(&link), daemon);
+        let (_, pid) = started.unwrap();
+        assert!(pid.is_some());
+        assert!(!Path::new(&notify).exists(), "the socket is cleared away");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&stage.home.paths.log_file()), 0o600);
+        assert_eq!(mode(stage.home.paths.state_dir()), 0o700);
+        // The second command finds it.
+        assert_eq!(start(&link).await.unwrap().1, None);
+        assert_eq!(stage.starts(), 1);
+    }
+
+    #[tokio::test]
+    async fn two_commands_at_once_start_one_daemon() {
+        let stage = Stage::new("tell; stay");
+        let link = stage.home.link();
+        let daemon = async {
+            let notify = stage.told().await;
+            let daemon = Daemon::new(&stage.home).serve();
+            let socket = UnixDatagram::unbound().unwrap();
+            socket.send_to(b"READY=1", &notify).await.unwrap();
+            daemon
+        };
+        let (one, two, _daemon) = tokio::join!(start(&link), start(&link), daemon);
+        let pids = [one.unwrap().1, two.unwrap().1];
+        assert_eq!(pids.iter().flatten().count(), 1);
+        assert_eq!(stage.starts(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_something_else_started_is_as_good() {
+        let stage = Stage::new(&format!("tell; exit {ALREADY_RUNNING}"));
+        let link = stage.home.link();
+        let daemon = async {
+            stage.told().await;
+            // It holds the lock already and listens a moment later.
+            Daemon::new(&stage.home).serve()
+        };
+        let (started, _daemon) = tokio::join!(start(&link), daemon);
+        assert_eq!(started.unwrap().1, None);
+    }
+
+    #[tokio::test]
+    async fn the_daemons_own_words_are_the_message() {
+        let stage = Stage::new(
+            "echo 'error: port 8484 is taken by process 99' >&2
+             echo 'Hint: run `kill 99`' >&2
+             exit 6",
+        );
+        let problem = start(&stage.home.link()).await.unwrap_err();
+        assert_eq!(problem.kind, Kind::Daemon);
+        assert_eq!(
+            problem.message,
+            "loopdesk can't start: port 8484 is taken by process 99"
+        );
+        assert_eq!(problem.hints, ["run `kill 99`"]);
+        let stage = Stage::new("echo 'error: line 3 is wrong' >&2; exit 3");
+        let problem = start(&stage.home.link()).await.unwrap_err();
+        assert_eq!(problem.kind, Kind::Config);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_dies_without_a_word_of_its_own_is_quoted() {
+        let stage = Stage::new("echo 'thread main panicked' >&2; kill -9 $$");
+        let problem = start(&stage.home.link()).await.unwrap_err();
+        assert!(problem.message.contains("signal: 9"), "{problem}");
+        assert!(
+            problem.message.contains("thread main panicked"),
+            "{problem}"
+        );
+        assert!(problem.hints[0].contains("`loopdeskd`"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_never_gets_ready_is_not_waited_for_for_ever() {
+        let stage = Stage::new("stay");
+        let problem = start(&stage.home.link()).await.unwrap_err();
+        assert_eq!(problem.kind, Kind::Daemon);
+        assert!(problem.message.contains("after 10 s"), "{problem}");
+        assert!(problem.hints[1].contains("loopdeskd.log"));
+    }
+
+    #[test]
+    fn folders_are_made_private_and_a_link_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        private_dir(&path).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        private_dir(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("/tmp", &link).unwrap();
+        let problem = private_dir(&link).unwrap_err();
+        assert!(problem.hints[0].contains("ls -ld"), "{problem:?}");
+    }
+}

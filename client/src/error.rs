@@ -1,0 +1,71 @@
+//! Why a command has failed.
+
+use std::io;
+use std::path::Path;
+
+use loopdesk_protocol::{Kind, Problem, client};
+
+/// A command's failure.
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// Still to be told.
+    Problem(Problem),
+    /// The output has told it already; only the exit code is left.
+    Reported(Kind),
+}
+
+impl CliError {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Problem(problem) => problem.kind.exit_code(),
+            Self::Reported(kind) => kind.exit_code(),
+        }
+    }
+}
+
+impl From<Problem> for CliError {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<client::Error> for CliError {
+    fn from(error: client::Error) -> Self {
+        Self::Problem(from_daemon(error))
+    }
+}
+
+/// A call's failure as a person is told it.
+pub(crate) fn from_daemon(error: client::Error) -> Problem {
+    match error {
+        client::Error::Problem(problem) => problem,
+        client::Error::Unreachable { .. } => Problem::new(Kind::Daemon, error.to_string())
+            .hint("run `loopdesk login`, which starts the daemon"),
+        client::Error::Broken(_) => Problem::new(Kind::Daemon, error.to_string())
+            .hint("run the command again; if that doesn't help, run `loopdesk version`"),
+    }
+}
+
+/// A file that can't be used.
+pub(crate) fn file(kind: Kind, doing: &str, path: &Path, error: &io::Error) -> Problem {
+    Problem::new(
+        kind,
+        format!("failed to {doing} `{}`: {error}", path.display()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_the_problems_kinds() {
+        let problem = Problem::new(Kind::Timeout, "");
+        assert_eq!(CliError::from(problem).exit_code(), 8);
+        assert_eq!(CliError::Reported(Kind::Trouble).exit_code(), 1);
+        let broken = client::Error::Broken(String::new());
+        assert_eq!(CliError::from(broken).exit_code(), 6);
+        let login = client::Error::Problem(Problem::new(Kind::Login, ""));
+        assert_eq!(CliError::from(login).exit_code(), 4);
+    }
+}

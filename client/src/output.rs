@@ -1,0 +1,197 @@
+//! The one place that prints.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use loopdesk_protocol::{Kind, Problem};
+use serde::Serialize;
+
+use crate::error::CliError;
+use crate::text::{BAD, STRONG, Text, WARN};
+
+/// Standard output and error: text for people, or JSON for programs.
+pub(crate) struct Output {
+    json: bool,
+    out: Box<dyn Write + Send>,
+    err: Box<dyn Write + Send>,
+}
+
+impl Output {
+    /// The process's streams; colours only where they are a terminal and wanted.
+    pub(crate) fn of_process(json: bool) -> Self {
+        Self {
+            json,
+            out: Box::new(anstream::stdout()),
+            err: Box::new(anstream::stderr()),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn to(
+        json: bool,
+        out: impl Write + Send + 'static,
+        err: impl Write + Send + 'static,
+    ) -> Self {
+        Self {
+            json,
+            out: Box::new(Strip(out)),
+            err: Box::new(Strip(err)),
+        }
+    }
+
+    /// Whether programs read this.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// What the command was run for: `value` to a program, `human` to a person.
+    pub(crate) fn result<T: Serialize>(
+        &mut self,
+        value: &T,
+        human: impl FnOnce() -> Text,
+    ) -> Result<(), CliError> {
+        if self.json {
+            self.json_line(value)
+        } else {
+            self.say(&human())
+        }
+    }
+
+    /// One JSON object on a line.
+    pub(crate) fn json_line<T: Serialize>(&mut self, value: &T) -> Result<(), CliError> {
+        let mut line = serde_json::to_vec(value)
+            .map_err(|e| Problem::new(Kind::Internal, format!("the answer can't be shown: {e}")))?;
+        line.push(b'\n');
+        self.write(&line)
+    }
+
+    /// Text on standard output, its last line ended.
+    pub(crate) fn say(&mut self, text: &Text) -> Result<(), CliError> {
+        self.write(ended(text).as_bytes())
+    }
+
+    /// What a person should know besides; on standard error, never in the way of a pipe.
+    pub(crate) fn note(&mut self, text: &Text) {
+        if !self.json {
+            self.tell(text);
+        }
+    }
+
+    /// What a person should mind although the command goes on.
+    pub(crate) fn warn(&mut self, text: impl AsRef<str>) {
+        self.note(&Text::new().styled(WARN, "Warning:").plain(" ").plain(text));
+    }
+
+    /// A failure that the command survives.
+    pub(crate) fn problem(&mut self, problem: &Problem) {
+        if self.json {
+            let line = serde_json::to_string(&Failure::from(problem)).unwrap_or_default();
+            // As it is: JSON escapes control characters itself.
+            drop(writeln!(self.err, "{line}").and_then(|()| self.err.flush()));
+        } else {
+            self.tell(&problem_text(problem));
+        }
+    }
+
+    /// The command's failure; its exit code.
+    pub(crate) fn failure(&mut self, error: &CliError) -> ExitCode {
+        match error {
+            CliError::Problem(problem) => self.problem(problem),
+            CliError::Reported(_) => {}
+        }
+        ExitCode::from(error.exit_code())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+        match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
+            // `loopdesk status | head -1`: the reader has what it wanted, and the exit code still
+            // tells how the command went.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => {
+                let message = format!("failed to write to standard output: {error}");
+                Err(Problem::new(Kind::Internal, message).into())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, text: &Text) {
+        let text = ended(text);
+        // Nobody is left to tell where standard error is closed.
+        drop(
+            self.err
+                .write_all(text.as_bytes())
+                .and_then(|()| self.err.flush()),
+        );
+    }
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output")
+            .field("json", &self.json)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `error: …` and its hints, as every command prints them.
+pub(crate) fn problem_text(problem: &Problem) -> Text {
+    let text = Text::new()
+        .styled(BAD, "error:")
+        .plain(" ")
+        .plain(&problem.message)
+        .end();
+    problem.hints.iter().fold(text, |text, hint| {
+        text.styled(STRONG, "Hint:").plain(" ").plain(hint).end()
+    })
+}
+
+/// A failure as programs read it.
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: FailureBody<'a>,
+}
+
+#[derive(Serialize)]
+struct FailureBody<'a> {
+    kind: Kind,
+    message: &'a str,
+    hints: &'a [String],
+    exit_code: u8,
+}
+
+impl<'a> From<&'a Problem> for Failure<'a> {
+    fn from(problem: &'a Problem) -> Self {
+        Self {
+            error: FailureBody {
+                kind: problem.kind,
+                message: &problem.message,
+                hints: &problem.hints,
+                exit_code: problem.kind.exit_code(),
+            },
+        }
+    }
+}
+
+fn ended(text: &Text) -> String {
+    let text = text.as_str();
+    format!("{}\n", text.strip_suffix('\n').unwrap_or(text))
+}
+
+/// A stream that shows no colour.
+#[cfg(test)]
+struct Strip<W>(W);
+
+#[cfg(test)]
+impl<W: Write> Write for Strip<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let stripped = anstream::adapter::strip_bytes(bytes).into_vec();
+        self.0.write_all(&stripped)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

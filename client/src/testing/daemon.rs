@@ -1,0 +1,180 @@
+//! A control server that answers as it is told.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use loopdesk_protocol::version::{self, Version};
+use loopdesk_protocol::{PROTOCOL, Problem, VERSION};
+use serde::Serialize;
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+
+use super::Home;
+
+/// A control server that answers what it was told, and remembers what it was asked.
+pub(crate) struct Daemon {
+    socket: PathBuf,
+    answers: HashMap<String, Answer>,
+    asked: Arc<Asked>,
+}
+
+/// Targets and bodies of requests.
+#[derive(Default)]
+struct Asked {
+    requests: Mutex<Vec<(String, String)>>,
+    new: tokio::sync::Notify,
+}
+
+enum Answer {
+    Whole(StatusCode, Bytes),
+    Lines(mpsc::UnboundedReceiver<Bytes>),
+}
+
+impl Daemon {
+    pub(crate) fn new(home: &Home) -> Self {
+        let version = Version {
+            version: VERSION.to_owned(),
+            protocol: PROTOCOL,
+            pid: 4711,
+        };
+        let daemon = Self {
+            socket: home.paths.control_socket(),
+            answers: HashMap::new(),
+            asked: Arc::default(),
+        };
+        daemon.json(version::PATH, &version)
+    }
+
+    pub(crate) fn json(mut self, path: &str, answer: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(answer).unwrap().into();
+        let answer = Answer::Whole(StatusCode::OK, body);
+        self.answers.insert(path.to_owned(), answer);
+        self
+    }
+
+    pub(crate) fn problem(mut self, path: &str, problem: &Problem) -> Self {
+        let body = serde_json::to_vec(problem).unwrap().into();
+        let answer = Answer::Whole(StatusCode::CONFLICT, body);
+        self.answers.insert(path.to_owned(), answer);
+        self
+    }
+
+    /// Answers with lines that the test sends when it likes; the end of the sender ends them.
+    pub(crate) fn lines(mut self, path: &str) -> (Self, Lines) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.answers
+            .insert(path.to_owned(), Answer::Lines(receiver));
+        (self, Lines(sender))
+    }
+
+    /// Listens until the answer is dropped.
+    pub(crate) fn serve(self) -> Serving {
+        let listener = UnixListener::bind(&self.socket).unwrap();
+        let asked = Arc::clone(&self.asked);
+        let answers = Arc::new(Mutex::new(self.answers));
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let answers = Arc::clone(&answers);
+                let asked = Arc::clone(&self.asked);
+                let service = service_fn(move |request| {
+                    answer(request, Arc::clone(&answers), Arc::clone(&asked))
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        Serving { task, asked }
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    answers: Arc<Mutex<HashMap<String, Answer>>>,
+    asked: Arc<Asked>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let target = request.uri().to_string();
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    asked.requests.lock().unwrap().push((target, body));
+    asked.new.notify_one();
+    let mut answers = answers.lock().unwrap();
+    let (status, body) = match answers.remove(&path) {
+        Some(Answer::Whole(status, bytes)) => {
+            answers.insert(path, Answer::Whole(status, bytes.clone()));
+            (status, Full::new(bytes).boxed())
+        }
+        Some(Answer::Lines(lines)) => (StatusCode::OK, LineBody(lines).boxed()),
+        None => (StatusCode::NOT_FOUND, Full::default().boxed()),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// Sends the lines of an answer.
+pub(crate) struct Lines(mpsc::UnboundedSender<Bytes>);
+
+impl Lines {
+    pub(crate) fn send(&self, line: &impl Serialize) {
+        let mut bytes = serde_json::to_vec(line).unwrap();
+        bytes.push(b'\n');
+        self.0.send(bytes.into()).unwrap();
+    }
+}
+
+struct LineBody(mpsc::UnboundedReceiver<Bytes>);
+
+impl Body for LineBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0
+            .poll_recv(cx)
+            .map(|line| line.map(|line| Ok(Frame::data(line))))
+    }
+}
+
+/// A daemon that listens.
+pub(crate) struct Serving {
+    task: tokio::task::JoinHandle<()>,
+    asked: Arc<Asked>,
+}
+
+impl Serving {
+    /// Targets and bodies of the requests to `path`.
+    pub(crate) fn asked(&self, path: &str) -> Vec<(String, String)> {
+        let mut asked = self.asked.requests.lock().unwrap().clone();
+        asked.retain(|(target, _)| target.split('?').next() == Some(path));
+        asked
+    }
+
+    /// Waits for a request to `path`.
+    pub(crate) async fn until_asked(&self, path: &str) {
+        while self.asked(path).is_empty() {
+            self.asked.new.notified().await;
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

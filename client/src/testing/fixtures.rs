@@ -1,0 +1,116 @@
+//! What a daemon says in an ordinary week.
+
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::config::{self, Effective, Report};
+use loopdesk_protocol::status::{self, State, Status};
+
+pub(crate) fn ada() -> Person {
+    Person {
+        id: 29,
+        name: "Ada Lovelace".to_owned(),
+        email: Some("ada@example.com".to_owned()),
+        role: Some("admin".to_owned()),
+    }
+}
+
+/// Two accounts, one of them logged in.
+pub(crate) fn status() -> Status {
+    let texts = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
+    let signed_out = status::Account {
+        name: "sandbox".to_owned(),
+        default: false,
+        origin: "https://acme-sandbox.zendesk.com".to_owned(),
+        client_id: "loopdesk".to_owned(),
+        base_urls: texts(&["http://127.0.0.1:8490"]),
+        state: State::SignedOut,
+        person: None,
+        scopes: Vec::new(),
+        generation: None,
+        refreshed_at: None,
+        access_expires_at: None,
+        next_refresh_at: None,
+        refresh_expires_at: None,
+        last_error: None,
+        problem: None,
+    };
+    let active = status::Account {
+        name: "acme".to_owned(),
+        default: true,
+        origin: "https://acme.zendesk.com".to_owned(),
+        base_urls: texts(&["http://localhost:8484", "http://127.0.0.1:8484"]),
+        state: State::Active,
+        person: Some(ada()),
+        scopes: texts(&["read", "write"]),
+        generation: Some(7),
+        refreshed_at: Some("2026-11-23T15:00:00Z".parse().unwrap()),
+        access_expires_at: Some("2026-11-25T15:00:00Z".parse().unwrap()),
+        next_refresh_at: Some("2026-11-24T15:00:00Z".parse().unwrap()),
+        refresh_expires_at: Some("2027-02-21T15:00:00Z".parse().unwrap()),
+        ..signed_out.clone()
+    };
+    let listener = |address: &str, account: Option<&str>| status::Listener {
+        address: address.to_owned(),
+        account: account.map(ToOwned::to_owned),
+        problem: None,
+    };
+    Status {
+        daemon: status::Daemon {
+            version: "0.1.0".to_owned(),
+            pid: 4711,
+            started_at: "2026-11-23T14:00:00Z".parse().unwrap(),
+            supervised: false,
+        },
+        config: status::Config {
+            path: "/home/ada/.config/loopdesk/config.toml".to_owned(),
+            loaded_at: "2026-11-23T14:00:00Z".parse().unwrap(),
+            problem: None,
+        },
+        vault: status::Vault {
+            kind: "keyring".to_owned(),
+            problem: None,
+        },
+        listeners: vec![
+            listener("127.0.0.1:8484", None),
+            listener("[::1]:8484", None),
+            listener("127.0.0.1:8490", Some("sandbox")),
+        ],
+        accounts: vec![active, signed_out],
+    }
+}
+
+/// The configuration of [`status`].
+pub(crate) fn report() -> Report {
+    let texts = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
+    let account = |name: &str, subdomain: &str, port: Option<u16>| config::Account {
+        name: name.to_owned(),
+        subdomain: Some(subdomain.to_owned()),
+        url: None,
+        api_origin: format!("https://{subdomain}.zendesk.com"),
+        oauth_origin: format!("https://{subdomain}.zendesk.com"),
+        client_id: "loopdesk".to_owned(),
+        scopes: texts(&["read", "write"]),
+        port,
+        rewrite: texts(&["pagination", "jobs", "attachments"]),
+        access_token_ttl: 172_800,
+        refresh_token_ttl: 7_776_000,
+        extra_ca_file: None,
+        token_encoding: "json".to_owned(),
+        base_urls: vec![format!("http://127.0.0.1:{}", port.unwrap_or(8484))],
+    };
+    Report {
+        path: "/home/ada/.config/loopdesk/config.toml".to_owned(),
+        exists: true,
+        errors: Vec::new(),
+        config: Some(Effective {
+            listen: texts(&["127.0.0.1:8484", "[::1]:8484"]),
+            default_account: Some("acme".to_owned()),
+            vault: "keyring".to_owned(),
+            open_routes: Vec::new(),
+            redirect_uris: texts(&["http://127.0.0.1:18484/callback"]),
+            accounts: vec![
+                account("acme", "acme", None),
+                account("sandbox", "acme-sandbox", Some(8490)),
+            ],
+        }),
+    }
+}

@@ -1,0 +1,215 @@
+//! A home folder, a daemon that answers as it is told, and what a command prints there.
+
+mod daemon;
+mod fixtures;
+
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use clap::Parser;
+use loopdesk_protocol::Paths;
+use loopdesk_protocol::config::Report;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+
+use crate::cli::Cli;
+use crate::commands;
+use crate::context::{Browser, Context};
+use crate::daemon_link::{Link, Program};
+use crate::output::Output;
+use crate::text::Text;
+use crate::time::Clock;
+
+pub(crate) use daemon::{Daemon, Lines, Serving};
+pub(crate) use fixtures::{ada, report, status};
+
+/// The folders of a person who has just met loopdesk.
+pub(crate) struct Home {
+    dir: tempfile::TempDir,
+    pub(crate) paths: Paths,
+    program: Program,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = Paths::resolve(
+            |name| match name {
+                "XDG_RUNTIME_DIR" => Some(dir.path().join("run").into()),
+                _ => None,
+            },
+            Some(dir.path().to_owned()),
+            None,
+        )
+        .unwrap();
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(paths.runtime_dir())
+            .unwrap();
+        let program = Program::find(
+            |name| (name == "LOOPDESKD").then(|| "/nowhere/loopdeskd".into()),
+            None,
+        );
+        Self {
+            dir,
+            paths,
+            program,
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A daemon's program that runs `body` in a shell.
+    pub(crate) fn program(&self, body: &str) -> Program {
+        let path = self.path("loopdeskd");
+        script(&path, body);
+        Program::find(
+            |name| (name == "LOOPDESKD").then(|| path.clone().into()),
+            None,
+        )
+    }
+
+    /// From now on, the daemon's program runs `body` in a shell.
+    pub(crate) fn with_program(mut self, body: &str) -> Self {
+        self.program = self.program(body);
+        self
+    }
+
+    /// From now on, the daemon's program judges every configuration like this, and can't be
+    /// started.
+    pub(crate) fn with_report(self, report: &Report) -> Self {
+        let json = serde_json::to_string(report).unwrap();
+        let json = crate::shell::quote(&json).into_owned();
+        self.with_program(&format!(
+            "[ \"$1\" = check-config ] && printf '%s\\n' {json}"
+        ))
+    }
+
+    pub(crate) fn link(&self) -> Link {
+        Link::new(self.paths.clone(), self.program.clone())
+    }
+
+    /// Runs a command line without input or browser.
+    pub(crate) async fn run(&self, line: &str) -> Ran {
+        let closed: Box<dyn AsyncRead + Send + Sync + Unpin> = Box::new(tokio::io::empty());
+        self.run_with(line, closed, |_| Ok(()), Streams::default())
+            .await
+    }
+
+    pub(crate) async fn run_with(
+        &self,
+        line: &str,
+        input: Box<dyn AsyncRead + Send + Sync + Unpin>,
+        browser: Browser,
+        streams: Streams,
+    ) -> Ran {
+        let words = std::iter::once("loopdesk").chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(words).unwrap();
+        let mut output = Output::to(cli.json, streams.out.clone(), streams.err.clone());
+        let mut context = Context {
+            paths: self.paths.clone(),
+            link: self.link(),
+            clock: Clock::fixed("2026-11-23T17:00:00Z"),
+            input: BufReader::new(input).lines(),
+            browser,
+        };
+        let result = commands::run(&cli.command, &mut context, &mut output).await;
+        let code = match result {
+            Ok(()) => 0,
+            Err(error) => {
+                output.failure(&error);
+                error.exit_code()
+            }
+        };
+        Ran {
+            code,
+            out: streams.out.text(),
+            err: streams.err.text(),
+        }
+    }
+}
+
+/// What a command line left behind.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: u8,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+/// Standard output and error.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Streams {
+    pub(crate) out: Stream,
+    pub(crate) err: Stream,
+}
+
+/// A stream that a test can read, now or when something has been written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stream {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    written: Arc<tokio::sync::Notify>,
+}
+
+impl Stream {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
+
+    /// Waits until `text` has been written.
+    pub(crate) async fn until(&self, text: &str) {
+        loop {
+            let written = self.written.notified();
+            if self.text().contains(text) {
+                return;
+            }
+            written.await;
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.lock().unwrap().extend_from_slice(bytes);
+        self.written.notify_one();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes an executable script. Through a shell, because another test may start a program at the
+/// same moment, and one that inherits a writable file makes the file "busy".
+pub(crate) fn script(path: &Path, body: &str) {
+    let mut shell = std::process::Command::new("sh")
+        .args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"])
+        .arg(path)
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let text = format!("#!/bin/sh\n{body}\n");
+    shell
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    assert!(shell.wait().unwrap().success());
+}
+
+/// The text without its escape sequences.
+pub(crate) fn plain(text: &Text) -> String {
+    anstream::adapter::strip_str(text.as_str()).to_string()
+}

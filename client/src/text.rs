@@ -1,0 +1,128 @@
+//! Text for people: styled, and clean of what a terminal would obey.
+
+use anstyle::{AnsiColor, Style};
+
+/// Styled text. Everything that is added loses its control characters, so that no name in Zendesk
+/// and no message of a server can move the cursor or rewrite a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Text(String);
+
+impl Text {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds `text` as it is.
+    #[must_use]
+    pub(crate) fn plain(mut self, text: impl AsRef<str>) -> Self {
+        push_clean(&mut self.0, text.as_ref());
+        self
+    }
+
+    /// Adds `text` in `style`.
+    #[must_use]
+    pub(crate) fn styled(mut self, style: Style, text: impl AsRef<str>) -> Self {
+        self.0.push_str(&style.render().to_string());
+        push_clean(&mut self.0, text.as_ref());
+        self.0.push_str(&style.render_reset().to_string());
+        self
+    }
+
+    /// Adds `text` in bold.
+    #[must_use]
+    pub(crate) fn strong(self, text: impl AsRef<str>) -> Self {
+        self.styled(STRONG, text)
+    }
+
+    /// Adds what another text holds.
+    #[must_use]
+    pub(crate) fn then(mut self, other: &Self) -> Self {
+        self.0.push_str(&other.0);
+        self
+    }
+
+    /// Ends the line.
+    #[must_use]
+    pub(crate) fn end(mut self) -> Self {
+        self.0.push('\n');
+        self
+    }
+
+    /// A line of two columns, the first one padded.
+    #[must_use]
+    pub(crate) fn row(self, name: &str, value: impl AsRef<str>) -> Self {
+        let indent = format!("\n{:width$}", "", width = NAME_WIDTH + 2);
+        let value = value.as_ref().replace('\n', &indent);
+        self.styled(DIM, format!("  {name:<NAME_WIDTH$}"))
+            .plain(value)
+            .end()
+    }
+
+    /// The text with its escape sequences.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: AsRef<str>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self::new().plain(text)
+    }
+}
+
+/// What stands out.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// What the eye may skip.
+pub(crate) const DIM: Style = Style::new().dimmed();
+/// What works.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// What to keep an eye on.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
+/// What doesn't work.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// "account `acme` has 2 …": the number and the word in its number.
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn push_clean(to: &mut String, text: &str) {
+    to.extend(
+        text.chars()
+            .map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }),
+    );
+}
+
+/// Control characters but the line feed, and those that reorder what follows (Unicode annex 9).
+fn is_obeyed(c: char) -> bool {
+    (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The longest name of a row and two spaces.
+const NAME_WIDTH: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_gets_through() {
+        let text = Text::new()
+            .plain("a\x1b[2Jb\r\u{9b}c\n\u{202e}")
+            .strong("\x07bell");
+        assert!(!text.as_str().contains("\x1b[2J"));
+        assert!(
+            !text
+                .as_str()
+                .contains(['\r', '\u{9b}', '\u{202e}', '\u{7}'])
+        );
+        assert!(text.as_str().contains("c\n"));
+    }
+
+    #[test]
+    fn rows_align_further_lines_of_a_value() {
+        let text = Text::new().row("base URL", "one\ntwo");
+        let plain = anstream::adapter::strip_str(text.as_str()).to_string();
+        assert_eq!(plain, "  base URL        one\n                  two\n");
+    }
+}
