@@ -153,7 +153,7 @@ async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> 
             Kind::Daemon,
             "loopdesk isn't running, so there is nothing to reload",
         )
-        .hint("run `loopdesk login`, which starts it with the configuration as it is")
+        .hint("run `loopdesk wait`, which starts it with the configuration as it is")
         .into());
     };
     client
