@@ -132,7 +132,10 @@ pub(crate) enum Account {
     /// An admin of the Zendesk account first makes the OAuth client in Admin Center, under Apps
     /// and integrations, APIs, OAuth clients: kind `Public`, and the redirect URLs that `loopdesk
     /// config show` lists. Its identifier is the `--client-id`.
-    #[command(after_long_help = "JSON: path, reloaded, account (as in `account show`).")]
+    #[command(
+        after_long_help = "JSON: path, reloaded, account (as in `account show`).",
+        override_usage = "loopdesk account add NAME (--subdomain SUBDOMAIN | --url URL) --client-id ID [OPTIONS]"
+    )]
     Add(AccountAdd),
     /// Change one setting of an account.
     #[command(after_long_help = "JSON: path, reloaded.")]

@@ -6,6 +6,7 @@ use std::fmt;
 use loopdesk_protocol::{Client, Kind, Paths, Problem};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 
+use crate::commands;
 use crate::daemon_link::{Link, Program};
 use crate::error::CliError;
 use crate::output::Output;
@@ -44,13 +45,15 @@ impl Context {
         })
     }
 
-    /// The daemon, started if none runs.
+    /// The daemon, started if none runs and there is an account to serve.
     pub(crate) async fn daemon(&self, output: &mut Output) -> Result<Client, CliError> {
         if let Some(client) = self.link.running().await? {
             return Ok(client);
         }
         let report = self.link.judge(None).await?;
-        crate::commands::config::usable(&report)?;
+        if commands::config::usable(&report)?.accounts.is_empty() {
+            return Err(commands::no_account().into());
+        }
         let (client, started) = self.link.start().await?;
         if let Some(pid) = started {
             output.note(&Text::new().plain(format!(

@@ -40,7 +40,7 @@ pub(crate) fn from_daemon(error: client::Error) -> Problem {
     match error {
         client::Error::Problem(problem) => problem,
         client::Error::Unreachable { .. } => Problem::new(Kind::Daemon, error.to_string())
-            .hint("run `loopdesk login`, which starts the daemon"),
+            .hint("run the command again, or `loopdesk wait`, which starts the daemon"),
         client::Error::Broken(_) => Problem::new(Kind::Daemon, error.to_string())
             .hint("run the command again; if that doesn't help, run `loopdesk version`"),
     }

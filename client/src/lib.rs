@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The command line decides little: the daemon holds the sessions, and `loopdeskd check-config`
-//! alone judges a configuration. A command's name is that of its file in [`commands`], and of the
+//! alone judges a configuration. A command's name is that of its file in `commands`, and of the
 //! handler on the daemon's side.
 //!
 //! # `--json`

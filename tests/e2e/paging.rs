@@ -61,7 +61,7 @@ async fn s2_texts_are_untouched_and_off_means_off() {
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
     let path = "/api/v2/help_center/articles.json";
-    let direct = stage.zendesk.body_of(path).await.unwrap();
+    let direct = stage.direct(path).await;
     let through = stage.curl(path, &[]).await.ok().stdout;
     let origin = stage.zendesk.origin().to_owned();
     let article = |text: &str| {
@@ -148,7 +148,7 @@ async fn s4_zendesks_errors_pass_as_they_are() {
         "{missing}"
     );
 
-    stage.zendesk.set_rate_limit(Some(0));
+    stage.zendesk.set_rate_limit(0);
     let limited = stage
         .curl("/api/v2/tickets.json", &["-i"])
         .await

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::daemon::Daemon;
 use crate::home::{Home, Output};
 use crate::ports;
-use crate::zendesk::{self, Zendesk};
+use crate::zendesk::{self, Standing, Zendesk};
 
 /// What a test plays on.
 #[derive(Debug)]
@@ -159,12 +159,37 @@ impl Stage {
         acme.expect("account `acme` is there")
     }
 
+    /// How many pairs Zendesk would still refresh.
+    pub fn live_pairs(&self) -> usize {
+        let live = |pair: &&zendesk::TokenPair| pair.refresh_standing == Standing::Live;
+        self.zendesk.tokens().iter().filter(live).count()
+    }
+
+    /// Every token that Zendesk has handed out.
+    pub fn secrets(&self) -> Vec<String> {
+        let pairs = self.zendesk.tokens().into_iter();
+        pairs
+            .flat_map(|pair| std::iter::once(pair.access).chain(pair.refresh))
+            .collect()
+    }
+
+    /// What Zendesk answers to a GET with a token of its own, asked without loopdesk.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn direct(&self, path: &str) -> String {
+        let token = self.zendesk.issue_tokens(&["read"]).access;
+        let caller = self.zendesk.caller().expect("a caller").bearer(&token);
+        let reply = caller.get(path).await.expect("an answer");
+        String::from_utf8(reply.into_body().to_vec()).expect("text")
+    }
+
     /// Waits until Zendesk has seen what `condition` wants.
     ///
     /// # Panics
     /// If that takes longer than any test should.
     pub async fn zendesk_sees(&self, condition: impl Fn(&[zendesk::Record]) -> bool) {
-        let seen = self.zendesk.wait_for(PATIENCE, condition).await;
+        let seen = self.zendesk.wait_for_within(PATIENCE, condition).await;
         seen.unwrap_or_else(|late| panic!("{late}"));
     }
 }

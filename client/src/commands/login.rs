@@ -21,22 +21,11 @@ pub(crate) async fn run(
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let client = match context.link.running().await? {
-        Some(client) => {
-            let status: Status = client.get(status::PATH).await?;
-            if status.accounts.is_empty() {
-                return Err(super::no_account().into());
-            }
-            client
-        }
-        None => {
-            let report = context.link.judge(None).await?;
-            if super::config::usable(&report)?.accounts.is_empty() {
-                return Err(super::no_account().into());
-            }
-            context.daemon(output).await?
-        }
-    };
+    let client = context.daemon(output).await?;
+    let status: Status = client.get(status::PATH).await?;
+    if status.accounts.is_empty() {
+        return Err(super::no_account().into());
+    }
     let request = Request {
         account: args.account.clone(),
         switch_user: args.switch_user,
@@ -169,7 +158,9 @@ impl AtTheBrowser<'_> {
         let problem = match failed {
             // The stream of events says it better.
             client::Error::Unreachable { .. } => return,
-            failed => error::from_daemon(failed),
+            failed @ (client::Error::Problem(_) | client::Error::Broken(_)) => {
+                error::from_daemon(failed)
+            }
         };
         if output.is_json() {
             // A closed pipe shows at the next event.

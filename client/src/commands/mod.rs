@@ -50,7 +50,7 @@ fn person(person: &Person) -> String {
 }
 
 /// There is nothing yet that a command could work on.
-fn no_account() -> Problem {
+pub(crate) fn no_account() -> Problem {
     Problem::new(Kind::Usage, "no account is configured").hint(
         "run `loopdesk account add acme --subdomain acme --client-id ID`, where `acme` stands for \
          your part of `acme.zendesk.com` and ID for the identifier of the OAuth client that an \

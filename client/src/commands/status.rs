@@ -286,7 +286,8 @@ mod tests {
         assert_eq!((ran.code, ran.out.as_str()), (6, ""));
         insta::assert_snapshot!(ran.err, @r"
         error: loopdesk isn't running
-        Hint: run `loopdesk login`, which starts it
+        Hint: run `loopdesk wait` to start it
+        Hint: run `loopdesk login` if nobody has logged in yet; that starts it too
         ");
         let mut status = testing::status();
         status.accounts[1].problem = Some(Problem::new(Kind::Login, "nobody is logged in"));

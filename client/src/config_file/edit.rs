@@ -232,7 +232,7 @@ mod tests {
     use super::*;
     use crate::config_file::value::{text_value, values};
 
-    fn edited(text: &str, step: Step) -> String {
+    fn edited(text: &str, step: &Step) -> String {
         let mut document = parse(text).unwrap();
         step.apply(&mut document).unwrap();
         document.to_string()
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_first_account_makes_the_file() {
-        insta::assert_snapshot!(edited("", add("acme")), @r#"
+        insta::assert_snapshot!(edited("", &add("acme")), @r#"
         [accounts.acme]
         subdomain = "acme"
         scopes = ["read", "write"]
@@ -269,7 +269,7 @@ mod tests {
     fn a_further_account_comes_below_and_comments_stay_where_they_were() {
         let text = "# mine\n\nvault = \"keyfile\" # no keyring here\n\n# the firm\n\
                     [accounts.acme]\nsubdomain = \"acme\"   # ours\n# port = 8490\n";
-        insta::assert_snapshot!(edited(text, add("beta")), @r#"
+        insta::assert_snapshot!(edited(text, &add("beta")), @r#"
         # mine
 
         vault = "keyfile" # no keyring here
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn an_account_goes_to_its_kind_in_whatever_form() {
         let text = "[accounts.acme]\nsubdomain = \"acme\"\n\n# talk\n[hooks]\nx = 1\n# end\n";
-        insta::assert_snapshot!(edited(text, add("beta")), @r#"
+        insta::assert_snapshot!(edited(text, &add("beta")), @r#"
         [accounts.acme]
         subdomain = "acme"
 
@@ -302,9 +302,9 @@ mod tests {
         # end
         "#);
         let inline = "accounts = { acme = { subdomain = \"acme\" } } # short\n";
-        insta::assert_snapshot!(edited(inline, add("beta")), @r#"accounts = { acme = { subdomain = "acme" } , beta = { subdomain = "beta", scopes = ["read", "write"] } } # short"#);
+        insta::assert_snapshot!(edited(inline, &add("beta")), @r#"accounts = { acme = { subdomain = "acme" } , beta = { subdomain = "beta", scopes = ["read", "write"] } } # short"#);
         let dotted = "accounts.acme.subdomain = \"acme\"\n";
-        let both = edited(dotted, add("beta"));
+        let both = edited(dotted, &add("beta"));
         assert!(both.contains(dotted) && both.contains("[accounts.beta]"));
         assert!(parse(&both).is_ok(), "{both}");
     }
@@ -325,7 +325,7 @@ mod tests {
     fn a_removed_account_takes_only_its_own_comment_along() {
         let text = "# head\n\n# first\n[accounts.a]\nx = 1\n# on a\n\n# second\n\
                     [accounts.b]\nx = 2\n# end\n";
-        let remove = |name: &str| edited(text, Step::RemoveAccount(name.to_owned()));
+        let remove = |name: &str| edited(text, &Step::RemoveAccount(name.to_owned()));
         insta::assert_snapshot!(remove("a"), @r"
         # head
 
@@ -351,13 +351,13 @@ mod tests {
     #[test]
     fn a_set_value_keeps_the_comments_around_it() {
         let text = "# why\nvault = \"keyring\"  # for now\n[accounts.a]\nport =   1 # p\n";
-        insta::assert_snapshot!(edited(text, set_to("vault", "keyfile")), @r#"
+        insta::assert_snapshot!(edited(text, &set_to("vault", "keyfile")), @r#"
         # why
         vault = "keyfile"  # for now
         [accounts.a]
         port =   1 # p
         "#);
-        insta::assert_snapshot!(edited(text, set_to("accounts.a.port", "8490")), @r#"
+        insta::assert_snapshot!(edited(text, &set_to("accounts.a.port", "8490")), @r#"
         # why
         vault = "keyring"  # for now
         [accounts.a]
@@ -368,7 +368,7 @@ mod tests {
     #[test]
     fn a_new_key_goes_below_the_head_of_the_file_and_above_the_tables() {
         let text = "# my loopdesk\n\n# the firm\n[accounts.a]\nx = 1\n";
-        insta::assert_snapshot!(edited(text, set_to("vault", "keyfile")), @r#"
+        insta::assert_snapshot!(edited(text, &set_to("vault", "keyfile")), @r#"
         # my loopdesk
 
         vault = "keyfile"
@@ -377,7 +377,7 @@ mod tests {
         [accounts.a]
         x = 1
         "#);
-        insta::assert_snapshot!(edited(text, set_to("hooks.session-event", "[\"a\"]")), @r#"
+        insta::assert_snapshot!(edited(text, &set_to("hooks.session-event", "[\"a\"]")), @r#"
         hooks.session-event = ["a"]
         # my loopdesk
 
@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn an_unset_key_leaves_the_rest() {
         let text = "# head\n\n# why\na = 1 # one\nb = 2\n\n[accounts.a]\nport = 1\n";
-        insta::assert_snapshot!(edited(text, Step::Unset(path("a"))), @r"
+        insta::assert_snapshot!(edited(text, &Step::Unset(path("a"))), @r"
         # head
 
         b = 2
@@ -398,7 +398,7 @@ mod tests {
         [accounts.a]
         port = 1
         ");
-        assert_eq!(edited(text, Step::Unset(path("nothing.here"))), text);
+        assert_eq!(edited(text, &Step::Unset(path("nothing.here"))), text);
     }
 
     #[test]

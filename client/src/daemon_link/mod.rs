@@ -63,7 +63,8 @@ impl Link {
     pub(crate) async fn required(&self) -> Result<Client, Problem> {
         self.running().await?.ok_or_else(|| {
             Problem::new(Kind::Daemon, "loopdesk isn't running")
-                .hint("run `loopdesk login`, which starts it")
+                .hint("run `loopdesk wait` to start it")
+                .hint("run `loopdesk login` if nobody has logged in yet; that starts it too")
         })
     }
 
@@ -111,7 +112,7 @@ mod tests {
         assert!(home.link().running().await.unwrap().is_none());
         let problem = home.link().required().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Daemon);
-        assert!(problem.hints[0].contains("`loopdesk login`"));
+        assert!(problem.hints[1].contains("`loopdesk login`"));
         // A socket that a killed daemon has left behind.
         drop(std::os::unix::net::UnixListener::bind(home.paths.control_socket()).unwrap());
         assert!(home.link().running().await.unwrap().is_none());

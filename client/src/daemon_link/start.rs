@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use loopdesk_protocol::start::ALREADY_RUNNING;
@@ -132,11 +131,10 @@ struct Readiness {
 }
 
 impl Readiness {
+    /// Whoever has the turn has the name too; a command that was killed has left it behind.
     fn bind(dir: &Path) -> Result<Self, Problem> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         // No longer than `control.sock`, whose length `Paths` has checked.
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed) % 1_000;
-        let path = dir.join(format!("n{:x}.{number}", std::process::id()));
+        let path = dir.join("start.sock");
         let bind = || {
             match std::fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -84,7 +84,9 @@ impl Home {
     pub(crate) fn with_report(self, report: &Report) -> Self {
         let json = serde_json::to_string(report).unwrap();
         let json = crate::shell::quote(&json).into_owned();
-        self.with_program(&format!("[ \"$1\" = check-config ] && echo {json}"))
+        self.with_program(&format!(
+            "[ \"$1\" = check-config ] && printf '%s\\n' {json}"
+        ))
     }
 
     pub(crate) fn link(&self) -> Link {

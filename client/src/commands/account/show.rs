@@ -45,7 +45,7 @@ fn text(shown: &Shown<'_>, context: &Context) -> Text {
         Some(session) => text.then(&status_command::account(session, &context.clock)),
         None => text.styled(
             DIM,
-            "Its session is known only while loopdesk runs: `loopdesk login` starts it.",
+            "Its session is known only while loopdesk runs: `loopdesk wait` starts it.",
         ),
     }
 }

@@ -3,7 +3,7 @@
 mod change;
 mod effective;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use loopdesk_protocol::config::{Diagnostic, Effective, RELOAD, Report};
 use loopdesk_protocol::{Kind, Problem};
@@ -55,10 +55,8 @@ pub(super) fn alternatives(tables: &[&str], setting: &Setting) -> Vec<Vec<Step>>
 }
 
 async fn check(args: &ConfigCheck, context: &Context, output: &mut Output) -> Result<(), CliError> {
-    let file = match &args.file {
-        Some(file) => Some(std::path::absolute(file).unwrap_or_else(|_| file.clone())),
-        None => None,
-    };
+    let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+    let file = args.file.as_ref().map(absolute);
     let report = context.link.judge(file.as_deref()).await?;
     output.result(&report, || checked(&report))?;
     if report.errors.is_empty() {
@@ -155,7 +153,7 @@ async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> 
             Kind::Daemon,
             "loopdesk isn't running, so there is nothing to reload",
         )
-        .hint("run `loopdesk login`, which starts it with the configuration as it is")
+        .hint("run `loopdesk wait`, which starts it with the configuration as it is")
         .into());
     };
     client
@@ -202,14 +200,33 @@ mod tests {
         let home = Home::new().with_report(&wrong());
         let ran = home.run("config check").await;
         assert_eq!((ran.code, ran.err.as_str()), (3, ""));
-        insta::assert_snapshot!(ran.out, @"");
+        insta::assert_snapshot!(ran.out, @r#"
+        /home/ada/config.toml:3:1: unknown key `prot`: did you mean `port`?
+            3 | prot = 1
+              | ^^^^
+
+        /home/ada/config.toml:9:8: `x` is no port
+            9 | port = "x"
+              |        ^^^
+
+        2 errors in `/home/ada/config.toml`. A daemon that runs goes on with what it has read before.
+        "#);
         let ran = home.run("config check --json").await;
         assert_eq!(ran.code, 3);
         assert_eq!(ran.json()["errors"][1]["column"], 8);
         // Commands that need the configuration say the same, as their own failure.
         let ran = home.run("account list").await;
         assert_eq!((ran.code, ran.out.as_str()), (3, ""));
-        insta::assert_snapshot!(ran.err, @"");
+        insta::assert_snapshot!(ran.err, @r#"
+        error: the configuration `/home/ada/config.toml` can't be used:
+          3:1: unknown key `prot`: did you mean `port`?
+            3 | prot = 1
+              | ^^^^
+          9:8: `x` is no port
+            9 | port = "x"
+              |        ^^^
+        Hint: correct the file, then run `loopdesk config check`
+        "#);
     }
 
     #[tokio::test]
