@@ -12,6 +12,7 @@
 //! [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] stands
 //! beside the flow.
 
+pub mod admission;
 pub mod body;
 pub mod clock;
 pub mod config;
