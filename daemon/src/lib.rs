@@ -18,6 +18,7 @@ pub mod clock;
 pub mod config;
 mod hop_by_hop;
 pub mod refusal;
+pub mod route;
 #[cfg(test)]
 mod samples;
 pub mod upstream;
