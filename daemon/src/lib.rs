@@ -12,11 +12,13 @@
 //! [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] stands
 //! beside the flow.
 
+pub mod admission;
 pub mod body;
 pub mod clock;
 pub mod config;
 mod hop_by_hop;
 pub mod refusal;
+pub mod route;
 #[cfg(test)]
 mod samples;
 pub mod supervise;

@@ -1,0 +1,99 @@
+//! Signs of a web page. Programs send none of these; a page can't help sending them.
+
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, ORIGIN, REFERER};
+use http::request::Parts;
+use http::{HeaderValue, Method};
+
+use super::host::Host;
+use crate::refusal::Refusal;
+
+/// Refuses requests of web pages. `is_ours` knows the authorities under which we are called.
+pub(super) fn check(head: &Parts, is_ours: impl Fn(&Host) -> bool) -> Result<(), Refusal> {
+    let headers = &head.headers;
+    if headers.contains_key(ORIGIN) {
+        return Err(Refusal::WebPage("Origin"));
+    }
+    // Only this one of the family: Node's `fetch` sends `Sec-Fetch-Mode`.
+    if headers.contains_key(SEC_FETCH_SITE) {
+        return Err(Refusal::WebPage("Sec-Fetch-Site"));
+    }
+    if head.method == Method::OPTIONS && is_preflight(headers) {
+        return Err(Refusal::WebPage("Access-Control-Request-Method"));
+    }
+    // Go's client names us as the referrer when it follows one of our redirects.
+    let foreign = |value: &HeaderValue| !authority(value).is_some_and(|host| is_ours(&host));
+    if headers.get_all(REFERER).iter().any(foreign) {
+        return Err(Refusal::WebPage("Referer"));
+    }
+    Ok(())
+}
+
+fn is_preflight(headers: &HeaderMap) -> bool {
+    headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        || headers
+            .keys()
+            .any(|name| name.as_str().starts_with("access-control-request-"))
+}
+
+/// The host of a `Referer`, if that can be ours.
+fn authority(referer: &HeaderValue) -> Option<Host> {
+    let rest = referer.as_bytes().strip_prefix(b"http://")?;
+    Host::parse(rest.split(|b| b"/?#".contains(b)).next()?)
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn verdict(method: &str, header: (&str, &str)) -> Result<(), Refusal> {
+        let request = Request::builder()
+            .method(method)
+            .uri("/api/v2/tickets")
+            .header(header.0, header.1);
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        check(&head, |host| host.port == 8484)
+    }
+
+    #[test]
+    fn d1_w3_w4_web_pages_are_refused() {
+        for (method, name, value) in [
+            ("GET", "origin", "https://evil.com"),
+            ("POST", "origin", "null"),
+            ("GET", "origin", "http://localhost:8484"),
+            ("GET", "sec-fetch-site", "cross-site"),
+            ("GET", "sec-fetch-site", "same-origin"),
+            ("GET", "sec-fetch-site", "none"),
+            ("GET", "referer", "https://evil.com/"),
+            ("GET", "referer", "http://localhost:3000/"),
+            ("GET", "referer", "http://localhost:8484.evil.com/"),
+            ("GET", "referer", "http://evil.com/http://localhost:8484/"),
+            ("GET", "referer", "http://localhost:8484@evil.com/"),
+            ("GET", "referer", "https://localhost:8484/"),
+            ("GET", "referer", ""),
+            ("OPTIONS", "access-control-request-method", "PUT"),
+            ("OPTIONS", "access-control-request-headers", "authorization"),
+            ("OPTIONS", "access-control-request-private-network", "true"),
+        ] {
+            let refusal = verdict(method, (name, value)).unwrap_err();
+            assert_eq!(refusal.code(), "web-page-refused", "{name}: {value}");
+            assert_eq!(refusal.status(), 403);
+        }
+    }
+
+    #[test]
+    fn s1_programs_are_not_taken_for_web_pages() {
+        for (method, name, value) in [
+            ("GET", "sec-fetch-mode", "cors"),
+            ("GET", "referer", "http://localhost:8484/api/v2/x"),
+            ("GET", "referer", "http://127.0.0.1:8484"),
+            ("OPTIONS", "accept", "*/*"),
+            ("GET", "user-agent", "Mozilla/5.0"),
+        ] {
+            assert_eq!(verdict(method, (name, value)), Ok(()), "{name}: {value}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Requests that could be read two ways, or that ask for something other than HTTP/1.1.
+
+use http::header::{AUTHORIZATION, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method};
+
+use crate::refusal::Refusal;
+
+/// Refuses what RFC 9112 doesn't allow to an origin server, and what no API call is.
+pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
+    if NOT_PASSED_ON.contains(&head.method.as_str().to_ascii_uppercase().as_str()) {
+        return Err(Refusal::Method(head.method.to_string()));
+    }
+    if head.uri.scheme().is_some() || head.uri.authority().is_some() {
+        return Err(Refusal::AbsoluteForm);
+    }
+    if !head.uri.path().starts_with('/') {
+        let form = match head.method {
+            Method::OPTIONS => "OPTIONS is asked for a path, not for `*`",
+            _ => "the request's target is no path",
+        };
+        return Err(Refusal::BadRequest(form.to_owned()));
+    }
+    at_most_one(&head.headers, &AUTHORIZATION)?;
+    // Java's HttpClient offers h2c with its first request. An offer may be ignored, and a proxy
+    // that passes it on lets requests through unseen (RFC 9113 section 3.1 has retired it).
+    if asks_for_websocket(&head.headers) {
+        return Err(Refusal::Upgrade);
+    }
+    Ok(())
+}
+
+/// Refuses a header that is there twice, of which another reader could take the other one.
+pub(super) fn at_most_one(headers: &HeaderMap, name: &HeaderName) -> Result<(), Refusal> {
+    match headers.get_all(name).iter().nth(1) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::BadRequest(format!(
+            "the request has more than one `{name}` header"
+        ))),
+    }
+}
+
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers.get_all(UPGRADE).iter().any(|line| {
+        line.as_bytes().split(|b| *b == b',').any(|protocol| {
+            let name = protocol.split(|b| *b == b'/').next().unwrap_or_default();
+            name.trim_ascii().eq_ignore_ascii_case(b"websocket")
+        })
+    })
+}
+
+/// CONNECT makes tunnels; TRACE and its kin send the request's head back, and our token with it.
+const NOT_PASSED_ON: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn verdict(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<(), &'static str> {
+        let mut request = Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        check(&head).map_err(|refusal| refusal.code())
+    }
+
+    #[test]
+    fn d1_p7_only_origin_form_is_served() {
+        assert_eq!(verdict("GET", "/api/v2/tickets", &[]), Ok(()));
+        assert_eq!(verdict("OPTIONS", "/api/v2/tickets", &[]), Ok(()));
+        let table = [
+            ("GET", "http://evil/api/v2/users/me", "absolute-form"),
+            ("GET", "https://acme.zendesk.com@evil/", "absolute-form"),
+            (
+                "GET",
+                "http://localhost:8484/api/v2/users/me",
+                "absolute-form",
+            ),
+            ("CONNECT", "evil:443", "method-refused"),
+            ("OPTIONS", "*", "bad-request"),
+        ];
+        for (method, target, code) in table {
+            assert_eq!(verdict(method, target, &[]), Err(code), "{target}");
+        }
+    }
+
+    #[test]
+    fn d1_p13_nothing_that_echoes_a_head_is_passed_on() {
+        for method in ["TRACE", "TRACK", "trace", "Track"] {
+            assert_eq!(verdict(method, "/", &[]), Err("method-refused"), "{method}");
+        }
+    }
+
+    #[test]
+    fn d1_p3_two_credentials_are_one_too_many() {
+        let two = [("authorization", "Basic a"), ("Authorization", "Basic a")];
+        assert_eq!(verdict("GET", "/", &two), Err("bad-request"));
+    }
+
+    #[test]
+    fn d1_w6_p6_websockets_are_refused_and_javas_h2c_offer_is_ignored() {
+        let java = [
+            ("connection", "Upgrade, HTTP2-Settings"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA"),
+        ];
+        assert_eq!(verdict("GET", "/", &java), Ok(()));
+        for upgrade in ["websocket", "WebSocket/13", "h2c, websocket"] {
+            let headers = [("upgrade", upgrade)];
+            assert_eq!(verdict("GET", "/", &headers), Err("upgrade-refused"));
+        }
+    }
+}

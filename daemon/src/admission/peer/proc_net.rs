@@ -1,0 +1,116 @@
+//! `/proc/net/tcp` and `tcp6`: the kernel's socket tables as text (proc_net_tcp(5)).
+//!
+//! Slower than sock_diag, and there even where that is not: kernels without the module, sandboxes.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::Owner;
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// The socket's own address.
+    pub(crate) local: SocketAddr,
+    /// The other end's.
+    pub(crate) remote: SocketAddr,
+    /// Whether it waits for connections.
+    pub(crate) listens: bool,
+    /// The user who owns it.
+    pub(crate) uid: u32,
+    /// The socket's inode, 0 where nobody holds it any more.
+    pub(crate) inode: u64,
+}
+
+/// Every socket of the family of `address`.
+pub(crate) fn rows(address: IpAddr) -> io::Result<Vec<Row>> {
+    let table = match address {
+        IpAddr::V4(_) => "/proc/net/tcp",
+        IpAddr::V6(_) => "/proc/net/tcp6",
+    };
+    let text = std::fs::read_to_string(table)?;
+    Ok(text.lines().skip(1).filter_map(row).collect())
+}
+
+/// Who owns the socket that is connected from `peer` to `local`.
+pub(super) fn owner(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Owner>> {
+    let rows = rows(peer.ip())?;
+    let found = rows
+        .iter()
+        .find(|row| row.local == peer && row.remote == local && !row.listens);
+    Ok(found.map(|row| Owner {
+        uid: row.uid,
+        held: row.inode != 0,
+    }))
+}
+
+fn row(line: &str) -> Option<Row> {
+    let mut fields = line.split_ascii_whitespace().skip(1);
+    let local = address(fields.next()?)?;
+    let remote = address(fields.next()?)?;
+    let listens = fields.next()? == "0A";
+    // tx_queue:rx_queue, tr:tm->when and retrnsmt come before the user, timeout after it.
+    let uid = fields.nth(3)?.parse().ok()?;
+    let inode = fields.nth(1)?.parse().ok()?;
+    Some(Row {
+        local,
+        remote,
+        listens,
+        uid,
+        inode,
+    })
+}
+
+/// The address is in 32-bit words, each in the machine's byte order; the port is not.
+fn address(field: &str) -> Option<SocketAddr> {
+    let (ip, port) = field.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    let word = |i: usize| {
+        let digits = ip.get(i * 8..i * 8 + 8)?;
+        Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
+    };
+    let ip = match ip.len() {
+        8 => IpAddr::V4(Ipv4Addr::from(word(0)?)),
+        32 => {
+            let words = [word(0)?, word(1)?, word(2)?, word(3)?];
+            let bytes: [u8; 16] = words.concat().try_into().ok()?;
+            IpAddr::V6(Ipv6Addr::from(bytes))
+        }
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn lines_of_both_tables_are_read() {
+        let four = "   0: 0100007F:2124 00000000:0000 0A 00000000:00000000 00:00000000 00000000  \
+                    1000        0 12345 1 0000000000000000 100 0 0 10 0";
+        let found = row(four).unwrap();
+        assert_eq!(found.local, "127.0.0.1:8484".parse().unwrap());
+        assert!(found.listens);
+        assert_eq!((found.uid, found.inode), (1000, 12345));
+        let six = "   1: 00000000000000000000000001000000:2124 \
+                   00000000000000000000000001000000:D431 01 00000000:00000000 00:00000000 00000000 \
+                   1001        0 77 1 0000000000000000 20 4 30 10 -1";
+        let found = row(six).unwrap();
+        assert_eq!(found.local, "[::1]:8484".parse().unwrap());
+        assert_eq!(found.remote, "[::1]:54321".parse().unwrap());
+        assert!(!found.listens);
+    }
+
+    #[test]
+    fn a_real_connection_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let found = owner(client.peer_addr().unwrap(), client.local_addr().unwrap());
+        let uid = rustix::process::getuid().as_raw();
+        assert_eq!(found.unwrap(), Some(Owner { uid, held: true }));
+    }
+}

@@ -1,0 +1,168 @@
+//! A path as the most lenient server could read it. Only judged, never sent.
+
+/// The segments of a path after everything that some server ignores or decodes is gone:
+/// percent-encoding however often repeated, `\`, `//`, letter case, `;` parameters, a format
+/// suffix such as `.json`, dots and spaces at the end.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Canonical {
+    /// With `.` and `..` applied (RFC 3986 section 5.2.4).
+    pub(super) resolved: Vec<Vec<u8>>,
+    /// With `.` and `..` left out, as a server may that routes before it resolves.
+    pub(super) flat: Vec<Vec<u8>>,
+}
+
+impl Canonical {
+    /// Reads a path.
+    pub(super) fn of(path: &str) -> Self {
+        let decoded = plain(&decode(path.as_bytes()));
+        let end = decoded.iter().position(|b| matches!(b, b'?' | b'#' | 0));
+        let path = &decoded[..end.unwrap_or(decoded.len())];
+        let mut resolved: Vec<Vec<u8>> = Vec::new();
+        let mut flat = Vec::new();
+        for segment in path.split(|b| *b == b'/') {
+            let segment = segment.split(|b| *b == b';').next().unwrap_or_default();
+            match trim(segment) {
+                b"" | b"." => {}
+                b".." => {
+                    resolved.pop();
+                }
+                name => {
+                    let name = without_format(name).to_ascii_lowercase();
+                    resolved.push(name.clone());
+                    flat.push(name);
+                }
+            }
+        }
+        Self { resolved, flat }
+    }
+}
+
+/// Decodes `%XX` until there is none left, in one pass: what a decoded byte completes is decoded
+/// at once.
+fn decode(path: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(path.len());
+    for byte in path {
+        decoded.push(*byte);
+        while let [.., b'%', high, low] = decoded[..] {
+            let digit = |b: u8| {
+                char::from(b)
+                    .to_digit(16)
+                    .and_then(|d| u8::try_from(d).ok())
+            };
+            let (Some(high), Some(low)) = (digit(high), digit(low)) else {
+                break;
+            };
+            decoded.truncate(decoded.len() - 3);
+            decoded.push(high << 4 | low);
+        }
+    }
+    decoded
+}
+
+/// Turns overlong UTF-8 into what it stands for (RFC 3629 section 3 forbids it), `\` into `/`, and
+/// other white space into spaces.
+fn plain(path: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [first, after @ ..] = rest {
+        let (byte, after) = match (first, after) {
+            (0xc0..=0xc1, [low @ 0x80..=0xbf, after @ ..]) => {
+                ((first & 1) << 6 | (low & 0x3f), after)
+            }
+            (0xe0, [middle @ 0x80..=0x81, low @ 0x80..=0xbf, after @ ..]) => {
+                ((middle & 1) << 6 | (low & 0x3f), after)
+            }
+            _ => (*first, after),
+        };
+        plain.push(match byte {
+            b'\\' => b'/',
+            1..=0x1f | 0x7f => b' ',
+            byte => byte,
+        });
+        rest = after;
+    }
+    plain
+}
+
+/// Without spaces around it, and without the dots at its end unless it is made of dots.
+fn trim(segment: &[u8]) -> &[u8] {
+    let segment = segment.trim_ascii();
+    let end = segment.iter().rposition(|b| !matches!(b, b'.' | b' '));
+    end.map_or(segment, |end| &segment[..=end])
+}
+
+/// Rails takes everything after the first dot as a format.
+fn without_format(name: &[u8]) -> &[u8] {
+    match name.iter().skip(1).position(|b| *b == b'.') {
+        Some(dot) => &name[..=dot],
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn resolved(path: &str) -> String {
+        let segments = Canonical::of(path).resolved;
+        String::from_utf8(segments.join(&b'/')).unwrap()
+    }
+
+    #[test]
+    fn every_spelling_of_a_path_has_one_canonical_form() {
+        for path in [
+            "/oauth/tokens",
+            "/oauth/tokens/",
+            "//oauth//tokens",
+            "/oauth/./tokens",
+            "/oauth/x/../tokens",
+            "/x/%2e%2e/oauth/tokens",
+            "/x/..%2foauth/tokens",
+            "/x/..%5coauth/tokens",
+            "/x/..\\oauth\\tokens",
+            "/x/..;a=b/oauth;c=d/tokens;e",
+            "/%6f%61uth/tokens",
+            "/%256f%2561uth/tokens",
+            "/%25256fauth/tokens",
+            "/oauth%2Ftokens",
+            "/oauth%252Ftokens",
+            "/oauth/%74okens",
+            "/OAuth/TOKENS",
+            "/oauth/tokens.json",
+            "/oauth/tokens.xml",
+            "/oauth/tokens.",
+            "/oauth/tokens%20",
+            "/oauth/tokens%09",
+            "/oauth/tokens%00",
+            "/oauth/tokens%00.png",
+            "/oauth/tokens%3Fx",
+            "/oauth/tokens%23x",
+            "/oauth%c0%aftokens",
+            "/oauth%e0%80%aftokens",
+            "/../../oauth/tokens",
+            "/%2e/oauth/tokens",
+            "/oauth/%20tokens",
+        ] {
+            assert_eq!(resolved(path), "oauth/tokens", "{path}");
+        }
+        assert_eq!(resolved("/api/v2/tickets/1.json"), "api/v2/tickets/1");
+        assert_eq!(resolved("/attachments/token/x/"), "attachments/token/x");
+        assert_eq!(resolved("/"), "");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_left_to_decode(path in "[/%0-9a-fA-F.;\\\\]{0,40}") {
+            let decoded = decode(path.as_bytes());
+            prop_assert_eq!(&decode(&decoded), &decoded);
+        }
+
+        #[test]
+        fn encoding_once_more_changes_nothing(path in "/[a-z/.%25;]{0,20}") {
+            let encoded: String = path.bytes().map(|b| format!("%{b:02X}")).collect();
+            prop_assert_eq!(Canonical::of(&encoded), Canonical::of(&path));
+        }
+    }
+}

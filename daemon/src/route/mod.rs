@@ -1,0 +1,204 @@
+//! Stage 3: which account a request belongs to, and whether its route is one for scripts.
+//!
+//! The path is judged in its most lenient reading ([`canonical`]) and sent on byte for byte.
+
+mod canonical;
+mod policy;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use crate::admission::{Admitted, ConnFacts, Local};
+use crate::config::{Account, AccountName, Config};
+use crate::refusal::Refusal;
+use crate::upstream::Credential;
+use canonical::Canonical;
+use policy::Policy;
+
+/// The accounts and the rules of one configuration.
+#[derive(Clone, Debug)]
+pub struct Routes {
+    accounts: BTreeMap<AccountName, Arc<Account>>,
+    default: Option<AccountName>,
+    policy: Policy,
+    /// The port that `NAME.localhost` goes with.
+    port: Option<u16>,
+}
+
+/// Where a request goes, and with what.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The account.
+    pub account: Arc<Account>,
+    /// Whose credential it carries.
+    pub credential: Credential,
+}
+
+impl Routes {
+    /// The routes under `config`.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            accounts: config.accounts.clone(),
+            default: config.default_account.clone(),
+            policy: Policy::new(&config.open_routes),
+            port: config.listen.first().map(|address| address.get().port()),
+        }
+    }
+
+    /// Decides about one request.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub fn resolve(
+        &self,
+        facts: &ConnFacts,
+        admitted: &Admitted,
+        head: &Parts,
+    ) -> Result<Plan, Refusal> {
+        let path = Canonical::of(head.uri.path());
+        if self.policy.refuses(&head.method, &path) {
+            return Err(Refusal::RefusedRoute(shown(head.uri.path())));
+        }
+        Ok(Plan {
+            account: self.account(facts, admitted)?,
+            credential: policy::credential(&path),
+        })
+    }
+
+    /// By the listener's port, else by `Host`, else the default.
+    fn account(&self, facts: &ConnFacts, admitted: &Admitted) -> Result<Arc<Account>, Refusal> {
+        let by_port = match &facts.local {
+            Local::Tcp { account, .. } => account.as_ref(),
+            Local::Unix => None,
+        };
+        let named = by_port.or(admitted.account.as_ref());
+        let Some(name) = named.or(self.default.as_ref()) else {
+            return Err(if self.accounts.is_empty() {
+                Refusal::NoAccounts
+            } else {
+                Refusal::NoAccountNamed(self.accounts.values().map(|a| self.address(a)).collect())
+            });
+        };
+        match self.accounts.get(name) {
+            Some(account) => Ok(Arc::clone(account)),
+            None => Err(Refusal::UnknownAccount {
+                name: name.to_string(),
+                known: self.accounts.keys().map(ToString::to_string).collect(),
+            }),
+        }
+    }
+
+    /// The address that names this account.
+    fn address(&self, account: &Account) -> String {
+        match (account.port, self.port) {
+            (Some(port), _) => format!("http://localhost:{port} for `{}`", account.name),
+            (None, Some(port)) => format!("http://{}.localhost:{port}", account.name),
+            (None, None) => format!("http://{}.localhost on the unix socket", account.name),
+        }
+    }
+}
+
+/// A path as an error can repeat it.
+fn shown(path: &str) -> String {
+    path.chars()
+        .take(SHOWN)
+        .flat_map(char::escape_default)
+        .collect()
+}
+
+/// Enough to recognise any route.
+const SHOWN: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::admission::peer::Peer;
+    use crate::samples;
+
+    fn routes(names: &[&str], default: Option<&str>) -> Routes {
+        let accounts = names.iter().map(|name| {
+            let mut account = samples::account(name, &format!("https://{name}.zendesk.com"));
+            account.port = (*name == "beta").then_some(8490);
+            account
+        });
+        let mut config = samples::config(accounts.collect());
+        config.default_account = default.map(|name| name.parse().unwrap());
+        Routes::new(&config)
+    }
+
+    fn resolve(routes: &Routes, port: Option<&str>, host: Option<&str>) -> Result<String, Refusal> {
+        let facts = ConnFacts {
+            local: Local::Tcp {
+                addr: "127.0.0.1:8484".parse().unwrap(),
+                account: port.map(|name| name.parse().unwrap()),
+            },
+            peer: Peer::Own,
+        };
+        let admitted = Admitted {
+            base: "http://localhost:8484".to_owned(),
+            account: host.map(|name| name.parse().unwrap()),
+        };
+        let (head, ()) = Request::get("/api/v2/tickets")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let plan = routes.resolve(&facts, &admitted, &head)?;
+        assert_eq!(plan.credential, Credential::Injected);
+        Ok(plan.account.name.to_string())
+    }
+
+    #[test]
+    fn s6_port_then_host_then_default() {
+        let routes = routes(&["acme", "beta"], Some("acme"));
+        let name = |port, host| resolve(&routes, port, host).unwrap();
+        assert_eq!(name(None, None), "acme");
+        assert_eq!(name(None, Some("beta")), "beta");
+        assert_eq!(name(Some("beta"), None), "beta");
+        assert_eq!(name(Some("beta"), Some("acme")), "beta");
+    }
+
+    #[test]
+    fn s6_unknown_and_ambiguous_accounts_are_errors_that_list_the_accounts() {
+        let two = routes(&["acme", "beta"], None);
+        let refusal = resolve(&two, None, None).unwrap_err();
+        assert_eq!(refusal.code(), "no-account-named");
+        let text = refusal.description();
+        assert!(text.contains("http://acme.localhost:8484"), "{text}");
+        assert!(text.contains("http://localhost:8490 for `beta`"), "{text}");
+
+        let refusal = resolve(&two, None, Some("gamma")).unwrap_err();
+        assert_eq!(refusal.code(), "unknown-account");
+        let text = refusal.description();
+        assert!(
+            text.contains("`gamma`") && text.contains("acme, beta"),
+            "{text}"
+        );
+
+        let none = routes(&[], None);
+        assert_eq!(resolve(&none, None, None), Err(Refusal::NoAccounts));
+    }
+
+    #[test]
+    fn s6_refused_routes_name_the_setting_that_opens_them() {
+        let routes = routes(&["acme"], Some("acme"));
+        let facts = ConnFacts {
+            local: Local::Unix,
+            peer: Peer::Own,
+        };
+        let admitted = Admitted {
+            base: String::new(),
+            account: None,
+        };
+        let (head, ()) = Request::post("/oauth/tokens")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let refusal = routes.resolve(&facts, &admitted, &head).unwrap_err();
+        assert_eq!(refusal.status(), 403);
+        assert!(refusal.description().contains("`open-routes`"));
+    }
+}
