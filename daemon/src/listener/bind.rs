@@ -42,8 +42,10 @@ pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(problem(format!("`{shown}` can't be looked at: {error}"))),
         Ok(meta) if !meta.file_type().is_socket() => {
-            return Err(problem(format!("`{shown}` lies in the way and is no socket"))
-                .hint(format!("rm '{shown}'")));
+            return Err(
+                problem(format!("`{shown}` lies in the way and is no socket"))
+                    .hint(format!("rm '{shown}'")),
+            );
         }
         Ok(meta) if meta.uid() != rustix::process::getuid().as_raw() => {
             return Err(problem(format!(
@@ -64,8 +66,8 @@ pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
             }
         },
     }
-    let listener = UnixListener::bind(path)
-        .map_err(|e| problem(format!("can't listen on `{shown}`: {e}")))?;
+    let listener =
+        UnixListener::bind(path).map_err(|e| problem(format!("can't listen on `{shown}`: {e}")))?;
     // The folder keeps others out already, from the first moment on.
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))
         .map_err(|e| problem(format!("`{shown}` can't be made private: {e}")))?;

@@ -14,7 +14,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
-use super::{ConnFacts, Handler};
+use super::Handler;
+use crate::admission::ConnFacts;
 
 /// Serves a connection until either side ends it, or `stop`.
 pub(super) async fn serve<S, H>(

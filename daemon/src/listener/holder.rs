@@ -21,26 +21,18 @@ pub(super) fn of(_address: SocketAddr) -> Option<String> {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs;
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-    /// The uid and the inode of whatever listens on the port.
+    use crate::admission::peer::proc_net;
+
+    /// The uid and the inode of whatever listens on the port, in either family: a listener on
+    /// `[::]` holds the port of `127.0.0.1` too.
     pub(super) fn listener(address: SocketAddr) -> Option<(u32, u64)> {
-        let files = if address.is_ipv4() {
-            ["/proc/net/tcp", "/proc/net/tcp6"]
-        } else {
-            ["/proc/net/tcp6", "/proc/net/tcp"]
-        };
-        let port = format!(":{:04X}", address.port());
-        files.iter().find_map(|file| {
-            let table = fs::read_to_string(file).ok()?;
-            table.lines().skip(1).find_map(|line| {
-                // By white space: the columns move once the first one grows.
-                let fields: Vec<_> = line.split_whitespace().collect();
-                let is_listener = fields.get(3) == Some(&LISTEN) && fields[1].ends_with(&port);
-                let uid = fields.get(7)?.parse().ok()?;
-                let inode = fields.get(9)?.parse().ok()?;
-                is_listener.then_some((uid, inode))
-            })
+        let families = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        families.into_iter().find_map(|family: IpAddr| {
+            let rows = proc_net::rows(family).ok()?;
+            let holds = |row: &&proc_net::Row| row.listens && row.local.port() == address.port();
+            rows.iter().find(holds).map(|row| (row.uid, row.inode))
         })
     }
 
@@ -59,7 +51,4 @@ mod linux {
                 })
         })
     }
-
-    /// TCP_LISTEN of the kernel's tcp_states.h.
-    const LISTEN: &str = "0A";
 }

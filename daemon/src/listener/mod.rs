@@ -7,6 +7,7 @@ pub mod bind;
 mod conn;
 mod holder;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,32 +19,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::Peer;
+use crate::admission::peer::Peers;
+use crate::admission::{ConnFacts, Local};
 use crate::body::Body;
 use crate::config::AccountName;
-
-/// What is known of a connection, the same for all of its requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConnFacts {
-    /// Where it came in.
-    pub local: Local,
-    /// Who is at the other end.
-    pub peer: Peer,
-}
-
-/// Where a connection came in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Local {
-    /// A TCP address.
-    Tcp {
-        /// Our end.
-        addr: SocketAddr,
-        /// The account that the port belongs to, if it is one account's own.
-        account: Option<AccountName>,
-    },
-    /// The socket `proxy.sock`.
-    Unix,
-}
 
 /// Whoever answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -59,6 +38,7 @@ pub trait Handler: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Server<H> {
     handler: Arc<H>,
+    peers: Arc<Peers>,
     slots: Arc<Semaphore>,
     tracker: TaskTracker,
 }
@@ -67,6 +47,7 @@ impl<H> Clone for Server<H> {
     fn clone(&self) -> Self {
         Self {
             handler: Arc::clone(&self.handler),
+            peers: Arc::clone(&self.peers),
             slots: Arc::clone(&self.slots),
             tracker: self.tracker.clone(),
         }
@@ -75,9 +56,10 @@ impl<H> Clone for Server<H> {
 
 impl<H: Handler> Server<H> {
     /// A server whose connections are kept by `tracker`. Clones share one cap on connections.
-    pub fn new(handler: Arc<H>, tracker: TaskTracker) -> Self {
+    pub fn new(handler: Arc<H>, peers: Peers, tracker: TaskTracker) -> Self {
         Self {
             handler,
+            peers: Arc::new(peers),
             slots: Arc::new(Semaphore::new(CONNECTIONS)),
             tracker,
         }
@@ -91,7 +73,8 @@ impl<H: Handler> Server<H> {
         stop: CancellationToken,
     ) {
         self.accept(stop, &mut || listener.accept(), |(stream, remote)| {
-            facts_of_tcp(&stream, remote, account.clone()).map(|facts| (stream, facts))
+            let facts = self.facts_of_tcp(&stream, remote, account.clone())?;
+            Ok((stream, facts))
         })
         .await;
     }
@@ -99,18 +82,41 @@ impl<H: Handler> Server<H> {
     /// As [`Server::serve_tcp`], for a unix socket.
     pub async fn serve_unix(self, listener: UnixListener, stop: CancellationToken) {
         self.accept(stop, &mut || listener.accept(), |(stream, _)| {
-            Ok(with_unix_facts(stream))
+            let facts = self.facts_of_unix(&stream);
+            Ok((stream, facts))
         })
         .await;
+    }
+
+    fn facts_of_tcp(
+        &self,
+        stream: &TcpStream,
+        remote: SocketAddr,
+        account: Option<AccountName>,
+    ) -> io::Result<ConnFacts> {
+        let addr = stream.local_addr()?;
+        // Answers are written whole; waiting for more would only add delay.
+        stream.set_nodelay(true)?;
+        Ok(ConnFacts {
+            local: Local::Tcp { addr, account },
+            peer: self.peers.of_tcp(addr, remote),
+        })
+    }
+
+    fn facts_of_unix(&self, stream: &UnixStream) -> ConnFacts {
+        ConnFacts {
+            local: Local::Unix,
+            peer: self.peers.of_unix(stream),
+        }
     }
 
     async fn accept<A, S, F>(
         &self,
         stop: CancellationToken,
         next: &mut impl FnMut() -> F,
-        prepare: impl Fn(A) -> std::io::Result<(S, ConnFacts)>,
+        prepare: impl Fn(A) -> io::Result<(S, ConnFacts)>,
     ) where
-        F: Future<Output = std::io::Result<A>>,
+        F: Future<Output = io::Result<A>>,
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         loop {
@@ -145,31 +151,9 @@ impl<H: Handler> Server<H> {
     }
 }
 
-fn facts_of_tcp(
-    stream: &TcpStream,
-    remote: SocketAddr,
-    account: Option<AccountName>,
-) -> std::io::Result<ConnFacts> {
-    let addr = stream.local_addr()?;
-    // Answers are written whole; waiting for more would only add delay.
-    stream.set_nodelay(true)?;
-    Ok(ConnFacts {
-        local: Local::Tcp { addr, account },
-        peer: Peer::of_tcp(addr, remote),
-    })
-}
-
-fn with_unix_facts(stream: UnixStream) -> (UnixStream, ConnFacts) {
-    let facts = ConnFacts {
-        local: Local::Unix,
-        peer: Peer::of_unix(&stream),
-    };
-    (stream, facts)
-}
-
 /// Errors of accept(2) that say something about that connection and nothing about the next.
-fn is_of_one_connection(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, NotConnected};
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, NotConnected};
     matches!(
         error.kind(),
         ConnectionAborted | ConnectionReset | NotConnected

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use loopdesk_protocol::{Problem, status};
+use loopdesk_protocol::{Kind, Problem, status};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -15,12 +15,16 @@ use tokio_util::task::TaskTracker;
 use super::flow::Flow;
 use crate::body::Body;
 use crate::config::{AccountName, Config};
-use crate::listener::{ConnFacts, Handler, Server, bind};
+use crate::admission::ConnFacts;
+use crate::admission::peer::Peers;
+use crate::listener::{Handler, Server, bind};
 
 /// Everything that listens for scripts.
 #[derive(Debug)]
 pub(super) struct Doors {
     server: Server<Flow>,
+    /// Why TCP clients are refused, where the system doesn't tell who they are.
+    blind: Option<Problem>,
     tracker: TaskTracker,
     proxy_socket: PathBuf,
     open: BTreeMap<Door, CancellationToken>,
@@ -28,9 +32,19 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    pub(super) fn new(flow: Arc<Flow>, proxy_socket: PathBuf, tracker: TaskTracker) -> Self {
+    pub(super) fn new(
+        flow: Arc<Flow>, proxy_socket: PathBuf, tracker: TaskTracker) -> Self {
+        let peers = Peers::new();
+        let blind = peers.look_at_self().err().map(|why| {
+            tracing::warn!(why, "TCP clients can't be told from other users'");
+            Problem::new(
+                Kind::Daemon,
+                format!("{why}: every client is refused here, only `proxy.sock` serves"),
+            )
+        });
         Self {
-            server: Server::new(flow, tracker.clone()),
+            server: Server::new(flow, peers, tracker.clone()),
+            blind,
             tracker,
             proxy_socket,
             open: BTreeMap::new(),
@@ -60,7 +74,8 @@ impl Doors {
         let mut told = Vec::new();
         for door in wanted {
             let problem = match self.open_one(&door) {
-                Ok(true) => None,
+                Ok(true) if door == Door::Socket => None,
+                Ok(true) => self.blind.clone(),
                 // A machine without that address needs no listener there.
                 Ok(false) => continue,
                 Err(problem) => Some(problem),
@@ -70,7 +85,7 @@ impl Doors {
                 account: door.account(),
                 problem: problem.clone(),
             });
-            failed = failed.or(problem);
+            failed = failed.or(problem.filter(|_| !self.open.contains_key(&door)));
         }
         self.told.send_replace(told);
         failed.map_or(Ok(()), Err)

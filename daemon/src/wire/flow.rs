@@ -6,10 +6,9 @@ use arc_swap::ArcSwap;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
 use crate::config::Config;
-use crate::listener::ConnFacts;
 use crate::refusal::Refusal;
 use crate::rewrite;
 use crate::route::Routes;
@@ -19,23 +18,37 @@ use crate::upstream::Outgoing;
 /// What every request passes through.
 #[derive(Debug)]
 pub(super) struct Flow {
-    admission: Admission,
-    routes: ArcSwap<Routes>,
+    rules: ArcSwap<Rules>,
     sessions: Sessions,
+}
+
+/// What one configuration says about requests.
+#[derive(Debug)]
+struct Rules {
+    admission: Admission,
+    routes: Routes,
+}
+
+impl From<&Config> for Rules {
+    fn from(config: &Config) -> Self {
+        Self {
+            admission: Admission::new(config),
+            routes: Routes::new(config),
+        }
+    }
 }
 
 impl Flow {
     pub(super) fn new(sessions: Sessions, config: &Config) -> Arc<Self> {
         Arc::new(Self {
-            admission: Admission::new(),
-            routes: ArcSwap::from_pointee(Routes::new(config)),
+            rules: ArcSwap::from_pointee(Rules::from(config)),
             sessions,
         })
     }
 
     /// Takes a changed configuration into use, from the next request on.
-    pub(super) fn route(&self, config: &Config) {
-        self.routes.store(Arc::new(Routes::new(config)));
+    pub(super) fn rule_by(&self, config: &Config) {
+        self.rules.store(Arc::new(Rules::from(config)));
     }
 
     /// Answers one request, by Zendesk or by a refusal.
@@ -59,8 +72,12 @@ impl Flow {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
         let (mut head, body) = request.into_parts();
-        let admitted = self.admission.check(connection, &head)?;
-        let plan = self.routes.load().resolve(connection, &admitted, &head)?;
+        let (admitted, plan) = {
+            let rules = self.rules.load();
+            let admitted = rules.admission.check(connection, &head)?;
+            let plan = rules.routes.resolve(connection, &admitted, &head)?;
+            (admitted, plan)
+        };
         let session = self
             .sessions
             .get(&plan.account.name)

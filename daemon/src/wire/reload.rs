@@ -63,18 +63,9 @@ impl Reloader {
             self.loaded.send_modify(|loaded| loaded.problem = None);
             return Ok(());
         }
-        if config.vault != self.loaded.borrow().config.vault && sessions.have_records() {
-            let problem = Problem::new(
-                Kind::Config,
-                "`vault` can't be changed while somebody is logged in: the key would be lost",
-            )
-            .hint("loopdesk logout")
-            .hint("loopdesk config reload");
-            return Err(self.failed(problem));
-        }
         // Sessions first: a request must never find a route to an account without one.
         sessions.apply(&config).await;
-        flow.route(&config);
+        flow.rule_by(&config);
         let bound = doors.open(&config);
         let now = self.clock.now();
         self.loaded.send_modify(|loaded| {
