@@ -37,8 +37,11 @@ pub enum Oddity {
     /// So many bytes of white space behind the JSON.
     Padding(usize),
     /// Whatever this does to the answer's object.
-    Edited(Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>),
+    Edited(Edit),
 }
+
+/// Changes an answer's object.
+type Edit = Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>;
 
 impl Oddity {
     /// Changes the answer's object by `edit`.
@@ -373,10 +376,8 @@ impl Parameters {
         let Some(value) = self.values.get(name) else {
             return Ok(None);
         };
-        let seconds = match value {
-            Value::String(digits) if self.is_form => digits.parse().ok(),
-            value => value.as_u64(),
-        };
+        let digits = value.as_str().filter(|_| self.is_form);
+        let seconds = digits.map_or_else(|| value.as_u64(), |digits| digits.parse().ok());
         match seconds.map(Duration::from_secs) {
             Some(ttl) if (bounds.min..=bounds.max).contains(&ttl) => Ok(Some(ttl)),
             _ => Err(Error {
