@@ -21,14 +21,11 @@ async fn offset_pages_lead_through_a_whole_list() {
                 .iter()
                 .map(|ticket| ticket["id"].clone()),
         );
-        match &page["next_page"] {
-            Value::String(url) => next.clone_from(url),
-            other => {
-                assert!(other.is_null());
-                assert!(text(&page["previous_page"]).contains("page=4"));
-                break;
-            }
+        if page["next_page"].is_null() {
+            assert!(text(&page["previous_page"]).contains("page=4"));
+            break;
         }
+        next = text(&page["next_page"]).to_owned();
     }
     assert_eq!(ids, (1..=250).map(Value::from).collect::<Vec<_>>());
 }

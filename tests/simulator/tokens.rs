@@ -240,6 +240,10 @@ async fn odd_answers_can_be_had() {
     assert_eq!(log_in(&zendesk).await["expires_in"], "172800");
     zendesk.set_oddity(Oddity::NoExpiresIn);
     assert_eq!(log_in(&zendesk).await.get("expires_in"), None);
+    zendesk.set_oddity(Oddity::ExpiresInAlways);
+    let mut body = exchange_of(&code(&zendesk).await);
+    body.as_object_mut().unwrap().remove("expires_in");
+    assert_eq!(json(&post_token(&zendesk, &body).await)["expires_in"], 1800);
     zendesk.set_oddity(Oddity::NoScope);
     assert_eq!(log_in(&zendesk).await.get("scope"), None);
     zendesk.set_oddity(Oddity::edited(|answer| {
