@@ -215,6 +215,11 @@ impl Zendesk {
         self.shared.connections.count()
     }
 
+    /// Returns once no connection is open.
+    pub async fn connections_closed(&self) {
+        self.shared.connections.none_open().await;
+    }
+
     /// How many connections were made so far.
     pub fn connections_made(&self) -> usize {
         self.shared.connections.made()

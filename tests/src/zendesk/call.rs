@@ -39,13 +39,7 @@ impl Call {
 
     /// The object under `key` in a JSON body, such as `{"ticket": {…}}`.
     pub(super) fn object(&self, key: &str) -> Option<Map<String, Value>> {
-        match self.json()? {
-            Value::Object(mut body) => match body.remove(key)? {
-                Value::Object(object) => Some(object),
-                _ => None,
-            },
-            _ => None,
-        }
+        self.json()?.get(key)?.as_object().cloned()
     }
 
     /// The objects under `key` in a JSON body, such as `{"tickets": [{…}, …]}`.

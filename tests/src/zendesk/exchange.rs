@@ -347,7 +347,7 @@ fn steps(body: &Bytes, shape: &Shape) -> Vec<Step> {
         steps.push(Step::Repeat(piece.clone(), *times));
     }
     if shape.truncate.is_some() {
-        steps.push(Step::Break);
+        steps.extend([Step::Flush, Step::Break]);
     }
     steps
 }

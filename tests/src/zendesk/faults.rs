@@ -171,7 +171,8 @@ impl Fault {
         self
     }
 
-    /// Changes Zendesk's answer before it is sent.
+    /// Changes Zendesk's answer before it is sent. Where a client accepts gzip, the body is packed
+    /// already.
     #[must_use]
     pub fn edit_answer(mut self, edit: impl Fn(&mut Answer) + Send + Sync + 'static) -> Self {
         self.plan.then = Some(Then::Edit(Arc::new(edit)));
@@ -200,6 +201,7 @@ impl Fault {
     }
 
     /// Sends `piece` so many times after the answer's own body: large bodies without the memory.
+    /// Switch gzip off for it: the pieces come as they are.
     #[must_use]
     pub fn repeat_body(mut self, piece: impl Into<Bytes>, times: u64) -> Self {
         self.plan.shape.repeat = Some((piece.into(), times));

@@ -28,6 +28,8 @@ pub(super) enum Step {
     Repeat(Bytes, u64),
     /// Waits for the gate.
     Wait(Gate),
+    /// Lets hyper write what it has: it does when a body has nothing to give.
+    Flush,
     /// Breaks the connection.
     Break,
 }
@@ -67,6 +69,10 @@ impl Body for Outflow {
                 Some(Step::Wait(gate)) => {
                     self.waiting = Some(Box::pin(async move { gate.pass().await }));
                     continue;
+                }
+                Some(Step::Flush) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
                 }
                 Some(Step::Break) => Poll::Ready(Some(Err(io::Error::new(
                     io::ErrorKind::ConnectionAborted,

@@ -49,9 +49,7 @@ pub(super) fn page(shared: &Shared, call: &Call) -> Answer {
     let store = lock(&shared.store);
     let page = render(&pending, &name, consenting, &store);
     oauth.pending.push(pending);
-    Answer::html(200, page)
-        .header("cache-control", "no-store")
-        .header("x-frame-options", "DENY")
+    Answer::html(200, page).header("cache-control", "no-store")
 }
 
 /// `POST /oauth/authorizations`: somebody clicked Allow or Deny.

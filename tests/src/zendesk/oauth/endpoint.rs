@@ -1,7 +1,5 @@
 //! `POST /oauth/tokens`
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,62 +10,24 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::parameters::{ACCESS_TTL, Parameters, REFRESH_TTL};
+use super::refusal::{
+    INVALID_CLIENT, INVALID_GRANT, INVALID_SCOPE, Refusal, UNAUTHORIZED_CLIENT,
+    UNSUPPORTED_GRANT_TYPE,
+};
 use super::scopes::within;
-use super::{Client, ClientKind, Grant, OAuth, Standing};
+use super::{Client, ClientKind, Grant, OAuth, Oddity, Standing};
 use crate::zendesk::answer::Answer;
-use crate::zendesk::call::{Call, Query, media_type};
+use crate::zendesk::call::Call;
 use crate::zendesk::record::TokenPost;
 use crate::zendesk::shared::{Settings, Shared, lock};
-
-/// Something odd about the answers of the token endpoint to requests that succeed.
-#[derive(Clone)]
-pub enum Oddity {
-    /// `"expires_in": "1800"`, and the same for the refresh token.
-    ExpiresInAsText,
-    /// No `expires_in` although it was asked for; the token dies all the same.
-    NoExpiresIn,
-    /// `expires_in` also when it was not asked for, as the documentation's sample shows it.
-    ExpiresInAlways,
-    /// No `refresh_token` in the answer to a refresh; the old one stays good.
-    NoRefreshToken,
-    /// No `scope`.
-    NoScope,
-    /// Another `Content-Type` than JSON's, around the same JSON.
-    ContentType(String),
-    /// So many bytes of white space behind the JSON.
-    Padding(usize),
-    /// Whatever this does to the answer's object.
-    Edited(Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>),
-}
-
-impl Oddity {
-    /// Changes the answer's object by `edit`.
-    pub fn edited(edit: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static) -> Self {
-        Self::Edited(Arc::new(edit))
-    }
-}
-
-impl fmt::Debug for Oddity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ExpiresInAsText => f.write_str("ExpiresInAsText"),
-            Self::NoExpiresIn => f.write_str("NoExpiresIn"),
-            Self::ExpiresInAlways => f.write_str("ExpiresInAlways"),
-            Self::NoRefreshToken => f.write_str("NoRefreshToken"),
-            Self::NoScope => f.write_str("NoScope"),
-            Self::ContentType(value) => f.debug_tuple("ContentType").field(value).finish(),
-            Self::Padding(bytes) => f.debug_tuple("Padding").field(bytes).finish(),
-            Self::Edited(_) => f.write_str("Edited"),
-        }
-    }
-}
 
 pub(super) fn serve(shared: &Shared, call: &Call) -> Answer {
     let settings = lock(&shared.settings).clone();
     let mut oauth = lock(&shared.oauth);
     match grant(shared, &mut oauth, call, &settings) {
         Ok(answer) => answer,
-        Err(error) => error.answer(),
+        Err(refusal) => refusal.answer(),
     }
 }
 
@@ -100,7 +60,7 @@ fn grant(
     oauth: &mut OAuth,
     call: &Call,
     settings: &Settings,
-) -> Result<Answer, Error> {
+) -> Result<Answer, Refusal> {
     let parameters = Parameters::read(&call.headers, &call.body)?;
     let access_ttl = parameters.ttl("expires_in", ACCESS_TTL)?;
     let refresh_ttl = parameters.ttl("refresh_token_expires_in", REFRESH_TTL)?;
@@ -112,7 +72,7 @@ fn grant(
         "authorization_code" => by_code(oauth, &parameters, &client, call, settings)?,
         "refresh_token" => by_refresh(oauth, &parameters, &client, call)?,
         "client_credentials" => by_client(&parameters, &client, secret)?,
-        "" => return Err(Error::invalid_request("grant_type is missing")),
+        "" => return Err(Refusal::invalid_request("grant_type is missing")),
         _ => return Err(UNSUPPORTED_GRANT_TYPE),
     };
     if !grant
@@ -159,10 +119,10 @@ fn by_code(
     client: &Client,
     call: &Call,
     settings: &Settings,
-) -> Result<Grant, Error> {
+) -> Result<Grant, Refusal> {
     let given = parameters
         .text("code")
-        .ok_or(Error::invalid_request("code is missing"))?;
+        .ok_or_else(|| Refusal::invalid_request("code is missing"))?;
     let code = oauth
         .codes
         .iter()
@@ -211,13 +171,13 @@ fn by_refresh(
     parameters: &Parameters,
     client: &Client,
     call: &Call,
-) -> Result<Grant, Error> {
+) -> Result<Grant, Refusal> {
     if !client.proves_itself(parameters.text("client_secret")) {
         return Err(INVALID_CLIENT);
     }
     let token = parameters
         .text("refresh_token")
-        .ok_or(Error::invalid_request("refresh_token is missing"))?;
+        .ok_or_else(|| Refusal::invalid_request("refresh_token is missing"))?;
     let pair = oauth.tokens.by_refresh(token).ok_or(INVALID_GRANT)?;
     if pair.refresh_standing(call.now) != Standing::Live || pair.client != client.identifier {
         return Err(INVALID_GRANT);
@@ -234,7 +194,7 @@ fn by_client(
     parameters: &Parameters,
     client: &Client,
     secret: Option<&str>,
-) -> Result<Grant, Error> {
+) -> Result<Grant, Refusal> {
     if client.kind == ClientKind::Public {
         return Err(UNAUTHORIZED_CLIENT);
     }
@@ -283,194 +243,18 @@ fn hand_out(
         }
     }
     if let Some(oddity) = oddity {
-        distort(oauth, &mut body, oddity, grant);
+        oddity.distort(&mut body, &mut oauth.tokens, grant);
     }
     let status = settings.token_status.as_u16();
     let mut answer = Answer::json(status, &Value::Object(body));
-    match oddity {
-        Some(Oddity::ContentType(value)) => answer = answer.header("content-type", value),
-        Some(Oddity::Padding(bytes)) => {
-            let mut padded = answer.body.to_vec();
-            padded.resize(padded.len() + bytes, b' ');
-            answer = answer.body(padded);
-        }
-        _ => {}
+    if let Some(oddity) = oddity {
+        answer = oddity.wrap(answer);
     }
     answer
         .header("cache-control", "no-store")
         .header("pragma", "no-cache")
 }
 
-fn distort(oauth: &mut OAuth, body: &mut Map<String, Value>, oddity: &Oddity, grant: &Grant) {
-    match oddity {
-        Oddity::ExpiresInAsText => {
-            for key in ["expires_in", "refresh_token_expires_in"] {
-                if let Some(value) = body.get_mut(key) {
-                    *value = json!(value.to_string());
-                }
-            }
-        }
-        Oddity::NoExpiresIn => {
-            body.remove("expires_in");
-            body.remove("refresh_token_expires_in");
-        }
-        Oddity::NoRefreshToken => {
-            if let Some(id) = grant.replaces
-                && let Some(new) = body.remove("refresh_token")
-            {
-                oauth.tokens.keep_refresh(id, new.as_str().unwrap_or(""));
-            }
-        }
-        Oddity::NoScope => {
-            body.remove("scope");
-        }
-        Oddity::Edited(edit) => edit(body),
-        Oddity::ExpiresInAlways | Oddity::ContentType(_) | Oddity::Padding(_) => {}
-    }
-}
-
-/// The parameters of a request, from JSON or from a form.
-#[derive(Debug, Default)]
-struct Parameters {
-    values: Map<String, Value>,
-    is_form: bool,
-}
-
-impl Parameters {
-    fn read(headers: &HeaderMap, body: &Bytes) -> Result<Self, Error> {
-        let media_type = media_type(headers);
-        if media_type == "application/json" {
-            return match serde_json::from_slice(body) {
-                Ok(Value::Object(values)) => Ok(Self {
-                    values,
-                    is_form: false,
-                }),
-                _ => Err(Error::invalid_request("the body is no JSON object")),
-            };
-        }
-        if media_type == "application/x-www-form-urlencoded" {
-            let pairs = Query::form(body).into_pairs();
-            return Ok(Self {
-                values: pairs
-                    .into_iter()
-                    .map(|(key, value)| (key, Value::String(value)))
-                    .collect(),
-                is_form: true,
-            });
-        }
-        Err(Error::invalid_request(
-            "parameters must be formatted as JSON",
-        ))
-    }
-
-    fn text(&self, name: &str) -> Option<&str> {
-        self.values.get(name)?.as_str()
-    }
-
-    /// A lifetime in seconds: a JSON number, or the digits of a form. A JSON text isn't taken,
-    /// though Zendesk might: a client should send what is documented.
-    fn ttl(&self, name: &str, bounds: Bounds) -> Result<Option<Duration>, Error> {
-        let Some(value) = self.values.get(name) else {
-            return Ok(None);
-        };
-        let seconds = match value {
-            Value::String(digits) if self.is_form => digits.parse().ok(),
-            value => value.as_u64(),
-        };
-        match seconds.map(Duration::from_secs) {
-            Some(ttl) if (bounds.min..=bounds.max).contains(&ttl) => Ok(Some(ttl)),
-            _ => Err(Error {
-                status: 400,
-                code: "invalid_request",
-                description: format!(
-                    "{name} must be a number >= {} and <= {}",
-                    bounds.min.as_secs(),
-                    bounds.max.as_secs()
-                )
-                .into(),
-            }),
-        }
-    }
-}
-
 fn split(scopes: &str) -> Vec<String> {
     scopes.split_whitespace().map(str::to_owned).collect()
 }
-
-/// A refusal of the token endpoint.
-#[derive(Debug)]
-struct Error {
-    status: u16,
-    code: &'static str,
-    description: std::borrow::Cow<'static, str>,
-}
-
-impl Error {
-    const fn new(status: u16, code: &'static str, description: &'static str) -> Self {
-        Self {
-            status,
-            code,
-            description: std::borrow::Cow::Borrowed(description),
-        }
-    }
-
-    const fn invalid_request(description: &'static str) -> Self {
-        Self::new(400, "invalid_request", description)
-    }
-
-    fn answer(&self) -> Answer {
-        Answer::json(
-            self.status,
-            &json!({"error": self.code, "error_description": self.description}),
-        )
-        .header("cache-control", "no-store")
-    }
-}
-
-const INVALID_GRANT: Error = Error::new(
-    400,
-    "invalid_grant",
-    "The provided access grant is invalid, expired, or revoked (e.g. invalid assertion, expired \
-     authorization token, bad end-user password credentials, or mismatching authorization code \
-     and redirection URI).",
-);
-const INVALID_CLIENT: Error = Error::new(
-    401,
-    "invalid_client",
-    "Client authentication failed (e.g. unknown client, no client authentication included, or \
-     unsupported authentication method).",
-);
-const UNAUTHORIZED_CLIENT: Error = Error::new(
-    400,
-    "unauthorized_client",
-    "The authenticated client is not authorized to use this authorization grant type.",
-);
-const INVALID_SCOPE: Error = Error::new(
-    400,
-    "invalid_scope",
-    "The requested scope is invalid, unknown, malformed, or exceeds the scope granted by the \
-     resource owner.",
-);
-const UNSUPPORTED_GRANT_TYPE: Error = Error::new(
-    400,
-    "unsupported_grant_type",
-    "The authorization grant type is not supported by the authorization server.",
-);
-
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    min: Duration,
-    default: Duration,
-    max: Duration,
-}
-
-const ACCESS_TTL: Bounds = Bounds {
-    min: Duration::from_secs(300),
-    default: Duration::from_secs(1800),
-    max: Duration::from_secs(172_800),
-};
-const REFRESH_TTL: Bounds = Bounds {
-    min: Duration::from_secs(604_800),
-    default: Duration::from_secs(2_592_000),
-    max: Duration::from_secs(7_776_000),
-};

@@ -3,6 +3,9 @@
 mod clients;
 mod consent;
 mod endpoint;
+mod oddity;
+mod parameters;
+mod refusal;
 mod scopes;
 mod tokens;
 
@@ -11,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 
 pub use clients::{Client, ClientKind};
-pub use endpoint::Oddity;
+pub use oddity::Oddity;
 pub use tokens::{Standing, TokenFormat, TokenPair};
 
 pub(super) use endpoint::describe_post;

@@ -1,0 +1,107 @@
+//! Answers of the token endpoint that are odd, and that a client has to cope with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{Grant, Tokens};
+use crate::zendesk::answer::Answer;
+
+/// Something odd about the answers of the token endpoint to requests that succeed.
+#[derive(Clone)]
+pub enum Oddity {
+    /// `"expires_in": "1800"`, and the same for the refresh token.
+    ExpiresInAsText,
+    /// No `expires_in` although it was asked for; the token dies all the same.
+    NoExpiresIn,
+    /// `expires_in` also when it was not asked for, as the documentation's sample shows it.
+    ExpiresInAlways,
+    /// No `refresh_token` in the answer to a refresh; the old one stays good.
+    NoRefreshToken,
+    /// No `scope`.
+    NoScope,
+    /// Another `Content-Type` than JSON's, around the same JSON.
+    ContentType(String),
+    /// So many bytes of white space behind the JSON.
+    Padding(usize),
+    /// Whatever this does to the answer's object.
+    Edited(Edit),
+}
+
+/// Changes an answer's object.
+type Edit = Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>;
+
+impl Oddity {
+    /// Changes the answer's object by `edit`.
+    pub fn edited(edit: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static) -> Self {
+        Self::Edited(Arc::new(edit))
+    }
+
+    /// Changes the object that an answer is to carry.
+    pub(super) fn distort(
+        &self,
+        body: &mut Map<String, Value>,
+        tokens: &mut Tokens,
+        grant: &Grant,
+    ) {
+        match self {
+            Self::ExpiresInAsText => {
+                for key in ["expires_in", "refresh_token_expires_in"] {
+                    if let Some(value) = body.get_mut(key) {
+                        *value = json!(value.to_string());
+                    }
+                }
+            }
+            Self::NoExpiresIn => {
+                body.remove("expires_in");
+                body.remove("refresh_token_expires_in");
+            }
+            Self::NoRefreshToken => {
+                if let Some(id) = grant.replaces
+                    && let Some(new) = body.remove("refresh_token")
+                {
+                    tokens.keep_refresh(id, new.as_str().unwrap_or(""));
+                }
+            }
+            Self::NoScope => {
+                body.remove("scope");
+            }
+            Self::Edited(edit) => edit(body),
+            Self::ExpiresInAlways | Self::ContentType(_) | Self::Padding(_) => {}
+        }
+    }
+
+    /// Changes the answer around its object.
+    pub(super) fn wrap(&self, answer: Answer) -> Answer {
+        match self {
+            Self::ContentType(value) => answer.header("content-type", value),
+            Self::Padding(bytes) => {
+                let mut padded = answer.body.to_vec();
+                padded.resize(padded.len() + bytes, b' ');
+                answer.body(padded)
+            }
+            Self::ExpiresInAsText
+            | Self::NoExpiresIn
+            | Self::ExpiresInAlways
+            | Self::NoRefreshToken
+            | Self::NoScope
+            | Self::Edited(_) => answer,
+        }
+    }
+}
+
+impl fmt::Debug for Oddity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ExpiresInAsText => f.write_str("ExpiresInAsText"),
+            Self::NoExpiresIn => f.write_str("NoExpiresIn"),
+            Self::ExpiresInAlways => f.write_str("ExpiresInAlways"),
+            Self::NoRefreshToken => f.write_str("NoRefreshToken"),
+            Self::NoScope => f.write_str("NoScope"),
+            Self::ContentType(value) => f.debug_tuple("ContentType").field(value).finish(),
+            Self::Padding(bytes) => f.debug_tuple("Padding").field(bytes).finish(),
+            Self::Edited(_) => f.write_str("Edited"),
+        }
+    }
+}
