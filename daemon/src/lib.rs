@@ -16,6 +16,7 @@ pub mod body;
 pub mod clock;
 pub mod config;
 pub mod refusal;
+pub mod rewrite;
 pub mod supervise;
 pub mod telemetry;
 pub mod upstream;
