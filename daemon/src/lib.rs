@@ -14,21 +14,21 @@
 
 pub mod admission;
 pub mod body;
-// mod cli;
+mod cli;
 pub mod clock;
 pub mod config;
-// pub mod control;
+pub mod control;
 mod hop_by_hop;
 pub mod listener;
 pub mod refusal;
-// pub mod rewrite;
+pub mod rewrite;
 pub mod route;
 #[cfg(test)]
 mod samples;
-// pub mod session;
+pub mod session;
 pub mod supervise;
 pub mod telemetry;
 pub mod upstream;
-// pub mod wire;
+pub mod wire;
 
-// pub use cli::main;
+pub use cli::main;

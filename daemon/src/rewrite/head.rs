@@ -1,0 +1,175 @@
+//! An answer's headers: what must not reach a script, what is ours, what points elsewhere.
+
+use std::mem;
+
+use http::HeaderValue;
+use http::header::{
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION,
+    ETAG, HeaderMap, HeaderName, LOCATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+
+use super::coding::items;
+use crate::config::{Account, Origin};
+use crate::refusal::ERROR_HEADER;
+
+/// Removes what belongs to the connection with Zendesk, to browsers, or to loopdesk itself, and
+/// adds what keeps a browser from reading an answer that it gets hold of.
+pub(super) fn clean(headers: &mut HeaderMap, trailers: bool) {
+    strip(headers);
+    if trailers {
+        announce(headers);
+    } else {
+        headers.remove(TRAILER);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        CROSS_ORIGIN_RESOURCE_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
+}
+
+/// Removes from a trailer section what would have been removed from the head, and what a trailer
+/// can't say (RFC 9110 section 6.5.1). A digest of a body that has changed is wrong.
+pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
+    strip(trailers);
+    for name in BODY.iter().chain([&TRAILER, &LOCATION, &CONTENT_LOCATION]) {
+        trailers.remove(name);
+    }
+}
+
+/// Points `Location` and `Content-Location` at the local base where they lead to the account.
+pub(super) fn localise(headers: &mut HeaderMap, account: &Account, base: &str) {
+    for name in [LOCATION, CONTENT_LOCATION] {
+        let http::header::Entry::Occupied(mut lines) = headers.entry(name) else {
+            continue;
+        };
+        for line in lines.iter_mut() {
+            if let Some(local) = local(line, account, base) {
+                let _theirs = mem::replace(line, local);
+            }
+        }
+    }
+}
+
+/// Makes the head true of a body that was decoded, rewritten, or both.
+pub(super) fn describe_changed(headers: &mut HeaderMap) {
+    for name in &BODY {
+        headers.remove(name);
+    }
+    // The bytes differ from those that the tag stands for, the meaning doesn't.
+    if let Some(tag) = headers.get_mut(ETAG)
+        && tag.as_bytes().starts_with(b"\"")
+        && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat())
+    {
+        *tag = weak;
+    }
+}
+
+/// Says that another script could have got the same answer encoded.
+pub(super) fn vary_by_coding(headers: &mut HeaderMap) {
+    let known = items(headers, VARY)
+        .any(|item| item == b"*" || item.eq_ignore_ascii_case(ACCEPT_ENCODING.as_str().as_bytes()));
+    if !known {
+        headers.append(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+}
+
+fn strip(headers: &mut HeaderMap) {
+    // Every `Connection` line counts (RFC 9110 section 7.6.1), so the names are collected before
+    // anything is removed.
+    let mut gone: Vec<HeaderName> = items(headers, CONNECTION)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .collect();
+    let unwanted = |name: &&HeaderName| {
+        UNWANTED.contains(name)
+            || UNWANTED_FAMILIES
+                .iter()
+                .any(|family| name.as_str().starts_with(family))
+    };
+    gone.extend(headers.keys().filter(unwanted).cloned());
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
+/// Leaves in `Trailer` only what [`clean_trailers`] lets through.
+fn announce(headers: &mut HeaderMap) {
+    let mut announced: HeaderMap = items(headers, TRAILER)
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .map(|name| (name, HeaderValue::from_static("")))
+        .collect();
+    clean_trailers(&mut announced);
+    let names: Vec<&str> = announced.keys().map(HeaderName::as_str).collect();
+    match HeaderValue::from_str(&names.join(", ")) {
+        Ok(value) if !value.is_empty() => headers.insert(TRAILER, value),
+        _ => headers.remove(TRAILER),
+    };
+}
+
+/// The local spelling of a URL of the account's. `None` for relative and foreign ones.
+fn local(url: &HeaderValue, account: &Account, base: &str) -> Option<HeaderValue> {
+    let bytes = url.as_bytes();
+    let (scheme, after) = bytes.split_at_checked(SCHEME.len())?;
+    if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {
+        return None;
+    }
+    let end = after
+        .iter()
+        .position(|b| matches!(b, b'/' | b'?' | b'#'))
+        .unwrap_or(after.len());
+    let (authority, rest) = after.split_at(end);
+    if !account.origins().any(|origin| is_at(authority, origin)) {
+        return None;
+    }
+    let mut local = HeaderValue::from_bytes(&[base.as_bytes(), rest].concat()).ok()?;
+    local.set_sensitive(url.is_sensitive());
+    Some(local)
+}
+
+/// Whether an authority is an origin's (RFC 3986 sections 3.2.2, 3.2.3 and 6.2.3: hosts in any
+/// case, the default port left out, left empty or spelled).
+fn is_at(authority: &[u8], origin: &Origin) -> bool {
+    let authority = authority
+        .strip_suffix(b":443")
+        .or_else(|| authority.strip_suffix(b":"))
+        .unwrap_or(authority);
+    authority.eq_ignore_ascii_case(origin.authority().as_bytes())
+}
+
+const SCHEME: &str = "https://";
+
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
+    HeaderName::from_static("cross-origin-resource-policy");
+
+/// Headers that end here: of the connection, of Zendesk's cookies, of its transport.
+static UNWANTED: [HeaderName; 12] = [
+    CONNECTION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    SET_COOKIE,
+    // It would turn every `http://localhost` of the machine's browser into https.
+    STRICT_TRANSPORT_SECURITY,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("alt-svc"),
+    HeaderName::from_static("nel"),
+    HeaderName::from_static("report-to"),
+    HeaderName::from_static("reporting-endpoints"),
+    // Only our own answers carry it.
+    ERROR_HEADER,
+];
+
+/// Beginnings of names of headers that end here.
+const UNWANTED_FAMILIES: [&str; 2] = ["proxy-", "access-control-"];
+
+/// Headers that tell of a body's very bytes.
+static BODY: [HeaderName; 7] = [
+    CONTENT_LENGTH,
+    CONTENT_ENCODING,
+    ACCEPT_RANGES,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+];

@@ -1,0 +1,147 @@
+//! Stage 6: what the script sees of Zendesk's answer.
+//!
+//! ```text
+//! head: strip → point `Location` at the local base → make it true of the changed body
+//! body: gunzip → scan JSON for URLs that scripts follow
+//! ```
+//!
+//! What happens to a body is decided by its head alone, before a byte of it is there: a body
+//! streams, and nothing of it is kept.
+
+mod body;
+mod coding;
+mod gzip;
+mod head;
+mod scanner;
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_TYPE, HeaderName, RANGE, TE};
+use http::{Method, Response, StatusCode, Version, request, response};
+
+use self::body::Rewritten;
+pub use self::coding::accept_encoding;
+use self::coding::{Coding, items};
+use self::gzip::Gunzip;
+use self::scanner::Scanner;
+use crate::body::Body;
+use crate::config::{Account, Origin};
+
+/// What of a request decides how its answer looks.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// `http://HOST[:PORT]` as this client spells it.
+    base: String,
+    account: Arc<Account>,
+    rewrites: bool,
+    is_head: bool,
+    has_range: bool,
+    accepts_gzip: bool,
+    accepts_trailers: bool,
+}
+
+impl Context {
+    /// Notes what matters of a request's head, as the script has sent it. `base` is the local
+    /// origin in the spelling of the client's own `Host`.
+    pub fn of(head: &request::Parts, base: String, account: &Arc<Account>) -> Self {
+        let headers = &head.headers;
+        let off = items(headers, REWRITE_HEADER).any(|item| item.eq_ignore_ascii_case(b"off"));
+        Self {
+            rewrites: !account.rewrite.is_empty() && !off && is_plain(&base),
+            base,
+            account: Arc::clone(account),
+            is_head: head.method == Method::HEAD,
+            has_range: headers.contains_key(RANGE),
+            accepts_gzip: coding::accepts_gzip(headers),
+            accepts_trailers: items(headers, TE).any(|item| item.eq_ignore_ascii_case(b"trailers")),
+        }
+    }
+
+    fn scanner(&self) -> Scanner {
+        let origins = self.account.origins().map(Origin::to_string);
+        Scanner::new(&self.account.rewrite, origins, &self.base)
+    }
+}
+
+/// Makes of Zendesk's answer what the script is to see.
+pub fn response(response: Response<Body>, context: &Context) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    head.version = Version::HTTP_11;
+    head::clean(&mut head.headers, context.accepts_trailers);
+    head::localise(&mut head.headers, &context.account, &context.base);
+    let change = Change::of(&head, context);
+    if change.rewrite || change.decode {
+        head::describe_changed(&mut head.headers);
+    }
+    if change.decode && !context.accepts_gzip {
+        head::vary_by_coding(&mut head.headers);
+    }
+    let has_body = !context.is_head && head.status != StatusCode::NOT_MODIFIED;
+    let body = if has_body {
+        change.apply(body, context)
+    } else {
+        body
+    };
+    Response::from_parts(head, body)
+}
+
+/// What is done to a body, or would be if the answer had one: the head of an answer to HEAD and of
+/// a 304 tells of the body that GET gets.
+#[derive(Clone, Copy)]
+struct Change {
+    decode: bool,
+    rewrite: bool,
+}
+
+impl Change {
+    fn of(head: &response::Parts, context: &Context) -> Self {
+        let coding = Coding::of(&head.headers);
+        // A part of a body is of no use to a parser or decoder, and a script that puts parts
+        // together must get them all as they are, wherever Zendesk answers with the whole.
+        let whole = !context.has_range
+            && head.status != StatusCode::PARTIAL_CONTENT
+            && head.status != StatusCode::NO_CONTENT;
+        if !whole || coding == Coding::Other {
+            return Self {
+                decode: false,
+                rewrite: false,
+            };
+        }
+        let rewrite = context.rewrites && is_json(head);
+        Self {
+            decode: coding == Coding::Gzip && (rewrite || !context.accepts_gzip),
+            rewrite,
+        }
+    }
+
+    fn apply(self, body: Body, context: &Context) -> Body {
+        match (self.decode, self.rewrite) {
+            (false, false) => body,
+            (true, false) => Body::adapted(Gunzip::new(body)),
+            (false, true) => Body::adapted(Rewritten::new(body, context.scanner())),
+            (true, true) => Body::adapted(Rewritten::new(Gunzip::new(body), context.scanner())),
+        }
+    }
+}
+
+/// Whether an answer's body is JSON by its media type. A 304 that doesn't repeat the type is taken
+/// for the JSON that the API's answers are.
+fn is_json(head: &response::Parts) -> bool {
+    let Some(value) = head.headers.get(CONTENT_TYPE) else {
+        return head.status == StatusCode::NOT_MODIFIED;
+    };
+    let value = value.as_bytes();
+    let essence = value.split(|b| *b == b';').next().unwrap_or(value);
+    let essence = essence.trim_ascii().to_ascii_lowercase();
+    essence == b"application/json" || essence.ends_with(b"+json")
+}
+
+/// Whether a base can stand in a JSON string as it is. What a client sends as its `Host` ends up
+/// there.
+fn is_plain(base: &str) -> bool {
+    base.bytes()
+        .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'))
+}
+
+/// `off` in a request gives the body as Zendesk sent it.
+const REWRITE_HEADER: HeaderName = HeaderName::from_static("x-loopdesk-rewrite");

@@ -1,0 +1,59 @@
+//! A chunk of text with some of its parts replaced.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+
+/// What becomes of one chunk. Nothing is copied as long as nothing is replaced.
+pub(super) struct Cut<'a> {
+    chunk: &'a Bytes,
+    /// Up to here the chunk has been dealt with.
+    done: usize,
+    /// What follows is held back.
+    end: usize,
+    edited: Option<BytesMut>,
+}
+
+impl<'a> Cut<'a> {
+    pub(super) fn new(chunk: &'a Bytes) -> Self {
+        Self {
+            chunk,
+            done: 0,
+            end: chunk.len(),
+            edited: None,
+        }
+    }
+
+    /// Puts `with` in the place of a range that lies behind every earlier one.
+    pub(super) fn replace(&mut self, range: Range<usize>, with: &[&[u8]]) {
+        let added: usize = with.iter().map(|part| part.len()).sum();
+        if range.is_empty() && added == 0 {
+            return;
+        }
+        let chunk = self.chunk;
+        let edited = self
+            .edited
+            .get_or_insert_with(|| BytesMut::with_capacity(chunk.len() + added));
+        edited.extend_from_slice(&chunk[self.done..range.start]);
+        for part in with {
+            edited.extend_from_slice(part);
+        }
+        self.done = range.end;
+    }
+
+    /// Leaves out everything from `at` on.
+    pub(super) fn hold(&mut self, at: usize) {
+        self.end = at;
+    }
+
+    /// What is to be passed on.
+    pub(super) fn finish(self) -> Bytes {
+        match self.edited {
+            None => self.chunk.slice(..self.end),
+            Some(mut edited) => {
+                edited.extend_from_slice(&self.chunk[self.done..self.end]);
+                edited.freeze()
+            }
+        }
+    }
+}

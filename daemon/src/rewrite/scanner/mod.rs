@@ -1,0 +1,402 @@
+//! Finds the URLs that scripts follow in a stream of JSON and points them at the local base.
+//!
+//! A state machine over bytes: it reads each byte once, keeps no text but the beginning of a URL
+//! that may still turn out to be one of ours, and gives the same result however the text is cut
+//! into chunks. Everything other than the origin of such a URL is passed on as it came.
+//!
+//! What is between the quotes of a string isn't judged, only where it ends; all else is held to
+//! RFC 8259. After a syntax error nothing is known about the rest, so the rest is left alone.
+
+mod cut;
+mod nesting;
+mod prefix;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::mem;
+
+use bytes::Bytes;
+use memchr::memchr2;
+
+use self::cut::Cut;
+use self::nesting::Nesting;
+use self::prefix::{Found, Prefixes};
+use self::token::{Literal, Name, Number};
+use crate::config::RewriteClass;
+
+/// Rewrites one body.
+pub(super) struct Scanner {
+    rules: Rules,
+    prefixes: Prefixes,
+    state: State,
+    nesting: Nesting,
+    /// What the container at depth 2 is, while there is one.
+    section: Section,
+    /// What the coming value is, should it be a container at depth 2.
+    opens: Section,
+    /// Whether the coming value is a URL to rewrite, should it be a string.
+    watched: bool,
+    /// The key that is being read, where it doesn't lie in one chunk.
+    name: Name,
+    /// The beginning of a watched string, as long as it may become a whole prefix.
+    held: Vec<u8>,
+}
+
+impl Scanner {
+    /// A scanner that turns URLs of `origins` into URLs of `base`.
+    pub(super) fn new(
+        classes: &[RewriteClass],
+        origins: impl Iterator<Item = String>,
+        base: &str,
+    ) -> Self {
+        Self {
+            rules: Rules::of(classes),
+            prefixes: Prefixes::new(origins, base),
+            state: State::Start(0),
+            nesting: Nesting::default(),
+            section: Section::Other,
+            opens: Section::Other,
+            watched: false,
+            name: Name::default(),
+            held: Vec::new(),
+        }
+    }
+
+    /// Reads the next chunk and gives what can be passed on: the chunk itself where nothing in it
+    /// changes, and possibly nothing.
+    pub(super) fn push(&mut self, chunk: &Bytes) -> Bytes {
+        if self.state == State::Broken {
+            return chunk.clone();
+        }
+        let mut cut = Cut::new(chunk);
+        self.scan(chunk, &mut cut);
+        cut.finish()
+    }
+
+    /// The text is over: gives what was held back.
+    pub(super) fn finish(&mut self) -> Bytes {
+        self.state = State::Broken;
+        Bytes::from(mem::take(&mut self.held))
+    }
+
+    /// Whether [`finish`](Self::finish) would give anything.
+    pub(super) fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    fn scan(&mut self, chunk: &[u8], cut: &mut Cut<'_>) {
+        let mut state = self.state;
+        let mut at = 0;
+        while let Some(&byte) = chunk.get(at) {
+            state = match state {
+                State::Text => match memchr2(b'"', b'\\', &chunk[at..]) {
+                    Some(found) => {
+                        at += found + 1;
+                        if chunk[at - 1] == b'"' {
+                            self.closed()
+                        } else {
+                            State::TextEscape
+                        }
+                    }
+                    None => break,
+                },
+                State::TextEscape => {
+                    at += 1;
+                    State::Text
+                }
+                State::Name => {
+                    let end = memchr2(b'"', b'\\', &chunk[at..]).map(|found| at + found);
+                    let part = &chunk[at..end.unwrap_or(chunk.len())];
+                    at += part.len() + 1;
+                    match end.map(|end| chunk[end]) {
+                        Some(b'"') if self.name.is_empty() => {
+                            self.named(part);
+                            State::Colon
+                        }
+                        Some(b'"') => {
+                            self.name.push(part);
+                            let name = mem::take(&mut self.name);
+                            self.named(name.as_bytes());
+                            State::Colon
+                        }
+                        Some(backslash) => {
+                            self.name.push(part);
+                            self.name.push(&[backslash]);
+                            State::NameEscape
+                        }
+                        None => {
+                            self.name.push(part);
+                            break;
+                        }
+                    }
+                }
+                State::NameEscape => {
+                    self.name.push(&[byte]);
+                    at += 1;
+                    State::Name
+                }
+                State::Url => match self.url(chunk, &mut at, cut) {
+                    Some(next) => next,
+                    None => break,
+                },
+                State::Number(number) => match number.next(byte) {
+                    Some(next) => {
+                        at += 1;
+                        State::Number(next)
+                    }
+                    None if number.is_whole() => self.scalar_closed(),
+                    None => State::Broken,
+                },
+                State::Literal(literal) if literal.is_whole() => self.scalar_closed(),
+                State::Literal(literal) => {
+                    at += 1;
+                    literal.next(byte).map_or(State::Broken, State::Literal)
+                }
+                State::Start(seen) => match BYTE_ORDER_MARK.get(usize::from(seen)) {
+                    Some(mark) if *mark == byte => {
+                        at += 1;
+                        State::Start(seen + 1)
+                    }
+                    Some(_) if seen > 0 => State::Broken,
+                    _ => State::Between,
+                },
+                State::AfterScalar => match byte {
+                    b'0'..=b'9' | b'a'..=b'z' | b'-' => State::Broken,
+                    _ => State::Between,
+                },
+                State::Broken => break,
+                _ if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => {
+                    at += 1;
+                    continue;
+                }
+                State::Between | State::Value => {
+                    at += 1;
+                    self.open(byte)
+                }
+                State::FirstElement => {
+                    at += 1;
+                    match byte {
+                        b']' => self.close(),
+                        byte => self.open(byte),
+                    }
+                }
+                State::FirstName | State::NextName => {
+                    at += 1;
+                    match byte {
+                        b'"' => State::Name,
+                        b'}' if state == State::FirstName => self.close(),
+                        _ => State::Broken,
+                    }
+                }
+                State::Colon => {
+                    at += 1;
+                    if byte == b':' {
+                        State::Value
+                    } else {
+                        State::Broken
+                    }
+                }
+                State::AfterValue => {
+                    at += 1;
+                    match (byte, self.nesting.in_object()) {
+                        (b',', true) => State::NextName,
+                        (b',', false) => State::Value,
+                        (b'}', true) | (b']', false) => self.close(),
+                        _ => State::Broken,
+                    }
+                }
+            };
+        }
+        self.state = state;
+    }
+
+    /// The beginning of a watched string. `None` if the chunk ends before it is known.
+    fn url(&mut self, chunk: &[u8], at: &mut usize, cut: &mut Cut<'_>) -> Option<State> {
+        let held = self.held.len();
+        // What is held is a proper part of a prefix, so that the longest one is never exceeded.
+        let wanted = self.prefixes.longest() - held;
+        let rest = &chunk[*at..];
+        self.held.extend_from_slice(&rest[..wanted.min(rest.len())]);
+        match self.prefixes.find(&self.held) {
+            Found::Whole(prefix) => {
+                let from_chunk = prefix.len() - held;
+                cut.replace(*at..*at + from_chunk, &[prefix.base(), prefix.path()]);
+                *at += from_chunk;
+            }
+            Found::Part => {
+                cut.hold(*at);
+                return None;
+            }
+            Found::Nothing => cut.replace(*at..*at, &[&self.held[..held]]),
+        }
+        self.held.clear();
+        Some(State::Text)
+    }
+
+    /// A key has been read: says what its value would be.
+    fn named(&mut self, name: &[u8]) {
+        let rules = self.rules;
+        let depth = self.nesting.depth();
+        self.opens = Section::Other;
+        self.watched = match name {
+            b"next_page" | b"previous_page" | b"after_url" | b"before_url" => {
+                rules.pagination && depth == 1
+            }
+            b"content_url" | b"mapped_content_url" => rules.attachments,
+            b"url" => rules.records || (rules.jobs && self.in_job(depth)),
+            _ => false,
+        };
+        match depth {
+            1 => {
+                self.opens = match name {
+                    b"links" => Section::Links,
+                    b"job_status" => Section::Job,
+                    b"job_statuses" => Section::Jobs,
+                    _ => Section::Other,
+                }
+            }
+            2 => self.watched |= rules.pagination && self.section == Section::Links,
+            _ => (),
+        }
+    }
+
+    fn in_job(&self, depth: usize) -> bool {
+        match self.section {
+            Section::Job => depth == 2,
+            Section::Jobs => depth == 3,
+            Section::Links | Section::Other => false,
+        }
+    }
+
+    /// The first byte of a value.
+    fn open(&mut self, byte: u8) -> State {
+        let watched = mem::take(&mut self.watched);
+        let opens = mem::take(&mut self.opens);
+        match byte {
+            b'"' if watched => State::Url,
+            b'"' => State::Text,
+            b'{' | b'[' => {
+                let object = byte == b'{';
+                if self.nesting.depth() == 1 {
+                    // `job_statuses` is a list, the others are objects; any other kind of value
+                    // only looks like one.
+                    let fits = object != (opens == Section::Jobs);
+                    self.section = if fits { opens } else { Section::Other };
+                }
+                match (self.nesting.push(object), object) {
+                    (true, true) => State::FirstName,
+                    (true, false) => State::FirstElement,
+                    (false, _) => State::Broken,
+                }
+            }
+            byte => Number::first(byte)
+                .map(State::Number)
+                .or_else(|| Literal::first(byte).map(State::Literal))
+                .unwrap_or(State::Broken),
+        }
+    }
+
+    /// The last byte of a container.
+    fn close(&mut self) -> State {
+        self.nesting.pop();
+        self.closed()
+    }
+
+    /// A number or literal is over.
+    fn scalar_closed(&self) -> State {
+        match self.closed() {
+            State::Between => State::AfterScalar,
+            state => state,
+        }
+    }
+
+    /// A value is over.
+    fn closed(&self) -> State {
+        if self.nesting.depth() == 0 {
+            State::Between
+        } else {
+            State::AfterValue
+        }
+    }
+}
+
+/// Where in the grammar the next byte stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// At the very beginning, after so many bytes of a byte order mark.
+    Start(u8),
+    /// Between values at the top level; several are allowed there.
+    Between,
+    /// Behind a number or literal at the top level. Another one may not follow at once.
+    AfterScalar,
+    /// Before a value.
+    Value,
+    /// After `[`.
+    FirstElement,
+    /// After `{`.
+    FirstName,
+    /// After the comma in an object.
+    NextName,
+    /// In a key.
+    Name,
+    /// In a key, after a backslash.
+    NameEscape,
+    /// After a key.
+    Colon,
+    /// At the beginning of a watched string.
+    Url,
+    /// In a string.
+    Text,
+    /// In a string, after a backslash.
+    TextEscape,
+    /// In a number.
+    Number(Number),
+    /// In `true`, `false` or `null`.
+    Literal(Literal),
+    /// In a container, after a value.
+    AfterValue,
+    /// After a syntax error.
+    Broken,
+}
+
+/// The containers at depth 2 that matter.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Section {
+    /// `links`.
+    Links,
+    /// `job_status`.
+    Job,
+    /// `job_statuses`.
+    Jobs,
+    /// None of these.
+    #[default]
+    Other,
+}
+
+/// The classes of an account, at hand for every key.
+#[derive(Clone, Copy)]
+struct Rules {
+    pagination: bool,
+    jobs: bool,
+    attachments: bool,
+    records: bool,
+}
+
+impl Rules {
+    fn of(classes: &[RewriteClass]) -> Self {
+        Self {
+            pagination: classes.contains(&RewriteClass::Pagination),
+            jobs: classes.contains(&RewriteClass::Jobs),
+            attachments: classes.contains(&RewriteClass::Attachments),
+            records: classes.contains(&RewriteClass::Records),
+        }
+    }
+}
+
+/// RFC 8259 section 8.1 lets readers ignore it, and every client does.
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];

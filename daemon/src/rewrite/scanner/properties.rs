@@ -1,0 +1,175 @@
+//! What holds for every document, however it is cut.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+use super::tests::rewritten;
+use super::*;
+
+proptest! {
+    #[test]
+    fn s2_equals_the_slow_reference(
+        classes in classes(),
+        text in documents(),
+        cuts in vec(any::<Index>(), 0..6),
+    ) {
+        let expected = reference::rewritten(&classes, &text);
+        let result = rewritten(&classes, [text.as_bytes()]);
+        prop_assert_eq!(String::from_utf8(result).unwrap(), expected.clone());
+        prop_assert_eq!(rewritten(&classes, cut(text.as_bytes(), &cuts)), expected.as_bytes());
+        prop_assert_eq!(rewritten(&classes, text.as_bytes().chunks(1)), expected.as_bytes());
+    }
+
+    #[test]
+    fn s2_is_idempotent(classes in classes(), text in documents()) {
+        let once = rewritten(&classes, [text.as_bytes()]);
+        prop_assert_eq!(&rewritten(&classes, [once.as_slice()]), &once);
+    }
+
+    #[test]
+    fn s2_broken_text_is_cut_independent_and_keeps_all_but_origins(
+        classes in classes(),
+        text in documents(),
+        at in any::<Index>(),
+        damage in vec(select(DAMAGE.to_vec()), 0..3),
+        cuts in vec(any::<Index>(), 0..6),
+    ) {
+        let mut text = text.into_bytes();
+        let at = at.index(text.len());
+        text.splice(at..(at + damage.len()).min(text.len()), damage.clone());
+        let result = rewritten(&classes, [text.as_slice()]);
+        prop_assert_eq!(&rewritten(&classes, cut(&text, &cuts)), &result);
+        prop_assert_eq!(&rewritten(&classes, text.chunks(1)), &result);
+        prop_assert_eq!(without_origins(&result), without_origins(&text));
+    }
+
+    #[test]
+    fn s2_what_is_no_json_passes(bytes in vec(any::<u8>(), 0..64), size in 1_usize..8) {
+        prop_assert_eq!(&rewritten(&RewriteClass::ALL.map(|(_, class)| class), bytes.chunks(size)), &bytes);
+    }
+}
+
+fn classes() -> impl Strategy<Value = Vec<RewriteClass>> {
+    proptest::sample::subsequence(RewriteClass::ALL.map(|(_, class)| class).to_vec(), 0..=4)
+}
+
+/// One value or several, with or without a byte order mark.
+fn documents() -> impl Strategy<Value = String> {
+    (any::<bool>(), vec((space(), value()), 1..4), space()).prop_map(|(mark, values, end)| {
+        let mut text = String::from(if mark { "\u{feff}" } else { "" });
+        for (space, value) in values {
+            // Between two numbers or literals something must stand.
+            text.push_str(&format!("{space}{value}\n"));
+        }
+        text + end
+    })
+}
+
+fn value() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        4 => select(STRINGS.to_vec()).prop_map(|text| format!("\"{text}\"")),
+        1 => any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
+        1 => select(SCALARS.to_vec()).prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            3 => vec((key(), space(), space(), inner.clone(), space()), 0..6).prop_map(|members| {
+                let member = |(key, a, b, value, c)| format!("{a}\"{key}\"{b}:{c}{value}{a}");
+                format!("{{{}}}", members.into_iter().map(member).collect::<Vec<_>>().join(","))
+            }),
+            1 => vec((space(), inner), 0..4).prop_map(|values| {
+                let value = |(space, value)| format!("{space}{value}{space}");
+                format!("[{}]", values.into_iter().map(value).collect::<Vec<_>>().join(","))
+            }),
+        ]
+    })
+}
+
+fn key() -> impl Strategy<Value = &'static str> {
+    select(KEYS.to_vec())
+}
+
+fn space() -> impl Strategy<Value = &'static str> {
+    select(vec!["", "", "", " ", "\n    ", "\r\n\t"])
+}
+
+fn cut<'a>(text: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+    let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
+    ends.push(text.len());
+    ends.sort_unstable();
+    let mut start = 0;
+    let part = |end| {
+        let part = &text[start..end];
+        start = end;
+        part
+    };
+    ends.into_iter().map(part).collect()
+}
+
+fn without_origins(text: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(text).into_owned();
+    for origin in [
+        "https://acme.zendesk.com",
+        r"https:\/\/acme.zendesk.com",
+        "https://help.acme.example:8443",
+        r"https:\/\/help.acme.example:8443",
+        "http://localhost:8484",
+        r"http:\/\/localhost:8484",
+    ] {
+        text = text.replace(origin, "@");
+    }
+    text
+}
+
+const KEYS: [&str; 17] = [
+    "next_page",
+    "previous_page",
+    "after_url",
+    "before_url",
+    "links",
+    "next",
+    "job_status",
+    "job_statuses",
+    "url",
+    "content_url",
+    "mapped_content_url",
+    "thumbnails",
+    "results",
+    r"next\u005fpage",
+    r#"\""#,
+    "",
+    "a key that is longer than any that matters",
+];
+
+const STRINGS: [&str; 14] = [
+    "https://acme.zendesk.com/api/v2/tickets.json?page[size]=2&page%5Bafter%5D=x",
+    r"https:\/\/acme.zendesk.com\/api\/v2\/tickets.json",
+    "https://acme.zendesk.com/attachments/token/x/?name=a.png",
+    r"https:\/\/help.acme.example:8443\/attachments\/1",
+    "https://help.acme.example:8443/api/",
+    "https://acme.zendesk.com/agent/tickets/1",
+    r"https:\/\/acme.zendesk.com/api/",
+    r"https:\u002f\u002facme.zendesk.com\u002fapi\u002f",
+    "https://acme.zendesk.com.evil.example/api/",
+    "http://localhost:8484/api/v2",
+    "see https://acme.zendesk.com/api/v2",
+    r#"{\"next_page\":\"https://acme.zendesk.com/api/v2\"}"#,
+    r"\\",
+    "",
+];
+
+const SCALARS: [&str; 9] = [
+    "0",
+    "-0",
+    "1.50",
+    "1E+05",
+    "-12e-3",
+    "123456789012345678901",
+    "true",
+    "false",
+    "null",
+];
+
+/// Bytes that mean something to a parser.
+const DAMAGE: &[u8] = b"{}[]:,\"\\ 0-.etn\xef\x00";

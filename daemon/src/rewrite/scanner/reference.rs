@@ -1,0 +1,195 @@
+//! The rules of S2 once more, slow and obvious: a walk over a parsed document.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::*;
+
+/// Rewrites a document that is valid JSON: one value or several.
+pub(super) fn rewritten(classes: &[RewriteClass], text: &str) -> String {
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut walk = Walk {
+        text,
+        classes,
+        edits: Vec::new(),
+    };
+    for value in serde_json::Deserializer::from_str(body).into_iter::<&RawValue>() {
+        walk.top(value.unwrap());
+    }
+    let mut result = String::new();
+    let mut done = 0;
+    for (at, length, base) in walk.edits {
+        result.push_str(&text[done..at]);
+        result.push_str(base);
+        done = at + length;
+    }
+    result.push_str(&text[done..]);
+    result
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    classes: &'a [RewriteClass],
+    edits: Vec<(usize, usize, &'static str)>,
+}
+
+impl<'a> Walk<'a> {
+    fn top(&mut self, value: &'a RawValue) {
+        let Kind::Object(members) = kind(value) else {
+            return self.anywhere(None, value);
+        };
+        for (key, value) in members {
+            match (key, kind(value)) {
+                ("next_page" | "previous_page" | "after_url" | "before_url", _) => {
+                    self.url(RewriteClass::Pagination, value);
+                }
+                ("links", Kind::Object(links)) => {
+                    for (_, link) in links {
+                        self.url(RewriteClass::Pagination, link);
+                    }
+                }
+                ("job_status", _) => self.job(value),
+                ("job_statuses", Kind::Array(jobs)) => {
+                    for job in jobs {
+                        self.job(job);
+                    }
+                }
+                _ => (),
+            }
+            self.anywhere(Some(key), value);
+        }
+    }
+
+    fn job(&mut self, value: &'a RawValue) {
+        if let Kind::Object(members) = kind(value) {
+            for (key, value) in members {
+                if key == "url" {
+                    self.url(RewriteClass::Jobs, value);
+                }
+            }
+        }
+    }
+
+    fn anywhere(&mut self, key: Option<&str>, value: &'a RawValue) {
+        match kind(value) {
+            Kind::Object(members) => {
+                for (key, value) in members {
+                    self.anywhere(Some(key), value);
+                }
+            }
+            Kind::Array(values) => {
+                for value in values {
+                    self.anywhere(None, value);
+                }
+            }
+            Kind::Other => match key {
+                Some("content_url" | "mapped_content_url") => {
+                    self.url(RewriteClass::Attachments, value);
+                }
+                Some("url") => self.url(RewriteClass::Records, value),
+                _ => (),
+            },
+        }
+    }
+
+    fn url(&mut self, class: RewriteClass, value: &'a RawValue) {
+        if !self.classes.contains(&class) {
+            return;
+        }
+        for (origin, base) in [
+            ("https://acme.zendesk.com", "http://localhost:8484"),
+            ("https://help.acme.example:8443", "http://localhost:8484"),
+            (r"https:\/\/acme.zendesk.com", r"http:\/\/localhost:8484"),
+            (
+                r"https:\/\/help.acme.example:8443",
+                r"http:\/\/localhost:8484",
+            ),
+        ] {
+            let escaped = origin.contains('\\');
+            let paths = if escaped {
+                [r"\/api\/", r"\/attachments\/"]
+            } else {
+                ["/api/", "/attachments/"]
+            };
+            let rest = value
+                .get()
+                .strip_prefix('"')
+                .map(|t| t.strip_prefix(origin));
+            let Some(Some(rest)) = rest else { continue };
+            if paths.iter().any(|path| rest.starts_with(path)) {
+                let at = offset(self.text, value.get()) + 1;
+                if !self.edits.iter().any(|(known, ..)| *known == at) {
+                    self.edits.push((at, origin.len(), base));
+                }
+            }
+        }
+        self.edits.sort_unstable();
+    }
+}
+
+enum Kind<'a> {
+    Object(Vec<(&'a str, &'a RawValue)>),
+    Array(Vec<&'a RawValue>),
+    Other,
+}
+
+fn kind(value: &RawValue) -> Kind<'_> {
+    match value.get().as_bytes()[0] {
+        b'{' => Kind::Object(serde_json::from_str::<Members<'_>>(value.get()).unwrap().0),
+        b'[' => Kind::Array(serde_json::from_str::<Values<'_>>(value.get()).unwrap().0),
+        _ => Kind::Other,
+    }
+}
+
+/// Every member of an object, duplicates included, keys as they are spelled.
+struct Members<'a>(Vec<(&'a str, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+                    let key = key.get();
+                    members.push((&key[1..key.len() - 1], value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Visit)
+    }
+}
+
+struct Values<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Values<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Values<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Values<'de>, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = list.next_element::<&RawValue>()? {
+                    values.push(value);
+                }
+                Ok(Values(values))
+            }
+        }
+        deserializer.deserialize_seq(Visit)
+    }
+}
+
+/// Where `part` lies in `whole`.
+fn offset(whole: &str, part: &str) -> usize {
+    part.as_ptr() as usize - whole.as_ptr() as usize
+}
