@@ -19,4 +19,5 @@ mod hop_by_hop;
 pub mod refusal;
 #[cfg(test)]
 mod samples;
+pub mod session;
 pub mod upstream;
