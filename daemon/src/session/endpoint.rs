@@ -1,0 +1,111 @@
+//! Zendesk as a session needs it: six calls. Tests put a scripted one in its place.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use loopdesk_protocol::Problem;
+use loopdesk_protocol::account::Person;
+use secrecy::SecretString;
+
+use super::identity::{self, Check, Revocation};
+use super::oauth::{Answer, Authorization, Server};
+use super::pair::AccessToken;
+use crate::clock::Clock;
+use crate::config::Account;
+use crate::upstream::Upstream;
+
+/// An answer that is on its way.
+pub(super) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One account's Zendesk.
+pub(super) trait Endpoint: fmt::Debug + Send + Sync {
+    /// Replaces the pair that this refresh token belongs to.
+    fn refresh<'a>(&'a self, refresh: &'a SecretString) -> Pending<'a, Answer>;
+    /// Turns a login's code into its first pair.
+    fn exchange<'a>(&'a self, login: Authorization, code: &'a SecretString) -> Pending<'a, Answer>;
+    /// Whether the token lives.
+    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check>;
+    /// Deletes the token and its refresh token.
+    fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation>;
+    /// Whose token it is.
+    fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>>;
+}
+
+/// The real one.
+#[derive(Debug)]
+pub(super) struct Zendesk {
+    pub(super) account: Arc<Account>,
+    pub(super) upstream: Upstream,
+    pub(super) clock: Clock,
+}
+
+impl Zendesk {
+    fn server(&self) -> Server<'_> {
+        Server::new(&self.account, &self.upstream, &self.clock)
+    }
+}
+
+impl Endpoint for Zendesk {
+    fn refresh<'a>(&'a self, refresh: &'a SecretString) -> Pending<'a, Answer> {
+        Box::pin(async move { self.server().refresh(refresh).await })
+    }
+
+    fn exchange<'a>(&'a self, login: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
+        Box::pin(async move { self.server().exchange(login, code).await })
+    }
+
+    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check> {
+        Box::pin(identity::check(&self.account, &self.upstream, access))
+    }
+
+    fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation> {
+        Box::pin(identity::revoke(&self.account, &self.upstream, access))
+    }
+
+    fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
+        Box::pin(identity::person(&self.account, &self.upstream, access))
+    }
+}
+
+/// An account that has no way to Zendesk, because its configuration gives none.
+#[derive(Debug)]
+pub(super) struct Nowhere(pub(super) Problem);
+
+impl Nowhere {
+    fn why(&self) -> String {
+        self.0.message.clone()
+    }
+}
+
+impl Endpoint for Nowhere {
+    fn refresh<'a>(&'a self, _: &'a SecretString) -> Pending<'a, Answer> {
+        let why = self.why();
+        Box::pin(async move {
+            Answer::Transient {
+                why,
+                may_have_acted: false,
+            }
+        })
+    }
+
+    fn exchange<'a>(&'a self, _: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
+        self.refresh(code)
+    }
+
+    fn check<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Check> {
+        let why = self.why();
+        Box::pin(async move { Check::Unclear(why) })
+    }
+
+    fn revoke<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Revocation> {
+        let why = self.why();
+        Box::pin(async move { Revocation::Failed(why) })
+    }
+
+    fn person<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
+        let why = self.why();
+        Box::pin(async move { Err(why) })
+    }
+}

@@ -1,0 +1,283 @@
+//! Stage 4: whose token a request carries, and how that token stays alive.
+//!
+//! ```text
+//!            Sessions ── one per account ──► Session (a handle)
+//!                                              │        ▲
+//!  requests ──► dispatch ── lease ── gate      │commands│snapshots (watch)
+//!                  │                  │        ▼        │
+//!                  │                  └──── refresher ──┘ ── owns the pair, alone
+//!                  ▼                           │
+//!              upstream                        ├─ state      decides, without I/O
+//!                                              ├─ jobs       oauth, identity, record, store
+//!  login ── callback, page ── adoption ───────►└─ vault      the key of the records
+//! ```
+//!
+//! - Requests read a snapshot and never touch a refresh token.
+//! - One task per account refreshes, stores, then publishes, in that order ([`refresher`], R2, R3).
+//! - What a session's state is and may become is in [`state`], drawn there.
+
+mod dispatch;
+mod endpoint;
+mod gate;
+mod handle;
+mod identity;
+mod jobs;
+pub mod login;
+mod machine;
+mod oauth;
+mod pair;
+mod record;
+mod refresher;
+mod schedule;
+mod snapshot;
+mod state;
+mod store;
+#[cfg(test)]
+mod testing;
+mod vault;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use loopdesk_protocol::{Kind, Paths, Problem, status};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+pub use self::handle::Session;
+pub use self::pair::Generation;
+pub use self::snapshot::{Snapshot, View};
+
+use self::endpoint::{Endpoint, Nowhere, Zendesk};
+use self::record::Binding;
+use self::store::Store;
+use self::vault::Vault;
+use crate::clock::Clock;
+use crate::config::{Account, AccountName, Config};
+use crate::upstream::Upstream;
+
+/// What sessions need from outside.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The time.
+    pub clock: Clock,
+    /// Where records and keys are.
+    pub paths: Paths,
+    /// Keeps the process alive until every session has stored what it holds.
+    pub tracker: TaskTracker,
+}
+
+/// The sessions of all accounts. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Sessions(Arc<Hub>);
+
+impl Sessions {
+    /// No session yet; [`Sessions::apply`] starts them.
+    pub fn new(deps: Deps) -> Self {
+        let machine = machine::hash(deps.paths.state_dir()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "this machine has no id: copied sessions won't be noticed");
+            String::new()
+        });
+        Self(Arc::new(Hub {
+            store: Store::new(deps.paths.sessions_dir()),
+            machine,
+            vault: ArcSwapOption::empty(),
+            accounts: ArcSwap::default(),
+            applying: Semaphore::new(1),
+            tasks: std::sync::Mutex::default(),
+            deps,
+        }))
+    }
+
+    /// Starts, reconfigures and stops sessions until they are those of `config`. Waits for no
+    /// keyring and no network; sessions load meanwhile.
+    pub async fn apply(&self, config: &Arc<Config>) {
+        let hub = &self.0;
+        // Two at once could start an account twice, and two refreshers kill a session.
+        let Ok(_turn) = hub.applying.acquire().await else {
+            return;
+        };
+        hub.switch_vault(config).await;
+        let mut accounts = BTreeMap::new();
+        for (name, account) in &config.accounts {
+            let session = match self.get(name) {
+                Some(session) if session.account() == *account => session,
+                Some(session) => {
+                    session.reconfigure(hub.setup(account).await).await;
+                    session
+                }
+                None => hub.start(account).await,
+            };
+            accounts.insert(name.clone(), session);
+        }
+        let before = hub.accounts.swap(Arc::new(accounts));
+        for (name, session) in before.iter() {
+            if !config.accounts.contains_key(name) {
+                session.stop().await;
+            }
+        }
+    }
+
+    /// The session of the account with this name.
+    pub fn get(&self, name: &AccountName) -> Option<Session> {
+        self.0.accounts.load().get(name).cloned()
+    }
+
+    /// The sessions, by name.
+    pub fn all(&self) -> Vec<Session> {
+        self.0.accounts.load().values().cloned().collect()
+    }
+
+    /// The vault as `status` shows it.
+    pub fn vault_status(&self) -> status::Vault {
+        match self.0.vault.load_full() {
+            Some(vault) => vault.status(self.0.store.has_records()),
+            None => status::Vault {
+                kind: "keyring".to_owned(),
+                problem: None,
+            },
+        }
+    }
+
+    /// Finishes and stores a refresh in flight, for every account, then returns.
+    pub async fn shutdown(&self) {
+        for session in self.all() {
+            session.stop().await;
+        }
+        let tasks = std::mem::take(&mut *self.0.tasks());
+        for (name, task) in tasks {
+            if task.await.is_err() {
+                tracing::error!(account = %name, "the session's task was lost");
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Hub {
+    deps: Deps,
+    store: Store,
+    machine: String,
+    vault: ArcSwapOption<Vault>,
+    accounts: ArcSwap<BTreeMap<AccountName, Session>>,
+    applying: Semaphore,
+    tasks: std::sync::Mutex<BTreeMap<AccountName, JoinHandle<()>>>,
+}
+
+impl Hub {
+    async fn setup(&self, account: &Arc<Account>) -> Arc<Setup> {
+        let opened = Arc::clone(account);
+        // Reads certificate files.
+        let upstream = jobs::blocking(move || Upstream::new(&opened).map_err(|e| e.to_string()));
+        let upstream = upstream.await.and_then(|upstream| upstream);
+        let clock = &self.deps.clock;
+        Arc::new(Setup::new(account, upstream, &self.machine, clock))
+    }
+
+    async fn start(&self, account: &Arc<Account>) -> Session {
+        // The account may have been here before; its last task must have stored what it held.
+        let last = self.tasks().remove(&account.name);
+        if let Some(last) = last {
+            drop(last.await);
+        }
+        let setup = self.setup(account).await;
+        let vault = self.vault(crate::config::VaultKind::Keyring);
+        let (session, refresher) =
+            Session::new(setup, &self.deps, self.store.clone(), Arc::clone(&vault));
+        let task = self.deps.tracker.spawn(refresher.run());
+        self.tasks().insert(account.name.clone(), task);
+        session
+    }
+
+    /// R9: with the vault goes its key, or the old vault stays.
+    async fn switch_vault(&self, config: &Config) {
+        let Some(before) = self.vault.load_full() else {
+            self.vault(config.vault);
+            return;
+        };
+        if before.kind() == config.vault {
+            return;
+        }
+        let next = Arc::new(Vault::new(config.vault, &self.deps.paths));
+        if let Some(key) = before.key_in_memory() {
+            if let Err(problem) = next.adopt(&key).await {
+                tracing::error!(%problem, "the vault can't be changed");
+                before.refuse_change(next.name(), &problem);
+                return;
+            }
+        }
+        self.vault.store(Some(Arc::clone(&next)));
+        for session in self.accounts.load().values() {
+            session.change_vault(Arc::clone(&next)).await;
+        }
+    }
+
+    fn vault(&self, kind: crate::config::VaultKind) -> Arc<Vault> {
+        if let Some(vault) = self.vault.load_full() {
+            return vault;
+        }
+        let vault = Arc::new(Vault::new(kind, &self.deps.paths));
+        self.vault.store(Some(Arc::clone(&vault)));
+        vault
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountName, JoinHandle<()>>> {
+        self.tasks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// An account as its configuration has it now.
+#[derive(Debug)]
+struct Setup {
+    account: Arc<Account>,
+    binding: Binding,
+    zendesk: Arc<dyn Endpoint>,
+    upstream: Result<Upstream, Problem>,
+}
+
+impl Setup {
+    fn new(
+        account: &Arc<Account>,
+        upstream: Result<Upstream, String>,
+        machine: &str,
+        clock: &Clock,
+    ) -> Self {
+        let upstream = upstream.map_err(|why| {
+            let name = &account.name;
+            Problem::new(
+                Kind::Config,
+                format!("account `{name}` has no way to Zendesk: {why}"),
+            )
+            .hint(format!(
+                "mend `accounts.{name}.extra-ca-file` in the configuration"
+            ))
+        });
+        let zendesk: Arc<dyn Endpoint> = match &upstream {
+            Ok(upstream) => Arc::new(Zendesk {
+                account: Arc::clone(account),
+                upstream: upstream.clone(),
+                clock: clock.clone(),
+            }),
+            Err(problem) => Arc::new(Nowhere(problem.clone())),
+        };
+        Self {
+            binding: Binding::new(account, machine),
+            account: Arc::clone(account),
+            zendesk,
+            upstream,
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(nibble.into(), 16));
+        }
+        text
+    })
+}

@@ -1,0 +1,180 @@
+//! What the token endpoint says, in the few ways that matter.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::session::pair::{AccessToken, Generation, Pair};
+use crate::session::schedule;
+use crate::session::state::Block;
+
+/// The end of a call to the token endpoint.
+#[derive(Debug)]
+pub(in crate::session) enum Answer {
+    /// A new pair; the old one is dead.
+    Granted(Grant),
+    /// A parsed `invalid_grant`: the refresh token, or the code, is no good any more.
+    InvalidGrant,
+    /// Another definite refusal: the pair lives, and somebody has to act.
+    Refused(Block),
+    /// Nothing is decided; later, it may be.
+    Transient {
+        /// What happened, without secrets.
+        why: String,
+        /// Whether Zendesk may have replaced the pair all the same.
+        may_have_acted: bool,
+    },
+    /// The request was sent and no answer came.
+    Lost(String),
+}
+
+impl Answer {
+    /// The request could not be made at all.
+    pub(super) fn unsendable(why: String) -> Self {
+        Self::Transient {
+            why,
+            may_have_acted: false,
+        }
+    }
+}
+
+/// A new pair as Zendesk describes it. `Debug` shows no token.
+#[derive(Debug)]
+pub(in crate::session) struct Grant {
+    pub(in crate::session) access: AccessToken,
+    pub(in crate::session) refresh: Option<SecretString>,
+    pub(in crate::session) asked_at: Timestamp,
+    pub(in crate::session) expires_in: Option<Duration>,
+    pub(in crate::session) refresh_expires_in: Option<Duration>,
+    pub(in crate::session) scopes: Option<Vec<String>>,
+}
+
+impl Grant {
+    /// The pair, with what the answer leaves out taken from the pair `before` (RFC 6749 section 6).
+    pub(in crate::session) fn into_pair(
+        self,
+        generation: Generation,
+        before: Option<&Pair>,
+    ) -> Pair {
+        let lifetime = self
+            .expires_in
+            .or_else(|| jwt_lifetime(self.access.expose_secret(), self.asked_at));
+        let from_now = |after: Duration| schedule::shift(self.asked_at, schedule::signed(after));
+        let refresh_expires_at = match (self.refresh_expires_in, &self.refresh) {
+            (Some(after), _) => Some(from_now(after)),
+            (None, Some(_)) => None,
+            (None, None) => before.and_then(|pair| pair.refresh_expires_at),
+        };
+        Pair {
+            generation,
+            access: self.access,
+            refresh: self
+                .refresh
+                .or_else(|| before.map(|pair| pair.refresh.clone()))
+                .unwrap_or_else(|| String::new().into()),
+            obtained_at: self.asked_at,
+            expires_at: from_now(lifetime.unwrap_or(DEFAULT_LIFETIME)),
+            expiry_is_guessed: lifetime.is_none(),
+            refresh_expires_at,
+            scopes: self
+                .scopes
+                .or_else(|| before.map(|pair| pair.scopes.clone()))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// How long a JWT says that it lives. Its signature is Zendesk's business: nothing is granted on
+/// the strength of it.
+fn jwt_lifetime(token: &str, asked_at: Timestamp) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: f64,
+        iat: Option<f64>,
+    }
+    let mut parts = token.split('.');
+    let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
+    let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
+    let claims: Claims = serde_json::from_slice(&claims).ok()?;
+    // Zendesk's clock against Zendesk's clock, so that ours may be wrong.
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds don't matter here")]
+    let issued = claims
+        .iat
+        .unwrap_or(asked_at.as_millisecond() as f64 / 1000.0);
+    Duration::try_from_secs_f64(claims.exp - issued)
+        .ok()
+        .filter(|lifetime| super::http::LIFETIMES.contains(&lifetime.as_secs()))
+}
+
+/// What Zendesk gives to clients that don't ask (zendesk article 10212201463962).
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(1800);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(token: &str, expires_in: Option<u64>) -> Grant {
+        Grant {
+            access: AccessToken::new(token.to_owned().into()).unwrap(),
+            refresh: Some("r".to_owned().into()),
+            asked_at: Timestamp::from_second(1_000_000).unwrap(),
+            expires_in: expires_in.map(Duration::from_secs),
+            refresh_expires_in: None,
+            scopes: None,
+        }
+    }
+
+    fn jwt(claims: &str) -> String {
+        format!(
+            "eyJ0eXAiOiJhdCtqd3QifQ.{}.c2ln",
+            URL_SAFE_NO_PAD.encode(claims)
+        )
+    }
+
+    fn seconds(pair: &Pair) -> i64 {
+        pair.expires_at.as_second() - pair.obtained_at.as_second()
+    }
+
+    #[test]
+    fn expiry_comes_from_the_answer_then_the_jwt_then_a_guess() {
+        let claims = jwt(r#"{"exp":5000600,"iat":5000000}"#);
+        let pair = grant(&claims, Some(60)).into_pair(Generation::new(1), None);
+        assert_eq!((seconds(&pair), pair.expiry_is_guessed), (60, false));
+        // By Zendesk's own clock, however wrong ours is.
+        let pair = grant(&claims, None).into_pair(Generation::new(1), None);
+        assert_eq!((seconds(&pair), pair.expiry_is_guessed), (600, false));
+        let pair = grant(&jwt(r#"{"exp":1000300}"#), None).into_pair(Generation::new(1), None);
+        assert_eq!((seconds(&pair), pair.expiry_is_guessed), (300, false));
+        for unclear in [
+            "opaque",
+            "a.b.c",
+            &jwt("{}"),
+            &jwt(r#"{"exp":5,"iat":9}"#),
+            &jwt(r#"{"exp":1e300}"#),
+        ] {
+            let pair = grant(unclear, None).into_pair(Generation::new(1), None);
+            assert_eq!(
+                (seconds(&pair), pair.expiry_is_guessed),
+                (1800, true),
+                "{unclear}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_refresh_leaves_out_stays_as_it_was() {
+        let mut before = grant("a", Some(60)).into_pair(Generation::new(1), None);
+        before.scopes = vec!["read".to_owned()];
+        before.refresh_expires_at = Some(Timestamp::from_second(2_000_000).unwrap());
+        let mut next = grant("b", Some(60));
+        next.refresh = None;
+        let next = next.into_pair(Generation::new(2), Some(&before));
+        assert_eq!(next.refresh.expose_secret(), "r");
+        assert_eq!(next.scopes, ["read"]);
+        assert_eq!(next.refresh_expires_at, before.refresh_expires_at);
+    }
+}

@@ -1,0 +1,266 @@
+//! OAuth with Zendesk: authorize URL, code exchange, refresh. The `oauth2` crate ends here.
+
+mod answer;
+mod http;
+
+use oauth2::basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenType};
+use oauth2::{
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, CsrfToken,
+    EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken,
+    StandardTokenResponse, TokenResponse, TokenUrl,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+pub(super) use self::answer::{Answer, Grant};
+use self::http::{Http, HttpError};
+use super::pair::AccessToken;
+use super::state::Block;
+use crate::clock::Clock;
+use crate::config::Account;
+use crate::upstream::Upstream;
+
+/// An account's authorization server.
+#[derive(Debug)]
+pub(super) struct Server<'a> {
+    account: &'a Account,
+    upstream: &'a Upstream,
+    clock: &'a Clock,
+}
+
+impl<'a> Server<'a> {
+    /// The server of `account`, reached by `upstream`.
+    pub(super) fn new(account: &'a Account, upstream: &'a Upstream, clock: &'a Clock) -> Self {
+        Self {
+            account,
+            upstream,
+            clock,
+        }
+    }
+
+    /// Replaces the pair whose refresh token is `token`.
+    pub(super) async fn refresh(&self, token: &SecretString) -> Answer {
+        let client = match client(self.account) {
+            Ok(client) => client,
+            Err(why) => return Answer::unsendable(why),
+        };
+        let token = RefreshToken::new(token.expose_secret().to_owned());
+        let asked_at = self.clock.now();
+        let http = self.http();
+        let answer = client
+            .exchange_refresh_token(&token)
+            .add_extra_param(
+                http::EXPIRES_IN,
+                ttl(self.account.access_token_ttl.as_secs()),
+            )
+            .add_extra_param(
+                http::REFRESH_EXPIRES_IN,
+                ttl(self.account.refresh_token_ttl.as_secs()),
+            )
+            .request_async(&http)
+            .await;
+        read(answer, asked_at)
+    }
+
+    /// Turns the code of a login into its first pair.
+    pub(super) async fn exchange(&self, login: Authorization, code: &SecretString) -> Answer {
+        let client = match client(self.account) {
+            Ok(client) => client,
+            Err(why) => return Answer::unsendable(why),
+        };
+        let redirect = match RedirectUrl::new(login.redirect_uri) {
+            Ok(redirect) => redirect,
+            Err(error) => return Answer::unsendable(error.to_string()),
+        };
+        let asked_at = self.clock.now();
+        let http = self.http();
+        let answer = client
+            .set_redirect_uri(redirect)
+            .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
+            .set_pkce_verifier(login.verifier)
+            .add_extra_param(
+                http::EXPIRES_IN,
+                ttl(self.account.access_token_ttl.as_secs()),
+            )
+            .add_extra_param(
+                http::REFRESH_EXPIRES_IN,
+                ttl(self.account.refresh_token_ttl.as_secs()),
+            )
+            .request_async(&http)
+            .await;
+        read(answer, asked_at)
+    }
+
+    fn http(&self) -> Http<'a> {
+        Http::new(self.upstream, self.account.token_encoding)
+    }
+}
+
+/// A login on its way: what the browser is given, and what has to match when it comes back.
+pub(super) struct Authorization {
+    /// The page that asks the person.
+    pub(super) url: String,
+    /// Comes back with the code, or the callback isn't ours.
+    pub(super) state: SecretString,
+    /// Where Zendesk sends the browser.
+    pub(super) redirect_uri: String,
+    verifier: PkceCodeVerifier,
+}
+
+impl std::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL carries the state.
+        f.debug_struct("Authorization")
+            .field("redirect_uri", &self.redirect_uri)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Authorization {
+    /// A new login of `account` with a state and a PKCE verifier of its own.
+    ///
+    /// # Errors
+    /// A sentence, where the configured origin or redirect URI makes no URL.
+    pub(super) fn new(account: &Account, redirect_uri: &str) -> Result<Self, String> {
+        let redirect = RedirectUrl::new(redirect_uri.to_owned()).map_err(|e| e.to_string())?;
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let client = client(account)?.set_redirect_uri(redirect);
+        let scopes = account.scopes.iter();
+        let (url, state) = client
+            .authorize_url(|| CsrfToken::new_random_len(STATE_BYTES))
+            .add_scopes(scopes.map(|scope| Scope::new(scope.as_str().to_owned())))
+            .set_pkce_challenge(challenge)
+            .url();
+        Ok(Self {
+            url: url.into(),
+            state: state.into_secret().into(),
+            redirect_uri: redirect_uri.to_owned(),
+            verifier,
+        })
+    }
+}
+
+type ZendeskClient = Client<
+    BasicErrorResponse,
+    ZendeskTokens,
+    oauth2::basic::BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    oauth2::basic::BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+type ZendeskTokens = StandardTokenResponse<Extra, BasicTokenType>;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Extra {
+    refresh_token_expires_in: Option<u64>,
+}
+
+impl ExtraTokenFields for Extra {}
+
+fn client(account: &Account) -> Result<ZendeskClient, String> {
+    let origin = &account.oauth_origin;
+    let authorize = AuthUrl::new(format!("{origin}/oauth/authorizations/new"));
+    let token = TokenUrl::new(format!("{origin}/oauth/tokens"));
+    let bad = |e: url::ParseError| format!("`{origin}` makes no URL: {e}");
+    Ok(Client::new(ClientId::new(account.client_id.clone()))
+        .set_auth_uri(authorize.map_err(bad)?)
+        .set_token_uri(token.map_err(bad)?)
+        // A public client sends its identifier in the body, and never a Basic header.
+        .set_auth_type(AuthType::RequestBody))
+}
+
+fn ttl(seconds: u64) -> String {
+    seconds.to_string()
+}
+
+type Outcome<'c> = Result<
+    ZendeskTokens,
+    RequestTokenError<<Http<'c> as AsyncHttpClient<'c>>::Error, BasicErrorResponse>,
+>;
+
+/// What Zendesk's answer means for the session (R4).
+fn read(outcome: Outcome<'_>, asked_at: jiff::Timestamp) -> Answer {
+    let tokens = match outcome {
+        Ok(tokens) => tokens,
+        Err(RequestTokenError::ServerResponse(error)) => return refused(&error),
+        Err(RequestTokenError::Request(HttpError(answer))) => return answer,
+        // `Http` passes on nothing else that the crate can't read; its texts could hold tokens.
+        Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
+            return Answer::Transient {
+                why: "the token endpoint's answer can't be read".to_owned(),
+                may_have_acted: true,
+            };
+        }
+    };
+    let access = SecretString::from(tokens.access_token().secret().as_str());
+    let Some(access) = AccessToken::new(access) else {
+        return Answer::Transient {
+            why: "Zendesk sent an access token that can't be put in a header".to_owned(),
+            may_have_acted: true,
+        };
+    };
+    Answer::Granted(Grant {
+        access,
+        refresh: tokens
+            .refresh_token()
+            .map(|token| SecretString::from(token.secret().as_str())),
+        asked_at,
+        expires_in: tokens.expires_in(),
+        refresh_expires_in: tokens
+            .extra_fields()
+            .refresh_token_expires_in
+            .map(std::time::Duration::from_secs),
+        scopes: tokens
+            .scopes()
+            .map(|scopes| scopes.iter().map(|s| s.to_string()).collect()),
+    })
+}
+
+fn refused(error: &BasicErrorResponse) -> Answer {
+    let client = "ask a Zendesk admin to look at the OAuth client in Admin Center";
+    let (why, fix) = match error.error() {
+        BasicErrorResponseType::InvalidGrant => return Answer::InvalidGrant,
+        BasicErrorResponseType::InvalidClient => (
+            "Zendesk doesn't know this OAuth client any more, or wants a secret from it \
+             (invalid_client)"
+                .to_owned(),
+            format!("check `client-id`, or {client}: it must exist and be public"),
+        ),
+        BasicErrorResponseType::UnauthorizedClient => (
+            "Zendesk doesn't let this OAuth client refresh tokens (unauthorized_client)".to_owned(),
+            client.to_owned(),
+        ),
+        BasicErrorResponseType::InvalidScope => (
+            "the OAuth client may no longer have these scopes (invalid_scope)".to_owned(),
+            format!("{client}: its allowed scopes must include the account's `scopes`"),
+        ),
+        BasicErrorResponseType::InvalidRequest
+        | BasicErrorResponseType::UnsupportedGrantType
+        | BasicErrorResponseType::Extension(_) => (
+            format!(
+                "Zendesk refuses to refresh ({})",
+                plain(error.error().as_ref())
+            ),
+            client.to_owned(),
+        ),
+    };
+    Answer::Refused(Block { why, fix })
+}
+
+/// Foreign text, made fit to be shown: printable, and not long.
+pub(super) fn plain(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(120).map(printable).collect()
+}
+
+/// 256 bits.
+const STATE_BYTES: u32 = 32;
+
+#[cfg(test)]
+mod tests;

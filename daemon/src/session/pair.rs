@@ -1,0 +1,134 @@
+//! A token pair, and what is known of the session that it keeps alive.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use jiff::Timestamp;
+use loopdesk_protocol::account::Person;
+use secrecy::{ExposeSecret, SecretString};
+
+/// A pair's number: it grows by one with every pair that an account gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// The generation with this number.
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The one after this.
+    pub(super) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An access token and its refresh token. `Debug` shows neither.
+#[derive(Clone, Debug)]
+pub(super) struct Pair {
+    pub(super) generation: Generation,
+    pub(super) access: AccessToken,
+    pub(super) refresh: SecretString,
+    pub(super) obtained_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    /// Zendesk did not say when it expires; what is written here is a careful guess.
+    pub(super) expiry_is_guessed: bool,
+    pub(super) refresh_expires_at: Option<Timestamp>,
+    pub(super) scopes: Vec<String>,
+}
+
+/// An access token that has proved to fit in a header.
+#[derive(Clone)]
+pub(super) struct AccessToken {
+    text: SecretString,
+    header: HeaderValue,
+}
+
+impl AccessToken {
+    /// The token, unless it holds bytes that could end or split a header line.
+    pub(super) fn new(text: SecretString) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_graphic();
+        let token = text.expose_secret();
+        if token.is_empty() || !token.bytes().all(plain) {
+            return None;
+        }
+        let line = zeroize::Zeroizing::new(format!("Bearer {token}"));
+        let mut header = HeaderValue::from_str(&line).ok()?;
+        // Keeps it out of `Debug` output and out of HPACK's tables.
+        header.set_sensitive(true);
+        Some(Self { text, header })
+    }
+
+    /// The value of `Authorization`.
+    pub(super) fn header(&self) -> &HeaderValue {
+        &self.header
+    }
+}
+
+impl ExposeSecret<str> for AccessToken {
+    fn expose_secret(&self) -> &str {
+        self.text.expose_secret()
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(..)")
+    }
+}
+
+/// A pair and the person whose it is: all that has to survive a restart.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) pair: Pair,
+    pub(super) person: Arc<Person>,
+    pub(super) logged_in_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d4_debug_shows_no_token() {
+        let access = AccessToken::new("acc3ss".to_owned().into()).unwrap();
+        let pair = Pair {
+            generation: Generation::new(1),
+            access,
+            refresh: "r3fresh".to_owned().into(),
+            obtained_at: Timestamp::UNIX_EPOCH,
+            expires_at: Timestamp::UNIX_EPOCH,
+            expiry_is_guessed: false,
+            refresh_expires_at: None,
+            scopes: vec!["read".to_owned()],
+        };
+        let shown = format!("{pair:?} {:#?} {:?}", pair, pair.access.header());
+        assert!(
+            !shown.contains("acc3ss") && !shown.contains("r3fresh"),
+            "{shown}"
+        );
+        assert!(shown.contains("read"), "the rest is shown: {shown}");
+    }
+
+    #[test]
+    fn a_token_that_would_split_a_header_is_no_token() {
+        for bad in ["", "a b", "a\r\nX-Evil: 1", "a\u{e9}", "a\0"] {
+            assert!(AccessToken::new(bad.to_owned().into()).is_none(), "{bad:?}");
+        }
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.e30.abc-_";
+        let token = AccessToken::new(jwt.to_owned().into()).unwrap();
+        assert_eq!(token.header().to_str().unwrap(), format!("Bearer {jwt}"));
+    }
+}

@@ -1,0 +1,467 @@
+//! What is on disk of a session: a header that anybody may read, and contents that need the key.
+//!
+//! ```text
+//! {"loopdesk-session":1,"account":"acme",…}      one line of JSON: the header
+//! Pt7f…                                          base64 of nonce and XChaCha20-Poly1305 text
+//! ```
+//!
+//! The header's bytes are the cipher's associated data: nobody can move tokens under another
+//! account, origin, client or machine. A change that an older release would misread raises
+//! [`FORMAT`]; every format that was ever released is read for ever.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use jiff::Timestamp;
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::{Kind, Problem};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::pair::{AccessToken, Generation, Held, Pair};
+use super::state::End;
+use super::vault::DataKey;
+use crate::config::Account;
+
+/// What a session belongs to: its tokens go nowhere else (S5, R3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Binding {
+    pub(super) account: String,
+    pub(super) api_origin: String,
+    pub(super) oauth_origin: String,
+    pub(super) client_id: String,
+    /// A hash of the machine's id.
+    pub(super) machine: String,
+}
+
+impl Binding {
+    /// What sessions of `account` on this machine belong to.
+    pub(super) fn new(account: &Account, machine: &str) -> Self {
+        Self {
+            account: account.name.to_string(),
+            api_origin: account.api_origin.to_string(),
+            oauth_origin: account.oauth_origin.to_string(),
+            client_id: account.client_id.clone(),
+            machine: machine.to_owned(),
+        }
+    }
+}
+
+/// What is said of a record without its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Header {
+    #[serde(rename = "loopdesk-session")]
+    format: u32,
+    #[serde(flatten)]
+    pub(super) binding: Binding,
+    pub(super) user_id: Option<u64>,
+    pub(super) generation: u64,
+    pub(super) key_id: String,
+}
+
+/// A session as it is stored.
+#[derive(Debug)]
+pub(super) enum Stored {
+    /// It lives.
+    Live(Held),
+    /// Zendesk has ended it; there is nothing secret left.
+    Over {
+        end: End,
+        person: Option<Person>,
+        generation: Generation,
+    },
+}
+
+/// A record's bytes.
+///
+/// # Errors
+/// A sentence; there is no error that a person could cause.
+pub(super) fn seal(stored: &Stored, binding: &Binding, key: &DataKey) -> Result<Vec<u8>, String> {
+    let (user_id, generation) = match stored {
+        Stored::Live(held) => (Some(held.person.id), held.pair.generation),
+        Stored::Over {
+            person, generation, ..
+        } => (person.as_ref().map(|p| p.id), *generation),
+    };
+    let header = Header {
+        format: FORMAT,
+        binding: binding.clone(),
+        user_id,
+        generation: generation.get(),
+        key_id: key.id().to_owned(),
+    };
+    let header = serde_json::to_vec(&header).map_err(|e| e.to_string())?;
+    let contents = Zeroizing::new(
+        serde_json::to_vec(&Contents::from_stored(stored)).map_err(|e| e.to_string())?,
+    );
+    let mut nonce = [0; NONCE_LEN];
+    getrandom::fill(&mut nonce).map_err(|e| format!("the system gives no random bytes: {e}"))?;
+    let text = cipher(key)
+        .encrypt(
+            &XNonce::from(nonce),
+            Payload {
+                msg: &contents,
+                aad: &header,
+            },
+        )
+        .map_err(|_| "the cipher refuses".to_owned())?;
+    let mut record = header;
+    record.push(b'\n');
+    record.extend_from_slice(STANDARD.encode([&nonce[..], &text].concat()).as_bytes());
+    record.push(b'\n');
+    Ok(record)
+}
+
+/// A record whose header has been read.
+#[derive(Debug)]
+pub(super) struct Sealed<'a> {
+    path: &'a Path,
+    pub(super) header: Header,
+    header_bytes: &'a [u8],
+    text: &'a [u8],
+}
+
+impl<'a> Sealed<'a> {
+    /// Reads the header of the record in the file at `path`.
+    ///
+    /// # Errors
+    /// A problem that names the file and what to do.
+    pub(super) fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self, Problem> {
+        #[derive(Deserialize)]
+        struct Format {
+            #[serde(rename = "loopdesk-session")]
+            format: u64,
+        }
+        let damaged = |what: &str| damaged(path, what);
+        let end = bytes
+            .iter()
+            .position(|b| *b == b'\n')
+            .ok_or_else(|| damaged("its first line has no end"))?;
+        let (header_bytes, rest) = bytes.split_at(end);
+        let format: Format = serde_json::from_slice(header_bytes)
+            .map_err(|_| damaged("its first line is no header"))?;
+        if format.format > u64::from(FORMAT) {
+            let message = format!(
+                "`{}` was written by a newer loopdesk (format {}, this one reads up to {FORMAT})",
+                path.display(),
+                format.format
+            );
+            return Err(Problem::new(Kind::Vault, message)
+                .hint("install the newer release again; nothing was changed")
+                .hint("or run `loopdesk login`: the file is kept under another name"));
+        }
+        let header: Header = serde_json::from_slice(header_bytes)
+            .map_err(|e| damaged(&format!("its header can't be read ({e})")))?;
+        Ok(Self {
+            path,
+            header,
+            header_bytes,
+            text: rest.trim_ascii(),
+        })
+    }
+
+    /// Opens the record.
+    ///
+    /// # Errors
+    /// A problem that names the file and what to do.
+    pub(super) fn open(&self, key: &DataKey) -> Result<Stored, Problem> {
+        let damaged = |what: &str| damaged(self.path, what);
+        let text = STANDARD
+            .decode(self.text)
+            .map_err(|_| damaged("its second line is no base64"))?;
+        let (nonce, text) = text
+            .split_at_checked(NONCE_LEN)
+            .ok_or_else(|| damaged("it is cut short"))?;
+        let nonce = XNonce::try_from(nonce).map_err(|_| damaged("it is cut short"))?;
+        let contents = cipher(key)
+            .decrypt(
+                &nonce,
+                Payload {
+                    msg: text,
+                    aad: self.header_bytes,
+                },
+            )
+            .map(Zeroizing::new)
+            .map_err(|_| damaged("it was changed since it was written"))?;
+        // The parser's own words could quote the contents.
+        let contents: Contents =
+            serde_json::from_slice(&contents).map_err(|_| damaged("its contents make no sense"))?;
+        contents
+            .into_stored(Generation::new(self.header.generation))
+            .ok_or_else(|| damaged("its contents are incomplete"))
+    }
+}
+
+fn damaged(path: &Path, what: &str) -> Problem {
+    Problem::new(
+        Kind::Vault,
+        format!("the stored session `{}` is damaged: {what}", path.display()),
+    )
+    .hint("put the file back from a backup, or run `loopdesk login`")
+}
+
+fn cipher(key: &DataKey) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(key.bytes().into())
+}
+
+/// The encrypted part. Fields may be added; none may change its meaning.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Contents {
+    person: Option<Person>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pair: Option<StoredPair>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    end: Option<StoredEnd>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct StoredPair {
+    access: Secret,
+    refresh: Secret,
+    obtained_at: Timestamp,
+    expires_at: Timestamp,
+    #[serde(default)]
+    expiry_is_guessed: bool,
+    refresh_expires_at: Option<Timestamp>,
+    scopes: Vec<String>,
+    logged_in_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct StoredEnd {
+    at: Timestamp,
+    why: String,
+}
+
+impl Contents {
+    fn from_stored(stored: &Stored) -> Self {
+        match stored {
+            Stored::Live(Held {
+                pair,
+                person,
+                logged_in_at,
+            }) => Self {
+                person: Some(Person::clone(person)),
+                pair: Some(StoredPair {
+                    access: Secret(pair.access.expose_secret().to_owned().into()),
+                    refresh: Secret(pair.refresh.clone()),
+                    obtained_at: pair.obtained_at,
+                    expires_at: pair.expires_at,
+                    expiry_is_guessed: pair.expiry_is_guessed,
+                    refresh_expires_at: pair.refresh_expires_at,
+                    scopes: pair.scopes.clone(),
+                    logged_in_at: *logged_in_at,
+                }),
+                end: None,
+            },
+            Stored::Over { end, person, .. } => Self {
+                person: person.clone(),
+                pair: None,
+                end: Some(StoredEnd {
+                    at: end.at,
+                    why: end.why.clone(),
+                }),
+            },
+        }
+    }
+
+    fn into_stored(self, generation: Generation) -> Option<Stored> {
+        if let Some(StoredEnd { at, why }) = self.end {
+            return Some(Stored::Over {
+                end: End { at, why },
+                person: self.person,
+                generation,
+            });
+        }
+        let pair = self.pair?;
+        Some(Stored::Live(Held {
+            person: Arc::new(self.person?),
+            logged_in_at: pair.logged_in_at,
+            pair: Pair {
+                generation,
+                access: AccessToken::new(pair.access.0)?,
+                refresh: pair.refresh.0,
+                obtained_at: pair.obtained_at,
+                expires_at: pair.expires_at,
+                expiry_is_guessed: pair.expiry_is_guessed,
+                refresh_expires_at: pair.refresh_expires_at,
+                scopes: pair.scopes,
+            },
+        }))
+    }
+}
+
+/// A secret that is written into the encrypted contents, and nowhere else.
+struct Secret(SecretString);
+
+impl Serialize for Secret {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose_secret())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(text.into()))
+    }
+}
+
+/// The format that is written.
+const FORMAT: u32 = 1;
+const NONCE_LEN: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::testing;
+
+    fn path() -> &'static Path {
+        Path::new("/s/acme.session")
+    }
+
+    fn binding() -> Binding {
+        Binding::new(
+            &testing::account("acme", "https://acme.zendesk.com"),
+            "m4ch1ne",
+        )
+    }
+
+    fn sealed() -> Vec<u8> {
+        let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+        seal(&Stored::Live(held), &binding(), &DataKey::for_tests(1)).unwrap()
+    }
+
+    fn open(bytes: &[u8], key: &DataKey) -> Result<Stored, Problem> {
+        Sealed::parse(path(), bytes)?.open(key)
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_went() {
+        let key = DataKey::for_tests(1);
+        let bytes = sealed();
+        let record = Sealed::parse(path(), &bytes).unwrap();
+        assert_eq!(record.header.binding, binding());
+        assert_eq!(
+            (record.header.generation, record.header.user_id),
+            (7, Some(42))
+        );
+        assert_eq!(record.header.key_id, key.id());
+        let Stored::Live(held) = record.open(&key).unwrap() else {
+            panic!("it was alive");
+        };
+        let before = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+        assert_eq!(
+            held.pair.access.expose_secret(),
+            before.pair.access.expose_secret()
+        );
+        assert_eq!(
+            held.pair.refresh.expose_secret(),
+            before.pair.refresh.expose_secret()
+        );
+        assert_eq!(held.pair.expires_at, before.pair.expires_at);
+        assert_eq!(held.person, before.person);
+    }
+
+    #[test]
+    fn d4_r3_the_file_shows_no_token() {
+        let text = String::from_utf8(sealed()).unwrap();
+        let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+        for secret in [
+            held.pair.access.expose_secret(),
+            held.pair.refresh.expose_secret(),
+        ] {
+            assert!(!text.contains(secret) && !text.contains(&STANDARD.encode(secret)));
+        }
+        assert_ne!(sealed(), sealed(), "each record has a nonce of its own");
+    }
+
+    #[test]
+    fn an_end_is_kept_without_tokens() {
+        let end = End {
+            at: Timestamp::UNIX_EPOCH,
+            why: "revoked".to_owned(),
+        };
+        let over = Stored::Over {
+            end: end.clone(),
+            person: Some(testing::person(42)),
+            generation: Generation::new(9),
+        };
+        let key = DataKey::for_tests(1);
+        let bytes = seal(&over, &binding(), &key).unwrap();
+        match open(&bytes, &key).unwrap() {
+            Stored::Over {
+                end: found,
+                generation,
+                ..
+            } => assert_eq!((found, generation.get()), (end, 9)),
+            Stored::Live(_) => panic!("it was over"),
+        }
+    }
+
+    #[test]
+    fn r3_whatever_is_changed_is_noticed_and_the_file_is_named() {
+        let key = DataKey::for_tests(1);
+        let good = sealed();
+        let text = String::from_utf8(good.clone()).unwrap();
+        let mut bad: Vec<Vec<u8>> = vec![
+            Vec::new(),
+            b"\n".to_vec(),
+            b"{}\n".to_vec(),
+            b"{\"loopdesk-session\":1}\nAAAA\n".to_vec(),
+            text.replace("acme.zendesk.com", "evil.example.co")
+                .into_bytes(),
+            text.replace("\"generation\":7", "\"generation\":8")
+                .into_bytes(),
+            text.replace("m4ch1ne", "0th3r11").into_bytes(),
+            good[..good.len() / 2].to_vec(),
+            good[..good.len() - 8].to_vec(),
+            text.lines().next().unwrap().as_bytes().to_vec(),
+        ];
+        bad.push(
+            [text.lines().next().unwrap(), "\n!!!\n"]
+                .concat()
+                .into_bytes(),
+        );
+        for bytes in bad {
+            let problem = open(&bytes, &key).unwrap_err();
+            assert!(problem.message.contains("/s/acme.session"), "{problem}");
+            assert!(!problem.hints.is_empty(), "{problem}");
+        }
+        assert!(
+            open(&good, &DataKey::for_tests(2)).is_err(),
+            "another key opens nothing"
+        );
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_and_says_so() {
+        let newer = b"{\"loopdesk-session\":2,\"what\":[]}\nAAAA\n";
+        let problem = Sealed::parse(path(), newer).unwrap_err();
+        assert!(
+            problem.message.contains("newer loopdesk (format 2"),
+            "{problem}"
+        );
+    }
+
+    #[test]
+    fn format_1_loads_for_ever() {
+        let bytes = include_bytes!("testdata/format-1.session");
+        let Stored::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
+            panic!("it was alive");
+        };
+        assert_eq!(held.pair.generation.get(), 7);
+        assert_eq!(held.pair.access.expose_secret(), "access-7");
+        assert_eq!(held.pair.refresh.expose_secret(), "refresh-7");
+        assert_eq!(held.person.id, 42);
+    }
+}

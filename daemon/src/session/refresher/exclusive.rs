@@ -1,0 +1,168 @@
+//! Logins, logouts and moves: each has the record to itself while it lasts.
+
+use std::sync::Arc;
+
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::session::LoggedOut;
+use loopdesk_protocol::{Kind, Problem};
+use tokio::sync::oneshot;
+
+use super::{Adoption, Command, Exclusive, Task, bug, named};
+use crate::session::jobs::{self, Done, Leaving};
+use crate::session::pair::Held;
+use crate::session::state::{Input, State};
+
+impl Task {
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.machine.is_rotating()
+            && !self.storing
+            && !self.loading
+            && matches!(self.exclusive, Exclusive::None)
+    }
+
+    /// Lets the next login, logout or move begin, once it has the record to itself.
+    pub(super) fn begin_exclusive(&mut self) {
+        let is_unsaved = self.store_at.is_some();
+        while self.is_quiet() && !self.stopping {
+            match self.waiting.front() {
+                // A pair that is in memory only must not be left behind.
+                Some(Command::Reconfigure(_)) if is_unsaved => return,
+                Some(_) => {}
+                None => return,
+            }
+            match self.waiting.pop_front() {
+                Some(Command::Reconfigure(setup)) => {
+                    self.parts.setup = setup;
+                    self.valid = None;
+                    self.input(Input::Reconfigured { rebound: true });
+                }
+                Some(Command::Adopt(adoption)) => self.adopt(*adoption),
+                Some(Command::Logout { forget, reply }) => self.log_out(forget, reply),
+                Some(_) | None => return,
+            }
+        }
+    }
+
+    fn adopt(&mut self, adoption: Adoption) {
+        let Adoption {
+            grant,
+            person,
+            switch_user,
+            key,
+            reply,
+        } = adoption;
+        if let (Some(before), false) = (self.person(), switch_user) {
+            if before.id != person.id {
+                drop(reply.send(Err(other_person(&self.name(), &before, &person))));
+                return;
+            }
+        }
+        let held = Held {
+            logged_in_at: grant.asked_at,
+            pair: grant.into_pair(self.machine.generation().next(), None),
+            person: Arc::new(person),
+        };
+        self.input(Input::Pause);
+        let aside = matches!(self.machine.state(), State::SignedOut(Some(_)));
+        let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
+        let adopting = jobs::adopt(setup, store, key, held, aside);
+        self.exclusive = Exclusive::Login(reply);
+        let lost = Done::Adopted(Err(bug()));
+        self.start(lost, async move { Done::Adopted(adopting.await) });
+    }
+
+    pub(super) fn adopted(&mut self, result: Result<Held, Problem>) {
+        let exclusive = std::mem::replace(&mut self.exclusive, Exclusive::None);
+        let Exclusive::Login(reply) = exclusive else {
+            return;
+        };
+        let held = match result {
+            Ok(held) => held,
+            Err(problem) => {
+                self.input(Input::Resume);
+                drop(reply.send(Err(problem)));
+                return;
+            }
+        };
+        tracing::info!(account = %self.name(), generation = %held.pair.generation, "logged in");
+        let replaced = self.machine.held().cloned();
+        let was_over = matches!(self.machine.state(), State::Ended(_));
+        // What was still to be stored belongs to the session that is over now.
+        self.store_at = None;
+        self.input(Input::Adopted(held.clone()));
+        if self.stopping {
+            self.input(Input::Pause);
+        }
+        drop(reply.send(Ok(Arc::new(held))));
+        if let Some(old) = replaced {
+            let setup = Arc::clone(&self.parts.setup);
+            self.start(Done::Revoked, async move {
+                jobs::end_replaced(&setup, &old.pair, was_over).await;
+                Done::Revoked
+            });
+        }
+    }
+
+    fn log_out(&mut self, forget: bool, reply: oneshot::Sender<Result<LoggedOut, Problem>>) {
+        let leaving = match self.machine.state() {
+            State::SignedOut(None) => Leaving::Nobody,
+            State::SignedOut(Some(problem)) | State::KeyMissing { problem, .. } => {
+                Leaving::Sealed(problem.clone())
+            }
+            State::Loading => Leaving::Sealed(Problem::new(Kind::Vault, "it is being loaded")),
+            State::Live(live) => Leaving::Live(Arc::clone(&live.held)),
+            State::Ended(ended) => Leaving::Ended(
+                self.machine.held().cloned(),
+                ended.person.as_deref().cloned(),
+            ),
+        };
+        self.input(Input::Pause);
+        let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
+        let leaving = jobs::logout(setup, store, leaving, forget);
+        self.exclusive = Exclusive::Logout(reply);
+        let lost = Done::LoggedOut(Err(bug()));
+        self.start(lost, async move { Done::LoggedOut(leaving.await) });
+    }
+
+    pub(super) fn logged_out(&mut self, result: Result<LoggedOut, Problem>) {
+        let exclusive = std::mem::replace(&mut self.exclusive, Exclusive::None);
+        let Exclusive::Logout(reply) = exclusive else {
+            return;
+        };
+        match &result {
+            Ok(out) => {
+                tracing::info!(account = %self.name(), revoked = out.revoked, "logged out");
+                self.store_at = None;
+                self.input(Input::Forgotten);
+            }
+            Err(_) => self.input(Input::Resume),
+        }
+        drop(reply.send(result));
+    }
+
+    fn person(&self) -> Option<Person> {
+        match self.machine.state() {
+            State::Live(live) => Some(live.held.person.as_ref().clone()),
+            State::Ended(ended) => ended.person.as_deref().cloned(),
+            State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => None,
+        }
+    }
+}
+
+fn other_person(account: &str, before: &Person, now: &Person) -> Problem {
+    Problem::new(
+        Kind::Login,
+        format!(
+            "account `{account}` is {}'s, and the browser was logged in as {}",
+            named(before),
+            named(now)
+        ),
+    )
+    .hint(format!(
+        "log in to Zendesk as {} in that browser and run `loopdesk login {account}`",
+        before.name
+    ))
+    .hint(format!(
+        "or hand the account over: `loopdesk login {account} --switch-user`"
+    ))
+}

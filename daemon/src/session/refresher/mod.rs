@@ -1,0 +1,460 @@
+//! The one task of an account that owns its pair: commands in, snapshots out.
+//!
+//! It decides nothing about the session, [`super::state`] does; it brings the machine its inputs,
+//! carries out the effects as [`super::jobs`], and publishes what has become of it. No refresh
+//! runs in a request's future, so none is cancelled with one (R2).
+
+mod exclusive;
+mod rejected;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loopdesk_protocol::session::{LoggedOut, Refreshed};
+use loopdesk_protocol::{Kind, Problem};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::session::gate::Gate;
+use crate::session::jobs::{self, Attempt, Done, Hold};
+use crate::session::oauth::{Answer, Grant};
+use crate::session::pair::{Generation, Held};
+use crate::session::record::Stored;
+use crate::session::snapshot::Snapshot;
+use crate::session::state::{Effect, Input, Load, Machine, State};
+use crate::session::store::Store;
+use crate::session::vault::{DataKey, Vault};
+use crate::session::{Setup, schedule};
+
+/// What the refresher is asked for.
+#[derive(Debug)]
+pub(in crate::session) enum Command {
+    /// A request has no usable token; the answer comes when something has been done about it.
+    Wanted(oneshot::Sender<()>),
+    /// Zendesk has answered 401 to this generation's token.
+    Rejected {
+        generation: Generation,
+        reply: oneshot::Sender<Verdict>,
+    },
+    /// Somebody wants a new pair.
+    Refresh(oneshot::Sender<Result<Refreshed, Problem>>),
+    /// A login has got a pair.
+    Adopt(Box<Adoption>),
+    /// Revoke and erase.
+    Logout {
+        forget: bool,
+        reply: oneshot::Sender<Result<LoggedOut, Problem>>,
+    },
+    /// The account's configuration has changed.
+    Reconfigure(Arc<Setup>),
+    /// The vault has changed.
+    Vault(Arc<Vault>),
+    /// Finish what is under way, and stop.
+    Stop,
+}
+
+/// What to do with a 401.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Verdict {
+    /// There is a newer token: send the request again.
+    Replay,
+    /// The token is good: the 401 is meant for the script.
+    PassOn,
+    /// The token is dead, and there is no other.
+    Unusable,
+}
+
+/// A login's result on its way to the disk.
+#[derive(Debug)]
+pub(in crate::session) struct Adoption {
+    pub(in crate::session) grant: Grant,
+    pub(in crate::session) person: loopdesk_protocol::account::Person,
+    /// Another person than before is meant.
+    pub(in crate::session) switch_user: bool,
+    pub(in crate::session) key: Arc<DataKey>,
+    pub(in crate::session) reply: oneshot::Sender<Result<Arc<Held>, Problem>>,
+}
+
+/// The task's parts.
+#[derive(Debug)]
+pub(in crate::session) struct Refresher {
+    pub(in crate::session) setup: Arc<Setup>,
+    pub(in crate::session) clock: Clock,
+    pub(in crate::session) store: Store,
+    pub(in crate::session) vault: Arc<Vault>,
+    pub(in crate::session) gate: Gate,
+    pub(in crate::session) commands: mpsc::Receiver<Command>,
+    pub(in crate::session) snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
+impl Refresher {
+    /// Runs until [`Command::Stop`], or until nobody can send a command any more.
+    pub(in crate::session) async fn run(self) {
+        let (machine, first) = Machine::new();
+        let mut task = Task {
+            parts: self,
+            machine,
+            jobs: JoinSet::new(),
+            loading: false,
+            storing: false,
+            exclusive: Exclusive::None,
+            waiting: VecDeque::new(),
+            hold: Hold::default(),
+            store_at: None,
+            rejected: Vec::new(),
+            asked: Vec::new(),
+            checking: false,
+            valid: None,
+            stopping: false,
+        };
+        task.carry_out(vec![first]);
+        task.settle();
+        task.run().await;
+    }
+}
+
+#[derive(Debug)]
+struct Task {
+    parts: Refresher,
+    machine: Machine,
+    jobs: JoinSet<Done>,
+    loading: bool,
+    storing: bool,
+    /// The login or logout that has the record to itself.
+    exclusive: Exclusive,
+    /// What waits for everything else to be over.
+    waiting: VecDeque<Command>,
+    hold: Hold,
+    /// A store that is tried again later.
+    store_at: Option<(Instant, Stored)>,
+    rejected: Vec<(Generation, oneshot::Sender<Verdict>)>,
+    asked: Vec<(Generation, oneshot::Sender<Result<Refreshed, Problem>>)>,
+    checking: bool,
+    /// A generation whose token has just proved to be good.
+    valid: Option<(Generation, Instant)>,
+    stopping: bool,
+}
+
+#[derive(Debug)]
+enum Exclusive {
+    None,
+    Login(oneshot::Sender<Result<Arc<Held>, Problem>>),
+    Logout(oneshot::Sender<Result<LoggedOut, Problem>>),
+}
+
+impl Task {
+    async fn run(&mut self) {
+        while !(self.stopping && self.is_quiet() && self.store_at.is_none()) {
+            let wake = self.wake();
+            tokio::select! {
+                command = self.parts.commands.recv(), if !self.stopping => match command {
+                    Some(command) => self.command(command),
+                    None => self.stop(),
+                },
+                Some(Ok(done)) = self.jobs.join_next() => self.done(done),
+                () = tokio::time::sleep_until(wake) => self.on_time(),
+            }
+            self.settle();
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Wanted(reply) => {
+                self.input(Input::Wanted);
+                self.settle();
+                _ = reply.send(());
+            }
+            Command::Rejected { generation, reply } => {
+                self.rejected.push((generation, reply));
+                // For a token that has expired meanwhile, nobody need be asked.
+                self.input(Input::Wanted);
+            }
+            Command::Refresh(reply) => {
+                let before = self
+                    .machine
+                    .held()
+                    .map_or_else(Generation::default, |held| held.pair.generation);
+                self.input(Input::Asked);
+                self.asked.push((before, reply));
+            }
+            Command::Vault(vault) => {
+                self.parts.vault = vault;
+                self.input(Input::Wanted);
+            }
+            Command::Stop => self.stop(),
+            Command::Reconfigure(setup) => self.reconfigure(setup),
+            Command::Adopt(_) | Command::Logout { .. } => self.waiting.push_back(command),
+        }
+    }
+
+    fn reconfigure(&mut self, setup: Arc<Setup>) {
+        // Only the newest counts, even if an older one is still waiting.
+        self.waiting
+            .retain(|command| !matches!(command, Command::Reconfigure(_)));
+        if setup.binding == self.parts.setup.binding {
+            self.parts.setup = setup;
+            self.input(Input::Reconfigured { rebound: false });
+        } else {
+            self.waiting.push_back(Command::Reconfigure(setup));
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.stopping {
+            return;
+        }
+        self.stopping = true;
+        self.parts.commands.close();
+        // No refresh begins any more; one that is under way is finished and stored.
+        self.input(Input::Pause);
+        if let Some((at, _)) = &mut self.store_at {
+            *at = Instant::now();
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Loaded(load) => {
+                self.loading = false;
+                self.input(Input::Loaded(load));
+            }
+            Done::Refreshed(Attempt { answer, hold }) => {
+                self.hold = hold;
+                self.log(&answer);
+                self.input(match answer {
+                    Ok(answer) => Input::Answered(answer),
+                    Err(why) => Input::NotSent(why),
+                });
+            }
+            Done::Stored(result) => {
+                self.storing = false;
+                self.input(match result {
+                    Ok(()) => Input::Stored,
+                    Err(why) => {
+                        tracing::error!(account = %self.name(), error = %why, "can't store the session");
+                        Input::NotStored(why)
+                    }
+                });
+            }
+            Done::Checked { generation, check } => self.checked(generation, check),
+            Done::Adopted(result) => self.adopted(result),
+            Done::LoggedOut(result) => self.logged_out(result),
+            Done::Revoked => {}
+        }
+    }
+
+    fn on_time(&mut self) {
+        self.input(Input::Tick);
+        if let Some((at, stored)) = self.store_at.take() {
+            if at <= Instant::now() && matches!(self.exclusive, Exclusive::None) {
+                self.store(stored);
+            } else {
+                self.store_at = Some((at, stored));
+            }
+        }
+    }
+
+    /// When time alone may change something, as far as this can be known: the clock may be set.
+    fn wake(&self) -> Instant {
+        let clock = &self.parts.clock;
+        let now = clock.now();
+        let next = match self.machine.next_change(now) {
+            Some(at) => schedule::between(now, at).clamp(WAKE_MIN, WAKE_MAX),
+            None => WAKE_MAX,
+        };
+        let next = Instant::now() + next;
+        match &self.store_at {
+            Some((at, _)) if matches!(self.exclusive, Exclusive::None) => next.min(*at),
+            Some(_) | None => next,
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        let now = self.parts.clock.now();
+        let effects = self.machine.on(now, schedule::spread(), input);
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Load => {
+                    self.loading = true;
+                    let parts = &self.parts;
+                    let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
+                    let load = jobs::load(setup, store, Arc::clone(&parts.vault));
+                    let lost = Done::Loaded(Load::NoKey(bug()));
+                    self.start(lost, async move { Done::Loaded(load.await) });
+                }
+                Effect::Refresh { held, urgency } => {
+                    let refresh = jobs::Refresh {
+                        setup: Arc::clone(&self.parts.setup),
+                        store: self.parts.store.clone(),
+                        gate: self.parts.gate.clone(),
+                        held,
+                        next: self.machine.generation().next(),
+                        urgency,
+                        hold: std::mem::take(&mut self.hold),
+                    };
+                    let lost = Done::Refreshed(Attempt {
+                        answer: Ok(Answer::Transient {
+                            why: BUG.to_owned(),
+                            may_have_acted: true,
+                        }),
+                        hold: Hold::default(),
+                    });
+                    self.start(lost, async move { Done::Refreshed(refresh.run().await) });
+                }
+                Effect::Hurry => self.parts.gate.hurry(),
+                Effect::Store { held, after } => {
+                    self.store_after(Stored::Live(Held::clone(&held)), after);
+                }
+                Effect::StoreEnd { after } => self.store_end(after),
+                Effect::Learn(held) => self.check(held),
+            }
+        }
+    }
+
+    fn store_end(&mut self, after: Duration) {
+        if let State::Ended(ended) = self.machine.state() {
+            let over = Stored::Over {
+                end: ended.end.clone(),
+                person: ended.person.as_deref().cloned(),
+                generation: self.machine.generation(),
+            };
+            self.store_after(over, after);
+        }
+    }
+
+    fn store_after(&mut self, stored: Stored, after: Duration) {
+        if after.is_zero() {
+            self.store(stored);
+        } else if self.stopping && !self.machine.is_rotating() {
+            tracing::error!(account = %self.name(), "stopping with a session that is not stored");
+        } else {
+            self.store_at = Some((Instant::now() + after, stored));
+        }
+    }
+
+    fn store(&mut self, stored: Stored) {
+        self.storing = true;
+        let parts = &self.parts;
+        let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
+        let (key, slot) = (parts.vault.key_in_memory(), self.hold.slot.take());
+        let storing = jobs::store(setup, store, key, stored, slot);
+        let lost = Done::Stored(Err(BUG.to_owned()));
+        self.start(lost, async move { Done::Stored(storing.await) });
+    }
+
+    /// Runs a job on a task of its own that nothing but its end ends. `lost` is what counts if it
+    /// panics: a session must not wait for ever for a bug.
+    fn start(&mut self, lost: Done, job: impl Future<Output = Done> + Send + 'static) {
+        let job = tokio::task::spawn(job);
+        self.jobs.spawn(async move {
+            job.await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a job of the session was lost");
+                lost
+            })
+        });
+    }
+
+    /// Draws the consequences of what has happened.
+    fn settle(&mut self) {
+        let now = self.parts.clock.now();
+        self.begin_exclusive();
+        let snapshot = Snapshot::of(&self.machine, &self.parts.setup, now);
+        self.parts.snapshots.send_replace(Arc::new(snapshot));
+        if !self.machine.is_rotating() {
+            // Published first: whoever passes the gate now finds the new token.
+            self.hold.closed = None;
+            if let Some(slot) = self.hold.slot.take() {
+                slot.discard();
+            }
+        }
+        self.judge();
+        self.report();
+    }
+
+    /// Answers those who asked for a refresh.
+    fn report(&mut self) {
+        if self.machine.is_rotating() || self.asked.is_empty() {
+            return;
+        }
+        for (before, reply) in std::mem::take(&mut self.asked) {
+            let refreshed = match self.machine.held() {
+                Some(held) if held.pair.generation > before => Ok(Refreshed {
+                    account: self.name(),
+                    generation: held.pair.generation.get(),
+                    access_expires_at: held.pair.expires_at,
+                }),
+                Some(_) | None => Err(self.not_refreshed()),
+            };
+            drop(reply.send(refreshed));
+        }
+    }
+
+    fn not_refreshed(&self) -> Problem {
+        if let Some(problem) = &self.parts.snapshots.borrow().view.problem {
+            return problem.clone();
+        }
+        let name = self.name();
+        let why = self.machine.last_error().map(|error| error.message.clone());
+        let why = why.unwrap_or_else(|| "it is still being loaded".to_owned());
+        Problem::new(
+            Kind::Zendesk,
+            format!("account `{name}` could not be refreshed: {why}"),
+        )
+        .hint("nothing is lost: the session goes on, and loopdesk tries again by itself")
+    }
+
+    fn log(&self, answer: &Result<Answer, String>) {
+        let account = &self.parts.setup.account.name;
+        match answer {
+            Ok(Answer::Granted(_)) => tracing::info!(%account, "refreshed"),
+            Ok(Answer::InvalidGrant) => {
+                tracing::error!(%account, "Zendesk has ended the session (invalid_grant)");
+            }
+            Ok(Answer::Refused(block)) => {
+                tracing::error!(%account, why = block.why, "Zendesk refuses to refresh");
+            }
+            Ok(Answer::Transient { why, .. }) => {
+                tracing::warn!(%account, why, "a refresh has failed; trying again later");
+            }
+            Ok(Answer::Lost(why)) => {
+                tracing::warn!(%account, why, "the answer to a refresh is lost")
+            }
+            Err(why) => tracing::error!(%account, why, "a refresh was not sent"),
+        }
+    }
+
+    fn name(&self) -> String {
+        self.parts.setup.account.name.to_string()
+    }
+}
+
+fn bug() -> Problem {
+    Problem::new(Kind::Internal, BUG).hint("run it again; if that doesn't help, restart loopdesk")
+}
+
+/// A person as people tell each other apart.
+pub(in crate::session) fn named(person: &loopdesk_protocol::account::Person) -> String {
+    match &person.email {
+        Some(email) => format!("{} <{email}>", person.name),
+        None => format!("{} (user {})", person.name, person.id),
+    }
+}
+
+/// R6: the wall clock is looked at this often, since timers stand still while a laptop sleeps.
+const WAKE_MAX: Duration = Duration::from_secs(30);
+/// What people are told of a job that panicked.
+const BUG: &str = "the work was cut short (a bug in loopdesk)";
+/// A due time that can't be met right now is no reason to spin.
+const WAKE_MIN: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! What becomes of a 401 (R2): one question for all who met it, and one refresh if need be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{BUG, Task, Verdict};
+use crate::session::identity::Check;
+use crate::session::jobs::Done;
+use crate::session::pair::{Generation, Held};
+use crate::session::state::{Input, Readiness};
+
+impl Task {
+    /// Answers those whose requests were rejected, as far as is known by now (R2).
+    pub(super) fn judge(&mut self) {
+        for (generation, reply) in std::mem::take(&mut self.rejected) {
+            match self.verdict(generation) {
+                Some(verdict) => drop(reply.send(verdict)),
+                None => self.rejected.push((generation, reply)),
+            }
+        }
+        if self.rejected.is_empty() || self.checking || self.parts.gate.is_closed() {
+            return;
+        }
+        match self.machine.readiness(self.parts.clock.now()) {
+            Readiness::Ready(held) => self.check(held),
+            Readiness::Pending | Readiness::Unready => {}
+        }
+    }
+
+    fn verdict(&mut self, generation: Generation) -> Option<Verdict> {
+        let Some(held) = self.machine.held() else {
+            return Some(Verdict::Unusable);
+        };
+        let current = held.pair.generation;
+        if current > generation {
+            return Some(Verdict::Replay);
+        }
+        if self.parts.gate.is_closed() {
+            return None;
+        }
+        match self.machine.readiness(self.parts.clock.now()) {
+            Readiness::Pending => None,
+            Readiness::Unready => Some(Verdict::Unusable),
+            Readiness::Ready(_) => match self.valid {
+                Some((valid, at)) if valid == generation && at.elapsed() < VALID_FOR => {
+                    Some(Verdict::PassOn)
+                }
+                Some(_) | None => None,
+            },
+        }
+    }
+
+    pub(super) fn check(&mut self, held: Arc<Held>) {
+        self.checking = true;
+        let setup = Arc::clone(&self.parts.setup);
+        let generation = held.pair.generation;
+        let lost = Done::Checked {
+            generation,
+            check: Check::Unclear(BUG.to_owned()),
+        };
+        self.start(lost, async move {
+            Done::Checked {
+                generation,
+                check: setup.zendesk.check(&held.pair.access).await,
+            }
+        });
+    }
+
+    pub(super) fn checked(&mut self, generation: Generation, check: Check) {
+        self.checking = false;
+        match check {
+            Check::Dead => {
+                tracing::info!(account = %self.name(), %generation, "the access token is dead");
+                return self.input(Input::Dead(generation));
+            }
+            Check::Alive {
+                expires_at,
+                refresh_expires_at,
+            } => self.input(Input::Learned {
+                generation,
+                expires_at,
+                refresh_expires_at,
+            }),
+            Check::Unclear(why) => {
+                tracing::debug!(account = %self.name(), why, "can't tell whether the token lives");
+            }
+        }
+        self.valid = Some((generation, Instant::now()));
+    }
+}
+
+/// One script that is told `invalid_token` for its own reasons must not double its traffic.
+const VALID_FOR: Duration = Duration::from_secs(2);

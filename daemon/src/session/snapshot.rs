@@ -1,0 +1,227 @@
+//! What the refresher publishes: what requests read, and what people are shown.
+
+use http::HeaderValue;
+use jiff::Timestamp;
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::status::{LastError, State as Shown};
+use loopdesk_protocol::{Kind, Problem};
+
+use super::Setup;
+use super::pair::Generation;
+use super::state::{Live, Machine, Readiness, Standing, State, Step};
+use crate::config::{AccountName, Origin};
+use crate::refusal::Refusal;
+
+/// A session at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What `status` shows of it.
+    pub view: View,
+    pub(super) readiness: Ready,
+}
+
+/// Whether requests can be sent.
+#[derive(Clone, Debug)]
+pub(super) enum Ready {
+    /// With this.
+    Yes(Credential),
+    /// Not yet.
+    Soon,
+    /// Not until something else happens.
+    No(Refusal),
+}
+
+/// What a request carries. `Debug` shows no token.
+#[derive(Clone, Debug)]
+pub(super) struct Credential {
+    /// The value of `Authorization`, marked sensitive.
+    pub(super) header: HeaderValue,
+    pub(super) generation: Generation,
+    pub(super) expires_at: Timestamp,
+    /// The only hosts that it may be sent to (S5).
+    pub(super) origins: [Origin; 2],
+}
+
+/// Everything of `protocol::status::Account` that the session knows.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The account.
+    pub name: AccountName,
+    /// Where requests go.
+    pub origin: Origin,
+    /// The OAuth client's identifier.
+    pub client_id: String,
+    /// The state.
+    pub state: Shown,
+    /// Who is logged in, or was when the session ended.
+    pub person: Option<Person>,
+    /// The scopes that Zendesk has granted.
+    pub scopes: Vec<String>,
+    /// The pair's number.
+    pub generation: Option<u64>,
+    /// When the pair in use was obtained.
+    pub refreshed_at: Option<Timestamp>,
+    /// When the access token expires.
+    pub access_expires_at: Option<Timestamp>,
+    /// When the next refresh, or the next attempt, is due.
+    pub next_refresh_at: Option<Timestamp>,
+    /// Until when this machine may stay off.
+    pub refresh_expires_at: Option<Timestamp>,
+    /// What went wrong last.
+    pub last_error: Option<LastError>,
+    /// What needs somebody's attention.
+    pub problem: Option<Problem>,
+    /// Whether a request would be sent now, or would wait a moment and then be sent.
+    pub serves: bool,
+}
+
+impl Snapshot {
+    /// The session of `machine` at `now`.
+    pub(super) fn of(machine: &Machine, setup: &Setup, now: Timestamp) -> Self {
+        let readiness = machine.readiness(now);
+        let view = view(machine, setup, &readiness);
+        let readiness = match readiness {
+            Readiness::Ready(held) => Ready::Yes(Credential {
+                header: held.pair.access.header().clone(),
+                generation: held.pair.generation,
+                expires_at: held.pair.expires_at,
+                origins: [
+                    setup.account.api_origin.clone(),
+                    setup.account.oauth_origin.clone(),
+                ],
+            }),
+            Readiness::Pending => Ready::Soon,
+            Readiness::Unready => Ready::No(refusal(&view, machine.state())),
+        };
+        Self { view, readiness }
+    }
+}
+
+fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
+    let account = &setup.account;
+    let name = account.name.as_str();
+    let mut view = View {
+        name: account.name.clone(),
+        origin: account.api_origin.clone(),
+        client_id: account.client_id.clone(),
+        state: machine.shown(),
+        person: None,
+        scopes: Vec::new(),
+        generation: None,
+        refreshed_at: None,
+        access_expires_at: None,
+        next_refresh_at: None,
+        refresh_expires_at: None,
+        last_error: machine.last_error().cloned(),
+        problem: setup.upstream.as_ref().err().cloned(),
+        serves: !matches!(readiness, Readiness::Unready),
+    };
+    if let Some(held) = machine.held() {
+        let pair = &held.pair;
+        view.person = Some(Person::clone(&held.person));
+        view.scopes.clone_from(&pair.scopes);
+        view.generation = Some(pair.generation.get());
+        view.refreshed_at = Some(pair.obtained_at);
+        view.access_expires_at = Some(pair.expires_at);
+        view.refresh_expires_at = pair.refresh_expires_at;
+    }
+    let problem = match machine.state() {
+        State::Loading => None,
+        State::SignedOut(None) => Some(
+            Problem::new(
+                Kind::Login,
+                format!("nobody is logged in to account `{name}`"),
+            )
+            .hint(format!("run `loopdesk login {name}`")),
+        ),
+        State::SignedOut(Some(problem)) | State::KeyMissing { problem, .. } => {
+            Some(problem.clone())
+        }
+        State::Live(live) => {
+            view.next_refresh_at = matches!(live.step, Step::Idle).then_some(live.due);
+            trouble(live, name, machine.last_error(), readiness)
+        }
+        State::Ended(ended) => {
+            view.person = ended.person.as_deref().cloned();
+            view.refresh_expires_at = None;
+            Some(
+                Problem::new(
+                    Kind::Login,
+                    format!("the session of account `{name}` is over: {}", ended.end.why),
+                )
+                .hint(format!("run `loopdesk login {name}`")),
+            )
+        }
+    };
+    view.problem = view.problem.or(problem);
+    view
+}
+
+fn trouble(
+    live: &Live,
+    name: &str,
+    last_error: Option<&LastError>,
+    readiness: &Readiness,
+) -> Option<Problem> {
+    let why = || last_error.map_or("no reason is known", |error| error.message.as_str());
+    match &live.standing {
+        Standing::Good if !matches!(readiness, Readiness::Unready) => None,
+        Standing::Good => Some(
+            Problem::new(
+                Kind::Zendesk,
+                format!("the access token of account `{name}` has expired and can't be refreshed: {}", why()),
+            )
+            .hint("check the network; loopdesk tries again by itself and with every request"),
+        ),
+        Standing::Doubtful => Some(
+            Problem::new(
+                Kind::Zendesk,
+                format!(
+                    "a refresh of account `{name}` was sent and its answer lost ({}): Zendesk may \
+                     have replaced the tokens",
+                    why()
+                ),
+            )
+            .hint("nothing yet: loopdesk tries again by itself")
+            .hint(format!("if the session turns out to be over: `loopdesk login {name}`")),
+        ),
+        Standing::Blocked(block) => Some(
+            Problem::new(
+                Kind::Zendesk,
+                format!("account `{name}` can't be refreshed: {}", block.why),
+            )
+            .hint(block.fix.clone())
+            .hint(format!("then run `loopdesk refresh {name}`")),
+        ),
+        Standing::Unsaved(why) => Some(
+            Problem::new(
+                Kind::Vault,
+                format!("the newest tokens of account `{name}` are in memory only: {why}"),
+            )
+            .hint("mend that before loopdesk stops, or a login will be needed; it tries again by itself"),
+        ),
+    }
+}
+
+fn refusal(view: &View, state: &State) -> Refusal {
+    let account = view.name.to_string();
+    match state {
+        State::SignedOut(None) => Refusal::SignedOut(account),
+        State::SignedOut(Some(problem)) => Refusal::Ended {
+            account,
+            why: problem.message.clone(),
+        },
+        State::Ended(ended) => Refusal::Ended {
+            account,
+            why: ended.end.why.clone(),
+        },
+        State::Loading | State::KeyMissing { .. } | State::Live(_) => {
+            let (why, fix) = match &view.problem {
+                Some(problem) => (problem.message.clone(), problem.hints.first().cloned()),
+                None => ("it is being loaded".to_owned(), None),
+            };
+            let fix = fix.unwrap_or_else(|| "run `loopdesk status`".to_owned());
+            Refusal::Unavailable { account, why, fix }
+        }
+    }
+}

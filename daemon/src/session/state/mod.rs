@@ -1,0 +1,410 @@
+//! What a session's state is and what changes it. No I/O and no clock: the refresher brings time,
+//! commands and answers, and carries out the [`Effect`]s.
+//!
+//! ```text
+//!                 no record                            login
+//!   loading ────────────────────► signed-out ──────────────────────────┐
+//!    │  ▲ │                            ▲                               │
+//!    │  │ │ record                     │ logout, from anywhere         │
+//!    │  │ └────────────────────────┐   │                               │
+//!    ▼  │ the key can be had       ▼   │                               ▼
+//!   key-missing                  ┌─────┴─ live ────────────────────────────┐
+//!                                │                                         │
+//!                                │          due, wanted, asked, dead       │
+//!              ┌────────────────►│ active ─────────────► rotating ──┐      │
+//!              │                 │   ▲   ▲        granted │ │ │ │   │      │
+//!              │                 │   │   └── stored ── saving │ │  transient│
+//!              │                 │   │                 │    │ │ │   │      │
+//!              │                 │   │ stored      2 s │    │ │ │   └─► active, tries
+//!              │                 │   │ at last         ▼    │ │ │       again later
+//!              │                 │   └─────────── unsaved   │ │ │          │
+//!              │                 │        (no refresh here) │ │ │          │
+//!              │                 │                          │ │ │          │
+//!              │                 │     lost, and lost again │ │ │ refused  │
+//!              │                 │    doubtful ◄────────────┘ │ └────► blocked
+//!              │                 │        └── tries again     │       tries hourly,
+//!              │                 │                            │       on a config change
+//!              │                 └────────────────────────────┼────────────┘
+//!              │ login                          invalid_grant │
+//!              └──────────────────── ended ◄──────────────────┘
+//! ```
+//!
+//! While rotating from `doubtful` or `blocked`, that is still what is shown: the trouble isn't over.
+//! An ended session never asks Zendesk for tokens again.
+
+mod transitions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use loopdesk_protocol::Problem;
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::status;
+
+use super::oauth::Answer;
+use super::pair::{Generation, Held};
+
+/// One account's session.
+#[derive(Debug)]
+pub(in crate::session) struct Machine {
+    state: State,
+    /// The highest generation that this account has had: it never goes back.
+    generation: Generation,
+    /// A login or logout is under way and nothing else may touch the record.
+    paused: bool,
+    last_error: Option<status::LastError>,
+}
+
+/// The states. [`Live`] has shades of its own.
+#[derive(Debug)]
+pub(in crate::session) enum State {
+    /// The record, or the key that opens it, has not arrived yet.
+    Loading,
+    /// Nobody is logged in; or there is a record that must not be used, and why.
+    SignedOut(Option<Problem>),
+    /// There is a record, and the key that opens it can't be had.
+    KeyMissing {
+        problem: Problem,
+        loading: bool,
+        tried_at: Timestamp,
+    },
+    /// There is a pair.
+    Live(Box<Live>),
+    /// Zendesk has ended the session.
+    Ended(Box<Ended>),
+}
+
+/// A session with a pair that may be refreshed.
+#[derive(Debug)]
+pub(in crate::session) struct Live {
+    /// The pair in use.
+    pub(in crate::session) held: Arc<Held>,
+    pub(in crate::session) standing: Standing,
+    pub(in crate::session) step: Step,
+    /// Zendesk has said that the access token in use is dead.
+    dead: bool,
+    /// An answer is missing that may have replaced the pair.
+    doubt: Option<String>,
+    /// Failed attempts since the last success.
+    failures: u32,
+    pub(in crate::session) due: Timestamp,
+    /// When `due` was decided: if the clock reads less than this, it has been set back.
+    decided_at: Timestamp,
+    attempted_at: Option<Timestamp>,
+}
+
+/// How a live session stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Standing {
+    Good,
+    /// The answer to a refresh was lost twice.
+    Doubtful,
+    /// Zendesk refuses to refresh, and says why.
+    Blocked(Block),
+    /// The pair in use is not on disk yet, and why.
+    Unsaved(String),
+}
+
+/// Why Zendesk refuses to refresh, and who can do what about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::session) struct Block {
+    pub(in crate::session) why: String,
+    pub(in crate::session) fix: String,
+}
+
+/// What is under way.
+#[derive(Debug)]
+pub(in crate::session) enum Step {
+    Idle,
+    /// A refresh: waiting at the gate, or on its way. `again`: the one retry of a lost answer.
+    Refreshing {
+        again: bool,
+    },
+    /// A new pair has come and is being stored.
+    Saving {
+        next: Arc<Held>,
+        failed: u32,
+    },
+}
+
+/// A session that Zendesk has ended.
+#[derive(Debug)]
+pub(in crate::session) struct Ended {
+    pub(in crate::session) end: End,
+    pub(in crate::session) person: Option<Arc<Person>>,
+    /// The access token outlives the session until it expires or is refused.
+    left: Option<Arc<Held>>,
+    saved: bool,
+}
+
+/// When and why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::session) struct End {
+    pub(in crate::session) at: Timestamp,
+    /// A sentence without its full stop.
+    pub(in crate::session) why: String,
+}
+
+/// What happens to a session.
+#[derive(Debug)]
+pub(in crate::session) enum Input {
+    /// What was found on disk.
+    Loaded(Load),
+    /// Time has passed.
+    Tick,
+    /// A request waits for a usable token.
+    Wanted,
+    /// Somebody asks for a refresh.
+    Asked,
+    /// `tokens/current` has confirmed that this generation's access token is dead.
+    Dead(Generation),
+    /// A refresh could not even be sent.
+    NotSent(String),
+    /// A refresh has ended.
+    Answered(Answer),
+    /// What was to be stored is durable.
+    Stored,
+    /// What was to be stored could not be.
+    NotStored(String),
+    /// `tokens/current` has told what the token answer left out.
+    Learned {
+        generation: Generation,
+        expires_at: Option<Timestamp>,
+        refresh_expires_at: Option<Timestamp>,
+    },
+    /// A login or logout begins: nothing else touches the record until it is over.
+    Pause,
+    /// It is over without effect.
+    Resume,
+    /// A login has stored a new pair.
+    Adopted(Held),
+    /// A logout has removed the record.
+    Forgotten,
+    /// The configuration has changed; `rebound`: so that the pair may belong elsewhere.
+    Reconfigured { rebound: bool },
+}
+
+/// What was found on disk.
+#[derive(Debug)]
+pub(in crate::session) enum Load {
+    Nothing,
+    /// A record that can be used. `doubt`: the journal knows of an answer that never came.
+    Found {
+        held: Held,
+        doubt: Option<String>,
+    },
+    /// A session that Zendesk has ended.
+    Over {
+        end: End,
+        person: Option<Person>,
+        generation: Generation,
+    },
+    /// A record that must not be used.
+    Unusable {
+        problem: Problem,
+        generation: Option<Generation>,
+    },
+    /// A record, and no key.
+    NoKey(Problem),
+}
+
+/// What the refresher has to do.
+#[derive(Debug)]
+pub(in crate::session) enum Effect {
+    /// Read the record.
+    Load,
+    /// Refresh with this pair.
+    Refresh { held: Arc<Held>, urgency: Urgency },
+    /// Let the refresh that waits at the gate wait no longer.
+    Hurry,
+    /// Make this durable, after a pause.
+    Store { held: Arc<Held>, after: Duration },
+    /// Make the end durable, after a pause.
+    StoreEnd { after: Duration },
+    /// Ask `tokens/current` for what the token answer left out.
+    Learn(Arc<Held>),
+}
+
+/// How much a refresh may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Urgency {
+    /// For uploads in flight, this long.
+    Planned { patience: Duration },
+    /// For nobody: no request can succeed without it.
+    Forced,
+}
+
+/// Whether requests can be sent.
+#[derive(Clone, Debug)]
+pub(in crate::session) enum Readiness {
+    /// With this pair's token.
+    Ready(Arc<Held>),
+    /// Not yet: this is being waited for.
+    Pending,
+    /// Not until somebody or something else acts.
+    Unready,
+}
+
+impl Machine {
+    /// A session about which nothing is known yet. [`Effect::Load`] comes first.
+    pub(in crate::session) fn new() -> (Self, Effect) {
+        let machine = Self {
+            state: State::Loading,
+            generation: Generation::default(),
+            paused: false,
+            last_error: None,
+        };
+        (machine, Effect::Load)
+    }
+
+    /// Takes in what has happened at `now` and says what to do. `spread` in `0.0..1.0` is jitter.
+    pub(in crate::session) fn on(
+        &mut self,
+        now: Timestamp,
+        spread: f64,
+        input: Input,
+    ) -> Vec<Effect> {
+        match input {
+            Input::Loaded(load) => self.loaded(now, spread, load),
+            Input::Tick => self.tick(now),
+            Input::Wanted => self.wanted(now),
+            Input::Asked => self.asked(now),
+            Input::Dead(generation) => self.dead(now, generation),
+            Input::NotSent(why) => self.failed(now, spread, why, false),
+            Input::Answered(answer) => self.answered(now, spread, answer),
+            Input::Stored => self.stored(now, spread),
+            Input::NotStored(why) => self.not_stored(now, spread, why),
+            Input::Learned {
+                generation,
+                expires_at,
+                refresh_expires_at,
+            } => {
+                self.learned(now, spread, generation, expires_at, refresh_expires_at);
+                Vec::new()
+            }
+            Input::Pause => {
+                self.paused = true;
+                Vec::new()
+            }
+            Input::Resume => {
+                self.paused = false;
+                self.tick(now)
+            }
+            Input::Adopted(mut held) => {
+                self.paused = false;
+                self.last_error = None;
+                if held.pair.generation <= self.generation {
+                    held.pair.generation = self.generation.next();
+                }
+                self.go_live(now, spread, held, None)
+            }
+            Input::Forgotten => {
+                self.paused = false;
+                self.last_error = None;
+                self.state = State::SignedOut(None);
+                Vec::new()
+            }
+            Input::Reconfigured { rebound } => self.reconfigured(now, rebound),
+        }
+    }
+
+    /// The state.
+    pub(in crate::session) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The highest generation so far.
+    pub(in crate::session) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// What went wrong last.
+    pub(in crate::session) fn last_error(&self) -> Option<&status::LastError> {
+        self.last_error.as_ref()
+    }
+
+    /// Whether requests can be sent at `now`.
+    pub(in crate::session) fn readiness(&self, now: Timestamp) -> Readiness {
+        match &self.state {
+            State::Loading | State::KeyMissing { loading: true, .. } => Readiness::Pending,
+            State::SignedOut(_) | State::KeyMissing { .. } => Readiness::Unready,
+            State::Live(live) if live.is_usable(now) => Readiness::Ready(Arc::clone(&live.held)),
+            State::Live(live) => match live.step {
+                Step::Idle => Readiness::Unready,
+                Step::Refreshing { .. } => Readiness::Pending,
+                Step::Saving { .. } if matches!(live.standing, Standing::Unsaved(_)) => {
+                    Readiness::Unready
+                }
+                Step::Saving { .. } => Readiness::Pending,
+            },
+            State::Ended(ended) => match &ended.left {
+                Some(held) if held.pair.expires_at > now => Readiness::Ready(Arc::clone(held)),
+                Some(_) | None => Readiness::Unready,
+            },
+        }
+    }
+
+    /// The state as people are shown it.
+    pub(in crate::session) fn shown(&self) -> status::State {
+        match &self.state {
+            State::Loading | State::KeyMissing { .. } => status::State::KeyMissing,
+            State::SignedOut(_) => status::State::SignedOut,
+            State::Ended(_) => status::State::Ended,
+            State::Live(live) => match (&live.standing, &live.step) {
+                (Standing::Doubtful, _) => status::State::Doubtful,
+                (Standing::Blocked(_), _) => status::State::Blocked,
+                (Standing::Unsaved(_), _) => status::State::Unsaved,
+                (Standing::Good, Step::Idle) => status::State::Active,
+                (Standing::Good, Step::Refreshing { .. } | Step::Saving { .. }) => {
+                    status::State::Rotating
+                }
+            },
+        }
+    }
+
+    /// Whether a refresh, or the first attempts to store one, are under way.
+    pub(in crate::session) fn is_rotating(&self) -> bool {
+        match &self.state {
+            State::Live(live) => match live.step {
+                Step::Idle => false,
+                Step::Refreshing { .. } => true,
+                Step::Saving { .. } => !matches!(live.standing, Standing::Unsaved(_)),
+            },
+            State::Loading | State::SignedOut(_) | State::KeyMissing { .. } | State::Ended(_) => {
+                false
+            }
+        }
+    }
+
+    /// The pair in use, or the one that the ended session has left.
+    pub(in crate::session) fn held(&self) -> Option<&Arc<Held>> {
+        match &self.state {
+            State::Live(live) => Some(&live.held),
+            State::Ended(ended) => ended.left.as_ref(),
+            State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => None,
+        }
+    }
+
+    /// The next moment at which time alone changes something.
+    pub(in crate::session) fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
+        match &self.state {
+            State::Live(live) => {
+                let may = matches!(live.step, Step::Idle) && !self.paused;
+                let due = may.then_some(live.due);
+                let expiry = live.held.pair.expires_at;
+                due.into_iter()
+                    .chain((expiry > now).then_some(expiry))
+                    .min()
+            }
+            State::Ended(ended) => {
+                let expiry = ended.left.as_ref().map(|held| held.pair.expires_at);
+                expiry.filter(|at| *at > now)
+            }
+            State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

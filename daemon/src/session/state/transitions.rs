@@ -1,0 +1,473 @@
+//! What each input changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use loopdesk_protocol::status;
+
+use super::{Effect, End, Ended, Live, Load, Machine, Standing, State, Step, Urgency};
+use crate::session::oauth::Answer;
+use crate::session::pair::{Generation, Held};
+use crate::session::schedule;
+
+impl Machine {
+    pub(super) fn loaded(&mut self, now: Timestamp, spread: f64, load: Load) -> Vec<Effect> {
+        if !matches!(self.state, State::Loading | State::KeyMissing { .. }) {
+            return Vec::new();
+        }
+        match load {
+            Load::Nothing => self.state = State::SignedOut(None),
+            Load::Found { held, doubt } => return self.go_live(now, spread, held, doubt),
+            Load::Over {
+                end,
+                person,
+                generation,
+            } => {
+                self.generation = self.generation.max(generation);
+                self.state = State::Ended(Box::new(Ended {
+                    end,
+                    person: person.map(Arc::new),
+                    left: None,
+                    saved: true,
+                }));
+            }
+            Load::Unusable {
+                problem,
+                generation,
+            } => {
+                self.generation = self.generation.max(generation.unwrap_or_default());
+                self.state = State::SignedOut(Some(problem));
+            }
+            Load::NoKey(problem) => {
+                self.state = State::KeyMissing {
+                    problem,
+                    loading: false,
+                    tried_at: now,
+                };
+            }
+        }
+        Vec::new()
+    }
+
+    pub(super) fn go_live(
+        &mut self,
+        now: Timestamp,
+        spread: f64,
+        mut held: Held,
+        doubt: Option<String>,
+    ) -> Vec<Effect> {
+        held.pair.generation = held.pair.generation.max(self.generation);
+        self.generation = held.pair.generation;
+        let standing = match &doubt {
+            Some(why) => {
+                self.note(now, why.clone());
+                Standing::Doubtful
+            }
+            None => Standing::Good,
+        };
+        let mut live = Live {
+            held: Arc::new(held),
+            standing,
+            step: Step::Idle,
+            dead: false,
+            doubt,
+            failures: 0,
+            due: now,
+            decided_at: now,
+            attempted_at: None,
+        };
+        if live.doubt.is_none() {
+            live.plan(now, spread);
+        }
+        let learn = live.learn();
+        self.state = State::Live(Box::new(live));
+        let mut effects = self.tick(now);
+        effects.extend(learn);
+        effects
+    }
+
+    pub(super) fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
+        if self.paused {
+            return Vec::new();
+        }
+        match &mut self.state {
+            State::Live(live) => {
+                if schedule::shift(now, schedule::signed(SET_BACK)) < live.decided_at {
+                    live.due = match live.standing {
+                        Standing::Blocked(_) => {
+                            schedule::shift(now, schedule::signed(BLOCKED_RETRY))
+                        }
+                        Standing::Good | Standing::Doubtful | Standing::Unsaved(_) => now,
+                    };
+                    live.decided_at = now;
+                }
+                let is_due = now >= live.due || (live.dead && live.failures == 0);
+                let is_blocked = matches!(live.standing, Standing::Blocked(_)) && now < live.due;
+                if is_due && !is_blocked && matches!(live.step, Step::Idle) {
+                    return vec![live.refresh(now)];
+                }
+            }
+            State::KeyMissing {
+                loading, tried_at, ..
+            } => {
+                let again = schedule::between(*tried_at, now) >= KEY_RETRY || now < *tried_at;
+                if again && !*loading {
+                    *loading = true;
+                    return vec![Effect::Load];
+                }
+            }
+            State::Loading | State::SignedOut(_) | State::Ended(_) => {}
+        }
+        Vec::new()
+    }
+
+    pub(super) fn wanted(&mut self, now: Timestamp) -> Vec<Effect> {
+        if self.paused {
+            return Vec::new();
+        }
+        match &mut self.state {
+            State::Live(live) if live.may_hurry(now) && !live.is_usable(now) => {
+                vec![live.refresh(now)]
+            }
+            State::KeyMissing {
+                loading, tried_at, ..
+            } if !*loading && schedule::between(*tried_at, now) >= DEMAND_PAUSE => {
+                *loading = true;
+                vec![Effect::Load]
+            }
+            State::Live(_)
+            | State::KeyMissing { .. }
+            | State::Loading
+            | State::SignedOut(_)
+            | State::Ended(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn asked(&mut self, now: Timestamp) -> Vec<Effect> {
+        match &mut self.state {
+            State::Live(live) if matches!(live.step, Step::Idle) && !self.paused => {
+                vec![live.refresh(now)]
+            }
+            State::Live(_)
+            | State::Loading
+            | State::SignedOut(_)
+            | State::KeyMissing { .. }
+            | State::Ended(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn dead(&mut self, now: Timestamp, generation: Generation) -> Vec<Effect> {
+        match &mut self.state {
+            State::Live(live) if live.held.pair.generation == generation => {
+                live.dead = true;
+                match live.step {
+                    Step::Idle if self.paused => Vec::new(),
+                    Step::Idle if live.may_hurry(now) => vec![live.refresh(now)],
+                    Step::Idle | Step::Saving { .. } => Vec::new(),
+                    Step::Refreshing { .. } => vec![Effect::Hurry],
+                }
+            }
+            State::Ended(ended) => {
+                ended
+                    .left
+                    .take_if(|held| held.pair.generation == generation);
+                Vec::new()
+            }
+            State::Live(_) | State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn answered(&mut self, now: Timestamp, spread: f64, answer: Answer) -> Vec<Effect> {
+        let next = self.generation.next();
+        let State::Live(live) = &mut self.state else {
+            return Vec::new();
+        };
+        let Step::Refreshing { again } = live.step else {
+            return Vec::new();
+        };
+        match answer {
+            Answer::Granted(grant) => {
+                let held = Arc::new(Held {
+                    pair: grant.into_pair(next, Some(&live.held.pair)),
+                    person: Arc::clone(&live.held.person),
+                    logged_in_at: live.held.logged_in_at,
+                });
+                self.generation = next;
+                live.step = Step::Saving {
+                    next: Arc::clone(&held),
+                    failed: 0,
+                };
+                vec![Effect::Store {
+                    held,
+                    after: Duration::ZERO,
+                }]
+            }
+            Answer::InvalidGrant => {
+                let why = live.obituary(now);
+                self.note(now, why.clone());
+                self.end(End { at: now, why })
+            }
+            Answer::Refused(block) => {
+                live.failures = live.failures.saturating_add(1);
+                live.step = Step::Idle;
+                live.due = schedule::shift(now, schedule::signed(BLOCKED_RETRY));
+                live.decided_at = now;
+                let why = block.why.clone();
+                live.standing = Standing::Blocked(block);
+                self.note(now, why);
+                Vec::new()
+            }
+            Answer::Lost(why) if !again => {
+                live.doubt = Some(why.clone());
+                live.step = Step::Refreshing { again: true };
+                let held = Arc::clone(&live.held);
+                self.note(now, why);
+                vec![Effect::Refresh {
+                    held,
+                    urgency: Urgency::Forced,
+                }]
+            }
+            Answer::Lost(why) => {
+                live.standing = Standing::Doubtful;
+                self.failed(now, spread, why, true)
+            }
+            Answer::Transient {
+                why,
+                may_have_acted,
+            } => self.failed(now, spread, why, may_have_acted),
+        }
+    }
+
+    /// A refresh brought nothing, and nothing is decided.
+    pub(super) fn failed(
+        &mut self,
+        now: Timestamp,
+        spread: f64,
+        why: String,
+        doubtful: bool,
+    ) -> Vec<Effect> {
+        let State::Live(live) = &mut self.state else {
+            return Vec::new();
+        };
+        if !matches!(live.step, Step::Refreshing { .. }) {
+            return Vec::new();
+        }
+        live.failures = live.failures.saturating_add(1);
+        live.step = Step::Idle;
+        let pause = match live.standing {
+            Standing::Blocked(_) => BLOCKED_RETRY,
+            Standing::Good | Standing::Doubtful | Standing::Unsaved(_) => {
+                schedule::back_off(live.failures, spread)
+            }
+        };
+        live.due = schedule::shift(now, schedule::signed(pause));
+        live.decided_at = now;
+        if doubtful {
+            live.doubt = Some(why.clone());
+        }
+        self.note(now, why);
+        Vec::new()
+    }
+
+    fn end(&mut self, end: End) -> Vec<Effect> {
+        let before = std::mem::replace(&mut self.state, State::Loading);
+        let State::Live(live) = before else {
+            self.state = before;
+            return Vec::new();
+        };
+        let person = Some(Arc::clone(&live.held.person));
+        self.state = State::Ended(Box::new(Ended {
+            end,
+            person,
+            left: (!live.dead).then_some(live.held),
+            saved: false,
+        }));
+        vec![Effect::StoreEnd {
+            after: Duration::ZERO,
+        }]
+    }
+
+    pub(super) fn stored(&mut self, now: Timestamp, spread: f64) -> Vec<Effect> {
+        match &mut self.state {
+            State::Live(live) => {
+                let Step::Saving { next, .. } = &live.step else {
+                    return Vec::new();
+                };
+                live.held = Arc::clone(next);
+                live.settle(now, spread);
+                live.standing = Standing::Good;
+                live.step = Step::Idle;
+                live.learn().into_iter().collect()
+            }
+            State::Ended(ended) => {
+                ended.saved = true;
+                Vec::new()
+            }
+            State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => Vec::new(),
+        }
+    }
+
+    pub(super) fn not_stored(&mut self, now: Timestamp, spread: f64, why: String) -> Vec<Effect> {
+        let effects = match &mut self.state {
+            State::Live(live) => {
+                let Step::Saving { next, failed } = &mut live.step else {
+                    return Vec::new();
+                };
+                *failed = failed.saturating_add(1);
+                let (held, failed) = (Arc::clone(next), *failed);
+                let after = if failed < SAVE_ATTEMPTS {
+                    SAVE_RETRY
+                } else {
+                    // Zendesk has deleted the old pair: the new one is all there is (R3).
+                    live.held = Arc::clone(&held);
+                    live.settle(now, spread);
+                    live.standing = Standing::Unsaved(why.clone());
+                    UNSAVED_RETRY
+                };
+                vec![Effect::Store { held, after }]
+            }
+            State::Ended(ended) if !ended.saved => vec![Effect::StoreEnd {
+                after: UNSAVED_RETRY,
+            }],
+            State::Ended(_) | State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => {
+                return Vec::new();
+            }
+        };
+        self.note(now, why);
+        effects
+    }
+
+    pub(super) fn learned(
+        &mut self,
+        now: Timestamp,
+        spread: f64,
+        generation: Generation,
+        expires_at: Option<Timestamp>,
+        refresh_expires_at: Option<Timestamp>,
+    ) {
+        let State::Live(live) = &mut self.state else {
+            return;
+        };
+        if live.held.pair.generation != generation {
+            return;
+        }
+        let mut held = Held::clone(&live.held);
+        held.pair.refresh_expires_at = held.pair.refresh_expires_at.or(refresh_expires_at);
+        if let (true, Some(at)) = (held.pair.expiry_is_guessed, expires_at) {
+            held.pair.expires_at = at;
+            held.pair.expiry_is_guessed = false;
+        }
+        live.held = Arc::new(held);
+        if live.failures == 0 && matches!(live.standing, Standing::Good) {
+            live.plan(now, spread);
+        }
+    }
+
+    pub(super) fn reconfigured(&mut self, now: Timestamp, rebound: bool) -> Vec<Effect> {
+        if rebound {
+            self.state = State::Loading;
+            return vec![Effect::Load];
+        }
+        if let State::Live(live) = &mut self.state {
+            if matches!(live.standing, Standing::Blocked(_)) && matches!(live.step, Step::Idle) {
+                live.due = now;
+                live.decided_at = now;
+            }
+        }
+        self.tick(now)
+    }
+
+    fn note(&mut self, at: Timestamp, message: String) {
+        self.last_error = Some(status::LastError { at, message });
+    }
+}
+
+impl Live {
+    /// Whether the access token in use can be sent at `now`.
+    pub(super) fn is_usable(&self, now: Timestamp) -> bool {
+        !self.dead && self.held.pair.expires_at > now
+    }
+
+    /// Whether a refresh may come before its time: not while blocked, and not in a storm.
+    fn may_hurry(&self, now: Timestamp) -> bool {
+        let rested = self
+            .attempted_at
+            .is_none_or(|at| schedule::between(at, now) >= DEMAND_PAUSE || now < at);
+        matches!(self.step, Step::Idle)
+            && matches!(self.standing, Standing::Good | Standing::Doubtful)
+            && (rested || self.failures == 0)
+    }
+
+    fn refresh(&mut self, now: Timestamp) -> Effect {
+        let urgency = if self.is_usable(now) {
+            let pair = &self.held.pair;
+            Urgency::Planned {
+                patience: schedule::patience(now, pair.obtained_at, pair.expires_at),
+            }
+        } else {
+            Urgency::Forced
+        };
+        self.step = Step::Refreshing { again: false };
+        self.attempted_at = Some(now);
+        Effect::Refresh {
+            held: Arc::clone(&self.held),
+            urgency,
+        }
+    }
+
+    fn plan(&mut self, now: Timestamp, spread: f64) {
+        let pair = &self.held.pair;
+        self.due = schedule::due(pair.obtained_at, pair.expires_at, spread);
+        self.decided_at = now;
+    }
+
+    /// A new pair is in use: what was wrong with the old one is past.
+    fn settle(&mut self, now: Timestamp, spread: f64) {
+        self.dead = false;
+        self.doubt = None;
+        self.failures = 0;
+        self.plan(now, spread);
+    }
+
+    fn learn(&self) -> Option<Effect> {
+        let pair = &self.held.pair;
+        (pair.expiry_is_guessed || pair.refresh_expires_at.is_none())
+            .then(|| Effect::Learn(Arc::clone(&self.held)))
+    }
+
+    /// Why `invalid_grant` came, as far as is known.
+    fn obituary(&self, now: Timestamp) -> String {
+        if let Some(doubt) = &self.doubt {
+            return format!(
+                "the answer to a refresh was lost ({doubt}) after Zendesk had replaced the token \
+                 pair, so nobody holds the new one"
+            );
+        }
+        match self.held.pair.refresh_expires_at {
+            Some(at) if at <= now => format!(
+                "it was not refreshed in time: Zendesk's limit passed at {}",
+                at.strftime("%Y-%m-%d %H:%M UTC")
+            ),
+            Some(_) | None => {
+                "Zendesk says that it was revoked, or has expired (invalid_grant)".to_owned()
+            }
+        }
+    }
+}
+
+/// R3: a full disk is often cleaned up, and a busy one idle, within two seconds.
+const SAVE_RETRY: Duration = Duration::from_millis(200);
+const SAVE_ATTEMPTS: u32 = 11;
+/// Often enough to lose little, rare enough for a disk that stays full.
+const UNSAVED_RETRY: Duration = Duration::from_secs(5);
+/// R4: somebody has to act, and Zendesk need not be asked more often meanwhile.
+const BLOCKED_RETRY: Duration = Duration::from_secs(3600);
+/// A keyring that is unlocked later is noticed within this time.
+const KEY_RETRY: Duration = Duration::from_secs(30);
+/// Requests may hurry a retry along, but not into a storm.
+const DEMAND_PAUSE: Duration = Duration::from_secs(1);
+/// NTP slews and small steps mean nothing; a clock set back by more makes plans worthless.
+const SET_BACK: Duration = Duration::from_secs(60);

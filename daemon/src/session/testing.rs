@@ -1,0 +1,283 @@
+//! What the tests of several parts start from.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use loopdesk_protocol::Paths;
+use loopdesk_protocol::account::Person;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Semaphore, watch};
+
+use super::endpoint::{Endpoint, Pending};
+use super::identity::{Check, Revocation};
+use super::oauth::{Answer, Authorization, Grant};
+use super::pair::{AccessToken, Generation, Held, Pair};
+use super::schedule;
+use crate::clock::Clock;
+use crate::config::Account;
+
+/// An account that asks for `read` and `write`.
+pub(super) fn account(name: &str, origin: &str) -> Account {
+    let scopes = ["read", "write"];
+    Account {
+        scopes: scopes.map(|scope| scope.parse().unwrap()).into(),
+        ..crate::samples::account(name, origin)
+    }
+}
+
+/// The folders of somebody whose home is `home`.
+pub(super) fn paths(home: &Path) -> Paths {
+    Paths::resolve(|_| None, Some(home.to_owned()), None).unwrap()
+}
+
+/// Person number `id`.
+pub(super) fn person(id: u64) -> Person {
+    Person {
+        id,
+        name: format!("Person {id}"),
+        email: Some(format!("p{id}@example.com")),
+        role: Some("agent".to_owned()),
+    }
+}
+
+/// A session of person 42 whose pair number `generation` lives for `seconds` from `obtained` on.
+pub(super) fn held(generation: u64, obtained: Timestamp, seconds: i64) -> Held {
+    let after = |seconds| schedule::shift(obtained, jiff::SignedDuration::from_secs(seconds));
+    Held {
+        pair: Pair {
+            generation: Generation::new(generation),
+            access: token(&format!("access-{generation}")),
+            refresh: format!("refresh-{generation}").into(),
+            obtained_at: obtained,
+            expires_at: after(seconds),
+            expiry_is_guessed: false,
+            refresh_expires_at: Some(after(7_776_000)),
+            scopes: vec!["read".to_owned(), "write".to_owned()],
+        },
+        person: Arc::new(person(42)),
+        logged_in_at: obtained,
+    }
+}
+
+/// An access token.
+pub(super) fn token(text: &str) -> AccessToken {
+    AccessToken::new(text.to_owned().into()).unwrap()
+}
+
+/// A grant of the pair `access-N`, `refresh-N`.
+pub(super) fn grant(number: u64, asked_at: Timestamp, seconds: u64) -> Grant {
+    Grant {
+        access: token(&format!("access-{number}")),
+        refresh: Some(format!("refresh-{number}").into()),
+        asked_at,
+        expires_in: Some(Duration::from_secs(seconds)),
+        refresh_expires_in: Some(Duration::from_secs(7_776_000)),
+        scopes: Some(vec!["read".to_owned(), "write".to_owned()]),
+    }
+}
+
+/// A Zendesk that does what a test says. A refresh deletes the old pair, as the real one does.
+#[derive(Debug)]
+pub(super) struct Scripted {
+    clock: Clock,
+    state: Mutex<Script>,
+    /// How many refreshes may be answered; others wait.
+    pub(super) turns: Semaphore,
+    /// Every call, in order.
+    calls: watch::Sender<Vec<String>>,
+}
+
+#[derive(Debug)]
+struct Script {
+    issued: u64,
+    lifetime: u64,
+    answers: VecDeque<Step>,
+    person: Person,
+    offline: bool,
+    dead: Vec<String>,
+}
+
+/// What becomes of one refresh.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// This is answered, and nothing is replaced.
+    Answer(Answer),
+    /// The pair is replaced and the answer lost.
+    Swallowed,
+    /// The pair is replaced, this is done, the answer arrives.
+    Then(fn(&Path), std::path::PathBuf),
+}
+
+impl Scripted {
+    /// Tokens live for `lifetime` seconds; the newest pair is number `issued`.
+    pub(super) fn new(clock: &Clock, issued: u64, lifetime: u64) -> Arc<Self> {
+        Arc::new(Self {
+            clock: clock.clone(),
+            state: Mutex::new(Script {
+                issued,
+                lifetime,
+                answers: VecDeque::new(),
+                person: person(42),
+                offline: false,
+                dead: Vec::new(),
+            }),
+            turns: Semaphore::new(Semaphore::MAX_PERMITS),
+            calls: watch::Sender::default(),
+        })
+    }
+
+    /// What the next refreshes come to; after that, all is well again.
+    pub(super) fn script(&self, steps: impl IntoIterator<Item = Step>) {
+        self.state.lock().unwrap().answers.extend(steps);
+    }
+
+    pub(super) fn set_offline(&self, offline: bool) {
+        self.state.lock().unwrap().offline = offline;
+    }
+
+    pub(super) fn set_person(&self, id: u64) {
+        self.state.lock().unwrap().person = person(id);
+    }
+
+    /// An admin deletes the newest token.
+    pub(super) fn revoke_newest(&self) {
+        let mut state = self.state.lock().unwrap();
+        let newest = state.issued.to_string();
+        state.dead.push(newest);
+    }
+
+    /// Only the access token of the newest pair dies.
+    pub(super) fn expire_newest(&self) {
+        let mut state = self.state.lock().unwrap();
+        let newest = format!("access-{}", state.issued);
+        state.dead.push(newest);
+    }
+
+    pub(super) fn calls(&self) -> Vec<String> {
+        self.calls.borrow().clone()
+    }
+
+    pub(super) fn count(&self, prefix: &str) -> usize {
+        let calls = self.calls.borrow();
+        calls.iter().filter(|call| call.starts_with(prefix)).count()
+    }
+
+    /// Waits until there were `count` calls that start with `prefix`.
+    pub(super) async fn until(&self, prefix: &str, count: usize) {
+        let mut calls = self.calls.subscribe();
+        let enough = |calls: &Vec<String>| {
+            calls.iter().filter(|call| call.starts_with(prefix)).count() >= count
+        };
+        calls.wait_for(enough).await.unwrap();
+    }
+
+    fn note(&self, call: String) {
+        self.calls.send_modify(|calls| calls.push(call));
+    }
+
+    fn lives(&self, access: &str) -> bool {
+        let state = self.state.lock().unwrap();
+        let newest = state.issued.to_string();
+        access == format!("access-{newest}")
+            && !state.dead.contains(&newest)
+            && !state.dead.iter().any(|dead| dead == access)
+    }
+
+    fn issue(&self) -> Grant {
+        let mut state = self.state.lock().unwrap();
+        state.issued += 1;
+        grant(state.issued, self.clock.now(), state.lifetime)
+    }
+}
+
+impl Endpoint for Scripted {
+    fn refresh<'a>(&'a self, refresh: &'a SecretString) -> Pending<'a, Answer> {
+        Box::pin(async move {
+            let refresh = refresh.expose_secret();
+            self.note(format!("refresh {refresh}"));
+            self.turns.acquire().await.unwrap().forget();
+            let (step, offline, newest, dead) = {
+                let mut state = self.state.lock().unwrap();
+                let newest = state.issued.to_string();
+                let dead = state.dead.contains(&newest);
+                (state.answers.pop_front(), state.offline, newest, dead)
+            };
+            if offline {
+                return transient("no network");
+            }
+            if let Some(Step::Answer(answer)) = step {
+                return answer;
+            }
+            if dead || refresh != format!("refresh-{newest}") {
+                return Answer::InvalidGrant;
+            }
+            let grant = self.issue();
+            match step {
+                Some(Step::Swallowed) => Answer::Lost("the connection broke".to_owned()),
+                Some(Step::Then(act, path)) => {
+                    act(&path);
+                    Answer::Granted(grant)
+                }
+                Some(Step::Answer(_)) | None => Answer::Granted(grant),
+            }
+        })
+    }
+
+    fn exchange<'a>(&'a self, _: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
+        Box::pin(async move {
+            self.note(format!("exchange {}", code.expose_secret()));
+            match code.expose_secret() {
+                "good" => Answer::Granted(self.issue()),
+                _ => Answer::InvalidGrant,
+            }
+        })
+    }
+
+    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check> {
+        Box::pin(async move {
+            self.note(format!("check {}", access.expose_secret()));
+            if self.state.lock().unwrap().offline {
+                return Check::Unclear("no network".to_owned());
+            }
+            match self.lives(access.expose_secret()) {
+                true => Check::Alive {
+                    expires_at: None,
+                    refresh_expires_at: None,
+                },
+                false => Check::Dead,
+            }
+        })
+    }
+
+    fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation> {
+        Box::pin(async move {
+            self.note(format!("revoke {}", access.expose_secret()));
+            if self.state.lock().unwrap().offline {
+                return Revocation::Failed("no network".to_owned());
+            }
+            if !self.lives(access.expose_secret()) {
+                return Revocation::WasDead;
+            }
+            self.revoke_newest();
+            Revocation::Done
+        })
+    }
+
+    fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
+        Box::pin(async move {
+            self.note(format!("person {}", access.expose_secret()));
+            Ok(self.state.lock().unwrap().person.clone())
+        })
+    }
+}
+
+/// A failure that decides nothing.
+pub(super) fn transient(why: &str) -> Answer {
+    Answer::Transient {
+        why: why.to_owned(),
+        may_have_acted: false,
+    }
+}
