@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixDatagram;
@@ -114,8 +115,9 @@ pub async fn terminate(pid: u32) {
     let fd = fd.expect("the daemon runs");
     kill_process(pid, Signal::TERM).expect("the daemon runs");
     // A pidfd is readable once its process has ended.
-    let fd = tokio::io::unix::AsyncFd::new(fd).expect("a descriptor can be watched");
-    let _ended = fd.readable().await.expect("the end is told");
+    let wait = move || rustix::event::poll(&mut [PollFd::new(&fd, PollFlags::IN)], None);
+    let ended = tokio::task::spawn_blocking(wait).await;
+    ended.expect("the wait ends").expect("the end is told");
 }
 
 async fn ready(socket: &UnixDatagram) -> io::Result<()> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::daemon::Daemon;
 use crate::demo::say;
 use crate::stage::Stage;
 use crate::zendesk::Zendesk;

@@ -4,6 +4,11 @@
 //! real programs and a browser beside it: a test arranges with them, acts once, and asserts what
 //! the script saw and what Zendesk saw.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a harness that can't do its work fails the test, with a word on what it couldn't do"
+)]
+
 pub mod browser;
 pub mod daemon;
 pub mod demo;

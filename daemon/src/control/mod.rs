@@ -127,11 +127,15 @@ impl Control {
                 Err(problem) => reply::problem(&problem),
             },
             (&Method::POST, RELOAD) => reply::from(handlers::reload::reload(self).await),
-            (method, path) => reply::problem(&Problem::new(
-                Kind::Daemon,
-                format!("this daemon knows no `{method} {path}`"),
-            )
-            .hint("install the same version of loopdesk and loopdeskd, then restart the daemon")),
+            (method, path) => reply::problem(
+                &Problem::new(
+                    Kind::Daemon,
+                    format!("this daemon knows no `{method} {path}`"),
+                )
+                .hint(
+                    "install the same version of loopdesk and loopdeskd, then restart the daemon",
+                ),
+            ),
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::body::Body;
 
 /// Reads a request's body.
 pub(super) async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Problem> {
-    let wrong = |why: String| Problem::new(Kind::Usage, format!("the request can't be read: {why}"));
+    let wrong =
+        |why: String| Problem::new(Kind::Usage, format!("the request can't be read: {why}"));
     let bytes = Limited::new(body, REQUEST_MAX)
         .collect()
         .await

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::flow::Flow;
-use crate::body::Body;
-use crate::config::{AccountName, Config};
 use crate::admission::ConnFacts;
 use crate::admission::peer::Peers;
+use crate::body::Body;
+use crate::config::{AccountName, Config};
 use crate::listener::{Handler, Server, bind};
 
 /// Everything that listens for scripts.
@@ -32,8 +32,7 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    pub(super) fn new(
-        flow: Arc<Flow>, proxy_socket: PathBuf, tracker: TaskTracker) -> Self {
+    pub(super) fn new(flow: Arc<Flow>, proxy_socket: PathBuf, tracker: TaskTracker) -> Self {
         let peers = Peers::new();
         let blind = peers.look_at_self().err().map(|why| {
             tracing::warn!(why, "TCP clients can't be told from other users'");
@@ -112,7 +111,8 @@ impl Doors {
         match door {
             Door::Socket => {
                 let listener = bind::unix(&self.proxy_socket)?;
-                self.tracker.spawn(server.serve_unix(listener, stop.clone()));
+                self.tracker
+                    .spawn(server.serve_unix(listener, stop.clone()));
             }
             Door::Port(address, account) => {
                 let Some(listener) = bind::tcp(*address)? else {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use http::header::ACCEPT_ENCODING;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
@@ -83,7 +84,10 @@ impl Flow {
             .get(&plan.account.name)
             .ok_or_else(|| Refusal::SignedOut(plan.account.name.to_string()))?;
         let context = rewrite::Context::of(&head, admitted.base, &plan.account);
-        context.ask(&mut head);
+        match rewrite::accept_encoding(&head) {
+            Some(codings) => head.headers.insert(ACCEPT_ENCODING, codings),
+            None => head.headers.remove(ACCEPT_ENCODING),
+        };
         let request = Request::from_parts(head, Body::from(body));
         let origin = plan.account.api_origin.clone();
         let outgoing = Outgoing::new(request, origin, plan.credential);

@@ -54,8 +54,8 @@ impl Reloader {
         let config = match check::load(&self.paths.config_file()) {
             Ok(config) => Arc::new(config),
             Err(error) => {
-                let problem = Problem::new(Kind::Config, error.to_string())
-                    .hint("loopdesk config check");
+                let problem =
+                    Problem::new(Kind::Config, error.to_string()).hint("loopdesk config check");
                 return Err(self.failed(problem));
             }
         };

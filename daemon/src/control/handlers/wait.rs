@@ -39,8 +39,10 @@ pub(in crate::control) async fn wait(
                 None => format!("account `{name}` is not ready"),
             };
             let waited = asked.timeout.as_secs();
-            Err(Problem::new(Kind::Timeout, format!("waited {waited} s: {why}"))
-                .hint(format!("loopdesk status {name}")))
+            Err(
+                Problem::new(Kind::Timeout, format!("waited {waited} s: {why}"))
+                    .hint(format!("loopdesk status {name}")),
+            )
         })?;
     let config = std::sync::Arc::clone(&control.loaded.borrow().config);
     Ok(super::status::account(&config, &account, view))
