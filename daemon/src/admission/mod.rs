@@ -1,6 +1,6 @@
 //! Stage 2: may this peer, and may this request, in at all?
 //!
-//! In the order of the questions: [`peer`], [`framing`], [`host`], [`browser`].
+//! In the order of the questions: `peer`, `framing`, `host`, `browser`.
 
 mod browser;
 mod framing;
@@ -16,7 +16,8 @@ use http::request::Parts;
 use crate::config::{AccountName, Config};
 use crate::refusal::Refusal;
 use host::{Host, Name};
-use peer::Peer;
+
+pub use peer::Peer;
 
 /// What is known of a connection before its first byte.
 #[derive(Clone, Debug, PartialEq, Eq)]

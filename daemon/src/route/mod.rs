@@ -1,6 +1,6 @@
 //! Stage 3: which account a request belongs to, and whether its route is one for scripts.
 //!
-//! The path is judged in its most lenient reading ([`canonical`]) and sent on byte for byte.
+//! The path is judged in its most lenient reading (`canonical`) and sent on byte for byte.
 
 mod canonical;
 mod policy;

@@ -1,7 +1,7 @@
 //! Stage 5: talks to Zendesk.
 //!
-//! [`request`] strips a head and injects the token last, [`replay`] lets a body be sent twice,
-//! [`connect`] has the connections, [`failure`] says what a lost one allows.
+//! `request` strips a head and injects the token last, `replay` lets a body be sent twice,
+//! `connect` has the connections, `failure` says what a lost one allows.
 
 mod connect;
 mod failure;

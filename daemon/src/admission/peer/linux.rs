@@ -87,7 +87,11 @@ fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Optio
             error if error.kind() == io::ErrorKind::NotFound => Ok(None),
             error => Err(error),
         },
-        _ => Err(io::Error::from(io::ErrorKind::InvalidData)),
+        NetlinkPayload::InnerMessage(_)
+        | NetlinkPayload::Done(_)
+        | NetlinkPayload::Noop
+        | NetlinkPayload::Overrun(_) => Err(io::ErrorKind::InvalidData.into()),
+        _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
