@@ -309,9 +309,10 @@ impl Scanner {
 
     /// A number or literal is over.
     fn scalar_closed(&self) -> State {
-        match self.closed() {
-            State::Between => State::AfterScalar,
-            state => state,
+        if self.nesting.depth() == 0 {
+            State::AfterScalar
+        } else {
+            State::AfterValue
         }
     }
 
