@@ -173,3 +173,181 @@ static BODY: [HeaderName; 7] = [
     HeaderName::from_static("content-digest"),
     HeaderName::from_static("repr-digest"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        let text = "[accounts.acme]\nsubdomain = \"acme\"\nclient-id = \"loopdesk\"\n\
+                    url = \"https://help.acme.example:8443\"\n";
+        let config = crate::config::check::parse(text).unwrap();
+        Account::clone(config.accounts.values().next().unwrap())
+    }
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn lines(headers: &HeaderMap) -> Vec<String> {
+        headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn s4_what_ends_here_is_removed_and_all_else_passes() {
+        let mut headers = headers(&[
+            ("connection", "x-one , close,"),
+            ("connection", "X-Two"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-authenticate", "Basic"),
+            ("proxy-connection", "keep-alive"),
+            ("te", "trailers"),
+            ("trailer", "x-runtime"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("set-cookie", "__cfruid=1; domain=.acme.zendesk.com"),
+            ("set-cookie", "_zendesk_session=2"),
+            ("strict-transport-security", "max-age=31536000"),
+            ("alt-svc", "h3=\":443\""),
+            ("access-control-allow-origin", "*"),
+            ("access-control-expose-headers", "*"),
+            ("nel", "{}"),
+            ("report-to", "{}"),
+            ("x-loopdesk-error", "signed-out"),
+            ("cross-origin-resource-policy", "cross-origin"),
+            ("x-content-type-options", "none"),
+            ("x-request-id", "a-IAD"),
+            ("x-request-id", "b-IAD"),
+            ("retry-after", "30"),
+            ("x-rate-limit-remaining", "0"),
+            ("etag", "W/\"a\""),
+            ("content-length", "2"),
+        ]);
+        clean(&mut headers, false);
+        let mut left = lines(&headers);
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "content-length: 2",
+                "cross-origin-resource-policy: same-origin",
+                "etag: W/\"a\"",
+                "retry-after: 30",
+                "x-content-type-options: nosniff",
+                "x-rate-limit-remaining: 0",
+                "x-request-id: a-IAD",
+                "x-request-id: b-IAD",
+            ]
+        );
+    }
+
+    #[test]
+    fn s4_trailers_are_announced_to_scripts_that_take_them() {
+        let announced = |value| {
+            let mut headers = headers(&[("trailer", value)]);
+            clean(&mut headers, true);
+            headers.remove(TRAILER)
+        };
+        assert_eq!(
+            announced("X-Runtime, Set-Cookie, digest, x-b3").unwrap(),
+            "x-runtime, x-b3"
+        );
+        assert_eq!(announced("Content-Length"), None);
+        assert_eq!(announced("(;)"), None);
+    }
+
+    #[test]
+    fn s2_location_stays_local() {
+        let account = account();
+        for (theirs, ours) in [
+            (
+                "https://acme.zendesk.com/api/v2/items/1.json",
+                Some("/api/v2/items/1.json"),
+            ),
+            (
+                "HTTPS://Acme.Zendesk.COM/a%2Fb/../c?d=%5B[#e",
+                Some("/a%2Fb/../c?d=%5B[#e"),
+            ),
+            ("https://acme.zendesk.com:443/api", Some("/api")),
+            ("https://acme.zendesk.com:/api", Some("/api")),
+            ("https://acme.zendesk.com", Some("")),
+            ("https://acme.zendesk.com?a", Some("?a")),
+            ("https://acme.zendesk.com#a", Some("#a")),
+            (
+                "https://help.acme.example:8443/attachments/1",
+                Some("/attachments/1"),
+            ),
+            ("https://help.acme.example/attachments/1", None),
+            ("https://acme.zendesk.com:8443/api", None),
+            ("https://p27.zdusercontent.com/attachment/1?token=x", None),
+            ("https://acme.zendesk.com.evil.example/", None),
+            ("https://acme.zendesk.com@evil.example/", None),
+            ("https://user@acme.zendesk.com/", None),
+            ("https://acme.zendesk.com\\@evil.example/", None),
+            ("http://acme.zendesk.com/api", None),
+            ("https:/acme.zendesk.com/api", None),
+            ("/api/v2/users/1.json", None),
+            ("1.json", None),
+            ("", None),
+        ] {
+            for name in ["location", "content-location"] {
+                let mut headers = headers(&[(name, theirs)]);
+                localise(&mut headers, &account, "http://localhost:8484");
+                let expected = ours.map_or(theirs.to_owned(), |path| {
+                    format!("http://localhost:8484{path}")
+                });
+                assert_eq!(headers[name], expected, "{theirs}");
+            }
+        }
+    }
+
+    #[test]
+    fn s3_the_head_of_a_changed_body_is_true() {
+        let mut changed = headers(&[
+            ("content-length", "9"),
+            ("content-encoding", "gzip"),
+            ("content-md5", "x"),
+            ("digest", "x"),
+            ("content-digest", "x"),
+            ("repr-digest", "x"),
+            ("accept-ranges", "bytes"),
+            ("etag", "\"a\""),
+            ("content-type", "application/json"),
+        ]);
+        describe_changed(&mut changed);
+        let mut left = lines(&changed);
+        left.sort();
+        assert_eq!(left, ["content-type: application/json", "etag: W/\"a\""]);
+        describe_changed(&mut changed);
+        assert_eq!(changed[ETAG], "W/\"a\"");
+    }
+
+    #[test]
+    fn s3_vary_names_the_coding_once() {
+        for (before, after) in [
+            (&[][..], &["vary: accept-encoding"][..]),
+            (
+                &[("vary", "Accept, Accept-Encoding")],
+                &["vary: Accept, Accept-Encoding"],
+            ),
+            (&[("vary", "*")], &["vary: *"]),
+            (
+                &[("vary", "accept")],
+                &["vary: accept", "vary: accept-encoding"],
+            ),
+        ] {
+            let mut headers = headers(before);
+            vary_by_coding(&mut headers);
+            assert_eq!(lines(&headers), after);
+        }
+    }
+}

@@ -10,9 +10,13 @@
 
 mod body;
 mod coding;
+#[cfg(test)]
+mod frames;
 mod gzip;
 mod head;
 mod scanner;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

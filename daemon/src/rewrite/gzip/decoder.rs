@@ -231,7 +231,7 @@ fn trailer(checksum: &Crc) -> [u8; 8] {
 }
 
 /// A frame's worth: large enough that the cost of each one doesn't show, and all that a bomb gets.
-const CHUNK: usize = 32 * 1024;
+pub(super) const CHUNK: usize = 32 * 1024;
 
 const DEFLATE: u8 = 8;
 

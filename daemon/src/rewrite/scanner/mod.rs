@@ -21,12 +21,11 @@ mod token;
 use std::mem;
 
 use bytes::Bytes;
-use memchr::memchr2;
 
 use self::cut::Cut;
 use self::nesting::Nesting;
 use self::prefix::{Found, Prefixes};
-use self::token::{Literal, Name, Number};
+use self::token::{Literal, Name, Number, stop};
 use crate::config::RewriteClass;
 
 /// Rewrites one body.
@@ -94,7 +93,7 @@ impl Scanner {
         let mut at = 0;
         while let Some(&byte) = chunk.get(at) {
             state = match state {
-                State::Text => match memchr2(b'"', b'\\', &chunk[at..]) {
+                State::Text => match stop(&chunk[at..]) {
                     Some(found) => {
                         at += found + 1;
                         if chunk[at - 1] == b'"' {
@@ -110,7 +109,7 @@ impl Scanner {
                     State::Text
                 }
                 State::Name => {
-                    let end = memchr2(b'"', b'\\', &chunk[at..]).map(|found| at + found);
+                    let end = stop(&chunk[at..]).map(|found| at + found);
                     let part = &chunk[at..end.unwrap_or(chunk.len())];
                     at += part.len() + 1;
                     match end.map(|end| chunk[end]) {
@@ -222,6 +221,7 @@ impl Scanner {
         let wanted = self.prefixes.longest() - held;
         let rest = &chunk[*at..];
         self.held.extend_from_slice(&rest[..wanted.min(rest.len())]);
+        let mut next = State::Text;
         match self.prefixes.find(&self.held) {
             Found::Whole(prefix) => {
                 let from_chunk = prefix.len() - held;
@@ -232,10 +232,17 @@ impl Scanner {
                 cut.hold(*at);
                 return None;
             }
-            Found::Nothing => cut.replace(*at..*at, &[&self.held[..held]]),
+            Found::Nothing => {
+                cut.replace(*at..*at, &[&self.held[..held]]);
+                // In a prefix, `/` follows. Here it is anything, and perhaps a quotation mark that
+                // doesn't end the string.
+                if self.held[..held].ends_with(b"\\") {
+                    next = State::TextEscape;
+                }
+            }
         }
         self.held.clear();
-        Some(State::Text)
+        Some(next)
     }
 
     /// A key has been read: says what its value would be.
@@ -309,9 +316,10 @@ impl Scanner {
 
     /// A number or literal is over.
     fn scalar_closed(&self) -> State {
-        match self.closed() {
-            State::Between => State::AfterScalar,
-            state => state,
+        if self.nesting.depth() == 0 {
+            State::AfterScalar
+        } else {
+            State::AfterValue
         }
     }
 

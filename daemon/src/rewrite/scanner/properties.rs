@@ -8,6 +8,8 @@ use super::tests::rewritten;
 use super::*;
 
 proptest! {
+    #![proptest_config(config())]
+
     #[test]
     fn s2_equals_the_slow_reference(
         classes in classes(),
@@ -47,6 +49,16 @@ proptest! {
     #[test]
     fn s2_what_is_no_json_passes(bytes in vec(any::<u8>(), 0..64), size in 1_usize..8) {
         prop_assert_eq!(&rewritten(&RewriteClass::ALL.map(|(_, class)| class), bytes.chunks(size)), &bytes);
+    }
+}
+
+/// More cases than usual: they are cheap, and what goes wrong at the edge of a chunk is rare.
+fn config() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig {
+        cases: usual.cases.max(2000),
+        failure_persistence: None,
+        ..usual
     }
 }
 

@@ -275,6 +275,10 @@ fn s2_texts_are_untouched() {
     stays(&USUAL, r#"{"comment":"@","html_body":"@"}"#);
     changes(
         &USUAL,
+        r#"{"content_url":"https:\"\/acme","links":{"a":"https:\/\\","b":"@"}}"#,
+    );
+    changes(
+        &USUAL,
         r#"{"a":"\"}{\\","b\"":"\\\\","next_page":"@","c":"\\\""}"#,
     );
 }

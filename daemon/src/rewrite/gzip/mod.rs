@@ -1,6 +1,8 @@
 //! Gunzips a body on its way.
 
 mod decoder;
+#[cfg(test)]
+mod tests;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -1,0 +1,53 @@
+//! A body for tests, frame by frame.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::body::Error;
+
+/// One frame, or what went wrong instead.
+pub(super) type Item = Result<Frame<Bytes>, Error>;
+
+/// A body that ends when its sender is gone.
+pub(super) struct Frames(UnboundedReceiver<Item>);
+
+impl Frames {
+    pub(super) fn channel() -> (UnboundedSender<Item>, Self) {
+        let (sender, receiver) = unbounded_channel();
+        (sender, Self(receiver))
+    }
+
+    pub(super) fn of(items: impl IntoIterator<Item = Item>) -> Self {
+        let (sender, body) = Self::channel();
+        for item in items {
+            sender.send(item).unwrap();
+        }
+        body
+    }
+
+    /// Some bytes in frames of `size`.
+    pub(super) fn cut(bytes: &[u8], size: usize) -> Self {
+        Self::of(bytes.chunks(size).map(data))
+    }
+}
+
+/// A frame of data.
+pub(super) fn data(bytes: impl AsRef<[u8]>) -> Item {
+    Ok(Frame::data(Bytes::copy_from_slice(bytes.as_ref())))
+}
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.0.poll_recv(cx)
+    }
+}
