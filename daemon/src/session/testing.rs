@@ -382,6 +382,16 @@ impl Bench {
         Some(Sealed::parse(&path, &bytes).unwrap().header.generation)
     }
 
+    /// Whether the disk knows that the session is over.
+    pub(super) async fn is_over_on_disk(&self) -> bool {
+        let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
+        let key = vault.key().await.unwrap();
+        let path = self.store.path(&self.name());
+        let bytes = self.store.read(&self.name()).unwrap().unwrap();
+        let stored = Sealed::parse(&path, &bytes).unwrap().open(&key).unwrap();
+        matches!(stored, Stored::Over { .. })
+    }
+
     /// Waits until the session looks like this.
     pub(super) async fn until(&self, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
         let mut changes = self.session.changes();
