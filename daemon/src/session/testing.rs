@@ -11,13 +11,22 @@ use loopdesk_protocol::account::Person;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Semaphore, watch};
 
+use loopdesk_protocol::status::State;
+
 use super::endpoint::{Endpoint, Pending};
+use super::handle::Session;
 use super::identity::{Check, Revocation};
 use super::oauth::{Answer, Authorization, Grant};
 use super::pair::{AccessToken, Generation, Held, Pair};
-use super::schedule;
-use crate::clock::Clock;
-use crate::config::Account;
+use super::record::{self, Binding, Sealed, Stored};
+use super::refresher::{Command, Verdict};
+use super::snapshot::{Ready, Snapshot};
+use super::store::Store;
+use super::vault::Vault;
+use super::{Deps, Setup, schedule};
+use crate::clock::{Clock, Mover};
+use crate::config::{Account, AccountName, VaultKind};
+use crate::upstream::Upstream;
 
 /// An account that asks for `read` and `write`.
 pub(super) fn account(name: &str, origin: &str) -> Account {
@@ -84,8 +93,8 @@ pub(super) fn grant(number: u64, asked_at: Timestamp, seconds: u64) -> Grant {
 pub(super) struct Scripted {
     clock: Clock,
     state: Mutex<Script>,
-    /// How many refreshes may be answered; others wait.
-    pub(super) turns: Semaphore,
+    /// A refresh waits while this is held.
+    pub(super) turn: Semaphore,
     /// Every call, in order.
     calls: watch::Sender<Vec<String>>,
 }
@@ -124,7 +133,7 @@ impl Scripted {
                 offline: false,
                 dead: Vec::new(),
             }),
-            turns: Semaphore::new(Semaphore::MAX_PERMITS),
+            turn: Semaphore::new(1),
             calls: watch::Sender::default(),
         })
     }
@@ -136,6 +145,10 @@ impl Scripted {
 
     pub(super) fn set_offline(&self, offline: bool) {
         self.state.lock().unwrap().offline = offline;
+    }
+
+    pub(super) fn set_issued(&self, number: u64) {
+        self.state.lock().unwrap().issued = number;
     }
 
     pub(super) fn set_person(&self, id: u64) {
@@ -198,7 +211,7 @@ impl Endpoint for Scripted {
         Box::pin(async move {
             let refresh = refresh.expose_secret();
             self.note(format!("refresh {refresh}"));
-            self.turns.acquire().await.unwrap().forget();
+            drop(self.turn.acquire().await.unwrap());
             let (step, offline, newest, dead) = {
                 let mut state = self.state.lock().unwrap();
                 let newest = state.issued.to_string();
@@ -280,4 +293,155 @@ pub(super) fn transient(why: &str) -> Answer {
         why: why.to_owned(),
         may_have_acted: false,
     }
+}
+
+/// A session on real files, against a scripted Zendesk, with a clock that can be moved.
+pub(super) struct Bench {
+    pub(super) session: Session,
+    pub(super) zendesk: Arc<Scripted>,
+    pub(super) mover: Mover,
+    pub(super) store: Store,
+    pub(super) deps: Deps,
+    pub(super) task: tokio::task::JoinHandle<()>,
+    pub(super) home: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Person 42 is logged in with pair 1, which lives for `lifetime` seconds.
+    pub(super) async fn logged_in(lifetime: u32) -> Self {
+        let bench = Self::signed_out(lifetime).await;
+        bench.write(held(1, bench.deps.clock.now(), lifetime.into()), "m4ch1ne").await;
+        bench.zendesk.set_issued(1);
+        bench.restarted().await
+    }
+
+    /// Nobody is logged in; tokens will live for `lifetime` seconds.
+    pub(super) async fn signed_out(lifetime: u32) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let (clock, mover) = Clock::movable();
+        let deps = Deps {
+            clock,
+            paths: paths(home.path()),
+            tracker: tokio_util::task::TaskTracker::new(),
+        };
+        let zendesk = Scripted::new(&deps.clock, 0, lifetime.into());
+        Self::start(home, mover, deps, zendesk).await
+    }
+
+    /// The same after the daemon was killed and started again.
+    pub(super) async fn restarted(self) -> Self {
+        self.task.abort();
+        let Self {
+            zendesk,
+            mover,
+            deps,
+            home,
+            ..
+        } = self;
+        Self::start(home, mover, deps, zendesk).await
+    }
+
+    async fn start(
+        home: tempfile::TempDir,
+        mover: Mover,
+        deps: Deps,
+        zendesk: Arc<Scripted>,
+    ) -> Self {
+        let store = Store::new(deps.paths.sessions_dir());
+        let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
+        let setup = setup(&zendesk, "loopdesk");
+        let (session, refresher) = Session::new(setup, &deps, store.clone(), vault);
+        let bench = Self {
+            session,
+            zendesk,
+            mover,
+            store,
+            deps,
+            task: tokio::spawn(refresher.run()),
+            home,
+        };
+        let settled = |snapshot: &Snapshot| !matches!(snapshot.readiness, Ready::Soon);
+        bench.until(settled).await;
+        bench
+    }
+
+    /// Puts a record on disk, as the machine called `machine` would have.
+    pub(super) async fn write(&self, held: Held, machine: &str) {
+        let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
+        let key = vault.key_or_new(false).await.unwrap();
+        let mut binding = setup(&self.zendesk, "loopdesk").binding.clone();
+        binding.machine = machine.to_owned();
+        let bytes = record::seal(&Stored::Live(held), &binding, &key).unwrap();
+        self.store.prepare(&self.name()).unwrap().commit(&bytes).unwrap();
+    }
+
+    /// The generation on disk.
+    pub(super) fn durable(&self) -> Option<u64> {
+        let path = self.store.path(&self.name());
+        let bytes = self.store.read(&self.name()).unwrap()?;
+        Some(Sealed::parse(&path, &bytes).unwrap().header.generation)
+    }
+
+    /// Whether the disk knows that the session is over.
+    pub(super) async fn is_over_on_disk(&self) -> bool {
+        let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
+        let key = vault.key().await.unwrap();
+        let path = self.store.path(&self.name());
+        let bytes = self.store.read(&self.name()).unwrap().unwrap();
+        let stored = Sealed::parse(&path, &bytes).unwrap().open(&key).unwrap();
+        matches!(stored, Stored::Over { .. })
+    }
+
+    /// Waits until the session looks like this.
+    pub(super) async fn until(&self, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+        let mut changes = self.session.changes();
+        let seen = changes.wait_for(|snapshot| wanted(snapshot));
+        let hour = Duration::from_secs(3600);
+        let seen = tokio::time::timeout(hour, seen).await;
+        match seen {
+            Ok(snapshot) => Arc::clone(&snapshot.unwrap()),
+            Err(_) => panic!("never; it is {:?}", self.session.view()),
+        }
+    }
+
+    pub(super) async fn until_state(&self, state: State) {
+        self.until(|snapshot| snapshot.view.state == state).await;
+    }
+
+    pub(super) async fn until_generation(&self, generation: u64) {
+        let reached = |snapshot: &Snapshot| snapshot.view.generation >= Some(generation);
+        self.until(reached).await;
+    }
+
+    /// What becomes of a 401 to this generation's token.
+    pub(super) async fn rejected(&self, generation: u64) -> Verdict {
+        let (reply, verdict) = tokio::sync::oneshot::channel();
+        let generation = Generation::new(generation);
+        self.session.send(Command::Rejected { generation, reply }).await;
+        verdict.await.unwrap()
+    }
+
+    pub(super) fn name(&self) -> AccountName {
+        "acme".parse().unwrap()
+    }
+
+    /// What requests would carry now.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.session.snapshot().readiness, Ready::Yes(_))
+    }
+}
+
+/// An account of this client at the scripted Zendesk.
+pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<Setup> {
+    let account = Account {
+        client_id: client_id.to_owned(),
+        ..account("acme", "https://acme.zendesk.com")
+    };
+    let account = Arc::new(account);
+    Arc::new(Setup {
+        binding: Binding::new(&account, "m4ch1ne"),
+        upstream: Ok(Upstream::new(&account).unwrap()),
+        zendesk: Arc::clone(zendesk) as Arc<dyn Endpoint>,
+        account,
+    })
 }

@@ -1,1 +1,486 @@
+//! The whole stage over real TLS: scripts' requests on one side, a small Zendesk on the other.
 
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::{Method, Request};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use jiff::SignedDuration;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::clock::{Clock, Mover};
+use crate::config::{Account, VaultKind};
+use crate::session::record::{self, Binding, Stored};
+use crate::session::store::Store;
+use crate::session::vault::Vault;
+use crate::session::{Deps, Sessions, machine, testing};
+use crate::upstream::Credential as Whose;
+
+#[tokio::test]
+async fn s1_a_request_carries_the_sessions_token() {
+    let bench = Bench::new(3600).await;
+    let (status, body) = bench.get("/api/v2/tickets.json").await;
+    assert_eq!((status, &body[..]), (200, &b"/api/v2/tickets.json"[..]));
+    assert_eq!(bench.zendesk.seen(), ["GET /api/v2/tickets.json 1"]);
+}
+
+#[tokio::test]
+async fn r2_one_refresh_for_32_requests_that_meet_a_dead_token() {
+    let bench = Bench::new(3600).await;
+    bench.zendesk.expire();
+    let requests = (0..32).map(|n| bench.request(Method::GET, &format!("/api/v2/{n}")));
+    let mut running = tokio::task::JoinSet::new();
+    for request in requests {
+        let session = bench.session.clone();
+        running.spawn(async move { session.forward(request).await.unwrap().status() });
+    }
+    while let Some(status) = running.join_next().await {
+        assert_eq!(status.unwrap(), 200);
+    }
+    assert_eq!(bench.zendesk.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn r2_a_script_that_hangs_up_cancels_no_refresh() {
+    let bench = Bench::new(3600).await;
+    bench.zendesk.expire();
+    let turn = bench.zendesk.turn.acquire().await.unwrap();
+    let (session, request) = (bench.session.clone(), bench.request(Method::GET, "/a"));
+    let script = tokio::spawn(async move { session.forward(request).await.map(|_| ()) });
+    bench.zendesk.until_refreshes(1).await;
+    script.abort();
+    drop(turn);
+    assert_eq!(bench.get("/b").await.0, 200);
+    assert_eq!(bench.zendesk.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn r2_a_401_for_the_scripts_own_reasons_comes_back_as_it_is() {
+    let bench = Bench::new(3600).await;
+    for _ in 0..3 {
+        let (status, body) = bench.get("/on-behalf-of-nobody").await;
+        assert_eq!(status, 401);
+        assert_eq!(body, gzip(INVALID_TOKEN));
+    }
+    assert_eq!(bench.zendesk.refreshes(), 0);
+    assert_eq!(bench.zendesk.count("CHECK"), 1);
+}
+
+#[tokio::test]
+async fn r2_what_can_t_be_sent_again_gets_its_401_and_the_next_request_is_served() {
+    let bench = Bench::new(3600).await;
+    bench.zendesk.expire();
+    let endless = Body::adapted(Endless(40));
+    let request = Request::post("/api/v2/uploads").body(endless).unwrap();
+    let upload = Outgoing::new(request, bench.origin.clone(), Whose::Injected);
+    assert!(!upload.is_replayable());
+    let response = bench.session.forward(upload).await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!(bench.get("/next").await.0, 200);
+    assert_eq!(bench.zendesk.refreshes(), 1);
+    let posts = bench.zendesk.count("POST /api/v2/uploads");
+    assert_eq!(posts, 1, "sent once (S7)");
+}
+
+#[tokio::test]
+async fn r6_an_expired_token_is_not_sent_and_the_request_waits_for_the_next() {
+    let bench = Bench::new(1800).await;
+    bench.mover.jump(SignedDuration::from_hours(9));
+    assert_eq!(bench.get("/after-the-night").await.0, 200);
+    assert_eq!(bench.zendesk.seen(), ["REFRESH 1", "GET /after-the-night 2"]);
+}
+
+#[tokio::test]
+async fn b_3_10_expired_and_zendesk_down_is_503_and_nothing_is_sent() {
+    let bench = Bench::new(1800).await;
+    bench.zendesk.broken.store(true, Ordering::SeqCst);
+    bench.mover.jump(SignedDuration::from_hours(9));
+    let request = bench.request(Method::GET, "/api/v2/tickets.json");
+    let refusal = bench.session.forward(request).await.unwrap_err();
+    assert_eq!(refusal.status(), 503);
+    assert!(refusal.description().contains("503"), "{}", refusal.description());
+    assert_eq!(bench.zendesk.count("GET"), 0);
+    // The outage is over, and so is ours.
+    bench.zendesk.broken.store(false, Ordering::SeqCst);
+    bench.mover.jump(SignedDuration::from_secs(2));
+    assert_eq!(bench.get("/again").await.0, 200);
+}
+
+#[tokio::test]
+async fn s4_signed_out_and_ended_are_401s_of_our_own() {
+    let bench = Bench::new(3600).await;
+    bench.zendesk.revoke();
+    let request = bench.request(Method::GET, "/a");
+    let refusal = bench.session.forward(request).await.unwrap_err();
+    assert_eq!((refusal.status(), refusal.code()), (StatusCode::UNAUTHORIZED, "session-ended"));
+    assert!(refusal.description().contains("loopdesk login acme"));
+    bench.session.logout(false).await.unwrap();
+    let request = bench.request(Method::GET, "/a");
+    let refusal = bench.session.forward(request).await.unwrap_err();
+    assert_eq!(refusal.code(), "signed-out");
+    assert_eq!(bench.zendesk.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn s5_a_token_is_not_sent_to_another_host() {
+    let bench = Bench::new(3600).await;
+    let other: Origin = "https://other.example.com".parse().unwrap();
+    let request = Request::get("/a").body(Body::empty()).unwrap();
+    let outgoing = Outgoing::new(request, other, Whose::Injected);
+    let refusal = bench.session.forward(outgoing).await.unwrap_err();
+    assert_eq!(refusal.status(), 503);
+    assert!(bench.zendesk.seen().is_empty());
+}
+
+#[tokio::test]
+async fn s6_a_credential_of_the_scripts_own_is_left_alone() {
+    let bench = Bench::new(3600).await;
+    bench.zendesk.expire();
+    let request = Request::get("/api/v2/chat/agents")
+        .header(AUTHORIZATION, "Bearer access-own")
+        .body(Body::empty())
+        .unwrap();
+    let outgoing = Outgoing::new(request, bench.origin.clone(), Whose::Own);
+    let response = bench.session.forward(outgoing).await.unwrap();
+    assert_eq!(response.status(), 401);
+    assert_eq!(bench.zendesk.seen()[0], "GET /api/v2/chat/agents own");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r1_no_request_fails_across_rotations_and_hardly_one_meets_a_dead_token() {
+    let bench = Bench::new(1).await;
+    let (served, start) = (Arc::new(AtomicUsize::new(0)), Instant::now());
+    let mut scripts = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let (session, served) = (bench.session.clone(), Arc::clone(&served));
+        let origin = bench.origin.clone();
+        scripts.spawn(async move {
+            // Five rotations of half a second each.
+            while session.view().generation < Some(6) {
+                let request = Request::get("/api/v2/tickets.json").body(Body::empty());
+                let outgoing = Outgoing::new(request.unwrap(), origin.clone(), Whose::Injected);
+                let response = session.forward(outgoing).await.unwrap();
+                assert_eq!(response.status(), 200);
+                response.into_body().collect().await.unwrap();
+                served.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+    while let Some(script) = scripts.join_next().await {
+        script.unwrap();
+    }
+    let (served, dead) = (served.load(Ordering::Relaxed), bench.zendesk.count("DEAD"));
+    assert!(dead * 100 <= served, "{dead} dead tokens in {served} requests");
+    let most = start.elapsed().as_millis() / 500 + 1;
+    assert!(bench.zendesk.refreshes() as u128 <= most, "no more than are due");
+}
+
+#[tokio::test]
+async fn a_changed_configuration_starts_stops_and_moves_sessions() {
+    let bench = Bench::new(3600).await;
+    let mut account = Account::clone(&bench.session.account());
+    account.scopes.truncate(1);
+    let config = crate::samples::config(vec![account]);
+    bench.sessions.apply(&Arc::new(config)).await;
+    assert_eq!(bench.get("/same-session").await.0, 200);
+    bench.sessions.apply(&Arc::new(crate::samples::config(Vec::new()))).await;
+    assert!(bench.sessions.all().is_empty());
+    let request = bench.request(Method::GET, "/last");
+    // Requests in flight when the account goes are served to the end.
+    assert_eq!(bench.session.forward(request).await.unwrap().status(), 200);
+    let again = crate::samples::config(vec![Account::clone(&bench.session.account())]);
+    bench.sessions.apply(&Arc::new(again)).await;
+    let session = bench.sessions.all().remove(0);
+    let request = bench.request(Method::GET, "/again");
+    assert_eq!(session.forward(request).await.unwrap().status(), 200);
+    bench.sessions.shutdown().await;
+    assert_eq!(bench.sessions.vault_status().kind, "keyfile");
+}
+
+/// A logged-in session against a Zendesk over TLS.
+struct Bench {
+    zendesk: Arc<Zendesk>,
+    origin: Origin,
+    sessions: Sessions,
+    session: Session,
+    mover: Mover,
+    _home: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new(lifetime: i64) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let (clock, mover) = Clock::movable();
+        let (zendesk, origin, ca) = Zendesk::start(lifetime, home.path()).await;
+        let account = Account {
+            extra_ca_file: Some(ca),
+            ..testing::account("acme", &origin.to_string())
+        };
+        let paths = testing::paths(home.path());
+        let vault = Vault::new(VaultKind::Keyfile, &paths);
+        let key = vault.key_or_new(false).await.unwrap();
+        let machine = machine::hash(paths.state_dir()).unwrap();
+        let held = Stored::Live(testing::held(1, clock.now(), lifetime));
+        let record = record::seal(&held, &Binding::new(&account, &machine), &key).unwrap();
+        let store = Store::new(paths.sessions_dir());
+        store.prepare(&account.name).unwrap().commit(&record).unwrap();
+
+        let sessions = Sessions::new(Deps {
+            clock,
+            paths,
+            tracker: TaskTracker::new(),
+        });
+        let name = account.name.clone();
+        let config = crate::samples::config(vec![account]);
+        sessions.apply(&Arc::new(config)).await;
+        let session = sessions.get(&name).unwrap();
+        Self {
+            zendesk,
+            origin,
+            session,
+            sessions,
+            mover,
+            _home: home,
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> Outgoing {
+        let request = Request::builder().method(method).uri(path);
+        let request = request
+            .header(AUTHORIZATION, "Basic ZHVtbXk6ZHVtbXk=")
+            .body(Body::empty())
+            .unwrap();
+        Outgoing::new(request, self.origin.clone(), Whose::Injected)
+    }
+
+    async fn get(&self, path: &str) -> (u16, Bytes) {
+        let request = self.request(Method::GET, path);
+        let response = self.session.forward(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, body)
+    }
+}
+
+/// Rotates as Zendesk does: a refresh deletes both old tokens.
+struct Zendesk {
+    lifetime: i64,
+    issued: AtomicUsize,
+    expired: AtomicBool,
+    revoked: AtomicBool,
+    broken: AtomicBool,
+    /// A refresh waits while this is held.
+    turn: Semaphore,
+    seen: Mutex<Vec<String>>,
+    refreshed: tokio::sync::watch::Sender<usize>,
+}
+
+impl Zendesk {
+    async fn start(
+        lifetime: i64,
+        dir: &std::path::Path,
+    ) -> (Arc<Self>, Origin, std::path::PathBuf) {
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let ca = dir.join("ca.pem");
+        std::fs::write(&ca, signed.cert.pem()).unwrap();
+        let key = PrivatePkcs8KeyDer::from(signed.signing_key.serialize_der());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![signed.cert.der().clone()], key.into())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let zendesk = Arc::new(Self {
+            lifetime,
+            issued: AtomicUsize::new(1),
+            expired: AtomicBool::new(false),
+            revoked: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            turn: Semaphore::new(1),
+            seen: Mutex::default(),
+            refreshed: tokio::sync::watch::Sender::new(0),
+        });
+        let serving = Arc::clone(&zendesk);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, zendesk) = (acceptor.clone(), Arc::clone(&serving));
+                tokio::spawn(async move {
+                    let Ok(stream) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    let service = service_fn(move |request| {
+                        let zendesk = Arc::clone(&zendesk);
+                        async move { Ok::<_, Infallible>(zendesk.answer(request).await) }
+                    });
+                    let server = hyper::server::conn::http1::Builder::new();
+                    drop(server.serve_connection(TokioIo::new(stream), service).await);
+                });
+            }
+        });
+        let origin = format!("https://localhost:{port}").parse().unwrap();
+        (zendesk, origin, ca)
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        let token = parts.headers.get(AUTHORIZATION).map(|value| {
+            let value = value.to_str().unwrap();
+            value.strip_prefix("Bearer access-").unwrap_or(value).to_owned()
+        });
+        let token = token.unwrap_or_default();
+        match parts.uri.path() {
+            "/oauth/tokens" => {
+                let body = body.collect().await.unwrap().to_bytes();
+                return self.refresh(&body).await;
+            }
+            "/api/v2/oauth/tokens/current.json" if parts.method == Method::GET => {
+                self.note("CHECK".to_owned());
+                let body = r#"{"token":{"expires_at":null}}"#;
+                return self.guarded(&token, text(200, body));
+            }
+            "/api/v2/oauth/tokens/current.json" => {
+                let answer = self.guarded(&token, text(204, ""));
+                self.revoke();
+                return answer;
+            }
+            _ => {}
+        }
+        self.note(format!("{} {} {token}", parts.method, parts.uri.path()));
+        if parts.uri.path() == "/on-behalf-of-nobody" {
+            let mut answer = text(401, "").map(|_| Full::from(gzip(INVALID_TOKEN)));
+            let headers = answer.headers_mut();
+            headers.insert("content-encoding", "gzip".parse().unwrap());
+            return answer;
+        }
+        if !self.lives(&token) {
+            self.note("DEAD".to_owned());
+        }
+        let path = parts.uri.path().to_owned();
+        self.guarded(&token, text(200, &path))
+    }
+
+    async fn refresh(&self, body: &[u8]) -> Response<Full<Bytes>> {
+        let body: BTreeMap<String, serde_json::Value> = serde_json::from_slice(body).unwrap();
+        assert_eq!(body["grant_type"], "refresh_token");
+        assert_eq!(body["expires_in"], 172_800, "asked for its maximum each time (R7)");
+        assert_eq!(body["refresh_token_expires_in"], 7_776_000);
+        assert_eq!(body["client_id"], "loopdesk");
+        let sent = body["refresh_token"].as_str().unwrap();
+        let sent = sent.strip_prefix("refresh-").unwrap().to_owned();
+        self.note(format!("REFRESH {sent}"));
+        self.refreshed.send_modify(|count| *count += 1);
+        drop(self.turn.acquire().await.unwrap());
+        if self.broken.load(Ordering::SeqCst) {
+            return text(503, "<html>maintenance</html>");
+        }
+        let current = self.issued.load(Ordering::SeqCst).to_string();
+        if sent != current || self.revoked.load(Ordering::SeqCst) {
+            return text(400, r#"{"error":"invalid_grant","error_description":"no"}"#);
+        }
+        let next = self.issued.fetch_add(1, Ordering::SeqCst) + 1;
+        self.expired.store(false, Ordering::SeqCst);
+        let answer = serde_json::json!({
+            "access_token": format!("access-{next}"),
+            "refresh_token": format!("refresh-{next}"),
+            "token_type": "bearer",
+            "scope": "read write",
+            "expires_in": self.lifetime.to_string(),
+            "refresh_token_expires_in": 7_776_000,
+        });
+        text(201, &answer.to_string())
+    }
+
+    fn guarded(&self, token: &str, answer: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+        if self.lives(token) {
+            answer
+        } else {
+            text(401, INVALID_TOKEN)
+        }
+    }
+
+    fn lives(&self, token: &str) -> bool {
+        let current = self.issued.load(Ordering::SeqCst).to_string();
+        token == current
+            && !self.expired.load(Ordering::SeqCst)
+            && !self.revoked.load(Ordering::SeqCst)
+    }
+
+    fn expire(&self) {
+        self.expired.store(true, Ordering::SeqCst);
+    }
+
+    fn revoke(&self) {
+        self.revoked.store(true, Ordering::SeqCst);
+    }
+
+    fn note(&self, what: String) {
+        self.seen.lock().unwrap().push(what);
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    fn count(&self, prefix: &str) -> usize {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|line| line.starts_with(prefix)).count()
+    }
+
+    fn refreshes(&self) -> usize {
+        *self.refreshed.borrow()
+    }
+
+    async fn until_refreshes(&self, count: usize) {
+        let mut refreshed = self.refreshed.subscribe();
+        refreshed.wait_for(|seen| *seen >= count).await.unwrap();
+    }
+}
+
+/// A body of unknown length, `0` times 64 KiB long.
+struct Endless(usize);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0 = self.0.saturating_sub(1);
+        let frame = Frame::data(Bytes::from(vec![b'x'; 64 * 1024]));
+        std::task::Poll::Ready((self.0 > 0).then_some(Ok(frame)))
+    }
+}
+
+fn text(status: u16, body: &str) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(body.to_owned()));
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+    answer
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+const INVALID_TOKEN: &str = r#"{"error":"invalid_token","error_description":"The access token provided is expired, revoked, malformed or invalid for other reasons."}"#;

@@ -1,1 +1,496 @@
+//! The machine against a world of its own: scripted, then random.
 
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use super::*;
+use crate::session::testing::{grant, held, transient};
+
+/// What is true outside the machine.
+struct World {
+    machine: Machine,
+    now: Timestamp,
+    /// The refresh that is on its way.
+    in_flight: Option<Arc<Held>>,
+    storing: Option<Arc<Held>>,
+    storing_end: bool,
+    loading: bool,
+    /// The newest generation on disk.
+    durable: u64,
+    posts: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        let (machine, _) = Machine::new();
+        Self {
+            machine,
+            now: Timestamp::from_second(1_800_000_000).unwrap(),
+            in_flight: None,
+            storing: None,
+            storing_end: false,
+            loading: true,
+            durable: 0,
+            posts: 0,
+        }
+    }
+
+    /// A session with a token of `lifetime` seconds that was just obtained.
+    fn live(lifetime: i64) -> Self {
+        let mut world = Self::new();
+        let held = held(1, world.now, lifetime);
+        world.durable = 1;
+        world.found(held, None);
+        world
+    }
+
+    fn found(&mut self, held: Held, doubt: Option<&str>) {
+        self.loading = false;
+        self.on(Input::Loaded(Load::Found {
+            held,
+            doubt: doubt.map(str::to_owned),
+        }));
+    }
+
+    fn on(&mut self, input: Input) {
+        let before = self.machine.generation();
+        for effect in self.machine.on(self.now, 0.0, input) {
+            match effect {
+                Effect::Load => {
+                    assert!(!self.loading, "one look at the disk at a time");
+                    self.loading = true;
+                }
+                Effect::Refresh { held, .. } => {
+                    assert!(self.in_flight.is_none(), "at most one refresh in flight");
+                    assert!(self.storing.is_none(), "none before the last one is stored");
+                    assert!(!matches!(self.machine.state(), State::Ended(_)));
+                    self.in_flight = Some(held);
+                    self.posts += 1;
+                }
+                Effect::Hurry => assert!(self.in_flight.is_some()),
+                Effect::Store { held, .. } => self.storing = Some(held),
+                Effect::StoreEnd { .. } => self.storing_end = true,
+                Effect::Learn(_) => {}
+            }
+        }
+        assert!(self.machine.generation() >= before, "generations only grow");
+        self.check();
+    }
+
+    /// What must hold whatever happens.
+    fn check(&self) {
+        if let Readiness::Ready(held) = self.machine.readiness(self.now) {
+            assert!(held.pair.expires_at > self.now, "an expired token is never published");
+            let is_durable = held.pair.generation.get() <= self.durable;
+            let is_unsaved = self.machine.shown() == status::State::Unsaved;
+            assert!(is_durable || is_unsaved, "durable before it is used");
+        }
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.now = self.now + SignedDuration::from_secs(seconds);
+        self.on(Input::Tick);
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.in_flight = None;
+        self.on(Input::Answered(answer));
+    }
+
+    fn granted(&mut self, lifetime: u64) {
+        let next = self.machine.generation().get() + 1;
+        self.answer(Answer::Granted(grant(next, self.now, lifetime)));
+    }
+
+    fn stored(&mut self) {
+        if let Some(held) = self.storing.take() {
+            self.durable = self.durable.max(held.pair.generation.get());
+        }
+        self.storing_end = false;
+        self.on(Input::Stored);
+    }
+
+    fn not_stored(&mut self) {
+        self.storing = None;
+        self.storing_end = false;
+        self.on(Input::NotStored("disk full".to_owned()));
+    }
+
+    fn shown(&self) -> status::State {
+        self.machine.shown()
+    }
+
+    fn is_ready(&self) -> bool {
+        matches!(self.machine.readiness(self.now), Readiness::Ready(_))
+    }
+
+    fn generation(&self) -> u64 {
+        self.machine.held().unwrap().pair.generation.get()
+    }
+
+    fn end(&self) -> &str {
+        match self.machine.state() {
+            State::Ended(ended) => &ended.end.why,
+            other => panic!("not ended: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_refresh_is_stored_then_published() {
+    let mut world = World::live(3600);
+    world.pass(2999);
+    assert_eq!(world.posts, 0);
+    world.pass(2);
+    assert_eq!(world.shown(), status::State::Rotating);
+    assert!(world.is_ready(), "the old token serves meanwhile");
+    world.granted(3600);
+    assert_eq!(world.generation(), 1, "not before it is stored");
+    world.stored();
+    assert_eq!((world.generation(), world.posts), (2, 1));
+    assert_eq!(world.shown(), status::State::Active);
+}
+
+#[test]
+fn r2_a_dead_token_is_refreshed_at_once_and_once() {
+    let mut world = World::live(3600);
+    let generation = Generation::new(1);
+    world.on(Input::Dead(generation));
+    world.on(Input::Dead(generation));
+    world.on(Input::Wanted);
+    assert_eq!(world.posts, 1);
+    assert!(!world.is_ready());
+    world.granted(3600);
+    world.stored();
+    world.on(Input::Dead(generation));
+    assert_eq!(world.posts, 1, "an older generation's death is no news");
+    assert!(world.is_ready());
+}
+
+#[test]
+fn r3_what_can_t_be_stored_is_served_unsaved_after_two_seconds() {
+    let mut world = World::live(3600);
+    world.pass(3001);
+    world.granted(3600);
+    for _ in 0..10 {
+        world.not_stored();
+        assert_eq!(world.shown(), status::State::Rotating);
+        assert!(world.storing.is_some(), "tried again");
+    }
+    world.not_stored();
+    assert_eq!(world.shown(), status::State::Unsaved);
+    assert_eq!(world.generation(), 2);
+    world.pass(3000);
+    world.on(Input::Asked);
+    world.on(Input::Wanted);
+    assert_eq!(world.posts, 1, "no further refresh until it is saved");
+    assert!(world.storing.is_some(), "still trying");
+    world.stored();
+    assert_eq!(world.shown(), status::State::Active);
+    world.pass(1);
+    assert_eq!(world.posts, 2);
+}
+
+#[test]
+fn r4_a_refusal_blocks_and_is_retried_hourly_and_on_a_config_change() {
+    let mut world = World::live(86_400);
+    let refused = || {
+        Answer::Refused(Block {
+            why: "invalid_client".to_owned(),
+            fix: "ask".to_owned(),
+        })
+    };
+    world.on(Input::Asked);
+    world.answer(refused());
+    assert_eq!(world.shown(), status::State::Blocked);
+    assert!(world.is_ready(), "the token serves until it expires");
+    for _ in 0..59 {
+        world.pass(60);
+        world.on(Input::Wanted);
+    }
+    assert_eq!(world.posts, 1);
+    world.pass(60);
+    assert_eq!(world.posts, 2);
+    assert_eq!(world.shown(), status::State::Blocked, "until it is over");
+    world.answer(refused());
+    world.on(Input::Reconfigured { rebound: false });
+    assert_eq!(world.posts, 3);
+    world.granted(86_400);
+    world.stored();
+    assert_eq!(world.shown(), status::State::Active);
+}
+
+#[test]
+fn r4_transient_failures_back_off_and_the_token_serves_until_it_expires() {
+    let mut world = World::live(3600);
+    world.pass(3001);
+    for _ in 0..10_000 {
+        if world.in_flight.is_some() {
+            world.answer(transient("503"));
+        }
+        world.pass(1);
+    }
+    assert!(!world.is_ready());
+    assert!((20..90).contains(&world.posts), "{} attempts in 10000 s", world.posts);
+    assert_eq!(world.shown(), status::State::Active);
+    world.on(Input::Wanted);
+    assert!(world.in_flight.is_some(), "a request may hurry it along");
+    world.granted(3600);
+    world.stored();
+    assert!(world.is_ready());
+}
+
+#[test]
+fn r5_a_lost_answer_is_retried_once_at_once_with_the_same_token() {
+    let mut world = World::live(3600);
+    world.pass(3001);
+    world.answer(Answer::Lost("reset".to_owned()));
+    assert_eq!(world.posts, 2);
+    assert_eq!(world.in_flight.as_ref().unwrap().pair.generation.get(), 1);
+    world.answer(Answer::InvalidGrant);
+    assert_eq!(world.shown(), status::State::Ended);
+    assert!(world.end().contains("lost (reset)"), "{}", world.end());
+}
+
+#[test]
+fn r5_lost_twice_is_doubtful_and_goes_on() {
+    let mut world = World::live(3600);
+    world.pass(3001);
+    world.answer(Answer::Lost("reset".to_owned()));
+    world.answer(Answer::Lost("reset again".to_owned()));
+    assert_eq!(world.shown(), status::State::Doubtful);
+    assert!(world.is_ready());
+    world.pass(2);
+    assert_eq!(world.posts, 3);
+    world.granted(3600);
+    world.stored();
+    assert_eq!(world.shown(), status::State::Active);
+}
+
+#[test]
+fn r5_a_start_after_a_crash_tells_lost_from_never_sent() {
+    let mut world = World::new();
+    let held = held(5, world.now, 3600);
+    world.durable = 5;
+    world.found(held, Some("stopped while it waited"));
+    assert_eq!(world.shown(), status::State::Doubtful);
+    assert_eq!(world.posts, 1, "tried at once");
+    world.answer(Answer::InvalidGrant);
+    assert!(world.end().contains("stopped while it waited"));
+}
+
+#[test]
+fn r4_after_an_end_not_one_more_post() {
+    let mut world = World::live(3600);
+    world.pass(3001);
+    world.answer(Answer::InvalidGrant);
+    assert!(world.is_ready(), "the access token serves until it dies");
+    world.stored();
+    for _ in 0..100 {
+        world.pass(600);
+        world.on(Input::Wanted);
+        world.on(Input::Asked);
+        world.on(Input::Dead(Generation::new(1)));
+        world.on(Input::Reconfigured { rebound: false });
+    }
+    assert_eq!(world.posts, 1);
+    assert!(!world.is_ready());
+    assert_eq!(world.shown(), status::State::Ended);
+}
+
+#[test]
+fn r6_suspend_and_clock_steps_cost_one_refresh_each() {
+    let mut world = World::live(1800);
+    let refresh = |world: &mut World, step: i64| {
+        let before = world.posts;
+        world.pass(step);
+        assert_eq!(world.posts, before + 1, "after {step} s");
+        world.granted(1800);
+        world.stored();
+        world.pass(1);
+        assert_eq!(world.posts, before + 1, "no storm");
+        assert!(world.is_ready());
+    };
+    refresh(&mut world, 8 * 3600);
+    refresh(&mut world, 24 * 3600);
+    refresh(&mut world, -24 * 3600);
+    refresh(&mut world, -3600);
+}
+
+#[test]
+fn r9_a_key_that_comes_later_is_waited_for() {
+    let mut world = World::new();
+    world.loading = false;
+    let no_key = || Load::NoKey(Problem::new(loopdesk_protocol::Kind::Vault, "locked"));
+    world.on(Input::Loaded(no_key()));
+    assert_eq!(world.shown(), status::State::KeyMissing);
+    world.pass(31);
+    assert!(world.loading, "asked again");
+    let held = held(3, world.now, 3600);
+    world.durable = 3;
+    world.found(held, None);
+    assert_eq!(world.shown(), status::State::Active);
+}
+
+#[test]
+fn a_login_or_logout_has_the_record_to_itself() {
+    let mut world = World::live(3600);
+    world.on(Input::Pause);
+    world.pass(3000);
+    world.on(Input::Wanted);
+    world.on(Input::Asked);
+    world.on(Input::Dead(Generation::new(1)));
+    assert_eq!(world.posts, 0);
+    world.on(Input::Resume);
+    assert_eq!(world.posts, 1, "what was held up goes on");
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Pass(i64),
+    Wanted,
+    Asked,
+    Dead(bool),
+    Granted(u64),
+    InvalidGrant,
+    Refused,
+    Lost,
+    Transient(bool),
+    NotSent,
+    Stored,
+    NotStored,
+    Learned(i64),
+    Login,
+    LoginFails,
+    Logout,
+    Reconfigured(bool),
+    Found(bool),
+    NoKey,
+    Nothing,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (-100_000_i64..200_000).prop_map(Event::Pass),
+        4 => (0_i64..400).prop_map(Event::Pass),
+        2 => Just(Event::Wanted),
+        2 => Just(Event::Asked),
+        2 => any::<bool>().prop_map(Event::Dead),
+        6 => (1_u64..4000).prop_map(Event::Granted),
+        1 => Just(Event::InvalidGrant),
+        1 => Just(Event::Refused),
+        2 => Just(Event::Lost),
+        2 => any::<bool>().prop_map(Event::Transient),
+        1 => Just(Event::NotSent),
+        8 => Just(Event::Stored),
+        4 => Just(Event::NotStored),
+        1 => (0_i64..4000).prop_map(Event::Learned),
+        1 => Just(Event::Login),
+        1 => Just(Event::LoginFails),
+        1 => Just(Event::Logout),
+        1 => any::<bool>().prop_map(Event::Reconfigured),
+        4 => any::<bool>().prop_map(Event::Found),
+        1 => Just(Event::NoKey),
+        1 => Just(Event::Nothing),
+    ]
+}
+
+impl World {
+    fn happen(&mut self, event: Event) {
+        // The refresher lets logins, logouts and moves in only while nothing is under way.
+        let is_quiet = !self.machine.is_rotating() && self.storing.is_none() && !self.loading;
+        match event {
+            Event::Pass(seconds) => self.pass(seconds),
+            Event::Wanted => self.on(Input::Wanted),
+            Event::Asked => self.on(Input::Asked),
+            Event::Dead(current) => {
+                let current = if current { self.machine.generation().get() } else { 1 };
+                self.on(Input::Dead(Generation::new(current)));
+            }
+            Event::Granted(lifetime) if self.in_flight.is_some() => self.granted(lifetime),
+            Event::InvalidGrant if self.in_flight.is_some() => self.answer(Answer::InvalidGrant),
+            Event::Refused if self.in_flight.is_some() => {
+                self.answer(Answer::Refused(Block {
+                    why: "no".to_owned(),
+                    fix: "ask".to_owned(),
+                }));
+            }
+            Event::Lost if self.in_flight.is_some() => self.answer(Answer::Lost("x".to_owned())),
+            Event::Transient(may_have_acted) if self.in_flight.is_some() => {
+                self.answer(Answer::Transient {
+                    why: "x".to_owned(),
+                    may_have_acted,
+                });
+            }
+            Event::NotSent if self.in_flight.is_some() => {
+                self.in_flight = None;
+                self.on(Input::NotSent("x".to_owned()));
+            }
+            Event::Stored if self.storing.is_some() || self.storing_end => self.stored(),
+            Event::NotStored if self.storing.is_some() || self.storing_end => self.not_stored(),
+            Event::Learned(seconds) => {
+                let at = self.now + SignedDuration::from_secs(seconds);
+                self.on(Input::Learned {
+                    generation: self.machine.generation(),
+                    expires_at: Some(at),
+                    refresh_expires_at: Some(at),
+                });
+            }
+            Event::Login if is_quiet => {
+                self.on(Input::Pause);
+                let next = self.machine.generation().get() + 1;
+                self.durable = next;
+                self.on(Input::Adopted(held(next, self.now, 600)));
+            }
+            Event::LoginFails if is_quiet => {
+                self.on(Input::Pause);
+                self.on(Input::Resume);
+            }
+            Event::Logout if is_quiet => {
+                self.on(Input::Pause);
+                self.storing_end = false;
+                self.on(Input::Forgotten);
+            }
+            Event::Reconfigured(rebound) if is_quiet || !rebound => {
+                self.on(Input::Reconfigured { rebound });
+            }
+            Event::Found(doubt) if self.loading => {
+                let generation = self.durable.max(1);
+                self.durable = generation;
+                let held = held(generation, self.now, 900);
+                self.found(held, doubt.then_some("x"));
+            }
+            Event::NoKey if self.loading => {
+                self.loading = false;
+                let problem = Problem::new(loopdesk_protocol::Kind::Vault, "locked");
+                self.on(Input::Loaded(Load::NoKey(problem)));
+            }
+            Event::Nothing if self.loading => {
+                self.loading = false;
+                self.on(Input::Loaded(Load::Nothing));
+            }
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// [`World::on`] asserts what must hold after every step.
+    #[test]
+    fn r1_r2_r3_r4_r6_whatever_happens_in_whatever_order(
+        events in prop::collection::vec(event(), 0..200)
+    ) {
+        let mut world = World::new();
+        for event in events {
+            let was_live = matches!(world.machine.state(), State::Live(_));
+            let kills = matches!(event, Event::InvalidGrant);
+            world.happen(event);
+            if was_live && !kills {
+                let ended = matches!(world.machine.state(), State::Ended(_));
+                prop_assert!(!ended, "ended by something else than invalid_grant");
+            }
+        }
+    }
+}
