@@ -61,19 +61,16 @@ async fn r3_a_record_of_another_format_is_refused_and_kept() {
     let stage = stage().await;
     stage.logged_in().await.stop().await;
     let file = stage.home.paths().sessions_dir().join("acme.session");
-    let mut newer = std::fs::read_to_string(&file)
-        .map(String::into_bytes)
-        .unwrap_or_else(|_| std::fs::read(&file).unwrap());
-    let text = String::from_utf8_lossy(&newer).replacen("\"version\":1", "\"version\":99", 1);
-    assert!(text.contains("\"version\":99"), "{text}");
-    newer = text.into_bytes();
+    let ours = std::fs::read_to_string(&file).unwrap();
+    let newer = ours.replacen("\"loopdesk-session\":1,", "\"loopdesk-session\":99,", 1);
+    assert_ne!(newer, ours);
     std::fs::write(&file, &newer).unwrap();
 
     let _daemon = stage.daemon().await;
     let acme = stage.acme().await;
     let problem = acme.problem.expect("a problem");
     assert!(problem.message.contains("acme.session"), "{problem:?}");
-    assert_eq!(std::fs::read(&file).unwrap(), newer);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), newer);
     assert_eq!(
         stage.zendesk.count(|r| r
             .token_post

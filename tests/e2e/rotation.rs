@@ -1,9 +1,10 @@
 //! Tokens rotate under scripts that know nothing of it.
 
-use loopdesk_tests::zendesk::{Fault, Gate, Host, Record, Standing};
+use loopdesk_tests::Stage;
+use loopdesk_tests::zendesk::{Fault, Gate, Host, Record, Standing, Zendesk};
 use serde_json::json;
 
-use super::{stage, stage_with_ttl};
+use super::{binary, stage, stage_with_ttl};
 
 fn refreshes(records: &[Record]) -> usize {
     let is_refresh = |r: &&Record| {
@@ -107,7 +108,11 @@ async fn r2_a_script_that_hangs_up_mid_refresh_loses_nothing() {
 
 #[tokio::test]
 async fn r2_a_401_that_is_not_the_tokens_fault_is_passed_on() {
-    let stage = stage().await;
+    let scopes = "scopes = [\"read\", \"write\", \"impersonate\"]";
+    let stage = Stage::with_config(binary(), Zendesk::builder(), "", scopes).await;
+    stage
+        .zendesk
+        .set_allowed_scopes(&["read", "write", "impersonate"]);
     let _daemon = stage.logged_in().await;
     let output = stage
         .curl(

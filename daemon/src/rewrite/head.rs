@@ -4,13 +4,14 @@ use std::mem;
 
 use http::HeaderValue;
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION,
-    ETAG, HeaderMap, HeaderName, LOCATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION, ETAG,
+    HeaderMap, HeaderName, LOCATION, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRAILER, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 
 use super::coding::items;
 use crate::config::{Account, Origin};
+use crate::hop_by_hop;
 use crate::refusal::ERROR_HEADER;
 
 /// Removes what belongs to the connection with Zendesk, to browsers, or to loopdesk itself, and
@@ -76,18 +77,14 @@ pub(super) fn vary_by_coding(headers: &mut HeaderMap) {
 }
 
 fn strip(headers: &mut HeaderMap) {
-    // Every `Connection` line counts (RFC 9110 section 7.6.1), so the names are collected before
-    // anything is removed.
-    let mut gone: Vec<HeaderName> = items(headers, CONNECTION)
-        .filter_map(|name| HeaderName::from_bytes(name).ok())
-        .collect();
+    hop_by_hop::strip(headers);
     let unwanted = |name: &&HeaderName| {
         UNWANTED.contains(name)
             || UNWANTED_FAMILIES
                 .iter()
                 .any(|family| name.as_str().starts_with(family))
     };
-    gone.extend(headers.keys().filter(unwanted).cloned());
+    let gone: Vec<HeaderName> = headers.keys().filter(unwanted).cloned().collect();
     for name in gone {
         headers.remove(name);
     }
@@ -143,15 +140,11 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
 /// Headers that end here: of the connection, of Zendesk's cookies, of its transport.
-static UNWANTED: [HeaderName; 12] = [
-    CONNECTION,
+static UNWANTED: [HeaderName; 8] = [
     TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
     SET_COOKIE,
     // It would turn every `http://localhost` of the machine's browser into https.
     STRICT_TRANSPORT_SECURITY,
-    HeaderName::from_static("keep-alive"),
     HeaderName::from_static("alt-svc"),
     HeaderName::from_static("nel"),
     HeaderName::from_static("report-to"),

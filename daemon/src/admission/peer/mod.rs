@@ -13,7 +13,6 @@ pub(crate) mod proc_net;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::LazyLock;
 
 use tokio::net::UnixStream;
 
@@ -26,19 +25,6 @@ pub enum Peer {
     Other(u32),
     /// Nobody knows: the system doesn't tell, or the peer is gone already.
     Unknown,
-}
-
-impl Peer {
-    /// Who has connected from `peer` to `local`. To be asked once, right after accept: a peer
-    /// that has closed is unknown.
-    pub fn of_tcp(local: SocketAddr, peer: SocketAddr) -> Self {
-        PEERS.of_tcp(local, peer)
-    }
-
-    /// Who has connected to a unix socket.
-    pub fn of_unix(stream: &UnixStream) -> Self {
-        PEERS.of_unix(stream)
-    }
 }
 
 /// Asks the system about peers.
@@ -143,9 +129,6 @@ fn judge(own: u32, owner: Option<Owner>) -> Peer {
         Some(_) | None => Peer::Unknown,
     }
 }
-
-/// The process's own: its user never changes.
-static PEERS: LazyLock<Peers> = LazyLock::new(Peers::new);
 
 /// The kernel's tables don't know IPv4-mapped addresses.
 fn unmapped(address: SocketAddr) -> SocketAddr {

@@ -101,7 +101,10 @@ async fn r6_an_expired_token_is_not_sent_and_the_request_waits_for_the_next() {
     let bench = Bench::new(1800).await;
     bench.mover.jump(SignedDuration::from_hours(9));
     assert_eq!(bench.get("/after-the-night").await.0, 200);
-    assert_eq!(bench.zendesk.seen(), ["REFRESH 1", "GET /after-the-night 2"]);
+    assert_eq!(
+        bench.zendesk.seen(),
+        ["REFRESH 1", "GET /after-the-night 2"]
+    );
 }
 
 #[tokio::test]
@@ -112,7 +115,11 @@ async fn b_3_10_expired_and_zendesk_down_is_503_and_nothing_is_sent() {
     let request = bench.request(Method::GET, "/api/v2/tickets.json");
     let refusal = bench.session.forward(request).await.unwrap_err();
     assert_eq!(refusal.status(), 503);
-    assert!(refusal.description().contains("503"), "{}", refusal.description());
+    assert!(
+        refusal.description().contains("503"),
+        "{}",
+        refusal.description()
+    );
     assert_eq!(bench.zendesk.count("GET"), 0);
     // The outage is over, and so is ours.
     bench.zendesk.broken.store(false, Ordering::SeqCst);
@@ -126,7 +133,10 @@ async fn s4_signed_out_and_ended_are_401s_of_our_own() {
     bench.zendesk.revoke();
     let request = bench.request(Method::GET, "/a");
     let refusal = bench.session.forward(request).await.unwrap_err();
-    assert_eq!((refusal.status(), refusal.code()), (StatusCode::UNAUTHORIZED, "session-ended"));
+    assert_eq!(
+        (refusal.status(), refusal.code()),
+        (StatusCode::UNAUTHORIZED, "session-ended")
+    );
     assert!(refusal.description().contains("loopdesk login acme"));
     bench.session.logout(false).await.unwrap();
     let request = bench.request(Method::GET, "/a");
@@ -184,9 +194,15 @@ async fn r1_no_request_fails_across_rotations_and_hardly_one_meets_a_dead_token(
         script.unwrap();
     }
     let (served, dead) = (served.load(Ordering::Relaxed), bench.zendesk.count("DEAD"));
-    assert!(dead * 100 <= served, "{dead} dead tokens in {served} requests");
+    assert!(
+        dead * 100 <= served,
+        "{dead} dead tokens in {served} requests"
+    );
     let most = start.elapsed().as_millis() / 500 + 1;
-    assert!(bench.zendesk.refreshes() as u128 <= most, "no more than are due");
+    assert!(
+        bench.zendesk.refreshes() as u128 <= most,
+        "no more than are due"
+    );
 }
 
 #[tokio::test]
@@ -197,7 +213,10 @@ async fn a_changed_configuration_starts_stops_and_moves_sessions() {
     let config = crate::samples::config(vec![account]);
     bench.sessions.apply(&Arc::new(config)).await;
     assert_eq!(bench.get("/same-session").await.0, 200);
-    bench.sessions.apply(&Arc::new(crate::samples::config(Vec::new()))).await;
+    bench
+        .sessions
+        .apply(&Arc::new(crate::samples::config(Vec::new())))
+        .await;
     assert!(bench.sessions.all().is_empty());
     let request = bench.request(Method::GET, "/last");
     // Requests in flight when the account goes are served to the end.
@@ -237,7 +256,11 @@ impl Bench {
         let held = Stored::Live(testing::held(1, clock.now(), lifetime));
         let record = record::seal(&held, &Binding::new(&account, &machine), &key).unwrap();
         let store = Store::new(paths.sessions_dir());
-        store.prepare(&account.name).unwrap().commit(&record).unwrap();
+        store
+            .prepare(&account.name)
+            .unwrap()
+            .commit(&record)
+            .unwrap();
 
         let sessions = Sessions::new(Deps {
             clock,
@@ -343,7 +366,10 @@ impl Zendesk {
         let (parts, body) = request.into_parts();
         let token = parts.headers.get(AUTHORIZATION).map(|value| {
             let value = value.to_str().unwrap();
-            value.strip_prefix("Bearer access-").unwrap_or(value).to_owned()
+            value
+                .strip_prefix("Bearer access-")
+                .unwrap_or(value)
+                .to_owned()
         });
         let token = token.unwrap_or_default();
         match parts.uri.path() {
@@ -380,7 +406,10 @@ impl Zendesk {
     async fn refresh(&self, body: &[u8]) -> Response<Full<Bytes>> {
         let body: BTreeMap<String, serde_json::Value> = serde_json::from_slice(body).unwrap();
         assert_eq!(body["grant_type"], "refresh_token");
-        assert_eq!(body["expires_in"], 172_800, "asked for its maximum each time (R7)");
+        assert_eq!(
+            body["expires_in"], 172_800,
+            "asked for its maximum each time (R7)"
+        );
         assert_eq!(body["refresh_token_expires_in"], 7_776_000);
         assert_eq!(body["client_id"], "loopdesk");
         let sent = body["refresh_token"].as_str().unwrap();

@@ -80,7 +80,10 @@ impl World {
     /// What must hold whatever happens.
     fn check(&self) {
         if let Readiness::Ready(held) = self.machine.readiness(self.now) {
-            assert!(held.pair.expires_at > self.now, "an expired token is never published");
+            assert!(
+                held.pair.expires_at > self.now,
+                "an expired token is never published"
+            );
             let is_durable = held.pair.generation.get() <= self.durable;
             let is_unsaved = self.machine.shown() == status::State::Unsaved;
             assert!(is_durable || is_unsaved, "durable before it is used");
@@ -231,7 +234,11 @@ fn r4_transient_failures_back_off_and_the_token_serves_until_it_expires() {
         world.pass(1);
     }
     assert!(!world.is_ready());
-    assert!((20..90).contains(&world.posts), "{} attempts in 10000 s", world.posts);
+    assert!(
+        (20..90).contains(&world.posts),
+        "{} attempts in 10000 s",
+        world.posts
+    );
     assert_eq!(world.shown(), status::State::Active);
     world.on(Input::Wanted);
     assert!(world.in_flight.is_some(), "a request may hurry it along");
@@ -404,7 +411,11 @@ impl World {
             Event::Wanted => self.on(Input::Wanted),
             Event::Asked => self.on(Input::Asked),
             Event::Dead(current) => {
-                let current = if current { self.machine.generation().get() } else { 1 };
+                let current = if current {
+                    self.machine.generation().get()
+                } else {
+                    1
+                };
                 self.on(Input::Dead(Generation::new(current)));
             }
             Event::Granted(lifetime) if self.in_flight.is_some() => self.granted(lifetime),
