@@ -15,5 +15,10 @@
 pub mod body;
 pub mod clock;
 pub mod config;
+mod hop_by_hop;
 pub mod refusal;
+#[cfg(test)]
+mod samples;
+pub mod supervise;
+pub mod telemetry;
 pub mod upstream;

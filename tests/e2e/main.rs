@@ -1,1 +1,45 @@
-fn main() {}
+//! What a person and their scripts see, with the real programs and a simulated Zendesk.
+
+mod bad_input;
+mod cli;
+mod door;
+mod load;
+mod login;
+mod paging;
+mod restart;
+mod rotation;
+
+use std::path::Path;
+use std::time::Duration;
+
+use loopdesk_tests::Stage;
+use loopdesk_tests::zendesk::Zendesk;
+
+/// The binary that is every program.
+fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_demo"))
+}
+
+/// A Zendesk that behaves, with a person who isn't logged in.
+async fn stage() -> Stage {
+    Stage::set(binary(), Zendesk::builder()).await
+}
+
+/// A Zendesk whose access tokens live for `seconds`.
+async fn stage_with_ttl(seconds: u64) -> Stage {
+    let ttl = Duration::from_secs(seconds);
+    Stage::set(binary(), Zendesk::builder().granted_access_ttl(ttl)).await
+}
+
+/// Every file here is part of the suite; one that is not named above would silently not run.
+#[test]
+fn no_file_is_forgotten() {
+    let main = include_str!("main.rs");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let named = name == "main" || main.contains(&format!("mod {name};"));
+        assert!(named, "e2e/{name}.rs is in no `mod` line");
+    }
+}

@@ -1,1 +1,469 @@
-//! A configuration file into a [`super::Config`], or into every error at once.
+//! A configuration file into a [`Config`], or into every error at once.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use loopdesk_protocol::config::{Diagnostic, Effective, Report};
+use toml::de::DeTable;
+
+use super::reader::{Errors, Section, choose};
+use super::{
+    Account, AccountName, Config, LoopbackAddr, Origin, RedirectUri, RewriteClass, RoutePath,
+    Scope, Subdomain, TokenEncoding, Ttl, VaultKind,
+};
+
+/// Reads the file at `path`. A missing file means every default and no account.
+///
+/// # Errors
+/// [`Error::Unreadable`] where the system doesn't give the file, [`Error::Wrong`] with every
+/// mistake in it.
+pub fn load(path: &Path) -> Result<Config, Error> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text).map_err(|errors| Error::Wrong {
+            path: path.display().to_string(),
+            errors,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Config::default()),
+        Err(source) => Err(Error::Unreadable {
+            path: path.display().to_string(),
+            source,
+        }),
+    }
+}
+
+/// What `loopdeskd check-config` says of the file at `path`.
+pub fn report(path: &Path) -> Report {
+    let (config, errors) = match load(path) {
+        Ok(config) => (Some(Effective::from(&config)), Vec::new()),
+        Err(Error::Wrong { errors, .. }) => (None, errors),
+        Err(error @ Error::Unreadable { .. }) => {
+            let unreadable = Diagnostic {
+                line: 1,
+                column: 1,
+                message: error.to_string(),
+                snippet: String::new(),
+            };
+            (None, vec![unreadable])
+        }
+    };
+    Report {
+        path: path.display().to_string(),
+        exists: path.exists(),
+        errors,
+        config,
+    }
+}
+
+/// Checks a configuration's text.
+///
+/// # Errors
+/// Every mistake, in the order of the text.
+pub fn parse(text: &str) -> Result<Config, Vec<Diagnostic>> {
+    let mut errors = Errors::new(text);
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    for error in syntax {
+        errors.add(error.span().unwrap_or(0..0), error.message());
+    }
+    let mut root = Section::new(document.get_ref(), 0..0);
+    let config = read(&mut root, &mut errors);
+    root.finish(&mut errors);
+    let found = errors.into_found();
+    if found.is_empty() {
+        Ok(config)
+    } else {
+        Err(found)
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system doesn't give the file.
+    #[error("`{path}` can't be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file has mistakes.
+    #[error("`{path}` can't be used:{}", lines(path, errors))]
+    Wrong {
+        /// The file.
+        path: String,
+        /// Every mistake.
+        errors: Vec<Diagnostic>,
+    },
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: defaults(&LISTEN),
+            default_account: None,
+            vault: VaultKind::Keyring,
+            open_routes: Vec::new(),
+            redirect_uris: defaults(&REDIRECT_URIS),
+            accounts: BTreeMap::new(),
+        }
+    }
+}
+
+fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
+    let default = Config::default();
+    let listen = root
+        .list("listen", errors, LoopbackAddr::from_str)
+        .unwrap_or(default.listen);
+    let default_account: Option<AccountName> = root.value("default-account", errors);
+    let vault = root
+        .one_of("vault", &VaultKind::ALL, errors)
+        .unwrap_or(default.vault);
+    let open_routes = root
+        .list("open-routes", errors, RoutePath::from_str)
+        .unwrap_or_default();
+    let redirect_uris = root
+        .list("redirect-uris", errors, RedirectUri::from_str)
+        .unwrap_or(default.redirect_uris);
+    if redirect_uris.is_empty() {
+        errors.add(
+            root.span_of("redirect-uris"),
+            "`redirect-uris` is empty: no login could come back",
+        );
+    }
+
+    let mut accounts = BTreeMap::new();
+    for (name, mut section) in root.tables("accounts", errors) {
+        let account = match name.get_ref().parse() {
+            Ok(account_name) => read_account(account_name, &mut section, errors),
+            Err(message) => {
+                errors.add(name.span(), message);
+                None
+            }
+        };
+        check_port(account.as_ref(), &listen, &accounts, &section, errors);
+        section.finish(errors);
+        if let Some(account) = account {
+            accounts.insert(account.name.clone(), Arc::new(account));
+        }
+    }
+    if listen.is_empty() && accounts.values().all(|a: &Arc<Account>| a.port.is_none()) {
+        errors.add(
+            root.span_of("listen"),
+            "`listen` is empty and no account has a `port`: no script could connect",
+        );
+    }
+    if let Some(name) = &default_account
+        && !accounts.contains_key(name)
+    {
+        errors.add(
+            root.span_of("default-account"),
+            format!("there is no account `{name}`: add a table [accounts.{name}]"),
+        );
+    }
+    let only = || {
+        let mut names = accounts.keys();
+        names.next().filter(|_| accounts.len() == 1).cloned()
+    };
+    Config {
+        listen,
+        default_account: default_account.or_else(only),
+        vault,
+        open_routes,
+        redirect_uris,
+        accounts,
+    }
+}
+
+fn read_account(
+    name: AccountName,
+    section: &mut Section<'_, '_>,
+    errors: &mut Errors<'_>,
+) -> Option<Account> {
+    let subdomain: Option<Subdomain> = section.value("subdomain", errors);
+    let url: Option<Origin> = section.value("url", errors);
+    let client_id = section.with("client-id", errors, client_id);
+    let scopes = section.list("scopes", errors, Scope::from_str);
+    let port = section.port("port", errors);
+    let rewrite = section.list("rewrite", errors, |text| choose(text, &RewriteClass::ALL));
+    let access = section.with("access-token-ttl", errors, |t| Ttl::parse(t, &Ttl::ACCESS));
+    let refresh = section.with("refresh-token-ttl", errors, |t| {
+        Ttl::parse(t, &Ttl::REFRESH)
+    });
+    let extra_ca_file = section.with("extra-ca-file", errors, |text| {
+        let path = Path::new(text);
+        if path.is_absolute() {
+            Ok(path.to_owned())
+        } else {
+            Err(format!("`{text}` must be an absolute path"))
+        }
+    });
+    let token_encoding = section.one_of("token-encoding", &TokenEncoding::ALL, errors);
+
+    if scopes.as_ref().is_some_and(Vec::is_empty) {
+        errors.add(
+            section.span_of("scopes"),
+            "`scopes` is empty: ask for one at least, such as `read`",
+        );
+    }
+    let missing = |section: &Section<'_, '_>, key: &str, example: &str| {
+        let has_key = section.span_of(key) != section.span();
+        (!has_key).then(|| format!("account `{name}` has no `{key}`: add {example}"))
+    };
+    if let Some(message) = missing(
+        section,
+        "client-id",
+        "`client-id = \"…\"`, the OAuth client's identifier in Admin Center",
+    ) {
+        errors.add(section.span(), message);
+    }
+    let oauth_origin = subdomain
+        .as_ref()
+        .map(Subdomain::origin)
+        .or_else(|| url.clone());
+    let Some(oauth_origin) = oauth_origin else {
+        if missing(section, "url", "").is_some()
+            && let Some(message) = missing(
+                section,
+                "subdomain",
+                "`subdomain = \"acme\"` for acme.zendesk.com",
+            )
+        {
+            errors.add(section.span(), message);
+        }
+        return None;
+    };
+    Some(Account {
+        api_origin: url.clone().unwrap_or_else(|| oauth_origin.clone()),
+        oauth_origin,
+        subdomain,
+        url,
+        client_id: client_id?,
+        scopes: scopes.unwrap_or_else(|| defaults(&SCOPES)),
+        port,
+        rewrite: rewrite.unwrap_or_else(|| REWRITE.to_vec()),
+        access_token_ttl: access.unwrap_or(Ttl::ACCESS_MAX),
+        refresh_token_ttl: refresh.unwrap_or(Ttl::REFRESH_MAX),
+        extra_ca_file,
+        token_encoding: token_encoding.unwrap_or(TokenEncoding::Json),
+        name,
+    })
+}
+
+fn check_port(
+    account: Option<&Account>,
+    listen: &[LoopbackAddr],
+    others: &BTreeMap<AccountName, Arc<Account>>,
+    section: &Section<'_, '_>,
+    errors: &mut Errors<'_>,
+) {
+    let Some(port) = account.and_then(|a| a.port) else {
+        return;
+    };
+    if listen.iter().any(|a| a.get().port() == port) {
+        errors.add(
+            section.span_of("port"),
+            format!("port {port} stands in `listen` already: give the account one of its own"),
+        );
+    }
+    if let Some(other) = others.values().find(|a| a.port == Some(port)) {
+        errors.add(
+            section.span_of("port"),
+            format!("port {port} belongs to account `{}` already", other.name),
+        );
+    }
+}
+
+fn client_id(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "`{text}` is no client identifier: copy it from Admin Center, without spaces"
+        ))
+    }
+}
+
+fn lines(path: &str, errors: &[Diagnostic]) -> String {
+    let line = |d: &Diagnostic| {
+        format!(
+            "\n{path}:{}:{}: {}\n{}",
+            d.line, d.column, d.message, d.snippet
+        )
+    };
+    errors.iter().map(line).collect()
+}
+
+/// The values of a default that is known to be right; a test reads each of them.
+fn defaults<T: FromStr>(texts: &[&str]) -> Vec<T> {
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+/// Both families, since `localhost` may mean either; 8484 is not registered with IANA.
+const LISTEN: [&str; 2] = ["127.0.0.1:8484", "[::1]:8484"];
+
+/// Zendesk compares redirect URIs byte for byte, port included, so three are registered: one of
+/// them is free on any machine.
+const REDIRECT_URIS: [&str; 3] = [
+    "http://127.0.0.1:18484/callback",
+    "http://127.0.0.1:18485/callback",
+    "http://127.0.0.1:18486/callback",
+];
+
+/// What a script with an API token could do, but for acting as others.
+const SCOPES: [&str; 2] = ["read", "write"];
+
+/// The URLs that clients follow. `records` is left out: those are for people and exports.
+const REWRITE: [RewriteClass; 3] = [
+    RewriteClass::Pagination,
+    RewriteClass::Jobs,
+    RewriteClass::Attachments,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACME: &str = "[accounts.acme]\nsubdomain = \"acme\"\nclient-id = \"loopdesk\"\n";
+
+    fn errors(text: &str) -> Vec<String> {
+        let found = parse(text).unwrap_err();
+        found
+            .iter()
+            .map(|d| format!("{}:{} {}", d.line, d.column, d.message))
+            .collect()
+    }
+
+    #[test]
+    fn an_empty_file_means_the_documented_defaults() {
+        let config = parse("").unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.listen.len(), LISTEN.len());
+        assert_eq!(config.redirect_uris.len(), REDIRECT_URIS.len());
+        assert_eq!(defaults::<Scope>(&SCOPES).len(), SCOPES.len());
+    }
+
+    #[test]
+    fn an_account_needs_a_subdomain_and_a_client_only() {
+        let config = parse(ACME).unwrap();
+        let acme = &config.accounts[config.default_account.as_ref().unwrap()];
+        assert_eq!(acme.api_origin.to_string(), "https://acme.zendesk.com");
+        assert_eq!(acme.oauth_origin, acme.api_origin);
+        assert_eq!(acme.access_token_ttl.as_secs(), 172_800);
+        assert_eq!(acme.refresh_token_ttl.as_secs(), 7_776_000);
+        assert_eq!(acme.rewrite, REWRITE);
+    }
+
+    #[test]
+    fn a_url_beside_a_subdomain_is_the_apis_and_alone_it_is_both() {
+        let both = parse(&format!("{ACME}url = \"https://help.example.com/\"\n")).unwrap();
+        let both = both.accounts.values().next().unwrap();
+        assert_eq!(both.api_origin.to_string(), "https://help.example.com");
+        assert_eq!(both.oauth_origin.to_string(), "https://acme.zendesk.com");
+        assert_eq!(both.origins().count(), 2);
+        let text = "[accounts.a]\nurl = \"https://127.0.0.1:9\"\nclient-id = \"c\"";
+        let alone = parse(text).unwrap();
+        let alone = alone.accounts.values().next().unwrap();
+        assert_eq!(alone.oauth_origin.to_string(), "https://127.0.0.1:9");
+        assert_eq!(alone.origins().count(), 1);
+    }
+
+    #[test]
+    fn every_error_is_reported_at_once_with_its_place() {
+        let text = "listen = [\"0.0.0.0:8484\", 7]\nvolt = \"x\"\nvault = \"none\"\n\
+                    [accounts.Acme]\nsubdomain = \"a.b\"\n[accounts.b]\nsubdomain = \"b\"\n\
+                    port = 0\naccess-token-ttl = \"72h\"\n";
+        let found = errors(text);
+        let expected = [
+            (1, 11, "not on a loopback interface"),
+            (1, 27, "`listen` must be a list of strings, not integer"),
+            (
+                2,
+                1,
+                "unknown key `volt`: the keys here are listen, default-account",
+            ),
+            (3, 9, "`none` is none of `keyring`, `keyfile`"),
+            (4, 11, "`Acme` can't be an account's name"),
+            (6, 11, "account `b` has no `client-id`"),
+            (8, 8, "`port` must be a port"),
+            (9, 20, "Zendesk allows 5m to 2d"),
+        ];
+        for (line, column, message) in expected {
+            let hit =
+                |e: &&String| e.starts_with(&format!("{line}:{column} ")) && e.contains(message);
+            assert!(
+                found.iter().any(|e| hit(&e)),
+                "{line}:{column} {message} in {found:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_caret_stands_under_the_value() {
+        let found = parse("vault = \"safe\"\n").unwrap_err();
+        assert_eq!(found[0].snippet, "1 | vault = \"safe\"\n  |         ^^^^^^");
+    }
+
+    #[test]
+    fn syntax_errors_keep_their_place() {
+        assert!(
+            errors("listen = [\n")[0].starts_with("1:"),
+            "{:?}",
+            errors("listen = [\n")
+        );
+        assert!(
+            errors("a = \u{1F980}\nb")
+                .iter()
+                .any(|e| e.starts_with("1:5"))
+        );
+    }
+
+    #[test]
+    fn accounts_that_could_not_be_told_apart_are_refused() {
+        let same = format!(
+            "{ACME}port = 8484\n[accounts.b]\nurl = \"https://b\"\nclient-id = \"c\"\nport = 9\n\
+                            [accounts.c]\nurl = \"https://c\"\nclient-id = \"c\"\nport = 9\n"
+        );
+        let found = errors(&same);
+        assert!(found[0].contains("stands in `listen` already"), "{found:?}");
+        assert!(
+            found[1].contains("belongs to account `b` already"),
+            "{found:?}"
+        );
+        assert!(errors("default-account = \"x\"\n")[0].contains("there is no account `x`"));
+        assert!(errors("[accounts.a]\nclient-id = \"c\"\n")[0].contains("has no `subdomain`"));
+    }
+
+    #[test]
+    fn urls_that_would_leak_a_token_are_refused() {
+        for url in [
+            "http://x",
+            "https://u@x",
+            "https://x/api",
+            "x",
+            "https://",
+            "https://x?y",
+        ] {
+            let text = format!("[accounts.a]\nclient-id = \"c\"\nurl = \"{url}\"\n");
+            assert!(parse(&text).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn every_error_of_a_file_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        assert_eq!(load(&path).unwrap(), Config::default());
+        std::fs::write(&path, "a = 1\nb = 2\n").unwrap();
+        let text = load(&path).unwrap_err().to_string();
+        assert!(
+            text.contains("config.toml:1:1") && text.contains("config.toml:2:1"),
+            "{text}"
+        );
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(matches!(load(&path).unwrap_err(), Error::Unreadable { .. }));
+    }
+}

@@ -1,11 +1,14 @@
 //! The configuration: a file's text in, values that can't be wrong out.
 //!
-//! [`raw`] is the file as TOML has it, [`check`] turns it into a [`Config`] or into every error at
-//! once, each with line, column and caret.
+//! [`check`] turns a file into a [`Config`] or into every error at once, each with line, column and
+//! caret.
 
 pub mod check;
-mod raw;
+mod effective;
+pub mod live;
+mod reader;
 mod types;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

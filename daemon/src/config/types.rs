@@ -311,6 +311,11 @@ impl Ttl {
     /// What Zendesk allows for refresh tokens: 7 to 90 days (same article).
     pub const REFRESH: std::ops::RangeInclusive<u64> = 604_800..=7_776_000;
 
+    /// The longest life of an access token.
+    pub const ACCESS_MAX: Self = Self(*Self::ACCESS.end());
+    /// The longest life of a refresh token: a laptop may stay closed that long.
+    pub const REFRESH_MAX: Self = Self(*Self::REFRESH.end());
+
     /// The lifetime in seconds.
     pub fn as_secs(self) -> u64 {
         self.0

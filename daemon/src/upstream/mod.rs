@@ -1,118 +1,173 @@
 //! Stage 5: talks to Zendesk.
+//!
+//! [`request`] strips a head and injects the token last, [`replay`] lets a body be sent twice,
+//! [`connect`] has the connections, [`failure`] says what a lost one allows.
 
+mod connect;
+mod failure;
+mod outgoing;
+mod replay;
+mod request;
+mod roots;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use rustls::client::WebPkiServerVerifier;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use crate::body::Body;
-use crate::config::{Account, Origin};
-use crate::refusal::Refusal;
+use crate::config::Account;
+
+pub use failure::Failure;
+pub use outgoing::{Credential, Outgoing};
+pub use roots::ConfigError;
 
 /// One account's way to Zendesk: pooled connections over TLS.
 #[derive(Clone, Debug)]
-pub struct Upstream;
+pub struct Upstream(Arc<Way>);
 
 impl Upstream {
-    /// A way to the account's origins.
+    /// A way to the account's origins. Opens nothing yet.
     ///
     /// # Errors
-    /// Where a certificate file can't be used.
-    pub fn new(_account: &Account) -> Result<Self, ConfigError> {
-        Ok(Self)
+    /// Where the account's certificate file can't be used.
+    pub fn new(account: &Account) -> Result<Self, ConfigError> {
+        let extra = account
+            .extra_ca_file
+            .as_deref()
+            .map(roots::extra)
+            .transpose()?;
+        Ok(Self(Arc::new(Way {
+            extra,
+            client: OnceCell::new(),
+        })))
     }
 
-    /// Sends a script's request.
+    /// Sends a script's request, and sends it once more where it can't have acted, or could do no
+    /// harm by acting twice. `authorization` is injected unless the request carries a credential
+    /// of its own.
     ///
     /// # Errors
     /// Where no answer came.
-    #[expect(clippy::unused_async, reason = "signature only")]
     pub async fn send(
         &self,
-        _outgoing: &mut Outgoing,
-        _authorization: Option<&HeaderValue>,
+        outgoing: &mut Outgoing,
+        authorization: Option<&HeaderValue>,
     ) -> Result<Response<Body>, Failure> {
-        Err(Failure)
-    }
-
-    /// One small request of the daemon's own.
-    ///
-    /// # Errors
-    /// Where no answer came.
-    #[expect(clippy::unused_async, reason = "signature only")]
-    pub async fn call(
-        &self,
-        _request: Request<Bytes>,
-        _deadline: Duration,
-    ) -> Result<Response<Bytes>, Failure> {
-        Err(Failure)
-    }
-}
-
-/// A script's request, ready to be sent once or more often.
-#[derive(Debug)]
-pub struct Outgoing {
-    request: Request<Body>,
-    origin: Origin,
-}
-
-impl Outgoing {
-    /// A request on its way to `origin`.
-    pub fn new(request: Request<Body>, origin: Origin, _credential: Credential) -> Self {
-        Self { request, origin }
-    }
-
-    /// Where it goes.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    /// Its method.
-    pub fn method(&self) -> &Method {
-        self.request.method()
-    }
-
-    /// Whether it can be counted on, before it is sent, to be sendable a second time.
-    pub fn is_replayable(&self) -> bool {
-        false
-    }
-
-    /// Whether everything that was sent of it is still at hand.
-    pub fn can_send_again(&self) -> bool {
-        false
-    }
-}
-
-/// Whose credential a request carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Credential {
-    /// The account's session.
-    Injected,
-    /// The script's own: products with credentials of their own.
-    Own,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-#[error("no answer")]
-pub struct Failure;
-
-impl Failure {
-    /// Whether Zendesk may have acted on the request.
-    pub fn may_have_acted(&self) -> bool {
-        true
-    }
-
-    /// What the script is told.
-    pub fn refusal(&self, origin: &Origin) -> Refusal {
-        Refusal::Upstream {
-            origin: origin.to_string(),
-            why: self.to_string(),
+        let client = self.0.client().await?;
+        match exchange(client, outgoing, authorization).await {
+            Err(failure)
+                if failure.allows_another(outgoing.method()) && outgoing.can_send_again() =>
+            {
+                tracing::debug!(%failure, method = %outgoing.method(), "sending once more");
+                exchange(client, outgoing, authorization).await
+            }
+            verdict => verdict,
         }
     }
+
+    /// One small request of the daemon's own, to an absolute `https` URI. Follows no redirect,
+    /// tries only once, and takes at most [`ANSWER_MAX`] bytes.
+    ///
+    /// # Errors
+    /// Where no whole answer came within `deadline`.
+    pub async fn call(
+        &self,
+        request: Request<Bytes>,
+        deadline: Duration,
+    ) -> Result<Response<Bytes>, Failure> {
+        let exchange = async {
+            let client = self.0.client().await?;
+            let response = client
+                .request(request.map(Body::full))
+                .await
+                .map_err(Failure::of_exchange)?;
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_MAX).collect().await;
+            let body = body.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    Failure::TooLarge(ANSWER_MAX)
+                } else {
+                    Failure::Lost(error)
+                }
+            })?;
+            Ok(Response::from_parts(parts, body.to_bytes()))
+        };
+        let timed_out = |_| Failure::TimedOut {
+            what: "an answer",
+            after: deadline,
+            sent: true,
+        };
+        tokio::time::timeout(deadline, exchange)
+            .await
+            .map_err(timed_out)?
+    }
 }
 
-/// Why an account has no way to Zendesk.
-#[derive(Debug, thiserror::Error)]
-#[error("no way")]
-pub struct ConfigError;
+/// The longest answer to a request of our own. A user's record with its custom fields is the
+/// longest that we ask for.
+pub const ANSWER_MAX: usize = 64 << 10;
+
+#[derive(Debug)]
+struct Way {
+    extra: Option<Arc<WebPkiServerVerifier>>,
+    /// Made at first use: the system's certificates cost a start more than all the rest.
+    client: OnceCell<connect::Client>,
+}
+
+impl Way {
+    async fn client(&self) -> Result<&connect::Client, Failure> {
+        let make = || async {
+            let extra = self.extra.clone();
+            tokio::task::spawn_blocking(|| roots::verifier(extra).and_then(connect::client))
+                .await
+                .unwrap_or_else(|e| Err(rustls::Error::General(e.to_string())))
+                .map_err(Failure::Roots)
+        };
+        self.client.get_or_try_init(make).await
+    }
+}
+
+/// One request, one response head.
+async fn exchange(
+    client: &connect::Client,
+    outgoing: &Outgoing,
+    authorization: Option<&HeaderValue>,
+) -> Result<Response<Body>, Failure> {
+    let request = outgoing.attempt(authorization).ok_or(Failure::Target)?;
+    let sent = Instant::now();
+    let mut response = std::pin::pin!(client.request(request));
+    let verdict = loop {
+        // A long upload is no slow answer: the clock starts anew with each piece of the body.
+        let touched = outgoing.body().map_or(sent, |body| body.touched());
+        match tokio::time::timeout_at(touched + HEAD_MAX, &mut response).await {
+            Ok(verdict) => break verdict,
+            Err(_) if outgoing.body().is_some_and(|body| body.touched() > touched) => {}
+            Err(_) => {
+                return Err(Failure::TimedOut {
+                    what: "an answer",
+                    after: HEAD_MAX,
+                    sent: true,
+                });
+            }
+        }
+    };
+    match verdict {
+        Ok(response) => Ok(response.map(Body::from)),
+        Err(error) => Err(match outgoing.body().and_then(|body| body.failed()) {
+            Some(why) => Failure::Script(why),
+            None => Failure::of_exchange(error),
+        }),
+    }
+}
+
+/// How long an answer's head may take after the last byte of the request. Cloudflare, in front of
+/// Zendesk, gives up after 100 s and says so with a 524, which the script should rather see.
+const HEAD_MAX: Duration = Duration::from_secs(180);

@@ -1,0 +1,103 @@
+//! The daemon's own command line: run, or judge a configuration.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use loopdesk_protocol::{Kind, Paths, Problem, start};
+
+use crate::clock::Clock;
+use crate::supervise::instance::{self, InstanceLock, Refused};
+use crate::{config, telemetry, wire};
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        None => run(),
+        Some(Command::CheckConfig { file }) => check_config(file),
+    };
+    match done {
+        Ok(code) => code,
+        Err(problem) => {
+            let mut text = format!("error: {problem}\n");
+            for hint in &problem.hints {
+                text.push_str(&format!("Hint: {hint}\n"));
+            }
+            // Where standard error is gone there is nobody left to tell.
+            let _unheard = std::io::stderr().write_all(text.as_bytes());
+            ExitCode::from(problem.kind.exit_code())
+        }
+    }
+}
+
+/// Keeps Zendesk sessions alive and lends them to local scripts.
+#[derive(Debug, Parser)]
+#[command(name = "loopdeskd", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print what the daemon makes of a configuration file, as JSON.
+    CheckConfig {
+        /// The file; the daemon's own if absent.
+        file: Option<PathBuf>,
+    },
+}
+
+fn run() -> Result<ExitCode, Problem> {
+    let paths = paths()?;
+    telemetry::init().map_err(|why| Problem::new(Kind::Usage, why))?;
+    let config = config::check::load(&paths.config_file()).map_err(|error| {
+        Problem::new(Kind::Config, error.to_string()).hint("loopdesk config check")
+    })?;
+    instance::private_dir(paths.state_dir())?;
+    instance::private_dir(paths.runtime_dir())?;
+    let _lock = match InstanceLock::take(&paths.lock_file()) {
+        Ok(lock) => lock,
+        Err(Refused::Unusable(problem)) => return Err(problem),
+        Err(held @ Refused::Held { .. }) => {
+            let text = format!("error: {held}\nHint: loopdesk status\n");
+            let _unheard = std::io::stderr().write_all(text.as_bytes());
+            return Ok(ExitCode::from(start::ALREADY_RUNNING));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|e| Problem::new(Kind::Internal, format!("no runtime: {e}")))?;
+    runtime.block_on(wire::run(paths, config, Clock::system()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_config(file: Option<PathBuf>) -> Result<ExitCode, Problem> {
+    let file = match file {
+        Some(file) => file,
+        None => paths()?.config_file(),
+    };
+    let report = config::check::report(&file);
+    let failed = |e: String| Problem::new(Kind::Internal, format!("the report: {e}"));
+    let mut text = serde_json::to_string(&report).map_err(|e| failed(e.to_string()))?;
+    text.push('\n');
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|e| failed(e.to_string()))?;
+    Ok(if report.errors.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(Kind::Config.exit_code())
+    })
+}
+
+fn paths() -> Result<Paths, Problem> {
+    Paths::from_env().map_err(|error| Problem::new(Kind::Usage, error.to_string()))
+}
+
+/// A person's scripts are served by one core many times over; the second lets a long body be
+/// rewritten while others are answered.
+const WORKERS: usize = 2;

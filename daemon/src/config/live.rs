@@ -1,0 +1,21 @@
+//! The configuration in use, and why the file as it stands now may not be.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use loopdesk_protocol::Problem;
+
+use super::Config;
+
+/// What is in use.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The file that it came from.
+    pub path: String,
+    /// When it was read.
+    pub loaded_at: Timestamp,
+    /// Why the file as it stands now isn't in use.
+    pub problem: Option<Problem>,
+}

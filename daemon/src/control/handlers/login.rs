@@ -1,0 +1,52 @@
+//! `POST /v1/login` and `POST /v1/login/callback`.
+
+use http::Response;
+use loopdesk_protocol::Problem;
+use loopdesk_protocol::login::{Pasted, Request};
+use tokio::sync::mpsc;
+
+use super::super::lines::Lines;
+use super::super::{Control, reply};
+use crate::body::Body;
+
+/// Starts a login; its events are the answer's lines. It ends with the connection.
+pub(in crate::control) fn login(control: &Control, asked: &Request) -> Response<Body> {
+    let (account, session) = match super::pick(control, asked.account.as_deref()) {
+        Ok(picked) => picked,
+        Err(problem) => return reply::problem(&problem),
+    };
+    let config = std::sync::Arc::clone(&control.loaded.borrow().config);
+    let switch_user = asked.switch_user;
+    let (events, lines) = mpsc::channel(EVENTS);
+    control.tracker.spawn(async move {
+        let base_urls = config.base_urls(&account);
+        session
+            .login(switch_user, &config.redirect_uris, base_urls, events)
+            .await;
+    });
+    reply::typed(Body::adapted(Lines(lines)), "application/x-ndjson")
+}
+
+/// Hands the pasted address to the login that waits for it.
+pub(in crate::control) fn paste(
+    control: &Control,
+    pasted: &Pasted,
+) -> Result<serde_json::Value, Problem> {
+    let mut refused = None;
+    for session in control.sessions.all() {
+        match session.paste(&pasted.address) {
+            Ok(()) => return Ok(serde_json::json!({})),
+            Err(problem) => refused = Some(problem),
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        Problem::new(
+            loopdesk_protocol::Kind::Usage,
+            "no login waits for an address",
+        )
+        .hint("loopdesk login --no-browser")
+    }))
+}
+
+/// A login has three events; a slow reader holds nobody up.
+const EVENTS: usize = 8;

@@ -1,0 +1,15 @@
+//! `POST /v1/logout`.
+
+use loopdesk_protocol::Problem;
+use loopdesk_protocol::session::{LoggedOut, Logout};
+
+use super::super::Control;
+
+/// Revokes the session's tokens and forgets them.
+pub(in crate::control) async fn logout(
+    control: &Control,
+    asked: Logout,
+) -> Result<LoggedOut, Problem> {
+    let (_, session) = super::pick(control, asked.account.as_deref())?;
+    session.logout(asked.forget).await
+}

@@ -1,0 +1,15 @@
+//! `POST /v1/refresh`.
+
+use loopdesk_protocol::Problem;
+use loopdesk_protocol::session::{Refresh, Refreshed};
+
+use super::super::Control;
+
+/// Fetches a new pair now.
+pub(in crate::control) async fn refresh(
+    control: &Control,
+    asked: Refresh,
+) -> Result<Refreshed, Problem> {
+    let (_, session) = super::pick(control, asked.account.as_deref())?;
+    session.refresh().await
+}

@@ -1,0 +1,55 @@
+//! `GET /v1/status`.
+
+use loopdesk_protocol::VERSION;
+use loopdesk_protocol::status::{Account, Config, Daemon, Status};
+
+use super::super::Control;
+use crate::config;
+use crate::session::View;
+use crate::supervise::notify;
+
+/// The state of everything.
+pub(in crate::control) fn status(control: &Control) -> Status {
+    let loaded = control.loaded.borrow().clone();
+    let accounts = loaded.config.accounts.values().filter_map(|account| {
+        let session = control.sessions.get(&account.name)?;
+        Some(self::account(&loaded.config, account, session.view()))
+    });
+    Status {
+        daemon: Daemon {
+            version: VERSION.to_owned(),
+            pid: std::process::id(),
+            started_at: control.started_at,
+            supervised: notify::is_supervised(),
+        },
+        vault: control.sessions.vault_status(),
+        listeners: control.listeners.borrow().clone(),
+        accounts: accounts.collect(),
+        config: Config {
+            path: loaded.path,
+            loaded_at: loaded.loaded_at,
+            problem: loaded.problem,
+        },
+    }
+}
+
+/// The state of one account.
+pub(super) fn account(config: &config::Config, account: &config::Account, view: View) -> Account {
+    Account {
+        name: account.name.to_string(),
+        default: config.default_account.as_ref() == Some(&account.name),
+        origin: account.api_origin.to_string(),
+        client_id: account.client_id.clone(),
+        base_urls: config.base_urls(account),
+        state: view.state,
+        person: view.person,
+        scopes: view.scopes,
+        generation: view.generation,
+        refreshed_at: view.refreshed_at,
+        access_expires_at: view.access_expires_at,
+        next_refresh_at: view.next_refresh_at,
+        refresh_expires_at: view.refresh_expires_at,
+        last_error: view.last_error,
+        problem: view.problem,
+    }
+}

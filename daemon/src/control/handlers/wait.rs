@@ -1,0 +1,47 @@
+//! `GET /v1/wait`.
+
+use loopdesk_protocol::status::{Account, State};
+use loopdesk_protocol::{Kind, Problem, wait};
+
+use super::super::Control;
+
+/// Answers once the account's requests are served.
+pub(in crate::control) async fn wait(
+    control: &Control,
+    query: Option<&str>,
+) -> Result<Account, Problem> {
+    let asked = wait::Request::from_query(query.unwrap_or_default())?;
+    let (account, session) = super::pick(control, asked.account.as_deref())?;
+    let mut changes = session.changes();
+    let served = async {
+        loop {
+            changes.mark_unchanged();
+            let view = session.view();
+            if view.state.serves() {
+                return Ok(view);
+            }
+            if let (State::SignedOut | State::Ended, Some(problem)) = (view.state, view.problem)
+                && problem.kind == Kind::Login
+            {
+                return Err(problem);
+            }
+            if changes.changed().await.is_err() {
+                return Err(Problem::new(Kind::Daemon, "the daemon is shutting down"));
+            }
+        }
+    };
+    let name = &account.name;
+    let view = tokio::time::timeout(asked.timeout, served)
+        .await
+        .unwrap_or_else(|_| {
+            let why = match session.view().problem {
+                Some(problem) => problem.message,
+                None => format!("account `{name}` is not ready"),
+            };
+            let waited = asked.timeout.as_secs();
+            Err(Problem::new(Kind::Timeout, format!("waited {waited} s: {why}"))
+                .hint(format!("loopdesk status {name}")))
+        })?;
+    let config = std::sync::Arc::clone(&control.loaded.borrow().config);
+    Ok(super::status::account(&config, &account, view))
+}

@@ -1,0 +1,143 @@
+//! The control API: HTTP/1.1 on `control.sock`, for the command line and nobody else.
+//!
+//! It stands beside the way of a request: it looks at sessions and the configuration, and asks
+//! them to act. Which user is connected is checked on every connection, although the folder is
+//! private already.
+
+mod handlers;
+mod lines;
+mod reply;
+
+use std::sync::Arc;
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::Timestamp;
+use loopdesk_protocol::config::RELOAD;
+use loopdesk_protocol::{Kind, Problem, login, session, status, version, wait};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::config::live::Loaded;
+use crate::session::Sessions;
+
+/// Everything that the control API looks at or asks to act.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// The accounts' sessions.
+    pub sessions: Sessions,
+    /// The configuration in use.
+    pub loaded: watch::Receiver<Loaded>,
+    /// Where scripts are served.
+    pub listeners: watch::Receiver<Vec<status::Listener>>,
+    /// Asks for the configuration to be read again.
+    pub reload: mpsc::Sender<Reload>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// When the daemon started.
+    pub started_at: Timestamp,
+    /// Keeps the tasks.
+    pub tracker: TaskTracker,
+}
+
+/// Asks for the configuration to be read again; the answer says whether it is in use.
+pub type Reload = oneshot::Sender<Result<(), Problem>>;
+
+impl Control {
+    /// Serves `listener` until `stop`.
+    pub async fn serve(self, listener: UnixListener, stop: CancellationToken) {
+        let control = Arc::new(self);
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) if is_own(&stream) => {
+                    let control = Arc::clone(&control);
+                    let stop = stop.clone();
+                    let tracker = control.tracker.clone();
+                    tracker.spawn(control.connection(stream, stop));
+                }
+                Ok(_) => tracing::warn!("refused another user on the control socket"),
+                Err(error) => {
+                    tracing::warn!(%error, "no connection accepted on the control socket");
+                    tokio::time::sleep(crate::listener::ACCEPT_BACKOFF).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: UnixStream, stop: CancellationToken) {
+        let service = service_fn(move |request| {
+            let control = Arc::clone(&self);
+            async move { Ok::<_, std::convert::Infallible>(control.answer(request).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        tracing::debug!(%error, "a control connection broke");
+                    }
+                    return;
+                }
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
+        match (&head.method, path) {
+            (&Method::GET, version::PATH) => reply::json(&handlers::version::version()),
+            (&Method::GET, status::PATH) => reply::json(&handlers::status::status(self)),
+            (&Method::GET, wait::PATH) => {
+                reply::from(handlers::wait::wait(self, head.uri.query()).await)
+            }
+            (&Method::POST, login::PATH) => match reply::read(body).await {
+                Ok(asked) => handlers::login::login(self, &asked),
+                Err(problem) => reply::problem(&problem),
+            },
+            (&Method::POST, login::CALLBACK) => match reply::read(body).await {
+                Ok(pasted) => reply::from(handlers::login::paste(self, &pasted)),
+                Err(problem) => reply::problem(&problem),
+            },
+            (&Method::POST, session::LOGOUT) => match reply::read(body).await {
+                Ok(asked) => reply::from(handlers::logout::logout(self, asked).await),
+                Err(problem) => reply::problem(&problem),
+            },
+            (&Method::POST, session::REFRESH) => match reply::read(body).await {
+                Ok(asked) => reply::from(handlers::refresh::refresh(self, asked).await),
+                Err(problem) => reply::problem(&problem),
+            },
+            (&Method::POST, RELOAD) => reply::from(handlers::reload::reload(self).await),
+            (method, path) => reply::problem(&Problem::new(
+                Kind::Daemon,
+                format!("this daemon knows no `{method} {path}`"),
+            )
+            .hint("install the same version of loopdesk and loopdeskd, then restart the daemon")),
+        }
+    }
+}
+
+/// Whether the peer runs as the user that we run as.
+fn is_own(stream: &UnixStream) -> bool {
+    let own = rustix::process::getuid().as_raw();
+    stream.peer_cred().is_ok_and(|peer| peer.uid() == own)
+}

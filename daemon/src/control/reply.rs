@@ -1,0 +1,75 @@
+//! JSON in, JSON out, and a status for each kind of problem.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use loopdesk_protocol::{Kind, Problem};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::body::Body;
+
+/// Reads a request's body.
+pub(super) async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Problem> {
+    let wrong = |why: String| Problem::new(Kind::Usage, format!("the request can't be read: {why}"));
+    let bytes = Limited::new(body, REQUEST_MAX)
+        .collect()
+        .await
+        .map_err(|e| wrong(e.to_string()))?
+        .to_bytes();
+    serde_json::from_slice(&bytes).map_err(|e| wrong(e.to_string()))
+}
+
+/// The answer to a call that can fail.
+pub(super) fn from<T: Serialize>(result: Result<T, Problem>) -> Response<Body> {
+    match result {
+        Ok(value) => json(&value),
+        Err(failed) => problem(&failed),
+    }
+}
+
+/// A success.
+pub(super) fn json(value: &impl Serialize) -> Response<Body> {
+    with_status(StatusCode::OK, value)
+}
+
+/// A failure.
+pub(super) fn problem(problem: &Problem) -> Response<Body> {
+    let status = match problem.kind {
+        Kind::Usage => StatusCode::BAD_REQUEST,
+        Kind::Login => StatusCode::UNAUTHORIZED,
+        Kind::Trouble => StatusCode::CONFLICT,
+        Kind::Config => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::Zendesk => StatusCode::BAD_GATEWAY,
+        Kind::Daemon | Kind::Vault => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    with_status(status, problem)
+}
+
+/// A body with its type.
+pub(super) fn typed(body: Body, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(body);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn with_status(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let (status, text) = match serde_json::to_vec(value) {
+        Ok(text) => (status, text),
+        Err(error) => {
+            tracing::error!(%error, "an answer of the control API can't be written");
+            (StatusCode::INTERNAL_SERVER_ERROR, b"{}".to_vec())
+        }
+    };
+    let mut response = typed(Body::full(text), "application/json");
+    *response.status_mut() = status;
+    response
+}
+
+/// Requests hold names and at most one address that a person has pasted.
+const REQUEST_MAX: usize = 64 * 1024;

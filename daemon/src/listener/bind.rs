@@ -1,0 +1,152 @@
+//! Sockets to listen on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use loopdesk_protocol::{Kind, Problem};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+
+use super::holder;
+
+/// A listener on `address`; `None` for `[::1]` on a machine without it.
+///
+/// # Errors
+/// A problem of kind `daemon` that names who holds the port and a port that is free.
+pub fn tcp(address: SocketAddr) -> Result<Option<TcpListener>, Problem> {
+    match listen(address) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if address.is_ipv6() && is_no_address(&error) => {
+            tracing::info!(%address, "this machine has no IPv6 loopback");
+            Ok(None)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(in_use(address)),
+        Err(error) => Err(Problem::new(
+            Kind::Daemon,
+            format!("can't listen on {address}: {error}"),
+        )
+        .hint("loopdesk config show")),
+    }
+}
+
+/// A listener on the unix socket `path`, which nobody but this user can use. The folder must be
+/// private already.
+///
+/// # Errors
+/// A problem of kind `daemon` that names what lies in the way.
+pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
+    let problem = |what: String| Problem::new(Kind::Daemon, what);
+    let shown = path.display();
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(problem(format!("`{shown}` can't be looked at: {error}"))),
+        Ok(meta) if !meta.file_type().is_socket() => {
+            return Err(problem(format!("`{shown}` lies in the way and is no socket"))
+                .hint(format!("rm '{shown}'")));
+        }
+        Ok(meta) if meta.uid() != rustix::process::getuid().as_raw() => {
+            return Err(problem(format!(
+                "`{shown}` belongs to user {}, not to you",
+                meta.uid()
+            )));
+        }
+        // A socket that nobody listens on any more is what a crash leaves. Only a refused
+        // connection proves that: a listener with a full backlog doesn't refuse.
+        Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)
+                    .map_err(|e| problem(format!("`{shown}` is stale and stays: {e}")))?;
+            }
+            _ => {
+                return Err(problem(format!("another program listens on `{shown}`"))
+                    .hint("loopdesk status"));
+            }
+        },
+    }
+    let listener = UnixListener::bind(path)
+        .map_err(|e| problem(format!("can't listen on `{shown}`: {e}")))?;
+    // The folder keeps others out already, from the first moment on.
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))
+        .map_err(|e| problem(format!("`{shown}` can't be made private: {e}")))?;
+    Ok(listener)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A restart must not wait for connections in TIME_WAIT. Never SO_REUSEPORT: with it another
+    // user's program could take a share of the connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Errors of a machine whose kernel or loopback interface has no IPv6.
+fn is_no_address(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn in_use(address: SocketAddr) -> Problem {
+    let who = holder::of(address).map_or_else(String::new, |who| format!(", held by {who}"));
+    let problem = Problem::new(
+        Kind::Daemon,
+        format!("port {} is in use already{who}", address.port()),
+    );
+    let free = (address.port().saturating_add(1)..=u16::MAX)
+        .take(PROPOSALS)
+        .find(|port| listen(SocketAddr::new(address.ip(), *port)).is_ok());
+    match free {
+        Some(port) => problem.hint(format!(
+            "loopdesk config set listen 127.0.0.1:{port},[::1]:{port}"
+        )),
+        None => problem.hint("loopdesk config set listen 127.0.0.1:PORT,[::1]:PORT"),
+    }
+}
+
+/// Enough for any burst of scripts that start together; the kernel has a cap of its own.
+const BACKLOG: u32 = 1024;
+
+/// How many ports are tried for a proposal.
+const PROPOSALS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_held_port_is_named_with_its_holder_and_a_free_one() {
+        let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = held.local_addr().unwrap();
+        let problem = tcp(address).unwrap_err();
+        assert!(problem.message.contains(&address.port().to_string()));
+        if cfg!(target_os = "linux") {
+            let own = format!("process {}", std::process::id());
+            assert!(problem.message.contains(&own), "{problem}");
+        }
+        assert!(problem.hints[0].starts_with("loopdesk config set listen 127.0.0.1:"));
+    }
+
+    #[tokio::test]
+    async fn d1_a_stale_socket_is_replaced_and_a_live_or_foreign_thing_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("proxy.sock");
+        drop(unix(&path).unwrap());
+        let live = unix(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let problem = unix(&path).unwrap_err();
+        assert!(problem.message.contains("another program"), "{problem}");
+        drop(live);
+
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "precious").unwrap();
+        let problem = unix(&path).unwrap_err();
+        assert!(problem.message.contains("no socket"), "{problem}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+}

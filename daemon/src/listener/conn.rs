@@ -1,0 +1,85 @@
+//! One connection, from its first byte to its end.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use super::{ConnFacts, Handler};
+
+/// Serves a connection until either side ends it, or `stop`.
+pub(super) async fn serve<S, H>(
+    stream: S,
+    facts: ConnFacts,
+    handler: Arc<H>,
+    stop: CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let facts = Arc::new(facts);
+    let served = Arc::new(AtomicUsize::new(0));
+    let service = {
+        let (served, stop) = (Arc::clone(&served), stop.clone());
+        service_fn(move |request: Request<Incoming>| {
+            let (facts, handler) = (Arc::clone(&facts), Arc::clone(&handler));
+            let (served, stop) = (Arc::clone(&served), stop.clone());
+            async move {
+                let mut response = handler.handle(&facts, request).await;
+                served.fetch_add(1, Ordering::Relaxed);
+                if stop.is_cancelled() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                Ok::<_, Infallible>(response)
+            }
+        })
+    };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        // curl and others shut their writing side after the request and still read.
+        .half_close(true)
+        .preserve_header_case(true)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stop.cancelled() => {
+            // A client may be sending on this connection right now, believing it alive: for a
+            // moment it is answered, with `Connection: close`, instead of being cut off.
+            tokio::select! {
+                result = connection.as_mut() => result,
+                () = tokio::time::sleep(LAST_REQUEST) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        }
+    };
+    if let Err(error) = result {
+        let served = served.load(Ordering::Relaxed);
+        tracing::debug!(%error, served, "a connection broke");
+    }
+}
+
+/// For the head of a request, and for idle keep-alive connections: longer than scripts and client
+/// libraries keep an idle connection in their pools, so that they are the ones who close.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// How long idle connections still answer one request while the daemon drains.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
+
+/// Holds a head of any size that Zendesk itself would take; what a body needs is far less.
+const BUFFER: usize = 64 * 1024;

@@ -1,0 +1,183 @@
+//! Stage 1: bytes arrive.
+//!
+//! HTTP/1.0 and 1.1 on loopback TCP and on a unix socket. Who is at the other end is looked up once
+//! per connection, right after it was accepted, while the system still knows.
+
+pub mod bind;
+mod conn;
+mod holder;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::Peer;
+use crate::body::Body;
+use crate::config::AccountName;
+
+/// What is known of a connection, the same for all of its requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnFacts {
+    /// Where it came in.
+    pub local: Local,
+    /// Who is at the other end.
+    pub peer: Peer,
+}
+
+/// Where a connection came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// A TCP address.
+    Tcp {
+        /// Our end.
+        addr: SocketAddr,
+        /// The account that the port belongs to, if it is one account's own.
+        account: Option<AccountName>,
+    },
+    /// The socket `proxy.sock`.
+    Unix,
+}
+
+/// Whoever answers requests.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    fn handle(
+        &self,
+        connection: &ConnFacts,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Accepts connections and serves each in a task of its own.
+#[derive(Debug)]
+pub struct Server<H> {
+    handler: Arc<H>,
+    slots: Arc<Semaphore>,
+    tracker: TaskTracker,
+}
+
+impl<H> Clone for Server<H> {
+    fn clone(&self) -> Self {
+        Self {
+            handler: Arc::clone(&self.handler),
+            slots: Arc::clone(&self.slots),
+            tracker: self.tracker.clone(),
+        }
+    }
+}
+
+impl<H: Handler> Server<H> {
+    /// A server whose connections are kept by `tracker`. Clones share one cap on connections.
+    pub fn new(handler: Arc<H>, tracker: TaskTracker) -> Self {
+        Self {
+            handler,
+            slots: Arc::new(Semaphore::new(CONNECTIONS)),
+            tracker,
+        }
+    }
+
+    /// Serves `listener` until `stop`, then lets its connections end in good order.
+    pub async fn serve_tcp(
+        self,
+        listener: TcpListener,
+        account: Option<AccountName>,
+        stop: CancellationToken,
+    ) {
+        self.accept(stop, &mut || listener.accept(), |(stream, remote)| {
+            facts_of_tcp(&stream, remote, account.clone()).map(|facts| (stream, facts))
+        })
+        .await;
+    }
+
+    /// As [`Server::serve_tcp`], for a unix socket.
+    pub async fn serve_unix(self, listener: UnixListener, stop: CancellationToken) {
+        self.accept(stop, &mut || listener.accept(), |(stream, _)| {
+            Ok(with_unix_facts(stream))
+        })
+        .await;
+    }
+
+    async fn accept<A, S, F>(
+        &self,
+        stop: CancellationToken,
+        next: &mut impl FnMut() -> F,
+        prepare: impl Fn(A) -> std::io::Result<(S, ConnFacts)>,
+    ) where
+        F: Future<Output = std::io::Result<A>>,
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        loop {
+            // The slot comes first: a connection beyond the cap waits in the backlog, where it
+            // costs nothing, instead of being accepted and left alone.
+            let accepted = async {
+                let slot = Arc::clone(&self.slots).acquire_owned().await;
+                (slot, next().await)
+            };
+            let (slot, accepted) = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = accepted => accepted,
+            };
+            match accepted.and_then(&prepare) {
+                Ok((stream, facts)) => {
+                    let handler = Arc::clone(&self.handler);
+                    let stop = stop.clone();
+                    self.tracker.spawn(async move {
+                        conn::serve(stream, facts, handler, stop).await;
+                        drop(slot);
+                    });
+                }
+                Err(error) if is_of_one_connection(&error) => {
+                    tracing::debug!(%error, "a connection was gone before it was accepted");
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted");
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
+                }
+            }
+        }
+    }
+}
+
+fn facts_of_tcp(
+    stream: &TcpStream,
+    remote: SocketAddr,
+    account: Option<AccountName>,
+) -> std::io::Result<ConnFacts> {
+    let addr = stream.local_addr()?;
+    // Answers are written whole; waiting for more would only add delay.
+    stream.set_nodelay(true)?;
+    Ok(ConnFacts {
+        local: Local::Tcp { addr, account },
+        peer: Peer::of_tcp(addr, remote),
+    })
+}
+
+fn with_unix_facts(stream: UnixStream) -> (UnixStream, ConnFacts) {
+    let facts = ConnFacts {
+        local: Local::Unix,
+        peer: Peer::of_unix(&stream),
+    };
+    (stream, facts)
+}
+
+/// Errors of accept(2) that say something about that connection and nothing about the next.
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, NotConnected};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | NotConnected
+    )
+}
+
+/// After EMFILE and the like: long enough not to spin, short enough not to be felt.
+pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Far more than a person's scripts open, and far under the usual limit of descriptors.
+const CONNECTIONS: usize = 512;

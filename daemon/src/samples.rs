@@ -1,0 +1,56 @@
+//! Values that tests of several modules start from.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::{Account, Config, Origin, RewriteClass, TokenEncoding, Ttl, VaultKind};
+
+/// An account as the defaults make it.
+pub(crate) fn account(name: &str, origin: &str) -> Account {
+    let origin: Origin = origin.parse().unwrap();
+    Account {
+        name: name.parse().unwrap(),
+        subdomain: None,
+        url: None,
+        client_id: "loopdesk".to_owned(),
+        scopes: vec!["read".parse().unwrap()],
+        port: None,
+        rewrite: vec![
+            RewriteClass::Pagination,
+            RewriteClass::Jobs,
+            RewriteClass::Attachments,
+        ],
+        access_token_ttl: Ttl::parse("48h", &Ttl::ACCESS).unwrap(),
+        refresh_token_ttl: Ttl::parse("90d", &Ttl::REFRESH).unwrap(),
+        extra_ca_file: None,
+        token_encoding: TokenEncoding::Json,
+        api_origin: origin.clone(),
+        oauth_origin: origin,
+    }
+}
+
+/// The same, for a server whose certificate `ca` has signed.
+pub(crate) fn account_trusting(origin: &str, ca: &Path) -> Account {
+    Account {
+        extra_ca_file: Some(ca.to_owned()),
+        ..account("acme", origin)
+    }
+}
+
+/// A configuration on the standard port. The first account is the default.
+pub(crate) fn config(accounts: Vec<Account>) -> Config {
+    Config {
+        listen: vec![
+            "127.0.0.1:8484".parse().unwrap(),
+            "[::1]:8484".parse().unwrap(),
+        ],
+        default_account: accounts.first().map(|account| account.name.clone()),
+        vault: VaultKind::Keyfile,
+        open_routes: Vec::new(),
+        redirect_uris: Vec::new(),
+        accounts: accounts
+            .into_iter()
+            .map(|account| (account.name.clone(), Arc::new(account)))
+            .collect(),
+    }
+}

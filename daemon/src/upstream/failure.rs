@@ -1,0 +1,209 @@
+//! Why there is no answer, and what that allows.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use http::Method;
+use hyper_util::client::legacy;
+
+use super::connect;
+use crate::body::Error;
+use crate::config::Origin;
+use crate::refusal::Refusal;
+
+/// Why there is no answer. `Display` is a fragment without secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The system trusts no certificate authority.
+    #[error("the system's certificate authorities can't be loaded: {0}")]
+    Roots(#[source] rustls::Error),
+    /// The request has no target that HTTP can express.
+    #[error("the request's path can't be sent")]
+    Target,
+    /// There is no connection: name, route, refusal.
+    #[error("no connection: {}", root(&**.0))]
+    Connect(#[source] Error),
+    /// Somebody answers, and isn't believed to be Zendesk.
+    #[error("no trusted connection: {}", root(&**.0))]
+    Tls(#[source] Error),
+    /// No connection, or no answer, in time.
+    #[error("{what} took longer than {} s", .after.as_secs())]
+    TimedOut {
+        /// What was waited for.
+        what: &'static str,
+        /// For how long.
+        after: Duration,
+        /// Whether the request was on its way.
+        sent: bool,
+    },
+    /// HTTP/2 says that the request was not processed.
+    #[error("the request was turned away unread: {}", root(&**.0))]
+    Unprocessed(#[source] Error),
+    /// The connection broke after bytes were sent.
+    #[error("the connection broke before an answer: {}", root(&**.0))]
+    Lost(#[source] Error),
+    /// What came back is no HTTP.
+    #[error("the answer can't be read: {}", root(&**.0))]
+    Malformed(#[source] Error),
+    /// The answer to one of our own requests is larger than any that we know.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The script's own body broke off.
+    #[error("the request's body broke off: {0}")]
+    Script(String),
+}
+
+impl Failure {
+    /// Whether Zendesk may have acted on the request.
+    pub fn may_have_acted(&self) -> bool {
+        match self {
+            Self::Roots(_)
+            | Self::Target
+            | Self::Connect(_)
+            | Self::Tls(_)
+            | Self::Unprocessed(_) => false,
+            Self::TimedOut { sent, .. } => *sent,
+            Self::Lost(_) | Self::Malformed(_) | Self::TooLarge(_) | Self::Script(_) => true,
+        }
+    }
+
+    /// What the script is told.
+    pub fn refusal(&self, origin: &Origin) -> Refusal {
+        match self {
+            Self::TimedOut { what, after, .. } => Refusal::TooSlow {
+                what: format!("{what} of {origin}"),
+                after: *after,
+            },
+            Self::Script(_) | Self::Target => Refusal::BadRequest(self.to_string()),
+            Self::Roots(_)
+            | Self::Connect(_)
+            | Self::Tls(_)
+            | Self::Unprocessed(_)
+            | Self::Lost(_)
+            | Self::Malformed(_)
+            | Self::TooLarge(_) => Refusal::Upstream {
+                origin: origin.to_string(),
+                why: self.to_string(),
+            },
+        }
+    }
+
+    /// Whether a request with `method` may be sent once more, if its body still can be.
+    pub(super) fn allows_another(&self, method: &Method) -> bool {
+        let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        matches!(self, Self::Unprocessed(_)) || (matches!(self, Self::Lost(_)) && is_safe)
+    }
+
+    /// What an error of the client's means.
+    pub(super) fn of_exchange(error: legacy::Error) -> Self {
+        if error.is_connect() {
+            return Self::of_connect(error);
+        }
+        let unprocessed = find::<h2::Error>(&error).is_some_and(was_not_processed);
+        let malformed = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse);
+        match (unprocessed, malformed) {
+            (true, _) => Self::Unprocessed(error.into()),
+            (_, true) => Self::Malformed(error.into()),
+            _ => Self::Lost(error.into()),
+        }
+    }
+
+    fn of_connect(error: legacy::Error) -> Self {
+        if find::<connect::TooSlow>(&error).is_some() {
+            return Self::TimedOut {
+                what: "a connection",
+                after: connect::CONNECT_MAX,
+                sent: false,
+            };
+        }
+        if find::<rustls::Error>(&error).is_some() {
+            return Self::Tls(error.into());
+        }
+        Self::Connect(error.into())
+    }
+}
+
+/// RFC 9113 section 8.7: REFUSED_STREAM, and streams above the last one that a GOAWAY names. h2
+/// ends only the latter with the peer's GOAWAY; those below go on or end with an I/O error.
+fn was_not_processed(error: &h2::Error) -> bool {
+    error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+/// The first `E` among an error's sources, looking into what `io::Error` hides.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        let hidden = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        next = match hidden {
+            Some(hidden) => Some(hidden),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// The innermost source: the outer ones say only "client error".
+fn root(error: &(dyn StdError + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<(Failure, bool, bool, bool)> {
+        let error = || -> Error { "cause".into() };
+        let timed = |sent| Failure::TimedOut {
+            what: "an answer",
+            after: Duration::from_secs(1),
+            sent,
+        };
+        // The failure, may it have acted, another GET, another POST.
+        vec![
+            (Failure::Connect(error()), false, false, false),
+            (Failure::Tls(error()), false, false, false),
+            (timed(false), false, false, false),
+            (timed(true), true, false, false),
+            (Failure::Unprocessed(error()), false, true, true),
+            (Failure::Lost(error()), true, true, false),
+            (Failure::Malformed(error()), true, false, false),
+            (Failure::Script("gone".to_owned()), true, false, false),
+        ]
+    }
+
+    #[test]
+    fn s7_after_bytes_were_sent_only_safe_methods_are_tried_again() {
+        for (failure, acted, get, post) in all() {
+            assert_eq!(failure.may_have_acted(), acted, "{failure}");
+            assert_eq!(failure.allows_another(&Method::GET), get, "{failure}");
+            for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                assert_eq!(failure.allows_another(&method), post, "{failure}");
+            }
+        }
+    }
+
+    #[test]
+    fn s4_each_failure_has_its_status() {
+        let origin: Origin = "https://acme.zendesk.com".parse().unwrap();
+        for (failure, ..) in all() {
+            let status = failure.refusal(&origin).status().as_u16();
+            let expected = if matches!(failure, Failure::TimedOut { .. }) {
+                504
+            } else if matches!(failure, Failure::Script(_)) {
+                400
+            } else {
+                502
+            };
+            assert_eq!(status, expected, "{failure}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A script's request on its way to Zendesk.
+
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+use http_body::Body as _;
+use hyper::upgrade::OnUpgrade;
+
+use super::replay::{Budget, Replay};
+use super::request;
+use crate::body::Body;
+use crate::config::Origin;
+
+/// A script's request, ready to be sent once or more often.
+#[derive(Debug)]
+pub struct Outgoing {
+    origin: Origin,
+    method: Method,
+    target: Option<Uri>,
+    headers: HeaderMap,
+    extensions: http::Extensions,
+    credential: Credential,
+    /// Absent where the request has no body.
+    body: Option<Replay>,
+}
+
+/// Whose credential a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// The account's session.
+    Injected,
+    /// The script's own: products with credentials of their own.
+    Own,
+}
+
+impl Outgoing {
+    /// A request on its way to `origin`.
+    pub fn new(request: Request<Body>, origin: Origin, credential: Credential) -> Self {
+        let (mut parts, body) = request.into_parts();
+        request::strip(&mut parts.headers, credential);
+        // The extensions carry the letter case of the script's headers.
+        parts.extensions.remove::<OnUpgrade>();
+        let body = (!body.is_end_stream()).then(|| Replay::new(body, Budget::of_process()));
+        Self {
+            target: request::target(&parts.uri, &origin, credential),
+            origin,
+            method: parts.method,
+            headers: parts.headers,
+            extensions: parts.extensions,
+            credential,
+            body,
+        }
+    }
+
+    /// Where it goes.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Its method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Whose credential it carries.
+    pub fn credential(&self) -> Credential {
+        self.credential
+    }
+
+    /// Whether it can be counted on, before it is sent, to be sendable a second time.
+    pub fn is_replayable(&self) -> bool {
+        self.body.as_ref().is_none_or(Replay::fits)
+    }
+
+    /// Whether everything that was sent of it is still at hand.
+    pub fn can_send_again(&self) -> bool {
+        self.body.as_ref().is_none_or(Replay::can_restart)
+    }
+
+    /// The request from its first byte.
+    pub(super) fn attempt(&self, authorization: Option<&HeaderValue>) -> Option<Request<Body>> {
+        let body = match &self.body {
+            Some(replay) => Body::adapted(replay.attempt()),
+            None => Body::empty(),
+        };
+        let mut request = Request::new(body);
+        request.method_mut().clone_from(&self.method);
+        *request.uri_mut() = self.target.clone()?;
+        // HTTP/2 connections take requests that are marked so; HTTP/1.1 ones take no others.
+        *request.version_mut() = Version::HTTP_11;
+        request.headers_mut().clone_from(&self.headers);
+        request.extensions_mut().clone_from(&self.extensions);
+        if let (Credential::Injected, Some(value)) = (self.credential, authorization) {
+            request::inject(request.headers_mut(), value);
+        }
+        Some(request)
+    }
+
+    /// The body, if there is one.
+    pub(super) fn body(&self) -> Option<&Replay> {
+        self.body.as_ref()
+    }
+}

@@ -1,0 +1,399 @@
+//! A request body that can be sent more than once.
+//!
+//! The first time it streams, and what goes by is kept while it fits. [`Replay`] belongs to the
+//! request, each [`Attempt`] to one exchange with Zendesk; the newest attempt alone may read.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
+
+use crate::body::{Body, Error};
+
+/// The owner of a body. Dropping it says that no further attempt will come, so that nothing is
+/// kept any more; an attempt that is on its way goes on.
+#[derive(Debug)]
+pub(super) struct Replay {
+    shared: Arc<Mutex<Shared>>,
+    fits: bool,
+}
+
+impl Replay {
+    /// A body that is kept while `budget` has room.
+    pub(super) fn new(source: Body, budget: &'static Budget) -> Self {
+        let length = source.size_hint().exact();
+        let share = match length {
+            None => Share::of(budget, 0),
+            Some(n) => usize::try_from(n)
+                .ok()
+                .filter(|n| *n <= REQUEST_MAX)
+                .and_then(|n| Share::of(budget, n)),
+        };
+        Self {
+            fits: length.is_some() && share.is_some(),
+            shared: Arc::new(Mutex::new(Shared {
+                source,
+                length,
+                kept: share.map(|share| Kept {
+                    bytes: BytesMut::new(),
+                    share,
+                }),
+                read: 0,
+                sent: 0,
+                attempt: 0,
+                last: false,
+                ended: false,
+                failed: None,
+                reader: None,
+                touched: Instant::now(),
+            })),
+        }
+    }
+
+    /// Whether the body was known to fit before its first byte was read.
+    pub(super) fn fits(&self) -> bool {
+        self.fits
+    }
+
+    /// Whether everything that any attempt has read is at hand.
+    pub(super) fn can_restart(&self) -> bool {
+        let shared = lock(&self.shared);
+        shared.failed.is_none() && (shared.kept.is_some() || shared.read == 0)
+    }
+
+    /// The body from its first byte. Whatever attempt was reading it ends with an error.
+    pub(super) fn attempt(&self) -> Attempt {
+        let mut shared = lock(&self.shared);
+        shared.attempt += 1;
+        shared.sent = 0;
+        shared.touched = Instant::now();
+        if let Some(reader) = shared.reader.take() {
+            reader.wake();
+        }
+        Attempt {
+            shared: Arc::clone(&self.shared),
+            number: shared.attempt,
+        }
+    }
+
+    /// When an attempt last took a piece of the body.
+    pub(super) fn touched(&self) -> Instant {
+        lock(&self.shared).touched
+    }
+
+    /// Why the script's side of the body broke, if it did.
+    pub(super) fn failed(&self) -> Option<String> {
+        lock(&self.shared).failed.clone()
+    }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        let mut shared = lock(&self.shared);
+        shared.last = true;
+        shared.forget_what_is_sent();
+    }
+}
+
+/// One sending of the body.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    shared: Arc<Mutex<Shared>>,
+    number: u64,
+}
+
+impl http_body::Body for Attempt {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let mut shared = lock(&self.shared);
+        if shared.attempt != self.number {
+            return Poll::Ready(Some(Err("the request is being sent anew".into())));
+        }
+        shared.poll(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let shared = lock(&self.shared);
+        shared.attempt == self.number
+            && shared.sent == shared.read
+            && (shared.ended || shared.source.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let shared = lock(&self.shared);
+        shared.length.map_or_else(SizeHint::default, |length| {
+            SizeHint::with_exact(length.saturating_sub(shared.sent))
+        })
+    }
+}
+
+/// Memory for replays, shared by all requests.
+#[derive(Debug)]
+pub(super) struct Budget(AtomicUsize);
+
+impl Budget {
+    /// The process's own.
+    pub(super) fn of_process() -> &'static Self {
+        static PROCESS: Budget = Budget::new(TOTAL_MAX);
+        &PROCESS
+    }
+
+    const fn new(size: usize) -> Self {
+        Self(AtomicUsize::new(size))
+    }
+
+    fn take(&self, size: usize) -> bool {
+        let rest = |free: usize| free.checked_sub(size);
+        self.0
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, rest)
+            .is_ok()
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    source: Body,
+    /// How long the body is, if the script said so.
+    length: Option<u64>,
+    /// Everything that was read, unless it was too much.
+    kept: Option<Kept>,
+    /// How much was read of the source.
+    read: u64,
+    /// How much of that the present attempt has sent.
+    sent: u64,
+    /// The number of the present attempt.
+    attempt: u64,
+    /// No attempt will follow the present one.
+    last: bool,
+    ended: bool,
+    failed: Option<String>,
+    reader: Option<Waker>,
+    touched: Instant,
+}
+
+impl Shared {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(piece) = self.kept_piece() {
+            self.sent += piece.len() as u64;
+            self.touched = Instant::now();
+            self.forget_what_is_sent();
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        self.reader = Some(cx.waker().clone());
+        loop {
+            match ready!(Pin::new(&mut self.source).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    // Trailers are dropped, as RFC 9110 section 6.5.1 allows.
+                    if let Ok(data) = frame.into_data() {
+                        self.pass(&data);
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.failed = Some(error.to_string());
+                    self.kept = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => {
+                    self.ended = true;
+                    return Poll::Ready(None);
+                }
+            }
+        }
+    }
+
+    fn kept_piece(&self) -> Option<Bytes> {
+        let kept = self.kept.as_ref()?;
+        let rest = kept.bytes.get(usize::try_from(self.sent).ok()?..)?;
+        let piece = &rest[..rest.len().min(REPLAY_FRAME)];
+        (!piece.is_empty()).then(|| Bytes::copy_from_slice(piece))
+    }
+
+    fn pass(&mut self, data: &Bytes) {
+        self.touched = Instant::now();
+        self.read += data.len() as u64;
+        self.sent = self.read;
+        let keeps = |kept: &mut Kept| kept.push(data);
+        if self.last || !self.kept.as_mut().is_some_and(keeps) {
+            self.kept = None;
+        }
+    }
+
+    fn forget_what_is_sent(&mut self) {
+        if self.last && self.sent == self.read {
+            self.kept = None;
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Kept {
+    bytes: BytesMut,
+    share: Share,
+}
+
+impl Kept {
+    /// Keeps a copy: a slice would pin the whole buffer that it lies in.
+    fn push(&mut self, data: &[u8]) -> bool {
+        let wanted = self.bytes.len() + data.len();
+        if wanted > REQUEST_MAX || !self.share.grow(wanted) {
+            return false;
+        }
+        self.bytes.extend_from_slice(data);
+        true
+    }
+}
+
+/// A part of the budget, given back on drop.
+#[derive(Debug)]
+struct Share {
+    budget: &'static Budget,
+    size: usize,
+}
+
+impl Share {
+    fn of(budget: &'static Budget, size: usize) -> Option<Self> {
+        // Not `then_some`: a share that was not granted must not be dropped, and so given back.
+        budget.take(size).then(|| Self { budget, size })
+    }
+
+    fn grow(&mut self, size: usize) -> bool {
+        let missing = size.saturating_sub(self.size);
+        let granted = self.budget.take(missing);
+        if granted {
+            self.size += missing;
+        }
+        granted
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.0.fetch_add(self.size, Ordering::Relaxed);
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What one body may keep. Larger ones are uploads; nearly every JSON body is far below.
+const REQUEST_MAX: usize = 1 << 20;
+
+/// What all bodies may keep together: the daemon stays small with hundreds of uploads at once.
+const TOTAL_MAX: usize = 64 << 20;
+
+/// One frame of what is sent again: as much as TLS puts into four records.
+const REPLAY_FRAME: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::{BodyExt, Channel};
+
+    use super::*;
+
+    fn budget(size: usize) -> &'static Budget {
+        Box::leak(Box::new(Budget::new(size)))
+    }
+
+    fn free(budget: &Budget) -> usize {
+        budget.0.load(Ordering::Relaxed)
+    }
+
+    async fn all(attempt: Attempt) -> Bytes {
+        attempt.collect().await.unwrap().to_bytes()
+    }
+
+    #[tokio::test]
+    async fn s7_a_body_that_fits_can_be_sent_twice() {
+        let budget = budget(100);
+        let replay = Replay::new(Body::full("0123456789"), budget);
+        assert!(replay.fits());
+        assert_eq!(free(budget), 90);
+        assert_eq!(all(replay.attempt()).await, "0123456789");
+        assert!(replay.can_restart());
+        assert_eq!(all(replay.attempt()).await, "0123456789");
+        drop(replay);
+        assert_eq!(free(budget), 100);
+    }
+
+    #[tokio::test]
+    async fn s7_a_body_over_the_cap_streams_and_is_not_kept() {
+        let budget = budget(TOTAL_MAX);
+        let long = vec![7; REQUEST_MAX + 1];
+        let replay = Replay::new(Body::full(long.clone()), budget);
+        assert!(!replay.fits() && replay.can_restart());
+        assert_eq!(free(budget), TOTAL_MAX);
+        assert_eq!(all(replay.attempt()).await, long);
+        assert!(!replay.can_restart());
+    }
+
+    #[tokio::test]
+    async fn s7_a_full_budget_stops_keeping_not_streaming() {
+        let budget = budget(9);
+        let replay = Replay::new(Body::full("0123456789"), budget);
+        assert!(!replay.fits());
+        assert_eq!(all(replay.attempt()).await, "0123456789");
+        assert_eq!(free(budget), 9);
+
+        let (mut sender, body) = Channel::<Bytes, Infallible>::new(2);
+        let replay = Replay::new(Body::adapted(body), budget);
+        assert!(!replay.fits());
+        let mut attempt = replay.attempt();
+        sender.send_data(Bytes::from("01234")).await.unwrap();
+        attempt.frame().await.unwrap().unwrap();
+        assert!(replay.can_restart());
+        assert_eq!(free(budget), 4);
+        sender.send_data(Bytes::from("56789")).await.unwrap();
+        attempt.frame().await.unwrap().unwrap();
+        assert!(!replay.can_restart());
+        assert_eq!(free(budget), 9);
+    }
+
+    #[tokio::test]
+    async fn a_new_attempt_ends_the_old_one_and_takes_over_the_stream() {
+        let (mut sender, body) = Channel::<Bytes, Infallible>::new(4);
+        let replay = Replay::new(Body::adapted(body), budget(100));
+        let mut first = replay.attempt();
+        sender.send_data(Bytes::from("01")).await.unwrap();
+        first.frame().await.unwrap().unwrap();
+        let waiting = tokio::spawn(async move { first.frame().await });
+        tokio::task::yield_now().await;
+        let second = replay.attempt();
+        assert!(waiting.await.unwrap().unwrap().is_err());
+        sender.send_data(Bytes::from("23")).await.unwrap();
+        drop(sender);
+        assert_eq!(all(second).await, "0123");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_once_no_attempt_can_follow() {
+        let budget = budget(100);
+        let (mut sender, body) = Channel::<Bytes, Infallible>::new(4);
+        let replay = Replay::new(Body::adapted(body), budget);
+        let mut first = replay.attempt();
+        sender.send_data(Bytes::from("01")).await.unwrap();
+        first.frame().await.unwrap().unwrap();
+        let second = replay.attempt();
+        drop(replay);
+        assert_eq!(free(budget), 98, "the second attempt still needs it");
+        sender.send_data(Bytes::from("23")).await.unwrap();
+        drop(sender);
+        assert_eq!(all(second).await, "0123");
+        assert_eq!(free(budget), 100);
+    }
+}

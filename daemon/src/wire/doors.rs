@@ -1,0 +1,158 @@
+//! The listeners that the configuration asks for, opened and closed as it changes.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use loopdesk_protocol::{Problem, status};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::flow::Flow;
+use crate::body::Body;
+use crate::config::{AccountName, Config};
+use crate::listener::{ConnFacts, Handler, Server, bind};
+
+/// Everything that listens for scripts.
+#[derive(Debug)]
+pub(super) struct Doors {
+    server: Server<Flow>,
+    tracker: TaskTracker,
+    proxy_socket: PathBuf,
+    open: BTreeMap<Door, CancellationToken>,
+    told: watch::Sender<Vec<status::Listener>>,
+}
+
+impl Doors {
+    pub(super) fn new(flow: Arc<Flow>, proxy_socket: PathBuf, tracker: TaskTracker) -> Self {
+        Self {
+            server: Server::new(flow, tracker.clone()),
+            tracker,
+            proxy_socket,
+            open: BTreeMap::new(),
+            told: watch::Sender::new(Vec::new()),
+        }
+    }
+
+    /// What is open, for the status.
+    pub(super) fn listeners(&self) -> watch::Receiver<Vec<status::Listener>> {
+        self.told.subscribe()
+    }
+
+    /// Opens what `config` asks for and closes what it doesn't; what it still asks for stays.
+    ///
+    /// # Errors
+    /// The first door that can't be opened; the others are.
+    pub(super) fn open(&mut self, config: &Config) -> Result<(), Problem> {
+        let wanted = doors(config);
+        self.open.retain(|door, stop| {
+            let stays = wanted.contains(door);
+            if !stays {
+                stop.cancel();
+            }
+            stays
+        });
+        let mut failed = None;
+        let mut told = Vec::new();
+        for door in wanted {
+            let problem = match self.open_one(&door) {
+                Ok(true) => None,
+                // A machine without that address needs no listener there.
+                Ok(false) => continue,
+                Err(problem) => Some(problem),
+            };
+            told.push(status::Listener {
+                address: door.address(&self.proxy_socket),
+                account: door.account(),
+                problem: problem.clone(),
+            });
+            failed = failed.or(problem);
+        }
+        self.told.send_replace(told);
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Accepts nobody any more; connections end in good order.
+    pub(super) fn close(&mut self) {
+        for (_, stop) in std::mem::take(&mut self.open) {
+            stop.cancel();
+        }
+        // A name without a listener would look like a crash to the next start.
+        if let Err(error) = std::fs::remove_file(&self.proxy_socket) {
+            tracing::debug!(%error, "the socket's name stays");
+        }
+    }
+
+    /// Whether the door is open now; it isn't where the machine has no such address.
+    fn open_one(&mut self, door: &Door) -> Result<bool, Problem> {
+        if self.open.contains_key(door) {
+            return Ok(true);
+        }
+        let stop = CancellationToken::new();
+        let server = self.server.clone();
+        match door {
+            Door::Socket => {
+                let listener = bind::unix(&self.proxy_socket)?;
+                self.tracker.spawn(server.serve_unix(listener, stop.clone()));
+            }
+            Door::Port(address, account) => {
+                let Some(listener) = bind::tcp(*address)? else {
+                    return Ok(false);
+                };
+                let account = account.clone();
+                self.tracker
+                    .spawn(server.serve_tcp(listener, account, stop.clone()));
+            }
+        }
+        self.open.insert(door.clone(), stop);
+        Ok(true)
+    }
+}
+
+impl Handler for Flow {
+    async fn handle(&self, connection: &ConnFacts, request: Request<Incoming>) -> Response<Body> {
+        self.serve(connection, request).await
+    }
+}
+
+/// One place where scripts can come in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Door {
+    Port(SocketAddr, Option<AccountName>),
+    Socket,
+}
+
+impl Door {
+    fn address(&self, proxy_socket: &std::path::Path) -> String {
+        match self {
+            Self::Port(address, _) => address.to_string(),
+            Self::Socket => proxy_socket.display().to_string(),
+        }
+    }
+
+    fn account(&self) -> Option<String> {
+        match self {
+            Self::Port(_, account) => account.as_ref().map(ToString::to_string),
+            Self::Socket => None,
+        }
+    }
+}
+
+fn doors(config: &Config) -> Vec<Door> {
+    let common = config.listen.iter().map(|a| Door::Port(a.get(), None));
+    let own = config.accounts.values().flat_map(|account| {
+        let name = account.name.clone();
+        account.port.into_iter().flat_map(move |port| {
+            [
+                SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+            ]
+            .map(|address| Door::Port(address, Some(name.clone())))
+        })
+    });
+    common.chain(own).chain([Door::Socket]).collect()
+}

@@ -1,0 +1,119 @@
+//! Builds every part in the order of the flow, and takes them down again.
+
+mod doors;
+mod flow;
+mod reload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loopdesk_protocol::{Kind, Paths, Problem};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::doors::Doors;
+use self::flow::Flow;
+use self::reload::Reloader;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::live::Loaded;
+use crate::control::Control;
+use crate::listener;
+use crate::session::{Deps, Sessions};
+use crate::supervise::notify;
+use crate::supervise::signals::{Asked, Signals};
+
+/// Runs the daemon until a signal ends it. The folders of `paths` exist and are private, and this
+/// process holds the instance lock.
+///
+/// # Errors
+/// What keeps the daemon from serving: a port or a socket that can't be had.
+pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Problem> {
+    let internal = |e: std::io::Error| Problem::new(Kind::Internal, format!("no signals: {e}"));
+    let mut signals = Signals::catch().map_err(internal)?;
+    let started_at = clock.now();
+    let config = Arc::new(config);
+    let tracker = TaskTracker::new();
+    let sessions = Sessions::new(Deps {
+        clock: clock.clone(),
+        paths: paths.clone(),
+        tracker: tracker.clone(),
+    });
+
+    let flow = Flow::new(sessions.clone(), &config);
+    let mut doors = Doors::new(Arc::clone(&flow), paths.proxy_socket(), tracker.clone());
+    doors.open(&config)?;
+    let control_socket = listener::bind::unix(&paths.control_socket())?;
+    sessions.apply(&config).await;
+
+    let (loaded, loaded_now) = watch::channel(Loaded {
+        config,
+        path: paths.config_file().display().to_string(),
+        loaded_at: started_at,
+        problem: None,
+    });
+    let (reload, mut reloads) = mpsc::channel(1);
+    let control = Control {
+        sessions: sessions.clone(),
+        loaded: loaded_now,
+        listeners: doors.listeners(),
+        reload,
+        clock: clock.clone(),
+        started_at,
+        tracker: tracker.clone(),
+    };
+    let stop = CancellationToken::new();
+    tracker.spawn(control.serve(control_socket, stop.clone()));
+    let control_name = paths.control_socket();
+    let mut reloader = Reloader::new(paths, loaded, clock);
+    notify::ready("serving");
+    tracing::info!(pid = std::process::id(), "ready");
+
+    loop {
+        let answer = tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Stop => break,
+                Asked::Reload => None,
+            },
+            answer = reloads.recv() => answer,
+            () = reloader.changed() => None,
+        };
+        let result = reloader.reload(&sessions, &flow, &mut doors).await;
+        if let Some(answer) = answer {
+            // Whoever asked may have hung up; the outcome shows in the status.
+            let _unheard = answer.send(result);
+        }
+    }
+
+    notify::stopping();
+    tracing::info!("stopping");
+    stop.cancel();
+    doors.close();
+    // A name without a listener would look like a crash to the next start.
+    if let Err(error) = std::fs::remove_file(&control_name) {
+        tracing::debug!(%error, "the control socket's name stays");
+    }
+    // Never cut short: a refresh that Zendesk has carried out must be stored.
+    sessions.shutdown().await;
+    tracker.close();
+    tokio::select! {
+        () = tracker.wait() => tracing::info!("stopped"),
+        () = tokio::time::sleep(DRAIN) => tracing::warn!(
+            "stopped with {} tasks unfinished after {} s", tracker.len(), DRAIN.as_secs()
+        ),
+        _ = again(&mut signals) => tracing::warn!("stopped at once, on a second signal"),
+    }
+    Ok(())
+}
+
+async fn again(signals: &mut Signals) -> Asked {
+    loop {
+        if signals.next().await == Asked::Stop {
+            return Asked::Stop;
+        }
+    }
+}
+
+/// Under the 20 s after which launchd kills, and enough for any but a very long download.
+const DRAIN: Duration = Duration::from_secs(15);

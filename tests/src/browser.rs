@@ -1,0 +1,61 @@
+//! The browser of a person in a hurry: opens the page it is given, clicks, and follows.
+//!
+//! `$BROWSER` of a [`Home`](crate::Home) is this program. `CONSENT_CA` names the CA to trust,
+//! `CONSENT` is `allow` (the default) or `deny`.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use http::Uri;
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::zendesk::{Caller, Decision};
+
+/// Opens the page named by the last argument.
+pub(crate) fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    match runtime.block_on(visit()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+async fn visit() -> io::Result<()> {
+    let page = std::env::args().next_back().unwrap_or_default();
+    let ca = std::env::var_os("CONSENT_CA").map(PathBuf::from);
+    let ca = ca.ok_or_else(|| io::Error::other("no CA to trust"))?;
+    let decision = match std::env::var("CONSENT").as_deref() {
+        Ok("deny") => Decision::Deny,
+        _ => Decision::Allow,
+    };
+    let callback = Caller::new(&page, &ca)?.consent(&page, decision).await?;
+    open(&callback).await
+}
+
+/// Shows the last page, which comes from this machine in the clear.
+async fn open(address: &str) -> io::Result<()> {
+    let uri: Uri = address.parse().map_err(io::Error::other)?;
+    let authority = uri.authority().ok_or_else(|| io::Error::other("no host"))?;
+    let stream = TcpStream::connect(authority.as_str()).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(io::Error::other)?;
+    let request = http::Request::builder()
+        .uri(uri.path_and_query().map_or("/", |p| p.as_str()))
+        .header(http::header::HOST, authority.as_str())
+        .body(Empty::<bytes::Bytes>::new())
+        .map_err(io::Error::other)?;
+    tokio::select! {
+        response = async {
+            let response = sender.send_request(request).await?;
+            response.into_body().collect().await
+        } => response.map(drop).map_err(io::Error::other),
+        broken = connection => broken.map_err(io::Error::other),
+    }
+}

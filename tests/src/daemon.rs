@@ -1,0 +1,135 @@
+//! A daemon that a test has started itself, as a supervisor would.
+
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixDatagram;
+use tokio::process::Child;
+
+use crate::home::Home;
+
+/// A running `loopdeskd`; it is killed with the value.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+}
+
+impl Daemon {
+    /// Starts a daemon in `home` and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// With everything it said, where it ends instead.
+    pub async fn start(home: &Home) -> Result<Self, String> {
+        let socket = home.path().join("run/notify.sock");
+        // A daemon of the same home may have used the name before.
+        let _absent = std::fs::remove_file(&socket);
+        let notified = UnixDatagram::bind(&socket).map_err(|e| e.to_string())?;
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(home.path().join("daemon.log"))
+            .map_err(|e| e.to_string())?;
+        let mut child = home
+            .command("loopdeskd")
+            .env("NOTIFY_SOCKET", &socket)
+            .stderr(log)
+            .spawn()
+            .map_err(|e| e.to_string())?;
+        tokio::select! {
+            ready = ready(&notified) => ready.map_err(|e| e.to_string())?,
+            ended = child.wait() => {
+                let mut said = Self::log(home);
+                if let Some(mut stdout) = child.stdout.take() {
+                    let _nothing = stdout.read_to_string(&mut said).await;
+                }
+                return Err(format!("{ended:?}: {said}"));
+            }
+            () = tokio::time::sleep(START_TIMEOUT) => {
+                return Err(format!("not ready in time: {}", Self::log(home)));
+            }
+        }
+        Ok(Self { child })
+    }
+
+    /// Everything that daemons of `home` have said.
+    pub fn log(home: &Home) -> String {
+        std::fs::read_to_string(home.path().join("daemon.log")).unwrap_or_default()
+    }
+
+    /// The process id.
+    ///
+    /// # Panics
+    /// If the daemon has ended.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the daemon runs")
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// If the daemon has ended.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        kill_process(pid.expect("a process id"), signal).expect("the daemon runs");
+    }
+
+    /// Waits for the daemon's end.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub async fn ended(mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+
+    /// Ends the daemon at once, as a crash would.
+    ///
+    /// # Panics
+    /// If the daemon has ended already.
+    pub async fn kill(self) {
+        self.signal(Signal::KILL);
+        self.ended().await.expect("the daemon ends");
+    }
+
+    /// Ends the daemon as a supervisor would.
+    ///
+    /// # Panics
+    /// If the daemon has ended already.
+    pub async fn stop(self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.ended().await.expect("the daemon ends")
+    }
+}
+
+/// Ends a daemon that the command line has started, and waits until it has let go of its lock.
+///
+/// # Panics
+/// If there is no such process.
+pub async fn terminate(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pid = pid.expect("a process id");
+    let fd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::NONBLOCK);
+    let fd = fd.expect("the daemon runs");
+    kill_process(pid, Signal::TERM).expect("the daemon runs");
+    // A pidfd is readable once its process has ended.
+    let fd = tokio::io::unix::AsyncFd::new(fd).expect("a descriptor can be watched");
+    let _ended = fd.readable().await.expect("the end is told");
+}
+
+async fn ready(socket: &UnixDatagram) -> io::Result<()> {
+    let mut buffer = [0; 1024];
+    loop {
+        let length = socket.recv(&mut buffer).await?;
+        if buffer[..length]
+            .split(|b| *b == b'\n')
+            .any(|line| line == b"READY=1")
+        {
+            return Ok(());
+        }
+    }
+}
+
+/// Far more than a start takes, even on a machine that builds something else meanwhile.
+const START_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,181 @@
+//! A private home folder with its own configuration, state, sockets and programs.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use loopdesk_protocol::Paths;
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::programs;
+
+/// One user's world. It goes with the value.
+#[derive(Debug)]
+pub struct Home {
+    dir: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Home {
+    /// An empty home. `binary` is the binary whose `main` calls [`programs::act`].
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn new(binary: &Path) -> io::Result<Self> {
+        // The short prefix keeps sockets' names within what the kernel takes.
+        let dir = tempfile::Builder::new().prefix("ldt").tempdir()?;
+        programs::install(binary, &dir.path().join("bin"))?;
+        std::fs::create_dir(dir.path().join("run"))?;
+        Ok(Self {
+            dir,
+            variables: Vec::new(),
+        })
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where the programs lie.
+    pub fn bin(&self) -> PathBuf {
+        self.path().join("bin")
+    }
+
+    /// Sets an environment variable for every program started from now on.
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.into()));
+    }
+
+    /// The folders as the programs see them.
+    ///
+    /// # Panics
+    /// If the temporary folder's name is too long for sockets.
+    pub fn paths(&self) -> Paths {
+        let variables = self.environment();
+        let env = |name: &str| {
+            let (_, value) = variables.iter().find(|(known, _)| known == name)?;
+            Some(value.into())
+        };
+        Paths::resolve(env, None, None).expect("the folder's name is short")
+    }
+
+    /// Writes the configuration.
+    ///
+    /// # Panics
+    /// If the disk is full.
+    pub fn configure(&self, text: &str) {
+        let paths = self.paths();
+        std::fs::create_dir_all(paths.config_dir()).expect("the folder can be made");
+        std::fs::write(paths.config_file(), text).expect("the file can be written");
+    }
+
+    /// A program of this home, with nothing of the test's own environment.
+    pub fn command(&self, program: &str) -> Command {
+        let own = self.bin().join(program);
+        let mut command = Command::new(if own.exists() { own } else { program.into() });
+        command
+            .env_clear()
+            .envs(self.environment())
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs `loopdesk` to its end.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub async fn loopdesk<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Output {
+        self.run("loopdesk", arguments).await
+    }
+
+    /// Runs a program of this home, or of the system, to its end.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub async fn run<I: IntoIterator<Item: AsRef<OsStr>>>(
+        &self,
+        program: &str,
+        arguments: I,
+    ) -> Output {
+        let mut command = self.command(program);
+        command.args(arguments);
+        let output = command.output().await.expect("the program can be started");
+        Output {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let home = self.path().display();
+        let mut variables = vec![
+            ("HOME".to_owned(), home.to_string()),
+            ("XDG_CONFIG_HOME".to_owned(), format!("{home}/config")),
+            ("XDG_STATE_HOME".to_owned(), format!("{home}/state")),
+            ("XDG_RUNTIME_DIR".to_owned(), format!("{home}/run")),
+            ("BROWSER".to_owned(), format!("{home}/bin/browser")),
+            (
+                "PATH".to_owned(),
+                format!("{home}/bin:/usr/local/bin:/usr/bin:/bin"),
+            ),
+            ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        ];
+        for (name, value) in &self.variables {
+            variables.retain(|(known, _)| known != name);
+            variables.push((name.clone(), value.clone()));
+        }
+        variables
+    }
+}
+
+/// What a program has said.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Asserts that the program has succeeded.
+    ///
+    /// # Panics
+    /// If it has failed; with everything it said.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self
+    }
+
+    /// Asserts that the program has failed with `code`.
+    ///
+    /// # Panics
+    /// If it ended otherwise; with everything it said.
+    #[track_caller]
+    pub fn failed(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
+    }
+}

@@ -1,0 +1,46 @@
+//! The programs that a test or the demo starts, each under its real name.
+//!
+//! One binary holds them all and acts by the name it is called by, as busybox does: that is one
+//! link instead of three, and what a test runs is what was built with the test.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Acts as the program whose name this process was started under; `None` for any other name.
+pub fn act() -> Option<ExitCode> {
+    let name = std::env::args_os().next().map(PathBuf::from)?;
+    match name.file_name()?.to_str()? {
+        DAEMON => Some(loopdeskd::main()),
+        CLIENT => Some(loopdesk::main()),
+        BROWSER => Some(crate::browser::main()),
+        _ => None,
+    }
+}
+
+/// Puts the programs into `dir`.
+///
+/// `binary` is the binary whose `main` calls [`act`]. Where the variable `LOOPDESK_PROGRAMS` names
+/// a folder, daemon and command line come from there instead, for example `target/release`.
+///
+/// # Errors
+/// As the system says.
+pub fn install(binary: &Path, dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let others = std::env::var_os("LOOPDESK_PROGRAMS").map(PathBuf::from);
+    for name in [DAEMON, CLIENT, BROWSER] {
+        let source = match &others {
+            Some(folder) if name != BROWSER => folder.join(name),
+            _ => binary.to_owned(),
+        };
+        let target = dir.join(name);
+        if std::fs::hard_link(&source, &target).is_err() {
+            std::fs::copy(&source, &target)?;
+        }
+    }
+    Ok(())
+}
+
+const DAEMON: &str = "loopdeskd";
+const CLIENT: &str = "loopdesk";
+const BROWSER: &str = "browser";

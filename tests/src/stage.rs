@@ -1,0 +1,173 @@
+//! A simulated Zendesk, a private home that is configured for it, and ports for both.
+
+use std::path::Path;
+use std::time::Duration;
+
+use loopdesk_protocol::Client;
+use loopdesk_protocol::status::{self, Status};
+use serde_json::Value;
+
+use crate::daemon::Daemon;
+use crate::home::{Home, Output};
+use crate::ports;
+use crate::zendesk::{self, Zendesk};
+
+/// What a test plays on.
+#[derive(Debug)]
+pub struct Stage {
+    /// The simulated Zendesk.
+    pub zendesk: Zendesk,
+    /// The person's home.
+    pub home: Home,
+    /// The port on which scripts are served.
+    pub port: u16,
+}
+
+impl Stage {
+    /// Sets the stage: account `acme` at a Zendesk that `builder` describes; nothing runs yet.
+    ///
+    /// `binary` is the binary whose `main` calls [`crate::programs::act`].
+    ///
+    /// # Panics
+    /// If the machine can't do that.
+    pub async fn set(binary: &Path, builder: zendesk::Builder) -> Self {
+        Self::with_config(binary, builder, "", "").await
+    }
+
+    /// As [`Stage::set`], with further lines for the top of the configuration and the account.
+    ///
+    /// # Panics
+    /// If the machine can't do that.
+    pub async fn with_config(
+        binary: &Path,
+        builder: zendesk::Builder,
+        top: &str,
+        account: &str,
+    ) -> Self {
+        let port = ports::free();
+        let callback = format!("http://127.0.0.1:{}/callback", ports::free());
+        let zendesk = builder
+            .redirect_uri(&callback)
+            .start()
+            .await
+            .expect("the simulated Zendesk starts");
+        let mut home = Home::new(binary).expect("a home can be made");
+        home.set("CONSENT_CA", zendesk.ca_file().display().to_string());
+        home.configure(&format!(
+            "listen = [\"127.0.0.1:{port}\", \"[::1]:{port}\"]\n\
+             vault = \"keyfile\"\n\
+             redirect-uris = [\"{callback}\"]\n\
+             {top}\n\
+             [accounts.acme]\n\
+             url = \"{}\"\n\
+             client-id = \"{}\"\n\
+             extra-ca-file = \"{}\"\n\
+             {account}\n",
+            zendesk.origin(),
+            zendesk.client_id(),
+            zendesk.ca_file().display(),
+        ));
+        Self {
+            zendesk,
+            home,
+            port,
+        }
+    }
+
+    /// Starts the daemon.
+    ///
+    /// # Panics
+    /// If it doesn't start.
+    pub async fn daemon(&self) -> Daemon {
+        Daemon::start(&self.home).await.expect("the daemon starts")
+    }
+
+    /// Starts the daemon and logs in.
+    ///
+    /// # Panics
+    /// If either fails.
+    pub async fn logged_in(&self) -> Daemon {
+        let daemon = self.daemon().await;
+        self.home.loopdesk(["login"]).await.ok();
+        daemon
+    }
+
+    /// The base URL of scripts.
+    pub fn base(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Runs `curl -sS` with a path of the base URL and further arguments.
+    ///
+    /// # Panics
+    /// If there is no curl.
+    pub async fn curl(&self, path: &str, arguments: &[&str]) -> Output {
+        let url = format!("{}{path}", self.base());
+        let mut all = vec!["-sS", "--max-time", "60"];
+        all.extend_from_slice(arguments);
+        all.push(&url);
+        self.home.run("curl", all).await
+    }
+
+    /// The answer's status and body of a GET by curl, with a dummy credential.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let output = self
+            .curl(
+                path,
+                &["-u", "me@example.com/token:x", "-w", "\n%{http_code}"],
+            )
+            .await
+            .ok();
+        let (body, status) = output.stdout.rsplit_once('\n').expect("a status line");
+        (status.parse().expect("a status"), body.to_owned())
+    }
+
+    /// As [`Stage::get`], the body as JSON.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub async fn get_json(&self, path: &str) -> (u16, Value) {
+        let (status, body) = self.get(path).await;
+        let json = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        (status, json)
+    }
+
+    /// The daemon's control API.
+    pub fn control(&self) -> Client {
+        Client::new(self.home.paths().control_socket())
+    }
+
+    /// The daemon's status.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn status(&self) -> Status {
+        let status = self.control().get(status::PATH).await;
+        status.expect("the daemon answers")
+    }
+
+    /// Account `acme` in the daemon's status.
+    ///
+    /// # Panics
+    /// If it isn't there.
+    pub async fn acme(&self) -> status::Account {
+        let mut accounts = self.status().await.accounts.into_iter();
+        let acme = accounts.find(|account| account.name == "acme");
+        acme.expect("account `acme` is there")
+    }
+
+    /// Waits until Zendesk has seen what `condition` wants.
+    ///
+    /// # Panics
+    /// If that takes longer than any test should.
+    pub async fn zendesk_sees(&self, condition: impl Fn(&[zendesk::Record]) -> bool) {
+        let seen = self.zendesk.wait_for(PATIENCE, condition).await;
+        seen.unwrap_or_else(|late| panic!("{late}"));
+    }
+}
+
+/// Longer than anything takes that goes well, on a machine that builds something else meanwhile.
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,238 @@
+//! What an admin, a user or the network may do while the simulation runs.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::oauth::{Client, Grant, Oddity, TokenPair};
+use super::shared::lock;
+use super::{Zendesk, builder};
+
+/// Clients.
+impl Zendesk {
+    /// Registers a client, or changes the one of the same identifier.
+    pub fn register_client(&self, client: Client) {
+        let mut oauth = lock(&self.shared.oauth);
+        oauth
+            .clients
+            .retain(|known| known.identifier != client.identifier);
+        oauth.clients.push(client);
+    }
+
+    /// Deletes a client and every token that it was given.
+    pub fn delete_client(&self, identifier: &str) {
+        let mut oauth = lock(&self.shared.oauth);
+        oauth
+            .clients
+            .retain(|client| client.identifier != identifier);
+        oauth.tokens.revoke(|pair| pair.client == identifier);
+    }
+
+    /// Registers one more redirect URI for the client `loopdesk`.
+    pub fn register_redirect_uri(&self, uri: &str) {
+        self.change_client(|client| client.redirect_uris.push(uri.to_owned()));
+    }
+
+    /// Whether the client `loopdesk` may use any port of a loopback redirect URI.
+    pub fn accept_any_loopback_port(&self, accepted: bool) {
+        self.change_client(|client| client.any_loopback_port = accepted);
+    }
+
+    /// Sets the allowed scopes of the client `loopdesk`: the ceiling. Tokens that were given keep
+    /// what they have until they are refreshed, which is then refused with `invalid_scope`.
+    pub fn set_allowed_scopes(&self, scopes: &[&str]) {
+        let scopes: Vec<_> = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        self.change_client(|client| client.allowed_scopes = scopes);
+    }
+
+    fn change_client(&self, change: impl FnOnce(&mut Client)) {
+        let mut oauth = lock(&self.shared.oauth);
+        let found = oauth
+            .clients
+            .iter_mut()
+            .find(|client| client.identifier == builder::DEFAULT_CLIENT);
+        if let Some(client) = found {
+            change(client);
+        }
+    }
+}
+
+/// Users. Their ids are in [`users`](super::users).
+impl Zendesk {
+    /// Sets who sits at the browser.
+    pub fn set_consenting_user(&self, id: u64) {
+        lock(&self.shared.oauth).consenting_user = id;
+    }
+
+    /// Suspends a user: her tokens are refused, and she can't consent.
+    pub fn suspend_user(&self, id: u64) {
+        lock(&self.shared.store).set_user(id, "suspended", json!(true));
+    }
+
+    /// Takes a suspension back; tokens that have not expired work again.
+    pub fn unsuspend_user(&self, id: u64) {
+        lock(&self.shared.store).set_user(id, "suspended", json!(false));
+    }
+
+    /// Makes a user `admin`, `agent` or `end-user`.
+    pub fn set_role(&self, id: u64, role: &str) {
+        lock(&self.shared.store).set_user(id, "role", json!(role));
+    }
+}
+
+/// Tokens.
+impl Zendesk {
+    /// Hands out a pair without a login, to the client `loopdesk`, for the consenting user, with
+    /// the lifetimes that are the default, or that are granted whatever is asked.
+    pub fn issue_tokens(&self, scopes: &[&str]) -> TokenPair {
+        let settings = lock(&self.shared.settings).clone();
+        let mut oauth = lock(&self.shared.oauth);
+        let grant = Grant {
+            client: builder::DEFAULT_CLIENT.to_owned(),
+            user: oauth.consenting_user,
+            scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+            access_ttl: settings.granted_access_ttl.unwrap_or(ACCESS_TTL),
+            refresh_ttl: Some(settings.granted_refresh_ttl.unwrap_or(REFRESH_TTL)),
+            replaces: None,
+        };
+        let now = self.shared.clock.now();
+        oauth.tokens.grant(&grant, now).view(now)
+    }
+
+    /// All pairs that were ever handed out, oldest first, and what they are worth now.
+    pub fn tokens(&self) -> Vec<TokenPair> {
+        let now = self.shared.clock.now();
+        let oauth = lock(&self.shared.oauth);
+        oauth.tokens.iter().map(|pair| pair.view(now)).collect()
+    }
+
+    /// Revokes all pairs, access and refresh tokens, as an admin can. Returns how many were live.
+    pub fn revoke_tokens(&self) -> usize {
+        lock(&self.shared.oauth).tokens.revoke(|_| true)
+    }
+
+    /// Revokes the pair that this access or refresh token is of.
+    pub fn revoke_token(&self, token: &str) -> usize {
+        lock(&self.shared.oauth)
+            .tokens
+            .revoke(|pair| pair.access == token || pair.refresh.as_deref() == Some(token))
+    }
+
+    /// Lets all access tokens be over now, earlier than was said; refresh tokens stay good.
+    pub fn expire_access_tokens(&self) {
+        let now = self.shared.clock.now();
+        lock(&self.shared.oauth).tokens.expire_access(now);
+    }
+
+    /// Lets all access and refresh tokens be over now.
+    pub fn expire_refresh_tokens(&self) {
+        let now = self.shared.clock.now();
+        lock(&self.shared.oauth).tokens.expire_refresh(now);
+    }
+
+    /// Grants access tokens this lifetime from now on, whatever is asked for; `None`: what is asked.
+    pub fn set_granted_access_ttl(&self, ttl: impl Into<Option<Duration>>) {
+        lock(&self.shared.settings).granted_access_ttl = ttl.into();
+    }
+
+    /// Grants refresh tokens this lifetime from now on, whatever is asked for; `None`: what is
+    /// asked.
+    pub fn set_granted_refresh_ttl(&self, ttl: impl Into<Option<Duration>>) {
+        lock(&self.shared.settings).granted_refresh_ttl = ttl.into();
+    }
+
+    /// Sets how long an authorization code is valid.
+    pub fn set_code_ttl(&self, ttl: Duration) {
+        lock(&self.shared.settings).code_ttl = ttl;
+    }
+
+    /// Sets the status with which tokens are handed out: 201 as documented, or 200 as others saw.
+    pub fn set_token_status(&self, status: StatusCode) {
+        lock(&self.shared.settings).token_status = status;
+    }
+
+    /// Makes the answers that hand out tokens odd; `None`: normal again. For answers that hand
+    /// out none, or that get lost, see [`Fault`](super::Fault).
+    pub fn set_oddity(&self, oddity: impl Into<Option<Oddity>>) {
+        lock(&self.shared.settings).oddity = oddity.into();
+    }
+}
+
+/// The API.
+impl Zendesk {
+    /// Allows so many API requests per clock minute; `None`: any number.
+    pub fn set_rate_limit(&self, per_minute: impl Into<Option<u32>>) {
+        lock(&self.shared.settings).rate_limit = per_minute.into();
+    }
+
+    /// Whether answers are compressed for clients that accept it.
+    pub fn set_gzip(&self, gzip: bool) {
+        lock(&self.shared.settings).gzip = gzip;
+    }
+
+    /// Whether JSON answers write `/` as `\/`.
+    pub fn set_escaped_slashes(&self, escaped: bool) {
+        lock(&self.shared.settings).escaped_slashes = escaped;
+    }
+
+    /// Whether `WWW-Authenticate` comes with a 401 for a dead token.
+    pub fn set_www_authenticate(&self, sent: bool) {
+        lock(&self.shared.settings).www_authenticate = sent;
+    }
+}
+
+/// Time. The simulation's clock is the machine's, moved by as much as tests ask for.
+impl Zendesk {
+    /// The time by the simulation's clock.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Lets the simulation's clock jump; backwards where `by` is negative. Tokens and codes age
+    /// by it.
+    pub fn move_clock(&self, by: SignedDuration) {
+        self.shared.mover.jump(by);
+    }
+}
+
+/// The network.
+impl Zendesk {
+    /// Resets all open connections, as a network that was lost does. Requests in flight are worked
+    /// on; their answers are lost.
+    pub fn reset_connections(&self) {
+        self.shared.connections.reset_all();
+    }
+
+    /// Ends all open connections in an orderly way: HTTP/2 by GOAWAY, HTTP/1.1 after the answer.
+    pub fn drain_connections(&self) {
+        self.shared.connections.drain_all();
+    }
+
+    /// How many connections are open.
+    pub fn open_connections(&self) -> usize {
+        self.shared.connections.count()
+    }
+
+    /// How many connections were made so far.
+    pub fn connections_made(&self) -> usize {
+        self.shared.connections.made()
+    }
+
+    /// Makes both hosts unreachable, or reachable again under the same ports. While they are
+    /// unreachable, open connections are reset and new ones refused.
+    pub async fn set_reachable(&self, reachable: bool) {
+        for listening in &self.listening {
+            listening.set_open(reachable).await;
+        }
+        if !reachable {
+            self.shared.connections.reset_all();
+            self.shared.connections.none_open().await;
+        }
+    }
+}
+
+/// What Zendesk gives where nothing is asked for.
+const ACCESS_TTL: Duration = Duration::from_mins(30);
+const REFRESH_TTL: Duration = Duration::from_hours(30 * 24);

@@ -1,0 +1,99 @@
+//! The errors of the API, in its several shapes.
+
+use serde_json::{Value, json};
+
+use crate::zendesk::answer::Answer;
+
+/// The token is dead; or, which can't be told apart, `X-On-Behalf-Of` names nobody.
+pub(super) fn invalid_token(www_authenticate: bool) -> Answer {
+    let description = "The access token provided is expired, revoked, malformed or invalid for \
+                       other reasons.";
+    let answer = Answer::json(
+        401,
+        &json!({"error": "invalid_token", "error_description": description}),
+    );
+    if www_authenticate {
+        return answer.header(
+            "www-authenticate",
+            &format!(
+                "Bearer realm=\"Zendesk\", error=\"invalid_token\", \
+                 error_description=\"{description}\""
+            ),
+        );
+    }
+    answer
+}
+
+/// No credential, or one that isn't taken any more.
+pub(super) fn not_authenticated() -> Answer {
+    Answer::json(401, &json!({"error": "Couldn't authenticate you"}))
+}
+
+/// The token has not been given the scope.
+pub(super) fn missing_scope(scope: &str) -> Answer {
+    Answer::json(
+        403,
+        &json!({
+            "error": "Forbidden",
+            "description": format!("You are missing the following required scopes: {scope}"),
+        }),
+    )
+}
+
+/// The user's role doesn't allow it.
+pub(super) fn not_allowed() -> Answer {
+    Answer::json(
+        403,
+        &json!({"error": {
+            "title": "Forbidden",
+            "message": "You do not have access to this page. Please contact the account owner of \
+                        this help desk for further help.",
+        }}),
+    )
+}
+
+/// There is no such record.
+pub(super) fn not_found() -> Answer {
+    Answer::json(
+        404,
+        &json!({"error": "RecordNotFound", "description": "Not found"}),
+    )
+}
+
+/// There is no such endpoint.
+pub(super) fn invalid_endpoint() -> Answer {
+    Answer::json(
+        404,
+        &json!({"error": "InvalidEndpoint", "description": "Not found"}),
+    )
+}
+
+/// A record can't be saved as it is.
+pub(super) fn record_invalid(field: &str, description: &str, error: &str) -> Answer {
+    let details = json!({field: [{"description": description, "error": error}]});
+    Answer::json(
+        422,
+        &json!({
+            "error": "RecordInvalid",
+            "description": "Record validation errors",
+            "details": details,
+        }),
+    )
+}
+
+/// The request lacks the object that it is about, or it isn't JSON.
+pub(super) fn invalid_attribute(name: &str) -> Answer {
+    Answer::json(
+        400,
+        &json!({"error": {
+            "title": "Invalid attribute",
+            "message": format!("You passed an invalid value for the {name} attribute. Must be an object"),
+        }}),
+    )
+}
+
+/// The request can't be understood.
+pub(super) fn unprocessable(error: &str, description: &str) -> Answer {
+    let body: Value = json!({"error": error, "description": description});
+    Answer::json(422, &body)
+}

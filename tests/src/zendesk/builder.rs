@@ -1,0 +1,321 @@
+//! How a simulation is set up.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use loopdeskd::clock::Clock;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::connections::Connections;
+use super::faults::Faults;
+use super::limits::Limits;
+use super::oauth::{Client, OAuth, TokenFormat};
+use super::record::{Host, Records};
+use super::server::{Listening, bind};
+use super::shared::{Places, Settings, Shared};
+use super::store::{Sizes, Store};
+use super::tls::Identity;
+use super::{Zendesk, users};
+
+/// Sets up a simulated Zendesk. Every default is what Zendesk does, as far as it is known.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    port: u16,
+    files_port: u16,
+    public_origin: Option<String>,
+    directory: Option<PathBuf>,
+    protocols: Protocols,
+    clients: Vec<Client>,
+    consenting_user: u64,
+    token_format: TokenFormat,
+    settings: Settings,
+    sizes: Sizes,
+}
+
+/// Which protocols the TLS handshake offers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocols {
+    /// HTTP/2, then HTTP/1.1.
+    #[default]
+    Both,
+    /// HTTP/1.1 alone.
+    Http1,
+    /// HTTP/2 alone.
+    Http2,
+}
+
+impl Protocols {
+    pub(super) fn alpn(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Both => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Self::Http1 => vec![b"http/1.1".to_vec()],
+            Self::Http2 => vec![b"h2".to_vec()],
+        }
+    }
+}
+
+impl Builder {
+    pub(super) fn new() -> Self {
+        Self {
+            port: 0,
+            files_port: 0,
+            public_origin: None,
+            directory: None,
+            protocols: Protocols::Both,
+            clients: vec![
+                DEFAULT_REDIRECT_URIS
+                    .iter()
+                    .fold(Client::public(DEFAULT_CLIENT), |client, uri| {
+                        client.redirect_uri(uri)
+                    }),
+            ],
+            consenting_user: users::ADMIN,
+            token_format: TokenFormat::default(),
+            settings: Settings::default(),
+            sizes: Sizes::default(),
+        }
+    }
+
+    /// Sets the account's port on 127.0.0.1; without it a free one is taken.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets the port of the second host, which serves files; without it a free one is taken.
+    #[must_use]
+    pub fn second_port(mut self, port: u16) -> Self {
+        self.files_port = port;
+        self
+    }
+
+    /// Sets the origin that stands in absolute URLs, such as `https://acme.zendesk.com`; without
+    /// it, the address of the simulation itself.
+    #[must_use]
+    pub fn public_origin(mut self, origin: &str) -> Self {
+        self.public_origin = Some(origin.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Writes the CA's certificate, `ca.pem`, into this folder, where it stays; without it, into a
+    /// temporary one.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Sets which protocols the TLS handshake offers.
+    #[must_use]
+    pub fn protocols(mut self, protocols: Protocols) -> Self {
+        self.protocols = protocols;
+        self
+    }
+
+    /// Registers an OAuth client, instead of the one of the same identifier if there is one.
+    ///
+    /// From the start there is the public client `loopdesk`, with loopdesk's three redirect URIs
+    /// and the scopes `read` and `write`.
+    #[must_use]
+    pub fn client(mut self, client: Client) -> Self {
+        self.clients
+            .retain(|known| known.identifier != client.identifier);
+        self.clients.push(client);
+        self
+    }
+
+    /// Registers one more redirect URI for the client `loopdesk`.
+    #[must_use]
+    pub fn redirect_uri(mut self, uri: &str) -> Self {
+        for client in &mut self.clients {
+            if client.identifier == DEFAULT_CLIENT {
+                client.redirect_uris.push(uri.to_owned());
+            }
+        }
+        self
+    }
+
+    /// Sets who consents: one of [`users`], or any other user's id.
+    #[must_use]
+    pub fn consenting_user(mut self, id: u64) -> Self {
+        self.consenting_user = id;
+        self
+    }
+
+    /// Sets how access tokens look.
+    #[must_use]
+    pub fn token_format(mut self, format: TokenFormat) -> Self {
+        self.token_format = format;
+        self
+    }
+
+    /// Grants access tokens this lifetime, whatever is asked for: 3 s, say.
+    #[must_use]
+    pub fn granted_access_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.settings.granted_access_ttl = ttl.into();
+        self
+    }
+
+    /// Grants refresh tokens this lifetime, whatever is asked for.
+    #[must_use]
+    pub fn granted_refresh_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.settings.granted_refresh_ttl = ttl.into();
+        self
+    }
+
+    /// Sets how long an authorization code is valid; without it 120 s.
+    #[must_use]
+    pub fn code_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.code_ttl = ttl;
+        self
+    }
+
+    /// Allows so many API requests per clock minute; without it, any number.
+    #[must_use]
+    pub fn rate_limit(mut self, per_minute: u32) -> Self {
+        self.settings.rate_limit = Some(per_minute);
+        self
+    }
+
+    /// Whether answers are compressed for clients that accept it; on at first.
+    #[must_use]
+    pub fn gzip(mut self, gzip: bool) -> Self {
+        self.settings.gzip = gzip;
+        self
+    }
+
+    /// Whether JSON answers write `/` as `\/`; off at first.
+    #[must_use]
+    pub fn escaped_slashes(mut self, escaped: bool) -> Self {
+        self.settings.escaped_slashes = escaped;
+        self
+    }
+
+    /// Whether `WWW-Authenticate` comes with a 401 for a dead token; off at first, since nobody
+    /// has seen it.
+    #[must_use]
+    pub fn www_authenticate(mut self, sent: bool) -> Self {
+        self.settings.www_authenticate = sent;
+        self
+    }
+
+    /// Keeps so many bytes of a request's body in its record; 1 MiB without it.
+    #[must_use]
+    pub fn body_cap(mut self, bytes: usize) -> Self {
+        self.settings.body_cap = bytes;
+        self
+    }
+
+    /// Accepts uploads of so many bytes, which are kept in memory; 50 MiB without it. A larger one
+    /// is read, measured and answered 413.
+    #[must_use]
+    pub fn upload_limit(mut self, bytes: u64) -> Self {
+        self.settings.upload_limit = bytes;
+        self
+    }
+
+    /// Sets how many tickets there are; 250 without it.
+    #[must_use]
+    pub fn tickets(mut self, count: u64) -> Self {
+        self.sizes.tickets = count;
+        self
+    }
+
+    /// Sets how many users there are, the named ones included; 120 without it, and 12 at least.
+    #[must_use]
+    pub fn users(mut self, count: u64) -> Self {
+        self.sizes.users = count.max(MIN_USERS);
+        self
+    }
+
+    /// Sets how many organizations there are; 30 without it.
+    #[must_use]
+    pub fn organizations(mut self, count: u64) -> Self {
+        self.sizes.organizations = count;
+        self
+    }
+
+    /// Sets how many articles there are; 40 without it.
+    #[must_use]
+    pub fn articles(mut self, count: u64) -> Self {
+        self.sizes.articles = count;
+        self
+    }
+
+    /// Starts it, on the current tokio runtime. It listens when this returns.
+    pub async fn start(self) -> io::Result<Zendesk> {
+        let (clock, mover) = Clock::movable();
+        let identity = Identity::generate(clock.now(), self.protocols)?;
+        let (directory, owned_directory) = match self.directory {
+            Some(directory) => (directory, None),
+            None => {
+                let owned = tempfile::Builder::new().prefix("zendesk-").tempdir()?;
+                (owned.path().to_owned(), Some(owned))
+            }
+        };
+        std::fs::create_dir_all(&directory)?;
+        let ca_file = directory.join("ca.pem");
+        std::fs::write(&ca_file, &identity.ca_pem)?;
+
+        let account = bind(loopback(self.port)).await?;
+        let files = bind(loopback(self.files_port)).await?;
+        let (address, files_address) = (account.local_addr()?, files.local_addr()?);
+        let origin = format!("https://{address}");
+        let public_origin: Arc<str> = self.public_origin.as_deref().unwrap_or(&origin).into();
+        let shared = Arc::new(Shared {
+            places: Places {
+                address,
+                files_address,
+                origin,
+                public_origin: Arc::clone(&public_origin),
+                files_origin: format!("https://{files_address}"),
+                ca_pem: identity.ca_pem,
+                ca_file,
+            },
+            clock,
+            mover,
+            settings: Mutex::new(self.settings),
+            oauth: Mutex::new(OAuth::new(
+                self.clients,
+                self.token_format,
+                self.consenting_user,
+            )),
+            store: Mutex::new(Store::new(public_origin, self.sizes)),
+            limits: Mutex::new(Limits::default()),
+            faults: Faults::default(),
+            records: Records::new(),
+            connections: Connections::new(),
+            stop: CancellationToken::new(),
+        });
+        let acceptor = TlsAcceptor::from(identity.server);
+        let listening = [
+            Listening::start(&shared, Host::Account, account, acceptor.clone())?,
+            Listening::start(&shared, Host::Files, files, acceptor)?,
+        ];
+        Ok(Zendesk {
+            shared,
+            listening,
+            _directory: owned_directory,
+        })
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// The client that is registered from the start.
+pub(super) const DEFAULT_CLIENT: &str = "loopdesk";
+/// Where loopdesk waits for a login's callback.
+const DEFAULT_REDIRECT_URIS: [&str; 3] = [
+    "http://127.0.0.1:18484/callback",
+    "http://127.0.0.1:18485/callback",
+    "http://127.0.0.1:18486/callback",
+];
+/// So that the named ones and some customers exist.
+const MIN_USERS: u64 = 12;

@@ -1,0 +1,216 @@
+//! A simulated Zendesk: nobody needs an account to develop or to test.
+//!
+//! It listens on loopback with real TLS under a CA of its own, speaks HTTP/1.1 and HTTP/2, and
+//! behaves as `zendesk.md` of the reference says: the consent page, the token endpoint with its
+//! rotation, the API with its paging, exports, uploads, redirects, headers and errors. What a test
+//! can't wait for, it can script: time, lifetimes, faults, an admin's acts, a lost network. What a
+//! test wants to know, it can ask: every request is recorded.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use loopdesk_tests::zendesk::{Answer, Decision, Fault, Zendesk};
+//!
+//! # async fn example() -> std::io::Result<()> {
+//! let zendesk = Zendesk::builder()
+//!     .granted_access_ttl(Duration::from_secs(3))
+//!     .start()
+//!     .await?;
+//! // Configure a daemon with `url = zendesk.origin()`, `client-id = zendesk.client_id()` and
+//! // `extra-ca-file = zendesk.ca_file()`, start its login, and play the browser:
+//! # let authorize_url = "";
+//! let callback = zendesk.consent(authorize_url, Decision::Allow).await?;
+//! // The next refresh loses its answer after Zendesk has rotated the tokens:
+//! let lost = zendesk.fault(Fault::on("POST", "/oauth/tokens").once().reset_after_commit());
+//! // Every list of tickets fails twice:
+//! zendesk.fault(Fault::on("GET", "/api/v2/tickets").times(2).answer(Answer::maintenance(1)));
+//! zendesk.wait_for(|requests| requests.iter().any(|r| r.token_post.is_some())).await.unwrap();
+//! assert_eq!(lost.hits(), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The way of a request: `server` (TLS, one connection) → `exchange` (record, faults) → `oauth`,
+//! `api` or `files` (what Zendesk does, without an await, so that it is done as a whole or not at
+//! all) → `dress` (headers, compression) → `outflow` (the body, in pieces if a fault wants).
+//!
+//! A request is worked on to its end even if the client hangs up, as at the real one. Data is the
+//! same in every run; tokens are random, so that none from another run can be good.
+
+#![expect(
+    clippy::result_large_err,
+    reason = "a refusal is an answer like any other, and as large; nothing here is a hot path"
+)]
+
+mod admin;
+mod answer;
+mod api;
+mod builder;
+mod call;
+mod caller;
+mod connections;
+mod dress;
+mod exchange;
+mod faults;
+mod files;
+mod gate;
+mod limits;
+mod oauth;
+mod outflow;
+mod paging;
+mod record;
+mod server;
+mod shared;
+mod store;
+mod tls;
+pub mod users;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+pub use answer::Answer;
+pub use api::OTHER_PRODUCTS_CREDENTIAL;
+pub use builder::{Builder, Protocols};
+pub use caller::{Caller, Decision, Reply, json};
+pub use faults::{Fault, Installed};
+pub use gate::Gate;
+pub use oauth::{Client, ClientKind, Oddity, Standing, TokenFormat, TokenPair};
+pub use record::{Credential, Host, Outcome, Record, TimedOut, TokenPost};
+
+use server::Listening;
+use shared::Shared;
+
+/// A running simulation. Dropping it stops it.
+#[derive(Debug)]
+pub struct Zendesk {
+    shared: Arc<Shared>,
+    listening: [Listening; 2],
+    /// Where the CA's certificate is, unless the builder named a folder.
+    _directory: Option<TempDir>,
+}
+
+impl Zendesk {
+    /// Sets up a simulation.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Starts one that is as Zendesk is.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Where the account can be reached: `https://127.0.0.1:PORT`.
+    pub fn origin(&self) -> &str {
+        &self.shared.places.origin
+    }
+
+    /// The origin that stands in absolute URLs; the same unless the builder set another.
+    pub fn public_origin(&self) -> &str {
+        &self.shared.places.public_origin
+    }
+
+    /// Where the second host, which serves files, can be reached.
+    pub fn second_origin(&self) -> &str {
+        &self.shared.places.files_origin
+    }
+
+    /// The account's port.
+    pub fn port(&self) -> u16 {
+        self.shared.places.address.port()
+    }
+
+    /// The second host's port.
+    pub fn second_port(&self) -> u16 {
+        self.shared.places.files_address.port()
+    }
+
+    /// The certificate of the CA, in PEM; for `extra-ca-file`, `curl --cacert`, `SSL_CERT_FILE`.
+    pub fn ca_file(&self) -> &Path {
+        &self.shared.places.ca_file
+    }
+
+    /// The identifier of the client that is registered from the start.
+    pub fn client_id(&self) -> &str {
+        builder::DEFAULT_CLIENT
+    }
+
+    /// The redirect URIs that it may use.
+    pub fn redirect_uris(&self) -> Vec<String> {
+        let oauth = shared::lock(&self.shared.oauth);
+        let client = oauth.client(builder::DEFAULT_CLIENT);
+        client.map_or_else(Vec::new, |client| client.redirect_uris.clone())
+    }
+
+    /// A client that trusts this simulation.
+    pub fn caller(&self) -> io::Result<Caller> {
+        let places = &self.shared.places;
+        let address = Some(places.address);
+        Caller::trusting(places.ca_pem.as_bytes(), &places.origin, address)
+    }
+
+    /// Plays the browser of the consenting user: opens an authorize URL, clicks, and returns the
+    /// address that the browser is sent to, which is not followed. An error page is an error.
+    pub async fn consent(&self, authorize_url: &str, decision: Decision) -> io::Result<String> {
+        self.caller()?.consent(authorize_url, decision).await
+    }
+
+    /// Installs a fault, behind those that are installed.
+    pub fn fault(&self, fault: Fault) -> Installed {
+        self.shared.faults.install(fault)
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.shared.faults.clear();
+    }
+
+    /// All requests so far to either host, also those still on their way, in their order.
+    pub fn requests(&self) -> Vec<Record> {
+        self.shared.records.all()
+    }
+
+    /// The requests to `POST /oauth/tokens` so far, but for those whose body is still on its way.
+    pub fn token_posts(&self) -> Vec<Record> {
+        let mut requests = self.requests();
+        requests.retain(|record| record.token_post.is_some());
+        requests
+    }
+
+    /// How many requests so far fit.
+    pub fn count(&self, fits: impl Fn(&Record) -> bool) -> usize {
+        self.shared.records.count(fits)
+    }
+
+    /// Returns once the requests so far fulfil a condition; fails after ten seconds, with a list
+    /// of the requests in the error.
+    pub async fn wait_for(&self, condition: impl Fn(&[Record]) -> bool) -> Result<(), TimedOut> {
+        self.wait_for_within(PATIENCE, condition).await
+    }
+
+    /// The same with a time limit of one's own.
+    pub async fn wait_for_within(
+        &self,
+        within: Duration,
+        condition: impl Fn(&[Record]) -> bool,
+    ) -> Result<(), TimedOut> {
+        self.shared.records.wait_for(within, condition).await
+    }
+
+    /// Forgets the requests so far. One that is on its way is not recorded any further.
+    pub fn clear(&self) {
+        self.shared.records.clear();
+    }
+}
+
+impl Drop for Zendesk {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+    }
+}
+
+/// Far longer than anything on loopback takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(10);

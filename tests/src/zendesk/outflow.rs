@@ -1,0 +1,96 @@
+//! The body of an answer, which may come in pieces, wait, or break off.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::gate::Gate;
+
+/// A body made of steps.
+pub(super) struct Outflow {
+    steps: VecDeque<Step>,
+    /// What `Content-Length` promises; without it the answer is chunked.
+    length: Option<u64>,
+    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+/// One step of a body.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// Sends these bytes.
+    Send(Bytes),
+    /// Sends these bytes so many times.
+    Repeat(Bytes, u64),
+    /// Waits for the gate.
+    Wait(Gate),
+    /// Breaks the connection.
+    Break,
+}
+
+impl Outflow {
+    pub(super) fn new(steps: impl IntoIterator<Item = Step>, length: Option<u64>) -> Self {
+        Self {
+            steps: steps.into_iter().collect(),
+            length,
+            waiting: None,
+        }
+    }
+}
+
+impl Body for Outflow {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                ready!(waiting.as_mut().poll(cx));
+                self.waiting = None;
+            }
+            return match self.steps.pop_front() {
+                None => Poll::Ready(None),
+                Some(Step::Send(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                Some(Step::Repeat(_, 0)) => continue,
+                Some(Step::Repeat(bytes, times)) => {
+                    self.steps
+                        .push_front(Step::Repeat(bytes.clone(), times - 1));
+                    Poll::Ready(Some(Ok(Frame::data(bytes))))
+                }
+                Some(Step::Wait(gate)) => {
+                    self.waiting = Some(Box::pin(async move { gate.pass().await }));
+                    continue;
+                }
+                Some(Step::Break) => Poll::Ready(Some(Err(io::Error::new(
+                    io::ErrorKind::ConnectionAborted,
+                    "a fault breaks the body off",
+                )))),
+            };
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.steps.is_empty() && self.waiting.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl fmt::Debug for Outflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outflow")
+            .field("steps", &self.steps)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
+}
