@@ -17,7 +17,7 @@ use super::endpoint::{Endpoint, Pending};
 use super::handle::Session;
 use super::identity::{Check, Revocation};
 use super::oauth::{Answer, Authorization, Grant};
-use super::pair::{AccessToken, Generation, Held, Pair};
+use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::record::{self, Binding, Sealed, Stored};
 use super::refresher::{Command, Verdict};
 use super::snapshot::{Ready, Snapshot};
@@ -59,7 +59,7 @@ pub(super) fn held(generation: u64, obtained: Timestamp, seconds: i64) -> Held {
         pair: Pair {
             generation: Generation::new(generation),
             access: token(&format!("access-{generation}")),
-            refresh: format!("refresh-{generation}").into(),
+            renewal: Renewal::RefreshToken(format!("refresh-{generation}").into()),
             obtained_at: obtained,
             expires_at: after(seconds),
             expiry_is_guessed: false,
@@ -74,6 +74,13 @@ pub(super) fn held(generation: u64, obtained: Timestamp, seconds: i64) -> Held {
 /// An access token.
 pub(super) fn token(text: &str) -> AccessToken {
     AccessToken::new(text.to_owned().into()).unwrap()
+}
+
+/// What gets the tokens after `pair`.
+pub(super) fn renewal(pair: &Pair) -> &str {
+    match &pair.renewal {
+        Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
+    }
 }
 
 /// A grant of the pair `access-N`, `refresh-N`.
@@ -199,6 +206,28 @@ impl Scripted {
             && !state.dead.iter().any(|dead| dead == access)
     }
 
+    /// By the client's secret, which is `secret`. The tokens before go on living.
+    async fn obtain(&self, secret: &str) -> Answer {
+        self.note(format!("obtain {secret}"));
+        drop(self.turn.acquire().await.unwrap());
+        let (step, offline) = {
+            let mut state = self.state.lock().unwrap();
+            (state.answers.pop_front(), state.offline)
+        };
+        if offline {
+            return transient("no network");
+        }
+        if let Some(Step::Answer(answer)) = step {
+            return answer;
+        }
+        let grant = self.issue();
+        Answer::Granted(Grant {
+            refresh: None,
+            refresh_expires_in: None,
+            ..grant
+        })
+    }
+
     fn issue(&self) -> Grant {
         let mut state = self.state.lock().unwrap();
         state.issued += 1;
@@ -207,9 +236,14 @@ impl Scripted {
 }
 
 impl Endpoint for Scripted {
-    fn refresh<'a>(&'a self, refresh: &'a SecretString) -> Pending<'a, Answer> {
+    fn refresh<'a>(&'a self, renewal: &'a Renewal) -> Pending<'a, Answer> {
         Box::pin(async move {
-            let refresh = refresh.expose_secret();
+            let refresh = match renewal {
+                Renewal::RefreshToken(token) => token.expose_secret(),
+                Renewal::ClientSecret(secret) => {
+                    return self.obtain(secret.expose_secret()).await;
+                }
+            };
             self.note(format!("refresh {refresh}"));
             drop(self.turn.acquire().await.unwrap());
             let (step, offline, newest, dead) = {

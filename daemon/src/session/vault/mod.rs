@@ -128,6 +128,7 @@ impl Vault {
         let problem = self.known().problem.clone();
         status::Vault {
             kind: self.name().to_owned(),
+            state: status::VaultState::Untested,
             problem: problem.filter(|_| has_records),
         }
     }
