@@ -1,5 +1,9 @@
 //! What the tests of several parts start from.
 
+mod secret;
+
+pub(super) use self::secret::by_secret;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -158,8 +162,8 @@ impl Scripted {
         self.state.lock().unwrap().issued = number;
     }
 
-    pub(super) fn set_person(&self, id: u64) {
-        self.state.lock().unwrap().person = person(id);
+    pub(super) fn set_person(&self, person: Person) {
+        self.state.lock().unwrap().person = person;
     }
 
     /// An admin deletes the newest token.
@@ -338,6 +342,7 @@ pub(super) struct Bench {
     pub(super) deps: Deps,
     pub(super) task: tokio::task::JoinHandle<()>,
     pub(super) home: tempfile::TempDir,
+    setup: Arc<Setup>,
 }
 
 impl Bench {
@@ -361,7 +366,8 @@ impl Bench {
             tracker: tokio_util::task::TaskTracker::new(),
         };
         let zendesk = Scripted::new(&deps.clock, 0, lifetime.into());
-        Self::start(home, mover, deps, zendesk).await
+        let setup = setup(&zendesk, "loopdesk");
+        Self::start(home, mover, deps, zendesk, setup).await
     }
 
     /// The same after the daemon was killed and started again.
@@ -372,9 +378,10 @@ impl Bench {
             mover,
             deps,
             home,
+            setup,
             ..
         } = self;
-        Self::start(home, mover, deps, zendesk).await
+        Self::start(home, mover, deps, zendesk, setup).await
     }
 
     async fn start(
@@ -382,11 +389,11 @@ impl Bench {
         mover: Mover,
         deps: Deps,
         zendesk: Arc<Scripted>,
+        setup: Arc<Setup>,
     ) -> Self {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
-        let setup = setup(&zendesk, "loopdesk");
-        let (session, refresher) = Session::new(setup, &deps, store.clone(), vault);
+        let (session, refresher) = Session::new(Arc::clone(&setup), &deps, store.clone(), vault);
         let bench = Self {
             session,
             zendesk,
@@ -395,6 +402,7 @@ impl Bench {
             deps,
             task: tokio::spawn(refresher.run()),
             home,
+            setup,
         };
         let settled = |snapshot: &Snapshot| !matches!(snapshot.readiness, Ready::Soon);
         bench.until(settled).await;
@@ -405,7 +413,7 @@ impl Bench {
     pub(super) async fn write(&self, held: Held, machine: &str) {
         let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
         let key = vault.key_or_new(false).await.unwrap();
-        let mut binding = setup(&self.zendesk, "loopdesk").binding.clone();
+        let mut binding = self.setup.binding.clone();
         binding.machine = machine.to_owned();
         let bytes = record::seal(&Stored::Live(held), &binding, &key).unwrap();
         self.store
@@ -475,10 +483,16 @@ impl Bench {
 
 /// An account of this client at the scripted Zendesk.
 pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<Setup> {
-    let account = Account {
-        client_id: client_id.to_owned(),
-        ..account("acme", "https://acme.zendesk.com")
-    };
+    setup_of(
+        zendesk,
+        Account {
+            client_id: client_id.to_owned(),
+            ..account("acme", "https://acme.zendesk.com")
+        },
+    )
+}
+
+fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<Setup> {
     let account = Arc::new(account);
     Arc::new(Setup {
         binding: Binding::new(&account, "m4ch1ne"),

@@ -469,4 +469,6 @@ const BUG: &str = "the work was cut short (a bug in loopdesk)";
 const WAKE_MIN: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
+mod secret_tests;
+#[cfg(test)]
 mod tests;
