@@ -193,7 +193,7 @@ pub(crate) enum Account {
         after_long_help = "JSON: path, reloaded, account (as in `account show`).",
         override_usage = "loopdesk account add NAME (--subdomain SUBDOMAIN | --url URL) --client-id ID [OPTIONS]"
     )]
-    Add(AccountAdd),
+    Add(Box<AccountAdd>),
     /// Change one setting of an account.
     #[command(after_long_help = "JSON: path, reloaded.")]
     Set(AccountSet),

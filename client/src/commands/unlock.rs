@@ -9,7 +9,7 @@ use super::status::vault_state;
 use crate::cli::Unlock;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Output, problem_text};
+use crate::output::Output;
 use crate::secret;
 use crate::text::{GOOD, Text};
 
@@ -25,10 +25,13 @@ pub(crate) async fn run(
         asked_for(&client, context, output).await?
     };
     let unlocked: Unlocked = client.post(PATH, &Request { passphrase }).await?;
-    output.result(&unlocked, || text(&unlocked))?;
     match &unlocked.vault.problem {
-        Some(problem) => Err(CliError::Reported(problem.kind)),
-        None => Ok(()),
+        None => output.result(&unlocked, || text(&unlocked)),
+        Some(problem) if output.is_json() => {
+            output.json_line(&unlocked)?;
+            Err(CliError::Reported(problem.kind))
+        }
+        Some(problem) => Err(problem.clone().into()),
     }
 }
 
@@ -75,9 +78,6 @@ async fn asked_for(
 
 fn text(unlocked: &Unlocked) -> Text {
     let vault = &unlocked.vault;
-    if let Some(problem) = &vault.problem {
-        return problem_text(problem);
-    }
     let (style, words) = match vault.state {
         VaultState::Available => (GOOD, "open"),
         VaultState::Untested
@@ -185,7 +185,8 @@ mod tests {
         let _daemon = daemon.json(PATH, &Unlocked { vault: closed }).serve();
         let ran = home.run("unlock").await;
         assert_eq!(ran.code, 7);
-        insta::assert_snapshot!(ran.out, @"
+        assert_eq!(ran.out, "");
+        insta::assert_snapshot!(ran.err, @"
         error: the prompt of the keyring was dismissed
         Hint: run `loopdesk unlock` again
         ");

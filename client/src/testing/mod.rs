@@ -2,6 +2,8 @@
 
 mod daemon;
 mod fixtures;
+mod outputs;
+mod schema;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -121,8 +123,9 @@ impl Home {
         browser: Browser,
         streams: Streams,
     ) -> Ran {
-        let words = std::iter::once("loopdesk").chain(line.split_whitespace());
-        let cli = Cli::try_parse_from(words).unwrap();
+        let words: Vec<_> = line.split_whitespace().collect();
+        let all = std::iter::once("loopdesk").chain(words.iter().copied());
+        let cli = Cli::try_parse_from(all).unwrap();
         let mut output = Output::to(cli.json, streams.out.clone(), streams.err.clone());
         let vars = self.vars.clone();
         let mut context = Context {
@@ -141,11 +144,15 @@ impl Home {
                 error.exit_code()
             }
         };
-        Ran {
+        let ran = Ran {
             code,
             out: streams.out.text(),
             err: streams.err.text(),
+        };
+        if cli.json {
+            ran.fits(&words);
         }
+        ran
     }
 }
 
@@ -181,6 +188,20 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// Every line that a program reads is as the schema of the command in `words` says.
+    fn fits(&self, words: &[&str]) {
+        let mut names = words.iter().filter(|word| !word.starts_with("--"));
+        let command = match (names.next(), names.next()) {
+            (Some(group @ (&"account" | &"config")), Some(one)) => format!("{group}-{one}"),
+            (command, _) => (*command.unwrap()).to_owned(),
+        };
+        for (stream, schema) in [(&self.out, command.as_str()), (&self.err, "error")] {
+            for line in stream.lines() {
+                schema::check(schema, &serde_json::from_str(line).expect(line));
+            }
+        }
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap()
     }

@@ -24,17 +24,14 @@ pub(super) async fn run(context: &mut Context, output: &mut Output) -> Result<()
     // Not locked while somebody edits: other commands go on, and what they change is noticed.
     let before = open(&path).await?.text().to_owned();
     let mut draft = Draft::new(&path, &before)?;
-    let (text, report) = match edited(&mut draft, &before, context, output).await? {
-        Some(edited) => edited,
-        None => {
-            let edited = Edited {
-                changed: false,
-                result: &Changed::unchanged(&path),
-            };
-            return output.result(&edited, || {
-                Text::from(format!("Nothing has changed in `{}`.", path.display()))
-            });
-        }
+    let Some((text, report)) = edited(&mut draft, &before, context, output).await? else {
+        let edited = Edited {
+            changed: false,
+            result: &Changed::unchanged(&path),
+        };
+        return output.result(&edited, || {
+            Text::from(format!("Nothing has changed in `{}`.", path.display()))
+        });
     };
     let file = open(&path).await?;
     if file.text() != before {
