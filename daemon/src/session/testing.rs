@@ -310,7 +310,9 @@ impl Bench {
     /// Person 42 is logged in with pair 1, which lives for `lifetime` seconds.
     pub(super) async fn logged_in(lifetime: u32) -> Self {
         let bench = Self::signed_out(lifetime).await;
-        bench.write(held(1, bench.deps.clock.now(), lifetime.into()), "m4ch1ne").await;
+        bench
+            .write(held(1, bench.deps.clock.now(), lifetime.into()), "m4ch1ne")
+            .await;
         bench.zendesk.set_issued(1);
         bench.restarted().await
     }
@@ -372,7 +374,11 @@ impl Bench {
         let mut binding = setup(&self.zendesk, "loopdesk").binding.clone();
         binding.machine = machine.to_owned();
         let bytes = record::seal(&Stored::Live(held), &binding, &key).unwrap();
-        self.store.prepare(&self.name()).unwrap().commit(&bytes).unwrap();
+        self.store
+            .prepare(&self.name())
+            .unwrap()
+            .commit(&bytes)
+            .unwrap();
     }
 
     /// The generation on disk.
@@ -417,7 +423,9 @@ impl Bench {
     pub(super) async fn rejected(&self, generation: u64) -> Verdict {
         let (reply, verdict) = tokio::sync::oneshot::channel();
         let generation = Generation::new(generation);
-        self.session.send(Command::Rejected { generation, reply }).await;
+        self.session
+            .send(Command::Rejected { generation, reply })
+            .await;
         verdict.await.unwrap()
     }
 

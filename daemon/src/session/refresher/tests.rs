@@ -37,7 +37,11 @@ async fn r2_one_question_and_one_refresh_for_many_callers() {
     }
     assert_eq!(bench.zendesk.count("check"), 1);
     assert_eq!(bench.zendesk.count("refresh"), 1);
-    assert_eq!(bench.rejected(1).await, Verdict::Replay, "and none for those who come late");
+    assert_eq!(
+        bench.rejected(1).await,
+        Verdict::Replay,
+        "and none for those who come late"
+    );
     assert_eq!(bench.zendesk.calls().len(), 2);
 }
 
@@ -98,7 +102,11 @@ async fn r3_a_new_pair_is_on_disk_before_it_is_used() {
         }
     }
     assert_eq!(bench.durable(), Some(2));
-    assert_eq!(bench.store.noted(&bench.name()), None, "answered and stored");
+    assert_eq!(
+        bench.store.noted(&bench.name()),
+        None,
+        "answered and stored"
+    );
     refresh.await.unwrap().unwrap();
 }
 
@@ -114,15 +122,21 @@ async fn r3_a_pair_that_can_t_be_stored_is_served_unsaved_and_stored_later() {
     let record = bench.store.path(&bench.name());
     bench.zendesk.script([Step::Then(obstruct, record.clone())]);
     let session = bench.session.clone();
-    let asked = tokio::time::Instant::now();
+    let asked = Instant::now();
     let refreshed = session.refresh().await.unwrap();
     assert_eq!(refreshed.generation, 2);
-    assert!(asked.elapsed() >= Duration::from_secs(2), "tried for two seconds");
+    assert!(
+        asked.elapsed() >= Duration::from_secs(2),
+        "tried for two seconds"
+    );
     let view = bench.session.view();
     assert_eq!(view.state, Shown::Unsaved);
     assert!(bench.is_ready());
     assert!(view.problem.unwrap().message.contains("acme.session"));
-    assert!(bench.session.refresh().await.is_err(), "no further refresh until it is saved");
+    assert!(
+        bench.session.refresh().await.is_err(),
+        "no further refresh until it is saved"
+    );
     assert_eq!(bench.zendesk.count("refresh"), 1);
     fs::remove_dir_all(&record).unwrap();
     bench.until_state(Shown::Active).await;
@@ -157,7 +171,9 @@ async fn r3_killed_and_started_again_the_newest_pair_is_in_use() {
 #[tokio::test(start_paused = true)]
 async fn r3_a_record_from_another_machine_is_never_refreshed() {
     let bench = Bench::signed_out(3600).await;
-    bench.write(held(1, bench.deps.clock.now(), -5), "0th3r").await;
+    bench
+        .write(held(1, bench.deps.clock.now(), -5), "0th3r")
+        .await;
     let bench = bench.restarted().await;
     let view = bench.session.view();
     assert_eq!(view.state, Shown::SignedOut);
@@ -190,11 +206,21 @@ async fn r5_a_swallowed_answer_costs_one_retry_and_an_honest_sentence() {
     let bench = Bench::logged_in(3600).await;
     bench.zendesk.script([Step::Swallowed]);
     let problem = bench.session.refresh().await.unwrap_err();
-    assert!(problem.message.contains("answer to a refresh was lost"), "{problem}");
+    assert!(
+        problem.message.contains("answer to a refresh was lost"),
+        "{problem}"
+    );
     assert_eq!(problem.hints, ["run `loopdesk login acme`"]);
-    assert_eq!(bench.zendesk.calls(), ["refresh refresh-1", "refresh refresh-1"]);
+    assert_eq!(
+        bench.zendesk.calls(),
+        ["refresh refresh-1", "refresh refresh-1"]
+    );
     assert_eq!(bench.session.view().state, Shown::Ended);
-    assert_eq!(bench.session.view().person.unwrap().id, 42, "who it was stays known");
+    assert_eq!(
+        bench.session.view().person.unwrap().id,
+        42,
+        "who it was stays known"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,7 +247,13 @@ async fn r4_outages_decide_nothing_and_are_over_when_they_are_over() {
     let bench = Bench::logged_in(3600).await;
     bench.zendesk.set_offline(true);
     for attempts in 1..4 {
-        bench.mover.jump(SignedDuration::from_secs(if attempts == 1 { 3200 } else { 10 }));
+        bench
+            .mover
+            .jump(SignedDuration::from_secs(if attempts == 1 {
+                3200
+            } else {
+                10
+            }));
         bench.zendesk.until("refresh", attempts).await;
     }
     assert!(bench.is_ready());
@@ -254,7 +286,7 @@ async fn r4_a_refusal_blocks_and_says_who_must_act() {
 async fn r6_after_eight_hours_asleep_one_refresh_and_no_expired_token() {
     let bench = Bench::logged_in(1800).await;
     bench.mover.jump(SignedDuration::from_hours(8));
-    let woken = tokio::time::Instant::now();
+    let woken = Instant::now();
     bench.until_generation(2).await;
     assert!(woken.elapsed() <= Duration::from_secs(31));
     assert_eq!(bench.zendesk.count("refresh"), 1);
@@ -274,7 +306,10 @@ async fn r8_logout_finishes_a_refresh_first_then_revokes_and_erases() {
     let out = logout.await.unwrap().unwrap();
     assert!(out.revoked);
     assert_eq!(out.person.unwrap().id, 42);
-    assert_eq!(bench.zendesk.calls(), ["refresh refresh-1", "revoke access-2"]);
+    assert_eq!(
+        bench.zendesk.calls(),
+        ["refresh refresh-1", "revoke access-2"]
+    );
     assert_eq!(bench.durable(), None);
     assert_eq!(bench.session.view().state, Shown::SignedOut);
 }
@@ -293,7 +328,10 @@ async fn r8_offline_logout_fails_unless_it_is_to_forget() {
     let bench = Bench::logged_in(3600).await;
     bench.zendesk.set_offline(true);
     let problem = bench.session.logout(false).await.unwrap_err();
-    assert!(problem.hints.iter().any(|hint| hint.contains("--forget")), "{problem:?}");
+    assert!(
+        problem.hints.iter().any(|hint| hint.contains("--forget")),
+        "{problem:?}"
+    );
     assert_eq!(bench.session.view().state, Shown::Active);
     let out = bench.session.logout(true).await.unwrap();
     assert!(!out.revoked);
@@ -321,14 +359,20 @@ async fn r9_a_missing_key_is_a_state_and_its_return_is_noticed() {
 #[tokio::test(start_paused = true)]
 async fn s5_under_another_client_the_record_is_kept_and_never_sent() {
     let bench = Bench::logged_in(3600).await;
-    bench.session.reconfigure(setup(&bench.zendesk, "other")).await;
+    bench
+        .session
+        .reconfigure(setup(&bench.zendesk, "other"))
+        .await;
     bench.until_state(Shown::SignedOut).await;
     let problem = bench.session.view().problem.unwrap();
     assert!(problem.message.contains("client `other`"), "{problem}");
     assert!(problem.hints[0].contains("loopdesk login acme"));
     assert!(bench.session.refresh().await.is_err());
     assert_eq!(bench.durable(), Some(1));
-    bench.session.reconfigure(setup(&bench.zendesk, "loopdesk")).await;
+    bench
+        .session
+        .reconfigure(setup(&bench.zendesk, "loopdesk"))
+        .await;
     bench.until_state(Shown::Active).await;
     assert_eq!(bench.session.view().generation, Some(1));
     assert!(bench.zendesk.calls().is_empty());
@@ -382,7 +426,9 @@ async fn r9_a_vault_that_holds_another_key_opens_nothing_and_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_that_fails_says_why_and_that_nothing_is_lost() {
     let bench = Bench::logged_in(3600).await;
-    bench.zendesk.script([Step::Answer(transient("503 from Zendesk"))]);
+    bench
+        .zendesk
+        .script([Step::Answer(transient("503 from Zendesk"))]);
     let problem = bench.session.refresh().await.unwrap_err();
     assert!(problem.message.contains("503 from Zendesk"), "{problem}");
     assert!(bench.is_ready());
@@ -396,10 +442,10 @@ async fn join_all<T: Send + 'static>(
     let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         for (future, slot) in pending.iter_mut().zip(&mut done) {
-            if slot.is_none() {
-                if let std::task::Poll::Ready(value) = future.as_mut().poll(cx) {
-                    *slot = Some(value);
-                }
+            if slot.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
+            {
+                *slot = Some(value);
             }
         }
         if done.iter().all(Option::is_some) {
