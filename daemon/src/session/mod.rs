@@ -13,8 +13,8 @@
 //! ```
 //!
 //! - Requests read a snapshot and never touch a refresh token.
-//! - One task per account refreshes, stores, then publishes, in that order ([`refresher`], R2, R3).
-//! - What a session's state is and may become is in [`state`], drawn there.
+//! - One task per account refreshes, stores, then publishes, in that order (`refresher`, R2, R3).
+//! - What a session's state is and may become is in `state`, drawn there.
 
 mod dispatch;
 mod endpoint;
@@ -201,12 +201,12 @@ impl Hub {
             return;
         }
         let next = Arc::new(Vault::new(config.vault, &self.deps.paths));
-        if let Some(key) = before.key_in_memory() {
-            if let Err(problem) = next.adopt(&key).await {
-                tracing::error!(%problem, "the vault can't be changed");
-                before.refuse_change(next.name(), &problem);
-                return;
-            }
+        if let Some(key) = before.key_in_memory()
+            && let Err(problem) = next.adopt(&key).await
+        {
+            tracing::error!(%problem, "the vault can't be changed");
+            before.refuse_change(next.name(), &problem);
+            return;
         }
         self.vault.store(Some(Arc::clone(&next)));
         for session in self.accounts.load().values() {

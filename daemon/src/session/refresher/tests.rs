@@ -122,7 +122,7 @@ async fn r3_a_pair_that_can_t_be_stored_is_served_unsaved_and_stored_later() {
     let record = bench.store.path(&bench.name());
     bench.zendesk.script([Step::Then(obstruct, record.clone())]);
     let session = bench.session.clone();
-    let asked = tokio::time::Instant::now();
+    let asked = Instant::now();
     let refreshed = session.refresh().await.unwrap();
     assert_eq!(refreshed.generation, 2);
     assert!(
@@ -286,7 +286,7 @@ async fn r4_a_refusal_blocks_and_says_who_must_act() {
 async fn r6_after_eight_hours_asleep_one_refresh_and_no_expired_token() {
     let bench = Bench::logged_in(1800).await;
     bench.mover.jump(SignedDuration::from_hours(8));
-    let woken = tokio::time::Instant::now();
+    let woken = Instant::now();
     bench.until_generation(2).await;
     assert!(woken.elapsed() <= Duration::from_secs(31));
     assert_eq!(bench.zendesk.count("refresh"), 1);
@@ -442,10 +442,10 @@ async fn join_all<T: Send + 'static>(
     let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         for (future, slot) in pending.iter_mut().zip(&mut done) {
-            if slot.is_none() {
-                if let std::task::Poll::Ready(value) = future.as_mut().poll(cx) {
-                    *slot = Some(value);
-                }
+            if slot.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
+            {
+                *slot = Some(value);
             }
         }
         if done.iter().all(Option::is_some) {

@@ -371,11 +371,12 @@ impl Machine {
             self.state = State::Loading;
             return vec![Effect::Load];
         }
-        if let State::Live(live) = &mut self.state {
-            if matches!(live.standing, Standing::Blocked(_)) && matches!(live.step, Step::Idle) {
-                live.due = now;
-                live.decided_at = now;
-            }
+        if let State::Live(live) = &mut self.state
+            && matches!(live.standing, Standing::Blocked(_))
+            && matches!(live.step, Step::Idle)
+        {
+            live.due = now;
+            live.decided_at = now;
         }
         self.tick(now)
     }

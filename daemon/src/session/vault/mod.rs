@@ -7,7 +7,7 @@ mod keyfile;
 mod keyring;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
@@ -315,7 +315,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// What to do about records whose key is gone.
-pub(super) fn lost_key(problem: Problem, record: &PathBuf, account: &str) -> Problem {
+pub(super) fn lost_key(problem: Problem, record: &Path, account: &str) -> Problem {
     let message = format!(
         "the stored session `{}` can't be opened: {}",
         record.display(),
