@@ -114,6 +114,9 @@ impl Login {
 
     async fn attempt(&self) -> Result<Done, Problem> {
         let shared = &self.session.0;
+        if shared.desk.is_closed() {
+            return Err(self.sent_away());
+        }
         let key = self.prove().await?;
         let listening = Listening::bind(&self.redirect_uris).await?;
         let authorization = Authorization::new(&self.setup.account, listening.redirect_uri())
