@@ -241,6 +241,22 @@ async fn hanging_up_abandons_the_login_and_frees_the_port() {
 }
 
 #[tokio::test]
+async fn a_login_that_waits_does_not_keep_the_daemon_from_stopping() {
+    let bench = Bench::signed_out(3600).await;
+    let mut login = Attempt::start(&bench, false).await;
+    bench.session.stop().await;
+    assert_eq!(login.failed().await.kind, Kind::Daemon);
+    assert!(
+        Attempt::refused(&bench)
+            .await
+            .message
+            .contains("shutting down")
+    );
+    bench.deps.tracker.close();
+    bench.deps.tracker.wait().await;
+}
+
+#[tokio::test]
 async fn the_first_free_port_is_taken_and_none_is_a_problem_that_names_them() {
     let bench = Bench::signed_out(3600).await;
     let one = Attempt::start(&bench, false).await;
