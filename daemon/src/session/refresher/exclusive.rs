@@ -52,15 +52,14 @@ impl Task {
             key,
             reply,
         } = adoption;
-        if let (Some(before), false) = (self.person(), switch_user) {
-            if before.id != person.id {
-                let problem = match renewal {
-                    Renewal::RefreshToken(_) => other_person(&self.name(), &before, &person),
-                    Renewal::ClientSecret(_) => other_client(&self.name(), &before, &person),
-                };
-                drop(reply.send(Err(problem)));
-                return;
-            }
+        let before = self.person().filter(|before| before.id != person.id);
+        if let (Some(before), false) = (before, switch_user) {
+            let problem = match renewal {
+                Renewal::RefreshToken(_) => other_person(&self.name(), &before, &person),
+                Renewal::ClientSecret(_) => other_client(&self.name(), &before, &person),
+            };
+            drop(reply.send(Err(problem)));
+            return;
         }
         let held = Held {
             logged_in_at: grant.asked_at,
