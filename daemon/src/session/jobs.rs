@@ -25,12 +25,22 @@ pub(super) enum Done {
     Stored(Result<(), String>),
     Checked {
         generation: Generation,
+        purpose: Purpose,
         check: Check,
     },
     Adopted(Result<Held, Problem>),
     LoggedOut(Result<LoggedOut, Problem>),
     /// An old pair was revoked, or not.
     Revoked,
+}
+
+/// Why `tokens/current` was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The token answer has left something out.
+    Learn,
+    /// A request was answered 401.
+    Judge,
 }
 
 /// A refresh that has ended, and what it holds.

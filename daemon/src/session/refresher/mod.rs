@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::session::gate::Gate;
-use crate::session::jobs::{self, Attempt, Done, Hold};
+use crate::session::jobs::{self, Attempt, Done, Hold, Purpose};
 use crate::session::oauth::{Answer, Grant};
 use crate::session::pair::{Generation, Held, Renewal, Secret};
 use crate::session::record::Stored;
@@ -246,7 +246,11 @@ impl Task {
                     }
                 });
             }
-            Done::Checked { generation, check } => self.checked(generation, check),
+            Done::Checked {
+                generation,
+                purpose,
+                check,
+            } => self.checked(generation, purpose, check),
             Done::Adopted(result) => self.adopted(result),
             Done::LoggedOut(result) => self.logged_out(result),
             Done::Revoked => {}
@@ -320,7 +324,7 @@ impl Task {
                     self.store_after(Stored::Live(Held::clone(&held)), after);
                 }
                 Effect::StoreEnd { after } => self.store_end(after),
-                Effect::Learn(held) => self.check(held),
+                Effect::Learn(held) => self.check(held, Purpose::Learn),
                 Effect::Revoke(held) => {
                     let setup = Arc::clone(&self.parts.setup);
                     self.start(Done::Revoked, async move {

@@ -56,6 +56,21 @@ async fn r2_a_401_to_a_living_token_is_the_scripts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r2_a_token_that_was_good_a_moment_ago_is_asked_about_when_it_meets_a_401() {
+    let bench = Bench::signed_out(3600).await;
+    let mut held = held(1, bench.deps.clock.now(), 3600);
+    // Left out by the token endpoint, so that `tokens/current` is asked at once.
+    held.pair.refresh_expires_at = None;
+    bench.write(held, "m4ch1ne").await;
+    bench.zendesk.set_issued(1);
+    let bench = bench.restarted().await;
+    bench.zendesk.until("check", 1).await;
+    bench.zendesk.expire_newest();
+    assert_eq!(bench.rejected(1).await, Verdict::Replay);
+    assert_eq!(bench.zendesk.count("refresh"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn r2_a_401_during_a_rotation_waits_for_the_new_pair() {
     let bench = Bench::logged_in(3600).await;
     let turn = bench.zendesk.turn.acquire().await.unwrap();
