@@ -9,6 +9,7 @@ mod bad_input;
 mod cli;
 mod client_credentials;
 mod door;
+mod independent_oauth;
 mod load;
 mod login;
 mod packaging;

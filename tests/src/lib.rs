@@ -15,6 +15,7 @@ pub mod demo;
 mod figures;
 pub mod home;
 pub mod needs;
+pub mod oauth_server;
 pub mod ports;
 pub mod programs;
 pub mod stage;
@@ -22,4 +23,5 @@ pub mod zendesk;
 
 pub use daemon::Daemon;
 pub use home::{Home, Output};
+pub use oauth_server::OAuthServer;
 pub use stage::Stage;
