@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
-use super::login::Desk;
+use super::login::{Callbacks, Desk};
 use super::refresher::{Adoption, Command, Refresher};
 use super::snapshot::{Snapshot, View};
 use super::state::Machine;
@@ -31,6 +31,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) gate: Gate,
     pub(super) desk: Desk,
+    pub(super) callbacks: Callbacks,
     pub(super) tracker: TaskTracker,
     commands: mpsc::Sender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -43,6 +44,7 @@ impl Session {
         deps: &Deps,
         store: Store,
         vault: Arc<Vault>,
+        callbacks: Callbacks,
     ) -> (Self, Refresher) {
         let (machine, _load) = Machine::new();
         let first = Snapshot::of(&machine, &setup, deps.clock.now());
@@ -65,6 +67,7 @@ impl Session {
             clock: deps.clock.clone(),
             gate,
             desk: Desk::default(),
+            callbacks,
             tracker: deps.tracker.clone(),
             commands,
             snapshots,

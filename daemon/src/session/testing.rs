@@ -16,6 +16,7 @@ use loopdesk_protocol::status::State;
 use super::endpoint::{Endpoint, Pending};
 use super::handle::Session;
 use super::identity::{Check, Revocation};
+use super::login::Callbacks;
 use super::oauth::{Answer, Authorization, Grant};
 use super::pair::{AccessToken, Generation, Held, Pair};
 use super::record::{self, Binding, Sealed, Stored};
@@ -352,7 +353,8 @@ impl Bench {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
         let setup = setup(&zendesk, "loopdesk");
-        let (session, refresher) = Session::new(setup, &deps, store.clone(), vault);
+        let callbacks = Callbacks::default();
+        let (session, refresher) = Session::new(setup, &deps, store.clone(), vault, callbacks);
         let bench = Self {
             session,
             zendesk,

@@ -25,8 +25,8 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use loopdesk_protocol::login::Event;
 
-pub(super) use self::callback::Desk;
-use self::callback::{Came, Listening, Offer};
+pub(super) use self::callback::{Callbacks, Desk};
+use self::callback::{Came, Offer};
 use self::page::Page;
 use super::handle::Session;
 use super::oauth::{Answer, Authorization, Grant};
@@ -115,7 +115,8 @@ impl Login {
     async fn attempt(&self) -> Result<Done, Problem> {
         let shared = &self.session.0;
         let key = self.prove().await?;
-        let listening = Listening::bind(&self.redirect_uris).await?;
+        let account = &self.setup.account.name;
+        let listening = shared.callbacks.bind(account, &self.redirect_uris).await?;
         let authorization = Authorization::new(&self.setup.account, listening.redirect_uri())
             .map_err(|why| Problem::new(Kind::Config, format!("no login can be started: {why}")))?;
         let state = authorization.state.clone();
@@ -131,11 +132,14 @@ impl Login {
             return Err(abandoned());
         }
         let arrival = tokio::select! {
-            arrival = pending => arrival.map_err(|_| superseded())?,
+            // What has come is not thrown away.
+            biased;
+            arrival = pending => arrival.map_err(|_| shared.callbacks.why_ended())?,
+            () = server.ended() => return Err(shared.callbacks.why_ended()),
             () = self.events.closed() => return Err(abandoned()),
             () = tokio::time::sleep(PATIENCE) => return Err(self.too_late()),
         };
-        server.linger(LINGER);
+        server.linger();
         let result = match arrival.came {
             Came::Code(code) => self.exchange(authorization, code, key).await,
             Came::Denied { error, description } => Err(self.denied(&error, &description)),
@@ -314,18 +318,8 @@ fn abandoned() -> Problem {
     Problem::new(Kind::Login, "the login was abandoned")
 }
 
-fn superseded() -> Problem {
-    Problem::new(
-        Kind::Login,
-        "another login of this account was started meanwhile",
-    )
-    .hint("go on with that one")
-}
-
 /// Long enough to find a second factor; a forgotten login must not listen all day.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// For the last page to be read, and for a second callback to be told that it is one.
-const LINGER: Duration = Duration::from_secs(5);
 /// A record opens in milliseconds once its key is there.
 const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 
