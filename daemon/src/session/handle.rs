@@ -129,6 +129,7 @@ impl Session {
 
     /// Lets the session finish what is under way and stop.
     pub(super) async fn stop(&self) {
+        self.0.desk.close();
         self.send(Command::Stop).await;
     }
 

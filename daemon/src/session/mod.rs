@@ -13,8 +13,8 @@
 //! ```
 //!
 //! - Requests read a snapshot and never touch a refresh token.
-//! - One task per account refreshes, stores, then publishes, in that order ([`refresher`], R2, R3).
-//! - What a session's state is and may become is in [`state`], drawn there.
+//! - One task per account refreshes, stores, then publishes, in that order (`refresher`, R2, R3).
+//! - What a session's state is and may become is in `state`, drawn there.
 
 mod dispatch;
 mod endpoint;
@@ -101,7 +101,7 @@ impl Sessions {
         let Ok(_turn) = hub.applying.acquire().await else {
             return;
         };
-        hub.switch_vault(config).await;
+        let vault = hub.switch_vault(config).await;
         let mut accounts = BTreeMap::new();
         for (name, account) in &config.accounts {
             let session = match self.get(name) {
@@ -110,7 +110,7 @@ impl Sessions {
                     session.reconfigure(hub.setup(account).await).await;
                     session
                 }
-                None => hub.start(account).await,
+                None => hub.start(account, &vault).await,
             };
             accounts.insert(name.clone(), session);
         }
@@ -146,10 +146,10 @@ impl Sessions {
     /// Finishes and stores a refresh in flight, for every account, then returns. A login that
     /// still waits for its browser is given up.
     pub async fn shutdown(&self) {
-        self.0.callbacks.close().await;
         for session in self.all() {
             session.stop().await;
         }
+        self.0.callbacks.close().await;
         let tasks = std::mem::take(&mut *self.0.tasks());
         for (name, task) in tasks {
             if task.await.is_err() {
@@ -181,52 +181,43 @@ impl Hub {
         Arc::new(Setup::new(account, upstream, &self.machine, clock))
     }
 
-    async fn start(&self, account: &Arc<Account>) -> Session {
+    async fn start(&self, account: &Arc<Account>, vault: &Arc<Vault>) -> Session {
         // The account may have been here before; its last task must have stored what it held.
         let last = self.tasks().remove(&account.name);
         if let Some(last) = last {
             drop(last.await);
         }
         let setup = self.setup(account).await;
-        let vault = self.vault(crate::config::VaultKind::Keyring);
+        let (store, vault) = (self.store.clone(), Arc::clone(vault));
         let callbacks = self.callbacks.clone();
-        let (session, refresher) =
-            Session::new(setup, &self.deps, self.store.clone(), vault, callbacks);
+        let (session, refresher) = Session::new(setup, &self.deps, store, vault, callbacks);
         let task = self.deps.tracker.spawn(refresher.run());
         self.tasks().insert(account.name.clone(), task);
         session
     }
 
-    /// R9: with the vault goes its key, or the old vault stays.
-    async fn switch_vault(&self, config: &Config) {
-        let Some(before) = self.vault.load_full() else {
-            self.vault(config.vault);
-            return;
-        };
-        if before.kind() == config.vault {
-            return;
+    /// R9: with the vault goes its key, or the old vault stays. Returns the one in use.
+    async fn switch_vault(&self, config: &Config) -> Arc<Vault> {
+        let before = self.vault.load_full();
+        if let Some(before) = &before
+            && before.kind() == config.vault
+        {
+            return Arc::clone(before);
         }
         let next = Arc::new(Vault::new(config.vault, &self.deps.paths));
-        if let Some(key) = before.key_in_memory() {
-            if let Err(problem) = next.adopt(&key).await {
-                tracing::error!(%problem, "the vault can't be changed");
-                before.refuse_change(next.name(), &problem);
-                return;
-            }
+        if let Some(before) = before
+            && let Some(key) = before.key_in_memory()
+            && let Err(problem) = next.adopt(&key).await
+        {
+            tracing::error!(%problem, "the vault can't be changed");
+            before.refuse_change(next.name(), &problem);
+            return before;
         }
         self.vault.store(Some(Arc::clone(&next)));
-        for session in self.accounts.load().values() {
+        for session in self.accounts.load_full().values() {
             session.change_vault(Arc::clone(&next)).await;
         }
-    }
-
-    fn vault(&self, kind: crate::config::VaultKind) -> Arc<Vault> {
-        if let Some(vault) = self.vault.load_full() {
-            return vault;
-        }
-        let vault = Arc::new(Vault::new(kind, &self.deps.paths));
-        self.vault.store(Some(Arc::clone(&vault)));
-        vault
+        next
     }
 
     fn tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountName, JoinHandle<()>>> {

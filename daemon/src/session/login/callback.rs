@@ -31,7 +31,16 @@ use crate::session::oauth;
 
 /// Where what comes back is handed in, by the browser or by the person. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(in crate::session) struct Desk(Arc<Mutex<Option<Open>>>);
+pub(in crate::session) struct Desk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    Open(Open),
+    /// For good.
+    Closed,
+}
 
 #[derive(Debug)]
 struct Open {
@@ -75,12 +84,25 @@ impl Desk {
     /// nothing any more.
     pub(super) fn open(&self, path: &str, state: SecretString) -> oneshot::Receiver<Arrival> {
         let (waiting, arrival) = oneshot::channel();
-        *self.lock() = Some(Open {
-            path: path.to_owned(),
-            state,
-            waiting: Some(waiting),
-        });
+        let mut desk = self.lock();
+        if !matches!(*desk, State::Closed) {
+            *desk = State::Open(Open {
+                path: path.to_owned(),
+                state,
+                waiting: Some(waiting),
+            });
+        }
         arrival
+    }
+
+    /// Sends away the login that waits, and every later one.
+    pub(in crate::session) fn close(&self) {
+        *self.lock() = State::Closed;
+    }
+
+    /// Whether it is closed for good.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(*self.lock(), State::Closed)
     }
 
     /// Hands in an address as a person pastes it: whole, or from its path on.
@@ -100,7 +122,7 @@ impl Desk {
 
     fn offer(&self, path: &str, query: &str) -> Offer {
         let mut desk = self.lock();
-        let Some(open) = desk.as_mut() else {
+        let State::Open(open) = &mut *desk else {
             return Offer::Nobody;
         };
         if path != open.path {
@@ -133,7 +155,7 @@ impl Desk {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Open>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -256,14 +278,6 @@ impl Callbacks {
         self.end(|_| true).await;
     }
 
-    /// Why a login can't go on whose callback was ended.
-    pub(super) fn why_ended(&self) -> Problem {
-        match self.0.turn.is_closed() {
-            true => stopping(),
-            false => superseded(),
-        }
-    }
-
     /// Returns when the sockets of these are closed.
     async fn end(&self, these: impl Fn(&Callback) -> bool) {
         let ending: Vec<_> = self.open().extract_if(.., |one| these(one)).collect();
@@ -354,16 +368,9 @@ impl Drop for Server {
     }
 }
 
-fn stopping() -> Problem {
+/// Why no login goes on.
+pub(super) fn stopping() -> Problem {
     Problem::new(Kind::Daemon, "loopdesk is shutting down; try again")
-}
-
-fn superseded() -> Problem {
-    Problem::new(
-        Kind::Login,
-        "another login of this account was started meanwhile",
-    )
-    .hint("go on with that one")
 }
 
 async fn accept(socket: TcpListener, desk: Desk, life: Life, tracker: TaskTracker) {

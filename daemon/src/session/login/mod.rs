@@ -114,6 +114,9 @@ impl Login {
 
     async fn attempt(&self) -> Result<Done, Problem> {
         let shared = &self.session.0;
+        if shared.desk.is_closed() {
+            return Err(self.sent_away());
+        }
         let key = self.prove().await?;
         let account = &self.setup.account.name;
         let listening = shared.callbacks.bind(account, &self.redirect_uris).await?;
@@ -134,8 +137,8 @@ impl Login {
         let arrival = tokio::select! {
             // What has come is not thrown away.
             biased;
-            arrival = pending => arrival.map_err(|_| shared.callbacks.why_ended())?,
-            () = server.ended() => return Err(shared.callbacks.why_ended()),
+            arrival = pending => arrival.map_err(|_| self.sent_away())?,
+            () = server.ended() => return Err(self.sent_away()),
             () = self.events.closed() => return Err(abandoned()),
             () = tokio::time::sleep(PATIENCE) => return Err(self.too_late()),
         };
@@ -161,7 +164,16 @@ impl Login {
         let has_records = jobs::blocking(move || store.has_records());
         let has_records = has_records.await.map_err(internal)?;
         let vault = shared.vault.load_full();
-        let key = vault.key_or_new(has_records).await?;
+        let key = vault.key_or_new(has_records).await.map_err(|problem| {
+            if has_records {
+                problem.hint(
+                    "if the key is gone for good, forget what it opened: `loopdesk logout ACCOUNT \
+                     --forget` for each account, then log in again",
+                )
+            } else {
+                problem
+            }
+        })?;
         self.let_it_load().await?;
         let (store, account) = (shared.store.clone(), self.setup.account.name.clone());
         jobs::blocking(move || store.is_writable(&account))
@@ -297,6 +309,14 @@ impl Login {
         let name = self.name();
         Problem::new(kind, format!("the login of account `{name}` failed: {why}"))
             .hint(format!("run `loopdesk login {name}` again"))
+    }
+
+    fn sent_away(&self) -> Problem {
+        if self.session.0.desk.is_closed() {
+            return callback::stopping();
+        }
+        let message = "another login of this account was started meanwhile";
+        Problem::new(Kind::Login, message).hint("go on with that one")
     }
 
     fn too_late(&self) -> Problem {

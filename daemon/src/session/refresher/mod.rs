@@ -372,6 +372,7 @@ impl Task {
         if !self.machine.is_rotating() {
             // Published first: whoever passes the gate now finds the new token.
             self.hold.closed = None;
+            self.parts.gate.calm();
             if let Some(slot) = self.hold.slot.take() {
                 slot.discard();
             }

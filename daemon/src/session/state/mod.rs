@@ -331,6 +331,8 @@ impl Machine {
             State::SignedOut(_) | State::KeyMissing { .. } => Readiness::Unready,
             State::Live(live) if live.is_usable(now) => Readiness::Ready(Arc::clone(&live.held)),
             State::Live(live) => match live.step {
+                // The login that is under way brings another.
+                Step::Idle if self.paused => Readiness::Pending,
                 Step::Idle => Readiness::Unready,
                 Step::Refreshing { .. } => Readiness::Pending,
                 Step::Saving { .. } if matches!(live.standing, Standing::Unsaved(_)) => {

@@ -116,7 +116,12 @@ fn unusable(error: &Error) -> Unusable {
         Error::BadEncoding(_) | Error::BadDataFormat(..) => {
             Unusable::Failed("its entry holds no key".to_owned())
         }
-        _ => Unusable::Failed("it refuses".to_owned()),
+        Error::BadStoreFormat(_)
+        | Error::TooLong(..)
+        | Error::Invalid(..)
+        | Error::NoDefaultStore
+        | Error::NotSupportedByStore(_)
+        | _ => Unusable::Failed("it refuses".to_owned()),
     }
 }
 
@@ -207,6 +212,8 @@ mod system {
         match super::entry()?.get_attributes() {
             Ok(_) => Ok(Look::There),
             Err(Error::NoEntry) => Ok(Look::NotThere),
+            // What the crate calls so is a keychain that isn't there.
+            Err(Error::NoStorageAccess(why)) => Err(Unusable::Absent(why.to_string())),
             Err(error) => Err(super::unusable(&error)),
         }
     }
@@ -236,5 +243,35 @@ mod tests {
         let locked = Error::NoStorageAccess("locked".into());
         assert_eq!(unusable(&locked), Unusable::Locked);
         assert_eq!(unusable(&Error::NoEntry), Unusable::Missing);
+    }
+
+    #[tokio::test]
+    #[ignore = "needs a session bus with an empty, unlocked Secret Service"]
+    async fn r9_a_real_keyring_keeps_the_key() {
+        let keyring = Keyring::start();
+        assert_eq!(keyring.read().await.unwrap_err(), Unusable::Missing);
+        let key = DataKey::for_tests(9);
+        keyring.write(key.clone()).await.unwrap();
+        assert_eq!(keyring.read().await.unwrap().id(), key.id());
+        let other = keyring.write(DataKey::for_tests(8)).await;
+        assert!(matches!(other, Err(Unusable::Failed(_))), "never replaced");
+        let again = Keyring::start();
+        assert_eq!(again.read().await.unwrap().bytes(), key.bytes());
+    }
+
+    #[tokio::test]
+    #[ignore = "needs a session bus with a locked Secret Service"]
+    async fn r9_a_real_keyring_that_is_locked_says_so_without_a_prompt() {
+        let keyring = Keyring::start();
+        assert_eq!(keyring.read().await.unwrap_err(), Unusable::Locked);
+        let written = keyring.write(DataKey::for_tests(9)).await;
+        assert_eq!(written.unwrap_err(), Unusable::Locked);
+    }
+
+    #[tokio::test]
+    #[ignore = "needs an environment without a session bus"]
+    async fn r9_without_a_bus_the_keyring_is_absent() {
+        let absent = Keyring::start().read().await.unwrap_err();
+        assert!(matches!(absent, Unusable::Absent(_)), "{absent:?}");
     }
 }

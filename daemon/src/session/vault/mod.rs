@@ -7,7 +7,7 @@ mod keyfile;
 mod keyring;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
@@ -268,12 +268,13 @@ impl Unusable {
         let problem = |message: String| Problem::new(Kind::Vault, message);
         let instead = "or keep the key in a file that only you can read: \
                        `loopdesk config set vault keyfile`";
+        let elsewhere = "put the key back; or, if it is kept elsewhere, set `vault` to that place";
         match (self, place) {
             (Self::Missing, Place::Keyring(_)) => {
-                problem("the keyring holds no data key of loopdesk's".to_owned())
+                problem("the keyring holds no data key of loopdesk's".to_owned()).hint(elsewhere)
             }
             (Self::Missing, Place::Keyfile(file)) => {
-                problem(format!("there is no key file `{}`", file.path().display()))
+                problem(format!("there is no key file `{}`", file.path().display())).hint(elsewhere)
             }
             (Self::Locked, _) => problem("the keyring is locked".to_owned())
                 .hint("unlock it, for instance by logging in to your desktop; loopdesk notices")
@@ -315,14 +316,15 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// What to do about records whose key is gone.
-pub(super) fn lost_key(problem: Problem, record: &PathBuf, account: &str) -> Problem {
+pub(super) fn lost_key(problem: Problem, record: &Path, account: &str) -> Problem {
     let message = format!(
         "the stored session `{}` can't be opened: {}",
         record.display(),
         problem.message
     );
     let mut lost = Problem::new(Kind::Vault, message);
-    lost.hints = problem.hints;
+    // Another vault is no help to a record whose key is in this one.
+    lost.hints.extend(problem.hints.into_iter().next());
     lost.hint(format!(
         "if the key is gone for good: `loopdesk logout {account} --forget`, then `loopdesk login {account}`"
     ))
