@@ -92,6 +92,8 @@ impl Task {
         if self.stopping {
             self.input(Input::Pause);
         }
+        // Published first: whoever hears of the login finds it in use.
+        self.settle();
         drop(reply.send(Ok(Arc::new(held))));
         if let Some(old) = replaced {
             let setup = Arc::clone(&self.parts.setup);
@@ -136,6 +138,7 @@ impl Task {
             }
             Err(_) => self.input(Input::Resume),
         }
+        self.settle();
         drop(reply.send(result));
     }
 
