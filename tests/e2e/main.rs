@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod cli;
+mod client_credentials;
 mod door;
 mod load;
 mod login;

@@ -1,8 +1,10 @@
 //! What a daemon says in an ordinary week.
 
-use loopdesk_protocol::account::Person;
+use loopdesk_protocol::account::{AUTHORIZATION_CODE, Person};
 use loopdesk_protocol::config::{self, Effective, Report};
 use loopdesk_protocol::status::{self, State, Status};
+
+use super::Home;
 
 pub(crate) fn ada() -> Person {
     Person {
@@ -21,6 +23,7 @@ pub(crate) fn status() -> Status {
         default: false,
         origin: "https://acme-sandbox.zendesk.com".to_owned(),
         client_id: "loopdesk".to_owned(),
+        grant: AUTHORIZATION_CODE.to_owned(),
         base_urls: texts(&["http://127.0.0.1:8490"]),
         state: State::SignedOut,
         person: None,
@@ -67,6 +70,7 @@ pub(crate) fn status() -> Status {
         },
         vault: status::Vault {
             kind: "keyring".to_owned(),
+            state: status::VaultState::Available,
             problem: None,
         },
         listeners: vec![
@@ -76,6 +80,23 @@ pub(crate) fn status() -> Status {
         ],
         accounts: vec![active, signed_out],
     }
+}
+
+/// A judge that finds an error wherever the file says so.
+pub(crate) fn judge() -> Home {
+    let good = serde_json::to_string(&report()).unwrap();
+    let home = Home::new();
+    let file = home.paths.config_file();
+    let bad =
+        r#""exists":true,"errors":[{"line":1,"column":1,"message":"that is bad","snippet":""}]"#;
+    let file = file.display();
+    home.with_program(&format!(
+        "file=\"${{2-{file}}}\"
+         if grep -qs -e bad -e 'client-id = 1' \"$file\"; then
+             printf '{{\"path\":\"%s\",%s}}\\n' \"$file\" '{bad}'; exit 3
+         fi
+         echo '{good}'"
+    ))
 }
 
 /// The configuration of [`status`].
@@ -89,6 +110,7 @@ pub(crate) fn report() -> Report {
         oauth_origin: format!("https://{subdomain}.zendesk.com"),
         client_id: "loopdesk".to_owned(),
         scopes: texts(&["read", "write"]),
+        grant: AUTHORIZATION_CODE.to_owned(),
         port,
         rewrite: texts(&["pagination", "jobs", "attachments"]),
         access_token_ttl: 172_800,

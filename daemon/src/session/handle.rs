@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
 use super::login::{Callbacks, Desk};
+use super::pair::Secret;
 use super::refresher::{Adoption, Command, Refresher};
 use super::snapshot::{Snapshot, View};
 use super::state::Machine;
@@ -104,6 +105,11 @@ impl Session {
     /// The account as its configuration has it now.
     pub(super) fn account(&self) -> Arc<Account> {
         Arc::clone(&self.0.setup.load().account)
+    }
+
+    /// The stored secret of the account's client.
+    pub(super) async fn client_secret(&self) -> Option<Secret> {
+        self.ask(Command::ClientSecret).await.ok().flatten()
     }
 
     /// Makes a login's pair the session's.

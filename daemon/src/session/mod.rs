@@ -56,7 +56,7 @@ use self::record::Binding;
 use self::store::Store;
 use self::vault::Vault;
 use crate::clock::Clock;
-use crate::config::{Account, AccountName, Config};
+use crate::config::{Account, AccountName, Config, GrantType};
 use crate::upstream::Upstream;
 
 /// What sessions need from outside.
@@ -138,6 +138,7 @@ impl Sessions {
             Some(vault) => vault.status(self.0.store.has_records()),
             None => status::Vault {
                 kind: "keyring".to_owned(),
+                state: status::VaultState::Untested,
                 problem: None,
             },
         }
@@ -237,6 +238,17 @@ struct Setup {
 }
 
 impl Setup {
+    /// The command that gets the account a session.
+    fn how_to_log_in(&self) -> String {
+        let name = &self.account.name;
+        match self.account.grant {
+            GrantType::AuthorizationCode => format!("run `loopdesk login {name}`"),
+            GrantType::ClientCredentials => {
+                format!("run `loopdesk login {name} --client-secret-stdin`")
+            }
+        }
+    }
+
     fn new(
         account: &Arc<Account>,
         upstream: Result<Upstream, String>,

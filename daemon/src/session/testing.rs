@@ -1,5 +1,9 @@
 //! What the tests of several parts start from.
 
+mod secret;
+
+pub(super) use self::secret::by_secret;
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -18,7 +22,7 @@ use super::handle::Session;
 use super::identity::{Check, Revocation};
 use super::login::Callbacks;
 use super::oauth::{Answer, Authorization, Grant};
-use super::pair::{AccessToken, Generation, Held, Pair};
+use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::record::{self, Binding, Sealed, Stored};
 use super::refresher::{Command, Verdict};
 use super::snapshot::{Ready, Snapshot};
@@ -60,7 +64,7 @@ pub(super) fn held(generation: u64, obtained: Timestamp, seconds: i64) -> Held {
         pair: Pair {
             generation: Generation::new(generation),
             access: token(&format!("access-{generation}")),
-            refresh: format!("refresh-{generation}").into(),
+            renewal: Renewal::RefreshToken(format!("refresh-{generation}").into()),
             obtained_at: obtained,
             expires_at: after(seconds),
             expiry_is_guessed: false,
@@ -75,6 +79,13 @@ pub(super) fn held(generation: u64, obtained: Timestamp, seconds: i64) -> Held {
 /// An access token.
 pub(super) fn token(text: &str) -> AccessToken {
     AccessToken::new(text.to_owned().into()).unwrap()
+}
+
+/// What gets the tokens after `pair`.
+pub(super) fn renewal(pair: &Pair) -> &str {
+    match &pair.renewal {
+        Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
+    }
 }
 
 /// A grant of the pair `access-N`, `refresh-N`.
@@ -152,8 +163,8 @@ impl Scripted {
         self.state.lock().unwrap().issued = number;
     }
 
-    pub(super) fn set_person(&self, id: u64) {
-        self.state.lock().unwrap().person = person(id);
+    pub(super) fn set_person(&self, person: Person) {
+        self.state.lock().unwrap().person = person;
     }
 
     /// An admin deletes the newest token.
@@ -200,6 +211,28 @@ impl Scripted {
             && !state.dead.iter().any(|dead| dead == access)
     }
 
+    /// By the client's secret, which is `secret`. The tokens before go on living.
+    async fn obtain(&self, secret: &str) -> Answer {
+        self.note(format!("obtain {secret}"));
+        drop(self.turn.acquire().await.unwrap());
+        let (step, offline) = {
+            let mut state = self.state.lock().unwrap();
+            (state.answers.pop_front(), state.offline)
+        };
+        if offline {
+            return transient("no network");
+        }
+        if let Some(Step::Answer(answer)) = step {
+            return answer;
+        }
+        let grant = self.issue();
+        Answer::Granted(Grant {
+            refresh: None,
+            refresh_expires_in: None,
+            ..grant
+        })
+    }
+
     fn issue(&self) -> Grant {
         let mut state = self.state.lock().unwrap();
         state.issued += 1;
@@ -208,9 +241,14 @@ impl Scripted {
 }
 
 impl Endpoint for Scripted {
-    fn refresh<'a>(&'a self, refresh: &'a SecretString) -> Pending<'a, Answer> {
+    fn refresh<'a>(&'a self, renewal: &'a Renewal) -> Pending<'a, Answer> {
         Box::pin(async move {
-            let refresh = refresh.expose_secret();
+            let refresh = match renewal {
+                Renewal::RefreshToken(token) => token.expose_secret(),
+                Renewal::ClientSecret(secret) => {
+                    return self.obtain(secret.expose_secret()).await;
+                }
+            };
             self.note(format!("refresh {refresh}"));
             drop(self.turn.acquire().await.unwrap());
             let (step, offline, newest, dead) = {
@@ -305,6 +343,7 @@ pub(super) struct Bench {
     pub(super) deps: Deps,
     pub(super) task: tokio::task::JoinHandle<()>,
     pub(super) home: tempfile::TempDir,
+    setup: Arc<Setup>,
 }
 
 impl Bench {
@@ -328,7 +367,8 @@ impl Bench {
             tracker: tokio_util::task::TaskTracker::new(),
         };
         let zendesk = Scripted::new(&deps.clock, 0, lifetime.into());
-        Self::start(home, mover, deps, zendesk).await
+        let setup = setup(&zendesk, "loopdesk");
+        Self::start(home, mover, deps, zendesk, setup).await
     }
 
     /// The same after the daemon was killed and started again.
@@ -339,9 +379,10 @@ impl Bench {
             mover,
             deps,
             home,
+            setup,
             ..
         } = self;
-        Self::start(home, mover, deps, zendesk).await
+        Self::start(home, mover, deps, zendesk, setup).await
     }
 
     async fn start(
@@ -349,12 +390,13 @@ impl Bench {
         mover: Mover,
         deps: Deps,
         zendesk: Arc<Scripted>,
+        setup: Arc<Setup>,
     ) -> Self {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
-        let setup = setup(&zendesk, "loopdesk");
         let callbacks = Callbacks::default();
-        let (session, refresher) = Session::new(setup, &deps, store.clone(), vault, callbacks);
+        let (session, refresher) =
+            Session::new(Arc::clone(&setup), &deps, store.clone(), vault, callbacks);
         let bench = Self {
             session,
             zendesk,
@@ -363,6 +405,7 @@ impl Bench {
             deps,
             task: tokio::spawn(refresher.run()),
             home,
+            setup,
         };
         let settled = |snapshot: &Snapshot| !matches!(snapshot.readiness, Ready::Soon);
         bench.until(settled).await;
@@ -373,7 +416,7 @@ impl Bench {
     pub(super) async fn write(&self, held: Held, machine: &str) {
         let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
         let key = vault.key_or_new(false).await.unwrap();
-        let mut binding = setup(&self.zendesk, "loopdesk").binding.clone();
+        let mut binding = self.setup.binding.clone();
         binding.machine = machine.to_owned();
         let bytes = record::seal(&Stored::Live(held), &binding, &key).unwrap();
         self.store
@@ -443,10 +486,16 @@ impl Bench {
 
 /// An account of this client at the scripted Zendesk.
 pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<Setup> {
-    let account = Account {
-        client_id: client_id.to_owned(),
-        ..account("acme", "https://acme.zendesk.com")
-    };
+    setup_of(
+        zendesk,
+        Account {
+            client_id: client_id.to_owned(),
+            ..account("acme", "https://acme.zendesk.com")
+        },
+    )
+}
+
+fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<Setup> {
     let account = Arc::new(account);
     Arc::new(Setup {
         binding: Binding::new(&account, "m4ch1ne"),

@@ -12,15 +12,15 @@
 
 mod callback;
 mod page;
+mod secret;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use loopdesk_protocol::account::Person;
 use loopdesk_protocol::login::{Authorize, Done};
 use loopdesk_protocol::status::State;
-use loopdesk_protocol::{Kind, Problem};
-use secrecy::SecretString;
+use loopdesk_protocol::{Kind, Problem, SecretText};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{mpsc, oneshot};
 
 pub use loopdesk_protocol::login::Event;
@@ -30,18 +30,20 @@ use self::callback::{Came, Offer};
 use self::page::Page;
 use super::handle::Session;
 use super::oauth::{Answer, Authorization, Grant};
+use super::pair::Renewal;
 use super::refresher::{Adoption, Command};
 use super::snapshot::Ready;
 use super::vault::DataKey;
 use super::{Setup, jobs, schedule};
-use crate::config::RedirectUri;
+use crate::config::{GrantType, RedirectUri};
+use crate::telemetry::redact;
 
 impl Session {
     /// Logs a person in. What happens is told on `events`; dropping their receiver abandons the
     /// login as long as the browser has not come back.
     pub async fn login(
         &self,
-        switch_user: bool,
+        wish: Wish,
         redirect_uris: &[RedirectUri],
         base_urls: Vec<String>,
         events: mpsc::Sender<Event>,
@@ -49,7 +51,7 @@ impl Session {
         let login = Login {
             session: self.clone(),
             setup: self.0.setup.load_full(),
-            switch_user,
+            wish,
             redirect_uris: redirect_uris.to_vec(),
             base_urls,
             events,
@@ -94,10 +96,19 @@ impl Session {
     }
 }
 
+/// What the person wants of a login.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Another person than before is meant.
+    pub switch_user: bool,
+    /// The secret of the account's client.
+    pub client_secret: Option<SecretText>,
+}
+
 struct Login {
     session: Session,
     setup: Arc<Setup>,
-    switch_user: bool,
+    wish: Wish,
     redirect_uris: Vec<RedirectUri>,
     base_urls: Vec<String>,
     events: mpsc::Sender<Event>,
@@ -105,7 +116,11 @@ struct Login {
 
 impl Login {
     async fn run(self) {
-        let event = match self.attempt().await {
+        let attempt = match self.setup.account.grant {
+            GrantType::AuthorizationCode => self.attempt().await,
+            GrantType::ClientCredentials => self.attempt_by_secret().await,
+        };
+        let event = match attempt {
             Ok(done) => Event::Done(done),
             Err(problem) => Event::Failed(problem),
         };
@@ -113,6 +128,9 @@ impl Login {
     }
 
     async fn attempt(&self) -> Result<Done, Problem> {
+        if self.wish.client_secret.is_some() {
+            return Err(self.needs_no_secret());
+        }
         let shared = &self.session.0;
         if shared.desk.is_closed() {
             return Err(self.sent_away());
@@ -214,8 +232,9 @@ impl Login {
         code: SecretString,
         key: Arc<DataKey>,
     ) -> Result<Done, Problem> {
+        let _hidden = redact::hide(code.expose_secret());
         let zendesk = &self.setup.zendesk;
-        let mut grant = match zendesk.exchange(authorization, &code).await {
+        let grant = match zendesk.exchange(authorization, &code).await {
             Answer::Granted(grant) => grant,
             Answer::InvalidGrant => {
                 let why = "Zendesk no longer accepts this login's code (it is good for two \
@@ -229,12 +248,38 @@ impl Login {
                 return Err(self.failed(Kind::Zendesk, &why));
             }
         };
+        match grant.refresh.clone() {
+            Some(token) => self.adopt(grant, Renewal::RefreshToken(token), key).await,
+            None => {
+                zendesk.revoke(&grant.access).await;
+                let why = "Zendesk granted a token that can't be refreshed";
+                Err(self
+                    .failed(Kind::Zendesk, why)
+                    .hint("ask a Zendesk admin to let the OAuth client use refresh tokens"))
+            }
+        }
+    }
+
+    /// Stores what was granted, and makes it the session's.
+    async fn adopt(
+        &self,
+        mut grant: Grant,
+        renewal: Renewal,
+        key: Arc<DataKey>,
+    ) -> Result<Done, Problem> {
+        // RFC 6749 section 5.1: left out where it is what was asked for.
+        grant
+            .scopes
+            .get_or_insert_with(|| self.requested().collect());
+        let zendesk = &self.setup.zendesk;
         let fresh = grant.access.clone();
-        let adopted = match self.keep(&mut grant).await {
+        let person = zendesk.person(&fresh).await;
+        let adopted = match person {
             Ok(person) => {
-                let switch_user = self.switch_user;
+                let switch_user = self.wish.switch_user;
                 let adoption = |reply| Adoption {
                     grant,
+                    renewal,
                     person,
                     switch_user,
                     key,
@@ -242,7 +287,7 @@ impl Login {
                 };
                 self.session.adopt(adoption).await
             }
-            Err(problem) => Err(problem),
+            Err(why) => Err(self.failed(Kind::Zendesk, &why)),
         };
         let held = match adopted {
             Ok(held) => held,
@@ -261,24 +306,9 @@ impl Login {
             access_expires_at: held.pair.expires_at,
             refresh_expires_at: held.pair.refresh_expires_at,
             base_urls: self.base_urls.clone(),
+            warning: self.warning(&held),
             scopes,
         })
-    }
-
-    /// Whether the pair is one that can be kept alive, and whose it is.
-    async fn keep(&self, grant: &mut Grant) -> Result<Person, Problem> {
-        if grant.refresh.is_none() {
-            let why = "Zendesk granted a token that can't be refreshed";
-            return Err(self
-                .failed(Kind::Zendesk, why)
-                .hint("ask a Zendesk admin to let the OAuth client use refresh tokens"));
-        }
-        // RFC 6749 section 5.1: left out where it is what was asked for.
-        grant
-            .scopes
-            .get_or_insert_with(|| self.requested().collect());
-        let person = self.setup.zendesk.person(&grant.access).await;
-        person.map_err(|why| self.failed(Kind::Zendesk, &why))
     }
 
     fn requested(&self) -> impl Iterator<Item = String> {

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::session::testing::Bench;
+use crate::session::testing::{Bench, person};
 
 #[tokio::test]
 async fn a_login_is_stored_in_use_and_explained() {
@@ -147,7 +147,7 @@ async fn a_pasted_address_is_judged_like_a_callback() {
 #[tokio::test]
 async fn r8_another_person_is_refused_with_both_names_and_the_new_pair_revoked() {
     let bench = Bench::logged_in(3600).await;
-    bench.zendesk.set_person(7);
+    bench.zendesk.set_person(person(7));
     let mut login = Attempt::start(&bench, false).await;
     login.visit(&login.callback("code=good")).await;
     let problem = login.failed().await;
@@ -201,7 +201,7 @@ async fn r9_the_vault_is_tried_before_anybody_opens_a_browser() {
 #[tokio::test]
 async fn a_record_of_a_newer_release_is_moved_aside_by_a_login() {
     let bench = Bench::signed_out(3600).await;
-    let newer = b"{\"loopdesk-session\":2}\nAAAA\n";
+    let newer = b"{\"loopdesk-session\":3}\nAAAA\n";
     bench
         .store
         .prepare(&bench.name())
@@ -328,8 +328,12 @@ impl Attempt {
         let (sender, mut events) = mpsc::channel(4);
         let (session, uris) = (bench.session.clone(), uris.to_vec());
         let base_urls = vec!["http://localhost:8484".to_owned()];
+        let wish = Wish {
+            switch_user,
+            client_secret: None,
+        };
         let task = tokio::spawn(async move {
-            session.login(switch_user, &uris, base_urls, sender).await;
+            session.login(wish, &uris, base_urls, sender).await;
         });
         let authorize = match events.recv().await.unwrap() {
             Event::Authorize(authorize) => authorize,

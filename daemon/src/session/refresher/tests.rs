@@ -461,7 +461,7 @@ async fn a_refresh_that_fails_says_why_and_that_nothing_is_lost() {
     assert!(bench.is_ready());
 }
 
-async fn join_all<T: Send + 'static>(
+pub(super) async fn join_all<T: Send + 'static>(
     futures: impl Iterator<Item = impl Future<Output = T>>,
 ) -> Vec<T> {
     // Polled together, as requests on several connections are.

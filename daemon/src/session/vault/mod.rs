@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use self::keyfile::Keyfile;
 use self::keyring::Keyring;
 use crate::config::VaultKind;
+use crate::telemetry::redact::{self, Hidden};
 
 /// The configured place.
 #[derive(Debug)]
@@ -128,6 +129,7 @@ impl Vault {
         let problem = self.known().problem.clone();
         status::Vault {
             kind: self.name().to_owned(),
+            state: status::VaultState::Untested,
             problem: problem.filter(|_| has_records),
         }
     }
@@ -192,6 +194,7 @@ impl Vault {
 pub(super) struct DataKey {
     bytes: Zeroizing<[u8; KEY_LEN]>,
     id: String,
+    _hidden: Arc<Hidden>,
 }
 
 impl DataKey {
@@ -207,7 +210,11 @@ impl DataKey {
         hash.update(b"loopdesk data-key\0");
         hash.update(&bytes[..]);
         let id = super::hex(&hash.finalize()[..ID_LEN]);
-        Self { bytes, id }
+        Self {
+            _hidden: Arc::new(redact::hide_bytes(&bytes[..])),
+            bytes,
+            id,
+        }
     }
 
     /// Reads the text that a vault holds.
