@@ -4,8 +4,8 @@ use std::process::Stdio;
 
 use loopdesk_protocol::login::{Authorize, Event, Request};
 use loopdesk_protocol::status::State;
-use loopdesk_protocol::{client, login};
-use loopdesk_tests::zendesk::{Answer, Decision, Fault, users};
+use loopdesk_protocol::{Kind, client, login};
+use loopdesk_tests::zendesk::{Answer, Decision, Fault, Record, users};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use super::stage;
@@ -177,6 +177,11 @@ async fn r8_a_second_login_revokes_the_pair_that_it_replaces() {
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
     stage.home.loopdesk(["login"]).await.ok();
+    // Nobody waits for that in front of a terminal.
+    let revoked = |record: &Record| {
+        record.is("DELETE", "/api/v2/oauth/tokens/current") && record.status().is_some()
+    };
+    stage.zendesk_sees(|seen| seen.iter().any(revoked)).await;
     assert_eq!(stage.live_pairs(), 1);
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
 }
@@ -240,6 +245,21 @@ async fn a_login_that_is_given_up_closes_its_port() {
     let (_events, second) = begin(&stage).await;
     assert_eq!(first.redirect_uri, second.redirect_uri);
     assert_ne!(first.url, second.url);
+}
+
+#[tokio::test]
+async fn a_login_that_waits_is_given_up_when_the_daemon_ends() {
+    let stage = stage().await;
+    let daemon = stage.daemon().await;
+    let (mut events, _authorize) = begin(&stage).await;
+    let (ended, event) = tokio::join!(daemon.stop(), events.next());
+    assert!(ended.success(), "{ended:?}");
+    match event.unwrap() {
+        Some(Event::Failed(problem)) => assert_eq!(problem.kind, Kind::Daemon, "{problem}"),
+        other => panic!("{other:?}"),
+    }
+    let log = loopdesk_tests::Daemon::log(&stage.home);
+    assert!(!log.contains("unfinished"), "{log}");
 }
 
 #[tokio::test]

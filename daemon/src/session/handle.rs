@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
-use super::login::Desk;
+use super::login::{Callbacks, Desk};
 use super::pair::Secret;
 use super::refresher::{Adoption, Command, Refresher};
 use super::snapshot::{Snapshot, View};
@@ -32,6 +32,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) gate: Gate,
     pub(super) desk: Desk,
+    pub(super) callbacks: Callbacks,
     pub(super) tracker: TaskTracker,
     commands: mpsc::Sender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -44,6 +45,7 @@ impl Session {
         deps: &Deps,
         store: Store,
         vault: Arc<Vault>,
+        callbacks: Callbacks,
     ) -> (Self, Refresher) {
         let (machine, _load) = Machine::new();
         let first = Snapshot::of(&machine, &setup, deps.clock.now());
@@ -66,6 +68,7 @@ impl Session {
             clock: deps.clock.clone(),
             gate,
             desk: Desk::default(),
+            callbacks,
             tracker: deps.tracker.clone(),
             commands,
             snapshots,

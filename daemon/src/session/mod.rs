@@ -51,6 +51,7 @@ pub use self::pair::Generation;
 pub use self::snapshot::{Snapshot, View};
 
 use self::endpoint::{Endpoint, Nowhere, Zendesk};
+use self::login::Callbacks;
 use self::record::Binding;
 use self::store::Store;
 use self::vault::Vault;
@@ -87,6 +88,7 @@ impl Sessions {
             accounts: ArcSwap::default(),
             applying: Semaphore::new(1),
             tasks: std::sync::Mutex::default(),
+            callbacks: Callbacks::default(),
             deps,
         }))
     }
@@ -142,11 +144,13 @@ impl Sessions {
         }
     }
 
-    /// Finishes and stores a refresh in flight, for every account, then returns.
+    /// Finishes and stores a refresh in flight, for every account, then returns. A login that
+    /// still waits for its browser is given up.
     pub async fn shutdown(&self) {
         for session in self.all() {
             session.stop().await;
         }
+        self.0.callbacks.close().await;
         let tasks = std::mem::take(&mut *self.0.tasks());
         for (name, task) in tasks {
             if task.await.is_err() {
@@ -164,6 +168,7 @@ struct Hub {
     vault: ArcSwapOption<Vault>,
     accounts: ArcSwap<BTreeMap<AccountName, Session>>,
     applying: Semaphore,
+    callbacks: Callbacks,
     tasks: std::sync::Mutex<BTreeMap<AccountName, JoinHandle<()>>>,
 }
 
@@ -185,7 +190,8 @@ impl Hub {
         }
         let setup = self.setup(account).await;
         let (store, vault) = (self.store.clone(), Arc::clone(vault));
-        let (session, refresher) = Session::new(setup, &self.deps, store, vault);
+        let callbacks = self.callbacks.clone();
+        let (session, refresher) = Session::new(setup, &self.deps, store, vault, callbacks);
         let task = self.deps.tracker.spawn(refresher.run());
         self.tasks().insert(account.name.clone(), task);
         session

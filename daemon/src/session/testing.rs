@@ -20,6 +20,7 @@ use loopdesk_protocol::status::State;
 use super::endpoint::{Endpoint, Pending};
 use super::handle::Session;
 use super::identity::{Check, Revocation};
+use super::login::Callbacks;
 use super::oauth::{Answer, Authorization, Grant};
 use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::record::{self, Binding, Sealed, Stored};
@@ -393,7 +394,9 @@ impl Bench {
     ) -> Self {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
-        let (session, refresher) = Session::new(Arc::clone(&setup), &deps, store.clone(), vault);
+        let callbacks = Callbacks::default();
+        let (session, refresher) =
+            Session::new(Arc::clone(&setup), &deps, store.clone(), vault, callbacks);
         let bench = Self {
             session,
             zendesk,

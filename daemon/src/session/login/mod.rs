@@ -25,8 +25,8 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use loopdesk_protocol::login::Event;
 
-pub(super) use self::callback::Desk;
-use self::callback::{Came, Listening, Offer};
+pub(super) use self::callback::{Callbacks, Desk};
+use self::callback::{Came, Offer};
 use self::page::Page;
 use super::handle::Session;
 use super::oauth::{Answer, Authorization, Grant};
@@ -136,7 +136,8 @@ impl Login {
             return Err(self.sent_away());
         }
         let key = self.prove().await?;
-        let listening = Listening::bind(&self.redirect_uris).await?;
+        let account = &self.setup.account.name;
+        let listening = shared.callbacks.bind(account, &self.redirect_uris).await?;
         let authorization = Authorization::new(&self.setup.account, listening.redirect_uri())
             .map_err(|why| Problem::new(Kind::Config, format!("no login can be started: {why}")))?;
         let state = authorization.state.clone();
@@ -152,11 +153,14 @@ impl Login {
             return Err(abandoned());
         }
         let arrival = tokio::select! {
+            // What has come is not thrown away.
+            biased;
             arrival = pending => arrival.map_err(|_| self.sent_away())?,
+            () = server.ended() => return Err(self.sent_away()),
             () = self.events.closed() => return Err(abandoned()),
             () = tokio::time::sleep(PATIENCE) => return Err(self.too_late()),
         };
-        server.linger(LINGER);
+        server.linger();
         let result = match arrival.came {
             Came::Code(code) => self.exchange(authorization, code, key).await,
             Came::Denied { error, description } => Err(self.denied(&error, &description)),
@@ -339,7 +343,7 @@ impl Login {
 
     fn sent_away(&self) -> Problem {
         if self.session.0.desk.is_closed() {
-            return Problem::new(Kind::Daemon, "loopdesk is shutting down; try again");
+            return callback::stopping();
         }
         let message = "another login of this account was started meanwhile";
         Problem::new(Kind::Login, message).hint("go on with that one")
@@ -366,8 +370,6 @@ fn abandoned() -> Problem {
 
 /// Long enough to find a second factor; a forgotten login must not listen all day.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// For the last page to be read, and for a second callback to be told that it is one.
-const LINGER: Duration = Duration::from_secs(5);
 /// A record opens in milliseconds once its key is there.
 const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -259,20 +259,26 @@ async fn a_login_that_waits_does_not_keep_the_daemon_from_stopping() {
 #[tokio::test]
 async fn the_first_free_port_is_taken_and_none_is_a_problem_that_names_them() {
     let bench = Bench::signed_out(3600).await;
-    let one = Attempt::start(&bench, false).await;
-    let taken: Vec<RedirectUri> = vec![one.authorize.redirect_uri.parse().unwrap()];
-    let problem = Attempt::with(&bench, false, &taken).await.unwrap_err();
-    assert!(
-        problem.message.contains(&one.address.to_string()),
-        "{problem}"
-    );
-    let free = free_uri().await;
-    let uris = [taken[0].clone(), free.clone()];
-    let two = Attempt::with(&bench, false, &uris).await.unwrap();
-    assert_eq!(two.authorize.redirect_uri, free.as_str());
-    // The older login of the account is over.
-    let mut one = one;
+    let taken = free_uri().await;
+    let _stranger = TcpListener::bind(taken.address()).await.unwrap();
+    let uris = [taken, free_uri().await];
+    let problem = Attempt::with(&bench, false, &uris[..1]).await.unwrap_err();
+    let address = uris[0].address().to_string();
+    assert!(problem.message.contains(&address), "{problem}");
+    let login = Attempt::with(&bench, false, &uris).await.unwrap();
+    assert_eq!(login.authorize.redirect_uri, uris[1].as_str());
+}
+
+#[tokio::test]
+async fn a_login_takes_the_place_of_the_account_s_older_one() {
+    let bench = Bench::signed_out(3600).await;
+    let uris = [free_uri().await];
+    let mut one = Attempt::with(&bench, false, &uris).await.unwrap();
+    let mut two = Attempt::with(&bench, false, &uris).await.unwrap();
     assert!(one.failed().await.message.contains("another login"));
+    assert_eq!(two.visit(&one.callback("code=good")).await.0, 404);
+    assert_eq!(two.visit(&two.callback("code=good")).await.0, 200);
+    two.done().await;
 }
 
 #[tokio::test]

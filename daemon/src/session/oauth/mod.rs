@@ -97,7 +97,7 @@ impl<'a> Server<'a> {
         }
         match read(answer, asked_at) {
             Answer::Lost(why) | Answer::Transient { why, .. } => Answer::unsendable(why),
-            decided => decided,
+            decided @ (Answer::Granted(_) | Answer::InvalidGrant | Answer::Refused(_)) => decided,
         }
     }
 

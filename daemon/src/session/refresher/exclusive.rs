@@ -97,6 +97,8 @@ impl Task {
         if self.stopping {
             self.input(Input::Pause);
         }
+        // Published first: whoever hears of the login finds it in use.
+        self.settle();
         drop(reply.send(Ok(Arc::new(held))));
         if let Some(old) = replaced {
             let setup = Arc::clone(&self.parts.setup);
@@ -141,6 +143,7 @@ impl Task {
             }
             Err(_) => self.input(Input::Resume),
         }
+        self.settle();
         drop(reply.send(result));
     }
 
