@@ -16,6 +16,7 @@ mod packaging;
 mod paging;
 mod restart;
 mod rotation;
+mod secrets;
 
 use std::path::Path;
 use std::time::Duration;

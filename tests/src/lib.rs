@@ -18,6 +18,7 @@ pub mod needs;
 pub mod oauth_server;
 pub mod ports;
 pub mod programs;
+pub mod secrets;
 pub mod stage;
 pub mod zendesk;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use loopdeskd::clock::Clock;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -44,7 +45,7 @@ impl OAuthServer {
     pub async fn start(redirect_uris: &[String], secret: &str, ttl: Duration) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let path = |name| directory.path().join(name);
-        let pems = tls::Pems::generate(jiff::Timestamp::now())?;
+        let pems = tls::Pems::generate(Clock::system().now())?;
         std::fs::write(path("ca.pem"), pems.ca)?;
         std::fs::write(path("certificate.pem"), pems.certificate)?;
         std::fs::write(path("key.pem"), pems.key)?;
