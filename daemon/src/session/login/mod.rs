@@ -11,6 +11,7 @@
 //! is left behind unrevoked.
 
 mod callback;
+mod desk;
 mod page;
 
 use std::sync::Arc;
@@ -25,8 +26,9 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use loopdesk_protocol::login::Event;
 
-pub(super) use self::callback::{Callbacks, Desk};
-use self::callback::{Came, Offer};
+pub(super) use self::callback::Callbacks;
+pub(super) use self::desk::Desk;
+use self::desk::{Came, Offer};
 use self::page::Page;
 use super::handle::Session;
 use super::oauth::{Answer, Authorization, Grant};
