@@ -56,7 +56,12 @@ pub(super) struct Arrival {
 #[derive(Debug)]
 pub(super) enum Came {
     Code(SecretString),
-    Denied { error: String, description: String },
+    /// The person has not allowed it.
+    Denied,
+    Error {
+        error: String,
+        description: String,
+    },
 }
 
 impl Desk {
@@ -119,7 +124,8 @@ impl Desk {
             return Offer::NotOurs;
         }
         let came = match (parameters.code, parameters.error) {
-            (_, Some(error)) => Came::Denied {
+            (_, Some(error)) if error == "access_denied" => Came::Denied,
+            (_, Some(error)) => Came::Error {
                 error: oauth::plain(&error),
                 description: oauth::plain(&parameters.description.unwrap_or_default()),
             },
