@@ -2,6 +2,7 @@
 
 pub(crate) mod person;
 
+use loopdeskd::clock::Clock;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -44,7 +45,7 @@ impl OAuthServer {
     pub async fn start(redirect_uris: &[String], secret: &str, ttl: Duration) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let path = |name| directory.path().join(name);
-        let pems = tls::Pems::generate(jiff::Timestamp::now())?;
+        let pems = tls::Pems::generate(Clock::system().now())?;
         std::fs::write(path("ca.pem"), pems.ca)?;
         std::fs::write(path("certificate.pem"), pems.certificate)?;
         std::fs::write(path("key.pem"), pems.key)?;
