@@ -1,8 +1,8 @@
 //! Takes living secrets out of text, whatever put them there.
 //!
-//! Whoever holds a secret holds a [`Hidden`] with it. While it lives, and for [`GRACE`] after that,
+//! Whoever holds a secret holds a [`Hidden`] with it. While it lives, and for `GRACE` after that,
 //! no sink shows the secret: raw, in base64 at any alignment, percent-encoded, in hexadecimal, or
-//! as `Debug` escapes it; whole, or a piece of [`WINDOW`] bytes.
+//! as `Debug` escapes it; whole, or a piece of `WINDOW` bytes.
 //!
 //! The set keeps no secret itself, only keyed hashes of every stretch of `WINDOW` bytes. Text is
 //! looked through with a window of that width: one multiplication and one look-up a byte, and
@@ -26,7 +26,7 @@ pub struct Hidden(u64);
 
 /// Hides `secret` as long as the answer lives, and a little longer.
 ///
-/// Texts of less than [`SHORTEST`] bytes are not hidden: they would be found where nobody meant
+/// Texts of less than `SHORTEST` bytes are not hidden: they would be found where nobody meant
 /// them, and tell more by their absence.
 pub fn hide(secret: &str) -> Hidden {
     SET.add(forms(secret.as_bytes()))

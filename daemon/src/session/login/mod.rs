@@ -11,6 +11,7 @@
 //! is left behind unrevoked.
 
 mod callback;
+mod desk;
 mod page;
 mod secret;
 
@@ -25,8 +26,9 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use loopdesk_protocol::login::Event;
 
-pub(super) use self::callback::{Callbacks, Desk};
-use self::callback::{Came, Offer};
+pub(super) use self::callback::Callbacks;
+pub(super) use self::desk::Desk;
+use self::desk::{Came, Offer};
 use self::page::Page;
 use super::handle::Session;
 use super::oauth::{Answer, Authorization, Grant};
@@ -161,13 +163,16 @@ impl Login {
             () = tokio::time::sleep(PATIENCE) => return Err(self.too_late()),
         };
         server.linger();
-        let result = match arrival.came {
-            Came::Code(code) => self.exchange(authorization, code, key).await,
-            Came::Denied { error, description } => Err(self.denied(&error, &description)),
+        let (result, unhappy): (_, fn(&Problem) -> Page) = match arrival.came {
+            Came::Code(code) => (self.exchange(authorization, code, key).await, Page::failed),
+            Came::Denied => (Err(self.denied()), Page::denied),
+            Came::Error { error, description } => {
+                (Err(self.refused(&error, &description)), Page::failed)
+            }
         };
         let page = match &result {
             Ok(done) => Page::done(done),
-            Err(problem) => Page::failed(problem),
+            Err(problem) => unhappy(problem),
         };
         // A pasted address has no browser that waits.
         drop(arrival.page.send(page));
@@ -316,17 +321,15 @@ impl Login {
         scopes.map(|scope| scope.as_str().to_owned())
     }
 
-    fn denied(&self, error: &str, description: &str) -> Problem {
+    fn denied(&self) -> Problem {
         let name = self.name();
-        if error == "access_denied" {
-            return Problem::new(
-                Kind::Login,
-                format!("the login of account `{name}` was not allowed in the browser"),
-            )
-            .hint(format!(
-                "run `loopdesk login {name}` again and choose Allow"
-            ));
-        }
+        let message = format!("the login of account `{name}` was not allowed in the browser");
+        Problem::new(Kind::Login, message).hint(format!(
+            "run `loopdesk login {name}` again and choose Allow"
+        ))
+    }
+
+    fn refused(&self, error: &str, description: &str) -> Problem {
         let said = if description.is_empty() {
             error.to_owned()
         } else {
