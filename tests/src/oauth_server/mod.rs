@@ -2,7 +2,6 @@
 
 pub(crate) mod person;
 
-use loopdeskd::clock::Clock;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
