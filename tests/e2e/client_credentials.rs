@@ -186,7 +186,7 @@ async fn s5_another_grant_in_the_configuration_keeps_the_record_and_sends_nothin
     let set = ["account", "set", "acme", "grant"];
     let to = |grant| set.into_iter().chain([grant]);
     stage.home.loopdesk(to("authorization-code")).await.ok();
-    let acme = stage.acme().await;
+    let acme = stage.acme_loaded().await;
     assert_eq!(acme.state, State::SignedOut);
     let problem = acme.problem.unwrap();
     assert!(

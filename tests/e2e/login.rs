@@ -262,26 +262,6 @@ async fn a_login_that_waits_is_given_up_when_the_daemon_ends() {
     assert!(!log.contains("unfinished"), "{log}");
 }
 
-#[tokio::test]
-async fn d4_no_secret_is_in_what_the_daemon_says_at_its_most_talkative() {
-    let mut stage = stage().await;
-    stage.home.set("LOOPDESK_LOG", "trace");
-    let daemon = stage.logged_in().await;
-    stage.home.loopdesk(["refresh"]).await.ok();
-    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
-    let status = stage.home.loopdesk(["status", "--json"]).await.ok().stdout;
-    let secrets = stage.secrets();
-    assert!(secrets.len() >= 4, "two pairs at least");
-    stage.home.loopdesk(["logout"]).await.ok();
-    daemon.stop().await;
-    let log = loopdesk_tests::Daemon::log(&stage.home);
-    assert!(log.contains("TRACE"), "the log is at its most talkative");
-    for secret in secrets {
-        assert!(!log.contains(&secret), "a secret is in the log");
-        assert!(!status.contains(&secret), "a secret is in the status");
-    }
-}
-
 async fn begin(stage: &loopdesk_tests::Stage) -> (client::Lines<Event>, Authorize) {
     let mut events = stage
         .control()

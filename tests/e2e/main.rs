@@ -17,6 +17,7 @@ mod packaging;
 mod paging;
 mod restart;
 mod rotation;
+mod secrets;
 
 use std::path::Path;
 use std::time::Duration;

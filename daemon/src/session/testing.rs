@@ -1,27 +1,26 @@
 //! What the tests of several parts start from.
 
+mod scripted;
 mod secret;
 
+pub(super) use self::scripted::{Scripted, Step};
 pub(super) use self::secret::by_secret;
 
-use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use loopdesk_protocol::Paths;
 use loopdesk_protocol::account::Person;
-use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{Semaphore, watch};
+use secrecy::ExposeSecret;
 
 use loopdesk_protocol::status::State;
 
-use super::endpoint::{Endpoint, Pending};
+use super::endpoint::Endpoint;
 use super::handle::Session;
-use super::identity::{Check, Revocation};
 use super::login::Callbacks;
-use super::oauth::{Answer, Authorization, Grant};
+use super::oauth::{Answer, Grant};
 use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::record::{self, Binding, Sealed, Stored};
 use super::refresher::{Command, Verdict};
@@ -97,232 +96,6 @@ pub(super) fn grant(number: u64, asked_at: Timestamp, seconds: u64) -> Grant {
         expires_in: Some(Duration::from_secs(seconds)),
         refresh_expires_in: Some(Duration::from_secs(7_776_000)),
         scopes: Some(vec!["read".to_owned(), "write".to_owned()]),
-    }
-}
-
-/// A Zendesk that does what a test says. A refresh deletes the old pair, as the real one does.
-#[derive(Debug)]
-pub(super) struct Scripted {
-    clock: Clock,
-    state: Mutex<Script>,
-    /// A refresh waits while this is held.
-    pub(super) turn: Semaphore,
-    /// Every call, in order.
-    calls: watch::Sender<Vec<String>>,
-}
-
-#[derive(Debug)]
-struct Script {
-    issued: u64,
-    lifetime: u64,
-    answers: VecDeque<Step>,
-    person: Person,
-    offline: bool,
-    dead: Vec<String>,
-}
-
-/// What becomes of one refresh.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// This is answered, and nothing is replaced.
-    Answer(Answer),
-    /// The pair is replaced and the answer lost.
-    Swallowed,
-    /// The pair is replaced, this is done, the answer arrives.
-    Then(fn(&Path), std::path::PathBuf),
-}
-
-impl Scripted {
-    /// Tokens live for `lifetime` seconds; the newest pair is number `issued`.
-    pub(super) fn new(clock: &Clock, issued: u64, lifetime: u64) -> Arc<Self> {
-        Arc::new(Self {
-            clock: clock.clone(),
-            state: Mutex::new(Script {
-                issued,
-                lifetime,
-                answers: VecDeque::new(),
-                person: person(42),
-                offline: false,
-                dead: Vec::new(),
-            }),
-            turn: Semaphore::new(1),
-            calls: watch::Sender::default(),
-        })
-    }
-
-    /// What the next refreshes come to; after that, all is well again.
-    pub(super) fn script(&self, steps: impl IntoIterator<Item = Step>) {
-        self.state.lock().unwrap().answers.extend(steps);
-    }
-
-    pub(super) fn set_offline(&self, offline: bool) {
-        self.state.lock().unwrap().offline = offline;
-    }
-
-    pub(super) fn set_issued(&self, number: u64) {
-        self.state.lock().unwrap().issued = number;
-    }
-
-    pub(super) fn set_person(&self, person: Person) {
-        self.state.lock().unwrap().person = person;
-    }
-
-    /// An admin deletes the newest token.
-    pub(super) fn revoke_newest(&self) {
-        let mut state = self.state.lock().unwrap();
-        let newest = state.issued.to_string();
-        state.dead.push(newest);
-    }
-
-    /// Only the access token of the newest pair dies.
-    pub(super) fn expire_newest(&self) {
-        let mut state = self.state.lock().unwrap();
-        let newest = format!("access-{}", state.issued);
-        state.dead.push(newest);
-    }
-
-    pub(super) fn calls(&self) -> Vec<String> {
-        self.calls.borrow().clone()
-    }
-
-    pub(super) fn count(&self, prefix: &str) -> usize {
-        let calls = self.calls.borrow();
-        calls.iter().filter(|call| call.starts_with(prefix)).count()
-    }
-
-    /// Waits until there were `count` calls that start with `prefix`.
-    pub(super) async fn until(&self, prefix: &str, count: usize) {
-        let mut calls = self.calls.subscribe();
-        let enough = |calls: &Vec<String>| {
-            calls.iter().filter(|call| call.starts_with(prefix)).count() >= count
-        };
-        calls.wait_for(enough).await.unwrap();
-    }
-
-    fn note(&self, call: String) {
-        self.calls.send_modify(|calls| calls.push(call));
-    }
-
-    fn lives(&self, access: &str) -> bool {
-        let state = self.state.lock().unwrap();
-        let newest = state.issued.to_string();
-        access == format!("access-{newest}")
-            && !state.dead.contains(&newest)
-            && !state.dead.iter().any(|dead| dead == access)
-    }
-
-    /// By the client's secret, which is `secret`. The tokens before go on living.
-    async fn obtain(&self, secret: &str) -> Answer {
-        self.note(format!("obtain {secret}"));
-        drop(self.turn.acquire().await.unwrap());
-        let (step, offline) = {
-            let mut state = self.state.lock().unwrap();
-            (state.answers.pop_front(), state.offline)
-        };
-        if offline {
-            return transient("no network");
-        }
-        if let Some(Step::Answer(answer)) = step {
-            return answer;
-        }
-        let grant = self.issue();
-        Answer::Granted(Grant {
-            refresh: None,
-            refresh_expires_in: None,
-            ..grant
-        })
-    }
-
-    fn issue(&self) -> Grant {
-        let mut state = self.state.lock().unwrap();
-        state.issued += 1;
-        grant(state.issued, self.clock.now(), state.lifetime)
-    }
-}
-
-impl Endpoint for Scripted {
-    fn refresh<'a>(&'a self, renewal: &'a Renewal) -> Pending<'a, Answer> {
-        Box::pin(async move {
-            let refresh = match renewal {
-                Renewal::RefreshToken(token) => token.expose_secret(),
-                Renewal::ClientSecret(secret) => {
-                    return self.obtain(secret.expose_secret()).await;
-                }
-            };
-            self.note(format!("refresh {refresh}"));
-            drop(self.turn.acquire().await.unwrap());
-            let (step, offline, newest, dead) = {
-                let mut state = self.state.lock().unwrap();
-                let newest = state.issued.to_string();
-                let dead = state.dead.contains(&newest);
-                (state.answers.pop_front(), state.offline, newest, dead)
-            };
-            if offline {
-                return transient("no network");
-            }
-            if let Some(Step::Answer(answer)) = step {
-                return answer;
-            }
-            if dead || refresh != format!("refresh-{newest}") {
-                return Answer::InvalidGrant;
-            }
-            let grant = self.issue();
-            match step {
-                Some(Step::Swallowed) => Answer::Lost("the connection broke".to_owned()),
-                Some(Step::Then(act, path)) => {
-                    act(&path);
-                    Answer::Granted(grant)
-                }
-                Some(Step::Answer(_)) | None => Answer::Granted(grant),
-            }
-        })
-    }
-
-    fn exchange<'a>(&'a self, _: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
-        Box::pin(async move {
-            self.note(format!("exchange {}", code.expose_secret()));
-            match code.expose_secret() {
-                "good" => Answer::Granted(self.issue()),
-                _ => Answer::InvalidGrant,
-            }
-        })
-    }
-
-    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check> {
-        Box::pin(async move {
-            self.note(format!("check {}", access.expose_secret()));
-            if self.state.lock().unwrap().offline {
-                return Check::Unclear("no network".to_owned());
-            }
-            match self.lives(access.expose_secret()) {
-                true => Check::Alive {
-                    expires_at: None,
-                    refresh_expires_at: None,
-                },
-                false => Check::Dead,
-            }
-        })
-    }
-
-    fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation> {
-        Box::pin(async move {
-            self.note(format!("revoke {}", access.expose_secret()));
-            if self.state.lock().unwrap().offline {
-                return Revocation::Failed("no network".to_owned());
-            }
-            if !self.lives(access.expose_secret()) {
-                return Revocation::WasDead;
-            }
-            self.revoke_newest();
-            Revocation::Done
-        })
-    }
-
-    fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
-        Box::pin(async move {
-            self.note(format!("person {}", access.expose_secret()));
-            Ok(self.state.lock().unwrap().person.clone())
-        })
     }
 }
 
@@ -503,4 +276,28 @@ fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<Setup> {
         zendesk: Arc::clone(zendesk) as Arc<dyn Endpoint>,
         account,
     })
+}
+
+/// What all of `futures` come to, polled together as requests on several connections are.
+pub(super) async fn join_all<T: Send + 'static>(
+    futures: impl Iterator<Item = impl Future<Output = T>>,
+) -> Vec<T> {
+    let mut pending: Vec<_> = futures.map(Box::pin).collect();
+    let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        for (future, slot) in pending.iter_mut().zip(&mut done) {
+            if slot.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
+            {
+                *slot = Some(value);
+            }
+        }
+        if done.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    done.into_iter().flatten().collect()
 }

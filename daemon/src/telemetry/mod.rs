@@ -112,6 +112,26 @@ mod tests {
     }
 
     #[test]
+    fn d4_a_panic_is_an_event_without_secrets() {
+        let secret = "5ecret-of-a-panic-0123456789";
+        let _hidden = redact::hide(secret);
+        let sink = Sink::default();
+        let all = Arc::clone(&sink.0);
+        let layer = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(move || Redacting(sink.clone()));
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(panicked));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            std::panic::catch_unwind(|| panic!("no {secret} here")).unwrap_err();
+        });
+        std::panic::set_hook(before);
+        let text = String::from_utf8(all.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("no [redacted] here"), "{text}");
+        assert!(text.contains("telemetry/mod.rs:"), "{text}");
+    }
+
+    #[test]
     fn d4_an_event_is_written_without_the_secrets_in_its_message_and_fields() {
         let secret = "5ecret-of-an-event-0123456789";
         let _hidden = redact::hide(secret);

@@ -2,12 +2,12 @@
 
 pub(crate) mod person;
 
-use loopdeskd::clock::Clock;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use loopdeskd::clock::Clock;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};

@@ -5,7 +5,7 @@ use loopdesk_protocol::status::State as Shown;
 
 use super::*;
 use crate::session::state::Block;
-use crate::session::testing::{Bench, Step, by_secret, person, transient};
+use crate::session::testing::{Bench, Step, by_secret, join_all, person, transient};
 
 #[tokio::test(start_paused = true)]
 async fn a_token_is_fetched_anew_before_it_expires_and_the_one_before_is_revoked() {
@@ -44,7 +44,7 @@ async fn r2_one_token_for_many_callers_who_met_a_dead_one() {
     let bench = Bench::by_secret(3600).await;
     bench.zendesk.expire_newest();
     let callers = (0..32).map(|_| bench.rejected(1));
-    for verdict in tests::join_all(callers).await {
+    for verdict in join_all(callers).await {
         assert_eq!(verdict, Verdict::Replay);
     }
     assert_eq!(bench.zendesk.count("obtain"), 1);

@@ -11,7 +11,7 @@ use crate::config::VaultKind;
 use crate::session::gate::Load as Kindness;
 use crate::session::snapshot::Ready;
 use crate::session::state::Block;
-use crate::session::testing::{Bench, Step, held, setup, transient};
+use crate::session::testing::{Bench, Step, held, join_all, setup, transient};
 
 #[tokio::test(start_paused = true)]
 async fn r2_a_refresh_survives_its_caller() {
@@ -474,28 +474,4 @@ async fn a_refresh_that_fails_says_why_and_that_nothing_is_lost() {
     let problem = bench.session.refresh().await.unwrap_err();
     assert!(problem.message.contains("503 from Zendesk"), "{problem}");
     assert!(bench.is_ready());
-}
-
-pub(super) async fn join_all<T: Send + 'static>(
-    futures: impl Iterator<Item = impl Future<Output = T>>,
-) -> Vec<T> {
-    // Polled together, as requests on several connections are.
-    let mut pending: Vec<_> = futures.map(Box::pin).collect();
-    let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        for (future, slot) in pending.iter_mut().zip(&mut done) {
-            if slot.is_none()
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
-            {
-                *slot = Some(value);
-            }
-        }
-        if done.iter().all(Option::is_some) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }
