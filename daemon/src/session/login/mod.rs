@@ -242,7 +242,10 @@ impl Login {
                 return Err(self.failed(Kind::Login, why));
             }
             Answer::Refused(block) => {
-                return Err(self.failed(Kind::Zendesk, &block.why).hint(block.fix));
+                let mut problem = self.failed(Kind::Zendesk, &block.why);
+                // Trying again helps after that only.
+                problem.hints.insert(0, block.fix);
+                return Err(problem);
             }
             Answer::Transient { why, .. } | Answer::Lost(why) => {
                 return Err(self.failed(Kind::Zendesk, &why));
