@@ -29,6 +29,7 @@ pub(crate) async fn run(
     let request = Request {
         account: args.account.clone(),
         switch_user: args.switch_user,
+        client_secret: None,
     };
     let mut events = client.stream::<Event>(login::PATH, &request).await?;
     let mut person = AtTheBrowser {
@@ -151,7 +152,7 @@ impl AtTheBrowser<'_> {
 
     async fn pastes(&self, address: &str, output: &mut Output) {
         let pasted = Pasted {
-            address: address.to_owned(),
+            address: address.to_owned().into(),
         };
         let answer = self.client.post::<Empty>(CALLBACK, &pasted).await;
         let Err(failed) = answer else { return };
@@ -268,6 +269,7 @@ mod tests {
             access_expires_at: "2026-11-25T17:00:00Z".parse().unwrap(),
             refresh_expires_at: Some("2027-02-21T17:00:00Z".parse().unwrap()),
             base_urls: vec!["http://127.0.0.1:8484".to_owned()],
+            warning: None,
         })
     }
 

@@ -5,7 +5,7 @@ mod program;
 mod start;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use loopdesk_protocol::config::Report;
@@ -49,13 +49,24 @@ impl Link {
 
     /// Who answers on the control socket, whatever it speaks.
     pub(crate) async fn version(&self) -> Result<Option<(Client, Version)>, Problem> {
-        let client = Client::new(self.paths.control_socket());
+        if let Some(found) = self.ask(self.paths.control_socket()).await? {
+            return Ok(Some(found));
+        }
+        // The daemon may have been started with another XDG_RUNTIME_DIR than this command.
+        match self.paths.hinted() {
+            Some(hinted) => self.ask(hinted.control_socket()).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn ask(&self, socket: PathBuf) -> Result<Option<(Client, Version)>, Problem> {
+        let client = Client::new(socket);
         let answer = tokio::time::timeout(HANDSHAKE, client.get::<Version>(version::PATH)).await;
         match answer {
             Ok(Ok(version)) => Ok(Some((client, version))),
             Ok(Err(client::Error::Unreachable { source, .. })) if is_nobody(&source) => Ok(None),
             Ok(Err(error)) => Err(error::from_daemon(error)),
-            Err(_) => Err(self.silent()),
+            Err(_) => Err(self.silent(client.socket())),
         }
     }
 
@@ -78,11 +89,8 @@ impl Link {
         start::start(self).await
     }
 
-    fn silent(&self) -> Problem {
-        let message = format!(
-            "the daemon at `{}` doesn't answer",
-            self.paths.control_socket().display()
-        );
+    fn silent(&self, socket: &Path) -> Problem {
+        let message = format!("the daemon at `{}` doesn't answer", socket.display());
         Problem::new(Kind::Daemon, message).hint(format!(
             "look into `{}`, stop `loopdeskd`, then run the command again",
             self.paths.log_file().display()
@@ -132,5 +140,22 @@ mod tests {
         assert!(problem.message.contains("9.9.9"), "{problem}");
         assert!(problem.message.contains(VERSION), "{problem}");
         assert!(problem.hints[0].contains("`kill 4711`"));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_with_another_runtime_folder_is_found_by_what_it_left_in_the_state_folder() {
+        let home = Home::new();
+        let elsewhere = home.elsewhere("desk");
+        std::fs::create_dir_all(home.paths.state_dir()).unwrap();
+        elsewhere.write_runtime_hint().unwrap();
+        assert!(home.link().running().await.unwrap().is_none());
+        let daemon = Daemon::at(&elsewhere).serve();
+        let client = home.link().running().await.unwrap().unwrap();
+        assert_eq!(client.socket(), elsewhere.control_socket());
+        drop(daemon);
+        // Its own place comes first.
+        let _daemon = Daemon::new(&home).serve();
+        let client = home.link().running().await.unwrap().unwrap();
+        assert_eq!(client.socket(), home.paths.control_socket());
     }
 }

@@ -41,7 +41,7 @@ pub(super) async fn start(link: &Link) -> Result<(Client, Option<u32>), Problem>
     match outcome {
         Ok(None) => match link.running().await? {
             Some(client) => Ok((client, pid)),
-            None => Err(link.silent()),
+            None => Err(link.silent(&link.paths.control_socket())),
         },
         Ok(Some(status)) => after_exit(link, &log, status).await,
         Err(_) => match link.running().await? {

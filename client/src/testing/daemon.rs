@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use loopdesk_protocol::version::{self, Version};
-use loopdesk_protocol::{PROTOCOL, Problem, VERSION};
+use loopdesk_protocol::{PROTOCOL, Paths, Problem, VERSION};
 use serde::Serialize;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
@@ -44,13 +44,18 @@ enum Answer {
 
 impl Daemon {
     pub(crate) fn new(home: &Home) -> Self {
+        Self::at(&home.paths)
+    }
+
+    /// One that has its socket there.
+    pub(crate) fn at(paths: &Paths) -> Self {
         let version = Version {
             version: VERSION.to_owned(),
             protocol: PROTOCOL,
             pid: 4711,
         };
         let daemon = Self {
-            socket: home.paths.control_socket(),
+            socket: paths.control_socket(),
             answers: HashMap::new(),
             asked: Arc::default(),
         };

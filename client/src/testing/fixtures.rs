@@ -1,6 +1,6 @@
 //! What a daemon says in an ordinary week.
 
-use loopdesk_protocol::account::Person;
+use loopdesk_protocol::account::{AUTHORIZATION_CODE, Person};
 use loopdesk_protocol::config::{self, Effective, Report};
 use loopdesk_protocol::status::{self, State, Status};
 
@@ -21,6 +21,7 @@ pub(crate) fn status() -> Status {
         default: false,
         origin: "https://acme-sandbox.zendesk.com".to_owned(),
         client_id: "loopdesk".to_owned(),
+        grant: AUTHORIZATION_CODE.to_owned(),
         base_urls: texts(&["http://127.0.0.1:8490"]),
         state: State::SignedOut,
         person: None,
@@ -67,6 +68,7 @@ pub(crate) fn status() -> Status {
         },
         vault: status::Vault {
             kind: "keyring".to_owned(),
+            state: status::VaultState::Available,
             problem: None,
         },
         listeners: vec![
@@ -89,6 +91,7 @@ pub(crate) fn report() -> Report {
         oauth_origin: format!("https://{subdomain}.zendesk.com"),
         client_id: "loopdesk".to_owned(),
         scopes: texts(&["read", "write"]),
+        grant: AUTHORIZATION_CODE.to_owned(),
         port,
         rewrite: texts(&["pagination", "jobs", "attachments"]),
         access_token_ttl: 172_800,

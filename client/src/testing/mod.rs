@@ -34,20 +34,7 @@ pub(crate) struct Home {
 impl Home {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let paths = Paths::resolve(
-            |name| match name {
-                "XDG_RUNTIME_DIR" => Some(dir.path().join("run").into()),
-                _ => None,
-            },
-            Some(dir.path().to_owned()),
-            None,
-        )
-        .unwrap();
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(paths.runtime_dir())
-            .unwrap();
+        let paths = paths(dir.path(), "run");
         let program = Program::find(
             |name| (name == "LOOPDESKD").then(|| "/nowhere/loopdeskd".into()),
             None,
@@ -57,6 +44,11 @@ impl Home {
             paths,
             program,
         }
+    }
+
+    /// The folders of the same person with the sockets in another runtime folder.
+    pub(crate) fn elsewhere(&self, runtime: &str) -> Paths {
+        paths(self.dir.path(), runtime)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -131,6 +123,24 @@ impl Home {
             err: streams.err.text(),
         }
     }
+}
+
+fn paths(home: &Path, runtime: &str) -> Paths {
+    let paths = Paths::resolve(
+        |name| match name {
+            "XDG_RUNTIME_DIR" => Some(home.join(runtime).into()),
+            _ => None,
+        },
+        Some(home.to_owned()),
+        None,
+    )
+    .unwrap();
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(paths.runtime_dir())
+        .unwrap();
+    paths
 }
 
 /// What a command line left behind.

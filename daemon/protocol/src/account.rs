@@ -2,6 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The grant of an account whose person allows the access in a browser.
+pub const AUTHORIZATION_CODE: &str = "authorization-code";
+/// The grant of an account whose confidential OAuth client acts by its own secret.
+pub const CLIENT_CREDENTIALS: &str = "client-credentials";
+
 /// The Zendesk user in whose name an account's requests are made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
@@ -15,4 +20,16 @@ pub struct Person {
     /// `end-user`, `agent` or `admin`, if Zendesk tells it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+}
+
+impl Person {
+    /// Whether Zendesk says that this user may do everything.
+    pub fn is_admin(&self) -> bool {
+        self.role.as_deref() == Some("admin")
+    }
+}
+
+/// What an answer means that names no grant.
+pub(crate) fn default_grant() -> String {
+    AUTHORIZATION_CODE.to_owned()
 }

@@ -73,6 +73,10 @@ pub struct Account {
     pub client_id: String,
     /// The scopes asked for.
     pub scopes: Vec<String>,
+    /// How tokens are obtained: [`crate::account::AUTHORIZATION_CODE`] or
+    /// [`crate::account::CLIENT_CREDENTIALS`].
+    #[serde(default = "crate::account::default_grant")]
+    pub grant: String,
     /// A port of this account's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,

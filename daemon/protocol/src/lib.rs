@@ -14,15 +14,18 @@ pub mod config;
 pub mod login;
 pub mod paths;
 pub mod problem;
+pub mod secret;
 pub mod session;
 pub mod start;
 pub mod status;
+pub mod unlock;
 pub mod version;
 pub mod wait;
 
 pub use client::Client;
 pub use paths::Paths;
 pub use problem::{Kind, Problem};
+pub use secret::SecretText;
 
 /// Raised whenever an older command line and a newer daemon, or the reverse, would misread each
 /// other.

@@ -2,12 +2,23 @@
 //!
 //! `POST` a [`Request`] to [`PATH`]: the answer is a stream of [`Event`]s, one JSON object a line.
 //! Hanging up abandons the login. An address pasted by the person goes to [`CALLBACK`] meanwhile.
+//!
+//! Before the first event the daemon makes sure that the vault can take a key and a record; where it
+//! can't, the only event is [`Event::Failed`] with a problem of kind `vault`.
+//!
+//! An account whose grant is `client-credentials` needs no browser: the only event is
+//! [`Event::Done`] or [`Event::Failed`]. Its secret comes in the [`Request`] and is stored, encrypted
+//! with the vault's key, once Zendesk has accepted it; without one in the request the stored one is
+//! used, and if there is none the problem is of kind `login` with the hint `loopdesk login ACCOUNT
+//! --client-secret-stdin`. A secret for an account whose grant is `authorization-code` is a problem
+//! of kind `usage`.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Person;
 use crate::problem::Problem;
+use crate::secret::SecretText;
 
 /// Where a login starts.
 pub const PATH: &str = "/v1/login";
@@ -23,6 +34,9 @@ pub struct Request {
     /// Accept another Zendesk user than the one who was logged in before.
     #[serde(default)]
     pub switch_user: bool,
+    /// The secret of a confidential OAuth client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<SecretText>,
 }
 
 /// What happens during a login, in this order.
@@ -69,18 +83,15 @@ pub struct Done {
     pub refresh_expires_at: Option<Timestamp>,
     /// The base URLs that scripts can use.
     pub base_urls: Vec<String>,
+    /// What the person should mind, a sentence a line, though the login has succeeded: for example
+    /// that an admin acts where nobody watches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
 }
 
 /// The address of the page that failed to load in a browser on another machine.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pasted {
-    /// The whole address, with `code` and `state`.
-    pub address: String,
-}
-
-impl std::fmt::Debug for Pasted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The address carries the authorization code.
-        f.write_str("Pasted(..)")
-    }
+    /// The whole address, with `code` and `state`: the code is a secret.
+    pub address: SecretText,
 }

@@ -63,11 +63,39 @@ pub struct Config {
 /// The place where the data key lives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Vault {
-    /// The configured kind: `keyring` or `keyfile`.
+    /// The configured kind: `keyring`, `credential`, `passphrase` or `keyfile`.
     pub kind: String,
-    /// Why the key can't be had now.
+    /// Whether the key can be had. Answers of older daemons don't say.
+    #[serde(default)]
+    pub state: VaultState,
+    /// Why the key can't be had now, with the command that helps. There is one in every state but
+    /// `available` and `untested`, and in `no-entry` and `needs-passphrase` only where a session
+    /// waits for the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// What is known of the vault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VaultState {
+    /// The key has been read or written.
+    Available,
+    /// Nothing has needed the key yet.
+    #[default]
+    Untested,
+    /// The keyring is there and locked.
+    Locked,
+    /// There is no keyring, no bus, no credential or no file.
+    Absent,
+    /// The keyring has been asked and hasn't answered yet.
+    Slow,
+    /// The vault answers and holds no key.
+    NoEntry,
+    /// The passphrase hasn't been given since the daemon started.
+    NeedsPassphrase,
+    /// The vault has answered with an error.
+    Failed,
 }
 
 /// One address on which scripts are served.
@@ -94,6 +122,10 @@ pub struct Account {
     pub origin: String,
     /// The OAuth client's identifier.
     pub client_id: String,
+    /// How tokens are obtained: [`crate::account::AUTHORIZATION_CODE`] or
+    /// [`crate::account::CLIENT_CREDENTIALS`].
+    #[serde(default = "crate::account::default_grant")]
+    pub grant: String,
     /// The base URLs that scripts can use.
     pub base_urls: Vec<String>,
     /// What state the session is in.
@@ -168,4 +200,19 @@ pub struct LastError {
     pub at: Timestamp,
     /// What, without secrets.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_daemons_answer_is_understood() {
+        let vault: Vault = serde_json::from_str(r#"{"kind":"keyring"}"#).unwrap();
+        assert_eq!(vault.state, VaultState::Untested);
+        let account = r#"{"name":"acme","default":true,"origin":"https://acme.zendesk.com",
+            "client_id":"loopdesk","base_urls":[],"state":"active"}"#;
+        let account: Account = serde_json::from_str(account).unwrap();
+        assert_eq!(account.grant, crate::account::AUTHORIZATION_CODE);
+    }
 }

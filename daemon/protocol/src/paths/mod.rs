@@ -3,6 +3,8 @@
 //! By the XDG Base Directory Specification, on macOS too: relative values of its variables are
 //! ignored, as it demands.
 
+mod hint;
+
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

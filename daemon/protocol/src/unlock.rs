@@ -1,0 +1,49 @@
+//! Opening the vault: the one place where a person may be asked for something.
+//!
+//! `POST` a [`Request`] to [`PATH`]; the answer is [`Unlocked`], or a problem of kind `vault` whose
+//! hints name the way out. Nothing but this call may make a prompt appear: at start, at a login, at
+//! a refresh and in `status` a locked vault is a [state](crate::status::VaultState). Sessions whose
+//! key is had now are served without a further command or a restart, before the answer is sent.
+//! Hanging up takes the prompt away and changes nothing.
+//!
+//! What the daemon does, by the configured vault:
+//!
+//! | vault | without a passphrase | with one |
+//! | --- | --- | --- |
+//! | `keyring` | has the OS keyring show its own prompt and waits for it for [`PROMPT`] at most; an open keyring is asked for the key again | problem of kind `usage`: the keyring takes its password in its own prompt |
+//! | `passphrase` | the vault as it is, if it is open; else problem of kind `vault` with the hint `loopdesk unlock` | derives the key and opens it; a wrong one is a problem of kind `vault` and changes nothing. Where there is no key yet (state `no-entry`) and no record exists, makes one under this passphrase |
+//! | `credential` | reads the credential again | problem of kind `usage` |
+//! | `keyfile` | reads the file again | problem of kind `usage` |
+//!
+//! A prompt that is dismissed is a problem of kind `vault`; one that nobody answers in time, of
+//! kind `timeout`. A key is never made while records exist: that is the state `no-entry` and a
+//! problem, whatever is typed. An empty passphrase is a problem of kind `usage`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::SecretText;
+use crate::status::Vault;
+
+/// Where the vault is opened.
+pub const PATH: &str = "/v1/unlock";
+
+/// How long a prompt may stay unanswered: somebody may have to look the password up, and nobody
+/// sits there for longer.
+pub const PROMPT: Duration = Duration::from_secs(120);
+
+/// Asks for the vault to be opened.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Request {
+    /// The passphrase where `vault = "passphrase"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<SecretText>,
+}
+
+/// The vault as it is now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Unlocked {
+    /// As in [`crate::status::Status`].
+    pub vault: Vault,
+}
