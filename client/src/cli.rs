@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use loopdesk_protocol::account::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS};
 
 /// Scripts talk to Zendesk through loopdesk, which keeps the OAuth session alive.
 ///
 /// loopdesk runs in the background, logs in once for each account and serves scripts on
 /// http://localhost:8484: they change their base URL and nothing else.
 #[derive(Debug, Parser)]
-#[command(name = "loopdesk", version, styles = STYLES, after_long_help = EXIT_CODES)]
+#[command(name = "loopdesk", version, styles = STYLES, after_long_help = about_all())]
 pub(crate) struct Cli {
     /// Print one JSON object on a line instead of text; failures too, on standard error.
     #[arg(long, global = true)]
@@ -27,6 +28,9 @@ pub(crate) enum Command {
     /// Log in to Zendesk in the browser; starts the daemon if none runs.
     #[command(after_long_help = LOGIN_JSON)]
     Login(Login),
+    /// Open the vault of the data key: the keyring shows its own prompt, here and nowhere else.
+    #[command(after_long_help = "JSON: vault (kind, state, problem).")]
+    Unlock(Unlock),
     /// Revoke the session's tokens and remove them from this machine.
     #[command(after_long_help = "JSON: account, person, revoked.")]
     Logout(Logout),
@@ -51,6 +55,16 @@ pub(crate) enum Command {
     /// Check, show and change the configuration.
     #[command(subcommand)]
     Config(Config),
+    /// Print a script that completes commands and options: bash, zsh or fish.
+    ///
+    /// bash: `loopdesk completions bash > ~/.local/share/bash-completion/completions/loopdesk`.
+    /// zsh: into a file `_loopdesk` in a folder of `$fpath`. fish:
+    /// `loopdesk completions fish > ~/.config/fish/completions/loopdesk.fish`.
+    #[command(after_long_help = "JSON: shell, script.")]
+    Completions(Completions),
+    /// Print the manual page, or write the page of every command into a folder.
+    #[command(after_long_help = "JSON: page, the text; or with a folder: paths.")]
+    Man(Man),
     /// Show the versions of this command and of the daemon that runs.
     #[command(
         after_long_help = "JSON: version, protocol, daemon (version, protocol, pid) or null."
@@ -75,6 +89,19 @@ pub(crate) struct Login {
     /// Accept another Zendesk user than the one who was logged in before.
     #[arg(long)]
     pub(crate) switch_user: bool,
+    /// Read the secret of a confidential OAuth client from standard input, one line.
+    ///
+    /// For accounts with `grant = "client-credentials"`: at the first login, and whenever the
+    /// secret has changed. A terminal shows nothing of what is typed.
+    #[arg(long)]
+    pub(crate) client_secret_stdin: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Unlock {
+    /// Read the passphrase of `vault = "passphrase"` from standard input, one line.
+    #[arg(long)]
+    pub(crate) passphrase_stdin: bool,
 }
 
 #[derive(Args, Debug)]
@@ -104,6 +131,30 @@ pub(crate) struct Env {
     pub(crate) client: Option<EnvClient>,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell that reads the script.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+/// The shells that completions are written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// Where to write `loopdesk.1` and a page for each command; made if it doesn't exist.
+    pub(crate) dir: Option<PathBuf>,
+}
+
 /// The programs and libraries that `env` knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EnvClient {
@@ -117,6 +168,11 @@ pub(crate) enum EnvClient {
     Zenpy,
     /// node-zendesk.
     NodeZendesk,
+    /// zdesk (Python).
+    Zdesk,
+    /// zendesk_api (Ruby).
+    #[value(name = "zendesk_api")]
+    ZendeskApi,
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,13 +186,14 @@ pub(crate) enum Account {
     /// Add an account to the configuration.
     ///
     /// An admin of the Zendesk account first makes the OAuth client in Admin Center, under Apps
-    /// and integrations, APIs, OAuth clients: kind `Public`, and the redirect URLs that `loopdesk
+    /// and integrations, APIs, OAuth clients: kind `Public` (for the grant `client-credentials`:
+    /// `Confidential`), and the redirect URLs that `loopdesk
     /// config show` lists. Its identifier is the `--client-id`.
     #[command(
         after_long_help = "JSON: path, reloaded, account (as in `account show`).",
         override_usage = "loopdesk account add NAME (--subdomain SUBDOMAIN | --url URL) --client-id ID [OPTIONS]"
     )]
-    Add(AccountAdd),
+    Add(Box<AccountAdd>),
     /// Change one setting of an account.
     #[command(after_long_help = "JSON: path, reloaded.")]
     Set(AccountSet),
@@ -146,7 +203,7 @@ pub(crate) enum Account {
     /// Show an account's settings, and its session if the daemon runs.
     #[command(
         after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
-                                 client_id, scopes, port, rewrite, access_token_ttl and \
+                                 client_id, scopes, grant, port, rewrite, access_token_ttl and \
                                  refresh_token_ttl in seconds, extra_ca_file, token_encoding, \
                                  base_urls), session (as in `status`, or null)."
     )]
@@ -169,6 +226,10 @@ pub(crate) struct AccountAdd {
     /// The scopes to ask for, separated by commas.
     #[arg(long, value_delimiter = ',')]
     pub(crate) scopes: Vec<String>,
+    /// How tokens are obtained: `authorization-code` in a browser, or `client-credentials` by the
+    /// secret of a confidential OAuth client.
+    #[arg(long, value_parser = [AUTHORIZATION_CODE, CLIENT_CREDENTIALS])]
+    pub(crate) grant: Option<String>,
     /// A port of this account's own.
     #[arg(long)]
     pub(crate) port: Option<u16>,
@@ -252,6 +313,12 @@ pub(crate) enum Config {
     /// Change one setting, keeping every comment.
     #[command(after_long_help = "JSON: path, reloaded.")]
     Set(Setting),
+    /// Edit the configuration in $VISUAL or $EDITOR; it counts once it has no errors.
+    ///
+    /// The editor gets a draft beside the file. A draft with errors is shown with them and can be
+    /// edited again; without a terminal it is kept, and its path is said.
+    #[command(after_long_help = "JSON: path, reloaded, changed.")]
+    Edit,
     /// Make the daemon that runs read the configuration again.
     #[command(after_long_help = "JSON: path, reloaded.")]
     Reload,
@@ -269,9 +336,13 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  success
+/// What holds for every command.
+fn about_all() -> String {
+    format!("Exit codes:\n{EXIT_CODES}\n\n{NOTES}")
+}
+
+/// The exit codes, which are those of the kinds of failure.
+pub(crate) const EXIT_CODES: &str = "   0  success
    1  something that `status` shows needs attention
    2  the command was called wrongly, or names what doesn't exist
    3  the configuration can't be used
@@ -280,25 +351,31 @@ Exit codes:
    6  the daemon can't be started or reached, or is another version
    7  the place of the data key or of the sessions can't be used
    8  nothing happened within the time allowed
-  70  a bug in loopdesk
+  70  a bug in loopdesk";
+
+/// What holds for every command besides.
+pub(crate) const NOTES: &str = r#"Every failure says what happened and, after `Hint:`, the command that helps. With --json it is one
+line on standard error: {"error":{"kind","message","hints","exit_code"}}. The folder client/schemas
+of loopdesk's source has a JSON Schema for the output of each command.
 
 Files: $XDG_CONFIG_HOME/loopdesk/config.toml, $XDG_STATE_HOME/loopdesk, $XDG_RUNTIME_DIR/loopdesk.
-$LOOPDESKD names the daemon's program where it is neither beside this one nor in $PATH.";
+$LOOPDESKD names the daemon's program where it is neither beside this one nor in $PATH."#;
 
 const LOGIN_JSON: &str = "\
 JSON: one object for each event, told apart by `event`:
   authorize  account, url, redirect_uri, waits_until
   refused    kind, message, hints: a pasted address was wrong; the login goes on
   done       account, person, scopes, missing_scopes, access_expires_at, refresh_expires_at,
-             base_urls; the last one
+             base_urls, warning; the last one
   failed     kind, message, hints; the last one";
 
 const STATUS_JSON: &str = "\
 JSON: daemon (version, pid, started_at, supervised), config (path, loaded_at, problem),
-vault (kind, problem), listeners (address, account, problem), accounts (name, default, origin,
-client_id, base_urls, state, person, scopes, generation, refreshed_at, access_expires_at,
+vault (kind, state, problem), listeners (address, account, problem), accounts (name, default, origin,
+client_id, grant, base_urls, state, person, scopes, generation, refreshed_at, access_expires_at,
 next_refresh_at, refresh_expires_at, last_error, problem). A problem is kind, message, hints.
-States: signed-out, active, rotating, doubtful, unsaved, blocked, ended, key-missing.";
+States: signed-out, active, rotating, doubtful, unsaved, blocked, ended, key-missing; of the vault:
+available, untested, locked, absent, slow, no-entry, needs-passphrase, failed.";
 
 #[cfg(test)]
 mod tests {
@@ -324,8 +401,8 @@ mod tests {
             Kind::Timeout,
             Kind::Internal,
         ] {
-            let line = format!("\n  {:>2}  ", kind.exit_code());
-            assert!(EXIT_CODES.contains(&line), "{kind:?}");
+            let line = format!("  {:>2}  ", kind.exit_code());
+            assert!(EXIT_CODES.lines().any(|l| l.starts_with(&line)), "{kind:?}");
         }
     }
 

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::fmt;
 
 use loopdesk_protocol::{Client, Kind, Paths, Problem};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 
 use crate::commands;
 use crate::daemon_link::{Link, Program};
 use crate::error::CliError;
+use crate::keyboard::Keyboard;
 use crate::output::Output;
 use crate::text::Text;
 use crate::time::Clock;
@@ -18,12 +18,13 @@ pub(crate) struct Context {
     pub(crate) paths: Paths,
     pub(crate) link: Link,
     pub(crate) clock: Clock,
-    pub(crate) input: Input,
+    pub(crate) keyboard: Keyboard,
+    pub(crate) env: Environment,
     pub(crate) browser: Browser,
 }
 
-/// Standard input, line by line.
-pub(crate) type Input = Lines<BufReader<Box<dyn AsyncRead + Send + Sync + Unpin>>>;
+/// The variables of this process.
+pub(crate) type Environment = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
 
 /// Opens an address in the person's browser. May block.
 pub(crate) type Browser = fn(&str) -> std::io::Result<()>;
@@ -35,12 +36,12 @@ impl Context {
         let env = |name: &str| -> Option<OsString> { std::env::var_os(name) };
         let beside = std::env::current_exe().ok();
         let program = Program::find(env, beside.as_deref());
-        let stdin: Box<dyn AsyncRead + Send + Sync + Unpin> = Box::new(tokio::io::stdin());
         Ok(Self {
             link: Link::new(paths.clone(), program),
             paths,
             clock: Clock::system(),
-            input: BufReader::new(stdin).lines(),
+            keyboard: Keyboard::of_process(),
+            env: Box::new(env),
             browser: |url| webbrowser::open(url),
         })
     }

@@ -28,7 +28,9 @@ mod config_file;
 mod context;
 mod daemon_link;
 mod error;
+mod keyboard;
 mod output;
+mod secret;
 mod shell;
 #[cfg(test)]
 mod testing;

@@ -78,6 +78,22 @@ impl Output {
         }
     }
 
+    /// A question, whose answer follows on the same line.
+    pub(crate) fn prompt(&mut self, question: &str) {
+        let question = Text::from(question);
+        // Nobody is left to ask where standard error is closed.
+        drop(
+            self.err
+                .write_all(question.as_str().as_bytes())
+                .and_then(|()| self.err.flush()),
+        );
+    }
+
+    /// A file for another program on standard output, byte for byte.
+    pub(crate) fn file(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+        self.write(bytes)
+    }
+
     /// What a person should mind although the command goes on.
     pub(crate) fn warn(&mut self, text: impl AsRef<str>) {
         self.note(&Text::new().styled(WARN, "Warning:").plain(" ").plain(text));

@@ -5,7 +5,9 @@
     reason = "what can't be arranged fails the test that wants it"
 )]
 
+use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -133,6 +135,125 @@ fn colours_are_for_terminals_and_for_who_asks() {
     assert!(!colours(&[]));
     assert!(colours(&[("CLICOLOR_FORCE", "1")]));
     assert!(!colours(&[("NO_COLOR", "1")]));
+}
+
+#[test]
+fn cron_finds_the_daemon_of_a_desktop_with_a_runtime_folder_of_its_own() {
+    let home = tempfile::tempdir().unwrap();
+    let desk = home.path().join("desk");
+    let _done = daemon(&desk);
+    let private = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(desk.join("loopdesk"), private).unwrap();
+    let state = home.path().join(".local/state");
+    std::fs::create_dir_all(state.join("loopdesk")).unwrap();
+    let paths = loopdesk_protocol::Paths::resolve(
+        |name| (name == "XDG_RUNTIME_DIR").then(|| desk.clone().into()),
+        Some(home.path().to_owned()),
+        None,
+    );
+    // As `env -i`, but in this test's home.
+    let status = || {
+        Command::new(env!("CARGO_BIN_EXE_loopdesk"))
+            .env_clear()
+            .env("HOME", home.path())
+            .args(["status"])
+            .output()
+            .unwrap()
+    };
+    assert_eq!(status().status.code(), Some(6));
+    paths.unwrap().write_runtime_hint().unwrap();
+    let output = status();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).contains("acme"), "{output:?}");
+}
+
+#[test]
+fn a_status_in_a_narrow_pipe_has_no_colour_and_keeps_its_exit_code() {
+    let home = tempfile::tempdir().unwrap();
+    let _done = daemon(home.path());
+    let output = run(home.path(), &["status"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(!text(&output.stdout).contains('\u{1b}'), "{output:?}");
+    let narrow = loopdesk(home.path())
+        .env("COLUMNS", "20")
+        .arg("status")
+        .output()
+        .unwrap();
+    assert_eq!(narrow.stdout, output.stdout, "a pipe breaks no line");
+    for (vars, coloured) in [
+        (&[("CLICOLOR_FORCE", "1")][..], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+    ] {
+        let mut command = loopdesk(home.path());
+        let command = command.envs(vars.iter().copied()).arg("status");
+        let output = command.output().unwrap();
+        assert_eq!(
+            text(&output.stdout).contains('\u{1b}'),
+            coloured,
+            "{vars:?}"
+        );
+    }
+}
+
+#[test]
+fn d4_a_terminal_shows_no_secret_and_gets_its_echo_back() {
+    use rustix::termios::{LocalModes, tcgetattr};
+    for (keys, code) in [("hunter2\n", 0), ("hun\x03", 2)] {
+        let home = tempfile::tempdir().unwrap();
+        let done = daemon(home.path());
+        done.send(()).unwrap();
+        let (mut screen, terminal) = terminal();
+        let mut child = loopdesk(home.path())
+            .args(["login", "--no-browser", "--client-secret-stdin"])
+            .stdin(terminal.try_clone().unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = [0; 256];
+        let mut notes = child.stderr.take().unwrap();
+        let length = notes.read(&mut said).unwrap();
+        assert!(
+            text(&said[..length]).contains("nothing is shown"),
+            "{said:?}"
+        );
+        let echo = || {
+            tcgetattr(&terminal)
+                .unwrap()
+                .local_modes
+                .contains(LocalModes::ECHO)
+        };
+        assert!(!echo());
+        screen.write_all(keys.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(echo(), "the terminal is as it was");
+        // Whatever the terminal has shown comes before this mark.
+        (&terminal).write_all(b"END").unwrap();
+        let mut shown = Vec::new();
+        while !shown.ends_with(b"END") {
+            let mut byte = [0];
+            screen.read_exact(&mut byte).unwrap();
+            shown.extend(byte);
+        }
+        assert!(!text(&shown).contains("hun"), "{:?}", text(&shown));
+    }
+}
+
+/// A terminal: what the person sees and types, and what the program gets.
+fn terminal() -> (File, File) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&screen).unwrap();
+    unlockpt(&screen).unwrap();
+    let name = ptsname(&screen, Vec::new()).unwrap();
+    let terminal = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(i32::try_from(rustix::fs::OFlags::NOCTTY.bits()).unwrap())
+        .open(name.to_str().unwrap())
+        .unwrap();
+    (File::from(screen), terminal)
 }
 
 /// A daemon that can only log in: it shows the page, and is done when the test says so.

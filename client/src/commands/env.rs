@@ -7,7 +7,7 @@ use loopdesk_protocol::status::{self, Status};
 use serde::Serialize;
 
 use crate::cli::{Env, EnvClient};
-use crate::context::Context;
+use crate::context::{Context, Environment};
 use crate::error::CliError;
 use crate::output::Output;
 use crate::shell;
@@ -43,6 +43,18 @@ pub(crate) async fn run(
              the account a port of its own.",
             authority(base),
             account.name
+        ));
+    }
+    if let Some((name, no_proxy)) = diverted(base, &context.env) {
+        let missing = host(base);
+        let list = match no_proxy.as_str() {
+            "" => format!("localhost,{missing}"),
+            list => format!("{list},localhost,{missing}"),
+        };
+        output.warn(format!(
+            "{name} is set, and programs that obey it would send these requests to the proxy. Run \
+             `export no_proxy={list} NO_PROXY={list}` first.",
+            list = shell::quote(&list)
         ));
     }
     Ok(())
@@ -102,6 +114,16 @@ impl Answer {
                     ),
                 ]
             }
+            Some(EnvClient::Zdesk) => vec![
+                r#"Zendesk(os.environ["ZENDESK_BASE_URL"], "any", "any", True)"#.to_owned(),
+            ],
+            Some(EnvClient::ZendeskApi) => vec![
+                "ZendeskAPI::Client.new do |config|".to_owned(),
+                r#"  config.url = ENV["ZENDESK_BASE_URL"] + "/api/v2""#.to_owned(),
+                "  config.allow_http = true".to_owned(),
+                r#"  config.username = config.token = "any""#.to_owned(),
+                "end".to_owned(),
+            ],
             Some(EnvClient::NodeZendesk) => vec![
                 r#"createClient({ endpointUri: process.env.ZENDESK_BASE_URL + "/api/v2", username: "any", token: "any" })"#
                     .to_owned(),
@@ -179,16 +201,48 @@ fn authority(url: &str) -> &str {
     url.trim_start_matches("http://").trim_end_matches('/')
 }
 
+/// The proxy's variable that takes requests away from `base`, and what is exempt from it now.
+fn diverted(base: &str, env: &Environment) -> Option<(&'static str, String)> {
+    let text = |name: &str| {
+        let value = env(name).and_then(|value| value.into_string().ok());
+        value.filter(|value| !value.trim().is_empty())
+    };
+    // curl takes the lower-case one only, others prefer it.
+    let name = ["http_proxy", "HTTP_PROXY"]
+        .into_iter()
+        .find(|name| text(name).is_some())?;
+    let no_proxy = text("no_proxy")
+        .or_else(|| text("NO_PROXY"))
+        .unwrap_or_default();
+    let host = host(base);
+    let is_exempt = no_proxy.split([',', ' ']).any(|entry| {
+        let entry = entry.trim_start_matches('.');
+        let entry = entry.trim_start_matches('[').trim_end_matches(']');
+        entry == "*"
+            || entry.eq_ignore_ascii_case(host)
+            || (!entry.is_empty() && host.ends_with(&format!(".{entry}")))
+    });
+    (!is_exempt).then_some((name, no_proxy))
+}
+
+/// Without port and brackets.
+fn host(url: &str) -> &str {
+    let authority = authority(url);
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => authority.split(':').next().unwrap_or(authority),
+    }
+}
+
 /// `acme.localhost` is known to browsers and curl, not to glibc or Python.
 fn is_unresolved(url: &str) -> bool {
-    let host = authority(url).split(':').next().unwrap_or_default();
-    host.ends_with(".localhost")
+    host(url).ends_with(".localhost")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{plain, status};
+    use crate::testing::{Home, plain, report, status};
 
     fn account(base_urls: &[&str]) -> Account {
         Account {
@@ -224,6 +278,8 @@ mod tests {
             Some(EnvClient::Node),
             Some(EnvClient::Zenpy),
             Some(EnvClient::NodeZendesk),
+            Some(EnvClient::Zdesk),
+            Some(EnvClient::ZendeskApi),
         ] {
             let answer = Answer::new(&account, "http://127.0.0.1:8484", client);
             let script = plain(&answer.script());
@@ -250,6 +306,68 @@ mod tests {
         # the script stays as it is; without a credential of its own:
         # Zenpy(subdomain="acme", email="any", token="any")
         "#);
+    }
+
+    #[test]
+    fn python_and_ruby_libraries_get_their_constructors() {
+        let account = account(&["http://127.0.0.1:8484"]);
+        let script = |client| {
+            let answer = Answer::new(&account, "http://127.0.0.1:8484", Some(client));
+            plain(&answer.script())
+        };
+        insta::assert_snapshot!(script(EnvClient::Zdesk), @r#"
+        export ZENDESK_BASE_URL=http://127.0.0.1:8484
+        # Zendesk(os.environ["ZENDESK_BASE_URL"], "any", "any", True)
+        "#);
+        insta::assert_snapshot!(script(EnvClient::ZendeskApi), @r#"
+        export ZENDESK_BASE_URL=http://127.0.0.1:8484
+        # ZendeskAPI::Client.new do |config|
+        #   config.url = ENV["ZENDESK_BASE_URL"] + "/api/v2"
+        #   config.allow_http = true
+        #   config.username = config.token = "any"
+        # end
+        "#);
+    }
+
+    #[test]
+    fn a_proxy_that_would_take_the_requests_away_is_noticed() {
+        let diverted = |vars: &'static [(&str, &str)], base: &str| {
+            let env: Environment = Box::new(|name| {
+                let found = vars.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).into())
+            });
+            diverted(base, &env)
+        };
+        let (v4, v6) = ("http://127.0.0.1:8484", "http://[::1]:8484");
+        assert_eq!(diverted(&[], v4), None);
+        assert_eq!(diverted(&[("http_proxy", "")], v4), None);
+        let found = diverted(&[("HTTP_PROXY", "http://p:3128"), ("NO_PROXY", "corp")], v4);
+        assert_eq!(found, Some(("HTTP_PROXY", "corp".to_owned())));
+        for (list, base) in [
+            ("localhost, 127.0.0.1", v4),
+            ("*", v4),
+            ("::1", v6),
+            ("[::1]", v6),
+            ("LOCALHOST", "http://localhost:8484"),
+            (".localhost", "http://acme.localhost:8484"),
+        ] {
+            let list: &'static str = list;
+            let env: Environment = Box::new(move |name| match name {
+                "http_proxy" => Some("http://p:3128".into()),
+                "no_proxy" => Some(list.into()),
+                _ => None,
+            });
+            assert_eq!(super::diverted(base, &env), None, "{list}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_warning_names_what_to_export() {
+        let home = Home::new().with_report(&report());
+        let home = home.with_var("http_proxy", "http://proxy:3128");
+        let ran = home.with_var("no_proxy", "corp").run("env acme").await;
+        assert_eq!(ran.out, "export ZENDESK_BASE_URL=http://127.0.0.1:8484\n");
+        insta::assert_snapshot!(ran.err, @"Warning: http_proxy is set, and programs that obey it would send these requests to the proxy. Run `export no_proxy='corp,localhost,127.0.0.1' NO_PROXY='corp,localhost,127.0.0.1'` first.");
     }
 
     #[test]

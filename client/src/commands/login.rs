@@ -9,9 +9,11 @@ use loopdesk_protocol::{Client, Kind, Problem, client};
 use serde::Serialize;
 
 use crate::cli::Login;
-use crate::context::{Browser, Context, Input};
+use crate::context::{Browser, Context};
 use crate::error::{self, CliError};
+use crate::keyboard::Keyboard;
 use crate::output::Output;
+use crate::secret;
 use crate::shell;
 use crate::text::{GOOD, Text};
 use crate::time::{Clock, span};
@@ -26,16 +28,20 @@ pub(crate) async fn run(
     if status.accounts.is_empty() {
         return Err(super::no_account().into());
     }
+    let client_secret = match args.client_secret_stdin {
+        true => Some(secret::read("client secret", &mut context.keyboard, output).await?),
+        false => None,
+    };
     let request = Request {
         account: args.account.clone(),
         switch_user: args.switch_user,
-        client_secret: None,
+        client_secret,
     };
     let mut events = client.stream::<Event>(login::PATH, &request).await?;
     let mut person = AtTheBrowser {
         client,
         browser: (!args.no_browser).then_some(context.browser),
-        input: &mut context.input,
+        keyboard: &mut context.keyboard,
         clock: &context.clock,
         reads: false,
         opening: None,
@@ -77,7 +83,7 @@ struct AtTheBrowser<'a> {
     client: Client,
     /// None if no browser is to be opened.
     browser: Option<Browser>,
-    input: &'a mut Input,
+    keyboard: &'a mut Keyboard,
     clock: &'a Clock,
     /// Whether an address may be pasted.
     reads: bool,
@@ -129,7 +135,7 @@ impl AtTheBrowser<'_> {
         };
         let line = async {
             match self.reads {
-                true => self.input.next_line().await,
+                true => self.keyboard.next_line().await,
                 false => std::future::pending().await,
             }
         };
@@ -220,6 +226,9 @@ fn tell(done: &Done, clock: &Clock, output: &mut Output) -> Result<(), CliError>
             .row("try it", format!("curl {}", shell::quote(&url)));
     }
     output.say(&text)?;
+    for line in done.warning.iter().flat_map(|warning| warning.lines()) {
+        output.warn(line);
+    }
     if !done.missing_scopes.is_empty() {
         output.warn(format!(
             "Zendesk has not granted {}. An admin can allow it in Admin Center, at the OAuth \
@@ -295,7 +304,12 @@ mod tests {
         let (keyboard, input) = tokio::io::duplex(1024);
         let streams = Streams::default();
         let copy = streams.clone();
-        let run = async move { home.run_with(line, Box::new(input), browser, copy).await };
+        let run = async move {
+            {
+                let keyboard = Keyboard::new(Box::new(input));
+                home.run_with(line, keyboard, browser, copy).await
+            }
+        };
         (tokio::spawn(run), keyboard, streams)
     }
 

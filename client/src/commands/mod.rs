@@ -1,12 +1,15 @@
 //! The commands, one file each; a file's name is the command's.
 
 mod account;
+mod completions;
 pub(crate) mod config;
 mod env;
 mod login;
 mod logout;
+mod man;
 mod refresh;
 mod status;
+mod unlock;
 mod version;
 mod wait;
 
@@ -26,6 +29,7 @@ pub(crate) async fn run(
 ) -> Result<(), CliError> {
     match command {
         Command::Login(args) => login::run(args, context, output).await,
+        Command::Unlock(args) => unlock::run(args, context, output).await,
         Command::Logout(args) => logout::run(args, context, output).await,
         Command::Status(args) => status::run(args, context, output).await,
         Command::Refresh(args) => refresh::run(args, context, output).await,
@@ -33,6 +37,8 @@ pub(crate) async fn run(
         Command::Env(args) => env::run(args, context, output).await,
         Command::Account(command) => account::run(command, context, output).await,
         Command::Config(command) => config::run(command, context, output).await,
+        Command::Completions(args) => completions::run(args, output),
+        Command::Man(args) => man::run(args, output),
         Command::Version => version::run(context, output).await,
     }
 }

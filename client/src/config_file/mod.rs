@@ -7,4 +7,4 @@ mod write;
 
 pub(crate) use edit::{Step, parse};
 pub(crate) use value::{text_value, values};
-pub(crate) use write::ConfigFile;
+pub(crate) use write::{ConfigFile, Draft};

@@ -4,6 +4,8 @@ use loopdesk_protocol::account::{AUTHORIZATION_CODE, Person};
 use loopdesk_protocol::config::{self, Effective, Report};
 use loopdesk_protocol::status::{self, State, Status};
 
+use super::Home;
+
 pub(crate) fn ada() -> Person {
     Person {
         id: 29,
@@ -78,6 +80,23 @@ pub(crate) fn status() -> Status {
         ],
         accounts: vec![active, signed_out],
     }
+}
+
+/// A judge that finds an error wherever the file says so.
+pub(crate) fn judge() -> Home {
+    let good = serde_json::to_string(&report()).unwrap();
+    let home = Home::new();
+    let file = home.paths.config_file();
+    let bad =
+        r#""exists":true,"errors":[{"line":1,"column":1,"message":"that is bad","snippet":""}]"#;
+    let file = file.display();
+    home.with_program(&format!(
+        "file=\"${{2-{file}}}\"
+         if grep -qs -e bad -e 'client-id = 1' \"$file\"; then
+             printf '{{\"path\":\"%s\",%s}}\\n' \"$file\" '{bad}'; exit 3
+         fi
+         echo '{good}'"
+    ))
 }
 
 /// The configuration of [`status`].

@@ -2,7 +2,10 @@
 
 mod daemon;
 mod fixtures;
+mod outputs;
+mod schema;
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -11,24 +14,25 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use loopdesk_protocol::Paths;
 use loopdesk_protocol::config::Report;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use crate::cli::Cli;
 use crate::commands;
 use crate::context::{Browser, Context};
 use crate::daemon_link::{Link, Program};
+use crate::keyboard::Keyboard;
 use crate::output::Output;
 use crate::text::Text;
 use crate::time::Clock;
 
 pub(crate) use daemon::{Daemon, Lines, Serving};
-pub(crate) use fixtures::{ada, report, status};
+pub(crate) use fixtures::{ada, judge, report, status};
 
 /// The folders of a person who has just met loopdesk.
 pub(crate) struct Home {
     dir: tempfile::TempDir,
     pub(crate) paths: Paths,
     program: Program,
+    vars: HashMap<&'static str, String>,
 }
 
 impl Home {
@@ -43,6 +47,7 @@ impl Home {
             dir,
             paths,
             program,
+            vars: HashMap::new(),
         }
     }
 
@@ -71,6 +76,12 @@ impl Home {
         self
     }
 
+    /// From now on, the environment says so.
+    pub(crate) fn with_var(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.vars.insert(name, value.into());
+        self
+    }
+
     /// From now on, the daemon's program judges every configuration like this, and can't be
     /// started.
     pub(crate) fn with_report(self, report: &Report) -> Self {
@@ -87,26 +98,42 @@ impl Home {
 
     /// Runs a command line without input or browser.
     pub(crate) async fn run(&self, line: &str) -> Ran {
-        let closed: Box<dyn AsyncRead + Send + Sync + Unpin> = Box::new(tokio::io::empty());
-        self.run_with(line, closed, |_| Ok(()), Streams::default())
+        self.run_with(line, closed(), |_| Ok(()), Streams::default())
+            .await
+    }
+
+    /// Runs a command line at a terminal where `keys` are typed.
+    pub(crate) async fn run_typing(&self, line: &str, keys: &'static str) -> Ran {
+        let keyboard = Keyboard::typed(Box::new(keys.as_bytes()));
+        self.run_with(line, keyboard, |_| Ok(()), Streams::default())
+            .await
+    }
+
+    /// Runs a command line with `text` on standard input.
+    pub(crate) async fn run_reading(&self, line: &str, text: &'static str) -> Ran {
+        let pipe = Keyboard::new(Box::new(text.as_bytes()));
+        self.run_with(line, pipe, |_| Ok(()), Streams::default())
             .await
     }
 
     pub(crate) async fn run_with(
         &self,
         line: &str,
-        input: Box<dyn AsyncRead + Send + Sync + Unpin>,
+        keyboard: Keyboard,
         browser: Browser,
         streams: Streams,
     ) -> Ran {
-        let words = std::iter::once("loopdesk").chain(line.split_whitespace());
-        let cli = Cli::try_parse_from(words).unwrap();
+        let words: Vec<_> = line.split_whitespace().collect();
+        let all = std::iter::once("loopdesk").chain(words.iter().copied());
+        let cli = Cli::try_parse_from(all).unwrap();
         let mut output = Output::to(cli.json, streams.out.clone(), streams.err.clone());
+        let vars = self.vars.clone();
         let mut context = Context {
             paths: self.paths.clone(),
             link: self.link(),
             clock: Clock::fixed("2026-11-23T17:00:00Z"),
-            input: BufReader::new(input).lines(),
+            keyboard,
+            env: Box::new(move |name| vars.get(name).map(Into::into)),
             browser,
         };
         let result = commands::run(&cli.command, &mut context, &mut output).await;
@@ -117,12 +144,21 @@ impl Home {
                 error.exit_code()
             }
         };
-        Ran {
+        let ran = Ran {
             code,
             out: streams.out.text(),
             err: streams.err.text(),
+        };
+        if cli.json {
+            ran.fits(&words);
         }
+        ran
     }
+}
+
+/// A standard input that says nothing.
+pub(crate) fn closed() -> Keyboard {
+    Keyboard::new(Box::new(tokio::io::empty()))
 }
 
 fn paths(home: &Path, runtime: &str) -> Paths {
@@ -152,6 +188,20 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// Every line that a program reads is as the schema of the command in `words` says.
+    fn fits(&self, words: &[&str]) {
+        let mut names = words.iter().filter(|word| !word.starts_with("--"));
+        let command = match (names.next(), names.next()) {
+            (Some(group @ (&"account" | &"config")), Some(one)) => format!("{group}-{one}"),
+            (command, _) => (*command.unwrap()).to_owned(),
+        };
+        for (stream, schema) in [(&self.out, command.as_str()), (&self.err, "error")] {
+            for line in stream.lines() {
+                schema::check(schema, &serde_json::from_str(line).expect(line));
+            }
+        }
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap()
     }

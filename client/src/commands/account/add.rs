@@ -1,5 +1,6 @@
 //! `loopdesk account add`: a table in the configuration.
 
+use loopdesk_protocol::account::CLIENT_CREDENTIALS;
 use loopdesk_protocol::config::Account;
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
@@ -69,6 +70,7 @@ fn settings(args: &AccountAdd) -> Result<Vec<(&'static str, Value)>, Problem> {
         ("url", text(&args.url)),
         ("client-id", Some(Value::from(&args.client_id))),
         ("scopes", list(&args.scopes)),
+        ("grant", text(&args.grant)),
         ("port", args.port.map(|port| Value::from(i64::from(port)))),
         ("rewrite", list(&args.rewrite)),
         ("access-token-ttl", text(&args.access_token_ttl)),
@@ -84,11 +86,15 @@ fn settings(args: &AccountAdd) -> Result<Vec<(&'static str, Value)>, Problem> {
 
 fn text(args: &AccountAdd, added: &Added<'_>) -> Text {
     let origin = added.account.map_or("", |account| &account.api_origin);
+    let mut next = format!("loopdesk login {}", args.name);
+    if args.grant.as_deref() == Some(CLIENT_CREDENTIALS) {
+        next.push_str(" --client-secret-stdin");
+    }
     Text::new()
         .plain("Added account ")
         .strong(&args.name)
         .plain(format!(" ({origin}) to `{}`.", added.changed.path()))
         .end()
         .plain("Next: ")
-        .strong(format!("loopdesk login {}", args.name))
+        .strong(next)
 }

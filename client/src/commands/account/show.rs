@@ -72,6 +72,7 @@ mod tests {
         subdomain = "acme"
         client-id = "loopdesk"
         scopes = ["read", "write"]
+        grant = "authorization-code"
         rewrite = ["pagination", "jobs", "attachments"]
         access-token-ttl = "48h"
         refresh-token-ttl = "90d"

@@ -26,8 +26,15 @@ pub(in crate::commands) struct Changed {
 impl Changed {
     pub(super) fn reloaded(path: &Path) -> Self {
         Self {
-            path: path.to_string_lossy().into_owned(),
             reloaded: true,
+            ..Self::unchanged(path)
+        }
+    }
+
+    pub(super) fn unchanged(path: &Path) -> Self {
+        Self {
+            path: path.to_string_lossy().into_owned(),
+            reloaded: false,
             report: None,
             not_told: None,
         }
@@ -76,6 +83,11 @@ pub(in crate::commands) async fn change(
     let file = open(&path).await?;
     let report = write(context, &file, &alternatives).await?;
     drop(file);
+    Ok(told(context, &path, report).await)
+}
+
+/// Tells the daemon that runs of a file that was changed.
+pub(super) async fn told(context: &Context, path: &Path, report: Report) -> Changed {
     let told = match context.link.running().await {
         Ok(Some(client)) => client
             .post::<serde_json::Value>(RELOAD, &serde_json::json!({}))
@@ -86,7 +98,7 @@ pub(in crate::commands) async fn change(
         Err(problem) => Err(problem),
     };
     let path = path.to_string_lossy().into_owned();
-    Ok(Changed {
+    Changed {
         reloaded: matches!(told, Ok(true)),
         not_told: told.err(),
         report: Some(Report {
@@ -94,10 +106,11 @@ pub(in crate::commands) async fn change(
             ..report
         }),
         path,
-    })
+    }
 }
 
-async fn open(path: &Path) -> Result<ConfigFile, Problem> {
+/// The file, locked until the answer is dropped.
+pub(super) async fn open(path: &Path) -> Result<ConfigFile, Problem> {
     // Another command may hold the lock for a moment.
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || ConfigFile::open(&path))
@@ -152,32 +165,9 @@ async fn refused(context: &Context, file: &ConfigFile, report: &Report) -> Probl
 
 #[cfg(test)]
 mod tests {
-    use loopdesk_protocol::config::{Diagnostic, RELOAD, Report};
+    use loopdesk_protocol::config::RELOAD;
 
-    use crate::testing::{Daemon, Home, report};
-
-    /// A judge that finds an error wherever the file says so.
-    fn home() -> Home {
-        let good = serde_json::to_string(&report()).unwrap();
-        let bad = Report {
-            errors: vec![Diagnostic {
-                line: 1,
-                column: 1,
-                message: "that is bad".to_owned(),
-                snippet: String::new(),
-            }],
-            config: None,
-            ..report()
-        };
-        let bad = serde_json::to_string(&bad).unwrap();
-        let home = Home::new();
-        let file = home.paths.config_file();
-        let file = file.display();
-        home.with_program(&format!(
-            "if grep -qs -e bad -e 'client-id = 1' \"${{2-{file}}}\"; then echo '{bad}'; exit 3; fi
-             echo '{good}'"
-        ))
-    }
+    use crate::testing::{Daemon, Home, judge};
 
     fn config(home: &Home) -> String {
         std::fs::read_to_string(home.paths.config_file()).unwrap_or_default()
@@ -185,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_is_added_and_a_running_daemon_told() {
-        let home = home();
+        let home = judge();
         let line = "account add acme --subdomain acme --client-id loopdesk \
                     --scopes read,write --port 8490 --default";
         let ran = home.run(line).await;
@@ -222,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_judge_refuses_changes_nothing() {
-        let home = home();
+        let home = judge();
         let ran = home.run("config set vault bad").await;
         assert_eq!(ran.code, 3);
         insta::assert_snapshot!(ran.err, @"
@@ -244,7 +234,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_number_becomes_text_where_the_judge_wants_that() {
-        let home = home();
+        let home = judge();
         std::fs::create_dir_all(home.paths.config_dir()).unwrap();
         std::fs::write(home.paths.config_file(), "[accounts.acme]\n").unwrap();
         for line in [
@@ -269,7 +259,7 @@ mod tests {
     #[tokio::test]
     async fn a_daemon_that_refuses_to_reload_is_told_about() {
         use loopdesk_protocol::{Kind, Problem};
-        let home = home();
+        let home = judge();
         let problem = Problem::new(Kind::Daemon, "port 8484 is taken");
         let _daemon = Daemon::new(&home).problem(RELOAD, &problem).serve();
         let ran = home.run("config set vault keyfile").await;

@@ -51,6 +51,7 @@ fn account(account: &Account) -> Table {
     insert(&mut table, "url", account.url.as_deref());
     table.insert("client-id", value(&account.client_id));
     table.insert("scopes", list(&account.scopes));
+    table.insert("grant", value(&account.grant));
     if let Some(port) = account.port {
         table.insert("port", value(i64::from(port)));
     }
@@ -129,6 +130,7 @@ mod tests {
         subdomain = "acme"
         client-id = "loopdesk"
         scopes = ["read", "write"]
+        grant = "authorization-code"
         rewrite = ["pagination", "jobs", "attachments"]
         access-token-ttl = "48h"
         refresh-token-ttl = "90d"
@@ -140,6 +142,7 @@ mod tests {
         subdomain = "acme-sandbox"
         client-id = "loopdesk"
         scopes = ["read", "write"]
+        grant = "authorization-code"
         port = 8490
         rewrite = ["pagination", "jobs", "attachments"]
         access-token-ttl = "48h"

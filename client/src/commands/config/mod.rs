@@ -1,6 +1,7 @@
 //! `loopdesk config`: what the file says, and changes to it.
 
 mod change;
+mod edit;
 mod effective;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ pub(super) use effective::account_text;
 
 pub(super) async fn run(
     command: &Config,
-    context: &Context,
+    context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
     match command {
@@ -29,6 +30,7 @@ pub(super) async fn run(
         Config::Path => path(context, output),
         Config::Show => show(context, output).await,
         Config::Set(setting) => set(setting, context, output).await,
+        Config::Edit => edit::run(context, output).await,
         Config::Reload => reload(context, output).await,
     }
 }
@@ -68,12 +70,7 @@ async fn check(args: &ConfigCheck, context: &Context, output: &mut Output) -> Re
 
 fn checked(report: &Report) -> Text {
     if !report.errors.is_empty() {
-        let mut text = Text::new();
-        for error in &report.errors {
-            text = text.then(&diagnostic(&report.path, error)).end();
-        }
-        let errors = count(report.errors.len(), "error", "errors");
-        return text.styled(BAD, errors).plain(format!(
+        return found(report).plain(format!(
             " in `{}`. A daemon that runs goes on with what it has read before.",
             report.path
         ));
@@ -91,6 +88,20 @@ fn checked(report: &Report) -> Text {
         report.path,
         count(accounts, "account", "accounts")
     ))
+}
+
+/// The errors of a draft.
+fn checked_errors(report: &Report) -> Text {
+    found(report).plain(" in the draft.")
+}
+
+/// Every error with its place, and how many they are.
+fn found(report: &Report) -> Text {
+    let mut text = Text::new();
+    for error in &report.errors {
+        text = text.then(&diagnostic(&report.path, error)).end();
+    }
+    text.styled(BAD, count(report.errors.len(), "error", "errors"))
 }
 
 fn diagnostic(path: &str, error: &Diagnostic) -> Text {

@@ -1,8 +1,11 @@
 //! `loopdesk status`: every state that a person can be in, and the way out of it.
 
+mod fixes;
+
 use anstyle::Style;
 use loopdesk_protocol::Kind;
-use loopdesk_protocol::status::{self, Account, Listener, State, Status};
+use loopdesk_protocol::account::CLIENT_CREDENTIALS;
+use loopdesk_protocol::status::{self, Account, Listener, State, Status, VaultState};
 
 use crate::cli::OneAccount;
 use crate::context::Context;
@@ -21,6 +24,7 @@ pub(crate) async fn run(
     if let Some(name) = &args.account {
         only(&mut status, name)?;
     }
+    fixes::complete(&mut status);
     output.result(&status, || text(&status, &context.clock))?;
     if status.problems().next().is_some() {
         return Err(CliError::Reported(Kind::Trouble));
@@ -38,6 +42,32 @@ fn only(status: &mut Status, name: &str) -> Result<(), CliError> {
     let concerns = |l: &Listener| l.account.as_deref().is_none_or(|account| account == name);
     status.listeners.retain(concerns);
     Ok(())
+}
+
+/// The vault's state in words.
+pub(super) fn vault_state(state: VaultState) -> (Style, &'static str) {
+    match state {
+        VaultState::Available => (GOOD, "available"),
+        VaultState::Untested => (DIM, "not used yet"),
+        VaultState::Locked => (BAD, "locked"),
+        VaultState::Absent => (BAD, "not there"),
+        VaultState::Slow => (WARN, "slow to answer"),
+        VaultState::NoEntry => (WARN, "without a key"),
+        VaultState::NeedsPassphrase => (WARN, "waiting for its passphrase"),
+        VaultState::Failed => (BAD, "failing"),
+    }
+}
+
+/// That an admin acts here without anybody watching.
+fn warning(account: &Account) -> Option<String> {
+    let person = account.person.as_ref()?;
+    (account.grant == CLIENT_CREDENTIALS && person.is_admin()).then(|| {
+        format!(
+            "scripts of `{}` act as {}, an admin, and nobody logs in. Let an admin give the OAuth \
+             client a user with fewer rights in Admin Center, then run `loopdesk login {}`.",
+            account.name, person.name, account.name
+        )
+    })
 }
 
 /// The state in words; what a script may expect in colour.
@@ -61,6 +91,14 @@ fn text(status: &Status, clock: &Clock) -> Text {
     }
     for one in &status.accounts {
         text = text.end().then(&account(one, clock));
+    }
+    for warning in status.accounts.iter().filter_map(warning) {
+        text = text
+            .end()
+            .styled(WARN, "Warning:")
+            .plain(" ")
+            .plain(warning)
+            .end();
     }
     for problem in status.problems() {
         text = text.end().then(&problem_text(problem));
@@ -88,9 +126,27 @@ fn daemon(status: &Status, clock: &Clock) -> Text {
                 clock.relative(daemon.started_at)
             ),
         )
-        .row("configuration", &status.config.path)
-        .row("data key in", &status.vault.kind)
+        .row("configuration", configuration(&status.config))
+        .row("data key in", vault(&status.vault))
         .row("listens at", served.join("\n"))
+}
+
+fn configuration(config: &status::Config) -> String {
+    let mut text = config.path.clone();
+    if config.problem.is_some() {
+        text.push_str(" (as it was before, see below)");
+    }
+    text
+}
+
+fn vault(vault: &status::Vault) -> String {
+    let (_, words) = vault_state(vault.state);
+    let see = if vault.problem.is_some() {
+        ", see below"
+    } else {
+        ""
+    };
+    format!("{} ({words}{see})", vault.kind)
 }
 
 fn listener(listener: &Listener) -> String {
@@ -118,6 +174,12 @@ pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
         .row("Zendesk", &account.origin);
     if let Some(person) = &account.person {
         text = text.row("user", super::person(person));
+    }
+    if account.grant == CLIENT_CREDENTIALS {
+        text = text.row(
+            "login",
+            "by the OAuth client's own secret, nobody in a browser",
+        );
     }
     if !account.scopes.is_empty() {
         text = text.row("scopes", account.scopes.join(" "));
@@ -163,7 +225,7 @@ mod tests {
         loopdesk 0.1.0, runs until this login session or machine ends
           process         4711, started 3 h ago
           configuration   /home/ada/.config/loopdesk/config.toml
-          data key in     keyring
+          data key in     keyring (available)
           listens at      127.0.0.1:8484
                           [::1]:8484
                           127.0.0.1:8490 for sandbox
@@ -196,6 +258,7 @@ mod tests {
             )
             .hint("run `loopdesk config check`"),
         );
+        status.vault.state = VaultState::Locked;
         status.vault.problem =
             Some(Problem::new(Kind::Vault, "the keyring is locked").hint("unlock it"));
         status.listeners[1].problem = Some(
@@ -217,8 +280,8 @@ mod tests {
         insta::assert_snapshot!(shown(&status), @"
         loopdesk 0.1.0, kept running by the system
           process         4711, started 3 h ago
-          configuration   /home/ada/.config/loopdesk/config.toml
-          data key in     keyring
+          configuration   /home/ada/.config/loopdesk/config.toml (as it was before, see below)
+          data key in     keyring (locked, see below)
           listens at      127.0.0.1:8484
                           [::1]:8484 (not now, see below)
                           127.0.0.1:8490 for sandbox
@@ -244,6 +307,54 @@ mod tests {
         error: the session of account `acme` is over
         Hint: run `loopdesk login acme`
         ");
+    }
+
+    #[test]
+    fn o3_an_admin_who_acts_by_a_secret_is_pointed_out() {
+        let mut status = testing::status();
+        status.accounts.truncate(1);
+        status.accounts[0].grant = CLIENT_CREDENTIALS.to_owned();
+        status.accounts[0].refresh_expires_at = None;
+        insta::assert_snapshot!(shown(&status), @"
+        loopdesk 0.1.0, runs until this login session or machine ends
+          process         4711, started 3 h ago
+          configuration   /home/ada/.config/loopdesk/config.toml
+          data key in     keyring (available)
+          listens at      127.0.0.1:8484
+                          [::1]:8484
+                          127.0.0.1:8490 for sandbox
+
+        acme (default): active
+          Zendesk         https://acme.zendesk.com
+          user            Ada Lovelace <ada@example.com>, admin
+          login           by the OAuth client's own secret, nobody in a browser
+          scopes          read write
+          access token    expires in 46 h (2026-11-25 16:00)
+          next refresh    in 22 h (2026-11-24 16:00)
+          base URL        http://localhost:8484
+                          http://127.0.0.1:8484
+
+        Warning: scripts of `acme` act as Ada Lovelace, an admin, and nobody logs in. Let an admin give the OAuth client a user with fewer rights in Admin Center, then run `loopdesk login acme`.
+        ");
+        status.accounts[0].person.as_mut().unwrap().role = Some("agent".to_owned());
+        assert!(!shown(&status).contains("Warning"));
+    }
+
+    #[test]
+    fn every_state_of_the_vault_has_words_of_its_own() {
+        let states = [
+            VaultState::Available,
+            VaultState::Untested,
+            VaultState::Locked,
+            VaultState::Absent,
+            VaultState::Slow,
+            VaultState::NoEntry,
+            VaultState::NeedsPassphrase,
+            VaultState::Failed,
+        ];
+        let words: std::collections::HashSet<_> =
+            states.into_iter().map(|one| vault_state(one).1).collect();
+        assert_eq!(words.len(), states.len());
     }
 
     #[test]

@@ -1,0 +1,146 @@
+//! What somebody has to do about a state.
+
+use loopdesk_protocol::status::{State, Status, VaultState};
+use loopdesk_protocol::{Kind, Problem};
+
+use super::{state, vault_state};
+
+/// Sees to it that whatever needs attention is a problem, and every problem says what to do,
+/// also where a daemon left that out.
+pub(super) fn complete(status: &mut Status) {
+    let vault = &mut status.vault;
+    if vault.problem.is_none() && is_trouble(vault.state) {
+        let (_, words) = vault_state(vault.state);
+        let message = format!("the vault of the data key ({}) is {words}", vault.kind);
+        vault.problem = Some(Problem::new(Kind::Vault, message));
+    }
+    for account in &mut status.accounts {
+        let (_, words) = state(account.state);
+        // Somebody may have logged out on purpose; everything else wants to be served.
+        let needs = account.state == State::Unsaved
+            || !(account.state.serves() || account.state == State::SignedOut);
+        if account.problem.is_none() && needs {
+            let message = format!("account `{}`: {words}", account.name);
+            let kind = match account.state {
+                State::Ended => Kind::Login,
+                State::KeyMissing => Kind::Vault,
+                State::Doubtful | State::Blocked => Kind::Zendesk,
+                State::Unsaved | State::SignedOut | State::Active | State::Rotating => {
+                    Kind::Trouble
+                }
+            };
+            account.problem = Some(Problem::new(kind, message));
+        }
+        if let Some(problem) = &mut account.problem {
+            fix(problem, Some(&account.name));
+        }
+    }
+    let listeners = status.listeners.iter_mut();
+    let shared = [&mut status.config.problem, &mut status.vault.problem];
+    let problems = shared.into_iter().chain(listeners.map(|l| &mut l.problem));
+    for problem in problems.flatten() {
+        fix(problem, None);
+    }
+}
+
+/// The command that most likely helps, where the daemon names none.
+fn fix(problem: &mut Problem, account: Option<&str>) {
+    if !problem.hints.is_empty() {
+        return;
+    }
+    let name = account.map(|name| format!(" {name}")).unwrap_or_default();
+    problem.hints.push(match problem.kind {
+        Kind::Config => "correct the file with `loopdesk config edit`".to_owned(),
+        Kind::Login => format!("run `loopdesk login{name}`"),
+        Kind::Vault => "run `loopdesk unlock`".to_owned(),
+        Kind::Zendesk | Kind::Timeout => format!("run `loopdesk refresh{name}` to try again now"),
+        Kind::Daemon => {
+            "run `loopdesk config edit` to change `listen`, or free the address and run \
+                         `loopdesk config reload`"
+                .to_owned()
+        }
+        Kind::Trouble | Kind::Usage | Kind::Internal => {
+            "make room on the disk and look into the daemon's log; then run `loopdesk status` again"
+                .to_owned()
+        }
+    });
+}
+
+fn is_trouble(state: VaultState) -> bool {
+    match state {
+        VaultState::Locked | VaultState::Absent | VaultState::Slow | VaultState::Failed => true,
+        // Before the first login nothing is there and nothing is needed.
+        VaultState::Available
+        | VaultState::Untested
+        | VaultState::NoEntry
+        | VaultState::NeedsPassphrase => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    /// The problems after [`complete`].
+    fn problems(change: impl FnOnce(&mut Status)) -> Vec<Problem> {
+        let mut status = testing::status();
+        change(&mut status);
+        complete(&mut status);
+        status.problems().cloned().collect()
+    }
+
+    #[test]
+    fn o3_every_state_that_serves_nobody_is_a_problem_with_a_fix() {
+        assert!(problems(|_| {}).is_empty(), "signed out may be meant");
+        for (state, command) in [
+            (State::Doubtful, "loopdesk refresh acme"),
+            (State::Unsaved, "loopdesk status"),
+            (State::Blocked, "loopdesk refresh acme"),
+            (State::Ended, "loopdesk login acme"),
+            (State::KeyMissing, "loopdesk unlock"),
+        ] {
+            let found = problems(|status| status.accounts[0].state = state);
+            assert_eq!(found.len(), 1, "{state:?}");
+            assert!(found[0].message.contains("acme"), "{:?}", found[0]);
+            assert!(found[0].hints[0].contains(command), "{:?}", found[0]);
+        }
+        for state in [State::Active, State::Rotating] {
+            assert!(problems(|status| status.accounts[0].state = state).is_empty());
+        }
+    }
+
+    #[test]
+    fn r9_every_closed_vault_is_a_problem_with_a_fix() {
+        for (state, is_problem) in [
+            (VaultState::Available, false),
+            (VaultState::Untested, false),
+            (VaultState::NoEntry, false),
+            (VaultState::NeedsPassphrase, false),
+            (VaultState::Locked, true),
+            (VaultState::Absent, true),
+            (VaultState::Slow, true),
+            (VaultState::Failed, true),
+        ] {
+            let found = problems(|status| status.vault.state = state);
+            assert_eq!(!found.is_empty(), is_problem, "{state:?}");
+            for problem in found {
+                assert_eq!(problem.kind, Kind::Vault);
+                assert!(problem.hints[0].contains("loopdesk unlock"), "{problem:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn o3_the_daemons_own_hints_stay_and_missing_ones_are_filled_in() {
+        let own = Problem::new(Kind::Login, "over").hint("ask Ada");
+        let found = problems(|status| {
+            status.accounts[0].problem = Some(own.clone());
+            status.config.problem = Some(Problem::new(Kind::Config, "line 3"));
+            status.listeners[0].problem = Some(Problem::new(Kind::Daemon, "taken"));
+        });
+        assert_eq!(found.last(), Some(&own));
+        assert!(found[0].hints[0].contains("`loopdesk config edit`"));
+        assert!(found[1].hints[0].contains("`loopdesk config reload`"));
+    }
+}

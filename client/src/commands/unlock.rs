@@ -1,0 +1,198 @@
+//! `loopdesk unlock`: the vault of the data key is opened, by the keyring's own prompt or with a
+//! passphrase.
+
+use loopdesk_protocol::status::{self, Status, VaultState};
+use loopdesk_protocol::unlock::{PATH, Request, Unlocked};
+use loopdesk_protocol::{Client, Kind, Problem, SecretText};
+
+use super::status::vault_state;
+use crate::cli::Unlock;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::secret;
+use crate::text::{GOOD, Text};
+
+pub(crate) async fn run(
+    args: &Unlock,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let client = context.daemon(output).await?;
+    let passphrase = if args.passphrase_stdin {
+        Some(secret::read("passphrase", &mut context.keyboard, output).await?)
+    } else {
+        asked_for(&client, context, output).await?
+    };
+    let unlocked: Unlocked = client.post(PATH, &Request { passphrase }).await?;
+    match &unlocked.vault.problem {
+        None => output.result(&unlocked, || text(&unlocked)),
+        Some(problem) if output.is_json() => {
+            output.json_line(&unlocked)?;
+            Err(CliError::Reported(problem.kind))
+        }
+        Some(problem) => Err(problem.clone().into()),
+    }
+}
+
+/// The passphrase of a vault that has one and waits for it, typed at this terminal.
+async fn asked_for(
+    client: &Client,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<Option<SecretText>, CliError> {
+    let status: Status = client.get(status::PATH).await?;
+    let vault = status.vault;
+    if vault.state == VaultState::Available {
+        return Ok(None);
+    }
+    if vault.kind != "passphrase" {
+        if vault.kind == "keyring" {
+            output.note(&Text::from(
+                "Your keyring may show its own prompt now; it takes your password, loopdesk \
+                 doesn't see it.",
+            ));
+        }
+        return Ok(None);
+    }
+    if !context.keyboard.is_terminal() {
+        return Err(
+            Problem::new(Kind::Usage, "the vault waits for its passphrase")
+                .hint("run `loopdesk unlock` in a terminal")
+                .hint("run `loopdesk unlock --passphrase-stdin` with the passphrase in a pipe")
+                .into(),
+        );
+    }
+    let passphrase = secret::read("passphrase", &mut context.keyboard, output).await?;
+    if vault.state == VaultState::NoEntry {
+        // Nothing can tell later that the first one had a slip in it.
+        let again = secret::read("passphrase once more", &mut context.keyboard, output).await?;
+        if again.expose() != passphrase.expose() {
+            return Err(Problem::new(Kind::Usage, "the two passphrases differ")
+                .hint("run `loopdesk unlock` again; nothing has changed")
+                .into());
+        }
+    }
+    Ok(Some(passphrase))
+}
+
+fn text(unlocked: &Unlocked) -> Text {
+    let vault = &unlocked.vault;
+    let (style, words) = match vault.state {
+        VaultState::Available => (GOOD, "open"),
+        VaultState::Untested
+        | VaultState::Locked
+        | VaultState::Absent
+        | VaultState::Slow
+        | VaultState::NoEntry
+        | VaultState::NeedsPassphrase
+        | VaultState::Failed => vault_state(vault.state),
+    };
+    Text::new()
+        .plain("The vault (")
+        .strong(&vault.kind)
+        .plain("): ")
+        .styled(style, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Daemon, Home, Serving};
+    use loopdesk_protocol::status::Vault;
+
+    fn vault(kind: &str, state: VaultState) -> Vault {
+        Vault {
+            kind: kind.to_owned(),
+            state,
+            problem: None,
+        }
+    }
+
+    /// A daemon whose vault is like this, and opens.
+    fn serve(home: &Home, kind: &str, state: VaultState) -> Serving {
+        let mut status = testing::status();
+        status.vault = vault(kind, state);
+        let unlocked = Unlocked {
+            vault: vault(kind, VaultState::Available),
+        };
+        Daemon::new(home)
+            .json(status::PATH, &status)
+            .json(PATH, &unlocked)
+            .serve()
+    }
+
+    #[tokio::test]
+    async fn r9_the_keyring_is_asked_for_its_own_prompt() {
+        let home = Home::new();
+        let daemon = serve(&home, "keyring", VaultState::Locked);
+        let ran = home.run_typing("unlock", "").await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        insta::assert_snapshot!(ran.out, @"The vault (keyring): open");
+        insta::assert_snapshot!(ran.err, @"Your keyring may show its own prompt now; it takes your password, loopdesk doesn't see it.");
+        assert_eq!(daemon.asked(PATH).remove(0).1, "{}");
+        let json = home.run("unlock --json").await.json();
+        assert_eq!(json["vault"]["state"], "available");
+    }
+
+    #[tokio::test]
+    async fn a_passphrase_comes_from_a_pipe_or_a_silent_terminal() {
+        let home = Home::new();
+        let daemon = serve(&home, "passphrase", VaultState::NeedsPassphrase);
+        let body = r#"{"passphrase":"correct horse"}"#;
+        let pipe = home
+            .run_reading("unlock --passphrase-stdin", "correct horse\n")
+            .await;
+        assert_eq!((pipe.code, pipe.err.as_str()), (0, ""));
+        let typed = home.run_typing("unlock", "correct horse\r").await;
+        assert_eq!(typed.code, 0, "{}", typed.err);
+        insta::assert_snapshot!(typed.err, @"Passphrase (nothing is shown):");
+        for (_, asked) in daemon.asked(PATH) {
+            assert_eq!(asked, body);
+        }
+        assert_eq!(daemon.asked(PATH).len(), 2);
+
+        let ran = home.run("unlock").await;
+        assert_eq!(ran.code, 2);
+        insta::assert_snapshot!(ran.err, @"
+        error: the vault waits for its passphrase
+        Hint: run `loopdesk unlock` in a terminal
+        Hint: run `loopdesk unlock --passphrase-stdin` with the passphrase in a pipe
+        ");
+        assert_eq!(daemon.asked(PATH).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_first_passphrase_is_typed_twice() {
+        let home = Home::new();
+        let daemon = serve(&home, "passphrase", VaultState::NoEntry);
+        let ran = home.run_typing("unlock", "one\rtwo\r").await;
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("differ"), "{}", ran.err);
+        assert!(daemon.asked(PATH).is_empty());
+        assert_eq!(home.run_typing("unlock", "one\rone\r").await.code, 0);
+        assert_eq!(daemon.asked(PATH).remove(0).1, r#"{"passphrase":"one"}"#);
+    }
+
+    #[tokio::test]
+    async fn a_vault_that_stays_closed_ends_with_its_fix() {
+        let home = Home::new();
+        let problem = Problem::new(Kind::Vault, "the prompt of the keyring was dismissed")
+            .hint("run `loopdesk unlock` again");
+        let mut closed = vault("keyring", VaultState::Locked);
+        closed.problem = Some(problem.clone());
+        let daemon = Daemon::new(&home).json(status::PATH, &testing::status());
+        let _daemon = daemon.json(PATH, &Unlocked { vault: closed }).serve();
+        let ran = home.run("unlock").await;
+        assert_eq!(ran.code, 7);
+        assert_eq!(ran.out, "");
+        insta::assert_snapshot!(ran.err, @"
+        error: the prompt of the keyring was dismissed
+        Hint: run `loopdesk unlock` again
+        ");
+        let home = Home::new();
+        let daemon = Daemon::new(&home).json(status::PATH, &testing::status());
+        let _daemon = daemon.problem(PATH, &problem).serve();
+        assert_eq!(home.run("unlock").await.code, 7);
+    }
+}

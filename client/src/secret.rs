@@ -1,0 +1,145 @@
+//! Secrets from standard input: one line, which no terminal shows.
+
+use std::io;
+
+use loopdesk_protocol::{Kind, Problem, SecretText};
+use tokio::io::AsyncReadExt;
+use zeroize::Zeroizing;
+
+use crate::keyboard::Keyboard;
+use crate::output::Output;
+use crate::text::Text;
+
+/// Reads one line; a terminal is asked for `what` and shows nothing of the answer.
+pub(crate) async fn read(
+    what: &str,
+    keyboard: &mut Keyboard,
+    output: &mut Output,
+) -> Result<SecretText, Problem> {
+    if !keyboard.is_terminal() {
+        return line(what, keyboard, false).await;
+    }
+    let silence = keyboard.silence().map_err(|e| {
+        Problem::new(
+            Kind::Usage,
+            format!("the terminal can't be kept from showing the {what}: {e}"),
+        )
+        .hint(format!("give the {what} through a pipe"))
+    })?;
+    output.prompt(&format!("{} (nothing is shown): ", capital(what)));
+    let typed = line(what, keyboard, true).await;
+    drop(silence);
+    // The person's own line end wasn't shown either.
+    output.note(&Text::new());
+    typed
+}
+
+/// A line without its end. `typed` key by key, it can be corrected and given up.
+async fn line(what: &str, keyboard: &mut Keyboard, typed: bool) -> Result<SecretText, Problem> {
+    // All of its room from the start: one that grows would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH_MAX));
+    loop {
+        let byte = match keyboard.input().read_u8().await {
+            Ok(b'\n') => break,
+            Ok(b'\r') if typed => break,
+            Ok(INTERRUPT) if typed => return Err(given_up(what)),
+            Ok(END) if typed => break,
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break,
+            Ok(byte) => byte,
+            Err(e) => {
+                let message = format!("failed to read the {what} from standard input: {e}");
+                return Err(Problem::new(Kind::Usage, message)
+                    .hint(format!("give the {what} through a pipe")));
+            }
+        };
+        match byte {
+            BACKSPACE | DELETE if typed => {
+                // A whole character, whose further bytes are 0b10xx_xxxx.
+                while bytes.pop().is_some_and(|b| b & 0xc0 == 0x80) {}
+            }
+            KILL if typed => bytes.clear(),
+            byte if bytes.len() < LENGTH_MAX => bytes.push(byte),
+            _ => {
+                let message = format!("the {what} is longer than {LENGTH_MAX} bytes");
+                return Err(Problem::new(Kind::Usage, message)
+                    .hint(format!("give the {what} alone, on one line")));
+            }
+        }
+    }
+    if bytes.last() == Some(&b'\r') {
+        bytes.pop();
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        Problem::new(Kind::Usage, format!("the {what} is not UTF-8"))
+            .hint(format!("give the {what} alone, on one line"))
+    })?;
+    if text.is_empty() {
+        return Err(
+            Problem::new(Kind::Usage, format!("no {what} came on standard input"))
+                .hint(format!("give the {what} on one line")),
+        );
+    }
+    Ok(SecretText::new(text.to_owned()))
+}
+
+fn given_up(what: &str) -> Problem {
+    Problem::new(Kind::Usage, format!("no {what} was given"))
+        .hint("run the command again; nothing has changed")
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
+}
+
+/// Zendesk's secrets have 64 characters; this leaves room for long sentences.
+const LENGTH_MAX: usize = 4096;
+
+/// Ctrl-C, Ctrl-D and Ctrl-U, which the terminal passes on as they are meanwhile.
+const INTERRUPT: u8 = 0x03;
+const END: u8 = 0x04;
+const KILL: u8 = 0x15;
+const BACKSPACE: u8 = 0x08;
+const DELETE: u8 = 0x7f;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read_line(bytes: &'static [u8], typed: bool) -> Result<String, Problem> {
+        let mut keyboard = Keyboard::new(Box::new(bytes));
+        let secret = line("client secret", &mut keyboard, typed).await?;
+        Ok(secret.expose().to_owned())
+    }
+
+    #[tokio::test]
+    async fn one_line_is_the_secret_and_the_rest_stays() {
+        let mut keyboard = Keyboard::new(Box::new(&b" s3cret \r\nnext\n"[..]));
+        let secret = line("client secret", &mut keyboard, false).await.unwrap();
+        assert_eq!(secret.expose(), " s3cret ", "blanks may belong to it");
+        assert_eq!(keyboard.next_line().await.unwrap().as_deref(), Some("next"));
+        assert_eq!(read_line(b"no end", false).await.unwrap(), "no end");
+        assert_eq!(read_line(b"\x03\x7f\n", false).await.unwrap(), "\x03\x7f");
+    }
+
+    #[tokio::test]
+    async fn what_is_typed_can_be_corrected_and_given_up() {
+        let typed = async |keys| read_line(keys, true).await.unwrap();
+        assert_eq!(typed(b"wrong\x15a\xc3\xa9\x7fb\x08c\r").await, "ac");
+        assert_eq!(typed(b"\x7f\x7fab\x04").await, "ab");
+        let problem = read_line(b"half\x03", true).await.unwrap_err();
+        assert_eq!(problem.kind, Kind::Usage);
+        assert!(!problem.message.contains("half"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn nothing_and_nonsense_are_refused_without_showing_it() {
+        for wrong in [&b""[..], b"\n", b"\r\n", b"\xff\xfe\n", &[b'x'; 5000]] {
+            let problem = read_line(wrong, false).await.unwrap_err();
+            assert_eq!(problem.kind, Kind::Usage);
+            assert!(!problem.message.contains("xx"), "{problem}");
+            assert!(!problem.hints.is_empty());
+        }
+    }
+}

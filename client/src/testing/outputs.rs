@@ -1,0 +1,212 @@
+//! Each command's `--json` with all of its fields, against its schema.
+
+use loopdesk_protocol::config::RELOAD;
+use loopdesk_protocol::login::{self, Authorize, Done, Event};
+use loopdesk_protocol::session::{LOGOUT, LoggedOut, REFRESH, Refreshed};
+use loopdesk_protocol::status::{self, LastError, VaultState};
+use loopdesk_protocol::unlock::{self, Unlocked};
+use loopdesk_protocol::{Kind, Problem, wait};
+use serde_json::json;
+
+use super::{Daemon, Home, Serving, ada, judge, script};
+
+/// A daemon that leaves no field out.
+fn serve(home: &Home) -> Serving {
+    let problem = Problem::new(Kind::Zendesk, "x").hint("y");
+    let mut status = super::status();
+    status.config.problem = Some(problem.clone());
+    status.vault.state = VaultState::Locked;
+    status.listeners[2].problem = Some(problem.clone());
+    let account = &mut status.accounts[0];
+    account.problem = Some(problem.clone());
+    account.last_error = Some(LastError {
+        at: "2026-11-23T16:30:00Z".parse().unwrap(),
+        message: "x".to_owned(),
+    });
+    let time = "2026-11-25T17:00:00Z".parse().unwrap();
+    let refreshed = Refreshed {
+        account: "acme".to_owned(),
+        generation: 8,
+        access_expires_at: time,
+    };
+    let logged_out = LoggedOut {
+        account: "acme".to_owned(),
+        person: Some(ada()),
+        revoked: true,
+    };
+    let mut vault = status.vault.clone();
+    vault.problem = Some(Problem::new(Kind::Vault, "the keyring is locked").hint("try again"));
+    let (daemon, events) = Daemon::new(home)
+        .json(wait::PATH, &status.accounts[0])
+        .json(status::PATH, &status)
+        .json(unlock::PATH, &Unlocked { vault })
+        .json(REFRESH, &refreshed)
+        .json(LOGOUT, &logged_out)
+        .json(RELOAD, &json!({}))
+        .lines(login::PATH);
+    events.send(&Event::Authorize(Authorize {
+        account: "acme".to_owned(),
+        url: "https://acme.zendesk.com/".to_owned(),
+        redirect_uri: "http://127.0.0.1:18484/callback".to_owned(),
+        waits_until: time,
+    }));
+    events.send(&Event::Done(Done {
+        account: "acme".to_owned(),
+        person: ada(),
+        scopes: vec!["read".to_owned()],
+        missing_scopes: vec!["write".to_owned()],
+        access_expires_at: time,
+        refresh_expires_at: Some(time),
+        base_urls: vec!["http://127.0.0.1:8484".to_owned()],
+        warning: Some("an admin acts".to_owned()),
+    }));
+    daemon.serve()
+}
+
+#[tokio::test]
+async fn every_commands_json_is_as_its_schema_says() {
+    let home = judge();
+    std::fs::create_dir_all(home.paths.config_dir()).unwrap();
+    let editor = home.path("editor");
+    script(&editor, "echo '# more' >> \"$1\"");
+    let home = home.with_var("EDITOR", editor.display().to_string());
+    let man = format!("man {}", home.path("man").display());
+    let lines = [
+        ("version", 0),
+        (
+            "account add acme --subdomain acme --client-id x --grant client-credentials",
+            0,
+        ),
+        ("account set acme port 8490", 0),
+        ("config set vault keyfile", 0),
+        ("config edit", 0),
+        ("config reload", 0),
+        ("config check", 0),
+        ("config path", 0),
+        ("config show", 0),
+        ("account list", 0),
+        ("account show acme", 0),
+        ("account remove acme --forget", 0),
+        ("env --for zenpy", 0),
+        ("login", 0),
+        ("unlock", 7),
+        ("logout", 0),
+        ("status", 1),
+        ("refresh", 0),
+        ("wait", 0),
+        ("completions fish", 0),
+        ("man", 0),
+        (man.as_str(), 0),
+    ];
+    let _daemon = serve(&home);
+    // What is printed is checked wherever a test runs a command with `--json`.
+    for (line, code) in lines {
+        let ran = home.run(&format!("{line} --json")).await;
+        assert_eq!(ran.code, code, "{line}: {} {}", ran.out, ran.err);
+        assert!(!ran.out.is_empty() && ran.err.is_empty(), "{line}: {ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_reads() {
+    let home = judge();
+    std::fs::create_dir_all(home.paths.config_dir()).unwrap();
+    let _daemon = serve(&home);
+    let dir = home.path("").display().to_string();
+    let mut page = String::new();
+    for line in [
+        "version",
+        "account add acme --subdomain acme --client-id x --grant client-credentials",
+        "account set acme port 8490",
+        "account set acme port --unset",
+        "account list",
+        "account remove sandbox",
+        "account remove acme --forget",
+        "config set vault keyfile",
+        "config reload",
+        "config check",
+        "config path",
+        "env acme --for curl",
+        "login",
+        "unlock",
+        "logout",
+        "refresh",
+        "wait",
+    ] {
+        let ran = home.run(line).await;
+        let (out, err) = (ran.out.replace(&dir, "~/"), ran.err.replace(&dir, "~/"));
+        page.push_str(&format!("$ loopdesk {line}\n{out}{err}[{}]\n", ran.code));
+    }
+    insta::assert_snapshot!(page, @r#"
+    $ loopdesk version
+    loopdesk  0.1.0
+    loopdeskd 0.1.0 (running, process 4711)
+    [0]
+    $ loopdesk account add acme --subdomain acme --client-id x --grant client-credentials
+    Added account acme (https://acme.zendesk.com) to `~/.config/loopdesk/config.toml`.
+    Next: loopdesk login acme --client-secret-stdin
+    [0]
+    $ loopdesk account set acme port 8490
+    Set `port` of account `acme` to 8490 in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    [0]
+    $ loopdesk account set acme port --unset
+    Removed `port` of account `acme` in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    [0]
+    $ loopdesk account list
+    * acme     https://acme.zendesk.com          active, Ada Lovelace
+      sandbox  https://acme-sandbox.zendesk.com  signed out
+    * is the default account
+    [0]
+    $ loopdesk account remove sandbox
+    error: the configuration has no account `sandbox`
+    Hint: run `loopdesk account list` to see the accounts
+    [2]
+    $ loopdesk account remove acme --forget
+    Removed account `acme` in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    [0]
+    $ loopdesk config set vault keyfile
+    Set `vault` to keyfile in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    [0]
+    $ loopdesk config reload
+    The daemon uses `~/.config/loopdesk/config.toml` as it is now.
+    [0]
+    $ loopdesk config check
+    Good: `/home/ada/.config/loopdesk/config.toml` with 2 accounts.
+    [0]
+    $ loopdesk config path
+    ~/.config/loopdesk/config.toml
+    [0]
+    $ loopdesk env acme --for curl
+    export ZENDESK_BASE_URL=http://127.0.0.1:8484
+    # curl "$ZENDESK_BASE_URL/api/v2/users/me.json"
+    [0]
+    $ loopdesk login
+    https://acme.zendesk.com/
+    Logged in to acme as Ada Lovelace <ada@example.com>, admin.
+      scopes          read
+      access token    expires in 48 h (2026-11-25 18:00); renewed before
+      may stay off    until Wed 2026-11-25 (in 48 h)
+      base URL        http://127.0.0.1:8484
+      try it          curl http://127.0.0.1:8484/api/v2/users/me.json
+    Opening Zendesk's page in your browser: allow loopdesk to use acme within 2880 min (until 18:00).
+    If no page opens, open this address yourself:
+
+    Warning: an admin acts
+    Warning: Zendesk has not granted write. An admin can allow it in Admin Center, at the OAuth client's allowed scopes; then run `loopdesk login acme` again.
+    [0]
+    $ loopdesk unlock
+    Your keyring may show its own prompt now; it takes your password, loopdesk doesn't see it.
+    error: the keyring is locked
+    Hint: try again
+    [7]
+    $ loopdesk logout
+    Ada Lovelace is logged out of acme; Zendesk has revoked the session.
+    [0]
+    $ loopdesk refresh
+    Refreshed acme: pair 8 is in use, its access token expires in 48 h (2026-11-25 18:00).
+    [0]
+    $ loopdesk wait
+    acme serves requests at http://127.0.0.1:8484
+    [0]
+    "#);
+}
