@@ -40,8 +40,8 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use loopdesk_protocol::{Kind, Paths, Problem, status};
+use arc_swap::ArcSwap;
+use loopdesk_protocol::{Kind, Paths, Problem, SecretText, status};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -53,9 +53,9 @@ pub use self::snapshot::{Snapshot, View};
 use self::endpoint::{Endpoint, Nowhere, Zendesk};
 use self::record::Binding;
 use self::store::Store;
-use self::vault::Vault;
+use self::vault::Vaults;
 use crate::clock::Clock;
-use crate::config::{Account, AccountName, Config};
+use crate::config::{Account, AccountName, Config, VaultKind};
 use crate::upstream::Upstream;
 
 /// What sessions need from outside.
@@ -83,7 +83,7 @@ impl Sessions {
         Self(Arc::new(Hub {
             store: Store::new(deps.paths.sessions_dir()),
             machine,
-            vault: ArcSwapOption::empty(),
+            vaults: Vaults::default(),
             accounts: ArcSwap::default(),
             applying: Semaphore::new(1),
             tasks: std::sync::Mutex::default(),
@@ -92,14 +92,17 @@ impl Sessions {
     }
 
     /// Starts, reconfigures and stops sessions until they are those of `config`. Waits for no
-    /// keyring and no network; sessions load meanwhile.
-    pub async fn apply(&self, config: &Arc<Config>) {
+    /// network, and for a keyring only if the vault has changed; sessions load meanwhile.
+    ///
+    /// # Errors
+    /// Why the data key is still in another vault than the configured one. All else is done.
+    pub async fn apply(&self, config: &Arc<Config>) -> Result<(), Problem> {
         let hub = &self.0;
         // Two at once could start an account twice, and two refreshers kill a session.
         let Ok(_turn) = hub.applying.acquire().await else {
-            return;
+            return Ok(());
         };
-        hub.switch_vault(config).await;
+        let vault = hub.use_vault(config.vault).await;
         let mut accounts = BTreeMap::new();
         for (name, account) in &config.accounts {
             let session = match self.get(name) {
@@ -108,7 +111,10 @@ impl Sessions {
                     session.reconfigure(hub.setup(account).await).await;
                     session
                 }
-                None => hub.start(account).await,
+                None => match hub.start(account).await {
+                    Some(session) => session,
+                    None => continue,
+                },
             };
             accounts.insert(name.clone(), session);
         }
@@ -118,6 +124,16 @@ impl Sessions {
                 session.stop().await;
             }
         }
+        vault
+    }
+
+    /// Opens the vault with a person's help, and with the key the sessions that wait for it.
+    ///
+    /// # Errors
+    /// Why it is still closed.
+    pub async fn unlock(&self, passphrase: Option<&SecretText>) -> Result<status::Vault, Problem> {
+        self.0.unlock(passphrase).await?;
+        Ok(self.vault_status())
     }
 
     /// The session of the account with this name.
@@ -132,13 +148,12 @@ impl Sessions {
 
     /// The vault as `status` shows it.
     pub fn vault_status(&self) -> status::Vault {
-        match self.0.vault.load_full() {
-            Some(vault) => vault.status(self.0.store.has_records()),
-            None => status::Vault {
-                kind: "keyring".to_owned(),
-                problem: None,
-            },
-        }
+        let shown = self.0.vaults.status(self.0.store.has_records());
+        shown.unwrap_or_else(|| status::Vault {
+            kind: VaultKind::Keyring.name().to_owned(),
+            state: status::VaultState::Untested,
+            problem: None,
+        })
     }
 
     /// Finishes and stores a refresh in flight, for every account, then returns.
@@ -146,6 +161,7 @@ impl Sessions {
         for session in self.all() {
             session.stop().await;
         }
+        self.0.vaults.stop();
         let tasks = std::mem::take(&mut *self.0.tasks());
         for (name, task) in tasks {
             if task.await.is_err() {
@@ -160,7 +176,7 @@ struct Hub {
     deps: Deps,
     store: Store,
     machine: String,
-    vault: ArcSwapOption<Vault>,
+    vaults: Vaults,
     accounts: ArcSwap<BTreeMap<AccountName, Session>>,
     applying: Semaphore,
     tasks: std::sync::Mutex<BTreeMap<AccountName, JoinHandle<()>>>,
@@ -176,51 +192,18 @@ impl Hub {
         Arc::new(Setup::new(account, upstream, &self.machine, clock))
     }
 
-    async fn start(&self, account: &Arc<Account>) -> Session {
+    async fn start(&self, account: &Arc<Account>) -> Option<Session> {
         // The account may have been here before; its last task must have stored what it held.
         let last = self.tasks().remove(&account.name);
         if let Some(last) = last {
             drop(last.await);
         }
         let setup = self.setup(account).await;
-        let vault = self.vault(crate::config::VaultKind::Keyring);
-        let (session, refresher) =
-            Session::new(setup, &self.deps, self.store.clone(), Arc::clone(&vault));
+        let vault = self.vaults.current()?;
+        let (session, refresher) = Session::new(setup, &self.deps, self.store.clone(), vault);
         let task = self.deps.tracker.spawn(refresher.run());
         self.tasks().insert(account.name.clone(), task);
-        session
-    }
-
-    /// R9: with the vault goes its key, or the old vault stays.
-    async fn switch_vault(&self, config: &Config) {
-        let Some(before) = self.vault.load_full() else {
-            self.vault(config.vault);
-            return;
-        };
-        if before.kind() == config.vault {
-            return;
-        }
-        let next = Arc::new(Vault::new(config.vault, &self.deps.paths));
-        if let Some(key) = before.key_in_memory() {
-            if let Err(problem) = next.adopt(&key).await {
-                tracing::error!(%problem, "the vault can't be changed");
-                before.refuse_change(next.name(), &problem);
-                return;
-            }
-        }
-        self.vault.store(Some(Arc::clone(&next)));
-        for session in self.accounts.load().values() {
-            session.change_vault(Arc::clone(&next)).await;
-        }
-    }
-
-    fn vault(&self, kind: crate::config::VaultKind) -> Arc<Vault> {
-        if let Some(vault) = self.vault.load_full() {
-            return vault;
-        }
-        let vault = Arc::new(Vault::new(kind, &self.deps.paths));
-        self.vault.store(Some(Arc::clone(&vault)));
-        vault
+        Some(session)
     }
 
     fn tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountName, JoinHandle<()>>> {

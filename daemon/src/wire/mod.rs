@@ -45,7 +45,8 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
     let mut doors = Doors::new(Arc::clone(&flow), paths.proxy_socket(), tracker.clone());
     doors.open(&config)?;
     let control_socket = listener::bind::unix(&paths.control_socket())?;
-    sessions.apply(&config).await;
+    // What keeps the key out of the configured vault shows in the status.
+    drop(sessions.apply(&config).await);
 
     let (loaded, loaded_now) = watch::channel(Loaded {
         config,

@@ -64,7 +64,7 @@ impl Reloader {
             return Ok(());
         }
         // Sessions first: a request must never find a route to an account without one.
-        sessions.apply(&config).await;
+        let vault = sessions.apply(&config).await;
         flow.rule_by(&config);
         let bound = doors.open(&config);
         let now = self.clock.now();
@@ -74,7 +74,7 @@ impl Reloader {
             loaded.problem = None;
         });
         tracing::info!("the changed configuration is in use");
-        bound
+        bound.and(vault)
     }
 
     fn failed(&self, problem: Problem) -> Problem {

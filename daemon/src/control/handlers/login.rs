@@ -34,7 +34,7 @@ pub(in crate::control) fn paste(
 ) -> Result<serde_json::Value, Problem> {
     let mut refused = None;
     for session in control.sessions.all() {
-        match session.paste(&pasted.address) {
+        match session.paste(pasted.address.expose()) {
             Ok(()) => return Ok(serde_json::json!({})),
             Err(problem) => refused = Some(problem),
         }

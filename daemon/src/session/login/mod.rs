@@ -245,6 +245,7 @@ impl Login {
             access_expires_at: held.pair.expires_at,
             refresh_expires_at: held.pair.refresh_expires_at,
             base_urls: self.base_urls.clone(),
+            warning: None,
             scopes,
         })
     }

@@ -4,14 +4,23 @@
 //! own makes them all, and those who wait do so for a limited time. A store is opened for every
 //! call: one that outlives the bus, or was opened before there was one, fails for ever.
 
+#[cfg(target_os = "macos")]
+#[path = "keychain.rs"]
+mod system;
+#[cfg(not(target_os = "macos"))]
+#[path = "secret_service.rs"]
+mod system;
+
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
 use keyring_core::Error;
 use keyring_core::api::CredentialStoreApi;
+use loopdesk_protocol::{Kind, Problem, unlock};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+pub(super) use self::system::Signals;
 use super::{DataKey, Unusable};
 
 /// The system's keyring.
@@ -33,26 +42,74 @@ impl Keyring {
 
     /// The key that the keyring holds.
     pub(super) async fn read(&self) -> Result<DataKey, Unusable> {
-        self.call(Call::Read).await
+        self.call(Call::Read, PATIENCE).await
+    }
+
+    /// The same, however long the keyring takes to answer.
+    pub(super) async fn read_at_last(&self) -> Result<DataKey, Unusable> {
+        self.call(Call::Read, Duration::MAX).await
     }
 
     /// Puts the key into the keyring, and proves that it can be read back.
     pub(super) async fn write(&self, key: DataKey) -> Result<(), Unusable> {
-        self.call(|reply| Call::Write(key, reply)).await
+        self.call(|reply| Call::Write(key, reply), PATIENCE).await
+    }
+
+    /// Removes the entry, if it holds this key.
+    pub(super) async fn remove(&self, key: DataKey) -> Result<(), Unusable> {
+        self.call(|reply| Call::Remove(key, reply), PATIENCE).await
+    }
+
+    /// Has the keyring show its prompt, if it is locked. Whoever stops waiting takes it away.
+    pub(super) async fn unlock(&self) -> Result<Opened, Unusable> {
+        system::unlock(self, unlock::PROMPT).await
     }
 
     async fn call<T>(
         &self,
         call: impl FnOnce(oneshot::Sender<Result<T, Unusable>>) -> Call,
+        patience: Duration,
     ) -> Result<T, Unusable> {
         let gone = || Unusable::Failed("its thread has stopped".to_owned());
         let (reply, answer) = oneshot::channel();
         let calls = self.calls.as_ref().ok_or_else(gone)?;
         calls.send(call(reply)).map_err(|_| gone())?;
-        match tokio::time::timeout(PATIENCE, answer).await {
+        match tokio::time::timeout(patience, answer).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(gone())),
             Err(_) => Err(Unusable::Slow),
         }
+    }
+}
+
+/// How a prompt has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// The keyring is open; perhaps it was all the time.
+    Open,
+    /// Somebody has sent the prompt away.
+    Dismissed,
+    /// Nobody was there.
+    Unanswered,
+}
+
+impl Opened {
+    /// As people are told.
+    pub(super) fn told(self) -> Result<(), Problem> {
+        let problem = match self {
+            Self::Open => return Ok(()),
+            Self::Dismissed => Problem::new(
+                Kind::Vault,
+                "the keyring is still locked: its prompt was dismissed",
+            ),
+            Self::Unanswered => Problem::new(
+                Kind::Timeout,
+                format!(
+                    "the keyring is still locked: nobody has answered its prompt within {} s",
+                    unlock::PROMPT.as_secs()
+                ),
+            ),
+        };
+        Err(problem.hint("ask for the prompt again: `loopdesk unlock`"))
     }
 }
 
@@ -60,15 +117,17 @@ impl Keyring {
 enum Call {
     Read(oneshot::Sender<Result<DataKey, Unusable>>),
     Write(DataKey, oneshot::Sender<Result<(), Unusable>>),
+    Remove(DataKey, oneshot::Sender<Result<(), Unusable>>),
 }
 
 fn serve(queue: &std_mpsc::Receiver<Call>) {
     for call in queue {
-        // Whoever has stopped waiting gets no prompt, and no answer.
+        // Whoever has stopped waiting gets no answer, and nothing is written behind their back.
         match call {
             Call::Read(reply) if !reply.is_closed() => drop(reply.send(read())),
             Call::Write(key, reply) if !reply.is_closed() => drop(reply.send(write(&key))),
-            Call::Read(_) | Call::Write(..) => {}
+            Call::Remove(key, reply) if !reply.is_closed() => drop(reply.send(remove(&key))),
+            Call::Read(_) | Call::Write(..) | Call::Remove(..) => {}
         }
     }
 }
@@ -95,6 +154,17 @@ fn write(key: &DataKey) -> Result<(), Unusable> {
         Ok(_) | Err(Unusable::Missing) => Err(Unusable::Failed(
             "it does not give back what was put in".to_owned(),
         )),
+        Err(other) => Err(other),
+    }
+}
+
+fn remove(key: &DataKey) -> Result<(), Unusable> {
+    match read() {
+        Ok(found) if found.id() == key.id() => {
+            entry()?.delete_credential().map_err(|e| unusable(&e))
+        }
+        Ok(_) => Err(Unusable::Another),
+        Err(Unusable::Missing) => Ok(()),
         Err(other) => Err(other),
     }
 }
@@ -126,97 +196,13 @@ enum Look {
     NotThere,
 }
 
-#[cfg(not(target_os = "macos"))]
-mod system {
-    use std::collections::HashMap;
-    use std::sync::Arc;
+/// What the entry is found by.
+pub(super) const SERVICE: &str = "loopdesk";
+pub(super) const USER: &str = "data-key";
 
-    use keyring_core::Error;
-    use zbus::blocking::{Connection, Proxy};
-    use zbus::zvariant::OwnedObjectPath;
-    use zbus_secret_service_keyring_store::Store;
-
-    use super::{Look, SERVICE, USER, Unusable};
-
-    pub(super) fn open() -> Result<Arc<Store>, Error> {
-        Store::new()
-    }
-
-    /// Looks without opening: the store would unlock what it finds locked, and that is a prompt
-    /// (R9). By the Secret Service specification, `SearchItems` and `ReadAlias` never prompt.
-    pub(super) fn look() -> Result<Look, Unusable> {
-        let absent = |e: zbus::Error| Unusable::Absent(short(&e));
-        let bus = Connection::session().map_err(absent)?;
-        let service = Proxy::new(&bus, NAME, "/org/freedesktop/secrets", INTERFACE);
-        let service = service.map_err(absent)?;
-        let wanted = HashMap::from([("service", SERVICE), ("username", USER)]);
-        let (unlocked, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
-            service.call("SearchItems", &(wanted,)).map_err(absent)?;
-        if !locked.is_empty() {
-            return Err(Unusable::Locked);
-        }
-        if !unlocked.is_empty() {
-            return Ok(Look::There);
-        }
-        // A locked collection may tell nothing of its items: "not there" is no answer then.
-        let default: OwnedObjectPath = service.call("ReadAlias", &("default",)).map_err(absent)?;
-        if default.as_str() == "/" {
-            return Err(Unusable::Failed(
-                "it has no default collection: make one, for instance with Seahorse".to_owned(),
-            ));
-        }
-        let collection = Proxy::new(&bus, NAME, default, "org.freedesktop.Secret.Collection");
-        let is_locked: bool = collection
-            .and_then(|collection| collection.get_property("Locked"))
-            .map_err(|e| Unusable::Failed(short(&e)))?;
-        if is_locked {
-            return Err(Unusable::Locked);
-        }
-        Ok(Look::NotThere)
-    }
-
-    fn short(error: &zbus::Error) -> String {
-        let text = error.to_string();
-        text.lines()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .take(160)
-            .collect()
-    }
-
-    const NAME: &str = "org.freedesktop.secrets";
-    const INTERFACE: &str = "org.freedesktop.Secret.Service";
-}
-
-#[cfg(target_os = "macos")]
-mod system {
-    use std::sync::Arc;
-
-    use apple_native_keyring_store::keychain::Store;
-    use keyring_core::Error;
-
-    use super::{Look, Unusable};
-
-    pub(super) fn open() -> Result<Arc<Store>, Error> {
-        Store::new()
-    }
-
-    /// The login keychain tells "no such item" without a prompt; it is unlocked with the desktop.
-    pub(super) fn look() -> Result<Look, Unusable> {
-        match super::entry()?.get_attributes() {
-            Ok(_) => Ok(Look::There),
-            Err(Error::NoEntry) => Ok(Look::NotThere),
-            Err(error) => Err(super::unusable(&error)),
-        }
-    }
-}
-
-const SERVICE: &str = "loopdesk";
-const USER: &str = "data-key";
-
-/// A keyring that is started by the first call takes a second or two; a prompt takes for ever.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// A keyring that is started by the first call takes a second or two; one that is stuck takes for
+/// ever.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
