@@ -53,9 +53,7 @@ async fn r1_a_minute_of_scripts_across_rotations_without_a_failure() {
     // Refreshed a quarter of the lifetime early, with up to a tenth of jitter on top.
     let lifetime = Duration::from_secs(ACCESS_TTL).as_secs_f64();
     let least = lifetime * 0.65;
-    #[expect(clippy::cast_precision_loss, reason = "a count of refreshes is small")]
     let most = elapsed.as_secs_f64() / least + 1.0;
-    #[expect(clippy::cast_precision_loss, reason = "a count of refreshes is small")]
     let made = refreshes.len() as f64;
     assert!(made <= most, "{made} refreshes in {elapsed:?}");
     assert!(refreshes.len() >= 10, "tokens have rotated");

@@ -1,10 +1,16 @@
 //! What a person and their scripts see, with the real programs and a simulated Zendesk.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "what can't be unwrapped fails the test, helpers outside of #[test] included"
+)]
+
 mod bad_input;
 mod cli;
 mod door;
 mod load;
 mod login;
+mod packaging;
 mod paging;
 mod restart;
 mod rotation;

@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod demo;
 mod figures;
 pub mod home;
+pub mod needs;
 pub mod ports;
 pub mod programs;
 pub mod stage;

@@ -9,19 +9,24 @@ use loopdesk_protocol::{Kind, Problem};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
 use super::holder;
+use crate::config::AccountName;
 
-/// A listener on `address`; `None` for `[::1]` on a machine without it.
+/// A listener on `address`, for everybody or for one account; `None` for `[::1]` on a machine
+/// without it.
 ///
 /// # Errors
 /// A problem of kind `daemon` that names who holds the port and a port that is free.
-pub fn tcp(address: SocketAddr) -> Result<Option<TcpListener>, Problem> {
+pub fn tcp(
+    address: SocketAddr,
+    account: Option<&AccountName>,
+) -> Result<Option<TcpListener>, Problem> {
     match listen(address) {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if address.is_ipv6() && is_no_address(&error) => {
             tracing::info!(%address, "this machine has no IPv6 loopback");
             Ok(None)
         }
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(in_use(address)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(in_use(address, account)),
         Err(error) => Err(Problem::new(
             Kind::Daemon,
             format!("can't listen on {address}: {error}"),
@@ -93,7 +98,7 @@ fn is_no_address(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
-fn in_use(address: SocketAddr) -> Problem {
+fn in_use(address: SocketAddr, account: Option<&AccountName>) -> Problem {
     let who = holder::of(address).map_or_else(String::new, |who| format!(", held by {who}"));
     let problem = Problem::new(
         Kind::Daemon,
@@ -102,12 +107,11 @@ fn in_use(address: SocketAddr) -> Problem {
     let free = (address.port().saturating_add(1)..=u16::MAX)
         .take(PROPOSALS)
         .find(|port| listen(SocketAddr::new(address.ip(), *port)).is_ok());
-    match free {
-        Some(port) => problem.hint(format!(
-            "loopdesk config set listen 127.0.0.1:{port},[::1]:{port}"
-        )),
-        None => problem.hint("loopdesk config set listen 127.0.0.1:PORT,[::1]:PORT"),
-    }
+    let port = free.map_or_else(|| "PORT".to_owned(), |port| port.to_string());
+    problem.hint(match account {
+        Some(name) => format!("loopdesk account set {name} port {port}"),
+        None => format!("loopdesk config set listen 127.0.0.1:{port},[::1]:{port}"),
+    })
 }
 
 /// Enough for any burst of scripts that start together; the kernel has a cap of its own.
@@ -124,13 +128,15 @@ mod tests {
     async fn a_held_port_is_named_with_its_holder_and_a_free_one() {
         let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
-        let problem = tcp(address).unwrap_err();
+        let problem = tcp(address, None).unwrap_err();
         assert!(problem.message.contains(&address.port().to_string()));
         if cfg!(target_os = "linux") {
             let own = format!("process {}", std::process::id());
             assert!(problem.message.contains(&own), "{problem}");
         }
         assert!(problem.hints[0].starts_with("loopdesk config set listen 127.0.0.1:"));
+        let own = tcp(address, Some(&"acme".parse().unwrap())).unwrap_err();
+        assert!(own.hints[0].starts_with("loopdesk account set acme port "));
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -10,7 +10,7 @@ use super::gate::Load;
 use super::handle::Session;
 use super::pair::Generation;
 use super::refresher::{Command, Verdict};
-use super::snapshot::{Credential, Ready};
+use super::snapshot::Ready;
 use super::verdict;
 use crate::body::Body;
 use crate::config::Origin;
@@ -69,22 +69,22 @@ impl Session {
         loop {
             let lease = self.0.gate.enter(load).await;
             // Read behind the gate, so that no refresh comes between this and the lease.
-            let Some(credential) = self.credential(outgoing.origin())? else {
+            let Some((token, generation)) = self.token(outgoing.origin())? else {
                 drop(lease);
                 self.wait_until_ready(deadline).await?;
                 continue;
             };
-            let sent = upstream.send(outgoing, Some(&credential.header)).await;
+            let sent = upstream.send(outgoing, Some(&token)).await;
             drop(lease);
             return match sent {
-                Ok(response) => Ok((response, credential.generation)),
+                Ok(response) => Ok((response, generation)),
                 Err(failure) => Err(failure.refusal(outgoing.origin())),
             };
         }
     }
 
     /// The token for requests to `origin`, if there is one that has not expired (R6).
-    fn credential(&self, origin: &Origin) -> Result<Option<Credential>, Refusal> {
+    fn token(&self, origin: &Origin) -> Result<Option<(HeaderValue, Generation)>, Refusal> {
         let snapshot = self.snapshot();
         match &snapshot.readiness {
             Ready::Yes(credential) if !credential.origins.contains(origin) => {
@@ -95,7 +95,7 @@ impl Session {
                 })
             }
             Ready::Yes(credential) if credential.expires_at > self.0.clock.now() => {
-                Ok(Some(credential.clone()))
+                Ok(Some((credential.header.clone(), credential.generation)))
             }
             Ready::Yes(_) | Ready::Soon | Ready::No(_) => Ok(None),
         }

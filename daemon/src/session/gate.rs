@@ -101,6 +101,14 @@ impl Gate {
             .send_modify(|traffic| traffic.hurry = !traffic.closed);
     }
 
+    /// Takes that back: the refresh has ended without coming to the gate.
+    pub(super) fn calm(&self) {
+        self.state.send_if_modified(|traffic| {
+            traffic.hurry = false;
+            false
+        });
+    }
+
     /// Whether a refresh is under way.
     pub(super) fn is_closed(&self) -> bool {
         self.state.borrow().closed

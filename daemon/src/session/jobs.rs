@@ -186,15 +186,22 @@ impl Refresh {
             Some(closed) => closed,
             None => gate.close(urgency).await,
         };
-        let noting = (store.clone(), account.clone());
-        let noted = blocking(move || noting.0.note_refresh(&noting.1, next)).await;
-        if let Err(why) = flat(noted) {
-            return unsent(why, Some(closed), Some(slot));
-        }
+        let noting = (store.clone(), account.clone(), held.pair.generation);
+        let noted = blocking(move || {
+            let (store, account, current) = noting;
+            let was_noted = store.noted(&account).is_some_and(|noted| noted > current);
+            store.note_refresh(&account, next).map(|()| was_noted)
+        });
+        let was_noted = match flat(noted.await) {
+            Ok(was_noted) => was_noted,
+            Err(why) => return unsent(why, Some(closed), Some(slot)),
+        };
         let answer = setup.zendesk.refresh(&held.pair.refresh).await;
         let settled = match &answer {
-            Answer::Transient { may_have_acted, .. } => !may_have_acted,
-            Answer::InvalidGrant | Answer::Refused(_) => true,
+            // An answer that was lost earlier stays lost.
+            Answer::Transient { may_have_acted, .. } => !may_have_acted && !was_noted,
+            Answer::Refused(_) => !was_noted,
+            Answer::InvalidGrant => true,
             // The note goes when the new pair is stored; until then it is the truth.
             Answer::Granted(_) | Answer::Lost(_) => false,
         };

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! - Requests read a snapshot and never touch a refresh token.
-//! - One task per account refreshes, stores, then publishes, in that order ([`refresher`], R2, R3).
-//! - What a session's state is and may become is in [`state`], drawn there.
+//! - One task per account refreshes, stores, then publishes, in that order (`refresher`, R2, R3).
+//! - What a session's state is and may become is in `state`, drawn there.
 
 mod dispatch;
 mod endpoint;
@@ -53,7 +53,7 @@ pub use self::snapshot::{Snapshot, View};
 use self::endpoint::{Endpoint, Nowhere, Zendesk};
 use self::record::Binding;
 use self::store::Store;
-use self::vault::Vaults;
+use self::vault::{Vault, Vaults};
 use crate::clock::Clock;
 use crate::config::{Account, AccountName, Config, VaultKind};
 use crate::upstream::Upstream;
@@ -93,14 +93,11 @@ impl Sessions {
 
     /// Starts, reconfigures and stops sessions until they are those of `config`. Waits for no
     /// network, and for a keyring only if the vault has changed; sessions load meanwhile.
-    ///
-    /// # Errors
-    /// Why the data key is still in another vault than the configured one. All else is done.
-    pub async fn apply(&self, config: &Arc<Config>) -> Result<(), Problem> {
+    pub async fn apply(&self, config: &Arc<Config>) {
         let hub = &self.0;
         // Two at once could start an account twice, and two refreshers kill a session.
         let Ok(_turn) = hub.applying.acquire().await else {
-            return Ok(());
+            return;
         };
         let vault = hub.use_vault(config.vault).await;
         let mut accounts = BTreeMap::new();
@@ -111,10 +108,7 @@ impl Sessions {
                     session.reconfigure(hub.setup(account).await).await;
                     session
                 }
-                None => match hub.start(account).await {
-                    Some(session) => session,
-                    None => continue,
-                },
+                None => hub.start(account, &vault).await,
             };
             accounts.insert(name.clone(), session);
         }
@@ -124,7 +118,16 @@ impl Sessions {
                 session.stop().await;
             }
         }
-        vault
+        // The key may have been moved while sessions were started with its old vault.
+        hub.share_vault(false).await;
+    }
+
+    /// Whether the data key is in the configured vault.
+    ///
+    /// # Errors
+    /// Why it is still in another one.
+    pub fn is_vault_settled(&self) -> Result<(), Problem> {
+        self.0.vaults.is_settled()
     }
 
     /// Opens the vault with a person's help, and with the key the sessions that wait for it.
@@ -192,18 +195,18 @@ impl Hub {
         Arc::new(Setup::new(account, upstream, &self.machine, clock))
     }
 
-    async fn start(&self, account: &Arc<Account>) -> Option<Session> {
+    async fn start(&self, account: &Arc<Account>, vault: &Arc<Vault>) -> Session {
         // The account may have been here before; its last task must have stored what it held.
         let last = self.tasks().remove(&account.name);
         if let Some(last) = last {
             drop(last.await);
         }
         let setup = self.setup(account).await;
-        let vault = self.vaults.current()?;
-        let (session, refresher) = Session::new(setup, &self.deps, self.store.clone(), vault);
+        let (store, vault) = (self.store.clone(), Arc::clone(vault));
+        let (session, refresher) = Session::new(setup, &self.deps, store, vault);
         let task = self.deps.tracker.spawn(refresher.run());
         self.tasks().insert(account.name.clone(), task);
-        Some(session)
+        session
     }
 
     fn tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountName, JoinHandle<()>>> {

@@ -231,15 +231,17 @@ impl Error {
     /// As people are told.
     pub(super) fn problem(&self) -> Problem {
         let problem = Problem::new(Kind::Vault, self.to_string());
-        match self.source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                problem.hint("make room on that disk; loopdesk tries again by itself")
-            }
-            _ => problem.hint(format!(
-                "make it yours and writable: `chown -R \"$USER\" {0} && chmod -R u+rwX,go= {0}`",
-                self.path.parent().unwrap_or(&self.path).display()
-            )),
+        let is_full = matches!(
+            self.source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        if is_full {
+            return problem.hint("make room on that disk; loopdesk tries again by itself");
         }
+        problem.hint(format!(
+            "make it yours and writable: `chown -R \"$USER\" {0} && chmod -R u+rwX,go= {0}`",
+            self.path.parent().unwrap_or(&self.path).display()
+        ))
     }
 
     fn is_missing(&self) -> bool {

@@ -115,7 +115,7 @@ impl Doors {
                     .spawn(server.serve_unix(listener, stop.clone()));
             }
             Door::Port(address, account) => {
-                let Some(listener) = bind::tcp(*address)? else {
+                let Some(listener) = bind::tcp(*address, account.as_ref())? else {
                     return Ok(false);
                 };
                 let account = account.clone();

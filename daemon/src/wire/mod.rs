@@ -45,8 +45,7 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
     let mut doors = Doors::new(Arc::clone(&flow), paths.proxy_socket(), tracker.clone());
     doors.open(&config)?;
     let control_socket = listener::bind::unix(&paths.control_socket())?;
-    // What keeps the key out of the configured vault shows in the status.
-    drop(sessions.apply(&config).await);
+    sessions.apply(&config).await;
 
     let (loaded, loaded_now) = watch::channel(Loaded {
         config,

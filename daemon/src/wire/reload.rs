@@ -64,7 +64,7 @@ impl Reloader {
             return Ok(());
         }
         // Sessions first: a request must never find a route to an account without one.
-        let vault = sessions.apply(&config).await;
+        sessions.apply(&config).await;
         flow.rule_by(&config);
         let bound = doors.open(&config);
         let now = self.clock.now();
@@ -74,7 +74,7 @@ impl Reloader {
             loaded.problem = None;
         });
         tracing::info!("the changed configuration is in use");
-        bound.and(vault)
+        bound.and(sessions.is_vault_settled())
     }
 
     fn failed(&self, problem: Problem) -> Problem {

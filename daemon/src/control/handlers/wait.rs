@@ -17,7 +17,7 @@ pub(in crate::control) async fn wait(
         loop {
             changes.mark_unchanged();
             let view = session.view();
-            if view.state.serves() {
+            if view.serves {
                 return Ok(view);
             }
             if let (State::SignedOut | State::Ended, Some(problem)) = (view.state, view.problem)

@@ -29,7 +29,16 @@ use crate::session::oauth;
 
 /// Where what comes back is handed in, by the browser or by the person. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(in crate::session) struct Desk(Arc<Mutex<Option<Open>>>);
+pub(in crate::session) struct Desk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    Open(Open),
+    /// For good.
+    Closed,
+}
 
 #[derive(Debug)]
 struct Open {
@@ -73,12 +82,25 @@ impl Desk {
     /// nothing any more.
     pub(super) fn open(&self, path: &str, state: SecretString) -> oneshot::Receiver<Arrival> {
         let (waiting, arrival) = oneshot::channel();
-        *self.lock() = Some(Open {
-            path: path.to_owned(),
-            state,
-            waiting: Some(waiting),
-        });
+        let mut desk = self.lock();
+        if !matches!(*desk, State::Closed) {
+            *desk = State::Open(Open {
+                path: path.to_owned(),
+                state,
+                waiting: Some(waiting),
+            });
+        }
         arrival
+    }
+
+    /// Sends away the login that waits, and every later one.
+    pub(in crate::session) fn close(&self) {
+        *self.lock() = State::Closed;
+    }
+
+    /// Whether it is closed for good.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(*self.lock(), State::Closed)
     }
 
     /// Hands in an address as a person pastes it: whole, or from its path on.
@@ -98,7 +120,7 @@ impl Desk {
 
     fn offer(&self, path: &str, query: &str) -> Offer {
         let mut desk = self.lock();
-        let Some(open) = desk.as_mut() else {
+        let State::Open(open) = &mut *desk else {
             return Offer::Nobody;
         };
         if path != open.path {
@@ -131,7 +153,7 @@ impl Desk {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -114,6 +114,9 @@ impl Login {
 
     async fn attempt(&self) -> Result<Done, Problem> {
         let shared = &self.session.0;
+        if shared.desk.is_closed() {
+            return Err(self.sent_away());
+        }
         let key = self.prove().await?;
         let listening = Listening::bind(&self.redirect_uris).await?;
         let authorization = Authorization::new(&self.setup.account, listening.redirect_uri())
@@ -131,7 +134,7 @@ impl Login {
             return Err(abandoned());
         }
         let arrival = tokio::select! {
-            arrival = pending => arrival.map_err(|_| superseded())?,
+            arrival = pending => arrival.map_err(|_| self.sent_away())?,
             () = self.events.closed() => return Err(abandoned()),
             () = tokio::time::sleep(PATIENCE) => return Err(self.too_late()),
         };
@@ -157,7 +160,16 @@ impl Login {
         let has_records = jobs::blocking(move || store.has_records());
         let has_records = has_records.await.map_err(internal)?;
         let vault = shared.vault.load_full();
-        let key = vault.key_or_new(has_records).await?;
+        let key = vault.key_or_new(has_records).await.map_err(|problem| {
+            if has_records {
+                problem.hint(
+                    "if the key is gone for good, forget what it opened: `loopdesk logout ACCOUNT \
+                     --forget` for each account, then log in again",
+                )
+            } else {
+                problem
+            }
+        })?;
         self.let_it_load().await?;
         let (store, account) = (shared.store.clone(), self.setup.account.name.clone());
         jobs::blocking(move || store.is_writable(&account))
@@ -296,6 +308,14 @@ impl Login {
             .hint(format!("run `loopdesk login {name}` again"))
     }
 
+    fn sent_away(&self) -> Problem {
+        if self.session.0.desk.is_closed() {
+            return Problem::new(Kind::Daemon, "loopdesk is shutting down; try again");
+        }
+        let message = "another login of this account was started meanwhile";
+        Problem::new(Kind::Login, message).hint("go on with that one")
+    }
+
     fn too_late(&self) -> Problem {
         let name = self.name();
         let minutes = PATIENCE.as_secs() / 60;
@@ -313,14 +333,6 @@ impl Login {
 
 fn abandoned() -> Problem {
     Problem::new(Kind::Login, "the login was abandoned")
-}
-
-fn superseded() -> Problem {
-    Problem::new(
-        Kind::Login,
-        "another login of this account was started meanwhile",
-    )
-    .hint("go on with that one")
 }
 
 /// Long enough to find a second factor; a forgotten login must not listen all day.

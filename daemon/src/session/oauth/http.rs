@@ -39,12 +39,9 @@ impl<'a> Http<'a> {
         let response = response.map_err(|failure| {
             let why = failure.to_string();
             if failure.may_have_acted() {
-                HttpError(Answer::Lost(why))
+                Answer::Lost(why)
             } else {
-                HttpError(Answer::Transient {
-                    why,
-                    may_have_acted: false,
-                })
+                Answer::unsendable(why)
             }
         })?;
         normalise(&response)
@@ -63,7 +60,13 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
 /// An answer that isn't the token endpoint's, or no answer: already judged.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer of the token endpoint")]
-pub(super) struct HttpError(pub(super) Answer);
+pub(super) struct HttpError(pub(super) Box<Answer>);
+
+impl From<Answer> for HttpError {
+    fn from(answer: Answer) -> Self {
+        Self(Box::new(answer))
+    }
+}
 
 /// The request in the wanted encoding, lifetimes as JSON numbers.
 fn encode(request: HttpRequest, encoding: TokenEncoding) -> Result<Request<Bytes>, HttpError> {
@@ -82,11 +85,8 @@ fn encode(request: HttpRequest, encoding: TokenEncoding) -> Result<Request<Bytes
         };
         object.insert(name.into_owned(), value);
     }
-    let body = serde_json::to_vec(&object).map_err(|e| {
-        HttpError(Answer::unsendable(format!(
-            "the request can't be encoded: {e}"
-        )))
-    })?;
+    let body = serde_json::to_vec(&object)
+        .map_err(|e| Answer::unsendable(format!("the request can't be encoded: {e}")))?;
     parts
         .headers
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -141,7 +141,7 @@ fn normalise(response: &Response<Bytes>) -> Result<HttpResponse, HttpError> {
         ));
     }
     if status == StatusCode::FORBIDDEN {
-        return Err(HttpError(Answer::Refused(Block {
+        return Err(HttpError::from(Answer::Refused(Block {
             why: format!("Zendesk forbids it (403, {})", plain(&code)),
             fix: "ask a Zendesk admin about this user's access, and about IP restrictions"
                 .to_owned(),
@@ -155,10 +155,8 @@ fn normalise(response: &Response<Bytes>) -> Result<HttpResponse, HttpError> {
 /// The answer's fields, each in the type that the crate wants, or left out.
 fn granted(mut object: Map<String, Value>) -> Map<String, Value> {
     for name in [EXPIRES_IN, REFRESH_EXPIRES_IN] {
-        if let Some(value) = object.remove(name) {
-            if let Some(seconds) = lifetime(&value) {
-                object.insert(name.to_owned(), seconds.into());
-            }
+        if let Some(seconds) = object.remove(name).as_ref().and_then(lifetime) {
+            object.insert(name.to_owned(), seconds.into());
         }
     }
     if !is_text(&object, "token_type") {
@@ -218,7 +216,7 @@ fn answer(status: StatusCode, object: &Map<String, Value>) -> HttpResponse {
 }
 
 fn transient<T>(why: String) -> Result<T, HttpError> {
-    Err(HttpError(Answer::Transient {
+    Err(HttpError::from(Answer::Transient {
         why,
         may_have_acted: true,
     }))

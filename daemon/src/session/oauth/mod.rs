@@ -189,7 +189,7 @@ fn read(outcome: Outcome<'_>, asked_at: jiff::Timestamp) -> Answer {
     let tokens = match outcome {
         Ok(tokens) => tokens,
         Err(RequestTokenError::ServerResponse(error)) => return refused(&error),
-        Err(RequestTokenError::Request(HttpError(answer))) => return answer,
+        Err(RequestTokenError::Request(HttpError(answer))) => return *answer,
         // `Http` passes on nothing else that the crate can't read; its texts could hold tokens.
         Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
             return Answer::Transient {

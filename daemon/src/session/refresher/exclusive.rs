@@ -51,11 +51,10 @@ impl Task {
             key,
             reply,
         } = adoption;
-        if let (Some(before), false) = (self.person(), switch_user) {
-            if before.id != person.id {
-                drop(reply.send(Err(other_person(&self.name(), &before, &person))));
-                return;
-            }
+        let before = self.person().filter(|before| before.id != person.id);
+        if let (Some(before), false) = (before, switch_user) {
+            drop(reply.send(Err(other_person(&self.name(), &before, &person))));
+            return;
         }
         let held = Held {
             logged_in_at: grant.asked_at,

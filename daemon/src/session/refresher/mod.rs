@@ -51,7 +51,7 @@ pub(in crate::session) enum Command {
     },
     /// The account's configuration has changed.
     Reconfigure(Arc<Setup>),
-    /// The vault has changed.
+    /// The vault has changed, or can be opened now.
     Vault(Arc<Vault>),
     /// Finish what is under way, and stop.
     Stop,
@@ -184,7 +184,7 @@ impl Task {
             }
             Command::Vault(vault) => {
                 self.parts.vault = vault;
-                self.input(Input::Wanted);
+                self.input(Input::Unlocked);
             }
             Command::Stop => self.stop(),
             Command::Reconfigure(setup) => self.reconfigure(setup),
@@ -372,6 +372,7 @@ impl Task {
         if !self.machine.is_rotating() {
             // Published first: whoever passes the gate now finds the new token.
             self.hold.closed = None;
+            self.parts.gate.calm();
             if let Some(slot) = self.hold.slot.take() {
                 slot.discard();
             }

@@ -90,6 +90,19 @@ async fn r1_a_planned_refresh_waits_for_uploads_and_a_forced_one_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn r1_r6_a_token_that_expires_while_uploads_are_waited_for_is_refreshed_at_once() {
+    let bench = Bench::logged_in(3600).await;
+    let _upload = bench.session.0.gate.enter(Kindness::Unreplayable).await;
+    bench.mover.jump(SignedDuration::from_secs(3200));
+    bench.until_state(Shown::Rotating).await;
+    // Asleep with the upload in flight.
+    bench.mover.jump(SignedDuration::from_hours(8));
+    let woken = Instant::now();
+    bench.until_generation(2).await;
+    assert!(woken.elapsed() <= Duration::from_secs(31));
+}
+
+#[tokio::test(start_paused = true)]
 async fn r3_a_new_pair_is_on_disk_before_it_is_used() {
     let bench = Bench::logged_in(3600).await;
     let session = bench.session.clone();
@@ -122,7 +135,7 @@ async fn r3_a_pair_that_can_t_be_stored_is_served_unsaved_and_stored_later() {
     let record = bench.store.path(&bench.name());
     bench.zendesk.script([Step::Then(obstruct, record.clone())]);
     let session = bench.session.clone();
-    let asked = tokio::time::Instant::now();
+    let asked = Instant::now();
     let refreshed = session.refresh().await.unwrap();
     assert_eq!(refreshed.generation, 2);
     assert!(
@@ -199,6 +212,20 @@ async fn r5_killed_while_it_waited_it_asks_at_once_and_says_what_happened() {
     bench.until_state(Shown::Ended).await;
     let why = bench.session.view().problem.unwrap().message;
     assert!(why.contains("stopped while it waited"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r5_a_doubt_outlives_an_attempt_that_could_not_be_sent() {
+    let bench = Bench::logged_in(3600).await;
+    let lost = || Step::Answer(Answer::Lost("reset".to_owned()));
+    let unsent = Step::Answer(transient("no route"));
+    bench.zendesk.script([lost(), lost(), unsent]);
+    assert!(bench.session.refresh().await.is_err());
+    assert!(bench.session.refresh().await.is_err());
+    assert_eq!(bench.session.view().state, Shown::Doubtful);
+    assert_eq!(bench.store.noted(&bench.name()), Some(Generation::new(2)));
+    assert_eq!(bench.session.refresh().await.unwrap().generation, 2);
+    assert_eq!(bench.store.noted(&bench.name()), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,7 +313,7 @@ async fn r4_a_refusal_blocks_and_says_who_must_act() {
 async fn r6_after_eight_hours_asleep_one_refresh_and_no_expired_token() {
     let bench = Bench::logged_in(1800).await;
     bench.mover.jump(SignedDuration::from_hours(8));
-    let woken = tokio::time::Instant::now();
+    let woken = Instant::now();
     bench.until_generation(2).await;
     assert!(woken.elapsed() <= Duration::from_secs(31));
     assert_eq!(bench.zendesk.count("refresh"), 1);
@@ -442,10 +469,10 @@ async fn join_all<T: Send + 'static>(
     let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
     std::future::poll_fn(|cx| {
         for (future, slot) in pending.iter_mut().zip(&mut done) {
-            if slot.is_none() {
-                if let std::task::Poll::Ready(value) = future.as_mut().poll(cx) {
-                    *slot = Some(value);
-                }
+            if slot.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
+            {
+                *slot = Some(value);
             }
         }
         if done.iter().all(Option::is_some) {

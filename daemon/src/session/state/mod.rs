@@ -155,6 +155,8 @@ pub(in crate::session) enum Input {
     Tick,
     /// A request waits for a usable token.
     Wanted,
+    /// The vault has changed, or can be opened now.
+    Unlocked,
     /// Somebody asks for a refresh.
     Asked,
     /// `tokens/current` has confirmed that this generation's access token is dead.
@@ -269,6 +271,7 @@ impl Machine {
             Input::Loaded(load) => self.loaded(now, spread, load),
             Input::Tick => self.tick(now),
             Input::Wanted => self.wanted(now),
+            Input::Unlocked => self.unlocked(),
             Input::Asked => self.asked(now),
             Input::Dead(generation) => self.dead(now, generation),
             Input::NotSent(why) => self.failed(now, spread, why, false),
@@ -331,6 +334,8 @@ impl Machine {
             State::SignedOut(_) | State::KeyMissing { .. } => Readiness::Unready,
             State::Live(live) if live.is_usable(now) => Readiness::Ready(Arc::clone(&live.held)),
             State::Live(live) => match live.step {
+                // The login that is under way brings another.
+                Step::Idle if self.paused => Readiness::Pending,
                 Step::Idle => Readiness::Unready,
                 Step::Refreshing { .. } => Readiness::Pending,
                 Step::Saving { .. } if matches!(live.standing, Standing::Unsaved(_)) => {

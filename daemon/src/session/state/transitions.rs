@@ -102,6 +102,9 @@ impl Machine {
                     };
                     live.decided_at = now;
                 }
+                if live.should_hurry(now) {
+                    return vec![Effect::Hurry];
+                }
                 let is_due = now >= live.due || (live.dead && live.failures == 0);
                 let is_blocked = matches!(live.standing, Standing::Blocked(_)) && now < live.due;
                 if is_due && !is_blocked && matches!(live.step, Step::Idle) {
@@ -130,6 +133,7 @@ impl Machine {
             State::Live(live) if live.may_hurry(now) && !live.is_usable(now) => {
                 vec![live.refresh(now)]
             }
+            State::Live(live) if live.should_hurry(now) => vec![Effect::Hurry],
             State::KeyMissing {
                 loading, tried_at, ..
             } if !*loading && schedule::between(*tried_at, now) >= DEMAND_PAUSE => {
@@ -138,6 +142,20 @@ impl Machine {
             }
             State::Live(_)
             | State::KeyMissing { .. }
+            | State::Loading
+            | State::SignedOut(_)
+            | State::Ended(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn unlocked(&mut self) -> Vec<Effect> {
+        match &mut self.state {
+            State::KeyMissing { loading, .. } if !*loading && !self.paused => {
+                *loading = true;
+                vec![Effect::Load]
+            }
+            State::KeyMissing { .. }
+            | State::Live(_)
             | State::Loading
             | State::SignedOut(_)
             | State::Ended(_) => Vec::new(),
@@ -371,11 +389,12 @@ impl Machine {
             self.state = State::Loading;
             return vec![Effect::Load];
         }
-        if let State::Live(live) = &mut self.state {
-            if matches!(live.standing, Standing::Blocked(_)) && matches!(live.step, Step::Idle) {
-                live.due = now;
-                live.decided_at = now;
-            }
+        if let State::Live(live) = &mut self.state
+            && matches!(live.standing, Standing::Blocked(_))
+            && matches!(live.step, Step::Idle)
+        {
+            live.due = now;
+            live.decided_at = now;
         }
         self.tick(now)
     }
@@ -399,6 +418,12 @@ impl Live {
         matches!(self.step, Step::Idle)
             && matches!(self.standing, Standing::Good | Standing::Doubtful)
             && (rested || self.failures == 0)
+    }
+
+    /// Whether a refresh is under way that may be waiting for uploads in vain: the token has
+    /// expired meanwhile, by a suspend or a clock step.
+    fn should_hurry(&self, now: Timestamp) -> bool {
+        matches!(self.step, Step::Refreshing { .. }) && !self.is_usable(now)
     }
 
     fn refresh(&mut self, now: Timestamp) -> Effect {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::keyring::Signals;
 use super::{Vault, place};
 use crate::config::VaultKind;
-use crate::session::{Hub, Session, jobs};
+use crate::session::{Hub, jobs};
 
 /// The vault in use, and the one that is to replace it.
 #[derive(Debug, Default)]
@@ -48,6 +48,13 @@ impl Vaults {
         Some(shown)
     }
 
+    /// Whether no other vault than the one in use is wanted.
+    pub(in crate::session) fn is_settled(&self) -> Result<(), Problem> {
+        let next = self.next();
+        let problem = next.as_ref().and_then(|next| next.problem.clone());
+        problem.map_or(Ok(()), Err)
+    }
+
     /// Ends the keeper.
     pub(in crate::session) fn stop(&self) {
         self.stop.cancel();
@@ -64,13 +71,8 @@ impl Vaults {
 
 impl Hub {
     /// R9: with the vault goes its key, or the old vault stays, and the keeper tries again.
-    ///
-    /// # Errors
-    /// Why the key stays where it is.
-    pub(in crate::session) async fn use_vault(
-        self: &Arc<Self>,
-        wanted: VaultKind,
-    ) -> Result<(), Problem> {
+    /// Returns the one in use.
+    pub(in crate::session) async fn use_vault(self: &Arc<Self>, wanted: VaultKind) -> Arc<Vault> {
         let vaults = &self.vaults;
         let vault = |kind| Arc::new(Vault::watched(kind, &self.deps.paths, vaults.wake.clone()));
         let Some(current) = vaults.current() else {
@@ -78,7 +80,8 @@ impl Hub {
             let note = place::note(&self.deps.paths);
             let noted = jobs::blocking(move || place::read(&note)).await;
             let kind = noted.ok().flatten().unwrap_or(wanted);
-            vaults.current.store(Some(vault(kind)));
+            let current = vault(kind);
+            vaults.current.store(Some(Arc::clone(&current)));
             if kind != wanted {
                 *vaults.next() = Some(Next {
                     vault: vault(wanted),
@@ -87,11 +90,11 @@ impl Hub {
                 vaults.wake.notify_one();
             }
             self.deps.tracker.spawn(Arc::clone(self).keep_vault());
-            return Ok(());
+            return current;
         };
         if current.kind() == wanted {
             *vaults.next() = None;
-            return Ok(());
+            return current;
         }
         if vaults.next_vault().is_none_or(|next| next.kind() != wanted) {
             let next = Next {
@@ -100,9 +103,10 @@ impl Hub {
             };
             *vaults.next() = Some(next);
         }
-        let moved = self.move_key().await;
+        // Whoever asks is told why not by the status.
+        drop(self.move_key().await);
         vaults.wake.notify_one();
-        moved
+        vaults.current().unwrap_or(current)
     }
 
     /// Opens the vault with a person's help: the keyring's own prompt, or a passphrase.
@@ -259,16 +263,22 @@ impl Hub {
             Err(_) if !has_records => None,
             Err(problem) => return Err(self.stays(&current, &next, &problem)),
         };
-        if self.vaults.next_vault().is_none_or(|now| !Arc::ptr_eq(&now, &next)) {
+        if self
+            .vaults
+            .next_vault()
+            .is_none_or(|now| !Arc::ptr_eq(&now, &next))
+        {
             // The configuration was changed back meanwhile: both have the key.
             return Ok(());
         }
         self.vaults.current.store(Some(Arc::clone(&next)));
         *self.vaults.next() = None;
-        for session in self.accounts.load().values() {
-            session.change_vault(Arc::clone(&next)).await;
-        }
-        tracing::info!(from = current.name(), to = next.name(), "the vault has changed");
+        self.share_vault(false).await;
+        tracing::info!(
+            from = current.name(),
+            to = next.name(),
+            "the vault has changed"
+        );
         if let Some(key) = key
             && let Err(problem) = current.forget(&key).await
         {
@@ -301,20 +311,29 @@ impl Hub {
         problem
     }
 
-    /// Lets the sessions load that could not, and waits until they have.
-    async fn open_sessions(&self) {
+    /// Gives the vault in use to the sessions that have another one, or to `all`: then those that
+    /// wait for the key ask again.
+    pub(in crate::session) async fn share_vault(&self, all: bool) {
         let Some(vault) = self.vaults.current() else {
             return;
         };
-        let sessions: Vec<Session> = self.accounts.load().values().cloned().collect();
-        for session in &sessions {
-            session.change_vault(Arc::clone(&vault)).await;
+        for session in self.accounts.load_full().values() {
+            if all || !session.has_vault(&vault) {
+                session.change_vault(Arc::clone(&vault)).await;
+            }
         }
-        if vault.key_in_memory().is_none() {
+    }
+
+    /// Lets the sessions load that could not, and waits until they have.
+    async fn open_sessions(&self) {
+        self.share_vault(true).await;
+        let is_open = |vault: Arc<Vault>| vault.key_in_memory().is_some();
+        if !self.vaults.current().is_some_and(is_open) {
             return;
         }
+        let accounts = self.accounts.load_full();
         let opened = async {
-            for session in &sessions {
+            for session in accounts.values() {
                 let mut changes = session.changes();
                 let opened = changes.wait_for(|now| now.view.state != State::KeyMissing);
                 drop(opened.await);
@@ -338,9 +357,9 @@ fn takes_none(vault: &Vault) -> Problem {
         format!("the data key is in vault `{name}`, which takes no passphrase of loopdesk's"),
     );
     match vault.kind() {
-        VaultKind::Keyring => problem.hint(
-            "the keyring takes its password in its own prompt: `loopdesk unlock`",
-        ),
+        VaultKind::Keyring => {
+            problem.hint("the keyring takes its password in its own prompt: `loopdesk unlock`")
+        }
         VaultKind::Keyfile | VaultKind::Credential | VaultKind::Passphrase => {
             problem.hint("to use one: `loopdesk config set vault passphrase`")
         }

@@ -319,9 +319,8 @@ impl Vault {
             // A key can be sealed only while the passphrase is being given.
             Place::Passphrase(_) => Err(Unusable::Missing),
             Place::Credential(file) => {
-                let made = move |file: &Wrapped| {
-                    file.create(&key, &wrapped::credential(credentials())?)
-                };
+                let made =
+                    move |file: &Wrapped| file.create(&key, &wrapped::credential(credentials())?);
                 blocking(file, made).await
             }
         }

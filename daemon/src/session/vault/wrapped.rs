@@ -266,7 +266,11 @@ mod tests {
         assert!(why(dir()).contains("loopdesk-key"));
         std::fs::write(home.path().join(CREDENTIAL), "short\n").unwrap();
         assert!(why(dir()).contains("5 bytes"));
-        std::fs::write(home.path().join(CREDENTIAL), format!("{}\n", "x".repeat(32))).unwrap();
+        std::fs::write(
+            home.path().join(CREDENTIAL),
+            format!("{}\n", "x".repeat(32)),
+        )
+        .unwrap();
         assert_eq!(credential(dir()).unwrap().len(), 32);
     }
 }

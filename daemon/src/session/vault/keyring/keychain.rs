@@ -17,6 +17,8 @@ pub(super) fn look() -> Result<Look, Unusable> {
     match super::entry()?.get_attributes() {
         Ok(_) => Ok(Look::There),
         Err(Error::NoEntry) => Ok(Look::NotThere),
+        // What the crate calls so is a keychain that isn't there.
+        Err(Error::NoStorageAccess(why)) => Err(Unusable::Absent(why.to_string())),
         Err(error) => Err(super::unusable(&error)),
     }
 }

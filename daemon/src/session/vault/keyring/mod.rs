@@ -186,7 +186,12 @@ fn unusable(error: &Error) -> Unusable {
         Error::BadEncoding(_) | Error::BadDataFormat(..) => {
             Unusable::Failed("its entry holds no key".to_owned())
         }
-        _ => Unusable::Failed("it refuses".to_owned()),
+        Error::BadStoreFormat(_)
+        | Error::TooLong(..)
+        | Error::Invalid(..)
+        | Error::NoDefaultStore
+        | Error::NotSupportedByStore(_)
+        | _ => Unusable::Failed("it refuses".to_owned()),
     }
 }
 

@@ -290,10 +290,7 @@ fn went_away() -> Unusable {
 }
 
 fn odd(error: &zbus::zvariant::Error) -> Unusable {
-    Unusable::Failed(format!(
-        "it answers oddly ({})",
-        short(&error.to_string())
-    ))
+    Unusable::Failed(format!("it answers oddly ({})", short(&error.to_string())))
 }
 
 fn short(text: &str) -> String {
