@@ -8,6 +8,7 @@
 mod bad_input;
 mod cli;
 mod door;
+mod keyring;
 mod load;
 mod login;
 mod packaging;

@@ -17,6 +17,7 @@ pub mod home;
 pub mod needs;
 pub mod ports;
 pub mod programs;
+pub mod secret_service;
 pub mod stage;
 pub mod zendesk;
 

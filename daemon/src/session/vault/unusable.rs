@@ -74,7 +74,12 @@ impl Unusable {
                 .hint("give it: `loopdesk unlock --passphrase-stdin`"),
                 Self::Wrong => problem("that is not the passphrase of the data key")
                     .hint("nothing has changed; try again: `loopdesk unlock --passphrase-stdin`"),
-                _ => self.of_file(of.file),
+                Self::Locked
+                | Self::Absent(_)
+                | Self::NoCollection
+                | Self::Slow
+                | Self::Another
+                | Self::Failed(_) => self.of_file(of.file),
             },
             VaultKind::Credential => self.of_credential(of.file, of.needed),
         };

@@ -265,11 +265,10 @@ async fn next(stream: &mut MessageStream) -> Option<Message> {
 
 /// What an error of the bus or of the keyring means.
 fn trouble(error: &zbus::Error) -> Unusable {
-    let name = match error {
-        zbus::Error::MethodError(name, ..) => name.as_str(),
-        _ => return Unusable::Failed(short(&error.to_string())),
+    let zbus::Error::MethodError(name, ..) = error else {
+        return Unusable::Failed(short(&error.to_string()));
     };
-    match name {
+    match name.as_str() {
         "org.freedesktop.DBus.Error.ServiceUnknown"
         | "org.freedesktop.DBus.Error.NameHasNoOwner" => {
             Unusable::Absent(format!("nothing on the session bus provides `{NAME}`"))
