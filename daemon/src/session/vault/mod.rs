@@ -149,10 +149,9 @@ impl Vault {
         let was_slow = matches!(self.known().trouble, Some((Unusable::Slow, _)));
         let found = match &self.place {
             Place::Keyring(keyring) if was_slow => keyring.read_at_last().await.map(Arc::new),
-            Place::Keyring(_)
-            | Place::Keyfile(_)
-            | Place::Passphrase(_)
-            | Place::Credential(_) => self.read().await,
+            Place::Keyring(_) | Place::Keyfile(_) | Place::Passphrase(_) | Place::Credential(_) => {
+                self.read().await
+            }
         };
         let in_memory = self.known().key.clone();
         let found = match (found, in_memory) {

@@ -1,15 +1,15 @@
 //! macOS's login keychain, which is unlocked with the desktop.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use apple_native_keyring_store::keychain::Store;
-use keyring_core::Error;
+use keyring_core::api::CredentialStoreApi;
+use keyring_core::{Entry, Error};
 
-use super::{Keyring, Look, Opened, Unusable};
+use super::{Keyring, Look, Opened, SERVICE, USER, Unusable};
 
-pub(super) fn open() -> Result<Arc<Store>, Error> {
-    Store::new()
+pub(super) fn entry() -> Result<Entry, Error> {
+    Store::new()?.build(SERVICE, USER, None)
 }
 
 /// The login keychain tells "no such item" without a prompt.

@@ -1,9 +1,11 @@
 //! `vault = "keyring"`: Secret Service on Linux, the login keychain on macOS.
 //!
 //! Every call blocks, some of them until a person answers a prompt. So one thread of the vault's
-//! own makes them all, and those who wait do so for a limited time. A store is opened for every
-//! call: one that outlives the bus, or was opened before there was one, fails for ever.
+//! own makes them all, and those who wait do so for a limited time. A connection is opened for
+//! every call: one that outlives the bus fails for ever.
 
+#[cfg(not(target_os = "macos"))]
+mod item;
 #[cfg(target_os = "macos")]
 #[path = "keychain.rs"]
 mod system;
@@ -15,7 +17,6 @@ use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
 use keyring_core::Error;
-use keyring_core::api::CredentialStoreApi;
 use loopdesk_protocol::{Kind, Problem, unlock};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -170,8 +171,7 @@ fn remove(key: &DataKey) -> Result<(), Unusable> {
 }
 
 fn entry() -> Result<keyring_core::Entry, Unusable> {
-    let store = system::open().map_err(|e| unusable(&e))?;
-    store.build(SERVICE, USER, None).map_err(|e| unusable(&e))
+    system::entry().map_err(|e| unusable(&e))
 }
 
 /// What a keyring's error means. Only texts that can't quote a secret are passed on.

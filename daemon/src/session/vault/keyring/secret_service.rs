@@ -2,23 +2,16 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use keyring_core::Error;
 use zbus::export::futures_core::Stream;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 use zbus::{MatchRule, Message, MessageStream, message};
-use zbus_secret_service_keyring_store::Store;
 
-use super::{Keyring, Look, Opened, SERVICE, USER, Unusable};
+pub(super) use super::item::entry;
+use super::{Keyring, Look, Opened, Unusable, item};
 
-pub(super) fn open() -> Result<Arc<Store>, Error> {
-    Store::new()
-}
-
-/// Looks without opening: the store would unlock what it finds locked, and that is a prompt (R9).
-/// By the specification, `SearchItems`, `ReadAlias` and properties never prompt.
+/// Whether the entry is there, and can be read.
 pub(super) fn look() -> Result<Look, Unusable> {
     zbus::block_on(async {
         let bus = connect().await?;
@@ -38,6 +31,7 @@ pub(super) async fn unlock(_: &Keyring, limit: Duration) -> Result<Opened, Unusa
         let prompt: OwnedObjectPath = match survey(&bus).await? {
             Survey::Found | Survey::Empty => return Ok(None),
             Survey::Locked(what) => {
+                let what = vec![what];
                 let (_, prompt): (Vec<OwnedObjectPath>, _) =
                     call(&bus, SERVICE_PATH, SERVICE_INTERFACE, "Unlock", &(what,)).await?;
                 prompt
@@ -104,52 +98,42 @@ impl Signals {
 }
 
 enum Survey {
-    Locked(Vec<OwnedObjectPath>),
     NoCollection,
+    Locked(OwnedObjectPath),
     Found,
     Empty,
 }
 
+/// Asks without opening anything. By the specification, aliases and properties never prompt; a
+/// search may, in KeePassXC, unless the collection is known to be open.
 async fn survey(bus: &zbus::Connection) -> Result<Survey, Unusable> {
-    let wanted = HashMap::from([("service", SERVICE), ("username", USER)]);
-    let (unlocked, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) = call(
-        bus,
-        SERVICE_PATH,
-        SERVICE_INTERFACE,
-        "SearchItems",
-        &(wanted,),
-    )
-    .await?;
-    if !locked.is_empty() {
-        return Ok(Survey::Locked(locked));
-    }
-    if !unlocked.is_empty() {
-        return Ok(Survey::Found);
-    }
-    // A locked collection may tell nothing of its items: "not there" is no answer then.
-    let default: OwnedObjectPath = call(
-        bus,
-        SERVICE_PATH,
-        SERVICE_INTERFACE,
-        "ReadAlias",
-        &("default",),
-    )
-    .await?;
-    if default.as_str() == "/" {
+    let alias = &("default",);
+    let default = call(bus, SERVICE_PATH, SERVICE_INTERFACE, "ReadAlias", alias).await;
+    let default: OwnedObjectPath = default?;
+    let path = default.as_str();
+    if path == "/" {
         return Ok(Survey::NoCollection);
     }
-    let is_locked: OwnedValue = call(
+    let property = &(COLLECTION_INTERFACE, "Locked");
+    let is_locked = call(
         bus,
-        default.as_str(),
+        path,
         "org.freedesktop.DBus.Properties",
         "Get",
-        &("org.freedesktop.Secret.Collection", "Locked"),
+        property,
     )
-    .await?;
-    Ok(if bool::try_from(is_locked).map_err(|e| odd(&e))? {
-        Survey::Locked(vec![default])
-    } else {
+    .await;
+    let is_locked: OwnedValue = is_locked?;
+    if bool::try_from(is_locked).map_err(|e| odd(&e))? {
+        return Ok(Survey::Locked(default));
+    }
+    let wanted = &(item::attributes(),);
+    let found = call(bus, path, COLLECTION_INTERFACE, "SearchItems", wanted).await;
+    let found: Vec<OwnedObjectPath> = found?;
+    Ok(if found.is_empty() {
         Survey::Empty
+    } else {
+        Survey::Found
     })
 }
 
@@ -300,4 +284,5 @@ fn short(text: &str) -> String {
 const NAME: &str = "org.freedesktop.secrets";
 const SERVICE_PATH: &str = "/org/freedesktop/secrets";
 const SERVICE_INTERFACE: &str = "org.freedesktop.Secret.Service";
+const COLLECTION_INTERFACE: &str = "org.freedesktop.Secret.Collection";
 const PROMPT_INTERFACE: &str = "org.freedesktop.Secret.Prompt";
