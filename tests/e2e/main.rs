@@ -15,6 +15,7 @@ mod packaging;
 mod paging;
 mod restart;
 mod rotation;
+mod vault;
 
 use std::path::Path;
 use std::time::Duration;

@@ -117,6 +117,22 @@ impl Bus {
         unlocked.len() + locked.len()
     }
 
+    /// Whether KeePassXC has been asked for a prompt that isn't over.
+    ///
+    /// # Panics
+    /// If it doesn't say.
+    pub async fn has_keepassxc_prompt(&self) -> bool {
+        let objects: String = self
+            .call(
+                "/org/freedesktop/secrets",
+                "org.freedesktop.DBus.Introspectable",
+                "Introspect",
+                &(),
+            )
+            .await;
+        objects.contains("<node name=\"prompt\"")
+    }
+
     async fn default_collection(&self) -> OwnedObjectPath {
         self.service("ReadAlias", &("default",)).await
     }
@@ -207,6 +223,8 @@ impl Keyring {
     pub async fn keepassxc(home: &Home, bus: &Bus, is_open: bool) -> Self {
         let database = keepassxc_database(home).await;
         let mut command = command(home, bus, "keepassxc");
+        // Where it looks for another instance of itself.
+        command.env("TMPDIR", home.path());
         command.env("QT_QPA_PLATFORM", "offscreen");
         if is_open {
             command.arg("--pw-stdin");
@@ -225,12 +243,13 @@ impl Keyring {
         kill_process(pid, signal).expect("the keyring runs");
     }
 
-    /// Ends the keyring.
+    /// Ends the keyring as a logout would: KeePassXC saves a moment after a change only.
     ///
     /// # Panics
     /// If it has ended already.
-    pub async fn kill(mut self, bus: &Bus) {
-        self.child.kill().await.expect("the keyring runs");
+    pub async fn end(mut self, bus: &Bus) {
+        self.signal(Signal::TERM);
+        self.child.wait().await.expect("the keyring ends");
         eventually("the keyring is gone", async || !bus.has_keyring().await).await;
     }
 

@@ -22,6 +22,10 @@ pub(super) enum Unusable {
     /// There is no such vault here, and how that shows.
     Absent(String),
     /// The keyring has no place where an entry could be put.
+    #[cfg_attr(
+        target_os = "macos",
+        expect(dead_code, reason = "every keychain can take an entry")
+    )]
     NoCollection,
     /// The vault did not answer in time.
     Slow,

@@ -78,10 +78,10 @@ fn with_collection<T>(work: impl FnOnce(&Collection<'_>) -> Result<T, Error>) ->
 }
 
 fn error(error: secret_service::Error) -> Error {
-    match error {
-        secret_service::Error::Locked => Error::NoStorageAccess(Box::new(error)),
-        error => Error::PlatformFailure(Box::new(error)),
+    if matches!(error, secret_service::Error::Locked) {
+        return Error::NoStorageAccess(Box::new(error));
     }
+    Error::PlatformFailure(Box::new(error))
 }
 
 /// What the item is found by.

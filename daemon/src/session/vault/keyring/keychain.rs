@@ -42,6 +42,6 @@ impl Signals {
     }
 
     pub(in crate::session::vault) async fn next(&mut self) -> Option<()> {
-        std::future::ready(match self.0 {}).await
+        match self.0 {}
     }
 }

@@ -88,6 +88,10 @@ pub(super) enum Opened {
     /// The keyring is open; perhaps it was all the time.
     Open,
     /// Somebody has sent the prompt away.
+    #[cfg_attr(
+        target_os = "macos",
+        expect(dead_code, reason = "the keychain doesn't tell it from a failure")
+    )]
     Dismissed,
     /// Nobody was there.
     Unanswered,

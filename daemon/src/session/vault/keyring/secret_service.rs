@@ -286,3 +286,48 @@ const SERVICE_PATH: &str = "/org/freedesktop/secrets";
 const SERVICE_INTERFACE: &str = "org.freedesktop.Secret.Service";
 const COLLECTION_INTERFACE: &str = "org.freedesktop.Secret.Collection";
 const PROMPT_INTERFACE: &str = "org.freedesktop.Secret.Prompt";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    struct Prompt(mpsc::UnboundedSender<&'static str>);
+
+    #[zbus::interface(name = "org.freedesktop.Secret.Prompt")]
+    impl Prompt {
+        fn prompt(&self, _window: &str) {
+            self.0.send("prompt").unwrap();
+        }
+
+        fn dismiss(&self) {
+            self.0.send("dismiss").unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn r9_a_prompt_that_nobody_answers_has_its_time_and_is_taken_away() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (told, mut hears) = mpsc::unbounded_channel();
+        let path = "/org/freedesktop/secrets/prompt/1";
+        let keyring = zbus::connection::Builder::async_io_unix_stream(theirs)
+            .server("0123456789abcdef0123456789abcdef")
+            .unwrap()
+            .p2p()
+            .serve_at(path, Prompt(told))
+            .unwrap();
+        let bus = zbus::connection::Builder::async_io_unix_stream(ours).p2p();
+        let (keyring, bus) = tokio::join!(keyring.build(), bus.build());
+        let _keyring = keyring.unwrap();
+
+        let path = OwnedObjectPath::try_from(path).unwrap();
+        let limit = Duration::from_millis(50);
+        let ended = show(bus.unwrap(), path, limit).await.unwrap();
+        assert_eq!(ended, Opened::Unanswered);
+        assert_eq!(hears.recv().await, Some("prompt"));
+        assert_eq!(hears.recv().await, Some("dismiss"));
+    }
+}
