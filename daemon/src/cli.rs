@@ -26,7 +26,8 @@ pub fn main() -> ExitCode {
                 text.push_str(&format!("Hint: {hint}\n"));
             }
             // Where standard error is gone there is nobody left to tell.
-            let _unheard = std::io::stderr().write_all(text.as_bytes());
+            let text = telemetry::redact::bytes(text.as_bytes());
+            let _unheard = std::io::stderr().write_all(&text);
             ExitCode::from(problem.kind.exit_code())
         }
     }

@@ -10,6 +10,7 @@ use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::body::Body;
+use crate::telemetry::redact;
 
 /// Why a request was not served by Zendesk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,7 +202,7 @@ impl Refusal {
     pub fn into_response(self) -> Response<Body> {
         let body = serde_json::json!({
             "error": self.error(),
-            "description": self.description(),
+            "description": redact::text(&self.description()),
         });
         let mut response = Response::new(Body::full(body.to_string()));
         *response.status_mut() = self.status();

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::{Account, Config, Origin, RewriteClass, TokenEncoding, Ttl, VaultKind};
+use crate::config::{
+    Account, Config, GrantType, Origin, RewriteClass, TokenEncoding, Ttl, VaultKind,
+};
 
 /// An account as the defaults make it.
 pub(crate) fn account(name: &str, origin: &str) -> Account {
@@ -13,6 +15,7 @@ pub(crate) fn account(name: &str, origin: &str) -> Account {
         subdomain: None,
         url: None,
         client_id: "loopdesk".to_owned(),
+        grant: GrantType::AuthorizationCode,
         scopes: vec!["read".parse().unwrap()],
         port: None,
         rewrite: vec![

@@ -159,7 +159,7 @@ async fn r3_a_damaged_record_is_named_and_kept() {
     bytes[last] ^= 1;
     std::fs::write(&file, &bytes).unwrap();
     let _daemon = stage.daemon().await;
-    let problem = stage.acme().await.problem.expect("a problem");
+    let problem = stage.acme_loaded().await.problem.expect("a problem");
     assert!(problem.message.contains("acme.session"), "{problem:?}");
     assert!(!problem.hints.is_empty(), "{problem:?}");
     assert_eq!(std::fs::read(&file).unwrap(), bytes);
@@ -175,7 +175,12 @@ async fn r9_a_missing_key_is_never_silently_replaced() {
     let hidden = stage.home.path().join("hidden");
     std::fs::rename(&key, &hidden).unwrap();
     let daemon = stage.daemon().await;
-    assert_eq!(stage.acme().await.state, State::KeyMissing);
+    let acme = stage.acme_loaded().await;
+    assert_eq!(acme.state, State::KeyMissing);
+    let problem = acme
+        .problem
+        .expect("a problem, so that it isn't just loading");
+    assert!(!problem.hints.is_empty(), "{problem:?}");
     assert!(!key.exists());
     daemon.stop().await;
     std::fs::rename(&hidden, &key).unwrap();

@@ -118,6 +118,31 @@ async fn a_live_configuration_gains_and_loses_accounts() {
 }
 
 #[tokio::test]
+async fn o3_cron_finds_the_daemon_without_an_environment() {
+    let mut stage = stage().await;
+    // The state is where a home folder alone leads; the sockets are where only a login would know.
+    let home = stage.home.path().display().to_string();
+    stage
+        .home
+        .set("XDG_STATE_HOME", format!("{home}/.local/state"));
+    stage.home.set("XDG_CONFIG_HOME", format!("{home}/.config"));
+    std::fs::rename(
+        stage.home.path().join("config"),
+        stage.home.path().join(".config"),
+    )
+    .unwrap();
+    let _daemon = stage.logged_in().await;
+    let program = stage.home.bin().join("loopdesk").display().to_string();
+    let variable = format!("HOME={home}");
+    let output = stage
+        .home
+        .run("env", ["-i", &variable, &program, "status"])
+        .await
+        .ok();
+    assert!(output.stdout.contains("Ada Admin"), "{output:?}");
+}
+
+#[tokio::test]
 async fn env_prints_what_a_shell_can_evaluate() {
     let stage = stage().await;
     let _daemon = stage.logged_in().await;

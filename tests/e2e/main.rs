@@ -7,7 +7,9 @@
 
 mod bad_input;
 mod cli;
+mod client_credentials;
 mod door;
+mod independent_oauth;
 mod keyring;
 mod load;
 mod login;
@@ -15,6 +17,7 @@ mod packaging;
 mod paging;
 mod restart;
 mod rotation;
+mod secrets;
 mod vault;
 
 use std::path::Path;

@@ -67,7 +67,7 @@ async fn r3_a_record_of_another_format_is_refused_and_kept() {
     std::fs::write(&file, &newer).unwrap();
 
     let _daemon = stage.daemon().await;
-    let acme = stage.acme().await;
+    let acme = stage.acme_loaded().await;
     let problem = acme.problem.expect("a problem");
     assert!(problem.message.contains("acme.session"), "{problem:?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), newer);

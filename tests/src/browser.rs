@@ -1,7 +1,8 @@
 //! The browser of a person in a hurry: opens the page it is given, clicks, and follows.
 //!
 //! `$BROWSER` of a [`Home`](crate::Home) is this program. `CONSENT_CA` names the CA to trust,
-//! `CONSENT` is `allow` (the default) or `deny`.
+//! `CONSENT` is `allow` (the default) or `deny`. With `CONSENT_FORMS`, the pages are
+//! oidc-provider's.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::oauth_server;
 use crate::zendesk::{Caller, Decision};
 
 /// Opens the page named by the last argument.
@@ -34,7 +36,10 @@ async fn visit() -> io::Result<()> {
         Ok("deny") => Decision::Deny,
         _ => Decision::Allow,
     };
-    let callback = Caller::new(&page, &ca)?.consent(&page, decision).await?;
+    let callback = match std::env::var_os("CONSENT_FORMS") {
+        Some(_) => oauth_server::person::consent(&page, &ca).await?,
+        None => Caller::new(&page, &ca)?.consent(&page, decision).await?,
+    };
     open(&callback).await
 }
 

@@ -15,12 +15,15 @@ pub mod demo;
 mod figures;
 pub mod home;
 pub mod needs;
+pub mod oauth_server;
 pub mod ports;
 pub mod programs;
 pub mod secret_service;
+pub mod secrets;
 pub mod stage;
 pub mod zendesk;
 
 pub use daemon::Daemon;
 pub use home::{Home, Output};
+pub use oauth_server::OAuthServer;
 pub use stage::Stage;

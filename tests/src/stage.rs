@@ -184,6 +184,16 @@ impl Stage {
         String::from_utf8(reply.into_body().to_vec()).expect("text")
     }
 
+    /// Account `acme` once the daemon has made up its mind about the stored session: a request
+    /// waits for that, and is answered either way.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn acme_loaded(&self) -> status::Account {
+        self.get("/api/v2/users/me.json").await;
+        self.acme().await
+    }
+
     /// Waits until Zendesk has seen what `condition` wants.
     ///
     /// # Panics

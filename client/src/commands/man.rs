@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Command, CommandFactory};
-use loopdesk_protocol::{Kind, Problem};
+use loopdesk_protocol::{Kind, Problem, VERSION};
 use serde::Serialize;
 
 use crate::cli::{Cli, EXIT_CODES, Man, NOTES};
@@ -79,6 +79,7 @@ fn file_name(command: &Command) -> String {
 fn page(command: &Command) -> io::Result<String> {
     let man = clap_mangen::Man::new(command.clone())
         .title(file_name(command).to_uppercase())
+        .source(format!("loopdesk {VERSION}"))
         .manual("loopdesk");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
@@ -142,7 +143,7 @@ mod tests {
         let ran = home.run("man").await;
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         for part in [
-            ".TH LOOPDESK 1",
+            ".TH LOOPDESK 1  \"loopdesk ",
             ".SH \"EXIT STATUS\"",
             "  70  a bug in loopdesk",
             "loopdesk\\-unlock(1)",

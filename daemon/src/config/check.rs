@@ -11,8 +11,8 @@ use toml::de::DeTable;
 
 use super::reader::{Errors, Section, choose};
 use super::{
-    Account, AccountName, Config, LoopbackAddr, Origin, RedirectUri, RewriteClass, RoutePath,
-    Scope, Subdomain, TokenEncoding, Ttl, VaultKind,
+    Account, AccountName, Config, GrantType, LoopbackAddr, Origin, RedirectUri, RewriteClass,
+    RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind,
 };
 
 /// Reads the file at `path`. A missing file means every default and no account.
@@ -185,6 +185,7 @@ fn read_account(
     let subdomain: Option<Subdomain> = section.value("subdomain", errors);
     let url: Option<Origin> = section.value("url", errors);
     let client_id = section.with("client-id", errors, client_id);
+    let grant = section.one_of("grant", &GrantType::ALL, errors);
     let scopes = section.list("scopes", errors, Scope::from_str);
     let port = section.port("port", errors);
     let rewrite = section.list("rewrite", errors, |text| choose(text, &RewriteClass::ALL));
@@ -206,6 +207,12 @@ fn read_account(
         errors.add(
             section.span_of("scopes"),
             "`scopes` is empty: ask for one at least, such as `read`",
+        );
+    }
+    if grant == Some(GrantType::ClientCredentials) && refresh.is_some() {
+        errors.add(
+            section.span_of("refresh-token-ttl"),
+            "`refresh-token-ttl` means nothing here: a client with a secret gets no refresh token",
         );
     }
     let missing = |section: &Section<'_, '_>, key: &str, example: &str| {
@@ -241,6 +248,7 @@ fn read_account(
         subdomain,
         url,
         client_id: client_id?,
+        grant: grant.unwrap_or(GrantType::AuthorizationCode),
         scopes: scopes.unwrap_or_else(|| defaults(&SCOPES)),
         port,
         rewrite: rewrite.unwrap_or_else(|| REWRITE.to_vec()),
@@ -384,7 +392,11 @@ mod tests {
                 1,
                 "unknown key `volt`: the keys here are listen, default-account",
             ),
-            (3, 9, "`none` is none of `keyring`, `keyfile`"),
+            (
+                3,
+                9,
+                "`none` is none of `keyring`, `credential`, `passphrase`, `keyfile`",
+            ),
             (4, 11, "`Acme` can't be an account's name"),
             (6, 11, "account `b` has no `client-id`"),
             (8, 8, "`port` must be a port"),
@@ -398,6 +410,25 @@ mod tests {
                 "{line}:{column} {message} in {found:#?}"
             );
         }
+    }
+
+    #[test]
+    fn a_client_with_a_secret_has_no_refresh_token_to_set_a_lifetime_for() {
+        assert_eq!(only(ACME).grant, GrantType::AuthorizationCode);
+        let text = format!("{ACME}grant = \"client-credentials\"\n");
+        assert_eq!(only(&text).grant, GrantType::ClientCredentials);
+        let found = errors(&format!("{text}refresh-token-ttl = \"30d\"\n"));
+        assert!(
+            found[0].starts_with("5:21 `refresh-token-ttl` means"),
+            "{found:?}"
+        );
+        let found = errors(&format!("{ACME}grant = \"password\"\n"));
+        assert!(found[0].contains("`client-credentials`"), "{found:?}");
+    }
+
+    fn only(text: &str) -> Arc<Account> {
+        let config = parse(text).unwrap();
+        Arc::clone(config.accounts.values().next().unwrap())
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn view(config: &Config, account: &Account) -> AccountView {
         api_origin: account.api_origin.to_string(),
         oauth_origin: account.oauth_origin.to_string(),
         client_id: account.client_id.clone(),
-        grant: loopdesk_protocol::account::AUTHORIZATION_CODE.to_owned(),
+        grant: account.grant.name().to_owned(),
         scopes: texts(account.scopes.iter().map(|s| s.as_str())),
         port: account.port,
         rewrite: texts(classes.map(|c| name_of(&RewriteClass::ALL, c))),

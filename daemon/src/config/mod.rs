@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use types::{
-    AccountName, LoopbackAddr, Origin, RedirectUri, RewriteClass, RoutePath, Scope, Subdomain,
-    TokenEncoding, Ttl, VaultKind,
+    AccountName, GrantType, LoopbackAddr, Origin, RedirectUri, RewriteClass, RoutePath, Scope,
+    Subdomain, TokenEncoding, Ttl, VaultKind,
 };
 
 /// A checked configuration.
@@ -47,6 +47,8 @@ pub struct Account {
     pub url: Option<Origin>,
     /// The OAuth client's identifier.
     pub client_id: String,
+    /// How it comes by its tokens.
+    pub grant: GrantType,
     /// The scopes to ask for.
     pub scopes: Vec<Scope>,
     /// A port of this account's own, on every loopback family.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use http::uri::PathAndQuery;
 use jiff::{SpanRelativeTo, Unit};
+use loopdesk_protocol::account::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS};
 
 /// An account's name: lower-case letters, digits and hyphens, usable as a DNS label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -404,6 +405,28 @@ impl VaultKind {
     pub fn named(name: &str) -> Option<Self> {
         let found = Self::ALL.into_iter().find(|(known, _)| *known == name);
         found.map(|(_, kind)| kind)
+    }
+}
+
+/// How an account comes by its tokens (RFC 6749 section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantType {
+    /// A person allows it in a browser, and refresh tokens keep it alive.
+    AuthorizationCode,
+    /// A confidential client acts by its own secret, as the user whose client it is.
+    ClientCredentials,
+}
+
+impl GrantType {
+    /// Every grant type with its name in the file.
+    pub const ALL: [(&'static str, Self); 2] = [
+        (AUTHORIZATION_CODE, Self::AuthorizationCode),
+        (CLIENT_CREDENTIALS, Self::ClientCredentials),
+    ];
+
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        name_of(&Self::ALL, &self)
     }
 }
 

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::identity::{self, Check, Revocation};
 use super::oauth::{Answer, Authorization, Server};
-use super::pair::AccessToken;
+use super::pair::{AccessToken, Renewal};
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::upstream::Upstream;
@@ -21,8 +21,8 @@ pub(super) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One account's Zendesk.
 pub(super) trait Endpoint: fmt::Debug + Send + Sync {
-    /// Replaces the pair that this refresh token belongs to.
-    fn refresh<'a>(&'a self, refresh: &'a SecretString) -> Pending<'a, Answer>;
+    /// Replaces the pair that this refresh token belongs to, or gets a token by the client's secret.
+    fn refresh<'a>(&'a self, renewal: &'a Renewal) -> Pending<'a, Answer>;
     /// Turns a login's code into its first pair.
     fn exchange<'a>(&'a self, login: Authorization, code: &'a SecretString) -> Pending<'a, Answer>;
     /// Whether the token lives.
@@ -48,8 +48,8 @@ impl Zendesk {
 }
 
 impl Endpoint for Zendesk {
-    fn refresh<'a>(&'a self, refresh: &'a SecretString) -> Pending<'a, Answer> {
-        Box::pin(async move { self.server().refresh(refresh).await })
+    fn refresh<'a>(&'a self, renewal: &'a Renewal) -> Pending<'a, Answer> {
+        Box::pin(async move { self.server().refresh(renewal).await })
     }
 
     fn exchange<'a>(&'a self, login: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
@@ -80,18 +80,14 @@ impl Nowhere {
 }
 
 impl Endpoint for Nowhere {
-    fn refresh<'a>(&'a self, _: &'a SecretString) -> Pending<'a, Answer> {
+    fn refresh<'a>(&'a self, _: &'a Renewal) -> Pending<'a, Answer> {
         let why = self.why();
-        Box::pin(async move {
-            Answer::Transient {
-                why,
-                may_have_acted: false,
-            }
-        })
+        Box::pin(async move { Answer::unsendable(why) })
     }
 
-    fn exchange<'a>(&'a self, _: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
-        self.refresh(code)
+    fn exchange<'a>(&'a self, _: Authorization, _: &'a SecretString) -> Pending<'a, Answer> {
+        let why = self.why();
+        Box::pin(async move { Answer::unsendable(why) })
     }
 
     fn check<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Check> {

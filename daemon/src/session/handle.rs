@@ -10,7 +10,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
-use super::login::Desk;
+use super::login::{Callbacks, Desk};
+use super::pair::Secret;
 use super::refresher::{Adoption, Command, Refresher};
 use super::snapshot::{Snapshot, View};
 use super::state::Machine;
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) gate: Gate,
     pub(super) desk: Desk,
+    pub(super) callbacks: Callbacks,
     pub(super) tracker: TaskTracker,
     commands: mpsc::Sender<Command>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
@@ -43,6 +45,7 @@ impl Session {
         deps: &Deps,
         store: Store,
         vault: Arc<Vault>,
+        callbacks: Callbacks,
     ) -> (Self, Refresher) {
         let (machine, _load) = Machine::new();
         let first = Snapshot::of(&machine, &setup, deps.clock.now());
@@ -65,6 +68,7 @@ impl Session {
             clock: deps.clock.clone(),
             gate,
             desk: Desk::default(),
+            callbacks,
             tracker: deps.tracker.clone(),
             commands,
             snapshots,
@@ -101,6 +105,11 @@ impl Session {
     /// The account as its configuration has it now.
     pub(super) fn account(&self) -> Arc<Account> {
         Arc::clone(&self.0.setup.load().account)
+    }
+
+    /// The stored secret of the account's client.
+    pub(super) async fn client_secret(&self) -> Option<Secret> {
+        self.ask(Command::ClientSecret).await.ok().flatten()
     }
 
     /// Makes a login's pair the session's.

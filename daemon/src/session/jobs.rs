@@ -11,7 +11,7 @@ use super::Setup;
 use super::gate::{Closed, Gate};
 use super::identity::{Check, Revocation};
 use super::oauth::Answer;
-use super::pair::{AccessToken, Generation, Held, Pair};
+use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::record::{self, Sealed, Stored};
 use super::state::{Load, Urgency};
 use super::store::{Slot, Store};
@@ -25,12 +25,22 @@ pub(super) enum Done {
     Stored(Result<(), String>),
     Checked {
         generation: Generation,
+        purpose: Purpose,
         check: Check,
     },
     Adopted(Result<Held, Problem>),
     LoggedOut(Result<LoggedOut, Problem>),
     /// An old pair was revoked, or not.
     Revoked,
+}
+
+/// Why `tokens/current` was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The token answer has left something out.
+    Learn,
+    /// A request was answered 401.
+    Judge,
 }
 
 /// A refresh that has ended, and what it holds.
@@ -97,7 +107,7 @@ pub(super) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> 
     match record.open(&key) {
         Ok(Stored::Live(held)) => Load::Found {
             doubt: noted
-                .filter(|noted| *noted > generation)
+                .filter(|noted| *noted > generation && held.pair.renewal.is_consumed())
                 .map(|_| "loopdesk was stopped while it waited for the answer".to_owned()),
             held,
         },
@@ -131,6 +141,12 @@ fn stranger(setup: &Setup, theirs: &record::Binding) -> Option<Problem> {
             "the stored session of account `{name}` is that of account `{}` under another name",
             theirs.account
         )
+    } else if ours.grant != theirs.grant {
+        format!(
+            "the stored session of account `{name}` was obtained by the grant `{}`, the \
+             configuration now says `{}`",
+            theirs.grant, ours.grant
+        )
     } else {
         format!(
             "the stored session of account `{name}` belongs to {} and client `{}`, the \
@@ -138,7 +154,7 @@ fn stranger(setup: &Setup, theirs: &record::Binding) -> Option<Problem> {
             theirs.api_origin, theirs.client_id, ours.api_origin, ours.client_id
         )
     };
-    let problem = Problem::new(Kind::Login, why).hint(format!("run `loopdesk login {name}`"));
+    let problem = Problem::new(Kind::Login, why).hint(setup.how_to_log_in());
     Some(if ours.machine == theirs.machine {
         problem.hint("or change the configuration back: the stored session is kept")
     } else {
@@ -186,17 +202,23 @@ impl Refresh {
             Some(closed) => closed,
             None => gate.close(urgency).await,
         };
+        let renewal = &held.pair.renewal;
         let noting = (store.clone(), account.clone(), held.pair.generation);
+        // What replaces nothing leaves no doubt, and nothing to note.
+        let is_noted = renewal.is_consumed();
         let noted = blocking(move || {
             let (store, account, current) = noting;
             let was_noted = store.noted(&account).is_some_and(|noted| noted > current);
-            store.note_refresh(&account, next).map(|()| was_noted)
+            if is_noted {
+                store.note_refresh(&account, next)?;
+            }
+            Ok(was_noted)
         });
         let was_noted = match flat(noted.await) {
             Ok(was_noted) => was_noted,
             Err(why) => return unsent(why, Some(closed), Some(slot)),
         };
-        let answer = setup.zendesk.refresh(&held.pair.refresh).await;
+        let answer = setup.zendesk.refresh(renewal).await;
         let settled = match &answer {
             // An answer that was lost earlier stays lost.
             Answer::Transient { may_have_acted, .. } => !may_have_acted && !was_noted,
@@ -348,11 +370,22 @@ async fn end_pair(setup: &Setup, pair: &Pair) -> Result<(), String> {
         // A refresh token outlives its access token, and only a living one can kill it.
         Revocation::WasDead => {}
     }
-    match setup.zendesk.refresh(&pair.refresh).await {
+    if let Renewal::ClientSecret(_) = pair.renewal {
+        return Ok(());
+    }
+    match setup.zendesk.refresh(&pair.renewal).await {
         Answer::InvalidGrant => Ok(()),
         Answer::Granted(grant) => revoke_fresh(setup, &grant.access).await,
         Answer::Refused(block) => Err(block.why),
         Answer::Transient { why, .. } | Answer::Lost(why) => Err(why),
+    }
+}
+
+/// Ends an access token after which the client has got another one.
+pub(super) async fn end_outdated(setup: &Setup, access: &AccessToken) {
+    if let Err(why) = revoke_fresh(setup, access).await {
+        let account = &setup.account.name;
+        tracing::info!(%account, why, "the access token before is not revoked; it will expire");
     }
 }
 

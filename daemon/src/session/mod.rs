@@ -51,11 +51,12 @@ pub use self::pair::Generation;
 pub use self::snapshot::{Snapshot, View};
 
 use self::endpoint::{Endpoint, Nowhere, Zendesk};
+use self::login::Callbacks;
 use self::record::Binding;
 use self::store::Store;
 use self::vault::{Vault, Vaults};
 use crate::clock::Clock;
-use crate::config::{Account, AccountName, Config, VaultKind};
+use crate::config::{Account, AccountName, Config, GrantType, VaultKind};
 use crate::upstream::Upstream;
 
 /// What sessions need from outside.
@@ -87,6 +88,7 @@ impl Sessions {
             accounts: ArcSwap::default(),
             applying: Semaphore::new(1),
             tasks: std::sync::Mutex::default(),
+            callbacks: Callbacks::default(),
             deps,
         }))
     }
@@ -159,11 +161,13 @@ impl Sessions {
         })
     }
 
-    /// Finishes and stores a refresh in flight, for every account, then returns.
+    /// Finishes and stores a refresh in flight, for every account, then returns. A login that
+    /// still waits for its browser is given up.
     pub async fn shutdown(&self) {
         for session in self.all() {
             session.stop().await;
         }
+        self.0.callbacks.close().await;
         self.0.vaults.stop();
         let tasks = std::mem::take(&mut *self.0.tasks());
         for (name, task) in tasks {
@@ -182,6 +186,7 @@ struct Hub {
     vaults: Vaults,
     accounts: ArcSwap<BTreeMap<AccountName, Session>>,
     applying: Semaphore,
+    callbacks: Callbacks,
     tasks: std::sync::Mutex<BTreeMap<AccountName, JoinHandle<()>>>,
 }
 
@@ -203,7 +208,8 @@ impl Hub {
         }
         let setup = self.setup(account).await;
         let (store, vault) = (self.store.clone(), Arc::clone(vault));
-        let (session, refresher) = Session::new(setup, &self.deps, store, vault);
+        let callbacks = self.callbacks.clone();
+        let (session, refresher) = Session::new(setup, &self.deps, store, vault, callbacks);
         let task = self.deps.tracker.spawn(refresher.run());
         self.tasks().insert(account.name.clone(), task);
         session
@@ -226,6 +232,17 @@ struct Setup {
 }
 
 impl Setup {
+    /// The command that gets the account a session.
+    fn how_to_log_in(&self) -> String {
+        let name = &self.account.name;
+        match self.account.grant {
+            GrantType::AuthorizationCode => format!("run `loopdesk login {name}`"),
+            GrantType::ClientCredentials => {
+                format!("run `loopdesk login {name} --client-secret-stdin`")
+            }
+        }
+    }
+
     fn new(
         account: &Arc<Account>,
         upstream: Result<Upstream, String>,

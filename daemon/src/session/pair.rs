@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::telemetry::redact::{self, Hidden};
+
 /// A pair's number: it grows by one with every pair that an account gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(u64);
@@ -35,12 +37,12 @@ impl fmt::Display for Generation {
     }
 }
 
-/// An access token and its refresh token. `Debug` shows neither.
+/// An access token and what gets the next one. `Debug` shows neither.
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
     pub(super) generation: Generation,
     pub(super) access: AccessToken,
-    pub(super) refresh: SecretString,
+    pub(super) renewal: Renewal,
     pub(super) obtained_at: Timestamp,
     pub(super) expires_at: Timestamp,
     /// Zendesk did not say when it expires; what is written here is a careful guess.
@@ -49,10 +51,60 @@ pub(super) struct Pair {
     pub(super) scopes: Vec<String>,
 }
 
+/// What gets the next access token.
+#[derive(Clone, Debug)]
+pub(super) enum Renewal {
+    /// A refresh token, which is good for once: the next pair has its own.
+    RefreshToken(Secret),
+    /// The secret of a confidential client, which stays, and asks for a token as often as it likes.
+    ClientSecret(Secret),
+}
+
+impl Renewal {
+    /// Whether a request for tokens replaces this, so that a lost answer may end the session.
+    pub(super) fn is_consumed(&self) -> bool {
+        matches!(self, Self::RefreshToken(_))
+    }
+}
+
+/// A secret that no log shows while it lives (D4).
+#[derive(Clone)]
+pub(super) struct Secret {
+    text: SecretString,
+    _hidden: Arc<Hidden>,
+}
+
+impl From<SecretString> for Secret {
+    fn from(text: SecretString) -> Self {
+        Self {
+            _hidden: Arc::new(redact::hide(text.expose_secret())),
+            text,
+        }
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        SecretString::from(text).into()
+    }
+}
+
+impl ExposeSecret<str> for Secret {
+    fn expose_secret(&self) -> &str {
+        self.text.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
 /// An access token that has proved to fit in a header.
 #[derive(Clone)]
 pub(super) struct AccessToken {
-    text: SecretString,
+    text: Secret,
     header: HeaderValue,
 }
 
@@ -68,7 +120,10 @@ impl AccessToken {
         let mut header = HeaderValue::from_str(&line).ok()?;
         // Keeps it out of `Debug` output and out of HPACK's tables.
         header.set_sensitive(true);
-        Some(Self { text, header })
+        Some(Self {
+            text: text.into(),
+            header,
+        })
     }
 
     /// The value of `Authorization`.
@@ -107,7 +162,7 @@ mod tests {
         let pair = Pair {
             generation: Generation::new(1),
             access,
-            refresh: "r3fresh".to_owned().into(),
+            renewal: Renewal::RefreshToken("r3fresh".to_owned().into()),
             obtained_at: Timestamp::UNIX_EPOCH,
             expires_at: Timestamp::UNIX_EPOCH,
             expiry_is_guessed: false,

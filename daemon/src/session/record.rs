@@ -23,10 +23,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::pair::{AccessToken, Generation, Held, Pair};
+use super::pair::{AccessToken, Generation, Held, Pair, Renewal, Secret};
 use super::state::End;
 use super::vault::DataKey;
-use crate::config::Account;
+use crate::config::{Account, GrantType};
 
 /// What a session belongs to: its tokens go nowhere else (S5, R3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub(super) struct Binding {
     pub(super) api_origin: String,
     pub(super) oauth_origin: String,
     pub(super) client_id: String,
+    /// How its tokens are obtained.
+    #[serde(default = "usual_grant", skip_serializing_if = "is_usual_grant")]
+    pub(super) grant: String,
     /// A hash of the machine's id.
     pub(super) machine: String,
 }
@@ -48,6 +51,7 @@ impl Binding {
             api_origin: account.api_origin.to_string(),
             oauth_origin: account.oauth_origin.to_string(),
             client_id: account.client_id.clone(),
+            grant: account.grant.name().to_owned(),
             machine: machine.to_owned(),
         }
     }
@@ -91,7 +95,12 @@ pub(super) fn seal(stored: &Stored, binding: &Binding, key: &DataKey) -> Result<
         } => (person.as_ref().map(|p| p.id), *generation),
     };
     let header = Header {
-        format: FORMAT,
+        // An older release would take the client's secret for nothing, and the record for damaged.
+        format: if is_usual_grant(&binding.grant) {
+            FORMAT_PAIRS
+        } else {
+            FORMAT
+        },
         binding: binding.clone(),
         user_id,
         generation: generation.get(),
@@ -225,8 +234,11 @@ struct Contents {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct StoredPair {
-    access: Secret,
-    refresh: Secret,
+    access: Sealable,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refresh: Option<Sealable>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_secret: Option<Sealable>,
     obtained_at: Timestamp,
     expires_at: Timestamp,
     #[serde(default)]
@@ -253,8 +265,15 @@ impl Contents {
             }) => Self {
                 person: Some(Person::clone(person)),
                 pair: Some(StoredPair {
-                    access: Secret(pair.access.expose_secret().to_owned().into()),
-                    refresh: Secret(pair.refresh.clone()),
+                    access: Sealable(pair.access.expose_secret().to_owned().into()),
+                    refresh: match &pair.renewal {
+                        Renewal::RefreshToken(token) => Some(Sealable::from(token)),
+                        Renewal::ClientSecret(_) => None,
+                    },
+                    client_secret: match &pair.renewal {
+                        Renewal::RefreshToken(_) => None,
+                        Renewal::ClientSecret(secret) => Some(Sealable::from(secret)),
+                    },
                     obtained_at: pair.obtained_at,
                     expires_at: pair.expires_at,
                     expiry_is_guessed: pair.expiry_is_guessed,
@@ -284,13 +303,18 @@ impl Contents {
             });
         }
         let pair = self.pair?;
+        let renewal = match (pair.refresh, pair.client_secret) {
+            (Some(token), None) => Renewal::RefreshToken(token.0.into()),
+            (None, Some(secret)) => Renewal::ClientSecret(secret.0.into()),
+            (Some(_), Some(_)) | (None, None) => return None,
+        };
         Some(Stored::Live(Held {
             person: Arc::new(self.person?),
             logged_in_at: pair.logged_in_at,
             pair: Pair {
                 generation,
                 access: AccessToken::new(pair.access.0)?,
-                refresh: pair.refresh.0,
+                renewal,
                 obtained_at: pair.obtained_at,
                 expires_at: pair.expires_at,
                 expiry_is_guessed: pair.expiry_is_guessed,
@@ -302,166 +326,39 @@ impl Contents {
 }
 
 /// A secret that is written into the encrypted contents, and nowhere else.
-struct Secret(SecretString);
+struct Sealable(SecretString);
 
-impl Serialize for Secret {
+impl From<&Secret> for Sealable {
+    fn from(secret: &Secret) -> Self {
+        Self(secret.expose_secret().to_owned().into())
+    }
+}
+
+impl Serialize for Sealable {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.expose_secret())
     }
 }
 
-impl<'de> Deserialize<'de> for Secret {
+impl<'de> Deserialize<'de> for Sealable {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(text.into()))
     }
 }
 
-/// The format that is written.
-const FORMAT: u32 = 1;
+fn usual_grant() -> String {
+    GrantType::AuthorizationCode.name().to_owned()
+}
+
+fn is_usual_grant(grant: &str) -> bool {
+    grant == GrantType::AuthorizationCode.name()
+}
+
+/// The newest format: also of clients with a secret.
+const FORMAT: u32 = 2;
+/// The format of token pairs, which every release reads.
+const FORMAT_PAIRS: u32 = 1;
 const NONCE_LEN: usize = 24;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::session::testing;
-
-    fn path() -> &'static Path {
-        Path::new("/s/acme.session")
-    }
-
-    fn binding() -> Binding {
-        Binding::new(
-            &testing::account("acme", "https://acme.zendesk.com"),
-            "m4ch1ne",
-        )
-    }
-
-    fn sealed() -> Vec<u8> {
-        let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
-        seal(&Stored::Live(held), &binding(), &DataKey::for_tests(1)).unwrap()
-    }
-
-    fn open(bytes: &[u8], key: &DataKey) -> Result<Stored, Problem> {
-        Sealed::parse(path(), bytes)?.open(key)
-    }
-
-    #[test]
-    fn a_record_comes_back_as_it_went() {
-        let key = DataKey::for_tests(1);
-        let bytes = sealed();
-        let record = Sealed::parse(path(), &bytes).unwrap();
-        assert_eq!(record.header.binding, binding());
-        assert_eq!(
-            (record.header.generation, record.header.user_id),
-            (7, Some(42))
-        );
-        assert_eq!(record.header.key_id, key.id());
-        let Stored::Live(held) = record.open(&key).unwrap() else {
-            panic!("it was alive");
-        };
-        let before = testing::held(7, Timestamp::UNIX_EPOCH, 60);
-        assert_eq!(
-            held.pair.access.expose_secret(),
-            before.pair.access.expose_secret()
-        );
-        assert_eq!(
-            held.pair.refresh.expose_secret(),
-            before.pair.refresh.expose_secret()
-        );
-        assert_eq!(held.pair.expires_at, before.pair.expires_at);
-        assert_eq!(held.person, before.person);
-    }
-
-    #[test]
-    fn d4_r3_the_file_shows_no_token() {
-        let text = String::from_utf8(sealed()).unwrap();
-        let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
-        for secret in [
-            held.pair.access.expose_secret(),
-            held.pair.refresh.expose_secret(),
-        ] {
-            assert!(!text.contains(secret) && !text.contains(&STANDARD.encode(secret)));
-        }
-        assert_ne!(sealed(), sealed(), "each record has a nonce of its own");
-    }
-
-    #[test]
-    fn an_end_is_kept_without_tokens() {
-        let end = End {
-            at: Timestamp::UNIX_EPOCH,
-            why: "revoked".to_owned(),
-        };
-        let over = Stored::Over {
-            end: end.clone(),
-            person: Some(testing::person(42)),
-            generation: Generation::new(9),
-        };
-        let key = DataKey::for_tests(1);
-        let bytes = seal(&over, &binding(), &key).unwrap();
-        match open(&bytes, &key).unwrap() {
-            Stored::Over {
-                end: found,
-                generation,
-                ..
-            } => assert_eq!((found, generation.get()), (end, 9)),
-            Stored::Live(_) => panic!("it was over"),
-        }
-    }
-
-    #[test]
-    fn r3_whatever_is_changed_is_noticed_and_the_file_is_named() {
-        let key = DataKey::for_tests(1);
-        let good = sealed();
-        let text = String::from_utf8(good.clone()).unwrap();
-        let mut bad: Vec<Vec<u8>> = vec![
-            Vec::new(),
-            b"\n".to_vec(),
-            b"{}\n".to_vec(),
-            b"{\"loopdesk-session\":1}\nAAAA\n".to_vec(),
-            text.replace("acme.zendesk.com", "evil.example.co")
-                .into_bytes(),
-            text.replace("\"generation\":7", "\"generation\":8")
-                .into_bytes(),
-            text.replace("m4ch1ne", "0th3r11").into_bytes(),
-            good[..good.len() / 2].to_vec(),
-            good[..good.len() - 8].to_vec(),
-            text.lines().next().unwrap().as_bytes().to_vec(),
-        ];
-        bad.push(
-            [text.lines().next().unwrap(), "\n!!!\n"]
-                .concat()
-                .into_bytes(),
-        );
-        for bytes in bad {
-            let problem = open(&bytes, &key).unwrap_err();
-            assert!(problem.message.contains("/s/acme.session"), "{problem}");
-            assert!(!problem.hints.is_empty(), "{problem}");
-        }
-        assert!(
-            open(&good, &DataKey::for_tests(2)).is_err(),
-            "another key opens nothing"
-        );
-    }
-
-    #[test]
-    fn a_newer_format_is_refused_and_says_so() {
-        let newer = b"{\"loopdesk-session\":2,\"what\":[]}\nAAAA\n";
-        let problem = Sealed::parse(path(), newer).unwrap_err();
-        assert!(
-            problem.message.contains("newer loopdesk (format 2"),
-            "{problem}"
-        );
-    }
-
-    #[test]
-    fn format_1_loads_for_ever() {
-        let bytes = include_bytes!("testdata/format-1.session");
-        let Stored::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
-            panic!("it was alive");
-        };
-        assert_eq!(held.pair.generation.get(), 7);
-        assert_eq!(held.pair.access.expose_secret(), "access-7");
-        assert_eq!(held.pair.refresh.expose_secret(), "refresh-7");
-        assert_eq!(held.person.id, 42);
-    }
-}
+mod tests;

@@ -132,7 +132,7 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
                 Kind::Login,
                 format!("nobody is logged in to account `{name}`"),
             )
-            .hint(format!("run `loopdesk login {name}`")),
+            .hint(setup.how_to_log_in()),
         ),
         State::SignedOut(Some(problem)) | State::KeyMissing { problem, .. } => {
             Some(problem.clone())
@@ -185,20 +185,29 @@ fn trouble(
             .hint("nothing yet: loopdesk tries again by itself")
             .hint(format!("if the session turns out to be over: `loopdesk login {name}`")),
         ),
-        Standing::Blocked(block) => Some(
-            Problem::new(
+        Standing::Blocked(block) => {
+            let problem = Problem::new(
                 Kind::Zendesk,
                 format!("account `{name}` can't be refreshed: {}", block.why),
             )
-            .hint(block.fix.clone())
-            .hint(format!("then run `loopdesk refresh {name}`")),
-        ),
+            .hint(block.fix.clone());
+            // A login asks Zendesk by itself.
+            Some(if block.fix.contains("`loopdesk login") {
+                problem
+            } else {
+                problem.hint(format!("then run `loopdesk refresh {name}`"))
+            })
+        }
         Standing::Unsaved(why) => Some(
             Problem::new(
                 Kind::Vault,
                 format!("the newest tokens of account `{name}` are in memory only: {why}"),
             )
-            .hint("mend that before loopdesk stops, or a login will be needed; it tries again by itself"),
+            .hint(if live.held.pair.renewal.is_consumed() {
+                "mend that before loopdesk stops, or a login will be needed; it tries again by itself"
+            } else {
+                "mend that; loopdesk tries again by itself"
+            }),
         ),
     }
 }

@@ -1,23 +1,27 @@
 //! What the tests of several parts start from.
 
-use std::collections::VecDeque;
+mod scripted;
+mod secret;
+
+pub(super) use self::scripted::{Scripted, Step};
+pub(super) use self::secret::by_secret;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use loopdesk_protocol::Paths;
 use loopdesk_protocol::account::Person;
-use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{Semaphore, watch};
+use secrecy::ExposeSecret;
 
 use loopdesk_protocol::status::State;
 
-use super::endpoint::{Endpoint, Pending};
+use super::endpoint::Endpoint;
 use super::handle::Session;
-use super::identity::{Check, Revocation};
-use super::oauth::{Answer, Authorization, Grant};
-use super::pair::{AccessToken, Generation, Held, Pair};
+use super::login::Callbacks;
+use super::oauth::{Answer, Grant};
+use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::record::{self, Binding, Sealed, Stored};
 use super::refresher::{Command, Verdict};
 use super::snapshot::{Ready, Snapshot};
@@ -59,7 +63,7 @@ pub(super) fn held(generation: u64, obtained: Timestamp, seconds: i64) -> Held {
         pair: Pair {
             generation: Generation::new(generation),
             access: token(&format!("access-{generation}")),
-            refresh: format!("refresh-{generation}").into(),
+            renewal: Renewal::RefreshToken(format!("refresh-{generation}").into()),
             obtained_at: obtained,
             expires_at: after(seconds),
             expiry_is_guessed: false,
@@ -76,6 +80,13 @@ pub(super) fn token(text: &str) -> AccessToken {
     AccessToken::new(text.to_owned().into()).unwrap()
 }
 
+/// What gets the tokens after `pair`.
+pub(super) fn renewal(pair: &Pair) -> &str {
+    match &pair.renewal {
+        Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
+    }
+}
+
 /// A grant of the pair `access-N`, `refresh-N`.
 pub(super) fn grant(number: u64, asked_at: Timestamp, seconds: u64) -> Grant {
     Grant {
@@ -85,205 +96,6 @@ pub(super) fn grant(number: u64, asked_at: Timestamp, seconds: u64) -> Grant {
         expires_in: Some(Duration::from_secs(seconds)),
         refresh_expires_in: Some(Duration::from_secs(7_776_000)),
         scopes: Some(vec!["read".to_owned(), "write".to_owned()]),
-    }
-}
-
-/// A Zendesk that does what a test says. A refresh deletes the old pair, as the real one does.
-#[derive(Debug)]
-pub(super) struct Scripted {
-    clock: Clock,
-    state: Mutex<Script>,
-    /// A refresh waits while this is held.
-    pub(super) turn: Semaphore,
-    /// Every call, in order.
-    calls: watch::Sender<Vec<String>>,
-}
-
-#[derive(Debug)]
-struct Script {
-    issued: u64,
-    lifetime: u64,
-    answers: VecDeque<Step>,
-    person: Person,
-    offline: bool,
-    dead: Vec<String>,
-}
-
-/// What becomes of one refresh.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// This is answered, and nothing is replaced.
-    Answer(Answer),
-    /// The pair is replaced and the answer lost.
-    Swallowed,
-    /// The pair is replaced, this is done, the answer arrives.
-    Then(fn(&Path), std::path::PathBuf),
-}
-
-impl Scripted {
-    /// Tokens live for `lifetime` seconds; the newest pair is number `issued`.
-    pub(super) fn new(clock: &Clock, issued: u64, lifetime: u64) -> Arc<Self> {
-        Arc::new(Self {
-            clock: clock.clone(),
-            state: Mutex::new(Script {
-                issued,
-                lifetime,
-                answers: VecDeque::new(),
-                person: person(42),
-                offline: false,
-                dead: Vec::new(),
-            }),
-            turn: Semaphore::new(1),
-            calls: watch::Sender::default(),
-        })
-    }
-
-    /// What the next refreshes come to; after that, all is well again.
-    pub(super) fn script(&self, steps: impl IntoIterator<Item = Step>) {
-        self.state.lock().unwrap().answers.extend(steps);
-    }
-
-    pub(super) fn set_offline(&self, offline: bool) {
-        self.state.lock().unwrap().offline = offline;
-    }
-
-    pub(super) fn set_issued(&self, number: u64) {
-        self.state.lock().unwrap().issued = number;
-    }
-
-    pub(super) fn set_person(&self, id: u64) {
-        self.state.lock().unwrap().person = person(id);
-    }
-
-    /// An admin deletes the newest token.
-    pub(super) fn revoke_newest(&self) {
-        let mut state = self.state.lock().unwrap();
-        let newest = state.issued.to_string();
-        state.dead.push(newest);
-    }
-
-    /// Only the access token of the newest pair dies.
-    pub(super) fn expire_newest(&self) {
-        let mut state = self.state.lock().unwrap();
-        let newest = format!("access-{}", state.issued);
-        state.dead.push(newest);
-    }
-
-    pub(super) fn calls(&self) -> Vec<String> {
-        self.calls.borrow().clone()
-    }
-
-    pub(super) fn count(&self, prefix: &str) -> usize {
-        let calls = self.calls.borrow();
-        calls.iter().filter(|call| call.starts_with(prefix)).count()
-    }
-
-    /// Waits until there were `count` calls that start with `prefix`.
-    pub(super) async fn until(&self, prefix: &str, count: usize) {
-        let mut calls = self.calls.subscribe();
-        let enough = |calls: &Vec<String>| {
-            calls.iter().filter(|call| call.starts_with(prefix)).count() >= count
-        };
-        calls.wait_for(enough).await.unwrap();
-    }
-
-    fn note(&self, call: String) {
-        self.calls.send_modify(|calls| calls.push(call));
-    }
-
-    fn lives(&self, access: &str) -> bool {
-        let state = self.state.lock().unwrap();
-        let newest = state.issued.to_string();
-        access == format!("access-{newest}")
-            && !state.dead.contains(&newest)
-            && !state.dead.iter().any(|dead| dead == access)
-    }
-
-    fn issue(&self) -> Grant {
-        let mut state = self.state.lock().unwrap();
-        state.issued += 1;
-        grant(state.issued, self.clock.now(), state.lifetime)
-    }
-}
-
-impl Endpoint for Scripted {
-    fn refresh<'a>(&'a self, refresh: &'a SecretString) -> Pending<'a, Answer> {
-        Box::pin(async move {
-            let refresh = refresh.expose_secret();
-            self.note(format!("refresh {refresh}"));
-            drop(self.turn.acquire().await.unwrap());
-            let (step, offline, newest, dead) = {
-                let mut state = self.state.lock().unwrap();
-                let newest = state.issued.to_string();
-                let dead = state.dead.contains(&newest);
-                (state.answers.pop_front(), state.offline, newest, dead)
-            };
-            if offline {
-                return transient("no network");
-            }
-            if let Some(Step::Answer(answer)) = step {
-                return answer;
-            }
-            if dead || refresh != format!("refresh-{newest}") {
-                return Answer::InvalidGrant;
-            }
-            let grant = self.issue();
-            match step {
-                Some(Step::Swallowed) => Answer::Lost("the connection broke".to_owned()),
-                Some(Step::Then(act, path)) => {
-                    act(&path);
-                    Answer::Granted(grant)
-                }
-                Some(Step::Answer(_)) | None => Answer::Granted(grant),
-            }
-        })
-    }
-
-    fn exchange<'a>(&'a self, _: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
-        Box::pin(async move {
-            self.note(format!("exchange {}", code.expose_secret()));
-            match code.expose_secret() {
-                "good" => Answer::Granted(self.issue()),
-                _ => Answer::InvalidGrant,
-            }
-        })
-    }
-
-    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check> {
-        Box::pin(async move {
-            self.note(format!("check {}", access.expose_secret()));
-            if self.state.lock().unwrap().offline {
-                return Check::Unclear("no network".to_owned());
-            }
-            match self.lives(access.expose_secret()) {
-                true => Check::Alive {
-                    expires_at: None,
-                    refresh_expires_at: None,
-                },
-                false => Check::Dead,
-            }
-        })
-    }
-
-    fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation> {
-        Box::pin(async move {
-            self.note(format!("revoke {}", access.expose_secret()));
-            if self.state.lock().unwrap().offline {
-                return Revocation::Failed("no network".to_owned());
-            }
-            if !self.lives(access.expose_secret()) {
-                return Revocation::WasDead;
-            }
-            self.revoke_newest();
-            Revocation::Done
-        })
-    }
-
-    fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
-        Box::pin(async move {
-            self.note(format!("person {}", access.expose_secret()));
-            Ok(self.state.lock().unwrap().person.clone())
-        })
     }
 }
 
@@ -304,6 +116,7 @@ pub(super) struct Bench {
     pub(super) deps: Deps,
     pub(super) task: tokio::task::JoinHandle<()>,
     pub(super) home: tempfile::TempDir,
+    setup: Arc<Setup>,
 }
 
 impl Bench {
@@ -327,7 +140,8 @@ impl Bench {
             tracker: tokio_util::task::TaskTracker::new(),
         };
         let zendesk = Scripted::new(&deps.clock, 0, lifetime.into());
-        Self::start(home, mover, deps, zendesk).await
+        let setup = setup(&zendesk, "loopdesk");
+        Self::start(home, mover, deps, zendesk, setup).await
     }
 
     /// The same after the daemon was killed and started again.
@@ -338,9 +152,10 @@ impl Bench {
             mover,
             deps,
             home,
+            setup,
             ..
         } = self;
-        Self::start(home, mover, deps, zendesk).await
+        Self::start(home, mover, deps, zendesk, setup).await
     }
 
     async fn start(
@@ -348,11 +163,13 @@ impl Bench {
         mover: Mover,
         deps: Deps,
         zendesk: Arc<Scripted>,
+        setup: Arc<Setup>,
     ) -> Self {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
-        let setup = setup(&zendesk, "loopdesk");
-        let (session, refresher) = Session::new(setup, &deps, store.clone(), vault);
+        let callbacks = Callbacks::default();
+        let (session, refresher) =
+            Session::new(Arc::clone(&setup), &deps, store.clone(), vault, callbacks);
         let bench = Self {
             session,
             zendesk,
@@ -361,6 +178,7 @@ impl Bench {
             deps,
             task: tokio::spawn(refresher.run()),
             home,
+            setup,
         };
         let settled = |snapshot: &Snapshot| !matches!(snapshot.readiness, Ready::Soon);
         bench.until(settled).await;
@@ -371,7 +189,7 @@ impl Bench {
     pub(super) async fn write(&self, held: Held, machine: &str) {
         let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
         let key = vault.key_or_new(false).await.unwrap();
-        let mut binding = setup(&self.zendesk, "loopdesk").binding.clone();
+        let mut binding = self.setup.binding.clone();
         binding.machine = machine.to_owned();
         let bytes = record::seal(&Stored::Live(held), &binding, &key).unwrap();
         self.store
@@ -441,10 +259,16 @@ impl Bench {
 
 /// An account of this client at the scripted Zendesk.
 pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<Setup> {
-    let account = Account {
-        client_id: client_id.to_owned(),
-        ..account("acme", "https://acme.zendesk.com")
-    };
+    setup_of(
+        zendesk,
+        Account {
+            client_id: client_id.to_owned(),
+            ..account("acme", "https://acme.zendesk.com")
+        },
+    )
+}
+
+fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<Setup> {
     let account = Arc::new(account);
     Arc::new(Setup {
         binding: Binding::new(&account, "m4ch1ne"),
@@ -452,4 +276,28 @@ pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<Setup> {
         zendesk: Arc::clone(zendesk) as Arc<dyn Endpoint>,
         account,
     })
+}
+
+/// What all of `futures` come to, polled together as requests on several connections are.
+pub(super) async fn join_all<T: Send + 'static>(
+    futures: impl Iterator<Item = impl Future<Output = T>>,
+) -> Vec<T> {
+    let mut pending: Vec<_> = futures.map(Box::pin).collect();
+    let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        for (future, slot) in pending.iter_mut().zip(&mut done) {
+            if slot.is_none()
+                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
+            {
+                *slot = Some(value);
+            }
+        }
+        if done.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    done.into_iter().flatten().collect()
 }

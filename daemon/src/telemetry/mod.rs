@@ -3,8 +3,16 @@
 //! To the journal where systemd started the daemon, to standard error otherwise (launchd and the
 //! command line put that into a file). `LOOPDESK_LOG` takes the directives of
 //! `tracing_subscriber::EnvFilter`; the default is `info`.
+//!
+//! Each event is a text that passes through [`redact`] on its way to either, panics included: no
+//! library's talkativeness shows a secret that lives (D4).
 
-use std::io::IsTerminal;
+#[cfg(target_os = "linux")]
+mod journal;
+pub mod redact;
+
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -20,25 +28,61 @@ pub fn init() -> Result<(), String> {
             .map_err(|e| format!("{VARIABLE} is `{text}`, which can't be understood: {e}"))?,
         Err(_) => EnvFilter::new(DEFAULT),
     };
+    let events = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer();
     #[cfg(target_os = "linux")]
     if journal::is_stderr()
-        && let Ok(layer) = tracing_journald::layer()
+        && let Ok(journal) = journal::Journal::connect()
     {
-        tracing_subscriber::registry()
-            .with(filter)
-            .with(layer.with_syslog_identifier("loopdeskd".to_owned()))
+        // The journal keeps time and level itself.
+        let layer = layer.without_time().with_level(false).with_ansi(false);
+        events
+            .with(layer.with_writer(journal))
             .try_init()
             .map_err(|e| e.to_string())?;
+        std::panic::set_hook(Box::new(panicked));
         return Ok(());
     }
-    let stderr = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(stderr)
+    let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    events
+        .with(
+            layer
+                .with_writer(|| Redacting(io::stderr()))
+                .with_ansi(is_coloured),
+        )
         .try_init()
-        .map_err(|e| e.to_string())
+        .map_err(|e| e.to_string())?;
+    std::panic::set_hook(Box::new(panicked));
+    Ok(())
+}
+
+/// Writes texts without secrets. Each call must be given a whole one, as `fmt::Layer` does: a
+/// secret that is cut between two calls may be too short in both.
+struct Redacting<W>(W);
+
+impl<W: Write> Write for Redacting<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.write_all(&redact::bytes(text))?;
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// The standard hook writes whatever the panic says to standard error.
+fn panicked(info: &PanicHookInfo<'_>) {
+    let payload = info.payload();
+    let said = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("something that is no text");
+    let place = info.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("?");
+    tracing::error!(said, place, thread, "a panic, which is a bug in loopdesk");
 }
 
 const VARIABLE: &str = "LOOPDESK_LOG";
@@ -47,19 +91,62 @@ const VARIABLE: &str = "LOOPDESK_LOG";
 /// warns whenever a watched folder goes away, which the reload reports itself.
 const DEFAULT: &str = "warn,loopdeskd=info,notify=error";
 
-#[cfg(target_os = "linux")]
-mod journal {
-    use std::os::unix::fs::MetadataExt;
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex, PoisonError};
 
-    /// Whether standard error is the journal's own stream (systemd.exec(5), `$JOURNAL_STREAM`):
-    /// only then is the journal where a person would look.
-    pub(super) fn is_stderr() -> bool {
-        let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
-            return false;
-        };
-        let Ok(meta) = std::fs::metadata("/proc/self/fd/2") else {
-            return false;
-        };
-        stream == format!("{}:{}", meta.dev(), meta.ino())
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.write(text)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn d4_a_panic_is_an_event_without_secrets() {
+        let secret = "5ecret-of-a-panic-0123456789";
+        let _hidden = redact::hide(secret);
+        let sink = Sink::default();
+        let all = Arc::clone(&sink.0);
+        let layer = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(move || Redacting(sink.clone()));
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(panicked));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            std::panic::catch_unwind(|| panic!("no {secret} here")).unwrap_err();
+        });
+        std::panic::set_hook(before);
+        let text = String::from_utf8(all.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("no [redacted] here"), "{text}");
+        assert!(text.contains("telemetry/mod.rs:"), "{text}");
+    }
+
+    #[test]
+    fn d4_an_event_is_written_without_the_secrets_in_its_message_and_fields() {
+        let secret = "5ecret-of-an-event-0123456789";
+        let _hidden = redact::hide(secret);
+        let sink = Sink::default();
+        let all = Arc::clone(&sink.0);
+        let layer = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(move || Redacting(sink.clone()));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let nested = Some(vec![secret]);
+            tracing::info!(token = secret, ?nested, "Authorization: Bearer {secret}");
+        });
+        let text = String::from_utf8(all.lock().unwrap().clone()).unwrap();
+        assert!(!text.contains(secret) && !text.contains("5ecret"), "{text}");
+        assert_eq!(text.matches("[redacted]").count(), 3, "{text}");
+        assert!(text.contains("Authorization: Bearer [redacted]"), "{text}");
     }
 }

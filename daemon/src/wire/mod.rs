@@ -65,7 +65,10 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
     };
     let stop = CancellationToken::new();
     tracker.spawn(control.serve(control_socket, stop.clone()));
-    let control_name = paths.control_socket();
+    if let Err(error) = paths.write_runtime_hint() {
+        tracing::warn!(%error, "commands with another XDG_RUNTIME_DIR won't find this daemon");
+    }
+    let own_paths = paths.clone();
     let mut reloader = Reloader::new(paths, loaded, clock);
     notify::ready("serving");
     tracing::info!(pid = std::process::id(), "ready");
@@ -91,7 +94,9 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
     stop.cancel();
     doors.close();
     // A name without a listener would look like a crash to the next start.
-    if let Err(error) = std::fs::remove_file(&control_name) {
+    if let Err(error) = std::fs::remove_file(own_paths.control_socket())
+        .and_then(|()| own_paths.remove_runtime_hint())
+    {
         tracing::debug!(%error, "the control socket's name stays");
     }
     // Never cut short: a refresh that Zendesk has carried out must be stored.

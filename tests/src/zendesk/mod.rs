@@ -61,7 +61,7 @@ mod record;
 mod server;
 mod shared;
 mod store;
-mod tls;
+pub(crate) mod tls;
 pub mod users;
 
 use std::io;

@@ -40,6 +40,29 @@ impl Identity {
     }
 }
 
+/// The same for a server that is no part of this process.
+pub(crate) struct Pems {
+    /// The CA's certificate.
+    pub(crate) ca: String,
+    /// The server's.
+    pub(crate) certificate: String,
+    /// The server's key.
+    pub(crate) key: String,
+}
+
+impl Pems {
+    /// Makes a new CA and a certificate by it.
+    pub(crate) fn generate(now: Timestamp) -> io::Result<Self> {
+        let (ca, issuer) = authority(now).map_err(io::Error::other)?;
+        let (certificate, key) = signed(now, &issuer).map_err(io::Error::other)?;
+        Ok(Self {
+            ca,
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        })
+    }
+}
+
 type Certificate = rustls_pki_types::CertificateDer<'static>;
 
 fn authority(now: Timestamp) -> Result<(String, Issuer<'static, KeyPair>), rcgen::Error> {
@@ -60,6 +83,15 @@ fn leaf(
     now: Timestamp,
     issuer: &Issuer<'static, KeyPair>,
 ) -> Result<(Certificate, PrivateKeyDer<'static>), rcgen::Error> {
+    let (certificate, key) = signed(now, issuer)?;
+    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+    Ok((certificate.der().clone(), key.into()))
+}
+
+fn signed(
+    now: Timestamp,
+    issuer: &Issuer<'static, KeyPair>,
+) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
     let names = NAMES
         .iter()
         .map(|&name| name.to_owned())
@@ -74,8 +106,7 @@ fn leaf(
         .push(DnType::CommonName, "simulated Zendesk");
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, issuer)?;
-    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    Ok((certificate.der().clone(), key.into()))
+    Ok((certificate, key))
 }
 
 /// From two days ago for a year: browsers and macOS refuse certificates that live longer than 825

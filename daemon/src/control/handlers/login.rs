@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::super::lines::Lines;
 use super::super::{Control, reply};
 use crate::body::Body;
+use crate::session::login::Wish;
 
 /// Starts a login; its events are the answer's lines. It ends with the connection.
 pub(in crate::control) fn login(control: &Control, asked: &Request) -> Response<Body> {
@@ -16,12 +17,15 @@ pub(in crate::control) fn login(control: &Control, asked: &Request) -> Response<
         Err(problem) => return reply::problem(&problem),
     };
     let config = std::sync::Arc::clone(&control.loaded.borrow().config);
-    let switch_user = asked.switch_user;
+    let wish = Wish {
+        switch_user: asked.switch_user,
+        client_secret: asked.client_secret.clone(),
+    };
     let (events, lines) = mpsc::channel(EVENTS);
     control.tracker.spawn(async move {
         let base_urls = config.base_urls(&account);
         session
-            .login(switch_user, &config.redirect_uris, base_urls, events)
+            .login(wish, &config.redirect_uris, base_urls, events)
             .await;
     });
     reply::typed(Body::adapted(Lines(lines)), "application/x-ndjson")

@@ -40,7 +40,7 @@ pub(super) fn account(config: &config::Config, account: &config::Account, view: 
         default: config.default_account.as_ref() == Some(&account.name),
         origin: account.api_origin.to_string(),
         client_id: account.client_id.clone(),
-        grant: loopdesk_protocol::account::AUTHORIZATION_CODE.to_owned(),
+        grant: account.grant.name().to_owned(),
         base_urls: config.base_urls(account),
         state: view.state,
         person: view.person,

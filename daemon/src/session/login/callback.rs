@@ -5,7 +5,8 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,186 +17,68 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use loopdesk_protocol::{Kind, Problem};
-use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::desk::{Desk, Offer};
 use super::page::Page;
-use crate::config::RedirectUri;
-use crate::session::oauth;
+use crate::config::{AccountName, RedirectUri};
 
-/// Where what comes back is handed in, by the browser or by the person. Clones share it.
+/// The callbacks that are open, of all accounts. Clones share them.
+///
+/// A callback outlives its login for a while, but never stands in another's way: whoever needs
+/// its port, or the end of the process, ends it at once.
 #[derive(Clone, Debug, Default)]
-pub(in crate::session) struct Desk(Arc<Mutex<State>>);
-
-#[derive(Debug, Default)]
-enum State {
-    #[default]
-    Idle,
-    Open(Open),
-    /// For good.
-    Closed,
-}
+pub(in crate::session) struct Callbacks(Arc<Counter>);
 
 #[derive(Debug)]
-struct Open {
-    path: String,
-    state: SecretString,
-    /// Taken by the first to come.
-    waiting: Option<oneshot::Sender<Arrival>>,
+struct Counter {
+    /// Held from the look for a port until it is served; closed with the daemon.
+    turn: Arc<Semaphore>,
+    open: Mutex<Vec<Callback>>,
 }
 
-/// What became of something handed in.
+impl Default for Counter {
+    fn default() -> Self {
+        Self {
+            turn: Arc::new(Semaphore::new(1)),
+            open: Mutex::default(),
+        }
+    }
+}
+
+/// A callback that is, or was, served.
 #[derive(Debug)]
-pub(super) enum Offer {
-    /// It is what the login waits for; the page comes when it is over.
-    Taken(oneshot::Receiver<Page>),
-    /// It came before.
-    Used,
-    /// It is not of this login.
-    NotOurs,
-    /// It is of this login and makes no sense; why.
-    Malformed(&'static str),
-    /// No login waits.
-    Nobody,
+struct Callback {
+    account: AccountName,
+    life: Life,
+    sockets: Vec<JoinHandle<()>>,
 }
 
-/// What a login has waited for, and where to say how it went.
-#[derive(Debug)]
-pub(super) struct Arrival {
-    pub(super) came: Came,
-    pub(super) page: oneshot::Sender<Page>,
+/// How long a callback is served. Clones share it.
+#[derive(Clone, Debug, Default)]
+struct Life {
+    /// Its login is over.
+    over: CancellationToken,
+    /// Nobody is let in any more.
+    end: CancellationToken,
 }
 
-/// What Zendesk sends the browser back with.
-#[derive(Debug)]
-pub(super) enum Came {
-    Code(SecretString),
-    Denied { error: String, description: String },
-}
-
-impl Desk {
-    /// Opens the desk for a login and returns what will arrive. A login that it was open for gets
-    /// nothing any more.
-    pub(super) fn open(&self, path: &str, state: SecretString) -> oneshot::Receiver<Arrival> {
-        let (waiting, arrival) = oneshot::channel();
-        let mut desk = self.lock();
-        if !matches!(*desk, State::Closed) {
-            *desk = State::Open(Open {
-                path: path.to_owned(),
-                state,
-                waiting: Some(waiting),
-            });
-        }
-        arrival
-    }
-
-    /// Sends away the login that waits, and every later one.
-    pub(in crate::session) fn close(&self) {
-        *self.lock() = State::Closed;
-    }
-
-    /// Whether it is closed for good.
-    pub(super) fn is_closed(&self) -> bool {
-        matches!(*self.lock(), State::Closed)
-    }
-
-    /// Hands in an address as a person pastes it: whole, or from its path on.
-    pub(super) fn paste(&self, address: &str) -> Offer {
-        let address = address.trim();
-        let target = match address.split_once("://") {
-            // Behind the authority comes the path.
-            Some((_, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
-            None => address,
-        };
-        let target = target.split('#').next().unwrap_or_default();
-        match target.split_once('?') {
-            Some((path, query)) => self.offer(path, query),
-            None => Offer::Malformed("it has no `?` with a code behind it"),
-        }
-    }
-
-    fn offer(&self, path: &str, query: &str) -> Offer {
-        let mut desk = self.lock();
-        let State::Open(open) = &mut *desk else {
-            return Offer::Nobody;
-        };
-        if path != open.path {
-            return Offer::NotOurs;
-        }
-        let parameters = match Parameters::read(query) {
-            Ok(parameters) => parameters,
-            Err(why) => return Offer::Malformed(why),
-        };
-        let state = parameters.state.unwrap_or_default();
-        let expected = open.state.expose_secret().as_bytes();
-        if !bool::from(state.as_bytes().ct_eq(expected)) {
-            return Offer::NotOurs;
-        }
-        let came = match (parameters.code, parameters.error) {
-            (_, Some(error)) => Came::Denied {
-                error: oauth::plain(&error),
-                description: oauth::plain(&parameters.description.unwrap_or_default()),
-            },
-            (Some(code), None) if !code.is_empty() => Came::Code(code.into()),
-            (_, None) => return Offer::Malformed("it has no `code`"),
-        };
-        let Some(waiting) = open.waiting.take() else {
-            return Offer::Used;
-        };
-        let (page, shown) = oneshot::channel();
-        match waiting.send(Arrival { came, page }) {
-            Ok(()) => Offer::Taken(shown),
-            Err(_) => Offer::Nobody,
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[derive(Default)]
-struct Parameters {
-    state: Option<String>,
-    code: Option<String>,
-    error: Option<String>,
-    description: Option<String>,
-}
-
-impl Parameters {
-    fn read(query: &str) -> Result<Self, &'static str> {
-        let mut parameters = Self::default();
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let slot = match name.as_ref() {
-                "state" => &mut parameters.state,
-                "code" => &mut parameters.code,
-                "error" => &mut parameters.error,
-                "error_description" => &mut parameters.description,
-                _ => continue,
-            };
-            // RFC 6749 section 3.1: parameters must not be included more than once.
-            if slot.replace(value.into_owned()).is_some() {
-                return Err("it says something twice");
-            }
-        }
-        Ok(parameters)
-    }
-}
-
-/// The callback's sockets.
-#[derive(Debug)]
-pub(super) struct Listening {
-    uri: RedirectUri,
-    sockets: Vec<TcpListener>,
-}
-
-impl Listening {
-    /// Listens for the first redirect URI whose port is free.
-    pub(super) async fn bind(uris: &[RedirectUri]) -> Result<Self, Problem> {
+impl Callbacks {
+    /// Listens for `account`, at the first redirect URI whose port is free. What lingers ends
+    /// before, and so does an earlier callback of this account.
+    pub(super) async fn bind(
+        &self,
+        account: &AccountName,
+        uris: &[RedirectUri],
+    ) -> Result<Listening, Problem> {
+        let turn = Arc::clone(&self.0.turn).acquire_owned().await;
+        let turn = turn.map_err(|_| stopping())?;
+        self.end(|callback| callback.life.over.is_cancelled() || callback.account == *account)
+            .await;
         let mut tried = Vec::new();
         for uri in uris {
             let socket = match TcpListener::bind(uri.address()).await {
@@ -211,9 +94,12 @@ impl Listening {
                 let other = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), uri.address().port());
                 sockets.extend(TcpListener::bind(other).await.ok());
             }
-            return Ok(Self {
+            return Ok(Listening {
+                callbacks: self.clone(),
+                account: account.clone(),
                 uri: uri.clone(),
                 sockets,
+                _turn: turn,
             });
         }
         let message = format!(
@@ -225,6 +111,41 @@ impl Listening {
             .hint("or register a further redirect URI at Zendesk and add it to `redirect-uris`"))
     }
 
+    /// Ends all of them; there will be no others. Pages that are on their way still arrive.
+    pub(in crate::session) async fn close(&self) {
+        self.0.turn.close();
+        self.end(|_| true).await;
+    }
+
+    /// Returns when the sockets of these are closed.
+    async fn end(&self, these: impl Fn(&Callback) -> bool) {
+        let ending: Vec<_> = self.open().extract_if(.., |one| these(one)).collect();
+        for callback in &ending {
+            callback.life.end.cancel();
+        }
+        for socket in ending.into_iter().flat_map(|callback| callback.sockets) {
+            // A task that was lost has closed its socket too.
+            drop(socket.await);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Vec<Callback>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A callback's sockets.
+#[derive(Debug)]
+pub(super) struct Listening {
+    callbacks: Callbacks,
+    account: AccountName,
+    uri: RedirectUri,
+    sockets: Vec<TcpListener>,
+    /// The next login must find this one, not a port that is taken.
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Listening {
     pub(super) fn redirect_uri(&self) -> &str {
         self.uri.as_str()
     }
@@ -235,13 +156,25 @@ impl Listening {
 
     /// Serves the browser until the result is dropped, or has lingered.
     pub(super) fn serve(self, desk: &Desk, tracker: &TaskTracker) -> Server {
-        let tasks = self.sockets.into_iter().map(|socket| {
-            let task = tracker.spawn(accept(socket, desk.clone()));
-            task.abort_handle()
+        let life = Life::default();
+        let sockets = self.sockets.into_iter().map(|socket| {
+            let accepting = accept(socket, desk.clone(), life.clone(), tracker.clone());
+            tracker.spawn(accepting)
         });
+        let callback = Callback {
+            account: self.account,
+            life: life.clone(),
+            sockets: sockets.collect(),
+        };
+        let mut open = self.callbacks.open();
+        open.push(callback);
+        if self.callbacks.0.turn.is_closed() {
+            // Closed meanwhile, perhaps before this one could be seen.
+            life.end.cancel();
+        }
         Server {
-            tasks: tasks.collect(),
-            linger: Duration::ZERO,
+            life,
+            lingers: false,
         }
     }
 }
@@ -249,52 +182,70 @@ impl Listening {
 /// The running callback.
 #[derive(Debug)]
 pub(super) struct Server {
-    tasks: Vec<AbortHandle>,
-    linger: Duration,
+    life: Life,
+    lingers: bool,
 }
 
 impl Server {
     /// Stays for a while after it is dropped: the last page is still to be fetched.
-    pub(super) fn linger(&mut self, time: Duration) {
-        self.linger = time;
+    pub(super) fn linger(&mut self) {
+        self.lingers = true;
+    }
+
+    /// Returns when the browser can't come back any more.
+    pub(super) async fn ended(&self) {
+        self.life.end.cancelled().await;
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let (tasks, linger) = (std::mem::take(&mut self.tasks), self.linger);
-        if linger.is_zero() {
-            tasks.iter().for_each(AbortHandle::abort);
-            return;
+        self.life.over.cancel();
+        if !self.lingers {
+            self.life.end.cancel();
         }
-        tokio::task::spawn(async move {
-            tokio::time::sleep(linger).await;
-            tasks.iter().for_each(AbortHandle::abort);
-        });
     }
 }
 
-async fn accept(socket: TcpListener, desk: Desk) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = socket.accept() => match accepted {
-                Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                    connections.spawn(serve(stream, desk.clone()));
+/// Why no login goes on.
+pub(super) fn stopping() -> Problem {
+    Problem::new(Kind::Daemon, "loopdesk is shutting down; try again")
+}
+
+async fn accept(socket: TcpListener, desk: Desk, life: Life, tracker: TaskTracker) {
+    let lingered = async {
+        life.over.cancelled().await;
+        tokio::time::sleep(LINGER).await;
+    };
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let serving = async {
+        loop {
+            match socket.accept().await {
+                Ok((stream, _)) => {
+                    // One too many is closed; a browser tries again.
+                    if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                        let connection = serve(stream, desk.clone(), life.clone());
+                        tracker.spawn(async move {
+                            connection.await;
+                            drop(place);
+                        });
+                    }
                 }
-                // One too many is closed; a browser tries again.
-                Ok(_) => {}
                 Err(error) => {
                     tracing::debug!(%error, "the login callback can't accept");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
-            },
-            Some(_) = connections.join_next() => {}
+            }
         }
+    };
+    tokio::select! {
+        () = serving => {}
+        () = life.end.cancelled() => {}
+        () = lingered => life.end.cancel(),
     }
 }
 
-async fn serve(stream: TcpStream, desk: Desk) {
+async fn serve(stream: TcpStream, desk: Desk, life: Life) {
     let service = service_fn(move |request| answer(desk.clone(), request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -302,7 +253,22 @@ async fn serve(stream: TcpStream, desk: Desk) {
         .keep_alive(false)
         .max_buf_size(HEAD_MAX)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
+    let mut connection = pin!(connection);
+    let last_words = async {
+        life.over.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = life.end.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                served = connection => served,
+                () = last_words => return,
+            }
+        }
+    };
+    if let Err(error) = served {
         tracing::debug!(%error, "a browser's connection broke");
     }
 }
@@ -332,3 +298,90 @@ const HEAD_PATIENCE: Duration = Duration::from_secs(10);
 const HEAD_MAX: usize = 64 * 1024;
 /// For want of file descriptors: they come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// For the last page to be read, and for a second callback to be told that it is one.
+const LINGER: Duration = Duration::from_secs(5);
+/// A page is a few kilobytes; who is slower than this must not hold up the daemon's end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    struct Bench {
+        callbacks: Callbacks,
+        desk: Desk,
+        tracker: TaskTracker,
+        uris: [RedirectUri; 1],
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let uri = format!("http://{}/callback", free.local_addr().unwrap());
+            Self {
+                callbacks: Callbacks::default(),
+                desk: Desk::default(),
+                tracker: TaskTracker::new(),
+                uris: [uri.parse().unwrap()],
+            }
+        }
+
+        async fn login(&self, account: &str) -> Result<Server, Problem> {
+            let account = account.parse().unwrap();
+            let listening = self.callbacks.bind(&account, &self.uris).await?;
+            Ok(listening.serve(&self.desk, &self.tracker))
+        }
+
+        async fn finish(&self, mut server: Server) {
+            server.linger();
+            drop(server);
+            // So that the linger has begun.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    // The clock stands still wherever nothing but time is waited for: a wait shows as its length.
+
+    #[tokio::test(start_paused = true)]
+    async fn a_finished_login_lingers_and_leaves_its_port_to_the_next_at_once() {
+        let bench = Bench::new();
+        let began = Instant::now();
+        for account in ["acme", "acme", "other"] {
+            let server = bench.login(account).await.unwrap();
+            bench.finish(server).await;
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
+
+        bench.tracker.close();
+        bench.tracker.wait().await;
+        assert_eq!(began.elapsed(), LINGER, "the last one stays for a while");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shutdown_waits_for_no_callback_and_lets_none_begin() {
+        let bench = Bench::new();
+        let began = Instant::now();
+        let server = bench.login("acme").await.unwrap();
+        bench.finish(server).await;
+        bench.callbacks.close().await;
+        bench.tracker.close();
+        bench.tracker.wait().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(bench.login("acme").await.unwrap_err().kind, Kind::Daemon);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_s_second_login_ends_its_first_and_no_other_account_s() {
+        let bench = Bench::new();
+        let first = bench.login("acme").await.unwrap();
+        let second = bench.login("acme").await.unwrap();
+        first.ended().await;
+        let refused = bench.login("other").await.unwrap_err();
+        assert!(refused.message.contains("no port is free"), "{refused}");
+        assert!(!second.life.end.is_cancelled());
+        drop(second);
+        bench.login("other").await.unwrap();
+    }
+}

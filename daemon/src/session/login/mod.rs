@@ -11,37 +11,41 @@
 //! is left behind unrevoked.
 
 mod callback;
+mod desk;
 mod page;
+mod secret;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use loopdesk_protocol::account::Person;
 use loopdesk_protocol::login::{Authorize, Done};
 use loopdesk_protocol::status::State;
-use loopdesk_protocol::{Kind, Problem};
-use secrecy::SecretString;
+use loopdesk_protocol::{Kind, Problem, SecretText};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{mpsc, oneshot};
 
 pub use loopdesk_protocol::login::Event;
 
-pub(super) use self::callback::Desk;
-use self::callback::{Came, Listening, Offer};
+pub(super) use self::callback::Callbacks;
+pub(super) use self::desk::Desk;
+use self::desk::{Came, Offer};
 use self::page::Page;
 use super::handle::Session;
 use super::oauth::{Answer, Authorization, Grant};
+use super::pair::Renewal;
 use super::refresher::{Adoption, Command};
 use super::snapshot::Ready;
 use super::vault::DataKey;
 use super::{Setup, jobs, schedule};
-use crate::config::RedirectUri;
+use crate::config::{GrantType, RedirectUri};
+use crate::telemetry::redact;
 
 impl Session {
     /// Logs a person in. What happens is told on `events`; dropping their receiver abandons the
     /// login as long as the browser has not come back.
     pub async fn login(
         &self,
-        switch_user: bool,
+        wish: Wish,
         redirect_uris: &[RedirectUri],
         base_urls: Vec<String>,
         events: mpsc::Sender<Event>,
@@ -49,7 +53,7 @@ impl Session {
         let login = Login {
             session: self.clone(),
             setup: self.0.setup.load_full(),
-            switch_user,
+            wish,
             redirect_uris: redirect_uris.to_vec(),
             base_urls,
             events,
@@ -94,10 +98,19 @@ impl Session {
     }
 }
 
+/// What the person wants of a login.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Another person than before is meant.
+    pub switch_user: bool,
+    /// The secret of the account's client.
+    pub client_secret: Option<SecretText>,
+}
+
 struct Login {
     session: Session,
     setup: Arc<Setup>,
-    switch_user: bool,
+    wish: Wish,
     redirect_uris: Vec<RedirectUri>,
     base_urls: Vec<String>,
     events: mpsc::Sender<Event>,
@@ -105,7 +118,11 @@ struct Login {
 
 impl Login {
     async fn run(self) {
-        let event = match self.attempt().await {
+        let attempt = match self.setup.account.grant {
+            GrantType::AuthorizationCode => self.attempt().await,
+            GrantType::ClientCredentials => self.attempt_by_secret().await,
+        };
+        let event = match attempt {
             Ok(done) => Event::Done(done),
             Err(problem) => Event::Failed(problem),
         };
@@ -113,12 +130,16 @@ impl Login {
     }
 
     async fn attempt(&self) -> Result<Done, Problem> {
+        if self.wish.client_secret.is_some() {
+            return Err(self.needs_no_secret());
+        }
         let shared = &self.session.0;
         if shared.desk.is_closed() {
             return Err(self.sent_away());
         }
         let key = self.prove().await?;
-        let listening = Listening::bind(&self.redirect_uris).await?;
+        let account = &self.setup.account.name;
+        let listening = shared.callbacks.bind(account, &self.redirect_uris).await?;
         let authorization = Authorization::new(&self.setup.account, listening.redirect_uri())
             .map_err(|why| Problem::new(Kind::Config, format!("no login can be started: {why}")))?;
         let state = authorization.state.clone();
@@ -134,18 +155,24 @@ impl Login {
             return Err(abandoned());
         }
         let arrival = tokio::select! {
+            // What has come is not thrown away.
+            biased;
             arrival = pending => arrival.map_err(|_| self.sent_away())?,
+            () = server.ended() => return Err(self.sent_away()),
             () = self.events.closed() => return Err(abandoned()),
             () = tokio::time::sleep(PATIENCE) => return Err(self.too_late()),
         };
-        server.linger(LINGER);
-        let result = match arrival.came {
-            Came::Code(code) => self.exchange(authorization, code, key).await,
-            Came::Denied { error, description } => Err(self.denied(&error, &description)),
+        server.linger();
+        let (result, unhappy): (_, fn(&Problem) -> Page) = match arrival.came {
+            Came::Code(code) => (self.exchange(authorization, code, key).await, Page::failed),
+            Came::Denied => (Err(self.denied()), Page::denied),
+            Came::Error { error, description } => {
+                (Err(self.refused(&error, &description)), Page::failed)
+            }
         };
         let page = match &result {
             Ok(done) => Page::done(done),
-            Err(problem) => Page::failed(problem),
+            Err(problem) => unhappy(problem),
         };
         // A pasted address has no browser that waits.
         drop(arrival.page.send(page));
@@ -210,8 +237,9 @@ impl Login {
         code: SecretString,
         key: Arc<DataKey>,
     ) -> Result<Done, Problem> {
+        let _hidden = redact::hide(code.expose_secret());
         let zendesk = &self.setup.zendesk;
-        let mut grant = match zendesk.exchange(authorization, &code).await {
+        let grant = match zendesk.exchange(authorization, &code).await {
             Answer::Granted(grant) => grant,
             Answer::InvalidGrant => {
                 let why = "Zendesk no longer accepts this login's code (it is good for two \
@@ -225,12 +253,38 @@ impl Login {
                 return Err(self.failed(Kind::Zendesk, &why));
             }
         };
+        match grant.refresh.clone() {
+            Some(token) => self.adopt(grant, Renewal::RefreshToken(token), key).await,
+            None => {
+                zendesk.revoke(&grant.access).await;
+                let why = "Zendesk granted a token that can't be refreshed";
+                Err(self
+                    .failed(Kind::Zendesk, why)
+                    .hint("ask a Zendesk admin to let the OAuth client use refresh tokens"))
+            }
+        }
+    }
+
+    /// Stores what was granted, and makes it the session's.
+    async fn adopt(
+        &self,
+        mut grant: Grant,
+        renewal: Renewal,
+        key: Arc<DataKey>,
+    ) -> Result<Done, Problem> {
+        // RFC 6749 section 5.1: left out where it is what was asked for.
+        grant
+            .scopes
+            .get_or_insert_with(|| self.requested().collect());
+        let zendesk = &self.setup.zendesk;
         let fresh = grant.access.clone();
-        let adopted = match self.keep(&mut grant).await {
+        let person = zendesk.person(&fresh).await;
+        let adopted = match person {
             Ok(person) => {
-                let switch_user = self.switch_user;
+                let switch_user = self.wish.switch_user;
                 let adoption = |reply| Adoption {
                     grant,
+                    renewal,
                     person,
                     switch_user,
                     key,
@@ -238,7 +292,7 @@ impl Login {
                 };
                 self.session.adopt(adoption).await
             }
-            Err(problem) => Err(problem),
+            Err(why) => Err(self.failed(Kind::Zendesk, &why)),
         };
         let held = match adopted {
             Ok(held) => held,
@@ -257,25 +311,9 @@ impl Login {
             access_expires_at: held.pair.expires_at,
             refresh_expires_at: held.pair.refresh_expires_at,
             base_urls: self.base_urls.clone(),
-            warning: None,
+            warning: self.warning(&held),
             scopes,
         })
-    }
-
-    /// Whether the pair is one that can be kept alive, and whose it is.
-    async fn keep(&self, grant: &mut Grant) -> Result<Person, Problem> {
-        if grant.refresh.is_none() {
-            let why = "Zendesk granted a token that can't be refreshed";
-            return Err(self
-                .failed(Kind::Zendesk, why)
-                .hint("ask a Zendesk admin to let the OAuth client use refresh tokens"));
-        }
-        // RFC 6749 section 5.1: left out where it is what was asked for.
-        grant
-            .scopes
-            .get_or_insert_with(|| self.requested().collect());
-        let person = self.setup.zendesk.person(&grant.access).await;
-        person.map_err(|why| self.failed(Kind::Zendesk, &why))
     }
 
     fn requested(&self) -> impl Iterator<Item = String> {
@@ -283,17 +321,15 @@ impl Login {
         scopes.map(|scope| scope.as_str().to_owned())
     }
 
-    fn denied(&self, error: &str, description: &str) -> Problem {
+    fn denied(&self) -> Problem {
         let name = self.name();
-        if error == "access_denied" {
-            return Problem::new(
-                Kind::Login,
-                format!("the login of account `{name}` was not allowed in the browser"),
-            )
-            .hint(format!(
-                "run `loopdesk login {name}` again and choose Allow"
-            ));
-        }
+        let message = format!("the login of account `{name}` was not allowed in the browser");
+        Problem::new(Kind::Login, message).hint(format!(
+            "run `loopdesk login {name}` again and choose Allow"
+        ))
+    }
+
+    fn refused(&self, error: &str, description: &str) -> Problem {
         let said = if description.is_empty() {
             error.to_owned()
         } else {
@@ -310,7 +346,7 @@ impl Login {
 
     fn sent_away(&self) -> Problem {
         if self.session.0.desk.is_closed() {
-            return Problem::new(Kind::Daemon, "loopdesk is shutting down; try again");
+            return callback::stopping();
         }
         let message = "another login of this account was started meanwhile";
         Problem::new(Kind::Login, message).hint("go on with that one")
@@ -337,8 +373,6 @@ fn abandoned() -> Problem {
 
 /// Long enough to find a second factor; a forgotten login must not listen all day.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// For the last page to be read, and for a second callback to be told that it is one.
-const LINGER: Duration = Duration::from_secs(5);
 /// A record opens in milliseconds once its key is there.
 const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::session::testing::Bench;
+use crate::session::testing::{Bench, person};
 
 #[tokio::test]
 async fn a_login_is_stored_in_use_and_explained() {
@@ -147,7 +147,7 @@ async fn a_pasted_address_is_judged_like_a_callback() {
 #[tokio::test]
 async fn r8_another_person_is_refused_with_both_names_and_the_new_pair_revoked() {
     let bench = Bench::logged_in(3600).await;
-    bench.zendesk.set_person(7);
+    bench.zendesk.set_person(person(7));
     let mut login = Attempt::start(&bench, false).await;
     login.visit(&login.callback("code=good")).await;
     let problem = login.failed().await;
@@ -201,7 +201,7 @@ async fn r9_the_vault_is_tried_before_anybody_opens_a_browser() {
 #[tokio::test]
 async fn a_record_of_a_newer_release_is_moved_aside_by_a_login() {
     let bench = Bench::signed_out(3600).await;
-    let newer = b"{\"loopdesk-session\":2}\nAAAA\n";
+    let newer = b"{\"loopdesk-session\":3}\nAAAA\n";
     bench
         .store
         .prepare(&bench.name())
@@ -259,20 +259,26 @@ async fn a_login_that_waits_does_not_keep_the_daemon_from_stopping() {
 #[tokio::test]
 async fn the_first_free_port_is_taken_and_none_is_a_problem_that_names_them() {
     let bench = Bench::signed_out(3600).await;
-    let one = Attempt::start(&bench, false).await;
-    let taken: Vec<RedirectUri> = vec![one.authorize.redirect_uri.parse().unwrap()];
-    let problem = Attempt::with(&bench, false, &taken).await.unwrap_err();
-    assert!(
-        problem.message.contains(&one.address.to_string()),
-        "{problem}"
-    );
-    let free = free_uri().await;
-    let uris = [taken[0].clone(), free.clone()];
-    let two = Attempt::with(&bench, false, &uris).await.unwrap();
-    assert_eq!(two.authorize.redirect_uri, free.as_str());
-    // The older login of the account is over.
-    let mut one = one;
+    let taken = free_uri().await;
+    let _stranger = TcpListener::bind(taken.address()).await.unwrap();
+    let uris = [taken, free_uri().await];
+    let problem = Attempt::with(&bench, false, &uris[..1]).await.unwrap_err();
+    let address = uris[0].address().to_string();
+    assert!(problem.message.contains(&address), "{problem}");
+    let login = Attempt::with(&bench, false, &uris).await.unwrap();
+    assert_eq!(login.authorize.redirect_uri, uris[1].as_str());
+}
+
+#[tokio::test]
+async fn a_login_takes_the_place_of_the_account_s_older_one() {
+    let bench = Bench::signed_out(3600).await;
+    let uris = [free_uri().await];
+    let mut one = Attempt::with(&bench, false, &uris).await.unwrap();
+    let mut two = Attempt::with(&bench, false, &uris).await.unwrap();
     assert!(one.failed().await.message.contains("another login"));
+    assert_eq!(two.visit(&one.callback("code=good")).await.0, 404);
+    assert_eq!(two.visit(&two.callback("code=good")).await.0, 200);
+    two.done().await;
 }
 
 #[tokio::test]
@@ -322,8 +328,12 @@ impl Attempt {
         let (sender, mut events) = mpsc::channel(4);
         let (session, uris) = (bench.session.clone(), uris.to_vec());
         let base_urls = vec!["http://localhost:8484".to_owned()];
+        let wish = Wish {
+            switch_user,
+            client_secret: None,
+        };
         let task = tokio::spawn(async move {
-            session.login(switch_user, &uris, base_urls, sender).await;
+            session.login(wish, &uris, base_urls, sender).await;
         });
         let authorize = match events.recv().await.unwrap() {
             Event::Authorize(authorize) => authorize,

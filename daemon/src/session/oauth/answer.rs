@@ -5,10 +5,10 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::session::pair::{AccessToken, Generation, Pair};
+use crate::session::pair::{AccessToken, Generation, Pair, Renewal, Secret};
 use crate::session::schedule;
 use crate::session::state::Block;
 
@@ -34,7 +34,7 @@ pub(in crate::session) enum Answer {
 
 impl Answer {
     /// The request could not be made at all.
-    pub(super) fn unsendable(why: String) -> Self {
+    pub(in crate::session) fn unsendable(why: String) -> Self {
         Self::Transient {
             why,
             may_have_acted: false,
@@ -46,7 +46,7 @@ impl Answer {
 #[derive(Debug)]
 pub(in crate::session) struct Grant {
     pub(in crate::session) access: AccessToken,
-    pub(in crate::session) refresh: Option<SecretString>,
+    pub(in crate::session) refresh: Option<Secret>,
     pub(in crate::session) asked_at: Timestamp,
     pub(in crate::session) expires_in: Option<Duration>,
     pub(in crate::session) refresh_expires_in: Option<Duration>,
@@ -54,17 +54,31 @@ pub(in crate::session) struct Grant {
 }
 
 impl Grant {
-    /// The pair, with what the answer leaves out taken from the pair `before` (RFC 6749 section 6).
-    pub(in crate::session) fn into_pair(
-        self,
-        generation: Generation,
-        before: Option<&Pair>,
-    ) -> Pair {
+    /// The pair that follows `before`, from which it takes what the answer leaves out (RFC 6749
+    /// section 6).
+    pub(in crate::session) fn renew(self, generation: Generation, before: &Pair) -> Pair {
+        let renewal = match (&before.renewal, &self.refresh) {
+            (Renewal::RefreshToken(_), Some(token)) => Renewal::RefreshToken(token.clone()),
+            // A client with a secret needs no refresh token, even if it is given one.
+            (Renewal::RefreshToken(_), None) | (Renewal::ClientSecret(_), _) => {
+                before.renewal.clone()
+            }
+        };
+        self.into_pair(generation, renewal, Some(before))
+    }
+
+    /// The pair of a login.
+    pub(in crate::session) fn begin(self, generation: Generation, renewal: Renewal) -> Pair {
+        self.into_pair(generation, renewal, None)
+    }
+
+    fn into_pair(self, generation: Generation, renewal: Renewal, before: Option<&Pair>) -> Pair {
         let lifetime = self
             .expires_in
             .or_else(|| jwt_lifetime(self.access.expose_secret(), self.asked_at));
         let from_now = |after: Duration| schedule::shift(self.asked_at, schedule::signed(after));
         let refresh_expires_at = match (self.refresh_expires_in, &self.refresh) {
+            _ if !renewal.is_consumed() => None,
             (Some(after), _) => Some(from_now(after)),
             (None, Some(_)) => None,
             (None, None) => before.and_then(|pair| pair.refresh_expires_at),
@@ -72,10 +86,7 @@ impl Grant {
         Pair {
             generation,
             access: self.access,
-            refresh: self
-                .refresh
-                .or_else(|| before.map(|pair| pair.refresh.clone()))
-                .unwrap_or_else(|| String::new().into()),
+            renewal,
             obtained_at: self.asked_at,
             expires_at: from_now(lifetime.unwrap_or(DEFAULT_LIFETIME)),
             expiry_is_guessed: lifetime.is_none(),
@@ -142,12 +153,12 @@ mod tests {
     #[test]
     fn expiry_comes_from_the_answer_then_the_jwt_then_a_guess() {
         let claims = jwt(r#"{"exp":5000600,"iat":5000000}"#);
-        let pair = grant(&claims, Some(60)).into_pair(Generation::new(1), None);
+        let pair = grant(&claims, Some(60)).begin(Generation::new(1), renewal());
         assert_eq!((seconds(&pair), pair.expiry_is_guessed), (60, false));
         // By Zendesk's own clock, however wrong ours is.
-        let pair = grant(&claims, None).into_pair(Generation::new(1), None);
+        let pair = grant(&claims, None).begin(Generation::new(1), renewal());
         assert_eq!((seconds(&pair), pair.expiry_is_guessed), (600, false));
-        let pair = grant(&jwt(r#"{"exp":1000300}"#), None).into_pair(Generation::new(1), None);
+        let pair = grant(&jwt(r#"{"exp":1000300}"#), None).begin(Generation::new(1), renewal());
         assert_eq!((seconds(&pair), pair.expiry_is_guessed), (300, false));
         for unclear in [
             "opaque",
@@ -156,7 +167,7 @@ mod tests {
             &jwt(r#"{"exp":5,"iat":9}"#),
             &jwt(r#"{"exp":1e300}"#),
         ] {
-            let pair = grant(unclear, None).into_pair(Generation::new(1), None);
+            let pair = grant(unclear, None).begin(Generation::new(1), renewal());
             assert_eq!(
                 (seconds(&pair), pair.expiry_is_guessed),
                 (1800, true),
@@ -167,14 +178,34 @@ mod tests {
 
     #[test]
     fn what_a_refresh_leaves_out_stays_as_it_was() {
-        let mut before = grant("a", Some(60)).into_pair(Generation::new(1), None);
+        let mut before = grant("a", Some(60)).begin(Generation::new(1), renewal());
         before.scopes = vec!["read".to_owned()];
         before.refresh_expires_at = Some(Timestamp::from_second(2_000_000).unwrap());
         let mut next = grant("b", Some(60));
         next.refresh = None;
-        let next = next.into_pair(Generation::new(2), Some(&before));
-        assert_eq!(next.refresh.expose_secret(), "r");
+        let next = next.renew(Generation::new(2), &before);
+        assert_eq!(text(&next.renewal), "r");
         assert_eq!(next.scopes, ["read"]);
         assert_eq!(next.refresh_expires_at, before.refresh_expires_at);
+    }
+
+    #[test]
+    fn a_client_keeps_its_secret_whatever_comes_with_a_token() {
+        let secret = Renewal::ClientSecret("s3cret".to_owned().into());
+        let before = grant("a", Some(60)).begin(Generation::new(1), secret);
+        let next = grant("b", Some(60)).renew(Generation::new(2), &before);
+        assert!(matches!(next.renewal, Renewal::ClientSecret(_)));
+        assert_eq!(text(&next.renewal), "s3cret");
+        assert_eq!(next.refresh_expires_at, None);
+    }
+
+    fn text(renewal: &Renewal) -> &str {
+        match renewal {
+            Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
+        }
+    }
+
+    fn renewal() -> Renewal {
+        Renewal::RefreshToken("r".to_owned().into())
     }
 }

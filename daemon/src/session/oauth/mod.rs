@@ -5,8 +5,8 @@ mod http;
 
 use oauth2::basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenType};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, CsrfToken,
-    EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret,
+    CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
     RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken,
     StandardTokenResponse, TokenResponse, TokenUrl,
 };
@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::answer::{Answer, Grant};
 use self::http::{Http, HttpError};
-use super::pair::AccessToken;
+use super::pair::{AccessToken, Renewal, Secret};
 use super::state::Block;
 use crate::clock::Clock;
-use crate::config::Account;
+use crate::config::{Account, AccountName};
+use crate::telemetry::redact::{self, Hidden};
 use crate::upstream::Upstream;
 
 /// An account's authorization server.
@@ -39,8 +40,16 @@ impl<'a> Server<'a> {
         }
     }
 
+    /// Gets the tokens that follow, by what there is to get them with.
+    pub(super) async fn refresh(&self, renewal: &Renewal) -> Answer {
+        match renewal {
+            Renewal::RefreshToken(token) => self.replace(token).await,
+            Renewal::ClientSecret(secret) => self.obtain(secret).await,
+        }
+    }
+
     /// Replaces the pair whose refresh token is `token`.
-    pub(super) async fn refresh(&self, token: &SecretString) -> Answer {
+    async fn replace(&self, token: &Secret) -> Answer {
         let client = match client(self.account) {
             Ok(client) => client,
             Err(why) => return Answer::unsendable(why),
@@ -61,6 +70,35 @@ impl<'a> Server<'a> {
             .request_async(&http)
             .await;
         read(answer, asked_at)
+    }
+
+    /// Gets an access token by the client's own `secret`. Nothing is replaced by it, so that no
+    /// lost or odd answer leaves any doubt.
+    async fn obtain(&self, secret: &Secret) -> Answer {
+        let client = match client(self.account) {
+            Ok(client) => client,
+            Err(why) => return Answer::unsendable(why),
+        };
+        let asked_at = self.clock.now();
+        let http = self.http();
+        let scopes = self.account.scopes.iter();
+        let answer = client
+            .set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
+            .exchange_client_credentials()
+            .add_scopes(scopes.map(|scope| Scope::new(scope.as_str().to_owned())))
+            .add_extra_param(
+                http::EXPIRES_IN,
+                ttl(self.account.access_token_ttl.as_secs()),
+            )
+            .request_async(&http)
+            .await;
+        if let Err(RequestTokenError::ServerResponse(error)) = &answer {
+            return refused_secret(error, &self.account.name);
+        }
+        match read(answer, asked_at) {
+            Answer::Lost(why) | Answer::Transient { why, .. } => Answer::unsendable(why),
+            decided @ (Answer::Granted(_) | Answer::InvalidGrant | Answer::Refused(_)) => decided,
+        }
     }
 
     /// Turns the code of a login into its first pair.
@@ -106,6 +144,7 @@ pub(super) struct Authorization {
     /// Where Zendesk sends the browser.
     pub(super) redirect_uri: String,
     verifier: PkceCodeVerifier,
+    _hidden: Hidden,
 }
 
 impl std::fmt::Debug for Authorization {
@@ -136,6 +175,7 @@ impl Authorization {
             url: url.into(),
             state: state.into_secret().into(),
             redirect_uri: redirect_uri.to_owned(),
+            _hidden: redact::hide(verifier.secret()),
             verifier,
         })
     }
@@ -209,7 +249,7 @@ fn read(outcome: Outcome<'_>, asked_at: jiff::Timestamp) -> Answer {
         access,
         refresh: tokens
             .refresh_token()
-            .map(|token| SecretString::from(token.secret().as_str())),
+            .map(|token| token.secret().clone().into()),
         asked_at,
         expires_in: tokens.expires_in(),
         refresh_expires_in: tokens
@@ -251,6 +291,38 @@ fn refused(error: &BasicErrorResponse) -> Answer {
         ),
     };
     Answer::Refused(Block { why, fix })
+}
+
+/// The same of a client that acts by its own secret: no token of its is ever the end of it.
+fn refused_secret(error: &BasicErrorResponse, account: &AccountName) -> Answer {
+    let code = error.error();
+    let block = match code {
+        BasicErrorResponseType::InvalidClient => Block {
+            why:
+                "Zendesk doesn't accept the OAuth client's secret, or doesn't know its identifier \
+                  (invalid_client)"
+                    .to_owned(),
+            fix: format!(
+                "run `loopdesk login {account} --client-secret-stdin` with the secret that Admin \
+                 Center gave for this `client-id`"
+            ),
+        },
+        BasicErrorResponseType::UnauthorizedClient
+        | BasicErrorResponseType::UnsupportedGrantType
+        | BasicErrorResponseType::InvalidGrant => Block {
+            why: format!(
+                "Zendesk gives this OAuth client no token by its secret ({})",
+                plain(code.as_ref())
+            ),
+            fix: "ask a Zendesk admin to look at the OAuth client in Admin Center: its kind must \
+                  be Confidential, and its user active"
+                .to_owned(),
+        },
+        BasicErrorResponseType::InvalidScope
+        | BasicErrorResponseType::InvalidRequest
+        | BasicErrorResponseType::Extension(_) => return refused(error),
+    };
+    Answer::Refused(block)
 }
 
 /// Foreign text, made fit to be shown: printable, and not long.

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Adoption, Command, Exclusive, Task, bug, named};
 use crate::session::jobs::{self, Done, Leaving};
-use crate::session::pair::Held;
+use crate::session::pair::{Held, Renewal, Secret};
 use crate::session::state::{Input, State};
 
 impl Task {
@@ -46,6 +46,7 @@ impl Task {
     fn adopt(&mut self, adoption: Adoption) {
         let Adoption {
             grant,
+            renewal,
             person,
             switch_user,
             key,
@@ -53,12 +54,16 @@ impl Task {
         } = adoption;
         let before = self.person().filter(|before| before.id != person.id);
         if let (Some(before), false) = (before, switch_user) {
-            drop(reply.send(Err(other_person(&self.name(), &before, &person))));
+            let problem = match renewal {
+                Renewal::RefreshToken(_) => other_person(&self.name(), &before, &person),
+                Renewal::ClientSecret(_) => other_client(&self.name(), &before, &person),
+            };
+            drop(reply.send(Err(problem)));
             return;
         }
         let held = Held {
             logged_in_at: grant.asked_at,
-            pair: grant.into_pair(self.machine.generation().next(), None),
+            pair: grant.begin(self.machine.generation().next(), renewal),
             person: Arc::new(person),
         };
         self.input(Input::Pause);
@@ -92,6 +97,8 @@ impl Task {
         if self.stopping {
             self.input(Input::Pause);
         }
+        // Published first: whoever hears of the login finds it in use.
+        self.settle();
         drop(reply.send(Ok(Arc::new(held))));
         if let Some(old) = replaced {
             let setup = Arc::clone(&self.parts.setup);
@@ -136,7 +143,15 @@ impl Task {
             }
             Err(_) => self.input(Input::Resume),
         }
+        self.settle();
         drop(reply.send(result));
+    }
+
+    pub(super) fn client_secret(&self) -> Option<Secret> {
+        match &self.machine.held()?.pair.renewal {
+            Renewal::ClientSecret(secret) => Some(secret.clone()),
+            Renewal::RefreshToken(_) => None,
+        }
     }
 
     fn person(&self) -> Option<Person> {
@@ -163,5 +178,19 @@ fn other_person(account: &str, before: &Person, now: &Person) -> Problem {
     ))
     .hint(format!(
         "or hand the account over: `loopdesk login {account} --switch-user`"
+    ))
+}
+
+fn other_client(account: &str, before: &Person, now: &Person) -> Problem {
+    Problem::new(
+        Kind::Login,
+        format!(
+            "account `{account}` is {}'s, and this OAuth client acts as {}",
+            named(before),
+            named(now)
+        ),
+    )
+    .hint(format!(
+        "if that is meant: `loopdesk login {account} --switch-user --client-secret-stdin`"
     ))
 }

@@ -20,9 +20,9 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::session::gate::Gate;
-use crate::session::jobs::{self, Attempt, Done, Hold};
+use crate::session::jobs::{self, Attempt, Done, Hold, Purpose};
 use crate::session::oauth::{Answer, Grant};
-use crate::session::pair::{Generation, Held};
+use crate::session::pair::{Generation, Held, Renewal, Secret};
 use crate::session::record::Stored;
 use crate::session::snapshot::Snapshot;
 use crate::session::state::{Effect, Input, Load, Machine, State};
@@ -42,6 +42,8 @@ pub(in crate::session) enum Command {
     },
     /// Somebody wants a new pair.
     Refresh(oneshot::Sender<Result<Refreshed, Problem>>),
+    /// A login wants the stored secret of the client, if there is one.
+    ClientSecret(oneshot::Sender<Option<Secret>>),
     /// A login has got a pair.
     Adopt(Box<Adoption>),
     /// Revoke and erase.
@@ -72,6 +74,8 @@ pub(in crate::session) enum Verdict {
 #[derive(Debug)]
 pub(in crate::session) struct Adoption {
     pub(in crate::session) grant: Grant,
+    /// What gets the pairs after this one.
+    pub(in crate::session) renewal: Renewal,
     pub(in crate::session) person: loopdesk_protocol::account::Person,
     /// Another person than before is meant.
     pub(in crate::session) switch_user: bool,
@@ -182,6 +186,7 @@ impl Task {
                 self.input(Input::Asked);
                 self.asked.push((before, reply));
             }
+            Command::ClientSecret(reply) => drop(reply.send(self.client_secret())),
             Command::Vault(vault) => {
                 self.parts.vault = vault;
                 self.input(Input::Unlocked);
@@ -241,7 +246,11 @@ impl Task {
                     }
                 });
             }
-            Done::Checked { generation, check } => self.checked(generation, check),
+            Done::Checked {
+                generation,
+                purpose,
+                check,
+            } => self.checked(generation, purpose, check),
             Done::Adopted(result) => self.adopted(result),
             Done::LoggedOut(result) => self.logged_out(result),
             Done::Revoked => {}
@@ -315,7 +324,14 @@ impl Task {
                     self.store_after(Stored::Live(Held::clone(&held)), after);
                 }
                 Effect::StoreEnd { after } => self.store_end(after),
-                Effect::Learn(held) => self.check(held),
+                Effect::Learn(held) => self.check(held, Purpose::Learn),
+                Effect::Revoke(held) => {
+                    let setup = Arc::clone(&self.parts.setup);
+                    self.start(Done::Revoked, async move {
+                        jobs::end_outdated(&setup, &held.pair.access).await;
+                        Done::Revoked
+                    });
+                }
             }
         }
     }
@@ -457,5 +473,7 @@ const BUG: &str = "the work was cut short (a bug in loopdesk)";
 /// A due time that can't be met right now is no reason to spin.
 const WAKE_MIN: Duration = Duration::from_millis(10);
 
+#[cfg(test)]
+mod secret_tests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{BUG, Task, Verdict};
 use crate::session::identity::Check;
-use crate::session::jobs::Done;
+use crate::session::jobs::{Done, Purpose};
 use crate::session::pair::{Generation, Held};
 use crate::session::state::{Input, Readiness};
 
@@ -24,7 +24,7 @@ impl Task {
             return;
         }
         match self.machine.readiness(self.parts.clock.now()) {
-            Readiness::Ready(held) => self.check(held),
+            Readiness::Ready(held) => self.check(held, Purpose::Judge),
             Readiness::Pending | Readiness::Unready => {}
         }
     }
@@ -52,23 +52,25 @@ impl Task {
         }
     }
 
-    pub(super) fn check(&mut self, held: Arc<Held>) {
+    pub(super) fn check(&mut self, held: Arc<Held>, purpose: Purpose) {
         self.checking = true;
         let setup = Arc::clone(&self.parts.setup);
         let generation = held.pair.generation;
         let lost = Done::Checked {
             generation,
+            purpose,
             check: Check::Unclear(BUG.to_owned()),
         };
         self.start(lost, async move {
             Done::Checked {
                 generation,
+                purpose,
                 check: setup.zendesk.check(&held.pair.access).await,
             }
         });
     }
 
-    pub(super) fn checked(&mut self, generation: Generation, check: Check) {
+    pub(super) fn checked(&mut self, generation: Generation, purpose: Purpose, check: Check) {
         self.checking = false;
         match check {
             Check::Dead => {
@@ -87,7 +89,10 @@ impl Task {
                 tracing::debug!(account = %self.name(), why, "can't tell whether the token lives");
             }
         }
-        self.valid = Some((generation, Instant::now()));
+        // What was learned before a 401 says nothing about it: the token may have died since.
+        if purpose == Purpose::Judge {
+            self.valid = Some((generation, Instant::now()));
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::VaultKind;
 use crate::session::gate::Load as Kindness;
 use crate::session::snapshot::Ready;
 use crate::session::state::Block;
-use crate::session::testing::{Bench, Step, held, setup, transient};
+use crate::session::testing::{Bench, Step, held, join_all, setup, transient};
 
 #[tokio::test(start_paused = true)]
 async fn r2_a_refresh_survives_its_caller() {
@@ -53,6 +53,21 @@ async fn r2_a_401_to_a_living_token_is_the_scripts() {
     }
     assert_eq!(bench.rejected(1).await, Verdict::PassOn);
     assert_eq!(bench.zendesk.calls(), ["check access-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r2_a_token_that_was_good_a_moment_ago_is_asked_about_when_it_meets_a_401() {
+    let bench = Bench::signed_out(3600).await;
+    let mut held = held(1, bench.deps.clock.now(), 3600);
+    // Left out by the token endpoint, so that `tokens/current` is asked at once.
+    held.pair.refresh_expires_at = None;
+    bench.write(held, "m4ch1ne").await;
+    bench.zendesk.set_issued(1);
+    let bench = bench.restarted().await;
+    bench.zendesk.until("check", 1).await;
+    bench.zendesk.expire_newest();
+    assert_eq!(bench.rejected(1).await, Verdict::Replay);
+    assert_eq!(bench.zendesk.count("refresh"), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -459,28 +474,4 @@ async fn a_refresh_that_fails_says_why_and_that_nothing_is_lost() {
     let problem = bench.session.refresh().await.unwrap_err();
     assert!(problem.message.contains("503 from Zendesk"), "{problem}");
     assert!(bench.is_ready());
-}
-
-async fn join_all<T: Send + 'static>(
-    futures: impl Iterator<Item = impl Future<Output = T>>,
-) -> Vec<T> {
-    // Polled together, as requests on several connections are.
-    let mut pending: Vec<_> = futures.map(Box::pin).collect();
-    let mut done: Vec<Option<T>> = pending.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        for (future, slot) in pending.iter_mut().zip(&mut done) {
-            if slot.is_none()
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
-            {
-                *slot = Some(value);
-            }
-        }
-        if done.iter().all(Option::is_some) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }

@@ -224,6 +224,8 @@ pub(in crate::session) enum Effect {
     Store { held: Arc<Held>, after: Duration },
     /// Make the end durable, after a pause.
     StoreEnd { after: Duration },
+    /// Delete this pair's access token, which the newer one has left alive.
+    Revoke(Arc<Held>),
     /// Ask `tokens/current` for what the token answer left out.
     Learn(Arc<Held>),
 }

@@ -71,7 +71,7 @@ impl World {
                 Effect::Hurry => assert!(self.in_flight.is_some()),
                 Effect::Store { held, .. } => self.storing = Some(held),
                 Effect::StoreEnd { .. } => self.storing_end = true,
-                Effect::Learn(_) => {}
+                Effect::Learn(_) | Effect::Revoke(_) => {}
             }
         }
         assert!(self.machine.generation() >= before, "generations only grow");

@@ -209,7 +209,7 @@ impl Machine {
         match answer {
             Answer::Granted(grant) => {
                 let held = Arc::new(Held {
-                    pair: grant.into_pair(next, Some(&live.held.pair)),
+                    pair: grant.renew(next, &live.held.pair),
                     person: Arc::clone(&live.held.person),
                     logged_in_at: live.held.logged_in_at,
                 });
@@ -314,11 +314,13 @@ impl Machine {
                 let Step::Saving { next, .. } = &live.step else {
                     return Vec::new();
                 };
-                live.held = Arc::clone(next);
+                let before = std::mem::replace(&mut live.held, Arc::clone(next));
+                let outlives = live.outlives(&before, now);
                 live.settle(now, spread);
                 live.standing = Standing::Good;
                 live.step = Step::Idle;
-                live.learn().into_iter().collect()
+                let outdated = outlives.then_some(Effect::Revoke(before));
+                live.learn().into_iter().chain(outdated).collect()
             }
             State::Ended(ended) => {
                 ended.saved = true;
@@ -457,10 +459,20 @@ impl Live {
         self.plan(now, spread);
     }
 
+    /// Whether the token `before` lives on beside the one that is in use now. Zendesk deletes it
+    /// where a refresh token was used, and nowhere else.
+    fn outlives(&self, before: &Held, now: Timestamp) -> bool {
+        let pair = &before.pair;
+        !pair.renewal.is_consumed()
+            && pair.generation < self.held.pair.generation
+            && pair.expires_at > now
+            && !self.dead
+    }
+
     fn learn(&self) -> Option<Effect> {
         let pair = &self.held.pair;
-        (pair.expiry_is_guessed || pair.refresh_expires_at.is_none())
-            .then(|| Effect::Learn(Arc::clone(&self.held)))
+        let ends = pair.renewal.is_consumed() && pair.refresh_expires_at.is_none();
+        (pair.expiry_is_guessed || ends).then(|| Effect::Learn(Arc::clone(&self.held)))
     }
 
     /// Why `invalid_grant` came, as far as is known.

@@ -14,6 +14,7 @@ use super::keyring::Signals;
 use super::{Vault, place};
 use crate::config::VaultKind;
 use crate::session::{Hub, jobs};
+use crate::telemetry::redact;
 
 /// The vault in use, and the one that is to replace it.
 #[derive(Debug, Default)]
@@ -122,6 +123,7 @@ impl Hub {
         let next = self.vaults.next_vault();
         let has_records = self.has_records().await;
         if let Some(passphrase) = passphrase {
+            let _hidden = redact::hide(passphrase.expose());
             let mut vaults = next.iter().chain([&current]);
             let Some(vault) = vaults.find(|vault| vault.kind() == VaultKind::Passphrase) else {
                 return Err(takes_none(&current));
@@ -137,7 +139,7 @@ impl Hub {
             vault.open(passphrase, key, has_records).await?;
         } else {
             for vault in [Some(&current), next.as_ref()].into_iter().flatten() {
-                vault.unlock().await?;
+                vault.unlock(has_records).await?;
             }
         }
         if next.is_some() {

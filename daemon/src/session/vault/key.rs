@@ -1,17 +1,21 @@
 //! The key itself.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::telemetry::redact::{self, Hidden};
+
 /// The key that encrypts the records. `Debug` shows its id only.
 #[derive(Clone)]
 pub(in crate::session) struct DataKey {
     bytes: Zeroizing<[u8; KEY_LEN]>,
     id: String,
+    _hidden: Arc<Hidden>,
 }
 
 impl DataKey {
@@ -27,7 +31,11 @@ impl DataKey {
         hash.update(b"loopdesk data-key\0");
         hash.update(&bytes[..]);
         let id = crate::session::hex(&hash.finalize()[..ID_LEN]);
-        Self { bytes, id }
+        Self {
+            _hidden: Arc::new(redact::hide_bytes(&bytes[..])),
+            bytes,
+            id,
+        }
     }
 
     /// Reads the text that a vault holds.

@@ -34,6 +34,7 @@ use self::unusable::{Circumstances, Unusable};
 use self::wrapped::Wrapped;
 use super::jobs;
 use crate::config::VaultKind;
+use crate::telemetry::redact;
 
 /// The configured place.
 #[derive(Debug)]
@@ -165,7 +166,7 @@ impl Vault {
     ///
     /// # Errors
     /// Where nobody answers it, or it is dismissed; and where a passphrase is needed.
-    async fn unlock(&self) -> Result<(), Problem> {
+    async fn unlock(&self, has_records: bool) -> Result<(), Problem> {
         let trouble = match &self.place {
             Place::Keyring(keyring) => match keyring.unlock().await {
                 Ok(opened) => return opened.told(),
@@ -177,7 +178,7 @@ impl Vault {
             },
             Place::Passphrase(_) | Place::Keyfile(_) | Place::Credential(_) => return Ok(()),
         };
-        let lost = self.remember(Err(trouble), true).await;
+        let lost = self.remember(Err(trouble), has_records).await;
         lost.map(|_key| ())
     }
 
@@ -298,7 +299,11 @@ impl Vault {
                 }
             }
             Place::Credential(file) => {
-                let open = |file: &Wrapped| file.open(&wrapped::credential(credentials())?);
+                let open = |file: &Wrapped| {
+                    let secret = wrapped::credential(credentials())?;
+                    let _hidden = redact::hide_bytes(&secret);
+                    file.open(&secret)
+                };
                 blocking(file, open).await.map(Arc::new)
             }
         }
@@ -321,8 +326,11 @@ impl Vault {
             // A key can be sealed only while the passphrase is being given.
             Place::Passphrase(_) => Err(Unusable::Missing),
             Place::Credential(file) => {
-                let made =
-                    move |file: &Wrapped| file.create(&key, &wrapped::credential(credentials())?);
+                let made = move |file: &Wrapped| {
+                    let secret = wrapped::credential(credentials())?;
+                    let _hidden = redact::hide_bytes(&secret);
+                    file.create(&key, &secret)
+                };
                 blocking(file, made).await
             }
         }

@@ -1,0 +1,261 @@
+use super::*;
+use crate::testing::{self, Daemon, Home, Lines, Ran, Serving, Streams};
+use tokio::io::{AsyncWriteExt, DuplexStream};
+
+const URL: &str = "https://acme.zendesk.com/oauth/authorizations/new?state=s";
+
+fn authorize() -> Event {
+    Event::Authorize(Authorize {
+        account: "acme".to_owned(),
+        url: URL.to_owned(),
+        redirect_uri: "http://127.0.0.1:18484/callback".to_owned(),
+        waits_until: "2026-11-23T17:02:00Z".parse().unwrap(),
+    })
+}
+
+fn done() -> Event {
+    Event::Done(Done {
+        account: "acme".to_owned(),
+        person: testing::ada(),
+        scopes: vec!["read".to_owned()],
+        missing_scopes: vec!["write".to_owned()],
+        access_expires_at: "2026-11-25T17:00:00Z".parse().unwrap(),
+        refresh_expires_at: Some("2027-02-21T17:00:00Z".parse().unwrap()),
+        base_urls: vec!["http://127.0.0.1:8484".to_owned()],
+        warning: None,
+    })
+}
+
+fn serve(home: &Home, make: impl FnOnce(Daemon) -> Daemon) -> (Serving, Lines) {
+    let daemon = make(Daemon::new(home).json(status::PATH, &testing::status()));
+    let (daemon, lines) = daemon.lines(login::PATH);
+    (daemon.serve(), lines)
+}
+
+/// A login that runs beside the test.
+fn start(home: Home, line: &'static str) -> (tokio::task::JoinHandle<Ran>, DuplexStream, Streams) {
+    start_with(home, line, |_| Ok(()))
+}
+
+fn start_with(
+    home: Home,
+    line: &'static str,
+    browser: Browser,
+) -> (tokio::task::JoinHandle<Ran>, DuplexStream, Streams) {
+    let (keyboard, input) = tokio::io::duplex(1024);
+    let streams = Streams::default();
+    let copy = streams.clone();
+    let run = async move {
+        {
+            let keyboard = Keyboard::new(Box::new(input));
+            home.run_with(line, keyboard, browser, copy).await
+        }
+    };
+    (tokio::spawn(run), keyboard, streams)
+}
+
+#[tokio::test]
+async fn the_browser_opens_and_the_address_is_shown_all_the_same() {
+    let home = Home::new();
+    let (daemon, events) = serve(&home, |daemon| daemon);
+    events.send(&authorize());
+    events.send(&done());
+    let (run, _keyboard, _) = start(home, "login acme --switch-user");
+    let ran = run.await.unwrap();
+    assert_eq!(ran.code, 0);
+    insta::assert_snapshot!(ran.out, @"
+    https://acme.zendesk.com/oauth/authorizations/new?state=s
+    Logged in to acme as Ada Lovelace <ada@example.com>, admin.
+      scopes          read
+      access token    expires in 48 h (2026-11-25 18:00); renewed before
+      may stay off    until Sun 2027-02-21 (in 90 days)
+      base URL        http://127.0.0.1:8484
+      try it          curl http://127.0.0.1:8484/api/v2/users/me.json
+    ");
+    insta::assert_snapshot!(ran.err, @"
+    Opening Zendesk's page in your browser: allow loopdesk to use acme within 2 min (until 18:02).
+    If no page opens, open this address yourself:
+
+    Warning: Zendesk has not granted write. An admin can allow it in Admin Center, at the OAuth client's allowed scopes; then run `loopdesk login acme` again.
+    ");
+    let (_, body) = daemon.asked(login::PATH).remove(0);
+    let request: Request = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (request.account.as_deref(), request.switch_user),
+        (Some("acme"), true)
+    );
+}
+
+#[tokio::test]
+async fn without_a_browser_a_pasted_address_is_passed_on_until_one_is_right() {
+    let home = Home::new();
+    let wrong = Problem::new(Kind::Usage, "that address has no `code`");
+    let (daemon, events) = serve(&home, |daemon| daemon.problem(CALLBACK, &wrong));
+    let (run, mut keyboard, streams) = start(home, "login --no-browser");
+    events.send(&authorize());
+    streams.err.until("paste it here").await;
+    let lines = streams.out.text();
+    assert_eq!(
+        lines,
+        format!("{URL}\n"),
+        "the address stands on a line of its own"
+    );
+    keyboard
+        .write_all(b"\n  http://127.0.0.1:18484/  \n")
+        .await
+        .unwrap();
+    streams.err.until("paste the whole address").await;
+    events.send(&done());
+    let ran = run.await.unwrap();
+    assert_eq!(ran.code, 0);
+    let (_, body) = daemon.asked(CALLBACK).remove(0);
+    assert_eq!(body, r#"{"address":"http://127.0.0.1:18484/"}"#);
+    insta::assert_snapshot!(ran.err, @"
+    Allow loopdesk to use acme within 2 min (until 18:02).
+    Open this address in a browser:
+
+
+    If that browser runs on another machine, its last page will fail to load. That is expected:
+    copy the address of that page, paste it here and press Enter.
+    error: that address has no `code`
+    The login goes on; paste the whole address:
+    Warning: Zendesk has not granted write. An admin can allow it in Admin Center, at the OAuth client's allowed scopes; then run `loopdesk login acme` again.
+    ");
+}
+
+#[tokio::test]
+async fn the_end_of_the_input_does_not_end_the_login() {
+    let home = Home::new();
+    let (daemon, events) = serve(&home, |d| d.json(CALLBACK, &serde_json::json!({})));
+    let (run, mut keyboard, streams) = start(home, "login --no-browser");
+    events.send(&authorize());
+    streams.err.until("paste it here").await;
+    keyboard
+        .write_all(b"http://127.0.0.1:18484/callback?code=c&state=s")
+        .await
+        .unwrap();
+    drop(keyboard);
+    daemon.until_asked(CALLBACK).await;
+    events.send(&done());
+    assert_eq!(run.await.unwrap().code, 0);
+}
+
+#[tokio::test]
+async fn a_browser_that_cannot_be_opened_turns_into_pasting() {
+    let home = Home::new();
+    let (_daemon, events) = serve(&home, |daemon| daemon);
+    let (run, _keyboard, streams) =
+        start_with(home, "login", |_| Err(io::ErrorKind::NotFound.into()));
+    events.send(&authorize());
+    streams.err.until("no browser could be opened").await;
+    streams.err.until("paste it here").await;
+    events.send(&done());
+    assert_eq!(run.await.unwrap().code, 0);
+}
+
+#[tokio::test]
+async fn a_refusal_and_a_lost_daemon_say_what_to_do() {
+    let home = Home::new();
+    let (_daemon, events) = serve(&home, |daemon| daemon);
+    events.send(&Event::Failed(
+        Problem::new(Kind::Login, "Ada Lovelace denied the access").hint("run `loopdesk login`"),
+    ));
+    let ran = home.run("login").await;
+    assert_eq!(ran.code, 4);
+    assert_eq!(
+        ran.err,
+        "error: Ada Lovelace denied the access\nHint: run `loopdesk login`\n"
+    );
+
+    let home = Home::new();
+    let (_daemon, events) = serve(&home, |daemon| daemon);
+    drop(events);
+    let ran = home.run("login").await;
+    assert_eq!(ran.code, 6);
+    assert!(
+        ran.err.contains("Hint: run `loopdesk login` again"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
+async fn programs_get_one_event_a_line() {
+    let home = Home::new();
+    let wrong = Problem::new(Kind::Usage, "that address has no `code`");
+    let (_daemon, events) = serve(&home, |daemon| daemon.problem(CALLBACK, &wrong));
+    let (run, mut keyboard, streams) = start(home, "login --no-browser --json");
+    events.send(&authorize());
+    streams.out.until("authorize").await;
+    keyboard.write_all(b"nonsense\n").await.unwrap();
+    streams.out.until("refused").await;
+    events.send(&Event::Failed(Problem::new(Kind::Login, "denied")));
+    let ran = run.await.unwrap();
+    assert_eq!((ran.code, ran.err.as_str()), (4, ""));
+    insta::assert_snapshot!(ran.out, @r#"
+    {"event":"authorize","account":"acme","url":"https://acme.zendesk.com/oauth/authorizations/new?state=s","redirect_uri":"http://127.0.0.1:18484/callback","waits_until":"2026-11-23T17:02:00Z"}
+    {"event":"refused","kind":"usage","message":"that address has no `code`"}
+    {"event":"failed","kind":"login","message":"denied"}
+    "#);
+}
+
+#[tokio::test]
+async fn without_an_account_the_command_that_adds_one_is_shown_and_nothing_started() {
+    let mut report = testing::report();
+    report.config.as_mut().unwrap().accounts.clear();
+    let home = Home::new().with_report(&report);
+    let ran = home.run("login").await;
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err
+            .contains("`loopdesk account add acme --subdomain acme --client-id ID`"),
+        "{}",
+        ran.err
+    );
+    assert!(!home.paths.log_file().exists());
+
+    let mut status = testing::status();
+    status.accounts.clear();
+    let _daemon = Daemon::new(&home).json(status::PATH, &status).serve();
+    assert_eq!(home.run("login").await.err, ran.err);
+}
+
+#[tokio::test]
+async fn client_credentials_need_a_secret_and_no_browser() {
+    let home = Home::new();
+    let (daemon, events) = serve(&home, |daemon| daemon);
+    let Event::Done(mut done) = done() else {
+        panic!("a login ends");
+    };
+    done.missing_scopes.clear();
+    done.refresh_expires_at = None;
+    done.warning = Some("Ada Lovelace is an admin.\nGive the client an agent.".to_owned());
+    events.send(&Event::Done(done));
+    let ran = home
+        .run_reading("login acme --client-secret-stdin", "s3cret\n")
+        .await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    insta::assert_snapshot!(ran.out, @"
+    Logged in to acme as Ada Lovelace <ada@example.com>, admin.
+      scopes          read
+      access token    expires in 48 h (2026-11-25 18:00); renewed before
+      base URL        http://127.0.0.1:8484
+      try it          curl http://127.0.0.1:8484/api/v2/users/me.json
+    ");
+    insta::assert_snapshot!(ran.err, @"
+    Warning: Ada Lovelace is an admin.
+    Warning: Give the client an agent.
+    ");
+    let (_, body) = daemon.asked(login::PATH).remove(0);
+    let request: Request = serde_json::from_str(&body).unwrap();
+    assert_eq!(request.client_secret.unwrap().expose(), "s3cret");
+
+    // Nothing is asked of the daemon without the secret that was promised.
+    let ran = home.run("login --client-secret-stdin").await;
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(ran.err, @"
+    error: no client secret came on standard input
+    Hint: give the client secret on one line
+    ");
+    assert_eq!(daemon.asked(login::PATH).len(), 1);
+}

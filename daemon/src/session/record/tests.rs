@@ -1,0 +1,160 @@
+//! Records as they are written, read, and spoiled.
+
+use super::*;
+use crate::session::testing;
+
+fn path() -> &'static Path {
+    Path::new("/s/acme.session")
+}
+
+fn binding() -> Binding {
+    Binding::new(
+        &testing::account("acme", "https://acme.zendesk.com"),
+        "m4ch1ne",
+    )
+}
+
+fn sealed() -> Vec<u8> {
+    let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+    seal(&Stored::Live(held), &binding(), &DataKey::for_tests(1)).unwrap()
+}
+
+fn open(bytes: &[u8], key: &DataKey) -> Result<Stored, Problem> {
+    Sealed::parse(path(), bytes)?.open(key)
+}
+
+#[test]
+fn a_record_comes_back_as_it_went() {
+    let key = DataKey::for_tests(1);
+    let bytes = sealed();
+    let record = Sealed::parse(path(), &bytes).unwrap();
+    assert_eq!(record.header.binding, binding());
+    assert_eq!(
+        (record.header.generation, record.header.user_id),
+        (7, Some(42))
+    );
+    assert_eq!(record.header.key_id, key.id());
+    let Stored::Live(held) = record.open(&key).unwrap() else {
+        panic!("it was alive");
+    };
+    let before = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+    assert_eq!(
+        held.pair.access.expose_secret(),
+        before.pair.access.expose_secret()
+    );
+    assert_eq!(testing::renewal(&held.pair), testing::renewal(&before.pair));
+    assert_eq!(held.pair.expires_at, before.pair.expires_at);
+    assert_eq!(held.person, before.person);
+}
+
+#[test]
+fn d4_r3_the_file_shows_no_token() {
+    let text = String::from_utf8(sealed()).unwrap();
+    let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+    for secret in [
+        held.pair.access.expose_secret(),
+        testing::renewal(&held.pair),
+    ] {
+        assert!(!text.contains(secret) && !text.contains(&STANDARD.encode(secret)));
+    }
+    assert_ne!(sealed(), sealed(), "each record has a nonce of its own");
+}
+
+#[test]
+fn d4_a_clients_secret_comes_back_and_is_not_in_the_file() {
+    let mut account = testing::account("acme", "https://acme.zendesk.com");
+    account.grant = GrantType::ClientCredentials;
+    let binding = Binding::new(&account, "m4ch1ne");
+    let mut held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+    held.pair.renewal = Renewal::ClientSecret("the-client-s-secret".to_owned().into());
+    let key = DataKey::for_tests(1);
+    let bytes = seal(&Stored::Live(held), &binding, &key).unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    assert!(text.starts_with("{\"loopdesk-session\":2,"), "{text}");
+    assert!(!text.contains("the-client-s-secret"), "{text}");
+    let Stored::Live(held) = open(&bytes, &key).unwrap() else {
+        panic!("it was alive");
+    };
+    assert!(matches!(held.pair.renewal, Renewal::ClientSecret(_)));
+    assert_eq!(testing::renewal(&held.pair), "the-client-s-secret");
+}
+
+#[test]
+fn an_end_is_kept_without_tokens() {
+    let end = End {
+        at: Timestamp::UNIX_EPOCH,
+        why: "revoked".to_owned(),
+    };
+    let over = Stored::Over {
+        end: end.clone(),
+        person: Some(testing::person(42)),
+        generation: Generation::new(9),
+    };
+    let key = DataKey::for_tests(1);
+    let bytes = seal(&over, &binding(), &key).unwrap();
+    match open(&bytes, &key).unwrap() {
+        Stored::Over {
+            end: found,
+            generation,
+            ..
+        } => assert_eq!((found, generation.get()), (end, 9)),
+        Stored::Live(_) => panic!("it was over"),
+    }
+}
+
+#[test]
+fn r3_whatever_is_changed_is_noticed_and_the_file_is_named() {
+    let key = DataKey::for_tests(1);
+    let good = sealed();
+    let text = String::from_utf8(good.clone()).unwrap();
+    let mut bad: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        b"\n".to_vec(),
+        b"{}\n".to_vec(),
+        b"{\"loopdesk-session\":1}\nAAAA\n".to_vec(),
+        text.replace("acme.zendesk.com", "evil.example.co")
+            .into_bytes(),
+        text.replace("\"generation\":7", "\"generation\":8")
+            .into_bytes(),
+        text.replace("m4ch1ne", "0th3r11").into_bytes(),
+        good[..good.len() / 2].to_vec(),
+        good[..good.len() - 8].to_vec(),
+        text.lines().next().unwrap().as_bytes().to_vec(),
+    ];
+    bad.push(
+        [text.lines().next().unwrap(), "\n!!!\n"]
+            .concat()
+            .into_bytes(),
+    );
+    for bytes in bad {
+        let problem = open(&bytes, &key).unwrap_err();
+        assert!(problem.message.contains("/s/acme.session"), "{problem}");
+        assert!(!problem.hints.is_empty(), "{problem}");
+    }
+    assert!(
+        open(&good, &DataKey::for_tests(2)).is_err(),
+        "another key opens nothing"
+    );
+}
+
+#[test]
+fn a_newer_format_is_refused_and_says_so() {
+    let newer = b"{\"loopdesk-session\":3,\"what\":[]}\nAAAA\n";
+    let problem = Sealed::parse(path(), newer).unwrap_err();
+    assert!(
+        problem.message.contains("newer loopdesk (format 3"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn format_1_loads_for_ever() {
+    let bytes = include_bytes!("../testdata/format-1.session");
+    let Stored::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
+        panic!("it was alive");
+    };
+    assert_eq!(held.pair.generation.get(), 7);
+    assert_eq!(held.pair.access.expose_secret(), "access-7");
+    assert_eq!(testing::renewal(&held.pair), "refresh-7");
+    assert_eq!(held.person.id, 42);
+}

@@ -1,0 +1,242 @@
+//! A Zendesk that does what a test says.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use loopdesk_protocol::account::Person;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Semaphore, watch};
+
+use super::{grant, person, transient};
+use crate::clock::Clock;
+use crate::session::endpoint::{Endpoint, Pending};
+use crate::session::identity::{Check, Revocation};
+use crate::session::oauth::{Answer, Authorization, Grant};
+use crate::session::pair::{AccessToken, Renewal};
+
+/// A Zendesk that does what a test says. A refresh deletes the old pair, as the real one does.
+#[derive(Debug)]
+pub(in crate::session) struct Scripted {
+    clock: Clock,
+    state: Mutex<Script>,
+    /// A refresh waits while this is held.
+    pub(in crate::session) turn: Semaphore,
+    /// Every call, in order.
+    calls: watch::Sender<Vec<String>>,
+}
+
+#[derive(Debug)]
+struct Script {
+    issued: u64,
+    lifetime: u64,
+    answers: VecDeque<Step>,
+    person: Person,
+    offline: bool,
+    dead: Vec<String>,
+}
+
+/// What becomes of one refresh.
+#[derive(Debug)]
+pub(in crate::session) enum Step {
+    /// This is answered, and nothing is replaced.
+    Answer(Answer),
+    /// The pair is replaced and the answer lost.
+    Swallowed,
+    /// The pair is replaced, this is done, the answer arrives.
+    Then(fn(&Path), std::path::PathBuf),
+}
+
+impl Scripted {
+    /// Tokens live for `lifetime` seconds; the newest pair is number `issued`.
+    pub(in crate::session) fn new(clock: &Clock, issued: u64, lifetime: u64) -> Arc<Self> {
+        Arc::new(Self {
+            clock: clock.clone(),
+            state: Mutex::new(Script {
+                issued,
+                lifetime,
+                answers: VecDeque::new(),
+                person: person(42),
+                offline: false,
+                dead: Vec::new(),
+            }),
+            turn: Semaphore::new(1),
+            calls: watch::Sender::default(),
+        })
+    }
+
+    /// What the next refreshes come to; after that, all is well again.
+    pub(in crate::session) fn script(&self, steps: impl IntoIterator<Item = Step>) {
+        self.state.lock().unwrap().answers.extend(steps);
+    }
+
+    pub(in crate::session) fn set_offline(&self, offline: bool) {
+        self.state.lock().unwrap().offline = offline;
+    }
+
+    pub(in crate::session) fn set_issued(&self, number: u64) {
+        self.state.lock().unwrap().issued = number;
+    }
+
+    pub(in crate::session) fn set_person(&self, person: Person) {
+        self.state.lock().unwrap().person = person;
+    }
+
+    /// An admin deletes the newest token.
+    pub(in crate::session) fn revoke_newest(&self) {
+        let mut state = self.state.lock().unwrap();
+        let newest = state.issued.to_string();
+        state.dead.push(newest);
+    }
+
+    /// Only the access token of the newest pair dies.
+    pub(in crate::session) fn expire_newest(&self) {
+        let mut state = self.state.lock().unwrap();
+        let newest = format!("access-{}", state.issued);
+        state.dead.push(newest);
+    }
+
+    pub(in crate::session) fn calls(&self) -> Vec<String> {
+        self.calls.borrow().clone()
+    }
+
+    pub(in crate::session) fn count(&self, prefix: &str) -> usize {
+        let calls = self.calls.borrow();
+        calls.iter().filter(|call| call.starts_with(prefix)).count()
+    }
+
+    /// Waits until there were `count` calls that start with `prefix`.
+    pub(in crate::session) async fn until(&self, prefix: &str, count: usize) {
+        let mut calls = self.calls.subscribe();
+        let enough = |calls: &Vec<String>| {
+            calls.iter().filter(|call| call.starts_with(prefix)).count() >= count
+        };
+        calls.wait_for(enough).await.unwrap();
+    }
+
+    fn note(&self, call: String) {
+        self.calls.send_modify(|calls| calls.push(call));
+    }
+
+    fn lives(&self, access: &str) -> bool {
+        let state = self.state.lock().unwrap();
+        let newest = state.issued.to_string();
+        access == format!("access-{newest}")
+            && !state.dead.contains(&newest)
+            && !state.dead.iter().any(|dead| dead == access)
+    }
+
+    /// By the client's secret, which is `secret`. The tokens before go on living.
+    async fn obtain(&self, secret: &str) -> Answer {
+        self.note(format!("obtain {secret}"));
+        drop(self.turn.acquire().await.unwrap());
+        let (step, offline) = {
+            let mut state = self.state.lock().unwrap();
+            (state.answers.pop_front(), state.offline)
+        };
+        if offline {
+            return transient("no network");
+        }
+        if let Some(Step::Answer(answer)) = step {
+            return answer;
+        }
+        let grant = self.issue();
+        Answer::Granted(Grant {
+            refresh: None,
+            refresh_expires_in: None,
+            ..grant
+        })
+    }
+
+    fn issue(&self) -> Grant {
+        let mut state = self.state.lock().unwrap();
+        state.issued += 1;
+        grant(state.issued, self.clock.now(), state.lifetime)
+    }
+}
+
+impl Endpoint for Scripted {
+    fn refresh<'a>(&'a self, renewal: &'a Renewal) -> Pending<'a, Answer> {
+        Box::pin(async move {
+            let refresh = match renewal {
+                Renewal::RefreshToken(token) => token.expose_secret(),
+                Renewal::ClientSecret(secret) => {
+                    return self.obtain(secret.expose_secret()).await;
+                }
+            };
+            self.note(format!("refresh {refresh}"));
+            drop(self.turn.acquire().await.unwrap());
+            let (step, offline, newest, dead) = {
+                let mut state = self.state.lock().unwrap();
+                let newest = state.issued.to_string();
+                let dead = state.dead.contains(&newest);
+                (state.answers.pop_front(), state.offline, newest, dead)
+            };
+            if offline {
+                return transient("no network");
+            }
+            if let Some(Step::Answer(answer)) = step {
+                return answer;
+            }
+            if dead || refresh != format!("refresh-{newest}") {
+                return Answer::InvalidGrant;
+            }
+            let grant = self.issue();
+            match step {
+                Some(Step::Swallowed) => Answer::Lost("the connection broke".to_owned()),
+                Some(Step::Then(act, path)) => {
+                    act(&path);
+                    Answer::Granted(grant)
+                }
+                Some(Step::Answer(_)) | None => Answer::Granted(grant),
+            }
+        })
+    }
+
+    fn exchange<'a>(&'a self, _: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
+        Box::pin(async move {
+            self.note(format!("exchange {}", code.expose_secret()));
+            match code.expose_secret() {
+                "good" => Answer::Granted(self.issue()),
+                _ => Answer::InvalidGrant,
+            }
+        })
+    }
+
+    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check> {
+        Box::pin(async move {
+            self.note(format!("check {}", access.expose_secret()));
+            if self.state.lock().unwrap().offline {
+                return Check::Unclear("no network".to_owned());
+            }
+            match self.lives(access.expose_secret()) {
+                true => Check::Alive {
+                    expires_at: None,
+                    refresh_expires_at: None,
+                },
+                false => Check::Dead,
+            }
+        })
+    }
+
+    fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation> {
+        Box::pin(async move {
+            self.note(format!("revoke {}", access.expose_secret()));
+            if self.state.lock().unwrap().offline {
+                return Revocation::Failed("no network".to_owned());
+            }
+            if !self.lives(access.expose_secret()) {
+                return Revocation::WasDead;
+            }
+            self.revoke_newest();
+            Revocation::Done
+        })
+    }
+
+    fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
+        Box::pin(async move {
+            self.note(format!("person {}", access.expose_secret()));
+            Ok(self.state.lock().unwrap().person.clone())
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! A session whose client acts by its own secret.
+
+use std::sync::Arc;
+
+use loopdesk_protocol::login::{Done, Event};
+use loopdesk_protocol::{Problem, SecretText};
+use tokio::sync::mpsc;
+
+use super::{Bench, Scripted, account, held, setup_of};
+use crate::config::{Account, GrantType};
+use crate::session::Setup;
+use crate::session::login::Wish;
+use crate::session::pair::Renewal;
+
+/// The account whose client does so.
+pub(in crate::session) fn by_secret(zendesk: &Arc<Scripted>) -> Arc<Setup> {
+    let account = Account {
+        grant: GrantType::ClientCredentials,
+        ..account("acme", "https://acme.zendesk.com")
+    };
+    setup_of(zendesk, account)
+}
+
+impl Bench {
+    /// The client acts as person 42, with token 1 that lives for `lifetime` seconds, by `secret`.
+    pub(in crate::session) async fn by_secret(lifetime: u32) -> Self {
+        let mut bench = Self::signed_out(lifetime).await;
+        bench.setup = by_secret(&bench.zendesk);
+        let mut held = held(1, bench.deps.clock.now(), lifetime.into());
+        held.pair.renewal = Renewal::ClientSecret("secret".to_owned().into());
+        held.pair.refresh_expires_at = None;
+        bench.write(held, "m4ch1ne").await;
+        bench.zendesk.set_issued(1);
+        bench.restarted().await
+    }
+
+    /// Logs in with this secret, or the stored one.
+    pub(in crate::session) async fn log_in_by_secret(
+        &self,
+        secret: Option<&str>,
+        switch_user: bool,
+    ) -> Result<Done, Problem> {
+        let wish = Wish {
+            switch_user,
+            client_secret: secret.map(|secret| SecretText::new(secret.to_owned())),
+        };
+        let (events, mut heard) = mpsc::channel(8);
+        self.session.login(wish, &[], Vec::new(), events).await;
+        match heard.recv().await {
+            Some(Event::Done(done)) => Ok(done),
+            Some(Event::Failed(problem)) => Err(problem),
+            other => panic!("{other:?}"),
+        }
+    }
+}
