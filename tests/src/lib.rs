@@ -10,11 +10,13 @@
 )]
 
 pub mod browser;
+pub mod chromium;
 pub mod daemon;
 pub mod demo;
 mod figures;
 pub mod home;
 pub mod needs;
+pub mod notebook;
 pub mod oauth_server;
 pub mod ports;
 pub mod programs;

@@ -14,6 +14,7 @@ pub fn act() -> Option<ExitCode> {
         DAEMON => Some(loopdeskd::main()),
         CLIENT => Some(loopdesk::main()),
         BROWSER => Some(crate::browser::main()),
+        NOTEBOOK => Some(crate::notebook::main()),
         _ => None,
     }
 }
@@ -28,9 +29,9 @@ pub fn act() -> Option<ExitCode> {
 pub fn install(binary: &Path, dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let others = std::env::var_os("LOOPDESK_PROGRAMS").map(PathBuf::from);
-    for name in [DAEMON, CLIENT, BROWSER] {
+    for name in [DAEMON, CLIENT, BROWSER, NOTEBOOK] {
         let source = match &others {
-            Some(folder) if name != BROWSER => folder.join(name),
+            Some(folder) if [DAEMON, CLIENT].contains(&name) => folder.join(name),
             _ => binary.to_owned(),
         };
         let target = dir.join(name);
@@ -44,3 +45,4 @@ pub fn install(binary: &Path, dir: &Path) -> io::Result<()> {
 const DAEMON: &str = "loopdeskd";
 const CLIENT: &str = "loopdesk";
 const BROWSER: &str = "browser";
+pub(crate) const NOTEBOOK: &str = "notebook";

@@ -129,6 +129,10 @@ impl FromStr for Origin {
         if host.is_empty() {
             return wrong("names no host");
         }
+        // URIs allow more, `&` and `$(…)` among it, and this ends up in a browser's arguments.
+        if !is_host(&host) {
+            return wrong("names no host that there can be");
+        }
         Ok(Self {
             host,
             port: authority.port_u16().filter(|port| *port != 443),
@@ -460,6 +464,17 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
+/// A domain name, or an address as a URI has it.
+fn is_host(text: &str) -> bool {
+    match text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => text.split('.').all(is_label),
+    }
+}
+
 fn human(seconds: u64) -> String {
     match seconds {
         s if s % 86_400 == 0 => format!("{}d", s / 86_400),
@@ -467,3 +482,6 @@ fn human(seconds: u64) -> String {
         s => format!("{}m", s / 60),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,7 +106,7 @@ impl Control {
         let path = head.uri.path();
         match (&head.method, path) {
             (&Method::GET, version::PATH) => reply::json(&handlers::version::version()),
-            (&Method::GET, status::PATH) => reply::json(&handlers::status::status(self)),
+            (&Method::GET, status::PATH) => reply::json(&handlers::status::status(self).await),
             (&Method::GET, wait::PATH) => {
                 reply::from(handlers::wait::wait(self, head.uri.query()).await)
             }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use loopdesk_protocol::session::{LoggedOut, Refreshed};
+use loopdesk_protocol::status::State;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
@@ -13,7 +15,7 @@ use super::gate::Gate;
 use super::login::{Callbacks, Desk};
 use super::pair::Secret;
 use super::refresher::{Adoption, Command, Refresher};
-use super::snapshot::{Snapshot, View};
+use super::snapshot::{Ready, Snapshot, View};
 use super::state::Machine;
 use super::store::Store;
 use super::vault::Vault;
@@ -86,11 +88,23 @@ impl Session {
         self.0.snapshots.clone()
     }
 
+    /// Waits until the stored session was opened, or can't be, but not longer than `patience`:
+    /// before that nothing is known of it.
+    pub async fn loaded(&self, patience: Duration) {
+        let mut changes = self.changes();
+        let loaded = changes.wait_for(|snapshot| {
+            snapshot.view.state != State::KeyMissing || matches!(snapshot.readiness, Ready::No(_))
+        });
+        // Whoever asks next is told what is known by then.
+        drop(tokio::time::timeout(patience, loaded).await);
+    }
+
     /// Fetches a new pair now, and returns when it is stored and in use.
     ///
     /// # Errors
     /// Why there is none. The session goes on as it was, unless the problem says otherwise.
     pub async fn refresh(&self) -> Result<Refreshed, Problem> {
+        self.loaded(LOAD_PATIENCE).await;
         self.ask(Command::Refresh).await?
     }
 
@@ -99,6 +113,7 @@ impl Session {
     /// # Errors
     /// Where Zendesk doesn't confirm, unless `forget`; and where the record can't be removed.
     pub async fn logout(&self, forget: bool) -> Result<LoggedOut, Problem> {
+        self.loaded(LOAD_PATIENCE).await;
         self.ask(|reply| Command::Logout { forget, reply }).await?
     }
 
@@ -176,3 +191,6 @@ impl fmt::Debug for Session {
 
 /// Requests wait when there are more: a 401 storm must not become a heap of commands.
 const COMMANDS_MAX: usize = 64;
+
+/// A record opens in milliseconds once its key is there.
+pub(super) const LOAD_PATIENCE: Duration = Duration::from_secs(5);

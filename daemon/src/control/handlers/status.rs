@@ -1,5 +1,7 @@
 //! `GET /v1/status`.
 
+use std::time::Duration;
+
 use loopdesk_protocol::VERSION;
 use loopdesk_protocol::status::{Account, Config, Daemon, Status};
 
@@ -9,7 +11,10 @@ use crate::session::View;
 use crate::supervise::notify;
 
 /// The state of everything.
-pub(in crate::control) fn status(control: &Control) -> Status {
+pub(in crate::control) async fn status(control: &Control) -> Status {
+    for session in control.sessions.all() {
+        session.loaded(LOAD_PATIENCE).await;
+    }
     let loaded = control.loaded.borrow().clone();
     let accounts = loaded.config.accounts.values().filter_map(|account| {
         let session = control.sessions.get(&account.name)?;
@@ -54,3 +59,7 @@ pub(super) fn account(config: &config::Config, account: &config::Account, view: 
         problem: view.problem,
     }
 }
+
+/// A daemon that has just started opens its records in milliseconds; a keyring that keeps it waiting
+/// must not keep whoever wants to know why.
+const LOAD_PATIENCE: Duration = Duration::from_millis(500);

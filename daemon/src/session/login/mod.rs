@@ -30,11 +30,10 @@ pub(super) use self::callback::Callbacks;
 pub(super) use self::desk::Desk;
 use self::desk::{Came, Offer};
 use self::page::Page;
-use super::handle::Session;
+use super::handle::{LOAD_PATIENCE, Session};
 use super::oauth::{Answer, Authorization, Grant};
 use super::pair::Renewal;
 use super::refresher::{Adoption, Command};
-use super::snapshot::Ready;
 use super::vault::DataKey;
 use super::{Setup, jobs, schedule};
 use crate::config::{GrantType, RedirectUri};
@@ -208,14 +207,10 @@ impl Login {
 
     /// A record that can be opened is opened first: it says whose account this is (R8).
     async fn let_it_load(&self) -> Result<(), Problem> {
-        let mut changes = self.session.changes();
         let (reply, heard) = oneshot::channel();
         self.session.send(Command::Wanted(reply)).await;
         drop(heard.await);
-        let loaded = changes.wait_for(|snapshot| {
-            snapshot.view.state != State::KeyMissing || matches!(snapshot.readiness, Ready::No(_))
-        });
-        drop(tokio::time::timeout(LOAD_PATIENCE, loaded).await);
+        self.session.loaded(LOAD_PATIENCE).await;
         let view = self.session.view();
         match view.problem {
             _ if view.state != State::KeyMissing => Ok(()),
@@ -247,7 +242,10 @@ impl Login {
                 return Err(self.failed(Kind::Login, why));
             }
             Answer::Refused(block) => {
-                return Err(self.failed(Kind::Zendesk, &block.why).hint(block.fix));
+                let mut problem = self.failed(Kind::Zendesk, &block.why);
+                // Trying again helps after that only.
+                problem.hints.insert(0, block.fix);
+                return Err(problem);
             }
             Answer::Transient { why, .. } | Answer::Lost(why) => {
                 return Err(self.failed(Kind::Zendesk, &why));
@@ -373,8 +371,6 @@ fn abandoned() -> Problem {
 
 /// Long enough to find a second factor; a forgotten login must not listen all day.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// A record opens in milliseconds once its key is there.
-const LOAD_PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests;

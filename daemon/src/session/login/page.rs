@@ -27,11 +27,11 @@ pub(super) struct Page {
     said: Vec<String>,
     /// Names and values, of a login that has succeeded.
     facts: Vec<(&'static str, String)>,
-    /// What should not be overlooked.
-    warning: Option<String>,
+    /// What should not be overlooked, a sentence or two each.
+    warnings: Vec<String>,
     next: Next,
-    /// The last word.
-    end: &'static str,
+    /// Whether the person is done here.
+    is_over: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,18 +57,18 @@ impl Page {
         let mut facts = vec![("Person", named(&done.person))];
         facts.extend(done.person.role.clone().map(|role| ("Role", role)));
         facts.push(("Scopes", coded(&done.scopes)));
-        let warning = (!done.missing_scopes.is_empty()).then(|| {
-            format!(
+        let mut warnings = Vec::new();
+        if !done.missing_scopes.is_empty() {
+            warnings.push(format!(
                 "Zendesk has not granted {}. An admin can allow it in Admin Center, at the OAuth \
                  client's scopes; then run `loopdesk login {}` again.",
                 coded(&done.missing_scopes),
                 done.account
-            )
-        });
-        // Numbers need no resolver.
-        let urls = &done.base_urls;
-        let base = urls.iter().find(|url| url.starts_with("http://127."));
-        let next = match base.or(urls.first()) {
+            ));
+        }
+        let others = done.warning.iter().flat_map(|text| text.lines());
+        warnings.extend(others.map(sentence));
+        let next = match done.base_urls.first() {
             Some(base) => {
                 facts.push(("Base URL", format!("`{base}`")));
                 Next::Try(format!("curl {base}/api/v2/users/me.json"))
@@ -77,7 +77,7 @@ impl Page {
         };
         Self {
             facts,
-            warning,
+            warnings,
             next,
             ..Self::new(
                 StatusCode::OK,
@@ -109,7 +109,7 @@ impl Page {
             "Login interrupted",
             "loopdesk stopped this login before it was finished.",
         )
-        .then([AGAIN])
+        .then(["Run `loopdesk login` in your terminal again."])
     }
 
     /// The address was used before.
@@ -144,13 +144,19 @@ impl Page {
 
     /// The address makes no sense.
     pub(super) fn malformed() -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            Tone::Bad,
-            "Incomplete answer",
-            "Zendesk sent the browser back without what a login needs. The login still waits.",
-        )
-        .then(["Go back to Zendesk's page and try once more.", AGAIN])
+        Self {
+            is_over: false,
+            ..Self::new(
+                StatusCode::BAD_REQUEST,
+                Tone::Bad,
+                "Incomplete answer",
+                "Zendesk sent the browser back without what a login needs. The login still waits.",
+            )
+            .then([
+                "Go back to Zendesk's page and try once more.",
+                "If that does not help, run `loopdesk login` again.",
+            ])
+        }
     }
 
     /// Browsers come back with GET.
@@ -204,9 +210,9 @@ impl Page {
             title: title.into(),
             said: vec![said.to_owned()],
             facts: Vec::new(),
-            warning: None,
+            warnings: Vec::new(),
             next: Next::Nothing,
-            end: "You can close this tab.",
+            is_over: true,
         }
     }
 
@@ -232,11 +238,8 @@ fn sentence(text: &str) -> String {
 }
 
 fn coded(words: &[String]) -> String {
-    let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
-    words.join(" ")
+    format!("`{}`", words.join(" "))
 }
-
-const AGAIN: &str = "Run `loopdesk login` in your terminal again.";
 
 #[cfg(test)]
 mod tests;

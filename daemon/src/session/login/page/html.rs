@@ -17,15 +17,13 @@ pub(super) fn render(page: &Page) -> String {
     };
     let title = escape(&page.title);
     let body = body(page);
-    let end = page.end;
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{title} \u{b7} loopdesk</title>\n\
          <link rel=\"icon\" href=\"{ICON}\">\n<style>{STYLE}</style>\n</head>\n\
-         <body>\n<main class=\"{class}\">\n{sign}\n<h1>{title}</h1>\n{body}\
-         <p class=\"end\">{end}</p>\n</main>\n\
+         <body>\n<main class=\"{class}\">\n{sign}\n<h1>{title}</h1>\n{body}</main>\n\
          <footer>{MARK}<strong>loopdesk</strong> on this computer</footer>\n</body>\n</html>\n"
     )
 }
@@ -50,7 +48,7 @@ fn body(page: &Page) -> String {
         }
         html += "</dl>\n";
     }
-    if let Some(warning) = &page.warning {
+    for warning in &page.warnings {
         push(
             &mut html,
             format_args!("<p class=\"warning\">{}</p>\n", marked_up(warning)),
@@ -72,6 +70,9 @@ fn body(page: &Page) -> String {
             }
             html += "</ul>\n";
         }
+    }
+    if page.is_over {
+        html += "<p class=\"end\">You can close this tab.</p>\n";
     }
     html
 }

@@ -50,7 +50,7 @@ fn the_page_of_a_login_says_who_is_logged_in_to_what_and_what_to_try() {
         missing_scopes: vec!["hc:read".to_owned()],
         access_expires_at: jiff::Timestamp::UNIX_EPOCH,
         refresh_expires_at: None,
-        base_urls: ["http://localhost:8484", "http://127.0.0.1:8484"]
+        base_urls: ["http://localhost:8484", "http://acme.localhost:8484"]
             .map(str::to_owned)
             .into(),
     };
@@ -60,10 +60,10 @@ fn the_page_of_a_login_says_who_is_logged_in_to_what_and_what_to_try() {
         "<h1>Logged in to acme</h1>",
         "<dt>Person</dt><dd>Ada Lovelace &lt;ada@example.com&gt;</dd>",
         "<dt>Role</dt><dd>admin</dd>",
-        "<dt>Scopes</dt><dd><code>read</code> <code>write</code></dd>",
-        "<dt>Base URL</dt><dd><code>http://127.0.0.1:8484</code></dd>",
+        "<dt>Scopes</dt><dd><code>read write</code></dd>",
+        "<dt>Base URL</dt><dd><code>http://localhost:8484</code></dd>",
         "Zendesk has not granted <code>hc:read</code>.",
-        "<pre><code>curl http://127.0.0.1:8484/api/v2/users/me.json</code></pre>",
+        "<pre><code>curl http://localhost:8484/api/v2/users/me.json</code></pre>",
     ] {
         assert!(page.contains(said), "{said} in {page}");
     }

@@ -1,0 +1,137 @@
+// A person at Chromium: opens a page, clicks, and says what is on the screen after each step.
+//
+// Reads {url, steps, look, shots} as JSON from standard input, writes one JSON object for each page
+// to standard output. With `look`, a name, one more says how the last page looks; pictures of it
+// are left in the folder `shots`, if there is one.
+import { chromium } from 'playwright-core';
+import { text } from 'node:stream/consumers';
+
+const { url, steps, look, shots } = JSON.parse(await text(process.stdin));
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+  args: [
+    // Chromium's own sandbox needs a user other than root.
+    ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
+    '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync',
+  ],
+});
+
+try {
+  // The simulated Zendesk has a certificate of its own making.
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  context.setDefaultTimeout(30_000);
+  const page = await context.newPage();
+  let requests = [];
+  let complaints = [];
+  page.on('request', request => requests.push(request.resourceType()));
+  page.on('console', message => complaints.push(message.text()));
+  page.on('pageerror', error => complaints.push(String(error)));
+
+  const click = decision => Promise.all([
+    page.waitForNavigation(),
+    page.click(`button[value=${decision}]`),
+  ]).then(([response]) => response);
+  let callback;
+  const actions = {
+    open: () => page.goto(url),
+    allow: () => click('allow'),
+    deny: () => click('deny'),
+    reload: () => page.reload(),
+    back: () => page.goBack(),
+    // Somebody in between has another login come back.
+    'allow-tampered': async () => {
+      await page.route('**/oauth/authorizations', async route => {
+        const answer = await route.fetch({ maxRedirects: 0 });
+        callback = new URL(answer.headers().location);
+        const forged = new URL(callback);
+        forged.searchParams.set('state', 'forged');
+        await route.fulfill({ status: 302, headers: { location: forged.href } });
+      });
+      return click('allow');
+    },
+    // What would have come without them.
+    callback: () => page.goto(callback.href),
+  };
+
+  for (const step of ['open', ...steps]) {
+    requests = [];
+    complaints = [];
+    const response = await actions[step]();
+    // Chromium reports every status from 400 on, which says nothing about the page.
+    const own = complaints.filter(said => !said.startsWith('Failed to load resource'));
+    process.stdout.write(`${JSON.stringify({
+      step,
+      status: response?.status(),
+      title: await page.title(),
+      text: await page.innerText('body'),
+      requests,
+      complaints: own,
+      ...await structure(page),
+    })}\n`);
+  }
+  if (look) process.stdout.write(`${JSON.stringify(await looks(page))}\n`);
+} finally {
+  await browser.close();
+}
+
+// What a screen reader goes by.
+function structure(page) {
+  return page.evaluate(() => ({
+    lang: document.documentElement.lang,
+    headings: [...document.querySelectorAll('h1, h2')].map(heading =>
+      `${heading.localName} ${heading.innerText}`),
+    mains: document.querySelectorAll('main').length,
+    scripts: document.scripts.length,
+  }));
+}
+
+// The last page in light and dark, on a desk and on a phone: the lowest contrast of its texts
+// (WCAG 2.2, 1.4.3), and whether it has to be scrolled sideways.
+async function looks(page) {
+  const seen = {};
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [device, width, height] of [['desk', 1280, 800], ['phone', 360, 740]]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height });
+      const window = `${device}-${colorScheme}`;
+      seen[window] = await page.evaluate(measure);
+      if (shots) {
+        await page.screenshot({ path: `${shots}/${look}-${window}.png`, fullPage: true });
+      }
+    }
+  }
+  return seen;
+}
+
+function measure() {
+  const numbers = color => color.match(/[\d.]+/g).map(Number);
+  const luminance = color => {
+    const [r, g, b] = numbers(color).map(value => {
+      const part = value / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = element => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = getComputedStyle(at).backgroundColor;
+      if (numbers(color)[3] !== 0) return color;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  const ratios = [...document.querySelectorAll('body *')]
+    .filter(element => [...element.childNodes].some(node =>
+      node.nodeType === Node.TEXT_NODE && node.data.trim()))
+    .map(element => {
+      const pair = [luminance(getComputedStyle(element).color), luminance(ground(element))];
+      return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    });
+  const root = document.documentElement;
+  return {
+    ground: getComputedStyle(document.body).backgroundColor,
+    contrast: Math.min(...ratios),
+    scrolls_sideways: root.scrollWidth > root.clientWidth,
+  };
+}

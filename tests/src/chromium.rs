@@ -1,0 +1,128 @@
+//! A person at a real Chromium, driven by `tests/browser/drive.mjs`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde::Deserialize;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::needs::needs;
+
+/// One page that the person has seen.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Seen {
+    /// What led there.
+    pub step: String,
+    /// The answer's status.
+    pub status: u16,
+    /// The tab's title.
+    pub title: String,
+    /// All text.
+    pub text: String,
+    /// The kinds of what was requested for it, redirects included.
+    pub requests: Vec<String>,
+    /// What Chromium has found wrong with it, for example by its security policy.
+    pub complaints: Vec<String>,
+    /// The language that it says it is in.
+    pub lang: String,
+    /// Its headings, such as `h1 Logged in`.
+    pub headings: Vec<String>,
+    /// How many main landmarks it has.
+    pub mains: usize,
+    /// How many scripts it has.
+    pub scripts: usize,
+}
+
+/// How the last page looks in a window of one width and one colour scheme.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Look {
+    /// The background's colour.
+    pub ground: String,
+    /// The lowest contrast of a text.
+    pub contrast: f64,
+    /// Whether it is wider than the window.
+    pub scrolls_sideways: bool,
+}
+
+/// What a person at the browser has seen, page by page.
+#[derive(Debug)]
+pub struct Visit {
+    /// The pages.
+    pub pages: Vec<Seen>,
+    /// The last page, if it was looked at, by window: `desk-light`, `desk-dark`, `phone-light`, `phone-dark`.
+    pub looks: BTreeMap<String, Look>,
+}
+
+impl Visit {
+    /// The page that the person is left with.
+    ///
+    /// # Panics
+    /// If there was none.
+    pub fn last(&self) -> &Seen {
+        self.pages.last().expect("a page was opened")
+    }
+}
+
+/// Whether there is all that it takes. If not, says what is left out.
+///
+/// # Panics
+/// If something is missing where nothing may be left out: with `CI=true`.
+pub fn is_there() -> bool {
+    let is_installed = folder().join("node_modules/playwright-core").exists();
+    let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    assert!(
+        is_installed || !is_ci,
+        "`npm ci` has not been run in tests/browser"
+    );
+    if !is_installed {
+        crate::demo::say("left out: `npm ci` has not been run in tests/browser");
+    }
+    is_installed && needs(&["node", "chromium"])
+}
+
+/// Opens `url` and goes through `steps`. With `look`, a name, the last page is looked at closely;
+/// where `LOOPDESK_SHOTS` names a folder, pictures of it are left there.
+///
+/// # Panics
+/// With what Chromium says, where a step can't be done.
+pub async fn visit(home: &Path, url: &str, steps: &[&str], look: Option<&str>) -> Visit {
+    let task = serde_json::json!({
+        "url": url,
+        "steps": steps,
+        "look": look,
+        "shots": std::env::var("LOOPDESK_SHOTS").ok(),
+    });
+    let mut driver = Command::new("node")
+        .arg(folder().join("drive.mjs"))
+        // Chromium keeps a cache and a crash log in the home folder.
+        .env("HOME", home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("node can be started");
+    // Not as an argument: the URL carries a login's state.
+    let mut stdin = driver.stdin.take().expect("a pipe");
+    let task = task.to_string();
+    let told = stdin.write_all(task.as_bytes()).await;
+    told.expect("the driver listens");
+    drop(stdin);
+    let output = driver.wait_with_output().await.expect("the driver ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{steps:?}: {said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let mut lines: Vec<_> = stdout.lines().collect();
+    let looks = look.and_then(|_| lines.pop()).unwrap_or("{}");
+    let page = |line: &&str| serde_json::from_str(line).expect("a page");
+    Visit {
+        pages: lines.iter().map(page).collect(),
+        looks: serde_json::from_str(looks).expect("looks"),
+    }
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("browser")
+}

@@ -1,0 +1,57 @@
+//! A `$BROWSER` that opens nothing: it notes what it was asked to open.
+//!
+//! `NOTEBOOK` names the socket to which its arguments go.
+
+use std::io;
+use std::os::unix::net::UnixDatagram as Sender;
+use std::process::ExitCode;
+
+use tokio::net::UnixDatagram;
+
+use crate::home::Home;
+use crate::programs::NOTEBOOK;
+
+/// Where the notes of one home arrive.
+#[derive(Debug)]
+pub struct Notebook(UnixDatagram);
+
+impl Notebook {
+    /// Makes the notebook the browser of `home`.
+    ///
+    /// # Panics
+    /// If there is no place for its socket.
+    pub fn of(home: &mut Home) -> Self {
+        let socket = home.path().join("run/notebook.sock");
+        let notes = UnixDatagram::bind(&socket).expect("a socket can be made");
+        home.set("NOTEBOOK", socket.display().to_string());
+        home.set("BROWSER", home.bin().join(NOTEBOOK).display().to_string());
+        Self(notes)
+    }
+
+    /// Waits for the next call, and returns its arguments.
+    ///
+    /// # Panics
+    /// If the note can't be read.
+    pub async fn next(&self) -> Vec<String> {
+        let mut note = vec![0; NOTE_MAX];
+        let length = self.0.recv(&mut note).await.expect("a note arrives");
+        serde_json::from_slice(&note[..length]).expect("a note is readable")
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    match note() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn note() -> io::Result<()> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let socket = std::env::var_os("NOTEBOOK").ok_or(io::ErrorKind::NotFound)?;
+    Sender::unbound()?.send_to(&serde_json::to_vec(&arguments)?, socket)?;
+    Ok(())
+}
+
+/// Authorize URLs are well below.
+const NOTE_MAX: usize = 16 * 1024;
