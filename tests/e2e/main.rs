@@ -11,6 +11,7 @@ mod cli;
 mod client_credentials;
 mod door;
 mod independent_oauth;
+mod keyring;
 mod load;
 mod login;
 mod packaging;
@@ -18,6 +19,7 @@ mod paging;
 mod restart;
 mod rotation;
 mod secrets;
+mod vault;
 
 use std::path::Path;
 use std::time::Duration;

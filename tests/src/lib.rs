@@ -20,6 +20,7 @@ pub mod notebook;
 pub mod oauth_server;
 pub mod ports;
 pub mod programs;
+pub mod secret_service;
 pub mod secrets;
 pub mod stage;
 pub mod zendesk;

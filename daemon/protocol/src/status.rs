@@ -70,7 +70,8 @@ pub struct Vault {
     pub state: VaultState,
     /// Why the key can't be had now, with the command that helps. There is one in every state but
     /// `available` and `untested`, and in `no-entry` and `needs-passphrase` only where a session
-    /// waits for the key.
+    /// waits for the key. It is also told here while a change of `vault` in the configuration waits
+    /// until the key can be moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }

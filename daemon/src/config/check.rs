@@ -392,7 +392,11 @@ mod tests {
                 1,
                 "unknown key `volt`: the keys here are listen, default-account",
             ),
-            (3, 9, "`none` is none of `keyring`, `keyfile`"),
+            (
+                3,
+                9,
+                "`none` is none of `keyring`, `credential`, `passphrase`, `keyfile`",
+            ),
             (4, 11, "`Acme` can't be an account's name"),
             (6, 11, "account `b` has no `client-id`"),
             (8, 8, "`port` must be a port"),

@@ -383,14 +383,33 @@ impl RewriteClass {
 pub enum VaultKind {
     /// Secret Service on Linux, the login keychain on macOS.
     Keyring,
+    /// A file in the state folder, sealed under a credential that systemd hands to the service.
+    Credential,
+    /// A file in the state folder, sealed under a passphrase that somebody gives after each start.
+    Passphrase,
     /// A file that only its owner may read, in the state folder.
     Keyfile,
 }
 
 impl VaultKind {
     /// Every kind with its name in the file.
-    pub const ALL: [(&'static str, Self); 2] =
-        [("keyring", Self::Keyring), ("keyfile", Self::Keyfile)];
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("keyring", Self::Keyring),
+        ("credential", Self::Credential),
+        ("passphrase", Self::Passphrase),
+        ("keyfile", Self::Keyfile),
+    ];
+
+    /// Its name in the file.
+    pub fn name(self) -> &'static str {
+        name_of(&Self::ALL, &self)
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let found = Self::ALL.into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, kind)| kind)
+    }
 }
 
 /// How an account comes by its tokens (RFC 6749 section 4).

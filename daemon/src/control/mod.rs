@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use loopdesk_protocol::config::RELOAD;
-use loopdesk_protocol::{Kind, Problem, login, session, status, version, wait};
+use loopdesk_protocol::{Kind, Problem, login, session, status, unlock, version, wait};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -124,6 +124,10 @@ impl Control {
             },
             (&Method::POST, session::REFRESH) => match reply::read(body).await {
                 Ok(asked) => reply::from(handlers::refresh::refresh(self, asked).await),
+                Err(problem) => reply::problem(&problem),
+            },
+            (&Method::POST, unlock::PATH) => match reply::read(body).await {
+                Ok(asked) => reply::from(handlers::unlock::unlock(self, &asked).await),
                 Err(problem) => reply::problem(&problem),
             },
             (&Method::POST, RELOAD) => reply::from(handlers::reload::reload(self).await),

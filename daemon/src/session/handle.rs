@@ -142,7 +142,12 @@ impl Session {
         self.send(Command::Reconfigure(setup)).await;
     }
 
-    /// Gives the session another vault.
+    /// Whether this is the session's vault.
+    pub(super) fn has_vault(&self, vault: &Arc<Vault>) -> bool {
+        Arc::ptr_eq(&self.0.vault.load(), vault)
+    }
+
+    /// Gives the session another vault, or its own one once that can be opened.
     pub(super) async fn change_vault(&self, vault: Arc<Vault>) {
         self.0.vault.store(Arc::clone(&vault));
         self.send(Command::Vault(vault)).await;

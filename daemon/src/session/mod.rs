@@ -40,8 +40,8 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use loopdesk_protocol::{Kind, Paths, Problem, status};
+use arc_swap::ArcSwap;
+use loopdesk_protocol::{Kind, Paths, Problem, SecretText, status};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -54,9 +54,9 @@ use self::endpoint::{Endpoint, Nowhere, Zendesk};
 use self::login::Callbacks;
 use self::record::Binding;
 use self::store::Store;
-use self::vault::Vault;
+use self::vault::{Vault, Vaults};
 use crate::clock::Clock;
-use crate::config::{Account, AccountName, Config, GrantType};
+use crate::config::{Account, AccountName, Config, GrantType, VaultKind};
 use crate::upstream::Upstream;
 
 /// What sessions need from outside.
@@ -84,7 +84,7 @@ impl Sessions {
         Self(Arc::new(Hub {
             store: Store::new(deps.paths.sessions_dir()),
             machine,
-            vault: ArcSwapOption::empty(),
+            vaults: Vaults::default(),
             accounts: ArcSwap::default(),
             applying: Semaphore::new(1),
             tasks: std::sync::Mutex::default(),
@@ -94,14 +94,14 @@ impl Sessions {
     }
 
     /// Starts, reconfigures and stops sessions until they are those of `config`. Waits for no
-    /// keyring and no network; sessions load meanwhile.
+    /// network, and for a keyring only if the vault has changed; sessions load meanwhile.
     pub async fn apply(&self, config: &Arc<Config>) {
         let hub = &self.0;
         // Two at once could start an account twice, and two refreshers kill a session.
         let Ok(_turn) = hub.applying.acquire().await else {
             return;
         };
-        let vault = hub.switch_vault(config).await;
+        let vault = hub.use_vault(config.vault).await;
         let mut accounts = BTreeMap::new();
         for (name, account) in &config.accounts {
             let session = match self.get(name) {
@@ -120,6 +120,25 @@ impl Sessions {
                 session.stop().await;
             }
         }
+        // The key may have been moved while sessions were started with its old vault.
+        hub.share_vault(false).await;
+    }
+
+    /// Whether the data key is in the configured vault.
+    ///
+    /// # Errors
+    /// Why it is still in another one.
+    pub fn is_vault_settled(&self) -> Result<(), Problem> {
+        self.0.vaults.is_settled()
+    }
+
+    /// Opens the vault with a person's help, and with the key the sessions that wait for it.
+    ///
+    /// # Errors
+    /// Why it is still closed.
+    pub async fn unlock(&self, passphrase: Option<&SecretText>) -> Result<status::Vault, Problem> {
+        self.0.unlock(passphrase).await?;
+        Ok(self.vault_status())
     }
 
     /// The session of the account with this name.
@@ -134,14 +153,12 @@ impl Sessions {
 
     /// The vault as `status` shows it.
     pub fn vault_status(&self) -> status::Vault {
-        match self.0.vault.load_full() {
-            Some(vault) => vault.status(self.0.store.has_records()),
-            None => status::Vault {
-                kind: "keyring".to_owned(),
-                state: status::VaultState::Untested,
-                problem: None,
-            },
-        }
+        let shown = self.0.vaults.status(self.0.store.has_records());
+        shown.unwrap_or_else(|| status::Vault {
+            kind: VaultKind::Keyring.name().to_owned(),
+            state: status::VaultState::Untested,
+            problem: None,
+        })
     }
 
     /// Finishes and stores a refresh in flight, for every account, then returns. A login that
@@ -151,6 +168,7 @@ impl Sessions {
             session.stop().await;
         }
         self.0.callbacks.close().await;
+        self.0.vaults.stop();
         let tasks = std::mem::take(&mut *self.0.tasks());
         for (name, task) in tasks {
             if task.await.is_err() {
@@ -165,7 +183,7 @@ struct Hub {
     deps: Deps,
     store: Store,
     machine: String,
-    vault: ArcSwapOption<Vault>,
+    vaults: Vaults,
     accounts: ArcSwap<BTreeMap<AccountName, Session>>,
     applying: Semaphore,
     callbacks: Callbacks,
@@ -195,30 +213,6 @@ impl Hub {
         let task = self.deps.tracker.spawn(refresher.run());
         self.tasks().insert(account.name.clone(), task);
         session
-    }
-
-    /// R9: with the vault goes its key, or the old vault stays. Returns the one in use.
-    async fn switch_vault(&self, config: &Config) -> Arc<Vault> {
-        let before = self.vault.load_full();
-        if let Some(before) = &before
-            && before.kind() == config.vault
-        {
-            return Arc::clone(before);
-        }
-        let next = Arc::new(Vault::new(config.vault, &self.deps.paths));
-        if let Some(before) = before
-            && let Some(key) = before.key_in_memory()
-            && let Err(problem) = next.adopt(&key).await
-        {
-            tracing::error!(%problem, "the vault can't be changed");
-            before.refuse_change(next.name(), &problem);
-            return before;
-        }
-        self.vault.store(Some(Arc::clone(&next)));
-        for session in self.accounts.load_full().values() {
-            session.change_vault(Arc::clone(&next)).await;
-        }
-        next
     }
 
     fn tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountName, JoinHandle<()>>> {

@@ -74,7 +74,7 @@ impl Reloader {
             loaded.problem = None;
         });
         tracing::info!("the changed configuration is in use");
-        bound
+        bound.and(sessions.is_vault_settled())
     }
 
     fn failed(&self, problem: Problem) -> Problem {

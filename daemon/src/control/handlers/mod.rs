@@ -5,6 +5,7 @@ pub(super) mod logout;
 pub(super) mod refresh;
 pub(super) mod reload;
 pub(super) mod status;
+pub(super) mod unlock;
 pub(super) mod version;
 pub(super) mod wait;
 

@@ -53,7 +53,7 @@ pub(in crate::session) enum Command {
     },
     /// The account's configuration has changed.
     Reconfigure(Arc<Setup>),
-    /// The vault has changed.
+    /// The vault has changed, or can be opened now.
     Vault(Arc<Vault>),
     /// Finish what is under way, and stop.
     Stop,
@@ -189,7 +189,7 @@ impl Task {
             Command::ClientSecret(reply) => drop(reply.send(self.client_secret())),
             Command::Vault(vault) => {
                 self.parts.vault = vault;
-                self.input(Input::Wanted);
+                self.input(Input::Unlocked);
             }
             Command::Stop => self.stop(),
             Command::Reconfigure(setup) => self.reconfigure(setup),

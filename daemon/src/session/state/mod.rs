@@ -155,6 +155,8 @@ pub(in crate::session) enum Input {
     Tick,
     /// A request waits for a usable token.
     Wanted,
+    /// The vault has changed, or can be opened now.
+    Unlocked,
     /// Somebody asks for a refresh.
     Asked,
     /// `tokens/current` has confirmed that this generation's access token is dead.
@@ -271,6 +273,7 @@ impl Machine {
             Input::Loaded(load) => self.loaded(now, spread, load),
             Input::Tick => self.tick(now),
             Input::Wanted => self.wanted(now),
+            Input::Unlocked => self.unlocked(),
             Input::Asked => self.asked(now),
             Input::Dead(generation) => self.dead(now, generation),
             Input::NotSent(why) => self.failed(now, spread, why, false),

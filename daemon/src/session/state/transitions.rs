@@ -148,6 +148,20 @@ impl Machine {
         }
     }
 
+    pub(super) fn unlocked(&mut self) -> Vec<Effect> {
+        match &mut self.state {
+            State::KeyMissing { loading, .. } if !*loading && !self.paused => {
+                *loading = true;
+                vec![Effect::Load]
+            }
+            State::KeyMissing { .. }
+            | State::Live(_)
+            | State::Loading
+            | State::SignedOut(_)
+            | State::Ended(_) => Vec::new(),
+        }
+    }
+
     pub(super) fn asked(&mut self, now: Timestamp) -> Vec<Effect> {
         match &mut self.state {
             State::Live(live) if matches!(live.step, Step::Idle) && !self.paused => {

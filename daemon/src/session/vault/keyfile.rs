@@ -1,13 +1,10 @@
 //! `vault = "keyfile"`: a file that only its owner may read, in the state folder.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{DataKey, Unusable};
+use super::{DataKey, Unusable, files};
 
 /// The file.
 #[derive(Clone, Debug)]
@@ -26,70 +23,31 @@ impl Keyfile {
 
     /// The key in the file.
     pub(super) fn read(&self) -> Result<DataKey, Unusable> {
-        let failed = |why: &str| Unusable::Failed(why.to_owned());
-        let meta = match fs::symlink_metadata(&self.path) {
-            Ok(meta) => meta,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Unusable::Missing);
-            }
-            Err(error) => return Err(Unusable::Failed(error.to_string())),
-        };
-        if !meta.is_file() {
-            return Err(failed("it is no ordinary file"));
-        }
-        if meta.uid() != rustix::process::getuid().as_raw() {
-            return Err(failed("it belongs to another user"));
-        }
-        if meta.mode() & 0o077 != 0 {
-            return Err(failed("others may read it"));
-        }
-        let mut text = Zeroizing::new(String::new());
-        fs::File::open(&self.path)
-            .and_then(|file| file.take(TEXT_MAX).read_to_string(&mut text))
-            .map_err(|e| Unusable::Failed(e.to_string()))?;
-        DataKey::from_text(&text).ok_or_else(|| failed("it holds no key"))
+        let text = files::read(&self.path)?;
+        DataKey::from_text(&text).ok_or_else(|| Unusable::Failed("it holds no key".to_owned()))
     }
 
     /// Makes the file with this key, unless there is one.
     pub(super) fn create(&self, key: &DataKey) -> Result<(), Unusable> {
-        self.try_create(key)
-            .map_err(|e| Unusable::Failed(e.to_string()))
+        let line = Zeroizing::new(format!("{}\n", &*key.to_text()));
+        files::create(&self.path, &line)
     }
 
-    fn try_create(&self, key: &DataKey) -> io::Result<()> {
-        let dir = self.path.parent().unwrap_or(&self.path);
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)?;
-        if fs::symlink_metadata(&self.path).is_ok() {
-            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    /// Removes the file, if it holds this key.
+    pub(super) fn remove(&self, key: &DataKey) -> Result<(), Unusable> {
+        match self.read() {
+            Ok(found) if found.id() == key.id() => files::remove(&self.path),
+            Ok(_) => Err(Unusable::Another),
+            Err(Unusable::Missing) => Ok(()),
+            Err(other) => Err(other),
         }
-        // Under another name first: a crash must not leave half a key.
-        let temp = self.path.with_extension("new");
-        match fs::remove_file(&temp) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temp)?;
-        file.write_all(key.to_text().as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&temp, &self.path)?;
-        fs::File::open(dir)?.sync_all()
     }
 }
 
-/// 44 characters and a line's end.
-const TEXT_MAX: u64 = 128;
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     use super::*;
 
@@ -112,6 +70,7 @@ mod tests {
         let file = Keyfile::new(home.path().join("key"));
         file.create(&DataKey::for_tests(5)).unwrap();
         assert!(file.create(&DataKey::for_tests(6)).is_err());
+        assert!(file.remove(&DataKey::for_tests(6)).is_err());
         assert_eq!(file.read().unwrap().id(), DataKey::for_tests(5).id());
         fs::write(file.path(), "half").unwrap();
         assert!(matches!(file.read(), Err(Unusable::Failed(_))));

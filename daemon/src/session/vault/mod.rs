@@ -1,25 +1,40 @@
 //! Where the one data key lives that opens every record (R9).
 //!
+//! ```text
+//!  sessions ──key, key_or_new──► Vault ──► keyring, keyfile, or wrapped (passphrase, credential)
+//!                                  ▲
+//!  keeper ── asks again, moves the key, opens ──┘      unusable: why there is no key, in words
+//! ```
+//!
 //! The vault is asked once and the key kept in memory: a keyring that is locked, slow or gone
-//! later on disturbs nobody. A key is made only while there is no record that another one opens.
+//! later on disturbs nobody. A key is made only while there is no record that another one opens,
+//! and nothing in a vault is ever overwritten. Only [`Vault::unlock`] may make a prompt appear.
 
+mod files;
+mod keeper;
+mod key;
 mod keyfile;
 mod keyring;
+mod place;
+mod unusable;
+mod wrapped;
 
-use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use loopdesk_protocol::{Kind, Paths, Problem, status};
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use loopdesk_protocol::{Kind, Paths, Problem, SecretText, status};
+use tokio::sync::Notify;
+
+pub(super) use self::keeper::Vaults;
+pub(super) use self::key::DataKey;
 
 use self::keyfile::Keyfile;
 use self::keyring::Keyring;
+use self::unusable::{Circumstances, Unusable};
+use self::wrapped::Wrapped;
+use super::jobs;
 use crate::config::VaultKind;
-use crate::telemetry::redact::{self, Hidden};
+use crate::telemetry::redact;
 
 /// The configured place.
 #[derive(Debug)]
@@ -27,31 +42,52 @@ pub(super) struct Vault {
     kind: VaultKind,
     place: Place,
     known: Mutex<Known>,
+    /// Two at once could each make a key.
+    making: tokio::sync::Mutex<()>,
+    /// Where it is noted which vault has the key.
+    note: PathBuf,
+    /// Told when trouble begins.
+    troubled: Arc<Notify>,
 }
 
 #[derive(Debug)]
 enum Place {
     Keyring(Keyring),
     Keyfile(Keyfile),
+    Passphrase(Wrapped),
+    Credential(Wrapped),
 }
 
 #[derive(Debug, Default)]
 struct Known {
     key: Option<Arc<DataKey>>,
-    problem: Option<Problem>,
+    trouble: Option<(Unusable, Problem)>,
+    is_noted: bool,
 }
 
 impl Vault {
-    /// The vault of this kind. Nothing is opened yet.
+    /// The vault of this kind, with nobody who watches it.
+    #[cfg(test)]
     pub(super) fn new(kind: VaultKind, paths: &Paths) -> Self {
+        Self::watched(kind, paths, Arc::default())
+    }
+
+    /// The vault of this kind. Nothing is opened yet. `troubled` is told when trouble begins.
+    fn watched(kind: VaultKind, paths: &Paths, troubled: Arc<Notify>) -> Self {
+        let wrapped = |name| Wrapped::new(paths.state_dir().join(name));
         let place = match kind {
             VaultKind::Keyring => Place::Keyring(Keyring::start()),
             VaultKind::Keyfile => Place::Keyfile(Keyfile::new(paths.key_file())),
+            VaultKind::Passphrase => Place::Passphrase(wrapped("key.passphrase")),
+            VaultKind::Credential => Place::Credential(wrapped("key.credential")),
         };
         Self {
             kind,
             place,
             known: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
+            note: place::note(paths),
+            troubled,
         }
     }
 
@@ -60,36 +96,35 @@ impl Vault {
         self.kind
     }
 
-    /// The key that opens the records.
+    /// The key that opens the records, for somebody who has one.
     ///
     /// # Errors
-    /// A problem that says why it can't be had, and the alternative.
+    /// A problem that says why it can't be had, and what helps.
     pub(super) async fn key(&self) -> Result<Arc<DataKey>, Problem> {
         if let Some(key) = self.known().key.clone() {
             return Ok(key);
         }
         let found = self.read().await;
-        self.remember(found)
+        self.remember(found, true).await
     }
 
     /// The key for a login: proved to be in the vault, and made if nothing depends on another.
     ///
     /// # Errors
-    /// As [`Vault::key`].
+    /// As [`Vault::key`], with the alternatives where there are any.
     pub(super) async fn key_or_new(&self, has_records: bool) -> Result<Arc<DataKey>, Problem> {
+        let _turn = self.making.lock().await;
         let in_memory = self.known().key.clone();
-        let found = match self.read().await {
-            Err(Unusable::Missing) => match in_memory {
-                Some(key) => self.write(&key).await.map(|()| key),
-                None if has_records => Err(Unusable::Missing),
-                None => match DataKey::random() {
-                    Ok(key) => self.write(&key).await.map(|()| Arc::new(key)),
-                    Err(why) => Err(Unusable::Failed(why)),
-                },
+        let found = match (self.read().await, in_memory) {
+            (Err(Unusable::Missing), Some(key)) => self.write(&key).await.map(|()| key),
+            (Err(Unusable::Missing), None) if !has_records => match DataKey::random() {
+                Ok(key) => self.write(&key).await.map(|()| Arc::new(key)),
+                Err(why) => Err(Unusable::Failed(why)),
             },
-            found => found.map(Arc::new),
+            (Ok(found), Some(key)) if found.id() != key.id() => Err(Unusable::Another),
+            (found, _) => found,
         };
-        self.remember(found)
+        self.remember(found, has_records).await
     }
 
     /// Takes over the key of another vault, so that the records stay readable.
@@ -97,40 +132,133 @@ impl Vault {
     /// # Errors
     /// As [`Vault::key`]; and where this vault holds another key already.
     pub(super) async fn adopt(&self, key: &Arc<DataKey>) -> Result<(), Problem> {
+        let _turn = self.making.lock().await;
         let adopted = match self.read().await {
-            Ok(found) if found.id() == key.id() => Ok(Arc::clone(key)),
-            Ok(_) => Err(Unusable::Failed(
-                "it holds another data key already".to_owned(),
-            )),
+            Ok(found) if found.id() == key.id() => Ok(found),
+            Ok(_) => Err(Unusable::Another),
             Err(Unusable::Missing) => self.write(key).await.map(|()| Arc::clone(key)),
             Err(other) => Err(other),
         };
-        self.remember(adopted).map(|_key| ())
+        self.remember(adopted, false).await.map(|_key| ())
     }
 
-    /// Notes that the key could not be moved from here to the vault called `next`.
-    pub(super) fn refuse_change(&self, next: &str, why: &Problem) {
-        let name = self.name();
-        let mut problem = Problem::new(
-            Kind::Vault,
-            format!(
-                "the data key can't be moved from the {name} to the {next}: {}; it stays where it \
-                 is",
-                why.message
-            ),
-        );
-        problem.hints.clone_from(&why.hints);
-        let back = format!("or change `vault` back: `loopdesk config set vault {name}`");
-        self.known().problem = Some(problem.hint(back));
+    /// Asks again after trouble, as patiently as it takes where the vault was slow.
+    ///
+    /// # Errors
+    /// As [`Vault::key`].
+    async fn retry(&self, has_records: bool) -> Result<Arc<DataKey>, Problem> {
+        let was_slow = matches!(self.known().trouble, Some((Unusable::Slow, _)));
+        let found = match &self.place {
+            Place::Keyring(keyring) if was_slow => keyring.read_at_last().await.map(Arc::new),
+            Place::Keyring(_) | Place::Keyfile(_) | Place::Passphrase(_) | Place::Credential(_) => {
+                self.read().await
+            }
+        };
+        let in_memory = self.known().key.clone();
+        let found = match (found, in_memory) {
+            (Ok(found), Some(key)) if found.id() != key.id() => Err(Unusable::Another),
+            (found, _) => found,
+        };
+        self.remember(found, has_records).await
     }
 
-    /// The vault as `status` shows it. Without a record, nothing is missing.
+    /// Opens the vault as far as a person can: the keyring shows its prompt.
+    ///
+    /// # Errors
+    /// Where nobody answers it, or it is dismissed; and where a passphrase is needed.
+    async fn unlock(&self, has_records: bool) -> Result<(), Problem> {
+        let trouble = match &self.place {
+            Place::Keyring(keyring) => match keyring.unlock().await {
+                Ok(opened) => return opened.told(),
+                Err(trouble) => trouble,
+            },
+            Place::Passphrase(_) if self.key_in_memory().is_none() => match self.read().await {
+                Ok(_) => return Ok(()),
+                Err(trouble) => trouble,
+            },
+            Place::Passphrase(_) | Place::Keyfile(_) | Place::Credential(_) => return Ok(()),
+        };
+        let lost = self.remember(Err(trouble), has_records).await;
+        lost.map(|_key| ())
+    }
+
+    /// Opens the vault with its passphrase; where it holds no key yet, seals `key` or a new one
+    /// under it.
+    ///
+    /// # Errors
+    /// Where the passphrase is wrong, or no new key may be made; nothing has changed then.
+    async fn open(
+        &self,
+        passphrase: &SecretText,
+        key: Option<Arc<DataKey>>,
+        has_records: bool,
+    ) -> Result<(), Problem> {
+        let Place::Passphrase(file) = &self.place else {
+            return Err(Problem::new(
+                Kind::Usage,
+                "this vault is opened by no passphrase",
+            ));
+        };
+        let _turn = self.making.lock().await;
+        let secret = zeroize::Zeroizing::new(passphrase.expose().as_bytes().to_vec());
+        let needed = key.clone().or_else(|| self.key_in_memory());
+        let found = {
+            let secret = secret.clone();
+            blocking(file, move |file| file.open(&secret)).await
+        };
+        let found = match (found, needed) {
+            (Err(Unusable::Missing), Some(key)) => {
+                let sealed = Arc::clone(&key);
+                let made = blocking(file, move |file| file.create(&sealed, &secret)).await;
+                made.map(|()| key)
+            }
+            (Err(Unusable::Missing), None) if !has_records => match DataKey::random() {
+                Ok(key) => {
+                    let sealed = key.clone();
+                    let made = blocking(file, move |file| file.create(&sealed, &secret)).await;
+                    made.map(|()| Arc::new(key))
+                }
+                Err(why) => Err(Unusable::Failed(why)),
+            },
+            (Ok(found), Some(key)) if found.id() != key.id() => Err(Unusable::Another),
+            (Err(Unusable::Wrong), _) => {
+                // The state is what it was: a slip of the finger is no trouble of the vault's.
+                return Err(Unusable::Wrong.problem(self.circumstances(true)));
+            }
+            (found, _) => found.map(Arc::new),
+        };
+        self.remember(found, has_records).await.map(|_key| ())
+    }
+
+    /// Removes this vault's copy of a key that another vault has proved to hold.
+    async fn forget(&self, key: &Arc<DataKey>) -> Result<(), Problem> {
+        let key = Arc::clone(key);
+        let removed = match &self.place {
+            Place::Keyring(keyring) => keyring.remove(DataKey::clone(&key)).await,
+            Place::Keyfile(file) => blocking(file, move |file| file.remove(&key)).await,
+            Place::Passphrase(file) | Place::Credential(file) => {
+                blocking(file, move |file| file.remove(&key)).await
+            }
+        };
+        removed.map_err(|trouble| trouble.problem(self.circumstances(true)))
+    }
+
+    /// The vault as `status` shows it. Without a record, an empty vault is none too few.
     pub(super) fn status(&self, has_records: bool) -> status::Vault {
-        let problem = self.known().problem.clone();
+        let known = self.known();
+        let (state, problem) = match &known.trouble {
+            Some((trouble, problem)) => {
+                let is_empty = matches!(trouble, Unusable::Missing | Unusable::Closed);
+                let problem = Some(problem.clone()).filter(|_| has_records || !is_empty);
+                (trouble.state(self.kind), problem)
+            }
+            None if known.key.is_some() => (status::VaultState::Available, None),
+            None => (status::VaultState::Untested, None),
+        };
         status::Vault {
-            kind: self.name().to_owned(),
-            state: status::VaultState::Untested,
-            problem: problem.filter(|_| has_records),
+            kind: self.kind.name().to_owned(),
+            state,
+            problem,
         }
     }
 
@@ -141,185 +269,124 @@ impl Vault {
 
     /// The kind's name in the configuration.
     pub(super) fn name(&self) -> &'static str {
-        match self.kind {
-            VaultKind::Keyring => "keyring",
-            VaultKind::Keyfile => "keyfile",
+        self.kind.name()
+    }
+
+    /// Whether nothing but a passphrase helps.
+    fn waits_for_a_person(&self) -> bool {
+        self.kind == VaultKind::Passphrase && self.key_in_memory().is_none()
+    }
+
+    /// Whether asking again may help.
+    fn is_in_trouble(&self, has_records: bool) -> bool {
+        match &self.known().trouble {
+            Some((Unusable::Missing, _)) => has_records,
+            Some(_) => true,
+            None => false,
         }
     }
 
-    async fn read(&self) -> Result<DataKey, Unusable> {
+    async fn read(&self) -> Result<Arc<DataKey>, Unusable> {
         match &self.place {
-            Place::Keyring(keyring) => keyring.read().await,
-            Place::Keyfile(file) => blocking(file, Keyfile::read).await,
+            Place::Keyring(keyring) => keyring.read().await.map(Arc::new),
+            Place::Keyfile(file) => blocking(file, Keyfile::read).await.map(Arc::new),
+            Place::Passphrase(file) => {
+                let id = blocking(file, Wrapped::key_id).await?;
+                match self.known().key.clone() {
+                    Some(key) if key.id() == id => Ok(key),
+                    Some(_) => Err(Unusable::Another),
+                    None => Err(Unusable::Closed),
+                }
+            }
+            Place::Credential(file) => {
+                let open = |file: &Wrapped| {
+                    let secret = wrapped::credential(credentials())?;
+                    let _hidden = redact::hide_bytes(&secret);
+                    file.open(&secret)
+                };
+                blocking(file, open).await.map(Arc::new)
+            }
         }
     }
 
     async fn write(&self, key: &DataKey) -> Result<(), Unusable> {
+        let key = key.clone();
         match &self.place {
-            Place::Keyring(keyring) => keyring.write(key.clone()).await,
+            Place::Keyring(keyring) => keyring.write(key).await,
             Place::Keyfile(file) => {
-                let key = key.clone();
-                blocking(file, move |file| file.create(&key)).await
+                let made = move |file: &Keyfile| {
+                    file.create(&key)?;
+                    let found = file.read()?;
+                    (found.id() == key.id())
+                        .then_some(())
+                        .ok_or(Unusable::Another)
+                };
+                blocking(file, made).await
+            }
+            // A key can be sealed only while the passphrase is being given.
+            Place::Passphrase(_) => Err(Unusable::Missing),
+            Place::Credential(file) => {
+                let made = move |file: &Wrapped| {
+                    let secret = wrapped::credential(credentials())?;
+                    let _hidden = redact::hide_bytes(&secret);
+                    file.create(&key, &secret)
+                };
+                blocking(file, made).await
             }
         }
     }
 
-    fn remember(
+    async fn remember(
         &self,
-        found: Result<impl Into<Arc<DataKey>>, Unusable>,
+        found: Result<Arc<DataKey>, Unusable>,
+        has_records: bool,
     ) -> Result<Arc<DataKey>, Problem> {
-        let mut known = self.known();
         match found {
             Ok(key) => {
-                let key = key.into();
-                known.key = Some(Arc::clone(&key));
-                known.problem = None;
+                let is_noted = {
+                    let mut known = self.known();
+                    known.key = Some(Arc::clone(&key));
+                    known.trouble = None;
+                    std::mem::replace(&mut known.is_noted, true)
+                };
+                if !is_noted {
+                    let (note, kind) = (self.note.clone(), self.kind);
+                    let noted = jobs::blocking(move || place::write(&note, kind)).await;
+                    if let Err(why) | Ok(Err(why)) = noted {
+                        tracing::warn!(why, "it isn't noted which vault has the data key");
+                    }
+                }
                 Ok(key)
             }
-            Err(why) => {
-                let problem = why.problem(&self.place);
-                known.problem = Some(problem.clone());
+            Err(trouble) => {
+                let mut known = self.known();
+                let needed = has_records && known.key.is_none();
+                let problem = trouble.problem(self.circumstances(needed));
+                let before = known.trouble.replace((trouble, problem.clone()));
+                if before.is_none() {
+                    self.troubled.notify_one();
+                }
                 Err(problem)
             }
+        }
+    }
+
+    fn circumstances(&self, needed: bool) -> Circumstances<'_> {
+        let file = match &self.place {
+            Place::Keyring(_) => Path::new(""),
+            Place::Keyfile(file) => file.path(),
+            Place::Passphrase(file) | Place::Credential(file) => file.path(),
+        };
+        Circumstances {
+            kind: self.kind,
+            file,
+            needed,
         }
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The key that encrypts the records. `Debug` shows its id only.
-#[derive(Clone)]
-pub(super) struct DataKey {
-    bytes: Zeroizing<[u8; KEY_LEN]>,
-    id: String,
-    _hidden: Arc<Hidden>,
-}
-
-impl DataKey {
-    fn random() -> Result<Self, String> {
-        let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        getrandom::fill(&mut bytes[..])
-            .map_err(|e| format!("the system gives no random bytes: {e}"))?;
-        Ok(Self::new(bytes))
-    }
-
-    fn new(bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(b"loopdesk data-key\0");
-        hash.update(&bytes[..]);
-        let id = super::hex(&hash.finalize()[..ID_LEN]);
-        Self {
-            _hidden: Arc::new(redact::hide_bytes(&bytes[..])),
-            bytes,
-            id,
-        }
-    }
-
-    /// Reads the text that a vault holds.
-    fn from_text(text: &str) -> Option<Self> {
-        let mut bytes = Zeroizing::new([0; KEY_LEN + 1]);
-        let length = STANDARD.decode_slice(text.trim(), &mut bytes[..]).ok()?;
-        let whole = <[u8; KEY_LEN]>::try_from(bytes.get(..length)?).ok()?;
-        Some(Self::new(Zeroizing::new(whole)))
-    }
-
-    /// The text that a vault holds: KWallet takes nothing but UTF-8.
-    fn to_text(&self) -> Zeroizing<String> {
-        Zeroizing::new(STANDARD.encode(&self.bytes[..]))
-    }
-
-    /// Tells keys apart and gives nothing away.
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The key itself.
-    pub(super) fn bytes(&self) -> &[u8; KEY_LEN] {
-        &self.bytes
-    }
-
-    /// A key that tests can make again.
-    #[cfg(test)]
-    pub(super) fn for_tests(byte: u8) -> Self {
-        Self::new(Zeroizing::new([byte; KEY_LEN]))
-    }
-}
-
-impl fmt::Debug for DataKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why there is no key.
-#[derive(Debug, PartialEq, Eq)]
-enum Unusable {
-    /// The vault works and holds none.
-    Missing,
-    /// Somebody has to unlock the vault.
-    Locked,
-    /// There is no such vault here, and how that shows.
-    Absent(String),
-    /// The vault did not answer in time.
-    Slow,
-    /// Anything else.
-    Failed(String),
-}
-
-impl Unusable {
-    fn problem(&self, place: &Place) -> Problem {
-        let problem = |message: String| Problem::new(Kind::Vault, message);
-        let instead = "or keep the key in a file that only you can read: \
-                       `loopdesk config set vault keyfile`";
-        let elsewhere = "put the key back; or, if it is kept elsewhere, set `vault` to that place";
-        match (self, place) {
-            (Self::Missing, Place::Keyring(_)) => {
-                problem("the keyring holds no data key of loopdesk's".to_owned()).hint(elsewhere)
-            }
-            (Self::Missing, Place::Keyfile(file)) => {
-                problem(format!("there is no key file `{}`", file.path().display())).hint(elsewhere)
-            }
-            (Self::Locked, _) => problem("the keyring is locked".to_owned())
-                .hint("unlock it, for instance by logging in to your desktop; loopdesk notices")
-                .hint(instead),
-            (Self::Absent(how), _) => {
-                problem(format!("no keyring answers on this machine ({how})"))
-                    .hint("start one (GNOME Keyring, KWallet, KeePassXC); loopdesk notices")
-                    .hint(instead)
-            }
-            (Self::Slow, _) => problem(format!(
-                "the keyring has not answered within {} s",
-                keyring::PATIENCE.as_secs()
-            ))
-            .hint("answer its prompt, if one is open; loopdesk asks again by itself")
-            .hint(instead),
-            (Self::Failed(why), Place::Keyring(_)) => {
-                problem(format!("the keyring can't be used: {why}")).hint(instead)
-            }
-            (Self::Failed(why), Place::Keyfile(file)) => problem(format!(
-                "the key file `{}` can't be used: {why}",
-                file.path().display()
-            ))
-            .hint(format!(
-                "make it yours alone: `chmod 600 {}`",
-                file.path().display()
-            )),
-        }
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    file: &Keyfile,
-    work: impl FnOnce(&Keyfile) -> Result<T, Unusable> + Send + 'static,
-) -> Result<T, Unusable> {
-    let file = file.clone();
-    tokio::task::spawn_blocking(move || work(&file))
-        .await
-        .unwrap_or_else(|_| Err(Unusable::Failed("the attempt was cut short".to_owned())))
 }
 
 /// What to do about records whose key is gone.
@@ -330,77 +397,25 @@ pub(super) fn lost_key(problem: Problem, record: &Path, account: &str) -> Proble
         problem.message
     );
     let mut lost = Problem::new(Kind::Vault, message);
-    // Another vault is no help to a record whose key is in this one.
-    lost.hints.extend(problem.hints.into_iter().next());
+    lost.hints = problem.hints;
     lost.hint(format!(
         "if the key is gone for good: `loopdesk logout {account} --forget`, then `loopdesk login {account}`"
     ))
 }
 
-const KEY_LEN: usize = 32;
-/// 64 bits: there are never more than a handful of keys.
-const ID_LEN: usize = 8;
+async fn blocking<P: Clone + Send + 'static, T: Send + 'static>(
+    place: &P,
+    work: impl FnOnce(&P) -> Result<T, Unusable> + Send + 'static,
+) -> Result<T, Unusable> {
+    let place = place.clone();
+    jobs::blocking(move || work(&place))
+        .await
+        .unwrap_or_else(|why| Err(Unusable::Failed(why)))
+}
+
+fn credentials() -> Option<std::ffi::OsString> {
+    std::env::var_os("CREDENTIALS_DIRECTORY")
+}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_comes_back_from_its_text() {
-        let key = DataKey::random().unwrap();
-        let again = DataKey::from_text(&format!(" {}\n", &*key.to_text())).unwrap();
-        assert_eq!(key.bytes(), again.bytes());
-        assert_eq!(key.id(), again.id());
-        assert_ne!(key.id(), DataKey::random().unwrap().id());
-    }
-
-    #[test]
-    fn what_is_no_key_is_refused() {
-        let short = STANDARD.encode([0; 31]);
-        let long = STANDARD.encode([0; 33]);
-        let longer = STANDARD.encode([0; 64]);
-        for text in ["", "hello", &short, &long, &longer] {
-            assert!(DataKey::from_text(text).is_none(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn d4_debug_shows_no_key() {
-        let key = DataKey::for_tests(7);
-        let shown = format!("{key:?}");
-        assert!(
-            !shown.contains("7, 7") && !shown.contains(&*key.to_text()),
-            "{shown}"
-        );
-    }
-
-    #[tokio::test]
-    async fn r9_no_new_key_while_records_exist() {
-        let home = tempfile::tempdir().unwrap();
-        let paths = super::super::testing::paths(home.path());
-        let vault = Vault::new(VaultKind::Keyfile, &paths);
-        assert!(vault.key_or_new(true).await.is_err());
-        assert!(!paths.key_file().exists());
-        let key = vault.key_or_new(false).await.unwrap();
-        let again = Vault::new(VaultKind::Keyfile, &paths);
-        assert_eq!(again.key().await.unwrap().id(), key.id());
-        // Gone while we run: memory still has it, and a login puts it back.
-        std::fs::remove_file(paths.key_file()).unwrap();
-        assert_eq!(vault.key().await.unwrap().id(), key.id());
-        assert_eq!(vault.key_or_new(true).await.unwrap().id(), key.id());
-        assert!(paths.key_file().exists());
-    }
-
-    #[tokio::test]
-    async fn r9_another_vault_adopts_the_key_or_says_why_not() {
-        let home = tempfile::tempdir().unwrap();
-        let paths = super::super::testing::paths(home.path());
-        let vault = Vault::new(VaultKind::Keyfile, &paths);
-        let key = Arc::new(DataKey::for_tests(3));
-        vault.adopt(&key).await.unwrap();
-        vault.adopt(&key).await.unwrap();
-        let other = Arc::new(DataKey::for_tests(4));
-        let problem = vault.adopt(&other).await.unwrap_err();
-        assert!(problem.message.contains("another data key"), "{problem}");
-    }
-}
+mod tests;

@@ -1,0 +1,78 @@
+//! Key files: whole or not there, their owner's alone, and never replaced.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::Unusable;
+
+/// The text of the file at `path`.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Unusable> {
+    let failed = |why: &str| Unusable::Failed(why.to_owned());
+    let meta = match fs::symlink_metadata(path) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unusable::Missing),
+        Err(error) => return Err(Unusable::Failed(error.to_string())),
+    };
+    if !meta.is_file() {
+        return Err(failed("it is no ordinary file"));
+    }
+    if meta.uid() != rustix::process::getuid().as_raw() {
+        return Err(failed("it belongs to another user"));
+    }
+    if meta.mode() & 0o077 != 0 {
+        return Err(failed("others may read it"));
+    }
+    let mut text = Zeroizing::new(String::new());
+    fs::File::open(path)
+        .and_then(|file| file.take(TEXT_MAX).read_to_string(&mut text))
+        .map_err(|e| Unusable::Failed(e.to_string()))?;
+    Ok(text)
+}
+
+/// Makes the file at `path`, unless there is one.
+pub(super) fn create(path: &Path, text: &str) -> Result<(), Unusable> {
+    try_create(path, text).map_err(|e| Unusable::Failed(e.to_string()))
+}
+
+/// Removes the file at `path`.
+pub(super) fn remove(path: &Path) -> Result<(), Unusable> {
+    let removed = fs::remove_file(path).and_then(|()| sync_folder(path));
+    removed.map_err(|e| Unusable::Failed(e.to_string()))
+}
+
+fn try_create(path: &Path, text: &str) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(path);
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)?;
+    if fs::symlink_metadata(path).is_ok() {
+        return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    }
+    // Under another name first: a crash must not leave half a key.
+    let temp = path.with_added_extension("new");
+    match fs::remove_file(&temp) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temp)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&temp, path)?;
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    fs::File::open(path.parent().unwrap_or(path))?.sync_all()
+}
+
+/// A sealed key with its header takes some 400 bytes.
+const TEXT_MAX: u64 = 4096;

@@ -1,0 +1,235 @@
+//! `vault = "keyring"`: Secret Service on Linux, the login keychain on macOS.
+//!
+//! Every call blocks, some of them until a person answers a prompt. So one thread of the vault's
+//! own makes them all, and those who wait do so for a limited time. A connection is opened for
+//! every call: one that outlives the bus fails for ever.
+
+#[cfg(not(target_os = "macos"))]
+mod item;
+#[cfg(target_os = "macos")]
+#[path = "keychain.rs"]
+mod system;
+#[cfg(not(target_os = "macos"))]
+#[path = "secret_service.rs"]
+mod system;
+
+use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
+
+use keyring_core::Error;
+use loopdesk_protocol::{Kind, Problem, unlock};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+pub(super) use self::system::Signals;
+use super::{DataKey, Unusable};
+
+/// The system's keyring.
+#[derive(Debug)]
+pub(super) struct Keyring {
+    calls: Option<std_mpsc::Sender<Call>>,
+}
+
+impl Keyring {
+    /// The keyring, on a thread of its own that ends with it.
+    pub(super) fn start() -> Self {
+        let (calls, queue) = std_mpsc::channel();
+        let thread = std::thread::Builder::new().name("keyring".to_owned());
+        let started = thread.spawn(move || serve(&queue));
+        Self {
+            calls: started.is_ok().then_some(calls),
+        }
+    }
+
+    /// The key that the keyring holds.
+    pub(super) async fn read(&self) -> Result<DataKey, Unusable> {
+        self.call(Call::Read, PATIENCE).await
+    }
+
+    /// The same, however long the keyring takes to answer.
+    pub(super) async fn read_at_last(&self) -> Result<DataKey, Unusable> {
+        self.call(Call::Read, Duration::MAX).await
+    }
+
+    /// Puts the key into the keyring, and proves that it can be read back.
+    pub(super) async fn write(&self, key: DataKey) -> Result<(), Unusable> {
+        self.call(|reply| Call::Write(key, reply), PATIENCE).await
+    }
+
+    /// Removes the entry, if it holds this key.
+    pub(super) async fn remove(&self, key: DataKey) -> Result<(), Unusable> {
+        self.call(|reply| Call::Remove(key, reply), PATIENCE).await
+    }
+
+    /// Has the keyring show its prompt, if it is locked. Whoever stops waiting takes it away.
+    pub(super) async fn unlock(&self) -> Result<Opened, Unusable> {
+        system::unlock(self, unlock::PROMPT).await
+    }
+
+    async fn call<T>(
+        &self,
+        call: impl FnOnce(oneshot::Sender<Result<T, Unusable>>) -> Call,
+        patience: Duration,
+    ) -> Result<T, Unusable> {
+        let gone = || Unusable::Failed("its thread has stopped".to_owned());
+        let (reply, answer) = oneshot::channel();
+        let calls = self.calls.as_ref().ok_or_else(gone)?;
+        calls.send(call(reply)).map_err(|_| gone())?;
+        match tokio::time::timeout(patience, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(gone())),
+            Err(_) => Err(Unusable::Slow),
+        }
+    }
+}
+
+/// How a prompt has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// The keyring is open; perhaps it was all the time.
+    Open,
+    /// Somebody has sent the prompt away.
+    #[cfg_attr(
+        target_os = "macos",
+        expect(dead_code, reason = "the keychain doesn't tell it from a failure")
+    )]
+    Dismissed,
+    /// Nobody was there.
+    Unanswered,
+}
+
+impl Opened {
+    /// As people are told.
+    pub(super) fn told(self) -> Result<(), Problem> {
+        let problem = match self {
+            Self::Open => return Ok(()),
+            Self::Dismissed => Problem::new(
+                Kind::Vault,
+                "the keyring is still locked: its prompt was dismissed",
+            ),
+            Self::Unanswered => Problem::new(
+                Kind::Timeout,
+                format!(
+                    "the keyring is still locked: nobody has answered its prompt within {} s",
+                    unlock::PROMPT.as_secs()
+                ),
+            ),
+        };
+        Err(problem.hint("ask for the prompt again: `loopdesk unlock`"))
+    }
+}
+
+#[derive(Debug)]
+enum Call {
+    Read(oneshot::Sender<Result<DataKey, Unusable>>),
+    Write(DataKey, oneshot::Sender<Result<(), Unusable>>),
+    Remove(DataKey, oneshot::Sender<Result<(), Unusable>>),
+}
+
+fn serve(queue: &std_mpsc::Receiver<Call>) {
+    for call in queue {
+        // Whoever has stopped waiting gets no answer, and nothing is written behind their back.
+        match call {
+            Call::Read(reply) if !reply.is_closed() => drop(reply.send(read())),
+            Call::Write(key, reply) if !reply.is_closed() => drop(reply.send(write(&key))),
+            Call::Remove(key, reply) if !reply.is_closed() => drop(reply.send(remove(&key))),
+            Call::Read(_) | Call::Write(..) | Call::Remove(..) => {}
+        }
+    }
+}
+
+fn read() -> Result<DataKey, Unusable> {
+    match system::look()? {
+        Look::There => {}
+        Look::NotThere => return Err(Unusable::Missing),
+    }
+    let entry = entry()?;
+    let text = Zeroizing::new(entry.get_password().map_err(|e| unusable(&e))?);
+    DataKey::from_text(&text).ok_or_else(|| Unusable::Failed("its entry holds no key".to_owned()))
+}
+
+fn write(key: &DataKey) -> Result<(), Unusable> {
+    if let Look::There = system::look()? {
+        return Err(Unusable::Failed("it holds a key already".to_owned()));
+    }
+    entry()?
+        .set_password(&key.to_text())
+        .map_err(|e| unusable(&e))?;
+    match read() {
+        Ok(found) if found.id() == key.id() => Ok(()),
+        Ok(_) | Err(Unusable::Missing) => Err(Unusable::Failed(
+            "it does not give back what was put in".to_owned(),
+        )),
+        Err(other) => Err(other),
+    }
+}
+
+fn remove(key: &DataKey) -> Result<(), Unusable> {
+    match read() {
+        Ok(found) if found.id() == key.id() => {
+            entry()?.delete_credential().map_err(|e| unusable(&e))
+        }
+        Ok(_) => Err(Unusable::Another),
+        Err(Unusable::Missing) => Ok(()),
+        Err(other) => Err(other),
+    }
+}
+
+fn entry() -> Result<keyring_core::Entry, Unusable> {
+    system::entry().map_err(|e| unusable(&e))
+}
+
+/// What a keyring's error means. Only texts that can't quote a secret are passed on.
+fn unusable(error: &Error) -> Unusable {
+    match error {
+        Error::NoEntry => Unusable::Missing,
+        Error::NoStorageAccess(_) => Unusable::Locked,
+        Error::PlatformFailure(why) => Unusable::Failed(why.to_string()),
+        Error::Ambiguous(_) => Unusable::Failed(format!(
+            "it holds several entries for service `{SERVICE}`, user `{USER}`: remove the wrong ones"
+        )),
+        Error::BadEncoding(_) | Error::BadDataFormat(..) => {
+            Unusable::Failed("its entry holds no key".to_owned())
+        }
+        Error::BadStoreFormat(_)
+        | Error::TooLong(..)
+        | Error::Invalid(..)
+        | Error::NoDefaultStore
+        | Error::NotSupportedByStore(_)
+        | _ => Unusable::Failed("it refuses".to_owned()),
+    }
+}
+
+/// Whether there is an entry that can be read without a prompt.
+enum Look {
+    There,
+    NotThere,
+}
+
+/// What the entry is found by.
+pub(super) const SERVICE: &str = "loopdesk";
+pub(super) const USER: &str = "data-key";
+
+/// A keyring that is started by the first call takes a second or two; one that is stuck takes for
+/// ever.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d4_an_error_never_quotes_what_the_keyring_holds() {
+        let error = Error::BadEncoding(b"s3cret\xff".to_vec());
+        let Unusable::Failed(text) = unusable(&error) else {
+            panic!("a failure");
+        };
+        assert!(!text.contains("s3cret") && !text.contains("115"), "{text}");
+    }
+
+    #[test]
+    fn a_locked_keyring_is_not_an_empty_one() {
+        let locked = Error::NoStorageAccess("locked".into());
+        assert_eq!(unusable(&locked), Unusable::Locked);
+        assert_eq!(unusable(&Error::NoEntry), Unusable::Missing);
+    }
+}
