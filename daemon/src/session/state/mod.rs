@@ -32,6 +32,7 @@
 //! While rotating from `doubtful` or `blocked`, that is still what is shown: the trouble isn't over.
 //! An ended session never asks Zendesk for tokens again.
 
+mod live;
 mod transitions;
 
 use std::sync::Arc;

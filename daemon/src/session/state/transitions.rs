@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use loopdesk_protocol::status;
 
+use super::live::DEMAND_PAUSE;
 use super::{Effect, End, Ended, Live, Load, Machine, Standing, State, Step, Urgency};
 use crate::session::oauth::Answer;
 use crate::session::pair::{Generation, Held};
@@ -406,95 +407,6 @@ impl Machine {
     }
 }
 
-impl Live {
-    /// Whether the access token in use can be sent at `now`.
-    pub(super) fn is_usable(&self, now: Timestamp) -> bool {
-        !self.dead && self.held.pair.expires_at > now
-    }
-
-    /// Whether a refresh may come before its time: not while blocked, and not in a storm.
-    fn may_hurry(&self, now: Timestamp) -> bool {
-        let rested = self
-            .attempted_at
-            .is_none_or(|at| schedule::between(at, now) >= DEMAND_PAUSE || now < at);
-        matches!(self.step, Step::Idle)
-            && matches!(self.standing, Standing::Good | Standing::Doubtful)
-            && (rested || self.failures == 0)
-    }
-
-    /// Whether a refresh is under way that may be waiting for uploads in vain: the token has
-    /// expired meanwhile, by a suspend or a clock step.
-    fn should_hurry(&self, now: Timestamp) -> bool {
-        matches!(self.step, Step::Refreshing { .. }) && !self.is_usable(now)
-    }
-
-    fn refresh(&mut self, now: Timestamp) -> Effect {
-        let urgency = if self.is_usable(now) {
-            let pair = &self.held.pair;
-            Urgency::Planned {
-                patience: schedule::patience(now, pair.obtained_at, pair.expires_at),
-            }
-        } else {
-            Urgency::Forced
-        };
-        self.step = Step::Refreshing { again: false };
-        self.attempted_at = Some(now);
-        Effect::Refresh {
-            held: Arc::clone(&self.held),
-            urgency,
-        }
-    }
-
-    fn plan(&mut self, now: Timestamp, spread: f64) {
-        let pair = &self.held.pair;
-        self.due = schedule::due(pair.obtained_at, pair.expires_at, spread);
-        self.decided_at = now;
-    }
-
-    /// A new pair is in use: what was wrong with the old one is past.
-    fn settle(&mut self, now: Timestamp, spread: f64) {
-        self.dead = false;
-        self.doubt = None;
-        self.failures = 0;
-        self.plan(now, spread);
-    }
-
-    /// Whether the token `before` lives on beside the one that is in use now. Zendesk deletes it
-    /// where a refresh token was used, and nowhere else.
-    fn outlives(&self, before: &Held, now: Timestamp) -> bool {
-        let pair = &before.pair;
-        !pair.renewal.is_consumed()
-            && pair.generation < self.held.pair.generation
-            && pair.expires_at > now
-            && !self.dead
-    }
-
-    fn learn(&self) -> Option<Effect> {
-        let pair = &self.held.pair;
-        let ends = pair.renewal.is_consumed() && pair.refresh_expires_at.is_none();
-        (pair.expiry_is_guessed || ends).then(|| Effect::Learn(Arc::clone(&self.held)))
-    }
-
-    /// Why `invalid_grant` came, as far as is known.
-    fn obituary(&self, now: Timestamp) -> String {
-        if let Some(doubt) = &self.doubt {
-            return format!(
-                "the answer to a refresh was lost ({doubt}) after Zendesk had replaced the token \
-                 pair, so nobody holds the new one"
-            );
-        }
-        match self.held.pair.refresh_expires_at {
-            Some(at) if at <= now => format!(
-                "it was not refreshed in time: Zendesk's limit passed at {}",
-                at.strftime("%Y-%m-%d %H:%M UTC")
-            ),
-            Some(_) | None => {
-                "Zendesk says that it was revoked, or has expired (invalid_grant)".to_owned()
-            }
-        }
-    }
-}
-
 /// R3: a full disk is often cleaned up, and a busy one idle, within two seconds.
 const SAVE_RETRY: Duration = Duration::from_millis(200);
 const SAVE_ATTEMPTS: u32 = 11;
@@ -504,7 +416,5 @@ const UNSAVED_RETRY: Duration = Duration::from_secs(5);
 const BLOCKED_RETRY: Duration = Duration::from_secs(3600);
 /// A keyring that is unlocked later is noticed within this time.
 const KEY_RETRY: Duration = Duration::from_secs(30);
-/// Requests may hurry a retry along, but not into a storm.
-const DEMAND_PAUSE: Duration = Duration::from_secs(1);
 /// NTP slews and small steps mean nothing; a clock set back by more makes plans worthless.
 const SET_BACK: Duration = Duration::from_secs(60);

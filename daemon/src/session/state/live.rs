@@ -1,0 +1,102 @@
+//! What a live session says of itself, and how it plans its next step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Effect, Live, Standing, Step, Urgency};
+use crate::session::pair::Held;
+use crate::session::schedule;
+
+impl Live {
+    /// Whether the access token in use can be sent at `now`.
+    pub(super) fn is_usable(&self, now: Timestamp) -> bool {
+        !self.dead && self.held.pair.expires_at > now
+    }
+
+    /// Whether a refresh may come before its time: not while blocked, and not in a storm.
+    pub(super) fn may_hurry(&self, now: Timestamp) -> bool {
+        let rested = self
+            .attempted_at
+            .is_none_or(|at| schedule::between(at, now) >= DEMAND_PAUSE || now < at);
+        matches!(self.step, Step::Idle)
+            && matches!(self.standing, Standing::Good | Standing::Doubtful)
+            && (rested || self.failures == 0)
+    }
+
+    /// Whether a refresh is under way that may be waiting for uploads in vain: the token has
+    /// expired meanwhile, by a suspend or a clock step.
+    pub(super) fn should_hurry(&self, now: Timestamp) -> bool {
+        matches!(self.step, Step::Refreshing { .. }) && !self.is_usable(now)
+    }
+
+    pub(super) fn refresh(&mut self, now: Timestamp) -> Effect {
+        let urgency = if self.is_usable(now) {
+            let pair = &self.held.pair;
+            Urgency::Planned {
+                patience: schedule::patience(now, pair.obtained_at, pair.expires_at),
+            }
+        } else {
+            Urgency::Forced
+        };
+        self.step = Step::Refreshing { again: false };
+        self.attempted_at = Some(now);
+        Effect::Refresh {
+            held: Arc::clone(&self.held),
+            urgency,
+        }
+    }
+
+    pub(super) fn plan(&mut self, now: Timestamp, spread: f64) {
+        let pair = &self.held.pair;
+        self.due = schedule::due(pair.obtained_at, pair.expires_at, spread);
+        self.decided_at = now;
+    }
+
+    /// A new pair is in use: what was wrong with the old one is past.
+    pub(super) fn settle(&mut self, now: Timestamp, spread: f64) {
+        self.dead = false;
+        self.doubt = None;
+        self.failures = 0;
+        self.plan(now, spread);
+    }
+
+    /// Whether the token `before` lives on beside the one that is in use now. Zendesk deletes it
+    /// where a refresh token was used, and nowhere else.
+    pub(super) fn outlives(&self, before: &Held, now: Timestamp) -> bool {
+        let pair = &before.pair;
+        !pair.renewal.is_consumed()
+            && pair.generation < self.held.pair.generation
+            && pair.expires_at > now
+            && !self.dead
+    }
+
+    pub(super) fn learn(&self) -> Option<Effect> {
+        let pair = &self.held.pair;
+        let ends = pair.renewal.is_consumed() && pair.refresh_expires_at.is_none();
+        (pair.expiry_is_guessed || ends).then(|| Effect::Learn(Arc::clone(&self.held)))
+    }
+
+    /// Why `invalid_grant` came, as far as is known.
+    pub(super) fn obituary(&self, now: Timestamp) -> String {
+        if let Some(doubt) = &self.doubt {
+            return format!(
+                "the answer to a refresh was lost ({doubt}) after Zendesk had replaced the token \
+                 pair, so nobody holds the new one"
+            );
+        }
+        match self.held.pair.refresh_expires_at {
+            Some(at) if at <= now => format!(
+                "it was not refreshed in time: Zendesk's limit passed at {}",
+                at.strftime("%Y-%m-%d %H:%M UTC")
+            ),
+            Some(_) | None => {
+                "Zendesk says that it was revoked, or has expired (invalid_grant)".to_owned()
+            }
+        }
+    }
+}
+
+/// Requests may hurry a retry along, but not into a storm.
+pub(super) const DEMAND_PAUSE: Duration = Duration::from_secs(1);
