@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use ::keyring::Error;
+use keyring_core::Entry;
 use keyring_core::api::{Credential, CredentialApi};
-use keyring_core::{Entry, Error};
 use secret_service::EncryptionType;
 use secret_service::blocking::{Collection, Item, SecretService};
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use ::keyring::Error;
 use apple_native_keyring_store::keychain::Store;
+use keyring_core::Entry;
 use keyring_core::api::CredentialStoreApi;
-use keyring_core::{Entry, Error};
 
 use super::{Keyring, Look, Opened, SERVICE, USER, Unusable};
 

@@ -16,7 +16,7 @@ mod system;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
-use keyring_core::Error;
+use ::keyring::Error;
 use loopdesk_protocol::{Kind, Problem, unlock};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
