@@ -51,6 +51,7 @@ pub(crate) fn config(accounts: Vec<Account>) -> Config {
         vault: VaultKind::Keyfile,
         open_routes: Vec::new(),
         redirect_uris: Vec::new(),
+        session_event_hook: None,
         accounts: accounts
             .into_iter()
             .map(|account| (account.name.clone(), Arc::new(account)))

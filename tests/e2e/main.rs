@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod blocked;
 mod browser;
 mod cli;
 mod client_credentials;
@@ -14,6 +15,7 @@ mod independent_oauth;
 mod keyring;
 mod load;
 mod login;
+mod notices;
 mod packaging;
 mod paging;
 mod restart;

@@ -17,6 +17,7 @@ mod figures;
 pub mod home;
 pub mod needs;
 pub mod notebook;
+pub mod notifications;
 pub mod oauth_server;
 pub mod ports;
 pub mod programs;

@@ -82,6 +82,24 @@ impl Zendesk {
     }
 }
 
+/// Policies.
+impl Zendesk {
+    /// Whether this machine's network is refused (IP restrictions): to any request.
+    pub fn refuse_network(&self, refused: bool) {
+        lock(&self.shared.settings).policy.network_refused = refused;
+    }
+
+    /// Whether logins count only if single sign-on has made them: refreshes are refused.
+    pub fn require_single_sign_on(&self, required: bool) {
+        lock(&self.shared.settings).policy.single_sign_on = required;
+    }
+
+    /// Whether a suspended user is told so by a 403; otherwise her tokens look dead.
+    pub fn tell_suspension(&self, told: bool) {
+        lock(&self.shared.settings).policy.suspension_told = told;
+    }
+}
+
 /// Tokens.
 impl Zendesk {
     /// Hands out a pair without a login, to the client `loopdesk`, for the consenting user, with

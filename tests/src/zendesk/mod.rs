@@ -57,6 +57,7 @@ mod limits;
 mod oauth;
 mod outflow;
 mod paging;
+mod policy;
 mod record;
 mod server;
 mod shared;
