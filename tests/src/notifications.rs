@@ -78,11 +78,11 @@ impl Service {
         title: String,
         body: String,
         _actions: Vec<String>,
-        hints: HashMap<String, OwnedValue>,
+        mut hints: HashMap<String, OwnedValue>,
         _expires: i32,
     ) -> u32 {
         let urgency = hints
-            .get("urgency")
+            .remove("urgency")
             .and_then(|value| u8::try_from(value).ok());
         let notice = Notice {
             application,

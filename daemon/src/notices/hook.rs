@@ -164,11 +164,11 @@ impl Group {
     /// for so long.
     fn end(&self) {
         let pid = self.0.id().and_then(|id| i32::try_from(id).ok());
-        if let Some(pid) = pid.and_then(Pid::from_raw) {
-            if let Err(error) = kill_process_group(pid, Signal::KILL) {
-                // It may have ended this moment.
-                tracing::debug!(%error, "the command is gone already");
-            }
+        if let Some(pid) = pid.and_then(Pid::from_raw)
+            && let Err(error) = kill_process_group(pid, Signal::KILL)
+        {
+            // It may have ended this moment.
+            tracing::debug!(%error, "the command is gone already");
         }
     }
 }

@@ -172,10 +172,11 @@ fn describe(event: Event, view: &View, now: Timestamp) -> SessionEvent {
         event,
         account: view.name.to_string(),
         at: now,
-        state: match view.state {
-            // A refresh that happens to be under way is nobody's business.
-            State::Rotating => State::Active,
-            state => state,
+        // A refresh that happens to be under way is nobody's business.
+        state: if view.state == State::Rotating {
+            State::Active
+        } else {
+            view.state
         },
         message,
         fix,
