@@ -83,10 +83,14 @@ async fn a_command_that_hangs_is_killed_with_its_children() {
     for name in ["child", "own"] {
         let pid: i32 = script.wrote(name).trim().parse().unwrap();
         let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // A killed orphan is a zombie until init takes it.
-        while state().contains(" S ") || state().contains(" R ") {
-            tokio::task::yield_now().await;
-        }
+        let gone = async {
+            // A killed orphan is a zombie until init takes it.
+            while state().contains(" S ") || state().contains(" R ") {
+                tokio::task::yield_now().await;
+            }
+        };
+        let gone = tokio::time::timeout(LONG / 4, gone).await;
+        assert!(gone.is_ok(), "the {name} lives on: {}", state());
     }
 }
 
