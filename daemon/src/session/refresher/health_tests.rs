@@ -8,7 +8,7 @@ use super::*;
 use crate::session::What;
 use crate::session::state::Block;
 use crate::session::state::health::Found;
-use crate::session::testing::{Bench, person};
+use crate::session::testing::{Bench, held, person};
 
 const TWO_DAYS: u32 = 172_800;
 
@@ -171,16 +171,20 @@ async fn r4_another_persons_token_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn r7_a_session_that_is_granted_for_short_is_refreshed_within_it() {
-    let bench = Bench::logged_in(TWO_DAYS).await;
-    assert_eq!(bench.zendesk.count("refresh"), 0);
-    let (obtained, hour) = (bench.deps.clock.now(), SignedDuration::from_hours(1));
-    let due = schedule::due(
-        obtained,
-        obtained + hour * 48,
-        Some(obtained + hour * 2),
-        0.0,
-    );
-    assert_eq!(due, obtained + hour);
-    let fixed = schedule::due(obtained, obtained + hour, Some(obtained), 0.0);
-    assert!(fixed >= obtained + SignedDuration::from_mins(1), "no storm");
+    let hour = SignedDuration::from_hours(1);
+    for (granted, expected) in [
+        (hour * 2, hour),
+        // One whose end is past must not be refreshed without a pause.
+        (hour * -1, SignedDuration::from_mins(1)),
+    ] {
+        let bench = Bench::signed_out(TWO_DAYS).await;
+        let obtained = bench.deps.clock.now();
+        let mut held = held(1, obtained, TWO_DAYS.into());
+        held.pair.refresh_expires_at = Some(obtained + granted);
+        bench.write(held, "m4ch1ne").await;
+        bench.zendesk.set_issued(1);
+        let bench = bench.restarted().await;
+        let due = bench.session.view().next_refresh_at.unwrap();
+        assert_eq!(due, obtained + expected, "{granted}");
+    }
 }
