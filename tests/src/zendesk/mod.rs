@@ -76,6 +76,7 @@ pub use answer::Answer;
 pub use api::OTHER_PRODUCTS_CREDENTIAL;
 pub use builder::{Builder, Protocols};
 pub use caller::{Caller, Decision, Reply, json};
+pub use connections::Taken;
 pub use faults::{Fault, Installed};
 pub use gate::Gate;
 pub use oauth::{Client, ClientKind, Oddity, Standing, TokenFormat, TokenPair};
