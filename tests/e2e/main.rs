@@ -17,6 +17,7 @@ mod login;
 mod packaging;
 mod paging;
 mod restart;
+mod rewriting;
 mod rotation;
 mod secrets;
 mod vault;

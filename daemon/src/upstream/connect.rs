@@ -32,7 +32,8 @@ pub(super) fn client(verifier: Arc<dyn ServerCertVerifier>) -> Result<Client, ru
         .pool_idle_timeout(POOL_IDLE)
         .http1_preserve_header_case(true)
         .http1_title_case_headers(false)
-        .http2_adaptive_window(true)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .http2_keep_alive_while_idle(true)
@@ -76,6 +77,13 @@ pub(super) struct TooSlow;
 /// The longest wait for a connection: three SYNs (at 0, 1 and 3 s) and a handshake over a bad
 /// mobile link fit, and a script's own time-out is rarely shorter.
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// What one answer may have on its way: 10 MB/s at a round trip of 100 ms.
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// What all answers of a connection may have on their way. As many scripts may stop reading before
+/// they hold up the others; with an adaptive window, which starts with one, a single one would.
+const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 
 fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Error> {
     Ok(
