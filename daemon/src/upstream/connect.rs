@@ -82,7 +82,8 @@ pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 1 << 20;
 
 /// What all answers of a connection may have on their way. As many scripts may stop reading before
-/// they hold up the others; with an adaptive window, which starts with one, a single one would.
+/// they hold up the others; with an adaptive window, which starts with one, a single one would. h2
+/// also takes an answer in many small frames for a flood, by a measure that grows with this.
 const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 
 fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Error> {
