@@ -23,6 +23,7 @@ mod packaging;
 mod paging;
 mod replay;
 mod restart;
+mod rewriting;
 mod rotation;
 mod secrets;
 mod streams;
