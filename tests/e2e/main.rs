@@ -9,6 +9,7 @@ mod bad_input;
 mod browser;
 mod cli;
 mod client_credentials;
+mod described;
 mod door;
 mod independent_oauth;
 mod keyring;

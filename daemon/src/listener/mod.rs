@@ -5,6 +5,8 @@
 
 pub mod bind;
 mod conn;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod holder;
 
 use std::io;

@@ -12,6 +12,8 @@ mod body;
 mod coding;
 #[cfg(test)]
 mod frames;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gzip;
 mod head;
 mod scanner;

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 
 use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
-use crate::config::Config;
+use crate::config::{Account, Config};
 use crate::refusal::Refusal;
 use crate::rewrite;
 use crate::route::Routes;
@@ -25,7 +25,7 @@ pub(super) struct Flow {
 
 /// What one configuration says about requests.
 #[derive(Debug)]
-struct Rules {
+pub struct Rules {
     admission: Admission,
     routes: Routes,
 }
@@ -36,6 +36,45 @@ impl From<&Config> for Rules {
             admission: Admission::new(config),
             routes: Routes::new(config),
         }
+    }
+}
+
+/// A request that may go on.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Whose session it uses.
+    pub account: Arc<Account>,
+    /// What is sent.
+    pub outgoing: Outgoing,
+    /// What matters for its answer.
+    pub context: rewrite::Context,
+}
+
+impl Rules {
+    /// Takes a request through the stages before its session.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub fn prepare(
+        &self,
+        connection: &ConnFacts,
+        request: Request<Incoming>,
+    ) -> Result<Prepared, Refusal> {
+        let (mut head, body) = request.into_parts();
+        let admitted = self.admission.check(connection, &head)?;
+        let plan = self.routes.resolve(connection, &admitted, &head)?;
+        let context = rewrite::Context::of(&head, admitted.base, &plan.account);
+        match rewrite::accept_encoding(&head) {
+            Some(codings) => head.headers.insert(ACCEPT_ENCODING, codings),
+            None => head.headers.remove(ACCEPT_ENCODING),
+        };
+        let request = Request::from_parts(head, Body::from(body));
+        let origin = plan.account.api_origin.clone();
+        Ok(Prepared {
+            outgoing: Outgoing::new(request, origin, plan.credential),
+            account: plan.account,
+            context,
+        })
     }
 }
 
@@ -72,25 +111,16 @@ impl Flow {
         connection: &ConnFacts,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Refusal> {
-        let (mut head, body) = request.into_parts();
-        let (admitted, plan) = {
-            let rules = self.rules.load();
-            let admitted = rules.admission.check(connection, &head)?;
-            let plan = rules.routes.resolve(connection, &admitted, &head)?;
-            (admitted, plan)
-        };
+        let prepared = self.rules.load().prepare(connection, request)?;
+        let Prepared {
+            account,
+            outgoing,
+            context,
+        } = prepared;
         let session = self
             .sessions
-            .get(&plan.account.name)
-            .ok_or_else(|| Refusal::SignedOut(plan.account.name.to_string()))?;
-        let context = rewrite::Context::of(&head, admitted.base, &plan.account);
-        match rewrite::accept_encoding(&head) {
-            Some(codings) => head.headers.insert(ACCEPT_ENCODING, codings),
-            None => head.headers.remove(ACCEPT_ENCODING),
-        };
-        let request = Request::from_parts(head, Body::from(body));
-        let origin = plan.account.api_origin.clone();
-        let outgoing = Outgoing::new(request, origin, plan.credential);
+            .get(&account.name)
+            .ok_or_else(|| Refusal::SignedOut(account.name.to_string()))?;
         let response = session.forward(outgoing).await?;
         Ok(rewrite::response(response, &context))
     }

@@ -16,7 +16,7 @@ proptest! {
         text in documents(),
         cuts in vec(any::<Index>(), 0..6),
     ) {
-        let expected = reference::rewritten(&classes, &text);
+        let expected = reference::rewritten(&classes, "http://localhost:8484", &text);
         let result = rewritten(&classes, [text.as_bytes()]);
         prop_assert_eq!(String::from_utf8(result).unwrap(), expected.clone());
         prop_assert_eq!(rewritten(&classes, cut(text.as_bytes(), &cuts)), expected.as_bytes());
