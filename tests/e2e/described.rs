@@ -49,7 +49,6 @@ async fn s1_s2_s4_every_described_operation_is_answered_as_without_loopdesk() {
         if at == operations.len() / 2 {
             home.loopdesk(["refresh"]).await.ok();
         }
-        eprintln!("{at} {} {}", operation.method, operation.path);
         let (direct, through) =
             tokio::join!(described.direct(operation), through(&base, operation));
         let (direct, through) = (direct.unwrap(), through);

@@ -39,7 +39,6 @@ pub(super) struct Front {
 #[derive(Debug)]
 struct Behind {
     zendesk: Caller,
-    origin: String,
     mock: OnceLock<SocketAddr>,
     is_mocking: AtomicBool,
 }
@@ -54,7 +53,6 @@ impl Front {
         let origin = format!("https://127.0.0.1:{port}");
         let behind = Arc::new(Behind {
             zendesk: zendesk.caller()?,
-            origin: origin.clone(),
             mock: OnceLock::new(),
             is_mocking: AtomicBool::new(false),
         });
@@ -121,10 +119,11 @@ impl Behind {
             let address = self.mock.get().ok_or(io::ErrorKind::NotConnected)?;
             dressed(ask(*address, Request::from_parts(head, body)).await?)
         } else {
-            let url = format!("{}{}", self.origin, head.uri);
+            let path = head.uri.to_string();
             let mut headers = head.headers;
+            // It answers to its own name only, which the caller sets.
             headers.remove(HOST);
-            self.zendesk.send(head.method, &url, headers, body).await?
+            self.zendesk.send(head.method, &path, headers, body).await?
         };
         Ok(answer.map(Full::new))
     }
