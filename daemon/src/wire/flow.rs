@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::header::ACCEPT_ENCODING;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
@@ -58,7 +57,7 @@ impl Rules {
     pub fn prepare(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Result<Prepared, Refusal> {
         let (mut head, body) = request.into_parts();
         let admitted = self.admission.check(connection, &head)?;
@@ -68,7 +67,7 @@ impl Rules {
             Some(codings) => head.headers.insert(ACCEPT_ENCODING, codings),
             None => head.headers.remove(ACCEPT_ENCODING),
         };
-        let request = Request::from_parts(head, Body::from(body));
+        let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
         Ok(Prepared {
             outgoing: Outgoing::new(request, origin, plan.credential),
@@ -95,7 +94,7 @@ impl Flow {
     pub(super) async fn serve(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Response<Body> {
         match self.pass(connection, request).await {
             Ok(response) => response,
@@ -109,7 +108,7 @@ impl Flow {
     async fn pass(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Result<Response<Body>, Refusal> {
         let prepared = self.rules.load().prepare(connection, request)?;
         let Prepared {

@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 use loopdeskd::admission::ConnFacts;
 use loopdeskd::body::Body;
 use loopdeskd::listener::{Handler, fuzzing as listener};
@@ -91,11 +90,7 @@ impl Gate {
 }
 
 impl Handler for Gate {
-    async fn handle(
-        &self,
-        connection: &ConnFacts,
-        request: http::Request<Incoming>,
-    ) -> Response<Body> {
+    async fn handle(&self, connection: &ConnFacts, request: http::Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let request = http::Request::from_parts(head.clone(), body);
         let prepared = match RULES.prepare(connection, request) {

@@ -122,6 +122,8 @@ fn account(facts: &ConnFacts, judged: &http::request::Parts) -> &'static str {
             let is_old = judged.version == http::Version::HTTP_10;
             let is_ours = OURS.contains(&name) && port == addr.port().to_string();
             assert!(is_ours || is_old && hosts.is_empty(), "called {host:?}");
+            let is_other = account.is_some() && name == "acme.localhost";
+            assert!(!is_other, "two accounts are named");
             if account.is_some() { "beta" } else { named }
         }
     }
