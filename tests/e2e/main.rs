@@ -11,6 +11,7 @@ mod blocked;
 mod browser;
 mod cli;
 mod client_credentials;
+mod described;
 mod door;
 mod http;
 mod http_upstream;

@@ -13,6 +13,7 @@ pub mod browser;
 pub mod chromium;
 pub mod daemon;
 pub mod demo;
+pub mod described;
 mod figures;
 pub mod home;
 #[cfg(target_os = "linux")]
@@ -30,6 +31,7 @@ pub mod stage;
 pub mod zendesk;
 
 pub use daemon::Daemon;
+pub use described::Described;
 pub use home::{Home, Output};
 pub use oauth_server::OAuthServer;
 pub use raw::Raw;

@@ -5,6 +5,8 @@
 
 mod connect;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod outgoing;
 mod replay;
 mod request;
