@@ -9,6 +9,8 @@ mod bad_input;
 mod browser;
 mod cli;
 mod client_credentials;
+mod clients;
+mod clients_table;
 mod door;
 mod independent_oauth;
 mod keyring;
