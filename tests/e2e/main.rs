@@ -11,6 +11,8 @@ mod blocked;
 mod browser;
 mod cli;
 mod client_credentials;
+mod clients;
+mod clients_table;
 mod described;
 mod door;
 mod http;

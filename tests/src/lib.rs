@@ -11,6 +11,7 @@
 
 pub mod browser;
 pub mod chromium;
+pub mod clients;
 pub mod daemon;
 pub mod demo;
 pub mod described;
