@@ -9,6 +9,7 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
+//! [`failpoint`],
 //! [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] stands
 //! beside the flow.
 
@@ -18,6 +19,7 @@ mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod failpoint;
 mod hop_by_hop;
 pub mod listener;
 pub mod refusal;

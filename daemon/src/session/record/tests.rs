@@ -1,5 +1,8 @@
 //! Records as they are written, read, and spoiled.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::session::testing;
 

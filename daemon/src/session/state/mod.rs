@@ -166,6 +166,9 @@ pub(in crate::session) enum Input {
     NotSent(String),
     /// A refresh has ended.
     Answered(Answer),
+    /// Another process has stored a newer session: the refresh that was to be sent, or the pair
+    /// that was to be stored, is of no use.
+    Superseded(Load),
     /// What was to be stored is durable.
     Stored,
     /// What was to be stored could not be.
@@ -279,6 +282,7 @@ impl Machine {
             Input::Dead(generation) => self.dead(now, generation),
             Input::NotSent(why) => self.failed(now, spread, why, false),
             Input::Answered(answer) => self.answered(now, spread, answer),
+            Input::Superseded(load) => self.superseded(now, spread, load),
             Input::Stored => self.stored(now, spread),
             Input::NotStored(why) => self.not_stored(now, spread, why),
             Input::Learned {
