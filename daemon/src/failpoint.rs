@@ -37,7 +37,10 @@ pub const ROTATION: [&str; 17] = [
     SETTLED,
 ];
 /// The steps of a login that replaces a session, from the exchange of its code on.
-pub const LOGIN: [&str; 16] = [
+pub const LOGIN: [&str; 19] = [
+    NOTE_OPENED,
+    NOTE_WRITTEN,
+    NOTE_DURABLE,
     FRESH_MADE,
     POST,
     HEAD_READ,
@@ -145,10 +148,7 @@ mod build {
         }
         if folder.join("kill").join(step).exists() {
             let own = rustix::process::getpid();
-            drop(rustix::process::kill_process(
-                own,
-                rustix::process::Signal::KILL,
-            ));
+            let _sent = rustix::process::kill_process(own, rustix::process::Signal::KILL);
             loop {
                 std::thread::park();
             }

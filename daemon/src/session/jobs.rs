@@ -410,15 +410,28 @@ pub(super) async fn end_pair(
     pair: &Pair,
     keeper: Option<&Keeper>,
 ) -> Result<(), String> {
-    match setup.zendesk.revoke(&pair.access).await {
-        Revocation::Done => return Ok(()),
-        Revocation::Failed(why) => return Err(why),
-        // A refresh token outlives its access token, and only a living one can kill it.
-        Revocation::WasDead => {}
-    }
-    if let Renewal::ClientSecret(_) = pair.renewal {
+    if end_access(setup, pair).await? {
         return Ok(());
     }
+    end_refresh(setup, pair, keeper).await
+}
+
+/// Revokes the access token; `true` if that was the end of the pair.
+pub(super) async fn end_access(setup: &Setup, pair: &Pair) -> Result<bool, String> {
+    match setup.zendesk.revoke(&pair.access).await {
+        Revocation::Done => Ok(true),
+        Revocation::Failed(why) => Err(why),
+        // A refresh token outlives its access token.
+        Revocation::WasDead => Ok(matches!(pair.renewal, Renewal::ClientSecret(_))),
+    }
+}
+
+/// Ends a refresh token whose access token is dead: only a living one can kill it.
+pub(super) async fn end_refresh(
+    setup: &Setup,
+    pair: &Pair,
+    keeper: Option<&Keeper>,
+) -> Result<(), String> {
     match setup.zendesk.refresh(&pair.renewal, keeper).await {
         Answer::InvalidGrant => Ok(()),
         Answer::Granted(grant) => revoke_fresh(setup, &grant.access).await,

@@ -95,7 +95,11 @@ pub(super) async fn leave(
     key: Option<Arc<DataKey>>,
     held: Arc<Held>,
 ) -> Result<(), String> {
-    let next = held.pair.generation.next();
+    let pair = &held.pair;
+    if jobs::end_access(&setup, pair).await? {
+        return Ok(());
+    }
+    let next = pair.generation.next();
     let account = setup.account.name.clone();
     let place = jobs::blocking(move || store.note_refresh(&account, next)).await?;
     let keeper = place.ok().zip(key).map(|(place, key)| Keeper {
@@ -103,7 +107,7 @@ pub(super) async fn leave(
         aad: aad(&setup, next),
         key,
     });
-    jobs::end_pair(&setup, &held.pair, keeper.as_ref()).await
+    jobs::end_refresh(&setup, pair, keeper.as_ref()).await
 }
 
 /// Why a record that was made for `theirs` must not be used here, if it must not (S5, R3).
