@@ -20,6 +20,8 @@ mod paging;
 mod restart;
 mod rotation;
 mod secrets;
+mod several;
+mod soak;
 mod vault;
 
 use std::path::Path;
