@@ -122,3 +122,39 @@ fn a_problem_names_the_file_and_the_fix() {
     assert!(problem.message.contains("sessions"), "{problem}");
     assert!(problem.hints[0].contains("chmod"), "{problem:?}");
 }
+
+#[test]
+fn r3_what_another_process_has_written_is_noticed() {
+    let bench = bench();
+    bench.write(b"ours").unwrap();
+    assert_eq!(bench.store.changed(&bench.acme).unwrap(), None);
+    fs::write(bench.store.path(&bench.acme), b"theirs").unwrap();
+    let theirs = bench.store.changed(&bench.acme).unwrap();
+    assert_eq!(theirs.as_deref(), Some(&b"theirs"[..]));
+    bench.store.adopt(&bench.acme, b"theirs");
+    assert_eq!(bench.store.changed(&bench.acme).unwrap(), None);
+}
+
+#[test]
+fn r3_an_answer_is_kept_beside_the_note_of_its_refresh_and_needs_no_further_room() {
+    use std::os::unix::fs::FileExt;
+    let bench = bench();
+    let generation = Generation::new(7);
+    let place = bench.store.note_refresh(&bench.acme, generation).unwrap();
+    assert_eq!(bench.store.kept(&bench.acme), Some(Vec::new()));
+    let length = fs::metadata(&place.path).unwrap().len();
+    place.file.write_all_at(b"sealed\n", place.at).unwrap();
+    assert_eq!(fs::metadata(&place.path).unwrap().len(), length);
+    assert_eq!(bench.store.noted(&bench.acme), Some(generation));
+    assert_eq!(bench.store.kept(&bench.acme).unwrap(), b"sealed");
+}
+
+#[test]
+fn a_journal_of_the_first_release_is_read() {
+    let bench = bench();
+    bench.write(b"x").unwrap();
+    let path = bench.store.file(&bench.acme, "journal");
+    fs::write(path, "loopdesk-journal 1 refresh-sent 12\n").unwrap();
+    assert_eq!(bench.store.noted(&bench.acme), Some(Generation::new(12)));
+    assert_eq!(bench.store.kept(&bench.acme), Some(Vec::new()));
+}
