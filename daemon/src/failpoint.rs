@@ -1,7 +1,7 @@
 //! Named steps at which a test ends this process or holds it up. In other builds they are nothing.
 //!
 //! They exist where the feature `failpoints` *and* debug assertions are on, which is what the tests
-//! build. Everywhere else [`reach`] is an empty function and the rest of this file isn't compiled:
+//! build. Everywhere else `reach` is an empty function and the rest of this file isn't compiled:
 //! no release build holds any of it, whatever else is built along with it.
 //!
 //! Even then nothing happens unless the variable `LOOPDESK_FAILPOINTS` names a folder. In it:
@@ -16,7 +16,7 @@
 use crate::clock::Clock;
 
 /// The steps of a rotation, in their order. Sending the request and waiting for its answer lie
-/// between [`POST`] and [`HEAD_READ`]; the simulated Zendesk can be held there.
+/// between the seventh and the eighth; the simulated Zendesk can be held there.
 pub const ROTATION: [&str; 17] = [
     BEGUN,
     SLOT_MADE,

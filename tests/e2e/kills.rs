@@ -213,7 +213,11 @@ async fn r8_killed_at_any_step_of_a_logout_no_pair_outlives_the_next_one() {
             State::SignedOut | State::Ended => {
                 assert!(status == 401 && !is_live, "{step}: {status} {body}");
             }
-            other => panic!("{step}: {other:?}"),
+            State::Rotating
+            | State::Doubtful
+            | State::Unsaved
+            | State::Blocked
+            | State::KeyMissing => panic!("{step}: {state:?}"),
         }
         stage.home.loopdesk(["logout"]).await.ok();
         assert_eq!(stage.live_pairs(), 0, "{step}");

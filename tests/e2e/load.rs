@@ -85,12 +85,12 @@ fn report(answers: &[Answered], refreshes: &[&Record]) {
             continue;
         };
         let at = |percent: usize| took[(took.len() - 1) * percent / 100];
-        println!(
+        loopdesk_tests::demo::say(&format!(
             "{} requests {name}: p50 {:?}, p99 {:?}, longest {last:?}",
             took.len(),
             at(50),
             at(99),
-        );
+        ));
     }
 }
 

@@ -15,6 +15,7 @@ mod keyring;
 mod kills;
 mod load;
 mod login;
+mod outages;
 mod packaging;
 mod paging;
 mod restart;

@@ -30,7 +30,8 @@
 //! ```
 //!
 //! While rotating from `doubtful` or `blocked`, that is still what is shown: the trouble isn't over.
-//! An ended session never asks Zendesk for tokens again.
+//! An ended session never asks Zendesk for tokens again. Where another process has stored a newer
+//! session meanwhile, rotating and saving end in what that one is: active, or ended.
 
 mod live;
 mod transitions;
