@@ -3,25 +3,26 @@
 //! # The way of a request
 //!
 //! ```text
-//! listener → admission → route → session → upstream → rewrite
-//!  bytes     may it?     where?  whose     Zendesk    what the
-//!                                token?               script sees
+//! listener → admission → route → write_back → session → upstream → rewrite
+//!  bytes     may it?     where?  local URLs   whose     Zendesk    what the
+//!                                in the body  token?               script sees
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
-//! [`failpoint`],
-//! [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] stands
-//! beside the flow.
+//! [`failpoint`], [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and
+//! [`notices`] stand beside the flow.
 
 pub mod admission;
 pub mod body;
 mod cli;
 pub mod clock;
 pub mod config;
+mod content;
 pub mod control;
 pub mod failpoint;
 mod hop_by_hop;
 pub mod listener;
+pub mod notices;
 pub mod refusal;
 pub mod rewrite;
 pub mod route;
@@ -32,5 +33,6 @@ pub mod supervise;
 pub mod telemetry;
 pub mod upstream;
 pub mod wire;
+pub mod write_back;
 
 pub use cli::main;

@@ -5,24 +5,32 @@
     reason = "what can't be unwrapped fails the test, helpers outside of #[test] included"
 )]
 
+mod accounts;
 mod bad_input;
+mod blocked;
 mod browser;
 mod cli;
 mod client_credentials;
 mod door;
+mod http;
+mod http_upstream;
 mod independent_oauth;
 mod keyring;
 mod kills;
 mod load;
 mod login;
+mod notices;
 mod outages;
 mod packaging;
 mod paging;
+mod replay;
 mod restart;
+mod rewriting;
 mod rotation;
 mod secrets;
 mod several;
 mod soak;
+mod streams;
 mod vault;
 
 use std::path::Path;

@@ -47,6 +47,7 @@ impl Replay {
                 attempt: 0,
                 last: false,
                 ended: false,
+                starved: false,
                 failed: None,
                 reader: None,
                 touched: Instant::now(),
@@ -70,6 +71,7 @@ impl Replay {
         let mut shared = lock(&self.shared);
         shared.attempt += 1;
         shared.sent = 0;
+        shared.starved = false;
         shared.touched = Instant::now();
         if let Some(reader) = shared.reader.take() {
             reader.wake();
@@ -80,9 +82,15 @@ impl Replay {
         }
     }
 
-    /// When an attempt last took a piece of the body.
+    /// When an attempt last took a piece of the body; now, while one waits for the script to send
+    /// more.
     pub(super) fn touched(&self) -> Instant {
-        lock(&self.shared).touched
+        let shared = lock(&self.shared);
+        if shared.starved {
+            Instant::now()
+        } else {
+            shared.touched
+        }
     }
 
     /// Why the script's side of the body broke, if it did.
@@ -138,11 +146,11 @@ impl http_body::Body for Attempt {
 
 /// Memory for replays, shared by all requests.
 #[derive(Debug)]
-pub(super) struct Budget(AtomicUsize);
+pub(crate) struct Budget(AtomicUsize);
 
 impl Budget {
     /// The process's own.
-    pub(super) fn of_process() -> &'static Self {
+    pub(crate) fn of_process() -> &'static Self {
         static PROCESS: Budget = Budget::new(TOTAL_MAX);
         &PROCESS
     }
@@ -175,6 +183,8 @@ struct Shared {
     /// No attempt will follow the present one.
     last: bool,
     ended: bool,
+    /// The present attempt wants more than the script has sent.
+    starved: bool,
     failed: Option<String>,
     reader: Option<Waker>,
     touched: Instant,
@@ -193,7 +203,9 @@ impl Shared {
         }
         self.reader = Some(cx.waker().clone());
         loop {
-            match ready!(Pin::new(&mut self.source).poll_frame(cx)) {
+            let frame = Pin::new(&mut self.source).poll_frame(cx);
+            self.starved = frame.is_pending();
+            match ready!(frame) {
                 Some(Ok(frame)) => {
                     // Trailers are dropped, as RFC 9110 section 6.5.1 allows.
                     if let Ok(data) = frame.into_data() {
@@ -208,6 +220,7 @@ impl Shared {
                 }
                 None => {
                     self.ended = true;
+                    self.touched = Instant::now();
                     return Poll::Ready(None);
                 }
             }
@@ -258,13 +271,14 @@ impl Kept {
 
 /// A part of the budget, given back on drop.
 #[derive(Debug)]
-struct Share {
+pub(crate) struct Share {
     budget: &'static Budget,
     size: usize,
 }
 
 impl Share {
-    fn of(budget: &'static Budget, size: usize) -> Option<Self> {
+    /// Takes so many bytes, if they are free.
+    pub(crate) fn of(budget: &'static Budget, size: usize) -> Option<Self> {
         // Not `then_some`: a share that was not granted must not be dropped, and so given back.
         budget.take(size).then(|| Self { budget, size })
     }
@@ -290,7 +304,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 /// What one body may keep. Larger ones are uploads; nearly every JSON body is far below.
-const REQUEST_MAX: usize = 1 << 20;
+pub(crate) const REQUEST_MAX: usize = 1 << 20;
 
 /// What all bodies may keep together: the daemon stays small with hundreds of uploads at once.
 const TOTAL_MAX: usize = 64 << 20;
@@ -362,6 +376,26 @@ mod tests {
         attempt.frame().await.unwrap().unwrap();
         assert!(!replay.can_restart());
         assert_eq!(free(budget), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_stands_still_while_the_script_has_nothing_to_send() {
+        let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
+        let replay = Replay::new(Body::adapted(body), budget(100));
+        let mut attempt = replay.attempt();
+        sender.send_data(Bytes::from("01")).await.unwrap();
+        attempt.frame().await.unwrap().unwrap();
+        let hour = std::time::Duration::from_secs(3600);
+        tokio::time::advance(hour).await;
+        assert_eq!(replay.touched().elapsed(), hour, "Zendesk takes nothing");
+        let reading = tokio::spawn(async move { attempt.frame().await });
+        tokio::task::yield_now().await;
+        tokio::time::advance(hour).await;
+        assert!(replay.touched().elapsed().is_zero(), "the script is slow");
+        drop(sender);
+        assert!(reading.await.unwrap().is_none());
+        tokio::time::advance(hour).await;
+        assert_eq!(replay.touched().elapsed(), hour, "Zendesk is slow");
     }
 
     #[tokio::test]

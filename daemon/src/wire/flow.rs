@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::header::ACCEPT_ENCODING;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
@@ -15,6 +13,7 @@ use crate::rewrite;
 use crate::route::Routes;
 use crate::session::Sessions;
 use crate::upstream::Outgoing;
+use crate::write_back::WriteBack;
 
 /// What every request passes through.
 #[derive(Debug)]
@@ -28,6 +27,7 @@ pub(super) struct Flow {
 struct Rules {
     admission: Admission,
     routes: Routes,
+    write_back: WriteBack,
 }
 
 impl From<&Config> for Rules {
@@ -35,6 +35,7 @@ impl From<&Config> for Rules {
         Self {
             admission: Admission::new(config),
             routes: Routes::new(config),
+            write_back: WriteBack::new(config),
         }
     }
 }
@@ -56,7 +57,7 @@ impl Flow {
     pub(super) async fn serve(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Response<Body> {
         match self.pass(connection, request).await {
             Ok(response) => response,
@@ -70,25 +71,23 @@ impl Flow {
     async fn pass(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Result<Response<Body>, Refusal> {
         let (mut head, body) = request.into_parts();
-        let (admitted, plan) = {
-            let rules = self.rules.load();
-            let admitted = rules.admission.check(connection, &head)?;
-            let plan = rules.routes.resolve(connection, &admitted, &head)?;
-            (admitted, plan)
-        };
+        let rules = self.rules.load_full();
+        let admitted = rules.admission.check(connection, &head)?;
+        let plan = rules.routes.resolve(connection, &admitted, &head)?;
         let session = self
             .sessions
             .get(&plan.account.name)
             .ok_or_else(|| Refusal::SignedOut(plan.account.name.to_string()))?;
+        let mapped = rules
+            .write_back
+            .request(&mut head, body, &admitted.base, &plan.account);
+        let body = mapped.await?;
         let context = rewrite::Context::of(&head, admitted.base, &plan.account);
-        match rewrite::accept_encoding(&head) {
-            Some(codings) => head.headers.insert(ACCEPT_ENCODING, codings),
-            None => head.headers.remove(ACCEPT_ENCODING),
-        };
-        let request = Request::from_parts(head, Body::from(body));
+        context.ask_for_coding(&mut head.headers);
+        let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
         let outgoing = Outgoing::new(request, origin, plan.credential);
         let response = session.forward(outgoing).await?;

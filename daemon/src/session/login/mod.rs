@@ -249,7 +249,7 @@ impl Login {
         failpoint::reach(failpoint::PARSED);
         let grant = match answer {
             Answer::Granted(grant) => grant,
-            Answer::InvalidGrant => {
+            Answer::InvalidGrant(_) => {
                 let why = "Zendesk no longer accepts this login's code (it is good for two \
                            minutes, and once)";
                 return Err(self.failed(Kind::Login, why));
