@@ -15,6 +15,7 @@ pub mod clients;
 pub mod daemon;
 pub mod demo;
 pub mod described;
+pub mod failpoints;
 mod figures;
 pub mod home;
 #[cfg(target_os = "linux")]
@@ -26,6 +27,7 @@ pub mod oauth_server;
 pub mod ports;
 pub mod programs;
 pub mod raw;
+pub mod scripts;
 pub mod secret_service;
 pub mod secrets;
 pub mod stage;
@@ -33,6 +35,7 @@ pub mod zendesk;
 
 pub use daemon::Daemon;
 pub use described::Described;
+pub use failpoints::Failpoints;
 pub use home::{Home, Output};
 pub use oauth_server::OAuthServer;
 pub use raw::Raw;
