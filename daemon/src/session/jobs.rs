@@ -12,6 +12,7 @@ use super::gate::{Closed, Gate};
 use super::identity::{Check, Revocation};
 use super::oauth::Answer;
 use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
+use super::pairs::{Turn, Turns};
 use super::record::{self, Sealed, Stored};
 use super::state::{Load, Urgency};
 use super::store::{Slot, Store};
@@ -56,6 +57,8 @@ pub(super) struct Attempt {
 pub(super) struct Hold {
     pub(super) closed: Option<Closed>,
     pub(super) slot: Option<Slot>,
+    /// None of the account's other pairs is refreshed meanwhile.
+    pub(super) turn: Option<Turn>,
 }
 
 /// Reads the record of `setup`'s account.
@@ -141,6 +144,12 @@ fn stranger(setup: &Setup, theirs: &record::Binding) -> Option<Problem> {
             "the stored session of account `{name}` is that of account `{}` under another name",
             theirs.account
         )
+    } else if ours.role != theirs.role {
+        format!(
+            "the stored {} pair of account `{name}` is its {} pair under another name",
+            ours.role.name(),
+            theirs.role.name()
+        )
     } else if ours.grant != theirs.grant {
         format!(
             "the stored session of account `{name}` was obtained by the grant `{}`, the \
@@ -168,6 +177,7 @@ pub(super) struct Refresh {
     pub(super) setup: Arc<Setup>,
     pub(super) store: Store,
     pub(super) gate: Gate,
+    pub(super) turns: Turns,
     pub(super) held: Arc<Held>,
     pub(super) next: Generation,
     pub(super) urgency: Urgency,
@@ -176,25 +186,35 @@ pub(super) struct Refresh {
 }
 
 impl Refresh {
-    /// Proves that the new pair could be stored, waits at the gate, and asks Zendesk.
+    /// Waits for its turn among the account's pairs, proves that the new pair could be stored,
+    /// waits at the gate, and asks Zendesk.
     pub(super) async fn run(self) -> Attempt {
         let Self {
             setup,
             store,
             gate,
+            turns,
             held,
             next,
             urgency,
             hold,
         } = self;
         let account = setup.account.name.clone();
+        let turn = match hold.turn {
+            Some(turn) => Some(turn),
+            None => turns.take(setup.binding.role, urgency, &gate).await,
+        };
+        let Some(turn) = turn else {
+            let why = "loopdesk is stopping".to_owned();
+            return unsent(why, hold.closed, hold.slot, None);
+        };
         let slot = match hold.slot {
             Some(slot) => slot,
             None => {
                 let (store, account) = (store.clone(), account.clone());
                 match flat(blocking(move || store.prepare(&account)).await) {
                     Ok(slot) => slot,
-                    Err(why) => return unsent(why, hold.closed, None),
+                    Err(why) => return unsent(why, hold.closed, None, Some(turn)),
                 }
             }
         };
@@ -216,7 +236,7 @@ impl Refresh {
         });
         let was_noted = match flat(noted.await) {
             Ok(was_noted) => was_noted,
-            Err(why) => return unsent(why, Some(closed), Some(slot)),
+            Err(why) => return unsent(why, Some(closed), Some(slot), Some(turn)),
         };
         let answer = setup.zendesk.refresh(renewal).await;
         let settled = match &answer {
@@ -235,15 +255,16 @@ impl Refresh {
             hold: Hold {
                 closed: Some(closed),
                 slot: Some(slot),
+                turn: Some(turn),
             },
         }
     }
 }
 
-fn unsent(why: String, closed: Option<Closed>, slot: Option<Slot>) -> Attempt {
+fn unsent(why: String, closed: Option<Closed>, slot: Option<Slot>, turn: Option<Turn>) -> Attempt {
     Attempt {
         answer: Err(why),
-        hold: Hold { closed, slot },
+        hold: Hold { closed, slot, turn },
     }
 }
 

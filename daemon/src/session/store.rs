@@ -9,6 +9,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
+use loopdesk_protocol::status::Role;
 use loopdesk_protocol::{Kind, Problem};
 
 use super::pair::Generation;
@@ -18,12 +20,24 @@ use crate::config::AccountName;
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     dir: PathBuf,
+    role: Role,
 }
 
 impl Store {
     /// The store in the folder `dir`. Nothing is touched yet.
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self { dir }
+        Self {
+            dir,
+            role: Role::Primary,
+        }
+    }
+
+    /// The same folder for the records of an account's pairs of another role.
+    pub(super) fn of(&self, role: Role) -> Self {
+        Self {
+            dir: self.dir.clone(),
+            role,
+        }
     }
 
     /// Where the record of `account` is.
@@ -86,12 +100,16 @@ impl Store {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return;
         };
-        let start = format!("{account}.");
+        let start = self.stem(account);
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            // An account's name has no dot, so this is nobody else's.
-            if name.starts_with(&start) && name.ends_with(".new") {
+            // An account's name has no dot and no role begins with a digit, so this is nobody
+            // else's.
+            let number = name.strip_prefix(&start);
+            let is_place =
+                number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            if is_place && name.ends_with(".new") {
                 drop(fs::remove_file(entry.path()));
             }
         }
@@ -134,6 +152,36 @@ impl Store {
         Some(Generation::new(number))
     }
 
+    /// Notes since when it is known that Zendesk allows one pair only, or removes the note.
+    ///
+    /// # Errors
+    /// Where it stays as it was.
+    pub(super) fn note_lone(
+        &self,
+        account: &AccountName,
+        since: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let path = self.file(account, "lone");
+        let noted = match since {
+            Some(since) => {
+                self.make_folder()?;
+                write_through(&path, format!("{LONE}{since}\n").as_bytes(), &self.dir)
+            }
+            None => match fs::remove_file(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            },
+        };
+        noted.map_err(|e| Error::new("write", &path, e))
+    }
+
+    /// Since when it is known that Zendesk allows one pair only, if it is.
+    pub(super) fn noted_lone(&self, account: &AccountName) -> Option<Timestamp> {
+        let bytes = read_file(&self.file(account, "lone")).ok()??;
+        let text = std::str::from_utf8(&bytes).ok()?;
+        text.strip_prefix(LONE)?.trim_end().parse().ok()
+    }
+
     /// Removes the record of `account`.
     ///
     /// # Errors
@@ -166,7 +214,15 @@ impl Store {
     }
 
     fn file(&self, account: &AccountName, extension: &str) -> PathBuf {
-        self.dir.join(format!("{account}.{extension}"))
+        self.dir.join(format!("{}{extension}", self.stem(account)))
+    }
+
+    /// What the names of the role's files begin with: `acme.`, `acme.spare.`
+    fn stem(&self, account: &AccountName) -> String {
+        match self.role {
+            Role::Primary => format!("{account}."),
+            Role::Spare | Role::ReadOnly => format!("{account}.{}.", self.role.name()),
+        }
     }
 
     fn make_folder(&self) -> Result<(), Error> {
@@ -326,6 +382,7 @@ static SLOTS: AtomicU64 = AtomicU64::new(0);
 const RESERVED: usize = 16 * 1024;
 /// More is no record.
 const RECORD_MAX: u64 = 1024 * 1024;
+const LONE: &str = "loopdesk-lone 1 since ";
 const JOURNAL: &str = "loopdesk-journal 1 refresh-sent ";
 
 #[cfg(test)]

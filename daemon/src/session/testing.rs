@@ -168,7 +168,7 @@ impl Bench {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
         let callbacks = Callbacks::default();
-        let (session, refresher) =
+        let (session, keepers) =
             Session::new(Arc::clone(&setup), &deps, store.clone(), vault, callbacks);
         let bench = Self {
             session,
@@ -176,7 +176,7 @@ impl Bench {
             mover,
             store,
             deps,
-            task: tokio::spawn(refresher.run()),
+            task: tokio::spawn(keepers.run()),
             home,
             setup,
         };

@@ -84,6 +84,7 @@ fn an_end_is_kept_without_tokens() {
     let end = End {
         at: Timestamp::UNIX_EPOCH,
         why: "revoked".to_owned(),
+        answer_lost: true,
     };
     let over = Stored::Over {
         end: end.clone(),
@@ -139,10 +140,10 @@ fn r3_whatever_is_changed_is_noticed_and_the_file_is_named() {
 
 #[test]
 fn a_newer_format_is_refused_and_says_so() {
-    let newer = b"{\"loopdesk-session\":3,\"what\":[]}\nAAAA\n";
+    let newer = b"{\"loopdesk-session\":4,\"what\":[]}\nAAAA\n";
     let problem = Sealed::parse(path(), newer).unwrap_err();
     assert!(
-        problem.message.contains("newer loopdesk (format 3"),
+        problem.message.contains("newer loopdesk (format 4"),
         "{problem}"
     );
 }
