@@ -16,6 +16,7 @@ mod load;
 mod login;
 mod packaging;
 mod paging;
+mod pairs;
 mod restart;
 mod rotation;
 mod secrets;
