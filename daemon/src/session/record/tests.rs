@@ -159,3 +159,38 @@ fn format_1_loads_for_ever() {
     assert_eq!(testing::renewal(&held.pair), "refresh-7");
     assert_eq!(held.person.id, 42);
 }
+
+#[test]
+fn format_3_and_ends_by_lost_answers_load_for_ever() {
+    let bytes = include_bytes!("../testdata/format-3.session");
+    let record = Sealed::parse(path(), bytes).unwrap();
+    assert_eq!(record.header.binding.role, Role::Spare);
+    let Stored::Live(held) = record.open(&DataKey::for_tests(1)).unwrap() else {
+        panic!("it was alive");
+    };
+    assert_eq!(held.pair.generation.get(), 8);
+    assert_eq!(testing::renewal(&held.pair), "refresh-8");
+
+    let bytes = include_bytes!("../testdata/format-1-lost.session");
+    match open(bytes, &DataKey::for_tests(1)).unwrap() {
+        Stored::Over { end, .. } => assert!(end.answer_lost),
+        Stored::Live(_) => panic!("it was over"),
+    }
+}
+
+#[test]
+fn a_primary_s_record_is_what_it_always_was_and_another_role_s_is_new() {
+    let primary = String::from_utf8(sealed()).unwrap();
+    assert!(primary.starts_with("{\"loopdesk-session\":1,"), "{primary}");
+    assert!(!primary.contains("\"role\""), "{primary}");
+    for role in [Role::Spare, Role::ReadOnly] {
+        let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+        let binding = Binding { role, ..binding() };
+        let bytes = seal(&Stored::Live(held), &binding, &DataKey::for_tests(1)).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.starts_with("{\"loopdesk-session\":3,"), "{text}");
+        // The role is bound to the tokens: nobody can change it.
+        let other = text.replace(role.name(), "primary");
+        assert!(open(other.as_bytes(), &DataKey::for_tests(1)).is_err());
+    }
+}

@@ -31,8 +31,6 @@ struct Script {
     issued: u64,
     /// The pairs that are neither replaced nor revoked.
     live: BTreeSet<u64>,
-    /// A login's pair ends all others.
-    is_jealous: bool,
     lifetime: u64,
     answers: VecDeque<Step>,
     person: Person,
@@ -59,7 +57,6 @@ impl Scripted {
             state: Mutex::new(Script {
                 issued,
                 live: BTreeSet::from([issued]),
-                is_jealous: false,
                 lifetime,
                 answers: VecDeque::new(),
                 person: person(42),
@@ -95,11 +92,6 @@ impl Scripted {
         let mut state = self.state.lock().unwrap();
         let newest = state.issued;
         state.live.remove(&newest);
-    }
-
-    /// From now on, the pair of a login ends all others.
-    pub(in crate::session) fn set_jealous(&self, is_jealous: bool) {
-        self.state.lock().unwrap().is_jealous = is_jealous;
     }
 
     /// An admin deletes this pair.
@@ -226,14 +218,7 @@ impl Endpoint for Scripted {
         Box::pin(async move {
             self.note(format!("exchange {}", code.expose_secret()));
             match code.expose_secret() {
-                "good" => {
-                    let mut state = self.state.lock().unwrap();
-                    if state.is_jealous {
-                        state.live.clear();
-                    }
-                    drop(state);
-                    Answer::Granted(self.issue())
-                }
+                "good" => Answer::Granted(self.issue()),
                 _ => Answer::InvalidGrant,
             }
         })
