@@ -5,21 +5,28 @@
     reason = "what can't be unwrapped fails the test, helpers outside of #[test] included"
 )]
 
+mod accounts;
 mod bad_input;
+mod blocked;
 mod browser;
 mod cli;
 mod client_credentials;
 mod door;
+mod http;
+mod http_upstream;
 mod independent_oauth;
 mod keyring;
 mod load;
 mod login;
+mod notices;
 mod packaging;
 mod paging;
 mod pairs;
+mod replay;
 mod restart;
 mod rotation;
 mod secrets;
+mod streams;
 mod vault;
 
 use std::path::Path;

@@ -20,6 +20,9 @@ pub struct Status {
     pub vault: Vault,
     /// Where scripts can connect.
     pub listeners: Vec<Listener>,
+    /// The commands that are told of events.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// The accounts, by name.
     pub accounts: Vec<Account>,
 }
@@ -34,7 +37,9 @@ impl Status {
             let pairs = account.pairs.iter().filter_map(|p| p.problem.as_ref());
             account.problem.iter().chain(pairs)
         });
-        config.chain(vault).chain(listeners).chain(accounts)
+        let hooks = self.hooks.problem.iter();
+        let shared = config.chain(vault).chain(listeners).chain(hooks);
+        shared.chain(accounts)
     }
 }
 
@@ -111,6 +116,14 @@ pub struct Listener {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// Why nobody is served here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// The commands that are told of events.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Hooks {
+    /// Why the command of `hooks.session-event` can't be run, or how it failed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }

@@ -11,8 +11,8 @@ use toml::de::DeTable;
 
 use super::reader::{Errors, Section, choose};
 use super::{
-    Account, AccountName, Config, GrantType, LoopbackAddr, Origin, RedirectUri, RewriteClass,
-    RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind,
+    Account, AccountName, Config, GrantType, HookCommand, LoopbackAddr, Origin, RedirectUri,
+    RewriteClass, RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind,
 };
 
 /// Reads the file at `path`. A missing file means every default and no account.
@@ -107,6 +107,7 @@ impl Default for Config {
             vault: VaultKind::Keyring,
             open_routes: Vec::new(),
             redirect_uris: defaults(&REDIRECT_URIS),
+            session_event_hook: None,
             accounts: BTreeMap::new(),
         }
     }
@@ -133,6 +134,10 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
             "`redirect-uris` is empty: no login could come back",
         );
     }
+
+    let session_event_hook = root
+        .table("hooks", errors)
+        .and_then(|section| session_event_hook(section, errors));
 
     let mut accounts = BTreeMap::new();
     for (name, mut section) in root.tables("accounts", errors) {
@@ -173,8 +178,23 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         vault,
         open_routes,
         redirect_uris,
+        session_event_hook,
         accounts,
     }
+}
+
+fn session_event_hook(
+    mut section: Section<'_, '_>,
+    errors: &mut Errors<'_>,
+) -> Option<HookCommand> {
+    const KEY: &str = "session-event";
+    let words = section.list(KEY, errors, |word| Ok(word.to_owned()));
+    let command = words.and_then(|words| {
+        let wrong = |why| errors.add(section.span_of(KEY), format!("`hooks.{KEY}` {why}"));
+        HookCommand::new(words).map_err(wrong).ok()
+    });
+    section.finish(errors);
+    command
 }
 
 fn read_account(

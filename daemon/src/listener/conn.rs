@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -15,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::Handler;
+use super::arrival::Unread;
+use super::linger::Lingering;
 use crate::admission::ConnFacts;
 
 /// Serves a connection until either side ends it, or `stop`.
@@ -29,17 +32,30 @@ pub(super) async fn serve<S, H>(
 {
     let facts = Arc::new(facts);
     let served = Arc::new(AtomicUsize::new(0));
+    let unread = Unread::default();
+    let stream = Lingering::new(stream, unread.clone());
     let service = {
         let (served, stop) = (Arc::clone(&served), stop.clone());
         service_fn(move |request: Request<Incoming>| {
             let (facts, handler) = (Arc::clone(&facts), Arc::clone(&handler));
             let (served, stop) = (Arc::clone(&served), stop.clone());
+            let unread = unread.clone();
             async move {
+                let request = request.map(|body| unread.watch(body));
+                let is_old = request.version() == Version::HTTP_10;
                 let mut response = handler.handle(&facts, request).await;
                 served.fetch_add(1, Ordering::Relaxed);
-                if stop.is_cancelled() {
+                // HTTP/1.0 has no chunks: only the end of the connection ends such a body.
+                let needs_end = is_old && response.body().size_hint().exact().is_none();
+                // An answer that comes before the end of the request ends the connection, and says
+                // so: a client that hears it stops sending (RFC 9112 section 9.6).
+                if stop.is_cancelled() || needs_end || unread.is_left() {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
+                    if is_old {
+                        // Else hyper adds the `keep-alive` that the client has asked for.
+                        *response.version_mut() = Version::HTTP_10;
+                    }
                 }
                 Ok::<_, Infallible>(response)
             }

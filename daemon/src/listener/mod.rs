@@ -3,9 +3,11 @@
 //! HTTP/1.0 and 1.1 on loopback TCP and on a unix socket. Who is at the other end is looked up once
 //! per connection, right after it was accepted, while the system still knows.
 
+mod arrival;
 pub mod bind;
 mod conn;
 mod holder;
+mod linger;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,7 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> impl Future<Output = Response<Body>> + Send;
 }
 

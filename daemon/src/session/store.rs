@@ -9,7 +9,6 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use jiff::Timestamp;
 use loopdesk_protocol::status::Role;
 use loopdesk_protocol::{Kind, Problem};
 
@@ -38,6 +37,11 @@ impl Store {
             dir: self.dir.clone(),
             role,
         }
+    }
+
+    /// The folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Where the record of `account` is.
@@ -152,36 +156,6 @@ impl Store {
         Some(Generation::new(number))
     }
 
-    /// Notes since when it is known that Zendesk allows one pair only, or removes the note.
-    ///
-    /// # Errors
-    /// Where it stays as it was.
-    pub(super) fn note_lone(
-        &self,
-        account: &AccountName,
-        since: Option<Timestamp>,
-    ) -> Result<(), Error> {
-        let path = self.file(account, "lone");
-        let noted = match since {
-            Some(since) => {
-                self.make_folder()?;
-                write_through(&path, format!("{LONE}{since}\n").as_bytes(), &self.dir)
-            }
-            None => match fs::remove_file(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                removed => removed,
-            },
-        };
-        noted.map_err(|e| Error::new("write", &path, e))
-    }
-
-    /// Since when it is known that Zendesk allows one pair only, if it is.
-    pub(super) fn noted_lone(&self, account: &AccountName) -> Option<Timestamp> {
-        let bytes = read_file(&self.file(account, "lone")).ok()??;
-        let text = std::str::from_utf8(&bytes).ok()?;
-        text.strip_prefix(LONE)?.trim_end().parse().ok()
-    }
-
     /// Removes the record of `account`.
     ///
     /// # Errors
@@ -213,7 +187,8 @@ impl Store {
         }
     }
 
-    fn file(&self, account: &AccountName, extension: &str) -> PathBuf {
+    /// Where what is kept of `account` under this extension is.
+    pub(super) fn file(&self, account: &AccountName, extension: &str) -> PathBuf {
         self.dir.join(format!("{}{extension}", self.stem(account)))
     }
 
@@ -382,7 +357,6 @@ static SLOTS: AtomicU64 = AtomicU64::new(0);
 const RESERVED: usize = 16 * 1024;
 /// More is no record.
 const RECORD_MAX: u64 = 1024 * 1024;
-const LONE: &str = "loopdesk-lone 1 since ";
 const JOURNAL: &str = "loopdesk-journal 1 refresh-sent ";
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ pub(super) fn client(verifier: Arc<dyn ServerCertVerifier>) -> Result<Client, ru
         .pool_idle_timeout(POOL_IDLE)
         .http1_preserve_header_case(true)
         .http1_title_case_headers(false)
-        .http2_adaptive_window(true)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .http2_keep_alive_while_idle(true)
@@ -106,6 +107,15 @@ const HAPPY_EYEBALLS: Duration = Duration::from_millis(250);
 /// Longer than the pauses in a person's or a cron job's work, shorter than the idle time-outs of
 /// the servers and NATs on the way (Cloudflare: 400 s; home routers: from 120 s).
 const POOL_IDLE: Duration = Duration::from_secs(90);
+
+/// What Zendesk may send of one answer before the script has read any: 25 MB/s at 40 ms.
+///
+/// Fixed, and not hyper's adaptive window, which is one size for a stream and for the connection:
+/// a single script that reads nothing would use up the connection's, and stop all others.
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// Room for as many scripts that read nothing as the listener has connections for.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 512;
 
 /// With the time-out below: a connection that died while the machine slept or changed networks is
 /// gone from the pool within 25 s. Idle connections are asked too, for at most [`POOL_IDLE`].

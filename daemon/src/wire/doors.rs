@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use loopdesk_protocol::{Kind, Problem, status};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -129,7 +128,7 @@ impl Doors {
 }
 
 impl Handler for Flow {
-    async fn handle(&self, connection: &ConnFacts, request: Request<Incoming>) -> Response<Body> {
+    async fn handle(&self, connection: &ConnFacts, request: Request<Body>) -> Response<Body> {
         self.serve(connection, request).await
     }
 }

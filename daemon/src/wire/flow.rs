@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::header::ACCEPT_ENCODING;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
@@ -56,7 +55,7 @@ impl Flow {
     pub(super) async fn serve(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Response<Body> {
         match self.pass(connection, request).await {
             Ok(response) => response,
@@ -70,7 +69,7 @@ impl Flow {
     async fn pass(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Result<Response<Body>, Refusal> {
         let (mut head, body) = request.into_parts();
         let (admitted, plan) = {
@@ -88,7 +87,7 @@ impl Flow {
             Some(codings) => head.headers.insert(ACCEPT_ENCODING, codings),
             None => head.headers.remove(ACCEPT_ENCODING),
         };
-        let request = Request::from_parts(head, Body::from(body));
+        let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
         let outgoing = Outgoing::new(request, origin, plan.credential);
         let response = session.forward(outgoing).await?;

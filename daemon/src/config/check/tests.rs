@@ -1,4 +1,4 @@
-//! Texts of configurations, good and bad.
+//! Files, and everything that is wrong with them.
 
 use super::*;
 

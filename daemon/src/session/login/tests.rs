@@ -383,14 +383,18 @@ impl Attempt {
     async fn done(&mut self) -> Done {
         match self.events.recv().await.unwrap() {
             Event::Done(done) => done,
-            other => panic!("{other:?}"),
+            other @ (Event::Authorize(_) | Event::Obtained(_) | Event::Failed(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 
     async fn failed(&mut self) -> Problem {
         match self.events.recv().await.unwrap() {
             Event::Failed(problem) => problem,
-            other => panic!("{other:?}"),
+            other @ (Event::Authorize(_) | Event::Obtained(_) | Event::Done(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Where Zendesk lets a person have one pair only: found out once, and remembered.
 
+use std::io;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,7 +10,7 @@ use super::Family;
 use crate::config::AccountName;
 use crate::session::jobs;
 use crate::session::snapshot::Snapshot;
-use crate::session::store::Store;
+use crate::session::store::{self, Store};
 
 impl Family {
     /// Remembers since when it is known that there can be one pair only, or forgets it, here and on
@@ -25,7 +26,7 @@ impl Family {
         }
         self.show_lone(since);
         let (store, account) = (store.clone(), account.clone());
-        let noted = jobs::blocking(move || store.note_lone(&account, since)).await;
+        let noted = jobs::blocking(move || note(&store, &account, since)).await;
         if let Ok(Err(why)) = noted {
             tracing::warn!(%why, "can't note that Zendesk allows one pair only");
         }
@@ -37,10 +38,10 @@ impl Family {
         let further = [Role::Spare, Role::ReadOnly];
         let wants_more = further.into_iter().any(|role| self.part(role).is_wanted);
         let recalled = jobs::blocking(move || {
-            let since = store.noted_lone(&account);
+            let since = noted(&store, &account);
             if since.is_some() && !wants_more {
                 // Switched off meanwhile: switched on again, it is tried again.
-                drop(store.note_lone(&account, None));
+                drop(note(&store, &account, None));
             }
             since
         });
@@ -55,3 +56,24 @@ impl Family {
         });
     }
 }
+
+fn note(store: &Store, account: &AccountName, since: Option<Timestamp>) -> io::Result<()> {
+    let path = store.file(account, EXTENSION);
+    match since {
+        Some(since) => {
+            store::write_through(&path, format!("{NOTE}{since}\n").as_bytes(), store.dir())
+        }
+        None => match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        },
+    }
+}
+
+fn noted(store: &Store, account: &AccountName) -> Option<Timestamp> {
+    let text = std::fs::read_to_string(store.file(account, EXTENSION)).ok()?;
+    text.strip_prefix(NOTE)?.trim_end().parse().ok()
+}
+
+const EXTENSION: &str = "lone";
+const NOTE: &str = "loopdesk-lone 1 since ";

@@ -176,7 +176,9 @@ fn further(
         | State::SignedOut
         | State::KeyMissing => view.problem.clone(),
     };
-    (None, problem)
+    // What concerns the person concerns all pairs, and is said once.
+    let is_said = problem.is_some() && problem == primary.problem;
+    (None, problem.filter(|_| !is_said))
 }
 
 /// The key of the configuration that asks for it.

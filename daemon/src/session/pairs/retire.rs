@@ -88,7 +88,7 @@ fn unwanted(snapshot: &Snapshot, role: Role) -> Option<Generation> {
     let another = primary.person.as_ref().is_some_and(|p| p.id != person.id);
     let is_lone = snapshot.lone_since.is_some();
     let unwanted = !part.is_wanted || is_lone || nobody || another;
-    unwanted.then(|| part.newest)
+    unwanted.then_some(part.newest)
 }
 
 /// Zendesk may be out of reach for a moment, or for a night.

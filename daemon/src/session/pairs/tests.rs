@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use loopdesk_protocol::status::{Role, State as Shown};
 use tokio::time::Instant;
 
+use crate::session::cause::Said;
 use crate::session::oauth::Answer;
 use crate::session::pair::Held;
 use crate::session::snapshot::{Ready, Snapshot};
@@ -54,7 +55,9 @@ async fn r5_the_spare_serves_from_the_moment_on_in_which_an_answer_is_lost() {
     let bench = bench.restarted().await;
     assert_eq!(in_use(&bench.session.snapshot()), Some((Role::Spare, 4)));
     // What ends it ends the session.
-    bench.zendesk.script([Step::Answer(Answer::InvalidGrant)]);
+    bench
+        .zendesk
+        .script([Step::Answer(Answer::InvalidGrant(Said::default()))]);
     bench.session.refresh().await.unwrap_err();
     assert_eq!(bench.session.view().state, Shown::Ended);
     let posts = bench.zendesk.count("refresh");
@@ -90,7 +93,9 @@ async fn r5_a_doubt_that_is_cleared_up_gives_the_primary_its_place_back() {
 async fn r5_the_spare_covers_nothing_else() {
     // Ended without a doubt.
     let bench = three().await;
-    bench.zendesk.script([Step::Answer(Answer::InvalidGrant)]);
+    bench
+        .zendesk
+        .script([Step::Answer(Answer::InvalidGrant(Said::default()))]);
     bench.session.refresh().await.unwrap_err();
     assert_eq!(bench.session.view().state, Shown::Ended);
     assert_ne!(

@@ -6,6 +6,7 @@
 
 mod exclusive;
 mod rejected;
+mod report;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -29,7 +30,7 @@ use crate::session::snapshot::Part;
 use crate::session::state::{Effect, Input, Load, Machine, State};
 use crate::session::store::Store;
 use crate::session::vault::{DataKey, Vault};
-use crate::session::{Setup, schedule};
+use crate::session::{Setup, health, schedule};
 
 /// What the refresher is asked for.
 #[derive(Debug)]
@@ -259,6 +260,11 @@ impl Task {
             } => self.checked(generation, purpose, check),
             Done::Adopted(result) => self.adopted(result),
             Done::LoggedOut(result) => self.logged_out(result),
+            Done::Health(news) => {
+                if let Some(news) = news {
+                    self.input(Input::Health(news));
+                }
+            }
             Done::Revoked => {}
         }
     }
@@ -332,6 +338,12 @@ impl Task {
                 }
                 Effect::StoreEnd { after } => self.store_end(after),
                 Effect::Learn(held) => self.check(held, Purpose::Learn),
+                Effect::Health(act) => {
+                    let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
+                    self.start(Done::Health(None), async move {
+                        Done::Health(health::run(setup, store, act).await)
+                    });
+                }
                 Effect::Revoke(held) => {
                     let setup = Arc::clone(&self.parts.setup);
                     self.start(Done::Revoked, async move {
@@ -405,59 +417,6 @@ impl Task {
         self.report();
     }
 
-    /// Answers those who asked for a refresh.
-    fn report(&mut self) {
-        if self.machine.is_rotating() || self.asked.is_empty() {
-            return;
-        }
-        for (before, reply) in std::mem::take(&mut self.asked) {
-            let refreshed = match self.machine.held() {
-                Some(held) if held.pair.generation > before => Ok(Refreshed {
-                    account: self.name(),
-                    generation: held.pair.generation.get(),
-                    access_expires_at: held.pair.expires_at,
-                }),
-                Some(_) | None => Err(self.not_refreshed()),
-            };
-            drop(reply.send(refreshed));
-        }
-    }
-
-    fn not_refreshed(&self) -> Problem {
-        let part = self.parts.family.part(self.parts.setup.binding.role);
-        if let Some(problem) = &part.view.problem {
-            return problem.clone();
-        }
-        let name = self.name();
-        let why = self.machine.last_error().map(|error| error.message.clone());
-        let why = why.unwrap_or_else(|| "it is still being loaded".to_owned());
-        Problem::new(
-            Kind::Zendesk,
-            format!("account `{name}` could not be refreshed: {why}"),
-        )
-        .hint("nothing is lost: the session goes on, and loopdesk tries again by itself")
-    }
-
-    fn log(&self, answer: &Result<Answer, String>) {
-        let account = &self.parts.setup.account.name;
-        match answer {
-            Ok(Answer::Granted(_)) => tracing::info!(%account, "refreshed"),
-            Ok(Answer::InvalidGrant) => {
-                tracing::error!(%account, "Zendesk has ended the session (invalid_grant)");
-            }
-            Ok(Answer::Refused(block)) => {
-                tracing::error!(%account, why = block.why, "Zendesk refuses to refresh");
-            }
-            Ok(Answer::Transient { why, .. }) => {
-                tracing::warn!(%account, why, "a refresh has failed; trying again later");
-            }
-            Ok(Answer::Lost(why)) => {
-                tracing::warn!(%account, why, "the answer to a refresh is lost")
-            }
-            Err(why) => tracing::error!(%account, why, "a refresh was not sent"),
-        }
-    }
-
     fn name(&self) -> String {
         self.parts.setup.account.name.to_string()
     }
@@ -482,6 +441,8 @@ const BUG: &str = "the work was cut short (a bug in loopdesk)";
 /// A due time that can't be met right now is no reason to spin.
 const WAKE_MIN: Duration = Duration::from_millis(10);
 
+#[cfg(test)]
+mod health_tests;
 #[cfg(test)]
 mod secret_tests;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::session::Setup;
+use crate::session::cause::Said;
 use crate::session::pair::Generations;
 use crate::session::pairs::{Parts, Rights, slot};
 use crate::session::snapshot::Part;
@@ -92,7 +93,11 @@ impl World {
                     self.storing[at] = true;
                 }
                 Effect::StoreEnd { .. } => self.storing[at] = true,
-                Effect::Load | Effect::Hurry | Effect::Revoke(_) | Effect::Learn(_) => {}
+                Effect::Load
+                | Effect::Hurry
+                | Effect::Health(_)
+                | Effect::Revoke(_)
+                | Effect::Learn(_) => {}
             }
         }
     }
@@ -117,7 +122,7 @@ impl World {
                 self.on(at, Input::Dead(generation));
             }
             Event::Granted => self.answer(at, Answer::Granted(grant(9, self.now, 900))),
-            Event::InvalidGrant => self.answer(at, Answer::InvalidGrant),
+            Event::InvalidGrant => self.answer(at, Answer::InvalidGrant(Said::default())),
             Event::Refused => self.answer(
                 at,
                 Answer::Refused(Block {
