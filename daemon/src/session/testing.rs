@@ -199,6 +199,8 @@ impl Bench {
         };
         let settled = |snapshot: &Snapshot| !matches!(snapshot.readiness, Ready::Soon);
         bench.until(settled).await;
+        // The other pairs' records, too.
+        bench.session.loaded(Duration::from_secs(3600)).await;
         bench
     }
 
