@@ -24,6 +24,7 @@ mod paging;
 mod pairs;
 mod replay;
 mod restart;
+mod rewriting;
 mod rotation;
 mod secrets;
 mod streams;
