@@ -26,6 +26,7 @@ mod notices;
 mod outages;
 mod packaging;
 mod paging;
+mod pairs;
 mod replay;
 mod restart;
 mod rewriting;
