@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use secrecy::ExposeSecret;
 
 use super::Setup;
-use super::jobs::{blocking, end_pair};
+use super::ending::end_pair;
+use super::jobs::blocking;
 use super::kept::{self, Keeper, Kept};
 use super::oauth;
 use super::pair::{AccessToken, Generation, Held, Pair, Renewal};

@@ -22,6 +22,7 @@
 mod cause;
 mod concern;
 mod dispatch;
+mod ending;
 mod endpoint;
 mod gate;
 mod handle;

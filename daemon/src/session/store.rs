@@ -2,19 +2,19 @@
 //!
 //! Every call blocks; the refresher makes them on threads that may.
 
-use std::collections::BTreeMap;
+mod seen;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use loopdesk_protocol::status::Role;
 use loopdesk_protocol::{Kind, Problem};
-use sha2::{Digest, Sha256};
 
+use self::seen::Seen;
 use super::kept::Place;
 use super::leftovers::InHand;
 use super::pair::Generation;
@@ -383,26 +383,6 @@ impl Slot {
     /// Gives the place back.
     pub(super) fn discard(self) {
         drop(fs::remove_file(&self.temp));
-    }
-}
-
-/// What the records were when this process last read or wrote them, as hashes.
-#[derive(Clone, Debug, Default)]
-struct Seen(Arc<Mutex<BTreeMap<PathBuf, [u8; 32]>>>);
-
-impl Seen {
-    fn note(&self, path: &Path, bytes: Option<&[u8]>) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match bytes {
-            Some(bytes) => seen.insert(path.to_owned(), Sha256::digest(bytes).into()),
-            None => seen.remove(path),
-        };
-    }
-
-    fn is(&self, path: &Path, bytes: &[u8]) -> bool {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now: [u8; 32] = Sha256::digest(bytes).into();
-        seen.get(path) == Some(&now)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{Adoption, Command, Exclusive, Task, bug, named};
 use crate::failpoint;
+use crate::session::ending;
 use crate::session::jobs::{self, Done, Leaving};
 use crate::session::leftovers::{self, Leftover};
 use crate::session::pair::{Generation, Held, Renewal, Secret};
@@ -115,7 +116,7 @@ impl Task {
         if let Some(old) = replaced {
             let setup = Arc::clone(&self.parts.setup);
             self.start(Done::Revoked, async move {
-                jobs::end_replaced(&setup, &old.pair, leftover, was_over).await;
+                ending::end_replaced(&setup, &old.pair, leftover, was_over).await;
                 Done::Revoked
             });
         }

@@ -31,7 +31,7 @@ use crate::session::snapshot::Part;
 use crate::session::state::{Effect, Input, Load, Machine, State};
 use crate::session::store::Store;
 use crate::session::vault::{DataKey, Vault};
-use crate::session::{Setup, health, schedule};
+use crate::session::{Setup, ending, health, schedule};
 
 /// What the refresher is asked for.
 #[derive(Debug)]
@@ -353,7 +353,7 @@ impl Task {
                 Effect::Revoke(held) => {
                     let setup = Arc::clone(&self.parts.setup);
                     self.start(Done::Revoked, async move {
-                        jobs::end_outdated(&setup, &held.pair.access).await;
+                        ending::end_outdated(&setup, &held.pair.access).await;
                         Done::Revoked
                     });
                 }
