@@ -2,6 +2,7 @@
 //!
 //! Every call blocks; the refresher makes them on threads that may.
 
+mod error;
 mod seen;
 
 use std::ffi::OsString;
@@ -12,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use loopdesk_protocol::status::Role;
-use loopdesk_protocol::{Kind, Problem};
 
+pub(super) use self::error::Error;
 use self::seen::Seen;
 use super::kept::Place;
 use super::leftovers::InHand;
@@ -383,45 +384,6 @@ impl Slot {
     /// Gives the place back.
     pub(super) fn discard(self) {
         drop(fs::remove_file(&self.temp));
-    }
-}
-
-/// Why something isn't on disk, or can't be read from there.
-#[derive(Debug, thiserror::Error)]
-#[error("can't {act} `{}`: {source}", .path.display())]
-pub(super) struct Error {
-    act: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl Error {
-    fn new(act: &'static str, path: &Path, source: io::Error) -> Self {
-        Self {
-            act,
-            path: path.to_owned(),
-            source,
-        }
-    }
-
-    /// As people are told.
-    pub(super) fn problem(&self) -> Problem {
-        let problem = Problem::new(Kind::Vault, self.to_string());
-        let is_full = matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        );
-        if is_full {
-            return problem.hint("make room on that disk; loopdesk tries again by itself");
-        }
-        problem.hint(format!(
-            "make it yours and writable: `chown -R \"$USER\" {0} && chmod -R u+rwX,go= {0}`",
-            self.path.parent().unwrap_or(&self.path).display()
-        ))
-    }
-
-    fn is_missing(&self) -> bool {
-        self.source.kind() == io::ErrorKind::NotFound
     }
 }
 
