@@ -9,6 +9,7 @@ use loopdesk_protocol::{Kind, Paths, Problem, start};
 
 use crate::clock::Clock;
 use crate::supervise::instance::{self, InstanceLock, Refused};
+use crate::supervise::{hardening, user};
 use crate::{config, telemetry, wire};
 
 /// Runs the program.
@@ -51,6 +52,8 @@ enum Command {
 }
 
 fn run() -> Result<ExitCode, Problem> {
+    user::check()?;
+    hardening::apply()?;
     let paths = paths()?;
     telemetry::init().map_err(|why| Problem::new(Kind::Usage, why))?;
     let config = config::check::load(&paths.config_file()).map_err(|error| {

@@ -6,6 +6,7 @@
 pub mod check;
 mod effective;
 pub mod live;
+mod ports;
 mod reader;
 mod types;
 pub mod watch;

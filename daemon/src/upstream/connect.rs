@@ -14,29 +14,34 @@ use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use tower_service::Service;
 
+use super::resolve::Resolver;
 use crate::body::{Body, Error};
 
 /// Pooled connections of one account.
 pub(super) type Client = legacy::Client<Connector, Body>;
 /// Opens one connection. An egress proxy will stand between the two.
-pub(super) type Connector = Deadline<HttpsConnector<HttpConnector>>;
+pub(super) type Connector = Deadline<HttpsConnector<HttpConnector<Resolver>>>;
 
 /// A pool of connections to servers that `verifier` believes.
 ///
 /// # Errors
 /// Where rustls knows no protocol version; the choice is compiled in.
-pub(super) fn client(verifier: Arc<dyn ServerCertVerifier>) -> Result<Client, rustls::Error> {
+pub(super) fn client(
+    verifier: Arc<dyn ServerCertVerifier>,
+    resolver: Resolver,
+) -> Result<Client, rustls::Error> {
     Ok(legacy::Client::builder(TokioExecutor::new())
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
         .http1_preserve_header_case(true)
         .http1_title_case_headers(false)
-        .http2_adaptive_window(true)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .http2_keep_alive_while_idle(true)
-        .build(Deadline(connector(tls(verifier)?))))
+        .build(Deadline(connector(tls(verifier)?, resolver))))
 }
 
 /// Gives up on a connection that isn't there, TLS included, after [`CONNECT_MAX`].
@@ -87,8 +92,8 @@ fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Er
     )
 }
 
-fn connector(tls: ClientConfig) -> HttpsConnector<HttpConnector> {
-    let mut tcp = HttpConnector::new();
+fn connector(tls: ClientConfig, resolver: Resolver) -> HttpsConnector<HttpConnector<Resolver>> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_MAX));
@@ -110,6 +115,14 @@ const POOL_IDLE: Duration = Duration::from_secs(90);
 /// With the time-out below: a connection that died while the machine slept or changed networks is
 /// gone from the pool within 25 s. Idle connections are asked too, for at most [`POOL_IDLE`].
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
+/// What one script that doesn't read can keep waiting here. A megabyte a round trip is more than the
+/// links on which scripts run carry (at 40 ms: 25 MB/s for each answer).
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// All answers of a connection share it: as many scripts as this holds stream windows may stop
+/// reading before any other one has to wait for them. With an adaptive window, the first would do.
+const CONNECTION_WINDOW: u32 = 64 << 20;
 
 /// Longer than any round trip on a link that can still be used.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
