@@ -20,6 +20,7 @@ pub mod config;
 pub mod control;
 mod hop_by_hop;
 pub mod listener;
+pub mod proof;
 pub mod refusal;
 pub mod rewrite;
 pub mod route;

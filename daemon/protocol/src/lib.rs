@@ -14,6 +14,7 @@ pub mod config;
 pub mod login;
 pub mod paths;
 pub mod problem;
+pub mod proof;
 pub mod secret;
 pub mod session;
 pub mod start;

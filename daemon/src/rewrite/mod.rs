@@ -3,6 +3,7 @@
 //! ```text
 //! head: strip → point `Location` at the local base → make it true of the changed body
 //! body: gunzip → scan JSON for URLs that scripts follow
+//! both: guard against tokens that Zendesk repeats
 //! ```
 //!
 //! What happens to a body is decided by its head alone, before a byte of it is there: a body
@@ -12,6 +13,7 @@ mod body;
 mod coding;
 #[cfg(test)]
 mod frames;
+pub mod guard;
 mod gzip;
 mod head;
 mod scanner;

@@ -23,7 +23,17 @@ impl Session {
     ///
     /// # Errors
     /// Where there is no token, or no answer.
-    pub async fn forward(&self, mut outgoing: Outgoing) -> Result<Response<Body>, Refusal> {
+    pub async fn forward(&self, outgoing: Outgoing) -> Result<Response<Body>, Refusal> {
+        // The token that is sent may be replaced meanwhile, and live on for a moment.
+        let sent = self.snapshot();
+        let mut response = self.answer_to(outgoing).await?;
+        let secrets = sent.secrets.and(&self.snapshot().secrets);
+        // Whoever passes the answer on keeps them out of it.
+        response.extensions_mut().insert(secrets);
+        Ok(response)
+    }
+
+    async fn answer_to(&self, mut outgoing: Outgoing) -> Result<Response<Body>, Refusal> {
         let upstream = self.upstream()?;
         if outgoing.credential() == upstream::Credential::Own {
             let sent = upstream.send(&mut outgoing, None).await;

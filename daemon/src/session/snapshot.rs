@@ -5,12 +5,14 @@ use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status::{LastError, State as Shown};
 use loopdesk_protocol::{Kind, Problem};
+use secrecy::ExposeSecret;
 
 use super::Setup;
-use super::pair::Generation;
+use super::pair::{Generation, Renewal};
 use super::state::{Live, Machine, Readiness, Standing, State, Step};
 use crate::config::{AccountName, Origin};
 use crate::refusal::Refusal;
+use crate::rewrite::guard::Secrets;
 
 /// A session at one moment.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub struct Snapshot {
     /// What `status` shows of it.
     pub view: View,
     pub(super) readiness: Ready,
+    /// What no answer may repeat.
+    pub(super) secrets: Secrets,
 }
 
 /// Whether requests can be sent.
@@ -93,8 +97,23 @@ impl Snapshot {
             Readiness::Pending => Ready::Soon,
             Readiness::Unready => Ready::No(refusal(&view, machine.state())),
         };
-        Self { view, readiness }
+        Self {
+            view,
+            readiness,
+            secrets: secrets(machine),
+        }
     }
+}
+
+/// Every token of the session that is alive, or may be.
+fn secrets(machine: &Machine) -> Secrets {
+    let values = machine.held().into_iter().flat_map(|held| {
+        let renewal = match &held.pair.renewal {
+            Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
+        };
+        [held.pair.access.expose_secret(), renewal]
+    });
+    Secrets::new(values)
 }
 
 fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use loopdesk_protocol::{Kind, Problem, status};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -82,6 +81,7 @@ impl Doors {
             told.push(status::Listener {
                 address: door.address(&self.proxy_socket),
                 account: door.account(),
+                answers: None,
                 problem: problem.clone(),
             });
             failed = failed.or(problem.filter(|_| !self.open.contains_key(&door)));
@@ -129,7 +129,7 @@ impl Doors {
 }
 
 impl Handler for Flow {
-    async fn handle(&self, connection: &ConnFacts, request: Request<Incoming>) -> Response<Body> {
+    async fn handle(&self, connection: &ConnFacts, request: Request<Body>) -> Response<Body> {
         self.serve(connection, request).await
     }
 }

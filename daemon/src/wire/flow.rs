@@ -5,13 +5,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::header::ACCEPT_ENCODING;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
 use crate::config::Config;
+use crate::proof::Prover;
 use crate::refusal::Refusal;
-use crate::rewrite;
+use crate::rewrite::{self, guard};
 use crate::route::Routes;
 use crate::session::Sessions;
 use crate::upstream::Outgoing;
@@ -20,6 +20,7 @@ use crate::upstream::Outgoing;
 #[derive(Debug)]
 pub(super) struct Flow {
     rules: ArcSwap<Rules>,
+    prover: Prover,
     sessions: Sessions,
 }
 
@@ -40,9 +41,10 @@ impl From<&Config> for Rules {
 }
 
 impl Flow {
-    pub(super) fn new(sessions: Sessions, config: &Config) -> Arc<Self> {
+    pub(super) fn new(sessions: Sessions, prover: Prover, config: &Config) -> Arc<Self> {
         Arc::new(Self {
             rules: ArcSwap::from_pointee(Rules::from(config)),
+            prover,
             sessions,
         })
     }
@@ -56,7 +58,7 @@ impl Flow {
     pub(super) async fn serve(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Response<Body> {
         match self.pass(connection, request).await {
             Ok(response) => response,
@@ -70,12 +72,15 @@ impl Flow {
     async fn pass(
         &self,
         connection: &ConnFacts,
-        request: Request<Incoming>,
+        request: Request<Body>,
     ) -> Result<Response<Body>, Refusal> {
         let (mut head, body) = request.into_parts();
         let (admitted, plan) = {
             let rules = self.rules.load();
             let admitted = rules.admission.check(connection, &head)?;
+            if let Some(answer) = self.prover.answer(connection, &head) {
+                return answer;
+            }
             let plan = rules.routes.resolve(connection, &admitted, &head)?;
             (admitted, plan)
         };
@@ -88,10 +93,10 @@ impl Flow {
             Some(codings) => head.headers.insert(ACCEPT_ENCODING, codings),
             None => head.headers.remove(ACCEPT_ENCODING),
         };
-        let request = Request::from_parts(head, Body::from(body));
+        let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
         let outgoing = Outgoing::new(request, origin, plan.credential);
         let response = session.forward(outgoing).await?;
-        Ok(rewrite::response(response, &context))
+        Ok(guard::response(rewrite::response(response, &context)))
     }
 }

@@ -5,7 +5,7 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 /// Decodes one member after the other. What follows the last one is ignored, as gzip and most
 /// clients do: some servers pad.
-pub(super) struct Decoder {
+pub(in crate::rewrite) struct Decoder {
     part: Part,
     /// Whether a member has been read to its end.
     any: bool,
@@ -17,7 +17,7 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    pub(super) fn new() -> Self {
+    pub(in crate::rewrite) fn new() -> Self {
         Self {
             part: Part::Header(Header::default()),
             any: false,
@@ -29,7 +29,10 @@ impl Decoder {
     }
 
     /// Decodes up to [`CHUNK`] bytes. `None` if all of `encoded` has been read.
-    pub(super) fn decode(&mut self, encoded: &mut Bytes) -> Result<Option<Bytes>, Error> {
+    pub(in crate::rewrite) fn decode(
+        &mut self,
+        encoded: &mut Bytes,
+    ) -> Result<Option<Bytes>, Error> {
         while self.full || !encoded.is_empty() {
             match &mut self.part {
                 Part::Header(header) => match header.read(encoded.get_u8()) {
@@ -110,7 +113,7 @@ impl Decoder {
 
 /// Why a body can't be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
+pub(in crate::rewrite) enum Error {
     #[error("it is not gzip although its head says so")]
     NotGzip,
     #[error("its gzip data is corrupt")]

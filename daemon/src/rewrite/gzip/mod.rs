@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use self::decoder::Decoder;
+pub(super) use self::decoder::Decoder;
 use crate::body::Error;
 
 /// Decodes a body's data. However much it grows, one small chunk of it is in memory at a time.
