@@ -23,6 +23,7 @@ pub mod programs;
 pub mod secret_service;
 pub mod secrets;
 pub mod stage;
+pub mod strangers;
 pub mod zendesk;
 
 pub use daemon::Daemon;
