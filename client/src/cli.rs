@@ -307,7 +307,7 @@ pub(crate) enum Config {
     /// Show the configuration with every default filled in.
     #[command(
         after_long_help = "JSON: listen, default_account, vault, open_routes, \
-                                 redirect_uris, accounts (as in `account show`)."
+                                 redirect_uris, hooks (session_event), accounts (as in `account show`)."
     )]
     Show,
     /// Change one setting, keeping every comment.
@@ -371,8 +371,8 @@ JSON: one object for each event, told apart by `event`:
 
 const STATUS_JSON: &str = "\
 JSON: daemon (version, pid, started_at, supervised), config (path, loaded_at, problem),
-vault (kind, state, problem), listeners (address, account, problem), accounts (name, default, origin,
-client_id, grant, base_urls, state, person, scopes, generation, refreshed_at, access_expires_at,
+vault (kind, state, problem), listeners (address, account, problem), hooks (problem), accounts (name,
+default, origin, client_id, grant, base_urls, state, person, scopes, generation, refreshed_at, access_expires_at,
 next_refresh_at, refresh_expires_at, last_error, problem). A problem is kind, message, hints.
 States: signed-out, active, rotating, doubtful, unsaved, blocked, ended, key-missing; of the vault:
 available, untested, locked, absent, slow, no-entry, needs-passphrase, failed.";

@@ -16,8 +16,29 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
         .flat_map(|line| line.as_bytes().split(|b| *b == b','))
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
-    for name in named.iter().chain(&ALWAYS) {
-        headers.remove(name);
+    retain(headers, |name| {
+        !ALWAYS.contains(name) && !named.contains(name)
+    });
+}
+
+/// Keeps the headers whose names `keeps` accepts, in their order. `HeaderMap::remove` puts the last
+/// header into the gap; no meaning hangs on the order (RFC 9110 section 5.3), but what guards a
+/// site against robots looks at it.
+pub(crate) fn retain(headers: &mut HeaderMap, keeps: impl Fn(&HeaderName) -> bool) {
+    if headers.keys().all(&keeps) {
+        return;
+    }
+    let given = std::mem::take(headers);
+    headers.reserve(given.len());
+    let mut kept = None;
+    // A name comes with its first value only.
+    for (name, value) in given {
+        if let Some(name) = name {
+            kept = keeps(&name).then_some(name);
+        }
+        if let Some(name) = &kept {
+            headers.append(name, value);
+        }
     }
 }
 
@@ -49,5 +70,28 @@ mod tests {
         strip(&mut headers);
         let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(left, ["x-three"]);
+    }
+
+    #[test]
+    fn s1_what_stays_keeps_its_order_and_its_repetitions() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("a", "1"),
+            ("connection", "b"),
+            ("b", "2"),
+            ("c", "3"),
+            ("upgrade", "h2c"),
+            ("d", "4"),
+            ("c", "5"),
+            ("b", "6"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        strip(&mut headers);
+        let left: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+            .collect();
+        assert_eq!(left, [("a", "1"), ("c", "3"), ("c", "5"), ("d", "4")]);
     }
 }

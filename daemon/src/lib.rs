@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
-//! [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] stands
-//! beside the flow.
+//! [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and
+//! [`notices`] stand beside the flow.
 
 pub mod admission;
 pub mod body;
@@ -20,6 +20,7 @@ pub mod config;
 pub mod control;
 mod hop_by_hop;
 pub mod listener;
+pub mod notices;
 pub mod proof;
 pub mod refusal;
 pub mod rewrite;

@@ -49,6 +49,15 @@ pub enum Refusal {
     },
     /// Several accounts, none named.
     NoAccountNamed(Vec<String>),
+    /// The port is one account's, and `Host` names another.
+    TwoAccountsNamed {
+        /// Whose port it is.
+        port: String,
+        /// Whom `Host` names.
+        host: String,
+        /// How each account is addressed.
+        known: Vec<String>,
+    },
     /// No account is configured at all.
     NoAccounts,
     /// Nobody is logged in.
@@ -100,9 +109,10 @@ impl Refusal {
             | Self::OtherUser
             | Self::UnknownPeer
             | Self::RefusedRoute(_) => StatusCode::FORBIDDEN,
-            Self::UnknownAccount { .. } | Self::NoAccountNamed(_) | Self::NoAccounts => {
-                StatusCode::NOT_FOUND
-            }
+            Self::UnknownAccount { .. }
+            | Self::NoAccountNamed(_)
+            | Self::TwoAccountsNamed { .. }
+            | Self::NoAccounts => StatusCode::NOT_FOUND,
             Self::SignedOut(_) | Self::Ended { .. } => StatusCode::UNAUTHORIZED,
             Self::Unavailable { .. } | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
@@ -125,6 +135,7 @@ impl Refusal {
             Self::RefusedRoute(_) => "route-refused",
             Self::UnknownAccount { .. } => "unknown-account",
             Self::NoAccountNamed(_) => "no-account-named",
+            Self::TwoAccountsNamed { .. } => "two-accounts-named",
             Self::NoAccounts => "no-accounts",
             Self::SignedOut(_) => "signed-out",
             Self::Ended { .. } => "session-ended",
@@ -184,6 +195,11 @@ impl Refusal {
             Self::NoAccountNamed(known) => format!(
                 "several accounts exist and the request names none: set `default-account`, or use \
                  an account's own address ({})",
+                known.join(", ")
+            ),
+            Self::TwoAccountsNamed { port, host, known } => format!(
+                "the request names two accounts, `{port}` by its port and `{host}` by its Host: \
+                 use an account's own address ({})",
                 known.join(", ")
             ),
             Self::NoAccounts => "no account is configured: run `loopdesk account add`".to_owned(),

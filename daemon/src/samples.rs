@@ -51,9 +51,33 @@ pub(crate) fn config(accounts: Vec<Account>) -> Config {
         vault: VaultKind::Keyfile,
         open_routes: Vec::new(),
         redirect_uris: Vec::new(),
+        session_event_hook: None,
         accounts: accounts
             .into_iter()
             .map(|account| (account.name.clone(), Arc::new(account)))
             .collect(),
+    }
+}
+
+/// An account that nobody has looked at yet.
+pub(crate) fn view(name: &str) -> crate::session::View {
+    crate::session::View {
+        name: name.parse().unwrap(),
+        origin: "https://acme.zendesk.com".parse().unwrap(),
+        client_id: "loopdesk".to_owned(),
+        state: loopdesk_protocol::status::State::Active,
+        person: None,
+        scopes: Vec::new(),
+        generation: Some(1),
+        refreshed_at: None,
+        access_expires_at: None,
+        next_refresh_at: None,
+        refresh_expires_at: None,
+        last_error: None,
+        problem: None,
+        good_at: None,
+        concern: None,
+        countdown: None,
+        serves: true,
     }
 }

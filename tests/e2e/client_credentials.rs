@@ -115,7 +115,7 @@ async fn r4_a_wrong_secret_fails_the_login_and_one_that_was_replaced_blocks() {
     assert!(
         output
             .stderr
-            .contains("doesn't accept the OAuth client's secret"),
+            .contains("doesn't accept the secret of the OAuth client"),
         "{output:?}"
     );
     assert!(

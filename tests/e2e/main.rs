@@ -5,24 +5,31 @@
     reason = "what can't be unwrapped fails the test, helpers outside of #[test] included"
 )]
 
+mod accounts;
 mod bad_input;
+mod blocked;
 mod browser;
 mod cli;
 mod client_credentials;
 mod door;
 mod echo;
 mod flood;
+mod http;
+mod http_upstream;
 mod independent_oauth;
 mod keyring;
 mod load;
 mod login;
+mod notices;
 mod ours;
 mod packaging;
 mod paging;
 mod process;
+mod replay;
 mod restart;
 mod rotation;
 mod secrets;
+mod streams;
 mod vault;
 
 use std::path::Path;

@@ -58,6 +58,11 @@ impl Bus {
         }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Ends the bus, and with it every connection.
     ///
     /// # Panics

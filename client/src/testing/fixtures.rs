@@ -74,6 +74,7 @@ pub(crate) fn status() -> Status {
             state: status::VaultState::Available,
             problem: None,
         },
+        hooks: status::Hooks::default(),
         listeners: vec![
             listener("127.0.0.1:8484", None),
             listener("[::1]:8484", None),
@@ -129,6 +130,7 @@ pub(crate) fn report() -> Report {
             default_account: Some("acme".to_owned()),
             vault: "keyring".to_owned(),
             open_routes: Vec::new(),
+            hooks: config::Hooks::default(),
             redirect_uris: texts(&["http://127.0.0.1:18484/callback"]),
             accounts: vec![
                 account("acme", "acme", None),

@@ -50,8 +50,19 @@ pub struct Effective {
     pub open_routes: Vec<String>,
     /// The redirect URIs that are registered at Zendesk.
     pub redirect_uris: Vec<String>,
+    /// The commands that are told of events.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// The accounts, by name.
     pub accounts: Vec<Account>,
+}
+
+/// Commands of the user's, run without a shell.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Hooks {
+    /// Told what happens to sessions: [`crate::event::SessionEvent`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_event: Option<Vec<String>>,
 }
 
 /// One account's settings.

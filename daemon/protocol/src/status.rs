@@ -20,6 +20,9 @@ pub struct Status {
     pub vault: Vault,
     /// Where scripts can connect.
     pub listeners: Vec<Listener>,
+    /// The commands that are told of events.
+    #[serde(default)]
+    pub hooks: Hooks,
     /// The accounts, by name.
     pub accounts: Vec<Account>,
 }
@@ -30,8 +33,10 @@ impl Status {
         let config = self.config.problem.iter();
         let vault = self.vault.problem.iter();
         let listeners = self.listeners.iter().filter_map(|l| l.problem.as_ref());
+        let hooks = self.hooks.problem.iter();
         let accounts = self.accounts.iter().filter_map(|a| a.problem.as_ref());
-        config.chain(vault).chain(listeners).chain(accounts)
+        let shared = config.chain(vault).chain(listeners).chain(hooks);
+        shared.chain(accounts)
     }
 }
 
@@ -125,6 +130,14 @@ pub enum Answers {
     Another,
     /// Nobody.
     Nobody,
+}
+
+/// The commands that are told of events.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Hooks {
+    /// Why the command of `hooks.session-event` can't be run, or how it failed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
 }
 
 /// One account and its session.

@@ -1,6 +1,6 @@
 //! A configuration as the control API shows it.
 
-use loopdesk_protocol::config::{Account as AccountView, Effective};
+use loopdesk_protocol::config::{Account as AccountView, Effective, Hooks};
 
 use super::types::name_of;
 use super::{Account, Config, RewriteClass, TokenEncoding, VaultKind};
@@ -13,6 +13,12 @@ impl From<&Config> for Effective {
             vault: name_of(&VaultKind::ALL, &config.vault).to_owned(),
             open_routes: texts(config.open_routes.iter().map(|r| r.as_str())),
             redirect_uris: texts(config.redirect_uris.iter().map(|r| r.as_str())),
+            hooks: Hooks {
+                session_event: config
+                    .session_event_hook
+                    .as_ref()
+                    .map(|hook| hook.words().to_vec()),
+            },
             accounts: config
                 .accounts
                 .values()

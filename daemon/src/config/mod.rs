@@ -5,6 +5,7 @@
 
 pub mod check;
 mod effective;
+mod hooks;
 pub mod live;
 mod ports;
 mod reader;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use hooks::HookCommand;
 pub use types::{
     AccountName, GrantType, LoopbackAddr, Origin, RedirectUri, RewriteClass, RoutePath, Scope,
     Subdomain, TokenEncoding, Ttl, VaultKind,
@@ -33,6 +35,8 @@ pub struct Config {
     pub open_routes: Vec<RoutePath>,
     /// The redirect URIs that are registered at Zendesk, in the order in which they are tried.
     pub redirect_uris: Vec<RedirectUri>,
+    /// The command that is told of what happens to sessions.
+    pub session_event_hook: Option<HookCommand>,
     /// The accounts.
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
 }

@@ -159,6 +159,16 @@ impl<'t, 'i> Section<'t, 'i> {
         port
     }
 
+    /// The table at `key`.
+    pub(super) fn table(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<Self> {
+        let value = self.take(key)?;
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            errors.add(value.span(), wrong_type(key, "a table", value.get_ref()));
+        }
+        table.map(|table| Section::new(table, value.span()))
+    }
+
     /// The tables below the table at `key`, by name.
     pub(super) fn tables(
         &mut self,

@@ -38,6 +38,8 @@ pub struct Control {
     pub loaded: watch::Receiver<Loaded>,
     /// Where scripts are served.
     pub listeners: watch::Receiver<Vec<status::Listener>>,
+    /// Why the command that is told of events can't be run.
+    pub hook: watch::Receiver<Option<Problem>>,
     /// Asks for the configuration to be read again.
     pub reload: mpsc::Sender<Reload>,
     /// Proves which ports are this process's.

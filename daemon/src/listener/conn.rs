@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
-use http::{HeaderValue, Request};
+use http::{HeaderValue, Request, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::Handler;
+use super::arrival::Unread;
+use super::linger::Lingering;
 use super::patience::{Paced, Patient};
 use super::slots::{Seat, Slot};
 use crate::admission::ConnFacts;
@@ -38,19 +40,30 @@ pub(super) async fn serve<S, H>(
     let facts = Arc::new(facts);
     let served = Arc::new(AtomicUsize::new(0));
     let seat = slot.seat();
+    let unread = Unread::default();
+    let stream = Patient::new(Lingering::new(stream, unread.clone()), Arc::clone(&seat));
     let service = {
         let (served, stop, seat) = (Arc::clone(&served), stop.clone(), Arc::clone(&seat));
         service_fn(move |request: Request<Incoming>| {
             let (facts, handler) = (Arc::clone(&facts), Arc::clone(&handler));
             let (served, stop) = (Arc::clone(&served), stop.clone());
-            let flight = Flight::begin(&seat);
+            let (unread, flight) = (unread.clone(), Flight::begin(&seat));
             async move {
-                let request = request.map(|body| flight.incoming(body));
+                let request = request.map(|body| flight.incoming(unread.watch(body)));
+                let is_old = request.version() == Version::HTTP_10;
                 let mut response = handler.handle(&facts, request).await;
                 served.fetch_add(1, Ordering::Relaxed);
-                if stop.is_cancelled() {
+                // HTTP/1.0 has no chunks: only the end of the connection ends such a body.
+                let needs_end = is_old && response.body().size_hint().exact().is_none();
+                // An answer that comes before the end of the request ends the connection, and says
+                // so: a client that hears it stops sending (RFC 9112 section 9.6).
+                if stop.is_cancelled() || needs_end || unread.is_left() {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
+                    if is_old {
+                        // Else hyper adds the `keep-alive` that the client has asked for.
+                        *response.version_mut() = Version::HTTP_10;
+                    }
                 }
                 Ok::<_, Infallible>(response.map(|body| flight.outgoing(body)))
             }
@@ -63,10 +76,7 @@ pub(super) async fn serve<S, H>(
         .half_close(true)
         .preserve_header_case(true)
         .max_buf_size(BUFFER)
-        .serve_connection(
-            TokioIo::new(Patient::new(stream, Arc::clone(&seat))),
-            service,
-        );
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
 
     let result = tokio::select! {
@@ -99,9 +109,9 @@ impl Flight {
         Self(Arc::clone(seat))
     }
 
-    fn incoming(&self, body: Incoming) -> Body {
+    fn incoming(&self, body: Body) -> Body {
         if body.is_end_stream() {
-            return Body::from(body);
+            return body;
         }
         Body::adapted(Paced::new(body, Arc::clone(&self.0)))
     }

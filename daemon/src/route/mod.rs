@@ -67,18 +67,29 @@ impl Routes {
         })
     }
 
-    /// By the listener's port, else by `Host`, else the default.
+    /// By the listener's port, else by `Host`, else the default. Where port and `Host` name two,
+    /// neither is taken: one may be the sandbox, the other the real thing.
     fn account(&self, facts: &ConnFacts, admitted: &Admitted) -> Result<Arc<Account>, Refusal> {
         let by_port = match &facts.local {
             Local::Tcp { account, .. } => account.as_ref(),
             Local::Unix => None,
         };
-        let named = by_port.or(admitted.account.as_ref());
+        let by_host = admitted.account.as_ref();
+        if let (Some(port), Some(host)) = (by_port, by_host)
+            && port != host
+        {
+            return Err(Refusal::TwoAccountsNamed {
+                port: port.to_string(),
+                host: host.to_string(),
+                known: self.addresses(),
+            });
+        }
+        let named = by_port.or(by_host);
         let Some(name) = named.or(self.default.as_ref()) else {
             return Err(if self.accounts.is_empty() {
                 Refusal::NoAccounts
             } else {
-                Refusal::NoAccountNamed(self.accounts.values().map(|a| self.address(a)).collect())
+                Refusal::NoAccountNamed(self.addresses())
             });
         };
         match self.accounts.get(name) {
@@ -88,6 +99,10 @@ impl Routes {
                 known: self.accounts.keys().map(ToString::to_string).collect(),
             }),
         }
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.accounts.values().map(|a| self.address(a)).collect()
     }
 
     /// The address that names this account.
@@ -158,7 +173,7 @@ mod tests {
         assert_eq!(name(None, None), "acme");
         assert_eq!(name(None, Some("beta")), "beta");
         assert_eq!(name(Some("beta"), None), "beta");
-        assert_eq!(name(Some("beta"), Some("acme")), "beta");
+        assert_eq!(name(Some("beta"), Some("beta")), "beta");
     }
 
     #[test]
@@ -177,6 +192,11 @@ mod tests {
             text.contains("`gamma`") && text.contains("acme, beta"),
             "{text}"
         );
+
+        let refusal = resolve(&two, Some("beta"), Some("acme")).unwrap_err();
+        assert_eq!(refusal.code(), "two-accounts-named");
+        let text = refusal.description();
+        assert!(text.contains("http://acme.localhost:8484"), "{text}");
 
         let none = routes(&[], None);
         assert_eq!(resolve(&none, None, None), Err(Refusal::NoAccounts));

@@ -1,4 +1,4 @@
-//! Zendesk as a session needs it: six calls. Tests put a scripted one in its place.
+//! Zendesk as a session needs it: seven calls. Tests put a scripted one in its place.
 
 use std::fmt;
 use std::future::Future;
@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use super::identity::{self, Check, Revocation};
 use super::oauth::{Answer, Authorization, Server};
 use super::pair::{AccessToken, Renewal};
+use super::state::health::Found;
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::upstream::Upstream;
@@ -31,6 +32,8 @@ pub(super) trait Endpoint: fmt::Debug + Send + Sync {
     fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation>;
     /// Whose token it is.
     fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>>;
+    /// Whether the token lives, and still is somebody's.
+    fn probe<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Found>;
 }
 
 /// The real one.
@@ -66,6 +69,10 @@ impl Endpoint for Zendesk {
 
     fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
         Box::pin(identity::person(&self.account, &self.upstream, access))
+    }
+
+    fn probe<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Found> {
+        Box::pin(identity::probe(&self.account, &self.upstream, access))
     }
 }
 
@@ -103,5 +110,10 @@ impl Endpoint for Nowhere {
     fn person<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
         let why = self.why();
         Box::pin(async move { Err(why) })
+    }
+
+    fn probe<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Found> {
+        let why = self.why();
+        Box::pin(async move { Found::Unclear(why) })
     }
 }

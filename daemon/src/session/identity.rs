@@ -10,8 +10,12 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use super::cause::{Cause, Said};
 use super::pair::AccessToken;
+use super::state::Block;
+use super::state::health::Found;
 use crate::config::Account;
 use crate::upstream::Upstream;
 
@@ -82,6 +86,47 @@ pub(super) async fn person(
     read_person(&response)
 }
 
+/// Asks whether `token` lives, and whether it still is somebody's.
+pub(super) async fn probe(account: &Account, upstream: &Upstream, token: &AccessToken) -> Found {
+    let current = match call(account, upstream, token, Method::GET, CURRENT).await {
+        Ok(response) => response,
+        Err(why) => return Found::Unclear(why),
+    };
+    if let Some(block) = read_refusal(account, &current) {
+        return Found::Refused(block);
+    }
+    let (expires_at, refresh_expires_at) = match read_check(&current) {
+        Check::Alive {
+            expires_at,
+            refresh_expires_at,
+        } => (expires_at, refresh_expires_at),
+        Check::Dead => return Found::Dead,
+        Check::Unclear(why) => return Found::Unclear(why),
+    };
+    let me = match call(account, upstream, token, Method::GET, ME).await {
+        Ok(response) => response,
+        Err(why) => return Found::Unclear(why),
+    };
+    if let Some(block) = read_refusal(account, &me) {
+        return Found::Refused(block);
+    }
+    match read_me(&me) {
+        Ok(Me { user }) if user.id.is_none() => Found::Nobody,
+        Ok(Me { user }) if user.suspended == Some(true) => {
+            Found::Refused(Cause::Suspended.block(account, &Said::default()))
+        }
+        Ok(me) => match person_of(me) {
+            Ok(person) => Found::Somebody {
+                person,
+                expires_at,
+                refresh_expires_at,
+            },
+            Err(why) => Found::Unclear(why),
+        },
+        Err(why) => Found::Unclear(why),
+    }
+}
+
 async fn call(
     account: &Account,
     upstream: &Upstream,
@@ -126,23 +171,46 @@ fn read_check(response: &Response<Bytes>) -> Check {
     }
 }
 
+/// A definite refusal in Zendesk's own form. A portal's page is none, and neither is a scope that
+/// the account never asked for.
+fn read_refusal(account: &Account, response: &Response<Bytes>) -> Option<Block> {
+    let status = response.status();
+    if !matches!(status, StatusCode::FORBIDDEN | StatusCode::PAYMENT_REQUIRED) {
+        return None;
+    }
+    let object: Map<String, Value> = serde_json::from_slice(response.body()).ok()?;
+    let said = Said::read(status, &object);
+    (!said.is_about_scopes()).then(|| Cause::of(status, &said).block(account, &said))
+}
+
 fn read_person(response: &Response<Bytes>) -> Result<Person, String> {
-    #[derive(Deserialize)]
-    struct Me {
-        user: User,
-    }
-    #[derive(Deserialize)]
-    struct User {
-        id: Option<u64>,
-        name: Option<String>,
-        email: Option<String>,
-        role: Option<String>,
-    }
+    person_of(read_me(response)?)
+}
+
+#[derive(Deserialize)]
+struct Me {
+    user: User,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: Option<u64>,
+    name: Option<String>,
+    email: Option<String>,
+    role: Option<String>,
+    #[serde(default)]
+    suspended: Option<bool>,
+}
+
+fn read_me(response: &Response<Bytes>) -> Result<Me, String> {
     if !response.status().is_success() {
         return Err(format!("users/me answered {}", response.status()));
     }
-    let me: Me = serde_json::from_slice(response.body())
-        .map_err(|_| "users/me answered something that is no user".to_owned())?;
+    serde_json::from_slice(response.body())
+        .map_err(|_| "users/me answered something that is no user".to_owned())
+}
+
+fn person_of(me: Me) -> Result<Person, String> {
     // Without credentials, users/me is 200 with an "Anonymous user" whose id is null.
     let id = me
         .user

@@ -13,6 +13,7 @@ use super::identity::{Check, Revocation};
 use super::oauth::Answer;
 use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::record::{self, Sealed, Stored};
+use super::state::health::News;
 use super::state::{Load, Urgency};
 use super::store::{Slot, Store};
 use super::vault::{self, DataKey, Vault};
@@ -30,6 +31,8 @@ pub(super) enum Done {
     },
     Adopted(Result<Held, Problem>),
     LoggedOut(Result<LoggedOut, Problem>),
+    /// The daily probe's.
+    Health(Option<News>),
     /// An old pair was revoked, or not.
     Revoked,
 }
@@ -223,7 +226,7 @@ impl Refresh {
             // An answer that was lost earlier stays lost.
             Answer::Transient { may_have_acted, .. } => !may_have_acted && !was_noted,
             Answer::Refused(_) => !was_noted,
-            Answer::InvalidGrant => true,
+            Answer::InvalidGrant(_) => true,
             // The note goes when the new pair is stored; until then it is the truth.
             Answer::Granted(_) | Answer::Lost(_) => false,
         };
@@ -374,7 +377,7 @@ async fn end_pair(setup: &Setup, pair: &Pair) -> Result<(), String> {
         return Ok(());
     }
     match setup.zendesk.refresh(&pair.renewal).await {
-        Answer::InvalidGrant => Ok(()),
+        Answer::InvalidGrant(_) => Ok(()),
         Answer::Granted(grant) => revoke_fresh(setup, &grant.access).await,
         Answer::Refused(block) => Err(block.why),
         Answer::Transient { why, .. } | Answer::Lost(why) => Err(why),

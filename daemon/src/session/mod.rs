@@ -16,10 +16,13 @@
 //! - One task per account refreshes, stores, then publishes, in that order (`refresher`, R2, R3).
 //! - What a session's state is and may become is in `state`, drawn there.
 
+mod cause;
+mod concern;
 mod dispatch;
 mod endpoint;
 mod gate;
 mod handle;
+mod health;
 mod identity;
 mod jobs;
 pub mod login;
@@ -46,6 +49,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+pub use self::concern::{Concern, Countdown, What};
 pub use self::handle::Session;
 pub use self::pair::Generation;
 pub use self::snapshot::{Snapshot, View};

@@ -18,13 +18,28 @@ pub(super) fn margin(lifetime: Duration) -> Duration {
 /// When a pair has to be refreshed; `spread` in `0.0..1.0` is the jitter.
 ///
 /// The jitter only delays, so that refreshes are never closer together than lifetime − margin.
-pub(super) fn due(obtained: Timestamp, expires: Timestamp, spread: f64) -> Timestamp {
+pub(super) fn due(
+    obtained: Timestamp,
+    expires: Timestamp,
+    refresh_expires: Option<Timestamp>,
+    spread: f64,
+) -> Timestamp {
     let lifetime = between(obtained, expires);
     let margin = margin(lifetime);
     let early = margin.saturating_sub(margin.div_f64(4.0).mul_f64(unit(spread)));
     let before_expiry = shift(expires, -signed(early));
     let daily = DAILY.saturating_sub(DAILY_JITTER.mul_f64(unit(spread)));
-    before_expiry.min(shift(obtained, signed(daily)))
+    // A server that grants a short session must not end it between two daily refreshes.
+    let within = refresh_expires.map_or(daily, |end| {
+        let half = between(obtained, end) / 2;
+        half.max(SESSION_MIN).min(daily)
+    });
+    before_expiry.min(shift(obtained, signed(within)))
+}
+
+/// A day after `at`, and up to an hour more; `spread` in `0.0..1.0` is the jitter.
+pub(super) fn tomorrow(at: Timestamp, spread: f64) -> Timestamp {
+    shift(at, signed(DAILY + DAILY_JITTER.mul_f64(unit(spread))))
 }
 
 /// How long a planned refresh may wait, from `now` on, for uploads in flight to end.
@@ -81,6 +96,9 @@ const MARGIN_MAX: Duration = Duration::from_secs(600);
 const DAILY: Duration = Duration::from_secs(24 * 3600);
 /// So that a fleet that was switched on at nine doesn't refresh at nine.
 const DAILY_JITTER: Duration = Duration::from_secs(3600);
+/// One whose end stays where it was, however often it is refreshed, must not be refreshed ever
+/// more often towards it.
+const SESSION_MIN: Duration = Duration::from_secs(60);
 /// Time kept for the POST when uploads delay a planned refresh.
 const RESERVE_MAX: Duration = Duration::from_secs(60);
 /// A lost packet or a restarting proxy is over by then.
@@ -116,8 +134,11 @@ mod tests {
 
     #[test]
     fn r7_a_long_lived_token_is_refreshed_daily() {
-        let due = due(at(0), at(172_800_000), 0.0);
-        assert_eq!(due, at(86_400_000));
+        let long = Some(at(7_776_000_000));
+        assert_eq!(due(at(0), at(172_800_000), long, 0.0), at(86_400_000));
+        assert_eq!(due(at(0), at(172_800_000), None, 0.0), at(86_400_000));
+        let short = Some(at(7_200_000));
+        assert_eq!(due(at(0), at(172_800_000), short, 0.0), at(3_600_000));
     }
 
     #[test]
@@ -135,7 +156,7 @@ mod tests {
             lifetime in 1_i64..200_000_000, spread in 0.0_f64..1.0
         ) {
             let (obtained, expires) = (at(0), at(lifetime));
-            let due = due(obtained, expires, spread);
+            let due = due(obtained, expires, None, spread);
             prop_assert!(due < expires);
             let gap = between(obtained, due) + Duration::from_millis(1);
             let whole = between(obtained, expires);
@@ -147,7 +168,9 @@ mod tests {
         fn sums_at_the_ends_of_time_don_t_panic(a in any::<i64>(), b in any::<i64>(), s in any::<f64>()) {
             let near = |x: i64| Timestamp::from_second(x % 200_000_000_000).unwrap();
             let (a, b) = (near(a), near(b));
-            due(a, b, s);
+            due(a, b, None, s);
+            due(a, b, Some(a), s);
+            tomorrow(a, s);
             patience(a, a, b);
             shift(a, SignedDuration::MAX);
         }

@@ -7,9 +7,10 @@ use loopdesk_protocol::status::{LastError, State as Shown};
 use loopdesk_protocol::{Kind, Problem};
 use secrecy::ExposeSecret;
 
-use super::Setup;
+use super::concern::{Concern, Countdown};
 use super::pair::{Generation, Renewal};
 use super::state::{Live, Machine, Readiness, Standing, State, Step};
+use super::{Setup, concern};
 use crate::config::{AccountName, Origin};
 use crate::refusal::Refusal;
 use crate::rewrite::guard::Secrets;
@@ -75,6 +76,12 @@ pub struct View {
     pub last_error: Option<LastError>,
     /// What needs somebody's attention.
     pub problem: Option<Problem>,
+    /// When Zendesk last confirmed that all is well, apart from refreshes.
+    pub good_at: Option<Timestamp>,
+    /// What a person should be told of.
+    pub concern: Option<Concern>,
+    /// How near the session's end is, where it is near.
+    pub countdown: Option<Countdown>,
     /// Whether a request would be sent now, or would wait a moment and then be sent.
     pub serves: bool,
 }
@@ -83,7 +90,8 @@ impl Snapshot {
     /// The session of `machine` at `now`.
     pub(super) fn of(machine: &Machine, setup: &Setup, now: Timestamp) -> Self {
         let readiness = machine.readiness(now);
-        let view = view(machine, setup, &readiness);
+        let mut view = view(machine, setup, &readiness);
+        concern::complete(&mut view, machine, now);
         let readiness = match readiness {
             Readiness::Ready(held) => Ready::Yes(Credential {
                 header: held.pair.access.header().clone(),
@@ -133,6 +141,9 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
         refresh_expires_at: None,
         last_error: machine.last_error().cloned(),
         problem: setup.upstream.as_ref().err().cloned(),
+        good_at: None,
+        concern: None,
+        countdown: None,
         serves: !matches!(readiness, Readiness::Unready),
     };
     if let Some(held) = machine.held() {

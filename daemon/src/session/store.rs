@@ -26,6 +26,11 @@ impl Store {
         Self { dir }
     }
 
+    /// The folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Where the record of `account` is.
     pub(super) fn path(&self, account: &AccountName) -> PathBuf {
         self.file(account, "session")
@@ -165,7 +170,8 @@ impl Store {
         }
     }
 
-    fn file(&self, account: &AccountName, extension: &str) -> PathBuf {
+    /// Where what is kept of `account` under this extension is.
+    pub(super) fn file(&self, account: &AccountName, extension: &str) -> PathBuf {
         self.dir.join(format!("{account}.{extension}"))
     }
 

@@ -112,17 +112,18 @@ const HAPPY_EYEBALLS: Duration = Duration::from_millis(250);
 /// the servers and NATs on the way (Cloudflare: 400 s; home routers: from 120 s).
 const POOL_IDLE: Duration = Duration::from_secs(90);
 
+/// What Zendesk may send of one answer before the script has read any: 25 MB/s at 40 ms.
+///
+/// Fixed, and not hyper's adaptive window, which is one size for a stream and for the connection:
+/// a single script that reads nothing would use up the connection's, and stop all others.
+const STREAM_WINDOW: u32 = 1 << 20;
+
+/// Room for as many scripts that read nothing as the listener has connections for.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 512;
+
 /// With the time-out below: a connection that died while the machine slept or changed networks is
 /// gone from the pool within 25 s. Idle connections are asked too, for at most [`POOL_IDLE`].
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
-
-/// What one script that doesn't read can keep waiting here. A megabyte a round trip is more than the
-/// links on which scripts run carry (at 40 ms: 25 MB/s for each answer).
-const STREAM_WINDOW: u32 = 1 << 20;
-
-/// All answers of a connection share it: as many scripts as this holds stream windows may stop
-/// reading before any other one has to wait for them. With an adaptive window, the first would do.
-const CONNECTION_WINDOW: u32 = 64 << 20;
 
 /// Longer than any round trip on a link that can still be used.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);

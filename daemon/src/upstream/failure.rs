@@ -36,7 +36,7 @@ pub enum Failure {
         /// Whether the request was on its way.
         sent: bool,
     },
-    /// HTTP/2 says that the request was not processed.
+    /// HTTP/2 says that the request was not processed, or not a byte of it was written.
     #[error("the request was turned away unread: {}", root(&**.0))]
     Unprocessed(#[source] Error),
     /// The connection broke after bytes were sent.
@@ -99,7 +99,9 @@ impl Failure {
         if error.is_connect() {
             return Self::of_connect(error);
         }
-        let unprocessed = find::<h2::Error>(&error).is_some_and(was_not_processed);
+        // hyper calls a request canceled that it hands back as it was, unwritten.
+        let unprocessed = find::<h2::Error>(&error).is_some_and(was_not_processed)
+            || find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
         let malformed = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse);
         match (unprocessed, malformed) {
             (true, _) => Self::Unprocessed(error.into()),

@@ -152,7 +152,8 @@ async fn exchange(
     let sent = Instant::now();
     let mut response = std::pin::pin!(client.request(request));
     let verdict = loop {
-        // A long upload is no slow answer: the clock starts anew with each piece of the body.
+        // A long upload is no slow answer: the clock starts anew with each piece of the body, and
+        // stands still while the script has none.
         let touched = outgoing.body().map_or(sent, |body| body.touched());
         match tokio::time::timeout_at(touched + HEAD_MAX, &mut response).await {
             Ok(verdict) => break verdict,

@@ -47,6 +47,7 @@ impl Replay {
                 attempt: 0,
                 last: false,
                 ended: false,
+                starved: false,
                 failed: None,
                 reader: None,
                 touched: Instant::now(),
@@ -70,6 +71,7 @@ impl Replay {
         let mut shared = lock(&self.shared);
         shared.attempt += 1;
         shared.sent = 0;
+        shared.starved = false;
         shared.touched = Instant::now();
         if let Some(reader) = shared.reader.take() {
             reader.wake();
@@ -80,9 +82,15 @@ impl Replay {
         }
     }
 
-    /// When an attempt last took a piece of the body.
+    /// When an attempt last took a piece of the body; now, while one waits for the script to send
+    /// more.
     pub(super) fn touched(&self) -> Instant {
-        lock(&self.shared).touched
+        let shared = lock(&self.shared);
+        if shared.starved {
+            Instant::now()
+        } else {
+            shared.touched
+        }
     }
 
     /// Why the script's side of the body broke, if it did.
@@ -175,6 +183,8 @@ struct Shared {
     /// No attempt will follow the present one.
     last: bool,
     ended: bool,
+    /// The present attempt wants more than the script has sent.
+    starved: bool,
     failed: Option<String>,
     reader: Option<Waker>,
     touched: Instant,
@@ -193,7 +203,9 @@ impl Shared {
         }
         self.reader = Some(cx.waker().clone());
         loop {
-            match ready!(Pin::new(&mut self.source).poll_frame(cx)) {
+            let frame = Pin::new(&mut self.source).poll_frame(cx);
+            self.starved = frame.is_pending();
+            match ready!(frame) {
                 Some(Ok(frame)) => {
                     // Trailers are dropped, as RFC 9110 section 6.5.1 allows.
                     if let Ok(data) = frame.into_data() {
@@ -208,6 +220,7 @@ impl Shared {
                 }
                 None => {
                     self.ended = true;
+                    self.touched = Instant::now();
                     return Poll::Ready(None);
                 }
             }
@@ -362,6 +375,26 @@ mod tests {
         attempt.frame().await.unwrap().unwrap();
         assert!(!replay.can_restart());
         assert_eq!(free(budget), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_stands_still_while_the_script_has_nothing_to_send() {
+        let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
+        let replay = Replay::new(Body::adapted(body), budget(100));
+        let mut attempt = replay.attempt();
+        sender.send_data(Bytes::from("01")).await.unwrap();
+        attempt.frame().await.unwrap().unwrap();
+        let hour = std::time::Duration::from_secs(3600);
+        tokio::time::advance(hour).await;
+        assert_eq!(replay.touched().elapsed(), hour, "Zendesk takes nothing");
+        let reading = tokio::spawn(async move { attempt.frame().await });
+        tokio::task::yield_now().await;
+        tokio::time::advance(hour).await;
+        assert!(replay.touched().elapsed().is_zero(), "the script is slow");
+        drop(sender);
+        assert!(reading.await.unwrap().is_none());
+        tokio::time::advance(hour).await;
+        assert_eq!(replay.touched().elapsed(), hour, "Zendesk is slow");
     }
 
     #[tokio::test]

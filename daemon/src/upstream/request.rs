@@ -1,8 +1,6 @@
 //! The head of a request to Zendesk: pure functions over what a script has sent.
 
-use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
-};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Uri};
 
 use super::Credential;
@@ -12,20 +10,13 @@ use crate::hop_by_hop;
 /// Removes what ends at this daemon: hop-by-hop headers, the script's credentials, our own
 /// headers, and everything by which a script could pass itself off as a proxy.
 pub(super) fn strip(headers: &mut HeaderMap, credential: Credential) {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        // RFC 9112 section 6.3: the length is the coding's; a second opinion is request smuggling.
-        headers.remove(CONTENT_LENGTH);
-    }
+    // RFC 9112 section 6.3: the length is the coding's; a second opinion is request smuggling.
+    let has_coding = headers.contains_key(TRANSFER_ENCODING);
     let trailers = headers.get_all(TE).iter().any(accepts_trailers);
     hop_by_hop::strip(headers);
-    let ends_here: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| ends_here(name.as_str(), credential))
-        .cloned()
-        .collect();
-    for name in ends_here {
-        headers.remove(name);
-    }
+    hop_by_hop::retain(headers, |name| {
+        !(ends_here(name.as_str(), credential) || (has_coding && name == CONTENT_LENGTH))
+    });
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -134,6 +125,7 @@ fn ends_here(name: &str, credential: Credential) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
     use proptest::prelude::*;
 
     use super::*;

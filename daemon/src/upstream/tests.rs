@@ -154,6 +154,58 @@ async fn s7_what_http_2_turns_away_unread_is_sent_again_with_its_body() {
 }
 
 #[tokio::test]
+async fn s7_up_to_the_last_stream_of_a_goaway_a_post_may_have_acted() {
+    for (method, tries) in [(Method::POST, 1), (Method::GET, 2)] {
+        let server = Server::bind("h2").await;
+        let (upstream, origin) = (server.upstream(), server.origin());
+        let served = tokio::spawn(async move {
+            let mut first = Frames::of(server.accept().await).await;
+            let (stream, _) = first.request().await;
+            let last = stream.to_be_bytes();
+            first
+                .write(GOAWAY, 0, 0, &[&last[..], &[0; 4]].concat())
+                .await;
+            drop(first);
+            let mut second = Frames::of(server.accept().await).await;
+            let (stream, _) = second.request().await;
+            second.answer(stream).await;
+            second
+        });
+        let request = request(method, "/a").body(Body::empty()).unwrap();
+        let mut outgoing = Outgoing::new(request, origin, Credential::Injected);
+        let verdict = upstream.send(&mut outgoing, Some(&ours())).await;
+        assert_eq!(verdict.is_ok(), tries == 2, "{verdict:?}");
+        match verdict {
+            Ok(_) => drop(served.await.unwrap()),
+            Err(failure) => {
+                assert!(failure.may_have_acted(), "{failure:?}");
+                assert!(!served.is_finished(), "nobody has come a second time");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn interim_answers_of_http_2_are_not_the_final_one() {
+    let server = Server::bind("h2").await;
+    let (upstream, origin) = (server.upstream(), server.origin());
+    let served = tokio::spawn(async move {
+        let mut frames = Frames::of(server.accept().await).await;
+        let (stream, _) = frames.request().await;
+        // `:status: 103`, its name from HPACK's static table, its value spelled out.
+        let hints = [8, 3, b'1', b'0', b'3'];
+        frames.write(HEADERS, END_HEADERS, stream, &hints).await;
+        frames.answer(stream).await;
+        frames
+    });
+    let get = request(Method::GET, "/a").body(Body::empty()).unwrap();
+    let mut outgoing = Outgoing::new(get, origin, Credential::Injected);
+    let response = upstream.send(&mut outgoing, Some(&ours())).await.unwrap();
+    assert_eq!(response.status(), 200);
+    drop(served.await.unwrap());
+}
+
+#[tokio::test]
 async fn a_certificate_of_somebody_else_is_not_believed() {
     let server = Server::bind("h2").await;
     let other = Server::bind("h2").await;

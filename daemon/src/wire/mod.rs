@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::config::live::Loaded;
 use crate::control::Control;
 use crate::listener;
+use crate::notices::Notices;
 use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
 use crate::supervise::notify;
@@ -57,10 +58,20 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
         problem: None,
     });
     let (reload, mut reloads) = mpsc::channel(1);
+    let (hook, hook_now) = watch::channel(None);
+    let notices = Notices {
+        sessions: sessions.clone(),
+        loaded: loaded_now.clone(),
+        clock: clock.clone(),
+        memory: paths.notices_file(),
+        problem: hook,
+        tracker: tracker.clone(),
+    };
     let control = Control {
         sessions: sessions.clone(),
         loaded: loaded_now,
         listeners: doors.listeners(),
+        hook: hook_now,
         reload,
         prover,
         clock: clock.clone(),
@@ -69,6 +80,7 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
     };
     let stop = CancellationToken::new();
     tracker.spawn(control.serve(control_socket, stop.clone()));
+    tracker.spawn(notices.run(stop.clone()));
     if let Err(error) = paths.write_runtime_hint() {
         tracing::warn!(%error, "commands with another XDG_RUNTIME_DIR won't find this daemon");
     }

@@ -6,6 +6,7 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use super::connections::Taken;
 use super::oauth::{Client, Grant, Oddity, TokenPair};
 use super::shared::lock;
 use super::{Zendesk, builder};
@@ -79,6 +80,24 @@ impl Zendesk {
     /// Makes a user `admin`, `agent` or `end-user`.
     pub fn set_role(&self, id: u64, role: &str) {
         lock(&self.shared.store).set_user(id, "role", json!(role));
+    }
+}
+
+/// Policies.
+impl Zendesk {
+    /// Whether this machine's network is refused (IP restrictions): to any request.
+    pub fn refuse_network(&self, refused: bool) {
+        lock(&self.shared.settings).policy.network_refused = refused;
+    }
+
+    /// Whether logins count only if single sign-on has made them: refreshes are refused.
+    pub fn require_single_sign_on(&self, required: bool) {
+        lock(&self.shared.settings).policy.single_sign_on = required;
+    }
+
+    /// Whether a suspended user is told so by a 403; otherwise her tokens look dead.
+    pub fn tell_suspension(&self, told: bool) {
+        lock(&self.shared.settings).policy.suspension_told = told;
     }
 }
 
@@ -208,6 +227,15 @@ impl Zendesk {
     /// Ends all open connections in an orderly way: HTTP/2 by GOAWAY, HTTP/1.1 after the answer.
     pub fn drain_connections(&self) {
         self.shared.connections.drain_all();
+    }
+
+    /// The next connection to the account's host, after its TLS handshake, to be served byte by
+    /// byte by the test: for answers that no HTTP library would send. With
+    /// [`Protocols::Http1`](super::Protocols::Http1), else it speaks HTTP/2.
+    /// The connection is taken from the call on, not from the first poll.
+    pub fn take_connection(&self) -> impl Future<Output = Taken> + use<> {
+        let taken = self.shared.connections.take_next();
+        async { taken.await.expect("the simulation runs") }
     }
 
     /// How many connections are open.

@@ -1,5 +1,6 @@
 //! The connections that are open, so that a test can end them.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,11 +8,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::record::Host;
 use super::shared::lock;
+
+/// A connection that a test serves itself.
+pub type Taken = TlsStream<TcpStream>;
 
 /// All open connections.
 #[derive(Clone, Debug)]
@@ -23,7 +28,27 @@ impl Connections {
             next: AtomicUsize::new(0),
             open: Mutex::new(Vec::new()),
             count: watch::Sender::new(0),
+            takers: Mutex::default(),
         }))
+    }
+
+    /// The next connection to the account's host, after its handshake, instead of serving it.
+    pub(super) fn take_next(&self) -> oneshot::Receiver<Taken> {
+        let (taker, taken) = oneshot::channel();
+        lock(&self.0.takers).push_back(taker);
+        taken
+    }
+
+    /// Hands a connection to whoever wants to serve it by hand; gives it back if nobody does.
+    pub(super) fn hand_over(&self, host: Host, stream: Taken) -> Option<Taken> {
+        if host != Host::Account {
+            return Some(stream);
+        }
+        let taker = lock(&self.0.takers).pop_front();
+        match taker {
+            Some(taker) => taker.send(stream).err(),
+            None => Some(stream),
+        }
     }
 
     /// Registers a connection until the returned guard is dropped.
@@ -100,6 +125,10 @@ impl Connection {
         self.0.reset.cancel();
     }
 
+    pub(super) fn is_reset(&self) -> bool {
+        self.0.reset.is_cancelled()
+    }
+
     pub(super) async fn was_reset(&self) {
         self.0.reset.cancelled().await;
     }
@@ -130,6 +159,8 @@ struct Inner {
     next: AtomicUsize,
     open: Mutex<Vec<Connection>>,
     count: watch::Sender<usize>,
+    /// Those who serve a connection by hand.
+    takers: Mutex<VecDeque<oneshot::Sender<Taken>>>,
 }
 
 #[derive(Debug)]

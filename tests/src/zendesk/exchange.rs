@@ -81,6 +81,9 @@ impl Exchange<'_> {
             // Refused at the head: nobody reads the body.
             return Ok(shape(answer.clone(), &self.plan.shape, &self.head));
         }
+        if let Some(Early::Hold(gate)) = &self.plan.early {
+            gate.pass().await;
+        }
         let body = self.read(body).await?;
         if let Some(plan) = self.strike_with_body(&record, &body) {
             self.plan = plan;
@@ -292,7 +295,10 @@ fn shape(answer: Answer, shape: &Shape, head: &Parts) -> Response<Outflow> {
         length = length.map(|length| length + piece.len() as u64 * times);
     }
     // As its front does: compressed bodies are streamed, so their length isn't known before.
-    if shape.chunk.is_some() || answer.headers.contains_key(http::header::CONTENT_ENCODING) {
+    if shape.chunk.is_some()
+        || shape.trailers.is_some()
+        || answer.headers.contains_key(http::header::CONTENT_ENCODING)
+    {
         length = None;
     }
     let outflow = if is_head || no_body {
@@ -303,6 +309,10 @@ fn shape(answer: Answer, shape: &Shape, head: &Parts) -> Response<Outflow> {
     let mut response = Response::new(outflow);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
+    for name in shape.trailers.iter().flat_map(HeaderMap::keys) {
+        let name = http::HeaderValue::from_name(name.clone());
+        response.headers_mut().append(http::header::TRAILER, name);
+    }
     if is_head
         && !no_body
         && let Some(length) = length
@@ -345,6 +355,9 @@ fn steps(body: &Bytes, shape: &Shape) -> Vec<Step> {
     }
     if let Some((piece, times)) = &shape.repeat {
         steps.push(Step::Repeat(piece.clone(), *times));
+    }
+    if let Some(trailers) = &shape.trailers {
+        steps.push(Step::Trailers(trailers.clone()));
     }
     if shape.truncate.is_some() {
         steps.extend([Step::Flush, Step::Break]);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 
 use super::answer::Answer;
 use super::gate::Gate;
@@ -20,7 +21,7 @@ use super::shared::lock;
 /// one installed that fits. What a fault does may be combined and happens in this order:
 ///
 /// 1. **while the request is read**: [`answer_early`](Self::answer_early),
-///    [`reset_in_body`](Self::reset_in_body);
+///    [`reset_in_body`](Self::reset_in_body), [`hold_body`](Self::hold_body);
 /// 2. **before anything has changed**: [`delay`](Self::delay), [`hold`](Self::hold), then
 ///    [`reset_before_commit`](Self::reset_before_commit), [`refuse_stream`](Self::refuse_stream) or
 ///    [`answer`](Self::answer) instead of Zendesk's doing anything;
@@ -29,7 +30,8 @@ use super::shared::lock;
 ///    [`reset_after_commit`](Self::reset_after_commit), or an answer that is changed by
 ///    [`replace_answer`](Self::replace_answer) or [`edit_answer`](Self::edit_answer);
 /// 4. **while the answer is sent**: [`truncate`](Self::truncate), [`chunk`](Self::chunk),
-///    [`pause_body`](Self::pause_body), [`repeat_body`](Self::repeat_body).
+///    [`pause_body`](Self::pause_body), [`repeat_body`](Self::repeat_body),
+///    [`trailers`](Self::trailers).
 #[derive(Clone)]
 pub struct Fault {
     method: String,
@@ -104,6 +106,13 @@ impl Fault {
     #[must_use]
     pub fn reset_in_body(mut self, bytes: u64) -> Self {
         self.plan.early = Some(Early::ResetAt(bytes));
+        self
+    }
+
+    /// Reads nothing of the body until the gate is open.
+    #[must_use]
+    pub fn hold_body(mut self, gate: &Gate) -> Self {
+        self.plan.early = Some(Early::Hold(gate.clone()));
         self
     }
 
@@ -205,6 +214,13 @@ impl Fault {
     #[must_use]
     pub fn repeat_body(mut self, piece: impl Into<Bytes>, times: u64) -> Self {
         self.plan.shape.repeat = Some((piece.into(), times));
+        self
+    }
+
+    /// Sends a trailer section after the answer's body, announced in `Trailer`.
+    #[must_use]
+    pub fn trailers(mut self, trailers: HeaderMap) -> Self {
+        self.plan.shape.trailers = Some(trailers);
         self
     }
 
@@ -326,6 +342,7 @@ pub(super) struct Plan {
 pub(super) enum Early {
     Answer(Answer),
     ResetAt(u64),
+    Hold(Gate),
 }
 
 #[derive(Clone, Debug)]
@@ -374,6 +391,7 @@ pub(super) struct Shape {
     pub(super) chunk: Option<usize>,
     pub(super) pause: Option<(usize, Gate)>,
     pub(super) repeat: Option<(Bytes, u64)>,
+    pub(super) trailers: Option<HeaderMap>,
 }
 
 fn without_suffix(path: &str) -> &str {

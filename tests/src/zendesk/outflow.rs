@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::gate::Gate;
@@ -32,6 +33,8 @@ pub(super) enum Step {
     Flush,
     /// Breaks the connection.
     Break,
+    /// Ends with a trailer section.
+    Trailers(HeaderMap),
 }
 
 impl Outflow {
@@ -59,6 +62,7 @@ impl Body for Outflow {
             }
             return match self.steps.pop_front() {
                 None => Poll::Ready(None),
+                Some(Step::Trailers(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
                 Some(Step::Send(bytes)) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
                 Some(Step::Repeat(_, 0)) => continue,
                 Some(Step::Repeat(bytes, times)) => {

@@ -157,6 +157,9 @@ async fn talk(
     let Ok(stream) = acceptor.accept(stream).await else {
         return;
     };
+    let Some(stream) = shared.connections.hand_over(connection.host(), stream) else {
+        return;
+    };
     // How a connection ends is the client's business, and the records show it.
     drop(if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
         talk_http2(shared, connection, stream).await
@@ -210,6 +213,7 @@ fn attend(
 ) -> impl Future<Output = Result<Response<Outflow>, Box<dyn Error + Send + Sync>>> + use<> {
     let (shared, connection) = (Arc::clone(shared), connection.clone());
     let stop = shared.stop.clone();
+    let reset = connection.clone();
     let task = tokio::spawn(async move {
         tokio::select! {
             () = stop.cancelled() => Err(Broken::Reset),
@@ -219,7 +223,14 @@ fn attend(
     async move {
         match task.await? {
             Ok(answer) => Ok(answer),
-            Err(Broken::Reset) => Err(Broken::Reset.into()),
+            Err(Broken::Reset) => {
+                // The connection's own task ends it. hyper would end the stream before, by a
+                // frame that no lost network sends.
+                if reset.is_reset() {
+                    std::future::pending::<()>().await;
+                }
+                Err(Broken::Reset.into())
+            }
             // hyper looks for this very type to find the reason that it sends.
             Err(Broken::RefusedStream) => Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into()),
         }

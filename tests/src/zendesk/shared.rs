@@ -13,6 +13,7 @@ use super::connections::Connections;
 use super::faults::Faults;
 use super::limits::Limits;
 use super::oauth::{OAuth, Oddity};
+use super::policy::Policy;
 use super::record::Records;
 use super::store::Store;
 
@@ -85,6 +86,7 @@ pub(super) struct Settings {
     pub(super) rate_limit: Option<u32>,
     pub(super) body_cap: usize,
     pub(super) upload_limit: u64,
+    pub(super) policy: Policy,
 }
 
 impl Default for Settings {
@@ -101,6 +103,7 @@ impl Default for Settings {
             rate_limit: None,
             body_cap: BODY_CAP,
             upload_limit: UPLOAD_LIMIT,
+            policy: Policy::default(),
         }
     }
 }

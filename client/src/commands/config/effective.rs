@@ -33,6 +33,12 @@ fn document(config: &Effective) -> DocumentMut {
     top.insert("vault", value(&config.vault));
     top.insert("open-routes", list(&config.open_routes));
     top.insert("redirect-uris", list(&config.redirect_uris));
+    if let Some(words) = &config.hooks.session_event {
+        let mut hooks = Table::new();
+        hooks.set_dotted(true);
+        hooks.insert("session-event", list(words));
+        top.insert("hooks", Item::Table(hooks));
+    }
     let mut accounts = Table::new();
     accounts.set_implicit(true);
     for one in &config.accounts {
@@ -149,6 +155,16 @@ mod tests {
         refresh-token-ttl = "90d"
         token-encoding = "json"
         "#);
+    }
+
+    #[test]
+    fn a_hook_is_shown_as_it_is_written() {
+        let mut config = testing::report().config.unwrap();
+        config.hooks.session_event = Some(vec!["notify-send".to_owned(), "loop desk".to_owned()]);
+        let text = plain(&text(&config, "/home/ada/config.toml"));
+        let line = "\nhooks.session-event = [\"notify-send\", \"loop desk\"]\n";
+        assert!(text.contains(line), "{text}");
+        assert!(text.parse::<DocumentMut>().is_ok());
     }
 
     #[test]

@@ -36,7 +36,11 @@ pub(super) fn complete(status: &mut Status) {
         }
     }
     let listeners = status.listeners.iter_mut();
-    let shared = [&mut status.config.problem, &mut status.vault.problem];
+    let shared = [
+        &mut status.config.problem,
+        &mut status.vault.problem,
+        &mut status.hooks.problem,
+    ];
     let problems = shared.into_iter().chain(listeners.map(|l| &mut l.problem));
     for problem in problems.flatten() {
         fix(problem, None);

@@ -107,6 +107,11 @@ impl Paths {
         self.state.join("loopdeskd.log")
     }
 
+    /// What people have been told of the sessions.
+    pub fn notices_file(&self) -> PathBuf {
+        self.state.join("notices.json")
+    }
+
     /// Sockets, 0700.
     pub fn runtime_dir(&self) -> &Path {
         &self.runtime

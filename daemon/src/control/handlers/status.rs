@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loopdesk_protocol::VERSION;
-use loopdesk_protocol::status::{Account, Config, Daemon, Status};
+use loopdesk_protocol::status::{Account, Config, Daemon, Hooks, Status};
 
 use super::super::Control;
 use crate::config;
@@ -29,6 +29,9 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         },
         vault: control.sessions.vault_status(),
         listeners: control.listeners.borrow().clone(),
+        hooks: Hooks {
+            problem: control.hook.borrow().clone(),
+        },
         accounts: accounts.collect(),
         config: Config {
             path: loaded.path,

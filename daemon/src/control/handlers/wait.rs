@@ -34,15 +34,14 @@ pub(in crate::control) async fn wait(
     let view = tokio::time::timeout(asked.timeout, served)
         .await
         .unwrap_or_else(|_| {
-            let why = match session.view().problem {
-                Some(problem) => problem.message,
-                None => format!("account `{name}` is not ready"),
+            let (why, hints) = match session.view().problem {
+                Some(problem) => (problem.message, problem.hints),
+                None => (format!("account `{name}` is not ready"), Vec::new()),
             };
             let waited = asked.timeout.as_secs();
-            Err(
-                Problem::new(Kind::Timeout, format!("waited {waited} s: {why}"))
-                    .hint(format!("loopdesk status {name}")),
-            )
+            let mut problem = Problem::new(Kind::Timeout, format!("waited {waited} s: {why}"));
+            problem.hints = hints;
+            Err(problem.hint(format!("run `loopdesk status {name}`")))
         })?;
     let config = std::sync::Arc::clone(&control.loaded.borrow().config);
     Ok(super::status::account(&config, &account, view))

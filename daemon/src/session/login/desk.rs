@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 
 use super::page::Page;
-use crate::session::oauth;
+use crate::session::cause;
 
 /// Where what comes back is handed in, by the browser or by the person. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -126,8 +126,8 @@ impl Desk {
         let came = match (parameters.code, parameters.error) {
             (_, Some(error)) if error == "access_denied" => Came::Denied,
             (_, Some(error)) => Came::Error {
-                error: oauth::plain(&error),
-                description: oauth::plain(&parameters.description.unwrap_or_default()),
+                error: cause::plain(&error),
+                description: cause::plain(&parameters.description.unwrap_or_default()),
             },
             (Some(code), None) if !code.is_empty() => Came::Code(code.into()),
             (_, None) => return Offer::Malformed("it has no `code`"),

@@ -236,7 +236,7 @@ impl Login {
         let zendesk = &self.setup.zendesk;
         let grant = match zendesk.exchange(authorization, &code).await {
             Answer::Granted(grant) => grant,
-            Answer::InvalidGrant => {
+            Answer::InvalidGrant(_) => {
                 let why = "Zendesk no longer accepts this login's code (it is good for two \
                            minutes, and once)";
                 return Err(self.failed(Kind::Login, why));

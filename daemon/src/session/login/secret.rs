@@ -28,7 +28,7 @@ impl Login {
             Answer::Transient { why, .. } | Answer::Lost(why) => {
                 Err(self.failed(Kind::Zendesk, &why))
             }
-            Answer::InvalidGrant => Err(self.failed(Kind::Zendesk, "invalid_grant")),
+            Answer::InvalidGrant(_) => Err(self.failed(Kind::Zendesk, "invalid_grant")),
         }
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
+use crate::session::cause::Said;
 use crate::session::pair::{AccessToken, Generation, Pair, Renewal, Secret};
 use crate::session::schedule;
 use crate::session::state::Block;
@@ -18,7 +19,7 @@ pub(in crate::session) enum Answer {
     /// A new pair; the old one is dead.
     Granted(Grant),
     /// A parsed `invalid_grant`: the refresh token, or the code, is no good any more.
-    InvalidGrant,
+    InvalidGrant(Said),
     /// Another definite refusal: the pair lives, and somebody has to act.
     Refused(Block),
     /// Nothing is decided; later, it may be.

@@ -16,9 +16,8 @@ use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use serde_json::{Map, Value};
 
 use super::answer::Answer;
-use super::plain;
 use crate::config::TokenEncoding;
-use crate::session::state::Block;
+use crate::session::cause::Said;
 use crate::upstream::Upstream;
 
 /// Carries one token request.
@@ -57,14 +56,20 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
     }
 }
 
-/// An answer that isn't the token endpoint's, or no answer: already judged.
+/// No tokens.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer of the token endpoint")]
-pub(super) struct HttpError(pub(super) Box<Answer>);
+pub(super) enum HttpError {
+    /// An answer that isn't the token endpoint's, or no answer: already judged.
+    #[error("no answer of the token endpoint")]
+    Judged(Box<Answer>),
+    /// The token endpoint refuses.
+    #[error("the token endpoint refuses")]
+    Refused(StatusCode, Box<Said>),
+}
 
 impl From<Answer> for HttpError {
     fn from(answer: Answer) -> Self {
-        Self(Box::new(answer))
+        Self::Judged(Box::new(answer))
     }
 }
 
@@ -100,7 +105,7 @@ fn normalise(response: &Response<Bytes>) -> Result<HttpResponse, HttpError> {
     if status.is_success() {
         return match object {
             Ok(Value::Object(object)) if is_text(&object, "access_token") => {
-                Ok(answer(StatusCode::OK, &granted(object)))
+                Ok(answer(&granted(object)))
             }
             Ok(_) => transient(format!(
                 "the token endpoint answered {status} without a token"
@@ -125,31 +130,14 @@ fn normalise(response: &Response<Bytes>) -> Result<HttpResponse, HttpError> {
     if !status.is_client_error() || undecided {
         return transient(format!("the token endpoint answered {status}"));
     }
-    let code = match object.get("error") {
-        Some(Value::String(code)) => code.clone(),
-        // Zendesk's other envelopes: `{"error": {"title": …}}` and the like.
-        Some(Value::Object(inner)) => match inner.get("title") {
-            Some(Value::String(title)) => title.clone(),
-            _ => status.to_string(),
-        },
-        _ => status.to_string(),
-    };
+    let said = Said::read(status, &object);
     let is_oauth = matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
-    if code == "invalid_grant" && !is_oauth {
+    if said.code() == INVALID_GRANT && !is_oauth {
         return transient(format!(
-            "the token endpoint answered {status} with invalid_grant"
+            "the token endpoint answered {status} with {INVALID_GRANT}"
         ));
     }
-    if status == StatusCode::FORBIDDEN {
-        return Err(HttpError::from(Answer::Refused(Block {
-            why: format!("Zendesk forbids it (403, {})", plain(&code)),
-            fix: "ask a Zendesk admin about this user's access, and about IP restrictions"
-                .to_owned(),
-        })));
-    }
-    let mut error = Map::new();
-    error.insert("error".to_owned(), code.into());
-    Ok(answer(StatusCode::BAD_REQUEST, &error))
+    Err(HttpError::Refused(status, Box::new(said)))
 }
 
 /// The answer's fields, each in the type that the crate wants, or left out.
@@ -205,10 +193,9 @@ fn is_text(object: &Map<String, Value>, name: &str) -> bool {
     matches!(object.get(name), Some(Value::String(text)) if !text.is_empty())
 }
 
-fn answer(status: StatusCode, object: &Map<String, Value>) -> HttpResponse {
+fn answer(object: &Map<String, Value>) -> HttpResponse {
     let body = serde_json::to_vec(object).unwrap_or_default();
     let mut response = Response::new(body);
-    *response.status_mut() = status;
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -222,6 +209,8 @@ fn transient<T>(why: String) -> Result<T, HttpError> {
     }))
 }
 
+/// The one word that ends a session (R4).
+pub(super) const INVALID_GRANT: &str = "invalid_grant";
 pub(super) const EXPIRES_IN: &str = "expires_in";
 pub(super) const REFRESH_EXPIRES_IN: &str = "refresh_token_expires_in";
 

@@ -3,7 +3,7 @@
 mod answer;
 mod http;
 
-use oauth2::basic::{BasicErrorResponse, BasicErrorResponseType, BasicTokenType};
+use oauth2::basic::{BasicErrorResponse, BasicTokenType};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret,
     CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::answer::{Answer, Grant};
 use self::http::{Http, HttpError};
+use super::cause::{Cause, Said};
 use super::pair::{AccessToken, Renewal, Secret};
-use super::state::Block;
 use crate::clock::Clock;
-use crate::config::{Account, AccountName};
+use crate::config::{Account, GrantType};
 use crate::telemetry::redact::{self, Hidden};
 use crate::upstream::Upstream;
 
@@ -69,7 +69,7 @@ impl<'a> Server<'a> {
             )
             .request_async(&http)
             .await;
-        read(answer, asked_at)
+        read(answer, self.account, asked_at)
     }
 
     /// Gets an access token by the client's own `secret`. Nothing is replaced by it, so that no
@@ -92,12 +92,11 @@ impl<'a> Server<'a> {
             )
             .request_async(&http)
             .await;
-        if let Err(RequestTokenError::ServerResponse(error)) = &answer {
-            return refused_secret(error, &self.account.name);
-        }
-        match read(answer, asked_at) {
+        match read(answer, self.account, asked_at) {
             Answer::Lost(why) | Answer::Transient { why, .. } => Answer::unsendable(why),
-            decided @ (Answer::Granted(_) | Answer::InvalidGrant | Answer::Refused(_)) => decided,
+            decided @ (Answer::Granted(_) | Answer::InvalidGrant(_) | Answer::Refused(_)) => {
+                decided
+            }
         }
     }
 
@@ -127,7 +126,7 @@ impl<'a> Server<'a> {
             )
             .request_async(&http)
             .await;
-        read(answer, asked_at)
+        read(answer, self.account, asked_at)
     }
 
     fn http(&self) -> Http<'a> {
@@ -225,13 +224,19 @@ type Outcome<'c> = Result<
 >;
 
 /// What Zendesk's answer means for the session (R4).
-fn read(outcome: Outcome<'_>, asked_at: jiff::Timestamp) -> Answer {
+fn read(outcome: Outcome<'_>, account: &Account, asked_at: jiff::Timestamp) -> Answer {
     let tokens = match outcome {
         Ok(tokens) => tokens,
-        Err(RequestTokenError::ServerResponse(error)) => return refused(&error),
-        Err(RequestTokenError::Request(HttpError(answer))) => return *answer,
+        Err(RequestTokenError::Request(HttpError::Judged(answer))) => return *answer,
+        Err(RequestTokenError::Request(HttpError::Refused(status, said))) => {
+            return refused(account, status, *said);
+        }
         // `Http` passes on nothing else that the crate can't read; its texts could hold tokens.
-        Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
+        Err(
+            RequestTokenError::ServerResponse(_)
+            | RequestTokenError::Parse(..)
+            | RequestTokenError::Other(_),
+        ) => {
             return Answer::Transient {
                 why: "the token endpoint's answer can't be read".to_owned(),
                 may_have_acted: true,
@@ -262,73 +267,18 @@ fn read(outcome: Outcome<'_>, asked_at: jiff::Timestamp) -> Answer {
     })
 }
 
-fn refused(error: &BasicErrorResponse) -> Answer {
-    let client = "ask a Zendesk admin to look at the OAuth client in Admin Center";
-    let (why, fix) = match error.error() {
-        BasicErrorResponseType::InvalidGrant => return Answer::InvalidGrant,
-        BasicErrorResponseType::InvalidClient => (
-            "Zendesk doesn't know this OAuth client any more, or wants a secret from it \
-             (invalid_client)"
-                .to_owned(),
-            format!("check `client-id`, or {client}: it must exist and be public"),
-        ),
-        BasicErrorResponseType::UnauthorizedClient => (
-            "Zendesk doesn't let this OAuth client refresh tokens (unauthorized_client)".to_owned(),
-            client.to_owned(),
-        ),
-        BasicErrorResponseType::InvalidScope => (
-            "the OAuth client may no longer have these scopes (invalid_scope)".to_owned(),
-            format!("{client}: its allowed scopes must include the account's `scopes`"),
-        ),
-        BasicErrorResponseType::InvalidRequest
-        | BasicErrorResponseType::UnsupportedGrantType
-        | BasicErrorResponseType::Extension(_) => (
-            format!(
-                "Zendesk refuses to refresh ({})",
-                plain(error.error().as_ref())
-            ),
-            client.to_owned(),
-        ),
-    };
-    Answer::Refused(Block { why, fix })
-}
-
-/// The same of a client that acts by its own secret: no token of its is ever the end of it.
-fn refused_secret(error: &BasicErrorResponse, account: &AccountName) -> Answer {
-    let code = error.error();
-    let block = match code {
-        BasicErrorResponseType::InvalidClient => Block {
-            why:
-                "Zendesk doesn't accept the OAuth client's secret, or doesn't know its identifier \
-                  (invalid_client)"
-                    .to_owned(),
-            fix: format!(
-                "run `loopdesk login {account} --client-secret-stdin` with the secret that Admin \
-                 Center gave for this `client-id`"
-            ),
-        },
-        BasicErrorResponseType::UnauthorizedClient
-        | BasicErrorResponseType::UnsupportedGrantType
-        | BasicErrorResponseType::InvalidGrant => Block {
-            why: format!(
-                "Zendesk gives this OAuth client no token by its secret ({})",
-                plain(code.as_ref())
-            ),
-            fix: "ask a Zendesk admin to look at the OAuth client in Admin Center: its kind must \
-                  be Confidential, and its user active"
-                .to_owned(),
-        },
-        BasicErrorResponseType::InvalidScope
-        | BasicErrorResponseType::InvalidRequest
-        | BasicErrorResponseType::Extension(_) => return refused(error),
-    };
-    Answer::Refused(block)
-}
-
-/// Foreign text, made fit to be shown: printable, and not long.
-pub(super) fn plain(text: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(120).map(printable).collect()
+/// What a refusal means: only `invalid_grant` is the end, and never of a client with a secret, which
+/// has nothing that could be revoked.
+fn refused(account: &Account, status: ::http::StatusCode, said: Said) -> Answer {
+    let by_secret = account.grant == GrantType::ClientCredentials;
+    if said.code() != http::INVALID_GRANT {
+        return Answer::Refused(Cause::of(status, &said).block(account, &said));
+    }
+    if by_secret {
+        Answer::Refused(Cause::ClientMayNot.block(account, &said))
+    } else {
+        Answer::InvalidGrant(said)
+    }
 }
 
 /// 256 bits.

@@ -18,7 +18,7 @@ async fn answer(status: u16, body: &str) -> Answer {
         .exchange_refresh_token(&RefreshToken::new("r".to_owned()))
         .request_async(&http)
         .await;
-    read(answer, jiff::Timestamp::UNIX_EPOCH)
+    read(answer, &account, jiff::Timestamp::UNIX_EPOCH)
 }
 
 fn account() -> Account {
@@ -67,12 +67,12 @@ async fn a_lifetime_that_can_t_be_meant_counts_as_missing() {
 #[tokio::test]
 async fn r4_only_invalid_grant_ends_a_session() {
     let body = r#"{"error":"invalid_grant","error_description":"Token has been revoked."}"#;
-    assert!(matches!(answer(400, body).await, Answer::InvalidGrant));
-    assert!(matches!(answer(401, body).await, Answer::InvalidGrant));
+    assert!(matches!(answer(400, body).await, Answer::InvalidGrant(_)));
+    assert!(matches!(answer(401, body).await, Answer::InvalidGrant(_)));
     for status in [200, 302, 403, 404, 407, 408, 429, 500, 502, 503] {
         let found = answer(status, body).await;
         assert!(
-            !matches!(found, Answer::InvalidGrant),
+            !matches!(found, Answer::InvalidGrant(_)),
             "{status}: {found:?}"
         );
     }

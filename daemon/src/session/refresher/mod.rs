@@ -28,7 +28,7 @@ use crate::session::snapshot::Snapshot;
 use crate::session::state::{Effect, Input, Load, Machine, State};
 use crate::session::store::Store;
 use crate::session::vault::{DataKey, Vault};
-use crate::session::{Setup, schedule};
+use crate::session::{Setup, health, schedule};
 
 /// What the refresher is asked for.
 #[derive(Debug)]
@@ -253,6 +253,11 @@ impl Task {
             } => self.checked(generation, purpose, check),
             Done::Adopted(result) => self.adopted(result),
             Done::LoggedOut(result) => self.logged_out(result),
+            Done::Health(news) => {
+                if let Some(news) = news {
+                    self.input(Input::Health(news));
+                }
+            }
             Done::Revoked => {}
         }
     }
@@ -325,6 +330,12 @@ impl Task {
                 }
                 Effect::StoreEnd { after } => self.store_end(after),
                 Effect::Learn(held) => self.check(held, Purpose::Learn),
+                Effect::Health(act) => {
+                    let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
+                    self.start(Done::Health(None), async move {
+                        Done::Health(health::run(setup, store, act).await)
+                    });
+                }
                 Effect::Revoke(held) => {
                     let setup = Arc::clone(&self.parts.setup);
                     self.start(Done::Revoked, async move {
@@ -433,7 +444,7 @@ impl Task {
         let account = &self.parts.setup.account.name;
         match answer {
             Ok(Answer::Granted(_)) => tracing::info!(%account, "refreshed"),
-            Ok(Answer::InvalidGrant) => {
+            Ok(Answer::InvalidGrant(_)) => {
                 tracing::error!(%account, "Zendesk has ended the session (invalid_grant)");
             }
             Ok(Answer::Refused(block)) => {
@@ -473,6 +484,8 @@ const BUG: &str = "the work was cut short (a bug in loopdesk)";
 /// A due time that can't be met right now is no reason to spin.
 const WAKE_MIN: Duration = Duration::from_millis(10);
 
+#[cfg(test)]
+mod health_tests;
 #[cfg(test)]
 mod secret_tests;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Effect, Live, Standing, Step, Urgency};
+use crate::session::cause::{self, Said};
 use crate::session::pair::Held;
 use crate::session::schedule;
 
@@ -50,7 +51,12 @@ impl Live {
 
     pub(super) fn plan(&mut self, now: Timestamp, spread: f64) {
         let pair = &self.held.pair;
-        self.due = schedule::due(pair.obtained_at, pair.expires_at, spread);
+        self.due = schedule::due(
+            pair.obtained_at,
+            pair.expires_at,
+            pair.refresh_expires_at,
+            spread,
+        );
         self.decided_at = now;
     }
 
@@ -79,7 +85,7 @@ impl Live {
     }
 
     /// Why `invalid_grant` came, as far as is known.
-    pub(super) fn obituary(&self, now: Timestamp) -> String {
+    pub(super) fn obituary(&self, now: Timestamp, said: &Said) -> String {
         if let Some(doubt) = &self.doubt {
             return format!(
                 "the answer to a refresh was lost ({doubt}) after Zendesk had replaced the token \
@@ -91,9 +97,7 @@ impl Live {
                 "it was not refreshed in time: Zendesk's limit passed at {}",
                 at.strftime("%Y-%m-%d %H:%M UTC")
             ),
-            Some(_) | None => {
-                "Zendesk says that it was revoked, or has expired (invalid_grant)".to_owned()
-            }
+            Some(_) | None => cause::of_the_end(said),
         }
     }
 }

@@ -32,6 +32,7 @@
 //! While rotating from `doubtful` or `blocked`, that is still what is shown: the trouble isn't over.
 //! An ended session never asks Zendesk for tokens again.
 
+pub(in crate::session) mod health;
 mod live;
 mod transitions;
 
@@ -43,6 +44,7 @@ use loopdesk_protocol::Problem;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status;
 
+use self::health::{Act, Health, News};
 use super::oauth::Answer;
 use super::pair::{Generation, Held};
 
@@ -55,6 +57,7 @@ pub(in crate::session) struct Machine {
     /// A login or logout is under way and nothing else may touch the record.
     paused: bool,
     last_error: Option<status::LastError>,
+    health: Health,
 }
 
 /// The states. [`Live`] has shades of its own.
@@ -184,6 +187,8 @@ pub(in crate::session) enum Input {
     Adopted(Held),
     /// A logout has removed the record.
     Forgotten,
+    /// What the daily probe has brought.
+    Health(News),
     /// The configuration has changed; `rebound`: so that the pair may belong elsewhere.
     Reconfigured { rebound: bool },
 }
@@ -229,6 +234,8 @@ pub(in crate::session) enum Effect {
     Revoke(Arc<Held>),
     /// Ask `tokens/current` for what the token answer left out.
     Learn(Arc<Held>),
+    /// The daily probe's.
+    Health(Act),
 }
 
 /// How much a refresh may wait for.
@@ -259,6 +266,7 @@ impl Machine {
             generation: Generation::default(),
             paused: false,
             last_error: None,
+            health: Health::default(),
         };
         (machine, Effect::Load)
     }
@@ -270,12 +278,16 @@ impl Machine {
         spread: f64,
         input: Input,
     ) -> Vec<Effect> {
-        match input {
+        let mut effects = match input {
             Input::Loaded(load) => self.loaded(now, spread, load),
             Input::Tick => self.tick(now),
             Input::Wanted => self.wanted(now),
             Input::Unlocked => self.unlocked(),
-            Input::Asked => self.asked(now),
+            Input::Asked => {
+                self.look_again(now);
+                self.asked(now)
+            }
+            Input::Health(news) => self.heard(now, spread, news),
             Input::Dead(generation) => self.dead(now, generation),
             Input::NotSent(why) => self.failed(now, spread, why, false),
             Input::Answered(answer) => self.answered(now, spread, answer),
@@ -303,16 +315,23 @@ impl Machine {
                 if held.pair.generation <= self.generation {
                     held.pair.generation = self.generation.next();
                 }
-                self.go_live(now, spread, held, None)
+                let mut effects = self.go_live(now, spread, held, None);
+                effects.push(self.healthy_since(now, spread));
+                effects
             }
             Input::Forgotten => {
                 self.paused = false;
                 self.last_error = None;
                 self.state = State::SignedOut(None);
-                Vec::new()
+                vec![Effect::Health(Act::Forget)]
             }
-            Input::Reconfigured { rebound } => self.reconfigured(now, rebound),
-        }
+            Input::Reconfigured { rebound } => {
+                self.look_again(now);
+                self.reconfigured(now, rebound)
+            }
+        };
+        effects.extend(self.attend(now, spread));
+        effects
     }
 
     /// The state.
@@ -323,6 +342,11 @@ impl Machine {
     /// The highest generation so far.
     pub(in crate::session) fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// What the daily probe knows.
+    pub(in crate::session) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// What went wrong last.
@@ -363,6 +387,7 @@ impl Machine {
                 (Standing::Doubtful, _) => status::State::Doubtful,
                 (Standing::Blocked(_), _) => status::State::Blocked,
                 (Standing::Unsaved(_), _) => status::State::Unsaved,
+                (Standing::Good, _) if self.health.refused.is_some() => status::State::Blocked,
                 (Standing::Good, Step::Idle) => status::State::Active,
                 (Standing::Good, Step::Refreshing { .. } | Step::Saving { .. }) => {
                     status::State::Rotating
@@ -401,7 +426,9 @@ impl Machine {
                 let may = matches!(live.step, Step::Idle) && !self.paused;
                 let due = may.then_some(live.due);
                 let expiry = live.held.pair.expires_at;
+                let look = self.next_look().filter(|_| may && live.is_usable(now));
                 due.into_iter()
+                    .chain(look)
                     .chain((expiry > now).then_some(expiry))
                     .min()
             }

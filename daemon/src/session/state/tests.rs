@@ -5,6 +5,7 @@ mod random;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::session::cause::Said;
 use crate::session::testing::{grant, held, transient};
 
 /// What is true outside the machine.
@@ -19,6 +20,8 @@ struct World {
     /// The newest generation on disk.
     durable: u64,
     posts: usize,
+    /// What the daily probe wants.
+    acts: Vec<Act>,
 }
 
 impl World {
@@ -33,6 +36,7 @@ impl World {
             loading: true,
             durable: 0,
             posts: 0,
+            acts: Vec::new(),
         }
     }
 
@@ -71,6 +75,7 @@ impl World {
                 Effect::Hurry => assert!(self.in_flight.is_some()),
                 Effect::Store { held, .. } => self.storing = Some(held),
                 Effect::StoreEnd { .. } => self.storing_end = true,
+                Effect::Health(act) => self.acts.push(act),
                 Effect::Learn(_) | Effect::Revoke(_) => {}
             }
         }
@@ -255,7 +260,7 @@ fn r5_a_lost_answer_is_retried_once_at_once_with_the_same_token() {
     world.answer(Answer::Lost("reset".to_owned()));
     assert_eq!(world.posts, 2);
     assert_eq!(world.in_flight.as_ref().unwrap().pair.generation.get(), 1);
-    world.answer(Answer::InvalidGrant);
+    world.answer(Answer::InvalidGrant(Said::default()));
     assert_eq!(world.shown(), status::State::Ended);
     assert!(world.end().contains("lost (reset)"), "{}", world.end());
 }
@@ -283,7 +288,7 @@ fn r5_a_start_after_a_crash_tells_lost_from_never_sent() {
     world.found(held, Some("stopped while it waited"));
     assert_eq!(world.shown(), status::State::Doubtful);
     assert_eq!(world.posts, 1, "tried at once");
-    world.answer(Answer::InvalidGrant);
+    world.answer(Answer::InvalidGrant(Said::default()));
     assert!(world.end().contains("stopped while it waited"));
 }
 
@@ -291,7 +296,7 @@ fn r5_a_start_after_a_crash_tells_lost_from_never_sent() {
 fn r4_after_an_end_not_one_more_post() {
     let mut world = World::live(3600);
     world.pass(3001);
-    world.answer(Answer::InvalidGrant);
+    world.answer(Answer::InvalidGrant(Said::default()));
     assert!(world.is_ready(), "the access token serves until it dies");
     world.stored();
     for _ in 0..100 {

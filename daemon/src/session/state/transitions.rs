@@ -224,8 +224,8 @@ impl Machine {
                     after: Duration::ZERO,
                 }]
             }
-            Answer::InvalidGrant => {
-                let why = live.obituary(now);
+            Answer::InvalidGrant(said) => {
+                let why = live.obituary(now, &said);
                 self.note(now, why.clone());
                 self.end(End { at: now, why })
             }
@@ -402,7 +402,7 @@ impl Machine {
         self.tick(now)
     }
 
-    fn note(&mut self, at: Timestamp, message: String) {
+    pub(super) fn note(&mut self, at: Timestamp, message: String) {
         self.last_error = Some(status::LastError { at, message });
     }
 }
@@ -413,7 +413,7 @@ const SAVE_ATTEMPTS: u32 = 11;
 /// Often enough to lose little, rare enough for a disk that stays full.
 const UNSAVED_RETRY: Duration = Duration::from_secs(5);
 /// R4: somebody has to act, and Zendesk need not be asked more often meanwhile.
-const BLOCKED_RETRY: Duration = Duration::from_secs(3600);
+pub(super) const BLOCKED_RETRY: Duration = Duration::from_secs(3600);
 /// A keyring that is unlocked later is noticed within this time.
 const KEY_RETRY: Duration = Duration::from_secs(30);
 /// NTP slews and small steps mean nothing; a clock set back by more makes plans worthless.

@@ -10,10 +10,12 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{grant, person, transient};
 use crate::clock::Clock;
+use crate::session::cause::Said;
 use crate::session::endpoint::{Endpoint, Pending};
 use crate::session::identity::{Check, Revocation};
 use crate::session::oauth::{Answer, Authorization, Grant};
 use crate::session::pair::{AccessToken, Renewal};
+use crate::session::state::health::Found;
 
 /// A Zendesk that does what a test says. A refresh deletes the old pair, as the real one does.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ struct Script {
     person: Person,
     offline: bool,
     dead: Vec<String>,
+    found: Option<Found>,
 }
 
 /// What becomes of one refresh.
@@ -59,6 +62,7 @@ impl Scripted {
                 person: person(42),
                 offline: false,
                 dead: Vec::new(),
+                found: None,
             }),
             turn: Semaphore::new(1),
             calls: watch::Sender::default(),
@@ -80,6 +84,11 @@ impl Scripted {
 
     pub(in crate::session) fn set_person(&self, person: Person) {
         self.state.lock().unwrap().person = person;
+    }
+
+    /// What every probe finds from now on; `None`: what is true.
+    pub(in crate::session) fn set_found(&self, found: Option<Found>) {
+        self.state.lock().unwrap().found = found;
     }
 
     /// An admin deletes the newest token.
@@ -179,7 +188,7 @@ impl Endpoint for Scripted {
                 return answer;
             }
             if dead || refresh != format!("refresh-{newest}") {
-                return Answer::InvalidGrant;
+                return Answer::InvalidGrant(Said::default());
             }
             let grant = self.issue();
             match step {
@@ -198,7 +207,7 @@ impl Endpoint for Scripted {
             self.note(format!("exchange {}", code.expose_secret()));
             match code.expose_secret() {
                 "good" => Answer::Granted(self.issue()),
-                _ => Answer::InvalidGrant,
+                _ => Answer::InvalidGrant(Said::default()),
             }
         })
     }
@@ -237,6 +246,27 @@ impl Endpoint for Scripted {
         Box::pin(async move {
             self.note(format!("person {}", access.expose_secret()));
             Ok(self.state.lock().unwrap().person.clone())
+        })
+    }
+
+    fn probe<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Found> {
+        Box::pin(async move {
+            let access = access.expose_secret();
+            self.note(format!("probe {access}"));
+            let (offline, found) = {
+                let state = self.state.lock().unwrap();
+                (state.offline, state.found.clone())
+            };
+            match found {
+                _ if offline => Found::Unclear("no network".to_owned()),
+                Some(found) => found,
+                None if !self.lives(access) => Found::Dead,
+                None => Found::Somebody {
+                    person: self.state.lock().unwrap().person.clone(),
+                    expires_at: None,
+                    refresh_expires_at: None,
+                },
+            }
         })
     }
 }

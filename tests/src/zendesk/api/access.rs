@@ -7,6 +7,7 @@ use super::errors;
 use crate::zendesk::answer::Answer;
 use crate::zendesk::call::Call;
 use crate::zendesk::oauth::{self, Standing, allows, broad, is_any_known};
+use crate::zendesk::policy;
 use crate::zendesk::shared::{Shared, lock};
 
 /// Who asks.
@@ -47,7 +48,7 @@ pub(super) fn identify(shared: &Shared, call: &Call) -> Result<Visitor, Answer> 
     };
     let store = lock(&shared.store);
     if store.is_suspended(user) {
-        return Err(invalid());
+        return Err(policy::of_suspended(shared).unwrap_or_else(invalid));
     }
     let mut visitor = Visitor {
         user: Some(user),

@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 use super::answer::Answer;
 use super::call::Call;
 use super::paging::Page;
+use super::policy;
 use super::shared::{Shared, lock};
 use super::store::Store;
 use access::Visitor;
@@ -74,6 +75,9 @@ fn limited(shared: &Shared, call: &Call, path: &[&str]) -> Answer {
     if left.is_exceeded {
         return Answer::too_many_requests(u32::try_from(left.resets).unwrap_or(60))
             .header("x-rate-limit", &left.limit.to_string());
+    }
+    if let Some(refusal) = policy::at_the_front(shared) {
+        return refusal;
     }
     let answer = match access::identify(shared, call) {
         Ok(visitor) => routed(shared, call, &visitor, path),

@@ -19,10 +19,14 @@ use super::scopes::within;
 use super::{Client, ClientKind, Grant, OAuth, Oddity, Standing};
 use crate::zendesk::answer::Answer;
 use crate::zendesk::call::Call;
+use crate::zendesk::policy;
 use crate::zendesk::record::TokenPost;
 use crate::zendesk::shared::{Settings, Shared, lock};
 
 pub(super) fn serve(shared: &Shared, call: &Call) -> Answer {
+    if let Some(refusal) = policy::at_the_front(shared) {
+        return refusal;
+    }
     let settings = lock(&shared.settings).clone();
     let mut oauth = lock(&shared.oauth);
     match grant(shared, &mut oauth, call, &settings) {
@@ -83,7 +87,12 @@ fn grant(
         return Err(INVALID_SCOPE);
     }
     if lock(&shared.store).is_suspended(grant.user) {
-        return Err(INVALID_GRANT);
+        return policy::of_suspended(shared).ok_or(INVALID_GRANT);
+    }
+    if grant_type == "refresh_token"
+        && let Some(refusal) = policy::of_a_refresh(shared)
+    {
+        return Ok(refusal);
     }
     if grant_type == "authorization_code"
         && let Some(code) = oauth

@@ -72,7 +72,9 @@ impl World {
                 self.on(Input::Dead(Generation::new(current)));
             }
             Event::Granted(lifetime) if self.in_flight.is_some() => self.granted(lifetime),
-            Event::InvalidGrant if self.in_flight.is_some() => self.answer(Answer::InvalidGrant),
+            Event::InvalidGrant if self.in_flight.is_some() => {
+                self.answer(Answer::InvalidGrant(Said::default()))
+            }
             Event::Refused if self.in_flight.is_some() => {
                 self.answer(Answer::Refused(Block {
                     why: "no".to_owned(),

@@ -1,0 +1,75 @@
+//! Desktop notifications by freedesktop.org's specification, over D-Bus.
+
+use std::collections::HashMap;
+
+use zbus::zvariant::{DynamicType, Type, Value};
+
+use super::Notice;
+
+/// Shows `notice`, in the place of the one with this number if it is still there; its own number.
+pub(super) async fn show(notice: &Notice, before: Option<u32>) -> Result<u32, String> {
+    // Never through X11: that would start a bus of its own.
+    let bus = zbus::Connection::session()
+        .await
+        .map_err(|e| format!("there is no session bus ({e})"))?;
+    let capabilities: Vec<String> = call(&bus, "GetCapabilities", &()).await?;
+    let body = if capabilities.iter().any(|name| name == "body-markup") {
+        escaped(&notice.body)
+    } else {
+        notice.body.clone()
+    };
+    let hints = HashMap::from([
+        ("urgency", Value::U8(notice.urgency as u8)),
+        ("category", Value::from("network")),
+    ]);
+    let arguments = (
+        "loopdesk",
+        before.unwrap_or(0),
+        "dialog-password",
+        notice.title.as_str(),
+        body.as_str(),
+        Vec::<&str>::new(),
+        hints,
+        SERVERS_CHOICE,
+    );
+    call(&bus, "Notify", &arguments).await
+}
+
+async fn call<T>(
+    bus: &zbus::Connection,
+    method: &str,
+    arguments: &(impl serde::Serialize + DynamicType),
+) -> Result<T, String>
+where
+    T: serde::de::DeserializeOwned + Type,
+{
+    let reply = bus.call_method(Some(NAME), PATH, Some(NAME), method, arguments);
+    let reply = reply.await.map_err(|e| format!("`{method}`: {e}"))?;
+    let body = reply.body();
+    body.deserialize().map_err(|e| format!("`{method}`: {e}"))
+}
+
+/// Some words are Zendesk's, and a notice has no need of links and images.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+const NAME: &str = "org.freedesktop.Notifications";
+const PATH: &str = "/org/freedesktop/Notifications";
+/// How long it is shown is for the server to say.
+const SERVERS_CHOICE: i32 = -1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_words_are_no_markup() {
+        let text = "<a href=\"https://evil.example\">x</a> & <img src=y>";
+        let found = escaped(text);
+        assert!(!found.contains(['<', '>']), "{found}");
+        assert!(found.contains(" &amp; "), "{found}");
+    }
+}

@@ -1,0 +1,252 @@
+//! The command of `hooks.session-event`: run without a shell, told the event on standard input,
+//! ended with its children when its time is over.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use loopdesk_protocol::event::SessionEvent;
+use loopdesk_protocol::{Kind, Problem};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::HookCommand;
+use crate::config::live::Loaded;
+use crate::telemetry::redact;
+
+/// Runs the command for one event after the other.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) events: mpsc::Receiver<SessionEvent>,
+    pub(super) loaded: watch::Receiver<Loaded>,
+    pub(super) problem: watch::Sender<Option<Problem>>,
+}
+
+impl Worker {
+    /// Works until `stop`, which ends a command that runs, too.
+    pub(super) async fn work(mut self, stop: CancellationToken) {
+        tokio::select! {
+            () = self.serve() => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn serve(&mut self) {
+        let mut known = None;
+        loop {
+            let command = self
+                .loaded
+                .borrow_and_update()
+                .config
+                .session_event_hook
+                .clone();
+            if command != known {
+                self.look_for(command.as_ref());
+                known.clone_from(&command);
+            }
+            tokio::select! {
+                changed = self.loaded.changed() => if changed.is_err() { return },
+                event = self.events.recv() => match event {
+                    Some(event) => self.tell(known.as_ref(), &event).await,
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// A command that isn't there is a mistake that nobody should learn of on the day on which it
+    /// is needed.
+    fn look_for(&self, command: Option<&HookCommand>) {
+        let found = command.map_or(Ok(()), |command| find(command.program()).map(drop));
+        self.report(command, found);
+    }
+
+    async fn tell(&self, command: Option<&HookCommand>, event: &SessionEvent) {
+        if let Some(command) = command {
+            let result = run(command, event, LIMIT).await;
+            self.report(Some(command), result);
+        }
+    }
+
+    fn report(&self, command: Option<&HookCommand>, result: Result<(), String>) {
+        let problem = match (command, result) {
+            (Some(command), Err(why)) => {
+                let program = command.program();
+                tracing::error!(
+                    program,
+                    why,
+                    "the command of `hooks.session-event` has failed"
+                );
+                let message = format!("the command of `hooks.session-event`, `{program}`, {why}");
+                Some(
+                    Problem::new(Kind::Config, message)
+                        .hint("correct `hooks.session-event` with `loopdesk config edit`"),
+                )
+            }
+            (Some(_) | None, _) => None,
+        };
+        self.problem.send_replace(problem);
+    }
+}
+
+/// Runs `command` and waits for its end, for `limit` at most.
+///
+/// # Errors
+/// The rest of a sentence about the command.
+async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Result<(), String> {
+    let program = find(command.program())?;
+    let mut told = serde_json::to_string(event).map_err(|e| format!("can't be told: {e}"))?;
+    told.push('\n');
+    let mut child = Command::new(program)
+        .args(command.arguments())
+        .env_clear()
+        .envs(environment())
+        .current_dir(home())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|e| format!("can't be started: {e}"))?;
+    let stderr = child.stderr.take();
+    let mut stdin = child.stdin.take();
+    let mut group = Group(child);
+    let words = tokio::task::spawn(async move {
+        match stderr {
+            Some(stderr) => first_words(stderr).await,
+            None => String::new(),
+        }
+    });
+    let telling = async {
+        if let Some(stdin) = &mut stdin {
+            // A command need not read what it is told.
+            drop(stdin.write_all(told.as_bytes()).await);
+        }
+        drop(stdin);
+        group.0.wait().await
+    };
+    let ended: ExitStatus = match tokio::time::timeout(limit, telling).await {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => return Err(format!("can't be waited for: {error}")),
+        Err(_) => {
+            group.end();
+            // Its end is near, and a zombie is none.
+            drop(group.0.wait().await);
+            return Err(format!(
+                "had not ended after {} s, so it was killed",
+                limit.as_secs_f64()
+            ));
+        }
+    };
+    if ended.success() {
+        return Ok(());
+    }
+    // A child that was left behind may hold the pipe for ever.
+    let words = tokio::time::timeout(LAST_WORDS, words).await;
+    let words = words.ok().and_then(Result::ok).unwrap_or_default();
+    let words = redact::text(words.trim());
+    Err(match words.lines().next() {
+        Some(line) => format!("has failed ({ended}): {}", line.escape_debug()),
+        None => format!("has failed ({ended})"),
+    })
+}
+
+/// A command and whatever it has started; ended with the value unless it has ended by itself.
+#[derive(Debug)]
+struct Group(Child);
+
+impl Group {
+    /// Kills the whole group. Only while its leader hasn't been waited for: the number is its own
+    /// for so long.
+    fn end(&self) {
+        let pid = self.0.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw)
+            && let Err(error) = kill_process_group(pid, Signal::KILL)
+        {
+            // It may have ended this moment.
+            tracing::debug!(%error, "the command is gone already");
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The beginning of what it says; the rest is read and thrown away, or it would stand still.
+async fn first_words(mut stderr: ChildStderr) -> String {
+    let mut words = Vec::new();
+    let mut buffer = [0; 1024];
+    while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
+        let room = WORDS_MAX.saturating_sub(words.len());
+        words.extend_from_slice(buffer.get(..length.min(room)).unwrap_or_default());
+    }
+    String::from_utf8_lossy(&words).into_owned()
+}
+
+/// Where the program is.
+fn find(program: &str) -> Result<PathBuf, String> {
+    let is_program = |path: &Path| {
+        path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+    };
+    let path = Path::new(program);
+    if path.is_absolute() {
+        return if is_program(path) {
+            Ok(path.to_owned())
+        } else if path.exists() {
+            Err("can't be run: it is no executable file".to_owned())
+        } else {
+            Err("isn't there".to_owned())
+        };
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut paths = std::env::split_paths(&folders).map(|folder| folder.join(program));
+    paths
+        .find(|path| is_program(path))
+        .ok_or_else(|| "is not on the daemon's PATH".to_owned())
+}
+
+/// What a command may know of the daemon's surroundings. The rest may hold anything.
+fn environment() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy();
+        PASSED_ON.contains(&name.as_ref()) || name.starts_with("LC_") || name.starts_with("XDG_")
+    })
+}
+
+fn home() -> PathBuf {
+    let home = std::env::home_dir().filter(|home| home.is_dir());
+    home.unwrap_or_else(|| PathBuf::from("/"))
+}
+
+/// What programs need to find themselves, the desktop and the person's language.
+const PASSED_ON: [&str; 13] = [
+    "HOME",
+    "PATH",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TMPDIR",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "DBUS_SESSION_BUS_ADDRESS",
+];
+
+/// Enough to send a mail over a slow line; the next event waits meanwhile.
+const LIMIT: Duration = Duration::from_secs(30);
+/// What a command has said arrives with its end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+const WORDS_MAX: usize = 2048;
+
+#[cfg(test)]
+mod tests;

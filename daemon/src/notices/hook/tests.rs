@@ -1,0 +1,131 @@
+//! Commands that behave, fail, hang, and aren't there.
+
+use std::os::unix::fs::PermissionsExt;
+
+use jiff::Timestamp;
+use loopdesk_protocol::event::{Event, VERSION};
+use loopdesk_protocol::status::State;
+
+use super::*;
+
+fn event() -> SessionEvent {
+    SessionEvent {
+        version: VERSION,
+        event: Event::Ended,
+        account: "acme".to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+        state: State::Ended,
+        message: "over".to_owned(),
+        fix: vec!["run `loopdesk login acme`".to_owned()],
+        until: None,
+    }
+}
+
+/// A shell script as a command.
+struct Script {
+    folder: tempfile::TempDir,
+    command: HookCommand,
+}
+
+impl Script {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hook");
+        let text = format!("#!/bin/sh\ncd \"$1\" || exit 9\n{text}\n");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let words = [path.as_path(), folder.path()].map(|p| p.display().to_string());
+        let command = HookCommand::new(words.into()).unwrap();
+        Self { folder, command }
+    }
+
+    async fn run(&self, limit: Duration) -> Result<(), String> {
+        loop {
+            // Another test's fork may hold the script open for writing (ETXTBSY).
+            match run(&self.command, &event(), limit).await {
+                Err(why) if why.contains("os error 26") => tokio::task::yield_now().await,
+                result => return result,
+            }
+        }
+    }
+
+    fn wrote(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn the_event_comes_on_standard_input_and_nothing_but_the_usual_in_the_environment() {
+    let script = Script::new("cat > told; env > env; pwd > pwd");
+    script.run(LONG).await.unwrap();
+    let told: SessionEvent = serde_json::from_str(&script.wrote("told")).unwrap();
+    assert_eq!(told, event());
+    assert!(script.wrote("told").ends_with("}\n"));
+    for line in script.wrote("env").lines() {
+        let (name, _) = line.split_once('=').unwrap();
+        let is_usual = PASSED_ON.contains(&name) || name.starts_with("XDG_");
+        let is_the_shells = matches!(name, "PWD" | "OLDPWD" | "SHLVL" | "_");
+        assert!(
+            is_usual || is_the_shells || name.starts_with("LC_"),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_hangs_is_killed_with_its_children() {
+    let script = Script::new("sleep 1000 & echo $! > child; echo $$ > own; wait");
+    // Long enough for a shell to start; the wait is for the limit, not for luck.
+    let why = script.run(Duration::from_secs(2)).await.unwrap_err();
+    assert!(why.contains("killed"), "{why}");
+    for name in ["child", "own"] {
+        let pid: i32 = script.wrote(name).trim().parse().unwrap();
+        let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let gone = async {
+            // A killed orphan is a zombie until init takes it.
+            while state().contains(" S ") || state().contains(" R ") {
+                tokio::task::yield_now().await;
+            }
+        };
+        let gone = tokio::time::timeout(LONG / 4, gone).await;
+        assert!(gone.is_ok(), "the {name} lives on: {}", state());
+    }
+}
+
+#[tokio::test]
+async fn what_it_says_when_it_fails_is_told_without_secrets() {
+    let secret = "abcdef0123456789abcdef0123456789abcdef01";
+    let _hidden = redact::hide(secret);
+    let script = Script::new(&format!("echo 'no mail: {secret}' >&2; exit 3"));
+    let why = script.run(LONG).await.unwrap_err();
+    assert!(
+        why.contains("exit status: 3") && why.contains("no mail"),
+        "{why}"
+    );
+    assert!(!why.contains(secret), "{why}");
+}
+
+#[tokio::test]
+async fn a_command_that_reads_nothing_or_says_much_ends_all_the_same() {
+    Script::new("exec <&-; exit 0").run(LONG).await.unwrap();
+    let much = Script::new("head -c 1000000 /dev/zero >&2; exit 0");
+    much.run(LONG).await.unwrap();
+    // What stays behind holds the pipe, not us.
+    let behind = Script::new("sleep 2 & exit 0");
+    behind.run(LONG).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_isn_t_there_is_named() {
+    for (words, why) in [
+        ("/nowhere/hook", "isn't there"),
+        ("/etc/passwd", "no executable file"),
+        ("no-such-program-of-ours", "not on the daemon's PATH"),
+    ] {
+        let command = HookCommand::new(vec![words.to_owned()]).unwrap();
+        let found = run(&command, &event(), LONG).await.unwrap_err();
+        assert!(found.contains(why), "{found}");
+    }
+}

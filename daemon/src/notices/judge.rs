@@ -1,0 +1,145 @@
+//! What is news: a view of a session against what was told of it. No I/O and no clock.
+
+use jiff::Timestamp;
+use loopdesk_protocol::event::Event;
+use loopdesk_protocol::status::State;
+use serde::{Deserialize, Serialize};
+
+use crate::session::{Concern, View, What};
+
+/// What was told of one session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub(super) struct Told {
+    /// What is wrong, as far as it was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrong: Option<Wrong>,
+    /// The last step of the countdown that was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    countdown: Option<Step>,
+    /// What was wrong before it was mended: it isn't told twice a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mended: Option<Wrong>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Wrong {
+    event: Event,
+    cause: String,
+    at: Timestamp,
+    /// It came back too soon to be told again, and so its end isn't told either.
+    #[serde(default)]
+    quiet: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Step {
+    until: Timestamp,
+    days: u64,
+    at: Timestamp,
+}
+
+/// What is to be told now, and is told from now on.
+pub(super) fn judge(told: &mut Told, view: &View, now: Timestamp) -> Option<Event> {
+    match view.state {
+        // Somebody has logged out, and knows.
+        State::SignedOut => {
+            *told = Told::default();
+            return None;
+        }
+        // Nothing is known of the session.
+        State::KeyMissing => return None,
+        State::Active
+        | State::Rotating
+        | State::Doubtful
+        | State::Unsaved
+        | State::Blocked
+        | State::Ended => {}
+    }
+    let wrong = match &view.concern {
+        Some(concern) => told.goes_wrong(concern, now),
+        None => told.is_mended(view),
+    };
+    let near = told.comes_near(view, now);
+    wrong.or(near)
+}
+
+impl Told {
+    fn goes_wrong(&mut self, concern: &Concern, now: Timestamp) -> Option<Event> {
+        let event = match concern.what {
+            What::Ended => Event::Ended,
+            What::Blocked => Event::Blocked,
+            What::Demoted => Event::Demoted,
+        };
+        let is_same = |wrong: &&Wrong| wrong.event == event && wrong.cause == concern.cause;
+        if self.wrong.as_ref().filter(is_same).is_some() {
+            return None;
+        }
+        let mended = self.mended.as_ref().filter(is_same);
+        let is_told = mended.is_some_and(|wrong| now.duration_since(wrong.at) < DAY);
+        self.wrong = Some(Wrong {
+            event,
+            cause: concern.cause.clone(),
+            // A cause that comes and goes is told once a day.
+            at: mended.filter(|_| is_told).map_or(now, |wrong| wrong.at),
+            quiet: is_told,
+        });
+        (!is_told).then_some(event)
+    }
+
+    /// Only something that has succeeded since is a proof: a daemon that has just started knows
+    /// nothing of a block yet.
+    fn is_mended(&mut self, view: &View) -> Option<Event> {
+        let wrong = self.wrong.take()?;
+        if !(works(view) && since(view, wrong.at)) {
+            self.wrong = Some(wrong);
+            return None;
+        }
+        self.countdown = None;
+        let is_quiet = wrong.quiet;
+        self.mended = Some(wrong);
+        (!is_quiet).then_some(Event::Restored)
+    }
+
+    fn comes_near(&mut self, view: &View, now: Timestamp) -> Option<Event> {
+        let Some(countdown) = view.countdown else {
+            let step = self.countdown.as_ref()?;
+            let is_over = works(view) && since(view, step.at) && self.wrong.is_none();
+            return is_over.then(|| {
+                self.countdown = None;
+                Event::Restored
+            });
+        };
+        let days = STEPS.into_iter().find(|step| countdown.days <= *step)?;
+        let is_told = self
+            .countdown
+            .as_ref()
+            .is_some_and(|step| step.until == countdown.until && step.days <= days);
+        if is_told {
+            return None;
+        }
+        self.countdown = Some(Step {
+            until: countdown.until,
+            days,
+            at: now,
+        });
+        Some(Event::ExpiresSoon)
+    }
+}
+
+fn works(view: &View) -> bool {
+    matches!(view.state, State::Active | State::Rotating) && view.problem.is_none()
+}
+
+fn since(view: &View, then: Timestamp) -> bool {
+    let newest = view.refreshed_at.max(view.good_at);
+    newest.is_some_and(|at| at > then)
+}
+
+/// So many days before the end, each once: often enough not to be missed, never twice a day.
+const STEPS: [u64; 6] = [0, 1, 2, 3, 7, 14];
+
+const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! What was told, on disk.
+//!
+//! A file that is lost or damaged costs a notice that comes twice, so nothing here fails.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::judge::Told;
+
+/// What was told of each account.
+pub(super) async fn read(path: &Path) -> BTreeMap<String, Told> {
+    let path = path.to_owned();
+    let file = tokio::task::spawn_blocking(move || fs::read(path)).await;
+    let Ok(Ok(bytes)) = file else {
+        return BTreeMap::new();
+    };
+    match serde_json::from_slice::<File>(&bytes) {
+        Ok(file) => file.accounts,
+        Err(error) => {
+            tracing::info!(%error, "what was told before can't be read; it may be told again");
+            BTreeMap::new()
+        }
+    }
+}
+
+/// Keeps it.
+pub(super) async fn write(path: &Path, accounts: &BTreeMap<String, Told>) {
+    let file = File {
+        version: 1,
+        accounts: accounts.clone(),
+    };
+    let path = path.to_owned();
+    let written = tokio::task::spawn_blocking(move || replace(&path, &file)).await;
+    if let Ok(Err(error)) = written {
+        tracing::warn!(%error, "what is told can't be remembered; a restart may tell it again");
+    }
+}
+
+fn replace(path: &Path, file: &File) -> io::Result<()> {
+    let text = serde_json::to_vec(file)?;
+    let new = PathBuf::from(format!("{}.new", path.display()));
+    let mut to = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    to.write_all(&text)?;
+    fs::rename(&new, path)
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct File {
+    version: u32,
+    accounts: BTreeMap<String, Told>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_missing_or_damaged_file_means_that_nothing_was_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notices.json");
+        assert!(read(&path).await.is_empty());
+        let told = BTreeMap::from([("acme".to_owned(), Told::default())]);
+        write(&path, &told).await;
+        assert_eq!(read(&path).await, told);
+        fs::write(&path, "{").unwrap();
+        assert!(read(&path).await.is_empty());
+    }
+}

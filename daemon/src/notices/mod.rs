@@ -1,0 +1,192 @@
+//! Tells people what happens to their sessions, once for each cause: on the desktop, and by the
+//! command of `hooks.session-event`.
+//!
+//! ```text
+//! sessions ── views ──► judge ── memory ──┬──► desktop   (D-Bus, osascript)
+//!                        what is new?     └──► hook      (a command of the user's)
+//! ```
+//!
+//! It only looks at sessions and never asks them for anything, so that nothing here can hold one
+//! up. What was told is remembered on disk before it is told: a daemon that is restarted all the
+//! time tells nothing twice. Without a bus, or without anybody who shows notices, the desktop is
+//! silent and the command runs all the same.
+
+mod desktop;
+mod hook;
+mod judge;
+mod memory;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use loopdesk_protocol::Problem;
+use loopdesk_protocol::event::{self, Event, SessionEvent};
+use loopdesk_protocol::status::State;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::judge::Told;
+use crate::clock::Clock;
+use crate::config::live::Loaded;
+use crate::session::{Sessions, View};
+
+/// Everything that telling people needs.
+#[derive(Debug)]
+pub struct Notices {
+    /// The accounts' sessions.
+    pub sessions: Sessions,
+    /// The configuration in use.
+    pub loaded: watch::Receiver<Loaded>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Where it is kept what was told.
+    pub memory: PathBuf,
+    /// Told why the command can't be run.
+    pub problem: watch::Sender<Option<Problem>>,
+    /// Keeps the tasks.
+    pub tracker: TaskTracker,
+}
+
+impl Notices {
+    /// Looks after what there is to tell until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let (to_desktop, shown) = mpsc::channel(QUEUE);
+        let (to_hook, run) = mpsc::channel(QUEUE);
+        self.tracker.spawn(desktop::work(shown, stop.clone()));
+        let hook = hook::Worker {
+            events: run,
+            loaded: self.loaded.clone(),
+            problem: self.problem.clone(),
+        };
+        self.tracker.spawn(hook.work(stop.clone()));
+        let told = memory::read(&self.memory).await;
+        let mut teller = Teller {
+            notices: self,
+            told,
+            to_desktop,
+            to_hook,
+        };
+        tokio::select! {
+            () = teller.tell() => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+struct Teller {
+    notices: Notices,
+    told: BTreeMap<String, Told>,
+    to_desktop: mpsc::Sender<SessionEvent>,
+    to_hook: mpsc::Sender<SessionEvent>,
+}
+
+impl Teller {
+    async fn tell(&mut self) {
+        let mut loaded = self.notices.loaded.clone();
+        loop {
+            let mut watched = self.watch();
+            loop {
+                self.look().await;
+                tokio::select! {
+                    changed = loaded.changed() => match changed {
+                        Ok(()) => break,
+                        Err(_) => return,
+                    },
+                    Some(Ok(Some(changes))) = watched.join_next() => {
+                        watched.spawn(next(changes));
+                        // What changes back at once is no news.
+                        tokio::time::sleep(SETTLE).await;
+                    }
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+            }
+        }
+    }
+
+    fn watch(&self) -> JoinSet<Option<Changes>> {
+        let sessions = self.notices.sessions.all();
+        let next = sessions.into_iter().map(|session| next(session.changes()));
+        next.collect()
+    }
+
+    /// Compares every session with what was told of it.
+    async fn look(&mut self) {
+        let now = self.notices.clock.now();
+        let views: Vec<View> = self
+            .notices
+            .sessions
+            .all()
+            .iter()
+            .map(|s| s.view())
+            .collect();
+        let before = self.told.clone();
+        let mut news = Vec::new();
+        self.told
+            .retain(|name, _| views.iter().any(|view| view.name.as_str() == name));
+        for view in &views {
+            let told = self.told.entry(view.name.to_string()).or_default();
+            if let Some(event) = judge::judge(told, view, now) {
+                news.push(describe(event, view, now));
+            }
+        }
+        self.told.retain(|_, told| *told != Told::default());
+        if self.told != before {
+            memory::write(&self.notices.memory, &self.told).await;
+        }
+        for event in news {
+            tracing::info!(account = event.account, event = ?event.event, "telling");
+            for queue in [&self.to_desktop, &self.to_hook] {
+                if queue.try_send(event.clone()).is_err() {
+                    tracing::warn!(
+                        account = event.account,
+                        "too much to tell; one notice is lost"
+                    );
+                }
+            }
+        }
+    }
+}
+
+type Changes = watch::Receiver<std::sync::Arc<crate::session::Snapshot>>;
+
+/// `None` when the session is gone.
+async fn next(mut changes: Changes) -> Option<Changes> {
+    changes.changed().await.ok().map(|()| changes)
+}
+
+fn describe(event: Event, view: &View, now: Timestamp) -> SessionEvent {
+    let problem = view.problem.clone().filter(|_| event != Event::Restored);
+    let (message, fix) = match problem {
+        Some(problem) => (problem.message, problem.hints),
+        None => (
+            format!("the session of account `{}` works again", view.name),
+            Vec::new(),
+        ),
+    };
+    SessionEvent {
+        version: event::VERSION,
+        event,
+        account: view.name.to_string(),
+        at: now,
+        // A refresh that happens to be under way is nobody's business.
+        state: if view.state == State::Rotating {
+            State::Active
+        } else {
+            view.state
+        },
+        message,
+        fix,
+        until: view.countdown.map(|countdown| countdown.until),
+    }
+}
+
+/// More than there are accounts; a command that hangs holds up the others meanwhile.
+const QUEUE: usize = 64;
+/// R6: the wall clock is looked at this often; days pass without any change.
+const LOOK: Duration = Duration::from_secs(30);
+/// A session that is loaded, or refreshed after a suspend, goes through several states at once.
+const SETTLE: Duration = Duration::from_millis(100);
