@@ -1,5 +1,9 @@
 //! The one body type of requests and responses on their way through.
 
+mod filtered;
+#[cfg(test)]
+pub(crate) mod frames;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,6 +12,8 @@ use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+
+pub(crate) use filtered::{Filter, Filtered};
 
 /// A streaming body. What comes from the wire is passed on frame by frame, without a copy.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 //! # The way of a request
 //!
 //! ```text
-//! listener → admission → route → session → upstream → rewrite
-//!  bytes     may it?     where?  whose     Zendesk    what the
-//!                                token?               script sees
+//! listener → admission → route → write_back → session → upstream → rewrite
+//!  bytes     may it?     where?  local URLs   whose     Zendesk    what the
+//!                                in the body  token?               script sees
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
@@ -17,6 +17,7 @@ pub mod body;
 mod cli;
 pub mod clock;
 pub mod config;
+mod content;
 pub mod control;
 mod hop_by_hop;
 pub mod listener;
@@ -32,5 +33,6 @@ pub mod supervise;
 pub mod telemetry;
 pub mod upstream;
 pub mod wire;
+pub mod write_back;
 
 pub use cli::main;

@@ -27,6 +27,7 @@ mod paging;
 mod process;
 mod replay;
 mod restart;
+mod rewriting;
 mod rotation;
 mod secrets;
 mod streams;

@@ -1,77 +1,55 @@
-//! A body that is rewritten on its way.
-
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+//! What runs over a body on its way: the decoder, then the scanner.
 
 use bytes::Bytes;
-use http_body::{Body, Frame};
+use http::HeaderMap;
 
+use super::gzip::Decoder;
 use super::head;
 use super::scanner::Scanner;
-use crate::body::Error;
+use crate::body::{Error, Filter};
 
-/// Runs a body's data through a [`Scanner`]. Its length is not known before its end.
-pub(super) struct Rewritten<B> {
-    inner: B,
-    scanner: Scanner,
-    /// What comes after the bytes that were held back: trailers or an error.
-    last: Option<Result<Frame<Bytes>, Error>>,
-}
+impl Filter for Scanner {
+    fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, Error> {
+        let passed = self.push(&std::mem::take(input));
+        Ok((!passed.is_empty()).then_some(passed))
+    }
 
-impl<B> Rewritten<B> {
-    pub(super) fn new(inner: B, scanner: Scanner) -> Self {
-        Self {
-            inner,
-            scanner,
-            last: None,
-        }
+    fn finish(&mut self) -> Result<Bytes, Error> {
+        Ok(Self::finish(self))
+    }
+
+    fn is_finished(&self) -> bool {
+        !self.holds_back()
+    }
+
+    fn trailers(&self, trailers: &mut HeaderMap) {
+        head::clean_trailers(trailers);
     }
 }
 
-impl<B> Body for Rewritten<B>
-where
-    B: Body<Data = Bytes, Error = Error> + Unpin,
-{
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = self.get_mut();
-        loop {
-            if let Some(last) = this.last.take() {
-                return Poll::Ready(Some(last));
-            }
-            this.last = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) => {
-                        let passed = this.scanner.push(&chunk);
-                        if passed.is_empty() {
-                            continue;
-                        }
-                        return Poll::Ready(Some(Ok(Frame::data(passed))));
-                    }
-                    Err(frame) => frame.into_trailers().ok().map(|mut trailers| {
-                        head::clean_trailers(&mut trailers);
-                        Ok(Frame::trailers(trailers))
-                    }),
-                },
-                Some(Err(error)) => Some(Err(error)),
-                None => None,
-            };
-            let held = this.scanner.finish();
-            if !held.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(held))));
-            }
-            if this.last.is_none() {
-                return Poll::Ready(None);
-            }
-        }
+/// However much a body grows, one small chunk of it is in memory at a time.
+///
+/// The head has been sent when an error shows, so all that can be said is that the body is not
+/// whole: the connection is closed before its end.
+impl Filter for Decoder {
+    fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, Error> {
+        self.decode(input).map_err(logged)
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.last.is_none() && !self.scanner.holds_back() && self.inner.is_end_stream()
+    fn finish(&mut self) -> Result<Bytes, Error> {
+        Self::finish(self).map(|()| Bytes::new()).map_err(logged)
     }
+
+    fn is_finished(&self) -> bool {
+        Self::finish(self).is_ok()
+    }
+
+    fn trailers(&self, trailers: &mut HeaderMap) {
+        head::clean_trailers(trailers);
+    }
+}
+
+fn logged(error: super::gzip::Error) -> Error {
+    tracing::warn!("the body of an answer can't be decoded: {error}; it ends here");
+    error.into()
 }

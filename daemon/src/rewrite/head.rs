@@ -9,8 +9,8 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 
-use super::coding::items;
 use crate::config::{Account, Origin};
+use crate::content::{DIGESTS, items};
 use crate::hop_by_hop;
 use crate::refusal::ERROR_HEADER;
 
@@ -34,7 +34,8 @@ pub(super) fn clean(headers: &mut HeaderMap, trailers: bool) {
 /// can't say (RFC 9110 section 6.5.1). A digest of a body that has changed is wrong.
 pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
     strip(trailers);
-    for name in BODY.iter().chain([&TRAILER, &LOCATION, &CONTENT_LOCATION]) {
+    let names = BODY.iter().chain(&DIGESTS);
+    for name in names.chain([&TRAILER, &LOCATION, &CONTENT_LOCATION]) {
         trailers.remove(name);
     }
 }
@@ -55,7 +56,7 @@ pub(super) fn localise(headers: &mut HeaderMap, account: &Account, base: &str) {
 
 /// Makes the head true of a body that was decoded, rewritten, or both.
 pub(super) fn describe_changed(headers: &mut HeaderMap) {
-    for name in &BODY {
+    for name in BODY.iter().chain(&DIGESTS) {
         headers.remove(name);
     }
     // The bytes differ from those that the tag stands for, the meaning doesn't.
@@ -104,13 +105,10 @@ fn announce(headers: &mut HeaderMap) {
     };
 }
 
-/// The local spelling of a URL of the account's. `None` for relative and foreign ones.
+/// The local spelling of a URL of the account's. `None` for foreign ones, and for relative ones,
+/// which lead back to where they were asked for.
 fn local(url: &HeaderValue, account: &Account, base: &str) -> Option<HeaderValue> {
-    let bytes = url.as_bytes();
-    let (scheme, after) = bytes.split_at_checked(SCHEME.len())?;
-    if !scheme.eq_ignore_ascii_case(SCHEME.as_bytes()) {
-        return None;
-    }
+    let after = after_scheme(url.as_bytes())?;
     let end = after
         .iter()
         .position(|b| matches!(b, b'/' | b'?' | b'#'))
@@ -122,6 +120,18 @@ fn local(url: &HeaderValue, account: &Account, base: &str) -> Option<HeaderValue
     let mut local = HeaderValue::from_bytes(&[base.as_bytes(), rest].concat()).ok()?;
     local.set_sensitive(url.is_sensitive());
     Some(local)
+}
+
+/// What follows the scheme. Without one (RFC 3986 section 4.2) it would be that of the local base,
+/// and lead to Zendesk in the clear.
+fn after_scheme(url: &[u8]) -> Option<&[u8]> {
+    if let Some(after) = url.strip_prefix(b"//") {
+        return Some(after);
+    }
+    let (scheme, after) = url.split_at_checked(SCHEME.len())?;
+    scheme
+        .eq_ignore_ascii_case(SCHEME.as_bytes())
+        .then_some(after)
 }
 
 /// Whether an authority is an origin's (RFC 3986 sections 3.2.2, 3.2.3 and 6.2.3: hosts in any
@@ -156,16 +166,8 @@ static UNWANTED: [HeaderName; 8] = [
 /// Beginnings of names of headers that end here.
 const UNWANTED_FAMILIES: [&str; 2] = ["proxy-", "access-control-"];
 
-/// Headers that tell of a body's very bytes.
-static BODY: [HeaderName; 7] = [
-    CONTENT_LENGTH,
-    CONTENT_ENCODING,
-    ACCEPT_RANGES,
-    HeaderName::from_static("content-md5"),
-    HeaderName::from_static("digest"),
-    HeaderName::from_static("content-digest"),
-    HeaderName::from_static("repr-digest"),
-];
+/// Headers that tell of a body's very bytes, beside digests.
+static BODY: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_ENCODING, ACCEPT_RANGES];
 
 #[cfg(test)]
 mod tests {
@@ -279,6 +281,9 @@ mod tests {
                 "https://help.acme.example:8443/attachments/1",
                 Some("/attachments/1"),
             ),
+            ("//acme.zendesk.com/api/v2/users/1", Some("/api/v2/users/1")),
+            ("//evil.example/api", None),
+            ("///acme.zendesk.com/api", None),
             ("https://help.acme.example/attachments/1", None),
             ("https://acme.zendesk.com:8443/api", None),
             ("https://p27.zdusercontent.com/attachment/1?token=x", None),
@@ -322,6 +327,16 @@ mod tests {
         assert_eq!(left, ["content-type: application/json", "etag: W/\"a\""]);
         describe_changed(&mut changed);
         assert_eq!(changed[ETAG], "W/\"a\"");
+    }
+
+    #[test]
+    fn s2_link_passes_as_it_is() {
+        let link = "<https://acme.zendesk.com/api/v2/tickets?page=2>; rel=\"next\"";
+        let mut headers = headers(&[("link", link)]);
+        clean(&mut headers, false);
+        localise(&mut headers, &account(), "http://localhost:8484");
+        describe_changed(&mut headers);
+        assert_eq!(headers["link"], link, "S2 has the list of what stays local");
     }
 
     #[test]

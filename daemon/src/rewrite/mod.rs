@@ -11,8 +11,6 @@
 
 mod body;
 mod coding;
-#[cfg(test)]
-mod frames;
 pub mod guard;
 mod gzip;
 mod head;
@@ -22,16 +20,14 @@ mod tests;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_TYPE, HeaderName, RANGE, TE};
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, RANGE, TE};
 use http::{Method, Response, StatusCode, Version, request, response};
 
-use self::body::Rewritten;
-pub use self::coding::accept_encoding;
-use self::coding::{Coding, items};
-use self::gzip::Gunzip;
+use self::gzip::Decoder;
 use self::scanner::Scanner;
-use crate::body::Body;
+use crate::body::{Body, Filtered};
 use crate::config::{Account, Origin};
+use crate::content::{Coding, MediaType, items};
 
 /// What of a request decides how its answer looks.
 #[derive(Clone, Debug)]
@@ -51,9 +47,8 @@ impl Context {
     /// origin in the spelling of the client's own `Host`.
     pub fn of(head: &request::Parts, base: String, account: &Arc<Account>) -> Self {
         let headers = &head.headers;
-        let off = items(headers, REWRITE_HEADER).any(|item| item.eq_ignore_ascii_case(b"off"));
         Self {
-            rewrites: !account.rewrite.is_empty() && !off && is_plain(&base),
+            rewrites: is_wanted(headers, account) && is_plain(&base),
             base,
             account: Arc::clone(account),
             is_head: head.method == Method::HEAD,
@@ -63,10 +58,27 @@ impl Context {
         }
     }
 
+    /// Makes of a script's `Accept-Encoding` what is asked of Zendesk. Parts of an answer can be
+    /// neither decoded nor rewritten, so that a `Range` request asks for what the script reads, as
+    /// does one whose answer is wanted as it is.
+    pub fn ask_for_coding(&self, headers: &mut HeaderMap) {
+        match coding::asked(headers, self.rewrites && !self.has_range) {
+            Some(codings) => headers.insert(ACCEPT_ENCODING, codings),
+            None => headers.remove(ACCEPT_ENCODING),
+        };
+    }
+
     fn scanner(&self) -> Scanner {
         let origins = self.account.origins().map(Origin::to_string);
         Scanner::new(&self.account.rewrite, origins, &self.base)
     }
+}
+
+/// Whether this account's URLs are rewritten for a request with these headers, in its answer and in
+/// itself.
+pub fn is_wanted(headers: &HeaderMap, account: &Account) -> bool {
+    let mut items = items(headers, REWRITE_HEADER);
+    !account.rewrite.is_empty() && !items.any(|item| item.eq_ignore_ascii_case(b"off"))
 }
 
 /// Makes of Zendesk's answer what the script is to see.
@@ -123,9 +135,12 @@ impl Change {
     fn apply(self, body: Body, context: &Context) -> Body {
         match (self.decode, self.rewrite) {
             (false, false) => body,
-            (true, false) => Body::adapted(Gunzip::new(body)),
-            (false, true) => Body::adapted(Rewritten::new(body, context.scanner())),
-            (true, true) => Body::adapted(Rewritten::new(Gunzip::new(body), context.scanner())),
+            (true, false) => Body::adapted(Filtered::new(body, Decoder::new())),
+            (false, true) => Body::adapted(Filtered::new(body, context.scanner())),
+            (true, true) => {
+                let plain = Filtered::new(body, Decoder::new());
+                Body::adapted(Filtered::new(plain, context.scanner()))
+            }
         }
     }
 }
@@ -133,13 +148,10 @@ impl Change {
 /// Whether an answer's body is JSON by its media type. A 304 that doesn't repeat the type is taken
 /// for the JSON that the API's answers are.
 fn is_json(head: &response::Parts) -> bool {
-    let Some(value) = head.headers.get(CONTENT_TYPE) else {
-        return head.status == StatusCode::NOT_MODIFIED;
-    };
-    let value = value.as_bytes();
-    let essence = value.split(|b| *b == b';').next().unwrap_or(value);
-    let essence = essence.trim_ascii().to_ascii_lowercase();
-    essence == b"application/json" || essence.ends_with(b"+json")
+    match MediaType::of(&head.headers) {
+        Some(media_type) => media_type == MediaType::Json,
+        None => head.status == StatusCode::NOT_MODIFIED,
+    }
 }
 
 /// Whether a base can stand in a JSON string as it is. What a client sends as its `Host` ends up

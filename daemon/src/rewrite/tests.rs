@@ -5,12 +5,13 @@ use std::task::{self, Poll, Waker};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Request};
 use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 
-use super::frames::{Frames, data};
 use super::*;
+use crate::body::frames::{Frames, Item, data};
 
 const PAGE: &str = r#"{"tickets":[{"url":"https://acme.zendesk.com/api/v2/tickets/1.json"}],"next_page":"https://acme.zendesk.com/api/v2/tickets.json?page=2"}"#;
 const LOCAL_PAGE: &str = r#"{"tickets":[{"url":"https://acme.zendesk.com/api/v2/tickets/1.json"}],"next_page":"http://LocalHost:8484/api/v2/tickets.json?page=2"}"#;
@@ -55,6 +56,33 @@ fn gzip(plain: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(plain.as_bytes()).unwrap();
     encoder.finish().unwrap()
+}
+
+#[test]
+fn s3_gzip_is_asked_for_where_the_answer_may_change() {
+    let none = account("rewrite = []");
+    for (lines, account, asked) in [
+        (&[][..], &account(""), Some("gzip")),
+        (&[("accept-encoding", "br")], &account(""), Some("gzip")),
+        (&[("range", "bytes=1-")], &account(""), None),
+        (
+            &[("range", "bytes=1-"), ("accept-encoding", "br")],
+            &account(""),
+            Some("identity"),
+        ),
+        (&[("x-loopdesk-rewrite", "off")], &account(""), None),
+        (&[("accept-encoding", "br")], &none, Some("identity")),
+    ] {
+        let mut request = Request::builder();
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        let mut head = request.body(()).unwrap().into_parts().0;
+        let context = Context::of(&head, "http://localhost:8484".to_owned(), account);
+        context.ask_for_coding(&mut head.headers);
+        let seen = head.headers.get(ACCEPT_ENCODING);
+        assert_eq!(seen.map(|v| v.to_str().unwrap()), asked, "{lines:?}");
+    }
 }
 
 #[tokio::test]
@@ -242,7 +270,7 @@ fn s3_the_first_byte_is_forwarded_before_the_second_arrives() {
 #[tokio::test]
 async fn s3_trailers_and_errors_follow_what_was_held_back() {
     let start = r#"{"next_page":"https://acme.zendesk"#;
-    let seen = |items: Vec<frames::Item>| {
+    let seen = |items: Vec<Item>| {
         let mut answer = answer(200, &[("content-type", "application/json")], "");
         *answer.body_mut() = Body::adapted(Frames::of(items));
         response(answer, &context(&[("te", "trailers")])).into_body()

@@ -118,7 +118,8 @@ const POOL_IDLE: Duration = Duration::from_secs(90);
 /// a single script that reads nothing would use up the connection's, and stop all others.
 const STREAM_WINDOW: u32 = 1 << 20;
 
-/// Room for as many scripts that read nothing as the listener has connections for.
+/// Room for as many scripts that read nothing as the listener has connections for. h2 also takes
+/// an answer in many small frames for a flood, by a measure that grows with this.
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 512;
 
 /// With the time-out below: a connection that died while the machine slept or changed networks is

@@ -28,6 +28,7 @@ use crate::config::Account;
 
 pub use failure::Failure;
 pub use outgoing::{Credential, Outgoing};
+pub(crate) use replay::{Budget, REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
 use resolve::Resolver;

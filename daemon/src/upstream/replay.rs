@@ -146,11 +146,11 @@ impl http_body::Body for Attempt {
 
 /// Memory for replays, shared by all requests.
 #[derive(Debug)]
-pub(super) struct Budget(AtomicUsize);
+pub(crate) struct Budget(AtomicUsize);
 
 impl Budget {
     /// The process's own.
-    pub(super) fn of_process() -> &'static Self {
+    pub(crate) fn of_process() -> &'static Self {
         static PROCESS: Budget = Budget::new(TOTAL_MAX);
         &PROCESS
     }
@@ -271,13 +271,14 @@ impl Kept {
 
 /// A part of the budget, given back on drop.
 #[derive(Debug)]
-struct Share {
+pub(crate) struct Share {
     budget: &'static Budget,
     size: usize,
 }
 
 impl Share {
-    fn of(budget: &'static Budget, size: usize) -> Option<Self> {
+    /// Takes so many bytes, if they are free.
+    pub(crate) fn of(budget: &'static Budget, size: usize) -> Option<Self> {
         // Not `then_some`: a share that was not granted must not be dropped, and so given back.
         budget.take(size).then(|| Self { budget, size })
     }
@@ -303,7 +304,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 /// What one body may keep. Larger ones are uploads; nearly every JSON body is far below.
-const REQUEST_MAX: usize = 1 << 20;
+pub(crate) const REQUEST_MAX: usize = 1 << 20;
 
 /// What all bodies may keep together: the daemon stays small with hundreds of uploads at once.
 const TOTAL_MAX: usize = 64 << 20;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use http::header::ACCEPT_ENCODING;
 use http::{Request, Response};
 
 use crate::admission::{Admission, ConnFacts};
@@ -15,6 +14,7 @@ use crate::rewrite::{self, guard};
 use crate::route::Routes;
 use crate::session::Sessions;
 use crate::upstream::Outgoing;
+use crate::write_back::WriteBack;
 
 /// What every request passes through.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub(super) struct Flow {
 struct Rules {
     admission: Admission,
     routes: Routes,
+    write_back: WriteBack,
 }
 
 impl From<&Config> for Rules {
@@ -36,6 +37,7 @@ impl From<&Config> for Rules {
         Self {
             admission: Admission::new(config),
             routes: Routes::new(config),
+            write_back: WriteBack::new(config),
         }
     }
 }
@@ -75,24 +77,22 @@ impl Flow {
         request: Request<Body>,
     ) -> Result<Response<Body>, Refusal> {
         let (mut head, body) = request.into_parts();
-        let (admitted, plan) = {
-            let rules = self.rules.load();
-            let admitted = rules.admission.check(connection, &head)?;
-            if let Some(answer) = self.prover.answer(connection, &head) {
-                return answer;
-            }
-            let plan = rules.routes.resolve(connection, &admitted, &head)?;
-            (admitted, plan)
-        };
+        let rules = self.rules.load_full();
+        let admitted = rules.admission.check(connection, &head)?;
+        if let Some(answer) = self.prover.answer(connection, &head) {
+            return answer;
+        }
+        let plan = rules.routes.resolve(connection, &admitted, &head)?;
         let session = self
             .sessions
             .get(&plan.account.name)
             .ok_or_else(|| Refusal::SignedOut(plan.account.name.to_string()))?;
+        let mapped = rules
+            .write_back
+            .request(&mut head, body, &admitted.base, &plan.account);
+        let body = mapped.await?;
         let context = rewrite::Context::of(&head, admitted.base, &plan.account);
-        match rewrite::accept_encoding(&head) {
-            Some(codings) => head.headers.insert(ACCEPT_ENCODING, codings),
-            None => head.headers.remove(ACCEPT_ENCODING),
-        };
+        context.ask_for_coding(&mut head.headers);
         let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
         let outgoing = Outgoing::new(request, origin, plan.credential);

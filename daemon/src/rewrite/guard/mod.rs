@@ -21,8 +21,8 @@ pub use self::secrets::Secrets;
 
 use self::cutter::Cutter;
 use self::masker::Masked;
-use super::coding::Coding;
 use crate::body::Body;
+use crate::content::Coding;
 
 /// Takes out of an answer what its session holds dear, which travels in its extensions.
 pub fn response(response: Response<Body>) -> Response<Body> {

@@ -1,94 +1,250 @@
-//! Gunzips a body on its way.
+//! The gzip format (RFC 1952), byte by byte but for its compressed part.
 
-mod decoder;
 #[cfg(test)]
 mod tests;
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use bytes::{Buf, Bytes};
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use bytes::Bytes;
-use http_body::{Body, Frame};
-
-pub(super) use self::decoder::Decoder;
-use crate::body::Error;
-
-/// Decodes a body's data. However much it grows, one small chunk of it is in memory at a time.
-///
-/// The head has been sent when an error shows, so all that can be said is that the body is not
-/// whole: the connection is closed before its end.
-pub(super) struct Gunzip<B> {
-    inner: B,
-    encoded: Bytes,
-    decoder: Decoder,
-    failed: bool,
+/// Decodes one member after the other. What follows the last one is ignored, as gzip and most
+/// clients do: some servers pad.
+pub(super) struct Decoder {
+    part: Part,
+    /// Whether a member has been read to its end.
+    any: bool,
+    inflate: Decompress,
+    checksum: Crc,
+    plain: Vec<u8>,
+    /// Whether there may be more to come of what has been read already.
+    full: bool,
 }
 
-impl<B> Gunzip<B> {
-    pub(super) fn new(inner: B) -> Self {
+impl Decoder {
+    pub(super) fn new() -> Self {
         Self {
-            inner,
-            encoded: Bytes::new(),
-            decoder: Decoder::new(),
-            failed: false,
+            part: Part::Header(Header::default()),
+            any: false,
+            inflate: Decompress::new(false),
+            checksum: Crc::new(),
+            plain: Vec::new(),
+            full: false,
         }
     }
 
-    fn fail<T>(&mut self, error: decoder::Error) -> Poll<Option<Result<T, Error>>> {
-        self.failed = true;
-        tracing::warn!("the body of an answer can't be decoded: {error}; it ends here");
-        Poll::Ready(Some(Err(error.into())))
+    /// Decodes up to [`CHUNK`] bytes. `None` if all of `encoded` has been read.
+    pub(super) fn decode(&mut self, encoded: &mut Bytes) -> Result<Option<Bytes>, Error> {
+        while self.full || !encoded.is_empty() {
+            match &mut self.part {
+                Part::Header(header) => match header.read(encoded.get_u8()) {
+                    Step::More => (),
+                    Step::Done => self.part = Part::Deflated,
+                    Step::NoMember if self.any => self.part = Part::Padding,
+                    Step::NoMember => return Err(Error::NotGzip),
+                },
+                Part::Deflated => {
+                    if let Some(plain) = self.inflate(encoded)? {
+                        return Ok(Some(plain));
+                    }
+                }
+                Part::Trailer { bytes, read } => {
+                    bytes[*read] = encoded.get_u8();
+                    *read += 1;
+                    if *read == bytes.len() {
+                        if *bytes != trailer(&self.checksum) {
+                            return Err(Error::Checksum);
+                        }
+                        self.next_member();
+                    }
+                }
+                Part::Padding => encoded.clear(),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nothing follows.
+    pub(super) fn finish(&self) -> Result<(), Error> {
+        match &self.part {
+            // A body without a byte has no member, and padding may begin like one.
+            Part::Header(header) if header.is_empty() || (self.any && header.is_doubtful()) => {
+                Ok(())
+            }
+            Part::Padding => Ok(()),
+            Part::Header(_) | Part::Deflated | Part::Trailer { .. } => Err(Error::Truncated),
+        }
+    }
+
+    fn inflate(&mut self, encoded: &mut Bytes) -> Result<Option<Bytes>, Error> {
+        self.plain.clear();
+        self.plain.reserve_exact(CHUNK);
+        let before = self.inflate.total_in();
+        let status = self
+            .inflate
+            .decompress_vec(encoded, &mut self.plain, FlushDecompress::None)
+            .map_err(|_| Error::Corrupt)?;
+        let read = usize::try_from(self.inflate.total_in() - before).unwrap_or(encoded.len());
+        encoded.advance(read);
+        self.checksum.update(&self.plain);
+        let stuck = read == 0 && self.plain.is_empty();
+        self.full = self.plain.len() == self.plain.capacity();
+        match status {
+            Status::StreamEnd => {
+                self.full = false;
+                self.part = Part::Trailer {
+                    bytes: [0; 8],
+                    read: 0,
+                };
+            }
+            Status::Ok | Status::BufError if stuck && !encoded.is_empty() => {
+                return Err(Error::Corrupt);
+            }
+            Status::Ok | Status::BufError => (),
+        }
+        Ok((!self.plain.is_empty()).then(|| Bytes::copy_from_slice(&self.plain)))
+    }
+
+    fn next_member(&mut self) {
+        self.any = true;
+        self.part = Part::Header(Header::default());
+        self.inflate.reset(false);
+        self.checksum.reset();
     }
 }
 
-impl<B> Body for Gunzip<B>
-where
-    B: Body<Data = Bytes, Error = Error> + Unpin,
-{
-    type Data = Bytes;
-    type Error = Error;
+/// Why a body can't be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Error {
+    #[error("it is not gzip although its head says so")]
+    NotGzip,
+    #[error("its gzip data is corrupt")]
+    Corrupt,
+    #[error("its gzip data fails its checksum")]
+    Checksum,
+    #[error("its gzip data ends early")]
+    Truncated,
+}
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = self.get_mut();
-        if this.failed {
-            return Poll::Ready(None);
-        }
-        loop {
-            match this.decoder.decode(&mut this.encoded) {
-                Ok(Some(plain)) => return Poll::Ready(Some(Ok(Frame::data(plain)))),
-                Ok(None) => (),
-                Err(error) => return this.fail(error),
+enum Part {
+    Header(Header),
+    Deflated,
+    Trailer { bytes: [u8; 8], read: usize },
+    Padding,
+}
+
+/// A member's header. Nothing that it says matters here (RFC 1952 section 2.3).
+#[derive(Default)]
+struct Header {
+    field: Field,
+    /// Which optional fields are still to come.
+    flags: u8,
+}
+
+impl Header {
+    fn read(&mut self, byte: u8) -> Step {
+        let next = match self.field {
+            Field::Fixed(at) => {
+                let fits = match at {
+                    0 => byte == 0x1f,
+                    1 => byte == 0x8b,
+                    2 => byte == DEFLATE,
+                    3 => byte & RESERVED == 0,
+                    _ => true,
+                };
+                if !fits {
+                    return Step::NoMember;
+                }
+                if at == 3 {
+                    self.flags = byte;
+                }
+                if at < 9 {
+                    Some(Field::Fixed(at + 1))
+                } else {
+                    self.next_field()
+                }
             }
-            let frame = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => {
-                    this.failed = true;
-                    return Poll::Ready(Some(Err(error)));
-                }
-                None => {
-                    return match this.decoder.finish() {
-                        Ok(()) => Poll::Ready(None),
-                        Err(error) => this.fail(error),
-                    };
-                }
-            };
-            match frame.into_data() {
-                Ok(data) => this.encoded = data,
-                Err(trailers) => {
-                    return match this.decoder.finish() {
-                        Ok(()) => Poll::Ready(Some(Ok(trailers))),
-                        Err(error) => this.fail(error),
-                    };
-                }
+            Field::ExtraLength(None) => Some(Field::ExtraLength(Some(byte))),
+            Field::ExtraLength(Some(low)) => match u16::from_le_bytes([low, byte]) {
+                0 => self.next_field(),
+                length => Some(Field::Extra(length)),
+            },
+            Field::Extra(1) | Field::Checksum(1) => self.next_field(),
+            Field::Extra(left) => Some(Field::Extra(left - 1)),
+            Field::Checksum(left) => Some(Field::Checksum(left - 1)),
+            Field::Text if byte == 0 => self.next_field(),
+            Field::Text => Some(Field::Text),
+        };
+        match next {
+            Some(field) => {
+                self.field = field;
+                Step::More
             }
+            None => Step::Done,
         }
     }
 
-    fn is_end_stream(&self) -> bool {
-        // A body that fails at its end must be asked for it.
-        self.failed
+    fn next_field(&mut self) -> Option<Field> {
+        let (flag, field) = OPTIONAL
+            .into_iter()
+            .find(|(flag, _)| self.flags & flag != 0)?;
+        self.flags &= !flag;
+        Some(field)
+    }
+
+    /// Whether not a byte of it has been read.
+    fn is_empty(&self) -> bool {
+        matches!(self.field, Field::Fixed(0))
+    }
+
+    /// Whether it might still turn out to be no header.
+    fn is_doubtful(&self) -> bool {
+        matches!(self.field, Field::Fixed(0..=3))
     }
 }
+
+#[derive(Clone, Copy)]
+enum Field {
+    /// The ten bytes that are always there, so many of them read.
+    Fixed(u8),
+    /// The length of what follows, perhaps its first byte.
+    ExtraLength(Option<u8>),
+    /// So many bytes of any kind.
+    Extra(u16),
+    /// A name or a comment, up to a zero byte.
+    Text,
+    /// So many bytes of the header's own checksum.
+    Checksum(u8),
+}
+
+impl Default for Field {
+    fn default() -> Self {
+        Self::Fixed(0)
+    }
+}
+
+enum Step {
+    More,
+    Done,
+    NoMember,
+}
+
+fn trailer(checksum: &Crc) -> [u8; 8] {
+    let sum = u64::from(checksum.sum());
+    let length = u64::from(checksum.amount());
+    ((length << 32) | sum).to_le_bytes()
+}
+
+/// A frame's worth: large enough that the cost of each one doesn't show, and all that a bomb gets.
+pub(super) const CHUNK: usize = 32 * 1024;
+
+const DEFLATE: u8 = 8;
+
+/// Flags of which nobody knows what they would mean.
+const RESERVED: u8 = 0b1110_0000;
+
+/// The optional fields by their flags, in the order in which they come.
+const OPTIONAL: [(u8, Field); 4] = [
+    (0x04, Field::ExtraLength(None)),
+    (0x08, Field::Text),
+    (0x10, Field::Text),
+    (0x02, Field::Checksum(2)),
+];

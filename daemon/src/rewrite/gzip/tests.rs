@@ -3,10 +3,12 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use http::HeaderMap;
+use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::rewrite::frames::{Frames, data};
+use crate::body::Filtered;
+use crate::body::frames::{Frames, data};
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -21,9 +23,15 @@ fn text() -> Vec<u8> {
         .collect()
 }
 
+fn gunzipped<B>(body: B) -> Filtered<B, Decoder> {
+    Filtered::new(body, Decoder::new())
+}
+
 /// Everything that comes out, and the error at the end if there is one.
-async fn gunzip(body: impl Body<Data = Bytes, Error = Error> + Unpin) -> (Vec<u8>, Option<String>) {
-    let mut body = Gunzip::new(body);
+async fn gunzip(
+    body: impl Body<Data = Bytes, Error = crate::body::Error> + Unpin,
+) -> (Vec<u8>, Option<String>) {
+    let mut body = gunzipped(body);
     let mut plain = Vec::new();
     while let Some(frame) = body.frame().await {
         match frame {
@@ -39,7 +47,7 @@ async fn gunzip(body: impl Body<Data = Bytes, Error = Error> + Unpin) -> (Vec<u8
 }
 
 #[track_caller]
-fn is_error(result: &(Vec<u8>, Option<String>), error: decoder::Error) {
+fn is_error(result: &(Vec<u8>, Option<String>), error: Error) {
     assert_eq!(result.1.as_deref(), Some(error.to_string().as_str()));
 }
 
@@ -96,10 +104,7 @@ async fn s3_optional_header_fields_are_skipped() {
         }
     }
     let unknown = [&fixed(0x20)[..], &deflated, &end].concat();
-    is_error(
-        &gunzip(Frames::cut(&unknown, 9)).await,
-        decoder::Error::NotGzip,
-    );
+    is_error(&gunzip(Frames::cut(&unknown, 9)).await, Error::NotGzip);
 }
 
 #[tokio::test]
@@ -122,24 +127,21 @@ async fn s3_truncated_gzip_is_an_error_after_what_could_be_decoded() {
     ] {
         let result = gunzip(Frames::cut(&encoded[..end], 512)).await;
         assert!(plain.starts_with(&result.0));
-        is_error(&result, decoder::Error::Truncated);
+        is_error(&result, Error::Truncated);
     }
     let second = [&encoded[..], &encoded[..20]].concat();
-    is_error(
-        &gunzip(Frames::cut(&second, 512)).await,
-        decoder::Error::Truncated,
-    );
+    is_error(&gunzip(Frames::cut(&second, 512)).await, Error::Truncated);
 }
 
 #[tokio::test]
 async fn s3_corrupt_gzip_is_an_error() {
     let encoded = gzip(&text());
     for (at, error) in [
-        (0, decoder::Error::NotGzip),
-        (1, decoder::Error::NotGzip),
-        (2, decoder::Error::NotGzip),
-        (encoded.len() - 8, decoder::Error::Checksum),
-        (encoded.len() - 1, decoder::Error::Checksum),
+        (0, Error::NotGzip),
+        (1, Error::NotGzip),
+        (2, Error::NotGzip),
+        (encoded.len() - 8, Error::Checksum),
+        (encoded.len() - 1, Error::Checksum),
     ] {
         let mut corrupt = encoded.clone();
         corrupt[at] ^= 0x55;
@@ -148,14 +150,8 @@ async fn s3_corrupt_gzip_is_an_error() {
     // A block of the reserved type.
     let mut corrupt = encoded.clone();
     corrupt[10] |= 0b110;
-    is_error(
-        &gunzip(Frames::cut(&corrupt, 100)).await,
-        decoder::Error::Corrupt,
-    );
-    is_error(
-        &gunzip(Frames::cut(b"<html>", 100)).await,
-        decoder::Error::NotGzip,
-    );
+    is_error(&gunzip(Frames::cut(&corrupt, 100)).await, Error::Corrupt);
+    is_error(&gunzip(Frames::cut(b"<html>", 100)).await, Error::NotGzip);
 }
 
 #[tokio::test]
@@ -168,11 +164,11 @@ async fn s3_a_bomb_comes_out_in_small_frames_as_it_is_read() {
     let encoded = encoder.finish().unwrap();
     assert!(encoded.len() < SIZE / 1000);
 
-    let mut body = Gunzip::new(Frames::cut(&encoded, encoded.len()));
+    let mut body = gunzipped(Frames::cut(&encoded, encoded.len()));
     let mut total = 0;
     while let Some(frame) = body.frame().await {
         let data = frame.unwrap().into_data().unwrap();
-        assert!(data.len() <= decoder::CHUNK);
+        assert!(data.len() <= CHUNK);
         total += data.len();
     }
     assert_eq!(total, SIZE);
@@ -184,13 +180,13 @@ async fn s3_errors_and_trailers_of_the_encoded_body_are_passed_on() {
     let mut trailers = HeaderMap::new();
     trailers.insert("x-runtime", "1".parse().unwrap());
     let last = || Ok(Frame::trailers(trailers.clone()));
-    let whole = Gunzip::new(Frames::of([data(&encoded), last()]));
+    let whole = gunzipped(Frames::of([data(&encoded), last()]));
     let whole = whole.collect().await.unwrap();
     assert_eq!(whole.trailers(), Some(&trailers));
     assert_eq!(whole.to_bytes(), "text");
 
     let early = Frames::of([data(&encoded[..12]), last()]);
-    is_error(&gunzip(early).await, decoder::Error::Truncated);
+    is_error(&gunzip(early).await, Error::Truncated);
 
     let lost = Frames::of([data(&encoded[..12]), Err("connection lost".into())]);
     assert_eq!(gunzip(lost).await.1.as_deref(), Some("connection lost"));
@@ -199,7 +195,7 @@ async fn s3_errors_and_trailers_of_the_encoded_body_are_passed_on() {
 #[tokio::test]
 async fn s3_what_was_flushed_is_decoded_before_more_arrives() {
     let (sender, frames) = Frames::channel();
-    let mut body = Gunzip::new(frames);
+    let mut body = gunzipped(frames);
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     for part in ["first", "second"] {
         encoder.write_all(part.as_bytes()).unwrap();

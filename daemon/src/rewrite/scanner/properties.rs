@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree;
 
 use super::tests::rewritten;
 use super::*;
@@ -52,6 +53,25 @@ proptest! {
     }
 }
 
+/// A generator that hardly ever makes what is rewritten would prove nothing.
+#[test]
+fn s2_the_generator_makes_every_class() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let documents = documents();
+    let mut changed = [0; 4];
+    let mut passed = 0;
+    for _ in 0..1000 {
+        let text = documents.new_tree(&mut runner).unwrap().current();
+        for (count, (_, class)) in changed.iter_mut().zip(RewriteClass::ALL) {
+            *count += usize::from(reference::rewritten(&[class], &text) != text);
+        }
+        let all = RewriteClass::ALL.map(|(_, class)| class);
+        passed += usize::from(reference::rewritten(&all, &text) == text);
+    }
+    assert!(changed.iter().all(|count| *count > 30), "{changed:?}");
+    assert!(passed > 30, "{passed}");
+}
+
 /// More cases than usual: they are cheap, and what goes wrong at the edge of a chunk is rare.
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
@@ -68,7 +88,8 @@ fn classes() -> impl Strategy<Value = Vec<RewriteClass>> {
 
 /// One value or several, with or without a byte order mark.
 fn documents() -> impl Strategy<Value = String> {
-    (any::<bool>(), vec((space(), value()), 1..4), space()).prop_map(|(mark, values, end)| {
+    let value = prop_oneof![1 => value(), 1 => shape()];
+    (any::<bool>(), vec((space(), value), 1..4), space()).prop_map(|(mark, values, end)| {
         let mut text = String::from(if mark { "\u{feff}" } else { "" });
         for (space, value) in values {
             // Between two numbers or literals something must stand.
@@ -95,6 +116,28 @@ fn value() -> impl Strategy<Value = String> {
                 format!("[{}]", values.into_iter().map(value).collect::<Vec<_>>().join(","))
             }),
         ]
+    })
+}
+
+/// What Zendesk sends: every shape that S2 lists, and the same where they don't count, between
+/// members of any kind.
+fn shape() -> impl Strategy<Value = String> {
+    let url = || select(STRINGS.to_vec());
+    let member = || (key(), value()).prop_map(|(key, value)| format!("\"{key}\":{value}"));
+    let eligible = (select(SHAPES.to_vec()), vec(url(), 3)).prop_map(|(shape, urls)| {
+        let mut parts = shape.split('@');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for (part, url) in parts.zip(urls.iter().cycle()) {
+            text.push_str(url);
+            text.push_str(part);
+        }
+        text
+    });
+    let members = vec(prop_oneof![3 => eligible, 1 => member()], 1..5);
+    (members, select(vec![0, 0, 0, 1, 2])).prop_map(|(members, depth)| {
+        let object = format!("{{{}}}", members.join(","));
+        // Deeper down, only attachments and records are left of them.
+        (0..depth).fold(object, |inner, _| format!("{{\"results\":[{inner}]}}"))
     })
 }
 
@@ -133,6 +176,24 @@ fn without_origins(text: &[u8]) -> String {
     }
     text
 }
+
+/// Members of an object, with a URL in the place of each `@`.
+const SHAPES: [&str; 14] = [
+    r#""next_page":"@","previous_page" : "@""#,
+    r#""after_url":"@","before_url":null"#,
+    r#""links":{"first":"@","next":"@","prev":null,"deep":{"next":"@"}}"#,
+    r#""links":["@",{"next":"@"}]"#,
+    r#""links":"@""#,
+    r#""job_status":{"id":"8b","url":"@","results":[{"id":1,"url":"@"}]}"#,
+    r#""job_statuses":[{"url":"@"},{"results":[{"url":"@"}],"url":"@"},"@"]"#,
+    r#""job_statuses":{"url":"@","a":{"url":"@"}}"#,
+    r#""job_status":[{"url":"@"}]"#,
+    r#""attachments":[{"url":"@","content_url":"@","mapped_content_url":"@"}]"#,
+    r#""content_url":["@"],"mapped_content_url":{"content_url":"@"}"#,
+    r#""url":"@","url":"@","id":1.50e+3"#,
+    r#""next\u005fpage":"@","next_page\"":"@""#,
+    r#""body":"{\"next_page\":\"@\"}""#,
+];
 
 const KEYS: [&str; 17] = [
     "next_page",

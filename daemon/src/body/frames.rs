@@ -10,18 +10,18 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::body::Error;
 
 /// One frame, or what went wrong instead.
-pub(super) type Item = Result<Frame<Bytes>, Error>;
+pub(crate) type Item = Result<Frame<Bytes>, Error>;
 
 /// A body that ends when its sender is gone.
-pub(super) struct Frames(UnboundedReceiver<Item>);
+pub(crate) struct Frames(UnboundedReceiver<Item>);
 
 impl Frames {
-    pub(super) fn channel() -> (UnboundedSender<Item>, Self) {
+    pub(crate) fn channel() -> (UnboundedSender<Item>, Self) {
         let (sender, receiver) = unbounded_channel();
         (sender, Self(receiver))
     }
 
-    pub(super) fn of(items: impl IntoIterator<Item = Item>) -> Self {
+    pub(crate) fn of(items: impl IntoIterator<Item = Item>) -> Self {
         let (sender, body) = Self::channel();
         for item in items {
             sender.send(item).unwrap();
@@ -30,13 +30,13 @@ impl Frames {
     }
 
     /// Some bytes in frames of `size`.
-    pub(super) fn cut(bytes: &[u8], size: usize) -> Self {
+    pub(crate) fn cut(bytes: &[u8], size: usize) -> Self {
         Self::of(bytes.chunks(size).map(data))
     }
 }
 
 /// A frame of data.
-pub(super) fn data(bytes: impl AsRef<[u8]>) -> Item {
+pub(crate) fn data(bytes: impl AsRef<[u8]>) -> Item {
     Ok(Frame::data(Bytes::copy_from_slice(bytes.as_ref())))
 }
 

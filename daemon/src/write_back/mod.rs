@@ -1,0 +1,148 @@
+//! What a script writes back: local URLs in a request's body lead to Zendesk again.
+//!
+//! A script that uploads an image and puts its `content_url` into a comment would otherwise send a
+//! link to this machine to a customer.
+//!
+//! A body of known length is read whole, because its length may change and must be said first;
+//! that it fits the replay cap bounds the memory. One of unknown length is mapped as it streams.
+//! Longer ones are uploads, and pass as they are.
+
+mod bases;
+mod mapping;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderValue;
+use http::header::{CONTENT_LENGTH, HeaderMap};
+use http::request::Parts;
+use http_body::Body as _;
+use http_body_util::BodyExt;
+
+use self::bases::{Bases, Known};
+use self::mapping::Mapping;
+use crate::body::{Body, Filtered};
+use crate::config::{Account, Config};
+use crate::content::{Coding, DIGESTS, MediaType};
+use crate::refusal::Refusal;
+use crate::rewrite;
+use crate::upstream::{Budget, REQUEST_MAX, Share};
+
+/// Where local URLs lead under one configuration.
+#[derive(Debug)]
+pub struct WriteBack {
+    known: Arc<Known>,
+}
+
+impl WriteBack {
+    /// The local bases under `config`.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            known: Arc::new(Known::of(config)),
+        }
+    }
+
+    /// Maps a request's body back, where it is text that may hold local URLs, and keeps its head
+    /// true of it. `base` is the local base that this request used.
+    ///
+    /// # Errors
+    /// Where the script doesn't send what it has announced.
+    pub async fn request(
+        &self,
+        head: &mut Parts,
+        body: Body,
+        base: &str,
+        account: &Account,
+    ) -> Result<Body, Refusal> {
+        let wanted = rewrite::is_wanted(&head.headers, account);
+        let Some(percent) = may_be_encoded(&head.headers).filter(|_| wanted) else {
+            return Ok(body);
+        };
+        let length = body.size_hint().exact();
+        let length = length.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        if length.is_some_and(|length| length == 0 || length > REQUEST_MAX) {
+            return Ok(body);
+        }
+        let bases = Bases::new(Arc::clone(&self.known), base, &account.api_origin);
+        let mapping = Mapping::new(bases, percent);
+        let share = length.and_then(|length| Share::of(Budget::of_process(), length));
+        let (Some(length), Some(_share)) = (length, share) else {
+            describe_streamed(&mut head.headers);
+            return Ok(Body::adapted(Filtered::new(body, mapping)));
+        };
+        let (mapped, changed) = mapped(mapping, whole(body, length).await?);
+        if changed {
+            describe_changed(&mut head.headers, mapped.len());
+        }
+        Ok(Body::full(mapped))
+    }
+}
+
+/// Whether a body is of a kind that is mapped, and if so whether URLs in it may be
+/// percent-encoded.
+fn may_be_encoded(headers: &HeaderMap) -> Option<bool> {
+    if Coding::of(headers) != Coding::Identity {
+        return None;
+    }
+    match MediaType::of(headers)? {
+        MediaType::Json => Some(false),
+        MediaType::Form => Some(true),
+        MediaType::Other => None,
+    }
+}
+
+/// Reads a body to its end.
+async fn whole(mut body: Body, length: usize) -> Result<Bytes, Refusal> {
+    let broken = |why: &str| Refusal::BadRequest(format!("the request's body broke off: {why}"));
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(PIECE_MAX, body.frame()).await;
+        let frame = frame.map_err(|_| broken("no more of it came"))?;
+        let Some(frame) = frame else { break };
+        // Trailers are dropped, as RFC 9110 section 6.5.1 allows.
+        let Ok(data) = frame.map_err(|e| broken(&e.to_string()))?.into_data() else {
+            continue;
+        };
+        if first.is_empty() {
+            first = data;
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(length);
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&data);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// The mapped text, and whether it differs.
+fn mapped(mut mapping: Mapping, text: Bytes) -> (Bytes, bool) {
+    let start = mapping.push(&text);
+    let end = mapping.finish();
+    if !mapping.has_changed() {
+        return (text, false);
+    }
+    (Bytes::from([start, end].concat()), true)
+}
+
+fn describe_changed(headers: &mut HeaderMap, length: usize) {
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    for name in &DIGESTS {
+        headers.remove(name);
+    }
+}
+
+/// Says nothing that might turn out wrong.
+fn describe_streamed(headers: &mut HeaderMap) {
+    for name in DIGESTS.iter().chain([&CONTENT_LENGTH]) {
+        headers.remove(name);
+    }
+}
+
+/// How long the next piece of a body may take, as long as Zendesk's answer.
+const PIECE_MAX: Duration = Duration::from_secs(180);
