@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Response, header, request};
+use http::{HeaderValue, Method, Request, Response, header, request};
 use loopdesk_protocol::proof::{NONCE_LENGTH, Proof, WELL_KNOWN};
 use sha2::{Digest, Sha256};
 
@@ -45,8 +45,13 @@ impl Prover {
         })
     }
 
-    /// Answers a request of which admission has nothing against, if it is for us: the path isn't
-    /// Zendesk's. It has no effect, and tells whoever may use the port what they know already.
+    /// Whether a request is for us: its path isn't Zendesk's.
+    pub fn is_asked<B>(request: &Request<B>) -> bool {
+        request.uri().path() == WELL_KNOWN
+    }
+
+    /// Answers such a request, which admission has let in. It has no effect, and tells whoever may
+    /// use the port what they know already.
     ///
     /// # Errors
     /// Where the question is none.
@@ -54,12 +59,9 @@ impl Prover {
         &self,
         facts: &ConnFacts,
         head: &request::Parts,
-    ) -> Option<Result<Response<Body>, Refusal>> {
-        if head.uri.path() != WELL_KNOWN {
-            return None;
-        }
+    ) -> Result<Response<Body>, Refusal> {
         if head.method != Method::GET {
-            return Some(Err(Refusal::Method(head.method.to_string())));
+            return Err(Refusal::Method(head.method.to_string()));
         }
         let nonce = head
             .uri
@@ -74,7 +76,7 @@ impl Prover {
                 "`{WELL_KNOWN}` takes `?nonce=` and {NONCE_LENGTH} hexadecimal digits, over TCP"
             ))
         };
-        Some(proof.ok_or_else(wrong).map(|proof| {
+        proof.ok_or_else(wrong).map(|proof| {
             let text = serde_json::json!({ "proof": proof.proof }).to_string();
             let mut response = Response::new(Body::full(text));
             let headers = response.headers_mut();
@@ -83,7 +85,7 @@ impl Prover {
             let no_store = HeaderValue::from_static("no-store");
             headers.insert(header::CACHE_CONTROL, no_store);
             response
-        }))
+        })
     }
 }
 

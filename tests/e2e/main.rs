@@ -11,6 +11,9 @@ mod blocked;
 mod browser;
 mod cli;
 mod client_credentials;
+mod clients;
+mod clients_table;
+mod described;
 mod door;
 mod echo;
 mod flood;
@@ -18,10 +21,12 @@ mod http;
 mod http_upstream;
 mod independent_oauth;
 mod keyring;
+mod kills;
 mod load;
 mod login;
 mod notices;
 mod ours;
+mod outages;
 mod packaging;
 mod paging;
 mod process;
@@ -30,6 +35,8 @@ mod restart;
 mod rewriting;
 mod rotation;
 mod secrets;
+mod several;
+mod soak;
 mod streams;
 mod vault;
 
@@ -55,6 +62,11 @@ async fn stage_with_ttl(seconds: u64) -> Stage {
     Stage::set(binary(), Zendesk::builder().granted_access_ttl(ttl)).await
 }
 
+/// Whether soaks and loads run at their full size.
+fn is_long() -> bool {
+    std::env::var("LOOPDESK_LONG").is_ok_and(|long| !long.is_empty())
+}
+
 /// Every file here is part of the suite; one that is not named above would silently not run.
 #[test]
 fn no_file_is_forgotten() {
@@ -62,6 +74,9 @@ fn no_file_is_forgotten() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let name = path.file_stem().unwrap().to_str().unwrap();
         let named = name == "main" || main.contains(&format!("mod {name};"));
         assert!(named, "e2e/{name}.rs is in no `mod` line");

@@ -178,7 +178,7 @@ async fn what_a_person_reads() {
     [0]
     $ loopdesk env acme --for curl
     export ZENDESK_BASE_URL=http://127.0.0.1:8484
-    # curl "$ZENDESK_BASE_URL/api/v2/users/me.json"
+    #   curl -sS "$ZENDESK_BASE_URL/api/v2/users/me.json"
     [0]
     $ loopdesk login
     https://acme.zendesk.com/

@@ -11,6 +11,8 @@
 
 mod body;
 mod coding;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod guard;
 mod gzip;
 mod head;

@@ -9,6 +9,9 @@
 //!                  ▼                           │
 //!              upstream                        ├─ state      decides, without I/O
 //!                                              ├─ jobs       oauth, identity, record, store
+//!                                              ├─ kept       an answer, from its last byte on
+//!                                              ├─ recovery   after a crash, or another process
+//!                                              ├─ leftovers  pairs that must not live on
 //!  login ── callback, page ── adoption ───────►└─ vault      the key of the records
 //! ```
 //!
@@ -25,13 +28,17 @@ mod handle;
 mod health;
 mod identity;
 mod jobs;
+mod kept;
+mod leftovers;
 pub mod login;
 mod machine;
 mod oauth;
 mod pair;
 mod record;
+mod recovery;
 mod refresher;
 mod schedule;
+mod sealing;
 mod snapshot;
 mod state;
 mod store;

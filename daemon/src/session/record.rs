@@ -12,10 +12,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::{Kind, Problem};
@@ -24,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::pair::{AccessToken, Generation, Held, Pair, Renewal, Secret};
+use super::sealing;
 use super::state::End;
 use super::vault::DataKey;
 use crate::config::{Account, GrantType};
@@ -110,20 +107,10 @@ pub(super) fn seal(stored: &Stored, binding: &Binding, key: &DataKey) -> Result<
     let contents = Zeroizing::new(
         serde_json::to_vec(&Contents::from_stored(stored)).map_err(|e| e.to_string())?,
     );
-    let mut nonce = [0; NONCE_LEN];
-    getrandom::fill(&mut nonce).map_err(|e| format!("the system gives no random bytes: {e}"))?;
-    let text = cipher(key)
-        .encrypt(
-            &XNonce::from(nonce),
-            Payload {
-                msg: &contents,
-                aad: &header,
-            },
-        )
-        .map_err(|_| "the cipher refuses".to_owned())?;
+    let text = sealing::seal(key, &header, &contents)?;
     let mut record = header;
     record.push(b'\n');
-    record.extend_from_slice(STANDARD.encode([&nonce[..], &text].concat()).as_bytes());
+    record.extend_from_slice(text.as_bytes());
     record.push(b'\n');
     Ok(record)
 }
@@ -182,23 +169,7 @@ impl<'a> Sealed<'a> {
     /// A problem that names the file and what to do.
     pub(super) fn open(&self, key: &DataKey) -> Result<Stored, Problem> {
         let damaged = |what: &str| damaged(self.path, what);
-        let text = STANDARD
-            .decode(self.text)
-            .map_err(|_| damaged("its second line is no base64"))?;
-        let (nonce, text) = text
-            .split_at_checked(NONCE_LEN)
-            .ok_or_else(|| damaged("it is cut short"))?;
-        let nonce = XNonce::try_from(nonce).map_err(|_| damaged("it is cut short"))?;
-        let contents = cipher(key)
-            .decrypt(
-                &nonce,
-                Payload {
-                    msg: text,
-                    aad: self.header_bytes,
-                },
-            )
-            .map(Zeroizing::new)
-            .map_err(|_| damaged("it was changed since it was written"))?;
+        let contents = sealing::open(key, self.header_bytes, self.text).map_err(damaged)?;
         // The parser's own words could quote the contents.
         let contents: Contents =
             serde_json::from_slice(&contents).map_err(|_| damaged("its contents make no sense"))?;
@@ -214,10 +185,6 @@ fn damaged(path: &Path, what: &str) -> Problem {
         format!("the stored session `{}` is damaged: {what}", path.display()),
     )
     .hint("put the file back from a backup, or run `loopdesk login`")
-}
-
-fn cipher(key: &DataKey) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(key.bytes().into())
 }
 
 /// The encrypted part. Fields may be added; none may change its meaning.
@@ -326,7 +293,7 @@ impl Contents {
 }
 
 /// A secret that is written into the encrypted contents, and nowhere else.
-struct Sealable(SecretString);
+pub(super) struct Sealable(pub(super) SecretString);
 
 impl From<&Secret> for Sealable {
     fn from(secret: &Secret) -> Self {
@@ -358,7 +325,6 @@ fn is_usual_grant(grant: &str) -> bool {
 const FORMAT: u32 = 2;
 /// The format of token pairs, which every release reads.
 const FORMAT_PAIRS: u32 = 1;
-const NONCE_LEN: usize = 24;
 
 #[cfg(test)]
 mod tests;

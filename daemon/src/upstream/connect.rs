@@ -30,8 +30,13 @@ pub(super) fn client(
     verifier: Arc<dyn ServerCertVerifier>,
     resolver: Resolver,
 ) -> Result<Client, rustls::Error> {
-    Ok(legacy::Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
+    Ok(pool().build(Deadline(connector(tls(verifier)?, resolver))))
+}
+
+/// How requests are written, and how long connections are kept.
+pub(super) fn pool() -> legacy::Builder {
+    let mut pool = legacy::Client::builder(TokioExecutor::new());
+    pool.timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
         .http1_preserve_header_case(true)
@@ -40,8 +45,8 @@ pub(super) fn client(
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .http2_keep_alive_while_idle(true)
-        .build(Deadline(connector(tls(verifier)?, resolver))))
+        .http2_keep_alive_while_idle(true);
+    pool
 }
 
 /// Gives up on a connection that isn't there, TLS included, after [`CONNECT_MAX`].

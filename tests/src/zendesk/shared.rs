@@ -86,6 +86,7 @@ pub(super) struct Settings {
     pub(super) rate_limit: Option<u32>,
     pub(super) body_cap: usize,
     pub(super) upload_limit: u64,
+    pub(super) export_page: usize,
     pub(super) policy: Policy,
 }
 
@@ -103,6 +104,7 @@ impl Default for Settings {
             rate_limit: None,
             body_cap: BODY_CAP,
             upload_limit: UPLOAD_LIMIT,
+            export_page: EXPORT_PAGE,
             policy: Policy::default(),
         }
     }
@@ -120,3 +122,5 @@ const CODE_TTL: Duration = Duration::from_secs(120);
 const BODY_CAP: usize = 1024 * 1024;
 /// What Zendesk is said to take as one file.
 const UPLOAD_LIMIT: u64 = 50 * 1024 * 1024;
+/// How many records a page of an incremental export has.
+const EXPORT_PAGE: usize = 1000;

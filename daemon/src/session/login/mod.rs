@@ -31,12 +31,15 @@ pub(super) use self::desk::Desk;
 use self::desk::{Came, Offer};
 use self::page::Page;
 use super::handle::{LOAD_PATIENCE, Session};
+use super::identity::Revocation;
+use super::leftovers::Leftover;
 use super::oauth::{Answer, Authorization, Grant};
 use super::pair::Renewal;
 use super::refresher::{Adoption, Command};
 use super::vault::DataKey;
 use super::{Setup, jobs, schedule};
 use crate::config::{GrantType, RedirectUri};
+use crate::failpoint;
 use crate::telemetry::redact;
 
 impl Session {
@@ -234,7 +237,17 @@ impl Login {
     ) -> Result<Done, Problem> {
         let _hidden = redact::hide(code.expose_secret());
         let zendesk = &self.setup.zendesk;
-        let grant = match zendesk.exchange(authorization, &code).await {
+        let (setup, store) = (Arc::clone(&self.setup), self.session.0.store.clone());
+        let opening = Arc::clone(&key);
+        let fresh = jobs::blocking(move || Leftover::expected(&setup, &store, &opening));
+        let fresh = fresh
+            .await
+            .map_err(|why| Problem::new(Kind::Internal, why))?;
+        let fresh = fresh.map_err(|error| error.problem())?;
+        failpoint::reach(failpoint::FRESH_MADE);
+        let answer = zendesk.exchange(authorization, &code, fresh.keeper()).await;
+        failpoint::reach(failpoint::PARSED);
+        let grant = match answer {
             Answer::Granted(grant) => grant,
             Answer::InvalidGrant(_) => {
                 let why = "Zendesk no longer accepts this login's code (it is good for two \
@@ -252,7 +265,10 @@ impl Login {
             }
         };
         match grant.refresh.clone() {
-            Some(token) => self.adopt(grant, Renewal::RefreshToken(token), key).await,
+            Some(token) => {
+                let renewal = Renewal::RefreshToken(token);
+                self.adopt(grant, renewal, key, Some(fresh)).await
+            }
             None => {
                 zendesk.revoke(&grant.access).await;
                 let why = "Zendesk granted a token that can't be refreshed";
@@ -269,6 +285,7 @@ impl Login {
         mut grant: Grant,
         renewal: Renewal,
         key: Arc<DataKey>,
+        leftover: Option<Leftover>,
     ) -> Result<Done, Problem> {
         // RFC 6749 section 5.1: left out where it is what was asked for.
         grant
@@ -296,10 +313,18 @@ impl Login {
             Ok(held) => held,
             Err(problem) => {
                 // Nobody will use this pair: it must not live on at Zendesk.
-                zendesk.revoke(&fresh).await;
+                let revoked = zendesk.revoke(&fresh).await;
+                match (revoked, leftover) {
+                    (Revocation::Done, Some(leftover)) => leftover.forget(),
+                    (Revocation::Done | Revocation::WasDead | Revocation::Failed(_), _) => {}
+                }
                 return Err(problem);
             }
         };
+        if let Some(leftover) = leftover {
+            leftover.forget();
+        }
+        failpoint::reach(failpoint::FRESH_FORGOTTEN);
         let scopes = held.pair.scopes.clone();
         let missing = self.requested().filter(|scope| !scopes.contains(scope));
         Ok(Done {

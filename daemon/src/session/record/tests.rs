@@ -1,5 +1,8 @@
 //! Records as they are written, read, and spoiled.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::session::testing;
 
@@ -157,4 +160,33 @@ fn format_1_loads_for_ever() {
     assert_eq!(held.pair.access.expose_secret(), "access-7");
     assert_eq!(testing::renewal(&held.pair), "refresh-7");
     assert_eq!(held.person.id, 42);
+}
+
+#[test]
+fn format_2_loads_for_ever() {
+    let bytes = include_bytes!("../testdata/format-2.session");
+    let Stored::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
+        panic!("it was alive");
+    };
+    assert_eq!(held.pair.generation.get(), 7);
+    assert_eq!(held.pair.access.expose_secret(), "access-7");
+    assert!(matches!(held.pair.renewal, Renewal::ClientSecret(_)));
+    assert_eq!(testing::renewal(&held.pair), "the-client-s-secret");
+    assert_eq!(held.person.id, 42);
+}
+
+#[test]
+fn an_end_of_format_1_loads_for_ever() {
+    let bytes = include_bytes!("../testdata/format-1-ended.session");
+    match open(bytes, &DataKey::for_tests(1)).unwrap() {
+        Stored::Over {
+            end,
+            person,
+            generation,
+        } => {
+            assert_eq!((end.why.as_str(), generation.get()), ("revoked", 9));
+            assert_eq!(person.unwrap().id, 42);
+        }
+        Stored::Live(_) => panic!("it was over"),
+    }
 }

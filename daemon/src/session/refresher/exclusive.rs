@@ -8,7 +8,9 @@ use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::oneshot;
 
 use super::{Adoption, Command, Exclusive, Task, bug, named};
+use crate::failpoint;
 use crate::session::jobs::{self, Done, Leaving};
+use crate::session::leftovers::{self, Leftover};
 use crate::session::pair::{Held, Renewal, Secret};
 use crate::session::state::{Input, State};
 
@@ -69,19 +71,20 @@ impl Task {
         self.input(Input::Pause);
         let aside = matches!(self.machine.state(), State::SignedOut(Some(_)));
         let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
-        let adopting = jobs::adopt(setup, store, key, held, aside);
+        let replaced = self.machine.held().cloned();
+        let adopting = jobs::adopt(setup, store, key, held, replaced, aside);
         self.exclusive = Exclusive::Login(reply);
         let lost = Done::Adopted(Err(bug()));
         self.start(lost, async move { Done::Adopted(adopting.await) });
     }
 
-    pub(super) fn adopted(&mut self, result: Result<Held, Problem>) {
+    pub(super) fn adopted(&mut self, result: Result<(Held, Option<Leftover>), Problem>) {
         let exclusive = std::mem::replace(&mut self.exclusive, Exclusive::None);
         let Exclusive::Login(reply) = exclusive else {
             return;
         };
-        let held = match result {
-            Ok(held) => held,
+        let (held, leftover) = match result {
+            Ok(adopted) => adopted,
             Err(problem) => {
                 self.input(Input::Resume);
                 drop(reply.send(Err(problem)));
@@ -99,14 +102,27 @@ impl Task {
         }
         // Published first: whoever hears of the login finds it in use.
         self.settle();
+        failpoint::reach(failpoint::ADOPTED);
         drop(reply.send(Ok(Arc::new(held))));
         if let Some(old) = replaced {
             let setup = Arc::clone(&self.parts.setup);
             self.start(Done::Revoked, async move {
-                jobs::end_replaced(&setup, &old.pair, was_over).await;
+                jobs::end_replaced(&setup, &old.pair, leftover, was_over).await;
                 Done::Revoked
             });
         }
+    }
+
+    /// Ends what earlier logins have left behind, but what is in use.
+    pub(super) fn end_leftovers(&mut self) {
+        let parts = &self.parts;
+        let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
+        let in_use = self.machine.held().cloned();
+        let ending = leftovers::end_all(setup, store, Arc::clone(&parts.vault), in_use);
+        self.start(Done::Revoked, async move {
+            ending.await;
+            Done::Revoked
+        });
     }
 
     fn log_out(&mut self, forget: bool, reply: oneshot::Sender<Result<LoggedOut, Problem>>) {
@@ -124,7 +140,8 @@ impl Task {
         };
         self.input(Input::Pause);
         let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
-        let leaving = jobs::logout(setup, store, leaving, forget);
+        let key = self.parts.vault.key_in_memory();
+        let leaving = jobs::logout(setup, store, key, leaving, forget);
         self.exclusive = Exclusive::Logout(reply);
         let lost = Done::LoggedOut(Err(bug()));
         self.start(lost, async move { Done::LoggedOut(leaving.await) });
@@ -144,6 +161,7 @@ impl Task {
             Err(_) => self.input(Input::Resume),
         }
         self.settle();
+        failpoint::reach(failpoint::LEFT);
         drop(reply.send(result));
     }
 

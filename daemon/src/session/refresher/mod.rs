@@ -6,6 +6,7 @@
 
 mod exclusive;
 mod rejected;
+mod report;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -19,8 +20,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::failpoint;
 use crate::session::gate::Gate;
-use crate::session::jobs::{self, Attempt, Done, Hold, Purpose};
+use crate::session::jobs::{self, Attempt, Done, Hold, Purpose, Stowed, Unsent};
 use crate::session::oauth::{Answer, Grant};
 use crate::session::pair::{Generation, Held, Renewal, Secret};
 use crate::session::record::Stored;
@@ -227,24 +229,28 @@ impl Task {
             Done::Loaded(load) => {
                 self.loading = false;
                 self.input(Input::Loaded(load));
+                self.end_leftovers();
             }
             Done::Refreshed(Attempt { answer, hold }) => {
                 self.hold = hold;
                 self.log(&answer);
                 self.input(match answer {
                     Ok(answer) => Input::Answered(answer),
-                    Err(why) => Input::NotSent(why),
+                    Err(Unsent::Because(why)) => Input::NotSent(why),
+                    Err(Unsent::Superseded(load)) => Input::Superseded(*load),
                 });
             }
             Done::Stored(result) => {
                 self.storing = false;
                 self.input(match result {
-                    Ok(()) => Input::Stored,
-                    Err(why) => {
+                    Stowed::Done => Input::Stored,
+                    Stowed::Failed(why) => {
                         tracing::error!(account = %self.name(), error = %why, "can't store the session");
                         Input::NotStored(why)
                     }
+                    Stowed::Superseded(load) => Input::Superseded(*load),
                 });
+                self.end_leftovers();
             }
             Done::Checked {
                 generation,
@@ -278,8 +284,8 @@ impl Task {
         let clock = &self.parts.clock;
         let now = clock.now();
         let next = match self.machine.next_change(now) {
-            Some(at) => schedule::between(now, at).clamp(WAKE_MIN, WAKE_MAX),
-            None => WAKE_MAX,
+            Some(at) => schedule::between(now, at).max(WAKE_MIN).min(clock.glance()),
+            None => clock.glance(),
         };
         let next = Instant::now() + next;
         match &self.store_at {
@@ -313,6 +319,7 @@ impl Task {
                         held,
                         next: self.machine.generation().next(),
                         urgency,
+                        key: self.parts.vault.key_in_memory(),
                         hold: std::mem::take(&mut self.hold),
                     };
                     let lost = Done::Refreshed(Attempt {
@@ -374,7 +381,7 @@ impl Task {
         let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
         let (key, slot) = (parts.vault.key_in_memory(), self.hold.slot.take());
         let storing = jobs::store(setup, store, key, stored, slot);
-        let lost = Done::Stored(Err(BUG.to_owned()));
+        let lost = Done::Stored(Stowed::Failed(BUG.to_owned()));
         self.start(lost, async move { Done::Stored(storing.await) });
     }
 
@@ -397,8 +404,15 @@ impl Task {
         let snapshot = Snapshot::of(&self.machine, &self.parts.setup, now);
         self.parts.snapshots.send_replace(Arc::new(snapshot));
         if !self.machine.is_rotating() {
+            let was_closed = self.hold.closed.is_some();
+            if was_closed {
+                failpoint::reach(failpoint::PUBLISHED);
+            }
             // Published first: whoever passes the gate now finds the new token.
             self.hold.closed = None;
+            if was_closed {
+                failpoint::reach(failpoint::SETTLED);
+            }
             self.parts.gate.calm();
             if let Some(slot) = self.hold.slot.take() {
                 slot.discard();
@@ -406,58 +420,6 @@ impl Task {
         }
         self.judge();
         self.report();
-    }
-
-    /// Answers those who asked for a refresh.
-    fn report(&mut self) {
-        if self.machine.is_rotating() || self.asked.is_empty() {
-            return;
-        }
-        for (before, reply) in std::mem::take(&mut self.asked) {
-            let refreshed = match self.machine.held() {
-                Some(held) if held.pair.generation > before => Ok(Refreshed {
-                    account: self.name(),
-                    generation: held.pair.generation.get(),
-                    access_expires_at: held.pair.expires_at,
-                }),
-                Some(_) | None => Err(self.not_refreshed()),
-            };
-            drop(reply.send(refreshed));
-        }
-    }
-
-    fn not_refreshed(&self) -> Problem {
-        if let Some(problem) = &self.parts.snapshots.borrow().view.problem {
-            return problem.clone();
-        }
-        let name = self.name();
-        let why = self.machine.last_error().map(|error| error.message.clone());
-        let why = why.unwrap_or_else(|| "it is still being loaded".to_owned());
-        Problem::new(
-            Kind::Zendesk,
-            format!("account `{name}` could not be refreshed: {why}"),
-        )
-        .hint("nothing is lost: the session goes on, and loopdesk tries again by itself")
-    }
-
-    fn log(&self, answer: &Result<Answer, String>) {
-        let account = &self.parts.setup.account.name;
-        match answer {
-            Ok(Answer::Granted(_)) => tracing::info!(%account, "refreshed"),
-            Ok(Answer::InvalidGrant(_)) => {
-                tracing::error!(%account, "Zendesk has ended the session (invalid_grant)");
-            }
-            Ok(Answer::Refused(block)) => {
-                tracing::error!(%account, why = block.why, "Zendesk refuses to refresh");
-            }
-            Ok(Answer::Transient { why, .. }) => {
-                tracing::warn!(%account, why, "a refresh has failed; trying again later");
-            }
-            Ok(Answer::Lost(why)) => {
-                tracing::warn!(%account, why, "the answer to a refresh is lost")
-            }
-            Err(why) => tracing::error!(%account, why, "a refresh was not sent"),
-        }
     }
 
     fn name(&self) -> String {
@@ -477,8 +439,6 @@ pub(in crate::session) fn named(person: &loopdesk_protocol::account::Person) -> 
     }
 }
 
-/// R6: the wall clock is looked at this often, since timers stand still while a laptop sleeps.
-const WAKE_MAX: Duration = Duration::from_secs(30);
 /// What people are told of a job that panicked.
 const BUG: &str = "the work was cut short (a bug in loopdesk)";
 /// A due time that can't be met right now is no reason to spin.

@@ -30,7 +30,8 @@
 //! ```
 //!
 //! While rotating from `doubtful` or `blocked`, that is still what is shown: the trouble isn't over.
-//! An ended session never asks Zendesk for tokens again.
+//! An ended session never asks Zendesk for tokens again. Where another process has stored a newer
+//! session meanwhile, rotating and saving end in what that one is: active, or ended.
 
 pub(in crate::session) mod health;
 mod live;
@@ -169,6 +170,9 @@ pub(in crate::session) enum Input {
     NotSent(String),
     /// A refresh has ended.
     Answered(Answer),
+    /// Another process has stored a newer session: the refresh that was to be sent, or the pair
+    /// that was to be stored, is of no use.
+    Superseded(Load),
     /// What was to be stored is durable.
     Stored,
     /// What was to be stored could not be.
@@ -291,6 +295,7 @@ impl Machine {
             Input::Dead(generation) => self.dead(now, generation),
             Input::NotSent(why) => self.failed(now, spread, why, false),
             Input::Answered(answer) => self.answered(now, spread, answer),
+            Input::Superseded(load) => self.superseded(now, spread, load),
             Input::Stored => self.stored(now, spread),
             Input::NotStored(why) => self.not_stored(now, spread, why),
             Input::Learned {

@@ -291,6 +291,33 @@ impl Machine {
         Vec::new()
     }
 
+    pub(super) fn superseded(&mut self, now: Timestamp, spread: f64, load: Load) -> Vec<Effect> {
+        let State::Live(live) = &self.state else {
+            return Vec::new();
+        };
+        let unused = match &live.step {
+            Step::Idle => return Vec::new(),
+            Step::Refreshing { .. } => None,
+            Step::Saving { next, .. } => Some(Effect::Revoke(Arc::clone(next))),
+        };
+        self.state = State::Loading;
+        let load = match load {
+            // Requests tell a newer token from theirs by its number.
+            Load::Found { mut held, doubt } if held.pair.generation <= self.generation => {
+                held.pair.generation = self.generation.next();
+                Load::Found { held, doubt }
+            }
+            load @ (Load::Found { .. }
+            | Load::Over { .. }
+            | Load::Nothing
+            | Load::Unusable { .. }
+            | Load::NoKey(_)) => load,
+        };
+        let mut effects = self.loaded(now, spread, load);
+        effects.extend(unused);
+        effects
+    }
+
     fn end(&mut self, end: End) -> Vec<Effect> {
         let before = std::mem::replace(&mut self.state, State::Loading);
         let State::Live(live) = before else {

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::session::cause::Said;
 use crate::session::endpoint::{Endpoint, Pending};
 use crate::session::identity::{Check, Revocation};
+use crate::session::kept::Keeper;
 use crate::session::oauth::{Answer, Authorization, Grant};
 use crate::session::pair::{AccessToken, Renewal};
 use crate::session::state::health::Found;
@@ -165,7 +166,7 @@ impl Scripted {
 }
 
 impl Endpoint for Scripted {
-    fn refresh<'a>(&'a self, renewal: &'a Renewal) -> Pending<'a, Answer> {
+    fn refresh<'a>(&'a self, renewal: &'a Renewal, _: Option<&'a Keeper>) -> Pending<'a, Answer> {
         Box::pin(async move {
             let refresh = match renewal {
                 Renewal::RefreshToken(token) => token.expose_secret(),
@@ -202,7 +203,12 @@ impl Endpoint for Scripted {
         })
     }
 
-    fn exchange<'a>(&'a self, _: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
+    fn exchange<'a>(
+        &'a self,
+        _: Authorization,
+        code: &'a SecretString,
+        _: &'a Keeper,
+    ) -> Pending<'a, Answer> {
         Box::pin(async move {
             self.note(format!("exchange {}", code.expose_secret()));
             match code.expose_secret() {
