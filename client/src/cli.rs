@@ -236,8 +236,8 @@ pub(crate) enum Account {
     #[command(
         after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
                                  client_id, scopes, grant, port, rewrite, access_token_ttl and \
-                                 refresh_token_ttl in seconds, extra_ca_file, token_encoding, \
-                                 base_urls), session (as in `status`, or null)."
+                                 refresh_token_ttl in seconds, spare, read_only_grant, \
+                                 extra_ca_file, token_encoding, base_urls), session (as in `status`, or null)."
     )]
     Show(AccountShow),
 }

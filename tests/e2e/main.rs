@@ -29,6 +29,7 @@ mod ours;
 mod outages;
 mod packaging;
 mod paging;
+mod pairs;
 mod process;
 mod replay;
 mod restart;

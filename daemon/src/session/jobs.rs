@@ -14,6 +14,7 @@ use super::kept::Keeper;
 use super::leftovers::Leftover;
 use super::oauth::Answer;
 use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
+use super::pairs::{Turn, Turns};
 use super::record::{self, Sealed, Stored};
 use super::recovery;
 use super::state::health::News;
@@ -79,6 +80,8 @@ pub(super) enum Stowed {
 pub(super) struct Hold {
     pub(super) closed: Option<Closed>,
     pub(super) slot: Option<Slot>,
+    /// None of the account's other pairs is refreshed meanwhile.
+    pub(super) turn: Option<Turn>,
 }
 
 /// Reads the record of `setup`'s account.
@@ -155,6 +158,7 @@ pub(super) struct Refresh {
     pub(super) setup: Arc<Setup>,
     pub(super) store: Store,
     pub(super) gate: Gate,
+    pub(super) turns: Turns,
     pub(super) held: Arc<Held>,
     pub(super) next: Generation,
     pub(super) urgency: Urgency,
@@ -165,12 +169,14 @@ pub(super) struct Refresh {
 }
 
 impl Refresh {
-    /// Proves that the new pair could be stored, waits at the gate, and asks Zendesk.
+    /// Waits for its turn among the account's pairs, proves that the new pair could be stored,
+    /// waits at the gate, and asks Zendesk.
     pub(super) async fn run(self) -> Attempt {
         let Self {
             setup,
             store,
             gate,
+            turns,
             held,
             next,
             urgency,
@@ -179,16 +185,24 @@ impl Refresh {
         } = self;
         failpoint::reach(failpoint::BEGUN);
         let Some(key) = key else {
-            return unsent(NO_KEY.to_owned(), hold.closed, hold.slot);
+            return unsent(NO_KEY.to_owned(), hold.closed, hold.slot, hold.turn);
         };
         let account = setup.account.name.clone();
+        let turn = match hold.turn {
+            Some(turn) => Some(turn),
+            None => turns.take(setup.binding.role, urgency, &gate).await,
+        };
+        let Some(turn) = turn else {
+            let why = "loopdesk is stopping".to_owned();
+            return unsent(why, hold.closed, hold.slot, None);
+        };
         let slot = match hold.slot {
             Some(slot) => slot,
             None => {
                 let (store, account) = (store.clone(), account.clone());
                 match flat(blocking(move || store.prepare(&account)).await) {
                     Ok(slot) => slot,
-                    Err(why) => return unsent(why, hold.closed, None),
+                    Err(why) => return unsent(why, hold.closed, None, Some(turn)),
                 }
             }
         };
@@ -225,10 +239,11 @@ impl Refresh {
                     hold: Hold {
                         closed: Some(closed),
                         slot: Some(slot),
+                        turn: Some(turn),
                     },
                 };
             }
-            Err(why) => return unsent(why, Some(closed), Some(slot)),
+            Err(why) => return unsent(why, Some(closed), Some(slot), Some(turn)),
         };
         let answer = setup.zendesk.refresh(renewal, keeper.as_ref()).await;
         failpoint::reach(failpoint::PARSED);
@@ -248,15 +263,16 @@ impl Refresh {
             hold: Hold {
                 closed: Some(closed),
                 slot: Some(slot),
+                turn: Some(turn),
             },
         }
     }
 }
 
-fn unsent(why: String, closed: Option<Closed>, slot: Option<Slot>) -> Attempt {
+fn unsent(why: String, closed: Option<Closed>, slot: Option<Slot>, turn: Option<Turn>) -> Attempt {
     Attempt {
         answer: Err(Unsent::Because(why)),
-        hold: Hold { closed, slot },
+        hold: Hold { closed, slot, turn },
     }
 }
 

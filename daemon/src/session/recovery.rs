@@ -127,6 +127,12 @@ pub(super) fn stranger(setup: &Setup, theirs: &Binding) -> Option<Problem> {
             "the stored session of account `{name}` is that of account `{}` under another name",
             theirs.account
         )
+    } else if ours.role != theirs.role {
+        format!(
+            "the stored {} pair of account `{name}` is its {} pair under another name",
+            ours.role.name(),
+            theirs.role.name()
+        )
     } else if ours.grant != theirs.grant {
         format!(
             "the stored session of account `{name}` was obtained by the grant `{}`, the \
