@@ -31,6 +31,7 @@ pub mod scripts;
 pub mod secret_service;
 pub mod secrets;
 pub mod stage;
+pub mod strangers;
 pub mod zendesk;
 
 pub use daemon::Daemon;

@@ -55,6 +55,7 @@ pub(crate) fn status() -> Status {
     let listener = |address: &str, account: Option<&str>| status::Listener {
         address: address.to_owned(),
         account: account.map(ToOwned::to_owned),
+        answers: None,
         problem: None,
     };
     Status {

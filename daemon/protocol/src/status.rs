@@ -115,9 +115,24 @@ pub struct Listener {
     /// The account that this address belongs to; none means that `Host` or the default decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Who answers here, as the command line has found out; the daemon doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
     /// Why nobody is served here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// Who answers at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answers {
+    /// The daemon whose status this is.
+    ThisDaemon,
+    /// Another program.
+    Another,
+    /// Nobody.
+    Nobody,
 }
 
 /// The commands that are told of events.

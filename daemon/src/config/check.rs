@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use super::reader::{Errors, Section, choose};
 use super::{
     Account, AccountName, Config, GrantType, HookCommand, LoopbackAddr, Origin, RedirectUri,
-    RewriteClass, RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind,
+    RewriteClass, RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind, ports,
 };
 
 /// Reads the file at `path`. A missing file means every default and no account.
@@ -135,11 +135,13 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         );
     }
 
+    root.refused("allow-hosts", ALLOW_HOSTS, errors);
     let session_event_hook = root
         .table("hooks", errors)
         .and_then(|section| session_event_hook(section, errors));
 
     let mut accounts = BTreeMap::new();
+    let mut urls = BTreeMap::new();
     for (name, mut section) in root.tables("accounts", errors) {
         let account = match name.get_ref().parse() {
             Ok(account_name) => read_account(account_name, &mut section, errors),
@@ -148,12 +150,15 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
                 None
             }
         };
-        check_port(account.as_ref(), &listen, &accounts, &section, errors);
+        ports::check(account.as_ref(), &listen, &accounts, &section, errors);
+        let url = section.span_of("url");
         section.finish(errors);
         if let Some(account) = account {
+            urls.insert(account.name.clone(), url);
             accounts.insert(account.name.clone(), Arc::new(account));
         }
     }
+    ports::check_loops(&listen, &accounts, &urls, errors);
     if listen.is_empty() && accounts.values().all(|a: &Arc<Account>| a.port.is_none()) {
         errors.add(
             root.span_of("listen"),
@@ -298,30 +303,6 @@ fn read_account(
     })
 }
 
-fn check_port(
-    account: Option<&Account>,
-    listen: &[LoopbackAddr],
-    others: &BTreeMap<AccountName, Arc<Account>>,
-    section: &Section<'_, '_>,
-    errors: &mut Errors<'_>,
-) {
-    let Some(port) = account.and_then(|a| a.port) else {
-        return;
-    };
-    if listen.iter().any(|a| a.get().port() == port) {
-        errors.add(
-            section.span_of("port"),
-            format!("port {port} stands in `listen` already: give the account one of its own"),
-        );
-    }
-    if let Some(other) = others.values().find(|a| a.port == Some(port)) {
-        errors.add(
-            section.span_of("port"),
-            format!("port {port} belongs to account `{}` already", other.name),
-        );
-    }
-}
-
 fn client_id(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
         Ok(text.to_owned())
@@ -346,6 +327,10 @@ fn lines(path: &str, errors: &[Diagnostic]) -> String {
 fn defaults<T: FromStr>(texts: &[&str]) -> Vec<T> {
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
+
+/// Only a key tells whose request it is that comes from elsewhere.
+const ALLOW_HOSTS: &str = "`allow-hosts` lets requests in from other machines and containers, each \
+    with a local key, and this version has no local keys yet: remove the line";
 
 /// Both families, since `localhost` may mean either; 8484 is not registered with IANA.
 const LISTEN: [&str; 2] = ["127.0.0.1:8484", "[::1]:8484"];

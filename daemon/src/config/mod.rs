@@ -7,6 +7,7 @@ pub mod check;
 mod effective;
 mod hooks;
 pub mod live;
+mod ports;
 mod reader;
 mod types;
 pub mod watch;

@@ -36,6 +36,20 @@ impl Session {
     pub async fn forward_with(
         &self,
         rights: Rights,
+        outgoing: Outgoing,
+    ) -> Result<Response<Body>, Refusal> {
+        // The token that is sent may be replaced meanwhile, and live on for a moment.
+        let sent = self.snapshot();
+        let mut response = self.answer_to(rights, outgoing).await?;
+        let secrets = sent.secrets.and(&self.snapshot().secrets);
+        // Whoever passes the answer on keeps them out of it.
+        response.extensions_mut().insert(secrets);
+        Ok(response)
+    }
+
+    async fn answer_to(
+        &self,
+        rights: Rights,
         mut outgoing: Outgoing,
     ) -> Result<Response<Body>, Refusal> {
         let upstream = self.upstream()?;

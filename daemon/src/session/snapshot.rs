@@ -5,14 +5,16 @@ use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status::{self, LastError, Role, State as Shown};
 use loopdesk_protocol::{Kind, Problem};
+use secrecy::ExposeSecret;
 
 use super::concern::{Concern, Countdown};
-use super::pair::Generation;
+use super::pair::{Generation, Renewal};
 use super::pairs::Parts;
 use super::state::{Cover, Live, Machine, Readiness, Standing, State, Step};
 use super::{Setup, concern};
 use crate::config::{AccountName, Origin};
 use crate::refusal::Refusal;
+use crate::rewrite::guard::Secrets;
 
 /// A session at one moment.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Snapshot {
     pub(super) readiness: Ready,
     /// What it was made of.
     pub(super) parts: Parts,
+    /// What no answer may repeat: the tokens of all pairs.
+    pub(super) secrets: Secrets,
     /// Since when it is known that Zendesk allows one pair only, if it is.
     pub(super) lone_since: Option<Timestamp>,
 }
@@ -34,6 +38,8 @@ pub(super) struct Part {
     /// The session, if this were its only pair.
     pub(super) view: View,
     pub(super) readiness: Ready,
+    /// Its tokens, which no answer may repeat.
+    pub(super) secrets: Secrets,
     /// Whether the spare pair may stand in for it.
     pub(super) cover: Cover,
     /// Whether the configuration asks for it.
@@ -134,12 +140,24 @@ impl Part {
             role,
             view,
             readiness,
+            secrets: secrets(machine),
             cover: machine.cover(),
             is_wanted: setup.wants(role),
             is_absent: matches!(machine.state(), State::SignedOut(None)),
             newest: machine.generation(),
         }
     }
+}
+
+/// Every token of the pair that is alive, or may be.
+fn secrets(machine: &Machine) -> Secrets {
+    let values = machine.held().into_iter().flat_map(|held| {
+        let renewal = match &held.pair.renewal {
+            Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
+        };
+        [held.pair.access.expose_secret(), renewal]
+    });
+    Secrets::new(values)
 }
 
 fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {

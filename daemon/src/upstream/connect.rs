@@ -14,19 +14,23 @@ use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use tower_service::Service;
 
+use super::resolve::Resolver;
 use crate::body::{Body, Error};
 
 /// Pooled connections of one account.
 pub(super) type Client = legacy::Client<Connector, Body>;
 /// Opens one connection. An egress proxy will stand between the two.
-pub(super) type Connector = Deadline<HttpsConnector<HttpConnector>>;
+pub(super) type Connector = Deadline<HttpsConnector<HttpConnector<Resolver>>>;
 
 /// A pool of connections to servers that `verifier` believes.
 ///
 /// # Errors
 /// Where rustls knows no protocol version; the choice is compiled in.
-pub(super) fn client(verifier: Arc<dyn ServerCertVerifier>) -> Result<Client, rustls::Error> {
-    Ok(pool().build(Deadline(connector(tls(verifier)?))))
+pub(super) fn client(
+    verifier: Arc<dyn ServerCertVerifier>,
+    resolver: Resolver,
+) -> Result<Client, rustls::Error> {
+    Ok(pool().build(Deadline(connector(tls(verifier)?, resolver))))
 }
 
 /// How requests are written, and how long connections are kept.
@@ -93,8 +97,8 @@ fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Er
     )
 }
 
-fn connector(tls: ClientConfig) -> HttpsConnector<HttpConnector> {
-    let mut tcp = HttpConnector::new();
+fn connector(tls: ClientConfig, resolver: Resolver) -> HttpsConnector<HttpConnector<Resolver>> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_MAX));

@@ -8,8 +8,9 @@ use http::{Request, Response};
 use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
 use crate::config::{Account, Config};
+use crate::proof::Prover;
 use crate::refusal::Refusal;
-use crate::rewrite;
+use crate::rewrite::{self, guard};
 use crate::route::Routes;
 use crate::session::Sessions;
 use crate::upstream::Outgoing;
@@ -19,6 +20,7 @@ use crate::write_back::WriteBack;
 #[derive(Debug)]
 pub(super) struct Flow {
     rules: ArcSwap<Rules>,
+    prover: Prover,
     sessions: Sessions,
 }
 
@@ -81,9 +83,10 @@ impl Rules {
 }
 
 impl Flow {
-    pub(super) fn new(sessions: Sessions, config: &Config) -> Arc<Self> {
+    pub(super) fn new(sessions: Sessions, prover: Prover, config: &Config) -> Arc<Self> {
         Arc::new(Self {
             rules: ArcSwap::from_pointee(Rules::from(config)),
+            prover,
             sessions,
         })
     }
@@ -113,17 +116,22 @@ impl Flow {
         connection: &ConnFacts,
         request: Request<Body>,
     ) -> Result<Response<Body>, Refusal> {
-        let prepared = self.rules.load_full().prepare(connection, request).await?;
+        let rules = self.rules.load_full();
+        if Prover::is_asked(&request) {
+            let (head, _) = request.into_parts();
+            rules.admission.check(connection, &head)?;
+            return self.prover.answer(connection, &head);
+        }
         let Prepared {
             account,
             outgoing,
             context,
-        } = prepared;
+        } = rules.prepare(connection, request).await?;
         let session = self
             .sessions
             .get(&account.name)
             .ok_or_else(|| Refusal::SignedOut(account.name.to_string()))?;
         let response = session.forward(outgoing).await?;
-        Ok(rewrite::response(response, &context))
+        Ok(guard::response(rewrite::response(response, &context)))
     }
 }

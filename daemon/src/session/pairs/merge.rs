@@ -5,6 +5,7 @@ use loopdesk_protocol::status::{Pair, Role, State};
 use loopdesk_protocol::{Kind, Problem};
 
 use super::{Parts, Rights};
+use crate::rewrite::guard::Secrets;
 use crate::session::snapshot::{Part, Ready, Snapshot, View};
 use crate::session::state::Cover;
 
@@ -25,6 +26,7 @@ impl Snapshot {
         Self {
             view,
             readiness: serving.readiness.clone(),
+            secrets: secrets(&parts),
             parts,
             lone_since,
         }
@@ -40,6 +42,13 @@ impl Snapshot {
             Rights::All => &self.readiness,
         }
     }
+}
+
+/// Whatever pair serves a request: none of the others' tokens may come back by it either.
+fn secrets(parts: &Parts) -> Secrets {
+    let all = Role::ALL.map(|role| &parts.get(role).secrets);
+    all.into_iter()
+        .fold(Secrets::default(), |known, more| known.and(more))
 }
 
 /// The pair that serves requests (R5): the primary one, unless an answer to it is lost.
