@@ -27,6 +27,7 @@ pub mod raw;
 pub mod secret_service;
 pub mod secrets;
 pub mod stage;
+pub mod strangers;
 pub mod zendesk;
 
 pub use daemon::Daemon;
