@@ -7,9 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
-use crate::clock::Clock;
 use crate::supervise::instance::{self, InstanceLock, Refused};
-use crate::{config, telemetry, wire};
+use crate::{config, failpoint, telemetry, wire};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -72,7 +71,7 @@ fn run() -> Result<ExitCode, Problem> {
         .enable_all()
         .build()
         .map_err(|e| Problem::new(Kind::Internal, format!("no runtime: {e}")))?;
-    runtime.block_on(wire::run(paths, config, Clock::system()))?;
+    runtime.block_on(wire::run(paths, config, failpoint::clock()))?;
     Ok(ExitCode::SUCCESS)
 }
 

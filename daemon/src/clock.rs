@@ -14,7 +14,15 @@ use jiff::{SignedDuration, Timestamp};
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     /// How far a test has moved time, in milliseconds.
-    offset: Option<Arc<AtomicI64>>,
+    offset: Option<Offset>,
+}
+
+#[derive(Clone, Debug)]
+enum Offset {
+    Shared(Arc<AtomicI64>),
+    /// The text of a file, which another process writes.
+    #[cfg(all(feature = "failpoints", debug_assertions))]
+    Driven(Arc<std::path::Path>),
 }
 
 impl Clock {
@@ -27,9 +35,27 @@ impl Clock {
     pub fn movable() -> (Self, Mover) {
         let offset = Arc::new(AtomicI64::new(0));
         let clock = Self {
-            offset: Some(Arc::clone(&offset)),
+            offset: Some(Offset::Shared(Arc::clone(&offset))),
         };
         (clock, Mover { offset })
+    }
+
+    /// The system's time, ahead of it by as many milliseconds as `file` says.
+    #[cfg(all(feature = "failpoints", debug_assertions))]
+    pub(crate) fn driven(file: std::path::PathBuf) -> Self {
+        Self {
+            offset: Some(Offset::Driven(file.into())),
+        }
+    }
+
+    /// How long whoever waits for a time may sleep before it looks at the clock again: timers
+    /// stand still while a laptop sleeps, and a clock may be set (R6).
+    pub fn glance(&self) -> Duration {
+        match &self.offset {
+            None | Some(Offset::Shared(_)) => GLANCE,
+            #[cfg(all(feature = "failpoints", debug_assertions))]
+            Some(Offset::Driven(_)) => Duration::from_millis(2),
+        }
     }
 
     /// The time now.
@@ -38,7 +64,7 @@ impl Clock {
         let now = Timestamp::now();
         match &self.offset {
             Some(offset) => now
-                .checked_add(SignedDuration::from_millis(offset.load(Ordering::Relaxed)))
+                .checked_add(SignedDuration::from_millis(offset.millis()))
                 .unwrap_or(now),
             None => now,
         }
@@ -47,6 +73,19 @@ impl Clock {
     /// How long it is until `then`; zero if it has passed.
     pub fn until(&self, then: Timestamp) -> Duration {
         Duration::try_from(then.duration_since(self.now())).unwrap_or_default()
+    }
+}
+
+impl Offset {
+    fn millis(&self) -> i64 {
+        match self {
+            Self::Shared(offset) => offset.load(Ordering::Relaxed),
+            #[cfg(all(feature = "failpoints", debug_assertions))]
+            Self::Driven(file) => {
+                let text = std::fs::read_to_string(file).unwrap_or_default();
+                text.trim().parse().unwrap_or_default()
+            }
+        }
     }
 }
 
@@ -63,3 +102,6 @@ impl Mover {
         self.offset.fetch_add(millis, Ordering::Relaxed);
     }
 }
+
+/// What R6 promises: a suspend or a clock step is noticed within this time.
+const GLANCE: Duration = Duration::from_secs(30);

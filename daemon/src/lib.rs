@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
-//! [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and
+//! [`failpoint`], [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and
 //! [`notices`] stand beside the flow.
 
 pub mod admission;
@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 mod content;
 pub mod control;
+pub mod failpoint;
 mod hop_by_hop;
 pub mod listener;
 pub mod notices;

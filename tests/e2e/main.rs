@@ -12,21 +12,29 @@ mod blocked;
 mod browser;
 mod cli;
 mod client_credentials;
+mod clients;
+mod clients_table;
+mod described;
 mod door;
 mod http;
 mod http_upstream;
 mod independent_oauth;
 mod keyring;
+mod kills;
 mod load;
 mod login;
 mod notices;
+mod outages;
 mod packaging;
 mod paging;
+mod pairs;
 mod replay;
 mod restart;
 mod rewriting;
 mod rotation;
 mod secrets;
+mod several;
+mod soak;
 mod streams;
 mod vault;
 
@@ -52,6 +60,11 @@ async fn stage_with_ttl(seconds: u64) -> Stage {
     Stage::set(binary(), Zendesk::builder().granted_access_ttl(ttl)).await
 }
 
+/// Whether soaks and loads run at their full size.
+fn is_long() -> bool {
+    std::env::var("LOOPDESK_LONG").is_ok_and(|long| !long.is_empty())
+}
+
 /// Every file here is part of the suite; one that is not named above would silently not run.
 #[test]
 fn no_file_is_forgotten() {
@@ -59,6 +72,9 @@ fn no_file_is_forgotten() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
         let name = path.file_stem().unwrap().to_str().unwrap();
         let named = name == "main" || main.contains(&format!("mod {name};"));
         assert!(named, "e2e/{name}.rs is in no `mod` line");

@@ -11,8 +11,11 @@
 
 pub mod browser;
 pub mod chromium;
+pub mod clients;
 pub mod daemon;
 pub mod demo;
+pub mod described;
+pub mod failpoints;
 mod figures;
 pub mod home;
 #[cfg(target_os = "linux")]
@@ -24,6 +27,7 @@ pub mod oauth_server;
 pub mod ports;
 pub mod programs;
 pub mod raw;
+pub mod scripts;
 pub mod secret_service;
 pub mod secrets;
 pub mod stage;
@@ -31,6 +35,8 @@ pub mod strangers;
 pub mod zendesk;
 
 pub use daemon::Daemon;
+pub use described::Described;
+pub use failpoints::Failpoints;
 pub use home::{Home, Output};
 pub use oauth_server::OAuthServer;
 pub use raw::Raw;

@@ -213,6 +213,10 @@ fn read_account(
     let refresh = section.with("refresh-token-ttl", errors, |t| {
         Ttl::parse(t, &Ttl::REFRESH)
     });
+    let spare = section.boolean("spare", errors).unwrap_or_default();
+    let read_only_grant = section
+        .boolean("read-only-grant", errors)
+        .unwrap_or_default();
     let extra_ca_file = section.with("extra-ca-file", errors, |text| {
         let path = Path::new(text);
         if path.is_absolute() {
@@ -234,6 +238,18 @@ fn read_account(
             section.span_of("refresh-token-ttl"),
             "`refresh-token-ttl` means nothing here: a client with a secret gets no refresh token",
         );
+    }
+    let further = [("spare", spare), ("read-only-grant", read_only_grant)];
+    for (key, _) in further.into_iter().filter(|(_, is_wanted)| *is_wanted) {
+        if grant == Some(GrantType::ClientCredentials) {
+            errors.add(
+                section.span_of(key),
+                format!(
+                    "`{key}` means nothing here: a client with a secret has no token pair that \
+                     could be lost, and asks for a token as often as it likes"
+                ),
+            );
+        }
     }
     let missing = |section: &Section<'_, '_>, key: &str, example: &str| {
         let has_key = section.span_of(key) != section.span();
@@ -274,6 +290,8 @@ fn read_account(
         rewrite: rewrite.unwrap_or_else(|| REWRITE.to_vec()),
         access_token_ttl: access.unwrap_or(Ttl::ACCESS_MAX),
         refresh_token_ttl: refresh.unwrap_or(Ttl::REFRESH_MAX),
+        spare,
+        read_only_grant,
         extra_ca_file,
         token_encoding: token_encoding.unwrap_or(TokenEncoding::Json),
         name,

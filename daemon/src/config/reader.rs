@@ -149,6 +149,17 @@ impl<'t, 'i> Section<'t, 'i> {
         port
     }
 
+    /// The boolean at `key`.
+    pub(super) fn boolean(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<bool> {
+        let value = self.take(key)?;
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            let message = wrong_type(key, "`true` or `false`", value.get_ref());
+            errors.add(value.span(), message);
+        }
+        found
+    }
+
     /// The table at `key`.
     pub(super) fn table(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<Self> {
         let value = self.take(key)?;

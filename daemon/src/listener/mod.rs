@@ -6,6 +6,8 @@
 mod arrival;
 pub mod bind;
 mod conn;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod holder;
 mod linger;
 

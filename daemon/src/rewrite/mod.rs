@@ -10,6 +10,8 @@
 
 mod body;
 mod coding;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gzip;
 mod head;
 mod scanner;

@@ -10,6 +10,7 @@ use loopdesk_protocol::account::Person;
 use secrecy::SecretString;
 
 use super::identity::{self, Check, Revocation};
+use super::kept::Keeper;
 use super::oauth::{Answer, Authorization, Server};
 use super::pair::{AccessToken, Renewal};
 use super::state::health::Found;
@@ -23,9 +24,19 @@ pub(super) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// One account's Zendesk.
 pub(super) trait Endpoint: fmt::Debug + Send + Sync {
     /// Replaces the pair that this refresh token belongs to, or gets a token by the client's secret.
-    fn refresh<'a>(&'a self, renewal: &'a Renewal) -> Pending<'a, Answer>;
-    /// Turns a login's code into its first pair.
-    fn exchange<'a>(&'a self, login: Authorization, code: &'a SecretString) -> Pending<'a, Answer>;
+    /// The answer is kept by `keeper` before anything is done with it.
+    fn refresh<'a>(
+        &'a self,
+        renewal: &'a Renewal,
+        keeper: Option<&'a Keeper>,
+    ) -> Pending<'a, Answer>;
+    /// Turns a login's code into its first pair. The answer is kept as that of a refresh is.
+    fn exchange<'a>(
+        &'a self,
+        login: Authorization,
+        code: &'a SecretString,
+        keeper: &'a Keeper,
+    ) -> Pending<'a, Answer>;
     /// Whether the token lives.
     fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check>;
     /// Deletes the token and its refresh token.
@@ -51,12 +62,21 @@ impl Zendesk {
 }
 
 impl Endpoint for Zendesk {
-    fn refresh<'a>(&'a self, renewal: &'a Renewal) -> Pending<'a, Answer> {
-        Box::pin(async move { self.server().refresh(renewal).await })
+    fn refresh<'a>(
+        &'a self,
+        renewal: &'a Renewal,
+        keeper: Option<&'a Keeper>,
+    ) -> Pending<'a, Answer> {
+        Box::pin(async move { self.server().refresh(renewal, keeper).await })
     }
 
-    fn exchange<'a>(&'a self, login: Authorization, code: &'a SecretString) -> Pending<'a, Answer> {
-        Box::pin(async move { self.server().exchange(login, code).await })
+    fn exchange<'a>(
+        &'a self,
+        login: Authorization,
+        code: &'a SecretString,
+        keeper: &'a Keeper,
+    ) -> Pending<'a, Answer> {
+        Box::pin(async move { self.server().exchange(login, code, keeper).await })
     }
 
     fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check> {
@@ -87,12 +107,17 @@ impl Nowhere {
 }
 
 impl Endpoint for Nowhere {
-    fn refresh<'a>(&'a self, _: &'a Renewal) -> Pending<'a, Answer> {
+    fn refresh<'a>(&'a self, _: &'a Renewal, _: Option<&'a Keeper>) -> Pending<'a, Answer> {
         let why = self.why();
         Box::pin(async move { Answer::unsendable(why) })
     }
 
-    fn exchange<'a>(&'a self, _: Authorization, _: &'a SecretString) -> Pending<'a, Answer> {
+    fn exchange<'a>(
+        &'a self,
+        _: Authorization,
+        _: &'a SecretString,
+        _: &'a Keeper,
+    ) -> Pending<'a, Answer> {
         let why = self.why();
         Box::pin(async move { Answer::unsendable(why) })
     }

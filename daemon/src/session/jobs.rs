@@ -9,27 +9,32 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::Setup;
 use super::gate::{Closed, Gate};
-use super::identity::{Check, Revocation};
+use super::identity::Check;
+use super::kept::Keeper;
+use super::leftovers::Leftover;
 use super::oauth::Answer;
-use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
+use super::pair::{Generation, Held};
+use super::pairs::{Turn, Turns};
 use super::record::{self, Sealed, Stored};
+use super::recovery;
 use super::state::health::News;
 use super::state::{Load, Urgency};
 use super::store::{Slot, Store};
 use super::vault::{self, DataKey, Vault};
+use crate::failpoint;
 
 /// What a job brings back.
 #[derive(Debug)]
 pub(super) enum Done {
     Loaded(Load),
     Refreshed(Attempt),
-    Stored(Result<(), String>),
+    Stored(Stowed),
     Checked {
         generation: Generation,
         purpose: Purpose,
         check: Check,
     },
-    Adopted(Result<Held, Problem>),
+    Adopted(Result<(Held, Option<Leftover>), Problem>),
     LoggedOut(Result<LoggedOut, Problem>),
     /// The daily probe's.
     Health(Option<News>),
@@ -49,9 +54,25 @@ pub(super) enum Purpose {
 /// A refresh that has ended, and what it holds.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    /// `Err` where it could not be sent.
-    pub(super) answer: Result<Answer, String>,
+    pub(super) answer: Result<Answer, Unsent>,
     pub(super) hold: Hold,
+}
+
+/// Why a refresh was not sent.
+#[derive(Debug)]
+pub(super) enum Unsent {
+    Because(String),
+    /// Another process has stored a newer session.
+    Superseded(Box<Load>),
+}
+
+/// What has come of storing something.
+#[derive(Debug)]
+pub(super) enum Stowed {
+    Done,
+    Failed(String),
+    /// Another process has stored a session that is as new: it was left as it is.
+    Superseded(Box<Load>),
 }
 
 /// What a refresh holds while it is under way.
@@ -59,6 +80,8 @@ pub(super) struct Attempt {
 pub(super) struct Hold {
     pub(super) closed: Option<Closed>,
     pub(super) slot: Option<Slot>,
+    /// None of the account's other pairs is refreshed meanwhile.
+    pub(super) turn: Option<Turn>,
 }
 
 /// Reads the record of `setup`'s account.
@@ -70,7 +93,8 @@ pub(super) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> 
         let (store, account) = reading;
         store.sweep(&account);
         let bytes = store.read(&account).map_err(|e| e.problem())?;
-        Ok::<_, Problem>((bytes, store.noted(&account)))
+        let noted = store.noted(&account);
+        Ok::<_, Problem>((bytes, noted.map(|noted| (noted, store.kept(&account)))))
     });
     let (bytes, noted) = match read.await {
         Ok(Ok((Some(bytes), noted))) => (bytes, noted),
@@ -87,7 +111,7 @@ pub(super) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> 
         Err(problem) => return unusable(problem, None),
     };
     let generation = Generation::new(record.header.generation);
-    if let Some(problem) = stranger(&setup, &record.header.binding) {
+    if let Some(problem) = recovery::stranger(&setup, &record.header.binding) {
         return unusable(problem, Some(generation));
     }
     let key = match vault.key().await {
@@ -108,12 +132,13 @@ pub(super) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> 
         return Load::NoKey(vault::lost_key(problem, &path, account.as_str()));
     }
     match record.open(&key) {
-        Ok(Stored::Live(held)) => Load::Found {
-            doubt: noted
-                .filter(|noted| *noted > generation && held.pair.renewal.is_consumed())
-                .map(|_| "loopdesk was stopped while it waited for the answer".to_owned()),
-            held,
-        },
+        Ok(Stored::Live(held)) => {
+            let noted = noted.filter(|(noted, _)| *noted > generation);
+            match noted.filter(|_| held.pair.renewal.is_consumed()) {
+                None => Load::Found { held, doubt: None },
+                Some((next, kept)) => recovery::recover(setup, store, key, held, next, kept).await,
+            }
+        }
         Ok(Stored::Over {
             end,
             person,
@@ -127,77 +152,57 @@ pub(super) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> 
     }
 }
 
-/// Why a record that was made for `theirs` must not be used here, if it must not (S5, R3).
-fn stranger(setup: &Setup, theirs: &record::Binding) -> Option<Problem> {
-    let ours = &setup.binding;
-    if ours == theirs {
-        return None;
-    }
-    let name = &ours.account;
-    let why = if ours.machine != theirs.machine {
-        format!(
-            "the stored session of account `{name}` was made on another machine, and two machines \
-             that share one session end it for each other"
-        )
-    } else if ours.account != theirs.account {
-        format!(
-            "the stored session of account `{name}` is that of account `{}` under another name",
-            theirs.account
-        )
-    } else if ours.grant != theirs.grant {
-        format!(
-            "the stored session of account `{name}` was obtained by the grant `{}`, the \
-             configuration now says `{}`",
-            theirs.grant, ours.grant
-        )
-    } else {
-        format!(
-            "the stored session of account `{name}` belongs to {} and client `{}`, the \
-             configuration now says {} and client `{}`",
-            theirs.api_origin, theirs.client_id, ours.api_origin, ours.client_id
-        )
-    };
-    let problem = Problem::new(Kind::Login, why).hint(setup.how_to_log_in());
-    Some(if ours.machine == theirs.machine {
-        problem.hint("or change the configuration back: the stored session is kept")
-    } else {
-        problem
-    })
-}
-
 /// What a refresh needs.
 #[derive(Debug)]
 pub(super) struct Refresh {
     pub(super) setup: Arc<Setup>,
     pub(super) store: Store,
     pub(super) gate: Gate,
+    pub(super) turns: Turns,
     pub(super) held: Arc<Held>,
     pub(super) next: Generation,
     pub(super) urgency: Urgency,
+    /// Without it nothing can be stored.
+    pub(super) key: Option<Arc<DataKey>>,
     /// What the attempt before this one still holds.
     pub(super) hold: Hold,
 }
 
 impl Refresh {
-    /// Proves that the new pair could be stored, waits at the gate, and asks Zendesk.
+    /// Waits for its turn among the account's pairs, proves that the new pair could be stored,
+    /// waits at the gate, and asks Zendesk.
     pub(super) async fn run(self) -> Attempt {
         let Self {
             setup,
             store,
             gate,
+            turns,
             held,
             next,
             urgency,
+            key,
             hold,
         } = self;
+        failpoint::reach(failpoint::BEGUN);
+        let Some(key) = key else {
+            return unsent(NO_KEY.to_owned(), hold.closed, hold.slot, hold.turn);
+        };
         let account = setup.account.name.clone();
+        let turn = match hold.turn {
+            Some(turn) => Some(turn),
+            None => turns.take(setup.binding.role, urgency, &gate).await,
+        };
+        let Some(turn) = turn else {
+            let why = "loopdesk is stopping".to_owned();
+            return unsent(why, hold.closed, hold.slot, None);
+        };
         let slot = match hold.slot {
             Some(slot) => slot,
             None => {
                 let (store, account) = (store.clone(), account.clone());
                 match flat(blocking(move || store.prepare(&account)).await) {
                     Ok(slot) => slot,
-                    Err(why) => return unsent(why, hold.closed, None),
+                    Err(why) => return unsent(why, hold.closed, None, Some(turn)),
                 }
             }
         };
@@ -205,23 +210,43 @@ impl Refresh {
             Some(closed) => closed,
             None => gate.close(urgency).await,
         };
+        failpoint::reach(failpoint::GATE_CLOSED);
         let renewal = &held.pair.renewal;
         let noting = (store.clone(), account.clone(), held.pair.generation);
+        let judging = (Arc::clone(&setup), Arc::clone(&key));
         // What replaces nothing leaves no doubt, and nothing to note.
         let is_noted = renewal.is_consumed();
         let noted = blocking(move || {
             let (store, account, current) = noting;
-            let was_noted = store.noted(&account).is_some_and(|noted| noted > current);
-            if is_noted {
-                store.note_refresh(&account, next)?;
+            let (setup, key) = judging;
+            if let Some(load) = recovery::rival(&setup, &store, &key, current) {
+                return Ok(Err(load));
             }
-            Ok(was_noted)
+            let was_noted = store.noted(&account).is_some_and(|noted| noted > current);
+            let place = is_noted.then(|| store.note_refresh(&account, next));
+            let keeper = place.transpose()?.map(|place| Keeper {
+                place,
+                aad: recovery::aad(&setup, next),
+                key,
+            });
+            Ok(Ok((was_noted, keeper)))
         });
-        let was_noted = match flat(noted.await) {
-            Ok(was_noted) => was_noted,
-            Err(why) => return unsent(why, Some(closed), Some(slot)),
+        let (was_noted, keeper) = match flat(noted.await) {
+            Ok(Ok(noted)) => noted,
+            Ok(Err(load)) => {
+                return Attempt {
+                    answer: Err(Unsent::Superseded(Box::new(load))),
+                    hold: Hold {
+                        closed: Some(closed),
+                        slot: Some(slot),
+                        turn: Some(turn),
+                    },
+                };
+            }
+            Err(why) => return unsent(why, Some(closed), Some(slot), Some(turn)),
         };
-        let answer = setup.zendesk.refresh(renewal).await;
+        let answer = setup.zendesk.refresh(renewal, keeper.as_ref()).await;
+        failpoint::reach(failpoint::PARSED);
         let settled = match &answer {
             // An answer that was lost earlier stays lost.
             Answer::Transient { may_have_acted, .. } => !may_have_acted && !was_noted,
@@ -238,15 +263,16 @@ impl Refresh {
             hold: Hold {
                 closed: Some(closed),
                 slot: Some(slot),
+                turn: Some(turn),
             },
         }
     }
 }
 
-fn unsent(why: String, closed: Option<Closed>, slot: Option<Slot>) -> Attempt {
+fn unsent(why: String, closed: Option<Closed>, slot: Option<Slot>, turn: Option<Turn>) -> Attempt {
     Attempt {
-        answer: Err(why),
-        hold: Hold { closed, slot },
+        answer: Err(Unsent::Because(why)),
+        hold: Hold { closed, slot, turn },
     }
 }
 
@@ -257,11 +283,23 @@ pub(super) async fn store(
     key: Option<Arc<DataKey>>,
     stored: Stored,
     slot: Option<Slot>,
-) -> Result<(), String> {
+) -> Stowed {
     // A session is live only if its record was opened, or written, with this key.
-    let key = key.ok_or("the data key is not at hand")?;
+    let Some(key) = key else {
+        return Stowed::Failed(NO_KEY.to_owned());
+    };
     let work = move || {
         let account = &setup.account.name;
+        let generation = match &stored {
+            Stored::Live(held) => held.pair.generation,
+            Stored::Over { generation, .. } => *generation,
+        };
+        if let Some(load) = recovery::rival(&setup, &store, &key, generation) {
+            if let Some(slot) = slot {
+                slot.discard();
+            }
+            return Ok(Some(load));
+        }
         let bytes = record::seal(&stored, &setup.binding, &key)?;
         let slot = match slot {
             Some(slot) => slot,
@@ -269,21 +307,31 @@ pub(super) async fn store(
         };
         slot.commit(&bytes).map_err(|e| e.to_string())?;
         store.clear_note(account);
-        Ok(())
+        Ok::<_, String>(None)
     };
-    blocking(work).await?
+    match blocking(work).await {
+        Ok(Ok(None)) => Stowed::Done,
+        Ok(Ok(Some(load))) => Stowed::Superseded(Box::new(load)),
+        Ok(Err(why)) | Err(why) => Stowed::Failed(why),
+    }
 }
 
-/// Makes a login's pair durable; `aside`: there is a record in the way that nobody can use.
+/// Makes a login's pair durable, and `replaced` a leftover; `aside`: there is a record in the way
+/// that nobody can use.
 pub(super) async fn adopt(
     setup: Arc<Setup>,
     store: Store,
     key: Arc<DataKey>,
     held: Held,
+    replaced: Option<Arc<Held>>,
     aside: bool,
-) -> Result<Held, Problem> {
+) -> Result<(Held, Option<Leftover>), Problem> {
     let work = move || {
         let account = &setup.account.name;
+        let replaced = replaced.filter(|old| old.pair.renewal.is_consumed());
+        let replaced = replaced.map(|old| Leftover::of(&setup, &store, &key, &old.pair));
+        let replaced = replaced.transpose().map_err(|e| e.problem())?;
+        failpoint::reach(failpoint::OLD_NOTED);
         if aside {
             store.set_aside(account).map_err(|e| e.problem())?;
         }
@@ -293,7 +341,7 @@ pub(super) async fn adopt(
             .map_err(|why| Problem::new(Kind::Internal, why))?;
         slot.commit(&bytes).map_err(|e| e.problem())?;
         store.clear_note(account);
-        Ok(held)
+        Ok((held, replaced))
     };
     blocking(work)
         .await
@@ -320,15 +368,23 @@ pub(super) enum Leaving {
 pub(super) async fn logout(
     setup: Arc<Setup>,
     store: Store,
+    key: Option<Arc<DataKey>>,
     leaving: Leaving,
     forget: bool,
 ) -> Result<LoggedOut, Problem> {
+    failpoint::reach(failpoint::LEAVING);
     let name = setup.account.name.clone();
     let (person, revoked) = match leaving {
         Leaving::Nobody => (None, Ok(false)),
         Leaving::Live(held) => {
             let person = Some(held.person.as_ref().clone());
-            (person, end_pair(&setup, &held.pair).await.map(|()| true))
+            let (setup, store) = (Arc::clone(&setup), store.clone());
+            (
+                person,
+                recovery::leave(setup, store, key, held)
+                    .await
+                    .map(|()| true),
+            )
         }
         Leaving::Ended(left, person) => {
             if let Some(held) = left {
@@ -353,6 +409,7 @@ pub(super) async fn logout(
             )));
         }
     };
+    failpoint::reach(failpoint::TOKEN_ENDED);
     let erasing = name.clone();
     match blocking(move || store.erase(&erasing)).await {
         Ok(Ok(())) => Ok(LoggedOut {
@@ -362,53 +419,6 @@ pub(super) async fn logout(
         }),
         Ok(Err(error)) => Err(error.problem()),
         Err(why) => Err(Problem::new(Kind::Internal, why)),
-    }
-}
-
-/// Makes sure that neither of the pair's tokens is good for anything any more.
-async fn end_pair(setup: &Setup, pair: &Pair) -> Result<(), String> {
-    match setup.zendesk.revoke(&pair.access).await {
-        Revocation::Done => return Ok(()),
-        Revocation::Failed(why) => return Err(why),
-        // A refresh token outlives its access token, and only a living one can kill it.
-        Revocation::WasDead => {}
-    }
-    if let Renewal::ClientSecret(_) = pair.renewal {
-        return Ok(());
-    }
-    match setup.zendesk.refresh(&pair.renewal).await {
-        Answer::InvalidGrant(_) => Ok(()),
-        Answer::Granted(grant) => revoke_fresh(setup, &grant.access).await,
-        Answer::Refused(block) => Err(block.why),
-        Answer::Transient { why, .. } | Answer::Lost(why) => Err(why),
-    }
-}
-
-/// Ends an access token after which the client has got another one.
-pub(super) async fn end_outdated(setup: &Setup, access: &AccessToken) {
-    if let Err(why) = revoke_fresh(setup, access).await {
-        let account = &setup.account.name;
-        tracing::info!(%account, why, "the access token before is not revoked; it will expire");
-    }
-}
-
-/// Ends a pair that a login has replaced; `over`: Zendesk has killed its refresh token already.
-pub(super) async fn end_replaced(setup: &Setup, pair: &Pair, over: bool) {
-    let ended = if over {
-        revoke_fresh(setup, &pair.access).await
-    } else {
-        end_pair(setup, pair).await
-    };
-    if let Err(why) = ended {
-        let account = &setup.account.name;
-        tracing::warn!(%account, why, "the tokens of the login before are not revoked");
-    }
-}
-
-async fn revoke_fresh(setup: &Setup, access: &AccessToken) -> Result<(), String> {
-    match setup.zendesk.revoke(access).await {
-        Revocation::Done | Revocation::WasDead => Ok(()),
-        Revocation::Failed(why) => Err(why),
     }
 }
 
@@ -424,3 +434,5 @@ pub(super) async fn blocking<T: Send + 'static>(
 fn flat<T>(result: Result<Result<T, super::store::Error>, String>) -> Result<T, String> {
     result?.map_err(|error| error.to_string())
 }
+
+const NO_KEY: &str = "the data key is not at hand";

@@ -5,33 +5,42 @@
 //!                                              │        ▲
 //!  requests ──► dispatch ── lease ── gate      │commands│snapshots (watch)
 //!                  │                  │        ▼        │
-//!                  │                  └──── refresher ──┘ ── owns the pair, alone
-//!                  ▼                           │
+//!                  │                  └──── refresher ──┴─ pairs: which of them serves
+//!                  ▼                           │           (one for each pair, which it owns)
 //!              upstream                        ├─ state      decides, without I/O
 //!                                              ├─ jobs       oauth, identity, record, store
+//!                                              ├─ kept       an answer, from its last byte on
+//!                                              ├─ recovery   after a crash, or another process
+//!                                              ├─ leftovers  pairs that must not live on
 //!  login ── callback, page ── adoption ───────►└─ vault      the key of the records
 //! ```
 //!
 //! - Requests read a snapshot and never touch a refresh token.
-//! - One task per account refreshes, stores, then publishes, in that order (`refresher`, R2, R3).
+//! - One refresher per pair refreshes, stores, then publishes, in that order (`refresher`, R2, R3).
 //! - What a session's state is and may become is in `state`, drawn there.
 
 mod cause;
 mod concern;
 mod dispatch;
+mod ending;
 mod endpoint;
 mod gate;
 mod handle;
 mod health;
 mod identity;
 mod jobs;
+mod kept;
+mod leftovers;
 pub mod login;
 mod machine;
 mod oauth;
 mod pair;
+mod pairs;
 mod record;
+mod recovery;
 mod refresher;
 mod schedule;
+mod sealing;
 mod snapshot;
 mod state;
 mod store;
@@ -52,6 +61,7 @@ use tokio_util::task::TaskTracker;
 pub use self::concern::{Concern, Countdown, What};
 pub use self::handle::Session;
 pub use self::pair::Generation;
+pub use self::pairs::Rights;
 pub use self::snapshot::{Snapshot, View};
 
 use self::endpoint::{Endpoint, Nowhere, Zendesk};
@@ -213,8 +223,8 @@ impl Hub {
         let setup = self.setup(account).await;
         let (store, vault) = (self.store.clone(), Arc::clone(vault));
         let callbacks = self.callbacks.clone();
-        let (session, refresher) = Session::new(setup, &self.deps, store, vault, callbacks);
-        let task = self.deps.tracker.spawn(refresher.run());
+        let (session, keepers) = Session::new(setup, &self.deps, store, vault, callbacks);
+        let task = self.deps.tracker.spawn(keepers.run());
         self.tasks().insert(account.name.clone(), task);
         session
     }
@@ -227,7 +237,7 @@ impl Hub {
 }
 
 /// An account as its configuration has it now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Setup {
     account: Arc<Account>,
     binding: Binding,

@@ -12,18 +12,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
+use loopdesk_protocol::status::Role;
 use loopdesk_protocol::{Kind, Problem};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::pair::{AccessToken, Generation, Held, Pair, Renewal, Secret};
+use super::sealing;
 use super::state::End;
 use super::vault::DataKey;
 use crate::config::{Account, GrantType};
@@ -39,12 +37,15 @@ pub(super) struct Binding {
     /// How its tokens are obtained.
     #[serde(default = "usual_grant", skip_serializing_if = "is_usual_grant")]
     pub(super) grant: String,
+    /// What its pair is for.
+    #[serde(default, skip_serializing_if = "is_primary")]
+    pub(super) role: Role,
     /// A hash of the machine's id.
     pub(super) machine: String,
 }
 
 impl Binding {
-    /// What sessions of `account` on this machine belong to.
+    /// What primary pairs of `account` on this machine belong to.
     pub(super) fn new(account: &Account, machine: &str) -> Self {
         Self {
             account: account.name.to_string(),
@@ -52,6 +53,7 @@ impl Binding {
             oauth_origin: account.oauth_origin.to_string(),
             client_id: account.client_id.clone(),
             grant: account.grant.name().to_owned(),
+            role: Role::Primary,
             machine: machine.to_owned(),
         }
     }
@@ -95,12 +97,7 @@ pub(super) fn seal(stored: &Stored, binding: &Binding, key: &DataKey) -> Result<
         } => (person.as_ref().map(|p| p.id), *generation),
     };
     let header = Header {
-        // An older release would take the client's secret for nothing, and the record for damaged.
-        format: if is_usual_grant(&binding.grant) {
-            FORMAT_PAIRS
-        } else {
-            FORMAT
-        },
+        format: format_of(binding),
         binding: binding.clone(),
         user_id,
         generation: generation.get(),
@@ -110,20 +107,10 @@ pub(super) fn seal(stored: &Stored, binding: &Binding, key: &DataKey) -> Result<
     let contents = Zeroizing::new(
         serde_json::to_vec(&Contents::from_stored(stored)).map_err(|e| e.to_string())?,
     );
-    let mut nonce = [0; NONCE_LEN];
-    getrandom::fill(&mut nonce).map_err(|e| format!("the system gives no random bytes: {e}"))?;
-    let text = cipher(key)
-        .encrypt(
-            &XNonce::from(nonce),
-            Payload {
-                msg: &contents,
-                aad: &header,
-            },
-        )
-        .map_err(|_| "the cipher refuses".to_owned())?;
+    let text = sealing::seal(key, &header, &contents)?;
     let mut record = header;
     record.push(b'\n');
-    record.extend_from_slice(STANDARD.encode([&nonce[..], &text].concat()).as_bytes());
+    record.extend_from_slice(text.as_bytes());
     record.push(b'\n');
     Ok(record)
 }
@@ -182,23 +169,7 @@ impl<'a> Sealed<'a> {
     /// A problem that names the file and what to do.
     pub(super) fn open(&self, key: &DataKey) -> Result<Stored, Problem> {
         let damaged = |what: &str| damaged(self.path, what);
-        let text = STANDARD
-            .decode(self.text)
-            .map_err(|_| damaged("its second line is no base64"))?;
-        let (nonce, text) = text
-            .split_at_checked(NONCE_LEN)
-            .ok_or_else(|| damaged("it is cut short"))?;
-        let nonce = XNonce::try_from(nonce).map_err(|_| damaged("it is cut short"))?;
-        let contents = cipher(key)
-            .decrypt(
-                &nonce,
-                Payload {
-                    msg: text,
-                    aad: self.header_bytes,
-                },
-            )
-            .map(Zeroizing::new)
-            .map_err(|_| damaged("it was changed since it was written"))?;
+        let contents = sealing::open(key, self.header_bytes, self.text).map_err(damaged)?;
         // The parser's own words could quote the contents.
         let contents: Contents =
             serde_json::from_slice(&contents).map_err(|_| damaged("its contents make no sense"))?;
@@ -214,10 +185,6 @@ fn damaged(path: &Path, what: &str) -> Problem {
         format!("the stored session `{}` is damaged: {what}", path.display()),
     )
     .hint("put the file back from a backup, or run `loopdesk login`")
-}
-
-fn cipher(key: &DataKey) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(key.bytes().into())
 }
 
 /// The encrypted part. Fields may be added; none may change its meaning.
@@ -253,6 +220,8 @@ struct StoredPair {
 struct StoredEnd {
     at: Timestamp,
     why: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    answer_lost: bool,
 }
 
 impl Contents {
@@ -289,15 +258,20 @@ impl Contents {
                 end: Some(StoredEnd {
                     at: end.at,
                     why: end.why.clone(),
+                    answer_lost: end.answer_lost,
                 }),
             },
         }
     }
 
     fn into_stored(self, generation: Generation) -> Option<Stored> {
-        if let Some(StoredEnd { at, why }) = self.end {
+        if let Some(end) = self.end {
             return Some(Stored::Over {
-                end: End { at, why },
+                end: End {
+                    at: end.at,
+                    why: end.why,
+                    answer_lost: end.answer_lost,
+                },
                 person: self.person,
                 generation,
             });
@@ -326,7 +300,7 @@ impl Contents {
 }
 
 /// A secret that is written into the encrypted contents, and nowhere else.
-struct Sealable(SecretString);
+pub(super) struct Sealable(pub(super) SecretString);
 
 impl From<&Secret> for Sealable {
     fn from(secret: &Secret) -> Self {
@@ -354,11 +328,28 @@ fn is_usual_grant(grant: &str) -> bool {
     grant == GrantType::AuthorizationCode.name()
 }
 
-/// The newest format: also of clients with a secret.
-const FORMAT: u32 = 2;
+fn is_primary(role: &Role) -> bool {
+    *role == Role::Primary
+}
+
+fn format_of(binding: &Binding) -> u32 {
+    if !is_primary(&binding.role) {
+        // An older release would use it as the account's own, and both would refresh it.
+        FORMAT
+    } else if !is_usual_grant(&binding.grant) {
+        // An older release would take the client's secret for nothing, and the record for damaged.
+        FORMAT_SECRETS
+    } else {
+        FORMAT_PAIRS
+    }
+}
+
+/// The newest format: also of an account's further pairs.
+const FORMAT: u32 = 3;
+/// The format of clients with a secret.
+const FORMAT_SECRETS: u32 = 2;
 /// The format of token pairs, which every release reads.
 const FORMAT_PAIRS: u32 = 1;
-const NONCE_LEN: usize = 24;
 
 #[cfg(test)]
 mod tests;

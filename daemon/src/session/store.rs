@@ -2,6 +2,8 @@
 //!
 //! Every call blocks; the refresher makes them on threads that may.
 
+mod seen;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -9,21 +11,43 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use loopdesk_protocol::status::Role;
 use loopdesk_protocol::{Kind, Problem};
 
+use self::seen::Seen;
+use super::kept::Place;
+use super::leftovers::InHand;
 use super::pair::Generation;
 use crate::config::AccountName;
+use crate::failpoint;
 
 /// The folder of the records.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     dir: PathBuf,
+    role: Role,
+    /// What the records were when they were last read or written here.
+    seen: Seen,
+    in_hand: InHand,
 }
 
 impl Store {
     /// The store in the folder `dir`. Nothing is touched yet.
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self { dir }
+        Self {
+            dir,
+            role: Role::Primary,
+            seen: Seen::default(),
+            in_hand: InHand::default(),
+        }
+    }
+
+    /// The same folder for the records of an account's pairs of another role.
+    pub(super) fn of(&self, role: Role) -> Self {
+        Self {
+            role,
+            ..self.clone()
+        }
     }
 
     /// The folder.
@@ -47,7 +71,32 @@ impl Store {
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error),
         }
-        read_file(&path).map_err(|e| Error::new("read", &path, e))
+        let bytes = read_file(&path).map_err(|e| Error::new("read", &path, e))?;
+        self.seen.note(&path, bytes.as_deref());
+        Ok(bytes)
+    }
+
+    /// The record of `account`, if somebody else has written it since it was last read or written
+    /// here.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub(super) fn changed(&self, account: &AccountName) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path(account);
+        let bytes = read_file(&path).map_err(|e| Error::new("read", &path, e))?;
+        Ok(bytes.filter(|bytes| !self.seen.is(&path, bytes)))
+    }
+
+    /// The records of all pairs of `account`, as far as they can be read. Nothing counts as seen.
+    pub(super) fn records(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
+        let paths = Role::ALL.map(|role| self.of(role).path(account));
+        let read = |path: PathBuf| Some((path.clone(), read_file(&path).ok()??));
+        paths.into_iter().filter_map(read).collect()
+    }
+
+    /// Takes these bytes, which another process has written, for the record as it was last seen.
+    pub(super) fn adopt(&self, account: &AccountName, bytes: &[u8]) {
+        self.seen.note(&self.path(account), Some(bytes));
     }
 
     /// Whether any account has a record: then there must be a key, too.
@@ -78,11 +127,12 @@ impl Store {
             drop(fs::remove_file(&path));
             return Err(Error::new("write", &path, error));
         }
+        failpoint::reach(failpoint::SLOT_MADE);
         Ok(Slot {
             file,
             temp: path,
             target: self.path(account),
-            dir: self.dir.clone(),
+            store: self.clone(),
         })
     }
 
@@ -91,12 +141,16 @@ impl Store {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return;
         };
-        let start = format!("{account}.");
+        let start = self.stem(account);
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            // An account's name has no dot, so this is nobody else's.
-            if name.starts_with(&start) && name.ends_with(".new") {
+            // An account's name has no dot and no role begins with a digit, so this is nobody
+            // else's.
+            let number = name.strip_prefix(&start);
+            let is_place =
+                number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            if is_place && name.ends_with(".new") {
                 drop(fs::remove_file(entry.path()));
             }
         }
@@ -110,7 +164,8 @@ impl Store {
         self.prepare(account).map(Slot::discard)
     }
 
-    /// Notes that a refresh is about to be sent that will make `generation`.
+    /// Notes that a refresh is about to be sent that will make `generation`, and makes a place for
+    /// its answer.
     ///
     /// # Errors
     /// Where the note isn't on disk.
@@ -118,24 +173,119 @@ impl Store {
         &self,
         account: &AccountName,
         generation: Generation,
-    ) -> Result<(), Error> {
+    ) -> Result<Place, Error> {
         self.make_folder()?;
         let path = self.file(account, "journal");
-        let text = format!("{JOURNAL}{generation}\n");
-        write_through(&path, text.as_bytes(), &self.dir).map_err(|e| Error::new("write", &path, e))
+        self.reserve(account, &path, &format!("{JOURNAL}{generation}\n"))
+            .map_err(|e| Error::new("write", &path, e))
+    }
+
+    /// The answer to the refresh that was noted, as far as it was kept.
+    pub(super) fn kept(&self, account: &AccountName) -> Option<Vec<u8>> {
+        let bytes = read_file(&self.file(account, "journal")).ok()??;
+        let end = bytes.iter().position(|b| *b == b'\n')?;
+        Some(bytes.get(end..)?.trim_ascii().to_vec())
     }
 
     /// Forgets the note: whatever was asked has been answered.
     pub(super) fn clear_note(&self, account: &AccountName) {
         // A note that stays is harmless: its generation is on disk already.
         drop(fs::remove_file(self.file(account, "journal")));
+        failpoint::reach(failpoint::NOTE_REMOVED);
+    }
+
+    /// Makes a place for the answer to a login, whose pair is a leftover unless it comes into use.
+    ///
+    /// # Errors
+    /// Where there is no room.
+    pub(super) fn note_leftover(&self, account: &AccountName) -> Result<Place, Error> {
+        self.make_folder()?;
+        let number = SLOTS.fetch_add(1, Ordering::Relaxed);
+        let path = self.file(
+            account,
+            &format!("{}-{number}.leftover", std::process::id()),
+        );
+        self.reserve(account, &path, LEFTOVER)
+            .map_err(|e| Error::new("write", &path, e))
+    }
+
+    /// The leftovers that this process works on now.
+    pub(super) fn in_hand(&self) -> &InHand {
+        &self.in_hand
+    }
+
+    /// The leftovers of `account`: where they are, and what is in them.
+    pub(super) fn leftovers(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return Vec::new();
+        };
+        let start = self.stem(account);
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let ours = names.filter(|name| {
+            let name = name.to_string_lossy();
+            // No role begins with a digit, so this is not another role's.
+            let number = name.strip_prefix(&start);
+            number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+                && name.ends_with(".leftover")
+        });
+        ours.filter_map(|name| {
+            let path = self.dir.join(name);
+            let bytes = read_file(&path).ok()??;
+            let sealed = bytes
+                .strip_prefix(LEFTOVER.as_bytes())?
+                .trim_ascii()
+                .to_vec();
+            Some((path, sealed))
+        })
+        .collect()
+    }
+
+    /// The place of a leftover, to be written anew.
+    pub(super) fn leftover(&self, path: &Path) -> io::Result<Place> {
+        Ok(Place {
+            file: OpenOptions::new()
+                .write(true)
+                .custom_flags(NO_FOLLOW)
+                .open(path)?,
+            path: path.to_owned(),
+            at: u64::try_from(LEFTOVER.len()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Writes `head` to a file whose further bytes have their place on disk, and puts it at `path`.
+    fn reserve(&self, account: &AccountName, path: &Path, head: &str) -> io::Result<Place> {
+        // Beside it first: what the file said until now stays true until the new one is whole.
+        let number = SLOTS.fetch_add(1, Ordering::Relaxed);
+        let temp = self.file(account, &format!("{}-{number}.new", std::process::id()));
+        let mut file = create_new(&temp)?;
+        failpoint::reach(failpoint::NOTE_OPENED);
+        let written = file
+            .write_all(head.as_bytes())
+            .and_then(|()| file.write_all(&[b' '; RESERVED]))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| {
+                failpoint::reach(failpoint::NOTE_WRITTEN);
+                fs::rename(&temp, path)
+            });
+        if let Err(error) = written {
+            drop(fs::remove_file(&temp));
+            return Err(error);
+        }
+        sync_folder(&self.dir)?;
+        failpoint::reach(failpoint::NOTE_DURABLE);
+        Ok(Place {
+            file,
+            path: path.to_owned(),
+            at: u64::try_from(head.len()).unwrap_or(u64::MAX),
+        })
     }
 
     /// The generation of a refresh that was sent and may never have been answered.
     pub(super) fn noted(&self, account: &AccountName) -> Option<Generation> {
         let bytes = read_file(&self.file(account, "journal")).ok()??;
-        let text = std::str::from_utf8(&bytes).ok()?;
-        let number = text.strip_prefix(JOURNAL)?.trim_end().parse().ok()?;
+        let line = bytes.split(|b| *b == b'\n').next()?;
+        let text = std::str::from_utf8(line).ok()?;
+        let number = text.strip_prefix(JOURNAL)?.parse().ok()?;
         Some(Generation::new(number))
     }
 
@@ -151,6 +301,8 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(Error::new("remove", &path, error)),
         }
+        failpoint::reach(failpoint::ERASED);
+        self.seen.note(&self.path(account), None);
         sync_folder(&self.dir).map_err(|e| Error::new("remove", &path, e))
     }
 
@@ -172,7 +324,15 @@ impl Store {
 
     /// Where what is kept of `account` under this extension is.
     pub(super) fn file(&self, account: &AccountName, extension: &str) -> PathBuf {
-        self.dir.join(format!("{account}.{extension}"))
+        self.dir.join(format!("{}{extension}", self.stem(account)))
+    }
+
+    /// What the names of the role's files begin with: `acme.`, `acme.spare.`
+    fn stem(&self, account: &AccountName) -> String {
+        match self.role {
+            Role::Primary => format!("{account}."),
+            Role::Spare | Role::ReadOnly => format!("{account}.{}.", self.role.name()),
+        }
     }
 
     fn make_folder(&self) -> Result<(), Error> {
@@ -191,7 +351,7 @@ pub(super) struct Slot {
     file: File,
     temp: PathBuf,
     target: PathBuf,
-    dir: PathBuf,
+    store: Store,
 }
 
 impl Slot {
@@ -200,14 +360,24 @@ impl Slot {
     /// # Errors
     /// Where they may not. The old record is then still whole, or the new one is.
     pub(super) fn commit(mut self, bytes: &[u8]) -> Result<(), Error> {
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.file
-            .write_all(bytes)
-            .and_then(|()| self.file.set_len(length))
-            .and_then(|()| self.file.sync_all())
-            .and_then(|()| fs::rename(&self.temp, &self.target))
-            .and_then(|()| sync_folder(&self.dir))
+        self.put(bytes)
             .map_err(|e| Error::new("write", &self.target, e))
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.file.write_all(bytes)?;
+        self.file.set_len(length)?;
+        failpoint::reach(failpoint::WRITTEN);
+        self.file.sync_all()?;
+        failpoint::reach(failpoint::DURABLE);
+        // Ours from here on, whether or not the rest succeeds.
+        self.store.seen.note(&self.target, Some(bytes));
+        fs::rename(&self.temp, &self.target)?;
+        failpoint::reach(failpoint::RENAMED);
+        sync_folder(&self.store.dir)?;
+        failpoint::reach(failpoint::FOLDER_DURABLE);
+        Ok(())
     }
 
     /// Gives the place back.
@@ -333,129 +503,7 @@ const RESERVED: usize = 16 * 1024;
 /// More is no record.
 const RECORD_MAX: u64 = 1024 * 1024;
 const JOURNAL: &str = "loopdesk-journal 1 refresh-sent ";
+const LEFTOVER: &str = "loopdesk-leftover 1\n";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Bench {
-        store: Store,
-        acme: AccountName,
-        home: tempfile::TempDir,
-    }
-
-    fn bench() -> Bench {
-        let home = tempfile::tempdir().unwrap();
-        Bench {
-            store: Store::new(home.path().join("state/sessions")),
-            acme: "acme".parse().unwrap(),
-            home,
-        }
-    }
-
-    impl Bench {
-        fn write(&self, bytes: &[u8]) -> Result<(), Error> {
-            self.store.prepare(&self.acme)?.commit(bytes)
-        }
-    }
-
-    #[test]
-    fn d4_records_are_readable_by_their_owner_only() {
-        let bench = bench();
-        bench.write(b"one").unwrap();
-        bench
-            .store
-            .note_refresh(&bench.acme, Generation::new(2))
-            .unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
-        assert_eq!(mode(&bench.store.dir), 0o700);
-        assert_eq!(mode(&bench.store.path(&bench.acme)), 0o600);
-        assert_eq!(mode(&bench.store.file(&bench.acme, "journal")), 0o600);
-        fs::set_permissions(&bench.store.dir, fs::Permissions::from_mode(0o755)).unwrap();
-        bench.write(b"two").unwrap();
-        assert_eq!(mode(&bench.store.dir), 0o700, "closed again");
-    }
-
-    #[test]
-    fn r3_a_record_is_replaced_whole_and_a_shorter_one_leaves_nothing_of_the_longer() {
-        let bench = bench();
-        assert_eq!(bench.store.read(&bench.acme).unwrap(), None);
-        assert!(!bench.store.has_records());
-        bench.write(&[b'x'; 20_000]).unwrap();
-        bench.write(b"short").unwrap();
-        assert_eq!(bench.store.read(&bench.acme).unwrap().unwrap(), b"short");
-        assert!(bench.store.has_records());
-        assert_eq!(fs::read_dir(&bench.store.dir).unwrap().count(), 1);
-        bench.store.erase(&bench.acme).unwrap();
-        assert!(!bench.store.has_records());
-    }
-
-    #[test]
-    fn r3_a_crash_before_the_rename_leaves_the_old_record() {
-        let bench = bench();
-        bench.write(b"old").unwrap();
-        let mut slot = bench.store.prepare(&bench.acme).unwrap();
-        slot.file.write_all(b"half of the n").unwrap();
-        drop(slot);
-        assert_eq!(bench.store.read(&bench.acme).unwrap().unwrap(), b"old");
-        bench.store.sweep(&bench.acme);
-        assert_eq!(fs::read_dir(&bench.store.dir).unwrap().count(), 1);
-        bench.write(b"new").unwrap();
-        assert_eq!(bench.store.read(&bench.acme).unwrap().unwrap(), b"new");
-    }
-
-    #[test]
-    fn the_journal_tells_which_refresh_was_sent() {
-        let bench = bench();
-        assert_eq!(bench.store.noted(&bench.acme), None);
-        bench
-            .store
-            .note_refresh(&bench.acme, Generation::new(12))
-            .unwrap();
-        bench
-            .store
-            .note_refresh(&bench.acme, Generation::new(3))
-            .unwrap();
-        assert_eq!(bench.store.noted(&bench.acme), Some(Generation::new(3)));
-        bench.store.clear_note(&bench.acme);
-        assert_eq!(bench.store.noted(&bench.acme), None);
-    }
-
-    #[test]
-    fn links_in_the_way_are_refused() {
-        let bench = bench();
-        let elsewhere = bench.home.path().join("elsewhere");
-        fs::create_dir(&elsewhere).unwrap();
-        fs::create_dir(bench.home.path().join("state")).unwrap();
-        std::os::unix::fs::symlink(&elsewhere, &bench.store.dir).unwrap();
-        let error = bench.write(b"x").unwrap_err();
-        assert!(error.to_string().contains("symbolic link"), "{error}");
-        fs::remove_file(&bench.store.dir).unwrap();
-        bench.write(b"x").unwrap();
-        let target = bench.store.path(&bench.acme);
-        fs::remove_file(&target).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", &target).unwrap();
-        assert!(bench.store.read(&bench.acme).is_err());
-    }
-
-    #[test]
-    fn a_record_that_can_t_be_used_is_moved_not_lost() {
-        let bench = bench();
-        bench.store.set_aside(&bench.acme).unwrap();
-        bench.write(b"from the future").unwrap();
-        bench.store.set_aside(&bench.acme).unwrap();
-        assert_eq!(bench.store.read(&bench.acme).unwrap(), None);
-        let aside = bench.store.dir.join("acme.session.old");
-        assert_eq!(fs::read(aside).unwrap(), b"from the future");
-    }
-
-    #[test]
-    fn a_problem_names_the_file_and_the_fix() {
-        let bench = bench();
-        fs::create_dir(bench.home.path().join("state")).unwrap();
-        fs::write(&bench.store.dir, b"a file").unwrap();
-        let problem = bench.write(b"x").unwrap_err().problem();
-        assert!(problem.message.contains("sessions"), "{problem}");
-        assert!(problem.hints[0].contains("chmod"), "{problem:?}");
-    }
-}
+mod tests;

@@ -113,16 +113,32 @@ impl Set {
         let mut entries = self.entries();
         let id = entries.next;
         entries.next = id.wrapping_add(1);
+        let now = Instant::now();
+        let past = entries
+            .list
+            .iter()
+            .filter(|entry| entry.is_past(now))
+            .count();
+        let mut all = if past * 4 > entries.list.len() {
+            entries.list.retain(|entry| !entry.is_past(now));
+            entries
+                .list
+                .iter()
+                .fold(Known::default(), |mut all, entry| {
+                    all.join(&entry.known);
+                    all
+                })
+        } else {
+            // Gathering all of them anew for each one would cost the more the more often tokens
+            // rotate; a few that could go by now do no harm.
+            Known::clone(&self.known.load())
+        };
+        all.join(&known);
         entries.list.push(Entry {
             id,
             known,
             dropped: None,
         });
-        entries.list.retain(|entry| !entry.is_past(Instant::now()));
-        let mut all = Known::default();
-        for entry in &entries.list {
-            all.join(&entry.known);
-        }
         self.known.store(Arc::new(all));
         Hidden(id)
     }
@@ -140,7 +156,7 @@ impl Entry {
 }
 
 /// Hashes of what must not be shown.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Known {
     /// Of each stretch of `WINDOW` bytes.
     windows: Hashes,

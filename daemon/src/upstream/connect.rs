@@ -26,8 +26,13 @@ pub(super) type Connector = Deadline<HttpsConnector<HttpConnector>>;
 /// # Errors
 /// Where rustls knows no protocol version; the choice is compiled in.
 pub(super) fn client(verifier: Arc<dyn ServerCertVerifier>) -> Result<Client, rustls::Error> {
-    Ok(legacy::Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
+    Ok(pool().build(Deadline(connector(tls(verifier)?))))
+}
+
+/// How requests are written, and how long connections are kept.
+pub(super) fn pool() -> legacy::Builder {
+    let mut pool = legacy::Client::builder(TokioExecutor::new());
+    pool.timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
         .http1_preserve_header_case(true)
@@ -36,8 +41,8 @@ pub(super) fn client(verifier: Arc<dyn ServerCertVerifier>) -> Result<Client, ru
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .http2_keep_alive_while_idle(true)
-        .build(Deadline(connector(tls(verifier)?))))
+        .http2_keep_alive_while_idle(true);
+    pool
 }
 
 /// Gives up on a connection that isn't there, TLS included, after [`CONNECT_MAX`].

@@ -5,6 +5,8 @@
 
 mod connect;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod outgoing;
 mod replay;
 mod request;
@@ -24,6 +26,7 @@ use tokio::time::Instant;
 
 use crate::body::Body;
 use crate::config::Account;
+use crate::failpoint;
 
 pub use failure::Failure;
 pub use outgoing::{Credential, Outgoing};
@@ -84,12 +87,16 @@ impl Upstream {
         request: Request<Bytes>,
         deadline: Duration,
     ) -> Result<Response<Bytes>, Failure> {
+        let is_token = request.uri().path() == "/oauth/tokens";
         let exchange = async {
             let client = self.0.client().await?;
             let response = client
                 .request(request.map(Body::full))
                 .await
                 .map_err(Failure::of_exchange)?;
+            if is_token {
+                failpoint::reach(failpoint::HEAD_READ);
+            }
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, ANSWER_MAX).collect().await;
             let body = body.map_err(|error| {

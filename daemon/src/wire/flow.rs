@@ -7,7 +7,7 @@ use http::{Request, Response};
 
 use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
-use crate::config::Config;
+use crate::config::{Account, Config};
 use crate::refusal::Refusal;
 use crate::rewrite;
 use crate::route::Routes;
@@ -24,7 +24,7 @@ pub(super) struct Flow {
 
 /// What one configuration says about requests.
 #[derive(Debug)]
-struct Rules {
+pub struct Rules {
     admission: Admission,
     routes: Routes,
     write_back: WriteBack,
@@ -37,6 +37,46 @@ impl From<&Config> for Rules {
             routes: Routes::new(config),
             write_back: WriteBack::new(config),
         }
+    }
+}
+
+/// A request that may go on.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Whose session it uses.
+    pub account: Arc<Account>,
+    /// What is sent.
+    pub outgoing: Outgoing,
+    /// What matters for its answer.
+    pub context: rewrite::Context,
+}
+
+impl Rules {
+    /// Takes a request through the stages before its session.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub async fn prepare(
+        &self,
+        connection: &ConnFacts,
+        request: Request<Body>,
+    ) -> Result<Prepared, Refusal> {
+        let (mut head, body) = request.into_parts();
+        let admitted = self.admission.check(connection, &head)?;
+        let plan = self.routes.resolve(connection, &admitted, &head)?;
+        let mapped = self
+            .write_back
+            .request(&mut head, body, &admitted.base, &plan.account);
+        let body = mapped.await?;
+        let context = rewrite::Context::of(&head, admitted.base, &plan.account);
+        context.ask_for_coding(&mut head.headers);
+        let request = Request::from_parts(head, body);
+        let origin = plan.account.api_origin.clone();
+        Ok(Prepared {
+            outgoing: Outgoing::new(request, origin, plan.credential),
+            account: plan.account,
+            context,
+        })
     }
 }
 
@@ -73,23 +113,16 @@ impl Flow {
         connection: &ConnFacts,
         request: Request<Body>,
     ) -> Result<Response<Body>, Refusal> {
-        let (mut head, body) = request.into_parts();
-        let rules = self.rules.load_full();
-        let admitted = rules.admission.check(connection, &head)?;
-        let plan = rules.routes.resolve(connection, &admitted, &head)?;
+        let prepared = self.rules.load_full().prepare(connection, request).await?;
+        let Prepared {
+            account,
+            outgoing,
+            context,
+        } = prepared;
         let session = self
             .sessions
-            .get(&plan.account.name)
-            .ok_or_else(|| Refusal::SignedOut(plan.account.name.to_string()))?;
-        let mapped = rules
-            .write_back
-            .request(&mut head, body, &admitted.base, &plan.account);
-        let body = mapped.await?;
-        let context = rewrite::Context::of(&head, admitted.base, &plan.account);
-        context.ask_for_coding(&mut head.headers);
-        let request = Request::from_parts(head, body);
-        let origin = plan.account.api_origin.clone();
-        let outgoing = Outgoing::new(request, origin, plan.credential);
+            .get(&account.name)
+            .ok_or_else(|| Refusal::SignedOut(account.name.to_string()))?;
         let response = session.forward(outgoing).await?;
         Ok(rewrite::response(response, &context))
     }

@@ -1,7 +1,7 @@
 //! Builds every part in the order of the flow, and takes them down again.
 
 mod doors;
-mod flow;
+pub mod flow;
 mod reload;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! `loopdesk status`: every state that a person can be in, and the way out of it.
 
 mod fixes;
+mod pairs;
 
 use anstyle::Style;
 use loopdesk_protocol::Kind;
@@ -202,6 +203,9 @@ pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
         );
     }
     text = text.row("base URL", account.base_urls.join("\n"));
+    if let Some(lines) = pairs::lines(account, clock) {
+        text = text.row("pairs", lines);
+    }
     if let Some(error) = &account.last_error {
         let when = clock.relative(error.at);
         text = text.row("last error", format!("{when}: {}", error.message));

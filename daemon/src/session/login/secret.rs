@@ -15,8 +15,11 @@ impl Login {
     pub(super) async fn attempt_by_secret(&self) -> Result<Done, Problem> {
         let key = self.prove().await?;
         let renewal = Renewal::ClientSecret(self.secret().await?);
-        match self.setup.zendesk.refresh(&renewal).await {
-            Answer::Granted(grant) => self.adopt(grant, renewal, key).await,
+        match self.setup.zendesk.refresh(&renewal, None).await {
+            Answer::Granted(grant) => {
+                let held = self.adopt(grant, renewal, key, None).await?;
+                Ok(self.done(&held, Vec::new()))
+            }
             Answer::Refused(block) => {
                 let message = format!(
                     "the login of account `{}` failed: {}",

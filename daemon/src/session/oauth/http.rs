@@ -12,12 +12,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode};
+use jiff::Timestamp;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use serde_json::{Map, Value};
 
 use super::answer::Answer;
 use crate::config::TokenEncoding;
+use crate::failpoint;
 use crate::session::cause::Said;
+use crate::session::kept::Keeper;
 use crate::upstream::Upstream;
 
 /// Carries one token request.
@@ -25,15 +28,26 @@ use crate::upstream::Upstream;
 pub(super) struct Http<'a> {
     upstream: &'a Upstream,
     encoding: TokenEncoding,
+    /// Where an answer is kept, and when it was asked for.
+    keeper: Option<(&'a Keeper, Timestamp)>,
 }
 
 impl<'a> Http<'a> {
-    pub(super) fn new(upstream: &'a Upstream, encoding: TokenEncoding) -> Self {
-        Self { upstream, encoding }
+    pub(super) fn new(
+        upstream: &'a Upstream,
+        encoding: TokenEncoding,
+        keeper: Option<(&'a Keeper, Timestamp)>,
+    ) -> Self {
+        Self {
+            upstream,
+            encoding,
+            keeper,
+        }
     }
 
     async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let request = encode(request, self.encoding)?;
+        failpoint::reach(failpoint::POST);
         let response = self.upstream.call(request, DEADLINE).await;
         let response = response.map_err(|failure| {
             let why = failure.to_string();
@@ -43,7 +57,27 @@ impl<'a> Http<'a> {
                 Answer::unsendable(why)
             }
         })?;
+        // Without an await since the last byte: nothing comes between its arrival and this.
+        if let Some((keeper, asked_at)) = self.keeper
+            && response.status().is_success()
+        {
+            keeper.keep(asked_at, response.body());
+        }
+        failpoint::reach(failpoint::ANSWER_READ);
         normalise(&response)
+    }
+}
+
+/// An answer that came before this process was started.
+#[derive(Debug)]
+pub(super) struct Before(pub(super) Bytes);
+
+impl<'c> AsyncHttpClient<'c> for Before {
+    type Error = HttpError;
+    type Future = std::future::Ready<Result<HttpResponse, HttpError>>;
+
+    fn call(&'c self, _: HttpRequest) -> Self::Future {
+        std::future::ready(normalise(&Response::new(self.0.clone())))
     }
 }
 

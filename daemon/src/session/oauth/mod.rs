@@ -3,10 +3,11 @@
 mod answer;
 mod http;
 
+use jiff::Timestamp;
 use oauth2::basic::{BasicErrorResponse, BasicTokenType};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret,
-    CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
+    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
+    EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
     RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken,
     StandardTokenResponse, TokenResponse, TokenUrl,
 };
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::answer::{Answer, Grant};
 use self::http::{Http, HttpError};
 use super::cause::{Cause, Said};
+use super::kept::{Keeper, Kept};
 use super::pair::{AccessToken, Renewal, Secret};
 use crate::clock::Clock;
 use crate::config::{Account, GrantType};
@@ -41,22 +43,22 @@ impl<'a> Server<'a> {
     }
 
     /// Gets the tokens that follow, by what there is to get them with.
-    pub(super) async fn refresh(&self, renewal: &Renewal) -> Answer {
+    pub(super) async fn refresh(&self, renewal: &Renewal, keeper: Option<&Keeper>) -> Answer {
         match renewal {
-            Renewal::RefreshToken(token) => self.replace(token).await,
+            Renewal::RefreshToken(token) => self.replace(token, keeper).await,
             Renewal::ClientSecret(secret) => self.obtain(secret).await,
         }
     }
 
     /// Replaces the pair whose refresh token is `token`.
-    async fn replace(&self, token: &Secret) -> Answer {
+    async fn replace(&self, token: &Secret, keeper: Option<&Keeper>) -> Answer {
         let client = match client(self.account) {
             Ok(client) => client,
             Err(why) => return Answer::unsendable(why),
         };
         let token = RefreshToken::new(token.expose_secret().to_owned());
         let asked_at = self.clock.now();
-        let http = self.http();
+        let http = self.http(keeper.map(|keeper| (keeper, asked_at)));
         let answer = client
             .exchange_refresh_token(&token)
             .add_extra_param(
@@ -80,7 +82,7 @@ impl<'a> Server<'a> {
             Err(why) => return Answer::unsendable(why),
         };
         let asked_at = self.clock.now();
-        let http = self.http();
+        let http = self.http(None);
         let scopes = self.account.scopes.iter();
         let answer = client
             .set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
@@ -101,7 +103,12 @@ impl<'a> Server<'a> {
     }
 
     /// Turns the code of a login into its first pair.
-    pub(super) async fn exchange(&self, login: Authorization, code: &SecretString) -> Answer {
+    pub(super) async fn exchange(
+        &self,
+        login: Authorization,
+        code: &SecretString,
+        keeper: &Keeper,
+    ) -> Answer {
         let client = match client(self.account) {
             Ok(client) => client,
             Err(why) => return Answer::unsendable(why),
@@ -111,7 +118,7 @@ impl<'a> Server<'a> {
             Err(error) => return Answer::unsendable(error.to_string()),
         };
         let asked_at = self.clock.now();
-        let http = self.http();
+        let http = self.http(Some((keeper, asked_at)));
         let answer = client
             .set_redirect_uri(redirect)
             .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
@@ -129,8 +136,29 @@ impl<'a> Server<'a> {
         read(answer, self.account, asked_at)
     }
 
-    fn http(&self) -> Http<'a> {
-        Http::new(self.upstream, self.account.token_encoding)
+    fn http<'h>(&self, keeper: Option<(&'h Keeper, Timestamp)>) -> Http<'h>
+    where
+        'a: 'h,
+    {
+        Http::new(self.upstream, self.account.token_encoding, keeper)
+    }
+}
+
+/// What a kept answer brought: `None` where it brought no tokens.
+pub(super) async fn reread(account: &Account, kept: &Kept) -> Option<Grant> {
+    let http = http::Before(kept.body.0.expose_secret().as_bytes().to_vec().into());
+    let nobodys = RefreshToken::new(String::new());
+    let client = client(account).ok()?;
+    let answer = client
+        .exchange_refresh_token(&nobodys)
+        .request_async(&http)
+        .await;
+    match read(answer, account, kept.asked_at) {
+        Answer::Granted(grant) => Some(grant),
+        Answer::InvalidGrant(_)
+        | Answer::Refused(_)
+        | Answer::Transient { .. }
+        | Answer::Lost(_) => None,
     }
 }
 
@@ -218,13 +246,10 @@ fn ttl(seconds: u64) -> String {
     seconds.to_string()
 }
 
-type Outcome<'c> = Result<
-    ZendeskTokens,
-    RequestTokenError<<Http<'c> as AsyncHttpClient<'c>>::Error, BasicErrorResponse>,
->;
+type Outcome = Result<ZendeskTokens, RequestTokenError<HttpError, BasicErrorResponse>>;
 
 /// What Zendesk's answer means for the session (R4).
-fn read(outcome: Outcome<'_>, account: &Account, asked_at: jiff::Timestamp) -> Answer {
+fn read(outcome: Outcome, account: &Account, asked_at: Timestamp) -> Answer {
     let tokens = match outcome {
         Ok(tokens) => tokens,
         Err(RequestTokenError::Request(HttpError::Judged(answer))) => return *answer,

@@ -18,7 +18,7 @@ async fn answer(status: u16, body: &str) -> Answer {
         .exchange_refresh_token(&RefreshToken::new("r".to_owned()))
         .request_async(&http)
         .await;
-    read(answer, &account, jiff::Timestamp::UNIX_EPOCH)
+    read(answer, &account, Timestamp::UNIX_EPOCH)
 }
 
 fn account() -> Account {

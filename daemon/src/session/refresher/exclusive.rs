@@ -8,8 +8,11 @@ use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::oneshot;
 
 use super::{Adoption, Command, Exclusive, Task, bug, named};
+use crate::failpoint;
+use crate::session::ending;
 use crate::session::jobs::{self, Done, Leaving};
-use crate::session::pair::{Held, Renewal, Secret};
+use crate::session::leftovers::{self, Leftover};
+use crate::session::pair::{Generation, Held, Renewal, Secret};
 use crate::session::state::{Input, State};
 
 impl Task {
@@ -37,7 +40,10 @@ impl Task {
                     self.input(Input::Reconfigured { rebound: true });
                 }
                 Some(Command::Adopt(adoption)) => self.adopt(*adoption),
-                Some(Command::Logout { forget, reply }) => self.log_out(forget, reply),
+                Some(Command::Logout { only, reply, .. }) if self.is_another(only) => {
+                    drop(reply.send(Err(replaced(&self.name()))));
+                }
+                Some(Command::Logout { forget, reply, .. }) => self.log_out(forget, reply),
                 Some(_) | None => return,
             }
         }
@@ -63,32 +69,38 @@ impl Task {
         }
         let held = Held {
             logged_in_at: grant.asked_at,
-            pair: grant.begin(self.machine.generation().next(), renewal),
+            pair: grant.begin(self.machine.next_generation(), renewal),
             person: Arc::new(person),
         };
         self.input(Input::Pause);
         let aside = matches!(self.machine.state(), State::SignedOut(Some(_)));
         let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
-        let adopting = jobs::adopt(setup, store, key, held, aside);
+        let replaced = self.machine.held().cloned();
+        let adopting = jobs::adopt(setup, store, key, held, replaced, aside);
         self.exclusive = Exclusive::Login(reply);
         let lost = Done::Adopted(Err(bug()));
         self.start(lost, async move { Done::Adopted(adopting.await) });
     }
 
-    pub(super) fn adopted(&mut self, result: Result<Held, Problem>) {
+    pub(super) fn adopted(&mut self, result: Result<(Held, Option<Leftover>), Problem>) {
         let exclusive = std::mem::replace(&mut self.exclusive, Exclusive::None);
         let Exclusive::Login(reply) = exclusive else {
             return;
         };
-        let held = match result {
-            Ok(held) => held,
+        let (held, leftover) = match result {
+            Ok(adopted) => adopted,
             Err(problem) => {
                 self.input(Input::Resume);
                 drop(reply.send(Err(problem)));
                 return;
             }
         };
-        tracing::info!(account = %self.name(), generation = %held.pair.generation, "logged in");
+        tracing::info!(
+            account = %self.name(),
+            role = self.parts.setup.binding.role.name(),
+            generation = %held.pair.generation,
+            "logged in"
+        );
         let replaced = self.machine.held().cloned();
         let was_over = matches!(self.machine.state(), State::Ended(_));
         // What was still to be stored belongs to the session that is over now.
@@ -99,14 +111,27 @@ impl Task {
         }
         // Published first: whoever hears of the login finds it in use.
         self.settle();
+        failpoint::reach(failpoint::ADOPTED);
         drop(reply.send(Ok(Arc::new(held))));
         if let Some(old) = replaced {
             let setup = Arc::clone(&self.parts.setup);
             self.start(Done::Revoked, async move {
-                jobs::end_replaced(&setup, &old.pair, was_over).await;
+                ending::end_replaced(&setup, &old.pair, leftover, was_over).await;
                 Done::Revoked
             });
         }
+    }
+
+    /// Ends what earlier logins have left behind, but what is in use.
+    pub(super) fn end_leftovers(&mut self) {
+        let parts = &self.parts;
+        let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
+        let in_use = self.machine.held().cloned();
+        let ending = leftovers::end_all(setup, store, Arc::clone(&parts.vault), in_use);
+        self.start(Done::Revoked, async move {
+            ending.await;
+            Done::Revoked
+        });
     }
 
     fn log_out(&mut self, forget: bool, reply: oneshot::Sender<Result<LoggedOut, Problem>>) {
@@ -124,7 +149,8 @@ impl Task {
         };
         self.input(Input::Pause);
         let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
-        let leaving = jobs::logout(setup, store, leaving, forget);
+        let key = self.parts.vault.key_in_memory();
+        let leaving = jobs::logout(setup, store, key, leaving, forget);
         self.exclusive = Exclusive::Logout(reply);
         let lost = Done::LoggedOut(Err(bug()));
         self.start(lost, async move { Done::LoggedOut(leaving.await) });
@@ -144,7 +170,14 @@ impl Task {
             Err(_) => self.input(Input::Resume),
         }
         self.settle();
+        failpoint::reach(failpoint::LEFT);
         drop(reply.send(result));
+    }
+
+    /// Whether another pair has taken the place of the one that is meant.
+    fn is_another(&self, only: Option<Generation>) -> bool {
+        let now = self.machine.generation();
+        only.is_some_and(|meant| meant != now)
     }
 
     pub(super) fn client_secret(&self) -> Option<Secret> {
@@ -161,6 +194,11 @@ impl Task {
             State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => None,
         }
     }
+}
+
+fn replaced(account: &str) -> Problem {
+    let message = format!("a pair of account `{account}` was replaced meanwhile");
+    Problem::new(Kind::Login, message)
 }
 
 fn other_person(account: &str, before: &Person, now: &Person) -> Problem {

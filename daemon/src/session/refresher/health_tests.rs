@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status::State as Shown;
 
-use super::*;
 use crate::session::What;
+use crate::session::snapshot::Snapshot;
 use crate::session::state::Block;
 use crate::session::state::health::Found;
 use crate::session::testing::{Bench, held, person};
@@ -17,7 +17,7 @@ impl Bench {
     async fn pass(&self, hours: i64) {
         self.mover.jump(SignedDuration::from_hours(hours));
         // Two looks at the wall clock: the first may begin what the second finds done.
-        tokio::time::sleep(WAKE_MAX * 2).await;
+        tokio::time::sleep(self.deps.clock.glance() * 2).await;
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod exclusive;
 mod rejected;
+mod report;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -14,21 +15,23 @@ use std::time::Duration;
 
 use loopdesk_protocol::session::{LoggedOut, Refreshed};
 use loopdesk_protocol::{Kind, Problem};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::failpoint;
 use crate::session::gate::Gate;
-use crate::session::jobs::{self, Attempt, Done, Hold, Purpose};
+use crate::session::jobs::{self, Attempt, Done, Hold, Purpose, Stowed, Unsent};
 use crate::session::oauth::{Answer, Grant};
 use crate::session::pair::{Generation, Held, Renewal, Secret};
+use crate::session::pairs::Family;
 use crate::session::record::Stored;
-use crate::session::snapshot::Snapshot;
+use crate::session::snapshot::Part;
 use crate::session::state::{Effect, Input, Load, Machine, State};
 use crate::session::store::Store;
 use crate::session::vault::{DataKey, Vault};
-use crate::session::{Setup, health, schedule};
+use crate::session::{Setup, ending, health, schedule};
 
 /// What the refresher is asked for.
 #[derive(Debug)]
@@ -44,11 +47,15 @@ pub(in crate::session) enum Command {
     Refresh(oneshot::Sender<Result<Refreshed, Problem>>),
     /// A login wants the stored secret of the client, if there is one.
     ClientSecret(oneshot::Sender<Option<Secret>>),
+    /// A login wants to know whether the pair lives.
+    Held(oneshot::Sender<Option<Arc<Held>>>),
     /// A login has got a pair.
     Adopt(Box<Adoption>),
     /// Revoke and erase.
     Logout {
         forget: bool,
+        /// Only if this is still the pair.
+        only: Option<Generation>,
         reply: oneshot::Sender<Result<LoggedOut, Problem>>,
     },
     /// The account's configuration has changed.
@@ -92,13 +99,13 @@ pub(in crate::session) struct Refresher {
     pub(in crate::session) vault: Arc<Vault>,
     pub(in crate::session) gate: Gate,
     pub(in crate::session) commands: mpsc::Receiver<Command>,
-    pub(in crate::session) snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(in crate::session) family: Arc<Family>,
 }
 
 impl Refresher {
     /// Runs until [`Command::Stop`], or until nobody can send a command any more.
     pub(in crate::session) async fn run(self) {
-        let (machine, first) = Machine::new();
+        let (machine, first) = Machine::new(self.family.generations.clone());
         let mut task = Task {
             parts: self,
             machine,
@@ -187,6 +194,7 @@ impl Task {
                 self.asked.push((before, reply));
             }
             Command::ClientSecret(reply) => drop(reply.send(self.client_secret())),
+            Command::Held(reply) => drop(reply.send(self.machine.held().cloned())),
             Command::Vault(vault) => {
                 self.parts.vault = vault;
                 self.input(Input::Unlocked);
@@ -227,24 +235,28 @@ impl Task {
             Done::Loaded(load) => {
                 self.loading = false;
                 self.input(Input::Loaded(load));
+                self.end_leftovers();
             }
             Done::Refreshed(Attempt { answer, hold }) => {
                 self.hold = hold;
                 self.log(&answer);
                 self.input(match answer {
                     Ok(answer) => Input::Answered(answer),
-                    Err(why) => Input::NotSent(why),
+                    Err(Unsent::Because(why)) => Input::NotSent(why),
+                    Err(Unsent::Superseded(load)) => Input::Superseded(*load),
                 });
             }
             Done::Stored(result) => {
                 self.storing = false;
                 self.input(match result {
-                    Ok(()) => Input::Stored,
-                    Err(why) => {
+                    Stowed::Done => Input::Stored,
+                    Stowed::Failed(why) => {
                         tracing::error!(account = %self.name(), error = %why, "can't store the session");
                         Input::NotStored(why)
                     }
+                    Stowed::Superseded(load) => Input::Superseded(*load),
                 });
+                self.end_leftovers();
             }
             Done::Checked {
                 generation,
@@ -278,8 +290,8 @@ impl Task {
         let clock = &self.parts.clock;
         let now = clock.now();
         let next = match self.machine.next_change(now) {
-            Some(at) => schedule::between(now, at).clamp(WAKE_MIN, WAKE_MAX),
-            None => WAKE_MAX,
+            Some(at) => schedule::between(now, at).max(WAKE_MIN).min(clock.glance()),
+            None => clock.glance(),
         };
         let next = Instant::now() + next;
         match &self.store_at {
@@ -310,9 +322,11 @@ impl Task {
                         setup: Arc::clone(&self.parts.setup),
                         store: self.parts.store.clone(),
                         gate: self.parts.gate.clone(),
+                        turns: self.parts.family.turns.clone(),
                         held,
-                        next: self.machine.generation().next(),
+                        next: self.machine.upcoming(),
                         urgency,
+                        key: self.parts.vault.key_in_memory(),
                         hold: std::mem::take(&mut self.hold),
                     };
                     let lost = Done::Refreshed(Attempt {
@@ -339,7 +353,7 @@ impl Task {
                 Effect::Revoke(held) => {
                     let setup = Arc::clone(&self.parts.setup);
                     self.start(Done::Revoked, async move {
-                        jobs::end_outdated(&setup, &held.pair.access).await;
+                        ending::end_outdated(&setup, &held.pair.access).await;
                         Done::Revoked
                     });
                 }
@@ -374,7 +388,7 @@ impl Task {
         let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
         let (key, slot) = (parts.vault.key_in_memory(), self.hold.slot.take());
         let storing = jobs::store(setup, store, key, stored, slot);
-        let lost = Done::Stored(Err(BUG.to_owned()));
+        let lost = Done::Stored(Stowed::Failed(BUG.to_owned()));
         self.start(lost, async move { Done::Stored(storing.await) });
     }
 
@@ -394,11 +408,19 @@ impl Task {
     fn settle(&mut self) {
         let now = self.parts.clock.now();
         self.begin_exclusive();
-        let snapshot = Snapshot::of(&self.machine, &self.parts.setup, now);
-        self.parts.snapshots.send_replace(Arc::new(snapshot));
+        let part = Part::of(&self.machine, &self.parts.setup, now);
+        self.parts.family.publish(part);
         if !self.machine.is_rotating() {
+            let was_closed = self.hold.closed.is_some();
+            if was_closed {
+                failpoint::reach(failpoint::PUBLISHED);
+            }
             // Published first: whoever passes the gate now finds the new token.
             self.hold.closed = None;
+            self.hold.turn = None;
+            if was_closed {
+                failpoint::reach(failpoint::SETTLED);
+            }
             self.parts.gate.calm();
             if let Some(slot) = self.hold.slot.take() {
                 slot.discard();
@@ -406,58 +428,6 @@ impl Task {
         }
         self.judge();
         self.report();
-    }
-
-    /// Answers those who asked for a refresh.
-    fn report(&mut self) {
-        if self.machine.is_rotating() || self.asked.is_empty() {
-            return;
-        }
-        for (before, reply) in std::mem::take(&mut self.asked) {
-            let refreshed = match self.machine.held() {
-                Some(held) if held.pair.generation > before => Ok(Refreshed {
-                    account: self.name(),
-                    generation: held.pair.generation.get(),
-                    access_expires_at: held.pair.expires_at,
-                }),
-                Some(_) | None => Err(self.not_refreshed()),
-            };
-            drop(reply.send(refreshed));
-        }
-    }
-
-    fn not_refreshed(&self) -> Problem {
-        if let Some(problem) = &self.parts.snapshots.borrow().view.problem {
-            return problem.clone();
-        }
-        let name = self.name();
-        let why = self.machine.last_error().map(|error| error.message.clone());
-        let why = why.unwrap_or_else(|| "it is still being loaded".to_owned());
-        Problem::new(
-            Kind::Zendesk,
-            format!("account `{name}` could not be refreshed: {why}"),
-        )
-        .hint("nothing is lost: the session goes on, and loopdesk tries again by itself")
-    }
-
-    fn log(&self, answer: &Result<Answer, String>) {
-        let account = &self.parts.setup.account.name;
-        match answer {
-            Ok(Answer::Granted(_)) => tracing::info!(%account, "refreshed"),
-            Ok(Answer::InvalidGrant(_)) => {
-                tracing::error!(%account, "Zendesk has ended the session (invalid_grant)");
-            }
-            Ok(Answer::Refused(block)) => {
-                tracing::error!(%account, why = block.why, "Zendesk refuses to refresh");
-            }
-            Ok(Answer::Transient { why, .. }) => {
-                tracing::warn!(%account, why, "a refresh has failed; trying again later");
-            }
-            Ok(Answer::Lost(why)) => {
-                tracing::warn!(%account, why, "the answer to a refresh is lost")
-            }
-            Err(why) => tracing::error!(%account, why, "a refresh was not sent"),
-        }
     }
 
     fn name(&self) -> String {
@@ -477,8 +447,6 @@ pub(in crate::session) fn named(person: &loopdesk_protocol::account::Person) -> 
     }
 }
 
-/// R6: the wall clock is looked at this often, since timers stand still while a laptop sleeps.
-const WAKE_MAX: Duration = Duration::from_secs(30);
 /// What people are told of a job that panicked.
 const BUG: &str = "the work was cut short (a bug in loopdesk)";
 /// A due time that can't be met right now is no reason to spin.

@@ -12,7 +12,7 @@ async fn a_token_is_fetched_anew_before_it_expires_and_the_one_before_is_revoked
     let bench = Bench::by_secret(3600).await;
     for generation in 2..=4 {
         bench.mover.jump(SignedDuration::from_secs(3200));
-        tokio::time::sleep(WAKE_MAX).await;
+        tokio::time::sleep(bench.deps.clock.glance()).await;
         bench.until_generation(generation).await;
         assert!(bench.is_ready());
         assert_eq!(bench.durable(), Some(generation));

@@ -25,6 +25,8 @@ enum Event {
     Logout,
     Reconfigured(bool),
     Found(bool),
+    /// Another process has stored a session, so many generations ahead; or its end.
+    Superseded(u64, bool),
     NoKey,
     Nothing,
 }
@@ -50,6 +52,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Logout),
         1 => any::<bool>().prop_map(Event::Reconfigured),
         4 => any::<bool>().prop_map(Event::Found),
+        1 => (0_u64..3, any::<bool>()).prop_map(|(by, lives)| Event::Superseded(by, lives)),
         1 => Just(Event::NoKey),
         1 => Just(Event::Nothing),
     ]
@@ -126,6 +129,29 @@ impl World {
                 let held = held(generation, self.now, 900);
                 self.found(held, doubt.then_some("x"));
             }
+            Event::Superseded(by, lives) if self.in_flight.is_some() || self.storing.is_some() => {
+                self.in_flight = None;
+                self.storing = None;
+                self.durable = self.durable.max(self.machine.generation().get()) + by;
+                let generation = Generation::new(self.durable);
+                let load = if lives {
+                    let held = held(self.durable, self.now, 900);
+                    // Bumped where it would read as the one that requests have used.
+                    self.durable += 1;
+                    Load::Found { held, doubt: None }
+                } else {
+                    Load::Over {
+                        end: End {
+                            at: self.now,
+                            why: "theirs".to_owned(),
+                            answer_lost: false,
+                        },
+                        person: None,
+                        generation,
+                    }
+                };
+                self.on(Input::Superseded(load));
+            }
             Event::NoKey if self.loading => {
                 self.loading = false;
                 let problem = Problem::new(loopdesk_protocol::Kind::Vault, "locked");
@@ -148,6 +174,7 @@ impl World {
             | Event::Logout
             | Event::Reconfigured(_)
             | Event::Found(_)
+            | Event::Superseded(..)
             | Event::NoKey
             | Event::Nothing => {}
         }
@@ -165,7 +192,8 @@ proptest! {
         let mut world = World::new();
         for event in events {
             let was_live = matches!(world.machine.state(), State::Live(_));
-            let kills = matches!(event, Event::InvalidGrant);
+            // What ended for another process has ended by `invalid_grant` there.
+            let kills = matches!(event, Event::InvalidGrant | Event::Superseded(_, false));
             world.happen(event);
             if was_live && !kills {
                 let ended = matches!(world.machine.state(), State::Ended(_));

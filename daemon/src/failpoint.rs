@@ -1,0 +1,164 @@
+//! Named steps at which a test ends this process or holds it up. In other builds they are nothing.
+//!
+//! They exist where the feature `failpoints` *and* debug assertions are on, which is what the tests
+//! build. Everywhere else `reach` is an empty function and the rest of this file isn't compiled:
+//! no release build holds any of it, whatever else is built along with it.
+//!
+//! Even then nothing happens unless the variable `LOOPDESK_FAILPOINTS` names a folder. In it:
+//!
+//! | file | meaning |
+//! | --- | --- |
+//! | `trace` | a line for each step that was reached, there before the daemon goes on |
+//! | `kill/STEP` | the daemon is killed at this step (SIGKILL) |
+//! | `hold/STEP` | a FIFO: at this step the daemon waits until somebody has opened and closed it |
+//! | `clock` | by how many milliseconds the daemon's clock is ahead of the system's |
+
+use crate::clock::Clock;
+
+/// The steps of a rotation, in their order. Sending the request and waiting for its answer lie
+/// between the seventh and the eighth; the simulated Zendesk can be held there.
+pub const ROTATION: [&str; 17] = [
+    BEGUN,
+    SLOT_MADE,
+    GATE_CLOSED,
+    NOTE_OPENED,
+    NOTE_WRITTEN,
+    NOTE_DURABLE,
+    POST,
+    HEAD_READ,
+    ANSWER_READ,
+    PARSED,
+    WRITTEN,
+    DURABLE,
+    RENAMED,
+    FOLDER_DURABLE,
+    NOTE_REMOVED,
+    PUBLISHED,
+    SETTLED,
+];
+/// The steps of a login that replaces a session, from the exchange of its code on.
+pub const LOGIN: [&str; 19] = [
+    NOTE_OPENED,
+    NOTE_WRITTEN,
+    NOTE_DURABLE,
+    FRESH_MADE,
+    POST,
+    HEAD_READ,
+    ANSWER_READ,
+    PARSED,
+    OLD_NOTED,
+    SLOT_MADE,
+    WRITTEN,
+    DURABLE,
+    RENAMED,
+    FOLDER_DURABLE,
+    NOTE_REMOVED,
+    ADOPTED,
+    OLD_ENDED,
+    FRESH_FORGOTTEN,
+    LEFT_FORGOTTEN,
+];
+/// The steps of a logout.
+pub const LOGOUT: [&str; 5] = [LEAVING, TOKEN_ENDED, NOTE_REMOVED, ERASED, LEFT];
+
+pub(crate) const BEGUN: &str = "refresh-begun";
+pub(crate) const SLOT_MADE: &str = "slot-made";
+pub(crate) const GATE_CLOSED: &str = "gate-closed";
+pub(crate) const NOTE_OPENED: &str = "note-opened";
+pub(crate) const NOTE_WRITTEN: &str = "note-written";
+pub(crate) const NOTE_DURABLE: &str = "note-durable";
+pub(crate) const POST: &str = "post-about-to-be-sent";
+pub(crate) const HEAD_READ: &str = "answer-head-read";
+/// The last byte of the answer is read: from here on nothing may be lost.
+pub const ANSWER_READ: &str = "answer-last-byte-read";
+pub(crate) const PARSED: &str = "answer-parsed";
+pub(crate) const WRITTEN: &str = "record-written";
+pub(crate) const DURABLE: &str = "record-durable";
+pub(crate) const RENAMED: &str = "record-renamed";
+pub(crate) const FOLDER_DURABLE: &str = "folder-durable";
+pub(crate) const NOTE_REMOVED: &str = "note-removed";
+pub(crate) const PUBLISHED: &str = "pair-published";
+pub(crate) const SETTLED: &str = "gate-opened";
+pub(crate) const FRESH_MADE: &str = "place-for-the-logins-answer-made";
+pub(crate) const OLD_NOTED: &str = "replaced-pair-noted";
+pub(crate) const ADOPTED: &str = "login-published";
+pub(crate) const OLD_ENDED: &str = "replaced-pair-ended";
+pub(crate) const FRESH_FORGOTTEN: &str = "logins-answer-removed";
+pub(crate) const LEFT_FORGOTTEN: &str = "replaced-pair-forgotten";
+pub(crate) const LEAVING: &str = "logout-begun";
+pub(crate) const TOKEN_ENDED: &str = "token-ended";
+pub(crate) const ERASED: &str = "record-erased";
+pub(crate) const LEFT: &str = "logout-published";
+
+pub(crate) use self::build::{clock, reach};
+
+#[cfg(not(all(feature = "failpoints", debug_assertions)))]
+mod build {
+    use super::Clock;
+
+    /// Passes a step.
+    #[inline(always)]
+    pub(crate) fn reach(_step: &'static str) {}
+
+    /// The daemon's clock.
+    pub(crate) fn clock() -> Clock {
+        Clock::system()
+    }
+}
+
+#[cfg(all(feature = "failpoints", debug_assertions))]
+mod build {
+    use std::fs::{File, OpenOptions};
+    use std::io::{Read, Write};
+    use std::path::{Path, PathBuf};
+    use std::sync::LazyLock;
+
+    use super::Clock;
+
+    /// Passes a step, or doesn't.
+    pub(crate) fn reach(step: &'static str) {
+        if let Some(folder) = FOLDER.as_deref() {
+            // A runtime with one thread could not go on meanwhile; none of ours is held.
+            let flavor = tokio::runtime::Handle::try_current().map(|h| h.runtime_flavor());
+            match flavor {
+                Ok(tokio::runtime::RuntimeFlavor::MultiThread) => {
+                    tokio::task::block_in_place(|| act(folder, step));
+                }
+                Ok(_) | Err(_) => act(folder, step),
+            }
+        }
+    }
+
+    /// The daemon's clock, which a test may drive.
+    pub(crate) fn clock() -> Clock {
+        match FOLDER.as_deref().map(|folder| folder.join("clock")) {
+            Some(file) if file.exists() => Clock::driven(file),
+            Some(_) | None => Clock::system(),
+        }
+    }
+
+    fn act(folder: &Path, step: &str) {
+        let trace = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(folder.join("trace"));
+        if let Ok(mut trace) = trace {
+            // One write, so that the line is there whole or not at all.
+            drop(trace.write_all(format!("{step}\n").as_bytes()));
+        }
+        if folder.join("kill").join(step).exists() {
+            let own = rustix::process::getpid();
+            let _sent = rustix::process::kill_process(own, rustix::process::Signal::KILL);
+            loop {
+                std::thread::park();
+            }
+        }
+        // Opening a FIFO waits for its other end.
+        if let Ok(mut held) = File::open(folder.join("hold").join(step)) {
+            drop(held.read_to_end(&mut Vec::new()));
+        }
+    }
+
+    static FOLDER: LazyLock<Option<PathBuf>> =
+        LazyLock::new(|| std::env::var_os("LOOPDESK_FAILPOINTS").map(PathBuf::from));
+}

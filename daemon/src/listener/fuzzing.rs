@@ -1,0 +1,14 @@
+//! One connection without a socket, for the fuzz targets.
+
+use std::sync::Arc;
+
+use tokio::io::DuplexStream;
+use tokio_util::sync::CancellationToken;
+
+use super::{Handler, conn};
+use crate::admission::ConnFacts;
+
+/// Serves a connection to its end, as one that was accepted.
+pub async fn serve<H: Handler>(stream: DuplexStream, facts: ConnFacts, handler: Arc<H>) {
+    conn::serve(stream, facts, handler, CancellationToken::new()).await;
+}

@@ -1,0 +1,66 @@
+//! What has come of a refresh, for those who asked for it and for the log.
+
+use loopdesk_protocol::session::Refreshed;
+use loopdesk_protocol::{Kind, Problem};
+
+use super::Task;
+use crate::session::jobs::Unsent;
+use crate::session::oauth::Answer;
+
+impl Task {
+    /// Answers those who asked for a refresh.
+    pub(super) fn report(&mut self) {
+        if self.machine.is_rotating() || self.asked.is_empty() {
+            return;
+        }
+        for (before, reply) in std::mem::take(&mut self.asked) {
+            let refreshed = match self.machine.held() {
+                Some(held) if held.pair.generation > before => Ok(Refreshed {
+                    account: self.name(),
+                    generation: held.pair.generation.get(),
+                    access_expires_at: held.pair.expires_at,
+                }),
+                Some(_) | None => Err(self.not_refreshed()),
+            };
+            drop(reply.send(refreshed));
+        }
+    }
+
+    fn not_refreshed(&self) -> Problem {
+        let part = self.parts.family.part(self.parts.setup.binding.role);
+        if let Some(problem) = &part.view.problem {
+            return problem.clone();
+        }
+        let name = self.name();
+        let why = self.machine.last_error().map(|error| error.message.clone());
+        let why = why.unwrap_or_else(|| "it is still being loaded".to_owned());
+        Problem::new(
+            Kind::Zendesk,
+            format!("account `{name}` could not be refreshed: {why}"),
+        )
+        .hint("nothing is lost: the session goes on, and loopdesk tries again by itself")
+    }
+
+    pub(super) fn log(&self, answer: &Result<Answer, Unsent>) {
+        let account = &self.parts.setup.account.name;
+        match answer {
+            Ok(Answer::Granted(_)) => tracing::info!(%account, "refreshed"),
+            Ok(Answer::InvalidGrant(_)) => {
+                tracing::error!(%account, "Zendesk has ended the session (invalid_grant)");
+            }
+            Ok(Answer::Refused(block)) => {
+                tracing::error!(%account, why = block.why, "Zendesk refuses to refresh");
+            }
+            Ok(Answer::Transient { why, .. }) => {
+                tracing::warn!(%account, why, "a refresh has failed; trying again later");
+            }
+            Ok(Answer::Lost(why)) => {
+                tracing::warn!(%account, why, "the answer to a refresh is lost")
+            }
+            Err(Unsent::Because(why)) => {
+                tracing::error!(%account, why, "a refresh was not sent");
+            }
+            Err(Unsent::Superseded(_)) => tracing::info!(%account, "no refresh is needed"),
+        }
+    }
+}
