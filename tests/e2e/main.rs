@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod attacks;
 mod bad_input;
 mod blocked;
 mod browser;

@@ -1,6 +1,7 @@
 //! Which paths make or change credentials, and which have credentials of their own.
 
 use http::Method;
+use http::request::Parts;
 
 use super::canonical::Canonical;
 use crate::config::RoutePath;
@@ -39,6 +40,22 @@ impl Policy {
         // Where the two readings differ, nobody can say which one was opened.
         let is_open = self.open.iter().any(|open| path.resolved.starts_with(open));
         climbs || !(is_open || is_own_token(method, &path.resolved))
+    }
+}
+
+/// The method by which a request is judged. Rails and others act on another one if a header or a
+/// parameter says so: such a request counts as a write.
+pub(super) fn method(head: &Parts) -> &Method {
+    let by_header = |name: &str| OVERRIDES.contains(&name.replace('_', "-").as_str());
+    let by_query = |query: &str| {
+        let query = Canonical::decoded(query).to_ascii_lowercase();
+        query.windows(PARAMETER.len()).any(|text| text == PARAMETER)
+    };
+    let mut names = head.headers.keys();
+    if names.any(|name| by_header(name.as_str())) || head.uri.query().is_some_and(by_query) {
+        &Method::POST
+    } else {
+        &head.method
     }
 }
 
@@ -81,6 +98,16 @@ static CREDENTIAL_ROUTES: [Route; 4] = [
     // Setting and changing a person's password.
     Route(&["api", "*", "users", "*", "password"]),
 ];
+
+/// Headers that name another method (Rack::MethodOverride, and what other frameworks read).
+const OVERRIDES: [&str; 3] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+/// The parameter that does the same.
+const PARAMETER: &[u8] = b"_method=";
 
 /// Chat and Sunshine Conversations don't take the session's token (their credentials are apart).
 static OWN_CREDENTIALS: [Route; 2] = [Route(&["api", "v2", "chat"]), Route(&["sc"])];
@@ -140,6 +167,26 @@ mod tests {
             &Method::GET,
             "/api/v2/x/../oauth/tokens/current"
         ));
+    }
+
+    #[test]
+    fn d1_p9_a_request_that_names_another_method_counts_as_a_write() {
+        let judged = |uri: &str, header: &str| {
+            let request = http::Request::get(uri).header(header, "DELETE");
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            method(&head).clone()
+        };
+        for header in [
+            "X-HTTP-Method-Override",
+            "x_http_method",
+            "X-Method-Override",
+        ] {
+            assert_eq!(judged("/", header), Method::POST, "{header}");
+        }
+        for uri in ["/?_method=delete", "/?a&%5f%4Dethod=x"] {
+            assert_eq!(judged(uri, "x-any"), Method::POST, "{uri}");
+        }
+        assert_eq!(judged("/?method=x&_methods", "x-any"), Method::GET);
     }
 
     #[test]
