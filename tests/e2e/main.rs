@@ -67,7 +67,7 @@ fn no_file_is_forgotten() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e");
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
         let name = path.file_stem().unwrap().to_str().unwrap();

@@ -85,8 +85,8 @@ async fn r6_expired_and_the_endpoint_down_is_our_503_and_zendesk_sees_nothing() 
     fault.remove();
     eventually("it serves again", async || stage.get(ME).await.0 == 200).await;
     // Set back, by NTP or by hand.
-    failpoints.set_clock(71 * HOUR);
     let before = refreshes(&stage);
+    failpoints.set_clock(71 * HOUR);
     eventually("it notices", async || refreshes(&stage) > before).await;
     assert_eq!(stage.get(ME).await.0, 200);
 }
