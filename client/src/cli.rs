@@ -47,7 +47,7 @@ pub(crate) enum Command {
     #[command(after_long_help = "JSON: the account as in `status`.")]
     Wait(Wait),
     /// Print the base URL as shell code: `eval "$(loopdesk env)"`.
-    #[command(after_long_help = "JSON: account, base_url, base_urls, variables, example.")]
+    #[command(after_long_help = "JSON: account, base_url, base_urls, variables, notes, example.")]
     Env(Env),
     /// List, add, change and remove accounts.
     #[command(subcommand)]
@@ -160,16 +160,48 @@ pub(crate) struct Man {
 pub(crate) enum EnvClient {
     /// curl in a shell script.
     Curl,
-    /// Python without a Zendesk library.
+    /// GNU Wget in a shell script.
+    Wget,
+    /// Python's own urllib.
+    #[value(alias = "urllib")]
     Python,
-    /// Node without a Zendesk library.
+    /// requests (Python).
+    Requests,
+    /// httpx (Python).
+    Httpx,
+    /// aiohttp (Python).
+    Aiohttp,
+    /// Node's own fetch.
+    #[value(alias = "fetch")]
     Node,
+    /// axios (Node).
+    Axios,
+    /// Perl's LWP.
+    #[value(alias = "lwp")]
+    Perl,
+    /// Ruby's own net/http.
+    #[value(alias = "net-http")]
+    Ruby,
+    /// R with httr2.
+    R,
+    /// A Jupyter notebook in Python.
+    Jupyter,
+    /// Postman's desktop app.
+    Postman,
     /// Zenpy (Python).
     Zenpy,
-    /// node-zendesk.
-    NodeZendesk,
     /// zdesk (Python).
     Zdesk,
+    /// libzapi (Python).
+    Libzapi,
+    /// dlt's REST client (Python).
+    Dlt,
+    /// python-zendesk (Python).
+    PythonZendesk,
+    /// tap-zendesk (Singer).
+    TapZendesk,
+    /// node-zendesk.
+    NodeZendesk,
     /// zendesk_api (Ruby).
     #[value(name = "zendesk_api")]
     ZendeskApi,
@@ -204,8 +236,8 @@ pub(crate) enum Account {
     #[command(
         after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
                                  client_id, scopes, grant, port, rewrite, access_token_ttl and \
-                                 refresh_token_ttl in seconds, extra_ca_file, token_encoding, \
-                                 base_urls), session (as in `status`, or null)."
+                                 refresh_token_ttl in seconds, spare, read_only_grant, \
+                                 extra_ca_file, token_encoding, base_urls), session (as in `status`, or null)."
     )]
     Show(AccountShow),
 }

@@ -82,6 +82,8 @@ fn context() -> Context {
         access_token_ttl: Ttl::parse("48h", &Ttl::ACCESS).unwrap(),
         refresh_token_ttl: Ttl::parse("90d", &Ttl::REFRESH).unwrap(),
         extra_ca_file: None,
+        spare: false,
+        read_only_grant: false,
         token_encoding: TokenEncoding::Json,
         api_origin: origin.clone(),
         oauth_origin: origin,

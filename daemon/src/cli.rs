@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
 use crate::supervise::instance::{self, InstanceLock, Refused};
+use crate::supervise::{hardening, user};
 use crate::{config, failpoint, telemetry, wire};
 
 /// Runs the program.
@@ -50,6 +51,8 @@ enum Command {
 }
 
 fn run() -> Result<ExitCode, Problem> {
+    user::check()?;
+    hardening::apply()?;
     let paths = paths()?;
     telemetry::init().map_err(|why| Problem::new(Kind::Usage, why))?;
     let config = config::check::load(&paths.config_file()).map_err(|error| {

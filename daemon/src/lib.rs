@@ -23,6 +23,7 @@ pub mod failpoint;
 mod hop_by_hop;
 pub mod listener;
 pub mod notices;
+pub mod proof;
 pub mod refusal;
 pub mod rewrite;
 pub mod route;

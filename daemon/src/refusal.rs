@@ -17,6 +17,8 @@ use crate::telemetry::redact;
 pub enum Refusal {
     /// The request's head breaks RFC 9112, or could be read two ways.
     BadRequest(String),
+    /// The request's head is larger than any that Zendesk takes.
+    HeadTooLarge(usize),
     /// The request names its target by a whole URL, as it would to a forward proxy.
     AbsoluteForm,
     /// CONNECT, TRACE and the like.
@@ -99,6 +101,7 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::AbsoluteForm => StatusCode::BAD_REQUEST,
+            Self::HeadTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::Upgrade
@@ -121,6 +124,7 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad-request",
+            Self::HeadTooLarge(_) => "head-too-large",
             Self::AbsoluteForm => "absolute-form",
             Self::Method(_) => "method-refused",
             Self::Upgrade => "upgrade-refused",
@@ -146,6 +150,11 @@ impl Refusal {
     pub fn description(&self) -> String {
         match self {
             Self::BadRequest(why) => why.clone(),
+            Self::HeadTooLarge(most) => {
+                format!(
+                    "the request's headers have more than {most} bytes: send fewer cookies and the like"
+                )
+            }
             Self::AbsoluteForm => {
                 "the request names a whole URL, as it would to a proxy: loopdesk \
                 is no HTTP_PROXY; unset that variable for localhost and use loopdesk's address as \
@@ -229,7 +238,10 @@ impl Refusal {
         );
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(ERROR_HEADER, HeaderValue::from_static(self.code()));
-        if matches!(self, Self::BadRequest(_) | Self::Stopping) {
+        if matches!(
+            self,
+            Self::BadRequest(_) | Self::HeadTooLarge(_) | Self::Stopping
+        ) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -25,6 +25,8 @@ pub(crate) fn account(name: &str, origin: &str) -> Account {
         ],
         access_token_ttl: Ttl::parse("48h", &Ttl::ACCESS).unwrap(),
         refresh_token_ttl: Ttl::parse("90d", &Ttl::REFRESH).unwrap(),
+        spare: false,
+        read_only_grant: false,
         extra_ca_file: None,
         token_encoding: TokenEncoding::Json,
         api_origin: origin.clone(),
@@ -78,6 +80,7 @@ pub(crate) fn view(name: &str) -> crate::session::View {
         good_at: None,
         concern: None,
         countdown: None,
+        pairs: Vec::new(),
         serves: true,
     }
 }

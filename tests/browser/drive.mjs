@@ -1,12 +1,13 @@
 // A person at Chromium: opens a page, clicks, and says what is on the screen after each step.
 //
-// Reads {url, steps, look, shots} as JSON from standard input, writes one JSON object for each page
-// to standard output. With `look`, a name, one more says how the last page looks; pictures of it
-// are left in the folder `shots`, if there is one.
+// Reads {url, steps, look, shots, planted} as JSON from standard input, writes one JSON object for
+// each page to standard output. With `look`, a name, one more says how the last page looks; pictures
+// of it are left in the folder `shots`, if there is one. With `planted`, a page, that is what `url`
+// is at first; then its host's name leads to this machine.
 import { chromium } from 'playwright-core';
 import { text } from 'node:stream/consumers';
 
-const { url, steps, look, shots } = JSON.parse(await text(process.stdin));
+const { url, steps, look, shots, planted } = JSON.parse(await text(process.stdin));
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
@@ -15,6 +16,9 @@ const browser = await chromium.launch({
     ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
     '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync',
+    // What this browser keeps from loopback by itself, others let through.
+    '--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests',
+    ...(planted ? [`--host-resolver-rules=MAP ${new URL(url).hostname} 127.0.0.1`] : []),
   ],
 });
 
@@ -23,6 +27,10 @@ try {
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   context.setDefaultTimeout(30_000);
   const page = await context.newPage();
+  if (planted) {
+    const hostile = { contentType: 'text/html', body: planted };
+    await page.route(url, route => route.fulfill(hostile), { times: 1 });
+  }
   let requests = [];
   let complaints = [];
   page.on('request', request => requests.push(request.resourceType()));
@@ -53,6 +61,12 @@ try {
     },
     // What would have come without them.
     callback: () => page.goto(callback.href),
+    // A page that acts by itself has come to its end.
+    done: () => page.waitForFunction(() => document.title === 'done').then(() => null),
+    submit: () => Promise.all([
+      page.waitForNavigation(),
+      page.evaluate(() => document.forms[0].submit()),
+    ]).then(([response]) => response),
   };
 
   for (const step of ['open', ...steps]) {

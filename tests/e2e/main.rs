@@ -6,12 +6,18 @@
 )]
 
 mod accounts;
+mod attacks;
 mod bad_input;
 mod blocked;
 mod browser;
 mod cli;
 mod client_credentials;
+mod clients;
+mod clients_table;
+mod described;
 mod door;
+mod echo;
+mod flood;
 mod http;
 mod http_upstream;
 mod independent_oauth;
@@ -20,9 +26,12 @@ mod kills;
 mod load;
 mod login;
 mod notices;
+mod ours;
 mod outages;
 mod packaging;
 mod paging;
+mod pairs;
+mod process;
 mod replay;
 mod restart;
 mod rewriting;

@@ -27,6 +27,23 @@ async fn d4_a_login_a_refresh_and_a_logout_leave_no_secret_anywhere() {
 }
 
 #[tokio::test]
+async fn d4_an_account_s_further_pairs_leave_no_secret_anywhere() {
+    let settings = "spare = true\nread-only-grant = true";
+    let mut stage = Stage::with_config(binary(), Zendesk::builder(), "", settings).await;
+    let run = Run::begin(&mut stage);
+    let daemon = stage.daemon().await;
+    let mut said = vec![run.loopdesk(&stage, &["login", "--json"], "").await];
+    // Its pages' states are not among the secrets: they are good once.
+    let lost = Fault::on("POST", "/oauth/tokens")
+        .reset_after_commit()
+        .once();
+    stage.zendesk.fault(lost);
+    said.push(run.loopdesk(&stage, &["refresh"], "").await);
+    said.extend(run.an_ordinary_day(&stage).await);
+    run.end(&stage, daemon, said, 14).await;
+}
+
+#[tokio::test]
 async fn d4_a_login_by_a_clients_secret_leaves_no_secret_anywhere() {
     let client = Client::confidential("loopdesk", CLIENT_SECRET).user(users::AGENT);
     let builder = Zendesk::builder().client(client);

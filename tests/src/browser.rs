@@ -2,7 +2,7 @@
 //!
 //! `$BROWSER` of a [`Home`](crate::Home) is this program. `CONSENT_CA` names the CA to trust,
 //! `CONSENT` is `allow` (the default) or `deny`. With `CONSENT_FORMS`, the pages are
-//! oidc-provider's.
+//! oidc-provider's. `CONSENT_PAGES` is after how many pages the person has had enough.
 
 use std::io;
 use std::path::PathBuf;
@@ -36,15 +36,30 @@ async fn visit() -> io::Result<()> {
         Ok("deny") => Decision::Deny,
         _ => Decision::Allow,
     };
-    let callback = match std::env::var_os("CONSENT_FORMS") {
-        Some(_) => oauth_server::person::consent(&page, &ca).await?,
-        None => Caller::new(&page, &ca)?.consent(&page, decision).await?,
-    };
-    open(&callback).await
+    let pages = std::env::var("CONSENT_PAGES").ok();
+    let pages = pages.and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
+    let mut next = Some(page);
+    for _ in 0..pages {
+        let Some(page) = next else { break };
+        let callback = match std::env::var_os("CONSENT_FORMS") {
+            Some(_) => oauth_server::person::consent(&page, &ca).await?,
+            None => Caller::new(&page, &ca)?.consent(&page, decision).await?,
+        };
+        next = led_on(&open(&callback).await?);
+    }
+    Ok(())
+}
+
+/// Where a page leads by itself.
+fn led_on(page: &str) -> Option<String> {
+    let (_, refresh) = page.split_once("http-equiv=\"refresh\"")?;
+    let (_, url) = refresh.split_once("url=")?;
+    let (url, _) = url.split_once('"')?;
+    Some(url.replace("&amp;", "&"))
 }
 
 /// Shows the last page, which comes from this machine in the clear.
-async fn open(address: &str) -> io::Result<()> {
+async fn open(address: &str) -> io::Result<String> {
     let uri: Uri = address.parse().map_err(io::Error::other)?;
     let authority = uri.authority().ok_or_else(|| io::Error::other("no host"))?;
     let stream = TcpStream::connect(authority.as_str()).await?;
@@ -56,11 +71,10 @@ async fn open(address: &str) -> io::Result<()> {
         .header(http::header::HOST, authority.as_str())
         .body(Empty::<bytes::Bytes>::new())
         .map_err(io::Error::other)?;
-    tokio::select! {
-        response = async {
-            let response = sender.send_request(request).await?;
-            response.into_body().collect().await
-        } => response.map(drop).map_err(io::Error::other),
-        broken = connection => broken.map_err(io::Error::other),
-    }
+    // It may end before its last bytes were taken.
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await;
+    let page = response.map_err(io::Error::other)?.into_body().collect();
+    let page = page.await.map_err(io::Error::other)?.to_bytes();
+    Ok(String::from_utf8_lossy(&page).into_owned())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -15,7 +16,8 @@ use crate::needs::needs;
 pub struct Seen {
     /// What led there.
     pub step: String,
-    /// The answer's status.
+    /// The answer's status; 0 where the page has not changed.
+    #[serde(default)]
     pub status: u16,
     /// The tab's title.
     pub title: String,
@@ -94,6 +96,20 @@ pub async fn visit(home: &Path, url: &str, steps: &[&str], look: Option<&str>) -
         "look": look,
         "shots": std::env::var("LOOPDESK_SHOTS").ok(),
     });
+    drive(home, &task).await
+}
+
+/// Opens `url`, which is `page` until its host's name is rebound to this machine, and goes through
+/// `steps`.
+///
+/// # Panics
+/// With what Chromium says, where a step can't be done.
+pub async fn rebound(home: &Path, url: &str, page: &str, steps: &[&str]) -> Visit {
+    let task = serde_json::json!({"url": url, "steps": steps, "planted": page});
+    drive(home, &task).await
+}
+
+async fn drive(home: &Path, task: &Value) -> Visit {
     let mut driver = Command::new("node")
         .arg(folder().join("drive.mjs"))
         // Chromium keeps a cache and a crash log in the home folder.
@@ -106,15 +122,16 @@ pub async fn visit(home: &Path, url: &str, steps: &[&str], look: Option<&str>) -
         .expect("node can be started");
     // Not as an argument: the URL carries a login's state.
     let mut stdin = driver.stdin.take().expect("a pipe");
-    let task = task.to_string();
-    let told = stdin.write_all(task.as_bytes()).await;
+    let told = stdin.write_all(task.to_string().as_bytes()).await;
     told.expect("the driver listens");
     drop(stdin);
     let output = driver.wait_with_output().await.expect("the driver ends");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{steps:?}: {said}");
+    let steps = &task["steps"];
+    assert!(output.status.success(), "{steps}: {said}");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let mut lines: Vec<_> = stdout.lines().collect();
+    let look = task["look"].as_str();
     let looks = look.and_then(|_| lines.pop()).unwrap_or("{}");
     let page = |line: &&str| serde_json::from_str(line).expect("a page");
     Visit {

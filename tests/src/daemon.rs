@@ -1,6 +1,7 @@
 //! A daemon that a test has started itself, as a supervisor would.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ impl Daemon {
         // A daemon of the same home may have used the name before.
         let _absent = std::fs::remove_file(&socket);
         let notified = UnixDatagram::bind(&socket).map_err(|e| e.to_string())?;
+        // The home may belong to another user; its folder keeps everybody else out.
+        std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o666))
+            .map_err(|e| e.to_string())?;
         let log = std::fs::File::options()
             .create(true)
             .append(true)

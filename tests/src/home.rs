@@ -16,6 +16,7 @@ use crate::programs;
 pub struct Home {
     dir: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    user: Option<u32>,
 }
 
 impl Home {
@@ -31,6 +32,7 @@ impl Home {
         Ok(Self {
             dir,
             variables: Vec::new(),
+            user: None,
         })
     }
 
@@ -48,6 +50,20 @@ impl Home {
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.into()));
+    }
+
+    /// Gives the home to the user with this number, as whom its programs run from now on. Needs
+    /// root; programs stay root's, as installed ones are.
+    ///
+    /// # Panics
+    /// If this process may not do that.
+    pub fn belongs_to(&mut self, user: u32) {
+        self.user = Some(user);
+        let own = |path: &Path| std::os::unix::fs::chown(path, Some(user), Some(user));
+        own(self.path()).expect("the home can be given away");
+        for name in ["run", "config", "state"] {
+            give(&self.path().join(name), &own);
+        }
     }
 
     /// The folders as the programs see them.
@@ -85,6 +101,9 @@ impl Home {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
     }
 
@@ -134,6 +153,16 @@ impl Home {
             variables.push((name.clone(), value.clone()));
         }
         variables
+    }
+}
+
+fn give(path: &Path, own: &impl Fn(&Path) -> io::Result<()>) {
+    if own(path).is_err() {
+        // It doesn't exist yet.
+        return;
+    }
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        give(&entry.path(), own);
     }
 }
 

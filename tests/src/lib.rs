@@ -11,8 +11,10 @@
 
 pub mod browser;
 pub mod chromium;
+pub mod clients;
 pub mod daemon;
 pub mod demo;
+pub mod described;
 pub mod failpoints;
 mod figures;
 pub mod home;
@@ -29,9 +31,11 @@ pub mod scripts;
 pub mod secret_service;
 pub mod secrets;
 pub mod stage;
+pub mod strangers;
 pub mod zendesk;
 
 pub use daemon::Daemon;
+pub use described::Described;
 pub use failpoints::Failpoints;
 pub use home::{Home, Output};
 pub use oauth_server::OAuthServer;

@@ -78,8 +78,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// # Panics
     /// If the other side has gone.
     pub async fn shut_down(&mut self) {
-        let done = self.stream.shutdown().await;
+        let done = self.try_shut_down().await;
         done.expect("the other side is there");
+    }
+
+    /// The same where the other side may have gone.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub async fn try_shut_down(&mut self) -> std::io::Result<()> {
+        self.stream.shutdown().await
     }
 
     /// The next head.

@@ -3,8 +3,8 @@
 use std::io;
 
 use jiff::SignedDuration;
-use loopdesk_protocol::login::{self, Authorize, CALLBACK, Done, Event, Pasted, Request};
-use loopdesk_protocol::status::{self, Status};
+use loopdesk_protocol::login::{self, Authorize, CALLBACK, Done, Event, Obtained, Pasted, Request};
+use loopdesk_protocol::status::{self, Role, Status};
 use loopdesk_protocol::{Client, Kind, Problem, client};
 use serde::Serialize;
 
@@ -64,6 +64,7 @@ pub(crate) async fn run(
         }
         match event {
             Event::Authorize(page) => person.is_asked(&page, output)?,
+            Event::Obtained(pair) => person.gets(&pair, output),
             Event::Done(done) => {
                 if !output.is_json() {
                     tell(&done, &context.clock, output)?;
@@ -100,7 +101,24 @@ impl AtTheBrowser<'_> {
             about(left),
             self.clock.time_of_day(page.waits_until)
         );
+        let more = if page.page > 1 {
+            format!(
+                "Page {} of {}, for {}: allow loopdesk once more to use ",
+                page.page,
+                page.pages,
+                purpose(page.role)
+            )
+        } else {
+            String::new()
+        };
         let (first, last) = match self.browser {
+            Some(_) if page.page > 1 && !self.reads => (
+                more.as_str(),
+                "Your browser goes on by itself. If it doesn't, open this address yourself:\n",
+            ),
+            Some(_) | None if page.page > 1 => {
+                (more.as_str(), "Open this address in the same browser:\n")
+            }
             Some(_) => (
                 "Opening Zendesk's page in your browser: allow loopdesk to use ",
                 "If no page opens, open this address yourself:\n",
@@ -116,6 +134,8 @@ impl AtTheBrowser<'_> {
             output.say(&Text::from(&page.url))?;
         }
         match self.browser {
+            // It is led on, or the addresses are pasted.
+            _ if page.page > 1 => {}
             Some(browser) => {
                 let url = page.url.clone();
                 self.opening = Some(tokio::task::spawn_blocking(move || browser(&url)));
@@ -123,6 +143,22 @@ impl AtTheBrowser<'_> {
             None => self.may_paste(output),
         }
         Ok(())
+    }
+
+    /// Tells that the login has come some of its way.
+    fn gets(&self, pair: &Obtained, output: &mut Output) {
+        let said = match pair.role {
+            Role::Primary => Text::new()
+                .styled(GOOD, "Logged in")
+                .plain(" to ")
+                .strong(&pair.account)
+                .plain(format!(
+                    " as {}. The rest may be left out: Ctrl-C.",
+                    super::person(&pair.person)
+                )),
+            role @ (Role::Spare | Role::ReadOnly) => Text::from(format!("Got {}.", purpose(role))),
+        };
+        output.note(&said);
     }
 
     /// What the person, or the browser, does next. Can be cancelled: no line is lost.
@@ -190,6 +226,15 @@ impl AtTheBrowser<'_> {
     }
 }
 
+/// What a page is for.
+fn purpose(role: Role) -> &'static str {
+    match role {
+        Role::Primary => "the account's full rights",
+        Role::Spare => "a spare pair of tokens",
+        Role::ReadOnly => "a pair of tokens that can only read",
+    }
+}
+
 /// `2 min`: whole minutes, because nobody counts seconds here.
 fn about(left: SignedDuration) -> String {
     match (left.as_secs() + 30) / 60 {
@@ -213,6 +258,10 @@ fn tell(done: &Done, clock: &Clock, output: &mut Output) -> Result<(), CliError>
                 clock.both(done.access_expires_at)
             ),
         );
+    if done.pairs.len() > 1 {
+        let names: Vec<_> = done.pairs.iter().map(|role| role.name()).collect();
+        text = text.row("pairs", names.join(", "));
+    }
     if let Some(day) = done.refresh_expires_at {
         text = text.row(
             "may stay off",

@@ -35,6 +35,7 @@ pub(crate) fn status() -> Status {
         refresh_expires_at: None,
         last_error: None,
         problem: None,
+        pairs: Vec::new(),
     };
     let active = status::Account {
         name: "acme".to_owned(),
@@ -54,6 +55,7 @@ pub(crate) fn status() -> Status {
     let listener = |address: &str, account: Option<&str>| status::Listener {
         address: address.to_owned(),
         account: account.map(ToOwned::to_owned),
+        answers: None,
         problem: None,
     };
     Status {
@@ -116,6 +118,8 @@ pub(crate) fn report() -> Report {
         rewrite: texts(&["pagination", "jobs", "attachments"]),
         access_token_ttl: 172_800,
         refresh_token_ttl: 7_776_000,
+        spare: false,
+        read_only_grant: false,
         extra_ca_file: None,
         token_encoding: "json".to_owned(),
         base_urls: vec![format!("http://127.0.0.1:{}", port.unwrap_or(8484))],

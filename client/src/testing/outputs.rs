@@ -49,6 +49,9 @@ fn serve(home: &Home) -> Serving {
         url: "https://acme.zendesk.com/".to_owned(),
         redirect_uri: "http://127.0.0.1:18484/callback".to_owned(),
         waits_until: time,
+        role: status::Role::Primary,
+        page: 1,
+        pages: 1,
     }));
     events.send(&Event::Done(Done {
         account: "acme".to_owned(),
@@ -58,6 +61,7 @@ fn serve(home: &Home) -> Serving {
         access_expires_at: time,
         refresh_expires_at: Some(time),
         base_urls: vec!["http://127.0.0.1:8484".to_owned()],
+        pairs: vec![status::Role::Primary],
         warning: Some("an admin acts".to_owned()),
     }));
     daemon.serve()
@@ -178,7 +182,7 @@ async fn what_a_person_reads() {
     [0]
     $ loopdesk env acme --for curl
     export ZENDESK_BASE_URL=http://127.0.0.1:8484
-    # curl "$ZENDESK_BASE_URL/api/v2/users/me.json"
+    #   curl -sS "$ZENDESK_BASE_URL/api/v2/users/me.json"
     [0]
     $ loopdesk login
     https://acme.zendesk.com/

@@ -97,6 +97,12 @@ pub struct Account {
     pub access_token_ttl: u64,
     /// The refresh token's lifetime asked for, in seconds.
     pub refresh_token_ttl: u64,
+    /// Whether a second pair is kept for the day on which an answer is lost.
+    #[serde(default)]
+    pub spare: bool,
+    /// Whether a pair with Zendesk's scope `read` alone is kept.
+    #[serde(default)]
+    pub read_only_grant: bool,
     /// Further certificates to trust.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_ca_file: Option<String>,

@@ -15,6 +15,7 @@ pub mod event;
 pub mod login;
 pub mod paths;
 pub mod problem;
+pub mod proof;
 pub mod secret;
 pub mod session;
 pub mod start;

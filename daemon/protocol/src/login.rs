@@ -6,6 +6,11 @@
 //! Before the first event the daemon makes sure that the vault can take a key and a record; where it
 //! can't, the only event is [`Event::Failed`] with a problem of kind `vault`.
 //!
+//! An account that wants further pairs (`spare`, `read-only-grant`) has a page for each: after every
+//! page but the last comes [`Event::Obtained`], then the next [`Event::Authorize`]. The browser is led
+//! on by itself; where an address was pasted, the person opens the next one. Once the first pair is
+//! obtained the login has succeeded: hanging up, denying or waiting leaves out the rest.
+//!
 //! An account whose grant is `client-credentials` needs no browser: the only event is
 //! [`Event::Done`] or [`Event::Failed`]. Its secret comes in the [`Request`] and is stored, encrypted
 //! with the vault's key, once Zendesk has accepted it; without one in the request the stored one is
@@ -19,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Person;
 use crate::problem::Problem;
 use crate::secret::SecretText;
+use crate::status::Role;
 
 /// Where a login starts.
 pub const PATH: &str = "/v1/login";
@@ -39,12 +45,14 @@ pub struct Request {
     pub client_secret: Option<SecretText>,
 }
 
-/// What happens during a login, in this order.
+/// What happens during a login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// The person has to open this page.
     Authorize(Authorize),
+    /// A pair is stored and in use; another one is still to come.
+    Obtained(Obtained),
     /// The session is stored and in use; the last event.
     Done(Done),
     /// Nothing has changed; the last event.
@@ -62,6 +70,26 @@ pub struct Authorize {
     pub redirect_uri: String,
     /// When the daemon stops waiting.
     pub waits_until: Timestamp,
+    /// The pair that this page is for.
+    #[serde(default)]
+    pub role: Role,
+    /// Which page of this login it is, from 1.
+    #[serde(default = "one")]
+    pub page: u32,
+    /// How many there are.
+    #[serde(default = "one")]
+    pub pages: u32,
+}
+
+/// A pair that a login has got before its last page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Obtained {
+    /// The account's name.
+    pub account: String,
+    /// What the pair is for.
+    pub role: Role,
+    /// Who is logged in now.
+    pub person: Person,
 }
 
 /// A login that has succeeded.
@@ -87,6 +115,9 @@ pub struct Done {
     /// that an admin acts where nobody watches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// The pairs that the account has now. Older daemons don't say.
+    #[serde(default)]
+    pub pairs: Vec<Role>,
 }
 
 /// The address of the page that failed to load in a browser on another machine.
@@ -94,4 +125,8 @@ pub struct Done {
 pub struct Pasted {
     /// The whole address, with `code` and `state`: the code is a secret.
     pub address: SecretText,
+}
+
+fn one() -> u32 {
+    1
 }

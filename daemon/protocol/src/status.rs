@@ -33,8 +33,11 @@ impl Status {
         let config = self.config.problem.iter();
         let vault = self.vault.problem.iter();
         let listeners = self.listeners.iter().filter_map(|l| l.problem.as_ref());
+        let accounts = self.accounts.iter().flat_map(|account| {
+            let pairs = account.pairs.iter().filter_map(|p| p.problem.as_ref());
+            account.problem.iter().chain(pairs)
+        });
         let hooks = self.hooks.problem.iter();
-        let accounts = self.accounts.iter().filter_map(|a| a.problem.as_ref());
         let shared = config.chain(vault).chain(listeners).chain(hooks);
         shared.chain(accounts)
     }
@@ -112,9 +115,24 @@ pub struct Listener {
     /// The account that this address belongs to; none means that `Host` or the default decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Who answers here, as the command line has found out; the daemon doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
     /// Why nobody is served here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// Who answers at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answers {
+    /// The daemon whose status this is.
+    ThisDaemon,
+    /// Another program.
+    Another,
+    /// Nobody.
+    Nobody,
 }
 
 /// The commands that are told of events.
@@ -171,6 +189,73 @@ pub struct Account {
     /// What needs somebody's attention.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// The account's token pairs, the first one first. What is said above is of the one in use.
+    /// Empty where nobody is logged in and one pair is all that the configuration asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<Pair>,
+}
+
+/// One of an account's token pairs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pair {
+    /// What it is for.
+    pub role: Role,
+    /// What state it is in.
+    pub state: State,
+    /// Whether requests carry its token now.
+    #[serde(default)]
+    pub in_use: bool,
+    /// Its number; the pairs of an account share one count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The scopes that Zendesk has granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// When it was obtained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed_at: Option<Timestamp>,
+    /// When its access token expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_expires_at: Option<Timestamp>,
+    /// When its next refresh is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_refresh_at: Option<Timestamp>,
+    /// Until when it lives without a refresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_expires_at: Option<Timestamp>,
+    /// Why it is not there, or what becomes of it, where that needs nobody's attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// What needs somebody's attention. What concerns the pair in use is the account's problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// What a token pair is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// It serves requests.
+    #[default]
+    Primary,
+    /// It serves them after an answer to the primary pair was lost, and for nothing else.
+    Spare,
+    /// It has Zendesk's scope `read` alone, and serves those who may only read.
+    ReadOnly,
+}
+
+impl Role {
+    /// Every role, the primary one first.
+    pub const ALL: [Self; 3] = [Self::Primary, Self::Spare, Self::ReadOnly];
+
+    /// Its name in records and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Spare => "spare",
+            Self::ReadOnly => "read-only",
+        }
+    }
 }
 
 /// The states of a session.

@@ -2,12 +2,16 @@
 
 use http::header::{AUTHORIZATION, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::refusal::Refusal;
 
 /// Refuses what RFC 9112 doesn't allow to an origin server, and what no API call is.
 pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
+    if head.headers.iter().map(size).sum::<usize>() > HEAD_MAX {
+        return Err(Refusal::HeadTooLarge(HEAD_MAX));
+    }
     if NOT_PASSED_ON.contains(&head.method.as_str().to_ascii_uppercase().as_str()) {
         return Err(Refusal::Method(head.method.to_string()));
     }
@@ -51,6 +55,9 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
 
 /// CONNECT makes tunnels; TRACE and its kin send the request's head back, and our token with it.
 const NOT_PASSED_ON: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
+/// Servers take 8 to 32 KiB as a rule. hyper's own limit holds for what it reads in one piece only.
+const HEAD_MAX: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -75,10 +75,8 @@ impl Admission {
     /// # Errors
     /// What the client is told.
     pub fn check(&self, facts: &ConnFacts, head: &Parts) -> Result<Admitted, Refusal> {
-        match facts.peer {
-            Peer::Own => {}
-            Peer::Other(_) => return Err(Refusal::OtherUser),
-            Peer::Unknown => return Err(Refusal::UnknownPeer),
+        if let Some(refusal) = facts.peer.refusal() {
+            return Err(refusal);
         }
         framing::check(head)?;
         let admitted = match &facts.local {

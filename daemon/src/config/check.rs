@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use super::reader::{Errors, Section, choose};
 use super::{
     Account, AccountName, Config, GrantType, HookCommand, LoopbackAddr, Origin, RedirectUri,
-    RewriteClass, RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind,
+    RewriteClass, RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind, ports,
 };
 
 /// Reads the file at `path`. A missing file means every default and no account.
@@ -135,11 +135,13 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         );
     }
 
+    root.refused("allow-hosts", ALLOW_HOSTS, errors);
     let session_event_hook = root
         .table("hooks", errors)
         .and_then(|section| session_event_hook(section, errors));
 
     let mut accounts = BTreeMap::new();
+    let mut urls = BTreeMap::new();
     for (name, mut section) in root.tables("accounts", errors) {
         let account = match name.get_ref().parse() {
             Ok(account_name) => read_account(account_name, &mut section, errors),
@@ -148,12 +150,15 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
                 None
             }
         };
-        check_port(account.as_ref(), &listen, &accounts, &section, errors);
+        ports::check(account.as_ref(), &listen, &accounts, &section, errors);
+        let url = section.span_of("url");
         section.finish(errors);
         if let Some(account) = account {
+            urls.insert(account.name.clone(), url);
             accounts.insert(account.name.clone(), Arc::new(account));
         }
     }
+    ports::check_loops(&listen, &accounts, &urls, errors);
     if listen.is_empty() && accounts.values().all(|a: &Arc<Account>| a.port.is_none()) {
         errors.add(
             root.span_of("listen"),
@@ -213,6 +218,10 @@ fn read_account(
     let refresh = section.with("refresh-token-ttl", errors, |t| {
         Ttl::parse(t, &Ttl::REFRESH)
     });
+    let spare = section.boolean("spare", errors).unwrap_or_default();
+    let read_only_grant = section
+        .boolean("read-only-grant", errors)
+        .unwrap_or_default();
     let extra_ca_file = section.with("extra-ca-file", errors, |text| {
         let path = Path::new(text);
         if path.is_absolute() {
@@ -234,6 +243,18 @@ fn read_account(
             section.span_of("refresh-token-ttl"),
             "`refresh-token-ttl` means nothing here: a client with a secret gets no refresh token",
         );
+    }
+    let further = [("spare", spare), ("read-only-grant", read_only_grant)];
+    for (key, _) in further.into_iter().filter(|(_, is_wanted)| *is_wanted) {
+        if grant == Some(GrantType::ClientCredentials) {
+            errors.add(
+                section.span_of(key),
+                format!(
+                    "`{key}` means nothing here: a client with a secret has no token pair that \
+                     could be lost, and asks for a token as often as it likes"
+                ),
+            );
+        }
     }
     let missing = |section: &Section<'_, '_>, key: &str, example: &str| {
         let has_key = section.span_of(key) != section.span();
@@ -274,34 +295,12 @@ fn read_account(
         rewrite: rewrite.unwrap_or_else(|| REWRITE.to_vec()),
         access_token_ttl: access.unwrap_or(Ttl::ACCESS_MAX),
         refresh_token_ttl: refresh.unwrap_or(Ttl::REFRESH_MAX),
+        spare,
+        read_only_grant,
         extra_ca_file,
         token_encoding: token_encoding.unwrap_or(TokenEncoding::Json),
         name,
     })
-}
-
-fn check_port(
-    account: Option<&Account>,
-    listen: &[LoopbackAddr],
-    others: &BTreeMap<AccountName, Arc<Account>>,
-    section: &Section<'_, '_>,
-    errors: &mut Errors<'_>,
-) {
-    let Some(port) = account.and_then(|a| a.port) else {
-        return;
-    };
-    if listen.iter().any(|a| a.get().port() == port) {
-        errors.add(
-            section.span_of("port"),
-            format!("port {port} stands in `listen` already: give the account one of its own"),
-        );
-    }
-    if let Some(other) = others.values().find(|a| a.port == Some(port)) {
-        errors.add(
-            section.span_of("port"),
-            format!("port {port} belongs to account `{}` already", other.name),
-        );
-    }
 }
 
 fn client_id(text: &str) -> Result<String, String> {
@@ -328,6 +327,10 @@ fn lines(path: &str, errors: &[Diagnostic]) -> String {
 fn defaults<T: FromStr>(texts: &[&str]) -> Vec<T> {
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
+
+/// Only a key tells whose request it is that comes from elsewhere.
+const ALLOW_HOSTS: &str = "`allow-hosts` lets requests in from other machines and containers, each \
+    with a local key, and this version has no local keys yet: remove the line";
 
 /// Both families, since `localhost` may mean either; 8484 is not registered with IANA.
 const LISTEN: [&str; 2] = ["127.0.0.1:8484", "[::1]:8484"];

@@ -7,6 +7,7 @@ pub mod check;
 mod effective;
 mod hooks;
 pub mod live;
+mod ports;
 mod reader;
 mod types;
 pub mod watch;
@@ -63,6 +64,10 @@ pub struct Account {
     pub access_token_ttl: Ttl,
     /// The refresh token's lifetime to ask for.
     pub refresh_token_ttl: Ttl,
+    /// Whether a second pair is kept for the day on which an answer is lost.
+    pub spare: bool,
+    /// Whether a pair with Zendesk's scope `read` alone is kept for those who may only read.
+    pub read_only_grant: bool,
     /// Further certificates to trust, as PEM.
     pub extra_ca_file: Option<PathBuf>,
     /// How token requests are encoded.

@@ -42,6 +42,7 @@ pub(super) struct Section<'t, 'i> {
     table: &'t DeTable<'i>,
     span: Range<usize>,
     known: Vec<&'static str>,
+    refused: Vec<&'static str>,
 }
 
 impl<'t, 'i> Section<'t, 'i> {
@@ -50,6 +51,7 @@ impl<'t, 'i> Section<'t, 'i> {
             table,
             span,
             known: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -63,6 +65,14 @@ impl<'t, 'i> Section<'t, 'i> {
         self.table
             .get(key)
             .map_or_else(|| self.span(), Spanned::span)
+    }
+
+    /// Notes that `key`, which means something, can't be used.
+    pub(super) fn refused(&mut self, key: &'static str, why: &str, errors: &mut Errors<'_>) {
+        self.refused.push(key);
+        if let Some((found, _)) = self.table.get_key_value(key) {
+            errors.add(found.span(), why);
+        }
     }
 
     /// The string at `key`, made into a `T`.
@@ -149,6 +159,17 @@ impl<'t, 'i> Section<'t, 'i> {
         port
     }
 
+    /// The boolean at `key`.
+    pub(super) fn boolean(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<bool> {
+        let value = self.take(key)?;
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            let message = wrong_type(key, "`true` or `false`", value.get_ref());
+            errors.add(value.span(), message);
+        }
+        found
+    }
+
     /// The table at `key`.
     pub(super) fn table(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<Self> {
         let value = self.take(key)?;
@@ -188,7 +209,8 @@ impl<'t, 'i> Section<'t, 'i> {
     /// Reports the keys that nobody has asked for.
     pub(super) fn finish(self, errors: &mut Errors<'_>) {
         for (key, _) in self.table.iter() {
-            if !self.known.iter().any(|known| known == key.get_ref()) {
+            let mut meant = self.known.iter().chain(&self.refused);
+            if !meant.any(|known| known == key.get_ref()) {
                 errors.add(
                     key.span(),
                     format!(

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use loopdesk_protocol::config::RELOAD;
-use loopdesk_protocol::{Kind, Problem, login, session, status, unlock, version, wait};
+use loopdesk_protocol::{Kind, Problem, login, proof, session, status, unlock, version, wait};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::live::Loaded;
+use crate::proof::Prover;
 use crate::session::Sessions;
 
 /// Everything that the control API looks at or asks to act.
@@ -41,6 +42,8 @@ pub struct Control {
     pub hook: watch::Receiver<Option<Problem>>,
     /// Asks for the configuration to be read again.
     pub reload: mpsc::Sender<Reload>,
+    /// Proves which ports are this process's.
+    pub prover: Prover,
     /// Tells the time.
     pub clock: Clock,
     /// When the daemon started.
@@ -130,6 +133,10 @@ impl Control {
             },
             (&Method::POST, unlock::PATH) => match reply::read(body).await {
                 Ok(asked) => reply::from(handlers::unlock::unlock(self, &asked).await),
+                Err(problem) => reply::problem(&problem),
+            },
+            (&Method::POST, proof::PATH) => match reply::read(body).await {
+                Ok(asked) => reply::from(handlers::proof::proof(self, &asked)),
                 Err(problem) => reply::problem(&problem),
             },
             (&Method::POST, RELOAD) => reply::from(handlers::reload::reload(self).await),

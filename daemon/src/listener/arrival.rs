@@ -54,7 +54,13 @@ impl http_body::Body for Watched {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() || self.body.is_end_stream() {
+        // Nothing comes after trailers, and whoever has read them need not ask.
+        let is_last = match &frame {
+            Some(Ok(frame)) => frame.is_trailers(),
+            Some(Err(_)) => false,
+            None => true,
+        };
+        if is_last || self.body.is_end_stream() {
             self.unread.0.store(false, Ordering::Relaxed);
         }
         Poll::Ready(frame)

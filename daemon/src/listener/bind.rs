@@ -1,7 +1,7 @@
 //! Sockets to listen on.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -106,12 +106,21 @@ fn in_use(address: SocketAddr, account: Option<&AccountName>) -> Problem {
     );
     let free = (address.port().saturating_add(1)..=u16::MAX)
         .take(PROPOSALS)
-        .find(|port| listen(SocketAddr::new(address.ip(), *port)).is_ok());
+        .find(|port| is_free(*port));
     let port = free.map_or_else(|| "PORT".to_owned(), |port| port.to_string());
     problem.hint(match account {
         Some(name) => format!("loopdesk account set {name} port {port}"),
         None => format!("loopdesk config set listen 127.0.0.1:{port},[::1]:{port}"),
     })
+}
+
+/// Whether nobody holds the port, on either of the addresses that `localhost` stands for.
+fn is_free(port: u16) -> bool {
+    let free = |ip: IpAddr| match listen(SocketAddr::new(ip, port)) {
+        Ok(_) => true,
+        Err(error) => ip.is_ipv6() && is_no_address(&error),
+    };
+    free(Ipv4Addr::LOCALHOST.into()) && free(Ipv6Addr::LOCALHOST.into())
 }
 
 /// Enough for any burst of scripts that start together; the kernel has a cap of its own.

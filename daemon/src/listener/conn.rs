@@ -1,13 +1,16 @@
 //! One connection, from its first byte to its end.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONNECTION;
 use http::{HeaderValue, Request, Version};
-use http_body::Body as _;
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -18,30 +21,35 @@ use tokio_util::sync::CancellationToken;
 use super::Handler;
 use super::arrival::Unread;
 use super::linger::Lingering;
+use super::patience::{Paced, Patient};
+use super::slots::{Seat, Slot};
 use crate::admission::ConnFacts;
+use crate::body::{Body, Error};
 
-/// Serves a connection until either side ends it, or `stop`.
+/// Serves a connection until either side ends it, or `stop`, or its place is needed.
 pub(super) async fn serve<S, H>(
     stream: S,
     facts: ConnFacts,
     handler: Arc<H>,
     stop: CancellationToken,
+    slot: Slot,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     let facts = Arc::new(facts);
     let served = Arc::new(AtomicUsize::new(0));
+    let seat = slot.seat();
     let unread = Unread::default();
-    let stream = Lingering::new(stream, unread.clone());
+    let stream = Patient::new(Lingering::new(stream, unread.clone()), Arc::clone(&seat));
     let service = {
-        let (served, stop) = (Arc::clone(&served), stop.clone());
+        let (served, stop, seat) = (Arc::clone(&served), stop.clone(), Arc::clone(&seat));
         service_fn(move |request: Request<Incoming>| {
             let (facts, handler) = (Arc::clone(&facts), Arc::clone(&handler));
             let (served, stop) = (Arc::clone(&served), stop.clone());
-            let unread = unread.clone();
+            let (unread, flight) = (unread.clone(), Flight::begin(&seat));
             async move {
-                let request = request.map(|body| unread.watch(body));
+                let request = request.map(|body| flight.incoming(unread.watch(body)));
                 let is_old = request.version() == Version::HTTP_10;
                 let mut response = handler.handle(&facts, request).await;
                 served.fetch_add(1, Ordering::Relaxed);
@@ -57,7 +65,7 @@ pub(super) async fn serve<S, H>(
                         *response.version_mut() = Version::HTTP_10;
                     }
                 }
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(response.map(|body| flight.outgoing(body)))
             }
         })
     };
@@ -73,6 +81,7 @@ pub(super) async fn serve<S, H>(
 
     let result = tokio::select! {
         result = connection.as_mut() => result,
+        () = seat.has_to_leave() => Ok(()),
         () = stop.cancelled() => {
             // A client may be sending on this connection right now, believing it alive: for a
             // moment it is answered, with `Connection: close`, instead of being cut off.
@@ -91,12 +100,70 @@ pub(super) async fn serve<S, H>(
     }
 }
 
+/// One request in flight, until its answer has been handed over.
+struct Flight(Arc<Seat>);
+
+impl Flight {
+    fn begin(seat: &Arc<Seat>) -> Self {
+        seat.busy();
+        Self(Arc::clone(seat))
+    }
+
+    fn incoming(&self, body: Body) -> Body {
+        if body.is_end_stream() {
+            return body;
+        }
+        Body::adapted(Paced::new(body, Arc::clone(&self.0)))
+    }
+
+    fn outgoing(self, body: Body) -> Answer {
+        Answer {
+            body,
+            _flight: self,
+        }
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.idle();
+    }
+}
+
+/// An answer's body, with which the flight ends.
+struct Answer {
+    body: Body,
+    _flight: Flight,
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// For the head of a request, and for idle keep-alive connections: longer than scripts and client
-/// libraries keep an idle connection in their pools, so that they are the ones who close.
+/// libraries keep an idle connection in their pools, so that they are the ones who close. Where
+/// places run short, the longest idle doesn't wait for it.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// How long idle connections still answer one request while the daemon drains.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
 
-/// Holds a head of any size that Zendesk itself would take; what a body needs is far less.
+/// Holds a head of any size that Zendesk itself would take; what a body needs is far less. hyper
+/// answers a longer one, and one of more than 100 headers, with 431.
 const BUFFER: usize = 64 * 1024;

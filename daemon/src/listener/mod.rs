@@ -6,8 +6,13 @@
 mod arrival;
 pub mod bind;
 mod conn;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod holder;
 mod linger;
+mod patience;
+mod slots;
+mod strangers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +21,6 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +28,8 @@ use crate::admission::peer::Peers;
 use crate::admission::{ConnFacts, Local};
 use crate::body::Body;
 use crate::config::AccountName;
+use slots::Slots;
+use strangers::Strangers;
 
 /// Whoever answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -40,7 +46,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Server<H> {
     handler: Arc<H>,
     peers: Arc<Peers>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
+    strangers: Strangers,
     tracker: TaskTracker,
 }
 
@@ -49,7 +56,8 @@ impl<H> Clone for Server<H> {
         Self {
             handler: Arc::clone(&self.handler),
             peers: Arc::clone(&self.peers),
-            slots: Arc::clone(&self.slots),
+            slots: self.slots.clone(),
+            strangers: self.strangers.clone(),
             tracker: self.tracker.clone(),
         }
     }
@@ -61,7 +69,8 @@ impl<H: Handler> Server<H> {
         Self {
             handler,
             peers: Arc::new(peers),
-            slots: Arc::new(Semaphore::new(CONNECTIONS)),
+            slots: Slots::new(CONNECTIONS),
+            strangers: Strangers::new(),
             tracker,
         }
     }
@@ -121,24 +130,23 @@ impl<H: Handler> Server<H> {
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         loop {
-            // The slot comes first: a connection beyond the cap waits in the backlog, where it
-            // costs nothing, instead of being accepted and left alone.
-            let accepted = async {
-                let slot = Arc::clone(&self.slots).acquire_owned().await;
-                (slot, next().await)
-            };
-            let (slot, accepted) = tokio::select! {
+            let accepted = tokio::select! {
                 () = stop.cancelled() => return,
-                accepted = accepted => accepted,
+                accepted = next() => accepted,
             };
             match accepted.and_then(&prepare) {
                 Ok((stream, facts)) => {
-                    let handler = Arc::clone(&self.handler);
-                    let stop = stop.clone();
-                    self.tracker.spawn(async move {
-                        conn::serve(stream, facts, handler, stop).await;
-                        drop(slot);
-                    });
+                    if let Some(why) = facts.peer.refusal() {
+                        self.strangers.turn_away(stream, why, &self.tracker);
+                        continue;
+                    }
+                    let slot = tokio::select! {
+                        () = stop.cancelled() => return,
+                        slot = self.slots.take() => slot,
+                    };
+                    let (handler, stop) = (Arc::clone(&self.handler), stop.clone());
+                    self.tracker
+                        .spawn(conn::serve(stream, facts, handler, stop, slot));
                 }
                 Err(error) if is_of_one_connection(&error) => {
                     tracing::debug!(%error, "a connection was gone before it was accepted");

@@ -3,6 +3,7 @@
 //! ```text
 //! head: strip → point `Location` at the local base → make it true of the changed body
 //! body: gunzip → scan JSON for URLs that scripts follow
+//! both: guard against tokens that Zendesk repeats
 //! ```
 //!
 //! What happens to a body is decided by its head alone, before a byte of it is there: a body
@@ -10,6 +11,9 @@
 
 mod body;
 mod coding;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+pub mod guard;
 mod gzip;
 mod head;
 mod scanner;
@@ -57,8 +61,8 @@ impl Context {
     }
 
     /// Makes of a script's `Accept-Encoding` what is asked of Zendesk. Parts of an answer can be
-    /// neither decoded nor rewritten, so that a `Range` request goes out in the script's own words,
-    /// as does one whose answer is wanted as it is.
+    /// neither decoded nor rewritten, so that a `Range` request asks for what the script reads, as
+    /// does one whose answer is wanted as it is.
     pub fn ask_for_coding(&self, headers: &mut HeaderMap) {
         match coding::asked(headers, self.rewrites && !self.has_range) {
             Some(codings) => headers.insert(ACCEPT_ENCODING, codings),

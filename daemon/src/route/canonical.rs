@@ -35,6 +35,11 @@ impl Canonical {
         }
         Self { resolved, flat }
     }
+
+    /// A text without any percent-encoding.
+    pub(super) fn decoded(text: &str) -> Vec<u8> {
+        decode(text.as_bytes())
+    }
 }
 
 /// Decodes `%XX` until there is none left, in one pass: what a decoded byte completes is decoded

@@ -58,7 +58,7 @@ impl Routes {
         head: &Parts,
     ) -> Result<Plan, Refusal> {
         let path = Canonical::of(head.uri.path());
-        if self.policy.refuses(&head.method, &path) {
+        if self.policy.refuses(policy::method(head), &path) {
             return Err(Refusal::RefusedRoute(shown(head.uri.path())));
         }
         Ok(Plan {

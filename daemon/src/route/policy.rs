@@ -1,6 +1,7 @@
 //! Which paths make or change credentials, and which have credentials of their own.
 
 use http::Method;
+use http::request::Parts;
 
 use super::canonical::Canonical;
 use crate::config::RoutePath;
@@ -26,13 +27,35 @@ impl Policy {
     pub(super) fn refuses(&self, method: &Method, path: &Canonical) -> bool {
         let refused =
             |segments: &[Vec<u8>]| CREDENTIAL_ROUTES.iter().any(|route| route.covers(segments));
-        if !refused(&path.resolved) && !refused(&path.flat) {
+        // Where `..` takes something away, servers disagree on what: one that resolves before it
+        // decodes takes away all of `a%2Fb`. So the route may begin anywhere.
+        let climbs = path.resolved != path.flat;
+        let begins_within = |at| refused(&path.flat[at..]);
+        let found = refused(&path.resolved)
+            || refused(&path.flat)
+            || climbs && (1..path.flat.len()).any(begins_within);
+        if !found {
             return false;
         }
         // Where the two readings differ, nobody can say which one was opened.
-        let is_plain = path.resolved == path.flat;
         let is_open = self.open.iter().any(|open| path.resolved.starts_with(open));
-        !(is_plain && (is_open || is_own_token(method, &path.resolved)))
+        climbs || !(is_open || is_own_token(method, &path.resolved))
+    }
+}
+
+/// The method by which a request is judged. Rails and others act on another one if a header or a
+/// parameter says so: such a request counts as a write.
+pub(super) fn method(head: &Parts) -> &Method {
+    let by_header = |name: &str| OVERRIDES.contains(&name.replace('_', "-").as_str());
+    let by_query = |query: &str| {
+        let query = Canonical::decoded(query).to_ascii_lowercase();
+        query.windows(PARAMETER.len()).any(|text| text == PARAMETER)
+    };
+    let mut names = head.headers.keys();
+    if names.any(|name| by_header(name.as_str())) || head.uri.query().is_some_and(by_query) {
+        &Method::POST
+    } else {
+        &head.method
     }
 }
 
@@ -75,6 +98,16 @@ static CREDENTIAL_ROUTES: [Route; 4] = [
     // Setting and changing a person's password.
     Route(&["api", "*", "users", "*", "password"]),
 ];
+
+/// Headers that name another method (Rack::MethodOverride, and what other frameworks read).
+const OVERRIDES: [&str; 3] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+];
+
+/// The parameter that does the same.
+const PARAMETER: &[u8] = b"_method=";
 
 /// Chat and Sunshine Conversations don't take the session's token (their credentials are apart).
 static OWN_CREDENTIALS: [Route; 2] = [Route(&["api", "v2", "chat"]), Route(&["sc"])];
@@ -137,6 +170,26 @@ mod tests {
     }
 
     #[test]
+    fn d1_p9_a_request_that_names_another_method_counts_as_a_write() {
+        let judged = |uri: &str, header: &str| {
+            let request = http::Request::get(uri).header(header, "DELETE");
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            method(&head).clone()
+        };
+        for header in [
+            "X-HTTP-Method-Override",
+            "x_http_method",
+            "X-Method-Override",
+        ] {
+            assert_eq!(judged("/", header), Method::POST, "{header}");
+        }
+        for uri in ["/?_method=delete", "/?a&%5f%4Dethod=x"] {
+            assert_eq!(judged(uri, "x-any"), Method::POST, "{uri}");
+        }
+        assert_eq!(judged("/?method=x&_methods", "x-any"), Method::GET);
+    }
+
+    #[test]
     fn s6_a_route_can_be_opened_by_name() {
         let open = ["/api/v2/oauth/tokens"];
         assert!(!refuses(&open, &Method::POST, "/api/v2/oauth/tokens.json"));
@@ -165,6 +218,9 @@ mod tests {
             // A server that routes before it resolves.
             "/oauth/tokens/../../api/v2/tickets",
             "/oauth/tokens/%2e%2e/%2e%2e/api/v2/tickets",
+            // One that resolves before it decodes.
+            "/a%2fb/../oauth/tokens",
+            "/a%2fb/%2e%2e/api/v2/oauth/tokens",
         ] {
             assert!(refuses(&[], &Method::POST, path), "{path}");
         }

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode};
+use loopdesk_protocol::status::Role;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::gate::Load;
+use super::gate::{Lease, Load};
 use super::handle::Session;
 use super::pair::Generation;
+use super::pairs::Rights;
 use super::refresher::{Command, Verdict};
-use super::snapshot::Ready;
+use super::snapshot::{Ready, Snapshot};
 use super::verdict;
 use crate::body::Body;
 use crate::config::Origin;
@@ -23,21 +25,51 @@ impl Session {
     ///
     /// # Errors
     /// Where there is no token, or no answer.
-    pub async fn forward(&self, mut outgoing: Outgoing) -> Result<Response<Body>, Refusal> {
+    pub async fn forward(&self, outgoing: Outgoing) -> Result<Response<Body>, Refusal> {
+        self.forward_with(Rights::All, outgoing).await
+    }
+
+    /// The same with a token of these rights. Where the account has none, nothing is sent.
+    ///
+    /// # Errors
+    /// Where there is no such token, or no answer.
+    pub async fn forward_with(
+        &self,
+        rights: Rights,
+        outgoing: Outgoing,
+    ) -> Result<Response<Body>, Refusal> {
+        // The token that is sent may be replaced meanwhile, and live on for a moment.
+        let sent = self.snapshot();
+        let mut response = self.answer_to(rights, outgoing).await?;
+        let secrets = sent.secrets.and(&self.snapshot().secrets);
+        // Whoever passes the answer on keeps them out of it.
+        response.extensions_mut().insert(secrets);
+        Ok(response)
+    }
+
+    async fn answer_to(
+        &self,
+        rights: Rights,
+        mut outgoing: Outgoing,
+    ) -> Result<Response<Body>, Refusal> {
         let upstream = self.upstream()?;
         if outgoing.credential() == upstream::Credential::Own {
             let sent = upstream.send(&mut outgoing, None).await;
             return sent.map_err(|failure| failure.refusal(outgoing.origin()));
         }
-        let (response, used) = self.send_once(&upstream, &mut outgoing).await?;
+        let mut way = Way {
+            rights,
+            late: false,
+        };
+        let (response, used) = self.send_once(&upstream, &mut outgoing, &mut way).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        match self.consider(&outgoing, used, response).await? {
+        match self.consider(&outgoing, used, response, &mut way).await? {
             Considered::PassOn(response) => Ok(response),
             // The new token's 401, should there be one, is the script's: no loop.
             Considered::Replay => {
-                let (response, _) = self.send_once(&upstream, &mut outgoing).await?;
+                let (response, _) = self.send_once(&upstream, &mut outgoing, &mut way).await?;
                 Ok(response)
             }
         }
@@ -59,7 +91,8 @@ impl Session {
         &self,
         upstream: &Upstream,
         outgoing: &mut Outgoing,
-    ) -> Result<(Response<Body>, Generation), Refusal> {
+        way: &mut Way,
+    ) -> Result<(Response<Body>, Used), Refusal> {
         let load = if outgoing.is_replayable() {
             Load::Replayable
         } else {
@@ -67,26 +100,67 @@ impl Session {
         };
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let lease = self.0.gate.enter(load).await;
-            // Read behind the gate, so that no refresh comes between this and the lease.
-            let Some((token, generation)) = self.token(outgoing.origin())? else {
-                drop(lease);
-                self.wait_until_ready(deadline).await?;
+            let Some(token) = self.token(outgoing.origin(), *way)? else {
+                self.wait_until_ready(deadline, *way).await?;
                 continue;
             };
-            let sent = upstream.send(outgoing, Some(&token)).await;
+            let Some(lease) = self.enter(load, token.used, way).await else {
+                continue;
+            };
+            // Read behind the gate, so that no refresh comes between this and the lease.
+            let token = match self.token(outgoing.origin(), *way)? {
+                Some(now) if now.used.role == token.used.role => now,
+                Some(_) | None => continue,
+            };
+            let sent = upstream.send(outgoing, Some(&token.header)).await;
             drop(lease);
             return match sent {
-                Ok(response) => Ok((response, generation)),
+                Ok(response) => Ok((response, token.used)),
                 Err(failure) => Err(failure.refusal(outgoing.origin())),
             };
         }
     }
 
+    /// Passes the gate of the pair whose token is to be used; none if another pair's is, now.
+    async fn enter(&self, load: Load, with: Used, way: &mut Way) -> Option<Lease> {
+        tokio::select! {
+            biased;
+            lease = self.gate(with.role).enter(load) => Some(lease),
+            () = self.moved(with, way) => None,
+        }
+    }
+
+    /// Returns when requests carry another pair's token than this one (R5): because an answer is
+    /// lost, or late enough to be counted as lost.
+    async fn moved(&self, from: Used, way: &mut Way) {
+        let mut changes = self.changes();
+        let elsewhere = |snapshot: &Snapshot, late| match snapshot.ready(way.rights, late) {
+            Ready::Yes(now) => now.role != from.role || now.generation != from.generation,
+            Ready::Soon | Ready::No(_) => false,
+        };
+        let moved = changes.wait_for(|snapshot| elsewhere(snapshot, way.late));
+        let moved = timeout(LATE, async { moved.await.is_ok() }).await;
+        match moved {
+            Ok(true) => return,
+            // Whoever waits for this is told so by whatever else it waits for.
+            Ok(false) => return std::future::pending().await,
+            Err(_) => {}
+        }
+        let is_late =
+            |snapshot: &Snapshot| self.gate(Role::Primary).is_closed() && elsewhere(snapshot, true);
+        let mut changes = self.changes();
+        let moved = changes.wait_for(|now| elsewhere(now, way.late) || is_late(now));
+        let moved = moved.await.map(|now| !elsewhere(&now, way.late));
+        match moved {
+            Ok(is_late) => way.late |= is_late,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     /// The token for requests to `origin`, if there is one that has not expired (R6).
-    fn token(&self, origin: &Origin) -> Result<Option<(HeaderValue, Generation)>, Refusal> {
+    fn token(&self, origin: &Origin, way: Way) -> Result<Option<Token>, Refusal> {
         let snapshot = self.snapshot();
-        match &snapshot.readiness {
+        match self.ready(&snapshot, way) {
             Ready::Yes(credential) if !credential.origins.contains(origin) => {
                 Err(Refusal::Unavailable {
                     account: snapshot.view.name.to_string(),
@@ -95,25 +169,43 @@ impl Session {
                 })
             }
             Ready::Yes(credential) if credential.expires_at > self.0.clock.now() => {
-                Ok(Some((credential.header.clone(), credential.generation)))
+                Ok(Some(Token {
+                    header: credential.header.clone(),
+                    used: Used {
+                        role: credential.role,
+                        generation: credential.generation,
+                    },
+                }))
             }
             Ready::Yes(_) | Ready::Soon | Ready::No(_) => Ok(None),
         }
     }
 
-    /// Lets the refresher know that a token is wanted, and waits for it.
-    async fn wait_until_ready(&self, deadline: Instant) -> Result<(), Refusal> {
+    fn ready<'a>(&self, snapshot: &'a Snapshot, way: Way) -> &'a Ready {
+        // What was late may have come meanwhile.
+        let late = way.late && self.gate(Role::Primary).is_closed();
+        snapshot.ready(way.rights, late)
+    }
+
+    /// Lets the refreshers know that a token is wanted, and waits for it.
+    async fn wait_until_ready(&self, deadline: Instant, way: Way) -> Result<(), Refusal> {
         let mut changes = self.changes();
-        let (reply, heard) = oneshot::channel();
-        if !self.send(Command::Wanted(reply)).await || heard.await.is_err() {
-            return Err(Refusal::Stopping);
+        let roles: &[Role] = match way.rights {
+            Rights::All => &[Role::Primary, Role::Spare],
+            Rights::ReadOnly => &[Role::ReadOnly],
+        };
+        for role in roles {
+            let (reply, heard) = oneshot::channel();
+            if !self.send_to(*role, Command::Wanted(reply)).await || heard.await.is_err() {
+                return Err(Refusal::Stopping);
+            }
         }
-        let decided = changes.wait_for(|snapshot| match &snapshot.readiness {
+        let decided = changes.wait_for(|snapshot| match self.ready(snapshot, way) {
             Ready::Soon => false,
             Ready::Yes(_) | Ready::No(_) => true,
         });
         match timeout_at(deadline, decided).await {
-            Ok(Ok(snapshot)) => match &snapshot.readiness {
+            Ok(Ok(snapshot)) => match self.ready(&snapshot, way) {
                 Ready::No(refusal) => Err(refusal.clone()),
                 Ready::Yes(_) | Ready::Soon => Ok(()),
             },
@@ -128,11 +220,12 @@ impl Session {
     async fn consider(
         &self,
         outgoing: &Outgoing,
-        used: Generation,
+        used: Used,
         response: Response<Body>,
+        way: &mut Way,
     ) -> Result<Considered, Refusal> {
         let again = outgoing.can_send_again();
-        if again && self.is_replaced(used) {
+        if again && self.is_replaced(used, *way) {
             return Ok(Considered::Replay);
         }
         let (speaks_of_token, response) = verdict::read(outgoing.method(), response).await;
@@ -141,27 +234,66 @@ impl Session {
         }
         let (reply, verdict) = oneshot::channel();
         let rejected = Command::Rejected {
-            generation: used,
+            generation: used.generation,
             reply,
         };
-        if !self.send(rejected).await || !again {
+        if !self.send_to(used.role, rejected).await || !again {
             return Ok(Considered::PassOn(response));
         }
-        match timeout(PATIENCE, verdict).await {
+        let deadline = Instant::now() + PATIENCE;
+        let verdict = tokio::select! {
+            biased;
+            verdict = timeout_at(deadline, verdict) => verdict,
+            // The pair's answer is lost, or late: another one serves.
+            () = self.moved(used, way) => return Ok(Considered::Replay),
+        };
+        match verdict {
             Ok(Ok(Verdict::Replay)) => Ok(Considered::Replay),
             // Our own refusal says what happened and what to do; Zendesk's 401 can't.
-            Ok(Ok(Verdict::Unusable)) => match &self.snapshot().readiness {
-                Ready::No(refusal) => Err(refusal.clone()),
-                Ready::Yes(_) | Ready::Soon => Ok(Considered::PassOn(response)),
-            },
+            Ok(Ok(Verdict::Unusable)) => {
+                let snapshot = self.snapshot();
+                match self.ready(&snapshot, *way) {
+                    Ready::No(refusal) => Err(refusal.clone()),
+                    Ready::Yes(_) if self.is_replaced(used, *way) => Ok(Considered::Replay),
+                    Ready::Yes(_) => Ok(Considered::PassOn(response)),
+                    Ready::Soon => {
+                        self.wait_until_ready(deadline, *way).await?;
+                        Ok(Considered::Replay)
+                    }
+                }
+            }
             Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) => Ok(Considered::PassOn(response)),
         }
     }
 
-    fn is_replaced(&self, used: Generation) -> bool {
+    fn is_replaced(&self, used: Used, way: Way) -> bool {
         let snapshot = self.snapshot();
-        matches!(&snapshot.readiness, Ready::Yes(now) if now.generation > used)
+        match self.ready(&snapshot, way) {
+            Ready::Yes(now) => now.role != used.role || now.generation > used.generation,
+            Ready::Soon | Ready::No(_) => false,
+        }
     }
+}
+
+/// Whose token a request may carry, and what it has found out meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    rights: Rights,
+    /// The primary pair's answer has been waited for long enough.
+    late: bool,
+}
+
+/// A token that may be sent.
+struct Token {
+    header: HeaderValue,
+    used: Used,
+}
+
+/// Which token a request has carried.
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    role: Role,
+    generation: Generation,
 }
 
 enum Considered {
@@ -172,6 +304,9 @@ enum Considered {
 /// How long a script waits for a session that is about to be usable: as long as one refresh takes
 /// at worst, and less than the time-outs that scripts commonly set (60 s).
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Zendesk answers a refresh within half a second; one that takes longer than this is as good as
+/// lost, and a pair that could serve meanwhile does.
+const LATE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests;

@@ -1,22 +1,24 @@
 //! The handle of one account's session, and what others can ask of it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use loopdesk_protocol::session::{LoggedOut, Refreshed};
-use loopdesk_protocol::status::State;
+use loopdesk_protocol::status::{Role, State};
 use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
 use super::login::{Callbacks, Desk};
-use super::pair::Secret;
+use super::pair::{Generations, Held, Secret};
+use super::pairs::{Family, Keepers, Parts, Retirement, Turns, slot};
 use super::refresher::{Adoption, Command, Refresher};
-use super::snapshot::{Ready, Snapshot, View};
-use super::state::Machine;
+use super::snapshot::{Part, Ready, Snapshot, View};
+use super::state::{Cover, Machine};
 use super::store::Store;
 use super::vault::Vault;
 use super::{Deps, Setup};
@@ -28,54 +30,87 @@ use crate::config::Account;
 pub struct Session(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
+    /// The primary pair's.
     pub(super) setup: ArcSwap<Setup>,
     pub(super) vault: ArcSwap<Vault>,
     pub(super) store: Store,
     pub(super) clock: Clock,
-    pub(super) gate: Gate,
     pub(super) desk: Desk,
     pub(super) callbacks: Callbacks,
     pub(super) tracker: TaskTracker,
-    commands: mpsc::Sender<Command>,
+    /// Not to keep it alive: its end is the end of the snapshots.
+    family: Weak<Family>,
+    turns: Turns,
+    /// Held while several pairs change together.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    strands: [Strand; 3],
     snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
+/// What reaches one pair.
+struct Strand {
+    gate: Gate,
+    commands: mpsc::Sender<Command>,
+}
+
 impl Session {
-    /// A session and the task that keeps it, which is still to be started.
+    /// A session and the tasks that keep it, which are still to be started.
     pub(super) fn new(
         setup: Arc<Setup>,
         deps: &Deps,
         store: Store,
         vault: Arc<Vault>,
         callbacks: Callbacks,
-    ) -> (Self, Refresher) {
-        let (machine, _load) = Machine::new();
-        let first = Snapshot::of(&machine, &setup, deps.clock.now());
-        let (publish, snapshots) = watch::channel(Arc::new(first));
-        let (commands, queue) = mpsc::channel(COMMANDS_MAX);
-        let gate = Gate::new();
-        let refresher = Refresher {
-            setup: Arc::clone(&setup),
-            clock: deps.clock.clone(),
+    ) -> (Self, Keepers) {
+        let now = deps.clock.now();
+        let parts = Parts::new(|role| {
+            let (machine, _load) = Machine::new(Generations::default());
+            Part::of(&machine, &setup.for_role(role), now)
+        });
+        let (family, snapshots) = Family::new(parts, deps.clock.clone());
+        let made = Role::ALL.map(|role| {
+            let (commands, queue) = mpsc::channel(COMMANDS_MAX);
+            let gate = Gate::new();
+            let refresher = Refresher {
+                setup: setup.for_role(role),
+                clock: deps.clock.clone(),
+                store: store.of(role),
+                vault: Arc::clone(&vault),
+                gate: gate.clone(),
+                commands: queue,
+                family: Arc::clone(&family),
+            };
+            (Strand { gate, commands }, refresher)
+        });
+        let [one, two, three] = made;
+        let (strands, refreshers) = ([one.0, two.0, three.0], [one.1, two.1, three.1]);
+        let further = [Role::Spare, Role::ReadOnly];
+        let retirement = Retirement {
+            account: setup.account.name.clone(),
+            family: Arc::clone(&family),
             store: store.clone(),
-            vault: Arc::clone(&vault),
-            gate: gate.clone(),
-            commands: queue,
-            snapshots: publish,
+            snapshots: snapshots.clone(),
+            commands: further.map(|role| (role, strands[slot(role)].commands.downgrade())),
         };
         let session = Self(Arc::new(Shared {
             setup: ArcSwap::new(setup),
             vault: ArcSwap::new(vault),
             store,
             clock: deps.clock.clone(),
-            gate,
             desk: Desk::default(),
             callbacks,
             tracker: deps.tracker.clone(),
-            commands,
+            turns: family.turns.clone(),
+            family: Arc::downgrade(&family),
+            changing: tokio::sync::Mutex::default(),
+            strands,
             snapshots,
         }));
-        (session, refresher)
+        let keepers = Keepers {
+            refreshers,
+            retirement,
+        };
+        (session, keepers)
     }
 
     /// What `status` shows of it.
@@ -93,28 +128,64 @@ impl Session {
     pub async fn loaded(&self, patience: Duration) {
         let mut changes = self.changes();
         let loaded = changes.wait_for(|snapshot| {
-            snapshot.view.state != State::KeyMissing || matches!(snapshot.readiness, Ready::No(_))
+            Role::ALL.into_iter().all(|role| {
+                let part = snapshot.parts.get(role);
+                part.view.state != State::KeyMissing || matches!(part.readiness, Ready::No(_))
+            })
         });
         // Whoever asks next is told what is known by then.
         drop(tokio::time::timeout(patience, loaded).await);
     }
 
-    /// Fetches a new pair now, and returns when it is stored and in use.
+    /// Fetches a new pair now in place of the one in use, and returns when it is stored and in use.
+    /// The other pairs are refreshed too if something is wrong with them, which nobody waits for.
     ///
     /// # Errors
     /// Why there is none. The session goes on as it was, unless the problem says otherwise.
     pub async fn refresh(&self) -> Result<Refreshed, Problem> {
         self.loaded(LOAD_PATIENCE).await;
-        self.ask(Command::Refresh).await?
+        let parts = self.snapshot().parts.clone();
+        let is_over = parts.get(Role::Primary).cover == Cover::Lost;
+        let asked = if is_over { Role::Spare } else { Role::Primary };
+        for role in [Role::Spare, Role::ReadOnly] {
+            let is_ill = matches!(parts.get(role).view.state, State::Doubtful | State::Blocked);
+            if is_ill && role != asked {
+                let (unheard, _) = oneshot::channel();
+                self.send_to(role, Command::Refresh(unheard)).await;
+            }
+        }
+        self.ask(asked, Command::Refresh).await?
     }
 
-    /// Revokes the session's tokens at Zendesk and removes them from this machine.
+    /// Revokes the tokens of all of the session's pairs at Zendesk and removes them from this
+    /// machine, the primary pair last: as long as one can't be revoked, somebody is logged in.
     ///
     /// # Errors
-    /// Where Zendesk doesn't confirm, unless `forget`; and where the record can't be removed.
+    /// Where Zendesk doesn't confirm, unless `forget`; and where a record can't be removed.
     pub async fn logout(&self, forget: bool) -> Result<LoggedOut, Problem> {
         self.loaded(LOAD_PATIENCE).await;
-        self.ask(|reply| Command::Logout { forget, reply }).await?
+        let _turn = self.0.changing.lock().await;
+        let mut all_revoked = true;
+        for role in [Role::ReadOnly, Role::Spare] {
+            if !self.snapshot().parts.get(role).is_absent {
+                all_revoked &= self.log_out(role, forget).await?.revoked;
+            }
+        }
+        let out = self.log_out(Role::Primary, forget).await?;
+        self.set_lone(None).await;
+        Ok(LoggedOut {
+            revoked: out.revoked && all_revoked,
+            ..out
+        })
+    }
+
+    async fn log_out(&self, role: Role, forget: bool) -> Result<LoggedOut, Problem> {
+        let logout = |reply| Command::Logout {
+            forget,
+            only: None,
+            reply,
+        };
+        self.ask(role, logout).await?
     }
 
     /// The account as its configuration has it now.
@@ -124,22 +195,45 @@ impl Session {
 
     /// The stored secret of the account's client.
     pub(super) async fn client_secret(&self) -> Option<Secret> {
-        self.ask(Command::ClientSecret).await.ok().flatten()
+        let asked = self.ask(Role::Primary, Command::ClientSecret).await;
+        asked.ok().flatten()
     }
 
-    /// Makes a login's pair the session's.
+    /// The pair of this role, if there is one.
+    pub(super) async fn held(&self, role: Role) -> Option<Arc<Held>> {
+        self.ask(role, Command::Held).await.ok().flatten()
+    }
+
+    /// Makes a login's pair the session's in this role.
     pub(super) async fn adopt(
         &self,
-        adoption: impl FnOnce(oneshot::Sender<Result<Arc<super::pair::Held>, Problem>>) -> Adoption,
-    ) -> Result<Arc<super::pair::Held>, Problem> {
-        self.ask(|reply| Command::Adopt(Box::new(adoption(reply))))
+        role: Role,
+        adoption: impl FnOnce(oneshot::Sender<Result<Arc<Held>, Problem>>) -> Adoption,
+    ) -> Result<Arc<Held>, Problem> {
+        self.ask(role, |reply| Command::Adopt(Box::new(adoption(reply))))
             .await?
     }
 
     /// Gives the session another configuration.
     pub(super) async fn reconfigure(&self, setup: Arc<Setup>) {
-        self.0.setup.store(Arc::clone(&setup));
-        self.send(Command::Reconfigure(setup)).await;
+        let before = self.0.setup.swap(Arc::clone(&setup));
+        let wants_more = setup.wants(Role::Spare) || setup.wants(Role::ReadOnly);
+        if before.binding != setup.binding || !wants_more {
+            // What is known of one client, or was wanted once, says nothing of the next.
+            self.set_lone(None).await;
+        }
+        for role in Role::ALL {
+            let setup = setup.for_role(role);
+            self.send_to(role, Command::Reconfigure(setup)).await;
+        }
+    }
+
+    /// Remembers since when it is known that Zendesk allows one pair only, or forgets it.
+    pub(super) async fn set_lone(&self, since: Option<Timestamp>) {
+        if let Some(family) = self.0.family.upgrade() {
+            let account = self.account();
+            family.set_lone(&self.0.store, &account.name, since).await;
+        }
     }
 
     /// Whether this is the session's vault.
@@ -150,13 +244,18 @@ impl Session {
     /// Gives the session another vault, or its own one once that can be opened.
     pub(super) async fn change_vault(&self, vault: Arc<Vault>) {
         self.0.vault.store(Arc::clone(&vault));
-        self.send(Command::Vault(vault)).await;
+        for role in Role::ALL {
+            self.send_to(role, Command::Vault(Arc::clone(&vault))).await;
+        }
     }
 
     /// Lets the session finish what is under way and stop.
     pub(super) async fn stop(&self) {
         self.0.desk.close();
-        self.send(Command::Stop).await;
+        self.0.turns.end();
+        for role in Role::ALL {
+            self.send_to(role, Command::Stop).await;
+        }
     }
 
     /// The session now.
@@ -164,17 +263,29 @@ impl Session {
         Arc::clone(&self.0.snapshots.borrow())
     }
 
-    /// Sends a command; `false` if the session has stopped.
+    /// The gate of the pair of this role.
+    pub(super) fn gate(&self, role: Role) -> &Gate {
+        &self.0.strands[slot(role)].gate
+    }
+
+    /// Sends a command to the primary pair; `false` if the session has stopped.
     pub(super) async fn send(&self, command: Command) -> bool {
-        self.0.commands.send(command).await.is_ok()
+        self.send_to(Role::Primary, command).await
+    }
+
+    /// Sends a command to the pair of this role; `false` if the session has stopped.
+    pub(super) async fn send_to(&self, role: Role, command: Command) -> bool {
+        let commands = &self.0.strands[slot(role)].commands;
+        commands.send(command).await.is_ok()
     }
 
     async fn ask<T>(
         &self,
+        role: Role,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
-        self.send(command(reply)).await;
+        self.send_to(role, command(reply)).await;
         answer
             .await
             .map_err(|_| Problem::new(Kind::Daemon, "loopdesk is shutting down; try again"))

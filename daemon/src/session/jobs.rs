@@ -9,11 +9,12 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::Setup;
 use super::gate::{Closed, Gate};
-use super::identity::{Check, Revocation};
+use super::identity::Check;
 use super::kept::Keeper;
 use super::leftovers::Leftover;
 use super::oauth::Answer;
-use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
+use super::pair::{Generation, Held};
+use super::pairs::{Turn, Turns};
 use super::record::{self, Sealed, Stored};
 use super::recovery;
 use super::state::health::News;
@@ -79,6 +80,8 @@ pub(super) enum Stowed {
 pub(super) struct Hold {
     pub(super) closed: Option<Closed>,
     pub(super) slot: Option<Slot>,
+    /// None of the account's other pairs is refreshed meanwhile.
+    pub(super) turn: Option<Turn>,
 }
 
 /// Reads the record of `setup`'s account.
@@ -155,6 +158,7 @@ pub(super) struct Refresh {
     pub(super) setup: Arc<Setup>,
     pub(super) store: Store,
     pub(super) gate: Gate,
+    pub(super) turns: Turns,
     pub(super) held: Arc<Held>,
     pub(super) next: Generation,
     pub(super) urgency: Urgency,
@@ -165,12 +169,14 @@ pub(super) struct Refresh {
 }
 
 impl Refresh {
-    /// Proves that the new pair could be stored, waits at the gate, and asks Zendesk.
+    /// Waits for its turn among the account's pairs, proves that the new pair could be stored,
+    /// waits at the gate, and asks Zendesk.
     pub(super) async fn run(self) -> Attempt {
         let Self {
             setup,
             store,
             gate,
+            turns,
             held,
             next,
             urgency,
@@ -179,16 +185,24 @@ impl Refresh {
         } = self;
         failpoint::reach(failpoint::BEGUN);
         let Some(key) = key else {
-            return unsent(NO_KEY.to_owned(), hold.closed, hold.slot);
+            return unsent(NO_KEY.to_owned(), hold.closed, hold.slot, hold.turn);
         };
         let account = setup.account.name.clone();
+        let turn = match hold.turn {
+            Some(turn) => Some(turn),
+            None => turns.take(setup.binding.role, urgency, &gate).await,
+        };
+        let Some(turn) = turn else {
+            let why = "loopdesk is stopping".to_owned();
+            return unsent(why, hold.closed, hold.slot, None);
+        };
         let slot = match hold.slot {
             Some(slot) => slot,
             None => {
                 let (store, account) = (store.clone(), account.clone());
                 match flat(blocking(move || store.prepare(&account)).await) {
                     Ok(slot) => slot,
-                    Err(why) => return unsent(why, hold.closed, None),
+                    Err(why) => return unsent(why, hold.closed, None, Some(turn)),
                 }
             }
         };
@@ -225,10 +239,11 @@ impl Refresh {
                     hold: Hold {
                         closed: Some(closed),
                         slot: Some(slot),
+                        turn: Some(turn),
                     },
                 };
             }
-            Err(why) => return unsent(why, Some(closed), Some(slot)),
+            Err(why) => return unsent(why, Some(closed), Some(slot), Some(turn)),
         };
         let answer = setup.zendesk.refresh(renewal, keeper.as_ref()).await;
         failpoint::reach(failpoint::PARSED);
@@ -248,15 +263,16 @@ impl Refresh {
             hold: Hold {
                 closed: Some(closed),
                 slot: Some(slot),
+                turn: Some(turn),
             },
         }
     }
 }
 
-fn unsent(why: String, closed: Option<Closed>, slot: Option<Slot>) -> Attempt {
+fn unsent(why: String, closed: Option<Closed>, slot: Option<Slot>, turn: Option<Turn>) -> Attempt {
     Attempt {
         answer: Err(Unsent::Because(why)),
-        hold: Hold { closed, slot },
+        hold: Hold { closed, slot, turn },
     }
 }
 
@@ -403,82 +419,6 @@ pub(super) async fn logout(
         }),
         Ok(Err(error)) => Err(error.problem()),
         Err(why) => Err(Problem::new(Kind::Internal, why)),
-    }
-}
-
-/// Makes sure that neither of the pair's tokens is good for anything any more. Where that takes a
-/// refresh, its answer is kept by `keeper`.
-pub(super) async fn end_pair(
-    setup: &Setup,
-    pair: &Pair,
-    keeper: Option<&Keeper>,
-) -> Result<(), String> {
-    if end_access(setup, pair).await? {
-        return Ok(());
-    }
-    end_refresh(setup, pair, keeper).await
-}
-
-/// Revokes the access token; `true` if that was the end of the pair.
-pub(super) async fn end_access(setup: &Setup, pair: &Pair) -> Result<bool, String> {
-    match setup.zendesk.revoke(&pair.access).await {
-        Revocation::Done => Ok(true),
-        Revocation::Failed(why) => Err(why),
-        // A refresh token outlives its access token.
-        Revocation::WasDead => Ok(matches!(pair.renewal, Renewal::ClientSecret(_))),
-    }
-}
-
-/// Ends a refresh token whose access token is dead: only a living one can kill it.
-pub(super) async fn end_refresh(
-    setup: &Setup,
-    pair: &Pair,
-    keeper: Option<&Keeper>,
-) -> Result<(), String> {
-    match setup.zendesk.refresh(&pair.renewal, keeper).await {
-        Answer::InvalidGrant(_) => Ok(()),
-        Answer::Granted(grant) => revoke_fresh(setup, &grant.access).await,
-        Answer::Refused(block) => Err(block.why),
-        Answer::Transient { why, .. } | Answer::Lost(why) => Err(why),
-    }
-}
-
-/// Ends an access token after which the client has got another one.
-pub(super) async fn end_outdated(setup: &Setup, access: &AccessToken) {
-    if let Err(why) = revoke_fresh(setup, access).await {
-        let account = &setup.account.name;
-        tracing::info!(%account, why, "the access token before is not revoked; it will expire");
-    }
-}
-
-/// Ends a pair that a login has replaced; `over`: Zendesk has killed its refresh token already.
-pub(super) async fn end_replaced(
-    setup: &Setup,
-    pair: &Pair,
-    leftover: Option<Leftover>,
-    over: bool,
-) {
-    let ended = if over {
-        revoke_fresh(setup, &pair.access).await
-    } else {
-        end_pair(setup, pair, leftover.as_ref().map(Leftover::keeper)).await
-    };
-    failpoint::reach(failpoint::OLD_ENDED);
-    match (ended, leftover) {
-        (Ok(()), Some(leftover)) => leftover.forget(),
-        (Ok(()), None) => {}
-        (Err(why), _) => {
-            let account = &setup.account.name;
-            tracing::warn!(%account, why, "the tokens of the login before are not revoked yet");
-        }
-    }
-    failpoint::reach(failpoint::LEFT_FORGOTTEN);
-}
-
-async fn revoke_fresh(setup: &Setup, access: &AccessToken) -> Result<(), String> {
-    match setup.zendesk.revoke(access).await {
-        Revocation::Done | Revocation::WasDead => Ok(()),
-        Revocation::Failed(why) => Err(why),
     }
 }
 

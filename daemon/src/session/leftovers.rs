@@ -11,12 +11,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use secrecy::ExposeSecret;
 
 use super::Setup;
-use super::jobs::{blocking, end_pair};
+use super::ending::end_pair;
+use super::jobs::blocking;
 use super::kept::{self, Keeper, Kept};
 use super::oauth;
-use super::pair::{Generation, Held, Pair, Renewal};
+use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
+use super::record::{Sealed, Stored};
 use super::store::Store;
 use super::vault::{DataKey, Vault};
+use crate::config::AccountName;
 
 /// A pair that is to be ended unless it is forgotten. Dropping it leaves that to the next round.
 #[derive(Debug)]
@@ -118,7 +121,7 @@ async fn end_one(
         return true;
     };
     let is_in_use = |held: &Held| held.pair.access.expose_secret() == grant.access.expose_secret();
-    if in_use.is_some_and(is_in_use) {
+    if in_use.is_some_and(is_in_use) || is_stored(store, account, key, &grant.access).await {
         return true;
     }
     let renewal = match &grant.refresh {
@@ -138,6 +141,27 @@ async fn end_one(
             false
         }
     }
+}
+
+/// Whether a record of any of the account's pairs holds this token: a page of a login may bring a
+/// pair for another role than the one it was opened for.
+async fn is_stored(
+    store: &Store,
+    account: &AccountName,
+    key: &Arc<DataKey>,
+    access: &AccessToken,
+) -> bool {
+    let (store, account, key) = (store.clone(), account.clone(), Arc::clone(key));
+    let access = access.clone();
+    let looking = blocking(move || {
+        let records = store.records(&account);
+        records.iter().any(|(path, bytes)| {
+            let record = Sealed::parse(path, bytes).and_then(|sealed| sealed.open(&key));
+            matches!(record, Ok(Stored::Live(held))
+                if held.pair.access.expose_secret() == access.expose_secret())
+        })
+    });
+    looking.await.unwrap_or(true)
 }
 
 fn keeper(setup: &Setup, place: kept::Place, key: &Arc<DataKey>) -> Keeper {

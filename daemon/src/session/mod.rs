@@ -5,8 +5,8 @@
 //!                                              │        ▲
 //!  requests ──► dispatch ── lease ── gate      │commands│snapshots (watch)
 //!                  │                  │        ▼        │
-//!                  │                  └──── refresher ──┘ ── owns the pair, alone
-//!                  ▼                           │
+//!                  │                  └──── refresher ──┴─ pairs: which of them serves
+//!                  ▼                           │           (one for each pair, which it owns)
 //!              upstream                        ├─ state      decides, without I/O
 //!                                              ├─ jobs       oauth, identity, record, store
 //!                                              ├─ kept       an answer, from its last byte on
@@ -16,12 +16,13 @@
 //! ```
 //!
 //! - Requests read a snapshot and never touch a refresh token.
-//! - One task per account refreshes, stores, then publishes, in that order (`refresher`, R2, R3).
+//! - One refresher per pair refreshes, stores, then publishes, in that order (`refresher`, R2, R3).
 //! - What a session's state is and may become is in `state`, drawn there.
 
 mod cause;
 mod concern;
 mod dispatch;
+mod ending;
 mod endpoint;
 mod gate;
 mod handle;
@@ -34,6 +35,7 @@ pub mod login;
 mod machine;
 mod oauth;
 mod pair;
+mod pairs;
 mod record;
 mod recovery;
 mod refresher;
@@ -59,6 +61,7 @@ use tokio_util::task::TaskTracker;
 pub use self::concern::{Concern, Countdown, What};
 pub use self::handle::Session;
 pub use self::pair::Generation;
+pub use self::pairs::Rights;
 pub use self::snapshot::{Snapshot, View};
 
 use self::endpoint::{Endpoint, Nowhere, Zendesk};
@@ -220,8 +223,8 @@ impl Hub {
         let setup = self.setup(account).await;
         let (store, vault) = (self.store.clone(), Arc::clone(vault));
         let callbacks = self.callbacks.clone();
-        let (session, refresher) = Session::new(setup, &self.deps, store, vault, callbacks);
-        let task = self.deps.tracker.spawn(refresher.run());
+        let (session, keepers) = Session::new(setup, &self.deps, store, vault, callbacks);
+        let task = self.deps.tracker.spawn(keepers.run());
         self.tasks().insert(account.name.clone(), task);
         session
     }
@@ -234,7 +237,7 @@ impl Hub {
 }
 
 /// An account as its configuration has it now.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Setup {
     account: Arc<Account>,
     binding: Binding,

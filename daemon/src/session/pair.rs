@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -34,6 +35,28 @@ impl Generation {
 impl fmt::Display for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// An account's count of pairs: all of its pairs draw their numbers from it. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Generations(Arc<AtomicU64>);
+
+impl Generations {
+    /// A number that no pair of the account has had.
+    pub(super) fn next(&self) -> Generation {
+        let before = self.0.fetch_add(1, Ordering::SeqCst);
+        Generation(before.saturating_add(1))
+    }
+
+    /// The least number that the next pair can get.
+    pub(super) fn upcoming(&self) -> Generation {
+        Generation(self.0.load(Ordering::SeqCst)).next()
+    }
+
+    /// A pair with this number is there.
+    pub(super) fn reach(&self, generation: Generation) {
+        self.0.fetch_max(generation.0, Ordering::SeqCst);
     }
 }
 

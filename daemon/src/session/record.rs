@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
+use loopdesk_protocol::status::Role;
 use loopdesk_protocol::{Kind, Problem};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -36,12 +37,15 @@ pub(super) struct Binding {
     /// How its tokens are obtained.
     #[serde(default = "usual_grant", skip_serializing_if = "is_usual_grant")]
     pub(super) grant: String,
+    /// What its pair is for.
+    #[serde(default, skip_serializing_if = "is_primary")]
+    pub(super) role: Role,
     /// A hash of the machine's id.
     pub(super) machine: String,
 }
 
 impl Binding {
-    /// What sessions of `account` on this machine belong to.
+    /// What primary pairs of `account` on this machine belong to.
     pub(super) fn new(account: &Account, machine: &str) -> Self {
         Self {
             account: account.name.to_string(),
@@ -49,6 +53,7 @@ impl Binding {
             oauth_origin: account.oauth_origin.to_string(),
             client_id: account.client_id.clone(),
             grant: account.grant.name().to_owned(),
+            role: Role::Primary,
             machine: machine.to_owned(),
         }
     }
@@ -92,12 +97,7 @@ pub(super) fn seal(stored: &Stored, binding: &Binding, key: &DataKey) -> Result<
         } => (person.as_ref().map(|p| p.id), *generation),
     };
     let header = Header {
-        // An older release would take the client's secret for nothing, and the record for damaged.
-        format: if is_usual_grant(&binding.grant) {
-            FORMAT_PAIRS
-        } else {
-            FORMAT
-        },
+        format: format_of(binding),
         binding: binding.clone(),
         user_id,
         generation: generation.get(),
@@ -220,6 +220,8 @@ struct StoredPair {
 struct StoredEnd {
     at: Timestamp,
     why: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    answer_lost: bool,
 }
 
 impl Contents {
@@ -256,15 +258,20 @@ impl Contents {
                 end: Some(StoredEnd {
                     at: end.at,
                     why: end.why.clone(),
+                    answer_lost: end.answer_lost,
                 }),
             },
         }
     }
 
     fn into_stored(self, generation: Generation) -> Option<Stored> {
-        if let Some(StoredEnd { at, why }) = self.end {
+        if let Some(end) = self.end {
             return Some(Stored::Over {
-                end: End { at, why },
+                end: End {
+                    at: end.at,
+                    why: end.why,
+                    answer_lost: end.answer_lost,
+                },
                 person: self.person,
                 generation,
             });
@@ -321,8 +328,26 @@ fn is_usual_grant(grant: &str) -> bool {
     grant == GrantType::AuthorizationCode.name()
 }
 
-/// The newest format: also of clients with a secret.
-const FORMAT: u32 = 2;
+fn is_primary(role: &Role) -> bool {
+    *role == Role::Primary
+}
+
+fn format_of(binding: &Binding) -> u32 {
+    if !is_primary(&binding.role) {
+        // An older release would use it as the account's own, and both would refresh it.
+        FORMAT
+    } else if !is_usual_grant(&binding.grant) {
+        // An older release would take the client's secret for nothing, and the record for damaged.
+        FORMAT_SECRETS
+    } else {
+        FORMAT_PAIRS
+    }
+}
+
+/// The newest format: also of an account's further pairs.
+const FORMAT: u32 = 3;
+/// The format of clients with a secret.
+const FORMAT_SECRETS: u32 = 2;
 /// The format of token pairs, which every release reads.
 const FORMAT_PAIRS: u32 = 1;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use loopdesk_protocol::{Kind, Problem};
 
 use super::Setup;
+use super::ending;
 use super::jobs::{self, Stowed};
 use super::kept::{self, Keeper, Kept};
 use super::oauth;
@@ -96,7 +97,7 @@ pub(super) async fn leave(
     held: Arc<Held>,
 ) -> Result<(), String> {
     let pair = &held.pair;
-    if jobs::end_access(&setup, pair).await? {
+    if ending::end_access(&setup, pair).await? {
         return Ok(());
     }
     let next = pair.generation.next();
@@ -107,7 +108,7 @@ pub(super) async fn leave(
         aad: aad(&setup, next),
         key,
     });
-    jobs::end_refresh(&setup, pair, keeper.as_ref()).await
+    ending::end_refresh(&setup, pair, keeper.as_ref()).await
 }
 
 /// Why a record that was made for `theirs` must not be used here, if it must not (S5, R3).
@@ -126,6 +127,12 @@ pub(super) fn stranger(setup: &Setup, theirs: &Binding) -> Option<Problem> {
         format!(
             "the stored session of account `{name}` is that of account `{}` under another name",
             theirs.account
+        )
+    } else if ours.role != theirs.role {
+        format!(
+            "the stored {} pair of account `{name}` is its {} pair under another name",
+            ours.role.name(),
+            theirs.role.name()
         )
     } else if ours.grant != theirs.grant {
         format!(

@@ -3,22 +3,51 @@
 use http::HeaderValue;
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
-use loopdesk_protocol::status::{LastError, State as Shown};
+use loopdesk_protocol::status::{self, LastError, Role, State as Shown};
 use loopdesk_protocol::{Kind, Problem};
+use secrecy::ExposeSecret;
 
 use super::concern::{Concern, Countdown};
-use super::pair::Generation;
-use super::state::{Live, Machine, Readiness, Standing, State, Step};
+use super::pair::{Generation, Renewal};
+use super::pairs::Parts;
+use super::state::{Cover, Live, Machine, Readiness, Standing, State, Step};
 use super::{Setup, concern};
 use crate::config::{AccountName, Origin};
 use crate::refusal::Refusal;
+use crate::rewrite::guard::Secrets;
 
 /// A session at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// What `status` shows of it.
     pub view: View,
+    /// What requests carry.
     pub(super) readiness: Ready,
+    /// What it was made of.
+    pub(super) parts: Parts,
+    /// What no answer may repeat: the tokens of all pairs.
+    pub(super) secrets: Secrets,
+    /// Since when it is known that Zendesk allows one pair only, if it is.
+    pub(super) lone_since: Option<Timestamp>,
+}
+
+/// One of a session's pairs at one moment.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) role: Role,
+    /// The session, if this were its only pair.
+    pub(super) view: View,
+    pub(super) readiness: Ready,
+    /// Its tokens, which no answer may repeat.
+    pub(super) secrets: Secrets,
+    /// Whether the spare pair may stand in for it.
+    pub(super) cover: Cover,
+    /// Whether the configuration asks for it.
+    pub(super) is_wanted: bool,
+    /// Whether it is known that there is none.
+    pub(super) is_absent: bool,
+    /// The highest generation so far.
+    pub(super) newest: Generation,
 }
 
 /// Whether requests can be sent.
@@ -38,6 +67,8 @@ pub(super) struct Credential {
     /// The value of `Authorization`, marked sensitive.
     pub(super) header: HeaderValue,
     pub(super) generation: Generation,
+    /// Which of the account's pairs it is of.
+    pub(super) role: Role,
     pub(super) expires_at: Timestamp,
     /// The only hosts that it may be sent to (S5).
     pub(super) origins: [Origin; 2],
@@ -80,11 +111,14 @@ pub struct View {
     pub countdown: Option<Countdown>,
     /// Whether a request would be sent now, or would wait a moment and then be sent.
     pub serves: bool,
+    /// The account's pairs, where there is something to say of them.
+    pub pairs: Vec<status::Pair>,
 }
 
-impl Snapshot {
-    /// The session of `machine` at `now`.
+impl Part {
+    /// The pair of `machine` at `now`.
     pub(super) fn of(machine: &Machine, setup: &Setup, now: Timestamp) -> Self {
+        let role = setup.binding.role;
         let readiness = machine.readiness(now);
         let mut view = view(machine, setup, &readiness);
         concern::complete(&mut view, machine, now);
@@ -92,6 +126,7 @@ impl Snapshot {
             Readiness::Ready(held) => Ready::Yes(Credential {
                 header: held.pair.access.header().clone(),
                 generation: held.pair.generation,
+                role,
                 expires_at: held.pair.expires_at,
                 origins: [
                     setup.account.api_origin.clone(),
@@ -101,13 +136,34 @@ impl Snapshot {
             Readiness::Pending => Ready::Soon,
             Readiness::Unready => Ready::No(refusal(&view, machine.state())),
         };
-        Self { view, readiness }
+        Self {
+            role,
+            view,
+            readiness,
+            secrets: secrets(machine),
+            cover: machine.cover(),
+            is_wanted: setup.wants(role),
+            is_absent: matches!(machine.state(), State::SignedOut(None)),
+            newest: machine.generation(),
+        }
     }
+}
+
+/// Every token of the pair that is alive, or may be.
+fn secrets(machine: &Machine) -> Secrets {
+    let values = machine.held().into_iter().flat_map(|held| {
+        let renewal = match &held.pair.renewal {
+            Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
+        };
+        [held.pair.access.expose_secret(), renewal]
+    });
+    Secrets::new(values)
 }
 
 fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
     let account = &setup.account;
     let name = account.name.as_str();
+    let whose = setup.whose();
     let mut view = View {
         name: account.name.clone(),
         origin: account.api_origin.clone(),
@@ -126,6 +182,7 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
         concern: None,
         countdown: None,
         serves: !matches!(readiness, Readiness::Unready),
+        pairs: Vec::new(),
     };
     if let Some(held) = machine.held() {
         let pair = &held.pair;
@@ -150,7 +207,7 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
         }
         State::Live(live) => {
             view.next_refresh_at = matches!(live.step, Step::Idle).then_some(live.due);
-            trouble(live, name, machine.last_error(), readiness)
+            trouble(live, name, &whose, machine.last_error(), readiness)
         }
         State::Ended(ended) => {
             view.person = ended.person.as_deref().cloned();
@@ -158,7 +215,7 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
             Some(
                 Problem::new(
                     Kind::Login,
-                    format!("the session of account `{name}` is over: {}", ended.end.why),
+                    format!("{} is over: {}", setup.subject(), ended.end.why),
                 )
                 .hint(format!("run `loopdesk login {name}`")),
             )
@@ -171,6 +228,7 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
 fn trouble(
     live: &Live,
     name: &str,
+    whose: &str,
     last_error: Option<&LastError>,
     readiness: &Readiness,
 ) -> Option<Problem> {
@@ -180,7 +238,7 @@ fn trouble(
         Standing::Good => Some(
             Problem::new(
                 Kind::Zendesk,
-                format!("the access token of account `{name}` has expired and can't be refreshed: {}", why()),
+                format!("the access token of {whose} has expired and can't be refreshed: {}", why()),
             )
             .hint("check the network; loopdesk tries again by itself and with every request"),
         ),
@@ -188,7 +246,7 @@ fn trouble(
             Problem::new(
                 Kind::Zendesk,
                 format!(
-                    "a refresh of account `{name}` was sent and its answer lost ({}): Zendesk may \
+                    "a refresh of {whose} was sent and its answer lost ({}): Zendesk may \
                      have replaced the tokens",
                     why()
                 ),
@@ -199,7 +257,7 @@ fn trouble(
         Standing::Blocked(block) => {
             let problem = Problem::new(
                 Kind::Zendesk,
-                format!("account `{name}` can't be refreshed: {}", block.why),
+                format!("{whose} can't be refreshed: {}", block.why),
             )
             .hint(block.fix.clone());
             // A login asks Zendesk by itself.
@@ -212,7 +270,7 @@ fn trouble(
         Standing::Unsaved(why) => Some(
             Problem::new(
                 Kind::Vault,
-                format!("the newest tokens of account `{name}` are in memory only: {why}"),
+                format!("the newest tokens of {whose} are in memory only: {why}"),
             )
             .hint(if live.held.pair.renewal.is_consumed() {
                 "mend that before loopdesk stops, or a login will be needed; it tries again by itself"

@@ -2,18 +2,20 @@
 //!
 //! Every call blocks; the refresher makes them on threads that may.
 
-use std::collections::BTreeMap;
+mod error;
+mod seen;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use loopdesk_protocol::{Kind, Problem};
-use sha2::{Digest, Sha256};
+use loopdesk_protocol::status::Role;
 
+pub(super) use self::error::Error;
+use self::seen::Seen;
 use super::kept::Place;
 use super::leftovers::InHand;
 use super::pair::Generation;
@@ -24,6 +26,7 @@ use crate::failpoint;
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     dir: PathBuf,
+    role: Role,
     /// What the records were when they were last read or written here.
     seen: Seen,
     in_hand: InHand,
@@ -34,8 +37,17 @@ impl Store {
     pub(super) fn new(dir: PathBuf) -> Self {
         Self {
             dir,
+            role: Role::Primary,
             seen: Seen::default(),
             in_hand: InHand::default(),
+        }
+    }
+
+    /// The same folder for the records of an account's pairs of another role.
+    pub(super) fn of(&self, role: Role) -> Self {
+        Self {
+            role,
+            ..self.clone()
         }
     }
 
@@ -61,7 +73,7 @@ impl Store {
             Err(error) => return Err(error),
         }
         let bytes = read_file(&path).map_err(|e| Error::new("read", &path, e))?;
-        self.seen.note(account, bytes.as_deref());
+        self.seen.note(&path, bytes.as_deref());
         Ok(bytes)
     }
 
@@ -73,12 +85,19 @@ impl Store {
     pub(super) fn changed(&self, account: &AccountName) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(account);
         let bytes = read_file(&path).map_err(|e| Error::new("read", &path, e))?;
-        Ok(bytes.filter(|bytes| !self.seen.is(account, bytes)))
+        Ok(bytes.filter(|bytes| !self.seen.is(&path, bytes)))
+    }
+
+    /// The records of all pairs of `account`, as far as they can be read. Nothing counts as seen.
+    pub(super) fn records(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
+        let paths = Role::ALL.map(|role| self.of(role).path(account));
+        let read = |path: PathBuf| Some((path.clone(), read_file(&path).ok()??));
+        paths.into_iter().filter_map(read).collect()
     }
 
     /// Takes these bytes, which another process has written, for the record as it was last seen.
     pub(super) fn adopt(&self, account: &AccountName, bytes: &[u8]) {
-        self.seen.note(account, Some(bytes));
+        self.seen.note(&self.path(account), Some(bytes));
     }
 
     /// Whether any account has a record: then there must be a key, too.
@@ -115,7 +134,6 @@ impl Store {
             temp: path,
             target: self.path(account),
             store: self.clone(),
-            account: account.clone(),
         })
     }
 
@@ -124,12 +142,16 @@ impl Store {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return;
         };
-        let start = format!("{account}.");
+        let start = self.stem(account);
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            // An account's name has no dot, so this is nobody else's.
-            if name.starts_with(&start) && name.ends_with(".new") {
+            // An account's name has no dot and no role begins with a digit, so this is nobody
+            // else's.
+            let number = name.strip_prefix(&start);
+            let is_place =
+                number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            if is_place && name.ends_with(".new") {
                 drop(fs::remove_file(entry.path()));
             }
         }
@@ -198,11 +220,14 @@ impl Store {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return Vec::new();
         };
-        let start = format!("{account}.");
+        let start = self.stem(account);
         let names = entries.flatten().map(|entry| entry.file_name());
         let ours = names.filter(|name| {
             let name = name.to_string_lossy();
-            name.starts_with(&start) && name.ends_with(".leftover")
+            // No role begins with a digit, so this is not another role's.
+            let number = name.strip_prefix(&start);
+            number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+                && name.ends_with(".leftover")
         });
         ours.filter_map(|name| {
             let path = self.dir.join(name);
@@ -278,7 +303,7 @@ impl Store {
             Err(error) => return Err(Error::new("remove", &path, error)),
         }
         failpoint::reach(failpoint::ERASED);
-        self.seen.note(account, None);
+        self.seen.note(&self.path(account), None);
         sync_folder(&self.dir).map_err(|e| Error::new("remove", &path, e))
     }
 
@@ -300,7 +325,15 @@ impl Store {
 
     /// Where what is kept of `account` under this extension is.
     pub(super) fn file(&self, account: &AccountName, extension: &str) -> PathBuf {
-        self.dir.join(format!("{account}.{extension}"))
+        self.dir.join(format!("{}{extension}", self.stem(account)))
+    }
+
+    /// What the names of the role's files begin with: `acme.`, `acme.spare.`
+    fn stem(&self, account: &AccountName) -> String {
+        match self.role {
+            Role::Primary => format!("{account}."),
+            Role::Spare | Role::ReadOnly => format!("{account}.{}.", self.role.name()),
+        }
     }
 
     fn make_folder(&self) -> Result<(), Error> {
@@ -320,7 +353,6 @@ pub(super) struct Slot {
     temp: PathBuf,
     target: PathBuf,
     store: Store,
-    account: AccountName,
 }
 
 impl Slot {
@@ -341,7 +373,7 @@ impl Slot {
         self.file.sync_all()?;
         failpoint::reach(failpoint::DURABLE);
         // Ours from here on, whether or not the rest succeeds.
-        self.store.seen.note(&self.account, Some(bytes));
+        self.store.seen.note(&self.target, Some(bytes));
         fs::rename(&self.temp, &self.target)?;
         failpoint::reach(failpoint::RENAMED);
         sync_folder(&self.store.dir)?;
@@ -352,65 +384,6 @@ impl Slot {
     /// Gives the place back.
     pub(super) fn discard(self) {
         drop(fs::remove_file(&self.temp));
-    }
-}
-
-/// What the records were when this process last read or wrote them, as hashes.
-#[derive(Clone, Debug, Default)]
-struct Seen(Arc<Mutex<BTreeMap<AccountName, [u8; 32]>>>);
-
-impl Seen {
-    fn note(&self, account: &AccountName, bytes: Option<&[u8]>) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match bytes {
-            Some(bytes) => seen.insert(account.clone(), Sha256::digest(bytes).into()),
-            None => seen.remove(account),
-        };
-    }
-
-    fn is(&self, account: &AccountName, bytes: &[u8]) -> bool {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now: [u8; 32] = Sha256::digest(bytes).into();
-        seen.get(account) == Some(&now)
-    }
-}
-
-/// Why something isn't on disk, or can't be read from there.
-#[derive(Debug, thiserror::Error)]
-#[error("can't {act} `{}`: {source}", .path.display())]
-pub(super) struct Error {
-    act: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl Error {
-    fn new(act: &'static str, path: &Path, source: io::Error) -> Self {
-        Self {
-            act,
-            path: path.to_owned(),
-            source,
-        }
-    }
-
-    /// As people are told.
-    pub(super) fn problem(&self) -> Problem {
-        let problem = Problem::new(Kind::Vault, self.to_string());
-        let is_full = matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        );
-        if is_full {
-            return problem.hint("make room on that disk; loopdesk tries again by itself");
-        }
-        problem.hint(format!(
-            "make it yours and writable: `chown -R \"$USER\" {0} && chmod -R u+rwX,go= {0}`",
-            self.path.parent().unwrap_or(&self.path).display()
-        ))
-    }
-
-    fn is_missing(&self) -> bool {
-        self.source.kind() == io::ErrorKind::NotFound
     }
 }
 

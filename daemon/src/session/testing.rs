@@ -15,7 +15,7 @@ use loopdesk_protocol::Paths;
 use loopdesk_protocol::account::Person;
 use secrecy::ExposeSecret;
 
-use loopdesk_protocol::status::State;
+use loopdesk_protocol::status::{Role, State};
 
 use super::endpoint::Endpoint;
 use super::handle::Session;
@@ -144,6 +144,23 @@ impl Bench {
         Self::start(home, mover, deps, zendesk, setup).await
     }
 
+    /// As [`Bench::signed_out`], and every pair is wanted.
+    pub(super) async fn with_pairs(lifetime: u32) -> Self {
+        let bench = Self::signed_out(lifetime).await;
+        let setup = bench.setup_with(true, true);
+        Self { setup, ..bench }.restarted().await
+    }
+
+    /// The account with these pairs beside its own.
+    pub(super) fn setup_with(&self, spare: bool, read_only_grant: bool) -> Arc<Setup> {
+        let account = Account {
+            spare,
+            read_only_grant,
+            ..Account::clone(&self.setup.account)
+        };
+        setup_of(&self.zendesk, account)
+    }
+
     /// The same after the daemon was killed and started again.
     pub(super) async fn restarted(self) -> Self {
         self.task.abort();
@@ -168,7 +185,7 @@ impl Bench {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
         let callbacks = Callbacks::default();
-        let (session, refresher) =
+        let (session, keepers) =
             Session::new(Arc::clone(&setup), &deps, store.clone(), vault, callbacks);
         let bench = Self {
             session,
@@ -176,23 +193,36 @@ impl Bench {
             mover,
             store,
             deps,
-            task: tokio::spawn(refresher.run()),
+            task: tokio::spawn(keepers.run()),
             home,
             setup,
         };
         let settled = |snapshot: &Snapshot| !matches!(snapshot.readiness, Ready::Soon);
         bench.until(settled).await;
+        // The other pairs' records, too.
+        bench.session.loaded(Duration::from_secs(3600)).await;
         bench
     }
 
     /// Puts a record on disk, as the machine called `machine` would have.
     pub(super) async fn write(&self, held: Held, machine: &str) {
+        self.write_record(Role::Primary, held, machine).await;
+    }
+
+    /// Puts the record of a pair of this role on disk.
+    pub(super) async fn write_as(&self, role: Role, held: Held) {
+        self.write_record(role, held, "m4ch1ne").await;
+    }
+
+    async fn write_record(&self, role: Role, held: Held, machine: &str) {
         let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
         let key = vault.key_or_new(false).await.unwrap();
         let mut binding = self.setup.binding.clone();
         binding.machine = machine.to_owned();
+        binding.role = role;
         let bytes = record::seal(&Stored::Live(held), &binding, &key).unwrap();
         self.store
+            .of(role)
             .prepare(&self.name())
             .unwrap()
             .commit(&bytes)

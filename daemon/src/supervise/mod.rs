@@ -1,5 +1,7 @@
 //! The process's life: one instance, signals, and what a supervisor is told.
 
+pub mod hardening;
 pub mod instance;
 pub mod notify;
 pub mod signals;
+pub mod user;

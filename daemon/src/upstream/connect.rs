@@ -14,20 +14,29 @@ use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use tower_service::Service;
 
+use super::resolve::Resolver;
 use crate::body::{Body, Error};
 
 /// Pooled connections of one account.
 pub(super) type Client = legacy::Client<Connector, Body>;
 /// Opens one connection. An egress proxy will stand between the two.
-pub(super) type Connector = Deadline<HttpsConnector<HttpConnector>>;
+pub(super) type Connector = Deadline<HttpsConnector<HttpConnector<Resolver>>>;
 
 /// A pool of connections to servers that `verifier` believes.
 ///
 /// # Errors
 /// Where rustls knows no protocol version; the choice is compiled in.
-pub(super) fn client(verifier: Arc<dyn ServerCertVerifier>) -> Result<Client, rustls::Error> {
-    Ok(legacy::Client::builder(TokioExecutor::new())
-        .timer(TokioTimer::new())
+pub(super) fn client(
+    verifier: Arc<dyn ServerCertVerifier>,
+    resolver: Resolver,
+) -> Result<Client, rustls::Error> {
+    Ok(pool().build(Deadline(connector(tls(verifier)?, resolver))))
+}
+
+/// How requests are written, and how long connections are kept.
+pub(super) fn pool() -> legacy::Builder {
+    let mut pool = legacy::Client::builder(TokioExecutor::new());
+    pool.timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
         .http1_preserve_header_case(true)
@@ -36,8 +45,8 @@ pub(super) fn client(verifier: Arc<dyn ServerCertVerifier>) -> Result<Client, ru
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .http2_keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .http2_keep_alive_while_idle(true)
-        .build(Deadline(connector(tls(verifier)?))))
+        .http2_keep_alive_while_idle(true);
+    pool
 }
 
 /// Gives up on a connection that isn't there, TLS included, after [`CONNECT_MAX`].
@@ -88,8 +97,8 @@ fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Er
     )
 }
 
-fn connector(tls: ClientConfig) -> HttpsConnector<HttpConnector> {
-    let mut tcp = HttpConnector::new();
+fn connector(tls: ClientConfig, resolver: Resolver) -> HttpsConnector<HttpConnector<Resolver>> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_MAX));

@@ -5,9 +5,12 @@
 
 mod connect;
 mod failure;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod outgoing;
 mod replay;
 mod request;
+mod resolve;
 mod roots;
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,8 @@ pub use outgoing::{Credential, Outgoing};
 pub(crate) use replay::{Budget, REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
+use resolve::Resolver;
+
 /// One account's way to Zendesk: pooled connections over TLS.
 #[derive(Clone, Debug)]
 pub struct Upstream(Arc<Way>);
@@ -48,6 +53,7 @@ impl Upstream {
             .transpose()?;
         Ok(Self(Arc::new(Way {
             extra,
+            resolver: Resolver::new(account),
             client: OnceCell::new(),
         })))
     }
@@ -124,6 +130,7 @@ pub const ANSWER_MAX: usize = 64 << 10;
 #[derive(Debug)]
 struct Way {
     extra: Option<Arc<WebPkiServerVerifier>>,
+    resolver: Resolver,
     /// Made at first use: the system's certificates cost a start more than all the rest.
     client: OnceCell<connect::Client>,
 }
@@ -131,11 +138,13 @@ struct Way {
 impl Way {
     async fn client(&self) -> Result<&connect::Client, Failure> {
         let make = || async {
-            let extra = self.extra.clone();
-            tokio::task::spawn_blocking(|| roots::verifier(extra).and_then(connect::client))
-                .await
-                .unwrap_or_else(|e| Err(rustls::Error::General(e.to_string())))
-                .map_err(Failure::Roots)
+            let (extra, resolver) = (self.extra.clone(), self.resolver.clone());
+            tokio::task::spawn_blocking(|| {
+                roots::verifier(extra).and_then(|verifier| connect::client(verifier, resolver))
+            })
+            .await
+            .unwrap_or_else(|e| Err(rustls::Error::General(e.to_string())))
+            .map_err(Failure::Roots)
         };
         self.client.get_or_try_init(make).await
     }

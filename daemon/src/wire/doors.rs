@@ -81,6 +81,7 @@ impl Doors {
             told.push(status::Listener {
                 address: door.address(&self.proxy_socket),
                 account: door.account(),
+                answers: None,
                 problem: problem.clone(),
             });
             failed = failed.or(problem.filter(|_| !self.open.contains_key(&door)));

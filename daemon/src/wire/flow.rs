@@ -7,9 +7,10 @@ use http::{Request, Response};
 
 use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
-use crate::config::Config;
+use crate::config::{Account, Config};
+use crate::proof::Prover;
 use crate::refusal::Refusal;
-use crate::rewrite;
+use crate::rewrite::{self, guard};
 use crate::route::Routes;
 use crate::session::Sessions;
 use crate::upstream::Outgoing;
@@ -19,12 +20,13 @@ use crate::write_back::WriteBack;
 #[derive(Debug)]
 pub(super) struct Flow {
     rules: ArcSwap<Rules>,
+    prover: Prover,
     sessions: Sessions,
 }
 
 /// What one configuration says about requests.
 #[derive(Debug)]
-struct Rules {
+pub struct Rules {
     admission: Admission,
     routes: Routes,
     write_back: WriteBack,
@@ -40,10 +42,51 @@ impl From<&Config> for Rules {
     }
 }
 
+/// A request that may go on.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Whose session it uses.
+    pub account: Arc<Account>,
+    /// What is sent.
+    pub outgoing: Outgoing,
+    /// What matters for its answer.
+    pub context: rewrite::Context,
+}
+
+impl Rules {
+    /// Takes a request through the stages before its session.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub async fn prepare(
+        &self,
+        connection: &ConnFacts,
+        request: Request<Body>,
+    ) -> Result<Prepared, Refusal> {
+        let (mut head, body) = request.into_parts();
+        let admitted = self.admission.check(connection, &head)?;
+        let plan = self.routes.resolve(connection, &admitted, &head)?;
+        let mapped = self
+            .write_back
+            .request(&mut head, body, &admitted.base, &plan.account);
+        let body = mapped.await?;
+        let context = rewrite::Context::of(&head, admitted.base, &plan.account);
+        context.ask_for_coding(&mut head.headers);
+        let request = Request::from_parts(head, body);
+        let origin = plan.account.api_origin.clone();
+        Ok(Prepared {
+            outgoing: Outgoing::new(request, origin, plan.credential),
+            account: plan.account,
+            context,
+        })
+    }
+}
+
 impl Flow {
-    pub(super) fn new(sessions: Sessions, config: &Config) -> Arc<Self> {
+    pub(super) fn new(sessions: Sessions, prover: Prover, config: &Config) -> Arc<Self> {
         Arc::new(Self {
             rules: ArcSwap::from_pointee(Rules::from(config)),
+            prover,
             sessions,
         })
     }
@@ -73,24 +116,22 @@ impl Flow {
         connection: &ConnFacts,
         request: Request<Body>,
     ) -> Result<Response<Body>, Refusal> {
-        let (mut head, body) = request.into_parts();
         let rules = self.rules.load_full();
-        let admitted = rules.admission.check(connection, &head)?;
-        let plan = rules.routes.resolve(connection, &admitted, &head)?;
+        if Prover::is_asked(&request) {
+            let (head, _) = request.into_parts();
+            rules.admission.check(connection, &head)?;
+            return self.prover.answer(connection, &head);
+        }
+        let Prepared {
+            account,
+            outgoing,
+            context,
+        } = rules.prepare(connection, request).await?;
         let session = self
             .sessions
-            .get(&plan.account.name)
-            .ok_or_else(|| Refusal::SignedOut(plan.account.name.to_string()))?;
-        let mapped = rules
-            .write_back
-            .request(&mut head, body, &admitted.base, &plan.account);
-        let body = mapped.await?;
-        let context = rewrite::Context::of(&head, admitted.base, &plan.account);
-        context.ask_for_coding(&mut head.headers);
-        let request = Request::from_parts(head, body);
-        let origin = plan.account.api_origin.clone();
-        let outgoing = Outgoing::new(request, origin, plan.credential);
+            .get(&account.name)
+            .ok_or_else(|| Refusal::SignedOut(account.name.to_string()))?;
         let response = session.forward(outgoing).await?;
-        Ok(rewrite::response(response, &context))
+        Ok(guard::response(rewrite::response(response, &context)))
     }
 }

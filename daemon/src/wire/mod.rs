@@ -1,7 +1,7 @@
 //! Builds every part in the order of the flow, and takes them down again.
 
 mod doors;
-mod flow;
+pub mod flow;
 mod reload;
 
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::config::live::Loaded;
 use crate::control::Control;
 use crate::listener;
 use crate::notices::Notices;
+use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
 use crate::supervise::notify;
 use crate::supervise::signals::{Asked, Signals};
@@ -42,7 +43,9 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
         tracker: tracker.clone(),
     });
 
-    let flow = Flow::new(sessions.clone(), &config);
+    let prover =
+        Prover::new().map_err(|e| Problem::new(Kind::Internal, format!("no random bytes: {e}")))?;
+    let flow = Flow::new(sessions.clone(), prover.clone(), &config);
     let mut doors = Doors::new(Arc::clone(&flow), paths.proxy_socket(), tracker.clone());
     doors.open(&config)?;
     let control_socket = listener::bind::unix(&paths.control_socket())?;
@@ -70,6 +73,7 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
         listeners: doors.listeners(),
         hook: hook_now,
         reload,
+        prover,
         clock: clock.clone(),
         started_at,
         tracker: tracker.clone(),

@@ -162,6 +162,12 @@ impl Zendesk {
         lock(&self.shared.settings).granted_refresh_ttl = ttl.into();
     }
 
+    /// Whether a login ends the pairs that the same person has of the same client: an assumption
+    /// about Zendesk that must not be needed.
+    pub fn set_one_authorization(&self, only: bool) {
+        lock(&self.shared.settings).one_authorization = only;
+    }
+
     /// Sets how long an authorization code is valid.
     pub fn set_code_ttl(&self, ttl: Duration) {
         lock(&self.shared.settings).code_ttl = ttl;

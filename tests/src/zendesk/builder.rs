@@ -219,6 +219,13 @@ impl Builder {
         self
     }
 
+    /// Incremental exports have at most so many records a page; 1,000 without it.
+    #[must_use]
+    pub fn export_page(mut self, records: usize) -> Self {
+        self.settings.export_page = records;
+        self
+    }
+
     /// Sets how many tickets there are; 250 without it.
     #[must_use]
     pub fn tickets(mut self, count: u64) -> Self {

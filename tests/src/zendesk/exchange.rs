@@ -226,6 +226,7 @@ fn begin(shared: &Shared, connection: &Connection, head: &Parts) -> Record {
         id: 0,
         at: shared.clock.now(),
         since_start: std::time::Duration::ZERO,
+        ended_since_start: None,
         host: connection.host(),
         connection: connection.id(),
         version: head.version,

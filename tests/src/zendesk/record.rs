@@ -25,6 +25,8 @@ pub struct Record {
     pub at: Timestamp,
     /// The same since the simulation started, by a clock that nobody moves.
     pub since_start: Duration,
+    /// When it was known what became of it, by the same clock.
+    pub ended_since_start: Option<Duration>,
     /// Which of the two hosts was asked.
     pub host: Host,
     /// Which connection it came on; counts from 0.
@@ -154,6 +156,8 @@ pub struct TokenPost {
     pub refresh_token: Option<Standing>,
     /// Which pair of its chain the refresh token is from.
     pub generation: Option<u64>,
+    /// Which chain the refresh token is of: each login starts one.
+    pub chain: Option<u64>,
     /// The `error` of the answer, if it has one.
     pub error: Option<String>,
 }
@@ -227,7 +231,12 @@ impl Records {
     pub(super) fn update(&self, id: usize, change: impl FnOnce(&mut Record)) {
         let mut list = lock(&self.0.list);
         if let Ok(at) = list.records.binary_search_by_key(&id, |record| record.id) {
-            change(&mut list.records[at]);
+            let record = &mut list.records[at];
+            change(record);
+            if record.outcome != Outcome::Pending {
+                let now = self.0.started.elapsed();
+                record.ended_since_start.get_or_insert(now);
+            }
         }
         drop(list);
         self.0.changed.send_replace(());

@@ -80,12 +80,14 @@ pub(super) struct Settings {
     pub(super) granted_refresh_ttl: Option<Duration>,
     pub(super) code_ttl: Duration,
     pub(super) oddity: Option<Oddity>,
+    pub(super) one_authorization: bool,
     pub(super) gzip: bool,
     pub(super) escaped_slashes: bool,
     pub(super) www_authenticate: bool,
     pub(super) rate_limit: Option<u32>,
     pub(super) body_cap: usize,
     pub(super) upload_limit: u64,
+    pub(super) export_page: usize,
     pub(super) policy: Policy,
 }
 
@@ -97,12 +99,14 @@ impl Default for Settings {
             granted_refresh_ttl: None,
             code_ttl: CODE_TTL,
             oddity: None,
+            one_authorization: false,
             gzip: true,
             escaped_slashes: false,
             www_authenticate: false,
             rate_limit: None,
             body_cap: BODY_CAP,
             upload_limit: UPLOAD_LIMIT,
+            export_page: EXPORT_PAGE,
             policy: Policy::default(),
         }
     }
@@ -120,3 +124,5 @@ const CODE_TTL: Duration = Duration::from_secs(120);
 const BODY_CAP: usize = 1024 * 1024;
 /// What Zendesk is said to take as one file.
 const UPLOAD_LIMIT: u64 = 50 * 1024 * 1024;
+/// How many records a page of an incremental export has.
+const EXPORT_PAGE: usize = 1000;

@@ -72,6 +72,7 @@ pub(super) fn seed(seed: &Seed, id: u64) -> Value {
         "only_private_comments": false,
         "restricted_agent": role == "end-user",
         "suspended": false,
+        "is_billing_admin": false,
         "default_group_id": null,
         "report_csv": role == "admin",
         "user_fields": {},

@@ -76,6 +76,8 @@ mod tests {
         rewrite = ["pagination", "jobs", "attachments"]
         access-token-ttl = "48h"
         refresh-token-ttl = "90d"
+        spare = false
+        read-only-grant = false
         token-encoding = "json"
 
         acme (default): active

@@ -70,6 +70,8 @@ fn account(account: &Account) -> Table {
         "refresh-token-ttl",
         value(lifetime(account.refresh_token_ttl)),
     );
+    table.insert("spare", value(account.spare));
+    table.insert("read-only-grant", value(account.read_only_grant));
     insert(
         &mut table,
         "extra-ca-file",
@@ -140,6 +142,8 @@ mod tests {
         rewrite = ["pagination", "jobs", "attachments"]
         access-token-ttl = "48h"
         refresh-token-ttl = "90d"
+        spare = false
+        read-only-grant = false
         token-encoding = "json"
 
         # requests go to https://acme-sandbox.zendesk.com, logins to https://acme-sandbox.zendesk.com
@@ -153,6 +157,8 @@ mod tests {
         rewrite = ["pagination", "jobs", "attachments"]
         access-token-ttl = "48h"
         refresh-token-ttl = "90d"
+        spare = false
+        read-only-grant = false
         token-encoding = "json"
         "#);
     }

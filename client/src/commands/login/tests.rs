@@ -10,6 +10,9 @@ fn authorize() -> Event {
         url: URL.to_owned(),
         redirect_uri: "http://127.0.0.1:18484/callback".to_owned(),
         waits_until: "2026-11-23T17:02:00Z".parse().unwrap(),
+        role: Role::Primary,
+        page: 1,
+        pages: 1,
     })
 }
 
@@ -23,6 +26,7 @@ fn done() -> Event {
         refresh_expires_at: Some("2027-02-21T17:00:00Z".parse().unwrap()),
         base_urls: vec!["http://127.0.0.1:8484".to_owned()],
         warning: None,
+        pairs: Vec::new(),
     })
 }
 
@@ -193,7 +197,7 @@ async fn programs_get_one_event_a_line() {
     let ran = run.await.unwrap();
     assert_eq!((ran.code, ran.err.as_str()), (4, ""));
     insta::assert_snapshot!(ran.out, @r#"
-    {"event":"authorize","account":"acme","url":"https://acme.zendesk.com/oauth/authorizations/new?state=s","redirect_uri":"http://127.0.0.1:18484/callback","waits_until":"2026-11-23T17:02:00Z"}
+    {"event":"authorize","account":"acme","url":"https://acme.zendesk.com/oauth/authorizations/new?state=s","redirect_uri":"http://127.0.0.1:18484/callback","waits_until":"2026-11-23T17:02:00Z","role":"primary","page":1,"pages":1}
     {"event":"refused","kind":"usage","message":"that address has no `code`"}
     {"event":"failed","kind":"login","message":"denied"}
     "#);

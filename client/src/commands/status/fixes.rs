@@ -34,6 +34,10 @@ pub(super) fn complete(status: &mut Status) {
         if let Some(problem) = &mut account.problem {
             fix(problem, Some(&account.name));
         }
+        let pairs = account.pairs.iter_mut();
+        for problem in pairs.filter_map(|pair| pair.problem.as_mut()) {
+            fix(problem, Some(&account.name));
+        }
     }
     let listeners = status.listeners.iter_mut();
     let shared = [

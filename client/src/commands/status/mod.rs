@@ -1,11 +1,13 @@
 //! `loopdesk status`: every state that a person can be in, and the way out of it.
 
 mod fixes;
+mod pairs;
+mod proof;
 
 use anstyle::Style;
 use loopdesk_protocol::Kind;
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
-use loopdesk_protocol::status::{self, Account, Listener, State, Status, VaultState};
+use loopdesk_protocol::status::{self, Account, Answers, Listener, State, Status, VaultState};
 
 use crate::cli::OneAccount;
 use crate::context::Context;
@@ -24,6 +26,7 @@ pub(crate) async fn run(
     if let Some(name) = &args.account {
         only(&mut status, name)?;
     }
+    proof::complete(&client, &mut status).await;
     fixes::complete(&mut status);
     output.result(&status, || text(&status, &context.clock))?;
     if status.problems().next().is_some() {
@@ -154,8 +157,17 @@ fn listener(listener: &Listener) -> String {
     if let Some(account) = &listener.account {
         text.push_str(&format!(" for {account}"));
     }
-    if listener.problem.is_some() {
-        text.push_str(" (not now, see below)");
+    let see = if listener.problem.is_some() {
+        ", see below"
+    } else {
+        ""
+    };
+    match listener.answers {
+        Some(Answers::ThisDaemon) => text.push_str(&format!(" (answers for this daemon{see})")),
+        Some(Answers::Another) => text.push_str(&format!(" (somebody else answers{see})")),
+        Some(Answers::Nobody) => text.push_str(&format!(" (nobody answers{see})")),
+        None if listener.problem.is_some() => text.push_str(" (not now, see below)"),
+        None => {}
     }
     text
 }
@@ -202,6 +214,9 @@ pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
         );
     }
     text = text.row("base URL", account.base_urls.join("\n"));
+    if let Some(lines) = pairs::lines(account, clock) {
+        text = text.row("pairs", lines);
+    }
     if let Some(error) = &account.last_error {
         let when = clock.relative(error.at);
         text = text.row("last error", format!("{when}: {}", error.message));

@@ -16,6 +16,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use tokio::net::UnixStream;
 
+use crate::refusal::Refusal;
+
 /// Who has opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
@@ -25,6 +27,17 @@ pub enum Peer {
     Other(u32),
     /// Nobody knows: the system doesn't tell, or the peer is gone already.
     Unknown,
+}
+
+impl Peer {
+    /// Why nothing that this peer sends is served.
+    pub fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::Own => None,
+            Self::Other(_) => Some(Refusal::OtherUser),
+            Self::Unknown => Some(Refusal::UnknownPeer),
+        }
+    }
 }
 
 /// Asks the system about peers.

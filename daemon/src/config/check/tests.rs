@@ -164,3 +164,23 @@ fn every_error_of_a_file_names_the_file() {
     std::fs::create_dir(&path).unwrap();
     assert!(matches!(load(&path).unwrap_err(), Error::Unreadable { .. }));
 }
+
+#[test]
+fn further_pairs_are_for_people_only() {
+    let off = only(ACME);
+    assert!(!off.spare && !off.read_only_grant);
+    let on = only(&format!("{ACME}spare = true\nread-only-grant = true\n"));
+    assert!(on.spare && on.read_only_grant);
+    let secret = format!("{ACME}grant = \"client-credentials\"\nspare = false\n");
+    assert!(!only(&secret).spare);
+    let found = errors(&secret.replace("false", "true"));
+    assert!(
+        found[0].starts_with("5:9 `spare` means nothing here"),
+        "{found:?}"
+    );
+    let found = errors(&format!("{ACME}read-only-grant = \"yes\"\n"));
+    assert!(
+        found[0].contains("must be `true` or `false`, not string"),
+        "{found:?}"
+    );
+}

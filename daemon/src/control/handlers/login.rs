@@ -52,5 +52,5 @@ pub(in crate::control) fn paste(
     }))
 }
 
-/// A login has three events; a slow reader holds nobody up.
+/// A login has two events a page at most; a slow reader holds nobody up.
 const EVENTS: usize = 8;

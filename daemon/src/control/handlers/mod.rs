@@ -2,6 +2,7 @@
 
 pub(super) mod login;
 pub(super) mod logout;
+pub(super) mod proof;
 pub(super) mod refresh;
 pub(super) mod reload;
 pub(super) mod status;

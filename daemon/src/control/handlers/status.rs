@@ -60,6 +60,7 @@ pub(super) fn account(config: &config::Config, account: &config::Account, view: 
         refresh_expires_at: view.refresh_expires_at,
         last_error: view.last_error,
         problem: view.problem,
+        pairs: view.pairs,
     }
 }
 

@@ -12,8 +12,8 @@ mod nesting;
 mod prefix;
 #[cfg(test)]
 mod properties;
-#[cfg(test)]
-mod reference;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod reference;
 #[cfg(test)]
 mod tests;
 mod token;

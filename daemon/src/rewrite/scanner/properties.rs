@@ -17,7 +17,7 @@ proptest! {
         text in documents(),
         cuts in vec(any::<Index>(), 0..6),
     ) {
-        let expected = reference::rewritten(&classes, &text);
+        let expected = reference::rewritten(&classes, "http://localhost:8484", &text);
         let result = rewritten(&classes, [text.as_bytes()]);
         prop_assert_eq!(String::from_utf8(result).unwrap(), expected.clone());
         prop_assert_eq!(rewritten(&classes, cut(text.as_bytes(), &cuts)), expected.as_bytes());
@@ -63,10 +63,11 @@ fn s2_the_generator_makes_every_class() {
     for _ in 0..1000 {
         let text = documents.new_tree(&mut runner).unwrap().current();
         for (count, (_, class)) in changed.iter_mut().zip(RewriteClass::ALL) {
-            *count += usize::from(reference::rewritten(&[class], &text) != text);
+            *count +=
+                usize::from(reference::rewritten(&[class], "http://localhost:8484", &text) != text);
         }
         let all = RewriteClass::ALL.map(|(_, class)| class);
-        passed += usize::from(reference::rewritten(&all, &text) == text);
+        passed += usize::from(reference::rewritten(&all, "http://localhost:8484", &text) == text);
     }
     assert!(changed.iter().all(|count| *count > 30), "{changed:?}");
     assert!(passed > 30, "{passed}");

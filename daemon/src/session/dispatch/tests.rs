@@ -236,25 +236,35 @@ struct Bench {
 
 impl Bench {
     async fn new(lifetime: i64) -> Self {
+        Self::with(lifetime, &[(Role::Primary, 1)]).await
+    }
+
+    /// The account has these pairs, by their numbers. Zendesk knows number 1.
+    async fn with(lifetime: i64, pairs: &[(Role, u64)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (clock, mover) = Clock::movable();
         let (zendesk, origin, ca) = Zendesk::start(lifetime, home.path()).await;
         let account = Account {
             extra_ca_file: Some(ca),
+            spare: true,
+            read_only_grant: true,
             ..testing::account("acme", &origin.to_string())
         };
         let paths = testing::paths(home.path());
         let vault = Vault::new(VaultKind::Keyfile, &paths);
         let key = vault.key_or_new(false).await.unwrap();
         let machine = machine::hash(paths.state_dir()).unwrap();
-        let held = Stored::Live(testing::held(1, clock.now(), lifetime));
-        let record = record::seal(&held, &Binding::new(&account, &machine), &key).unwrap();
-        let store = Store::new(paths.sessions_dir());
-        store
-            .prepare(&account.name)
-            .unwrap()
-            .commit(&record)
-            .unwrap();
+        for (role, number) in pairs.iter().copied() {
+            let held = Stored::Live(testing::held(number, clock.now(), lifetime));
+            let binding = Binding {
+                role,
+                ..Binding::new(&account, &machine)
+            };
+            let record = record::seal(&held, &binding, &key).unwrap();
+            let store = Store::new(paths.sessions_dir()).of(role);
+            let slot = store.prepare(&account.name).unwrap();
+            slot.commit(&record).unwrap();
+        }
 
         let sessions = Sessions::new(Deps {
             clock,
@@ -291,6 +301,42 @@ impl Bench {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, body)
     }
+}
+
+#[tokio::test]
+async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another() {
+    let bench = Bench::with(
+        3600,
+        &[(Role::Primary, 7), (Role::Spare, 8), (Role::ReadOnly, 1)],
+    )
+    .await;
+    let request = bench.request(Method::GET, "/read");
+    let response = bench.session.forward_with(Rights::ReadOnly, request).await;
+    assert_eq!(response.unwrap().status(), 200);
+    assert_eq!(bench.zendesk.seen(), ["GET /read 1"]);
+
+    // There is none: nothing is sent, whatever else the account has.
+    let bench = Bench::with(3600, &[(Role::Primary, 1), (Role::Spare, 8)]).await;
+    let request = bench.request(Method::GET, "/read");
+    let response = bench.session.forward_with(Rights::ReadOnly, request).await;
+    assert_eq!(response.unwrap_err().status(), 401);
+    assert!(
+        bench.zendesk.seen().is_empty(),
+        "{:?}",
+        bench.zendesk.seen()
+    );
+
+    // Its token is dead: it is refreshed, and if that fails nobody else's is used.
+    let bench = Bench::with(3600, &[(Role::Primary, 1), (Role::ReadOnly, 8)]).await;
+    let request = bench.request(Method::GET, "/read");
+    let response = bench.session.forward_with(Rights::ReadOnly, request).await;
+    assert!(response.is_err(), "{response:?}");
+    assert_eq!(bench.zendesk.count("GET /read 1"), 0);
+    assert_eq!(
+        bench.get("/all").await.0,
+        200,
+        "the account's own pair lives"
+    );
 }
 
 /// A body of unknown length, `0` times 64 KiB long.

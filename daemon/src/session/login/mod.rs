@@ -6,12 +6,16 @@
 //!  in use, old pair revoked ◄─ stored ◄─ whose? ◄─ code exchanged ◄────────┘
 //! ```
 //!
+//! An account that wants further pairs has this once more for each of them, from the authorize URL
+//! on, in the same visit (`further`): the page that ends one leads to the next.
+//!
 //! Nothing changes before the last steps. Until the browser comes back, the login is abandoned
 //! when nobody listens to its events any more; from then on it runs to its end, so that no token
 //! is left behind unrevoked.
 
 mod callback;
 mod desk;
+mod further;
 mod page;
 mod secret;
 
@@ -19,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loopdesk_protocol::login::{Authorize, Done};
-use loopdesk_protocol::status::State;
+use loopdesk_protocol::status::{Role, State};
 use loopdesk_protocol::{Kind, Problem, SecretText};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{mpsc, oneshot};
@@ -27,14 +31,16 @@ use tokio::sync::{mpsc, oneshot};
 pub use loopdesk_protocol::login::Event;
 
 pub(super) use self::callback::Callbacks;
+use self::callback::Server;
 pub(super) use self::desk::Desk;
-use self::desk::{Came, Offer};
+use self::desk::{Arrival, Came, Offer};
+use self::further::Place;
 use self::page::Page;
 use super::handle::{LOAD_PATIENCE, Session};
 use super::identity::Revocation;
 use super::leftovers::Leftover;
 use super::oauth::{Answer, Authorization, Grant};
-use super::pair::Renewal;
+use super::pair::{AccessToken, Held, Renewal};
 use super::refresher::{Adoption, Command};
 use super::vault::DataKey;
 use super::{Setup, jobs, schedule};
@@ -144,41 +150,77 @@ impl Login {
         let listening = shared.callbacks.bind(account, &self.redirect_uris).await?;
         let authorization = Authorization::new(&self.setup.account, listening.redirect_uri())
             .map_err(|why| Problem::new(Kind::Config, format!("no login can be started: {why}")))?;
-        let state = authorization.state.clone();
-        let pending = shared.desk.open(listening.path(), state);
-        let mut server = listening.serve(&shared.desk, &shared.tracker);
-        let authorize = Event::Authorize(Authorize {
-            account: self.name(),
-            url: authorization.url.clone(),
-            redirect_uri: authorization.redirect_uri.clone(),
-            waits_until: schedule::shift(shared.clock.now(), schedule::signed(PATIENCE)),
-        });
-        if self.events.send(authorize).await.is_err() {
-            return Err(abandoned());
-        }
-        let arrival = tokio::select! {
-            // What has come is not thrown away.
-            biased;
-            arrival = pending => arrival.map_err(|_| self.sent_away())?,
-            () = server.ended() => return Err(self.sent_away()),
-            () = self.events.closed() => return Err(abandoned()),
-            () = tokio::time::sleep(PATIENCE) => return Err(self.too_late()),
+        let place = Place {
+            path: listening.path().to_owned(),
+            redirect_uri: listening.redirect_uri().to_owned(),
         };
+        let state = authorization.state.clone();
+        let pending = shared.desk.open(&place.path, state);
+        let mut server = listening.serve(&shared.desk, &shared.tracker);
+        let pages = Pages {
+            role: Role::Primary,
+            page: 1,
+            pages: 1 + self.may_follow(),
+        };
+        self.send_out(&authorization, pages, PATIENCE).await?;
+        let arrival = self.arrival(pending, &server, PATIENCE).await?;
         server.linger();
         let (result, unhappy): (_, fn(&Problem) -> Page) = match arrival.came {
-            Came::Code(code) => (self.exchange(authorization, code, key).await, Page::failed),
+            Came::Code(code) => {
+                let got = self.exchange(authorization, code, Arc::clone(&key)).await;
+                (got, Page::failed)
+            }
             Came::Denied => (Err(self.denied()), Page::denied),
             Came::Error { error, description } => {
                 (Err(self.refused(&error, &description)), Page::failed)
             }
         };
-        let page = match &result {
-            Ok(done) => Page::done(done),
-            Err(problem) => unhappy(problem),
-        };
-        // A pasted address has no browser that waits.
-        drop(arrival.page.send(page));
-        result
+        match result {
+            Ok(held) => Ok(self.go_on(held, arrival.page, place, &server, key).await),
+            Err(problem) => {
+                // A pasted address has no browser that waits.
+                drop(arrival.page.send(unhappy(&problem)));
+                Err(problem)
+            }
+        }
+    }
+
+    /// Tells the person which page to open.
+    async fn send_out(
+        &self,
+        authorization: &Authorization,
+        pages: Pages,
+        patience: Duration,
+    ) -> Result<(), Problem> {
+        let now = self.session.0.clock.now();
+        let authorize = Event::Authorize(Authorize {
+            account: self.name(),
+            url: authorization.url.clone(),
+            redirect_uri: authorization.redirect_uri.clone(),
+            waits_until: schedule::shift(now, schedule::signed(patience)),
+            role: pages.role,
+            page: pages.page,
+            pages: pages.pages,
+        });
+        let sent = self.events.send(authorize).await;
+        sent.map_err(|_| abandoned())
+    }
+
+    /// Waits for the browser, or for a pasted address.
+    async fn arrival(
+        &self,
+        pending: oneshot::Receiver<Arrival>,
+        server: &Server,
+        patience: Duration,
+    ) -> Result<Arrival, Problem> {
+        tokio::select! {
+            // What has come is not thrown away.
+            biased;
+            arrival = pending => arrival.map_err(|_| self.sent_away()),
+            () = server.ended() => Err(self.sent_away()),
+            () = self.events.closed() => Err(abandoned()),
+            () = tokio::time::sleep(patience) => Err(self.too_late(patience)),
+        }
     }
 
     /// Proves that the result could be kept, before a person is troubled (R9).
@@ -234,11 +276,23 @@ impl Login {
         authorization: Authorization,
         code: SecretString,
         key: Arc<DataKey>,
-    ) -> Result<Done, Problem> {
+    ) -> Result<Arc<Held>, Problem> {
+        let (grant, renewal, fresh) = self.granted(&self.setup, authorization, code, &key).await?;
+        self.adopt(grant, renewal, key, Some(fresh)).await
+    }
+
+    /// Turns a code into a pair that nobody holds yet.
+    async fn granted(
+        &self,
+        setup: &Arc<Setup>,
+        authorization: Authorization,
+        code: SecretString,
+        key: &Arc<DataKey>,
+    ) -> Result<(Grant, Renewal, Leftover), Problem> {
         let _hidden = redact::hide(code.expose_secret());
-        let zendesk = &self.setup.zendesk;
-        let (setup, store) = (Arc::clone(&self.setup), self.session.0.store.clone());
-        let opening = Arc::clone(&key);
+        let zendesk = &setup.zendesk;
+        let store = self.session.0.store.of(setup.binding.role);
+        let (setup, opening) = (Arc::clone(setup), Arc::clone(key));
         let fresh = jobs::blocking(move || Leftover::expected(&setup, &store, &opening));
         let fresh = fresh
             .await
@@ -265,10 +319,7 @@ impl Login {
             }
         };
         match grant.refresh.clone() {
-            Some(token) => {
-                let renewal = Renewal::RefreshToken(token);
-                self.adopt(grant, renewal, key, Some(fresh)).await
-            }
+            Some(token) => Ok((grant, Renewal::RefreshToken(token), fresh)),
             None => {
                 zendesk.revoke(&grant.access).await;
                 let why = "Zendesk granted a token that can't be refreshed";
@@ -286,7 +337,7 @@ impl Login {
         renewal: Renewal,
         key: Arc<DataKey>,
         leftover: Option<Leftover>,
-    ) -> Result<Done, Problem> {
+    ) -> Result<Arc<Held>, Problem> {
         // RFC 6749 section 5.1: left out where it is what was asked for.
         grant
             .scopes
@@ -305,38 +356,45 @@ impl Login {
                     key,
                     reply,
                 };
-                self.session.adopt(adoption).await
+                self.session.adopt(Role::Primary, adoption).await
             }
             Err(why) => Err(self.failed(Kind::Zendesk, &why)),
         };
-        let held = match adopted {
-            Ok(held) => held,
-            Err(problem) => {
-                // Nobody will use this pair: it must not live on at Zendesk.
-                let revoked = zendesk.revoke(&fresh).await;
-                match (revoked, leftover) {
-                    (Revocation::Done, Some(leftover)) => leftover.forget(),
-                    (Revocation::Done | Revocation::WasDead | Revocation::Failed(_), _) => {}
-                }
-                return Err(problem);
-            }
-        };
+        if adopted.is_err() {
+            self.discard(&fresh, leftover).await;
+            return adopted;
+        }
         if let Some(leftover) = leftover {
             leftover.forget();
         }
         failpoint::reach(failpoint::FRESH_FORGOTTEN);
+        adopted
+    }
+
+    /// Ends a pair that nobody will use: it must not live on at Zendesk.
+    async fn discard(&self, access: &AccessToken, leftover: Option<Leftover>) {
+        let revoked = self.setup.zendesk.revoke(access).await;
+        if let (Revocation::Done, Some(leftover)) = (revoked, leftover) {
+            leftover.forget();
+        }
+    }
+
+    /// The login as it has ended; `told`: what the person should mind.
+    fn done(&self, held: &Arc<Held>, told: Vec<String>) -> Done {
         let scopes = held.pair.scopes.clone();
         let missing = self.requested().filter(|scope| !scopes.contains(scope));
-        Ok(Done {
+        let warning: Vec<_> = self.warning(held).into_iter().chain(told).collect();
+        Done {
             account: self.name(),
             person: held.person.as_ref().clone(),
             missing_scopes: missing.collect(),
             access_expires_at: held.pair.expires_at,
             refresh_expires_at: held.pair.refresh_expires_at,
             base_urls: self.base_urls.clone(),
-            warning: self.warning(&held),
+            warning: (!warning.is_empty()).then(|| warning.join("\n")),
+            pairs: self.living(),
             scopes,
-        })
+        }
     }
 
     fn requested(&self) -> impl Iterator<Item = String> {
@@ -375,9 +433,9 @@ impl Login {
         Problem::new(Kind::Login, message).hint("go on with that one")
     }
 
-    fn too_late(&self) -> Problem {
+    fn too_late(&self, patience: Duration) -> Problem {
         let name = self.name();
-        let minutes = PATIENCE.as_secs() / 60;
+        let minutes = patience.as_secs() / 60;
         Problem::new(
             Kind::Timeout,
             format!("nobody finished the login of account `{name}` within {minutes} minutes"),
@@ -388,6 +446,14 @@ impl Login {
     fn name(&self) -> String {
         self.setup.account.name.to_string()
     }
+}
+
+/// A page among those of one login.
+#[derive(Clone, Copy, Debug)]
+struct Pages {
+    role: Role,
+    page: u32,
+    pages: u32,
 }
 
 fn abandoned() -> Problem {

@@ -14,7 +14,9 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use loopdesk_protocol::Problem;
 use loopdesk_protocol::login::Done;
+use loopdesk_protocol::status::Role;
 
+use super::Pages;
 use crate::session::refresher::named;
 
 /// One page. In its texts, what stands in backticks is shown as code.
@@ -45,6 +47,8 @@ enum Tone {
 #[derive(Debug)]
 enum Next {
     Nothing,
+    /// Another page, to which the browser goes by itself.
+    Page(String),
     /// A command to try.
     Try(String),
     /// What the person can do, each a sentence.
@@ -85,6 +89,29 @@ impl Page {
                 format!("Logged in to {}", done.account),
                 "Your scripts can use Zendesk through loopdesk now. It keeps this login alive by \
                  itself.",
+            )
+        }
+    }
+
+    /// One pair is there, the next page is Zendesk's at `url`.
+    pub(super) fn next(account: &str, pages: Pages, url: &str) -> Self {
+        let Pages { role, page, pages } = pages;
+        let for_what = match role {
+            Role::Primary => "once more for the account's full rights",
+            Role::Spare => "once more, for a spare pair of tokens",
+            Role::ReadOnly => "once more, for a pair of tokens that can only read",
+        };
+        Self {
+            next: Next::Page(url.to_owned()),
+            is_over: false,
+            ..Self::new(
+                StatusCode::OK,
+                Tone::Good,
+                format!("Step {} of {pages} is done", page - 1),
+                &format!(
+                    "Account `{account}` is logged in. Zendesk now asks {for_what}: choose Allow \
+                     again. To do without, close this tab."
+                ),
             )
         }
     }

@@ -16,7 +16,10 @@ impl Login {
         let key = self.prove().await?;
         let renewal = Renewal::ClientSecret(self.secret().await?);
         match self.setup.zendesk.refresh(&renewal, None).await {
-            Answer::Granted(grant) => self.adopt(grant, renewal, key, None).await,
+            Answer::Granted(grant) => {
+                let held = self.adopt(grant, renewal, key, None).await?;
+                Ok(self.done(&held, Vec::new()))
+            }
             Answer::Refused(block) => {
                 let message = format!(
                     "the login of account `{}` failed: {}",

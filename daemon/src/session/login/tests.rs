@@ -201,7 +201,7 @@ async fn r9_the_vault_is_tried_before_anybody_opens_a_browser() {
 #[tokio::test]
 async fn a_record_of_a_newer_release_is_moved_aside_by_a_login() {
     let bench = Bench::signed_out(3600).await;
-    let newer = b"{\"loopdesk-session\":3}\nAAAA\n";
+    let newer = b"{\"loopdesk-session\":4}\nAAAA\n";
     bench
         .store
         .prepare(&bench.name())
@@ -338,7 +338,7 @@ impl Attempt {
         let authorize = match events.recv().await.unwrap() {
             Event::Authorize(authorize) => authorize,
             Event::Failed(problem) => return Err(problem),
-            Event::Done(_) => panic!("done without a browser"),
+            other @ (Event::Obtained(_) | Event::Done(_)) => panic!("{other:?}"),
         };
         let (_, query) = authorize.url.split_once('?').unwrap();
         let mut parameters = url::form_urlencoded::parse(query.as_bytes());
@@ -383,14 +383,18 @@ impl Attempt {
     async fn done(&mut self) -> Done {
         match self.events.recv().await.unwrap() {
             Event::Done(done) => done,
-            other @ (Event::Authorize(_) | Event::Failed(_)) => panic!("{other:?}"),
+            other @ (Event::Authorize(_) | Event::Obtained(_) | Event::Failed(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 
     async fn failed(&mut self) -> Problem {
         match self.events.recv().await.unwrap() {
             Event::Failed(problem) => problem,
-            other @ (Event::Authorize(_) | Event::Done(_)) => panic!("{other:?}"),
+            other @ (Event::Authorize(_) | Event::Obtained(_) | Event::Done(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 }

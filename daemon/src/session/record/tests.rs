@@ -87,6 +87,7 @@ fn an_end_is_kept_without_tokens() {
     let end = End {
         at: Timestamp::UNIX_EPOCH,
         why: "revoked".to_owned(),
+        answer_lost: true,
     };
     let over = Stored::Over {
         end: end.clone(),
@@ -142,10 +143,10 @@ fn r3_whatever_is_changed_is_noticed_and_the_file_is_named() {
 
 #[test]
 fn a_newer_format_is_refused_and_says_so() {
-    let newer = b"{\"loopdesk-session\":3,\"what\":[]}\nAAAA\n";
+    let newer = b"{\"loopdesk-session\":4,\"what\":[]}\nAAAA\n";
     let problem = Sealed::parse(path(), newer).unwrap_err();
     assert!(
-        problem.message.contains("newer loopdesk (format 3"),
+        problem.message.contains("newer loopdesk (format 4"),
         "{problem}"
     );
 }
@@ -188,5 +189,40 @@ fn an_end_of_format_1_loads_for_ever() {
             assert_eq!(person.unwrap().id, 42);
         }
         Stored::Live(_) => panic!("it was over"),
+    }
+}
+
+#[test]
+fn format_3_and_ends_by_lost_answers_load_for_ever() {
+    let bytes = include_bytes!("../testdata/format-3.session");
+    let record = Sealed::parse(path(), bytes).unwrap();
+    assert_eq!(record.header.binding.role, Role::Spare);
+    let Stored::Live(held) = record.open(&DataKey::for_tests(1)).unwrap() else {
+        panic!("it was alive");
+    };
+    assert_eq!(held.pair.generation.get(), 8);
+    assert_eq!(testing::renewal(&held.pair), "refresh-8");
+
+    let bytes = include_bytes!("../testdata/format-1-lost.session");
+    match open(bytes, &DataKey::for_tests(1)).unwrap() {
+        Stored::Over { end, .. } => assert!(end.answer_lost),
+        Stored::Live(_) => panic!("it was over"),
+    }
+}
+
+#[test]
+fn a_primary_s_record_is_what_it_always_was_and_another_role_s_is_new() {
+    let primary = String::from_utf8(sealed()).unwrap();
+    assert!(primary.starts_with("{\"loopdesk-session\":1,"), "{primary}");
+    assert!(!primary.contains("\"role\""), "{primary}");
+    for role in [Role::Spare, Role::ReadOnly] {
+        let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+        let binding = Binding { role, ..binding() };
+        let bytes = seal(&Stored::Live(held), &binding, &DataKey::for_tests(1)).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.starts_with("{\"loopdesk-session\":3,"), "{text}");
+        // The role is bound to the tokens: nobody can change it.
+        let other = text.replace(role.name(), "primary");
+        assert!(open(other.as_bytes(), &DataKey::for_tests(1)).is_err());
     }
 }

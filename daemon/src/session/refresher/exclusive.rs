@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 
 use super::{Adoption, Command, Exclusive, Task, bug, named};
 use crate::failpoint;
+use crate::session::ending;
 use crate::session::jobs::{self, Done, Leaving};
 use crate::session::leftovers::{self, Leftover};
-use crate::session::pair::{Held, Renewal, Secret};
+use crate::session::pair::{Generation, Held, Renewal, Secret};
 use crate::session::state::{Input, State};
 
 impl Task {
@@ -39,7 +40,10 @@ impl Task {
                     self.input(Input::Reconfigured { rebound: true });
                 }
                 Some(Command::Adopt(adoption)) => self.adopt(*adoption),
-                Some(Command::Logout { forget, reply }) => self.log_out(forget, reply),
+                Some(Command::Logout { only, reply, .. }) if self.is_another(only) => {
+                    drop(reply.send(Err(replaced(&self.name()))));
+                }
+                Some(Command::Logout { forget, reply, .. }) => self.log_out(forget, reply),
                 Some(_) | None => return,
             }
         }
@@ -65,7 +69,7 @@ impl Task {
         }
         let held = Held {
             logged_in_at: grant.asked_at,
-            pair: grant.begin(self.machine.generation().next(), renewal),
+            pair: grant.begin(self.machine.next_generation(), renewal),
             person: Arc::new(person),
         };
         self.input(Input::Pause);
@@ -91,7 +95,12 @@ impl Task {
                 return;
             }
         };
-        tracing::info!(account = %self.name(), generation = %held.pair.generation, "logged in");
+        tracing::info!(
+            account = %self.name(),
+            role = self.parts.setup.binding.role.name(),
+            generation = %held.pair.generation,
+            "logged in"
+        );
         let replaced = self.machine.held().cloned();
         let was_over = matches!(self.machine.state(), State::Ended(_));
         // What was still to be stored belongs to the session that is over now.
@@ -107,7 +116,7 @@ impl Task {
         if let Some(old) = replaced {
             let setup = Arc::clone(&self.parts.setup);
             self.start(Done::Revoked, async move {
-                jobs::end_replaced(&setup, &old.pair, leftover, was_over).await;
+                ending::end_replaced(&setup, &old.pair, leftover, was_over).await;
                 Done::Revoked
             });
         }
@@ -165,6 +174,12 @@ impl Task {
         drop(reply.send(result));
     }
 
+    /// Whether another pair has taken the place of the one that is meant.
+    fn is_another(&self, only: Option<Generation>) -> bool {
+        let now = self.machine.generation();
+        only.is_some_and(|meant| meant != now)
+    }
+
     pub(super) fn client_secret(&self) -> Option<Secret> {
         match &self.machine.held()?.pair.renewal {
             Renewal::ClientSecret(secret) => Some(secret.clone()),
@@ -179,6 +194,11 @@ impl Task {
             State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => None,
         }
     }
+}
+
+fn replaced(account: &str) -> Problem {
+    let message = format!("a pair of account `{account}` was replaced meanwhile");
+    Problem::new(Kind::Login, message)
 }
 
 fn other_person(account: &str, before: &Person, now: &Person) -> Problem {

@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status::State as Shown;
 
-use super::*;
 use crate::session::What;
+use crate::session::snapshot::Snapshot;
 use crate::session::state::Block;
 use crate::session::state::health::Found;
 use crate::session::testing::{Bench, held, person};

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use loopdesk_protocol::session::{LoggedOut, Refreshed};
 use loopdesk_protocol::{Kind, Problem};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -25,12 +25,13 @@ use crate::session::gate::Gate;
 use crate::session::jobs::{self, Attempt, Done, Hold, Purpose, Stowed, Unsent};
 use crate::session::oauth::{Answer, Grant};
 use crate::session::pair::{Generation, Held, Renewal, Secret};
+use crate::session::pairs::Family;
 use crate::session::record::Stored;
-use crate::session::snapshot::Snapshot;
+use crate::session::snapshot::Part;
 use crate::session::state::{Effect, Input, Load, Machine, State};
 use crate::session::store::Store;
 use crate::session::vault::{DataKey, Vault};
-use crate::session::{Setup, health, schedule};
+use crate::session::{Setup, ending, health, schedule};
 
 /// What the refresher is asked for.
 #[derive(Debug)]
@@ -46,11 +47,15 @@ pub(in crate::session) enum Command {
     Refresh(oneshot::Sender<Result<Refreshed, Problem>>),
     /// A login wants the stored secret of the client, if there is one.
     ClientSecret(oneshot::Sender<Option<Secret>>),
+    /// A login wants to know whether the pair lives.
+    Held(oneshot::Sender<Option<Arc<Held>>>),
     /// A login has got a pair.
     Adopt(Box<Adoption>),
     /// Revoke and erase.
     Logout {
         forget: bool,
+        /// Only if this is still the pair.
+        only: Option<Generation>,
         reply: oneshot::Sender<Result<LoggedOut, Problem>>,
     },
     /// The account's configuration has changed.
@@ -94,13 +99,13 @@ pub(in crate::session) struct Refresher {
     pub(in crate::session) vault: Arc<Vault>,
     pub(in crate::session) gate: Gate,
     pub(in crate::session) commands: mpsc::Receiver<Command>,
-    pub(in crate::session) snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(in crate::session) family: Arc<Family>,
 }
 
 impl Refresher {
     /// Runs until [`Command::Stop`], or until nobody can send a command any more.
     pub(in crate::session) async fn run(self) {
-        let (machine, first) = Machine::new();
+        let (machine, first) = Machine::new(self.family.generations.clone());
         let mut task = Task {
             parts: self,
             machine,
@@ -189,6 +194,7 @@ impl Task {
                 self.asked.push((before, reply));
             }
             Command::ClientSecret(reply) => drop(reply.send(self.client_secret())),
+            Command::Held(reply) => drop(reply.send(self.machine.held().cloned())),
             Command::Vault(vault) => {
                 self.parts.vault = vault;
                 self.input(Input::Unlocked);
@@ -316,8 +322,9 @@ impl Task {
                         setup: Arc::clone(&self.parts.setup),
                         store: self.parts.store.clone(),
                         gate: self.parts.gate.clone(),
+                        turns: self.parts.family.turns.clone(),
                         held,
-                        next: self.machine.generation().next(),
+                        next: self.machine.upcoming(),
                         urgency,
                         key: self.parts.vault.key_in_memory(),
                         hold: std::mem::take(&mut self.hold),
@@ -346,7 +353,7 @@ impl Task {
                 Effect::Revoke(held) => {
                     let setup = Arc::clone(&self.parts.setup);
                     self.start(Done::Revoked, async move {
-                        jobs::end_outdated(&setup, &held.pair.access).await;
+                        ending::end_outdated(&setup, &held.pair.access).await;
                         Done::Revoked
                     });
                 }
@@ -401,8 +408,8 @@ impl Task {
     fn settle(&mut self) {
         let now = self.parts.clock.now();
         self.begin_exclusive();
-        let snapshot = Snapshot::of(&self.machine, &self.parts.setup, now);
-        self.parts.snapshots.send_replace(Arc::new(snapshot));
+        let part = Part::of(&self.machine, &self.parts.setup, now);
+        self.parts.family.publish(part);
         if !self.machine.is_rotating() {
             let was_closed = self.hold.closed.is_some();
             if was_closed {
@@ -410,6 +417,7 @@ impl Task {
             }
             // Published first: whoever passes the gate now finds the new token.
             self.hold.closed = None;
+            self.hold.turn = None;
             if was_closed {
                 failpoint::reach(failpoint::SETTLED);
             }

@@ -1,4 +1,4 @@
-//! What those hear who asked for a refresh, and what the log does.
+//! What has come of a refresh, for those who asked for it and for the log.
 
 use loopdesk_protocol::session::Refreshed;
 use loopdesk_protocol::{Kind, Problem};
@@ -27,7 +27,8 @@ impl Task {
     }
 
     fn not_refreshed(&self) -> Problem {
-        if let Some(problem) = &self.parts.snapshots.borrow().view.problem {
+        let part = self.parts.family.part(self.parts.setup.binding.role);
+        if let Some(problem) = &part.view.problem {
             return problem.clone();
         }
         let name = self.name();

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use jiff::SignedDuration;
-use loopdesk_protocol::status::State as Shown;
+use loopdesk_protocol::status::{Role, State as Shown};
 
 use super::*;
 use crate::config::VaultKind;
@@ -89,7 +89,7 @@ async fn r2_a_401_during_a_rotation_waits_for_the_new_pair() {
 #[tokio::test(start_paused = true)]
 async fn r1_a_planned_refresh_waits_for_uploads_and_a_forced_one_does_not() {
     let bench = Bench::logged_in(3600).await;
-    let gate = bench.session.0.gate.clone();
+    let gate = bench.session.gate(Role::Primary).clone();
     let upload = gate.enter(Kindness::Unreplayable).await;
     bench.mover.jump(SignedDuration::from_secs(3200));
     bench.until_state(Shown::Rotating).await;
@@ -107,7 +107,11 @@ async fn r1_a_planned_refresh_waits_for_uploads_and_a_forced_one_does_not() {
 #[tokio::test(start_paused = true)]
 async fn r1_r6_a_token_that_expires_while_uploads_are_waited_for_is_refreshed_at_once() {
     let bench = Bench::logged_in(3600).await;
-    let _upload = bench.session.0.gate.enter(Kindness::Unreplayable).await;
+    let _upload = bench
+        .session
+        .gate(Role::Primary)
+        .enter(Kindness::Unreplayable)
+        .await;
     bench.mover.jump(SignedDuration::from_secs(3200));
     bench.until_state(Shown::Rotating).await;
     // Asleep with the upload in flight.

@@ -29,6 +29,10 @@
 //!              └──────────────────── ended ◄──────────────────┘
 //! ```
 //!
+//! An account has one machine for each of its pairs: primary, spare, read-only. They share nothing
+//! but the count of generations, and none knows of another; who stands in for whom is decided in
+//! `super::pairs` by their [`Cover`].
+//!
 //! While rotating from `doubtful` or `blocked`, that is still what is shown: the trouble isn't over.
 //! An ended session never asks Zendesk for tokens again. Where another process has stored a newer
 //! session meanwhile, rotating and saving end in what that one is: active, or ended.
@@ -47,14 +51,16 @@ use loopdesk_protocol::status;
 
 use self::health::{Act, Health, News};
 use super::oauth::Answer;
-use super::pair::{Generation, Held};
+use super::pair::{Generation, Generations, Held};
 
 /// One account's session.
 #[derive(Debug)]
 pub(in crate::session) struct Machine {
     state: State,
-    /// The highest generation that this account has had: it never goes back.
+    /// The highest generation that this role's pairs have had: it never goes back.
     generation: Generation,
+    /// The account's count.
+    generations: Generations,
     /// A login or logout is under way and nothing else may touch the record.
     paused: bool,
     last_error: Option<status::LastError>,
@@ -149,6 +155,20 @@ pub(in crate::session) struct End {
     pub(in crate::session) at: Timestamp,
     /// A sentence without its full stop.
     pub(in crate::session) why: String,
+    /// It was an answer of Zendesk's that was lost, and nobody's will.
+    pub(in crate::session) answer_lost: bool,
+}
+
+/// Whether an account's spare pair may stand in for this one (R5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::session) enum Cover {
+    /// No: whatever stops this pair stops the account.
+    #[default]
+    Never,
+    /// While an answer is missing that may have replaced the pair.
+    Doubt,
+    /// From now on: the pair was replaced, and the answer lost.
+    Lost,
 }
 
 /// What happens to a session.
@@ -263,11 +283,13 @@ pub(in crate::session) enum Readiness {
 }
 
 impl Machine {
-    /// A session about which nothing is known yet. [`Effect::Load`] comes first.
-    pub(in crate::session) fn new() -> (Self, Effect) {
+    /// A session about which nothing is known yet, whose pairs are numbered by `generations`.
+    /// [`Effect::Load`] comes first.
+    pub(in crate::session) fn new(generations: Generations) -> (Self, Effect) {
         let machine = Self {
             state: State::Loading,
             generation: Generation::default(),
+            generations,
             paused: false,
             last_error: None,
             health: Health::default(),
@@ -318,7 +340,7 @@ impl Machine {
                 self.paused = false;
                 self.last_error = None;
                 if held.pair.generation <= self.generation {
-                    held.pair.generation = self.generation.next();
+                    held.pair.generation = self.generations.next();
                 }
                 let mut effects = self.go_live(now, spread, held, None);
                 effects.push(self.healthy_since(now, spread));
@@ -347,6 +369,32 @@ impl Machine {
     /// The highest generation so far.
     pub(in crate::session) fn generation(&self) -> Generation {
         self.generation
+    }
+
+    /// A number for a pair that is about to be stored.
+    pub(in crate::session) fn next_generation(&self) -> Generation {
+        self.generations.next()
+    }
+
+    /// The least number that the next pair can get.
+    pub(in crate::session) fn upcoming(&self) -> Generation {
+        self.generations.upcoming()
+    }
+
+    /// Whether the spare pair may stand in for this one: only for an answer that is lost.
+    pub(in crate::session) fn cover(&self) -> Cover {
+        match &self.state {
+            State::Live(live) => match live.standing {
+                // Zendesk has refused since, and somebody must act.
+                Standing::Blocked(_) => Cover::Never,
+                _ if live.doubt.is_some() => Cover::Doubt,
+                Standing::Good | Standing::Doubtful | Standing::Unsaved(_) => Cover::Never,
+            },
+            State::Ended(ended) if ended.end.answer_lost => Cover::Lost,
+            State::Ended(_) | State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => {
+                Cover::Never
+            }
+        }
     }
 
     /// What the daily probe knows.

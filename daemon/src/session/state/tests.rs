@@ -26,7 +26,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (machine, _) = Machine::new();
+        let (machine, _) = Machine::new(Generations::default());
         Self {
             machine,
             now: Timestamp::from_second(1_800_000_000).unwrap(),

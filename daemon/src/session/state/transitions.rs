@@ -25,7 +25,7 @@ impl Machine {
                 person,
                 generation,
             } => {
-                self.generation = self.generation.max(generation);
+                self.reach(generation);
                 self.state = State::Ended(Box::new(Ended {
                     end,
                     person: person.map(Arc::new),
@@ -37,7 +37,7 @@ impl Machine {
                 problem,
                 generation,
             } => {
-                self.generation = self.generation.max(generation.unwrap_or_default());
+                self.reach(generation.unwrap_or_default());
                 self.state = State::SignedOut(Some(problem));
             }
             Load::NoKey(problem) => {
@@ -59,7 +59,7 @@ impl Machine {
         doubt: Option<String>,
     ) -> Vec<Effect> {
         held.pair.generation = held.pair.generation.max(self.generation);
-        self.generation = held.pair.generation;
+        self.reach(held.pair.generation);
         let standing = match &doubt {
             Some(why) => {
                 self.note(now, why.clone());
@@ -200,7 +200,6 @@ impl Machine {
     }
 
     pub(super) fn answered(&mut self, now: Timestamp, spread: f64, answer: Answer) -> Vec<Effect> {
-        let next = self.generation.next();
         let State::Live(live) = &mut self.state else {
             return Vec::new();
         };
@@ -209,6 +208,7 @@ impl Machine {
         };
         match answer {
             Answer::Granted(grant) => {
+                let next = self.generations.next();
                 let held = Arc::new(Held {
                     pair: grant.renew(next, &live.held.pair),
                     person: Arc::clone(&live.held.person),
@@ -225,9 +225,13 @@ impl Machine {
                 }]
             }
             Answer::InvalidGrant(said) => {
-                let why = live.obituary(now, &said);
+                let (why, answer_lost) = (live.obituary(now, &said), live.doubt.is_some());
                 self.note(now, why.clone());
-                self.end(End { at: now, why })
+                self.end(End {
+                    at: now,
+                    why,
+                    answer_lost,
+                })
             }
             Answer::Refused(block) => {
                 live.failures = live.failures.saturating_add(1);
@@ -427,6 +431,11 @@ impl Machine {
             live.decided_at = now;
         }
         self.tick(now)
+    }
+
+    fn reach(&mut self, generation: Generation) {
+        self.generation = self.generation.max(generation);
+        self.generations.reach(self.generation);
     }
 
     pub(super) fn note(&mut self, at: Timestamp, message: String) {

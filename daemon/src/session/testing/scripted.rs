@@ -1,6 +1,6 @@
 //! A Zendesk that does what a test says.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -32,6 +32,8 @@ pub(in crate::session) struct Scripted {
 #[derive(Debug)]
 struct Script {
     issued: u64,
+    /// The pairs that are neither replaced nor revoked.
+    live: BTreeSet<u64>,
     lifetime: u64,
     answers: VecDeque<Step>,
     person: Person,
@@ -58,6 +60,7 @@ impl Scripted {
             clock: clock.clone(),
             state: Mutex::new(Script {
                 issued,
+                live: BTreeSet::from([issued]),
                 lifetime,
                 answers: VecDeque::new(),
                 person: person(42),
@@ -80,7 +83,9 @@ impl Scripted {
     }
 
     pub(in crate::session) fn set_issued(&self, number: u64) {
-        self.state.lock().unwrap().issued = number;
+        let mut state = self.state.lock().unwrap();
+        state.issued = number;
+        state.live = (1..=number).collect();
     }
 
     pub(in crate::session) fn set_person(&self, person: Person) {
@@ -95,8 +100,19 @@ impl Scripted {
     /// An admin deletes the newest token.
     pub(in crate::session) fn revoke_newest(&self) {
         let mut state = self.state.lock().unwrap();
-        let newest = state.issued.to_string();
-        state.dead.push(newest);
+        let newest = state.issued;
+        state.live.remove(&newest);
+    }
+
+    /// An admin deletes this pair.
+    pub(in crate::session) fn revoke_pair(&self, number: u64) {
+        self.state.lock().unwrap().live.remove(&number);
+    }
+
+    /// The pairs that nobody has ended.
+    pub(in crate::session) fn living(&self) -> Vec<u64> {
+        let state = self.state.lock().unwrap();
+        state.live.iter().copied().collect()
     }
 
     /// Only the access token of the newest pair dies.
@@ -130,9 +146,8 @@ impl Scripted {
 
     fn lives(&self, access: &str) -> bool {
         let state = self.state.lock().unwrap();
-        let newest = state.issued.to_string();
-        access == format!("access-{newest}")
-            && !state.dead.contains(&newest)
+        let number = access.strip_prefix("access-").and_then(|n| n.parse().ok());
+        number.is_some_and(|number: u64| state.live.contains(&number))
             && !state.dead.iter().any(|dead| dead == access)
     }
 
@@ -150,6 +165,7 @@ impl Scripted {
         if let Some(Step::Answer(answer)) = step {
             return answer;
         }
+        self.state.lock().unwrap().live.clear();
         let grant = self.issue();
         Answer::Granted(Grant {
             refresh: None,
@@ -161,6 +177,8 @@ impl Scripted {
     fn issue(&self) -> Grant {
         let mut state = self.state.lock().unwrap();
         state.issued += 1;
+        let issued = state.issued;
+        state.live.insert(issued);
         grant(state.issued, self.clock.now(), state.lifetime)
     }
 }
@@ -176,11 +194,9 @@ impl Endpoint for Scripted {
             };
             self.note(format!("refresh {refresh}"));
             drop(self.turn.acquire().await.unwrap());
-            let (step, offline, newest, dead) = {
+            let (step, offline) = {
                 let mut state = self.state.lock().unwrap();
-                let newest = state.issued.to_string();
-                let dead = state.dead.contains(&newest);
-                (state.answers.pop_front(), state.offline, newest, dead)
+                (state.answers.pop_front(), state.offline)
             };
             if offline {
                 return transient("no network");
@@ -188,9 +204,14 @@ impl Endpoint for Scripted {
             if let Some(Step::Answer(answer)) = step {
                 return answer;
             }
-            if dead || refresh != format!("refresh-{newest}") {
+            let number = refresh
+                .strip_prefix("refresh-")
+                .and_then(|n| n.parse().ok());
+            let mut state = self.state.lock().unwrap();
+            if !number.is_some_and(|number: u64| state.live.remove(&number)) {
                 return Answer::InvalidGrant(Said::default());
             }
+            drop(state);
             let grant = self.issue();
             match step {
                 Some(Step::Swallowed) => Answer::Lost("the connection broke".to_owned()),
@@ -243,7 +264,11 @@ impl Endpoint for Scripted {
             if !self.lives(access.expose_secret()) {
                 return Revocation::WasDead;
             }
-            self.revoke_newest();
+            let access = access.expose_secret();
+            let number = access.strip_prefix("access-").and_then(|n| n.parse().ok());
+            if let Some(number) = number {
+                self.revoke_pair(number);
+            }
             Revocation::Done
         })
     }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Api, Outcome, errors};
 use crate::zendesk::answer::Answer;
 use crate::zendesk::paging::{self, Rules};
+use crate::zendesk::shared::lock;
 
 pub(super) fn serve(api: &Api, path: &[&str]) -> Outcome {
     if !matches!(api.call.method, Method::GET | Method::HEAD) {
@@ -49,7 +50,7 @@ pub(super) fn changes(records: Vec<Value>) -> Vec<Change> {
 pub(super) fn by_time(api: &Api, key: &str, all: &mut Vec<Change>) -> Outcome {
     let start = start_time(api)?.ok_or_else(missing_start_time)?;
     all.retain(|(at, _)| *at >= start);
-    let size = paging::number_within(&api.call.query, "per_page", EXPORT)?;
+    let size = paging::number_within(&api.call.query, "per_page", pages(api))?;
     let end_of_stream = all.len() <= size;
     // All records of the last second belong to the page, else the next one would start with them
     // again for ever.
@@ -93,7 +94,7 @@ fn by_cursor(api: &Api, key: &str, all: &mut Vec<Change>) -> Outcome {
             all.retain(|(at, _)| *at >= start);
         }
     }
-    let size = paging::number_within(query, "per_page", EXPORT)?;
+    let size = paging::number_within(query, "per_page", pages(api))?;
     let end_of_stream = all.len() <= size;
     all.truncate(size);
     let cursor = match all.last() {
@@ -160,8 +161,12 @@ fn decode(cursor: &str) -> Result<(i64, u64), Answer> {
     })
 }
 
-const EXPORT: Rules = Rules {
-    default_size: 1000,
-    max_size: 1000,
-    ..Rules::LIST
-};
+/// Zendesk's are 1,000 records a page.
+fn pages(api: &Api) -> Rules {
+    let size = lock(&api.shared.settings).export_page;
+    Rules {
+        default_size: size,
+        max_size: size,
+        ..Rules::LIST
+    }
+}

@@ -2,6 +2,7 @@
 
 mod access;
 mod attachments;
+mod echo;
 mod errors;
 mod help_center;
 mod incremental;
@@ -124,6 +125,7 @@ fn routed(shared: &Shared, call: &Call, visitor: &Visitor, path: &[&str]) -> Ans
         ["attachments", rest @ ..] => attachments::serve(&api, rest),
         ["job_statuses", rest @ ..] => jobs::serve(&mut api, rest),
         ["help_center", rest @ ..] => help_center::serve(&api, rest),
+        ["echo"] => Ok(echo::serve(call)),
         _ => Err(errors::invalid_endpoint()),
     };
     outcome.unwrap_or_else(|refusal| refusal)

@@ -165,12 +165,40 @@ fn insert(api: &mut Api, mut wanted: Object) -> Result<Value, Answer> {
         "requester_id": author,
         "submitter_id": author,
         "assignee_id": author,
+        "generated_timestamp": api.call.now.as_second(),
+        "recipient": null,
+        "organization_id": null,
+        "group_id": null,
+        "collaborator_ids": [],
+        "follower_ids": [],
+        "email_cc_ids": [],
+        "forum_topic_id": null,
+        "problem_id": null,
+        "has_incidents": false,
+        "due_at": null,
         "tags": [],
         "custom_fields": [],
+        "satisfaction_rating": null,
+        "sharing_agreement_ids": [],
+        "custom_status_id": null,
+        "encoded_id": format!("LD{id:04}-NEW"),
         "fields": [],
+        "followup_ids": [],
+        "ticket_form_id": null,
+        "brand_id": 360_000_000_100_u64,
+        "allow_channelback": false,
+        "allow_attachments": true,
+        "from_messaging_channel": false,
+        "support_type": "agent",
         "is_public": true,
     });
     merge(&mut ticket, wanted);
+    // Who creates a ticket for nobody is its requester.
+    for person in ["requester_id", "submitter_id"] {
+        if ticket[person].is_null() {
+            ticket[person] = json!(author);
+        }
+    }
     ticket["description"] = json!(text);
     ticket["raw_subject"] = ticket["subject"].clone();
     api.store.tickets.put(id, ticket.clone());

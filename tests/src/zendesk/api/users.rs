@@ -97,6 +97,7 @@ fn create(api: &mut Api) -> Outcome {
         "role": "end-user",
         "active": true,
         "suspended": false,
+        "is_billing_admin": false,
         "verified": false,
         "tags": [],
         "user_fields": {},

@@ -54,6 +54,7 @@ pub(in crate::zendesk) fn describe_post(
             })
         }),
         generation: pair.map(|pair| pair.generation),
+        chain: pair.map(|pair| pair.chain),
         error: None,
     }
 }
@@ -101,6 +102,12 @@ fn grant(
             .find(|code| Some(code.code.as_str()) == parameters.text("code"))
     {
         code.is_used = true;
+    }
+    if grant_type == "authorization_code" && settings.one_authorization {
+        let (client, user) = (grant.client.clone(), grant.user);
+        oauth
+            .tokens
+            .revoke(|pair| pair.client == client && pair.user == user);
     }
     grant.access_ttl = settings
         .granted_access_ttl

@@ -94,12 +94,15 @@ pub(super) fn ticket(seed: &Seed, id: u64) -> Value {
         "satisfaction_rating": null,
         "sharing_agreement_ids": [],
         "custom_status_id": null,
+        "encoded_id": format!("LD{id:04}-{:04X}", index % 0xffff),
         "fields": [{"id": 360_000_000_001_u64, "value": format!("value {index}")}],
         "followup_ids": [],
+        "ticket_form_id": null,
         "brand_id": 360_000_000_100_u64,
         "allow_channelback": false,
         "allow_attachments": true,
         "from_messaging_channel": false,
+        "support_type": "agent",
     })
 }
 

@@ -17,11 +17,19 @@ pub(super) fn render(page: &Page) -> String {
     };
     let title = escape(&page.title);
     let body = body(page);
+    // No script, so that none need be allowed; time enough to see what is going on.
+    let refresh = match &page.next {
+        Next::Page(url) => format!(
+            "<meta http-equiv=\"refresh\" content=\"{PAUSE}; url={}\">\n",
+            escape(url)
+        ),
+        Next::Nothing | Next::Try(_) | Next::Steps(_) => String::new(),
+    };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title} \u{b7} loopdesk</title>\n\
+         <title>{title} \u{b7} loopdesk</title>\n{refresh}\
          <link rel=\"icon\" href=\"{ICON}\">\n<style>{STYLE}</style>\n</head>\n\
          <body>\n<main class=\"{class}\">\n{sign}\n<h1>{title}</h1>\n{body}</main>\n\
          <footer>{MARK}<strong>loopdesk</strong> on this computer</footer>\n</body>\n</html>\n"
@@ -56,6 +64,13 @@ fn body(page: &Page) -> String {
     }
     match &page.next {
         Next::Nothing => {}
+        Next::Page(url) => push(
+            &mut html,
+            format_args!(
+                "<p><a href=\"{}\">Go on to Zendesk</a>, if that doesn&#39;t happen by itself.</p>\n",
+                escape(url)
+            ),
+        ),
         Next::Try(command) => push(
             &mut html,
             format_args!(
@@ -121,6 +136,8 @@ pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// Seconds.
+const PAUSE: u32 = 2;
 const STYLE: &str = include_str!("../page.css");
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' \
     viewBox='0 0 24 24'%3E%3Crect width='24' height='24' rx='6' fill='%230b6b57'/%3E%3Cpath \

@@ -144,6 +144,7 @@ impl World {
                         end: End {
                             at: self.now,
                             why: "theirs".to_owned(),
+                            answer_lost: false,
                         },
                         person: None,
                         generation,

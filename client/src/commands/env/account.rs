@@ -1,0 +1,69 @@
+//! The accounts that `env` can speak for: the daemon's, or the configuration's while none runs.
+
+use loopdesk_protocol::config::Effective;
+use loopdesk_protocol::status::Status;
+
+use crate::error::CliError;
+
+/// As much of an account as is needed here.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) name: String,
+    pub(super) default: bool,
+    pub(super) base_urls: Vec<String>,
+}
+
+pub(super) fn of_status(status: Status) -> Vec<Account> {
+    let accounts = status.accounts.into_iter().map(|account| Account {
+        name: account.name,
+        default: account.default,
+        base_urls: account.base_urls,
+    });
+    accounts.collect()
+}
+
+pub(super) fn of_config(config: &Effective) -> Vec<Account> {
+    let accounts = config.accounts.iter().map(|account| Account {
+        name: account.name.clone(),
+        default: config.default_account.as_ref() == Some(&account.name)
+            || config.accounts.len() == 1,
+        base_urls: account.base_urls.clone(),
+    });
+    accounts.collect()
+}
+
+pub(super) fn choose(mut accounts: Vec<Account>, name: Option<&str>) -> Result<Account, CliError> {
+    let found = accounts.iter().position(|account| match name {
+        Some(name) => account.name == name,
+        None => account.default,
+    });
+    if let Some(found) = found {
+        return Ok(accounts.swap_remove(found));
+    }
+    let known = accounts.iter().map(|account| account.name.as_str());
+    Err(match name {
+        Some(name) => crate::commands::unknown_account(name, known).into(),
+        None => crate::commands::no_default(known).into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::status;
+
+    #[test]
+    fn no_default_and_unknown_names_list_the_accounts() {
+        let accounts = || of_status(status());
+        assert_eq!(choose(accounts(), None).unwrap().name, "acme");
+        assert_eq!(choose(accounts(), Some("sandbox")).unwrap().name, "sandbox");
+        let CliError::Problem(problem) = choose(accounts(), Some("acne")).unwrap_err() else {
+            panic!("a name that doesn't exist is a problem");
+        };
+        assert!(problem.hints[0].contains("acme, sandbox"), "{problem:?}");
+        let CliError::Problem(problem) = choose(Vec::new(), None).unwrap_err() else {
+            panic!("no account is a problem");
+        };
+        assert!(problem.hints[0].contains("account add"), "{problem:?}");
+    }
+}

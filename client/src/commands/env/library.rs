@@ -1,0 +1,66 @@
+//! Recipes for libraries that know Zendesk's API. `tests/clients` runs them.
+
+pub(super) const ANY_NOTES: &[&str] =
+    &["The library wants a credential; nobody looks at it, so the script may keep its own:"];
+
+pub(super) const ZENPY_NOTES: &[&str] =
+    &["A script with Zenpy stays as it is. One that has no credential may write:"];
+pub(super) const ZENPY: &str = r#"
+from zenpy import Zenpy
+zendesk = Zenpy(subdomain="@ACCOUNT@", email="any", token="any")
+"#;
+
+pub(super) const ZDESK: &str = r#"
+import os
+from zdesk import Zendesk
+zendesk = Zendesk(os.environ["ZENDESK_BASE_URL"], zdesk_email="any", zdesk_api="any")
+"#;
+
+/// It takes a next link only if the link contains `endpointUri`, so both come from one variable.
+pub(super) const NODE_ZENDESK: &str = r#"
+const { createClient } = require("node-zendesk");
+const zendesk = createClient({
+  endpointUri: process.env.ZENDESK_BASE_URL + "/api/v2",
+  username: "any",
+  token: "any",
+});
+"#;
+
+pub(super) const ZENDESK_API: &str = r#"
+require "zendesk_api"
+zendesk = ZendeskAPI::Client.new do |config|
+  config.url = ENV["ZENDESK_BASE_URL"] + "/api/v2"
+  config.allow_http = true
+  config.username = config.token = "any"
+end
+"#;
+
+pub(super) const PYTHON_ZENDESK: &str = r#"
+import os
+from zendesk import Zendesk, models
+zendesk = Zendesk(
+    server_url=os.environ["ZENDESK_BASE_URL"],
+    security=models.Security(username="any", password="any"),
+)
+"#;
+
+pub(super) const DLT: &str = r#"
+import os
+from dlt.sources.helpers.rest_client import RESTClient
+zendesk = RESTClient(base_url=os.environ["ZENDESK_BASE_URL"] + "/api/v2")
+"#;
+
+pub(super) const LIBZAPI_NOTES: &[&str] = &[
+    "libzapi 0.9.1 can't follow a next link that begins with http://: it reads one page of a",
+    "list and then fails. Everything else works. The library wants a credential; nobody looks at it:",
+];
+pub(super) const LIBZAPI: &str = r#"
+import os
+from libzapi import Ticketing
+zendesk = Ticketing(os.environ["ZENDESK_BASE_URL"], email="any", api_token="any")
+"#;
+
+pub(super) const TAP_ZENDESK_NOTES: &[&str] = &[
+    "tap-zendesk has https://SUBDOMAIN.zendesk.com in its code and can't be pointed here.",
+    "dlt's REST client can, and makes the same exports: `loopdesk env --for dlt`.",
+];

@@ -1,0 +1,82 @@
+//! What a base URL's host means to programs: whether it resolves, and whether a proxy takes it.
+
+use crate::context::Environment;
+
+pub(super) fn authority(url: &str) -> &str {
+    url.trim_start_matches("http://").trim_end_matches('/')
+}
+
+/// The proxy's variable that takes requests away from `base`, and what is exempt from it now.
+pub(super) fn diverted(base: &str, env: &Environment) -> Option<(&'static str, String)> {
+    let text = |name: &str| {
+        let value = env(name).and_then(|value| value.into_string().ok());
+        value.filter(|value| !value.trim().is_empty())
+    };
+    // curl takes the lower-case one only, others prefer it.
+    let name = ["http_proxy", "HTTP_PROXY"]
+        .into_iter()
+        .find(|name| text(name).is_some())?;
+    let no_proxy = text("no_proxy")
+        .or_else(|| text("NO_PROXY"))
+        .unwrap_or_default();
+    let host = host(base);
+    let is_exempt = no_proxy.split([',', ' ']).any(|entry| {
+        let entry = entry.trim_start_matches('.');
+        let entry = entry.trim_start_matches('[').trim_end_matches(']');
+        entry == "*"
+            || entry.eq_ignore_ascii_case(host)
+            || (!entry.is_empty() && host.ends_with(&format!(".{entry}")))
+    });
+    (!is_exempt).then_some((name, no_proxy))
+}
+
+/// Without port and brackets.
+pub(super) fn host(url: &str) -> &str {
+    let authority = authority(url);
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => authority.split(':').next().unwrap_or(authority),
+    }
+}
+
+/// `acme.localhost` is known to browsers and curl, not to glibc or Python.
+pub(super) fn is_unresolved(url: &str) -> bool {
+    host(url).ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_would_take_the_requests_away_is_noticed() {
+        let diverted = |vars: &'static [(&str, &str)], base: &str| {
+            let env: Environment = Box::new(|name| {
+                let found = vars.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).into())
+            });
+            diverted(base, &env)
+        };
+        let (v4, v6) = ("http://127.0.0.1:8484", "http://[::1]:8484");
+        assert_eq!(diverted(&[], v4), None);
+        assert_eq!(diverted(&[("http_proxy", "")], v4), None);
+        let found = diverted(&[("HTTP_PROXY", "http://p:3128"), ("NO_PROXY", "corp")], v4);
+        assert_eq!(found, Some(("HTTP_PROXY", "corp".to_owned())));
+        for (list, base) in [
+            ("localhost, 127.0.0.1", v4),
+            ("*", v4),
+            ("::1", v6),
+            ("[::1]", v6),
+            ("LOCALHOST", "http://localhost:8484"),
+            (".localhost", "http://acme.localhost:8484"),
+        ] {
+            let list: &'static str = list;
+            let env: Environment = Box::new(move |name| match name {
+                "http_proxy" => Some("http://p:3128".into()),
+                "no_proxy" => Some(list.into()),
+                _ => None,
+            });
+            assert_eq!(super::diverted(base, &env), None, "{list}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Recipes for what speaks plain HTTP. `tests/clients` runs them.
+
+pub(super) const CURL: &str = r#"
+curl -sS "$ZENDESK_BASE_URL/api/v2/users/me.json"
+"#;
+
+pub(super) const WGET: &str = r#"
+wget -qO- "$ZENDESK_BASE_URL/api/v2/users/me.json"
+"#;
+
+pub(super) const URLLIB: &str = r#"
+import json, os, urllib.request
+BASE = os.environ["ZENDESK_BASE_URL"]
+me = json.load(urllib.request.urlopen(BASE + "/api/v2/users/me.json"))
+"#;
+
+pub(super) const REQUESTS: &str = r#"
+import os, requests
+BASE = os.environ["ZENDESK_BASE_URL"]
+me = requests.get(BASE + "/api/v2/users/me.json").json()
+"#;
+
+pub(super) const HTTPX_NOTES: &[&str] =
+    &["httpx follows no redirect unless told, and a download is one:"];
+pub(super) const HTTPX: &str = r#"
+import os, httpx
+BASE = os.environ["ZENDESK_BASE_URL"]
+client = httpx.Client(base_url=BASE, follow_redirects=True)
+me = client.get("/api/v2/users/me.json").json()
+"#;
+
+pub(super) const AIOHTTP: &str = r#"
+import aiohttp, asyncio, os
+BASE = os.environ["ZENDESK_BASE_URL"]
+async def get(path):
+    async with aiohttp.ClientSession(BASE) as session, session.get(path) as answer:
+        return await answer.json()
+me = asyncio.run(get("/api/v2/users/me.json"))
+"#;
+
+pub(super) const FETCH: &str = r#"
+const BASE = process.env.ZENDESK_BASE_URL;
+const me = fetch(BASE + "/api/v2/users/me.json").then((answer) => answer.json());
+"#;
+
+pub(super) const AXIOS: &str = r#"
+const BASE = process.env.ZENDESK_BASE_URL;
+const client = require("axios").create({ baseURL: BASE });
+const me = client.get("/api/v2/users/me.json").then((answer) => answer.data);
+"#;
+
+pub(super) const PERL: &str = r#"
+use LWP::UserAgent; use JSON::PP;
+my $base = $ENV{ZENDESK_BASE_URL};
+my $agent = LWP::UserAgent->new;
+my $me = decode_json($agent->get("$base/api/v2/users/me.json")->content);
+"#;
+
+pub(super) const RUBY: &str = r##"
+require "json"; require "net/http"
+base = ENV.fetch("ZENDESK_BASE_URL")
+me = JSON.parse(Net::HTTP.get(URI("#{base}/api/v2/users/me.json")))
+"##;
+
+pub(super) const R_NOTES: &[&str] = &[
+    "zdeskR has https://SUBDOMAIN.zendesk.com in its code; httr2 reads the same in a few lines.",
+    "RStudio doesn't see a shell's variables: write ZENDESK_BASE_URL into ~/.Renviron for it.",
+];
+pub(super) const R: &str = r#"
+library(httr2)
+base <- Sys.getenv("ZENDESK_BASE_URL")
+me <- request(base) |> req_url_path_append("api/v2/users/me.json") |> req_perform() |> resp_body_json()
+"#;
+
+pub(super) const JUPYTER_NOTES: &[&str] =
+    &["A kernel doesn't see a shell's variables. The first cell:"];
+pub(super) const JUPYTER: &str = r#"
+import requests
+BASE = "@BASE@"
+me = requests.get(BASE + "/api/v2/users/me.json").json()
+"#;
+
+pub(super) const POSTMAN_NOTES: &[&str] = &[
+    "Use Postman's desktop app: its web page is refused, as all web pages are.",
+    "Set Authorization to `No Auth` and {{base_url}} in place of https://SUBDOMAIN.zendesk.com.",
+    "Import this as an environment:",
+];
+pub(super) const POSTMAN: &str = r#"
+{
+  "name": "loopdesk",
+  "values": [{ "key": "base_url", "value": "@BASE@", "enabled": true }]
+}
+"#;

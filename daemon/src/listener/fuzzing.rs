@@ -1,0 +1,16 @@
+//! One connection without a socket, for the fuzz targets.
+
+use std::sync::Arc;
+
+use tokio::io::DuplexStream;
+use tokio_util::sync::CancellationToken;
+
+use super::slots::Slots;
+use super::{Handler, conn};
+use crate::admission::ConnFacts;
+
+/// Serves a connection to its end, as one that was accepted.
+pub async fn serve<H: Handler>(stream: DuplexStream, facts: ConnFacts, handler: Arc<H>) {
+    let slot = Slots::new(1).take().await;
+    conn::serve(stream, facts, handler, CancellationToken::new(), slot).await;
+}

@@ -1,0 +1,79 @@
+//! Connections that belong to other users: a short word, and the door is closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::refusal::Refusal;
+
+/// Turns strangers away. They take no place from anybody else. Clones share their few.
+#[derive(Clone, Debug)]
+pub(super) struct Strangers(Arc<Semaphore>);
+
+impl Strangers {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
+
+    /// Says why, and closes; where many come at once, closes without a word. Nothing that a
+    /// stranger sends is looked at.
+    pub(super) fn turn_away<S>(&self, stream: S, why: Refusal, tracker: &TaskTracker)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        tracing::info!(code = why.code(), "refused a connection");
+        let Ok(place) = Arc::clone(&self.0).try_acquire_owned() else {
+            return;
+        };
+        tracker.spawn(async move {
+            // Whether it was heard is none of our business.
+            let _unheard = tokio::time::timeout(LINGER, part(stream, why)).await;
+            drop(place);
+        });
+    }
+}
+
+async fn part<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    why: Refusal,
+) -> std::io::Result<()> {
+    stream.write_all(&answer(why).await).await?;
+    stream.shutdown().await?;
+    // To close on bytes that wait to be read would be a reset, and that takes away the answer.
+    let mut rest = (&mut stream).take(SWALLOWED);
+    tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+/// The refusal as HTTP/1.1 has it on the wire.
+async fn answer(why: Refusal) -> Vec<u8> {
+    let (mut head, body) = why.into_response().into_parts();
+    let body = body.collect().await.map(|body| body.to_bytes());
+    let body = body.unwrap_or_default();
+    head.headers.insert("content-length", body.len().into());
+    let close = http::HeaderValue::from_static("close");
+    head.headers.insert(http::header::CONNECTION, close);
+    let mut answer = format!("HTTP/1.1 {}\r\n", head.status).into_bytes();
+    for (name, value) in &head.headers {
+        answer.extend_from_slice(name.as_str().as_bytes());
+        answer.extend_from_slice(b": ");
+        answer.extend_from_slice(value.as_bytes());
+        answer.extend_from_slice(b"\r\n");
+    }
+    answer.extend_from_slice(b"\r\n");
+    answer.extend_from_slice(&body);
+    answer
+}
+
+/// How many are told why.
+const AT_ONCE: usize = 32;
+
+/// For a client to read two hundred bytes.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A request that is on its way already.
+const SWALLOWED: u64 = 64 * 1024;

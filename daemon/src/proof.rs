@@ -1,0 +1,124 @@
+//! Proves to the command line that a port answers for this process.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, header, request};
+use loopdesk_protocol::proof::{NONCE_LENGTH, Proof, WELL_KNOWN};
+use sha2::{Digest, Sha256};
+
+use crate::admission::{ConnFacts, Local};
+use crate::body::Body;
+use crate::refusal::Refusal;
+
+/// A secret that this process was born with, and that ends with it. Clones share it.
+#[derive(Clone)]
+pub struct Prover(Arc<[u8; 32]>);
+
+impl Prover {
+    /// A new secret.
+    ///
+    /// # Errors
+    /// Where the system has no random bytes.
+    pub fn new() -> Result<Self, getrandom::Error> {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret)?;
+        Ok(Self(Arc::new(secret)))
+    }
+
+    /// What is said about `nonce` at `address`; `None` if it is no number as it should be.
+    ///
+    /// Secret and number have fixed lengths and the address comes last, so that a plain hash does
+    /// what an HMAC would: nothing can be appended to an address that still is one.
+    pub fn prove(&self, nonce: &str, address: SocketAddr) -> Option<Proof> {
+        if nonce.len() != NONCE_LENGTH || !nonce.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut hash = Sha256::new();
+        hash.update(*self.0);
+        hash.update(nonce);
+        hash.update(address.to_string());
+        let proof = hash.finalize();
+        Some(Proof {
+            proof: proof.iter().map(|byte| format!("{byte:02x}")).collect(),
+        })
+    }
+
+    /// Whether a request is for us: its path isn't Zendesk's.
+    pub fn is_asked<B>(request: &Request<B>) -> bool {
+        request.uri().path() == WELL_KNOWN
+    }
+
+    /// Answers such a request, which admission has let in. It has no effect, and tells whoever may
+    /// use the port what they know already.
+    ///
+    /// # Errors
+    /// Where the question is none.
+    pub fn answer(
+        &self,
+        facts: &ConnFacts,
+        head: &request::Parts,
+    ) -> Result<Response<Body>, Refusal> {
+        if head.method != Method::GET {
+            return Err(Refusal::Method(head.method.to_string()));
+        }
+        let nonce = head
+            .uri
+            .query()
+            .and_then(|query| query.strip_prefix("nonce="));
+        let proof = match (&facts.local, nonce) {
+            (Local::Tcp { addr, .. }, Some(nonce)) => self.prove(nonce, *addr),
+            _ => None,
+        };
+        let wrong = || {
+            Refusal::BadRequest(format!(
+                "`{WELL_KNOWN}` takes `?nonce=` and {NONCE_LENGTH} hexadecimal digits, over TCP"
+            ))
+        };
+        proof.ok_or_else(wrong).map(|proof| {
+            let text = serde_json::json!({ "proof": proof.proof }).to_string();
+            let mut response = Response::new(Body::full(text));
+            let headers = response.headers_mut();
+            let json = HeaderValue::from_static("application/json");
+            headers.insert(header::CONTENT_TYPE, json);
+            let no_store = HeaderValue::from_static("no-store");
+            headers.insert(header::CACHE_CONTROL, no_store);
+            response
+        })
+    }
+}
+
+impl fmt::Debug for Prover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Prover(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d1_u2_a_proof_fits_one_process_one_number_and_one_address() {
+        let (one, other) = (Prover::new().unwrap(), Prover::new().unwrap());
+        let (v4, v6) = (
+            "127.0.0.1:8484".parse().unwrap(),
+            "[::1]:8484".parse().unwrap(),
+        );
+        let (nonce, next) = ("a".repeat(64), "b".repeat(64));
+        let proof = one.prove(&nonce, v4).unwrap();
+        assert_eq!(one.clone().prove(&nonce, v4), Some(proof.clone()));
+        for differs in [
+            other.prove(&nonce, v4),
+            one.prove(&next, v4),
+            one.prove(&nonce, v6),
+        ] {
+            assert_ne!(differs.unwrap(), proof);
+        }
+        for bad in ["", "abc", &"g".repeat(64), &"a".repeat(65)] {
+            assert_eq!(one.prove(bad, v4), None, "{bad}");
+        }
+        assert_eq!(format!("{one:?}"), "Prover(..)");
+    }
+}

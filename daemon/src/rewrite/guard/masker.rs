@@ -1,0 +1,142 @@
+//! A body whose secrets are masked on their way.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use zeroize::Zeroizing;
+
+use super::secrets::{MASK, Secrets};
+use crate::body::Error;
+
+/// Masks secrets in a body's data and trailers, whatever the borders of its frames. Every byte
+/// goes on at once but those at a frame's end that a secret may begin with.
+pub(super) struct Masked<B> {
+    inner: B,
+    masker: Masker,
+    /// What comes after the bytes that were held back: trailers or an error.
+    last: Option<Result<Frame<Bytes>, Error>>,
+}
+
+impl<B> Masked<B> {
+    pub(super) fn new(inner: B, secrets: Secrets) -> Self {
+        Self {
+            inner,
+            masker: Masker::new(secrets),
+            last: None,
+        }
+    }
+}
+
+impl<B> Body for Masked<B>
+where
+    B: Body<Data = Bytes, Error = Error> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(last) = this.last.take() {
+                return Poll::Ready(Some(last));
+            }
+            this.last = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) => {
+                        let passed = this.masker.push(chunk);
+                        if passed.is_empty() {
+                            continue;
+                        }
+                        return Poll::Ready(Some(Ok(Frame::data(passed))));
+                    }
+                    Err(frame) => frame.into_trailers().ok().map(|mut trailers| {
+                        super::mask(&mut trailers, &this.masker.secrets);
+                        Ok(Frame::trailers(trailers))
+                    }),
+                },
+                Some(Err(error)) => Some(Err(error)),
+                None => None,
+            };
+            let held = this.masker.finish();
+            if !held.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(held))));
+            }
+            if this.last.is_none() {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.last.is_none() && self.masker.held.is_empty() && self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let held = self.masker.held.len() as u64;
+        let inner = self.inner.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower().saturating_add(held));
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper.saturating_add(held));
+        }
+        hint
+    }
+}
+
+/// Masks secrets in a text that comes in pieces.
+pub(super) struct Masker {
+    secrets: Secrets,
+    held: Zeroizing<Vec<u8>>,
+    told: bool,
+}
+
+impl Masker {
+    pub(super) fn new(secrets: Secrets) -> Self {
+        Self {
+            secrets,
+            held: Zeroizing::default(),
+            told: false,
+        }
+    }
+
+    /// The next piece; what comes out is as much of the text as is certain.
+    pub(super) fn push(&mut self, chunk: Bytes) -> Bytes {
+        let text = if self.held.is_empty() {
+            chunk
+        } else {
+            let mut text = BytesMut::with_capacity(self.held.len() + chunk.len());
+            text.extend_from_slice(&self.held);
+            text.extend_from_slice(&chunk);
+            self.held.clear();
+            text.freeze()
+        };
+        let found = self.secrets.find(&text);
+        // What has been masked begins no other secret.
+        let decided = found.last().map_or(0, |place| place.end);
+        let certain = text.len() - self.secrets.may_begin(&text[decided..]);
+        self.held.extend_from_slice(&text[certain..]);
+        if found.is_empty() {
+            return text.slice(..certain);
+        }
+        if !self.told {
+            self.told = true;
+            tracing::warn!("the body of Zendesk's answer repeats a token; it is masked");
+        }
+        let mut masked = BytesMut::from(&text[..certain]);
+        for place in found {
+            masked[place].fill(MASK);
+        }
+        masked.freeze()
+    }
+
+    /// The end of the text.
+    pub(super) fn finish(&mut self) -> Bytes {
+        let held = std::mem::take(&mut self.held);
+        Bytes::copy_from_slice(&held)
+    }
+}

@@ -1,0 +1,69 @@
+//! Keeps live tokens out of what a script gets back, whatever an endpoint of Zendesk's echoes.
+//!
+//! ```text
+//! header values, trailers: masked at once
+//! body as it is:           masker   masks, holds back only what a token may begin with
+//! body in gzip:            cutter   decodes a copy beside the stream, cuts the connection
+//! ```
+//!
+//! A mask has the token's length, so that `Content-Length` stays true. What was sent in parts of a
+//! compressed body, or in a coding that nobody asks Zendesk for, can't be looked into and passes.
+
+mod cutter;
+mod masker;
+mod secrets;
+
+use http::header::{CONTENT_ENCODING, HeaderMap};
+use http::{HeaderValue, Response, StatusCode};
+use hyper::ext::ReasonPhrase;
+
+pub use self::secrets::Secrets;
+
+use self::cutter::Cutter;
+use self::masker::Masked;
+use crate::body::Body;
+use crate::content::Coding;
+
+/// Takes out of an answer what its session holds dear, which travels in its extensions.
+pub fn response(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let Some(secrets) = head.extensions.remove::<Secrets>() else {
+        return Response::from_parts(head, body);
+    };
+    if secrets.is_empty() {
+        return Response::from_parts(head, body);
+    }
+    let spoken = head.extensions.get::<ReasonPhrase>();
+    if spoken.is_some_and(|phrase| secrets.are_in(phrase.as_bytes())) {
+        head.extensions.remove::<ReasonPhrase>();
+    }
+    mask(&mut head.headers, &secrets);
+    let coding = Coding::of(&head.headers);
+    // The middle of a compressed body can't be decoded.
+    let is_part = head.status == StatusCode::PARTIAL_CONTENT;
+    let body = match coding {
+        _ if http_body::Body::is_end_stream(&body) => body,
+        Coding::Identity => Body::adapted(Masked::new(body, secrets)),
+        Coding::Gzip if !is_part => Body::adapted(Cutter::new(body, secrets)),
+        Coding::Gzip | Coding::Other => {
+            tracing::debug!(coding = ?head.headers.get(CONTENT_ENCODING), "passes unwatched");
+            body
+        }
+    };
+    Response::from_parts(head, body)
+}
+
+/// Masks the secrets among a head's or a trailer section's values.
+fn mask(headers: &mut HeaderMap, secrets: &Secrets) {
+    for value in headers.values_mut() {
+        let Some(masked) = secrets.masked(value.as_bytes()) else {
+            continue;
+        };
+        tracing::warn!("a header of Zendesk's answer repeats a token; it is masked");
+        // A mask is as valid as what it stands for.
+        *value = HeaderValue::from_bytes(&masked).unwrap_or(HeaderValue::from_static(""));
+    }
+}
+
+#[cfg(test)]
+mod tests;

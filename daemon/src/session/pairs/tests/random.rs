@@ -1,0 +1,221 @@
+//! Three machines that share one account, whatever happens to them in whatever order.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+
+use super::*;
+use crate::session::Setup;
+use crate::session::cause::Said;
+use crate::session::pair::Generations;
+use crate::session::pairs::{Parts, Rights, slot};
+use crate::session::snapshot::Part;
+use crate::session::state::{Effect, Input, Load, Machine, State};
+use crate::session::testing::{Scripted, grant, setup};
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Pass(i64),
+    Asked,
+    Dead,
+    Granted,
+    InvalidGrant,
+    Refused,
+    Lost,
+    Transient(bool),
+    Stored,
+    NotStored,
+    Logout,
+}
+
+fn event() -> impl Strategy<Value = (usize, Event)> {
+    let event = prop_oneof![
+        4 => (0_i64..2000).prop_map(Event::Pass),
+        3 => Just(Event::Asked),
+        1 => Just(Event::Dead),
+        6 => Just(Event::Granted),
+        1 => Just(Event::InvalidGrant),
+        1 => Just(Event::Refused),
+        3 => Just(Event::Lost),
+        1 => any::<bool>().prop_map(Event::Transient),
+        8 => Just(Event::Stored),
+        2 => Just(Event::NotStored),
+        1 => Just(Event::Logout),
+    ];
+    (0..3_usize, event)
+}
+
+/// Made once: each reads the system's certificates.
+static SETUPS: LazyLock<[Arc<Setup>; 3]> = LazyLock::new(|| {
+    let (clock, _mover) = crate::clock::Clock::movable();
+    let base = setup(&Scripted::new(&clock, 3, 3600), "loopdesk");
+    Role::ALL.map(|role| base.for_role(role))
+});
+
+struct World {
+    now: Timestamp,
+    setups: [Arc<Setup>; 3],
+    machines: [Machine; 3],
+    in_flight: [bool; 3],
+    storing: [bool; 3],
+    numbers: BTreeSet<u64>,
+}
+
+impl World {
+    fn new() -> Self {
+        let generations = Generations::default();
+        let mut world = Self {
+            now: Timestamp::from_second(1_800_000_000).unwrap(),
+            setups: SETUPS.clone(),
+            machines: Role::ALL.map(|_| Machine::new(generations.clone()).0),
+            in_flight: [false; 3],
+            storing: [false; 3],
+            numbers: BTreeSet::from([1, 2, 3]),
+        };
+        for (at, number) in (1..=3).enumerate() {
+            let held: Held = held(number, world.now, 900);
+            world.on(at, Input::Loaded(Load::Found { held, doubt: None }));
+        }
+        world
+    }
+
+    fn on(&mut self, at: usize, input: Input) {
+        for effect in self.machines[at].on(self.now, 0.5, input) {
+            match effect {
+                Effect::Refresh { .. } => self.in_flight[at] = true,
+                Effect::Store { held, .. } => {
+                    let number = held.pair.generation.get();
+                    // A store that is tried again is of the same pair.
+                    if !self.storing[at] {
+                        assert!(
+                            self.numbers.insert(number),
+                            "pair {number} is there already"
+                        );
+                    }
+                    self.storing[at] = true;
+                }
+                Effect::StoreEnd { .. } => self.storing[at] = true,
+                Effect::Load
+                | Effect::Hurry
+                | Effect::Health(_)
+                | Effect::Revoke(_)
+                | Effect::Learn(_) => {}
+            }
+        }
+    }
+
+    fn answer(&mut self, at: usize, answer: Answer) {
+        if std::mem::take(&mut self.in_flight[at]) {
+            self.on(at, Input::Answered(answer));
+        }
+    }
+
+    fn happen(&mut self, at: usize, event: Event) {
+        match event {
+            Event::Pass(seconds) => {
+                self.now += SignedDuration::from_secs(seconds);
+                for at in 0..3 {
+                    self.on(at, Input::Tick);
+                }
+            }
+            Event::Asked => self.on(at, Input::Asked),
+            Event::Dead => {
+                let generation = self.machines[at].generation();
+                self.on(at, Input::Dead(generation));
+            }
+            Event::Granted => self.answer(at, Answer::Granted(grant(9, self.now, 900))),
+            Event::InvalidGrant => self.answer(at, Answer::InvalidGrant(Said::default())),
+            Event::Refused => self.answer(
+                at,
+                Answer::Refused(Block {
+                    why: "no".to_owned(),
+                    fix: "ask".to_owned(),
+                }),
+            ),
+            Event::Lost => self.answer(at, Answer::Lost("x".to_owned())),
+            Event::Transient(may_have_acted) => self.answer(
+                at,
+                Answer::Transient {
+                    why: "x".to_owned(),
+                    may_have_acted,
+                },
+            ),
+            Event::Stored if self.storing[at] => {
+                self.storing[at] = false;
+                self.on(at, Input::Stored);
+            }
+            Event::NotStored if self.storing[at] => {
+                self.on(at, Input::NotStored("full".to_owned()));
+            }
+            Event::Logout if !self.in_flight[at] && !self.storing[at] => {
+                self.on(at, Input::Pause);
+                self.on(at, Input::Forgotten);
+            }
+            Event::Stored | Event::NotStored | Event::Logout => {}
+        }
+        self.check();
+    }
+
+    /// What must hold whatever happens.
+    fn check(&self) {
+        let parts = Parts::new(|role| {
+            let at = slot(role);
+            Part::of(&self.machines[at], &self.setups[at], self.now)
+        });
+        let snapshot = Snapshot::merge(parts, None);
+        let primary = self.machines[0].state();
+        match snapshot.ready(Rights::All, false) {
+            Ready::Yes(used) => {
+                assert!(
+                    used.expires_at > self.now,
+                    "an expired token is never published"
+                );
+                assert_ne!(
+                    used.role,
+                    Role::ReadOnly,
+                    "it is for those who may only read"
+                );
+                if used.role == Role::Spare {
+                    let cover = self.machines[0].cover();
+                    assert_ne!(cover, Cover::Never, "the spare covers lost answers alone");
+                    let is_live = matches!(primary, State::Live(_) | State::Ended(_));
+                    assert!(is_live, "and nobody who was logged out");
+                    assert_ne!(self.machines[0].shown(), Shown::Blocked);
+                }
+            }
+            Ready::Soon | Ready::No(_) => {
+                let spare = snapshot.parts.get(Role::Spare);
+                let is_ready = matches!(spare.readiness, Ready::Yes(_));
+                let is_covered = self.machines[0].cover() != Cover::Never;
+                assert!(!(is_ready && is_covered), "a spare that could serve serves");
+            }
+        }
+        match snapshot.ready(Rights::ReadOnly, false) {
+            Ready::Yes(used) => assert_eq!(used.role, Role::ReadOnly),
+            Ready::Soon | Ready::No(_) => {}
+        }
+        let used = snapshot
+            .view
+            .pairs
+            .iter()
+            .filter(|pair| pair.in_use)
+            .count();
+        assert!(used <= 1, "one pair serves");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn r5_whatever_happens_to_three_pairs_in_whatever_order(
+        events in prop::collection::vec(event(), 0..150)
+    ) {
+        let mut world = World::new();
+        for (at, event) in events {
+            world.happen(at, event);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Where a name leads, and that Zendesk's own names lead to the Internet.
+//!
+//! What a hostile or captive network answers for `acme.zendesk.com` may be an address on this
+//! machine, in the local network, or the metadata service of a cloud. TLS keeps the token from
+//! whoever is there; this keeps requests from being sent there at all.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
+use tower_service::Service;
+
+use crate::config::Account;
+
+/// Resolves names by the system. A name that the configuration doesn't spell out, because it gives
+/// a `subdomain`, must lead to public addresses; one that stands in `url` may lead anywhere.
+#[derive(Clone, Debug)]
+pub(super) struct Resolver {
+    system: GaiResolver,
+    public: Option<Arc<str>>,
+}
+
+impl Resolver {
+    /// A resolver for the names of one account.
+    pub(super) fn new(account: &Account) -> Self {
+        Self {
+            system: GaiResolver::new(),
+            public: must_be_public(account).map(Into::into),
+        }
+    }
+}
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.system.poll_ready(cx)
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let public = self.public.as_deref() == Some(name.as_str());
+        let asked = name.to_string();
+        let answer = self.system.call(name);
+        Box::pin(async move {
+            let found: Vec<_> = answer.await?.collect();
+            let usable = if public {
+                public_ones(&asked, found)?
+            } else {
+                found
+            };
+            Ok(usable.into_iter())
+        })
+    }
+}
+
+/// The host that the account names by its subdomain only.
+fn must_be_public(account: &Account) -> Option<String> {
+    let origin = account.subdomain.as_ref()?.origin();
+    (account.url.as_ref() != Some(&origin)).then(|| origin.host().to_owned())
+}
+
+fn public_ones(name: &str, found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+    let first = found.first().map(SocketAddr::ip);
+    let public: Vec<_> = found.into_iter().filter(|a| is_public(a.ip())).collect();
+    match first {
+        Some(ip) if public.is_empty() => Err(io::Error::other(format!(
+            "this network says that {name} is {ip}, which is no address on the Internet; if that \
+             is meant, add `url = \"https://{name}\"` to the account"
+        ))),
+        _ => Ok(public),
+    }
+}
+
+/// Whether an address is a global unicast one (IANA's special-purpose address registries).
+fn is_public(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    !(a == 0
+        || ip.is_loopback()
+        || ip.is_private()
+        || ip.is_link_local()
+        || ip.is_documentation()
+        || ip.is_multicast()
+        // 240.0.0.0/4, the broadcast address included.
+        || a >= 240
+        // Carrier-grade NAT (RFC 6598), protocols (RFC 6890), 6to4 relays, benchmarks (RFC 2544).
+        || (a == 100 && (64..128).contains(&b))
+        || (a, b, c) == (192, 0, 0)
+        || (a, b, c) == (192, 88, 99)
+        || (a == 198 && (18..20).contains(&b)))
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    let segments = ip.segments();
+    // What a NAT64 (RFC 6052) or 6to4 address leads to is the IPv4 address in it.
+    if segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
+        return is_public_v4(embedded(segments[6], segments[7]));
+    }
+    if segments[0] == 0x2002 {
+        return is_public_v4(embedded(segments[1], segments[2]));
+    }
+    // Global unicast is 2000::/3, but for documentation, Teredo and the like (RFC 6890).
+    segments[0] & 0xe000 == 0x2000
+        && !(segments[0] == 0x2001 && (segments[1] < 0x200 || segments[1] == 0xdb8))
+        && !(segments[0] == 0x3fff && segments[1] < 0x1000)
+}
+
+fn embedded(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d1_p16_only_addresses_on_the_internet_are_public() {
+        for public in [
+            "104.16.51.111",
+            "216.198.53.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "100.63.0.1",
+            "100.128.0.1",
+            "192.0.1.1",
+            "2606:4700::6810:336f",
+            "2a00:1450::1",
+            "64:ff9b::6810:336f",
+            "::ffff:104.16.51.111",
+        ] {
+            assert!(is_public(public.parse().unwrap()), "{public}");
+        }
+        for other in [
+            "127.0.0.1",
+            "127.1.2.3",
+            "0.0.0.0",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.100.100.200",
+            "192.0.0.192",
+            "192.0.2.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "fe80::1",
+            "fd00:ec2::254",
+            "fc00::1",
+            "ff02::1",
+            "2001:db8::1",
+            "2001::1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "3fff::1",
+        ] {
+            assert!(!is_public(other.parse().unwrap()), "{other}");
+        }
+    }
+
+    #[test]
+    fn d1_p16_what_is_not_public_is_left_out_and_nothing_left_is_an_error() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let mixed = vec![at("127.0.0.1:0"), at("104.16.51.111:0")];
+        let left = public_ones("acme.zendesk.com", mixed).unwrap();
+        assert_eq!(left, [at("104.16.51.111:0")]);
+        let error = public_ones("acme.zendesk.com", vec![at("10.0.0.1:0")]).unwrap_err();
+        assert!(error.to_string().contains("acme.zendesk.com is 10.0.0.1"));
+        assert!(
+            public_ones("acme.zendesk.com", Vec::new())
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn d1_p16_a_subdomain_must_be_public_and_a_url_may_be_anywhere() {
+        let checked = |lines: &str| {
+            let text = format!("[accounts.acme]\nclient-id = \"c\"\n{lines}\n");
+            let config = crate::config::check::parse(&text).unwrap();
+            must_be_public(config.accounts.values().next().unwrap())
+        };
+        let acme = Some("acme.zendesk.com".to_owned());
+        assert_eq!(checked("subdomain = \"acme\""), acme);
+        let branded = "subdomain = \"acme\"\nurl = \"https://help.example.com\"";
+        assert_eq!(checked(branded), acme);
+        let meant = "subdomain = \"acme\"\nurl = \"https://acme.zendesk.com\"";
+        assert_eq!(checked(meant), None);
+        assert_eq!(checked("url = \"https://acme.zendesk.com\""), None);
+    }
+}

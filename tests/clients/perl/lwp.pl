@@ -1,0 +1,90 @@
+#!/usr/bin/perl
+# A script with Perl's LWP. What `loopdesk env` prints defines $base, $agent and $me.
+
+use strict;
+use warnings;
+use Digest::SHA qw(sha256_hex);
+use JSON::PP;
+use MIME::Base64;
+
+local $/;
+open my $file, '<', $ENV{SNIPPET} or die $!;
+my $code = <$file>;
+my ($base, $agent, $me) = @{ eval "$code; [\$base, \$agent, \$me]" or die $@ };
+$/ = "\n";
+
+my $token = 'dummy-of-the-script';
+my $subject = $ENV{SUBJECT};
+my $header = $ENV{CREDENTIAL} eq 'bearer'
+    ? "Bearer $token"
+    : 'Basic ' . encode_base64("me\@example.com/token:$token", '');
+my $content_url;
+
+sub good {
+    my ($answer) = @_;
+    die $answer->status_line . ' ' . $answer->decoded_content unless $answer->is_success;
+    return $answer;
+}
+sub get { return decode_json(good($agent->get($_[0], Authorization => $header))->content) }
+sub post {
+    my ($url, $type, $body) = @_;
+    my @headers = (Authorization => $header, 'Content-Type' => $type);
+    return decode_json(good($agent->post($url, @headers, Content => $body))->content);
+}
+sub pages {
+    my ($url, $link) = @_;
+    my @ids;
+    while ($url) {
+        my $page = get($url);
+        push @ids, map { $_->{id} } @{ $page->{tickets} };
+        $url = $link->($page);
+    }
+    return { ids => \@ids };
+}
+sub ticket { return { subject => $subject, comment => { body => $_[0] } } }
+
+my %steps = (
+    me => sub { return { id => $me->{user}{id} } },
+    offset => sub { return pages("$base/api/v2/tickets.json", sub { $_[0]{next_page} }) },
+    cursor => sub {
+        return pages("$base/api/v2/tickets.json?page[size]=100",
+            sub { $_[0]{meta}{has_more} ? $_[0]{links}{next} : undef });
+    },
+    create => sub {
+        my $body = encode_json({ ticket => ticket('Unmodified') });
+        return { id => post("$base/api/v2/tickets.json", 'application/json', $body)->{ticket}{id} };
+    },
+    upload => sub {
+        open my $image, '<:raw', $ENV{FILE} or die $!;
+        local $/;
+        my $answer = post("$base/api/v2/uploads.json?filename=image.png", 'image/png', <$image>);
+        $content_url = $answer->{upload}{attachment}{content_url};
+        return { token => $answer->{upload}{token} };
+    },
+    download => sub {
+        # LWP would take the credential along to the host of the redirect, which refuses it.
+        my $request = HTTP::Request->new(GET => $content_url, [ Authorization => $header ]);
+        my $redirect = $agent->simple_request($request);
+        my $answer = good($agent->get($redirect->header('Location')));
+        return { sha256 => sha256_hex($answer->content) };
+    },
+    export => sub {
+        my $url = "$base/api/v2/incremental/tickets/cursor.json?start_time=0&per_page=100";
+        return pages($url, sub { $_[0]{end_of_stream} ? undef : $_[0]{after_url} });
+    },
+    job => sub {
+        my $body = encode_json({ tickets => [ ticket('one'), ticket('two') ] });
+        my $url = "$base/api/v2/tickets/create_many.json";
+        my $job = post($url, 'application/json', $body)->{job_status};
+        $job = get($job->{url})->{job_status} while $job->{status} ne 'completed';
+        return { results => scalar @{ $job->{results} } };
+    },
+);
+
+$| = 1;
+print encode_json({ version => "$LWP::VERSION" }), "\n";
+while (my $step = <STDIN>) {
+    chomp $step;
+    my $done = eval { $steps{$step}->() };
+    print encode_json($done ? { done => $done } : { failed => "$@" }), "\n";
+}

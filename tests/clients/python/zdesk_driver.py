@@ -1,0 +1,52 @@
+"""A script with zdesk."""
+
+from importlib.metadata import version
+from steps import CREDENTIAL, MANY, TICKET, TOKEN, content, play, printed, replaced
+
+if CREDENTIAL == "basic":
+    printed(globals())
+else:
+    replaced(globals(), 'zdesk_email="any", zdesk_api="any"', f'zdesk_oauth="{TOKEN}"')
+
+
+def ids(answer):
+    return {"ids": [ticket["id"] for ticket in answer["tickets"]]}
+
+
+def upload():
+    answer = zendesk.upload_create(filename="image.png", data=content(), mime_type="image/png")
+    return {"token": answer["upload"]["token"]}
+
+
+def job():
+    status = zendesk.tickets_create_many(data=MANY)["job_status"]
+    while status["status"] != "completed":
+        status = zendesk.job_status_show(status["id"])["job_status"]
+    return {"results": len(status["results"])}
+
+
+def create():
+    location = zendesk.ticket_create(data={"ticket": TICKET})
+    return {"id": int(location.rsplit("/", 1)[1].split(".")[0])}
+
+
+def export():
+    all = []
+    # It takes a start at 0 for none.
+    page = zendesk.incremental_tickets_cursor_list(start_time=1)
+    while True:
+        all += ids(page)["ids"]
+        if page["end_of_stream"]:
+            return {"ids": all}
+        page = zendesk.incremental_tickets_cursor_list(cursor=page["after_cursor"])
+
+
+play(
+    version("zdesk"),
+    me=lambda: {"id": zendesk.users_me()["user"]["id"]},
+    offset=lambda: ids(zendesk.tickets_list(get_all_pages=True)),
+    create=create,
+    upload=upload,
+    export=export,
+    job=job,
+)

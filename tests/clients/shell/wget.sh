@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# A shell script with GNU Wget.
+# shellcheck source=steps.sh
+. "${BASH_SOURCE[0]%/*}/steps.sh"
+
+if [[ $CREDENTIAL == basic ]]; then
+    credential=(--auth-no-challenge "--user=$email/token" "--password=$token")
+else
+    credential=(--header "Authorization: Bearer $token")
+fi
+get() { wget -qO- "${credential[@]}" "$1"; }
+post() { wget -qO- "${credential[@]}" --header "Content-Type: $2" "--post-file=$3" "$1"; }
+# wget would take the credential along to the host of the redirect, which refuses it.
+fetched() {
+    local head
+    head=$(wget -nv -S --max-redirect=0 -O /dev/null "${credential[@]}" "$1" 2>&1) || true
+    wget -qO- "$(sed -n 's/^ *Location: *//Ip' <<<"$head" | tr -d '\r')"
+}
+
+version=$(wget --version | head -n 1)
+version=${version#GNU Wget }
+play "${version%% *}"

@@ -1,0 +1,116 @@
+//! L: what the attacks leave in logs and errors.
+
+use loopdesk_tests::secrets::{ProcessWatch, Scanner};
+use loopdesk_tests::{Daemon, Raw};
+
+use super::{LOCAL, ME, Scene, basic};
+
+/// What a script sends as its credential is as good as a secret: it may be one.
+#[tokio::test]
+async fn d4_l1_no_attack_leaves_a_secret_at_trace() {
+    let mut stage = super::super::stage().await;
+    stage.home.set("LOOPDESK_LOG", "trace");
+    let watch = ProcessWatch::start(stage.home.bin());
+    let scene = Scene::on(stage).await;
+    let get = format!("GET {ME}");
+    let bearer = format!("Authorization: Bearer {LOCAL}\r\n");
+    let basic = format!("Authorization: {}\r\n", basic("me@example.com/token"));
+    let mut heard = Vec::new();
+    for attack in [
+        scene.request(&get, &bearer),
+        scene.request(&get, &basic),
+        scene.request(&get, &format!("{bearer}{basic}")),
+        scene.request(&get, &format!("{bearer}Connection: authorization\r\n")),
+        scene.request(&get, &format!("{bearer}Origin: https://evil.example\r\n")),
+        scene.request(
+            &get,
+            &format!("{bearer}Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+        ),
+        scene.request(
+            &get,
+            &format!("{bearer}Content-Length: 1\r\nContent-Length: 2\r\n"),
+        ),
+        scene.request(&get, &format!("{bearer}X: a\0b\r\n")),
+        scene.request(
+            &get,
+            &format!("X-Loopdesk-Key: {LOCAL}\r\nCookie: a={LOCAL}\r\n"),
+        ),
+        scene.request(&format!("{get}?access_token={LOCAL}"), ""),
+        scene.request(&format!("GET /oauth/tokens?access_token={LOCAL}"), &bearer),
+        scene.request(
+            "POST /oauth/tokens",
+            &format!("{bearer}Content-Length: 36\r\n"),
+        ) + LOCAL,
+        scene.request("TRACE /", &bearer),
+        format!("GET {ME} HTTP/1.1\r\nHost: evil.example\r\n{bearer}\r\n"),
+        format!("GET http://user:{LOCAL}@evil.example/ HTTP/1.1\r\nHost: evil.example\r\n\r\n"),
+        scene.post("Transfer-Encoding: chunked\r\n", &format!("zz\r\n{LOCAL}")),
+    ] {
+        heard.push(scene.hears(attack).await.0);
+    }
+    let mut socket = Raw::connect(scene.port()).await;
+    socket.send(scene.request(&get, &bearer)).await;
+    socket.answer().await;
+    heard.push(scene.stage.home.loopdesk(["status", "--json"]).await.stdout);
+
+    let mut scanner = Scanner::default();
+    scanner.add("the script's credential", LOCAL.as_bytes());
+    for secret in scene.stage.secrets() {
+        scanner.add("a token", secret.as_bytes());
+    }
+    let (home, bin) = (scene.stage.home.path(), scene.stage.home.bin());
+    let key = scene.stage.home.paths().key_file().to_owned();
+    let log = Daemon::log(&scene.stage.home);
+    assert!(
+        log.contains("TRACE") && log.contains("refused"),
+        "the log is at its most talkative"
+    );
+    let found = scanner.find_below(home, &[bin, key]);
+    assert!(found.is_empty(), "{found:#?}");
+    let seen = watch.stop();
+    let texts = seen.values().flatten().cloned();
+    for text in texts.chain(heard.into_iter().map(String::into_bytes)) {
+        let found = scanner.find(&text);
+        assert!(
+            found.is_empty(),
+            "{found:?} in {}",
+            String::from_utf8_lossy(&text)
+        );
+    }
+}
+
+#[tokio::test]
+async fn d4_l2_l3_no_attack_writes_lines_or_people_into_the_log() {
+    let scene = Scene::set().await;
+    let before = Daemon::log(&scene.stage.home).len();
+    let person = "jane.doe@example.com";
+    for attack in [
+        scene.request(&format!("GET /api/v2/search.json?query={person}"), ""),
+        scene.request("GET /oauth/tokens%0d%0aERROR%20forged%1b[2J", ""),
+        scene.request(
+            "GET /oauth/tokens?a=\u{1b}[2J\u{9b}",
+            &format!("User-Agent: {person}\r\n"),
+        ),
+        format!("GET {ME} HTTP/1.1\r\nHost: evil\u{9b}2J\u{85}ERROR forged\r\n\r\n"),
+        scene.request(&format!("F\u{1b}O {ME}"), ""),
+        scene.request("FORGED /oauth/tokens", "Origin: \u{9b}\r\n"),
+    ] {
+        let heard = scene.hears(attack).await;
+        let control = |c: char| c.is_control() && !['\r', '\n'].contains(&c);
+        assert!(!heard.0.contains(control), "{heard:?}");
+    }
+    let log = Daemon::log(&scene.stage.home);
+    let log = &log[before..];
+    assert!(log.contains("route-refused"), "{log}");
+    for forbidden in [
+        person,
+        "forged",
+        "FORGED",
+        "search.json",
+        "\u{1b}",
+        "\u{9b}",
+        "\u{85}",
+    ] {
+        assert!(!log.contains(forbidden), "{forbidden:?} in {log}");
+    }
+}

@@ -1,0 +1,83 @@
+//! Real clients, unmodified but for what `loopdesk env` prints, while tokens rotate under them.
+
+use loopdesk_tests::Stage;
+use loopdesk_tests::clients::{Matrix, Verdict, play, python};
+use loopdesk_tests::zendesk::Zendesk;
+
+use super::binary;
+
+async fn every_step_works(id: &str) {
+    let matrix = Matrix::read();
+    let row = matrix.row(id);
+    if !row.is_here() {
+        return;
+    }
+    // Three pages of each list, and of the exports as well.
+    let zendesk = Zendesk::builder().tickets(230).export_page(100);
+    let stage = Stage::set(binary(), zendesk).await;
+    let _daemon = stage.logged_in().await;
+    for credential in &row.credentials {
+        play(&stage, row, *credential).await;
+    }
+    // A verdict of "works" means that nothing is pasted into the script.
+    let printed = stage.home.loopdesk(["env", "--for", id, "--json"]).await;
+    let variables = printed.ok().json()["variables"].clone();
+    let has_own_variables = variables.get("ZENDESK_BASE_URL").is_none();
+    assert_eq!(row.verdict == Verdict::Works, has_own_variables);
+    assert_eq!(row.verdict == Verdict::Not, !row.fails.is_empty());
+}
+
+#[tokio::test]
+async fn a_notebook_runs_what_is_printed_for_it() {
+    let matrix = Matrix::read();
+    if !matrix.row("requests").is_here() {
+        return;
+    }
+    let stage = Stage::set(binary(), Zendesk::builder()).await;
+    let _daemon = stage.logged_in().await;
+    let printed = stage.home.loopdesk(["env", "--for", "jupyter", "--json"]);
+    let printed = printed.await.ok().json();
+    let cell: Vec<_> = printed["example"].as_array().unwrap().iter().collect();
+    let cell: Vec<_> = cell.iter().filter_map(|line| line.as_str()).collect();
+    let cell = format!("{}\nprint(me[\"user\"][\"id\"])", cell.join("\n"));
+    let python = python().display().to_string();
+    let ran = stage.home.run(&python, ["-c", &cell]).await.ok();
+    assert!(ran.stdout.trim().parse::<u64>().is_ok(), "{ran:?}");
+}
+
+/// One test for each client, and one that knows whether any is missing.
+macro_rules! clients {
+    ($($test:ident = $id:literal,)+) => {
+        $(
+            #[tokio::test]
+            async fn $test() {
+                every_step_works($id).await;
+            }
+        )+
+
+        #[test]
+        fn every_client_of_the_matrix_is_driven() {
+            let ids: Vec<_> = Matrix::read().clients.into_iter().map(|row| row.id).collect();
+            assert_eq!(ids, [$($id),+]);
+        }
+    };
+}
+
+clients! {
+    s1_zenpy = "zenpy",
+    s1_zdesk = "zdesk",
+    s1_libzapi = "libzapi",
+    s1_dlt = "dlt",
+    s1_python_zendesk = "python-zendesk",
+    s1_node_zendesk = "node-zendesk",
+    s1_requests = "requests",
+    s1_httpx = "httpx",
+    s1_aiohttp = "aiohttp",
+    s1_urllib = "python",
+    s1_node_fetch = "node",
+    s1_axios = "axios",
+    s1_curl = "curl",
+    s1_wget = "wget",
+    s1_perl_lwp = "perl",
+    s1_ruby_net_http = "ruby",
+}

@@ -1,0 +1,175 @@
+//! Many connections, and slow ones: others are served meanwhile, in bounded memory.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use loopdesk_tests::zendesk::Fault;
+use loopdesk_tests::{Daemon, strangers};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::stage;
+
+// Sockets that block, beside a Zendesk that must not.
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_p18_ten_thousand_idle_connections_leave_scripts_served() {
+    let stage = stage().await;
+    let daemon = stage.logged_in().await;
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+    let before = memory(&daemon);
+    let (port, count) = (stage.port, sockets(10_000));
+    let flood = tokio::task::spawn_blocking(move || {
+        let open = (0..count).map(|number| {
+            let mut stream = connect(port);
+            // Every second one is slowloris: a head that never ends.
+            if number % 2 == 1 {
+                let _cut =
+                    stream.write_all(b"GET /api/v2/tickets HTTP/1.1\r\nHost: localhost\r\nX-A: b");
+            }
+            stream
+        });
+        open.collect::<Vec<_>>()
+    });
+    let mut served = 0;
+    while !flood.is_finished() {
+        assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+        served += 1;
+    }
+    let mut open = flood.await.unwrap();
+    assert!(served > 0);
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+    let grown = memory(&daemon).saturating_sub(before);
+    assert!(grown < 48 << 10, "{grown} KiB more for {count} connections");
+    assert!(is_closed(&mut open[0]), "the longest idle one gave way");
+    let newest = open.last_mut().unwrap();
+    newest.write_all(b"\r\n\r\n").unwrap();
+    let answer = first_line(newest);
+    assert!(
+        answer.starts_with("HTTP/1.1 421"),
+        "the newest stays: {answer}"
+    );
+}
+
+// Sockets that block, beside a Zendesk that must not.
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_p18_clients_that_read_nothing_hold_up_nobody_and_cost_little() {
+    let stage = stage().await;
+    let daemon = stage.logged_in().await;
+    let piece = vec![b' '; 1 << 20];
+    let endless = Fault::on("GET", "/api/v2/tickets/*").repeat_body(piece, 64);
+    let _endless = stage.zendesk.fault(endless);
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+    let before = memory(&daemon);
+    let mut open = Vec::new();
+    for id in 1..=CLIENTS {
+        let mut stream = connect(stage.port);
+        write!(
+            stream,
+            "GET /api/v2/tickets/{id} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n",
+            stage.port
+        )
+        .unwrap();
+        // The answer has begun; the rest is never read.
+        let mut byte = [0];
+        stream
+            .read_exact(&mut byte)
+            .unwrap_or_else(|e| panic!("{id}: {e}"));
+        open.push(stream);
+        assert_eq!(
+            stage.get("/api/v2/users/me.json").await.0,
+            200,
+            "beside {id}"
+        );
+    }
+    let grown = memory(&daemon).saturating_sub(before);
+    assert!(grown < 96 << 10, "{grown} KiB more for {CLIENTS} clients");
+}
+
+// Sockets that block, beside a Zendesk that must not.
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_p18_a_head_without_measure_is_431() {
+    let stage = stage().await;
+    let _daemon = stage.logged_in().await;
+    let before = stage.zendesk.requests().len();
+    let long = format!("X-Long: {}\r\n", "x".repeat(80 << 10));
+    let many: String = (0..200).map(|n| format!("X-{n}: y\r\n")).collect();
+    for headers in [long, many] {
+        let mut stream = connect(stage.port);
+        let head = format!(
+            "GET /api/v2/tickets HTTP/1.1\r\nHost: localhost:{}\r\n{headers}\r\n",
+            stage.port
+        );
+        // The answer may come before all is written.
+        let _early = stream.write_all(head.as_bytes());
+        let answer = first_line(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+        assert!(is_closed(&mut stream), "{}", headers.len());
+    }
+    assert_eq!(stage.zendesk.requests().len(), before);
+}
+
+// Sockets that block, beside a Zendesk that must not.
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_u1_another_users_connections_are_refused_and_take_nobodys_place() {
+    let stage = stage().await;
+    let _daemon = stage.logged_in().await;
+    let before = stage.zendesk.requests().len();
+    let Some(mut crowd) = strangers::crowd(stage.port, 700).await else {
+        return;
+    };
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+    let said = crowd.answer().await;
+    assert!(said.starts_with("HTTP/1.1 403"), "{said}");
+    assert!(said.contains("x-loopdesk-error: other-user"), "{said}");
+    assert!(said.contains("serves the user who started it"), "{said}");
+    assert_eq!(crowd.still_open().await, 0);
+    assert_eq!(stage.zendesk.requests().len(), before + 1);
+}
+
+fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// What is left to read up to the first line's end.
+fn first_line(stream: &mut TcpStream) -> String {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while !line.ends_with(b"\r\n") && stream.read(&mut byte).is_ok_and(|read| read == 1) {
+        line.push(byte[0]);
+    }
+    String::from_utf8_lossy(&line).into_owned()
+}
+
+fn is_closed(stream: &mut TcpStream) -> bool {
+    let mut rest = Vec::new();
+    match stream.read_to_end(&mut rest) {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+/// KiB in memory.
+fn memory(daemon: &Daemon) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// As many sockets as wanted, or as this process may have.
+fn sockets(wanted: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    limit.maximum.map_or(wanted, |most| wanted.min(most - 200))
+}
+
+const CLIENTS: u32 = 24;
+const PATIENCE: Duration = Duration::from_secs(30);

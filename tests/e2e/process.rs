@@ -1,0 +1,194 @@
+//! The daemon as a process: what the system shows of it, as whom it runs, whom it talks to.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Stdio;
+use std::time::Duration;
+
+use loopdesk_tests::needs::needs;
+use loopdesk_tests::zendesk::Zendesk;
+use loopdesk_tests::{Home, Stage};
+
+use super::{binary, stage, stage_with_ttl};
+
+#[tokio::test]
+async fn d4_no_core_dump_and_no_look_into_the_daemons_memory() {
+    let stage = stage().await;
+    let daemon = stage.logged_in().await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let core: Vec<_> = core.unwrap().split_whitespace().skip(4).collect();
+    assert_eq!(core, ["0", "0", "bytes"]);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn d4_proc_shows_root_what_it_hides_from_the_user() {
+    // Where any user can read the certificate.
+    let open = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(open.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let builder = Zendesk::builder().directory(open.path());
+    let mut stage = Stage::set(binary(), builder).await;
+    // Root's own processes belong to root either way.
+    if rustix::process::geteuid().is_root() {
+        stage.home.belongs_to(PLAIN_USER);
+    }
+    let daemon = stage.logged_in().await;
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+    let owner = |name: &str| {
+        let path = format!("/proc/{}/{name}", daemon.pid());
+        std::fs::metadata(path).unwrap().uid()
+    };
+    for name in ["environ", "mem", "maps"] {
+        assert_eq!(owner(name), 0, "{name}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn d1_the_daemon_refuses_to_run_as_everybody() {
+    if !needs(&["unshare"]) {
+        return;
+    }
+    let home = Home::new(binary()).unwrap();
+    let mut command = home.command("unshare");
+    let output = command
+        .args(["--user", "--", "true"])
+        .output()
+        .await
+        .unwrap();
+    if !output.status.success() {
+        needs(&["user namespaces for this user"]);
+        return;
+    }
+    let daemon = home.bin().join("loopdeskd");
+    let daemon = daemon.to_str().unwrap();
+    let said = home.run("unshare", ["--user", "--", daemon]).await;
+    let said = said.failed(6).stderr;
+    assert!(said.contains("runs as user 65534"), "{said}");
+    assert!(said.contains("Hint: run it as yourself"), "{said}");
+}
+
+/// The system's own counters of a network in which there is nothing but this machine.
+#[tokio::test]
+async fn d6_nobody_is_talked_to_but_zendesk() {
+    if std::env::var_os(ALONE).is_none() {
+        return in_a_network_of_its_own("process::d6_nobody_is_talked_to_but_zendesk").await;
+    }
+    let up = std::process::Command::new("ip")
+        .args(["link", "set", "lo", "up"])
+        .status();
+    assert!(up.unwrap().success());
+    let before = Outbound::now();
+    let stage = stage_with_ttl(4).await;
+    let daemon = stage.logged_in().await;
+    for path in ["/api/v2/users/me.json", "/api/v2/tickets.json"] {
+        assert_eq!(stage.get(path).await.0, 200);
+    }
+    let first = stage.acme().await.generation;
+    stage.home.loopdesk(["refresh"]).await.ok();
+    // Idle: the session refreshes itself, and whatever runs by a clock has its turn.
+    let idle = tokio::time::Instant::now() + IDLE;
+    while stage.acme().await.generation < first.map(|n| n + 3) || tokio::time::Instant::now() < idle
+    {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    stage.home.loopdesk(["status"]).await.ok();
+    stage.home.loopdesk(["logout"]).await.ok();
+    daemon.stop().await;
+    assert_eq!(
+        Outbound::now(),
+        before,
+        "attempts to leave, and names asked for"
+    );
+
+    // The counters count: one name, one address, each asked for as a program would.
+    drop(
+        std::net::UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .send_to(b"?", "127.0.0.53:53"),
+    );
+    assert!(Outbound::now().datagrams > before.datagrams);
+    for address in ["192.0.2.1:443", "[2001:db8::1]:443"] {
+        std::net::TcpStream::connect(address).unwrap_err();
+        std::net::UdpSocket::bind(if address.starts_with('[') {
+            "[::]:0"
+        } else {
+            "0.0.0.0:0"
+        })
+        .unwrap()
+        .send_to(b"?", address)
+        .unwrap_err();
+    }
+    assert!(Outbound::now().without_route >= before.without_route + 4);
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Outbound {
+    /// TCP and UDP to an address to which no way leads, and none leads to any but this machine's.
+    without_route: u64,
+    /// UDP at all: names are asked for by it.
+    datagrams: u64,
+}
+
+impl Outbound {
+    fn now() -> Self {
+        let v4 = std::fs::read_to_string("/proc/self/net/snmp").unwrap();
+        let v6 = std::fs::read_to_string("/proc/self/net/snmp6").unwrap_or_default();
+        let of_v4 = |protocol: &str, name: &str| {
+            let mut lines = v4.lines().filter(|line| line.starts_with(protocol));
+            let names = lines.next().unwrap().split_whitespace();
+            let values = lines.next().unwrap().split_whitespace();
+            let mut pairs = names.zip(values);
+            let value = pairs.find(|(known, _)| *known == name).unwrap().1;
+            value.parse::<u64>().unwrap()
+        };
+        let of_v6 = |name: &str| {
+            let line = v6.lines().find(|line| line.starts_with(name));
+            line.map_or(0, |line| {
+                line.split_whitespace().nth(1).unwrap().parse().unwrap()
+            })
+        };
+        Self {
+            without_route: of_v4("Ip:", "OutNoRoutes") + of_v6("Ip6OutNoRoutes"),
+            datagrams: of_v4("Udp:", "OutDatagrams") + of_v6("Udp6OutDatagrams"),
+        }
+    }
+}
+
+/// Runs one test of this program again where there is no network but loopback.
+async fn in_a_network_of_its_own(test: &str) {
+    if !needs(&["unshare", "ip"]) {
+        return;
+    }
+    let alone = ["--net", "--map-root-user"];
+    let may = tokio::process::Command::new("unshare")
+        .args(alone)
+        .arg("true")
+        .output()
+        .await;
+    if !may.unwrap().status.success() {
+        needs(&["network namespaces for this user"]);
+        return;
+    }
+    let again = tokio::process::Command::new("unshare")
+        .args(alone)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(ALONE, "1")
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(
+        again.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&again.stderr)
+    );
+}
+
+const ALONE: &str = "LOOPDESK_TEST_ALONE";
+const IDLE: Duration = Duration::from_secs(4);
+const PLAIN_USER: u32 = 54_321;

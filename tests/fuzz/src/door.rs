@@ -1,0 +1,58 @@
+//! The bytes of a connection: what is judged against what is sent.
+//!
+//! The real listener reads them, admission and routes judge, and the real client writes what goes
+//! on. A second, strict reading of both sides must find the same requests in them.
+
+mod run;
+mod verdict;
+
+use loopdeskd::admission::{ConnFacts, Local, Peer};
+
+use crate::household;
+
+/// Checks one connection. The first byte chooses where it arrives and whose it is, and the rest
+/// is what the script sends.
+pub fn door(data: &[u8]) {
+    let Some((&choice, sent)) = data.split_first() else {
+        return;
+    };
+    let facts = facts(choice);
+    let exchanges = run::connection(facts.clone(), sent);
+    if facts.peer != Peer::Own {
+        let sent = exchanges
+            .iter()
+            .find(|exchange| exchange.forwarded.is_some());
+        assert!(sent.is_none(), "of another user: {sent:?}");
+    }
+    let mut rest = Some(sent);
+    for exchange in &exchanges {
+        let read = rest.map(crate::reading::request);
+        let (given, after) = match read {
+            Some(crate::reading::Read::Whole(request, length)) => {
+                (Some(request), rest.map(|rest| &rest[length..]))
+            }
+            _ => (None, None),
+        };
+        rest = after;
+        verdict::check(&facts, exchange, given.as_ref());
+    }
+}
+
+fn facts(choice: u8) -> ConnFacts {
+    let tcp = |port, account: Option<&str>| Local::Tcp {
+        addr: ([127, 0, 0, 1], port).into(),
+        account: account.map(|name| name.parse().expect("a name")),
+    };
+    ConnFacts {
+        local: match choice & 7 {
+            0..=4 => tcp(household::PORT, None),
+            5 | 6 => tcp(household::PORT_OF_BETA, Some("beta")),
+            _ => Local::Unix,
+        },
+        peer: match choice >> 3 {
+            30 => Peer::Other(1001),
+            31 => Peer::Unknown,
+            _ => Peer::Own,
+        },
+    }
+}

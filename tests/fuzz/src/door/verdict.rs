@@ -1,0 +1,150 @@
+//! What must hold between what came in, what was judged and what went out.
+
+use loopdeskd::admission::{ConnFacts, Local};
+use loopdeskd::upstream::Credential;
+
+use super::run::{Exchange, Forwarded};
+use crate::household;
+use crate::reading::{self, Read, Request};
+
+/// Checks one request. `given` is how a strict reader reads it, if it does.
+pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Request>) {
+    let judged = &exchange.head;
+    if let Some(given) = given {
+        assert_eq!(judged.method.as_str(), given.method, "judged another");
+        // Other forms are refused, whatever is made of them.
+        if given.target.starts_with('/') {
+            assert_eq!(judged.uri.to_string(), given.target, "judged another");
+        }
+    }
+    let Some(forwarded) = &exchange.forwarded else {
+        return;
+    };
+    let target = judged.uri.to_string();
+    assert!(target.starts_with('/'), "not origin-form: {target}");
+    let method = judged.method.as_str();
+    let echoes = ["CONNECT", "TRACE", "TRACK"];
+    assert!(!echoes.iter().any(|echo| method.eq_ignore_ascii_case(echo)));
+    if let Some(route) = reading::mints_credentials(method, &target) {
+        panic!("{target} was let through: it may be read as {route}");
+    }
+    assert_no_page(judged);
+    let account = account(facts, judged);
+    assert_eq!(forwarded.account, account, "another account");
+
+    let sent = match reading::request(&forwarded.bytes) {
+        Read::Whole(request, length) => {
+            assert!(forwarded.answered, "sent as a whole, and reported lost");
+            assert_eq!(length, forwarded.bytes.len(), "more than one request");
+            request
+        }
+        Read::Part => {
+            assert!(!forwarded.answered, "answered before it was sent");
+            return;
+        }
+        Read::Wrong(why) => panic!("{why}: {}", forwarded.bytes.escape_ascii()),
+    };
+    assert_eq!(sent.method, method, "another method");
+    let expected = match forwarded.credential {
+        Credential::Injected => reading::without_token(&target),
+        Credential::Own => target,
+    };
+    assert_eq!(sent.target, expected, "another target");
+    let host = match account {
+        "acme" => household::ACME,
+        _ => household::BETA,
+    };
+    assert_eq!(sent.values("host"), [host.as_bytes()]);
+    check_authorization(forwarded, judged, &sent);
+    let own = ["host", "authorization", "transfer-encoding"];
+    for (name, value) in &sent.headers {
+        let may = own.contains(&name.as_str()) || name == "te" && value == b"trailers";
+        assert!(may || !reading::ends_here(name), "{name} has crossed");
+    }
+    if let Some(given) = given {
+        let is_same = sent.body == given.body;
+        assert!(is_same || may_be_mapped(&given.body), "another body");
+    }
+}
+
+/// Whether a body may hold local URLs, which lead to Zendesk when they are written back.
+fn may_be_mapped(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
+    let host = ["localhost", "127.0.0.1", "::1", "%3a%3a1"]
+        .iter()
+        .any(|host| text.contains(host));
+    host && ["api", "attachments"]
+        .iter()
+        .any(|path| text.contains(path))
+}
+
+fn check_authorization(forwarded: &Forwarded, judged: &http::request::Parts, sent: &Request) {
+    let found = sent.values("authorization");
+    match forwarded.credential {
+        Credential::Injected => {
+            assert_eq!(found, [household::TOKEN.as_bytes()]);
+        }
+        Credential::Own => {
+            assert!(found.len() <= 1, "two credentials");
+            let own = judged.headers.get("authorization").map(|v| v.as_bytes());
+            assert!(found.iter().all(|found| Some(*found) == own));
+        }
+    }
+}
+
+/// No web page gets here: each of its signs is one that no program sends.
+fn assert_no_page(judged: &http::request::Parts) {
+    for sign in ["origin", "sec-fetch-site"] {
+        assert!(!judged.headers.contains_key(sign), "{sign} was let in");
+    }
+    let is_preflight =
+        |name: &http::HeaderName| name.as_str().starts_with("access-control-request");
+    assert!(judged.method != "OPTIONS" || !judged.headers.keys().any(is_preflight));
+    let upgrade = judged.headers.get_all("upgrade").into_iter();
+    for upgrade in upgrade {
+        let upgrade = upgrade.as_bytes().to_ascii_lowercase();
+        let mut protocols = upgrade.split(|b| matches!(b, b',' | b'/' | b' ' | b'\t'));
+        assert!(!protocols.any(|name| name == b"websocket"), "a WebSocket");
+    }
+}
+
+/// The account that the connection and its `Host` stand for; panics where that is none of ours.
+fn account(facts: &ConnFacts, judged: &http::request::Parts) -> &'static str {
+    let hosts: Vec<_> = judged.headers.get_all("host").into_iter().collect();
+    assert!(hosts.len() <= 1, "two hosts");
+    let host = hosts
+        .first()
+        .map_or("", |host| host.to_str().unwrap_or("?"));
+    let host = host.to_ascii_lowercase();
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !name.is_empty() => (name, port),
+        _ => (host.as_str(), "80"),
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    // As a number from 1 on: on the unix socket, where any will do, a name without one is no name.
+    let has_port =
+        !port.starts_with('0') && port.parse::<u16>().is_ok_and(|_| !port.starts_with('+'));
+    let named = match name {
+        "beta.localhost" if has_port => "beta",
+        _ => "acme",
+    };
+    match &facts.local {
+        Local::Unix => named,
+        Local::Tcp { addr, account } => {
+            let is_old = judged.version == http::Version::HTTP_10;
+            let is_ours = OURS.contains(&name) && port == addr.port().to_string();
+            assert!(is_ours || is_old && hosts.is_empty(), "called {host:?}");
+            let is_other = account.is_some() && name == "acme.localhost";
+            assert!(!is_other, "two accounts are named");
+            if account.is_some() { "beta" } else { named }
+        }
+    }
+}
+
+const OURS: [&str; 5] = [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    "acme.localhost",
+    "beta.localhost",
+];

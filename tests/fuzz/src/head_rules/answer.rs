@@ -1,0 +1,223 @@
+//! Zendesk's head on its way to a script.
+
+use std::sync::Arc;
+
+use http::header::HeaderMap;
+use http::{Method, Request, Response, StatusCode};
+use loopdeskd::body::Body;
+use loopdeskd::rewrite::{self, Context};
+
+use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
+use crate::household;
+
+/// Checks what becomes of `given`.
+pub(super) fn check(choice: u8, first: u8, accept: &[u8], given: &HeaderMap) {
+    let asked = Asked::from(choice, accept);
+    let status = STATUSES[usize::from(first) % STATUSES.len()];
+    let status = StatusCode::from_u16(status).expect("a status");
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response.headers_mut().clone_from(given);
+    let answer = rewrite::response(response, &asked.context());
+    assert_eq!(answer.status(), status);
+    let found = answer.headers();
+
+    assert_one_line(found);
+    let named = named_by_connection(given);
+    for name in HOP_BY_HOP.iter().chain(&ENDS_HERE).chain(&["te"]) {
+        assert!(!found.contains_key(*name), "{name} has crossed: {found:?}");
+    }
+    for name in found.keys() {
+        let of_a_family = ["proxy-", "access-control-"]
+            .iter()
+            .any(|family| name.as_str().starts_with(family));
+        assert!(!of_a_family, "{name} has crossed");
+        let is_named = named.contains(name.as_str());
+        assert!(!is_named || OURS.contains(&name.as_str()), "{name}");
+    }
+    assert_eq!(values(found, OURS[0]), [b"nosniff"]);
+    assert_eq!(values(found, OURS[1]), [b"same-origin"]);
+    for name in ["location", "content-location"] {
+        let expected = if named.contains(name) {
+            Vec::new()
+        } else {
+            let all = values(given, name).into_iter();
+            all.map(localised).collect()
+        };
+        assert_eq!(values(found, name), expected, "{name}");
+    }
+    check_trailer(asked.trailers, given, found);
+    check_body_headers(&asked, status, given, found);
+    for name in given.keys() {
+        let name = name.as_str();
+        let ends = named.contains(name)
+            || HOP_BY_HOP.contains(&name)
+            || ENDS_HERE.contains(&name)
+            || name.starts_with("proxy-")
+            || name.starts_with("access-control-")
+            || [
+                "te",
+                "trailer",
+                "location",
+                "content-location",
+                "vary",
+                "etag",
+            ]
+            .contains(&name)
+            || OF_THE_BODY.contains(&name)
+            || OURS.contains(&name);
+        if !ends {
+            assert_eq!(values(found, name), values(given, name), "{name}");
+        }
+    }
+    for name in found.keys() {
+        let known = given.contains_key(name) || OURS.contains(&name.as_str());
+        assert!(known, "{name} is made up");
+    }
+}
+
+/// What the script has said.
+struct Asked {
+    head: bool,
+    range: bool,
+    trailers: bool,
+    off: bool,
+    accept: Vec<u8>,
+}
+
+impl Asked {
+    fn from(choice: u8, accept: &[u8]) -> Self {
+        let bit = |bit: u8| choice >> bit & 1 == 1;
+        Self {
+            head: bit(0),
+            range: bit(1),
+            trailers: bit(2),
+            off: bit(3),
+            accept: accept.to_owned(),
+        }
+    }
+
+    fn context(&self) -> Context {
+        let mut request =
+            Request::builder().method(if self.head { Method::HEAD } else { Method::GET });
+        if self.range {
+            request = request.header("range", "bytes=0-");
+        }
+        if self.trailers {
+            request = request.header("te", "trailers");
+        }
+        if self.off {
+            request = request.header("x-loopdesk-rewrite", "off");
+        }
+        let mut request = request.body(()).expect("a request");
+        if let Ok(accept) = self.accept.as_slice().try_into() {
+            request.headers_mut().insert("accept-encoding", accept);
+        }
+        let (head, ()) = request.into_parts();
+        Context::of(&head, BASE.to_owned(), &Arc::clone(household::acme()))
+    }
+}
+
+/// Either nothing that tells of the body's bytes has changed, or all of it is gone and a strong
+/// tag has become a weak one. What can't be put together again is never changed.
+fn check_body_headers(asked: &Asked, status: StatusCode, given: &HeaderMap, found: &HeaderMap) {
+    let named = named_by_connection(given);
+    let left = |name: &&&str| given.contains_key(**name) && !named.contains(**name);
+    let crossed = OF_THE_BODY.iter().filter(left);
+    let (kept, gone): (Vec<&str>, Vec<&str>) =
+        crossed.partition(|name| values(found, name) == values(given, name));
+    assert!(
+        kept.is_empty() || gone.is_empty(),
+        "{kept:?} but not {gone:?}"
+    );
+    let never = asked.range || status == StatusCode::PARTIAL_CONTENT;
+    assert!(!never || gone.is_empty(), "{gone:?} of a part are gone");
+    for name in &gone {
+        assert!(!found.contains_key(*name), "{name} has become another");
+    }
+    if !named.contains("etag") {
+        let weak = |tag: &&[u8]| [b"W/", *tag].concat();
+        let (old, new) = (values(given, "etag"), values(found, "etag"));
+        assert_eq!(old.len(), new.len());
+        for (at, (old, new)) in old.iter().zip(&new).enumerate() {
+            let weakened = at == 0 && old.starts_with(b"\"") && *new == weak(old);
+            assert!(old == new || weakened, "{old:?} has become {new:?}");
+            assert!(!weakened || kept.is_empty(), "weakened for nothing");
+        }
+    }
+    let given_vary = if named.contains("vary") {
+        Vec::new()
+    } else {
+        values(given, "vary")
+    };
+    let vary = values(found, "vary");
+    let added = vary.strip_prefix(given_vary.as_slice());
+    assert!(matches!(added, Some([] | [b"accept-encoding"])), "{vary:?}");
+}
+
+/// A trailer section is announced only to those who read it, and without what may not be in it.
+fn check_trailer(accepted: bool, given: &HeaderMap, found: &HeaderMap) {
+    let given = values(given, "trailer").join(&b',').to_ascii_lowercase();
+    for line in values(found, "trailer") {
+        assert!(accepted, "a trailer section for nobody");
+        for name in line.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+            let mut known = given.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+            assert!(known.any(|known| known == name), "{name:?} is made up");
+            let name = String::from_utf8_lossy(name);
+            let name = name.as_ref();
+            let bad = HOP_BY_HOP.iter().chain(&ENDS_HERE).chain(&OF_THE_BODY);
+            assert!(bad.clone().all(|bad| *bad != name), "{name} in a trailer");
+            assert!(!["location", "content-location"].contains(&name), "{name}");
+        }
+    }
+}
+
+/// Where a `Location` leads in the end, read with nothing of the daemon's.
+fn localised(given: &[u8]) -> Vec<u8> {
+    let lower = given.to_ascii_lowercase();
+    for host in [household::ACME, "acme.zendesk.com"] {
+        let https = format!("https://{host}");
+        for port in ["", ":", ":443"] {
+            let origin = format!("{https}{port}");
+            let Some(rest) = lower.strip_prefix(origin.as_bytes()) else {
+                continue;
+            };
+            if matches!(rest.first(), None | Some(b'/' | b'?' | b'#')) {
+                return [BASE.as_bytes(), &given[origin.len()..]].concat();
+            }
+        }
+    }
+    given.to_owned()
+}
+
+const BASE: &str = "http://LOCALHOST:8484";
+
+const STATUSES: [u16; 12] = [200, 201, 202, 204, 206, 302, 304, 401, 404, 422, 429, 503];
+
+/// Set by us, whatever Zendesk says.
+const OURS: [&str; 3] = [
+    "x-content-type-options",
+    "cross-origin-resource-policy",
+    "vary",
+];
+
+const ENDS_HERE: [&str; 8] = [
+    "set-cookie",
+    "strict-transport-security",
+    "alt-svc",
+    "nel",
+    "report-to",
+    "reporting-endpoints",
+    "x-loopdesk-error",
+    "access-control-allow-origin",
+];
+
+const OF_THE_BODY: [&str; 7] = [
+    "content-length",
+    "content-encoding",
+    "accept-ranges",
+    "content-md5",
+    "digest",
+    "content-digest",
+    "repr-digest",
+];

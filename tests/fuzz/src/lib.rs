@@ -1,0 +1,30 @@
+//! What must hold for any input, one function a fuzz target.
+//!
+//! Each takes the fuzzer's bytes and panics where a rule is broken. `targets` hands them to
+//! libFuzzer, `run` builds and runs those, and `tests/replay.rs` runs every input that is kept in
+//! `corpus` and `regressions`, without a fuzzer.
+
+#![expect(
+    clippy::expect_used,
+    reason = "a check that can't be made is a finding, as one that fails is"
+)]
+
+mod door;
+mod head_rules;
+mod household;
+mod reading;
+mod rewriter;
+
+pub use door::door;
+pub use head_rules::head_rules;
+pub use rewriter::rewriter;
+
+/// A target: takes a fuzzer's bytes, and panics where a rule is broken.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name.
+pub const TARGETS: [(&str, Target); 3] = [
+    ("rewriter", rewriter),
+    ("head_rules", head_rules),
+    ("door", door),
+];

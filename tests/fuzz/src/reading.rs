@@ -1,0 +1,62 @@
+//! HTTP/1.1 requests, headers and paths as somebody else would read them: written by the letter of
+//! RFC 9112 and apart from the daemon's own reading, with which it is compared.
+
+mod paths;
+mod request;
+
+pub(crate) use paths::mints_credentials;
+pub(crate) use request::{Read, Request, request};
+
+/// Whether a script's header ends at the daemon, under whichever spelling.
+pub(crate) fn ends_here(name: &str) -> bool {
+    if name == "access_token" {
+        return true;
+    }
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    ENDS_HERE.contains(&name.as_str())
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("x-loopdesk-")
+}
+
+/// A target without the pairs of its query that are an access token.
+pub(crate) fn without_token(target: &str) -> String {
+    let Some((path, query)) = target.split_once('?') else {
+        return target.to_owned();
+    };
+    let pairs: Vec<&str> = query.split('&').collect();
+    let is_token = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        paths::decoded(name.as_bytes()) == b"access_token"
+    };
+    let left: Vec<&str> = pairs.iter().filter(|p| !is_token(p)).copied().collect();
+    if left.len() == pairs.len() {
+        target.to_owned()
+    } else if left.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", left.join("&"))
+    }
+}
+
+/// Hop-by-hop headers, what hyper has seen to, browsers' headers, and proxies' claims.
+const ENDS_HERE: [&str; 19] = [
+    "connection",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "transfer-encoding",
+    "upgrade",
+    "te",
+    "trailer",
+    "expect",
+    "http2-settings",
+    "cookie",
+    "cookie2",
+    "origin",
+    "referer",
+    "forwarded",
+    "x-original-url",
+    "x-rewrite-url",
+];

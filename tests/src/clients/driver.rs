@@ -1,0 +1,117 @@
+//! A driver: a client of Zendesk's that does one step after the other, as told.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+
+use super::matrix::{Credential, Row, Runtime, Step};
+use super::{folder, python};
+use crate::stage::Stage;
+
+/// A running driver; it is killed with the value.
+pub(super) struct Driver {
+    _child: Child,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+    stderr: PathBuf,
+    /// What it said at first.
+    pub(super) version: String,
+}
+
+impl Driver {
+    /// Starts the driver of `row` with what `loopdesk env --for` prints: the exports by a shell's
+    /// `eval`, the code by the driver itself.
+    pub(super) async fn start(
+        stage: &Stage,
+        row: &Row,
+        credential: Credential,
+        subject: &str,
+        file: &std::path::Path,
+    ) -> Self {
+        let asked = ["env", "--for", &row.id, "--json"];
+        let printed = stage.home.loopdesk(asked).await.ok().json();
+        let lines = printed["example"].as_array().expect("lines of code");
+        let code: Vec<_> = lines.iter().filter_map(Value::as_str).collect();
+        let snippet = stage.home.path().join("snippet");
+        std::fs::write(&snippet, code.join("\n")).expect("the disk has room");
+        let stderr = stage.home.path().join("driver.stderr");
+
+        let (program, folder_name) = match row.runtime {
+            Runtime::Python => (python(), "python"),
+            Runtime::Node => ("node".into(), "node"),
+            Runtime::Shell => ("bash".into(), "shell"),
+            Runtime::Perl => ("perl".into(), "perl"),
+            Runtime::Ruby => ("ruby".into(), "ruby"),
+        };
+        let ca = stage.zendesk.ca_file().display().to_string();
+        let wgetrc = stage.home.path().join("wgetrc");
+        std::fs::write(&wgetrc, format!("ca_certificate = {ca}\n")).expect("the disk has room");
+        let mut command = stage.home.command("sh");
+        command
+            .args(["-euc", EVAL, "sh", &row.id])
+            .arg(program)
+            .arg(folder().join(folder_name).join(&row.driver))
+            .env("CREDENTIAL", credential.name())
+            .env("SUBJECT", subject)
+            .env("FILE", file)
+            .env("SNIPPET", &snippet)
+            .env("NODE_PATH", folder().join("node/node_modules"))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            // Downloads end at a host with a certificate of the simulation's CA. Zendesk's real
+            // one needs none of this.
+            .env("SSL_CERT_FILE", &ca)
+            .env("REQUESTS_CA_BUNDLE", &ca)
+            .env("NODE_EXTRA_CA_CERTS", &ca)
+            .env("CURL_CA_BUNDLE", &ca)
+            .env("PERL_LWP_SSL_CA_FILE", &ca)
+            .env("WGETRC", &wgetrc)
+            .stdin(Stdio::piped())
+            .stderr(std::fs::File::create(&stderr).expect("the disk has room"));
+        let mut child = command.spawn().expect("a shell can be started");
+        let answers = child.stdout.take().expect("it was piped");
+        let mut driver = Self {
+            orders: child.stdin.take().expect("it was piped"),
+            answers: BufReader::new(answers).lines(),
+            _child: child,
+            stderr,
+            version: String::new(),
+        };
+        let hello = driver.answer().await;
+        let version = hello["version"]
+            .as_str()
+            .expect("the driver says its version");
+        version.clone_into(&mut driver.version);
+        driver
+    }
+
+    /// Tells it the next step.
+    pub(super) async fn tell(&mut self, step: Step) {
+        let line = format!("{}\n", step.name());
+        let sent = self.orders.write_all(line.as_bytes()).await;
+        sent.unwrap_or_else(|error| panic!("{error}: {}", self.said()));
+    }
+
+    /// What became of the step.
+    pub(super) async fn answer(&mut self) -> Value {
+        let line = tokio::time::timeout(PATIENCE, self.answers.next_line()).await;
+        let Ok(Ok(Some(line))) = line else {
+            panic!("the driver has ended or hangs: {line:?}: {}", self.said());
+        };
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}: {}", self.said()))
+    }
+
+    /// What it has written to standard error.
+    pub(super) fn said(&self) -> String {
+        std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+}
+
+/// As a user does it in a shell: all of what is printed, then the script.
+const EVAL: &str = r#"eval "$(loopdesk env --for "$1")"; shift; exec "$@""#;
+
+/// Longer than any step takes on a machine that builds something else meanwhile.
+const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,0 +1,218 @@
+//! One client's play: every step with tokens that rotate under it, and what Zendesk saw of it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::driver::Driver;
+use super::matrix::{Credential, Row, Step};
+use crate::stage::Stage;
+use crate::zendesk::{self, Fault, Gate, Host, Record, Standing};
+
+/// Lets the client of `row` do all steps on a stage whose person is logged in.
+///
+/// # Panics
+/// If the client meets anything that it wouldn't meet at Zendesk with a token that never expires,
+/// or Zendesk sees anything but loopdesk.
+pub async fn play(stage: &Stage, row: &Row, credential: Credential) {
+    let mut play = Play {
+        stage,
+        row,
+        subject: format!("By {} with {}", row.name, credential.name()),
+        file: stage.home.path().join("image.png"),
+        made: BTreeSet::new(),
+    };
+    // Every byte value, and no multiple of any buffer's size.
+    let content: Vec<u8> = (0..=255).cycle().take(100_003).collect();
+    std::fs::write(&play.file, &content).expect("the disk has room");
+    stage.zendesk.clear();
+    let listed = stage.zendesk_tickets().await;
+    let mut driver = Driver::start(stage, row, credential, &play.subject, &play.file).await;
+    if row.pinned {
+        assert_eq!(
+            driver.version, row.version,
+            "the matrix has another version"
+        );
+    }
+    for step in Step::ALL {
+        let became = play.act(&mut driver, step).await;
+        let expected = if row.lacks.contains_key(&step) {
+            "cannot"
+        } else if row.fails.contains_key(&step) {
+            "failed"
+        } else {
+            "done"
+        };
+        assert!(
+            became.get(expected).is_some(),
+            "{step:?} of {} with {credential:?}: {became} instead of `{expected}`\n{}\n{}",
+            row.name,
+            driver.said(),
+            play.seen(),
+        );
+        if let Some(failure) = row.fails.get(&step) {
+            let said = became["failed"].as_str().unwrap_or_default();
+            assert!(said.contains(&failure.error), "{said}");
+        }
+        if let Some(done) = became.get("done") {
+            play.judge(step, done, &listed, &content);
+        }
+    }
+    play.judge_requests();
+}
+
+impl Stage {
+    /// The ids of all tickets, asked without loopdesk.
+    async fn zendesk_tickets(&self) -> BTreeSet<u64> {
+        let mut ids = BTreeSet::new();
+        for page in 1.. {
+            let path = format!("/api/v2/tickets.json?page={page}");
+            let page: Value = serde_json::from_str(&self.direct(&path).await).expect("JSON");
+            let before = ids.len();
+            ids.extend(ids_of(&page["tickets"]));
+            if ids.len() == before {
+                break;
+            }
+        }
+        self.zendesk.clear();
+        ids
+    }
+}
+
+struct Play<'a> {
+    stage: &'a Stage,
+    row: &'a Row,
+    /// Of every ticket that is made here, so that they are told from others.
+    subject: String,
+    file: PathBuf,
+    made: BTreeSet<u64>,
+}
+
+impl Play<'_> {
+    /// One step. Where it takes several requests, the answer to the first is kept back until the
+    /// tokens have rotated: the next goes with a token that didn't exist when the step began.
+    async fn act(&self, driver: &mut Driver, step: Step) -> Value {
+        let path = match step {
+            Step::Offset | Step::Cursor | Step::Export => "/api/v2/*",
+            Step::Job => "/api/v2/job_statuses/*",
+            Step::Me | Step::Create | Step::Upload | Step::Download => {
+                self.rotate().await;
+                driver.tell(step).await;
+                return driver.answer().await;
+            }
+        };
+        let gate = Gate::closed();
+        let held = Fault::on("GET", path).once().hold_answer(&gate);
+        let held = self.stage.zendesk.fault(held);
+        driver.tell(step).await;
+        let became = tokio::select! {
+            () = gate.reached(1) => {
+                self.rotate().await;
+                gate.open();
+                driver.answer().await
+            }
+            became = driver.answer() => {
+                assert!(became.get("done").is_none(), "{step:?} without a request: {became}");
+                became
+            }
+        };
+        held.remove();
+        became
+    }
+
+    async fn rotate(&self) {
+        self.stage.home.loopdesk(["refresh"]).await.ok();
+    }
+
+    fn judge(&mut self, step: Step, done: &Value, listed: &BTreeSet<u64>, content: &[u8]) {
+        match step {
+            Step::Me => assert!(done["id"].as_u64().is_some(), "{done}"),
+            Step::Offset | Step::Cursor | Step::Export => {
+                let ids = done["ids"].as_array().expect("ids");
+                let distinct: BTreeSet<_> = ids.iter().filter_map(Value::as_u64).collect();
+                assert_eq!(&distinct, listed, "{step:?} of {}", self.row.name);
+                // An export by time gives the records of a page's last second again.
+                if step != Step::Export {
+                    assert_eq!(ids.len(), distinct.len(), "{step:?} gave some twice");
+                }
+            }
+            Step::Create => {
+                self.made.extend(done["id"].as_u64());
+                assert_eq!(self.made.len(), 1, "{done}");
+                assert_eq!(self.posts("/api/v2/tickets"), 1, "{}", self.seen());
+            }
+            Step::Upload => {
+                let digest = hexadecimal(content);
+                let is_it = |r: &Record| r.body_sha256.as_deref() == Some(&digest);
+                let uploads = self.stage.zendesk.requests();
+                let uploads: Vec<_> = uploads
+                    .iter()
+                    .filter(|r| r.is("POST", "/api/v2/uploads"))
+                    .collect();
+                assert!(uploads.len() == 1 && is_it(uploads[0]), "{}", self.seen());
+            }
+            Step::Download => assert_eq!(done["sha256"], hexadecimal(content)),
+            Step::Job => {
+                assert_eq!(done["results"], 2, "{done}");
+                assert_eq!(self.posts("/api/v2/tickets/create_many"), 1);
+            }
+        }
+    }
+
+    /// How many requests would make this play's tickets, whatever became of them.
+    fn posts(&self, path: &str) -> usize {
+        self.stage.zendesk.count(|record| {
+            let body = String::from_utf8_lossy(&record.body);
+            record.is("POST", path) && body.contains(&self.subject)
+        })
+    }
+
+    /// Nothing came but loopdesk's own requests, each with a token that lived.
+    fn judge_requests(&self) {
+        let requests = self.stage.zendesk.requests();
+        let mut generations = BTreeSet::new();
+        for record in &requests {
+            let headers = format!("{:?}", record.headers);
+            assert!(!headers.contains("dummy-of-the-script"), "{record}");
+            if record.host == Host::Files {
+                assert!(!record.headers.contains_key("authorization"), "{record}");
+                continue;
+            }
+            if record.path.starts_with("/oauth/") {
+                continue;
+            }
+            let zendesk::Credential::Bearer {
+                standing,
+                generation,
+            } = record.credential
+            else {
+                panic!("not through loopdesk: {record}");
+            };
+            assert_eq!(standing, Standing::Live, "{record}");
+            generations.insert(generation.expect("a token of the session's"));
+            let status = record.status().map(|status| status.as_u16());
+            assert_ne!(status, Some(401), "{record}");
+        }
+        let rotations = generations.last().zip(generations.first());
+        let rotations = rotations.map(|(last, first)| last - first);
+        assert!(rotations >= Some(2), "{generations:?}: {}", self.seen());
+    }
+
+    fn seen(&self) -> String {
+        let requests = self.stage.zendesk.requests();
+        let lines: Vec<_> = requests.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+}
+
+fn ids_of(tickets: &Value) -> impl Iterator<Item = u64> {
+    let tickets = tickets.as_array().into_iter().flatten();
+    tickets.filter_map(|ticket| ticket["id"].as_u64())
+}
+
+fn hexadecimal(content: &[u8]) -> String {
+    let digest = Sha256::digest(content);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
