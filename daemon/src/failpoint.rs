@@ -69,7 +69,7 @@ pub(crate) const NOTE_WRITTEN: &str = "note-written";
 pub(crate) const NOTE_DURABLE: &str = "note-durable";
 pub(crate) const POST: &str = "post-about-to-be-sent";
 pub(crate) const HEAD_READ: &str = "answer-head-read";
-/// The last byte of the answer is read: from here on nothing may be lost.
+/// The last byte of an answer that is no refusal is read: from here on nothing may be lost.
 pub const ANSWER_READ: &str = "answer-last-byte-read";
 pub(crate) const PARSED: &str = "answer-parsed";
 pub(crate) const WRITTEN: &str = "record-written";

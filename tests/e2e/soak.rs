@@ -147,7 +147,18 @@ impl Laptop {
 
     async fn has_posted(&self, posts: usize) {
         let seen = |records: &[Record]| refreshes(records) >= posts;
-        self.stage.zendesk_sees(seen).await;
+        let within = Duration::from_secs(30);
+        if self
+            .stage
+            .zendesk
+            .wait_for_within(within, seen)
+            .await
+            .is_err()
+        {
+            let acme = self.stage.acme().await;
+            let now = self.stage.zendesk.now();
+            panic!("no POST number {posts} at {now}: {acme:#?}");
+        }
     }
 
     async fn serves(&mut self, expected: u16) {

@@ -27,7 +27,9 @@ async fn r3_killed_at_any_moment_under_load_nothing_that_reached_the_daemon_is_l
     let kills = if crate::is_long() { 500 } else { 50 };
     let mut daemon = stage.logged_in().await;
     let load = Load::start(stage.port);
-    let mut lost = 0;
+    // Pairs whose answer had not come whole when the daemon was killed; and, among those that
+    // were kept, one whose trace was a moment late.
+    let (mut lost, mut kept) = (0, 0);
     for kill in 0..kills {
         stage.zendesk.clear();
         // Rotations without a pause between them, so that the kill comes in the midst of one.
@@ -61,14 +63,16 @@ async fn r3_killed_at_any_moment_under_load_nothing_that_reached_the_daemon_is_l
         stage.zendesk.connections_closed().await;
         let made = stage.zendesk.tokens().len();
         let reached_us = failpoints.count(ANSWER_READ);
-        let is_excused = made > reached_us + lost;
+        let is_excused = made > reached_us + lost + kept;
         assert!(
-            made <= reached_us + lost + 1,
+            made <= reached_us + lost + kept + 1,
             "{made}, {reached_us}, {lost}"
         );
         daemon = stage.daemon().await;
         let (status, body) = stage.get("/api/v2/users/me.json").await;
-        if is_excused {
+        if is_excused && status == 200 {
+            kept += 1;
+        } else if is_excused {
             assert_eq!(status, 401, "kill {kill}: {body}");
             assert!(body.contains("the answer to a refresh was lost"), "{body}");
             assert_eq!(stage.acme().await.state, State::Ended);
