@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::stage_with_ttl;
 
 /// 64 connections, each with a mix of reads, writes and uploads, while the token pair is rotated
-/// over and over: Zendesk deletes the old one each time (issue 4, shown by 5).
+/// over and over: Zendesk deletes the old one each time.
 #[tokio::test(flavor = "multi_thread")]
 async fn s7_ten_thousand_requests_across_twenty_rotations_none_fails_none_acts_twice() {
     let stage = stage_with_ttl(2).await;

@@ -67,12 +67,31 @@ impl Session {
         }
         match self.consider(&outgoing, used, response, &mut way).await? {
             Considered::PassOn(response) => Ok(response),
-            // The new token's 401, should there be one, is the script's: no loop.
-            Considered::Replay => {
-                let (response, _) = self.send_once(&upstream, &mut outgoing, &mut way).await?;
-                Ok(response)
-            }
+            Considered::Replay => self.replay(&upstream, &mut outgoing, &mut way).await,
         }
+    }
+
+    /// Sends a request again whose token was dead. The new token's 401 is the script's, unless that
+    /// one was replaced as well before the request had come to Zendesk.
+    async fn replay(
+        &self,
+        upstream: &Upstream,
+        outgoing: &mut Outgoing,
+        way: &mut Way,
+    ) -> Result<Response<Body>, Refusal> {
+        let (mut response, mut used) = self.send_once(upstream, outgoing, way).await?;
+        for _ in 1..REPLAYS {
+            if response.status() != StatusCode::UNAUTHORIZED || !outgoing.can_send_again() {
+                break;
+            }
+            // A rotation may be under way whose result is not published yet.
+            drop(self.enter(Load::Replayable, used, way).await);
+            if !self.is_replaced(used, *way) {
+                break;
+            }
+            (response, used) = self.send_once(upstream, outgoing, way).await?;
+        }
+        Ok(response)
     }
 
     fn upstream(&self) -> Result<Upstream, Refusal> {
@@ -300,6 +319,9 @@ enum Considered {
     PassOn(Response<Body>),
     Replay,
 }
+
+/// A request that meets a dead token this often is slower than the tokens live.
+const REPLAYS: usize = 3;
 
 /// How long a script waits for a session that is about to be usable: as long as one refresh takes
 /// at worst, and less than the time-outs that scripts commonly set (60 s).
