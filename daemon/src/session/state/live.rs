@@ -57,7 +57,9 @@ impl Live {
             pair.refresh_expires_at,
             spread,
         );
-        self.decided_at = now;
+        // A clock that was set back while the answer was on its way, or while loopdesk was off,
+        // makes this plan as worthless as one that is set back later.
+        self.decided_at = now.max(pair.obtained_at);
     }
 
     /// A new pair is in use: what was wrong with the old one is past.

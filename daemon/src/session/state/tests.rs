@@ -331,6 +331,26 @@ fn r6_suspend_and_clock_steps_cost_one_refresh_each() {
 }
 
 #[test]
+fn r6_a_clock_that_is_set_back_while_an_answer_is_on_its_way_costs_one_refresh() {
+    let mut world = World::live(1800);
+    world.pass(1500);
+    let next = grant(2, world.now, 1800);
+    world.now -= SignedDuration::from_hours(24);
+    world.answer(Answer::Granted(next));
+    world.stored();
+    world.pass(1);
+    assert_eq!(world.posts, 2, "what it says of its expiry is a day wrong");
+    world.answer(transient("503"));
+    world.pass(0);
+    assert_eq!(world.posts, 2, "no storm");
+    world.pass(2);
+    world.granted(1800);
+    world.stored();
+    world.pass(1);
+    assert_eq!(world.posts, 3);
+}
+
+#[test]
 fn r9_a_key_that_comes_later_is_waited_for() {
     let mut world = World::new();
     world.loading = false;
