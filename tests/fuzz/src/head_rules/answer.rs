@@ -176,9 +176,12 @@ fn check_trailer(accepted: bool, given: &HeaderMap, found: &HeaderMap) {
 fn localised(given: &[u8]) -> Vec<u8> {
     let lower = given.to_ascii_lowercase();
     for host in [household::ACME, "acme.zendesk.com"] {
-        let https = format!("https://{host}");
-        for port in ["", ":", ":443"] {
-            let origin = format!("{https}{port}");
+        // Without a scheme it would be that of the local base (RFC 3986 section 4.2).
+        for (scheme, port) in ["https://", "//"]
+            .into_iter()
+            .flat_map(|scheme| ["", ":", ":443"].map(|port| (scheme, port)))
+        {
+            let origin = format!("{scheme}{host}{port}");
             let Some(rest) = lower.strip_prefix(origin.as_bytes()) else {
                 continue;
             };
