@@ -49,6 +49,24 @@ async fn r2_one_refresh_for_32_requests_that_meet_a_dead_token() {
 }
 
 #[tokio::test]
+async fn r1_a_request_that_rotations_overtake_is_served_and_one_that_is_always_late_is_not() {
+    for (overtaken, status) in [(REPLAYS, 200), (REPLAYS + 1, 401)] {
+        let bench = Bench::new(3600).await;
+        let (session, request) = (bench.session.clone(), bench.request(Method::GET, "/slow"));
+        let script = tokio::spawn(async move { session.forward(request).await.unwrap().status() });
+        for generation in 1..=overtaken {
+            let arrived = format!("GET /slow {generation}");
+            bench.zendesk.until_seen(&arrived).await;
+            bench.session.refresh().await.unwrap();
+            bench.zendesk.slow.add_permits(1);
+        }
+        bench.zendesk.slow.add_permits(1);
+        assert_eq!(script.await.unwrap(), status, "{overtaken}");
+        assert_eq!(bench.zendesk.count("GET /slow"), REPLAYS + 1);
+    }
+}
+
+#[tokio::test]
 async fn r2_a_script_that_hangs_up_cancels_no_refresh() {
     let bench = Bench::new(3600).await;
     bench.zendesk.expire();

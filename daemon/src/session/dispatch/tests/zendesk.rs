@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -29,7 +29,9 @@ pub(super) struct Zendesk {
     pub(super) broken: AtomicBool,
     /// A refresh waits while this is held.
     pub(super) turn: Semaphore,
-    seen: Mutex<Vec<String>>,
+    /// A request for `/slow` takes one before its token is judged.
+    pub(super) slow: Semaphore,
+    seen: tokio::sync::watch::Sender<Vec<String>>,
     refreshed: tokio::sync::watch::Sender<usize>,
 }
 
@@ -59,7 +61,8 @@ impl Zendesk {
             revoked: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             turn: Semaphore::new(1),
-            seen: Mutex::default(),
+            slow: Semaphore::new(0),
+            seen: tokio::sync::watch::Sender::default(),
             refreshed: tokio::sync::watch::Sender::new(0),
         });
         let serving = Arc::clone(&zendesk);
@@ -116,6 +119,9 @@ impl Zendesk {
             let headers = answer.headers_mut();
             headers.insert("content-encoding", "gzip".parse().unwrap());
             return answer;
+        }
+        if parts.uri.path() == "/slow" {
+            self.slow.acquire().await.unwrap().forget();
         }
         if !self.lives(&token) {
             self.note("DEAD".to_owned());
@@ -182,16 +188,22 @@ impl Zendesk {
     }
 
     fn note(&self, what: String) {
-        self.seen.lock().unwrap().push(what);
+        self.seen.send_modify(|seen| seen.push(what));
     }
 
     pub(super) fn seen(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
+        self.seen.borrow().clone()
     }
 
     pub(super) fn count(&self, prefix: &str) -> usize {
-        let seen = self.seen.lock().unwrap();
+        let seen = self.seen.borrow();
         seen.iter().filter(|line| line.starts_with(prefix)).count()
+    }
+
+    pub(super) async fn until_seen(&self, line: &str) {
+        let mut seen = self.seen.subscribe();
+        let is_there = |seen: &Vec<String>| seen.iter().any(|known| known == line);
+        seen.wait_for(is_there).await.unwrap();
     }
 
     pub(super) fn refreshes(&self) -> usize {
