@@ -17,7 +17,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use loopdeskd::body::{Body, Error};
-use loopdeskd::config::{Account, GrantType, RewriteClass, TokenEncoding, Ttl};
+use loopdeskd::config::check;
 use loopdeskd::rewrite::{Context, response};
 
 fn rewriting(criterion: &mut Criterion) {
@@ -65,35 +65,11 @@ fn pass(frames: &Arc<[Bytes]>, media_type: &'static str, coding: Option<&'static
 
 /// A script's request that doesn't ask for gzip, to an account as the defaults make it.
 fn context() -> Context {
-    let origin: loopdeskd::config::Origin = "https://acme.zendesk.com".parse().unwrap();
-    let account = Account {
-        name: "acme".parse().unwrap(),
-        subdomain: None,
-        url: None,
-        client_id: "loopdesk".to_owned(),
-        grant: GrantType::AuthorizationCode,
-        scopes: vec!["read".parse().unwrap()],
-        port: None,
-        rewrite: vec![
-            RewriteClass::Pagination,
-            RewriteClass::Jobs,
-            RewriteClass::Attachments,
-        ],
-        access_token_ttl: Ttl::parse("48h", &Ttl::ACCESS).unwrap(),
-        refresh_token_ttl: Ttl::parse("90d", &Ttl::REFRESH).unwrap(),
-        extra_ca_file: None,
-        spare: false,
-        read_only_grant: false,
-        token_encoding: TokenEncoding::Json,
-        api_origin: origin.clone(),
-        oauth_origin: origin,
-    };
+    let config = "[accounts.acme]\nsubdomain = \"acme\"\nclient-id = \"loopdesk\"";
+    let config = check::parse(config).unwrap();
+    let account = config.accounts.values().next().unwrap();
     let head = Request::new(()).into_parts().0;
-    Context::of(
-        &head,
-        "http://localhost:8484".to_owned(),
-        &Arc::new(account),
-    )
+    Context::of(&head, "http://localhost:8484".to_owned(), account)
 }
 
 /// A page of 1,000 tickets with their texts, `in_ticket` in each and `behind` after all.
