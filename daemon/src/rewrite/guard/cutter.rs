@@ -13,7 +13,10 @@ use super::secrets::Secrets;
 use crate::body::Error;
 
 /// Passes a gzip body byte for byte, and decodes a copy of each frame before it goes on. Frames wait
-/// only while a secret has begun in them, so that no more than its beginning gets out. Masking would mean to compress anew; an endpoint that echoes a token is no good to a script anyway.
+/// only while a secret has begun in them, so that no more than its beginning gets out.
+///
+/// Masking would mean to compress anew; an endpoint that echoes a token is no good to a script
+/// anyway.
 pub(super) struct Cutter<B> {
     inner: B,
     secrets: Secrets,
