@@ -5,9 +5,9 @@
 /// suffix such as `.json`, dots and spaces at the end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Canonical {
-    /// With `.` and `..` applied (RFC 3986 section 5.2.4).
+    /// With `.` and `..` applied (RFC 3986 section 5.2.4), up to an encoded `?`, `#` or NUL.
     pub(super) resolved: Vec<Vec<u8>>,
-    /// With `.` and `..` left out, as a server may that routes before it resolves.
+    /// All of it with `.` and `..` left out, as a server may that routes before it resolves.
     pub(super) flat: Vec<Vec<u8>>,
 }
 
@@ -15,23 +15,27 @@ impl Canonical {
     /// Reads a path.
     pub(super) fn of(path: &str) -> Self {
         let decoded = plain(&decode(path.as_bytes()));
-        let end = decoded.iter().position(|b| matches!(b, b'?' | b'#' | 0));
-        let path = &decoded[..end.unwrap_or(decoded.len())];
+        let ends = |b: &u8| matches!(b, b'?' | b'#' | 0);
         let mut resolved: Vec<Vec<u8>> = Vec::new();
         let mut flat = Vec::new();
-        for segment in path.split(|b| *b == b'/') {
-            let segment = segment.split(|b| *b == b';').next().unwrap_or_default();
-            match trim(segment) {
+        let mut has_ended = false;
+        for segment in decoded.split(|b| *b == b'/') {
+            let mut parts = segment.split(|b| *b == b';' || ends(b));
+            match trim(parts.next().unwrap_or_default()) {
                 b"" | b"." => {}
+                b".." if has_ended => {}
                 b".." => {
                     resolved.pop();
                 }
                 name => {
                     let name = without_format(name).to_ascii_lowercase();
-                    resolved.push(name.clone());
+                    if !has_ended {
+                        resolved.push(name.clone());
+                    }
                     flat.push(name);
                 }
             }
+            has_ended |= segment.iter().any(ends);
         }
         Self { resolved, flat }
     }

@@ -27,13 +27,14 @@ impl Policy {
     pub(super) fn refuses(&self, method: &Method, path: &Canonical) -> bool {
         let refused =
             |segments: &[Vec<u8>]| CREDENTIAL_ROUTES.iter().any(|route| route.covers(segments));
-        // Where `..` takes something away, servers disagree on what: one that resolves before it
-        // decodes takes away all of `a%2Fb`. So the route may begin anywhere.
+        // Where `..` takes something away, or an encoded `#` ends the path, servers disagree on
+        // what is left: one that resolves before it decodes takes away all of `a%2Fb`. Whatever
+        // each of them leaves out, the rest stands in this order.
         let climbs = path.resolved != path.flat;
-        let begins_within = |at| refused(&path.flat[at..]);
+        let within = |route: &Route| route.may_be_left_of(&path.flat);
         let found = refused(&path.resolved)
             || refused(&path.flat)
-            || climbs && (1..path.flat.len()).any(begins_within);
+            || climbs && CREDENTIAL_ROUTES.iter().any(within);
         if !found {
             return false;
         }
@@ -84,6 +85,13 @@ impl Route {
             *pattern == "*" || pattern.as_bytes() == segment.as_slice()
         };
         path.len() >= self.0.len() && self.0.iter().zip(path).all(fits)
+    }
+
+    /// Whether it may cover what is left of a path when some of its segments are left out.
+    fn may_be_left_of(&self, path: &[Vec<u8>]) -> bool {
+        let mut rest = path.iter();
+        let mut names = self.0.iter().filter(|pattern| **pattern != "*");
+        names.all(|name| rest.any(|segment| name.as_bytes() == segment.as_slice()))
     }
 }
 
@@ -221,8 +229,27 @@ mod tests {
             // One that resolves before it decodes.
             "/a%2fb/../oauth/tokens",
             "/a%2fb/%2e%2e/api/v2/oauth/tokens",
+            "/api/v2/a%2fb/../api_tokens",
+            "/api/v2/users/1/a%2fb/../password",
+            // One to which an encoded delimiter is a character like any other.
+            "/a%23/../oauth/tokens",
+            "/a%3F/../api/v2/oauth/clients",
+            "/a%00/../api/v2/api_tokens",
+            "/;a%232fb/../api/v2/oauth/clients",
+            "/api/v2/users/1/a%23/../password",
+            // One that ends the path there.
+            "/oauth/tokens%23/../../api/v2/tickets",
+            "/api/v2/users/1/password%3F/x",
         ] {
             assert!(refuses(&[], &Method::POST, path), "{path}");
+        }
+        for path in [
+            "/api/v2/search/a%23b",
+            "/api/v2/tags/50%25%2Foauth/tickets",
+            "/api/v2/tickets/../users/1/identities",
+            "/api/v2/a%3Fb/c",
+        ] {
+            assert!(!refuses(&[], &Method::POST, path), "{path}");
         }
     }
 
