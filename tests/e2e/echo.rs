@@ -99,8 +99,7 @@ async fn s3_what_is_no_token_does_not_wait() {
         &format!("{}/api/v2/tickets.json", stage.base()),
     ]);
     let mut script = script.spawn().unwrap();
-    // A last few bytes may wait: by chance they may be what a token begins with.
-    let mut first = [0; 40];
+    let mut first = [0; 60];
     let mut out = script.stdout.take().unwrap();
     tokio::io::AsyncReadExt::read_exact(&mut out, &mut first)
         .await

@@ -1,11 +1,11 @@
 //! RFC 9112 as scripts see it, over bare sockets.
 
 use http::{HeaderMap, HeaderValue};
-use loopdesk_tests::zendesk::{Answer, Fault, Gate, Record};
+use loopdesk_tests::zendesk::{Answer, Fault, Gate, Protocols, Record, Zendesk};
 use loopdesk_tests::{Raw, Stage};
 use serde_json::json;
 
-use super::stage;
+use super::{binary, stage};
 
 const ME: &str = "/api/v2/users/me.json";
 
@@ -155,6 +155,21 @@ async fn chunked_uploads_arrive_whole_and_their_trailers_end_here() {
     assert_eq!(seen.body, body);
     for gone in ["trailer", "x-checksum", "transfer-encoding"] {
         assert!(!seen.headers.contains_key(gone), "{gone}");
+    }
+}
+
+#[tokio::test]
+async fn s1_p5_a_get_with_a_body_in_chunks_keeps_it() {
+    for protocols in [Protocols::Http1, Protocols::Both] {
+        let stage = Stage::set(binary(), Zendesk::builder().protocols(protocols)).await;
+        let _daemon = stage.logged_in().await;
+        let mut script = Raw::connect(stage.port).await;
+        let chunked = "Transfer-Encoding: chunked\r\n";
+        let request = get("/api/v2/tickets.json", stage.port, chunked);
+        script.send(request + "4\r\nbody\r\n0\r\n\r\n").await;
+        assert_eq!(script.answer().await.status(), 200);
+        let seen = of(&stage, "GET", "/api/v2/tickets").remove(0);
+        assert_eq!(seen.body, "body".to_owned(), "{protocols:?}");
     }
 }
 

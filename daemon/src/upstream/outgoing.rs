@@ -39,6 +39,9 @@ impl Outgoing {
         // The extensions carry the letter case of the script's headers.
         parts.extensions.remove::<OnUpgrade>();
         let body = (!body.is_end_stream()).then(|| Replay::new(body, Budget::of_process()));
+        if body.is_some() {
+            request::frame(&mut parts.headers, &parts.method);
+        }
         Self {
             target: request::target(&parts.uri, &origin, credential),
             origin,

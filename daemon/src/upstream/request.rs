@@ -1,5 +1,6 @@
 //! The head of a request to Zendesk: pure functions over what a script has sent.
 
+use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Uri};
 
@@ -19,6 +20,14 @@ pub(super) fn strip(headers: &mut HeaderMap, credential: Credential) {
     });
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Says how long the body is where nobody else does: hyper's client takes a GET or HEAD of unknown
+/// length for one without a body, and drops it. An HTTP/2 connection takes the header out again.
+pub(super) fn frame(headers: &mut HeaderMap, method: &Method) {
+    if matches!(*method, Method::GET | Method::HEAD) && !headers.contains_key(CONTENT_LENGTH) {
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use zeroize::Zeroize;
 
 use super::super::gzip::Decoder;
-use super::secrets::Secrets;
+use super::secrets::{BEGUN, Secrets};
 use crate::body::Error;
 
 /// Passes a gzip body byte for byte, and decodes a copy of each frame before it goes on. Frames wait
@@ -178,9 +178,6 @@ impl<B> Drop for Cutter<B> {
 #[derive(Debug, thiserror::Error)]
 #[error("the answer repeats a live token")]
 struct Repeats;
-
-/// Less of a token is of no use, and hardly a text ends in so much of one by chance.
-const BEGUN: usize = 8;
 
 /// A quarter of a megabyte decoded: some tenths of a millisecond.
 const PIECES: usize = 8;

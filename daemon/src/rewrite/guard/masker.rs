@@ -7,11 +7,11 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use zeroize::Zeroizing;
 
-use super::secrets::{MASK, Secrets};
+use super::secrets::{BEGUN, MASK, Secrets};
 use crate::body::Error;
 
 /// Masks secrets in a body's data and trailers, whatever the borders of its frames. Every byte
-/// goes on at once but those at a frame's end that a secret may begin with.
+/// goes on at once but those at a frame's end with which a secret has begun.
 pub(super) struct Masked<B> {
     inner: B,
     masker: Masker,
@@ -73,11 +73,11 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.last.is_none() && self.masker.held.is_empty() && self.inner.is_end_stream()
+        self.last.is_none() && self.masker.held() == 0 && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let held = self.masker.held.len() as u64;
+        let held = self.masker.held() as u64;
         let inner = self.inner.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(inner.lower().saturating_add(held));
@@ -91,7 +91,10 @@ where
 /// Masks secrets in a text that comes in pieces.
 pub(super) struct Masker {
     secrets: Secrets,
-    held: Zeroizing<Vec<u8>>,
+    /// The end of what has come, if a secret may begin there.
+    begun: Zeroizing<Vec<u8>>,
+    /// How much of that has gone on already.
+    gone: usize,
     told: bool,
 }
 
@@ -99,44 +102,59 @@ impl Masker {
     pub(super) fn new(secrets: Secrets) -> Self {
         Self {
             secrets,
-            held: Zeroizing::default(),
+            begun: Zeroizing::default(),
+            gone: 0,
             told: false,
         }
     }
 
-    /// The next piece; what comes out is as much of the text as is certain.
+    /// The next piece; what comes out is as much of the text as may be seen.
     pub(super) fn push(&mut self, chunk: Bytes) -> Bytes {
-        let text = if self.held.is_empty() {
+        let gone = std::mem::take(&mut self.gone);
+        let text = if self.begun.is_empty() {
             chunk
         } else {
-            let mut text = BytesMut::with_capacity(self.held.len() + chunk.len());
-            text.extend_from_slice(&self.held);
+            let mut text = BytesMut::with_capacity(self.begun.len() + chunk.len());
+            text.extend_from_slice(&self.begun);
             text.extend_from_slice(&chunk);
-            self.held.clear();
+            self.begun.clear();
             text.freeze()
         };
         let found = self.secrets.find(&text);
         // What has been masked begins no other secret.
         let decided = found.last().map_or(0, |place| place.end);
-        let certain = text.len() - self.secrets.may_begin(&text[decided..]);
-        self.held.extend_from_slice(&text[certain..]);
+        let begun = text.len() - self.secrets.may_begin(&text[decided..]);
+        self.begun.extend_from_slice(&text[begun..]);
+        let end = if self.begun.len() < BEGUN {
+            text.len()
+        } else {
+            begun.max(gone)
+        };
+        self.gone = end - begun;
         if found.is_empty() {
-            return text.slice(..certain);
+            return text.slice(gone..end);
         }
         if !self.told {
             self.told = true;
             tracing::warn!("the body of Zendesk's answer repeats a token; it is masked");
         }
-        let mut masked = BytesMut::from(&text[..certain]);
+        let mut masked = BytesMut::from(&text[..end]);
         for place in found {
             masked[place].fill(MASK);
         }
-        masked.freeze()
+        masked.freeze().slice(gone..)
     }
 
     /// The end of the text.
     pub(super) fn finish(&mut self) -> Bytes {
-        let held = std::mem::take(&mut self.held);
-        Bytes::copy_from_slice(&held)
+        let rest = Bytes::copy_from_slice(self.begun.get(self.gone..).unwrap_or_default());
+        self.begun.clear();
+        self.gone = 0;
+        rest
+    }
+
+    /// How many bytes wait.
+    fn held(&self) -> usize {
+        self.begun.len() - self.gone
     }
 }

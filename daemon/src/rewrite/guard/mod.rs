@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! header values, trailers: masked at once
-//! body as it is:           masker   masks, holds back only what a token may begin with
+//! body as it is:           masker   masks, holds back only what a token has begun with
 //! body in gzip:            cutter   decodes a copy beside the stream, cuts the connection
 //! ```
 //!

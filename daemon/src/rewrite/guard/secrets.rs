@@ -187,6 +187,10 @@ fn end_of(needle: &[u8]) -> &[u8] {
 /// It may stand in a header's value, in JSON and in a URL.
 pub(super) const MASK: u8 = b'*';
 
+/// Less of a token is of no use, and hardly a text ends in so much of one by chance: S3 wants each
+/// byte passed on as soon as it has come.
+pub(super) const BEGUN: usize = 8;
+
 /// Zendesk's tokens have 64 characters and more. What is shorter may be a word of a ticket, which
 /// nobody may change (S2).
 const SHORTEST: usize = 16;

@@ -63,7 +63,12 @@ pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Reque
     }
     if let Some(given) = given {
         let is_same = sent.body == given.body;
-        assert!(is_same || may_be_mapped(&given.body), "another body");
+        assert!(
+            is_same || may_be_mapped(&given.body),
+            "another body: {}, not {}",
+            sent.body.escape_ascii(),
+            given.body.escape_ascii()
+        );
     }
 }
 

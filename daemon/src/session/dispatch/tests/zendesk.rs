@@ -203,7 +203,8 @@ impl Zendesk {
     pub(super) async fn until_seen(&self, line: &str) {
         let mut seen = self.seen.subscribe();
         let is_there = |seen: &Vec<String>| seen.iter().any(|known| known == line);
-        seen.wait_for(is_there).await.unwrap();
+        let there = tokio::time::timeout(PATIENCE, seen.wait_for(is_there));
+        there.await.expect("it never comes").unwrap();
     }
 
     pub(super) fn refreshes(&self) -> usize {
@@ -227,5 +228,8 @@ pub(super) fn gzip(text: &str) -> Vec<u8> {
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap()
 }
+
+/// Longer than anything takes that goes well.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 pub(super) const INVALID_TOKEN: &str = r#"{"error":"invalid_token","error_description":"The access token provided is expired, revoked, malformed or invalid for other reasons."}"#;
