@@ -40,15 +40,22 @@ impl Connections {
     }
 
     /// Hands a connection to whoever wants to serve it by hand; gives it back if nobody does.
-    pub(super) fn hand_over(&self, host: Host, stream: Taken) -> Option<Taken> {
+    pub(super) fn hand_over(&self, host: Host, mut stream: Taken) -> Option<Taken> {
         if host != Host::Account {
             return Some(stream);
         }
-        let taker = lock(&self.0.takers).pop_front();
-        match taker {
-            Some(taker) => taker.send(stream).err(),
-            None => Some(stream),
+        // Somebody may have given up waiting.
+        while let Some(taker) = self.next_taker() {
+            match taker.send(stream) {
+                Ok(()) => return None,
+                Err(back) => stream = back,
+            }
         }
+        Some(stream)
+    }
+
+    fn next_taker(&self) -> Option<oneshot::Sender<Taken>> {
+        lock(&self.0.takers).pop_front()
     }
 
     /// Registers a connection until the returned guard is dropped.
