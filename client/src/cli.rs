@@ -7,6 +7,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS};
 
+use crate::commands::service::Service;
+
 /// Scripts talk to Zendesk through loopdesk, which keeps the OAuth session alive.
 ///
 /// loopdesk runs in the background, logs in once for each account and serves scripts on
@@ -55,6 +57,9 @@ pub(crate) enum Command {
     /// Check, show and change the configuration.
     #[command(subcommand)]
     Config(Config),
+    /// Have systemd or launchd keep the daemon running.
+    #[command(subcommand)]
+    Service(Service),
     /// Print a script that completes commands and options: bash, zsh or fish.
     ///
     /// bash: `loopdesk completions bash > ~/.local/share/bash-completion/completions/loopdesk`.

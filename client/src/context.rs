@@ -59,7 +59,7 @@ impl Context {
         if let Some(pid) = started {
             output.note(&Text::new().plain(format!(
                 "Started loopdesk in the background (process {pid}). It ends with this login \
-                 session or machine; \"Keep it running\" in the README tells how to keep it."
+                 session or machine; `loopdesk service install` keeps it running."
             )));
         }
         Ok(client)

@@ -15,30 +15,30 @@ fn packaging(file: &str) -> String {
 }
 
 #[tokio::test]
-async fn systemd_finds_nothing_wrong_with_the_unit() {
+async fn systemd_finds_nothing_wrong_with_the_units() {
     if !needs(&["systemd-analyze"]) {
         return;
     }
     let home = Home::new(binary()).unwrap();
     let program = home.bin().join("loopdeskd").display().to_string();
-    let unit = packaging("systemd/loopdesk.service").replace("%h/.local/bin/loopdeskd", &program);
+    for name in ["loopdesk.socket", "loopdesk-v6.socket", "loopdesk.service"] {
+        let unit = packaging(&format!("systemd/{name}"));
+        let unit = unit.replace("/usr/bin/loopdeskd", &program);
+        std::fs::write(home.path().join(name), unit).unwrap();
+    }
+    let verify = |name: &str| {
+        let file = home.path().join(name).display().to_string();
+        let home = &home;
+        async move { home.run("systemd-analyze", ["--user", "verify", &file]).await }
+    };
+    for name in ["loopdesk.socket", "loopdesk-v6.socket", "loopdesk.service"] {
+        // A key that systemd doesn't know is only a warning to it.
+        assert_eq!(verify(name).await.ok().stderr, "", "{name}");
+    }
     let file = home.path().join("loopdesk.service");
-    std::fs::write(&file, &unit).unwrap();
-    let file = file.display().to_string();
-    let output = home
-        .run("systemd-analyze", ["--user", "verify", &file])
-        .await
-        .ok();
-    // A key that systemd doesn't know is only a warning to it.
-    assert_eq!(output.stderr, "");
-    std::fs::write(
-        home.path().join("loopdesk.service"),
-        unit.replace("Restart=", "Restrat="),
-    )
-    .unwrap();
-    let output = home
-        .run("systemd-analyze", ["--user", "verify", &file])
-        .await;
+    let wrong = std::fs::read_to_string(&file).unwrap().replace("Restart=", "Restrat=");
+    std::fs::write(&file, wrong).unwrap();
+    let output = verify("loopdesk.service").await;
     assert!(
         output.stderr.contains("Restrat"),
         "the check itself works: {output:?}"
@@ -46,7 +46,7 @@ async fn systemd_finds_nothing_wrong_with_the_unit() {
 }
 
 #[tokio::test]
-async fn the_plist_is_a_property_list_that_starts_the_daemon() {
+async fn o1_the_machine_wide_agent_is_a_property_list_that_starts_the_daemon() {
     if !needs(&["python3"]) {
         return;
     }
@@ -60,8 +60,20 @@ async fn the_plist_is_a_property_list_that_starts_the_daemon() {
         .await
         .ok();
     let plist = output.json();
-    assert_eq!(plist["ProgramArguments"][0], "HOME/.local/bin/loopdeskd");
-    assert_eq!(plist["KeepAlive"]["SuccessfulExit"], false);
+    assert_eq!(plist["Label"], "loopdesk");
+    assert_eq!(plist["KeepAlive"], true);
+    assert_eq!(plist["Umask"], 0o077);
+    assert_eq!(plist["Sockets"]["proxy"]["SockServiceName"], "8484");
+    assert_eq!(plist["Sockets"]["proxy6"]["SockNodeName"], "::1");
+    // The shell makes the folder of the log, which has another path for each user.
+    let arguments: Vec<_> = plist["ProgramArguments"].as_array().unwrap().iter().collect();
+    let program = home.bin().join("loopdeskd").display().to_string();
+    let line = arguments[2].as_str().unwrap();
+    let line = line.replace("/usr/local/bin/loopdeskd", &format!("{program} --version"));
+    assert!(line.contains(&program), "{line}");
+    let said = home.run("/bin/sh", ["-c", &line]).await.ok();
+    assert!(said.stdout.starts_with("loopdeskd "), "{said:?}");
+    assert!(home.path().join("state/loopdesk/loopdeskd.log").exists());
 }
 
 #[tokio::test]

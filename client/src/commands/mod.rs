@@ -8,6 +8,7 @@ mod login;
 mod logout;
 mod man;
 mod refresh;
+pub(crate) mod service;
 mod status;
 mod unlock;
 mod version;
@@ -37,6 +38,7 @@ pub(crate) async fn run(
         Command::Env(args) => env::run(args, context, output).await,
         Command::Account(command) => account::run(command, context, output).await,
         Command::Config(command) => config::run(command, context, output).await,
+        Command::Service(command) => service::run(command, context, output).await,
         Command::Completions(args) => completions::run(args, output),
         Command::Man(args) => man::run(args, output),
         Command::Version => version::run(context, output).await,

@@ -84,6 +84,17 @@ impl Link {
         self.program.judge(file).await
     }
 
+    /// The daemon's program.
+    pub(crate) fn program(&self) -> Result<&Path, Problem> {
+        self.program.path()
+    }
+
+    /// Makes the folders of state and sockets, or checks that nobody else may enter them.
+    pub(crate) fn private_dirs(&self) -> Result<(), Problem> {
+        start::private_dir(self.paths.state_dir())?;
+        start::private_dir(self.paths.runtime_dir())
+    }
+
     /// Starts a daemon. The process id is that of the new daemon, if it is ours that runs now.
     pub(crate) async fn start(&self) -> Result<(Client, Option<u32>), Problem> {
         start::start(self).await

@@ -19,8 +19,7 @@ use crate::error;
 
 pub(super) async fn start(link: &Link) -> Result<(Client, Option<u32>), Problem> {
     let program = link.program.path()?;
-    private_dir(link.paths.state_dir())?;
-    private_dir(link.paths.runtime_dir())?;
+    link.private_dirs()?;
     // Whoever comes second finds the first one's daemon ready.
     let _turn = turn(&link.paths).await?;
     if let Some(client) = link.running().await? {
@@ -188,7 +187,7 @@ async fn turn(paths: &Paths) -> Result<File, Problem> {
 }
 
 /// Makes a folder that only its owner may enter, or checks that it is one.
-fn private_dir(dir: &Path) -> Result<(), Problem> {
+pub(super) fn private_dir(dir: &Path) -> Result<(), Problem> {
     let failed = |doing: &str, e: &io::Error| error::file(Kind::Daemon, doing, dir, e);
     DirBuilder::new()
         .recursive(true)

@@ -192,7 +192,9 @@ impl Ran {
     fn fits(&self, words: &[&str]) {
         let mut names = words.iter().filter(|word| !word.starts_with("--"));
         let command = match (names.next(), names.next()) {
-            (Some(group @ (&"account" | &"config")), Some(one)) => format!("{group}-{one}"),
+            (Some(group @ (&"account" | &"config" | &"service")), Some(one)) => {
+                format!("{group}-{one}")
+            }
             (command, _) => (*command.unwrap()).to_owned(),
         };
         for (stream, schema) in [(&self.out, command.as_str()), (&self.err, "error")] {

@@ -22,6 +22,7 @@ pub mod session;
 pub mod start;
 pub mod status;
 pub mod unlock;
+pub mod vault;
 pub mod version;
 pub mod wait;
 

@@ -17,7 +17,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use loopdesk_protocol::config::RELOAD;
-use loopdesk_protocol::{Kind, Problem, login, proof, session, status, unlock, version, wait};
+use loopdesk_protocol::{
+    Kind, Problem, login, proof, session, status, unlock, vault, version, wait,
+};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -135,6 +137,7 @@ impl Control {
                 Ok(asked) => reply::from(handlers::unlock::unlock(self, &asked).await),
                 Err(problem) => reply::problem(&problem),
             },
+            (&Method::POST, vault::FORGET) => reply::from(handlers::vault::forget(self).await),
             (&Method::POST, proof::PATH) => match reply::read(body).await {
                 Ok(asked) => reply::from(handlers::proof::proof(self, &asked)),
                 Err(problem) => reply::problem(&problem),

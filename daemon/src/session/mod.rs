@@ -155,6 +155,14 @@ impl Sessions {
         Ok(self.vault_status())
     }
 
+    /// Removes the data key for good. Whether there was one.
+    ///
+    /// # Errors
+    /// While a session is stored that it opens; and where the vault can't be asked.
+    pub async fn forget_key(&self) -> Result<bool, Problem> {
+        self.0.forget_key().await
+    }
+
     /// The session of the account with this name.
     pub fn get(&self, name: &AccountName) -> Option<Session> {
         self.0.accounts.load().get(name).cloned()

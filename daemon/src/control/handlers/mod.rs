@@ -7,6 +7,7 @@ pub(super) mod refresh;
 pub(super) mod reload;
 pub(super) mod status;
 pub(super) mod unlock;
+pub(super) mod vault;
 pub(super) mod version;
 pub(super) mod wait;
 

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::keyring::Signals;
+use super::unusable::Unusable;
 use super::{Vault, place};
 use crate::config::VaultKind;
 use crate::session::{Hub, jobs};
@@ -151,6 +152,35 @@ impl Hub {
         }
         self.open_sessions().await;
         Ok(())
+    }
+
+    /// Removes the data key for good. Whether there was one.
+    ///
+    /// # Errors
+    /// While a session is stored that it opens; and where the vault can't be asked.
+    pub(in crate::session) async fn forget_key(&self) -> Result<bool, Problem> {
+        let Some(current) = self.vaults.current() else {
+            return Ok(false);
+        };
+        // A login that is under way makes its record and may need the key.
+        let _turn = current.making.lock().await;
+        if self.has_records().await {
+            let message = "the data key opens a session that is still stored";
+            return Err(Problem::new(Kind::Vault, message).hint("loopdesk logout"));
+        }
+        let key = match current.read().await {
+            Ok(key) => key,
+            // What nobody can open goes with the state folder.
+            Err(Unusable::Missing | Unusable::Closed) => return Ok(false),
+            Err(trouble) => return Err(trouble.problem(current.circumstances(false))),
+        };
+        current.forget(&key).await?;
+        let mut known = current.known();
+        known.key = None;
+        known.is_noted = false;
+        drop(known);
+        drop(std::fs::remove_file(place::note(&self.deps.paths)));
+        Ok(true)
     }
 
     /// Whether there is a record, which needs its key.

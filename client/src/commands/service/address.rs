@@ -1,0 +1,61 @@
+//! The addresses that the configuration asks for.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use loopdesk_protocol::config::Effective;
+
+/// One address, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) socket: SocketAddr,
+    /// The account that it belongs to; none for those of `listen`.
+    pub(super) account: Option<String>,
+}
+
+/// Every address, those of `listen` first.
+pub(super) fn all(config: &Effective) -> Vec<Address> {
+    let common = config.listen.iter().filter_map(|text| {
+        Some(Address {
+            socket: text.parse().ok()?,
+            account: None,
+        })
+    });
+    let own = config.accounts.iter().flat_map(|account| {
+        account.port.into_iter().flat_map(|port| {
+            [
+                SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+            ]
+            .map(|socket| Address {
+                socket,
+                account: Some(account.name.clone()),
+            })
+        })
+    });
+    common.chain(own).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn an_accounts_port_counts_on_both_addresses() {
+        let config = testing::report().config.unwrap();
+        let all: Vec<_> = all(&config)
+            .into_iter()
+            .map(|address| (address.socket.to_string(), address.account))
+            .collect();
+        let sandbox = Some("sandbox".to_owned());
+        assert_eq!(
+            all,
+            [
+                ("127.0.0.1:8484".to_owned(), None),
+                ("[::1]:8484".to_owned(), None),
+                ("127.0.0.1:8490".to_owned(), sandbox.clone()),
+                ("[::1]:8490".to_owned(), sandbox),
+            ]
+        );
+    }
+}

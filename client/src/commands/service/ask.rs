@@ -1,0 +1,35 @@
+//! Questions that are answered by yes or no.
+
+use loopdesk_protocol::{Kind, Problem};
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+
+/// The person's answer, `default` if it is an empty line; none where nobody can be asked.
+pub(super) async fn yes_or_no(
+    question: &str,
+    default: bool,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<Option<bool>, CliError> {
+    if !context.keyboard.is_terminal() || output.is_json() {
+        return Ok(None);
+    }
+    loop {
+        output.prompt(question);
+        let line = context.keyboard.next_line().await;
+        let line = line.map_err(|e| {
+            Problem::new(Kind::Usage, format!("failed to read standard input: {e}"))
+        })?;
+        let Some(line) = line else {
+            return Ok(None);
+        };
+        match line.trim().to_lowercase().as_str() {
+            "" => return Ok(Some(default)),
+            "y" | "yes" => return Ok(Some(true)),
+            "n" | "no" => return Ok(Some(false)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What of this process's environment the service must know, too.
+
+use std::path::Path;
+
+use super::address::Address;
+use crate::context::Environment;
+
+/// Variables for the service.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Carried {
+    /// Everybody may read these.
+    pub(super) plain: Vec<(String, String)>,
+    /// These hold a password, or may.
+    pub(super) secret: Vec<(String, String)>,
+    /// Names of those that are set and not carried, and why.
+    pub(super) left_out: Vec<(String, String)>,
+}
+
+impl Carried {
+    /// Those of `env`. `own` is where the daemon itself listens.
+    pub(super) fn of(env: &Environment, own: &[Address]) -> Self {
+        let mut carried = Self::default();
+        for name in PROXIES {
+            // curl and most others know both spellings and let the small one win.
+            for name in [name.to_owned(), name.to_lowercase()] {
+                let Some(value) = env(&name).filter(|value| !value.is_empty()) else {
+                    continue;
+                };
+                match value.into_string() {
+                    Ok(value) => carried.proxy(name, value, own),
+                    Err(_) => carried.unreadable(&name),
+                }
+            }
+        }
+        let home = env("HOME").unwrap_or_default();
+        for (name, default) in FOLDERS {
+            let Some(value) = env(name).filter(|value| !value.is_empty()) else {
+                continue;
+            };
+            let is_default = default.is_some_and(|rest| Path::new(&home).join(rest) == value);
+            match value.into_string() {
+                Ok(value) if !Path::new(&value).is_absolute() => {
+                    carried.leave_out(name, format!("`{value}` is no absolute path"));
+                }
+                Ok(value) if !is_default => carried.add(name, value),
+                Ok(_) => {}
+                Err(_) => carried.unreadable(name),
+            }
+        }
+        carried
+    }
+
+    /// The names of what is carried.
+    pub(super) fn names(&self) -> Vec<String> {
+        let all = self.plain.iter().chain(&self.secret);
+        all.map(|(name, _)| name.clone()).collect()
+    }
+
+    fn proxy(&mut self, name: String, value: String, own: &[Address]) {
+        if value.contains(char::is_control) {
+            return self.unreadable(&name);
+        }
+        if name.to_lowercase() == "no_proxy" {
+            return self.add(&name, value);
+        }
+        let (before, host) = match authority(&value).rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, authority(&value)),
+        };
+        if is_own(host, own) {
+            self.leave_out(
+                &name,
+                "it points at loopdesk itself, which is no proxy to itself".to_owned(),
+            );
+        } else if before.is_some() {
+            self.secret.push((name, value));
+        } else {
+            self.plain.push((name, value));
+        }
+    }
+
+    fn add(&mut self, name: &str, value: String) {
+        if value.contains(char::is_control) {
+            return self.unreadable(name);
+        }
+        self.plain.push((name.to_owned(), value));
+    }
+
+    fn unreadable(&mut self, name: &str) {
+        self.leave_out(name, "its value isn't plain text".to_owned());
+    }
+
+    fn leave_out(&mut self, name: &str, why: String) {
+        self.left_out.push((name.to_owned(), why));
+    }
+}
+
+/// `user:password@host:port` of a URL, or of what people write instead of one.
+fn authority(value: &str) -> &str {
+    let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or(rest)
+}
+
+fn is_own(host: &str, own: &[Address]) -> bool {
+    let Some((name, port)) = host.rsplit_once(':') else {
+        return false;
+    };
+    let is_here = ["localhost", "127.0.0.1", "[::1]"].contains(&name);
+    let port: Option<u16> = port.parse().ok();
+    is_here && own.iter().any(|own| Some(own.socket.port()) == port)
+}
+
+/// What decides on the way to Zendesk.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
+
+/// Files and folders, with the place in the home folder that they stand for where they aren't set.
+const FOLDERS: [(&str, Option<&str>); 4] = [
+    ("SSL_CERT_FILE", None),
+    ("SSL_CERT_DIR", None),
+    ("XDG_CONFIG_HOME", Some(".config")),
+    ("XDG_STATE_HOME", Some(".local/state")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carried(vars: &[(&'static str, &'static str)]) -> Carried {
+        let vars = vars.to_vec();
+        let own = Address {
+            socket: "127.0.0.1:8484".parse().unwrap(),
+            account: None,
+        };
+        let env: Environment = Box::new(move |name| {
+            let (_, value) = vars.iter().find(|(known, _)| *known == name)?;
+            Some((*value).into())
+        });
+        Carried::of(&env, &[own])
+    }
+
+    #[test]
+    fn o1_a_password_is_told_apart_and_a_proxy_that_is_loopdesk_left_out() {
+        let carried = carried(&[
+            ("HTTPS_PROXY", "http://ada:secret@proxy.corp:3128"),
+            ("https_proxy", "ada:secret@proxy.corp:3128"),
+            ("HTTP_PROXY", "http://proxy.corp:3128/@"),
+            ("http_proxy", "http://localhost:8484/"),
+            ("ALL_PROXY", "[::1]:8484"),
+            ("NO_PROXY", "localhost,.corp"),
+            ("no_proxy", ""),
+        ]);
+        let names = |all: &[(String, String)]| -> Vec<String> {
+            all.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(names(&carried.secret), ["HTTPS_PROXY", "https_proxy"]);
+        assert_eq!(names(&carried.plain), ["HTTP_PROXY", "NO_PROXY"]);
+        assert_eq!(names(&carried.left_out), ["http_proxy", "ALL_PROXY"]);
+    }
+
+    #[test]
+    fn folders_are_carried_where_they_are_somewhere_else() {
+        let carried = carried(&[
+            ("HOME", "/home/ada"),
+            ("SSL_CERT_FILE", "/etc/ssl/corp.pem"),
+            ("SSL_CERT_DIR", "certs"),
+            ("XDG_CONFIG_HOME", "/home/ada/.config"),
+            ("XDG_STATE_HOME", "/srv/state\n"),
+        ]);
+        let plain = [("SSL_CERT_FILE".to_owned(), "/etc/ssl/corp.pem".to_owned())];
+        assert_eq!(carried.plain, plain);
+        let left_out: Vec<_> = carried.left_out.iter().map(|(name, _)| name).collect();
+        assert_eq!(left_out, ["SSL_CERT_DIR", "XDG_STATE_HOME"]);
+        assert_eq!(carried.names(), ["SSL_CERT_FILE"]);
+    }
+}

@@ -1,0 +1,181 @@
+//! `loopdesk service install`.
+
+use std::path::PathBuf;
+
+use loopdesk_protocol::config::Effective;
+use loopdesk_protocol::{Kind, Problem};
+use serde::Serialize;
+
+use super::args::Install;
+use super::environment::Carried;
+use super::manager::{Manager, handshake};
+use super::ports::{self, Moved};
+use super::setup::Setup;
+use super::{Daemon, address, linger, unsupervised};
+use crate::commands::config::usable;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::text::{GOOD, Text};
+
+pub(super) async fn run(
+    args: &Install,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let program = context.link.program()?.to_owned();
+    let manager = Manager::find(context).await?;
+    let report = context.link.judge(None).await?;
+    let config = usable(&report)?.clone();
+    let credential = credential(args, &config, &manager)?;
+    let stopped_daemon = unsupervised::stop(context).await?;
+    let ours = manager.report().await?;
+    let ours = match ours.state.holds_sockets() {
+        true => ours.listens,
+        false => Vec::new(),
+    };
+    let (config, moved_ports) = ports::settle(config, &ours, args.yes, context, output).await?;
+    let addresses = address::all(&config);
+    let setup = Setup {
+        program,
+        environment: Carried::of(&context.env, &addresses),
+        addresses,
+        secrets_file: secrets_file(context),
+        credential,
+    };
+    // launchd makes sockets, but not the folder that they lie in.
+    context.link.private_dirs()?;
+    let (files, changed) = manager.install(&setup).await?;
+    let version = handshake(context).await?;
+    let linger = match &manager {
+        Manager::Systemd(_) => linger::offer(args.linger, context, output).await?,
+        Manager::Launchd(_) => None,
+    };
+    let installed = Installed {
+        manager: manager.name(),
+        changed,
+        files: files.into_iter().map(|file| file.path).collect(),
+        listen: setup.sockets().iter().map(ToString::to_string).collect(),
+        environment: setup.environment.names(),
+        left_out: setup
+            .environment
+            .left_out
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
+        moved_ports,
+        stopped_daemon,
+        linger,
+        daemon: version.into(),
+    };
+    for (name, why) in &setup.environment.left_out {
+        output.warn(format!("{name} isn't handed to the service: {why}."));
+    }
+    output.result(&installed, || text(&installed, config.accounts.is_empty()))
+}
+
+/// Where what the service must know and nobody else may read lies.
+pub(super) fn secrets_file(context: &Context) -> PathBuf {
+    context.paths.state_dir().join("service.env")
+}
+
+/// The file that opens the vault, if the vault is a credential.
+fn credential(
+    args: &Install,
+    config: &Effective,
+    manager: &Manager,
+) -> Result<Option<PathBuf>, Problem> {
+    let is_needed = config.vault == "credential";
+    match (&args.credential, is_needed) {
+        (None, false) => Ok(None),
+        (Some(_), false) => {
+            let message = format!(
+                "`vault` is \"{}\", which needs no `--credential`",
+                config.vault
+            );
+            Err(Problem::new(Kind::Usage, message)
+                .hint("run `loopdesk config set vault credential` first, or leave it out"))
+        }
+        (_, true) if matches!(manager, Manager::Launchd(_)) => {
+            let message =
+                "`vault` is \"credential\", and launchd hands no credentials to a service";
+            Err(Problem::new(Kind::Config, message).hint("run `loopdesk config set vault keyring`"))
+        }
+        (None, true) => match manager.credential() {
+            Some(path) => Ok(Some(path)),
+            None => {
+                let message = "`vault` is \"credential\", and no file is named that holds it";
+                Err(Problem::new(Kind::Usage, message)
+                    .hint("run `loopdesk service install --credential FILE`; any text of 32 bytes or more will do"))
+            }
+        },
+        (Some(path), true) => {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            match std::fs::File::open(&path) {
+                Ok(_) => Ok(Some(path)),
+                Err(error) => Err(crate::error::file(Kind::Usage, "read", &path, &error)
+                    .hint("name a file of yours, made by `(umask 077; head -c 32 /dev/urandom | base64 > FILE)`")),
+            }
+        }
+    }
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+struct Installed {
+    manager: &'static str,
+    /// Whether it wasn't like that already.
+    changed: bool,
+    files: Vec<PathBuf>,
+    listen: Vec<String>,
+    /// The names of the variables that the service knows.
+    environment: Vec<String>,
+    /// The names of those that it can't be told.
+    left_out: Vec<String>,
+    moved_ports: Vec<Moved>,
+    /// The process id of a daemon that made room.
+    stopped_daemon: Option<u32>,
+    linger: Option<bool>,
+    daemon: Daemon,
+}
+
+fn text(installed: &Installed, is_empty: bool) -> Text {
+    let mut text = Text::new();
+    if let Some(pid) = installed.stopped_daemon {
+        text = text
+            .plain(format!(
+                "Stopped the daemon that ran in the background (process {pid})."
+            ))
+            .end();
+    }
+    for moved in &installed.moved_ports {
+        let whose = moved
+            .account
+            .as_deref()
+            .map_or_else(String::new, |name| format!(" of account {name}"));
+        text = text
+            .plain(format!(
+                "Changed port {}{whose} to {} in the configuration. Scripts use the new one.",
+                moved.from, moved.to
+            ))
+            .end();
+    }
+    let done = match installed.changed {
+        true => "Installed",
+        false => "Nothing to change",
+    };
+    text = text.styled(GOOD, done).plain(format!(
+        ": loopdesk {} runs as a service of {}, process {}, and comes up by itself.",
+        installed.daemon.version, installed.manager, installed.daemon.pid
+    ));
+    text = text.end().row("scripts use", installed.listen.join(", "));
+    if !installed.environment.is_empty() {
+        text = text.row("environment", installed.environment.join(", "));
+    }
+    let files = installed.files.iter().map(|path| path.to_string_lossy());
+    text = text.row("files", files.collect::<Vec<_>>().join("\n"));
+    if is_empty {
+        text = text.plain("Next: loopdesk account add").end();
+    }
+    text
+}

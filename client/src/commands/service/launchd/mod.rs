@@ -1,0 +1,233 @@
+//! launchd's domain of one user.
+
+mod plist;
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use loopdesk_protocol::{Kind, Paths, Problem};
+use tokio::process::Command;
+
+use super::files;
+use super::report::{Report, Scope, State};
+use super::setup::{ServiceFile, Setup};
+use super::tool;
+use crate::context::Context;
+use plist::LABEL;
+
+/// The domain in which this user's agents run.
+#[derive(Debug)]
+pub(super) struct Launchd {
+    launchctl: PathBuf,
+    /// `gui/501`, or `user/501` where nobody has logged in at the screen.
+    domain: String,
+    file: PathBuf,
+    paths: Paths,
+}
+
+impl Launchd {
+    /// The domain of this user.
+    pub(super) async fn find(context: &Context) -> Result<Self, Problem> {
+        let launchctl = tool::find("launchctl", &context.env).ok_or_else(|| {
+            let message = "`launchctl` isn't in PATH, so launchd can't be asked to keep loopdesk \
+                           running";
+            Problem::new(Kind::Daemon, message).hint("add /bin to PATH, then run the command again")
+        })?;
+        let Some(home) = (context.env)("HOME").filter(|home| !home.is_empty()) else {
+            let message = "HOME isn't set, so there is no folder for launchd's agents";
+            return Err(Problem::new(Kind::Usage, message).hint("set HOME"));
+        };
+        let uid = rustix::process::getuid().as_raw();
+        let mut launchd = Self {
+            launchctl,
+            domain: format!("gui/{uid}"),
+            file: PathBuf::from(home).join("Library/LaunchAgents/loopdesk.plist"),
+            paths: context.paths.clone(),
+        };
+        let domain = launchd.domain.clone();
+        if launchd.run(&["print", &domain]).await.is_err() {
+            launchd.domain = format!("user/{uid}");
+        }
+        Ok(launchd)
+    }
+
+    /// Writes the agent and starts it. Whether anything had to be written.
+    pub(super) async fn install(&self, setup: &Setup) -> Result<(Vec<ServiceFile>, bool), Problem> {
+        if !setup.environment.secret.is_empty() {
+            let names: Vec<_> = setup
+                .environment
+                .secret
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect();
+            let message = format!(
+                "{} may hold a password, and everybody can read an agent of launchd's",
+                names.join(" and ")
+            );
+            return Err(Problem::new(Kind::Usage, message).hint(
+                "unset it, install the service, then put the proxy without the password into it",
+            ));
+        }
+        let text = plist::render(setup, &self.paths)?;
+        let file = ServiceFile::public(self.file.clone(), text);
+        let changed = files::write(&file)?;
+        if changed {
+            // launchd knows the old one until it has let go of it.
+            drop(self.run(&["bootout", &self.target()]).await);
+        }
+        self.start().await?;
+        Ok((vec![file], changed))
+    }
+
+    /// Stops the agent and removes it. What was removed.
+    pub(super) async fn uninstall(&self) -> Result<Vec<PathBuf>, Problem> {
+        drop(self.run(&["bootout", &self.target()]).await);
+        let is_removed = files::remove(&self.file)?;
+        Ok(is_removed.then(|| self.file.clone()).into_iter().collect())
+    }
+
+    /// Has launchd read the agent, which starts it.
+    pub(super) async fn start(&self) -> Result<(), Problem> {
+        let target = self.target();
+        self.call(&["enable", &target]).await?;
+        if self.run(&["print", &target]).await.is_err() {
+            let file = self.file.to_string_lossy().into_owned();
+            self.call(&["bootstrap", &self.domain, &file]).await?;
+        }
+        self.call(&["kickstart", &target]).await
+    }
+
+    /// Has launchd forget the agent until the next login.
+    pub(super) async fn stop(&self) -> Result<(), Problem> {
+        match self.run(&["print", &self.target()]).await {
+            Ok(_) => self.call(&["bootout", &self.target()]).await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Replaces the daemon by a new one; the sockets stay.
+    pub(super) async fn restart(&self) -> Result<(), Problem> {
+        self.call(&["kickstart", "-k", &self.target()]).await
+    }
+
+    /// What launchd says.
+    pub(super) async fn report(&self) -> Report {
+        let said = self.run(&["print", &self.target()]).await.ok();
+        let machine = PathBuf::from(FOR_EVERYBODY);
+        let own = self.file.exists();
+        let scope = match (own, machine.exists()) {
+            (true, _) => Some(Scope::User),
+            (false, true) => Some(Scope::Machine),
+            (false, false) => None,
+        };
+        let file = match scope {
+            Some(Scope::User) => Some(self.file.clone()),
+            Some(Scope::Machine) => Some(machine),
+            None => None,
+        };
+        let text = file
+            .as_ref()
+            .and_then(|file| std::fs::read_to_string(file).ok());
+        Report {
+            state: state(scope.is_some(), said.as_deref()),
+            scope,
+            starts_at_login: scope.is_some(),
+            listens: text.as_deref().map(plist::listens).unwrap_or_default(),
+            problems: said.as_deref().and_then(trouble).into_iter().collect(),
+            files: file.into_iter().collect(),
+        }
+    }
+
+    async fn call(&self, arguments: &[&str]) -> Result<(), Problem> {
+        self.run(arguments).await.map(drop).map_err(|said| {
+            let message = format!("`launchctl {}` failed: {said}", arguments.join(" "));
+            let log = self.paths.log_file();
+            Problem::new(Kind::Daemon, message)
+                .hint("run `loopdesk service status`")
+                .hint(format!("look into `{}`", log.display()))
+        })
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(&self.launchctl);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        tool::said(command, PATIENCE).await
+    }
+
+    fn target(&self) -> String {
+        format!("{}/{LABEL}", self.domain)
+    }
+}
+
+/// By the lines `state = running` and the like of `launchctl print`.
+fn state(is_installed: bool, said: Option<&str>) -> State {
+    let Some(said) = said else {
+        return match is_installed {
+            true => State::Stopped,
+            false => State::NotInstalled,
+        };
+    };
+    match value(said, "state") {
+        Some("running") => State::Running,
+        Some("spawn scheduled") => State::Starting,
+        _ => match value(said, "last exit code") {
+            None | Some("0" | "(never exited)") => State::Waiting,
+            Some(_) => State::Failed,
+        },
+    }
+}
+
+fn trouble(said: &str) -> Option<Problem> {
+    let code =
+        value(said, "last exit code").filter(|code| !["0", "(never exited)"].contains(code))?;
+    if value(said, "state") == Some("running") {
+        return None;
+    }
+    let message = format!("the daemon has ended with exit code {code}");
+    Some(Problem::new(Kind::Daemon, message).hint(
+        "look into `~/.local/state/loopdesk/loopdeskd.log`, then run `loopdesk service start`",
+    ))
+}
+
+fn value<'a>(said: &'a str, name: &str) -> Option<&'a str> {
+    let mut pairs = said.lines().filter_map(|line| line.split_once(" = "));
+    pairs.find_map(|(key, value)| (key.trim() == name).then_some(value.trim()))
+}
+
+/// Where an administrator puts agents of every user.
+const FOR_EVERYBODY: &str = "/Library/LaunchAgents/loopdesk.plist";
+
+/// A daemon may need its whole `ExitTimeOut`.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn launchds_words_are_understood() {
+        let said = |state: &str, code: &str| {
+            format!(
+                "gui/501/loopdesk = {{\n\tactive count = 1\n\tstate = {state}\n\tlast exit code = {code}\n}}\n"
+            )
+        };
+        for (text, expected) in [
+            (said("running", "3"), State::Running),
+            (said("spawn scheduled", "3"), State::Starting),
+            (said("not running", "(never exited)"), State::Waiting),
+            (said("not running", "3"), State::Failed),
+        ] {
+            assert_eq!(state(true, Some(&text)), expected, "{text}");
+            assert_eq!(
+                trouble(&text).is_some(),
+                expected == State::Failed || expected == State::Starting
+            );
+        }
+        assert_eq!(state(true, None), State::Stopped);
+        assert_eq!(state(false, None), State::NotInstalled);
+    }
+}

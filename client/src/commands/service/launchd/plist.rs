@@ -1,0 +1,224 @@
+//! The agent, as `packaging/launchd` ships it for everybody, with one user's values in it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use loopdesk_protocol::{Kind, Paths, Problem};
+
+use crate::commands::service::setup::Setup;
+
+/// The agent's name.
+pub(super) const LABEL: &str = "loopdesk";
+
+/// The property list that makes `setup` an agent.
+pub(super) fn render(setup: &Setup, paths: &Paths) -> Result<String, Problem> {
+    let program = program(setup, paths)?;
+    let sockets = sockets(setup, paths)?;
+    let text = replaced(TEMPLATE, "program", &program);
+    Ok(replaced(&text, "sockets", &sockets))
+}
+
+/// The TCP addresses in an agent's text, which this program or its package has written.
+pub(super) fn listens(text: &str) -> Vec<SocketAddr> {
+    let value = |part: &str, name: &str| {
+        let (_, rest) = part.split_once(&format!("<key>{name}</key>"))?;
+        let (value, _) = rest.split_once("<string>")?.1.split_once("</string>")?;
+        Some(value.to_owned())
+    };
+    let parts = text.split("<dict>").filter_map(|part| {
+        let ip: IpAddr = value(part, "SockNodeName")?.parse().ok()?;
+        let port: u16 = value(part, "SockServiceName")?.parse().ok()?;
+        Some(SocketAddr::new(ip, port))
+    });
+    parts.collect()
+}
+
+/// What is started, what it knows, and where it says what goes wrong.
+fn program(setup: &Setup, paths: &Paths) -> Result<String, Problem> {
+    let log = paths.log_file();
+    let mut out = format!(
+        "    <key>ProgramArguments</key>\n    <array>\n        {}\n    </array>\n    \
+         <key>StandardErrorPath</key>\n    {}\n",
+        string(text(&setup.program)?),
+        string(text(&log)?)
+    );
+    if !setup.environment.plain.is_empty() {
+        out.push_str("    <key>EnvironmentVariables</key>\n    <dict>\n");
+        for (name, value) in &setup.environment.plain {
+            out.push_str(&format!(
+                "        {}\n        {}\n",
+                key(name),
+                string(value)
+            ));
+        }
+        out.push_str("    </dict>\n");
+    }
+    Ok(out)
+}
+
+/// The sockets by the names under which the daemon asks launchd for them. Several of one name make
+/// an array (launchd.plist(5)).
+fn sockets(setup: &Setup, paths: &Paths) -> Result<String, Problem> {
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for address in &setup.addresses {
+        let (suffix, family) = match address.socket.is_ipv4() {
+            true => ("", "IPv4"),
+            false => ("6", "IPv6"),
+        };
+        let name = match &address.account {
+            None => format!("proxy{suffix}"),
+            Some(account) => format!("account{suffix}-{account}"),
+        };
+        let socket = dict(&[
+            ("SockNodeName", string(&address.socket.ip().to_string())),
+            (
+                "SockServiceName",
+                string(&address.socket.port().to_string()),
+            ),
+            ("SockFamily", string(family)),
+        ]);
+        named.entry(name).or_default().push(socket);
+    }
+    for (name, path) in [
+        ("control-socket", paths.control_socket()),
+        ("proxy-socket", paths.proxy_socket()),
+    ] {
+        let socket = dict(&[
+            ("SockPathName", string(text(&path)?)),
+            ("SockPathMode", format!("<integer>{SOCKET_MODE}</integer>")),
+        ]);
+        named.insert(name.to_owned(), vec![socket]);
+    }
+    let mut out = String::from("    <dict>\n");
+    for (name, sockets) in named {
+        let all = sockets.concat();
+        out.push_str(&format!("        {}\n", key(&name)));
+        match sockets.len() {
+            1 => out.push_str(&all),
+            _ => out.push_str(&format!("        <array>\n{all}        </array>\n")),
+        }
+    }
+    out.push_str("    </dict>\n");
+    Ok(out)
+}
+
+fn dict(entries: &[(&str, String)]) -> String {
+    let mut out = String::from("        <dict>\n");
+    for (name, value) in entries {
+        out.push_str(&format!("            {}\n            {value}\n", key(name)));
+    }
+    out.push_str("        </dict>\n");
+    out
+}
+
+/// `template` with `text` between the two comments that name the part.
+fn replaced(template: &str, part: &str, text: &str) -> String {
+    let (start, end) = (
+        format!("    <!-- {part} -->\n"),
+        format!("    <!-- end of {part} -->\n"),
+    );
+    let around = template.split_once(&start).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(&end)?;
+        Some((before, after))
+    });
+    match around {
+        Some((before, after)) => format!("{before}{text}{after}"),
+        None => template.to_owned(),
+    }
+}
+
+fn key(name: &str) -> String {
+    format!("<key>{}</key>", escaped(name))
+}
+
+fn string(text: &str) -> String {
+    format!("<string>{}</string>", escaped(text))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+fn text(path: &Path) -> Result<&str, Problem> {
+    let text = path
+        .to_str()
+        .filter(|text| !text.contains(char::is_control));
+    text.ok_or_else(|| {
+        let message = format!(
+            "`{}` has characters that no property list can name",
+            path.display()
+        );
+        Problem::new(Kind::Usage, message).hint("move it to a path of plain text")
+    })
+}
+
+const TEMPLATE: &str = include_str!("../../../../../packaging/launchd/loopdesk.plist");
+
+/// 0600; a property list has no octal numbers.
+const SOCKET_MODE: u32 = 0o600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::service::address::Address;
+    use crate::commands::service::environment::Carried;
+    use crate::testing::Home;
+
+    #[test]
+    fn both_parts_of_the_template_are_marked() {
+        for part in ["program", "sockets"] {
+            assert_ne!(replaced(TEMPLATE, part, ""), TEMPLATE, "{part}");
+        }
+    }
+
+    #[test]
+    fn o1_every_socket_has_the_name_that_the_daemon_asks_for() {
+        let home = Home::new();
+        let address = |text: &str, account: Option<&str>| Address {
+            socket: text.parse().unwrap(),
+            account: account.map(str::to_owned),
+        };
+        let mut environment = Carried::default();
+        environment
+            .plain
+            .push(("NO_PROXY".to_owned(), "a&b<c>".to_owned()));
+        let setup = Setup {
+            program: "/Users/ada/a & b/loopdeskd".into(),
+            addresses: vec![
+                address("127.0.0.1:8485", None),
+                address("[::1]:8485", None),
+                address("127.0.0.1:8486", None),
+                address("127.0.0.1:8490", Some("sandbox")),
+                address("[::1]:8490", Some("sandbox")),
+            ],
+            environment,
+            secrets_file: "/nowhere".into(),
+            credential: None,
+        };
+        let text = render(&setup, &home.paths).unwrap();
+        for expected in [
+            "<string>/Users/ada/a &amp; b/loopdeskd</string>",
+            "<key>StandardErrorPath</key>",
+            "<string>a&amp;b&lt;c&gt;</string>",
+            "<key>proxy6</key>\n        <dict>\n            <key>SockNodeName</key>\n            <string>::1</string>",
+            "<key>proxy</key>\n        <array>\n",
+            "<key>account-sandbox</key>\n        <dict>",
+            "<key>account6-sandbox</key>\n        <dict>",
+            "<key>control-socket</key>",
+            "<key>proxy-socket</key>",
+            "<integer>384</integer>",
+        ] {
+            assert!(text.contains(expected), "{expected} is missing in\n{text}");
+        }
+        let mut found = listens(&text);
+        found.sort();
+        let mut wanted = setup.sockets();
+        wanted.sort();
+        assert_eq!(found, wanted);
+        assert!(!text.contains("/bin/sh"), "{text}");
+        assert!(!text.contains("8484"), "{text}");
+    }
+}

@@ -1,0 +1,101 @@
+//! What keeps programs running on this system.
+
+use std::path::{Path, PathBuf};
+
+use loopdesk_protocol::version::Version;
+use loopdesk_protocol::{Kind, Problem};
+
+use super::launchd::Launchd;
+use super::report::Report;
+use super::setup::{ServiceFile, Setup};
+use super::systemd::Systemd;
+use crate::context::Context;
+
+/// systemd or launchd.
+#[derive(Debug)]
+pub(super) enum Manager {
+    Systemd(Systemd),
+    Launchd(Launchd),
+}
+
+impl Manager {
+    /// That of this user; that none answers is a problem which says what is missing.
+    pub(super) async fn find(context: &Context) -> Result<Self, Problem> {
+        if cfg!(target_os = "macos") {
+            Launchd::find(context).await.map(Self::Launchd)
+        } else {
+            Systemd::find(context).await.map(Self::Systemd)
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Systemd(_) => "systemd",
+            Self::Launchd(_) => "launchd",
+        }
+    }
+
+    pub(super) async fn install(&self, setup: &Setup) -> Result<(Vec<ServiceFile>, bool), Problem> {
+        match self {
+            Self::Systemd(systemd) => systemd.install(setup).await,
+            Self::Launchd(launchd) => launchd.install(setup).await,
+        }
+    }
+
+    pub(super) async fn uninstall(&self, secrets_file: &Path) -> Result<Vec<PathBuf>, Problem> {
+        match self {
+            Self::Systemd(systemd) => systemd.uninstall(secrets_file).await,
+            Self::Launchd(launchd) => launchd.uninstall().await,
+        }
+    }
+
+    pub(super) async fn start(&self) -> Result<(), Problem> {
+        match self {
+            Self::Systemd(systemd) => systemd.start().await,
+            Self::Launchd(launchd) => launchd.start().await,
+        }
+    }
+
+    pub(super) async fn stop(&self) -> Result<(), Problem> {
+        match self {
+            Self::Systemd(systemd) => systemd.stop().await,
+            Self::Launchd(launchd) => launchd.stop().await,
+        }
+    }
+
+    pub(super) async fn restart(&self) -> Result<(), Problem> {
+        match self {
+            Self::Systemd(systemd) => systemd.restart().await,
+            Self::Launchd(launchd) => launchd.restart().await,
+        }
+    }
+
+    pub(super) async fn report(&self) -> Result<Report, Problem> {
+        match self {
+            Self::Systemd(systemd) => systemd.report().await,
+            Self::Launchd(launchd) => Ok(launchd.report().await),
+        }
+    }
+
+    /// The credential's file of the service that is installed. launchd knows no credentials.
+    pub(super) fn credential(&self) -> Option<PathBuf> {
+        match self {
+            Self::Systemd(systemd) => systemd.credential(),
+            Self::Launchd(_) => None,
+        }
+    }
+}
+
+/// The daemon of a service that was just started, asked by the way that every command takes.
+pub(super) async fn handshake(context: &Context) -> Result<Version, Problem> {
+    match context.link.version().await? {
+        Some((_, version)) => Ok(version),
+        None => {
+            let message = format!(
+                "the service is started, but nobody listens on `{}`",
+                context.paths.control_socket().display()
+            );
+            Err(Problem::new(Kind::Daemon, message).hint("run `loopdesk service status`"))
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `loopdesk service`: the daemon as a service that systemd or launchd keeps running.
+//!
+//! ```text
+//! install, uninstall, control, status
+//!   └→ manager ─→ systemd → units    the templates of packaging/, rendered
+//!        │    └─→ launchd → plist
+//!        └→ setup: address (the checked configuration), environment, ports
+//! ```
+
+mod address;
+mod args;
+mod ask;
+mod control;
+mod environment;
+mod files;
+mod install;
+mod launchd;
+mod linger;
+mod manager;
+mod ports;
+mod purge;
+mod report;
+mod setup;
+mod status;
+mod systemd;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+mod tool;
+mod uninstall;
+mod unsupervised;
+
+pub(crate) use args::Service;
+
+use loopdesk_protocol::version::Version;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+
+pub(super) async fn run(
+    command: &Service,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    match command {
+        Service::Install(args) => install::run(args, context, output).await,
+        Service::Uninstall(args) => uninstall::run(args, context, output).await,
+        Service::Start => control::start(context, output).await,
+        Service::Stop => control::stop(context, output).await,
+        Service::Restart => control::restart(context, output).await,
+        Service::Status => status::run(context, output).await,
+    }
+}
+
+/// The daemon that answers.
+#[derive(Debug, Serialize)]
+struct Daemon {
+    version: String,
+    pid: u32,
+}
+
+impl From<Version> for Daemon {
+    fn from(version: Version) -> Self {
+        Self {
+            version: version.version,
+            pid: version.pid,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Ports that somebody else holds, and free ones in their place.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+use loopdesk_protocol::config::Effective;
+use loopdesk_protocol::{Kind, Problem};
+use serde::Serialize;
+
+use super::address::{self, Address};
+use super::ask;
+use crate::commands::config::{change, usable};
+use crate::config_file::{Step, text_value};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+
+/// A port that was replaced in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Moved {
+    /// Whose it is; `null` means `listen`.
+    pub(super) account: Option<String>,
+    pub(super) from: u16,
+    pub(super) to: u16,
+}
+
+/// The configuration, changed where somebody else holds a port of it and the person, or `yes`,
+/// agrees to another one. `ours` are the addresses that the service holds already.
+pub(super) async fn settle(
+    mut config: Effective,
+    ours: &[SocketAddr],
+    yes: bool,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<(Effective, Vec<Moved>), CliError> {
+    let mut moved = Vec::new();
+    // Each round moves one port; the next one sees what it is now.
+    while let Some(taken) = first_taken(&config, ours) {
+        let from = taken.socket.port();
+        let Some(to) = free(&config) else {
+            return Err(no_port(from).into());
+        };
+        let moves = Moved {
+            account: taken.account,
+            from,
+            to,
+        };
+        agree(&moves, taken.socket, yes, context, output).await?;
+        let changed = change(context, vec![vec![step(&config, &moves)]]).await?;
+        let report = match changed.report() {
+            Some(report) => report.clone(),
+            None => context.link.judge(None).await?,
+        };
+        // The file is right; a daemon that runs is started anew anyway.
+        config = usable(&report)?.clone();
+        moved.push(moves);
+    }
+    Ok((config, moved))
+}
+
+fn first_taken(config: &Effective, ours: &[SocketAddr]) -> Option<Address> {
+    let mut all = address::all(config).into_iter();
+    all.find(|address| !ours.contains(&address.socket) && is_taken(address.socket))
+}
+
+fn is_taken(address: SocketAddr) -> bool {
+    // A machine without that address has nobody there.
+    TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+}
+
+/// The next port that nobody holds and the configuration doesn't name.
+fn free(config: &Effective) -> Option<u16> {
+    let named: Vec<u16> = address::all(config)
+        .iter()
+        .map(|address| address.socket.port())
+        .collect();
+    let here: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    (FIRST..=LAST).find(|port| {
+        let is_free = |ip: &IpAddr| !is_taken(SocketAddr::new(*ip, *port));
+        !named.contains(port) && here.iter().all(is_free)
+    })
+}
+
+async fn agree(
+    moves: &Moved,
+    address: SocketAddr,
+    yes: bool,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    if yes {
+        return Ok(());
+    }
+    let taken = format!("port {} is held by another {}", moves.from, holder(address));
+    let question = format!(
+        "P{}. Use {} instead, and change the configuration? [Y/n] ",
+        &taken[1..],
+        moves.to
+    );
+    match ask::yes_or_no(&question, true, context, output).await? {
+        Some(true) => Ok(()),
+        Some(false) | None => {
+            let set = match &moves.account {
+                None => format!(
+                    "loopdesk config set listen 127.0.0.1:{to},[::1]:{to}",
+                    to = moves.to
+                ),
+                Some(name) => format!("loopdesk account set {name} port {}", moves.to),
+            };
+            Err(Problem::new(Kind::Daemon, taken)
+                .hint(format!(
+                    "run `loopdesk service install --yes`, which takes port {}",
+                    moves.to
+                ))
+                .hint(format!("or run `{set}`, then `loopdesk service install`"))
+                .into())
+        }
+    }
+}
+
+/// `user's program` or `program`, as far as the system tells.
+fn holder(address: SocketAddr) -> &'static str {
+    let own = rustix::process::getuid().as_raw();
+    match listening_uid(address.port()) {
+        Some(uid) if uid != own => "user's program",
+        _ => "program",
+    }
+}
+
+/// Who listens there, by `/proc/net/tcp` (proc(5)); other systems than Linux don't tell.
+fn listening_uid(port: u16) -> Option<u32> {
+    ["/proc/net/tcp", "/proc/net/tcp6"]
+        .into_iter()
+        .find_map(|table| {
+            let table = std::fs::read_to_string(table).ok()?;
+            table.lines().skip(1).find_map(|line| {
+                let mut words = line.split_whitespace().skip(1);
+                let (_, local) = words.next()?.rsplit_once(':')?;
+                let state = words.nth(1)?;
+                let uid = words.nth(3)?;
+                let listens = state == LISTEN && u16::from_str_radix(local, 16) == Ok(port);
+                listens.then(|| uid.parse().ok()).flatten()
+            })
+        })
+}
+
+fn step(config: &Effective, moves: &Moved) -> Step {
+    if let Some(name) = &moves.account {
+        let path = ["accounts", name, "port"].map(str::to_owned);
+        return Step::Set(path.to_vec(), i64::from(moves.to).into());
+    }
+    let listen: Vec<String> = config
+        .listen
+        .iter()
+        .map(|text| match text.parse::<SocketAddr>() {
+            Ok(address) if address.port() == moves.from => {
+                SocketAddr::new(address.ip(), moves.to).to_string()
+            }
+            _ => text.clone(),
+        })
+        .collect();
+    let value = text_value(listen.iter().map(String::as_str));
+    Step::Set(vec!["listen".to_owned()], value)
+}
+
+fn no_port(taken: u16) -> Problem {
+    let message = format!(
+        "port {taken} is held by another program, and so is every one from {FIRST} to {LAST}"
+    );
+    Problem::new(Kind::Daemon, message).hint(
+        "choose a port: `loopdesk config set listen 127.0.0.1:PORT,[::1]:PORT`, then run \
+         `loopdesk service install`",
+    )
+}
+
+/// `TCP_LISTEN` of the kernel.
+const LISTEN: &str = "0A";
+
+/// The default and its neighbours: whoever looks for loopdesk looks there.
+const FIRST: u16 = 8484;
+const LAST: u16 = 8499;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn config(listen: &[String]) -> Effective {
+        let mut config = testing::report().config.unwrap();
+        config.accounts.clear();
+        config.listen = listen.to_vec();
+        config
+    }
+
+    #[test]
+    fn a_held_port_is_seen_unless_it_is_the_services_own() {
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = held.local_addr().unwrap();
+        let config = config(&[address.to_string()]);
+        assert_eq!(first_taken(&config, &[]).unwrap().socket, address);
+        assert_eq!(first_taken(&config, &[address]), None);
+        if cfg!(target_os = "linux") {
+            let own = rustix::process::getuid().as_raw();
+            assert_eq!(listening_uid(address.port()), Some(own));
+        }
+        assert_eq!(holder(address), "program");
+        drop(held);
+        assert_eq!(first_taken(&config, &[]), None);
+    }
+
+    #[test]
+    fn the_proposal_is_none_that_the_configuration_names() {
+        let named: Vec<_> = (FIRST..LAST).map(|p| format!("127.0.0.1:{p}")).collect();
+        let proposed = free(&config(&named));
+        // Somebody may hold it on the machine that runs this.
+        assert!(proposed.is_none_or(|port| port == LAST), "{proposed:?}");
+    }
+
+    #[test]
+    fn only_the_port_that_is_held_moves() {
+        let config = config(&["127.0.0.1:8484".to_owned(), "[::1]:9000".to_owned()]);
+        let moves = |account: Option<&str>| Moved {
+            account: account.map(str::to_owned),
+            from: 8484,
+            to: 8486,
+        };
+        let Step::Set(path, value) = step(&config, &moves(None)) else {
+            panic!("no value is set");
+        };
+        assert_eq!(path, ["listen"]);
+        assert_eq!(value.to_string(), "[\"127.0.0.1:8486\", \"[::1]:9000\"]");
+        let Step::Set(path, value) = step(&config, &moves(Some("sandbox"))) else {
+            panic!("no value is set");
+        };
+        assert_eq!(path, ["accounts", "sandbox", "port"]);
+        assert_eq!(value.to_string(), "8486");
+    }
+}

@@ -1,0 +1,66 @@
+//! What the service is to be, for either manager.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::address::Address;
+use super::environment::Carried;
+
+/// The service as it is to be installed.
+#[derive(Debug)]
+pub(super) struct Setup {
+    /// The daemon's program.
+    pub(super) program: PathBuf,
+    /// Where it listens.
+    pub(super) addresses: Vec<Address>,
+    /// What it must know of this environment.
+    pub(super) environment: Carried,
+    /// Holds what of that is secret, 0600.
+    pub(super) secrets_file: PathBuf,
+    /// The file behind the credential that opens the vault, where the vault is one.
+    pub(super) credential: Option<PathBuf>,
+}
+
+impl Setup {
+    /// The addresses of one family, as text.
+    pub(super) fn listen(&self, is_v4: bool) -> Vec<String> {
+        let of_family = |address: &&Address| address.socket.is_ipv4() == is_v4;
+        let all = self.addresses.iter().filter(of_family);
+        all.map(|address| address.socket.to_string()).collect()
+    }
+
+    pub(super) fn sockets(&self) -> Vec<SocketAddr> {
+        self.addresses
+            .iter()
+            .map(|address| address.socket)
+            .collect()
+    }
+}
+
+/// A file that the service consists of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ServiceFile {
+    pub(super) path: PathBuf,
+    pub(super) text: String,
+    pub(super) mode: u32,
+}
+
+impl ServiceFile {
+    /// One that everybody may read, as managers want it.
+    pub(super) fn public(path: PathBuf, text: String) -> Self {
+        Self {
+            path,
+            text,
+            mode: 0o644,
+        }
+    }
+
+    /// One that holds a secret.
+    pub(super) fn private(path: &Path, text: String) -> Self {
+        Self {
+            path: path.to_owned(),
+            text,
+            mode: 0o600,
+        }
+    }
+}

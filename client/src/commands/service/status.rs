@@ -1,0 +1,159 @@
+//! `loopdesk service status`.
+
+use std::path::PathBuf;
+
+use loopdesk_protocol::status::{self, Status};
+use loopdesk_protocol::{Client, Kind, Problem};
+use serde::Serialize;
+
+use super::manager::Manager;
+use super::report::{Report, Scope, State};
+use super::{Daemon, address, linger};
+use crate::commands::config::usable;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{Output, problem_text};
+use crate::text::{BAD, GOOD, Text, WARN};
+
+pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), CliError> {
+    let manager = Manager::find(context).await?;
+    let mut report = manager.report().await?;
+    let found = match report.state {
+        // To ask would start it.
+        State::Waiting | State::Failed => None,
+        State::NotInstalled | State::Stopped | State::Starting | State::Running => {
+            context.link.version().await?
+        }
+    };
+    let is_installed = report.state != State::NotInstalled;
+    if let Some((client, version)) = &found {
+        report
+            .problems
+            .extend(of_daemon(client, &version.version, is_installed).await);
+    }
+    report.problems.extend(mismatch(&report, context).await);
+    let linger = match &manager {
+        Manager::Systemd(_) => linger::state(context).await,
+        Manager::Launchd(_) => None,
+    };
+    let shown = Shown {
+        manager: manager.name(),
+        state: report.state,
+        installed_for: report.scope,
+        starts_at_login: report.starts_at_login,
+        linger,
+        files: report.files,
+        daemon: found.map(|(_, version)| version.into()),
+        problems: report.problems,
+    };
+    output.result(&shown, || text(&shown))?;
+    if shown.state.holds_sockets() && shown.problems.is_empty() {
+        Ok(())
+    } else {
+        Err(CliError::Reported(Kind::Trouble))
+    }
+}
+
+/// That another daemon than the service's runs, or an older one.
+async fn of_daemon(client: &Client, version: &str, is_installed: bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let status: Option<Status> = client.get(status::PATH).await.ok();
+    if is_installed && status.is_some_and(|status| !status.daemon.supervised) {
+        let message = "the daemon that runs isn't the service's: a command has started it";
+        problems.push(Problem::new(Kind::Daemon, message).hint("run `loopdesk service start`"));
+    }
+    if version != loopdesk_protocol::VERSION {
+        let message = format!(
+            "the daemon that runs is loopdesk {version}, this command is {}",
+            loopdesk_protocol::VERSION
+        );
+        problems.push(Problem::new(Kind::Daemon, message).hint("run `loopdesk service restart`"));
+    }
+    problems
+}
+
+/// That the configuration asks for other addresses than the manager holds.
+async fn mismatch(report: &Report, context: &Context) -> Option<Problem> {
+    report.scope?;
+    let judged = context.link.judge(None).await.ok()?;
+    // A configuration with errors isn't in use; `loopdesk status` shows them.
+    let config = usable(&judged).ok()?;
+    let mut wanted: Vec<_> = address::all(config).iter().map(|a| a.socket).collect();
+    let mut held = report.listens.clone();
+    wanted.sort();
+    wanted.dedup();
+    held.sort();
+    held.dedup();
+    if wanted == held {
+        return None;
+    }
+    let list = |all: &[std::net::SocketAddr]| {
+        let all = all.iter().map(ToString::to_string);
+        all.collect::<Vec<_>>().join(", ")
+    };
+    let message = format!(
+        "the configuration asks for {}, the service holds {}",
+        list(&wanted),
+        list(&held)
+    );
+    Some(Problem::new(Kind::Daemon, message).hint("run `loopdesk service install`"))
+}
+
+/// The service in plain words.
+#[derive(Debug, Serialize)]
+struct Shown {
+    manager: &'static str,
+    state: State,
+    installed_for: Option<Scope>,
+    starts_at_login: bool,
+    linger: Option<bool>,
+    files: Vec<PathBuf>,
+    daemon: Option<Daemon>,
+    problems: Vec<Problem>,
+}
+
+fn text(shown: &Shown) -> Text {
+    let (style, state) = match shown.state {
+        State::NotInstalled => (WARN, "not installed: run `loopdesk service install`"),
+        State::Stopped => (WARN, "stopped: run `loopdesk service start`"),
+        State::Waiting => (
+            GOOD,
+            "waiting for the first request, which starts the daemon",
+        ),
+        State::Starting => (WARN, "starting"),
+        State::Running => (GOOD, "running"),
+        State::Failed => (BAD, "failed"),
+    };
+    let mut text = Text::new()
+        .strong(format!("service of {}", shown.manager))
+        .plain(": ")
+        .styled(style, state)
+        .end();
+    if let Some(daemon) = &shown.daemon {
+        text = text.row(
+            "daemon",
+            format!("loopdesk {}, process {}", daemon.version, daemon.pid),
+        );
+    }
+    let whose = match shown.installed_for {
+        Some(Scope::User) => "for you",
+        Some(Scope::Machine) => "for every user, by the machine's admin",
+        None => return problems(text, shown),
+    };
+    text = text.row("installed", whose).row(
+        "comes up",
+        match (shown.starts_at_login, shown.linger) {
+            (true, Some(true)) => "with the machine (linger is on)",
+            (true, _) => "when you log in to this machine",
+            (false, _) => "only by `loopdesk service start`",
+        },
+    );
+    let files = shown.files.iter().map(|path| path.to_string_lossy());
+    text = text.row("files", files.collect::<Vec<_>>().join("\n"));
+    problems(text, shown)
+}
+
+fn problems(text: Text, shown: &Shown) -> Text {
+    let problems = shown.problems.iter();
+    problems.fold(text, |text, problem| text.then(&problem_text(problem)))
+}

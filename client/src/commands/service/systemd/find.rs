@@ -1,0 +1,135 @@
+//! Finds the user manager, or says what is missing.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use loopdesk_protocol::{Kind, Problem};
+use tokio::process::Command;
+
+use super::{SERVICE, failed};
+use crate::commands::service::tool;
+use crate::context::Context;
+
+/// The user manager that answers.
+#[derive(Debug)]
+pub(in crate::commands::service) struct Systemd {
+    systemctl: PathBuf,
+    /// Its `XDG_RUNTIME_DIR`, in which its socket lies.
+    runtime: PathBuf,
+    pub(super) version: u32,
+    /// Where it reads this user's own units.
+    pub(super) dir: PathBuf,
+}
+
+impl Systemd {
+    /// The manager of this user.
+    pub(in crate::commands::service) async fn find(context: &Context) -> Result<Self, Problem> {
+        let Some(systemctl) = tool::find("systemctl", &context.env) else {
+            let message = "this machine has no `systemctl`, so there is no systemd to keep loopdesk \
+                           running";
+            return Err(other_ways(Problem::new(Kind::Daemon, message)));
+        };
+        let runtime = context.paths.runtime_dir();
+        let Some(session) = runtime.parent().filter(|_| runtime.ends_with("loopdesk")) else {
+            let message = "systemd's user manager can't be found: XDG_RUNTIME_DIR isn't set, and \
+                           there is no folder of yours in /run/user";
+            return Err(lingering(Problem::new(Kind::Daemon, message)));
+        };
+        let mut systemd = Self {
+            systemctl,
+            runtime: session.to_owned(),
+            version: 0,
+            dir: PathBuf::new(),
+        };
+        let said = systemd
+            .run(&["show", "--property=Version", "--property=UnitPath"])
+            .await
+            .map_err(|said| none_answers(&said, session))?;
+        let value = |name: &str| {
+            let mut lines = said.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+        };
+        systemd.version = value("Version").and_then(major).unwrap_or_default();
+        let mut folders = value("UnitPath").unwrap_or_default().split(' ');
+        // Those of the user come before those of the machine.
+        let own = folders.find(|folder| folder.ends_with("/systemd/user"));
+        systemd.dir = own.map(PathBuf::from).ok_or_else(|| {
+            let message = "systemd's user manager doesn't say where it reads units";
+            Problem::new(Kind::Daemon, message).hint("run `systemctl --user show -p UnitPath`")
+        })?;
+        Ok(systemd)
+    }
+
+    /// Has the manager do something.
+    pub(super) async fn call(&self, arguments: &[&str]) -> Result<String, Problem> {
+        self.run(arguments).await.map_err(|said| {
+            let message = format!("`systemctl --user {}` failed: {said}", arguments.join(" "));
+            match arguments {
+                ["start" | "restart", SERVICE] => failed(message),
+                _ => Problem::new(Kind::Daemon, message).hint("run `loopdesk service status`"),
+            }
+        })
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(&self.systemctl);
+        command
+            .args(["--user", "--no-pager", "--quiet"])
+            .args(arguments)
+            .env("XDG_RUNTIME_DIR", &self.runtime)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        tool::said(command, PATIENCE).await
+    }
+}
+
+/// `252` of `252.38-1~deb12u1`.
+fn major(version: &str) -> Option<u32> {
+    let end = version.find(|c: char| !c.is_ascii_digit());
+    version[..end.unwrap_or(version.len())].parse().ok()
+}
+
+fn none_answers(said: &str, session: &Path) -> Problem {
+    if !Path::new("/run/systemd/system").exists() {
+        let message = format!(
+            "this machine wasn't started by systemd, so it has no user manager either ({said})"
+        );
+        let problem = Problem::new(Kind::Daemon, message)
+            .hint("in WSL: put `systemd=true` below `[boot]` in /etc/wsl.conf, then run `wsl --shutdown` in Windows");
+        return other_ways(problem);
+    }
+    let message = format!(
+        "no user manager of systemd's answers in `{}`: {said}",
+        session.display()
+    );
+    lingering(Problem::new(Kind::Daemon, message))
+}
+
+fn lingering(problem: Problem) -> Problem {
+    problem
+        .hint(
+            "log in to the machine by ssh or at its screen: `su` and `sudo` start no user manager",
+        )
+        .hint("or have an admin run `loginctl enable-linger` with your name, then try again")
+}
+
+fn other_ways(problem: Problem) -> Problem {
+    problem.hint("or start `loopdeskd` by what keeps other programs of yours running; `loopdesk wait` starts it for now")
+}
+
+/// A daemon may need its whole `TimeoutStopSec=`.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_the_number_in_front() {
+        assert_eq!(major("252.38-1~deb12u1"), Some(252));
+        assert_eq!(major("255"), Some(255));
+        assert_eq!(major("v255"), None);
+        assert_eq!(major(""), None);
+    }
+}

@@ -1,0 +1,216 @@
+//! The units as the manager has them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use loopdesk_protocol::{Kind, Problem};
+
+use super::units::values;
+use super::{SERVICE, SOCKET, SOCKET_V6, Systemd, failed};
+use crate::commands::service::report::{Report, Scope, State};
+
+/// The properties of each unit.
+#[derive(Debug)]
+pub(super) struct Units(HashMap<String, HashMap<String, String>>);
+
+/// Asks the manager.
+pub(super) async fn read(systemd: &Systemd) -> Result<Units, Problem> {
+    let properties = format!("--property={}", PROPERTIES.join(","));
+    let said = systemd
+        .call(&["show", &properties, SOCKET, SOCKET_V6, SERVICE])
+        .await?;
+    Ok(Units::parse(&said))
+}
+
+impl Units {
+    fn parse(said: &str) -> Self {
+        let units = said.split("\n\n").map(|block| {
+            let pairs = block.lines().filter_map(|line| line.split_once('='));
+            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            pairs.collect::<HashMap<_, _>>()
+        });
+        Self(
+            units
+                .filter_map(|unit| Some((unit.get("Id")?.clone(), unit)))
+                .collect(),
+        )
+    }
+
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        self.get(name, "LoadState") != "not-found"
+    }
+
+    pub(super) fn report(&self, systemd: &Systemd) -> Report {
+        let files = [SOCKET, SOCKET_V6, SERVICE]
+            .iter()
+            .filter_map(|name| self.file(name));
+        let files: Vec<_> = files.collect();
+        Report {
+            state: self.state(),
+            scope: self.scope(&systemd.dir),
+            starts_at_login: self.get(SOCKET, "UnitFileState").starts_with("enabled"),
+            listens: self.listens(),
+            problems: self.problems(),
+            files,
+        }
+    }
+
+    fn state(&self) -> State {
+        if !self.is_known(SERVICE) || !self.is_known(SOCKET) {
+            return State::NotInstalled;
+        }
+        match (
+            self.get(SERVICE, "ActiveState"),
+            self.get(SOCKET, "ActiveState"),
+        ) {
+            ("active" | "reloading" | "deactivating", _) => State::Running,
+            ("activating", _) => State::Starting,
+            ("failed", _) | (_, "failed") => State::Failed,
+            (_, "active") => State::Waiting,
+            _ => State::Stopped,
+        }
+    }
+
+    fn scope(&self, own: &Path) -> Option<Scope> {
+        let file = self.file(SERVICE)?;
+        Some(match file.starts_with(own) {
+            true => Scope::User,
+            false => Scope::Machine,
+        })
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let names = [SOCKET, SERVICE].into_iter();
+        for name in names.filter(|name| self.get(name, "ActiveState") == "failed") {
+            problems.push(failed(format!(
+                "{name} has failed: {}",
+                why(self.get(name, "Result"), self.get(name, "ExecMainStatus"))
+            )));
+        }
+        let is_stale = |name: &&str| self.get(name, "NeedDaemonReload") == "yes";
+        if let Some(name) = [SOCKET, SOCKET_V6, SERVICE].into_iter().find(is_stale) {
+            let message = format!("systemd has not read {name} since it was changed");
+            problems.push(
+                Problem::new(Kind::Daemon, message)
+                    .hint("run `systemctl --user daemon-reload`, then `loopdesk service restart`"),
+            );
+        }
+        if self.get(SERVICE, "LoadState") == "masked" {
+            let message = format!("{SERVICE} is masked, so nothing can start it");
+            problems.push(
+                Problem::new(Kind::Daemon, message)
+                    .hint(format!("run `systemctl --user unmask {SOCKET} {SERVICE}`")),
+            );
+        }
+        problems
+    }
+
+    /// By the files: the manager tells only of sockets that are open.
+    fn listens(&self) -> Vec<SocketAddr> {
+        let mut all = Vec::new();
+        for name in [SOCKET, SOCKET_V6] {
+            let drop_ins = self.get(name, "DropInPaths").split(' ').map(PathBuf::from);
+            let files = self.file(name).into_iter().chain(drop_ins);
+            let mut own = Vec::new();
+            for text in files.filter_map(|file| std::fs::read_to_string(file).ok()) {
+                for value in values(&text, "ListenStream") {
+                    match value {
+                        // In a drop-in: what was said before doesn't count.
+                        "" => own.clear(),
+                        value => own.extend(value.parse::<SocketAddr>().ok()),
+                    }
+                }
+            }
+            all.append(&mut own);
+        }
+        all
+    }
+
+    fn file(&self, name: &str) -> Option<PathBuf> {
+        let path = self.get(name, "FragmentPath");
+        (!path.is_empty()).then(|| PathBuf::from(path))
+    }
+
+    fn get(&self, unit: &str, property: &str) -> &str {
+        let value = self.0.get(unit).and_then(|unit| unit.get(property));
+        value.map_or("", String::as_str)
+    }
+}
+
+/// systemd's name of a result in words.
+fn why(result: &str, status: &str) -> String {
+    match result {
+        "exit-code" => format!("the daemon ended with exit code {status}"),
+        "watchdog" => "the daemon hung, and was killed".to_owned(),
+        "signal" | "core-dump" => "the daemon crashed".to_owned(),
+        "timeout" => "the daemon didn't get ready, or didn't end, in time".to_owned(),
+        "start-limit-hit" | "service-start-limit-hit" => {
+            "the daemon was started again and again, and always ended at once".to_owned()
+        }
+        "resources" => "a socket can't be opened, perhaps because its port is held".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+const PROPERTIES: [&str; 10] = [
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "FragmentPath",
+    "DropInPaths",
+    "Result",
+    "ExecMainStatus",
+    "NeedDaemonReload",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(socket: &str, service: &str) -> Units {
+        Units::parse(&format!(
+            "Id={SOCKET}\nLoadState=loaded\n{socket}\n\nId={SERVICE}\nLoadState=loaded\n{service}\n\n\
+             Id={SOCKET_V6}\nLoadState=not-found\nActiveState=inactive\n"
+        ))
+    }
+
+    #[test]
+    fn the_state_is_that_of_both_units() {
+        for (socket, service, state) in [
+            ("active", "active", State::Running),
+            ("inactive", "active", State::Running),
+            ("active", "activating", State::Starting),
+            ("active", "inactive", State::Waiting),
+            ("inactive", "inactive", State::Stopped),
+            ("failed", "inactive", State::Failed),
+            ("active", "failed", State::Failed),
+        ] {
+            let all = units(
+                &format!("ActiveState={socket}"),
+                &format!("ActiveState={service}"),
+            );
+            assert_eq!(all.state(), state, "{socket} {service}");
+        }
+        assert_eq!(Units::parse("").state(), State::Stopped);
+        let none = Units::parse(&format!("Id={SERVICE}\nLoadState=not-found"));
+        assert_eq!(none.state(), State::NotInstalled);
+        assert!(!units("", "").is_known(SOCKET_V6));
+    }
+
+    #[test]
+    fn o3_what_isnt_well_is_said_in_plain_words() {
+        let all = units(
+            "ActiveState=failed\nResult=service-start-limit-hit\nNeedDaemonReload=no",
+            "ActiveState=failed\nResult=exit-code\nExecMainStatus=3\nNeedDaemonReload=yes",
+        );
+        let said: Vec<_> = all.problems().into_iter().map(|p| p.message).collect();
+        assert_eq!(said.len(), 3);
+        assert!(said[0].contains("again and again"), "{said:?}");
+        assert!(said[1].contains("exit code 3"), "{said:?}");
+        assert!(said[2].contains("since it was changed"), "{said:?}");
+    }
+}

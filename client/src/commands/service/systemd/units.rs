@@ -1,0 +1,292 @@
+//! The units, as `packaging/systemd` ships them for everybody, with one user's values in them.
+
+use std::path::{Path, PathBuf};
+
+use loopdesk_protocol::{Kind, Problem};
+
+use crate::commands::service::setup::{ServiceFile, Setup};
+
+/// Holds what scripts and the command line connect to.
+pub(super) const SOCKET: &str = "loopdesk.socket";
+/// Holds the same on `::1`, where there is one.
+pub(super) const SOCKET_V6: &str = "loopdesk-v6.socket";
+/// The daemon.
+pub(super) const SERVICE: &str = "loopdesk.service";
+
+/// The files that make `setup` a service of a manager of this version.
+pub(super) fn render(setup: &Setup, version: u32, dir: &Path) -> Result<Vec<ServiceFile>, Problem> {
+    let v6 = setup.listen(false);
+    let mut socket = replaced(
+        SOCKET_TEMPLATE,
+        "ListenStream=127.0.0.1:",
+        &listens(&setup.listen(true)),
+    );
+    let mut service = replaced(SERVICE_TEMPLATE, "Type=", &types(version));
+    if version >= NOTIFY_RELOAD {
+        // The type implies it, and the manager waits for the daemon's word.
+        service = replaced(&service, "ExecReload=", &[]);
+    }
+    if v6.is_empty() {
+        socket = replaced(&socket, "Also=", &[format!("Also={SERVICE}")]);
+        service = replaced(&service, "Sockets=", &[format!("Sockets={SOCKET}")]);
+    }
+    service = replaced(&service, "ExecStart=", &start(setup)?);
+
+    let mut files = vec![
+        ServiceFile::public(dir.join(SOCKET), socket),
+        ServiceFile::public(dir.join(SERVICE), service),
+    ];
+    if !v6.is_empty() {
+        let text = replaced(SOCKET_V6_TEMPLATE, "ListenStream=", &listens(&v6));
+        files.push(ServiceFile::public(dir.join(SOCKET_V6), text));
+    }
+    if !setup.environment.secret.is_empty() {
+        let text = environment_file(&setup.environment.secret);
+        files.push(ServiceFile::private(&setup.secrets_file, text));
+    }
+    Ok(files)
+}
+
+/// The values of one key in a unit's text.
+pub(super) fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    let values = text.lines().filter_map(|line| line.split_once('='));
+    values
+        .filter(|(name, _)| *name == key)
+        .map(|(_, value)| value)
+        .collect()
+}
+
+/// The file of the credential in a service's text.
+pub(super) fn credential(text: &str) -> Option<PathBuf> {
+    let credentials = values(text, "LoadCredential");
+    let path = credentials
+        .iter()
+        .find_map(|value| value.strip_prefix(CREDENTIAL)?.strip_prefix(':'))?;
+    Some(path.replace("%%", "%").into())
+}
+
+/// The lines that say how the daemon is started.
+fn start(setup: &Setup) -> Result<Vec<String>, Problem> {
+    // Outside of quotes a variable would be put in for `$NAME`, and inside, too.
+    let program = quoted(text(&setup.program)?).replace('$', "$$");
+    let mut lines = vec![format!("ExecStart={program}")];
+    for (name, value) in &setup.environment.plain {
+        lines.push(format!(
+            "Environment={}",
+            quoted(&format!("{name}={value}"))
+        ));
+    }
+    if !setup.environment.secret.is_empty() {
+        let path = text(&setup.secrets_file)?.replace('%', "%%");
+        lines.push(format!("EnvironmentFile={path}"));
+    }
+    if let Some(path) = &setup.credential {
+        let path = text(path)?.replace('%', "%%");
+        lines.push(format!("LoadCredential={CREDENTIAL}:{path}"));
+    }
+    Ok(lines)
+}
+
+fn types(version: u32) -> Vec<String> {
+    let name = if version >= NOTIFY_RELOAD {
+        "notify-reload"
+    } else {
+        "notify"
+    };
+    vec![format!("Type={name}")]
+}
+
+fn listens(addresses: &[String]) -> Vec<String> {
+    let line = |address: &String| format!("ListenStream={address}");
+    addresses.iter().map(line).collect()
+}
+
+/// `template` with `lines` in the place of the one line that begins with `start`.
+fn replaced(template: &str, start: &str, lines: &[String]) -> String {
+    let mut out = String::with_capacity(template.len());
+    for line in template.lines() {
+        if line.starts_with(start) {
+            for line in lines {
+                out.push_str(line);
+                out.push('\n');
+            }
+        } else {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// One word of a unit's line (systemd.syntax(7)), specifiers kept from being resolved.
+fn quoted(word: &str) -> String {
+    let safe = |c: char| c.is_ascii_alphanumeric() || "/._-=:,+@".contains(c);
+    if word.chars().all(safe) {
+        return word.to_owned();
+    }
+    let escaped = word
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('%', "%%");
+    format!("\"{escaped}\"")
+}
+
+/// As `EnvironmentFile=` reads it (systemd.exec(5)).
+fn environment_file(variables: &[(String, String)]) -> String {
+    let mut text = String::new();
+    for (name, value) in variables {
+        let mut escaped = String::with_capacity(value.len());
+        for c in value.chars() {
+            if "\"\\`$".contains(c) {
+                escaped.push('\\');
+            }
+            escaped.push(c);
+        }
+        text.push_str(&format!("{name}=\"{escaped}\"\n"));
+    }
+    text
+}
+
+fn text(path: &Path) -> Result<&str, Problem> {
+    let text = path
+        .to_str()
+        .filter(|text| !text.contains(char::is_control));
+    text.ok_or_else(|| {
+        let message = format!("`{}` has characters that no unit can name", path.display());
+        Problem::new(Kind::Usage, message).hint("move it to a path of plain text")
+    })
+}
+
+const SOCKET_TEMPLATE: &str = include_str!("../../../../../packaging/systemd/loopdesk.socket");
+const SOCKET_V6_TEMPLATE: &str =
+    include_str!("../../../../../packaging/systemd/loopdesk-v6.socket");
+const SERVICE_TEMPLATE: &str = include_str!("../../../../../packaging/systemd/loopdesk.service");
+
+/// What the daemon's vault reads.
+const CREDENTIAL: &str = "loopdesk-key";
+
+/// The first version of systemd that knows `Type=notify-reload`.
+const NOTIFY_RELOAD: u32 = 253;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::service::address::Address;
+    use crate::commands::service::environment::Carried;
+
+    fn setup(addresses: &[&str]) -> Setup {
+        let address = |text: &&str| Address {
+            socket: text.parse().unwrap(),
+            account: None,
+        };
+        Setup {
+            program: "/home/ada/.local/bin/loopdeskd".into(),
+            addresses: addresses.iter().map(address).collect(),
+            environment: Carried::default(),
+            secrets_file: "/home/ada/.local/state/loopdesk/service.env".into(),
+            credential: None,
+        }
+    }
+
+    fn rendered(setup: &Setup, version: u32) -> Vec<(String, String)> {
+        let files = render(setup, version, Path::new("/units")).unwrap();
+        let name = |file: &ServiceFile| file.path.file_name().unwrap().to_str().unwrap().to_owned();
+        files
+            .into_iter()
+            .map(|file| (name(&file), file.text))
+            .collect()
+    }
+
+    #[test]
+    fn each_line_that_is_replaced_is_there_once() {
+        for (template, start) in [
+            (SOCKET_TEMPLATE, "ListenStream=127.0.0.1:"),
+            (SOCKET_TEMPLATE, "Also="),
+            (SOCKET_V6_TEMPLATE, "ListenStream="),
+            (SERVICE_TEMPLATE, "Type="),
+            (SERVICE_TEMPLATE, "ExecReload="),
+            (SERVICE_TEMPLATE, "ExecStart="),
+            (SERVICE_TEMPLATE, "Sockets="),
+        ] {
+            let lines = template.lines().filter(|line| line.starts_with(start));
+            assert_eq!(lines.count(), 1, "{start}");
+        }
+    }
+
+    #[test]
+    fn o1_the_ports_are_the_configurations_and_each_family_has_its_unit() {
+        let setup = setup(&[
+            "127.0.0.1:8485",
+            "[::1]:8485",
+            "127.0.0.1:8490",
+            "[::1]:8490",
+        ]);
+        let files = rendered(&setup, 252);
+        let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, [SOCKET, SERVICE, SOCKET_V6]);
+        assert_eq!(
+            values(&files[0].1, "ListenStream"),
+            [
+                "127.0.0.1:8485",
+                "127.0.0.1:8490",
+                "%t/loopdesk/proxy.sock",
+                "%t/loopdesk/control.sock"
+            ]
+        );
+        assert_eq!(
+            values(&files[2].1, "ListenStream"),
+            ["[::1]:8485", "[::1]:8490"]
+        );
+        assert_eq!(values(&files[1].1, "Type"), ["notify"]);
+        assert_eq!(
+            values(&files[1].1, "ExecReload"),
+            ["/bin/kill -HUP $MAINPID"]
+        );
+        assert_eq!(
+            values(&files[1].1, "ExecStart"),
+            ["/home/ada/.local/bin/loopdeskd"]
+        );
+    }
+
+    #[test]
+    fn what_a_newer_manager_knows_is_used_and_no_v6_unit_named_that_isnt_there() {
+        let files = rendered(&setup(&["127.0.0.1:8484"]), 255);
+        assert_eq!(files.len(), 2);
+        assert_eq!(values(&files[0].1, "Also"), [SERVICE]);
+        assert_eq!(values(&files[1].1, "Type"), ["notify-reload"]);
+        assert_eq!(values(&files[1].1, "Sockets"), [SOCKET]);
+        assert!(values(&files[1].1, "ExecReload").is_empty());
+    }
+
+    #[test]
+    fn o1_a_secret_is_in_no_unit_and_odd_paths_are_quoted() {
+        let mut setup = setup(&["127.0.0.1:8484"]);
+        setup.program = "/home/a \"b\"/50%/$x/loopdeskd".into();
+        setup.credential = Some("/home/ada/50%/key file".into());
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        setup.environment.plain = vec![pair("NO_PROXY", "a b,50%")];
+        setup.environment.secret = vec![pair("HTTPS_PROXY", "http://a:s$`\"\\@proxy:3128")];
+        let files = render(&setup, 252, Path::new("/units")).unwrap();
+        let service = &files[1].text;
+        assert_eq!(
+            values(service, "ExecStart"),
+            ["\"/home/a \\\"b\\\"/50%%/$$x/loopdeskd\""]
+        );
+        assert!(
+            service.contains("Environment=\"NO_PROXY=a b,50%%\"\n"),
+            "{service}"
+        );
+        assert!(service.contains("EnvironmentFile=/home/ada/.local/state/loopdesk/service.env\n"));
+        assert_eq!(credential(service), setup.credential);
+        for file in files.iter().filter(|file| file.mode != 0o600) {
+            assert!(!file.text.contains("@proxy"), "{file:?}");
+        }
+        let secrets = files.iter().find(|file| file.mode == 0o600).unwrap();
+        assert_eq!(
+            secrets.text,
+            "HTTPS_PROXY=\"http://a:s\\$\\`\\\"\\\\@proxy:3128\"\n"
+        );
+        setup.program = "/home/a\nb/loopdeskd".into();
+        assert!(render(&setup, 252, Path::new("/units")).is_err());
+    }
+}

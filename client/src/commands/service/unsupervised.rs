@@ -1,0 +1,50 @@
+//! A daemon that a command has started: it makes room for the service.
+
+use std::fs::OpenOptions;
+use std::time::Duration;
+
+use loopdesk_protocol::status::{self, Status};
+use loopdesk_protocol::{Kind, Problem};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::timeout;
+
+use crate::context::Context;
+
+/// Stops the daemon unless systemd or launchd keeps it running. Its process id, if there was one.
+pub(super) async fn stop(context: &Context) -> Result<Option<u32>, Problem> {
+    let Some((client, version)) = context.link.version().await? else {
+        return Ok(None);
+    };
+    // One that speaks another protocol may not tell; then the service's own manager holds it.
+    let status: Option<Status> = client.get(status::PATH).await.ok();
+    if status.is_none_or(|status| status.daemon.supervised) {
+        return Ok(None);
+    }
+    let pid = i32::try_from(version.pid).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| Problem::new(Kind::Internal, "the daemon has no process id"))?;
+    let failed = |why: String| {
+        let message = format!(
+            "the daemon that runs, process {}, can't be stopped: {why}",
+            version.pid
+        );
+        Problem::new(Kind::Daemon, message).hint(format!(
+            "run `kill {}`, wait for its end, then run the command again",
+            version.pid
+        ))
+    };
+    kill_process(pid, Signal::TERM).map_err(|e| failed(e.to_string()))?;
+    let lock = context.paths.lock_file();
+    let ended = tokio::task::spawn_blocking(move || {
+        // It holds the lock for as long as it lives.
+        OpenOptions::new().append(true).open(lock)?.lock()
+    });
+    match timeout(DRAIN, ended).await {
+        Ok(Ok(Ok(()))) => Ok(Some(version.pid)),
+        Ok(Ok(Err(error))) => Err(failed(error.to_string())),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed("it is still at work".to_owned())),
+    }
+}
+
+/// As long as the service's manager gives it.
+const DRAIN: Duration = Duration::from_secs(90);
