@@ -1,8 +1,10 @@
 //! `loopdesk service install`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use loopdesk_protocol::config::Effective;
+use loopdesk_protocol::status::{self, Status};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
@@ -29,11 +31,7 @@ pub(super) async fn run(
     let config = usable(&report)?.clone();
     let credential = credential(args, &config, &manager)?;
     let stopped_daemon = unsupervised::stop(context).await?;
-    let ours = manager.report().await?;
-    let ours = match ours.state.holds_sockets() {
-        true => ours.listens,
-        false => Vec::new(),
-    };
+    let ours = ours(&manager, context).await?;
     let (config, moved_ports) = ports::settle(config, &ours, args.yes, context, output).await?;
     let addresses = address::all(&config);
     let setup = Setup {
@@ -72,6 +70,23 @@ pub(super) async fn run(
         output.warn(format!("{name} isn't handed to the service: {why}."));
     }
     output.result(&installed, || text(&installed, config.accounts.is_empty()))
+}
+
+/// The addresses that the service holds already: its manager by the units, and its daemon what the
+/// configuration has asked for since.
+async fn ours(manager: &Manager, context: &Context) -> Result<Vec<SocketAddr>, Problem> {
+    let report = manager.report().await?;
+    if !report.state.holds_sockets() {
+        return Ok(Vec::new());
+    }
+    let mut ours = report.listens;
+    if let Some((client, _)) = context.link.version().await? {
+        let status: Option<Status> = client.get(status::PATH).await.ok();
+        let listeners = status.into_iter().flat_map(|status| status.listeners);
+        let open = listeners.filter(|listener| listener.problem.is_none());
+        ours.extend(open.filter_map(|listener| listener.address.parse::<SocketAddr>().ok()));
+    }
+    Ok(ours)
 }
 
 /// Where what the service must know and nobody else may read lies.

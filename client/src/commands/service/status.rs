@@ -19,10 +19,14 @@ pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
     let manager = Manager::find(context).await?;
     let mut report = manager.report().await?;
     let found = match report.state {
-        // To ask would start it.
-        State::Waiting | State::Failed => None,
-        State::NotInstalled | State::Stopped | State::Starting | State::Running => {
-            context.link.version().await?
+        // To ask would start it, or wait until it is there.
+        State::Waiting | State::Starting | State::Failed => None,
+        State::NotInstalled | State::Stopped | State::Running => {
+            let found = context.link.version().await;
+            found.unwrap_or_else(|problem| {
+                report.problems.push(problem);
+                None
+            })
         }
     };
     let is_installed = report.state != State::NotInstalled;

@@ -162,13 +162,16 @@ const SOCKET_MODE: u32 = 0o600;
 
 #[cfg(test)]
 mod tests {
+    use ::plist::Value;
+
     use super::*;
     use crate::commands::service::address::Address;
     use crate::commands::service::environment::Carried;
     use crate::testing::Home;
 
     #[test]
-    fn both_parts_of_the_template_are_marked() {
+    fn the_template_is_a_property_list_whose_parts_are_marked() {
+        assert!(Value::from_reader_xml(TEMPLATE.as_bytes()).is_ok());
         for part in ["program", "sockets"] {
             assert_ne!(replaced(TEMPLATE, part, ""), TEMPLATE, "{part}");
         }
@@ -199,26 +202,51 @@ mod tests {
             credential: None,
         };
         let text = render(&setup, &home.paths).unwrap();
-        for expected in [
-            "<string>/Users/ada/a &amp; b/loopdeskd</string>",
-            "<key>StandardErrorPath</key>",
-            "<string>a&amp;b&lt;c&gt;</string>",
-            "<key>proxy6</key>\n        <dict>\n            <key>SockNodeName</key>\n            <string>::1</string>",
-            "<key>proxy</key>\n        <array>\n",
-            "<key>account-sandbox</key>\n        <dict>",
-            "<key>account6-sandbox</key>\n        <dict>",
-            "<key>control-socket</key>",
-            "<key>proxy-socket</key>",
-            "<integer>384</integer>",
-        ] {
-            assert!(text.contains(expected), "{expected} is missing in\n{text}");
-        }
+        let list = Value::from_reader_xml(text.as_bytes()).unwrap();
+        let list = list.as_dictionary().unwrap();
+        let texts = |value: &Value| value.as_array().unwrap().clone();
+        assert_eq!(
+            texts(&list["ProgramArguments"]),
+            [Value::from("/Users/ada/a & b/loopdeskd")]
+        );
+        let log = home.paths.log_file().display().to_string();
+        assert_eq!(list["StandardErrorPath"].as_string(), Some(log.as_str()));
+        let variables = list["EnvironmentVariables"].as_dictionary().unwrap();
+        assert_eq!(variables["NO_PROXY"].as_string(), Some("a&b<c>"));
+        assert_eq!(list["ExitTimeOut"].as_unsigned_integer(), Some(90));
+        assert_eq!(list["Umask"].as_unsigned_integer(), Some(0o077));
+
+        let sockets = list["Sockets"].as_dictionary().unwrap();
+        let mut names: Vec<_> = sockets.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let wanted = [
+            "account-sandbox",
+            "account6-sandbox",
+            "control-socket",
+            "proxy",
+            "proxy-socket",
+            "proxy6",
+        ];
+        assert_eq!(names, wanted);
+        assert_eq!(
+            texts(&sockets["proxy"]).len(),
+            2,
+            "two addresses of one name"
+        );
+        let v6 = sockets["proxy6"].as_dictionary().unwrap();
+        let value = |name: &str| v6[name].as_string().unwrap();
+        assert_eq!(value("SockNodeName"), "::1");
+        assert_eq!(value("SockServiceName"), "8485");
+        assert_eq!(value("SockFamily"), "IPv6");
+        let control = sockets["control-socket"].as_dictionary().unwrap();
+        let path = home.paths.control_socket().display().to_string();
+        assert_eq!(control["SockPathName"].as_string(), Some(path.as_str()));
+        assert_eq!(control["SockPathMode"].as_unsigned_integer(), Some(0o600));
+
         let mut found = listens(&text);
         found.sort();
         let mut wanted = setup.sockets();
         wanted.sort();
         assert_eq!(found, wanted);
-        assert!(!text.contains("/bin/sh"), "{text}");
-        assert!(!text.contains("8484"), "{text}");
     }
 }
