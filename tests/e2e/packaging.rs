@@ -29,14 +29,19 @@ async fn systemd_finds_nothing_wrong_with_the_units() {
     let verify = |name: &str| {
         let file = home.path().join(name).display().to_string();
         let home = &home;
-        async move { home.run("systemd-analyze", ["--user", "verify", &file]).await }
+        async move {
+            home.run("systemd-analyze", ["--user", "verify", &file])
+                .await
+        }
     };
     for name in ["loopdesk.socket", "loopdesk-v6.socket", "loopdesk.service"] {
         // A key that systemd doesn't know is only a warning to it.
         assert_eq!(verify(name).await.ok().stderr, "", "{name}");
     }
     let file = home.path().join("loopdesk.service");
-    let wrong = std::fs::read_to_string(&file).unwrap().replace("Restart=", "Restrat=");
+    let wrong = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("Restart=", "Restrat=");
     std::fs::write(&file, wrong).unwrap();
     let output = verify("loopdesk.service").await;
     assert!(
@@ -66,7 +71,11 @@ async fn o1_the_machine_wide_agent_is_a_property_list_that_starts_the_daemon() {
     assert_eq!(plist["Sockets"]["proxy"]["SockServiceName"], "8484");
     assert_eq!(plist["Sockets"]["proxy6"]["SockNodeName"], "::1");
     // The shell makes the folder of the log, which has another path for each user.
-    let arguments: Vec<_> = plist["ProgramArguments"].as_array().unwrap().iter().collect();
+    let arguments: Vec<_> = plist["ProgramArguments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .collect();
     let program = home.bin().join("loopdeskd").display().to_string();
     let line = arguments[2].as_str().unwrap();
     let line = line.replace("/usr/local/bin/loopdeskd", &format!("{program} --version"));

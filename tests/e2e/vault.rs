@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use loopdesk_protocol::status::VaultState;
+use loopdesk_protocol::vault::{FORGET, Forgotten};
 use loopdesk_tests::Stage;
 use loopdesk_tests::home::Output;
 use loopdesk_tests::needs::needs;
@@ -224,4 +225,29 @@ async fn r3_a_kill_while_the_key_moves_loses_nothing() {
     until_served(stage).await;
     let moved = async || vault(stage).await.kind == "keyfile";
     eventually("the key has moved", moved).await;
+}
+
+#[tokio::test]
+async fn r9_the_key_leaves_the_keyring_only_once_no_session_needs_it() {
+    if !needs(GNOME) {
+        return;
+    }
+    let desktop = desktop().await;
+    let stage = &desktop.stage;
+    let _daemon = stage.logged_in().await;
+    let forget = async || -> Result<Forgotten, _> {
+        stage.control().post(FORGET, &serde_json::json!({})).await
+    };
+    let refused = forget().await.unwrap_err().to_string();
+    assert!(refused.contains("still stored"), "{refused}");
+    assert_eq!(desktop.bus.entries().await, 1);
+    assert_eq!(stage.get(ME).await.0, 200);
+
+    stage.home.loopdesk(["logout"]).await.ok();
+    assert!(forget().await.unwrap().removed);
+    assert_eq!(desktop.bus.entries().await, 0);
+    assert!(!forget().await.unwrap().removed);
+    // A login makes a new one.
+    stage.home.loopdesk(["login"]).await.ok();
+    assert_eq!(desktop.bus.entries().await, 1);
 }

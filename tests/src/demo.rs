@@ -38,7 +38,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Prints one line, and gives up quietly where nobody reads.
-pub(crate) fn say(line: &str) {
+pub fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);

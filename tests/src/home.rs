@@ -17,6 +17,8 @@ pub struct Home {
     dir: tempfile::TempDir,
     variables: Vec<(String, String)>,
     user: Option<u32>,
+    /// A process in the namespaces that programs run in.
+    inside: Option<u32>,
 }
 
 impl Home {
@@ -33,6 +35,7 @@ impl Home {
             dir,
             variables: Vec::new(),
             user: None,
+            inside: None,
         })
     }
 
@@ -66,6 +69,12 @@ impl Home {
         }
     }
 
+    /// Has programs run where the process with this id has its files, processes and network from
+    /// now on. The home belongs to a user already.
+    pub(crate) fn moves_into(&mut self, process: u32) {
+        self.inside = Some(process);
+    }
+
     /// The folders as the programs see them.
     ///
     /// # Panics
@@ -92,7 +101,11 @@ impl Home {
     /// A program of this home, with nothing of the test's own environment.
     pub fn command(&self, program: &str) -> Command {
         let own = self.bin().join(program);
-        let mut command = Command::new(if own.exists() { own } else { program.into() });
+        let program = if own.exists() { own } else { program.into() };
+        let mut command = match (self.inside, self.user) {
+            (Some(process), Some(user)) => inside(process, user, &program),
+            _ => Command::new(&program),
+        };
         command
             .env_clear()
             .envs(self.environment())
@@ -101,7 +114,7 @@ impl Home {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        if let Some(user) = self.user {
+        if let (Some(user), None) = (self.user, self.inside) {
             command.uid(user).gid(user);
         }
         command
@@ -154,6 +167,17 @@ impl Home {
         }
         variables
     }
+}
+
+/// A program of the user's beside `process`. Only root may go there, so it is root who does.
+fn inside(process: u32, user: u32, program: &Path) -> Command {
+    let mut command = crate::user_manager::enter(process);
+    command
+        .arg("setpriv")
+        .args([format!("--reuid={user}"), format!("--regid={user}")])
+        .arg("--clear-groups")
+        .arg(program);
+    command
 }
 
 fn give(path: &Path, own: &impl Fn(&Path) -> io::Result<()>) {

@@ -32,6 +32,7 @@ pub mod secret_service;
 pub mod secrets;
 pub mod stage;
 pub mod strangers;
+pub mod user_manager;
 pub mod zendesk;
 
 pub use daemon::Daemon;

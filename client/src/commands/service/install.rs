@@ -73,13 +73,13 @@ pub(super) async fn run(
 }
 
 /// The addresses that the service holds already: its manager by the units, and its daemon what the
-/// configuration has asked for since.
+/// configuration has asked for since, or all of them where an older unit has no sockets.
 async fn ours(manager: &Manager, context: &Context) -> Result<Vec<SocketAddr>, Problem> {
     let report = manager.report().await?;
-    if !report.state.holds_sockets() {
-        return Ok(Vec::new());
-    }
-    let mut ours = report.listens;
+    let mut ours = match report.state.holds_sockets() {
+        true => report.listens,
+        false => Vec::new(),
+    };
     if let Some((client, _)) = context.link.version().await? {
         let status: Option<Status> = client.get(status::PATH).await.ok();
         let listeners = status.into_iter().flat_map(|status| status.listeners);
