@@ -67,6 +67,7 @@ pub(crate) fn status() -> Status {
         },
         config: status::Config {
             path: "/home/ada/.config/loopdesk/config.toml".to_owned(),
+            system_path: None,
             loaded_at: "2026-11-23T14:00:00Z".parse().unwrap(),
             problem: None,
         },

@@ -84,6 +84,12 @@ impl Files {
         }
     }
 
+    /// The machine's file, if there is one.
+    pub fn system_path(&self) -> Option<String> {
+        let path = || self.system.path.display().to_string();
+        self.system.exists().then(path)
+    }
+
     /// Both, the one that counts more first.
     pub fn each(&self) -> [&Found; 2] {
         [&self.user, &self.system]

@@ -55,6 +55,7 @@ pub async fn run(paths: Paths, files: Files, config: Config, clock: Clock) -> Re
     let (loaded, loaded_now) = watch::channel(Loaded {
         config,
         path: paths.config_file().display().to_string(),
+        system_path: files.system_path(),
         loaded_at: started_at,
         problem: None,
     });

@@ -79,8 +79,12 @@ impl Reloader {
             }
         };
         self.used = files;
+        let system_path = self.used.system_path();
         if *config == *self.loaded.borrow().config {
-            self.loaded.send_modify(|loaded| loaded.problem = None);
+            self.loaded.send_modify(|loaded| {
+                loaded.system_path = system_path;
+                loaded.problem = None;
+            });
             return Ok(());
         }
         // Sessions first: a request must never find a route to an account without one.
@@ -90,6 +94,7 @@ impl Reloader {
         let now = self.clock.now();
         self.loaded.send_modify(|loaded| {
             loaded.config = config;
+            loaded.system_path = system_path;
             loaded.loaded_at = now;
             loaded.problem = None;
         });

@@ -15,7 +15,7 @@ use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use self::settle::{Settling, Writers};
+use self::settle::{Writers, settled};
 use self::trail::Trail;
 use super::files::{Files, Places};
 
@@ -58,11 +58,7 @@ async fn run(places: Places, mut known: Files, tell: watch::Sender<Option<Arc<Fi
     loop {
         // Watched first, then looked at: what changes in between is an event.
         eyes.turn_to(Trail::of(&places));
-        let settling = Settling {
-            places: &places,
-            writers: &eyes.writers,
-        };
-        let found = settling.settled(&known).await;
+        let found = settled(&places, &known, &mut eyes).await;
         if !found.hold_the_same(&known) {
             known = found.clone();
             tell.send_replace(Some(Arc::new(found)));
@@ -107,10 +103,10 @@ impl Eyes {
             return;
         }
         self.trail = trail;
-        // One that has followed a folder to another name would go on there.
-        self.watcher = None;
         let was_blind = self.blind.take().is_some();
         match self.watcher() {
+            // The last one sees until this one does. It can't be turned: it may have followed a
+            // folder to another name.
             Ok(mut watcher) => {
                 for folder in self.trail.folders() {
                     let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
@@ -118,7 +114,10 @@ impl Eyes {
                 }
                 self.watcher = Some(watcher);
             }
-            Err(error) => self.blind = Some(error),
+            Err(error) => {
+                self.watcher = None;
+                self.blind = Some(error);
+            }
         }
         if let (Some(error), false) = (&self.blind, was_blind) {
             let late = BLIND.as_secs();

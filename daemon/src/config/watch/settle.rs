@@ -12,37 +12,40 @@ use std::time::{Duration, Instant};
 use notify::EventKind;
 use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 
+use tokio::time::timeout;
+
+use super::Eyes;
+use super::trail::Trail;
 use crate::config::files::{Files, Places};
 
-/// How the files become whole.
-#[derive(Debug)]
-pub(super) struct Settling<'a> {
-    pub(super) places: &'a Places,
-    pub(super) writers: &'a Writers,
+/// The files once nobody has touched them for a while, or once they hold what `known` holds.
+///
+/// Where a link leads to another folder meanwhile, `eyes` turn there at once. Who had begun to
+/// write there before is not known: such a writer may not pause for long.
+pub(super) async fn settled(places: &Places, known: &Files, eyes: &mut Eyes) -> Files {
+    let mut before = read(places).await;
+    while !before.hold_the_same(known) {
+        let event = timeout(patience(&before, known), eyes.woken.notified()).await;
+        if event.is_ok() {
+            eyes.turn_to(Trail::of(places));
+        }
+        let after = read(places).await;
+        let is_quiet = event.is_err() && !eyes.writers.are_at_work();
+        if is_quiet && after.are_untouched_since(&before) {
+            return after;
+        }
+        before = after;
+    }
+    before
 }
 
-impl Settling<'_> {
-    /// The files once nobody has touched them for a while, or once they hold what `known` holds.
-    pub(super) async fn settled(&self, known: &Files) -> Files {
-        let mut before = self.read().await;
-        while !before.hold_the_same(known) {
-            tokio::time::sleep(patience(&before, known)).await;
-            let after = self.read().await;
-            if after.are_untouched_since(&before) && !self.writers.are_at_work() {
-                return after;
-            }
-            before = after;
-        }
-        before
-    }
-
-    async fn read(&self) -> Files {
-        let places = self.places.clone();
-        let read = tokio::task::spawn_blocking(move || Files::read(&places));
-        match read.await {
-            Ok(files) => files,
-            Err(_) => Files::read(self.places),
-        }
+/// A home folder may be far away.
+async fn read(places: &Places) -> Files {
+    let blocking = places.clone();
+    let read = tokio::task::spawn_blocking(move || Files::read(&blocking));
+    match read.await {
+        Ok(files) => files,
+        Err(_) => Files::read(places),
     }
 }
 
