@@ -16,17 +16,18 @@ struct Scene {
 
 impl Scene {
     /// With a file of these contents, and no machine's.
-    fn new(text: &str) -> Self {
-        Self::prepared(|file| write(file, text).unwrap())
+    async fn new(text: &str) -> Self {
+        Self::prepared(|file| write(file, text).unwrap()).await
     }
 
-    fn prepared(prepare: impl FnOnce(&Path)) -> Self {
+    async fn prepared(prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         create_dir_all(dir.path().join("config/loopdesk")).unwrap();
         create_dir(dir.path().join("etc")).unwrap();
         let places = places(dir.path());
         prepare(places.user.as_ref().unwrap());
         let watch = ConfigWatch::start(places.clone(), Files::read(&places));
+        rest().await;
         Self { dir, watch }
     }
 
@@ -42,6 +43,7 @@ impl Scene {
     async fn next(&mut self) -> (String, String) {
         let seen = tokio::time::timeout(PATIENCE, self.watch.changed()).await;
         let files = seen.expect("the change is seen");
+        rest().await;
         let text = |holds: &Holds| match holds {
             Holds::Nothing => String::new(),
             Holds::Text(text) => text.clone(),
@@ -49,6 +51,11 @@ impl Scene {
         };
         (text(&files.user.holds), text(&files.system.holds))
     }
+}
+
+/// Lets the watch come to where only an event can wake it.
+async fn rest() {
+    tokio::time::sleep(PAUSE).await;
 }
 
 fn places(dir: &Path) -> Places {
@@ -60,7 +67,7 @@ fn places(dir: &Path) -> Places {
 
 #[tokio::test]
 async fn o2_a_change_is_seen_however_it_is_made() {
-    let mut scene = Scene::new("a");
+    let mut scene = Scene::new("a").await;
     write(scene.file(), "b").unwrap();
     assert_eq!(scene.next().await.0, "b");
     write(scene.path("new"), "c").unwrap();
@@ -95,7 +102,8 @@ async fn o2_links_to_folders_are_followed_as_volumes_and_stow_swap_them() {
         }
         symlink("..1", folder.join("..data")).unwrap();
         symlink("..data/config.toml", file).unwrap();
-    });
+    })
+    .await;
     let folder = scene.path("config/loopdesk");
     symlink("..2", folder.join("..tmp")).unwrap();
     rename(folder.join("..tmp"), folder.join("..data")).unwrap();
@@ -107,7 +115,7 @@ async fn o2_links_to_folders_are_followed_as_volumes_and_stow_swap_them() {
 
 #[tokio::test]
 async fn o2_the_machines_folder_may_come_later() {
-    let mut scene = Scene::new("a");
+    let mut scene = Scene::new("a").await;
     create_dir(scene.path("etc/loopdesk")).unwrap();
     write(scene.path("etc/loopdesk/config.toml"), "s").unwrap();
     assert_eq!(scene.next().await, ("a".to_owned(), "s".to_owned()));
@@ -117,7 +125,7 @@ async fn o2_the_machines_folder_may_come_later() {
 
 #[tokio::test]
 async fn o2_a_file_that_is_being_written_is_waited_for() {
-    let mut scene = Scene::new("whole");
+    let mut scene = Scene::new("whole").await;
     let mut file = File::create(scene.file()).unwrap();
     // Emptied, half written, and whole: with pauses in which an impatient reader would look.
     tokio::time::sleep(PAUSE).await;
@@ -132,7 +140,7 @@ async fn o2_a_file_that_is_being_written_is_waited_for() {
 
 #[tokio::test]
 async fn o2_an_empty_file_counts_late_and_none_that_is_soon_filled() {
-    let mut scene = Scene::new("whole");
+    let mut scene = Scene::new("whole").await;
     // By two programs in turn: nobody has it open in between.
     write(scene.file(), "").unwrap();
     tokio::time::sleep(3 * PAUSE).await;
@@ -144,7 +152,7 @@ async fn o2_an_empty_file_counts_late_and_none_that_is_soon_filled() {
 
 #[tokio::test]
 async fn o2_what_is_none_of_the_names_wakes_nobody() {
-    let mut scene = Scene::new("a");
+    let mut scene = Scene::new("a").await;
     let other = scene.path("config/loopdesk/.config.toml.1");
     write(&other, "b").unwrap();
     remove_file(other).unwrap();
