@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
+use crate::config::files::Places;
 use crate::supervise::instance::{self, InstanceLock, Refused};
 use crate::supervise::{hardening, user};
 use crate::{config, failpoint, telemetry, wire};
@@ -45,7 +46,7 @@ struct Arguments {
 enum Command {
     /// Print what the daemon makes of a configuration file, as JSON.
     CheckConfig {
-        /// The file; the daemon's own if absent.
+        /// The file in place of the user's; the user's own if absent.
         file: Option<PathBuf>,
     },
 }
@@ -55,7 +56,7 @@ fn run() -> Result<ExitCode, Problem> {
     hardening::apply()?;
     let paths = paths()?;
     telemetry::init().map_err(|why| Problem::new(Kind::Usage, why))?;
-    let config = config::check::load(&paths.config_file()).map_err(|error| {
+    let (files, config) = config::load::load(&Places::of(&paths)).map_err(|error| {
         Problem::new(Kind::Config, error.to_string()).hint("loopdesk config check")
     })?;
     instance::private_dir(paths.state_dir())?;
@@ -74,16 +75,18 @@ fn run() -> Result<ExitCode, Problem> {
         .enable_all()
         .build()
         .map_err(|e| Problem::new(Kind::Internal, format!("no runtime: {e}")))?;
-    runtime.block_on(wire::run(paths, config, failpoint::clock()))?;
+    runtime.block_on(wire::run(paths, files, config, failpoint::clock()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn check_config(file: Option<PathBuf>) -> Result<ExitCode, Problem> {
-    let file = match file {
-        Some(file) => file,
-        None => paths()?.config_file(),
+    let places = Places::of(&paths()?);
+    let places = match file {
+        // Relative names in a file begin at its folder, which must have a name of its own.
+        Some(file) => places.with_user(std::path::absolute(&file).unwrap_or(file)),
+        None => places,
     };
-    let report = config::check::report(&file);
+    let report = config::load::report(&places);
     let failed = |e: String| Problem::new(Kind::Internal, format!("the report: {e}"));
     let mut text = serde_json::to_string(&report).map_err(|e| failed(e.to_string()))?;
     text.push('\n');

@@ -12,6 +12,9 @@
 //! | `kill/STEP` | the daemon is killed at this step (SIGKILL) |
 //! | `hold/STEP` | a FIFO: at this step the daemon waits until somebody has opened and closed it |
 //! | `clock` | by how many milliseconds the daemon's clock is ahead of the system's |
+//! | `etc` | a folder in place of `/etc/loopdesk` |
+
+use std::path::PathBuf;
 
 use crate::clock::Clock;
 
@@ -90,11 +93,13 @@ pub(crate) const TOKEN_ENDED: &str = "token-ended";
 pub(crate) const ERASED: &str = "record-erased";
 pub(crate) const LEFT: &str = "logout-published";
 
-pub(crate) use self::build::{clock, reach};
+pub(crate) use self::build::{clock, reach, system_config_file};
+
+const SYSTEM_CONFIG: &str = "/etc/loopdesk/config.toml";
 
 #[cfg(not(all(feature = "failpoints", debug_assertions)))]
 mod build {
-    use super::Clock;
+    use super::{Clock, PathBuf, SYSTEM_CONFIG};
 
     /// Passes a step.
     #[inline(always)]
@@ -104,16 +109,22 @@ mod build {
     pub(crate) fn clock() -> Clock {
         Clock::system()
     }
+
+    /// The machine's configuration. No variable and no option moves it: what it locks would not be
+    /// locked.
+    pub(crate) fn system_config_file() -> PathBuf {
+        PathBuf::from(SYSTEM_CONFIG)
+    }
 }
 
 #[cfg(all(feature = "failpoints", debug_assertions))]
 mod build {
     use std::fs::{File, OpenOptions};
     use std::io::{Read, Write};
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::sync::LazyLock;
 
-    use super::Clock;
+    use super::{Clock, PathBuf, SYSTEM_CONFIG};
 
     /// Passes a step, or doesn't.
     pub(crate) fn reach(step: &'static str) {
@@ -134,6 +145,14 @@ mod build {
         match FOLDER.as_deref().map(|folder| folder.join("clock")) {
             Some(file) if file.exists() => Clock::driven(file),
             Some(_) | None => Clock::system(),
+        }
+    }
+
+    /// The machine's configuration, which a test may keep elsewhere.
+    pub(crate) fn system_config_file() -> PathBuf {
+        match FOLDER.as_deref() {
+            Some(folder) => folder.join("etc").join("config.toml"),
+            None => PathBuf::from(SYSTEM_CONFIG),
         }
     }
 

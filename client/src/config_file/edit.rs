@@ -29,13 +29,8 @@ impl Step {
         match self {
             Self::AddAccount { name, settings } => add_account(document, name, settings),
             Self::RemoveAccount(name) => remove_account(document, name),
-            Self::NeedAccount(name) => {
-                let accounts = document.get(ACCOUNTS).and_then(Item::as_table_like);
-                match accounts {
-                    Some(accounts) if accounts.contains_key(name) => Ok(()),
-                    _ => Err(no_such_account(name)),
-                }
-            }
+            Self::NeedAccount(name) if has_account(document, name) => Ok(()),
+            Self::NeedAccount(name) => Err(no_such_account(name)),
             Self::Set(path, value) => set(document, path, value),
             Self::Unset(path) => {
                 unset(document, path);
@@ -60,7 +55,7 @@ pub(crate) fn parse(text: &str) -> Result<DocumentMut, Problem> {
 fn add_account(
     document: &mut DocumentMut,
     name: &str,
-    settings: &[(&'static str, Value)],
+    settings: &[(&str, Value)],
 ) -> Result<(), Problem> {
     let goes_last = account_goes_last(document);
     let is_empty = document.is_empty();
@@ -138,6 +133,12 @@ fn set(document: &mut DocumentMut, path: &[String], value: &Value) -> Result<(),
         }
         return Ok(());
     }
+    if let [accounts, name] = tables
+        && accounts == ACCOUNTS
+        && !has_account(document, name)
+    {
+        return add_account(document, name, &[(last.as_str(), value.clone())]);
+    }
     let mut table: &mut dyn TableLike = document.as_table_mut();
     for name in tables {
         let item = table.entry(name).or_insert_with(|| {
@@ -210,6 +211,11 @@ fn account_goes_last(document: &mut DocumentMut) -> bool {
         return last == last_account;
     }
     !document.contains_key(ACCOUNTS)
+}
+
+fn has_account(document: &DocumentMut, name: &str) -> bool {
+    let accounts = document.get(ACCOUNTS).and_then(Item::as_table_like);
+    accounts.is_some_and(|accounts| accounts.contains_key(name))
 }
 
 fn no_such_account(name: &str) -> Problem {

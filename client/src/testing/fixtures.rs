@@ -67,6 +67,7 @@ pub(crate) fn status() -> Status {
         },
         config: status::Config {
             path: "/home/ada/.config/loopdesk/config.toml".to_owned(),
+            system_path: None,
             loaded_at: "2026-11-23T14:00:00Z".parse().unwrap(),
             problem: None,
         },
@@ -90,8 +91,8 @@ pub(crate) fn judge() -> Home {
     let good = serde_json::to_string(&report()).unwrap();
     let home = Home::new();
     let file = home.paths.config_file();
-    let bad =
-        r#""exists":true,"errors":[{"line":1,"column":1,"message":"that is bad","snippet":""}]"#;
+    let bad = r#""exists":true,"files":[],
+        "errors":[{"path":"","line":1,"column":1,"message":"that is bad","snippet":""}]"#;
     let file = file.display();
     home.with_program(&format!(
         "file=\"${{2-{file}}}\"
@@ -124,9 +125,19 @@ pub(crate) fn report() -> Report {
         token_encoding: "json".to_owned(),
         base_urls: vec![format!("http://127.0.0.1:{}", port.unwrap_or(8484))],
     };
+    let source = config::Source {
+        layer: config::Layer::User,
+        path: "/home/ada/.config/loopdesk/config.toml".to_owned(),
+        line: 4,
+    };
     Report {
         path: "/home/ada/.config/loopdesk/config.toml".to_owned(),
         exists: true,
+        files: vec![config::ReportFile {
+            layer: config::Layer::User,
+            path: "/home/ada/.config/loopdesk/config.toml".to_owned(),
+            exists: true,
+        }],
         errors: Vec::new(),
         config: Some(Effective {
             listen: texts(&["127.0.0.1:8484", "[::1]:8484"]),
@@ -139,6 +150,8 @@ pub(crate) fn report() -> Report {
                 account("acme", "acme", None),
                 account("sandbox", "acme-sandbox", Some(8490)),
             ],
+            sources: [("accounts.acme.client-id".to_owned(), source)].into(),
+            locked: std::collections::BTreeMap::new(),
         }),
     }
 }

@@ -1,31 +1,68 @@
-//! What the daemon makes of a configuration file.
+//! What the daemon makes of the configuration's files: the user's, and the machine's below it.
 //!
 //! `loopdeskd check-config [FILE]` prints a [`Report`] as JSON, whether a daemon runs or not, so
-//! that there is one reader of the file only. `POST /v1/config/reload` makes a running daemon
-//! read its file; the answer is an empty object or a problem of kind `config`.
+//! that there is one reader of the files only. `POST /v1/config/reload` makes a running daemon
+//! read its files; the answer is an empty object or a problem of kind `config`.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 /// Makes the daemon read its file again.
 pub const RELOAD: &str = "/v1/config/reload";
 
-/// A configuration file, checked.
+/// The configuration's files, checked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// The file that was read.
+    /// The user's file.
     pub path: String,
-    /// Whether the file exists; a missing file means every default and no account.
+    /// Whether the user's file exists; a missing file means what is below it.
     pub exists: bool,
-    /// Every error in the file. Empty means that it can be used.
+    /// Every file that was looked for, the one that counts more first.
+    #[serde(default)]
+    pub files: Vec<ReportFile>,
+    /// Every error in the files. Empty means that they can be used.
     pub errors: Vec<Diagnostic>,
-    /// What the file says, defaults filled in; absent where there are errors.
+    /// What the files say, defaults filled in; absent where there are errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Effective>,
+}
+
+impl Report {
+    /// The machine's file, if there is one.
+    pub fn system(&self) -> Option<&ReportFile> {
+        let mut files = self.files.iter();
+        files.find(|file| file.layer == Layer::System && file.exists)
+    }
+}
+
+/// A file of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportFile {
+    /// Whose it is.
+    pub layer: Layer,
+    /// Its name.
+    pub path: String,
+    /// Whether it exists.
+    pub exists: bool,
+}
+
+/// Whose a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// The user's, which counts more.
+    User,
+    /// The machine's, below it.
+    System,
 }
 
 /// One error in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
+    /// The file.
+    #[serde(default)]
+    pub path: String,
     /// Line, from 1.
     pub line: usize,
     /// Column, from 1, in characters.
@@ -55,6 +92,47 @@ pub struct Effective {
     pub hooks: Hooks,
     /// The accounts, by name.
     pub accounts: Vec<Account>,
+    /// Where each value comes from that isn't a default, by its key: `accounts.acme.port`.
+    #[serde(default)]
+    pub sources: BTreeMap<String, Source>,
+    /// The keys, or tables, that the machine's file locks, and where it does.
+    #[serde(default)]
+    pub locked: BTreeMap<String, Source>,
+}
+
+impl Effective {
+    /// What locks `key`: itself, or a table that holds it.
+    pub fn lock(&self, key: &str) -> Option<&Source> {
+        let holds = |table: &str| {
+            let rest = key.strip_prefix(table);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let mut locks = self.locked.iter();
+        locks.find(|(table, _)| holds(table)).map(|(_, at)| at)
+    }
+
+    /// Where the machine's file has the account of that name, if it does.
+    pub fn account_of_system(&self, name: &str) -> Option<&Source> {
+        let prefix = format!("accounts.{name}.");
+        let sources = self
+            .sources
+            .iter()
+            .filter(|(key, source)| source.layer == Layer::System && key.starts_with(&prefix));
+        sources
+            .map(|(_, source)| source)
+            .min_by_key(|source| source.line)
+    }
+}
+
+/// A place in one of the files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Whose the file is.
+    pub layer: Layer,
+    /// The file.
+    pub path: String,
+    /// Line, from 1.
+    pub line: usize,
 }
 
 /// Commands of the user's, run without a shell.

@@ -59,8 +59,11 @@ pub struct Daemon {
 /// The configuration in use.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Config {
-    /// The file that was read.
+    /// The user's file.
     pub path: String,
+    /// The machine's file below it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_path: Option<String>,
     /// When the configuration in use was read.
     pub loaded_at: Timestamp,
     /// Why the file as it stands now isn't in use.

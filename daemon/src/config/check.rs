@@ -1,102 +1,91 @@
-//! A configuration file into a [`Config`], or into every error at once.
+//! The configuration's files into a [`Config`], or into every error at once.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use loopdesk_protocol::config::{Diagnostic, Effective, Report};
+use loopdesk_protocol::config::{Diagnostic, Layer, Source};
 use toml::de::DeTable;
 
-use super::reader::{Errors, Section, choose};
+use super::files::Files;
+use super::locks::{self, ANY_ACCOUNT, Lock, RESERVED};
+use super::reader::{Errors, Part, Place, Section, choose};
+use super::sources::sources;
 use super::{
     Account, AccountName, Config, GrantType, HookCommand, LoopbackAddr, Origin, RedirectUri,
     RewriteClass, RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind, ports,
 };
 
-/// Reads the file at `path`. A missing file means every default and no account.
-///
-/// # Errors
-/// [`Error::Unreadable`] where the system doesn't give the file, [`Error::Wrong`] with every
-/// mistake in it.
-pub fn load(path: &Path) -> Result<Config, Error> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text).map_err(|errors| Error::Wrong {
-            path: path.display().to_string(),
-            errors,
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Config::default()),
-        Err(source) => Err(Error::Unreadable {
-            path: path.display().to_string(),
-            source,
-        }),
-    }
-}
-
-/// What `loopdeskd check-config` says of the file at `path`.
-pub fn report(path: &Path) -> Report {
-    let (config, errors) = match load(path) {
-        Ok(config) => (Some(Effective::from(&config)), Vec::new()),
-        Err(Error::Wrong { errors, .. }) => (None, errors),
-        Err(error @ Error::Unreadable { .. }) => {
-            let unreadable = Diagnostic {
-                line: 1,
-                column: 1,
-                message: error.to_string(),
-                snippet: String::new(),
-            };
-            (None, vec![unreadable])
-        }
-    };
-    Report {
-        path: path.display().to_string(),
-        exists: path.exists(),
-        errors,
-        config,
-    }
-}
-
-/// Checks a configuration's text.
+/// Checks the text of a user's file, with no other below it.
 ///
 /// # Errors
 /// Every mistake, in the order of the text.
 pub fn parse(text: &str) -> Result<Config, Vec<Diagnostic>> {
-    let mut errors = Errors::new(text);
-    let (document, syntax) = DeTable::parse_recoverable(text);
-    for error in syntax {
-        errors.add(error.span().unwrap_or(0..0), error.message());
+    read_files(&Files::text(text)).map(|checked| checked.config)
+}
+
+/// Files without mistakes.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// What they say.
+    pub(super) config: Config,
+    /// Where each value comes from.
+    pub(super) sources: BTreeMap<String, Source>,
+    /// What the machine's file locks.
+    pub(super) locked: BTreeMap<String, Source>,
+}
+
+/// Checks the files, the user's laid over the machine's.
+///
+/// # Errors
+/// Every mistake: of the user's file, then of the machine's.
+pub(super) fn read_files(files: &Files) -> Result<Checked, Vec<Diagnostic>> {
+    let mut errors = Errors::new(files);
+    let mut documents = Vec::new();
+    for file in files.each() {
+        let Some(text) = file.text() else {
+            continue;
+        };
+        let (document, syntax) = DeTable::parse_recoverable(text);
+        for error in syntax {
+            let span = error.span().unwrap_or(0..0);
+            errors.add(Place::new(file.layer, span), error.message());
+        }
+        documents.push((file.layer, document));
     }
-    let mut root = Section::new(document.get_ref(), 0..0);
+    let parts = || {
+        let parts = documents.iter().map(|(layer, document)| Part {
+            layer: *layer,
+            table: document.get_ref(),
+        });
+        parts.collect::<Vec<_>>()
+    };
+    let mut root = Section::root(parts());
+    let locks = locks(&mut root, &mut errors);
     let config = read(&mut root, &mut errors);
     root.finish(&mut errors);
+    let of = |wanted| {
+        let mut documents = documents.iter();
+        documents
+            .find(|(layer, _)| *layer == wanted)
+            .map(|(_, document)| document.get_ref())
+    };
+    let (user, system) = (of(Layer::User), of(Layer::System));
+    let locked = match locks {
+        locks if locks.is_empty() => BTreeMap::new(),
+        locks => locks::check(locks, user, system, &known(), &mut errors),
+    };
+    let sources = sources(&parts(), &errors);
     let found = errors.into_found();
     if found.is_empty() {
-        Ok(config)
+        Ok(Checked {
+            config,
+            sources,
+            locked,
+        })
     } else {
         Err(found)
     }
-}
-
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The system doesn't give the file.
-    #[error("`{path}` can't be read: {source}")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The file has mistakes.
-    #[error("`{path}` can't be used:{}", lines(path, errors))]
-    Wrong {
-        /// The file.
-        path: String,
-        /// Every mistake.
-        errors: Vec<Diagnostic>,
-    },
 }
 
 impl Default for Config {
@@ -111,6 +100,33 @@ impl Default for Config {
             accounts: BTreeMap::new(),
         }
     }
+}
+
+fn locks(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Vec<Lock> {
+    for key in RESERVED {
+        root.reserve(key, errors);
+    }
+    let lock = |key: &str, place: &Place| {
+        Ok(Lock {
+            key: key.to_owned(),
+            place: place.clone(),
+        })
+    };
+    root.items("locked", errors, lock).unwrap_or_default()
+}
+
+/// Every key that means something, those of an account as those of [`ANY_ACCOUNT`].
+fn known() -> BTreeSet<String> {
+    let text = format!("[accounts.{ANY_ACCOUNT}]\n");
+    let files = Files::text(&text);
+    let mut errors = Errors::new(&files);
+    let (document, _) = DeTable::parse_recoverable(&text);
+    let part = Part {
+        layer: Layer::User,
+        table: document.get_ref(),
+    };
+    read(&mut Section::root(vec![part]), &mut errors);
+    errors.into_known()
 }
 
 fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
@@ -136,17 +152,16 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
     }
 
     root.refused("allow-hosts", ALLOW_HOSTS, errors);
-    let session_event_hook = root
-        .table("hooks", errors)
-        .and_then(|section| session_event_hook(section, errors));
+    let hooks = root.table("hooks", errors);
+    let session_event_hook = session_event_hook(hooks, errors);
 
     let mut accounts = BTreeMap::new();
     let mut urls = BTreeMap::new();
     for (name, mut section) in root.tables("accounts", errors) {
-        let account = match name.get_ref().parse() {
+        let account = match name.text.parse() {
             Ok(account_name) => read_account(account_name, &mut section, errors),
             Err(message) => {
-                errors.add(name.span(), message);
+                errors.add(name.place, message);
                 None
             }
         };
@@ -167,6 +182,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
     }
     if let Some(name) = &default_account
         && !accounts.contains_key(name)
+        && !errors.is_incomplete()
     {
         errors.add(
             root.span_of("default-account"),
@@ -222,14 +238,7 @@ fn read_account(
     let read_only_grant = section
         .boolean("read-only-grant", errors)
         .unwrap_or_default();
-    let extra_ca_file = section.with("extra-ca-file", errors, |text| {
-        let path = Path::new(text);
-        if path.is_absolute() {
-            Ok(path.to_owned())
-        } else {
-            Err(format!("`{text}` must be an absolute path"))
-        }
-    });
+    let extra_ca_file = section.path("extra-ca-file", errors);
     let token_encoding = section.one_of("token-encoding", &TokenEncoding::ALL, errors);
 
     if scopes.as_ref().is_some_and(Vec::is_empty) {
@@ -256,9 +265,10 @@ fn read_account(
             );
         }
     }
+    let is_incomplete = errors.is_incomplete();
     let missing = |section: &Section<'_, '_>, key: &str, example: &str| {
-        let has_key = section.span_of(key) != section.span();
-        (!has_key).then(|| format!("account `{name}` has no `{key}`: add {example}"))
+        let is_missing = !section.has(key) && !is_incomplete;
+        is_missing.then(|| format!("account `{name}` has no `{key}`: add {example}"))
     };
     if let Some(message) = missing(
         section,
@@ -311,16 +321,6 @@ fn client_id(text: &str) -> Result<String, String> {
             "`{text}` is no client identifier: copy it from Admin Center, without spaces"
         ))
     }
-}
-
-fn lines(path: &str, errors: &[Diagnostic]) -> String {
-    let line = |d: &Diagnostic| {
-        format!(
-            "\n{path}:{}:{}: {}\n{}",
-            d.line, d.column, d.message, d.snippet
-        )
-    };
-    errors.iter().map(line).collect()
 }
 
 /// The values of a default that is known to be right; a test reads each of them.

@@ -1,5 +1,7 @@
 //! A configuration as the control API shows it.
 
+use std::collections::BTreeMap;
+
 use loopdesk_protocol::config::{Account as AccountView, Effective, Hooks};
 
 use super::types::name_of;
@@ -24,6 +26,9 @@ impl From<&Config> for Effective {
                 .values()
                 .map(|account| view(config, account))
                 .collect(),
+            // The files know; see `load::report`.
+            sources: BTreeMap::new(),
+            locked: BTreeMap::new(),
         }
     }
 }

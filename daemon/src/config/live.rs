@@ -12,8 +12,10 @@ use super::Config;
 pub struct Loaded {
     /// The configuration.
     pub config: Arc<Config>,
-    /// The file that it came from.
+    /// The user's file.
     pub path: String,
+    /// The machine's file, if there is one.
+    pub system_path: Option<String>,
     /// When it was read.
     pub loaded_at: Timestamp,
     /// Why the file as it stands now isn't in use.

@@ -1,14 +1,19 @@
-//! The configuration: a file's text in, values that can't be wrong out.
+//! The configuration: two files' texts in, values that can't be wrong out.
 //!
-//! [`check`] turns a file into a [`Config`] or into every error at once, each with line, column and
-//! caret.
+//! [`files`] reads the user's file and the machine's, [`check`] lays one over the other and turns
+//! them into a [`Config`] or into every error at once, each with file, line, column and caret.
+//! [`watch`] notices when that should be done again.
 
 pub mod check;
 mod effective;
+pub mod files;
 mod hooks;
 pub mod live;
+pub mod load;
+mod locks;
 mod ports;
 mod reader;
+mod sources;
 mod types;
 pub mod watch;
 

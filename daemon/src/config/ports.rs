@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::reader::{Errors, Section};
+use super::reader::{Errors, Place, Section};
 use super::{Account, AccountName, LoopbackAddr, Origin};
 
 /// Notes where an account's port is taken by `listen` or by another account.
@@ -39,7 +38,7 @@ pub(super) fn check(
 pub(super) fn check_loops(
     listen: &[LoopbackAddr],
     accounts: &BTreeMap<AccountName, Arc<Account>>,
-    urls: &BTreeMap<AccountName, Range<usize>>,
+    urls: &BTreeMap<AccountName, Place>,
     errors: &mut Errors<'_>,
 ) {
     let own = |port: u16| {

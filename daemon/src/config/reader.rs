@@ -1,77 +1,101 @@
-//! A TOML table read key by key, where every mistake is kept with its place instead of ending the
-//! reading.
+//! TOML tables read key by key, one above the other, where every mistake is kept with its place
+//! instead of ending the reading.
+//!
+//! A key's value is that of the uppermost table that has it; tables in tables are laid over each
+//! other in turn, lists are not: the upper one replaces the lower. What is covered is read all the
+//! same, so that a mistake shows before somebody uncovers it.
 
-use std::borrow::Cow;
-use std::ops::Range;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use loopdesk_protocol::config::Diagnostic;
+use loopdesk_protocol::config::Layer;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Collects what is wrong with one text.
-#[derive(Debug)]
-pub(super) struct Errors<'t> {
-    text: &'t str,
-    found: Vec<Diagnostic>,
-}
+pub(super) use self::errors::{Errors, Place};
 
-impl<'t> Errors<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self {
-            text,
-            found: Vec::new(),
-        }
-    }
+mod errors;
 
-    /// Notes that the text is wrong at `span` (bytes).
-    pub(super) fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
-        self.found.push(diagnostic(self.text, span, message.into()));
-    }
-
-    /// Every mistake, in the order of the text.
-    pub(super) fn into_found(mut self) -> Vec<Diagnostic> {
-        self.found.sort_by_key(|d| (d.line, d.column));
-        self.found
-    }
-}
-
-/// One table, whose keys are taken out one by one.
+/// A table's text, one for each file that has it, whose keys are taken out one by one.
 #[derive(Debug)]
 pub(super) struct Section<'t, 'i> {
-    table: &'t DeTable<'i>,
-    span: Range<usize>,
+    /// The uppermost first.
+    parts: Vec<Part<'t, 'i>>,
+    /// Where it would stand if no file has it.
+    place: Place,
+    /// `accounts.acme.`, or nothing at the root.
+    prefix: String,
     known: Vec<&'static str>,
+    reserved: Vec<&'static str>,
     refused: Vec<&'static str>,
 }
 
+/// A table in one file.
+#[derive(Debug)]
+pub(super) struct Part<'t, 'i> {
+    pub(super) layer: Layer,
+    pub(super) table: &'t DeTable<'i>,
+}
+
+/// A key or its value, and where it stands.
+type Found<'t, 'i> = (Place, &'t Spanned<DeValue<'i>>);
+
 impl<'t, 'i> Section<'t, 'i> {
-    pub(super) fn new(table: &'t DeTable<'i>, span: Range<usize>) -> Self {
+    /// The root of these documents, the uppermost first.
+    pub(super) fn root(parts: Vec<Part<'t, 'i>>) -> Self {
+        Self::new(parts, Place::default(), String::new())
+    }
+
+    fn new(parts: Vec<Part<'t, 'i>>, place: Place, prefix: String) -> Self {
         Self {
-            table,
-            span,
+            parts,
+            place,
+            prefix,
             known: Vec::new(),
+            reserved: Vec::new(),
             refused: Vec::new(),
         }
     }
 
     /// Where the table stands.
-    pub(super) fn span(&self) -> Range<usize> {
-        self.span.clone()
+    pub(super) fn span(&self) -> Place {
+        self.place.clone()
     }
 
-    /// Where `key`'s value stands, or the table if there is none.
-    pub(super) fn span_of(&self, key: &str) -> Range<usize> {
-        self.table
-            .get(key)
-            .map_or_else(|| self.span(), Spanned::span)
+    /// Whether some file has `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.parts.iter().any(|part| part.table.contains_key(key))
+    }
+
+    /// Where the value of `key` stands that counts, or the table if there is none.
+    pub(super) fn span_of(&self, key: &str) -> Place {
+        let mut found = self.values(key);
+        found.next().map_or_else(|| self.span(), |(place, _)| place)
     }
 
     /// Notes that `key`, which means something, can't be used.
     pub(super) fn refused(&mut self, key: &'static str, why: &str, errors: &mut Errors<'_>) {
         self.refused.push(key);
-        if let Some((found, _)) = self.table.get_key_value(key) {
-            errors.add(found.span(), why);
+        for part in &self.parts {
+            if let Some((found, _)) = part.table.get_key_value(key) {
+                errors.add(Place::new(part.layer, found.span()), why);
+            }
+        }
+    }
+
+    /// Notes that only the machine's file may have `key`; the user's doesn't count.
+    pub(super) fn reserve(&mut self, key: &'static str, errors: &mut Errors<'_>) {
+        self.reserved.push(key);
+        let users = self.parts.iter().filter(|part| part.layer == Layer::User);
+        for part in users {
+            if let Some((found, _)) = part.table.get_key_value(key) {
+                let message = format!(
+                    "`{}{key}` can be set in the machine's file only, by whoever administers it",
+                    self.prefix
+                );
+                errors.add(Place::new(part.layer, found.span()), message);
+            }
         }
     }
 
@@ -89,16 +113,42 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         key: &'static str,
         errors: &mut Errors<'_>,
-        read: impl FnOnce(&str) -> Result<T, String>,
+        read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let value = self.take(key)?;
-        let Some(text) = value.get_ref().as_str() else {
-            errors.add(value.span(), wrong_type(key, "a string", value.get_ref()));
-            return None;
-        };
-        read(text)
-            .map_err(|message| errors.add(value.span(), message))
-            .ok()
+        self.each(key, errors, |value, _, errors| {
+            let (place, value) = value;
+            let Some(text) = value.get_ref().as_str() else {
+                errors.add(place, wrong_type(key, "a string", value.get_ref()));
+                return None;
+            };
+            read(text)
+                .map_err(|message| errors.add(place, message))
+                .ok()
+        })
+    }
+
+    /// The file at `key`; a relative path begins in the folder of the file that has it.
+    pub(super) fn path(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<PathBuf> {
+        self.each(key, errors, |value, _, errors| {
+            let (place, value) = value;
+            let Some(text) = value.get_ref().as_str() else {
+                errors.add(place, wrong_type(key, "a string", value.get_ref()));
+                return None;
+            };
+            if text.is_empty() || text.starts_with('~') {
+                let message = format!(
+                    "`{text}` is no path: give an absolute one, or one that begins in the folder \
+                     of this file; `~` stands for nothing here"
+                );
+                errors.add(place, message);
+                return None;
+            }
+            let folder = errors
+                .path(place.layer())
+                .parent()
+                .unwrap_or(Path::new("/"));
+            Some(folder.join(text))
+        })
     }
 
     /// One of the values that `all` names.
@@ -118,66 +168,70 @@ impl<'t, 'i> Section<'t, 'i> {
         errors: &mut Errors<'_>,
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
-        let value = self.take(key)?;
-        let Some(array) = value.get_ref().as_array() else {
-            errors.add(
-                value.span(),
-                wrong_type(key, "a list of strings", value.get_ref()),
-            );
-            return None;
-        };
-        let mut items = Vec::new();
-        for item in array.iter() {
-            match item.get_ref().as_str() {
-                None => errors.add(
-                    item.span(),
-                    wrong_type(key, "a list of strings", item.get_ref()),
-                ),
-                Some(text) => match read(text) {
-                    Ok(item) => items.push(item),
-                    Err(message) => errors.add(item.span(), message),
-                },
+        self.items(key, errors, |text, _| read(text))
+    }
+
+    /// The list of strings at `key`, each made into a `T` by `read`, which learns its place.
+    pub(super) fn items<T>(
+        &mut self,
+        key: &'static str,
+        errors: &mut Errors<'_>,
+        read: impl Fn(&str, &Place) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        self.each(key, errors, |value, layer, errors| {
+            let (place, value) = value;
+            let wrong = |value: &DeValue<'_>| wrong_type(key, "a list of strings", value);
+            let Some(array) = value.get_ref().as_array() else {
+                errors.add(place, wrong(value.get_ref()));
+                return None;
+            };
+            let mut items = Vec::new();
+            for item in array.iter() {
+                let place = Place::new(layer, item.span());
+                match item.get_ref().as_str() {
+                    None => errors.add(place, wrong(item.get_ref())),
+                    Some(text) => match read(text, &place) {
+                        Ok(item) => items.push(item),
+                        Err(message) => errors.add(place, message),
+                    },
+                }
             }
-        }
-        Some(items)
+            Some(items)
+        })
     }
 
     /// The port number at `key`.
     pub(super) fn port(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<u16> {
-        let value = self.take(key)?;
-        let port = value
-            .get_ref()
-            .as_integer()
-            .and_then(|n| u16::from_str_radix(n.as_str(), n.radix()).ok())
-            .filter(|port| *port != 0);
-        if port.is_none() {
-            errors.add(
-                value.span(),
-                format!("`{key}` must be a port: a whole number from 1 to 65535"),
-            );
-        }
-        port
+        self.each(key, errors, |(place, value), _, errors| {
+            let port = value
+                .get_ref()
+                .as_integer()
+                .and_then(|n| u16::from_str_radix(n.as_str(), n.radix()).ok())
+                .filter(|port| *port != 0);
+            if port.is_none() {
+                let message = format!("`{key}` must be a port: a whole number from 1 to 65535");
+                errors.add(place, message);
+            }
+            port
+        })
     }
 
     /// The boolean at `key`.
     pub(super) fn boolean(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<bool> {
-        let value = self.take(key)?;
-        let found = value.get_ref().as_bool();
-        if found.is_none() {
-            let message = wrong_type(key, "`true` or `false`", value.get_ref());
-            errors.add(value.span(), message);
-        }
-        found
+        self.each(key, errors, |(place, value), _, errors| {
+            let found = value.get_ref().as_bool();
+            if found.is_none() {
+                errors.add(place, wrong_type(key, "`true` or `false`", value.get_ref()));
+            }
+            found
+        })
     }
 
-    /// The table at `key`.
-    pub(super) fn table(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<Self> {
-        let value = self.take(key)?;
-        let table = value.get_ref().as_table();
-        if table.is_none() {
-            errors.add(value.span(), wrong_type(key, "a table", value.get_ref()));
-        }
-        table.map(|table| Section::new(table, value.span()))
+    /// The table at `key`; an empty one if no file has it.
+    pub(super) fn table(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Self {
+        let prefix = format!("{}{key}.", self.prefix);
+        let place = self.span_of(key);
+        Self::new(self.tables_at(key, errors), place, prefix)
     }
 
     /// The tables below the table at `key`, by name.
@@ -185,48 +239,110 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         key: &'static str,
         errors: &mut Errors<'_>,
-    ) -> Vec<(&'t Spanned<Cow<'i, str>>, Self)> {
-        let Some(value) = self.take(key) else {
-            return Vec::new();
-        };
-        let Some(table) = value.get_ref().as_table() else {
-            errors.add(value.span(), wrong_type(key, "a table", value.get_ref()));
-            return Vec::new();
-        };
-        let mut tables = Vec::new();
-        for (name, value) in table.iter() {
-            match value.get_ref().as_table() {
-                Some(inner) => tables.push((name, Section::new(inner, name.span()))),
-                None => errors.add(
-                    value.span(),
-                    wrong_type(name.get_ref(), "a table", value.get_ref()),
-                ),
+    ) -> Vec<(Name<'t>, Self)> {
+        let mut sections = BTreeMap::<&str, (Place, Vec<Part<'t, 'i>>)>::new();
+        for Part { layer, table } in self.tables_at(key, errors) {
+            for (name, value) in table.iter() {
+                let Some(inner) = value.get_ref().as_table() else {
+                    let message = wrong_type(name.get_ref(), "a table", value.get_ref());
+                    errors.add(Place::new(layer, value.span()), message);
+                    continue;
+                };
+                let text: &'t str = name.get_ref();
+                let place = Place::new(layer, name.span());
+                let entry = sections.entry(text).or_insert((place, Vec::new()));
+                let part = Part {
+                    layer,
+                    table: inner,
+                };
+                entry.1.push(part);
             }
         }
-        tables
+        let named = sections.into_iter().map(|(text, (place, parts))| {
+            let prefix = format!("{}{key}.{text}.", self.prefix);
+            let name = Name {
+                text,
+                place: place.clone(),
+            };
+            (name, Self::new(parts, place, prefix))
+        });
+        named.collect()
     }
 
     /// Reports the keys that nobody has asked for.
     pub(super) fn finish(self, errors: &mut Errors<'_>) {
-        for (key, _) in self.table.iter() {
-            let mut meant = self.known.iter().chain(&self.refused);
-            if !meant.any(|known| known == key.get_ref()) {
-                errors.add(
-                    key.span(),
-                    format!(
+        for part in &self.parts {
+            let is_users = part.layer == Layer::User;
+            let mut keys = self.known.clone();
+            keys.retain(|key| !(is_users && self.reserved.contains(key)));
+            for (key, _) in part.table.iter() {
+                let meant = self.known.iter().chain(&self.refused).chain(&self.reserved);
+                if !meant.into_iter().any(|known| known == key.get_ref()) {
+                    let message = format!(
                         "unknown key `{}`: the keys here are {}",
                         key.get_ref(),
-                        self.known.join(", ")
-                    ),
-                );
+                        keys.join(", ")
+                    );
+                    errors.add(Place::new(part.layer, key.span()), message);
+                }
             }
         }
     }
 
-    fn take(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'i>>> {
-        self.known.push(key);
-        self.table.get(key)
+    /// What `read` makes of the value that counts; what it covers is read for its mistakes.
+    fn each<T>(
+        &mut self,
+        key: &'static str,
+        errors: &mut Errors<'_>,
+        read: impl Fn(Found<'t, 'i>, Layer, &mut Errors<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let mut counts = None;
+        for found in self.take(key, errors) {
+            let layer = found.0.layer();
+            let value = read(found, layer, errors);
+            counts.get_or_insert(value);
+        }
+        counts.flatten()
     }
+
+    fn tables_at(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Vec<Part<'t, 'i>> {
+        let mut parts = Vec::new();
+        for (place, value) in self.take(key, errors) {
+            match value.get_ref().as_table() {
+                Some(table) => parts.push(Part {
+                    layer: place.layer(),
+                    table,
+                }),
+                None => errors.add(place, wrong_type(key, "a table", value.get_ref())),
+            }
+        }
+        parts
+    }
+
+    fn take(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Vec<Found<'t, 'i>> {
+        self.known.push(key);
+        errors.know(format!("{}{key}", self.prefix));
+        self.values(key).collect()
+    }
+
+    fn values(&self, key: &str) -> impl Iterator<Item = Found<'t, 'i>> {
+        let is_reserved = self.reserved.contains(&key);
+        let counts = move |part: &&Part<'_, '_>| !(is_reserved && part.layer == Layer::User);
+        let found = self.parts.iter().filter(counts).filter_map(move |part| {
+            let value = part.table.get(key)?;
+            Some((Place::new(part.layer, value.span()), value))
+        });
+        found.collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// The name of a table.
+#[derive(Debug)]
+pub(super) struct Name<'t> {
+    /// The name.
+    pub(super) text: &'t str,
+    /// Where it stands.
+    pub(super) place: Place,
 }
 
 /// The value that `text` names among `all`.
@@ -240,33 +356,4 @@ pub(super) fn choose<T: Copy>(text: &str, all: &[(&'static str, T)]) -> Result<T
 
 fn wrong_type(key: &str, wanted: &str, found: &DeValue<'_>) -> String {
     format!("`{key}` must be {wanted}, not {}", found.type_str())
-}
-
-fn diagnostic(text: &str, span: Range<usize>, message: String) -> Diagnostic {
-    let start = floor(text, span.start);
-    let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
-    let line_end = text[start..].find('\n').map_or(text.len(), |i| start + i);
-    let line = text[..start].matches('\n').count() + 1;
-    let column = text[line_start..start].chars().count() + 1;
-    let end = floor(text, span.end).clamp(start, line_end);
-    let width = text[start..end].chars().count().max(1);
-    let number = line.to_string();
-    let gutter = " ".repeat(number.len());
-    let snippet = format!(
-        "{number} | {}\n{gutter} | {}{}",
-        text[line_start..line_end].trim_end_matches('\r'),
-        " ".repeat(column - 1),
-        "^".repeat(width),
-    );
-    Diagnostic {
-        line,
-        column,
-        message,
-        snippet,
-    }
-}
-
-/// The nearest character boundary at or before `index`.
-fn floor(text: &str, index: usize) -> usize {
-    text.floor_char_boundary(index.min(text.len()))
 }

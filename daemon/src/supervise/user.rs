@@ -13,6 +13,17 @@ pub fn check() -> Result<(), Problem> {
     judge(uid, overflow.as_deref(), map.as_deref())
 }
 
+/// How files of root's look where this user namespace doesn't know root: as the overflow uid's.
+pub fn unmapped_root() -> Option<u32> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
+    if is_mapped(0, &map) {
+        return None;
+    }
+    let overflow = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+    let overflow = overflow.and_then(|text| text.trim().parse().ok());
+    Some(overflow.unwrap_or(NOBODY))
+}
+
 /// The kernel shows every user that a user namespace doesn't know as the overflow uid
 /// (user_namespaces(7)): as that uid, or as one that isn't mapped, all of them would be us.
 fn judge(uid: u32, overflow: Option<&str>, map: Option<&str>) -> Result<(), Problem> {

@@ -17,6 +17,7 @@ use self::flow::Flow;
 use self::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::config::files::Files;
 use crate::config::live::Loaded;
 use crate::control::Control;
 use crate::listener;
@@ -31,7 +32,7 @@ use crate::supervise::signals::{Asked, Signals};
 ///
 /// # Errors
 /// What keeps the daemon from serving: a port or a socket that can't be had.
-pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Problem> {
+pub async fn run(paths: Paths, files: Files, config: Config, clock: Clock) -> Result<(), Problem> {
     let internal = |e: std::io::Error| Problem::new(Kind::Internal, format!("no signals: {e}"));
     let mut signals = Signals::catch().map_err(internal)?;
     let started_at = clock.now();
@@ -54,6 +55,7 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
     let (loaded, loaded_now) = watch::channel(Loaded {
         config,
         path: paths.config_file().display().to_string(),
+        system_path: files.system_path(),
         loaded_at: started_at,
         problem: None,
     });
@@ -85,20 +87,20 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
         tracing::warn!(%error, "commands with another XDG_RUNTIME_DIR won't find this daemon");
     }
     let own_paths = paths.clone();
-    let mut reloader = Reloader::new(paths, loaded, clock);
+    let mut reloader = Reloader::new(&paths, files, loaded, clock);
     notify::ready("serving");
     tracing::info!(pid = std::process::id(), "ready");
 
     loop {
-        let answer = tokio::select! {
+        let (answer, found) = tokio::select! {
             asked = signals.next() => match asked {
                 Asked::Stop => break,
-                Asked::Reload => None,
+                Asked::Reload => (None, None),
             },
-            answer = reloads.recv() => answer,
-            () = reloader.changed() => None,
+            answer = reloads.recv() => (answer, None),
+            found = reloader.changed() => (None, Some(found)),
         };
-        let result = reloader.reload(&sessions, &flow, &mut doors).await;
+        let result = reloader.reload(found, &sessions, &flow, &mut doors).await;
         if let Some(answer) = answer {
             // Whoever asked may have hung up; the outcome shows in the status.
             let _unheard = answer.send(result);

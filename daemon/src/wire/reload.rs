@@ -3,64 +3,88 @@
 use std::sync::Arc;
 
 use loopdesk_protocol::{Kind, Paths, Problem};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::doors::Doors;
 use super::flow::Flow;
 use crate::clock::Clock;
-use crate::config::check;
+use crate::config::files::{Files, Found, Places};
 use crate::config::live::Loaded;
+use crate::config::load;
 use crate::config::watch::ConfigWatch;
 use crate::session::Sessions;
 
-/// Reads the file when it may have changed.
+/// Reads the files when they have changed, or when somebody says so.
 #[derive(Debug)]
 pub(super) struct Reloader {
-    paths: Paths,
+    places: Places,
     loaded: watch::Sender<Loaded>,
     clock: Clock,
-    changed: Arc<Notify>,
-    watch: Option<ConfigWatch>,
+    watch: ConfigWatch,
+    /// The files of the configuration in use.
+    used: Files,
+    /// The files that were looked at last, used or not.
+    last: Files,
 }
 
 impl Reloader {
-    pub(super) fn new(paths: Paths, loaded: watch::Sender<Loaded>, clock: Clock) -> Self {
-        let mut reloader = Self {
-            paths,
+    /// Reloads what `used` has begun.
+    pub(super) fn new(
+        paths: &Paths,
+        used: Files,
+        loaded: watch::Sender<Loaded>,
+        clock: Clock,
+    ) -> Self {
+        let places = Places::of(paths);
+        Self {
+            watch: ConfigWatch::start(places.clone(), used.clone()),
+            last: used.clone(),
+            used,
+            places,
             loaded,
             clock,
-            changed: Arc::new(Notify::new()),
-            watch: None,
-        };
-        reloader.start_watch();
-        reloader
+        }
     }
 
-    /// Waits until the file may have changed.
-    pub(super) async fn changed(&self) {
-        self.changed.notified().await;
+    /// Waits until a file has changed and nobody is writing to it any more. Can be cancelled.
+    pub(super) async fn changed(&mut self) -> Arc<Files> {
+        self.watch.changed().await
     }
 
-    /// Reads the file. What is wrong with it leaves everything as it is.
+    /// Takes `found` into use, or the files as they are now. What is wrong with them leaves
+    /// everything as it is.
     pub(super) async fn reload(
         &mut self,
+        found: Option<Arc<Files>>,
         sessions: &Sessions,
         flow: &Flow,
         doors: &mut Doors,
     ) -> Result<(), Problem> {
-        if self.watch.is_none() {
-            self.start_watch();
+        let files = match found {
+            // Somebody has asked meanwhile, and got what is newer.
+            Some(found) if found.read_at < self.last.read_at => return Ok(()),
+            Some(found) => Arc::unwrap_or_clone(found),
+            None => read(self.places.clone()).await?,
+        };
+        self.last = files.clone();
+        if let Some(file) = files.gone_since(&self.used) {
+            return Err(self.failed(gone(file)));
         }
-        let config = match check::load(&self.paths.config_file()) {
+        let config = match load::config(&files) {
             Ok(config) => Arc::new(config),
-            Err(error) => {
+            Err(wrong) => {
                 let problem =
-                    Problem::new(Kind::Config, error.to_string()).hint("loopdesk config check");
+                    Problem::new(Kind::Config, wrong.to_string()).hint("loopdesk config check");
                 return Err(self.failed(problem));
             }
         };
+        self.used = files;
+        let system_path = self.used.system_path();
         if *config == *self.loaded.borrow().config {
-            self.loaded.send_modify(|loaded| loaded.problem = None);
+            self.loaded.send_modify(|loaded| {
+                loaded.system_path = system_path;
+                loaded.problem = None;
+            });
             return Ok(());
         }
         // Sessions first: a request must never find a route to an account without one.
@@ -70,6 +94,7 @@ impl Reloader {
         let now = self.clock.now();
         self.loaded.send_modify(|loaded| {
             loaded.config = config;
+            loaded.system_path = system_path;
             loaded.loaded_at = now;
             loaded.problem = None;
         });
@@ -83,13 +108,23 @@ impl Reloader {
             .send_modify(|loaded| loaded.problem = Some(problem.clone()));
         problem
     }
+}
 
-    fn start_watch(&mut self) {
-        let file = self.paths.config_file();
-        match ConfigWatch::start(&file, Arc::clone(&self.changed)) {
-            Ok(watch) => self.watch = Some(watch),
-            // SIGHUP and `loopdesk config reload` remain.
-            Err(error) => tracing::debug!(%error, "the configuration isn't watched"),
-        }
-    }
+/// A home folder may be far away.
+async fn read(places: Places) -> Result<Files, Problem> {
+    tokio::task::spawn_blocking(move || Files::read(&places))
+        .await
+        .map_err(|e| Problem::new(Kind::Internal, format!("the configuration: {e}")))
+}
+
+/// Whoever replaces a file badly must not lose every account; whoever means it can say so.
+fn gone(file: &Found) -> Problem {
+    let path = file.path.display();
+    let message =
+        format!("`{path}` is gone; what it said stays in use until loopdesk is restarted");
+    Problem::new(Kind::Config, message)
+        .hint("put the file back")
+        .hint(format!(
+            "if that is meant, leave an empty file: `touch {path}`"
+        ))
 }

@@ -1,7 +1,7 @@
 //! `loopdesk account add`: a table in the configuration.
 
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
-use loopdesk_protocol::config::Account;
+use loopdesk_protocol::config::{Account, Source};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 use toml_edit::Value;
@@ -19,6 +19,9 @@ pub(super) async fn run(
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
+    if let Some(at) = super::in_system(context, &args.name).await? {
+        return Err(exists(&args.name, &at).into());
+    }
     let mut steps = Vec::new();
     if args.default {
         let key = vec!["default-account".to_owned()];
@@ -44,6 +47,19 @@ struct Added<'a> {
     #[serde(flatten)]
     changed: &'a Changed,
     account: Option<&'a Account>,
+}
+
+/// Its settings may be laid over, but that is no new account.
+fn exists(name: &str, at: &Source) -> Problem {
+    let message = format!(
+        "account `{name}` exists already, for everybody here: line {} of `{}`",
+        at.line, at.path
+    );
+    Problem::new(Kind::Usage, message)
+        .hint(format!("run `loopdesk login {name}` to use it"))
+        .hint(format!(
+            "run `loopdesk account set {name} KEY VALUE` to change it for yourself"
+        ))
 }
 
 /// In the order of the documentation; what isn't given keeps its default.

@@ -6,6 +6,9 @@ mod remove;
 mod set;
 mod show;
 
+use loopdesk_protocol::Problem;
+use loopdesk_protocol::config::Source;
+
 use crate::cli::Account;
 use crate::context::Context;
 use crate::error::CliError;
@@ -23,4 +26,12 @@ pub(super) async fn run(
         Account::Remove(args) => remove::run(args, context, output).await,
         Account::Show(args) => show::run(args, context, output).await,
     }
+}
+
+/// Where the machine's file has the account of that name, if it does.
+async fn in_system(context: &Context, name: &str) -> Result<Option<Source>, Problem> {
+    let report = context.link.judge(None).await?;
+    // Errors are told by whoever judges the change.
+    let config = report.config.as_ref();
+    Ok(config.and_then(|config| config.account_of_system(name).cloned()))
 }

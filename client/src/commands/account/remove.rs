@@ -1,5 +1,6 @@
 //! `loopdesk account remove`: an account's table goes, once its session is gone.
 
+use loopdesk_protocol::config::Source;
 use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
 use loopdesk_protocol::status::{self, State, Status};
 use loopdesk_protocol::{Kind, Problem};
@@ -24,6 +25,9 @@ pub(super) async fn run(
     if !known().any(|known| known == name) {
         return Err(unknown_account(name, known()).into());
     }
+    if let Some(at) = config.account_of_system(name) {
+        return Err(stays(name, at).into());
+    }
     end_session(args, context, output).await?;
 
     let mut steps = vec![Step::RemoveAccount(name.clone())];
@@ -45,6 +49,18 @@ pub(super) async fn run(
         ));
     }
     changed.told()
+}
+
+fn stays(name: &str, at: &Source) -> Problem {
+    let message = format!(
+        "account `{name}` is everybody's here and can't be removed by you: line {} of `{}`",
+        at.line, at.path
+    );
+    Problem::new(Kind::Usage, message)
+        .hint(format!("run `loopdesk logout {name}` to end your session"))
+        .hint(format!(
+            "run `loopdesk account set {name} KEY --unset` to take back a setting of your own"
+        ))
 }
 
 /// Only a running daemon knows of a session, and can end it.
@@ -106,7 +122,7 @@ fn has_records(context: &Context) -> bool {
 mod tests {
     use super::*;
     use crate::testing::{self, Daemon, Home};
-    use loopdesk_protocol::config::RELOAD;
+    use loopdesk_protocol::config::{Layer, RELOAD};
 
     fn home() -> Home {
         let home = Home::new().with_report(&testing::report());
@@ -156,6 +172,45 @@ mod tests {
         let (_, body) = daemon.asked(LOGOUT).remove(0);
         assert_eq!(body, r#"{"account":"acme","forget":true}"#);
         assert_eq!(text(&home), "\n[accounts.sandbox]\n");
+    }
+
+    #[tokio::test]
+    async fn the_machines_account_is_not_the_users_to_add_or_to_remove() {
+        let mut report = testing::report();
+        let system = Source {
+            layer: Layer::System,
+            path: "/etc/loopdesk/config.toml".to_owned(),
+            line: 7,
+        };
+        let config = report.config.as_mut().unwrap();
+        let key = "accounts.acme.subdomain".to_owned();
+        config.sources.insert(key, system);
+        let home = Home::new().with_report(&report);
+        for (line, fix) in [
+            ("remove acme --forget", "`loopdesk logout acme`"),
+            ("add acme --url https://x --client-id c", "account set acme"),
+        ] {
+            let ran = home.run(&format!("account {line}")).await;
+            assert_eq!(ran.code, 2, "{line}");
+            let place = "line 7 of `/etc/loopdesk/config.toml`";
+            assert!(
+                ran.err.contains(place) && ran.err.contains(fix),
+                "{}",
+                ran.err
+            );
+            assert!(!home.paths.config_file().exists());
+        }
+        // But settings of one's own can be laid over it, and nothing else is written down.
+        for (line, text) in [
+            ("port 8491", "[accounts.acme]\nport = 8491\n"),
+            ("spare true", "[accounts.acme]\nport = 8491\nspare = true\n"),
+            ("port --unset", "[accounts.acme]\nspare = true\n"),
+        ] {
+            let ran = home.run(&format!("account set acme {line}")).await;
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            assert_eq!(self::text(&home), text, "{line}");
+        }
+        assert_eq!(home.run("account set acne port 8491").await.code, 2);
     }
 
     #[tokio::test]

@@ -13,8 +13,12 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let steps = alternatives(&["accounts", &args.name], &args.setting);
+    // What the user's file sets is laid over the machine's; it need not have the account itself.
+    let is_system = super::in_system(context, &args.name).await?.is_some();
     let with_check = steps.into_iter().map(|mut steps| {
-        steps.insert(0, Step::NeedAccount(args.name.clone()));
+        if !is_system {
+            steps.insert(0, Step::NeedAccount(args.name.clone()));
+        }
         steps
     });
     let changed = change(context, with_check.collect()).await?;

@@ -1,6 +1,8 @@
 //! `loopdesk account show`: the settings of one account, and its session.
 
-use loopdesk_protocol::config::Account;
+use std::collections::BTreeMap;
+
+use loopdesk_protocol::config::{Account, Effective, Source};
 use loopdesk_protocol::status::{self, Status};
 use serde::Serialize;
 
@@ -29,18 +31,27 @@ pub(super) async fn run(
             status.accounts.into_iter().find(|a| a.name == args.name)
         }
     };
-    let shown = Shown { account, session };
-    output.result(&shown, || text(&shown, context))
+    let prefix = format!("accounts.{}.", args.name);
+    let of_account = config.sources.iter();
+    let of_account = of_account.filter_map(|(key, at)| Some((key.strip_prefix(&prefix)?, at)));
+    let shown = Shown {
+        account,
+        session,
+        sources: of_account.collect(),
+    };
+    output.result(&shown, || text(&shown, config, context))
 }
 
 #[derive(Serialize)]
 struct Shown<'a> {
     account: &'a Account,
     session: Option<status::Account>,
+    /// Where each setting comes from that isn't a default.
+    sources: BTreeMap<&'a str, &'a Source>,
 }
 
-fn text(shown: &Shown<'_>, context: &Context) -> Text {
-    let text = account_text(shown.account).end();
+fn text(shown: &Shown<'_>, config: &Effective, context: &Context) -> Text {
+    let text = account_text(shown.account, config).end();
     match &shown.session {
         Some(session) => text.then(&status_command::account(session, &context.clock)),
         None => text.styled(
@@ -69,16 +80,16 @@ mod tests {
         # requests go to https://acme.zendesk.com, logins to https://acme.zendesk.com
         # scripts use http://127.0.0.1:8484
         [accounts.acme]
-        subdomain = "acme"
-        client-id = "loopdesk"
-        scopes = ["read", "write"]
-        grant = "authorization-code"
-        rewrite = ["pagination", "jobs", "attachments"]
-        access-token-ttl = "48h"
-        refresh-token-ttl = "90d"
-        spare = false
-        read-only-grant = false
-        token-encoding = "json"
+        subdomain = "acme"  # default
+        client-id = "loopdesk"  # /home/ada/.config/loopdesk/config.toml:4
+        scopes = ["read", "write"]  # default
+        grant = "authorization-code"  # default
+        rewrite = ["pagination", "jobs", "attachments"]  # default
+        access-token-ttl = "48h"  # default
+        refresh-token-ttl = "90d"  # default
+        spare = false  # default
+        read-only-grant = false  # default
+        token-encoding = "json"  # default
 
         acme (default): active
           Zendesk         https://acme.zendesk.com

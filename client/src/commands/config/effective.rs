@@ -1,20 +1,25 @@
-//! A configuration with every default filled in, as a file that would say so.
+//! A configuration with every default filled in, as a file that would say so, and where each
+//! value comes from.
 
 use loopdesk_protocol::config::{Account, Effective};
-use toml_edit::{DocumentMut, Item, Table, value};
+use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
 use crate::config_file::text_value;
 use crate::text::Text;
 
-pub(super) fn text(config: &Effective, path: &str) -> Text {
-    Text::from(format!(
-        "# `{path}` with every default filled in\n{}",
-        document(config)
-    ))
+/// The whole configuration, which `files` make up.
+pub(super) fn text(config: &Effective, files: &[String]) -> Text {
+    let files = match files {
+        [] => "# no file".to_owned(),
+        files => format!("# {}", files.join(" over ")),
+    };
+    let mut document = document(config);
+    say_where_from(document.as_table_mut(), "", config);
+    Text::from(format!("{files} with every default filled in\n{document}"))
 }
 
 /// One account of such a file.
-pub(in crate::commands) fn account_text(one: &Account) -> Text {
+pub(in crate::commands) fn account_text(one: &Account, config: &Effective) -> Text {
     let mut document = DocumentMut::new();
     let mut table = account(one);
     table.decor_mut().set_prefix(about(one));
@@ -22,7 +27,34 @@ pub(in crate::commands) fn account_text(one: &Account) -> Text {
     accounts.set_implicit(true);
     accounts.insert(&one.name, Item::Table(table));
     document.insert("accounts", Item::Table(accounts));
+    say_where_from(document.as_table_mut(), "", config);
     Text::from(document.to_string())
+}
+
+/// Adds a comment to each value: the file and line that has it, or that it is a default.
+fn say_where_from(table: &mut dyn TableLike, prefix: &str, config: &Effective) {
+    for (name, item) in table.iter_mut() {
+        let key = format!("{prefix}{}", name.get());
+        match item {
+            Item::Value(value) => {
+                let comment = format!("  # {}", origin(&key, config));
+                value.decor_mut().set_suffix(comment);
+            }
+            Item::Table(inner) => say_where_from(inner, &format!("{key}."), config),
+            Item::None | Item::ArrayOfTables(_) => {}
+        }
+    }
+}
+
+fn origin(key: &str, config: &Effective) -> String {
+    let from = match config.sources.get(key) {
+        Some(source) => format!("{}:{}", source.path, source.line),
+        None => "default".to_owned(),
+    };
+    match config.lock(key) {
+        Some(lock) => format!("{from}, locked by {}:{}", lock.path, lock.line),
+        None => from,
+    }
 }
 
 fn document(config: &Effective) -> DocumentMut {
@@ -115,51 +147,50 @@ fn lifetime(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::testing::{self, plain};
+    use loopdesk_protocol::config::{Layer, Source};
 
     #[test]
     fn the_page_is_a_configuration_itself() {
         let report = testing::report();
-        let text = plain(&text(
-            report.config.as_ref().unwrap(),
-            "/home/ada/config.toml",
-        ));
+        let files = ["`/home/ada/config.toml`".to_owned()];
+        let text = plain(&text(report.config.as_ref().unwrap(), &files));
         assert!(text.parse::<DocumentMut>().is_ok());
         insta::assert_snapshot!(text, @r#"
         # `/home/ada/config.toml` with every default filled in
-        listen = ["127.0.0.1:8484", "[::1]:8484"]
-        default-account = "acme"
-        vault = "keyring"
-        open-routes = []
-        redirect-uris = ["http://127.0.0.1:18484/callback"]
+        listen = ["127.0.0.1:8484", "[::1]:8484"]  # default
+        default-account = "acme"  # default
+        vault = "keyring"  # default
+        open-routes = []  # default
+        redirect-uris = ["http://127.0.0.1:18484/callback"]  # default
 
         # requests go to https://acme.zendesk.com, logins to https://acme.zendesk.com
         # scripts use http://127.0.0.1:8484
         [accounts.acme]
-        subdomain = "acme"
-        client-id = "loopdesk"
-        scopes = ["read", "write"]
-        grant = "authorization-code"
-        rewrite = ["pagination", "jobs", "attachments"]
-        access-token-ttl = "48h"
-        refresh-token-ttl = "90d"
-        spare = false
-        read-only-grant = false
-        token-encoding = "json"
+        subdomain = "acme"  # default
+        client-id = "loopdesk"  # /home/ada/.config/loopdesk/config.toml:4
+        scopes = ["read", "write"]  # default
+        grant = "authorization-code"  # default
+        rewrite = ["pagination", "jobs", "attachments"]  # default
+        access-token-ttl = "48h"  # default
+        refresh-token-ttl = "90d"  # default
+        spare = false  # default
+        read-only-grant = false  # default
+        token-encoding = "json"  # default
 
         # requests go to https://acme-sandbox.zendesk.com, logins to https://acme-sandbox.zendesk.com
         # scripts use http://127.0.0.1:8490
         [accounts.sandbox]
-        subdomain = "acme-sandbox"
-        client-id = "loopdesk"
-        scopes = ["read", "write"]
-        grant = "authorization-code"
-        port = 8490
-        rewrite = ["pagination", "jobs", "attachments"]
-        access-token-ttl = "48h"
-        refresh-token-ttl = "90d"
-        spare = false
-        read-only-grant = false
-        token-encoding = "json"
+        subdomain = "acme-sandbox"  # default
+        client-id = "loopdesk"  # default
+        scopes = ["read", "write"]  # default
+        grant = "authorization-code"  # default
+        port = 8490  # default
+        rewrite = ["pagination", "jobs", "attachments"]  # default
+        access-token-ttl = "48h"  # default
+        refresh-token-ttl = "90d"  # default
+        spare = false  # default
+        read-only-grant = false  # default
+        token-encoding = "json"  # default
         "#);
     }
 
@@ -167,10 +198,43 @@ mod tests {
     fn a_hook_is_shown_as_it_is_written() {
         let mut config = testing::report().config.unwrap();
         config.hooks.session_event = Some(vec!["notify-send".to_owned(), "loop desk".to_owned()]);
-        let text = plain(&text(&config, "/home/ada/config.toml"));
-        let line = "\nhooks.session-event = [\"notify-send\", \"loop desk\"]\n";
+        let text = plain(&text(&config, &[]));
+        let line = "\nhooks.session-event = [\"notify-send\", \"loop desk\"]  # default\n";
         assert!(text.contains(line), "{text}");
         assert!(text.parse::<DocumentMut>().is_ok());
+    }
+
+    #[test]
+    fn each_value_says_where_it_comes_from_and_what_locks_it() {
+        let mut config = testing::report().config.unwrap();
+        let at = |layer, path: &str, line| Source {
+            layer,
+            path: path.to_owned(),
+            line,
+        };
+        let user = |line| at(Layer::User, "/home/ada/config.toml", line);
+        let system = |line| at(Layer::System, "/etc/loopdesk/config.toml", line);
+        config.sources = [
+            ("vault", system(1)),
+            ("accounts.acme.client-id", system(5)),
+            ("accounts.acme.scopes", user(2)),
+        ]
+        .map(|(key, source)| (key.to_owned(), source))
+        .into();
+        config.locked = [("vault", system(2)), ("accounts.sandbox", system(3))]
+            .map(|(key, source)| (key.to_owned(), source))
+            .into();
+        let text = plain(&text(&config, &["`a`".to_owned(), "`b`".to_owned()]));
+        assert!(text.parse::<DocumentMut>().is_ok());
+        for line in [
+            "# `a` over `b` with every default filled in",
+            "vault = \"keyring\"  # /etc/loopdesk/config.toml:1, locked by /etc/loopdesk/config.toml:2",
+            "client-id = \"loopdesk\"  # /etc/loopdesk/config.toml:5",
+            "scopes = [\"read\", \"write\"]  # /home/ada/config.toml:2",
+            "port = 8490  # default, locked by /etc/loopdesk/config.toml:3",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} in {text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod effective;
 
 use std::path::{Path, PathBuf};
 
-use loopdesk_protocol::config::{Diagnostic, Effective, RELOAD, Report};
+use loopdesk_protocol::config::{Diagnostic, Effective, Layer, RELOAD, Report, ReportFile};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     match command {
         Config::Check(args) => check(args, context, output).await,
-        Config::Path => path(context, output),
+        Config::Path => path(context, output).await,
         Config::Show => show(context, output).await,
         Config::Set(setting) => set(setting, context, output).await,
         Config::Edit => edit::run(context, output).await,
@@ -70,24 +70,53 @@ async fn check(args: &ConfigCheck, context: &Context, output: &mut Output) -> Re
 
 fn checked(report: &Report) -> Text {
     if !report.errors.is_empty() {
+        let files = error_files(report).join(" and ");
         return found(report).plain(format!(
-            " in `{}`. A daemon that runs goes on with what it has read before.",
-            report.path
+            " in {files}. A daemon that runs goes on with what it has read before."
         ));
     }
-    if !report.exists {
+    let files = used_files(report);
+    let accounts = report.config.as_ref().map_or(0, |c| c.accounts.len());
+    if files.is_empty() {
         return Text::new().plain(format!(
             "`{}` doesn't exist, so every setting has its default and there is no account.\n\
              Run `loopdesk account add` to add one.",
             report.path
         ));
     }
-    let accounts = report.config.as_ref().map_or(0, |c| c.accounts.len());
     Text::new().styled(GOOD, "Good").plain(format!(
-        ": `{}` with {}.",
-        report.path,
+        ": {} with {}.",
+        files.join(" over "),
         count(accounts, "account", "accounts")
     ))
+}
+
+/// The files that exist, the one that counts more first.
+fn used_files(report: &Report) -> Vec<String> {
+    let own = report.exists.then_some(report.path.as_str());
+    let system = report.system().map(|file| file.path.as_str());
+    let below = system.filter(|path| Some(*path) != own);
+    own.into_iter()
+        .chain(below)
+        .map(|path| format!("`{path}`"))
+        .collect()
+}
+
+/// The files with errors.
+fn error_files(report: &Report) -> Vec<String> {
+    let files = report.errors.iter();
+    let mut files: Vec<_> = files.map(|e| format!("`{}`", file_of(report, e))).collect();
+    files.dedup();
+    files
+}
+
+/// An answer of an older daemon knows of one file only.
+fn file_of<'a>(report: &'a Report, error: &'a Diagnostic) -> &'a str {
+    if error.path.is_empty() {
+        &report.path
+    } else {
+        &error.path
+    }
 }
 
 /// The errors of a draft.
@@ -99,7 +128,7 @@ fn checked_errors(report: &Report) -> Text {
 fn found(report: &Report) -> Text {
     let mut text = Text::new();
     for error in &report.errors {
-        text = text.then(&diagnostic(&report.path, error)).end();
+        text = text.then(&diagnostic(file_of(report, error), error)).end();
     }
     text.styled(BAD, count(report.errors.len(), "error", "errors"))
 }
@@ -114,10 +143,15 @@ fn diagnostic(path: &str, error: &Diagnostic) -> Text {
 }
 
 fn errors(report: &Report) -> Problem {
-    let mut message = format!("the configuration `{}` can't be used:", report.path);
+    let files = error_files(report);
+    let mut message = format!("the configuration {} can't be used:", files.join(" and "));
     for error in &report.errors {
         let Diagnostic { line, column, .. } = error;
-        message.push_str(&format!("\n  {line}:{column}: {}\n", error.message));
+        let file = match files.len() {
+            0 | 1 => String::new(),
+            _ => format!("{}:", file_of(report, error)),
+        };
+        message.push_str(&format!("\n  {file}{line}:{column}: {}\n", error.message));
         message.push_str(&indented(&error.snippet));
     }
     Problem::new(Kind::Config, message).hint("correct the file, then run `loopdesk config check`")
@@ -128,24 +162,40 @@ fn indented(snippet: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn path(context: &Context, output: &mut Output) -> Result<(), CliError> {
-    #[derive(Serialize)]
-    struct Location<'a> {
-        path: &'a Path,
-        exists: bool,
-    }
+async fn path(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let path = context.paths.config_file();
+    // Where the machine's file is only the daemon's program knows.
+    let report = context.link.judge(None).await;
+    let files = report.map(|report| report.files).unwrap_or_default();
     let location = Location {
         path: &path,
         exists: path.exists(),
+        files: &files,
     };
-    output.result(&location, || Text::from(path.to_string_lossy()))
+    output.result(&location, || located(&location))
+}
+
+#[derive(Serialize)]
+struct Location<'a> {
+    path: &'a Path,
+    exists: bool,
+    files: &'a [ReportFile],
+}
+
+/// The user's file first, so that a script can take the first line.
+fn located(location: &Location<'_>) -> Text {
+    let text = Text::from(location.path.to_string_lossy());
+    let mut files = location.files.iter();
+    match files.find(|file| file.layer == Layer::System && file.exists) {
+        Some(file) => text.end().plain(&file.path),
+        None => text,
+    }
 }
 
 async fn show(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let report = context.link.judge(None).await?;
     let config = usable(&report)?;
-    output.result(config, || effective::text(config, &report.path))
+    output.result(config, || effective::text(config, &used_files(&report)))
 }
 
 async fn set(setting: &Setting, context: &Context, output: &mut Output) -> Result<(), CliError> {
@@ -188,14 +238,17 @@ mod tests {
         Report {
             path: "/home/ada/config.toml".to_owned(),
             exists: true,
+            files: Vec::new(),
             errors: vec![
                 Diagnostic {
+                    path: "/home/ada/config.toml".to_owned(),
                     line: 3,
                     column: 1,
                     message: "unknown key `prot`: did you mean `port`?".to_owned(),
                     snippet: "3 | prot = 1\n  | ^^^^".to_owned(),
                 },
                 Diagnostic {
+                    path: "/home/ada/config.toml".to_owned(),
                     line: 9,
                     column: 8,
                     message: "`x` is no port".to_owned(),

@@ -136,6 +136,9 @@ fn daemon(status: &Status, clock: &Clock) -> Text {
 
 fn configuration(config: &status::Config) -> String {
     let mut text = config.path.clone();
+    if let Some(below) = &config.system_path {
+        text.push_str(&format!(", over {below}"));
+    }
     if config.problem.is_some() {
         text.push_str(" (as it was before, see below)");
     }

@@ -150,22 +150,6 @@ fn urls_that_would_leak_a_token_are_refused() {
 }
 
 #[test]
-fn every_error_of_a_file_names_the_file() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("config.toml");
-    assert_eq!(load(&path).unwrap(), Config::default());
-    std::fs::write(&path, "a = 1\nb = 2\n").unwrap();
-    let text = load(&path).unwrap_err().to_string();
-    assert!(
-        text.contains("config.toml:1:1") && text.contains("config.toml:2:1"),
-        "{text}"
-    );
-    std::fs::remove_file(&path).unwrap();
-    std::fs::create_dir(&path).unwrap();
-    assert!(matches!(load(&path).unwrap_err(), Error::Unreadable { .. }));
-}
-
-#[test]
 fn further_pairs_are_for_people_only() {
     let off = only(ACME);
     assert!(!off.spare && !off.read_only_grant);

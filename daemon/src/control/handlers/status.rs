@@ -35,6 +35,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         accounts: accounts.collect(),
         config: Config {
             path: loaded.path,
+            system_path: loaded.system_path,
             loaded_at: loaded.loaded_at,
             problem: loaded.problem,
         },

@@ -1,0 +1,110 @@
+//! From files to a configuration in use, or to everything that is wrong with them.
+
+use std::path::Path;
+
+use loopdesk_protocol::config::{Diagnostic, Effective, Layer, Report, ReportFile};
+
+use super::files::{Files, Found, Holds, Places};
+use super::{Config, check};
+
+/// Reads the files. Missing ones mean every default and no account.
+///
+/// # Errors
+/// Every mistake in either file.
+pub fn load(places: &Places) -> Result<(Files, Config), Wrong> {
+    let files = Files::read(places);
+    let config = config(&files)?;
+    Ok((files, config))
+}
+
+/// The configuration that the files make up.
+///
+/// # Errors
+/// Every mistake in either file.
+pub fn config(files: &Files) -> Result<Config, Wrong> {
+    check::read_files(files)
+        .map(|checked| checked.config)
+        .map_err(|errors| Wrong { errors })
+}
+
+/// What `loopdeskd check-config` says of the files at `places`.
+pub fn report(places: &Places) -> Report {
+    let files = Files::read(places);
+    let (config, errors) = match check::read_files(&files) {
+        Ok(checked) => {
+            let effective = Effective {
+                sources: checked.sources,
+                locked: checked.locked,
+                ..Effective::from(&checked.config)
+            };
+            (Some(effective), Vec::new())
+        }
+        Err(errors) => (None, errors),
+    };
+    let file = |found: &Found| ReportFile {
+        layer: found.layer,
+        path: shown(&found.path),
+        exists: found.exists(),
+    };
+    let judged = match places.user {
+        Some(_) => &files.user,
+        None => &files.system,
+    };
+    let looked_for = files.each().into_iter();
+    let looked_for = looked_for.filter(|f| f.layer == Layer::System || places.user.is_some());
+    Report {
+        path: shown(&judged.path),
+        exists: judged.exists(),
+        files: looked_for.map(file).collect(),
+        errors,
+        config,
+    }
+}
+
+/// That a file can't be used, in place of every mistake in it.
+pub(super) fn refused(found: &Found) -> Option<Diagnostic> {
+    match &found.holds {
+        Holds::Refused(why) => Some(Diagnostic {
+            path: shown(&found.path),
+            line: 1,
+            column: 1,
+            message: why.clone(),
+            snippet: String::new(),
+        }),
+        Holds::Nothing | Holds::Text(_) => None,
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", text(errors))]
+pub struct Wrong {
+    /// Every mistake, of the user's file first.
+    pub errors: Vec<Diagnostic>,
+}
+
+/// The name of a file in a sentence for people.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn text(errors: &[Diagnostic]) -> String {
+    let mut files: Vec<_> = errors.iter().map(|e| format!("`{}`", e.path)).collect();
+    files.dedup();
+    let mut text = format!("{} can't be used:", files.join(" and "));
+    for error in errors {
+        let Diagnostic { line, column, .. } = error;
+        text.push_str(&format!(
+            "\n{}:{line}:{column}: {}",
+            error.path, error.message
+        ));
+        if !error.snippet.is_empty() {
+            text.push('\n');
+            text.push_str(&error.snippet);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

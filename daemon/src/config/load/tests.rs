@@ -1,0 +1,269 @@
+//! A user's file over a machine's.
+
+use std::fs::write;
+
+use loopdesk_protocol::config::Source;
+
+use super::*;
+
+struct Scene {
+    dir: tempfile::TempDir,
+    places: Places,
+}
+
+impl Scene {
+    fn new(user: &str, system: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["home", "etc"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        let places = Places {
+            user: Some(dir.path().join("home/config.toml")),
+            system: dir.path().join("etc/config.toml"),
+        };
+        let scene = Self { dir, places };
+        scene.user(user);
+        write(&scene.places.system, system).unwrap();
+        scene
+    }
+
+    fn user(&self, text: &str) {
+        write(self.places.user.as_ref().unwrap(), text).unwrap();
+    }
+
+    fn config(&self) -> Config {
+        load(&self.places).unwrap().1
+    }
+
+    /// Each mistake as `home:LINE:COLUMN MESSAGE`.
+    fn errors(&self) -> Vec<String> {
+        let found = load(&self.places).unwrap_err().errors;
+        let line = |d: &Diagnostic| {
+            let folder = Path::new(&d.path).parent().unwrap().file_name().unwrap();
+            let folder = folder.display();
+            let message = d
+                .message
+                .replace(&self.dir.path().display().to_string(), "");
+            format!("{folder}:{}:{} {message}", d.line, d.column)
+        };
+        found.iter().map(line).collect()
+    }
+
+    /// `home:LINE` or `etc:LINE` for each key.
+    fn sources(&self) -> Vec<String> {
+        let config = report(&self.places).config.unwrap();
+        let layer = |source: &Source| match source.layer {
+            Layer::User => "home",
+            Layer::System => "etc",
+        };
+        let sources = config.sources.iter();
+        sources
+            .map(|(key, source)| format!("{key} {}:{}", layer(source), source.line))
+            .collect()
+    }
+}
+
+const ACME: &str = "[accounts.acme]\nsubdomain = \"acme\"\nclient-id = \"firm\"\nport = 8490\n";
+
+#[test]
+fn a_users_values_count_more_key_by_key_and_lists_replace_lists() {
+    let system =
+        format!("open-routes = [\"/a\", \"/b\"]\nvault = \"keyfile\"\n{ACME}scopes = [\"read\"]\n");
+    let scene = Scene::new("", &system);
+    let config = scene.config();
+    let acme = config.accounts.values().next().unwrap();
+    assert_eq!(config.default_account.as_ref(), Some(&acme.name));
+    assert_eq!((acme.client_id.as_str(), acme.port), ("firm", Some(8490)));
+
+    scene.user(
+        "open-routes = [\"/c\"]\n[accounts.acme]\nport = 8491\n\
+         [accounts.own]\nsubdomain = \"own\"\nclient-id = \"c\"\n",
+    );
+    let config = scene.config();
+    let acme = config.accounts.values().next().unwrap();
+    assert_eq!((acme.client_id.as_str(), acme.port), ("firm", Some(8491)));
+    assert_eq!(acme.scopes.len(), 1);
+    let routes: Vec<_> = config.open_routes.iter().map(|r| r.as_str()).collect();
+    assert_eq!(routes, ["/c"]);
+    assert_eq!((config.vault.name(), config.accounts.len()), ("keyfile", 2));
+    insta_sources(&scene.sources());
+}
+
+fn insta_sources(found: &[String]) {
+    let expected = [
+        "accounts.acme.client-id etc:5",
+        "accounts.acme.port home:3",
+        "accounts.acme.scopes etc:7",
+        "accounts.acme.subdomain etc:4",
+        "accounts.own.client-id home:6",
+        "accounts.own.subdomain home:5",
+        "open-routes home:1",
+        "vault etc:2",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_mistakes_of_both_files_are_named_at_once_and_those_that_are_covered_too() {
+    let scene = Scene::new(
+        "vault = \"keyfile\"\nvolt = 1\n[accounts.acme]\nport = 0\n",
+        "x = 1\nvault = \"safe\"\n[accounts.acme]\nsubdomain = \"acme\"\nclient-id = \"a b\"\n",
+    );
+    let found = scene.errors();
+    let expected = [
+        "home:2:1 unknown key `volt`",
+        "home:4:8 `port` must be a port",
+        "etc:1:1 unknown key `x`",
+        "etc:2:9 `safe` is none of",
+        "etc:5:13 `a b` is no client identifier",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found} for {expected}");
+    }
+    let text = load(&scene.places).unwrap_err().to_string();
+    let user = scene.places.user.as_ref().unwrap().display();
+    let (first, _) = text.split_once('\n').unwrap();
+    let system = scene.places.system.display();
+    assert_eq!(first, format!("`{user}` and `{system}` can't be used:"));
+    assert!(text.contains(&format!("{system}:2:9: `safe`")), "{text}");
+    assert!(
+        text.contains("2 | vault = \"safe\"\n  |         ^^^^^^"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_locked_key_is_refused_in_the_users_file_with_the_line_that_locks_it() {
+    let system = format!(
+        "vault = \"keyfile\"\nlocked = [\n  \"vault\",\n  \"accounts.acme.client-id\",\n  \
+         \"hooks\",\n  \"accounts.acme.url\",\n]\n{ACME}"
+    );
+    let scene = Scene::new("[accounts.acme]\nport = 8491\n", &system);
+    assert_eq!(scene.config().vault.name(), "keyfile");
+    let config = report(&scene.places).config.unwrap();
+    let locked: Vec<_> = config
+        .locked
+        .iter()
+        .map(|(key, at)| (key.as_str(), at.line))
+        .collect();
+    let expected = [
+        ("accounts.acme.client-id", 4),
+        ("accounts.acme.url", 6),
+        ("hooks", 5),
+        ("vault", 3),
+    ];
+    assert_eq!(locked, expected);
+
+    scene.user(
+        "  vault = \"keyfile\"\nhooks.session-event = [\"x\"]\n\
+         [accounts]\nacme = { port = 8491, client-id = \"mine\" }\n",
+    );
+    let lock = |key: &str, line| {
+        format!("`{key}` is locked by line {line} of `/etc/config.toml`: remove it here")
+    };
+    let expected = [
+        format!("home:1:3 {}", lock("vault", 3)),
+        format!("home:2:1 {}", lock("hooks", 5)),
+        format!("home:4:23 {}", lock("accounts.acme.client-id", 4)),
+    ];
+    assert_eq!(scene.errors(), expected);
+    let text = load(&scene.places).unwrap_err().to_string();
+    assert!(
+        text.contains("1 |   vault = \"keyfile\"\n  |   ^^^^^"),
+        "{text}"
+    );
+
+    let whole = system.replace("\"accounts.acme.url\"", "\"accounts\"");
+    write(&scene.places.system, whole).unwrap();
+    scene.user("[accounts.mine]\nsubdomain = \"m\"\nclient-id = \"c\"\n");
+    assert_eq!(
+        scene.errors(),
+        [format!("home:1:2 {}", lock("accounts", 6))]
+    );
+}
+
+#[test]
+fn only_the_machines_file_locks_and_only_what_is_there() {
+    let scene = Scene::new("locked = [\"vault\"]\n", "");
+    let found = scene.errors();
+    let whose = "home:1:1 `locked` can be set in the machine's file only";
+    assert!(found.len() == 1 && found[0].starts_with(whose), "{found:?}");
+    scene.user("");
+    let system = "locked = [\"volt\", \"accounts.acne.port\", \"accounts.acme.prot\", \"locked\", \
+                  7, \"accounts.acme\", \"accounts.acme.port\"]\n";
+    write(&scene.places.system, format!("{system}{ACME}")).unwrap();
+    let found = scene.errors();
+    let expected = [
+        "etc:1:11 `volt` is no key that could be locked: those are accounts, accounts.NAME.",
+        "etc:1:19 `accounts.acne.port` can't be locked: this file has no account `acne`",
+        "etc:1:41 `accounts.acme.prot` is no key",
+        "etc:1:63 `locked` is no key",
+        "etc:1:73 `locked` must be a list of strings",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found} for {expected}");
+    }
+    for key in [
+        "hooks.session-event",
+        "default-account",
+        "accounts.NAME.extra-ca-file",
+    ] {
+        assert!(found[0].contains(key), "{key} in {}", found[0]);
+    }
+}
+
+#[test]
+fn a_relative_path_begins_at_the_file_that_names_it() {
+    let ca = |config: &Config| {
+        let acme = config.accounts.values().next().unwrap();
+        acme.extra_ca_file.clone().unwrap()
+    };
+    let scene = Scene::new("", &format!("{ACME}extra-ca-file = \"corp.pem\"\n"));
+    assert_eq!(ca(&scene.config()), scene.dir.path().join("etc/corp.pem"));
+    scene.user("[accounts.acme]\nextra-ca-file = \"ca/mine.pem\"\n");
+    assert_eq!(
+        ca(&scene.config()),
+        scene.dir.path().join("home/ca/mine.pem")
+    );
+    scene.user("[accounts.acme]\nextra-ca-file = \"/x.pem\"\n");
+    assert_eq!(ca(&scene.config()), Path::new("/x.pem"));
+    scene.user("[accounts.acme]\nextra-ca-file = \"~/x.pem\"\n");
+    assert!(scene.errors()[0].contains("`~` stands for nothing"));
+}
+
+#[test]
+fn a_missing_file_is_fine_and_an_unreadable_one_says_so_without_guesses() {
+    let scene = Scene::new("", "");
+    std::fs::remove_file(&scene.places.system).unwrap();
+    std::fs::remove_file(scene.places.user.as_ref().unwrap()).unwrap();
+    assert_eq!(scene.config(), Config::default());
+    let found = report(&scene.places);
+    assert!(!found.exists && found.system().is_none(), "{found:?}");
+
+    // What the user's file lacks may stand in the one that can't be read.
+    scene.user("default-account = \"firm\"\nvolt = 1\n[accounts.acme]\nport = 8491\n");
+    std::fs::create_dir(&scene.places.system).unwrap();
+    let found = scene.errors();
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("home:2:1 unknown key"), "{found:?}");
+    let unreadable = "etc:1:1 `/etc/config.toml` can't be read: ";
+    assert!(found[1].starts_with(unreadable), "{found:?}");
+}
+
+#[test]
+fn the_machines_file_can_be_judged_for_itself() {
+    let scene = Scene::new("volt = 1\n", &format!("locked = [\"vault\"]\n{ACME}"));
+    let system = scene.places.system.clone();
+    let found = report(&scene.places.clone().with_user(system.clone()));
+    assert_eq!(
+        (found.path.as_str(), found.exists),
+        (system.to_str().unwrap(), true)
+    );
+    assert!(
+        found.errors.is_empty() && found.files.len() == 1,
+        "{found:?}"
+    );
+    assert_eq!(found.config.unwrap().accounts.len(), 1);
+}

@@ -1,0 +1,95 @@
+//! Keys that the machine's file locks: a user's file may not set them.
+//!
+//! A guard against mistakes, not against a person who builds a daemon of their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use loopdesk_protocol::config::{Layer, Source};
+use toml::de::DeTable;
+
+use super::reader::{Errors, Place};
+
+/// A key, or a whole table, and where the machine's file locks it.
+#[derive(Debug)]
+pub(super) struct Lock {
+    pub(super) key: String,
+    pub(super) place: Place,
+}
+
+/// Notes each lock that locks nothing, and each of the user's keys that is locked.
+pub(super) fn check(
+    locks: Vec<Lock>,
+    user: Option<&DeTable<'_>>,
+    system: Option<&DeTable<'_>>,
+    known: &BTreeSet<String>,
+    errors: &mut Errors<'_>,
+) -> BTreeMap<String, Source> {
+    let mut locked = BTreeMap::new();
+    for Lock { key, place } in locks {
+        match meant(&key, system, known) {
+            Ok(()) => {
+                let source = errors.source(&place);
+                locked.entry(key).or_insert(source);
+            }
+            Err(why) => errors.add(place, why),
+        }
+    }
+    if let Some(user) = user {
+        refuse(user, "", &locked, errors);
+    }
+    locked
+}
+
+/// Whether `key` means something that a user could set.
+fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> Result<(), String> {
+    let (name, general) = match key.strip_prefix("accounts.") {
+        None => (None, key.to_owned()),
+        Some(rest) => match rest.split_once('.') {
+            None => (Some(rest), "accounts".to_owned()),
+            Some((name, key)) => (Some(name), format!("accounts.{ANY_ACCOUNT}.{key}")),
+        },
+    };
+    let account = |name: &str| {
+        let accounts = system.and_then(|root| root.get("accounts")?.get_ref().as_table());
+        accounts.is_some_and(|accounts| accounts.contains_key(name))
+    };
+    match name {
+        Some(name) if !account(name) => Err(format!(
+            "`{key}` can't be locked: this file has no account `{name}`"
+        )),
+        _ if known.contains(&general) && !RESERVED.contains(&key) => Ok(()),
+        _ => {
+            let names = known.iter().filter(|key| !RESERVED.contains(&key.as_str()));
+            let names: Vec<_> = names
+                .map(|key| key.replace(&format!("accounts.{ANY_ACCOUNT}."), "accounts.NAME."))
+                .collect();
+            Err(format!(
+                "`{key}` is no key that could be locked: those are {}",
+                names.join(", ")
+            ))
+        }
+    }
+}
+
+fn refuse(
+    table: &DeTable<'_>,
+    prefix: &str,
+    locked: &BTreeMap<String, Source>,
+    errors: &mut Errors<'_>,
+) {
+    for (name, value) in table.iter() {
+        let key = format!("{prefix}{}", name.get_ref());
+        if let Some(Source { path, line, .. }) = locked.get(&key) {
+            let message = format!("`{key}` is locked by line {line} of `{path}`: remove it here");
+            errors.add(Place::new(Layer::User, name.span()), message);
+        } else if let Some(inner) = value.get_ref().as_table() {
+            refuse(inner, &format!("{key}."), locked, errors);
+        }
+    }
+}
+
+/// The keys that only the machine's file may have.
+pub(super) const RESERVED: [&str; 1] = ["locked"];
+
+/// The account in the text from which the keys are learnt that an account may have.
+pub(super) const ANY_ACCOUNT: &str = "name";

@@ -1,0 +1,149 @@
+//! What is wrong, and where.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::Path;
+
+use loopdesk_protocol::config::{Diagnostic, Layer, Source};
+
+use crate::config::files::{Files, Found};
+use crate::config::load;
+
+/// Collects what is wrong with the files.
+#[derive(Debug)]
+pub(in crate::config) struct Errors<'t> {
+    files: &'t Files,
+    found: Vec<(bool, Diagnostic)>,
+    known: BTreeSet<String>,
+}
+
+impl<'t> Errors<'t> {
+    /// Begins with the files that can't be used at all.
+    pub(in crate::config) fn new(files: &'t Files) -> Self {
+        let refused = files.each().into_iter().filter_map(|file| {
+            let is_system = file.layer == Layer::System;
+            Some((is_system, load::refused(file)?))
+        });
+        Self {
+            files,
+            found: refused.collect(),
+            known: BTreeSet::new(),
+        }
+    }
+
+    /// Notes that something is wrong at `place`.
+    pub(in crate::config) fn add(&mut self, place: Place, message: impl Into<String>) {
+        let file = self.file(place.layer);
+        let text = file.text().unwrap_or_default();
+        let path = load::shown(&file.path);
+        let diagnostic = diagnostic(path, text, place.span, message.into());
+        self.found.push((place.layer == Layer::System, diagnostic));
+    }
+
+    /// Whether a file is missing whose keys might be all that others lack.
+    pub(in crate::config) fn is_incomplete(&self) -> bool {
+        self.files
+            .each()
+            .into_iter()
+            .any(|file| load::refused(file).is_some())
+    }
+
+    /// The file of `layer`.
+    pub(in crate::config) fn path(&self, layer: Layer) -> &'t Path {
+        &self.file(layer).path
+    }
+
+    /// `place` for people and programs.
+    pub(in crate::config) fn source(&self, place: &Place) -> Source {
+        let file = self.file(place.layer);
+        let text = file.text().unwrap_or_default();
+        Source {
+            layer: place.layer,
+            path: load::shown(&file.path),
+            line: line_of(text, place.span.start),
+        }
+    }
+
+    /// Notes that a key has a meaning.
+    pub(super) fn know(&mut self, key: String) {
+        self.known.insert(key);
+    }
+
+    /// The keys with a meaning.
+    pub(in crate::config) fn into_known(self) -> BTreeSet<String> {
+        self.known
+    }
+
+    /// Every mistake: of the user's file, then of the machine's, each in the order of its text.
+    pub(in crate::config) fn into_found(mut self) -> Vec<Diagnostic> {
+        self.found
+            .sort_by_key(|(is_system, d)| (*is_system, d.line, d.column));
+        self.found.into_iter().map(|(_, found)| found).collect()
+    }
+
+    fn file(&self, layer: Layer) -> &'t Found {
+        match layer {
+            Layer::User => &self.files.user,
+            Layer::System => &self.files.system,
+        }
+    }
+}
+
+/// Where something stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::config) struct Place {
+    layer: Layer,
+    span: Range<usize>,
+}
+
+impl Place {
+    /// A span, in bytes, of the file of `layer`.
+    pub(in crate::config) fn new(layer: Layer, span: Range<usize>) -> Self {
+        Self { layer, span }
+    }
+
+    /// Whose file it is in.
+    pub(in crate::config) fn layer(&self) -> Layer {
+        self.layer
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::new(Layer::User, 0..0)
+    }
+}
+
+fn diagnostic(path: String, text: &str, span: Range<usize>, message: String) -> Diagnostic {
+    let start = floor(text, span.start);
+    let line_start = text[..start].rfind('\n').map_or(0, |i| i + 1);
+    let line_end = text[start..].find('\n').map_or(text.len(), |i| start + i);
+    let line = line_of(text, start);
+    let column = text[line_start..start].chars().count() + 1;
+    let end = floor(text, span.end).clamp(start, line_end);
+    let width = text[start..end].chars().count().max(1);
+    let number = line.to_string();
+    let gutter = " ".repeat(number.len());
+    let snippet = format!(
+        "{number} | {}\n{gutter} | {}{}",
+        text[line_start..line_end].trim_end_matches('\r'),
+        " ".repeat(column - 1),
+        "^".repeat(width),
+    );
+    Diagnostic {
+        path,
+        line,
+        column,
+        message,
+        snippet,
+    }
+}
+
+fn line_of(text: &str, index: usize) -> usize {
+    text[..floor(text, index)].matches('\n').count() + 1
+}
+
+/// The nearest character boundary at or before `index`.
+fn floor(text: &str, index: usize) -> usize {
+    text.floor_char_boundary(index.min(text.len()))
+}

@@ -1,0 +1,31 @@
+//! Where each value comes from.
+
+use std::collections::BTreeMap;
+
+use loopdesk_protocol::config::Source;
+use toml::de::DeTable;
+
+use super::reader::{Errors, Part, Place};
+
+/// The place of every value that counts, by its key: `accounts.acme.port`. The uppermost part
+/// comes first.
+pub(super) fn sources(parts: &[Part<'_, '_>], errors: &Errors<'_>) -> BTreeMap<String, Source> {
+    let mut sources = BTreeMap::new();
+    for part in parts {
+        walk(part.table, "", &mut |key, span| {
+            let place = Place::new(part.layer, span);
+            sources.entry(key).or_insert_with(|| errors.source(&place));
+        });
+    }
+    sources
+}
+
+fn walk(table: &DeTable<'_>, prefix: &str, each: &mut impl FnMut(String, std::ops::Range<usize>)) {
+    for (name, value) in table.iter() {
+        let key = format!("{prefix}{}", name.get_ref());
+        match value.get_ref().as_table() {
+            Some(inner) => walk(inner, &format!("{key}."), each),
+            None => each(key, name.span()),
+        }
+    }
+}

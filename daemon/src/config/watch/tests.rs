@@ -1,0 +1,168 @@
+//! Files that are changed in every way in which files are changed.
+
+use std::fs::{File, create_dir, create_dir_all, remove_file, rename, write};
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::config::files::Holds;
+
+/// A user's folder, and what is seen of it.
+struct Scene {
+    dir: tempfile::TempDir,
+    watch: ConfigWatch,
+}
+
+impl Scene {
+    /// With a file of these contents, and no machine's.
+    async fn new(text: &str) -> Self {
+        Self::prepared(|file| write(file, text).unwrap()).await
+    }
+
+    async fn prepared(prepare: impl FnOnce(&Path)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        create_dir_all(dir.path().join("config/loopdesk")).unwrap();
+        create_dir(dir.path().join("etc")).unwrap();
+        let places = places(dir.path());
+        prepare(places.user.as_ref().unwrap());
+        let watch = ConfigWatch::start(places.clone(), Files::read(&places));
+        rest().await;
+        Self { dir, watch }
+    }
+
+    fn file(&self) -> PathBuf {
+        places(self.dir.path()).user.unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// What the files hold after the next change; an empty text for none.
+    async fn next(&mut self) -> (String, String) {
+        let seen = tokio::time::timeout(PATIENCE, self.watch.changed()).await;
+        let files = seen.expect("the change is seen");
+        rest().await;
+        let text = |holds: &Holds| match holds {
+            Holds::Nothing => String::new(),
+            Holds::Text(text) => text.clone(),
+            Holds::Refused(why) => panic!("{why}"),
+        };
+        (text(&files.user.holds), text(&files.system.holds))
+    }
+}
+
+/// Lets the watch come to where only an event can wake it.
+async fn rest() {
+    tokio::time::sleep(PAUSE).await;
+}
+
+fn places(dir: &Path) -> Places {
+    Places {
+        user: Some(dir.join("config/loopdesk/config.toml")),
+        system: dir.join("etc/loopdesk/config.toml"),
+    }
+}
+
+#[tokio::test]
+async fn o2_a_change_is_seen_however_it_is_made() {
+    let mut scene = Scene::new("a").await;
+    write(scene.file(), "b").unwrap();
+    assert_eq!(scene.next().await.0, "b");
+    write(scene.path("new"), "c").unwrap();
+    rename(scene.path("new"), scene.file()).unwrap();
+    assert_eq!(scene.next().await.0, "c");
+    // A link in place of the file, then another target, written to where it lies.
+    write(scene.path("target"), "d").unwrap();
+    symlink(scene.path("target"), scene.path("link")).unwrap();
+    rename(scene.path("link"), scene.file()).unwrap();
+    assert_eq!(scene.next().await.0, "d");
+    write(scene.path("target"), "e").unwrap();
+    assert_eq!(scene.next().await.0, "e");
+    // The folder goes, and another comes; what lay in the old one is nothing any more.
+    rename(scene.path("config/loopdesk"), scene.path("old")).unwrap();
+    create_dir(scene.path("config/loopdesk")).unwrap();
+    write(scene.file(), "f").unwrap();
+    assert_eq!(scene.next().await.0, "f");
+    write(scene.file(), "g").unwrap();
+    assert_eq!(scene.next().await.0, "g");
+    // It goes, at last.
+    remove_file(scene.file()).unwrap();
+    assert_eq!(scene.next().await.0, "");
+}
+
+#[tokio::test]
+async fn o2_links_to_folders_are_followed_as_volumes_and_stow_swap_them() {
+    let mut scene = Scene::prepared(|file| {
+        let folder = file.parent().unwrap();
+        for text in ["1", "2"] {
+            create_dir(folder.join(format!("..{text}"))).unwrap();
+            write(folder.join(format!("..{text}/config.toml")), text).unwrap();
+        }
+        symlink("..1", folder.join("..data")).unwrap();
+        symlink("..data/config.toml", file).unwrap();
+    })
+    .await;
+    let folder = scene.path("config/loopdesk");
+    symlink("..2", folder.join("..tmp")).unwrap();
+    rename(folder.join("..tmp"), folder.join("..data")).unwrap();
+    assert_eq!(scene.next().await.0, "2");
+    // And on, in the folder that it leads to now.
+    write(folder.join("..2/config.toml"), "3").unwrap();
+    assert_eq!(scene.next().await.0, "3");
+}
+
+#[tokio::test]
+async fn o2_the_machines_folder_may_come_later() {
+    let mut scene = Scene::new("a").await;
+    create_dir(scene.path("etc/loopdesk")).unwrap();
+    write(scene.path("etc/loopdesk/config.toml"), "s").unwrap();
+    assert_eq!(scene.next().await, ("a".to_owned(), "s".to_owned()));
+    write(scene.path("etc/loopdesk/config.toml"), "t").unwrap();
+    assert_eq!(scene.next().await.1, "t");
+}
+
+#[tokio::test]
+async fn o2_a_file_that_is_being_written_is_waited_for() {
+    let mut scene = Scene::new("whole").await;
+    let mut file = File::create(scene.file()).unwrap();
+    // Emptied, half written, and whole: with pauses in which an impatient reader would look.
+    tokio::time::sleep(PAUSE).await;
+    file.write_all(b"half").unwrap();
+    if cfg!(target_os = "linux") {
+        tokio::time::sleep(3 * PAUSE).await;
+    }
+    file.write_all(b" and half").unwrap();
+    drop(file);
+    assert_eq!(scene.next().await.0, "half and half");
+}
+
+#[tokio::test]
+async fn o2_an_empty_file_counts_late_and_none_that_is_soon_filled() {
+    let mut scene = Scene::new("whole").await;
+    // By two programs in turn: nobody has it open in between.
+    write(scene.file(), "").unwrap();
+    tokio::time::sleep(3 * PAUSE).await;
+    write(scene.file(), "new").unwrap();
+    assert_eq!(scene.next().await.0, "new");
+    write(scene.file(), "\n").unwrap();
+    assert_eq!(scene.next().await.0, "\n", "if it is meant, it counts");
+}
+
+#[tokio::test]
+async fn o2_what_is_none_of_the_names_wakes_nobody() {
+    let mut scene = Scene::new("a").await;
+    let other = scene.path("config/loopdesk/.config.toml.1");
+    write(&other, "b").unwrap();
+    remove_file(other).unwrap();
+    // Events come in order: had the others been changes, they would be seen first.
+    write(scene.file(), "c").unwrap();
+    assert_eq!(scene.next().await.0, "c");
+}
+
+/// Longer than the files have to stay as they are.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Far more than a change takes to be seen.
+const PATIENCE: Duration = Duration::from_secs(20);
