@@ -23,7 +23,8 @@ mod report;
 mod setup;
 mod status;
 mod systemd;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
 mod tool;
 mod uninstall;

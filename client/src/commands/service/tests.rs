@@ -27,7 +27,7 @@ impl Desk {
         let tools = home.path("tools");
         let home = home.with_var("PATH", tools.display().to_string());
         let systemctl = format!(
-            "shift 3
+            "shift 2
              PATH=/usr/bin:/bin
              echo \"$*\" >> {calls}
              case $* in

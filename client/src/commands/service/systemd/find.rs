@@ -7,7 +7,7 @@ use std::time::Duration;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::process::Command;
 
-use super::{SERVICE, failed};
+use super::{SERVICE, SOCKET, failed};
 use crate::commands::service::tool;
 use crate::context::Context;
 
@@ -67,6 +67,9 @@ impl Systemd {
             let message = format!("`systemctl --user {}` failed: {said}", arguments.join(" "));
             match arguments {
                 ["start" | "restart", SERVICE] => failed(message),
+                ["start", SOCKET] => Problem::new(Kind::Daemon, message)
+                    .hint("run `loopdesk service install`, which looks for a port that is free")
+                    .hint("or see what `journalctl --user -u loopdesk.socket -n 20` says"),
                 _ => Problem::new(Kind::Daemon, message).hint("run `loopdesk service status`"),
             }
         })
@@ -75,7 +78,7 @@ impl Systemd {
     async fn run(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(&self.systemctl);
         command
-            .args(["--user", "--no-pager", "--quiet"])
+            .args(["--user", "--no-pager"])
             .args(arguments)
             .env("XDG_RUNTIME_DIR", &self.runtime)
             .stdin(Stdio::null())
