@@ -126,7 +126,7 @@ fn text(done: &Uninstalled, purged: bool, context: &Context) -> Text {
             .end();
     }
     text = match done.removed.is_empty() {
-        true => text.plain("There was no service to remove."),
+        true => text.plain("There was no service to remove.").end(),
         false => text.plain("Removed:").end(),
     };
     for path in &done.removed {
