@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(values(&files[1].1, "Type"), ["notify"]);
         assert_eq!(
             values(&files[1].1, "ExecReload"),
-            ["/bin/kill -HUP $MAINPID"]
+            ["kill -HUP $MAINPID"]
         );
         assert_eq!(
             values(&files[1].1, "ExecStart"),
