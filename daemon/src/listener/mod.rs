@@ -3,6 +3,7 @@
 //! HTTP/1.0 and 1.1 on loopback TCP and on a unix socket. Who is at the other end is looked up once
 //! per connection, right after it was accepted, while the system still knows.
 
+pub mod activated;
 mod arrival;
 pub mod bind;
 mod conn;

@@ -16,7 +16,7 @@ use crate::admission::ConnFacts;
 use crate::admission::peer::Peers;
 use crate::body::Body;
 use crate::config::{AccountName, Config};
-use crate::listener::{Handler, Server, bind};
+use crate::listener::{Handler, Server, activated, bind};
 
 /// Everything that listens for scripts.
 #[derive(Debug)]
@@ -96,7 +96,9 @@ impl Doors {
             stop.cancel();
         }
         // A name without a listener would look like a crash to the next start.
-        if let Err(error) = std::fs::remove_file(&self.proxy_socket) {
+        if !activated::holds(&self.proxy_socket)
+            && let Err(error) = std::fs::remove_file(&self.proxy_socket)
+        {
             tracing::debug!(%error, "the socket's name stays");
         }
     }

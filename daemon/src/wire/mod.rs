@@ -48,9 +48,10 @@ pub async fn run(paths: Paths, files: Files, config: Config, clock: Clock) -> Re
         Prover::new().map_err(|e| Problem::new(Kind::Internal, format!("no random bytes: {e}")))?;
     let flow = Flow::new(sessions.clone(), prover.clone(), &config);
     let mut doors = Doors::new(Arc::clone(&flow), paths.proxy_socket(), tracker.clone());
+    // Whoever waits at a socket of systemd's is served once the sessions are there.
+    sessions.apply(&config).await;
     doors.open(&config)?;
     let control_socket = listener::bind::unix(&paths.control_socket())?;
-    sessions.apply(&config).await;
 
     let (loaded, loaded_now) = watch::channel(Loaded {
         config,
@@ -89,6 +90,7 @@ pub async fn run(paths: Paths, files: Files, config: Config, clock: Clock) -> Re
     let own_paths = paths.clone();
     let mut reloader = Reloader::new(&paths, files, loaded, clock);
     notify::ready("serving");
+    tracker.spawn(notify::keep_alive(stop.clone()));
     tracing::info!(pid = std::process::id(), "ready");
 
     loop {
@@ -100,7 +102,9 @@ pub async fn run(paths: Paths, files: Files, config: Config, clock: Clock) -> Re
             answer = reloads.recv() => (answer, None),
             found = reloader.changed() => (None, Some(found)),
         };
+        notify::reloading();
         let result = reloader.reload(found, &sessions, &flow, &mut doors).await;
+        notify::ready("serving");
         if let Some(answer) = answer {
             // Whoever asked may have hung up; the outcome shows in the status.
             let _unheard = answer.send(result);
@@ -112,9 +116,12 @@ pub async fn run(paths: Paths, files: Files, config: Config, clock: Clock) -> Re
     stop.cancel();
     doors.close();
     // A name without a listener would look like a crash to the next start.
-    if let Err(error) = std::fs::remove_file(own_paths.control_socket())
-        .and_then(|()| own_paths.remove_runtime_hint())
+    if !listener::activated::holds(&own_paths.control_socket())
+        && let Err(error) = std::fs::remove_file(own_paths.control_socket())
     {
+        tracing::debug!(%error, "the control socket's name stays");
+    }
+    if let Err(error) = own_paths.remove_runtime_hint() {
         tracing::debug!(%error, "the control socket's name stays");
     }
     // Never cut short: a refresh that Zendesk has carried out must be stored.
