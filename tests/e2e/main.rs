@@ -39,6 +39,7 @@ mod restart;
 mod rewriting;
 mod rotation;
 mod secrets;
+mod service;
 mod several;
 mod soak;
 mod streams;

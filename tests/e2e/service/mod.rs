@@ -1,0 +1,69 @@
+//! The daemon as a service, in a real user manager of systemd's.
+
+mod hardening;
+mod lifecycle;
+mod missing;
+mod network;
+mod rollout;
+mod uninstall;
+mod upgrade;
+mod users;
+mod vaults;
+
+use loopdesk_tests::Stage;
+use loopdesk_tests::home::Output;
+use loopdesk_tests::user_manager::{Network, UserManager};
+use serde_json::Value;
+
+use super::binary;
+
+/// A stage whose home has a user manager; `user` is nobody's number elsewhere.
+async fn stage(user: u32) -> Option<(Stage, UserManager)> {
+    let mut stage = super::stage().await;
+    let manager = UserManager::start(&mut stage.home, user, Network::Shared, None).await?;
+    Some((stage, manager))
+}
+
+/// The same with the service installed and somebody logged in.
+async fn installed(user: u32) -> Option<(Stage, UserManager)> {
+    let (stage, manager) = stage(user).await?;
+    stage.home.loopdesk(["service", "install"]).await.ok();
+    stage.home.loopdesk(["login"]).await.ok();
+    Some((stage, manager))
+}
+
+/// Asks or tells the manager.
+async fn systemctl<const N: usize>(stage: &Stage, arguments: [&str; N]) -> Output {
+    let all = std::iter::once("--user").chain(arguments);
+    stage.home.run("systemctl", all).await
+}
+
+/// A property of the daemon's unit.
+async fn property(stage: &Stage, name: &str) -> String {
+    let said = systemctl(
+        stage,
+        ["show", "loopdesk.service", "--value", "--property", name],
+    )
+    .await;
+    said.ok().stdout.trim().to_owned()
+}
+
+/// `loopdesk service status --json`, whatever its exit code.
+async fn status(stage: &Stage) -> Value {
+    stage
+        .home
+        .loopdesk(["service", "status", "--json"])
+        .await
+        .json()
+}
+
+/// Settings of the test's own for the daemon's unit.
+async fn drop_in(stage: &Stage, text: &str) {
+    let dir = stage
+        .home
+        .path()
+        .join(".config/systemd/user/loopdesk.service.d");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("test.conf"), text).unwrap();
+    systemctl(stage, ["daemon-reload"]).await.ok();
+}

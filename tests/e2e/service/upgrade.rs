@@ -1,0 +1,128 @@
+//! The daemon is replaced while scripts work.
+
+use std::process::Stdio;
+
+use loopdesk_tests::Stage;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout};
+
+use super::{installed, property};
+
+#[tokio::test]
+async fn o2_an_upgrade_under_load_fails_no_request() {
+    let Some((stage, manager)) = installed(61_195).await else {
+        return;
+    };
+    let mut load = Load::start(&stage);
+    let mut pids = vec![property(&stage, "MainPID").await];
+    for _ in 0..2 {
+        load.served_more().await;
+        replace_program(&stage);
+        stage.home.loopdesk(["service", "restart"]).await.ok();
+        pids.push(property(&stage, "MainPID").await);
+        load.served_more().await;
+    }
+    let result = load.end().await;
+    pids.dedup();
+    assert_eq!(pids.len(), 3, "the daemon was replaced each time: {pids:?}");
+    assert_eq!(result["failed"], serde_json::json!([]), "{result}");
+    // No POST was sent to Zendesk twice either.
+    let posted = stage
+        .zendesk
+        .requests()
+        .iter()
+        .filter(|r| r.method == "POST" && r.path == PATH)
+        .count();
+    assert_eq!(result["served"], posted, "{result}");
+    manager.stop().await;
+}
+
+/// As a package manager does: the new file gets the old one's name.
+fn replace_program(stage: &Stage) {
+    let program = stage.home.bin().join("loopdeskd");
+    let new = stage.home.bin().join("loopdeskd.new");
+    std::fs::copy(&program, &new).unwrap();
+    std::fs::rename(&new, &program).unwrap();
+}
+
+/// Scripts that POST one ticket after another on connections that stay open.
+struct Load {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Load {
+    fn start(stage: &Stage) -> Self {
+        let mut command = stage.home.command("python3");
+        command.args(["-c", PROGRAM, &stage.port.to_string()]);
+        command.stdin(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self {
+            child,
+            stdin,
+            lines,
+        }
+    }
+
+    /// Waits until every script has been served some more.
+    async fn served_more(&mut self) {
+        self.stdin.write_all(b"more\n").await.unwrap();
+        assert_eq!(self.line().await, "more");
+    }
+
+    async fn end(mut self) -> Value {
+        self.stdin.write_all(b"end\n").await.unwrap();
+        let result = serde_json::from_str(&self.line().await).unwrap();
+        self.child.wait().await.unwrap();
+        result
+    }
+
+    async fn line(&mut self) -> String {
+        self.lines.next_line().await.unwrap().unwrap()
+    }
+}
+
+const PATH: &str = "/api/v2/tickets.json";
+
+const PROGRAM: &str = r#"
+import http.client, json, sys, threading
+port = int(sys.argv[1])
+served, failed, lock, end = [0] * 4, [], threading.Condition(), threading.Event()
+def script(number):
+    one = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    body = json.dumps({"ticket": {"subject": "load", "comment": {"body": "x" * 500}}})
+    while not end.is_set():
+        try:
+            one.request("POST", "/api/v2/tickets.json", body, {"Content-Type": "application/json", "Authorization": "Basic eDp4"})
+            answer = one.getresponse()
+            answer.read()
+            problem = None if answer.status == 201 else str(answer.status)
+        except Exception as error:
+            problem = repr(error)
+            one.close()
+        with lock:
+            if problem:
+                failed.append(problem)
+                end.set()
+            else:
+                served[number] += 1
+            lock.notify_all()
+threads = [threading.Thread(target=script, args=(number,)) for number in range(len(served))]
+for thread in threads:
+    thread.start()
+for line in sys.stdin:
+    if line.strip() == "end":
+        break
+    with lock:
+        goal = [one + 20 for one in served]
+        lock.wait_for(lambda: failed or all(one >= more for one, more in zip(served, goal)))
+    print("more", flush=True)
+end.set()
+for thread in threads:
+    thread.join()
+print(json.dumps({"served": sum(served), "failed": failed}), flush=True)
+"#;
