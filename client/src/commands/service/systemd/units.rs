@@ -238,10 +238,7 @@ mod tests {
             ["[::1]:8485", "[::1]:8490"]
         );
         assert_eq!(values(&files[1].1, "Type"), ["notify"]);
-        assert_eq!(
-            values(&files[1].1, "ExecReload"),
-            ["kill -HUP $MAINPID"]
-        );
+        assert_eq!(values(&files[1].1, "ExecReload"), ["kill -HUP $MAINPID"]);
         assert_eq!(
             values(&files[1].1, "ExecStart"),
             ["/home/ada/.local/bin/loopdeskd"]
