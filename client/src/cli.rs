@@ -242,7 +242,8 @@ pub(crate) enum Account {
         after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
                                  client_id, scopes, grant, port, rewrite, access_token_ttl and \
                                  refresh_token_ttl in seconds, spare, read_only_grant, \
-                                 extra_ca_file, token_encoding, base_urls), session (as in `status`, or null)."
+                                 extra_ca_file, token_encoding, base_urls), session (as in `status`, or null), \
+                                 sources (by key: layer, path, line)."
     )]
     Show(AccountShow),
 }
@@ -334,17 +335,20 @@ pub(crate) struct AccountShow {
 pub(crate) enum Config {
     /// Check the configuration, whether a daemon runs or not (exit code 3 if it has errors).
     #[command(
-        after_long_help = "JSON: path, exists, errors (line, column, message, snippet), \
-                                 config (as in `config show`; absent with errors)."
+        after_long_help = "JSON: path, exists, files (layer, path, exists), errors (path, line, \
+                                 column, message, snippet), config (as in `config show`; absent with \
+                                 errors)."
     )]
     Check(ConfigCheck),
-    /// Print the configuration's path.
-    #[command(after_long_help = "JSON: path, exists.")]
+    /// Print the configuration's path, and below it that of the machine's if there is one.
+    #[command(after_long_help = "JSON: path, exists, files (layer, path, exists).")]
     Path,
-    /// Show the configuration with every default filled in.
+    /// Show the configuration with every default filled in, and where each value comes from.
     #[command(
         after_long_help = "JSON: listen, default_account, vault, open_routes, \
-                                 redirect_uris, hooks (session_event), accounts (as in `account show`)."
+                                 redirect_uris, hooks (session_event), accounts (as in `account show`), \
+                                 sources (by key: layer, path, line; a key that isn't there has its \
+                                 default), locked (by key: layer, path, line)."
     )]
     Show,
     /// Change one setting, keeping every comment.
@@ -363,7 +367,7 @@ pub(crate) enum Config {
 
 #[derive(Args, Debug)]
 pub(crate) struct ConfigCheck {
-    /// Another file to check.
+    /// A file to check in place of your own; the machine's is judged for itself.
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -407,7 +411,7 @@ JSON: one object for each event, told apart by `event`:
   failed     kind, message, hints; the last one";
 
 const STATUS_JSON: &str = "\
-JSON: daemon (version, pid, started_at, supervised), config (path, loaded_at, problem),
+JSON: daemon (version, pid, started_at, supervised), config (path, system_path, loaded_at, problem),
 vault (kind, state, problem), listeners (address, account, problem), hooks (problem), accounts (name,
 default, origin, client_id, grant, base_urls, state, person, scopes, generation, refreshed_at, access_expires_at,
 next_refresh_at, refresh_expires_at, last_error, problem). A problem is kind, message, hints.

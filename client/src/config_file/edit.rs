@@ -172,6 +172,7 @@ fn unset(document: &mut DocumentMut, path: &[String]) {
     let Some((last, tables)) = path.split_last() else {
         return;
     };
+    let own_position = position(document, tables);
     let mut table: &mut dyn TableLike = document.as_table_mut();
     for name in tables {
         match table.get_mut(name).and_then(Item::as_table_like_mut) {
@@ -194,8 +195,17 @@ fn unset(document: &mut DocumentMut, path: &[String]) {
     }
     match next.and_then(|next| table.key_mut(&next)) {
         Some(mut key) => prepend(key.leaf_decor_mut(), &kept),
-        None => put_before_what_follows(document, None, &kept),
+        None => put_before_what_follows(document, own_position, &kept),
     }
+}
+
+/// Where the header of the table of that path stands among all headers; none without one.
+fn position(document: &DocumentMut, tables: &[String]) -> Option<isize> {
+    let mut item = document.as_item();
+    for name in tables {
+        item = item.get(name)?;
+    }
+    item.as_table()?.position()
 }
 
 fn account_goes_last(document: &mut DocumentMut) -> bool {
@@ -405,6 +415,20 @@ mod tests {
         port = 1
         ");
         assert_eq!(edited(text, &Step::Unset(path("nothing.here"))), text);
+    }
+
+    #[test]
+    fn a_comment_stays_in_its_table_when_the_last_key_goes() {
+        let text = "[accounts.a]\nx = 1\n\n# on a\n\nport = 1\n[accounts.b]\nx = 2\n";
+        insta::assert_snapshot!(edited(text, &Step::Unset(path("accounts.a.port"))), @r"
+        [accounts.a]
+        x = 1
+
+        # on a
+
+        [accounts.b]
+        x = 2
+        ");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod comment;
 mod edit;
+#[cfg(test)]
+mod properties;
 mod value;
 mod write;
 

@@ -9,6 +9,10 @@ pub(super) struct Canonical {
     pub(super) resolved: Vec<Vec<u8>>,
     /// All of it with `.` and `..` left out, as a server may that routes before it resolves.
     pub(super) flat: Vec<Vec<u8>>,
+    /// Whether servers may leave out different parts of it. Where `..` takes something away, or an
+    /// encoded `#` ends the path, one that resolves before it decodes takes away all of `a%2Fb`;
+    /// where `;` begins a parameter, one that cuts before it decodes cuts off all of `;a%2Fb`.
+    pub(super) is_ambiguous: bool,
 }
 
 impl Canonical {
@@ -37,7 +41,13 @@ impl Canonical {
             }
             has_ended |= segment.iter().any(ends);
         }
-        Self { resolved, flat }
+        let count = |bytes: &[u8], wanted: u8| bytes.iter().filter(|b| **b == wanted).count();
+        let hides_slashes = count(&decoded, b'/') > count(path.as_bytes(), b'/');
+        Self {
+            is_ambiguous: resolved != flat || hides_slashes && decoded.contains(&b';'),
+            resolved,
+            flat,
+        }
     }
 
     /// A text without any percent-encoding.
@@ -171,7 +181,8 @@ mod tests {
         #[test]
         fn encoding_once_more_changes_nothing(path in "/[a-z/.%25;]{0,20}") {
             let encoded: String = path.bytes().map(|b| format!("%{b:02X}")).collect();
-            prop_assert_eq!(Canonical::of(&encoded), Canonical::of(&path));
+            let (once, more) = (Canonical::of(&path), Canonical::of(&encoded));
+            prop_assert_eq!((more.resolved, more.flat), (once.resolved, once.flat));
         }
     }
 }

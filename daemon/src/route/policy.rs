@@ -27,20 +27,17 @@ impl Policy {
     pub(super) fn refuses(&self, method: &Method, path: &Canonical) -> bool {
         let refused =
             |segments: &[Vec<u8>]| CREDENTIAL_ROUTES.iter().any(|route| route.covers(segments));
-        // Where `..` takes something away, or an encoded `#` ends the path, servers disagree on
-        // what is left: one that resolves before it decodes takes away all of `a%2Fb`. Whatever
-        // each of them leaves out, the rest stands in this order.
-        let climbs = path.resolved != path.flat;
+        // Whatever each server leaves out, the rest stands in this order.
         let within = |route: &Route| route.may_be_left_of(&path.flat);
         let found = refused(&path.resolved)
             || refused(&path.flat)
-            || climbs && CREDENTIAL_ROUTES.iter().any(within);
+            || path.is_ambiguous && CREDENTIAL_ROUTES.iter().any(within);
         if !found {
             return false;
         }
         // Where the two readings differ, nobody can say which one was opened.
         let is_open = self.open.iter().any(|open| path.resolved.starts_with(open));
-        climbs || !(is_open || is_own_token(method, &path.resolved))
+        path.is_ambiguous || !(is_open || is_own_token(method, &path.resolved))
     }
 }
 
@@ -236,6 +233,10 @@ mod tests {
             "/a%3F/../api/v2/oauth/clients",
             "/a%00/../api/v2/api_tokens",
             "/;a%232fb/../api/v2/oauth/clients",
+            // One that cuts parameters off before it decodes.
+            "/;a%2fb/api/v2/oauth/clients",
+            "/;a..%2%46b../api/v2/oauth/clients",
+            "/api;a%5cb/v2/api_tokens",
             "/api/v2/users/1/a%23/../password",
             // One that ends the path there.
             "/oauth/tokens%23/../../api/v2/tickets",
