@@ -2,8 +2,8 @@
 //!
 //! Editors truncate and write, or write beside the file and rename; some set-ups swap a symbolic
 //! link, or a link to a folder. So the folders are watched in which any name lies that leads to
-//! a file ([`trail`]), and an event is a hint only: the files are read, and count once they have
-//! stayed as they are for a while ([`settle`]).
+//! a file (`trail`), and an event is a hint only: the files are read, and count once they have
+//! stayed as they are for a while (`settle`).
 
 mod settle;
 mod trail;
