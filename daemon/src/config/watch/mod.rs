@@ -5,6 +5,7 @@
 //! a file (`trail`), and an event is a hint only: the files are read, and count once they have
 //! stayed as they are for a while (`settle`).
 
+mod lease;
 mod settle;
 mod trail;
 

@@ -15,15 +15,17 @@ use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
 use tokio::time::timeout;
 
 use super::Eyes;
+use super::lease::is_open_for_writing;
 use super::trail::Trail;
 use crate::config::files::{Files, Places};
 
 /// The files once nobody has touched them for a while, or once they hold what `known` holds.
 ///
-/// Where a link leads to another folder meanwhile, `eyes` turn there at once. Who had begun to
-/// write there before is not known: such a writer may not pause for long.
+/// Where a link leads to another folder meanwhile, `eyes` turn there at once, and events tell
+/// nothing of who had begun to write there before: so the system is asked as well.
 pub(super) async fn settled(places: &Places, known: &Files, eyes: &mut Eyes) -> Files {
     let mut before = read(places).await;
+    let mut waiting_since = None;
     while !before.hold_the_same(known) {
         let event = timeout(patience(&before, known), eyes.woken.notified()).await;
         if event.is_ok() {
@@ -32,7 +34,12 @@ pub(super) async fn settled(places: &Places, known: &Files, eyes: &mut Eyes) -> 
         let after = read(places).await;
         let is_quiet = event.is_err() && !eyes.writers.are_at_work();
         if is_quiet && after.are_untouched_since(&before) {
-            return after;
+            let since = waiting_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= WRITER || !is_being_written(places).await {
+                return after;
+            }
+        } else {
+            waiting_since = None;
         }
         before = after;
     }
@@ -47,6 +54,15 @@ async fn read(places: &Places) -> Files {
         Ok(files) => files,
         Err(_) => Files::read(places),
     }
+}
+
+async fn is_being_written(places: &Places) -> bool {
+    let blocking = places.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut files = blocking.user.iter().chain([&blocking.system]);
+        files.any(|path| is_open_for_writing(path))
+    });
+    asked.await.unwrap_or(false)
 }
 
 /// Who has begun to write to a file and not ended yet, as far as the system tells.
@@ -96,7 +112,7 @@ fn patience(now: &Files, known: &Files) -> Duration {
 }
 
 /// Longer than programs pause in the middle of a small file, short enough to seem instant.
-const QUIET: Duration = Duration::from_millis(200);
+pub(super) const QUIET: Duration = Duration::from_millis(200);
 
 /// An empty file is more often one about to be written than one that is meant.
 const EMPTIED: Duration = Duration::from_secs(2);

@@ -139,6 +139,22 @@ async fn o2_a_file_that_is_being_written_is_waited_for() {
 }
 
 #[tokio::test]
+#[cfg(target_os = "linux")]
+async fn o2_a_writer_that_began_before_anybody_looked_is_waited_for() {
+    let mut scene = Scene::new("port = 1\n").await;
+    // Elsewhere than the watched folders, and half written when the link leads there.
+    let elsewhere = scene.path("elsewhere.toml");
+    let mut writer = File::create(&elsewhere).unwrap();
+    writer.write_all(b"port = 2\n").unwrap();
+    symlink(&elsewhere, scene.path("link")).unwrap();
+    rename(scene.path("link"), scene.file()).unwrap();
+    tokio::time::sleep(3 * settle::QUIET).await;
+    writer.write_all(b"log = 3\n").unwrap();
+    drop(writer);
+    assert_eq!(scene.next().await.0, "port = 2\nlog = 3\n");
+}
+
+#[tokio::test]
 async fn o2_an_empty_file_counts_late_and_none_that_is_soon_filled() {
     let mut scene = Scene::new("whole").await;
     // By two programs in turn: nobody has it open in between.
