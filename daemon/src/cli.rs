@@ -3,12 +3,15 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
 use crate::supervise::instance::{self, InstanceLock, Refused};
-use crate::supervise::{hardening, user};
+use crate::supervise::sockets::Inherited;
+use crate::supervise::{hardening, notify, user};
+use crate::wire::Ended;
 use crate::{config, failpoint, telemetry, wire};
 
 /// Runs the program.
@@ -60,7 +63,8 @@ fn run() -> Result<ExitCode, Problem> {
     })?;
     instance::private_dir(paths.state_dir())?;
     instance::private_dir(paths.runtime_dir())?;
-    let _lock = match InstanceLock::take(&paths.lock_file()) {
+    let inherited = Inherited::take(config.accounts.keys())?;
+    let _lock = match instance_lock(&paths) {
         Ok(lock) => lock,
         Err(Refused::Unusable(problem)) => return Err(problem),
         Err(held @ Refused::Held { .. }) => {
@@ -74,8 +78,23 @@ fn run() -> Result<ExitCode, Problem> {
         .enable_all()
         .build()
         .map_err(|e| Problem::new(Kind::Internal, format!("no runtime: {e}")))?;
-    runtime.block_on(wire::run(paths, config, failpoint::clock()))?;
-    Ok(ExitCode::SUCCESS)
+    let ended = runtime.block_on(wire::run(paths, config, inherited, failpoint::clock()))?;
+    Ok(match ended {
+        Ended::Asked => ExitCode::SUCCESS,
+        Ended::Replaced => ExitCode::from(start::REPLACED),
+    })
+}
+
+/// The lock. Under a supervisor the daemon before this one may still be finishing its work.
+fn instance_lock(paths: &Paths) -> Result<InstanceLock, Refused> {
+    let lock = paths.lock_file();
+    if !notify::is_supervised() {
+        return InstanceLock::take(&lock);
+    }
+    InstanceLock::wait(&lock, PREDECESSOR, |pid| {
+        tracing::info!(pid, "waits for the daemon before it to end");
+        notify::status(&format!("waits for process {pid} to end"));
+    })
 }
 
 fn check_config(file: Option<PathBuf>) -> Result<ExitCode, Problem> {
@@ -104,3 +123,6 @@ fn paths() -> Result<Paths, Problem> {
 /// A person's scripts are served by one core many times over; the second lets a long body be
 /// rewritten while others are answered.
 const WORKERS: usize = 2;
+
+/// Longer than a daemon takes to drain, shorter than a supervisor waits for a start.
+const PREDECESSOR: Duration = Duration::from_secs(45);

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use loopdesk_protocol::{Kind, Problem};
 
@@ -51,6 +52,27 @@ impl InstanceLock {
             .and_then(|()| writeln!(file, "{pid}"))
             .map_err(|e| failed(&e))?;
         Ok(Self { _file: file })
+    }
+
+    /// As [`InstanceLock::take`], but waits up to `patience` for another daemon to end; `told` hears
+    /// its process id, once.
+    ///
+    /// # Errors
+    /// As [`InstanceLock::take`].
+    pub fn wait(path: &Path, patience: Duration, told: impl FnOnce(&str)) -> Result<Self, Refused> {
+        let start = Instant::now();
+        let mut told = Some(told);
+        loop {
+            match Self::take(path) {
+                Err(Refused::Held { pid }) if start.elapsed() < patience => {
+                    if let Some(told) = told.take() {
+                        told(&pid);
+                    }
+                    std::thread::sleep(LOOK_AGAIN);
+                }
+                taken => return taken,
+            }
+        }
     }
 }
 
@@ -109,6 +131,9 @@ fn quoted(path: &Path) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
+/// Callers wait meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +148,22 @@ mod tests {
         assert!(refused.to_string().contains(&pid), "{refused}");
         drop(held);
         InstanceLock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn o2_the_lock_is_waited_for_and_whoever_has_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut held = Some(InstanceLock::take(&path).unwrap());
+        let mut named = String::new();
+        let taken = InstanceLock::wait(&path, Duration::from_secs(60), |pid| {
+            named = pid.to_owned();
+            held.take();
+        });
+        let _taken = taken.unwrap();
+        assert_eq!(named, std::process::id().to_string());
+        let refused = InstanceLock::wait(&path, Duration::ZERO, |_| {}).unwrap_err();
+        assert!(matches!(refused, Refused::Held { .. }));
     }
 
     #[test]

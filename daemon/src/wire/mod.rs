@@ -2,6 +2,7 @@
 
 mod doors;
 pub mod flow;
+mod life;
 mod reload;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use self::doors::Doors;
 use self::flow::Flow;
+use self::life::Life;
 use self::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -25,13 +27,19 @@ use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
 use crate::supervise::notify;
 use crate::supervise::signals::{Asked, Signals};
+use crate::supervise::sockets::Inherited;
 
 /// Runs the daemon until a signal ends it. The folders of `paths` exist and are private, and this
-/// process holds the instance lock.
+/// process holds the instance lock. What `inherited` holds isn't bound again.
 ///
 /// # Errors
 /// What keeps the daemon from serving: a port or a socket that can't be had.
-pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Problem> {
+pub async fn run(
+    paths: Paths,
+    config: Config,
+    inherited: Inherited,
+    clock: Clock,
+) -> Result<Ended, Problem> {
     let internal = |e: std::io::Error| Problem::new(Kind::Internal, format!("no signals: {e}"));
     let mut signals = Signals::catch().map_err(internal)?;
     let started_at = clock.now();
@@ -46,9 +54,18 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
     let prover =
         Prover::new().map_err(|e| Problem::new(Kind::Internal, format!("no random bytes: {e}")))?;
     let flow = Flow::new(sessions.clone(), prover.clone(), &config);
-    let mut doors = Doors::new(Arc::clone(&flow), paths.proxy_socket(), tracker.clone());
+    let inherited = Arc::new(inherited);
+    let mut doors = Doors::new(
+        Arc::clone(&flow),
+        paths.proxy_socket(),
+        Arc::clone(&inherited),
+        tracker.clone(),
+    );
     doors.open(&config)?;
-    let control_socket = listener::bind::unix(&paths.control_socket())?;
+    let given = inherited
+        .unix(&paths.control_socket())
+        .map_err(doors::lost)?;
+    let control_socket = given.map_or_else(|| listener::bind::unix(&paths.control_socket()), Ok)?;
     sessions.apply(&config).await;
 
     let (loaded, loaded_now) = watch::channel(Loaded {
@@ -85,33 +102,58 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
         tracing::warn!(%error, "commands with another XDG_RUNTIME_DIR won't find this daemon");
     }
     let own_paths = paths.clone();
+    let life_clock = clock.clone();
     let mut reloader = Reloader::new(paths, loaded, clock);
     notify::ready("serving");
     tracing::info!(pid = std::process::id(), "ready");
 
-    loop {
+    let mut life = Life::new(sessions.clone(), life_clock);
+    let ended = 'served: loop {
         let answer = tokio::select! {
             asked = signals.next() => match asked {
-                Asked::Stop => break,
-                Asked::Reload => None,
+                Asked::Stop => break Ended::Asked,
+                Asked::Reload => {
+                    notify::reloading();
+                    None
+                }
             },
             answer = reloads.recv() => answer,
             () = reloader.changed() => None,
+            () = life.beat() => {
+                if life.is_over(&doors) {
+                    break Ended::Replaced;
+                }
+                continue;
+            }
         };
-        let result = reloader.reload(&sessions, &flow, &mut doors).await;
+        let reload = reloader.reload(&sessions, &flow, &mut doors);
+        tokio::pin!(reload);
+        // A keyring that doesn't answer can hold this up; neither signals nor the supervisor wait.
+        let result = loop {
+            tokio::select! {
+                result = reload.as_mut() => break result,
+                asked = signals.next() => if asked == Asked::Stop {
+                    break 'served Ended::Asked;
+                },
+                () = life.beat() => {}
+            }
+        };
+        notify::ready("serving");
         if let Some(answer) = answer {
             // Whoever asked may have hung up; the outcome shows in the status.
             let _unheard = answer.send(result);
         }
-    }
+    };
 
     notify::stopping();
     tracing::info!("stopping");
     stop.cancel();
     doors.close();
     // A name without a listener would look like a crash to the next start.
-    if let Err(error) = std::fs::remove_file(own_paths.control_socket())
-        .and_then(|()| own_paths.remove_runtime_hint())
+    let control = own_paths.control_socket();
+    if !inherited.has_unix(&control)
+        && let Err(error) =
+            std::fs::remove_file(control).and_then(|()| own_paths.remove_runtime_hint())
     {
         tracing::debug!(%error, "the control socket's name stays");
     }
@@ -125,7 +167,16 @@ pub async fn run(paths: Paths, config: Config, clock: Clock) -> Result<(), Probl
         ),
         _ = again(&mut signals) => tracing::warn!("stopped at once, on a second signal"),
     }
-    Ok(())
+    Ok(ended)
+}
+
+/// Why the daemon has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A signal asked for it.
+    Asked,
+    /// Another program has taken the place of this one.
+    Replaced,
 }
 
 async fn again(signals: &mut Signals) -> Asked {

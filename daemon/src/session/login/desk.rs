@@ -86,6 +86,11 @@ impl Desk {
     }
 
     /// Whether it is closed for good.
+    /// Whether a login waits for its browser.
+    pub(in crate::session) fn is_open(&self) -> bool {
+        matches!(*self.lock(), State::Open(_))
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         matches!(*self.lock(), State::Closed)
     }
