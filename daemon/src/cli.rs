@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
 use crate::config::files::Places;
 use crate::supervise::instance::{self, InstanceLock, Refused};
-use crate::supervise::{hardening, user};
+use crate::supervise::sockets::Inherited;
+use crate::supervise::{hardening, notify, user};
+use crate::wire::Ended;
 use crate::{config, failpoint, telemetry, wire};
 
 /// Runs the program.
@@ -61,7 +64,8 @@ fn run() -> Result<ExitCode, Problem> {
     })?;
     instance::private_dir(paths.state_dir())?;
     instance::private_dir(paths.runtime_dir())?;
-    let _lock = match InstanceLock::take(&paths.lock_file()) {
+    let inherited = Inherited::take(config.accounts.keys())?;
+    let _lock = match instance_lock(&paths) {
         Ok(lock) => lock,
         Err(Refused::Unusable(problem)) => return Err(problem),
         Err(held @ Refused::Held { .. }) => {
@@ -75,8 +79,32 @@ fn run() -> Result<ExitCode, Problem> {
         .enable_all()
         .build()
         .map_err(|e| Problem::new(Kind::Internal, format!("no runtime: {e}")))?;
-    runtime.block_on(wire::run(paths, files, config, failpoint::clock()))?;
-    Ok(ExitCode::SUCCESS)
+    let ended = runtime.block_on(wire::run(
+        paths,
+        files,
+        config,
+        inherited,
+        failpoint::clock(),
+    ));
+    // What had to be stored is. A thread that still waits for a name server or a keyring must not
+    // hold up the end.
+    runtime.shutdown_background();
+    Ok(match ended? {
+        Ended::Asked => ExitCode::SUCCESS,
+        Ended::Replaced => ExitCode::from(start::REPLACED),
+    })
+}
+
+/// The lock. Under a supervisor the daemon before this one may still be finishing its work.
+fn instance_lock(paths: &Paths) -> Result<InstanceLock, Refused> {
+    let lock = paths.lock_file();
+    if !notify::is_supervised() {
+        return InstanceLock::take(&lock);
+    }
+    InstanceLock::wait(&lock, PREDECESSOR, |pid| {
+        tracing::info!(pid, "waits for the daemon before it to end");
+        notify::status(&format!("waits for process {pid} to end"));
+    })
 }
 
 fn check_config(file: Option<PathBuf>) -> Result<ExitCode, Problem> {
@@ -107,3 +135,6 @@ fn paths() -> Result<Paths, Problem> {
 /// A person's scripts are served by one core many times over; the second lets a long body be
 /// rewritten while others are answered.
 const WORKERS: usize = 2;
+
+/// Longer than a daemon takes to drain, shorter than a supervisor waits for a start.
+const PREDECESSOR: Duration = Duration::from_secs(45);

@@ -92,6 +92,8 @@ pub enum Refusal {
         /// For how long.
         after: Duration,
     },
+    /// The supervisor holds a port that the configuration has no use for.
+    UnconfiguredPort(u16),
     /// The daemon is shutting down.
     Stopping,
 }
@@ -112,7 +114,8 @@ impl Refusal {
             Self::UnknownAccount { .. }
             | Self::NoAccountNamed(_)
             | Self::TwoAccountsNamed { .. }
-            | Self::NoAccounts => StatusCode::NOT_FOUND,
+            | Self::NoAccounts
+            | Self::UnconfiguredPort(_) => StatusCode::NOT_FOUND,
             Self::SignedOut(_) | Self::Ended { .. } => StatusCode::UNAUTHORIZED,
             Self::Unavailable { .. } | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
@@ -142,6 +145,7 @@ impl Refusal {
             Self::Unavailable { .. } => "session-unavailable",
             Self::Upstream { .. } => "no-upstream",
             Self::TooSlow { .. } => "too-slow",
+            Self::UnconfiguredPort(_) => "unconfigured-port",
             Self::Stopping => "stopping",
         }
     }
@@ -218,6 +222,9 @@ impl Refusal {
             Self::TooSlow { what, after } => format!(
                 "{what} took longer than {} s; try again, or run `loopdesk status`",
                 after.as_secs()
+            ),
+            Self::UnconfiguredPort(port) => format!(
+                "the configuration has no use for port {port} any more: run `loopdesk service install`"
             ),
             Self::Stopping => "loopdesk is shutting down; try again".to_owned(),
         }

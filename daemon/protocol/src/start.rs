@@ -20,3 +20,7 @@ pub const CHECK_CONFIG: &str = "check-config";
 /// The daemon's exit code where another one holds [`crate::Paths::lock_file`] (`EX_TEMPFAIL`):
 /// no failure for somebody who only wants a daemon to run.
 pub const ALREADY_RUNNING: u8 = 75;
+
+/// The exit code of a daemon under a supervisor that has ended so that the program which has taken
+/// the place of its own can be started. The supervisor must start it (`RestartForceExitStatus=`).
+pub const REPLACED: u8 = 76;

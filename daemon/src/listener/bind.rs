@@ -20,9 +20,6 @@ pub fn tcp(
     address: SocketAddr,
     account: Option<&AccountName>,
 ) -> Result<Option<TcpListener>, Problem> {
-    if let Some(one) = super::activated::tcp(address) {
-        return Ok(Some(one));
-    }
     match listen(address) {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if address.is_ipv6() && is_no_address(&error) => {
@@ -44,9 +41,6 @@ pub fn tcp(
 /// # Errors
 /// A problem of kind `daemon` that names what lies in the way.
 pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
-    if let Some(one) = super::activated::unix(path) {
-        return Ok(one);
-    }
     let problem = |what: String| Problem::new(Kind::Daemon, what);
     let shown = path.display();
     match std::fs::symlink_metadata(path) {

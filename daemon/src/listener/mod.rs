@@ -3,7 +3,6 @@
 //! HTTP/1.0 and 1.1 on loopback TCP and on a unix socket. Who is at the other end is looked up once
 //! per connection, right after it was accepted, while the system still knows.
 
-pub mod activated;
 mod arrival;
 pub mod bind;
 mod conn;
@@ -29,6 +28,7 @@ use crate::admission::peer::Peers;
 use crate::admission::{ConnFacts, Local};
 use crate::body::Body;
 use crate::config::AccountName;
+use crate::refusal::Refusal;
 use slots::Slots;
 use strangers::Strangers;
 
@@ -73,6 +73,27 @@ impl<H: Handler> Server<H> {
             slots: Slots::new(CONNECTIONS),
             strangers: Strangers::new(),
             tracker,
+        }
+    }
+
+    /// Whether any request is in flight.
+    pub fn is_busy(&self) -> bool {
+        self.slots.is_busy()
+    }
+
+    /// Accepts connections from `listener` until `stop` only to say why nobody is served there.
+    pub async fn turn_away(self, listener: TcpListener, why: Refusal, stop: CancellationToken) {
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    self.strangers.turn_away(stream, why.clone(), &self.tracker);
+                }
+                Err(_) => tokio::time::sleep(ACCEPT_BACKOFF).await,
+            }
         }
     }
 

@@ -57,6 +57,13 @@ impl Slots {
         }
     }
 
+    /// Whether any connection has a request in flight.
+    pub(super) fn is_busy(&self) -> bool {
+        let taken = self.0.taken();
+        let mut seats = taken.seats.values();
+        seats.any(|seat| seat.idle_since.load(Ordering::Relaxed) == 0)
+    }
+
     fn seated(&self, permit: OwnedSemaphorePermit) -> Slot {
         let seat = Arc::new(Seat {
             start: self.0.start,
@@ -204,9 +211,11 @@ mod tests {
             advance(Duration::from_secs(1)).await;
         }
         let (first, second, third) = (held[0].seat(), held[1].seat(), held[2].seat());
+        assert!(!slots.is_busy());
         first.busy();
         second.busy();
         second.idle();
+        assert!(slots.is_busy());
         // The third has been idle for longer than the second by now.
         assert!(!gets_in(&slots).await, "it has been asked, and isn't gone");
         assert!(third.is_leaving.load(Ordering::Relaxed));

@@ -113,6 +113,11 @@ impl Session {
         (session, keepers)
     }
 
+    /// Whether a login waits for its browser.
+    pub fn is_logging_in(&self) -> bool {
+        self.0.desk.is_open()
+    }
+
     /// What `status` shows of it.
     pub fn view(&self) -> View {
         self.0.snapshots.borrow().view.clone()

@@ -4,6 +4,8 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use loopdesk_protocol::{Kind, Problem};
 
@@ -19,39 +21,70 @@ impl InstanceLock {
     /// # Errors
     /// [`Refused::Held`] where another daemon has it.
     pub fn take(path: &Path) -> Result<Self, Refused> {
-        let failed = |error: &io::Error| {
-            Refused::Unusable(Problem::new(
-                Kind::Vault,
-                format!("`{}` can't be locked: {error}", path.display()),
-            ))
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(|e| failed(&e))?;
+        let mut file = open(path).map_err(|e| unusable(path, &e))?;
         match file.try_lock() {
-            Ok(()) => {}
+            Ok(()) => Self::sign(file).map_err(|e| unusable(path, &e)),
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 // A lock without a readable pid is held all the same.
                 let _unreadable = file.read_to_string(&mut pid);
-                return Err(Refused::Held {
+                Err(Refused::Held {
                     pid: pid.trim().to_owned(),
-                });
+                })
             }
-            Err(TryLockError::Error(error)) => return Err(failed(&error)),
+            Err(TryLockError::Error(error)) => Err(unusable(path, &error)),
         }
+    }
+
+    /// As [`InstanceLock::take`], but waits up to `patience` for another daemon to end; `told` hears
+    /// its process id.
+    ///
+    /// # Errors
+    /// As [`InstanceLock::take`].
+    pub fn wait(path: &Path, patience: Duration, told: impl FnOnce(&str)) -> Result<Self, Refused> {
+        let pid = match Self::take(path) {
+            Err(Refused::Held { pid }) => pid,
+            taken => return taken,
+        };
+        told(&pid);
+        let file = open(path).map_err(|e| unusable(path, &e))?;
+        let (got, gets) = mpsc::channel();
+        // flock(2) knows no time-out. A thread that waits for longer ends with the process, or lets
+        // go of the lock as soon as it has it.
+        std::thread::spawn(move || {
+            let _given_up = got.send(file.lock().map(|()| file));
+        });
+        match gets.recv_timeout(patience) {
+            Ok(file) => file.and_then(Self::sign).map_err(|e| unusable(path, &e)),
+            Err(_) => Err(Refused::Held { pid }),
+        }
+    }
+
+    /// Says in the locked file who has it.
+    fn sign(mut file: File) -> io::Result<Self> {
         let pid = std::process::id();
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{pid}"))
-            .map_err(|e| failed(&e))?;
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{pid}")?;
         Ok(Self { _file: file })
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Refused {
+    Refused::Unusable(Problem::new(
+        Kind::Vault,
+        format!("`{}` can't be locked: {error}", path.display()),
+    ))
 }
 
 /// Why the lock can't be had.
@@ -123,6 +156,22 @@ mod tests {
         assert!(refused.to_string().contains(&pid), "{refused}");
         drop(held);
         InstanceLock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn o2_the_lock_is_waited_for_and_whoever_has_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let mut held = Some(InstanceLock::take(&path).unwrap());
+        let mut named = String::new();
+        let taken = InstanceLock::wait(&path, Duration::from_secs(60), |pid| {
+            named = pid.to_owned();
+            held.take();
+        });
+        let _taken = taken.unwrap();
+        assert_eq!(named, std::process::id().to_string());
+        let refused = InstanceLock::wait(&path, Duration::ZERO, |_| {}).unwrap_err();
+        assert!(matches!(refused, Refused::Held { .. }));
     }
 
     #[test]

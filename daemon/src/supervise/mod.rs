@@ -4,4 +4,6 @@ pub mod hardening;
 pub mod instance;
 pub mod notify;
 pub mod signals;
+pub mod sockets;
+pub mod successor;
 pub mod user;

@@ -3,8 +3,9 @@
 //! The command line speaks the same protocol when it starts the daemon itself. Without
 //! `NOTIFY_SOCKET` nothing is sent.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
-use tokio_util::sync::CancellationToken;
 
 /// The daemon serves, or knows why not.
 pub fn ready(status: &str) {
@@ -13,40 +14,85 @@ pub fn ready(status: &str) {
 
 /// The daemon reads its configuration again; [`ready`] follows.
 pub fn reloading() {
-    // `Type=notify-reload` takes a message without the time for one of an older reload.
+    // systemd takes a message without the time for one of an older reload (sd_notify(3)).
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
         Err(error) => tracing::debug!(%error, "the supervisor isn't told of the reload"),
     }
 }
 
-/// The daemon is about to end.
-pub fn stopping() {
-    send(&[NotifyState::Stopping]);
+/// What the daemon does just now.
+pub fn status(text: &str) {
+    send(&[NotifyState::Status(text)]);
 }
 
-/// Tells a supervisor that wants to hear it, by its `WatchdogSec=`, that the daemon lives, until
-/// `stop`.
-pub async fn keep_alive(stop: CancellationToken) {
-    let Some(limit) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    // Half of what is allowed, as sd_watchdog_enabled(3) recommends.
-    let mut ticks = tokio::time::interval(limit / 2);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        send(&[NotifyState::Watchdog]);
-    }
+/// The daemon is about to end.
+pub fn stopping() {
+    send(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
+}
+
+/// The daemon lives.
+pub fn alive() {
+    send(&[NotifyState::Watchdog]);
+}
+
+/// How often the supervisor wants to hear that the daemon lives, if it does. Half of what it allows
+/// (sd_watchdog_enabled(3)).
+pub fn watchdog() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|limit| limit / 2)
+}
+
+/// Asks the supervisor to wait for the daemon's end for so much longer, whatever its unit allows.
+pub fn extend(by: Duration) {
+    let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
+    send(&[NotifyState::ExtendTimeoutUsec(micros)]);
 }
 
 /// Whether systemd or launchd started this process and restarts it.
 pub fn is_supervised() -> bool {
-    // systemd sets the first for every service, launchd the second for every job.
-    std::env::var_os("INVOCATION_ID").is_some()
-        || std::env::var("XPC_SERVICE_NAME").is_ok_and(|name| name.contains("loopdesk"))
+    let own = std::process::id();
+    is_supervised_by(|name| std::env::var(name).ok(), own)
+}
+
+fn is_supervised_by(variable: impl Fn(&str) -> Option<String>, own: u32) -> bool {
+    // systemd tells each process of a service its invocation, and every program that is started
+    // from there inherits it: a terminal, an editor, a job of cron's. Whom it has started itself it
+    // tells by process id, since 248 always, before that where there is a watchdog
+    // (systemd.exec(5)).
+    let is_own = |name| variable(name).is_some_and(|pid| pid == own.to_string());
+    let by_systemd = variable("INVOCATION_ID").is_some()
+        && ["SYSTEMD_EXEC_PID", "WATCHDOG_PID"].into_iter().any(is_own);
+    // launchd names the job.
+    by_systemd || variable("XPC_SERVICE_NAME").is_some_and(|name| name.contains("loopdesk"))
 }
 
 fn send(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "the supervisor can't be told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o2_only_what_a_supervisor_has_started_itself_counts_as_supervised() {
+        let with = |variables: &[(&str, &str)]| {
+            let value = |name: &str| {
+                let known = variables.iter().find(|(known, _)| *known == name);
+                known.map(|(_, value)| (*value).to_owned())
+            };
+            is_supervised_by(value, 42)
+        };
+        assert!(with(&[("INVOCATION_ID", "a"), ("SYSTEMD_EXEC_PID", "42")]));
+        assert!(with(&[("INVOCATION_ID", "a"), ("WATCHDOG_PID", "42")]));
+        assert!(with(&[("XPC_SERVICE_NAME", "loopdesk")]));
+        // A terminal's window is part of a service too.
+        assert!(!with(&[("INVOCATION_ID", "a"), ("SYSTEMD_EXEC_PID", "7")]));
+        assert!(!with(&[("INVOCATION_ID", "a")]));
+        assert!(!with(&[("SYSTEMD_EXEC_PID", "42")]));
+        assert!(!with(&[("XPC_SERVICE_NAME", "com.apple.Terminal")]));
+        assert!(!with(&[]));
     }
 }

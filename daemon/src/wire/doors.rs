@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::{Request, Response};
 use loopdesk_protocol::{Kind, Problem, status};
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,7 +17,9 @@ use crate::admission::ConnFacts;
 use crate::admission::peer::Peers;
 use crate::body::Body;
 use crate::config::{AccountName, Config};
-use crate::listener::{Handler, Server, activated, bind};
+use crate::listener::{Handler, Server, bind};
+use crate::refusal::Refusal;
+use crate::supervise::sockets::Inherited;
 
 /// Everything that listens for scripts.
 #[derive(Debug)]
@@ -26,12 +29,19 @@ pub(super) struct Doors {
     blind: Option<Problem>,
     tracker: TaskTracker,
     proxy_socket: PathBuf,
+    inherited: Arc<Inherited>,
     open: BTreeMap<Door, CancellationToken>,
     told: watch::Sender<Vec<status::Listener>>,
 }
 
 impl Doors {
-    pub(super) fn new(flow: Arc<Flow>, proxy_socket: PathBuf, tracker: TaskTracker) -> Self {
+    /// Nothing is open yet. What `inherited` holds isn't bound again.
+    pub(super) fn new(
+        flow: Arc<Flow>,
+        proxy_socket: PathBuf,
+        inherited: Arc<Inherited>,
+        tracker: TaskTracker,
+    ) -> Self {
         let peers = Peers::new();
         let blind = peers.look_at_self().err().map(|why| {
             tracing::warn!(why, "TCP clients can't be told from other users'");
@@ -45,6 +55,7 @@ impl Doors {
             blind,
             tracker,
             proxy_socket,
+            inherited,
             open: BTreeMap::new(),
             told: watch::Sender::new(Vec::new()),
         }
@@ -60,7 +71,13 @@ impl Doors {
     /// # Errors
     /// The first door that can't be opened; the others are.
     pub(super) fn open(&mut self, config: &Config) -> Result<(), Problem> {
-        let wanted = doors(config);
+        let mut wanted = doors(config);
+        let useless = self.inherited.addresses().filter(|address| {
+            let is_it = |door: &Door| matches!(door, Door::Port(wanted, _) if wanted == address);
+            !wanted.iter().any(is_it)
+        });
+        let useless: Vec<_> = useless.map(Door::Useless).collect();
+        wanted.extend(useless);
         self.open.retain(|door, stop| {
             let stays = wanted.contains(door);
             if !stays {
@@ -72,8 +89,7 @@ impl Doors {
         let mut told = Vec::new();
         for door in wanted {
             let problem = match self.open_one(&door) {
-                Ok(true) if door == Door::Socket => None,
-                Ok(true) => self.blind.clone(),
+                Ok(true) => self.concern(&door),
                 // A machine without that address needs no listener there.
                 Ok(false) => continue,
                 Err(problem) => Some(problem),
@@ -90,15 +106,44 @@ impl Doors {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Whether any request is in flight.
+    pub(super) fn is_busy(&self) -> bool {
+        self.server.is_busy()
+    }
+
+    /// What is wrong with a door although it is open.
+    fn concern(&self, door: &Door) -> Option<Problem> {
+        let mismatch =
+            |what: String| Some(Problem::new(Kind::Daemon, what).hint("loopdesk service install"));
+        match door {
+            Door::Socket => None,
+            Door::Useless(address) => mismatch(format!(
+                "the supervisor listens on {address}, and the configuration has no use for it"
+            )),
+            Door::Port(..) if self.blind.is_some() => self.blind.clone(),
+            Door::Port(address, _)
+                if !self.inherited.is_empty() && !self.inherited.has(*address) =>
+            {
+                mismatch(format!(
+                    "the supervisor doesn't listen on {address}: the daemon does so itself, and \
+                     scripts that call while it restarts fail"
+                ))
+            }
+            Door::Port(..) => None,
+        }
+    }
+
     /// Accepts nobody any more; connections end in good order.
     pub(super) fn close(&mut self) {
         for (_, stop) in std::mem::take(&mut self.open) {
             stop.cancel();
         }
+        // The next daemon finds callers waiting there.
+        if self.inherited.has_unix(&self.proxy_socket) {
+            return;
+        }
         // A name without a listener would look like a crash to the next start.
-        if !activated::holds(&self.proxy_socket)
-            && let Err(error) = std::fs::remove_file(&self.proxy_socket)
-        {
+        if let Err(error) = std::fs::remove_file(&self.proxy_socket) {
             tracing::debug!(%error, "the socket's name stays");
         }
     }
@@ -112,17 +157,30 @@ impl Doors {
         let server = self.server.clone();
         match door {
             Door::Socket => {
-                let listener = bind::unix(&self.proxy_socket)?;
+                let listener = unix(&self.inherited, &self.proxy_socket)?;
                 self.tracker
                     .spawn(server.serve_unix(listener, stop.clone()));
             }
             Door::Port(address, account) => {
-                let Some(listener) = bind::tcp(*address, account.as_ref())? else {
-                    return Ok(false);
+                let given = self.inherited.tcp(*address).map_err(|e| lost(&e))?;
+                let listener = match given {
+                    Some(listener) => listener,
+                    None => match bind::tcp(*address, account.as_ref())? {
+                        Some(listener) => listener,
+                        None => return Ok(false),
+                    },
                 };
                 let account = account.clone();
                 self.tracker
                     .spawn(server.serve_tcp(listener, account, stop.clone()));
+            }
+            Door::Useless(address) => {
+                let Some(listener) = self.inherited.tcp(*address).map_err(|e| lost(&e))? else {
+                    return Ok(false);
+                };
+                let why = Refusal::UnconfiguredPort(address.port());
+                self.tracker
+                    .spawn(server.turn_away(listener, why, stop.clone()));
             }
         }
         self.open.insert(door.clone(), stop);
@@ -141,12 +199,15 @@ impl Handler for Flow {
 enum Door {
     Port(SocketAddr, Option<AccountName>),
     Socket,
+    /// The supervisor holds it, and the configuration doesn't name it. Whoever calls there must not
+    /// wait for ever.
+    Useless(SocketAddr),
 }
 
 impl Door {
-    fn address(&self, proxy_socket: &std::path::Path) -> String {
+    fn address(&self, proxy_socket: &Path) -> String {
         match self {
-            Self::Port(address, _) => address.to_string(),
+            Self::Port(address, _) | Self::Useless(address) => address.to_string(),
             Self::Socket => proxy_socket.display().to_string(),
         }
     }
@@ -154,9 +215,24 @@ impl Door {
     fn account(&self) -> Option<String> {
         match self {
             Self::Port(_, account) => account.as_ref().map(ToString::to_string),
-            Self::Socket => None,
+            Self::Socket | Self::Useless(_) => None,
         }
     }
+}
+
+/// The supervisor's unix socket at `path`, or one of our own.
+pub(super) fn unix(inherited: &Inherited, path: &Path) -> Result<UnixListener, Problem> {
+    let given = inherited.unix(path).map_err(|e| lost(&e))?;
+    given.map_or_else(|| bind::unix(path), Ok)
+}
+
+/// What keeps a socket of the supervisor's from being used.
+fn lost(error: &std::io::Error) -> Problem {
+    Problem::new(
+        Kind::Daemon,
+        format!("a socket of the supervisor's can't be used: {error}"),
+    )
+    .hint("loopdesk service restart")
 }
 
 fn doors(config: &Config) -> Vec<Door> {

@@ -2,6 +2,7 @@
 
 mod doors;
 pub mod flow;
+mod life;
 mod reload;
 
 use std::sync::Arc;
@@ -14,27 +15,34 @@ use tokio_util::task::TaskTracker;
 
 use self::doors::Doors;
 use self::flow::Flow;
+use self::life::{Beat, Life};
 use self::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::files::Files;
 use crate::config::live::Loaded;
 use crate::control::Control;
-use crate::listener;
 use crate::notices::Notices;
 use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
 use crate::supervise::notify;
 use crate::supervise::signals::{Asked, Signals};
+use crate::supervise::sockets::Inherited;
 
 /// Runs the daemon until a signal ends it. The folders of `paths` exist and are private, and this
-/// process holds the instance lock.
+/// process holds the instance lock. What `inherited` holds isn't bound again.
 ///
 /// # Errors
 /// What keeps the daemon from serving: a port or a socket that can't be had.
-pub async fn run(paths: Paths, files: Files, config: Config, clock: Clock) -> Result<(), Problem> {
+pub async fn run(
+    paths: Paths,
+    files: Files,
+    config: Config,
+    inherited: Inherited,
+    clock: Clock,
+) -> Result<Ended, Problem> {
     let internal = |e: std::io::Error| Problem::new(Kind::Internal, format!("no signals: {e}"));
-    let mut signals = Signals::catch().map_err(internal)?;
+    let signals = Signals::catch().map_err(internal)?;
     let started_at = clock.now();
     let config = Arc::new(config);
     let tracker = TaskTracker::new();
@@ -47,11 +55,26 @@ pub async fn run(paths: Paths, files: Files, config: Config, clock: Clock) -> Re
     let prover =
         Prover::new().map_err(|e| Problem::new(Kind::Internal, format!("no random bytes: {e}")))?;
     let flow = Flow::new(sessions.clone(), prover.clone(), &config);
-    let mut doors = Doors::new(Arc::clone(&flow), paths.proxy_socket(), tracker.clone());
-    // Whoever waits at a socket of systemd's is served once the sessions are there.
+    let inherited = Arc::new(inherited);
+    let mut doors = Doors::new(
+        Arc::clone(&flow),
+        paths.proxy_socket(),
+        Arc::clone(&inherited),
+        tracker.clone(),
+    );
+    // Whoever waits at a socket of the supervisor's is served once the sessions are there.
     sessions.apply(&config).await;
-    doors.open(&config)?;
-    let control_socket = listener::bind::unix(&paths.control_socket())?;
+    let control_socket = doors
+        .open(&config)
+        .and_then(|()| doors::unix(&inherited, &paths.control_socket()));
+    let control_socket = match control_socket {
+        Ok(listener) => listener,
+        Err(problem) => {
+            // A session may have begun to refresh itself.
+            sessions.shutdown().await;
+            return Err(problem);
+        }
+    };
 
     let (loaded, loaded_now) = watch::channel(Loaded {
         config,
@@ -87,63 +110,140 @@ pub async fn run(paths: Paths, files: Files, config: Config, clock: Clock) -> Re
     if let Err(error) = paths.write_runtime_hint() {
         tracing::warn!(%error, "commands with another XDG_RUNTIME_DIR won't find this daemon");
     }
-    let own_paths = paths.clone();
-    let mut reloader = Reloader::new(&paths, files, loaded, clock);
+    let life = Life::new(sessions.clone(), !inherited.is_empty(), clock.clone());
+    let mut daemon = Daemon {
+        reloader: Reloader::new(&paths, files, loaded, clock),
+        sessions,
+        flow,
+        doors,
+        signals,
+        life,
+    };
     notify::ready("serving");
-    tracker.spawn(notify::keep_alive(stop.clone()));
     tracing::info!(pid = std::process::id(), "ready");
-
-    loop {
-        let (answer, found) = tokio::select! {
-            asked = signals.next() => match asked {
-                Asked::Stop => break,
-                Asked::Reload => (None, None),
-            },
-            answer = reloads.recv() => (answer, None),
-            found = reloader.changed() => (None, Some(found)),
-        };
-        notify::reloading();
-        let result = reloader.reload(found, &sessions, &flow, &mut doors).await;
-        notify::ready("serving");
-        if let Some(answer) = answer {
-            // Whoever asked may have hung up; the outcome shows in the status.
-            let _unheard = answer.send(result);
-        }
-    }
+    let ended = daemon.serve(&mut reloads).await;
 
     notify::stopping();
     tracing::info!("stopping");
     stop.cancel();
-    doors.close();
-    // A name without a listener would look like a crash to the next start.
-    if !listener::activated::holds(&own_paths.control_socket())
-        && let Err(error) = std::fs::remove_file(own_paths.control_socket())
+    daemon.doors.close();
+    // A name without a listener would look like a crash to the next start; at one of the
+    // supervisor's the next daemon finds callers waiting.
+    let control = paths.control_socket();
+    if !inherited.has_unix(&control)
+        && let Err(error) = std::fs::remove_file(control)
     {
         tracing::debug!(%error, "the control socket's name stays");
     }
-    if let Err(error) = own_paths.remove_runtime_hint() {
-        tracing::debug!(%error, "the control socket's name stays");
+    if let Err(error) = paths.remove_runtime_hint() {
+        tracing::debug!(%error, "the hint at the sockets stays");
     }
-    // Never cut short: a refresh that Zendesk has carried out must be stored.
-    sessions.shutdown().await;
-    tracker.close();
-    tokio::select! {
-        () = tracker.wait() => tracing::info!("stopped"),
-        () = tokio::time::sleep(DRAIN) => tracing::warn!(
-            "stopped with {} tasks unfinished after {} s", tracker.len(), DRAIN.as_secs()
-        ),
-        _ = again(&mut signals) => tracing::warn!("stopped at once, on a second signal"),
-    }
-    Ok(())
+    daemon.finish(&tracker).await;
+    Ok(ended)
 }
 
-async fn again(signals: &mut Signals) -> Asked {
-    loop {
-        if signals.next().await == Asked::Stop {
-            return Asked::Stop;
+/// Why the daemon has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// A signal asked for it.
+    Asked,
+    /// Another program has taken the place of this one.
+    Replaced,
+}
+
+/// What has a say while the daemon serves, and when it ends.
+struct Daemon {
+    reloader: Reloader,
+    sessions: Sessions,
+    flow: Arc<Flow>,
+    doors: Doors,
+    signals: Signals,
+    life: Life,
+}
+
+impl Daemon {
+    /// Serves until there is a reason to end.
+    async fn serve(&mut self, asked: &mut mpsc::Receiver<Answer>) -> Ended {
+        let mut again = false;
+        loop {
+            let (answer, found) = if std::mem::take(&mut again) {
+                (None, None)
+            } else {
+                tokio::select! {
+                    signal = self.signals.next() => match signal {
+                        Asked::Stop => return Ended::Asked,
+                        Asked::Reload => (None, None),
+                    },
+                    answer = asked.recv() => (answer, None),
+                    found = self.reloader.changed() => (None, Some(found)),
+                    beat = self.life.beat() => {
+                        if beat == Beat::Look && self.life.is_over(&self.doors) {
+                            return Ended::Replaced;
+                        }
+                        continue;
+                    }
+                }
+            };
+            notify::reloading();
+            let reload = self
+                .reloader
+                .reload(found, &self.sessions, &self.flow, &mut self.doors);
+            tokio::pin!(reload);
+            // A keyring that doesn't answer can hold this up; neither signals nor the supervisor
+            // wait.
+            let result = loop {
+                tokio::select! {
+                    result = reload.as_mut() => break result,
+                    signal = self.signals.next() => match signal {
+                        Asked::Stop => return Ended::Asked,
+                        // What it is about may have been read already.
+                        Asked::Reload => again = true,
+                    },
+                    _ = self.life.beat() => {}
+                }
+            };
+            notify::ready("serving");
+            if let Some(answer) = answer {
+                // Whoever asked may have hung up; the outcome shows in the status.
+                let _unheard = answer.send(result);
+            }
+        }
+    }
+
+    /// Lets everything under way come to its end, unless another signal says that it may not.
+    async fn finish(&mut self, tracker: &TaskTracker) {
+        let budget = tokio::time::sleep(DRAIN);
+        let sessions = self.sessions.clone();
+        let finished = async {
+            // Never cut short: a refresh that Zendesk has carried out must be stored. Requests go
+            // on meanwhile.
+            sessions.shutdown().await;
+            tracker.close();
+            tokio::select! {
+                biased;
+                () = tracker.wait() => tracing::info!("stopped"),
+                () = budget => tracing::warn!(
+                    "stopped with {} tasks unfinished after {} s", tracker.len(), DRAIN.as_secs()
+                ),
+            }
+        };
+        tokio::select! {
+            () = finished => {}
+            () = stop_again(&mut self.signals) => {
+                tracing::warn!("stopped at once, on a second signal");
+            }
+            () = self.life.until_the_end() => {}
         }
     }
 }
 
-/// Under the 20 s after which launchd kills, and enough for any but a very long download.
+async fn stop_again(signals: &mut Signals) {
+    while signals.next().await != Asked::Stop {}
+}
+
+/// Where the outcome of a reload goes that somebody has asked for.
+type Answer = tokio::sync::oneshot::Sender<Result<(), Problem>>;
+
+/// For requests in flight, from the signal on. Enough for any but a very long download; scripts that
+/// call meanwhile wait for the next daemon.
 const DRAIN: Duration = Duration::from_secs(15);

@@ -1,0 +1,186 @@
+//! Listening sockets that systemd or launchd has bound before this process began.
+//!
+//! They outlive the process: while one daemon ends and the next one starts, connections wait in
+//! their queues. Each is known by its address, so that a supervisor's names for them don't matter.
+
+#[cfg(target_os = "macos")]
+mod launchd;
+#[cfg(target_os = "linux")]
+mod systemd;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use loopdesk_protocol::{Kind, Problem};
+use rustix::net::{AddressFamily, SocketAddrAny, SocketType, getsockname, sockopt};
+
+use crate::config::AccountName;
+
+/// The sockets that this process was given, for as long as it lives.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    tcp: BTreeMap<SocketAddr, TcpListener>,
+    unix: BTreeMap<PathBuf, UnixListener>,
+}
+
+impl Inherited {
+    /// Takes the sockets over. `accounts` are those that may have a port of their own. Once in a
+    /// process.
+    ///
+    /// # Errors
+    /// A problem of kind `daemon`, where there are sockets and they can't be used.
+    pub fn take<'a>(accounts: impl Iterator<Item = &'a AccountName>) -> Result<Self, Problem> {
+        let problem = |error: io::Error| {
+            Problem::new(
+                Kind::Daemon,
+                format!("the supervisor's sockets can't be used: {error}"),
+            )
+            .hint("loopdesk service install")
+        };
+        #[cfg(target_os = "linux")]
+        let given = {
+            // systemd's names play no part.
+            let _names = accounts;
+            systemd::take().map_err(problem)?
+        };
+        #[cfg(target_os = "macos")]
+        let given = launchd::take(accounts).map_err(problem)?;
+        let mut inherited = Self::default();
+        for socket in given {
+            inherited.add(socket).map_err(problem)?;
+        }
+        Ok(inherited)
+    }
+
+    /// Whether there is none: the daemon binds its own.
+    pub fn is_empty(&self) -> bool {
+        self.tcp.is_empty() && self.unix.is_empty()
+    }
+
+    /// The TCP addresses among them.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tcp.keys().copied()
+    }
+
+    /// Whether one is bound to `address`.
+    pub fn has(&self, address: SocketAddr) -> bool {
+        self.tcp.contains_key(&address)
+    }
+
+    /// Whether one is bound to `path`.
+    pub fn has_unix(&self, path: &Path) -> bool {
+        self.unix.contains_key(&settled(path))
+    }
+
+    /// The socket bound to `address`, if there is one; it can be asked for again.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn tcp(&self, address: SocketAddr) -> io::Result<Option<tokio::net::TcpListener>> {
+        let Some(listener) = self.tcp.get(&address) else {
+            return Ok(None);
+        };
+        tokio::net::TcpListener::from_std(listener.try_clone()?).map(Some)
+    }
+
+    /// As [`Inherited::tcp`], for the unix socket at `path`.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn unix(&self, path: &Path) -> io::Result<Option<tokio::net::UnixListener>> {
+        let Some(listener) = self.unix.get(&settled(path)) else {
+            return Ok(None);
+        };
+        tokio::net::UnixListener::from_std(listener.try_clone()?).map(Some)
+    }
+
+    fn add(&mut self, socket: OwnedFd) -> io::Result<()> {
+        if sockopt::socket_type(&socket)? != SocketType::STREAM
+            || !sockopt::socket_acceptconn(&socket)?
+        {
+            return Err(io::Error::other("one of them doesn't listen for streams"));
+        }
+        let address = getsockname(&socket)?;
+        match address.address_family() {
+            AddressFamily::INET | AddressFamily::INET6 => {
+                let address = SocketAddr::try_from(address)?;
+                // Whoever wrote the unit may not have read what the configuration refuses.
+                if !address.ip().is_loopback() {
+                    return Err(io::Error::other(format!(
+                        "{address} is no loopback address"
+                    )));
+                }
+                let listener = TcpListener::from(socket);
+                listener.set_nonblocking(true)?;
+                self.tcp.insert(address, listener);
+            }
+            AddressFamily::UNIX => {
+                let path = path_of(&address)
+                    .ok_or_else(|| io::Error::other("one of them is a socket without a name"))?;
+                let listener = UnixListener::from(socket);
+                listener.set_nonblocking(true)?;
+                self.unix.insert(settled(&path), listener);
+            }
+            family => return Err(io::Error::other(format!("one of them is of {family:?}"))),
+        }
+        Ok(())
+    }
+}
+
+fn path_of(address: &SocketAddrAny) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+
+    let address = rustix::net::SocketAddrUnix::try_from(address.clone()).ok()?;
+    let bytes = address.path_bytes()?;
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(&bytes[..end])))
+}
+
+/// A path under the one name that its folder has after every link.
+fn settled(path: &Path) -> PathBuf {
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    match (folder, path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn o2_a_socket_is_known_by_its_address_whatever_leads_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
+        std::fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, dir.path().join("link")).unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = tcp.local_addr().unwrap();
+        let unix = UnixListener::bind(dir.path().join("link/proxy.sock")).unwrap();
+
+        let mut inherited = Inherited::default();
+        assert!(inherited.is_empty());
+        inherited.add(tcp.into()).unwrap();
+        inherited.add(unix.into()).unwrap();
+        assert!(inherited.tcp(address).unwrap().is_some());
+        assert!(inherited.tcp(address).unwrap().is_some(), "again");
+        assert!(inherited.unix(&real.join("proxy.sock")).unwrap().is_some());
+        assert!(inherited.unix(&real.join("other.sock")).unwrap().is_none());
+    }
+
+    #[test]
+    fn d1_a_socket_open_to_the_network_or_of_another_kind_is_refused() {
+        let mut inherited = Inherited::default();
+        let open = TcpListener::bind("0.0.0.0:0").unwrap();
+        let refused = inherited.add(open.into()).unwrap_err();
+        assert!(refused.to_string().contains("no loopback"), "{refused}");
+        let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let refused = inherited.add(datagrams.into()).unwrap_err();
+        assert!(refused.to_string().contains("streams"), "{refused}");
+    }
+}

@@ -1,0 +1,114 @@
+//! What the daemon does now and then: it tells the supervisor that it lives, and looks whether its
+//! program was replaced.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::doors::Doors;
+use crate::clock::Clock;
+use crate::session::Sessions;
+use crate::supervise::notify;
+use crate::supervise::successor::{LOOK, Successor};
+
+/// The daemon's life as its supervisor sees it.
+#[derive(Debug)]
+pub(super) struct Life {
+    sessions: Sessions,
+    clock: Clock,
+    /// Absent where nobody would start the new program.
+    successor: Option<Successor>,
+    look: Interval,
+    alive: Option<Interval>,
+}
+
+/// What a moment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beat {
+    /// The supervisor was told that the daemon lives.
+    Alive,
+    /// Another program may have taken the place of this one.
+    Look,
+}
+
+impl Life {
+    /// `is_activated`: the supervisor holds sockets, and whoever calls there while the programs
+    /// change waits instead of failing.
+    pub(super) fn new(sessions: Sessions, is_activated: bool, clock: Clock) -> Self {
+        let can_hand_over = is_activated && notify::is_supervised();
+        let successor = can_hand_over.then(Successor::of_this_process);
+        let successor = successor.and_then(|watched| {
+            let failed = |error: &_| tracing::warn!(%error, "a new program won't be noticed");
+            watched.inspect_err(failed).ok()
+        });
+        Self {
+            sessions,
+            successor,
+            look: every(LOOK.min(clock.glance())),
+            alive: notify::watchdog().map(every),
+            clock,
+        }
+    }
+
+    /// Waits for the next moment at which something is to be done. Can be cancelled.
+    pub(super) async fn beat(&mut self) -> Beat {
+        let alive = async {
+            match &mut self.alive {
+                Some(interval) => interval.tick().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = alive => {
+                // From one of the threads that serve: if none of them gets to it, the daemon hangs.
+                tokio::spawn(async { notify::alive() });
+                Beat::Alive
+            }
+            _ = self.look.tick(), if self.successor.is_some() => Beat::Look,
+        }
+    }
+
+    /// Whether another program should take over now.
+    pub(super) fn is_over(&mut self, doors: &Doors) -> bool {
+        let Some(successor) = &mut self.successor else {
+            return false;
+        };
+        let sessions = self.sessions.all();
+        let is_busy = doors.is_busy() || sessions.iter().any(|session| session.is_logging_in());
+        let is_due = successor.is_due(self.clock.now(), !is_busy);
+        if is_due {
+            tracing::info!("ends for the new program to be started");
+        }
+        is_due
+    }
+
+    /// Keeps the supervisor patient while the daemon finishes what is under way. Doesn't return.
+    pub(super) async fn until_the_end(&mut self) {
+        self.successor = None;
+        let patient_until = Instant::now() + LONGEST_END;
+        let mut extend = tokio::time::interval(EXTENSION / 3);
+        loop {
+            tokio::select! {
+                _ = self.beat() => {}
+                _ = extend.tick() => {
+                    if Instant::now() < patient_until {
+                        notify::extend(EXTENSION);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval_at(Instant::now() + period, period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// What the end may take however short the unit's own `TimeoutStopSec=` is: a refresh that waits
+/// for a slow Zendesk, twice.
+const LONGEST_END: Duration = Duration::from_secs(60);
+
+/// How long a supervisor that hears nothing more waits before it kills.
+const EXTENSION: Duration = Duration::from_secs(30);
