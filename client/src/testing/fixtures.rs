@@ -56,6 +56,7 @@ pub(crate) fn status() -> Status {
         address: address.to_owned(),
         account: account.map(ToOwned::to_owned),
         answers: None,
+        open: true,
         problem: None,
     };
     Status {

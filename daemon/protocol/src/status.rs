@@ -121,7 +121,10 @@ pub struct Listener {
     /// Who answers here, as the command line has found out; the daemon doesn't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answers>,
-    /// Why nobody is served here.
+    /// Whether the daemon listens here, whatever is wrong with it otherwise.
+    #[serde(default)]
+    pub open: bool,
+    /// Why nobody is served here, or what is wrong although they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }

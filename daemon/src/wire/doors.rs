@@ -98,6 +98,7 @@ impl Doors {
                 address: door.address(&self.proxy_socket),
                 account: door.account(),
                 answers: None,
+                open: self.open.contains_key(&door),
                 problem: problem.clone(),
             });
             failed = failed.or(problem.filter(|_| !self.open.contains_key(&door)));

@@ -40,6 +40,7 @@ pub(super) async fn complete(client: &Client, status: &mut Status) {
                 address: address.to_string(),
                 account,
                 answers: Some(Answers::Another),
+                open: false,
                 problem: problem(Answers::Another, address),
             }),
         }
