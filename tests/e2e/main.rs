@@ -6,6 +6,7 @@
 )]
 
 mod accounts;
+mod activation;
 mod attacks;
 mod bad_input;
 mod blocked;
@@ -17,6 +18,7 @@ mod clients_table;
 mod config_layers;
 mod described;
 mod door;
+mod drain;
 mod echo;
 mod flood;
 mod hot_reload;

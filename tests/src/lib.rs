@@ -32,6 +32,7 @@ pub mod secret_service;
 pub mod secrets;
 pub mod stage;
 pub mod strangers;
+pub mod supervisor;
 pub mod user_manager;
 pub mod zendesk;
 
@@ -42,3 +43,4 @@ pub use home::{Home, Output};
 pub use oauth_server::OAuthServer;
 pub use raw::Raw;
 pub use stage::Stage;
+pub use supervisor::Supervisor;

@@ -6,7 +6,7 @@ mod missing;
 mod network;
 mod rollout;
 mod uninstall;
-mod upgrade;
+pub(crate) mod upgrade;
 mod users;
 mod vaults;
 

@@ -39,7 +39,7 @@ async fn o2_an_upgrade_under_load_fails_no_request() {
 }
 
 /// As a package manager does: the new file gets the old one's name.
-fn replace_program(stage: &Stage) {
+pub(crate) fn replace_program(stage: &Stage) {
     let program = stage.home.bin().join("loopdeskd");
     let new = stage.home.bin().join("loopdeskd.new");
     std::fs::copy(&program, &new).unwrap();
@@ -47,14 +47,14 @@ fn replace_program(stage: &Stage) {
 }
 
 /// Scripts that POST one ticket after another on connections that stay open.
-struct Load {
+pub(crate) struct Load {
     child: Child,
     stdin: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Load {
-    fn start(stage: &Stage) -> Self {
+    pub(crate) fn start(stage: &Stage) -> Self {
         let mut command = stage.home.command("python3");
         command.args(["-c", PROGRAM, &stage.port.to_string()]);
         command.stdin(Stdio::piped()).stderr(Stdio::inherit());
@@ -69,12 +69,12 @@ impl Load {
     }
 
     /// Waits until every script has been served some more.
-    async fn served_more(&mut self) {
+    pub(crate) async fn served_more(&mut self) {
         self.stdin.write_all(b"more\n").await.unwrap();
         assert_eq!(self.line().await, "more");
     }
 
-    async fn end(mut self) -> Value {
+    pub(crate) async fn end(mut self) -> Value {
         self.stdin.write_all(b"end\n").await.unwrap();
         let result = serde_json::from_str(&self.line().await).unwrap();
         self.child.wait().await.unwrap();
