@@ -2,12 +2,13 @@
 
 use std::process::Stdio;
 
-use loopdesk_tests::Stage;
+use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::{Failpoints, Stage};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
-use super::{installed, property};
+use super::{drop_in, installed, property, status};
 
 #[tokio::test]
 async fn o2_an_upgrade_under_load_fails_no_request() {
@@ -35,6 +36,35 @@ async fn o2_an_upgrade_under_load_fails_no_request() {
         .filter(|r| r.method == "POST" && r.path == PATH)
         .count();
     assert_eq!(result["served"], posted, "{result}");
+    manager.stop().await;
+}
+
+#[tokio::test]
+async fn o2_a_replaced_program_takes_over_by_itself() {
+    let Some((mut stage, manager)) = installed(61_196).await else {
+        return;
+    };
+    // With a clock of its own the daemon looks often.
+    if let Some(failpoints) = Failpoints::of(&mut stage.home) {
+        failpoints.set_clock(0);
+        let folder = stage.home.path().join("failpoints");
+        let given = format!(
+            "[Service]\nEnvironment=LOOPDESK_FAILPOINTS={}\n",
+            folder.display()
+        );
+        drop_in(&stage, &given).await;
+        stage.home.loopdesk(["service", "restart"]).await.ok();
+    }
+    let pid = property(&stage, "MainPID").await;
+    replace_program(&stage);
+    eventually("the new program runs", async || {
+        let now = property(&stage, "MainPID").await;
+        now != pid && now != "0"
+    })
+    .await;
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+    assert_eq!(property(&stage, "Result").await, "success");
+    assert_eq!(status(&stage).await["problems"], serde_json::json!([]));
     manager.stop().await;
 }
 
