@@ -86,7 +86,8 @@ impl Life {
     pub(super) async fn until_the_end(&mut self) {
         self.successor = None;
         let patient_until = Instant::now() + LONGEST_END;
-        let mut extend = tokio::time::interval(EXTENSION / 3);
+        notify::extend(EXTENSION);
+        let mut extend = every(EXTENSION / 3);
         loop {
             tokio::select! {
                 _ = self.beat() => {}

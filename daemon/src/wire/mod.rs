@@ -228,11 +228,12 @@ impl Daemon {
             }
         };
         tokio::select! {
-            () = finished => {}
+            biased;
+            () = self.life.until_the_end() => {}
             () = stop_again(&mut self.signals) => {
                 tracing::warn!("stopped at once, on a second signal");
             }
-            () = self.life.until_the_end() => {}
+            () = finished => {}
         }
     }
 }
