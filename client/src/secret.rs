@@ -3,6 +3,7 @@
 use std::io;
 
 use loopdesk_protocol::{Kind, Problem, SecretText};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
@@ -16,6 +17,13 @@ pub(crate) async fn read(
     keyboard: &mut Keyboard,
     output: &mut Output,
 ) -> Result<SecretText, Problem> {
+    hide_memory().map_err(|e| {
+        Problem::new(
+            Kind::Internal,
+            format!("the {what} can't be kept out of core dumps: {e}"),
+        )
+        .hint("ulimit -c 0")
+    })?;
     if !keyboard.is_terminal() {
         return line(what, keyboard, false).await;
     }
@@ -32,6 +40,20 @@ pub(crate) async fn read(
     // The person's own line end wasn't shown either.
     output.note(&Text::new());
     typed
+}
+
+/// Keeps what this process holds from now on out of core dumps, and on Linux out of the sight of
+/// this user's other processes (D4).
+fn hide_memory() -> io::Result<()> {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none)?;
+    // The limit doesn't hold for a core that is piped to a program (core(5)): this does.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
 }
 
 /// A line without its end. `typed` key by key, it can be corrected and given up.

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use loopdesk_tests::zendesk::Fault;
-use loopdesk_tests::{Daemon, strangers};
+use loopdesk_tests::{Daemon, Stage, strangers};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::stage;
@@ -13,7 +13,7 @@ use super::stage;
 // Sockets that block, beside a Zendesk that must not.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_p18_ten_thousand_idle_connections_leave_scripts_served() {
-    let stage = stage().await;
+    let stage = quiet(stage().await);
     let daemon = stage.logged_in().await;
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
     let before = memory(&daemon);
@@ -53,7 +53,7 @@ async fn d1_p18_ten_thousand_idle_connections_leave_scripts_served() {
 // Sockets that block, beside a Zendesk that must not.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_p18_clients_that_read_nothing_hold_up_nobody_and_cost_little() {
-    let stage = stage().await;
+    let stage = quiet(stage().await);
     let daemon = stage.logged_in().await;
     let piece = vec![b' '; 1 << 20];
     let endless = Fault::on("GET", "/api/v2/tickets/*").repeat_body(piece, 64);
@@ -88,7 +88,7 @@ async fn d1_p18_clients_that_read_nothing_hold_up_nobody_and_cost_little() {
 // Sockets that block, beside a Zendesk that must not.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_p18_a_head_without_measure_is_431() {
-    let stage = stage().await;
+    let stage = quiet(stage().await);
     let _daemon = stage.logged_in().await;
     let before = stage.zendesk.requests().len();
     let long = format!("X-Long: {}\r\n", "x".repeat(80 << 10));
@@ -111,7 +111,7 @@ async fn d1_p18_a_head_without_measure_is_431() {
 // Sockets that block, beside a Zendesk that must not.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_u1_another_users_connections_are_refused_and_take_nobodys_place() {
-    let stage = stage().await;
+    let stage = quiet(stage().await);
     let _daemon = stage.logged_in().await;
     let before = stage.zendesk.requests().len();
     let Some(mut crowd) = strangers::crowd(stage.port, 700).await else {
@@ -173,3 +173,9 @@ fn sockets(wanted: u64) -> u64 {
 
 const CLIENTS: u32 = 24;
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Memory and time are looked at, which words would take a part of.
+fn quiet(mut stage: Stage) -> Stage {
+    stage.home.set("LOOPDESK_LOG", "info");
+    stage
+}

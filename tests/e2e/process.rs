@@ -7,6 +7,7 @@ use std::time::Duration;
 use loopdesk_tests::needs::needs;
 use loopdesk_tests::zendesk::Zendesk;
 use loopdesk_tests::{Home, Stage};
+use tokio::io::AsyncWriteExt;
 
 use super::{binary, stage, stage_with_ttl};
 
@@ -15,11 +16,7 @@ async fn d4_no_core_dump_and_no_look_into_the_daemons_memory() {
     let stage = stage().await;
     let daemon = stage.logged_in().await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
-    let core = limits
-        .lines()
-        .find(|line| line.starts_with("Max core file size"));
-    let core: Vec<_> = core.unwrap().split_whitespace().skip(4).collect();
-    assert_eq!(core, ["0", "0", "bytes"]);
+    assert_eq!(core_limit(&limits), ["0", "0", "bytes"]);
     daemon.stop().await;
 }
 
@@ -44,6 +41,46 @@ async fn d4_proc_shows_root_what_it_hides_from_the_user() {
         assert_eq!(owner(name), 0, "{name}");
     }
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn d4_a_command_that_reads_a_secret_hides_its_memory_first() {
+    let mut stage = Stage::with_config(
+        binary(),
+        Zendesk::builder(),
+        "",
+        "grant = \"client-credentials\"",
+    )
+    .await;
+    if rustix::process::geteuid().is_root() {
+        stage.home.belongs_to(PLAIN_USER);
+    }
+    let mut command = stage.home.command("loopdesk");
+    command
+        .args(["login", "--client-secret-stdin"])
+        .stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let process = format!("/proc/{}", child.id().unwrap());
+    // Not before the secret has been asked for, and it waits for that.
+    let hidden = async {
+        let owner = || std::fs::metadata(format!("{process}/mem")).unwrap().uid();
+        while owner() != 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let hidden = tokio::time::timeout(Duration::from_secs(20), hidden).await;
+    hidden.expect("its memory is root's, who may look anywhere");
+    let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap();
+    assert_eq!(core_limit(&limits), ["0", "0", "bytes"]);
+    // The secret was still to come.
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().await.unwrap();
+}
+
+fn core_limit(limits: &str) -> Vec<&str> {
+    let mut lines = limits.lines();
+    let core = lines.find(|line| line.starts_with("Max core file size"));
+    core.unwrap().split_whitespace().skip(4).collect()
 }
 
 #[tokio::test]
@@ -74,7 +111,8 @@ async fn d1_the_daemon_refuses_to_run_as_everybody() {
 #[tokio::test]
 async fn d6_nobody_is_talked_to_but_zendesk() {
     if std::env::var_os(ALONE).is_none() {
-        return in_a_network_of_its_own("process::d6_nobody_is_talked_to_but_zendesk").await;
+        let test = "process::d6_nobody_is_talked_to_but_zendesk";
+        return in_a_world_of_its_own(test, &["--net"]).await;
     }
     let up = std::process::Command::new("ip")
         .args(["link", "set", "lo", "up"])
@@ -157,19 +195,90 @@ impl Outbound {
     }
 }
 
-/// Runs one test of this program again where there is no network but loopback.
-async fn in_a_network_of_its_own(test: &str) {
+#[tokio::test]
+async fn d1_p16_zendesks_name_on_this_machine_is_not_talked_to_unless_spelled_out() {
+    if std::env::var_os(ALONE).is_none() {
+        let test =
+            "process::d1_p16_zendesks_name_on_this_machine_is_not_talked_to_unless_spelled_out";
+        return in_a_world_of_its_own(test, &["--net", "--mount"]).await;
+    }
+    let run = |program: &str, arguments: &[&str]| {
+        let mut command = std::process::Command::new(program);
+        assert!(command.args(arguments).status().unwrap().success());
+    };
+    run("ip", &["link", "set", "lo", "up"]);
+    // What a hostile resolver answers; the system asks this file first.
+    let names = tempfile::NamedTempFile::new().unwrap();
+    let lines = "127.0.0.1 localhost captured.zendesk.com\n::1 localhost captured.zendesk.com\n";
+    std::fs::write(names.path(), lines).unwrap();
+    std::fs::set_permissions(names.path(), PermissionsExt::from_mode(0o644)).unwrap();
+    run(
+        "mount",
+        &["--bind", names.path().to_str().unwrap(), "/etc/hosts"],
+    );
+    let there = tokio::net::TcpListener::bind("127.0.0.1:443")
+        .await
+        .unwrap();
+    let there_too = tokio::net::TcpListener::bind("[::1]:443").await.unwrap();
+
+    for (named, is_asked) in [
+        ("subdomain = \"captured\"", false),
+        ("url = \"https://captured.zendesk.com\"", true),
+    ] {
+        let stage = Stage::with_config(
+            binary(),
+            Zendesk::builder(),
+            "",
+            &format!(
+                "[accounts.captured]\n{named}\nclient-id = \"c\"\ngrant = \"client-credentials\""
+            ),
+        )
+        .await;
+        let daemon = stage.daemon().await;
+        let mut command = stage.home.command("loopdesk");
+        command
+            .args(["login", "captured", "--client-secret-stdin"])
+            .stdin(Stdio::piped());
+        let mut login = command.spawn().unwrap();
+        let mut stdin = login.stdin.take().unwrap();
+        stdin.write_all(b"secret-of-the-client\n").await.unwrap();
+        drop(stdin);
+        if is_asked {
+            // The name does lead here, and the listener does hear what comes.
+            tokio::select! {
+                asked = there.accept() => drop(asked.unwrap()),
+                asked = there_too.accept() => drop(asked.unwrap()),
+                ended = login.wait() => panic!("nobody is asked: {ended:?}"),
+            }
+            login.kill().await.unwrap();
+        } else {
+            let said = login.wait_with_output().await.unwrap();
+            let error = String::from_utf8_lossy(&said.stderr);
+            assert!(!said.status.success(), "{error}");
+            assert!(error.contains("no address on the Internet"), "{error}");
+            for listener in [&there, &there_too] {
+                let waiting = tokio::time::timeout(Duration::ZERO, listener.accept()).await;
+                assert!(waiting.is_err(), "it was asked");
+            }
+        }
+        daemon.stop().await;
+    }
+}
+
+/// Runs one test of this program again in namespaces of its own: where there is no network but
+/// loopback, and where other files can be mounted.
+async fn in_a_world_of_its_own(test: &str, namespaces: &[&str]) {
     if !needs(&["unshare", "ip"]) {
         return;
     }
-    let alone = ["--net", "--map-root-user"];
+    let alone = [namespaces, &["--map-root-user"]].concat();
     let may = tokio::process::Command::new("unshare")
-        .args(alone)
+        .args(&alone)
         .arg("true")
         .output()
         .await;
     if !may.unwrap().status.success() {
-        needs(&["network namespaces for this user"]);
+        needs(&["namespaces for this user"]);
         return;
     }
     let again = tokio::process::Command::new("unshare")

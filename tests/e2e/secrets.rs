@@ -90,6 +90,19 @@ fn the_scanner_finds_what_was_planted() {
 }
 
 #[tokio::test]
+async fn a_home_with_a_token_in_it_fails_its_test() {
+    let stage = stage().await;
+    let daemon = stage.logged_in().await;
+    assert!(Daemon::log(&stage.home).contains("TRACE"));
+    daemon.stop().await;
+    let home = stage.home;
+    let token = stage.zendesk.tokens().remove(0).access;
+    std::fs::write(home.path().join("state/left"), STANDARD.encode(token)).unwrap();
+    let fails = std::panic::AssertUnwindSafe(|| drop(home));
+    std::panic::catch_unwind(fails).unwrap_err();
+}
+
+#[tokio::test]
 async fn the_watch_sees_arguments_and_environments() {
     let mut stage = stage().await;
     stage.home.set("PLANTED", CLIENT_SECRET);

@@ -24,7 +24,9 @@ async fn stage(protocols: Protocols) -> (Stage, Daemon) {
         .gzip(false)
         .upload_limit(1 << 20)
         .body_cap(1);
-    let stage = Stage::set(binary(), builder).await;
+    let mut stage = Stage::set(binary(), builder).await;
+    // A word on every piece of a gigabyte would be most of the work.
+    stage.home.set("LOOPDESK_LOG", "info");
     let daemon = stage.logged_in().await;
     let (status, body) = stage.get("/api/v2/users/me.json").await;
     assert_eq!(status, 200, "{body}");

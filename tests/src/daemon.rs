@@ -37,8 +37,12 @@ impl Daemon {
             .append(true)
             .open(home.path().join("daemon.log"))
             .map_err(|e| e.to_string())?;
-        let mut child = home
-            .command("loopdeskd")
+        let mut command = home.command("loopdeskd");
+        // As talkative as it can be, so that whatever it could give away is there to be found.
+        if home.variable(LOG_LEVEL).is_none() {
+            command.env(LOG_LEVEL, "trace");
+        }
+        let mut child = command
             .env("NOTIFY_SOCKET", &socket)
             .stderr(log)
             .spawn()
@@ -137,5 +141,6 @@ async fn ready(socket: &UnixDatagram) -> io::Result<()> {
     }
 }
 
+const LOG_LEVEL: &str = "LOOPDESK_LOG";
 /// Far more than a start takes, even on a machine that builds something else meanwhile.
 const START_TIMEOUT: Duration = Duration::from_secs(30);

@@ -9,9 +9,10 @@ use loopdesk_protocol::Paths;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::programs;
+use crate::{programs, secrets};
 
-/// One user's world. It goes with the value.
+/// One user's world. It goes with the value, which fails the test if any file in it has a token of
+/// the simulated Zendesk's in it, in whatever form (D4).
 #[derive(Debug)]
 pub struct Home {
     dir: tempfile::TempDir,
@@ -53,6 +54,13 @@ impl Home {
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.to_owned(), value.into()));
+    }
+
+    /// An environment variable that was set.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let mut variables = self.variables.iter();
+        let found = variables.find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
     }
 
     /// Gives the home to the user with this number, as whom its programs run from now on. Needs
@@ -166,6 +174,17 @@ impl Home {
             variables.push((name.clone(), value.clone()));
         }
         variables
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // A test that fails has more to say.
+        if std::thread::panicking() {
+            return;
+        }
+        let found = secrets::canaries_below(self.path(), &[self.bin()]);
+        assert!(found.is_empty(), "D4: {found:#?}");
     }
 }
 

@@ -10,6 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use url::form_urlencoded;
 
+/// Every token of the simulated Zendesk has this in it, as hexadecimal digits and as base64 alike.
+pub const CANARY: &str = "ca7a51f00d5eedca";
+
 /// Knows secrets, and the texts that give them away.
 #[derive(Debug, Default)]
 pub struct Scanner {
@@ -49,7 +52,7 @@ impl Scanner {
 
     /// The names of what `text` gives away.
     pub fn find(&self, text: &[u8]) -> BTreeSet<&str> {
-        let is_in = |needle: &[u8]| text.windows(needle.len()).any(|window| window == needle);
+        let is_in = |needle: &[u8]| memchr::memmem::find(text, needle).is_some();
         let found = self.needles.iter().filter(|(_, needle)| is_in(needle));
         found.map(|(name, _)| name.as_str()).collect()
     }
@@ -62,13 +65,25 @@ impl Scanner {
         let mut found = Vec::new();
         for file in files(dir) {
             if !except.iter().any(|path| file.starts_with(path)) {
-                let bytes = std::fs::read(&file).expect("a file of the home is readable");
+                // What another process has just removed can't be read by anybody else either.
+                let bytes = match std::fs::read(&file) {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    read => read.expect("a file of the home is readable"),
+                };
                 let names = self.find(&bytes).into_iter();
                 found.extend(names.map(|name| format!("{name} in {}", file.display())));
             }
         }
         found
     }
+}
+
+/// What of the simulated Zendesk's tokens has been left below `dir`, apart from `except`: a
+/// token's beginning is enough to be found.
+pub fn canaries_below(dir: &Path, except: &[PathBuf]) -> Vec<String> {
+    let mut scanner = Scanner::default();
+    scanner.add("a token", CANARY.as_bytes());
+    scanner.find_below(dir, except)
 }
 
 /// Watches what the system shows everybody of the processes of one home: their arguments and

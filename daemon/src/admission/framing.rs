@@ -1,6 +1,6 @@
 //! Requests that could be read two ways, or that ask for something other than HTTP/1.1.
 
-use http::header::{AUTHORIZATION, UPGRADE};
+use http::header::{AUTHORIZATION, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
@@ -26,6 +26,14 @@ pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::BadRequest(form.to_owned()));
     }
     at_most_one(&head.headers, &AUTHORIZATION)?;
+    // hyper takes whatever ends in `chunked`. Another coding beneath it would reach Zendesk without
+    // its name, and chunks in chunks are read two ways (RFC 9112 section 6.1).
+    at_most_one(&head.headers, &TRANSFER_ENCODING)?;
+    let coding = head.headers.get(TRANSFER_ENCODING);
+    if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        let why = "the request's body has a transfer coding other than `chunked`";
+        return Err(Refusal::BadRequest(why.to_owned()));
+    }
     // Java's HttpClient offers h2c with its first request. An offer may be ignored, and a proxy
     // that passes it on lets requests through unseen (RFC 9113 section 3.1 has retired it).
     if asks_for_websocket(&head.headers) {
@@ -105,6 +113,29 @@ mod tests {
     fn d1_p3_two_credentials_are_one_too_many() {
         let two = [("authorization", "Basic a"), ("Authorization", "Basic a")];
         assert_eq!(verdict("GET", "/", &two), Err("bad-request"));
+    }
+
+    #[test]
+    fn d1_p4_chunked_is_the_only_coding_and_is_there_once() {
+        let once = [("transfer-encoding", "Chunked")];
+        assert_eq!(verdict("POST", "/", &once), Ok(()));
+        for codings in [
+            &["chunked", "chunked"][..],
+            &["chunked, chunked"],
+            &["gzip, chunked"],
+            &["gzip", "chunked"],
+            &[""],
+        ] {
+            let headers: Vec<_> = codings
+                .iter()
+                .map(|coding| ("transfer-encoding", *coding))
+                .collect();
+            assert_eq!(
+                verdict("POST", "/", &headers),
+                Err("bad-request"),
+                "{codings:?}"
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode};
+use jiff::Timestamp;
 use loopdesk_protocol::status::Role;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -72,26 +73,38 @@ impl Session {
     }
 
     /// Sends a request again whose token was dead. The new token's 401 is the script's, unless that
-    /// one was replaced as well before the request had come to Zendesk.
+    /// one has died as well before the request came to Zendesk: a machine that stands still for
+    /// longer than a token lives does that.
     async fn replay(
         &self,
         upstream: &Upstream,
         outgoing: &mut Outgoing,
         way: &mut Way,
     ) -> Result<Response<Body>, Refusal> {
-        let (mut response, mut used) = self.send_once(upstream, outgoing, way).await?;
-        for _ in 1..REPLAYS {
+        for _ in 0..REPLAYS {
+            let (response, used) = self.send_once(upstream, outgoing, way).await?;
             if response.status() != StatusCode::UNAUTHORIZED || !outgoing.can_send_again() {
-                break;
+                return Ok(response);
             }
-            // A rotation may be under way whose result is not published yet.
-            drop(self.enter(Load::Replayable, used, way).await);
-            if !self.is_replaced(used, *way) {
-                break;
+            if !self.is_dead(used, *way) {
+                // A rotation may be under way whose result is not published yet. Whether the token
+                // is dead is known only then, so this waits as long as an upload would.
+                drop(self.enter(Load::Unreplayable, used, way).await);
+                if !self.is_dead(used, *way) {
+                    return Ok(response);
+                }
             }
-            (response, used) = self.send_once(upstream, outgoing, way).await?;
         }
-        Ok(response)
+        // A 401 would tell the script to give up its credentials.
+        Err(Refusal::Unavailable {
+            account: self.account().name.to_string(),
+            why: format!(
+                "a request has met {} dead access tokens in a row: they expire faster than it \
+                 comes to Zendesk",
+                REPLAYS + 1
+            ),
+            fix: "raise `access-token-ttl`, or try again".to_owned(),
+        })
     }
 
     fn upstream(&self) -> Result<Upstream, Refusal> {
@@ -193,6 +206,7 @@ impl Session {
                     used: Used {
                         role: credential.role,
                         generation: credential.generation,
+                        expires_at: credential.expires_at,
                     },
                 }))
             }
@@ -244,7 +258,7 @@ impl Session {
         way: &mut Way,
     ) -> Result<Considered, Refusal> {
         let again = outgoing.can_send_again();
-        if again && self.is_replaced(used, *way) {
+        if again && self.is_dead(used, *way) {
             return Ok(Considered::Replay);
         }
         let (speaks_of_token, response) = verdict::read(outgoing.method(), response).await;
@@ -273,7 +287,7 @@ impl Session {
                 let snapshot = self.snapshot();
                 match self.ready(&snapshot, *way) {
                     Ready::No(refusal) => Err(refusal.clone()),
-                    Ready::Yes(_) if self.is_replaced(used, *way) => Ok(Considered::Replay),
+                    Ready::Yes(_) if self.is_dead(used, *way) => Ok(Considered::Replay),
                     Ready::Yes(_) => Ok(Considered::PassOn(response)),
                     Ready::Soon => {
                         self.wait_until_ready(deadline, *way).await?;
@@ -281,8 +295,17 @@ impl Session {
                     }
                 }
             }
+            Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) if self.is_dead(used, *way) => {
+                Ok(Considered::Replay)
+            }
             Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) => Ok(Considered::PassOn(response)),
         }
+    }
+
+    /// Whether this token is dead by our own knowledge, so that its 401 says nothing of the script:
+    /// replaced, or expired. Zendesk counts a lifetime from later on than we do.
+    fn is_dead(&self, used: Used, way: Way) -> bool {
+        used.expires_at <= self.0.clock.now() || self.is_replaced(used, way)
     }
 
     fn is_replaced(&self, used: Used, way: Way) -> bool {
@@ -313,6 +336,7 @@ struct Token {
 struct Used {
     role: Role,
     generation: Generation,
+    expires_at: Timestamp,
 }
 
 enum Considered {
@@ -320,8 +344,9 @@ enum Considered {
     Replay,
 }
 
-/// A request that meets a dead token this often is slower than the tokens live.
-const REPLAYS: usize = 3;
+/// A request that meets a dead token more often is slower than the tokens live. Each replay takes a
+/// newer token, and refreshes have a pace of their own: this makes no storm.
+const REPLAYS: usize = 8;
 
 /// How long a script waits for a session that is about to be usable: as long as one refresh takes
 /// at worst, and less than the time-outs that scripts commonly set (60 s).

@@ -53,6 +53,7 @@ async fn d1_p4_smuggling_corpus() {
             "",
         ),
         ("Content-Length: 4, 5\r\n".to_owned(), "0\r\n\r\n"),
+        ("Content-Length: 5, 5\r\n".to_owned(), "0\r\n\r\n"),
         // Lengths that some parsers take and others don't.
         (format!("Content-Length: +{length}\r\n"), ""),
         (format!("Content-Length: -{length}\r\n"), ""),
@@ -72,6 +73,23 @@ async fn d1_p4_smuggling_corpus() {
         ("Transfer-Encoding: identity\r\n".to_owned(), ""),
         (
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n".to_owned(),
+            "0\r\n\r\n",
+        ),
+        // Chunks in chunks, and what would be left without its name.
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n".to_owned(),
+            "0\r\n\r\n",
+        ),
+        (
+            "Transfer-Encoding: chunked, chunked\r\n".to_owned(),
+            "0\r\n\r\n",
+        ),
+        (
+            "Transfer-Encoding: gzip, chunked\r\n".to_owned(),
+            "0\r\n\r\n",
+        ),
+        (
+            "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n".to_owned(),
             "0\r\n\r\n",
         ),
         ("Transfer-Encoding: \"chunked\"\r\n".to_owned(), "0\r\n\r\n"),

@@ -21,7 +21,8 @@ const THINKS: Duration = Duration::from_millis(50);
 /// while access tokens live 3 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r1_a_minute_of_scripts_across_rotations_without_a_failure() {
-    let stage = stage_with_ttl(ACCESS_TTL).await;
+    let mut stage = stage_with_ttl(ACCESS_TTL).await;
+    stage.home.set("LOOPDESK_LOG", "info");
     let _daemon = stage.logged_in().await;
     let seconds = if crate::is_long() { 600 } else { 60 };
     stage.zendesk.clear();

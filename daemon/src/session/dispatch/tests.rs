@@ -49,14 +49,12 @@ async fn r2_one_refresh_for_32_requests_that_meet_a_dead_token() {
 }
 
 #[tokio::test]
-async fn r1_a_request_that_rotations_overtake_is_served_and_one_that_is_always_late_is_not() {
-    for (overtaken, status) in [(REPLAYS, 200), (REPLAYS + 1, 401)] {
+async fn r1_a_request_that_rotations_overtake_is_served_and_one_that_is_always_late_is_told_so() {
+    for (overtaken, status) in [(REPLAYS, 200), (REPLAYS + 1, 503)] {
         let bench = Bench::new(3600).await;
-        let (session, request) = (bench.session.clone(), bench.request(Method::GET, "/slow"));
-        let script = tokio::spawn(async move { session.forward(request).await.unwrap().status() });
+        let script = bench.send_slow();
         for generation in 1..=overtaken {
-            let arrived = format!("GET /slow {generation}");
-            bench.zendesk.until_seen(&arrived).await;
+            bench.until_slow(generation).await;
             bench.session.refresh().await.unwrap();
             bench.zendesk.slow.add_permits(1);
         }
@@ -64,6 +62,24 @@ async fn r1_a_request_that_rotations_overtake_is_served_and_one_that_is_always_l
         assert_eq!(script.await.unwrap(), status, "{overtaken}");
         assert_eq!(bench.zendesk.count("GET /slow"), REPLAYS + 1);
     }
+}
+
+#[tokio::test]
+async fn r1_a_machine_that_stands_still_longer_than_tokens_live_fails_no_request() {
+    let bench = Bench::new(1800).await;
+    let script = bench.send_slow();
+    // Every token that is sent has expired when Zendesk gets to see it, that of a replay, too.
+    for generation in 1..=3 {
+        bench.until_slow(generation).await;
+        bench.mover.jump(SignedDuration::from_secs(1801));
+        bench.zendesk.expire();
+        bench.zendesk.slow.add_permits(1);
+    }
+    bench.until_slow(4).await;
+    bench.zendesk.slow.add_permits(1);
+    assert_eq!(script.await.unwrap(), 200);
+    assert_eq!(bench.zendesk.refreshes(), 3);
+    assert_eq!(bench.zendesk.count("CHECK"), 0, "our own clock knows");
 }
 
 #[tokio::test]
@@ -310,6 +326,22 @@ impl Bench {
             .body(Body::empty())
             .unwrap();
         Outgoing::new(request, self.origin.clone(), Whose::Injected)
+    }
+
+    /// Sends a request whose token is judged when the test says so; the status of its answer.
+    fn send_slow(&self) -> tokio::task::JoinHandle<u16> {
+        let (session, request) = (self.session.clone(), self.request(Method::GET, "/slow"));
+        tokio::spawn(async move {
+            let answer = session.forward(request).await;
+            answer
+                .map_or_else(|refusal| refusal.status(), |answer| answer.status())
+                .as_u16()
+        })
+    }
+
+    async fn until_slow(&self, generation: usize) {
+        let arrived = format!("GET /slow {generation}");
+        self.zendesk.until_seen(&arrived).await;
     }
 
     async fn get(&self, path: &str) -> (u16, Bytes) {

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{random, random_text};
+use crate::secrets::CANARY;
 
 /// What a token is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -263,11 +264,13 @@ fn later(now: Timestamp, by: Duration) -> Timestamp {
 }
 
 fn hexadecimal() -> String {
-    let bytes = random::<32>();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let bytes = random::<24>();
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    std::iter::once(CANARY.to_owned()).chain(digits).collect()
 }
 
-/// Looks like a JWT; nobody but Zendesk may look inside, so its signature is random.
+/// Looks like a JWT; nobody but Zendesk may look inside, so its signature is random, apart from a
+/// beginning that reads as [`CANARY`].
 fn jwt(grant: &Grant, id: u64, now: Timestamp, expires_at: Timestamp) -> String {
     let head = json!({"typ": "at+jwt", "alg": "RS256", "kid": "2026-02"});
     let claims = json!({
@@ -281,10 +284,10 @@ fn jwt(grant: &Grant, id: u64, now: Timestamp, expires_at: Timestamp) -> String 
     });
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     format!(
-        "{}.{}.{}",
+        "{}.{}.{CANARY}{}",
         encode(head.to_string().as_bytes()),
         encode(claims.to_string().as_bytes()),
-        encode(&random::<128>())
+        encode(&random::<116>())
     )
 }
 
