@@ -99,9 +99,7 @@ impl Inherited {
     }
 
     fn add(&mut self, socket: OwnedFd) -> io::Result<()> {
-        if sockopt::socket_type(&socket)? != SocketType::STREAM
-            || !sockopt::socket_acceptconn(&socket)?
-        {
+        if sockopt::socket_type(&socket)? != SocketType::STREAM || !listens(&socket)? {
             return Err(io::Error::other("one of them doesn't listen for streams"));
         }
         let address = getsockname(&socket)?;
@@ -147,6 +145,18 @@ fn settled(path: &Path) -> PathBuf {
         (Some(folder), Some(name)) => folder.join(name),
         _ => path.to_owned(),
     }
+}
+
+#[cfg(not(target_os = "macos"))]
+fn listens(socket: &OwnedFd) -> io::Result<bool> {
+    Ok(sockopt::socket_acceptconn(socket)?)
+}
+
+/// macOS doesn't tell; launchd hands over sockets that listen.
+#[cfg(target_os = "macos")]
+#[expect(clippy::unnecessary_wraps, reason = "other systems can fail to tell")]
+fn listens(_socket: &OwnedFd) -> io::Result<bool> {
+    Ok(true)
 }
 
 #[cfg(test)]
