@@ -12,6 +12,7 @@ pub mod account;
 pub mod client;
 pub mod config;
 pub mod event;
+pub mod key;
 pub mod login;
 pub mod paths;
 pub mod problem;
