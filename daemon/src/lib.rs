@@ -9,8 +9,9 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
-//! [`failpoint`], [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and
-//! [`notices`] stand beside the flow.
+//! [`failpoint`], [`refusal`], [`rights`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone.
+//! [`control`] and [`notices`] stand beside the flow. [`rights`] says what a local key allows, and
+//! uses of the foundation only [`body`].
 
 pub mod admission;
 pub mod body;
@@ -26,6 +27,7 @@ pub mod notices;
 pub mod proof;
 pub mod refusal;
 pub mod rewrite;
+pub mod rights;
 pub mod route;
 #[cfg(test)]
 mod samples;
