@@ -1,5 +1,5 @@
-//! What it costs to let a request in: admission and route on a connection that stands, and the look
-//! at who has opened one.
+//! What it costs to let a request in: admission, route and a key's rights on a connection that
+//! stands, and the look at who has opened one.
 //!
 //! `cargo bench -p loopdeskd --bench door`
 
@@ -14,9 +14,11 @@ use std::net::{TcpListener, TcpStream};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::Request;
 use http::request::Parts;
+use loopdesk_protocol::key;
 use loopdeskd::admission::peer::Peers;
 use loopdeskd::admission::{Admission, ConnFacts, Local, Peer};
 use loopdeskd::config::check;
+use loopdeskd::rights::Rights;
 use loopdeskd::route::Routes;
 
 fn door(criterion: &mut Criterion) {
@@ -45,6 +47,14 @@ fn door(criterion: &mut Criterion) {
             });
         });
     }
+    let rights = Rights::parse(&key::Rights {
+        scopes: vec!["tickets:read".to_owned()],
+        ..key::Rights::default()
+    });
+    let (rights, head) = (rights.unwrap(), head("/api/v2/tickets.json?page[size]=100"));
+    group.bench_function("a key's rights", |b| {
+        b.iter(|| black_box(&rights).judge(black_box(&head)).unwrap());
+    });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (server, remote) = listener.accept().unwrap();
