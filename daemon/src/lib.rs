@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
-//! [`failpoint`], [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and
-//! [`notices`] stand beside the flow.
+//! [`failpoint`], [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone.
+//! [`control`] and [`notices`] stand beside the flow.
 
 pub mod admission;
 pub mod body;
@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 mod content;
 pub mod control;
+mod durable;
 pub mod failpoint;
 mod hop_by_hop;
 pub mod listener;
