@@ -24,6 +24,7 @@ pub mod failpoint;
 mod hop_by_hop;
 pub mod listener;
 pub mod notices;
+mod program;
 pub mod proof;
 pub mod refusal;
 pub mod rewrite;
