@@ -64,6 +64,21 @@ pub const LOGIN: [&str; 19] = [
 /// The steps of a logout.
 pub const LOGOUT: [&str; 5] = [LEAVING, TOKEN_ENDED, NOTE_REMOVED, ERASED, LEFT];
 
+/// The steps of a change to the local keys.
+pub const KEY_CHANGE: [&str; 11] = [
+    KEYS_OPENED,
+    KEYS_WRITTEN,
+    KEYS_DURABLE,
+    KEYS_RENAMED,
+    KEYS_FOLDER_DURABLE,
+    MARK_OPENED,
+    MARK_WRITTEN,
+    MARK_DURABLE,
+    MARK_RENAMED,
+    MARK_FOLDER_DURABLE,
+    KEYS_PUBLISHED,
+];
+
 pub(crate) const BEGUN: &str = "refresh-begun";
 pub(crate) const SLOT_MADE: &str = "slot-made";
 pub(crate) const GATE_CLOSED: &str = "gate-closed";
@@ -92,6 +107,19 @@ pub(crate) const LEAVING: &str = "logout-begun";
 pub(crate) const TOKEN_ENDED: &str = "token-ended";
 pub(crate) const ERASED: &str = "record-erased";
 pub(crate) const LEFT: &str = "logout-published";
+
+pub(crate) const KEYS_OPENED: &str = "keys-opened";
+pub(crate) const KEYS_WRITTEN: &str = "keys-written";
+pub(crate) const KEYS_DURABLE: &str = "keys-durable";
+/// From here on the change has happened, whatever comes.
+pub const KEYS_RENAMED: &str = "keys-renamed";
+pub(crate) const KEYS_FOLDER_DURABLE: &str = "keys-folder-durable";
+pub(crate) const MARK_OPENED: &str = "keys-mark-opened";
+pub(crate) const MARK_WRITTEN: &str = "keys-mark-written";
+pub(crate) const MARK_DURABLE: &str = "keys-mark-durable";
+pub(crate) const MARK_RENAMED: &str = "keys-mark-renamed";
+pub(crate) const MARK_FOLDER_DURABLE: &str = "keys-mark-folder-durable";
+pub(crate) const KEYS_PUBLISHED: &str = "keys-published";
 
 pub(crate) use self::build::{clock, reach, system_config_file};
 

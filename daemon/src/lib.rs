@@ -9,8 +9,9 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
-//! [`failpoint`], [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone.
-//! [`control`] and [`notices`] stand beside the flow.
+//! [`failpoint`], [`keys`], [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone.
+//! [`control`] and [`notices`] stand beside the flow. [`keys`] says which local key a request carries;
+//! admission judges by it and control changes them.
 
 pub mod admission;
 pub mod body;
@@ -22,6 +23,7 @@ pub mod control;
 mod durable;
 pub mod failpoint;
 mod hop_by_hop;
+pub mod keys;
 pub mod listener;
 pub mod notices;
 mod program;

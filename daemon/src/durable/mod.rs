@@ -7,9 +7,10 @@ mod error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) use self::error::Error;
+use crate::failpoint;
 
 /// Makes sure of a folder that nobody else can write to, or look into.
 ///
@@ -100,12 +101,65 @@ pub(crate) fn write_through(path: &Path, bytes: &[u8], dir: &Path) -> io::Result
     sync_folder(dir)
 }
 
+/// Puts `bytes` in the place of the file at `path`: at every moment it is the old one or the new
+/// one, and when this returns, the new one survives a power cut.
+///
+/// Only one process, and one thread of it, may do so at a time.
+///
+/// # Errors
+/// Where that isn't certain. The old file is then still there, or the new one is.
+pub(crate) fn replace(path: &Path, bytes: &[u8], steps: &Steps) -> Result<(), Error> {
+    let failed = |e| Error::new("write", path, e);
+    let temp = path.with_added_extension("new");
+    let written = write_beside(&temp, bytes, steps).and_then(|()| fs::rename(&temp, path));
+    if let Err(error) = written {
+        drop(fs::remove_file(&temp));
+        return Err(failed(error));
+    }
+    failpoint::reach(steps.renamed);
+    sync_folder(&folder_of(path)).map_err(failed)?;
+    failpoint::reach(steps.folder_durable);
+    Ok(())
+}
+
+fn write_beside(temp: &Path, bytes: &[u8], steps: &Steps) -> io::Result<()> {
+    // What a crash has left there is nobody's, and a link isn't followed.
+    match fs::remove_file(temp) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = create_new(temp)?;
+    failpoint::reach(steps.opened);
+    file.write_all(bytes)?;
+    failpoint::reach(steps.written);
+    file.sync_all()?;
+    failpoint::reach(steps.durable);
+    Ok(())
+}
+
+/// The steps of [`replace`], for tests that end the process at them.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    pub(crate) opened: &'static str,
+    pub(crate) written: &'static str,
+    pub(crate) durable: &'static str,
+    pub(crate) renamed: &'static str,
+    pub(crate) folder_durable: &'static str,
+}
+
 /// Makes the names in a folder durable.
 ///
 /// # Errors
 /// As the system says.
 pub(crate) fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
 }
 
 /// Opening a pipe that nobody writes to is no wait.

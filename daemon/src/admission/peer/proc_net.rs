@@ -41,6 +41,7 @@ pub(super) fn owner(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Ow
     Ok(found.map(|row| Owner {
         uid: row.uid,
         held: row.inode != 0,
+        inode: (row.inode != 0).then_some(row.inode),
     }))
 }
 
@@ -111,6 +112,8 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let found = owner(client.peer_addr().unwrap(), client.local_addr().unwrap());
         let uid = rustix::process::getuid().as_raw();
-        assert_eq!(found.unwrap(), Some(Owner { uid, held: true }));
+        let found = found.unwrap().unwrap();
+        assert_eq!((found.uid, found.held), (uid, true));
+        assert!(found.inode.is_some());
     }
 }
