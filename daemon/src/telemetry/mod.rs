@@ -9,6 +9,7 @@
 
 #[cfg(target_os = "linux")]
 mod journal;
+mod local_keys;
 pub mod redact;
 
 use std::io::{self, IsTerminal, Write};
