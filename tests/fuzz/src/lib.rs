@@ -12,19 +12,22 @@
 mod door;
 mod head_rules;
 mod household;
+mod keys;
 mod reading;
 mod rewriter;
 
 pub use door::door;
 pub use head_rules::head_rules;
+pub use keys::keys;
 pub use rewriter::rewriter;
 
 /// A target: takes a fuzzer's bytes, and panics where a rule is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 3] = [
+pub const TARGETS: [(&str, Target); 4] = [
     ("rewriter", rewriter),
     ("head_rules", head_rules),
     ("door", door),
+    ("keys", keys),
 ];
