@@ -18,6 +18,7 @@ pub mod described;
 pub mod failpoints;
 mod figures;
 pub mod home;
+pub mod keysmith;
 #[cfg(target_os = "linux")]
 pub mod memory;
 pub mod needs;

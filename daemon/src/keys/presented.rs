@@ -12,6 +12,9 @@
 //! A key that is sent is always judged, however it is misspelled: a script that believes itself
 //! limited must never be served as if it had sent nothing. So a slot is read as leniently as any
 //! client writes it, and what is in it must be a key to the letter.
+//!
+//! What is made here of a key is overwritten when it is dropped. The bytes of the header itself are
+//! hyper's, which frees them as they are.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;

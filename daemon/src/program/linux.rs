@@ -105,18 +105,21 @@ mod tests {
     #[test]
     fn d4_a_process_is_shown_by_program_and_script_and_no_other_argument() {
         let home = tempfile::tempdir().unwrap();
-        fs::write(home.path().join("report.sh"), "read line; :\n").unwrap();
+        fs::write(home.path().join("report.sh"), "echo; read line; :\n").unwrap();
         for (arguments, expected) in [
             (&["report.sh", "--token", "s3cret"][..], Some("report.sh")),
             (&["-e", "report.sh", "s3cret"], Some("report.sh")),
-            (&["-c", "read line; :", "s3cret"], None),
+            (&["-c", "echo; read line; :", "s3cret"], None),
         ] {
             let mut child = Command::new("sh")
                 .args(arguments)
                 .current_dir(home.path())
                 .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
+            // It runs: its arguments are there.
+            child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
             let name = name(child.id()).unwrap();
             let (program, script) = match name.split_once(' ') {
                 Some((program, script)) => (program, Some(script)),
