@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use loopdesk_protocol::{Paths, Problem};
+use loopdesk_protocol::{Paths, Problem, key as protocol};
 use subtle::Choice;
 
 use self::background::{Board, PACE, Pace};
@@ -165,12 +165,31 @@ impl Keys {
     }
 
     /// The last use of a key, and how many requests it has let in.
-    pub fn last_use(&self, key: &Key) -> (Option<loopdesk_protocol::key::Use>, u64) {
+    pub fn last_use(&self, key: &Key) -> (Option<protocol::Use>, u64) {
         key.tally.shown()
     }
 
+    /// A key as people are told of it.
+    pub fn shown(&self, key: &Key, state: protocol::State) -> protocol::Key {
+        let (last_used, requests) = self.last_use(key);
+        protocol::Key {
+            name: key.name.clone(),
+            id: key.id.to_string(),
+            account: key.account.to_string(),
+            person: key.person.clone(),
+            rights: key.rights_text().clone(),
+            state,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            old_secret_until: key.old_secret_until(self.0.clock.now()),
+            note: key.note.clone(),
+            last_used,
+            requests,
+        }
+    }
+
     /// The programs that were served without a key, latest first.
-    pub fn callers(&self, account: &AccountName) -> Vec<loopdesk_protocol::key::Caller> {
+    pub fn callers(&self, account: &AccountName) -> Vec<protocol::Caller> {
         self.0.uses.callers(account)
     }
 

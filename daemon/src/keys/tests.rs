@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Uri};
 use jiff::SignedDuration;
+use loopdesk_protocol::SecretText;
 use loopdesk_protocol::account::Person;
-use loopdesk_protocol::{SecretText, key as protocol};
 use tokio::time::Instant;
 
 use super::*;
@@ -196,6 +196,33 @@ async fn d2_after_a_rotation_the_old_secret_has_its_time_of_grace() {
     }
     assert!(bench.check(fourth.expose()).await.is_ok());
     assert!(bench.keys.rotate("nobody", hour).is_err());
+}
+
+#[tokio::test]
+async fn d2_a_key_is_shown_with_all_that_it_is_but_its_secret() {
+    let bench = bench();
+    let new = New {
+        expires_in: Some(Duration::from_secs(3600)),
+        note: Some("for the night shift".to_owned()),
+        ..new("nightly")
+    };
+    let (_, secret) = bench.keys.create(new).unwrap();
+    let (key, _) = bench
+        .keys
+        .rotate("nightly", Duration::from_secs(60))
+        .unwrap();
+    let state = || key.state(bench.clock.now());
+    assert_eq!(state(), protocol::State::Active);
+    let shown = bench.keys.shown(&key, state());
+    assert_eq!(shown.id, secret.expose()[..12]);
+    assert_eq!((shown.account.as_str(), shown.person.id), ("acme", 1));
+    assert_eq!(shown.rights.scopes, ["read"]);
+    assert_eq!(shown.expires_at, key.expires_at);
+    assert_eq!(shown.note.as_deref(), Some("for the night shift"));
+    assert!(shown.old_secret_until.is_some());
+    bench.mover.jump(SignedDuration::from_secs(3601));
+    assert_eq!(state(), protocol::State::Expired);
+    assert_eq!(bench.keys.shown(&key, state()).old_secret_until, None);
 }
 
 #[tokio::test]

@@ -178,7 +178,7 @@ impl StoredRow {
 
 const VERSION: u32 = 1;
 /// Thousands of keys, and every account's callers.
-const FILE_MAX: u64 = 1 << 20;
+const FILE_MAX: u64 = 4 << 20;
 
 #[cfg(test)]
 mod tests;

@@ -65,7 +65,7 @@ fn a_damaged_file_is_no_harm() {
             );
         }
     }
-    fs::write(&path, vec![b' '; 2 << 20]).unwrap();
+    fs::write(&path, vec![b' '; 5 << 20]).unwrap();
     assert_eq!(read(&path), Remembered::default());
     fs::remove_file(&path).unwrap();
     let made = std::process::Command::new("mkfifo")
