@@ -68,5 +68,5 @@ pub(super) fn strictly_decoded(text: &[u8]) -> Option<Vec<u8>> {
         }
     }
     let has_no_rest = bits & ((1 << count) - 1) == 0;
-    (text.len() % 4 == 0 && has_no_rest).then_some(decoded)
+    (text.len().is_multiple_of(4) && has_no_rest).then_some(decoded)
 }
