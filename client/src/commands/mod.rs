@@ -1,6 +1,7 @@
 //! The commands, one file each; a file's name is the command's.
 
 mod account;
+mod ask;
 mod completions;
 pub(crate) mod config;
 mod env;
