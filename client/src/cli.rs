@@ -7,6 +7,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS};
 
+use crate::commands::key::args::Key;
 use crate::commands::service::Service;
 
 /// Scripts talk to Zendesk through loopdesk, which keeps the OAuth session alive.
@@ -51,6 +52,14 @@ pub(crate) enum Command {
     /// Print the base URL as shell code: `eval "$(loopdesk env)"`.
     #[command(after_long_help = "JSON: account, base_url, base_urls, variables, notes, example.")]
     Env(Env),
+    /// Say whether a request would be passed on, and which line decides (exit code 1 if not).
+    ///
+    /// Nothing is sent to Zendesk.
+    #[command(after_long_help = EXPLAIN_MORE)]
+    Explain(Explain),
+    /// Make, list, replace and revoke local keys: scoped API tokens that don't expire.
+    #[command(subcommand)]
+    Key(Key),
     /// List, add, change and remove accounts.
     #[command(subcommand)]
     Account(Account),
@@ -134,6 +143,20 @@ pub(crate) struct Env {
     /// Print what this program or library needs.
     #[arg(long = "for", value_name = "CLIENT", value_enum)]
     pub(crate) client: Option<EnvClient>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The request's method, such as `GET`.
+    pub(crate) method: String,
+    /// Its path, and query if it has one, as the script sends it: `/api/v2/tickets.json`.
+    pub(crate) path: String,
+    /// The name of the key that the script sends; no key if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// The account; the default account, or the key's, if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -384,7 +407,7 @@ fn about_all() -> String {
 
 /// The exit codes, which are those of the kinds of failure.
 pub(crate) const EXIT_CODES: &str = "   0  success
-   1  something that `status` shows needs attention
+   1  something that `status` shows needs attention, or `explain` was told of a refusal
    2  the command was called wrongly, or names what doesn't exist
    3  the configuration can't be used
    4  somebody has to log in, or to allow the login
@@ -409,6 +432,13 @@ JSON: one object for each event, told apart by `event`:
   done       account, person, scopes, missing_scopes, access_expires_at, refresh_expires_at,
              base_urls, warning; the last one
   failed     kind, message, hints; the last one";
+
+const EXPLAIN_MORE: &str = "\
+Examples:
+  loopdesk explain GET /api/v2/tickets.json --key nightly-report
+  loopdesk explain POST '/api/v2/tickets/update_many.json?ids=1,2' --key nightly-report
+
+JSON: allowed, account, needs (scopes of which one is enough), line, why.";
 
 const STATUS_JSON: &str = "\
 JSON: daemon (version, pid, started_at, supervised), config (path, system_path, loaded_at, problem),

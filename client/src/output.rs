@@ -1,7 +1,10 @@
 //! The one place that prints.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
 use loopdesk_protocol::{Kind, Problem};
@@ -15,6 +18,8 @@ pub(crate) struct Output {
     json: bool,
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
+    /// What `out` writes to, to be looked at.
+    file: Option<File>,
 }
 
 impl Output {
@@ -24,6 +29,11 @@ impl Output {
             json,
             out: Box::new(anstream::stdout()),
             err: Box::new(anstream::stderr()),
+            file: io::stdout()
+                .as_fd()
+                .try_clone_to_owned()
+                .map(File::from)
+                .ok(),
         }
     }
 
@@ -37,6 +47,7 @@ impl Output {
             json,
             out: Box::new(Strip(out)),
             err: Box::new(Strip(err)),
+            file: None,
         }
     }
 
@@ -92,6 +103,20 @@ impl Output {
     /// A file for another program on standard output, byte for byte.
     pub(crate) fn file(&mut self, bytes: &[u8]) -> Result<(), CliError> {
         self.write(bytes)
+    }
+
+    /// A line that is said this once: whoever reads it must get it, so a reader that is gone is an
+    /// error here.
+    pub(crate) fn once(&mut self, line: &[u8]) -> io::Result<()> {
+        self.out.write_all(line)?;
+        self.out.write_all(b"\n")?;
+        self.out.flush()
+    }
+
+    /// Whether standard output is a file that other users may read.
+    pub(crate) fn is_open_to_others(&self) -> bool {
+        let metadata = self.file.as_ref().and_then(|file| file.metadata().ok());
+        metadata.is_some_and(|m| m.is_file() && m.permissions().mode() & OTHERS_READ != 0)
     }
 
     /// What a person should mind although the command goes on.
@@ -194,6 +219,9 @@ fn ended(text: &Text) -> String {
     let text = text.as_str();
     format!("{}\n", text.strip_suffix('\n').unwrap_or(text))
 }
+
+/// The permission bits of group and others to read (inode(7)).
+const OTHERS_READ: u32 = 0o044;
 
 /// A stream that shows no colour.
 #[cfg(test)]

@@ -122,6 +122,50 @@ fn a_reader_that_has_enough_is_no_failure() {
 }
 
 #[test]
+fn d2_a_key_that_nobody_got_is_a_failure_that_names_the_way_out() {
+    let home = tempfile::tempdir().unwrap();
+    let _done = daemon(home.path());
+    for json in [&[][..], &["--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = loopdesk(home.path())
+            .args(["key", "create", "nightly", "--scope", "read", "--quiet"])
+            .args(json)
+            .stdout(writer)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(70));
+        let said = text(&output.stderr);
+        assert!(said.contains("`loopdesk key rotate nightly`"), "{said}");
+        assert!(!said.contains("SECRET"), "{said}");
+    }
+}
+
+#[test]
+fn d4_a_key_in_a_file_that_others_may_read_is_warned_about() {
+    let home = tempfile::tempdir().unwrap();
+    let _done = daemon(home.path());
+    for (mode, warned) in [(0o600, false), (0o640, true), (0o644, true)] {
+        let path = home.path().join("key");
+        let file = File::create(&path).unwrap();
+        let mode_alone = std::fs::Permissions::from_mode(mode);
+        file.set_permissions(mode_alone).unwrap();
+        let output = loopdesk(home.path())
+            .args(["key", "create", "nightly", "--scope", "read", "--quiet"])
+            .stdout(file)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "ldk_7k3m9q2xSECRET\n"
+        );
+        let said = text(&output.stderr);
+        assert_eq!(said.contains("chmod 600"), warned, "{mode:o}: {said}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_and_for_who_asks() {
     let home = tempfile::tempdir().unwrap();
     let colours = |vars: &[(&str, &str)]| {
@@ -274,6 +318,8 @@ fn daemon(home: &Path) -> mpsc::Sender<()> {
                 say(&version.to_string()).unwrap();
             } else if head.contains(" /v1/status ") {
                 say(&status().to_string()).unwrap();
+            } else if head.contains(" /v1/keys/create ") {
+                say(&created().to_string()).unwrap();
             } else {
                 say(&format!("{}\n", authorize())).unwrap();
                 is_done.recv().unwrap();
@@ -294,6 +340,17 @@ fn status() -> serde_json::Value {
             "name": "acme", "default": true, "origin": "https://acme.zendesk.com", "client_id": "x",
             "base_urls": ["http://127.0.0.1:8484"], "state": "signed-out"
         }]
+    })
+}
+
+fn created() -> serde_json::Value {
+    let person = json!({"id": 1, "name": "Ada"});
+    json!({
+        "key": {
+            "name": "nightly", "id": "ldk_7k3m9q2x", "account": "acme", "person": person,
+            "scopes": ["read"], "state": "active", "created_at": "2026-11-23T17:00:00Z"
+        },
+        "secret": "ldk_7k3m9q2xSECRET", "keyless": false, "base_urls": []
     })
 }
 
