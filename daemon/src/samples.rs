@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::{
-    Account, Config, GrantType, Origin, RewriteClass, TokenEncoding, Ttl, VaultKind,
+    Access, Account, Config, GrantType, Origin, RewriteClass, TokenEncoding, Ttl, VaultKind,
 };
 
 /// An account as the defaults make it.
@@ -18,6 +18,7 @@ pub(crate) fn account(name: &str, origin: &str) -> Account {
         grant: GrantType::AuthorizationCode,
         scopes: vec!["read".parse().unwrap()],
         port: None,
+        access: Access::User,
         rewrite: vec![
             RewriteClass::Pagination,
             RewriteClass::Jobs,
@@ -51,6 +52,9 @@ pub(crate) fn config(accounts: Vec<Account>) -> Config {
         ],
         default_account: accounts.first().map(|account| account.name.clone()),
         vault: VaultKind::Keyfile,
+        allow_hosts: Vec::new(),
+        max_key_scope: None,
+        max_key_age: None,
         open_routes: Vec::new(),
         redirect_uris: Vec::new(),
         session_event_hook: None,

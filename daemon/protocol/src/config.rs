@@ -83,6 +83,15 @@ pub struct Effective {
     pub default_account: Option<String>,
     /// Where the data key lives.
     pub vault: String,
+    /// Further `Host` names that are answered, always with a local key.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
+    /// The most that local keys may do, if the machine's file limits them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_key_scope: Option<Vec<String>>,
+    /// The longest that local keys may live, in seconds, if the machine's file limits them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_key_age: Option<u64>,
     /// Token-minting routes that scripts may use after all.
     pub open_routes: Vec<String>,
     /// The redirect URIs that are registered at Zendesk.
@@ -169,6 +178,9 @@ pub struct Account {
     /// A port of this account's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// Whom it answers: `user` (every program of this user's) or `key` (those with a local key).
+    #[serde(default = "default_access")]
+    pub access: String,
     /// The classes of absolute URLs that stay local.
     pub rewrite: Vec<String>,
     /// The access token's lifetime asked for, in seconds.
@@ -188,4 +200,8 @@ pub struct Account {
     pub token_encoding: String,
     /// The base URLs that scripts can use.
     pub base_urls: Vec<String>,
+}
+
+fn default_access() -> String {
+    "user".to_owned()
 }

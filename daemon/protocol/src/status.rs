@@ -23,6 +23,9 @@ pub struct Status {
     /// The commands that are told of events.
     #[serde(default)]
     pub hooks: Hooks,
+    /// The local keys of all accounts.
+    #[serde(default)]
+    pub keys: Keys,
     /// The accounts, by name.
     pub accounts: Vec<Account>,
 }
@@ -38,7 +41,12 @@ impl Status {
             account.problem.iter().chain(pairs)
         });
         let hooks = self.hooks.problem.iter();
-        let shared = config.chain(vault).chain(listeners).chain(hooks);
+        let keys = self.keys.problem.iter();
+        let shared = config
+            .chain(vault)
+            .chain(listeners)
+            .chain(keys)
+            .chain(hooks);
         shared.chain(accounts)
     }
 }
@@ -149,6 +157,25 @@ pub struct Hooks {
     pub problem: Option<Problem>,
 }
 
+/// The local keys of all accounts.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Keys {
+    /// Why no key is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// Whom an account answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Every program of this user's.
+    #[default]
+    User,
+    /// Those that send a local key.
+    Key,
+}
+
 /// One account and its session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Account {
@@ -166,6 +193,15 @@ pub struct Account {
     pub grant: String,
     /// The base URLs that scripts can use.
     pub base_urls: Vec<String>,
+    /// Whom it answers.
+    #[serde(default)]
+    pub access: Access,
+    /// How many local keys it has that work.
+    #[serde(default)]
+    pub keys: usize,
+    /// The names of its local keys that another person's login has suspended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspended_keys: Vec<String>,
     /// What state the session is in.
     pub state: State,
     /// Who is logged in, or was when the session ended.

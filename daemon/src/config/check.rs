@@ -12,8 +12,9 @@ use super::locks::{self, ANY_ACCOUNT, Lock, RESERVED};
 use super::reader::{Errors, Part, Place, Section, choose};
 use super::sources::sources;
 use super::{
-    Account, AccountName, Config, GrantType, HookCommand, LoopbackAddr, Origin, RedirectUri,
-    RewriteClass, RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind, ports,
+    Access, Account, AccountName, AllowedHost, Config, GrantType, HookCommand, LoopbackAddr,
+    Origin, RedirectUri, RewriteClass, RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind,
+    ports,
 };
 
 /// Checks the text of a user's file, with no other below it.
@@ -94,6 +95,9 @@ impl Default for Config {
             listen: defaults(&LISTEN),
             default_account: None,
             vault: VaultKind::Keyring,
+            allow_hosts: Vec::new(),
+            max_key_scope: None,
+            max_key_age: None,
             open_routes: Vec::new(),
             redirect_uris: defaults(&REDIRECT_URIS),
             session_event_hook: None,
@@ -151,7 +155,18 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         );
     }
 
-    root.refused("allow-hosts", ALLOW_HOSTS, errors);
+    let allow_hosts = root
+        .list("allow-hosts", errors, AllowedHost::from_str)
+        .unwrap_or_default();
+    let max_key_scope = root.list("max-key-scope", errors, Scope::from_str);
+    if max_key_scope.as_ref().is_some_and(Vec::is_empty) {
+        errors.add(
+            root.span_of("max-key-scope"),
+            "`max-key-scope` is empty: no local key could do anything; name what they may, such as \
+             `read`",
+        );
+    }
+    let max_key_age = root.with("max-key-age", errors, Ttl::of_key);
     let hooks = root.table("hooks", errors);
     let session_event_hook = session_event_hook(hooks, errors);
 
@@ -197,6 +212,9 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         listen,
         default_account: default_account.or_else(only),
         vault,
+        allow_hosts,
+        max_key_scope,
+        max_key_age,
         open_routes,
         redirect_uris,
         session_event_hook,
@@ -229,9 +247,10 @@ fn read_account(
     let grant = section.one_of("grant", &GrantType::ALL, errors);
     let scopes = section.list("scopes", errors, Scope::from_str);
     let port = section.port("port", errors);
+    let access = section.one_of("access", &Access::ALL, errors);
     let rewrite = section.list("rewrite", errors, |text| choose(text, &RewriteClass::ALL));
-    let access = section.with("access-token-ttl", errors, |t| Ttl::parse(t, &Ttl::ACCESS));
-    let refresh = section.with("refresh-token-ttl", errors, |t| {
+    let access_ttl = section.with("access-token-ttl", errors, |t| Ttl::parse(t, &Ttl::ACCESS));
+    let refresh_ttl = section.with("refresh-token-ttl", errors, |t| {
         Ttl::parse(t, &Ttl::REFRESH)
     });
     let spare = section.boolean("spare", errors).unwrap_or_default();
@@ -247,7 +266,7 @@ fn read_account(
             "`scopes` is empty: ask for one at least, such as `read`",
         );
     }
-    if grant == Some(GrantType::ClientCredentials) && refresh.is_some() {
+    if grant == Some(GrantType::ClientCredentials) && refresh_ttl.is_some() {
         errors.add(
             section.span_of("refresh-token-ttl"),
             "`refresh-token-ttl` means nothing here: a client with a secret gets no refresh token",
@@ -302,9 +321,10 @@ fn read_account(
         grant: grant.unwrap_or(GrantType::AuthorizationCode),
         scopes: scopes.unwrap_or_else(|| defaults(&SCOPES)),
         port,
+        access: access.unwrap_or_default(),
         rewrite: rewrite.unwrap_or_else(|| REWRITE.to_vec()),
-        access_token_ttl: access.unwrap_or(Ttl::ACCESS_MAX),
-        refresh_token_ttl: refresh.unwrap_or(Ttl::REFRESH_MAX),
+        access_token_ttl: access_ttl.unwrap_or(Ttl::ACCESS_MAX),
+        refresh_token_ttl: refresh_ttl.unwrap_or(Ttl::REFRESH_MAX),
         spare,
         read_only_grant,
         extra_ca_file,
@@ -327,10 +347,6 @@ fn client_id(text: &str) -> Result<String, String> {
 fn defaults<T: FromStr>(texts: &[&str]) -> Vec<T> {
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
-
-/// Only a key tells whose request it is that comes from elsewhere.
-const ALLOW_HOSTS: &str = "`allow-hosts` lets requests in from other machines and containers, each \
-    with a local key, and this version has no local keys yet: remove the line";
 
 /// Both families, since `localhost` may mean either; 8484 is not registered with IANA.
 const LISTEN: [&str; 2] = ["127.0.0.1:8484", "[::1]:8484"];

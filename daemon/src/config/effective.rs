@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use loopdesk_protocol::config::{Account as AccountView, Effective, Hooks};
 
 use super::types::name_of;
-use super::{Account, Config, RewriteClass, TokenEncoding, VaultKind};
+use super::{Access, Account, Config, RewriteClass, TokenEncoding, VaultKind};
 
 impl From<&Config> for Effective {
     fn from(config: &Config) -> Self {
@@ -13,6 +13,12 @@ impl From<&Config> for Effective {
             listen: config.listen.iter().map(ToString::to_string).collect(),
             default_account: config.default_account.as_ref().map(ToString::to_string),
             vault: name_of(&VaultKind::ALL, &config.vault).to_owned(),
+            allow_hosts: texts(config.allow_hosts.iter().map(|host| host.as_str())),
+            max_key_scope: config
+                .max_key_scope
+                .as_ref()
+                .map(|scopes| texts(scopes.iter().map(|scope| scope.as_str()))),
+            max_key_age: config.max_key_age.map(|age| age.as_secs()),
             open_routes: texts(config.open_routes.iter().map(|r| r.as_str())),
             redirect_uris: texts(config.redirect_uris.iter().map(|r| r.as_str())),
             hooks: Hooks {
@@ -69,6 +75,7 @@ fn view(config: &Config, account: &Account) -> AccountView {
         grant: account.grant.name().to_owned(),
         scopes: texts(account.scopes.iter().map(|s| s.as_str())),
         port: account.port,
+        access: name_of(&Access::ALL, &account.access).to_owned(),
         rewrite: texts(classes.map(|c| name_of(&RewriteClass::ALL, c))),
         access_token_ttl: account.access_token_ttl.as_secs(),
         refresh_token_ttl: account.refresh_token_ttl.as_secs(),

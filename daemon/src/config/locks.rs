@@ -89,7 +89,7 @@ fn refuse(
 }
 
 /// The keys that only the machine's file may have.
-pub(super) const RESERVED: [&str; 1] = ["locked"];
+pub(super) const RESERVED: [&str; 3] = ["locked", "max-key-scope", "max-key-age"];
 
 /// The account in the text from which the keys are learnt that an account may have.
 pub(super) const ANY_ACCOUNT: &str = "name";

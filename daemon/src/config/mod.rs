@@ -4,6 +4,7 @@
 //! them into a [`Config`] or into every error at once, each with file, line, column and caret.
 //! [`watch`] notices when that should be done again.
 
+mod access;
 pub mod check;
 mod effective;
 pub mod files;
@@ -14,6 +15,7 @@ mod locks;
 mod ports;
 mod reader;
 mod sources;
+mod ttl;
 mod types;
 pub mod watch;
 
@@ -21,10 +23,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use access::{Access, AllowedHost};
 pub use hooks::HookCommand;
+pub use ttl::Ttl;
 pub use types::{
     AccountName, GrantType, LoopbackAddr, Origin, RedirectUri, RewriteClass, RoutePath, Scope,
-    Subdomain, TokenEncoding, Ttl, VaultKind,
+    Subdomain, TokenEncoding, VaultKind,
 };
 
 /// A checked configuration.
@@ -36,6 +40,12 @@ pub struct Config {
     pub default_account: Option<AccountName>,
     /// Where the data key lives.
     pub vault: VaultKind,
+    /// Further names by which scripts may call the daemon, each time with a local key.
+    pub allow_hosts: Vec<AllowedHost>,
+    /// The most that the machine's administrator lets local keys do; no limit if absent.
+    pub max_key_scope: Option<Vec<Scope>>,
+    /// The longest that the machine's administrator lets local keys live; no limit if absent.
+    pub max_key_age: Option<Ttl>,
     /// Refused routes that scripts may use after all.
     pub open_routes: Vec<RoutePath>,
     /// The redirect URIs that are registered at Zendesk, in the order in which they are tried.
@@ -63,6 +73,8 @@ pub struct Account {
     pub scopes: Vec<Scope>,
     /// A port of this account's own, on every loopback family.
     pub port: Option<u16>,
+    /// Whom it answers.
+    pub access: Access,
     /// Which absolute URLs stay local.
     pub rewrite: Vec<RewriteClass>,
     /// The access token's lifetime to ask for.

@@ -98,12 +98,4 @@ mod tests {
             parse(&config(url)).unwrap();
         }
     }
-
-    #[test]
-    fn d1_allow_hosts_is_refused_until_there_are_keys() {
-        let found = parse("allow-hosts = [\"host.docker.internal:8484\"]\n").unwrap_err();
-        assert_eq!(found.len(), 1);
-        assert!(found[0].message.contains("local key"), "{found:?}");
-        assert!(!found[0].message.contains("unknown key"), "{found:?}");
-    }
 }

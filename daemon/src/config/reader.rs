@@ -28,7 +28,6 @@ pub(super) struct Section<'t, 'i> {
     prefix: String,
     known: Vec<&'static str>,
     reserved: Vec<&'static str>,
-    refused: Vec<&'static str>,
 }
 
 /// A table in one file.
@@ -54,7 +53,6 @@ impl<'t, 'i> Section<'t, 'i> {
             prefix,
             known: Vec::new(),
             reserved: Vec::new(),
-            refused: Vec::new(),
         }
     }
 
@@ -72,16 +70,6 @@ impl<'t, 'i> Section<'t, 'i> {
     pub(super) fn span_of(&self, key: &str) -> Place {
         let mut found = self.values(key);
         found.next().map_or_else(|| self.span(), |(place, _)| place)
-    }
-
-    /// Notes that `key`, which means something, can't be used.
-    pub(super) fn refused(&mut self, key: &'static str, why: &str, errors: &mut Errors<'_>) {
-        self.refused.push(key);
-        for part in &self.parts {
-            if let Some((found, _)) = part.table.get_key_value(key) {
-                errors.add(Place::new(part.layer, found.span()), why);
-            }
-        }
     }
 
     /// Notes that only the machine's file may have `key`; the user's doesn't count.
@@ -276,7 +264,7 @@ impl<'t, 'i> Section<'t, 'i> {
             let mut keys = self.known.clone();
             keys.retain(|key| !(is_users && self.reserved.contains(key)));
             for (key, _) in part.table.iter() {
-                let meant = self.known.iter().chain(&self.refused).chain(&self.reserved);
+                let meant = self.known.iter().chain(&self.reserved);
                 if !meant.into_iter().any(|known| known == key.get_ref()) {
                     let message = format!(
                         "unknown key `{}`: the keys here are {}",

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 
 use http::uri::PathAndQuery;
-use jiff::{SpanRelativeTo, Unit};
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS};
 
 /// An account's name: lower-case letters, digits and hyphens, usable as a DNS label.
@@ -305,56 +304,6 @@ impl FromStr for RoutePath {
     }
 }
 
-/// A lifetime in whole seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ttl(u64);
-
-impl Ttl {
-    /// What Zendesk allows for access tokens: 5 minutes to 48 hours
-    /// (support.zendesk.com article 10212201463962).
-    pub const ACCESS: std::ops::RangeInclusive<u64> = 300..=172_800;
-    /// What Zendesk allows for refresh tokens: 7 to 90 days (same article).
-    pub const REFRESH: std::ops::RangeInclusive<u64> = 604_800..=7_776_000;
-
-    /// The longest life of an access token.
-    pub const ACCESS_MAX: Self = Self(*Self::ACCESS.end());
-    /// The longest life of a refresh token: a laptop may stay closed that long.
-    pub const REFRESH_MAX: Self = Self(*Self::REFRESH.end());
-
-    /// The lifetime in seconds.
-    pub fn as_secs(self) -> u64 {
-        self.0
-    }
-
-    /// Reads a lifetime such as `30m`, `48h` or `90d` that lies in `range` (seconds).
-    ///
-    /// # Errors
-    /// A sentence that names the value and the range.
-    pub fn parse(text: &str, range: &std::ops::RangeInclusive<u64>) -> Result<Self, String> {
-        let seconds = text
-            .parse::<jiff::Span>()
-            .and_then(|span| span.total((Unit::Second, SpanRelativeTo::days_are_24_hours())))
-            .map_err(|_| {
-                format!("`{text}` is no duration: give one such as `30m`, `48h` or `90d`")
-            })?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "checked against the range below; out of range saturates"
-        )]
-        let whole = seconds as u64;
-        if range.contains(&whole) {
-            Ok(Self(whole))
-        } else {
-            Err(format!(
-                "`{text}` is out of range: Zendesk allows {} to {}",
-                human(*range.start()),
-                human(*range.end())
-            ))
-        }
-    }
-}
-
 /// A class of absolute URLs in answers that are turned into local ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RewriteClass {
@@ -472,14 +421,6 @@ fn is_host(text: &str) -> bool {
     {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => text.split('.').all(is_label),
-    }
-}
-
-fn human(seconds: u64) -> String {
-    match seconds {
-        s if s % 86_400 == 0 => format!("{}d", s / 86_400),
-        s if s % 3_600 == 0 => format!("{}h", s / 3_600),
-        s => format!("{}m", s / 60),
     }
 }
 

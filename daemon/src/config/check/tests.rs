@@ -168,3 +168,26 @@ fn further_pairs_are_for_people_only() {
         "{found:?}"
     );
 }
+
+#[test]
+fn d2_an_account_answers_everybody_of_the_user_or_those_with_a_key() {
+    let access = |line: &str| {
+        let config = parse(&format!("{ACME}{line}\n"));
+        config.map(|config| config.accounts.values().next().unwrap().access)
+    };
+    assert_eq!(access("").unwrap(), Access::User);
+    assert_eq!(access("access = \"user\"").unwrap(), Access::User);
+    assert_eq!(access("access = \"key\"").unwrap(), Access::Key);
+    let wrong = access("access = \"nobody\"").unwrap_err();
+    assert!(wrong[0].message.contains("`user`, `key`"), "{wrong:?}");
+}
+
+#[test]
+fn d1_allowed_hosts_are_exact_names() {
+    let config = parse("allow-hosts = [\"host.docker.internal:8484\", \"tunnel\"]\n").unwrap();
+    let names: Vec<_> = config.allow_hosts.iter().map(|h| h.as_str()).collect();
+    assert_eq!(names, ["host.docker.internal:8484", "tunnel"]);
+    let found = errors("allow-hosts = [\"*.internal\"]\n");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("1:16 `*.internal`"), "{found:?}");
+}

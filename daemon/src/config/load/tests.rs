@@ -267,3 +267,35 @@ fn the_machines_file_can_be_judged_for_itself() {
     );
     assert_eq!(found.config.unwrap().accounts.len(), 1);
 }
+
+#[test]
+fn d2_only_the_machines_file_limits_local_keys() {
+    let limits = "max-key-scope = [\"read\", \"tickets:write\"]\nmax-key-age = \"365d\"\n";
+    let scene = Scene::new("", limits);
+    let config = scene.config();
+    let scopes = config.max_key_scope.unwrap();
+    let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+    assert_eq!(scopes, ["read", "tickets:write"]);
+    assert_eq!(config.max_key_age.unwrap().as_secs(), 31_536_000);
+
+    scene.user("max-key-scope = [\"write\"]\nmax-key-age = \"1d\"\n");
+    let found = scene.errors();
+    assert_eq!(found.len(), 2, "{found:?}");
+    for (found, key) in found.iter().zip(["max-key-scope", "max-key-age"]) {
+        let whose = format!("`{key}` can be set in the machine's file only");
+        assert!(found.contains(&whose), "{found}");
+    }
+
+    scene.user("");
+    write(
+        &scene.places.system,
+        "max-key-scope = []\nmax-key-age = \"1s\"\n",
+    )
+    .unwrap();
+    let found = scene.errors();
+    assert!(found[0].contains("`max-key-scope` is empty"), "{found:?}");
+    assert!(
+        found[1].contains("a key's age can be 1m to 3650d"),
+        "{found:?}"
+    );
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loopdesk_protocol::VERSION;
-use loopdesk_protocol::status::{Account, Config, Daemon, Hooks, Status};
+use loopdesk_protocol::status::{self, Account, Config, Daemon, Hooks, Keys, Status};
 
 use super::super::Control;
 use crate::config;
@@ -32,6 +32,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         hooks: Hooks {
             problem: control.hook.borrow().clone(),
         },
+        keys: Keys::default(),
         accounts: accounts.collect(),
         config: Config {
             path: loaded.path,
@@ -51,6 +52,12 @@ pub(super) fn account(config: &config::Config, account: &config::Account, view: 
         client_id: account.client_id.clone(),
         grant: account.grant.name().to_owned(),
         base_urls: config.base_urls(account),
+        access: match account.access {
+            config::Access::User => status::Access::User,
+            config::Access::Key => status::Access::Key,
+        },
+        keys: 0,
+        suspended_keys: Vec::new(),
         state: view.state,
         person: view.person,
         scopes: view.scopes,
