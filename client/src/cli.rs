@@ -263,7 +263,7 @@ pub(crate) enum Account {
     /// Show an account's settings, and its session if the daemon runs.
     #[command(
         after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
-                                 client_id, scopes, grant, port, rewrite, access_token_ttl and \
+                                 client_id, scopes, grant, port, access, rewrite, access_token_ttl and \
                                  refresh_token_ttl in seconds, spare, read_only_grant, \
                                  extra_ca_file, token_encoding, base_urls), session (as in `status`, or null), \
                                  sources (by key: layer, path, line)."
@@ -368,10 +368,11 @@ pub(crate) enum Config {
     Path,
     /// Show the configuration with every default filled in, and where each value comes from.
     #[command(
-        after_long_help = "JSON: listen, default_account, vault, open_routes, \
-                                 redirect_uris, hooks (session_event), accounts (as in `account show`), \
-                                 sources (by key: layer, path, line; a key that isn't there has its \
-                                 default), locked (by key: layer, path, line)."
+        after_long_help = "JSON: listen, default_account, vault, allow_hosts, max_key_scope, \
+                           max_key_age (in seconds), open_routes, redirect_uris, hooks \
+                           (session_event), accounts (as in `account show`), sources (by key: \
+                           layer, path, line; a key that isn't there has its default), locked (by \
+                           key: layer, path, line)."
     )]
     Show,
     /// Change one setting, keeping every comment.

@@ -84,6 +84,7 @@ mod tests {
         client-id = "loopdesk"  # /home/ada/.config/loopdesk/config.toml:4
         scopes = ["read", "write"]  # default
         grant = "authorization-code"  # default
+        access = "user"  # default
         rewrite = ["pagination", "jobs", "attachments"]  # default
         access-token-ttl = "48h"  # default
         refresh-token-ttl = "90d"  # default
