@@ -1,6 +1,6 @@
 //! The commands, one file each; a file's name is the command's.
 
-mod account;
+pub(crate) mod account;
 mod ask;
 mod completions;
 pub(crate) mod config;

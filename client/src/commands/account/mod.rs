@@ -1,6 +1,7 @@
 //! `loopdesk account`: the accounts of the configuration.
 
 mod add;
+pub(crate) mod args;
 mod list;
 mod remove;
 mod set;
@@ -9,10 +10,10 @@ mod show;
 use loopdesk_protocol::Problem;
 use loopdesk_protocol::config::Source;
 
-use crate::cli::Account;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
+use args::Account;
 
 pub(super) async fn run(
     command: &Account,

@@ -1,6 +1,6 @@
 //! `loopdesk account set`: one setting of an account.
 
-use crate::cli::AccountSet;
+use super::args::AccountSet;
 use crate::commands::config::{alternatives, change};
 use crate::config_file::Step;
 use crate::context::Context;
