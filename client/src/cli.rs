@@ -341,9 +341,10 @@ JSON: allowed, account, needs (scopes of which one is enough), line, why.";
 
 const STATUS_JSON: &str = "\
 JSON: daemon (version, pid, started_at, supervised), config (path, system_path, loaded_at, problem),
-vault (kind, state, problem), listeners (address, account, problem), hooks (problem), accounts (name,
-default, origin, client_id, grant, base_urls, state, person, scopes, generation, refreshed_at, access_expires_at,
-next_refresh_at, refresh_expires_at, last_error, problem). A problem is kind, message, hints.
+vault (kind, state, problem), listeners (address, account, problem), hooks (problem), keys (problem),
+accounts (name, default, origin, client_id, grant, base_urls, access, keys, suspended_keys, state,
+person, scopes, generation, refreshed_at, access_expires_at, next_refresh_at, refresh_expires_at,
+last_error, problem). A problem is kind, message, hints.
 States: signed-out, active, rotating, doubtful, unsaved, blocked, ended, key-missing; of the vault:
 available, untested, locked, absent, slow, no-entry, needs-passphrase, failed.";
 

@@ -27,7 +27,13 @@ pub(crate) enum Account {
     )]
     Add(Box<AccountAdd>),
     /// Change one setting of an account.
-    #[command(after_long_help = "JSON: path, reloaded.")]
+    ///
+    /// `access key` has the account refuse every program that sends no local key: the programs
+    /// that have lately sent none are shown, and you are asked. `access user` takes it back.
+    #[command(
+        after_long_help = "JSON: path, reloaded, callers (after `access key`: at, process, \
+                           requests of each program that sent no key)."
+    )]
     Set(AccountSet),
     /// Remove an account from the configuration.
     #[command(after_long_help = "JSON: path, reloaded.")]
@@ -92,6 +98,9 @@ pub(crate) struct AccountSet {
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) setting: Setting,
+    /// Don't ask before `access key` refuses programs that are served now.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Args, Debug)]

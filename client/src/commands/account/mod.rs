@@ -1,5 +1,6 @@
 //! `loopdesk account`: the accounts of the configuration.
 
+mod access;
 mod add;
 pub(crate) mod args;
 mod list;
@@ -17,7 +18,7 @@ use args::Account;
 
 pub(super) async fn run(
     command: &Account,
-    context: &Context,
+    context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
     match command {

@@ -101,6 +101,7 @@ mod tests {
           may stay off    until Sun 2027-02-21 (in 89 days)
           base URL        http://localhost:8484
                           http://127.0.0.1:8484
+          answers         any program of yours
         "#);
         assert_eq!(home.run("account show acne").await.code, 2);
     }

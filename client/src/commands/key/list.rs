@@ -72,9 +72,9 @@ fn text(keys: &Keys, account: Option<&str>, clock: &Clock) -> Text {
         .iter()
         .fold(table, |t, key| t.row(row(key, clock)));
     let mut text = table.text();
-    let mut accounts: Vec<_> = words::suspended(&keys.keys, None)
-        .map(|key| key.account.as_str())
-        .collect();
+    let suspended = keys.keys.iter().filter(|key| key.state == State::Suspended);
+    let mut accounts: Vec<_> = suspended.map(|key| key.account.as_str()).collect();
+    accounts.sort_unstable();
     accounts.dedup();
     for account in accounts {
         text = text.plain(format!(

@@ -2,6 +2,7 @@
 
 use anstyle::Style;
 use loopdesk_protocol::key::{Key, Rights, State, Use};
+use loopdesk_protocol::status::{Access, Account};
 
 use crate::text::{BAD, GOOD, WARN, count};
 use crate::time::Clock;
@@ -68,14 +69,45 @@ pub(super) fn last_use(last: &Use, clock: &Clock) -> String {
     }
 }
 
-/// The keys of `account`, or of all accounts, that wait for `loopdesk key confirm`.
-pub(in crate::commands) fn suspended<'a>(
-    keys: &'a [Key],
-    account: Option<&'a str>,
-) -> impl Iterator<Item = &'a Key> {
-    keys.iter().filter(move |key| {
-        key.state == State::Suspended && account.is_none_or(|name| key.account == name)
-    })
+/// That keys of an account wait for `loopdesk key confirm`.
+pub(in crate::commands) fn waiting(account: &Account) -> Option<String> {
+    let names: Vec<_> = account
+        .suspended_keys
+        .iter()
+        .map(|n| format!("`{n}`"))
+        .collect();
+    let (is, was) = match names.len() {
+        0 => return None,
+        1 => ("key", "was"),
+        _ => ("keys", "were"),
+    };
+    let person = account.person.as_ref();
+    let now = person.map_or("the one who is logged in", |person| person.name.as_str());
+    Some(format!(
+        "{is} {} of account `{}` {was} made for another user than {now} and can't be used",
+        names.join(", "),
+        account.name
+    ))
+}
+
+/// Whom an account answers, and by how many keys.
+pub(in crate::commands) fn answers(account: &Account) -> String {
+    let mut text = match account.access {
+        Access::User => "any program of yours".to_owned(),
+        Access::Key => "programs with a local key only".to_owned(),
+    };
+    match (account.keys, account.access) {
+        (0, Access::User) => {}
+        (0, Access::Key) => text.push_str("; no key works"),
+        (keys, _) => text.push_str(&format!("; {}", count(keys, "key works", "keys work"))),
+    }
+    if !account.suspended_keys.is_empty() {
+        text.push_str(&format!(
+            "; suspended: {}",
+            account.suspended_keys.join(", ")
+        ));
+    }
+    text
 }
 
 /// What stands for a key in code: enough of `key` to know which, and no key at all. In ASCII, as
@@ -102,6 +134,35 @@ mod tests {
         some.scopes.clear();
         some.allow = texts(&["GET /a", "GET /b"]);
         assert_eq!(rights(&some), "2 rules, 1 denied");
+    }
+
+    #[test]
+    fn d2_whom_an_account_answers_is_said_with_its_keys() {
+        let mut account = testing::status().accounts.remove(0);
+        for (access, keys, suspended, expected) in [
+            (Access::User, 0, &[][..], "any program of yours"),
+            (Access::User, 2, &[], "any program of yours; 2 keys work"),
+            (
+                Access::Key,
+                1,
+                &[],
+                "programs with a local key only; 1 key works",
+            ),
+            (
+                Access::Key,
+                0,
+                &["a", "b"],
+                "programs with a local key only; no key works; suspended: a, b",
+            ),
+        ] {
+            account.access = access;
+            account.keys = keys;
+            account.suspended_keys = suspended
+                .iter()
+                .map(|&name: &&str| name.to_owned())
+                .collect();
+            assert_eq!(answers(&account), expected);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use loopdesk_protocol::Kind;
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
 use loopdesk_protocol::status::{self, Account, Answers, Listener, State, Status, VaultState};
 
+use super::key;
 use crate::cli::OneAccount;
 use crate::context::Context;
 use crate::error::CliError;
@@ -216,7 +217,9 @@ pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
             format!("until {} ({})", clock.day(then), clock.relative(then)),
         );
     }
-    text = text.row("base URL", account.base_urls.join("\n"));
+    text = text
+        .row("base URL", account.base_urls.join("\n"))
+        .row("answers", key::answers(account));
     if let Some(lines) = pairs::lines(account, clock) {
         text = text.row("pairs", lines);
     }
@@ -257,10 +260,12 @@ mod tests {
           may stay off    until Sun 2027-02-21 (in 89 days)
           base URL        http://localhost:8484
                           http://127.0.0.1:8484
+          answers         any program of yours
 
         sandbox: signed out
           Zendesk         https://acme-sandbox.zendesk.com
           base URL        http://127.0.0.1:8490
+          answers         any program of yours
         ");
     }
 
@@ -311,6 +316,7 @@ mod tests {
           access token    expired 1 h ago (2026-11-23 17:00)
           base URL        http://localhost:8484
                           http://127.0.0.1:8484
+          answers         any program of yours
           last error      30 min ago: Zendesk answered `invalid_grant`�[2J
 
         error: line 3 of the configuration: unknown key `prot`
@@ -351,6 +357,7 @@ mod tests {
           next refresh    in 22 h (2026-11-24 16:00)
           base URL        http://localhost:8484
                           http://127.0.0.1:8484
+          answers         any program of yours
 
         Warning: scripts of `acme` act as Ada Lovelace, an admin, and nobody logs in. Let an admin give the OAuth client a user with fewer rights in Admin Center, then run `loopdesk login acme`.
         ");
