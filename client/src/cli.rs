@@ -50,7 +50,10 @@ pub(crate) enum Command {
     #[command(after_long_help = "JSON: the account as in `status`.")]
     Wait(Wait),
     /// Print the base URL as shell code: `eval "$(loopdesk env)"`.
-    #[command(after_long_help = "JSON: account, base_url, base_urls, variables, notes, example.")]
+    #[command(
+        after_long_help = "JSON: account, base_url, base_urls, variables, placeholder (for a local key, if one is needed), \
+                           notes, example."
+    )]
     Env(Env),
     /// Say whether a request would be passed on, and which line decides (exit code 1 if not).
     ///
@@ -138,11 +141,17 @@ pub(crate) struct Wait {
 
 #[derive(Args, Debug)]
 pub(crate) struct Env {
-    /// The account's name; the default account if left out.
+    /// The account's name; the default account, or that of `--key`, if left out.
     pub(crate) account: Option<String>,
     /// Print what this program or library needs.
     #[arg(long = "for", value_name = "CLIENT", value_enum)]
     pub(crate) client: Option<EnvClient>,
+    /// Show where this local key goes, in its account.
+    ///
+    /// The key itself was shown when it was made; what it begins with stands for it. An account
+    /// with `access = "key"` is shown with the place for a key in any case.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
 }
 
 #[derive(Args, Debug)]

@@ -18,7 +18,7 @@ use crate::error::CliError;
 use crate::output::Output;
 
 pub(super) use named::key_named;
-pub(super) use words::{answers, waiting};
+pub(super) use words::{answers, placeholder, waiting};
 
 pub(super) async fn run(
     command: &Key,
