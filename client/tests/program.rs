@@ -142,6 +142,31 @@ fn d2_a_key_that_nobody_got_is_a_failure_that_names_the_way_out() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn d4_no_core_dump_holds_a_new_key() {
+    let home = tempfile::tempdir().unwrap();
+    let (asked, is_asked) = mpsc::channel();
+    let (looked, is_looked) = mpsc::channel::<()>();
+    let _done = daemon_with(home.path(), move || {
+        asked.send(()).unwrap();
+        is_looked.recv().unwrap();
+    });
+    let child = loopdesk(home.path())
+        .args(["key", "create", "nightly", "--scope", "read", "--quiet"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    is_asked.recv().unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    looked.send(()).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core"));
+    let words: Vec<_> = core.unwrap().split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{core:?}");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stdout), "ldk_7k3m9q2xSECRET\n");
+}
+
+#[test]
 fn d4_a_key_in_a_file_that_others_may_read_is_warned_about() {
     let home = tempfile::tempdir().unwrap();
     let _done = daemon(home.path());
@@ -300,8 +325,14 @@ fn terminal() -> (File, File) {
     (File::from(screen), terminal)
 }
 
-/// A daemon that can only log in: it shows the page, and is done when the test says so.
+/// A daemon that can only make a key and log in: it shows the page, and is done when the test says
+/// so.
 fn daemon(home: &Path) -> mpsc::Sender<()> {
+    daemon_with(home, || {})
+}
+
+/// One that does this before it makes a key.
+fn daemon_with(home: &Path, before_key: impl Fn() + Send + 'static) -> mpsc::Sender<()> {
     let runtime = home.join("loopdesk");
     std::fs::create_dir_all(&runtime).unwrap();
     let listener = UnixListener::bind(runtime.join("control.sock")).unwrap();
@@ -319,6 +350,7 @@ fn daemon(home: &Path) -> mpsc::Sender<()> {
             } else if head.contains(" /v1/status ") {
                 say(&status().to_string()).unwrap();
             } else if head.contains(" /v1/keys/create ") {
+                before_key();
                 say(&created().to_string()).unwrap();
             } else {
                 say(&format!("{}\n", authorize())).unwrap();

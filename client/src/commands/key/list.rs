@@ -83,7 +83,8 @@ fn text(keys: &Keys, account: Option<&str>, clock: &Clock) -> Text {
         ));
         text = text.end();
     }
-    for account in &keys.keyless {
+    let has_keys = |account: &&String| keys.keys.iter().any(|key| key.account == **account);
+    for account in keys.keyless.iter().filter(has_keys) {
         let line = format!(
             "{account} answers without a key, too: `loopdesk account set {account} access key` \
              ends that."
@@ -145,6 +146,8 @@ mod tests {
         nightly-report  acme     tickets:read  3 days ago  3 min ago  python3 (4711)  1204      in 87 days  active
         acme answers without a key, too: `loopdesk account set acme access key` ends that.
         ");
+        let ran = home.run("key list sandbox").await;
+        assert!(!ran.out.contains("answers without"), "{}", ran.out);
         let ran = home.run("key list sandbox --json").await;
         assert_eq!(ran.json()["keys"].as_array().unwrap().len(), 1);
         assert_eq!(ran.json()["keyless"].as_array().unwrap().len(), 0);
