@@ -26,7 +26,7 @@ pub(crate) enum Key {
     /// Show everything about a key but the key itself.
     #[command(after_long_help = SHOW_JSON)]
     Show(Show),
-    /// Make keys useless, from the next request on.
+    /// Revoke keys: from the next request on, they are refused.
     #[command(
         after_long_help = "Exit code 2 if one of them doesn't exist; the others are revoked \
                            then all the same.\n\nJSON: revoked (each as in `key show`)."
@@ -128,8 +128,8 @@ fn name(text: &str) -> Result<String, String> {
 
 const CREATE_MORE: &str = "\
 The key is the only thing on standard output, so it can go straight to where it is kept:
-  loopdesk key create nightly-report --scope tickets:read | pass insert -e zendesk/nightly
-  (umask 077; loopdesk key create nightly-report --scope tickets:read --quiet > ~/.nightly-report.key)
+  loopdesk key create nightly-report --scope tickets:read | pass insert -ef zendesk/nightly
+  (umask 077; loopdesk key create nightly-report --scope tickets:read -q > ~/.nightly.key)
 
 Examples:
   loopdesk key create nightly-report --scope tickets:read --expires 90d

@@ -17,14 +17,16 @@ pub(super) async fn run(
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    if args.scopes.is_empty() && args.allow.is_empty() {
+    let scopes = args.scopes.iter().map(|scope| scope.trim().to_owned());
+    let scopes: Vec<_> = scopes.filter(|scope| !scope.is_empty()).collect();
+    if scopes.is_empty() && args.allow.is_empty() {
         return Err(allows_nothing(&args.name).into());
     }
     let request = Request {
         name: args.name.clone(),
         account: args.account.clone(),
         rights: Rights {
-            scopes: args.scopes.iter().map(|s| s.trim().to_owned()).collect(),
+            scopes,
             allow: args.allow.clone(),
             deny: args.deny.clone(),
         },
@@ -163,7 +165,7 @@ mod tests {
     async fn d2_a_key_for_nothing_is_not_asked_for() {
         let home = Home::new();
         let daemon = serve(&home, true);
-        for line in ["key create a", "key create a --deny x"] {
+        for line in ["key create a", "key create a --deny x --scope ,"] {
             let ran = home.run(line).await;
             assert_eq!((ran.code, ran.out.as_str()), (2, ""));
             insta::allow_duplicates! {
