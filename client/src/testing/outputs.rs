@@ -210,7 +210,7 @@ async fn what_a_person_reads() {
     [0]
     $ loopdesk account set acme access key --yes
     Set `access` of account `acme` to key in `~/.config/loopdesk/config.toml`. The daemon uses it already.
-    These have used `acme` without a key since loopdesk started, and would be refused:
+    These have lately used `acme` without a key, and would be refused:
       PROGRAM         LAST REQUEST  REQUESTS
       python3 (4711)  3 min ago     1204
     [0]

@@ -104,7 +104,7 @@ async fn served(
 fn listed(name: &str, callers: &[Caller], clock: &Clock) -> Text {
     if callers.is_empty() {
         return Text::from(format!(
-            "No program has used `{name}` without a key since loopdesk started."
+            "No program has lately used `{name}` without a key."
         ));
     }
     let table = Table::new(["  PROGRAM", "LAST REQUEST", "REQUESTS"]);
@@ -117,7 +117,7 @@ fn listed(name: &str, callers: &[Caller], clock: &Clock) -> Text {
         ])
     });
     Text::from(format!(
-        "These have used `{name}` without a key since loopdesk started, and would be refused:\n"
+        "These have lately used `{name}` without a key, and would be refused:\n"
     ))
     .then(&table.text())
 }
@@ -172,7 +172,7 @@ mod tests {
         let ran = home.run_typing("account set acme access key", "\n").await;
         assert_eq!((ran.code, ran.out.as_str()), (2, ""));
         insta::assert_snapshot!(ran.err, @"
-        These have used `acme` without a key since loopdesk started, and would be refused:
+        These have lately used `acme` without a key, and would be refused:
           PROGRAM         LAST REQUEST  REQUESTS
           python3 (4711)  3 min ago     1204
           (not known)     2 h ago       1

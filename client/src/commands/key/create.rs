@@ -50,7 +50,7 @@ fn allows_nothing(name: &str) -> Problem {
     ))
     .hint(format!(
         "run `loopdesk key create {name} --scope tickets:read,users:read` for some resources; \
-         `write` and `tickets:write` let it change things, too"
+         `loopdesk key create --help` lists them, and the scopes that write"
     ))
     .hint(format!(
         "run `loopdesk key create {name} --allow 'GET /api/v2/tickets/**'` for single routes"
@@ -172,7 +172,7 @@ mod tests {
                 insta::assert_snapshot!(ran.err, @"
                 error: key `a` would allow nothing: give it a scope or a rule
                 Hint: run `loopdesk key create a --scope read` for everything that only reads
-                Hint: run `loopdesk key create a --scope tickets:read,users:read` for some resources; `write` and `tickets:write` let it change things, too
+                Hint: run `loopdesk key create a --scope tickets:read,users:read` for some resources; `loopdesk key create --help` lists them, and the scopes that write
                 Hint: run `loopdesk key create a --allow 'GET /api/v2/tickets/**'` for single routes
                 ");
             }

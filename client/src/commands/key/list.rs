@@ -98,10 +98,8 @@ fn row(key: &Key, clock: &Clock) -> [Cell; 10] {
     let (style, state) = words::state(key.state);
     let last = key.last_used.as_ref();
     let process = last.and_then(|last| last.process.clone());
-    let person = match key.state {
-        State::Suspended => key.person.name.clone(),
-        State::Active | State::Expired | State::NoAccount | State::Limited => String::new(),
-    };
+    let is_suspended = key.state == State::Suspended;
+    let person = is_suspended.then(|| key.person.name.clone());
     [
         Cell::new(&key.name).styled(STRONG),
         Cell::new(&key.account),
@@ -115,7 +113,7 @@ fn row(key: &Key, clock: &Clock) -> [Cell; 10] {
                 .map_or_else(String::new, |then| clock.relative(then)),
         ),
         Cell::new(state).styled(style),
-        Cell::new(person),
+        Cell::new(person.unwrap_or_default()),
     ]
 }
 
