@@ -143,7 +143,7 @@ JSON: key (as in `key show`), secret, keyless, base_urls.";
 const SHOW_JSON: &str = "\
 JSON: name, id, account, person, scopes, allow, deny, state, created_at, expires_at,
 old_secret_until, note, last_used (at, process), requests. States: active, expired, suspended,
-no-account, limited.";
+no-account, limited, unreadable, revoked.";
 
 const ROTATE_MORE: &str = "\
 The new key is the only thing on standard output. Requests with the old one are refused from the

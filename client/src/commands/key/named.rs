@@ -1,6 +1,6 @@
 //! Which key a person means, by its name or by what a script has of it.
 
-use loopdesk_protocol::key::{Key, Keys, LIST};
+use loopdesk_protocol::key::{Key, Keys, LIST, PREFIX};
 use loopdesk_protocol::{Client, Kind, Problem};
 
 use crate::error::CliError;
@@ -55,9 +55,6 @@ fn find<'a>(keys: &'a [Key], text: &str) -> Result<&'a Key, Problem> {
         problem.hint(format!("name one of these: {}", names.join(", ")))
     })
 }
-
-/// What every key begins with.
-pub(super) const PREFIX: &str = "ldk_";
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! What is said of keys in one or two words.
 
 use anstyle::Style;
-use loopdesk_protocol::key::{Key, Rights, State, Use};
+use loopdesk_protocol::key::{Key, PREFIX, Rights, State, Use};
 use loopdesk_protocol::status::{Access, Account};
 
 use crate::text::{BAD, GOOD, WARN, count};
@@ -15,6 +15,8 @@ pub(super) fn state(state: State) -> (Style, &'static str) {
         State::Suspended => (WARN, "suspended"),
         State::Expired => (BAD, "expired"),
         State::NoAccount => (BAD, "without account"),
+        State::Unreadable => (BAD, "unreadable"),
+        State::Revoked => (BAD, "revoked"),
     }
 }
 
@@ -41,6 +43,15 @@ pub(super) fn advice(key: &Key) -> Option<String> {
         State::NoAccount => Some(format!(
             "The configuration has no account `{account}`. Run `loopdesk account add {account}` \
              to bring it back, or `loopdesk key revoke {name}`."
+        )),
+        State::Unreadable => Some(format!(
+            "What it allows is written as this release can't read it, so it allows nothing. \
+             Install the release that made it, or run `loopdesk key revoke {name}`, then \
+             `loopdesk key create {name}` with what the new one may do."
+        )),
+        State::Revoked => Some(format!(
+            "It lets nobody in, but is still in the file of keys. Make room on the disk, then run \
+             `loopdesk key revoke {name}` again."
         )),
     }
 }
@@ -113,7 +124,7 @@ pub(in crate::commands) fn answers(account: &Account) -> String {
 /// What stands for a key in code: enough of `key` to know which, and no key at all. In ASCII, as
 /// headers are.
 pub(in crate::commands) fn placeholder(key: Option<&Key>) -> String {
-    format!("{}...", key.map_or(super::named::PREFIX, |key| &key.id))
+    format!("{}...", key.map_or(PREFIX, |key| &key.id))
 }
 
 #[cfg(test)]
@@ -173,6 +184,8 @@ mod tests {
             State::Suspended,
             State::Expired,
             State::NoAccount,
+            State::Unreadable,
+            State::Revoked,
         ] {
             key.state = one;
             let said = advice(&key).unwrap();
