@@ -42,6 +42,11 @@ pub enum Local {
     Unix,
 }
 
+/// Marks a request, by its extensions, whose head had a `Content-Length` and a `Transfer-Encoding`
+/// when it came. The length isn't among its headers.
+#[derive(Clone, Copy, Debug)]
+pub struct LengthBesideCoding;
+
 /// Decides who gets in.
 #[derive(Clone, Debug)]
 pub struct Admission {

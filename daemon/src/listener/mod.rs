@@ -12,6 +12,7 @@ mod holder;
 mod linger;
 mod patience;
 mod slots;
+mod stepwise;
 mod strangers;
 
 use std::io;

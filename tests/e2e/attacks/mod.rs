@@ -4,6 +4,7 @@
 mod browser;
 mod framing;
 mod headers;
+mod lengths;
 mod list;
 mod logs;
 mod page;

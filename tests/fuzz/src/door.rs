@@ -26,6 +26,13 @@ pub fn door(data: &[u8]) {
     }
     let mut rest = Some(sent);
     for exchange in &exchanges {
+        if rest.is_some_and(crate::reading::has_two_lengths) {
+            let sent = &exchange.forwarded;
+            assert!(
+                sent.is_none(),
+                "its length could be read two ways: {sent:?}"
+            );
+        }
         let read = rest.map(crate::reading::request);
         let (given, after) = match read {
             Some(crate::reading::Read::Whole(request, length)) => {

@@ -5,7 +5,7 @@ mod paths;
 mod request;
 
 pub(crate) use paths::mints_credentials;
-pub(crate) use request::{Read, Request, request};
+pub(crate) use request::{Read, Request, has_two_lengths, request};
 
 /// Whether a script's header ends at the daemon, under whichever spelling.
 pub(crate) fn ends_here(name: &str) -> bool {
