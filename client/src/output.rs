@@ -99,6 +99,11 @@ impl Output {
         self.note(&Text::new().styled(WARN, "Warning:").plain(" ").plain(text));
     }
 
+    /// The same with its hints.
+    pub(crate) fn warning(&mut self, problem: &Problem) {
+        self.note(&warning_text(problem));
+    }
+
     /// A failure that the command survives.
     pub(crate) fn problem(&mut self, problem: &Problem) {
         if self.json {
@@ -153,11 +158,16 @@ impl fmt::Debug for Output {
 
 /// `error: …` and its hints, as every command prints them.
 pub(crate) fn problem_text(problem: &Problem) -> Text {
-    let text = Text::new()
-        .styled(BAD, "error:")
-        .plain(" ")
-        .plain(&problem.message)
-        .end();
+    with_hints(Text::new().styled(BAD, "error:"), problem)
+}
+
+/// The same of what doesn't stop anything.
+pub(crate) fn warning_text(problem: &Problem) -> Text {
+    with_hints(Text::new().styled(WARN, "Warning:"), problem)
+}
+
+fn with_hints(text: Text, problem: &Problem) -> Text {
+    let text = text.plain(" ").plain(&problem.message).end();
     problem.hints.iter().fold(text, |text, hint| {
         text.styled(STRONG, "Hint:").plain(" ").plain(hint).end()
     })

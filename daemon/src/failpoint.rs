@@ -13,8 +13,11 @@
 //! | `hold/STEP` | a FIFO: at this step the daemon waits until somebody has opened and closed it |
 //! | `clock` | by how many milliseconds the daemon's clock is ahead of the system's |
 //! | `etc` | a folder in place of `/etc/loopdesk` |
+//! | `release` | the version and the protocol that the daemon says it is of, by a space apart |
 
 use std::path::PathBuf;
+
+use loopdesk_protocol::{PROTOCOL, VERSION};
 
 use crate::clock::Clock;
 
@@ -93,13 +96,13 @@ pub(crate) const TOKEN_ENDED: &str = "token-ended";
 pub(crate) const ERASED: &str = "record-erased";
 pub(crate) const LEFT: &str = "logout-published";
 
-pub(crate) use self::build::{clock, reach, system_config_file};
+pub(crate) use self::build::{clock, reach, release, system_config_file};
 
 const SYSTEM_CONFIG: &str = "/etc/loopdesk/config.toml";
 
 #[cfg(not(all(feature = "failpoints", debug_assertions)))]
 mod build {
-    use super::{Clock, PathBuf, SYSTEM_CONFIG};
+    use super::{Clock, PROTOCOL, PathBuf, SYSTEM_CONFIG, VERSION};
 
     /// Passes a step.
     #[inline(always)]
@@ -115,6 +118,11 @@ mod build {
     pub(crate) fn system_config_file() -> PathBuf {
         PathBuf::from(SYSTEM_CONFIG)
     }
+
+    /// The daemon's version and protocol.
+    pub(crate) fn release() -> (String, u32) {
+        (VERSION.to_owned(), PROTOCOL)
+    }
 }
 
 #[cfg(all(feature = "failpoints", debug_assertions))]
@@ -124,7 +132,7 @@ mod build {
     use std::path::Path;
     use std::sync::LazyLock;
 
-    use super::{Clock, PathBuf, SYSTEM_CONFIG};
+    use super::{Clock, PROTOCOL, PathBuf, SYSTEM_CONFIG, VERSION};
 
     /// Passes a step, or doesn't.
     pub(crate) fn reach(step: &'static str) {
@@ -154,6 +162,17 @@ mod build {
             Some(folder) => folder.join("etc").join("config.toml"),
             None => PathBuf::from(SYSTEM_CONFIG),
         }
+    }
+
+    /// The daemon's version and protocol, or those of another release that a test has it play.
+    pub(crate) fn release() -> (String, u32) {
+        let told = FOLDER.as_deref().map(|folder| folder.join("release"));
+        let told = told.and_then(|file| std::fs::read_to_string(file).ok());
+        let told = told.as_deref().and_then(|text| {
+            let (version, protocol) = text.split_once(' ')?;
+            Some((version.to_owned(), protocol.parse().ok()?))
+        });
+        told.unwrap_or_else(|| (VERSION.to_owned(), PROTOCOL))
     }
 
     fn act(folder: &Path, step: &str) {

@@ -143,15 +143,15 @@ impl Control {
                 Err(problem) => reply::problem(&problem),
             },
             (&Method::POST, RELOAD) => reply::from(handlers::reload::reload(self).await),
-            (method, path) => reply::problem(
-                &Problem::new(
-                    Kind::Daemon,
-                    format!("this daemon knows no `{method} {path}`"),
-                )
-                .hint(
-                    "install the same version of loopdesk and loopdeskd, then restart the daemon",
-                ),
-            ),
+            (method, path) => {
+                let own = handlers::version::version();
+                let message = format!(
+                    "the daemon that runs, loopdesk {} (process {}), knows no `{method} {path}`",
+                    own.version, own.pid
+                );
+                let hint = "run `loopdesk version`, which says what to do if this command is newer";
+                reply::problem(&Problem::new(Kind::Daemon, message).hint(hint))
+            }
         }
     }
 }

@@ -5,14 +5,16 @@ mod pairs;
 mod proof;
 
 use anstyle::Style;
-use loopdesk_protocol::Kind;
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
 use loopdesk_protocol::status::{self, Account, Answers, Listener, State, Status, VaultState};
+use loopdesk_protocol::version::Version;
+use loopdesk_protocol::{Kind, PROTOCOL, Problem};
 
 use crate::cli::OneAccount;
 use crate::context::Context;
+use crate::daemon_link::difference;
 use crate::error::CliError;
-use crate::output::{Output, problem_text};
+use crate::output::{Output, problem_text, warning_text};
 use crate::text::{BAD, DIM, GOOD, Text, WARN};
 use crate::time::Clock;
 
@@ -33,6 +35,18 @@ pub(crate) async fn run(
         return Err(CliError::Reported(Kind::Trouble));
     }
     Ok(())
+}
+
+/// That the daemon isn't of this command's release. Scripts are served all the same.
+fn other_release(status: &Status) -> Option<Problem> {
+    let daemon = &status.daemon;
+    difference::of(&Version {
+        version: daemon.version.clone(),
+        // Else nobody would have come here.
+        protocol: PROTOCOL,
+        pid: daemon.pid,
+        supervised: daemon.supervised,
+    })
 }
 
 /// Leaves out what concerns other accounts.
@@ -94,6 +108,9 @@ fn text(status: &Status, clock: &Clock) -> Text {
     }
     for one in &status.accounts {
         text = text.end().then(&account(one, clock));
+    }
+    if let Some(problem) = other_release(status) {
+        text = text.end().then(&warning_text(&problem));
     }
     for warning in status.accounts.iter().filter_map(warning) {
         text = text
@@ -231,7 +248,6 @@ pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
 mod tests {
     use super::*;
     use crate::testing::{self, plain};
-    use loopdesk_protocol::Problem;
 
     fn shown(status: &Status) -> String {
         plain(&text(status, &Clock::fixed("2026-11-23T17:00:00Z")))
@@ -356,6 +372,27 @@ mod tests {
         ");
         status.accounts[0].person.as_mut().unwrap().role = Some("agent".to_owned());
         assert!(!shown(&status).contains("Warning"));
+    }
+
+    #[test]
+    fn o3_a_daemon_of_another_release_is_pointed_out() {
+        let mut status = testing::status();
+        status.accounts.clear();
+        status.daemon.version = "0.0.9".to_owned();
+        let lines = |status: &Status| {
+            let page = shown(status);
+            let at = page.find("Warning:").unwrap();
+            page[at..].lines().take(2).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(lines(&status), @"
+        Warning: the daemon that runs is loopdesk 0.0.9 (process 4711), this command is loopdesk 0.1.0
+        Hint: run `kill 4711`, which stops it after the requests in flight, then `loopdesk wait`, which starts this release's
+        ");
+        status.daemon.supervised = true;
+        insta::assert_snapshot!(lines(&status), @"
+        Warning: the daemon that runs is loopdesk 0.0.9 (process 4711), this command is loopdesk 0.1.0
+        Hint: run `loopdesk service restart`, or wait: a new program takes over when idle
+        ");
     }
 
     #[test]

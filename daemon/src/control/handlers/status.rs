@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use loopdesk_protocol::VERSION;
 use loopdesk_protocol::status::{Account, Config, Daemon, Hooks, Status};
+use loopdesk_protocol::version::Version;
 
 use super::super::Control;
+use super::version::version;
 use crate::config;
 use crate::session::View;
-use crate::supervise::notify;
 
 /// The state of everything.
 pub(in crate::control) async fn status(control: &Control) -> Status {
@@ -20,12 +20,18 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         let session = control.sessions.get(&account.name)?;
         Some(self::account(&loaded.config, account, session.view()))
     });
+    let Version {
+        version,
+        pid,
+        supervised,
+        protocol: _,
+    } = version();
     Status {
         daemon: Daemon {
-            version: VERSION.to_owned(),
-            pid: std::process::id(),
+            version,
+            pid,
             started_at: control.started_at,
-            supervised: notify::is_supervised(),
+            supervised,
         },
         vault: control.sessions.vault_status(),
         listeners: control.listeners.borrow().clone(),
