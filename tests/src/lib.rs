@@ -30,6 +30,7 @@ pub mod raw;
 pub mod scripts;
 pub mod secret_service;
 pub mod secrets;
+mod shown;
 pub mod stage;
 pub mod strangers;
 pub mod supervisor;
