@@ -36,6 +36,7 @@ mod packaging;
 mod paging;
 mod pairs;
 mod process;
+mod releases;
 mod replay;
 mod restart;
 mod rewriting;

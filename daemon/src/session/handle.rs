@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) desk: Desk,
     pub(super) callbacks: Callbacks,
+    /// Each login that is under way holds it once more.
+    pub(super) logins: Arc<()>,
     pub(super) tracker: TaskTracker,
     /// Not to keep it alive: its end is the end of the snapshots.
     family: Weak<Family>,
@@ -99,6 +101,7 @@ impl Session {
             clock: deps.clock.clone(),
             desk: Desk::default(),
             callbacks,
+            logins: Arc::default(),
             tracker: deps.tracker.clone(),
             turns: family.turns.clone(),
             family: Arc::downgrade(&family),
@@ -113,9 +116,9 @@ impl Session {
         (session, keepers)
     }
 
-    /// Whether a login waits for its browser.
+    /// Whether a login is under way: one that waits for its browser, or for Zendesk.
     pub fn is_logging_in(&self) -> bool {
-        self.0.desk.is_open()
+        Arc::strong_count(&self.0.logins) > 1
     }
 
     /// What `status` shows of it.

@@ -103,7 +103,7 @@ async fn s1_p4_bodies_and_headers_that_speak_of_a_length_are_no_attack() {
     let coded = scene.post(&headers, &body);
     let known = scene.post(&format!("Content-Length: {}\r\n", mail.len()), mail);
     let last = scene.request(&format!("GET {ME}"), "Connection: close\r\n");
-    let pipeline = [&coded, &known, &coded, &known, &coded, &last].map(String::as_str);
+    let pipeline = [&coded, &known, &coded, &coded, &known, &last].map(String::as_str);
     let whole = pipeline.concat();
     for size in [whole.len(), 1000, 100, 17, 1] {
         let mut script = Raw::connect(scene.port()).await;
@@ -116,7 +116,7 @@ async fn s1_p4_bodies_and_headers_that_speak_of_a_length_are_no_attack() {
         let bodies: Vec<_> = seen.iter().map(|record| &record.body[..]).collect();
         let (once, twice) = (mail.as_bytes(), mail.repeat(2));
         let twice = twice.as_bytes();
-        assert_eq!(bodies, [twice, once, twice, once, twice, b""], "{size}");
+        assert_eq!(bodies, [twice, once, twice, twice, once, b""], "{size}");
         let targets: Vec<_> = seen.iter().map(Record::target).collect();
         assert_eq!(targets.last().map(String::as_str), Some(ME), "{size}");
         scene.stage.zendesk.clear();
