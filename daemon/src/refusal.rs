@@ -85,6 +85,13 @@ pub enum Refusal {
         /// What happened.
         why: String,
     },
+    /// The proxy that leads out of this network gives no way to Zendesk.
+    NoWay {
+        /// The origin that was meant.
+        origin: String,
+        /// What happened, and what helps.
+        why: String,
+    },
     /// Zendesk, or the session, took too long.
     TooSlow {
         /// What was waited for.
@@ -118,7 +125,7 @@ impl Refusal {
             | Self::UnconfiguredPort(_) => StatusCode::NOT_FOUND,
             Self::SignedOut(_) | Self::Ended { .. } => StatusCode::UNAUTHORIZED,
             Self::Unavailable { .. } | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
+            Self::Upstream { .. } | Self::NoWay { .. } => StatusCode::BAD_GATEWAY,
             Self::TooSlow { .. } => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -143,7 +150,7 @@ impl Refusal {
             Self::SignedOut(_) => "signed-out",
             Self::Ended { .. } => "session-ended",
             Self::Unavailable { .. } => "session-unavailable",
-            Self::Upstream { .. } => "no-upstream",
+            Self::Upstream { .. } | Self::NoWay { .. } => "no-upstream",
             Self::TooSlow { .. } => "too-slow",
             Self::UnconfiguredPort(_) => "unconfigured-port",
             Self::Stopping => "stopping",
@@ -219,6 +226,7 @@ impl Refusal {
             Self::Upstream { origin, why } => format!(
                 "no answer from {origin}: {why}; check the network, then run `loopdesk status`"
             ),
+            Self::NoWay { origin, why } => format!("no way to {origin}: {why}"),
             Self::TooSlow { what, after } => format!(
                 "{what} took longer than {} s; try again, or run `loopdesk status`",
                 after.as_secs()

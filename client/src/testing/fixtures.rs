@@ -78,6 +78,7 @@ pub(crate) fn status() -> Status {
             problem: None,
         },
         hooks: status::Hooks::default(),
+        egress: status::Egress::default(),
         listeners: vec![
             listener("127.0.0.1:8484", None),
             listener("[::1]:8484", None),

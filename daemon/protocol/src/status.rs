@@ -23,6 +23,9 @@ pub struct Status {
     /// The commands that are told of events.
     #[serde(default)]
     pub hooks: Hooks,
+    /// The way out of this network, to Zendesk.
+    #[serde(default)]
+    pub egress: Egress,
     /// The accounts, by name.
     pub accounts: Vec<Account>,
 }
@@ -38,8 +41,9 @@ impl Status {
             account.problem.iter().chain(pairs)
         });
         let hooks = self.hooks.problem.iter();
-        let shared = config.chain(vault).chain(listeners).chain(hooks);
-        shared.chain(accounts)
+        let egress = self.egress.problem.iter();
+        let shared = config.chain(vault).chain(listeners);
+        shared.chain(hooks).chain(egress).chain(accounts)
     }
 }
 
@@ -147,6 +151,56 @@ pub struct Hooks {
     /// Why the command of `hooks.session-event` can't be run, or how it failed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+}
+
+/// The way out of this network, to Zendesk: a proxy, or none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Egress {
+    /// The proxy, `http://proxy.corp:3128`, without user and password. None means directly, or not
+    /// at all where there is a problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// The environment variable that names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    /// Whether the variable holds a user, or a user and a password.
+    #[serde(default)]
+    pub has_login: bool,
+    /// Who is reached without the proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_proxy: Option<NoProxy>,
+    /// The accounts' origins that are reached without the proxy for that reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub direct: Vec<String>,
+    /// Variables that would count and are passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Ignored>,
+    /// How the last connection through the proxy has failed, unless one has succeeded since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<LastError>,
+    /// Why there is no way to Zendesk at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+/// Who is reached without a proxy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NoProxy {
+    /// The environment variable that says so.
+    pub variable: String,
+    /// What it says.
+    pub hosts: String,
+}
+
+/// An environment variable that is passed over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ignored {
+    /// Its name.
+    pub variable: String,
+    /// Why.
+    pub why: String,
+    /// What makes that unnecessary.
+    pub fix: String,
 }
 
 /// One account and its session.

@@ -46,6 +46,19 @@ pub struct Config {
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
 }
 
+impl Config {
+    /// Whether scripts are served on this port of this machine.
+    pub fn listens_on(&self, port: u16) -> bool {
+        self.listen
+            .iter()
+            .any(|address| address.get().port() == port)
+            || self
+                .accounts
+                .values()
+                .any(|account| account.port == Some(port))
+    }
+}
+
 /// One Zendesk account, brand or sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {

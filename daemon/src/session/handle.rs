@@ -24,6 +24,7 @@ use super::vault::Vault;
 use super::{Deps, Setup};
 use crate::clock::Clock;
 use crate::config::Account;
+use crate::upstream::egress::Egress;
 
 /// One account's session. Clones share it.
 #[derive(Clone)]
@@ -196,6 +197,12 @@ impl Session {
     /// The account as its configuration has it now.
     pub(super) fn account(&self) -> Arc<Account> {
         Arc::clone(&self.0.setup.load().account)
+    }
+
+    /// Whether the session serves this account on these ways already.
+    pub(super) fn is_set_up_as(&self, account: &Account, egress: &Egress) -> bool {
+        let setup = self.0.setup.load();
+        *setup.account == *account && setup.egress == *egress
     }
 
     /// The stored secret of the account's client.

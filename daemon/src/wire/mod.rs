@@ -28,6 +28,7 @@ use crate::session::{Deps, Sessions};
 use crate::supervise::notify;
 use crate::supervise::signals::{Asked, Signals};
 use crate::supervise::sockets::Inherited;
+use crate::upstream::egress::{Egress, Variables};
 
 /// Runs the daemon until a signal ends it. The folders of `paths` exist and are private, and this
 /// process holds the instance lock. What `inherited` holds isn't bound again.
@@ -39,16 +40,19 @@ pub async fn run(
     files: Files,
     config: Config,
     inherited: Inherited,
+    proxies: Variables,
     clock: Clock,
 ) -> Result<Ended, Problem> {
     let internal = |e: std::io::Error| Problem::new(Kind::Internal, format!("no signals: {e}"));
     let signals = Signals::catch().map_err(internal)?;
     let started_at = clock.now();
     let config = Arc::new(config);
+    tracing::info!(egress = %Egress::new(&proxies, &config), "Zendesk is reached");
     let tracker = TaskTracker::new();
     let sessions = Sessions::new(Deps {
         clock: clock.clone(),
         paths: paths.clone(),
+        proxies,
         tracker: tracker.clone(),
     });
 

@@ -32,6 +32,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         hooks: Hooks {
             problem: control.hook.borrow().clone(),
         },
+        egress: control.sessions.egress_status(&loaded.config),
         accounts: accounts.collect(),
         config: Config {
             path: loaded.path,

@@ -23,6 +23,7 @@ use crate::session::store::Store;
 use crate::session::vault::Vault;
 use crate::session::{Deps, Sessions, machine, testing};
 use crate::upstream::Credential as Whose;
+use crate::upstream::egress::Variables;
 
 #[tokio::test]
 async fn s1_a_request_carries_the_sessions_token() {
@@ -301,6 +302,7 @@ impl Bench {
         }
 
         let sessions = Sessions::new(Deps {
+            proxies: Variables::none(clock.clone()),
             clock,
             paths,
             tracker: TaskTracker::new(),
