@@ -17,6 +17,27 @@ fn serve(home: &Home) -> Serving {
     status.config.problem = Some(problem.clone());
     status.vault.state = VaultState::Locked;
     status.listeners[2].problem = Some(problem.clone());
+    let time = "2026-11-23T16:30:00Z".parse().unwrap();
+    status.egress = status::Egress {
+        proxy: Some("http://proxy.corp:3128".to_owned()),
+        variable: Some("HTTPS_PROXY".to_owned()),
+        has_login: true,
+        no_proxy: Some(status::NoProxy {
+            variable: "NO_PROXY".to_owned(),
+            hosts: "x".to_owned(),
+        }),
+        direct: vec!["https://acme.zendesk.com".to_owned()],
+        ignored: vec![status::Ignored {
+            variable: "https_proxy".to_owned(),
+            why: "x".to_owned(),
+            fix: "y".to_owned(),
+        }],
+        last_error: Some(LastError {
+            at: time,
+            message: "x".to_owned(),
+        }),
+        problem: Some(problem.clone()),
+    };
     let account = &mut status.accounts[0];
     account.problem = Some(problem.clone());
     account.last_error = Some(LastError {

@@ -44,6 +44,7 @@ pub(super) fn complete(status: &mut Status) {
         &mut status.config.problem,
         &mut status.vault.problem,
         &mut status.hooks.problem,
+        &mut status.egress.problem,
     ];
     let problems = shared.into_iter().chain(listeners.map(|l| &mut l.problem));
     for problem in problems.flatten() {

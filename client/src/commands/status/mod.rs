@@ -1,5 +1,6 @@
 //! `loopdesk status`: every state that a person can be in, and the way out of it.
 
+mod egress;
 mod fixes;
 mod pairs;
 mod proof;
@@ -95,7 +96,8 @@ fn text(status: &Status, clock: &Clock) -> Text {
     for one in &status.accounts {
         text = text.end().then(&account(one, clock));
     }
-    for warning in status.accounts.iter().filter_map(warning) {
+    let ignored = status.egress.ignored.iter().map(egress::warning);
+    for warning in ignored.chain(status.accounts.iter().filter_map(warning)) {
         text = text
             .end()
             .styled(WARN, "Warning:")
@@ -117,7 +119,7 @@ fn daemon(status: &Status, clock: &Clock) -> Text {
         "runs until this login session or machine ends"
     };
     let served: Vec<_> = status.listeners.iter().map(listener).collect();
-    Text::new()
+    let text = Text::new()
         .strong("loopdesk")
         .plain(format!(" {}, {keeper}", daemon.version))
         .end()
@@ -131,7 +133,11 @@ fn daemon(status: &Status, clock: &Clock) -> Text {
         )
         .row("configuration", configuration(&status.config))
         .row("data key in", vault(&status.vault))
-        .row("listens at", served.join("\n"))
+        .row("listens at", served.join("\n"));
+    match egress::lines(&status.egress, clock) {
+        Some(lines) => text.row("proxy", lines),
+        None => text,
+    }
 }
 
 fn configuration(config: &status::Config) -> String {
@@ -373,6 +379,43 @@ mod tests {
         let words: std::collections::HashSet<_> =
             states.into_iter().map(|one| vault_state(one).1).collect();
         assert_eq!(words.len(), states.len());
+    }
+
+    #[test]
+    fn o3_a_proxy_that_is_loopdesk_itself_is_a_warning_and_one_that_can_t_be_used_a_problem() {
+        let mut status = testing::status();
+        status.accounts.truncate(1);
+        status.egress = status::Egress {
+            variable: Some("ALL_PROXY".to_owned()),
+            ignored: vec![status::Ignored {
+                variable: "HTTPS_PROXY".to_owned(),
+                why: "it points at loopdesk itself, which is no proxy".to_owned(),
+                fix: "unset it; then run `loopdesk service install`".to_owned(),
+            }],
+            problem: Some(Problem::new(Kind::Trouble, "ALL_PROXY names no host").hint("set it")),
+            ..status::Egress::default()
+        };
+        let shown = shown(&status);
+        let from = shown.find("  proxy").unwrap();
+        insta::assert_snapshot!(&shown[from..], @"
+          proxy           ALL_PROXY can't be used, see below
+
+        acme (default): active
+          Zendesk         https://acme.zendesk.com
+          user            Ada Lovelace <ada@example.com>, admin
+          scopes          read write
+          access token    expires in 46 h (2026-11-25 16:00)
+          next refresh    in 22 h (2026-11-24 16:00)
+          may stay off    until Sun 2027-02-21 (in 89 days)
+          base URL        http://localhost:8484
+                          http://127.0.0.1:8484
+
+        Warning: HTTPS_PROXY is ignored: it points at loopdesk itself, which is no proxy. Hint: unset it; then run `loopdesk service install`.
+
+        error: ALL_PROXY names no host
+        Hint: set it
+        ");
+        assert_eq!(status.problems().count(), 1);
     }
 
     #[test]
