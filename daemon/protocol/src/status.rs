@@ -373,5 +373,10 @@ mod tests {
             "client_id":"loopdesk","base_urls":[],"state":"active"}"#;
         let account: Account = serde_json::from_str(account).unwrap();
         assert_eq!(account.grant, crate::account::AUTHORIZATION_CODE);
+        let status = r#"{"daemon":{"version":"0.1.0","pid":1,"supervised":true,
+            "started_at":"2026-11-23T14:00:00Z"},"vault":{"kind":"keyring"},"listeners":[],
+            "config":{"path":"c","loaded_at":"2026-11-23T14:00:00Z"},"accounts":[]}"#;
+        let status: Status = serde_json::from_str(status).unwrap();
+        assert!(status.egress.proxy.is_none() && status.problems().next().is_none());
     }
 }

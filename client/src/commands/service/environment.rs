@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use loopdesk_protocol::proxy::ProxyUrl;
+use loopdesk_protocol::proxy::{self, ProxyUrl};
 
 use super::address::Address;
 use crate::context::Environment;
@@ -16,6 +16,8 @@ pub(super) struct Carried {
     pub(super) secret: Vec<(String, String)>,
     /// Names of those that are set and not carried, and why.
     pub(super) left_out: Vec<(String, String)>,
+    /// Names of those that keep the daemon from reaching Zendesk, and why.
+    pub(super) unusable: Vec<(String, String)>,
 }
 
 impl Carried {
@@ -66,6 +68,9 @@ impl Carried {
             return self.add(&name, value);
         }
         let proxy = ProxyUrl::parse(&value);
+        if let (Err(why), true) = (&proxy, proxy::VARIABLES.contains(&name.as_str())) {
+            self.unusable.push((name.clone(), why.to_string()));
+        }
         let is_ours = |port| own.iter().any(|own| own.socket.port() == port);
         if proxy.is_ok_and(|proxy| proxy.is_own(is_ours)) {
             self.leave_out(
@@ -158,6 +163,8 @@ mod tests {
         }
         let kept = carried(&[("HTTPS_PROXY", "localhost:3128"), ("ALL_PROXY", "ftp://x")]);
         assert_eq!(kept.names(), ["HTTPS_PROXY", "ALL_PROXY"]);
+        assert_eq!(kept.unusable.len(), 1);
+        assert_eq!(kept.unusable[0].0, "ALL_PROXY");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::Uri;
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -54,10 +54,8 @@ impl Service<Uri> for Dialer {
     type Future = Pin<Box<dyn Future<Output = Result<Line, Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        match self.straight.poll_ready(cx) {
-            Poll::Ready(Ok(())) => self.to_proxy.poll_ready(cx),
-            other => other.map_err(Into::into),
-        }
+        ready!(self.straight.poll_ready(cx))?;
+        self.to_proxy.poll_ready(cx)
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
@@ -83,7 +81,9 @@ impl Service<Uri> for Dialer {
 async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<Line, NoTunnel> {
     match proxy.url.scheme() {
         Scheme::Http | Scheme::Https => tunnel::open(proxy, stream, target).await.map(Line::Tunnel),
-        Scheme::Socks5 => socks::open(proxy, stream, target).await.map(Line::Socks),
+        Scheme::Socks5 => socks::open(proxy, stream, target)
+            .await
+            .map(|stream| Line::Socks(Box::new(stream))),
     }
 }
 
@@ -98,7 +98,7 @@ pub(in crate::upstream) enum Line {
     /// Through a proxy that has taken CONNECT. What came with its answer is still to be read.
     Tunnel(Upgraded),
     /// Through a SOCKS proxy.
-    Socks(ToProxy),
+    Socks(Box<ToProxy>),
 }
 
 /// What is the same for each kind of line.

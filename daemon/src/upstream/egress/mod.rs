@@ -275,7 +275,7 @@ fn again() -> String {
         "run `loopdesk service install`, which hands it to the service".to_owned()
     } else {
         let pid = std::process::id();
-        format!("run `kill {pid}; loopdesk wait`, which starts loopdesk anew")
+        format!("end loopdesk by `kill {pid}`: the next command starts it anew")
     }
 }
 

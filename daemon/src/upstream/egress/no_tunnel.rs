@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 
 use http::StatusCode;
 use loopdesk_protocol::proxy::{Scheme, Unusable};
+use rustls::CertificateError;
 
 use super::{Proxy, again};
 use crate::upstream::connect::CONNECT_MAX;
@@ -211,10 +212,12 @@ impl Reason {
 }
 
 /// Whether nobody whom we trust has signed the certificate: where TLS is opened on the way, that is
-/// what shows.
+/// what shows. An authority that has changed its key under its old name makes a bad signature.
 pub(in crate::upstream) fn is_unknown_issuer(error: &rustls::Error) -> bool {
     matches!(
         error,
-        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature
+        )
     )
 }

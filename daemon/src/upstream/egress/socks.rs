@@ -126,9 +126,10 @@ async fn receive<const N: usize>(stream: &mut TokioIo<ToProxy>) -> Result<[u8; N
 }
 
 fn broke(error: &io::Error) -> Reason {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => Reason::HungUp,
-        _ => Reason::Broke(error.to_string()),
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        Reason::HungUp
+    } else {
+        Reason::Broke(error.to_string())
     }
 }
 
