@@ -20,6 +20,7 @@ mod described;
 mod door;
 mod drain;
 mod echo;
+mod egress;
 mod flood;
 mod hot_reload;
 mod http;
