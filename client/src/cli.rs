@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use loopdesk_protocol::account::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS};
 
+use crate::commands::account::args::Account;
+use crate::commands::key::args::Key;
 use crate::commands::service::Service;
 
 /// Scripts talk to Zendesk through loopdesk, which keeps the OAuth session alive.
@@ -49,8 +50,19 @@ pub(crate) enum Command {
     #[command(after_long_help = "JSON: the account as in `status`.")]
     Wait(Wait),
     /// Print the base URL as shell code: `eval "$(loopdesk env)"`.
-    #[command(after_long_help = "JSON: account, base_url, base_urls, variables, notes, example.")]
+    #[command(
+        after_long_help = "JSON: account, base_url, base_urls, variables, placeholder (for a local key, if one is needed), \
+                           notes, example."
+    )]
     Env(Env),
+    /// Say whether a request would be passed on, and which line decides (exit code 1 if not).
+    ///
+    /// Nothing is sent to Zendesk.
+    #[command(after_long_help = EXPLAIN_MORE)]
+    Explain(Explain),
+    /// Make, list, replace and revoke local keys: scoped API tokens that don't expire.
+    #[command(subcommand)]
+    Key(Key),
     /// List, add, change and remove accounts.
     #[command(subcommand)]
     Account(Account),
@@ -129,11 +141,31 @@ pub(crate) struct Wait {
 
 #[derive(Args, Debug)]
 pub(crate) struct Env {
-    /// The account's name; the default account if left out.
+    /// The account's name; the default account, or that of `--key`, if left out.
     pub(crate) account: Option<String>,
     /// Print what this program or library needs.
     #[arg(long = "for", value_name = "CLIENT", value_enum)]
     pub(crate) client: Option<EnvClient>,
+    /// Show where this local key goes, in its account.
+    ///
+    /// The key itself was shown when it was made; what it begins with stands for it. An account
+    /// with `access = "key"` is shown with the place for a key in any case.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The request's method, such as `GET`.
+    pub(crate) method: String,
+    /// Its path, and query if it has one, as the script sends it: `/api/v2/tickets.json`.
+    pub(crate) path: String,
+    /// The name of the key that the script sends; no key if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// The account; the default account, or the key's, if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
 }
 
 #[derive(Args, Debug)]
@@ -212,93 +244,6 @@ pub(crate) enum EnvClient {
     ZendeskApi,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Account {
-    /// List the accounts.
-    #[command(
-        after_long_help = "JSON: daemon_running, accounts (name, default, origin, base_urls, \
-                                 state, person; the last two only if the daemon runs)."
-    )]
-    List,
-    /// Add an account to the configuration.
-    ///
-    /// An admin of the Zendesk account first makes the OAuth client in Admin Center, under Apps
-    /// and integrations, APIs, OAuth clients: kind `Public` (for the grant `client-credentials`:
-    /// `Confidential`), and the redirect URLs that `loopdesk
-    /// config show` lists. Its identifier is the `--client-id`.
-    #[command(
-        after_long_help = "JSON: path, reloaded, account (as in `account show`).",
-        override_usage = "loopdesk account add NAME (--subdomain SUBDOMAIN | --url URL) --client-id ID [OPTIONS]"
-    )]
-    Add(Box<AccountAdd>),
-    /// Change one setting of an account.
-    #[command(after_long_help = "JSON: path, reloaded.")]
-    Set(AccountSet),
-    /// Remove an account from the configuration.
-    #[command(after_long_help = "JSON: path, reloaded.")]
-    Remove(AccountRemove),
-    /// Show an account's settings, and its session if the daemon runs.
-    #[command(
-        after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
-                                 client_id, scopes, grant, port, rewrite, access_token_ttl and \
-                                 refresh_token_ttl in seconds, spare, read_only_grant, \
-                                 extra_ca_file, token_encoding, base_urls), session (as in `status`, or null), \
-                                 sources (by key: layer, path, line)."
-    )]
-    Show(AccountShow),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct AccountAdd {
-    /// A name for the account: lower-case letters, digits and hyphens.
-    pub(crate) name: String,
-    /// The `acme` of `acme.zendesk.com`.
-    #[arg(long, required_unless_present = "url")]
-    pub(crate) subdomain: Option<String>,
-    /// The API's address where it isn't the subdomain's, such as `https://support.example.com`.
-    #[arg(long)]
-    pub(crate) url: Option<String>,
-    /// The identifier of the OAuth client in Admin Center.
-    #[arg(long, value_name = "ID")]
-    pub(crate) client_id: String,
-    /// The scopes to ask for, separated by commas.
-    #[arg(long, value_delimiter = ',')]
-    pub(crate) scopes: Vec<String>,
-    /// How tokens are obtained: `authorization-code` in a browser, or `client-credentials` by the
-    /// secret of a confidential OAuth client.
-    #[arg(long, value_parser = [AUTHORIZATION_CODE, CLIENT_CREDENTIALS])]
-    pub(crate) grant: Option<String>,
-    /// A port of this account's own.
-    #[arg(long)]
-    pub(crate) port: Option<u16>,
-    /// Make it the account of requests and commands that name none.
-    #[arg(long)]
-    pub(crate) default: bool,
-    /// Which absolute URLs stay local, separated by commas: pagination, jobs, attachments, records.
-    #[arg(long, value_delimiter = ',', value_name = "CLASSES")]
-    pub(crate) rewrite: Vec<String>,
-    /// The access token's lifetime to ask for, such as `48h`.
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) access_token_ttl: Option<String>,
-    /// The refresh token's lifetime to ask for, such as `90d`.
-    #[arg(long, value_name = "DURATION")]
-    pub(crate) refresh_token_ttl: Option<String>,
-    /// Further certificates to trust, in PEM.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) extra_ca_file: Option<PathBuf>,
-    /// How token requests are encoded: `json` or `form`.
-    #[arg(long, value_name = "ENCODING")]
-    pub(crate) token_encoding: Option<String>,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct AccountSet {
-    /// The account's name.
-    pub(crate) name: String,
-    #[command(flatten)]
-    pub(crate) setting: Setting,
-}
-
 /// A setting's new value.
 #[derive(Args, Debug)]
 pub(crate) struct Setting {
@@ -316,21 +261,6 @@ pub(crate) struct Setting {
     pub(crate) unset: bool,
 }
 
-#[derive(Args, Debug)]
-pub(crate) struct AccountRemove {
-    /// The account's name.
-    pub(crate) name: String,
-    /// Log out first, even if Zendesk can't be reached to revoke the session.
-    #[arg(long)]
-    pub(crate) forget: bool,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct AccountShow {
-    /// The account's name.
-    pub(crate) name: String,
-}
-
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     /// Check the configuration, whether a daemon runs or not (exit code 3 if it has errors).
@@ -345,10 +275,11 @@ pub(crate) enum Config {
     Path,
     /// Show the configuration with every default filled in, and where each value comes from.
     #[command(
-        after_long_help = "JSON: listen, default_account, vault, open_routes, \
-                                 redirect_uris, hooks (session_event), accounts (as in `account show`), \
-                                 sources (by key: layer, path, line; a key that isn't there has its \
-                                 default), locked (by key: layer, path, line)."
+        after_long_help = "JSON: listen, default_account, vault, allow_hosts, max_key_scope, \
+                           max_key_age (in seconds), open_routes, redirect_uris, hooks \
+                           (session_event), accounts (as in `account show`), sources (by key: \
+                           layer, path, line; a key that isn't there has its default), locked (by \
+                           key: layer, path, line)."
     )]
     Show,
     /// Change one setting, keeping every comment.
@@ -384,7 +315,7 @@ fn about_all() -> String {
 
 /// The exit codes, which are those of the kinds of failure.
 pub(crate) const EXIT_CODES: &str = "   0  success
-   1  something that `status` shows needs attention
+   1  something that `status` shows needs attention, or `explain` was told of a refusal
    2  the command was called wrongly, or names what doesn't exist
    3  the configuration can't be used
    4  somebody has to log in, or to allow the login
@@ -410,11 +341,19 @@ JSON: one object for each event, told apart by `event`:
              base_urls, warning; the last one
   failed     kind, message, hints; the last one";
 
+const EXPLAIN_MORE: &str = "\
+Examples:
+  loopdesk explain GET /api/v2/tickets.json --key nightly-report
+  loopdesk explain POST '/api/v2/tickets/update_many.json?ids=1,2' --key nightly-report
+
+JSON: allowed, account, needs (scopes of which one is enough), line, why.";
+
 const STATUS_JSON: &str = "\
 JSON: daemon (version, pid, started_at, supervised), config (path, system_path, loaded_at, problem),
-vault (kind, state, problem), listeners (address, account, problem), hooks (problem), accounts (name,
-default, origin, client_id, grant, base_urls, state, person, scopes, generation, refreshed_at, access_expires_at,
-next_refresh_at, refresh_expires_at, last_error, problem). A problem is kind, message, hints.
+vault (kind, state, problem), listeners (address, account, problem), hooks (problem), keys (problem),
+accounts (name, default, origin, client_id, grant, base_urls, access, keys, suspended_keys, state,
+person, scopes, generation, refreshed_at, access_expires_at, next_refresh_at, refresh_expires_at,
+last_error, problem). A problem is kind, message, hints.
 States: signed-out, active, rotating, doubtful, unsaved, blocked, ended, key-missing; of the vault:
 available, untested, locked, absent, slow, no-entry, needs-passphrase, failed.";
 

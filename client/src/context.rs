@@ -6,7 +6,7 @@ use std::fmt;
 use loopdesk_protocol::{Client, Kind, Paths, Problem};
 
 use crate::commands;
-use crate::daemon_link::{Link, Program};
+use crate::daemon_link::{Link, Program, difference};
 use crate::error::CliError;
 use crate::keyboard::Keyboard;
 use crate::output::Output;
@@ -48,7 +48,12 @@ impl Context {
 
     /// The daemon, started if none runs and there is an account to serve.
     pub(crate) async fn daemon(&self, output: &mut Output) -> Result<Client, CliError> {
-        if let Some(client) = self.link.running().await? {
+        if let Some((client, version)) = self.link.known().await? {
+            // Under a supervisor the new program takes over by itself.
+            let stays = difference::of(&version).filter(|_| !version.supervised);
+            if let Some(problem) = stays {
+                output.warning(&problem);
+            }
             return Ok(client);
         }
         let report = self.link.judge(None).await?;

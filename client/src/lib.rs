@@ -32,6 +32,7 @@ mod keyboard;
 mod output;
 mod secret;
 mod shell;
+mod table;
 #[cfg(test)]
 mod testing;
 mod text;

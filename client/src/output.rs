@@ -1,7 +1,10 @@
 //! The one place that prints.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
 use loopdesk_protocol::{Kind, Problem};
@@ -15,6 +18,8 @@ pub(crate) struct Output {
     json: bool,
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
+    /// What `out` writes to, to be looked at.
+    file: Option<File>,
 }
 
 impl Output {
@@ -24,6 +29,11 @@ impl Output {
             json,
             out: Box::new(anstream::stdout()),
             err: Box::new(anstream::stderr()),
+            file: io::stdout()
+                .as_fd()
+                .try_clone_to_owned()
+                .map(File::from)
+                .ok(),
         }
     }
 
@@ -37,6 +47,7 @@ impl Output {
             json,
             out: Box::new(Strip(out)),
             err: Box::new(Strip(err)),
+            file: None,
         }
     }
 
@@ -94,9 +105,28 @@ impl Output {
         self.write(bytes)
     }
 
+    /// A line that is said this once: whoever reads it must get it, so a reader that is gone is an
+    /// error here.
+    pub(crate) fn once(&mut self, line: &[u8]) -> io::Result<()> {
+        self.out.write_all(line)?;
+        self.out.write_all(b"\n")?;
+        self.out.flush()
+    }
+
+    /// Whether standard output is a file that other users may read.
+    pub(crate) fn is_open_to_others(&self) -> bool {
+        let metadata = self.file.as_ref().and_then(|file| file.metadata().ok());
+        metadata.is_some_and(|m| m.is_file() && m.permissions().mode() & OTHERS_READ != 0)
+    }
+
     /// What a person should mind although the command goes on.
     pub(crate) fn warn(&mut self, text: impl AsRef<str>) {
         self.note(&Text::new().styled(WARN, "Warning:").plain(" ").plain(text));
+    }
+
+    /// The same with its hints.
+    pub(crate) fn warning(&mut self, problem: &Problem) {
+        self.note(&warning_text(problem));
     }
 
     /// A failure that the command survives.
@@ -153,11 +183,16 @@ impl fmt::Debug for Output {
 
 /// `error: …` and its hints, as every command prints them.
 pub(crate) fn problem_text(problem: &Problem) -> Text {
-    let text = Text::new()
-        .styled(BAD, "error:")
-        .plain(" ")
-        .plain(&problem.message)
-        .end();
+    with_hints(Text::new().styled(BAD, "error:"), problem)
+}
+
+/// The same of what doesn't stop anything.
+pub(crate) fn warning_text(problem: &Problem) -> Text {
+    with_hints(Text::new().styled(WARN, "Warning:"), problem)
+}
+
+fn with_hints(text: Text, problem: &Problem) -> Text {
+    let text = text.plain(" ").plain(&problem.message).end();
     problem.hints.iter().fold(text, |text, hint| {
         text.styled(STRONG, "Hint:").plain(" ").plain(hint).end()
     })
@@ -194,6 +229,9 @@ fn ended(text: &Text) -> String {
     let text = text.as_str();
     format!("{}\n", text.strip_suffix('\n').unwrap_or(text))
 }
+
+/// The permission bits of group and others to read (inode(7)).
+const OTHERS_READ: u32 = 0o044;
 
 /// A stream that shows no colour.
 #[cfg(test)]

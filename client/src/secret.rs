@@ -1,4 +1,4 @@
-//! Secrets from standard input: one line, which no terminal shows.
+//! Secrets from standard input: one line, which no terminal shows; and memory that holds one.
 
 use std::io;
 
@@ -17,13 +17,7 @@ pub(crate) async fn read(
     keyboard: &mut Keyboard,
     output: &mut Output,
 ) -> Result<SecretText, Problem> {
-    hide_memory().map_err(|e| {
-        Problem::new(
-            Kind::Internal,
-            format!("the {what} can't be kept out of core dumps: {e}"),
-        )
-        .hint("ulimit -c 0")
-    })?;
+    hide(what)?;
     if !keyboard.is_terminal() {
         return line(what, keyboard, false).await;
     }
@@ -40,6 +34,14 @@ pub(crate) async fn read(
     // The person's own line end wasn't shown either.
     output.note(&Text::new());
     typed
+}
+
+/// Keeps `what` this process holds from now on to itself.
+pub(crate) fn hide(what: &str) -> Result<(), Problem> {
+    hide_memory().map_err(|e| {
+        let message = format!("the {what} can't be kept out of core dumps: {e}");
+        Problem::new(Kind::Internal, message).hint("ulimit -c 0")
+    })
 }
 
 /// Keeps what this process holds from now on out of core dumps, and on Linux out of the sight of

@@ -1,7 +1,7 @@
 //! Moments and spans as people read them.
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use std::time::Duration;
 
 /// Tells the time and where the person is.
@@ -99,6 +99,21 @@ pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "give a duration up to a day, such as `30s`, `5m` or `1h 30m`".to_owned())
 }
 
+/// Reads `90m`, `12h` or `90d` as seconds.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub(crate) fn lifetime(text: &str) -> Result<u64, String> {
+    let seconds = text
+        .parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+    let seconds = seconds.ok().map(|duration| duration.as_secs());
+    seconds
+        .and_then(|seconds| u64::try_from(seconds).ok())
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| "give a duration such as `90m`, `12h` or `90d`".to_owned())
+}
+
 /// Who waits longer than a day has mistyped the unit.
 const TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 
@@ -142,6 +157,14 @@ mod tests {
         assert_eq!(timeout("0s"), Ok(Duration::ZERO));
         for wrong in ["30", "", "-5s", "25h", "soon"] {
             assert!(timeout(wrong).is_err(), "{wrong}");
+        }
+    }
+    #[test]
+    fn lifetimes_know_days_and_need_a_unit() {
+        assert_eq!(lifetime("90d"), Ok(7_776_000));
+        assert_eq!(lifetime("1h 30m"), Ok(5_400));
+        for wrong in ["90", "", "0s", "-5d", "1month", "never"] {
+            assert!(lifetime(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -122,6 +122,75 @@ fn a_reader_that_has_enough_is_no_failure() {
 }
 
 #[test]
+fn d2_a_key_that_nobody_got_is_a_failure_that_names_the_way_out() {
+    let home = tempfile::tempdir().unwrap();
+    let _done = daemon(home.path());
+    for json in [&[][..], &["--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = loopdesk(home.path())
+            .args(["key", "create", "nightly", "--scope", "read", "--quiet"])
+            .args(json)
+            .stdout(writer)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(70));
+        let said = text(&output.stderr);
+        assert!(said.contains("`loopdesk key rotate nightly`"), "{said}");
+        assert!(!said.contains("SECRET"), "{said}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn d4_no_core_dump_holds_a_new_key() {
+    let home = tempfile::tempdir().unwrap();
+    let (asked, is_asked) = mpsc::channel();
+    let (looked, is_looked) = mpsc::channel::<()>();
+    let _done = daemon_with(home.path(), move || {
+        asked.send(()).unwrap();
+        is_looked.recv().unwrap();
+    });
+    let child = loopdesk(home.path())
+        .args(["key", "create", "nightly", "--scope", "read", "--quiet"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    is_asked.recv().unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    looked.send(()).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core"));
+    let words: Vec<_> = core.unwrap().split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{core:?}");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(text(&output.stdout), "ldk_7k3m9q2xSECRET\n");
+}
+
+#[test]
+fn d4_a_key_in_a_file_that_others_may_read_is_warned_about() {
+    let home = tempfile::tempdir().unwrap();
+    let _done = daemon(home.path());
+    for (mode, warned) in [(0o600, false), (0o640, true), (0o644, true)] {
+        let path = home.path().join("key");
+        let file = File::create(&path).unwrap();
+        let mode_alone = std::fs::Permissions::from_mode(mode);
+        file.set_permissions(mode_alone).unwrap();
+        let output = loopdesk(home.path())
+            .args(["key", "create", "nightly", "--scope", "read", "--quiet"])
+            .stdout(file)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "ldk_7k3m9q2xSECRET\n"
+        );
+        let said = text(&output.stderr);
+        assert_eq!(said.contains("chmod 600"), warned, "{mode:o}: {said}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_and_for_who_asks() {
     let home = tempfile::tempdir().unwrap();
     let colours = |vars: &[(&str, &str)]| {
@@ -256,8 +325,14 @@ fn terminal() -> (File, File) {
     (File::from(screen), terminal)
 }
 
-/// A daemon that can only log in: it shows the page, and is done when the test says so.
+/// A daemon that can only make a key and log in: it shows the page, and is done when the test says
+/// so.
 fn daemon(home: &Path) -> mpsc::Sender<()> {
+    daemon_with(home, || {})
+}
+
+/// One that does this before it makes a key.
+fn daemon_with(home: &Path, before_key: impl Fn() + Send + 'static) -> mpsc::Sender<()> {
     let runtime = home.join("loopdesk");
     std::fs::create_dir_all(&runtime).unwrap();
     let listener = UnixListener::bind(runtime.join("control.sock")).unwrap();
@@ -274,6 +349,9 @@ fn daemon(home: &Path) -> mpsc::Sender<()> {
                 say(&version.to_string()).unwrap();
             } else if head.contains(" /v1/status ") {
                 say(&status().to_string()).unwrap();
+            } else if head.contains(" /v1/keys/create ") {
+                before_key();
+                say(&created().to_string()).unwrap();
             } else {
                 say(&format!("{}\n", authorize())).unwrap();
                 is_done.recv().unwrap();
@@ -294,6 +372,17 @@ fn status() -> serde_json::Value {
             "name": "acme", "default": true, "origin": "https://acme.zendesk.com", "client_id": "x",
             "base_urls": ["http://127.0.0.1:8484"], "state": "signed-out"
         }]
+    })
+}
+
+fn created() -> serde_json::Value {
+    let person = json!({"id": 1, "name": "Ada"});
+    json!({
+        "key": {
+            "name": "nightly", "id": "ldk_7k3m9q2x", "account": "acme", "person": person,
+            "scopes": ["read"], "state": "active", "created_at": "2026-11-23T17:00:00Z"
+        },
+        "secret": "ldk_7k3m9q2xSECRET", "keyless": false, "base_urls": []
     })
 }
 

@@ -1,34 +1,44 @@
-//! What it costs to let a request in: admission and route on a connection that stands, and the look
-//! at who has opened one.
+//! What it costs to let a request in: admission and route on a connection that stands, the look at
+//! who has opened one, the check of a local key, and what it allows.
 //!
 //! `cargo bench -p loopdeskd --bench door`
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a door that can't be built ends the run"
-)]
+#![expect(clippy::unwrap_used, reason = "what can't be built ends the run")]
 
 use std::hint::black_box;
 use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::Request;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
+use loopdesk_protocol::Paths;
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::key;
 use loopdeskd::admission::peer::Peers;
 use loopdeskd::admission::{Admission, ConnFacts, Local, Peer};
+use loopdeskd::clock::Clock;
 use loopdeskd::config::check;
+use loopdeskd::keys::{Caller, Failures, Keys, New, Trace, Used, presented};
+use loopdeskd::rights::Rights;
 use loopdeskd::route::Routes;
+use sha2::{Digest, Sha256};
 
 fn door(criterion: &mut Criterion) {
     let config = check::parse(CONFIG).unwrap();
-    let (admission, routes) = (Admission::new(&config), Routes::new(&config));
-    let facts = ConnFacts {
-        local: Local::Tcp {
-            addr: "127.0.0.1:8484".parse().unwrap(),
-            account: None,
-        },
-        peer: Peer::Own,
-    };
+    let home = tempfile::tempdir().unwrap();
+    let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
+    let keys = Keys::open(&paths, Clock::system());
+    let (admission, routes) = (Admission::new(&config, keys), Routes::new(&config));
+    let (addr, account) = ("127.0.0.1:8484".parse().unwrap(), None);
+    let facts = ConnFacts::new(Local::Tcp { addr, account }, Peer::Own, Trace::Nothing);
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.build().unwrap();
     let mut group = criterion.benchmark_group("door");
     for (name, target) in [
         ("a short path", "/api/v2/tickets.json?page[size]=100"),
@@ -37,14 +47,23 @@ fn door(criterion: &mut Criterion) {
             "/api/v2/search.json?query=type%3Aticket&/../%2e%2e/x%2fy",
         ),
     ] {
-        let head = head(target);
+        let mut head = head(target);
         group.bench_function(name, |b| {
             b.iter(|| {
-                let admitted = admission.check(&facts, black_box(&head)).unwrap();
+                let admitted = admission.check(&facts, black_box(&mut head));
+                let admitted = runtime.block_on(admitted).unwrap();
                 routes.resolve(&facts, &admitted, &head).unwrap()
             });
         });
     }
+    let rights = Rights::parse(&key::Rights {
+        scopes: vec!["tickets:read".to_owned()],
+        ..key::Rights::default()
+    });
+    let (rights, head) = (rights.unwrap(), head("/api/v2/tickets.json?page[size]=100"));
+    group.bench_function("a key's rights", |b| {
+        b.iter(|| black_box(&rights).judge(black_box(&head)).unwrap());
+    });
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (server, remote) = listener.accept().unwrap();
@@ -55,6 +74,73 @@ fn door(criterion: &mut Criterion) {
     });
     group.finish();
     drop(client);
+}
+
+/// The right key, where scripts send it, among a hundred others; and a hash of as many bytes, which
+/// is a part of it.
+fn keys(criterion: &mut Criterion) {
+    let home = tempfile::tempdir().unwrap();
+    let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
+    let keys = Keys::open(&paths, Clock::system());
+    let new = |name: String| New {
+        name,
+        account: "acme".parse().unwrap(),
+        person: Person {
+            id: 1,
+            name: "Ann".to_owned(),
+            email: None,
+            role: None,
+        },
+        rights: key::Rights {
+            scopes: vec!["read".to_owned()],
+            ..key::Rights::default()
+        },
+        expires_in: Some(Duration::from_secs(86_400)),
+        note: None,
+    };
+    let created: Vec<_> = (0..100)
+        .map(|n| keys.create(new(format!("key-{n}"))).unwrap())
+        .collect();
+    let secret = created[50].1.expose();
+    let basic = STANDARD.encode(format!("agent@example.com/token:{secret}"));
+    let mut group = criterion.benchmark_group("a key's check");
+    let failures = Failures::default();
+    for (name, value) in [
+        ("bearer", format!("Bearer {secret}")),
+        ("basic", format!("Basic {basic}")),
+    ] {
+        let mut head = head("/api/v2/tickets.json?page[size]=100");
+        head.headers
+            .insert(AUTHORIZATION, value.try_into().unwrap());
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let found = presented(black_box(&head.headers), &head.uri);
+                let found = found.unwrap().unwrap();
+                let checked = pin!(keys.check(&found, &failures));
+                // A key that fits is told at once.
+                match checked.poll(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(key) => key.unwrap(),
+                    Poll::Pending => unreachable!(),
+                }
+            });
+        });
+    }
+    let head = head("/api/v2/tickets.json?page[size]=100");
+    group.bench_function("none is sent", |b| {
+        b.iter(|| presented(black_box(&head.headers), &head.uri).unwrap());
+    });
+    let caller = Caller::new(Trace::Nothing);
+    group.bench_function("noting its use", |b| {
+        b.iter(|| keys.note_use(Used::Key(black_box(&created[50].0)), &caller));
+    });
+    let account = "acme".parse().unwrap();
+    group.bench_function("noting a use without one", |b| {
+        b.iter(|| keys.note_use(Used::Keyless(black_box(&account)), &caller));
+    });
+    group.bench_function("SHA-256 of its length", |b| {
+        b.iter(|| Sha256::digest(black_box(&secret.as_bytes()[4..55])));
+    });
+    group.finish();
 }
 
 /// As a script with a common library sends it.
@@ -82,5 +168,5 @@ client-id = "loopdesk"
 port = 8490
 "#;
 
-criterion_group!(benches, door);
+criterion_group!(benches, door, keys);
 criterion_main!(benches);

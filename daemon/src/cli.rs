@@ -12,6 +12,7 @@ use crate::config::files::Places;
 use crate::supervise::instance::{self, InstanceLock, Refused};
 use crate::supervise::sockets::Inherited;
 use crate::supervise::{hardening, notify, user};
+use crate::upstream::egress::Variables;
 use crate::wire::Ended;
 use crate::{config, failpoint, telemetry, wire};
 
@@ -79,13 +80,9 @@ fn run() -> Result<ExitCode, Problem> {
         .enable_all()
         .build()
         .map_err(|e| Problem::new(Kind::Internal, format!("no runtime: {e}")))?;
-    let ended = runtime.block_on(wire::run(
-        paths,
-        files,
-        config,
-        inherited,
-        failpoint::clock(),
-    ));
+    let clock = failpoint::clock();
+    let proxies = Variables::read(|name| std::env::var_os(name), clock.clone());
+    let ended = runtime.block_on(wire::run(paths, files, config, inherited, proxies, clock));
     // What had to be stored is. A thread that still waits for a name server or a keyring must not
     // hold up the end.
     runtime.shutdown_background();

@@ -13,8 +13,11 @@
 //! | `hold/STEP` | a FIFO: at this step the daemon waits until somebody has opened and closed it |
 //! | `clock` | by how many milliseconds the daemon's clock is ahead of the system's |
 //! | `etc` | a folder in place of `/etc/loopdesk` |
+//! | `release` | the version and the protocol that the daemon says it is of, by a space apart |
 
 use std::path::PathBuf;
+
+use loopdesk_protocol::{PROTOCOL, VERSION};
 
 use crate::clock::Clock;
 
@@ -64,6 +67,21 @@ pub const LOGIN: [&str; 19] = [
 /// The steps of a logout.
 pub const LOGOUT: [&str; 5] = [LEAVING, TOKEN_ENDED, NOTE_REMOVED, ERASED, LEFT];
 
+/// The steps of a change to the local keys.
+pub const KEY_CHANGE: [&str; 11] = [
+    KEYS_OPENED,
+    KEYS_WRITTEN,
+    KEYS_DURABLE,
+    KEYS_RENAMED,
+    KEYS_FOLDER_DURABLE,
+    MARK_OPENED,
+    MARK_WRITTEN,
+    MARK_DURABLE,
+    MARK_RENAMED,
+    MARK_FOLDER_DURABLE,
+    KEYS_PUBLISHED,
+];
+
 pub(crate) const BEGUN: &str = "refresh-begun";
 pub(crate) const SLOT_MADE: &str = "slot-made";
 pub(crate) const GATE_CLOSED: &str = "gate-closed";
@@ -93,13 +111,26 @@ pub(crate) const TOKEN_ENDED: &str = "token-ended";
 pub(crate) const ERASED: &str = "record-erased";
 pub(crate) const LEFT: &str = "logout-published";
 
-pub(crate) use self::build::{clock, reach, system_config_file};
+pub(crate) const KEYS_OPENED: &str = "keys-opened";
+pub(crate) const KEYS_WRITTEN: &str = "keys-written";
+pub(crate) const KEYS_DURABLE: &str = "keys-durable";
+/// From here on the change has happened, whatever comes.
+pub const KEYS_RENAMED: &str = "keys-renamed";
+pub(crate) const KEYS_FOLDER_DURABLE: &str = "keys-folder-durable";
+pub(crate) const MARK_OPENED: &str = "keys-mark-opened";
+pub(crate) const MARK_WRITTEN: &str = "keys-mark-written";
+pub(crate) const MARK_DURABLE: &str = "keys-mark-durable";
+pub(crate) const MARK_RENAMED: &str = "keys-mark-renamed";
+pub(crate) const MARK_FOLDER_DURABLE: &str = "keys-mark-folder-durable";
+pub(crate) const KEYS_PUBLISHED: &str = "keys-published";
+
+pub(crate) use self::build::{clock, reach, release, system_config_file};
 
 const SYSTEM_CONFIG: &str = "/etc/loopdesk/config.toml";
 
 #[cfg(not(all(feature = "failpoints", debug_assertions)))]
 mod build {
-    use super::{Clock, PathBuf, SYSTEM_CONFIG};
+    use super::{Clock, PROTOCOL, PathBuf, SYSTEM_CONFIG, VERSION};
 
     /// Passes a step.
     #[inline(always)]
@@ -115,6 +146,11 @@ mod build {
     pub(crate) fn system_config_file() -> PathBuf {
         PathBuf::from(SYSTEM_CONFIG)
     }
+
+    /// The daemon's version and protocol.
+    pub(crate) fn release() -> (String, u32) {
+        (VERSION.to_owned(), PROTOCOL)
+    }
 }
 
 #[cfg(all(feature = "failpoints", debug_assertions))]
@@ -124,7 +160,7 @@ mod build {
     use std::path::Path;
     use std::sync::LazyLock;
 
-    use super::{Clock, PathBuf, SYSTEM_CONFIG};
+    use super::{Clock, PROTOCOL, PathBuf, SYSTEM_CONFIG, VERSION};
 
     /// Passes a step, or doesn't.
     pub(crate) fn reach(step: &'static str) {
@@ -154,6 +190,17 @@ mod build {
             Some(folder) => folder.join("etc").join("config.toml"),
             None => PathBuf::from(SYSTEM_CONFIG),
         }
+    }
+
+    /// The daemon's version and protocol, or those of another release that a test has it play.
+    pub(crate) fn release() -> (String, u32) {
+        let told = FOLDER.as_deref().map(|folder| folder.join("release"));
+        let told = told.and_then(|file| std::fs::read_to_string(file).ok());
+        let told = told.as_deref().and_then(|text| {
+            let (version, protocol) = text.split_once(' ')?;
+            Some((version.to_owned(), protocol.parse().ok()?))
+        });
+        told.unwrap_or_else(|| (VERSION.to_owned(), PROTOCOL))
     }
 
     fn act(folder: &Path, step: &str) {

@@ -9,8 +9,11 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
-//! [`failpoint`], [`refusal`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and
-//! [`notices`] stand beside the flow.
+//! [`failpoint`], [`keys`], [`refusal`], [`rights`], [`telemetry`], [`supervise`]. [`wire`] alone knows
+//! everyone. [`control`] and [`notices`] stand beside the flow.
+//!
+//! [`keys`] says which local key a request carries, and [`rights`] what it allows: admission and route
+//! judge by them, and control changes them.
 
 pub mod admission;
 pub mod body;
@@ -19,13 +22,17 @@ pub mod clock;
 pub mod config;
 mod content;
 pub mod control;
+mod durable;
 pub mod failpoint;
 mod hop_by_hop;
+pub mod keys;
 pub mod listener;
 pub mod notices;
+mod program;
 pub mod proof;
 pub mod refusal;
 pub mod rewrite;
+pub mod rights;
 pub mod route;
 #[cfg(test)]
 mod samples;

@@ -4,6 +4,8 @@
 //! read it; `X-Loopdesk-Error` tells it apart from an answer of Zendesk's. There is never a
 //! `Retry-After`: node-zendesk takes any answer with that header for a rate limit.
 
+mod key;
+
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName};
@@ -11,6 +13,8 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::body::Body;
 use crate::telemetry::redact;
+
+pub use key::KeyRefusal;
 
 /// Why a request was not served by Zendesk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +40,15 @@ pub enum Refusal {
     WebPage(&'static str),
     /// Another user of this machine asks.
     OtherUser,
-    /// The system doesn't tell who asks.
-    UnknownPeer,
+    /// A local key is needed, or the one that is there won't do.
+    Key(KeyRefusal),
+    /// The local key was created for another Zendesk user than the one who is logged in.
+    KeySuspended {
+        /// The account.
+        account: String,
+        /// Who is logged in.
+        person: String,
+    },
     /// The route mints or changes credentials.
     RefusedRoute(String),
     /// There is no such account.
@@ -85,6 +96,13 @@ pub enum Refusal {
         /// What happened.
         why: String,
     },
+    /// The proxy that leads out of this network gives no way to Zendesk.
+    NoWay {
+        /// The origin that was meant.
+        origin: String,
+        /// What happened, and what helps.
+        why: String,
+    },
     /// Zendesk, or the session, took too long.
     TooSlow {
         /// What was waited for.
@@ -109,7 +127,7 @@ impl Refusal {
             Self::Upgrade
             | Self::WebPage(_)
             | Self::OtherUser
-            | Self::UnknownPeer
+            | Self::KeySuspended { .. }
             | Self::RefusedRoute(_) => StatusCode::FORBIDDEN,
             Self::UnknownAccount { .. }
             | Self::NoAccountNamed(_)
@@ -117,8 +135,9 @@ impl Refusal {
             | Self::NoAccounts
             | Self::UnconfiguredPort(_) => StatusCode::NOT_FOUND,
             Self::SignedOut(_) | Self::Ended { .. } => StatusCode::UNAUTHORIZED,
+            Self::Key(why) => why.status(),
             Self::Unavailable { .. } | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Upstream { .. } => StatusCode::BAD_GATEWAY,
+            Self::Upstream { .. } | Self::NoWay { .. } => StatusCode::BAD_GATEWAY,
             Self::TooSlow { .. } => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -134,7 +153,8 @@ impl Refusal {
             Self::UnknownHost { .. } => "unknown-host",
             Self::WebPage(_) => "web-page-refused",
             Self::OtherUser => "other-user",
-            Self::UnknownPeer => "unknown-peer",
+            Self::Key(why) => why.code(),
+            Self::KeySuspended { .. } => "key-suspended",
             Self::RefusedRoute(_) => "route-refused",
             Self::UnknownAccount { .. } => "unknown-account",
             Self::NoAccountNamed(_) => "no-account-named",
@@ -143,7 +163,7 @@ impl Refusal {
             Self::SignedOut(_) => "signed-out",
             Self::Ended { .. } => "session-ended",
             Self::Unavailable { .. } => "session-unavailable",
-            Self::Upstream { .. } => "no-upstream",
+            Self::Upstream { .. } | Self::NoWay { .. } => "no-upstream",
             Self::TooSlow { .. } => "too-slow",
             Self::UnconfiguredPort(_) => "unconfigured-port",
             Self::Stopping => "stopping",
@@ -186,9 +206,12 @@ impl Refusal {
             Self::OtherUser => "this daemon serves the user who started it only; start your own: \
                 run `loopdesk login`"
                 .to_owned(),
-            Self::UnknownPeer => "the system doesn't tell which user opened this connection; use \
-                the socket `proxy.sock`"
-                .to_owned(),
+            Self::Key(why) => why.description(),
+            Self::KeySuspended { account, person } => format!(
+                "the local key was created for another Zendesk user than {person}, who is logged \
+                 in to account `{account}` now: if it may act for {person}, run `loopdesk key \
+                 confirm {account}`"
+            ),
             Self::RefusedRoute(path) => format!(
                 "`{path}` makes or changes credentials, which scripts may not do: add it to \
                  `open-routes` in the configuration if they must"
@@ -219,6 +242,7 @@ impl Refusal {
             Self::Upstream { origin, why } => format!(
                 "no answer from {origin}: {why}; check the network, then run `loopdesk status`"
             ),
+            Self::NoWay { origin, why } => format!("no way to {origin}: {why}"),
             Self::TooSlow { what, after } => format!(
                 "{what} took longer than {} s; try again, or run `loopdesk status`",
                 after.as_secs()
@@ -245,6 +269,9 @@ impl Refusal {
         );
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(ERROR_HEADER, HeaderValue::from_static(self.code()));
+        if let Self::Key(why) = &self {
+            why.challenge(headers);
+        }
         if matches!(
             self,
             Self::BadRequest(_) | Self::HeadTooLarge(_) | Self::Stopping
@@ -261,6 +288,12 @@ impl Refusal {
             first.to_ascii_uppercase() + rest
         };
         self.code().split('-').map(capital).collect()
+    }
+}
+
+impl From<KeyRefusal> for Refusal {
+    fn from(why: KeyRefusal) -> Self {
+        Self::Key(why)
     }
 }
 

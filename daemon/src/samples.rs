@@ -88,3 +88,10 @@ pub(crate) fn view(name: &str) -> crate::session::View {
         serves: true,
     }
 }
+
+/// Local keys of which there is none.
+pub(crate) fn no_keys() -> crate::keys::Keys {
+    let home = tempfile::tempdir().unwrap();
+    let paths = loopdesk_protocol::Paths::resolve(|_| None, Some(home.path().to_owned()), None);
+    crate::keys::Keys::open(&paths.unwrap(), crate::clock::Clock::system())
+}

@@ -115,6 +115,8 @@ async fn o2_a_replaced_program_takes_over_when_nothing_is_under_way() {
     // Something is under way: the old program goes on, though not for longer than a day.
     failpoints.set_clock(23 * HOUR);
     for _ in 0..20 {
+        let log = Daemon::log(&stage.home);
+        assert!(!log.contains("ends for the new program"), "{log}");
         assert!(stage.status().await.daemon.supervised);
     }
     failpoints.set_clock(24 * HOUR);

@@ -1,7 +1,7 @@
 //! Real clients, unmodified but for what `loopdesk env` prints, while tokens rotate under them.
 
 use loopdesk_tests::Stage;
-use loopdesk_tests::clients::{Matrix, Verdict, play, python};
+use loopdesk_tests::clients::{Matrix, Verdict, play, play_with, python, refused};
 use loopdesk_tests::zendesk::Zendesk;
 
 use super::binary;
@@ -27,6 +27,34 @@ async fn every_step_works(id: &str) {
     assert_eq!(row.verdict == Verdict::Not, !row.fails.is_empty());
 }
 
+/// With a key where the token used to be, on an account that answers nobody else; and with one that
+/// doesn't do.
+async fn a_key_works(id: &str) {
+    let matrix = Matrix::read();
+    let row = matrix.row(id);
+    if !row.is_here() {
+        return;
+    }
+    let zendesk = Zendesk::builder().tickets(230).export_page(100);
+    let stage = Stage::with_config(binary(), zendesk, "", "access = \"key\"").await;
+    let _daemon = stage.logged_in().await;
+    let key = async |name: &str, arguments: &[&str]| {
+        let create = ["key", "create", name, "--json"].into_iter();
+        let made = stage.home.loopdesk(create.chain(arguments.iter().copied()));
+        let made = made.await.ok().json();
+        let secret = made["secret"].as_str().unwrap().to_owned();
+        stage.home.is_secret("a local key", &secret);
+        secret
+    };
+    let uploads = "POST /api/v2/uploads";
+    let rights = ["--scope", "read,tickets:write", "--allow", uploads];
+    let key_that_does = key("enough", &rights).await;
+    let key_that_does_not = key("too-little", &["--scope", "users:read"]).await;
+    let credential = row.credentials[0];
+    refused(&stage, row, credential, &key_that_does_not).await;
+    play_with(&stage, row, credential, &key_that_does).await;
+}
+
 #[tokio::test]
 async fn a_notebook_runs_what_is_printed_for_it() {
     let matrix = Matrix::read();
@@ -47,11 +75,16 @@ async fn a_notebook_runs_what_is_printed_for_it() {
 
 /// One test for each client, and one that knows whether any is missing.
 macro_rules! clients {
-    ($($test:ident = $id:literal,)+) => {
+    ($($test:ident, $with_key:ident = $id:literal,)+) => {
         $(
             #[tokio::test]
             async fn $test() {
                 every_step_works($id).await;
+            }
+
+            #[tokio::test]
+            async fn $with_key() {
+                a_key_works($id).await;
             }
         )+
 
@@ -64,20 +97,20 @@ macro_rules! clients {
 }
 
 clients! {
-    s1_zenpy = "zenpy",
-    s1_zdesk = "zdesk",
-    s1_libzapi = "libzapi",
-    s1_dlt = "dlt",
-    s1_python_zendesk = "python-zendesk",
-    s1_node_zendesk = "node-zendesk",
-    s1_requests = "requests",
-    s1_httpx = "httpx",
-    s1_aiohttp = "aiohttp",
-    s1_urllib = "python",
-    s1_node_fetch = "node",
-    s1_axios = "axios",
-    s1_curl = "curl",
-    s1_wget = "wget",
-    s1_perl_lwp = "perl",
-    s1_ruby_net_http = "ruby",
+    s1_zenpy, d2_zenpy = "zenpy",
+    s1_zdesk, d2_zdesk = "zdesk",
+    s1_libzapi, d2_libzapi = "libzapi",
+    s1_dlt, d2_dlt = "dlt",
+    s1_python_zendesk, d2_python_zendesk = "python-zendesk",
+    s1_node_zendesk, d2_node_zendesk = "node-zendesk",
+    s1_requests, d2_requests = "requests",
+    s1_httpx, d2_httpx = "httpx",
+    s1_aiohttp, d2_aiohttp = "aiohttp",
+    s1_urllib, d2_urllib = "python",
+    s1_node_fetch, d2_node_fetch = "node",
+    s1_axios, d2_axios = "axios",
+    s1_curl, d2_curl = "curl",
+    s1_wget, d2_wget = "wget",
+    s1_perl_lwp, d2_perl_lwp = "perl",
+    s1_ruby_net_http, d2_ruby_net_http = "ruby",
 }

@@ -1,9 +1,11 @@
-//! SIGKILL at every step of a rotation, a login and a logout, and at any moment under load (R3).
+//! SIGKILL at every step of a rotation, a login and a logout, and at any moment under load (R3); and
+//! of a change to the local keys.
 //!
-//! The rule of all of them: after a restart the newest pair that had reached the daemon is in use.
+//! The rule of all of the former: after a restart the newest pair that had reached the daemon is in use.
 //! A login is excused only where the daemon had not read the last byte of the answer, which its
 //! trace tells, and then the state says what happened.
 
+mod keys;
 mod under_load;
 
 use loopdesk_protocol::status::State;

@@ -141,6 +141,17 @@ async fn d1_u2_a_held_port_ends_the_start_with_the_holder_and_the_next_free_one(
     for address in addresses.split(',') {
         TcpListener::bind(address).unwrap();
     }
+    // The same words reach whoever has a command start it.
+    let by_cli = stage.home.loopdesk(["login"]).await.failed(6).stderr;
+    let message = format!(
+        "loopdesk can't start: port {} is in use already",
+        stage.port
+    );
+    assert!(by_cli.contains(&message), "{by_cli}");
+    assert!(
+        by_cli.contains("Hint: loopdesk config set listen "),
+        "{by_cli}"
+    );
 }
 
 fn relay(client: std::net::TcpStream, port: u16) {

@@ -162,16 +162,17 @@ async fn d6_nobody_is_talked_to_but_zendesk() {
     assert!(Outbound::now().without_route >= before.without_route + 4);
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Outbound {
+/// How often anything has tried to leave this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Outbound {
     /// TCP and UDP to an address to which no way leads, and none leads to any but this machine's.
-    without_route: u64,
+    pub(super) without_route: u64,
     /// UDP at all: names are asked for by it.
-    datagrams: u64,
+    pub(super) datagrams: u64,
 }
 
 impl Outbound {
-    fn now() -> Self {
+    pub(super) fn now() -> Self {
         let v4 = std::fs::read_to_string("/proc/self/net/snmp").unwrap();
         let v6 = std::fs::read_to_string("/proc/self/net/snmp6").unwrap_or_default();
         let of_v4 = |protocol: &str, name: &str| {
@@ -267,7 +268,7 @@ async fn d1_p16_zendesks_name_on_this_machine_is_not_talked_to_unless_spelled_ou
 
 /// Runs one test of this program again in namespaces of its own: where there is no network but
 /// loopback, and where other files can be mounted.
-async fn in_a_world_of_its_own(test: &str, namespaces: &[&str]) {
+pub(super) async fn in_a_world_of_its_own(test: &str, namespaces: &[&str]) {
     if !needs(&["unshare", "ip"]) {
         return;
     }
@@ -298,6 +299,7 @@ async fn in_a_world_of_its_own(test: &str, namespaces: &[&str]) {
     );
 }
 
-const ALONE: &str = "LOOPDESK_TEST_ALONE";
+/// Set where a test runs again by [`in_a_world_of_its_own`].
+pub(super) const ALONE: &str = "LOOPDESK_TEST_ALONE";
 const IDLE: Duration = Duration::from_secs(4);
 const PLAIN_USER: u32 = 54_321;

@@ -18,6 +18,33 @@ async fn r3_a_killed_daemon_needs_no_login() {
     assert!(me["user"]["id"].is_u64(), "{me}");
 }
 
+/// Its sockets are still there. Nobody takes them for a daemon's, and the next one replaces them.
+#[tokio::test]
+async fn o2_a_crashed_daemons_sockets_are_told_from_a_live_ones() {
+    let stage = stage().await;
+    stage.logged_in().await.kill().await;
+    let paths = stage.home.paths();
+    let sockets = [paths.control_socket(), paths.proxy_socket()];
+    for socket in &sockets {
+        assert!(socket.exists(), "{}", socket.display());
+    }
+    let said = stage.home.loopdesk(["status"]).await.failed(6).stderr;
+    assert!(said.contains("loopdesk isn't running"), "{said}");
+    assert!(said.contains("`loopdesk wait`"), "{said}");
+
+    let daemon = stage.daemon().await;
+    let proxy = sockets[1].display().to_string();
+    let by_socket = ["--unix-socket", &proxy];
+    let said = stage.curl("/api/v2/users/me.json", &by_socket).await.ok();
+    assert!(said.stdout.contains("\"user\""), "{said:?}");
+    stage.home.loopdesk(["status"]).await.ok();
+    // Whoever ends in good order leaves none behind.
+    daemon.stop().await;
+    for socket in &sockets {
+        assert!(!socket.exists(), "{}", socket.display());
+    }
+}
+
 #[tokio::test]
 async fn r3_a_daemon_killed_between_rotations_uses_the_newest_pair() {
     let stage = stage_with_ttl(2).await;

@@ -5,9 +5,9 @@ use std::process::Stdio;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use loopdesk_tests::secrets::{ProcessWatch, Scanner};
+use loopdesk_tests::secrets::{CANARY, ProcessWatch, Scanner};
 use loopdesk_tests::zendesk::{Answer, Client, Fault, Zendesk, users};
-use loopdesk_tests::{Daemon, Stage};
+use loopdesk_tests::{Daemon, Home, Stage};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
@@ -100,6 +100,41 @@ async fn a_home_with_a_token_in_it_fails_its_test() {
     std::fs::write(home.path().join("state/left"), STANDARD.encode(token)).unwrap();
     let fails = std::panic::AssertUnwindSafe(|| drop(home));
     std::panic::catch_unwind(fails).unwrap_err();
+}
+
+/// The home's own look at the end sees whatever others could.
+#[tokio::test]
+async fn a_home_that_has_shown_a_secret_fails_its_test() {
+    type Leak = fn(&mut Home);
+    let leaks: [(&str, Leak); 4] = [
+        ("nothing", |_| {}),
+        ("a registered secret in what was said", |home| {
+            home.has_shown("a page", format!("key={}", STANDARD.encode(CLIENT_SECRET)));
+        }),
+        ("a token in what was said", |home| {
+            home.has_shown("a page", format!("zd_{CANARY}_1"));
+        }),
+        ("a secret in the environment", |home| {
+            home.set("PLANTED", CLIENT_SECRET);
+        }),
+    ];
+    for (what, leak) in leaks {
+        let mut home = Home::new(binary()).unwrap();
+        home.is_secret("a key", CLIENT_SECRET);
+        leak(&mut home);
+        // A program of the home's that is there for long enough.
+        std::os::unix::fs::symlink("/bin/sleep", home.bin().join("sleep")).unwrap();
+        let mut waits = home.command("sleep").arg("600").spawn().unwrap();
+        // The system shows it a moment later.
+        let environment = format!("/proc/{}/environ", waits.id().unwrap());
+        while std::fs::read(&environment).unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let fails = std::panic::AssertUnwindSafe(|| drop(home));
+        let failed = std::panic::catch_unwind(fails).is_err();
+        waits.kill().await.unwrap();
+        assert_eq!(failed, what != "nothing", "{what}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::AsyncReadExt;
 use tokio::net::UnixDatagram;
 use tokio::process::Child;
 
@@ -37,24 +36,19 @@ impl Daemon {
             .append(true)
             .open(home.path().join("daemon.log"))
             .map_err(|e| e.to_string())?;
-        let mut command = home.command("loopdeskd");
-        // As talkative as it can be, so that whatever it could give away is there to be found.
-        if home.variable(LOG_LEVEL).is_none() {
-            command.env(LOG_LEVEL, "trace");
-        }
-        let mut child = command
+        // Looked through at the end of the test.
+        let said = std::fs::File::create(home.path().join("daemon.out"));
+        let mut child = home
+            .command("loopdeskd")
             .env("NOTIFY_SOCKET", &socket)
+            .stdout(said.map_err(|e| e.to_string())?)
             .stderr(log)
             .spawn()
             .map_err(|e| e.to_string())?;
         tokio::select! {
             ready = ready(&notified) => ready.map_err(|e| e.to_string())?,
             ended = child.wait() => {
-                let mut said = Self::log(home);
-                if let Some(mut stdout) = child.stdout.take() {
-                    let _nothing = stdout.read_to_string(&mut said).await;
-                }
-                return Err(format!("{ended:?}: {said}"));
+                return Err(format!("{ended:?}: {}", Self::log(home)));
             }
             () = tokio::time::sleep(START_TIMEOUT) => {
                 return Err(format!("not ready in time: {}", Self::log(home)));
@@ -141,6 +135,5 @@ async fn ready(socket: &UnixDatagram) -> io::Result<()> {
     }
 }
 
-const LOG_LEVEL: &str = "LOOPDESK_LOG";
 /// Far more than a start takes, even on a machine that builds something else meanwhile.
 const START_TIMEOUT: Duration = Duration::from_secs(30);

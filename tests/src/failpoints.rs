@@ -77,6 +77,24 @@ impl Failpoints {
         let _absent = fs::remove_file(self.folder.join("trace"));
     }
 
+    /// Has the daemons say that they are of this release, from the next question on.
+    ///
+    /// # Panics
+    /// If the disk is full.
+    pub fn play_release(&self, version: &str, protocol: u32) {
+        let (new, release) = (self.folder.join("release.new"), self.folder.join("release"));
+        fs::write(&new, format!("{version} {protocol}")).expect("a file can be written");
+        fs::rename(&new, &release).expect("it can be renamed");
+    }
+
+    /// Has them say what they are.
+    ///
+    /// # Panics
+    /// If they did.
+    pub fn play_own_release(&self) {
+        fs::remove_file(self.folder.join("release")).expect("the file is there");
+    }
+
     /// Sets the clock of the daemons: so many milliseconds ahead of the system's. They follow it
     /// if it was set once before they were started.
     ///

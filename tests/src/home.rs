@@ -1,6 +1,6 @@
 //! A private home folder with its own configuration, state, sockets and programs.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,10 +9,12 @@ use loopdesk_protocol::Paths;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{programs, secrets};
+use crate::programs;
+use crate::shown::Shown;
 
-/// One user's world. It goes with the value, which fails the test if any file in it has a token of
-/// the simulated Zendesk's in it, in whatever form (D4).
+/// One user's world. It goes with the value, which fails the test if a token of the simulated
+/// Zendesk's, or what was called a secret besides, has been left in a file of it, was printed by our
+/// programs, or could be seen in their arguments and environments, in whatever form (D4).
 #[derive(Debug)]
 pub struct Home {
     dir: tempfile::TempDir,
@@ -20,6 +22,7 @@ pub struct Home {
     user: Option<u32>,
     /// A process in the namespaces that programs run in.
     inside: Option<u32>,
+    shown: Shown,
 }
 
 impl Home {
@@ -37,6 +40,7 @@ impl Home {
             variables: Vec::new(),
             user: None,
             inside: None,
+            shown: Shown::default(),
         })
     }
 
@@ -56,11 +60,14 @@ impl Home {
         self.variables.push((name.to_owned(), value.into()));
     }
 
-    /// An environment variable that was set.
-    pub fn variable(&self, name: &str) -> Option<&str> {
-        let mut variables = self.variables.iter();
-        let found = variables.find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str())
+    /// Has the end of the test look for this secret, too.
+    pub fn is_secret(&self, name: &str, secret: impl AsRef<[u8]>) {
+        self.shown.is_secret(name, secret.as_ref());
+    }
+
+    /// Keeps what a person or a script could see of our programs, for the end of the test.
+    pub fn has_shown(&self, what: &str, text: impl Into<Vec<u8>>) {
+        self.shown.said(what, text);
     }
 
     /// Gives the home to the user with this number, as whom its programs run from now on. Needs
@@ -146,8 +153,24 @@ impl Home {
         arguments: I,
     ) -> Output {
         let mut command = self.command(program);
-        command.args(arguments);
-        let output = command.output().await.expect("the program can be started");
+        let arguments: Vec<_> = arguments
+            .into_iter()
+            .map(|a| a.as_ref().to_owned())
+            .collect();
+        command.args(&arguments);
+        let child = command.spawn().expect("the program can be started");
+        let is_ours = OURS.contains(&program);
+        if is_ours {
+            self.shown.glance(&self.bin());
+        }
+        let output = child.wait_with_output().await;
+        let output = output.expect("the program's end is told");
+        if is_ours {
+            if !makes_a_key(&arguments) {
+                self.has_shown(program, output.stdout.clone());
+            }
+            self.has_shown(program, output.stderr.clone());
+        }
         Output {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -168,6 +191,8 @@ impl Home {
                 format!("{home}/bin:/usr/local/bin:/usr/bin:/bin"),
             ),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
+            // As talkative as it can be, so that whatever it could give away is there to be found.
+            ("LOOPDESK_LOG".to_owned(), "trace".to_owned()),
         ];
         for (name, value) in &self.variables {
             variables.retain(|(known, _)| known != name);
@@ -183,9 +208,17 @@ impl Drop for Home {
         if std::thread::panicking() {
             return;
         }
-        let found = secrets::canaries_below(self.path(), &[self.bin()]);
+        self.shown.glance(&self.bin());
+        let found = self.shown.secrets(self.path(), &[self.bin()]);
         assert!(found.is_empty(), "D4: {found:#?}");
     }
+}
+
+/// Whether a command is there to show a local key, once.
+fn makes_a_key(arguments: &[OsString]) -> bool {
+    let words = arguments.iter().filter_map(|word| word.to_str());
+    let words: Vec<_> = words.take(2).collect();
+    matches!(words[..], ["key", "create" | "rotate"])
 }
 
 /// A program of the user's beside `process`. Only root may go there, so it is root who does.
@@ -251,3 +284,6 @@ impl Output {
             .unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
     }
 }
+
+/// Programs that nobody may learn a secret from.
+const OURS: [&str; 2] = ["loopdesk", "loopdeskd"];

@@ -15,6 +15,7 @@ pub fn act() -> Option<ExitCode> {
         CLIENT => Some(loopdesk::main()),
         BROWSER => Some(crate::browser::main()),
         NOTEBOOK => Some(crate::notebook::main()),
+        KEYSMITH => Some(crate::keysmith::main()),
         _ => None,
     }
 }
@@ -29,7 +30,7 @@ pub fn act() -> Option<ExitCode> {
 pub fn install(binary: &Path, dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let others = std::env::var_os("LOOPDESK_PROGRAMS").map(PathBuf::from);
-    for name in [DAEMON, CLIENT, BROWSER, NOTEBOOK] {
+    for name in [DAEMON, CLIENT, BROWSER, NOTEBOOK, KEYSMITH] {
         let source = match &others {
             Some(folder) if [DAEMON, CLIENT].contains(&name) => folder.join(name),
             _ => binary.to_owned(),
@@ -46,3 +47,4 @@ const DAEMON: &str = "loopdeskd";
 const CLIENT: &str = "loopdesk";
 const BROWSER: &str = "browser";
 pub(crate) const NOTEBOOK: &str = "notebook";
+const KEYSMITH: &str = "keysmith";

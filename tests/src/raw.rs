@@ -102,12 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
             assert!(self.more().await, "the end came instead of a head");
         };
         let text: Vec<u8> = self.ahead.drain(..end).collect();
-        let text = String::from_utf8_lossy(&text);
-        let (line, rest) = text.split_once("\r\n").expect("a start line");
-        Head {
-            line: line.to_owned(),
-            headers: fields(rest),
-        }
+        Head::parse(&text)
     }
 
     /// The next answer, which answers a request that wasn't HEAD.
@@ -231,6 +226,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 }
 
 impl Head {
+    /// Reads a whole head.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub(crate) fn parse(text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        let (line, rest) = text.split_once("\r\n").expect("a start line");
+        Self {
+            line: line.to_owned(),
+            headers: fields(rest),
+        }
+    }
+
     /// An answer's status.
     ///
     /// # Panics
@@ -245,6 +253,13 @@ impl Head {
         let mut lines = self.headers.iter();
         let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// A header's values, line by line.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        let lines = self.headers.iter();
+        let found = lines.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone()).collect()
     }
 
     /// Whether a header is a list with this item.

@@ -78,14 +78,6 @@ impl Scanner {
     }
 }
 
-/// What of the simulated Zendesk's tokens has been left below `dir`, apart from `except`: a
-/// token's beginning is enough to be found.
-pub fn canaries_below(dir: &Path, except: &[PathBuf]) -> Vec<String> {
-    let mut scanner = Scanner::default();
-    scanner.add("a token", CANARY.as_bytes());
-    scanner.find_below(dir, except)
-}
-
 /// Watches what the system shows everybody of the processes of one home: their arguments and
 /// environments.
 #[derive(Debug)]
@@ -124,7 +116,8 @@ impl ProcessWatch {
     }
 }
 
-fn glance(bin: &Path, seen: &mut Seen) {
+/// Adds what the system shows just now of the programs in `bin`.
+pub(crate) fn glance(bin: &Path, seen: &mut Seen) {
     let Ok(processes) = std::fs::read_dir("/proc") else {
         return;
     };

@@ -106,7 +106,9 @@ impl Stage {
         let mut all = vec!["-sS", "--max-time", "60"];
         all.extend_from_slice(arguments);
         all.push(&url);
-        self.home.run("curl", all).await
+        let output = self.home.run("curl", all).await;
+        self.home.has_shown("an answer", output.stdout.clone());
+        output
     }
 
     /// The answer's status and body of a GET by curl, with a dummy credential.
@@ -146,7 +148,10 @@ impl Stage {
     /// If there is none.
     pub async fn status(&self) -> Status {
         let status = self.control().get(status::PATH).await;
-        status.expect("the daemon answers")
+        let status: Status = status.expect("the daemon answers");
+        let text = serde_json::to_vec(&status).expect("it is JSON");
+        self.home.has_shown("the status", text);
+        status
     }
 
     /// Account `acme` in the daemon's status.

@@ -46,7 +46,7 @@ mod tests {
             let home = Home::new();
             let ran = home.run(&format!("completions {shell}")).await;
             assert_eq!((ran.code, ran.err.as_str()), (0, ""));
-            for word in ["unlock", "client-secret-stdin", "zendesk_api"] {
+            for word in ["unlock", "client-secret-stdin", "zendesk_api", "rotate"] {
                 assert!(ran.out.contains(word), "{shell}: {word}");
             }
             let json = home

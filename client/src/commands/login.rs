@@ -68,6 +68,7 @@ pub(crate) async fn run(
             Event::Done(done) => {
                 if !output.is_json() {
                     tell(&done, &context.clock, output)?;
+                    tell_of_keys(&person.client, &done, output).await;
                 }
                 return Ok(());
             }
@@ -287,6 +288,21 @@ fn tell(done: &Done, clock: &Clock, output: &mut Output) -> Result<(), CliError>
         ));
     }
     Ok(())
+}
+
+/// That keys don't act for this person yet. The login is done, whether that can be asked or not.
+async fn tell_of_keys(client: &Client, done: &Done, output: &mut Output) {
+    let Ok(status) = client.get::<Status>(status::PATH).await else {
+        return;
+    };
+    let mut accounts = status.accounts.iter();
+    let account = accounts.find(|account| account.name == done.account);
+    if let Some(waiting) = account.and_then(super::key::waiting) {
+        output.warn(format!(
+            "{waiting}. `loopdesk key confirm {}` changes that.",
+            done.account
+        ));
+    }
 }
 
 /// A pasted address that was wrong, between the daemon's own events.

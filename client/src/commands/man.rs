@@ -168,6 +168,9 @@ mod tests {
             ("loopdesk-login.1", "\\-\\-client\\-secret\\-stdin"),
             ("loopdesk-config-edit.1", "VISUAL"),
             ("loopdesk-account-add.1", "EXIT STATUS"),
+            ("loopdesk-key-create.1", "loopdesk key create exporter"),
+            ("loopdesk-key.1", "loopdesk\\-key\\-revoke(1)"),
+            ("loopdesk-explain.1", "update_many"),
         ] {
             let page = std::fs::read_to_string(dir.join(name)).unwrap();
             assert!(page.contains(part), "{name}: {page}");

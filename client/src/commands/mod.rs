@@ -1,9 +1,12 @@
 //! The commands, one file each; a file's name is the command's.
 
-mod account;
+pub(crate) mod account;
+mod ask;
 mod completions;
 pub(crate) mod config;
 mod env;
+mod explain;
+pub(crate) mod key;
 mod login;
 mod logout;
 mod man;
@@ -36,6 +39,8 @@ pub(crate) async fn run(
         Command::Refresh(args) => refresh::run(args, context, output).await,
         Command::Wait(args) => wait::run(args, context, output).await,
         Command::Env(args) => env::run(args, context, output).await,
+        Command::Explain(args) => explain::run(args, context, output).await,
+        Command::Key(command) => key::run(command, context, output).await,
         Command::Account(command) => account::run(command, context, output).await,
         Command::Config(command) => config::run(command, context, output).await,
         Command::Service(command) => service::run(command, context, output).await,

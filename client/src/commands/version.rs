@@ -1,10 +1,11 @@
 //! `loopdesk version`: of this command and of the daemon that runs.
 
 use loopdesk_protocol::version::Version;
-use loopdesk_protocol::{PROTOCOL, VERSION};
+use loopdesk_protocol::{PROTOCOL, Problem, VERSION};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::daemon_link::difference;
 use crate::error::CliError;
 use crate::output::Output;
 use crate::text::Text;
@@ -14,15 +15,12 @@ pub(crate) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
     let versions = Versions {
         version: VERSION,
         protocol: PROTOCOL,
+        problem: daemon.as_ref().and_then(difference::of),
         daemon,
     };
     output.result(&versions, || text(&versions))?;
-    if versions
-        .daemon
-        .as_ref()
-        .is_some_and(|daemon| daemon.version != VERSION)
-    {
-        output.warn("the daemon that runs is another version than this command.");
+    if let Some(problem) = &versions.problem {
+        output.warning(problem);
     }
     Ok(())
 }
@@ -32,6 +30,9 @@ struct Versions {
     version: &'static str,
     protocol: u32,
     daemon: Option<Version>,
+    /// That they are of different releases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
 }
 
 fn text(versions: &Versions) -> Text {
@@ -62,6 +63,7 @@ mod tests {
             version: "9.9.9".to_owned(),
             protocol: PROTOCOL + 1,
             pid: 4711,
+            supervised: false,
         };
         let _daemon = Daemon::new(&home).json(version::PATH, &other).serve();
         let ran = home.run("version").await;
@@ -70,6 +72,9 @@ mod tests {
             "{}",
             ran.out
         );
-        assert!(ran.err.contains("another version"), "{}", ran.err);
+        assert!(ran.err.contains("Warning: the daemon that runs"), "{ran:?}");
+        assert!(ran.err.contains("install loopdesk 9.9.9"), "{ran:?}");
+        let json = home.run("version --json").await.json();
+        assert!(json["problem"]["hints"][0].is_string(), "{json}");
     }
 }

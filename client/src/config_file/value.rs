@@ -39,10 +39,11 @@ fn plain(mut value: Value) -> Value {
 }
 
 /// The keys that hold lists, which may be given separated by commas.
-const LISTS: [&str; 7] = [
+const LISTS: [&str; 8] = [
     "allow-hosts",
     "listen",
     "locked",
+    "max-key-scope",
     "open-routes",
     "redirect-uris",
     "rewrite",
@@ -65,6 +66,9 @@ mod tests {
         assert_eq!(texts("scopes", "[\"read\"]"), ["[\"read\"]"]);
         assert_eq!(texts("listen", "[::1]:8484"), ["[\"[::1]:8484\"]"]);
         assert_eq!(texts("open-routes", ""), ["[]"]);
+        assert_eq!(texts("max-key-scope", "read"), ["[\"read\"]"]);
+        assert_eq!(texts("max-key-age", "365d"), ["\"365d\""]);
+        assert_eq!(texts("accounts.a.access", "key"), ["\"key\""]);
         assert_eq!(texts("accounts.a.scopes", "read"), ["[\"read\"]"]);
         assert_eq!(texts("client-id", "a\"b\nc").len(), 1);
     }

@@ -1,5 +1,6 @@
 //! The way to the daemon: find it, check that it is ours, start it.
 
+pub(crate) mod difference;
 mod log;
 mod program;
 mod start;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use loopdesk_protocol::config::Report;
 use loopdesk_protocol::version::{self, Version};
-use loopdesk_protocol::{Client, Kind, PROTOCOL, Paths, Problem, VERSION, client};
+use loopdesk_protocol::{Client, Kind, PROTOCOL, Paths, Problem, client};
 
 use crate::error;
 
@@ -30,21 +31,16 @@ impl Link {
 
     /// The daemon, if one runs; a daemon that speaks another protocol is a problem.
     pub(crate) async fn running(&self) -> Result<Option<Client>, Problem> {
-        let Some((client, version)) = self.version().await? else {
-            return Ok(None);
-        };
-        if version.protocol == PROTOCOL {
-            return Ok(Some(client));
-        }
-        let message = format!(
-            "the daemon that runs is loopdesk {} (protocol {}), this command is {VERSION} \
-             (protocol {PROTOCOL})",
-            version.version, version.protocol
-        );
-        Err(Problem::new(Kind::Daemon, message).hint(format!(
-            "run `kill {}`, which stops it after the requests in flight; then run the command again",
-            version.pid
-        )))
+        let known = self.known().await?;
+        Ok(known.map(|(client, _)| client))
+    }
+
+    /// The same, with what it says of itself.
+    pub(crate) async fn known(&self) -> Result<Option<(Client, Version)>, Problem> {
+        let found = self.version().await?;
+        let other = found.as_ref().map(|(_, version)| version);
+        let other = other.filter(|version| version.protocol != PROTOCOL);
+        other.and_then(difference::of).map_or(Ok(found), Err)
     }
 
     /// Who answers on the control socket, whatever it speaks.
@@ -124,6 +120,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
     use crate::testing::{Daemon, Home};
+    use loopdesk_protocol::VERSION;
 
     #[tokio::test]
     async fn nobody_is_no_problem() {
@@ -140,15 +137,12 @@ mod tests {
     #[tokio::test]
     async fn another_protocol_names_both_versions_and_the_process() {
         let home = Home::new();
-        let other = Version {
-            version: "9.9.9".to_owned(),
-            protocol: PROTOCOL + 1,
-            pid: 4711,
-        };
+        // As the first release has answered.
+        let other = serde_json::json!({"version": "0.0.9", "protocol": PROTOCOL - 1, "pid": 4711});
         let _daemon = Daemon::new(&home).json(version::PATH, &other).serve();
         let problem = home.link().running().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Daemon);
-        assert!(problem.message.contains("9.9.9"), "{problem}");
+        assert!(problem.message.contains("0.0.9"), "{problem}");
         assert!(problem.message.contains(VERSION), "{problem}");
         assert!(problem.hints[0].contains("`kill 4711`"));
     }

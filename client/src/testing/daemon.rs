@@ -49,17 +49,17 @@ impl Daemon {
 
     /// One that has its socket there.
     pub(crate) fn at(paths: &Paths) -> Self {
-        let version = Version {
-            version: VERSION.to_owned(),
-            protocol: PROTOCOL,
-            pid: 4711,
-        };
         let daemon = Self {
             socket: paths.control_socket(),
             answers: HashMap::new(),
             asked: Arc::default(),
         };
-        daemon.json(version::PATH, &version)
+        daemon.json(version::PATH, &own(false))
+    }
+
+    /// The service's.
+    pub(crate) fn supervised(self) -> Self {
+        self.json(version::PATH, &own(true))
     }
 
     pub(crate) fn json(mut self, path: &str, answer: &impl Serialize) -> Self {
@@ -101,6 +101,15 @@ impl Daemon {
             }
         });
         Serving { task, asked }
+    }
+}
+
+fn own(supervised: bool) -> Version {
+    Version {
+        version: VERSION.to_owned(),
+        protocol: PROTOCOL,
+        pid: 4711,
+        supervised,
     }
 }
 

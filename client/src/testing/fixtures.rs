@@ -2,6 +2,7 @@
 
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, Person};
 use loopdesk_protocol::config::{self, Effective, Report};
+use loopdesk_protocol::key::{self, Created, Key, Keys, Rights};
 use loopdesk_protocol::status::{self, State, Status};
 
 use super::Home;
@@ -82,12 +83,72 @@ pub(crate) fn status() -> Status {
         },
         hooks: status::Hooks::default(),
         keys: status::Keys::default(),
+        egress: status::Egress::default(),
         listeners: vec![
             listener("127.0.0.1:8484", None),
             listener("[::1]:8484", None),
             listener("127.0.0.1:8490", Some("sandbox")),
         ],
         accounts: vec![active, signed_out],
+    }
+}
+
+/// A key that is used daily, and one that was made for somebody else.
+pub(crate) fn keys() -> Keys {
+    let texts = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
+    let nightly = Key {
+        name: "nightly-report".to_owned(),
+        id: "ldk_7k3m9q2x".to_owned(),
+        account: "acme".to_owned(),
+        person: ada(),
+        rights: Rights {
+            scopes: texts(&["tickets:read"]),
+            ..Rights::default()
+        },
+        state: key::State::Active,
+        created_at: "2026-11-20T17:00:00Z".parse().unwrap(),
+        expires_at: Some("2027-02-18T17:00:00Z".parse().unwrap()),
+        old_secret_until: None,
+        note: None,
+        last_used: Some(key::Use {
+            at: "2026-11-23T16:57:00Z".parse().unwrap(),
+            process: Some("python3 (4711)".to_owned()),
+        }),
+        requests: 1204,
+    };
+    let sync = Key {
+        name: "sync".to_owned(),
+        id: "ldk_h5n8w4rd".to_owned(),
+        account: "sandbox".to_owned(),
+        rights: Rights {
+            scopes: texts(&["read"]),
+            allow: texts(&["PUT /api/v2/tickets/*", "POST /api/v2/tickets"]),
+            deny: texts(&["GET /api/v2/users/**"]),
+        },
+        state: key::State::Suspended,
+        created_at: "2026-10-01T17:00:00Z".parse().unwrap(),
+        expires_at: None,
+        note: Some("Ada's cron".to_owned()),
+        last_used: None,
+        requests: 0,
+        ..nightly.clone()
+    };
+    Keys {
+        keys: vec![nightly, sync],
+        keyless: vec!["acme".to_owned()],
+    }
+}
+
+/// The first of [`keys`], new, with this secret.
+pub(crate) fn created(secret: &str) -> Created {
+    let mut key = keys().keys.remove(0);
+    key.last_used = None;
+    key.requests = 0;
+    Created {
+        key,
+        secret: secret.to_owned().into(),
+        keyless: true,
+        base_urls: status().accounts.remove(0).base_urls,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::text::Text;
 use crate::time::Clock;
 
 pub(crate) use daemon::{Daemon, Lines, Serving};
-pub(crate) use fixtures::{ada, judge, report, status};
+pub(crate) use fixtures::{ada, created, judge, keys, report, status};
 
 /// The folders of a person who has just met loopdesk.
 pub(crate) struct Home {
@@ -116,6 +116,12 @@ impl Home {
             .await
     }
 
+    /// Runs a command line whose words may hold spaces.
+    pub(crate) async fn run_words(&self, words: &[&str]) -> Ran {
+        self.run_words_with(words, closed(), |_| Ok(()), Streams::default())
+            .await
+    }
+
     pub(crate) async fn run_with(
         &self,
         line: &str,
@@ -124,6 +130,17 @@ impl Home {
         streams: Streams,
     ) -> Ran {
         let words: Vec<_> = line.split_whitespace().collect();
+        self.run_words_with(&words, keyboard, browser, streams)
+            .await
+    }
+
+    async fn run_words_with(
+        &self,
+        words: &[&str],
+        keyboard: Keyboard,
+        browser: Browser,
+        streams: Streams,
+    ) -> Ran {
         let all = std::iter::once("loopdesk").chain(words.iter().copied());
         let cli = Cli::try_parse_from(all).unwrap();
         let mut output = Output::to(cli.json, streams.out.clone(), streams.err.clone());
@@ -150,7 +167,7 @@ impl Home {
             err: streams.err.text(),
         };
         if cli.json {
-            ran.fits(&words);
+            ran.fits(words);
         }
         ran
     }
@@ -192,7 +209,7 @@ impl Ran {
     fn fits(&self, words: &[&str]) {
         let mut names = words.iter().filter(|word| !word.starts_with("--"));
         let command = match (names.next(), names.next()) {
-            (Some(group @ (&"account" | &"config" | &"service")), Some(one)) => {
+            (Some(group @ (&"account" | &"config" | &"key" | &"service")), Some(one)) => {
                 format!("{group}-{one}")
             }
             (command, _) => (*command.unwrap()).to_owned(),

@@ -1,6 +1,7 @@
 //! Each command's `--json` with all of its fields, against its schema.
 
 use loopdesk_protocol::config::RELOAD;
+use loopdesk_protocol::key::{self, Caller, Callers, Explained, Use};
 use loopdesk_protocol::login::{self, Authorize, Done, Event};
 use loopdesk_protocol::session::{LOGOUT, LoggedOut, REFRESH, Refreshed};
 use loopdesk_protocol::status::{self, LastError, VaultState};
@@ -17,8 +18,32 @@ fn serve(home: &Home) -> Serving {
     status.config.problem = Some(problem.clone());
     status.vault.state = VaultState::Locked;
     status.listeners[2].problem = Some(problem.clone());
+    status.keys.problem = Some(problem.clone());
+    let time = "2026-11-23T16:30:00Z".parse().unwrap();
+    status.egress = status::Egress {
+        proxy: Some("http://proxy.corp:3128".to_owned()),
+        variable: Some("HTTPS_PROXY".to_owned()),
+        has_login: true,
+        no_proxy: Some(status::NoProxy {
+            variable: "NO_PROXY".to_owned(),
+            hosts: "x".to_owned(),
+        }),
+        direct: vec!["https://acme.zendesk.com".to_owned()],
+        ignored: vec![status::Ignored {
+            variable: "https_proxy".to_owned(),
+            why: "x".to_owned(),
+            fix: "y".to_owned(),
+        }],
+        last_error: Some(LastError {
+            at: time,
+            message: "x".to_owned(),
+        }),
+        problem: Some(problem.clone()),
+    };
     let account = &mut status.accounts[0];
     account.problem = Some(problem.clone());
+    account.keys = 1;
+    account.suspended_keys = vec!["sync".to_owned()];
     account.last_error = Some(LastError {
         at: "2026-11-23T16:30:00Z".parse().unwrap(),
         message: "x".to_owned(),
@@ -36,7 +61,38 @@ fn serve(home: &Home) -> Serving {
     };
     let mut vault = status.vault.clone();
     vault.problem = Some(Problem::new(Kind::Vault, "the keyring is locked").hint("try again"));
+    let mut keys = super::keys();
+    let whole = &mut keys.keys[0];
+    whole.rights.allow = vec!["GET /api/v2/tickets/**".to_owned()];
+    whole.rights.deny = vec!["DELETE /**".to_owned()];
+    whole.old_secret_until = Some(time);
+    whole.note = Some("x".to_owned());
+    let callers = Callers {
+        account: "acme".to_owned(),
+        callers: vec![Caller {
+            last: Use {
+                at: "2026-11-23T16:57:00Z".parse().unwrap(),
+                process: Some("python3 (4711)".to_owned()),
+            },
+            requests: 1204,
+        }],
+    };
+    let explained = Explained {
+        allowed: true,
+        account: Some("acme".to_owned()),
+        needs: vec!["tickets:read".to_owned()],
+        line: "scope `tickets:read` of key `nightly-report`".to_owned(),
+        why: "it reads tickets".to_owned(),
+    };
+    let created = super::created("ldk_7k3m9q2xSECRET");
     let (daemon, events) = Daemon::new(home)
+        .json(key::LIST, &keys)
+        .json(key::CREATE, &created)
+        .json(key::ROTATE, &created)
+        .json(key::REVOKE, &keys.keys[0])
+        .json(key::CONFIRM, &keys)
+        .json(key::CALLERS, &callers)
+        .json(key::EXPLAIN, &explained)
         .json(wait::PATH, &status.accounts[0])
         .json(status::PATH, &status)
         .json(unlock::PATH, &Unlocked { vault })
@@ -82,6 +138,7 @@ async fn every_commands_json_is_as_its_schema_says() {
             0,
         ),
         ("account set acme port 8490", 0),
+        ("account set acme access key --yes", 0),
         ("config set vault keyfile", 0),
         ("config edit", 0),
         ("config reload", 0),
@@ -92,6 +149,14 @@ async fn every_commands_json_is_as_its_schema_says() {
         ("account show acme", 0),
         ("account remove acme --forget", 0),
         ("env --for zenpy", 0),
+        ("env --for zenpy --key sync", 0),
+        ("key create nightly-report --scope tickets:read", 0),
+        ("key list", 0),
+        ("key show nightly-report", 0),
+        ("key rotate nightly-report", 0),
+        ("key revoke nightly-report", 0),
+        ("key confirm", 0),
+        ("explain GET /api/v2/tickets.json --key nightly-report", 0),
         ("login", 0),
         ("unlock", 7),
         ("logout", 0),
@@ -123,6 +188,7 @@ async fn what_a_person_reads() {
         "account add acme --subdomain acme --client-id x --grant client-credentials",
         "account set acme port 8490",
         "account set acme port --unset",
+        "account set acme access key --yes",
         "account list",
         "account remove sandbox",
         "account remove acme --forget",
@@ -131,6 +197,13 @@ async fn what_a_person_reads() {
         "config check",
         "config path",
         "env acme --for curl",
+        "key create nightly-report --scope tickets:read",
+        "key list",
+        "key show nightly-report",
+        "key rotate nightly-report --grace 1h",
+        "key revoke nightly-report",
+        "key confirm",
+        "explain GET /api/v2/tickets.json --key nightly-report",
         "login",
         "unlock",
         "logout",
@@ -155,6 +228,12 @@ async fn what_a_person_reads() {
     [0]
     $ loopdesk account set acme port --unset
     Removed `port` of account `acme` in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    [0]
+    $ loopdesk account set acme access key --yes
+    Set `access` of account `acme` to key in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    These have lately used `acme` without a key, and would be refused:
+      PROGRAM         LAST REQUEST  REQUESTS
+      python3 (4711)  3 min ago     1204
     [0]
     $ loopdesk account list
     * acme     https://acme.zendesk.com          active, Ada Lovelace
@@ -184,6 +263,67 @@ async fn what_a_person_reads() {
     export ZENDESK_BASE_URL=http://127.0.0.1:8484
     #   curl -sS "$ZENDESK_BASE_URL/api/v2/users/me.json"
     [0]
+    $ loopdesk key create nightly-report --scope tickets:read
+    ldk_7k3m9q2xSECRET
+    Created key nightly-report of acme. It acts for Ada Lovelace, allows tickets:read and expires in 87 days (2027-02-18 18:00):
+    It is shown this once: loopdesk keeps only a hash of it.
+    It goes where the script had its API token or OAuth token; any user name will do:
+      API token       curl -u "ada@example.com/token:ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
+      OAuth token     curl -H "Authorization: Bearer ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
+      own header      curl -H "X-Loopdesk-Key: ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
+      Python          requests.get("http://127.0.0.1:8484/api/v2/tickets.json", auth=("ada@example.com/token", "ldk_7k3m9q2x..."))
+      other clients   loopdesk env --key nightly-report --for zenpy
+    Warning: `acme` answers any program of yours, also without a key, and then with all of your rights. Run `loopdesk account set acme access key` once every script has its own.
+    [0]
+    $ loopdesk key list
+    NAME            ACCOUNT  RIGHTS                          CREATED      LAST USED  BY              REQUESTS  EXPIRES     STATE      MADE FOR
+    nightly-report  acme     tickets:read, 1 rule, 1 denied  3 days ago   3 min ago  python3 (4711)  1204      in 87 days  active
+    sync            sandbox  read, 2 rules, 1 denied         53 days ago  never                      0                     suspended  Ada Lovelace
+    Another user is logged in to sandbox than its suspended keys were made for: `loopdesk key confirm sandbox` lets them act for that user.
+    acme answers without a key, too: `loopdesk account set acme access key` ends that.
+    [0]
+    $ loopdesk key show nightly-report
+    nightly-report: active
+      begins with     ldk_7k3m9q2x
+      account         acme
+      user            Ada Lovelace <ada@example.com>, admin
+      scopes          tickets:read
+      allows          GET /api/v2/tickets/**
+      denies          DELETE /**
+      created         3 days ago (2026-11-20 18:00)
+      expires         in 87 days (2027-02-18 18:00)
+      old key         works until 2026-11-25 18:00
+      last used       3 min ago by python3 (4711)
+      requests        1204
+      note            x
+    [0]
+    $ loopdesk key rotate nightly-report --grace 1h
+    ldk_7k3m9q2xSECRET
+    Replaced key nightly-report of acme. The old one is refused from now on. The new one:
+    It is shown this once: loopdesk keeps only a hash of it.
+    It goes where the script had its API token or OAuth token; any user name will do:
+      API token       curl -u "ada@example.com/token:ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
+      OAuth token     curl -H "Authorization: Bearer ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
+      own header      curl -H "X-Loopdesk-Key: ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
+      Python          requests.get("http://127.0.0.1:8484/api/v2/tickets.json", auth=("ada@example.com/token", "ldk_7k3m9q2x..."))
+      other clients   loopdesk env --key nightly-report --for zenpy
+    Warning: `acme` answers any program of yours, also without a key, and then with all of your rights. Run `loopdesk account set acme access key` once every script has its own.
+    [0]
+    $ loopdesk key revoke nightly-report
+    Revoked nightly-report of acme, used last 3 min ago by python3 (4711).
+    [0]
+    $ loopdesk key confirm
+    From now on these act for Ada Lovelace <ada@example.com>, admin, in acme:
+      nightly-report  tickets:read, 1 rule, 1 denied  x
+      sync            read, 2 rules, 1 denied         Ada's cron
+    [0]
+    $ loopdesk explain GET /api/v2/tickets.json --key nightly-report
+    allowed: GET /api/v2/tickets.json with key nightly-report
+      account         acme
+      needs           tickets:read
+      decided by      scope `tickets:read` of key `nightly-report`
+      why             it reads tickets
+    [0]
     $ loopdesk login
     https://acme.zendesk.com/
     Logged in to acme as Ada Lovelace <ada@example.com>, admin.
@@ -197,6 +337,7 @@ async fn what_a_person_reads() {
 
     Warning: an admin acts
     Warning: Zendesk has not granted write. An admin can allow it in Admin Center, at the OAuth client's allowed scopes; then run `loopdesk login acme` again.
+    Warning: key `sync` of account `acme` was made for another user than Ada Lovelace and can't be used. `loopdesk key confirm acme` changes that.
     [0]
     $ loopdesk unlock
     Your keyring may show its own prompt now; it takes your password, loopdesk doesn't see it.

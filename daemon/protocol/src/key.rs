@@ -23,6 +23,15 @@ pub const CALLERS: &str = "/v1/keys/callers";
 /// `POST` an [`Explain`] here; the answer is [`Explained`].
 pub const EXPLAIN: &str = "/v1/explain";
 
+/// What every local key begins with. It tells them from Zendesk's API tokens, for people and for
+/// scanners of secrets alike: see [`PATTERN`].
+pub const PREFIX: &str = "ldk_";
+/// How many letters and digits follow the prefix in what may be shown of a key.
+pub const ID_LENGTH: usize = 8;
+/// A whole key: the prefix, its id, and 49 letters and digits, of which the last six are a checksum
+/// over all the others.
+pub const PATTERN: &str = r"\bldk_[0-9A-Za-z]{8}_[0-9A-Za-z]{49}\b";
+
 /// What a key allows: everything that a scope or an `allow` rule covers, save what a `deny` rule
 /// does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +111,7 @@ pub struct Key {
     /// When it expires, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// Until when the secret before the last rotation works too.
+    /// Until when a secret from before a rotation works too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_secret_until: Option<Timestamp>,
     /// What the person wanted to remember.
@@ -131,6 +140,10 @@ pub enum State {
     /// It works, but allows less, or ends sooner, than was asked for: the machine's administrator
     /// lets keys have no more.
     Limited,
+    /// What it allows is written in a way that this release doesn't read.
+    Unreadable,
+    /// It was revoked and lets nobody in, but is still in the file: the disk did not take the change.
+    Revoked,
 }
 
 /// When and by whom something was used.
@@ -138,7 +151,7 @@ pub enum State {
 pub struct Use {
     /// When.
     pub at: Timestamp,
-    /// The program at the other end, such as `python3 (4711)`, if the system tells.
+    /// The program at the other end, such as `python3 report.py (4711)`, if the system tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
 }
@@ -194,7 +207,8 @@ pub struct Caller {
     /// Its last request.
     #[serde(flatten)]
     pub last: Use,
-    /// Its requests since the daemon started.
+    /// Its requests, as far as they are remembered: across restarts, and longer than any pause
+    /// between the runs of a script.
     pub requests: u64,
 }
 

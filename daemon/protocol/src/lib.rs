@@ -17,6 +17,7 @@ pub mod login;
 pub mod paths;
 pub mod problem;
 pub mod proof;
+pub mod proxy;
 pub mod secret;
 pub mod session;
 pub mod start;

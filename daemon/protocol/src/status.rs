@@ -26,6 +26,9 @@ pub struct Status {
     /// The local keys of all accounts.
     #[serde(default)]
     pub keys: Keys,
+    /// The way out of this network, to Zendesk.
+    #[serde(default)]
+    pub egress: Egress,
     /// The accounts, by name.
     pub accounts: Vec<Account>,
 }
@@ -42,12 +45,9 @@ impl Status {
         });
         let hooks = self.hooks.problem.iter();
         let keys = self.keys.problem.iter();
-        let shared = config
-            .chain(vault)
-            .chain(listeners)
-            .chain(keys)
-            .chain(hooks);
-        shared.chain(accounts)
+        let egress = self.egress.problem.iter();
+        let shared = config.chain(vault).chain(listeners).chain(keys);
+        shared.chain(hooks).chain(egress).chain(accounts)
     }
 }
 
@@ -165,6 +165,36 @@ pub struct Keys {
     pub problem: Option<Problem>,
 }
 
+/// The way out of this network, to Zendesk: a proxy, or none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Egress {
+    /// The proxy, `http://proxy.corp:3128`, without user and password. None means directly, or not
+    /// at all where there is a problem.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// The environment variable that names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
+    /// Whether the variable holds a user, or a user and a password.
+    #[serde(default)]
+    pub has_login: bool,
+    /// Who is reached without the proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_proxy: Option<NoProxy>,
+    /// The accounts' origins that are reached without the proxy for that reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub direct: Vec<String>,
+    /// Variables that would count and are passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Ignored>,
+    /// How the last connection through the proxy has failed, unless one has succeeded since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<LastError>,
+    /// Why there is no way to Zendesk at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
 /// Whom an account answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -174,6 +204,26 @@ pub enum Access {
     User,
     /// Those that send a local key.
     Key,
+}
+
+/// Who is reached without a proxy.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NoProxy {
+    /// The environment variable that says so.
+    pub variable: String,
+    /// What it says.
+    pub hosts: String,
+}
+
+/// An environment variable that is passed over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ignored {
+    /// Its name.
+    pub variable: String,
+    /// Why.
+    pub why: String,
+    /// What makes that unnecessary.
+    pub fix: String,
 }
 
 /// One account and its session.
@@ -355,5 +405,10 @@ mod tests {
             "client_id":"loopdesk","base_urls":[],"state":"active"}"#;
         let account: Account = serde_json::from_str(account).unwrap();
         assert_eq!(account.grant, crate::account::AUTHORIZATION_CODE);
+        let status = r#"{"daemon":{"version":"0.1.0","pid":1,"supervised":true,
+            "started_at":"2026-11-23T14:00:00Z"},"vault":{"kind":"keyring"},"listeners":[],
+            "config":{"path":"c","loaded_at":"2026-11-23T14:00:00Z"},"accounts":[]}"#;
+        let status: Status = serde_json::from_str(status).unwrap();
+        assert!(status.egress.proxy.is_none() && status.problems().next().is_none());
     }
 }

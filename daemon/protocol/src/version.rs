@@ -14,4 +14,7 @@ pub struct Version {
     pub protocol: u32,
     /// The daemon's process id.
     pub pid: u32,
+    /// Whether systemd or launchd keeps it running.
+    #[serde(default)]
+    pub supervised: bool,
 }

@@ -1,9 +1,10 @@
 //! Requests that could be read two ways, or that ask for something other than HTTP/1.1.
 
-use http::header::{AUTHORIZATION, TRANSFER_ENCODING, UPGRADE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::LengthBesideCoding;
 use crate::refusal::Refusal;
 
 /// Refuses what RFC 9112 doesn't allow to an origin server, and what no API call is.
@@ -32,6 +33,12 @@ pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
     let coding = head.headers.get(TRANSFER_ENCODING);
     if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         let why = "the request's body has a transfer coding other than `chunked`";
+        return Err(Refusal::BadRequest(why.to_owned()));
+    }
+    // Such a request is an attempt at smuggling, or a mistake (RFC 9112 section 6.1).
+    let had_length = || head.extensions.get::<LengthBesideCoding>().is_some();
+    if coding.is_some() && (had_length() || head.headers.contains_key(CONTENT_LENGTH)) {
+        let why = "the request has both a `Content-Length` and a `Transfer-Encoding`";
         return Err(Refusal::BadRequest(why.to_owned()));
     }
     // Java's HttpClient offers h2c with its first request. An offer may be ignored, and a proxy
@@ -136,6 +143,19 @@ mod tests {
                 "{codings:?}"
             );
         }
+    }
+
+    #[test]
+    fn d1_p4_a_length_beside_a_coding_is_refused_whether_it_was_left_or_taken_away() {
+        let both = [("transfer-encoding", "chunked"), ("content-length", "4")];
+        assert_eq!(verdict("POST", "/", &both), Err("bad-request"));
+        let request = Request::post("/").header(TRANSFER_ENCODING, "chunked");
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert!(check(&head).is_ok());
+        let request = Request::post("/").header(TRANSFER_ENCODING, "chunked");
+        let request = request.extension(LengthBesideCoding).body(()).unwrap();
+        let refused = check(&request.into_parts().0).unwrap_err();
+        assert_eq!(refused.code(), "bad-request");
     }
 
     #[test]

@@ -8,24 +8,42 @@ mod host;
 pub mod peer;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::Version;
 use http::header::HOST;
 use http::request::Parts;
 
-use crate::config::{AccountName, Config};
-use crate::refusal::Refusal;
+use crate::config::{AccountName, AllowedHost, Config, Ttl};
+use crate::keys::{self, Caller, Failures, Key, Keys, Trace, Wrong};
+use crate::refusal::{KeyRefusal, Refusal};
 use host::{Host, Name};
 
 pub use peer::Peer;
 
 /// What is known of a connection before its first byte.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ConnFacts {
     /// Where it arrived.
     pub local: Local,
-    /// Who opened it.
+    /// Which user opened it.
     pub peer: Peer,
+    /// By what the program at its other end can be found.
+    pub caller: Caller,
+    /// How often it has sent a key that isn't one.
+    pub failures: Arc<Failures>,
+}
+
+impl ConnFacts {
+    /// What is known of a connection that has just begun.
+    pub fn new(local: Local, peer: Peer, trace: Trace) -> Self {
+        Self {
+            local,
+            peer,
+            caller: Caller::new(trace),
+            failures: Arc::default(),
+        }
+    }
 }
 
 /// Where a connection arrived.
@@ -42,52 +60,126 @@ pub enum Local {
     Unix,
 }
 
+/// Marks a request, by its extensions, whose head had a `Content-Length` and a `Transfer-Encoding`
+/// when it came. The length isn't among its headers.
+#[derive(Clone, Copy, Debug)]
+pub struct LengthBesideCoding;
+
 /// Decides who gets in.
 #[derive(Clone, Debug)]
 pub struct Admission {
     /// How a client of `proxy.sock` that gives no usable name would call us.
     unix_base: String,
+    /// Further names, for those with a local key.
+    allowed: Vec<AllowedHost>,
+    keys: Keys,
+    max_key_age: Option<Ttl>,
 }
 
 /// A request that may go on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Admitted {
     /// The base URL that this client has used, without a slash at its end.
     pub base: String,
     /// The account that its `Host` names.
     pub account: Option<AccountName>,
+    /// The local key that it has.
+    pub key: Option<Arc<Key>>,
+    /// What is said where it has no local key, if it needs one whatever the account.
+    needs_key: Option<KeyRefusal>,
 }
 
 impl Admission {
-    /// The rules under `config`.
-    pub fn new(config: &Config) -> Self {
+    /// The rules under `config`, for those who have one of `keys` and those who have none.
+    pub fn new(config: &Config, keys: Keys) -> Self {
         let port = config.listen.first().map(|address| address.get().port());
         Self {
             unix_base: port.map_or_else(
                 || "http://localhost".to_owned(),
                 |port| format!("http://localhost:{port}"),
             ),
+            allowed: config.allow_hosts.clone(),
+            keys,
+            max_key_age: config.max_key_age,
         }
     }
 
-    /// Lets a request in, or says why not.
+    /// Lets a request in, or says why not. A local key is taken out of its head.
     ///
     /// # Errors
     /// What the client is told.
-    pub fn check(&self, facts: &ConnFacts, head: &Parts) -> Result<Admitted, Refusal> {
+    pub async fn check(&self, facts: &ConnFacts, head: &mut Parts) -> Result<Admitted, Refusal> {
+        let mut admitted = self.look_at(facts, head)?;
+        admitted.key = self.key(facts, head).await?;
+        match admitted.needs_key.take() {
+            Some(needed) if admitted.key.is_none() => Err(needed.into()),
+            Some(_) | None => Ok(admitted),
+        }
+    }
+
+    /// Everything but the key.
+    fn look_at(&self, facts: &ConnFacts, head: &Parts) -> Result<Admitted, Refusal> {
         if let Some(refusal) = facts.peer.refusal() {
             return Err(refusal);
         }
         framing::check(head)?;
-        let admitted = match &facts.local {
-            Local::Tcp { addr, .. } => by_tcp(*addr, head)?,
+        let mut admitted = match &facts.local {
+            Local::Tcp { addr, .. } => self.by_tcp(*addr, head)?,
             Local::Unix => self.by_unix(head)?,
         };
-        browser::check(head, |host| match &facts.local {
-            Local::Tcp { addr, .. } => is_ours(host, *addr),
-            Local::Unix => true,
+        browser::check(head, |authority| {
+            match (&facts.local, Host::parse(authority)) {
+                (Local::Tcp { addr, .. }, Some(host)) if is_ours(&host, *addr) => true,
+                (Local::Tcp { .. }, _) => self.allows(authority).is_some(),
+                (Local::Unix, host) => host.is_some(),
+            }
         })?;
+        if facts.peer == Peer::Unknown {
+            admitted.needs_key = Some(KeyRefusal::NeededOfStrangers);
+        }
         Ok(admitted)
+    }
+
+    fn by_tcp(&self, addr: SocketAddr, head: &Parts) -> Result<Admitted, Refusal> {
+        let Some(text) = given_host(head)? else {
+            // HTTP/1.0 knows no Host (RFC 1945); from 1.1 on it must be there (RFC 9112 section 3.2).
+            if head.version == Version::HTTP_10 {
+                return Ok(Admitted::new(format!("http://{addr}"), None));
+            }
+            return Err(unknown(None, addr));
+        };
+        match Host::parse(text) {
+            Some(host) if is_ours(&host, addr) => Ok(admitted(text, host)),
+            Some(_) | None => match self.allows(text) {
+                Some(name) => Ok(Admitted {
+                    needs_key: Some(KeyRefusal::NeededAt(name.to_string())),
+                    ..Admitted::new(base(text), None)
+                }),
+                None => Err(unknown(Some(text), addr)),
+            },
+        }
+    }
+
+    fn allows(&self, authority: &[u8]) -> Option<&AllowedHost> {
+        self.allowed.iter().find(|name| name.is(authority))
+    }
+
+    /// The local key that the request has, which goes no further than here.
+    async fn key(&self, facts: &ConnFacts, head: &mut Parts) -> Result<Option<Arc<Key>>, Refusal> {
+        let presented = keys::presented(&head.headers, &head.uri).map_err(KeyRefusal::Wrong)?;
+        let Some(presented) = presented else {
+            return Ok(None);
+        };
+        keys::take_out(&mut head.headers);
+        let checked = self.keys.check(&presented, &facts.failures).await;
+        let key = checked.map_err(KeyRefusal::Wrong)?;
+        match key.ends_at(self.max_key_age) {
+            Some(at) if at <= self.keys.now() => {
+                let name = key.name.clone();
+                Err(KeyRefusal::Wrong(Wrong::Expired { name, at }).into())
+            }
+            Some(_) | None => Ok(Some(key)),
+        }
     }
 
     /// On a unix socket, which no web page can reach, `Host` only routes.
@@ -96,29 +188,21 @@ impl Admission {
         Ok(
             match given.and_then(|text| Some((text, Host::parse(text)?))) {
                 Some((text, host)) => admitted(text, host),
-                None => Admitted {
-                    base: self.unix_base.clone(),
-                    account: None,
-                },
+                None => Admitted::new(self.unix_base.clone(), None),
             },
         )
     }
 }
 
-fn by_tcp(addr: SocketAddr, head: &Parts) -> Result<Admitted, Refusal> {
-    let Some(text) = given_host(head)? else {
-        // HTTP/1.0 knows no Host (RFC 1945); from 1.1 on it must be there (RFC 9112 section 3.2).
-        if head.version == Version::HTTP_10 {
-            return Ok(Admitted {
-                base: format!("http://{addr}"),
-                account: None,
-            });
+impl Admitted {
+    /// A request without a key, by this base.
+    pub(crate) fn new(base: String, account: Option<AccountName>) -> Self {
+        Self {
+            base,
+            account,
+            key: None,
+            needs_key: None,
         }
-        return Err(unknown(None, addr));
-    };
-    match Host::parse(text) {
-        Some(host) if is_ours(&host, addr) => Ok(admitted(text, host)),
-        Some(_) | None => Err(unknown(Some(text), addr)),
     }
 }
 
@@ -128,13 +212,16 @@ fn given_host(head: &Parts) -> Result<Option<&[u8]>, Refusal> {
 }
 
 fn admitted(spelling: &[u8], host: Host) -> Admitted {
-    Admitted {
-        base: format!("http://{}", String::from_utf8_lossy(spelling)),
-        account: match host.name {
-            Name::Account(account) => Some(account),
-            Name::Localhost | Name::Address(_) => None,
-        },
-    }
+    let account = match host.name {
+        Name::Account(account) => Some(account),
+        Name::Localhost | Name::Address(_) => None,
+    };
+    Admitted::new(base(spelling), account)
+}
+
+/// The base URL of whoever spells our name so.
+fn base(spelling: &[u8]) -> String {
+    format!("http://{}", String::from_utf8_lossy(spelling))
 }
 
 fn is_ours(host: &Host, addr: SocketAddr) -> bool {
@@ -175,13 +262,12 @@ mod tests {
     use crate::samples;
 
     fn facts(addr: &str) -> ConnFacts {
-        ConnFacts {
-            local: Local::Tcp {
-                addr: addr.parse().unwrap(),
-                account: None,
-            },
-            peer: Peer::Own,
-        }
+        let (addr, account) = (addr.parse().unwrap(), None);
+        ConnFacts::new(Local::Tcp { addr, account }, Peer::Own, Trace::Nothing)
+    }
+
+    fn admission(config: &Config) -> Admission {
+        Admission::new(config, samples::no_keys())
     }
 
     fn check(facts: &ConnFacts, version: Version, hosts: &[&str]) -> Result<Admitted, Refusal> {
@@ -190,7 +276,7 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        Admission::new(&samples::config(Vec::new())).check(facts, &head)
+        admission(&samples::config(Vec::new())).look_at(facts, &head)
     }
 
     fn base(local: &str, host: &str) -> Option<String> {
@@ -225,14 +311,14 @@ mod tests {
     fn d1_w2_no_host_or_two_of_them() {
         let facts = facts("127.0.0.1:8484");
         let code = |version, hosts: &[&str]| {
-            check(&facts, version, hosts).map_err(|refusal| refusal.code())
+            let checked = check(&facts, version, hosts);
+            checked.map_or_else(|refusal| refusal.code().to_owned(), |a| a.base)
         };
         let two = ["localhost:8484", "localhost:8484"];
-        assert_eq!(code(Version::HTTP_11, &two), Err("bad-request"));
-        assert_eq!(code(Version::HTTP_11, &[]), Err("unknown-host"));
-        let old = code(Version::HTTP_10, &[]).unwrap();
-        assert_eq!(old.base, "http://127.0.0.1:8484");
-        assert_eq!(code(Version::HTTP_10, &["evil.com"]), Err("unknown-host"));
+        assert_eq!(code(Version::HTTP_11, &two), "bad-request");
+        assert_eq!(code(Version::HTTP_11, &[]), "unknown-host");
+        assert_eq!(code(Version::HTTP_10, &[]), "http://127.0.0.1:8484");
+        assert_eq!(code(Version::HTTP_10, &["evil.com"]), "unknown-host");
     }
 
     #[test]
@@ -249,10 +335,7 @@ mod tests {
 
     #[test]
     fn on_the_unix_socket_host_only_routes() {
-        let facts = ConnFacts {
-            local: Local::Unix,
-            peer: Peer::Own,
-        };
+        let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
         let table = [
             ("localhost", "http://localhost", None),
             ("acme.localhost:1", "http://acme.localhost:1", Some("acme")),
@@ -267,18 +350,61 @@ mod tests {
     }
 
     #[test]
-    fn d1_u1_other_users_and_unknown_ones_are_refused() {
-        for (peer, code) in [
-            (Peer::Other(1001), "other-user"),
-            (Peer::Unknown, "unknown-peer"),
-        ] {
+    fn d1_u1_other_users_are_refused_and_unknown_ones_need_a_key() {
+        let of = |peer| {
             let facts = ConnFacts {
                 peer,
                 ..facts("127.0.0.1:8484")
             };
-            let refusal = check(&facts, Version::HTTP_11, &["localhost:8484"]).unwrap_err();
-            assert_eq!(refusal.code(), code);
-            assert_eq!(refusal.status(), 403);
+            check(&facts, Version::HTTP_11, &["localhost:8484"])
+        };
+        let refusal = of(Peer::Other(1001)).unwrap_err();
+        assert_eq!(
+            (refusal.code(), refusal.status().as_u16()),
+            ("other-user", 403)
+        );
+        let unknown = of(Peer::Unknown).unwrap();
+        assert_eq!(unknown.needs_key, Some(KeyRefusal::NeededOfStrangers));
+        assert_eq!(of(Peer::Own).unwrap().needs_key, None);
+    }
+
+    #[test]
+    fn d1_allowed_hosts_need_a_key_and_no_others_are_let_in() {
+        let mut config = samples::config(Vec::new());
+        config.allow_hosts = vec!["host.docker.internal:8484".parse().unwrap()];
+        let admission = admission(&config);
+        let check = |host: &str, referer: &str| {
+            let request = Request::builder()
+                .uri("/api/v2/tickets")
+                .header(HOST, host)
+                .header("referer", referer);
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            admission.look_at(&facts("127.0.0.1:8484"), &head)
+        };
+        let own = "http://localhost:8484/api/v2/tickets";
+        let docker = "Host.docker.internal:8484";
+        let admitted = check(docker, own).unwrap();
+        assert_eq!(admitted.base, "http://Host.docker.internal:8484");
+        let needed = KeyRefusal::NeededAt("host.docker.internal:8484".to_owned());
+        assert_eq!(admitted.needs_key, Some(needed));
+        check(docker, "http://host.docker.internal:8484/x").unwrap();
+        assert_eq!(check("localhost:8484", own).unwrap().needs_key, None);
+        for (host, referer, code) in [
+            ("host.docker.internal", own, "unknown-host"),
+            ("host.docker.internal:8484.evil.com", own, "unknown-host"),
+            (docker, "http://evil.com/", "web-page-refused"),
+            (
+                docker,
+                "https://host.docker.internal:8484/",
+                "web-page-refused",
+            ),
+            (
+                docker,
+                "http://host.docker.internal:8485/",
+                "web-page-refused",
+            ),
+        ] {
+            assert_eq!(check(host, referer).unwrap_err().code(), code, "{host}");
         }
     }
 
@@ -286,9 +412,8 @@ mod tests {
     fn an_unknown_host_is_shown_without_control_bytes() {
         let request = Request::builder().uri("/").header(HOST, "\u{e9}vil\t.com");
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let admission = Admission::new(&samples::config(Vec::new()));
-        let refusal = admission
-            .check(&facts("127.0.0.1:8484"), &head)
+        let refusal = admission(&samples::config(Vec::new()))
+            .look_at(&facts("127.0.0.1:8484"), &head)
             .unwrap_err();
         assert!(refusal.description().is_ascii(), "{refusal:?}");
         assert!(!refusal.description().contains('\t'));

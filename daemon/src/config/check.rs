@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use loopdesk_protocol::config::{Diagnostic, Layer, Source};
+use loopdesk_protocol::key;
 use toml::de::DeTable;
 
 use super::files::Files;
@@ -16,6 +17,7 @@ use super::{
     Origin, RedirectUri, RewriteClass, RoutePath, Scope, Subdomain, TokenEncoding, Ttl, VaultKind,
     ports,
 };
+use crate::rights::Rights;
 
 /// Checks the text of a user's file, with no other below it.
 ///
@@ -158,7 +160,9 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
     let allow_hosts = root
         .list("allow-hosts", errors, AllowedHost::from_str)
         .unwrap_or_default();
-    let max_key_scope = root.list("max-key-scope", errors, Scope::from_str);
+    let max_key_scope = root.list("max-key-scope", errors, |scope| {
+        Rights::parse(&of_scopes(vec![scope.to_owned()])).map(|_| scope.to_owned())
+    });
     if max_key_scope.as_ref().is_some_and(Vec::is_empty) {
         errors.add(
             root.span_of("max-key-scope"),
@@ -213,12 +217,19 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         default_account: default_account.or_else(only),
         vault,
         allow_hosts,
-        max_key_scope,
+        max_key_scope: max_key_scope.and_then(|all| Rights::parse(&of_scopes(all)).ok()),
         max_key_age,
         open_routes,
         redirect_uris,
         session_event_hook,
         accounts,
+    }
+}
+
+fn of_scopes(scopes: Vec<String>) -> key::Rights {
+    key::Rights {
+        scopes,
+        ..key::Rights::default()
     }
 }
 

@@ -14,10 +14,7 @@ impl From<&Config> for Effective {
             default_account: config.default_account.as_ref().map(ToString::to_string),
             vault: name_of(&VaultKind::ALL, &config.vault).to_owned(),
             allow_hosts: texts(config.allow_hosts.iter().map(|host| host.as_str())),
-            max_key_scope: config
-                .max_key_scope
-                .as_ref()
-                .map(|scopes| texts(scopes.iter().map(|scope| scope.as_str()))),
+            max_key_scope: config.max_key_scope.as_ref().map(|most| most.text().scopes),
             max_key_age: config.max_key_age.map(|age| age.as_secs()),
             open_routes: texts(config.open_routes.iter().map(|r| r.as_str())),
             redirect_uris: texts(config.redirect_uris.iter().map(|r| r.as_str())),

@@ -23,9 +23,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::rights::Rights;
+
 pub use access::{Access, AllowedHost};
 pub use hooks::HookCommand;
 pub use ttl::Ttl;
+pub(crate) use ttl::human;
 pub use types::{
     AccountName, GrantType, LoopbackAddr, Origin, RedirectUri, RewriteClass, RoutePath, Scope,
     Subdomain, TokenEncoding, VaultKind,
@@ -43,7 +46,7 @@ pub struct Config {
     /// Further names by which scripts may call the daemon, each time with a local key.
     pub allow_hosts: Vec<AllowedHost>,
     /// The most that the machine's administrator lets local keys do; no limit if absent.
-    pub max_key_scope: Option<Vec<Scope>>,
+    pub max_key_scope: Option<Rights>,
     /// The longest that the machine's administrator lets local keys live; no limit if absent.
     pub max_key_age: Option<Ttl>,
     /// Refused routes that scripts may use after all.
@@ -54,6 +57,19 @@ pub struct Config {
     pub session_event_hook: Option<HookCommand>,
     /// The accounts.
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
+}
+
+impl Config {
+    /// Whether scripts are served on this port of this machine.
+    pub fn listens_on(&self, port: u16) -> bool {
+        self.listen
+            .iter()
+            .any(|address| address.get().port() == port)
+            || self
+                .accounts
+                .values()
+                .any(|account| account.port == Some(port))
+    }
 }
 
 /// One Zendesk account, brand or sandbox.

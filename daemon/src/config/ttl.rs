@@ -71,7 +71,8 @@ impl Ttl {
     }
 }
 
-fn human(seconds: u64) -> String {
+/// A lifetime as the file would have it.
+pub(crate) fn human(seconds: u64) -> String {
     match seconds {
         s if s % 86_400 == 0 => format!("{}d", s / 86_400),
         s if s % 3_600 == 0 => format!("{}h", s / 3_600),

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use loopdesk_protocol::config::RELOAD;
 use loopdesk_protocol::{
-    Kind, Problem, login, proof, session, status, unlock, vault, version, wait,
+    Kind, Problem, key, login, proof, session, status, unlock, vault, version, wait,
 };
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::live::Loaded;
+use crate::keys::Keys;
 use crate::proof::Prover;
 use crate::session::Sessions;
 
@@ -36,6 +37,8 @@ use crate::session::Sessions;
 pub struct Control {
     /// The accounts' sessions.
     pub sessions: Sessions,
+    /// The local keys.
+    pub keys: Keys,
     /// The configuration in use.
     pub loaded: watch::Receiver<Loaded>,
     /// Where scripts are served.
@@ -121,37 +124,72 @@ impl Control {
                 Ok(asked) => handlers::login::login(self, &asked),
                 Err(problem) => reply::problem(&problem),
             },
-            (&Method::POST, login::CALLBACK) => match reply::read(body).await {
-                Ok(pasted) => reply::from(handlers::login::paste(self, &pasted)),
-                Err(problem) => reply::problem(&problem),
-            },
-            (&Method::POST, session::LOGOUT) => match reply::read(body).await {
-                Ok(asked) => reply::from(handlers::logout::logout(self, asked).await),
-                Err(problem) => reply::problem(&problem),
-            },
-            (&Method::POST, session::REFRESH) => match reply::read(body).await {
-                Ok(asked) => reply::from(handlers::refresh::refresh(self, asked).await),
-                Err(problem) => reply::problem(&problem),
-            },
-            (&Method::POST, unlock::PATH) => match reply::read(body).await {
-                Ok(asked) => reply::from(handlers::unlock::unlock(self, &asked).await),
-                Err(problem) => reply::problem(&problem),
-            },
+            (&Method::POST, login::CALLBACK) => {
+                reply::told(body, async |pasted| handlers::login::paste(self, &pasted)).await
+            }
+            (&Method::POST, session::LOGOUT) => {
+                reply::told(body, async |asked| {
+                    handlers::logout::logout(self, asked).await
+                })
+                .await
+            }
+            (&Method::POST, session::REFRESH) => {
+                reply::told(body, async |asked| {
+                    handlers::refresh::refresh(self, asked).await
+                })
+                .await
+            }
+            (&Method::POST, unlock::PATH) => {
+                reply::told(body, async |asked| {
+                    handlers::unlock::unlock(self, &asked).await
+                })
+                .await
+            }
             (&Method::POST, vault::FORGET) => reply::from(handlers::vault::forget(self).await),
-            (&Method::POST, proof::PATH) => match reply::read(body).await {
-                Ok(asked) => reply::from(handlers::proof::proof(self, &asked)),
-                Err(problem) => reply::problem(&problem),
-            },
+            (&Method::POST, proof::PATH) => {
+                reply::told(body, async |asked| handlers::proof::proof(self, &asked)).await
+            }
+            (&Method::GET, key::LIST) => reply::from(handlers::keys::list(self)),
+            (&Method::POST, key::CREATE) => {
+                reply::told_with_key(body, async |asked| {
+                    handlers::keys::create(self, asked).await
+                })
+                .await
+            }
+            (&Method::POST, key::ROTATE) => {
+                reply::told_with_key(body, async |asked| {
+                    handlers::keys::rotate(self, asked).await
+                })
+                .await
+            }
+            (&Method::POST, key::REVOKE) => {
+                reply::told(body, async |asked| {
+                    handlers::keys::revoke(self, asked).await
+                })
+                .await
+            }
+            (&Method::POST, key::CONFIRM) => {
+                reply::told(body, async |asked| {
+                    handlers::keys::confirm(self, asked).await
+                })
+                .await
+            }
+            (&Method::POST, key::CALLERS) => {
+                reply::told(body, async |asked| handlers::keys::callers(self, &asked)).await
+            }
+            (&Method::POST, key::EXPLAIN) => {
+                reply::told(body, async |asked| handlers::keys::explain(self, &asked)).await
+            }
             (&Method::POST, RELOAD) => reply::from(handlers::reload::reload(self).await),
-            (method, path) => reply::problem(
-                &Problem::new(
-                    Kind::Daemon,
-                    format!("this daemon knows no `{method} {path}`"),
-                )
-                .hint(
-                    "install the same version of loopdesk and loopdeskd, then restart the daemon",
-                ),
-            ),
+            (method, path) => {
+                let own = handlers::version::version();
+                let message = format!(
+                    "the daemon that runs, loopdesk {} (process {}), knows no `{method} {path}`",
+                    own.version, own.pid
+                );
+                let hint = "run `loopdesk version`, which says what to do if this command is newer";
+                reply::problem(&Problem::new(Kind::Daemon, message).hint(hint))
+            }
         }
     }
 }

@@ -23,7 +23,8 @@ use super::arrival::Unread;
 use super::linger::Lingering;
 use super::patience::{Paced, Patient};
 use super::slots::{Seat, Slot};
-use crate::admission::ConnFacts;
+use super::stepwise::{Framing, Stepwise};
+use crate::admission::{ConnFacts, LengthBesideCoding};
 use crate::body::{Body, Error};
 
 /// Serves a connection until either side ends it, or `stop`, or its place is needed.
@@ -41,10 +42,16 @@ pub(super) async fn serve<S, H>(
     let served = Arc::new(AtomicUsize::new(0));
     let seat = slot.seat();
     let unread = Unread::default();
+    let framing = Framing::default();
     let stream = Patient::new(Lingering::new(stream, unread.clone()), Arc::clone(&seat));
+    let stream = Stepwise::new(stream, framing.clone());
     let service = {
         let (served, stop, seat) = (Arc::clone(&served), stop.clone(), Arc::clone(&seat));
-        service_fn(move |request: Request<Incoming>| {
+        service_fn(move |mut request: Request<Incoming>| {
+            if framing.begin(&request) {
+                request.extensions_mut().insert(LengthBesideCoding);
+            }
+            let framing = framing.clone();
             let (facts, handler) = (Arc::clone(&facts), Arc::clone(&handler));
             let (served, stop) = (Arc::clone(&served), stop.clone());
             let (unread, flight) = (unread.clone(), Flight::begin(&seat));
@@ -55,6 +62,7 @@ pub(super) async fn serve<S, H>(
                 served.fetch_add(1, Ordering::Relaxed);
                 // HTTP/1.0 has no chunks: only the end of the connection ends such a body.
                 let needs_end = is_old && response.body().size_hint().exact().is_none();
+                framing.end();
                 // An answer that comes before the end of the request ends the connection, and says
                 // so: a client that hears it stops sending (RFC 9112 section 9.6).
                 if stop.is_cancelled() || needs_end || unread.is_left() {

@@ -2,12 +2,17 @@
 
 use std::net::SocketAddr;
 
+#[cfg(target_os = "linux")]
+use crate::program;
+
 /// A description such as `nginx (process 4711)` or `user 1000`.
 #[cfg(target_os = "linux")]
 pub(super) fn of(address: SocketAddr) -> Option<String> {
     let (uid, inode) = linux::listener(address)?;
-    Some(match linux::process(inode) {
-        Some((name, pid)) => format!("{name} (process {pid})"),
+    let process = program::holder(inode, &[]);
+    let named = process.and_then(|process| Some((program::name(process)?, process)));
+    Some(match named {
+        Some((name, process)) => format!("{name} (process {process})"),
         None => format!("a program of user {uid}"),
     })
 }
@@ -20,7 +25,6 @@ pub(super) fn of(_address: SocketAddr) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use std::fs;
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
     use crate::admission::peer::proc_net;
@@ -33,22 +37,6 @@ mod linux {
             let rows = proc_net::rows(family).ok()?;
             let holds = |row: &&proc_net::Row| row.listens && row.local.port() == address.port();
             rows.iter().find(holds).map(|row| (row.uid, row.inode))
-        })
-    }
-
-    /// The name and id of the process that has the socket open, among those we may look at.
-    pub(super) fn process(inode: u64) -> Option<(String, u32)> {
-        let link = format!("socket:[{inode}]");
-        fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-            let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-            let mut open = fs::read_dir(entry.path().join("fd")).ok()?.flatten();
-            open.any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == link.as_str()))
-                .then(|| {
-                    let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-                    // The name is whatever that program says; it goes to a terminal.
-                    let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
-                    (name, pid)
-                })
         })
     }
 }

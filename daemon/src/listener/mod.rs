@@ -12,6 +12,7 @@ mod holder;
 mod linger;
 mod patience;
 mod slots;
+mod stepwise;
 mod strangers;
 
 use std::io;
@@ -129,17 +130,13 @@ impl<H: Handler> Server<H> {
         let addr = stream.local_addr()?;
         // Answers are written whole; waiting for more would only add delay.
         stream.set_nodelay(true)?;
-        Ok(ConnFacts {
-            local: Local::Tcp { addr, account },
-            peer: self.peers.of_tcp(addr, remote),
-        })
+        let (peer, trace) = self.peers.of_tcp_traced(addr, remote);
+        Ok(ConnFacts::new(Local::Tcp { addr, account }, peer, trace))
     }
 
     fn facts_of_unix(&self, stream: &UnixStream) -> ConnFacts {
-        ConnFacts {
-            local: Local::Unix,
-            peer: self.peers.of_unix(stream),
-        }
+        let trace = self.peers.trace_of_unix(stream);
+        ConnFacts::new(Local::Unix, self.peers.of_unix(stream), trace)
     }
 
     async fn accept<A, S, F>(

@@ -1,8 +1,10 @@
-//! Stage 3: which account a request belongs to, and whether its route is one for scripts.
+//! Stage 3: which account a request belongs to, and whether its route is one for scripts, and for
+//! this script's key.
 //!
 //! The path is judged in its most lenient reading (`canonical`) and sent on byte for byte.
 
 mod canonical;
+mod explain;
 mod policy;
 
 use std::collections::BTreeMap;
@@ -11,10 +13,14 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use crate::admission::{Admitted, ConnFacts, Local};
-use crate::config::{Account, AccountName, Config};
-use crate::refusal::Refusal;
+use crate::body::Body;
+use crate::config::{Access, Account, AccountName, Config};
+use crate::keys::{Key, Wrong};
+use crate::refusal::{KeyRefusal, Refusal};
+use crate::rights::{Denial, Rights};
 use crate::upstream::Credential;
 use canonical::Canonical;
+pub use explain::Question;
 use policy::Policy;
 
 /// The accounts and the rules of one configuration.
@@ -23,6 +29,8 @@ pub struct Routes {
     accounts: BTreeMap<AccountName, Arc<Account>>,
     default: Option<AccountName>,
     policy: Policy,
+    /// What no key may exceed.
+    limit: Option<Rights>,
     /// The port that `NAME.localhost` goes with.
     port: Option<u16>,
 }
@@ -34,6 +42,8 @@ pub struct Plan {
     pub account: Arc<Account>,
     /// Whose credential it carries.
     pub credential: Credential,
+    /// Whether it has a key that may change nothing.
+    pub is_read_only: bool,
 }
 
 impl Routes {
@@ -43,6 +53,7 @@ impl Routes {
             accounts: config.accounts.clone(),
             default: config.default_account.clone(),
             policy: Policy::new(&config.open_routes),
+            limit: config.max_key_scope.clone(),
             port: config.listen.first().map(|address| address.get().port()),
         }
     }
@@ -61,14 +72,67 @@ impl Routes {
         if self.policy.refuses(policy::method(head), &path) {
             return Err(Refusal::RefusedRoute(shown(head.uri.path())));
         }
+        let account = self.account(facts, admitted)?;
+        match &admitted.key {
+            Some(key) => {
+                let judged = self
+                    .rights_of(key)?
+                    .try_for_each(|rights| rights.judge(head));
+                judged.map_err(|denial| denied(key, denial))?;
+            }
+            None if account.access == Access::Key => {
+                return Err(KeyRefusal::Needed(account.name.to_string()).into());
+            }
+            None => {}
+        }
         Ok(Plan {
-            account: self.account(facts, admitted)?,
+            account,
             credential: policy::credential(&path),
+            is_read_only: match &admitted.key {
+                // The pair that can only read can't act for somebody else.
+                Some(key) => self
+                    .rights_of(key)?
+                    .any(|rights| rights.is_read_only() && !rights.may_impersonate()),
+                None => false,
+            },
         })
     }
 
-    /// By the listener's port, else by `Host`, else the default. Where port and `Host` name two,
-    /// neither is taken: one may be the sandbox, the other the real thing.
+    /// Keeps the body from making another request of this one than the key's rights were asked
+    /// about.
+    ///
+    /// # Errors
+    /// What the client is told.
+    pub async fn guard(
+        &self,
+        admitted: &Admitted,
+        head: &Parts,
+        body: Body,
+    ) -> Result<Body, Refusal> {
+        let Some(key) = &admitted.key else {
+            return Ok(body);
+        };
+        match self.rights_of(key)?.find(|rights| !rights.is_full()) {
+            Some(rights) => {
+                let guarded = rights.guard(head, body).await;
+                guarded.map_err(|denial| denied(key, denial))
+            }
+            None => Ok(body),
+        }
+    }
+
+    /// What the key allows, and what any key may at most: each of these has to cover a request.
+    fn rights_of<'a>(&'a self, key: &'a Key) -> Result<impl Iterator<Item = &'a Rights>, Refusal> {
+        let own = key.rights().map_err(|why| {
+            let name = key.name.clone();
+            let why = why.to_owned();
+            KeyRefusal::Wrong(Wrong::Unreadable { name, why })
+        })?;
+        Ok(std::iter::once(own).chain(&self.limit))
+    }
+
+    /// By the listener's port, else by `Host`, else by the key, else the default. Where two of them
+    /// are named, neither is taken: one may be the sandbox, the other the real thing.
     fn account(&self, facts: &ConnFacts, admitted: &Admitted) -> Result<Arc<Account>, Refusal> {
         let by_port = match &facts.local {
             Local::Tcp { account, .. } => account.as_ref(),
@@ -85,7 +149,18 @@ impl Routes {
             });
         }
         let named = by_port.or(by_host);
-        let Some(name) = named.or(self.default.as_ref()) else {
+        if let (Some(named), Some(key)) = (named, &admitted.key)
+            && *named != key.account
+        {
+            return Err(KeyRefusal::OfAnotherAccount {
+                key: key.name.clone(),
+                account: key.account.to_string(),
+                named: named.to_string(),
+            }
+            .into());
+        }
+        let by_key = admitted.key.as_ref().map(|key| &key.account);
+        let Some(name) = named.or(by_key).or(self.default.as_ref()) else {
             return Err(if self.accounts.is_empty() {
                 Refusal::NoAccounts
             } else {
@@ -115,6 +190,15 @@ impl Routes {
     }
 }
 
+fn denied(key: &Key, denial: Denial) -> Refusal {
+    KeyRefusal::Denied {
+        key: key.name.clone(),
+        needs: denial.needs,
+        why: denial.why,
+    }
+    .into()
+}
+
 /// A path as an error can repeat it.
 fn shown(path: &str) -> String {
     path.chars()
@@ -132,6 +216,7 @@ mod tests {
 
     use super::*;
     use crate::admission::peer::Peer;
+    use crate::keys::Trace;
     use crate::samples;
 
     fn routes(names: &[&str], default: Option<&str>) -> Routes {
@@ -146,17 +231,13 @@ mod tests {
     }
 
     fn resolve(routes: &Routes, port: Option<&str>, host: Option<&str>) -> Result<String, Refusal> {
-        let facts = ConnFacts {
-            local: Local::Tcp {
-                addr: "127.0.0.1:8484".parse().unwrap(),
-                account: port.map(|name| name.parse().unwrap()),
-            },
-            peer: Peer::Own,
+        let local = Local::Tcp {
+            addr: "127.0.0.1:8484".parse().unwrap(),
+            account: port.map(|name| name.parse().unwrap()),
         };
-        let admitted = Admitted {
-            base: "http://localhost:8484".to_owned(),
-            account: host.map(|name| name.parse().unwrap()),
-        };
+        let facts = ConnFacts::new(local, Peer::Own, Trace::Nothing);
+        let account = host.map(|name| name.parse().unwrap());
+        let admitted = Admitted::new("http://localhost:8484".to_owned(), account);
         let (head, ()) = Request::get("/api/v2/tickets")
             .body(())
             .unwrap()
@@ -205,14 +286,8 @@ mod tests {
     #[test]
     fn s6_refused_routes_name_the_setting_that_opens_them() {
         let routes = routes(&["acme"], Some("acme"));
-        let facts = ConnFacts {
-            local: Local::Unix,
-            peer: Peer::Own,
-        };
-        let admitted = Admitted {
-            base: String::new(),
-            account: None,
-        };
+        let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
+        let admitted = Admitted::new(String::new(), None);
         let (head, ()) = Request::post("/oauth/tokens")
             .body(())
             .unwrap()

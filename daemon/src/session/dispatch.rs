@@ -27,30 +27,40 @@ impl Session {
     /// # Errors
     /// Where there is no token, or no answer.
     pub async fn forward(&self, outgoing: Outgoing) -> Result<Response<Body>, Refusal> {
-        self.forward_with(Rights::All, outgoing).await
+        self.forward_for(Behalf::default(), outgoing).await
     }
 
-    /// The same with a token of these rights. Where the account has none, nothing is sent.
+    /// The same on somebody's behalf. Where the account has no such token, nothing is sent.
     ///
     /// # Errors
     /// Where there is no such token, or no answer.
-    pub async fn forward_with(
+    pub async fn forward_for(
         &self,
-        rights: Rights,
+        behalf: Behalf,
         outgoing: Outgoing,
     ) -> Result<Response<Body>, Refusal> {
         // The token that is sent may be replaced meanwhile, and live on for a moment.
         let sent = self.snapshot();
-        let mut response = self.answer_to(rights, outgoing).await?;
+        let mut response = self.answer_to(behalf, outgoing).await?;
         let secrets = sent.secrets.and(&self.snapshot().secrets);
         // Whoever passes the answer on keeps them out of it.
         response.extensions_mut().insert(secrets);
         Ok(response)
     }
 
+    /// Whose token requests carry that may only read: that of the pair which can't do more, where
+    /// the account has one.
+    pub fn rights_of_readers(&self) -> Rights {
+        if self.snapshot().parts.get(Role::ReadOnly).is_absent {
+            Rights::All
+        } else {
+            Rights::ReadOnly
+        }
+    }
+
     async fn answer_to(
         &self,
-        rights: Rights,
+        behalf: Behalf,
         mut outgoing: Outgoing,
     ) -> Result<Response<Body>, Refusal> {
         let upstream = self.upstream()?;
@@ -59,7 +69,7 @@ impl Session {
             return sent.map_err(|failure| failure.refusal(outgoing.origin()));
         }
         let mut way = Way {
-            rights,
+            behalf,
             late: false,
         };
         let (response, used) = self.send_once(&upstream, &mut outgoing, &mut way).await?;
@@ -166,7 +176,7 @@ impl Session {
     /// lost, or late enough to be counted as lost.
     async fn moved(&self, from: Used, way: &mut Way) {
         let mut changes = self.changes();
-        let elsewhere = |snapshot: &Snapshot, late| match snapshot.ready(way.rights, late) {
+        let elsewhere = |snapshot: &Snapshot, late| match snapshot.ready(way.behalf.rights, late) {
             Ready::Yes(now) => now.role != from.role || now.generation != from.generation,
             Ready::Soon | Ready::No(_) => false,
         };
@@ -200,6 +210,17 @@ impl Session {
                     fix: "run `loopdesk status`".to_owned(),
                 })
             }
+            Ready::Yes(credential)
+                if way
+                    .behalf
+                    .person
+                    .is_some_and(|id| id != credential.person.id) =>
+            {
+                Err(Refusal::KeySuspended {
+                    account: snapshot.view.name.to_string(),
+                    person: credential.person.name.clone(),
+                })
+            }
             Ready::Yes(credential) if credential.expires_at > self.0.clock.now() => {
                 Ok(Some(Token {
                     header: credential.header.clone(),
@@ -217,13 +238,13 @@ impl Session {
     fn ready<'a>(&self, snapshot: &'a Snapshot, way: Way) -> &'a Ready {
         // What was late may have come meanwhile.
         let late = way.late && self.gate(Role::Primary).is_closed();
-        snapshot.ready(way.rights, late)
+        snapshot.ready(way.behalf.rights, late)
     }
 
     /// Lets the refreshers know that a token is wanted, and waits for it.
     async fn wait_until_ready(&self, deadline: Instant, way: Way) -> Result<(), Refusal> {
         let mut changes = self.changes();
-        let roles: &[Role] = match way.rights {
+        let roles: &[Role] = match way.behalf.rights {
             Rights::All => &[Role::Primary, Role::Spare],
             Rights::ReadOnly => &[Role::ReadOnly],
         };
@@ -317,10 +338,19 @@ impl Session {
     }
 }
 
+/// On whose behalf a request is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Behalf {
+    /// Whose token it may carry.
+    pub rights: Rights,
+    /// The only Zendesk user, by id, in whose name it may be sent; whoever is logged in if absent.
+    pub person: Option<u64>,
+}
+
 /// Whose token a request may carry, and what it has found out meanwhile.
 #[derive(Clone, Copy, Debug)]
 struct Way {
-    rights: Rights,
+    behalf: Behalf,
     /// The primary pair's answer has been waited for long enough.
     late: bool,
 }

@@ -24,6 +24,7 @@ use super::vault::Vault;
 use super::{Deps, Setup};
 use crate::clock::Clock;
 use crate::config::Account;
+use crate::upstream::egress::Egress;
 
 /// One account's session. Clones share it.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) desk: Desk,
     pub(super) callbacks: Callbacks,
+    /// Each login that is under way holds it once more.
+    pub(super) logins: Arc<()>,
     pub(super) tracker: TaskTracker,
     /// Not to keep it alive: its end is the end of the snapshots.
     family: Weak<Family>,
@@ -99,6 +102,7 @@ impl Session {
             clock: deps.clock.clone(),
             desk: Desk::default(),
             callbacks,
+            logins: Arc::default(),
             tracker: deps.tracker.clone(),
             turns: family.turns.clone(),
             family: Arc::downgrade(&family),
@@ -113,9 +117,9 @@ impl Session {
         (session, keepers)
     }
 
-    /// Whether a login waits for its browser.
+    /// Whether a login is under way: one that waits for its browser, or for Zendesk.
     pub fn is_logging_in(&self) -> bool {
-        self.0.desk.is_open()
+        Arc::strong_count(&self.0.logins) > 1
     }
 
     /// What `status` shows of it.
@@ -196,6 +200,12 @@ impl Session {
     /// The account as its configuration has it now.
     pub(super) fn account(&self) -> Arc<Account> {
         Arc::clone(&self.0.setup.load().account)
+    }
+
+    /// Whether the session serves this account on these ways already.
+    pub(super) fn is_set_up_as(&self, account: &Account, egress: &Egress) -> bool {
+        let setup = self.0.setup.load();
+        *setup.account == *account && setup.egress == *egress
     }
 
     /// The stored secret of the account's client.

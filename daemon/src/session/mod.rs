@@ -59,6 +59,7 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 pub use self::concern::{Concern, Countdown, What};
+pub use self::dispatch::Behalf;
 pub use self::handle::Session;
 pub use self::pair::Generation;
 pub use self::pairs::Rights;
@@ -72,6 +73,7 @@ use self::vault::{Vault, Vaults};
 use crate::clock::Clock;
 use crate::config::{Account, AccountName, Config, GrantType, VaultKind};
 use crate::upstream::Upstream;
+use crate::upstream::egress::{Egress, Variables};
 
 /// What sessions need from outside.
 #[derive(Clone, Debug)]
@@ -80,6 +82,8 @@ pub struct Deps {
     pub clock: Clock,
     /// Where records and keys are.
     pub paths: Paths,
+    /// What the environment says of proxies.
+    pub proxies: Variables,
     /// Keeps the process alive until every session has stored what it holds.
     pub tracker: TaskTracker,
 }
@@ -116,15 +120,16 @@ impl Sessions {
             return;
         };
         let vault = hub.use_vault(config.vault).await;
+        let egress = Egress::new(&hub.deps.proxies, config);
         let mut accounts = BTreeMap::new();
         for (name, account) in &config.accounts {
             let session = match self.get(name) {
-                Some(session) if session.account() == *account => session,
+                Some(session) if session.is_set_up_as(account, &egress) => session,
                 Some(session) => {
-                    session.reconfigure(hub.setup(account).await).await;
+                    session.reconfigure(hub.setup(account, &egress).await).await;
                     session
                 }
-                None => hub.start(account, &vault).await,
+                None => hub.start(account, &egress, &vault).await,
             };
             accounts.insert(name.clone(), session);
         }
@@ -173,6 +178,13 @@ impl Sessions {
         self.0.accounts.load().values().cloned().collect()
     }
 
+    /// The ways to Zendesk under `config`, as `status` shows them.
+    pub fn egress_status(&self, config: &Config) -> status::Egress {
+        let accounts = config.accounts.values();
+        let origins = accounts.flat_map(|account| account.origins());
+        Egress::new(&self.0.deps.proxies, config).status(origins)
+    }
+
     /// The vault as `status` shows it.
     pub fn vault_status(&self) -> status::Vault {
         let shown = self.0.vaults.status(self.0.store.has_records());
@@ -213,22 +225,23 @@ struct Hub {
 }
 
 impl Hub {
-    async fn setup(&self, account: &Arc<Account>) -> Arc<Setup> {
-        let opened = Arc::clone(account);
+    async fn setup(&self, account: &Arc<Account>, egress: &Egress) -> Arc<Setup> {
+        let (opened, ways) = (Arc::clone(account), egress.clone());
         // Reads certificate files.
-        let upstream = jobs::blocking(move || Upstream::new(&opened).map_err(|e| e.to_string()));
-        let upstream = upstream.await.and_then(|upstream| upstream);
-        let clock = &self.deps.clock;
-        Arc::new(Setup::new(account, upstream, &self.machine, clock))
+        let upstream = move || Upstream::new(&opened, ways).map_err(|e| e.to_string());
+        let upstream = jobs::blocking(upstream).await;
+        let upstream = upstream.and_then(|upstream| upstream);
+        let (egress, clock) = (egress.clone(), &self.deps.clock);
+        Arc::new(Setup::new(account, egress, upstream, &self.machine, clock))
     }
 
-    async fn start(&self, account: &Arc<Account>, vault: &Arc<Vault>) -> Session {
+    async fn start(&self, account: &Arc<Account>, egress: &Egress, vault: &Arc<Vault>) -> Session {
         // The account may have been here before; its last task must have stored what it held.
         let last = self.tasks().remove(&account.name);
         if let Some(last) = last {
             drop(last.await);
         }
-        let setup = self.setup(account).await;
+        let setup = self.setup(account, egress).await;
         let (store, vault) = (self.store.clone(), Arc::clone(vault));
         let callbacks = self.callbacks.clone();
         let (session, keepers) = Session::new(setup, &self.deps, store, vault, callbacks);
@@ -248,6 +261,7 @@ impl Hub {
 #[derive(Clone, Debug)]
 struct Setup {
     account: Arc<Account>,
+    egress: Egress,
     binding: Binding,
     zendesk: Arc<dyn Endpoint>,
     upstream: Result<Upstream, Problem>,
@@ -267,6 +281,7 @@ impl Setup {
 
     fn new(
         account: &Arc<Account>,
+        egress: Egress,
         upstream: Result<Upstream, String>,
         machine: &str,
         clock: &Clock,
@@ -292,6 +307,7 @@ impl Setup {
         Self {
             binding: Binding::new(account, machine),
             account: Arc::clone(account),
+            egress,
             zendesk,
             upstream,
         }

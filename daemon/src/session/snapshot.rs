@@ -1,5 +1,7 @@
 //! What the refresher publishes: what requests read, and what people are shown.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
@@ -70,6 +72,8 @@ pub(super) struct Credential {
     /// Which of the account's pairs it is of.
     pub(super) role: Role,
     pub(super) expires_at: Timestamp,
+    /// The Zendesk user whose it is.
+    pub(super) person: Arc<Person>,
     /// The only hosts that it may be sent to (S5).
     pub(super) origins: [Origin; 2],
 }
@@ -128,6 +132,7 @@ impl Part {
                 generation: held.pair.generation,
                 role,
                 expires_at: held.pair.expires_at,
+                person: Arc::clone(&held.person),
                 origins: [
                     setup.account.api_origin.clone(),
                     setup.account.oauth_origin.clone(),

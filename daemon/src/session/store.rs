@@ -2,24 +2,24 @@
 //!
 //! Every call blocks; the refresher makes them on threads that may.
 
-mod error;
 mod seen;
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use loopdesk_protocol::status::Role;
 
-pub(super) use self::error::Error;
 use self::seen::Seen;
 use super::kept::Place;
 use super::leftovers::InHand;
 use super::pair::Generation;
 use crate::config::AccountName;
+pub(super) use crate::durable::{Error, write_through};
+use crate::durable::{NO_FOLLOW, check_folder, create_new, make_folder, sync_folder};
 use crate::failpoint;
 
 /// The folder of the records.
@@ -115,7 +115,7 @@ impl Store {
     /// # Errors
     /// Where they don't.
     pub(super) fn prepare(&self, account: &AccountName) -> Result<Slot, Error> {
-        self.make_folder()?;
+        make_folder(&self.dir)?;
         // A name of its own: a login may try the disk while a refresh holds its place.
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
         let path = self.file(account, &format!("{}-{number}.new", std::process::id()));
@@ -175,7 +175,7 @@ impl Store {
         account: &AccountName,
         generation: Generation,
     ) -> Result<Place, Error> {
-        self.make_folder()?;
+        make_folder(&self.dir)?;
         let path = self.file(account, "journal");
         self.reserve(account, &path, &format!("{JOURNAL}{generation}\n"))
             .map_err(|e| Error::new("write", &path, e))
@@ -200,7 +200,7 @@ impl Store {
     /// # Errors
     /// Where there is no room.
     pub(super) fn note_leftover(&self, account: &AccountName) -> Result<Place, Error> {
-        self.make_folder()?;
+        make_folder(&self.dir)?;
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
         let path = self.file(
             account,
@@ -335,15 +335,6 @@ impl Store {
             Role::Spare | Role::ReadOnly => format!("{account}.{}.", self.role.name()),
         }
     }
-
-    fn make_folder(&self) -> Result<(), Error> {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.dir);
-        made.map_err(|e| Error::new("create", &self.dir, e))?;
-        check_folder(&self.dir)
-    }
 }
 
 /// A place on disk that only waits for its bytes.
@@ -387,76 +378,9 @@ impl Slot {
     }
 }
 
-/// A folder that others could write to, or swap, is no place for tokens.
-fn check_folder(dir: &Path) -> Result<(), Error> {
-    let wrong = |why: &str| Error::new("use", dir, io::Error::other(why.to_owned()));
-    let meta = fs::symlink_metadata(dir).map_err(|e| Error::new("use", dir, e))?;
-    if meta.file_type().is_symlink() {
-        return Err(wrong("it is a symbolic link"));
-    }
-    if !meta.is_dir() {
-        return Err(wrong("it is no folder"));
-    }
-    let own = rustix::process::getuid().as_raw();
-    if meta.uid() != own {
-        return Err(wrong(&format!(
-            "it belongs to user {}, not to {own}",
-            meta.uid()
-        )));
-    }
-    if meta.mode() & 0o077 != 0 {
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
-            .map_err(|e| Error::new("close to others", dir, e))?;
-    }
-    Ok(())
-}
-
 fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(NO_FOLLOW)
-        .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut bytes = Vec::new();
-    file.take(RECORD_MAX).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    crate::durable::read_file(path, RECORD_MAX)
 }
-
-fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-}
-
-/// Writes a small file so that it is there, whole, after a power cut.
-pub(super) fn write_through(path: &Path, bytes: &[u8], dir: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(NO_FOLLOW)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    sync_folder(dir)
-}
-
-pub(super) fn sync_folder(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
-#[expect(
-    clippy::cast_possible_wrap,
-    reason = "the flag is a small constant on every system"
-)]
-const NO_FOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 static SLOTS: AtomicU64 = AtomicU64::new(0);
 

@@ -31,6 +31,7 @@ use super::{Deps, Setup, schedule};
 use crate::clock::{Clock, Mover};
 use crate::config::{Account, AccountName, VaultKind};
 use crate::upstream::Upstream;
+use crate::upstream::egress::{Egress, Variables};
 
 /// An account that asks for `read` and `write`.
 pub(super) fn account(name: &str, origin: &str) -> Account {
@@ -135,6 +136,7 @@ impl Bench {
         let home = tempfile::tempdir().unwrap();
         let (clock, mover) = Clock::movable();
         let deps = Deps {
+            proxies: Variables::none(clock.clone()),
             clock,
             paths: paths(home.path()),
             tracker: tokio_util::task::TaskTracker::new(),
@@ -300,9 +302,11 @@ pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<Setup> {
 
 fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<Setup> {
     let account = Arc::new(account);
+    let egress = Egress::direct();
     Arc::new(Setup {
         binding: Binding::new(&account, "m4ch1ne"),
-        upstream: Ok(Upstream::new(&account).unwrap()),
+        upstream: Ok(Upstream::new(&account, egress.clone()).unwrap()),
+        egress,
         zendesk: Arc::clone(zendesk) as Arc<dyn Endpoint>,
         account,
     })

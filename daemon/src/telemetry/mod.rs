@@ -9,6 +9,7 @@
 
 #[cfg(target_os = "linux")]
 mod journal;
+mod local_keys;
 pub mod redact;
 
 use std::io::{self, IsTerminal, Write};
@@ -132,7 +133,25 @@ mod tests {
     }
 
     #[test]
-    fn d4_an_event_is_written_without_the_secrets_in_its_message_and_fields() {
+    fn d4_an_event_is_written_without_local_keys_whosever_they_are() {
+        let key = "ldk_Q3vT9xKa_7nBfVbX2mQyZs0aLcWkE4rTgUiOpHjDx93NvM1qAeRy1uBby7";
+        let basic =
+            "YWdlbnRAZXhhbXBsZS5jb20vdG9rZW46bGRrX1EzdlQ5eEthXzduQmZWYlgybVF5WnMwYUxjV2tFNHJUZ1U=";
+        let sink = Sink::default();
+        let all = Arc::clone(&sink.0);
+        let layer = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(move || Redacting(sink.clone()));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(key, "Authorization: Basic {basic}");
+        });
+        let text = String::from_utf8(all.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("\"ldk_Q3vT9xKa_[redacted]\""), "{text}");
+        assert!(text.contains("Basic [redacted]="), "{text}");
+    }
+
+    #[test]
+    fn d4_an_event_is_written_without_the_without_the_secrets_in_its_message_and_fields() {
         let secret = "5ecret-of-an-event-0123456789";
         let _hidden = redact::hide(secret);
         let sink = Sink::default();

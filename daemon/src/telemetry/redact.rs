@@ -1,4 +1,6 @@
-//! Takes living secrets out of text, whatever put them there.
+//! Takes living secrets and local keys out of text, whatever put them there.
+//!
+//! Local keys show by what they look like (`local_keys`), so that it doesn't matter whose they are.
 //!
 //! Whoever holds a secret holds a [`Hidden`] with it. While it lives, and for `GRACE` after that,
 //! no sink shows the secret: raw, in base64 at any alignment, percent-encoded, in hexadecimal, or
@@ -20,6 +22,8 @@ use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use zeroize::Zeroizing;
+
+use super::local_keys;
 
 /// Keeps one secret out of every log and error. `Debug` shows nothing.
 pub struct Hidden(u64);
@@ -50,14 +54,32 @@ pub fn text(text: &str) -> Cow<'_, str> {
 
 /// `text` without secrets, byte for byte.
 pub fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
-    let known = SET.known.load();
-    let found = known.find(text);
+    let mut found = SET.known.load().find(text);
+    let keys = local_keys::find(text);
+    if !keys.is_empty() {
+        found.extend(keys.into_iter().map(|range| (range.start, range.end)));
+        found.sort_unstable();
+    }
+    without(text, &found)
+}
+
+/// As [`bytes`], for the one answer that hands a new local key over.
+pub(crate) fn bytes_but_local_keys(text: &[u8]) -> Cow<'_, [u8]> {
+    without(text, &SET.known.load().find(text))
+}
+
+/// `text` without these stretches, which may overlap.
+fn without<'a>(text: &'a [u8], found: &[(usize, usize)]) -> Cow<'a, [u8]> {
     if found.is_empty() {
         return Cow::Borrowed(text);
     }
     let mut clean = Vec::with_capacity(text.len());
     let mut from = 0;
-    for (start, end) in found {
+    for &(start, end) in found {
+        if start < from {
+            from = from.max(end);
+            continue;
+        }
         clean.extend_from_slice(text.get(from..start).unwrap_or_default());
         clean.extend_from_slice(MARK);
         from = end;

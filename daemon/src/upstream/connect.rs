@@ -1,4 +1,5 @@
-//! Connections to Zendesk: TLS, HTTP/2 or HTTP/1.1 by ALPN, and the pool that keeps them.
+//! Connections to Zendesk: TLS, HTTP/2 or HTTP/1.1 by ALPN, and the pool that keeps them. `egress`
+//! decides whether they go through a proxy.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,28 +10,43 @@ use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use tower_service::Service;
 
+use super::egress::{Dialer, Egress, NoTunnel};
 use super::resolve::Resolver;
 use crate::body::{Body, Error};
 
 /// Pooled connections of one account.
 pub(super) type Client = legacy::Client<Connector, Body>;
-/// Opens one connection. An egress proxy will stand between the two.
-pub(super) type Connector = Deadline<HttpsConnector<HttpConnector<Resolver>>>;
+/// Opens one connection.
+pub(super) type Connector = Guided<HttpsConnector<Dialer>>;
 
-/// A pool of connections to servers that `verifier` believes.
+/// A pool of connections to servers that `verifier` believes, on the ways that `egress` says.
 ///
 /// # Errors
 /// Where rustls knows no protocol version; the choice is compiled in.
 pub(super) fn client(
     verifier: Arc<dyn ServerCertVerifier>,
     resolver: Resolver,
+    egress: Egress,
 ) -> Result<Client, rustls::Error> {
-    Ok(pool().build(Deadline(connector(tls(verifier)?, resolver))))
+    let tls = tls(verifier)?;
+    let dialer = Dialer::new(
+        egress.clone(),
+        tcp(resolver),
+        tcp(GaiResolver::new()),
+        tls.clone(),
+    );
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_only()
+        .enable_all_versions()
+        .wrap_connector(dialer);
+    Ok(pool().build(Guided { connector, egress }))
 }
 
 /// How requests are written, and how long connections are kept.
@@ -49,33 +65,71 @@ pub(super) fn pool() -> legacy::Builder {
     pool
 }
 
-/// Gives up on a connection that isn't there, TLS included, after [`CONNECT_MAX`].
+/// Gives up on a connection that isn't there, TLS included, after [`CONNECT_MAX`], and says through
+/// which proxy one has failed.
 #[derive(Clone, Debug)]
-pub(super) struct Deadline<C>(C);
+pub(super) struct Guided<C> {
+    connector: C,
+    egress: Egress,
+}
 
-impl<C> Service<Uri> for Deadline<C>
+impl<C> Service<Uri> for Guided<C>
 where
     C: Service<Uri>,
     C::Error: Into<Error>,
     C::Future: Send + 'static,
+    C::Response: Send,
 {
     type Response = C::Response;
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<C::Response, Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.0.poll_ready(cx).map_err(Into::into)
+        self.connector.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
-        let connecting = self.0.call(target);
+        let proxy = self.egress.proxy(&target).ok().flatten();
+        let egress = self.egress.clone();
+        let connecting = self.connector.call(target);
         Box::pin(async move {
-            match tokio::time::timeout(CONNECT_MAX, connecting).await {
-                Ok(connected) => connected.map_err(Into::into),
-                Err(_) => Err(TooSlow.into()),
+            let connected = tokio::time::timeout(CONNECT_MAX, connecting).await;
+            let Some(proxy) = proxy else {
+                return match connected {
+                    Ok(connected) => connected.map_err(Into::into),
+                    Err(_) => Err(TooSlow.into()),
+                };
+            };
+            let failed = match connected {
+                Ok(Ok(connected)) => {
+                    egress.note(None);
+                    return Ok(connected);
+                }
+                Ok(Err(error)) => error.into(),
+                Err(_) => NoTunnel::too_slow(&proxy).into(),
+            };
+            match failed.downcast::<NoTunnel>() {
+                Ok(no_tunnel) => {
+                    egress.note(Some(&no_tunnel));
+                    Err(no_tunnel)
+                }
+                Err(source) => Err(Behind {
+                    proxy: proxy.to_string(),
+                    source,
+                }
+                .into()),
             }
         })
     }
+}
+
+/// A connection that has failed behind a proxy, which has done its part.
+#[derive(Debug, thiserror::Error)]
+#[error("through the proxy at {proxy}")]
+pub(super) struct Behind {
+    /// `host:port`.
+    pub(super) proxy: String,
+    source: Error,
 }
 
 /// There was no connection after [`CONNECT_MAX`].
@@ -97,17 +151,13 @@ fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Er
     )
 }
 
-fn connector(tls: ClientConfig, resolver: Resolver) -> HttpsConnector<HttpConnector<Resolver>> {
+fn tcp<R>(resolver: R) -> HttpConnector<R> {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_MAX));
     tcp.set_happy_eyeballs_timeout(Some(HAPPY_EYEBALLS));
-    HttpsConnectorBuilder::new()
-        .with_tls_config(tls)
-        .https_only()
-        .enable_all_versions()
-        .wrap_connector(tcp)
+    tcp
 }
 
 /// RFC 8305 section 5 recommends 250 ms before the other address family is tried.

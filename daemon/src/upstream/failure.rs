@@ -6,7 +6,8 @@ use std::time::Duration;
 use http::Method;
 use hyper_util::client::legacy;
 
-use super::connect;
+use super::connect::{self, Behind};
+use super::egress::{NoTunnel, is_unknown_issuer};
 use crate::body::Error;
 use crate::config::Origin;
 use crate::refusal::Refusal;
@@ -21,10 +22,13 @@ pub enum Failure {
     #[error("the request's path can't be sent")]
     Target,
     /// There is no connection: name, route, refusal.
-    #[error("no connection: {}", root(&**.0))]
+    #[error("no connection{}: {}", behind(&**.0), root(&**.0))]
     Connect(#[source] Error),
+    /// The proxy gives no way to Zendesk.
+    #[error("{0}")]
+    Proxy(NoTunnel),
     /// Somebody answers, and isn't believed to be Zendesk.
-    #[error("no trusted connection: {}", root(&**.0))]
+    #[error("no trusted connection{}: {}{}", behind(&**.0), root(&**.0), opened_tls(&**.0))]
     Tls(#[source] Error),
     /// No connection, or no answer, in time.
     #[error("{what} took longer than {} s", .after.as_secs())]
@@ -60,6 +64,7 @@ impl Failure {
             Self::Roots(_)
             | Self::Target
             | Self::Connect(_)
+            | Self::Proxy(_)
             | Self::Tls(_)
             | Self::Unprocessed(_) => false,
             Self::TimedOut { sent, .. } => *sent,
@@ -73,6 +78,14 @@ impl Failure {
             Self::TimedOut { what, after, .. } => Refusal::TooSlow {
                 what: format!("{what} of {origin}"),
                 after: *after,
+            },
+            Self::Proxy(no_tunnel) if no_tunnel.is_too_slow() => Refusal::TooSlow {
+                what: format!("a connection to {origin} through {}", no_tunnel.whom()),
+                after: connect::CONNECT_MAX,
+            },
+            Self::Proxy(no_tunnel) => Refusal::NoWay {
+                origin: origin.to_string(),
+                why: no_tunnel.to_string(),
             },
             Self::Script(_) | Self::Target => Refusal::BadRequest(self.to_string()),
             Self::Roots(_)
@@ -111,6 +124,9 @@ impl Failure {
     }
 
     fn of_connect(error: legacy::Error) -> Self {
+        if let Some(no_tunnel) = find::<NoTunnel>(&error) {
+            return Self::Proxy(no_tunnel.clone());
+        }
         if find::<connect::TooSlow>(&error).is_some() {
             return Self::TimedOut {
                 what: "a connection",
@@ -131,8 +147,26 @@ fn was_not_processed(error: &h2::Error) -> bool {
     error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
 
+/// ` through the proxy at …`, if there was one.
+fn behind(error: &(dyn StdError + 'static)) -> String {
+    let behind = find::<Behind>(error);
+    behind.map_or_else(String::new, |behind| format!(" {behind}"))
+}
+
+/// What it may mean that nobody whom we trust has signed the certificate.
+fn opened_tls(error: &(dyn StdError + 'static)) -> &'static str {
+    if find::<rustls::Error>(error).is_some_and(is_unknown_issuer) {
+        "; if your company opens TLS on the way, set `extra-ca-file` of the account to its \
+         authority's certificate"
+    } else {
+        ""
+    }
+}
+
 /// The first `E` among an error's sources, looking into what `io::Error` hides.
-fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+pub(super) fn find<'a, E: StdError + 'static>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
@@ -150,7 +184,7 @@ fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
 }
 
 /// The innermost source: the outer ones say only "client error".
-fn root(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn root(error: &(dyn StdError + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -1,9 +1,11 @@
 //! Stage 5: talks to Zendesk.
 //!
 //! `request` strips a head and injects the token last, `replay` lets a body be sent twice,
-//! `connect` has the connections, `failure` says what a lost one allows.
+//! `connect` has the connections, `egress` the proxies that they go through, `failure` says what a
+//! lost one allows.
 
 mod connect;
+pub mod egress;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -34,6 +36,7 @@ pub use outgoing::{Credential, Outgoing};
 pub(crate) use replay::{Budget, REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
+use egress::Egress;
 use resolve::Resolver;
 
 /// One account's way to Zendesk: pooled connections over TLS.
@@ -41,11 +44,11 @@ use resolve::Resolver;
 pub struct Upstream(Arc<Way>);
 
 impl Upstream {
-    /// A way to the account's origins. Opens nothing yet.
+    /// A way to the account's origins, out of this network as `egress` says. Opens nothing yet.
     ///
     /// # Errors
     /// Where the account's certificate file can't be used.
-    pub fn new(account: &Account) -> Result<Self, ConfigError> {
+    pub fn new(account: &Account, egress: Egress) -> Result<Self, ConfigError> {
         let extra = account
             .extra_ca_file
             .as_deref()
@@ -54,6 +57,7 @@ impl Upstream {
         Ok(Self(Arc::new(Way {
             extra,
             resolver: Resolver::new(account),
+            egress,
             client: OnceCell::new(),
         })))
     }
@@ -131,6 +135,7 @@ pub const ANSWER_MAX: usize = 64 << 10;
 struct Way {
     extra: Option<Arc<WebPkiServerVerifier>>,
     resolver: Resolver,
+    egress: Egress,
     /// Made at first use: the system's certificates cost a start more than all the rest.
     client: OnceCell<connect::Client>,
 }
@@ -139,8 +144,10 @@ impl Way {
     async fn client(&self) -> Result<&connect::Client, Failure> {
         let make = || async {
             let (extra, resolver) = (self.extra.clone(), self.resolver.clone());
+            let egress = self.egress.clone();
             tokio::task::spawn_blocking(|| {
-                roots::verifier(extra).and_then(|verifier| connect::client(verifier, resolver))
+                roots::verifier(extra)
+                    .and_then(|verifier| connect::client(verifier, resolver, egress))
             })
             .await
             .unwrap_or_else(|e| Err(rustls::Error::General(e.to_string())))

@@ -3,6 +3,11 @@
 //! What a hostile or captive network answers for `acme.zendesk.com` may be an address on this
 //! machine, in the local network, or the metadata service of a cloud. TLS keeps the token from
 //! whoever is there; this keeps requests from being sent there at all.
+//!
+//! Behind a proxy nothing of this applies: we look up the proxy's name only, which the person has
+//! chosen and which may well be a private address, and the proxy is told Zendesk's name and never
+//! an address. Where that leads is for the proxy and its network to say; TLS with Zendesk, all the
+//! way through, keeps the token from whoever is there as it does here.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

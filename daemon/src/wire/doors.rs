@@ -47,7 +47,7 @@ impl Doors {
             tracing::warn!(why, "TCP clients can't be told from other users'");
             Problem::new(
                 Kind::Daemon,
-                format!("{why}: every client is refused here, only `proxy.sock` serves"),
+                format!("{why}: every client needs a local key here, but at `proxy.sock`"),
             )
         });
         Self {

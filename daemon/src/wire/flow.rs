@@ -8,11 +8,12 @@ use http::{Request, Response};
 use crate::admission::{Admission, ConnFacts};
 use crate::body::Body;
 use crate::config::{Account, Config};
+use crate::keys::{Key, Keys, Used};
 use crate::proof::Prover;
 use crate::refusal::Refusal;
 use crate::rewrite::{self, guard};
 use crate::route::Routes;
-use crate::session::Sessions;
+use crate::session::{Behalf, Rights, Session, Sessions};
 use crate::upstream::Outgoing;
 use crate::write_back::WriteBack;
 
@@ -21,6 +22,7 @@ use crate::write_back::WriteBack;
 pub(super) struct Flow {
     rules: ArcSwap<Rules>,
     prover: Prover,
+    keys: Keys,
     sessions: Sessions,
 }
 
@@ -32,10 +34,11 @@ pub struct Rules {
     write_back: WriteBack,
 }
 
-impl From<&Config> for Rules {
-    fn from(config: &Config) -> Self {
+impl Rules {
+    /// The rules under `config`, for those who have one of `keys` and those who have none.
+    pub fn new(config: &Config, keys: Keys) -> Self {
         Self {
-            admission: Admission::new(config),
+            admission: Admission::new(config, keys),
             routes: Routes::new(config),
             write_back: WriteBack::new(config),
         }
@@ -47,6 +50,10 @@ impl From<&Config> for Rules {
 pub struct Prepared {
     /// Whose session it uses.
     pub account: Arc<Account>,
+    /// The local key that it has.
+    pub key: Option<Arc<Key>>,
+    /// Whether it may change nothing.
+    pub is_read_only: bool,
     /// What is sent.
     pub outgoing: Outgoing,
     /// What matters for its answer.
@@ -64,8 +71,9 @@ impl Rules {
         request: Request<Body>,
     ) -> Result<Prepared, Refusal> {
         let (mut head, body) = request.into_parts();
-        let admitted = self.admission.check(connection, &head)?;
+        let admitted = self.admission.check(connection, &mut head).await?;
         let plan = self.routes.resolve(connection, &admitted, &head)?;
+        let body = self.routes.guard(&admitted, &head, body).await?;
         let mapped = self
             .write_back
             .request(&mut head, body, &admitted.base, &plan.account);
@@ -77,23 +85,32 @@ impl Rules {
         Ok(Prepared {
             outgoing: Outgoing::new(request, origin, plan.credential),
             account: plan.account,
+            key: admitted.key,
+            is_read_only: plan.is_read_only,
             context,
         })
     }
 }
 
 impl Flow {
-    pub(super) fn new(sessions: Sessions, prover: Prover, config: &Config) -> Arc<Self> {
+    pub(super) fn new(
+        sessions: Sessions,
+        keys: Keys,
+        prover: Prover,
+        config: &Config,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            rules: ArcSwap::from_pointee(Rules::from(config)),
+            rules: ArcSwap::from_pointee(Rules::new(config, keys.clone())),
             prover,
+            keys,
             sessions,
         })
     }
 
     /// Takes a changed configuration into use, from the next request on.
     pub(super) fn rule_by(&self, config: &Config) {
-        self.rules.store(Arc::new(Rules::from(config)));
+        let rules = Rules::new(config, self.keys.clone());
+        self.rules.store(Arc::new(rules));
     }
 
     /// Answers one request, by Zendesk or by a refusal.
@@ -118,20 +135,38 @@ impl Flow {
     ) -> Result<Response<Body>, Refusal> {
         let rules = self.rules.load_full();
         if Prover::is_asked(&request) {
-            let (head, _) = request.into_parts();
-            rules.admission.check(connection, &head)?;
+            let (mut head, _) = request.into_parts();
+            rules.admission.check(connection, &mut head).await?;
             return self.prover.answer(connection, &head);
         }
-        let Prepared {
-            account,
-            outgoing,
-            context,
-        } = rules.prepare(connection, request).await?;
+        let prepared = rules.prepare(connection, request).await?;
+        let name = &prepared.account.name;
+        let used = prepared
+            .key
+            .as_deref()
+            .map_or(Used::Keyless(name), Used::Key);
+        self.keys.note_use(used, &connection.caller);
         let session = self
             .sessions
-            .get(&account.name)
-            .ok_or_else(|| Refusal::SignedOut(account.name.to_string()))?;
-        let response = session.forward(outgoing).await?;
-        Ok(guard::response(rewrite::response(response, &context)))
+            .get(name)
+            .ok_or_else(|| Refusal::SignedOut(name.to_string()))?;
+        let behalf = behalf(&prepared, &session);
+        let response = session.forward_for(behalf, prepared.outgoing).await?;
+        Ok(guard::response(rewrite::response(
+            response,
+            &prepared.context,
+        )))
+    }
+}
+
+/// A key acts for the person who made it. One that may change nothing uses a token that can't.
+fn behalf(prepared: &Prepared, session: &Session) -> Behalf {
+    Behalf {
+        rights: if prepared.is_read_only {
+            session.rights_of_readers()
+        } else {
+            Rights::All
+        },
+        person: prepared.key.as_ref().map(|key| key.person.id),
     }
 }

@@ -22,12 +22,14 @@ use crate::config::Config;
 use crate::config::files::Files;
 use crate::config::live::Loaded;
 use crate::control::Control;
+use crate::keys::Keys;
 use crate::notices::Notices;
 use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
 use crate::supervise::notify;
 use crate::supervise::signals::{Asked, Signals};
 use crate::supervise::sockets::Inherited;
+use crate::upstream::egress::{Egress, Variables};
 
 /// Runs the daemon until a signal ends it. The folders of `paths` exist and are private, and this
 /// process holds the instance lock. What `inherited` holds isn't bound again.
@@ -39,22 +41,26 @@ pub async fn run(
     files: Files,
     config: Config,
     inherited: Inherited,
+    proxies: Variables,
     clock: Clock,
 ) -> Result<Ended, Problem> {
     let internal = |e: std::io::Error| Problem::new(Kind::Internal, format!("no signals: {e}"));
     let signals = Signals::catch().map_err(internal)?;
     let started_at = clock.now();
     let config = Arc::new(config);
+    tracing::info!(egress = %Egress::new(&proxies, &config), "Zendesk is reached");
     let tracker = TaskTracker::new();
     let sessions = Sessions::new(Deps {
         clock: clock.clone(),
         paths: paths.clone(),
+        proxies,
         tracker: tracker.clone(),
     });
 
     let prover =
         Prover::new().map_err(|e| Problem::new(Kind::Internal, format!("no random bytes: {e}")))?;
-    let flow = Flow::new(sessions.clone(), prover.clone(), &config);
+    let keys = Keys::open(&paths, clock.clone());
+    let flow = Flow::new(sessions.clone(), keys.clone(), prover.clone(), &config);
     let inherited = Arc::new(inherited);
     let mut doors = Doors::new(
         Arc::clone(&flow),
@@ -95,6 +101,7 @@ pub async fn run(
     };
     let control = Control {
         sessions: sessions.clone(),
+        keys: keys.clone(),
         loaded: loaded_now,
         listeners: doors.listeners(),
         hook: hook_now,
@@ -139,6 +146,7 @@ pub async fn run(
         tracing::debug!(%error, "the hint at the sockets stays");
     }
     daemon.finish(&tracker).await;
+    keys.finish();
     Ok(ended)
 }
 

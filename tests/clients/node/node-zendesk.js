@@ -6,6 +6,8 @@ const { CREDENTIAL, EMAIL, FILE, MANY, TICKET, TOKEN, play, printed } = require(
 
 const mine = CREDENTIAL === "bearer" ? `oauth: true, token: "${TOKEN}"` : `username: "${EMAIL}", token: "${TOKEN}"`;
 const { zendesk } = printed("zendesk", (code) => {
+  // A local key has its place in what is printed.
+  if (code.includes(TOKEN)) return code;
   const changed = code.replace(/username: "any",\s+token: "any"/, mine);
   if (changed === code) throw new Error(`no credential in what was printed: ${code}`);
   return changed;

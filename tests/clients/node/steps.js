@@ -7,7 +7,7 @@ const readline = require("node:readline");
 
 const { CREDENTIAL, SUBJECT, FILE, SNIPPET } = process.env;
 const EMAIL = "me@example.com";
-const TOKEN = "dummy-of-the-script";
+const { TOKEN } = process.env;
 const TICKET = { subject: SUBJECT, comment: { body: "Unmodified" } };
 const MANY = [0, 1].map((n) => ({ subject: SUBJECT, comment: { body: `${n}` } }));
 

@@ -13,7 +13,7 @@ my $code = <$file>;
 my ($base, $agent, $me) = @{ eval "$code; [\$base, \$agent, \$me]" or die $@ };
 $/ = "\n";
 
-my $token = 'dummy-of-the-script';
+my $token = $ENV{TOKEN};
 my $subject = $ENV{SUBJECT};
 my $header = $ENV{CREDENTIAL} eq 'bearer'
     ? "Bearer $token"

@@ -5,7 +5,7 @@ require "digest"
 eval(File.read(ENV["SNIPPET"]), TOPLEVEL_BINDING)
 base, me = %i[base me].map { |name| TOPLEVEL_BINDING.local_variable_get(name) }
 
-TOKEN = "dummy-of-the-script"
+TOKEN = ENV.fetch("TOKEN")
 SUBJECT = ENV["SUBJECT"]
 
 def ask(request, uri)

@@ -4,9 +4,9 @@
 # shellcheck shell=bash
 set -euo pipefail
 
-: "${CREDENTIAL:?}" "${SUBJECT:?}" "${FILE:?}" "${SNIPPET:?}" "${ZENDESK_BASE_URL:?}"
+: "${CREDENTIAL:?}" "${TOKEN:?}" "${SUBJECT:?}" "${FILE:?}" "${SNIPPET:?}" "${ZENDESK_BASE_URL:?}"
 email=me@example.com
-token=dummy-of-the-script
+token=$TOKEN
 base=$ZENDESK_BASE_URL
 
 field() { # EXPRESSION of the JSON on standard input

@@ -8,8 +8,8 @@ if [[ $CREDENTIAL == basic ]]; then
 else
     credential=(--header "Authorization: Bearer $token")
 fi
-get() { wget -qO- "${credential[@]}" "$1"; }
-post() { wget -qO- "${credential[@]}" --header "Content-Type: $2" "--post-file=$3" "$1"; }
+get() { wget -nv -O- "${credential[@]}" "$1"; }
+post() { wget -nv -O- "${credential[@]}" --header "Content-Type: $2" "--post-file=$3" "$1"; }
 # wget would take the credential along to the host of the redirect, which refuses it.
 fetched() {
     local head

@@ -4,6 +4,7 @@
 mod browser;
 mod framing;
 mod headers;
+mod lengths;
 mod list;
 mod logs;
 mod page;
@@ -21,7 +22,7 @@ use loopdesk_tests::{Daemon, Raw, Stage};
 const ME: &str = "/api/v2/users/me.json";
 
 /// What a script may have as its credential, and Zendesk must never see.
-const LOCAL: &str = "ldk_5d41402abc4b2a76b9719d911017c592";
+const LOCAL: &str = "zd_5d41402abc4b2a76b9719d911017c592";
 
 /// A daemon with a session, and a Zendesk whose records begin with the attack.
 struct Scene {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use loopdesk_tests::needs::needs;
-use loopdesk_tests::{Daemon, strangers};
+use loopdesk_tests::{Daemon, Stage, strangers};
 use rustix::process::geteuid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -130,6 +130,7 @@ async fn d1_u4_what_others_left_in_place_of_folders_and_sockets_is_refused() {
             said.contains("is not a folder, and a link is not followed"),
             "{said}"
         );
+        refused_by_the_command_line(&stage, folder).await;
         std::fs::remove_file(folder).unwrap();
 
         std::fs::write(folder, "").unwrap();
@@ -145,6 +146,7 @@ async fn d1_u4_what_others_left_in_place_of_folders_and_sockets_is_refused() {
             chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
             let said = Daemon::start(&stage.home).await.unwrap_err();
             assert!(said.contains("belongs to user 65534, not to you"), "{said}");
+            refused_by_the_command_line(&stage, folder).await;
             std::fs::remove_dir(folder).unwrap();
         }
     }
@@ -186,10 +188,26 @@ async fn d1_u5_a_second_daemon_leaves_live_sockets_alone() {
         scene.stage.home.path().join("other-state"),
     );
     let second = command.output().await.unwrap();
-    assert!(!second.status.success(), "{second:?}");
+    assert_eq!(second.status.code(), Some(6), "{second:?}");
+    let said = String::from_utf8_lossy(&second.stderr);
+    let holder = format!("held by loopdeskd (process {})", scene.daemon.pid());
+    assert!(said.contains(&holder), "{said}");
     assert_eq!(scene.stage.acme().await.name, "acme");
     scene.nothing_arrived().await;
     assert!(scene.daemon.stop().await.success());
+}
+
+/// The command line would put a log and a socket there before any daemon runs.
+async fn refused_by_the_command_line(stage: &Stage, folder: &Path) {
+    let said = stage.home.loopdesk(["login"]).await.failed(6).stderr;
+    let name = folder.display().to_string();
+    assert!(
+        said.contains(&format!(
+            "`{name}` belongs to somebody else or is no folder"
+        )),
+        "{said}"
+    );
+    assert!(said.contains("`ls -ld "), "{said}");
 }
 
 /// What another user hears who sends `request` to a port or a socket; `None` where there is no

@@ -171,6 +171,12 @@ async fn o1_a_daemon_that_hangs_is_killed_and_the_request_that_waited_is_served(
     stage.home.loopdesk(["service", "restart"]).await.ok();
     let pid = property(&stage, "MainPID").await;
     stage.home.run("kill", ["-STOP", &pid]).await.ok();
+    // Each thread stops by itself, and one that still runs would take the request along.
+    stage
+        .home
+        .run("sh", ["-c", UNTIL_IT_STANDS, &pid])
+        .await
+        .ok();
     let (status, _) = stage.get("/api/v2/users/me.json").await;
     assert_eq!(status, 200);
     assert_eq!(property(&stage, "NRestarts").await, "1");
@@ -223,3 +229,7 @@ async fn o1_a_crash_is_recovered_from_and_one_after_another_is_explained() {
     assert_eq!(status(&stage).await["state"], "stopped");
     manager.stop().await;
 }
+
+/// Returns once every thread of a process has stopped.
+const UNTIL_IT_STANDS: &str =
+    "while grep -h ^State: /proc/$0/task/*/status | grep -qv 'T ('; do :; done";

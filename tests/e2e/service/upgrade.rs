@@ -1,8 +1,9 @@
 //! The daemon is replaced while scripts work.
 
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_protocol::PROTOCOL;
 use loopdesk_tests::{Failpoints, Stage};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -39,32 +40,71 @@ async fn o2_an_upgrade_under_load_fails_no_request() {
     manager.stop().await;
 }
 
+/// Nothing helps it along: two looks, ten seconds apart.
 #[tokio::test]
 async fn o2_a_replaced_program_takes_over_by_itself() {
-    let Some((mut stage, manager)) = installed(61_196).await else {
+    let Some((stage, manager)) = installed(61_196).await else {
         return;
     };
-    // With a clock of its own the daemon looks often.
-    if let Some(failpoints) = Failpoints::of(&mut stage.home) {
-        failpoints.set_clock(0);
-        let folder = stage.home.path().join("failpoints");
-        let given = format!(
-            "[Service]\nEnvironment=LOOPDESK_FAILPOINTS={}\n",
-            folder.display()
-        );
-        drop_in(&stage, &given).await;
-        stage.home.loopdesk(["service", "restart"]).await.ok();
-    }
     let pid = property(&stage, "MainPID").await;
     replace_program(&stage);
-    eventually("the new program runs", async || {
-        let now = property(&stage, "MainPID").await;
-        now != pid && now != "0"
-    })
-    .await;
+    let start = Instant::now();
+    let runs = async {
+        loop {
+            let now = property(&stage, "MainPID").await;
+            if now != pid && now != "0" {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let runs = tokio::time::timeout(LOOKS, runs).await;
+    runs.expect("the new program runs");
+    let took = start.elapsed().as_secs();
+    loopdesk_tests::demo::say(&format!("a new program took over after {took} s"));
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
     assert_eq!(property(&stage, "Result").await, "success");
     assert_eq!(status(&stage).await["problems"], serde_json::json!([]));
+    manager.stop().await;
+}
+
+#[tokio::test]
+async fn o2_a_service_of_another_release_is_pointed_out_and_a_restart_helps() {
+    let Some((mut stage, manager)) = installed(61_197).await else {
+        return;
+    };
+    let Some(failpoints) = Failpoints::of(&mut stage.home) else {
+        manager.stop().await;
+        return;
+    };
+    let folder = stage.home.path().join("failpoints");
+    let given = format!(
+        "[Service]\nEnvironment=LOOPDESK_FAILPOINTS={}\n",
+        folder.display()
+    );
+    drop_in(&stage, &given).await;
+    for protocol in [PROTOCOL, PROTOCOL - 1] {
+        failpoints.play_release("0.0.9", protocol);
+        stage.home.loopdesk(["service", "restart"]).await.ok();
+        let said = status(&stage).await;
+        let problem = &said["problems"][0];
+        let message = problem["message"].as_str().unwrap();
+        let process = format!(
+            "loopdesk 0.0.9 (process {}",
+            property(&stage, "MainPID").await
+        );
+        assert!(message.contains(&process), "{said}");
+        let hint = problem["hints"][0].as_str().unwrap();
+        assert!(hint.starts_with("run `loopdesk service restart`"), "{said}");
+        let code = if protocol == PROTOCOL { 0 } else { 6 };
+        let shown = stage.home.loopdesk(["status"]).await.failed(code);
+        let shown = format!("{}{}", shown.stdout, shown.stderr);
+        assert!(shown.contains(hint), "{shown}");
+    }
+    failpoints.play_own_release();
+    stage.home.loopdesk(["service", "restart"]).await.ok();
+    assert_eq!(status(&stage).await["problems"], serde_json::json!([]));
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
     manager.stop().await;
 }
 
@@ -115,6 +155,9 @@ impl Load {
         self.lines.next_line().await.unwrap().unwrap()
     }
 }
+
+/// Far more than two looks and a restart, on a machine that builds something else meanwhile.
+const LOOKS: Duration = Duration::from_secs(90);
 
 const PATH: &str = "/api/v2/tickets.json";
 

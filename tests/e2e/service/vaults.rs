@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use loopdesk_tests::Stage;
 use loopdesk_tests::needs::needs;
+use loopdesk_tests::secret_service::eventually;
 use tokio::io::AsyncWriteExt;
 
 use super::{property, stage};
@@ -26,6 +27,13 @@ async fn o1_the_hardened_service_reaches_the_keyring_and_purge_empties_it() {
     password.write_all(b"a password").await.unwrap();
     drop(password);
     assert!(keyring.wait().await.unwrap().success());
+    // It goes on in the background, and takes its name on the bus a moment later. Whoever asks it
+    // for something before that has the bus start another one, which no password has opened.
+    eventually("the keyring has its name", async || {
+        let owner = stage.home.run("busctl", HAS_OWNER).await.ok();
+        owner.stdout.trim() == "b true"
+    })
+    .await;
 
     stage.home.loopdesk(["service", "install"]).await.ok();
     stage.home.loopdesk(["login"]).await.ok();
@@ -82,3 +90,14 @@ fn use_vault(stage: &Stage, vault: &str) {
     )
     .unwrap();
 }
+
+const HAS_OWNER: [&str; 8] = [
+    "--user",
+    "call",
+    "org.freedesktop.DBus",
+    "/org/freedesktop/DBus",
+    "org.freedesktop.DBus",
+    "NameHasOwner",
+    "s",
+    "org.freedesktop.secrets",
+];

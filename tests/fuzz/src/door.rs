@@ -7,6 +7,7 @@ mod run;
 mod verdict;
 
 use loopdeskd::admission::{ConnFacts, Local, Peer};
+use loopdeskd::keys::Trace;
 
 use crate::household;
 
@@ -17,8 +18,9 @@ pub fn door(data: &[u8]) {
         return;
     };
     let facts = facts(choice);
+    let sent = &household::with_keys(sent)[..];
     let exchanges = run::connection(facts.clone(), sent);
-    if facts.peer != Peer::Own {
+    if let Peer::Other(_) = facts.peer {
         let sent = exchanges
             .iter()
             .find(|exchange| exchange.forwarded.is_some());
@@ -26,6 +28,13 @@ pub fn door(data: &[u8]) {
     }
     let mut rest = Some(sent);
     for exchange in &exchanges {
+        if rest.is_some_and(crate::reading::has_two_lengths) {
+            let sent = &exchange.forwarded;
+            assert!(
+                sent.is_none(),
+                "its length could be read two ways: {sent:?}"
+            );
+        }
         let read = rest.map(crate::reading::request);
         let (given, after) = match read {
             Some(crate::reading::Read::Whole(request, length)) => {
@@ -43,16 +52,15 @@ fn facts(choice: u8) -> ConnFacts {
         addr: ([127, 0, 0, 1], port).into(),
         account: account.map(|name| name.parse().expect("a name")),
     };
-    ConnFacts {
-        local: match choice & 7 {
-            0..=4 => tcp(household::PORT, None),
-            5 | 6 => tcp(household::PORT_OF_BETA, Some("beta")),
-            _ => Local::Unix,
-        },
-        peer: match choice >> 3 {
-            30 => Peer::Other(1001),
-            31 => Peer::Unknown,
-            _ => Peer::Own,
-        },
-    }
+    let local = match choice & 7 {
+        0..=4 => tcp(household::PORT, None),
+        5 | 6 => tcp(household::PORT_OF_BETA, Some("beta")),
+        _ => Local::Unix,
+    };
+    let peer = match choice >> 3 {
+        30 => Peer::Other(1001),
+        31 => Peer::Unknown,
+        _ => Peer::Own,
+    };
+    ConnFacts::new(local, peer, Trace::Nothing)
 }

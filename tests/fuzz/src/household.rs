@@ -3,11 +3,59 @@
 use std::sync::{Arc, LazyLock};
 
 use http::HeaderValue;
+use loopdesk_protocol::Paths;
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::key::Rights;
+use loopdeskd::clock::Clock;
 use loopdeskd::config::{Account, Config, check};
+use loopdeskd::keys::{Keys, New};
 
 /// The configuration.
 pub(crate) static CONFIG: LazyLock<Config> =
     LazyLock::new(|| check::parse(TEXT).expect("the configuration is right"));
+
+/// Local keys, among them one that may only read: [`READER`] stands for it.
+pub(crate) static KEYS: LazyLock<(Keys, String)> = LazyLock::new(|| {
+    let home = tempfile::tempdir().expect("a folder");
+    let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None);
+    let paths = paths.expect("folders");
+    std::fs::create_dir_all(paths.state_dir()).expect("a folder");
+    let keys = Keys::open(&paths, Clock::system());
+    let new = New {
+        name: "reader".to_owned(),
+        account: "acme".parse().expect("a name"),
+        person: Person {
+            id: 1,
+            name: "Ada".to_owned(),
+            email: None,
+            role: None,
+        },
+        rights: Rights {
+            scopes: vec!["read".to_owned()],
+            ..Rights::default()
+        },
+        expires_in: None,
+        note: None,
+    };
+    let (_, secret) = keys.create(new).expect("a key");
+    (keys, secret.expose().to_owned())
+});
+
+/// What inputs say for the key that may only read, which is another one in each run.
+pub(crate) const READER: &[u8] = b"KEY-OF-THE-READER";
+
+/// What is sent where an input says `sent`.
+pub(crate) fn with_keys(sent: &[u8]) -> Vec<u8> {
+    let mut all = Vec::with_capacity(sent.len());
+    let mut rest = sent;
+    while let Some(at) = rest.windows(READER.len()).position(|part| part == READER) {
+        all.extend_from_slice(&rest[..at]);
+        all.extend_from_slice(KEYS.1.as_bytes());
+        rest = &rest[at + READER.len()..];
+    }
+    all.extend_from_slice(rest);
+    all
+}
 
 /// The account that requests go to where they name none.
 pub(crate) fn acme() -> &'static Arc<Account> {

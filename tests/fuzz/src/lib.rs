@@ -12,19 +12,25 @@
 mod door;
 mod head_rules;
 mod household;
+mod keys;
 mod reading;
 mod rewriter;
+mod rights;
 
 pub use door::door;
 pub use head_rules::head_rules;
+pub use keys::keys;
 pub use rewriter::rewriter;
+pub use rights::rights;
 
 /// A target: takes a fuzzer's bytes, and panics where a rule is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 3] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("rewriter", rewriter),
     ("head_rules", head_rules),
     ("door", door),
+    ("rights", rights),
+    ("keys", keys),
 ];

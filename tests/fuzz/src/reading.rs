@@ -4,8 +4,8 @@
 mod paths;
 mod request;
 
-pub(crate) use paths::mints_credentials;
-pub(crate) use request::{Read, Request, request};
+pub(crate) use paths::{decoded, mints_credentials, readings};
+pub(crate) use request::{Read, Request, has_two_lengths, request};
 
 /// Whether a script's header ends at the daemon, under whichever spelling.
 pub(crate) fn ends_here(name: &str) -> bool {
@@ -26,7 +26,7 @@ pub(crate) fn without_token(target: &str) -> String {
     let pairs: Vec<&str> = query.split('&').collect();
     let is_token = |pair: &&str| {
         let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
-        paths::decoded(name.as_bytes()) == b"access_token"
+        decoded(name.as_bytes()) == b"access_token"
     };
     let left: Vec<&str> = pairs.iter().filter(|p| !is_token(p)).copied().collect();
     if left.len() == pairs.len() {

@@ -18,6 +18,8 @@ pub(super) struct Driver {
     orders: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
     stderr: PathBuf,
+    /// What was printed for it. It may hold a key, and goes with the driver.
+    snippet: PathBuf,
     /// What it said at first.
     pub(super) version: String,
 }
@@ -29,6 +31,7 @@ impl Driver {
         stage: &Stage,
         row: &Row,
         credential: Credential,
+        token: &str,
         subject: &str,
         file: &std::path::Path,
     ) -> Self {
@@ -36,8 +39,11 @@ impl Driver {
         let printed = stage.home.loopdesk(asked).await.ok().json();
         let lines = printed["example"].as_array().expect("lines of code");
         let code: Vec<_> = lines.iter().filter_map(Value::as_str).collect();
+        let code = code.join("\n");
+        let placed = printed["placeholder"].as_str();
+        let code = placed.map_or(code.clone(), |placeholder| code.replace(placeholder, token));
         let snippet = stage.home.path().join("snippet");
-        std::fs::write(&snippet, code.join("\n")).expect("the disk has room");
+        std::fs::write(&snippet, code).expect("the disk has room");
         let stderr = stage.home.path().join("driver.stderr");
 
         let (program, folder_name) = match row.runtime {
@@ -56,6 +62,7 @@ impl Driver {
             .arg(program)
             .arg(folder().join(folder_name).join(&row.driver))
             .env("CREDENTIAL", credential.name())
+            .env("TOKEN", token)
             .env("SUBJECT", subject)
             .env("FILE", file)
             .env("SNIPPET", &snippet)
@@ -78,6 +85,7 @@ impl Driver {
             answers: BufReader::new(answers).lines(),
             _child: child,
             stderr,
+            snippet,
             version: String::new(),
         };
         let hello = driver.answer().await;
@@ -107,6 +115,12 @@ impl Driver {
     /// What it has written to standard error.
     pub(super) fn said(&self) -> String {
         std::fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_file(&self.snippet);
     }
 }
 

@@ -6,7 +6,7 @@ mod play;
 mod table;
 
 pub use matrix::{Credential, Matrix, Row, Step, Verdict};
-pub use play::play;
+pub use play::{play, play_with, refused};
 pub use table::{BEGIN, END, table};
 
 use std::path::{Path, PathBuf};

@@ -17,9 +17,36 @@ use crate::zendesk::{self, Fault, Gate, Host, Record, Standing};
 /// If the client meets anything that it wouldn't meet at Zendesk with a token that never expires,
 /// or Zendesk sees anything but loopdesk.
 pub async fn play(stage: &Stage, row: &Row, credential: Credential) {
+    play_with(stage, row, credential, "dummy-of-the-script").await;
+}
+
+/// Lets the client of `row` create a ticket with a local key that doesn't allow that.
+///
+/// # Panics
+/// If Zendesk sees anything of it, or what the client says doesn't tell why.
+pub async fn refused(stage: &Stage, row: &Row, credential: Credential, key: &str) {
+    let file = stage.home.path().join("image.png");
+    stage.zendesk.clear();
+    let mut driver = Driver::start(stage, row, credential, key, "never", &file).await;
+    driver.tell(Step::Create).await;
+    let became = driver.answer().await;
+    let said = became["failed"].as_str().unwrap_or_default();
+    let tells = |word: &&str| said.contains(*word) || driver.said().contains(*word);
+    let telling = ["missing the following required scopes", "403", "Forbidden"];
+    assert!(telling.iter().any(tells), "{became}: {}", driver.said());
+    let posts = stage.zendesk.count(|record| record.method == "POST");
+    assert_eq!(posts, 0, "{} with {credential:?}", row.name);
+}
+
+/// As [`play`], with this token in the client's credential slot.
+///
+/// # Panics
+/// As [`play`], and if Zendesk sees the token.
+pub async fn play_with(stage: &Stage, row: &Row, credential: Credential, token: &str) {
     let mut play = Play {
         stage,
         row,
+        token,
         subject: format!("By {} with {}", row.name, credential.name()),
         file: stage.home.path().join("image.png"),
         made: BTreeSet::new(),
@@ -29,7 +56,7 @@ pub async fn play(stage: &Stage, row: &Row, credential: Credential) {
     std::fs::write(&play.file, &content).expect("the disk has room");
     stage.zendesk.clear();
     let listed = stage.zendesk_tickets().await;
-    let mut driver = Driver::start(stage, row, credential, &play.subject, &play.file).await;
+    let mut driver = Driver::start(stage, row, credential, token, &play.subject, &play.file).await;
     if row.pinned {
         assert_eq!(
             driver.version, row.version,
@@ -84,6 +111,8 @@ impl Stage {
 struct Play<'a> {
     stage: &'a Stage,
     row: &'a Row,
+    /// What the script sends.
+    token: &'a str,
     /// Of every ticket that is made here, so that they are told from others.
     subject: String,
     file: PathBuf,
@@ -175,7 +204,7 @@ impl Play<'_> {
         let mut generations = BTreeSet::new();
         for record in &requests {
             let headers = format!("{:?}", record.headers);
-            assert!(!headers.contains("dummy-of-the-script"), "{record}");
+            assert!(!headers.contains(self.token), "{record}");
             if record.host == Host::Files {
                 assert!(!record.headers.contains_key("authorization"), "{record}");
                 continue;

@@ -46,7 +46,7 @@ struct Behind {
 impl Front {
     pub(super) async fn start(zendesk: &Zendesk, port: u16) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
-        let pems = tls::Pems::generate(Clock::system().now())?;
+        let pems = tls::Pems::generate("Front of Prism", Clock::system().now())?;
         std::fs::write(directory.path().join("ca.pem"), &pems.ca)?;
         let acceptor = TlsAcceptor::from(Arc::new(config(&pems)?));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;

@@ -45,7 +45,7 @@ impl OAuthServer {
     pub async fn start(redirect_uris: &[String], secret: &str, ttl: Duration) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let path = |name| directory.path().join(name);
-        let pems = tls::Pems::generate(Clock::system().now())?;
+        let pems = tls::Pems::generate("oidc-provider", Clock::system().now())?;
         std::fs::write(path("ca.pem"), pems.ca)?;
         std::fs::write(path("certificate.pem"), pems.certificate)?;
         std::fs::write(path("key.pem"), pems.key)?;

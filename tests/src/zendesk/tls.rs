@@ -24,7 +24,7 @@ pub(super) struct Identity {
 impl Identity {
     /// Makes a new CA and a certificate for all names that the simulation may be called by.
     pub(super) fn generate(now: Timestamp, protocols: Protocols) -> io::Result<Self> {
-        let (ca, issuer) = authority(now).map_err(io::Error::other)?;
+        let (ca, issuer) = authority("Simulated Zendesk", now).map_err(io::Error::other)?;
         let (leaf, key) = leaf(now, &issuer).map_err(io::Error::other)?;
         let mut server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -51,9 +51,9 @@ pub(crate) struct Pems {
 }
 
 impl Pems {
-    /// Makes a new CA and a certificate by it.
-    pub(crate) fn generate(now: Timestamp) -> io::Result<Self> {
-        let (ca, issuer) = authority(now).map_err(io::Error::other)?;
+    /// Makes a new CA of this name and a certificate by it.
+    pub(crate) fn generate(name: &str, now: Timestamp) -> io::Result<Self> {
+        let (ca, issuer) = authority(name, now).map_err(io::Error::other)?;
         let (certificate, key) = signed(now, &issuer).map_err(io::Error::other)?;
         Ok(Self {
             ca,
@@ -65,14 +65,17 @@ impl Pems {
 
 type Certificate = rustls_pki_types::CertificateDer<'static>;
 
-fn authority(now: Timestamp) -> Result<(String, Issuer<'static, KeyPair>), rcgen::Error> {
+fn authority(
+    name: &str,
+    now: Timestamp,
+) -> Result<(String, Issuer<'static, KeyPair>), rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     limit_validity(&mut params, now);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.distinguished_name.push(
         DnType::CommonName,
-        "Simulated Zendesk, a test authority: do not trust",
+        format!("{name}, a test authority: do not trust"),
     );
     let key = KeyPair::generate()?;
     let pem = params.self_signed(&key)?.pem();

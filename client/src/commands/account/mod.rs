@@ -1,6 +1,8 @@
 //! `loopdesk account`: the accounts of the configuration.
 
+mod access;
 mod add;
+pub(crate) mod args;
 mod list;
 mod remove;
 mod set;
@@ -9,14 +11,14 @@ mod show;
 use loopdesk_protocol::Problem;
 use loopdesk_protocol::config::Source;
 
-use crate::cli::Account;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
+use args::Account;
 
 pub(super) async fn run(
     command: &Account,
-    context: &Context,
+    context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
     match command {

@@ -1,7 +1,11 @@
 //! `loopdesk account set`: one setting of an account.
 
-use crate::cli::AccountSet;
-use crate::commands::config::{alternatives, change};
+use loopdesk_protocol::key::Caller;
+use serde::Serialize;
+
+use super::access;
+use super::args::AccountSet;
+use crate::commands::config::{Changed, alternatives, change};
 use crate::config_file::Step;
 use crate::context::Context;
 use crate::error::CliError;
@@ -9,9 +13,13 @@ use crate::output::Output;
 
 pub(super) async fn run(
     args: &AccountSet,
-    context: &Context,
+    context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
+    let callers = match access::closes(args) {
+        true => access::agree(args, context, output).await?,
+        false => None,
+    };
     let steps = alternatives(&["accounts", &args.name], &args.setting);
     // What the user's file sets is laid over the machine's; it need not have the account itself.
     let is_system = super::in_system(context, &args.name).await?.is_some();
@@ -27,6 +35,19 @@ pub(super) async fn run(
         Some(value) => format!("Set `{key}` of account `{}` to {value}", args.name),
         None => format!("Removed `{key}` of account `{}`", args.name),
     };
-    output.result(&changed, || changed.text(&done))?;
+    let set = Set {
+        changed: &changed,
+        callers,
+    };
+    output.result(&set, || changed.text(&done))?;
     changed.told()
+}
+
+#[derive(Serialize)]
+struct Set<'a> {
+    #[serde(flatten)]
+    changed: &'a Changed,
+    /// Who was served without a key, where one is needed from now on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callers: Option<Vec<Caller>>,
 }

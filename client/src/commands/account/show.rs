@@ -6,7 +6,7 @@ use loopdesk_protocol::config::{Account, Effective, Source};
 use loopdesk_protocol::status::{self, Status};
 use serde::Serialize;
 
-use crate::cli::AccountShow;
+use super::args::AccountShow;
 use crate::commands::config::{account_text, usable};
 use crate::commands::{status as status_command, unknown_account};
 use crate::context::Context;
@@ -84,6 +84,7 @@ mod tests {
         client-id = "loopdesk"  # /home/ada/.config/loopdesk/config.toml:4
         scopes = ["read", "write"]  # default
         grant = "authorization-code"  # default
+        access = "user"  # default
         rewrite = ["pagination", "jobs", "attachments"]  # default
         access-token-ttl = "48h"  # default
         refresh-token-ttl = "90d"  # default
@@ -100,6 +101,7 @@ mod tests {
           may stay off    until Sun 2027-02-21 (in 89 days)
           base URL        http://localhost:8484
                           http://127.0.0.1:8484
+          answers         any program of yours
         "#);
         assert_eq!(home.run("account show acne").await.code, 2);
     }

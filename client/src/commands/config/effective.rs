@@ -63,6 +63,13 @@ fn document(config: &Effective) -> DocumentMut {
     top.insert("listen", list(&config.listen));
     insert(top, "default-account", config.default_account.as_deref());
     top.insert("vault", value(&config.vault));
+    top.insert("allow-hosts", list(&config.allow_hosts));
+    if let Some(scopes) = &config.max_key_scope {
+        top.insert("max-key-scope", list(scopes));
+    }
+    if let Some(age) = config.max_key_age {
+        top.insert("max-key-age", value(lifetime(age)));
+    }
     top.insert("open-routes", list(&config.open_routes));
     top.insert("redirect-uris", list(&config.redirect_uris));
     if let Some(words) = &config.hooks.session_event {
@@ -93,6 +100,7 @@ fn account(account: &Account) -> Table {
     if let Some(port) = account.port {
         table.insert("port", value(i64::from(port)));
     }
+    table.insert("access", value(&account.access));
     table.insert("rewrite", list(&account.rewrite));
     table.insert(
         "access-token-ttl",
@@ -160,6 +168,7 @@ mod tests {
         listen = ["127.0.0.1:8484", "[::1]:8484"]  # default
         default-account = "acme"  # default
         vault = "keyring"  # default
+        allow-hosts = []  # default
         open-routes = []  # default
         redirect-uris = ["http://127.0.0.1:18484/callback"]  # default
 
@@ -170,6 +179,7 @@ mod tests {
         client-id = "loopdesk"  # /home/ada/.config/loopdesk/config.toml:4
         scopes = ["read", "write"]  # default
         grant = "authorization-code"  # default
+        access = "user"  # default
         rewrite = ["pagination", "jobs", "attachments"]  # default
         access-token-ttl = "48h"  # default
         refresh-token-ttl = "90d"  # default
@@ -185,6 +195,7 @@ mod tests {
         scopes = ["read", "write"]  # default
         grant = "authorization-code"  # default
         port = 8490  # default
+        access = "user"  # default
         rewrite = ["pagination", "jobs", "attachments"]  # default
         access-token-ttl = "48h"  # default
         refresh-token-ttl = "90d"  # default
@@ -202,6 +213,22 @@ mod tests {
         let line = "\nhooks.session-event = [\"notify-send\", \"loop desk\"]  # default\n";
         assert!(text.contains(line), "{text}");
         assert!(text.parse::<DocumentMut>().is_ok());
+    }
+
+    #[test]
+    fn d2_what_the_machine_lets_keys_have_is_shown() {
+        let mut config = testing::report().config.unwrap();
+        config.max_key_scope = Some(vec!["read".to_owned(), "tickets:write".to_owned()]);
+        config.max_key_age = Some(31_536_000);
+        config.allow_hosts = vec!["host.docker.internal:8484".to_owned()];
+        let text = plain(&text(&config, &[]));
+        for line in [
+            "max-key-scope = [\"read\", \"tickets:write\"]  # default",
+            "max-key-age = \"365d\"  # default",
+            "allow-hosts = [\"host.docker.internal:8484\"]  # default",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} in {text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The accounts that `env` can speak for: the daemon's, or the configuration's while none runs.
 
 use loopdesk_protocol::config::Effective;
-use loopdesk_protocol::status::Status;
+use loopdesk_protocol::status::{Access, Status};
 
 use crate::error::CliError;
 
@@ -11,6 +11,7 @@ pub(super) struct Account {
     pub(super) name: String,
     pub(super) default: bool,
     pub(super) base_urls: Vec<String>,
+    pub(super) access: Access,
 }
 
 pub(super) fn of_status(status: Status) -> Vec<Account> {
@@ -18,6 +19,7 @@ pub(super) fn of_status(status: Status) -> Vec<Account> {
         name: account.name,
         default: account.default,
         base_urls: account.base_urls,
+        access: account.access,
     });
     accounts.collect()
 }
@@ -28,6 +30,10 @@ pub(super) fn of_config(config: &Effective) -> Vec<Account> {
         default: config.default_account.as_ref() == Some(&account.name)
             || config.accounts.len() == 1,
         base_urls: account.base_urls.clone(),
+        access: match account.access.as_str() {
+            "key" => Access::Key,
+            _ => Access::User,
+        },
     });
     accounts.collect()
 }

@@ -13,67 +13,87 @@ pub(super) struct Recipe {
     /// For the environment of the program.
     pub(super) variables: BTreeMap<&'static str, String>,
     /// What a person has to know.
-    pub(super) notes: Vec<&'static str>,
+    pub(super) notes: Vec<String>,
     /// Code that runs as it is once the variables are set.
     pub(super) example: Vec<String>,
 }
 
-impl Recipe {
-    /// The base URL in a variable, and code that reads it.
-    pub(super) fn reading(base: &str, notes: &[&'static str], code: &str) -> Self {
-        Self {
-            variables: BTreeMap::from([(BASE_URL, base.to_owned())]),
-            notes: notes.to_vec(),
-            example: lines(code),
-        }
-    }
-
-    /// Code with the base URL in it, for programs that don't see a shell's variables.
-    pub(super) fn literal(base: &str, notes: &[&'static str], code: &str) -> Self {
-        Self {
-            variables: BTreeMap::new(),
-            notes: notes.to_vec(),
-            example: lines(&code.replace("@BASE@", base)),
-        }
-    }
-}
-
-/// The recipe for `client`; without one, the variable alone.
-pub(super) fn recipe(client: Option<EnvClient>, base: &str, account: &str) -> Recipe {
-    let Some(client) = client else {
-        return Recipe::reading(base, &[], "");
+/// The recipe for `client`; without one, the variable alone. Where a script sends a local key,
+/// `key` stands for it.
+pub(super) fn recipe(
+    client: Option<EnvClient>,
+    base: &str,
+    account: &str,
+    key: Option<&str>,
+) -> Recipe {
+    // The plain one, or the one with a key.
+    let either = |plain: &'static str, with_key: &'static str| match key {
+        None => plain,
+        Some(_) => with_key,
     };
-    let read = |notes: &[&'static str], code: &str| Recipe::reading(base, notes, code);
+    let notes = |plain: &'static [&str], with_key: &'static [&str]| match key {
+        None => plain,
+        Some(_) => with_key,
+    };
+    // Code that reads the base URL from the variable, and code that has it in itself, for programs
+    // that don't see a shell's variables.
+    let filled = |code: &str| {
+        let code = code.replace("@TOKEN@", key.unwrap_or("any"));
+        lines(&code.replace("@KEY@", key.unwrap_or_default()))
+    };
+    let read = |notes: &[&str], code: &str| Recipe {
+        variables: BTreeMap::from([(BASE_URL, base.to_owned())]),
+        notes: owned(notes),
+        example: filled(code),
+    };
+    let literal = |notes: &[&str], code: &str| Recipe {
+        variables: BTreeMap::new(),
+        notes: owned(notes),
+        example: filled(&code.replace("@BASE@", base)),
+    };
+    let library = |code: &str| read(notes(library::ANY_NOTES, library::KEY_NOTES), code);
+    let Some(client) = client else {
+        return read(&[], "");
+    };
     match client {
-        EnvClient::Curl => read(&[], tool::CURL),
-        EnvClient::Wget => read(&[], tool::WGET),
-        EnvClient::Python => read(&[], tool::URLLIB),
-        EnvClient::Requests => read(&[], tool::REQUESTS),
-        EnvClient::Httpx => read(tool::HTTPX_NOTES, tool::HTTPX),
-        EnvClient::Aiohttp => read(&[], tool::AIOHTTP),
-        EnvClient::Node => read(&[], tool::FETCH),
-        EnvClient::Axios => read(&[], tool::AXIOS),
-        EnvClient::Perl => read(&[], tool::PERL),
-        EnvClient::Ruby => read(&[], tool::RUBY),
-        EnvClient::R => read(tool::R_NOTES, tool::R),
-        EnvClient::Jupyter => Recipe::literal(base, tool::JUPYTER_NOTES, tool::JUPYTER),
-        EnvClient::Postman => Recipe::literal(base, tool::POSTMAN_NOTES, tool::POSTMAN),
+        EnvClient::Curl => read(&[], either(tool::CURL, tool::CURL_KEY)),
+        EnvClient::Wget => read(&[], either(tool::WGET, tool::WGET_KEY)),
+        EnvClient::Python => read(&[], either(tool::URLLIB, tool::URLLIB_KEY)),
+        EnvClient::Requests => read(&[], either(tool::REQUESTS, tool::REQUESTS_KEY)),
+        EnvClient::Httpx => read(tool::HTTPX_NOTES, either(tool::HTTPX, tool::HTTPX_KEY)),
+        EnvClient::Aiohttp => read(&[], either(tool::AIOHTTP, tool::AIOHTTP_KEY)),
+        EnvClient::Node => read(&[], either(tool::FETCH, tool::FETCH_KEY)),
+        EnvClient::Axios => read(&[], either(tool::AXIOS, tool::AXIOS_KEY)),
+        EnvClient::Perl => read(&[], either(tool::PERL, tool::PERL_KEY)),
+        EnvClient::Ruby => read(&[], either(tool::RUBY, tool::RUBY_KEY)),
+        EnvClient::R => read(tool::R_NOTES, either(tool::R, tool::R_KEY)),
+        EnvClient::Jupyter => literal(
+            tool::JUPYTER_NOTES,
+            either(tool::JUPYTER, tool::JUPYTER_KEY),
+        ),
+        EnvClient::Postman => literal(
+            notes(tool::POSTMAN_NOTES, tool::POSTMAN_KEY_NOTES),
+            either(tool::POSTMAN, tool::POSTMAN_KEY),
+        ),
         EnvClient::Zenpy => Recipe {
             variables: BTreeMap::from([
                 ("ZENPY_FORCE_NETLOC", authority(base).to_owned()),
                 ("ZENPY_FORCE_SCHEME", "http".to_owned()),
             ]),
-            notes: library::ZENPY_NOTES.to_vec(),
-            example: lines(&library::ZENPY.replace("@ACCOUNT@", account)),
+            notes: owned(notes(library::ZENPY_NOTES, library::ZENPY_KEY_NOTES)),
+            example: filled(&library::ZENPY.replace("@ACCOUNT@", account)),
         },
-        EnvClient::NodeZendesk => read(library::ANY_NOTES, library::NODE_ZENDESK),
-        EnvClient::Zdesk => read(library::ANY_NOTES, library::ZDESK),
-        EnvClient::ZendeskApi => read(library::ANY_NOTES, library::ZENDESK_API),
-        EnvClient::PythonZendesk => read(library::ANY_NOTES, library::PYTHON_ZENDESK),
-        EnvClient::Dlt => read(&[], library::DLT),
-        EnvClient::Libzapi => read(library::LIBZAPI_NOTES, library::LIBZAPI),
+        EnvClient::NodeZendesk => library(library::NODE_ZENDESK),
+        EnvClient::Zdesk => library(library::ZDESK),
+        EnvClient::ZendeskApi => library(either(library::ZENDESK_API, library::ZENDESK_API_KEY)),
+        EnvClient::PythonZendesk => library(library::PYTHON_ZENDESK),
+        EnvClient::Dlt => read(&[], either(library::DLT, library::DLT_KEY)),
+        EnvClient::Libzapi => read(
+            notes(library::LIBZAPI_NOTES, library::LIBZAPI_KEY_NOTES),
+            library::LIBZAPI,
+        ),
         EnvClient::TapZendesk => Recipe {
-            notes: library::TAP_ZENDESK_NOTES.to_vec(),
+            notes: owned(library::TAP_ZENDESK_NOTES),
             ..Recipe::default()
         },
     }
@@ -81,6 +101,10 @@ pub(super) fn recipe(client: Option<EnvClient>, base: &str, account: &str) -> Re
 
 fn lines(code: &str) -> Vec<String> {
     code.trim().lines().map(str::to_owned).collect()
+}
+
+fn owned(notes: &[&str]) -> Vec<String> {
+    notes.iter().map(|&note| note.to_owned()).collect()
 }
 
 /// The variable that most recipes read.
@@ -92,23 +116,48 @@ mod tests {
 
     use super::*;
 
+    const BASE: &str = "http://127.0.0.1:8484";
+
     #[test]
     fn every_client_gets_what_it_reads() {
         for client in EnvClient::value_variants() {
-            let recipe = recipe(Some(*client), "http://127.0.0.1:8484", "acme");
-            let said = format!("{recipe:?}");
-            assert!(!said.contains('@'), "{client:?}: {said}");
-            let points = said.contains("127.0.0.1:8484");
-            assert_eq!(points, *client != EnvClient::TapZendesk, "{said}");
-            let reads = recipe.example.iter().any(|line| line.contains(BASE_URL));
-            let sets = recipe.variables.contains_key(BASE_URL);
-            assert_eq!(reads, sets, "{client:?}: {said}");
+            for key in [None, Some("ldk_7k3m9q2x...")] {
+                let recipe = recipe(Some(*client), BASE, "acme", key);
+                let said = format!("{recipe:?}");
+                for open in ["@BASE@", "@KEY@", "@TOKEN@", "@ACCOUNT@"] {
+                    assert!(!said.contains(open), "{client:?}: {said}");
+                }
+                let points = said.contains("127.0.0.1:8484");
+                assert_eq!(points, *client != EnvClient::TapZendesk, "{said}");
+                let reads = recipe.example.iter().any(|line| line.contains(BASE_URL));
+                let sets = recipe.variables.contains_key(BASE_URL);
+                assert_eq!(reads, sets, "{client:?}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn d2_every_client_has_one_place_for_a_key_and_none_without_one() {
+        for client in EnvClient::value_variants() {
+            let example = |key| recipe(Some(*client), BASE, "acme", key).example.join("\n");
+            let places = example(Some("ldk_x...")).matches("ldk_x...").count();
+            assert_eq!(
+                places,
+                usize::from(*client != EnvClient::TapZendesk),
+                "{client:?}"
+            );
+            assert!(!example(None).contains("ldk_"), "{client:?}");
         }
     }
 
     #[test]
     fn zenpy_is_pointed_here_by_its_own_variables() {
-        let recipe = recipe(Some(EnvClient::Zenpy), "http://localhost:8484", "acme");
+        let recipe = recipe(
+            Some(EnvClient::Zenpy),
+            "http://localhost:8484",
+            "acme",
+            None,
+        );
         let variables: Vec<_> = recipe.variables.into_iter().collect();
         let netloc = ("ZENPY_FORCE_NETLOC", "localhost:8484".to_owned());
         let scheme = ("ZENPY_FORCE_SCHEME", "http".to_owned());

@@ -1,19 +1,26 @@
 //! Recipes for libraries that know Zendesk's API. `tests/clients` runs them.
+//!
+//! Where one wants a credential, that is a local key or any word.
 
 pub(super) const ANY_NOTES: &[&str] =
     &["The library wants a credential; nobody looks at it, so the script may keep its own:"];
 
+/// The user name before it can stay, too.
+pub(super) const KEY_NOTES: &[&str] = &["The key goes where the script has its API token:"];
+
 pub(super) const ZENPY_NOTES: &[&str] =
     &["A script with Zenpy stays as it is. One that has no credential may write:"];
+pub(super) const ZENPY_KEY_NOTES: &[&str] =
+    &["A script with Zenpy stays as it is, but for the key in place of its API token:"];
 pub(super) const ZENPY: &str = r#"
 from zenpy import Zenpy
-zendesk = Zenpy(subdomain="@ACCOUNT@", email="any", token="any")
+zendesk = Zenpy(subdomain="@ACCOUNT@", email="any", token="@TOKEN@")
 "#;
 
 pub(super) const ZDESK: &str = r#"
 import os
 from zdesk import Zendesk
-zendesk = Zendesk(os.environ["ZENDESK_BASE_URL"], zdesk_email="any", zdesk_api="any")
+zendesk = Zendesk(os.environ["ZENDESK_BASE_URL"], zdesk_email="any", zdesk_api="@TOKEN@")
 "#;
 
 /// It takes a next link only if the link contains `endpointUri`, so both come from one variable.
@@ -22,7 +29,7 @@ const { createClient } = require("node-zendesk");
 const zendesk = createClient({
   endpointUri: process.env.ZENDESK_BASE_URL + "/api/v2",
   username: "any",
-  token: "any",
+  token: "@TOKEN@",
 });
 "#;
 
@@ -35,12 +42,22 @@ zendesk = ZendeskAPI::Client.new do |config|
 end
 "#;
 
+pub(super) const ZENDESK_API_KEY: &str = r#"
+require "zendesk_api"
+zendesk = ZendeskAPI::Client.new do |config|
+  config.url = ENV["ZENDESK_BASE_URL"] + "/api/v2"
+  config.allow_http = true
+  config.username = "any"
+  config.token = "@KEY@"
+end
+"#;
+
 pub(super) const PYTHON_ZENDESK: &str = r#"
 import os
 from zendesk import Zendesk, models
 zendesk = Zendesk(
     server_url=os.environ["ZENDESK_BASE_URL"],
-    security=models.Security(username="any", password="any"),
+    security=models.Security(username="any", password="@TOKEN@"),
 )
 "#;
 
@@ -50,14 +67,26 @@ from dlt.sources.helpers.rest_client import RESTClient
 zendesk = RESTClient(base_url=os.environ["ZENDESK_BASE_URL"] + "/api/v2")
 "#;
 
+pub(super) const DLT_KEY: &str = r#"
+import os
+from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
+AUTH = BearerTokenAuth("@KEY@")
+zendesk = RESTClient(base_url=os.environ["ZENDESK_BASE_URL"] + "/api/v2", auth=AUTH)
+"#;
+
 pub(super) const LIBZAPI_NOTES: &[&str] = &[
     "libzapi 0.9.1 can't follow a next link that begins with http://: it reads one page of a",
     "list and then fails. Everything else works. The library wants a credential; nobody looks at it:",
 ];
+pub(super) const LIBZAPI_KEY_NOTES: &[&str] = &[
+    "libzapi 0.9.1 can't follow a next link that begins with http://: it reads one page of a",
+    "list and then fails. Everything else works. The key goes where the script has its API token:",
+];
 pub(super) const LIBZAPI: &str = r#"
 import os
 from libzapi import Ticketing
-zendesk = Ticketing(os.environ["ZENDESK_BASE_URL"], email="any", api_token="any")
+zendesk = Ticketing(os.environ["ZENDESK_BASE_URL"], email="any", api_token="@TOKEN@")
 "#;
 
 pub(super) const TAP_ZENDESK_NOTES: &[&str] = &[

@@ -4,11 +4,14 @@ mod account;
 mod client;
 mod library;
 mod network;
+mod slot;
 mod tool;
 
-use loopdesk_protocol::status;
+use loopdesk_protocol::key::Key;
+use loopdesk_protocol::{Kind, Problem, status};
 use serde::Serialize;
 
+use super::key::key_named;
 use crate::cli::{Env, EnvClient};
 use crate::context::Context;
 use crate::error::CliError;
@@ -18,20 +21,32 @@ use crate::text::Text;
 use account::{Account, choose, of_config, of_status};
 use client::{Recipe, recipe};
 use network::{authority, diverted, host, is_unresolved};
+use slot::Slot;
 
 pub(crate) async fn run(
     args: &Env,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
+    let key = match &args.key {
+        Some(name) => {
+            let client = context.daemon(output).await?;
+            Some(key_named(name, &client, output).await?)
+        }
+        None => None,
+    };
     let accounts = match context.link.running().await? {
         Some(client) => of_status(client.get(status::PATH).await?),
         None => of_config(super::config::usable(&context.link.judge(None).await?)?),
     };
-    let account = choose(accounts, args.account.as_deref())?;
+    let name = match &key {
+        Some(key) => Some(account_of(key, args.account.as_deref())?),
+        None => args.account.as_deref(),
+    };
+    let account = choose(accounts, name)?;
     let Some(base) = best(&account.base_urls) else {
-        let problem = loopdesk_protocol::Problem::new(
-            loopdesk_protocol::Kind::Config,
+        let problem = Problem::new(
+            Kind::Config,
             format!("account `{}` is served at no address", account.name),
         );
         return Err(problem
@@ -41,7 +56,8 @@ pub(crate) async fn run(
             ))
             .into());
     };
-    let answer = Answer::new(&account, base, args.client);
+    let slot = Slot::new(&account, key.as_ref());
+    let answer = Answer::new(&account, base, args.client, slot);
     output.result(&answer, || answer.script())?;
     if is_unresolved(base) {
         output.warn(format!(
@@ -66,6 +82,23 @@ pub(crate) async fn run(
     Ok(())
 }
 
+/// The account that a key belongs to, which is the one that was named if one was.
+fn account_of<'a>(key: &'a Key, named: Option<&str>) -> Result<&'a str, Problem> {
+    match named {
+        Some(name) if name != key.account => {
+            let message = format!(
+                "key `{}` belongs to account `{}`, not to `{name}`",
+                key.name, key.account
+            );
+            Err(Problem::new(Kind::Usage, message).hint(format!(
+                "run `loopdesk env {} --key {}`",
+                key.account, key.name
+            )))
+        }
+        _ => Ok(&key.account),
+    }
+}
+
 /// The base URL that most programs can use: numbers need no resolver, and a client that tries
 /// `::1` first for `localhost` is no slower.
 pub(crate) fn best(base_urls: &[String]) -> Option<&str> {
@@ -87,17 +120,30 @@ struct Answer {
     account: String,
     base_url: String,
     base_urls: Vec<String>,
+    /// What stands for a local key in the example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placeholder: Option<String>,
     #[serde(flatten)]
     recipe: Recipe,
 }
 
 impl Answer {
-    fn new(account: &Account, base: &str, client: Option<EnvClient>) -> Self {
+    fn new(account: &Account, base: &str, client: Option<EnvClient>, slot: Option<Slot>) -> Self {
+        let key = slot.as_ref().map(|slot| slot.placeholder.as_str());
+        let mut recipe = recipe(client, base, &account.name, key);
+        // What can't be pointed here needs no key.
+        let points = !recipe.variables.is_empty() || !recipe.example.is_empty();
+        let slot = slot.filter(|_| points);
+        if let Some(slot) = &slot {
+            let note = slot.note(!recipe.example.is_empty());
+            recipe.notes.insert(0, note);
+        }
         Self {
             account: account.name.clone(),
             base_url: base.to_owned(),
             base_urls: account.base_urls.clone(),
-            recipe: recipe(client, base, &account.name),
+            placeholder: slot.map(|slot| slot.placeholder),
+            recipe,
         }
     }
 
@@ -124,13 +170,15 @@ mod tests {
     use clap::ValueEnum as _;
 
     use super::*;
-    use crate::testing::{Home, plain, report};
+    use crate::testing::{self, Daemon, Home, plain, report};
+    use loopdesk_protocol::key::LIST;
 
     fn account(base_urls: &[&str]) -> Account {
         Account {
             name: "acme".to_owned(),
             default: true,
             base_urls: base_urls.iter().map(|&url| url.to_owned()).collect(),
+            access: status::Access::User,
         }
     }
 
@@ -152,9 +200,16 @@ mod tests {
 
     #[test]
     fn a_shell_can_eval_all_of_it() {
-        let account = account(&["http://127.0.0.1:8484"]);
-        for client in EnvClient::value_variants() {
-            let answer = Answer::new(&account, "http://127.0.0.1:8484", Some(*client));
+        let mut account = account(&["http://127.0.0.1:8484"]);
+        for (client, access) in EnvClient::value_variants().iter().flat_map(|client| {
+            [
+                (client, status::Access::User),
+                (client, status::Access::Key),
+            ]
+        }) {
+            account.access = access;
+            let slot = Slot::new(&account, None);
+            let answer = Answer::new(&account, "http://127.0.0.1:8484", Some(*client), slot);
             let script = plain(&answer.script());
             let output = std::process::Command::new("sh")
                 .args(["-euc", &format!("{script}\nenv")])
@@ -172,7 +227,8 @@ mod tests {
     #[test]
     fn code_is_printed_as_comments_below_the_exports() {
         let account = account(&["http://127.0.0.1:8484"]);
-        let answer = Answer::new(&account, "http://127.0.0.1:8484", Some(EnvClient::Zdesk));
+        let zdesk = Some(EnvClient::Zdesk);
+        let answer = Answer::new(&account, "http://127.0.0.1:8484", zdesk, None);
         insta::assert_snapshot!(plain(&answer.script()), @r#"
         export ZENDESK_BASE_URL=http://127.0.0.1:8484
         # The library wants a credential; nobody looks at it, so the script may keep its own:
@@ -180,6 +236,58 @@ mod tests {
         #   from zdesk import Zendesk
         #   zendesk = Zendesk(os.environ["ZENDESK_BASE_URL"], zdesk_email="any", zdesk_api="any")
         "#);
+    }
+
+    #[tokio::test]
+    async fn d2_an_account_that_wants_a_key_gets_code_with_a_place_for_one() {
+        let mut report = report();
+        report.config.as_mut().unwrap().accounts[0].access = "key".to_owned();
+        let home = Home::new().with_report(&report);
+        insta::assert_snapshot!(home.run("env").await.out, @"
+        export ZENDESK_BASE_URL=http://127.0.0.1:8484
+        # `acme` answers only with a local key, which goes where the script has its API token or OAuth token (`loopdesk env --for CLIENT` shows the place). `loopdesk key create NAME --account acme --scope read` makes one.
+        ");
+        insta::assert_snapshot!(home.run("env --for requests").await.out, @r#"
+        export ZENDESK_BASE_URL=http://127.0.0.1:8484
+        # `acme` answers only with a local key, for which `ldk_...` stands. `loopdesk key create NAME --account acme --scope read` makes one.
+        #   import os, requests
+        #   BASE = os.environ["ZENDESK_BASE_URL"]
+        #   AUTH = ("any/token", "ldk_...")
+        #   me = requests.get(BASE + "/api/v2/users/me.json", auth=AUTH).json()
+        "#);
+        let json = home.run("env --for zdesk --json").await.json();
+        assert_eq!(json["placeholder"], "ldk_...");
+        let said = home.run("env --for tap-zendesk").await.out;
+        assert!(!said.contains("ldk_"), "it can't be pointed here: {said}");
+        let open = home.run("env sandbox --for zdesk --json").await.json();
+        assert_eq!(open["placeholder"], serde_json::Value::Null);
+    }
+
+    #[tokio::test]
+    async fn d2_a_key_brings_its_account_and_its_beginning() {
+        let home = Home::new();
+        let _daemon = Daemon::new(&home)
+            .json(LIST, &testing::keys())
+            .json(status::PATH, &testing::status())
+            .serve();
+        let ran = home.run("env --key sync --for zenpy").await;
+        insta::assert_snapshot!(ran.out, @r#"
+        export ZENPY_FORCE_NETLOC=127.0.0.1:8490
+        export ZENPY_FORCE_SCHEME=http
+        # This is with the key `sync`, for which `ldk_h5n8w4rd...` stands. It was shown once; `loopdesk key rotate sync` makes another.
+        # A script with Zenpy stays as it is, but for the key in place of its API token:
+        #   from zenpy import Zenpy
+        #   zendesk = Zenpy(subdomain="sandbox", email="any", token="ldk_h5n8w4rd...")
+        "#);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        assert_eq!(home.run("env sandbox --key sync").await.code, 0);
+        let ran = home.run("env acme --key sync").await;
+        assert_eq!(ran.code, 2);
+        assert!(
+            ran.err.contains("`loopdesk env sandbox --key sync`"),
+            "{}",
+            ran.err
+        );
     }
 
     #[tokio::test]

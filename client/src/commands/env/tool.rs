@@ -1,11 +1,21 @@
-//! Recipes for what speaks plain HTTP. `tests/clients` runs them.
+//! Recipes for what speaks plain HTTP, without and with a local key. `tests/clients` runs them.
+//!
+//! The key is a Basic password or a bearer token: unlike a header of our own, clients leave those
+//! behind when a download leads to another host.
 
 pub(super) const CURL: &str = r#"
 curl -sS "$ZENDESK_BASE_URL/api/v2/users/me.json"
 "#;
+/// `-u` is the one option that curl hides from the system's list of processes.
+pub(super) const CURL_KEY: &str = r#"
+curl -sS -u "any/token:@KEY@" "$ZENDESK_BASE_URL/api/v2/users/me.json"
+"#;
 
 pub(super) const WGET: &str = r#"
 wget -qO- "$ZENDESK_BASE_URL/api/v2/users/me.json"
+"#;
+pub(super) const WGET_KEY: &str = r#"
+wget -qO- --header "Authorization: Bearer @KEY@" "$ZENDESK_BASE_URL/api/v2/users/me.json"
 "#;
 
 pub(super) const URLLIB: &str = r#"
@@ -13,11 +23,25 @@ import json, os, urllib.request
 BASE = os.environ["ZENDESK_BASE_URL"]
 me = json.load(urllib.request.urlopen(BASE + "/api/v2/users/me.json"))
 "#;
+/// A plain header would follow a redirect to another host.
+pub(super) const URLLIB_KEY: &str = r#"
+import json, os, urllib.request
+BASE = os.environ["ZENDESK_BASE_URL"]
+request = urllib.request.Request(BASE + "/api/v2/users/me.json")
+request.add_unredirected_header("Authorization", "Bearer @KEY@")
+me = json.load(urllib.request.urlopen(request))
+"#;
 
 pub(super) const REQUESTS: &str = r#"
 import os, requests
 BASE = os.environ["ZENDESK_BASE_URL"]
 me = requests.get(BASE + "/api/v2/users/me.json").json()
+"#;
+pub(super) const REQUESTS_KEY: &str = r#"
+import os, requests
+BASE = os.environ["ZENDESK_BASE_URL"]
+AUTH = ("any/token", "@KEY@")
+me = requests.get(BASE + "/api/v2/users/me.json", auth=AUTH).json()
 "#;
 
 pub(super) const HTTPX_NOTES: &[&str] =
@@ -26,6 +50,13 @@ pub(super) const HTTPX: &str = r#"
 import os, httpx
 BASE = os.environ["ZENDESK_BASE_URL"]
 client = httpx.Client(base_url=BASE, follow_redirects=True)
+me = client.get("/api/v2/users/me.json").json()
+"#;
+pub(super) const HTTPX_KEY: &str = r#"
+import os, httpx
+BASE = os.environ["ZENDESK_BASE_URL"]
+AUTH = ("any/token", "@KEY@")
+client = httpx.Client(base_url=BASE, auth=AUTH, follow_redirects=True)
 me = client.get("/api/v2/users/me.json").json()
 "#;
 
@@ -37,15 +68,35 @@ async def get(path):
         return await answer.json()
 me = asyncio.run(get("/api/v2/users/me.json"))
 "#;
+pub(super) const AIOHTTP_KEY: &str = r#"
+import aiohttp, asyncio, os
+BASE = os.environ["ZENDESK_BASE_URL"]
+AUTH = aiohttp.BasicAuth("any/token", "@KEY@")
+async def get(path):
+    async with aiohttp.ClientSession(BASE, auth=AUTH) as session, session.get(path) as answer:
+        return await answer.json()
+me = asyncio.run(get("/api/v2/users/me.json"))
+"#;
 
 pub(super) const FETCH: &str = r#"
 const BASE = process.env.ZENDESK_BASE_URL;
 const me = fetch(BASE + "/api/v2/users/me.json").then((answer) => answer.json());
 "#;
+pub(super) const FETCH_KEY: &str = r#"
+const BASE = process.env.ZENDESK_BASE_URL;
+const headers = { Authorization: "Bearer @KEY@" };
+const me = fetch(BASE + "/api/v2/users/me.json", { headers }).then((answer) => answer.json());
+"#;
 
 pub(super) const AXIOS: &str = r#"
 const BASE = process.env.ZENDESK_BASE_URL;
 const client = require("axios").create({ baseURL: BASE });
+const me = client.get("/api/v2/users/me.json").then((answer) => answer.data);
+"#;
+pub(super) const AXIOS_KEY: &str = r#"
+const BASE = process.env.ZENDESK_BASE_URL;
+const auth = { username: "any/token", password: "@KEY@" };
+const client = require("axios").create({ baseURL: BASE, auth });
 const me = client.get("/api/v2/users/me.json").then((answer) => answer.data);
 "#;
 
@@ -55,11 +106,24 @@ my $base = $ENV{ZENDESK_BASE_URL};
 my $agent = LWP::UserAgent->new;
 my $me = decode_json($agent->get("$base/api/v2/users/me.json")->content);
 "#;
+pub(super) const PERL_KEY: &str = r#"
+use LWP::UserAgent; use JSON::PP;
+my $base = $ENV{ZENDESK_BASE_URL};
+my $agent = LWP::UserAgent->new;
+my @auth = (Authorization => "Bearer @KEY@");
+my $me = decode_json($agent->get("$base/api/v2/users/me.json", @auth)->content);
+"#;
 
 pub(super) const RUBY: &str = r##"
 require "json"; require "net/http"
 base = ENV.fetch("ZENDESK_BASE_URL")
 me = JSON.parse(Net::HTTP.get(URI("#{base}/api/v2/users/me.json")))
+"##;
+pub(super) const RUBY_KEY: &str = r##"
+require "json"; require "net/http"
+base = ENV.fetch("ZENDESK_BASE_URL")
+auth = { "Authorization" => "Bearer @KEY@" }
+me = JSON.parse(Net::HTTP.get(URI("#{base}/api/v2/users/me.json"), auth))
 "##;
 
 pub(super) const R_NOTES: &[&str] = &[
@@ -71,6 +135,12 @@ library(httr2)
 base <- Sys.getenv("ZENDESK_BASE_URL")
 me <- request(base) |> req_url_path_append("api/v2/users/me.json") |> req_perform() |> resp_body_json()
 "#;
+pub(super) const R_KEY: &str = r#"
+library(httr2)
+base <- Sys.getenv("ZENDESK_BASE_URL")
+api <- request(base) |> req_auth_bearer_token("@KEY@")
+me <- api |> req_url_path_append("api/v2/users/me.json") |> req_perform() |> resp_body_json()
+"#;
 
 pub(super) const JUPYTER_NOTES: &[&str] =
     &["A kernel doesn't see a shell's variables. The first cell:"];
@@ -79,15 +149,35 @@ import requests
 BASE = "@BASE@"
 me = requests.get(BASE + "/api/v2/users/me.json").json()
 "#;
+pub(super) const JUPYTER_KEY: &str = r#"
+import requests
+BASE = "@BASE@"
+AUTH = ("any/token", "@KEY@")
+me = requests.get(BASE + "/api/v2/users/me.json", auth=AUTH).json()
+"#;
 
 pub(super) const POSTMAN_NOTES: &[&str] = &[
     "Use Postman's desktop app: its web page is refused, as all web pages are.",
     "Set Authorization to `No Auth` and {{base_url}} in place of https://SUBDOMAIN.zendesk.com.",
     "Import this as an environment:",
 ];
+pub(super) const POSTMAN_KEY_NOTES: &[&str] = &[
+    "Use Postman's desktop app: its web page is refused, as all web pages are.",
+    "Set Authorization to `Bearer Token`, the token to {{key}}, and {{base_url}} in place of",
+    "https://SUBDOMAIN.zendesk.com. Import this as an environment:",
+];
 pub(super) const POSTMAN: &str = r#"
 {
   "name": "loopdesk",
   "values": [{ "key": "base_url", "value": "@BASE@", "enabled": true }]
+}
+"#;
+pub(super) const POSTMAN_KEY: &str = r#"
+{
+  "name": "loopdesk",
+  "values": [
+    { "key": "base_url", "value": "@BASE@", "enabled": true },
+    { "key": "key", "value": "@KEY@", "type": "secret", "enabled": true }
+  ]
 }
 "#;

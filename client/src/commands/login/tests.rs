@@ -263,3 +263,16 @@ async fn client_credentials_need_a_secret_and_no_browser() {
     ");
     assert_eq!(daemon.asked(login::PATH).len(), 1);
 }
+
+#[tokio::test]
+async fn r8_keys_of_the_person_before_are_named_with_the_command_that_confirms_them() {
+    let home = Home::new();
+    let mut status = testing::status();
+    status.accounts[0].suspended_keys = vec!["nightly-report".to_owned()];
+    let (_daemon, events) = serve(&home, |daemon| daemon.json(status::PATH, &status));
+    events.send(&done());
+    let ran = home.run("login --switch-user").await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let last = ran.err.lines().last().unwrap();
+    insta::assert_snapshot!(last, @"Warning: key `nightly-report` of account `acme` was made for another user than Ada Lovelace and can't be used. `loopdesk key confirm acme` changes that.");
+}

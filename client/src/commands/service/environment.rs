@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use loopdesk_protocol::proxy::{self, ProxyUrl};
+
 use super::address::Address;
 use crate::context::Environment;
 
@@ -14,6 +16,8 @@ pub(super) struct Carried {
     pub(super) secret: Vec<(String, String)>,
     /// Names of those that are set and not carried, and why.
     pub(super) left_out: Vec<(String, String)>,
+    /// Names of those that keep the daemon from reaching Zendesk, and why.
+    pub(super) unusable: Vec<(String, String)>,
 }
 
 impl Carried {
@@ -63,16 +67,18 @@ impl Carried {
         if name.to_lowercase() == "no_proxy" {
             return self.add(&name, value);
         }
-        let (before, host) = match authority(&value).rsplit_once('@') {
-            Some((user, host)) => (Some(user), host),
-            None => (None, authority(&value)),
-        };
-        if is_own(host, own) {
+        let proxy = ProxyUrl::parse(&value);
+        if let (Err(why), true) = (&proxy, proxy::VARIABLES.contains(&name.as_str())) {
+            self.unusable.push((name.clone(), why.to_string()));
+        }
+        let is_ours = |port| own.iter().any(|own| own.socket.port() == port);
+        if proxy.is_ok_and(|proxy| proxy.is_own(is_ours)) {
             self.leave_out(
                 &name,
                 "it points at loopdesk itself, which is no proxy to itself".to_owned(),
             );
-        } else if before.is_some() {
+        } else if value.contains('@') {
+            // Wherever it stands: whoever forgets to encode a password has one all the same.
             self.secret.push((name, value));
         } else {
             self.plain.push((name, value));
@@ -93,21 +99,6 @@ impl Carried {
     fn leave_out(&mut self, name: &str, why: String) {
         self.left_out.push((name.to_owned(), why));
     }
-}
-
-/// `user:password@host:port` of a URL, or of what people write instead of one.
-fn authority(value: &str) -> &str {
-    let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
-    rest.split(['/', '?', '#']).next().unwrap_or(rest)
-}
-
-fn is_own(host: &str, own: &[Address]) -> bool {
-    let Some((name, port)) = host.rsplit_once(':') else {
-        return false;
-    };
-    let is_here = ["localhost", "127.0.0.1", "[::1]"].contains(&name);
-    let port: Option<u16> = port.parse().ok();
-    is_here && own.iter().any(|own| Some(own.socket.port()) == port)
 }
 
 /// What decides on the way to Zendesk.
@@ -142,8 +133,8 @@ mod tests {
     fn o1_a_password_is_told_apart_and_a_proxy_that_is_loopdesk_left_out() {
         let carried = carried(&[
             ("HTTPS_PROXY", "http://ada:secret@proxy.corp:3128"),
-            ("https_proxy", "ada:secret@proxy.corp:3128"),
-            ("HTTP_PROXY", "http://proxy.corp:3128/@"),
+            ("https_proxy", "http://ada:sec/ret@proxy.corp:3128"),
+            ("HTTP_PROXY", "http://proxy.corp:3128/"),
             ("http_proxy", "http://localhost:8484/"),
             ("ALL_PROXY", "[::1]:8484"),
             ("NO_PROXY", "localhost,.corp"),
@@ -155,6 +146,25 @@ mod tests {
         assert_eq!(names(&carried.secret), ["HTTPS_PROXY", "https_proxy"]);
         assert_eq!(names(&carried.plain), ["HTTP_PROXY", "NO_PROXY"]);
         assert_eq!(names(&carried.left_out), ["http_proxy", "ALL_PROXY"]);
+    }
+
+    #[test]
+    fn o1_a_proxy_that_is_loopdesk_is_left_out_in_every_spelling() {
+        for value in [
+            "http://LOCALHOST:8484",
+            "http://127.0.0.9:8484",
+            "http://0.0.0.0:8484",
+            "http://[::]:8484",
+            "http://[::ffff:127.0.0.1]:8484",
+            "socks5h://ada:secret@localhost:8484",
+        ] {
+            let left_out = carried(&[("HTTPS_PROXY", value)]).left_out;
+            assert_eq!(left_out.len(), 1, "{value}");
+        }
+        let kept = carried(&[("HTTPS_PROXY", "localhost:3128"), ("ALL_PROXY", "ftp://x")]);
+        assert_eq!(kept.names(), ["HTTPS_PROXY", "ALL_PROXY"]);
+        assert_eq!(kept.unusable.len(), 1);
+        assert_eq!(kept.unusable[0].0, "ALL_PROXY");
     }
 
     #[test]

@@ -69,6 +69,12 @@ pub(super) async fn run(
     for (name, why) in &setup.environment.left_out {
         output.warn(format!("{name} isn't handed to the service: {why}."));
     }
+    for (name, why) in &setup.environment.unusable {
+        output.warn(format!(
+            "{name} {why}: until that is mended, the service won't reach Zendesk. Then run \
+             `loopdesk service install` again."
+        ));
+    }
     output.result(&installed, || text(&installed, config.accounts.is_empty()))
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::process::Command;
 
-use super::{ask, tool};
+use super::tool;
+use crate::commands::ask;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;

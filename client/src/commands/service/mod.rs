@@ -9,7 +9,6 @@
 
 mod address;
 mod args;
-mod ask;
 mod control;
 mod environment;
 mod files;

@@ -8,7 +8,7 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::address::{self, Address};
-use super::ask;
+use crate::commands::ask;
 use crate::commands::config::{change, usable};
 use crate::config_file::{Step, text_value};
 use crate::context::Context;

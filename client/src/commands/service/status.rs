@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use loopdesk_protocol::status::{self, Status};
-use loopdesk_protocol::{Client, Kind, Problem};
+use loopdesk_protocol::version::Version;
+use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::manager::Manager;
@@ -11,6 +11,7 @@ use super::report::{Report, Scope, State};
 use super::{Daemon, address, linger};
 use crate::commands::config::usable;
 use crate::context::Context;
+use crate::daemon_link::difference;
 use crate::error::CliError;
 use crate::output::{Output, problem_text};
 use crate::text::{BAD, GOOD, Text, WARN};
@@ -30,10 +31,8 @@ pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
         }
     };
     let is_installed = report.state != State::NotInstalled;
-    if let Some((client, version)) = &found {
-        report
-            .problems
-            .extend(of_daemon(client, &version.version, is_installed).await);
+    if let Some((_, version)) = &found {
+        report.problems.extend(of_daemon(version, is_installed));
     }
     report.problems.extend(mismatch(&report, context).await);
     let linger = match &manager {
@@ -59,20 +58,13 @@ pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
 }
 
 /// That another daemon than the service's runs, or an older one.
-async fn of_daemon(client: &Client, version: &str, is_installed: bool) -> Vec<Problem> {
+fn of_daemon(version: &Version, is_installed: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let status: Option<Status> = client.get(status::PATH).await.ok();
-    if is_installed && status.is_some_and(|status| !status.daemon.supervised) {
+    if is_installed && !version.supervised {
         let message = "the daemon that runs isn't the service's: a command has started it";
         problems.push(Problem::new(Kind::Daemon, message).hint("run `loopdesk service start`"));
     }
-    if version != loopdesk_protocol::VERSION {
-        let message = format!(
-            "the daemon that runs is loopdesk {version}, this command is {}",
-            loopdesk_protocol::VERSION
-        );
-        problems.push(Problem::new(Kind::Daemon, message).hint("run `loopdesk service restart`"));
-    }
+    problems.extend(difference::of(version));
     problems
 }
 

@@ -82,7 +82,7 @@ impl Desk {
 #[tokio::test]
 async fn o1_install_writes_starts_and_asks_the_daemon_and_once_more_does_nothing() {
     let desk = Desk::new();
-    let _daemon = Daemon::new(&desk.home).serve();
+    let _daemon = Daemon::new(&desk.home).supervised().serve();
     let ran = desk.run("service install --json").await;
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     let said = ran.json();
@@ -140,7 +140,7 @@ async fn o1_install_writes_starts_and_asks_the_daemon_and_once_more_does_nothing
 async fn d4_a_proxys_password_is_in_no_file_that_others_can_read() {
     use std::os::unix::fs::PermissionsExt;
     let desk = Desk::new();
-    let _daemon = Daemon::new(&desk.home).serve();
+    let _daemon = Daemon::new(&desk.home).supervised().serve();
     let proxy = "http://ada:hunter2@proxy.corp:3128";
     let desk = Desk {
         home: desk.home.with_var("HTTPS_PROXY", proxy),
@@ -204,15 +204,14 @@ async fn o3_status_says_in_plain_words_what_is_wrong() {
 #[tokio::test]
 async fn o1_uninstall_removes_its_own_files_and_purge_asks_first() {
     let desk = Desk::new();
-    let mut shown = testing::status();
-    shown.daemon.supervised = true;
     let answer = LoggedOut {
         account: "acme".to_owned(),
         person: Some(testing::ada()),
         revoked: true,
     };
     let daemon = Daemon::new(&desk.home)
-        .json(status::PATH, &shown)
+        .supervised()
+        .json(status::PATH, &testing::status())
         .json(LOGOUT, &answer)
         .json(vault::FORGET, &Forgotten { removed: true });
     let daemon = daemon.serve();
@@ -271,7 +270,7 @@ async fn o3_what_is_missing_is_named() {
 #[tokio::test]
 async fn linger_is_offered_where_there_is_no_screen() {
     let desk = Desk::new();
-    let _daemon = Daemon::new(&desk.home).serve();
+    let _daemon = Daemon::new(&desk.home).supervised().serve();
     let ran = desk.run("service install").await;
     assert!(ran.err.contains("--linger"), "{}", ran.err);
     let ran = desk.home.run_typing("service install", "y\n").await;
@@ -289,7 +288,7 @@ async fn linger_is_offered_where_there_is_no_screen() {
 #[tokio::test]
 async fn a_credential_is_named_once_and_kept() {
     let desk = Desk::new();
-    let _daemon = Daemon::new(&desk.home).serve();
+    let _daemon = Daemon::new(&desk.home).supervised().serve();
     let ran = desk.run("service install --credential /dev/null").await;
     assert_eq!(ran.code, 2, "the vault is another one");
     let mut report = testing::report();

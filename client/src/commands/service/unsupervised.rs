@@ -3,7 +3,6 @@
 use std::fs::OpenOptions;
 use std::time::Duration;
 
-use loopdesk_protocol::status::{self, Status};
 use loopdesk_protocol::{Kind, Problem};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::timeout;
@@ -12,14 +11,10 @@ use crate::context::Context;
 
 /// Stops the daemon unless systemd or launchd keeps it running. Its process id, if there was one.
 pub(super) async fn stop(context: &Context) -> Result<Option<u32>, Problem> {
-    let Some((client, version)) = context.link.version().await? else {
+    let found = context.link.version().await?;
+    let Some((_, version)) = found.filter(|(_, version)| !version.supervised) else {
         return Ok(None);
     };
-    // One that speaks another protocol may not tell; then the service's own manager holds it.
-    let status: Option<Status> = client.get(status::PATH).await.ok();
-    if status.is_none_or(|status| status.daemon.supervised) {
-        return Ok(None);
-    }
     let pid = i32::try_from(version.pid).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| Problem::new(Kind::Internal, "the daemon has no process id"))?;
     let failed = |why: String| {

@@ -1,9 +1,9 @@
 //! What somebody has to do about a state.
 
-use loopdesk_protocol::status::{State, Status, VaultState};
+use loopdesk_protocol::status::{Account, State, Status, VaultState};
 use loopdesk_protocol::{Kind, Problem};
 
-use super::{state, vault_state};
+use super::{key, state, vault_state};
 
 /// Sees to it that whatever needs attention is a problem, and every problem says what to do,
 /// also where a daemon left that out.
@@ -31,6 +31,9 @@ pub(super) fn complete(status: &mut Status) {
             };
             account.problem = Some(Problem::new(kind, message));
         }
+        if account.problem.is_none() {
+            account.problem = suspended_keys(account);
+        }
         if let Some(problem) = &mut account.problem {
             fix(problem, Some(&account.name));
         }
@@ -43,12 +46,28 @@ pub(super) fn complete(status: &mut Status) {
     let shared = [
         &mut status.config.problem,
         &mut status.vault.problem,
+        &mut status.keys.problem,
         &mut status.hooks.problem,
+        &mut status.egress.problem,
     ];
     let problems = shared.into_iter().chain(listeners.map(|l| &mut l.problem));
     for problem in problems.flatten() {
         fix(problem, None);
     }
+}
+
+/// Scripts that worked are refused until somebody says for whom they act.
+fn suspended_keys(account: &Account) -> Option<Problem> {
+    let name = &account.name;
+    let problem = Problem::new(Kind::Trouble, key::waiting(account)?)
+        .hint(format!(
+            "run `loopdesk key confirm {name}` to let them act for who is logged in now"
+        ))
+        .hint(format!(
+            "run `loopdesk key revoke {}` if nobody needs them",
+            account.suspended_keys.join(" ")
+        ));
+    Some(problem)
 }
 
 /// The command that most likely helps, where the daemon names none.
@@ -137,6 +156,32 @@ mod tests {
                 assert!(problem.hints[0].contains("loopdesk unlock"), "{problem:?}");
             }
         }
+    }
+
+    #[test]
+    fn r8_keys_that_wait_for_a_word_are_a_problem_with_that_word() {
+        let found = problems(|status| {
+            status.accounts[0].suspended_keys = vec!["a".to_owned(), "b".to_owned()];
+        });
+        assert_eq!(found.len(), 1);
+        insta::assert_snapshot!(found[0].message, @"keys `a`, `b` of account `acme` were made for another user than Ada Lovelace and can't be used");
+        assert!(found[0].hints[0].contains("`loopdesk key confirm acme`"));
+        assert!(found[0].hints[1].contains("`loopdesk key revoke a b`"));
+        let found = problems(|status| {
+            status.accounts[0].suspended_keys = vec!["a".to_owned()];
+            status.accounts[0].state = State::Ended;
+        });
+        let hints: Vec<_> = found.iter().map(|problem| &problem.hints[0]).collect();
+        assert_eq!(hints, ["run `loopdesk login acme`"], "first things first");
+    }
+
+    #[test]
+    fn d2_what_is_wrong_with_all_keys_is_said() {
+        let found = problems(|status| {
+            status.keys.problem = Some(Problem::new(Kind::Vault, "the keys can't be read"));
+        });
+        assert_eq!(found.len(), 1);
+        assert!(!found[0].hints.is_empty());
     }
 
     #[test]

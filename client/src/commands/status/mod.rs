@@ -1,18 +1,22 @@
 //! `loopdesk status`: every state that a person can be in, and the way out of it.
 
+mod egress;
 mod fixes;
 mod pairs;
 mod proof;
 
 use anstyle::Style;
-use loopdesk_protocol::Kind;
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
 use loopdesk_protocol::status::{self, Account, Answers, Listener, State, Status, VaultState};
+use loopdesk_protocol::version::Version;
+use loopdesk_protocol::{Kind, PROTOCOL, Problem};
 
+use super::key;
 use crate::cli::OneAccount;
 use crate::context::Context;
+use crate::daemon_link::difference;
 use crate::error::CliError;
-use crate::output::{Output, problem_text};
+use crate::output::{Output, problem_text, warning_text};
 use crate::text::{BAD, DIM, GOOD, Text, WARN};
 use crate::time::Clock;
 
@@ -33,6 +37,18 @@ pub(crate) async fn run(
         return Err(CliError::Reported(Kind::Trouble));
     }
     Ok(())
+}
+
+/// That the daemon isn't of this command's release. Scripts are served all the same.
+fn other_release(status: &Status) -> Option<Problem> {
+    let daemon = &status.daemon;
+    difference::of(&Version {
+        version: daemon.version.clone(),
+        // Else nobody would have come here.
+        protocol: PROTOCOL,
+        pid: daemon.pid,
+        supervised: daemon.supervised,
+    })
 }
 
 /// Leaves out what concerns other accounts.
@@ -95,7 +111,11 @@ fn text(status: &Status, clock: &Clock) -> Text {
     for one in &status.accounts {
         text = text.end().then(&account(one, clock));
     }
-    for warning in status.accounts.iter().filter_map(warning) {
+    if let Some(problem) = other_release(status) {
+        text = text.end().then(&warning_text(&problem));
+    }
+    let ignored = status.egress.ignored.iter().map(egress::warning);
+    for warning in ignored.chain(status.accounts.iter().filter_map(warning)) {
         text = text
             .end()
             .styled(WARN, "Warning:")
@@ -117,7 +137,7 @@ fn daemon(status: &Status, clock: &Clock) -> Text {
         "runs until this login session or machine ends"
     };
     let served: Vec<_> = status.listeners.iter().map(listener).collect();
-    Text::new()
+    let text = Text::new()
         .strong("loopdesk")
         .plain(format!(" {}, {keeper}", daemon.version))
         .end()
@@ -131,7 +151,11 @@ fn daemon(status: &Status, clock: &Clock) -> Text {
         )
         .row("configuration", configuration(&status.config))
         .row("data key in", vault(&status.vault))
-        .row("listens at", served.join("\n"))
+        .row("listens at", served.join("\n"));
+    match egress::lines(&status.egress, clock) {
+        Some(lines) => text.row("proxy", lines),
+        None => text,
+    }
 }
 
 fn configuration(config: &status::Config) -> String {
@@ -216,7 +240,9 @@ pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
             format!("until {} ({})", clock.day(then), clock.relative(then)),
         );
     }
-    text = text.row("base URL", account.base_urls.join("\n"));
+    text = text
+        .row("base URL", account.base_urls.join("\n"))
+        .row("answers", key::answers(account));
     if let Some(lines) = pairs::lines(account, clock) {
         text = text.row("pairs", lines);
     }
@@ -231,7 +257,6 @@ pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
 mod tests {
     use super::*;
     use crate::testing::{self, plain};
-    use loopdesk_protocol::Problem;
 
     fn shown(status: &Status) -> String {
         plain(&text(status, &Clock::fixed("2026-11-23T17:00:00Z")))
@@ -257,10 +282,12 @@ mod tests {
           may stay off    until Sun 2027-02-21 (in 89 days)
           base URL        http://localhost:8484
                           http://127.0.0.1:8484
+          answers         any program of yours
 
         sandbox: signed out
           Zendesk         https://acme-sandbox.zendesk.com
           base URL        http://127.0.0.1:8490
+          answers         any program of yours
         ");
     }
 
@@ -311,6 +338,7 @@ mod tests {
           access token    expired 1 h ago (2026-11-23 17:00)
           base URL        http://localhost:8484
                           http://127.0.0.1:8484
+          answers         any program of yours
           last error      30 min ago: Zendesk answered `invalid_grant`�[2J
 
         error: line 3 of the configuration: unknown key `prot`
@@ -351,11 +379,33 @@ mod tests {
           next refresh    in 22 h (2026-11-24 16:00)
           base URL        http://localhost:8484
                           http://127.0.0.1:8484
+          answers         any program of yours
 
         Warning: scripts of `acme` act as Ada Lovelace, an admin, and nobody logs in. Let an admin give the OAuth client a user with fewer rights in Admin Center, then run `loopdesk login acme`.
         ");
         status.accounts[0].person.as_mut().unwrap().role = Some("agent".to_owned());
         assert!(!shown(&status).contains("Warning"));
+    }
+
+    #[test]
+    fn o3_a_daemon_of_another_release_is_pointed_out() {
+        let mut status = testing::status();
+        status.accounts.clear();
+        status.daemon.version = "0.0.9".to_owned();
+        let lines = |status: &Status| {
+            let page = shown(status);
+            let at = page.find("Warning:").unwrap();
+            page[at..].lines().take(2).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(lines(&status), @"
+        Warning: the daemon that runs is loopdesk 0.0.9 (process 4711), this command is loopdesk 0.1.0
+        Hint: run `kill 4711`, which stops it after the requests in flight, then `loopdesk wait`, which starts this release's
+        ");
+        status.daemon.supervised = true;
+        insta::assert_snapshot!(lines(&status), @"
+        Warning: the daemon that runs is loopdesk 0.0.9 (process 4711), this command is loopdesk 0.1.0
+        Hint: run `loopdesk service restart`, or wait: a new program takes over when idle
+        ");
     }
 
     #[test]
@@ -373,6 +423,44 @@ mod tests {
         let words: std::collections::HashSet<_> =
             states.into_iter().map(|one| vault_state(one).1).collect();
         assert_eq!(words.len(), states.len());
+    }
+
+    #[test]
+    fn o3_a_proxy_that_is_loopdesk_itself_is_a_warning_and_one_that_can_t_be_used_a_problem() {
+        let mut status = testing::status();
+        status.accounts.truncate(1);
+        status.egress = status::Egress {
+            variable: Some("ALL_PROXY".to_owned()),
+            ignored: vec![status::Ignored {
+                variable: "HTTPS_PROXY".to_owned(),
+                why: "it points at loopdesk itself, which is no proxy".to_owned(),
+                fix: "unset it; then run `loopdesk service install`".to_owned(),
+            }],
+            problem: Some(Problem::new(Kind::Trouble, "ALL_PROXY names no host").hint("set it")),
+            ..status::Egress::default()
+        };
+        let shown = shown(&status);
+        let from = shown.find("  proxy").unwrap();
+        insta::assert_snapshot!(&shown[from..], @"
+          proxy           ALL_PROXY can't be used, see below
+
+        acme (default): active
+          Zendesk         https://acme.zendesk.com
+          user            Ada Lovelace <ada@example.com>, admin
+          scopes          read write
+          access token    expires in 46 h (2026-11-25 16:00)
+          next refresh    in 22 h (2026-11-24 16:00)
+          may stay off    until Sun 2027-02-21 (in 89 days)
+          base URL        http://localhost:8484
+                          http://127.0.0.1:8484
+          answers         any program of yours
+
+        Warning: HTTPS_PROXY is ignored: it points at loopdesk itself, which is no proxy. Hint: unset it; then run `loopdesk service install`.
+
+        error: ALL_PROXY names no host
+        Hint: set it
+        ");
+        assert_eq!(status.problems().count(), 1);
     }
 
     #[test]

@@ -102,6 +102,21 @@ impl Paths {
         self.state.join("key")
     }
 
+    /// The local keys, as hashes.
+    pub fn local_keys_file(&self) -> PathBuf {
+        self.state.join("keys.toml")
+    }
+
+    /// Which version of [`Paths::local_keys_file`] was the last one: there have been keys.
+    pub fn local_keys_mark_file(&self) -> PathBuf {
+        self.state.join("keys.mark")
+    }
+
+    /// When, and by which programs, accounts were last used.
+    pub fn uses_file(&self) -> PathBuf {
+        self.state.join("uses.json")
+    }
+
     /// What a daemon says that neither systemd nor launchd has started.
     pub fn log_file(&self) -> PathBuf {
         self.state.join("loopdeskd.log")

@@ -81,6 +81,7 @@ fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Optio
             Ok(exact.then_some(Owner {
                 uid: found.uid,
                 held: found.inode != 0,
+                inode: (found.inode != 0).then_some(u64::from(found.inode)),
             }))
         }
         NetlinkPayload::Error(error) => match error.to_io() {

@@ -16,6 +16,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use tokio::net::UnixStream;
 
+use crate::keys::Trace;
 use crate::refusal::Refusal;
 
 /// Who has opened a connection.
@@ -30,12 +31,11 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// Why nothing that this peer sends is served.
+    /// Why nothing that this peer sends is served, not even with a local key.
     pub fn refusal(self) -> Option<Refusal> {
         match self {
-            Self::Own => None,
             Self::Other(_) => Some(Refusal::OtherUser),
-            Self::Unknown => Some(Refusal::UnknownPeer),
+            Self::Own | Self::Unknown => None,
         }
     }
 }
@@ -86,11 +86,20 @@ impl Peers {
 
     /// Who has connected from `peer` to `local`.
     pub fn of_tcp(&self, local: SocketAddr, peer: SocketAddr) -> Peer {
+        self.of_tcp_traced(local, peer).0
+    }
+
+    /// Who has connected from `peer` to `local`, and by what their process can be found.
+    pub fn of_tcp_traced(&self, local: SocketAddr, peer: SocketAddr) -> (Peer, Trace) {
         match self.owner(unmapped(local), unmapped(peer)) {
-            Ok(owner) => judge(self.own, owner),
+            Ok(owner) => {
+                let inode = owner.and_then(|owner| owner.inode);
+                let trace = inode.map_or(Trace::Nothing, Trace::Socket);
+                (judge(self.own, owner), trace)
+            }
             Err(error) => {
                 tracing::warn!(%error, "the owner of a connection can't be looked up");
-                Peer::Unknown
+                (Peer::Unknown, Trace::Nothing)
             }
         }
     }
@@ -102,6 +111,13 @@ impl Peers {
             Ok(credentials) => Peer::Other(credentials.uid()),
             Err(_) => Peer::Unknown,
         }
+    }
+
+    /// By what the process can be found that has connected to a unix socket.
+    pub fn trace_of_unix(&self, stream: &UnixStream) -> Trace {
+        let process = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        let process = process.and_then(|process| u32::try_from(process).ok());
+        process.map_or(Trace::Nothing, Trace::Process)
     }
 
     #[cfg(target_os = "linux")]
@@ -131,14 +147,20 @@ pub(crate) struct Owner {
     pub(crate) uid: u32,
     /// Whether some process still holds the socket; otherwise the user is meaningless.
     pub(crate) held: bool,
+    /// The socket's inode, where the system tells.
+    pub(crate) inode: Option<u64>,
 }
 
 /// Sockets that nobody holds any more read as user 0. Those of root itself may carry anybody's
 /// bytes: of containers, of `ssh -L`.
 fn judge(own: u32, owner: Option<Owner>) -> Peer {
     match owner {
-        Some(Owner { held: true, uid }) if uid == own => Peer::Own,
-        Some(Owner { held: true, uid }) if uid != 0 => Peer::Other(uid),
+        Some(Owner {
+            held: true, uid, ..
+        }) if uid == own => Peer::Own,
+        Some(Owner {
+            held: true, uid, ..
+        }) if uid != 0 => Peer::Other(uid),
         Some(_) | None => Peer::Unknown,
     }
 }
@@ -154,7 +176,13 @@ mod tests {
 
     #[test]
     fn d1_u1_who_is_served_by_the_owner_of_the_peers_socket() {
-        let owner = |uid, held| Some(Owner { uid, held });
+        let owner = |uid, held| {
+            Some(Owner {
+                uid,
+                held,
+                inode: None,
+            })
+        };
         let table = [
             (1000, owner(1000, true), Peer::Own),
             (1000, owner(1001, true), Peer::Other(1001)),

@@ -50,6 +50,7 @@ pub(super) fn owner(table: &[u8], local: SocketAddr, peer: SocketAddr) -> Option
                 return Some(Owner {
                     uid: number(record, SO_UID)?,
                     held: true,
+                    inode: None,
                 });
             }
             _ => {}
@@ -132,7 +133,8 @@ mod tests {
             found,
             Some(Owner {
                 uid: 502,
-                held: true
+                held: true,
+                inode: None
             })
         );
         assert_eq!(owner(&table, local, peer(50001)), None);

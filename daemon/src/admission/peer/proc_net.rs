@@ -34,14 +34,23 @@ pub(crate) fn rows(address: IpAddr) -> io::Result<Vec<Row>> {
 
 /// Who owns the socket that is connected from `peer` to `local`.
 pub(super) fn owner(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Owner>> {
-    let rows = rows(peer.ip())?;
-    let found = rows
-        .iter()
-        .find(|row| row.local == peer && row.remote == local && !row.listens);
+    let is_it =
+        |row: &Row| !row.listens && canonical(row.local) == peer && canonical(row.remote) == local;
+    let mut found = rows(peer.ip())?.into_iter().find(is_it);
+    if found.is_none() && peer.is_ipv4() {
+        // Connected to `::ffff:127.0.0.1`, the socket is one of the other family. There may be none.
+        let others = rows(Ipv6Addr::UNSPECIFIED.into()).unwrap_or_default();
+        found = others.into_iter().find(is_it);
+    }
     Ok(found.map(|row| Owner {
         uid: row.uid,
         held: row.inode != 0,
+        inode: (row.inode != 0).then_some(row.inode),
     }))
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 fn row(line: &str) -> Option<Row> {
@@ -108,9 +117,20 @@ mod tests {
     #[test]
     fn a_real_connection_is_found() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let found = owner(client.peer_addr().unwrap(), client.local_addr().unwrap());
+        let local = listener.local_addr().unwrap();
         let uid = rustix::process::getuid().as_raw();
-        assert_eq!(found.unwrap(), Some(Owner { uid, held: true }));
+        for target in [
+            local.to_string(),
+            format!("[::ffff:127.0.0.1]:{}", local.port()),
+        ] {
+            let Ok(client) = TcpStream::connect(&target) else {
+                // A machine without IPv6.
+                continue;
+            };
+            let peer = canonical(client.local_addr().unwrap());
+            let found = owner(local, peer).unwrap().unwrap();
+            assert_eq!((found.uid, found.held), (uid, true), "{target}");
+            assert!(found.inode.is_some());
+        }
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn settled(places: &Places, known: &Files, eyes: &mut Eyes) -> 
         let is_quiet = event.is_err() && !eyes.writers.are_at_work();
         if is_quiet && after.are_untouched_since(&before) {
             let since = waiting_since.get_or_insert_with(Instant::now);
-            if since.elapsed() >= WRITER || !is_being_written(places).await {
+            if since.elapsed() >= WRITER || are_whole(places, &after).await {
                 return after;
             }
         } else {
@@ -54,6 +54,12 @@ async fn read(places: &Places) -> Files {
         Ok(files) => files,
         Err(_) => Files::read(places),
     }
+}
+
+/// Whether nobody is writing to the files, which are still as they were `seen`. In this order: whoever
+/// was in the middle of it and has ended just now has left something else than was seen.
+async fn are_whole(places: &Places, seen: &Files) -> bool {
+    !is_being_written(places).await && read(places).await.are_untouched_since(seen)
 }
 
 async fn is_being_written(places: &Places) -> bool {
@@ -122,3 +128,29 @@ const WRITER: Duration = Duration::from_secs(10);
 
 /// inotify tells when a file that was open for writing is closed; FSEvents doesn't.
 const TELLS_THE_END: bool = cfg!(target_os = "linux");
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn o2_what_was_seen_of_a_file_before_its_writer_ended_is_not_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places {
+            user: Some(dir.path().join("config.toml")),
+            system: dir.path().join("none"),
+        };
+        let mut writer = File::create(dir.path().join("config.toml")).unwrap();
+        writer.write_all(b"half").unwrap();
+        let half = read(&places).await;
+        assert!(!are_whole(&places, &half).await, "it is being written");
+        writer.write_all(b" and half").unwrap();
+        drop(writer);
+        assert!(!are_whole(&places, &half).await, "it was when it was seen");
+        let whole = read(&places).await;
+        assert!(are_whole(&places, &whole).await);
+    }
+}

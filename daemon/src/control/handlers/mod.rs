@@ -1,5 +1,6 @@
 //! One file for each call, named like the command that makes it.
 
+pub(super) mod keys;
 pub(super) mod login;
 pub(super) mod logout;
 pub(super) mod proof;

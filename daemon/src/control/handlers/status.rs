@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use loopdesk_protocol::VERSION;
 use loopdesk_protocol::status::{self, Account, Config, Daemon, Hooks, Keys, Status};
+use loopdesk_protocol::version::Version;
 
 use super::super::Control;
+use super::version::version;
 use crate::config;
 use crate::session::View;
-use crate::supervise::notify;
 
 /// The state of everything.
 pub(in crate::control) async fn status(control: &Control) -> Status {
@@ -18,21 +18,33 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
     let loaded = control.loaded.borrow().clone();
     let accounts = loaded.config.accounts.values().filter_map(|account| {
         let session = control.sessions.get(&account.name)?;
-        Some(self::account(&loaded.config, account, session.view()))
+        let mut shown = self::account(&loaded.config, account, session.view());
+        (shown.keys, shown.suspended_keys) =
+            super::keys::counts(control, &loaded.config, &account.name);
+        Some(shown)
     });
+    let Version {
+        version,
+        pid,
+        supervised,
+        protocol: _,
+    } = version();
     Status {
         daemon: Daemon {
-            version: VERSION.to_owned(),
-            pid: std::process::id(),
+            version,
+            pid,
             started_at: control.started_at,
-            supervised: notify::is_supervised(),
+            supervised,
         },
         vault: control.sessions.vault_status(),
         listeners: control.listeners.borrow().clone(),
         hooks: Hooks {
             problem: control.hook.borrow().clone(),
         },
-        keys: Keys::default(),
+        keys: Keys {
+            problem: control.keys.problem(),
+        },
+        egress: control.sessions.egress_status(&loaded.config),
         accounts: accounts.collect(),
         config: Config {
             path: loaded.path,

@@ -1,13 +1,17 @@
 //! `GET /v1/version`.
 
 use loopdesk_protocol::version::Version;
-use loopdesk_protocol::{PROTOCOL, VERSION};
+
+use crate::failpoint;
+use crate::supervise::notify;
 
 /// Who answers.
 pub(in crate::control) fn version() -> Version {
+    let (version, protocol) = failpoint::release();
     Version {
-        version: VERSION.to_owned(),
-        protocol: PROTOCOL,
+        version,
+        protocol,
         pid: std::process::id(),
+        supervised: notify::is_supervised(),
     }
 }

@@ -23,6 +23,7 @@ use crate::session::store::Store;
 use crate::session::vault::Vault;
 use crate::session::{Deps, Sessions, machine, testing};
 use crate::upstream::Credential as Whose;
+use crate::upstream::egress::Variables;
 
 #[tokio::test]
 async fn s1_a_request_carries_the_sessions_token() {
@@ -301,6 +302,7 @@ impl Bench {
         }
 
         let sessions = Sessions::new(Deps {
+            proxies: Variables::none(clock.clone()),
             clock,
             paths,
             tracker: TaskTracker::new(),
@@ -361,14 +363,14 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
     )
     .await;
     let request = bench.request(Method::GET, "/read");
-    let response = bench.session.forward_with(Rights::ReadOnly, request).await;
+    let response = bench.session.forward_for(READER, request).await;
     assert_eq!(response.unwrap().status(), 200);
     assert_eq!(bench.zendesk.seen(), ["GET /read 1"]);
 
     // There is none: nothing is sent, whatever else the account has.
     let bench = Bench::with(3600, &[(Role::Primary, 1), (Role::Spare, 8)]).await;
     let request = bench.request(Method::GET, "/read");
-    let response = bench.session.forward_with(Rights::ReadOnly, request).await;
+    let response = bench.session.forward_for(READER, request).await;
     assert_eq!(response.unwrap_err().status(), 401);
     assert!(
         bench.zendesk.seen().is_empty(),
@@ -379,7 +381,7 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
     // Its token is dead: it is refreshed, and if that fails nobody else's is used.
     let bench = Bench::with(3600, &[(Role::Primary, 1), (Role::ReadOnly, 8)]).await;
     let request = bench.request(Method::GET, "/read");
-    let response = bench.session.forward_with(Rights::ReadOnly, request).await;
+    let response = bench.session.forward_for(READER, request).await;
     assert!(response.is_err(), "{response:?}");
     assert_eq!(bench.zendesk.count("GET /read 1"), 0);
     assert_eq!(
@@ -388,6 +390,32 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
         "the account's own pair lives"
     );
 }
+
+#[tokio::test]
+async fn d2_r8_a_request_for_one_person_never_carries_anothers_token() {
+    let bench = Bench::with(3600, &[(Role::Primary, 1)]).await;
+    let of = |id| Behalf {
+        person: Some(id),
+        ..Behalf::default()
+    };
+    let request = bench.request(Method::GET, "/mine");
+    let answer = bench.session.forward_for(of(42), request).await;
+    assert_eq!(answer.unwrap().status(), 200);
+    let request = bench.request(Method::GET, "/anothers");
+    let answer = bench.session.forward_for(of(43), request).await;
+    let refusal = answer.unwrap_err();
+    assert_eq!(
+        (refusal.status().as_u16(), refusal.code()),
+        (403, "key-suspended")
+    );
+    assert_eq!(bench.zendesk.seen(), ["GET /mine 1"]);
+}
+
+/// Somebody who may only read.
+const READER: Behalf = Behalf {
+    rights: Rights::ReadOnly,
+    person: None,
+};
 
 /// A body of unknown length, `0` times 64 KiB long.
 struct Endless(usize);

@@ -85,11 +85,6 @@ impl Desk {
         *self.lock() = State::Closed;
     }
 
-    /// Whether a login waits for its browser.
-    pub(in crate::session) fn is_open(&self) -> bool {
-        matches!(*self.lock(), State::Open(_))
-    }
-
     /// Whether it is closed for good.
     pub(super) fn is_closed(&self) -> bool {
         matches!(*self.lock(), State::Closed)

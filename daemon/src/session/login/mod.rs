@@ -65,6 +65,7 @@ impl Session {
             redirect_uris: redirect_uris.to_vec(),
             base_urls,
             events,
+            _under_way: Arc::clone(&self.0.logins),
         };
         // On a task of its own: the caller may go away in the middle of the exchange.
         let task = self.0.tracker.spawn(login.run());
@@ -122,6 +123,7 @@ struct Login {
     redirect_uris: Vec<RedirectUri>,
     base_urls: Vec<String>,
     events: mpsc::Sender<Event>,
+    _under_way: Arc<()>,
 }
 
 impl Login {

@@ -86,6 +86,27 @@ async fn w8_a_second_callback_is_410_and_changes_nothing() {
     assert_eq!(bench.zendesk.count("exchange"), 1);
 }
 
+/// A login that is over is still known, for a callback that comes twice.
+#[tokio::test]
+async fn o2_a_new_program_waits_for_logins_under_way_and_for_no_others() {
+    let bench = Bench::signed_out(3600).await;
+    assert!(!bench.session.is_logging_in());
+    let mut login = Attempt::start(&bench, false).await;
+    assert!(bench.session.is_logging_in());
+    let callback = login.callback("code=good");
+    assert_eq!(login.visit(&callback).await.0, 200);
+    login.done().await;
+    (&mut login.task).await.unwrap();
+    assert!(!bench.session.is_logging_in());
+    assert_eq!(login.visit(&callback).await.0, 410);
+
+    let abandoned = Attempt::start(&bench, false).await;
+    assert!(bench.session.is_logging_in());
+    drop(abandoned.events);
+    abandoned.task.await.unwrap();
+    assert!(!bench.session.is_logging_in());
+}
+
 #[tokio::test]
 async fn a_refused_consent_says_so_in_both_places() {
     let bench = Bench::signed_out(3600).await;

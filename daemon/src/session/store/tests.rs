@@ -1,5 +1,7 @@
 //! Records and journals on a real disk.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
 use super::*;
 
 struct Bench {

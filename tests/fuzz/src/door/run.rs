@@ -104,6 +104,7 @@ impl Handler for Gate {
             account,
             outgoing,
             context,
+            ..
         } = prepared;
         let (ours, theirs) = tokio::io::duplex(PIPE);
         let bytes = tokio::spawn(zendesk(theirs));
@@ -140,7 +141,8 @@ async fn zendesk(mut stream: DuplexStream) -> Vec<u8> {
     bytes
 }
 
-static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::from(&*household::CONFIG));
+static RULES: LazyLock<Rules> =
+    LazyLock::new(|| Rules::new(&household::CONFIG, household::KEYS.0.clone()));
 
 thread_local! {
     static RUNTIME: RefCell<Runtime> = RefCell::new(

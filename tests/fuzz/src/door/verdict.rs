@@ -1,6 +1,6 @@
 //! What must hold between what came in, what was judged and what went out.
 
-use loopdeskd::admission::{ConnFacts, Local};
+use loopdeskd::admission::{ConnFacts, Local, Peer};
 use loopdeskd::upstream::Credential;
 
 use super::run::{Exchange, Forwarded};
@@ -20,6 +20,11 @@ pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Reque
     let Some(forwarded) = &exchange.forwarded else {
         return;
     };
+    let has_key = has_key(judged);
+    assert!(has_key || facts.peer == Peer::Own, "of nobody known");
+    if has_key {
+        check_reader(judged, &forwarded.bytes);
+    }
     let target = judged.uri.to_string();
     assert!(target.starts_with('/'), "not origin-form: {target}");
     let method = judged.method.as_str();
@@ -71,6 +76,47 @@ pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Reque
         );
     }
 }
+
+/// Whether the key that may only read is there where one can be.
+fn has_key(judged: &http::request::Parts) -> bool {
+    let key = household::KEYS.1.as_bytes();
+    let slots = ["x-loopdesk-key", "authorization", "proxy-authorization"];
+    let values = slots.iter().flat_map(|slot| judged.headers.get_all(*slot));
+    let mut values = values.map(http::HeaderValue::as_bytes);
+    values.any(|value| value.windows(key.len()).any(|part| part == key))
+}
+
+/// What a key that may only read has let through: a read, in whatever way it is read, without the
+/// key.
+fn check_reader(judged: &http::request::Parts, sent: &[u8]) {
+    assert!(
+        !sent.windows(4).any(|part| part == b"ldk_"),
+        "a key has crossed"
+    );
+    let (method, path) = (judged.method.as_str(), judged.uri.path());
+    let reads = ["GET", "HEAD", "OPTIONS"].contains(&method)
+        || method == "POST" && POSTS_THAT_READ.iter().any(|word| path.contains(word));
+    assert!(reads, "{method} {path} by a key that may only read");
+    let lower = path.to_ascii_lowercase();
+    for doubtful in [
+        "//", "/.", "..", ";", "\\", "%2f", "%5c", "%2e", "%00", "%25", "%3f", "%23",
+    ] {
+        assert!(!lower.contains(doubtful), "{path} may be read two ways");
+    }
+    let overrides = |name: &http::HeaderName| {
+        let name = name.as_str().replace('_', "-");
+        name.contains("method-override") || name == "x-http-method"
+    };
+    assert!(
+        !judged.headers.keys().any(overrides),
+        "another method in a header"
+    );
+    let query = judged.uri.query().unwrap_or_default().to_ascii_lowercase();
+    assert!(!query.contains("_method="), "another method in the query");
+}
+
+/// In the paths of the POSTs that change nothing.
+const POSTS_THAT_READ: [&str; 4] = ["search", "preview", "autocomplete", "validate"];
 
 /// Whether a body may hold local URLs, which lead to Zendesk when they are written back.
 fn may_be_mapped(body: &[u8]) -> bool {

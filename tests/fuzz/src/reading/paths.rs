@@ -4,11 +4,14 @@
 //! is switched on and off by itself, in each order that matters: whatever any of these servers
 //! takes for a route that makes credentials must have been refused.
 
+use std::collections::BTreeSet;
+
 /// Whether some server would take this target for a route that makes or changes credentials.
 pub(crate) fn mints_credentials(method: &str, target: &str) -> Option<String> {
     let path = target.split('?').next().unwrap_or_default();
-    for leniencies in 0..1 << LENIENCIES {
-        let segments = Server(leniencies).segments(path.as_bytes());
+    for leniencies in 0..1 << IGNORES_CASE {
+        let server = Server(leniencies | 1 << IGNORES_CASE);
+        let segments = server.segments(path.as_bytes());
         let text: Vec<String> = segments
             .iter()
             .map(|segment| String::from_utf8_lossy(segment).into_owned())
@@ -27,6 +30,14 @@ pub(crate) fn mints_credentials(method: &str, target: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// The names in a path as every server may read them.
+pub(crate) fn readings(path: &str) -> BTreeSet<Vec<Vec<u8>>> {
+    let servers = (0..1 << LENIENCIES).map(Server);
+    servers
+        .map(|server| server.segments(path.as_bytes()))
+        .collect()
 }
 
 /// What may stand for a version or a user: no server takes `%2e` or `..` for one.
@@ -65,15 +76,19 @@ impl Server {
     }
 
     fn segments(self, path: &[u8]) -> Vec<Vec<u8>> {
-        let mut path = path.to_ascii_lowercase();
+        let in_its_case = |path: Vec<u8>| match self.has(IGNORES_CASE) {
+            true => path.to_ascii_lowercase(),
+            false => path,
+        };
+        let mut path = in_its_case(path.to_vec());
         if self.has(RESOLVES_FIRST) {
             path = joined(&resolved(split(&path)));
         }
         if self.has(DECODES) {
-            path = decoded(&path).to_ascii_lowercase();
+            path = in_its_case(decoded(&path));
         }
         if self.has(DECODES_AGAIN) {
-            path = decoded(&path).to_ascii_lowercase();
+            path = in_its_case(decoded(&path));
         }
         if self.has(READS_BACKSLASH) {
             for byte in &mut path {
@@ -137,4 +152,5 @@ const CUTS: u32 = 4;
 const DROPS_PARAMETERS: u32 = 5;
 const RESOLVES: u32 = 6;
 const DROPS_FORMAT: u32 = 7;
-const LENIENCIES: u32 = 8;
+const IGNORES_CASE: u32 = 8;
+const LENIENCIES: u32 = 9;

@@ -57,6 +57,22 @@ pub(crate) fn request(bytes: &[u8]) -> Read {
     }
 }
 
+/// Whether the first head names a length and a coding, read as loosely as anybody may.
+pub(crate) fn has_two_lengths(bytes: &[u8]) -> bool {
+    let lines = bytes
+        .split(|b| *b == b'\n')
+        .map(|line| line.trim_ascii_end());
+    let lines = lines.skip_while(|line| line.is_empty());
+    let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+    let names = |name: &[u8]| {
+        head.iter().any(|line| {
+            let start = line.get(..name.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(name))
+        })
+    };
+    names(b"content-length:") && names(b"transfer-encoding:")
+}
+
 /// How a body's end is known (RFC 9112 section 6.3).
 enum Framing {
     Length(usize),

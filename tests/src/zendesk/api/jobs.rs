@@ -45,10 +45,18 @@ pub(super) fn serve(api: &mut Api, path: &[&str]) -> Outcome {
     }
 }
 
+/// 32 digits, as Zendesk's ids of jobs have.
+fn hexadecimal(text: &str) -> String {
+    text.bytes()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
 /// Starts a job, whose work is done already.
 pub(super) fn start(api: &mut Api, kind: &str, results: Vec<Value>) -> Answer {
     let job = Job {
-        id: random_text()[..32].to_owned(),
+        id: hexadecimal(&random_text()),
         kind: kind.to_owned(),
         results,
         polls: 0,

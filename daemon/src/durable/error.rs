@@ -8,14 +8,14 @@ use loopdesk_protocol::{Kind, Problem};
 /// Why something isn't on disk, or can't be read from there.
 #[derive(Debug, thiserror::Error)]
 #[error("can't {act} `{}`: {source}", .path.display())]
-pub(in crate::session) struct Error {
+pub(crate) struct Error {
     act: &'static str,
     path: PathBuf,
     source: io::Error,
 }
 
 impl Error {
-    pub(super) fn new(act: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn new(act: &'static str, path: &Path, source: io::Error) -> Self {
         Self {
             act,
             path: path.to_owned(),
@@ -24,7 +24,7 @@ impl Error {
     }
 
     /// As people are told.
-    pub(in crate::session) fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         let problem = Problem::new(Kind::Vault, self.to_string());
         let is_full = matches!(
             self.source.kind(),
@@ -39,7 +39,7 @@ impl Error {
         ))
     }
 
-    pub(super) fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
 }

@@ -1,0 +1,242 @@
+//! `loopdesk account set NAME access key`: who would be refused by it, before it is so.
+
+use loopdesk_protocol::config::Report;
+use loopdesk_protocol::key::{CALLERS, Caller, Callers, Keys, LIST, OfAccount};
+use loopdesk_protocol::{Client, Kind, Problem};
+
+use super::args::AccountSet;
+use crate::commands::{ask, unknown_account};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::table::{Cell, Table};
+use crate::text::Text;
+use crate::time::Clock;
+
+/// Whether the setting makes an account answer only those who send a key.
+pub(super) fn closes(args: &AccountSet) -> bool {
+    let value = args.setting.value.as_deref();
+    args.setting.key == "access"
+        && value.is_some_and(|value| value.trim_matches(['"', '\'']) == KEY)
+}
+
+/// Asks before programs are refused that are served now; who they are, if a daemon knows.
+pub(super) async fn agree(
+    args: &AccountSet,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<Option<Vec<Caller>>, CliError> {
+    let name = &args.name;
+    let report = context.link.judge(None).await?;
+    if is_closed(&report, name)? {
+        return Ok(None);
+    }
+    let callers = match context.link.running().await? {
+        Some(client) => Some(served(name, &client, output, &context.clock).await?),
+        None => {
+            output.note(&Text::from(
+                "loopdesk isn't running, so nobody knows which programs send no key.",
+            ));
+            None
+        }
+    };
+    if args.yes {
+        return Ok(callers);
+    }
+    let question = format!("Have `{name}` refuse every program that sends no key? [y/N] ");
+    match ask::yes_or_no(&question, false, context, output).await? {
+        Some(true) => Ok(callers),
+        Some(false) => Err(Problem::new(Kind::Usage, "nothing was changed")
+            .hint(format!(
+                "run `loopdesk key create NAME --account {name} --scope tickets:read` for each \
+                 script first"
+            ))
+            .into()),
+        None => Err(Problem::new(
+            Kind::Usage,
+            format!(
+                "`{name}` would refuse every program that sends no key, and nobody is there to be \
+                 asked"
+            ),
+        )
+        .hint(format!(
+            "run `loopdesk account set {name} access key --yes`"
+        ))
+        .into()),
+    }
+}
+
+/// Whether the account is like that already; that there is none is a problem. A configuration
+/// with errors doesn't say, and is judged when it is changed.
+fn is_closed(report: &Report, name: &str) -> Result<bool, Problem> {
+    let Some(config) = &report.config else {
+        return Ok(false);
+    };
+    let known = config.accounts.iter().map(|account| account.name.as_str());
+    match config.accounts.iter().find(|account| account.name == name) {
+        Some(account) => Ok(account.access == KEY),
+        None => Err(unknown_account(name, known)),
+    }
+}
+
+/// Shows who was served without a key, and whether anybody has one.
+async fn served(
+    name: &str,
+    client: &Client,
+    output: &mut Output,
+    clock: &Clock,
+) -> Result<Vec<Caller>, CliError> {
+    let request = OfAccount {
+        account: Some(name.to_owned()),
+    };
+    let callers: Callers = client.post(CALLERS, &request).await?;
+    output.note(&listed(name, &callers.callers, clock));
+    let keys: Keys = client.get(LIST).await?;
+    if !keys.keys.iter().any(|key| key.account == name) {
+        output.warn(format!(
+            "no key of `{name}` exists yet, so nobody would be served. `loopdesk key create NAME \
+             --account {name} --scope tickets:read` makes one."
+        ));
+    }
+    Ok(callers.callers)
+}
+
+fn listed(name: &str, callers: &[Caller], clock: &Clock) -> Text {
+    if callers.is_empty() {
+        return Text::from(format!(
+            "No program has lately used `{name}` without a key."
+        ));
+    }
+    let table = Table::new(["  PROGRAM", "LAST REQUEST", "REQUESTS"]);
+    let table = callers.iter().fold(table, |table, caller| {
+        let process = caller.last.process.as_deref().unwrap_or("(not known)");
+        table.row([
+            Cell::new(format!("  {process}")),
+            Cell::new(clock.relative(caller.last.at)),
+            Cell::new(caller.requests.to_string()),
+        ])
+    });
+    Text::from(format!(
+        "These have lately used `{name}` without a key, and would be refused:\n"
+    ))
+    .then(&table.text())
+}
+
+/// The value of `access` that wants a key.
+const KEY: &str = "key";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Daemon, Home, Serving, judge};
+    use loopdesk_protocol::config::RELOAD;
+    use loopdesk_protocol::key::Use;
+
+    fn home() -> Home {
+        let home = judge();
+        std::fs::create_dir_all(home.paths.config_dir()).unwrap();
+        std::fs::write(home.paths.config_file(), "[accounts.acme]\n").unwrap();
+        home
+    }
+
+    fn config(home: &Home) -> String {
+        std::fs::read_to_string(home.paths.config_file()).unwrap()
+    }
+
+    fn serve(home: &Home, keys: &Keys) -> Serving {
+        let caller = |process: Option<&str>, at: &str, requests| Caller {
+            last: Use {
+                at: at.parse().unwrap(),
+                process: process.map(ToOwned::to_owned),
+            },
+            requests,
+        };
+        let callers = Callers {
+            account: "acme".to_owned(),
+            callers: vec![
+                caller(Some("python3 (4711)"), "2026-11-23T16:57:00Z", 1204),
+                caller(None, "2026-11-23T15:00:00Z", 1),
+            ],
+        };
+        Daemon::new(home)
+            .json(CALLERS, &callers)
+            .json(LIST, keys)
+            .json(RELOAD, &serde_json::json!({}))
+            .serve()
+    }
+
+    #[tokio::test]
+    async fn d2_who_would_be_refused_is_shown_before_it_is_so() {
+        let home = home();
+        let daemon = serve(&home, &testing::keys());
+        let ran = home.run_typing("account set acme access key", "\n").await;
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+        insta::assert_snapshot!(ran.err, @"
+        These have lately used `acme` without a key, and would be refused:
+          PROGRAM         LAST REQUEST  REQUESTS
+          python3 (4711)  3 min ago     1204
+          (not known)     2 h ago       1
+        Have `acme` refuse every program that sends no key? [y/N] error: nothing was changed
+        Hint: run `loopdesk key create NAME --account acme --scope tickets:read` for each script first
+        ");
+        assert_eq!(daemon.asked(CALLERS).remove(0).1, r#"{"account":"acme"}"#);
+        assert!(daemon.asked(RELOAD).is_empty());
+        assert_eq!(config(&home), "[accounts.acme]\n");
+
+        let ran = home.run_typing("account set acme access key", "y\n").await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(config(&home), "[accounts.acme]\naccess = \"key\"\n");
+        assert_eq!(daemon.asked(RELOAD).len(), 1);
+    }
+
+    #[tokio::test]
+    async fn d2_without_a_terminal_it_takes_a_yes() {
+        let home = home();
+        let _daemon = serve(&home, &Keys::default());
+        for line in [
+            "account set acme access key",
+            "account set acme access key --json",
+        ] {
+            let ran = home.run(line).await;
+            assert_eq!(ran.code, 2);
+            let fix = "`loopdesk account set acme access key --yes`";
+            assert!(ran.err.contains(fix), "{}", ran.err);
+        }
+        assert_eq!(config(&home), "[accounts.acme]\n");
+        let ran = home.run("account set acme access key --yes").await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert!(ran.err.contains("no key of `acme` exists"), "{}", ran.err);
+        let ran = home.run("account set acme access key --yes --json").await;
+        assert_eq!(ran.json()["callers"][0]["requests"], 1204);
+        assert_eq!(config(&home), "[accounts.acme]\naccess = \"key\"\n");
+    }
+
+    #[tokio::test]
+    async fn d2_nothing_else_is_asked_about() {
+        let home = home();
+        for line in [
+            "account set acme access user",
+            "account set acme access --unset",
+            "account set acme port 8490",
+        ] {
+            let ran = home.run(line).await;
+            assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{line}");
+        }
+        let ran = home.run("account set acme access key --yes").await;
+        assert!(ran.err.contains("isn't running"), "{}", ran.err);
+        assert_eq!(ran.code, 0);
+        assert_eq!(home.run("account set acne access key --yes").await.code, 2);
+
+        let mut report = testing::report();
+        report.config.as_mut().unwrap().accounts[0].access = KEY.to_owned();
+        let home = Home::new().with_report(&report);
+        std::fs::create_dir_all(home.paths.config_dir()).unwrap();
+        std::fs::write(
+            home.paths.config_file(),
+            "[accounts.acme]\naccess = 'key'\n",
+        )
+        .unwrap();
+        let ran = home.run("account set acme access key").await;
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "it is so already");
+    }
+}

@@ -1,0 +1,59 @@
+//! The local key that a script sends, where it has to or wants to.
+//!
+//! A key can't be had again after it was made, so something that can be recognised stands for it.
+
+use loopdesk_protocol::key::Key;
+use loopdesk_protocol::status::Access;
+
+use super::account::Account;
+use crate::commands::key::placeholder;
+
+/// What stands for the key in code, and how to get one.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) placeholder: String,
+    /// Why there is one.
+    why: String,
+    /// How to get the key.
+    how: String,
+}
+
+impl Slot {
+    /// For `key`; without one, for an account that answers only with a key.
+    pub(super) fn new(account: &Account, key: Option<&Key>) -> Option<Self> {
+        let (why, how) = match key {
+            Some(key) => (
+                format!("This is with the key `{}`", key.name),
+                format!(
+                    "It was shown once; `loopdesk key rotate {}` makes another.",
+                    key.name
+                ),
+            ),
+            None if account.access == Access::Key => (
+                format!("`{}` answers only with a local key", account.name),
+                format!(
+                    "`loopdesk key create NAME --account {} --scope read` makes one.",
+                    account.name
+                ),
+            ),
+            None => return None,
+        };
+        Some(Self {
+            placeholder: placeholder(key),
+            why,
+            how,
+        })
+    }
+
+    /// What a person has to know about the code below, or about any script where there is none.
+    pub(super) fn note(&self, has_code: bool) -> String {
+        let Self { why, how, .. } = self;
+        match has_code {
+            true => format!("{why}, for which `{}` stands. {how}", self.placeholder),
+            false => format!(
+                "{why}, which goes where the script has its API token or OAuth token \
+                 (`loopdesk env --for CLIENT` shows the place). {how}"
+            ),
+        }
+    }
+}

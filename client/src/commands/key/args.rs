@@ -1,0 +1,152 @@
+//! What can be typed after `loopdesk key`.
+
+use clap::{Args, Subcommand};
+
+use crate::time::lifetime;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Make a key for one script, and show it this once.
+    ///
+    /// The key goes where the script had its API token. It allows what its scopes and `--allow`
+    /// rules cover, less what a `--deny` rule covers, and acts for the Zendesk user who is logged
+    /// in now. It never leaves this machine, and works until it is revoked unless `--expires`
+    /// says otherwise.
+    #[command(
+        after_long_help = CREATE_MORE,
+        override_usage = "loopdesk key create NAME (--scope SCOPE | --allow RULE)... [OPTIONS]"
+    )]
+    Create(Create),
+    /// List the keys: what each allows, when it was used last, and whether it works.
+    #[command(
+        after_long_help = "JSON: keys (each as in `key show`), keyless (the names of accounts \
+                           that answer without a key, too)."
+    )]
+    List(List),
+    /// Show everything about a key but the key itself.
+    #[command(after_long_help = SHOW_JSON)]
+    Show(Show),
+    /// Revoke keys: from the next request on, they are refused.
+    #[command(
+        after_long_help = "Exit code 2 if one of them doesn't exist; the others are revoked \
+                           then all the same.\n\nJSON: revoked (each as in `key show`)."
+    )]
+    Revoke(Revoke),
+    /// Replace a key by a new one with the same rights, and show that this once.
+    #[command(after_long_help = ROTATE_MORE)]
+    Rotate(Rotate),
+    /// Let keys that were made for another Zendesk user act for the one who is logged in now.
+    ///
+    /// `loopdesk login --switch-user` suspends an account's keys until then.
+    #[command(
+        after_long_help = "JSON: keys (those that were confirmed, each as in `key show`), keyless."
+    )]
+    Confirm(Confirm),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Create {
+    /// What to call it, best after the script: letters, digits, `-`, `_` and `.`.
+    pub(super) name: String,
+    /// What it allows: `read`, `write`, or one resource's, such as `tickets:read`.
+    ///
+    /// Can be given several times, or several separated by commas.
+    #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
+    pub(super) scopes: Vec<String>,
+    /// Allow this too, such as 'GET /api/v2/tickets/**'; can be given several times.
+    ///
+    /// A rule is a method, or `*` for any, and a path, in which `*` stands for one segment or a
+    /// part of one, and `**` for any number of segments.
+    #[arg(long, value_name = "RULE")]
+    pub(super) allow: Vec<String>,
+    /// Refuse this, whatever else allows it, such as '* /api/v2/users/**'; can be given several
+    /// times.
+    #[arg(long, value_name = "RULE")]
+    pub(super) deny: Vec<String>,
+    /// The account; the default account if left out.
+    #[arg(long)]
+    pub(super) account: Option<String>,
+    /// After how long it expires, such as `90d`; never if left out.
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+    pub(super) expires: Option<u64>,
+    /// What you want to remember of it.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) note: Option<String>,
+    /// Print the key and nothing else.
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// The account's name; all accounts if left out.
+    pub(super) account: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Show {
+    /// The key's name, or the beginning of the key as a script has it.
+    pub(super) name: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Revoke {
+    /// The keys' names, or the beginnings of keys as scripts have them.
+    #[arg(required = true, value_name = "NAME")]
+    pub(super) names: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Rotate {
+    /// The key's name, or the beginning of the key as a script has it.
+    pub(super) name: String,
+    /// How long the old key works besides, such as `1h`; not at all if left out.
+    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+    pub(super) grace: Option<u64>,
+    /// Print the key and nothing else.
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Confirm {
+    /// The account's name; the default account, or that of `--key`, if left out.
+    pub(super) account: Option<String>,
+    /// Only this key; every key of the account if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(super) key: Option<String>,
+}
+
+const CREATE_MORE: &str = "\
+Scopes: `read` and `write` are for everything. With `:read` or `:write` behind it, one of these is
+for its own things: account_settings, apps, automations, brands, custom_objects,
+deletion_schedules, dynamic_content, groups, hc, macros, organizations, requests,
+satisfaction_ratings, sla_policies, targets, ticket_attachments, ticket_views, tickets, triggers,
+users, webhooks; auditlogs can only be read, any_channel and web_widget only be written. A scope
+that writes doesn't read. `impersonate` is needed besides to act for end users.
+
+The key is the only thing on standard output, so it can go straight to where it is kept:
+  loopdesk key create nightly-report --scope tickets:read | pass insert -ef zendesk/nightly
+  (umask 077; loopdesk key create nightly-report --scope tickets:read -q > ~/.nightly.key)
+
+Examples:
+  loopdesk key create nightly-report --scope tickets:read --expires 90d
+  loopdesk key create sync --scope read,users:write --deny 'DELETE /api/v2/**' --account acme
+  loopdesk key create exporter --allow 'GET /api/v2/incremental/**'
+
+`loopdesk explain METHOD PATH --key NAME` tells what a key allows, and `loopdesk env --key NAME
+--for CLIENT` where it goes. A key limits nobody who sends none: `loopdesk account set ACCOUNT
+access key` has the account answer only with a key.
+
+JSON: key (as in `key show`), secret, keyless, base_urls.";
+
+const SHOW_JSON: &str = "\
+JSON: name, id, account, person, scopes, allow, deny, state, created_at, expires_at,
+old_secret_until, note, last_used (at, process), requests. States: active, expired, suspended,
+no-account, limited, unreadable, revoked.";
+
+const ROTATE_MORE: &str = "\
+The new key is the only thing on standard output. Requests with the old one are refused from the
+next one on, unless `--grace` lets it work while its script is changed.
+
+JSON: as of `key create`.";

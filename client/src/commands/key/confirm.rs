@@ -1,0 +1,110 @@
+//! `loopdesk key confirm`: keys act for who is logged in now.
+
+use loopdesk_protocol::Client;
+use loopdesk_protocol::key::{CONFIRM, Confirm as Request, Keys};
+
+use super::args::Confirm;
+use super::{named, words};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::table::{Cell, Table};
+use crate::text::{STRONG, Text};
+
+pub(super) async fn run(
+    args: &Confirm,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let client = context.daemon(output).await?;
+    let request = request(args, &client, output).await?;
+    let confirmed: Keys = client.post(CONFIRM, &request).await?;
+    output.result(&confirmed, || text(&confirmed, request.account.as_deref()))
+}
+
+/// A key's account is its own, whichever is the default.
+async fn request(
+    args: &Confirm,
+    client: &Client,
+    output: &mut Output,
+) -> Result<Request, CliError> {
+    let Some(key) = &args.key else {
+        return Ok(Request {
+            account: args.account.clone(),
+            name: None,
+        });
+    };
+    let key = named::key_named(key, client, output).await?;
+    Ok(Request {
+        account: Some(args.account.clone().unwrap_or(key.account)),
+        name: Some(key.name),
+    })
+}
+
+fn text(confirmed: &Keys, account: Option<&str>) -> Text {
+    let Some(first) = confirmed.keys.first() else {
+        let of = account.map(|name| format!(" of {name}"));
+        return Text::from(format!(
+            "No key{} waits: each acts for the user who is logged in.",
+            of.unwrap_or_default()
+        ));
+    };
+    let new = Table::new(["", "", ""]);
+    let table = confirmed.keys.iter().fold(new, |table, key| {
+        table.row([
+            Cell::new(format!("  {}", key.name)).styled(STRONG),
+            Cell::new(words::rights(&key.rights)),
+            Cell::new(key.note.as_deref().unwrap_or_default()),
+        ])
+    });
+    Text::new()
+        .plain("From now on these act for ")
+        .strong(crate::commands::person(&first.person))
+        .plain(format!(", in {}:", first.account))
+        .end()
+        .then(&table.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Daemon, Home};
+    use loopdesk_protocol::key::LIST;
+
+    #[tokio::test]
+    async fn r8_who_the_keys_act_for_now_is_said() {
+        let home = Home::new();
+        let mut keys = testing::keys();
+        let daemon = Daemon::new(&home)
+            .json(CONFIRM, &keys)
+            .json(LIST, &keys)
+            .serve();
+        let ran = home.run("key confirm acme").await;
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        insta::assert_snapshot!(ran.out, @"
+        From now on these act for Ada Lovelace <ada@example.com>, admin, in acme:
+          nightly-report  tickets:read
+          sync            read, 2 rules, 1 denied  Ada's cron
+        ");
+        let ran = home.run("key confirm --key sync --json").await;
+        assert_eq!(
+            ran.json()["keys"].as_array().unwrap().len(),
+            keys.keys.len()
+        );
+        let bodies: Vec<_> = daemon.asked(CONFIRM).into_iter().map(|(_, b)| b).collect();
+        assert_eq!(
+            bodies,
+            [
+                r#"{"account":"acme"}"#,
+                r#"{"account":"sandbox","name":"sync"}"#
+            ]
+        );
+        assert_eq!(home.run("key confirm --key x").await.code, 2);
+        drop(daemon);
+        keys.keys.clear();
+        let home = Home::new();
+        let _daemon = Daemon::new(&home).json(CONFIRM, &keys).serve();
+        let ran = home.run("key confirm").await;
+        assert!(ran.out.starts_with("No key waits"), "{}", ran.out);
+    }
+}

@@ -1,0 +1,84 @@
+//! The way out of this network: a proxy, whom it isn't for, and what is wrong with it.
+
+use loopdesk_protocol::status::{Egress, Ignored};
+
+use crate::time::Clock;
+
+/// What stands beside "proxy", if there is one or should be.
+pub(super) fn lines(egress: &Egress, clock: &Clock) -> Option<String> {
+    let variable = egress.variable.as_deref()?;
+    let login = if egress.has_login {
+        ", with a login"
+    } else {
+        ""
+    };
+    let mut lines = vec![match &egress.proxy {
+        Some(proxy) => format!("{proxy} ({variable}{login})"),
+        None => format!("{variable} can't be used, see below"),
+    }];
+    if let Some(no_proxy) = &egress.no_proxy {
+        lines.push(format!(
+            "not for {} ({})",
+            no_proxy.hosts, no_proxy.variable
+        ));
+    }
+    for origin in &egress.direct {
+        lines.push(format!("so {origin} is reached without it"));
+    }
+    if let Some(error) = &egress.last_error {
+        let when = clock.relative(error.at);
+        lines.push(format!("failed {when}: {}", error.message));
+    }
+    Some(lines.join("\n"))
+}
+
+/// That a variable is passed over.
+pub(super) fn warning(ignored: &Ignored) -> String {
+    format!(
+        "{} is ignored: {}. Hint: {}.",
+        ignored.variable, ignored.why, ignored.fix
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use loopdesk_protocol::status::{LastError, NoProxy};
+
+    use super::*;
+
+    #[test]
+    fn o3_a_proxy_is_shown_with_whom_it_isn_t_for_and_how_it_failed() {
+        let clock = Clock::fixed("2026-11-23T17:00:00Z");
+        let mut egress = Egress::default();
+        assert_eq!(lines(&egress, &clock), None);
+        egress.proxy = Some("http://proxy.corp:3128".to_owned());
+        egress.variable = Some("HTTPS_PROXY".to_owned());
+        assert_eq!(
+            lines(&egress, &clock).unwrap(),
+            "http://proxy.corp:3128 (HTTPS_PROXY)"
+        );
+        egress.has_login = true;
+        egress.no_proxy = Some(NoProxy {
+            variable: "no_proxy".to_owned(),
+            hosts: "localhost, .example.com".to_owned(),
+        });
+        egress.direct = vec!["https://help.example.com".to_owned()];
+        egress.last_error = Some(LastError {
+            at: "2026-11-23T16:30:00Z".parse().unwrap(),
+            message: "the proxy at proxy.corp:3128 hung up".to_owned(),
+        });
+        assert_eq!(
+            lines(&egress, &clock).unwrap(),
+            "http://proxy.corp:3128 (HTTPS_PROXY, with a login)\n\
+             not for localhost, .example.com (no_proxy)\n\
+             so https://help.example.com is reached without it\n\
+             failed 30 min ago: the proxy at proxy.corp:3128 hung up"
+        );
+        egress.proxy = None;
+        assert!(
+            lines(&egress, &clock)
+                .unwrap()
+                .starts_with("HTTPS_PROXY can't be used, see below")
+        );
+    }
+}

@@ -1,0 +1,257 @@
+//! A proxy as `HTTPS_PROXY` and its like name it.
+//!
+//! The daemon goes through it, and `loopdesk service install` hands its variable to the service:
+//! both must read the same value the same way, and both must notice one that means the daemon
+//! itself.
+
+mod host;
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use host::Place;
+
+/// The variables that name a proxy for `https`, the one that counts most first. This is curl's
+/// order (<https://curl.se/docs/manpage.html>, "Environment"): the lower-case spelling before the
+/// other, and `ALL_PROXY` where neither is set. `HTTP_PROXY` is for `http` only.
+pub const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+
+/// The variables that list who is reached without a proxy, the one that counts most first.
+pub const EXEMPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
+
+/// A proxy: how it is spoken to, where it is, and who we are there. `Display` and `Debug` show
+/// neither user nor password.
+#[derive(Clone)]
+pub struct ProxyUrl {
+    scheme: Scheme,
+    place: Place,
+    login: Option<Login>,
+}
+
+impl ProxyUrl {
+    /// Reads what a variable says: `http://user:password@proxy.corp:3128`. Without a scheme it is
+    /// `http`; without a port, the scheme's own.
+    ///
+    /// # Errors
+    /// Why there can be no such proxy, without a word of the value but for its scheme: it may hold
+    /// a password wherever somebody has forgotten to encode one.
+    pub fn parse(value: &str) -> Result<Self, Unusable> {
+        let value = value.trim_ascii();
+        if value.contains(char::is_control) {
+            return Err(Unusable::NoText);
+        }
+        let (scheme, rest) = match value.split_once("://") {
+            Some((scheme, rest)) => (Scheme::parse(scheme)?, rest),
+            None => (Scheme::Http, value),
+        };
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        // What looks like the end of the authority may be the middle of a password, and what comes
+        // before it would be taken for a host, and asked for, and shown.
+        if path.contains(['@', '?', '#']) {
+            return Err(Unusable::Unencoded);
+        }
+        let (login, place) = match authority.rsplit_once('@') {
+            Some((login, place)) => (Login::parse(login), place),
+            None => (None, authority),
+        };
+        let place = Place::parse(place, scheme.port())?;
+        let is_long =
+            |login: &Login| login.user.len() > SOCKS_MAX || login.password.len() > SOCKS_MAX;
+        if scheme.is_socks() && login.as_ref().is_some_and(is_long) {
+            return Err(Unusable::TooLong);
+        }
+        Ok(Self {
+            scheme,
+            place,
+            login,
+        })
+    }
+
+    /// How it is spoken to.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Its name, or its address, IPv6 in brackets.
+    pub fn host(&self) -> &str {
+        self.place.host()
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.place.port
+    }
+
+    /// `host:port`.
+    pub fn authority(&self) -> String {
+        self.place.to_string()
+    }
+
+    /// Who we are there.
+    pub fn login(&self) -> Option<&Login> {
+        self.login.as_ref()
+    }
+
+    /// Whether it is the daemon that listens on these ports of this machine, however that is
+    /// spelled. The daemon is no proxy, least of all to itself.
+    pub fn is_own(&self, listens_on: impl Fn(u16) -> bool) -> bool {
+        self.place.is_here() && listens_on(self.place.port)
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme.name(), self.place)
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyUrl({self})")
+    }
+}
+
+/// How a proxy is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// CONNECT in the clear; what goes through is TLS all the same.
+    Http,
+    /// CONNECT within TLS.
+    Https,
+    /// SOCKS5 (RFC 1928). The proxy looks up names, as `socks5h` says in so many words.
+    Socks5,
+}
+
+impl Scheme {
+    fn parse(text: &str) -> Result<Self, Unusable> {
+        match text.to_ascii_lowercase().as_str() {
+            "http" => Ok(Self::Http),
+            "https" => Ok(Self::Https),
+            "socks5" | "socks5h" => Ok(Self::Socks5),
+            other if is_scheme(other) => Err(Unusable::Scheme(other.to_owned())),
+            _ => Err(Unusable::Unencoded),
+        }
+    }
+
+    /// `http`, `https` or `socks5h`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::Socks5 => "socks5h",
+        }
+    }
+
+    fn is_socks(self) -> bool {
+        self == Self::Socks5
+    }
+
+    /// Where such proxies listen that name no port (RFC 9110 section 4.2, RFC 1928 section 3).
+    fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+            Self::Socks5 => 1080,
+        }
+    }
+}
+
+/// RFC 3986 section 3.1. Of reasonable length: what is longer is no scheme that somebody has
+/// misspelled, and is not to be shown.
+fn is_scheme(text: &str) -> bool {
+    text.len() <= 12
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ['+', '-', '.'].contains(&c))
+}
+
+/// A user and a password, percent-decoded. `Debug` shows neither.
+#[derive(Clone)]
+pub struct Login {
+    user: Zeroizing<Vec<u8>>,
+    password: Zeroizing<Vec<u8>>,
+}
+
+impl Login {
+    fn parse(text: &str) -> Option<Self> {
+        let (user, password) = text.split_once(':').unwrap_or((text, ""));
+        (!text.is_empty()).then(|| Self {
+            user: decoded(user),
+            password: decoded(password),
+        })
+    }
+
+    /// The user's name.
+    pub fn user(&self) -> &[u8] {
+        &self.user
+    }
+
+    /// The password; empty where there is none.
+    pub fn password(&self) -> &[u8] {
+        &self.password
+    }
+
+    /// `user:password`, as Basic wants it (RFC 7617 section 2).
+    pub fn joined(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([self.user(), b":", self.password()].concat())
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login(..)")
+    }
+}
+
+/// RFC 3986 section 2.1. A `%` that begins no escape stands for itself, as people write it.
+fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
+    let mut rest = text.as_bytes();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(rest.len()));
+    while let Some((first, after)) = rest.split_first() {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let escaped = match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => u8::try_from(high * 16 + low).ok(),
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = match escaped {
+            Some(_) => after.get(2..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    bytes
+}
+
+/// Why a value names no proxy that can be used. Says nothing of the value but a scheme.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Control characters, or bytes that are no UTF-8.
+    #[error("is no plain text")]
+    NoText,
+    /// A scheme that is not ours.
+    #[error("begins with `{0}://`, and loopdesk knows `http`, `https`, `socks5` and `socks5h`")]
+    Scheme(String),
+    /// Characters that end the host stand where they can't.
+    #[error(
+        "is no proxy's address: it must read `http://HOST:PORT`, or `http://USER:PASSWORD@HOST:PORT` \
+         with each `/`, `?`, `#`, `@`, `:` and `%` of user and password as %2F, %3F, %23, %40, %3A \
+         and %25"
+    )]
+    Unencoded,
+    /// No host, or one that there can't be.
+    #[error("names no host: it must read `http://HOST:PORT`")]
+    Host,
+    /// A port that there can't be.
+    #[error("has no port from 1 to 65535 after its host: it must read `http://HOST:PORT`")]
+    Port,
+    /// RFC 1929 counts in a byte.
+    #[error("has a user or password of more than {SOCKS_MAX} bytes, which SOCKS can't carry")]
+    TooLong,
+}
+
+const SOCKS_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests;

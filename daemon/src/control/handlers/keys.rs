@@ -1,0 +1,319 @@
+//! `/v1/keys/…` and `/v1/explain`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Uri};
+use loopdesk_protocol::key::{
+    self, Callers, Confirm, Create, Created, Explain, Explained, Named, OfAccount, Rotate, State,
+};
+use loopdesk_protocol::{Kind, Problem, SecretText};
+
+use super::super::Control;
+use crate::config::{self, Access, AccountName, Config};
+use crate::keys::{Key, Keys, New};
+use crate::rights::Rights;
+use crate::route::{Question, Routes};
+
+/// All keys.
+pub(in crate::control) fn list(control: &Control) -> Result<key::Keys, Problem> {
+    if let Some(problem) = control.keys.problem() {
+        return Err(problem);
+    }
+    let config = Arc::clone(&control.loaded.borrow().config);
+    let keyless = |account: &&Arc<config::Account>| account.access == Access::User;
+    Ok(key::Keys {
+        keys: shown(control, &config, &control.keys.all()),
+        keyless: config
+            .accounts
+            .values()
+            .filter(keyless)
+            .map(|account| account.name.to_string())
+            .collect(),
+    })
+}
+
+/// Makes a key for the person who is logged in.
+pub(in crate::control) async fn create(
+    control: &Control,
+    asked: Create,
+) -> Result<Created, Problem> {
+    let (account, session) = super::pick(control, asked.account.as_deref())?;
+    session.loaded(LOAD_PATIENCE).await;
+    let name = &account.name;
+    let Some(person) = session.view().person else {
+        return Err(Problem::new(
+            Kind::Login,
+            format!(
+                "nobody is logged in to account `{name}`: a key acts for the person who made it"
+            ),
+        )
+        .hint(format!("loopdesk login {name}")));
+    };
+    let config = Arc::clone(&control.loaded.borrow().config);
+    let rights = Rights::parse(&asked.rights).map_err(|why| Problem::new(Kind::Usage, why))?;
+    within_limit(&config, &rights)?;
+    let new = New {
+        name: asked.name,
+        account: name.clone(),
+        person,
+        rights: asked.rights,
+        expires_in: expiry(&config, asked.expires_in)?,
+        note: asked.note,
+    };
+    let made = change(control, move |keys| keys.create(new)).await?;
+    Ok(created(control, &config, made))
+}
+
+/// Ends a key.
+pub(in crate::control) async fn revoke(
+    control: &Control,
+    asked: Named,
+) -> Result<key::Key, Problem> {
+    let config = Arc::clone(&control.loaded.borrow().config);
+    let before = control.keys.named(&asked.name);
+    let shown = before.map(|key| shown(control, &config, &[key]));
+    let gone = change(control, move |keys| keys.revoke(&asked.name)).await?;
+    let mut shown = shown.unwrap_or_else(|| self::shown(control, &config, &[gone]));
+    shown
+        .pop()
+        .ok_or_else(|| Problem::new(Kind::Internal, "the key is gone"))
+}
+
+/// Gives a key another secret.
+pub(in crate::control) async fn rotate(
+    control: &Control,
+    asked: Rotate,
+) -> Result<Created, Problem> {
+    let config = Arc::clone(&control.loaded.borrow().config);
+    let grace = Duration::from_secs(asked.grace);
+    let made = change(control, move |keys| keys.rotate(&asked.name, grace)).await?;
+    Ok(created(control, &config, made))
+}
+
+/// Lets an account's keys act for the person who is logged in now.
+pub(in crate::control) async fn confirm(
+    control: &Control,
+    asked: Confirm,
+) -> Result<key::Keys, Problem> {
+    let config = Arc::clone(&control.loaded.borrow().config);
+    let of_key = asked.name.as_deref().map(|name| named(control, name));
+    let of_key = of_key.transpose()?.map(|key| key.account.to_string());
+    let (account, session) = super::pick(control, asked.account.as_deref().or(of_key.as_deref()))?;
+    session.loaded(LOAD_PATIENCE).await;
+    let Some(person) = session.view().person else {
+        return Err(Problem::new(
+            Kind::Login,
+            format!("nobody is logged in to account `{}`", account.name),
+        )
+        .hint(format!("loopdesk login {}", account.name)));
+    };
+    let confirmed = change(control, move |keys| {
+        keys.confirm(&account.name, asked.name.as_deref(), &person)
+    });
+    Ok(key::Keys {
+        keys: shown(control, &config, &confirmed.await?),
+        keyless: Vec::new(),
+    })
+}
+
+/// Who has lately been served without a key.
+pub(in crate::control) fn callers(
+    control: &Control,
+    asked: &OfAccount,
+) -> Result<Callers, Problem> {
+    let (account, _) = super::pick(control, asked.account.as_deref())?;
+    Ok(Callers {
+        account: account.name.to_string(),
+        callers: control.keys.callers(&account.name),
+    })
+}
+
+/// What would become of a request.
+pub(in crate::control) fn explain(
+    control: &Control,
+    asked: &Explain,
+) -> Result<Explained, Problem> {
+    let config = Arc::clone(&control.loaded.borrow().config);
+    let key = asked.key.as_deref().map(|name| named(control, name));
+    let key = key.transpose()?;
+    let wrong = |what: &str, given: &str| {
+        Problem::new(Kind::Usage, format!("`{given}` is no {what}"))
+            .hint("loopdesk explain GET /api/v2/tickets")
+    };
+    let method = asked.method.to_ascii_uppercase();
+    let method = Method::from_bytes(method.as_bytes());
+    let method = method.map_err(|_| wrong("method", &asked.method))?;
+    let target: Uri = asked.path.parse().map_err(|_| wrong("path", &asked.path))?;
+    if !asked.path.starts_with('/') {
+        return Err(wrong("path", &asked.path));
+    }
+    let account = match asked.account.as_deref() {
+        Some(name) => Some(
+            name.parse::<AccountName>()
+                .map_err(|why| Problem::new(Kind::Usage, why).hint("loopdesk account list"))?,
+        ),
+        None => None,
+    };
+    let explained = Routes::new(&config).explain(Question {
+        method: &method,
+        target: &target,
+        account: account.as_ref(),
+        key: key.as_deref(),
+    });
+    let Some(key) = key.filter(|_| explained.allowed) else {
+        return Ok(explained);
+    };
+    let state = state(control, &config, &key);
+    let (line, why) = match state {
+        State::Active | State::Limited => return Ok(explained),
+        State::Expired => ("the key's expiry", format!("`{}` has expired", key.name)),
+        State::Suspended => (
+            "the key's person",
+            format!(
+                "`{}` was created for {}, who isn't the one logged in now",
+                key.name, key.person.name
+            ),
+        ),
+        State::Revoked => ("the key's end", format!("`{}` was revoked", key.name)),
+        State::Unreadable => ("what the key allows", "it can't be read".to_owned()),
+        State::NoAccount => (
+            "the key's account",
+            format!("account `{}` is no longer configured", key.account),
+        ),
+    };
+    Ok(Explained {
+        allowed: false,
+        line: line.to_owned(),
+        why,
+        ..explained
+    })
+}
+
+/// How many keys of this account work, and the names of those that another login has suspended.
+pub(super) fn counts(
+    control: &Control,
+    config: &Config,
+    name: &AccountName,
+) -> (usize, Vec<String>) {
+    let keys = control.keys.all();
+    let own = keys.iter().filter(|key| key.account == *name);
+    let mut suspended = Vec::new();
+    let mut working = 0;
+    for key in own {
+        match state(control, config, key) {
+            State::Active | State::Limited => working += 1,
+            State::Suspended => suspended.push(key.name.clone()),
+            State::Expired | State::NoAccount | State::Revoked | State::Unreadable => {}
+        }
+    }
+    (working, suspended)
+}
+
+fn named(control: &Control, name: &str) -> Result<Arc<Key>, Problem> {
+    if let Some(problem) = control.keys.problem() {
+        return Err(problem);
+    }
+    control.keys.named(name).ok_or_else(|| {
+        Problem::new(Kind::Usage, format!("there is no key `{name}`")).hint("loopdesk key list")
+    })
+}
+
+/// Files are written, and flushed to the disk.
+async fn change<T: Send + 'static>(
+    control: &Control,
+    act: impl FnOnce(&Keys) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let keys = control.keys.clone();
+    tokio::task::spawn_blocking(move || act(&keys))
+        .await
+        .map_err(|e| Problem::new(Kind::Internal, format!("the keys' file: {e}")))?
+}
+
+fn within_limit(config: &Config, rights: &Rights) -> Result<(), Problem> {
+    let Some(limit) = &config.max_key_scope else {
+        return Ok(());
+    };
+    let beyond = rights.beyond(limit);
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Kind::Usage,
+        format!(
+            "keys on this machine may have {} at most (`max-key-scope` in the machine's \
+             configuration), and {} goes beyond that",
+            limit.text().scopes.join(", "),
+            beyond.join(", "),
+        ),
+    )
+    .hint("loopdesk config show"))
+}
+
+/// After how long a key ends that was asked to end after `asked` seconds.
+fn expiry(config: &Config, asked: Option<u64>) -> Result<Option<Duration>, Problem> {
+    let most = config.max_key_age.map(config::Ttl::as_secs);
+    if let (Some(asked), Some(most)) = (asked, most)
+        && asked > most
+    {
+        let most = config::human(most);
+        return Err(Problem::new(
+            Kind::Usage,
+            format!(
+                "keys on this machine may live {most} at most (`max-key-age` in the machine's \
+                 configuration)"
+            ),
+        )
+        .hint(format!("--expires {most}")));
+    }
+    Ok(asked.or(most).map(Duration::from_secs))
+}
+
+fn created(control: &Control, config: &Config, made: (Arc<Key>, SecretText)) -> Created {
+    let (key, secret) = made;
+    let account = config.accounts.get(&key.account);
+    Created {
+        key: view(control, config, &key),
+        secret,
+        keyless: account.is_some_and(|account| account.access == Access::User),
+        base_urls: account.map_or_else(Vec::new, |account| config.base_urls(account)),
+    }
+}
+
+fn shown(control: &Control, config: &Config, keys: &[Arc<Key>]) -> Vec<key::Key> {
+    keys.iter().map(|key| view(control, config, key)).collect()
+}
+
+fn view(control: &Control, config: &Config, key: &Key) -> key::Key {
+    let shown = control.keys.shown(key, state(control, config, key));
+    key::Key {
+        expires_at: key.ends_at(config.max_key_age),
+        ..shown
+    }
+}
+
+fn state(control: &Control, config: &Config, key: &Key) -> State {
+    let Some(session) = control.sessions.get(&key.account) else {
+        return State::NoAccount;
+    };
+    let rights = match key.rights() {
+        _ if key.is_revoked => return State::Revoked,
+        Ok(rights) => rights,
+        Err(_) => return State::Unreadable,
+    };
+    let end = key.ends_at(config.max_key_age);
+    let person = session.view().person;
+    let limit = config.max_key_scope.as_ref();
+    if end.is_some_and(|end| end <= control.clock.now()) {
+        State::Expired
+    } else if person.is_some_and(|person| person.id != key.person.id) {
+        State::Suspended
+    } else if limit.is_some_and(|limit| !rights.beyond(limit).is_empty()) {
+        State::Limited
+    } else {
+        State::Active
+    }
+}
+
+/// A daemon that has just started opens its records in milliseconds.
+const LOAD_PATIENCE: Duration = Duration::from_secs(5);

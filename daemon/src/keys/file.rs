@@ -1,0 +1,260 @@
+//! The text of `keys.toml`.
+//!
+//! ```toml
+//! checksum = "sha256:9f86…"      # over every byte behind this line
+//! # …
+//! version = 1
+//! generation = 12                # counts the changes
+//!
+//! [[keys]]
+//! name = "nightly-report"
+//! id = "ldk_Q3vT9xKa"
+//! …
+//! ```
+//!
+//! It can be read by people and is written by nobody but the daemon. Half a file would be a file
+//! without some `deny` rules, so that it counts as a whole or not at all; and so does one with a
+//! word in it that this release doesn't know, as that may be a limit.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::key;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::format::Digest;
+use super::key::{Key, Old, Secrets, check_name, check_note};
+use super::rights::Written;
+
+/// Everything that is kept of keys.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contents {
+    /// How often it has changed.
+    pub(super) generation: u64,
+    /// In the order of their names.
+    pub(super) keys: Vec<Key>,
+}
+
+/// Why a text isn't one of ours.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Damage {
+    #[error("it is not as loopdesk has written it: it is cut short or was changed")]
+    Changed,
+    #[error("a newer release of loopdesk has written it (version {0})")]
+    Newer(i64),
+    #[error("it makes no sense: {0}")]
+    Nonsense(String),
+}
+
+/// The text.
+///
+/// # Errors
+/// A sentence; there is no error that a person could cause.
+pub(super) fn render(contents: &Contents, now: Timestamp) -> Result<String, String> {
+    let file = File {
+        version: VERSION,
+        generation: contents.generation,
+        keys: contents.keys.iter().map(|k| Stored::of(k, now)).collect(),
+    };
+    let body = toml::to_string(&file).map_err(|e| e.to_string())?;
+    Ok(sealed(&format!("{HEAD}{body}")))
+}
+
+/// What a text says.
+///
+/// # Errors
+/// What is wrong with it. Nothing of it counts then.
+pub(super) fn parse(text: &[u8]) -> Result<Contents, Damage> {
+    let text = std::str::from_utf8(text).map_err(|_| Damage::Changed)?;
+    let (line, body) = text.split_once('\n').ok_or(Damage::Changed)?;
+    if line != checksum_line(body) {
+        return Err(Damage::Changed);
+    }
+    contents(body)
+}
+
+/// The text with the line that vouches for it.
+pub(super) fn sealed(body: &str) -> String {
+    format!("{}\n{body}", checksum_line(body))
+}
+
+fn checksum_line(body: &str) -> String {
+    let sum = Sha256::digest(body);
+    let mut line = "checksum = \"sha256:".to_owned();
+    for byte in sum {
+        // Writing to a string can't fail.
+        let _written = write!(line, "{byte:02x}");
+    }
+    line.push('"');
+    line
+}
+
+fn contents(body: &str) -> Result<Contents, Damage> {
+    let nonsense = |why: String| Damage::Nonsense(why);
+    // The parser's words quote the file, which has nothing secret in it.
+    let of_toml = |e: toml::de::Error| nonsense(e.message().to_owned());
+    let Versioned { version } = toml::from_str(body).map_err(of_toml)?;
+    if version != VERSION {
+        return Err(Damage::Newer(version));
+    }
+    let file: File = toml::from_str(body).map_err(of_toml)?;
+    let keys = file.keys.into_iter().map(Stored::into_key);
+    let keys: Vec<Key> = keys.collect::<Result<_, _>>().map_err(nonsense)?;
+    let names: BTreeSet<_> = keys.iter().map(|key| &key.name).collect();
+    let ids: BTreeSet<_> = keys.iter().map(|key| key.id).collect();
+    if names.len() != keys.len() || ids.len() != keys.len() {
+        return Err(nonsense("two keys have one name or id".to_owned()));
+    }
+    Ok(Contents {
+        generation: file.generation,
+        keys,
+    })
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    version: i64,
+    generation: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keys: Vec<Stored>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Stored {
+    name: String,
+    id: String,
+    account: String,
+    created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scopes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    allow: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    deny: Vec<String>,
+    sha256: String,
+    person: StoredPerson,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    old_secrets: Vec<StoredOld>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct StoredPerson {
+    id: u64,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct StoredOld {
+    sha256: String,
+    until: Timestamp,
+}
+
+impl Stored {
+    /// What is kept of `key`. Secrets that work no more are forgotten.
+    fn of(key: &Key, now: Timestamp) -> Self {
+        let rights = key.rights_text().clone();
+        let person = key.person.clone();
+        Self {
+            name: key.name.clone(),
+            id: key.id.to_string(),
+            account: key.account.to_string(),
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            note: key.note.clone(),
+            scopes: rights.scopes,
+            allow: rights.allow,
+            deny: rights.deny,
+            sha256: key.secrets.current().to_string(),
+            person: StoredPerson {
+                id: person.id,
+                name: person.name,
+                email: person.email,
+                role: person.role,
+            },
+            old_secrets: key.secrets.old(now).map(StoredOld::of).collect(),
+        }
+    }
+
+    fn into_key(self) -> Result<Key, String> {
+        let name = self.name;
+        let wrong = |what: &str| format!("{what} of key `{}` is none", name.escape_debug());
+        check_name(&name).map_err(|_| wrong("the name"))?;
+        check_note(self.note.as_deref().unwrap_or_default()).map_err(|_| wrong("the note"))?;
+        let digest = |text: &str| text.parse::<Digest>().map_err(|_| wrong("the SHA-256"));
+        let old = self.old_secrets.iter().map(|old| {
+            Ok(Old {
+                digest: digest(&old.sha256)?,
+                until: old.until,
+            })
+        });
+        let old = old.collect::<Result<_, String>>()?;
+        let secrets = Secrets::stored(digest(&self.sha256)?, old);
+        Ok(Key {
+            id: self.id.parse().map_err(|_| wrong("the id"))?,
+            account: self.account.parse().map_err(|_| wrong("the account"))?,
+            person: Person {
+                id: self.person.id,
+                name: self.person.name,
+                email: self.person.email,
+                role: self.person.role,
+            },
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            note: self.note,
+            is_revoked: false,
+            rights: Written::kept(key::Rights {
+                scopes: self.scopes,
+                allow: self.allow,
+                deny: self.deny,
+            }),
+            secrets: secrets.ok_or_else(|| wrong("one of the old secrets"))?,
+            tally: std::sync::Arc::default(),
+            name,
+        })
+    }
+}
+
+impl StoredOld {
+    fn of(old: &Old) -> Self {
+        Self {
+            sha256: old.digest.to_string(),
+            until: old.until,
+        }
+    }
+}
+
+const VERSION: i64 = 1;
+
+const HEAD: &str = "\
+# The local keys of loopdesk: what each allows, and a hash of its secret, from which the key itself
+# can't be had. Written by loopdeskd; change keys with `loopdesk key`. The first line vouches for all
+# others: in a file that was edited, no key lets anybody in.
+";
+
+#[cfg(feature = "fuzzing")]
+pub(super) fn parse_unsealed(body: &str) -> Result<Contents, Damage> {
+    parse(sealed(body).as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

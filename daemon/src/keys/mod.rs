@@ -1,0 +1,287 @@
+//! Local keys: what scripts send in the place of an API token.
+//!
+//! ```text
+//! request ─ presented ─▶ Presented ─ Keys::check ─▶ Key, or Wrong (after a while, by throttle)
+//!                          format          │
+//! keys.toml ─ store ─▶ file ─▶ Key ────────┘        Keys::note_use ─▶ uses ─▶ background
+//! ```
+//!
+//! Which requests a key allows is judged by its [`rights`](crate::rights), elsewhere. Here is what a key looks like
+//! (`format`), where a request carries one (`presented`), what is kept of it (`key`, `file`, `store`),
+//! and who has used it (`uses`).
+//!
+//! Every key is refused while the file that keeps them can't be trusted: [`Keys::problem`].
+
+mod background;
+mod change;
+mod file;
+mod format;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod key;
+mod presented;
+mod rights;
+mod store;
+mod throttle;
+mod uses;
+mod wrong;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use loopdesk_protocol::{Paths, Problem, key as protocol};
+use subtle::Choice;
+
+use self::background::{Board, PACE, Pace};
+use self::change::Writer;
+use self::format::Digest;
+pub use self::format::KeyId;
+use self::key::Secrets;
+pub use self::key::{Key, New};
+pub use self::presented::{KEY_HEADER, Presented, presented, take_out};
+use self::store::Store;
+pub use self::throttle::Failures;
+use self::throttle::Throttle;
+pub use self::uses::{Caller, Trace, Used};
+use self::uses::{Uses, memory};
+pub use self::wrong::Wrong;
+use crate::clock::Clock;
+use crate::config::AccountName;
+
+/// The local keys of this daemon. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Keys(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    clock: Clock,
+    state: ArcSwap<State>,
+    /// Held by whoever reads or changes the file.
+    writer: Mutex<Writer>,
+    /// What a secret is compared with where there is no such key.
+    nobody: Secrets,
+    throttle: Throttle,
+    uses: Arc<Uses>,
+    /// Held by whoever writes it.
+    uses_file: Mutex<PathBuf>,
+    board: Arc<Board>,
+    /// When the file was last looked at, in milliseconds since 1970.
+    looked_at: AtomicI64,
+}
+
+/// What is judged by.
+#[derive(Debug, Default)]
+struct State {
+    by_id: HashMap<KeyId, Arc<Key>>,
+    /// Those that were revoked and couldn't be taken out of the file, too.
+    by_name: BTreeMap<String, Arc<Key>>,
+    /// Why nothing is let in.
+    problem: Option<Problem>,
+}
+
+impl Keys {
+    /// Reads the keys of the state folder of `paths`. May block.
+    pub fn open(paths: &Paths, clock: Clock) -> Self {
+        Self::paced(paths, clock, PACE)
+    }
+
+    fn paced(paths: &Paths, clock: Clock, pace: Pace) -> Self {
+        let board = Arc::new(Board::new(pace));
+        let remembered = memory::read(&paths.uses_file());
+        // Where the system has no random bytes, nothing else works either; a secret that fits
+        // nothing needs none.
+        let nobody = Digest::random().unwrap_or_else(|_| Digest::of_nothing());
+        let inner = Arc::new(Inner {
+            store: Store::new(paths),
+            clock,
+            state: ArcSwap::default(),
+            writer: Mutex::default(),
+            nobody: Secrets::new(nobody),
+            throttle: Throttle::new(),
+            uses: Arc::new(Uses::new(Arc::clone(&board), remembered)),
+            uses_file: Mutex::new(paths.uses_file()),
+            board: Arc::clone(&board),
+            looked_at: AtomicI64::new(0),
+        });
+        inner.read(&mut inner.writer());
+        let keys = Arc::downgrade(&inner);
+        let spawned = std::thread::Builder::new()
+            .name("keys".to_owned())
+            .stack_size(STACK)
+            .spawn(move || background::run(&board, &keys));
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "nobody keeps account of who uses the local keys");
+        }
+        Self(inner)
+    }
+
+    /// Why every key is refused, if that is so.
+    pub fn problem(&self) -> Option<Problem> {
+        // Whoever asks may just have mended it.
+        if self.0.state.load().problem.is_some() {
+            self.0.look();
+        }
+        self.0.state.load().problem.clone()
+    }
+
+    /// Says which key it is. Whether it may do what it is used for is for others to say: its
+    /// account, its person, its rights.
+    ///
+    /// A key that fits is told at once; what doesn't fit is held up, the longer the more often.
+    ///
+    /// # Errors
+    /// Why it lets nobody in.
+    pub async fn check(
+        &self,
+        presented: &Presented,
+        failures: &Failures,
+    ) -> Result<Arc<Key>, Wrong> {
+        let verdict = self.0.judge(presented);
+        if matches!(verdict, Err(Wrong::Unknown)) {
+            self.0.throttle.hold_up(presented.0.id, failures).await;
+        }
+        verdict
+    }
+
+    /// The time by which keys are judged.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// All keys, by name. Those of accounts that are gone, and expired ones, too.
+    pub fn all(&self) -> Vec<Arc<Key>> {
+        self.0.state.load().by_name.values().cloned().collect()
+    }
+
+    /// The key of this name.
+    pub fn named(&self, name: &str) -> Option<Arc<Key>> {
+        self.0.state.load().by_name.get(name).cloned()
+    }
+
+    /// Notes that a request was let in. Never waits for anything.
+    pub fn note_use(&self, used: Used<'_>, caller: &Caller) {
+        self.0.uses.note(used, caller, self.0.clock.now());
+    }
+
+    /// The last use of a key, and how many requests it has let in.
+    pub fn last_use(&self, key: &Key) -> (Option<protocol::Use>, u64) {
+        key.tally.shown()
+    }
+
+    /// A key as people are told of it.
+    pub fn shown(&self, key: &Key, state: protocol::State) -> protocol::Key {
+        let (last_used, requests) = self.last_use(key);
+        protocol::Key {
+            name: key.name.clone(),
+            id: key.id.to_string(),
+            account: key.account.to_string(),
+            person: key.person.clone(),
+            rights: key.rights_text().clone(),
+            state,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            old_secret_until: key.old_secret_until(self.0.clock.now()),
+            note: key.note.clone(),
+            last_used,
+            requests,
+        }
+    }
+
+    /// The programs that were served without a key, latest first.
+    pub fn callers(&self, account: &AccountName) -> Vec<protocol::Caller> {
+        self.0.uses.callers(account)
+    }
+
+    /// Saves what is to outlive the process. May block. To be called when no request comes any
+    /// more.
+    pub fn finish(&self) {
+        self.0.save_uses();
+    }
+}
+
+impl Inner {
+    fn judge(&self, presented: &Presented) -> Result<Arc<Key>, Wrong> {
+        let now = self.clock.now();
+        self.look_now_and_then(now);
+        let state = self.state.load();
+        if let Some(problem) = &state.problem {
+            return Err(Wrong::Closed(problem.clone()));
+        }
+        let candidate = &presented.0;
+        let key = state.by_id.get(&candidate.id);
+        // The same work for a key that isn't there (W10).
+        let (secrets, is_there) = match key {
+            Some(key) => (&key.secrets, Choice::from(1)),
+            None => (&self.nobody, Choice::from(0)),
+        };
+        let fits = secrets.fit(&candidate.digest, now) & candidate.is_sound & is_there;
+        let Some(key) = key.filter(|_| fits.into()) else {
+            return Err(Wrong::Unknown);
+        };
+        match (key.expires_at, key.rights()) {
+            (Some(at), _) if key.is_expired(now) => Err(Wrong::Expired {
+                name: key.name.clone(),
+                at,
+            }),
+            (_, Err(why)) => Err(Wrong::Unreadable {
+                name: key.name.clone(),
+                why: why.to_owned(),
+            }),
+            (_, Ok(_)) => Ok(Arc::clone(key)),
+        }
+    }
+
+    /// Has somebody see whether the file was changed, if that was not done a moment ago: whoever
+    /// removes it wants no key to work any more.
+    fn look_now_and_then(&self, now: Timestamp) {
+        let now = now.as_millisecond();
+        let last = self.looked_at.load(Ordering::Relaxed);
+        // A clock that was set back must not stop this.
+        let is_due = now.abs_diff(last) >= LOOK_EVERY;
+        let set = |_| {
+            let (order, failed) = (Ordering::Relaxed, Ordering::Relaxed);
+            self.looked_at.compare_exchange(last, now, order, failed)
+        };
+        if is_due && set(()).is_ok() {
+            self.board.look();
+        }
+    }
+
+    fn save_uses(&self) {
+        // Whoever comes while another one writes waits for that: at the end, it must have happened.
+        let file = self
+            .uses_file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !self.uses.take_dirty() {
+            return;
+        }
+        if let Err(error) = memory::write(&file, &self.uses.remembered()) {
+            tracing::info!(%error, "what was last used is not saved; tried again in a minute");
+            self.uses.is_unsaved();
+        }
+    }
+
+    fn writer(&self) -> std::sync::MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.board.stop();
+    }
+}
+
+/// Longer than a burst of requests, shorter than a person's doubt.
+const LOOK_EVERY: u64 = 2_000;
+/// For reading folders and writing a small file.
+const STACK: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests;

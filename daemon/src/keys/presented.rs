@@ -1,0 +1,237 @@
+//! Where a request carries a key, and that no key goes further than here.
+//!
+//! | slot | what counts |
+//! | --- | --- |
+//! | `X-Loopdesk-Key: ldk_…` | whatever it says |
+//! | `Authorization: Bearer ldk_…`, `Token token="ldk_…"`, another scheme or none | a credential with `ldk_` in it |
+//! | `Authorization: Basic …` | `ldk_` in the password or in the user name |
+//! | `Proxy-Authorization` | as `Authorization` |
+//! | the target | refused: what looks like a key, and `ldk_` in `access_token` |
+//! | any other header | refused: what looks like a key |
+//!
+//! A key that is sent is always judged, however it is misspelled: a script that believes itself
+//! limited must never be served as if it had sent nothing. So a slot is read as leniently as any
+//! client writes it, and what is in it must be a key to the letter.
+//!
+//! What is made here of a key is overwritten when it is dropped. The bytes of the header itself are
+//! hyper's, which frees them as they are.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, PROXY_AUTHORIZATION};
+use http::{HeaderValue, Uri};
+use loopdesk_protocol::key::PREFIX;
+use zeroize::Zeroizing;
+
+use super::format::{self, Candidate};
+use super::wrong::Wrong;
+use crate::hop_by_hop;
+
+/// What a request carries as a key. The key itself is not in it: only what is needed to judge it.
+#[derive(Clone)]
+pub struct Presented(pub(super) Candidate);
+
+impl std::fmt::Debug for Presented {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Presented(..)")
+    }
+}
+
+/// Finds the key that a request carries, whether or not it is one of ours.
+///
+/// # Errors
+/// Two different keys, and a key where none belongs.
+pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, Wrong> {
+    if is_in_target(uri) {
+        return Err(Wrong::InTarget);
+    }
+    let mut found: Option<Candidate> = None;
+    for (name, value) in headers {
+        let mut differs = false;
+        let mut take = |text: &[u8]| {
+            let candidate = Candidate::read(text);
+            match &found {
+                Some(known) => differs |= !known.is(&candidate),
+                None => found = Some(candidate),
+            }
+        };
+        match Slot::of(name) {
+            Slot::Key => take(value.as_bytes().trim_ascii()),
+            Slot::Authorization => each_in_authorization(value, take),
+            Slot::None if looks_like_a_key(value.as_bytes()) => {
+                return Err(Wrong::Misplaced(name.clone()));
+            }
+            Slot::None => {}
+        }
+        if differs {
+            return Err(Wrong::Two);
+        }
+    }
+    Ok(found.map(Presented))
+}
+
+/// Removes every header that holds a key, so that none travels on, whichever credential the request
+/// goes on with.
+pub fn take_out(headers: &mut HeaderMap) {
+    let holds = |name: &HeaderName, value: &HeaderValue| match Slot::of(name) {
+        Slot::Key => true,
+        Slot::Authorization => {
+            let mut holds = false;
+            each_in_authorization(value, |_| holds = true);
+            holds
+        }
+        Slot::None => looks_like_a_key(value.as_bytes()),
+    };
+    let all = headers.iter().filter(|(name, value)| holds(name, value));
+    let names: Vec<HeaderName> = all.map(|(name, _)| name.clone()).collect();
+    hop_by_hop::retain(headers, |name| !names.contains(name));
+}
+
+/// What a header may carry.
+enum Slot {
+    Key,
+    Authorization,
+    None,
+}
+
+impl Slot {
+    fn of(name: &HeaderName) -> Self {
+        if name == AUTHORIZATION || name == PROXY_AUTHORIZATION {
+            return Self::Authorization;
+        }
+        if name == KEY_HEADER {
+            return Self::Key;
+        }
+        // Rack and CGI read `X_Loopdesk_Key` and `X-Loopdesk-Key` as one header.
+        if name.as_str().contains('_') {
+            return match name.as_str().replace('_', "-").as_str() {
+                "x-loopdesk-key" => Self::Key,
+                "proxy-authorization" => Self::Authorization,
+                _ => Self::None,
+            };
+        }
+        Self::None
+    }
+}
+
+/// Calls `take` with whatever is to be judged as a key in the value of `Authorization`.
+fn each_in_authorization(value: &HeaderValue, mut take: impl FnMut(&[u8])) {
+    let value = value.as_bytes().trim_ascii();
+    let scheme = value.split(|b| b.is_ascii_whitespace()).next();
+    let scheme = scheme.unwrap_or_default();
+    let rest = value.get(scheme.len()..).unwrap_or_default().trim_ascii();
+    // `_` is no letter of the Base64 that Basic uses: this one was never encoded.
+    if scheme.eq_ignore_ascii_case(b"basic") && !holds_prefix(rest) {
+        let Some(decoded) = decoded(rest) else {
+            return;
+        };
+        let mut halves = decoded.splitn(2, |b| *b == b':');
+        let user = halves.next().unwrap_or_default();
+        // Clients that are told to use an API token put this behind any user name.
+        let user = user.strip_suffix(b"/token").unwrap_or(user);
+        let password = halves.next().unwrap_or_default();
+        for half in [user, password] {
+            if holds_prefix(half) {
+                take(half.trim_ascii());
+            }
+        }
+    } else if holds_prefix(value) {
+        take(token(if rest.is_empty() { value } else { rest }));
+    }
+}
+
+/// The `x` of `x`, `"x"`, `token=x` and `token="x"`.
+fn token(text: &[u8]) -> &[u8] {
+    let text = text.strip_prefix(b"token=").unwrap_or(text);
+    let inner = text.strip_prefix(b"\"").and_then(|t| t.strip_suffix(b"\""));
+    inner.unwrap_or(text)
+}
+
+/// Base64 as clients write it: either alphabet, with padding or without, wrapped by a shell's
+/// `base64`.
+fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
+    plain.extend(text.iter().filter_map(|byte| match byte {
+        b'-' => Some(b'+'),
+        b'_' => Some(b'/'),
+        byte => (!byte.is_ascii_whitespace()).then_some(*byte),
+    }));
+    let mut decoded = Zeroizing::new(vec![0; plain.len() / 4 * 3 + 3]);
+    let length = LENIENT.decode_slice(&plain[..], &mut decoded[..]).ok()?;
+    decoded.truncate(length);
+    Some(decoded)
+}
+
+/// Whether the target holds a key. It stands in the logs of whoever has handled it.
+fn is_in_target(uri: &Uri) -> bool {
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    if is_in_text(target.as_bytes()) || holds_prefix(authority.as_bytes()) {
+        return true;
+    }
+    // As Zendesk would read it.
+    memchr::memchr(b'%', target.as_bytes()).is_some() && is_in_text(&unescaped(target.as_bytes()))
+}
+
+fn is_in_text(target: &[u8]) -> bool {
+    looks_like_a_key(target)
+        || places(target).any(|at| {
+            let before = target.get(..at).unwrap_or_default();
+            let pair = before.rsplit(|b| b"?&;".contains(b)).next();
+            pair.is_some_and(|pair| pair.starts_with(b"access_token="))
+        })
+}
+
+fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let escaped = match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => u8::try_from(high << 4 | low).ok(),
+            _ => None,
+        };
+        plain.push(escaped.unwrap_or(*first));
+        rest = match escaped {
+            Some(_) => after.get(2..).unwrap_or_default(),
+            None => after,
+        };
+    }
+    plain
+}
+
+fn looks_like_a_key(text: &[u8]) -> bool {
+    places(text).any(|at| {
+        let rest = text.get(at + PREFIX.len()..).unwrap_or_default();
+        format::goes_on_as_a_key(rest)
+    })
+}
+
+fn holds_prefix(text: &[u8]) -> bool {
+    places(text).next().is_some()
+}
+
+/// Where the prefix is.
+fn places(text: &[u8]) -> impl Iterator<Item = usize> {
+    // The rarest of its bytes first: this looks at every header of every request.
+    let candidates = memchr::memchr_iter(b'_', text);
+    candidates.filter_map(|end| {
+        let start = (end + 1).checked_sub(PREFIX.len())?;
+        (text.get(start..=end)? == PREFIX.as_bytes()).then_some(start)
+    })
+}
+
+/// Where scripts that can set a header put the key.
+pub const KEY_HEADER: HeaderName = HeaderName::from_static("x-loopdesk-key");
+
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! What is remembered of uses, on disk.
+//!
+//! A file that is lost or damaged costs what people see of the past, and nothing else: nothing here
+//! fails, and whatever is odd in it is left out.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::SEATS;
+use crate::config::AccountName;
+use crate::durable;
+use crate::keys::format::KeyId;
+use crate::program;
+
+/// Everything that outlives the process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::keys) struct Remembered {
+    pub(in crate::keys) of_keys: Vec<(KeyId, Row)>,
+    pub(in crate::keys) keyless: Vec<(AccountName, Row)>,
+}
+
+/// One last use, and how many there were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::keys) struct Row {
+    pub(in crate::keys) at: Timestamp,
+    pub(in crate::keys) program: Option<String>,
+    pub(in crate::keys) process: Option<u32>,
+    pub(in crate::keys) requests: u64,
+}
+
+/// What is in the file at `path`. May block.
+pub(in crate::keys) fn read(path: &Path) -> Remembered {
+    let bytes = match durable::read_file(path, FILE_MAX + 1) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Remembered::default(),
+        Err(error) => {
+            tracing::info!(%error, "what was last used can't be read and counts anew");
+            return Remembered::default();
+        }
+    };
+    parse(&bytes).unwrap_or_else(|why| {
+        tracing::info!(why, "what was last used can't be read and counts anew");
+        Remembered::default()
+    })
+}
+
+/// Keeps it. May block.
+///
+/// # Errors
+/// As the system says. The file is then the old one.
+pub(in crate::keys) fn write(path: &Path, remembered: &Remembered) -> io::Result<()> {
+    let file = File {
+        version: VERSION,
+        keys: remembered.of_keys.iter().map(StoredKey::of).collect(),
+        keyless: remembered.keyless.iter().map(StoredCaller::of).collect(),
+    };
+    let text = serde_json::to_vec(&file)?;
+    let temp = path.with_added_extension("new");
+    match fs::remove_file(&temp) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut new = durable::create_new(&temp)?;
+    // Not forced to the disk: losing it in a power cut is no loss.
+    let written = new.write_all(&text).and_then(|()| fs::rename(&temp, path));
+    if written.is_err() {
+        drop(fs::remove_file(&temp));
+    }
+    written
+}
+
+pub(in crate::keys) fn parse(bytes: &[u8]) -> Result<Remembered, &'static str> {
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_MAX) {
+        return Err("it is too large");
+    }
+    let file: File = serde_json::from_slice(bytes).map_err(|_| "it is damaged")?;
+    if file.version != VERSION {
+        return Err("another release has written it");
+    }
+    let mut remembered = Remembered {
+        of_keys: file.keys.into_iter().filter_map(StoredKey::read).collect(),
+        keyless: Vec::new(),
+    };
+    for (account, row) in file.keyless.into_iter().filter_map(StoredCaller::read) {
+        let of_account = remembered.keyless.iter().filter(|(of, _)| *of == account);
+        if of_account.count() < SEATS {
+            remembered.keyless.push((account, row));
+        }
+    }
+    Ok(remembered)
+}
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    version: u32,
+    #[serde(default)]
+    keys: Vec<StoredKey>,
+    #[serde(default)]
+    keyless: Vec<StoredCaller>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredKey {
+    id: String,
+    #[serde(flatten)]
+    row: StoredRow,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredCaller {
+    account: String,
+    #[serde(flatten)]
+    row: StoredRow,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRow {
+    at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    program: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<u32>,
+    requests: u64,
+}
+
+impl StoredKey {
+    fn of((id, row): &(KeyId, Row)) -> Self {
+        Self {
+            id: id.to_string(),
+            row: StoredRow::of(row),
+        }
+    }
+
+    fn read(self) -> Option<(KeyId, Row)> {
+        Some((self.id.parse().ok()?, self.row.read()))
+    }
+}
+
+impl StoredCaller {
+    fn of((account, row): &(AccountName, Row)) -> Self {
+        Self {
+            account: account.to_string(),
+            row: StoredRow::of(row),
+        }
+    }
+
+    fn read(self) -> Option<(AccountName, Row)> {
+        Some((self.account.parse().ok()?, self.row.read()))
+    }
+}
+
+impl StoredRow {
+    fn of(row: &Row) -> Self {
+        let row = row.clone();
+        Self {
+            at: row.at,
+            program: row.program,
+            process: row.process,
+            requests: row.requests,
+        }
+    }
+
+    fn read(self) -> Row {
+        // It goes to terminals, whoever has written it.
+        let program = self.program.filter(|name| program::is_presentable(name));
+        Row {
+            at: self.at,
+            process: self.process.filter(|_| program.is_some()),
+            program,
+            requests: self.requests,
+        }
+    }
+}
+
+const VERSION: u32 = 1;
+/// Thousands of keys, and every account's callers.
+const FILE_MAX: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests;

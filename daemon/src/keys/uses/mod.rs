@@ -1,0 +1,340 @@
+//! When keys were last used and by which program, and who is served without one.
+//!
+//! Noting a use costs a few atomic operations. Which program is at the other end of a connection is
+//! found out behind its back, once; until then, what it does without a key is counted beside it.
+
+mod caller;
+pub(super) mod memory;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use loopdesk_protocol::key;
+
+pub use self::caller::{Caller, Trace};
+pub(super) use self::caller::{Connection, Peer, Program};
+use self::memory::{Remembered, Row};
+use super::background::Board;
+use super::format::KeyId;
+use super::key::Key;
+use crate::config::AccountName;
+
+/// What was used.
+#[derive(Clone, Copy, Debug)]
+pub enum Used<'a> {
+    /// A key.
+    Key(&'a Key),
+    /// An account, without a key.
+    Keyless(&'a AccountName),
+}
+
+/// All uses of this daemon.
+#[derive(Debug)]
+pub(super) struct Uses {
+    /// Counts them. Times can't put them in order: a clock may be set back.
+    turn: AtomicU64,
+    /// Whether something is not on disk yet.
+    is_dirty: AtomicBool,
+    keys: Mutex<BTreeMap<KeyId, Arc<Tally>>>,
+    keyless: Mutex<BTreeMap<AccountName, Vec<Seat>>>,
+    board: Arc<Board>,
+}
+
+/// What one program has done without a key.
+#[derive(Debug)]
+struct Seat {
+    /// Its name, if that is known.
+    program: Option<Arc<str>>,
+    tally: Arc<Tally>,
+}
+
+impl Uses {
+    pub(super) fn new(board: Arc<Board>, remembered: Remembered) -> Self {
+        let uses = Self {
+            turn: AtomicU64::new(0),
+            is_dirty: AtomicBool::new(false),
+            keys: Mutex::default(),
+            keyless: Mutex::default(),
+            board,
+        };
+        uses.recall(remembered);
+        uses
+    }
+
+    /// Notes a use. Never waits for anything.
+    pub(super) fn note(self: &Arc<Self>, used: Used<'_>, caller: &Caller, now: Timestamp) {
+        let connection = caller.connection(self);
+        if !connection.is_asked_for() && self.board.ask(connection) {
+            connection.asked_for();
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) + 1;
+        match used {
+            Used::Key(key) => key.tally.count(now, turn, connection.peer()),
+            Used::Keyless(account) => self.note_keyless(account, connection, now, turn),
+        }
+        if !self.is_dirty.load(Ordering::Relaxed) && !self.is_dirty.swap(true, Ordering::Relaxed) {
+            self.board.save();
+        }
+    }
+
+    fn note_keyless(
+        &self,
+        account: &AccountName,
+        connection: &Connection,
+        now: Timestamp,
+        turn: u64,
+    ) {
+        let mut seats = connection.seats();
+        let place = seats.iter().position(|(of, _)| of == account);
+        let place = place.unwrap_or_else(|| {
+            seats.push((account.clone(), Arc::default()));
+            seats.len() - 1
+        });
+        let Some((_, tally)) = seats.get_mut(place) else {
+            return;
+        };
+        // Counted in its program's place as soon as that is known, and in a new one if that was
+        // given away.
+        if let Some(program) = connection.peer().known()
+            && !tally.is_listed()
+        {
+            let listed = self.seat(account, program.as_ref().map(|p| &p.name));
+            listed.take_over(tally);
+            *tally = listed;
+        }
+        tally.count(now, turn, connection.peer());
+    }
+
+    /// Says which program is at the other end of a connection; `None`: nobody will ever know.
+    pub(super) fn settle(&self, connection: &Connection, program: Option<Program>) {
+        let mut seats = connection.seats();
+        connection.peer().settle(program);
+        let Some(program) = connection.peer().known() else {
+            return;
+        };
+        for (account, tally) in seats.iter_mut() {
+            let listed = self.seat(account, program.as_ref().map(|p| &p.name));
+            listed.take_over(tally);
+            *tally = listed;
+        }
+    }
+
+    /// The place of a program among an account's callers.
+    fn seat(&self, account: &AccountName, program: Option<&Arc<str>>) -> Arc<Tally> {
+        let mut keyless = lock(&self.keyless);
+        let seats = keyless.entry(account.clone()).or_default();
+        if let Some(seat) = seats.iter().find(|seat| seat.program.as_ref() == program) {
+            return Arc::clone(&seat.tally);
+        }
+        if seats.len() >= SEATS {
+            let oldest = (0..seats.len()).min_by_key(|at| seats.get(*at).map(|s| s.tally.turn()));
+            if let Some(oldest) = oldest {
+                seats
+                    .swap_remove(oldest)
+                    .tally
+                    .is_listed
+                    .store(false, Ordering::Relaxed);
+            }
+        }
+        let tally = Arc::new(Tally::default());
+        tally.is_listed.store(true, Ordering::Relaxed);
+        seats.push(Seat {
+            program: program.cloned(),
+            tally: Arc::clone(&tally),
+        });
+        tally
+    }
+
+    /// Where the uses of a key are counted.
+    pub(super) fn of_key(&self, id: KeyId) -> Arc<Tally> {
+        Arc::clone(lock(&self.keys).entry(id).or_default())
+    }
+
+    /// Forgets the uses of all other keys.
+    pub(super) fn keep(&self, is_kept: impl Fn(KeyId) -> bool) {
+        lock(&self.keys).retain(|id, _| is_kept(*id));
+    }
+
+    /// Who has used an account without a key, latest first.
+    pub(super) fn callers(&self, account: &AccountName) -> Vec<key::Caller> {
+        let keyless = lock(&self.keyless);
+        let seats = keyless.get(account).map_or(&[][..], Vec::as_slice);
+        let mut callers: Vec<(u64, key::Caller)> = seats.iter().filter_map(Seat::shown).collect();
+        callers.sort_by(|(a, _), (b, _)| b.cmp(a));
+        callers.into_iter().map(|(_, caller)| caller).collect()
+    }
+
+    /// Whether there is something to save; from now on there isn't.
+    pub(super) fn take_dirty(&self) -> bool {
+        self.is_dirty.swap(false, Ordering::Relaxed)
+    }
+
+    /// Makes up for a save that has failed.
+    pub(super) fn is_unsaved(&self) {
+        self.is_dirty.store(true, Ordering::Relaxed);
+        self.board.save();
+    }
+
+    /// What is to outlive this process.
+    pub(super) fn remembered(&self) -> Remembered {
+        let keys = lock(&self.keys);
+        let rows = keys
+            .iter()
+            .filter_map(|(id, tally)| Some((*id, tally.row()?)));
+        let of_keys = rows.collect();
+        drop(keys);
+        let keyless = lock(&self.keyless);
+        let rows = keyless.iter().flat_map(|(account, seats)| {
+            seats.iter().filter_map(|seat| {
+                let mut row = seat.tally.row()?;
+                row.program = seat.program.as_deref().map(str::to_owned);
+                Some((account.clone(), row))
+            })
+        });
+        Remembered {
+            of_keys,
+            keyless: rows.collect(),
+        }
+    }
+
+    fn recall(&self, remembered: Remembered) {
+        for (id, row) in remembered.of_keys {
+            self.of_key(id).recall(&row, 0);
+        }
+        let mut rows = remembered.keyless;
+        rows.sort_by_key(|(_, row)| row.at);
+        for (account, row) in rows {
+            let turn = self.turn.fetch_add(1, Ordering::Relaxed) + 1;
+            let program = row.program.as_deref().map(Arc::from);
+            self.seat(&account, program.as_ref()).recall(&row, turn);
+        }
+    }
+}
+
+impl Seat {
+    fn shown(&self) -> Option<(u64, key::Caller)> {
+        let (last, requests) = self.tally.shown();
+        let last = last?;
+        Some((self.tally.turn(), key::Caller { last, requests }))
+    }
+}
+
+/// How often something was used, and its last use.
+#[derive(Debug)]
+pub(super) struct Tally {
+    requests: AtomicU64,
+    /// Milliseconds since 1970; `NEVER` before the first use.
+    at: AtomicI64,
+    turn: AtomicU64,
+    by: ArcSwapOption<Peer>,
+    /// Whether it is in a list of callers.
+    is_listed: AtomicBool,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            requests: AtomicU64::new(0),
+            at: AtomicI64::new(NEVER),
+            turn: AtomicU64::new(0),
+            by: ArcSwapOption::empty(),
+            is_listed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Tally {
+    fn count(&self, now: Timestamp, turn: u64, by: &Arc<Peer>) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.set(now.as_millisecond(), turn, Some(by));
+    }
+
+    fn set(&self, at: i64, turn: u64, by: Option<&Arc<Peer>>) {
+        self.at.store(at, Ordering::Relaxed);
+        self.turn.store(turn, Ordering::Relaxed);
+        let is_same = match (&*self.by.load(), by) {
+            (Some(known), Some(by)) => Arc::ptr_eq(known, by),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_same {
+            self.by.store(by.cloned());
+        }
+    }
+
+    /// Adds what was counted elsewhere.
+    fn take_over(&self, other: &Self) {
+        let requests = other.requests.swap(0, Ordering::Relaxed);
+        if requests == 0 {
+            return;
+        }
+        self.requests.fetch_add(requests, Ordering::Relaxed);
+        if other.turn() > self.turn() {
+            let at = other.at.load(Ordering::Relaxed);
+            self.set(at, other.turn(), other.by.load().as_ref());
+        }
+    }
+
+    fn is_listed(&self) -> bool {
+        self.is_listed.load(Ordering::Relaxed)
+    }
+
+    fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    /// The last use, and how many there were.
+    pub(super) fn shown(&self) -> (Option<key::Use>, u64) {
+        let row = self.row();
+        let requests = row.as_ref().map_or(0, |row| row.requests);
+        let last = row.map(|row| key::Use {
+            at: row.at,
+            process: row.program.map(|program| match row.process {
+                Some(process) => format!("{program} ({process})"),
+                None => program,
+            }),
+        });
+        (last, requests)
+    }
+
+    fn row(&self) -> Option<Row> {
+        let at = self.at.load(Ordering::Relaxed);
+        if at == NEVER {
+            return None;
+        }
+        let by = self.by.load();
+        let program = by.as_ref().and_then(|peer| peer.known()?.as_ref());
+        Some(Row {
+            at: Timestamp::from_millisecond(at).ok()?,
+            program: program.map(|program| program.name.to_string()),
+            process: program.and_then(|program| program.process),
+            requests: self.requests.load(Ordering::Relaxed),
+        })
+    }
+
+    fn recall(&self, row: &Row, turn: u64) {
+        self.requests.store(row.requests, Ordering::Relaxed);
+        let by = row.program.as_deref().map(|name| {
+            Peer::recalled(Program {
+                name: Arc::from(name),
+                process: row.process,
+            })
+        });
+        self.set(row.at.as_millisecond(), turn, by.as_ref());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const NEVER: i64 = i64::MIN;
+
+/// Programs that are remembered for an account. Nobody reads a longer list.
+pub(super) const SEATS: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! Which program a process runs, as far as the system tells and people may see.
+//!
+//! Only the program's name and, of an interpreter, the script's: any other argument may be a secret.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(any(target_os = "linux", test))]
+mod script;
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
+
+/// The process that has the socket with this inode open, among those we may look at. Those in
+/// `likely` are looked at first. May take some milliseconds.
+pub(crate) fn holder(inode: u64, likely: &[u32]) -> Option<u32> {
+    system::holder(inode, likely)
+}
+
+/// What the process runs: `curl`, or `python3.12 report.py`.
+pub(crate) fn name(process: u32) -> Option<String> {
+    system::name(process).filter(|name| is_presentable(name))
+}
+
+/// Whether a name can go to terminals and into lists as it is.
+pub(crate) fn is_presentable(name: &str) -> bool {
+    let is_short = !name.is_empty() && name.len() <= NAME_MAX;
+    // Nobody calls a program so; a key that was passed as its name is none for people to see.
+    let holds_key = name.contains(loopdesk_protocol::key::PREFIX);
+    is_short && !name.contains(char::is_control) && !holds_key
+}
+
+/// A program's name and a script's, which file systems limit to 255 bytes each; nobody reads as much.
+const NAME_MAX: usize = 160;

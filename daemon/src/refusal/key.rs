@@ -1,0 +1,135 @@
+//! What is said about local keys: that one is needed, that one doesn't work, or may not do this.
+
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::keys::Wrong;
+
+/// Why a request is refused that has a local key, or should have one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRefusal {
+    /// The account answers those with a key only.
+    Needed(String),
+    /// Requests by this name of `allow-hosts` need a key.
+    NeededAt(String),
+    /// The system doesn't tell whose connection it is; only a key does.
+    NeededOfStrangers,
+    /// The key that was sent lets nobody in.
+    Wrong(Wrong),
+    /// It belongs to one account, and the request names another.
+    OfAnotherAccount {
+        /// The key's name.
+        key: String,
+        /// Whose key it is.
+        account: String,
+        /// Whom the request names.
+        named: String,
+    },
+    /// It doesn't allow this.
+    Denied {
+        /// The key's name.
+        key: String,
+        /// The scopes of which one would do.
+        needs: Vec<String>,
+        /// Why, as a sentence without its full stop.
+        why: String,
+    },
+}
+
+impl KeyRefusal {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Wrong(Wrong::Closed(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Needed(_) | Self::NeededAt(_) | Self::Wrong(_) => StatusCode::UNAUTHORIZED,
+            Self::NeededOfStrangers | Self::OfAnotherAccount { .. } | Self::Denied { .. } => {
+                StatusCode::FORBIDDEN
+            }
+        }
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Needed(_) | Self::NeededAt(_) => "key-needed",
+            Self::NeededOfStrangers => "unknown-peer",
+            Self::Wrong(Wrong::Unknown) => "key-wrong",
+            Self::Wrong(Wrong::Expired { .. }) => "key-expired",
+            Self::Wrong(Wrong::Unreadable { .. }) => "key-unreadable",
+            Self::Wrong(Wrong::Closed(_)) => "keys-unusable",
+            Self::Wrong(Wrong::Two | Wrong::InTarget | Wrong::Misplaced(_)) => "key-misplaced",
+            Self::OfAnotherAccount { .. } => "key-of-another-account",
+            Self::Denied { .. } => "key-denied",
+        }
+    }
+
+    pub(super) fn description(&self) -> String {
+        match self {
+            Self::Needed(account) => format!(
+                "account `{account}` answers programs with a local key only: run `loopdesk key \
+                 create NAME --account {account} --scope SCOPE` and send the key as the password, \
+                 or as Bearer token"
+            ),
+            Self::NeededAt(host) => format!(
+                "requests to `{host}` need a local key: run `loopdesk key create NAME --scope \
+                 SCOPE` and send the key as the password, or as Bearer token"
+            ),
+            Self::NeededOfStrangers => "the system doesn't tell which user opened this \
+                connection: send a local key (`loopdesk key create NAME --scope SCOPE`), or use \
+                the socket `proxy.sock`"
+                .to_owned(),
+            Self::Wrong(why) => format!("{why}: {}", why.hint()),
+            Self::OfAnotherAccount {
+                key,
+                account,
+                named,
+            } => format!(
+                "the local key `{key}` is for account `{account}`, and the request names account \
+                 `{named}`: use the address of `{account}`, or run `loopdesk key create NAME \
+                 --account {named} --scope SCOPE`"
+            ),
+            Self::Denied { key, needs, why } => {
+                let missing = match &needs[..] {
+                    [] => String::new(),
+                    [one] => format!("You are missing the following required scopes: {one}. "),
+                    [first, rest @ ..] => format!(
+                        "You are missing the following required scopes: {first} (or {}). ",
+                        rest.join(", or ")
+                    ),
+                };
+                format!(
+                    "{missing}The local key `{key}` doesn't allow this: {why}; `loopdesk explain \
+                     METHOD PATH --key {key}` tells more"
+                )
+            }
+        }
+    }
+
+    /// How to authenticate (RFC 9110 section 11.6.1), and what is missing (RFC 6750 section 3).
+    pub(super) fn challenge(&self, headers: &mut HeaderMap) {
+        let bearer = match self {
+            Self::Needed(_)
+            | Self::NeededAt(_)
+            | Self::Wrong(Wrong::Two | Wrong::InTarget | Wrong::Misplaced(_)) => {
+                r#"Bearer realm="loopdesk""#.to_owned()
+            }
+            Self::Wrong(Wrong::Unknown | Wrong::Expired { .. } | Wrong::Unreadable { .. }) => {
+                r#"Bearer realm="loopdesk", error="invalid_token""#.to_owned()
+            }
+            Self::Denied { needs, .. } => {
+                let scope = needs
+                    .first()
+                    .map_or_else(String::new, |s| format!(", scope=\"{s}\""));
+                format!(r#"Bearer realm="loopdesk", error="insufficient_scope"{scope}"#)
+            }
+            Self::Wrong(Wrong::Closed(_))
+            | Self::NeededOfStrangers
+            | Self::OfAnotherAccount { .. } => return,
+        };
+        if self.status() == StatusCode::UNAUTHORIZED {
+            let basic = HeaderValue::from_static(r#"Basic realm="loopdesk", charset="UTF-8""#);
+            headers.append(WWW_AUTHENTICATE, basic);
+        }
+        if let Ok(bearer) = HeaderValue::from_str(&bearer) {
+            headers.append(WWW_AUTHENTICATE, bearer);
+        }
+    }
+}

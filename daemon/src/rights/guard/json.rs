@@ -1,0 +1,366 @@
+//! Looks for a member that names another method in the object that a JSON text is.
+//!
+//! Only members of the outermost object count: frameworks read no others, and what tickets and
+//! custom objects are made of may be called anything. Text that isn't JSON, by RFC 8259, may be
+//! read one way here and another way there (comments, single quotes, a second text behind the
+//! first); in such a text the mere word is taken for the name.
+
+use super::word::Word;
+use crate::rights::names::METHOD;
+
+/// A JSON text, read byte by byte.
+#[derive(Debug)]
+pub(super) struct Json {
+    state: State,
+    /// The kinds of the containers around the present place, the innermost in the lowest bit: 1
+    /// for an object.
+    objects: u128,
+    depth: u32,
+    /// The text isn't JSON.
+    broken: bool,
+    /// The word stands somewhere.
+    mentioned: bool,
+    word: Word,
+    /// The escapes of the text, wherever it is broken.
+    anywhere: Unescape,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the text; a byte order mark may stand there.
+    Start,
+    Value,
+    /// Behind `[`, or `{`: it may end at once.
+    First,
+    /// Behind a comma in an object.
+    Name,
+    Colon,
+    After,
+    String {
+        is_name: bool,
+        escapes: Unescape,
+        matched: Match,
+    },
+    /// A number, `true`, `false`, `null`.
+    Word,
+}
+
+impl Json {
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::Start,
+            objects: 0,
+            depth: 0,
+            broken: false,
+            mentioned: false,
+            word: Word::default(),
+            anywhere: Unescape::Plain,
+        }
+    }
+
+    /// Reads on. Gives `true` where another method is named.
+    pub(super) fn push(&mut self, text: &[u8]) -> bool {
+        text.iter().any(|byte| self.read(*byte))
+    }
+
+    /// The text is over.
+    pub(super) fn finish(&self) -> bool {
+        self.broken && (self.mentioned || self.word.is_whole())
+    }
+
+    fn read(&mut self, byte: u8) -> bool {
+        // UTF-16 and UTF-32, which some parsers recognise, are ASCII with NULs in between.
+        if byte != 0
+            && let Some(byte) = self.anywhere.push(byte, Backslashes::EachBegins)
+        {
+            self.mentioned |= self.word.push(byte);
+        }
+        if self.broken {
+            return self.mentioned;
+        }
+        match self.next(byte) {
+            Some(Step::To(state)) => {
+                self.state = state;
+                false
+            }
+            Some(Step::Named) => true,
+            None => {
+                self.broken = true;
+                self.mentioned
+            }
+        }
+    }
+
+    fn next(&mut self, byte: u8) -> Option<Step> {
+        let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+        let state = match self.state {
+            State::String {
+                is_name,
+                escapes,
+                matched,
+            } => return Some(self.string(byte, is_name, escapes, matched)),
+            State::Word if is_word(byte) => State::Word,
+            // Whatever ends a word stands behind a value.
+            State::Word | State::After => match byte {
+                _ if is_space => State::After,
+                b',' if self.depth > 0 => match self.is_in_object() {
+                    true => State::Name,
+                    false => State::Value,
+                },
+                b'}' | b']' => self.close(byte)?,
+                _ => return None,
+            },
+            State::Start if matches!(byte, 0xef | 0xbb | 0xbf) => State::Start,
+            state if is_space => state,
+            State::First if matches!(byte, b'}' | b']') => self.close(byte)?,
+            State::Name => self.name(byte)?,
+            State::First if self.is_in_object() => self.name(byte)?,
+            State::Start | State::Value | State::First => match byte {
+                b'{' | b'[' => self.open(byte == b'{')?,
+                b'"' => string(false),
+                _ if is_word(byte) => State::Word,
+                _ => return None,
+            },
+            State::Colon => match byte {
+                b':' => State::Value,
+                _ => return None,
+            },
+        };
+        Some(Step::To(state))
+    }
+
+    fn name(&self, byte: u8) -> Option<State> {
+        (byte == b'"').then(|| string(true))
+    }
+
+    fn string(&self, byte: u8, is_name: bool, mut escapes: Unescape, mut matched: Match) -> Step {
+        if byte == b'"' && escapes == Unescape::Plain {
+            let is_outermost = self.depth == 1;
+            return match is_name {
+                true if is_outermost && matched.is_whole() => Step::Named,
+                true => Step::To(State::Colon),
+                false => Step::To(State::After),
+            };
+        }
+        if let Some(byte) = escapes.push(byte, Backslashes::InPairs) {
+            matched.push(byte);
+        }
+        Step::To(State::String {
+            is_name,
+            escapes,
+            matched,
+        })
+    }
+
+    fn is_in_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
+
+    fn open(&mut self, is_object: bool) -> Option<State> {
+        // Ruby reads a hundred levels.
+        if self.depth == u128::BITS {
+            return None;
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(is_object);
+        Some(State::First)
+    }
+
+    fn close(&mut self, byte: u8) -> Option<State> {
+        if self.depth == 0 || self.is_in_object() != (byte == b'}') {
+            return None;
+        }
+        self.depth -= 1;
+        self.objects >>= 1;
+        Some(State::After)
+    }
+}
+
+enum Step {
+    To(State),
+    /// The outermost object has a member that names another method.
+    Named,
+}
+
+fn string(is_name: bool) -> State {
+    State::String {
+        is_name,
+        escapes: Unescape::Plain,
+        matched: Match::default(),
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')
+}
+
+/// How much of a name is that of the method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Match {
+    length: usize,
+    differs: bool,
+}
+
+impl Match {
+    fn push(&mut self, byte: u8) {
+        self.differs |= METHOD.get(self.length) != Some(&byte.to_ascii_lowercase());
+        self.length += usize::from(!self.differs);
+    }
+
+    fn is_whole(self) -> bool {
+        !self.differs && self.length == METHOD.len()
+    }
+}
+
+/// An escape that is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unescape {
+    Plain,
+    Backslash,
+    Unicode { digits: u8, value: u32 },
+}
+
+/// What a backslash behind a backslash is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Backslashes {
+    /// The second half of one.
+    InPairs,
+    /// The beginning of another escape, where nobody knows which of them is the first.
+    EachBegins,
+}
+
+impl Unescape {
+    /// Reads one byte, and gives the one that it completes. What isn't ASCII is any other byte.
+    fn push(&mut self, byte: u8, backslashes: Backslashes) -> Option<u8> {
+        let (next, read) = match (*self, byte) {
+            (Self::Plain, b'\\') => (Self::Backslash, None),
+            (Self::Plain, _) => (Self::Plain, Some(byte)),
+            (Self::Backslash, b'u') => (
+                Self::Unicode {
+                    digits: 0,
+                    value: 0,
+                },
+                None,
+            ),
+            (Self::Backslash, b'\\') if backslashes == Backslashes::EachBegins => {
+                (Self::Backslash, Some(byte))
+            }
+            (Self::Backslash, b'b' | b'f' | b'n' | b'r' | b't') => (Self::Plain, Some(b' ')),
+            // `\_` is no escape, and some parsers take it for `_`.
+            (Self::Backslash, _) => (Self::Plain, Some(byte)),
+            (Self::Unicode { digits, value }, _) => match char::from(byte).to_digit(16) {
+                Some(digit) if digits == 3 => {
+                    let value = u8::try_from(value << 4 | digit).unwrap_or(OTHER);
+                    (Self::Plain, Some(value))
+                }
+                Some(digit) => (
+                    Self::Unicode {
+                        digits: digits + 1,
+                        value: value << 4 | digit,
+                    },
+                    None,
+                ),
+                None => {
+                    *self = Self::Plain;
+                    return self.push(byte, backslashes).or(Some(OTHER));
+                }
+            },
+        };
+        *self = next;
+        read
+    }
+}
+
+/// Stands for whatever isn't ASCII.
+const OTHER: u8 = 0xff;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finds(text: &[u8]) -> bool {
+        let mut json = Json::new();
+        let whole = json.push(text) || json.finish();
+        let mut json = Json::new();
+        let cut = text.iter().any(|byte| json.push(&[*byte])) || json.finish();
+        assert_eq!(whole, cut, "{}", text.escape_ascii());
+        whole
+    }
+
+    #[test]
+    fn d3_p9_another_method_in_the_outermost_object_is_seen() {
+        for text in [
+            r#"{"_method":"DELETE"}"#,
+            r#"{"_method":null}"#,
+            r#" { "ticket" : {"a":[1,{}]} , "_method" : "put" }"#,
+            "\u{feff}{\"_method\":\"DELETE\"}",
+            r#"{"\u005fmethod":"DELETE"}"#,
+            r#"{"\u005F\u006D\u0065\u0074\u0068\u006F\u0064":"DELETE"}"#,
+            r#"{"_m\u0065thod":"DELETE"}"#,
+            r#"{"\_method":"DELETE"}"#,
+            r#"{"_METHOD":"DELETE"}"#,
+            r#"{"a":"\\","_method":"DELETE"}"#,
+            r#"{"a":"\"","_method":"DELETE"}"#,
+            r#"{"a":-1.5e+3,"_method":"DELETE"}"#,
+            r#"{"a":[],"b":{},"_method":"DELETE"}"#,
+            r#"{"_method":"DELETE""#,
+        ] {
+            assert!(finds(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn d3_p9_what_is_no_json_may_not_even_mention_it() {
+        for text in [
+            r#"{/*"*/"_method":"DELETE"/*"*/}"#,
+            r#"{//"
+            "_method":"DELETE"}"#,
+            r#"{'_method':'DELETE'}"#,
+            r#"{_method:"DELETE"}"#,
+            r#"{"a":'"',"_method":"DELETE","b":'"'}"#,
+            r#"{}{"_method":"DELETE"}"#,
+            r#"[]{"_method":"DELETE"}"#,
+            r#"{"a":1,,"_method":"DELETE"}"#,
+            r#"{"a":[},"_method":"DELETE"}"#,
+            r#"{"_method" "DELETE"} {"_method":"DELETE"}"#,
+            r#"{"a" "_method":"DELETE"}"#,
+            r#"{'\u005fmethod':"DELETE"}"#,
+            r#"{'\\u005fmethod':"DELETE"}"#,
+            "_method=DELETE",
+            "_method",
+            "\0{\0\"\0_\0m\0e\0t\0h\0o\0d\0\"\0:\0\"\0x\0\"\0}",
+        ] {
+            assert!(finds(text.as_bytes()), "{text}");
+        }
+        let deep = format!("{}{{\"_method\":1}}", "[".repeat(200));
+        assert!(finds(deep.as_bytes()));
+    }
+
+    #[test]
+    fn d3_p9_json_that_only_mentions_it_passes() {
+        for text in [
+            "",
+            " \r\n",
+            "null",
+            r#"{"ticket":{"comment":{"body":"send _method=DELETE"}}}"#,
+            r#"{"ticket":{"_method":"DELETE"}}"#,
+            r#"{"a":{"_method":1},"b":[{"_method":1}]}"#,
+            r#"[{"_method":"DELETE"}]"#,
+            r#"{"a":"_method"}"#,
+            r#"{"a":"\",\"_method\":\""}"#,
+            r#""_method""#,
+            r#"["_method"]"#,
+            r#"{"payment_method":"x","_methods":1,"__method":2,"_metho":3,"":4}"#,
+            r#"{"\\u005fmethod":"x"}"#,
+            r#"{"a":"ü","b":"\ud83d\ude00"}"#,
+            // No JSON, and no word of it either.
+            "PK\u{3}\u{4} some bytes of a file",
+            r#"{"a":1,}"#,
+            r#"{'payment_method':1}"#,
+            "{\"a\":",
+        ] {
+            assert!(!finds(text.as_bytes()), "{text}");
+        }
+        assert!(!finds(b"\xff\xd8\xff\xe0\0\x10JFIF"));
+    }
+}

@@ -1,0 +1,70 @@
+//! Finds `_method` as a word of its own in a stream of bytes.
+
+/// How much of the word has been read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Word {
+    /// So many bytes of it match.
+    matched: usize,
+    /// What was before could be the beginning of a longer word.
+    in_word: bool,
+}
+
+impl Word {
+    /// Reads one byte. Gives `true` at the byte behind the word.
+    pub(super) fn push(&mut self, byte: u8) -> bool {
+        let is_part = byte.is_ascii_alphanumeric() || byte == b'_';
+        if self.matched == WORD.len() && !is_part {
+            *self = Self::default();
+            return true;
+        }
+        if !is_part {
+            *self = Self::default();
+        } else if !self.in_word && WORD.get(self.matched) == Some(&byte.to_ascii_lowercase()) {
+            self.matched += 1;
+        } else {
+            self.matched = 0;
+            self.in_word = true;
+        }
+        false
+    }
+
+    /// The text is over: whether it has ended in the word.
+    pub(super) fn is_whole(self) -> bool {
+        self.matched == WORD.len()
+    }
+}
+
+const WORD: &[u8] = crate::rights::names::METHOD;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn d3_the_word_is_found_by_itself_alone() {
+        let finds = |text: &str| {
+            let mut word = Word::default();
+            text.bytes().any(|byte| word.push(byte)) || word.is_whole()
+        };
+        for text in [
+            "_method",
+            "\"_method\"",
+            "a _METHOD.",
+            "x_method _method",
+            "-_method-",
+        ] {
+            assert!(finds(text), "{text}");
+        }
+        for text in [
+            "",
+            "method",
+            "payment_method",
+            "_methods",
+            "__method",
+            "_metho d",
+            "_method_x",
+        ] {
+            assert!(!finds(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What a local key allows: scopes, and rules for methods and paths.
+//!
+//! ```text
+//!            head                                    body
+//! overrides → path → rules that deny → rules that allow → scopes by the table → guard
+//! ```
+//!
+//! A key allows what one of its scopes or `allow` rules covers, unless a `deny` rule does. Scopes
+//! are Zendesk's, and a [table](table) says which of them a route needs, by what it does: reading
+//! things, or changing them. What isn't in the table is unknown, and counts as a write to
+//! everything: it takes `write`, or an `allow` rule. Rules see methods and paths alone; what a
+//! search or a side load brings along from elsewhere, a `deny` rule doesn't see.
+//!
+//! A key that allows less than everything is *limited*. It is held to requests that every server
+//! reads in the same way: its paths have [one reading](path), and it names no second method, be it
+//! in a [header, the query](overrides) or the [body](guard).
+//!
+//! Pure functions over heads; only the body is waited for.
+
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+mod glob;
+mod guard;
+mod names;
+mod overrides;
+mod path;
+mod rule;
+mod scope;
+mod side_loads;
+mod table;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use http::request::Parts;
+use http::{Method, Uri};
+use loopdesk_protocol::key;
+
+use self::path::ApiPath;
+use self::rule::Rule;
+use self::scope::{Scopes, names};
+use self::table::TABLE;
+use self::verdict::Grant;
+use crate::body::Body;
+
+pub use verdict::{Denial, Explanation};
+
+/// What a key allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    scopes: Scopes,
+    allow: Vec<Rule>,
+    deny: Vec<Rule>,
+}
+
+impl Rights {
+    /// Reads what somebody asks for a key.
+    ///
+    /// # Errors
+    /// Every mistake, as a sentence that names the wrong word and what would be right.
+    pub fn parse(asked: &key::Rights) -> Result<Self, String> {
+        let mut mistakes = Vec::new();
+        let mut scopes = Scopes::NONE;
+        for text in &asked.scopes {
+            match Scopes::parse(text) {
+                Ok(scope) => scopes |= scope,
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        let mut rules = |texts: &[String]| {
+            let mut rules = Vec::new();
+            for text in texts {
+                match Rule::parse(text) {
+                    Ok(rule) => rules.push(rule),
+                    Err(mistake) => mistakes.push(mistake),
+                }
+            }
+            rules
+        };
+        let (allow, deny) = (rules(&asked.allow), rules(&asked.deny));
+        for redundant in names(scopes.redundant()) {
+            mistakes.push(format!(
+                "{redundant} is within `read` or `write`: leave out the one that isn't meant."
+            ));
+        }
+        for (rules, name) in [(&allow, "allow"), (&deny, "deny")] {
+            if rules.len() > RULES_MAX {
+                mistakes.push(format!(
+                    "A key has at most {RULES_MAX} `{name}` rules, not {}.",
+                    rules.len()
+                ));
+            }
+        }
+        let allows_nothing =
+            (scopes.is_empty() || scopes == Scopes::IMPERSONATE) && allow.is_empty();
+        if mistakes.is_empty() && allows_nothing {
+            mistakes.push(
+                "The key would allow nothing: it needs a scope such as `read`, \
+                 or an `allow` rule such as `GET /api/v2/tickets/**`."
+                    .to_owned(),
+            );
+        }
+        match mistakes.is_empty() {
+            true => Ok(Self {
+                scopes,
+                allow,
+                deny,
+            }),
+            false => Err(mistakes.join(" ")),
+        }
+    }
+
+    /// The same as text, in the one spelling that [`parse`](Self::parse) gives it.
+    pub fn text(&self) -> key::Rights {
+        let texts = |rules: &[Rule]| rules.iter().map(ToString::to_string).collect();
+        key::Rights {
+            scopes: self.scopes.names(),
+            allow: texts(&self.allow),
+            deny: texts(&self.deny),
+        }
+    }
+
+    /// The names of all scopes that a key can have.
+    pub fn scopes() -> Vec<String> {
+        Scopes::KNOWN.names()
+    }
+
+    /// Whether nothing that it allows can change anything at Zendesk.
+    ///
+    /// A `GET` rule counts as reading, whatever the routes are that it covers: Zendesk's own `read`
+    /// allows no more.
+    pub fn is_read_only(&self) -> bool {
+        self.scopes.only_read() && self.allow.iter().all(Rule::only_reads)
+    }
+
+    /// Whether it allows everything that a caller without a key may do, so that there is nothing to
+    /// judge.
+    pub fn is_full(&self) -> bool {
+        let both = self.scopes.has(Scopes::READ) && self.scopes.has(Scopes::WRITE);
+        both && self.deny.is_empty()
+    }
+
+    /// Whether it lets a script act for another person (`X-On-Behalf-Of`), for which Zendesk asks a
+    /// token with the scope `impersonate`.
+    pub fn may_impersonate(&self) -> bool {
+        self.is_full() || self.scopes.has(Scopes::IMPERSONATE)
+    }
+
+    /// The scopes and rules that `limit` doesn't cover. A rule for many paths is covered if a broad
+    /// scope covers all that its method may do, or the same rule is there.
+    pub fn beyond(&self, limit: &Self) -> Vec<String> {
+        if limit.is_full() {
+            return Vec::new();
+        }
+        let mut beyond = self.scopes.beyond(limit.scopes).names();
+        let rules = self.allow.iter().filter(|rule| !limit.covers(rule));
+        beyond.extend(rules.map(ToString::to_string));
+        beyond
+    }
+
+    /// Decides about a request by its head.
+    ///
+    /// # Errors
+    /// Why the key doesn't allow it.
+    pub fn judge(&self, head: &Parts) -> Result<(), Denial> {
+        if self.is_full() {
+            return Ok(());
+        }
+        if let Some(name) = overrides::method_header(&head.headers) {
+            return Err(verdict::of_method_header(name));
+        }
+        if overrides::acts_for_another(&head.headers) && !self.may_impersonate() {
+            return Err(verdict::of_another_person());
+        }
+        guard::check_head(head)?;
+        self.decide(&head.method, &head.uri).map(|_| ())
+    }
+
+    /// What would become of a request with this method and target, and why.
+    pub fn explain(&self, method: &Method, target: &Uri) -> Explanation {
+        match self.decide(method, target) {
+            Ok(grant) => grant.explanation(),
+            Err(denial) => denial.into(),
+        }
+    }
+
+    /// Looks at the body of a request that [`judge`](Self::judge) has let through, and gives what
+    /// can be passed on: the body as it came, or as it comes.
+    ///
+    /// A body that is looked at as it streams ends with the [`Denial`] as its error.
+    ///
+    /// # Errors
+    /// Where the body names another method than the one that was judged.
+    pub async fn guard(&self, head: &Parts, body: Body) -> Result<Body, Denial> {
+        match self.is_full() {
+            true => Ok(body),
+            false => guard::guard(head, body).await,
+        }
+    }
+
+    fn decide(&self, method: &Method, target: &Uri) -> Result<Grant<'_>, Denial> {
+        if self.is_full() {
+            return Ok(Grant::Everything);
+        }
+        let path = ApiPath::of(target.path()).map_err(verdict::of_ambiguous_path)?;
+        if target.query().is_some_and(overrides::query_names_method) {
+            return Err(verdict::of_method_in_query());
+        }
+        let segments = path.segments();
+        if let Some(rule) = self.deny.iter().find(|rule| rule.denies(method, &segments)) {
+            return Err(verdict::of_rule(rule, method, &path));
+        }
+        if let Some(rule) = self
+            .allow
+            .iter()
+            .find(|rule| rule.allows(method, &segments))
+        {
+            return Ok(Grant::Rule(rule));
+        }
+        let entry = TABLE.find(method, &segments);
+        let needs = entry.map_or(Scopes::WRITE, |entry| entry.needs);
+        if !self.scopes.has(needs) {
+            return Err(verdict::of_scope(entry, method, &path));
+        }
+        let query = target.query().unwrap_or_default();
+        if let Some((name, needs)) = side_loads::beyond(self.scopes, query) {
+            return Err(verdict::of_side_load(&name, needs));
+        }
+        Ok(Grant::Scope {
+            scopes: self.scopes & needs,
+            entry,
+        })
+    }
+
+    /// Whether everything that a rule allows is allowed here as well.
+    fn covers(&self, rule: &Rule) -> bool {
+        if self.is_full() || self.allow.contains(rule) {
+            return true;
+        }
+        if let Some((methods, path)) = rule.only_path() {
+            let target = path.parse().unwrap_or_default();
+            return methods.iter().all(|m| self.decide(m, &target).is_ok());
+        }
+        // Among many routes are unknown ones.
+        self.scopes.has(Scopes::WRITE)
+            && self.deny.is_empty()
+            && (self.scopes.has(Scopes::READ) || !rule.only_reads())
+    }
+}
+
+/// More than anybody writes by hand; it bounds what a request costs.
+const RULES_MAX: usize = 64;

@@ -1,0 +1,42 @@
+//! Names of parameters, as servers read them out of queries and forms.
+
+/// Whether a server may take this name, decoded or not, for the one that names another method.
+pub(super) fn is_method(name: &[u8]) -> bool {
+    let decoded = decoded(name);
+    let name = base(&decoded);
+    name.eq_ignore_ascii_case(METHOD)
+}
+
+/// Decodes `%XX` and `+` until there is nothing left to decode, in one pass: what a decoded byte
+/// completes is decoded at once.
+pub(super) fn decoded(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    for byte in text {
+        decoded.push(if *byte == b'+' { b' ' } else { *byte });
+        while let [.., b'%', high, low] = decoded[..] {
+            let digit = |b: u8| char::from(b).to_digit(16);
+            let value = digit(high)
+                .zip(digit(low))
+                .map(|(high, low)| high << 4 | low);
+            let Some(value) = value.and_then(|value| u8::try_from(value).ok()) else {
+                break;
+            };
+            decoded.truncate(decoded.len() - 3);
+            decoded.push(value);
+        }
+    }
+    decoded
+}
+
+/// The name without what Rack cuts off: brackets and spaces before it, and what is in brackets
+/// behind it (`[_method]` and `_method[x]` are both `_method` to some version of it).
+pub(super) fn base(name: &[u8]) -> &[u8] {
+    let is_cut = |b: &u8| matches!(b, b'[' | b']' | 0..=b' ');
+    let start = name.iter().position(|b| !is_cut(b)).unwrap_or(name.len());
+    let name = &name[start..];
+    let end = name.iter().position(is_cut).unwrap_or(name.len());
+    &name[..end]
+}
+
+/// The parameter that Rack::MethodOverride and others read.
+pub(super) const METHOD: &[u8] = b"_method";

@@ -1,0 +1,232 @@
+//! Rules of a key: a method and a pattern for paths.
+
+use std::fmt;
+
+use http::Method;
+
+use super::glob::Glob;
+use super::path::Segments;
+use super::table::TABLE;
+
+/// A rule such as `GET /api/v2/tickets/**`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    verb: Verb,
+    glob: Glob,
+}
+
+impl Rule {
+    /// Reads a rule.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, as a sentence.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > LENGTH_MAX {
+            let start: String = text.chars().take(40).collect();
+            return Err(format!(
+                "The rule `{start}…` is longer than {LENGTH_MAX} bytes."
+            ));
+        }
+        let mut words = text.split_ascii_whitespace();
+        let (Some(method), Some(path), None) = (words.next(), words.next(), words.next()) else {
+            return Err(format!(
+                "`{text}` is no rule: a rule is a method and a path, such as `GET {EXAMPLE}`."
+            ));
+        };
+        let verb = Verb::parse(method)
+            .map_err(|hint| format!("`{method}` in the rule `{text}` is no method: {hint}."))?;
+        let glob = Glob::parse(path)
+            .map_err(|why| format!("The path in the rule `{text}` can't be used: {why}."))?;
+        let rule = Self { verb, glob };
+        match rule.glob.first_name() {
+            // A rule that fits nothing would pass for a lock.
+            Some(name) if TABLE.is_name_beneath_v2(name) => Err(format!(
+                "The rule `{text}` fits no route: the API begins with `/api/v2`, \
+                 as in `{verb} /api/v2{}`.",
+                rule.glob
+            )),
+            _ => Ok(rule),
+        }
+    }
+
+    /// Whether it allows a request.
+    pub(super) fn allows(&self, method: &Method, path: &Segments<'_>) -> bool {
+        self.verb.covers(method) && self.glob.fits(path)
+    }
+
+    /// Whether it denies a request: whatever the case of its path, so that no server takes it for
+    /// what is denied.
+    pub(super) fn denies(&self, method: &Method, path: &Segments<'_>) -> bool {
+        self.verb.covers(method) && self.glob.fits_any_case(path)
+    }
+
+    /// Whether it is about looking at things alone.
+    pub(super) fn only_reads(&self) -> bool {
+        matches!(self.verb, Verb::Get | Verb::Head)
+    }
+
+    /// The one path that it fits, and the methods, if there is but one.
+    pub(super) fn only_path(&self) -> Option<(&'static [Method], String)> {
+        Some((self.verb.methods()?, self.glob.only_path()?))
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.glob)
+    }
+}
+
+/// The methods of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    /// GET, and what servers answer by the same means without its effects: HEAD and OPTIONS.
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    /// Every method, known or not.
+    Any,
+}
+
+impl Verb {
+    fn parse(text: &str) -> Result<Self, String> {
+        let known = VERBS.iter().find(|(name, _)| *name == text);
+        if let Some((_, verb)) = known {
+            return Ok(*verb);
+        }
+        let upper = text.to_ascii_uppercase();
+        if VERBS.iter().any(|(name, _)| *name == upper) {
+            return Err(format!("say `{upper}`"));
+        }
+        let names: Vec<String> = VERBS.iter().map(|(name, _)| format!("`{name}`")).collect();
+        Err(format!("the methods are {}", names.join(", ")))
+    }
+
+    fn covers(self, method: &Method) -> bool {
+        match self {
+            Self::Get => matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS),
+            Self::Head => *method == Method::HEAD,
+            Self::Post => *method == Method::POST,
+            Self::Put => *method == Method::PUT,
+            Self::Patch => *method == Method::PATCH,
+            Self::Delete => *method == Method::DELETE,
+            Self::Any => true,
+        }
+    }
+
+    /// Those that it covers, if they can be counted.
+    fn methods(self) -> Option<&'static [Method]> {
+        match self {
+            Self::Get => Some(&[Method::GET]),
+            Self::Head => Some(&[Method::HEAD]),
+            Self::Post => Some(&[Method::POST]),
+            Self::Put => Some(&[Method::PUT]),
+            Self::Patch => Some(&[Method::PATCH]),
+            Self::Delete => Some(&[Method::DELETE]),
+            Self::Any => None,
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = VERBS.iter().find(|(_, verb)| verb == self);
+        f.write_str(name.map_or("*", |(name, _)| name))
+    }
+}
+
+static VERBS: [(&str, Verb); 7] = [
+    ("GET", Verb::Get),
+    ("HEAD", Verb::Head),
+    ("POST", Verb::Post),
+    ("PUT", Verb::Put),
+    ("PATCH", Verb::Patch),
+    ("DELETE", Verb::Delete),
+    ("*", Verb::Any),
+];
+
+const EXAMPLE: &str = "/api/v2/tickets/**";
+
+/// More than any path of the API with its names of objects; it bounds what a request costs.
+const LENGTH_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::super::path::ApiPath;
+    use super::*;
+
+    #[test]
+    fn d2_get_covers_head_and_options_and_a_star_everything() {
+        let covers = |rule: &str, method: &str| {
+            let rule = Rule::parse(&format!("{rule} /api/v2/tickets")).unwrap();
+            let path = ApiPath::of("/api/v2/tickets").unwrap();
+            let method = method.parse().unwrap();
+            assert_eq!(
+                rule.allows(&method, &path.segments()),
+                rule.denies(&method, &path.segments())
+            );
+            rule.allows(&method, &path.segments())
+        };
+        for (rule, methods) in [
+            ("GET", &["GET", "HEAD", "OPTIONS"][..]),
+            ("HEAD", &["HEAD"]),
+            ("POST", &["POST"]),
+            ("PUT", &["PUT"]),
+            ("PATCH", &["PATCH"]),
+            ("DELETE", &["DELETE"]),
+        ] {
+            for method in [
+                "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "MERGE", "get",
+            ] {
+                assert_eq!(
+                    covers(rule, method),
+                    methods.contains(&method),
+                    "{rule} {method}"
+                );
+                assert!(covers("*", method));
+            }
+        }
+    }
+
+    #[test]
+    fn d2_a_bad_rule_says_what_is_wrong_with_it() {
+        for (text, expected) in [
+            (
+                "",
+                "a rule is a method and a path, such as `GET /api/v2/tickets/**`",
+            ),
+            ("/api/v2/tickets", "a rule is a method and a path"),
+            ("GET /api/v2/tickets x", "a rule is a method and a path"),
+            (
+                "get /api/v2/tickets",
+                "`get` in the rule `get /api/v2/tickets` is no method: say `GET`",
+            ),
+            (
+                "FETCH /api/v2/tickets",
+                "the methods are `GET`, `HEAD`, `POST`",
+            ),
+            ("GET,PUT /api/v2/tickets", "the methods are"),
+            ("GET api/v2/tickets", "doesn't begin with `/`"),
+            ("DELETE /tickets/**", "as in `DELETE /api/v2/tickets/**`"),
+            ("GET /users.json", "as in `GET /api/v2/users`"),
+        ] {
+            let error = Rule::parse(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+            assert!(error.ends_with('.'), "{error}");
+        }
+        let long = format!("GET /{}", "a".repeat(LENGTH_MAX));
+        assert!(Rule::parse(&long).unwrap_err().contains("longer than 256"));
+        for fine in [
+            "GET /sc/v2/apps/**",
+            "GET /hc/**",
+            "* /**",
+            " GET   /api/v2/x ",
+        ] {
+            let rule = Rule::parse(fine).unwrap();
+            assert_eq!(Rule::parse(&rule.to_string()), Ok(rule));
+        }
+    }
+}

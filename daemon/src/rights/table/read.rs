@@ -1,0 +1,82 @@
+//! Reads the lines of `routes.txt`; how they are written is said there.
+
+use super::{Effect, Entry, Line, Resource, Verb, needs};
+
+/// Every line, or what is wrong with it.
+pub(super) fn lines(text: &'static str) -> impl Iterator<Item = Result<Line, String>> {
+    let mut section: Result<Vec<(&'static str, Resource)>, String> = Err("no section".to_owned());
+    text.lines().filter_map(move |text| {
+        if text.starts_with('#') || text.trim().is_empty() {
+            return None;
+        }
+        if let Some(names) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')) {
+            section = resources(names);
+            return section.clone().err().map(Err);
+        }
+        let section = section.as_deref().map_err(String::as_str);
+        Some(section.map_err(str::to_owned).and_then(|of| line(text, of)))
+    })
+}
+
+fn resources(names: &'static str) -> Result<Vec<(&'static str, Resource)>, String> {
+    let names = names.split_ascii_whitespace().filter(|name| *name != "-");
+    names
+        .map(|name| {
+            let resource = Resource::named(name).ok_or_else(|| format!("no resource: {name}"))?;
+            Ok((name, resource))
+        })
+        .collect()
+}
+
+fn line(text: &'static str, of: &[(&'static str, Resource)]) -> Result<Line, String> {
+    let (route, why) = match text.split_once('#') {
+        Some((route, why)) => (route, Some(why.trim())),
+        None => (text, None),
+    };
+    let (methods, path) = route
+        .trim_end()
+        .rsplit_once(' ')
+        .ok_or_else(|| format!("no path: {text}"))?;
+    if let Some(wrong) = path.split('/').find(|name| !is_name(name)) {
+        return Err(format!("`{wrong}` in {text}"));
+    }
+    let resources: Vec<Resource> = of.iter().map(|(_, resource)| *resource).collect();
+    let entries = methods.split_ascii_whitespace().map(|method| {
+        let (name, said) = method.split_once('=').unwrap_or((method, ""));
+        let verb = Verb::ALL.iter().find(|(known, _)| *known == name);
+        let (_, verb) = verb.ok_or_else(|| format!("no method: {text}"))?;
+        let (effect, follows) = match (said, verb) {
+            ("read", _) => (Effect::Read, false),
+            ("write", _) => (Effect::Write, false),
+            ("follow", _) => (Effect::Read, true),
+            ("", Verb::Get) => (Effect::Read, false),
+            ("", _) => (Effect::Write, false),
+            _ => return Err(format!("no effect: {text}")),
+        };
+        let entry = Entry {
+            verb: *verb,
+            path: match path.starts_with('/') {
+                true => path.to_owned(),
+                false => format!("{BASE}{path}"),
+            },
+            effect,
+            of: of.iter().map(|(name, _)| *name).collect(),
+            needs: needs(&resources, effect, follows),
+            why: why.filter(|_| !said.is_empty()),
+        };
+        Ok((*verb, entry))
+    });
+    Ok(Line {
+        path,
+        entries: entries.collect::<Result<_, String>>()?,
+    })
+}
+
+fn is_name(segment: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let kinds = ["{id}", "{user}", "{code}", "{key}", "{type}", "**"];
+    segment.bytes().all(is_plain) || kinds.contains(&segment)
+}
+
+/// Where nearly every route is.
+pub(super) const BASE: &str = "/api/v2/";

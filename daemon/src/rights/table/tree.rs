@@ -1,0 +1,153 @@
+//! The routes by the names in their paths.
+
+use super::read::BASE;
+use super::{Entry, Verb};
+
+/// What is known beneath one name.
+#[derive(Debug, Default)]
+pub(super) struct Tree {
+    /// By name, in order.
+    literals: Vec<(&'static str, Self)>,
+    variables: Vec<(Kind, Self)>,
+    /// What is known of this very path.
+    here: Entries,
+    /// What is known of it and of everything beneath it that isn't known more exactly.
+    beneath: Entries,
+}
+
+type Entries = [Option<Box<Entry>>; Verb::ALL.len()];
+
+impl Tree {
+    pub(super) fn add(&mut self, path: &'static str, verb: Verb, entry: Entry) {
+        let (base, path) = match path.strip_prefix('/') {
+            Some(path) => ("", path),
+            None => (BASE, path),
+        };
+        let mut names: Vec<&'static str> = base.split('/').chain(path.split('/')).collect();
+        names.retain(|name| !name.is_empty());
+        let beneath = names.pop_if(|name| *name == "**").is_some();
+        let mut node = self;
+        for name in names {
+            node = node.child(name);
+        }
+        let entries = if beneath {
+            &mut node.beneath
+        } else {
+            &mut node.here
+        };
+        entries[verb as usize] = Some(Box::new(entry));
+    }
+
+    /// The most exact entry for a path. A name that stands in the table goes before a variable.
+    pub(super) fn find(&self, verb: Verb, path: &[&str]) -> Option<&Entry> {
+        let beneath = || self.beneath[verb as usize].as_deref();
+        let Some((name, rest)) = path.split_first() else {
+            return self.here[verb as usize].as_deref().or_else(beneath);
+        };
+        let literal = self.literal(name).and_then(|node| node.find(verb, rest));
+        let mut variables = self.variables.iter().filter(|(kind, _)| kind.takes(name));
+        literal
+            .or_else(|| variables.find_map(|(_, node)| node.find(verb, rest)))
+            .or_else(beneath)
+    }
+
+    /// Whether some path begins with these very names.
+    pub(super) fn has_literal(&self, names: &[&str]) -> bool {
+        match names.split_first() {
+            None => true,
+            Some((name, rest)) => self
+                .literal(name)
+                .is_some_and(|node| node.has_literal(rest)),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> Vec<&Entry> {
+        let mut entries: Vec<&Entry> = Vec::new();
+        entries.extend(
+            self.here
+                .iter()
+                .chain(&self.beneath)
+                .filter_map(Option::as_deref),
+        );
+        let literals = self.literals.iter().map(|(_, node)| node);
+        for node in literals.chain(self.variables.iter().map(|(_, node)| node)) {
+            entries.extend(node.entries());
+        }
+        entries
+    }
+
+    fn literal(&self, name: &str) -> Option<&Self> {
+        let at = self
+            .literals
+            .binary_search_by(|(known, _)| (*known).cmp(name));
+        Some(&self.literals[at.ok()?].1)
+    }
+
+    fn child(&mut self, name: &'static str) -> &mut Self {
+        if let Some(kind) = Kind::named(name) {
+            let at = self.variables.iter().position(|(known, _)| *known == kind);
+            let at = at.unwrap_or_else(|| {
+                self.variables.push((kind, Self::default()));
+                self.variables.len() - 1
+            });
+            return &mut self.variables[at].1;
+        }
+        let at = match self
+            .literals
+            .binary_search_by(|(known, _)| (*known).cmp(name))
+        {
+            Ok(at) => at,
+            Err(at) => {
+                self.literals.insert(at, (name, Self::default()));
+                at
+            }
+        };
+        &mut self.literals[at].1
+    }
+}
+
+/// What a variable part of a path looks like. The closer it is described, the fewer routes that
+/// nobody has heard of pass for a known one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Id,
+    User,
+    Code,
+    Key,
+    Type,
+}
+
+impl Kind {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "{id}" => Some(Self::Id),
+            "{user}" => Some(Self::User),
+            "{code}" => Some(Self::Code),
+            "{key}" => Some(Self::Key),
+            "{type}" => Some(Self::Type),
+            _ => None,
+        }
+    }
+
+    fn takes(self, name: &str) -> bool {
+        let is_number = || name.bytes().all(|b| b.is_ascii_digit());
+        match self {
+            Self::Id => is_number(),
+            Self::User => name == "me" || is_number(),
+            Self::Code => {
+                let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+                let is_long = || {
+                    let has_digit = name.bytes().any(|b| b.is_ascii_digit());
+                    name.len() >= CODE_MIN && has_digit && name.bytes().all(is_plain)
+                };
+                is_number() || is_long()
+            }
+            Self::Key => true,
+            Self::Type => name.starts_with("zen:"),
+        }
+    }
+}
+
+/// ULIDs have 26 characters, UUIDs 36, ids of jobs 32; no route's own name has twenty and a digit.
+const CODE_MIN: usize = 20;

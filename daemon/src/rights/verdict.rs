@@ -1,0 +1,225 @@
+//! What a decision says: which line decides, and why.
+
+use std::fmt;
+
+use http::Method;
+use http::header::HeaderName;
+
+use super::Rule;
+use super::path::{Ambiguity, ApiPath};
+use super::scope::{Scopes, names};
+use super::table::Entry;
+
+/// Why a key may not do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The scopes of which one would be enough; empty where none is.
+    pub needs: Vec<String>,
+    /// The line that decides.
+    pub line: String,
+    /// Why, as a sentence.
+    pub why: String,
+}
+
+impl Denial {
+    /// Of a request that no limited key may send as it is.
+    pub(super) fn of_request(line: String, why: String) -> Self {
+        Self {
+            needs: Vec::new(),
+            line,
+            why,
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for Denial {}
+
+/// What would become of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// Whether it is allowed.
+    pub allowed: bool,
+    /// The scopes of which one is enough; empty where scopes don't decide.
+    pub needs: Vec<String>,
+    /// The line that decides.
+    pub line: String,
+    /// Why, as a sentence.
+    pub why: String,
+}
+
+impl From<Denial> for Explanation {
+    fn from(denial: Denial) -> Self {
+        Self {
+            allowed: false,
+            needs: denial.needs,
+            line: denial.line,
+            why: denial.why,
+        }
+    }
+}
+
+/// By what something is allowed.
+pub(super) enum Grant<'a> {
+    /// The key isn't limited.
+    Everything,
+    Rule(&'a Rule),
+    /// Scopes of the key that a route needs, and what is known of it.
+    Scope {
+        scopes: Scopes,
+        entry: Option<&'static Entry>,
+    },
+}
+
+impl Grant<'_> {
+    pub(super) fn explanation(&self) -> Explanation {
+        let (needs, line, why) = match self {
+            Self::Everything => (
+                vec!["read".to_owned(), "write".to_owned()],
+                "scopes `read` and `write`".to_owned(),
+                "The key allows everything that its account does.".to_owned(),
+            ),
+            Self::Rule(rule) => (
+                Vec::new(),
+                format!("allow `{rule}`"),
+                "A rule of the key allows it.".to_owned(),
+            ),
+            Self::Scope { scopes, entry } => {
+                let scope = names(*scopes).swap_remove(0);
+                let (needs, what) = match entry {
+                    Some(entry) => (entry.needs, format!("This route {}", effect(entry))),
+                    None => (Scopes::WRITE, UNKNOWN.to_owned()),
+                };
+                let why = format!("{what}, which {scope} allows.");
+                (needs.names(), format!("scope {scope}"), why)
+            }
+        };
+        Explanation {
+            allowed: true,
+            needs,
+            line,
+            why,
+        }
+    }
+}
+
+pub(super) fn of_method_header(name: &HeaderName) -> Denial {
+    Denial::of_request(
+        format!("header `{name}`"),
+        format!(
+            "The header `{name}` names another method, by which some servers act, and this key is \
+             limited to what the request's own method may do."
+        ),
+    )
+}
+
+pub(super) fn of_method_in_query() -> Denial {
+    Denial::of_request(
+        "`_method` in the query".to_owned(),
+        "The query has a parameter `_method`, by which some servers act instead of the request's \
+         own method, and this key is limited to what that may do."
+            .to_owned(),
+    )
+}
+
+pub(super) fn of_another_person() -> Denial {
+    Denial {
+        needs: vec!["impersonate".to_owned()],
+        line: "header `x-on-behalf-of`".to_owned(),
+        why: "The header `X-On-Behalf-Of` makes Zendesk act for another person, for which this \
+              key needs the scope `impersonate`."
+            .to_owned(),
+    }
+}
+
+pub(super) fn of_ambiguous_path(ambiguity: Ambiguity) -> Denial {
+    Denial::of_request(
+        "the path can be read two ways".to_owned(),
+        format!(
+            "The path can be read two ways, and this key is limited to some paths: {ambiguity}."
+        ),
+    )
+}
+
+pub(super) fn of_rule(rule: &Rule, method: &Method, path: &ApiPath<'_>) -> Denial {
+    Denial::of_request(
+        format!("deny `{rule}`"),
+        format!(
+            "A rule of the key denies `{}`, whatever else it allows.",
+            shown(method, path)
+        ),
+    )
+}
+
+pub(super) fn of_scope(entry: Option<&Entry>, method: &Method, path: &ApiPath<'_>) -> Denial {
+    let Some(entry) = entry else {
+        let shown = shown(method, path);
+        return Denial {
+            needs: Scopes::WRITE.names(),
+            line: format!("route table: `{shown}` isn't known"),
+            why: format!("{UNKNOWN}: this key needs `write`, or a rule that allows it."),
+        };
+    };
+    let scopes = match entry.of.as_slice() {
+        [] => "no scope of its own".to_owned(),
+        [one] => format!("scope `{one}`"),
+        several => format!("scopes `{}`", several.join("`, `")),
+    };
+    let (verb, path) = (entry.verb.name(), &entry.path);
+    Denial {
+        needs: entry.needs.names(),
+        line: format!(
+            "route table: `{verb} {path}` {}, {scopes}",
+            entry.effect.verb()
+        ),
+        why: format!(
+            "This route {}: this key needs {}, or a rule that allows it.",
+            effect(entry),
+            names(entry.needs).join(" or "),
+        ),
+    }
+}
+
+pub(super) fn of_side_load(name: &str, needs: Scopes) -> Denial {
+    let name: String = name
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_default)
+        .collect();
+    Denial {
+        needs: needs.names(),
+        line: format!("`include` in the query, side load `{name}`"),
+        why: format!(
+            "The request brings along `{name}`, for which this key needs {}.",
+            names(needs).join(" or ")
+        ),
+    }
+}
+
+fn effect(entry: &Entry) -> String {
+    match entry.why {
+        Some(why) => format!("{} ({why})", entry.effect.verb()),
+        None => entry.effect.verb().to_owned(),
+    }
+}
+
+fn shown(method: &Method, path: &ApiPath<'_>) -> String {
+    let path = path.to_string();
+    let path: String = path
+        .chars()
+        .take(SHOWN)
+        .flat_map(char::escape_default)
+        .collect();
+    format!("{method} {path}")
+}
+
+/// What is said of a route that isn't in the table.
+const UNKNOWN: &str = "This route isn't known, and so counts as a write to everything";
+
+/// Enough to recognise any route.
+const SHOWN: usize = 200;

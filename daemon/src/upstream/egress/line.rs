@@ -1,0 +1,163 @@
+//! One connection towards Zendesk, straight or through a proxy, up to where TLS with Zendesk begins.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::Uri;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::upgrade::Upgraded;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::dns::GaiResolver;
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::rt::TokioIo;
+use loopdesk_protocol::proxy::Scheme;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::{Egress, NoTunnel, Proxy, socks, tunnel};
+use crate::body::Error;
+use crate::upstream::resolve::Resolver;
+
+/// Opens connections on the way that the egress says.
+#[derive(Clone, Debug)]
+pub(in crate::upstream) struct Dialer {
+    egress: Egress,
+    straight: HttpConnector<Resolver>,
+    to_proxy: HttpsConnector<HttpConnector<GaiResolver>>,
+}
+
+impl Dialer {
+    /// Opens connections with `straight` where no proxy is meant. One to a proxy may lead to a
+    /// private address, which `straight` may refuse: the person has named it. `tls` is spoken with
+    /// proxies that want it.
+    pub(in crate::upstream) fn new(
+        egress: Egress,
+        straight: HttpConnector<Resolver>,
+        to_proxy: HttpConnector<GaiResolver>,
+        mut tls: ClientConfig,
+    ) -> Self {
+        // CONNECT is sent as HTTP/1.1 says it.
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self {
+            egress,
+            straight,
+            to_proxy: HttpsConnector::from((to_proxy, tls)),
+        }
+    }
+}
+
+impl Service<Uri> for Dialer {
+    type Response = Line;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Line, Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.straight.poll_ready(cx))?;
+        self.to_proxy.poll_ready(cx)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        match self.egress.proxy(&target) {
+            Ok(None) => {
+                let connecting = self.straight.call(target);
+                Box::pin(async move { Ok(Line::Straight(connecting.await?)) })
+            }
+            Ok(Some(proxy)) => {
+                let connecting = self.to_proxy.call(proxy.address.clone());
+                Box::pin(async move {
+                    let stream = connecting.await;
+                    let stream = stream.map_err(|error| NoTunnel::unreachable(&proxy, &*error))?;
+                    Ok(through(&proxy, stream, &target).await?)
+                })
+            }
+            Err(unusable) => Box::pin(async move { Err(unusable.into()) }),
+        }
+    }
+}
+
+/// Asks a proxy that listens for its way to `target`.
+async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<Line, NoTunnel> {
+    match proxy.url.scheme() {
+        Scheme::Http | Scheme::Https => tunnel::open(proxy, stream, target).await.map(Line::Tunnel),
+        Scheme::Socks5 => socks::open(proxy, stream, target)
+            .await
+            .map(|stream| Line::Socks(Box::new(stream))),
+    }
+}
+
+/// A connection to a proxy.
+pub(super) type ToProxy = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// A connection, open as far as TLS with Zendesk.
+#[derive(Debug)]
+pub(in crate::upstream) enum Line {
+    /// To Zendesk.
+    Straight(TokioIo<TcpStream>),
+    /// Through a proxy that has taken CONNECT. What came with its answer is still to be read.
+    Tunnel(Upgraded),
+    /// Through a SOCKS proxy.
+    Socks(Box<ToProxy>),
+}
+
+/// What is the same for each kind of line.
+macro_rules! each {
+    ($line:expr, $inner:ident => $act:expr) => {
+        match $line {
+            Line::Straight($inner) => $act,
+            Line::Tunnel($inner) => $act,
+            Line::Socks($inner) => $act,
+        }
+    };
+}
+
+impl Connection for Line {
+    fn connected(&self) -> Connected {
+        match self {
+            Self::Straight(stream) => stream.connected(),
+            // Who is behind a proxy is nobody's business here, and to HTTP it isn't there.
+            Self::Tunnel(_) | Self::Socks(_) => Connected::new(),
+        }
+    }
+}
+
+impl Read for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        each!(&mut *self, inner => Pin::new(inner).poll_read(cx, buffer))
+    }
+}
+
+impl Write for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut *self, inner => Pin::new(inner).poll_write(cx, bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut *self, inner => Pin::new(inner).poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        each!(&mut *self, inner => Pin::new(inner).poll_shutdown(cx))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        each!(self, inner => inner.is_write_vectored())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        each!(&mut *self, inner => Pin::new(inner).poll_write_vectored(cx, slices))
+    }
+}

@@ -1,0 +1,285 @@
+//! The way out of a company's network: which proxy, if any, a connection to Zendesk goes through.
+//!
+//! `HTTPS_PROXY` and its like are read once, at the start. What of them counts depends on the
+//! configuration: a proxy that is the daemon itself is passed over, and told. A value that can't be
+//! used makes every connection fail until somebody mends it: without the proxy that was meant,
+//! nothing leaves this machine (D6).
+
+mod exempt;
+mod line;
+mod no_tunnel;
+mod socks;
+mod tunnel;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderValue, Uri};
+use loopdesk_protocol::proxy::{EXEMPTIONS, Login, ProxyUrl, Scheme, Unusable, VARIABLES};
+use loopdesk_protocol::{Kind, Problem, status};
+
+use crate::clock::Clock;
+use crate::config::{Config, Origin};
+use crate::supervise::notify;
+use crate::telemetry::redact::{self, Hidden};
+
+pub(super) use line::Dialer;
+pub use no_tunnel::NoTunnel;
+pub(super) use no_tunnel::is_unknown_issuer;
+
+use exempt::Exempt;
+
+/// What the environment says of proxies. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Variables(Arc<Read>);
+
+#[derive(Debug)]
+struct Read {
+    /// Those that are set, the one that counts most first.
+    proxies: Vec<(&'static str, Result<Arc<Proxy>, Unusable>)>,
+    exempt: Option<(&'static str, Exempt)>,
+    clock: Clock,
+    /// How the last attempt failed, unless one has gone well since.
+    last: ArcSwapOption<status::LastError>,
+}
+
+impl Variables {
+    /// Reads them from this environment. One that is empty counts as absent.
+    pub fn read(env: impl Fn(&str) -> Option<OsString>, clock: Clock) -> Self {
+        let set = |name: &&'static str| {
+            let value = env(name).filter(|value| !value.is_empty())?;
+            Some((*name, value))
+        };
+        let proxies = VARIABLES.iter().filter_map(set);
+        let proxies = proxies.map(|(name, value)| {
+            let proxy = value.to_str().ok_or(Unusable::NoText);
+            let proxy = proxy.and_then(ProxyUrl::parse);
+            (
+                name,
+                proxy.and_then(|url| Ok(Arc::new(Proxy::new(name, url)?))),
+            )
+        });
+        let exempt = EXEMPTIONS.iter().find_map(set);
+        Self(Arc::new(Read {
+            proxies: proxies.collect(),
+            exempt: exempt.map(|(name, value)| (name, Exempt::parse(&value.to_string_lossy()))),
+            clock,
+            last: ArcSwapOption::empty(),
+        }))
+    }
+
+    /// An environment that says nothing.
+    #[cfg(test)]
+    pub(crate) fn none(clock: Clock) -> Self {
+        Self::read(|_| None, clock)
+    }
+}
+
+/// The ways out under one configuration. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Egress {
+    variables: Variables,
+    /// How many of the variables are passed over, because they name the daemon itself.
+    own: usize,
+}
+
+impl Egress {
+    /// What the variables come to where the daemon listens as `config` says.
+    pub fn new(variables: &Variables, config: &Config) -> Self {
+        let is_own = |(_, proxy): &&(_, Result<Arc<Proxy>, _>)| {
+            let proxy = proxy.as_ref();
+            proxy.is_ok_and(|proxy| proxy.url.is_own(|port| config.listens_on(port)))
+        };
+        let own = variables.0.proxies.iter().take_while(is_own).count();
+        Self {
+            variables: variables.clone(),
+            own,
+        }
+    }
+
+    /// Every connection straight to Zendesk.
+    #[cfg(test)]
+    pub(crate) fn direct() -> Self {
+        Self {
+            variables: Variables::none(Clock::system()),
+            own: 0,
+        }
+    }
+
+    /// The proxy for a connection to this `https` URI; none means directly.
+    ///
+    /// # Errors
+    /// Where a proxy is meant, and can't be made out.
+    pub(super) fn proxy(&self, target: &Uri) -> Result<Option<Arc<Proxy>>, NoTunnel> {
+        let host = target.host().unwrap_or_default();
+        if self.is_exempt(host, target.port_u16().unwrap_or(HTTPS)) {
+            return Ok(None);
+        }
+        match self.chosen() {
+            None => Ok(None),
+            Some((_, Ok(proxy))) => Ok(Some(Arc::clone(proxy))),
+            Some((variable, Err(why))) => Err(NoTunnel::unusable(variable, why)),
+        }
+    }
+
+    /// What `status` says of it. `origins` are those of the accounts.
+    pub fn status<'a>(&self, origins: impl Iterator<Item = &'a Origin>) -> status::Egress {
+        let read = &self.variables.0;
+        let (own, _) = read.proxies.split_at(self.own);
+        let ignored = own.iter().map(|(variable, _)| status::Ignored {
+            variable: (*variable).to_owned(),
+            why: "it points at loopdesk itself, which is no proxy".to_owned(),
+            fix: format!(
+                "unset it, or set it to your network's proxy; then {}",
+                again()
+            ),
+        });
+        let chosen = self.chosen();
+        let direct = origins.filter(|origin| {
+            chosen.is_some() && self.is_exempt(origin.host(), origin.port().unwrap_or(HTTPS))
+        });
+        let mut direct: Vec<_> = direct.map(ToString::to_string).collect();
+        direct.sort();
+        direct.dedup();
+        let proxy = chosen.and_then(|(_, proxy)| proxy.as_ref().ok());
+        status::Egress {
+            proxy: proxy.map(|proxy| proxy.url.to_string()),
+            variable: chosen.map(|(variable, _)| (*variable).to_owned()),
+            has_login: proxy.is_some_and(|proxy| proxy.url.login().is_some()),
+            no_proxy: read
+                .exempt
+                .as_ref()
+                .map(|(variable, exempt)| status::NoProxy {
+                    variable: (*variable).to_owned(),
+                    hosts: exempt.to_string(),
+                }),
+            direct,
+            ignored: ignored.collect(),
+            last_error: read.last.load().as_deref().cloned(),
+            problem: chosen.and_then(|(variable, proxy)| {
+                let why = proxy.as_ref().err()?;
+                let unusable = NoTunnel::unusable(variable, why);
+                Some(Problem::new(Kind::Trouble, unusable.what()).hint(unusable.fix()))
+            }),
+        }
+    }
+
+    /// Remembers how a connection through the proxy has gone.
+    pub(super) fn note(&self, failure: Option<&NoTunnel>) {
+        let read = &self.variables.0;
+        match failure {
+            None if read.last.load().is_none() => {}
+            None => read.last.store(None),
+            Some(failure) => read.last.store(Some(Arc::new(status::LastError {
+                at: read.clock.now(),
+                message: redact::text(&failure.to_string()).into_owned(),
+            }))),
+        }
+    }
+
+    fn chosen(&self) -> Option<&(&'static str, Result<Arc<Proxy>, Unusable>)> {
+        self.variables.0.proxies.get(self.own)
+    }
+
+    fn is_exempt(&self, host: &str, port: u16) -> bool {
+        let exempt = self.variables.0.exempt.as_ref();
+        exempt.is_some_and(|(_, exempt)| exempt.has(host, port))
+    }
+}
+
+/// Whether connections take the same ways.
+impl PartialEq for Egress {
+    fn eq(&self, other: &Self) -> bool {
+        self.own == other.own && Arc::ptr_eq(&self.variables.0, &other.variables.0)
+    }
+}
+
+impl fmt::Display for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.chosen() {
+            None => f.write_str("directly"),
+            Some((variable, Ok(proxy))) => write!(f, "through {} ({variable})", proxy.url),
+            Some((variable, Err(why))) => write!(f, "not at all: {variable} {why}"),
+        }
+    }
+}
+
+/// A proxy, and the variable that names it. `Debug` shows no password.
+#[derive(Debug)]
+pub(super) struct Proxy {
+    variable: &'static str,
+    url: ProxyUrl,
+    /// Where to connect, and whether TLS is spoken there.
+    address: Uri,
+    /// `Basic` and user and password (RFC 7617).
+    basic: Option<HeaderValue>,
+    _hidden: Vec<Hidden>,
+}
+
+impl Proxy {
+    fn new(variable: &'static str, url: ProxyUrl) -> Result<Self, Unusable> {
+        let scheme = match url.scheme() {
+            Scheme::Http | Scheme::Socks5 => http::uri::Scheme::HTTP,
+            Scheme::Https => http::uri::Scheme::HTTPS,
+        };
+        let address = Uri::builder()
+            .scheme(scheme)
+            .authority(url.authority())
+            .path_and_query("/")
+            .build();
+        let login = url.login();
+        Ok(Self {
+            variable,
+            address: address.map_err(|_| Unusable::Host)?,
+            basic: login.and_then(basic),
+            _hidden: login.map(hide).unwrap_or_default(),
+            url,
+        })
+    }
+}
+
+/// `host:port`.
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url.authority())
+    }
+}
+
+fn basic(login: &Login) -> Option<HeaderValue> {
+    let value = format!("Basic {}", BASE64_STANDARD.encode(login.joined()));
+    let mut value = HeaderValue::try_from(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The password alone, and with the user's name, as which a short one is found in Basic, too. Some
+/// proxies take a token as the user's name, and no password.
+fn hide(login: &Login) -> Vec<Hidden> {
+    let alone = match login.password() {
+        b"" => login.user(),
+        password => password,
+    };
+    vec![
+        redact::hide_bytes(alone),
+        redact::hide_bytes(&login.joined()),
+    ]
+}
+
+/// How a daemon comes to know other variables.
+fn again() -> String {
+    if notify::is_supervised() {
+        "run `loopdesk service install`, which hands it to the service".to_owned()
+    } else {
+        let pid = std::process::id();
+        format!("end loopdesk by `kill {pid}`: the next command starts it anew")
+    }
+}
+
+const HTTPS: u16 = 443;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Who needs a key: everybody where the account says so, strangers, and those who come by another
+//! name.
+
+use loopdesk_protocol::key::{self, Callers, OfAccount};
+use loopdesk_tests::zendesk::Zendesk;
+use loopdesk_tests::{Stage, strangers};
+
+use super::{ME, Scene, bearer};
+
+#[tokio::test]
+async fn d2_an_account_that_wants_a_key_answers_nobody_without_one() {
+    let scene = Scene::locked().await;
+    let key = scene.key("nightly", &["read"]).await;
+    for headers in [
+        "",
+        "Authorization: Bearer token-of-old\r\n",
+        "Authorization: Basic bWVAZXhhbXBsZS5jb20vdG9rZW46eA==\r\n",
+        "X-Loopdesk-Key: secret\r\n",
+        "X-Loopdesk-Key:\r\n",
+    ] {
+        let answer = scene.asks(&format!("GET {ME}"), headers, "").await;
+        assert_eq!(answer.status, 401, "{headers}: {answer:?}");
+        assert!(!answer.challenges.is_empty(), "{answer:?}");
+    }
+    let answer = scene.asks(&format!("GET {ME}"), "", "").await;
+    answer.is(401, "key-needed");
+    assert!(
+        answer.description().contains("loopdesk key create"),
+        "{answer:?}"
+    );
+    assert_eq!(scene.seen(), Vec::<String>::new());
+    scene.gets(ME, &key).await.is(200, "");
+    // By the socket too.
+    let socket = scene
+        .stage
+        .home
+        .paths()
+        .proxy_socket()
+        .display()
+        .to_string();
+    let curl = [
+        "-sS",
+        "--unix-socket",
+        &socket,
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+    ];
+    let url = format!("http://localhost{ME}");
+    let without = scene
+        .stage
+        .home
+        .run("curl", curl.iter().copied().chain([&*url]))
+        .await;
+    assert_eq!(without.ok().stdout, "401");
+}
+
+#[tokio::test]
+async fn d2_who_was_served_without_a_key_is_known_before_that_ends() {
+    let scene = Scene::set().await;
+    let asked = OfAccount::default();
+    let (callers, served) = scene
+        .meanwhile(scene.stage.get(ME), async || {
+            let callers = scene.stage.control().post(key::CALLERS, &asked).await;
+            let callers: Callers = callers.unwrap();
+            let is_known = callers.callers.iter().any(|c| c.last.process.is_some());
+            is_known.then_some(callers)
+        })
+        .await;
+    assert_eq!(served.0, 200);
+    assert_eq!(callers.account, "acme");
+    let curl = &callers.callers[0];
+    assert!(
+        curl.last.process.as_ref().unwrap().starts_with("curl"),
+        "{curl:?}"
+    );
+    assert_eq!(curl.requests, 1);
+}
+
+#[tokio::test]
+async fn d1_a_name_of_allow_hosts_needs_a_key_whatever_the_account() {
+    let scene = Scene::configured("allow-hosts = [\"host.docker.internal:8484\"]", "").await;
+    let key = scene.key("container", &["read"]).await;
+    let ask = async |host: &str, headers: String| {
+        let mut raw = loopdesk_tests::Raw::connect(scene.stage.port).await;
+        let request = format!("GET {ME} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n");
+        raw.send(request).await;
+        let answer = raw.answer().await;
+        let code = answer
+            .head
+            .get("x-loopdesk-error")
+            .unwrap_or_default()
+            .to_owned();
+        (answer.head.status(), code)
+    };
+    let docker = "host.docker.internal:8484";
+    let needed = (401, "key-needed".to_owned());
+    assert_eq!(ask(docker, String::new()).await, needed);
+    let unknown = (421, "unknown-host".to_owned());
+    assert_eq!(
+        ask("host.docker.internal:8485", bearer(&key)).await,
+        unknown
+    );
+    assert_eq!(
+        ask("host.docker.internal.evil.com:8484", bearer(&key)).await,
+        unknown
+    );
+    let page = format!("{}Origin: http://{docker}\r\n", bearer(&key));
+    assert_eq!(
+        ask(docker, page).await,
+        (403, "web-page-refused".to_owned())
+    );
+    assert_eq!(scene.seen(), Vec::<String>::new());
+    assert_eq!(ask(docker, bearer(&key)).await, (200, String::new()));
+    assert_eq!(scene.seen().len(), 1);
+
+    // Links stay where this script can follow them.
+    let mut raw = loopdesk_tests::Raw::connect(scene.stage.port).await;
+    let list = "/api/v2/tickets.json?page[size]=1";
+    raw.send(format!(
+        "GET {list} HTTP/1.1\r\nHost: {docker}\r\n{}\r\n",
+        bearer(&key)
+    ))
+    .await;
+    let answer = String::from_utf8(raw.answer().await.body).unwrap();
+    assert!(
+        answer.contains("\"http://host.docker.internal:8484/api/v2/"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn d1_u1_roots_connections_need_a_key_and_another_users_are_refused_with_one() {
+    // A daemon of another user's: root, whose connections may carry anybody's bytes, asks.
+    let mut stage = Stage::set(super::super::binary(), Zendesk::builder()).await;
+    let Some(mut stranger) = strangers::command("curl").await else {
+        return;
+    };
+    stage.home.belongs_to(DAEMONS_USER);
+    let scene = Scene::on(stage).await;
+    // The control socket isn't root's either.
+    let create = ["key", "create", "container", "--scope", "read", "--quiet"];
+    let key = scene.stage.home.loopdesk(create).await.ok().stdout;
+    let key = key.trim().to_owned();
+    scene.stage.home.is_secret("a local key", &key);
+    let answer = scene.asks(&format!("GET {ME}"), "", "").await;
+    answer.is(403, "unknown-peer");
+    assert_eq!(scene.seen(), Vec::<String>::new());
+    scene.gets(ME, &key).await.is(200, "");
+    scene.seen();
+
+    stranger.args(["-sS", "--max-time", "30", "-H", bearer(&key).trim()]);
+    stranger.arg(format!("{}{ME}", scene.stage.base()));
+    let output = stranger.output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("OtherUser"), "{output:?}");
+    assert_eq!(scene.seen(), Vec::<String>::new());
+}
+
+/// Neither root nor the stranger.
+const DAEMONS_USER: u32 = 1_717;

@@ -1,0 +1,114 @@
+//! What the machine's administrator lets keys do, and the pair that can only read.
+
+use loopdesk_protocol::key::{self, Create, Created, Rights, State};
+use loopdesk_tests::zendesk::{Answer, Fault};
+use loopdesk_tests::{Failpoints, Stage};
+
+use super::{ME, Scene, TICKETS, bearer};
+
+/// A stage whose machine's configuration says `limits`.
+async fn limited(limits: &str) -> Option<(Stage, Failpoints)> {
+    let mut stage = super::super::stage().await;
+    let points = Failpoints::of(&mut stage.home)?;
+    points.set_clock(0);
+    let folder = stage.home.path().join("failpoints/etc");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("config.toml"), limits).unwrap();
+    Some((stage, points))
+}
+
+fn asked(name: &str, scopes: &[&str], expires_in: Option<u64>) -> Create {
+    Create {
+        name: name.to_owned(),
+        rights: Rights {
+            scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+            ..Rights::default()
+        },
+        expires_in,
+        ..Create::default()
+    }
+}
+
+#[tokio::test]
+async fn d2_the_machine_limits_what_keys_may_do_and_for_how_long() {
+    let limits = "max-key-scope = [\"read\"]\nmax-key-age = \"10d\"\n";
+    let Some((stage, points)) = limited(limits).await else {
+        return;
+    };
+    let scene = Scene::on(stage).await;
+    for (asked, word) in [
+        (asked("writer", &["read", "write"], None), "`max-key-scope`"),
+        (
+            asked("tickets", &["tickets:write"], None),
+            "`max-key-scope`",
+        ),
+        (asked("old", &["read"], Some(11 * 86_400)), "`max-key-age`"),
+    ] {
+        let refused: Result<Created, _> = scene.stage.control().post(key::CREATE, &asked).await;
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(word), "{refused}");
+    }
+    // A narrower one is within it; without an age it lives as long as it may.
+    let made = scene.made(&asked("reader", &["tickets:read"], None)).await;
+    assert!(made.key.expires_at.is_some(), "{made:?}");
+    let key = made.secret.expose();
+    scene.gets(TICKETS, key).await.is(200, "");
+    points.set_clock(11 * 86_400_000);
+    scene.gets(TICKETS, key).await.is(401, "key-expired");
+}
+
+#[tokio::test]
+async fn d2_a_limit_holds_for_keys_that_were_there_before_it() {
+    let Some((stage, _points)) = limited("").await else {
+        return;
+    };
+    let scene = Scene::on(stage).await;
+    let made = scene.made(&asked("writer", &["read", "write"], None)).await;
+    let key = made.secret.expose();
+    let post = "{\"ticket\":{\"subject\":\"s\",\"comment\":{\"body\":\"b\"}}}";
+    let json = format!("{}Content-Type: application/json\r\n", bearer(key));
+    let answer = scene.asks(&format!("POST {TICKETS}"), &json, post).await;
+    answer.is(201, "");
+    let file = scene.stage.home.path().join("failpoints/etc/config.toml");
+    std::fs::write(file, "max-key-scope = [\"read\"]\n").unwrap();
+    scene.stage.home.loopdesk(["config", "reload"]).await.ok();
+    scene.seen();
+    let answer = scene.asks(&format!("POST {TICKETS}"), &json, post).await;
+    answer.is(403, "key-denied");
+    assert_eq!(scene.seen(), Vec::<String>::new());
+    scene.gets(ME, key).await.is(200, "");
+    assert_eq!(scene.shown("writer").await.state, State::Limited);
+}
+
+#[tokio::test]
+async fn d3_a_key_that_only_reads_uses_the_pair_that_can_not_write() {
+    let scene = Scene::configured("", "read-only-grant = true").await;
+    let reader = scene.key("reader", &["read"]).await;
+    let writer = scene.key("writer", &["read", "write"]).await;
+    let scopes = async |key: &str| {
+        scene.stage.zendesk.clear();
+        scene.gets(ME, key).await.is(200, "");
+        let sent = scene.stage.zendesk.requests().remove(0);
+        let sent = sent.header("authorization").unwrap().replace("Bearer ", "");
+        let tokens = scene.stage.zendesk.tokens();
+        let pair = tokens.iter().find(|pair| pair.access == sent).unwrap();
+        pair.scopes.clone()
+    };
+    assert_eq!(scopes(&reader).await, ["read"]);
+    assert_eq!(scopes(&writer).await, ["read", "write"]);
+}
+
+#[tokio::test]
+async fn d3_zendesks_own_refusal_reaches_the_script_as_it_is() {
+    let scene = Scene::set().await;
+    let key = scene.key("reader", &["read"]).await;
+    let forbidden = Answer::json(403, &serde_json::json!({"error": "Forbidden"}));
+    let fault = scene
+        .stage
+        .zendesk
+        .fault(Fault::on("GET", TICKETS).answer(forbidden));
+    let answer = scene.gets(TICKETS, &key).await;
+    answer.is(403, "");
+    assert!(answer.challenges.is_empty(), "{answer:?}");
+    fault.remove();
+}

@@ -1,0 +1,117 @@
+//! Local keys: what a request carries, what a key is, and the file that keeps them.
+
+mod text;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Uri};
+use loopdeskd::keys::{Wrong, fuzzing, presented, take_out};
+
+use self::text::{is_whole_key, strictly_decoded};
+
+/// Checks one input. The first byte chooses what the rest is: a target and lines of a head, a key, or
+/// a file of keys, sealed or not.
+pub fn keys(data: &[u8]) {
+    let Some((&choice, rest)) = data.split_first() else {
+        return;
+    };
+    match choice & 3 {
+        0 => key(rest),
+        1 => file(rest, choice & 4 == 0),
+        _ => head(rest),
+    }
+}
+
+/// A key is one to the letter, or it is none.
+fn key(text: &[u8]) {
+    assert_eq!(fuzzing::is_sound(text), is_whole_key(text), "{text:?}");
+}
+
+/// What is read of a file is what is written again.
+fn file(text: &[u8], is_sealed: bool) {
+    if let Some(written) = fuzzing::reread(text, is_sealed) {
+        let again = fuzzing::reread(written.as_bytes(), true);
+        assert_eq!(again.as_ref(), Some(&written));
+        for end in [written.len() / 3, written.len() - 1] {
+            let cut = written.as_bytes().get(..end).unwrap_or_default();
+            assert_eq!(fuzzing::reread(cut, true), None, "half a file");
+        }
+    }
+}
+
+/// No key passes unseen, and none travels on.
+fn head(data: &[u8]) {
+    let mut lines = data.split(|b| *b == b'\n');
+    let target = lines.next().unwrap_or_default();
+    let Ok(uri) = Uri::try_from(target) else {
+        return;
+    };
+    let mut headers = HeaderMap::new();
+    for line in lines {
+        let Some(colon) = line.iter().position(|b| *b == b':') else {
+            continue;
+        };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    let found = presented(&headers, &uri);
+    let says_nothing = matches!(found, Ok(None));
+    assert!(!says_nothing || !holds_whole_key(target), "{target:?}");
+    assert!(!says_nothing || !headers.iter().any(carries), "{headers:?}");
+    if let Err(Wrong::InTarget) = found {
+        assert!(
+            presented(&HeaderMap::new(), &uri).is_err(),
+            "for no other reason"
+        );
+    }
+
+    let given = headers.clone();
+    take_out(&mut headers);
+    assert!(!headers.iter().any(carries), "{headers:?}");
+    let left = Request::new(()).into_parts().0.uri;
+    assert!(
+        matches!(presented(&headers, &left), Ok(None)),
+        "{headers:?}"
+    );
+    for (name, value) in &given {
+        let is_harmless = !is_slot(name) && !contains(value.as_bytes(), b"ldk_");
+        let stays = headers.get_all(name).iter().any(|left| left == value);
+        // One line of a name takes the others along.
+        let alone = given.get_all(name).iter().count() == 1;
+        assert!(stays || !is_harmless || !alone, "{name}: {value:?}");
+    }
+}
+
+/// Whether a header certainly carries a key.
+fn carries((name, value): (&HeaderName, &HeaderValue)) -> bool {
+    let value = value.as_bytes();
+    if !is_slot(name) {
+        return holds_whole_key(value);
+    }
+    let lower = value.to_ascii_lowercase();
+    let encoded = lower
+        .starts_with(b"basic ")
+        .then(|| value[6..].trim_ascii());
+    name.as_str().ends_with("key")
+        || contains(value, b"ldk_")
+        || encoded
+            .and_then(strictly_decoded)
+            .is_some_and(|credentials| contains(&credentials, b"ldk_"))
+}
+
+fn is_slot(name: &HeaderName) -> bool {
+    let name = name.as_str().replace('_', "-");
+    ["x-loopdesk-key", "proxy-authorization"].contains(&name.as_str())
+        // Rack reads no other spelling of this one.
+        || name == "authorization"
+}
+
+fn holds_whole_key(text: &[u8]) -> bool {
+    text.windows(62).any(is_whole_key)
+}
+
+fn contains(text: &[u8], piece: &[u8]) -> bool {
+    text.windows(piece.len()).any(|window| window == piece)
+}

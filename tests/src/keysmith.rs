@@ -1,0 +1,65 @@
+//! Changes local keys as the daemon does, in a process that a test can kill at any step.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::key::Rights;
+use loopdesk_protocol::{Paths, Problem};
+use loopdeskd::clock::Clock;
+use loopdeskd::keys::{Keys, New};
+
+/// A key as a person would make it.
+///
+/// # Panics
+/// Never: the account's name is one.
+pub fn key(name: &str) -> New {
+    New {
+        name: name.to_owned(),
+        account: "acme".parse().expect("a name"),
+        person: person(1),
+        rights: Rights {
+            scopes: vec!["tickets:read".to_owned()],
+            deny: vec!["GET /api/v2/tickets/1.json".to_owned()],
+            ..Rights::default()
+        },
+        expires_in: Some(Duration::from_secs(90 * 86_400)),
+        note: None,
+    }
+}
+
+/// Somebody at Zendesk.
+pub fn person(id: u64) -> Person {
+    Person {
+        id,
+        name: format!("Person {id}"),
+        email: None,
+        role: None,
+    }
+}
+
+/// The program: one word for the change, and the name of the key.
+pub(crate) fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let Ok(paths) = Paths::from_env() else {
+        return ExitCode::from(2);
+    };
+    let keys = Keys::open(&paths, Clock::system());
+    let changed: Result<(), Problem> = match words[..] {
+        ["create", name] => keys.create(key(name)).map(drop),
+        ["rotate", name] => keys.rotate(name, Duration::ZERO).map(drop),
+        ["revoke", name] => keys.revoke(name).map(drop),
+        ["confirm", name] => keys
+            .confirm(&key(name).account, Some(name), &person(2))
+            .map(drop),
+        _ => return ExitCode::from(2),
+    };
+    match changed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            crate::demo::say(&problem.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
