@@ -1,7 +1,7 @@
 //! Keys act for the person who made them.
 
 use loopdesk_protocol::key::{self, Confirm, Create, Created, State};
-use loopdesk_tests::zendesk::users;
+use loopdesk_tests::zendesk::{Record, users};
 
 use super::{ME, Scene};
 
@@ -17,6 +17,11 @@ async fn d2_r8_another_persons_login_suspends_keys_until_they_are_confirmed() {
         .loopdesk(["login", "--switch-user"])
         .await
         .ok();
+    let revoked = |record: &Record| {
+        record.is("DELETE", "/api/v2/oauth/tokens/current") && record.status().is_some()
+    };
+    let is_over = |seen: &[Record]| seen.iter().any(revoked);
+    scene.stage.zendesk_sees(is_over).await;
     scene.stage.zendesk.clear();
 
     let answer = scene.gets(ME, &key).await;
