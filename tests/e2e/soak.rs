@@ -97,8 +97,10 @@ impl Laptop {
             } = desktop().await;
             (stage, Some((bus, person, keyring)))
         } else {
-            (quiet(stage().await), None)
+            (stage().await, None)
         };
+        // What a daemon says at its most talkative in months would be the test's own load.
+        stage.home.set("LOOPDESK_LOG", "info");
         let lifetime = Duration::from_secs(LIFETIME.unsigned_abs());
         stage.zendesk.set_granted_access_ttl(lifetime);
         let failpoints = Failpoints::of(&mut stage.home)?;
@@ -239,10 +241,4 @@ fn refreshes(records: &[Record]) -> usize {
         post.is_some_and(|post| post.grant == "refresh_token") && r.status().is_some()
     };
     records.iter().filter(is_refresh).count()
-}
-
-/// What a daemon says at its most talkative in months would be the test's own load.
-fn quiet(mut stage: Stage) -> Stage {
-    stage.home.set("LOOPDESK_LOG", "info");
-    stage
 }
