@@ -6,14 +6,14 @@
 //! ```
 //!
 //! A key allows what one of its scopes or `allow` rules covers, unless a `deny` rule does. Scopes
-//! are Zendesk's, and a [table](table) says which of them a route needs, by what it does: reading
+//! are Zendesk's, and a table (`table`) says which of them a route needs, by what it does: reading
 //! things, or changing them. What isn't in the table is unknown, and counts as a write to
 //! everything: it takes `write`, or an `allow` rule. Rules see methods and paths alone; what a
 //! search or a side load brings along from elsewhere, a `deny` rule doesn't see.
 //!
 //! A key that allows less than everything is *limited*. It is held to requests that every server
-//! reads in the same way: its paths have [one reading](path), and it names no second method, be it
-//! in a [header, the query](overrides) or the [body](guard).
+//! reads in the same way: its paths have one reading (`path`), and it names no second method, be it
+//! in a header, the query (`overrides`) or the body (`guard`).
 //!
 //! Pure functions over heads; only the body is waited for.
 

@@ -63,7 +63,7 @@ pub fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
     without(text, &found)
 }
 
-/// As [`bytes`], for the one answer that hands a new local key over.
+/// As [`bytes()`], for the one answer that hands a new local key over.
 pub(crate) fn bytes_but_local_keys(text: &[u8]) -> Cow<'_, [u8]> {
     without(text, &SET.known.load().find(text))
 }
