@@ -6,7 +6,10 @@
 if [[ $CREDENTIAL == basic ]]; then
     credential=(--auth-no-challenge "--user=$email/token" "--password=$token")
 else
-    credential=(--header "Authorization: Bearer $token")
+    settings=$(mktemp)
+    trap 'rm -f "$settings"' EXIT
+    echo "header = Authorization: Bearer $token" >"$settings"
+    credential=("--config=$settings")
 fi
 get() { wget -nv -O- "${credential[@]}" "$1"; }
 post() { wget -nv -O- "${credential[@]}" --header "Content-Type: $2" "--post-file=$3" "$1"; }

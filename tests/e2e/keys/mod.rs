@@ -4,6 +4,7 @@ mod access;
 mod life;
 mod limits;
 mod people;
+mod words;
 mod writes;
 
 use base64::Engine;

@@ -58,7 +58,9 @@ fn head(data: &[u8]) {
     }
     let found = presented(&headers, &uri);
     let says_nothing = matches!(found, Ok(None));
-    assert!(!says_nothing || !holds_whole_key(target), "{target:?}");
+    // A fragment is dropped where a request is read, and goes nowhere.
+    let read = target.split(|b| *b == b'#').next().unwrap_or_default();
+    assert!(!says_nothing || !holds_whole_key(read), "{target:?}");
     assert!(!says_nothing || !headers.iter().any(carries), "{headers:?}");
     if let Err(Wrong::InTarget) = found {
         assert!(

@@ -1,0 +1,63 @@
+//! The words by which a person asks for a key: what the help lists is what the daemon knows.
+
+use std::collections::BTreeSet;
+
+use super::Scene;
+
+#[tokio::test]
+async fn d2_the_help_lists_every_scope_that_a_key_can_have_and_no_other() {
+    let scene = Scene::set().await;
+    let home = &scene.stage.home;
+    let help = home.loopdesk(["key", "create", "--help"]).await.ok().stdout;
+    let listed = listed(&help);
+
+    let wrong = ["key", "create", "none", "--scope", "no-such-scope"];
+    let error = home.loopdesk(wrong).await.failed(1).stderr;
+    let (_, known) = error.split_once("The scopes are ").expect(&error);
+    let known: BTreeSet<String> = words(known).into_iter().collect();
+    assert_eq!(listed, known, "{help}\n{error}");
+
+    for (name, scope) in listed.iter().enumerate() {
+        let made = ["key", "create", &format!("k{name}"), "--scope", scope, "-q"];
+        home.loopdesk(made).await.ok();
+    }
+}
+
+/// The scopes of the help's paragraph about them.
+fn listed(help: &str) -> BTreeSet<String> {
+    let paragraph = help
+        .split("\n\n")
+        .find(|text| text.trim_start().starts_with("Scopes:"))
+        .expect(help)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let between = |from: &str, to: &str| {
+        let rest = paragraph.split_once(from).expect(&paragraph).1;
+        words(rest.split_once(to).expect(&paragraph).0)
+    };
+    let mut scopes = BTreeSet::from(["read", "write", "impersonate"].map(String::from));
+    for resource in between("for its own things: ", ";") {
+        scopes.insert(format!("{resource}:read"));
+        scopes.insert(format!("{resource}:write"));
+    }
+    for resource in between("; ", " can only be read") {
+        scopes.insert(format!("{resource}:read"));
+    }
+    for resource in between("be read, ", " only be written").iter() {
+        scopes.extend((resource != "and").then(|| format!("{resource}:write")));
+    }
+    scopes
+}
+
+/// Words of a list, up to the end of its sentence.
+fn words(list: &str) -> Vec<String> {
+    let sentence = list.split('.').next().unwrap_or_default();
+    let words = sentence
+        .split([',', ' ', '\n'])
+        .map(|word| word.trim_matches('`'));
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
