@@ -59,7 +59,7 @@ async fn d2_the_machine_limits_what_keys_may_do_and_for_how_long() {
 
 #[tokio::test]
 async fn d2_a_limit_holds_for_keys_that_were_there_before_it() {
-    let Some((stage, _points)) = limited("").await else {
+    let Some((stage, points)) = limited("").await else {
         return;
     };
     let scene = Scene::on(stage).await;
@@ -70,7 +70,7 @@ async fn d2_a_limit_holds_for_keys_that_were_there_before_it() {
     let answer = scene.asks(&format!("POST {TICKETS}"), &json, post).await;
     answer.is(201, "");
     let file = scene.stage.home.path().join("failpoints/etc/config.toml");
-    std::fs::write(file, "max-key-scope = [\"read\"]\n").unwrap();
+    std::fs::write(&file, "max-key-scope = [\"read\"]\n").unwrap();
     scene.stage.home.loopdesk(["config", "reload"]).await.ok();
     scene.seen();
     let answer = scene.asks(&format!("POST {TICKETS}"), &json, post).await;
@@ -78,6 +78,12 @@ async fn d2_a_limit_holds_for_keys_that_were_there_before_it() {
     assert_eq!(scene.seen(), Vec::<String>::new());
     scene.gets(ME, key).await.is(200, "");
     assert_eq!(scene.shown("writer").await.state, State::Limited);
+
+    points.set_clock(11 * 86_400_000);
+    scene.gets(ME, key).await.is(200, "");
+    std::fs::write(&file, "max-key-age = \"10d\"\n").unwrap();
+    scene.stage.home.loopdesk(["config", "reload"]).await.ok();
+    scene.gets(ME, key).await.is(401, "key-expired");
 }
 
 #[tokio::test]
