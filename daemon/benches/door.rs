@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use http::Request;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -34,11 +34,11 @@ fn door(criterion: &mut Criterion) {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
     let keys = Keys::open(&paths, Clock::system());
+    let key = keys.create(new("nightly".to_owned(), "tickets:read"));
+    let key = key.unwrap().1;
     let (admission, routes) = (Admission::new(&config, keys), Routes::new(&config));
     let (addr, account) = ("127.0.0.1:8484".parse().unwrap(), None);
     let facts = ConnFacts::new(Local::Tcp { addr, account }, Peer::Own, Trace::Nothing);
-    let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.build().unwrap();
     let mut group = criterion.benchmark_group("door");
     for (name, target) in [
         ("a short path", "/api/v2/tickets.json?page[size]=100"),
@@ -50,12 +50,26 @@ fn door(criterion: &mut Criterion) {
         let mut head = head(target);
         group.bench_function(name, |b| {
             b.iter(|| {
-                let admitted = admission.check(&facts, black_box(&mut head));
-                let admitted = runtime.block_on(admitted).unwrap();
-                routes.resolve(&facts, &admitted, &head).unwrap()
+                let admitted = at_once(admission.check(&facts, black_box(&mut head)));
+                routes.resolve(&facts, &admitted.unwrap(), &head).unwrap()
             });
         });
     }
+    let mut with_key = head("/api/v2/tickets.json?page[size]=100");
+    let bearer = format!("Bearer {}", key.expose());
+    with_key
+        .headers
+        .insert(AUTHORIZATION, bearer.try_into().unwrap());
+    group.bench_function("with a key", |b| {
+        b.iter_batched_ref(
+            || with_key.clone(),
+            |head| {
+                let admitted = at_once(admission.check(&facts, head));
+                routes.resolve(&facts, &admitted.unwrap(), head).unwrap()
+            },
+            BatchSize::SmallInput,
+        );
+    });
     let rights = Rights::parse(&key::Rights {
         scopes: vec!["tickets:read".to_owned()],
         ..key::Rights::default()
@@ -82,24 +96,8 @@ fn keys(criterion: &mut Criterion) {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
     let keys = Keys::open(&paths, Clock::system());
-    let new = |name: String| New {
-        name,
-        account: "acme".parse().unwrap(),
-        person: Person {
-            id: 1,
-            name: "Ann".to_owned(),
-            email: None,
-            role: None,
-        },
-        rights: key::Rights {
-            scopes: vec!["read".to_owned()],
-            ..key::Rights::default()
-        },
-        expires_in: Some(Duration::from_secs(86_400)),
-        note: None,
-    };
     let created: Vec<_> = (0..100)
-        .map(|n| keys.create(new(format!("key-{n}"))).unwrap())
+        .map(|n| keys.create(new(format!("key-{n}"), "read")).unwrap())
         .collect();
     let secret = created[50].1.expose();
     let basic = STANDARD.encode(format!("agent@example.com/token:{secret}"));
@@ -116,12 +114,7 @@ fn keys(criterion: &mut Criterion) {
             b.iter(|| {
                 let found = presented(black_box(&head.headers), &head.uri);
                 let found = found.unwrap().unwrap();
-                let checked = pin!(keys.check(&found, &failures));
-                // A key that fits is told at once.
-                match checked.poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(key) => key.unwrap(),
-                    Poll::Pending => unreachable!(),
-                }
+                at_once(keys.check(&found, &failures)).unwrap()
             });
         });
     }
@@ -141,6 +134,33 @@ fn keys(criterion: &mut Criterion) {
         b.iter(|| Sha256::digest(black_box(&secret.as_bytes()[4..55])));
     });
     group.finish();
+}
+
+fn new(name: String, scope: &str) -> New {
+    New {
+        name,
+        account: "acme".parse().unwrap(),
+        person: Person {
+            id: 1,
+            name: "Ann".to_owned(),
+            email: None,
+            role: None,
+        },
+        rights: key::Rights {
+            scopes: vec![scope.to_owned()],
+            ..key::Rights::default()
+        },
+        expires_in: Some(Duration::from_secs(86_400)),
+        note: None,
+    }
+}
+
+/// Only a wrong key is waited for.
+fn at_once<T>(answer: impl Future<Output = T>) -> T {
+    match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => unreachable!(),
+    }
 }
 
 /// As a script with a common library sends it.

@@ -28,6 +28,7 @@ mod hop_by_hop;
 pub mod keys;
 pub mod listener;
 pub mod notices;
+mod percent;
 mod program;
 pub mod proof;
 pub mod refusal;

@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 use super::format::{self, Candidate};
 use super::wrong::Wrong;
 use crate::hop_by_hop;
+use crate::percent;
 
 /// What a request carries as a key. The key itself is not in it: only what is needed to judge it.
 #[derive(Clone)]
@@ -152,16 +153,22 @@ fn token(text: &[u8]) -> &[u8] {
 /// Base64 as clients write it: either alphabet, with padding or without, wrapped by a shell's
 /// `base64`.
 fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
-    plain.extend(text.iter().filter_map(|byte| match byte {
-        b'-' => Some(b'+'),
-        b'_' => Some(b'/'),
-        byte => (!byte.is_ascii_whitespace()).then_some(*byte),
-    }));
-    let mut decoded = Zeroizing::new(vec![0; plain.len() / 4 * 3 + 3]);
-    let length = LENIENT.decode_slice(&plain[..], &mut decoded[..]).ok()?;
-    decoded.truncate(length);
-    Some(decoded)
+    let decode = |text: &[u8]| {
+        let mut decoded = Zeroizing::new(vec![0; text.len() / 4 * 3 + 3]);
+        let length = LENIENT.decode_slice(text, &mut decoded[..]).ok()?;
+        decoded.truncate(length);
+        Some(decoded)
+    };
+    // As nearly everybody writes it.
+    decode(text).or_else(|| {
+        let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
+        plain.extend(text.iter().filter_map(|byte| match byte {
+            b'-' => Some(b'+'),
+            b'_' => Some(b'/'),
+            byte => (!byte.is_ascii_whitespace()).then_some(*byte),
+        }));
+        decode(&plain)
+    })
 }
 
 /// Whether the target holds a key. It stands in the logs of whoever has handled it.
@@ -172,7 +179,19 @@ fn is_in_target(uri: &Uri) -> bool {
         return true;
     }
     // As Zendesk would read it.
-    memchr::memchr(b'%', target.as_bytes()).is_some() && is_in_text(&unescaped(target.as_bytes()))
+    hides_letters(target.as_bytes())
+        && is_in_text(&Zeroizing::new(percent::decoded(target.bytes())))
+}
+
+/// Whether there is an escape that can hide a part of a key, or of `access_token=`. Most escapes are
+/// brackets, colons, spaces and slashes, and need no second look.
+fn hides_letters(target: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', target).any(|at| match target.get(at + 1..at + 3) {
+        Some([b'4' | b'6' | b'7', _] | [b'3', b'0'..=b'9' | b'd' | b'D']) => true,
+        Some([b'5', low]) => low.is_ascii_digit() || matches!(low, b'a' | b'A' | b'f' | b'F'),
+        Some(escape) => escape == b"25",
+        None => false,
+    })
 }
 
 fn is_in_text(target: &[u8]) -> bool {
@@ -182,24 +201,6 @@ fn is_in_text(target: &[u8]) -> bool {
             let pair = before.rsplit(|b| b"?&;".contains(b)).next();
             pair.is_some_and(|pair| pair.starts_with(b"access_token="))
         })
-}
-
-fn unescaped(text: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut rest = text;
-    while let Some((first, after)) = rest.split_first() {
-        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
-        let escaped = match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => u8::try_from(high << 4 | low).ok(),
-            _ => None,
-        };
-        plain.push(escaped.unwrap_or(*first));
-        rest = match escaped {
-            Some(_) => after.get(2..).unwrap_or_default(),
-            None => after,
-        };
-    }
-    plain
 }
 
 fn looks_like_a_key(text: &[u8]) -> bool {

@@ -43,6 +43,7 @@ use self::table::TABLE;
 use self::verdict::Grant;
 use crate::body::Body;
 
+pub(crate) use overrides::names_another_method;
 pub use verdict::{Denial, Explanation};
 
 /// What a key allows.

@@ -1,5 +1,7 @@
 //! Names of parameters, as servers read them out of queries and forms.
 
+use crate::percent;
+
 /// Whether a server may take this name, decoded or not, for the one that names another method.
 pub(super) fn is_method(name: &[u8]) -> bool {
     let decoded = decoded(name);
@@ -7,25 +9,10 @@ pub(super) fn is_method(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(METHOD)
 }
 
-/// Decodes `%XX` and `+` until there is nothing left to decode, in one pass: what a decoded byte
-/// completes is decoded at once.
+/// Without percent-encoding, and with the spaces for which `+` stands.
 pub(super) fn decoded(text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    for byte in text {
-        decoded.push(if *byte == b'+' { b' ' } else { *byte });
-        while let [.., b'%', high, low] = decoded[..] {
-            let digit = |b: u8| char::from(b).to_digit(16);
-            let value = digit(high)
-                .zip(digit(low))
-                .map(|(high, low)| high << 4 | low);
-            let Some(value) = value.and_then(|value| u8::try_from(value).ok()) else {
-                break;
-            };
-            decoded.truncate(decoded.len() - 3);
-            decoded.push(value);
-        }
-    }
-    decoded
+    let space = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
+    percent::decoded(text.iter().map(space))
 }
 
 /// The name without what Rack cuts off: brackets and spaces before it, and what is in brackets

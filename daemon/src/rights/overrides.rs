@@ -5,6 +5,12 @@
 
 use http::HeaderMap;
 use http::header::HeaderName;
+use http::request::Parts;
+
+/// Whether a server may act on another method than the request's own.
+pub(crate) fn names_another_method(head: &Parts) -> bool {
+    method_header(&head.headers).is_some() || head.uri.query().is_some_and(query_names_method)
+}
 
 /// The header that names another method, if there is one.
 pub(super) fn method_header(headers: &HeaderMap) -> Option<&HeaderName> {

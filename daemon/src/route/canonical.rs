@@ -1,5 +1,7 @@
 //! A path as the most lenient server could read it. Only judged, never sent.
 
+use crate::percent;
+
 /// The segments of a path after everything that some server ignores or decodes is gone:
 /// percent-encoding however often repeated, `\`, `//`, letter case, `;` parameters, a format
 /// suffix such as `.json`, dots and spaces at the end.
@@ -18,7 +20,7 @@ pub(super) struct Canonical {
 impl Canonical {
     /// Reads a path.
     pub(super) fn of(path: &str) -> Self {
-        let decoded = plain(&decode(path.as_bytes()));
+        let decoded = plain(&percent::decoded(path.bytes()));
         let ends = |b: &u8| matches!(b, b'?' | b'#' | 0);
         let mut resolved: Vec<Vec<u8>> = Vec::new();
         let mut flat = Vec::new();
@@ -49,33 +51,6 @@ impl Canonical {
             flat,
         }
     }
-
-    /// A text without any percent-encoding.
-    pub(super) fn decoded(text: &str) -> Vec<u8> {
-        decode(text.as_bytes())
-    }
-}
-
-/// Decodes `%XX` until there is none left, in one pass: what a decoded byte completes is decoded
-/// at once.
-fn decode(path: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(path.len());
-    for byte in path {
-        decoded.push(*byte);
-        while let [.., b'%', high, low] = decoded[..] {
-            let digit = |b: u8| {
-                char::from(b)
-                    .to_digit(16)
-                    .and_then(|d| u8::try_from(d).ok())
-            };
-            let (Some(high), Some(low)) = (digit(high), digit(low)) else {
-                break;
-            };
-            decoded.truncate(decoded.len() - 3);
-            decoded.push(high << 4 | low);
-        }
-    }
-    decoded
 }
 
 /// Turns overlong UTF-8 into what it stands for (RFC 3629 section 3 forbids it), `\` into `/`, and
@@ -172,12 +147,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn nothing_is_left_to_decode(path in "[/%0-9a-fA-F.;\\\\]{0,40}") {
-            let decoded = decode(path.as_bytes());
-            prop_assert_eq!(&decode(&decoded), &decoded);
-        }
-
         #[test]
         fn encoding_once_more_changes_nothing(path in "/[a-z/.%25;]{0,20}") {
             let encoded: String = path.bytes().map(|b| format!("%{b:02X}")).collect();

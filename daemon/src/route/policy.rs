@@ -5,6 +5,7 @@ use http::request::Parts;
 
 use super::canonical::Canonical;
 use crate::config::RoutePath;
+use crate::rights;
 use crate::upstream::Credential;
 
 /// The routes that scripts may not use, and those that the configuration has opened again.
@@ -44,13 +45,7 @@ impl Policy {
 /// The method by which a request is judged. Rails and others act on another one if a header or a
 /// parameter says so: such a request counts as a write.
 pub(super) fn method(head: &Parts) -> &Method {
-    let by_header = |name: &str| OVERRIDES.contains(&name.replace('_', "-").as_str());
-    let by_query = |query: &str| {
-        let query = Canonical::decoded(query).to_ascii_lowercase();
-        query.windows(PARAMETER.len()).any(|text| text == PARAMETER)
-    };
-    let mut names = head.headers.keys();
-    if names.any(|name| by_header(name.as_str())) || head.uri.query().is_some_and(by_query) {
+    if rights::names_another_method(head) {
         &Method::POST
     } else {
         &head.method
@@ -103,16 +98,6 @@ static CREDENTIAL_ROUTES: [Route; 4] = [
     // Setting and changing a person's password.
     Route(&["api", "*", "users", "*", "password"]),
 ];
-
-/// Headers that name another method (Rack::MethodOverride, and what other frameworks read).
-const OVERRIDES: [&str; 3] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-];
-
-/// The parameter that does the same.
-const PARAMETER: &[u8] = b"_method=";
 
 /// Chat and Sunshine Conversations don't take the session's token (their credentials are apart).
 static OWN_CREDENTIALS: [Route; 2] = [Route(&["api", "v2", "chat"]), Route(&["sc"])];

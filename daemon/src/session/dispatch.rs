@@ -30,10 +30,10 @@ impl Session {
         self.forward_for(Behalf::default(), outgoing).await
     }
 
-    /// The same on somebody's behalf. Where the account has no such token, nothing is sent.
+    /// The same on somebody's behalf.
     ///
     /// # Errors
-    /// Where there is no such token, or no answer.
+    /// Where there is no token for them, or no answer.
     pub async fn forward_for(
         &self,
         behalf: Behalf,
@@ -46,16 +46,6 @@ impl Session {
         // Whoever passes the answer on keeps them out of it.
         response.extensions_mut().insert(secrets);
         Ok(response)
-    }
-
-    /// Whose token requests carry that may only read: that of the pair which can't do more, where
-    /// the account has one.
-    pub fn rights_of_readers(&self) -> Rights {
-        if self.snapshot().parts.get(Role::ReadOnly).is_absent {
-            Rights::All
-        } else {
-            Rights::ReadOnly
-        }
     }
 
     async fn answer_to(
@@ -244,18 +234,17 @@ impl Session {
     /// Lets the refreshers know that a token is wanted, and waits for it.
     async fn wait_until_ready(&self, deadline: Instant, way: Way) -> Result<(), Refusal> {
         let mut changes = self.changes();
-        let roles: &[Role] = match way.behalf.rights {
-            Rights::All => &[Role::Primary, Role::Spare],
-            Rights::ReadOnly => &[Role::ReadOnly],
-        };
-        for role in roles {
+        let rights = way.behalf.rights;
+        let candidates = self.snapshot().candidates(rights);
+        for role in candidates {
             let (reply, heard) = oneshot::channel();
             if !self.send_to(*role, Command::Wanted(reply)).await || heard.await.is_err() {
                 return Err(Refusal::Stopping);
             }
         }
         let decided = changes.wait_for(|snapshot| match self.ready(snapshot, way) {
-            Ready::Soon => false,
+            // There turns out to be no read-only pair: the others have to be asked.
+            Ready::Soon => snapshot.candidates(rights) != candidates,
             Ready::Yes(_) | Ready::No(_) => true,
         });
         match timeout_at(deadline, decided).await {

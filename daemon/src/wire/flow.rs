@@ -13,7 +13,7 @@ use crate::proof::Prover;
 use crate::refusal::Refusal;
 use crate::rewrite::{self, guard};
 use crate::route::Routes;
-use crate::session::{Behalf, Rights, Session, Sessions};
+use crate::session::{Behalf, Rights, Sessions};
 use crate::upstream::Outgoing;
 use crate::write_back::WriteBack;
 
@@ -150,7 +150,7 @@ impl Flow {
             .sessions
             .get(name)
             .ok_or_else(|| Refusal::SignedOut(name.to_string()))?;
-        let behalf = behalf(&prepared, &session);
+        let behalf = behalf(&prepared);
         let response = session.forward_for(behalf, prepared.outgoing).await?;
         Ok(guard::response(rewrite::response(
             response,
@@ -160,10 +160,10 @@ impl Flow {
 }
 
 /// A key acts for the person who made it. One that may change nothing uses a token that can't.
-fn behalf(prepared: &Prepared, session: &Session) -> Behalf {
+fn behalf(prepared: &Prepared) -> Behalf {
     Behalf {
         rights: if prepared.is_read_only {
-            session.rights_of_readers()
+            Rights::ReadOnly
         } else {
             Rights::All
         },

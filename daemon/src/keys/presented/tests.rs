@@ -138,6 +138,8 @@ fn d2_a_key_in_the_address_is_leaked_and_refused() {
     let key = &key();
     let cut = &key[..40];
     let escaped = key.replace('_', "%5f");
+    let each: String = key.bytes().map(|b| format!("%{b:02X}")).collect();
+    let twice = each.replace('%', "%25");
     let with = |target: String| presented(&HeaderMap::new(), &target.parse().unwrap());
     for target in [
         format!("/api/v2/users/me.json?access_token={key}"),
@@ -146,6 +148,9 @@ fn d2_a_key_in_the_address_is_leaked_and_refused() {
         "/x?access%5Ftoken=ldk%5F".to_owned(),
         format!("/x?y={key}"),
         format!("/x?y={escaped}"),
+        format!("/x?y={each}"),
+        format!("/x?y={twice}"),
+        "/x?access_token%3dldk_".to_owned(),
         format!("/x/{cut}/y"),
         format!("/x?y=%25{key}"),
         format!("http://{key}@localhost:8484/"),
@@ -165,6 +170,22 @@ fn d2_a_key_in_the_address_is_leaked_and_refused() {
         "/x?y=%ld%6",
     ] {
         assert!(with(target.to_owned()).unwrap().is_none(), "{target}");
+    }
+}
+
+#[test]
+fn d2_no_letter_of_a_key_can_be_hidden_in_the_address() {
+    let key = key();
+    for (at, letter) in key.char_indices() {
+        for escape in [
+            format!("%{:02X}", u32::from(letter)),
+            format!("%{:02x}", u32::from(letter)),
+        ] {
+            let hidden = format!("{}{escape}{}", &key[..at], &key[at + 1..]);
+            let target: Uri = format!("/x?page%5Bsize%5D=1&y={hidden}").parse().unwrap();
+            let found = presented(&HeaderMap::new(), &target);
+            assert_eq!(found.unwrap_err(), Wrong::InTarget, "{hidden}");
+        }
     }
 }
 

@@ -35,11 +35,20 @@ impl Snapshot {
     /// Whether requests with these rights can be sent. `late`: the primary pair has been waiting for
     /// an answer for so long that it counts as lost.
     pub(in crate::session) fn ready(&self, rights: Rights, late: bool) -> &Ready {
-        let spare = &self.parts.get(Role::Spare).readiness;
+        let readiness = |role| &self.parts.get(role).readiness;
+        match self.candidates(rights) {
+            [role] => readiness(*role),
+            [.., role] if late && matches!(readiness(*role), Ready::Yes(_)) => readiness(*role),
+            _ => &self.readiness,
+        }
+    }
+
+    /// The pairs whose tokens requests with these rights can carry.
+    pub(in crate::session) fn candidates(&self, rights: Rights) -> &'static [Role] {
+        let has_read_only = !self.parts.get(Role::ReadOnly).is_absent;
         match rights {
-            Rights::ReadOnly => &self.parts.get(Role::ReadOnly).readiness,
-            Rights::All if late && matches!(spare, Ready::Yes(_)) => spare,
-            Rights::All => &self.readiness,
+            Rights::ReadOnly if has_read_only => &[Role::ReadOnly],
+            Rights::All | Rights::ReadOnly => &[Role::Primary, Role::Spare],
         }
     }
 }

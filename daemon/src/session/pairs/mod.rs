@@ -42,7 +42,8 @@ pub enum Rights {
     /// The account's: all that the person has granted.
     #[default]
     All,
-    /// That of the read-only pair, and never another one, not even where that is missing.
+    /// That of the read-only pair, and never another one as long as there is one, whatever its state;
+    /// the account's where nobody has granted one.
     ReadOnly,
 }
 
