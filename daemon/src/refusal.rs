@@ -6,12 +6,13 @@
 
 mod key;
 
+use std::fmt;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::body::Body;
+use crate::body::{Body, Error};
 use crate::telemetry::redact;
 
 pub use key::KeyRefusal;
@@ -254,6 +255,15 @@ impl Refusal {
         }
     }
 
+    /// What a script is told whose body has ended with `error`. A stage that finds fault with a body
+    /// as it streams by ends it with a refusal.
+    pub fn of_body(error: &Error) -> Self {
+        match error.downcast_ref::<Self>() {
+            Some(refusal) => refusal.clone(),
+            None => Self::BadRequest(format!("the request's body broke off: {error}")),
+        }
+    }
+
     /// The answer itself.
     pub fn into_response(self) -> Response<Body> {
         let body = serde_json::json!({
@@ -306,6 +316,14 @@ fn these(names: &[String]) -> String {
     }
     format!("the accounts are {}", names.join(", "))
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description())
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {

@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::request::Parts;
+use http_body::Body as _;
+use http_body_util::BodyExt;
 
 use crate::admission::{Admitted, ConnFacts, Local};
-use crate::body::Body;
+use crate::body::{Body, Error};
 use crate::config::{Access, Account, AccountName, Config};
 use crate::keys::{Key, Wrong};
 use crate::refusal::{KeyRefusal, Refusal};
@@ -112,13 +114,20 @@ impl Routes {
         let Some(key) = &admitted.key else {
             return Ok(body);
         };
-        match self.rights_of(key)?.find(|rights| !rights.is_full()) {
-            Some(rights) => {
-                let guarded = rights.guard(head, body).await;
-                guarded.map_err(|denial| denied(key, denial))
-            }
-            None => Ok(body),
+        let Some(rights) = self.rights_of(key)?.find(|rights| !rights.is_full()) else {
+            return Ok(body);
+        };
+        let guarded = rights.guard(head, body).await;
+        let guarded = guarded.map_err(|denial| denied(key, denial))?;
+        if guarded.is_end_stream() {
+            return Ok(guarded);
         }
+        let key = Arc::clone(key);
+        let refused = move |error: Error| match error.downcast::<Denial>() {
+            Ok(denial) => denied(&key, *denial).into(),
+            Err(error) => error,
+        };
+        Ok(Body::adapted(guarded.map_err(refused)))
     }
 
     /// What the key allows, and what any key may at most: each of these has to cover a request.

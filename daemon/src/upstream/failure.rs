@@ -52,9 +52,9 @@ pub enum Failure {
     /// The answer to one of our own requests is larger than any that we know.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
-    /// The script's own body broke off.
-    #[error("the request's body broke off: {0}")]
-    Script(String),
+    /// The script's own body broke off, or was refused on its way.
+    #[error("{0}")]
+    Script(Refusal),
 }
 
 impl Failure {
@@ -87,7 +87,8 @@ impl Failure {
                 origin: origin.to_string(),
                 why: no_tunnel.to_string(),
             },
-            Self::Script(_) | Self::Target => Refusal::BadRequest(self.to_string()),
+            Self::Script(refusal) => refusal.clone(),
+            Self::Target => Refusal::BadRequest(self.to_string()),
             Self::Roots(_)
             | Self::Connect(_)
             | Self::Tls(_)
@@ -212,7 +213,12 @@ mod tests {
             (Failure::Unprocessed(error()), false, true, true),
             (Failure::Lost(error()), true, true, false),
             (Failure::Malformed(error()), true, false, false),
-            (Failure::Script("gone".to_owned()), true, false, false),
+            (
+                Failure::Script(Refusal::of_body(&error())),
+                true,
+                false,
+                false,
+            ),
         ]
     }
 

@@ -185,7 +185,7 @@ async fn exchange(
     match verdict {
         Ok(response) => Ok(response.map(Body::from)),
         Err(error) => Err(match outgoing.body().and_then(|body| body.failed()) {
-            Some(why) => Failure::Script(why),
+            Some(refusal) => Failure::Script(refusal),
             None => Failure::of_exchange(error),
         }),
     }

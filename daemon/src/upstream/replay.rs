@@ -13,6 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::body::{Body, Error};
+use crate::refusal::Refusal;
 
 /// The owner of a body. Dropping it says that no further attempt will come, so that nothing is
 /// kept any more; an attempt that is on its way goes on.
@@ -93,8 +94,8 @@ impl Replay {
         }
     }
 
-    /// Why the script's side of the body broke, if it did.
-    pub(super) fn failed(&self) -> Option<String> {
+    /// What the script is told if its side of the body broke.
+    pub(super) fn failed(&self) -> Option<Refusal> {
         lock(&self.shared).failed.clone()
     }
 }
@@ -185,7 +186,7 @@ struct Shared {
     ended: bool,
     /// The present attempt wants more than the script has sent.
     starved: bool,
-    failed: Option<String>,
+    failed: Option<Refusal>,
     reader: Option<Waker>,
     touched: Instant,
 }
@@ -214,7 +215,7 @@ impl Shared {
                     }
                 }
                 Some(Err(error)) => {
-                    self.failed = Some(error.to_string());
+                    self.failed = Some(Refusal::of_body(&error));
                     self.kept = None;
                     return Poll::Ready(Some(Err(error)));
                 }

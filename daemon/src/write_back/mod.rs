@@ -96,15 +96,14 @@ fn may_be_encoded(headers: &HeaderMap) -> Option<bool> {
 
 /// Reads a body to its end.
 async fn whole(mut body: Body, length: usize) -> Result<Bytes, Refusal> {
-    let broken = |why: &str| Refusal::BadRequest(format!("the request's body broke off: {why}"));
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     loop {
         let frame = tokio::time::timeout(PIECE_MAX, body.frame()).await;
-        let frame = frame.map_err(|_| broken("no more of it came"))?;
+        let frame = frame.map_err(|_| Refusal::of_body(&"no more of it came".into()))?;
         let Some(frame) = frame else { break };
         // Trailers are dropped, as RFC 9110 section 6.5.1 allows.
-        let Ok(data) = frame.map_err(|e| broken(&e.to_string()))?.into_data() else {
+        let Ok(data) = frame.map_err(|e| Refusal::of_body(&e))?.into_data() else {
             continue;
         };
         if first.is_empty() {

@@ -270,7 +270,11 @@ async fn d3_an_endless_body_that_names_another_method_never_becomes_a_request() 
             .await,
     );
     let all = String::from_utf8_lossy(&raw.all().await).into_owned();
-    assert!(!all.starts_with("HTTP/1.1 2"), "{all}");
+    assert!(all.starts_with("HTTP/1.1 403 "), "{all}");
+    assert!(
+        all.contains("key-denied") && all.contains("`_method`"),
+        "{all}"
+    );
     let whole = scene.stage.zendesk.requests();
     let whole: Vec<_> = whole
         .iter()
