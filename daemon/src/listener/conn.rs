@@ -175,3 +175,58 @@ const LAST_REQUEST: Duration = Duration::from_secs(1);
 /// Holds a head of any size that Zendesk itself would take; what a body needs is far less. hyper
 /// answers a longer one, and one of more than 100 headers, with 431.
 const BUFFER: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use http::Response;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::Instant;
+
+    use super::super::slots::Slots;
+    use super::*;
+    use crate::admission::{Local, Peer};
+    use crate::keys::Trace;
+
+    struct Greets;
+
+    impl Handler for Greets {
+        async fn handle(&self, _: &ConnFacts, _: Request<Body>) -> Response<Body> {
+            Response::new(Body::full("hello"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d1_p18_a_head_that_never_ends_and_silence_after_an_answer_end_the_connection() {
+        let whole = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        for (sent, drips) in [("", true), (whole, true), ("", false), (whole, false)] {
+            let (client, server) = tokio::io::duplex(64 * 1024);
+            let slot = Slots::new(1).take().await;
+            let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
+            let never = CancellationToken::new();
+            let served = tokio::spawn(serve(server, facts, Arc::new(Greets), never, slot));
+            let (mut answers, mut requests) = tokio::io::split(client);
+            let begin = Instant::now();
+            let dripping = tokio::spawn(async move {
+                requests.write_all(sent.as_bytes()).await.unwrap();
+                let mut head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Filler: ".to_vec();
+                while drips && requests.write_all(&head).await.is_ok() {
+                    head = b"x".to_vec();
+                    tokio::time::sleep(Duration::from_secs(10)).await;
+                }
+                // Its end would be the client's own.
+                std::future::pending::<()>().await;
+                drop(requests);
+            });
+            let mut heard = Vec::new();
+            drop(answers.read_to_end(&mut heard).await);
+            served.await.unwrap();
+            dripping.abort();
+            let heard = String::from_utf8(heard).unwrap();
+            assert_eq!(heard.contains("hello"), !sent.is_empty(), "{heard}");
+            assert!(!heard.contains("hello") || heard.matches("HTTP/1.1").count() <= 2);
+            let took = begin.elapsed();
+            let most = HEADER_TIMEOUT + Duration::from_secs(15);
+            assert!(took >= HEADER_TIMEOUT && took < most, "{took:?}: {heard}");
+        }
+    }
+}

@@ -148,6 +148,8 @@ thread_local! {
     static RUNTIME: RefCell<Runtime> = RefCell::new(
         Builder::new_current_thread()
             .enable_time()
+            // Guesses at keys are held up: that need take no time here.
+            .start_paused(true)
             .build()
             .expect("a runtime"),
     );
