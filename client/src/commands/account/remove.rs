@@ -28,7 +28,7 @@ pub(super) async fn run(
     if let Some(at) = config.account_of_system(name) {
         return Err(stays(name, at).into());
     }
-    end_session(args, context, output).await?;
+    let keys = end_session(args, context, output).await?;
 
     let mut steps = vec![Step::RemoveAccount(name.clone())];
     // A lone account counts as the default without the key, and then this is a no-op.
@@ -48,6 +48,15 @@ pub(super) async fn run(
             others.first().unwrap_or(&"NAME")
         ));
     }
+    if keys > 0 {
+        output.warn(format!(
+            "{keys} local {} of `{name}` stay{}, and {} refused. Run `loopdesk key list`, then \
+             `loopdesk key revoke NAME` for each.",
+            if keys == 1 { "key" } else { "keys" },
+            if keys == 1 { "s" } else { "" },
+            if keys == 1 { "is" } else { "are" },
+        ));
+    }
     changed.told()
 }
 
@@ -63,25 +72,24 @@ fn stays(name: &str, at: &Source) -> Problem {
         ))
 }
 
-/// Only a running daemon knows of a session, and can end it.
+/// Only a running daemon knows of a session, and can end it. How many local keys the account has.
 async fn end_session(
     args: &AccountRemove,
     context: &Context,
     output: &mut Output,
-) -> Result<(), CliError> {
+) -> Result<usize, CliError> {
     let client = match context.link.running().await? {
         Some(client) => client,
         None if has_records(context) => context.daemon(output).await?,
-        None => return Ok(()),
+        None => return Ok(0),
     };
     let status: Status = client.get(status::PATH).await?;
-    let state = status
-        .accounts
-        .iter()
-        .find(|account| account.name == args.name)
-        .map_or(State::SignedOut, |account| account.state);
-    match state {
-        State::SignedOut => return Ok(()),
+    let mut accounts = status.accounts.iter();
+    let Some(account) = accounts.find(|account| account.name == args.name) else {
+        return Ok(0);
+    };
+    match account.state {
+        State::SignedOut => return Ok(account.keys),
         // Nothing is left to revoke; the record goes with the account.
         State::Ended => {}
         State::Active
@@ -111,7 +119,7 @@ async fn end_session(
         forget: true,
     };
     client.post::<LoggedOut>(LOGOUT, &request).await?;
-    Ok(())
+    Ok(account.keys)
 }
 
 fn has_records(context: &Context) -> bool {
@@ -172,6 +180,33 @@ mod tests {
         let (_, body) = daemon.asked(LOGOUT).remove(0);
         assert_eq!(body, r#"{"account":"acme","forget":true}"#);
         assert_eq!(text(&home), "\n[accounts.sandbox]\n");
+    }
+
+    #[tokio::test]
+    async fn d2_keys_that_are_left_without_an_account_are_pointed_out() {
+        for (keys, said) in [
+            (0, ""),
+            (1, "1 local key of `acme` stays"),
+            (2, "2 local keys"),
+        ] {
+            let home = home();
+            let mut status = testing::status();
+            status.accounts[0].state = State::SignedOut;
+            status.accounts[0].keys = keys;
+            let _daemon = Daemon::new(&home)
+                .json(status::PATH, &status)
+                .json(RELOAD, &serde_json::json!({}))
+                .serve();
+            let ran = home.run("account remove acme").await;
+            assert_eq!(ran.code, 0, "{}", ran.err);
+            assert!(ran.err.contains(said), "{}", ran.err);
+            assert_eq!(
+                ran.err.contains("loopdesk key revoke"),
+                keys > 0,
+                "{}",
+                ran.err
+            );
+        }
     }
 
     #[tokio::test]
