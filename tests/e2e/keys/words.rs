@@ -13,7 +13,7 @@ async fn d2_the_help_lists_every_scope_that_a_key_can_have_and_no_other() {
 
     let wrong = ["key", "create", "none", "--scope", "no-such-scope"];
     let error = home.loopdesk(wrong).await.failed(2).stderr;
-    let (_, known) = error.split_once("The scopes are ").expect(&error);
+    let (_, known) = error.split_once("The scopes are ").unwrap();
     let known: BTreeSet<String> = words(known).into_iter().collect();
     assert_eq!(listed, known, "{help}\n{error}");
 
@@ -34,13 +34,13 @@ fn listed(help: &str) -> BTreeSet<String> {
     let paragraph = help
         .split("\n\n")
         .find(|text| text.trim_start().starts_with("Scopes:"))
-        .expect(help)
+        .unwrap()
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ");
     let between = |from: &str, to: &str| {
-        let rest = paragraph.split_once(from).expect(&paragraph).1;
-        words(rest.split_once(to).expect(&paragraph).0)
+        let rest = paragraph.split_once(from).unwrap().1;
+        words(rest.split_once(to).unwrap().0)
     };
     let mut scopes = BTreeSet::from(["read", "write", "impersonate"].map(String::from));
     for resource in between("for its own things: ", ";") {
