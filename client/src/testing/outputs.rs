@@ -246,6 +246,7 @@ async fn what_a_person_reads() {
     [2]
     $ loopdesk account remove acme --forget
     Removed account `acme` in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    Warning: 1 local key of `acme` stays, and is refused. Run `loopdesk key list`, then `loopdesk key revoke NAME` for each.
     [0]
     $ loopdesk config set vault keyfile
     Set `vault` to keyfile in `~/.config/loopdesk/config.toml`. The daemon uses it already.

@@ -197,6 +197,11 @@ async fn r5_pairs_are_switched_on_by_a_login_and_off_by_the_configuration() {
             .await
             .ok();
     }
+    eventually("both pairs are asked for", async || {
+        let shown = roles(&stage.acme().await);
+        shown == [Role::Primary, Role::Spare, Role::ReadOnly]
+    })
+    .await;
     let acme = stage.acme().await;
     for role in [Role::Spare, Role::ReadOnly] {
         let problem = pair(&acme, role).problem.as_ref().unwrap();

@@ -16,8 +16,9 @@ wget -qO- "$ZENDESK_BASE_URL/api/v2/users/me.json"
 "#;
 /// Wget leaves its arguments in the system's list of processes.
 pub(super) const WGET_KEY: &str = r#"
-(umask 077 && echo 'header = Authorization: Bearer @KEY@' >loopdesk.wgetrc)
-wget -qO- --config=loopdesk.wgetrc "$ZENDESK_BASE_URL/api/v2/users/me.json"
+settings=$(mktemp) && trap 'rm "$settings"' EXIT
+echo 'header = Authorization: Bearer @KEY@' >"$settings"
+wget -qO- --config="$settings" "$ZENDESK_BASE_URL/api/v2/users/me.json"
 "#;
 
 pub(super) const URLLIB: &str = r#"
