@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
 use zbus::Connection;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
@@ -254,7 +255,10 @@ impl Keyring {
     /// If it has ended already.
     pub async fn end(mut self, bus: &Bus) {
         self.signal(Signal::TERM);
-        self.child.wait().await.expect("the keyring ends");
+        // On a busy machine KeePassXC's window, which nobody sees, may ask something.
+        if timeout(SAVED, self.child.wait()).await.is_err() {
+            self.child.kill().await.expect("the keyring can be killed");
+        }
         eventually("the keyring is gone", async || !bus.has_keyring().await).await;
     }
 
@@ -362,7 +366,7 @@ pub async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
             tokio::time::sleep(POLL).await;
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, holds).await;
+    let waited = timeout(PATIENCE, holds).await;
     waited.unwrap_or_else(|_| panic!("not so in time: {what}"));
 }
 
@@ -464,5 +468,7 @@ const DATABASE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
 const NAME: &str = "org.freedesktop.secrets";
 const POLL: Duration = Duration::from_millis(20);
+/// By then every change is in its file.
+const SAVED: Duration = Duration::from_secs(10);
 /// Longer than anything takes that goes well, on a machine that builds something else meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
