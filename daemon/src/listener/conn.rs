@@ -223,7 +223,6 @@ mod tests {
             dripping.abort();
             let heard = String::from_utf8(heard).unwrap();
             assert_eq!(heard.contains("hello"), !sent.is_empty(), "{heard}");
-            assert!(!heard.contains("hello") || heard.matches("HTTP/1.1").count() <= 2);
             let took = begin.elapsed();
             let most = HEADER_TIMEOUT + Duration::from_secs(15);
             assert!(took >= HEADER_TIMEOUT && took < most, "{took:?}: {heard}");
