@@ -16,6 +16,7 @@ mod client_credentials;
 mod clients;
 mod clients_table;
 mod config_layers;
+mod demo;
 mod described;
 mod door;
 mod drain;

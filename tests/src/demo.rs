@@ -3,13 +3,16 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::Parser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
+use crate::figures;
 use crate::stage::Stage;
 use crate::zendesk::{Record, Zendesk};
-use crate::{daemon, figures};
 
 /// Shows scripts at work while their token pair rotates, against a simulated Zendesk.
 #[derive(Debug, Parser)]
@@ -37,17 +40,44 @@ pub fn main() -> ExitCode {
     runtime.block_on(show(binary, arguments.stay))
 }
 
-/// Prints one line, and gives up quietly where nobody reads.
+/// Prints one line. If the reader is gone, the demo cleans up and ends.
 pub fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+        READER_GONE.cancel();
     }
 }
 
+/// Runs the demo, and whatever ends it, leaves neither a process nor a file behind.
 async fn show(binary: PathBuf, stay: bool) -> ExitCode {
+    let mut end = End::new();
     let zendesk = Zendesk::builder().granted_access_ttl(ACCESS_TTL);
-    let stage = Stage::set(&binary, zendesk).await;
+    let stage = tokio::select! {
+        stage = Stage::set(&binary, zendesk) => stage,
+        () = end.came() => return ExitCode::FAILURE,
+    };
+    let daemon = tokio::select! {
+        daemon = stage.daemon() => daemon,
+        () = end.came() => return ExitCode::FAILURE,
+    };
+    let succeeded = tokio::select! {
+        succeeded = play(&stage) => succeeded,
+        () = end.came() => false,
+    };
+    if succeeded && stay {
+        invite(&stage);
+        end.came().await;
+    }
+    daemon.stop().await;
+    if succeeded {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Logs in, reads and writes through several rotations, and says whether every request succeeded.
+async fn play(stage: &Stage) -> bool {
     say(&format!(
         "A simulated Zendesk runs at {}. Its access tokens live {} s, and each refresh deletes the \
          old pair, as Zendesk's do.\n",
@@ -60,9 +90,8 @@ async fn show(binary: PathBuf, stay: bool) -> ExitCode {
     say(login.stdout.trim_end());
     if login.code != Some(0) {
         say(&login.stderr);
-        return ExitCode::FAILURE;
+        return false;
     }
-    let pid = stage.status().await.daemon.pid;
 
     let base = stage.base();
     say(&format!(
@@ -72,8 +101,8 @@ async fn show(binary: PathBuf, stay: bool) -> ExitCode {
     let mut tally = Tally::default();
     let mut rotations = 0;
     while rotations < ROTATIONS {
-        let pages = page(&stage, &mut tally).await;
-        post(&stage, &mut tally).await;
+        let pages = page(stage, &mut tally).await;
+        post(stage, &mut tally).await;
         let now = count_rotations(&stage.zendesk.requests());
         if now > rotations {
             rotations = now;
@@ -90,26 +119,47 @@ async fn show(binary: PathBuf, stay: bool) -> ExitCode {
         "\nrequests: {}   rotations: {rotations}   failures: {}",
         tally.requests, tally.failures
     ));
-    if stay {
-        let bin = stage.home.bin();
-        say(&format!(
-            "\nEverything stays up until you press Ctrl-C. In another terminal:\n\n  \
-             curl {base}/api/v2/users/me.json\n  \
-             env -i HOME={home} XDG_CONFIG_HOME={home}/config XDG_STATE_HOME={home}/state \
-             XDG_RUNTIME_DIR={home}/run {bin}/loopdesk status",
-            home = stage.home.path().display(),
-            bin = bin.display(),
-        ));
-        // Without the signal there is no way to wait for it; then the demo just ends.
-        let _interrupted = tokio::signal::ctrl_c().await;
+    tally.failures == 0
+}
+
+fn invite(stage: &Stage) {
+    say(&format!(
+        "\nEverything stays up until you press Ctrl-C. In another terminal:\n\n  \
+         curl {base}/api/v2/users/me.json\n  \
+         env -i HOME={home} XDG_CONFIG_HOME={home}/config XDG_STATE_HOME={home}/state \
+         XDG_RUNTIME_DIR={home}/run {bin}/loopdesk status",
+        base = stage.base(),
+        home = stage.home.path().display(),
+        bin = stage.home.bin().display(),
+    ));
+}
+
+/// What ends the demo before it is through, and what `--stay` waits for: a signal from a terminal, a
+/// supervisor or a closed session, or a closed pipe.
+struct End([Signal; 3]);
+
+impl End {
+    fn new() -> Self {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        Self(kinds.map(|kind| signal(kind).expect("a signal can be waited for")))
     }
-    daemon::terminate(pid).await;
-    if tally.failures == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+
+    async fn came(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            () = READER_GONE.cancelled() => {}
+        }
     }
 }
+
+static READER_GONE: LazyLock<CancellationToken> = LazyLock::new(CancellationToken::new);
 
 #[derive(Debug, Default)]
 struct Tally {

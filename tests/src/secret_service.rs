@@ -471,4 +471,4 @@ const POLL: Duration = Duration::from_millis(20);
 /// By then every change is in its file.
 const SAVED: Duration = Duration::from_secs(10);
 /// Longer than anything takes that goes well, on a machine that builds something else meanwhile.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);

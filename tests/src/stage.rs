@@ -210,4 +210,4 @@ impl Stage {
 }
 
 /// Longer than anything takes that goes well, on a machine that builds something else meanwhile.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);

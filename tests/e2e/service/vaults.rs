@@ -30,8 +30,9 @@ async fn o1_the_hardened_service_reaches_the_keyring_and_purge_empties_it() {
     // It goes on in the background, and takes its name on the bus a moment later. Whoever asks it
     // for something before that has the bus start another one, which no password has opened.
     eventually("the keyring has its name", async || {
-        let owner = stage.home.run("busctl", HAS_OWNER).await.ok();
-        owner.stdout.trim() == "b true"
+        // A busy machine's bus, which starts at the first call, may drop that one.
+        let owner = stage.home.run("busctl", HAS_OWNER).await;
+        owner.code == Some(0) && owner.stdout.trim() == "b true"
     })
     .await;
 
