@@ -207,6 +207,8 @@ struct Failure<'a> {
 #[derive(Serialize)]
 struct FailureBody<'a> {
     kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
     message: &'a str,
     hints: &'a [String],
     exit_code: u8,
@@ -217,6 +219,7 @@ impl<'a> From<&'a Problem> for Failure<'a> {
         Self {
             error: FailureBody {
                 kind: problem.kind,
+                code: problem.code.as_deref(),
                 message: &problem.message,
                 hints: &problem.hints,
                 exit_code: problem.kind.exit_code(),

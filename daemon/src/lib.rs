@@ -8,9 +8,9 @@
 //!                                in the body  token?               script sees
 //! ```
 //!
-//! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`config`],
-//! [`failpoint`], [`keys`], [`refusal`], [`rights`], [`telemetry`], [`supervise`]. [`wire`] alone knows
-//! everyone. [`control`] and [`notices`] stand beside the flow.
+//! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`conditions`],
+//! [`config`], [`failpoint`], [`keys`], [`refusal`], [`rights`], [`telemetry`], [`supervise`]. [`wire`]
+//! alone knows everyone. [`control`] and [`notices`] stand beside the flow.
 //!
 //! [`keys`] says which local key a request carries, and [`rights`] what it allows: admission and route
 //! judge by them, and control changes them.
@@ -19,6 +19,7 @@ pub mod admission;
 pub mod body;
 mod cli;
 pub mod clock;
+pub mod conditions;
 pub mod config;
 mod content;
 pub mod control;

@@ -96,6 +96,8 @@ pub enum Refusal {
         origin: String,
         /// What happened.
         why: String,
+        /// What helps.
+        fix: String,
     },
     /// The proxy that leads out of this network gives no way to Zendesk.
     NoWay {
@@ -240,9 +242,9 @@ impl Refusal {
             Self::Unavailable { account, why, fix } => {
                 format!("the session of account `{account}` can't be used now: {why}; {fix}")
             }
-            Self::Upstream { origin, why } => format!(
-                "no answer from {origin}: {why}; check the network, then run `loopdesk status`"
-            ),
+            Self::Upstream { origin, why, fix } => {
+                format!("no answer from {origin}: {why}; {fix}, then run `loopdesk status`")
+            }
             Self::NoWay { origin, why } => format!("no way to {origin}: {why}"),
             Self::TooSlow { what, after } => format!(
                 "{what} took longer than {} s; try again, or run `loopdesk status`",

@@ -3,9 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::clock::Clock;
+use crate::conditions::Conditions;
 use crate::config::{
     Access, Account, Config, GrantType, Origin, RewriteClass, TokenEncoding, Ttl, VaultKind,
 };
+
+/// Where nothing is wrong.
+pub(crate) fn conditions() -> Conditions {
+    Conditions::new(Clock::system())
+}
 
 /// An account as the defaults make it.
 pub(crate) fn account(name: &str, origin: &str) -> Account {
@@ -93,5 +100,5 @@ pub(crate) fn view(name: &str) -> crate::session::View {
 pub(crate) fn no_keys() -> crate::keys::Keys {
     let home = tempfile::tempdir().unwrap();
     let paths = loopdesk_protocol::Paths::resolve(|_| None, Some(home.path().to_owned()), None);
-    crate::keys::Keys::open(&paths.unwrap(), crate::clock::Clock::system())
+    crate::keys::Keys::open(&paths.unwrap(), Clock::system())
 }

@@ -226,6 +226,7 @@ async fn r8_killed_at_any_step_of_a_logout_no_pair_outlives_the_next_one() {
             State::Rotating
             | State::Doubtful
             | State::Unsaved
+            | State::Unreachable
             | State::Blocked
             | State::KeyMissing => panic!("{step}: {state:?}"),
         }

@@ -15,6 +15,7 @@ mod cli;
 mod client_credentials;
 mod clients;
 mod clients_table;
+mod conditions;
 mod config_layers;
 mod demo;
 mod described;

@@ -90,6 +90,7 @@ pub(crate) fn status() -> Status {
             listener("127.0.0.1:8490", Some("sandbox")),
         ],
         accounts: vec![active, signed_out],
+        conditions: Vec::new(),
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod client;
+pub mod conditions;
 pub mod config;
 pub mod event;
 pub mod key;
@@ -28,6 +29,7 @@ pub mod version;
 pub mod wait;
 
 pub use client::Client;
+pub use conditions::Condition;
 pub use paths::Paths;
 pub use problem::{Kind, Problem};
 pub use secret::SecretText;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Problem {
     /// Decides the command line's exit code and the control API's status.
     pub kind: Kind,
+    /// The stable name of the condition that it is, from [`crate::conditions`], if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// One sentence: what happened, to what. Never holds a secret.
     pub message: String,
     /// What to do about it, usually a command, most likely first.
@@ -20,9 +23,17 @@ impl Problem {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
+            code: None,
             message: message.into(),
             hints: Vec::new(),
         }
+    }
+
+    /// Says which condition it is, unless that is said already.
+    #[must_use]
+    pub fn coded(mut self, code: &str) -> Self {
+        self.code.get_or_insert_with(|| code.to_owned());
+        self
     }
 
     /// Adds a line that says what to do.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Person;
+use crate::conditions::{self, Condition, Severity};
 use crate::problem::Problem;
 
 /// Where [`Status`] is served.
@@ -31,23 +32,62 @@ pub struct Status {
     pub egress: Egress,
     /// The accounts, by name.
     pub accounts: Vec<Account>,
+    /// Everything that needs somebody's attention, most general first. The daemon says here what
+    /// no other part of its answer does; [`Status::gather`] adds the rest.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
 }
 
 impl Status {
-    /// Everything that needs somebody's attention, most general first.
-    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
-        let config = self.config.problem.iter();
-        let vault = self.vault.problem.iter();
-        let listeners = self.listeners.iter().filter_map(|l| l.problem.as_ref());
-        let accounts = self.accounts.iter().flat_map(|account| {
-            let pairs = account.pairs.iter().filter_map(|p| p.problem.as_ref());
-            account.problem.iter().chain(pairs)
+    /// Completes the conditions by what the parts of the status say.
+    pub fn gather(&mut self) {
+        let daemons = [
+            (&self.config.problem, "config-unusable"),
+            (&self.vault.problem, "vault"),
+            (&self.keys.problem, "keys-unusable"),
+            (&self.hooks.problem, "hook-failed"),
+            (&self.egress.problem, "proxy-unusable"),
+        ];
+        let daemons = daemons.into_iter().filter_map(|(problem, code)| {
+            let problem = problem.clone()?;
+            Some(Condition::new(problem.coded(code)))
         });
-        let hooks = self.hooks.problem.iter();
-        let keys = self.keys.problem.iter();
-        let egress = self.egress.problem.iter();
-        let shared = config.chain(vault).chain(listeners).chain(keys);
-        shared.chain(hooks).chain(egress).chain(accounts)
+        let listeners = self.listeners.iter().filter_map(|listener| {
+            let condition = Condition::new(listener.problem.clone()?.coded("listener"));
+            Some(match &listener.account {
+                Some(account) => condition.of(account),
+                None => condition,
+            })
+        });
+        let ignored = self.egress.ignored.iter().map(|ignored| {
+            let Ignored { variable, why, fix } = ignored;
+            Condition::new(conditions::proxy_ignored(variable, why, fix))
+        });
+        let accounts = self.accounts.iter().flat_map(|account| {
+            let pairs = account.pairs.iter();
+            let pairs = pairs.filter_map(|pair| Some((pair.problem.as_ref()?, pair.state)));
+            let own = account
+                .problem
+                .iter()
+                .map(|problem| (problem, account.state));
+            own.chain(pairs).map(|(problem, state)| {
+                Condition::new(problem.clone().coded(state.code())).of(&account.name)
+            })
+        });
+        let daemons = ignored.chain(daemons).chain(listeners);
+        let parts: Vec<_> = daemons.chain(accounts).collect();
+        // A proxy that can't be used keeps every account from Zendesk, which is said once.
+        self.conditions
+            .retain(|raised| !parts.iter().any(|part| part.problem == raised.problem));
+        self.conditions.splice(0..0, parts);
+        self.conditions.sort_by_key(|condition| condition.severity);
+    }
+
+    /// Everything that doesn't work, or soon won't. Complete once [gathered](Status::gather).
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        let errors = self.conditions.iter();
+        let errors = errors.filter(|condition| condition.severity == Severity::Error);
+        errors.map(|condition| &condition.problem)
     }
 }
 
@@ -364,6 +404,9 @@ pub enum State {
     Doubtful,
     /// Requests are served with a pair that could not be stored yet.
     Unsaved,
+    /// The session is good, and the last request to Zendesk has found no way there: a condition of
+    /// the account says why. Over as soon as a request succeeds.
+    Unreachable,
     /// Zendesk refuses to refresh; the record is kept and somebody must act.
     Blocked,
     /// The session is over; a login is needed.
@@ -373,13 +416,29 @@ pub enum State {
 }
 
 impl State {
+    /// The code of the condition that this state is, where its problem names none.
+    fn code(self) -> &'static str {
+        match self {
+            Self::SignedOut => "session-unusable",
+            Self::Doubtful => "session-doubtful",
+            Self::Unsaved => "session-unsaved",
+            Self::Blocked => "session-blocked",
+            Self::Ended => "session-ended",
+            Self::KeyMissing => "key-missing",
+            Self::Active | Self::Rotating | Self::Unreachable => conditions::OTHER,
+        }
+    }
+
     /// Whether scripts' requests are served in this state.
     pub fn serves(self) -> bool {
         match self {
             Self::Active | Self::Rotating | Self::Unsaved => true,
-            Self::SignedOut | Self::Doubtful | Self::Blocked | Self::Ended | Self::KeyMissing => {
-                false
-            }
+            Self::SignedOut
+            | Self::Unreachable
+            | Self::Doubtful
+            | Self::Blocked
+            | Self::Ended
+            | Self::KeyMissing => false,
         }
     }
 }

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::conditions::Conditions;
 use crate::config::live::Loaded;
 use crate::keys::Keys;
 use crate::proof::Prover;
@@ -41,6 +42,8 @@ pub struct Control {
     pub keys: Keys,
     /// The configuration in use.
     pub loaded: watch::Receiver<Loaded>,
+    /// What is wrong beside that.
+    pub conditions: Conditions,
     /// Where scripts are served.
     pub listeners: watch::Receiver<Vec<status::Listener>>,
     /// Why the command that is told of events can't be run.

@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use loopdesk_protocol::event::SessionEvent;
-use loopdesk_protocol::{Kind, Problem};
+use loopdesk_protocol::{Problem, conditions};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, Command};
@@ -81,11 +81,7 @@ impl Worker {
                     why,
                     "the command of `hooks.session-event` has failed"
                 );
-                let message = format!("the command of `hooks.session-event`, `{program}`, {why}");
-                Some(
-                    Problem::new(Kind::Config, message)
-                        .hint("correct `hooks.session-event` with `loopdesk config edit`"),
-                )
+                Some(conditions::hook_failed(program, why))
             }
             (Some(_) | None, _) => None,
         };

@@ -53,6 +53,7 @@ pub(super) fn judge(told: &mut Told, view: &View, now: Timestamp) -> Option<Even
         | State::Rotating
         | State::Doubtful
         | State::Unsaved
+        | State::Unreachable
         | State::Blocked
         | State::Ended => {}
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status::State as Shown;
-use loopdesk_protocol::{Kind, Problem};
+use loopdesk_protocol::{Kind, Problem, conditions};
 
 use super::schedule;
 use super::snapshot::View;
@@ -84,35 +84,14 @@ fn concern(what: What, cause: &str) -> Option<Concern> {
 }
 
 fn refused(view: &View, block: &Block) -> Problem {
-    let name = &view.name;
-    Problem::new(
-        Kind::Zendesk,
-        format!("account `{name}` is refused: {}", block.why),
-    )
-    .hint(block.fix.clone())
-    .hint(format!("then run `loopdesk refresh {name}`"))
+    conditions::session_refused(&view.name, &block.why, &block.fix)
 }
 
 /// That the person has lost rights. Whoever has gained some misses nothing.
 fn demotion(view: &View, person: &Person, before: Option<&str>) -> Option<Problem> {
     let (before, now) = (before?, person.role.as_deref()?);
-    (rank(now)? < rank(before)?).then(|| {
-        let name = &view.name;
-        Problem::new(
-            Kind::Trouble,
-            format!(
-                "{} is {} in Zendesk now, and was {} at the login of account `{name}`: Zendesk \
-                 refuses more to scripts than before",
-                person.name,
-                article(now),
-                article(before)
-            ),
-        )
-        .hint("ask a Zendesk admin to give the role back")
-        .hint(format!(
-            "or, if that is meant, run `loopdesk login {name}`: the new role is the usual one then"
-        ))
-    })
+    (rank(now)? < rank(before)?)
+        .then(|| conditions::role_lost(&person.name, article(now), article(before), &view.name))
 }
 
 fn rank(role: &str) -> Option<u8> {
@@ -168,22 +147,16 @@ fn warn_of_the_end(view: &mut View, now: Timestamp) {
     };
     let why = view.last_error.as_ref().map(|error| error.message.clone());
     let problem = view.problem.take().unwrap_or_else(|| {
-        Problem::new(
-            if view.state == Shown::Active || view.state == Shown::Rotating {
-                Kind::Trouble
-            } else {
-                Kind::Zendesk
-            },
-            format!(
-                "account `{name}` has not been refreshed since {}: {}",
-                view.refreshed_at.map_or_else(
-                    || "its login".to_owned(),
-                    |at| at.strftime("%Y-%m-%d").to_string()
-                ),
-                why.unwrap_or_else(|| "no reason is known".to_owned())
-            ),
-        )
-        .hint("check the network; loopdesk tries again by itself")
+        let since = view.refreshed_at.map_or_else(
+            || "its login".to_owned(),
+            |at| at.strftime("%Y-%m-%d").to_string(),
+        );
+        let why = why.unwrap_or_else(|| "no reason is known".to_owned());
+        let mut problem = conditions::session_expires_soon(name, since, why);
+        if !matches!(view.state, Shown::Active | Shown::Rotating) {
+            problem.kind = Kind::Zendesk;
+        }
+        problem
     });
     view.problem = Some(problem.hint(end));
 }

@@ -24,6 +24,7 @@ use super::vault::Vault;
 use super::{Deps, Setup};
 use crate::clock::Clock;
 use crate::config::Account;
+use crate::upstream::Upstream;
 use crate::upstream::egress::Egress;
 
 /// One account's session. Clones share it.
@@ -195,6 +196,12 @@ impl Session {
             reply,
         };
         self.ask(role, logout).await?
+    }
+
+    /// Whether the last request to Zendesk's API was answered, or there has been none.
+    pub fn is_reachable(&self) -> bool {
+        let upstream = &self.0.setup.load().upstream;
+        upstream.as_ref().is_ok_and(Upstream::is_open)
     }
 
     /// The account as its configuration has it now.

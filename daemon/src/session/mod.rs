@@ -53,7 +53,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use loopdesk_protocol::{Kind, Paths, Problem, SecretText, status};
+use loopdesk_protocol::{Paths, Problem, SecretText, conditions, status};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -71,6 +71,7 @@ use self::record::Binding;
 use self::store::Store;
 use self::vault::{Vault, Vaults};
 use crate::clock::Clock;
+use crate::conditions::Conditions;
 use crate::config::{Account, AccountName, Config, GrantType, VaultKind};
 use crate::upstream::Upstream;
 use crate::upstream::egress::{Egress, Variables};
@@ -84,6 +85,8 @@ pub struct Deps {
     pub paths: Paths,
     /// What the environment says of proxies.
     pub proxies: Variables,
+    /// Where it is told what keeps requests from Zendesk.
+    pub conditions: Conditions,
     /// Keeps the process alive until every session has stored what it holds.
     pub tracker: TaskTracker,
 }
@@ -227,8 +230,9 @@ struct Hub {
 impl Hub {
     async fn setup(&self, account: &Arc<Account>, egress: &Egress) -> Arc<Setup> {
         let (opened, ways) = (Arc::clone(account), egress.clone());
+        let conditions = self.deps.conditions.clone();
         // Reads certificate files.
-        let upstream = move || Upstream::new(&opened, ways).map_err(|e| e.to_string());
+        let upstream = move || Upstream::new(&opened, ways, &conditions).map_err(|e| e.to_string());
         let upstream = jobs::blocking(upstream).await;
         let upstream = upstream.and_then(|upstream| upstream);
         let (egress, clock) = (egress.clone(), &self.deps.clock);
@@ -286,16 +290,7 @@ impl Setup {
         machine: &str,
         clock: &Clock,
     ) -> Self {
-        let upstream = upstream.map_err(|why| {
-            let name = &account.name;
-            Problem::new(
-                Kind::Config,
-                format!("account `{name}` has no way to Zendesk: {why}"),
-            )
-            .hint(format!(
-                "mend `accounts.{name}.extra-ca-file` in the configuration"
-            ))
-        });
+        let upstream = upstream.map_err(|why| conditions::no_way(&account.name, why));
         let zendesk: Arc<dyn Endpoint> = match &upstream {
             Ok(upstream) => Arc::new(Zendesk {
                 account: Arc::clone(account),

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status::{self, LastError, Role, State as Shown};
-use loopdesk_protocol::{Kind, Problem};
+use loopdesk_protocol::{Problem, conditions};
 use secrecy::ExposeSecret;
 
 use super::concern::{Concern, Countdown};
@@ -200,13 +200,7 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
     }
     let problem = match machine.state() {
         State::Loading => None,
-        State::SignedOut(None) => Some(
-            Problem::new(
-                Kind::Login,
-                format!("nobody is logged in to account `{name}`"),
-            )
-            .hint(setup.how_to_log_in()),
-        ),
+        State::SignedOut(None) => Some(conditions::signed_out(name, setup.how_to_log_in())),
         State::SignedOut(Some(problem)) | State::KeyMissing { problem, .. } => {
             Some(problem.clone())
         }
@@ -217,13 +211,8 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
         State::Ended(ended) => {
             view.person = ended.person.as_deref().cloned();
             view.refresh_expires_at = None;
-            Some(
-                Problem::new(
-                    Kind::Login,
-                    format!("{} is over: {}", setup.subject(), ended.end.why),
-                )
-                .hint(format!("run `loopdesk login {name}`")),
-            )
+            let why = &ended.end.why;
+            Some(conditions::session_ended(setup.subject(), why, name))
         }
     };
     view.problem = view.problem.or(problem);
@@ -240,31 +229,10 @@ fn trouble(
     let why = || last_error.map_or("no reason is known", |error| error.message.as_str());
     match &live.standing {
         Standing::Good if !matches!(readiness, Readiness::Unready) => None,
-        Standing::Good => Some(
-            Problem::new(
-                Kind::Zendesk,
-                format!("the access token of {whose} has expired and can't be refreshed: {}", why()),
-            )
-            .hint("check the network; loopdesk tries again by itself and with every request"),
-        ),
-        Standing::Doubtful => Some(
-            Problem::new(
-                Kind::Zendesk,
-                format!(
-                    "a refresh of {whose} was sent and its answer lost ({}): Zendesk may \
-                     have replaced the tokens",
-                    why()
-                ),
-            )
-            .hint("nothing yet: loopdesk tries again by itself")
-            .hint(format!("if the session turns out to be over: `loopdesk login {name}`")),
-        ),
+        Standing::Good => Some(conditions::token_expired(whose, why())),
+        Standing::Doubtful => Some(conditions::session_doubtful(whose, why(), name)),
         Standing::Blocked(block) => {
-            let problem = Problem::new(
-                Kind::Zendesk,
-                format!("{whose} can't be refreshed: {}", block.why),
-            )
-            .hint(block.fix.clone());
+            let problem = conditions::session_blocked(whose, &block.why, &block.fix);
             // A login asks Zendesk by itself.
             Some(if block.fix.contains("`loopdesk login") {
                 problem
@@ -272,17 +240,14 @@ fn trouble(
                 problem.hint(format!("then run `loopdesk refresh {name}`"))
             })
         }
-        Standing::Unsaved(why) => Some(
-            Problem::new(
-                Kind::Vault,
-                format!("the newest tokens of {whose} are in memory only: {why}"),
-            )
-            .hint(if live.held.pair.renewal.is_consumed() {
+        Standing::Unsaved(why) => {
+            let fix = if live.held.pair.renewal.is_consumed() {
                 "mend that before loopdesk stops, or a login will be needed; it tries again by itself"
             } else {
                 "mend that; loopdesk tries again by itself"
-            }),
-        ),
+            };
+            Some(conditions::session_unsaved(whose, why, fix))
+        }
     }
 }
 

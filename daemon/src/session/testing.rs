@@ -137,6 +137,7 @@ impl Bench {
         let (clock, mover) = Clock::movable();
         let deps = Deps {
             proxies: Variables::none(clock.clone()),
+            conditions: crate::conditions::Conditions::new(clock.clone()),
             clock,
             paths: paths(home.path()),
             tracker: tokio_util::task::TaskTracker::new(),
@@ -305,7 +306,9 @@ fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<Setup> {
     let egress = Egress::direct();
     Arc::new(Setup {
         binding: Binding::new(&account, "m4ch1ne"),
-        upstream: Ok(Upstream::new(&account, egress.clone()).unwrap()),
+        upstream: Ok(
+            Upstream::new(&account, egress.clone(), &crate::samples::conditions()).unwrap(),
+        ),
         egress,
         zendesk: Arc::clone(zendesk) as Arc<dyn Endpoint>,
         account,

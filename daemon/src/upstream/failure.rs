@@ -95,10 +95,26 @@ impl Failure {
             | Self::Unprocessed(_)
             | Self::Lost(_)
             | Self::Malformed(_)
-            | Self::TooLarge(_) => Refusal::Upstream {
-                origin: origin.to_string(),
-                why: self.to_string(),
-            },
+            | Self::TooLarge(_) => self.no_answer(origin),
+        }
+    }
+
+    /// The same words as in `status`, where they say more than the library's.
+    fn no_answer(&self, origin: &Origin) -> Refusal {
+        let condition = self.condition(origin);
+        let is_dated = condition.as_ref().is_some_and(|condition| {
+            matches!(
+                condition.code.as_deref(),
+                Some("certificate-expired" | "certificate-not-yet-valid")
+            )
+        });
+        let (said, fixes) = condition.map_or_else(Default::default, |c| (c.message, c.hints));
+        let why = if is_dated { said } else { self.to_string() };
+        let fix = fixes.into_iter().find(|fix| !why.contains(fix.as_str()));
+        Refusal::Upstream {
+            origin: origin.to_string(),
+            why,
+            fix: fix.unwrap_or_else(|| "check the network".to_owned()),
         }
     }
 

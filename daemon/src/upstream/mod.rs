@@ -2,7 +2,7 @@
 //!
 //! `request` strips a head and injects the token last, `replay` lets a body be sent twice,
 //! `connect` has the connections, `egress` the proxies that they go through, `failure` says what a
-//! lost one allows.
+//! lost one allows, `reach` remembers it for `status`.
 
 mod connect;
 pub mod egress;
@@ -10,6 +10,7 @@ mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod outgoing;
+mod reach;
 mod replay;
 mod request;
 mod resolve;
@@ -28,7 +29,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::body::Body;
-use crate::config::Account;
+use crate::conditions::Conditions;
+use crate::config::{Account, Origin};
 use crate::failpoint;
 
 pub use failure::Failure;
@@ -37,6 +39,7 @@ pub(crate) use replay::{Budget, REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
 use egress::Egress;
+use reach::Reach;
 use resolve::Resolver;
 
 /// One account's way to Zendesk: pooled connections over TLS.
@@ -44,11 +47,16 @@ use resolve::Resolver;
 pub struct Upstream(Arc<Way>);
 
 impl Upstream {
-    /// A way to the account's origins, out of this network as `egress` says. Opens nothing yet.
+    /// A way to the account's origins, out of this network as `egress` says. Opens nothing yet. What
+    /// keeps requests from them is one of `conditions` until one succeeds.
     ///
     /// # Errors
     /// Where the account's certificate file can't be used.
-    pub fn new(account: &Account, egress: Egress) -> Result<Self, ConfigError> {
+    pub fn new(
+        account: &Account,
+        egress: Egress,
+        conditions: &Conditions,
+    ) -> Result<Self, ConfigError> {
         let extra = account
             .extra_ca_file
             .as_deref()
@@ -57,9 +65,15 @@ impl Upstream {
         Ok(Self(Arc::new(Way {
             extra,
             resolver: Resolver::new(account),
+            reach: Reach::new(account, conditions),
             egress,
             client: OnceCell::new(),
         })))
+    }
+
+    /// Whether the last request to the API was answered, or there has been none.
+    pub fn is_open(&self) -> bool {
+        self.0.reach.is_open()
     }
 
     /// Sends a script's request, and sends it once more where it can't have acted, or could do no
@@ -69,6 +83,17 @@ impl Upstream {
     /// # Errors
     /// Where no answer came.
     pub async fn send(
+        &self,
+        outgoing: &mut Outgoing,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response<Body>, Failure> {
+        let gone = self.send_untold(outgoing, authorization).await;
+        let is_meant = |origin: &Origin| origin == outgoing.origin();
+        self.0.reach.note(is_meant, &gone);
+        gone
+    }
+
+    async fn send_untold(
         &self,
         outgoing: &mut Outgoing,
         authorization: Option<&HeaderValue>,
@@ -96,6 +121,7 @@ impl Upstream {
         deadline: Duration,
     ) -> Result<Response<Bytes>, Failure> {
         let is_token = request.uri().path() == "/oauth/tokens";
+        let asked = request.uri().authority().map(ToString::to_string);
         let exchange = async {
             let client = self.0.client().await?;
             let response = client
@@ -121,9 +147,13 @@ impl Upstream {
             after: deadline,
             sent: true,
         };
-        tokio::time::timeout(deadline, exchange)
+        let gone = tokio::time::timeout(deadline, exchange)
             .await
-            .map_err(timed_out)?
+            .map_err(timed_out)
+            .flatten();
+        let is_meant = |origin: &Origin| Some(origin.authority()) == asked;
+        self.0.reach.note(is_meant, &gone);
+        gone
     }
 }
 
@@ -135,6 +165,7 @@ pub const ANSWER_MAX: usize = 64 << 10;
 struct Way {
     extra: Option<Arc<WebPkiServerVerifier>>,
     resolver: Resolver,
+    reach: Reach,
     egress: Egress,
     /// Made at first use: the system's certificates cost a start more than all the rest.
     client: OnceCell<connect::Client>,

@@ -63,6 +63,17 @@ impl Service<Name> for Resolver {
     }
 }
 
+/// The name leads to this machine, or into a private network.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this network says that {name} is {ip}, which is no address on the Internet; if that is meant, \
+     add `url = \"https://{name}\"` to the account"
+)]
+pub(super) struct NotPublic {
+    name: String,
+    ip: IpAddr,
+}
+
 /// The host that the account names by its subdomain only.
 fn must_be_public(account: &Account) -> Option<String> {
     let origin = account.subdomain.as_ref()?.origin();
@@ -73,10 +84,10 @@ fn public_ones(name: &str, found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>
     let first = found.first().map(SocketAddr::ip);
     let public: Vec<_> = found.into_iter().filter(|a| is_public(a.ip())).collect();
     match first {
-        Some(ip) if public.is_empty() => Err(io::Error::other(format!(
-            "this network says that {name} is {ip}, which is no address on the Internet; if that \
-             is meant, add `url = \"https://{name}\"` to the account"
-        ))),
+        Some(ip) if public.is_empty() => Err(io::Error::other(NotPublic {
+            name: name.to_owned(),
+            ip,
+        })),
         _ => Ok(public),
     }
 }

@@ -11,6 +11,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
+use super::egress::is_unknown_issuer;
+
 /// The cipher suites and key exchanges in use. Named explicitly everywhere: the process default
 /// panics as soon as a second provider is compiled in.
 pub(super) fn provider() -> Arc<CryptoProvider> {
@@ -111,8 +113,17 @@ impl ServerCertVerifier for Either {
             self.extra
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
         match (extra, &self.platform) {
-            (Err(_), Some(platform)) => {
-                platform.verify_server_cert(end_entity, intermediates, server_name, ocsp, now)
+            (Err(ours), Some(platform)) => {
+                let verdict =
+                    platform.verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
+                // Who knows the authority says better what is wrong with its certificate.
+                verdict.map_err(|theirs| {
+                    if is_unknown_issuer(&ours) {
+                        theirs
+                    } else {
+                        ours
+                    }
+                })
             }
             (verdict, _) => verdict,
         }

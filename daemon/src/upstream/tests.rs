@@ -210,7 +210,7 @@ async fn a_certificate_of_somebody_else_is_not_believed() {
     let server = Server::bind("h2").await;
     let other = Server::bind("h2").await;
     let account = samples::account_trusting(&server.origin().to_string(), &other.ca);
-    let upstream = Upstream::new(&account, Egress::direct()).unwrap();
+    let upstream = Upstream::new(&account, Egress::direct(), &samples::conditions()).unwrap();
     let origin = server.origin();
     tokio::spawn(async move { server.acceptor.accept(server.tcp().await).await.map(drop) });
     let get = request(Method::GET, "/").body(Body::empty()).unwrap();
@@ -319,7 +319,7 @@ impl Server {
 
     fn upstream(&self) -> Upstream {
         let account = samples::account_trusting(&self.origin().to_string(), &self.ca);
-        Upstream::new(&account, Egress::direct()).unwrap()
+        Upstream::new(&account, Egress::direct(), &samples::conditions()).unwrap()
     }
 
     async fn tcp(&self) -> TcpStream {

@@ -18,6 +18,7 @@ use self::flow::Flow;
 use self::life::{Beat, Life};
 use self::reload::Reloader;
 use crate::clock::Clock;
+use crate::conditions::Conditions;
 use crate::config::Config;
 use crate::config::files::Files;
 use crate::config::live::Loaded;
@@ -50,10 +51,12 @@ pub async fn run(
     let config = Arc::new(config);
     tracing::info!(egress = %Egress::new(&proxies, &config), "Zendesk is reached");
     let tracker = TaskTracker::new();
+    let conditions = Conditions::new(clock.clone());
     let sessions = Sessions::new(Deps {
         clock: clock.clone(),
         paths: paths.clone(),
         proxies,
+        conditions: conditions.clone(),
         tracker: tracker.clone(),
     });
 
@@ -103,6 +106,7 @@ pub async fn run(
         sessions: sessions.clone(),
         keys: keys.clone(),
         loaded: loaded_now,
+        conditions,
         listeners: doors.listeners(),
         hook: hook_now,
         reload,

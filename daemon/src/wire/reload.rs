@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loopdesk_protocol::{Kind, Paths, Problem};
+use loopdesk_protocol::{Kind, Paths, Problem, conditions};
 use tokio::sync::watch;
 
 use super::doors::Doors;
@@ -73,9 +73,7 @@ impl Reloader {
         let config = match load::config(&files) {
             Ok(config) => Arc::new(config),
             Err(wrong) => {
-                let problem =
-                    Problem::new(Kind::Config, wrong.to_string()).hint("loopdesk config check");
-                return Err(self.failed(problem));
+                return Err(self.failed(conditions::config_unusable(wrong)));
             }
         };
         self.used = files;
@@ -119,12 +117,5 @@ async fn read(places: Places) -> Result<Files, Problem> {
 
 /// Whoever replaces a file badly must not lose every account; whoever means it can say so.
 fn gone(file: &Found) -> Problem {
-    let path = file.path.display();
-    let message =
-        format!("`{path}` is gone; what it said stays in use until loopdesk is restarted");
-    Problem::new(Kind::Config, message)
-        .hint("put the file back")
-        .hint(format!(
-            "if that is meant, leave an empty file: `touch {path}`"
-        ))
+    conditions::config_gone(file.path.display())
 }

@@ -29,43 +29,65 @@ async fn r4_nothing_that_a_proxy_does_ends_a_session() {
             says("HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"a\"\r\n\r\n"),
             502,
             "wants a user and a password; set HTTPS_PROXY to http://USER:PASSWORD@",
+            "proxy-login",
         ),
         (
             says("HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM\r\n\r\n"),
             502,
             "login by NTLM",
+            "proxy-login",
         ),
         (
             says(&denied),
             502,
             "403 Forbidden, Access denied; ask whoever runs it",
+            "proxy-refuses",
         ),
         (
             says("HTTP/1.1 502 Bad Gateway\r\n\r\n"),
             502,
             "502 Bad Gateway; see that",
+            "proxy-refuses",
         ),
         (
             says("HTTP/1.1 504 Gateway Timeout\r\n\r\n"),
             502,
             "504 Gateway Timeout",
+            "proxy-refuses",
         ),
         (
             says("HTTP/1.1 302 Found\r\nLocation: http://portal/\r\n\r\n"),
             502,
             "302 Found",
+            "proxy-refuses",
         ),
-        (says("220 mail.corp ESMTP\r\n"), 502, "answers in no HTTP"),
-        (says(""), 502, "hung up before it gave an answer"),
-        (Manner::Silent, 504, "took longer than 10 s"),
+        (
+            says("220 mail.corp ESMTP\r\n"),
+            502,
+            "answers in no HTTP",
+            "proxy-broken",
+        ),
+        (
+            says(""),
+            502,
+            "hung up before it gave an answer",
+            "proxy-broken",
+        ),
+        (
+            Manner::Silent,
+            504,
+            "took longer than 10 s",
+            "proxy-timed-out",
+        ),
         // A portal that says yes to everything and then shows its page, where TLS should begin.
         (
             says(&portal),
             502,
             "no trusted connection through the proxy at",
+            "tls-failed",
         ),
     ];
-    for (manner, status, words) in cases {
+    for (manner, status, words, code) in cases {
         let what = format!("{manner:?}");
         proxy.behave(manner);
         proxy.end_tunnels();
@@ -78,11 +100,10 @@ async fn r4_nothing_that_a_proxy_does_ends_a_session() {
             failed.stderr.contains(&proxy.authority()),
             "{what}: {failed:?}"
         );
-        let acme = stage.acme().await;
-        assert!(
-            matches!(acme.state, State::Active | State::Rotating),
-            "{what}: {acme:?}"
-        );
+        assert_eq!(stage.acme().await.state, State::Unreachable, "{what}");
+        let conditions = stage.status().await.conditions;
+        let told: Vec<_> = conditions.iter().map(|one| one.code()).collect();
+        assert_eq!(told, [code], "{what}: {conditions:#?}");
         if status == 502 && !words.starts_with("no trusted") {
             let last = stage.status().await.egress.last_error.unwrap();
             assert!(last.message.contains(words), "{what}: {last:?}");
@@ -166,9 +187,10 @@ async fn r4_a_proxy_that_dies_under_load_costs_502s_and_no_session() {
         assert!(last.contains(&expected), "{refused:#?}");
     }
     stage.home.loopdesk(["refresh"]).await.failed(5);
-    assert_eq!(stage.acme().await.state, State::Active);
+    assert_eq!(stage.acme().await.state, State::Unreachable);
     proxy.come_back().await;
     assert_eq!(anew(&stage).await.0, 200);
+    assert_eq!(stage.acme().await.state, State::Active);
     stage.home.loopdesk(["refresh"]).await.ok();
     assert_eq!(stage.live_pairs(), 1);
 }

@@ -50,7 +50,7 @@ async fn s1_through_squid_with_a_password_in_the_clear_and_within_tls() {
             said.contains("503 Service Unavailable, ERR_CONNECT_FAIL"),
             "{said}"
         );
-        assert_eq!(stage.acme().await.state, State::Active);
+        assert_eq!(stage.acme().await.state, State::Unreachable);
         daemon.stop().await;
     }
 }

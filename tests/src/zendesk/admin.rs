@@ -9,6 +9,7 @@ use serde_json::json;
 use super::connections::Taken;
 use super::oauth::{Client, Grant, Oddity, TokenPair};
 use super::shared::lock;
+use super::tls::Certificate;
 use super::{Zendesk, builder};
 
 /// Clients.
@@ -224,6 +225,25 @@ impl Zendesk {
 
 /// The network.
 impl Zendesk {
+    /// Shows new connections this certificate from now on.
+    ///
+    /// # Panics
+    /// If none can be made.
+    pub fn show_certificate(&self, certificate: Certificate) {
+        let shown = self.shared.identity.show(self.now(), certificate);
+        shown.expect("a certificate can be made");
+    }
+
+    /// Shows new connections a certificate by a new authority, whose own is returned in PEM. The
+    /// simulation's own callers still trust the old one.
+    ///
+    /// # Panics
+    /// If none can be made.
+    pub fn change_authority(&self) -> String {
+        let changed = self.shared.identity.change_authority(self.now());
+        changed.expect("an authority can be made")
+    }
+
     /// Resets all open connections, as a network that was lost does. Requests in flight are worked
     /// on; their answers are lost.
     pub fn reset_connections(&self) {

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use loopdeskd::clock::Clock;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::connections::Connections;
@@ -257,7 +256,7 @@ impl Builder {
     /// Starts it, on the current tokio runtime. It listens when this returns.
     pub async fn start(self) -> io::Result<Zendesk> {
         let (clock, mover) = Clock::movable();
-        let identity = Identity::generate(clock.now(), self.protocols)?;
+        let (identity, ca_pem) = Identity::generate(clock.now(), self.protocols)?;
         let (directory, owned_directory) = match self.directory {
             Some(directory) => (directory, None),
             None => {
@@ -267,7 +266,7 @@ impl Builder {
         };
         std::fs::create_dir_all(&directory)?;
         let ca_file = directory.join("ca.pem");
-        std::fs::write(&ca_file, &identity.ca_pem)?;
+        std::fs::write(&ca_file, &ca_pem)?;
 
         let account = bind(loopback(self.port)).await?;
         let files = bind(loopback(self.files_port)).await?;
@@ -281,7 +280,7 @@ impl Builder {
                 origin,
                 public_origin: Arc::clone(&public_origin),
                 files_origin: format!("https://{files_address}"),
-                ca_pem: identity.ca_pem,
+                ca_pem,
                 ca_file,
             },
             clock,
@@ -297,12 +296,12 @@ impl Builder {
             faults: Faults::default(),
             records: Records::new(),
             connections: Connections::new(),
+            identity,
             stop: CancellationToken::new(),
         });
-        let acceptor = TlsAcceptor::from(identity.server);
         let listening = [
-            Listening::start(&shared, Host::Account, account, acceptor.clone())?,
-            Listening::start(&shared, Host::Files, files, acceptor)?,
+            Listening::start(&shared, Host::Account, account)?,
+            Listening::start(&shared, Host::Files, files)?,
         ];
         Ok(Zendesk {
             shared,

@@ -81,6 +81,7 @@ pub use faults::{Fault, Installed};
 pub use gate::Gate;
 pub use oauth::{Client, ClientKind, Oddity, Standing, TokenFormat, TokenPair};
 pub use record::{Credential, Host, Outcome, Record, TimedOut, TokenPost};
+pub use tls::Certificate;
 
 use server::Listening;
 use shared::Shared;

@@ -36,7 +36,6 @@ impl Listening {
         shared: &Arc<Shared>,
         host: Host,
         listener: TcpListener,
-        acceptor: TlsAcceptor,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (wish, wished) = watch::channel(true);
@@ -45,7 +44,6 @@ impl Listening {
             shared: Arc::clone(shared),
             host,
             address,
-            acceptor,
             wished,
             state,
         };
@@ -78,7 +76,6 @@ struct Door {
     shared: Arc<Shared>,
     host: Host,
     address: SocketAddr,
-    acceptor: TlsAcceptor,
     wished: watch::Receiver<bool>,
     state: watch::Sender<bool>,
 }
@@ -129,7 +126,7 @@ impl Door {
 
     fn welcome(&self, stream: TcpStream, peer: SocketAddr) {
         let shared = Arc::clone(&self.shared);
-        let acceptor = self.acceptor.clone();
+        let acceptor = shared.identity.acceptor();
         // Registered here and not in the task, so that whoever resets all connections reaches
         // each one that was accepted before.
         let open = shared.connections.add(self.host, &stream, peer);

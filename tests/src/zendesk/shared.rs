@@ -16,6 +16,7 @@ use super::oauth::{OAuth, Oddity};
 use super::policy::Policy;
 use super::record::Records;
 use super::store::Store;
+use super::tls::Identity;
 
 /// Everything the simulation knows. Where two of the locks are held together, `oauth` is taken
 /// before `store`.
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) faults: Faults,
     pub(super) records: Records,
     pub(super) connections: Connections,
+    pub(super) identity: Identity,
     pub(super) stop: CancellationToken,
 }
 

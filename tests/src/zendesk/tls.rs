@@ -1,7 +1,9 @@
-//! The certificate authority of one simulation, and the certificate it made for its hosts.
+//! The certificate authority of one simulation, and the certificates it makes for its hosts.
 
+use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp, tz::Offset};
 use rcgen::{
@@ -11,33 +13,91 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
 
 use super::Protocols;
+use super::shared::lock;
 
-/// What TLS needs: the CA for clients, the configuration for servers.
-#[derive(Debug)]
+/// What the hosts show in a TLS handshake, which may change while they run.
 pub(super) struct Identity {
-    pub(super) ca_pem: String,
-    pub(super) server: Arc<ServerConfig>,
+    protocols: Protocols,
+    issuer: Mutex<Issuer<'static, KeyPair>>,
+    acceptor: Mutex<TlsAcceptor>,
+}
+
+/// A certificate for the hosts, by the simulation's authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificate {
+    /// As it should be.
+    Good,
+    /// It expired yesterday.
+    Expired,
+    /// It is valid from tomorrow on.
+    NotYetValid,
+    /// It is for a host that is none of the simulation's.
+    OtherName,
 }
 
 impl Identity {
-    /// Makes a new CA and a certificate for all names that the simulation may be called by.
-    pub(super) fn generate(now: Timestamp, protocols: Protocols) -> io::Result<Self> {
+    /// Makes a new CA and a certificate for all names that the simulation may be called by. Returns
+    /// the CA's certificate in PEM, too.
+    pub(super) fn generate(now: Timestamp, protocols: Protocols) -> io::Result<(Self, String)> {
         let (ca, issuer) = authority("Simulated Zendesk", now).map_err(io::Error::other)?;
-        let (leaf, key) = leaf(now, &issuer).map_err(io::Error::other)?;
-        let mut server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf], key)
-            .map_err(io::Error::other)?;
-        server.alpn_protocols = protocols.alpn();
-        Ok(Self {
-            ca_pem: ca,
-            server: Arc::new(server),
-        })
+        let acceptor = acceptor(&issuer, now, Certificate::Good, protocols)?;
+        let identity = Self {
+            protocols,
+            issuer: Mutex::new(issuer),
+            acceptor: Mutex::new(acceptor),
+        };
+        Ok((identity, ca))
     }
+
+    /// What the next connection is accepted with.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        lock(&self.acceptor).clone()
+    }
+
+    /// Shows another certificate from now on.
+    pub(super) fn show(&self, now: Timestamp, certificate: Certificate) -> io::Result<()> {
+        let acceptor = acceptor(&lock(&self.issuer), now, certificate, self.protocols)?;
+        *lock(&self.acceptor) = acceptor;
+        Ok(())
+    }
+
+    /// Shows a certificate by a new authority from now on, whose own is returned in PEM.
+    pub(super) fn change_authority(&self, now: Timestamp) -> io::Result<String> {
+        let (ca, issuer) = authority("Simulated Zendesk", now).map_err(io::Error::other)?;
+        *lock(&self.issuer) = issuer;
+        self.show(now, Certificate::Good)?;
+        Ok(ca)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+fn acceptor(
+    issuer: &Issuer<'static, KeyPair>,
+    now: Timestamp,
+    certificate: Certificate,
+    protocols: Protocols,
+) -> io::Result<TlsAcceptor> {
+    let (certificate, key) = shown(now, issuer, certificate).map_err(io::Error::other)?;
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let mut server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .map_err(io::Error::other)?;
+    server.alpn_protocols = protocols.alpn();
+    // What is judged is the certificate that is shown now.
+    server.send_tls13_tickets = 0;
+    server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    Ok(TlsAcceptor::from(Arc::new(server)))
 }
 
 /// The same for a server that is no part of this process.
@@ -63,14 +123,12 @@ impl Pems {
     }
 }
 
-type Certificate = rustls_pki_types::CertificateDer<'static>;
-
 fn authority(
     name: &str,
     now: Timestamp,
 ) -> Result<(String, Issuer<'static, KeyPair>), rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
-    limit_validity(&mut params, now);
+    limit_validity(&mut params, now, A_YEAR);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.distinguished_name.push(
@@ -82,25 +140,30 @@ fn authority(
     Ok((pem, Issuer::new(params, key)))
 }
 
-fn leaf(
-    now: Timestamp,
-    issuer: &Issuer<'static, KeyPair>,
-) -> Result<(Certificate, PrivateKeyDer<'static>), rcgen::Error> {
-    let (certificate, key) = signed(now, issuer)?;
-    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    Ok((certificate.der().clone(), key.into()))
-}
-
 fn signed(
     now: Timestamp,
     issuer: &Issuer<'static, KeyPair>,
 ) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
-    let names = NAMES
-        .iter()
-        .map(|&name| name.to_owned())
-        .collect::<Vec<_>>();
+    shown(now, issuer, Certificate::Good)
+}
+
+fn shown(
+    now: Timestamp,
+    issuer: &Issuer<'static, KeyPair>,
+    certificate: Certificate,
+) -> Result<(rcgen::Certificate, KeyPair), rcgen::Error> {
+    let names = match certificate {
+        Certificate::OtherName => vec!["portal.example".to_owned()],
+        Certificate::Good | Certificate::Expired | Certificate::NotYetValid => {
+            NAMES.iter().map(|&name| name.to_owned()).collect()
+        }
+    };
     let mut params = CertificateParams::new(names)?;
-    limit_validity(&mut params, now);
+    match certificate {
+        Certificate::Good | Certificate::OtherName => limit_validity(&mut params, now, A_YEAR),
+        Certificate::Expired => limit_validity(&mut params, now, -30..-1),
+        Certificate::NotYetValid => limit_validity(&mut params, now, 2..30),
+    }
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -112,9 +175,8 @@ fn signed(
     Ok((certificate, key))
 }
 
-/// From two days ago for a year: browsers and macOS refuse certificates that live longer than 825
-/// days, and the machine's clock may be a little off.
-fn limit_validity(params: &mut CertificateParams, now: Timestamp) {
+/// In days from `now`.
+fn limit_validity(params: &mut CertificateParams, now: Timestamp, days: Range<i64>) {
     let day = |days: i64| {
         let then = now + SignedDuration::from_hours(24 * days);
         let date = Offset::UTC.to_datetime(then).date();
@@ -122,9 +184,13 @@ fn limit_validity(params: &mut CertificateParams, now: Timestamp) {
         let day = u8::try_from(date.day()).unwrap_or(1);
         date_time_ymd(date.year().into(), month, day)
     };
-    params.not_before = day(-2);
-    params.not_after = day(365);
+    params.not_before = day(days.start);
+    params.not_after = day(days.end);
 }
+
+/// Browsers and macOS refuse certificates that live longer than 825 days, and the machine's clock
+/// may be a little off.
+const A_YEAR: Range<i64> = -2..365;
 
 const NAMES: [&str; 6] = [
     "127.0.0.1",

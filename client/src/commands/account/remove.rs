@@ -96,6 +96,7 @@ async fn end_session(
         | State::Rotating
         | State::Doubtful
         | State::Unsaved
+        | State::Unreachable
         | State::Blocked
         | State::KeyMissing
             if args.forget => {}
@@ -103,6 +104,7 @@ async fn end_session(
         | State::Rotating
         | State::Doubtful
         | State::Unsaved
+        | State::Unreachable
         | State::Blocked
         | State::KeyMissing => {
             let message = format!("account `{}` has a session", args.name);

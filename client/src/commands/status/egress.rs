@@ -1,6 +1,6 @@
 //! The way out of this network: a proxy, whom it isn't for, and what is wrong with it.
 
-use loopdesk_protocol::status::{Egress, Ignored};
+use loopdesk_protocol::status::Egress;
 
 use crate::time::Clock;
 
@@ -30,14 +30,6 @@ pub(super) fn lines(egress: &Egress, clock: &Clock) -> Option<String> {
         lines.push(format!("failed {when}: {}", error.message));
     }
     Some(lines.join("\n"))
-}
-
-/// That a variable is passed over.
-pub(super) fn warning(ignored: &Ignored) -> String {
-    format!(
-        "{} is ignored: {}. Hint: {}.",
-        ignored.variable, ignored.why, ignored.fix
-    )
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! What somebody has to do about a state.
 
+use loopdesk_protocol::account::CLIENT_CREDENTIALS;
 use loopdesk_protocol::status::{Account, State, Status, VaultState};
-use loopdesk_protocol::{Kind, Problem};
+use loopdesk_protocol::version::Version;
+use loopdesk_protocol::{Condition, Kind, PROTOCOL, Problem, conditions};
 
 use super::{key, state, vault_state};
+use crate::daemon_link::difference;
 
 /// Sees to it that whatever needs attention is a problem, and every problem says what to do,
 /// also where a daemon left that out.
@@ -17,17 +20,26 @@ pub(super) fn complete(status: &mut Status) {
     for account in &mut status.accounts {
         let (_, words) = state(account.state);
         // Somebody may have logged out on purpose; everything else wants to be served.
-        let needs = account.state == State::Unsaved
-            || !(account.state.serves() || account.state == State::SignedOut);
+        let needs = match account.state {
+            // A condition of its own says why there is no way to Zendesk.
+            State::SignedOut | State::Unreachable | State::Active | State::Rotating => false,
+            State::Unsaved
+            | State::Doubtful
+            | State::Blocked
+            | State::Ended
+            | State::KeyMissing => true,
+        };
         if account.problem.is_none() && needs {
             let message = format!("account `{}`: {words}", account.name);
             let kind = match account.state {
                 State::Ended => Kind::Login,
                 State::KeyMissing => Kind::Vault,
                 State::Doubtful | State::Blocked => Kind::Zendesk,
-                State::Unsaved | State::SignedOut | State::Active | State::Rotating => {
-                    Kind::Trouble
-                }
+                State::Unsaved
+                | State::Unreachable
+                | State::SignedOut
+                | State::Active
+                | State::Rotating => Kind::Trouble,
             };
             account.problem = Some(Problem::new(kind, message));
         }
@@ -54,20 +66,39 @@ pub(super) fn complete(status: &mut Status) {
     for problem in problems.flatten() {
         fix(problem, None);
     }
+    status.gather();
+    let admins = status.accounts.iter().filter_map(acts_as_admin);
+    let warnings: Vec<_> = other_release(status).into_iter().chain(admins).collect();
+    status.conditions.splice(0..0, warnings);
+}
+
+/// That the daemon isn't of this command's release. Scripts are served all the same.
+fn other_release(status: &Status) -> Option<Condition> {
+    let daemon = &status.daemon;
+    let problem = difference::of(&Version {
+        version: daemon.version.clone(),
+        // Else nobody would have come here.
+        protocol: PROTOCOL,
+        pid: daemon.pid,
+        supervised: daemon.supervised,
+    })?;
+    Some(Condition::new(problem.coded("other-release")))
+}
+
+/// That an admin acts here without anybody watching.
+fn acts_as_admin(account: &Account) -> Option<Condition> {
+    let person = account.person.as_ref()?;
+    (account.grant == CLIENT_CREDENTIALS && person.is_admin()).then(|| {
+        let problem = conditions::acts_as_admin(&account.name, &person.name);
+        Condition::new(problem).of(&account.name)
+    })
 }
 
 /// Scripts that worked are refused until somebody says for whom they act.
 fn suspended_keys(account: &Account) -> Option<Problem> {
-    let name = &account.name;
-    let problem = Problem::new(Kind::Trouble, key::waiting(account)?)
-        .hint(format!(
-            "run `loopdesk key confirm {name}` to let them act for who is logged in now"
-        ))
-        .hint(format!(
-            "run `loopdesk key revoke {}` if nobody needs them",
-            account.suspended_keys.join(" ")
-        ));
-    Some(problem)
+    let names = account.suspended_keys.join(" ");
+    let what = key::waiting(account)?;
+    Some(conditions::keys_suspended(what, &account.name, names))
 }
 
 /// The command that most likely helps, where the daemon names none.
@@ -192,7 +223,8 @@ mod tests {
             status.config.problem = Some(Problem::new(Kind::Config, "line 3"));
             status.listeners[0].problem = Some(Problem::new(Kind::Daemon, "taken"));
         });
-        assert_eq!(found.last(), Some(&own));
+        let last = found.last().unwrap();
+        assert_eq!((&last.message, &last.hints), (&own.message, &own.hints));
         assert!(found[0].hints[0].contains("`loopdesk config edit`"));
         assert!(found[1].hints[0].contains("`loopdesk config reload`"));
     }

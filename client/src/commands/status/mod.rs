@@ -7,14 +7,13 @@ mod proof;
 
 use anstyle::Style;
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
+use loopdesk_protocol::conditions::Severity;
 use loopdesk_protocol::status::{self, Account, Answers, Listener, State, Status, VaultState};
-use loopdesk_protocol::version::Version;
-use loopdesk_protocol::{Kind, PROTOCOL, Problem};
+use loopdesk_protocol::{Condition, Kind};
 
 use super::key;
 use crate::cli::OneAccount;
 use crate::context::Context;
-use crate::daemon_link::difference;
 use crate::error::CliError;
 use crate::output::{Output, problem_text, warning_text};
 use crate::text::{BAD, DIM, GOOD, Text, WARN};
@@ -39,18 +38,6 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// That the daemon isn't of this command's release. Scripts are served all the same.
-fn other_release(status: &Status) -> Option<Problem> {
-    let daemon = &status.daemon;
-    difference::of(&Version {
-        version: daemon.version.clone(),
-        // Else nobody would have come here.
-        protocol: PROTOCOL,
-        pid: daemon.pid,
-        supervised: daemon.supervised,
-    })
-}
-
 /// Leaves out what concerns other accounts.
 fn only(status: &mut Status, name: &str) -> Result<(), CliError> {
     let known = status.accounts.iter().map(|account| account.name.as_str());
@@ -60,6 +47,8 @@ fn only(status: &mut Status, name: &str) -> Result<(), CliError> {
     status.accounts.retain(|account| account.name == name);
     let concerns = |l: &Listener| l.account.as_deref().is_none_or(|account| account == name);
     status.listeners.retain(concerns);
+    let concerns = |c: &Condition| c.account.as_deref().is_none_or(|account| account == name);
+    status.conditions.retain(concerns);
     Ok(())
 }
 
@@ -77,18 +66,6 @@ pub(super) fn vault_state(state: VaultState) -> (Style, &'static str) {
     }
 }
 
-/// That an admin acts here without anybody watching.
-fn warning(account: &Account) -> Option<String> {
-    let person = account.person.as_ref()?;
-    (account.grant == CLIENT_CREDENTIALS && person.is_admin()).then(|| {
-        format!(
-            "scripts of `{}` act as {}, an admin, and nobody logs in. Let an admin give the OAuth \
-             client a user with fewer rights in Admin Center, then run `loopdesk login {}`.",
-            account.name, person.name, account.name
-        )
-    })
-}
-
 /// The state in words; what a script may expect in colour.
 pub(crate) fn state(state: State) -> (Style, &'static str) {
     match state {
@@ -97,6 +74,7 @@ pub(crate) fn state(state: State) -> (Style, &'static str) {
         State::Rotating => (GOOD, "active, being refreshed"),
         State::Doubtful => (WARN, "in doubt: the answer to a refresh was lost"),
         State::Unsaved => (WARN, "active, but not saved"),
+        State::Unreachable => (BAD, "logged in, but Zendesk can't be reached"),
         State::Blocked => (BAD, "blocked"),
         State::Ended => (BAD, "ended"),
         State::KeyMissing => (BAD, "locked: its key can't be had"),
@@ -111,22 +89,23 @@ fn text(status: &Status, clock: &Clock) -> Text {
     for one in &status.accounts {
         text = text.end().then(&account(one, clock));
     }
-    if let Some(problem) = other_release(status) {
-        text = text.end().then(&warning_text(&problem));
-    }
-    let ignored = status.egress.ignored.iter().map(egress::warning);
-    for warning in ignored.chain(status.accounts.iter().filter_map(warning)) {
-        text = text
-            .end()
-            .styled(WARN, "Warning:")
-            .plain(" ")
-            .plain(warning)
-            .end();
-    }
-    for problem in status.problems() {
-        text = text.end().then(&problem_text(problem));
+    for one in &status.conditions {
+        text = text.end().then(&condition(one, clock));
     }
     text
+}
+
+/// What is wrong, and since when where that is known.
+fn condition(condition: &Condition, clock: &Clock) -> Text {
+    let mut problem = condition.problem.clone();
+    if let Some(since) = condition.since {
+        let since = clock.relative(since);
+        problem.message.push_str(&format!(" (noticed {since})"));
+    }
+    match condition.severity {
+        Severity::Warning => warning_text(&problem),
+        Severity::Error => problem_text(&problem),
+    }
 }
 
 fn daemon(status: &Status, clock: &Clock) -> Text {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use loopdesk_protocol::proof::{self, Asked, Proof, Said};
 use loopdesk_protocol::status::{Answers, Listener, Status};
-use loopdesk_protocol::{Client, Kind, Problem};
+use loopdesk_protocol::{Client, Problem, conditions};
 
 /// Asks at every port, also at those of the other address family, to which `localhost` may lead.
 /// A daemon that can't prove anything yet leaves it open who answers.
@@ -84,24 +84,8 @@ fn problem(who: Answers, address: SocketAddr) -> Option<Problem> {
     };
     match who {
         Answers::ThisDaemon => None,
-        Answers::Another => Some(
-            Problem::new(
-                Kind::Daemon,
-                format!(
-                    "another program answers at {address}: a script that connects to port {port} \
-                     may talk to it instead of to loopdesk"
-                ),
-            )
-            .hint(format!("find it with `{find}` and stop it"))
-            .hint("then run `loopdesk config reload`"),
-        ),
-        Answers::Nobody => Some(
-            Problem::new(
-                Kind::Daemon,
-                format!("nobody answers at {address}, although the daemon listens there"),
-            )
-            .hint("look for a firewall on the loopback interface, then run `loopdesk status`"),
-        ),
+        Answers::Another => Some(conditions::other_listener(address, port, find)),
+        Answers::Nobody => Some(conditions::listener_silent(address)),
     }
 }
 

@@ -1,9 +1,14 @@
 //! What a person reads of a status, whole.
 
+use loopdesk_protocol::Problem;
+
 use super::*;
 use crate::testing::{self, plain};
 
 fn shown(status: &Status) -> String {
+    let mut status = status.clone();
+    fixes::complete(&mut status);
+    let status = &status;
     plain(&text(status, &Clock::fixed("2026-11-23T17:00:00Z")))
 }
 
@@ -125,7 +130,8 @@ fn o3_an_admin_who_acts_by_a_secret_is_pointed_out() {
                       http://127.0.0.1:8484
       answers         any program of yours
 
-    Warning: scripts of `acme` act as Ada Lovelace, an admin, and nobody logs in. Let an admin give the OAuth client a user with fewer rights in Admin Center, then run `loopdesk login acme`.
+    Warning: scripts of `acme` act as Ada Lovelace, an admin, and nobody logs in
+    Hint: let an admin give the OAuth client a user with fewer rights in Admin Center, then run `loopdesk login acme`
     ");
     status.accounts[0].person.as_mut().unwrap().role = Some("agent".to_owned());
     assert!(!shown(&status).contains("Warning"));
@@ -199,11 +205,13 @@ fn o3_a_proxy_that_is_loopdesk_itself_is_a_warning_and_one_that_can_t_be_used_a_
                       http://127.0.0.1:8484
       answers         any program of yours
 
-    Warning: HTTPS_PROXY is ignored: it points at loopdesk itself, which is no proxy. Hint: unset it; then run `loopdesk service install`.
+    Warning: HTTPS_PROXY is ignored: it points at loopdesk itself, which is no proxy
+    Hint: unset it; then run `loopdesk service install`
 
     error: ALL_PROXY names no host
     Hint: set it
     ");
+    fixes::complete(&mut status);
     assert_eq!(status.problems().count(), 1);
 }
 
@@ -232,6 +240,7 @@ fn every_state_has_words_and_serving_ones_say_active() {
         State::Rotating,
         State::Doubtful,
         State::Unsaved,
+        State::Unreachable,
         State::Blocked,
         State::Ended,
         State::KeyMissing,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loopdesk_protocol::status::{self, Account, Config, Daemon, Hooks, Keys, Status};
+use loopdesk_protocol::status::{self, Account, Config, Daemon, Hooks, Keys, State, Status};
 use loopdesk_protocol::version::Version;
 
 use super::super::Control;
@@ -19,6 +19,9 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
     let accounts = loaded.config.accounts.values().filter_map(|account| {
         let session = control.sessions.get(&account.name)?;
         let mut shown = self::account(&loaded.config, account, session.view());
+        if matches!(shown.state, State::Active | State::Rotating) && !session.is_reachable() {
+            shown.state = State::Unreachable;
+        }
         (shown.keys, shown.suspended_keys) =
             super::keys::counts(control, &loaded.config, &account.name);
         Some(shown)
@@ -46,6 +49,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         },
         egress: control.sessions.egress_status(&loaded.config),
         accounts: accounts.collect(),
+        conditions: control.conditions.all(),
         config: Config {
             path: loaded.path,
             system_path: loaded.system_path,

@@ -303,6 +303,7 @@ impl Bench {
 
         let sessions = Sessions::new(Deps {
             proxies: Variables::none(clock.clone()),
+            conditions: crate::conditions::Conditions::new(clock.clone()),
             clock,
             paths,
             tracker: TaskTracker::new(),

@@ -87,6 +87,7 @@ fn is_alive(part: &Part) -> bool {
         | State::Rotating
         | State::Doubtful
         | State::Unsaved
+        | State::Unreachable
         | State::Blocked
         | State::KeyMissing => true,
         State::SignedOut | State::Ended => false,
@@ -189,6 +190,7 @@ fn further(
         | State::Rotating
         | State::Doubtful
         | State::Unsaved
+        | State::Unreachable
         | State::Blocked
         | State::Ended
         | State::SignedOut

@@ -85,6 +85,7 @@ impl Turns {
                 .is_some_and(|due| due <= self.clock.now()),
             State::SignedOut
             | State::Unsaved
+            | State::Unreachable
             | State::Blocked
             | State::Ended
             | State::KeyMissing => false,

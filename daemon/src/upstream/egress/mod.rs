@@ -20,7 +20,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, Uri};
 use loopdesk_protocol::proxy::{EXEMPTIONS, Login, ProxyUrl, Scheme, Unusable, VARIABLES};
-use loopdesk_protocol::{Kind, Problem, status};
+use loopdesk_protocol::status;
 
 use crate::clock::Clock;
 use crate::config::{Config, Origin};
@@ -163,7 +163,7 @@ impl Egress {
             problem: chosen.and_then(|(variable, proxy)| {
                 let why = proxy.as_ref().err()?;
                 let unusable = NoTunnel::unusable(variable, why);
-                Some(Problem::new(Kind::Trouble, unusable.what()).hint(unusable.fix()))
+                Some(unusable.condition())
             }),
         }
     }

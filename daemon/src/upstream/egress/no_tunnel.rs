@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 
 use http::StatusCode;
 use loopdesk_protocol::proxy::{Scheme, Unusable};
+use loopdesk_protocol::{Problem, conditions};
 use rustls::CertificateError;
 
 use super::{Proxy, again};
@@ -104,6 +105,26 @@ impl NoTunnel {
         match &self.proxy {
             Some((_, place)) => format!("the proxy at {place}"),
             None => self.variable.to_owned(),
+        }
+    }
+
+    /// What `status` says of it.
+    pub(in crate::upstream) fn condition(&self) -> Problem {
+        let (what, fix) = (self.what(), self.fix());
+        match &self.reason {
+            Reason::Unusable(_) => conditions::proxy_unusable(what, fix),
+            Reason::Unreachable(_) => conditions::proxy_unreachable(what, fix),
+            Reason::Untrusted { .. } => conditions::proxy_untrusted(what, fix),
+            Reason::WantsLogin | Reason::WrongLogin | Reason::OtherLogin(_) => {
+                conditions::proxy_login(what, fix)
+            }
+            Reason::Refused { .. } | Reason::Socks { .. } => conditions::proxy_refuses(what, fix),
+            Reason::Loopdesk
+            | Reason::NoHttp(_)
+            | Reason::NoSocks
+            | Reason::HungUp
+            | Reason::Broke(_) => conditions::proxy_broken(what, fix),
+            Reason::TooSlow => conditions::proxy_timed_out(what, fix),
         }
     }
 

@@ -281,7 +281,7 @@ async fn o3_how_the_last_connection_has_failed_shows_until_one_succeeds() {
     let address = listener.local_addr().unwrap();
     let egress = egress(&[("HTTPS_PROXY", &address.to_string())]);
     let account = samples::account("acme", "https://acme.zendesk.com");
-    let upstream = Upstream::new(&account, egress.clone()).unwrap();
+    let upstream = Upstream::new(&account, egress.clone(), &samples::conditions()).unwrap();
     let call = || {
         let request = Request::get("https://acme.zendesk.com/").body(Bytes::new());
         upstream.call(request.unwrap(), Duration::from_secs(20))
@@ -305,7 +305,7 @@ async fn o3_how_the_last_connection_has_failed_shows_until_one_succeeds() {
 /// A request for Zendesk through a proxy.
 async fn send(variables: &[(&str, &str)]) -> Failure {
     let account = samples::account("acme", "https://acme.zendesk.com");
-    let upstream = Upstream::new(&account, egress(variables)).unwrap();
+    let upstream = Upstream::new(&account, egress(variables), &samples::conditions()).unwrap();
     let post = Request::builder()
         .method(Method::POST)
         .uri("/api/v2/tickets.json");
