@@ -19,6 +19,7 @@ use http_body::{Body as _, Frame};
 use loopdeskd::body::{Body, Error};
 use loopdeskd::config::check;
 use loopdeskd::rewrite::{Context, response};
+use loopdeskd::route_table::Files;
 
 fn rewriting(criterion: &mut Criterion) {
     let plain = page("", "");
@@ -69,7 +70,12 @@ fn context() -> Context {
     let config = check::parse(config).unwrap();
     let account = config.accounts.values().next().unwrap();
     let head = Request::new(()).into_parts().0;
-    Context::of(&head, "http://localhost:8484".to_owned(), account)
+    Context::of(
+        &head,
+        "http://localhost:8484".to_owned(),
+        account,
+        Files::default(),
+    )
 }
 
 /// A page of 1,000 tickets with their texts, `in_ticket` in each and `behind` after all.

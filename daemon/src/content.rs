@@ -28,6 +28,20 @@ impl MediaType {
     }
 }
 
+/// Whether a browser may make a document of a body, and run the scripts in it: HTML, SVG, and any
+/// XML, since elements of both may stand in it.
+pub(crate) fn is_document(headers: &HeaderMap) -> bool {
+    items(headers, CONTENT_TYPE).any(|item| {
+        let essence = item.split(|b| *b == b';').next().unwrap_or(item);
+        let essence = essence.trim_ascii().to_ascii_lowercase();
+        matches!(
+            essence.as_slice(),
+            b"text/html" | b"multipart/x-mixed-replace"
+        ) || essence.ends_with(b"/xml")
+            || essence.ends_with(b"+xml")
+    })
+}
+
 /// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`conditions`],
-//! [`config`], [`failpoint`], [`keys`], [`refusal`], [`rights`], [`telemetry`], [`supervise`]. [`wire`]
-//! alone knows everyone. [`control`] and [`notices`] stand beside the flow.
+//! [`config`], [`failpoint`], [`keys`], [`refusal`], [`rights`], [`route_table`], [`telemetry`],
+//! [`supervise`]. [`wire`] alone knows everyone. [`control`] and [`notices`] stand beside the flow.
 //!
 //! [`keys`] says which local key a request carries, and [`rights`] what it allows: admission and route
 //! judge by them, and control changes them.
@@ -36,6 +36,7 @@ pub mod refusal;
 pub mod rewrite;
 pub mod rights;
 pub mod route;
+pub mod route_table;
 #[cfg(test)]
 mod samples;
 pub mod session;

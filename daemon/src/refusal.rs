@@ -50,7 +50,7 @@ pub enum Refusal {
         /// Who is logged in.
         person: String,
     },
-    /// The route mints or changes credentials.
+    /// The route makes, shows or ends credentials.
     RefusedRoute(String),
     /// There is no such account.
     UnknownAccount {
@@ -216,7 +216,7 @@ impl Refusal {
                  confirm {account}`"
             ),
             Self::RefusedRoute(path) => format!(
-                "`{path}` makes or changes credentials, which scripts may not do: add it to \
+                "`{path}` makes or shows credentials, which scripts may not do: add it to \
                  `open-routes` in the configuration if they must"
             ),
             Self::UnknownAccount { name, known } => {

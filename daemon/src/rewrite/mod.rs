@@ -30,6 +30,7 @@ use self::scanner::Scanner;
 use crate::body::{Body, Filtered};
 use crate::config::{Account, Origin};
 use crate::content::{Coding, MediaType, items};
+use crate::route_table::Files;
 
 /// What of a request decides how its answer looks.
 #[derive(Clone, Debug)]
@@ -38,6 +39,7 @@ pub struct Context {
     base: String,
     account: Arc<Account>,
     rewrites: bool,
+    is_file: bool,
     is_head: bool,
     has_range: bool,
     accepts_gzip: bool,
@@ -46,11 +48,14 @@ pub struct Context {
 
 impl Context {
     /// Notes what matters of a request's head, as the script has sent it. `base` is the local
-    /// origin in the spelling of the client's own `Host`.
-    pub fn of(head: &request::Parts, base: String, account: &Arc<Account>) -> Self {
+    /// origin in the spelling of the client's own `Host`. An answer that is one of `files` stays as
+    /// it is.
+    pub fn of(head: &request::Parts, base: String, account: &Arc<Account>, files: Files) -> Self {
         let headers = &head.headers;
+        let is_file = files.answered;
         Self {
-            rewrites: is_wanted(headers, account) && is_plain(&base),
+            rewrites: !is_file && is_wanted(headers, account) && is_plain(&base),
+            is_file,
             base,
             account: Arc::clone(account),
             is_head: head.method == Method::HEAD,
@@ -119,6 +124,7 @@ impl Change {
         // A part of a body is of no use to a parser or decoder, and a script that puts parts
         // together must get them all as they are, wherever Zendesk answers with the whole.
         let whole = !context.has_range
+            && !context.is_file
             && head.status != StatusCode::PARTIAL_CONTENT
             && head.status != StatusCode::NO_CONTENT;
         if !whole || coding == Coding::Other {

@@ -31,7 +31,7 @@ fn context_of(method: Method, lines: Lines<'_>, base: &str, account: &Arc<Accoun
         request = request.header(*name, *value);
     }
     let head = request.body(()).unwrap().into_parts().0;
-    Context::of(&head, base.to_owned(), account)
+    Context::of(&head, base.to_owned(), account, Files::default())
 }
 
 /// A GET with these headers.
@@ -78,7 +78,12 @@ fn s3_gzip_is_asked_for_where_the_answer_may_change() {
             request = request.header(*name, *value);
         }
         let mut head = request.body(()).unwrap().into_parts().0;
-        let context = Context::of(&head, "http://localhost:8484".to_owned(), account);
+        let context = Context::of(
+            &head,
+            "http://localhost:8484".to_owned(),
+            account,
+            Files::default(),
+        );
         context.ask_for_coding(&mut head.headers);
         let seen = head.headers.get(ACCEPT_ENCODING);
         assert_eq!(seen.map(|v| v.to_str().unwrap()), asked, "{lines:?}");

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A key allows what one of its scopes or `allow` rules covers, unless a `deny` rule does. Scopes
-//! are Zendesk's, and a table (`table`) says which of them a route needs, by what it does: reading
+//! are Zendesk's, and the [route table](crate::route_table) says which of them a route needs, by what it does: reading
 //! things, or changing them. What isn't in the table is unknown, and counts as a write to
 //! everything: it takes `write`, or an `allow` rule. Rules see methods and paths alone; what a
 //! search or a side load brings along from elsewhere, a `deny` rule doesn't see.
@@ -25,9 +25,7 @@ mod names;
 mod overrides;
 mod path;
 mod rule;
-mod scope;
 mod side_loads;
-mod table;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -38,10 +36,10 @@ use loopdesk_protocol::key;
 
 use self::path::ApiPath;
 use self::rule::Rule;
-use self::scope::{Scopes, names};
-use self::table::TABLE;
 use self::verdict::Grant;
 use crate::body::Body;
+use crate::route_table::TABLE;
+use crate::route_table::scope::{Scopes, names};
 
 pub(crate) use overrides::names_another_method;
 pub use verdict::{Denial, Explanation};

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::glob::Glob;
 use super::path::Segments;
-use super::table::TABLE;
+use crate::route_table::TABLE;
 
 /// A rule such as `GET /api/v2/tickets/**`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! scope that reads it. A key that is allowed a route by a rule is allowed what it brings along.
 
 use super::names;
-use super::scope::{Effect, Resource, Scopes};
+use crate::route_table::scope::{Effect, Resource, Scopes};
 
 /// The first side load that none of `scopes` covers, with the scopes of which one would.
 pub(super) fn beyond(scopes: Scopes, query: &str) -> Option<(String, Scopes)> {

@@ -7,8 +7,8 @@ use http::header::HeaderName;
 
 use super::Rule;
 use super::path::{Ambiguity, ApiPath};
-use super::scope::{Scopes, names};
-use super::table::Entry;
+use crate::route_table::Entry;
+use crate::route_table::scope::{Scopes, names};
 
 /// Why a key may not do something.
 #[derive(Clone, Debug, PartialEq, Eq)]

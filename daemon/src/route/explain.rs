@@ -4,7 +4,7 @@
 use http::{Method, Request, Uri};
 use loopdesk_protocol::key::Explained;
 
-use super::{Canonical, KeyRefusal, Refusal, Routes, policy, shown};
+use super::{Asker, Canonical, KeyRefusal, Refusal, Routes, TABLE, policy, shown};
 use crate::config::{Access, AccountName};
 use crate::keys::Key;
 use crate::rights::Explanation;
@@ -30,7 +30,12 @@ impl Routes {
         request.uri_mut().clone_from(asked.target);
         let (head, ()) = request.into_parts();
         let path = Canonical::of(asked.target.path());
-        if self.policy.refuses(policy::method(&head), &path) {
+        let properties = TABLE.properties(policy::method(&head), &path);
+        let asker = match asked.key {
+            Some(_) => Asker::WithKey,
+            None => Asker::Keyless,
+        };
+        if self.policy.refuses(&path, properties, asker) {
             let refusal = Refusal::RefusedRoute(shown(asked.target.path()));
             return no(None, "`open-routes` doesn't name it", refusal.description());
         }

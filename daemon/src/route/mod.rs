@@ -1,9 +1,8 @@
 //! Stage 3: which account a request belongs to, and whether its route is one for scripts, and for
 //! this script's key.
 //!
-//! The path is judged in its most lenient reading (`canonical`) and sent on byte for byte.
+//! The path is judged in its most lenient reading ([`Canonical`]) and sent on byte for byte.
 
-mod canonical;
 mod explain;
 mod policy;
 
@@ -20,10 +19,10 @@ use crate::config::{Access, Account, AccountName, Config};
 use crate::keys::{Key, Wrong};
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::rights::{Denial, Rights};
+use crate::route_table::{Canonical, Files, TABLE};
 use crate::upstream::Credential;
-use canonical::Canonical;
 pub use explain::Question;
-use policy::Policy;
+use policy::{Asker, Policy};
 
 /// The accounts and the rules of one configuration.
 #[derive(Clone, Debug)]
@@ -44,6 +43,8 @@ pub struct Plan {
     pub account: Arc<Account>,
     /// Whose credential it carries.
     pub credential: Credential,
+    /// In which directions it carries files.
+    pub files: Files,
     /// Whether it has a key that may change nothing.
     pub is_read_only: bool,
 }
@@ -71,7 +72,12 @@ impl Routes {
         head: &Parts,
     ) -> Result<Plan, Refusal> {
         let path = Canonical::of(head.uri.path());
-        if self.policy.refuses(policy::method(head), &path) {
+        let properties = TABLE.properties(policy::method(head), &path);
+        let asker = match admitted.key {
+            Some(_) => Asker::WithKey,
+            None => Asker::Keyless,
+        };
+        if self.policy.refuses(&path, properties, asker) {
             return Err(Refusal::RefusedRoute(shown(head.uri.path())));
         }
         let account = self.account(facts, admitted)?;
@@ -89,7 +95,8 @@ impl Routes {
         }
         Ok(Plan {
             account,
-            credential: policy::credential(&path),
+            credential: policy::credential(properties),
+            files: properties.files,
             is_read_only: match &admitted.key {
                 // The pair that can only read can't act for somebody else.
                 Some(key) => self

@@ -1,23 +1,37 @@
-//! Which paths make or change credentials, and which have credentials of their own.
+//! Which routes scripts may use, and whose credential a request carries, by the
+//! [route table](crate::route_table).
 
 use http::Method;
 use http::request::Parts;
 
-use super::canonical::Canonical;
 use crate::config::RoutePath;
 use crate::rights;
+use crate::route_table::{Canonical, Credentials, Name, Properties};
 use crate::upstream::Credential;
 
-/// The routes that scripts may not use, and those that the configuration has opened again.
+/// The routes of credentials that the configuration has opened.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     open: Vec<Vec<Vec<u8>>>,
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Somebody who may do all that the account does.
+    Keyless,
+    /// Somebody with a local key, however much that allows.
+    WithKey,
+}
+
 impl Policy {
     /// The rules, with `open` excepted together with everything beneath it.
     pub(super) fn new(open: &[RoutePath]) -> Self {
-        let resolved = |route: &RoutePath| Canonical::of(route.as_str()).resolved;
+        let owned = |name: Name<'_>| name.into_owned();
+        let resolved = |route: &RoutePath| {
+            let path = Canonical::of(route.as_str());
+            path.resolved.into_iter().map(owned).collect()
+        };
         Self {
             open: open.iter().map(resolved).collect(),
         }
@@ -25,20 +39,29 @@ impl Policy {
 
     /// Whether a script that could use this route could make itself a credential, or take one
     /// from somebody.
-    pub(super) fn refuses(&self, method: &Method, path: &Canonical) -> bool {
-        let refused =
-            |segments: &[Vec<u8>]| CREDENTIAL_ROUTES.iter().any(|route| route.covers(segments));
-        // Whatever each server leaves out, the rest stands in this order.
-        let within = |route: &Route| route.may_be_left_of(&path.flat);
-        let found = refused(&path.resolved)
-            || refused(&path.flat)
-            || path.is_ambiguous && CREDENTIAL_ROUTES.iter().any(within);
-        if !found {
-            return false;
-        }
-        // Where the two readings differ, nobody can say which one was opened.
-        let is_open = self.open.iter().any(|open| path.resolved.starts_with(open));
-        path.is_ambiguous || !(is_open || is_own_token(method, &path.resolved))
+    pub(super) fn refuses(
+        &self,
+        path: &Canonical<'_>,
+        properties: Properties,
+        asker: Asker,
+    ) -> bool {
+        let may_be_used = match properties.credentials {
+            Credentials::None => true,
+            // Reading what the session's own token may do makes nothing, and tap-zendesk does it
+            // before each run; but it shows the beginning of a token that can do more than a key.
+            Credentials::OfThisRequest => asker == Asker::Keyless,
+            Credentials::Any => false,
+        };
+        // Where the readings differ, nobody can say which one was opened.
+        !may_be_used && (path.is_ambiguous || !self.opens(path))
+    }
+
+    fn opens(&self, path: &Canonical<'_>) -> bool {
+        let begins_with = |open: &Vec<Vec<u8>>| {
+            let fits = |(open, name): (&Vec<u8>, &Name<'_>)| open.as_slice() == &**name;
+            open.len() <= path.resolved.len() && open.iter().zip(&path.resolved).all(fits)
+        };
+        self.open.iter().any(begins_with)
     }
 }
 
@@ -52,63 +75,28 @@ pub(super) fn method(head: &Parts) -> &Method {
     }
 }
 
-/// Whose credential a request to this path carries.
-pub(super) fn credential(path: &Canonical) -> Credential {
-    let own = |route: &Route| route.covers(&path.resolved);
-    if OWN_CREDENTIALS.iter().any(own) {
-        Credential::Own
-    } else {
-        Credential::Injected
+/// Whose credential a request to this route carries.
+pub(super) fn credential(properties: Properties) -> Credential {
+    match properties.has_own_credential {
+        true => Credential::Own,
+        false => Credential::Injected,
     }
 }
-
-/// Reading what the session's own token may do makes nothing: tap-zendesk does it before each run.
-fn is_own_token(method: &Method, path: &[Vec<u8>]) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
-        && path == [&b"api"[..], b"v2", b"oauth", b"tokens", b"current"]
-}
-
-/// A path and everything beneath it; `*` is any one segment.
-struct Route(&'static [&'static str]);
-
-impl Route {
-    fn covers(&self, path: &[Vec<u8>]) -> bool {
-        let fits = |(pattern, segment): (&&str, &Vec<u8>)| {
-            *pattern == "*" || pattern.as_bytes() == segment.as_slice()
-        };
-        path.len() >= self.0.len() && self.0.iter().zip(path).all(fits)
-    }
-
-    /// Whether it may cover what is left of a path when some of its segments are left out.
-    fn may_be_left_of(&self, path: &[Vec<u8>]) -> bool {
-        let mut rest = path.iter();
-        let mut names = self.0.iter().filter(|pattern| **pattern != "*");
-        names.all(|name| rest.any(|segment| name.as_bytes() == segment.as_slice()))
-    }
-}
-
-/// Every version of the API, since its older and internal ones share the controllers.
-static CREDENTIAL_ROUTES: [Route; 4] = [
-    // Authorization and token endpoints, revocation.
-    Route(&["oauth"]),
-    // OAuth clients and their secrets, tokens, global clients.
-    Route(&["api", "*", "oauth"]),
-    // API tokens, which never expire by themselves.
-    Route(&["api", "*", "api_tokens"]),
-    // Setting and changing a person's password.
-    Route(&["api", "*", "users", "*", "password"]),
-];
-
-/// Chat and Sunshine Conversations don't take the session's token (their credentials are apart).
-static OWN_CREDENTIALS: [Route; 2] = [Route(&["api", "v2", "chat"]), Route(&["sc"])];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route_table::TABLE;
 
     fn refuses(open: &[&str], method: &Method, path: &str) -> bool {
+        refuses_to(Asker::Keyless, open, method, path)
+    }
+
+    fn refuses_to(asker: Asker, open: &[&str], method: &Method, path: &str) -> bool {
         let open: Vec<RoutePath> = open.iter().map(|route| route.parse().unwrap()).collect();
-        Policy::new(&open).refuses(method, &Canonical::of(path))
+        let path = Canonical::of(path);
+        let properties = TABLE.properties(method, &path);
+        Policy::new(&open).refuses(&path, properties, asker)
     }
 
     #[test]
@@ -126,6 +114,23 @@ mod tests {
             "/api/v2/api_tokens.json",
             "/api/v2/users/1/password",
             "/api/v2/users/me/password.json",
+            "/api/v2/users/me/oauth/clients.json",
+            "/api/v2/remote_authentications.json",
+            "/api/v2/webhooks/01EJFTSCC78X5V07NPY2MHR00M/signing_secret",
+            "/api/v2/help_center/integration/token",
+            "/api/v2/help_center/en-us/integration/token.json",
+            "/api/v2/help_center/PT-BR/Integration/token",
+            "/hc/api/v2/integration/token",
+            "/hc/en-us/api/v2/integration/token",
+            "/api/v2/channels/voice/call_console/token",
+            "/api/v2/channels/voice/Call_Console/token",
+            "/api/services/zis/connections/oauth/clients/x",
+            "/api/services/zis/integrations/x/connections/all",
+            "/api/services/zis/inbound_webhooks/generic/x",
+            "/api/services/zis/registry/integrations",
+            "/api/services/zis/registry/x",
+            "/api/v1/api_tokens",
+            "/api/v1/users/1/oauth/clients",
         ] {
             assert!(refuses(&[], &Method::GET, path), "{path}");
             assert!(refuses(&[], &Method::POST, path), "{path}");
@@ -157,6 +162,39 @@ mod tests {
             &Method::GET,
             "/api/v2/x/../oauth/tokens/current"
         ));
+    }
+
+    #[test]
+    fn d7_no_key_is_shown_a_part_of_the_sessions_token() {
+        for path in [
+            "/api/v2/oauth/tokens/current",
+            "/api/v2/oauth/tokens/current.json",
+            "/api/v2/OAuth/tokens/%63urrent",
+        ] {
+            for method in [Method::GET, Method::HEAD, Method::DELETE] {
+                assert!(refuses_to(Asker::WithKey, &[], &method, path), "{path}");
+            }
+        }
+        let open = ["/api/v2/oauth/tokens/current"];
+        assert!(!refuses_to(Asker::WithKey, &open, &Method::GET, open[0]));
+    }
+
+    #[test]
+    fn s6_what_shows_no_credential_passes_beside_what_does() {
+        for path in [
+            "/api/v2/users/1/password/requirements",
+            "/api/v2/users/me/password/requirements.json",
+        ] {
+            assert!(!refuses(&[], &Method::GET, path), "{path}");
+            assert!(!refuses(&[], &Method::HEAD, path), "{path}");
+            assert!(refuses(&[], &Method::POST, path), "{path}");
+        }
+        for path in [
+            "/api/v2/users/1/password/requirements/x",
+            "/api/v2/users/1/password/x/../requirements",
+        ] {
+            assert!(refuses(&[], &Method::GET, path), "{path}");
+        }
     }
 
     #[test]
@@ -241,8 +279,16 @@ mod tests {
 
     #[test]
     fn s6_products_with_their_own_credentials() {
-        let credential = |path| credential(&Canonical::of(path));
-        for path in ["/api/v2/chat", "/api/v2/chat/chats", "/sc/v2/apps"] {
+        let credential = |path| {
+            let path = Canonical::of(path);
+            credential(TABLE.properties(&Method::GET, &path))
+        };
+        for path in [
+            "/api/v2/chat",
+            "/api/v2/chat/chats",
+            "/sc/v2/apps",
+            "/api/services/zis/inbound_webhooks/generic/ingest/x",
+        ] {
             assert_eq!(credential(path), Credential::Own, "{path}");
         }
         for path in ["/api/v2/chats", "/api/v2/tickets", "/scx", "/api/v2/x/chat"] {

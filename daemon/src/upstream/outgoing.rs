@@ -79,7 +79,7 @@ impl Outgoing {
     }
 
     /// The request from its first byte.
-    pub(super) fn attempt(&self, authorization: Option<&HeaderValue>) -> Option<Request<Body>> {
+    pub(crate) fn attempt(&self, authorization: Option<&HeaderValue>) -> Option<Request<Body>> {
         let body = match &self.body {
             Some(replay) => Body::adapted(replay.attempt()),
             None => Body::empty(),

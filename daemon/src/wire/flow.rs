@@ -74,11 +74,11 @@ impl Rules {
         let admitted = self.admission.check(connection, &mut head).await?;
         let plan = self.routes.resolve(connection, &admitted, &head)?;
         let body = self.routes.guard(&admitted, &head, body).await?;
-        let mapped = self
-            .write_back
-            .request(&mut head, body, &admitted.base, &plan.account);
+        let mapped =
+            self.write_back
+                .request(&mut head, body, &admitted.base, &plan.account, plan.files);
         let body = mapped.await?;
-        let context = rewrite::Context::of(&head, admitted.base, &plan.account);
+        let context = rewrite::Context::of(&head, admitted.base, &plan.account, plan.files);
         context.ask_for_coding(&mut head.headers);
         let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();

@@ -4,6 +4,8 @@ mod doors;
 pub mod flow;
 mod life;
 mod reload;
+#[cfg(test)]
+mod table_tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,8 @@
 //!
 //! A body of known length is read whole, because its length may change and must be said first;
 //! that it fits the replay cap bounds the memory. One of unknown length is mapped as it streams.
-//! Longer ones are uploads, and pass as they are.
+//! Longer ones pass as they are, and so does what is sent to a route that takes files, whatever its
+//! type says: node-zendesk types every upload as JSON.
 
 mod bases;
 mod mapping;
@@ -29,6 +30,7 @@ use crate::config::{Account, Config};
 use crate::content::{Coding, DIGESTS, MediaType};
 use crate::refusal::Refusal;
 use crate::rewrite;
+use crate::route_table::Files;
 use crate::upstream::{Budget, REQUEST_MAX, Share};
 
 /// Where local URLs lead under one configuration.
@@ -45,8 +47,8 @@ impl WriteBack {
         }
     }
 
-    /// Maps a request's body back, where it is text that may hold local URLs, and keeps its head
-    /// true of it. `base` is the local base that this request used.
+    /// Maps a request's body back, where it is text that may hold local URLs and none of `files`,
+    /// and keeps its head true of it. `base` is the local base that this request used.
     ///
     /// # Errors
     /// Where the script doesn't send what it has announced.
@@ -56,8 +58,9 @@ impl WriteBack {
         body: Body,
         base: &str,
         account: &Account,
+        files: Files,
     ) -> Result<Body, Refusal> {
-        let wanted = rewrite::is_wanted(&head.headers, account);
+        let wanted = !files.sent && rewrite::is_wanted(&head.headers, account);
         let Some(percent) = may_be_encoded(&head.headers).filter(|_| wanted) else {
             return Ok(body);
         };

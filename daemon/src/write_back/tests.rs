@@ -222,7 +222,7 @@ async fn sent(
     let acme = &config.accounts[&"acme".parse().unwrap()];
     let base = "http://localhost:8484";
     let body = WriteBack::new(&config)
-        .request(&mut head, body, base, acme)
+        .request(&mut head, body, base, acme, Files::default())
         .await
         .unwrap();
     let length = body.size_hint().exact();
@@ -307,6 +307,7 @@ async fn s3_a_body_of_unknown_length_streams() {
             Body::adapted(frames),
             "http://localhost:8484",
             acme,
+            Files::default(),
         )
         .await;
     let mut body = body.unwrap();

@@ -382,6 +382,7 @@ async fn d1_w11_a_browser_that_got_hold_of_an_answer_makes_nothing_of_it() {
         "cross-origin-resource-policy: same-origin\r\n",
         "x-frame-options: deny\r\n",
         "content-security-policy: default-src 'none'\r\n",
+        "content-security-policy: sandbox\r\n",
     ] {
         assert_eq!(said.matches(there).count(), 1, "{there} in {heard:?}");
     }

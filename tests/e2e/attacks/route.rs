@@ -25,6 +25,13 @@ async fn s6_p14_no_credential_is_minted_through_the_door() {
         "/api/v2/users/1/password",
         "/api/v2/users/1/password.json",
         "/api/v2/users/me/password",
+        "/api/v2/users/me/oauth/clients.json",
+        "/api/v2/remote_authentications",
+        "/api/v2/webhooks/01EJFTSCC78X5V07NPY2MHR00M/signing_secret",
+        "/api/v2/help_center/integration/token",
+        "/api/v2/help_center/en-us/integration/token",
+        "/api/v2/channels/voice/call_console/token",
+        "/api/services/zis/integrations/x/connections/all",
     ]
     .iter()
     .flat_map(|path| spellings(path))

@@ -160,3 +160,25 @@ async fn d1_u1_roots_connections_need_a_key_and_another_users_are_refused_with_o
 
 /// Neither root nor the stranger.
 const DAEMONS_USER: u32 = 1_717;
+
+#[tokio::test]
+async fn d7_no_key_is_shown_a_part_of_the_sessions_token() {
+    const CURRENT: &str = "/api/v2/oauth/tokens/current.json";
+    let scene = Scene::set().await;
+    let everything = scene.key("everything", &["read", "write"]).await;
+    let reader = scene.key("reader", &["read"]).await;
+    for key in [&everything, &reader] {
+        for path in [
+            CURRENT,
+            "/api/v2/OAuth/tokens/%63urrent",
+            "/api/v1/oauth/tokens/current",
+        ] {
+            scene.gets(path, key).await.is(403, "route-refused");
+        }
+    }
+    assert_eq!(scene.seen(), Vec::<String>::new());
+    scene
+        .asks(&format!("GET {CURRENT}"), "", "")
+        .await
+        .is(200, "");
+}

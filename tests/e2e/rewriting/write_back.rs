@@ -1,7 +1,7 @@
 //! What a script writes back: no customer ever receives a localhost link.
 
 use loopdesk_tests::Stage;
-use loopdesk_tests::zendesk::{Protocols, Record, Zendesk};
+use loopdesk_tests::zendesk::{Answer, Protocols, Record, Zendesk};
 
 use crate::{binary, stage};
 
@@ -180,6 +180,68 @@ async fn s2_what_is_not_text_or_not_wanted_is_sent_as_it_is() {
     let _daemon = stage.logged_in().await;
     let body = ticket(&format!("{}/attachments/1", stage.base()));
     assert_eq!(post(&stage, &body, &JSON).await.body, body);
+}
+
+#[tokio::test]
+async fn s2_files_are_changed_in_neither_direction() {
+    let stage = stage().await;
+    let _daemon = stage.logged_in().await;
+    let link = format!("{}/api/v2/x", stage.base());
+    let body = serde_json::json!({"next_page": &link}).to_string();
+    let file = stage.home.path().join("file");
+    std::fs::write(&file, &body).unwrap();
+    let data = format!("@{}", file.display());
+    let types = ["application/json", "application/x-www-form-urlencoded"];
+    for path in [
+        // As node-zendesk types every upload.
+        "/api/v2/uploads.json?filename=a.json",
+        "/api/v2/Uploads?filename=a.json",
+        "/api/v1/uploads",
+        "/api/v2/macros/attachments.json",
+        "/api/v2/tickets/side_conversations/attachments",
+        "/api/v2/custom_objects/car/records/35436/attachments",
+        "/api/v2/help_center/en-us/articles/35436/attachments.json",
+    ] {
+        for media_type in types {
+            stage.zendesk.clear();
+            let kind = format!("Content-Type: {media_type}");
+            stage
+                .curl(path, &["--data-binary", &data, "-H", &kind])
+                .await
+                .ok();
+            let is_it = |record: &Record| record.method == "POST" && record.body_sha256.is_some();
+            stage
+                .zendesk_sees(|records| records.iter().any(is_it))
+                .await;
+            let record = stage.zendesk.requests().into_iter().find(is_it).unwrap();
+            assert_eq!(record.body, body.as_bytes(), "{path} as {media_type}");
+        }
+    }
+    let theirs = format!("{}/api/v2/x", stage.zendesk.origin());
+    let page = serde_json::json!({"next_page": &theirs}).to_string();
+    for (path, is_file) in [
+        ("/attachments/token/x/", true),
+        ("/attachments/TOKEN/x", true),
+        ("/hc/article_attachments/1/a.json", true),
+        ("/hc/en-us/article_attachments/1", true),
+        ("/expirable_attachments/token/x/", true),
+        ("/api/v2/macros/attachments/1/content.json", true),
+        (
+            "/api/v2/custom_objects/car/records/1/attachments/2/download",
+            true,
+        ),
+        ("/api/v2/macros/attachments/1.json", false),
+    ] {
+        let answer = Answer::new(200)
+            .header("content-type", "application/json")
+            .header("etag", "\"a\"")
+            .body(page.clone());
+        super::answers(&stage, path, answer);
+        let (head, body) = super::get(&stage, path, &[]).await;
+        assert_eq!(body == page.as_bytes(), is_file, "{path}: {head}");
+        let tag = if is_file { "\"a\"" } else { "w/\"a\"" };
+        assert_eq!(super::header(&head, "etag"), Some(tag), "{path}");
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ use super::Denial;
 use super::path::ApiPath;
 use crate::body::Body;
 use crate::content::Coding;
+use crate::route_table::TABLE;
 
 /// Refuses by the head alone what can't be judged by its body.
 pub(super) fn check_head(head: &Parts) -> Result<(), Denial> {
@@ -101,17 +102,20 @@ fn has_no_body(method: &Method) -> bool {
 fn kinds(head: &Parts) -> Kinds {
     let mut kinds = Kinds::of(&head.headers);
     // node-zendesk uploads every file as `application/json`. An upload is a file whatever its type
-    // says, and there is nothing else at its path that another method could do.
-    if kinds.json && is_upload(head) {
+    // says, where there is nothing else at its path that another method could do.
+    if kinds.json && is_file(head) {
         kinds.json = false;
     }
     kinds
 }
 
-fn is_upload(head: &Parts) -> bool {
-    head.method == Method::POST
-        && ApiPath::of(head.uri.path())
-            .is_ok_and(|path| *path.segments() == ["api", "v2", "uploads"])
+fn is_file(head: &Parts) -> bool {
+    let Ok(path) = ApiPath::of(head.uri.path()) else {
+        return false;
+    };
+    let path = path.segments();
+    let entry = TABLE.find(&head.method, &path);
+    entry.is_some_and(|entry| entry.takes_file && TABLE.is_alone(entry, &path))
 }
 
 /// Looks for the name of another method in a body.

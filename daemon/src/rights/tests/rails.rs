@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use crate::rights::table::TABLE;
+use crate::route_table::TABLE;
 
 /// Rails with the routes of the table.
 pub(super) struct Rails(Vec<Route>);
@@ -30,7 +30,7 @@ pub(super) struct Route {
 
 impl Rails {
     fn new() -> Self {
-        let route = |entry: &crate::rights::table::Entry| {
+        let route = |entry: &crate::route_table::Entry| {
             let segments = entry.path.trim_matches('/').split('/');
             let mut segments: Vec<String> = segments.map(str::to_owned).collect();
             let open = segments.pop_if(|last| last == "**").is_some();

@@ -6,6 +6,7 @@ use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode};
 use loopdeskd::body::Body;
 use loopdeskd::rewrite::{self, Context};
+use loopdeskd::route_table::Files;
 
 use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
 use crate::household;
@@ -114,7 +115,12 @@ impl Asked {
             request.headers_mut().insert("accept-encoding", accept);
         }
         let (head, ()) = request.into_parts();
-        Context::of(&head, BASE.to_owned(), &Arc::clone(household::acme()))
+        Context::of(
+            &head,
+            BASE.to_owned(),
+            &Arc::clone(household::acme()),
+            Files::default(),
+        )
     }
 }
 
@@ -198,9 +204,10 @@ const BASE: &str = "http://LOCALHOST:8484";
 const STATUSES: [u16; 12] = [200, 201, 202, 204, 206, 302, 304, 401, 404, 422, 429, 503];
 
 /// Set by us, whatever Zendesk says.
-const OURS: [&str; 3] = [
+const OURS: [&str; 4] = [
     "x-content-type-options",
     "cross-origin-resource-policy",
+    "content-security-policy",
     "vary",
 ];
 

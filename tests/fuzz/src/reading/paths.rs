@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-/// Whether some server would take this target for a route that makes or changes credentials.
+/// Whether some server would take this target for a route that makes or shows credentials.
 pub(crate) fn mints_credentials(method: &str, target: &str) -> Option<String> {
     let path = target.split('?').next().unwrap_or_default();
     for leniencies in 0..1 << IGNORES_CASE {
@@ -17,12 +17,34 @@ pub(crate) fn mints_credentials(method: &str, target: &str) -> Option<String> {
             .map(|segment| String::from_utf8_lossy(segment).into_owned())
             .collect();
         let segments: Vec<&str> = text.iter().map(String::as_str).collect();
+        let reads = matches!(method, "GET" | "HEAD");
         let is_credential = match segments[..] {
             ["oauth", ..] => true,
+            ["hc", "api", version, "integration", ..] => is_name(version),
+            ["api", "services", "zis", "connections", ..] => true,
+            [
+                "api",
+                "services",
+                "zis",
+                "integrations",
+                name,
+                "connections",
+                ..,
+            ] => is_name(name),
             ["api", version, ..] if !is_name(version) => false,
-            ["api", _, "oauth", "tokens", "current"] => !matches!(method, "GET" | "HEAD"),
-            ["api", _, "oauth" | "api_tokens", ..] => true,
-            ["api", _, "users", user, "password", ..] => is_name(user),
+            ["api", _, "oauth", "tokens", "current"] => !reads,
+            [
+                "api",
+                _,
+                "oauth" | "api_tokens" | "remote_authentications",
+                ..,
+            ] => true,
+            ["api", _, "users", user, "password", "requirements"] => is_name(user) && !reads,
+            ["api", _, "users", user, "password" | "oauth", ..] => is_name(user),
+            ["api", _, "webhooks", webhook, "signing_secret", ..] => is_name(webhook),
+            ["api", _, "help_center", "integration", "token", ..]
+            | ["api", _, "help_center", "en-us", "integration", "token", ..]
+            | ["api", _, "channels", "voice", "call_console", ..] => true,
             _ => false,
         };
         if is_credential {

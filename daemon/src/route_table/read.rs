@@ -1,6 +1,6 @@
 //! Reads the lines of `routes.txt`; how they are written is said there.
 
-use super::{Effect, Entry, Line, Resource, Verb, needs};
+use super::{BASE, Effect, Entry, Line, Marks, Resource, Verb, needs};
 
 /// Every line, or what is wrong with it.
 pub(super) fn lines(text: &'static str) -> impl Iterator<Item = Result<Line, String>> {
@@ -33,19 +33,25 @@ fn line(text: &'static str, of: &[(&'static str, Resource)]) -> Result<Line, Str
         Some((route, why)) => (route, Some(why.trim())),
         None => (text, None),
     };
-    let (methods, path) = route
-        .trim_end()
-        .rsplit_once(' ')
-        .ok_or_else(|| format!("no path: {text}"))?;
+    let words: Vec<&'static str> = route.split_ascii_whitespace().collect();
+    let is_method = |word: &&str| word.starts_with(|c: char| c.is_ascii_uppercase() || c == '-');
+    let methods = words.iter().take_while(|word| is_method(word)).count();
+    let (methods, rest) = words.split_at(methods);
+    let [path, marks @ ..] = rest else {
+        return Err(format!("no path: {text}"));
+    };
     if let Some(wrong) = path.split('/').find(|name| !is_name(name)) {
         return Err(format!("`{wrong}` in {text}"));
     }
+    let marks = self::marks(marks).ok_or_else(|| format!("no such mark: {text}"))?;
     let resources: Vec<Resource> = of.iter().map(|(_, resource)| *resource).collect();
-    let entries = methods.split_ascii_whitespace().map(|method| {
+    let methods = methods.iter().filter(|method| **method != "-");
+    let entries = methods.map(|method| {
         let (name, said) = method.split_once('=').unwrap_or((method, ""));
         let verb = Verb::ALL.iter().find(|(known, _)| *known == name);
         let (_, verb) = verb.ok_or_else(|| format!("no method: {text}"))?;
         let (effect, follows) = match (said, verb) {
+            ("" | "write", _) if marks.credentials => (Effect::Write, false),
             ("read", _) => (Effect::Read, false),
             ("write", _) => (Effect::Write, false),
             ("follow", _) => (Effect::Read, true),
@@ -53,30 +59,44 @@ fn line(text: &'static str, of: &[(&'static str, Resource)]) -> Result<Line, Str
             ("", _) => (Effect::Write, false),
             _ => return Err(format!("no effect: {text}")),
         };
+        let is_by_method = said.is_empty() && !(marks.credentials && *verb == Verb::Get);
         let entry = Entry {
             verb: *verb,
             path: match path.starts_with('/') {
-                true => path.to_owned(),
+                true => (*path).to_owned(),
                 false => format!("{BASE}{path}"),
             },
             effect,
             of: of.iter().map(|(name, _)| *name).collect(),
             needs: needs(&resources, effect, follows),
-            why: why.filter(|_| !said.is_empty()),
+            why: why.filter(|_| !is_by_method),
+            takes_file: marks.takes_file && effect == Effect::Write,
         };
         Ok((*verb, entry))
     });
     Ok(Line {
         path,
         entries: entries.collect::<Result<_, String>>()?,
+        marks,
     })
 }
 
+fn marks(words: &[&str]) -> Option<Marks> {
+    let mut marks = Marks::default();
+    for word in words {
+        *match *word {
+            "credentials" => &mut marks.credentials,
+            "takes-file" => &mut marks.takes_file,
+            "gives-file" => &mut marks.gives_file,
+            "own-credential" => &mut marks.own_credential,
+            _ => return None,
+        } = true;
+    }
+    Some(marks)
+}
+
 fn is_name(segment: &str) -> bool {
-    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
     let kinds = ["{id}", "{user}", "{code}", "{key}", "{type}", "**"];
     segment.bytes().all(is_plain) || kinds.contains(&segment)
 }
-
-/// Where nearly every route is.
-pub(super) const BASE: &str = "/api/v2/";

@@ -1,7 +1,6 @@
 //! The routes by the names in their paths.
 
-use super::read::BASE;
-use super::{Entry, Verb};
+use super::{Entry, Verb, has_locale, is_locale, names};
 
 /// What is known beneath one name.
 #[derive(Debug, Default)]
@@ -9,22 +8,22 @@ pub(super) struct Tree {
     /// By name, in order.
     literals: Vec<(&'static str, Self)>,
     variables: Vec<(Kind, Self)>,
+    /// Whether a locale may stand behind it.
+    has_locale: bool,
     /// What is known of this very path.
     here: Entries,
     /// What is known of it and of everything beneath it that isn't known more exactly.
     beneath: Entries,
 }
 
+/// A name of the path stands in the table, in another case.
+struct OtherCase;
+
 type Entries = [Option<Box<Entry>>; Verb::ALL.len()];
 
 impl Tree {
     pub(super) fn add(&mut self, path: &'static str, verb: Verb, entry: Entry) {
-        let (base, path) = match path.strip_prefix('/') {
-            Some(path) => ("", path),
-            None => (BASE, path),
-        };
-        let mut names: Vec<&'static str> = base.split('/').chain(path.split('/')).collect();
-        names.retain(|name| !name.is_empty());
+        let mut names: Vec<&'static str> = names(path).collect();
         let beneath = names.pop_if(|name| *name == "**").is_some();
         let mut node = self;
         for name in names {
@@ -38,17 +37,54 @@ impl Tree {
         entries[verb as usize] = Some(Box::new(entry));
     }
 
-    /// The most exact entry for a path. A name that stands in the table goes before a variable.
+    /// The most exact entry for a path. A name that stands in the table goes before a variable, in
+    /// any case: in another one than the table's it is known to nobody.
     pub(super) fn find(&self, verb: Verb, path: &[&str]) -> Option<&Entry> {
-        let beneath = || self.beneath[verb as usize].as_deref();
+        self.look(verb, path).ok().flatten()
+    }
+
+    fn look(&self, verb: Verb, path: &[&str]) -> Result<Option<&Entry>, OtherCase> {
+        let beneath = self.beneath[verb as usize].as_deref();
         let Some((name, rest)) = path.split_first() else {
-            return self.here[verb as usize].as_deref().or_else(beneath);
+            return Ok(self.here[verb as usize].as_deref().or(beneath));
         };
-        let literal = self.literal(name).and_then(|node| node.find(verb, rest));
-        let mut variables = self.variables.iter().filter(|(kind, _)| kind.takes(name));
-        literal
-            .or_else(|| variables.find_map(|(_, node)| node.find(verb, rest)))
-            .or_else(beneath)
+        if let Some(entry) = self.look_exactly(verb, name, rest)? {
+            return Ok(Some(entry));
+        }
+        // With a locale in it, a path of Help Center's is the same path.
+        if self.has_locale
+            && is_locale(name.as_bytes())
+            && let Some((name, rest)) = rest.split_first()
+            && let Some(entry) = self.look_exactly(verb, name, rest)?
+        {
+            return Ok(Some(entry));
+        }
+        Ok(beneath)
+    }
+
+    fn look_exactly(
+        &self,
+        verb: Verb,
+        name: &str,
+        rest: &[&str],
+    ) -> Result<Option<&Entry>, OtherCase> {
+        match self.literal(name) {
+            Some(node) => {
+                if let Some(entry) = node.look(verb, rest)? {
+                    return Ok(Some(entry));
+                }
+            }
+            None if self.has_in_other_case(name) => return Err(OtherCase),
+            None => {}
+        }
+        for (kind, node) in &self.variables {
+            if kind.takes(name)
+                && let Some(entry) = node.look(verb, rest)?
+            {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether some path begins with these very names.
@@ -77,6 +113,12 @@ impl Tree {
         entries
     }
 
+    fn has_in_other_case(&self, name: &str) -> bool {
+        let is_same = |known: &str| known.eq_ignore_ascii_case(name);
+        name.bytes().any(|b| b.is_ascii_uppercase())
+            && self.literals.iter().any(|(known, _)| is_same(known))
+    }
+
     fn literal(&self, name: &str) -> Option<&Self> {
         let at = self
             .literals
@@ -99,7 +141,11 @@ impl Tree {
         {
             Ok(at) => at,
             Err(at) => {
-                self.literals.insert(at, (name, Self::default()));
+                let node = Self {
+                    has_locale: has_locale(name),
+                    ..Self::default()
+                };
+                self.literals.insert(at, (name, node));
                 at
             }
         };

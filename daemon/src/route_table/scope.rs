@@ -1,4 +1,4 @@
-//! The scopes of local keys: Zendesk's own names, each one bit of a set.
+//! The scopes that routes need and local keys have: Zendesk's own names, each one bit of a set.
 //!
 //! `read` and `write` are for everything, `tickets:read` and the like for one resource. As at
 //! Zendesk a scope that writes doesn't read, and `impersonate` is needed besides the others.
@@ -8,7 +8,7 @@ use std::ops::{BitOr, BitOrAssign};
 
 /// What a scope lets a key do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     /// Look at things.
     Read,
     /// Change them, or get hold of a credential.
@@ -17,7 +17,7 @@ pub(super) enum Effect {
 
 impl Effect {
     /// What a route with this effect does.
-    pub(super) fn verb(self) -> &'static str {
+    pub(crate) fn verb(self) -> &'static str {
         match self {
             Self::Read => "reads",
             Self::Write => "writes",
@@ -27,17 +27,17 @@ impl Effect {
 
 /// A kind of things that has scopes of its own, as its place in [`RESOURCES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Resource(u8);
+pub(crate) struct Resource(u8);
 
 impl Resource {
     /// The resource of this name.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let place = RESOURCES.iter().position(|(known, _)| *known == name)?;
         u8::try_from(place).ok().map(Self)
     }
 
     /// Its scope for this effect, if it has one.
-    pub(super) fn scope(self, effect: Effect) -> Scopes {
+    pub(crate) fn scope(self, effect: Effect) -> Scopes {
         let bit = FIRST + 2 * self.0 + u8::from(effect == Effect::Write);
         Scopes(1 << bit) & Scopes::KNOWN
     }
@@ -45,16 +45,16 @@ impl Resource {
 
 /// A set of scopes.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Scopes(u64);
+pub(crate) struct Scopes(u64);
 
 impl Scopes {
-    pub(super) const NONE: Self = Self(0);
-    pub(super) const READ: Self = Self(1);
-    pub(super) const WRITE: Self = Self(1 << 1);
-    pub(super) const IMPERSONATE: Self = Self(1 << 2);
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const READ: Self = Self(1);
+    pub(crate) const WRITE: Self = Self(1 << 1);
+    pub(crate) const IMPERSONATE: Self = Self(1 << 2);
 
     /// Every scope that there is.
-    pub(super) const KNOWN: Self = {
+    pub(crate) const KNOWN: Self = {
         let (mut known, mut place) = ((1 << FIRST) - 1, 0);
         while place < RESOURCES.len() {
             known |= (RESOURCES[place].1 as u64) << (FIRST as usize + 2 * place);
@@ -77,7 +77,7 @@ impl Scopes {
     ///
     /// # Errors
     /// Says what is wrong with it, and what would be right.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some((scope, _)) = Self::all().find(|(_, name)| name == text) {
             return Ok(scope);
         }
@@ -111,7 +111,7 @@ impl Scopes {
     }
 
     /// Every scope with its name, the broad ones first.
-    pub(super) fn all() -> impl Iterator<Item = (Self, String)> {
+    pub(crate) fn all() -> impl Iterator<Item = (Self, String)> {
         let broad = [
             (Self::READ, "read"),
             (Self::WRITE, "write"),
@@ -133,7 +133,7 @@ impl Scopes {
 
     /// The names of those in the set: the broad ones last, as the narrowest that is enough is the
     /// one to ask for.
-    pub(super) fn names(self) -> Vec<String> {
+    pub(crate) fn names(self) -> Vec<String> {
         let broad = Self::READ | Self::WRITE | Self::IMPERSONATE;
         let of = |part: Self| Self::all().filter(move |(scope, _)| (self & part).has(*scope));
         let mut names: Vec<String> = of(Self(!broad.0)).map(|(_, name)| name).collect();
@@ -141,22 +141,22 @@ impl Scopes {
         names
     }
 
-    pub(super) fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Whether one of `others` is in the set.
-    pub(super) fn has(self, others: Self) -> bool {
+    pub(crate) fn has(self, others: Self) -> bool {
         self.0 & others.0 != 0
     }
 
     /// Whether nothing in the set lets anybody change anything.
-    pub(super) fn only_read(self) -> bool {
+    pub(crate) fn only_read(self) -> bool {
         self.0 & !Self::READING.0 == 0
     }
 
     /// Those that `limit` lacks, a broad scope standing for each narrower one.
-    pub(super) fn beyond(self, limit: Self) -> Self {
+    pub(crate) fn beyond(self, limit: Self) -> Self {
         let mut covered = limit.0;
         if limit.has(Self::READ) {
             covered |= Self::READING.0 & !Self::IMPERSONATE.0;
@@ -168,7 +168,7 @@ impl Scopes {
     }
 
     /// Those that a broad scope in the same set makes meaningless.
-    pub(super) fn redundant(self) -> Self {
+    pub(crate) fn redundant(self) -> Self {
         let narrow = Self(self.0 & !(Self::READ | Self::WRITE).0);
         let kept = narrow.beyond(Self(self.0 & (Self::READ | Self::WRITE).0));
         Self(narrow.0 & !kept.0)
@@ -204,7 +204,7 @@ impl fmt::Debug for Scopes {
 }
 
 /// The names in a set, as a sentence shows them.
-pub(super) fn names(scopes: Scopes) -> Vec<String> {
+pub(crate) fn names(scopes: Scopes) -> Vec<String> {
     let quoted = |name| format!("`{name}`");
     scopes.names().into_iter().map(quoted).collect()
 }

@@ -1,29 +1,51 @@
 //! A path as the most lenient server could read it. Only judged, never sent.
 
+use std::borrow::Cow;
+
 use crate::percent;
 
 /// The segments of a path after everything that some server ignores or decodes is gone:
 /// percent-encoding however often repeated, `\`, `//`, letter case, `;` parameters, a format
 /// suffix such as `.json`, dots and spaces at the end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Canonical {
+pub(crate) struct Canonical<'a> {
     /// With `.` and `..` applied (RFC 3986 section 5.2.4), up to an encoded `?`, `#` or NUL.
-    pub(super) resolved: Vec<Vec<u8>>,
-    /// All of it with `.` and `..` left out, as a server may that routes before it resolves.
-    pub(super) flat: Vec<Vec<u8>>,
+    pub(crate) resolved: Names<'a>,
+    /// All of it with `.` and `..` left out, as a server may that routes before it resolves, where
+    /// that differs.
+    pub(crate) flat: Option<Names<'a>>,
     /// Whether servers may leave out different parts of it. Where `..` takes something away, or an
     /// encoded `#` ends the path, one that resolves before it decodes takes away all of `a%2Fb`;
     /// where `;` begins a parameter, one that cuts before it decodes cuts off all of `;a%2Fb`.
-    pub(super) is_ambiguous: bool,
+    pub(crate) is_ambiguous: bool,
 }
 
-impl Canonical {
+pub(crate) type Names<'a> = Vec<Name<'a>>;
+pub(crate) type Name<'a> = Cow<'a, [u8]>;
+
+impl<'a> Canonical<'a> {
     /// Reads a path.
-    pub(super) fn of(path: &str) -> Self {
+    pub(crate) fn of(path: &'a str) -> Self {
+        match names_of_plain(path) {
+            Some(resolved) => Self {
+                resolved,
+                flat: None,
+                is_ambiguous: false,
+            },
+            None => Self::of_any(path),
+        }
+    }
+
+    /// Every name that stands in it.
+    pub(crate) fn flat(&self) -> &[Name<'a>] {
+        self.flat.as_deref().unwrap_or(&self.resolved)
+    }
+
+    fn of_any(path: &str) -> Self {
         let decoded = plain(&percent::decoded(path.bytes()));
         let ends = |b: &u8| matches!(b, b'?' | b'#' | 0);
-        let mut resolved: Vec<Vec<u8>> = Vec::new();
-        let mut flat = Vec::new();
+        let mut resolved: Names<'_> = Vec::new();
+        let mut flat: Names<'_> = Vec::new();
         let mut has_ended = false;
         for segment in decoded.split(|b| *b == b'/') {
             let mut parts = segment.split(|b| *b == b';' || ends(b));
@@ -36,21 +58,40 @@ impl Canonical {
                 name => {
                     let name = without_format(name).to_ascii_lowercase();
                     if !has_ended {
-                        resolved.push(name.clone());
+                        resolved.push(Cow::Owned(name.clone()));
                     }
-                    flat.push(name);
+                    flat.push(Cow::Owned(name));
                 }
             }
             has_ended |= segment.iter().any(ends);
         }
         let count = |bytes: &[u8], wanted: u8| bytes.iter().filter(|b| **b == wanted).count();
         let hides_slashes = count(&decoded, b'/') > count(path.as_bytes(), b'/');
+        let differs = resolved != flat;
         Self {
-            is_ambiguous: resolved != flat || hides_slashes && decoded.contains(&b';'),
             resolved,
-            flat,
+            flat: differs.then_some(flat),
+            is_ambiguous: differs || hides_slashes && decoded.contains(&b';'),
         }
     }
+}
+
+/// The names of a path in which nothing is to be decoded, cut off or resolved, as nearly every one
+/// is.
+fn names_of_plain(path: &str) -> Option<Names<'_>> {
+    let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b'/');
+    if !path.bytes().all(is_plain) {
+        return None;
+    }
+    let mut names = Vec::with_capacity(NAMES);
+    for segment in path.as_bytes().split(|b| *b == b'/') {
+        match segment {
+            b"" => {}
+            [b'.', ..] => return None,
+            name => names.push(Cow::Borrowed(without_format(name))),
+        }
+    }
+    Some(names)
 }
 
 /// Turns overlong UTF-8 into what it stands for (RFC 3629 section 3 forbids it), `\` into `/`, and
@@ -92,6 +133,9 @@ fn without_format(name: &[u8]) -> &[u8] {
         None => name,
     }
 }
+
+/// More than the paths of most requests have.
+const NAMES: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -151,7 +195,13 @@ mod tests {
         fn encoding_once_more_changes_nothing(path in "/[a-z/.%25;]{0,20}") {
             let encoded: String = path.bytes().map(|b| format!("%{b:02X}")).collect();
             let (once, more) = (Canonical::of(&path), Canonical::of(&encoded));
-            prop_assert_eq!((more.resolved, more.flat), (once.resolved, once.flat));
+            prop_assert_eq!(more.flat(), once.flat());
+            prop_assert_eq!(more.resolved, once.resolved);
+        }
+
+        #[test]
+        fn a_plain_path_is_read_as_any_other(path in "/[a-c_./-]{0,20}") {
+            prop_assert_eq!(Canonical::of(&path), Canonical::of_any(&path));
         }
     }
 }

@@ -1,0 +1,229 @@
+//! The one table of Zendesk's routes: what each does, to what, and what it carries.
+//!
+//! ```text
+//! routes.txt ─ read ─▶ Tree    what a route certainly is: whoever is allowed something goes by it
+//!                  └─▶ Marked  what it might be: whoever is refused or left alone goes by it
+//! ```
+//!
+//! The routes are in `routes.txt`, with where they are known from. What isn't there is found
+//! nowhere, and counts as a write to everything. What allows something is matched exactly; what
+//! restricts is matched in every version of the API, in any case and behind a locale, in the most
+//! lenient reading of a path (`canonical`).
+
+mod canonical;
+mod marked;
+#[cfg(test)]
+pub(crate) mod published;
+mod read;
+pub(crate) mod scope;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::sync::LazyLock;
+
+use http::Method;
+
+pub(crate) use self::canonical::{Canonical, Name};
+use self::marked::{Marked, Marks};
+use self::scope::{Effect, Resource, Scopes};
+use self::tree::Tree;
+
+/// The table, read once.
+pub(crate) static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    // A line that can't be read is left out: what it is about counts as unknown. The tests see to
+    // it that there is none.
+    Table::of(read::lines(ROUTES).filter_map(Result::ok))
+});
+
+/// Every known route.
+#[derive(Debug)]
+pub(crate) struct Table {
+    tree: Tree,
+    marked: Marked,
+}
+
+impl Table {
+    fn of(lines: impl Iterator<Item = Line>) -> Self {
+        let lines: Vec<Line> = lines.collect();
+        let marked = Marked::of(&lines);
+        let mut tree = Tree::default();
+        for line in lines {
+            for (method, entry) in line.entries {
+                tree.add(line.path, method, entry);
+            }
+        }
+        Self { tree, marked }
+    }
+
+    /// The entry of a route, if it is known. HEAD and OPTIONS are judged as GET.
+    pub(crate) fn find(&self, method: &Method, path: &[&str]) -> Option<&Entry> {
+        self.tree.find(Verb::of(method)?, path)
+    }
+
+    /// Whether nothing else than `entry` is known at the very path of its line, so that no other
+    /// method would do something else there.
+    pub(crate) fn is_alone(&self, entry: &Entry, path: &[&str]) -> bool {
+        let others = Verb::ALL.iter().filter(|(_, verb)| *verb != entry.verb);
+        others
+            .map(|(_, verb)| self.tree.find(*verb, path))
+            .all(|found| found.is_none())
+    }
+
+    /// What a request with this method to this path might carry.
+    pub(crate) fn properties(&self, method: &Method, path: &Canonical<'_>) -> Properties {
+        self.marked.properties(method, path)
+    }
+
+    /// Whether this is the first name of paths beneath `/api/v2`, and of no others: whoever begins a
+    /// path with it has left out `/api/v2`.
+    pub(crate) fn is_name_beneath_v2(&self, name: &str) -> bool {
+        self.tree.has_literal(&["api", "v2", name]) && !self.tree.has_literal(&[name])
+    }
+
+    /// Every entry.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> Vec<&Entry> {
+        self.tree.entries()
+    }
+}
+
+/// What is known of a route.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// The methods go by this one.
+    pub(crate) verb: Verb,
+    /// Its path with names for its variable parts, as in Zendesk's own descriptions.
+    pub(crate) path: String,
+    pub(crate) effect: Effect,
+    /// The resources of which one scope is enough; none if only the broad ones are.
+    pub(crate) of: Vec<&'static str>,
+    /// The scopes of which one is enough.
+    pub(crate) needs: Scopes,
+    /// Why it has this effect, where its method says otherwise.
+    pub(crate) why: Option<&'static str>,
+    /// Whether what is sent there is a file.
+    pub(crate) takes_file: bool,
+}
+
+/// What a request might carry, by the most lenient reading of its path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Properties {
+    /// Whether it makes, shows or ends credentials.
+    pub(crate) credentials: Credentials,
+    /// Whether it carries files, which are never changed.
+    pub(crate) files: Files,
+    /// Whether its product has credentials of its own, and takes no token of Support's.
+    pub(crate) has_own_credential: bool,
+}
+
+/// What a route has to do with credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Credentials {
+    /// Nothing.
+    #[default]
+    None,
+    /// It shows a part of the token that the request itself carries, and what that may do.
+    OfThisRequest,
+    /// It makes, shows, changes or ends some.
+    Any,
+}
+
+/// In which directions a route carries files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// The request's body is one, or has one in it.
+    pub sent: bool,
+    /// The answer's body is one.
+    pub answered: bool,
+}
+
+/// The methods that tell routes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Verb {
+    pub(crate) const ALL: [(&'static str, Self); 5] = [
+        ("GET", Self::Get),
+        ("POST", Self::Post),
+        ("PUT", Self::Put),
+        ("PATCH", Self::Patch),
+        ("DELETE", Self::Delete),
+    ];
+
+    /// By which a request with this method is judged, if it is one that routes are known for.
+    fn of(method: &Method) -> Option<Self> {
+        match *method {
+            Method::GET | Method::HEAD | Method::OPTIONS => Some(Self::Get),
+            Method::POST => Some(Self::Post),
+            Method::PUT => Some(Self::Put),
+            Method::PATCH => Some(Self::Patch),
+            Method::DELETE => Some(Self::Delete),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        let known = Self::ALL.iter().find(|(_, verb)| *verb == self);
+        known.map_or("", |(name, _)| name)
+    }
+}
+
+/// One line of the table: a path, what each method does there, and what it carries.
+struct Line {
+    path: &'static str,
+    entries: Vec<(Verb, Entry)>,
+    marks: Marks,
+}
+
+/// The scopes that a route of these resources needs.
+fn needs(of: &[Resource], effect: Effect, follows: bool) -> Scopes {
+    let of_all = |effect| {
+        let scopes = of.iter().map(|resource| resource.scope(effect));
+        scopes.fold(Scopes::NONE, |all, scope| all | scope)
+    };
+    match effect {
+        Effect::Read if follows => of_all(Effect::Write) | Scopes::READ | Scopes::WRITE,
+        Effect::Read => of_all(Effect::Read) | Scopes::READ,
+        Effect::Write => of_all(Effect::Write) | Scopes::WRITE,
+    }
+}
+
+/// The names of a path of the table, from the root on.
+fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
+    let (base, path) = match path.strip_prefix('/') {
+        Some(path) => ("", path),
+        None => (BASE, path),
+    };
+    let names = base.split('/').chain(path.split('/'));
+    names.filter(|name| !name.is_empty())
+}
+
+/// Whether a locale may stand behind a name: Help Center's paths are the same with one and without.
+fn has_locale(name: &str) -> bool {
+    LOCALISED.contains(&name)
+}
+
+/// Whether a name could be the locale that Help Center's paths have in them (`en-us`).
+fn is_locale(name: &[u8]) -> bool {
+    let mut parts = name.split(|b| matches!(b, b'-' | b'_'));
+    let is_language =
+        |part: &[u8]| matches!(part.len(), 2..=3) && part.iter().all(u8::is_ascii_alphabetic);
+    let is_tag =
+        |part: &[u8]| matches!(part.len(), 1..=8) && part.iter().all(u8::is_ascii_alphanumeric);
+    parts.next().is_some_and(is_language) && parts.all(is_tag)
+}
+
+/// The names that Help Center's paths begin with.
+const LOCALISED: [&str; 4] = ["help_center", "guide", "community", "hc"];
+
+/// Where nearly every route is.
+const BASE: &str = "/api/v2/";
+
+static ROUTES: &str = include_str!("routes.txt");
