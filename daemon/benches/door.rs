@@ -20,11 +20,11 @@ use http::request::Parts;
 use loopdesk_protocol::Paths;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key;
-use loopdeskd::admission::peer::Peers;
 use loopdeskd::admission::{Admission, ConnFacts, Local, Peer};
 use loopdeskd::clock::Clock;
 use loopdeskd::config::check;
 use loopdeskd::keys::{Caller, Failures, Keys, New, Trace, Used, presented};
+use loopdeskd::peer::Peers;
 use loopdeskd::rights::Rights;
 use loopdeskd::route::Routes;
 use sha2::{Digest, Sha256};
@@ -82,9 +82,10 @@ fn door(criterion: &mut Criterion) {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (server, remote) = listener.accept().unwrap();
     let (local, peers) = (server.local_addr().unwrap(), Peers::new());
-    assert_eq!(peers.of_tcp(local, remote), Peer::Own);
+    let whose = peers.of_tcp(&server, local, remote);
+    assert_eq!(whose.unwrap().peer, Peer::Own);
     group.bench_function("whose connection it is", |b| {
-        b.iter(|| peers.of_tcp(black_box(local), remote));
+        b.iter(|| peers.of_tcp(&server, black_box(local), remote).unwrap());
     });
     group.finish();
     drop(client);

@@ -82,6 +82,9 @@ pub const KEY_CHANGE: [&str; 11] = [
     KEYS_PUBLISHED,
 ];
 
+/// A connection is accepted, and nobody has asked whose it is.
+pub(crate) const ACCEPTED: &str = "connection-accepted";
+
 pub(crate) const BEGUN: &str = "refresh-begun";
 pub(crate) const SLOT_MADE: &str = "slot-made";
 pub(crate) const GATE_CLOSED: &str = "gate-closed";

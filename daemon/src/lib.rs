@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`conditions`],
-//! [`config`], [`failpoint`], [`keys`], [`refusal`], [`rights`], [`route_table`], [`telemetry`],
+//! [`config`], [`failpoint`], [`keys`], [`peer`], [`refusal`], [`rights`], [`route_table`], [`telemetry`],
 //! [`supervise`]. [`wire`] alone knows everyone. [`control`] and [`notices`] stand beside the flow.
 //!
 //! [`keys`] says which local key a request carries, and [`rights`] what it allows: admission and route
@@ -29,6 +29,7 @@ mod hop_by_hop;
 pub mod keys;
 pub mod listener;
 pub mod notices;
+pub mod peer;
 mod percent;
 mod program;
 pub mod proof;

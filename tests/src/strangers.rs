@@ -30,6 +30,29 @@ pub async fn command(program: &str) -> Option<Command> {
     Some(command)
 }
 
+/// Python with this program and these arguments, as another user, its standard streams piped; `None`
+/// where this machine has none, or no other user.
+///
+/// # Panics
+/// As [`command`] does.
+pub async fn python(program: &str, arguments: &[&str]) -> Option<Command> {
+    if !needs(&["python3"]) {
+        return None;
+    }
+    let mut command = command("python3").await?;
+    command
+        .args(["-c", program])
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    Some(command)
+}
+
 /// Connections of another user's that stay open for as long as they are let.
 #[derive(Debug)]
 pub struct Crowd {
@@ -43,18 +66,9 @@ pub struct Crowd {
 /// # Panics
 /// If the program can't be started.
 pub async fn crowd(port: u16, count: u32) -> Option<Crowd> {
-    if !needs(&["python3"]) {
-        return None;
-    }
-    let mut command = command("python3").await?;
-    command
-        .args(["-c", PROGRAM, &port.to_string(), &count.to_string()])
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
+    let arguments = [&*port.to_string(), &count.to_string()];
+    let mut command = python(PROGRAM, &arguments).await?;
+    command.stderr(Stdio::inherit());
     let mut child = command.spawn().expect("python3 can be started");
     let stdin = child.stdin.take().expect("a pipe");
     let stdout = child.stdout.take().expect("a pipe");

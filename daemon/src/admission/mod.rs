@@ -1,11 +1,10 @@
 //! Stage 2: may this peer, and may this request, in at all?
 //!
-//! In the order of the questions: `peer`, `framing`, `host`, `browser`.
+//! In the order of the questions: the peer, `framing`, `host`, `browser`.
 
 mod browser;
 mod framing;
 mod host;
-pub mod peer;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use crate::keys::{self, Caller, Failures, Key, Keys, Trace, Wrong};
 use crate::refusal::{KeyRefusal, Refusal};
 use host::{Host, Name};
 
-pub use peer::Peer;
+pub use crate::peer::Peer;
 
 /// What is known of a connection before its first byte.
 #[derive(Clone, Debug)]

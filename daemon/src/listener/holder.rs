@@ -27,7 +27,8 @@ pub(super) fn of(_address: SocketAddr) -> Option<String> {
 mod linux {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-    use crate::admission::peer::proc_net;
+    use crate::peer::proc_net;
+    use crate::peer::state::State;
 
     /// The uid and the inode of whatever listens on the port, in either family: a listener on
     /// `[::]` holds the port of `127.0.0.1` too.
@@ -35,7 +36,9 @@ mod linux {
         let families = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         families.into_iter().find_map(|family: IpAddr| {
             let rows = proc_net::rows(family).ok()?;
-            let holds = |row: &&proc_net::Row| row.listens && row.local.port() == address.port();
+            let holds = |row: &&proc_net::Row| {
+                row.state == State::Listen && row.local.port() == address.port()
+            };
             rows.iter().find(holds).map(|row| (row.uid, row.inode))
         })
     }

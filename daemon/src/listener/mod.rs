@@ -1,11 +1,13 @@
 //! Stage 1: bytes arrive.
 //!
 //! HTTP/1.0 and 1.1 on loopback TCP and on a unix socket. Who is at the other end is looked up once
-//! per connection, right after it was accepted, while the system still knows.
+//! per connection, right after it was accepted, while the system still knows. Where nobody is there
+//! any more, nothing is read.
 
 mod arrival;
 pub mod bind;
 mod conn;
+mod departed;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod holder;
@@ -16,20 +18,22 @@ mod stepwise;
 mod strangers;
 
 use std::io;
-use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::peer::Peers;
 use crate::admission::{ConnFacts, Local};
 use crate::body::Body;
 use crate::config::AccountName;
+use crate::failpoint;
+use crate::peer::{self, Gone, Peers, Seen};
 use crate::refusal::Refusal;
+use departed::Departed;
 use slots::Slots;
 use strangers::Strangers;
 
@@ -50,6 +54,7 @@ pub struct Server<H> {
     peers: Arc<Peers>,
     slots: Slots,
     strangers: Strangers,
+    departed: Departed,
     tracker: TaskTracker,
 }
 
@@ -60,6 +65,7 @@ impl<H> Clone for Server<H> {
             peers: Arc::clone(&self.peers),
             slots: self.slots.clone(),
             strangers: self.strangers.clone(),
+            departed: self.departed.clone(),
             tracker: self.tracker.clone(),
         }
     }
@@ -73,6 +79,7 @@ impl<H: Handler> Server<H> {
             peers: Arc::new(peers),
             slots: Slots::new(CONNECTIONS),
             strangers: Strangers::new(),
+            departed: Departed::default(),
             tracker,
         }
     }
@@ -106,8 +113,13 @@ impl<H: Handler> Server<H> {
         stop: CancellationToken,
     ) {
         self.accept(stop, &mut || listener.accept(), |(stream, remote)| {
-            let facts = self.facts_of_tcp(&stream, remote, account.clone())?;
-            Ok((stream, facts))
+            // What a connection doesn't let be done to it, it doesn't since it is over.
+            let addr = stream.local_addr().map_err(|_| Gone)?;
+            // Answers are written whole; waiting for more would only add delay.
+            stream.set_nodelay(true).map_err(|_| Gone)?;
+            let seen = self.peers.of_tcp(&stream, addr, remote)?;
+            let account = account.clone();
+            Ok((stream, Local::Tcp { addr, account }, seen))
         })
         .await;
     }
@@ -115,47 +127,31 @@ impl<H: Handler> Server<H> {
     /// As [`Server::serve_tcp`], for a unix socket.
     pub async fn serve_unix(self, listener: UnixListener, stop: CancellationToken) {
         self.accept(stop, &mut || listener.accept(), |(stream, _)| {
-            let facts = self.facts_of_unix(&stream);
-            Ok((stream, facts))
+            let seen = self.peers.of_unix(&stream)?;
+            Ok((stream, Local::Unix, seen))
         })
         .await;
-    }
-
-    fn facts_of_tcp(
-        &self,
-        stream: &TcpStream,
-        remote: SocketAddr,
-        account: Option<AccountName>,
-    ) -> io::Result<ConnFacts> {
-        let addr = stream.local_addr()?;
-        // Answers are written whole; waiting for more would only add delay.
-        stream.set_nodelay(true)?;
-        let (peer, trace) = self.peers.of_tcp_traced(addr, remote);
-        Ok(ConnFacts::new(Local::Tcp { addr, account }, peer, trace))
-    }
-
-    fn facts_of_unix(&self, stream: &UnixStream) -> ConnFacts {
-        let trace = self.peers.trace_of_unix(stream);
-        ConnFacts::new(Local::Unix, self.peers.of_unix(stream), trace)
     }
 
     async fn accept<A, S, F>(
         &self,
         stop: CancellationToken,
         next: &mut impl FnMut() -> F,
-        prepare: impl Fn(A) -> io::Result<(S, ConnFacts)>,
+        look: impl Fn(A) -> Result<(S, Local, Seen), Gone>,
     ) where
         F: Future<Output = io::Result<A>>,
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + AsFd + Unpin + Send + Sync + 'static,
     {
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
                 accepted = next() => accepted,
             };
-            match accepted.and_then(&prepare) {
-                Ok((stream, facts)) => {
-                    if let Some(why) = facts.peer.refusal() {
+            failpoint::reach(failpoint::ACCEPTED);
+            match accepted.map(&look) {
+                Ok(Err(Gone)) => self.departed.note(),
+                Ok(Ok((stream, local, seen))) => {
+                    if let Some(why) = seen.peer.refusal() {
                         self.strangers.turn_away(stream, why, &self.tracker);
                         continue;
                     }
@@ -163,11 +159,19 @@ impl<H: Handler> Server<H> {
                         () = stop.cancelled() => return,
                         slot = self.slots.take() => slot,
                     };
+                    let facts = ConnFacts::new(local, seen.peer, seen.trace);
                     let (handler, stop) = (Arc::clone(&self.handler), stop.clone());
-                    self.tracker
-                        .spawn(conn::serve(stream, facts, handler, stop, slot));
+                    let departed = self.departed.clone();
+                    self.tracker.spawn(async move {
+                        if !seen.is_held && peer::confirm(&stream).await == Err(Gone) {
+                            departed.note();
+                            return;
+                        }
+                        conn::serve(stream, facts, handler, stop, slot).await;
+                    });
                 }
                 Err(error) if is_of_one_connection(&error) => {
+                    self.departed.note();
                     tracing::debug!(%error, "a connection was gone before it was accepted");
                 }
                 Err(error) => {

@@ -231,7 +231,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::admission::peer::Peer;
+    use crate::admission::Peer;
     use crate::keys::Trace;
     use crate::samples;
 

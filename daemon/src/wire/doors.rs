@@ -14,10 +14,10 @@ use tokio_util::task::TaskTracker;
 
 use super::flow::Flow;
 use crate::admission::ConnFacts;
-use crate::admission::peer::Peers;
 use crate::body::Body;
 use crate::config::{AccountName, Config};
 use crate::listener::{Handler, Server, bind};
+use crate::peer::Peers;
 use crate::refusal::Refusal;
 use crate::supervise::sockets::Inherited;
 

@@ -8,6 +8,7 @@ mod lengths;
 mod list;
 mod logs;
 mod page;
+mod peers;
 mod route;
 mod target;
 mod users;

@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
-use std::process::Stdio;
 
 use loopdesk_tests::needs::needs;
 use loopdesk_tests::{Daemon, Stage, strangers};
@@ -213,21 +212,8 @@ async fn refused_by_the_command_line(stage: &Stage, folder: &Path) {
 /// What another user hears who sends `request` to a port or a socket; `None` where there is no
 /// other user to be had.
 async fn by_a_stranger(address: &str, request: &str) -> Option<String> {
-    if !needs(&["python3"]) {
-        return None;
-    }
-    let mut command = strangers::command("python3").await?;
-    let mut stranger = command
-        .args(["-c", STRANGER, address])
-        .env_clear()
-        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut command = strangers::python(STRANGER, &[address]).await?;
+    let mut stranger = command.spawn().unwrap();
     let mut stdin = stranger.stdin.take().unwrap();
     stdin.write_all(request.as_bytes()).await.unwrap();
     drop(stdin);

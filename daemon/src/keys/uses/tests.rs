@@ -9,10 +9,10 @@ use loopdesk_protocol::Paths;
 use loopdesk_protocol::account::Person;
 
 use super::*;
-use crate::admission::peer::Peers;
 use crate::clock::{Clock, Mover};
 use crate::keys::background::{PACE, Pace};
 use crate::keys::{Keys, New};
+use crate::peer::Peers;
 
 struct Bench {
     keys: Keys,
@@ -296,7 +296,8 @@ fn d2_the_program_behind_a_tcp_connection_is_found_mapped_addresses_included() {
             return;
         };
         let (server, peer) = listener.accept().unwrap();
-        let (_, trace) = peers.of_tcp_traced(server.local_addr().unwrap(), peer);
+        let local = server.local_addr().unwrap();
+        let trace = peers.of_tcp(&server, local, peer).unwrap().trace;
         assert!(matches!(trace, Trace::Socket(_)), "{trace:?}");
         let caller = Caller::new(trace);
         bench.keys.note_use(Used::Key(&key), &caller);
@@ -326,7 +327,8 @@ fn d2_a_client_that_has_gone_is_counted_without_a_name() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (server, peer) = listener.accept().unwrap();
-    let (_, trace) = Peers::new().of_tcp_traced(server.local_addr().unwrap(), peer);
+    let local = server.local_addr().unwrap();
+    let trace = Peers::new().of_tcp(&server, local, peer).unwrap().trace;
     drop(client);
     let caller = Caller::new(trace);
     bench.keys.note_use(Used::Keyless(&acme()), &caller);
@@ -338,7 +340,7 @@ fn d2_a_client_that_has_gone_is_counted_without_a_name() {
 async fn d2_the_program_behind_a_unix_connection_is_found() {
     let bench = bench();
     let (near, _far) = tokio::net::UnixStream::pair().unwrap();
-    let trace = Peers::new().trace_of_unix(&near);
+    let trace = Peers::new().of_unix(&near).unwrap().trace;
     assert_eq!(trace, Trace::Process(std::process::id()));
     let key = bench.key("nightly");
     bench.keys.note_use(Used::Key(&key), &Caller::new(trace));

@@ -10,16 +10,17 @@ use netlink_packet_sock_diag::{AF_INET, AF_INET6, IPPROTO_TCP, SockDiagMessage, 
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as Kernel};
 
-use super::Owner;
+use super::Found;
+use super::state::State;
 
 /// A netlink socket, opened at the first question and kept.
 #[derive(Debug, Default)]
 pub(super) struct SockDiag(Mutex<Option<Socket>>);
 
 impl SockDiag {
-    /// Who owns the socket that is connected from `peer` to `local`. The kernel answers before
-    /// `send` returns, so nothing blocks.
-    pub(super) fn owner(&self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Owner>> {
+    /// The socket whose connection leads from `peer` to `local`. The kernel answers before `send`
+    /// returns, so nothing blocks.
+    pub(super) fn find(&self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Found>> {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = match slot.take() {
             Some(socket) => socket,
@@ -39,7 +40,7 @@ fn open() -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Owner>> {
+fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Found>> {
     // Seen from the peer, it is the source.
     let id = SocketId {
         source_port: peer.port(),
@@ -78,11 +79,11 @@ fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Optio
             let exact = found.state != TCP_LISTEN
                 && found.socket_id.source_port == peer.port()
                 && found.socket_id.destination_port == local.port();
-            Ok(exact.then_some(Owner {
-                uid: found.uid,
-                held: found.inode != 0,
-                inode: (found.inode != 0).then_some(u64::from(found.inode)),
-            }))
+            if !exact {
+                return Ok(None);
+            }
+            let state = State::of_linux(found.state).ok_or(io::ErrorKind::InvalidData)?;
+            Ok(Some(Found::of_linux(found.uid, found.inode.into(), state)))
         }
         NetlinkPayload::Error(error) => match error.to_io() {
             error if error.kind() == io::ErrorKind::NotFound => Ok(None),

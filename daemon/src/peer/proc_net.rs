@@ -5,7 +5,8 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::Owner;
+use super::Found;
+use super::state::State;
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub(crate) struct Row {
     pub(crate) local: SocketAddr,
     /// The other end's.
     pub(crate) remote: SocketAddr,
-    /// Whether it waits for connections.
-    pub(crate) listens: bool,
+    /// Where it stands.
+    pub(crate) state: State,
     /// The user who owns it.
     pub(crate) uid: u32,
     /// The socket's inode, 0 where nobody holds it any more.
@@ -32,21 +33,18 @@ pub(crate) fn rows(address: IpAddr) -> io::Result<Vec<Row>> {
     Ok(text.lines().skip(1).filter_map(row).collect())
 }
 
-/// Who owns the socket that is connected from `peer` to `local`.
-pub(super) fn owner(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Owner>> {
-    let is_it =
-        |row: &Row| !row.listens && canonical(row.local) == peer && canonical(row.remote) == local;
+/// The socket whose connection leads from `peer` to `local`.
+pub(super) fn find(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Found>> {
+    let is_it = |row: &Row| {
+        row.state != State::Listen && canonical(row.local) == peer && canonical(row.remote) == local
+    };
     let mut found = rows(peer.ip())?.into_iter().find(is_it);
     if found.is_none() && peer.is_ipv4() {
         // Connected to `::ffff:127.0.0.1`, the socket is one of the other family. There may be none.
         let others = rows(Ipv6Addr::UNSPECIFIED.into()).unwrap_or_default();
         found = others.into_iter().find(is_it);
     }
-    Ok(found.map(|row| Owner {
-        uid: row.uid,
-        held: row.inode != 0,
-        inode: (row.inode != 0).then_some(row.inode),
-    }))
+    Ok(found.map(|row| Found::of_linux(row.uid, row.inode, row.state)))
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
@@ -57,14 +55,15 @@ fn row(line: &str) -> Option<Row> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let local = address(fields.next()?)?;
     let remote = address(fields.next()?)?;
-    let listens = fields.next()? == "0A";
+    let state = u8::from_str_radix(fields.next()?, 16).ok()?;
+    let state = State::of_linux(state)?;
     // tx_queue:rx_queue, tr:tm->when and retrnsmt come before the user, timeout after it.
     let uid = fields.nth(3)?.parse().ok()?;
     let inode = fields.nth(1)?.parse().ok()?;
     Some(Row {
         local,
         remote,
-        listens,
+        state,
         uid,
         inode,
     })
@@ -103,7 +102,7 @@ mod tests {
                     1000        0 12345 1 0000000000000000 100 0 0 10 0";
         let found = row(four).unwrap();
         assert_eq!(found.local, "127.0.0.1:8484".parse().unwrap());
-        assert!(found.listens);
+        assert_eq!(found.state, State::Listen);
         assert_eq!((found.uid, found.inode), (1000, 12345));
         let six = "   1: 00000000000000000000000001000000:2124 \
                    00000000000000000000000001000000:D431 01 00000000:00000000 00:00000000 00000000 \
@@ -111,7 +110,7 @@ mod tests {
         let found = row(six).unwrap();
         assert_eq!(found.local, "[::1]:8484".parse().unwrap());
         assert_eq!(found.remote, "[::1]:54321".parse().unwrap());
-        assert!(!found.listens);
+        assert_eq!(found.state, State::Established);
     }
 
     #[test]
@@ -128,9 +127,11 @@ mod tests {
                 continue;
             };
             let peer = canonical(client.local_addr().unwrap());
-            let found = owner(local, peer).unwrap().unwrap();
-            assert_eq!((found.uid, found.held), (uid, true), "{target}");
-            assert!(found.inode.is_some());
+            let found = find(local, peer).unwrap().unwrap();
+            let holder = found.holder.unwrap();
+            assert_eq!(holder.uid, uid, "{target}");
+            assert!(holder.inode.is_some());
+            assert_eq!(found.state, State::Established);
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::Owner;
+use super::state::State;
+use super::{Found, Holder};
 
 /// The table as the system has it now.
 #[cfg(target_os = "macos")]
@@ -37,21 +38,26 @@ pub(super) fn read() -> std::io::Result<Vec<u8>> {
     Ok(table)
 }
 
-/// Who owns the socket that is connected from `peer` to `local`.
-pub(super) fn owner(table: &[u8], local: SocketAddr, peer: SocketAddr) -> Option<Owner> {
+/// The socket whose connection leads from `peer` to `local`.
+pub(super) fn find(table: &[u8], local: SocketAddr, peer: SocketAddr) -> Option<Found> {
     let mut rest = table.get(number(table, 0)? as usize..)?;
-    let mut found = false;
+    let mut is_it = false;
+    let mut holder = None;
     loop {
         let length = number(rest, 0)? as usize;
         let record = rest.get(..length).filter(|record| record.len() >= 8)?;
         match number(record, 4)? {
-            XSO_INPCB => found = ends(record) == Some((peer, local)),
-            XSO_SOCKET if found => {
-                return Some(Owner {
-                    uid: number(record, SO_UID)?,
-                    held: true,
-                    inode: None,
-                });
+            XSO_INPCB => is_it = ends(record) == Some((peer, local)),
+            XSO_SOCKET if is_it => {
+                // A socket that was closed keeps its last owner's number.
+                let is_held = short(record, SO_STATE)? & SS_NOFDREF == 0;
+                let uid = number(record, SO_UID)?;
+                holder = is_held.then_some(Holder { uid, inode: None });
+            }
+            // The last record of a socket's group.
+            XSO_TCPCB if is_it => {
+                let state = State::of_xnu(number(record, T_STATE)?)?;
+                return Some(Found { holder, state });
             }
             _ => {}
         }
@@ -80,8 +86,14 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes))
 }
 
+fn short(bytes: &[u8], at: usize) -> Option<u16> {
+    let bytes = bytes.get(at..at + 2)?.try_into().ok()?;
+    Some(u16::from_ne_bytes(bytes))
+}
+
 const XSO_SOCKET: u32 = 0x001;
 const XSO_INPCB: u32 = 0x010;
+const XSO_TCPCB: u32 = 0x020;
 
 const INP_FPORT: usize = 16;
 const INP_LPORT: usize = 18;
@@ -89,7 +101,11 @@ const INP_VFLAG: usize = 44;
 const INP_FADDR: usize = 48;
 const INP_LADDR: usize = 64;
 const INP_IPV4: u8 = 1;
+const SO_STATE: usize = 26;
 const SO_UID: usize = 64;
+/// No descriptor leads to the socket any more (`bsd/sys/socketvar.h`).
+const SS_NOFDREF: u16 = 0x0001;
+const T_STATE: usize = 36;
 
 #[cfg(test)]
 mod tests {
@@ -106,7 +122,7 @@ mod tests {
         record
     }
 
-    fn socket(lport: u16, fport: u16, uid: u32) -> Vec<u8> {
+    fn socket(lport: u16, fport: u16, uid: u32, so_state: u16, t_state: u32) -> Vec<u8> {
         let pcb = record(
             XSO_INPCB,
             104,
@@ -118,28 +134,49 @@ mod tests {
                 (INP_LADDR + 12, &[127, 0, 0, 1]),
             ],
         );
-        let so = record(XSO_SOCKET, 84, &[(SO_UID, &uid.to_ne_bytes())]);
-        [pcb, so].concat()
+        let so = record(
+            XSO_SOCKET,
+            84,
+            &[
+                (SO_STATE, &so_state.to_ne_bytes()),
+                (SO_UID, &uid.to_ne_bytes()),
+            ],
+        );
+        // Its buffers and figures come in between.
+        let buffer = record(0x002, 36, &[]);
+        let tcp = record(XSO_TCPCB, 204, &[(T_STATE, &t_state.to_ne_bytes())]);
+        [pcb, so, buffer, tcp].concat()
     }
 
     #[test]
-    fn the_owner_of_exactly_this_connection_is_found() {
+    fn d1_the_owner_of_exactly_this_connection_is_found() {
+        const IS_CONNECTED: u16 = 0x0002;
         let head = record(0, 24, &[]);
-        let table = [head, socket(8484, 50000, 501), socket(50000, 8484, 502)].concat();
+        let table = [
+            head,
+            socket(8484, 50000, 501, IS_CONNECTED, 4),
+            socket(50000, 8484, 502, IS_CONNECTED, 4),
+            socket(50002, 8484, 503, SS_NOFDREF, 9),
+            socket(50003, 8484, 504, 0x0004, 2),
+        ]
+        .concat();
         let local = "127.0.0.1:8484".parse().unwrap();
         let peer = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let found = owner(&table, local, peer(50000));
-        assert_eq!(
-            found,
-            Some(Owner {
-                uid: 502,
-                held: true,
-                inode: None
-            })
-        );
-        assert_eq!(owner(&table, local, peer(50001)), None);
+        let held = |uid, state| {
+            let holder = Some(Holder { uid, inode: None });
+            Some(Found { holder, state })
+        };
+        let found = |port| find(&table, local, peer(port));
+        assert_eq!(found(50000), held(502, State::Established));
+        assert_eq!(found(50001), None);
+        let closed = Found {
+            holder: None,
+            state: State::FinWait2,
+        };
+        assert_eq!(found(50002), Some(closed));
+        assert_eq!(found(50003), held(504, State::SynSent));
         for cut in 0..table.len() {
-            let _ = owner(&table[..cut], local, peer(50000));
+            let _ = find(&table[..cut], local, peer(50003));
         }
     }
 }
