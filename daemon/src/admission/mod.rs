@@ -53,8 +53,6 @@ pub enum Local {
     Tcp {
         /// The address.
         addr: SocketAddr,
-        /// The account to which the port belongs.
-        account: Option<AccountName>,
     },
     /// At `proxy.sock`.
     Unix,
@@ -262,8 +260,8 @@ mod tests {
     use crate::samples;
 
     fn facts(addr: &str) -> ConnFacts {
-        let (addr, account) = (addr.parse().unwrap(), None);
-        ConnFacts::new(Local::Tcp { addr, account }, Peer::Own, Trace::Nothing)
+        let addr = addr.parse().unwrap();
+        ConnFacts::new(Local::Tcp { addr }, Peer::Own, Trace::Nothing)
     }
 
     fn admission(config: &Config) -> Admission {

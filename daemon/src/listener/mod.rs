@@ -14,11 +14,11 @@ mod patience;
 mod slots;
 mod stepwise;
 mod strangers;
+mod trouble;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -28,10 +28,11 @@ use tokio_util::task::TaskTracker;
 use crate::admission::peer::Peers;
 use crate::admission::{ConnFacts, Local};
 use crate::body::Body;
-use crate::config::AccountName;
 use crate::refusal::Refusal;
+use crate::supervise::descriptors::Room;
 use slots::Slots;
 use strangers::Strangers;
+pub(crate) use trouble::Trouble;
 
 /// Whoever answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -66,13 +67,14 @@ impl<H> Clone for Server<H> {
 }
 
 impl<H: Handler> Server<H> {
-    /// A server whose connections are kept by `tracker`. Clones share one cap on connections.
-    pub fn new(handler: Arc<H>, peers: Peers, tracker: TaskTracker) -> Self {
+    /// A server whose connections are kept by `tracker`. Clones share one cap on connections, which
+    /// is that of `room`.
+    pub fn new(handler: Arc<H>, peers: Peers, tracker: TaskTracker, room: Room) -> Self {
         Self {
             handler,
             peers: Arc::new(peers),
-            slots: Slots::new(CONNECTIONS),
-            strangers: Strangers::new(),
+            slots: Slots::new(room.connections),
+            strangers: Strangers::new(room.strangers),
             tracker,
         }
     }
@@ -84,8 +86,10 @@ impl<H: Handler> Server<H> {
 
     /// Accepts connections from `listener` until `stop` only to say why nobody is served there.
     pub async fn turn_away(self, listener: TcpListener, why: Refusal, stop: CancellationToken) {
+        let mut trouble = Trouble::default();
         loop {
             let accepted = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
@@ -93,20 +97,15 @@ impl<H: Handler> Server<H> {
                 Ok((stream, _)) => {
                     self.strangers.turn_away(stream, why.clone(), &self.tracker);
                 }
-                Err(_) => tokio::time::sleep(ACCEPT_BACKOFF).await,
+                Err(error) => trouble.met(&error, SCRIPTS).await,
             }
         }
     }
 
     /// Serves `listener` until `stop`, then lets its connections end in good order.
-    pub async fn serve_tcp(
-        self,
-        listener: TcpListener,
-        account: Option<AccountName>,
-        stop: CancellationToken,
-    ) {
+    pub async fn serve_tcp(self, listener: TcpListener, stop: CancellationToken) {
         self.accept(stop, &mut || listener.accept(), |(stream, remote)| {
-            let facts = self.facts_of_tcp(&stream, remote, account.clone())?;
+            let facts = self.facts_of_tcp(&stream, remote)?;
             Ok((stream, facts))
         })
         .await;
@@ -121,17 +120,12 @@ impl<H: Handler> Server<H> {
         .await;
     }
 
-    fn facts_of_tcp(
-        &self,
-        stream: &TcpStream,
-        remote: SocketAddr,
-        account: Option<AccountName>,
-    ) -> io::Result<ConnFacts> {
+    fn facts_of_tcp(&self, stream: &TcpStream, remote: SocketAddr) -> io::Result<ConnFacts> {
         let addr = stream.local_addr()?;
         // Answers are written whole; waiting for more would only add delay.
         stream.set_nodelay(true)?;
         let (peer, trace) = self.peers.of_tcp_traced(addr, remote);
-        Ok(ConnFacts::new(Local::Tcp { addr, account }, peer, trace))
+        Ok(ConnFacts::new(Local::Tcp { addr }, peer, trace))
     }
 
     fn facts_of_unix(&self, stream: &UnixStream) -> ConnFacts {
@@ -148,8 +142,10 @@ impl<H: Handler> Server<H> {
         F: Future<Output = io::Result<A>>,
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
+        let mut trouble = Trouble::default();
         loop {
             let accepted = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 accepted = next() => accepted,
             };
@@ -170,10 +166,7 @@ impl<H: Handler> Server<H> {
                 Err(error) if is_of_one_connection(&error) => {
                     tracing::debug!(%error, "a connection was gone before it was accepted");
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted");
-                    tokio::time::sleep(ACCEPT_BACKOFF).await;
-                }
+                Err(error) => trouble.met(&error, SCRIPTS).await,
             }
         }
     }
@@ -188,8 +181,5 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// After EMFILE and the like: long enough not to spin, short enough not to be felt.
-pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
-
-/// Far more than a person's scripts open, and far under the usual limit of descriptors.
-const CONNECTIONS: usize = 512;
+/// Whose connections these are, for the log.
+const SCRIPTS: &str = "scripts";
