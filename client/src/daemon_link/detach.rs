@@ -73,7 +73,9 @@ mod tests {
             }
             let output = command.output().await.unwrap();
             let text = String::from_utf8(output.stdout).unwrap();
-            text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
         let before = said(false).await;
         assert_eq!(before[0], "given", "{before:?}");

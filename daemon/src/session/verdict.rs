@@ -133,7 +133,10 @@ impl http_body::Body for Put {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let back = self.back.iter().filter_map(|read| read.as_ref().ok()?.data_ref());
+        let back = self
+            .back
+            .iter()
+            .filter_map(|read| read.as_ref().ok()?.data_ref());
         let back: u64 = back.map(|data| data.len() as u64).sum();
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();
@@ -243,8 +246,7 @@ mod tests {
                     }
                 }
             });
-            let (says, response) =
-                read(&Method::GET, response(&[], "").map(|_| stream)).await;
+            let (says, response) = read(&Method::GET, response(&[], "").map(|_| stream)).await;
             assert!(!says);
             let mut body = response.into_body();
             for _ in 0..whole {

@@ -57,7 +57,9 @@ impl InstanceLock {
             let _given_up = got.send(file.lock().map(|()| file));
         });
         match gets.recv_timeout(patience) {
-            Ok(file) => file.and_then(|file| Self::sign(path, file)).map_err(|e| unusable(path, &e)),
+            Ok(file) => file
+                .and_then(|file| Self::sign(path, file))
+                .map_err(|e| unusable(path, &e)),
             Err(_) => Err(Refused::Held { pid }),
         }
     }

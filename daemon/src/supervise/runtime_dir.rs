@@ -90,9 +90,8 @@ mod tests {
         let blocked = home.path().join("file");
         std::fs::write(&blocked, "").unwrap();
         let paths = |runtime: PathBuf| {
-            let env = |name: &str| {
-                (name == "XDG_RUNTIME_DIR").then(|| runtime.clone().into_os_string())
-            };
+            let env =
+                |name: &str| (name == "XDG_RUNTIME_DIR").then(|| runtime.clone().into_os_string());
             Paths::resolve(env, Some(home.path().to_owned()), None).unwrap()
         };
         let there = paths(home.path().join("run"));

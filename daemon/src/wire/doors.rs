@@ -161,9 +161,7 @@ impl Doors {
                 "the supervisor listens on {address}, and the configuration has no use for it"
             )),
             Door::Port(_) if self.blind.is_some() => self.blind.clone(),
-            Door::Port(address)
-                if !self.inherited.is_empty() && !self.inherited.has(*address) =>
-            {
+            Door::Port(address) if !self.inherited.is_empty() && !self.inherited.has(*address) => {
                 mismatch(format!(
                     "the supervisor doesn't listen on {address}: the daemon does so itself, and \
                      scripts that call while it restarts fail"

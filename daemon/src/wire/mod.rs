@@ -272,7 +272,10 @@ impl Daemon {
             return Ok(());
         }
         let folder = at.runtime_dir().display().to_string();
-        tracing::warn!(folder, "the sockets aren't where they belong: opens them again");
+        tracing::warn!(
+            folder,
+            "the sockets aren't where they belong: opens them again"
+        );
         if let Err(error) = self.at.remove_runtime_hint() {
             tracing::debug!(%error, "the hint at the sockets stays");
         }

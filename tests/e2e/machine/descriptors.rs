@@ -43,7 +43,9 @@ async fn d1_p18_with_256_descriptors_300_idle_connections_leave_scripts_and_stat
         scripts.spawn(async move {
             let mut script = Raw::connect(port).await;
             let head = format!("GET {ME} HTTP/1.1\r\nHost: localhost:{port}\r\n");
-            script.send(format!("{head}Connection: close\r\n\r\n")).await;
+            script
+                .send(format!("{head}Connection: close\r\n\r\n"))
+                .await;
             script.answer().await.status()
         });
     }
@@ -98,11 +100,12 @@ async fn limited(stage: &Stage, limits: &str) -> Daemon {
     started.unwrap()
 }
 
-
 /// The soft and the hard limit of open files.
 fn limits(daemon: &Daemon) -> (u64, u64) {
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
     let mut numbers = line.unwrap().split_whitespace().skip(3);
     let mut next = || numbers.next().unwrap().parse().unwrap();
     (next(), next())

@@ -19,7 +19,10 @@ async fn o2_a_cron_jobs_lock_is_free_once_the_job_has_ended() {
 
     let open = open_files(pid);
     let named = |number: u32| open.iter().find(|(n, _)| *n == number).unwrap().1.clone();
-    assert_eq!((named(0), named(1)), ("/dev/null".into(), "/dev/null".into()));
+    assert_eq!(
+        (named(0), named(1)),
+        ("/dev/null".into(), "/dev/null".into())
+    );
     let log = stage.home.paths().log_file();
     assert_eq!(named(2), log.display().to_string());
     let foreign = open.iter().filter(|(number, file)| {

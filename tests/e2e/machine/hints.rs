@@ -75,7 +75,9 @@ async fn walk(stage: &Stage, command: &str, pick: usize) -> Result<usize, String
                 seen.clear();
             }
         }
-        let own = steps.iter().rfind(|command| command.starts_with("loopdesk "));
+        let own = steps
+            .iter()
+            .rfind(|command| command.starts_with("loopdesk "));
         next = own.map_or(command, String::as_str).to_owned();
     }
     Err(format!("{way:#?} leads nowhere"))
@@ -95,11 +97,18 @@ fn failure(text: &str) -> Option<(String, Vec<String>)> {
 fn commands(hint: &str) -> Vec<String> {
     let quoted: Vec<_> = hint.split('`').skip(1).step_by(2).collect();
     let quoted = match quoted[..] {
-        [] if ["loopdesk ", "rm ", "mv "].iter().any(|start| hint.starts_with(start)) => vec![hint],
+        [] if ["loopdesk ", "rm ", "mv "]
+            .iter()
+            .any(|start| hint.starts_with(start)) =>
+        {
+            vec![hint]
+        }
         _ => quoted,
     };
     let is_command = |text: &&str| {
-        let stands_for = text.split(' ').any(|word| word.len() > 1 && word == word.to_uppercase());
+        let stands_for = text
+            .split(' ')
+            .any(|word| word.len() > 1 && word == word.to_uppercase());
         let number = text.starts_with("kill ");
         let known = OTHERS.iter().chain(&["loopdesk "]);
         known.into_iter().any(|start| text.starts_with(start)) && (number || !stands_for)
@@ -112,7 +121,7 @@ type Breaks = fn(&Stage, &Daemon) -> Option<Holder>;
 
 /// What keeps a scene as it is once the daemon is gone.
 enum Holder {
-    Held(#[expect(dead_code, reason = "it is held for as long as it lives")] Box<dyn Send>),
+    Held(#[expect(dead_code, reason = "it is held for as long as it lives")] Box<dyn Send + Sync>),
     /// Another program that has the daemon's lock.
     Lock(Child),
 }
@@ -170,12 +179,15 @@ const SCENES: &[(&str, Breaks)] = &[
         let port = std::iter::repeat_with(take).find_map(Result::ok);
         port.map(|port| Holder::Held(Box::new(port)))
     }),
-    ("somebody else has the socket and says nothing", |stage, daemon| {
-        daemon.signal(Signal::STOP);
-        let control = stage.home.paths().control_socket();
-        fs::remove_file(&control).unwrap();
-        Some(Holder::Held(Box::new(UnixListener::bind(control).unwrap())))
-    }),
+    (
+        "somebody else has the socket and says nothing",
+        |stage, daemon| {
+            daemon.signal(Signal::STOP);
+            let control = stage.home.paths().control_socket();
+            fs::remove_file(&control).unwrap();
+            Some(Holder::Held(Box::new(UnixListener::bind(control).unwrap())))
+        },
+    ),
     ("a folder lies where the socket belongs", |stage, daemon| {
         daemon.signal(Signal::STOP);
         let control = stage.home.paths().control_socket();

@@ -31,8 +31,14 @@ async fn o1_a_session_that_comes_late_is_found_by_itself_and_at_once_by_a_reload
             failpoints.set_clock(40_000);
         }
         let begin = Instant::now();
-        eventually("the session is found", async || stage.get(ME).await.0 == 200).await;
-        assert!(begin.elapsed() < Duration::from_secs(20), "by itself, and late");
+        eventually("the session is found", async || {
+            stage.get(ME).await.0 == 200
+        })
+        .await;
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "by itself, and late"
+        );
         assert_eq!(stage.acme().await.state, State::Active);
         // It is the session as it was: it can be renewed, and stored where it came from.
         stage.home.loopdesk(["refresh"]).await.ok();
@@ -55,7 +61,10 @@ async fn r3_a_home_that_is_mounted_over_the_first_one_is_this_daemons_too() {
     fs::rename(&state, state.with_extension("hidden")).unwrap();
     fs::rename(&real, &state).unwrap();
     stage.home.loopdesk(["config", "reload"]).await.ok();
-    eventually("the session is found", async || stage.get(ME).await.0 == 200).await;
+    eventually("the session is found", async || {
+        stage.get(ME).await.0 == 200
+    })
+    .await;
     // Two daemons with one session would end it.
     let lock = stage.home.paths().lock_file().display().to_string();
     let is_locked = async || {

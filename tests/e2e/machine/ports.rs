@@ -33,7 +33,10 @@ async fn s6_o2_a_port_changes_hands_between_accounts_and_listen_and_never_closes
             assert_eq!(own[0].account.as_deref(), (!shared).then_some(owner));
             let said = hands.ask().await;
             assert!(said.contains(expected), "{round}, {owner}: {said}");
-            let request = format!("GET {ME} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n", hands.port);
+            let request = format!(
+                "GET {ME} HTTP/1.1\r\nHost: localhost:{}\r\n\r\n",
+                hands.port
+            );
             script.send(request).await;
             let answer = script.answer().await.text();
             assert!(answer.contains(expected), "{round}, {owner}: {answer}");

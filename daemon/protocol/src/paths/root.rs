@@ -63,7 +63,8 @@ impl People<'_> {
         if let Some((name, _)) = self.line(uid) {
             return Some(format!("`{name}`"));
         }
-        let is_callers = |variable| (self.env)(variable).is_some_and(|value| value == *uid.to_string());
+        let is_callers =
+            |variable| (self.env)(variable).is_some_and(|value| value == *uid.to_string());
         if let Some(name) = (self.env)("SUDO_USER").filter(|_| is_callers("SUDO_UID")) {
             return Some(format!("`{}`", name.display()));
         }
@@ -121,7 +122,10 @@ mod tests {
         let refused = check(&sudo, passwd, &mounted).unwrap_err();
         assert!(refused.message.contains("belongs to `grace`"), "{refused}");
         // A home of root's whose files have another number, as in a user namespace.
-        let line = format!("root:x:0:0::{}:/bin/sh\nada:x:4242:4242::/:/bin/sh", ada.display());
+        let line = format!(
+            "root:x:0:0::{}:/bin/sh\nada:x:4242:4242::/:/bin/sh",
+            ada.display()
+        );
         assert_eq!(check(&nobody, &line, &ada), Ok(()));
     }
 }

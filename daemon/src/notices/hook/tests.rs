@@ -120,7 +120,11 @@ async fn a_command_that_reads_nothing_or_says_much_ends_all_the_same() {
 #[tokio::test]
 async fn o3_nothing_of_ours_stays_behind_with_what_a_command_leaves_behind() {
     for (end, succeeds) in [("exit 0", true), ("exit 3", false)] {
-        let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let alive = || {
+            tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks()
+        };
         let before = alive();
         // It goes on talking until nobody listens.
         let talks = "trap '' PIPE; (while echo word >&2; do sleep 0.02; done; echo > deaf) &";

@@ -127,9 +127,9 @@ impl Machine {
             }
             State::SignedOut(_) => {
                 let look = &mut self.look;
-                let again = look.at.is_none_or(|at| {
-                    schedule::between(at, now) >= KEY_RETRY || now < at
-                });
+                let again = look
+                    .at
+                    .is_none_or(|at| schedule::between(at, now) >= KEY_RETRY || now < at);
                 if again && !look.is_under_way {
                     look.is_under_way = true;
                     return vec![Effect::Load];
