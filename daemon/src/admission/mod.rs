@@ -122,12 +122,12 @@ impl Admission {
         }
         framing::check(head)?;
         let mut admitted = match &facts.local {
-            Local::Tcp { addr, .. } => self.by_tcp(*addr, head)?,
+            Local::Tcp { addr } => self.by_tcp(*addr, head)?,
             Local::Unix => self.by_unix(head)?,
         };
         browser::check(head, |authority| {
             match (&facts.local, Host::parse(authority)) {
-                (Local::Tcp { addr, .. }, Some(host)) if is_ours(&host, *addr) => true,
+                (Local::Tcp { addr }, Some(host)) if is_ours(&host, *addr) => true,
                 (Local::Tcp { .. }, _) => self.allows(authority).is_some(),
                 (Local::Unix, host) => host.is_some(),
             }
