@@ -43,7 +43,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
@@ -68,6 +68,9 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
         .map_err(|e| Problem::new(Kind::Internal, format!("the runtime can't start: {e}")))?;
     let result = runtime.block_on(async {
         let mut context = Context::from_env()?;
+        if !matches!(cli.command, Command::Completions(_) | Command::Man(_)) {
+            context.paths.check_root()?;
+        }
         commands::run(&cli.command, &mut context, output).await
     });
     // A thread that still reads standard input would hold the process until the next line.

@@ -37,8 +37,8 @@ fn door(criterion: &mut Criterion) {
     let key = keys.create(new("nightly".to_owned(), "tickets:read"));
     let key = key.unwrap().1;
     let (admission, routes) = (Admission::new(&config, keys), Routes::new(&config));
-    let (addr, account) = ("127.0.0.1:8484".parse().unwrap(), None);
-    let facts = ConnFacts::new(Local::Tcp { addr, account }, Peer::Own, Trace::Nothing);
+    let addr = "127.0.0.1:8484".parse().unwrap();
+    let facts = ConnFacts::new(Local::Tcp { addr }, Peer::Own, Trace::Nothing);
     let mut group = criterion.benchmark_group("door");
     for (name, target) in [
         ("a short path", "/api/v2/tickets.json?page[size]=100"),

@@ -11,7 +11,7 @@ use loopdesk_protocol::{Kind, Paths, Problem, start};
 use crate::config::files::Places;
 use crate::supervise::instance::{self, InstanceLock, Refused};
 use crate::supervise::sockets::Inherited;
-use crate::supervise::{hardening, notify, user};
+use crate::supervise::{descriptors, hardening, notify, user};
 use crate::upstream::egress::Variables;
 use crate::wire::Ended;
 use crate::{config, failpoint, telemetry, wire};
@@ -59,14 +59,15 @@ fn run() -> Result<ExitCode, Problem> {
     user::check()?;
     hardening::apply()?;
     let paths = paths()?;
+    paths.check_root()?;
     telemetry::init().map_err(|why| Problem::new(Kind::Usage, why))?;
+    descriptors::raise();
     let (files, config) = config::load::load(&Places::of(&paths)).map_err(|error| {
         Problem::new(Kind::Config, error.to_string()).hint("loopdesk config check")
     })?;
     instance::private_dir(paths.state_dir())?;
-    instance::private_dir(paths.runtime_dir())?;
     let inherited = Inherited::take(config.accounts.keys())?;
-    let _lock = match instance_lock(&paths) {
+    let lock = match instance_lock(&paths) {
         Ok(lock) => lock,
         Err(Refused::Unusable(problem)) => return Err(problem),
         Err(held @ Refused::Held { .. }) => {
@@ -82,10 +83,20 @@ fn run() -> Result<ExitCode, Problem> {
         .map_err(|e| Problem::new(Kind::Internal, format!("no runtime: {e}")))?;
     let clock = failpoint::clock();
     let proxies = Variables::read(|name| std::env::var_os(name), clock.clone());
-    let ended = runtime.block_on(wire::run(paths, files, config, inherited, proxies, clock));
+    let serving = wire::run(
+        paths,
+        lock.clone(),
+        files,
+        config,
+        inherited,
+        proxies,
+        clock,
+    );
+    let ended = runtime.block_on(serving);
     // What had to be stored is. A thread that still waits for a name server or a keyring must not
     // hold up the end.
     runtime.shutdown_background();
+    drop(lock);
     Ok(match ended? {
         Ended::Asked => ExitCode::SUCCESS,
         Ended::Replaced => ExitCode::from(start::REPLACED),

@@ -68,7 +68,7 @@ impl Prover {
             .query()
             .and_then(|query| query.strip_prefix("nonce="));
         let proof = match (&facts.local, nonce) {
-            (Local::Tcp { addr, .. }, Some(nonce)) => self.prove(nonce, *addr),
+            (Local::Tcp { addr }, Some(nonce)) => self.prove(nonce, *addr),
             _ => None,
         };
         let wrong = || {

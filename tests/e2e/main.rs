@@ -33,6 +33,7 @@ mod keys;
 mod kills;
 mod load;
 mod login;
+mod machine;
 mod notices;
 mod ours;
 mod outages;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixDatagram;
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use crate::home::Home;
 
@@ -24,6 +24,14 @@ impl Daemon {
     /// # Errors
     /// With everything it said, where it ends instead.
     pub async fn start(home: &Home) -> Result<Self, String> {
+        Self::start_by(home, home.command("loopdeskd")).await
+    }
+
+    /// As [`Daemon::start`], by a command of `home` that becomes `loopdeskd`.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub async fn start_by(home: &Home, mut command: Command) -> Result<Self, String> {
         let socket = home.path().join("run/notify.sock");
         // A daemon of the same home may have used the name before.
         let _absent = std::fs::remove_file(&socket);
@@ -38,8 +46,7 @@ impl Daemon {
             .map_err(|e| e.to_string())?;
         // Looked through at the end of the test.
         let said = std::fs::File::create(home.path().join("daemon.out"));
-        let mut child = home
-            .command("loopdeskd")
+        let mut child = command
             .env("NOTIFY_SOCKET", &socket)
             .stdout(said.map_err(|e| e.to_string())?)
             .stderr(log)

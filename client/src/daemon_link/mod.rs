@@ -1,5 +1,6 @@
 //! The way to the daemon: find it, check that it is ours, start it.
 
+mod detach;
 pub(crate) mod difference;
 mod log;
 mod program;
@@ -85,10 +86,19 @@ impl Link {
         self.program.path()
     }
 
-    /// Makes the folders of state and sockets, or checks that nobody else may enter them.
-    pub(crate) fn private_dirs(&self) -> Result<(), Problem> {
+    /// Makes the folders of state and sockets, or checks that nobody else may enter them. The answer
+    /// has the folder of the sockets that a daemon would use now.
+    pub(crate) fn private_dirs(&self) -> Result<Paths, Problem> {
         start::private_dir(self.paths.state_dir())?;
-        start::private_dir(self.paths.runtime_dir())
+        let dir = self.paths.runtime_dir();
+        match (start::private_dir(dir), self.paths.without_runtime_dir()) {
+            (Ok(()), _) => Ok(self.paths.clone()),
+            // As after the last logout.
+            (Err(_), Some(other)) if !dir.exists() => {
+                start::private_dir(other.runtime_dir()).map(|()| other)
+            }
+            (Err(problem), _) => Err(problem),
+        }
     }
 
     /// Starts a daemon. The process id is that of the new daemon, if it is ours that runs now.
@@ -105,11 +115,13 @@ impl Link {
     }
 }
 
-/// Whether the error means that no daemon runs: no socket, or one that a dead daemon has left.
+/// Whether the error means that no daemon runs there: no socket, one that a dead daemon has left, or a
+/// folder that is another user's.
 fn is_nobody(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound, PermissionDenied};
     matches!(
         error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+        NotFound | ConnectionRefused | NotADirectory | PermissionDenied
     )
 }
 

@@ -14,21 +14,22 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::Link;
+use super::detach::detach;
 use super::log::Log;
 use crate::error;
 
 pub(super) async fn start(link: &Link) -> Result<(Client, Option<u32>), Problem> {
     let program = link.program.path()?;
-    link.private_dirs()?;
+    let folders = link.private_dirs()?;
     // Whoever comes second finds the first one's daemon ready.
-    let _turn = turn(&link.paths).await?;
+    let _turn = turn(&folders).await?;
     if let Some(client) = link.running().await? {
         return Ok((client, None));
     }
 
     let log_file = link.paths.log_file();
     let log = Log::open(&log_file).map_err(|e| error::file(Kind::Daemon, "open", &log_file, &e))?;
-    let ready = Readiness::bind(link.paths.runtime_dir())?;
+    let ready = Readiness::bind(folders.runtime_dir())?;
     let mut child = spawn(program, &log, &ready.path)
         .map_err(|e| error::file(Kind::Daemon, "start", program, &e))?;
     let pid = child.id();
@@ -68,9 +69,33 @@ async fn after_exit(
             return Ok((client, None));
         }
         if Instant::now() >= deadline {
-            return Err(failure(log, status));
+            return Err(match lost_the_race {
+                true => unreachable_daemon(&link.paths),
+                false => failure(log, status),
+            });
         }
     }
+}
+
+/// Another daemon has the lock, and no command finds it. What it says itself leads to `status`, which
+/// leads back here.
+fn unreachable_daemon(paths: &Paths) -> Problem {
+    let pid = std::fs::read_to_string(paths.lock_file()).unwrap_or_default();
+    let pid = pid.trim();
+    let pid = match pid.parse::<u32>() {
+        Ok(_) => pid,
+        Err(_) => "PID",
+    };
+    Problem::new(
+        Kind::Daemon,
+        format!(
+            "loopdesk runs already, as process {pid}, but doesn't answer on `{}`",
+            paths.control_socket().display()
+        ),
+    )
+    .hint(format!(
+        "run `kill {pid}`, which ends it after the requests in flight, then `loopdesk wait`"
+    ))
 }
 
 /// The daemon's own words, with the exit code that fits them.
@@ -113,9 +138,9 @@ fn spawn(program: &Path, log: &Log, notify: &Path) -> io::Result<Child> {
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log.handle()?)
-        // Ctrl-C in this terminal is meant for this command.
-        .process_group(0);
+        .stderr(log.handle()?);
+    // Ctrl-C in this terminal is meant for this command, and so is its end.
+    detach(&mut command)?;
     for name in OF_A_SERVICE {
         command.env_remove(name);
     }

@@ -52,8 +52,6 @@ pub enum Local {
     Tcp {
         /// The address.
         addr: SocketAddr,
-        /// The account to which the port belongs.
-        account: Option<AccountName>,
     },
     /// At `proxy.sock`.
     Unix,
@@ -123,12 +121,12 @@ impl Admission {
         }
         framing::check(head)?;
         let mut admitted = match &facts.local {
-            Local::Tcp { addr, .. } => self.by_tcp(*addr, head)?,
+            Local::Tcp { addr } => self.by_tcp(*addr, head)?,
             Local::Unix => self.by_unix(head)?,
         };
         browser::check(head, |authority| {
             match (&facts.local, Host::parse(authority)) {
-                (Local::Tcp { addr, .. }, Some(host)) if is_ours(&host, *addr) => true,
+                (Local::Tcp { addr }, Some(host)) if is_ours(&host, *addr) => true,
                 (Local::Tcp { .. }, _) => self.allows(authority).is_some(),
                 (Local::Unix, host) => host.is_some(),
             }
@@ -261,8 +259,8 @@ mod tests {
     use crate::samples;
 
     fn facts(addr: &str) -> ConnFacts {
-        let (addr, account) = (addr.parse().unwrap(), None);
-        ConnFacts::new(Local::Tcp { addr, account }, Peer::Own, Trace::Nothing)
+        let addr = addr.parse().unwrap();
+        ConnFacts::new(Local::Tcp { addr }, Peer::Own, Trace::Nothing)
     }
 
     fn admission(config: &Config) -> Admission {

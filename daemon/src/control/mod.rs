@@ -21,7 +21,7 @@ use loopdesk_protocol::{
     Kind, Problem, key, login, proof, session, status, unlock, vault, version, wait,
 };
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::config::live::Loaded;
 use crate::keys::Keys;
+use crate::listener::Trouble;
 use crate::proof::Prover;
 use crate::session::Sessions;
 
@@ -56,6 +57,8 @@ pub struct Control {
     pub clock: Clock,
     /// When the daemon started.
     pub started_at: Timestamp,
+    /// How many connections it may have.
+    pub places: usize,
     /// Keeps the tasks.
     pub tracker: TaskTracker,
 }
@@ -67,23 +70,28 @@ impl Control {
     /// Serves `listener` until `stop`.
     pub async fn serve(self, listener: UnixListener, stop: CancellationToken) {
         let control = Arc::new(self);
+        let places = Arc::new(Semaphore::new(control.places));
+        let mut trouble = Trouble::default();
         loop {
-            let accepted = tokio::select! {
+            let accept = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (place, listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
-                accepted = listener.accept() => accepted,
+                accepted = accept => accepted,
             };
             match accepted {
                 Ok((stream, _)) if is_own(&stream) => {
-                    let control = Arc::clone(&control);
-                    let stop = stop.clone();
-                    let tracker = control.tracker.clone();
-                    tracker.spawn(control.connection(stream, stop));
+                    let connection = Arc::clone(&control).connection(stream, stop.clone());
+                    control.tracker.spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
                 }
                 Ok(_) => tracing::warn!("refused another user on the control socket"),
-                Err(error) => {
-                    tracing::warn!(%error, "no connection accepted on the control socket");
-                    tokio::time::sleep(crate::listener::ACCEPT_BACKOFF).await;
-                }
+                Err(error) => trouble.met(&error, "the command line").await,
             }
         }
     }
@@ -152,7 +160,7 @@ impl Control {
             (&Method::POST, proof::PATH) => {
                 reply::told(body, async |asked| handlers::proof::proof(self, &asked)).await
             }
-            (&Method::GET, key::LIST) => reply::from(handlers::keys::list(self)),
+            (&Method::GET, key::LIST) => reply::from(handlers::keys::list(self).await),
             (&Method::POST, key::CREATE) => {
                 reply::told_with_key(body, async |asked| {
                     handlers::keys::create(self, asked).await
@@ -181,7 +189,10 @@ impl Control {
                 reply::told(body, async |asked| handlers::keys::callers(self, &asked)).await
             }
             (&Method::POST, key::EXPLAIN) => {
-                reply::told(body, async |asked| handlers::keys::explain(self, &asked)).await
+                reply::told(body, async |asked| {
+                    handlers::keys::explain(self, &asked).await
+                })
+                .await
             }
             (&Method::POST, RELOAD) => reply::from(handlers::reload::reload(self).await),
             (method, path) => {

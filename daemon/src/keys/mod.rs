@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -121,11 +122,12 @@ impl Keys {
     }
 
     /// Why every key is refused, if that is so.
-    pub fn problem(&self) -> Option<Problem> {
-        // Whoever asks may just have mended it.
-        if self.0.state.load().problem.is_some() {
-            self.0.look();
-        }
+    pub async fn problem(&self) -> Option<Problem> {
+        // Whoever asks may just have mended it; or the file has come late, with the person's home.
+        let inner = Arc::clone(&self.0);
+        let look = tokio::task::spawn_blocking(move || inner.look());
+        // What was seen last counts where the disk is slow, or a change is being written.
+        let _late = tokio::time::timeout(LOOK_PATIENCE, look).await;
         self.0.state.load().problem.clone()
     }
 
@@ -278,6 +280,8 @@ impl Drop for Inner {
     }
 }
 
+/// How long somebody who asks for the state of things is kept waiting for the disk.
+const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 /// Longer than a burst of requests, shorter than a person's doubt.
 const LOOK_EVERY: u64 = 2_000;
 /// For reading folders and writing a small file.

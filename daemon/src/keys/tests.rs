@@ -300,7 +300,7 @@ async fn d2_l7_a_file_that_is_gone_closes_the_door_until_it_is_back() {
     let aside = file.with_extension("aside");
     fs::rename(&file, &aside).unwrap();
     bench.restart();
-    let problem = bench.keys.problem().unwrap();
+    let problem = bench.keys.problem().await.unwrap();
     assert!(problem.message.contains("missing"), "{problem}");
     let closed = Err(Wrong::Closed(problem.clone()));
     assert_eq!(bench.check(secret.expose()).await, closed);
@@ -311,8 +311,48 @@ async fn d2_l7_a_file_that_is_gone_closes_the_door_until_it_is_back() {
     assert!(bench.keys.all().is_empty());
 
     fs::rename(&aside, &file).unwrap();
-    assert_eq!(bench.keys.problem(), None, "put back");
+    assert_eq!(bench.keys.problem().await, None, "put back");
     assert!(bench.check(secret.expose()).await.is_ok());
+}
+
+// One thread has the runtime: were it held up, nothing would go on.
+#[tokio::test(flavor = "current_thread")]
+async fn o2_who_asks_for_problems_while_the_disk_is_slow_holds_up_nobody() {
+    let bench = bench();
+    let inner = Arc::clone(&bench.keys.0);
+    let (begun, begins) = std::sync::mpsc::channel();
+    let (end, ends) = std::sync::mpsc::channel::<()>();
+    // A change that waits for the disk.
+    let writing = std::thread::spawn(move || {
+        let _writer = inner.writer();
+        begun.send(()).unwrap();
+        let waited = ends.recv_timeout(Duration::from_secs(20));
+        assert!(waited.is_ok(), "nobody could end it");
+    });
+    begins.recv().unwrap();
+    let (problem, ()) = tokio::join!(bench.keys.problem(), async {
+        tokio::task::yield_now().await;
+        end.send(()).unwrap();
+    });
+    assert_eq!(problem, None);
+    writing.join().unwrap();
+}
+
+#[tokio::test]
+async fn o1_keys_that_come_with_a_late_home_are_shown_without_a_restart() {
+    let bench = bench();
+    let secret = bench.create("nightly");
+    let state = bench.paths.state_dir().to_owned();
+    let aside = state.with_extension("aside");
+    fs::rename(&state, &aside).unwrap();
+    let late = Keys::open(&bench.paths, bench.clock.clone());
+    assert_eq!(late.problem().await, None);
+    assert!(late.all().is_empty());
+    fs::rename(&aside, &state).unwrap();
+    assert_eq!(late.problem().await, None);
+    assert_eq!(late.all().len(), 1);
+    let (sent, failures) = (sent(secret.expose()), Failures::default());
+    assert!(late.check(&sent, &failures).await.is_ok());
 }
 
 #[tokio::test]

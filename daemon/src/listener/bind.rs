@@ -47,9 +47,12 @@ pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(problem(format!("`{shown}` can't be looked at: {error}"))),
         Ok(meta) if !meta.file_type().is_socket() => {
+            let way_out = match meta.is_dir() {
+                true => format!("mv '{shown}' '{shown}.old'"),
+                false => format!("rm '{shown}'"),
+            };
             return Err(
-                problem(format!("`{shown}` lies in the way and is no socket"))
-                    .hint(format!("rm '{shown}'")),
+                problem(format!("`{shown}` lies in the way and is no socket")).hint(way_out),
             );
         }
         Ok(meta) if meta.uid() != rustix::process::getuid().as_raw() => {

@@ -87,18 +87,29 @@ pub(super) async fn serve<S, H>(
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
 
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = seat.has_to_leave() => Ok(()),
-        () = stop.cancelled() => {
-            // A client may be sending on this connection right now, believing it alive: for a
-            // moment it is answered, with `Connection: close`, instead of being cut off.
-            tokio::select! {
-                result = connection.as_mut() => result,
-                () = tokio::time::sleep(LAST_REQUEST) => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+    let result = loop {
+        tokio::select! {
+            // A request that has come is begun before it is looked whether one has.
+            biased;
+            result = connection.as_mut() => break result,
+            () = seat.has_to_leave() => {
+                if !seat.takes_up_work() {
+                    break Ok(());
                 }
+                // It was idle when it was chosen, and has begun a request since, which Zendesk may
+                // carry out: its answer is the last thing here.
+                connection.as_mut().graceful_shutdown();
+            }
+            () = stop.cancelled() => {
+                // A client may be sending on this connection right now, believing it alive: for a
+                // moment it is answered, with `Connection: close`, instead of being cut off.
+                break tokio::select! {
+                    result = connection.as_mut() => result,
+                    () = tokio::time::sleep(LAST_REQUEST) => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                };
             }
         }
     };
@@ -186,6 +197,46 @@ mod tests {
     use super::*;
     use crate::admission::{Local, Peer};
     use crate::keys::Trace;
+
+    /// Answers after a while, as Zendesk does.
+    struct TakesTime;
+
+    impl Handler for TakesTime {
+        async fn handle(&self, _: &ConnFacts, _: Request<Body>) -> Response<Body> {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            Response::new(Body::full("done"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s4_d1_p18_a_request_that_begins_as_its_connection_has_to_go_is_answered() {
+        // Which of two things is looked at first may be left to chance.
+        for round in 0..20 {
+            let slots = Slots::new(1);
+            let (mut client, server) = tokio::io::duplex(64 * 1024);
+            let slot = slots.take().await;
+            let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
+            let never = CancellationToken::new();
+            let served = tokio::spawn(serve(server, facts, Arc::new(TakesTime), never, slot));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            // Somebody wants its place in the same moment in which its client sends.
+            let taker = slots.clone();
+            let mut taking = std::pin::pin!(async move { taker.take().await });
+            tokio::select! {
+                biased;
+                _ = taking.as_mut() => panic!("it is taken"),
+                () = std::future::ready(()) => {}
+            }
+            let post = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+            client.write_all(post.as_bytes()).await.unwrap();
+            let mut heard = String::new();
+            client.read_to_string(&mut heard).await.unwrap();
+            assert!(heard.contains("done"), "{round}: {heard:?}");
+            assert!(heard.contains("connection: close"), "{round}: {heard:?}");
+            served.await.unwrap();
+            taking.await;
+        }
+    }
 
     struct Greets;
 

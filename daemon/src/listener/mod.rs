@@ -16,11 +16,11 @@ mod patience;
 mod slots;
 mod stepwise;
 mod strangers;
+mod trouble;
 
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Request, Response};
 use tokio::net::{TcpListener, UnixListener};
@@ -29,13 +29,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::{ConnFacts, Local};
 use crate::body::Body;
-use crate::config::AccountName;
 use crate::failpoint;
 use crate::peer::{self, Gone, Peers, Seen};
 use crate::refusal::Refusal;
+use crate::supervise::descriptors::Room;
 use departed::Departed;
 use slots::Slots;
 use strangers::Strangers;
+pub(crate) use trouble::Trouble;
 
 /// Whoever answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -72,13 +73,14 @@ impl<H> Clone for Server<H> {
 }
 
 impl<H: Handler> Server<H> {
-    /// A server whose connections are kept by `tracker`. Clones share one cap on connections.
-    pub fn new(handler: Arc<H>, peers: Peers, tracker: TaskTracker) -> Self {
+    /// A server whose connections are kept by `tracker`. Clones share one cap on connections, which
+    /// is that of `room`.
+    pub fn new(handler: Arc<H>, peers: Peers, tracker: TaskTracker, room: Room) -> Self {
         Self {
             handler,
             peers: Arc::new(peers),
-            slots: Slots::new(CONNECTIONS),
-            strangers: Strangers::new(),
+            slots: Slots::new(room.connections),
+            strangers: Strangers::new(room.strangers),
             departed: Departed::default(),
             tracker,
         }
@@ -91,8 +93,10 @@ impl<H: Handler> Server<H> {
 
     /// Accepts connections from `listener` until `stop` only to say why nobody is served there.
     pub async fn turn_away(self, listener: TcpListener, why: Refusal, stop: CancellationToken) {
+        let mut trouble = Trouble::default();
         loop {
             let accepted = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
@@ -100,26 +104,20 @@ impl<H: Handler> Server<H> {
                 Ok((stream, _)) => {
                     self.strangers.turn_away(stream, why.clone(), &self.tracker);
                 }
-                Err(_) => tokio::time::sleep(ACCEPT_BACKOFF).await,
+                Err(error) => trouble.met(&error, SCRIPTS).await,
             }
         }
     }
 
     /// Serves `listener` until `stop`, then lets its connections end in good order.
-    pub async fn serve_tcp(
-        self,
-        listener: TcpListener,
-        account: Option<AccountName>,
-        stop: CancellationToken,
-    ) {
+    pub async fn serve_tcp(self, listener: TcpListener, stop: CancellationToken) {
         self.accept(stop, &mut || listener.accept(), |(stream, remote)| {
             // What a connection doesn't let be done to it, it doesn't since it is over.
             let addr = stream.local_addr().map_err(|_| Gone)?;
             // Answers are written whole; waiting for more would only add delay.
             stream.set_nodelay(true).map_err(|_| Gone)?;
             let seen = self.peers.of_tcp(&stream, addr, remote)?;
-            let account = account.clone();
-            Ok((stream, Local::Tcp { addr, account }, seen))
+            Ok((stream, Local::Tcp { addr }, seen))
         })
         .await;
     }
@@ -142,8 +140,10 @@ impl<H: Handler> Server<H> {
         F: Future<Output = io::Result<A>>,
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + AsFd + Unpin + Send + Sync + 'static,
     {
+        let mut trouble = Trouble::default();
         loop {
             let accepted = tokio::select! {
+                biased;
                 () = stop.cancelled() => return,
                 accepted = next() => accepted,
             };
@@ -174,10 +174,7 @@ impl<H: Handler> Server<H> {
                     self.departed.note();
                     tracing::debug!(%error, "a connection was gone before it was accepted");
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted");
-                    tokio::time::sleep(ACCEPT_BACKOFF).await;
-                }
+                Err(error) => trouble.met(&error, SCRIPTS).await,
             }
         }
     }
@@ -192,8 +189,5 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// After EMFILE and the like: long enough not to spin, short enough not to be felt.
-pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
-
-/// Far more than a person's scripts open, and far under the usual limit of descriptors.
-const CONNECTIONS: usize = 512;
+/// Whose connections these are, for the log.
+const SCRIPTS: &str = "scripts";

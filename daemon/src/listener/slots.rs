@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// The places for connections. Clones share them.
 #[derive(Clone, Debug)]
@@ -70,7 +69,7 @@ impl Slots {
             idle_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
             is_leaving: AtomicBool::new(false),
-            leave: CancellationToken::new(),
+            leave: Notify::new(),
         });
         seat.idle();
         let mut taken = self.0.taken();
@@ -105,7 +104,7 @@ impl Slots {
             return false;
         };
         seat.is_leaving.store(true, Ordering::Relaxed);
-        seat.leave.cancel();
+        seat.leave.notify_one();
         true
     }
 }
@@ -145,7 +144,7 @@ pub(super) struct Seat {
     idle_since: AtomicU64,
     stalled_since: AtomicU64,
     is_leaving: AtomicBool,
-    leave: CancellationToken,
+    leave: Notify,
 }
 
 impl Seat {
@@ -173,9 +172,19 @@ impl Seat {
         self.stalled_since.store(0, Ordering::Relaxed);
     }
 
-    /// Waits until the connection has to go.
+    /// Waits until the connection has to go, each time that it was chosen.
     pub(super) async fn has_to_leave(&self) {
-        self.leave.cancelled().await;
+        self.leave.notified().await;
+    }
+
+    /// Whether a request has begun since the connection was chosen for being idle. If so, it isn't
+    /// chosen any more, and can be again.
+    pub(super) fn takes_up_work(&self) -> bool {
+        let is_busy = self.idle_since.load(Ordering::Relaxed) == 0;
+        let has_stalled = self.stalled_since.load(Ordering::Relaxed) != 0;
+        let stays = is_busy && !has_stalled;
+        self.is_leaving.store(!stays, Ordering::Relaxed);
+        stays
     }
 
     fn now(&self) -> u64 {

@@ -15,8 +15,9 @@ use crate::refusal::Refusal;
 pub(super) struct Strangers(Arc<Semaphore>);
 
 impl Strangers {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    /// At most `at_once` are told why.
+    pub(super) fn new(at_once: usize) -> Self {
+        Self(Arc::new(Semaphore::new(at_once)))
     }
 
     /// Says why, and closes; where many come at once, closes without a word. Nothing that a
@@ -68,9 +69,6 @@ async fn answer(why: Refusal) -> Vec<u8> {
     answer.extend_from_slice(&body);
     answer
 }
-
-/// How many are told why.
-const AT_ONCE: usize = 32;
 
 /// For a client to read two hundred bytes.
 const LINGER: Duration = Duration::from_secs(1);

@@ -13,9 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::HookCommand;
 use crate::config::live::Loaded;
+use crate::supervise::descriptors::give_back;
 use crate::telemetry::redact;
 
 /// Runs the command for one event after the other.
@@ -97,7 +99,9 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
     let program = find(command.program())?;
     let mut told = serde_json::to_string(event).map_err(|e| format!("can't be told: {e}"))?;
     told.push('\n');
-    let mut child = Command::new(program)
+    let mut process = Command::new(program);
+    give_back(process.as_std_mut());
+    let mut child = process
         .args(command.arguments())
         .env_clear()
         .envs(environment())
@@ -111,12 +115,13 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
     let stderr = child.stderr.take();
     let mut stdin = child.stdin.take();
     let mut group = Group(child);
-    let words = tokio::task::spawn(async move {
+    // A child that is left behind may hold the pipe for ever: what reads it ends with this.
+    let words = AbortOnDropHandle::new(tokio::task::spawn(async move {
         match stderr {
             Some(stderr) => first_words(stderr).await,
             None => String::new(),
         }
-    });
+    }));
     let telling = async {
         if let Some(stdin) = &mut stdin {
             // A command need not read what it is told.
@@ -141,7 +146,6 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
     if ended.success() {
         return Ok(());
     }
-    // A child that was left behind may hold the pipe for ever.
     let words = tokio::time::timeout(LAST_WORDS, words).await;
     let words = words.ok().and_then(Result::ok).unwrap_or_default();
     let words = redact::text(words.trim());

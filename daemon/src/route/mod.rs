@@ -34,6 +34,8 @@ pub struct Routes {
     limit: Option<Rights>,
     /// The port that `NAME.localhost` goes with.
     port: Option<u16>,
+    /// Whose port each is; nobody's own are those that all accounts share.
+    ports: BTreeMap<u16, Option<AccountName>>,
 }
 
 /// Where a request goes, and with what.
@@ -58,6 +60,7 @@ impl Routes {
             policy: Policy::new(&config.open_routes),
             limit: config.max_key_scope.clone(),
             port: config.listen.first().map(|address| address.get().port()),
+            ports: ports(config),
         }
     }
 
@@ -151,7 +154,12 @@ impl Routes {
     /// are named, neither is taken: one may be the sandbox, the other the real thing.
     fn account(&self, facts: &ConnFacts, admitted: &Admitted) -> Result<Arc<Account>, Refusal> {
         let by_port = match &facts.local {
-            Local::Tcp { account, .. } => account.as_ref(),
+            // A connection may be older than the configuration: what its port meant then must not
+            // become the default account now.
+            Local::Tcp { addr } => match self.ports.get(&addr.port()) {
+                Some(owner) => owner.as_ref(),
+                None => return Err(Refusal::UnconfiguredPort(addr.port())),
+            },
             Local::Unix => None,
         };
         let by_host = admitted.account.as_ref();
@@ -206,6 +214,13 @@ impl Routes {
     }
 }
 
+fn ports(config: &Config) -> BTreeMap<u16, Option<AccountName>> {
+    let shared = config.listen.iter().map(|a| (a.get().port(), None));
+    let accounts = config.accounts.values();
+    let own = accounts.filter_map(|a| Some((a.port?, Some(a.name.clone()))));
+    shared.chain(own).collect()
+}
+
 fn denied(key: &Key, denial: Denial) -> Refusal {
     KeyRefusal::Denied {
         key: key.name.clone(),
@@ -246,11 +261,9 @@ mod tests {
         Routes::new(&config)
     }
 
-    fn resolve(routes: &Routes, port: Option<&str>, host: Option<&str>) -> Result<String, Refusal> {
-        let local = Local::Tcp {
-            addr: "127.0.0.1:8484".parse().unwrap(),
-            account: port.map(|name| name.parse().unwrap()),
-        };
+    fn resolve(routes: &Routes, port: Option<u16>, host: Option<&str>) -> Result<String, Refusal> {
+        let addr = ([127, 0, 0, 1], port.unwrap_or(8484)).into();
+        let local = Local::Tcp { addr };
         let facts = ConnFacts::new(local, Peer::Own, Trace::Nothing);
         let account = host.map(|name| name.parse().unwrap());
         let admitted = Admitted::new("http://localhost:8484".to_owned(), account);
@@ -269,8 +282,15 @@ mod tests {
         let name = |port, host| resolve(&routes, port, host).unwrap();
         assert_eq!(name(None, None), "acme");
         assert_eq!(name(None, Some("beta")), "beta");
-        assert_eq!(name(Some("beta"), None), "beta");
-        assert_eq!(name(Some("beta"), Some("beta")), "beta");
+        assert_eq!(name(Some(8490), None), "beta");
+        assert_eq!(name(Some(8490), Some("beta")), "beta");
+    }
+
+    #[test]
+    fn s6_a_port_that_is_nobodys_any_more_never_means_the_default_account() {
+        let routes = routes(&["acme", "beta"], Some("acme"));
+        let refusal = resolve(&routes, Some(8491), None).unwrap_err();
+        assert_eq!(refusal, Refusal::UnconfiguredPort(8491));
     }
 
     #[test]
@@ -290,7 +310,7 @@ mod tests {
             "{text}"
         );
 
-        let refusal = resolve(&two, Some("beta"), Some("acme")).unwrap_err();
+        let refusal = resolve(&two, Some(8490), Some("acme")).unwrap_err();
         assert_eq!(refusal.code(), "two-accounts-named");
         let text = refusal.description();
         assert!(text.contains("http://acme.localhost:8484"), "{text}");

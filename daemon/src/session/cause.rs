@@ -46,12 +46,14 @@ impl Said {
 
     /// That a scope is missing says nothing against the person or the client.
     pub(super) fn is_about_scopes(&self) -> bool {
-        self.names(&["scope"])
+        self.names(&[" scope"])
     }
 
+    /// Whether any of these is said. A space stands for the border of a word: ` sso ` isn't found in
+    /// `associated`, ` suspend` is in `AccountSuspended`.
     fn names(&self, any: &[&str]) -> bool {
-        let text = format!("{} {}", self.code, self.words).to_lowercase();
-        any.iter().any(|needle| text.contains(needle))
+        let words = words(&format!("{} {}", self.code, self.words));
+        any.iter().any(|needle| words.contains(needle))
     }
 
     /// In brackets, behind a sentence of ours.
@@ -108,19 +110,19 @@ impl Cause {
 
     /// What the words alone come to.
     fn named(said: &Said) -> Option<Self> {
-        let is_off = said.names(&["suspend", "deactivated"]);
+        let is_off = said.names(&[" suspend", " deactivated "]);
         if said.names(&[
-            "no help desk",
-            "account is closed",
-            "account has been cancel",
-        ]) || (is_off && said.names(&["account"]) && !said.names(&["user", "agent"]))
+            " no help desk ",
+            " account is closed ",
+            " account has been cancel",
+        ]) || (is_off && said.names(&[" account "]) && !said.names(&[" user", " agent"]))
         {
             Some(Self::HelpDesk)
         } else if is_off {
             Some(Self::Suspended)
-        } else if said.names(&["ip address", "ip restriction", "ip range", "your ip"]) {
+        } else if said.names(&[" ip address", " ip restriction", " ip range", " your ip "]) {
             Some(Self::Network)
-        } else if said.names(&["single sign-on", "single sign on", "saml", "sso"]) {
+        } else if said.names(&[" single sign on ", " saml ", " sso "]) {
             Some(Self::SingleSignOn)
         } else {
             None
@@ -243,6 +245,23 @@ pub(super) fn of_the_end(said: &Said) -> String {
     format!("{why}{}", said.quoted())
 }
 
+/// The words of a text in small letters, each between spaces; those of `AccountSuspended` are two.
+fn words(text: &str) -> String {
+    let mut words = String::from(" ");
+    let mut last = ' ';
+    for letter in text.chars() {
+        if letter.is_uppercase() && last.is_lowercase() || !letter.is_alphanumeric() {
+            words.push(' ');
+        }
+        if letter.is_alphanumeric() {
+            words.extend(letter.to_lowercase());
+        }
+        last = letter;
+    }
+    let words: Vec<_> = words.split_whitespace().collect();
+    format!(" {} ", words.join(" "))
+}
+
 /// Foreign text, made fit to be shown. Secrets go first: a piece of one might not be recognised.
 pub(super) fn plain(text: &str) -> String {
     let invisible = |c: char| {
@@ -332,6 +351,32 @@ mod tests {
             fixes.insert(block.why);
         }
         assert_eq!(fixes.len(), 10, "no two causes read the same");
+    }
+
+    #[test]
+    fn r4_o3_a_word_inside_another_one_is_no_cause() {
+        let client = "No client associated with this identifier";
+        for (code, words, expected) in [
+            ("invalid_client", client, Cause::Client),
+            ("invalid_client", "a ship range of your ipad", Cause::Client),
+            ("invalid_client", "Samland's accountants", Cause::Client),
+            ("invalid_client", "SSO is enforced", Cause::SingleSignOn),
+            ("SsoRequired", "", Cause::SingleSignOn),
+            ("invalid_client", "use (SAML), please", Cause::SingleSignOn),
+            ("invalid_client", "IP-restrictions apply", Cause::Network),
+        ] {
+            let body = json!({"error": code, "error_description": words});
+            assert_eq!(cause(401, &body), expected, "{code}: {words}");
+        }
+        // Each needle once more, with a letter on the side where a word must end.
+        let body = |words: &str| json!({"error": "invalid_grant", "error_description": words});
+        for needle in ["sso", "saml", "single sign-on", "no help desk", "your ip"] {
+            for inside in [format!("x{needle}"), format!("{needle}x")] {
+                let found = cause(400, &body(&inside));
+                assert_eq!(found, Cause::Other, "{inside}");
+            }
+            assert_ne!(cause(400, &body(needle)), Cause::Other, "{needle}");
+        }
     }
 
     #[test]

@@ -271,6 +271,13 @@ impl Session {
         }
     }
 
+    /// Has the session look for its record, if it has none.
+    pub(super) async fn look(&self) {
+        for role in Role::ALL {
+            self.send_to(role, Command::Look).await;
+        }
+    }
+
     /// Lets the session finish what is under way and stop.
     pub(super) async fn stop(&self) {
         self.0.desk.close();

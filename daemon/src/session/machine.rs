@@ -40,7 +40,9 @@ fn system_id() -> Option<String> {
 fn system_id() -> Option<String> {
     // The hardware's UUID. The calls for it are C functions; this program prints it without any
     // unsafe code of ours.
-    let output = std::process::Command::new("/usr/sbin/ioreg")
+    let mut command = std::process::Command::new("/usr/sbin/ioreg");
+    crate::supervise::descriptors::give_back(&mut command);
+    let output = command
         .args(["-rd1", "-c", "IOPlatformExpertDevice"])
         .stdin(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())

@@ -146,6 +146,13 @@ impl Sessions {
         hub.share_vault(false).await;
     }
 
+    /// Has the sessions without a record look whether there is one by now.
+    pub async fn look(&self) {
+        for session in self.all() {
+            session.look().await;
+        }
+    }
+
     /// Whether the data key is in the configured vault.
     ///
     /// # Errors

@@ -29,8 +29,8 @@ pub(super) async fn read(method: &Method, response: Response<Body>) -> (bool, Re
     let collected = collect(&mut body, &mut read);
     let is_whole = tokio::time::timeout(PATIENCE, collected).await == Ok(true);
     let says = is_whole && {
-        let bytes: Vec<u8> = read
-            .iter()
+        let frames = read.iter().filter_map(|read| read.as_ref().ok());
+        let bytes: Vec<u8> = frames
             .filter_map(Frame::data_ref)
             .flatten()
             .copied()
@@ -55,20 +55,24 @@ fn names_token(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Reads frames into `read` until the end (`true`), or until they are too many.
-async fn collect(body: &mut Body, read: &mut Vec<Frame<Bytes>>) -> bool {
+/// Reads frames into `read` until the end (`true`), or until they are too many, or break off.
+async fn collect(body: &mut Body, read: &mut Vec<Piece>) -> bool {
     let mut length = 0;
     loop {
         match body.frame().await {
             None => return true,
             Some(Ok(frame)) => {
                 length += frame.data_ref().map_or(0, Bytes::len);
-                read.push(frame);
+                read.push(Ok(frame));
                 if length as u64 > BODY_MAX {
                     return false;
                 }
             }
-            Some(Err(_)) => return false,
+            // For the script, too: what breaks off must not look whole (S4).
+            Some(Err(error)) => {
+                read.push(Err(error));
+                return false;
+            }
         }
     }
 }
@@ -101,9 +105,12 @@ fn says_invalid_token(body: &[u8], encoding: Option<&[u8]>) -> bool {
     }
 }
 
-/// A body with the frames put back that were read of it.
+/// What a body brings.
+type Piece = Result<Frame<Bytes>, Error>;
+
+/// A body with what was read of it put back.
 struct Put {
-    back: VecDeque<Frame<Bytes>>,
+    back: VecDeque<Piece>,
     rest: Body,
 }
 
@@ -116,7 +123,7 @@ impl http_body::Body for Put {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match self.back.pop_front() {
-            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            Some(read) => Poll::Ready(Some(read)),
             None => Pin::new(&mut self.rest).poll_frame(cx),
         }
     }
@@ -126,7 +133,10 @@ impl http_body::Body for Put {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let back = self.back.iter().filter_map(Frame::data_ref);
+        let back = self
+            .back
+            .iter()
+            .filter_map(|read| read.as_ref().ok()?.data_ref());
         let back: u64 = back.map(|data| data.len() as u64).sum();
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();
@@ -214,6 +224,37 @@ mod tests {
         let (says, after) = judge(Method::GET, response(&[], "").map(|_| stream)).await;
         assert!(!says);
         assert_eq!(after, long);
+    }
+
+    #[tokio::test]
+    async fn s4_a_401_that_breaks_off_is_passed_on_broken() {
+        // Wherever it breaks off, before the first frame too.
+        for whole in 0..3 {
+            let mut left = whole;
+            let stream = unsized_body(move || {
+                let frame = || Frame::data(Bytes::from_static(b"{\"error\":"));
+                let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+                match left {
+                    0 => {
+                        left = usize::MAX;
+                        Some(Err(broken.into()))
+                    }
+                    usize::MAX => None,
+                    _ => {
+                        left -= 1;
+                        Some(Ok(frame()))
+                    }
+                }
+            });
+            let (says, response) = read(&Method::GET, response(&[], "").map(|_| stream)).await;
+            assert!(!says);
+            let mut body = response.into_body();
+            for _ in 0..whole {
+                assert!(body.frame().await.unwrap().is_ok());
+            }
+            let end = body.frame().await;
+            assert!(end.is_some_and(|end| end.is_err()), "after {whole}");
+        }
     }
 
     /// A body of unknown length from frames.

@@ -4,15 +4,17 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use loopdesk_protocol::{Kind, Problem};
 
-/// Holds the lock for as long as it lives.
-#[derive(Debug)]
+/// Holds the lock for as long as it lives, or any clone does.
+#[derive(Clone, Debug)]
 pub struct InstanceLock {
-    _file: File,
+    path: PathBuf,
+    /// Where another folder has taken the place of the first one, the lock in either.
+    files: Arc<Mutex<Vec<File>>>,
 }
 
 impl InstanceLock {
@@ -23,7 +25,7 @@ impl InstanceLock {
     pub fn take(path: &Path) -> Result<Self, Refused> {
         let mut file = open(path).map_err(|e| unusable(path, &e))?;
         match file.try_lock() {
-            Ok(()) => Self::sign(file).map_err(|e| unusable(path, &e)),
+            Ok(()) => Self::sign(path, file).map_err(|e| unusable(path, &e)),
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
                 // A lock without a readable pid is held all the same.
@@ -55,18 +57,46 @@ impl InstanceLock {
             let _given_up = got.send(file.lock().map(|()| file));
         });
         match gets.recv_timeout(patience) {
-            Ok(file) => file.and_then(Self::sign).map_err(|e| unusable(path, &e)),
+            Ok(file) => file
+                .and_then(|file| Self::sign(path, file))
+                .map_err(|e| unusable(path, &e)),
             Err(_) => Err(Refused::Held { pid }),
         }
     }
 
     /// Says in the locked file who has it.
-    fn sign(mut file: File) -> io::Result<Self> {
+    fn sign(path: &Path, mut file: File) -> io::Result<Self> {
         let pid = std::process::id();
         file.set_len(0)?;
         file.rewind()?;
         writeln!(file, "{pid}")?;
-        Ok(Self { _file: file })
+        Ok(Self {
+            path: path.to_owned(),
+            files: Arc::new(Mutex::new(vec![file])),
+        })
+    }
+
+    /// Takes the lock anew where another state folder has taken the place of the one that was there,
+    /// as when a home is mounted late. Nothing is done where there is none. May block.
+    ///
+    /// # Errors
+    /// [`Refused::Held`] where another daemon has it: this one must end.
+    pub fn renew(&self) -> Result<(), Refused> {
+        let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+        let there = std::fs::metadata(&self.path).map(id).ok();
+        let is_own = |file: &File| file.metadata().map(id).ok() == there;
+        let has_folder = self.path.parent().is_some_and(Path::is_dir);
+        let mut files = self.files();
+        if has_folder && (there.is_none() || !files.iter().any(is_own)) {
+            let taken = Self::take(&self.path)?;
+            files.append(&mut taken.files());
+            tracing::warn!("another state folder is there now: locked that, too");
+        }
+        Ok(())
+    }
+
+    fn files(&self) -> MutexGuard<'_, Vec<File>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,6 +202,34 @@ mod tests {
         assert_eq!(named, std::process::id().to_string());
         let refused = InstanceLock::wait(&path, Duration::ZERO, |_| {}).unwrap_err();
         assert!(matches!(refused, Refused::Held { .. }));
+    }
+
+    #[test]
+    fn r3_a_state_folder_that_takes_the_place_of_another_is_locked_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        let path = state.join("lock");
+        std::fs::create_dir(&state).unwrap();
+        let held = InstanceLock::take(&path).unwrap();
+        held.renew().unwrap();
+        std::fs::rename(&state, dir.path().join("hidden")).unwrap();
+        held.renew().unwrap();
+        assert!(!state.exists(), "nothing is made where nothing is");
+        std::fs::create_dir(&state).unwrap();
+        held.renew().unwrap();
+        let refused = InstanceLock::take(&path).unwrap_err();
+        assert!(matches!(refused, Refused::Held { .. }), "{refused}");
+        // The first one isn't let go: it may come back.
+        let hidden = dir.path().join("hidden/lock");
+        let refused = InstanceLock::take(&hidden).unwrap_err();
+        assert!(matches!(refused, Refused::Held { .. }), "{refused}");
+
+        std::fs::rename(&state, dir.path().join("second")).unwrap();
+        std::fs::create_dir(&state).unwrap();
+        let other = InstanceLock::take(&path).unwrap();
+        let refused = held.renew().unwrap_err();
+        assert!(matches!(refused, Refused::Held { .. }), "{refused}");
+        drop(other);
     }
 
     #[test]

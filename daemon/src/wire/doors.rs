@@ -9,6 +9,7 @@ use http::{Request, Response};
 use loopdesk_protocol::{Kind, Problem, status};
 use tokio::net::UnixListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,6 +20,8 @@ use crate::config::{AccountName, Config};
 use crate::listener::{Handler, Server, bind};
 use crate::peer::Peers;
 use crate::refusal::Refusal;
+use crate::supervise::descriptors::Room;
+use crate::supervise::runtime_dir::SocketName;
 use crate::supervise::sockets::Inherited;
 
 /// Everything that listens for scripts.
@@ -30,8 +33,18 @@ pub(super) struct Doors {
     tracker: TaskTracker,
     proxy_socket: PathBuf,
     inherited: Arc<Inherited>,
-    open: BTreeMap<Door, CancellationToken>,
+    open: BTreeMap<Door, Open>,
     told: watch::Sender<Vec<status::Listener>>,
+}
+
+/// What serves a door.
+#[derive(Debug)]
+struct Open {
+    stop: CancellationToken,
+    /// Ends once the socket is closed.
+    accepting: JoinHandle<()>,
+    /// That of a unix socket.
+    name: Option<SocketName>,
 }
 
 impl Doors {
@@ -41,6 +54,7 @@ impl Doors {
         proxy_socket: PathBuf,
         inherited: Arc<Inherited>,
         tracker: TaskTracker,
+        room: Room,
     ) -> Self {
         let peers = Peers::new();
         let blind = peers.look_at_self().err().map(|why| {
@@ -51,7 +65,7 @@ impl Doors {
             )
         });
         Self {
-            server: Server::new(flow, peers, tracker.clone()),
+            server: Server::new(flow, peers, tracker.clone(), room),
             blind,
             tracker,
             proxy_socket,
@@ -66,29 +80,26 @@ impl Doors {
         self.told.subscribe()
     }
 
-    /// Opens what `config` asks for and closes what it doesn't; what it still asks for stays.
+    /// Opens what `config` asks for and closes what it doesn't; what it still asks for stays. What
+    /// couldn't be opened before is tried again.
     ///
     /// # Errors
     /// The first door that can't be opened; the others are.
-    pub(super) fn open(&mut self, config: &Config) -> Result<(), Problem> {
+    pub(super) async fn open(&mut self, config: &Config) -> Result<(), Problem> {
         let mut wanted = doors(config);
-        let useless = self.inherited.addresses().filter(|address| {
-            let is_it = |door: &Door| matches!(door, Door::Port(wanted, _) if wanted == address);
-            !wanted.iter().any(is_it)
-        });
-        let useless: Vec<_> = useless.map(Door::Useless).collect();
+        let is_wanted = |door: &Door| wanted.iter().any(|(wanted, _)| wanted == door);
+        let given = self.inherited.addresses();
+        let useless = given.filter(|address| !is_wanted(&Door::Port(*address)));
+        let useless: Vec<_> = useless.map(|a| (Door::Useless(a), None)).collect();
         wanted.extend(useless);
-        self.open.retain(|door, stop| {
-            let stays = wanted.contains(door);
-            if !stays {
-                stop.cancel();
-            }
-            stays
-        });
+        let is_wanted = |door: &Door| wanted.iter().any(|(wanted, _)| wanted == door);
+        let socket = self.proxy_socket.clone();
+        self.close_but(|door, open| is_wanted(door) && open.is_found_at(&socket))
+            .await;
         let mut failed = None;
         let mut told = Vec::new();
-        for door in wanted {
-            let problem = match self.open_one(&door) {
+        for (door, account) in wanted {
+            let problem = match self.open_one(&door, account.as_ref()) {
                 Ok(true) => self.concern(&door),
                 // A machine without that address needs no listener there.
                 Ok(false) => continue,
@@ -96,7 +107,7 @@ impl Doors {
             };
             told.push(status::Listener {
                 address: door.address(&self.proxy_socket),
-                account: door.account(),
+                account: account.map(|name| name.to_string()),
                 answers: None,
                 open: self.open.contains_key(&door),
                 problem: problem.clone(),
@@ -105,6 +116,34 @@ impl Doors {
         }
         self.told.send_replace(told);
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Closes each door that doesn't stay. When this returns, its address can be bound again.
+    async fn close_but(&mut self, stays: impl Fn(&Door, &Open) -> bool) {
+        let closing = self.open.extract_if(.., |door, open| !stays(door, open));
+        let closing: Vec<_> = closing.collect();
+        for (_, open) in &closing {
+            open.stop.cancel();
+        }
+        for (_, open) in closing {
+            if open.accepting.await.is_err() {
+                tracing::error!("a listener's task was lost");
+            }
+            if let Some(name) = &open.name {
+                leave(&self.inherited, name);
+            }
+        }
+    }
+
+    /// Whether scripts find the daemon at `proxy_socket`.
+    pub(super) fn has_socket_at(&self, proxy_socket: &Path) -> bool {
+        let open = self.open.get(&Door::Socket);
+        open.is_some_and(|open| open.is_found_at(proxy_socket))
+    }
+
+    /// Has the unix socket at `proxy_socket` from the next [`Doors::open`] on.
+    pub(super) fn move_socket_to(&mut self, proxy_socket: PathBuf) {
+        self.proxy_socket = proxy_socket;
     }
 
     /// Whether any request is in flight.
@@ -121,59 +160,53 @@ impl Doors {
             Door::Useless(address) => mismatch(format!(
                 "the supervisor listens on {address}, and the configuration has no use for it"
             )),
-            Door::Port(..) if self.blind.is_some() => self.blind.clone(),
-            Door::Port(address, _)
-                if !self.inherited.is_empty() && !self.inherited.has(*address) =>
-            {
+            Door::Port(_) if self.blind.is_some() => self.blind.clone(),
+            Door::Port(address) if !self.inherited.is_empty() && !self.inherited.has(*address) => {
                 mismatch(format!(
                     "the supervisor doesn't listen on {address}: the daemon does so itself, and \
                      scripts that call while it restarts fail"
                 ))
             }
-            Door::Port(..) => None,
+            Door::Port(_) => None,
         }
     }
 
     /// Accepts nobody any more; connections end in good order.
     pub(super) fn close(&mut self) {
-        for (_, stop) in std::mem::take(&mut self.open) {
-            stop.cancel();
-        }
-        // The next daemon finds callers waiting there.
-        if self.inherited.has_unix(&self.proxy_socket) {
-            return;
-        }
-        // A name without a listener would look like a crash to the next start.
-        if let Err(error) = std::fs::remove_file(&self.proxy_socket) {
-            tracing::debug!(%error, "the socket's name stays");
+        for (_, open) in std::mem::take(&mut self.open) {
+            open.stop.cancel();
+            if let Some(name) = &open.name {
+                leave(&self.inherited, name);
+            }
         }
     }
 
-    /// Whether the door is open now; it isn't where the machine has no such address.
-    fn open_one(&mut self, door: &Door) -> Result<bool, Problem> {
+    /// Whether the door is open now; it isn't where the machine has no such address. `account` is
+    /// the only one that is served there.
+    fn open_one(&mut self, door: &Door, account: Option<&AccountName>) -> Result<bool, Problem> {
         if self.open.contains_key(door) {
             return Ok(true);
         }
         let stop = CancellationToken::new();
         let server = self.server.clone();
-        match door {
+        let mut name = None;
+        let accepting = match door {
             Door::Socket => {
-                let listener = unix(&self.inherited, &self.proxy_socket)?;
+                let (listener, bound) = unix(&self.inherited, &self.proxy_socket)?;
+                name = Some(bound);
                 self.tracker
-                    .spawn(server.serve_unix(listener, stop.clone()));
+                    .spawn(server.serve_unix(listener, stop.clone()))
             }
-            Door::Port(address, account) => {
+            Door::Port(address) => {
                 let given = self.inherited.tcp(*address).map_err(|e| lost(&e))?;
                 let listener = match given {
                     Some(listener) => listener,
-                    None => match bind::tcp(*address, account.as_ref())? {
+                    None => match bind::tcp(*address, account)? {
                         Some(listener) => listener,
                         None => return Ok(false),
                     },
                 };
-                let account = account.clone();
-                self.tracker
-                    .spawn(server.serve_tcp(listener, account, stop.clone()));
+                self.tracker.spawn(server.serve_tcp(listener, stop.clone()))
             }
             Door::Useless(address) => {
                 let Some(listener) = self.inherited.tcp(*address).map_err(|e| lost(&e))? else {
@@ -181,11 +214,23 @@ impl Doors {
                 };
                 let why = Refusal::UnconfiguredPort(address.port());
                 self.tracker
-                    .spawn(server.turn_away(listener, why, stop.clone()));
+                    .spawn(server.turn_away(listener, why, stop.clone()))
             }
-        }
-        self.open.insert(door.clone(), stop);
+        };
+        let open = Open {
+            stop,
+            accepting,
+            name,
+        };
+        self.open.insert(door.clone(), open);
         Ok(true)
+    }
+}
+
+impl Open {
+    /// Whether a unix socket has its name there; others have none.
+    fn is_found_at(&self, path: &Path) -> bool {
+        self.name.as_ref().is_none_or(|name| name.is_at(path))
     }
 }
 
@@ -195,10 +240,10 @@ impl Handler for Flow {
     }
 }
 
-/// One place where scripts can come in.
+/// One place where scripts can come in. Whose it is may change while it is open: the routes know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Door {
-    Port(SocketAddr, Option<AccountName>),
+    Port(SocketAddr),
     Socket,
     /// The supervisor holds it, and the configuration doesn't name it. Whoever calls there must not
     /// wait for ever.
@@ -208,23 +253,32 @@ enum Door {
 impl Door {
     fn address(&self, proxy_socket: &Path) -> String {
         match self {
-            Self::Port(address, _) | Self::Useless(address) => address.to_string(),
+            Self::Port(address) | Self::Useless(address) => address.to_string(),
             Self::Socket => proxy_socket.display().to_string(),
-        }
-    }
-
-    fn account(&self) -> Option<String> {
-        match self {
-            Self::Port(_, account) => account.as_ref().map(ToString::to_string),
-            Self::Socket | Self::Useless(_) => None,
         }
     }
 }
 
 /// The supervisor's unix socket at `path`, or one of our own.
-pub(super) fn unix(inherited: &Inherited, path: &Path) -> Result<UnixListener, Problem> {
+pub(super) fn unix(
+    inherited: &Inherited,
+    path: &Path,
+) -> Result<(UnixListener, SocketName), Problem> {
     let given = inherited.unix(path).map_err(|e| lost(&e))?;
-    given.map_or_else(|| bind::unix(path), Ok)
+    let listener = given.map_or_else(|| bind::unix(path), Ok)?;
+    let name = SocketName::of(path).map_err(|error| {
+        let message = format!("`{}` is gone again: {error}", path.display());
+        Problem::new(Kind::Daemon, message)
+    })?;
+    Ok((listener, name))
+}
+
+/// Takes a name away at which nobody answers any more: it would look like a crash to the next
+/// start. At one of the supervisor's, the next daemon finds callers waiting.
+pub(super) fn leave(inherited: &Inherited, name: &SocketName) {
+    if !inherited.has_unix(name.path()) {
+        name.remove();
+    }
 }
 
 /// What keeps a socket of the supervisor's from being used.
@@ -236,8 +290,14 @@ fn lost(error: &std::io::Error) -> Problem {
     .hint("loopdesk service restart")
 }
 
-fn doors(config: &Config) -> Vec<Door> {
-    let common = config.listen.iter().map(|a| Door::Port(a.get(), None));
+/// How many sockets `config` asks for.
+pub(super) fn count(config: &Config) -> usize {
+    doors(config).len()
+}
+
+/// The doors that `config` asks for, each with the account that it belongs to.
+fn doors(config: &Config) -> Vec<(Door, Option<AccountName>)> {
+    let common = config.listen.iter().map(|a| (Door::Port(a.get()), None));
     let own = config.accounts.values().flat_map(|account| {
         let name = account.name.clone();
         account.port.into_iter().flat_map(move |port| {
@@ -245,8 +305,8 @@ fn doors(config: &Config) -> Vec<Door> {
                 SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
                 SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
             ]
-            .map(|address| Door::Port(address, Some(name.clone())))
+            .map(|address| (Door::Port(address), Some(name.clone())))
         })
     });
-    common.chain(own).chain([Door::Socket]).collect()
+    common.chain(own).chain([(Door::Socket, None)]).collect()
 }

@@ -101,7 +101,8 @@ impl Life {
     }
 }
 
-fn every(period: Duration) -> Interval {
+/// Ticks each `period`, first after one, and never twice in a row after a pause.
+pub(super) fn every(period: Duration) -> Interval {
     let mut interval = interval_at(Instant::now() + period, period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval

@@ -1,7 +1,9 @@
 //! Builds every part in the order of the flow, and takes them down again.
 
+mod control_door;
 mod doors;
 pub mod flow;
+mod home;
 mod life;
 mod reload;
 #[cfg(test)]
@@ -15,8 +17,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::control_door::ControlDoor;
 use self::doors::Doors;
 use self::flow::Flow;
+use self::home::{Home, Seen};
 use self::life::{Beat, Life};
 use self::reload::Reloader;
 use crate::clock::Clock;
@@ -29,18 +33,21 @@ use crate::keys::Keys;
 use crate::notices::Notices;
 use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
-use crate::supervise::notify;
+use crate::supervise::descriptors::Room;
+use crate::supervise::instance::InstanceLock;
 use crate::supervise::signals::{Asked, Signals};
 use crate::supervise::sockets::Inherited;
+use crate::supervise::{notify, runtime_dir};
 use crate::upstream::egress::{Egress, Variables};
 
-/// Runs the daemon until a signal ends it. The folders of `paths` exist and are private, and this
-/// process holds the instance lock. What `inherited` holds isn't bound again.
+/// Runs the daemon until a signal ends it. The state folder of `paths` exists and is private, and
+/// this process holds `lock`, its own. What `inherited` holds isn't bound again.
 ///
 /// # Errors
 /// What keeps the daemon from serving: a port or a socket that can't be had.
 pub async fn run(
     paths: Paths,
+    lock: InstanceLock,
     files: Files,
     config: Config,
     inherited: Inherited,
@@ -67,25 +74,19 @@ pub async fn run(
     let keys = Keys::open(&paths, clock.clone());
     let flow = Flow::new(sessions.clone(), keys.clone(), prover.clone(), &config);
     let inherited = Arc::new(inherited);
+    let room = Room::now(doors::count(&config));
+    // Where the sockets are for now.
+    let at = runtime_dir::settle(&paths)?;
     let mut doors = Doors::new(
         Arc::clone(&flow),
-        paths.proxy_socket(),
+        at.proxy_socket(),
         Arc::clone(&inherited),
         tracker.clone(),
+        room,
     );
     // Whoever waits at a socket of the supervisor's is served once the sessions are there.
     sessions.apply(&config).await;
-    let control_socket = doors
-        .open(&config)
-        .and_then(|()| doors::unix(&inherited, &paths.control_socket()));
-    let control_socket = match control_socket {
-        Ok(listener) => listener,
-        Err(problem) => {
-            // A session may have begun to refresh itself.
-            sessions.shutdown().await;
-            return Err(problem);
-        }
-    };
+    let opened = doors.open(&config).await;
 
     let (loaded, loaded_now) = watch::channel(Loaded {
         config,
@@ -115,17 +116,25 @@ pub async fn run(
         prover,
         clock: clock.clone(),
         started_at,
+        places: room.control,
         tracker: tracker.clone(),
     };
-    let stop = CancellationToken::new();
-    tracker.spawn(control.serve(control_socket, stop.clone()));
-    tracker.spawn(notices.run(stop.clone()));
-    if let Err(error) = paths.write_runtime_hint() {
-        tracing::warn!(%error, "commands with another XDG_RUNTIME_DIR won't find this daemon");
+    let mut control_door = ControlDoor::new(control, Arc::clone(&inherited), tracker.clone());
+    if let Err(problem) = opened.and_then(|()| control_door.open(&at.control_socket())) {
+        // A session may have begun to refresh itself.
+        sessions.shutdown().await;
+        return Err(problem);
     }
+    let stop = CancellationToken::new();
+    tracker.spawn(notices.run(stop.clone()));
+    leave_hint(&at);
     let life = Life::new(sessions.clone(), !inherited.is_empty(), clock.clone());
     let mut daemon = Daemon {
         reloader: Reloader::new(&paths, files, loaded, clock),
+        home: Home::new(paths, lock),
+        at,
+        homeless: 0,
+        control_door,
         sessions,
         flow,
         doors,
@@ -140,20 +149,20 @@ pub async fn run(
     tracing::info!("stopping");
     stop.cancel();
     daemon.doors.close();
-    // A name without a listener would look like a crash to the next start; at one of the
-    // supervisor's the next daemon finds callers waiting.
-    let control = paths.control_socket();
-    if !inherited.has_unix(&control)
-        && let Err(error) = std::fs::remove_file(control)
-    {
-        tracing::debug!(%error, "the control socket's name stays");
-    }
-    if let Err(error) = paths.remove_runtime_hint() {
+    daemon.control_door.close();
+    if let Err(error) = daemon.at.remove_runtime_hint() {
         tracing::debug!(%error, "the hint at the sockets stays");
     }
     daemon.finish(&tracker).await;
     keys.finish();
-    Ok(ended)
+    ended
+}
+
+/// Leaves word of where the sockets are.
+fn leave_hint(at: &Paths) {
+    if let Err(error) = at.write_runtime_hint() {
+        tracing::warn!(%error, "commands with another XDG_RUNTIME_DIR won't find this daemon");
+    }
 }
 
 /// Why the daemon has ended.
@@ -167,6 +176,12 @@ pub enum Ended {
 
 /// What has a say while the daemon serves, and when it ends.
 struct Daemon {
+    home: Home,
+    /// The folders with the sockets where they are now.
+    at: Paths,
+    /// How often in a row there was no place for the sockets.
+    homeless: u32,
+    control_door: ControlDoor,
     reloader: Reloader,
     sessions: Sessions,
     flow: Arc<Flow>,
@@ -177,7 +192,10 @@ struct Daemon {
 
 impl Daemon {
     /// Serves until there is a reason to end.
-    async fn serve(&mut self, asked: &mut mpsc::Receiver<Answer>) -> Ended {
+    ///
+    /// # Errors
+    /// Where nobody would find this daemon any more, or another one has its place.
+    async fn serve(&mut self, asked: &mut mpsc::Receiver<Answer>) -> Result<Ended, Problem> {
         let mut again = false;
         loop {
             let (answer, found) = if std::mem::take(&mut again) {
@@ -185,15 +203,19 @@ impl Daemon {
             } else {
                 tokio::select! {
                     signal = self.signals.next() => match signal {
-                        Asked::Stop => return Ended::Asked,
+                        Asked::Stop => return Ok(Ended::Asked),
                         Asked::Reload => (None, None),
                     },
                     answer = asked.recv() => (answer, None),
                     found = self.reloader.changed() => (None, Some(found)),
                     beat = self.life.beat() => {
                         if beat == Beat::Look && self.life.is_over(&self.doors) {
-                            return Ended::Replaced;
+                            return Ok(Ended::Replaced);
                         }
+                        continue;
+                    }
+                    seen = self.home.seen() => {
+                        self.settle(seen).await?;
                         continue;
                     }
                 }
@@ -209,7 +231,7 @@ impl Daemon {
                 tokio::select! {
                     result = reload.as_mut() => break result,
                     signal = self.signals.next() => match signal {
-                        Asked::Stop => return Ended::Asked,
+                        Asked::Stop => return Ok(Ended::Asked),
                         // What it is about may have been read already.
                         Asked::Reload => again = true,
                     },
@@ -221,6 +243,52 @@ impl Daemon {
                 // Whoever asked may have hung up; the outcome shows in the status.
                 let _unheard = answer.send(result);
             }
+        }
+    }
+
+    /// Opens the sockets again where they belong, if they aren't there.
+    ///
+    /// # Errors
+    /// Where that has failed for too long, or another daemon has the place of this one.
+    async fn settle(&mut self, seen: Seen) -> Result<(), Problem> {
+        let opened = match seen? {
+            Ok(at) => self.move_to(at).await,
+            Err(problem) => Err(problem),
+        };
+        match opened {
+            Ok(()) => self.homeless = 0,
+            Err(problem) if self.homeless < PATIENCE => {
+                tracing::warn!(%problem, "the command line doesn't find this daemon");
+                self.homeless += 1;
+            }
+            Err(problem) => return Err(problem),
+        }
+        Ok(())
+    }
+
+    async fn move_to(&mut self, at: Paths) -> Result<(), Problem> {
+        let (control, proxy) = (at.control_socket(), at.proxy_socket());
+        if self.control_door.is_open_at(&control) && self.doors.has_socket_at(&proxy) {
+            return Ok(());
+        }
+        let folder = at.runtime_dir().display().to_string();
+        tracing::warn!(
+            folder,
+            "the sockets aren't where they belong: opens them again"
+        );
+        if let Err(error) = self.at.remove_runtime_hint() {
+            tracing::debug!(%error, "the hint at the sockets stays");
+        }
+        self.at = at;
+        self.doors.move_socket_to(proxy.clone());
+        let config = self.reloader.config();
+        let opened = self.doors.open(&config).await;
+        self.control_door.open(&control)?;
+        leave_hint(&self.at);
+        match opened {
+            // A port that can't be had shows in the status.
+            Err(problem) if !self.doors.has_socket_at(&proxy) => Err(problem),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
@@ -258,6 +326,10 @@ async fn stop_again(signals: &mut Signals) {
 
 /// Where the outcome of a reload goes that somebody has asked for.
 type Answer = tokio::sync::oneshot::Sender<Result<(), Problem>>;
+
+/// How often in a row the sockets may fail to open before the daemon ends, which nobody finds any
+/// more: a disk that is full for a moment is no reason.
+const PATIENCE: u32 = 6;
 
 /// For requests in flight, from the signal on. Enough for any but a very long download; scripts that
 /// call meanwhile wait for the next daemon.

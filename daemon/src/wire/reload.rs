@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::doors::Doors;
 use super::flow::Flow;
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::config::files::{Files, Found, Places};
 use crate::config::live::Loaded;
 use crate::config::load;
@@ -46,6 +47,11 @@ impl Reloader {
         }
     }
 
+    /// The configuration in use.
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.loaded.borrow().config)
+    }
+
     /// Waits until a file has changed and nobody is writing to it any more. Can be cancelled.
     pub(super) async fn changed(&mut self) -> Arc<Files> {
         self.watch.changed().await
@@ -60,6 +66,7 @@ impl Reloader {
         flow: &Flow,
         doors: &mut Doors,
     ) -> Result<(), Problem> {
+        let is_asked = found.is_none();
         let files = match found {
             // Somebody has asked meanwhile, and got what is newer.
             Some(found) if found.read_at < self.last.read_at => return Ok(()),
@@ -78,25 +85,27 @@ impl Reloader {
         };
         self.used = files;
         let system_path = self.used.system_path();
-        if *config == *self.loaded.borrow().config {
-            self.loaded.send_modify(|loaded| {
-                loaded.system_path = system_path;
-                loaded.problem = None;
-            });
-            return Ok(());
-        }
-        // Sessions first: a request must never find a route to an account without one.
+        let has_changed = *config != *self.loaded.borrow().config;
+        // Also where nothing has changed: a port that was held, or a vault that was closed, may be
+        // free by now. Sessions first: a request must never find a route to an account without one.
         sessions.apply(&config).await;
         flow.rule_by(&config);
-        let bound = doors.open(&config);
+        let bound = doors.open(&config).await;
+        if is_asked {
+            sessions.look().await;
+        }
         let now = self.clock.now();
         self.loaded.send_modify(|loaded| {
-            loaded.config = config;
             loaded.system_path = system_path;
-            loaded.loaded_at = now;
             loaded.problem = None;
+            if has_changed {
+                loaded.config = config;
+                loaded.loaded_at = now;
+            }
         });
-        tracing::info!("the changed configuration is in use");
+        if has_changed {
+            tracing::info!("the changed configuration is in use");
+        }
         bound.and(sessions.is_vault_settled())
     }
 

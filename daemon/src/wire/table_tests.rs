@@ -138,10 +138,8 @@ async fn prepared(
     target: &str,
     body: &'static str,
 ) -> Result<Prepared, Refusal> {
-    let local = Local::Tcp {
-        addr: "127.0.0.1:8484".parse().unwrap(),
-        account: None,
-    };
+    let addr = "127.0.0.1:8484".parse().unwrap();
+    let local = Local::Tcp { addr };
     let facts = ConnFacts::new(local, Peer::Own, Trace::Nothing);
     let mut request = Request::builder()
         .method(method)

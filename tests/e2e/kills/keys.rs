@@ -12,9 +12,9 @@ use loopdeskd::keys::{Failures, KEY_HEADER, Keys, presented};
 use crate::binary;
 
 /// Opens the keys as the next start would.
-fn opened(home: &Home) -> Keys {
+async fn opened(home: &Home) -> Keys {
     let keys = Keys::open(&home.paths(), Clock::system());
-    assert_eq!(keys.problem(), None);
+    assert_eq!(keys.problem().await, None);
     keys
 }
 
@@ -43,20 +43,20 @@ async fn d2_killed_at_any_step_of_a_change_the_keys_are_the_old_or_the_new_ones(
     };
     assert!(is_whole(&home, "create", "first").await);
     assert_eq!(failpoints.trace(), KEY_CHANGE, "these are all the steps");
-    let other = opened(&home).create(key("other")).unwrap().1;
+    let other = opened(&home).await.create(key("other")).unwrap().1;
 
     for change in ["create", "rotate", "revoke", "confirm"] {
         for (at, step) in KEY_CHANGE.into_iter().enumerate() {
             let what = format!("{change}, killed at {step}");
             let secret = match change {
                 "create" => None,
-                _ => Some(opened(&home).create(key("nightly")).unwrap().1),
+                _ => Some(opened(&home).await.create(key("nightly")).unwrap().1),
             };
             failpoints.kill_at(step);
             assert!(!is_whole(&home, change, "nightly").await, "{what}");
             failpoints.spare_at(step);
 
-            let keys = opened(&home);
+            let keys = opened(&home).await;
             let found = keys.named("nightly");
             let old_works = match &secret {
                 Some(secret) => works(&keys, secret.expose()).await,

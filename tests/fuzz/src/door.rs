@@ -48,13 +48,12 @@ pub fn door(data: &[u8]) {
 }
 
 fn facts(choice: u8) -> ConnFacts {
-    let tcp = |port, account: Option<&str>| Local::Tcp {
+    let tcp = |port| Local::Tcp {
         addr: ([127, 0, 0, 1], port).into(),
-        account: account.map(|name| name.parse().expect("a name")),
     };
     let local = match choice & 7 {
-        0..=4 => tcp(household::PORT, None),
-        5 | 6 => tcp(household::PORT_OF_BETA, Some("beta")),
+        0..=4 => tcp(household::PORT),
+        5 | 6 => tcp(household::PORT_OF_BETA),
         _ => Local::Unix,
     };
     let peer = match choice >> 3 {

@@ -4,6 +4,7 @@
 //! ignored, as it demands.
 
 mod hint;
+mod root;
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -70,6 +71,17 @@ impl Paths {
             return Err(Error::TooLong(longest));
         }
         Ok(paths)
+    }
+
+    /// The same folders with the sockets where they are while there is no runtime folder; none if
+    /// that is what these paths say already, or if its name is too long.
+    pub fn without_runtime_dir(&self) -> Option<Self> {
+        let other = Self {
+            runtime: self.state.join("run"),
+            ..self.clone()
+        };
+        let fits = other.control_socket().as_os_str().len() <= SOCKET_PATH_MAX;
+        (fits && other != *self).then_some(other)
     }
 
     /// The configuration's folder.

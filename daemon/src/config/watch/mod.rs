@@ -58,21 +58,25 @@ async fn run(places: Places, mut known: Files, tell: watch::Sender<Option<Arc<Fi
     let mut eyes = Eyes::new(Arc::clone(&woken));
     loop {
         // Watched first, then looked at: what changes in between is an event.
-        eyes.turn_to(Trail::of(&places));
+        eyes.turn_to(&places).await;
         let found = settled(&places, &known, &mut eyes).await;
         if !found.hold_the_same(&known) {
             known = found.clone();
             tell.send_replace(Some(Arc::new(found)));
         }
-        if eyes.trail != Trail::of(&places) {
+        if eyes.trail != trail(&places).await {
             continue;
         }
-        if eyes.blind.is_none() {
-            woken.notified().await;
-        } else {
-            let _late = tokio::time::timeout(BLIND, woken.notified()).await;
-        }
+        // Also where all folders are seen: nothing tells of a home that is mounted over one of them.
+        let _late = tokio::time::timeout(BLIND, woken.notified()).await;
     }
+}
+
+/// The trail as it is now. A home folder may be far away.
+async fn trail(places: &Places) -> Trail {
+    let places = places.clone();
+    let walked = tokio::task::spawn_blocking(move || Trail::of(&places));
+    walked.await.unwrap_or_default()
 }
 
 /// What sees changes in folders.
@@ -98,22 +102,23 @@ impl Eyes {
         }
     }
 
-    /// Sees changes along `trail` from now on.
-    fn turn_to(&mut self, trail: Trail) {
+    /// Sees changes on the way to `places` from now on.
+    async fn turn_to(&mut self, places: &Places) {
+        let trail = trail(places).await;
         if self.watcher.is_some() && self.blind.is_none() && self.trail == trail {
             return;
         }
         self.trail = trail;
         let was_blind = self.blind.take().is_some();
-        match self.watcher() {
+        let (trail, seen) = (self.trail.clone(), self.seen());
+        let watching = tokio::task::spawn_blocking(move || watch(&trail, seen));
+        let watching = watching.await;
+        match watching.unwrap_or_else(|e| Err(notify::Error::generic(&e.to_string()))) {
             // The last one sees until this one does. It can't be turned: it may have followed a
             // folder to another name.
-            Ok(mut watcher) => {
-                for folder in self.trail.folders() {
-                    let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
-                    self.blind = watched.err().or(self.blind.take());
-                }
+            Ok((watcher, blind)) => {
                 self.watcher = Some(watcher);
+                self.blind = blind;
             }
             Err(error) => {
                 self.watcher = None;
@@ -126,11 +131,12 @@ impl Eyes {
         }
     }
 
-    fn watcher(&self) -> notify::Result<RecommendedWatcher> {
+    /// Takes what a watcher sees.
+    fn seen(&self) -> impl Fn(notify::Result<Event>) + Send + 'static {
         let woken = Arc::clone(&self.woken);
         let names = self.trail.names().clone();
         let writers = self.writers.clone();
-        let seen = move |result: notify::Result<Event>| {
+        move |result: notify::Result<Event>| {
             let concerns = match &result {
                 // It may hide a change.
                 Err(_) => true,
@@ -143,13 +149,26 @@ impl Eyes {
             if concerns {
                 woken.notify_one();
             }
-        };
-        RecommendedWatcher::new(seen, Config::default())
+        }
     }
 }
 
+/// Watches the folders of `trail`; and why some of them aren't. May block.
+fn watch(
+    trail: &Trail,
+    seen: impl Fn(notify::Result<Event>) + Send + 'static,
+) -> notify::Result<(RecommendedWatcher, Option<notify::Error>)> {
+    let mut watcher = RecommendedWatcher::new(seen, Config::default())?;
+    let mut blind = None;
+    for folder in trail.folders() {
+        let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
+        blind = watched.err().or(blind);
+    }
+    Ok((watcher, blind))
+}
+
 /// How soon a change is noticed where the system doesn't tell, for want of watches or of the right
-/// to read a folder.
+/// to read a folder, or since a whole folder was put over another one.
 const BLIND: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

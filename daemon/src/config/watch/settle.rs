@@ -16,7 +16,6 @@ use tokio::time::timeout;
 
 use super::Eyes;
 use super::lease::is_open_for_writing;
-use super::trail::Trail;
 use crate::config::files::{Files, Places};
 
 /// The files once nobody has touched them for a while, or once they hold what `known` holds.
@@ -29,7 +28,7 @@ pub(super) async fn settled(places: &Places, known: &Files, eyes: &mut Eyes) -> 
     while !before.hold_the_same(known) {
         let event = timeout(patience(&before, known), eyes.woken.notified()).await;
         if event.is_ok() {
-            eyes.turn_to(Trail::of(places));
+            eyes.turn_to(places).await;
         }
         let after = read(places).await;
         let is_quiet = event.is_err() && !eyes.writers.are_at_work();

@@ -166,6 +166,20 @@ async fn o2_an_empty_file_counts_late_and_none_that_is_soon_filled() {
     assert_eq!(scene.next().await.0, "\n", "if it is meant, it counts");
 }
 
+// One thread has the runtime, and waits for no file system: those that may are others.
+#[tokio::test(flavor = "current_thread")]
+async fn o2_a_folder_that_is_far_away_holds_up_no_thread_of_the_runtime() {
+    let mut scene = Scene::new("a").await;
+    let before = trail::WALKED_BY.get();
+    create_dir(scene.path("other")).unwrap();
+    write(scene.path("other/config.toml"), "b").unwrap();
+    rename(scene.path("config/loopdesk"), scene.path("old")).unwrap();
+    rename(scene.path("other"), scene.path("config/loopdesk")).unwrap();
+    assert_eq!(scene.next().await.0, "b");
+    assert_eq!(trail::WALKED_BY.get(), before);
+    assert_eq!(before, 0, "and none did at the start");
+}
+
 #[tokio::test]
 async fn o2_what_is_none_of_the_names_wakes_nobody() {
     let mut scene = Scene::new("a").await;

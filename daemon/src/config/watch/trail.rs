@@ -18,7 +18,10 @@ pub(super) struct Trail {
 
 impl Trail {
     /// The trail to the files at `places`, as it is now.
+    /// May block.
     pub(super) fn of(places: &Places) -> Self {
+        #[cfg(test)]
+        WALKED_BY.with(|walks| walks.set(walks.get() + 1));
         let mut trail = Self::default();
         for path in places.user.iter().chain([&places.system]) {
             trail.follow(path);
@@ -105,6 +108,12 @@ fn parts(path: &Path) -> VecDeque<OsString> {
 
 /// As many as Linux follows.
 const LINKS_MAX: usize = 40;
+
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has waited for a file system.
+    pub(super) static WALKED_BY: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
 
 #[cfg(test)]
 mod tests {

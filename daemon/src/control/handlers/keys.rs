@@ -16,8 +16,8 @@ use crate::rights::Rights;
 use crate::route::{Question, Routes};
 
 /// All keys.
-pub(in crate::control) fn list(control: &Control) -> Result<key::Keys, Problem> {
-    if let Some(problem) = control.keys.problem() {
+pub(in crate::control) async fn list(control: &Control) -> Result<key::Keys, Problem> {
+    if let Some(problem) = control.keys.problem().await {
         return Err(problem);
     }
     let config = Arc::clone(&control.loaded.borrow().config);
@@ -97,8 +97,10 @@ pub(in crate::control) async fn confirm(
     asked: Confirm,
 ) -> Result<key::Keys, Problem> {
     let config = Arc::clone(&control.loaded.borrow().config);
-    let of_key = asked.name.as_deref().map(|name| named(control, name));
-    let of_key = of_key.transpose()?.map(|key| key.account.to_string());
+    let of_key = match asked.name.as_deref() {
+        Some(name) => Some(named(control, name).await?.account.to_string()),
+        None => None,
+    };
     let (account, session) = super::pick(control, asked.account.as_deref().or(of_key.as_deref()))?;
     session.loaded(LOAD_PATIENCE).await;
     let Some(person) = session.view().person else {
@@ -130,13 +132,15 @@ pub(in crate::control) fn callers(
 }
 
 /// What would become of a request.
-pub(in crate::control) fn explain(
+pub(in crate::control) async fn explain(
     control: &Control,
     asked: &Explain,
 ) -> Result<Explained, Problem> {
     let config = Arc::clone(&control.loaded.borrow().config);
-    let key = asked.key.as_deref().map(|name| named(control, name));
-    let key = key.transpose()?;
+    let key = match asked.key.as_deref() {
+        Some(name) => Some(named(control, name).await?),
+        None => None,
+    };
     let wrong = |what: &str, given: &str| {
         Problem::new(Kind::Usage, format!("`{given}` is no {what}"))
             .hint("loopdesk explain GET /api/v2/tickets")
@@ -210,8 +214,8 @@ pub(super) fn counts(
     (working, suspended)
 }
 
-fn named(control: &Control, name: &str) -> Result<Arc<Key>, Problem> {
-    if let Some(problem) = control.keys.problem() {
+async fn named(control: &Control, name: &str) -> Result<Arc<Key>, Problem> {
+    if let Some(problem) = control.keys.problem().await {
         return Err(problem);
     }
     control.keys.named(name).ok_or_else(|| {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::super::lines::Lines;
 use super::super::{Control, reply};
 use crate::body::Body;
-use crate::session::login::Wish;
+use crate::session::login::{self, Wish};
 
 /// Starts a login; its events are the answer's lines. It ends with the connection.
 pub(in crate::control) fn login(control: &Control, asked: &Request) -> Response<Body> {
@@ -36,20 +36,8 @@ pub(in crate::control) fn paste(
     control: &Control,
     pasted: &Pasted,
 ) -> Result<serde_json::Value, Problem> {
-    let mut refused = None;
-    for session in control.sessions.all() {
-        match session.paste(pasted.address.expose()) {
-            Ok(()) => return Ok(serde_json::json!({})),
-            Err(problem) => refused = Some(problem),
-        }
-    }
-    Err(refused.unwrap_or_else(|| {
-        Problem::new(
-            loopdesk_protocol::Kind::Usage,
-            "no login waits for an address",
-        )
-        .hint("loopdesk login --no-browser")
-    }))
+    login::paste(&control.sessions.all(), pasted.address.expose())?;
+    Ok(serde_json::json!({}))
 }
 
 /// A login has two events a page at most; a slow reader holds nobody up.

@@ -15,6 +15,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
     for session in control.sessions.all() {
         session.loaded(LOAD_PATIENCE).await;
     }
+    let keys_problem = control.keys.problem().await;
     let loaded = control.loaded.borrow().clone();
     let accounts = loaded.config.accounts.values().filter_map(|account| {
         let session = control.sessions.get(&account.name)?;
@@ -45,7 +46,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
             problem: control.hook.borrow().clone(),
         },
         keys: Keys {
-            problem: control.keys.problem(),
+            problem: keys_problem,
         },
         egress: control.sessions.egress_status(&loaded.config),
         accounts: accounts.collect(),

@@ -5,11 +5,14 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::Notice;
+use crate::supervise::descriptors::give_back;
 
 /// Shows `notice`. There are no numbers here, and nothing is replaced.
 pub(super) async fn show(notice: &Notice, _before: Option<u32>) -> Result<u32, String> {
     // The words are arguments and never become part of the script.
-    let status = Command::new("/usr/bin/osascript")
+    let mut command = Command::new("/usr/bin/osascript");
+    give_back(command.as_std_mut());
+    let status = command
         .args(SCRIPT.iter().flat_map(|line| ["-e", line]))
         .arg("--")
         .args([&notice.title, &notice.body])

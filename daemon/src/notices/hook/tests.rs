@@ -118,6 +118,45 @@ async fn a_command_that_reads_nothing_or_says_much_ends_all_the_same() {
 }
 
 #[tokio::test]
+async fn o3_nothing_of_ours_stays_behind_with_what_a_command_leaves_behind() {
+    for (end, succeeds) in [("exit 0", true), ("exit 3", false)] {
+        let alive = || {
+            tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks()
+        };
+        let before = alive();
+        // It goes on talking until nobody listens.
+        let talks = "trap '' PIPE; (while echo word >&2; do sleep 0.02; done; echo > deaf) &";
+        let script = Script::new(&format!("{talks}\n{end}"));
+        assert_eq!(script.run(LONG).await.is_ok(), succeeds);
+        let gone = async {
+            while alive() > before || !script.folder.path().join("deaf").exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let gone = tokio::time::timeout(LONG / 4, gone).await;
+        assert!(gone.is_ok(), "{end}: {} tasks more", alive() - before);
+    }
+}
+
+// Each test is a process of its own: nobody else's limit changes.
+#[tokio::test]
+async fn o2_a_command_gets_the_limit_of_open_files_that_the_daemon_was_given() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let given = Rlimit {
+        current: Some(200),
+        maximum: getrlimit(Resource::Nofile).maximum,
+    };
+    setrlimit(Resource::Nofile, given).unwrap();
+    crate::supervise::descriptors::raise();
+    assert!(getrlimit(Resource::Nofile).current.is_none_or(|n| n > 200));
+    let script = Script::new("ulimit -Sn > limit");
+    script.run(LONG).await.unwrap();
+    assert_eq!(script.wrote("limit").trim(), "200");
+}
+
+#[tokio::test]
 async fn a_command_that_isn_t_there_is_named() {
     for (words, why) in [
         ("/nowhere/hook", "isn't there"),

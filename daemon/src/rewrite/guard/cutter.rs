@@ -157,7 +157,11 @@ where
 
     fn is_end_stream(&self) -> bool {
         self.state == State::Cut
-            || (self.frame.is_empty() && self.waiting.is_empty() && self.inner.is_end_stream())
+            || (self.frame.is_empty()
+                && self.waiting.is_empty()
+                // Trailers, which wait behind held frames.
+                && !matches!(self.last, Some(Some(_)))
+                && self.inner.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

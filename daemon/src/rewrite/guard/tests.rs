@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 
@@ -32,6 +32,10 @@ impl http_body::Body for Pieces {
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         std::task::Poll::Ready(self.0.pop_front().map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -112,6 +116,38 @@ async fn d4_p13_a_compressed_body_is_cut_before_the_token_is_whole() {
     let harmless = gzip(filler.as_bytes());
     let passed = passed(pieces(&harmless, 100), "gzip").await.unwrap();
     assert_eq!(passed, harmless);
+}
+
+#[tokio::test]
+async fn s4_the_trailers_behind_what_waited_of_a_compressed_body_are_passed_on() {
+    // It ends as a token begins: the last frames wait for more until the trailers come.
+    let text = format!("{}{}", "x".repeat(1000), &TOKEN[..BEGUN + 2]);
+    let encoded = gzip(text.as_bytes());
+    for size in [1, 7, 10_000] {
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-checksum", HeaderValue::from_static("abc"));
+        trailers.insert("x-echo", HeaderValue::from_static(TOKEN));
+        let mut body = pieces(&encoded, size);
+        body.0.push_back(Frame::trailers(trailers));
+        let mut answer = Response::new(Body::adapted(body));
+        let coding = HeaderValue::from_static("gzip");
+        answer.headers_mut().insert(CONTENT_ENCODING, coding);
+        answer.extensions_mut().insert(secrets());
+        let mut body = response(answer).into_body();
+        let (mut data, mut last) = (Vec::new(), None);
+        // As hyper reads: not on once a body says that it has ended.
+        while !body.is_end_stream() {
+            match body.frame().await.map(|frame| frame.unwrap().into_data()) {
+                Some(Ok(piece)) => data.extend_from_slice(&piece),
+                Some(Err(frame)) => last = frame.into_trailers().ok(),
+                None => break,
+            }
+        }
+        assert_eq!(data, encoded, "{size}");
+        let last = last.unwrap_or_else(|| panic!("{size}: no trailers"));
+        assert_eq!(last["x-checksum"], "abc");
+        assert_eq!(last["x-echo"], "*".repeat(TOKEN.len()));
+    }
 }
 
 #[tokio::test]

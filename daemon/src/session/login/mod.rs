@@ -76,11 +76,17 @@ impl Session {
     ///
     /// # Errors
     /// Where no login waits for it, or the address belongs to another one.
-    pub fn paste(&self, address: &str) -> Result<(), Problem> {
+    #[cfg(test)]
+    fn paste(&self, address: &str) -> Result<(), Problem> {
+        paste(std::slice::from_ref(self), address)
+    }
+
+    /// Why an address isn't taken, if it isn't.
+    fn why_not(&self, offer: &Offer) -> Option<Problem> {
         let name = &self.account().name;
         let again = format!("run `loopdesk login {name} --no-browser` again");
-        let (kind, message, hint) = match self.0.desk.paste(address) {
-            Offer::Taken(_) => return Ok(()),
+        let (kind, message, hint) = match offer {
+            Offer::Taken(_) => return None,
             Offer::Nobody => (
                 Kind::Login,
                 format!("no login of account `{name}` is waiting for an address"),
@@ -103,7 +109,38 @@ impl Session {
                 "paste the address of the page that this login's link led to".to_owned(),
             ),
         };
-        Err(Problem::new(kind, message).hint(hint))
+        Some(Problem::new(kind, message).hint(hint))
+    }
+}
+
+/// Hands the address of the page that failed to load in a browser on another machine to the one of
+/// `sessions` whose login waits for it.
+///
+/// # Errors
+/// What the login says for which it was most likely meant: one that waits, before those that don't.
+pub fn paste(sessions: &[Session], address: &str) -> Result<(), Problem> {
+    let mut nearest = None;
+    for session in sessions {
+        let offer = session.0.desk.paste(address);
+        let Some(problem) = session.why_not(&offer) else {
+            return Ok(());
+        };
+        let distance = match offer {
+            Offer::Taken(_) | Offer::Used => 0,
+            Offer::Malformed(_) => 1,
+            Offer::NotOurs => 2,
+            Offer::Nobody => 3,
+        };
+        if nearest.as_ref().is_none_or(|(least, _)| distance < *least) {
+            nearest = Some((distance, problem));
+        }
+    }
+    match nearest {
+        Some((distance, problem)) if distance < 3 || sessions.len() == 1 => Err(problem),
+        _ => Err(
+            Problem::new(Kind::Login, "no login is waiting for an address")
+                .hint("run `loopdesk login --no-browser`"),
+        ),
     }
 }
 

@@ -166,6 +166,39 @@ async fn a_pasted_address_is_judged_like_a_callback() {
 }
 
 #[tokio::test]
+async fn o3_a_bad_paste_is_answered_by_the_login_that_waits_and_not_by_the_last_account() {
+    let waits = Bench::signed_out(3600).await;
+    let other = Bench::signed_out(3600).await;
+    let (first, second) = (waits.session.clone(), other.session.clone());
+    let orders = [
+        [first.clone(), second.clone()],
+        [second.clone(), first.clone()],
+    ];
+    let said = |address: &str| {
+        let both = orders.clone().map(|sessions| paste(&sessions, address));
+        let [one, two] = both.map(Result::unwrap_err);
+        assert_eq!(one, two, "{address}");
+        one
+    };
+    let nobody = said("http://127.0.0.1:1/callback?code=good&state=x");
+    assert_eq!(nobody.message, "no login is waiting for an address");
+    let mut login = Attempt::start(&waits, false).await;
+    let uri = &login.authorize.redirect_uri;
+    for (wrong, expected) in [
+        (format!("{uri}?code=good&state=other"), "another login"),
+        (format!("{uri}?state={}", login.state), "no `code`"),
+        (uri.clone(), "no `?`"),
+    ] {
+        let problem = said(&wrong);
+        assert!(problem.message.contains(expected), "{wrong}: {problem}");
+    }
+    let address = format!("{uri}?state={}&code=good", login.state);
+    paste(&orders[0], &address).unwrap();
+    login.done().await;
+    assert!(said(&address).message.contains("used already"));
+}
+
+#[tokio::test]
 async fn r8_another_person_is_refused_with_both_names_and_the_new_pair_revoked() {
     let bench = Bench::logged_in(3600).await;
     bench.zendesk.set_person(person(7));

@@ -62,6 +62,8 @@ pub(in crate::session) enum Command {
     Reconfigure(Arc<Setup>),
     /// The vault has changed, or can be opened now.
     Vault(Arc<Vault>),
+    /// The record may have come late.
+    Look,
     /// Finish what is under way, and stop.
     Stop,
 }
@@ -199,6 +201,7 @@ impl Task {
                 self.parts.vault = vault;
                 self.input(Input::Unlocked);
             }
+            Command::Look => self.input(Input::Look),
             Command::Stop => self.stop(),
             Command::Reconfigure(setup) => self.reconfigure(setup),
             Command::Adopt(_) | Command::Logout { .. } => self.waiting.push_back(command),

@@ -34,7 +34,8 @@
 //! `super::pairs` by their [`Cover`].
 //!
 //! While rotating from `doubtful` or `blocked`, that is still what is shown: the trouble isn't over.
-//! An ended session never asks Zendesk for tokens again. Where another process has stored a newer
+//! A signed-out session looks for a record now and then, as it does when it is loading: the home may
+//! come late. An ended session never asks Zendesk for tokens again. Where another process has stored a newer
 //! session meanwhile, rotating and saving end in what that one is: active, or ended.
 
 pub(in crate::session) mod health;
@@ -65,6 +66,15 @@ pub(in crate::session) struct Machine {
     paused: bool,
     last_error: Option<status::LastError>,
     health: Health,
+    look: Look,
+}
+
+/// When it was last looked for a record while nobody is logged in: it may come with a home that is
+/// mounted late.
+#[derive(Clone, Copy, Debug, Default)]
+struct Look {
+    at: Option<Timestamp>,
+    is_under_way: bool,
 }
 
 /// The states. [`Live`] has shades of its own.
@@ -182,6 +192,8 @@ pub(in crate::session) enum Input {
     Wanted,
     /// The vault has changed, or can be opened now.
     Unlocked,
+    /// Somebody asks whether there is a record by now.
+    Look,
     /// Somebody asks for a refresh.
     Asked,
     /// `tokens/current` has confirmed that this generation's access token is dead.
@@ -293,6 +305,7 @@ impl Machine {
             paused: false,
             last_error: None,
             health: Health::default(),
+            look: Look::default(),
         };
         (machine, Effect::Load)
     }
@@ -309,6 +322,10 @@ impl Machine {
             Input::Tick => self.tick(now),
             Input::Wanted => self.wanted(now),
             Input::Unlocked => self.unlocked(),
+            Input::Look => {
+                self.look.at = None;
+                self.tick(now)
+            }
             Input::Asked => {
                 self.look_again(now);
                 self.asked(now)
@@ -349,6 +366,7 @@ impl Machine {
             Input::Forgotten => {
                 self.paused = false;
                 self.last_error = None;
+                self.look.at = Some(now);
                 self.state = State::SignedOut(None);
                 vec![Effect::Health(Act::Forget)]
             }

@@ -146,6 +146,44 @@ impl World {
 }
 
 #[test]
+fn o1_a_record_that_comes_after_the_start_is_found() {
+    let nothing = |world: &mut World| {
+        world.loading = false;
+        world.on(Input::Loaded(Load::Nothing));
+        assert_eq!(world.shown(), status::State::SignedOut);
+    };
+    let mut world = World::new();
+    nothing(&mut world);
+    world.pass(10);
+    assert!(!world.loading, "not all the time");
+    world.pass(25);
+    assert!(world.loading);
+    world.pass(60);
+    nothing(&mut world);
+    // Somebody asks, before it is time again.
+    world.on(Input::Look);
+    assert!(world.loading);
+    world.durable = 1;
+    let late = held(1, world.now, 3600);
+    world.found(late, None);
+    assert!(world.is_ready());
+    // Neither a session that lives nor one that is ended looks for another.
+    world.on(Input::Look);
+    assert!(!world.loading);
+
+    // What was read before a logout counts no more.
+    let mut world = World::new();
+    nothing(&mut world);
+    world.on(Input::Pause);
+    world.pass(60);
+    assert!(!world.loading, "a login has the record to itself");
+    world.on(Input::Forgotten);
+    let stale = held(1, world.now, 3600);
+    world.found(stale, None);
+    assert_eq!(world.shown(), status::State::SignedOut);
+}
+
+#[test]
 fn a_refresh_is_stored_then_published() {
     let mut world = World::live(3600);
     world.pass(2999);

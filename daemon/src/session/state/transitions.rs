@@ -14,8 +14,12 @@ use crate::session::schedule;
 
 impl Machine {
     pub(super) fn loaded(&mut self, now: Timestamp, spread: f64, load: Load) -> Vec<Effect> {
-        if !matches!(self.state, State::Loading | State::KeyMissing { .. }) {
-            return Vec::new();
+        let looked = std::mem::take(&mut self.look).is_under_way;
+        self.look.at = Some(now);
+        match self.state {
+            State::Loading | State::KeyMissing { .. } => {}
+            State::SignedOut(_) if looked => {}
+            State::SignedOut(_) | State::Live(_) | State::Ended(_) => return Vec::new(),
         }
         match load {
             Load::Nothing => self.state = State::SignedOut(None),
@@ -121,7 +125,17 @@ impl Machine {
                     return vec![Effect::Load];
                 }
             }
-            State::Loading | State::SignedOut(_) | State::Ended(_) => {}
+            State::SignedOut(_) => {
+                let look = &mut self.look;
+                let again = look
+                    .at
+                    .is_none_or(|at| schedule::between(at, now) >= KEY_RETRY || now < at);
+                if again && !look.is_under_way {
+                    look.is_under_way = true;
+                    return vec![Effect::Load];
+                }
+            }
+            State::Loading | State::Ended(_) => {}
         }
         Vec::new()
     }
@@ -450,7 +464,7 @@ const SAVE_ATTEMPTS: u32 = 11;
 const UNSAVED_RETRY: Duration = Duration::from_secs(5);
 /// R4: somebody has to act, and Zendesk need not be asked more often meanwhile.
 pub(super) const BLOCKED_RETRY: Duration = Duration::from_secs(3600);
-/// A keyring that is unlocked later is noticed within this time.
+/// A keyring that is unlocked later, or a record that comes later, is noticed within this time.
 const KEY_RETRY: Duration = Duration::from_secs(30);
 /// NTP slews and small steps mean nothing; a clock set back by more makes plans worthless.
 const SET_BACK: Duration = Duration::from_secs(60);

@@ -18,13 +18,14 @@ use std::path::{Path, PathBuf};
 use loopdesk_protocol::{Kind, Problem};
 use rustix::net::{AddressFamily, SocketAddrAny, SocketType, getsockname, sockopt};
 
+use super::runtime_dir::SocketName;
 use crate::config::AccountName;
 
 /// The sockets that this process was given, for as long as it lives.
 #[derive(Debug, Default)]
 pub struct Inherited {
     tcp: BTreeMap<SocketAddr, TcpListener>,
-    unix: BTreeMap<PathBuf, UnixListener>,
+    unix: BTreeMap<PathBuf, (UnixListener, SocketName)>,
 }
 
 impl Inherited {
@@ -71,9 +72,9 @@ impl Inherited {
         self.tcp.contains_key(&address)
     }
 
-    /// Whether one is bound to `path`.
+    /// Whether one is bound to `path`, and callers find it there.
     pub fn has_unix(&self, path: &Path) -> bool {
-        self.unix.contains_key(&settled(path))
+        self.named(path).is_some()
     }
 
     /// The socket bound to `address`, if there is one; it can be asked for again.
@@ -92,10 +93,16 @@ impl Inherited {
     /// # Errors
     /// As the system says.
     pub fn unix(&self, path: &Path) -> io::Result<Option<tokio::net::UnixListener>> {
-        let Some(listener) = self.unix.get(&settled(path)) else {
+        let Some(listener) = self.named(path) else {
             return Ok(None);
         };
         tokio::net::UnixListener::from_std(listener.try_clone()?).map(Some)
+    }
+
+    fn named(&self, path: &Path) -> Option<&UnixListener> {
+        let path = settled(path);
+        let (listener, name) = self.unix.get(&path)?;
+        name.is_at(&path).then_some(listener)
     }
 
     fn add(&mut self, socket: OwnedFd) -> io::Result<()> {
@@ -121,7 +128,14 @@ impl Inherited {
                     .ok_or_else(|| io::Error::other("one of them is a socket without a name"))?;
                 let listener = UnixListener::from(socket);
                 listener.set_nonblocking(true)?;
-                self.unix.insert(settled(&path), listener);
+                let path = settled(&path);
+                match SocketName::of(&path) {
+                    Ok(name) => drop(self.unix.insert(path, (listener, name))),
+                    Err(error) => {
+                        let path = path.display();
+                        tracing::warn!(%path, %error, "nobody finds the supervisor's socket");
+                    }
+                }
             }
             family => return Err(io::Error::other(format!("one of them is of {family:?}"))),
         }
@@ -181,6 +195,9 @@ mod tests {
         assert!(inherited.tcp(address).unwrap().is_some(), "again");
         assert!(inherited.unix(&real.join("proxy.sock")).unwrap().is_some());
         assert!(inherited.unix(&real.join("other.sock")).unwrap().is_none());
+        // Where its name is gone, callers find it no more.
+        std::fs::remove_file(real.join("proxy.sock")).unwrap();
+        assert!(!inherited.has_unix(&real.join("proxy.sock")));
     }
 
     #[test]

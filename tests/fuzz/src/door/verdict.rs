@@ -181,13 +181,14 @@ fn account(facts: &ConnFacts, judged: &http::request::Parts) -> &'static str {
     };
     match &facts.local {
         Local::Unix => named,
-        Local::Tcp { addr, account } => {
+        Local::Tcp { addr } => {
+            let is_of_beta = addr.port() == household::PORT_OF_BETA;
             let is_old = judged.version == http::Version::HTTP_10;
             let is_ours = OURS.contains(&name) && port == addr.port().to_string();
             assert!(is_ours || is_old && hosts.is_empty(), "called {host:?}");
-            let is_other = account.is_some() && name == "acme.localhost";
+            let is_other = is_of_beta && name == "acme.localhost";
             assert!(!is_other, "two accounts are named");
-            if account.is_some() { "beta" } else { named }
+            if is_of_beta { "beta" } else { named }
         }
     }
 }

@@ -1,0 +1,70 @@
+//! Whether this daemon is still found, and still the only one: its folders may go, or be replaced by
+//! others of their names.
+
+use std::time::Duration;
+
+use loopdesk_protocol::{Kind, Paths, Problem};
+use tokio::task::JoinHandle;
+use tokio::time::Interval;
+
+use super::life::every;
+use crate::supervise::instance::{InstanceLock, Refused};
+use crate::supervise::runtime_dir;
+
+/// Looks after the folders of one daemon.
+#[derive(Debug)]
+pub(super) struct Home {
+    /// The folders as the environment has them.
+    paths: Paths,
+    lock: InstanceLock,
+    look: Interval,
+    looking: Option<JoinHandle<Seen>>,
+}
+
+/// Where the sockets belong; or why they have no place, or this daemon none.
+pub(super) type Seen = Result<Result<Paths, Problem>, Problem>;
+
+impl Home {
+    pub(super) fn new(paths: Paths, lock: InstanceLock) -> Self {
+        Self {
+            paths,
+            lock,
+            look: every(LOOK),
+            looking: None,
+        }
+    }
+
+    /// What is seen of the folders, now and then. Can be cancelled.
+    pub(super) async fn seen(&mut self) -> Seen {
+        let looking = match &mut self.looking {
+            Some(looking) => looking,
+            none => {
+                self.look.tick().await;
+                let (paths, lock) = (self.paths.clone(), self.lock.clone());
+                // The home may be far away.
+                none.insert(tokio::task::spawn_blocking(move || look(&paths, &lock)))
+            }
+        };
+        let seen = looking.await;
+        self.looking = None;
+        let lost = |e| Problem::new(Kind::Internal, format!("the folders: {e}"));
+        seen.unwrap_or_else(|e| Ok(Err(lost(e))))
+    }
+}
+
+fn look(paths: &Paths, lock: &InstanceLock) -> Seen {
+    match lock.renew() {
+        Err(held @ Refused::Held { .. }) => {
+            let message = format!("{held}, in the state folder that is there now");
+            return Err(Problem::new(Kind::Daemon, message));
+        }
+        Err(Refused::Unusable(problem)) => {
+            tracing::warn!(%problem, "another daemon could start beside this one");
+        }
+        Ok(()) => {}
+    }
+    Ok(runtime_dir::settle(paths))
+}
+
+/// A command that finds no socket waits for longer before it gives up.
+const LOOK: Duration = Duration::from_secs(5);
