@@ -6,6 +6,7 @@ mod browser;
 mod framing;
 mod host;
 pub mod peer;
+mod place;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::refusal::{KeyRefusal, Refusal};
 use host::{Host, Name};
 
 pub use peer::Peer;
+pub use place::{Place, Sharing};
 
 /// What is known of a connection before its first byte.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct ConnFacts {
     pub caller: Caller,
     /// How often it has sent a key that isn't one.
     pub failures: Arc<Failures>,
+    /// Its place among all connections, where places are counted.
+    pub place: Option<Arc<dyn Place>>,
 }
 
 impl ConnFacts {
@@ -42,6 +46,7 @@ impl ConnFacts {
             peer,
             caller: Caller::new(trace),
             failures: Arc::default(),
+            place: None,
         }
     }
 }

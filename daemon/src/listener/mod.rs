@@ -6,11 +6,14 @@
 mod arrival;
 pub mod bind;
 mod conn;
+mod exchange;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod holder;
 mod linger;
 mod patience;
+mod request_line;
+mod shares;
 mod slots;
 mod stepwise;
 mod strangers;
@@ -164,8 +167,9 @@ impl<H: Handler> Server<H> {
                         slot = self.slots.take() => slot,
                     };
                     let (handler, stop) = (Arc::clone(&self.handler), stop.clone());
+                    let strangers = self.strangers.clone();
                     self.tracker
-                        .spawn(conn::serve(stream, facts, handler, stop, slot));
+                        .spawn(conn::serve(stream, facts, handler, stop, slot, strangers));
                 }
                 Err(error) if is_of_one_connection(&error) => {
                     tracing::debug!(%error, "a connection was gone before it was accepted");

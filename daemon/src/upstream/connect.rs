@@ -57,6 +57,8 @@ pub(super) fn pool() -> legacy::Builder {
         .pool_idle_timeout(POOL_IDLE)
         .http1_preserve_header_case(true)
         .http1_title_case_headers(false)
+        .http1_max_headers(HEADER_LINES)
+        .http2_max_header_list_size(HEADER_LIST)
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
@@ -162,6 +164,13 @@ fn tcp<R>(resolver: R) -> HttpConnector<R> {
 
 /// RFC 8305 section 5 recommends 250 ms before the other address family is tried.
 const HAPPY_EYEBALLS: Duration = Duration::from_millis(250);
+
+/// As many as a script may send. hyper takes 100, which answers with many cookies and policies pass.
+const HEADER_LINES: usize = 256;
+
+/// Bytes of a head in HTTP/2, each line counted with 32 more (RFC 9113 section 6.5.2): as many as
+/// the lines above have in answers that are known. hyper takes 16 KiB.
+const HEADER_LIST: u32 = 128 << 10;
 
 /// Longer than the pauses in a person's or a cron job's work, shorter than the idle time-outs of
 /// the servers and NATs on the way (Cloudflare: 400 s; home routers: from 120 s).

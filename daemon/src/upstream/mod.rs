@@ -35,7 +35,8 @@ use crate::failpoint;
 
 pub use failure::Failure;
 pub use outgoing::{Credential, Outgoing};
-pub(crate) use replay::{Budget, REQUEST_MAX, Share};
+pub use replay::Budget;
+pub(crate) use replay::{REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
 use egress::Egress;

@@ -34,11 +34,21 @@ pub enum Credential {
 impl Outgoing {
     /// A request on its way to `origin`.
     pub fn new(request: Request<Body>, origin: Origin, credential: Credential) -> Self {
+        Self::within(Budget::of(false), request, origin, credential)
+    }
+
+    /// The same for a caller whose bodies are kept in `memory`.
+    pub fn within(
+        memory: &'static Budget,
+        request: Request<Body>,
+        origin: Origin,
+        credential: Credential,
+    ) -> Self {
         let (mut parts, body) = request.into_parts();
         request::strip(&mut parts.headers, credential);
         // The extensions carry the letter case of the script's headers.
         parts.extensions.remove::<OnUpgrade>();
-        let body = (!body.is_end_stream()).then(|| Replay::new(body, Budget::of_process()));
+        let body = (!body.is_end_stream()).then(|| Replay::new(body, memory));
         if body.is_some() {
             request::frame(&mut parts.headers, &parts.method);
         }
