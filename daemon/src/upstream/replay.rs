@@ -150,7 +150,7 @@ impl http_body::Body for Attempt {
 pub struct Budget {
     free: AtomicUsize,
     /// Of which it is a part.
-    within: Option<&'static Budget>,
+    within: Option<&'static Self>,
 }
 
 impl Budget {
@@ -352,6 +352,20 @@ mod tests {
 
     async fn all(attempt: Attempt) -> Bytes {
         attempt.collect().await.unwrap().to_bytes()
+    }
+
+    #[test]
+    fn s7_p24_a_part_of_a_budget_is_taken_out_of_the_whole() {
+        let whole = budget(100);
+        let part: &Budget = Box::leak(Box::new(Budget::new(50, Some(whole))));
+        let first = Share::of(part, 40).unwrap();
+        assert!(Share::of(part, 20).is_none(), "its own limit");
+        assert_eq!((free(part), free(whole)), (10, 60));
+        let others = Share::of(whole, 55).unwrap();
+        assert!(Share::of(part, 10).is_none(), "the whole's");
+        assert_eq!((free(part), free(whole)), (10, 5));
+        drop((first, others));
+        assert_eq!((free(part), free(whole)), (50, 100));
     }
 
     #[tokio::test]

@@ -308,6 +308,7 @@ async fn s3_a_body_of_unknown_length_streams() {
             "http://localhost:8484",
             acme,
             Files::default(),
+            Budget::of(false),
         )
         .await;
     let mut body = body.unwrap();
