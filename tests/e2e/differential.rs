@@ -292,8 +292,7 @@ fn decoded(target: &[u8]) -> Vec<u8> {
 }
 
 fn fresh_seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.unwrap().as_nanos() as u64
+    std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)
 }
 
 /// SplitMix64.

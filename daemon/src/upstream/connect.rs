@@ -25,15 +25,33 @@ pub(super) type Client = legacy::Client<Connector, Body>;
 /// Opens one connection.
 pub(super) type Connector = Guided<HttpsConnector<Dialer>>;
 
-/// A pool of connections to servers that `verifier` believes, on the ways that `egress` says.
+/// The pools of one account.
+///
+/// Servers take about a hundred requests at a time on an HTTP/2 connection, and a pool keeps one.
+/// So requests with limited keys, which share a part of the places here, have their own: what is
+/// slow there doesn't stop the person's own scripts.
+#[derive(Debug)]
+pub(super) struct Clients {
+    any: Client,
+    limited: Client,
+}
+
+impl Clients {
+    /// The one for requests with a limited key, or for all others.
+    pub(super) fn of(&self, is_limited: bool) -> &Client {
+        if is_limited { &self.limited } else { &self.any }
+    }
+}
+
+/// Pools of connections to servers that `verifier` believes, on the ways that `egress` says.
 ///
 /// # Errors
 /// Where rustls knows no protocol version; the choice is compiled in.
-pub(super) fn client(
+pub(super) fn clients(
     verifier: Arc<dyn ServerCertVerifier>,
     resolver: Resolver,
     egress: Egress,
-) -> Result<Client, rustls::Error> {
+) -> Result<Clients, rustls::Error> {
     let tls = tls(verifier)?;
     let dialer = Dialer::new(
         egress.clone(),
@@ -46,7 +64,11 @@ pub(super) fn client(
         .https_only()
         .enable_all_versions()
         .wrap_connector(dialer);
-    Ok(pool().build(Guided { connector, egress }))
+    let connector = Guided { connector, egress };
+    Ok(Clients {
+        any: pool().build(connector.clone()),
+        limited: pool().build(connector),
+    })
 }
 
 /// How requests are written, and how long connections are kept.

@@ -93,7 +93,7 @@ impl Rules {
         let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
         Ok(Prepared {
-            outgoing: Outgoing::within(memory, request, origin, plan.credential),
+            outgoing: Outgoing::within(plan.is_limited, request, origin, plan.credential),
             account: plan.account,
             key: admitted.key,
             is_read_only: plan.is_read_only,

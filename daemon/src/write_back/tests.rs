@@ -222,7 +222,14 @@ async fn sent(
     let acme = &config.accounts[&"acme".parse().unwrap()];
     let base = "http://localhost:8484";
     let body = WriteBack::new(&config)
-        .request(&mut head, body, base, acme, Files::default(), Budget::of(false))
+        .request(
+            &mut head,
+            body,
+            base,
+            acme,
+            Files::default(),
+            Budget::of(false),
+        )
         .await
         .unwrap();
     let length = body.size_hint().exact();

@@ -109,9 +109,9 @@ fn head(text: &[u8]) -> Result<(Request, Framing), &'static str> {
     Ok((request, framing))
 }
 
-/// Method, version and target: the target is what stands between the first space and the last
+/// The target is what stands between the first space and the last
 /// version.
-fn first_line(line: &[u8]) -> Result<(&[u8], &[u8], &[u8]), &'static str> {
+fn first_line(line: &[u8]) -> Result<FirstLine<'_>, &'static str> {
     let end = line.len().checked_sub(8).ok_or("a short request line")?;
     let (rest, version) = line.split_at(end);
     if version != b"HTTP/1.1" && version != b"HTTP/1.0" {
@@ -133,6 +133,9 @@ fn first_line(line: &[u8]) -> Result<(&[u8], &[u8], &[u8]), &'static str> {
         _ => Err("no target"),
     }
 }
+
+/// Method, version and target.
+type FirstLine<'a> = (&'a [u8], &'a [u8], &'a [u8]);
 
 /// RFC 3986 sections 2.1 to 2.3.
 fn encoded(byte: u8) -> String {
