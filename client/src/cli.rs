@@ -219,6 +219,12 @@ pub(crate) enum EnvClient {
     /// Ruby's own net/http.
     #[value(alias = "net-http")]
     Ruby,
+    /// PHP with its curl.
+    Php,
+    /// Go's own net/http.
+    Go,
+    /// Java's own HttpURLConnection.
+    Java,
     /// R with httr2.
     R,
     /// A Jupyter notebook in Python.

@@ -4,6 +4,7 @@
 //! read it; `X-Loopdesk-Error` tells it apart from an answer of Zendesk's. There is never a
 //! `Retry-After`: node-zendesk takes any answer with that header for a rate limit.
 
+mod head;
 mod key;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use http::{HeaderValue, Response, StatusCode};
 use crate::body::{Body, Error};
 use crate::telemetry::redact;
 
+pub use head::HeadRefusal;
 pub use key::KeyRefusal;
 
 /// Why a request was not served by Zendesk.
@@ -22,8 +24,12 @@ pub use key::KeyRefusal;
 pub enum Refusal {
     /// The request's head breaks RFC 9112, or could be read two ways.
     BadRequest(String),
-    /// The request's head is larger than any that Zendesk takes.
-    HeadTooLarge(usize),
+    /// The request's head can't be read.
+    Head(HeadRefusal),
+    /// The connection had to go for another one before there was an answer.
+    GaveWay,
+    /// Zendesk's answer broke off before anything of it was passed on.
+    BrokenAnswer,
     /// The request names its target by a whole URL, as it would to a forward proxy.
     AbsoluteForm,
     /// CONNECT, TRACE and the like.
@@ -124,7 +130,7 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) | Self::AbsoluteForm => StatusCode::BAD_REQUEST,
-            Self::HeadTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Head(why) => why.status(),
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::Upgrade
@@ -139,8 +145,12 @@ impl Refusal {
             | Self::UnconfiguredPort(_) => StatusCode::NOT_FOUND,
             Self::SignedOut(_) | Self::Ended { .. } => StatusCode::UNAUTHORIZED,
             Self::Key(why) => why.status(),
-            Self::Unavailable { .. } | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Upstream { .. } | Self::NoWay { .. } => StatusCode::BAD_GATEWAY,
+            Self::Unavailable { .. } | Self::GaveWay | Self::Stopping => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Upstream { .. } | Self::NoWay { .. } | Self::BrokenAnswer => {
+                StatusCode::BAD_GATEWAY
+            }
             Self::TooSlow { .. } => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -149,7 +159,9 @@ impl Refusal {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad-request",
-            Self::HeadTooLarge(_) => "head-too-large",
+            Self::Head(why) => why.code(),
+            Self::GaveWay => "gave-way",
+            Self::BrokenAnswer => "broken-answer",
             Self::AbsoluteForm => "absolute-form",
             Self::Method(_) => "method-refused",
             Self::Upgrade => "upgrade-refused",
@@ -177,11 +189,13 @@ impl Refusal {
     pub fn description(&self) -> String {
         match self {
             Self::BadRequest(why) => why.clone(),
-            Self::HeadTooLarge(most) => {
-                format!(
-                    "the request's headers have more than {most} bytes: send fewer cookies and the like"
-                )
-            }
+            Self::Head(why) => why.description(),
+            Self::GaveWay => "all places for connections are taken, and this one was given to \
+                another: send and read without long pauses, and fewer requests at once"
+                .to_owned(),
+            Self::BrokenAnswer => "Zendesk's answer broke off before its first byte could be \
+                passed on: try again; `loopdesk log` says why"
+                .to_owned(),
             Self::AbsoluteForm => {
                 "the request names a whole URL, as it would to a proxy: loopdesk \
                 is no HTTP_PROXY; unset that variable for localhost and use loopdesk's address as \
@@ -286,7 +300,7 @@ impl Refusal {
         }
         if matches!(
             self,
-            Self::BadRequest(_) | Self::HeadTooLarge(_) | Self::Stopping
+            Self::BadRequest(_) | Self::Head(_) | Self::GaveWay | Self::Stopping
         ) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -300,6 +314,12 @@ impl Refusal {
             first.to_ascii_uppercase() + rest
         };
         self.code().split('-').map(capital).collect()
+    }
+}
+
+impl From<HeadRefusal> for Refusal {
+    fn from(why: HeadRefusal) -> Self {
+        Self::Head(why)
     }
 }
 

@@ -113,4 +113,7 @@ clients! {
     s1_wget, d2_wget = "wget",
     s1_perl_lwp, d2_perl_lwp = "perl",
     s1_ruby_net_http, d2_ruby_net_http = "ruby",
+    s1_s8_php_curl, d2_php_curl = "php",
+    s1_s8_go_net_http, d2_go_net_http = "go",
+    s1_s8_java_http_url_connection, d2_java_http_url_connection = "java",
 }

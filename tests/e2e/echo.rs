@@ -72,7 +72,8 @@ async fn d4_p13_a_compressed_echo_is_cut_off() {
             let arguments = ["--compressed", "-H", header];
             let (code, said) = echoed(&stage, path, &arguments).await;
             // curl: a transfer that ended early, or before its head was out.
-            assert!(matches!(code, Some(18 | 52)), "{code:?}: {said}");
+            let before = said.starts_with("HTTP/1.1 502 ") && said.contains("broken-answer");
+            assert!(code == Some(18) || before, "{code:?}: {said}");
             let found = tokens.find(said.as_bytes());
             assert!(found.is_empty(), "{path}: {found:?} in {said}");
         }

@@ -92,7 +92,7 @@ async fn d1_p18_a_head_without_measure_is_431() {
     let _daemon = stage.logged_in().await;
     let before = stage.zendesk.requests().len();
     let long = format!("X-Long: {}\r\n", "x".repeat(80 << 10));
-    let many: String = (0..200).map(|n| format!("X-{n}: y\r\n")).collect();
+    let many: String = (0..300).map(|n| format!("X-{n}: y\r\n")).collect();
     for headers in [long, many] {
         let mut stream = connect(stage.port);
         let head = format!(
@@ -124,6 +124,71 @@ async fn d1_u1_another_users_connections_are_refused_and_take_nobodys_place() {
     assert!(said.contains("serves the user who started it"), "{said}");
     assert_eq!(crowd.still_open().await, 0);
     assert_eq!(stage.zendesk.requests().len(), before + 1);
+}
+
+// Sockets that block, beside a Zendesk that must not.
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
+    let stage = quiet(stage().await);
+    let _daemon = stage.logged_in().await;
+    let create = ["key", "create", "small", "--json", "--scope", "users:read"];
+    let upload = ["--allow", "POST /api/v2/uploads"];
+    let made = stage.home.loopdesk(create.into_iter().chain(upload)).await;
+    let key = made.ok().json()["secret"].as_str().unwrap().to_owned();
+    stage.home.is_secret("a local key", &key);
+    let head = format!(
+        "POST /api/v2/uploads?filename=a HTTP/1.1\r\nHost: localhost:{}\r\n\
+         Authorization: Bearer {key}\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n",
+        stage.port
+    );
+    // One is left over for each place that is given to another.
+    let mut open = Vec::new();
+    for _ in 0..PLACES + 100 {
+        let mut stream = connect(stage.port);
+        stream.write_all(head.as_bytes()).unwrap();
+        open.push(stream);
+    }
+    let drip = |open: &mut Vec<TcpStream>| {
+        for stream in open {
+            // Some have given way.
+            let _gone = stream.write_all(b"x");
+        }
+    };
+    // Longer than a client may be silent: these never are.
+    for second in 0..12 {
+        drip(&mut open);
+        let begin = std::time::Instant::now();
+        assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+        assert!(
+            begin.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            begin.elapsed()
+        );
+        let uploads = stage
+            .zendesk
+            .count(|record| record.path == "/api/v2/uploads");
+        // Later some have given way to others.
+        assert!(
+            uploads <= PLACES / 2 || second > 5,
+            "{uploads} uploads at once"
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    // A quick request of the same key waits for one that is slow, and no longer.
+    let bearer = format!("Authorization: Bearer {key}");
+    let me = ["-H", &bearer, "-o", "/dev/null", "-w", "%{http_code}"];
+    let quick = stage.curl("/api/v2/users/me.json", &me);
+    let quick = tokio::time::timeout(Duration::from_secs(20), quick).await;
+    assert_eq!(quick.unwrap().ok().stdout, "200");
+    let mut told = 0;
+    for stream in &mut open {
+        stream.set_nonblocking(true).unwrap();
+        let mut said = [0; 500];
+        let read = stream.read(&mut said).unwrap_or(0);
+        let said = String::from_utf8_lossy(&said[..read]);
+        told += usize::from(said.contains("x-loopdesk-error: gave-way"));
+    }
+    assert!(told > 0, "who gives way is told");
 }
 
 fn connect(port: u16) -> TcpStream {
@@ -171,6 +236,8 @@ fn sockets(wanted: u64) -> u64 {
     limit.maximum.map_or(wanted, |most| wanted.min(most - 200))
 }
 
+/// For connections, as the daemon has them.
+const PLACES: usize = 512;
 const CLIENTS: u32 = 24;
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -19,6 +19,7 @@ mod conditions;
 mod config_layers;
 mod demo;
 mod described;
+mod differential;
 mod door;
 mod drain;
 mod echo;
@@ -51,6 +52,7 @@ mod service;
 mod several;
 mod soak;
 mod streams;
+mod unread;
 mod vault;
 
 use std::path::Path;

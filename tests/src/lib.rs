@@ -36,6 +36,7 @@ mod shown;
 pub mod stage;
 pub mod strangers;
 pub mod supervisor;
+pub mod tolerant;
 pub mod user_manager;
 pub mod zendesk;
 

@@ -5,13 +5,13 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::LengthBesideCoding;
-use crate::refusal::Refusal;
+use crate::refusal::{HeadRefusal, Refusal};
 
 /// Refuses what RFC 9112 doesn't allow to an origin server, and what no API call is.
 pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
     let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
     if head.headers.iter().map(size).sum::<usize>() > HEAD_MAX {
-        return Err(Refusal::HeadTooLarge(HEAD_MAX));
+        return Err(HeadRefusal::TooLarge(HEAD_MAX).into());
     }
     let is_method = |name: &&str| head.method.as_str().eq_ignore_ascii_case(name);
     if NOT_PASSED_ON.iter().any(is_method) {

@@ -5,6 +5,7 @@
 mod browser;
 mod framing;
 mod host;
+mod place;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::refusal::{KeyRefusal, Refusal};
 use host::{Host, Name};
 
 pub use crate::peer::Peer;
+pub use place::{Place, Sharing};
 
 /// What is known of a connection before its first byte.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct ConnFacts {
     pub caller: Caller,
     /// How often it has sent a key that isn't one.
     pub failures: Arc<Failures>,
+    /// Its place among all connections, where places are counted.
+    pub place: Option<Arc<dyn Place>>,
 }
 
 impl ConnFacts {
@@ -41,6 +45,7 @@ impl ConnFacts {
             peer,
             caller: Caller::new(trace),
             failures: Arc::default(),
+            place: None,
         }
     }
 }

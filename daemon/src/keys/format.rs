@@ -45,7 +45,7 @@ pub(super) struct Candidate {
 
 impl KeyId {
     /// A random one.
-    pub(super) fn random() -> Result<Self, getrandom::Error> {
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut id = [0; ID_LENGTH];
         fill(&mut id)?;
         Ok(Self(id))

@@ -20,41 +20,49 @@ use tokio_util::sync::CancellationToken;
 
 use super::Handler;
 use super::arrival::Unread;
+use super::exchange::{Ended, Exchange, Limits};
 use super::linger::Lingering;
 use super::patience::{Paced, Patient};
-use super::slots::{Seat, Slot};
-use super::stepwise::{Framing, Stepwise};
+use super::slots::{Slot, Taking};
+use super::stepwise::Stepwise;
+use super::strangers::{self, Strangers};
 use crate::admission::{ConnFacts, LengthBesideCoding};
 use crate::body::{Body, Error};
 
-/// Serves a connection until either side ends it, or `stop`, or its place is needed.
+/// Serves a connection until either side ends it, or `stop`, or its place is needed. A client that
+/// is owed an answer then is told why there is none.
 pub(super) async fn serve<S, H>(
     stream: S,
     facts: ConnFacts,
     handler: Arc<H>,
     stop: CancellationToken,
     slot: Slot,
+    strangers: Strangers,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let facts = Arc::new(facts);
     let served = Arc::new(AtomicUsize::new(0));
-    let seat = slot.seat();
+    let (seat, place) = (slot.seat(), slot.place());
+    let facts = Arc::new(ConnFacts {
+        place: Some(slot.place()),
+        ..facts
+    });
     let unread = Unread::default();
-    let framing = Framing::default();
+    let exchange = Exchange::default();
     let stream = Patient::new(Lingering::new(stream, unread.clone()), Arc::clone(&seat));
-    let stream = Stepwise::new(stream, framing.clone());
+    let stream = Stepwise::new(stream, exchange.clone());
     let service = {
-        let (served, stop, seat) = (Arc::clone(&served), stop.clone(), Arc::clone(&seat));
+        let (served, stop) = (Arc::clone(&served), stop.clone());
+        let (unread, exchange) = (unread.clone(), exchange.clone());
         service_fn(move |mut request: Request<Incoming>| {
-            if framing.begin(&request) {
+            if exchange.begin(&request) {
                 request.extensions_mut().insert(LengthBesideCoding);
             }
-            let framing = framing.clone();
+            let exchange = exchange.clone();
             let (facts, handler) = (Arc::clone(&facts), Arc::clone(&handler));
             let (served, stop) = (Arc::clone(&served), stop.clone());
-            let (unread, flight) = (unread.clone(), Flight::begin(&seat));
+            let (unread, flight) = (unread.clone(), Flight::begin(&place));
             async move {
                 let request = request.map(|body| flight.incoming(unread.watch(body)));
                 let is_old = request.version() == Version::HTTP_10;
@@ -62,7 +70,7 @@ pub(super) async fn serve<S, H>(
                 served.fetch_add(1, Ordering::Relaxed);
                 // HTTP/1.0 has no chunks: only the end of the connection ends such a body.
                 let needs_end = is_old && response.body().size_hint().exact().is_none();
-                framing.end();
+                exchange.end(unread.is_left());
                 // An answer that comes before the end of the request ends the connection, and says
                 // so: a client that hears it stops sending (RFC 9112 section 9.6).
                 if stop.is_cancelled() || needs_end || unread.is_left() {
@@ -77,62 +85,86 @@ pub(super) async fn serve<S, H>(
             }
         })
     };
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         // curl and others shut their writing side after the request and still read.
         .half_close(true)
         .preserve_header_case(true)
         .max_buf_size(BUFFER)
+        .max_headers(LIMITS.lines)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
 
-    let result = loop {
+    let ended = loop {
         tokio::select! {
             // A request that has come is begun before it is looked whether one has.
             biased;
-            result = connection.as_mut() => break result,
+            result = &mut connection => break Ended::of(result),
             () = seat.has_to_leave() => {
                 if !seat.takes_up_work() {
-                    break Ok(());
+                    break Ended::GaveWay;
                 }
                 // It was idle when it was chosen, and has begun a request since, which Zendesk may
                 // carry out: its answer is the last thing here.
-                connection.as_mut().graceful_shutdown();
+                Pin::new(&mut connection).graceful_shutdown();
             }
             () = stop.cancelled() => {
                 // A client may be sending on this connection right now, believing it alive: for a
                 // moment it is answered, with `Connection: close`, instead of being cut off.
                 break tokio::select! {
-                    result = connection.as_mut() => result,
+                    result = &mut connection => Ended::of(result),
                     () = tokio::time::sleep(LAST_REQUEST) => {
-                        connection.as_mut().graceful_shutdown();
-                        connection.await
+                        Pin::new(&mut connection).graceful_shutdown();
+                        match (&mut connection).await {
+                            Ok(()) => Ended::Stopping,
+                            Err(error) => Ended::Broken(error),
+                        }
                     }
                 };
             }
         }
     };
-    if let Err(error) = result {
+    if let Ended::Broken(error) = &ended {
         let served = served.load(Ordering::Relaxed);
         tracing::debug!(%error, served, "a connection broke");
+    }
+    let Some(why) = exchange.owed(&ended, &LIMITS) else {
+        return;
+    };
+    tracing::info!(code = why.code(), "refused");
+    let mut answer = strangers::answer(why).await;
+    if exchange.is_head() {
+        strangers::leave_out_body(&mut answer);
+    }
+    // More may be on its way.
+    unread.found();
+    let mut stream = connection.into_parts().io.into_inner().into_inner();
+    if let Ended::GaveWay = ended {
+        drop(slot);
+        strangers.part(stream, &answer).await;
+        return;
+    }
+    // Whether it was heard is none of our business.
+    tokio::select! {
+        _unheard = strangers::say(&mut stream, &answer) => {}
+        () = seat.has_to_leave() => {}
     }
 }
 
 /// One request in flight, until its answer has been handed over.
-struct Flight(Arc<Seat>);
+struct Flight(Arc<Taking>);
 
 impl Flight {
-    fn begin(seat: &Arc<Seat>) -> Self {
-        seat.busy();
-        Self(Arc::clone(seat))
+    fn begin(place: &Arc<Taking>) -> Self {
+        place.begin();
+        Self(Arc::clone(place))
     }
 
     fn incoming(&self, body: Body) -> Body {
         if body.is_end_stream() {
             return body;
         }
-        Body::adapted(Paced::new(body, Arc::clone(&self.0)))
+        Body::adapted(Paced::new(body, self.0.seat()))
     }
 
     fn outgoing(self, body: Body) -> Answer {
@@ -145,7 +177,7 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.idle();
+        self.0.end();
     }
 }
 
@@ -180,11 +212,19 @@ impl http_body::Body for Answer {
 /// places run short, the longest idle doesn't wait for it.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// Far more header lines than any client sends, as browsers' and servers' usual limits have it.
+const HEADER_LINES: usize = 256;
+
+const LIMITS: Limits = Limits {
+    lines: HEADER_LINES,
+    bytes: BUFFER,
+    time: HEADER_TIMEOUT,
+};
+
 /// How long idle connections still answer one request while the daemon drains.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
 
-/// Holds a head of any size that Zendesk itself would take; what a body needs is far less. hyper
-/// answers a longer one, and one of more than 100 headers, with 431.
+/// Holds a head of any size that Zendesk itself would take; what a body needs is far less.
 const BUFFER: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -254,7 +294,9 @@ mod tests {
             let slot = Slots::new(1).take().await;
             let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
             let never = CancellationToken::new();
-            let served = tokio::spawn(serve(server, facts, Arc::new(Greets), never, slot));
+            let strangers = Strangers::new();
+            let serving = serve(server, facts, Arc::new(Greets), never, slot, strangers);
+            let served = tokio::spawn(serving);
             let (mut answers, mut requests) = tokio::io::split(client);
             let begin = Instant::now();
             let dripping = tokio::spawn(async move {

@@ -6,11 +6,13 @@ use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
 
 use super::slots::Slots;
+use super::strangers::Strangers;
 use super::{Handler, conn};
 use crate::admission::ConnFacts;
 
 /// Serves a connection to its end, as one that was accepted.
 pub async fn serve<H: Handler>(stream: DuplexStream, facts: ConnFacts, handler: Arc<H>) {
     let slot = Slots::new(1).take().await;
-    conn::serve(stream, facts, handler, CancellationToken::new(), slot).await;
+    let (never, strangers) = (CancellationToken::new(), Strangers::new());
+    conn::serve(stream, facts, handler, never, slot, strangers).await;
 }

@@ -8,11 +8,14 @@ mod arrival;
 pub mod bind;
 mod conn;
 mod departed;
+mod exchange;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod holder;
 mod linger;
 mod patience;
+mod request_line;
+mod shares;
 mod slots;
 mod stepwise;
 mod strangers;
@@ -162,12 +165,13 @@ impl<H: Handler> Server<H> {
                     let facts = ConnFacts::new(local, seen.peer, seen.trace);
                     let (handler, stop) = (Arc::clone(&self.handler), stop.clone());
                     let departed = self.departed.clone();
+                    let strangers = self.strangers.clone();
                     self.tracker.spawn(async move {
                         if !seen.is_held && peer::confirm(&stream).await == Err(Gone) {
                             departed.note();
                             return;
                         }
-                        conn::serve(stream, facts, handler, stop, slot).await;
+                        conn::serve(stream, facts, handler, stop, slot, strangers).await;
                     });
                 }
                 Err(error) if is_of_one_connection(&error) => {

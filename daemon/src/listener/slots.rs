@@ -1,8 +1,9 @@
 //! A fixed number of connections, and who gives way when there are more.
 //!
 //! A connection without a request in flight gives way to a new one, the longest idle first: one
-//! that was left open, or whose head doesn't get finished. Where all are in flight, those whose
-//! client neither sends nor reads give way. Where all are at work, the new one waits.
+//! that was left open, or whose head doesn't get finished. Then those give way that wait because
+//! limited keys have enough in flight (`shares`), then those whose client neither sends nor reads.
+//! Where all are at work, the new one waits.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +12,10 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+
+use super::shares::Shares;
+use crate::admission::{Place, Sharing};
+use crate::keys::KeyId;
 
 /// The places for connections. Clones share them.
 #[derive(Clone, Debug)]
@@ -24,17 +29,22 @@ struct Shared {
     start: Instant,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Taken {
     seats: BTreeMap<u64, Arc<Seat>>,
     next: u64,
+    shares: Shares,
 }
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
         Self(Arc::new(Shared {
             free: Arc::new(Semaphore::new(count)),
-            taken: Mutex::default(),
+            taken: Mutex::new(Taken {
+                seats: BTreeMap::new(),
+                next: 0,
+                shares: Shares::new(count.div_ceil(2)),
+            }),
             start: Instant::now(),
         }))
     }
@@ -68,7 +78,11 @@ impl Slots {
             start: self.0.start,
             idle_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
+            busy_since: AtomicU64::new(0),
+            owed: AtomicU64::new(0),
+            granted: Notify::new(),
             is_leaving: AtomicBool::new(false),
+            is_excused_by_work: AtomicBool::new(false),
             leave: Notify::new(),
         });
         seat.idle();
@@ -77,9 +91,12 @@ impl Slots {
         taken.next += 1;
         taken.seats.insert(number, Arc::clone(&seat));
         Slot {
-            seat,
-            number,
-            slots: Arc::clone(&self.0),
+            place: Arc::new(Taking {
+                seat,
+                number,
+                slots: Arc::clone(&self.0),
+                is_limited: AtomicBool::new(false),
+            }),
             _permit: permit,
         }
     }
@@ -95,45 +112,139 @@ impl Slots {
             known.min_by_key(|seat| since(seat))
         };
         let idle = longest(|seat| seat.idle_since.load(Ordering::Relaxed));
+        let waiting = || {
+            let seat = taken.seats.get(&taken.shares.last_in_line()?)?;
+            (!seat.is_leaving.load(Ordering::Relaxed)).then_some(seat)
+        };
         let stalled = || {
             let seat = longest(|seat| seat.stalled_since.load(Ordering::Relaxed))?;
             let since = Duration::from_millis(seat.stalled_since.load(Ordering::Relaxed));
             (self.0.start.elapsed().saturating_sub(since) >= STALLED).then_some(seat)
         };
-        let Some(seat) = idle.or_else(stalled) else {
-            return false;
+        let (seat, is_excused_by_work) = match (idle, waiting(), stalled()) {
+            (Some(seat), ..) | (None, None, Some(seat)) => (seat, true),
+            (None, Some(seat), _) => (seat, false),
+            (None, None, None) => return false,
         };
-        seat.is_leaving.store(true, Ordering::Relaxed);
-        seat.leave.notify_one();
+        seat.ask_to_leave(is_excused_by_work);
         true
     }
 }
 
 impl Shared {
+    /// Gives limited keys what is free of their share. Tells whether the place `number` has one of
+    /// it; if not, one that is slow may have to go.
+    fn settle(&self, number: u64) -> bool {
+        let mut taken = self.taken();
+        taken.grant();
+        if taken.shares.has(number) {
+            return true;
+        }
+        let seat = |number| taken.seats.get(&number);
+        let is_leaving = |seat: &&Arc<Seat>| seat.is_leaving.load(Ordering::Relaxed);
+        let leaving = taken.shares.held().filter_map(seat).filter(is_leaving);
+        if leaving.count() < taken.shares.waiting() {
+            let its = taken.shares.of_the_greediest().filter_map(seat);
+            let slow = its.filter(|seat| !is_leaving(seat) && seat.is_slow());
+            if let Some(oldest) = slow.min_by_key(|seat| seat.busy_since.load(Ordering::Relaxed)) {
+                tracing::debug!("limited keys hold their share: the oldest slow one gives way");
+                oldest.ask_to_leave(false);
+            }
+        }
+        false
+    }
+
+    fn leave(&self, number: u64) {
+        let mut taken = self.taken();
+        taken.shares.leave(number);
+        taken.grant();
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn grant(&mut self) {
+        for number in self.shares.grant() {
+            if let Some(seat) = self.seats.get(&number) {
+                seat.granted.notify_one();
+            }
+        }
     }
 }
 
 /// One connection's place, which is free again once this is gone.
 #[derive(Debug)]
 pub(super) struct Slot {
-    seat: Arc<Seat>,
-    number: u64,
-    slots: Arc<Shared>,
+    place: Arc<Taking>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Slot {
     /// What the connection's parts tell about it.
     pub(super) fn seat(&self) -> Arc<Seat> {
-        Arc::clone(&self.seat)
+        Arc::clone(&self.place.seat)
+    }
+
+    /// What its requests tell about it.
+    pub(super) fn place(&self) -> Arc<Taking> {
+        Arc::clone(&self.place)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.slots.taken().seats.remove(&self.number);
+        let number = self.place.number;
+        let mut taken = self.place.slots.taken();
+        taken.seats.remove(&number);
+        taken.shares.leave(number);
+        taken.grant();
+    }
+}
+
+/// That a connection has a place.
+#[derive(Debug)]
+pub(super) struct Taking {
+    seat: Arc<Seat>,
+    number: u64,
+    slots: Arc<Shared>,
+    /// Whether the request in flight has one of the limited keys' shares, or waits for one.
+    is_limited: AtomicBool,
+}
+
+impl Taking {
+    /// What the connection's parts tell about it.
+    pub(super) fn seat(&self) -> Arc<Seat> {
+        Arc::clone(&self.seat)
+    }
+
+    /// A request is in flight.
+    pub(super) fn begin(&self) {
+        self.seat.busy();
+    }
+
+    /// It has ended.
+    pub(super) fn end(&self) {
+        self.seat.idle();
+        if self.is_limited.swap(false, Ordering::Relaxed) {
+            self.slots.leave(self.number);
+        }
+    }
+}
+
+impl Place for Taking {
+    fn share(&self, key: KeyId) -> Sharing<'_> {
+        self.is_limited.store(true, Ordering::Relaxed);
+        self.slots.taken().shares.ask(self.number, key);
+        Box::pin(async {
+            while !self.slots.settle(self.number) {
+                // Another one may get slow without a sign.
+                let granted = self.seat.granted.notified();
+                let _late = tokio::time::timeout(LOOK_AGAIN, granted).await;
+            }
+        })
     }
 }
 
@@ -143,7 +254,13 @@ pub(super) struct Seat {
     start: Instant,
     idle_since: AtomicU64,
     stalled_since: AtomicU64,
+    busy_since: AtomicU64,
+    /// For how long the client of the request in flight has made us wait, before it last went on.
+    owed: AtomicU64,
+    granted: Notify,
     is_leaving: AtomicBool,
+    /// Whether it was chosen because nothing happened on it.
+    is_excused_by_work: AtomicBool,
     leave: Notify,
 }
 
@@ -151,6 +268,8 @@ impl Seat {
     /// A request is in flight.
     pub(super) fn busy(&self) {
         self.idle_since.store(0, Ordering::Relaxed);
+        self.busy_since.store(self.now(), Ordering::Relaxed);
+        self.owed.store(0, Ordering::Relaxed);
     }
 
     /// No request is in flight.
@@ -169,7 +288,29 @@ impl Seat {
 
     /// The client sends or takes bytes again.
     pub(super) fn flows(&self) {
+        let waited = self.stalls_for();
         self.stalled_since.store(0, Ordering::Relaxed);
+        self.owed.fetch_add(waited, Ordering::Relaxed);
+    }
+
+    /// Whether the client has made us wait for long in all, be it piece by piece.
+    fn is_slow(&self) -> bool {
+        let owed = self.owed.load(Ordering::Relaxed) + self.stalls_for();
+        Duration::from_millis(owed) >= STALLED
+    }
+
+    fn stalls_for(&self) -> u64 {
+        match self.stalled_since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => self.now().saturating_sub(since),
+        }
+    }
+
+    fn ask_to_leave(&self, is_excused_by_work: bool) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+        self.is_excused_by_work
+            .store(is_excused_by_work, Ordering::Relaxed);
+        self.leave.notify_one();
     }
 
     /// Waits until the connection has to go, each time that it was chosen.
@@ -177,12 +318,12 @@ impl Seat {
         self.leave.notified().await;
     }
 
-    /// Whether a request has begun since the connection was chosen for being idle. If so, it isn't
-    /// chosen any more, and can be again.
+    /// Whether the connection, chosen because nothing happened on it, has begun or resumed a request
+    /// since. If so, it isn't chosen any more, and can be again.
     pub(super) fn takes_up_work(&self) -> bool {
         let is_busy = self.idle_since.load(Ordering::Relaxed) == 0;
         let has_stalled = self.stalled_since.load(Ordering::Relaxed) != 0;
-        let stays = is_busy && !has_stalled;
+        let stays = is_busy && !has_stalled && self.is_excused_by_work.load(Ordering::Relaxed);
         self.is_leaving.store(!stays, Ordering::Relaxed);
         stays
     }
@@ -254,5 +395,53 @@ mod tests {
         seat.has_to_leave().await;
         drop(held);
         assert!(gets_in(&slots).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn d1_p18_limited_keys_share_half_and_the_oldest_slow_one_gives_way() {
+        let slots = Slots::new(4);
+        let key = KeyId::random().unwrap();
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(slots.take().await);
+        }
+        for slot in &held {
+            slot.place().begin();
+            advance(Duration::from_secs(1)).await;
+        }
+        let shares = async |slot: &Slot| {
+            let moment = LOOK_AGAIN / 2;
+            let place = slot.place();
+            tokio::time::timeout(moment, place.share(key)).await.is_ok()
+        };
+        assert!(shares(&held[0]).await && shares(&held[1]).await);
+        assert!(!shares(&held[2]).await, "two of four are half");
+        // A drip each second is slow in all, and never stalled for long.
+        for _ in 0..STALLED.as_secs() {
+            for slot in &held[..2] {
+                slot.seat().stalls();
+            }
+            advance(Duration::from_secs(1)).await;
+            for slot in &held[..2] {
+                slot.seat().flows();
+            }
+        }
+        assert!(!shares(&held[2]).await);
+        let leaving = |slot: &Slot| slot.seat().is_leaving.load(Ordering::Relaxed);
+        assert!(leaving(&held[0]), "the oldest is asked");
+        assert!(!shares(&held[2]).await);
+        assert!(!leaving(&held[1]), "one for one");
+        drop(held.remove(0));
+        assert!(shares(&held[1]).await);
+        // Who waits gives way to whoever has no such key, before anything slow does.
+        let more = [slots.take().await, slots.take().await];
+        for slot in &more {
+            slot.place().begin();
+        }
+        assert!(!shares(&more[0]).await);
+        assert!(!gets_in(&slots).await);
+        assert!(leaving(&more[0]) && !leaving(&more[1]));
+        held[0].place().end();
+        assert!(shares(&more[0]).await, "free again with the request's end");
     }
 }

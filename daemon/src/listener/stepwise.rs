@@ -1,96 +1,132 @@
-//! Shows the `Content-Length` that hyper takes away where a request has a `Transfer-Encoding` too.
+//! What a client sends, as hyper is to read it: one head at a time, with a first line that it takes.
 //!
-//! RFC 9112 section 6.3 lets a server go by the coding alone, and hyper leaves no trace of the length
-//! in what it hands over. Whoever means two programs to read one request in two ways sends both. So
-//! the bytes are looked at on their way to hyper: whether a line begins with that name.
+//! The first line is read here (`request_line`), because hyper refuses what every script sends. Of
+//! the rest, this is no second reader: hyper alone says where a head ends. It is given nothing
+//! beyond an empty line in one go, and every head and every chunked body ends with one, so that it
+//! never holds a byte of the next head.
 //!
-//! This is no second reader of heads. hyper alone says where a head ends: it is given nothing beyond
-//! an empty line in one go, and every head and every chunked body ends with one, so that it never
-//! holds a byte of the next head. What was looked at up to its call is the head or more of it. A
-//! mistake here could refuse a request, and let none in.
+//! On the way it is looked at whether a line begins with `Content-Length:`. RFC 9112 section 6.3 lets
+//! a server go by the coding alone where a request has a `Transfer-Encoding` too, and hyper leaves no
+//! trace of the length in what it hands over; whoever means two programs to read one request in two
+//! ways sends both. A mistake in that could refuse a request, and let none in.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use http::header::TRANSFER_ENCODING;
-use http::{HeaderMap, Request};
-use http_body::Body;
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What a connection's bytes say of its present request. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Framing(Arc<Shared>);
+use super::exchange::{Exchange, Next, Written};
+use super::request_line;
+use crate::refusal::HeadRefusal;
 
-#[derive(Debug, Default)]
-struct Shared {
-    /// A line since the last request's end begins with `Content-Length:`.
-    names_length: AtomicBool,
-    /// So many bytes of a body of known length are still to come.
-    body_left: AtomicU64,
-}
-
-impl Framing {
-    /// Whether the head that hyper has just read has both a coding and a length. To be asked before
-    /// anything of its body is read.
-    pub(super) fn begin<B: Body>(&self, request: &Request<B>) -> bool {
-        let names_length = self.0.names_length.swap(false, Ordering::Relaxed);
-        let is_coded = has_coding(request.headers());
-        let length = request.body().size_hint().exact();
-        let length = length.filter(|_| !is_coded).unwrap_or(0);
-        self.0.body_left.store(length, Ordering::Relaxed);
-        is_coded && names_length
-    }
-
-    /// The request was read to its end; what comes next is another head.
-    pub(super) fn end(&self) {
-        self.0.names_length.store(false, Ordering::Relaxed);
-    }
-}
-
-fn has_coding(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING)
-}
-
-/// A stream that gives its reader one head at a time, and tells `framing` what is in it.
+/// A stream that gives its reader one head at a time, keeps back what hyper says by itself, and
+/// tells `exchange` what goes by.
 pub(super) struct Stepwise<S> {
     stream: S,
-    framing: Framing,
+    exchange: Exchange,
     line: Line,
     /// Came with the bytes before, and is for the next time.
-    held: Bytes,
+    held: BytesMut,
+    /// So much of it has no line feed in it.
+    searched: usize,
 }
 
 impl<S> Stepwise<S> {
-    pub(super) fn new(stream: S, framing: Framing) -> Self {
+    pub(super) fn new(stream: S, exchange: Exchange) -> Self {
         Self {
             stream,
-            framing,
+            exchange,
             line: Line::Name(0),
-            held: Bytes::new(),
+            held: BytesMut::new(),
+            searched: 0,
         }
+    }
+
+    /// What is beneath.
+    pub(super) fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// Whether these bytes begin with a first line that hyper takes as it is.
+    fn goes_as_it_is(&self, fresh: &[u8]) -> bool {
+        if matches!(fresh, [b'\r' | b'\n', ..]) {
+            return false;
+        }
+        let Some(end) = memchr::memchr(b'\n', fresh) else {
+            return false;
+        };
+        match request_line::read(&fresh[..=end]) {
+            Ok(request_line::Read {
+                anew: None,
+                is_head,
+            }) => {
+                self.exchange.line_is_read(is_head);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes of what is held something that hyper takes. `false` if more has to come for that.
+    fn read_line(&mut self) -> Result<bool, HeadRefusal> {
+        // RFC 9112 section 2.2: empty lines before a request are none of it.
+        while let [b'\n', ..] | [b'\r', b'\n', ..] = self.held[..] {
+            let empty = if self.held[0] == b'\n' { 1 } else { 2 };
+            self.held.advance(empty);
+        }
+        if self.held.is_empty() || self.held[..] == *b"\r" {
+            return Ok(false);
+        }
+        self.exchange.line_begins();
+        let end = memchr::memchr(b'\n', &self.held[self.searched..]);
+        let Some(end) = end.map(|at| self.searched + at) else {
+            request_line::check_start(&self.held)?;
+            self.searched = self.held.len();
+            return if self.searched > LINE_MAX {
+                Err(HeadRefusal::TargetTooLong(request_line::TARGET_MAX))
+            } else {
+                Ok(false)
+            };
+        };
+        self.searched = 0;
+        let read = request_line::read(&self.held[..=end])?;
+        if let Some(mut anew) = read.anew {
+            anew.extend_from_slice(&self.held[end + 1..]);
+            self.held = BytesMut::from(&anew[..]);
+        }
+        self.exchange.line_is_read(read.is_head);
+        Ok(true)
     }
 
     /// How many of these bytes the reader gets now.
     fn portion(&mut self, bytes: &[u8]) -> usize {
-        let Shared {
-            names_length,
-            body_left,
-        } = &*self.framing.0;
-        let left = body_left.load(Ordering::Relaxed);
-        if left > 0 {
+        if let Next::Body(left) = self.exchange.next() {
             let portion = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
-            body_left.store(left - portion as u64, Ordering::Relaxed);
+            self.exchange.body_goes_by(portion as u64);
             return portion;
         }
         let looked = self.line.look(bytes);
-        if looked.names_length {
-            names_length.store(true, Ordering::Relaxed);
-        }
+        self.exchange.lines_go_by(looked.lines, looked.names_length);
         looked.portion
+    }
+}
+
+impl<S: AsyncRead + Unpin> Stepwise<S> {
+    /// Reads through the reader's buffer into what is held. Ready with `false` at the end.
+    fn poll_hold(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let fresh = &buffer.filled()[before..];
+        let is_end = fresh.is_empty();
+        self.held.extend_from_slice(fresh);
+        buffer.set_filled(before);
+        Poll::Ready(Ok(!is_end))
     }
 }
 
@@ -101,23 +137,47 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stepwise<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.held.is_empty() {
-            let room = this.held.len().min(buffer.remaining());
-            let next = this.held.slice(..room);
-            let portion = this.portion(&next);
-            buffer.put_slice(&next[..portion]);
-            this.held.advance(portion);
-            if this.held.is_empty() {
-                this.held = Bytes::new();
+        let is_line = this.exchange.next() == Next::Line;
+        if this.held.is_empty() {
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+            let fresh = &buffer.filled()[before..];
+            if fresh.is_empty() {
+                return Poll::Ready(Ok(()));
             }
-            return Poll::Ready(Ok(()));
+            if !is_line || this.goes_as_it_is(fresh) {
+                let portion = this.portion(fresh);
+                this.held.extend_from_slice(&fresh[portion..]);
+                buffer.set_filled(before + portion);
+                return Poll::Ready(Ok(()));
+            }
+            this.held.extend_from_slice(fresh);
+            buffer.set_filled(before);
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
-        let fresh = &buffer.filled()[before..];
-        let portion = this.portion(fresh);
-        this.held = Bytes::copy_from_slice(&fresh[portion..]);
-        buffer.set_filled(before + portion);
+        if is_line {
+            loop {
+                match this.read_line() {
+                    Ok(true) => break,
+                    Ok(false) => {
+                        if !ready!(this.poll_hold(cx, buffer))? {
+                            return Poll::Ready(Ok(()));
+                        }
+                    }
+                    Err(fault) => {
+                        this.exchange.line_is_refused(fault);
+                        return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                    }
+                }
+            }
+        }
+        let mut held = std::mem::take(&mut this.held);
+        let room = held.len().min(buffer.remaining());
+        let portion = this.portion(&held[..room]);
+        buffer.put_slice(&held[..portion]);
+        held.advance(portion);
+        if !held.is_empty() {
+            this.held = held;
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -128,7 +188,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stepwise<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        let this = self.get_mut();
+        match this.exchange.writes(bytes) {
+            Written::Passes => Pin::new(&mut this.stream).poll_write(cx, bytes),
+            Written::Drops => Poll::Ready(Ok(bytes.len())),
+        }
     }
 
     fn poll_write_vectored(
@@ -136,7 +200,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stepwise<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, pieces)
+        let this = self.get_mut();
+        let first = pieces.iter().find(|piece| !piece.is_empty());
+        match this.exchange.writes(first.map_or(b"", |piece| &piece[..])) {
+            Written::Passes => Pin::new(&mut this.stream).poll_write_vectored(cx, pieces),
+            Written::Drops => Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum())),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -148,7 +217,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stepwise<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.exchange.is_owed() {
+            // Whoever ends the connection says why first.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
 
@@ -167,6 +241,8 @@ enum Line {
 struct Looked {
     /// Up to and with the first empty line, or all.
     portion: usize,
+    /// How many lines end in it.
+    lines: usize,
     /// Whether a line in it begins with [`LENGTH`].
     names_length: bool,
 }
@@ -176,6 +252,7 @@ impl Line {
     /// return before it, as hyper takes it (RFC 9112 section 2.2).
     fn look(&mut self, bytes: &[u8]) -> Looked {
         let mut names_length = false;
+        let mut lines = 0;
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
             at += 1;
@@ -184,7 +261,10 @@ impl Line {
                     *self = Self::Name(0);
                     break;
                 }
-                (_, b'\n') => Self::Name(0),
+                (_, b'\n') => {
+                    lines += 1;
+                    Self::Name(0)
+                }
                 (Self::Name(0), b'\r') => Self::Return,
                 (Self::Name(known), byte)
                     if LENGTH.get(known) == Some(&byte.to_ascii_lowercase()) =>
@@ -206,6 +286,7 @@ impl Line {
         }
         Looked {
             portion: at,
+            lines,
             names_length,
         }
     }
@@ -214,8 +295,13 @@ impl Line {
 /// hyper takes no name with a blank before its colon.
 const LENGTH: &[u8] = b"content-length:";
 
+/// Longer than any address that hyper takes.
+const LINE_MAX: usize = 64 * 1024;
+
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use http::Request;
     use tokio::io::AsyncReadExt;
 
     use super::*;
@@ -289,8 +375,8 @@ mod tests {
         let body = "a\n\nb\r\n\r\nc";
         let next = "GET / HTTP/1.1\r\n\r\n";
         let text = format!("{head}{body}{next}");
-        let framing = Framing::default();
-        let mut stream = Stepwise::new(text.as_bytes(), framing.clone());
+        let exchange = Exchange::default();
+        let mut stream = Stepwise::new(text.as_bytes(), exchange.clone());
         let mut buffer = [0; 1024];
         let mut read = async || {
             let count = stream.read(&mut buffer).await.unwrap();
@@ -298,13 +384,43 @@ mod tests {
         };
         assert_eq!(read().await, head);
         let request = Request::new(http_body_util::Full::new(Bytes::from(body)));
-        assert!(!framing.begin(&request), "no coding");
+        assert!(!exchange.begin(&request), "no coding");
         assert_eq!(read().await, body);
-        framing.end();
+        exchange.end(false);
         assert_eq!(read().await, next);
         let coded = Request::builder().header("transfer-encoding", "chunked");
         let coded = coded.body(crate::body::Body::empty()).unwrap();
-        assert!(!framing.begin(&coded), "the length was the last request's");
+        assert!(!exchange.begin(&coded), "the length was the last request's");
         assert_eq!(read().await, "");
+    }
+
+    /// Wherever it is cut, and whatever came before.
+    #[tokio::test]
+    async fn s8_a_line_is_read_anew_wherever_it_is_cut() {
+        let sent = b"\r\n\nGET /?q=a>b \xff HTTP/1.1\r\nA: >\r\n\r\nPUT /> HTTP/1.0\n\nGET /c HTTP/1.1\r\n\r\n";
+        let read = [
+            "GET /?q=a%3Eb%20%FF HTTP/1.1\r\nA: >\r\n\r\n",
+            "PUT /%3E HTTP/1.0\n\n",
+            "GET /c HTTP/1.1\r\n\r\n",
+        ];
+        for first in 1..sent.len() {
+            for second in (first..sent.len()).step_by(7) {
+                let (middle, end) = (&sent[first..second], &sent[second..]);
+                let pieces = AsyncReadExt::chain(AsyncReadExt::chain(&sent[..first], middle), end);
+                let exchange = Exchange::default();
+                let mut stream = Stepwise::new(pieces, exchange.clone());
+                for expected in read {
+                    let mut found = vec![0; expected.len()];
+                    stream.read_exact(&mut found).await.unwrap();
+                    assert_eq!(
+                        String::from_utf8(found).unwrap(),
+                        expected,
+                        "{first} {second}"
+                    );
+                    exchange.begin(&Request::new(crate::body::Body::empty()));
+                    exchange.end(false);
+                }
+            }
+        }
     }
 }

@@ -32,18 +32,37 @@ impl Strangers {
         };
         tracker.spawn(async move {
             // Whether it was heard is none of our business.
-            let _unheard = tokio::time::timeout(LINGER, part(stream, why)).await;
+            let _unheard = tokio::time::timeout(LINGER, part(stream, &answer(why).await)).await;
             drop(place);
         });
     }
+
+    /// The same for a connection whose place is needed at once.
+    pub(super) async fn part<S>(&self, stream: S, answer: &[u8])
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Ok(_place) = self.0.try_acquire() else {
+            return;
+        };
+        let _unheard = tokio::time::timeout(LINGER, part(stream, answer)).await;
+    }
+}
+
+/// Writes a last answer and shuts the writing side.
+pub(super) async fn say<S>(stream: &mut S, answer: &[u8]) -> std::io::Result<()>
+where
+    S: AsyncWrite + Unpin,
+{
+    stream.write_all(answer).await?;
+    stream.shutdown().await
 }
 
 async fn part<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    why: Refusal,
+    answer: &[u8],
 ) -> std::io::Result<()> {
-    stream.write_all(&answer(why).await).await?;
-    stream.shutdown().await?;
+    say(&mut stream, answer).await?;
     // To close on bytes that wait to be read would be a reset, and that takes away the answer.
     let mut rest = (&mut stream).take(SWALLOWED);
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
@@ -51,7 +70,7 @@ async fn part<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// The refusal as HTTP/1.1 has it on the wire.
-async fn answer(why: Refusal) -> Vec<u8> {
+pub(super) async fn answer(why: Refusal) -> Vec<u8> {
     let (mut head, body) = why.into_response().into_parts();
     let body = body.collect().await.map(|body| body.to_bytes());
     let body = body.unwrap_or_default();
@@ -68,6 +87,12 @@ async fn answer(why: Refusal) -> Vec<u8> {
     answer.extend_from_slice(b"\r\n");
     answer.extend_from_slice(&body);
     answer
+}
+
+/// Makes of an answer one to HEAD.
+pub(super) fn leave_out_body(answer: &mut Vec<u8>) {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    answer.truncate(end.map_or(0, |end| end + 4));
 }
 
 /// For a client to read two hundred bytes.

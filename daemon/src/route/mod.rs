@@ -49,6 +49,8 @@ pub struct Plan {
     pub files: Files,
     /// Whether it has a key that may change nothing.
     pub is_read_only: bool,
+    /// Whether it has a key that may do less than a caller without one.
+    pub is_limited: bool,
 }
 
 impl Routes {
@@ -96,8 +98,13 @@ impl Routes {
             }
             None => {}
         }
+        let is_limited = match &admitted.key {
+            Some(key) => self.rights_of(key)?.any(|rights| !rights.is_full()),
+            None => false,
+        };
         Ok(Plan {
             account,
+            is_limited,
             credential: policy::credential(properties),
             files: properties.files,
             is_read_only: match &admitted.key {

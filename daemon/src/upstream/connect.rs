@@ -25,15 +25,33 @@ pub(super) type Client = legacy::Client<Connector, Body>;
 /// Opens one connection.
 pub(super) type Connector = Guided<HttpsConnector<Dialer>>;
 
-/// A pool of connections to servers that `verifier` believes, on the ways that `egress` says.
+/// The pools of one account.
+///
+/// Servers take about a hundred requests at a time on an HTTP/2 connection, and a pool keeps one.
+/// So requests with limited keys, which share a part of the places here, have their own: what is
+/// slow there doesn't stop the person's own scripts.
+#[derive(Debug)]
+pub(super) struct Clients {
+    any: Client,
+    limited: Client,
+}
+
+impl Clients {
+    /// The one for requests with a limited key, or for all others.
+    pub(super) fn of(&self, is_limited: bool) -> &Client {
+        if is_limited { &self.limited } else { &self.any }
+    }
+}
+
+/// Pools of connections to servers that `verifier` believes, on the ways that `egress` says.
 ///
 /// # Errors
 /// Where rustls knows no protocol version; the choice is compiled in.
-pub(super) fn client(
+pub(super) fn clients(
     verifier: Arc<dyn ServerCertVerifier>,
     resolver: Resolver,
     egress: Egress,
-) -> Result<Client, rustls::Error> {
+) -> Result<Clients, rustls::Error> {
     let tls = tls(verifier)?;
     let dialer = Dialer::new(
         egress.clone(),
@@ -46,7 +64,11 @@ pub(super) fn client(
         .https_only()
         .enable_all_versions()
         .wrap_connector(dialer);
-    Ok(pool().build(Guided { connector, egress }))
+    let connector = Guided { connector, egress };
+    Ok(Clients {
+        any: pool().build(connector.clone()),
+        limited: pool().build(connector),
+    })
 }
 
 /// How requests are written, and how long connections are kept.
@@ -57,6 +79,8 @@ pub(super) fn pool() -> legacy::Builder {
         .pool_idle_timeout(POOL_IDLE)
         .http1_preserve_header_case(true)
         .http1_title_case_headers(false)
+        .http1_max_headers(HEADER_LINES)
+        .http2_max_header_list_size(HEADER_LIST)
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
@@ -162,6 +186,13 @@ fn tcp<R>(resolver: R) -> HttpConnector<R> {
 
 /// RFC 8305 section 5 recommends 250 ms before the other address family is tried.
 const HAPPY_EYEBALLS: Duration = Duration::from_millis(250);
+
+/// As many as a script may send. hyper takes 100, which answers with many cookies and policies pass.
+const HEADER_LINES: usize = 256;
+
+/// Bytes of a head in HTTP/2, each line counted with 32 more (RFC 9113 section 6.5.2): as many as
+/// the lines above have in answers that are known. hyper takes 16 KiB.
+const HEADER_LIST: u32 = 128 << 10;
 
 /// Longer than the pauses in a person's or a cron job's work, shorter than the idle time-outs of
 /// the servers and NATs on the way (Cloudflare: 400 s; home routers: from 120 s).

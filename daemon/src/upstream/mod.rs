@@ -35,7 +35,8 @@ use crate::failpoint;
 
 pub use failure::Failure;
 pub use outgoing::{Credential, Outgoing};
-pub(crate) use replay::{Budget, REQUEST_MAX, Share};
+pub use replay::Budget;
+pub(crate) use replay::{REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
 use egress::Egress;
@@ -67,7 +68,7 @@ impl Upstream {
             resolver: Resolver::new(account),
             reach: Reach::new(account, conditions),
             egress,
-            client: OnceCell::new(),
+            clients: OnceCell::new(),
         })))
     }
 
@@ -98,7 +99,7 @@ impl Upstream {
         outgoing: &mut Outgoing,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Body>, Failure> {
-        let client = self.0.client().await?;
+        let client = self.0.clients().await?.of(outgoing.is_limited());
         match exchange(client, outgoing, authorization).await {
             Err(failure)
                 if failure.allows_another(outgoing.method()) && outgoing.can_send_again() =>
@@ -123,7 +124,7 @@ impl Upstream {
         let is_token = request.uri().path() == "/oauth/tokens";
         let asked = request.uri().authority().map(ToString::to_string);
         let exchange = async {
-            let client = self.0.client().await?;
+            let client = self.0.clients().await?.of(false);
             let response = client
                 .request(request.map(Body::full))
                 .await
@@ -168,23 +169,23 @@ struct Way {
     reach: Reach,
     egress: Egress,
     /// Made at first use: the system's certificates cost a start more than all the rest.
-    client: OnceCell<connect::Client>,
+    clients: OnceCell<connect::Clients>,
 }
 
 impl Way {
-    async fn client(&self) -> Result<&connect::Client, Failure> {
+    async fn clients(&self) -> Result<&connect::Clients, Failure> {
         let make = || async {
             let (extra, resolver) = (self.extra.clone(), self.resolver.clone());
             let egress = self.egress.clone();
             tokio::task::spawn_blocking(|| {
                 roots::verifier(extra)
-                    .and_then(|verifier| connect::client(verifier, resolver, egress))
+                    .and_then(|verifier| connect::clients(verifier, resolver, egress))
             })
             .await
             .unwrap_or_else(|e| Err(rustls::Error::General(e.to_string())))
             .map_err(Failure::Roots)
         };
-        self.client.get_or_try_init(make).await
+        self.clients.get_or_try_init(make).await
     }
 }
 

@@ -18,6 +18,7 @@ pub struct Outgoing {
     headers: HeaderMap,
     extensions: http::Extensions,
     credential: Credential,
+    is_limited: bool,
     /// Absent where the request has no body.
     body: Option<Replay>,
 }
@@ -34,11 +35,21 @@ pub enum Credential {
 impl Outgoing {
     /// A request on its way to `origin`.
     pub fn new(request: Request<Body>, origin: Origin, credential: Credential) -> Self {
+        Self::within(false, request, origin, credential)
+    }
+
+    /// The same for a caller who may have a limited key.
+    pub fn within(
+        is_limited: bool,
+        request: Request<Body>,
+        origin: Origin,
+        credential: Credential,
+    ) -> Self {
         let (mut parts, body) = request.into_parts();
         request::strip(&mut parts.headers, credential);
         // The extensions carry the letter case of the script's headers.
         parts.extensions.remove::<OnUpgrade>();
-        let body = (!body.is_end_stream()).then(|| Replay::new(body, Budget::of_process()));
+        let body = (!body.is_end_stream()).then(|| Replay::new(body, Budget::of(is_limited)));
         if body.is_some() {
             request::frame(&mut parts.headers, &parts.method);
         }
@@ -49,6 +60,7 @@ impl Outgoing {
             headers: parts.headers,
             extensions: parts.extensions,
             credential,
+            is_limited,
             body,
         }
     }
@@ -66,6 +78,11 @@ impl Outgoing {
     /// Whose credential it carries.
     pub fn credential(&self) -> Credential {
         self.credential
+    }
+
+    /// Whether its caller has a limited key.
+    pub(super) fn is_limited(&self) -> bool {
+        self.is_limited
     }
 
     /// Whether it can be counted on, before it is sent, to be sendable a second time.

@@ -145,26 +145,47 @@ impl http_body::Body for Attempt {
     }
 }
 
-/// Memory for replays, shared by all requests.
+/// Memory for replays, shared by requests.
 #[derive(Debug)]
-pub(crate) struct Budget(AtomicUsize);
+pub struct Budget {
+    free: AtomicUsize,
+    /// Of which it is a part.
+    within: Option<&'static Self>,
+}
 
 impl Budget {
-    /// The process's own.
-    pub(crate) fn of_process() -> &'static Self {
-        static PROCESS: Budget = Budget::new(TOTAL_MAX);
-        &PROCESS
+    /// The whole process's, or the half of it that requests with limited keys share.
+    pub fn of(is_limited: bool) -> &'static Self {
+        static PROCESS: Budget = Budget::new(TOTAL_MAX, None);
+        static LIMITED: Budget = Budget::new(TOTAL_MAX / 2, Some(&PROCESS));
+        if is_limited { &LIMITED } else { &PROCESS }
     }
 
-    const fn new(size: usize) -> Self {
-        Self(AtomicUsize::new(size))
+    const fn new(size: usize, within: Option<&'static Self>) -> Self {
+        let free = AtomicUsize::new(size);
+        Self { free, within }
     }
 
     fn take(&self, size: usize) -> bool {
         let rest = |free: usize| free.checked_sub(size);
-        self.0
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, rest)
-            .is_ok()
+        let taken = self
+            .free
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, rest);
+        if taken.is_err() {
+            return false;
+        }
+        let is_granted = self.within.is_none_or(|whole| whole.take(size));
+        if !is_granted {
+            self.free.fetch_add(size, Ordering::Relaxed);
+        }
+        is_granted
+    }
+
+    fn give_back(&self, size: usize) {
+        self.free.fetch_add(size, Ordering::Relaxed);
+        if let Some(whole) = self.within {
+            whole.give_back(size);
+        }
     }
 }
 
@@ -296,7 +317,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.0.fetch_add(self.size, Ordering::Relaxed);
+        self.budget.give_back(self.size);
     }
 }
 
@@ -322,15 +343,29 @@ mod tests {
     use super::*;
 
     fn budget(size: usize) -> &'static Budget {
-        Box::leak(Box::new(Budget::new(size)))
+        Box::leak(Box::new(Budget::new(size, None)))
     }
 
     fn free(budget: &Budget) -> usize {
-        budget.0.load(Ordering::Relaxed)
+        budget.free.load(Ordering::Relaxed)
     }
 
     async fn all(attempt: Attempt) -> Bytes {
         attempt.collect().await.unwrap().to_bytes()
+    }
+
+    #[test]
+    fn s7_p24_a_part_of_a_budget_is_taken_out_of_the_whole() {
+        let whole = budget(100);
+        let part: &Budget = Box::leak(Box::new(Budget::new(50, Some(whole))));
+        let first = Share::of(part, 40).unwrap();
+        assert!(Share::of(part, 20).is_none(), "its own limit");
+        assert_eq!((free(part), free(whole)), (10, 60));
+        let others = Share::of(whole, 55).unwrap();
+        assert!(Share::of(part, 10).is_none(), "the whole's");
+        assert_eq!((free(part), free(whole)), (10, 5));
+        drop((first, others));
+        assert_eq!((free(part), free(whole)), (50, 100));
     }
 
     #[tokio::test]

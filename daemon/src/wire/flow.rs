@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 use crate::rewrite::{self, guard};
 use crate::route::Routes;
 use crate::session::{Behalf, Rights, Sessions};
-use crate::upstream::Outgoing;
+use crate::upstream::{Budget, Outgoing};
 use crate::write_back::WriteBack;
 
 /// What every request passes through.
@@ -73,17 +73,27 @@ impl Rules {
         let (mut head, body) = request.into_parts();
         let admitted = self.admission.check(connection, &mut head).await?;
         let plan = self.routes.resolve(connection, &admitted, &head)?;
+        let memory = Budget::of(plan.is_limited);
+        if let (true, Some(key), Some(place)) = (plan.is_limited, &admitted.key, &connection.place)
+        {
+            place.share(key.id).await;
+        }
         let body = self.routes.guard(&admitted, &head, body).await?;
-        let mapped =
-            self.write_back
-                .request(&mut head, body, &admitted.base, &plan.account, plan.files);
+        let mapped = self.write_back.request(
+            &mut head,
+            body,
+            &admitted.base,
+            &plan.account,
+            plan.files,
+            memory,
+        );
         let body = mapped.await?;
         let context = rewrite::Context::of(&head, admitted.base, &plan.account, plan.files);
         context.ask_for_coding(&mut head.headers);
         let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
         Ok(Prepared {
-            outgoing: Outgoing::new(request, origin, plan.credential),
+            outgoing: Outgoing::within(plan.is_limited, request, origin, plan.credential),
             account: plan.account,
             key: admitted.key,
             is_read_only: plan.is_read_only,

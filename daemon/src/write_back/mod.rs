@@ -48,7 +48,8 @@ impl WriteBack {
     }
 
     /// Maps a request's body back, where it is text that may hold local URLs and none of `files`,
-    /// and keeps its head true of it. `base` is the local base that this request used.
+    /// and keeps its head true of it. `base` is the local base that this request used; `memory` has
+    /// room for the body or not.
     ///
     /// # Errors
     /// Where the script doesn't send what it has announced.
@@ -59,6 +60,7 @@ impl WriteBack {
         base: &str,
         account: &Account,
         files: Files,
+        memory: &'static Budget,
     ) -> Result<Body, Refusal> {
         let wanted = !files.sent && rewrite::is_wanted(&head.headers, account);
         let Some(percent) = may_be_encoded(&head.headers).filter(|_| wanted) else {
@@ -71,7 +73,7 @@ impl WriteBack {
         }
         let bases = Bases::new(Arc::clone(&self.known), base, &account.api_origin);
         let mapping = Mapping::new(bases, percent);
-        let share = length.and_then(|length| Share::of(Budget::of_process(), length));
+        let share = length.and_then(|length| Share::of(memory, length));
         let (Some(length), Some(_share)) = (length, share) else {
             describe_streamed(&mut head.headers);
             return Ok(Body::adapted(Filtered::new(body, mapping)));

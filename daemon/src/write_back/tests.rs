@@ -222,7 +222,14 @@ async fn sent(
     let acme = &config.accounts[&"acme".parse().unwrap()];
     let base = "http://localhost:8484";
     let body = WriteBack::new(&config)
-        .request(&mut head, body, base, acme, Files::default())
+        .request(
+            &mut head,
+            body,
+            base,
+            acme,
+            Files::default(),
+            Budget::of(false),
+        )
         .await
         .unwrap();
     let length = body.size_hint().exact();
@@ -308,6 +315,7 @@ async fn s3_a_body_of_unknown_length_streams() {
             "http://localhost:8484",
             acme,
             Files::default(),
+            Budget::of(false),
         )
         .await;
     let mut body = body.unwrap();

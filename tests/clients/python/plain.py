@@ -46,6 +46,12 @@ def script(version, me, base, get, post, fetch):
             f"{base}/api/v2/tickets.json?page[size]=100",
             lambda page: page["links"]["next"] if page["meta"]["has_more"] else None,
         ),
+        search=lambda: {
+            "ids": [
+                one["id"]
+                for one in get(f"{base}/api/v2/search.json?query=created>2025-01-01")["results"]
+            ]
+        },
         create=lambda: {
             "id": post(f"{base}/api/v2/tickets.json", json={"ticket": TICKET})["ticket"]["id"]
         },

@@ -60,6 +60,11 @@ steps = {
       page["links"]["next"] if page["meta"]["has_more"]
     end
   },
+  # URI() takes no such address; net/http does.
+  "search" => lambda {
+    request = Net::HTTP::Get.new("/api/v2/search.json?query=created>2025-01-01")
+    { ids: JSON.parse(good(ask(request, URI(base))))["results"].map { |one| one["id"] } }
+  },
   "create" => lambda {
     { id: post("#{base}/api/v2/tickets.json", { ticket: ticket("Unmodified") })["ticket"]["id"] }
   },

@@ -43,6 +43,10 @@ export_all() {
     pages "$base/api/v2/incremental/tickets/cursor.json?start_time=0&per_page=100" \
         'None if page["end_of_stream"] else page["after_url"]'
 }
+search() {
+    get "$base/api/v2/search.json?query=created>2025-01-01" |
+        field 'json.dumps({"ids": [one["id"] for one in page["results"]]})'
+}
 create() {
     sent "$base/api/v2/tickets.json" \
         "{\"ticket\":{\"subject\":\"$SUBJECT\",\"comment\":{\"body\":\"Unmodified\"}}}" |

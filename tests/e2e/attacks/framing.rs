@@ -262,25 +262,20 @@ async fn d1_p6_no_other_protocol_is_switched_to() {
         assert_eq!(heard.statuses(), [200, 403], "{offer:?}: {heard:?}");
         scene.one_clean(&offer);
     }
-    for preface in [
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
-        format!(
-            "GET {ME} HTTP/2.0\r\nHost: localhost:{}\r\n\r\n",
-            scene.port()
-        ),
-        format!(
-            "GET {ME} HTTP/1.2\r\nHost: localhost:{}\r\n\r\n",
-            scene.port()
-        ),
-        format!("GET {ME}\r\n"),
-        "\u{16}\u{3}\u{1}\0\u{5}hello".to_owned(),
-    ] {
-        let heard = scene.hears(&preface).await;
-        assert!(
-            heard.0.is_empty() || heard.statuses() == [400],
-            "{preface:?}: {heard:?}"
-        );
+    let of_version = |version: &str| {
+        let port = scene.port();
+        format!("GET {ME} HTTP/{version}\r\nHost: localhost:{port}\r\n\r\n")
+    };
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned();
+    for other in [preface, of_version("2.0"), of_version("1.2")] {
+        let heard = scene.hears(&other).await;
+        scene.refused(&heard, 505, "version-refused", &other);
     }
+    let old = format!("GET {ME}\r\n");
+    let heard = scene.hears(&old).await;
+    scene.refused(&heard, 400, "bad-request", &old);
+    let heard = scene.hears("\u{16}\u{3}\u{1}\0\u{5}hello").await;
+    scene.refused(&heard, 400, "tls-refused", "TLS");
     scene.nothing_arrived().await;
 }
 
@@ -293,13 +288,13 @@ async fn d1_p15_bytes_that_would_split_a_head() {
             let heard = scene
                 .hears(scene.request(&get, &format!("{name}: {bytes}\r\n")))
                 .await;
-            assert_eq!(heard.statuses(), [400], "{name}: {bytes:?}: {heard:?}");
+            scene.refused(&heard, 400, "bad-request", bytes);
         }
     }
     for line in [
         "GET /a\0b",
         "GET /a\rb",
-        "GET /a b",
+        "GET /a\tb",
         "GET\t/a",
         "GET  /a",
         "G\0T /a",
@@ -308,12 +303,18 @@ async fn d1_p15_bytes_that_would_split_a_head() {
         "",
     ] {
         let heard = scene.hears(scene.request(line, "")).await;
-        assert!(
-            heard.0.is_empty() || heard.statuses() == [400],
-            "{line:?}: {heard:?}"
-        );
+        scene.refused(&heard, 400, "bad-request", line);
     }
     scene.nothing_arrived().await;
+    // A space has one reading, and a line feed ends the line, which then has no version.
+    let heard = scene.hears(scene.request("GET /a HTTP/1.1 b", "")).await;
+    assert_eq!(heard.statuses().len(), 1, "{heard:?}");
+    let record = scene.one_clean("spaces");
+    assert_eq!(record.target(), "/a%20HTTP/1.1%20b");
+    for line in ["GET /a\nX: y", "GET /a\r\nX: y", "GET /a HTTP/1.1\n X:"] {
+        let heard = scene.hears(scene.request(line, "")).await;
+        scene.refused(&heard, 400, "bad-request", line);
+    }
 }
 
 #[tokio::test]

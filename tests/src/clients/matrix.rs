@@ -42,6 +42,9 @@ pub struct Row {
     pub change: String,
     /// The dummy credentials that it can be given.
     pub credentials: Vec<Credential>,
+    /// Whether it sends a query with a `>` in it as the script has written it.
+    #[serde(default)]
+    pub raw: bool,
     /// What it has no means for, with what its users do instead.
     #[serde(default)]
     pub lacks: BTreeMap<Step, String>,
@@ -134,6 +137,8 @@ pub enum Step {
     Cursor,
     /// Export all tickets incrementally.
     Export,
+    /// Search by an address that RFC 3986 doesn't allow. Only of those who send such a one.
+    Search,
     /// Create a ticket.
     Create,
     /// Upload a file.
@@ -146,11 +151,12 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Me,
         Self::Offset,
         Self::Cursor,
         Self::Export,
+        Self::Search,
         Self::Create,
         Self::Upload,
         Self::Download,
@@ -164,6 +170,7 @@ impl Step {
             Self::Offset => "offset",
             Self::Cursor => "cursor",
             Self::Export => "export",
+            Self::Search => "search",
             Self::Create => "create",
             Self::Upload => "upload",
             Self::Download => "download",
@@ -206,6 +213,8 @@ impl Row {
                 let packages = folder().join("node/node_modules");
                 needs(&["node", &packages.display().to_string()])
             }
+            Runtime::Shell if self.id == "java" => needs(&["bash", "python3", "java", "javac"]),
+            Runtime::Shell if self.id == "php" => needs(&["bash", "python3", "php", PHP_CURL]),
             Runtime::Shell => needs(&["bash", "python3", &self.id]),
             Runtime::Perl => {
                 let lwp = "/usr/share/perl5/LWP/Protocol/https.pm";
@@ -226,3 +235,6 @@ impl Row {
             || needs(&[&format!("{} for a newer Python", self.name)])
     }
 }
+
+/// Of the Debian package, which has no file with a name that stays.
+const PHP_CURL: &str = "/usr/share/doc/php-curl";

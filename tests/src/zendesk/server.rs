@@ -192,7 +192,9 @@ async fn talk_http2(
     let (shared, connection_of_task) = (Arc::clone(shared), connection.clone());
     let service = service_fn(move |request| attend(&shared, &connection_of_task, request));
     let mut talk = pin!(
-        http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service)
+        http2::Builder::new(TokioExecutor::new())
+            .max_header_list_size(1 << 20)
+            .serve_connection(TokioIo::new(stream), service)
     );
     tokio::select! {
         ended = talk.as_mut() => return ended,

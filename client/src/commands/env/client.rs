@@ -66,6 +66,9 @@ pub(super) fn recipe(
         EnvClient::Axios => read(&[], either(tool::AXIOS, tool::AXIOS_KEY)),
         EnvClient::Perl => read(&[], either(tool::PERL, tool::PERL_KEY)),
         EnvClient::Ruby => read(&[], either(tool::RUBY, tool::RUBY_KEY)),
+        EnvClient::Php => read(&[], either(tool::PHP, tool::PHP_KEY)),
+        EnvClient::Go => read(&[], either(tool::GO, tool::GO_KEY)),
+        EnvClient::Java => read(&[], either(tool::JAVA, tool::JAVA_KEY)),
         EnvClient::R => read(tool::R_NOTES, either(tool::R, tool::R_KEY)),
         EnvClient::Jupyter => literal(
             tool::JUPYTER_NOTES,

@@ -129,6 +129,72 @@ auth = { "Authorization" => "Bearer @KEY@" }
 me = JSON.parse(Net::HTTP.get(URI("#{base}/api/v2/users/me.json"), auth))
 "##;
 
+pub(super) const PHP: &str = r#"
+<?php
+$base = getenv("ZENDESK_BASE_URL");
+$me = json_decode(file_get_contents("$base/api/v2/users/me.json"));
+"#;
+/// A header of `file_get_contents` would follow a redirect to another host.
+pub(super) const PHP_KEY: &str = r#"
+<?php
+$base = getenv("ZENDESK_BASE_URL");
+$curl = curl_init("$base/api/v2/users/me.json");
+$options = [CURLOPT_USERPWD => "any/token:@KEY@", CURLOPT_RETURNTRANSFER => true];
+curl_setopt_array($curl, $options);
+$me = json_decode(curl_exec($curl));
+"#;
+
+pub(super) const GO: &str = r#"
+package main
+
+import ("io"; "net/http"; "os")
+
+func main() {
+	base := os.Getenv("ZENDESK_BASE_URL")
+	me, err := http.Get(base + "/api/v2/users/me.json")
+	if err != nil { panic(err) }
+	io.Copy(os.Stdout, me.Body)
+}
+"#;
+pub(super) const GO_KEY: &str = r#"
+package main
+
+import ("io"; "net/http"; "os")
+
+func main() {
+	base := os.Getenv("ZENDESK_BASE_URL")
+	request, _ := http.NewRequest("GET", base + "/api/v2/users/me.json", nil)
+	request.SetBasicAuth("any/token", "@KEY@")
+	me, err := http.DefaultClient.Do(request)
+	if err != nil { panic(err) }
+	io.Copy(os.Stdout, me.Body)
+}
+"#;
+
+pub(super) const JAVA: &str = r#"
+import java.net.URL;
+
+public class Me {
+    public static void main(String[] arguments) throws Exception {
+        var base = System.getenv("ZENDESK_BASE_URL");
+        var me = new URL(base + "/api/v2/users/me.json").openConnection();
+        me.getInputStream().transferTo(System.out);
+    }
+}
+"#;
+pub(super) const JAVA_KEY: &str = r#"
+import java.net.URL;
+
+public class Me {
+    public static void main(String[] arguments) throws Exception {
+        var base = System.getenv("ZENDESK_BASE_URL");
+        var me = new URL(base + "/api/v2/users/me.json").openConnection();
+        me.setRequestProperty("Authorization", "Bearer @KEY@");
+        me.getInputStream().transferTo(System.out);
+    }
+}
+"#;
+
 pub(super) const R_NOTES: &[&str] = &[
     "zdeskR has https://SUBDOMAIN.zendesk.com in its code; httr2 reads the same in a few lines.",
     "RStudio doesn't see a shell's variables: write ZENDESK_BASE_URL into ~/.Renviron for it.",

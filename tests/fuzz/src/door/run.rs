@@ -58,6 +58,12 @@ async fn serve(facts: ConnFacts, sent: Vec<u8>) -> Vec<Exchange> {
     let mut heard = Vec::new();
     let (_, read) = tokio::join!(send, answers.read_to_end(&mut heard));
     drop(read);
+    let is_empty = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    assert!(
+        heard.starts_with(b"HTTP/1.") || sent.iter().all(is_empty),
+        "no answer: {}",
+        heard.escape_ascii()
+    );
     served.await.expect("it is served to its end");
     let passed = std::mem::take(&mut *gate.lock());
     let mut exchanges = Vec::new();

@@ -50,6 +50,7 @@ pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Reque
         Read::Wrong(why) => panic!("{why}: {}", forwarded.bytes.escape_ascii()),
     };
     assert_eq!(sent.method, method, "another method");
+    assert!(sent.is_encoded, "sent as RFC 3986 doesn't allow it");
     let expected = match forwarded.credential {
         Credential::Injected => reading::without_token(&target),
         Credential::Own => target,

@@ -15,7 +15,10 @@ pub(crate) enum Read {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
+    /// With what RFC 3986 doesn't allow percent-encoded.
     pub(crate) target: String,
+    /// Whether it came so.
+    pub(crate) is_encoded: bool,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, Vec<u8>)>,
     pub(crate) body: Vec<u8>,
@@ -82,28 +85,16 @@ enum Framing {
 fn head(text: &[u8]) -> Result<(Request, Framing), &'static str> {
     let mut lines = lines(text)?.into_iter();
     let first = lines.next().unwrap_or_default();
-    let first = std::str::from_utf8(first).map_err(|_| "no UTF-8 in the request line")?;
-    let [method, target, version] = first.split(' ').collect::<Vec<_>>()[..] else {
-        return Err("not three words in the request line");
-    };
-    if !is_token(method.as_bytes()) {
-        return Err("the method is no token");
-    }
-    // RFC 9112 wants other characters encoded. Scripts send them plain, and servers take them.
-    let is_plain = |b: u8| b.is_ascii_graphic() && b != b'#' || b >= 0x80;
-    if target.is_empty() || !target.bytes().all(is_plain) {
-        return Err("odd bytes in the target");
-    }
-    if version != "HTTP/1.1" && version != "HTTP/1.0" {
-        return Err("another version");
-    }
+    let (method, version, target) = first_line(first)?;
+    let encoded: String = target.iter().map(|byte| encoded(*byte)).collect();
     let mut headers = Vec::new();
     for line in lines {
         headers.push(field(line)?);
     }
     let request = Request {
-        method: method.to_owned(),
-        target: target.to_owned(),
+        method: String::from_utf8_lossy(method).into_owned(),
+        is_encoded: encoded.as_bytes() == target,
+        target: encoded,
         headers,
         body: Vec::new(),
     };
@@ -112,10 +103,49 @@ fn head(text: &[u8]) -> Result<(Request, Framing), &'static str> {
     let framing = match (&lengths[..], &codings[..]) {
         ([], []) => Framing::Length(0),
         ([length], []) => Framing::Length(number(length, 10)?),
-        ([], [b"chunked"]) if version == "HTTP/1.1" => Framing::Chunked,
+        ([], [b"chunked"]) if version == b"HTTP/1.1" => Framing::Chunked,
         _ => return Err("lengths that could be read two ways"),
     };
     Ok((request, framing))
+}
+
+/// The target is what stands between the first space and the last
+/// version.
+fn first_line(line: &[u8]) -> Result<FirstLine<'_>, &'static str> {
+    let end = line.len().checked_sub(8).ok_or("a short request line")?;
+    let (rest, version) = line.split_at(end);
+    if version != b"HTTP/1.1" && version != b"HTTP/1.0" {
+        return Err("another version");
+    }
+    let space = rest.iter().position(|b| *b == b' ');
+    let (method, rest) = rest.split_at(space.ok_or("no space in the request line")?);
+    if !is_token(method) {
+        return Err("the method is no token");
+    }
+    match rest {
+        [b' ', target @ .., b' '] if !target.is_empty() => {
+            let is_unreadable = |b: &u8| b.is_ascii_control() || *b == b'#';
+            if target.iter().any(is_unreadable) {
+                return Err("what no target can have");
+            }
+            Ok((method, version, target))
+        }
+        _ => Err("no target"),
+    }
+}
+
+/// Method, version and target.
+type FirstLine<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
+/// RFC 3986 sections 2.1 to 2.3.
+fn encoded(byte: u8) -> String {
+    let marks = "-._~:/?[]@!$&'()*+,;=%";
+    let letter = char::from(byte);
+    if letter.is_ascii_alphanumeric() || marks.contains(letter) {
+        letter.to_string()
+    } else {
+        format!("%{byte:02X}")
+    }
 }
 
 fn field(line: &[u8]) -> Result<(String, Vec<u8>), &'static str> {

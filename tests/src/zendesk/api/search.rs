@@ -58,7 +58,7 @@ fn check_depth(api: &Api) -> Result<(), Answer> {
     Ok(())
 }
 
-/// Everything that fits all words of the query: `type:…`, `field:value`, or a word of the texts.
+/// Everything that fits all words of the query: `type:…`, `field:value`, `created>…`, or a word of the texts.
 fn find(api: &Api, query: &str) -> Vec<Value> {
     let store = &api.store;
     let kinds = [
@@ -97,6 +97,13 @@ fn fits(record: &Value, kind: &str, word: &str) -> bool {
                 Value::Number(number) => number.to_string() == value,
                 Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
             },
+        };
+    }
+    if let Some((field, value)) = word.split_once(['<', '>']) {
+        let time = record[format!("{field}_at")].as_str().unwrap_or_default();
+        return match word.contains('<') {
+            true => time < value,
+            false => time > value,
         };
     }
     let word = word.to_lowercase();

@@ -1,0 +1,269 @@
+//! Where a connection's present exchange stands, and what is said where hyper would say nothing.
+//!
+//! hyper answers a head that it can't read by itself, with a status and no word more, or ends the
+//! connection without one. So whoever sees the bytes go by, in and out, notes here how far they are:
+//! an answer to a head that no handler has seen is hyper's, and goes nowhere.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::Request;
+use http::header::TRANSFER_ENCODING;
+use http_body::Body;
+
+use super::request_line::TARGET_MAX;
+use crate::refusal::{HeadRefusal, Refusal};
+
+/// The present exchange of a connection. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Exchange(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    stage: Stage,
+    /// Why the head goes no further than its first line.
+    fault: Option<HeadRefusal>,
+    /// Whether it asks for a head only.
+    is_head: bool,
+    /// Header lines of the head, and its first one.
+    lines: usize,
+    /// A line since the last request's end begins with `Content-Length:`.
+    names_length: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// Nothing of the next request has come.
+    #[default]
+    Idle,
+    /// A part of its first line has come.
+    Line,
+    /// hyper reads its head.
+    Head,
+    /// A handler has it, and so many bytes of its body are still to come.
+    Handled(u64),
+    /// A handler has it, and its body comes in chunks.
+    HandledInChunks,
+    /// A handler has answered it.
+    Answered {
+        /// Whether any of the answer has been written.
+        is_heard: bool,
+        /// Whether the connection ends with it.
+        is_last: bool,
+    },
+}
+
+/// What the next bytes of the connection are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The first line of a request.
+    Line,
+    /// Of a body, so many bytes.
+    Body(u64),
+    /// What hyper tells apart.
+    Other,
+}
+
+/// What becomes of bytes that hyper writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// They go to the client.
+    Passes,
+    /// They are an answer of hyper's own.
+    Drops,
+}
+
+/// Why a connection has ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// As connections do.
+    Orderly,
+    /// hyper can't go on.
+    Broken(hyper::Error),
+    /// Its place was needed.
+    GaveWay,
+    /// The daemon stops.
+    Stopping,
+}
+
+impl Ended {
+    pub(super) fn of(result: hyper::Result<()>) -> Self {
+        match result {
+            Ok(()) => Self::Orderly,
+            Err(error) => Self::Broken(error),
+        }
+    }
+}
+
+impl Exchange {
+    /// What comes next.
+    pub(super) fn next(&self) -> Next {
+        match self.state().stage {
+            Stage::Idle | Stage::Line | Stage::Answered { is_last: false, .. } => Next::Line,
+            Stage::Handled(left @ 1..) => Next::Body(left),
+            Stage::Head
+            | Stage::Handled(0)
+            | Stage::HandledInChunks
+            | Stage::Answered { is_last: true, .. } => Next::Other,
+        }
+    }
+
+    /// A part of a request's first line has come.
+    pub(super) fn line_begins(&self) {
+        let mut state = self.state();
+        if state.stage != Stage::Line {
+            *state = State {
+                stage: Stage::Line,
+                ..State::default()
+            };
+        }
+    }
+
+    /// Its first line goes to hyper.
+    pub(super) fn line_is_read(&self, is_head: bool) {
+        *self.state() = State {
+            stage: Stage::Head,
+            is_head,
+            ..State::default()
+        };
+    }
+
+    /// Nothing can be made of its first line.
+    pub(super) fn line_is_refused(&self, fault: HeadRefusal) {
+        self.state().fault = Some(fault);
+    }
+
+    /// hyper was given so many lines, of which one may begin with `Content-Length:`.
+    pub(super) fn lines_go_by(&self, lines: usize, names_length: bool) {
+        let mut state = self.state();
+        if state.stage == Stage::Head {
+            state.lines += lines;
+        }
+        state.names_length |= names_length;
+    }
+
+    /// hyper was given so many bytes of a body of known length.
+    pub(super) fn body_goes_by(&self, bytes: u64) {
+        if let Stage::Handled(left) = &mut self.state().stage {
+            *left = left.saturating_sub(bytes);
+        }
+    }
+
+    /// hyper has read the head. Tells whether that has both a coding and a length. To be asked
+    /// before anything of its body is read.
+    pub(super) fn begin<B: Body>(&self, request: &Request<B>) -> bool {
+        let is_coded = request.headers().contains_key(TRANSFER_ENCODING);
+        let mut state = self.state();
+        state.stage = if is_coded {
+            Stage::HandledInChunks
+        } else {
+            Stage::Handled(request.body().size_hint().exact().unwrap_or(0))
+        };
+        is_coded && state.names_length
+    }
+
+    /// A handler has answered; the connection ends with that if `is_last`.
+    pub(super) fn end(&self, is_last: bool) {
+        self.state().stage = Stage::Answered {
+            is_heard: false,
+            is_last,
+        };
+    }
+
+    /// hyper writes something that begins so.
+    pub(super) fn writes(&self, start: &[u8]) -> Written {
+        let mut state = self.state();
+        match &mut state.stage {
+            Stage::Line | Stage::Head if start.starts_with(b"HTTP/1.") => return Written::Drops,
+            Stage::Answered { is_heard, .. } => *is_heard = true,
+            Stage::Idle
+            | Stage::Line
+            | Stage::Head
+            | Stage::Handled(_)
+            | Stage::HandledInChunks => {}
+        }
+        Written::Passes
+    }
+
+    /// Whether a request has come, or a part of one, and nothing of an answer has gone out.
+    pub(super) fn is_owed(&self) -> bool {
+        match self.state().stage {
+            Stage::Idle | Stage::Answered { is_heard: true, .. } => false,
+            Stage::Line | Stage::Head | Stage::Handled(_) | Stage::HandledInChunks => true,
+            Stage::Answered {
+                is_heard: false, ..
+            } => true,
+        }
+    }
+
+    /// Whether the request asks for a head only.
+    pub(super) fn is_head(&self) -> bool {
+        self.state().is_head
+    }
+
+    /// What the client is told that is owed an answer, if it still hears.
+    pub(super) fn owed(&self, ended: &Ended, limits: &Limits) -> Option<Refusal> {
+        if !self.is_owed() {
+            return None;
+        }
+        let state = self.state();
+        if let Some(fault) = state.fault {
+            return Some(fault.into());
+        }
+        let is_unread = matches!(state.stage, Stage::Line | Stage::Head);
+        match ended {
+            Ended::GaveWay => Some(Refusal::GaveWay),
+            Ended::Stopping => Some(Refusal::Stopping),
+            Ended::Broken(error) if error.is_timeout() && is_unread => {
+                Some(HeadRefusal::TooSlow(limits.time).into())
+            }
+            Ended::Broken(error) if error.is_parse_too_large() => Some(
+                // The first line is counted, too.
+                if state.lines > limits.lines + 1 {
+                    HeadRefusal::TooManyLines(limits.lines)
+                } else {
+                    HeadRefusal::TooLarge(limits.bytes)
+                }
+                .into(),
+            ),
+            Ended::Broken(error) if error.is_parse() => Some(unread(error).into()),
+            Ended::Broken(error) if is_unread && error.is_incomplete_message() => {
+                Some(HeadRefusal::BrokenOff.into())
+            }
+            Ended::Orderly if is_unread => Some(HeadRefusal::BrokenOff.into()),
+            // Of an answer that breaks before its head was written.
+            Ended::Broken(error) if error.is_user() => Some(Refusal::BrokenAnswer),
+            Ended::Broken(_) | Ended::Orderly => None,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What hyper was told to take at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Header lines.
+    pub(super) lines: usize,
+    /// Bytes of a head.
+    pub(super) bytes: usize,
+    /// For a head to come.
+    pub(super) time: Duration,
+}
+
+/// What hyper finds wrong with a head. It tells that in words only.
+fn unread(error: &hyper::Error) -> HeadRefusal {
+    match error.to_string().as_str() {
+        "invalid HTTP method parsed" => HeadRefusal::NoMethod,
+        "invalid URI" => HeadRefusal::NoPath,
+        "URI too long" => HeadRefusal::TargetTooLong(TARGET_MAX),
+        "invalid HTTP header parsed" => HeadRefusal::Line,
+        "invalid content-length parsed" => HeadRefusal::Length,
+        "invalid transfer-encoding parsed" | "unexpected transfer-encoding parsed" => {
+            HeadRefusal::Coding
+        }
+        _ => HeadRefusal::Unreadable,
+    }
+}

@@ -1,0 +1,237 @@
+//! The first line of a request, made one that RFC 9112 allows.
+//!
+//! Scripts send addresses as people write them: `query=created>2025-01-01`, with quotes, spaces and
+//! umlauts. Zendesk takes them, and hyper doesn't. Every such byte has one reading, its
+//! percent-encoding. What has none is refused: a line break or a `#` could end the address for one
+//! reader and not for another.
+
+use crate::refusal::HeadRefusal;
+
+/// What hyper is to read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Read {
+    /// The line in another spelling, with its end; `None` if it is as it must be.
+    pub(super) anew: Option<Vec<u8>>,
+    /// Whether its answer has no body.
+    pub(super) is_head: bool,
+}
+
+/// Reads a whole line, the line feed at its end included. The target is what stands between the
+/// first space and the last ` HTTP/1.x`.
+///
+/// # Errors
+/// Why nothing can be made of it.
+pub(super) fn read(line: &[u8]) -> Result<Read, HeadRefusal> {
+    let text = line.strip_suffix(b"\n").unwrap_or(line);
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let space = memchr::memchr(b' ', text).unwrap_or(text.len());
+    let (method, rest) = text.split_at(space);
+    check_method(method)?;
+    if method.is_empty() {
+        return Err(HeadRefusal::NoMethod);
+    }
+    let target = VERSIONS.iter().find_map(|known| rest.strip_suffix(*known));
+    let Some(target) = target else {
+        return Err(without_version(rest));
+    };
+    let target = target.get(1..).filter(|target| !target.is_empty());
+    let target = target.ok_or(HeadRefusal::NoTarget)?;
+    let mut odd = 0;
+    for byte in target {
+        match KINDS[usize::from(*byte)] {
+            Kind::Plain => {}
+            Kind::Odd => odd += 1,
+            Kind::Fragment => return Err(HeadRefusal::Fragment),
+            Kind::Control => return Err(HeadRefusal::Control),
+        }
+    }
+    if target.len() + 2 * odd > TARGET_MAX {
+        return Err(HeadRefusal::TargetTooLong(TARGET_MAX));
+    }
+    let anew = (odd > 0).then(|| {
+        let mut anew = Vec::with_capacity(line.len() + 2 * odd);
+        anew.extend_from_slice(&line[..=space]);
+        for byte in target {
+            encode(*byte, &mut anew);
+        }
+        anew.extend_from_slice(&line[space + 1 + target.len()..]);
+        anew
+    });
+    Ok(Read {
+        anew,
+        is_head: method == b"HEAD",
+    })
+}
+
+/// Whether a line may begin so. What is no HTTP at all must not be waited for: it may never send
+/// the end of a line.
+///
+/// # Errors
+/// Why it may not.
+pub(super) fn check_start(start: &[u8]) -> Result<(), HeadRefusal> {
+    let space = memchr::memchr(b' ', start).unwrap_or(start.len());
+    check_method(&start[..space])
+}
+
+fn check_method(method: &[u8]) -> Result<(), HeadRefusal> {
+    match method {
+        [TLS_HANDSHAKE, ..] => Err(HeadRefusal::Tls),
+        _ if method.iter().all(is_tchar) => Ok(()),
+        _ => Err(HeadRefusal::NoMethod),
+    }
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_tchar(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+}
+
+fn without_version(rest: &[u8]) -> HeadRefusal {
+    let last = rest.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    if last.starts_with(b"HTTP/") {
+        HeadRefusal::Version
+    } else {
+        HeadRefusal::NoVersion
+    }
+}
+
+fn encode(byte: u8, into: &mut Vec<u8>) {
+    if KINDS[usize::from(byte)] == Kind::Plain {
+        into.push(byte);
+    } else {
+        let digit = |half: u8| HEXADECIMAL[usize::from(half)];
+        into.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xf)]);
+    }
+}
+
+/// What a byte is in a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// RFC 3986 allows it.
+    Plain,
+    /// It must be percent-encoded.
+    Odd,
+    /// What follows it is no part of a request.
+    Fragment,
+    Control,
+}
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Odd; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Kind::Plain,
+            b':' | b'/' | b'?' | b'[' | b']' | b'@' => Kind::Plain,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => {
+                Kind::Plain
+            }
+            // Two digits may or may not follow: servers read on either way.
+            b'%' => Kind::Plain,
+            b'#' => Kind::Fragment,
+            0..=0x1f | 0x7f => Kind::Control,
+            _ => Kind::Odd,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// Bytes of a target, percent-encoded: as many as `http::Uri` takes.
+pub(super) const TARGET_MAX: usize = u16::MAX as usize - 1;
+
+const VERSIONS: [&[u8]; 2] = [b" HTTP/1.1", b" HTTP/1.0"];
+
+/// RFC 3986 section 2.1 prefers capitals.
+const HEXADECIMAL: &[u8; 16] = b"0123456789ABCDEF";
+
+/// The first byte of a TLS record that begins a connection (RFC 8446 section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn target(target: &[u8]) -> Result<Vec<u8>, HeadRefusal> {
+        let line = [b"GET ", target, b" HTTP/1.1\r\n"].concat();
+        let read = read(&line)?;
+        let written = read.anew.unwrap_or(line);
+        let target = written.strip_prefix(b"GET ").unwrap();
+        Ok(target.strip_suffix(b" HTTP/1.1\r\n").unwrap().to_vec())
+    }
+
+    #[test]
+    fn s8_what_scripts_send_raw_is_percent_encoded() {
+        for (sent, read) in [
+            (
+                &b"/search?query=created>2025-01-01"[..],
+                "/search?query=created%3E2025-01-01",
+            ),
+            (b"/s?q=\"a b\"", "/s?q=%22a%20b%22"),
+            (b"/s?q=a<b|c^d`e{f}\\g", "/s?q=a%3Cb%7Cc%5Ed%60e%7Bf%7D%5Cg"),
+            ("/s?q=M\u{fc}ller".as_bytes(), "/s?q=M%C3%BCller"),
+            (b"/s?q=M\xfcller", "/s?q=M%FCller"),
+            (b"/a HTTP/1.1", "/a%20HTTP/1.1"),
+            (b" /a ", "%20/a%20"),
+        ] {
+            let sent = target(sent).unwrap();
+            assert_eq!(String::from_utf8(sent).unwrap(), read);
+        }
+    }
+
+    #[test]
+    fn s8_what_has_no_reading_says_why() {
+        let line = |text: &str| read(text.as_bytes()).map(|read| read.anew);
+        for (text, why) in [
+            ("GET /a\0b HTTP/1.1\r\n", HeadRefusal::Control),
+            ("GET /a\tb HTTP/1.1\r\n", HeadRefusal::Control),
+            ("GET /a\rb HTTP/1.1\r\n", HeadRefusal::Control),
+            ("GET /a\u{7f} HTTP/1.1\r\n", HeadRefusal::Control),
+            ("GET /a#b HTTP/1.1\r\n", HeadRefusal::Fragment),
+            ("GET /a\r\n", HeadRefusal::NoVersion),
+            ("GET\r\n", HeadRefusal::NoVersion),
+            ("GET /a HTTP/1.1 \r\n", HeadRefusal::NoVersion),
+            ("GET HTTP/1.1\r\n", HeadRefusal::NoTarget),
+            ("GET  HTTP/1.1\r\n", HeadRefusal::NoTarget),
+            (" /a HTTP/1.1\r\n", HeadRefusal::NoMethod),
+            ("GET\t/a HTTP/1.1\r\n", HeadRefusal::NoMethod),
+            ("PRI * HTTP/2.0\r\n", HeadRefusal::Version),
+            ("GET /a HTTP/1.2\r\n", HeadRefusal::Version),
+            ("GET /a http/1.1\r\n", HeadRefusal::NoVersion),
+            ("\u{16}\u{3}\u{1}\n", HeadRefusal::Tls),
+        ] {
+            assert_eq!(line(text), Err(why), "{text:?}");
+        }
+        assert_eq!(line("GET /a HTTP/1.0\n"), Ok(None));
+        assert_eq!(check_start(b"\x16"), Err(HeadRefusal::Tls));
+        assert_eq!(check_start(b"GE"), Ok(()));
+        assert_eq!(check_start(b"GET /\xff"), Ok(()));
+    }
+
+    /// RFC 3986's grammar, written down once more.
+    fn is_allowed(byte: u8) -> bool {
+        let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        unreserved || b":/?[]@".contains(&byte) || b"!$&'()*+,;=%".contains(&byte)
+    }
+
+    proptest! {
+        #[test]
+        fn s8_every_byte_becomes_itself_or_its_encoding(sent in prop::collection::vec(any::<u8>(), 1..40)) {
+            let expected: String = sent
+                .iter()
+                .map(|b| match is_allowed(*b) {
+                    true => char::from(*b).to_string(),
+                    false => format!("%{b:02X}"),
+                })
+                .collect();
+            let has_none = |b: &u8| b.is_ascii_control() || *b == b'#';
+            match target(&sent) {
+                Ok(read) => prop_assert_eq!(String::from_utf8(read).unwrap(), expected),
+                Err(_) => prop_assert!(sent.iter().any(has_none)),
+            }
+            prop_assert_eq!(target(&sent).is_err(), sent.iter().any(has_none));
+        }
+    }
+}

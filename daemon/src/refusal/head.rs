@@ -1,0 +1,166 @@
+//! Why the head of a request can't be read, and what to change. Nobody has judged such a request:
+//! the listener says this itself.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// What is wrong with a head. None of its bytes are repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadRefusal {
+    /// The client has begun a TLS handshake.
+    Tls,
+    /// The first line doesn't begin with a method.
+    NoMethod,
+    /// The first line has nothing between its method and its version.
+    NoTarget,
+    /// The first line ends without a version, as HTTP/0.9 has it.
+    NoVersion,
+    /// Another version than HTTP/1.0 and 1.1, HTTP/2 without an upgrade included.
+    Version,
+    /// The target has a control character in it.
+    Control,
+    /// The target has a `#` in it.
+    Fragment,
+    /// The target is neither a path nor a URL.
+    NoPath,
+    /// The target has more bytes than this.
+    TargetTooLong(usize),
+    /// The head has more bytes than this.
+    TooLarge(usize),
+    /// The head has more header lines than this.
+    TooManyLines(usize),
+    /// A header line isn't `Name: value`.
+    Line,
+    /// `Content-Length` isn't one number.
+    Length,
+    /// `Transfer-Encoding` isn't `chunked`, or the version knows none.
+    Coding,
+    /// The client has ended the connection before its head was complete.
+    BrokenOff,
+    /// The head wasn't complete after this time.
+    TooSlow(Duration),
+    /// Something else.
+    Unreadable,
+}
+
+impl HeadRefusal {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
+            Self::TooLarge(_) | Self::TooManyLines(_) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Tls
+            | Self::NoMethod
+            | Self::NoTarget
+            | Self::NoVersion
+            | Self::Control
+            | Self::Fragment
+            | Self::NoPath
+            | Self::Line
+            | Self::Length
+            | Self::Coding
+            | Self::BrokenOff
+            | Self::Unreadable => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Tls => "tls-refused",
+            Self::Version => "version-refused",
+            Self::TargetTooLong(_) => "address-too-long",
+            Self::TooLarge(_) | Self::TooManyLines(_) => "head-too-large",
+            Self::TooSlow(_) => "head-too-slow",
+            Self::NoMethod
+            | Self::NoTarget
+            | Self::NoVersion
+            | Self::Control
+            | Self::Fragment
+            | Self::NoPath
+            | Self::Line
+            | Self::Length
+            | Self::Coding
+            | Self::BrokenOff
+            | Self::Unreadable => "bad-request",
+        }
+    }
+
+    pub(super) fn description(self) -> String {
+        let text = match self {
+            Self::Tls => {
+                "the client speaks TLS, and loopdesk speaks plain HTTP on this machine: begin the \
+                 base URL with `http://`"
+            }
+            Self::NoMethod => {
+                "the request doesn't begin with a method: its first line must read \
+                 `GET /api/v2/… HTTP/1.1`"
+            }
+            Self::NoTarget => {
+                "the request's first line has no address in it: it must read \
+                 `GET /api/v2/… HTTP/1.1`"
+            }
+            Self::NoVersion => {
+                "the request's first line doesn't end with a version: it must read \
+                 `GET /api/v2/… HTTP/1.1`"
+            }
+            Self::Version => {
+                "loopdesk speaks HTTP/1.1 and HTTP/1.0 only: switch off HTTP/2 for plain `http://` \
+                 addresses in your client (in curl, leave out `--http2-prior-knowledge`)"
+            }
+            Self::Control => {
+                "the address contains a control character, such as a line break, a tab or NUL: \
+                 remove it, or percent-encode it (`%0A` for a line break)"
+            }
+            Self::Fragment => {
+                "the address contains a `#`, and what follows that never belongs to a request: \
+                 write `%23` if it is part of a value, or leave it out"
+            }
+            Self::NoPath => "the request's address is neither a path nor a URL: begin it with `/`",
+            Self::TargetTooLong(most) => {
+                return format!(
+                    "the address has more than {most} bytes, percent-encoded: ask for fewer ids at \
+                     a time"
+                );
+            }
+            Self::TooLarge(most) => {
+                return format!(
+                    "the request's head has more than {most} bytes: send fewer cookies and the like"
+                );
+            }
+            Self::TooManyLines(most) => {
+                return format!("the request has more than {most} header lines: send fewer");
+            }
+            Self::Line => {
+                "a header line of the request can't be read: write each as `Name: value` on one \
+                 line, without a space before the colon or the name, and without control \
+                 characters"
+            }
+            Self::Length => {
+                "the request's `Content-Length` isn't one number: send the body's length in bytes, \
+                 once"
+            }
+            Self::Coding => {
+                "the request's `Transfer-Encoding` must be `chunked`, and HTTP/1.0 has none: send \
+                 a `Content-Length` instead"
+            }
+            Self::BrokenOff => {
+                "the request ended before its head was complete: send an empty line after the \
+                 headers"
+            }
+            Self::TooSlow(after) => {
+                return format!(
+                    "the request's head wasn't complete after {} s: send it in one piece",
+                    after.as_secs()
+                );
+            }
+            Self::Unreadable => {
+                "the request's head can't be read: it must be HTTP/1.1 as RFC 9112 has it"
+            }
+        };
+        text.to_owned()
+    }
+}
