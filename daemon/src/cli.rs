@@ -30,9 +30,7 @@ pub fn main() -> ExitCode {
             for hint in &problem.hints {
                 text.push_str(&format!("Hint: {hint}\n"));
             }
-            // Where standard error is gone there is nobody left to tell.
-            let text = telemetry::redact::bytes(text.as_bytes());
-            let _unheard = std::io::stderr().write_all(&text);
+            telemetry::last_words(&text);
             ExitCode::from(problem.kind.exit_code())
         }
     }
@@ -71,8 +69,7 @@ fn run() -> Result<ExitCode, Problem> {
         Ok(lock) => lock,
         Err(Refused::Unusable(problem)) => return Err(problem),
         Err(held @ Refused::Held { .. }) => {
-            let text = format!("error: {held}\nHint: loopdesk status\n");
-            let _unheard = std::io::stderr().write_all(text.as_bytes());
+            telemetry::last_words(&format!("error: {held}\nHint: loopdesk status\n"));
             return Ok(ExitCode::from(start::ALREADY_RUNNING));
         }
     };

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::admission::{ConnFacts, Local};
 use crate::body::Body;
 use crate::refusal::Refusal;
+use crate::telemetry::Sent;
 
 /// A secret that this process was born with, and that ends with it. Clones share it.
 #[derive(Clone)]
@@ -61,7 +62,7 @@ impl Prover {
         head: &request::Parts,
     ) -> Result<Response<Body>, Refusal> {
         if head.method != Method::GET {
-            return Err(Refusal::Method(head.method.to_string()));
+            return Err(Refusal::Method(Sent::escaped(head.method.as_str())));
         }
         let nonce = head
             .uri

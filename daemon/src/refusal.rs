@@ -1,5 +1,9 @@
 //! The answers that loopdesk makes itself, and the one place that gives them a status.
 //!
+//! What a refusal repeats of its request is [`Sent`], and what it tells of others' words was made
+//! [`Foreign`](crate::telemetry::Foreign) where they came in: nothing is taken out of it here, so that
+//! no answer depends on a secret that lives (D7).
+//!
 //! Scripts get Zendesk's own error shape, `{"error", "description"}`, so that their clients can
 //! read it; `X-Loopdesk-Error` tells it apart from an answer of Zendesk's. There is never a
 //! `Retry-After`: node-zendesk takes any answer with that header for a rate limit.
@@ -14,7 +18,8 @@ use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 
 use crate::body::{Body, Error};
-use crate::telemetry::redact;
+use crate::config::AccountName;
+use crate::telemetry::Sent;
 
 pub use head::HeadRefusal;
 pub use key::KeyRefusal;
@@ -33,13 +38,13 @@ pub enum Refusal {
     /// The request names its target by a whole URL, as it would to a forward proxy.
     AbsoluteForm,
     /// CONNECT, TRACE and the like.
-    Method(String),
+    Method(Sent),
     /// WebSocket and other protocols that aren't HTTP/1.1.
     Upgrade,
     /// `Host` is none of ours.
     UnknownHost {
         /// What the request said, if it said anything.
-        host: Option<String>,
+        host: Option<Sent>,
         /// What would have been right.
         expected: String,
     },
@@ -57,11 +62,11 @@ pub enum Refusal {
         person: String,
     },
     /// The route makes, shows or ends credentials.
-    RefusedRoute(String),
+    RefusedRoute(Sent),
     /// There is no such account.
     UnknownAccount {
         /// The name that the request gives.
-        name: String,
+        name: AccountName,
         /// The accounts that exist.
         known: Vec<String>,
     },
@@ -284,7 +289,7 @@ impl Refusal {
     pub fn into_response(self) -> Response<Body> {
         let body = serde_json::json!({
             "error": self.error(),
-            "description": redact::text(&self.description()),
+            "description": self.description(),
         });
         let mut response = Response::new(Body::full(body.to_string()));
         *response.status_mut() = self.status();

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 /// The grant of an account whose person allows the access in a browser.
 pub const AUTHORIZATION_CODE: &str = "authorization-code";
 /// The grant of an account whose confidential OAuth client acts by its own secret.
@@ -12,13 +14,22 @@ pub const CLIENT_CREDENTIALS: &str = "client-credentials";
 pub struct Person {
     /// Zendesk's user id.
     pub id: u64,
-    /// The user's name as Zendesk shows it.
+    /// The user's name as Zendesk shows it, on one line.
+    #[serde(deserialize_with = "text::one_line")]
     pub name: String,
     /// The user's primary e-mail address, if Zendesk tells it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text::one_line_or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub email: Option<String>,
     /// `end-user`, `agent` or `admin`, if Zendesk tells it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "text::one_line_or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub role: Option<String>,
 }
 

@@ -23,6 +23,7 @@ pub mod secret;
 pub mod session;
 pub mod start;
 pub mod status;
+pub mod text;
 pub mod unlock;
 pub mod vault;
 pub mod version;

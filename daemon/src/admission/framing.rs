@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::LengthBesideCoding;
 use crate::refusal::{HeadRefusal, Refusal};
+use crate::telemetry::Sent;
 
 /// Refuses what RFC 9112 doesn't allow to an origin server, and what no API call is.
 pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
@@ -15,7 +16,7 @@ pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
     }
     let is_method = |name: &&str| head.method.as_str().eq_ignore_ascii_case(name);
     if NOT_PASSED_ON.iter().any(is_method) {
-        return Err(Refusal::Method(head.method.to_string()));
+        return Err(Refusal::Method(Sent::escaped(head.method.as_str())));
     }
     if head.uri.scheme().is_some() || head.uri.authority().is_some() {
         return Err(Refusal::AbsoluteForm);

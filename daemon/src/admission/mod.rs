@@ -17,6 +17,7 @@ use http::request::Parts;
 use crate::config::{AccountName, AllowedHost, Config, Ttl};
 use crate::keys::{self, Caller, Failures, Key, Keys, Trace, Wrong};
 use crate::refusal::{KeyRefusal, Refusal};
+use crate::telemetry::Sent;
 use host::{Host, Name};
 
 pub use crate::peer::Peer;
@@ -236,13 +237,7 @@ fn is_ours(host: &Host, addr: SocketAddr) -> bool {
 
 fn unknown(host: Option<&[u8]>, addr: SocketAddr) -> Refusal {
     Refusal::UnknownHost {
-        host: host.map(|text| {
-            let text = String::from_utf8_lossy(text);
-            text.chars()
-                .take(SHOWN)
-                .flat_map(char::escape_default)
-                .collect()
-        }),
+        host: host.map(Sent::escaped),
         expected: format!("`localhost:{}`", addr.port()),
     }
 }
@@ -252,9 +247,6 @@ const USUAL: [std::net::IpAddr; 2] = [
     std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
     std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
 ];
-
-/// A name has at most 253 characters (RFC 1035 section 2.3.4); more isn't worth repeating.
-const SHOWN: usize = 253;
 
 #[cfg(test)]
 mod tests {

@@ -8,8 +8,6 @@ use http_body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::telemetry::redact;
-
 /// Ends when the sender is dropped; whoever sends learns that the reader has hung up.
 #[derive(Debug)]
 pub(super) struct Lines<T>(pub(super) mpsc::Receiver<T>);
@@ -28,7 +26,6 @@ impl<T: Serialize> http_body::Body for Lines<T> {
                 Err(error) => return Some(Err(error)),
             };
             line.push(b'\n');
-            let line = redact::bytes(&line).into_owned();
             Some(Ok(Frame::data(Bytes::from(line))))
         })
     }

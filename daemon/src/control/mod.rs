@@ -33,6 +33,7 @@ use crate::keys::Keys;
 use crate::listener::Trouble;
 use crate::proof::Prover;
 use crate::session::Sessions;
+use crate::telemetry::Sent;
 
 /// Everything that the control API looks at or asks to act.
 #[derive(Clone, Debug)]
@@ -162,13 +163,13 @@ impl Control {
             }
             (&Method::GET, key::LIST) => reply::from(handlers::keys::list(self).await),
             (&Method::POST, key::CREATE) => {
-                reply::told_with_key(body, async |asked| {
+                reply::told(body, async |asked| {
                     handlers::keys::create(self, asked).await
                 })
                 .await
             }
             (&Method::POST, key::ROTATE) => {
-                reply::told_with_key(body, async |asked| {
+                reply::told(body, async |asked| {
                     handlers::keys::rotate(self, asked).await
                 })
                 .await
@@ -197,8 +198,9 @@ impl Control {
             (&Method::POST, RELOAD) => reply::from(handlers::reload::reload(self).await),
             (method, path) => {
                 let own = handlers::version::version();
+                let asked = Sent::escaped(format!("{method} {path}"));
                 let message = format!(
-                    "the daemon that runs, loopdesk {} (process {}), knows no `{method} {path}`",
+                    "the daemon that runs, loopdesk {} (process {}), knows no `{asked}`",
                     own.version, own.pid
                 );
                 let hint = "run `loopdesk version`, which says what to do if this command is newer";

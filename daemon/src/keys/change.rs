@@ -15,6 +15,7 @@ use super::store::{Found, Stamp};
 use super::{Inner, Keys, State};
 use crate::config::AccountName;
 use crate::failpoint;
+use crate::telemetry::Sent;
 
 /// What whoever changes keys has to know.
 #[derive(Debug, Default)]
@@ -260,11 +261,7 @@ fn usable(state: &State) -> Result<(), Problem> {
 
 fn found<'a>(keys: &'a ByName, name: &str) -> Result<&'a Arc<Key>, Problem> {
     keys.get(name).ok_or_else(|| {
-        let name: String = name
-            .chars()
-            .take(SHOWN)
-            .flat_map(char::escape_debug)
-            .collect();
+        let name = Sent::line(name);
         Problem::new(Kind::Usage, format!("there is no key `{name}`")).hint("loopdesk key list")
     })
 }
@@ -278,5 +275,3 @@ fn no_random(error: &getrandom::Error) -> Problem {
 
 /// More than anybody has scripts; listing and writing them stays quick.
 const KEYS: usize = 1_000;
-/// Names are shorter.
-const SHOWN: usize = 64;

@@ -21,7 +21,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
-use loopdesk_protocol::key;
+use loopdesk_protocol::{key, text};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -214,9 +214,9 @@ impl Stored {
             account: self.account.parse().map_err(|_| wrong("the account"))?,
             person: Person {
                 id: self.person.id,
-                name: self.person.name,
-                email: self.person.email,
-                role: self.person.role,
+                name: text::line(&self.person.name),
+                email: self.person.email.as_deref().map(text::line),
+                role: self.person.role.as_deref().map(text::line),
             },
             created_at: self.created_at,
             expires_at: self.expires_at,

@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::HookCommand;
 use crate::config::live::Loaded;
 use crate::supervise::descriptors::give_back;
-use crate::telemetry::redact;
+use crate::telemetry::Foreign;
 
 /// Runs the command for one event after the other.
 #[derive(Debug)]
@@ -148,9 +148,9 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
     }
     let words = tokio::time::timeout(LAST_WORDS, words).await;
     let words = words.ok().and_then(Result::ok).unwrap_or_default();
-    let words = redact::text(words.trim());
-    Err(match words.lines().next() {
-        Some(line) => format!("has failed ({ended}): {}", line.escape_debug()),
+    let first = words.lines().find(|line| !line.trim().is_empty());
+    Err(match first.map(Foreign::new) {
+        Some(line) => format!("has failed ({ended}): {line}"),
         None => format!("has failed ({ended})"),
     })
 }

@@ -2,6 +2,8 @@
 //!
 //! Only the program's name and, of an interpreter, the script's: any other argument may be a secret.
 
+use loopdesk_protocol::text;
+
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "macos")]
@@ -30,7 +32,7 @@ pub(crate) fn is_presentable(name: &str) -> bool {
     let is_short = !name.is_empty() && name.len() <= NAME_MAX;
     // Nobody calls a program so; a key that was passed as its name is none for people to see.
     let holds_key = name.contains(loopdesk_protocol::key::PREFIX);
-    is_short && !name.contains(char::is_control) && !holds_key
+    is_short && !name.contains(text::is_invisible) && !holds_key
 }
 
 /// A program's name and a script's, which file systems limit to 255 bytes each; nobody reads as much.

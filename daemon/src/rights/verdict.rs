@@ -9,6 +9,7 @@ use super::Rule;
 use super::path::{Ambiguity, ApiPath};
 use crate::route_table::Entry;
 use crate::route_table::scope::{Scopes, names};
+use crate::telemetry::Sent;
 
 /// Why a key may not do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,11 +187,7 @@ pub(super) fn of_scope(entry: Option<&Entry>, method: &Method, path: &ApiPath<'_
 }
 
 pub(super) fn of_side_load(name: &str, needs: Scopes) -> Denial {
-    let name: String = name
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_default)
-        .collect();
+    let name = Sent::escaped(name);
     Denial {
         needs: needs.names(),
         line: format!("`include` in the query, side load `{name}`"),
@@ -209,17 +206,12 @@ fn effect(entry: &Entry) -> String {
 }
 
 fn shown(method: &Method, path: &ApiPath<'_>) -> String {
-    let path = path.to_string();
-    let path: String = path
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_default)
-        .collect();
+    let (method, path) = (
+        Sent::escaped(method.as_str()),
+        Sent::escaped(path.to_string()),
+    );
     format!("{method} {path}")
 }
 
 /// What is said of a route that isn't in the table.
 const UNKNOWN: &str = "This route isn't known, and so counts as a write to everything";
-
-/// Enough to recognise any route.
-const SHOWN: usize = 200;

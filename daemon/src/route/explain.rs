@@ -4,10 +4,11 @@
 use http::{Method, Request, Uri};
 use loopdesk_protocol::key::Explained;
 
-use super::{Asker, Canonical, KeyRefusal, Refusal, Routes, TABLE, policy, shown};
+use super::{Asker, Canonical, KeyRefusal, Refusal, Routes, TABLE, policy};
 use crate::config::{Access, AccountName};
 use crate::keys::Key;
 use crate::rights::Explanation;
+use crate::telemetry::Sent;
 
 /// A request that nobody has sent.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,7 @@ impl Routes {
             None => Asker::Keyless,
         };
         if self.policy.refuses(&path, properties, asker) {
-            let refusal = Refusal::RefusedRoute(shown(asked.target.path()));
+            let refusal = Refusal::RefusedRoute(Sent::escaped(asked.target.path()));
             return no(None, "`open-routes` doesn't name it", refusal.description());
         }
         let named = asked.account.or(asked.key.map(|key| &key.account));
@@ -50,8 +51,8 @@ impl Routes {
         };
         let Some(account) = self.accounts.get(name) else {
             let known = self.accounts.keys().map(ToString::to_string).collect();
-            let name = name.to_string();
             let line = format!("there is no table `accounts.{name}`");
+            let name = name.clone();
             let refusal = Refusal::UnknownAccount { name, known };
             return no(None, &line, refusal.description());
         };

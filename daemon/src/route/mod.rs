@@ -20,6 +20,7 @@ use crate::keys::{Key, Wrong};
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::rights::{Denial, Rights};
 use crate::route_table::{Canonical, Files, TABLE};
+use crate::telemetry::Sent;
 use crate::upstream::Credential;
 pub use explain::Question;
 use policy::{Asker, Policy};
@@ -83,7 +84,7 @@ impl Routes {
             None => Asker::Keyless,
         };
         if self.policy.refuses(&path, properties, asker) {
-            return Err(Refusal::RefusedRoute(shown(head.uri.path())));
+            return Err(Refusal::RefusedRoute(Sent::escaped(head.uri.path())));
         }
         let account = self.account(facts, admitted)?;
         match &admitted.key {
@@ -201,7 +202,7 @@ impl Routes {
         match self.accounts.get(name) {
             Some(account) => Ok(Arc::clone(account)),
             None => Err(Refusal::UnknownAccount {
-                name: name.to_string(),
+                name: name.clone(),
                 known: self.accounts.keys().map(ToString::to_string).collect(),
             }),
         }
@@ -236,17 +237,6 @@ fn denied(key: &Key, denial: Denial) -> Refusal {
     }
     .into()
 }
-
-/// A path as an error can repeat it.
-fn shown(path: &str) -> String {
-    path.chars()
-        .take(SHOWN)
-        .flat_map(char::escape_default)
-        .collect()
-}
-
-/// Enough to recognise any route.
-const SHOWN: usize = 200;
 
 #[cfg(test)]
 mod tests {

@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use super::state::Block;
 use crate::config::{Account, GrantType, Scope};
-use crate::telemetry::redact;
+use crate::telemetry::Foreign;
 
 /// What Zendesk has said, fit to be shown: one line, not long, without secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
-    code: String,
-    words: String,
+    code: Foreign,
+    words: Foreign,
 }
 
 impl Said {
@@ -23,7 +23,8 @@ impl Said {
         let inner = object.get("error").and_then(Value::as_object);
         let text = |object: &Map<String, Value>, names: &[&str]| {
             let mut found = names.iter().filter_map(|name| object.get(*name)?.as_str());
-            found.find(|text| !text.trim().is_empty()).map(plain)
+            let found = found.find(|text| !text.trim().is_empty());
+            found.map(Foreign::new)
         };
         let code = match inner {
             Some(inner) => text(inner, &["title", "code", "error"]),
@@ -34,14 +35,14 @@ impl Said {
             .and_then(|inner| text(inner, &names))
             .or_else(|| text(object, &names));
         Self {
-            code: code.unwrap_or_else(|| status.to_string()),
+            code: code.unwrap_or_else(|| Foreign::new(&status.to_string())),
             words: words.unwrap_or_default(),
         }
     }
 
     /// RFC 6749's `error`, or what stands for it.
     pub(super) fn code(&self) -> &str {
-        &self.code
+        self.code.as_str()
     }
 
     /// That a scope is missing says nothing against the person or the client.
@@ -262,35 +263,15 @@ fn words(text: &str) -> String {
     format!(" {} ", words.join(" "))
 }
 
-/// Foreign text, made fit to be shown. Secrets go first: a piece of one might not be recognised.
-pub(super) fn plain(text: &str) -> String {
-    let invisible = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    let text = redact::text(text);
-    let shown: String = text
-        .chars()
-        .map(|c| if invisible(c) { ' ' } else { c })
-        .collect();
-    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
-    match shown.char_indices().nth(WORDS_MAX) {
-        Some((cut, _)) => format!("{}…", shown.split_at(cut).0),
-        None => shown,
-    }
-}
-
 /// How RFC 6749 section 5.2 describes `invalid_grant`, in Zendesk's wording.
 const GENERIC: &str = "The provided access grant is invalid, expired, or revoked";
-
-/// A sentence or two. Whole pages come from other places than Zendesk's OAuth.
-const WORDS_MAX: usize = 160;
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::telemetry::redact;
 
     fn said(status: u16, body: &Value) -> (StatusCode, Said) {
         let status = StatusCode::from_u16(status).unwrap();

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
+use loopdesk_protocol::text;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -218,9 +219,12 @@ fn person_of(me: Me) -> Result<Person, String> {
         .ok_or("users/me answered with nobody: the token stands for no user")?;
     Ok(Person {
         id,
-        name: me.user.name.unwrap_or_else(|| format!("user {id}")),
-        email: me.user.email,
-        role: me.user.role,
+        name: match me.user.name {
+            Some(name) => text::line(&name),
+            None => format!("user {id}"),
+        },
+        email: me.user.email.as_deref().map(text::line),
+        role: me.user.role.as_deref().map(text::line),
     })
 }
 

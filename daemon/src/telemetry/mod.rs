@@ -5,15 +5,19 @@
 //! `tracing_subscriber::EnvFilter`; the default is `info`.
 //!
 //! Each event is a text that passes through [`redact`] on its way to either, panics included: no
-//! library's talkativeness shows a secret that lives (D4).
+//! library's talkativeness shows a secret that lives (D4). Words of others in what people and scripts
+//! are told are [`Sent`] or [`Foreign`].
 
 #[cfg(target_os = "linux")]
 mod journal;
 mod local_keys;
 pub mod redact;
+mod words;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
+
+pub use self::words::{Foreign, Sent};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -55,6 +59,12 @@ pub fn init() -> Result<(), String> {
         .map_err(|e| e.to_string())?;
     std::panic::set_hook(Box::new(panicked));
     Ok(())
+}
+
+/// Writes why this process ends, which isn't an event, without secrets.
+pub fn last_words(text: &str) {
+    // Where standard error is gone there is nobody left to tell.
+    let _unheard = io::stderr().write_all(&redact::bytes(text.as_bytes()));
 }
 
 /// Writes texts without secrets. Each call must be given a whole one, as `fmt::Layer` does: a

@@ -9,6 +9,10 @@
 //! The set keeps no secret itself, only keyed hashes of every stretch of `WINDOW` bytes. Text is
 //! looked through with a window of that width: one multiplication and one look-up a byte, and
 //! nothing at all while there is nothing to hide.
+//!
+//! What comes of it must reach nobody who could have chosen the text: the mark would tell whether a
+//! guess was right. So only the log, and [`Foreign`](super::Foreign) for what others than callers
+//! say, can have a text looked through.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -42,7 +46,7 @@ pub fn hide_bytes(secret: &[u8]) -> Hidden {
 }
 
 /// `text` without secrets.
-pub fn text(text: &str) -> Cow<'_, str> {
+pub(super) fn text(text: &str) -> Cow<'_, str> {
     match bytes(text.as_bytes()) {
         Cow::Borrowed(_) => Cow::Borrowed(text),
         Cow::Owned(bytes) => match String::from_utf8(bytes) {
@@ -53,7 +57,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
 }
 
 /// `text` without secrets, byte for byte.
-pub fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
     let mut found = SET.known.load().find(text);
     let keys = local_keys::find(text);
     if !keys.is_empty() {
@@ -61,11 +65,6 @@ pub fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
         found.sort_unstable();
     }
     without(text, &found)
-}
-
-/// As [`bytes()`], for the one answer that hands a new local key over.
-pub(crate) fn bytes_but_local_keys(text: &[u8]) -> Cow<'_, [u8]> {
-    without(text, &SET.known.load().find(text))
 }
 
 /// `text` without these stretches, which may overlap.

@@ -11,6 +11,7 @@ use super::egress::{NoTunnel, is_unknown_issuer};
 use crate::body::Error;
 use crate::config::Origin;
 use crate::refusal::Refusal;
+use crate::telemetry::Foreign;
 
 /// Why there is no answer. `Display` is a fragment without secrets.
 #[derive(Debug, thiserror::Error)]
@@ -200,13 +201,14 @@ pub(super) fn find<'a, E: StdError + 'static>(
     None
 }
 
-/// The innermost source: the outer ones say only "client error".
-pub(super) fn root(error: &(dyn StdError + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+/// What is innermost in an error. Of HTTP/2 the code alone: what a peer adds to it may repeat a
+/// request of some caller's.
+pub(super) fn root(error: &(dyn StdError + 'static)) -> Foreign {
+    let h2 = find::<h2::Error>(error).and_then(h2::Error::reason);
+    match h2 {
+        Some(reason) => Foreign::new(&format!("HTTP/2 says: {reason}")),
+        None => Foreign::root(error),
     }
-    innermost.to_string()
 }
 
 #[cfg(test)]

@@ -180,3 +180,6 @@ fn behalf(prepared: &Prepared) -> Behalf {
         person: prepared.key.as_ref().map(|key| key.person.id),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 
 mod browser;
 mod framing;
+mod guesses;
 mod headers;
 mod lengths;
 mod list;

@@ -14,6 +14,7 @@ use crate::config::{self, Access, AccountName, Config};
 use crate::keys::{Key, Keys, New};
 use crate::rights::Rights;
 use crate::route::{Question, Routes};
+use crate::telemetry::Sent;
 
 /// All keys.
 pub(in crate::control) async fn list(control: &Control) -> Result<key::Keys, Problem> {
@@ -142,6 +143,7 @@ pub(in crate::control) async fn explain(
         None => None,
     };
     let wrong = |what: &str, given: &str| {
+        let given = Sent::line(given);
         Problem::new(Kind::Usage, format!("`{given}` is no {what}"))
             .hint("loopdesk explain GET /api/v2/tickets")
     };
@@ -219,6 +221,7 @@ async fn named(control: &Control, name: &str) -> Result<Arc<Key>, Problem> {
         return Err(problem);
     }
     control.keys.named(name).ok_or_else(|| {
+        let name = Sent::line(name);
         Problem::new(Kind::Usage, format!("there is no key `{name}`")).hint("loopdesk key list")
     })
 }

@@ -17,6 +17,7 @@ use loopdesk_protocol::{Kind, Problem};
 use super::Control;
 use crate::config::Account;
 use crate::session::Session;
+use crate::telemetry::Sent;
 use std::sync::Arc;
 
 /// The account that a call means, and its session.
@@ -39,7 +40,11 @@ fn pick(control: &Control, asked: Option<&str>) -> Result<(Arc<Account>, Session
             .ok_or_else(|| {
                 Problem::new(
                     Kind::Usage,
-                    format!("there is no account `{name}`: the accounts are {}", known()),
+                    format!(
+                        "there is no account `{}`: the accounts are {}",
+                        Sent::line(name),
+                        known()
+                    ),
                 )
                 .hint("loopdesk account list")
             })?,

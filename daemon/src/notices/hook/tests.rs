@@ -7,6 +7,7 @@ use loopdesk_protocol::event::{Event, VERSION};
 use loopdesk_protocol::status::State;
 
 use super::*;
+use crate::telemetry::redact;
 
 fn event() -> SessionEvent {
     SessionEvent {

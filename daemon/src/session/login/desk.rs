@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 
 use super::page::Page;
-use crate::session::cause;
+use crate::telemetry::Sent;
 
 /// Where what comes back is handed in, by the browser or by the person. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -58,9 +58,10 @@ pub(super) enum Came {
     Code(SecretString),
     /// The person has not allowed it.
     Denied,
+    /// In words that whoever opened the address may have written.
     Error {
-        error: String,
-        description: String,
+        error: Sent,
+        description: Option<Sent>,
     },
 }
 
@@ -126,8 +127,8 @@ impl Desk {
         let came = match (parameters.code, parameters.error) {
             (_, Some(error)) if error == "access_denied" => Came::Denied,
             (_, Some(error)) => Came::Error {
-                error: cause::plain(&error),
-                description: cause::plain(&parameters.description.unwrap_or_default()),
+                error: Sent::line(&error),
+                description: parameters.description.as_deref().map(Sent::line),
             },
             (Some(code), None) if !code.is_empty() => Came::Code(code.into()),
             (_, None) => return Offer::Malformed("it has no `code`"),

@@ -136,7 +136,7 @@ impl Login {
                 adopting.await
             }
             Came::Denied => Err(self.denied()),
-            Came::Error { error, description } => Err(self.refused(&error, &description)),
+            Came::Error { error, description } => Err(self.refused(&error, description.as_ref())),
         }
     }
 

@@ -46,7 +46,7 @@ use super::vault::DataKey;
 use super::{Setup, jobs, schedule};
 use crate::config::{GrantType, RedirectUri};
 use crate::failpoint;
-use crate::telemetry::redact;
+use crate::telemetry::{Sent, redact};
 
 impl Session {
     /// Logs a person in. What happens is told on `events`; dropping their receiver abandons the
@@ -210,9 +210,10 @@ impl Login {
                 (got, Page::failed)
             }
             Came::Denied => (Err(self.denied()), Page::denied),
-            Came::Error { error, description } => {
-                (Err(self.refused(&error, &description)), Page::failed)
-            }
+            Came::Error { error, description } => (
+                Err(self.refused(&error, description.as_ref())),
+                Page::failed,
+            ),
         };
         match result {
             Ok(held) => Ok(self.go_on(held, arrival.page, place, &server, key).await),
@@ -449,11 +450,10 @@ impl Login {
         ))
     }
 
-    fn refused(&self, error: &str, description: &str) -> Problem {
-        let said = if description.is_empty() {
-            error.to_owned()
-        } else {
-            format!("{description} ({error})")
+    fn refused(&self, error: &Sent, description: Option<&Sent>) -> Problem {
+        let said = match description {
+            Some(description) if !description.is_empty() => format!("{description} ({error})"),
+            _ => error.to_string(),
         };
         self.failed(Kind::Login, &format!("Zendesk says: {said}"))
     }

@@ -4,6 +4,7 @@ mod answer;
 mod http;
 
 use jiff::Timestamp;
+use loopdesk_protocol::text;
 use oauth2::basic::{BasicErrorResponse, BasicTokenType};
 use oauth2::{
     AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
@@ -288,7 +289,7 @@ fn read(outcome: Outcome, account: &Account, asked_at: Timestamp) -> Answer {
             .map(std::time::Duration::from_secs),
         scopes: tokens
             .scopes()
-            .map(|scopes| scopes.iter().map(|s| s.to_string()).collect()),
+            .map(|scopes| scopes.iter().map(|s| text::line(s)).collect()),
     })
 }
 

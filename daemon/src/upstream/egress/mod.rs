@@ -176,7 +176,7 @@ impl Egress {
             None => read.last.store(None),
             Some(failure) => read.last.store(Some(Arc::new(status::LastError {
                 at: read.clock.now(),
-                message: redact::text(&failure.to_string()).into_owned(),
+                message: failure.to_string(),
             }))),
         }
     }

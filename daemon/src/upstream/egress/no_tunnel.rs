@@ -9,6 +9,7 @@ use loopdesk_protocol::{Problem, conditions};
 use rustls::CertificateError;
 
 use super::{Proxy, again};
+use crate::telemetry::Foreign;
 use crate::upstream::connect::CONNECT_MAX;
 use crate::upstream::failure::{find, root};
 
@@ -29,9 +30,9 @@ pub(super) enum Reason {
     /// The variable names no proxy.
     Unusable(Unusable),
     /// No connection to the proxy.
-    Unreachable(String),
+    Unreachable(Foreign),
     /// TLS with the proxy has failed.
-    Untrusted { why: String, is_unknown: bool },
+    Untrusted { why: Foreign, is_unknown: bool },
     /// It wants user and password.
     WantsLogin,
     /// It doesn't take the ones that we have.
@@ -49,13 +50,13 @@ pub(super) enum Reason {
     /// It is a loopdesk.
     Loopdesk,
     /// It answers no HTTP.
-    NoHttp(String),
+    NoHttp(Foreign),
     /// It answers no SOCKS5.
     NoSocks,
     /// The end of the connection in place of an answer.
     HungUp,
     /// The connection broke.
-    Broke(String),
+    Broke(Foreign),
     /// There was no connection to Zendesk, TLS included, in time.
     TooSlow,
 }
@@ -82,7 +83,7 @@ impl NoTunnel {
     pub(super) fn unreachable(proxy: &Proxy, error: &(dyn StdError + 'static)) -> Self {
         let reason = match find::<rustls::Error>(error) {
             Some(tls) => Reason::Untrusted {
-                why: tls.to_string(),
+                why: Foreign::root(tls),
                 is_unknown: is_unknown_issuer(tls),
             },
             None => Reason::Unreachable(root(error)),

@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::line::ToProxy;
 use super::no_tunnel::{NoTunnel, Reason};
 use super::{HTTPS, Proxy};
+use crate::telemetry::Foreign;
 
 /// Asks for a connection to `target`.
 pub(super) async fn open(
@@ -108,7 +109,7 @@ fn address(host: &str) -> Result<Vec<u8>, Reason> {
 
 fn length(bytes: &[u8]) -> Result<u8, Reason> {
     u8::try_from(bytes.len())
-        .map_err(|_| Reason::Broke("more than 255 bytes in a field".to_owned()))
+        .map_err(|_| Reason::Broke(Foreign::new("more than 255 bytes in a field")))
 }
 
 async fn send(stream: &mut TokioIo<ToProxy>, bytes: &[u8]) -> Result<(), Reason> {
@@ -129,7 +130,7 @@ fn broke(error: &io::Error) -> Reason {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         Reason::HungUp
     } else {
-        Reason::Broke(error.to_string())
+        Reason::Broke(Foreign::root(error))
     }
 }
 

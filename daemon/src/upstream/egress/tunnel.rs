@@ -21,7 +21,7 @@ use super::line::ToProxy;
 use super::no_tunnel::{NoTunnel, Reason};
 use super::{HTTPS, Proxy};
 use crate::refusal::ERROR_HEADER;
-use crate::telemetry::redact;
+use crate::telemetry::Foreign;
 
 /// Asks for a tunnel to `target`.
 pub(super) async fn open(
@@ -32,7 +32,8 @@ pub(super) async fn open(
     let failed = |reason| NoTunnel::new(proxy, reason);
     let host = target.host().unwrap_or_default();
     let authority = format!("{host}:{}", target.port_u16().unwrap_or(HTTPS));
-    let request = request(proxy, &authority).map_err(|e| failed(Reason::Broke(e.to_string())))?;
+    let request =
+        request(proxy, &authority).map_err(|e| failed(Reason::Broke(Foreign::root(&e))))?;
     let handshake = http1::Builder::new()
         // Some proxies know no other spelling.
         .title_case_headers(true)
@@ -100,7 +101,8 @@ async fn refused(proxy: &Proxy, authority: &str, response: Response<Incoming>) -
         title(&head.headers, &page),
     ];
     let mut told: Vec<String> = Vec::new();
-    for words in words.into_iter().flatten().map(|words| short(&words)) {
+    for words in words.into_iter().flatten() {
+        let words = String::from(Foreign::new(&words));
         if !words.is_empty() && !told.contains(&words) {
             told.push(words);
         }
@@ -137,7 +139,7 @@ fn other_schemes(headers: &HeaderMap) -> Option<String> {
         for part in challenge.split(',') {
             let word = part.split_whitespace().next().unwrap_or_default();
             if !word.is_empty() && !word.contains('=') {
-                schemes.push(short(word));
+                schemes.push(Foreign::new(word).into());
             }
         }
     }
@@ -170,18 +172,6 @@ fn title(headers: &HeaderMap, page: &[u8]) -> Option<String> {
     page.get(start..end).map(str::to_owned)
 }
 
-/// A stranger's words, fit for a sentence: one line, nothing that a terminal would act on.
-fn short(words: &str) -> String {
-    let printable = words.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let words: String = printable.collect();
-    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = redact::text(&words);
-    match words.char_indices().nth(SHORT) {
-        Some((end, _)) => format!("{}…", words.get(..end).unwrap_or_default()),
-        None => words.into_owned(),
-    }
-}
-
 /// What Squid adds to each refusal: `ERR_DNS_FAIL 0`.
 const SQUID_ERROR: HeaderName = HeaderName::from_static("x-squid-error");
 
@@ -193,6 +183,3 @@ const WORDS_MAX: usize = 16 << 10;
 
 /// A page comes with its head, or right after it.
 const WORDS_PATIENCE: Duration = Duration::from_secs(1);
-
-/// A sentence's worth of characters.
-const SHORT: usize = 120;

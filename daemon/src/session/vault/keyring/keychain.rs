@@ -8,6 +8,7 @@ use keyring_core::Entry;
 use keyring_core::api::CredentialStoreApi;
 
 use super::{Keyring, Look, Opened, SERVICE, USER, Unusable};
+use crate::telemetry::Foreign;
 
 pub(super) fn entry() -> Result<Entry, Error> {
     Store::new()?.build(SERVICE, USER, None)
@@ -19,7 +20,9 @@ pub(super) fn look() -> Result<Look, Unusable> {
         Ok(_) => Ok(Look::There),
         Err(Error::NoEntry) => Ok(Look::NotThere),
         // What the crate calls so is a keychain that isn't there.
-        Err(Error::NoStorageAccess(why)) => Err(Unusable::Absent(why.to_string())),
+        Err(Error::NoStorageAccess(why)) => {
+            Err(Unusable::Absent(Foreign::new(&why.to_string()).into()))
+        }
         Err(error) => Err(super::unusable(&error)),
     }
 }

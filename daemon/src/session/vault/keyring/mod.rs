@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 pub(super) use self::system::Signals;
 use super::{DataKey, Unusable};
+use crate::telemetry::Foreign;
 
 /// The system's keyring.
 #[derive(Debug)]
@@ -183,7 +184,7 @@ fn unusable(error: &Error) -> Unusable {
     match error {
         Error::NoEntry => Unusable::Missing,
         Error::NoStorageAccess(_) => Unusable::Locked,
-        Error::PlatformFailure(why) => Unusable::Failed(why.to_string()),
+        Error::PlatformFailure(why) => Unusable::Failed(Foreign::new(&why.to_string()).into()),
         Error::Ambiguous(_) => Unusable::Failed(format!(
             "it holds several entries for service `{SERVICE}`, user `{USER}`: remove the wrong ones"
         )),

@@ -10,6 +10,7 @@ use zbus::{MatchRule, Message, MessageStream, message};
 
 pub(super) use super::item::entry;
 use super::{Keyring, Look, Opened, Unusable, item};
+use crate::telemetry::Foreign;
 
 /// Whether the entry is there, and can be read.
 pub(super) fn look() -> Result<Look, Unusable> {
@@ -205,7 +206,7 @@ async fn connect() -> Result<zbus::Connection, Unusable> {
     zbus::Connection::session().await.map_err(|e| {
         Unusable::Absent(format!(
             "there is no D-Bus session bus ({})",
-            short(&e.to_string())
+            Foreign::new(&e.to_string())
         ))
     })
 }
@@ -250,7 +251,7 @@ async fn next(stream: &mut MessageStream) -> Option<Message> {
 /// What an error of the bus or of the keyring means.
 fn trouble(error: &zbus::Error) -> Unusable {
     let zbus::Error::MethodError(name, ..) = error else {
-        return Unusable::Failed(short(&error.to_string()));
+        return Unusable::Failed(Foreign::new(&error.to_string()).into());
     };
     match name.as_str() {
         "org.freedesktop.DBus.Error.ServiceUnknown"
@@ -261,10 +262,11 @@ fn trouble(error: &zbus::Error) -> Unusable {
             went_away()
         }
         "org.freedesktop.Secret.Error.IsLocked" => Unusable::Locked,
-        name if name.starts_with("org.freedesktop.DBus.Error.Spawn.") => {
-            Unusable::Absent(format!("the keyring can't be started ({})", short(name)))
-        }
-        _ => Unusable::Failed(short(&error.to_string())),
+        name if name.starts_with("org.freedesktop.DBus.Error.Spawn.") => Unusable::Absent(format!(
+            "the keyring can't be started ({})",
+            Foreign::new(name)
+        )),
+        _ => Unusable::Failed(Foreign::new(&error.to_string()).into()),
     }
 }
 
@@ -273,12 +275,10 @@ fn went_away() -> Unusable {
 }
 
 fn odd(error: &zbus::zvariant::Error) -> Unusable {
-    Unusable::Failed(format!("it answers oddly ({})", short(&error.to_string())))
-}
-
-fn short(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    line.chars().take(160).collect()
+    Unusable::Failed(format!(
+        "it answers oddly ({})",
+        Foreign::new(&error.to_string())
+    ))
 }
 
 const NAME: &str = "org.freedesktop.secrets";

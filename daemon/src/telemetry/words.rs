@@ -1,0 +1,179 @@
+//! Words that aren't ours, in two types that can't be taken for each other (D7).
+//!
+//! What a caller has [`Sent`] comes back to it as it was, or not at all. Were secrets taken out of it,
+//! the mark in their place would tell whoever guesses a piece of one that the guess was right, and
+//! that with a few dozen guesses a byte.
+//!
+//! What is [`Foreign`] is made harmless here, where it enters: on one line, without secrets. So no
+//! answer need be looked through on its way out, and none depends on a secret that lives.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use loopdesk_protocol::text;
+
+use super::{local_keys, redact};
+
+/// What a caller has sent, fit to be repeated to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent(String);
+
+impl Sent {
+    /// A part of a request's head, in visible ASCII.
+    pub fn escaped(text: impl AsRef<[u8]>) -> Self {
+        let text = String::from_utf8_lossy(text.as_ref());
+        let shown = text.chars().take(SENT_MAX).flat_map(char::escape_default);
+        Self::unless_key(shown.collect())
+    }
+
+    /// Words for people, on one line.
+    pub fn line(text: &str) -> Self {
+        Self::unless_key(text::line(text))
+    }
+
+    /// Whether nothing was sent.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Local keys show by their form, whether or not they live: nothing is learned from this.
+    fn unless_key(text: String) -> Self {
+        if local_keys::find(text.as_bytes()).is_empty() {
+            Self(text)
+        } else {
+            Self("(a local key)".to_owned())
+        }
+    }
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What Zendesk, a proxy, a keyring, a library or the system has said: on one line, not long, and
+/// without the secrets that live. Never what a caller has sent, or a part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Foreign(String);
+
+impl Foreign {
+    /// These words.
+    pub fn new(words: &str) -> Self {
+        // Secrets go first: a piece of one might not be recognised.
+        Self(text::line(&redact::text(words)))
+    }
+
+    /// What is innermost in an error: the outer ones say only "client error".
+    pub fn root(error: &(dyn StdError + 'static)) -> Self {
+        let mut innermost = error;
+        while let Some(source) = innermost.source() {
+            innermost = source;
+        }
+        Self::new(without_link(&innermost.to_string()))
+    }
+
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<Foreign> for String {
+    fn from(words: Foreign) -> Self {
+        words.0
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A library's error may lead to its manual, which is of no use to a script's author.
+fn without_link(words: &str) -> &str {
+    let Some(link) = words.find("https://").or_else(|| words.find("http://")) else {
+        return words;
+    };
+    let before = words.get(..link).unwrap_or_default();
+    before.trim_end_matches(|c: char| c.is_whitespace() || ":;,(<[-".contains(c))
+}
+
+/// A name has at most 253 characters (RFC 1035 section 2.3.4), and as many tell any route; more
+/// isn't worth repeating.
+const SENT_MAX: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KEY: &str = "ldk_Q3vT9xKa_7nBfVbX2mQyZs0aLcWkE4rTgUiOpHjDx93NvM1qAeRy8IuZ5Jh";
+
+    #[test]
+    fn d4_a_local_key_is_not_repeated() {
+        for sent in [Sent::escaped(KEY), Sent::line(&format!("x {KEY}, y"))] {
+            assert_eq!(sent.to_string(), "(a local key)");
+        }
+        assert_eq!(Sent::line(&KEY[..12]).to_string(), KEY[..12]);
+    }
+
+    #[test]
+    fn what_is_sent_is_escaped_or_on_one_line() {
+        assert_eq!(
+            Sent::escaped(b"\xe9vil\t\n").to_string(),
+            "\\u{fffd}vil\\t\\n"
+        );
+        assert_eq!(Sent::escaped("a".repeat(999)).to_string().len(), SENT_MAX);
+        assert_eq!(Sent::line("a\n\u{202e}b").to_string(), "a b");
+    }
+
+    #[test]
+    fn s4_no_error_leads_to_the_manual_of_a_library() {
+        let said = |text: &'static str| {
+            let error: Box<dyn StdError> = text.into();
+            Foreign::root(&*error).to_string()
+        };
+        assert_eq!(
+            said("peer closed connection: https://docs.rs/x/#unexpected-eof"),
+            "peer closed connection"
+        );
+        assert_eq!(said("no way (see http://x.example)"), "no way (see");
+        assert_eq!(said("connection refused"), "connection refused");
+    }
+
+    proptest! {
+        #[test]
+        fn d7_what_is_sent_comes_back_the_same_whatever_lives(
+            token in "[0-9a-f]{64}|[A-Za-z0-9+/=_.~-]{40,80}",
+            (from, length) in (0_usize..24, 1_usize..40),
+            (before, after) in ("\\PC{0,12}", "\\PC{0,12}")
+        ) {
+            let piece = token.get(from..from + length).unwrap_or(&token);
+            let text = format!("{before}{piece}{after}");
+            let both = || (Sent::escaped(&text), Sent::line(&text));
+            let unknown = both();
+            let _hidden = redact::hide(&token);
+            prop_assert_eq!(both(), unknown);
+        }
+
+        #[test]
+        fn d4_d7_what_is_foreign_is_one_line_without_secrets(
+            token in "[A-Za-z0-9+/=_.~-]{40,80}", (before, after) in (".{0,40}", ".{0,40}")
+        ) {
+            let _hidden = redact::hide(&token);
+            let shown = Foreign::new(&format!("{before}\n{token}{after}")).to_string();
+            prop_assert!(!shown.contains(text::is_invisible));
+            for piece in token.as_bytes().windows(16) {
+                prop_assert!(!shown.contains(std::str::from_utf8(piece).unwrap()));
+            }
+        }
+    }
+}
