@@ -2,6 +2,7 @@
 
 pub mod hardening;
 pub mod instance;
+pub mod members;
 pub mod notify;
 pub mod signals;
 pub mod sockets;

@@ -79,6 +79,8 @@ impl Reloader {
         self.used = files;
         let system_path = self.used.system_path();
         if *config == *self.loaded.borrow().config {
+            // What the configuration names may have changed, if not what it says.
+            sessions.apply(&config).await;
             self.loaded.send_modify(|loaded| {
                 loaded.system_path = system_path;
                 loaded.problem = None;
