@@ -38,6 +38,7 @@ mod testing;
 mod text;
 mod time;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -82,17 +83,32 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
 fn not_a_command(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|arg| arg == "--json");
     if error.use_stderr() && json {
-        let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default();
-        let problem = Problem::new(Kind::Usage, message.trim_start_matches("error: "))
-            .hint("run `loopdesk help`");
-        return Output::of_process(true).failure(&problem.into());
+        return Output::of_process(true).failure(&usage(&error.to_string()).into());
     }
-    // Nobody is left to tell where the stream is closed.
-    drop(error.print());
+    let printed = error.print();
     if error.use_stderr() {
-        ExitCode::from(Kind::Usage.exit_code())
-    } else {
-        ExitCode::SUCCESS
+        // Nobody is left to tell where the stream is closed.
+        return ExitCode::from(Kind::Usage.exit_code());
     }
+    match printed {
+        Err(failed) if failed.kind() != io::ErrorKind::BrokenPipe => {
+            Output::of_process(json).failure(&output::unwritten(&failed).into())
+        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
+}
+
+/// The whole of what the parser says: its sentence, then its tips and how the command is used.
+fn usage(text: &str) -> Problem {
+    let line = |paragraph: &str| {
+        let words = paragraph.split_whitespace();
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let mut paragraphs = text.split("\n\n").map(line);
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let told = paragraphs.filter(|hint| !hint.is_empty() && !hint.starts_with("For more"));
+    let hints = told.map(|hint| hint.strip_prefix("tip: ").unwrap_or(&hint).to_owned());
+    let problem = hints.fold(Problem::new(Kind::Usage, message), Problem::hint);
+    problem.hint("run `loopdesk help`")
 }

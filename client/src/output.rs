@@ -154,10 +154,7 @@ impl Output {
             // `loopdesk status | head -1`: the reader has what it wanted, and the exit code still
             // tells how the command went.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => {
-                let message = format!("failed to write to standard output: {error}");
-                Err(Problem::new(Kind::Internal, message).into())
-            }
+            Err(error) => Err(unwritten(&error).into()),
             Ok(()) => Ok(()),
         }
     }
@@ -179,6 +176,18 @@ impl fmt::Debug for Output {
             .field("json", &self.json)
             .finish_non_exhaustive()
     }
+}
+
+/// That standard output doesn't take what the command says.
+pub(crate) fn unwritten(error: &io::Error) -> Problem {
+    let message = format!("failed to write to standard output: {error}");
+    let problem = Problem::new(Kind::Trouble, message);
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    problem.hint(if full.contains(&error.kind()) {
+        "make room where the output goes, or send it elsewhere"
+    } else {
+        "see where the output goes"
+    })
 }
 
 /// `error: …` and its hints, as every command prints them.

@@ -69,6 +69,7 @@ pub(crate) fn config(accounts: Vec<Account>) -> Config {
             .into_iter()
             .map(|account| (account.name.clone(), Arc::new(account)))
             .collect(),
+        unknown: Vec::new(),
     }
 }
 

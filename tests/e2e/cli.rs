@@ -2,6 +2,7 @@
 
 use super::{binary, stage};
 use loopdesk_tests::Home;
+use serde_json::Value;
 
 #[tokio::test]
 async fn from_nothing_every_error_names_the_next_command() {
@@ -149,4 +150,119 @@ async fn env_prints_what_a_shell_can_evaluate() {
     let script = "eval \"$(loopdesk env)\" && curl -sSf \"$ZENDESK_BASE_URL/api/v2/users/me.json\"";
     let output = stage.home.run("sh", ["-c", script]).await.ok();
     assert!(output.json()["user"]["id"].is_u64(), "{output:?}");
+}
+
+#[tokio::test]
+async fn o3_usage_errors_as_json_hold_all_that_the_parser_says() {
+    let home = Home::new(binary()).unwrap();
+    let error = async |arguments: &[&str]| {
+        let ran = home.loopdesk(arguments).await.failed(2);
+        assert_eq!(ran.stdout, "");
+        let json: Value = serde_json::from_str(&ran.stderr).unwrap();
+        let hints: Vec<_> = json["error"]["hints"].as_array().unwrap().to_vec();
+        let hints = hints.iter().map(|hint| hint.as_str().unwrap().to_owned());
+        let message = json["error"]["message"].as_str().unwrap().to_owned();
+        (message, hints.collect::<Vec<_>>())
+    };
+    let (message, hints) = error(&["explain", "--json"]).await;
+    assert!(
+        message.contains("<METHOD>") && message.contains("<PATH>"),
+        "{message}"
+    );
+    assert!(hints[0].starts_with("Usage: loopdesk explain"), "{hints:?}");
+    assert_eq!(hints.last().unwrap(), "run `loopdesk help`");
+    let (message, hints) = error(&["stauts", "--json"]).await;
+    assert!(message.contains("'stauts'"), "{message}");
+    assert!(hints[0].contains("'status'"), "{hints:?}");
+}
+
+#[tokio::test]
+async fn o3_a_full_disk_at_standard_output_is_no_bug_of_ours() {
+    let home = Home::new(binary()).unwrap();
+    for command in [
+        "loopdesk version",
+        "loopdesk --help",
+        "loopdesk version --json",
+    ] {
+        let line = format!("{command} > /dev/full");
+        let ran = home.run("sh", ["-c", line.as_str()]).await.failed(1);
+        assert!(ran.stderr.contains("standard output"), "{command}: {ran:?}");
+        assert!(
+            ran.stderr.contains("make room where the output goes"),
+            "{command}: {ran:?}"
+        );
+        assert!(!ran.stderr.contains("bug"), "{command}: {ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn o3_wait_says_how_long_it_has_really_waited() {
+    let stage = stage().await;
+    let _daemon = stage.logged_in().await;
+    let key = stage.home.paths().key_file();
+    let aside = key.with_extension("aside");
+    std::fs::rename(&key, &aside).unwrap();
+    let pid = stage.status().await.daemon.pid;
+    loopdesk_tests::daemon::terminate(pid).await;
+    let _daemon = stage.daemon().await;
+    let since = std::time::Instant::now();
+    let ran = stage
+        .home
+        .loopdesk(["wait", "--timeout", "1500ms"])
+        .await
+        .failed(8);
+    let took = since.elapsed().as_secs_f64();
+    let said = ran.stderr.split("waited ").nth(1).unwrap();
+    let waited: f64 = said.split(" s: ").next().unwrap().parse().unwrap();
+    assert!(
+        (1.4..=took).contains(&waited),
+        "{waited} of {took}: {ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn r9_a_key_file_that_is_deleted_under_the_daemon_shows_before_a_restart_needs_it() {
+    let stage = stage().await;
+    let daemon = stage.logged_in().await;
+    let key = stage.home.paths().key_file();
+    let text = std::fs::read(&key).unwrap();
+    for what in ["deleted", "replaced", "opened"] {
+        match what {
+            "deleted" => std::fs::remove_file(&key).unwrap(),
+            "replaced" => std::fs::write(&key, "nonsense").unwrap(),
+            _ => {
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+                std::fs::set_permissions(&key, mode).unwrap();
+            }
+        }
+        let said = stage.home.loopdesk(["status"]).await.failed(1).stdout;
+        assert!(said.contains(&key.display().to_string()), "{what}: {said}");
+        assert!(
+            said.contains("after a restart nobody is logged in"),
+            "{what}: {said}"
+        );
+        let json = stage
+            .home
+            .loopdesk(["status", "--json"])
+            .await
+            .failed(1)
+            .stdout;
+        assert!(
+            json.contains("\"code\":\"key-file-lost\""),
+            "{what}: {json}"
+        );
+        assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200, "{what}");
+        if what == "deleted" {
+            assert!(said.contains("run `loopdesk unlock`"), "{said}");
+            stage.home.loopdesk(["unlock"]).await.ok();
+        } else {
+            std::fs::remove_file(&key).unwrap();
+            stage.home.loopdesk(["unlock"]).await.ok();
+        }
+        assert_eq!(std::fs::read(&key).unwrap(), text, "{what}");
+        stage.home.loopdesk(["status"]).await.ok();
+    }
+    daemon.stop().await;
+    let _daemon = stage.daemon().await;
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use loopdesk_protocol::status::Account;
-use loopdesk_protocol::wait::Request;
-use loopdesk_protocol::{Kind, Problem};
+use loopdesk_protocol::wait::{self, Request};
 use tokio::time::{Instant, timeout_at};
 
 use crate::cli::Wait;
@@ -18,17 +17,19 @@ pub(crate) async fn run(
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let deadline = Instant::now() + args.timeout;
+    let since = Instant::now();
+    let deadline = since + args.timeout;
     let client = context.daemon(output).await?;
     let request = Request {
         account: args.account.clone(),
         timeout: deadline.saturating_duration_since(Instant::now()),
+        waited: since.elapsed(),
     };
     let path = request.path_and_query();
     let account = timeout_at(deadline + GRACE, client.get::<Account>(&path))
         .await
         .map_err(|_| {
-            Problem::new(Kind::Timeout, "the daemon doesn't answer")
+            wait::too_long(since.elapsed(), "the daemon doesn't answer")
                 .hint("run `loopdesk status` to see what is wrong")
         })??;
     output.result(&account, || {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use loopdesk_protocol::config_text::{self, ConfigText, MARK, Unreadable};
 use loopdesk_protocol::{Kind, Problem};
 
 use crate::error;
@@ -17,6 +18,7 @@ pub(crate) struct ConfigFile {
     /// The file itself, behind any symbolic links.
     target: PathBuf,
     text: Option<String>,
+    dress: Dress,
     mode: u32,
     /// The folder, locked until this is dropped.
     _lock: File,
@@ -36,10 +38,14 @@ impl ConfigFile {
             .map_err(|e| error::file(Kind::Config, "lock", dir, &e))?;
         let target = behind_links(path)
             .map_err(|e| error::file(Kind::Config, "follow the links of", path, &e))?;
-        let (text, mode) = match read(&target) {
-            Ok((text, mode)) => (Some(text), mode),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => (None, NEW_FILE_MODE),
-            Err(e) => return Err(error::file(Kind::Config, "read", &target, &e)),
+        let (text, dress, mode) = match config_text::read(&target) {
+            Ok(read) => {
+                let dress = Dress::of(&read);
+                let mode = read.meta.permissions().mode() & 0o777;
+                (Some(dress.take_off(read.text)), dress, mode)
+            }
+            Err(Unreadable::Missing) => (None, Dress::default(), NEW_FILE_MODE),
+            Err(why) => return Err(unreadable(&target, &why)),
         };
         if mode & 0o200 == 0 {
             let message = format!("`{}` is write-protected", target.display());
@@ -52,6 +58,7 @@ impl ConfigFile {
             path: path.to_owned(),
             target,
             text,
+            dress,
             mode,
             _lock: lock,
         })
@@ -71,7 +78,7 @@ impl ConfigFile {
     pub(crate) fn draft(&self, text: &str) -> Result<Draft<'_>, Problem> {
         let draft = Draft {
             file: self,
-            text: text.to_owned(),
+            text: self.dress.put_on(text),
             path: draft_path(&self.path),
         };
         draft.write(&draft.path)?;
@@ -97,10 +104,10 @@ impl Draft<'_> {
     pub(crate) fn replace(self) -> Result<(), Problem> {
         let target = &self.file.target;
         let failed = |doing: &str, e: &io::Error| error::file(Kind::Config, doing, target, e);
-        let now = match read(target) {
-            Ok((text, _)) => Some(text),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(failed("read", &e)),
+        let now = match config_text::read(target) {
+            Ok(read) => Some(self.file.dress.take_off(read.text)),
+            Err(Unreadable::Missing) => None,
+            Err(why) => return Err(unreadable(target, &why)),
         };
         if now != self.file.text {
             let message = format!("`{}` has changed meanwhile", target.display());
@@ -151,10 +158,48 @@ impl Drop for Draft<'_> {
     }
 }
 
-fn read(target: &Path) -> io::Result<(String, u32)> {
-    let text = std::fs::read_to_string(target)?;
-    let mode = std::fs::metadata(target)?.permissions().mode() & 0o777;
-    Ok((text, mode))
+fn unreadable(file: &Path, why: &Unreadable) -> Problem {
+    Problem::new(Kind::Config, format!("`{}` {why}", file.display()))
+        .hint("correct that, then run the command again")
+}
+
+/// What an editor on another system has put around a text, and wants to find there again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Dress {
+    has_mark: bool,
+    /// Every line ends with CR LF.
+    has_returns: bool,
+}
+
+impl Dress {
+    fn of(read: &ConfigText) -> Self {
+        let lines = read.text.matches('\n').count();
+        Self {
+            has_mark: read.has_mark,
+            has_returns: lines > 0 && lines == read.text.matches("\r\n").count(),
+        }
+    }
+
+    fn take_off(self, text: String) -> String {
+        if self.has_returns {
+            text.replace("\r\n", "\n")
+        } else {
+            text
+        }
+    }
+
+    fn put_on(self, text: &str) -> String {
+        let mark = if self.has_mark && !text.starts_with(MARK) {
+            MARK
+        } else {
+            ""
+        };
+        if self.has_returns && !text.contains('\r') {
+            format!("{mark}{}", text.replace('\n', "\r\n"))
+        } else {
+            format!("{mark}{text}")
+        }
+    }
 }
 
 /// The file that `path` stands for, whether it exists or not.
@@ -196,6 +241,47 @@ const LINKS_MAX: usize = 40;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(path: &Path) -> io::Result<(String, u32)> {
+        let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
+        Ok((std::fs::read_to_string(path)?, mode))
+    }
+
+    #[test]
+    fn line_ends_and_a_byte_order_mark_survive() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        for (before, edited, after) in [
+            (
+                "\u{feff}a = 1\r\n# b\r\n",
+                "a = 2\n# b\n",
+                "\u{feff}a = 2\r\n# b\r\n",
+            ),
+            ("a = 1\r\n", "a = 2\n", "a = 2\r\n"),
+            ("\u{feff}a = 1\n", "a = 2\n", "\u{feff}a = 2\n"),
+            // Not every line: nobody can say what is meant.
+            ("a = 1\r\n# b\n", "a = 2\r\n# b\n", "a = 2\r\n# b\n"),
+            ("", "a = 2\n", "a = 2\n"),
+        ] {
+            std::fs::write(&path, before).unwrap();
+            let file = ConfigFile::open(&path).unwrap();
+            assert!(!file.text().starts_with('\u{feff}'), "{before:?}");
+            file.draft(edited).unwrap().replace().unwrap();
+            assert_eq!(read(&path).unwrap().0, after, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
+        let problem = ConfigFile::open(&path).unwrap_err();
+        assert!(
+            problem.message.ends_with("is a pipe, not a file"),
+            "{problem}"
+        );
+    }
 
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<_> = std::fs::read_dir(dir)

@@ -207,6 +207,7 @@ pub(crate) fn report() -> Report {
             exists: true,
         }],
         errors: Vec::new(),
+        warnings: Vec::new(),
         config: Some(Effective {
             listen: texts(&["127.0.0.1:8484", "[::1]:8484"]),
             default_account: Some("acme".to_owned()),

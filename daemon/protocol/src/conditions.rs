@@ -175,6 +175,11 @@ conditions! {
         "no TLS connection to {origin}: {why}",
         "see what answers there: `curl -v {origin}`";
 
+    /// The account's `extra-ca-file` as it stands now can't be used; what it held before stays in use.
+    "ca-file-unusable" ca_file_unusable(what) => Error Config You,
+        "{what}; what it held before stays in use until loopdesk is restarted",
+        "put a file with the authority's certificate, as PEM, in its place";
+
     /// This machine trusts no certificate authority at all.
     "no-authorities" no_authorities(why) => Error Zendesk MachineAdmin,
         "the system's certificate authorities can't be loaded: {why}",
@@ -300,9 +305,12 @@ conditions! {
         "then run `loopdesk refresh {account}`";
 
     /// The newest tokens are in memory only, because the disk doesn't take them.
-    "session-unsaved" session_unsaved(whose, why, fix) => Error Vault You,
-        "the newest tokens of {whose} are in memory only: {why}",
-        "{fix}";
+    "session-unsaved" session_unsaved(whose, why) => Error Vault You,
+        "the newest tokens of {whose} are in memory only: {why}";
+
+    /// No refresh is sent, because its result couldn't be stored: a full disk, mostly.
+    "session-not-storable" session_not_storable(whose, why) => Error Vault You,
+        "{whose} can't be refreshed, since nothing can be stored: {why}";
 
     /// The stored session can't be opened, because its key can't be had.
     "key-missing" key_missing(what) => Error Vault You,
@@ -323,7 +331,8 @@ conditions! {
     /// The configuration gives the account no way to Zendesk.
     "no-way" no_way(account, why) => Error Config You,
         "account `{account}` has no way to Zendesk: {why}",
-        "mend `accounts.{account}.extra-ca-file` in the configuration";
+        "mend the file, or `accounts.{account}.extra-ca-file` in the configuration, then run \
+         `loopdesk config reload`";
 
     /// Another person has logged in, and the keys made for the first one wait for a word.
     "keys-suspended" keys_suspended(what, account, names) => Error Trouble You,
@@ -343,6 +352,11 @@ conditions! {
     "config-unusable" config_unusable(why) => Error Config You,
         "{why}",
         "loopdesk config check";
+
+    /// The machine's configuration has a key that this version doesn't know, and passes over.
+    "config-unknown-key" config_unknown_key(path, line, what) => Warning Config MachineAdmin,
+        "`{path}`, line {line}: {what}",
+        "bring loopdesk on this machine to the release that the file is written for, or correct it";
 
     /// The configuration file is gone; what it said stays in use.
     "config-gone" config_gone(path) => Error Config You,
@@ -374,6 +388,10 @@ conditions! {
     "hook-failed" hook_failed(program, why) => Error Config You,
         "the command of `hooks.session-event`, `{program}`, {why}",
         "correct `hooks.session-event` with `loopdesk config edit`";
+
+    /// The file of the data key is gone, or not the one that it was; the key is still in memory.
+    "key-file-lost" key_file_lost(why) => Error Vault You,
+        "{why}; loopdesk goes on with the key in memory, and after a restart nobody is logged in";
 
     /// The place of the data key can't be used.
     "vault" vault(what) => Error Vault You,

@@ -23,6 +23,9 @@ pub struct Report {
     pub files: Vec<ReportFile>,
     /// Every error in the files. Empty means that they can be used.
     pub errors: Vec<Diagnostic>,
+    /// What the machine's file says that this version doesn't know, and passes over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Diagnostic>,
     /// What the files say, defaults filled in; absent where there are errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Effective>,

@@ -12,6 +12,7 @@ pub mod account;
 pub mod client;
 pub mod conditions;
 pub mod config;
+pub mod config_text;
 pub mod event;
 pub mod key;
 pub mod login;

@@ -48,7 +48,7 @@ impl Problem {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Something that `status` shows needs attention.
+    /// Something that `status` shows needs attention, or the output can't be written.
     Trouble,
     /// The command was called wrongly, or names what doesn't exist.
     Usage,

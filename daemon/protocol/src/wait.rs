@@ -1,4 +1,4 @@
-//! `GET /v1/wait?account=NAME&timeout_ms=N`: answers once an account's requests are served.
+//! `GET /v1/wait?account=NAME&timeout_ms=N&waited_ms=N`: answers once an account's requests are served.
 //!
 //! The answer is the account's [`crate::status::Account`] as soon as its state
 //! [serves](crate::status::State::serves). An account that is signed out or whose session has ended
@@ -21,12 +21,15 @@ pub struct Request {
     pub account: Option<String>,
     /// How long to wait at most.
     pub timeout: Duration,
+    /// For how long the caller has waited before it could ask.
+    pub waited: Duration,
 }
 
 impl Request {
     /// Path and query of this request.
     pub fn path_and_query(&self) -> String {
-        let mut text = format!("{PATH}?timeout_ms={}", self.timeout.as_millis());
+        let (timeout, waited) = (self.timeout.as_millis(), self.waited.as_millis());
+        let mut text = format!("{PATH}?timeout_ms={timeout}&waited_ms={waited}");
         if let Some(account) = &self.account {
             text.push_str("&account=");
             encode(account, &mut text);
@@ -41,6 +44,7 @@ impl Request {
     pub fn from_query(query: &str) -> Result<Self, Problem> {
         let mut account = None;
         let mut timeout = None;
+        let mut waited = Duration::ZERO;
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             match name {
                 "account" => {
@@ -51,13 +55,30 @@ impl Request {
                     let millis = value.parse().map_err(|_| unreadable(name, value))?;
                     timeout = Some(Duration::from_millis(millis));
                 }
+                "waited_ms" => {
+                    let millis = value.parse().map_err(|_| unreadable(name, value))?;
+                    waited = Duration::from_millis(millis);
+                }
                 _ => {}
             }
         }
         let timeout =
             timeout.ok_or_else(|| Problem::new(Kind::Usage, "`timeout_ms` is missing"))?;
-        Ok(Self { account, timeout })
+        Ok(Self {
+            account,
+            timeout,
+            waited,
+        })
     }
+}
+
+/// That the time is over, and how much of it has really passed.
+pub fn too_long(waited: Duration, why: &str) -> Problem {
+    let waited = match waited.as_secs() {
+        0..10 => format!("{:.1}", waited.as_secs_f64()),
+        seconds => seconds.to_string(),
+    };
+    Problem::new(Kind::Timeout, format!("waited {waited} s: {why}"))
 }
 
 fn unreadable(name: &str, value: &str) -> Problem {
@@ -100,6 +121,7 @@ mod tests {
             let request = Request {
                 account: account.map(ToOwned::to_owned),
                 timeout: Duration::from_millis(30_000),
+                waited: Duration::from_millis(1_500),
             };
             let text = request.path_and_query();
             assert!(text.parse::<http::Uri>().is_ok(), "{text}");

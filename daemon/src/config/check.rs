@@ -79,10 +79,10 @@ pub(super) fn read_files(files: &Files) -> Result<Checked, Vec<Diagnostic>> {
         locks => locks::check(locks, user, system, &known(), &mut errors),
     };
     let sources = sources(&parts(), &errors);
-    let found = errors.into_found();
+    let (found, unknown) = errors.into_found();
     if found.is_empty() {
         Ok(Checked {
-            config,
+            config: Config { unknown, ..config },
             sources,
             locked,
         })
@@ -104,6 +104,7 @@ impl Default for Config {
             redirect_uris: defaults(&REDIRECT_URIS),
             session_event_hook: None,
             accounts: BTreeMap::new(),
+            unknown: Vec::new(),
         }
     }
 }
@@ -223,6 +224,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         redirect_uris,
         session_event_hook,
         accounts,
+        unknown: Vec::new(),
     }
 }
 

@@ -1,21 +1,18 @@
 //! The files that make up the configuration, and what they hold.
 //!
-//! The machine's file lies below the user's. It decides for everybody who uses the machine, and it
-//! can name a command that is run as each of them: whoever may write to it could act as any of
-//! them. So it must be root's (or the user's own), and nobody else may be able to change it;
-//! otherwise it is an error, and nothing in it counts.
+//! The machine's file lies below the user's. What others could change is an error, and nothing in it
+//! counts.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use loopdesk_protocol::Paths;
 use loopdesk_protocol::config::Layer;
+use loopdesk_protocol::config_text::{self, ConfigText, Unreadable};
 
+use super::trust;
 use crate::failpoint;
-use crate::supervise::user;
 
 /// Where the files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,25 +202,14 @@ enum Refused {
 }
 
 fn read(layer: Layer, path: &Path) -> Result<(String, Stamp), Refused> {
-    let unreadable = |error: io::Error| {
-        if error.kind() == io::ErrorKind::NotFound {
+    let ConfigText { text, meta, .. } = config_text::read(path).map_err(|error| {
+        if matches!(error, Unreadable::Missing) {
             Refused::Missing
         } else {
-            Refused::Why(format!("`{}` can't be read: {error}", path.display()))
+            Refused::Why(format!("`{}` {error}", path.display()))
         }
-    };
-    let mut file = File::open(path).map_err(unreadable)?;
-    // Of the open file: the name may mean another one a moment later.
-    let meta = file.metadata().map_err(unreadable)?;
-    if layer == Layer::System {
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        let around = std::fs::metadata(folder).map_err(unreadable)?;
-        for (path, meta) in [(path, &meta), (folder, &around)] {
-            trusted(path, meta, &Trust::own()).map_err(Refused::Why)?;
-        }
-    }
-    let mut text = String::new();
-    file.read_to_string(&mut text).map_err(unreadable)?;
+    })?;
+    trust::check(layer, path, &meta).map_err(Refused::Why)?;
     let stamp = (
         meta.dev(),
         meta.ino(),
@@ -232,110 +218,4 @@ fn read(layer: Layer, path: &Path) -> Result<(String, Stamp), Refused> {
         meta.mtime_nsec(),
     );
     Ok((text, stamp))
-}
-
-/// Who may own the machine's file.
-struct Trust {
-    /// Whom this process runs as.
-    own: u32,
-    /// How root's files look where this user namespace doesn't know root, as in a service of a
-    /// user manager with `PrivateUsers=`, which most of its sandboxing brings along.
-    unmapped_root: Option<u32>,
-}
-
-impl Trust {
-    fn own() -> Self {
-        Self {
-            own: rustix::process::geteuid().as_raw(),
-            unmapped_root: user::unmapped_root(),
-        }
-    }
-}
-
-fn trusted(path: &Path, meta: &Metadata, trust: &Trust) -> Result<(), String> {
-    judge(meta.uid(), meta.permissions().mode(), trust).map_err(|(why, mend)| {
-        let path = path.display();
-        format!("`{path}` {why}, and what it says would count for everybody here: {mend} {path}`")
-    })
-}
-
-/// What is wrong with a file of that owner and mode, and how its mending begins.
-fn judge(owner: u32, mode: u32, trust: &Trust) -> Result<(), (String, &'static str)> {
-    if owner != 0 && owner != trust.own && Some(owner) != trust.unmapped_root {
-        return Err((
-            format!("belongs to user {owner}, not to root"),
-            "run `sudo chown root",
-        ));
-    }
-    if mode & OTHERS_WRITE != 0 {
-        return Err((
-            format!(
-                "can be changed by others than its owner (mode {:03o})",
-                mode & 0o777
-            ),
-            "run `sudo chmod go-w",
-        ));
-    }
-    Ok(())
-}
-
-/// Of the group and of everybody else.
-const OTHERS_WRITE: u32 = 0o022;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs::{Permissions, set_permissions, write};
-
-    #[test]
-    fn d1_a_machines_file_that_others_may_change_is_refused() {
-        let mapped = Trust {
-            own: 1000,
-            unmapped_root: None,
-        };
-        let sandboxed = Trust {
-            own: 1000,
-            unmapped_root: Some(65534),
-        };
-        for (owner, mode, trust, well) in [
-            (0, 0o644, &mapped, true),
-            (0, 0o755, &mapped, true),
-            (1000, 0o600, &mapped, true),
-            (1001, 0o644, &mapped, false),
-            (65534, 0o644, &mapped, false),
-            (65534, 0o644, &sandboxed, true),
-            (65534, 0o664, &sandboxed, false),
-            (0, 0o664, &mapped, false),
-            (0, 0o646, &mapped, false),
-            (0, 0o777, &mapped, false),
-        ] {
-            assert_eq!(judge(owner, mode, trust).is_ok(), well, "{owner} {mode:o}");
-        }
-    }
-
-    #[test]
-    fn d1_its_folder_counts_too_and_the_fix_is_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("loopdesk");
-        std::fs::create_dir(&folder).unwrap();
-        let path = folder.join("config.toml");
-        let read = || Found::read(Layer::System, &path).holds;
-        assert_eq!(read(), Holds::Nothing);
-        write(&path, "vault = \"keyfile\"\n").unwrap();
-        assert!(matches!(read(), Holds::Text(_)));
-        set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
-        let Holds::Refused(why) = read() else {
-            panic!("used although anybody may replace it")
-        };
-        let fix = format!("run `sudo chmod go-w {}`", folder.display());
-        assert!(why.contains("mode 777") && why.ends_with(&fix), "{why}");
-        set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
-        set_permissions(&path, Permissions::from_mode(0o622)).unwrap();
-        assert!(matches!(read(), Holds::Refused(_)));
-        // A user's own file is that user's own business.
-        assert!(matches!(
-            Found::read(Layer::User, &path).holds,
-            Holds::Text(_)
-        ));
-    }
 }

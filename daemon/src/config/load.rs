@@ -30,16 +30,17 @@ pub fn config(files: &Files) -> Result<Config, Wrong> {
 /// What `loopdeskd check-config` says of the files at `places`.
 pub fn report(places: &Places) -> Report {
     let files = Files::read(places);
-    let (config, errors) = match check::read_files(&files) {
+    let (config, errors, warnings) = match check::read_files(&files) {
         Ok(checked) => {
+            let warnings = checked.config.unknown.clone();
             let effective = Effective {
                 sources: checked.sources,
                 locked: checked.locked,
                 ..Effective::from(&checked.config)
             };
-            (Some(effective), Vec::new())
+            (Some(effective), Vec::new(), warnings)
         }
-        Err(errors) => (None, errors),
+        Err(errors) => (None, errors, Vec::new()),
     };
     let file = |found: &Found| ReportFile {
         layer: found.layer,
@@ -57,6 +58,7 @@ pub fn report(places: &Places) -> Report {
         exists: judged.exists(),
         files: looked_for.map(file).collect(),
         errors,
+        warnings,
         config,
     }
 }

@@ -31,7 +31,8 @@ pub(super) fn check(
                 let source = errors.source(&place);
                 locked.entry(key).or_insert(source);
             }
-            Err(why) => errors.add(place, why),
+            Err(NoLock::Wrong(why)) => errors.add(place, why),
+            Err(NoLock::Unknown(why)) => errors.add_unknown(place, why),
         }
     }
     if let Some(user) = user {
@@ -40,8 +41,16 @@ pub(super) fn check(
     locked
 }
 
+/// Why nothing is locked.
+enum NoLock {
+    /// It can't be what is meant.
+    Wrong(String),
+    /// Another version may know the key.
+    Unknown(String),
+}
+
 /// Whether `key` means something that a user could set.
-fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> Result<(), String> {
+fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> Result<(), NoLock> {
     let (name, general) = match key.strip_prefix("accounts.") {
         None => (None, key.to_owned()),
         Some(rest) => match rest.split_once('.') {
@@ -54,19 +63,24 @@ fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> R
         accounts.is_some_and(|accounts| accounts.contains_key(name))
     };
     match name {
-        Some(name) if !account(name) => Err(format!(
+        Some(name) if !account(name) => Err(NoLock::Wrong(format!(
             "`{key}` can't be locked: this file has no account `{name}`"
-        )),
+        ))),
         _ if known.contains(&general) && !RESERVED.contains(&key) => Ok(()),
         _ => {
             let names = known.iter().filter(|key| !RESERVED.contains(&key.as_str()));
             let names: Vec<_> = names
                 .map(|key| key.replace(&format!("accounts.{ANY_ACCOUNT}."), "accounts.NAME."))
                 .collect();
-            Err(format!(
+            let why = format!(
                 "`{key}` is no key that could be locked: those are {}",
                 names.join(", ")
-            ))
+            );
+            Err(if RESERVED.contains(&key) {
+                NoLock::Wrong(why)
+            } else {
+                NoLock::Unknown(why)
+            })
         }
     }
 }

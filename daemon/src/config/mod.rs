@@ -15,6 +15,7 @@ mod locks;
 mod ports;
 mod reader;
 mod sources;
+mod trust;
 mod ttl;
 mod types;
 pub mod watch;
@@ -22,6 +23,8 @@ pub mod watch;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use loopdesk_protocol::config::Diagnostic;
 
 use crate::rights::Rights;
 
@@ -57,6 +60,8 @@ pub struct Config {
     pub session_event_hook: Option<HookCommand>,
     /// The accounts.
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
+    /// The keys of the machine's file that this version doesn't know.
+    pub unknown: Vec<Diagnostic>,
 }
 
 impl Config {

@@ -271,7 +271,7 @@ impl<'t, 'i> Section<'t, 'i> {
                         key.get_ref(),
                         keys.join(", ")
                     );
-                    errors.add(Place::new(part.layer, key.span()), message);
+                    errors.add_unknown(Place::new(part.layer, key.span()), message);
                 }
             }
         }

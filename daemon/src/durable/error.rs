@@ -23,23 +23,37 @@ impl Error {
         }
     }
 
-    /// As people are told.
+    /// As people are told, with what helps in which folder.
     pub(crate) fn problem(&self) -> Problem {
-        let problem = Problem::new(Kind::Vault, self.to_string());
-        let is_full = matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        );
-        if is_full {
-            return problem.hint("make room on that disk; loopdesk tries again by itself");
-        }
-        problem.hint(format!(
-            "make it yours and writable: `chown -R \"$USER\" {0} && chmod -R u+rwX,go= {0}`",
-            self.path.parent().unwrap_or(&self.path).display()
-        ))
+        let folder = self.path.parent().unwrap_or(&self.path).display();
+        let is = |kind| self.source.kind() == kind;
+        let fix = if is(io::ErrorKind::StorageFull) {
+            format!("make room on the disk that holds `{folder}`; loopdesk tries again by itself")
+        } else if is(io::ErrorKind::QuotaExceeded) {
+            format!(
+                "your share of the disk that holds `{folder}` is used up: make room there; \
+                 loopdesk tries again by itself"
+            )
+        } else if is(io::ErrorKind::ReadOnlyFilesystem) {
+            format!(
+                "`{folder}` is on a disk that can't be written to: mount it for writing (`findmnt \
+                 -T {folder}` shows where it is)"
+            )
+        } else if self.source.raw_os_error() == Some(EIO) {
+            format!("see whether the disk that holds `{folder}` is well")
+        } else {
+            format!(
+                "make it yours and writable: `chown -R \"$USER\" {folder} && chmod -R u+rwX,go= \
+                 {folder}`"
+            )
+        };
+        Problem::new(Kind::Vault, self.to_string()).hint(fix)
     }
 
     pub(crate) fn is_missing(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
 }
+
+/// The disk itself has failed.
+const EIO: i32 = rustix::io::Errno::IO.raw_os_error();

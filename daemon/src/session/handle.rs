@@ -212,7 +212,8 @@ impl Session {
     /// Whether the session serves this account on these ways already.
     pub(super) fn is_set_up_as(&self, account: &Account, egress: &Egress) -> bool {
         let setup = self.0.setup.load();
-        *setup.account == *account && setup.egress == *egress
+        // A file that could not be used may have been mended.
+        setup.upstream.is_ok() && *setup.account == *account && setup.egress == *egress
     }
 
     /// The stored secret of the account's client.

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::cause::{Cause, Said};
 use super::pair::AccessToken;
+use super::plain;
 use super::state::Block;
 use super::state::health::Found;
 use crate::config::Account;
@@ -163,7 +164,7 @@ fn read_check(response: &Response<Bytes>) -> Check {
     if !response.status().is_success() {
         return Check::Unclear(format!("tokens/current answered {}", response.status()));
     }
-    match serde_json::from_slice::<Current>(response.body()) {
+    match serde_json::from_slice::<Current>(&plain::text(response.body())) {
         Ok(Current { token }) => Check::Alive {
             expires_at: token.expires_at,
             refresh_expires_at: token.refresh_token_expires_at,
@@ -179,7 +180,7 @@ fn read_refusal(account: &Account, response: &Response<Bytes>) -> Option<Block> 
     if !matches!(status, StatusCode::FORBIDDEN | StatusCode::PAYMENT_REQUIRED) {
         return None;
     }
-    let object: Map<String, Value> = serde_json::from_slice(response.body()).ok()?;
+    let object: Map<String, Value> = serde_json::from_slice(&plain::text(response.body())).ok()?;
     let said = Said::read(status, &object);
     (!said.is_about_scopes()).then(|| Cause::of(status, &said).block(account, &said))
 }
@@ -207,7 +208,7 @@ fn read_me(response: &Response<Bytes>) -> Result<Me, String> {
     if !response.status().is_success() {
         return Err(format!("users/me answered {}", response.status()));
     }
-    serde_json::from_slice(response.body())
+    serde_json::from_slice(&plain::text(response.body()))
         .map_err(|_| "users/me answered something that is no user".to_owned())
 }
 

@@ -61,7 +61,7 @@ pub(super) struct Attempt {
 /// Why a refresh was not sent.
 #[derive(Debug)]
 pub(super) enum Unsent {
-    Because(String),
+    Because(Problem),
     /// Another process has stored a newer session.
     Superseded(Box<Load>),
 }
@@ -70,7 +70,7 @@ pub(super) enum Unsent {
 #[derive(Debug)]
 pub(super) enum Stowed {
     Done,
-    Failed(String),
+    Failed(Problem),
     /// Another process has stored a session that is as new: it was left as it is.
     Superseded(Box<Load>),
 }
@@ -185,7 +185,7 @@ impl Refresh {
         } = self;
         failpoint::reach(failpoint::BEGUN);
         let Some(key) = key else {
-            return unsent(NO_KEY.to_owned(), hold.closed, hold.slot, hold.turn);
+            return unsent(no_key(), hold.closed, hold.slot, hold.turn);
         };
         let account = setup.account.name.clone();
         let turn = match hold.turn {
@@ -193,7 +193,7 @@ impl Refresh {
             None => turns.take(setup.binding.role, urgency, &gate).await,
         };
         let Some(turn) = turn else {
-            let why = "loopdesk is stopping".to_owned();
+            let why = Problem::new(Kind::Daemon, "loopdesk is stopping");
             return unsent(why, hold.closed, hold.slot, None);
         };
         let slot = match hold.slot {
@@ -269,7 +269,7 @@ impl Refresh {
     }
 }
 
-fn unsent(why: String, closed: Option<Closed>, slot: Option<Slot>, turn: Option<Turn>) -> Attempt {
+fn unsent(why: Problem, closed: Option<Closed>, slot: Option<Slot>, turn: Option<Turn>) -> Attempt {
     Attempt {
         answer: Err(Unsent::Because(why)),
         hold: Hold { closed, slot, turn },
@@ -286,7 +286,7 @@ pub(super) async fn store(
 ) -> Stowed {
     // A session is live only if its record was opened, or written, with this key.
     let Some(key) = key else {
-        return Stowed::Failed(NO_KEY.to_owned());
+        return Stowed::Failed(no_key());
     };
     let work = move || {
         let account = &setup.account.name;
@@ -300,19 +300,19 @@ pub(super) async fn store(
             }
             return Ok(Some(load));
         }
-        let bytes = record::seal(&stored, &setup.binding, &key)?;
+        let bytes = record::seal(&stored, &setup.binding, &key).map_err(internal)?;
         let slot = match slot {
             Some(slot) => slot,
-            None => store.prepare(account).map_err(|e| e.to_string())?,
+            None => store.prepare(account).map_err(|e| e.problem())?,
         };
-        slot.commit(&bytes).map_err(|e| e.to_string())?;
+        slot.commit(&bytes).map_err(|e| e.problem())?;
         store.clear_note(account);
-        Ok::<_, String>(None)
+        Ok::<_, Problem>(None)
     };
-    match blocking(work).await {
-        Ok(Ok(None)) => Stowed::Done,
-        Ok(Ok(Some(load))) => Stowed::Superseded(Box::new(load)),
-        Ok(Err(why)) | Err(why) => Stowed::Failed(why),
+    match blocking(work).await.map_err(internal).flatten() {
+        Ok(None) => Stowed::Done,
+        Ok(Some(load)) => Stowed::Superseded(Box::new(load)),
+        Err(problem) => Stowed::Failed(problem),
     }
 }
 
@@ -431,8 +431,15 @@ pub(super) async fn blocking<T: Send + 'static>(
         .map_err(|_| "the work was cut short (a bug in loopdesk)".to_owned())
 }
 
-fn flat<T>(result: Result<Result<T, super::store::Error>, String>) -> Result<T, String> {
-    result?.map_err(|error| error.to_string())
+fn flat<T>(result: Result<Result<T, super::store::Error>, String>) -> Result<T, Problem> {
+    let result = result.map_err(internal)?;
+    result.map_err(|error| error.problem())
 }
 
-const NO_KEY: &str = "the data key is not at hand";
+fn internal(why: String) -> Problem {
+    Problem::new(Kind::Internal, why)
+}
+
+fn no_key() -> Problem {
+    Problem::new(Kind::Vault, "the data key is not at hand").hint("run `loopdesk unlock`")
+}

@@ -36,6 +36,7 @@ mod machine;
 mod oauth;
 mod pair;
 mod pairs;
+mod plain;
 mod record;
 mod recovery;
 mod refresher;
@@ -193,6 +194,22 @@ impl Sessions {
         let accounts = config.accounts.values();
         let origins = accounts.flat_map(|account| account.origins());
         Egress::new(&self.0.deps.proxies, config).status(origins)
+    }
+
+    /// The vault as `status` shows it, its file included, which is looked at.
+    pub async fn vault_and_file(&self) -> status::Vault {
+        let shown = self.vault_status();
+        if shown.problem.is_some() || !self.0.has_records().await {
+            return shown;
+        }
+        let lost = match self.0.vaults.current() {
+            Some(vault) => vault.lost_file().await,
+            None => None,
+        };
+        status::Vault {
+            problem: lost,
+            ..shown
+        }
     }
 
     /// The vault as `status` shows it.

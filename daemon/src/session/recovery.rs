@@ -46,7 +46,7 @@ pub(super) async fn recover(
     match jobs::store(setup, store, Some(key), stored, None).await {
         Stowed::Done => Load::Found { held, doubt: None },
         // The answer stays where it is, and is taken up again.
-        Stowed::Failed(why) => Load::NoKey(Problem::new(Kind::Vault, why)),
+        Stowed::Failed(problem) => Load::NoKey(problem),
         Stowed::Superseded(load) => *load,
     }
 }

@@ -212,7 +212,14 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
             view.person = ended.person.as_deref().cloned();
             view.refresh_expires_at = None;
             let why = &ended.end.why;
-            Some(conditions::session_ended(setup.subject(), why, name))
+            let over = conditions::session_ended(setup.subject(), why, name);
+            Some(match &ended.unsaved {
+                Some(unsaved) => unsaved.hints.iter().fold(
+                    over.hint(format!("and mind that this can't be stored: {unsaved}")),
+                    |over, hint| over.hint(hint),
+                ),
+                None => over,
+            })
         }
     };
     view.problem = view.problem.or(problem);
@@ -228,6 +235,12 @@ fn trouble(
 ) -> Option<Problem> {
     let why = || last_error.map_or("no reason is known", |error| error.message.as_str());
     match &live.standing {
+        Standing::Good if let Some(unsent) = &live.unsent => {
+            let mut problem = conditions::session_not_storable(whose, unsent);
+            problem.kind = unsent.kind;
+            problem.hints.clone_from(&unsent.hints);
+            Some(problem)
+        }
         Standing::Good if !matches!(readiness, Readiness::Unready) => None,
         Standing::Good => Some(conditions::token_expired(whose, why())),
         Standing::Doubtful => Some(conditions::session_doubtful(whose, why(), name)),
@@ -241,12 +254,13 @@ fn trouble(
             })
         }
         Standing::Unsaved(why) => {
-            let fix = if live.held.pair.renewal.is_consumed() {
-                "mend that before loopdesk stops, or a login will be needed; it tries again by itself"
+            let mut problem = conditions::session_unsaved(whose, why);
+            problem.hints.clone_from(&why.hints);
+            Some(if live.held.pair.renewal.is_consumed() {
+                problem.hint("do that before loopdesk stops, or a login will be needed")
             } else {
-                "mend that; loopdesk tries again by itself"
-            };
-            Some(conditions::session_unsaved(whose, why, fix))
+                problem
+            })
         }
     }
 }

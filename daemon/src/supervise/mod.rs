@@ -3,6 +3,7 @@
 pub mod descriptors;
 pub mod hardening;
 pub mod instance;
+pub mod members;
 pub mod notify;
 pub mod runtime_dir;
 pub mod signals;

@@ -13,6 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use tower_service::Service;
 
@@ -166,13 +167,15 @@ pub(super) struct TooSlow;
 pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Error> {
-    Ok(
-        ClientConfig::builder_with_provider(super::roots::provider())
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth(),
-    )
+    let mut config = ClientConfig::builder_with_provider(super::roots::provider())
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    // A resumed session shows no certificate, so that one that has expired, or whose authority isn't
+    // trusted any more, would count on. In TLS 1.3 it saves no round trip either.
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 fn tcp<R>(resolver: R) -> HttpConnector<R> {

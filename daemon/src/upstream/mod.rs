@@ -24,7 +24,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use rustls::client::WebPkiServerVerifier;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
@@ -42,6 +41,7 @@ pub use roots::ConfigError;
 use egress::Egress;
 use reach::Reach;
 use resolve::Resolver;
+use roots::Extra;
 
 /// One account's way to Zendesk: pooled connections over TLS.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Upstream {
         let extra = account
             .extra_ca_file
             .as_deref()
-            .map(roots::extra)
+            .map(|file| Extra::new(file, conditions.slot_of(&account.name)).map(Arc::new))
             .transpose()?;
         Ok(Self(Arc::new(Way {
             extra,
@@ -164,7 +164,7 @@ pub const ANSWER_MAX: usize = 64 << 10;
 
 #[derive(Debug)]
 struct Way {
-    extra: Option<Arc<WebPkiServerVerifier>>,
+    extra: Option<Arc<Extra>>,
     resolver: Resolver,
     reach: Reach,
     egress: Egress,

@@ -1,8 +1,11 @@
 //! Whom we believe to be Zendesk: the system's certificate authorities, and an account's own.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
+use loopdesk_protocol::conditions;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -10,8 +13,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
+use tokio::runtime::RuntimeFlavor;
 
 use super::egress::is_unknown_issuer;
+use crate::conditions::Slot;
 
 /// The cipher suites and key exchanges in use. Named explicitly everywhere: the process default
 /// panics as soon as a second provider is compiled in.
@@ -19,45 +24,99 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// Reads an account's own authorities.
-///
-/// # Errors
-/// Where the file can't be read or holds no usable certificate.
-pub(super) fn extra(file: &Path) -> Result<Arc<WebPkiServerVerifier>, ConfigError> {
-    let fail = |reason: Reason| ConfigError {
-        file: file.to_owned(),
-        reason,
-    };
-    let pem = std::fs::read(file).map_err(|e| fail(Reason::Read(e)))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|e| fail(Reason::Pem(e.to_string())))?;
-        roots
-            .add(certificate)
-            .map_err(|e| fail(Reason::Certificate(e)))?;
-    }
-    if roots.is_empty() {
-        return Err(fail(Reason::Empty));
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
-        .build()
-        .map_err(|e| fail(Reason::Pem(e.to_string())))
+/// An account's own authorities: a file, which is read again when it has changed.
+#[derive(Debug)]
+pub(super) struct Extra {
+    file: PathBuf,
+    read: ArcSwap<Read>,
+    /// That the file as it stands now can't be used.
+    unusable: Slot,
 }
 
-/// Whoever the system trusts, and `extra` where there are any. Reads files: not for async threads.
+#[derive(Debug)]
+struct Read {
+    stamp: Option<Stamp>,
+    verifier: Arc<WebPkiServerVerifier>,
+}
+
+impl Extra {
+    /// Reads `file`. Whether it can be used later on is told in `unusable`.
+    ///
+    /// # Errors
+    /// Where the file can't be read or holds no usable certificate.
+    pub(super) fn new(file: &Path, unusable: Slot) -> Result<Self, ConfigError> {
+        let read = Read::of(file)?;
+        Ok(Self {
+            file: file.to_owned(),
+            read: ArcSwap::from_pointee(read),
+            unusable,
+        })
+    }
+
+    /// The authorities as they are now; those from before while the file can't be used.
+    fn now(&self) -> Arc<WebPkiServerVerifier> {
+        let before = self.read.load_full();
+        if Stamp::of(&self.file) == before.stamp {
+            self.unusable.clear();
+            return Arc::clone(&before.verifier);
+        }
+        match Read::of(&self.file) {
+            Ok(read) => {
+                tracing::info!(file = %self.file.display(), "the changed authorities are in use");
+                let verifier = Arc::clone(&read.verifier);
+                self.read.store(Arc::new(read));
+                self.unusable.clear();
+                verifier
+            }
+            Err(error) => {
+                self.unusable.raise(conditions::ca_file_unusable(error));
+                Arc::clone(&before.verifier)
+            }
+        }
+    }
+}
+
+impl Read {
+    fn of(file: &Path) -> Result<Self, ConfigError> {
+        // Before it is read: what is written meanwhile has another one.
+        let stamp = Stamp::of(file);
+        let fail = |reason: Reason| ConfigError {
+            file: file.to_owned(),
+            reason,
+        };
+        let pem = std::fs::read(file).map_err(|e| fail(Reason::Read(e)))?;
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|e| fail(Reason::Pem(e.to_string())))?;
+            roots
+                .add(certificate)
+                .map_err(|e| fail(Reason::Certificate(e)))?;
+        }
+        if roots.is_empty() {
+            return Err(fail(Reason::Empty));
+        }
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .map_err(|e| fail(Reason::Pem(e.to_string())))?;
+        Ok(Self { stamp, verifier })
+    }
+}
+
+/// Whoever the system trusts, and `extra` where there are any, each as they are when a connection is
+/// made. Reads files: not for async threads.
 ///
 /// # Errors
 /// Where the system trusts nobody and there is no `extra`.
 pub(super) fn verifier(
-    extra: Option<Arc<WebPkiServerVerifier>>,
+    extra: Option<Arc<Extra>>,
 ) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
-    match (extra, platform()) {
-        (None, platform) => Ok(platform?),
-        (Some(extra), platform) => Ok(Arc::new(Either {
-            extra,
-            platform: platform.ok(),
-        })),
+    if extra.is_none() {
+        platform()?;
     }
+    Ok(Arc::new(Either {
+        extra,
+        provider: provider(),
+    }))
 }
 
 /// Why an account has no way to Zendesk.
@@ -80,24 +139,85 @@ enum Reason {
     Empty,
 }
 
-/// The system's authorities, parsed once for all accounts: the bundle costs milliseconds and
-/// memory. A failure isn't remembered, since the bundle may be installed later.
+/// The system's authorities, parsed for all accounts at once, and again when they have changed: the
+/// bundle costs milliseconds and memory. A failure isn't remembered, since the bundle may be
+/// installed later.
 fn platform() -> Result<Arc<Verifier>, rustls::Error> {
-    static LOADED: Mutex<Option<Arc<Verifier>>> = Mutex::new(None);
+    static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(verifier) = &*loaded {
+    let stamps: Vec<_> = bundles().iter().map(|path| Stamp::of(path)).collect();
+    if let Some((then, verifier)) = &*loaded
+        && *then == stamps
+    {
         return Ok(Arc::clone(verifier));
     }
-    let verifier = Arc::new(Verifier::new(provider())?);
-    *loaded = Some(Arc::clone(&verifier));
-    Ok(verifier)
+    match (Verifier::new(provider()), &*loaded) {
+        (Ok(verifier), _) => {
+            let verifier = Arc::new(verifier);
+            *loaded = Some((stamps, Arc::clone(&verifier)));
+            Ok(verifier)
+        }
+        // It is being written anew.
+        (Err(_), Some((_, before))) => Ok(Arc::clone(before)),
+        (Err(error), None) => Err(error),
+    }
+}
+
+/// The stamps of the files, and what they held.
+type Loaded = (Vec<Option<Stamp>>, Arc<Verifier>);
+
+/// The files and folders that the system's authorities are read from, as `rustls-native-certs`
+/// finds them: those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else the distribution's.
+#[cfg(not(target_os = "macos"))]
+fn bundles() -> Vec<PathBuf> {
+    let file = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let folders = std::env::var_os("SSL_CERT_DIR");
+    let folders = folders.iter().flat_map(std::env::split_paths);
+    let named: Vec<_> = file.into_iter().chain(folders).collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let found = openssl_probe::probe();
+    found.cert_file.into_iter().chain(found.cert_dir).collect()
+}
+
+/// The system's own service is asked each time.
+#[cfg(target_os = "macos")]
+fn bundles() -> Vec<PathBuf> {
+    Vec::new()
+}
+
+/// What changes with a file: device, inode, length, and the times of its content and of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp(u64, u64, u64, [i64; 4]);
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok()?;
+        let times = [
+            meta.mtime(),
+            meta.mtime_nsec(),
+            meta.ctime(),
+            meta.ctime_nsec(),
+        ];
+        Some(Self(meta.dev(), meta.ino(), meta.len(), times))
+    }
+}
+
+/// A handshake is judged on a thread of the runtime's, and a disk may be far away.
+fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
+    let handle = tokio::runtime::Handle::try_current();
+    match handle.map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }
 
 /// Trusts an account's own authorities, then the system's.
 #[derive(Debug)]
 struct Either {
-    extra: Arc<WebPkiServerVerifier>,
-    platform: Option<Arc<Verifier>>,
+    extra: Option<Arc<Extra>>,
+    provider: Arc<CryptoProvider>,
 }
 
 impl ServerCertVerifier for Either {
@@ -109,11 +229,15 @@ impl ServerCertVerifier for Either {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let extra =
-            self.extra
-                .verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
-        match (extra, &self.platform) {
-            (Err(ours), Some(platform)) => {
+        let extra = self.extra.as_deref();
+        let (extra, platform) = off_the_runtime(|| (extra.map(Extra::now), platform()));
+        let Some(extra) = extra else {
+            let platform = platform?;
+            return platform.verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
+        };
+        let ours = extra.verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
+        match (ours, platform) {
+            (Err(ours), Ok(platform)) => {
                 let verdict =
                     platform.verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
                 // Who knows the authority says better what is wrong with its certificate.
@@ -135,8 +259,8 @@ impl ServerCertVerifier for Either {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.extra
-            .verify_tls12_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -145,18 +269,64 @@ impl ServerCertVerifier for Either {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.extra
-            .verify_tls13_signature(message, certificate, signature)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.extra.supported_verify_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn s1_a_replaced_file_counts_at_once_and_a_bad_one_leaves_the_old_one_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.pem");
+        let authority = || {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let params = rcgen::CertificateParams::new(vec!["ca.example".to_owned()]).unwrap();
+            params.self_signed(&key).unwrap().pem()
+        };
+        let conditions = crate::samples::conditions();
+        std::fs::write(&file, authority()).unwrap();
+        let extra = Extra::new(&file, conditions.slot()).unwrap();
+        let first = extra.now();
+        assert!(Arc::ptr_eq(&first, &extra.now()), "read once");
+
+        // As editors and tools write: in place, and by another file under the name.
+        std::fs::write(&file, authority()).unwrap();
+        let second = extra.now();
+        assert!(!Arc::ptr_eq(&first, &second));
+        let beside = dir.path().join("new.pem");
+        std::fs::write(&beside, authority()).unwrap();
+        std::fs::rename(&beside, &file).unwrap();
+        let third = extra.now();
+        assert!(!Arc::ptr_eq(&second, &third));
+
+        for bad in [
+            "",
+            "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
+        ] {
+            std::fs::write(&file, bad).unwrap();
+            assert!(Arc::ptr_eq(&third, &extra.now()));
+            let told = conditions.all().remove(0);
+            assert_eq!(told.code(), "ca-file-unusable", "{told:?}");
+            assert!(
+                told.problem.message.contains(file.to_str().unwrap()),
+                "{told:?}"
+            );
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(Arc::ptr_eq(&third, &extra.now()));
+        std::fs::write(&file, authority()).unwrap();
+        assert!(!Arc::ptr_eq(&third, &extra.now()));
+        assert!(conditions.all().is_empty());
+    }
 
     #[test]
     fn a_bad_file_is_named_with_its_fault() {
@@ -188,7 +358,7 @@ mod tests {
             ),
         ];
         for (file, fault) in table {
-            let error = extra(&file).unwrap_err().to_string();
+            let error = Read::of(&file).unwrap_err().to_string();
             assert!(error.contains(file.to_str().unwrap()), "{error}");
             assert!(error.contains(fault), "{error}");
         }

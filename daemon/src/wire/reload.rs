@@ -87,7 +87,8 @@ impl Reloader {
         let system_path = self.used.system_path();
         let has_changed = *config != *self.loaded.borrow().config;
         // Also where nothing has changed: a port that was held, or a vault that was closed, may be
-        // free by now. Sessions first: a request must never find a route to an account without one.
+        // free by now, and files that the configuration names may have other contents. Sessions
+        // first: a request must never find a route to an account without one.
         sessions.apply(&config).await;
         flow.rule_by(&config);
         let bound = doors.open(&config).await;

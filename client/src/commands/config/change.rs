@@ -130,7 +130,14 @@ async fn write(
             step.apply(&mut document)?;
         }
         let draft = file.draft(&document.to_string())?;
-        let report = context.link.judge(Some(draft.path())).await?;
+        let mut report = context.link.judge(Some(draft.path())).await?;
+        let (name, path) = (
+            draft.path().to_string_lossy(),
+            file.path().to_string_lossy(),
+        );
+        for error in &mut report.errors {
+            error.message = error.message.replace(&*name, &path);
+        }
         if report.errors.is_empty() {
             draft.replace()?;
             return Ok(report);

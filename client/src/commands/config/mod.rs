@@ -15,7 +15,7 @@ use crate::config_file::{Step, values};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
-use crate::text::{BAD, GOOD, Text, count};
+use crate::text::{BAD, GOOD, Text, WARN, count};
 
 pub(super) use change::{Changed, change};
 pub(super) use effective::account_text;
@@ -84,7 +84,12 @@ fn checked(report: &Report) -> Text {
             report.path
         ));
     }
-    Text::new().styled(GOOD, "Good").plain(format!(
+    let mut text = Text::new();
+    for warning in &report.warnings {
+        let place = diagnostic(file_of(report, warning), warning);
+        text = text.styled(WARN, "Warning:").plain(" ").then(&place).end();
+    }
+    text.styled(GOOD, "Good").plain(format!(
         ": {} with {}.",
         files.join(" over "),
         count(accounts, "account", "accounts")
@@ -239,6 +244,7 @@ mod tests {
             path: "/home/ada/config.toml".to_owned(),
             exists: true,
             files: Vec::new(),
+            warnings: Vec::new(),
             errors: vec![
                 Diagnostic {
                     path: "/home/ada/config.toml".to_owned(),

@@ -14,6 +14,8 @@ use crate::config::load;
 pub(in crate::config) struct Errors<'t> {
     files: &'t Files,
     found: Vec<(bool, Diagnostic)>,
+    /// What the machine's file says that this version doesn't know.
+    unknown: Vec<Diagnostic>,
     known: BTreeSet<String>,
 }
 
@@ -27,17 +29,34 @@ impl<'t> Errors<'t> {
         Self {
             files,
             found: refused.collect(),
+            unknown: Vec::new(),
             known: BTreeSet::new(),
         }
     }
 
     /// Notes that something is wrong at `place`.
     pub(in crate::config) fn add(&mut self, place: Place, message: impl Into<String>) {
+        let layer = place.layer;
+        let diagnostic = self.diagnostic(place, message.into());
+        self.found.push((layer == Layer::System, diagnostic));
+    }
+
+    /// Notes that nothing is known of what stands at `place`. In the machine's file that is no
+    /// error: many machines have it, and they are never all of one version.
+    pub(in crate::config) fn add_unknown(&mut self, place: Place, message: impl Into<String>) {
+        match place.layer {
+            Layer::User => self.add(place, message),
+            Layer::System => {
+                let diagnostic = self.diagnostic(place, message.into());
+                self.unknown.push(diagnostic);
+            }
+        }
+    }
+
+    fn diagnostic(&self, place: Place, message: String) -> Diagnostic {
         let file = self.file(place.layer);
         let text = file.text().unwrap_or_default();
-        let path = load::shown(&file.path);
-        let diagnostic = diagnostic(path, text, place.span, message.into());
-        self.found.push((place.layer == Layer::System, diagnostic));
+        diagnostic(load::shown(&file.path), text, place.span, message)
     }
 
     /// Whether a file is missing whose keys might be all that others lack.
@@ -74,11 +93,14 @@ impl<'t> Errors<'t> {
         self.known
     }
 
-    /// Every mistake: of the user's file, then of the machine's, each in the order of its text.
-    pub(in crate::config) fn into_found(mut self) -> Vec<Diagnostic> {
+    /// Every mistake: of the user's file, then of the machine's, each in the order of its text; and
+    /// what is unknown.
+    pub(in crate::config) fn into_found(mut self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         self.found
             .sort_by_key(|(is_system, d)| (*is_system, d.line, d.column));
-        self.found.into_iter().map(|(_, found)| found).collect()
+        self.unknown.sort_by_key(|d| (d.line, d.column));
+        let found = self.found.into_iter().map(|(_, found)| found);
+        (found.collect(), self.unknown)
     }
 
     fn file(&self, layer: Layer) -> &'t Found {

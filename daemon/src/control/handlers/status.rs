@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use loopdesk_protocol::config::Diagnostic;
 use loopdesk_protocol::status::{self, Account, Config, Daemon, Hooks, Keys, State, Status};
 use loopdesk_protocol::version::Version;
+use loopdesk_protocol::{Condition, conditions};
 
 use super::super::Control;
 use super::version::version;
@@ -27,6 +29,15 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
             super::keys::counts(control, &loaded.config, &account.name);
         Some(shown)
     });
+    let unknown = loaded.config.unknown.iter().map(|unknown| {
+        let Diagnostic {
+            path,
+            line,
+            message,
+            ..
+        } = unknown;
+        Condition::new(conditions::config_unknown_key(path, line, message))
+    });
     let Version {
         version,
         pid,
@@ -40,7 +51,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
             started_at: control.started_at,
             supervised,
         },
-        vault: control.sessions.vault_status(),
+        vault: control.sessions.vault_and_file().await,
         listeners: control.listeners.borrow().clone(),
         hooks: Hooks {
             problem: control.hook.borrow().clone(),
@@ -50,7 +61,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         },
         egress: control.sessions.egress_status(&loaded.config),
         accounts: accounts.collect(),
-        conditions: control.conditions.all(),
+        conditions: unknown.chain(control.conditions.all()).collect(),
         config: Config {
             path: loaded.path,
             system_path: loaded.system_path,

@@ -2,6 +2,7 @@
 
 use loopdesk_protocol::status::{Account, State};
 use loopdesk_protocol::{Kind, Problem, wait};
+use tokio::time::Instant;
 
 use super::super::Control;
 
@@ -10,6 +11,7 @@ pub(in crate::control) async fn wait(
     control: &Control,
     query: Option<&str>,
 ) -> Result<Account, Problem> {
+    let since = Instant::now();
     let asked = wait::Request::from_query(query.unwrap_or_default())?;
     let (account, session) = super::pick(control, asked.account.as_deref())?;
     let mut changes = session.changes();
@@ -38,8 +40,7 @@ pub(in crate::control) async fn wait(
                 Some(problem) => (problem.message, problem.hints),
                 None => (format!("account `{name}` is not ready"), Vec::new()),
             };
-            let waited = asked.timeout.as_secs();
-            let mut problem = Problem::new(Kind::Timeout, format!("waited {waited} s: {why}"));
+            let mut problem = wait::too_long(asked.waited + since.elapsed(), &why);
             problem.hints = hints;
             Err(problem.hint(format!("run `loopdesk status {name}`")))
         })?;

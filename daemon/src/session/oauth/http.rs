@@ -21,6 +21,7 @@ use crate::config::TokenEncoding;
 use crate::failpoint;
 use crate::session::cause::Said;
 use crate::session::kept::Keeper;
+use crate::session::plain;
 use crate::upstream::Upstream;
 
 /// Carries one token request.
@@ -135,7 +136,7 @@ fn encode(request: HttpRequest, encoding: TokenEncoding) -> Result<Request<Bytes
 /// Zendesk's answer in the form that the crate reads, or what it means if it isn't one.
 fn normalise(response: &Response<Bytes>) -> Result<HttpResponse, HttpError> {
     let status = response.status();
-    let object = serde_json::from_slice::<Value>(response.body());
+    let object = serde_json::from_slice::<Value>(&plain::text(response.body()));
     if status.is_success() {
         return match object {
             Ok(Value::Object(object)) if is_text(&object, "access_token") => {

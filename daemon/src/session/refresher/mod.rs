@@ -245,7 +245,7 @@ impl Task {
                 self.log(&answer);
                 self.input(match answer {
                     Ok(answer) => Input::Answered(answer),
-                    Err(Unsent::Because(why)) => Input::NotSent(why),
+                    Err(Unsent::Because(problem)) => Input::NotSent(problem),
                     Err(Unsent::Superseded(load)) => Input::Superseded(*load),
                 });
             }
@@ -253,9 +253,9 @@ impl Task {
                 self.storing = false;
                 self.input(match result {
                     Stowed::Done => Input::Stored,
-                    Stowed::Failed(why) => {
-                        tracing::error!(account = %self.name(), error = %why, "can't store the session");
-                        Input::NotStored(why)
+                    Stowed::Failed(problem) => {
+                        tracing::error!(account = %self.name(), error = %problem, "can't store the session");
+                        Input::NotStored(problem)
                     }
                     Stowed::Superseded(load) => Input::Superseded(*load),
                 });
@@ -391,7 +391,7 @@ impl Task {
         let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
         let (key, slot) = (parts.vault.key_in_memory(), self.hold.slot.take());
         let storing = jobs::store(setup, store, key, stored, slot);
-        let lost = Done::Stored(Stowed::Failed(BUG.to_owned()));
+        let lost = Done::Stored(Stowed::Failed(bug()));
         self.start(lost, async move { Done::Stored(storing.await) });
     }
 

@@ -57,8 +57,8 @@ impl Task {
             Ok(Answer::Lost(why)) => {
                 tracing::warn!(%account, why, "the answer to a refresh is lost")
             }
-            Err(Unsent::Because(why)) => {
-                tracing::error!(%account, why, "a refresh was not sent");
+            Err(Unsent::Because(problem)) => {
+                tracing::error!(%account, %problem, "a refresh was not sent");
             }
             Err(Unsent::Superseded(_)) => tracing::info!(%account, "no refresh is needed"),
         }

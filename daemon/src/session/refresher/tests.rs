@@ -164,7 +164,9 @@ async fn r3_a_pair_that_can_t_be_stored_is_served_unsaved_and_stored_later() {
     let view = bench.session.view();
     assert_eq!(view.state, Shown::Unsaved);
     assert!(bench.is_ready());
-    assert!(view.problem.unwrap().message.contains("acme.session"));
+    let problem = view.problem.unwrap();
+    assert!(problem.message.contains("acme.session"), "{problem}");
+    assert_eq!(problem.code.as_deref(), Some("session-unsaved"));
     assert!(
         bench.session.refresh().await.is_err(),
         "no further refresh until it is saved"
@@ -182,12 +184,21 @@ async fn r3_nothing_is_asked_of_zendesk_that_could_not_be_stored() {
     let aside = dir.with_extension("aside");
     fs::rename(&dir, &aside).unwrap();
     fs::write(&dir, "no folder").unwrap();
-    assert!(bench.session.refresh().await.is_err());
+    let problem = bench.session.refresh().await.unwrap_err();
+    assert_eq!(problem.kind, Kind::Vault, "{problem}");
+    assert_eq!(problem.code.as_deref(), Some("session-not-storable"));
+    assert!(problem.hints[0].contains(dir.parent().unwrap().to_str().unwrap()));
     assert_eq!(bench.zendesk.count("refresh"), 0);
     assert!(bench.is_ready(), "the token serves until it expires");
+    assert_eq!(
+        bench.session.view().problem,
+        Some(problem),
+        "as long as it lasts"
+    );
     fs::remove_file(&dir).unwrap();
     fs::rename(&aside, &dir).unwrap();
     assert_eq!(bench.session.refresh().await.unwrap().generation, 2);
+    assert_eq!(bench.session.view().problem, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,10 +5,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Effect, Live, Standing, Step, Urgency};
+use super::{Effect, Live, Standing, Step};
 use crate::session::cause::{self, Said};
 use crate::session::pair::Held;
 use crate::session::schedule;
+
+/// How much a refresh may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Urgency {
+    /// For uploads in flight, this long.
+    Planned { patience: Duration },
+    /// For nobody: no request can succeed without it.
+    Forced,
+}
 
 impl Live {
     /// Whether the access token in use can be sent at `now`.

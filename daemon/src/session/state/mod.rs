@@ -46,11 +46,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use loopdesk_protocol::Problem;
 use loopdesk_protocol::account::Person;
-use loopdesk_protocol::status;
+use loopdesk_protocol::{Problem, status};
 
 use self::health::{Act, Health, News};
+pub(in crate::session) use self::live::Urgency;
 use super::oauth::Answer;
 use super::pair::{Generation, Generations, Held};
 
@@ -107,6 +107,8 @@ pub(in crate::session) struct Live {
     dead: bool,
     /// An answer is missing that may have replaced the pair.
     doubt: Option<String>,
+    /// Why the last attempt was not even sent: mostly that nothing could be stored.
+    pub(in crate::session) unsent: Option<Problem>,
     /// Failed attempts since the last success.
     failures: u32,
     pub(in crate::session) due: Timestamp,
@@ -124,7 +126,7 @@ pub(in crate::session) enum Standing {
     /// Zendesk refuses to refresh, and says why.
     Blocked(Block),
     /// The pair in use is not on disk yet, and why.
-    Unsaved(String),
+    Unsaved(Problem),
 }
 
 /// Why Zendesk refuses to refresh, and who can do what about it.
@@ -157,6 +159,8 @@ pub(in crate::session) struct Ended {
     /// The access token outlives the session until it expires or is refused.
     left: Option<Arc<Held>>,
     saved: bool,
+    /// Why it isn't.
+    pub(in crate::session) unsaved: Option<Problem>,
 }
 
 /// When and why a session ended.
@@ -199,7 +203,7 @@ pub(in crate::session) enum Input {
     /// `tokens/current` has confirmed that this generation's access token is dead.
     Dead(Generation),
     /// A refresh could not even be sent.
-    NotSent(String),
+    NotSent(Problem),
     /// A refresh has ended.
     Answered(Answer),
     /// Another process has stored a newer session: the refresh that was to be sent, or the pair
@@ -208,7 +212,7 @@ pub(in crate::session) enum Input {
     /// What was to be stored is durable.
     Stored,
     /// What was to be stored could not be.
-    NotStored(String),
+    NotStored(Problem),
     /// `tokens/current` has told what the token answer left out.
     Learned {
         generation: Generation,
@@ -274,15 +278,6 @@ pub(in crate::session) enum Effect {
     Health(Act),
 }
 
-/// How much a refresh may wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Urgency {
-    /// For uploads in flight, this long.
-    Planned { patience: Duration },
-    /// For nobody: no request can succeed without it.
-    Forced,
-}
-
 /// Whether requests can be sent.
 #[derive(Clone, Debug)]
 pub(in crate::session) enum Readiness {
@@ -332,11 +327,11 @@ impl Machine {
             }
             Input::Health(news) => self.heard(now, spread, news),
             Input::Dead(generation) => self.dead(now, generation),
-            Input::NotSent(why) => self.failed(now, spread, why, false),
+            Input::NotSent(problem) => self.not_sent(now, spread, problem),
             Input::Answered(answer) => self.answered(now, spread, answer),
             Input::Superseded(load) => self.superseded(now, spread, load),
             Input::Stored => self.stored(now, spread),
-            Input::NotStored(why) => self.not_stored(now, spread, why),
+            Input::NotStored(problem) => self.not_stored(now, spread, problem),
             Input::Learned {
                 generation,
                 expires_at,

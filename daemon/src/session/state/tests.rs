@@ -3,6 +3,7 @@
 mod random;
 
 use jiff::SignedDuration;
+use loopdesk_protocol::Kind;
 
 use super::*;
 use crate::session::cause::Said;
@@ -122,7 +123,7 @@ impl World {
     fn not_stored(&mut self) {
         self.storing = None;
         self.storing_end = false;
-        self.on(Input::NotStored("disk full".to_owned()));
+        self.on(Input::NotStored(Problem::new(Kind::Vault, "disk full")));
     }
 
     fn shown(&self) -> status::State {
@@ -392,7 +393,7 @@ fn r6_a_clock_that_is_set_back_while_an_answer_is_on_its_way_costs_one_refresh()
 fn r9_a_key_that_comes_later_is_waited_for() {
     let mut world = World::new();
     world.loading = false;
-    let no_key = || Load::NoKey(Problem::new(loopdesk_protocol::Kind::Vault, "locked"));
+    let no_key = || Load::NoKey(Problem::new(Kind::Vault, "locked"));
     world.on(Input::Loaded(no_key()));
     assert_eq!(world.shown(), status::State::KeyMissing);
     world.pass(31);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use loopdesk_protocol::status;
+use loopdesk_protocol::{Problem, status};
 
 use super::live::DEMAND_PAUSE;
 use super::{Effect, End, Ended, Live, Load, Machine, Standing, State, Step, Urgency};
@@ -35,6 +35,7 @@ impl Machine {
                     person: person.map(Arc::new),
                     left: None,
                     saved: true,
+                    unsaved: None,
                 }));
             }
             Load::Unusable {
@@ -77,6 +78,7 @@ impl Machine {
             step: Step::Idle,
             dead: false,
             doubt,
+            unsent: None,
             failures: 0,
             due: now,
             decided_at: now,
@@ -220,6 +222,7 @@ impl Machine {
         let Step::Refreshing { again } = live.step else {
             return Vec::new();
         };
+        live.unsent = None;
         match answer {
             Answer::Granted(grant) => {
                 let next = self.generations.next();
@@ -276,6 +279,19 @@ impl Machine {
                 may_have_acted,
             } => self.failed(now, spread, why, may_have_acted),
         }
+    }
+
+    pub(super) fn not_sent(
+        &mut self,
+        now: Timestamp,
+        spread: f64,
+        problem: Problem,
+    ) -> Vec<Effect> {
+        let effects = self.failed(now, spread, problem.message.clone(), false);
+        if let State::Live(live) = &mut self.state {
+            live.unsent = Some(problem);
+        }
+        effects
     }
 
     /// A refresh brought nothing, and nothing is decided.
@@ -348,6 +364,7 @@ impl Machine {
             person,
             left: (!live.dead).then_some(live.held),
             saved: false,
+            unsaved: None,
         }));
         vec![Effect::StoreEnd {
             after: Duration::ZERO,
@@ -370,13 +387,20 @@ impl Machine {
             }
             State::Ended(ended) => {
                 ended.saved = true;
+                ended.unsaved = None;
                 Vec::new()
             }
             State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => Vec::new(),
         }
     }
 
-    pub(super) fn not_stored(&mut self, now: Timestamp, spread: f64, why: String) -> Vec<Effect> {
+    pub(super) fn not_stored(
+        &mut self,
+        now: Timestamp,
+        spread: f64,
+        problem: Problem,
+    ) -> Vec<Effect> {
+        let why = problem.message.clone();
         let effects = match &mut self.state {
             State::Live(live) => {
                 let Step::Saving { next, failed } = &mut live.step else {
@@ -390,14 +414,17 @@ impl Machine {
                     // Zendesk has deleted the old pair: the new one is all there is (R3).
                     live.held = Arc::clone(&held);
                     live.settle(now, spread);
-                    live.standing = Standing::Unsaved(why.clone());
+                    live.standing = Standing::Unsaved(problem);
                     UNSAVED_RETRY
                 };
                 vec![Effect::Store { held, after }]
             }
-            State::Ended(ended) if !ended.saved => vec![Effect::StoreEnd {
-                after: UNSAVED_RETRY,
-            }],
+            State::Ended(ended) if !ended.saved => {
+                ended.unsaved = Some(problem);
+                vec![Effect::StoreEnd {
+                    after: UNSAVED_RETRY,
+                }]
+            }
             State::Ended(_) | State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => {
                 return Vec::new();
             }

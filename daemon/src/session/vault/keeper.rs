@@ -184,7 +184,7 @@ impl Hub {
     }
 
     /// Whether there is a record, which needs its key.
-    async fn has_records(&self) -> bool {
+    pub(in crate::session) async fn has_records(&self) -> bool {
         let store = self.store.clone();
         // If that can't be said, nothing may be made anew.
         jobs::blocking(move || store.has_records())

@@ -22,7 +22,7 @@ mod wrapped;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use loopdesk_protocol::{Kind, Paths, Problem, SecretText, status};
+use loopdesk_protocol::{Kind, Paths, Problem, SecretText, conditions, status};
 use tokio::sync::Notify;
 
 pub(super) use self::keeper::Vaults;
@@ -176,6 +176,16 @@ impl Vault {
                 Ok(_) => return Ok(()),
                 Err(trouble) => trouble,
             },
+            Place::Keyfile(_) | Place::Credential(_) if let Some(key) = self.key_in_memory() => {
+                let _turn = self.making.lock().await;
+                match self.check_file(&key).await {
+                    Err(Unusable::Missing) => match self.write(&key).await {
+                        Ok(()) => return Ok(()),
+                        Err(trouble) => trouble,
+                    },
+                    Ok(()) | Err(_) => return Ok(()),
+                }
+            }
             Place::Passphrase(_) | Place::Keyfile(_) | Place::Credential(_) => return Ok(()),
         };
         let lost = self.remember(Err(trouble), has_records).await;
@@ -260,6 +270,40 @@ impl Vault {
             state,
             problem,
         }
+    }
+
+    /// What has become of the vault's file while the key is in memory: nobody would notice before
+    /// the restart that needs it. None where all is well, or there is no file.
+    pub(super) async fn lost_file(&self) -> Option<Problem> {
+        let key = self.key_in_memory()?;
+        let trouble = self.check_file(&key).await.err()?;
+        let circumstances = self.circumstances(true);
+        let told = trouble.problem(circumstances);
+        let mut problem = conditions::key_file_lost(&told.message);
+        if matches!(trouble, Unusable::Missing) {
+            let how = match self.kind {
+                VaultKind::Passphrase => "loopdesk unlock --passphrase-stdin",
+                VaultKind::Keyring | VaultKind::Keyfile | VaultKind::Credential => {
+                    "loopdesk unlock"
+                }
+            };
+            problem = problem.hint(format!("run `{how}`, which writes it again"));
+        }
+        problem.hints.extend(told.hints);
+        Some(problem)
+    }
+
+    async fn check_file(&self, key: &DataKey) -> Result<(), Unusable> {
+        let id = match &self.place {
+            Place::Keyring(_) => return Ok(()),
+            Place::Keyfile(file) => {
+                blocking(file, |file| file.read().map(|key| key.id().to_owned())).await?
+            }
+            Place::Passphrase(file) | Place::Credential(file) => {
+                blocking(file, |file| file.key_id()).await?
+            }
+        };
+        (id == key.id()).then_some(()).ok_or(Unusable::Another)
     }
 
     /// The key, if it has been had before.

@@ -1,8 +1,11 @@
 //! Answers of the token endpoint that are odd, and that a client has to cope with.
 
 use std::fmt;
+use std::io::Write;
 use std::sync::Arc;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Map, Value, json};
 
 use super::{Grant, Tokens};
@@ -25,6 +28,13 @@ pub enum Oddity {
     ContentType(String),
     /// So many bytes of white space behind the JSON.
     Padding(usize),
+    /// A byte order mark before the JSON.
+    ByteOrderMark,
+    /// Gzip, which nobody has asked for, and whether the head says so.
+    Gzip {
+        /// By `Content-Encoding`.
+        is_told: bool,
+    },
     /// Whatever this does to the answer's object.
     Edited(Edit),
 }
@@ -68,7 +78,11 @@ impl Oddity {
                 body.remove("scope");
             }
             Self::Edited(edit) => edit(body),
-            Self::ExpiresInAlways | Self::ContentType(_) | Self::Padding(_) => {}
+            Self::ExpiresInAlways
+            | Self::ContentType(_)
+            | Self::Padding(_)
+            | Self::ByteOrderMark
+            | Self::Gzip { .. } => {}
         }
     }
 
@@ -80,6 +94,19 @@ impl Oddity {
                 let mut padded = answer.body.to_vec();
                 padded.resize(padded.len() + bytes, b' ');
                 answer.body(padded)
+            }
+            Self::ByteOrderMark => {
+                let marked = ["\u{feff}".as_bytes(), &answer.body].concat();
+                answer.body(marked)
+            }
+            Self::Gzip { is_told } => {
+                let packed = gzip(&answer.body);
+                let answer = answer.body(packed);
+                if *is_told {
+                    answer.header("content-encoding", "gzip")
+                } else {
+                    answer
+                }
             }
             Self::ExpiresInAsText
             | Self::NoExpiresIn
@@ -101,7 +128,15 @@ impl fmt::Debug for Oddity {
             Self::NoScope => f.write_str("NoScope"),
             Self::ContentType(value) => f.debug_tuple("ContentType").field(value).finish(),
             Self::Padding(bytes) => f.debug_tuple("Padding").field(bytes).finish(),
+            Self::ByteOrderMark => f.write_str("ByteOrderMark"),
+            Self::Gzip { is_told } => f.debug_struct("Gzip").field("is_told", is_told).finish(),
             Self::Edited(_) => f.write_str("Edited"),
         }
     }
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.unwrap_or_default()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use jiff::Timestamp;
+use loopdesk_protocol::{Kind, Problem};
 use proptest::prelude::*;
 
 use super::*;
@@ -147,7 +148,7 @@ impl World {
                 self.on(at, Input::Stored);
             }
             Event::NotStored if self.storing[at] => {
-                self.on(at, Input::NotStored("full".to_owned()));
+                self.on(at, Input::NotStored(Problem::new(Kind::Vault, "full")));
             }
             Event::Logout if !self.in_flight[at] && !self.storing[at] => {
                 self.on(at, Input::Pause);

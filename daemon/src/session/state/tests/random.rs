@@ -1,6 +1,7 @@
 //! Whatever happens, in whatever order.
 
 use jiff::SignedDuration;
+use loopdesk_protocol::Kind;
 use proptest::prelude::*;
 
 use super::*;
@@ -93,7 +94,7 @@ impl World {
             }
             Event::NotSent if self.in_flight.is_some() => {
                 self.in_flight = None;
-                self.on(Input::NotSent("x".to_owned()));
+                self.on(Input::NotSent(Problem::new(Kind::Vault, "x")));
             }
             Event::Stored if self.storing.is_some() || self.storing_end => self.stored(),
             Event::NotStored if self.storing.is_some() || self.storing_end => self.not_stored(),
