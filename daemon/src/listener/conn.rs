@@ -257,7 +257,9 @@ mod tests {
             let slot = slots.take().await;
             let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
             let never = CancellationToken::new();
-            let served = tokio::spawn(serve(server, facts, Arc::new(TakesTime), never, slot));
+            let strangers = Strangers::new(1);
+            let serving = serve(server, facts, Arc::new(TakesTime), never, slot, strangers);
+            let served = tokio::spawn(serving);
             tokio::time::sleep(Duration::from_millis(1)).await;
             // Somebody wants its place in the same moment in which its client sends.
             let taker = slots.clone();
@@ -294,7 +296,7 @@ mod tests {
             let slot = Slots::new(1).take().await;
             let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
             let never = CancellationToken::new();
-            let strangers = Strangers::new();
+            let strangers = Strangers::new(1);
             let serving = serve(server, facts, Arc::new(Greets), never, slot, strangers);
             let served = tokio::spawn(serving);
             let (mut answers, mut requests) = tokio::io::split(client);

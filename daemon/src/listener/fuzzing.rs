@@ -13,6 +13,6 @@ use crate::admission::ConnFacts;
 /// Serves a connection to its end, as one that was accepted.
 pub async fn serve<H: Handler>(stream: DuplexStream, facts: ConnFacts, handler: Arc<H>) {
     let slot = Slots::new(1).take().await;
-    let (never, strangers) = (CancellationToken::new(), Strangers::new());
+    let (never, strangers) = (CancellationToken::new(), Strangers::new(1));
     conn::serve(stream, facts, handler, never, slot, strangers).await;
 }

@@ -13,8 +13,7 @@ use loopdesk_protocol::key;
 use tempfile::TempDir;
 
 use super::flow::{Prepared, Rules};
-use crate::admission::peer::Peer;
-use crate::admission::{ConnFacts, Local};
+use crate::admission::{ConnFacts, Local, Peer};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::Config;

@@ -250,13 +250,13 @@ impl Scene {
     /// The refusal's code, and the whole answer with it.
     fn ask(&self, asked: &Asked, token: &str) -> Option<(&'static str, String)> {
         let request = asked.request(token, &self.keys)?;
-        let (addr, account) = if asked.port_of_beta {
-            ("127.0.0.1:8490", Some("beta".parse().unwrap()))
+        let addr = if asked.port_of_beta {
+            "127.0.0.1:8490"
         } else {
-            ("127.0.0.1:8484", None)
+            "127.0.0.1:8484"
         };
         let addr = addr.parse().unwrap();
-        let facts = ConnFacts::new(Local::Tcp { addr, account }, Peer::Own, Trace::Nothing);
+        let facts = ConnFacts::new(Local::Tcp { addr }, Peer::Own, Trace::Nothing);
         self.runtime.block_on(async {
             let refusal = self.rules.prepare(&facts, request).await.err()?;
             let code = refusal.code();
