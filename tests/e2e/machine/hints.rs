@@ -11,15 +11,16 @@ use loopdesk_tests::secret_service::eventually;
 use loopdesk_tests::{Daemon, Stage};
 use rustix::process::Signal;
 use tokio::process::Child;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, LocalSet};
 
 use super::super::stage;
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn o3_every_hint_of_a_daemon_that_isnt_found_leads_to_one_that_is() {
     let mut scenes = JoinSet::new();
+    let together = LocalSet::new();
     for (name, breaks) in SCENES {
-        scenes.spawn(async move {
+        let scene = async move {
             for command in ["loopdesk status", "loopdesk wait"] {
                 // Each hint of the first failure is followed, in a scene of its own.
                 let (mut pick, mut hints) = (0, 1);
@@ -33,9 +34,10 @@ async fn o3_every_hint_of_a_daemon_that_isnt_found_leads_to_one_that_is() {
                     pick += 1;
                 }
             }
-        });
+        };
+        scenes.spawn_local_on(scene, &together);
     }
-    scenes.join_all().await;
+    together.run_until(scenes.join_all()).await;
 }
 
 /// Runs `command`, then what its hint number `pick` says, then what the first hint says of that, and so
@@ -121,7 +123,7 @@ type Breaks = fn(&Stage, &Daemon) -> Option<Holder>;
 
 /// What keeps a scene as it is once the daemon is gone.
 enum Holder {
-    Held(#[expect(dead_code, reason = "it is held for as long as it lives")] Box<dyn Send + Sync>),
+    Held(#[expect(dead_code, reason = "it is held for as long as it lives")] Box<dyn std::any::Any>),
     /// Another program that has the daemon's lock.
     Lock(Child),
 }
