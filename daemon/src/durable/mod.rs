@@ -84,7 +84,8 @@ pub(crate) fn create_new(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Writes a small file so that it is there, whole, after a power cut.
+/// Writes a small file in place: once this has returned, it is there, whole, after a power cut. Until
+/// then it may be empty, or half of it.
 ///
 /// # Errors
 /// As the system says.

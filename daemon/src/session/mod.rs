@@ -115,8 +115,9 @@ impl Sessions {
         }))
     }
 
-    /// Starts, reconfigures and stops sessions until they are those of `config`. Waits for no
-    /// network, and for a keyring only if the vault has changed; sessions load meanwhile.
+    /// Starts, reconfigures and stops sessions until they are those of `config`. Waits for a
+    /// keyring only if the vault has changed, and for the network only where an account comes back
+    /// whose last refresh isn't over yet; sessions load meanwhile.
     pub async fn apply(&self, config: &Arc<Config>) {
         let hub = &self.0;
         // Two at once could start an account twice, and two refreshers kill a session.
