@@ -207,7 +207,7 @@ async fn d1_u8_a_hostile_user_beside_a_poller_gets_nothing_through_and_the_polle
     assert!(sent > 100, "{sent} connections");
     let records = scene.stage.zendesk.requests().into_iter();
     let written: Vec<String> = records
-        .filter(|r| is_write(r))
+        .filter(is_write)
         .map(|r| String::from_utf8_lossy(&r.body).into_owned())
         .collect();
     assert_eq!(written, Vec::<String>::new(), "of {sent}");
