@@ -192,7 +192,9 @@ async fn the_newer_of_two_logins_of_an_account_goes_on_and_the_older_one_s_tab_s
     );
 
     // Its own page was open before.
-    let visit = scene.look("replaced", output.stdout.trim(), &["allow"]).await;
+    let visit = scene
+        .look("replaced", output.stdout.trim(), &["allow"])
+        .await;
     let page = visit.last();
     assert_eq!(
         (page.status, page.title.as_str()),

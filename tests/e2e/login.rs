@@ -159,7 +159,10 @@ async fn d1_w8_where_every_port_is_held_the_address_is_pasted() {
     let output = login.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("other programs hold loopdesk's ports"), "{said}");
+    assert!(
+        said.contains("other programs hold loopdesk's ports"),
+        "{said}"
+    );
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
 }
 

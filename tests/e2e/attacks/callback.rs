@@ -19,7 +19,10 @@ async fn d1_u10_another_user_neither_opens_nor_finishes_nor_cancels_a_login() {
     let callback = stage.zendesk.consent(&authorize.url, Decision::Allow).await;
     let callback = callback.unwrap();
     let state = authorize.url.split(['?', '&']);
-    let state = state.clone().find(|word| word.starts_with("state=")).unwrap();
+    let state = state
+        .clone()
+        .find(|word| word.starts_with("state="))
+        .unwrap();
     let cancel = format!("{}?error=access_denied&{state}", authorize.redirect_uri);
     let (authority, _) = parts(&callback);
     let (_, port) = authority.rsplit_once(':').unwrap();
@@ -35,7 +38,13 @@ async fn d1_u10_another_user_neither_opens_nor_finishes_nor_cancels_a_login() {
     assert_eq!(stage.acme().await.state, State::SignedOut);
 
     // The entrance is still there, for whom it is meant, and once.
-    let enter = ["-sS", "-o", "/dev/null", "-w", "%{http_code} %{redirect_url}"];
+    let enter = [
+        "-sS",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code} %{redirect_url}",
+    ];
     let enter = enter.into_iter().chain([entrance.as_str()]);
     let led = stage.home.run("curl", enter.clone()).await.ok().stdout;
     assert_eq!(led, format!("302 {}", authorize.url));
@@ -63,7 +72,11 @@ async fn d1_u10_connections_of_another_user_take_no_place_at_a_callback() {
     let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
     assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("held"));
     let callback = stage.zendesk.consent(&authorize.url, Decision::Allow).await;
-    let ended = stage.home.run("curl", ["-sSi", &callback.unwrap()]).await.ok();
+    let ended = stage
+        .home
+        .run("curl", ["-sSi", &callback.unwrap()])
+        .await
+        .ok();
     assert!(ended.stdout.starts_with("HTTP/1.1 200"), "{ended:?}");
     let done = events.next().await.unwrap();
     assert!(matches!(done, Some(Event::Done(_))), "{done:?}");

@@ -209,6 +209,8 @@ pub(super) fn stopping() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::Instant;
 
     use super::visitors::LINGER;

@@ -134,7 +134,9 @@ impl Login {
             let page = Page::next(name.as_str(), pages, &authorization.url);
             drop(shown.send(page));
         }
-        let arrival = self.arrival(pending, visit.server.as_ref(), PATIENCE).await?;
+        let arrival = self
+            .arrival(pending, visit.server.as_ref(), PATIENCE)
+            .await?;
         walk.shown = Some(arrival.page);
         match arrival.came {
             Came::Code(code) => {

@@ -202,7 +202,9 @@ impl Login {
             None => None,
         };
         let way = Way {
-            entrance: entrance.as_ref().map(|(at, entrance)| entrance.address(*at)),
+            entrance: entrance
+                .as_ref()
+                .map(|(at, entrance)| entrance.address(*at)),
             listens: listening.is_some(),
         };
         let entrance = entrance.map(|(_, entrance)| entrance);

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::callback::Life;
 use super::desk::{Desk, Entered, Offer};
 use super::page::{self, Page};
-use crate::peer::{Gone, Peer, Peers};
+use crate::peer::{self, Gone, Peer, Peers, Seen};
 
 /// Serves whoever comes to `socket`, until `life` ends.
 pub(super) async fn accept(
@@ -46,22 +46,26 @@ pub(super) async fn accept(
         loop {
             match socket.accept().await {
                 Ok((stream, remote)) => {
-                    let (places, desk) = match whose(&peers, &stream, remote) {
-                        Ok(Peer::Own | Peer::Unknown) => (&own, Some(desk.clone())),
-                        Ok(Peer::Other(uid)) => {
+                    let Ok(seen) = look(&peers, &stream, remote) else {
+                        continue;
+                    };
+                    let (places, desk) = match seen.peer {
+                        Peer::Own | Peer::Unknown => (&own, Some(desk.clone())),
+                        Peer::Other(uid) => {
                             // Once a login: a line for each would be theirs to write.
                             if !std::mem::replace(&mut is_told, true) {
                                 tracing::warn!(uid, "turned another user away from a login");
                             }
                             (&others, None)
                         }
-                        Err(Gone) => continue,
                     };
                     // One too many is closed; a browser tries again.
                     if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-                        let connection = serve(stream, desk, life.clone());
+                        let life = life.clone();
                         tracker.spawn(async move {
-                            connection.await;
+                            if seen.is_held || peer::confirm(&stream).await == Ok(()) {
+                                serve(stream, desk, life).await;
+                            }
                             drop(place);
                         });
                     }
@@ -80,10 +84,9 @@ pub(super) async fn accept(
     }
 }
 
-fn whose(peers: &Peers, stream: &TcpStream, remote: SocketAddr) -> Result<Peer, Gone> {
+fn look(peers: &Peers, stream: &TcpStream, remote: SocketAddr) -> Result<Seen, Gone> {
     let local = stream.local_addr().map_err(|_| Gone)?;
-    let (peer, _) = peers.of_tcp(stream, local, remote)?;
-    Ok(peer)
+    peers.of_tcp(stream, local, remote)
 }
 
 /// Serves one connection. Without a desk, there is one answer for it.
