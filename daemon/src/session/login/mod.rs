@@ -49,7 +49,7 @@ use super::vault::DataKey;
 use super::{Setup, jobs, schedule};
 use crate::config::{GrantType, RedirectUri};
 use crate::failpoint;
-use crate::telemetry::{Sent, redact};
+use crate::telemetry::redact;
 
 impl Session {
     /// Logs a person in. What happens is told on `events`; dropping their receiver abandons the

@@ -5,6 +5,7 @@ use std::time::Duration;
 use loopdesk_protocol::{Kind, Problem};
 
 use super::{Login, callback};
+use crate::telemetry::Sent;
 
 impl Login {
     pub(super) fn denied(&self) -> Problem {
