@@ -341,10 +341,11 @@ $LOOPDESKD names the daemon's program where it is neither beside this one nor in
 
 const LOGIN_JSON: &str = "\
 JSON: one object for each event, told apart by `event`:
-  authorize  account, url, redirect_uri, waits_until
+  authorize  account, url, redirect_uri, entrance (what to start a browser with on this machine),
+             listens, waits_until
   refused    kind, message, hints: a pasted address was wrong; the login goes on
   done       account, person, scopes, missing_scopes, access_expires_at, refresh_expires_at,
-             base_urls, warning; the last one
+             base_urls, warning, new_person; the last one
   failed     kind, message, hints; the last one";
 
 const EXPLAIN_MORE: &str = "\

@@ -132,6 +132,56 @@ async fn d1_a_forged_callback_is_refused_and_the_login_goes_on() {
 }
 
 #[tokio::test]
+async fn d1_w8_where_every_port_is_held_the_address_is_pasted() {
+    let stage = stage().await;
+    let _daemon = stage.daemon().await;
+    let uri = stage.zendesk.redirect_uris().remove(0);
+    let (_, place) = uri.split_once("://").unwrap();
+    let (place, _) = place.split_once('/').unwrap();
+    let _held = std::net::TcpListener::bind(place).unwrap();
+    let refused = stage.home.loopdesk(["login"]).await.failed(4);
+    let fix = "`loopdesk login acme --no-browser`, which needs no port";
+    assert!(refused.stderr.contains(fix), "{refused:?}");
+
+    let mut login = stage
+        .home
+        .command("loopdesk")
+        .args(["login", "--no-browser"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(login.stdout.take().unwrap()).lines();
+    let url = lines.next_line().await.unwrap().unwrap();
+    let pasted = stage.zendesk.consent(&url, Decision::Allow).await.unwrap();
+    let mut stdin = login.stdin.take().unwrap();
+    let line = format!("{pasted}\n");
+    stdin.write_all(line.as_bytes()).await.unwrap();
+    let output = login.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("other programs hold loopdesk's ports"),
+        "{said}"
+    );
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+}
+
+#[tokio::test]
+async fn r8_a_login_as_a_new_person_ends_with_the_way_back_and_no_other_does() {
+    let stage = stage().await;
+    let _daemon = stage.daemon().await;
+    let way_back = "if that isn't you, run `loopdesk logout acme`";
+    let first = stage.home.loopdesk(["login"]).await.ok();
+    assert!(first.stderr.contains(way_back), "{first:?}");
+    let again = stage.home.loopdesk(["login"]).await.ok();
+    assert!(!again.stderr.contains(way_back), "{again:?}");
+    stage.zendesk.set_consenting_user(users::AGENT);
+    let other = stage.home.loopdesk(["login", "--switch-user"]).await.ok();
+    assert!(other.stderr.contains(way_back), "{other:?}");
+    assert!(other.stderr.contains("Ben Agent"), "{other:?}");
+}
+
+#[tokio::test]
 async fn d1_what_zendesk_says_is_escaped_on_the_page() {
     let stage = stage().await;
     let _daemon = stage.daemon().await;

@@ -38,7 +38,7 @@ async fn visit() -> io::Result<()> {
     };
     let pages = std::env::var("CONSENT_PAGES").ok();
     let pages = pages.and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
-    let mut next = Some(page);
+    let mut next = Some(entered(page).await?);
     for _ in 0..pages {
         let Some(page) = next else { break };
         let callback = match std::env::var_os("CONSENT_FORMS") {
@@ -48,6 +48,19 @@ async fn visit() -> io::Result<()> {
         next = led_on(&open(&callback).await?);
     }
     Ok(())
+}
+
+/// Where loopdesk's own address leads; any other is the page itself.
+async fn entered(page: String) -> io::Result<String> {
+    if !page.starts_with("http://") {
+        return Ok(page);
+    }
+    let answer = ask(&page).await?;
+    let location = answer.headers().get(http::header::LOCATION);
+    let location = location.and_then(|location| location.to_str().ok());
+    location
+        .map(str::to_owned)
+        .ok_or_else(|| io::Error::other("it leads nowhere"))
 }
 
 /// Where a page leads by itself.
@@ -60,6 +73,12 @@ fn led_on(page: &str) -> Option<String> {
 
 /// Shows the last page, which comes from this machine in the clear.
 async fn open(address: &str) -> io::Result<String> {
+    let page = ask(address).await?.into_body().collect();
+    let page = page.await.map_err(io::Error::other)?.to_bytes();
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+async fn ask(address: &str) -> io::Result<http::Response<hyper::body::Incoming>> {
     let uri: Uri = address.parse().map_err(io::Error::other)?;
     let authority = uri.authority().ok_or_else(|| io::Error::other("no host"))?;
     let stream = TcpStream::connect(authority.as_str()).await?;
@@ -73,8 +92,5 @@ async fn open(address: &str) -> io::Result<String> {
         .map_err(io::Error::other)?;
     // It may end before its last bytes were taken.
     tokio::spawn(connection);
-    let response = sender.send_request(request).await;
-    let page = response.map_err(io::Error::other)?.into_body().collect();
-    let page = page.await.map_err(io::Error::other)?.to_bytes();
-    Ok(String::from_utf8_lossy(&page).into_owned())
+    sender.send_request(request).await.map_err(io::Error::other)
 }

@@ -36,6 +36,7 @@ pub(crate) async fn run(
         account: args.account.clone(),
         switch_user: args.switch_user,
         client_secret,
+        no_browser: args.no_browser,
     };
     let mut events = client.stream::<Event>(login::PATH, &request).await?;
     let mut person = AtTheBrowser {
@@ -138,10 +139,11 @@ impl AtTheBrowser<'_> {
             // It is led on, or the addresses are pasted.
             _ if page.page > 1 => {}
             Some(browser) => {
-                let url = page.url.clone();
+                // Other users of the machine can read what a browser is started with.
+                let url = page.entrance.as_ref().unwrap_or(&page.url).clone();
                 self.opening = Some(tokio::task::spawn_blocking(move || browser(&url)));
             }
-            None => self.may_paste(output),
+            None => self.may_paste(page.listens, output),
         }
         Ok(())
     }
@@ -181,7 +183,7 @@ impl AtTheBrowser<'_> {
                 self.opening = None;
                 if !opened {
                     output.warn("no browser could be opened on this machine.");
-                    self.may_paste(output);
+                    self.may_paste(true, output);
                 }
             }
             line = line => match line {
@@ -218,12 +220,17 @@ impl AtTheBrowser<'_> {
         }
     }
 
-    fn may_paste(&mut self, output: &mut Output) {
+    /// Asks for the last page's address; `listens`: unless that page is loopdesk's.
+    fn may_paste(&mut self, listens: bool, output: &mut Output) {
         self.reads = true;
-        output.note(&Text::from(
+        output.note(&Text::from(if listens {
             "\nIf that browser runs on another machine, its last page will fail to load. That is \
-             expected:\ncopy the address of that page, paste it here and press Enter.",
-        ));
+             expected:\ncopy the address of that page, paste it here and press Enter."
+        } else {
+            "\nThe last page will fail to load, or come from another program: other programs hold \
+             loopdesk's ports\non this machine. Copy the address of that page, paste it here and \
+             press Enter."
+        }));
     }
 }
 
@@ -276,6 +283,13 @@ fn tell(done: &Done, clock: &Clock, output: &mut Output) -> Result<(), CliError>
             .row("try it", format!("curl {}", shell::quote(&url)));
     }
     output.say(&text)?;
+    if done.new_person {
+        output.note(&Text::from(format!(
+            "You are logged in as {}; if that isn't you, run `loopdesk logout {}`.",
+            super::person(&done.person),
+            done.account
+        )));
+    }
     for line in done.warning.iter().flat_map(|warning| warning.lines()) {
         output.warn(line);
     }

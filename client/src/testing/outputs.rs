@@ -104,6 +104,8 @@ fn serve(home: &Home) -> Serving {
         account: "acme".to_owned(),
         url: "https://acme.zendesk.com/".to_owned(),
         redirect_uri: "http://127.0.0.1:18484/callback".to_owned(),
+        entrance: Some("http://127.0.0.1:18484/go/nonce".to_owned()),
+        listens: true,
         waits_until: time,
         role: status::Role::Primary,
         page: 1,
@@ -118,6 +120,7 @@ fn serve(home: &Home) -> Serving {
         refresh_expires_at: Some(time),
         base_urls: vec!["http://127.0.0.1:8484".to_owned()],
         pairs: vec![status::Role::Primary],
+        new_person: true,
         warning: Some("an admin acts".to_owned()),
     }));
     daemon.serve()

@@ -43,6 +43,10 @@ pub struct Request {
     /// The secret of a confidential OAuth client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretText>,
+    /// The page is opened elsewhere, and the address of the last one may be pasted: the login begins
+    /// even where no port is free for the browser to come back to.
+    #[serde(default)]
+    pub no_browser: bool,
 }
 
 /// What happens during a login.
@@ -66,8 +70,17 @@ pub struct Authorize {
     pub account: String,
     /// Zendesk's authorize page with this login's state and PKCE challenge.
     pub url: String,
-    /// Where Zendesk sends the browser afterwards; the daemon listens there.
+    /// Where Zendesk sends the browser afterwards.
     pub redirect_uri: String,
+    /// What a browser on this machine is started with: it leads to `url`, once. The URL itself says
+    /// what nobody else may know, and other users can read a browser's arguments. Absent from the second
+    /// page on, to which the browser is led, and where the daemon doesn't listen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entrance: Option<String>,
+    /// Whether the daemon listens at `redirect_uri`. If not, somebody else does, and the address of the
+    /// last page must be pasted.
+    #[serde(default = "yes")]
+    pub listens: bool,
     /// When the daemon stops waiting.
     pub waits_until: Timestamp,
     /// The pair that this page is for.
@@ -118,6 +131,9 @@ pub struct Done {
     /// The pairs that the account has now. Older daemons don't say.
     #[serde(default)]
     pub pairs: Vec<Role>,
+    /// Whether this is another person than before, or the first one.
+    #[serde(default)]
+    pub new_person: bool,
 }
 
 /// The address of the page that failed to load in a browser on another machine.
@@ -129,4 +145,8 @@ pub struct Pasted {
 
 fn one() -> u32 {
     1
+}
+
+fn yes() -> bool {
+    true
 }

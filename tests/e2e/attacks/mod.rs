@@ -2,6 +2,7 @@
 //! list. After each attack Zendesk has seen nothing, or exactly one clean request.
 
 mod browser;
+mod callback;
 mod framing;
 mod guesses;
 mod headers;

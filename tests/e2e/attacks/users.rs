@@ -211,7 +211,7 @@ async fn refused_by_the_command_line(stage: &Stage, folder: &Path) {
 
 /// What another user hears who sends `request` to a port or a socket; `None` where there is no
 /// other user to be had.
-async fn by_a_stranger(address: &str, request: &str) -> Option<String> {
+pub(super) async fn by_a_stranger(address: &str, request: &str) -> Option<String> {
     let mut command = strangers::python(STRANGER, &[address]).await?;
     let mut stranger = command.spawn().unwrap();
     let mut stdin = stranger.stdin.take().unwrap();

@@ -9,6 +9,8 @@ fn authorize() -> Event {
         account: "acme".to_owned(),
         url: URL.to_owned(),
         redirect_uri: "http://127.0.0.1:18484/callback".to_owned(),
+        entrance: None,
+        listens: true,
         waits_until: "2026-11-23T17:02:00Z".parse().unwrap(),
         role: Role::Primary,
         page: 1,
@@ -27,6 +29,7 @@ fn done() -> Event {
         base_urls: vec!["http://127.0.0.1:8484".to_owned()],
         warning: None,
         pairs: Vec::new(),
+        new_person: false,
     })
 }
 
@@ -197,7 +200,7 @@ async fn programs_get_one_event_a_line() {
     let ran = run.await.unwrap();
     assert_eq!((ran.code, ran.err.as_str()), (4, ""));
     insta::assert_snapshot!(ran.out, @r#"
-    {"event":"authorize","account":"acme","url":"https://acme.zendesk.com/oauth/authorizations/new?state=s","redirect_uri":"http://127.0.0.1:18484/callback","waits_until":"2026-11-23T17:02:00Z","role":"primary","page":1,"pages":1}
+    {"event":"authorize","account":"acme","url":"https://acme.zendesk.com/oauth/authorizations/new?state=s","redirect_uri":"http://127.0.0.1:18484/callback","listens":true,"waits_until":"2026-11-23T17:02:00Z","role":"primary","page":1,"pages":1}
     {"event":"refused","kind":"usage","message":"that address has no `code`"}
     {"event":"failed","kind":"login","message":"denied"}
     "#);
@@ -275,4 +278,69 @@ async fn r8_keys_of_the_person_before_are_named_with_the_command_that_confirms_t
     assert_eq!(ran.code, 0, "{}", ran.err);
     let last = ran.err.lines().last().unwrap();
     insta::assert_snapshot!(last, @"Warning: key `nightly-report` of account `acme` was made for another user than Ada Lovelace and can't be used. `loopdesk key confirm acme` changes that.");
+}
+
+#[tokio::test]
+async fn d1_w8_a_browser_is_started_with_the_entrance_and_the_page_is_shown() {
+    static OPENED: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+    let home = Home::new();
+    let (daemon, events) = serve(&home, |daemon| daemon);
+    let (run, _keyboard, streams) = start_with(home, "login", |url| {
+        OPENED.lock().unwrap().push(url.to_owned());
+        Ok(())
+    });
+    let Event::Authorize(page) = authorize() else {
+        panic!("it begins with a page");
+    };
+    let entrance = "http://127.0.0.1:18484/go/nonce";
+    events.send(&Event::Authorize(Authorize {
+        entrance: Some(entrance.to_owned()),
+        ..page
+    }));
+    streams.out.until(URL).await;
+    while OPENED.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    events.send(&done());
+    let ran = run.await.unwrap();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert_eq!(*OPENED.lock().unwrap(), [entrance]);
+    assert!(!ran.out.contains(entrance), "{}", ran.out);
+    let (_, body) = daemon.asked(login::PATH).remove(0);
+    assert!(body.contains("\"no_browser\":false"), "{body}");
+}
+
+#[tokio::test]
+async fn d1_w8_where_others_hold_the_ports_the_last_page_is_not_believed() {
+    let home = Home::new();
+    let (daemon, events) = serve(&home, |daemon| daemon);
+    let (run, _keyboard, streams) = start(home, "login --no-browser");
+    let Event::Authorize(page) = authorize() else {
+        panic!("it begins with a page");
+    };
+    events.send(&Event::Authorize(Authorize {
+        listens: false,
+        ..page
+    }));
+    streams.err.until("press Enter").await;
+    let Event::Done(done) = done() else {
+        panic!("a login ends");
+    };
+    events.send(&Event::Done(Done {
+        new_person: true,
+        missing_scopes: Vec::new(),
+        ..done
+    }));
+    let ran = run.await.unwrap();
+    let (_, body) = daemon.asked(login::PATH).remove(0);
+    assert!(body.contains("\"no_browser\":true"), "{body}");
+    insta::assert_snapshot!(ran.err, @"
+    Allow loopdesk to use acme within 2 min (until 18:02).
+    Open this address in a browser:
+
+
+    The last page will fail to load, or come from another program: other programs hold loopdesk's ports
+    on this machine. Copy the address of that page, paste it here and press Enter.
+    You are logged in as Ada Lovelace <ada@example.com>, admin; if that isn't you, run `loopdesk logout acme`.
+    ");
 }

@@ -20,6 +20,7 @@ pub(in crate::control) fn login(control: &Control, asked: &Request) -> Response<
     let wish = Wish {
         switch_user: asked.switch_user,
         client_secret: asked.client_secret.clone(),
+        no_browser: asked.no_browser,
     };
     let (events, lines) = mpsc::channel(EVENTS);
     control.tracker.spawn(async move {

@@ -1,31 +1,19 @@
 //! Where the browser comes back to: on loopback, while a login is pending, and for it alone.
-//!
-//! Whoever asks must know the login's state, which left this machine only in the authorize URL.
-//! Anybody else gets a 404, and the login goes on waiting (RFC 8252 section 8; W8).
 
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use loopdesk_protocol::{Kind, Problem};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::desk::{Desk, Offer};
-use super::page::Page;
+use super::desk::Desk;
+use super::visitors;
 use crate::config::{AccountName, RedirectUri};
+use crate::peer::Peers;
 
 /// The callbacks that are open, of all accounts. Clones share them.
 ///
@@ -39,6 +27,7 @@ struct Counter {
     /// Held from the look for a port until it is served; closed with the daemon.
     turn: Arc<Semaphore>,
     open: Mutex<Vec<Callback>>,
+    peers: Arc<Peers>,
 }
 
 impl Default for Counter {
@@ -46,6 +35,7 @@ impl Default for Counter {
         Self {
             turn: Arc::new(Semaphore::new(1)),
             open: Mutex::default(),
+            peers: Arc::default(),
         }
     }
 }
@@ -60,11 +50,11 @@ struct Callback {
 
 /// How long a callback is served. Clones share it.
 #[derive(Clone, Debug, Default)]
-struct Life {
+pub(super) struct Life {
     /// Its login is over.
-    over: CancellationToken,
+    pub(super) over: CancellationToken,
     /// Nobody is let in any more.
-    end: CancellationToken,
+    pub(super) end: CancellationToken,
 }
 
 impl Callbacks {
@@ -108,6 +98,9 @@ impl Callbacks {
         );
         Err(Problem::new(Kind::Login, message)
             .hint("finish or stop the other login, or what else listens there")
+            .hint(format!(
+                "or run `loopdesk login {account} --no-browser`, which needs no port"
+            ))
             .hint("or register a further redirect URI at Zendesk and add it to `redirect-uris`"))
     }
 
@@ -146,20 +139,22 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    pub(super) fn redirect_uri(&self) -> &str {
-        self.uri.as_str()
+    pub(super) fn uri(&self) -> &RedirectUri {
+        &self.uri
     }
 
-    pub(super) fn path(&self) -> &str {
-        self.uri.path()
+    /// Where it listens.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.uri.address()
     }
 
     /// Serves the browser until the result is dropped, or has lingered.
     pub(super) fn serve(self, desk: &Desk, tracker: &TaskTracker) -> Server {
         let life = Life::default();
         let sockets = self.sockets.into_iter().map(|socket| {
-            let accepting = accept(socket, desk.clone(), life.clone(), tracker.clone());
-            tracker.spawn(accepting)
+            let peers = Arc::clone(&self.callbacks.0.peers);
+            let (desk, life) = (desk.clone(), life.clone());
+            tracker.spawn(visitors::accept(socket, peers, desk, life, tracker.clone()))
         });
         let callback = Callback {
             account: self.account,
@@ -212,101 +207,13 @@ pub(super) fn stopping() -> Problem {
     Problem::new(Kind::Daemon, "loopdesk is shutting down; try again")
 }
 
-async fn accept(socket: TcpListener, desk: Desk, life: Life, tracker: TaskTracker) {
-    let lingered = async {
-        life.over.cancelled().await;
-        tokio::time::sleep(LINGER).await;
-    };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let serving = async {
-        loop {
-            match socket.accept().await {
-                Ok((stream, _)) => {
-                    // One too many is closed; a browser tries again.
-                    if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                        let connection = serve(stream, desk.clone(), life.clone());
-                        tracker.spawn(async move {
-                            connection.await;
-                            drop(place);
-                        });
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "the login callback can't accept");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    };
-    tokio::select! {
-        () = serving => {}
-        () = life.end.cancelled() => {}
-        () = lingered => life.end.cancel(),
-    }
-}
-
-async fn serve(stream: TcpStream, desk: Desk, life: Life) {
-    let service = service_fn(move |request| answer(desk.clone(), request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
-        .keep_alive(false)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let last_words = async {
-        life.over.cancelled().await;
-        tokio::time::sleep(LAST_WORDS).await;
-    };
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = life.end.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                served = connection => served,
-                () = last_words => return,
-            }
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a browser's connection broke");
-    }
-}
-
-async fn answer(
-    desk: Desk,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    if *request.method() != Method::GET {
-        return Ok(Page::method().into_response());
-    }
-    let query = request.uri().query().unwrap_or_default();
-    let page = match desk.offer(request.uri().path(), query) {
-        Offer::Taken(page) => page.await.unwrap_or_else(|_| Page::lost()),
-        Offer::Used => Page::used(),
-        Offer::Malformed(_) => Page::malformed(),
-        Offer::NotOurs | Offer::Nobody => Page::not_ours(),
-    };
-    Ok(page.into_response())
-}
-
-/// A browser opens a handful, some of them in advance.
-const CONNECTIONS_MAX: usize = 16;
-/// A browser sends its request at once.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// Codes may be long, cookies for localhost too.
-const HEAD_MAX: usize = 64 * 1024;
-/// For want of file descriptors: they come back.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// For the last page to be read, and for a second callback to be told that it is one.
-const LINGER: Duration = Duration::from_secs(5);
-/// A page is a few kilobytes; who is slower than this must not hold up the daemon's end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::Instant;
 
+    use super::visitors::LINGER;
     use super::*;
 
     struct Bench {

@@ -1,7 +1,10 @@
 //! Which login an address that came back belongs to, and whether it is good.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
@@ -28,6 +31,45 @@ struct Open {
     state: SecretString,
     /// Taken by the first to come.
     waiting: Option<oneshot::Sender<Arrival>>,
+    entrance: Option<Entrance>,
+}
+
+/// An address on this machine that leads a browser to Zendesk's page, once.
+///
+/// Every user of the machine can read what a browser is started with. The authorize URL there would
+/// tell them the login's state.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    path: SecretString,
+    /// Until it has led somebody there.
+    url: Option<String>,
+}
+
+impl Entrance {
+    /// A new one, to the authorize URL `url`.
+    pub(super) fn to(url: &str) -> Result<Self, getrandom::Error> {
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce)?;
+        let nonce = URL_SAFE_NO_PAD.encode(nonce);
+        Ok(Self {
+            path: format!("/go/{nonce}").into(),
+            url: Some(url.to_owned()),
+        })
+    }
+
+    /// Its address, at the place where the login listens.
+    pub(super) fn address(&self, at: SocketAddr) -> String {
+        format!("http://{at}{}", self.path.expose_secret())
+    }
+}
+
+/// Who has come by the entrance.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// The first one, who is led to this URL.
+    First(String),
+    /// Somebody was there before.
+    Again,
 }
 
 /// What became of something handed in.
@@ -68,7 +110,12 @@ pub(super) enum Came {
 impl Desk {
     /// Opens the desk for a login and returns what will arrive. A login that it was open for gets
     /// nothing any more.
-    pub(super) fn open(&self, path: &str, state: SecretString) -> oneshot::Receiver<Arrival> {
+    pub(super) fn open(
+        &self,
+        path: &str,
+        state: SecretString,
+        entrance: Option<Entrance>,
+    ) -> oneshot::Receiver<Arrival> {
         let (waiting, arrival) = oneshot::channel();
         let mut desk = self.lock();
         if !matches!(*desk, State::Closed) {
@@ -76,6 +123,7 @@ impl Desk {
                 path: path.to_owned(),
                 state,
                 waiting: Some(waiting),
+                entrance,
             });
         }
         arrival
@@ -89,6 +137,20 @@ impl Desk {
     /// Whether it is closed for good.
     pub(super) fn is_closed(&self) -> bool {
         matches!(*self.lock(), State::Closed)
+    }
+
+    /// Takes the entrance, if this path is its.
+    pub(super) fn enter(&self, path: &str) -> Option<Entered> {
+        let mut desk = self.lock();
+        let State::Open(open) = &mut *desk else {
+            return None;
+        };
+        let entrance = open.entrance.as_mut()?;
+        let expected = entrance.path.expose_secret().as_bytes();
+        if !bool::from(path.as_bytes().ct_eq(expected)) {
+            return None;
+        }
+        Some(entrance.url.take().map_or(Entered::Again, Entered::First))
     }
 
     /// Hands in an address as a person pastes it: whole, or from its path on.
@@ -175,3 +237,6 @@ impl Parameters {
         Ok(parameters)
     }
 }
+
+/// Bytes that nobody guesses while a login waits.
+const NONCE: usize = 16;

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use super::callback::Server;
 use super::desk::Came;
 use super::page::Page;
-use super::{Login, Pages};
+use super::{Login, Pages, Way};
 use crate::session::Setup;
 use crate::session::identity::Check;
 use crate::session::oauth::{Authorization, Grant};
@@ -29,6 +29,16 @@ use crate::session::vault::DataKey;
 pub(super) struct Place {
     pub(super) path: String,
     pub(super) redirect_uri: String,
+}
+
+/// A visit to the browser.
+pub(super) struct Visit {
+    pub(super) place: Place,
+    /// What waits for the browser there.
+    pub(super) server: Option<Server>,
+    pub(super) key: Arc<DataKey>,
+    /// Who was logged in when it began.
+    pub(super) before: Option<u64>,
 }
 
 /// What a further page has brought.
@@ -54,9 +64,7 @@ impl Login {
         &self,
         held: Arc<Held>,
         shown: oneshot::Sender<Page>,
-        place: Place,
-        server: &Server,
-        key: Arc<DataKey>,
+        visit: &Visit,
     ) -> Done {
         let mut walk = Walk {
             told: Vec::new(),
@@ -67,7 +75,7 @@ impl Login {
             page: 1,
         };
         while let Some(role) = walk.roles.pop_front() {
-            match self.step(role, &mut walk, &place, server, &key).await {
+            match self.step(role, &mut walk, visit).await {
                 Ok(Got::Pair) => {}
                 Ok(Got::Only(held)) => {
                     walk.primary = held;
@@ -88,7 +96,7 @@ impl Login {
             }
             walk.last = role;
         }
-        let done = self.done(&walk.primary, walk.told);
+        let done = self.done(&walk.primary, walk.told, visit.before);
         if let Some(shown) = walk.shown {
             drop(shown.send(Page::done(&done)));
         }
@@ -96,19 +104,13 @@ impl Login {
     }
 
     /// One further page, from its address to the pair.
-    async fn step(
-        &self,
-        role: Role,
-        walk: &mut Walk,
-        place: &Place,
-        server: &Server,
-        key: &Arc<DataKey>,
-    ) -> Result<Got, Problem> {
+    async fn step(&self, role: Role, walk: &mut Walk, visit: &Visit) -> Result<Got, Problem> {
+        let place = &visit.place;
         let setup = self.setup.for_role(role);
         let authorization = Authorization::new(&setup.account, &place.redirect_uri)
             .map_err(|why| Problem::new(Kind::Config, why))?;
         let state = authorization.state.clone();
-        let pending = self.session.0.desk.open(&place.path, state);
+        let pending = self.session.0.desk.open(&place.path, state, None);
         walk.page += 1;
         let left = u32::try_from(walk.roles.len()).unwrap_or_default();
         let pages = Pages {
@@ -122,17 +124,23 @@ impl Login {
             person: walk.primary.person.as_ref().clone(),
         });
         drop(self.events.send(obtained).await);
-        self.send_out(&authorization, pages, PATIENCE).await?;
+        let way = Way {
+            entrance: None,
+            listens: visit.server.is_some(),
+        };
+        self.send_out(&authorization, pages, way, PATIENCE).await?;
         if let Some(shown) = walk.shown.take() {
             let name = &self.setup.account.name;
             let page = Page::next(name.as_str(), pages, &authorization.url);
             drop(shown.send(page));
         }
-        let arrival = self.arrival(pending, server, PATIENCE).await?;
+        let arrival = self
+            .arrival(pending, visit.server.as_ref(), PATIENCE)
+            .await?;
         walk.shown = Some(arrival.page);
         match arrival.came {
             Came::Code(code) => {
-                let adopting = self.further(&setup, authorization, code, &walk.primary, key);
+                let adopting = self.further(&setup, authorization, code, &walk.primary, &visit.key);
                 adopting.await
             }
             Came::Denied => Err(self.denied()),
@@ -217,7 +225,7 @@ impl Login {
         let Some(mut held) = self.session.held(role).await else {
             return match role {
                 // Logged out in the meantime.
-                Role::Primary => Err(super::abandoned()),
+                Role::Primary => Err(super::words::abandoned()),
                 Role::Spare | Role::ReadOnly => Ok(false),
             };
         };

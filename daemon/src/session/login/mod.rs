@@ -18,6 +18,8 @@ mod desk;
 mod further;
 mod page;
 mod secret;
+mod visitors;
+mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +33,12 @@ use tokio::sync::{mpsc, oneshot};
 pub use loopdesk_protocol::login::Event;
 
 pub(super) use self::callback::Callbacks;
-use self::callback::Server;
+use self::callback::{Listening, Server};
 pub(super) use self::desk::Desk;
-use self::desk::{Arrival, Came, Offer};
-use self::further::Place;
+use self::desk::{Arrival, Came, Entrance, Offer};
+use self::further::{Place, Visit};
 use self::page::Page;
+use self::words::{abandoned, no_random};
 use super::handle::{LOAD_PATIENCE, Session};
 use super::identity::Revocation;
 use super::leftovers::Leftover;
@@ -46,7 +49,7 @@ use super::vault::DataKey;
 use super::{Setup, jobs, schedule};
 use crate::config::{GrantType, RedirectUri};
 use crate::failpoint;
-use crate::telemetry::{Sent, redact};
+use crate::telemetry::redact;
 
 impl Session {
     /// Logs a person in. What happens is told on `events`; dropping their receiver abandons the
@@ -151,6 +154,8 @@ pub struct Wish {
     pub switch_user: bool,
     /// The secret of the account's client.
     pub client_secret: Option<SecretText>,
+    /// The address of the last page may be pasted, so that nothing need listen for the browser.
+    pub no_browser: bool,
 }
 
 struct Login {
@@ -185,25 +190,36 @@ impl Login {
             return Err(self.sent_away());
         }
         let key = self.prove().await?;
-        let account = &self.setup.account.name;
-        let listening = shared.callbacks.bind(account, &self.redirect_uris).await?;
-        let authorization = Authorization::new(&self.setup.account, listening.redirect_uri())
-            .map_err(|why| Problem::new(Kind::Config, format!("no login can be started: {why}")))?;
-        let place = Place {
-            path: listening.path().to_owned(),
-            redirect_uri: listening.redirect_uri().to_owned(),
-        };
+        let before = self.person();
+        let (place, listening) = self.place().await?;
+        let started = |why| Problem::new(Kind::Config, format!("no login can be started: {why}"));
+        let authorization = Authorization::new(&self.setup.account, &place.redirect_uri);
+        let authorization = authorization.map_err(started)?;
         let state = authorization.state.clone();
-        let pending = shared.desk.open(&place.path, state);
-        let mut server = listening.serve(&shared.desk, &shared.tracker);
+        let address = listening.as_ref().map(Listening::address);
+        let entrance = match address.filter(|_| !self.wish.no_browser) {
+            Some(at) => Some((at, Entrance::to(&authorization.url).map_err(no_random)?)),
+            None => None,
+        };
+        let way = Way {
+            entrance: entrance
+                .as_ref()
+                .map(|(at, entrance)| entrance.address(*at)),
+            listens: listening.is_some(),
+        };
+        let entrance = entrance.map(|(_, entrance)| entrance);
+        let pending = shared.desk.open(&place.path, state, entrance);
+        let mut server = listening.map(|it| it.serve(&shared.desk, &shared.tracker));
         let pages = Pages {
             role: Role::Primary,
             page: 1,
             pages: 1 + self.may_follow(),
         };
-        self.send_out(&authorization, pages, PATIENCE).await?;
-        let arrival = self.arrival(pending, &server, PATIENCE).await?;
-        server.linger();
+        self.send_out(&authorization, pages, way, PATIENCE).await?;
+        let arrival = self.arrival(pending, server.as_ref(), PATIENCE).await?;
+        if let Some(server) = &mut server {
+            server.linger();
+        }
         let (result, unhappy): (_, fn(&Problem) -> Page) = match arrival.came {
             Came::Code(code) => {
                 let got = self.exchange(authorization, code, Arc::clone(&key)).await;
@@ -216,7 +232,15 @@ impl Login {
             ),
         };
         match result {
-            Ok(held) => Ok(self.go_on(held, arrival.page, place, &server, key).await),
+            Ok(held) => {
+                let visit = Visit {
+                    place,
+                    server,
+                    key,
+                    before,
+                };
+                Ok(self.go_on(held, arrival.page, &visit).await)
+            }
             Err(problem) => {
                 // A pasted address has no browser that waits.
                 drop(arrival.page.send(unhappy(&problem)));
@@ -225,11 +249,35 @@ impl Login {
         }
     }
 
+    /// Where the browser is to come back to, and what listens there.
+    async fn place(&self) -> Result<(Place, Option<Listening>), Problem> {
+        let (callbacks, account) = (&self.session.0.callbacks, &self.setup.account.name);
+        let (uri, listening) = match callbacks.bind(account, &self.redirect_uris).await {
+            Ok(listening) => (listening.uri().clone(), Some(listening)),
+            // Zendesk wants one that it knows. What comes there is pasted.
+            Err(problem) if problem.kind == Kind::Login && self.wish.no_browser => {
+                (self.redirect_uris.first().ok_or(problem)?.clone(), None)
+            }
+            Err(problem) => return Err(problem),
+        };
+        let place = Place {
+            path: uri.path().to_owned(),
+            redirect_uri: uri.as_str().to_owned(),
+        };
+        Ok((place, listening))
+    }
+
+    /// Who is logged in.
+    fn person(&self) -> Option<u64> {
+        self.session.view().person.map(|person| person.id)
+    }
+
     /// Tells the person which page to open.
     async fn send_out(
         &self,
         authorization: &Authorization,
         pages: Pages,
+        way: Way,
         patience: Duration,
     ) -> Result<(), Problem> {
         let now = self.session.0.clock.now();
@@ -237,6 +285,8 @@ impl Login {
             account: self.name(),
             url: authorization.url.clone(),
             redirect_uri: authorization.redirect_uri.clone(),
+            entrance: way.entrance,
+            listens: way.listens,
             waits_until: schedule::shift(now, schedule::signed(patience)),
             role: pages.role,
             page: pages.page,
@@ -250,14 +300,20 @@ impl Login {
     async fn arrival(
         &self,
         pending: oneshot::Receiver<Arrival>,
-        server: &Server,
+        server: Option<&Server>,
         patience: Duration,
     ) -> Result<Arrival, Problem> {
+        let ended = async {
+            match server {
+                Some(server) => server.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             // What has come is not thrown away.
             biased;
             arrival = pending => arrival.map_err(|_| self.sent_away()),
-            () = server.ended() => Err(self.sent_away()),
+            () = ended => Err(self.sent_away()),
             () = self.events.closed() => Err(abandoned()),
             () = tokio::time::sleep(patience) => Err(self.too_late(patience)),
         }
@@ -419,8 +475,8 @@ impl Login {
         }
     }
 
-    /// The login as it has ended; `told`: what the person should mind.
-    fn done(&self, held: &Arc<Held>, told: Vec<String>) -> Done {
+    /// The login as it has ended; `told`: what the person should mind; `before`: who was logged in.
+    fn done(&self, held: &Arc<Held>, told: Vec<String>, before: Option<u64>) -> Done {
         let scopes = held.pair.scopes.clone();
         let missing = self.requested().filter(|scope| !scopes.contains(scope));
         let warning: Vec<_> = self.warning(held).into_iter().chain(told).collect();
@@ -433,6 +489,7 @@ impl Login {
             base_urls: self.base_urls.clone(),
             warning: (!warning.is_empty()).then(|| warning.join("\n")),
             pairs: self.living(),
+            new_person: before != Some(held.person.id),
             scopes,
         }
     }
@@ -440,46 +497,6 @@ impl Login {
     fn requested(&self) -> impl Iterator<Item = String> {
         let scopes = self.setup.account.scopes.iter();
         scopes.map(|scope| scope.as_str().to_owned())
-    }
-
-    fn denied(&self) -> Problem {
-        let name = self.name();
-        let message = format!("the login of account `{name}` was not allowed in the browser");
-        Problem::new(Kind::Login, message).hint(format!(
-            "run `loopdesk login {name}` again and choose Allow"
-        ))
-    }
-
-    fn refused(&self, error: &Sent, description: Option<&Sent>) -> Problem {
-        let said = match description {
-            Some(description) if !description.is_empty() => format!("{description} ({error})"),
-            _ => error.to_string(),
-        };
-        self.failed(Kind::Login, &format!("Zendesk says: {said}"))
-    }
-
-    fn failed(&self, kind: Kind, why: &str) -> Problem {
-        let name = self.name();
-        Problem::new(kind, format!("the login of account `{name}` failed: {why}"))
-            .hint(format!("run `loopdesk login {name}` again"))
-    }
-
-    fn sent_away(&self) -> Problem {
-        if self.session.0.desk.is_closed() {
-            return callback::stopping();
-        }
-        let message = "another login of this account was started meanwhile";
-        Problem::new(Kind::Login, message).hint("go on with that one")
-    }
-
-    fn too_late(&self, patience: Duration) -> Problem {
-        let name = self.name();
-        let minutes = patience.as_secs() / 60;
-        Problem::new(
-            Kind::Timeout,
-            format!("nobody finished the login of account `{name}` within {minutes} minutes"),
-        )
-        .hint(format!("run `loopdesk login {name}` again"))
     }
 
     fn name(&self) -> String {
@@ -495,8 +512,11 @@ struct Pages {
     pages: u32,
 }
 
-fn abandoned() -> Problem {
-    Problem::new(Kind::Login, "the login was abandoned")
+/// How the browser gets to a page, and back.
+#[derive(Debug)]
+struct Way {
+    entrance: Option<String>,
+    listens: bool,
 }
 
 /// Long enough to find a second factor; a forgotten login must not listen all day.

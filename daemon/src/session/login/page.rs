@@ -7,7 +7,7 @@ mod html;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Response, StatusCode};
@@ -69,6 +69,9 @@ impl Page {
                 coded(&done.missing_scopes),
                 done.account
             ));
+        }
+        if done.new_person {
+            warnings.push(not_you(&done.account));
         }
         let others = done.warning.iter().flat_map(|text| text.lines());
         warnings.extend(others.map(sentence));
@@ -169,6 +172,31 @@ impl Page {
         ])
     }
 
+    /// The browser was led to Zendesk before.
+    pub(super) fn entered() -> Self {
+        Self::new(
+            StatusCode::GONE,
+            Tone::Plain,
+            "Already opened",
+            "This address leads to Zendesk's page once, and it has done so.",
+        )
+        .then([
+            "Go on in the tab that it has opened.",
+            "If there is none, run `loopdesk login` in your terminal again.",
+        ])
+    }
+
+    /// Another user of this machine asks.
+    pub(super) fn others() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            Tone::Bad,
+            "Not your login",
+            "Another user of this computer is logging in here.",
+        )
+        .then(["Log in as yourself: run `loopdesk login` in your terminal."])
+    }
+
     /// The address makes no sense.
     pub(super) fn malformed() -> Self {
         Self {
@@ -249,6 +277,22 @@ impl Page {
     }
 }
 
+/// Sends the browser on to `url`, which nobody else may learn.
+pub(super) fn redirect(url: &str) -> Response<Full<Bytes>> {
+    let Ok(location) = HeaderValue::from_str(url) else {
+        // An authorize URL has only what a header may have.
+        return Page::lost().into_response();
+    };
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 /// A fragment of ours as a sentence.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
@@ -262,6 +306,10 @@ fn sentence(text: &str) -> String {
         sentence.push('.');
     }
     sentence
+}
+
+fn not_you(account: &str) -> String {
+    format!("If that isn't you, run `loopdesk logout {account}` in your terminal.")
 }
 
 fn coded(words: &[String]) -> String {

@@ -14,11 +14,12 @@ impl Login {
     /// Proves the secret, the one that was given or the one that is stored, by getting a token.
     pub(super) async fn attempt_by_secret(&self) -> Result<Done, Problem> {
         let key = self.prove().await?;
+        let before = self.person();
         let renewal = Renewal::ClientSecret(self.secret().await?);
         match self.setup.zendesk.refresh(&renewal, None).await {
             Answer::Granted(grant) => {
                 let held = self.adopt(grant, renewal, key, None).await?;
-                Ok(self.done(&held, Vec::new()))
+                Ok(self.done(&held, Vec::new(), before))
             }
             Answer::Refused(block) => {
                 let message = format!(

@@ -384,7 +384,7 @@ impl Attempt {
         let base_urls = vec!["http://localhost:8484".to_owned()];
         let wish = Wish {
             switch_user,
-            client_secret: None,
+            ..Wish::default()
         };
         let task = tokio::spawn(async move {
             session.login(wish, &uris, base_urls, sender).await;

@@ -43,6 +43,7 @@ impl Bench {
         let wish = Wish {
             switch_user,
             client_secret: secret.map(|secret| SecretText::new(secret.to_owned())),
+            no_browser: false,
         };
         let (events, mut heard) = mpsc::channel(8);
         self.session.login(wish, &[], Vec::new(), events).await;

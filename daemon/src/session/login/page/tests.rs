@@ -17,6 +17,7 @@ fn w8_nothing_from_outside_becomes_markup() {
         scopes: vec![evil.to_owned()],
         warning: None,
         pairs: Vec::new(),
+        new_person: true,
         missing_scopes: vec![evil.to_owned()],
         access_expires_at: jiff::Timestamp::UNIX_EPOCH,
         refresh_expires_at: None,
@@ -49,6 +50,7 @@ fn the_page_of_a_login_says_who_is_logged_in_to_what_and_what_to_try() {
         scopes: vec!["read".to_owned(), "write".to_owned()],
         warning: None,
         pairs: Vec::new(),
+        new_person: true,
         missing_scopes: vec!["hc:read".to_owned()],
         access_expires_at: jiff::Timestamp::UNIX_EPOCH,
         refresh_expires_at: None,
@@ -65,6 +67,7 @@ fn the_page_of_a_login_says_who_is_logged_in_to_what_and_what_to_try() {
         "<dt>Scopes</dt><dd><code>read write</code></dd>",
         "<dt>Base URL</dt><dd><code>http://localhost:8484</code></dd>",
         "Zendesk has not granted <code>hc:read</code>.",
+        "If that isn&#39;t you, run <code>loopdesk logout acme</code>",
         "<pre><code>curl http://localhost:8484/api/v2/users/me.json</code></pre>",
     ] {
         assert!(page.contains(said), "{said} in {page}");

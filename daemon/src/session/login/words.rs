@@ -1,0 +1,59 @@
+//! What is said of a login that comes to nothing.
+
+use std::time::Duration;
+
+use loopdesk_protocol::{Kind, Problem};
+
+use super::{Login, callback};
+use crate::telemetry::Sent;
+
+impl Login {
+    pub(super) fn denied(&self) -> Problem {
+        let name = self.name();
+        let message = format!("the login of account `{name}` was not allowed in the browser");
+        Problem::new(Kind::Login, message).hint(format!(
+            "run `loopdesk login {name}` again and choose Allow"
+        ))
+    }
+
+    pub(super) fn refused(&self, error: &Sent, description: Option<&Sent>) -> Problem {
+        let said = match description {
+            Some(description) if !description.is_empty() => format!("{description} ({error})"),
+            _ => error.to_string(),
+        };
+        self.failed(Kind::Login, &format!("Zendesk says: {said}"))
+    }
+
+    pub(super) fn failed(&self, kind: Kind, why: &str) -> Problem {
+        let name = self.name();
+        Problem::new(kind, format!("the login of account `{name}` failed: {why}"))
+            .hint(format!("run `loopdesk login {name}` again"))
+    }
+
+    pub(super) fn sent_away(&self) -> Problem {
+        if self.session.0.desk.is_closed() {
+            return callback::stopping();
+        }
+        let message = "another login of this account was started meanwhile";
+        Problem::new(Kind::Login, message).hint("go on with that one")
+    }
+
+    pub(super) fn too_late(&self, patience: Duration) -> Problem {
+        let name = self.name();
+        let minutes = patience.as_secs() / 60;
+        Problem::new(
+            Kind::Timeout,
+            format!("nobody finished the login of account `{name}` within {minutes} minutes"),
+        )
+        .hint(format!("run `loopdesk login {name}` again"))
+    }
+}
+
+pub(super) fn no_random(error: getrandom::Error) -> Problem {
+    let why = format!("the system gives no random bytes: {error}");
+    Problem::new(Kind::Internal, why)
+}
+
+pub(super) fn abandoned() -> Problem {
+    Problem::new(Kind::Login, "the login was abandoned")
+}
