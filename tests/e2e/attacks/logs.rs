@@ -1,5 +1,6 @@
 //! L: what the attacks leave in logs and errors.
 
+use loopdesk_tests::secret_service::eventually;
 use loopdesk_tests::secrets::{ProcessWatch, Scanner};
 use loopdesk_tests::{Daemon, Raw};
 
@@ -60,11 +61,11 @@ async fn d4_l1_no_attack_leaves_a_secret_at_trace() {
     }
     let (home, bin) = (scene.stage.home.path(), scene.stage.home.bin());
     let key = scene.stage.home.paths().key_file().to_owned();
-    let log = Daemon::log(&scene.stage.home);
-    assert!(
-        log.contains("TRACE") && log.contains("refused"),
-        "the log is at its most talkative"
-    );
+    let is_said = || {
+        let log = Daemon::log(&scene.stage.home);
+        log.contains("TRACE") && log.contains("refused")
+    };
+    eventually("the log is at its most talkative", async || is_said()).await;
     let found = scanner.find_below(home, &[bin, key]);
     assert!(found.is_empty(), "{found:#?}");
     let seen = watch.stop();
@@ -99,8 +100,9 @@ async fn d4_l2_l3_no_attack_writes_lines_or_people_into_the_log() {
         let control = |c: char| c.is_control() && !['\r', '\n'].contains(&c);
         assert!(!heard.0.contains(control), "{heard:?}");
     }
-    let log = Daemon::log(&scene.stage.home);
-    let log = &log[before..];
+    let log = || Daemon::log(&scene.stage.home)[before..].to_owned();
+    eventually("it is logged", async || log().contains("web-page-refused")).await;
+    let log = log();
     assert!(log.contains("route-refused"), "{log}");
     for forbidden in [
         person,
