@@ -96,6 +96,7 @@ pub fn reopen() {
 /// Waits a moment for what was logged to be written: the process is about to end.
 pub fn flush() {
     if let Some(queue) = QUEUE.get() {
+        refusals::rest();
         queue.flush(LAST_LINES);
     }
 }

@@ -36,9 +36,16 @@ impl fmt::Display for Whom {
 /// follows within a minute by its number, when the minute is over. `code` is the refusal's.
 pub fn refused(user: Whom, code: &'static str) {
     let said = tally().note(Instant::now(), user, code);
-    if let Some(said) = said {
-        said.log();
+    match said {
+        Some(said) => said.log(),
+        None => tracing::debug!(code, %user, "refused once more"),
     }
+}
+
+/// Logs what would be due later: the process is about to end.
+pub(super) fn rest() {
+    let due = tally().due(Instant::now() + PERIOD);
+    due.iter().for_each(Said::log);
 }
 
 /// Logs what is due, and says when to ask again.
