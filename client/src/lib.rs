@@ -28,6 +28,7 @@ mod config_file;
 mod context;
 mod daemon_link;
 mod error;
+mod json;
 mod keyboard;
 mod output;
 mod secret;

@@ -11,6 +11,7 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use crate::error::CliError;
+use crate::json;
 use crate::text::{BAD, STRONG, Text, WARN};
 
 /// Standard output and error: text for people, or JSON for programs.
@@ -71,7 +72,7 @@ impl Output {
 
     /// One JSON object on a line.
     pub(crate) fn json_line<T: Serialize>(&mut self, value: &T) -> Result<(), CliError> {
-        let mut line = serde_json::to_vec(value)
+        let mut line = json::line(value)
             .map_err(|e| Problem::new(Kind::Internal, format!("the answer can't be shown: {e}")))?;
         line.push(b'\n');
         self.write(&line)
@@ -132,9 +133,9 @@ impl Output {
     /// A failure that the command survives.
     pub(crate) fn problem(&mut self, problem: &Problem) {
         if self.json {
-            let line = serde_json::to_string(&Failure::from(problem)).unwrap_or_default();
-            // As it is: JSON escapes control characters itself.
-            drop(writeln!(self.err, "{line}").and_then(|()| self.err.flush()));
+            let mut line = json::line(&Failure::from(problem)).unwrap_or_default();
+            line.push(b'\n');
+            drop(self.err.write_all(&line).and_then(|()| self.err.flush()));
         } else {
             self.tell(&problem_text(problem));
         }

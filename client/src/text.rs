@@ -1,6 +1,7 @@
 //! Text for people: styled, and clean of what a terminal would obey.
 
 use anstyle::{AnsiColor, Style};
+use loopdesk_protocol::text::is_invisible;
 
 /// Styled text. Everything that is added loses its control characters, so that no name in Zendesk
 /// and no message of a server can move the cursor or rewrite a line.
@@ -93,9 +94,10 @@ fn push_clean(to: &mut String, text: &str) {
     );
 }
 
-/// Control characters but the line feed, and those that reorder what follows (Unicode annex 9).
+/// Whatever has no glyph, but the line feed of our own texts: foreign ones have lost theirs where
+/// they came in.
 fn is_obeyed(c: char) -> bool {
-    (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c != '\n' && is_invisible(c)
 }
 
 /// The longest name of a row and two spaces.
@@ -108,14 +110,12 @@ mod tests {
     #[test]
     fn nothing_that_a_terminal_obeys_gets_through() {
         let text = Text::new()
-            .plain("a\x1b[2Jb\r\u{9b}c\n\u{202e}")
+            .plain("a\x1b[2Jb\r\u{9b}c\n\u{202e}\u{61c}\u{200b}\u{2028}")
             .strong("\x07bell");
         assert!(!text.as_str().contains("\x1b[2J"));
-        assert!(
-            !text
-                .as_str()
-                .contains(['\r', '\u{9b}', '\u{202e}', '\u{7}'])
-        );
+        assert!(!text.as_str().contains([
+            '\r', '\u{9b}', '\u{202e}', '\u{7}', '\u{61c}', '\u{200b}', '\u{2028}'
+        ]));
         assert!(text.as_str().contains("c\n"));
     }
 

@@ -24,7 +24,10 @@ pub fn main() -> ExitCode {
         Some(Command::CheckConfig { file }) => check_config(file),
     };
     match done {
-        Ok(code) => code,
+        Ok(code) => {
+            telemetry::flush();
+            code
+        }
         Err(problem) => {
             let mut text = format!("error: {problem}\n");
             for hint in &problem.hints {

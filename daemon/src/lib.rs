@@ -41,6 +41,7 @@ pub mod route_table;
 #[cfg(test)]
 mod samples;
 pub mod session;
+mod signpost;
 pub mod supervise;
 pub mod telemetry;
 pub mod upstream;

@@ -50,6 +50,15 @@ pub enum Refusal {
     },
     /// A web page asks, not a program; the header that shows it.
     WebPage(&'static str),
+    /// A person has opened an address here that is a page of Zendesk's.
+    Opened {
+        /// The header that shows it.
+        header: &'static str,
+        /// The account that `Host` names.
+        account: Option<AccountName>,
+        /// Path and query.
+        target: String,
+    },
     /// Another user of this machine asks.
     OtherUser,
     /// A local key is needed, or the one that is there won't do.
@@ -140,6 +149,7 @@ impl Refusal {
             Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
             Self::Upgrade
             | Self::WebPage(_)
+            | Self::Opened { .. }
             | Self::OtherUser
             | Self::KeySuspended { .. }
             | Self::RefusedRoute(_) => StatusCode::FORBIDDEN,
@@ -171,7 +181,7 @@ impl Refusal {
             Self::Method(_) => "method-refused",
             Self::Upgrade => "upgrade-refused",
             Self::UnknownHost { .. } => "unknown-host",
-            Self::WebPage(_) => "web-page-refused",
+            Self::WebPage(_) | Self::Opened { .. } => "web-page-refused",
             Self::OtherUser => "other-user",
             Self::Key(why) => why.code(),
             Self::KeySuspended { .. } => "key-suspended",
@@ -221,9 +231,9 @@ impl Refusal {
             } => {
                 format!("the request has no Host: use {expected}")
             }
-            Self::WebPage(header) => format!(
-                "the request comes from a web page (it has `{header}`): loopdesk serves programs \
-                 only; use curl or a script"
+            Self::WebPage(header) | Self::Opened { header, .. } => format!(
+                "the request has the header `{header}`, which web pages send, and loopdesk serves \
+                 programs only: a program must leave that header out"
             ),
             Self::OtherUser => "this daemon serves the user who started it only; start your own: \
                 run `loopdesk login`"

@@ -124,6 +124,9 @@ async fn d1_u1_another_users_connections_are_refused_and_take_nobodys_place() {
     assert!(said.contains("serves the user who started it"), "{said}");
     assert_eq!(crowd.still_open().await, 0);
     assert_eq!(stage.zendesk.requests().len(), before + 1);
+    let log = Daemon::log(&stage.home);
+    let lines = log.matches("other-user").count();
+    assert!(lines <= 2, "{lines} lines of 700 refusals: {log}");
 }
 
 // Sockets that block, beside a Zendesk that must not.

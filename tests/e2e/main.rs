@@ -53,6 +53,7 @@ mod rotation;
 mod secrets;
 mod service;
 mod several;
+mod slow_log;
 mod soak;
 mod streams;
 mod unread;

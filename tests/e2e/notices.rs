@@ -219,7 +219,8 @@ async fn o3_a_command_that_isn_t_there_is_shown_before_it_is_needed() {
         problem.is_some_and(|problem| problem.message.contains("no mail today"))
     };
     eventually("its failure is shown", has_failed).await;
-    assert!(Daemon::log(&stage.home).contains("hooks.session-event"));
+    let is_logged = async || Daemon::log(&stage.home).contains("hooks.session-event");
+    eventually("it is logged", is_logged).await;
     let shown = stage.home.loopdesk(["config", "show"]).await.ok();
     let line = "hooks.session-event = [";
     assert!(shown.stdout.contains(line), "{shown:?}");

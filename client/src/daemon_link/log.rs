@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use loopdesk_protocol::text::is_invisible;
+
 /// Standard error of a daemon that is being started.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -14,13 +16,8 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens the file for more lines; one that has grown large makes room for a new one.
+    /// Opens the file for more lines. The daemon keeps it small.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        if std::fs::metadata(path).is_ok_and(|meta| meta.len() > SIZE_MAX) {
-            let mut old = path.as_os_str().to_owned();
-            old.push(".1");
-            std::fs::rename(path, old)?;
-        }
         let file = OpenOptions::new()
             .create(true)
             .append(true)
@@ -35,6 +32,11 @@ impl Log {
         })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A handle for the daemon.
     pub(super) fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
@@ -45,9 +47,9 @@ impl Log {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;
             let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(
-                self.start.max(length.saturating_sub(READ_MAX)),
-            ))?;
+            // The daemon begins anew where the file has grown large.
+            let start = if length < self.start { 0 } else { self.start };
+            file.seek(SeekFrom::Start(start.max(length.saturating_sub(READ_MAX))))?;
             let mut bytes = Vec::new();
             file.take(READ_MAX).read_to_end(&mut bytes)?;
             Ok(bytes)
@@ -65,7 +67,11 @@ impl Said {
         let text = anstream::adapter::strip_bytes(bytes).into_vec();
         let lines = String::from_utf8_lossy(&text)
             .lines()
-            .map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>())
+            .map(|line| {
+                line.chars()
+                    .filter(|c| !is_invisible(*c))
+                    .collect::<String>()
+            })
             .filter(|line| !line.trim().is_empty())
             .collect();
         Self(lines)
@@ -101,9 +107,6 @@ impl Said {
 const ERROR: &str = "error: ";
 const HINT: &str = "Hint: ";
 
-/// Enough for weeks of a quiet daemon, little enough to open in an editor.
-const SIZE_MAX: u64 = 1 << 20;
-
 /// A panic with its back trace fits.
 const READ_MAX: u64 = 16 << 10;
 
@@ -134,13 +137,16 @@ mod tests {
     }
 
     #[test]
-    fn a_large_file_makes_room() {
+    fn a_file_that_the_daemon_began_anew_is_read_from_its_beginning() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("loopdeskd.log");
-        std::fs::write(&path, vec![b'x'; (1 << 20) + 1]).unwrap();
+        std::fs::write(&path, "x\n".repeat(100)).unwrap();
         let log = Log::open(&path).unwrap();
-        assert_eq!(log.start, 0);
-        let old = dir.path().join("loopdeskd.log.1");
-        assert_eq!(std::fs::metadata(old).unwrap().len(), (1 << 20) + 1);
+        log.handle().unwrap().set_len(0).unwrap();
+        log.handle()
+            .unwrap()
+            .write_all(b"error: no room\n")
+            .unwrap();
+        assert_eq!(log.said().error().unwrap().0, "no room");
     }
 }

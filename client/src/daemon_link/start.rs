@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use loopdesk_protocol::start::ALREADY_RUNNING;
+use loopdesk_protocol::start::{ALREADY_RUNNING, LOG_FILE};
 use loopdesk_protocol::{Client, Kind, Paths, Problem};
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
@@ -144,7 +144,10 @@ fn spawn(program: &Path, log: &Log, notify: &Path) -> io::Result<Child> {
     for name in OF_A_SERVICE {
         command.env_remove(name);
     }
-    command.env("NOTIFY_SOCKET", notify).spawn()
+    command
+        .env("NOTIFY_SOCKET", notify)
+        .env(LOG_FILE, log.path())
+        .spawn()
 }
 
 /// Where the daemon says that it is ready.

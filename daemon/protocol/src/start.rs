@@ -3,7 +3,7 @@
 //! The daemon is started with `NOTIFY_SOCKET` set to a unix datagram socket and sends `READY=1`
 //! there once its control socket answers, as it does for systemd (`sd_notify(3)`); whether systemd
 //! or launchd keeps it running shows elsewhere in its environment. Standard input and output are
-//! closed, standard error is [`crate::Paths::log_file`]. A daemon that can't start writes one line
+//! closed, standard error is [`crate::Paths::log_file`], which [`LOG_FILE`] names, too. A daemon that can't start writes one line
 //! `error: …` and any number of lines `Hint: …` there, and exits with the code of the problem's
 //! [`crate::Kind`], or with [`ALREADY_RUNNING`].
 
@@ -12,6 +12,10 @@ pub const PROGRAM: &str = "loopdeskd";
 
 /// The variable that names another file to start instead of [`PROGRAM`].
 pub const PROGRAM_VARIABLE: &str = "LOOPDESKD";
+
+/// The variable that names the file to which the daemon logs, in place of standard error. It keeps
+/// that file small, and opens it anew on SIGHUP.
+pub const LOG_FILE: &str = "LOOPDESK_LOG_FILE";
 
 /// `loopdeskd check-config [FILE]` prints a [`crate::config::Report`] as JSON; exit code 0 if the
 /// file can be used, that of [`crate::Kind::Config`] if not.

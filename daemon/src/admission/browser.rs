@@ -27,6 +27,24 @@ pub(super) fn check(head: &Parts, is_ours: impl Fn(&[u8]) -> bool) -> Result<(),
     Ok(())
 }
 
+/// Whether a person has opened this address in a browser, and it is one of Zendesk's pages: the
+/// agents' workspace or a help centre (Fetch Metadata, `Sec-Fetch-Dest`).
+pub(super) fn is_opened(head: &Parts) -> bool {
+    let is = |name, value: &str| {
+        let values = head.headers.get(name);
+        values.is_some_and(|given: &HeaderValue| given == value)
+    };
+    let path = head.uri.path();
+    let is_page = ["/agent", "/hc"].iter().any(|page| {
+        let rest = path.strip_prefix(page);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    head.method == Method::GET
+        && is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document")
+        && is_page
+}
+
 fn is_preflight(headers: &HeaderMap) -> bool {
     headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
         || headers
@@ -83,6 +101,26 @@ mod tests {
             let refusal = verdict(method, (name, value)).unwrap_err();
             assert_eq!(refusal.code(), "web-page-refused", "{name}: {value}");
             assert_eq!(refusal.status(), 403);
+        }
+    }
+
+    #[test]
+    fn d1_only_pages_that_a_person_opens_are_shown_the_way_to_zendesk() {
+        let opened = |method: &str, target: &str, dest: &str| {
+            let request = Request::builder().method(method).uri(target);
+            let request = request
+                .header("sec-fetch-site", "none")
+                .header("sec-fetch-mode", "navigate")
+                .header("sec-fetch-dest", dest);
+            is_opened(&request.body(()).unwrap().into_parts().0)
+        };
+        for target in ["/agent", "/agent/tickets/1", "/hc/en-us/articles/1?a=b"] {
+            assert!(opened("GET", target, "document"), "{target}");
+            assert!(!opened("GET", target, "iframe"), "{target}");
+            assert!(!opened("POST", target, "document"), "{target}");
+        }
+        for target in ["/", "/api/v2/tickets", "/agents", "/hcx", "/x/hc"] {
+            assert!(!opened("GET", target, "document"), "{target}");
         }
     }
 

@@ -136,6 +136,14 @@ impl Admission {
                 (Local::Tcp { .. }, _) => self.allows(authority).is_some(),
                 (Local::Unix, host) => host.is_some(),
             }
+        })
+        .map_err(|refusal| match refusal {
+            Refusal::WebPage(header) if tells_the_way(facts, &admitted, head) => Refusal::Opened {
+                header,
+                account: admitted.account.take(),
+                target: head.uri.to_string(),
+            },
+            refusal => refusal,
         })?;
         if facts.peer == Peer::Unknown {
             admitted.needs_key = Some(KeyRefusal::NeededOfStrangers);
@@ -207,6 +215,11 @@ impl Admitted {
             needs_key: None,
         }
     }
+}
+
+/// Whether whoever has opened the address of a page may be told where it is at Zendesk.
+fn tells_the_way(facts: &ConnFacts, admitted: &Admitted, head: &Parts) -> bool {
+    facts.peer == Peer::Own && admitted.needs_key.is_none() && browser::is_opened(head)
 }
 
 fn given_host(head: &Parts) -> Result<Option<&[u8]>, Refusal> {

@@ -33,7 +33,7 @@ use crate::keys::Keys;
 use crate::listener::Trouble;
 use crate::proof::Prover;
 use crate::session::Sessions;
-use crate::telemetry::Sent;
+use crate::telemetry::{self, Sent, Whom};
 
 /// Everything that the control API looks at or asks to act.
 #[derive(Clone, Debug)]
@@ -91,7 +91,11 @@ impl Control {
                         drop(place);
                     });
                 }
-                Ok(_) => tracing::warn!("refused another user on the control socket"),
+                Ok((stream, _)) => {
+                    let peer = stream.peer_cred();
+                    let whom = peer.map_or(Whom::Unknown, |peer| Whom::Other(peer.uid()));
+                    telemetry::refused(whom, "control-socket");
+                }
                 Err(error) => trouble.met(&error, "the command line").await,
             }
         }

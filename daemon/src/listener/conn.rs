@@ -28,6 +28,7 @@ use super::stepwise::Stepwise;
 use super::strangers::{self, Strangers};
 use crate::admission::{ConnFacts, LengthBesideCoding};
 use crate::body::{Body, Error};
+use crate::telemetry;
 
 /// Serves a connection until either side ends it, or `stop`, or its place is needed. A client that
 /// is owed an answer then is told why there is none.
@@ -44,6 +45,7 @@ pub(super) async fn serve<S, H>(
 {
     let served = Arc::new(AtomicUsize::new(0));
     let (seat, place) = (slot.seat(), slot.place());
+    let whom = facts.peer.whom();
     let facts = Arc::new(ConnFacts {
         place: Some(slot.place()),
         ..facts
@@ -131,7 +133,7 @@ pub(super) async fn serve<S, H>(
     let Some(why) = exchange.owed(&ended, &LIMITS) else {
         return;
     };
-    tracing::info!(code = why.code(), "refused");
+    telemetry::refused(whom, why.code());
     let mut answer = strangers::answer(why).await;
     if exchange.is_head() {
         strangers::leave_out_body(&mut answer);

@@ -36,6 +36,7 @@ use crate::failpoint;
 use crate::peer::{self, Gone, Peers, Seen};
 use crate::refusal::Refusal;
 use crate::supervise::descriptors::Room;
+use crate::telemetry::Whom;
 use departed::Departed;
 use slots::Slots;
 use strangers::Strangers;
@@ -105,7 +106,9 @@ impl<H: Handler> Server<H> {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    self.strangers.turn_away(stream, why.clone(), &self.tracker);
+                    let why = why.clone();
+                    self.strangers
+                        .turn_away(stream, Whom::Unknown, why, &self.tracker);
                 }
                 Err(error) => trouble.met(&error, SCRIPTS).await,
             }
@@ -155,7 +158,8 @@ impl<H: Handler> Server<H> {
                 Ok(Err(Gone)) => self.departed.note(),
                 Ok(Ok((stream, local, seen))) => {
                     if let Some(why) = seen.peer.refusal() {
-                        self.strangers.turn_away(stream, why, &self.tracker);
+                        let whom = seen.peer.whom();
+                        self.strangers.turn_away(stream, whom, why, &self.tracker);
                         continue;
                     }
                     let slot = tokio::select! {

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::refusal::Refusal;
+use crate::telemetry::{self, Whom};
 
 /// Turns strangers away. They take no place from anybody else. Clones share their few.
 #[derive(Clone, Debug)]
@@ -22,11 +23,11 @@ impl Strangers {
 
     /// Says why, and closes; where many come at once, closes without a word. Nothing that a
     /// stranger sends is looked at.
-    pub(super) fn turn_away<S>(&self, stream: S, why: Refusal, tracker: &TaskTracker)
+    pub(super) fn turn_away<S>(&self, stream: S, whom: Whom, why: Refusal, tracker: &TaskTracker)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        tracing::info!(code = why.code(), "refused a connection");
+        telemetry::refused(whom, why.code());
         let Ok(place) = Arc::clone(&self.0).try_acquire_owned() else {
             return;
         };

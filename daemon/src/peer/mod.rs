@@ -28,6 +28,7 @@ use tokio::net::UnixStream;
 use self::state::State;
 use crate::keys::Trace;
 use crate::refusal::Refusal;
+use crate::telemetry::Whom;
 
 /// Who has opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,15 @@ pub enum Peer {
 }
 
 impl Peer {
+    /// By what its refusals are counted.
+    pub fn whom(self) -> Whom {
+        match self {
+            Self::Own => Whom::Own,
+            Self::Other(uid) => Whom::Other(uid),
+            Self::Unknown => Whom::Unknown,
+        }
+    }
+
     /// Why nothing that this peer sends is served, not even with a local key.
     pub fn refusal(self) -> Option<Refusal> {
         match self {

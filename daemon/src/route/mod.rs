@@ -208,6 +208,23 @@ impl Routes {
         }
     }
 
+    /// Where a page is at Zendesk that a person has opened here.
+    pub(crate) fn at_zendesk(
+        &self,
+        facts: &ConnFacts,
+        account: Option<AccountName>,
+        target: &str,
+    ) -> Option<String> {
+        let admitted = Admitted::new(String::new(), account);
+        let account = self.account(facts, &admitted).ok()?;
+        // Help centres are the brands'.
+        let origin = match target.starts_with("/hc") {
+            true => &account.api_origin,
+            false => &account.oauth_origin,
+        };
+        Some(format!("{origin}{target}"))
+    }
+
     fn addresses(&self) -> Vec<String> {
         self.accounts.values().map(|a| self.address(a)).collect()
     }

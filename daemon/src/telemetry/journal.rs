@@ -2,15 +2,14 @@
 //!
 //! The message is the whole event, fields included: `journalctl` shows nothing else by itself.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use tracing::{Level, Metadata};
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Level;
 
-use super::redact;
+use super::queue::{Line, Sink};
 
 /// Whether standard error is the journal's own stream (systemd.exec(5), `$JOURNAL_STREAM`): only
 /// then is the journal where a person would look.
@@ -41,50 +40,29 @@ impl Journal {
     }
 }
 
-impl<'a> MakeWriter<'a> for Journal {
-    type Writer = Entry<'a>;
-
-    fn make_writer(&'a self) -> Entry<'a> {
-        Entry {
-            socket: &self.0,
-            priority: priority(Level::INFO),
-        }
-    }
-
-    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Entry<'a> {
-        Entry {
-            socket: &self.0,
-            priority: priority(*meta.level()),
+impl Sink for Journal {
+    fn write(&mut self, lines: &[Line]) -> Result<(), usize> {
+        let unsent = lines.iter().filter(|line| self.send(line).is_err());
+        match unsent.count() {
+            0 => Ok(()),
+            lost => Err(lost),
         }
     }
 }
 
-/// One event, which is written at once and whole.
-pub(super) struct Entry<'a> {
-    socket: &'a UnixDatagram,
-    priority: u8,
-}
-
-impl Write for Entry<'_> {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        let clean = redact::bytes(text);
-        let message = clean.strip_suffix(b"\n").unwrap_or(&clean);
-        let message = message.get(..MESSAGE_MAX).unwrap_or(message);
+impl Journal {
+    fn send(&self, line: &Line) -> io::Result<()> {
+        let message = line.text.strip_suffix(b"\n").unwrap_or(&line.text);
         let mut datagram = format!(
             "PRIORITY={}\nSYSLOG_IDENTIFIER=loopdeskd\nMESSAGE\n",
-            self.priority
+            priority(line.level)
         )
         .into_bytes();
         let length = u64::try_from(message.len()).unwrap_or_default();
         datagram.extend_from_slice(&length.to_le_bytes());
         datagram.extend_from_slice(message);
         datagram.push(b'\n');
-        self.socket.send(&datagram)?;
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.0.send(&datagram).map(drop)
     }
 }
 
@@ -98,13 +76,9 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-/// Longer entries need a file descriptor; nothing that anybody reads is as long.
-const MESSAGE_MAX: usize = 48 * 1024;
-
 #[cfg(test)]
 mod tests {
-    use tracing_subscriber::layer::SubscriberExt;
-
+    use super::super::{event, redact};
     use super::*;
 
     #[test]
@@ -112,16 +86,14 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("socket");
         let journald = UnixDatagram::bind(&path).unwrap();
-        let layer = tracing_subscriber::fmt::layer()
-            .without_time()
-            .with_level(false)
-            .with_ansi(false)
-            .with_writer(Journal::at(&path).unwrap());
         let secret = "j0urnal-5ecret-0123456789";
         let _hidden = redact::hide(secret);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            tracing::warn!(account = "acme", secret, "two\nlines");
-        });
+        let text = format!("two\nlines account=\"acme\" secret=\"{secret}\"\n");
+        let line = Line {
+            level: Level::WARN,
+            text: event::line(text.as_bytes(), false),
+        };
+        Journal::at(&path).unwrap().write(&[line]).unwrap();
         let mut buffer = [0; 1024];
         let length = journald.recv(&mut buffer).unwrap();
         let text = String::from_utf8_lossy(&buffer[..length]);
@@ -129,8 +101,38 @@ mod tests {
             text.starts_with("PRIORITY=4\nSYSLOG_IDENTIFIER=loopdeskd\nMESSAGE\n"),
             "{text}"
         );
-        assert!(text.contains("account=\"acme\""), "{text}");
-        assert!(text.contains("secret=\"[redacted]\""), "{text}");
-        assert!(!text.contains("5ecret"), "{text}");
+        assert!(text.contains("two\\nlines account=\"acme\""), "{text}");
+        assert!(text.ends_with("secret=\"[redacted]\"\n"), "{text}");
+    }
+
+    struct Quiet;
+
+    impl super::super::queue::Duties for Quiet {
+        fn tick(&mut self, _: std::time::Instant) -> Option<std::time::Instant> {
+            None
+        }
+
+        fn lost(&mut self, _: usize) {}
+    }
+
+    #[test]
+    fn d1_a_journal_that_takes_nothing_holds_up_nobody() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("socket");
+        let journald = UnixDatagram::bind(&path).unwrap();
+        let queue = super::super::queue::Queue::start(Journal::at(&path).unwrap(), Quiet).unwrap();
+        for number in 0..100_000 {
+            queue.push(Line {
+                level: Level::INFO,
+                text: format!("refused {number}\n").into_bytes(),
+            });
+        }
+        // Nobody has read a thing; what it takes now comes from the beginning.
+        let mut buffer = [0; 1024];
+        for number in 0..1_000 {
+            let length = journald.recv(&mut buffer).unwrap();
+            let text = String::from_utf8_lossy(&buffer[..length]);
+            assert!(text.ends_with(&format!("refused {number}\n")), "{text}");
+        }
     }
 }

@@ -1,24 +1,40 @@
 //! Where the daemon's own words go.
 //!
-//! To the journal where systemd started the daemon, to standard error otherwise (launchd and the
-//! command line put that into a file). `LOOPDESK_LOG` takes the directives of
+//! To the journal where systemd started the daemon, to the file that `LOOPDESK_LOG_FILE` names (the
+//! command line names one), to standard error otherwise. `LOOPDESK_LOG` takes the directives of
 //! `tracing_subscriber::EnvFilter`; the default is `info`.
 //!
-//! Each event is a text that passes through [`redact`] on its way to either, panics included: no
-//! library's talkativeness shows a secret that lives (D4). Words of others in what people and scripts
+//! ```text
+//! event ─► redact, escape ─► queue ─► its thread ─► journal, file or standard error
+//!          (event)           drops and counts       (sink, journal)
+//! ```
+//!
+//! Whoever logs never waits. Each event is a text that passes through [`redact`] on its way, panics
+//! included: no library's talkativeness shows a secret that lives (D4). Words of others in what people and scripts
 //! are told are [`Sent`] or [`Foreign`].
 
+mod event;
 #[cfg(target_os = "linux")]
 mod journal;
 mod local_keys;
+mod queue;
 pub mod redact;
+mod refusals;
+mod sink;
 mod words;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::PanicHookInfo;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
+pub use self::refusals::{Whom, refused};
 pub use self::words::{Foreign, Sent};
 
+use self::event::Events;
+use self::queue::{Duties, Queue, Sink};
+use self::sink::{OwnFile, Stderr};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -26,61 +42,97 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Starts logging for the whole process.
 ///
 /// # Errors
-/// A sentence, where `LOOPDESK_LOG` can't be understood.
+/// A sentence: `LOOPDESK_LOG` can't be understood, or the log can't be opened.
 pub fn init() -> Result<(), String> {
     let filter = match std::env::var(VARIABLE) {
         Ok(text) => EnvFilter::try_new(&text)
             .map_err(|e| format!("{VARIABLE} is `{text}`, which can't be understood: {e}"))?,
         Err(_) => EnvFilter::new(DEFAULT),
     };
-    let events = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer();
+    let events = tracing_subscriber::registry().with(filter);
     #[cfg(target_os = "linux")]
     if journal::is_stderr()
         && let Ok(journal) = journal::Journal::connect()
     {
         // The journal keeps time and level itself.
         let layer = layer.without_time().with_level(false).with_ansi(false);
-        events
-            .with(layer.with_writer(journal))
-            .try_init()
-            .map_err(|e| e.to_string())?;
+        let layer = layer.with_writer(writer(journal, false)?);
+        events.with(layer).try_init().map_err(|e| e.to_string())?;
         std::panic::set_hook(Box::new(panicked));
         return Ok(());
     }
-    let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let file = std::env::var_os(FILE).filter(|path| !path.is_empty());
+    let is_coloured =
+        file.is_none() && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let writer = match &file {
+        Some(path) => {
+            let opened = OwnFile::open(Path::new(path));
+            let opened = opened.map_err(|e| {
+                format!(
+                    "the log `{}`, which {FILE} names, can't be opened: {e}",
+                    Path::new(path).display()
+                )
+            })?;
+            writer(opened, false)?
+        }
+        None => writer(Stderr, is_coloured)?,
+    };
     events
-        .with(
-            layer
-                .with_writer(|| Redacting(io::stderr()))
-                .with_ansi(is_coloured),
-        )
+        .with(layer.with_writer(writer).with_ansi(is_coloured))
         .try_init()
         .map_err(|e| e.to_string())?;
     std::panic::set_hook(Box::new(panicked));
     Ok(())
 }
 
+/// Opens the log anew, if it is a file of ours: somebody may have moved it away.
+pub fn reopen() {
+    if let Some(queue) = QUEUE.get() {
+        queue.reopen();
+    }
+}
+
+/// Waits a moment for what was logged to be written: the process is about to end.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        refusals::rest();
+        queue.flush(LAST_LINES);
+    }
+}
+
 /// Writes why this process ends, which isn't an event, without secrets.
 pub fn last_words(text: &str) {
+    flush();
     // Where standard error is gone there is nobody left to tell.
     let _unheard = io::stderr().write_all(&redact::bytes(text.as_bytes()));
 }
 
-/// Writes texts without secrets. Each call must be given a whole one, as `fmt::Layer` does: a
-/// secret that is cut between two calls may be too short in both.
-struct Redacting<W>(W);
+fn writer(sink: impl Sink + 'static, is_coloured: bool) -> Result<Events, String> {
+    let queue = Queue::start(sink, Reports).map_err(|e| format!("no thread for the log: {e}"))?;
+    Ok(Events {
+        queue: QUEUE.get_or_init(|| queue).clone(),
+        is_coloured,
+    })
+}
 
-impl<W: Write> Write for Redacting<W> {
-    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.write_all(&redact::bytes(text))?;
-        Ok(text.len())
+/// What the log says of itself.
+struct Reports;
+
+impl Duties for Reports {
+    fn tick(&mut self, now: Instant) -> Option<Instant> {
+        refusals::tick(now)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+    fn lost(&mut self, lines: usize) {
+        tracing::warn!(
+            lines,
+            "the log was too slow, and lines are missing before this one"
+        );
     }
 }
+
+static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 /// The standard hook writes whatever the panic says to standard error.
 fn panicked(info: &PanicHookInfo<'_>) {
@@ -97,6 +149,10 @@ fn panicked(info: &PanicHookInfo<'_>) {
 }
 
 const VARIABLE: &str = "LOOPDESK_LOG";
+const FILE: &str = loopdesk_protocol::start::LOG_FILE;
+
+/// A log that takes nothing must not hold up the end.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Our own words from `info` on; of the libraries only what somebody may have to act on. notify
 /// warns whenever a watched folder goes away, which the reload reports itself.
@@ -110,6 +166,20 @@ mod tests {
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    /// Makes lines of events as `Events` does, at once.
+    struct Lines(Sink);
+
+    impl Write for Lines {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.write_all(&event::line(text, false))?;
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     impl Write for Sink {
         fn write(&mut self, text: &[u8]) -> io::Result<usize> {
@@ -130,7 +200,7 @@ mod tests {
         let all = Arc::clone(&sink.0);
         let layer = tracing_subscriber::fmt::layer()
             .with_ansi(false)
-            .with_writer(move || Redacting(sink.clone()));
+            .with_writer(move || Lines(sink.clone()));
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(panicked));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
@@ -151,7 +221,7 @@ mod tests {
         let all = Arc::clone(&sink.0);
         let layer = tracing_subscriber::fmt::layer()
             .with_ansi(false)
-            .with_writer(move || Redacting(sink.clone()));
+            .with_writer(move || Lines(sink.clone()));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             tracing::info!(key, "Authorization: Basic {basic}");
         });
@@ -168,7 +238,7 @@ mod tests {
         let all = Arc::clone(&sink.0);
         let layer = tracing_subscriber::fmt::layer()
             .with_ansi(false)
-            .with_writer(move || Redacting(sink.clone()));
+            .with_writer(move || Lines(sink.clone()));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             let nested = Some(vec![secret]);
             tracing::info!(token = secret, ?nested, "Authorization: Bearer {secret}");

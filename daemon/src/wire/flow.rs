@@ -14,6 +14,8 @@ use crate::refusal::Refusal;
 use crate::rewrite::{self, guard};
 use crate::route::Routes;
 use crate::session::{Behalf, Rights, Sessions};
+use crate::signpost;
+use crate::telemetry;
 use crate::upstream::{Budget, Outgoing};
 use crate::write_back::WriteBack;
 
@@ -132,10 +134,24 @@ impl Flow {
         match self.pass(connection, request).await {
             Ok(response) => response,
             Err(refusal) => {
-                tracing::info!(code = refusal.code(), "refused");
-                refusal.into_response()
+                telemetry::refused(connection.peer.whom(), refusal.code());
+                self.shows_the_way(connection, &refusal)
+                    .unwrap_or_else(|| refusal.into_response())
             }
         }
+    }
+
+    /// A person who has opened a page of Zendesk's here sees where it is.
+    fn shows_the_way(&self, connection: &ConnFacts, refusal: &Refusal) -> Option<Response<Body>> {
+        let Refusal::Opened {
+            account, target, ..
+        } = refusal
+        else {
+            return None;
+        };
+        let routes = &self.rules.load().routes;
+        let address = routes.at_zendesk(connection, account.clone(), target)?;
+        Some(signpost::page(refusal, &address))
     }
 
     async fn pass(

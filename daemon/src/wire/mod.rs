@@ -38,6 +38,7 @@ use crate::supervise::instance::InstanceLock;
 use crate::supervise::signals::{Asked, Signals};
 use crate::supervise::sockets::Inherited;
 use crate::supervise::{notify, runtime_dir};
+use crate::telemetry;
 use crate::upstream::egress::{Egress, Variables};
 
 /// Runs the daemon until a signal ends it. The state folder of `paths` exists and is private, and
@@ -204,7 +205,10 @@ impl Daemon {
                 tokio::select! {
                     signal = self.signals.next() => match signal {
                         Asked::Stop => return Ok(Ended::Asked),
-                        Asked::Reload => (None, None),
+                        Asked::Reload => {
+                            telemetry::reopen();
+                            (None, None)
+                        }
                     },
                     answer = asked.recv() => (answer, None),
                     found = self.reloader.changed() => (None, Some(found)),
@@ -233,7 +237,10 @@ impl Daemon {
                     signal = self.signals.next() => match signal {
                         Asked::Stop => return Ok(Ended::Asked),
                         // What it is about may have been read already.
-                        Asked::Reload => again = true,
+                        Asked::Reload => {
+                            telemetry::reopen();
+                            again = true;
+                        }
                     },
                     _ = self.life.beat() => {}
                 }

@@ -1,6 +1,9 @@
 //! L: what the attacks leave in logs and errors.
 
+use loopdesk_protocol::text::is_invisible;
+use loopdesk_tests::secret_service::eventually;
 use loopdesk_tests::secrets::{ProcessWatch, Scanner};
+use loopdesk_tests::zendesk::users;
 use loopdesk_tests::{Daemon, Raw};
 
 use super::{LOCAL, ME, Scene, basic};
@@ -60,11 +63,11 @@ async fn d4_l1_no_attack_leaves_a_secret_at_trace() {
     }
     let (home, bin) = (scene.stage.home.path(), scene.stage.home.bin());
     let key = scene.stage.home.paths().key_file().to_owned();
-    let log = Daemon::log(&scene.stage.home);
-    assert!(
-        log.contains("TRACE") && log.contains("refused"),
-        "the log is at its most talkative"
-    );
+    let is_said = || {
+        let log = Daemon::log(&scene.stage.home);
+        log.contains("TRACE") && log.contains("refused")
+    };
+    eventually("the log is at its most talkative", async || is_said()).await;
     let found = scanner.find_below(home, &[bin, key]);
     assert!(found.is_empty(), "{found:#?}");
     let seen = watch.stop();
@@ -99,8 +102,9 @@ async fn d4_l2_l3_no_attack_writes_lines_or_people_into_the_log() {
         let control = |c: char| c.is_control() && !['\r', '\n'].contains(&c);
         assert!(!heard.0.contains(control), "{heard:?}");
     }
-    let log = Daemon::log(&scene.stage.home);
-    let log = &log[before..];
+    let log = || Daemon::log(&scene.stage.home)[before..].to_owned();
+    eventually("it is logged", async || log().contains("web-page-refused")).await;
+    let log = log();
     assert!(log.contains("route-refused"), "{log}");
     for forbidden in [
         person,
@@ -113,4 +117,41 @@ async fn d4_l2_l3_no_attack_writes_lines_or_people_into_the_log() {
     ] {
         assert!(!log.contains(forbidden), "{forbidden:?} in {log}");
     }
+}
+
+#[tokio::test]
+async fn d7_l2_a_name_in_zendesk_forges_no_line_and_moves_no_cursor() {
+    let stage = super::super::stage().await;
+    let name = "Ada\nforged active 2030\u{1b}[2J\u{9b}1m\u{61c}\u{200b}\u{202e}\u{2028}Admin\r";
+    stage.zendesk.rename_user(users::ADMIN, name);
+    let daemon = stage.daemon().await;
+    let mut said = Vec::new();
+    let key = ["key", "create", "nightly", "--scope", "tickets:read"];
+    for command in [
+        &["login"][..],
+        &["login", "--json"],
+        &["status"],
+        &["status", "--json"],
+        &["account", "list"],
+        &["account", "list", "--json"],
+        &["account", "show"],
+        &key,
+        &["key", "list"],
+        &["key", "show", "nightly"],
+    ] {
+        let output = stage.home.loopdesk(command).await.ok();
+        said.push((command.join(" "), output.stdout));
+        said.push((command.join(" "), output.stderr));
+    }
+    daemon.stop().await;
+    said.push(("the log".to_owned(), Daemon::log(&stage.home)));
+    let mut shown = 0;
+    for (what, text) in said {
+        let is_obeyed = |c: char| c != '\n' && is_invisible(c);
+        assert!(!text.contains(is_obeyed), "{what}: {text:?}");
+        let forged = text.lines().find(|line| line.starts_with("forged"));
+        assert!(forged.is_none(), "{what}: {text}");
+        shown += text.matches("Ada forged active 2030").count();
+    }
+    assert!(shown > 5, "it is shown on one line, {shown} times");
 }

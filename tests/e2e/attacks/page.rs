@@ -396,3 +396,37 @@ const CORS: [(&str, &str); 5] = [
     ("access-control-allow-private-network", "true"),
     ("access-control-expose-headers", "*"),
 ];
+
+#[tokio::test]
+async fn d1_a_person_who_opens_a_page_of_zendesks_here_sees_where_it_is_and_no_data() {
+    let scene = Scene::set().await;
+    let opened = "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
+    let origin = scene.stage.zendesk.origin();
+    for (target, shown) in [
+        ("/agent/tickets/1", "/agent/tickets/1"),
+        (
+            "/hc/en-us/articles/7?a=%22%3E&b='",
+            "/hc/en-us/articles/7?a=%22%3E&amp;b=&#39;",
+        ),
+    ] {
+        let request = scene.request(&format!("GET {target}"), opened);
+        let heard = scene.hears(request).await;
+        scene.refused(&heard, 403, "web-page-refused", target);
+        let link = format!("<a href=\"{origin}{shown}\"");
+        assert!(heard.0.contains(&link), "{link} in {heard:?}");
+        let head = heard.0.to_ascii_lowercase();
+        assert!(
+            head.contains("content-security-policy: default-src 'none'"),
+            "{heard:?}"
+        );
+    }
+    for target in ["/api/v2/users/me.json", "/"] {
+        let heard = scene
+            .hears(scene.request(&format!("GET {target}"), opened))
+            .await;
+        scene.refused(&heard, 403, "web-page-refused", target);
+        assert!(heard.0.contains("leave that header out"), "{heard:?}");
+        assert!(!heard.0.contains(&*origin), "{heard:?}");
+    }
+    scene.nothing_arrived().await;
+}

@@ -78,6 +78,11 @@ impl Zendesk {
         lock(&self.shared.store).set_user(id, "suspended", json!(false));
     }
 
+    /// Gives a user another name, as they can themselves.
+    pub fn rename_user(&self, id: u64, name: &str) {
+        lock(&self.shared.store).set_user(id, "name", json!(name));
+    }
+
     /// Makes a user `admin`, `agent` or `end-user`.
     pub fn set_role(&self, id: u64, role: &str) {
         lock(&self.shared.store).set_user(id, "role", json!(role));

@@ -1,0 +1,199 @@
+//! Refusals in the log: one line a minute for each kind and each user, with their number.
+//!
+//! Others decide how often they are refused. So what they cause in the log is bounded by the number
+//! of users, and the number of users by a constant: those beyond it are counted together.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Who was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Whom {
+    /// The user that this daemon serves.
+    Own,
+    /// Another user of this machine.
+    Other(u32),
+    /// The system doesn't tell who.
+    Unknown,
+    /// Users beyond those who are counted one by one.
+    Further,
+}
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => f.write_str("own"),
+            Self::Other(uid) => write!(f, "{uid}"),
+            Self::Unknown => f.write_str("unknown"),
+            Self::Further => f.write_str("further"),
+        }
+    }
+}
+
+/// Notes that somebody was refused, or turned away: the first time is logged at once, and what
+/// follows within a minute by its number, when the minute is over. `code` is the refusal's.
+pub fn refused(user: Whom, code: &'static str) {
+    let said = tally().note(Instant::now(), user, code);
+    match said {
+        Some(said) => said.log(),
+        None => tracing::debug!(code, %user, "refused once more"),
+    }
+}
+
+/// Logs what would be due later: the process is about to end.
+pub(super) fn rest() {
+    let due = tally().due(Instant::now() + PERIOD);
+    due.iter().for_each(Said::log);
+}
+
+/// Logs what is due, and says when to ask again.
+pub(super) fn tick(now: Instant) -> Option<Instant> {
+    let due = tally().due(now);
+    due.iter().for_each(Said::log);
+    tally().next()
+}
+
+fn tally() -> MutexGuard<'static, Tally> {
+    static TALLY: LazyLock<Mutex<Tally>> = LazyLock::new(Mutex::default);
+    TALLY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is counted until it is said.
+#[derive(Debug, Default)]
+struct Tally(HashMap<(Whom, &'static str), Count>);
+
+#[derive(Debug)]
+struct Count {
+    refusals: u64,
+    /// When they are said; the count is forgotten then if there are none.
+    at: Instant,
+}
+
+/// A line of the log.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    user: Whom,
+    code: &'static str,
+    refusals: u64,
+}
+
+impl Said {
+    fn log(&self) {
+        let Self {
+            user,
+            code,
+            refusals,
+        } = self;
+        tracing::info!(code, %user, times = refusals, "refused");
+    }
+}
+
+impl Tally {
+    fn note(&mut self, now: Instant, user: Whom, code: &'static str) -> Option<Said> {
+        let user = match user {
+            Whom::Other(_) if !self.has_place(now, user) => Whom::Further,
+            known => known,
+        };
+        if let Some(count) = self.0.get_mut(&(user, code)) {
+            count.refusals += 1;
+            return None;
+        }
+        let (refusals, at) = (0, now + PERIOD);
+        self.0.insert((user, code), Count { refusals, at });
+        Some(Said {
+            user,
+            code,
+            refusals: 1,
+        })
+    }
+
+    /// Whether this user is counted alone.
+    fn has_place(&mut self, now: Instant, user: Whom) -> bool {
+        if self.0.len() >= USERS_MAX {
+            self.0
+                .retain(|_, count| count.refusals > 0 || count.at > now);
+        }
+        let mut others: Vec<_> = self.0.keys().map(|(user, _)| *user).collect();
+        others.retain(|user| matches!(user, Whom::Other(_)));
+        others.sort_unstable_by_key(ToString::to_string);
+        others.dedup();
+        others.contains(&user) || others.len() < USERS_MAX
+    }
+
+    fn due(&mut self, now: Instant) -> Vec<Said> {
+        let mut due = Vec::new();
+        self.0.retain(|(user, code), count| {
+            if count.at > now {
+                return true;
+            }
+            let refusals = std::mem::take(&mut count.refusals);
+            count.at = now + PERIOD;
+            if refusals > 0 {
+                due.push(Said {
+                    user: *user,
+                    code,
+                    refusals,
+                });
+            }
+            refusals > 0
+        });
+        due
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.0.values().map(|count| count.at).min()
+    }
+}
+
+const PERIOD: Duration = Duration::from_secs(60);
+/// More users than a machine has that people share; a container's may have thousands.
+const USERS_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(user: Whom, refusals: u64) -> Said {
+        Said {
+            user,
+            code: "other-user",
+            refusals,
+        }
+    }
+
+    #[test]
+    fn d1_a_users_refusals_are_one_line_a_minute_with_their_number() {
+        let (mut tally, start) = (Tally::default(), Instant::now());
+        let user = Whom::Other(1001);
+        assert_eq!(tally.note(start, user, "other-user"), Some(said(user, 1)));
+        for _ in 0..9_999 {
+            assert_eq!(tally.note(start, user, "other-user"), None);
+        }
+        assert_eq!(tally.next(), Some(start + PERIOD));
+        assert_eq!(tally.due(start + PERIOD / 2), []);
+        assert_eq!(tally.due(start + PERIOD), [said(user, 9_999)]);
+        // Once more within the next minute, and never after that.
+        assert_eq!(tally.note(start + PERIOD, user, "other-user"), None);
+        assert_eq!(tally.due(start + PERIOD * 2), [said(user, 1)]);
+        assert_eq!(tally.due(start + PERIOD * 3), []);
+        assert_eq!(tally.next(), None, "nothing is left of a user who is gone");
+    }
+
+    #[test]
+    fn d1_users_beyond_a_number_are_counted_together() {
+        let (mut tally, start) = (Tally::default(), Instant::now());
+        let lines = |tally: &mut Tally, at| {
+            (0..65_536)
+                .filter_map(|uid| tally.note(at, Whom::Other(uid), "other-user"))
+                .count()
+        };
+        assert_eq!(lines(&mut tally, start), USERS_MAX + 1);
+        let due = tally.due(start + PERIOD);
+        assert_eq!(due, [said(Whom::Further, 65_536 - USERS_MAX as u64 - 1)]);
+        assert!(lines(&mut tally, start + PERIOD) <= USERS_MAX);
+        let own = tally.note(start, Whom::Own, "unknown-host");
+        assert_eq!(own.unwrap().refusals, 1, "the owner's are apart");
+    }
+}

@@ -1,0 +1,98 @@
+//! A log that nobody reads, one that is filled by others, and one of the daemon's own.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::{Daemon, Raw};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::UnixDatagram;
+
+use super::stage;
+
+#[tokio::test]
+async fn d1_l11_a_log_that_nobody_reads_stops_nobody() {
+    let stage = stage().await;
+    stage.logged_in().await.stop().await;
+    // Standard error is a pipe with room for 64 KiB, and every request logs some of them.
+    let ready = stage.home.path().join("run/ready.sock");
+    let notified = UnixDatagram::bind(&ready).unwrap();
+    let mut daemon = stage.home.command("loopdeskd");
+    daemon.env("NOTIFY_SOCKET", &ready).stdout(Stdio::null());
+    let daemon = daemon.spawn().unwrap();
+    let mut buffer = [0; 1024];
+    loop {
+        let length = notified.recv(&mut buffer).await.unwrap();
+        if buffer[..length].starts_with(b"READY=1") {
+            break;
+        }
+    }
+    let mut refused = Raw::connect(stage.port).await;
+    for round in 0..20 {
+        for _ in 0..500 {
+            let request = "GET /x HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+            refused.send(request).await;
+            assert_eq!(refused.answer().await.status(), 421);
+        }
+        let served = stage.get("/api/v2/users/me.json").await.0;
+        assert_eq!(served, 200, "after {round} times 500 refusals");
+    }
+    // Neither does it hold up the end.
+    let pid = daemon.id().and_then(|id| i32::try_from(id).ok());
+    kill_process(pid.and_then(Pid::from_raw).unwrap(), Signal::TERM).unwrap();
+    let ended = daemon.wait_with_output().await.unwrap();
+    assert!(ended.status.success(), "{:?}", ended.status);
+}
+
+#[tokio::test]
+async fn d1_l11_ten_thousand_refusals_are_one_line_a_minute() {
+    let mut stage = stage().await;
+    stage.home.set("LOOPDESK_LOG", "info");
+    let daemon = stage.logged_in().await;
+    let mut refused = Raw::connect(stage.port).await;
+    for _ in 0..10_000 {
+        let request = "GET /x HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+        refused.send(request).await;
+        assert_eq!(refused.answer().await.status(), 421);
+    }
+    daemon.stop().await;
+    let log = Daemon::log(&stage.home);
+    let lines = log.matches("unknown-host").count();
+    assert!((1..=5).contains(&lines), "{lines} lines");
+}
+
+#[tokio::test]
+async fn o1_a_daemon_that_a_command_started_owns_its_log_and_opens_it_anew() {
+    let stage = stage().await;
+    stage.home.loopdesk(["login"]).await.ok();
+    let pid = stage.status().await.daemon.pid;
+    let file = stage.home.paths().log_file();
+    let text = || std::fs::read_to_string(&file).unwrap_or_default();
+    eventually("it says that it is ready", async || {
+        text().contains("ready")
+    })
+    .await;
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // As logrotate does it.
+    let moved = file.with_extension("moved");
+    std::fs::rename(&file, &moved).unwrap();
+    let number = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(number, Signal::HUP).unwrap();
+    eventually("the file is there again", async || file.exists()).await;
+    stage.get("/api/v2/users/me.json").await;
+    eventually("it is logged to", async || !text().is_empty()).await;
+    // The most talkative level, and more of it than fits.
+    let size = |name: &std::path::Path| std::fs::metadata(name).map_or(0, |meta| meta.len());
+    let mut old = file.clone().into_os_string();
+    old.push(".1");
+    let old = std::path::PathBuf::from(old);
+    let mut refused = Raw::connect(stage.port).await;
+    while size(&old) == 0 {
+        let request = "GET /x HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+        refused.send(request).await;
+        refused.answer().await;
+    }
+    assert!(size(&file) <= 1 << 20 && size(&old) <= 1 << 20);
+    loopdesk_tests::daemon::terminate(pid).await;
+}
