@@ -9,8 +9,9 @@
 //! ```
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`conditions`],
-//! [`config`], [`failpoint`], [`keys`], [`peer`], [`refusal`], [`rights`], [`route_table`], [`telemetry`],
-//! [`supervise`]. [`wire`] alone knows everyone. [`control`] and [`notices`] stand beside the flow.
+//! [`config`], [`failpoint`], [`keys`], [`network`], [`peer`], [`refusal`], [`rights`], [`route_table`],
+//! [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and [`notices`] stand beside
+//! the flow.
 //!
 //! [`keys`] says which local key a request carries, and [`rights`] what it allows: admission and route
 //! judge by them, and control changes them.
@@ -28,6 +29,7 @@ pub mod failpoint;
 mod hop_by_hop;
 pub mod keys;
 pub mod listener;
+pub mod network;
 pub mod notices;
 pub mod peer;
 mod percent;

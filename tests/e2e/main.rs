@@ -38,6 +38,7 @@ mod kills;
 mod load;
 mod login;
 mod machine;
+mod network;
 mod notices;
 mod ours;
 mod outages;

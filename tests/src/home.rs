@@ -11,6 +11,7 @@ use tokio::process::Command;
 
 use crate::programs;
 use crate::shown::Shown;
+use crate::uplinks::network_of;
 
 /// One user's world. It goes with the value, which fails the test if a token of the simulated
 /// Zendesk's, or what was called a secret besides, has been left in a file of it, was printed by our
@@ -22,6 +23,8 @@ pub struct Home {
     user: Option<u32>,
     /// A process in the namespaces that programs run in.
     inside: Option<u32>,
+    /// The file of the network namespace that programs run in.
+    network: Option<PathBuf>,
     shown: Shown,
 }
 
@@ -40,6 +43,7 @@ impl Home {
             variables: Vec::new(),
             user: None,
             inside: None,
+            network: None,
             shown: Shown::default(),
         })
     }
@@ -90,6 +94,11 @@ impl Home {
         self.inside = Some(process);
     }
 
+    /// Has programs run in the network whose file this is from now on.
+    pub(crate) fn is_in_network(&mut self, file: PathBuf) {
+        self.network = Some(file);
+    }
+
     /// The folders as the programs see them.
     ///
     /// # Panics
@@ -119,7 +128,14 @@ impl Home {
         let program = if own.exists() { own } else { program.into() };
         let mut command = match (self.inside, self.user) {
             (Some(process), Some(user)) => inside(process, user, &program),
-            _ => Command::new(&program),
+            _ => match &self.network {
+                Some(file) => {
+                    let mut command = Command::new("nsenter");
+                    command.arg(network_of(file)).arg(&program);
+                    command
+                }
+                None => Command::new(&program),
+            },
         };
         command
             .env_clear()

@@ -37,6 +37,7 @@ pub mod stage;
 pub mod strangers;
 pub mod supervisor;
 pub mod tolerant;
+pub mod uplinks;
 pub mod user_manager;
 pub mod zendesk;
 
@@ -49,3 +50,4 @@ pub use proxy::Proxy;
 pub use raw::Raw;
 pub use stage::Stage;
 pub use supervisor::Supervisor;
+pub use uplinks::Uplinks;

@@ -74,6 +74,7 @@ use self::vault::{Vault, Vaults};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::config::{Account, AccountName, Config, GrantType, VaultKind};
+use crate::network::Network;
 use crate::upstream::Upstream;
 use crate::upstream::egress::{Egress, Variables};
 
@@ -88,6 +89,8 @@ pub struct Deps {
     pub proxies: Variables,
     /// Where it is told what keeps requests from Zendesk.
     pub conditions: Conditions,
+    /// What happens to this machine's network.
+    pub network: Network,
     /// Keeps the process alive until every session has stored what it holds.
     pub tracker: TaskTracker,
 }
@@ -256,8 +259,10 @@ impl Hub {
     async fn setup(&self, account: &Arc<Account>, egress: &Egress) -> Arc<Setup> {
         let (opened, ways) = (Arc::clone(account), egress.clone());
         let conditions = self.deps.conditions.clone();
+        let network = self.deps.network.clone();
         // Reads certificate files.
-        let upstream = move || Upstream::new(&opened, ways, &conditions).map_err(|e| e.to_string());
+        let upstream =
+            move || Upstream::new(&opened, ways, network, &conditions).map_err(|e| e.to_string());
         let upstream = jobs::blocking(upstream).await;
         let upstream = upstream.and_then(|upstream| upstream);
         let (egress, clock) = (egress.clone(), &self.deps.clock);

@@ -30,6 +30,7 @@ use super::vault::Vault;
 use super::{Deps, Setup, schedule};
 use crate::clock::{Clock, Mover};
 use crate::config::{Account, AccountName, VaultKind};
+use crate::network::Network;
 use crate::upstream::Upstream;
 use crate::upstream::egress::{Egress, Variables};
 
@@ -138,6 +139,7 @@ impl Bench {
         let deps = Deps {
             proxies: Variables::none(clock.clone()),
             conditions: crate::conditions::Conditions::new(clock.clone()),
+            network: Network::still(),
             clock,
             paths: paths(home.path()),
             tracker: tokio_util::task::TaskTracker::new(),
@@ -306,9 +308,13 @@ fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<Setup> {
     let egress = Egress::direct();
     Arc::new(Setup {
         binding: Binding::new(&account, "m4ch1ne"),
-        upstream: Ok(
-            Upstream::new(&account, egress.clone(), &crate::samples::conditions()).unwrap(),
-        ),
+        upstream: Ok(Upstream::new(
+            &account,
+            egress.clone(),
+            Network::still(),
+            &crate::samples::conditions(),
+        )
+        .unwrap()),
         egress,
         zendesk: Arc::clone(zendesk) as Arc<dyn Endpoint>,
         account,

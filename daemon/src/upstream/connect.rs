@@ -19,6 +19,8 @@ use tower_service::Service;
 
 use super::egress::{Dialer, Egress, NoTunnel};
 use super::resolve::Resolver;
+use super::wire::SILENCE_MAX;
+use super::wires::{Known, Wires};
 use crate::body::{Body, Error};
 
 /// Pooled connections of one account.
@@ -45,6 +47,7 @@ impl Clients {
 }
 
 /// Pools of connections to servers that `verifier` believes, on the ways that `egress` says.
+/// Each connection is known to `wires`.
 ///
 /// # Errors
 /// Where rustls knows no protocol version; the choice is compiled in.
@@ -52,12 +55,13 @@ pub(super) fn clients(
     verifier: Arc<dyn ServerCertVerifier>,
     resolver: Resolver,
     egress: Egress,
+    wires: &Wires,
 ) -> Result<Clients, rustls::Error> {
     let tls = tls(verifier)?;
     let dialer = Dialer::new(
         egress.clone(),
-        tcp(resolver),
-        tcp(GaiResolver::new()),
+        tcp(resolver, wires),
+        tcp(GaiResolver::new(), wires),
         tls.clone(),
     );
     let connector = HttpsConnectorBuilder::new()
@@ -178,13 +182,13 @@ fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Er
     Ok(config)
 }
 
-fn tcp<R>(resolver: R) -> HttpConnector<R> {
+fn tcp<R>(resolver: R, wires: &Wires) -> Known<R> {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_MAX));
     tcp.set_happy_eyeballs_timeout(Some(HAPPY_EYEBALLS));
-    tcp
+    wires.knows(tcp)
 }
 
 /// RFC 8305 section 5 recommends 250 ms before the other address family is tried.
@@ -211,9 +215,9 @@ const STREAM_WINDOW: u32 = 1 << 20;
 /// an answer in many small frames for a flood, by a measure that grows with this.
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 512;
 
-/// With the time-out below: a connection that died while the machine slept or changed networks is
-/// gone from the pool within 25 s. Idle connections are asked too, for at most [`POOL_IDLE`].
+/// Idle connections are asked too, for at most [`POOL_IDLE`]: what died while nobody asked is gone
+/// from the pool, as far as `wires` has not noticed before, and routers on the way don't forget it.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Longer than any round trip on a link that can still be used.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Not less: a POST may be on its way, which a call without us would have waited for.
+const KEEP_ALIVE_TIMEOUT: Duration = SILENCE_MAX;

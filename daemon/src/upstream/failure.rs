@@ -1,6 +1,7 @@
 //! Why there is no answer, and what that allows.
 
 use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use http::Method;
@@ -8,6 +9,7 @@ use hyper_util::client::legacy;
 
 use super::connect::{self, Behind};
 use super::egress::{NoTunnel, is_unknown_issuer};
+use super::wire::Cut;
 use crate::body::Error;
 use crate::config::Origin;
 use crate::refusal::Refusal;
@@ -121,8 +123,31 @@ impl Failure {
 
     /// Whether a request with `method` may be sent once more, if its body still can be.
     pub(super) fn allows_another(&self, method: &Method) -> bool {
-        let is_safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        matches!(self, Self::Unprocessed(_)) || (matches!(self, Self::Lost(_)) && is_safe)
+        matches!(self, Self::Unprocessed(_)) || (matches!(self, Self::Lost(_)) && is_safe(method))
+    }
+
+    /// Whether the connection was lost with the address that this machine had.
+    pub(super) fn has_moved(&self) -> bool {
+        matches!(self, Self::Lost(error) if find::<Cut>(&**error) == Some(&Cut::Moved))
+    }
+
+    /// Whether nothing was sent because there is no network at the moment, as far as can be told:
+    /// whoever refuses a connection is there.
+    pub(super) fn has_no_network(&self) -> bool {
+        let kind = |error: &Error| find::<io::Error>(&**error).map(io::Error::kind);
+        match self {
+            Self::Connect(error) => kind(error) != Some(io::ErrorKind::ConnectionRefused),
+            Self::Proxy(no_tunnel) => no_tunnel.is_out_of_reach(),
+            Self::Roots(_)
+            | Self::Target
+            | Self::Tls(_)
+            | Self::TimedOut { .. }
+            | Self::Unprocessed(_)
+            | Self::Lost(_)
+            | Self::Malformed(_)
+            | Self::TooLarge(_)
+            | Self::Script(_) => false,
+        }
     }
 
     /// What an error of the client's means.
@@ -159,6 +184,11 @@ impl Failure {
     }
 }
 
+/// Whether a request with `method` does no harm by acting twice (S7).
+pub(super) fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// RFC 9113 section 8.7: REFUSED_STREAM, and streams above the last one that a GOAWAY names. h2
 /// ends only the latter with the peer's GOAWAY; those below go on or end with an I/O error.
 fn was_not_processed(error: &h2::Error) -> bool {
@@ -191,8 +221,8 @@ pub(super) fn find<'a, E: StdError + 'static>(
             return Some(found);
         }
         let hidden = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
         next = match hidden {
             Some(hidden) => Some(hidden),
             None => error.source(),

@@ -1,11 +1,13 @@
 //! Stage 5: talks to Zendesk.
 //!
 //! `request` strips a head and injects the token last, `replay` lets a body be sent twice,
-//! `connect` has the connections, `egress` the proxies that they go through, `failure` says what a
-//! lost one allows, `reach` remembers it for `status`.
+//! `connect` has the connections, `egress` the proxies that they go through, `wires` what the network
+//! does to them; `exchange` waits for an answer, `failure` says what a lost one allows and `tries`
+//! whether that is done, `reach` remembers it for `status`.
 
 mod connect;
 pub mod egress;
+mod exchange;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -15,8 +17,12 @@ mod replay;
 mod request;
 mod resolve;
 mod roots;
+mod silence;
 #[cfg(test)]
 mod tests;
+mod tries;
+mod wire;
+mod wires;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +32,13 @@ use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::body::Body;
 use crate::conditions::Conditions;
 use crate::config::{Account, Origin};
 use crate::failpoint;
+use crate::network::Network;
 
 pub use failure::Failure;
 pub use outgoing::{Credential, Outgoing};
@@ -39,16 +47,19 @@ pub(crate) use replay::{REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
 use egress::Egress;
+use exchange::{Errand, exchange};
 use reach::Reach;
 use resolve::Resolver;
 use roots::Extra;
+use tries::Tries;
+use wires::Wires;
 
 /// One account's way to Zendesk: pooled connections over TLS.
 #[derive(Clone, Debug)]
 pub struct Upstream(Arc<Way>);
 
 impl Upstream {
-    /// A way to the account's origins, out of this network as `egress` says. Opens nothing yet. What
+    /// A way to the account's origins, out of `network` as `egress` says. Opens nothing yet. What
     /// keeps requests from them is one of `conditions` until one succeeds.
     ///
     /// # Errors
@@ -56,6 +67,7 @@ impl Upstream {
     pub fn new(
         account: &Account,
         egress: Egress,
+        network: Network,
         conditions: &Conditions,
     ) -> Result<Self, ConfigError> {
         let extra = account
@@ -68,7 +80,8 @@ impl Upstream {
             resolver: Resolver::new(account),
             reach: Reach::new(account, conditions),
             egress,
-            clients: OnceCell::new(),
+            wires: Wires::new(network),
+            pools: OnceCell::new(),
         })))
     }
 
@@ -99,20 +112,29 @@ impl Upstream {
         outgoing: &mut Outgoing,
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Body>, Failure> {
-        let client = self.0.clients().await?.of(outgoing.is_limited());
-        match exchange(client, outgoing, authorization).await {
-            Err(failure)
-                if failure.allows_another(outgoing.method()) && outgoing.can_send_again() =>
-            {
-                tracing::debug!(%failure, method = %outgoing.method(), "sending once more");
-                exchange(client, outgoing, authorization).await
+        let way = &self.0;
+        let client = way.clients().await?.of(outgoing.is_limited());
+        let mut tries = Tries::new(way.wires.network());
+        loop {
+            let errand = Errand {
+                method: outgoing.method(),
+                request: &|| outgoing.attempt(authorization),
+                body: outgoing.body(),
+            };
+            let verdict = exchange(client, &way.wires, &errand).await;
+            let Err(failure) = &verdict else {
+                return verdict;
+            };
+            let again = outgoing.can_send_again() && tries.allow(failure, outgoing.method()).await;
+            if !again {
+                return verdict;
             }
-            verdict => verdict,
+            tracing::debug!(%failure, method = %outgoing.method(), "sending once more");
         }
     }
 
     /// One small request of the daemon's own, to an absolute `https` URI. Follows no redirect,
-    /// tries only once, and takes at most [`ANSWER_MAX`] bytes.
+    /// repeats nothing that may have acted, and takes at most [`ANSWER_MAX`] bytes.
     ///
     /// # Errors
     /// Where no whole answer came within `deadline`.
@@ -124,11 +146,7 @@ impl Upstream {
         let is_token = request.uri().path() == "/oauth/tokens";
         let asked = request.uri().authority().map(ToString::to_string);
         let exchange = async {
-            let client = self.0.clients().await?.of(false);
-            let response = client
-                .request(request.map(Body::full))
-                .await
-                .map_err(Failure::of_exchange)?;
+            let response = self.answer(&request, is_token).await?;
             if is_token {
                 failpoint::reach(failpoint::HEAD_READ);
             }
@@ -156,7 +174,38 @@ impl Upstream {
         self.0.reach.note(is_meant, &gone);
         gone
     }
+
+    /// The head of the answer to a request of our own.
+    async fn answer(
+        &self,
+        request: &Request<Bytes>,
+        is_token: bool,
+    ) -> Result<Response<Body>, Failure> {
+        let way = &self.0;
+        let client = way.clients().await?.of(false);
+        if is_token && let Some(then) = Instant::now().checked_sub(FRESH) {
+            // It can't be sent a second time, and a lost answer may cost the session.
+            way.wires.retire_unheard_since(then);
+        }
+        let mut tries = Tries::once(way.wires.network());
+        let errand = Errand {
+            method: request.method(),
+            request: &|| Some(request.clone().map(Body::full)),
+            body: None,
+        };
+        loop {
+            let verdict = exchange(client, &way.wires, &errand).await;
+            match &verdict {
+                Err(failure) if tries.allow(failure, request.method()).await => {}
+                Ok(_) | Err(_) => return verdict,
+            }
+        }
+    }
 }
+
+/// A connection from which something has come within this time is there; another one is replaced
+/// before tokens are asked for, which is rare and costs a handshake.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// The longest answer to a request of our own. A user's record with its custom fields is the
 /// longest that we ask for.
@@ -168,61 +217,37 @@ struct Way {
     resolver: Resolver,
     reach: Reach,
     egress: Egress,
+    wires: Wires,
     /// Made at first use: the system's certificates cost a start more than all the rest.
-    clients: OnceCell<connect::Clients>,
+    pools: OnceCell<Pools>,
+}
+
+#[derive(Debug)]
+struct Pools {
+    clients: connect::Clients,
+    /// Lets go of what the network has changed under.
+    _following: AbortOnDropHandle<()>,
 }
 
 impl Way {
     async fn clients(&self) -> Result<&connect::Clients, Failure> {
         let make = || async {
             let (extra, resolver) = (self.extra.clone(), self.resolver.clone());
-            let egress = self.egress.clone();
-            tokio::task::spawn_blocking(|| {
+            let (egress, wires) = (self.egress.clone(), self.wires.clone());
+            let clients = tokio::task::spawn_blocking(move || {
                 roots::verifier(extra)
-                    .and_then(|verifier| connect::clients(verifier, resolver, egress))
+                    .and_then(|verifier| connect::clients(verifier, resolver, egress, &wires))
             })
             .await
             .unwrap_or_else(|e| Err(rustls::Error::General(e.to_string())))
-            .map_err(Failure::Roots)
+            .map_err(Failure::Roots)?;
+            let following = tokio::spawn(self.wires.clone().follow());
+            Ok(Pools {
+                clients,
+                _following: AbortOnDropHandle::new(following),
+            })
         };
-        self.clients.get_or_try_init(make).await
+        let pools = self.pools.get_or_try_init(make).await?;
+        Ok(&pools.clients)
     }
 }
-
-/// One request, one response head.
-async fn exchange(
-    client: &connect::Client,
-    outgoing: &Outgoing,
-    authorization: Option<&HeaderValue>,
-) -> Result<Response<Body>, Failure> {
-    let request = outgoing.attempt(authorization).ok_or(Failure::Target)?;
-    let sent = Instant::now();
-    let mut response = std::pin::pin!(client.request(request));
-    let verdict = loop {
-        // A long upload is no slow answer: the clock starts anew with each piece of the body, and
-        // stands still while the script has none.
-        let touched = outgoing.body().map_or(sent, |body| body.touched());
-        match tokio::time::timeout_at(touched + HEAD_MAX, &mut response).await {
-            Ok(verdict) => break verdict,
-            Err(_) if outgoing.body().is_some_and(|body| body.touched() > touched) => {}
-            Err(_) => {
-                return Err(Failure::TimedOut {
-                    what: "an answer",
-                    after: HEAD_MAX,
-                    sent: true,
-                });
-            }
-        }
-    };
-    match verdict {
-        Ok(response) => Ok(response.map(Body::from)),
-        Err(error) => Err(match outgoing.body().and_then(|body| body.failed()) {
-            Some(refusal) => Failure::Script(refusal),
-            None => Failure::of_exchange(error),
-        }),
-    }
-}
-
-/// How long an answer's head may take after the last byte of the request. Cloudflare, in front of
-/// Zendesk, gives up after 100 s and says so with a 524, which the script should rather see.
-const HEAD_MAX: Duration = Duration::from_secs(180);

@@ -221,7 +221,13 @@ mod tests {
         let conditions = samples::conditions();
         // RFC 6761: nobody has a name under `.invalid`.
         let account = samples::account("acme", "https://acme.invalid");
-        let upstream = Upstream::new(&account, Egress::direct(), &conditions).unwrap();
+        let upstream = Upstream::new(
+            &account,
+            Egress::direct(),
+            crate::network::Network::still(),
+            &conditions,
+        )
+        .unwrap();
         let get = Request::builder().method(Method::GET).uri("/");
         let get = get.body(Body::empty()).unwrap();
         let mut outgoing = Outgoing::new(get, account.api_origin, Credential::Injected);

@@ -1,5 +1,7 @@
 //! Against servers with real TLS.
 
+mod network;
+
 use std::convert::Infallible;
 use std::path::PathBuf;
 
@@ -16,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::wire::Wire;
 use super::*;
 use crate::config::Origin;
 use crate::samples;
@@ -210,7 +213,9 @@ async fn a_certificate_of_somebody_else_is_not_believed() {
     let server = Server::bind("h2").await;
     let other = Server::bind("h2").await;
     let account = samples::account_trusting(&server.origin().to_string(), &other.ca);
-    let upstream = Upstream::new(&account, Egress::direct(), &samples::conditions()).unwrap();
+    let conditions = samples::conditions();
+    let upstream =
+        Upstream::new(&account, Egress::direct(), Network::still(), &conditions).unwrap();
     let origin = server.origin();
     tokio::spawn(async move { server.acceptor.accept(server.tcp().await).await.map(drop) });
     let get = request(Method::GET, "/").body(Body::empty()).unwrap();
@@ -319,7 +324,8 @@ impl Server {
 
     fn upstream(&self) -> Upstream {
         let account = samples::account_trusting(&self.origin().to_string(), &self.ca);
-        Upstream::new(&account, Egress::direct(), &samples::conditions()).unwrap()
+        let conditions = samples::conditions();
+        Upstream::new(&account, Egress::direct(), Network::still(), &conditions).unwrap()
     }
 
     async fn tcp(&self) -> TcpStream {

@@ -30,6 +30,7 @@ use crate::config::files::Files;
 use crate::config::live::Loaded;
 use crate::control::Control;
 use crate::keys::Keys;
+use crate::network::Network;
 use crate::notices::Notices;
 use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
@@ -67,6 +68,7 @@ pub async fn run(
         paths: paths.clone(),
         proxies,
         conditions: conditions.clone(),
+        network: Network::watch(),
         tracker: tracker.clone(),
     });
 

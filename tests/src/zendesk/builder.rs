@@ -1,7 +1,7 @@
 //! How a simulation is set up.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,6 +23,7 @@ use super::{Zendesk, users};
 /// Sets up a simulated Zendesk. Every default is what Zendesk does, as far as it is known.
 #[derive(Clone, Debug)]
 pub struct Builder {
+    ip: Ipv4Addr,
     port: u16,
     files_port: u16,
     public_origin: Option<String>,
@@ -60,6 +61,7 @@ impl Protocols {
 impl Builder {
     pub(super) fn new() -> Self {
         Self {
+            ip: Ipv4Addr::LOCALHOST,
             port: 0,
             files_port: 0,
             public_origin: None,
@@ -79,7 +81,14 @@ impl Builder {
         }
     }
 
-    /// Sets the account's port on 127.0.0.1; without it a free one is taken.
+    /// Listens on this address of a network of the test's own; without it, on 127.0.0.1.
+    #[must_use]
+    pub fn address(mut self, ip: impl Into<Ipv4Addr>) -> Self {
+        self.ip = ip.into();
+        self
+    }
+
+    /// Sets the account's port; without it a free one is taken.
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
@@ -268,8 +277,8 @@ impl Builder {
         let ca_file = directory.join("ca.pem");
         std::fs::write(&ca_file, &ca_pem)?;
 
-        let account = bind(loopback(self.port)).await?;
-        let files = bind(loopback(self.files_port)).await?;
+        let account = bind((self.ip, self.port).into()).await?;
+        let files = bind((self.ip, self.files_port).into()).await?;
         let (address, files_address) = (account.local_addr()?, files.local_addr()?);
         let origin = format!("https://{address}");
         let public_origin: Arc<str> = self.public_origin.as_deref().unwrap_or(&origin).into();
@@ -309,10 +318,6 @@ impl Builder {
             _directory: owned_directory,
         })
     }
-}
-
-fn loopback(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 /// The client that is registered from the start.

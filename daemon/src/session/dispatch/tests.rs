@@ -18,6 +18,7 @@ use self::zendesk::{INVALID_TOKEN, Zendesk, gzip};
 use super::*;
 use crate::clock::{Clock, Mover};
 use crate::config::{Account, VaultKind};
+use crate::network::Network;
 use crate::session::record::{self, Binding, Stored};
 use crate::session::store::Store;
 use crate::session::vault::Vault;
@@ -304,6 +305,7 @@ impl Bench {
         let sessions = Sessions::new(Deps {
             proxies: Variables::none(clock.clone()),
             conditions: crate::conditions::Conditions::new(clock.clone()),
+            network: Network::still(),
             clock,
             paths,
             tracker: TaskTracker::new(),

@@ -2,30 +2,31 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::Uri;
+use http::{Extensions, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::upgrade::Upgraded;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::dns::GaiResolver;
-use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::rt::TokioIo;
+use hyper_util::client::legacy::connect::{Connected, Connection};
 use loopdesk_protocol::proxy::Scheme;
 use rustls::ClientConfig;
-use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::{Egress, NoTunnel, Proxy, socks, tunnel};
 use crate::body::Error;
 use crate::upstream::resolve::Resolver;
+use crate::upstream::wire::{Stream, Wire};
+use crate::upstream::wires::Known;
 
 /// Opens connections on the way that the egress says.
 #[derive(Clone, Debug)]
 pub(in crate::upstream) struct Dialer {
     egress: Egress,
-    straight: HttpConnector<Resolver>,
-    to_proxy: HttpsConnector<HttpConnector<GaiResolver>>,
+    straight: Known<Resolver>,
+    to_proxy: HttpsConnector<Known<GaiResolver>>,
 }
 
 impl Dialer {
@@ -34,8 +35,8 @@ impl Dialer {
     /// proxies that want it.
     pub(in crate::upstream) fn new(
         egress: Egress,
-        straight: HttpConnector<Resolver>,
-        to_proxy: HttpConnector<GaiResolver>,
+        straight: Known<Resolver>,
+        to_proxy: Known<GaiResolver>,
         mut tls: ClientConfig,
     ) -> Self {
         // CONNECT is sent as HTTP/1.1 says it.
@@ -80,23 +81,34 @@ impl Service<Uri> for Dialer {
 /// Asks a proxy that listens for its way to `target`.
 async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<Line, NoTunnel> {
     match proxy.url.scheme() {
-        Scheme::Http | Scheme::Https => tunnel::open(proxy, stream, target).await.map(Line::Tunnel),
+        Scheme::Http | Scheme::Https => {
+            let wire = wire(&stream);
+            let tunnel = tunnel::open(proxy, stream, target).await?;
+            Ok(Line::Tunnel(tunnel, wire))
+        }
         Scheme::Socks5 => socks::open(proxy, stream, target)
             .await
             .map(|stream| Line::Socks(Box::new(stream))),
     }
 }
 
+/// What is known of a stream beside it: an upgrade hides it.
+fn wire(stream: &ToProxy) -> Option<Arc<Wire>> {
+    let mut extras = Extensions::new();
+    stream.connected().get_extras(&mut extras);
+    extras.remove()
+}
+
 /// A connection to a proxy.
-pub(super) type ToProxy = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type ToProxy = MaybeHttpsStream<Stream>;
 
 /// A connection, open as far as TLS with Zendesk.
 #[derive(Debug)]
 pub(in crate::upstream) enum Line {
     /// To Zendesk.
-    Straight(TokioIo<TcpStream>),
+    Straight(Stream),
     /// Through a proxy that has taken CONNECT. What came with its answer is still to be read.
-    Tunnel(Upgraded),
+    Tunnel(Upgraded, Option<Arc<Wire>>),
     /// Through a SOCKS proxy.
     Socks(Box<ToProxy>),
 }
@@ -106,7 +118,7 @@ macro_rules! each {
     ($line:expr, $inner:ident => $act:expr) => {
         match $line {
             Line::Straight($inner) => $act,
-            Line::Tunnel($inner) => $act,
+            Line::Tunnel($inner, _) => $act,
             Line::Socks($inner) => $act,
         }
     };
@@ -115,9 +127,11 @@ macro_rules! each {
 impl Connection for Line {
     fn connected(&self) -> Connected {
         match self {
-            Self::Straight(stream) => stream.connected(),
             // Who is behind a proxy is nobody's business here, and to HTTP it isn't there.
-            Self::Tunnel(_) | Self::Socks(_) => Connected::new(),
+            Self::Straight(stream) => stream.connected(),
+            Self::Socks(stream) => stream.connected(),
+            Self::Tunnel(_, Some(wire)) => Connected::new().extra(Arc::clone(wire)),
+            Self::Tunnel(_, None) => Connected::new(),
         }
     }
 }

@@ -101,6 +101,11 @@ impl NoTunnel {
         matches!(self.reason, Reason::TooSlow)
     }
 
+    /// Whether there is no connection to the proxy at all.
+    pub(in crate::upstream) fn is_out_of_reach(&self) -> bool {
+        matches!(self.reason, Reason::Unreachable(_))
+    }
+
     /// What was waited for, or has failed.
     pub(in crate::upstream) fn whom(&self) -> String {
         match &self.proxy {

@@ -17,7 +17,9 @@ use tower_service::Service;
 use super::super::line::Line;
 use super::*;
 use crate::body::Body;
+use crate::network::Network;
 use crate::upstream::resolve::Resolver;
+use crate::upstream::wires::Wires;
 use crate::upstream::{Credential, Failure, Outgoing, Upstream, roots};
 
 #[tokio::test]
@@ -280,8 +282,7 @@ async fn o3_how_the_last_connection_has_failed_shows_until_one_succeeds() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let egress = egress(&[("HTTPS_PROXY", &address.to_string())]);
-    let account = samples::account("acme", "https://acme.zendesk.com");
-    let upstream = Upstream::new(&account, egress.clone(), &samples::conditions()).unwrap();
+    let upstream = upstream(egress.clone());
     let call = || {
         let request = Request::get("https://acme.zendesk.com/").body(Bytes::new());
         upstream.call(request.unwrap(), Duration::from_secs(20))
@@ -304,8 +305,7 @@ async fn o3_how_the_last_connection_has_failed_shows_until_one_succeeds() {
 
 /// A request for Zendesk through a proxy.
 async fn send(variables: &[(&str, &str)]) -> Failure {
-    let account = samples::account("acme", "https://acme.zendesk.com");
-    let upstream = Upstream::new(&account, egress(variables), &samples::conditions()).unwrap();
+    let upstream = upstream(egress(variables));
     let post = Request::builder()
         .method(Method::POST)
         .uri("/api/v2/tickets.json");
@@ -313,7 +313,8 @@ async fn send(variables: &[(&str, &str)]) -> Failure {
         .header(AUTHORIZATION, "x")
         .body(Body::full("once"))
         .unwrap();
-    let mut outgoing = Outgoing::new(post, account.api_origin.clone(), Credential::Injected);
+    let origin = "https://acme.zendesk.com".parse().unwrap();
+    let mut outgoing = Outgoing::new(post, origin, Credential::Injected);
     upstream.send(&mut outgoing, None).await.unwrap_err()
 }
 
@@ -353,6 +354,11 @@ impl Hears {
     }
 }
 
+fn upstream(egress: Egress) -> Upstream {
+    let account = samples::account("acme", "https://acme.zendesk.com");
+    Upstream::new(&account, egress, Network::still(), &samples::conditions()).unwrap()
+}
+
 fn dialer(egress: Egress) -> Dialer {
     let tls = rustls::ClientConfig::builder_with_provider(roots::provider())
         .with_safe_default_protocol_versions()
@@ -365,7 +371,8 @@ fn dialer(egress: Egress) -> Dialer {
     tcp.enforce_http(false);
     let mut straight = HttpConnector::new_with_resolver(resolver);
     straight.enforce_http(false);
-    Dialer::new(egress, straight, tcp, tls)
+    let wires = Wires::new(Network::still());
+    Dialer::new(egress, wires.knows(straight), wires.knows(tcp), tls)
 }
 
 /// What comes of a connection to `acme.zendesk.com:443` through this proxy, up to TLS.

@@ -1,0 +1,87 @@
+//! What has become of a connection's way out of this machine. Nothing is sent to find out.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+/// What the kernel says of a way that it chose earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It would choose the same source address again, or has no way at all just now.
+    Same,
+    /// It would choose another source address now; the old one is still this machine's.
+    Other,
+    /// The source address is this machine's no more.
+    Gone,
+}
+
+impl Way {
+    /// What it says of a connection from `local` to `peer`.
+    pub(crate) fn of(local: IpAddr, peer: SocketAddr) -> Self {
+        Self::judge(local, source_towards(peer).ok(), || is_here(local))
+    }
+
+    fn judge(local: IpAddr, chosen: Option<IpAddr>, is_here: impl FnOnce() -> bool) -> Self {
+        match chosen {
+            Some(chosen) if chosen == local.to_canonical() => Self::Same,
+            _ if !is_here() => Self::Gone,
+            Some(_) => Self::Other,
+            // A way may come back, and with it the same address: TCP would go on.
+            None => Self::Same,
+        }
+    }
+}
+
+/// The address from which the kernel would connect to `peer` now: connecting a datagram socket
+/// looks up the route, and sends nothing.
+fn source_towards(peer: SocketAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = match peer.ip() {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(peer)?;
+    Ok(socket.local_addr()?.ip().to_canonical())
+}
+
+/// Whether this machine has the address: no other can be bound.
+fn is_here(local: IpAddr) -> bool {
+    let bound = UdpSocket::bind((local, 0));
+    !bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r10_only_another_source_address_is_another_way() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let wifi = ip("192.168.1.5");
+        let table = [
+            (Some("192.168.1.5"), true, Way::Same),
+            // A virtual private network takes the way over; the Wi-Fi stays.
+            (Some("10.8.0.2"), true, Way::Other),
+            (Some("192.168.1.6"), false, Way::Gone),
+            // No network.
+            (None, false, Way::Gone),
+            // A route that is replaced goes before it comes.
+            (None, true, Way::Same),
+        ];
+        for (chosen, is_here, expected) in table {
+            let way = Way::judge(wifi, chosen.map(ip), || is_here);
+            assert_eq!(way, expected, "{chosen:?} {is_here}");
+        }
+        let mapped = ip("::ffff:192.168.1.5");
+        assert_eq!(Way::judge(mapped, Some(wifi), || true), Way::Same);
+    }
+
+    #[test]
+    fn r10_the_kernel_knows_its_own_addresses() {
+        let local = Ipv4Addr::LOCALHOST;
+        let way = |from: [u8; 4]| Way::of(from.into(), (local, 443).into());
+        assert_eq!(way([127, 0, 0, 1]), Way::Same);
+        assert_eq!(way([127, 0, 0, 2]), Way::Other);
+        // Reserved for documentation (RFC 5737): no machine has it.
+        assert_eq!(way([192, 0, 2, 1]), Way::Gone);
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether a request that has failed is sent once more.
+
+use std::time::Duration;
+
+use http::Method;
+use tokio::time::{Instant, timeout};
+
+use super::failure::{Failure, is_safe};
+use crate::network::Network;
+
+/// What has been tried for one request.
+#[derive(Debug)]
+pub(super) struct Tries<'a> {
+    network: &'a Network,
+    began: Instant,
+    /// How often it may still be sent again after its connection was lost.
+    lost: u8,
+    /// The same where this machine's own network has taken it away.
+    moved: u8,
+}
+
+impl<'a> Tries<'a> {
+    /// For a script's request.
+    pub(super) fn new(network: &'a Network) -> Self {
+        Self {
+            network,
+            began: Instant::now(),
+            lost: 1,
+            moved: MOVES_MAX,
+        }
+    }
+
+    /// For a request of our own, whose sender knows better what a lost answer means.
+    pub(super) fn once(network: &'a Network) -> Self {
+        Self {
+            lost: 0,
+            ..Self::new(network)
+        }
+    }
+
+    /// Whether the request may be sent once more, now that this has happened to it. Waits for the
+    /// network if that is what is missing.
+    pub(super) async fn allow(&mut self, failure: &Failure, method: &Method) -> bool {
+        if failure.has_no_network() {
+            return self.wait_for_network().await;
+        }
+        let left = if failure.has_moved() && is_safe(method) {
+            &mut self.moved
+        } else if failure.allows_another(method) {
+            &mut self.lost
+        } else {
+            return false;
+        };
+        let allowed = *left > 0;
+        *left = left.saturating_sub(1);
+        allowed
+    }
+
+    /// Between two networks there is none: a name can't be looked up, no route leads anywhere.
+    async fn wait_for_network(&self) -> bool {
+        let left = NETWORK_MAX.saturating_sub(self.began.elapsed());
+        if left.is_zero() || !self.network.has_changed_within(RECENT) {
+            return false;
+        }
+        let mut changes = self.network.changes();
+        // What has changed just before this shows at the next try.
+        let _early = timeout(left.min(PAUSE), changes.next()).await;
+        true
+    }
+}
+
+/// Each is a change of this machine's addresses; none takes longer than a change of cities.
+const MOVES_MAX: u8 = 8;
+
+/// How long a request waits for a network, if there was one just now. With a connection's time
+/// this is what a change may cost.
+const NETWORK_MAX: Duration = Duration::from_millis(2500);
+
+/// How old a change may be that has left the machine without a network: an address is followed by
+/// another within this time, or there is none to wait for.
+const RECENT: Duration = Duration::from_secs(5);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::upstream::wire::Cut;
+
+    fn no_route() -> Failure {
+        Failure::Connect(std::io::Error::from(std::io::ErrorKind::NetworkUnreachable).into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r10_what_a_lost_network_has_taken_is_sent_again_if_it_can_do_no_harm() {
+        let network = Network::still();
+        for (method, times) in [(Method::GET, MOVES_MAX), (Method::POST, 0)] {
+            let mut tries = Tries::new(&network);
+            let moved = Failure::Lost(Cut::Moved.into());
+            for n in 0..=times {
+                assert_eq!(
+                    tries.allow(&moved, &method).await,
+                    n < times,
+                    "{method} {n}"
+                );
+            }
+        }
+        let silent = Failure::Lost(Cut::Silent.into());
+        assert!(!Tries::new(&network).allow(&silent, &Method::POST).await);
+        assert!(!Tries::once(&network).allow(&silent, &Method::GET).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r10_between_two_networks_a_request_waits_and_without_one_it_doesn_t() {
+        let (tell, hints) = watch::channel(None);
+        let network = Network::told(hints);
+        let mut tries = Tries::new(&network);
+        assert!(
+            !tries.allow(&no_route(), &Method::POST).await,
+            "a machine at rest"
+        );
+
+        tell.send_replace(Some(Instant::now()));
+        let (mut tries, began) = (Tries::new(&network), Instant::now());
+        let mut times = 0;
+        while tries.allow(&no_route(), &Method::POST).await {
+            times += 1;
+        }
+        assert_eq!(began.elapsed(), NETWORK_MAX);
+        assert_eq!(times, 10);
+
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let refused = Failure::Connect(refused.into());
+        let mut tries = Tries::new(&network);
+        assert!(
+            !tries.allow(&refused, &Method::GET).await,
+            "there is a network"
+        );
+    }
+}

@@ -1,0 +1,295 @@
+//! The TCP connections under everything else, to Zendesk or to a proxy: what the network does to
+//! them decides whether the pool above may go on using them.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_util::client::legacy::connect::{CaptureConnection, Connected, Connection};
+use hyper_util::rt::TokioIo;
+use rustix::net::Shutdown;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::Instant;
+
+use crate::network::{Way, since_last_ack, unacknowledged};
+
+/// One TCP connection, as it is known beside the task that reads and writes it.
+#[derive(Debug)]
+pub(super) struct Wire {
+    local: IpAddr,
+    peer: SocketAddr,
+    began: Instant,
+    /// How many bytes were written.
+    written: AtomicU64,
+    /// When something last came, in milliseconds since it began.
+    heard: AtomicU64,
+    retired: AtomicBool,
+    mistrusted: AtomicBool,
+    /// Why it was cut; 0 where it wasn't.
+    cut: AtomicU8,
+    /// None once it is closed.
+    open: Mutex<Option<Open>>,
+}
+
+/// Why a connection was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Cut {
+    /// Nothing can come to it any more.
+    #[error("this machine's network has changed")]
+    Moved,
+    /// The other end has not shown a sign of life.
+    #[error("nothing that was sent has been acknowledged for {} s", SILENCE_MAX.as_secs())]
+    Silent,
+}
+
+impl Wire {
+    /// A connection, and what reads and writes it.
+    ///
+    /// # Errors
+    /// Where it has ended already.
+    pub(super) fn new(stream: TcpStream) -> io::Result<(Arc<Self>, Stream)> {
+        let (local, peer) = (stream.local_addr()?.ip(), stream.peer_addr()?);
+        let (reading, writing) = stream.into_split();
+        let wire = Arc::new(Self {
+            local,
+            peer,
+            began: Instant::now(),
+            written: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+            mistrusted: AtomicBool::new(false),
+            cut: AtomicU8::new(0),
+            open: Mutex::new(Some(Open {
+                writing: TokioIo::new(writing),
+                pooled: None,
+            })),
+        });
+        let stream = Stream {
+            reading: TokioIo::new(reading),
+            wire: Arc::clone(&wire),
+        };
+        Ok((wire, stream))
+    }
+
+    /// What the kernel says of its way now.
+    pub(super) fn way(&self) -> Way {
+        Way::of(self.local, self.peer)
+    }
+
+    /// Tells by which request's connection the pool knows this one.
+    pub(super) fn is_pooled_as(&self, capture: &CaptureConnection) {
+        if let Some(open) = &mut *self.open() {
+            open.pooled.get_or_insert_with(|| capture.clone());
+            if self.retired.load(Ordering::SeqCst) {
+                open.leave_the_pool();
+            }
+        }
+    }
+
+    /// Gives it no new request. Those on their way go on.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+        let is_unused = match &*self.open() {
+            Some(open) if open.pooled.is_some() => {
+                open.leave_the_pool();
+                false
+            }
+            // The first request of a new one makes itself known in less time than that.
+            Some(_) => self.began.elapsed() > UNUSED,
+            None => false,
+        };
+        if is_unused {
+            self.cut(Cut::Moved);
+        }
+    }
+
+    /// The same, and what is on its way may be lost.
+    pub(super) fn mistrust(&self) {
+        self.mistrusted.store(true, Ordering::SeqCst);
+        self.retire();
+    }
+
+    /// Whether what is on its way may be lost.
+    pub(super) fn is_mistrusted(&self) -> bool {
+        self.mistrusted.load(Ordering::SeqCst)
+    }
+
+    /// Ends it at once, and everything that is on its way.
+    pub(super) fn cut(&self, why: Cut) {
+        self.retired.store(true, Ordering::SeqCst);
+        let _first =
+            self.cut
+                .compare_exchange(0, why as u8 + 1, Ordering::SeqCst, Ordering::SeqCst);
+        if let Some(open) = &*self.open() {
+            open.leave_the_pool();
+            // Wakes whoever reads. An error says that it has ended by itself.
+            let _ended = rustix::net::shutdown(open.socket(), Shutdown::Both);
+        }
+    }
+
+    /// Why it was cut.
+    pub(super) fn was_cut(&self) -> Option<Cut> {
+        let whys = [Cut::Moved, Cut::Silent];
+        let why = self.cut.load(Ordering::SeqCst);
+        whys.into_iter().find(|cut| *cut as u8 + 1 == why)
+    }
+
+    /// When something last came.
+    pub(super) fn heard(&self) -> Instant {
+        self.began + Duration::from_millis(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// How many of the written bytes were acknowledged, and how many were not; none once it is
+    /// closed.
+    pub(super) fn acknowledged(&self) -> Option<(u64, u64)> {
+        let written = self.written.load(Ordering::Relaxed);
+        let left = unacknowledged(self.open().as_ref()?.socket()).ok()?;
+        Some((written.saturating_sub(left), left))
+    }
+
+    /// Whether the other end may have acknowledged something within this time. One that reads
+    /// nothing acknowledges nothing new, and still lives.
+    pub(super) fn may_live(&self, within: Duration) -> bool {
+        let open = self.open();
+        let since = open
+            .as_ref()
+            .and_then(|open| since_last_ack(open.socket()).ok());
+        since.flatten().is_some_and(|since| since < within)
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What there is of a connection until it is closed.
+#[derive(Debug)]
+struct Open {
+    writing: TokioIo<OwnedWriteHalf>,
+    /// As the pool knows it: holds this very connection, until it is closed.
+    pooled: Option<CaptureConnection>,
+}
+
+impl Open {
+    fn socket(&self) -> &TcpStream {
+        self.writing.inner().as_ref()
+    }
+
+    fn leave_the_pool(&self) {
+        if let Some(pooled) = &self.pooled
+            && let Some(connected) = &*pooled.connection_metadata()
+        {
+            connected.poison();
+        }
+    }
+}
+
+/// Reads and writes one connection.
+#[derive(Debug)]
+pub(super) struct Stream {
+    reading: TokioIo<OwnedReadHalf>,
+    wire: Arc<Wire>,
+}
+
+impl Stream {
+    fn write(
+        &self,
+        write: impl FnOnce(Pin<&mut TokioIo<OwnedWriteHalf>>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let written = self.with_writing(write);
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.wire.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+        written
+    }
+
+    fn with_writing<T>(
+        &self,
+        act: impl FnOnce(Pin<&mut TokioIo<OwnedWriteHalf>>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if let Some(cut) = self.wire.was_cut() {
+            return Poll::Ready(Err(ended(cut)));
+        }
+        match &mut *self.wire.open() {
+            Some(open) => act(Pin::new(&mut open.writing)),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+}
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new().extra(Arc::clone(&self.wire))
+    }
+}
+
+impl Read for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        // What has come before a cut is read to its end.
+        let read = Pin::new(&mut self.reading).poll_read(cx, buffer);
+        if read.is_ready() {
+            let since = u64::try_from(self.wire.began.elapsed().as_millis());
+            let since = since.unwrap_or(u64::MAX);
+            self.wire.heard.store(since, Ordering::Relaxed);
+        }
+        read
+    }
+}
+
+impl Write for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.write(|writing| writing.poll_write(cx, bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with_writing(|writing| writing.poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.with_writing(|writing| writing.poll_shutdown(cx))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        // As TCP says of itself; that needs no lock.
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.write(|writing| writing.poll_write_vectored(cx, slices))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        drop(self.wire.open().take());
+    }
+}
+
+fn ended(cut: Cut) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, cut)
+}
+
+/// For how long nothing may be acknowledged before a connection is given up: a direct call would
+/// survive an outage of some seconds, and what may have acted can't be sent again.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Longer than any connection of the pool stays without its first request, if one comes.
+const UNUSED: Duration = Duration::from_secs(5);

@@ -1,0 +1,164 @@
+//! All TCP connections of one account, for what concerns them together: a network that has changed,
+//! a machine that has slept.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::time::Instant;
+use tower_service::Service;
+
+use super::wire::{Cut, Stream, Wire};
+use crate::body::Error;
+use crate::network::{Network, Way};
+
+/// One account's connections. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Wires(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    network: Network,
+    /// For how many milliseconds the machine had slept when that was last looked at.
+    slept: AtomicU64,
+    all: Mutex<Vec<Weak<Wire>>>,
+}
+
+impl Wires {
+    pub(super) fn new(network: Network) -> Self {
+        let slept = AtomicU64::new(millis(network.slept()));
+        Self(Arc::new(Inner {
+            network,
+            slept,
+            all: Mutex::default(),
+        }))
+    }
+
+    /// The network that they are in.
+    pub(super) fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    /// Connections that `tcp` makes are among them.
+    pub(super) fn knows<R>(&self, tcp: HttpConnector<R>) -> Known<R> {
+        Known {
+            tcp,
+            wires: self.clone(),
+        }
+    }
+
+    /// Looks at all of them whenever the network has changed; never returns.
+    pub(super) async fn follow(self) {
+        let mut changes = self.0.network.changes();
+        loop {
+            changes.next().await;
+            self.review();
+        }
+    }
+
+    /// Lets go of those that the kernel would make from another source address now, and ends those
+    /// whose source address is gone.
+    fn review(&self) {
+        let mut counts = [0, 0];
+        for wire in self.open() {
+            match wire.way() {
+                Way::Same => continue,
+                Way::Other => {
+                    wire.mistrust();
+                    counts[0] += 1;
+                }
+                Way::Gone => {
+                    wire.cut(Cut::Moved);
+                    counts[1] += 1;
+                }
+            }
+        }
+        if counts != [0, 0] {
+            let [replaced, ended] = counts;
+            tracing::info!(replaced, ended, "this machine's network has changed");
+        }
+    }
+
+    /// Lets go of all of them if the machine has slept since this was last asked: the other end has
+    /// not, and neither have the routers on the way.
+    pub(super) fn notice_sleep(&self) {
+        let now = millis(self.0.network.slept());
+        let before = self.0.slept.fetch_max(now, Ordering::Relaxed);
+        if now.saturating_sub(before) >= millis(SLEEP) {
+            tracing::info!(seconds = (now - before) / 1000, "this machine has slept");
+            for wire in self.open() {
+                wire.mistrust();
+            }
+        }
+    }
+
+    /// Gives no new request to those from which nothing has come since `then`.
+    pub(super) fn retire_unheard_since(&self, then: Instant) {
+        for wire in self.open() {
+            if wire.heard() < then {
+                wire.retire();
+            }
+        }
+    }
+
+    /// Those that may still be open.
+    pub(super) fn open(&self) -> Vec<Arc<Wire>> {
+        self.all().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn add(&self, wire: &Arc<Wire>) {
+        let mut all = self.all();
+        if all.len() == all.capacity() {
+            all.retain(|wire| wire.strong_count() > 0);
+        }
+        all.push(Arc::downgrade(wire));
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Weak<Wire>>> {
+        self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes TCP connections that are known here.
+#[derive(Clone, Debug)]
+pub(super) struct Known<R> {
+    tcp: HttpConnector<R>,
+    wires: Wires,
+}
+
+impl<R> Service<Uri> for Known<R>
+where
+    HttpConnector<R>: Service<Uri, Response = hyper_util::rt::TokioIo<tokio::net::TcpStream>>,
+    <HttpConnector<R> as Service<Uri>>::Error: Into<Error>,
+    <HttpConnector<R> as Service<Uri>>::Future: Send + 'static,
+{
+    type Response = Stream;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.tcp.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let connecting = self.tcp.call(target);
+        let wires = self.wires.clone();
+        Box::pin(async move {
+            let tcp = connecting.await.map_err(Into::into)?;
+            let (wire, stream) = Wire::new(tcp.into_inner())?;
+            wires.add(&wire);
+            Ok(stream)
+        })
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Below this, no connection has been forgotten by anybody.
+const SLEEP: Duration = Duration::from_secs(1);
