@@ -1,7 +1,28 @@
-//! Percent-encoding (RFC 3986 section 2.1), read as leniently as any server may. Only judged by,
-//! never sent.
+//! Percent-encoding (RFC 3986 section 2.1).
 
-/// Decodes `%XX` until there is nothing left to decode, in one pass: what a decoded byte completes
+use std::fmt::Write as _;
+
+/// A target as the listener makes it of one that a script sends raw (`created>2025-01-01`): every byte
+/// that RFC 3986 doesn't allow in it is encoded. `None` where it refuses it, for a `#` or a control
+/// character.
+pub(crate) fn encoded(target: &str) -> Option<String> {
+    let mut encoded = String::with_capacity(target.len());
+    for byte in target.bytes() {
+        match byte {
+            b'#' | 0..=0x1f | 0x7f => return None,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => encoded.push(char::from(byte)),
+            byte if ALLOWED.contains(&byte) => encoded.push(char::from(byte)),
+            // Writing to a string can't fail.
+            byte => drop(write!(encoded, "%{byte:02X}")),
+        }
+    }
+    Some(encoded)
+}
+
+/// RFC 3986 sections 2.2 and 2.3, and `%`: servers read on whether or not two digits follow.
+const ALLOWED: &[u8] = b"-._~:/?[]@!$&'()*+,;=%";
+
+/// Decodes `%XX`, as leniently as any server may, until there is nothing left to decode, in one pass: what a decoded byte completes
 /// is decoded at once.
 pub(crate) fn decoded(text: impl IntoIterator<Item = u8>) -> Vec<u8> {
     let text = text.into_iter();
@@ -40,6 +61,22 @@ mod tests {
         assert_eq!(text("%%361"), "a");
         assert_eq!(text("%25%36%31"), "a");
         assert_eq!(text("100%, %zz, %6"), "100%, %zz, %6");
+    }
+
+    #[test]
+    fn s8_what_a_target_cannot_hold_is_encoded() {
+        for (target, expected) in [
+            (
+                "/a?query=created>2025-01-01",
+                Some("/a?query=created%3E2025-01-01"),
+            ),
+            ("/a b\"<|^`{}\\", Some("/a%20b%22%3C%7C%5E%60%7B%7D%5C")),
+            ("/caf\u{e9}?x=[1]&y=50%", Some("/caf%C3%A9?x=[1]&y=50%")),
+            ("/a#b", None),
+            ("/a\nb", None),
+        ] {
+            assert_eq!(encoded(target).as_deref(), expected, "{target}");
+        }
     }
 
     proptest! {

@@ -150,6 +150,7 @@ pub(crate) fn created(secret: &str) -> Created {
         secret: secret.to_owned().into(),
         keyless: true,
         base_urls: status().accounts.remove(0).base_urls,
+        also_shown: Vec::new(),
     }
 }
 

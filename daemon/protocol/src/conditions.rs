@@ -384,6 +384,14 @@ conditions! {
     "keys-unusable" keys_unusable(what) => Error Vault You,
         "{what}";
 
+    /// Keys of an earlier release have `deny` rules, which deny more now than they did then.
+    "keys-deny-more" keys_deny_more(names, first) => Warning Trouble You,
+        "a `deny` rule of a key now also denies routes that loopdesk doesn't know and, if it is about \
+         reading, searches, exports and side loads: that concerns {names}",
+        "see what a script may do: `loopdesk explain METHOD PATH --key {first}`",
+        "if it needs one of these routes, make it a new key that names the very path: `loopdesk key \
+         create NAME --allow 'GET /api/v2/search' …`";
+
     /// The command that is told of events can't be run, or has failed.
     "hook-failed" hook_failed(program, why) => Error Config You,
         "the command of `hooks.session-event`, `{program}`, {why}",

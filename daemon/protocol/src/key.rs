@@ -78,6 +78,10 @@ pub struct Created {
     /// The base URLs that scripts can use with it, the plainest first.
     #[serde(default)]
     pub base_urls: Vec<String>,
+    /// Routes that it allows and that may show what its `deny` rules deny, such as
+    /// `GET /api/v2/groups/{id}/users`.
+    #[serde(default)]
+    pub also_shown: Vec<String>,
 }
 
 /// All keys.

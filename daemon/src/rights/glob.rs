@@ -50,14 +50,26 @@ impl Glob {
     }
 
     /// The same whatever the case of the letters, as some server may route.
-    pub(super) fn fits_any_case(&self, path: &Segments<'_>) -> bool {
+    pub(super) fn fits_any_case(&self, path: &[&str]) -> bool {
         self.fits_by(path, <[u8]>::eq_ignore_ascii_case)
+    }
+
+    /// Whether it fits some path of this shape, in which what begins with `*` is any name.
+    pub(super) fn fits_some(&self, shape: &[&str]) -> bool {
+        self.fits_where(shape, |piece, name| {
+            name.starts_with('*') || piece.fits(name.as_bytes(), &<[u8]>::eq_ignore_ascii_case)
+        })
     }
 
     /// The path that it fits, if it is but one.
     pub(super) fn only_path(&self) -> Option<String> {
+        self.is_one_path().then(|| self.to_string())
+    }
+
+    /// Whether it fits but one path.
+    pub(super) fn is_one_path(&self) -> bool {
         let is_name = |piece: &Piece| matches!(piece, Piece::Segment { rest: None, .. });
-        self.0.iter().all(is_name).then(|| self.to_string())
+        self.0.iter().all(is_name)
     }
 
     /// The first name, if there is but one that fits.
@@ -69,6 +81,10 @@ impl Glob {
     }
 
     fn fits_by(&self, path: &[&str], same: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+        self.fits_where(path, |piece, name| piece.fits(name.as_bytes(), &same))
+    }
+
+    fn fits_where(&self, path: &[&str], fits: impl Fn(&Piece, &str) -> bool) -> bool {
         let (mut piece, mut segment) = (0, 0);
         // Where the last `**` was, and how many segments it has taken. Whatever an earlier one
         // might take besides, the last one can take instead.
@@ -79,7 +95,7 @@ impl Glob {
                     any = Some((piece, segment));
                     piece += 1;
                 }
-                Some(wanted) if wanted.fits(path[segment].as_bytes(), &same) => {
+                Some(wanted) if fits(wanted, path[segment]) => {
                     piece += 1;
                     segment += 1;
                 }

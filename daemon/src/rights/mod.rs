@@ -8,8 +8,11 @@
 //! A key allows what one of its scopes or `allow` rules covers, unless a `deny` rule does. Scopes
 //! are Zendesk's, and the [route table](crate::route_table) says which of them a route needs, by what it does: reading
 //! things, or changing them. What isn't in the table is unknown, and counts as a write to
-//! everything: it takes `write`, or an `allow` rule. Rules see methods and paths alone; what a
-//! search or a side load brings along from elsewhere, a `deny` rule doesn't see.
+//! everything: it takes `write`, or an `allow` rule.
+//!
+//! Rules see methods and paths alone. What a `deny` rule names may be shown elsewhere (`denied`): a
+//! key with one is denied what isn't in the table, and, if the rule is about reading, searches,
+//! exports and side loads, unless an `allow` rule names that very path.
 //!
 //! A key that allows less than everything is *limited*. It is held to requests that every server
 //! reads in the same way: its paths have one reading (`path`), and it names no second method, be it
@@ -17,6 +20,7 @@
 //!
 //! Pure functions over heads; only the body is waited for.
 
+mod denied;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod glob;
@@ -34,12 +38,14 @@ use http::request::Parts;
 use http::{Method, Uri};
 use loopdesk_protocol::key;
 
-use self::path::ApiPath;
+use self::denied::Denied;
+use self::path::{ApiPath, Segments};
 use self::rule::Rule;
+use self::side_loads::SideLoads;
 use self::verdict::Grant;
 use crate::body::Body;
-use crate::route_table::TABLE;
 use crate::route_table::scope::{Scopes, names};
+use crate::route_table::{Entry, TABLE};
 
 pub(crate) use overrides::names_another_method;
 pub use verdict::{Denial, Explanation};
@@ -49,7 +55,7 @@ pub use verdict::{Denial, Explanation};
 pub struct Rights {
     scopes: Scopes,
     allow: Vec<Rule>,
-    deny: Vec<Rule>,
+    deny: Denied,
 }
 
 impl Rights {
@@ -103,7 +109,7 @@ impl Rights {
             true => Ok(Self {
                 scopes,
                 allow,
-                deny,
+                deny: Denied::new(deny),
             }),
             false => Err(mistakes.join(" ")),
         }
@@ -115,7 +121,7 @@ impl Rights {
         key::Rights {
             scopes: self.scopes.names(),
             allow: texts(&self.allow),
-            deny: texts(&self.deny),
+            deny: texts(self.deny.rules()),
         }
     }
 
@@ -136,7 +142,7 @@ impl Rights {
     /// judge.
     pub fn is_full(&self) -> bool {
         let both = self.scopes.has(Scopes::READ) && self.scopes.has(Scopes::WRITE);
-        both && self.deny.is_empty()
+        both && self.deny.rules().is_empty()
     }
 
     /// Whether it lets a script act for another person (`X-On-Behalf-Of`), for which Zendesk asks a
@@ -191,10 +197,23 @@ impl Rights {
     /// # Errors
     /// Where the body names another method than the one that was judged.
     pub async fn guard(&self, head: &Parts, body: Body) -> Result<Body, Denial> {
-        match self.is_full() {
-            true => Ok(body),
-            false => guard::guard(head, body).await,
+        if self.is_full() {
+            return Ok(body);
         }
+        let grant = self.decide(&head.method, &head.uri)?;
+        guard::guard(head, body, self.side_loads(&grant)).await
+    }
+
+    /// The known routes that this key can read and that may show what its `deny` rules deny, as
+    /// `GET /api/v2/groups/{id}/users`.
+    pub fn also_shown(&self) -> Vec<String> {
+        let allows = |method: &Method, target: &Uri| self.decide(method, target).is_ok();
+        self.deny.also_shown(allows)
+    }
+
+    /// Whether a `deny` rule denies more than it names.
+    pub fn denies_more(&self) -> bool {
+        !self.is_full() && !self.deny.rules().is_empty()
     }
 
     fn decide(&self, method: &Method, target: &Uri) -> Result<Grant<'_>, Denial> {
@@ -206,29 +225,47 @@ impl Rights {
             return Err(verdict::of_method_in_query());
         }
         let segments = path.segments();
-        if let Some(rule) = self.deny.iter().find(|rule| rule.denies(method, &segments)) {
+        if let Some(rule) = self.deny.by_name(method, &segments) {
             return Err(verdict::of_rule(rule, method, &path));
         }
-        if let Some(rule) = self
-            .allow
-            .iter()
-            .find(|rule| rule.allows(method, &segments))
-        {
-            return Ok(Grant::Rule(rule));
-        }
         let entry = TABLE.find(method, &segments);
-        let needs = entry.map_or(Scopes::WRITE, |entry| entry.needs);
-        if !self.scopes.has(needs) {
-            return Err(verdict::of_scope(entry, method, &path));
+        let grant = self.grant(method, &segments, entry);
+        let is_named = matches!(grant, Some(Grant::Rule(rule)) if rule.names_one_path());
+        if !is_named && let Some(why) = self.deny.by_what_it_shows(entry) {
+            return Err(verdict::of_what_it_shows(&why, method, &path));
         }
+        let grant = grant.ok_or_else(|| verdict::of_scope(entry, method, &path))?;
         let query = target.query().unwrap_or_default();
-        if let Some((name, needs)) = side_loads::beyond(self.scopes, query) {
-            return Err(verdict::of_side_load(&name, needs));
+        let judged = self.side_loads(&grant).judge_query(query);
+        judged.map_err(|refused| verdict::of_side_load(&refused, "the query"))?;
+        Ok(grant)
+    }
+
+    /// By what a route is allowed, deny rules apart: a rule that names the very path goes first.
+    fn grant(
+        &self,
+        method: &Method,
+        path: &Segments<'_>,
+        entry: Option<&'static Entry>,
+    ) -> Option<Grant<'_>> {
+        let allows = |rule: &&Rule| rule.allows(method, path);
+        let rules = || self.allow.iter().filter(allows);
+        let named = rules().find(|rule| rule.names_one_path());
+        if let Some(rule) = named.or_else(|| rules().next()) {
+            return Some(Grant::Rule(rule));
         }
-        Ok(Grant::Scope {
-            scopes: self.scopes & needs,
-            entry,
-        })
+        let scopes = self.scopes & entry.map_or(Scopes::WRITE, |entry| entry.needs);
+        (!scopes.is_empty()).then_some(Grant::Scope { scopes, entry })
+    }
+
+    fn side_loads(&self, grant: &Grant<'_>) -> SideLoads {
+        match grant {
+            Grant::Everything => SideLoads::Anything,
+            _ if self.deny.is_about_reading() => SideLoads::Nothing,
+            Grant::Rule(_) => SideLoads::Anything,
+            Grant::Scope { .. } if self.scopes.has(Scopes::READ) => SideLoads::Anything,
+            Grant::Scope { .. } => SideLoads::Of(self.scopes),
+        }
     }
 
     /// Whether everything that a rule allows is allowed here as well.
@@ -242,7 +279,7 @@ impl Rights {
         }
         // Among many routes are unknown ones.
         self.scopes.has(Scopes::WRITE)
-            && self.deny.is_empty()
+            && self.deny.rules().is_empty()
             && (self.scopes.has(Scopes::READ) || !rule.only_reads())
     }
 }

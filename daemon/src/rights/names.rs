@@ -9,6 +9,12 @@ pub(super) fn is_method(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(METHOD)
 }
 
+/// Whether a server may take this name, decoded or not, for the one that asks for side loads.
+pub(super) fn is_include(name: &[u8]) -> bool {
+    let decoded = decoded(name);
+    base(&decoded).eq_ignore_ascii_case(INCLUDE)
+}
+
 /// Without percent-encoding, and with the spaces for which `+` stands.
 pub(super) fn decoded(text: &[u8]) -> Vec<u8> {
     let space = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
@@ -27,3 +33,6 @@ pub(super) fn base(name: &[u8]) -> &[u8] {
 
 /// The parameter that Rack::MethodOverride and others read.
 pub(super) const METHOD: &[u8] = b"_method";
+
+/// The parameter that asks for side loads.
+pub(super) const INCLUDE: &[u8] = b"include";

@@ -8,10 +8,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::route_table::TABLE;
+
 /// A path of the API, without `.json` and without a slash at its end, decoded.
 ///
 /// No segment is empty, is `.` or `..`, holds a slash, a dot, a `;` or a control character, or
-/// begins or ends with a space.
+/// begins or ends with a space; only a file's name, where the route table expects one, has dots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ApiPath<'a>(Cow<'a, str>);
 
@@ -43,13 +45,30 @@ impl<'a> ApiPath<'a> {
             true => Cow::Owned(decode(rest)?),
             false => Cow::Borrowed(rest),
         };
-        if !decoded.is_empty() {
-            decoded.split('/').try_for_each(check_segment)?;
+        if decoded.split('/').count() > SEGMENTS_MAX {
+            return Err(Ambiguity::TooLong);
         }
-        match decoded.split('/').count() {
-            0..=SEGMENTS_MAX => Ok(Self(decoded)),
-            _ => Err(Ambiguity::TooLong),
+        let path = Self(decoded);
+        if !path.0.is_empty() {
+            // Whoever takes a format off a file's name still takes it for a file's name.
+            let judged = match path.0.rsplit_once('/') {
+                Some((before, name)) if is_file_name(name) && path.names_a_file() => before,
+                _ => &path.0,
+            };
+            judged.split('/').try_for_each(check_segment)?;
         }
+        Ok(path)
+    }
+
+    /// Whether its last name is a file's, with what follows its first dot and without.
+    fn names_a_file(&self) -> bool {
+        let names = self.segments();
+        let Some((last, before)) = names.split_last() else {
+            return false;
+        };
+        let without_format = last.split('.').next().unwrap_or(last);
+        let is_file = |name| TABLE.names_a_file(&[before, &[name]].concat());
+        is_file(last) && is_file(without_format)
     }
 
     /// Its segments.
@@ -167,6 +186,12 @@ fn decode(path: &str) -> Result<String, Ambiguity> {
     String::from_utf8(decoded).map_err(|_| Ambiguity::Text)
 }
 
+/// Whether a name has dots in it, and is all the same no step of a path.
+fn is_file_name(name: &str) -> bool {
+    let is_plain = |name: &str| check_segment(name).is_ok();
+    name.contains('.') && name.split('.').all(is_plain)
+}
+
 fn check_segment(segment: &str) -> Result<(), Ambiguity> {
     if segment.is_empty() {
         return Err(Ambiguity::Empty);
@@ -206,6 +231,14 @@ mod tests {
             ("/api/v2/users/me@x", &["api", "v2", "users", "me@x"]),
             ("/api/v2/zen:user/1", &["api", "v2", "zen:user", "1"]),
             ("/api/v2/a,b+c", &["api", "v2", "a,b+c"]),
+            (
+                "/hc/article_attachments/1/invitation.v2.pdf",
+                &["hc", "article_attachments", "1", "invitation.v2.pdf"],
+            ),
+            (
+                "/hc/en-us/article_attachments/1/a%20b.json",
+                &["hc", "en-us", "article_attachments", "1", "a b"],
+            ),
             ("/", &[]),
         ] {
             let read = ApiPath::of(path).unwrap();
@@ -242,6 +275,12 @@ mod tests {
             ("/.well-known/x", Dot),
             ("/api/v2/users/a@example.com", Dot),
             ("/api/v2/tickets/1/...", Dot),
+            ("/hc/article_attachments/1.pdf", Dot),
+            ("/hc/article_attachments/1/.pdf", Dot),
+            ("/hc/article_attachments/1/a..pdf", Dot),
+            ("/hc/article_attachments/1/a.pdf/b", Dot),
+            ("/hc/Article_attachments/1/a.pdf", Dot),
+            ("/hc/article_attachments/x/a.pdf", Dot),
             ("/api/v2/tickets;x=y", Semicolon),
             ("/api/v2;x/tickets", Semicolon),
             ("/api\\v2\\tickets", Backslash),

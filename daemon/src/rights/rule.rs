@@ -56,8 +56,23 @@ impl Rule {
 
     /// Whether it denies a request: whatever the case of its path, so that no server takes it for
     /// what is denied.
-    pub(super) fn denies(&self, method: &Method, path: &Segments<'_>) -> bool {
+    pub(super) fn denies(&self, method: &Method, path: &[&str]) -> bool {
         self.verb.covers(method) && self.glob.fits_any_case(path)
+    }
+
+    /// Whether it fits but one path.
+    pub(super) fn names_one_path(&self) -> bool {
+        self.glob.is_one_path()
+    }
+
+    /// Whether it is about reading, among other things.
+    pub(super) fn covers_reading(&self) -> bool {
+        self.verb.covers(&Method::GET)
+    }
+
+    /// Whether it fits some path of this shape, in which what begins with `*` is any name.
+    pub(super) fn fits_some(&self, shape: &[&str]) -> bool {
+        self.glob.fits_some(shape)
     }
 
     /// Whether it is about looking at things alone.

@@ -1,40 +1,104 @@
-//! Side loads: what a read brings along because its query asks for it (`include=users,groups`).
+//! Side loads: what a request brings along because a parameter asks for it (`include=users,groups`).
 //!
 //! Zendesk's `read` includes them. A scope for one resource brings along what that resource is
 //! made of, and what another scope of the same key covers; for anything else the key needs the
-//! scope that reads it. A key that is allowed a route by a rule is allowed what it brings along.
+//! scope that reads it. A key that is allowed a route by a rule is allowed what it brings along, and
+//! one that is denied something to read brings along nothing, lest it be that.
+//!
+//! Servers merge the parameters of a query and of a body, so that both are judged here.
 
 use super::names;
 use crate::route_table::scope::{Effect, Resource, Scopes};
 
-/// The first side load that none of `scopes` covers, with the scopes of which one would.
-pub(super) fn beyond(scopes: Scopes, query: &str) -> Option<(String, Scopes)> {
-    if scopes.has(Scopes::READ) {
-        return None;
-    }
-    let values = query.split(['&', ';']).filter_map(value);
-    for value in values {
-        let value = names::decoded(value.as_bytes());
-        // `tickets(users,groups)` asks for those of the tickets in a search.
-        let asked = value.split(|b| matches!(b, b',' | b'(' | b')' | 0..=b' '));
-        for name in asked.filter(|name| !name.is_empty()) {
-            if let Some(needs) = needs(name).filter(|needs| !scopes.has(*needs)) {
-                return Some((String::from_utf8_lossy(name).into_owned(), needs));
-            }
-        }
-    }
-    None
+/// What a request may bring along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SideLoads {
+    Anything,
+    /// What these scopes cover.
+    Of(Scopes),
+    Nothing,
 }
 
-/// What a pair of a query asks to bring along.
-fn value(pair: &str) -> Option<&str> {
-    let (name, value) = pair.split_once('=')?;
-    let is_include = |name: &[u8]| names::base(name).eq_ignore_ascii_case(b"include");
-    let found = match name.contains(['%', '+']) {
-        true => is_include(&names::decoded(name.as_bytes())),
-        false => is_include(name.as_bytes()),
-    };
-    found.then_some(value)
+/// A side load that a request may not bring along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// What it is called, as the request has it.
+    pub(super) name: String,
+    /// The scopes of which one would do; none would if the key is denied something to read.
+    pub(super) needs: Option<Scopes>,
+}
+
+impl SideLoads {
+    /// Whether no value of the parameter is refused.
+    pub(super) fn are_free(self) -> bool {
+        self == Self::Anything
+    }
+
+    /// Judges a query.
+    ///
+    /// # Errors
+    /// The first that isn't covered.
+    pub(super) fn judge_query(self, query: &str) -> Result<(), Refused> {
+        // No letter of the name is encoded where there is no `%`.
+        let may_ask = || {
+            let bytes = query.as_bytes();
+            let is_it = |part: &[u8]| part.eq_ignore_ascii_case(names::INCLUDE);
+            bytes.contains(&b'%') || bytes.windows(names::INCLUDE.len()).any(is_it)
+        };
+        if self.are_free() || !may_ask() {
+            return Ok(());
+        }
+        // Decoded before it is cut: what hides a separator hides what follows it.
+        let decoded = names::decoded(query.as_bytes());
+        let mut pairs = decoded.split(|b| matches!(b, b'&' | b';' | b'?'));
+        pairs.try_for_each(|pair| {
+            let mut parts = pair.splitn(2, |b| *b == b'=');
+            let name = parts.next().unwrap_or_default();
+            match parts.next() {
+                Some(value) if names::is_include(name) => self.judge(value),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Judges a value of the parameter, encoded or not.
+    ///
+    /// # Errors
+    /// The first that isn't covered.
+    pub(super) fn judge(self, value: &[u8]) -> Result<(), Refused> {
+        if self.are_free() {
+            return Ok(());
+        }
+        let value = names::decoded(value);
+        // `tickets(users,groups)` asks for those of the tickets in a search.
+        let asked = value.split(|b| matches!(b, b',' | b'(' | b')' | b'[' | b']' | 0..=b' '));
+        for name in asked.filter(|name| !name.is_empty()) {
+            let needs = match self {
+                Self::Anything => continue,
+                Self::Nothing => None,
+                Self::Of(scopes) => match needs(name).filter(|needs| !scopes.has(*needs)) {
+                    Some(needs) => Some(needs),
+                    None => continue,
+                },
+            };
+            return Err(Refused {
+                name: String::from_utf8_lossy(name).into_owned(),
+                needs,
+            });
+        }
+        Ok(())
+    }
+
+    /// What is said of a parameter whose value can't be read.
+    pub(super) fn unread(self) -> Refused {
+        Refused {
+            name: "?".to_owned(),
+            needs: match self {
+                Self::Nothing => None,
+                Self::Anything | Self::Of(_) => Some(Scopes::READ),
+            },
+        }
+    }
 }
 
 /// The scopes of which one covers a side load; `None` where none is needed.
@@ -83,8 +147,13 @@ mod tests {
     fn refused(scopes: &[&str], query: &str) -> Option<String> {
         let scopes = scopes.iter().map(|name| Scopes::parse(name).unwrap());
         let scopes = scopes.fold(Scopes::NONE, |all, scope| all | scope);
-        let (name, needs) = beyond(scopes, query)?;
-        Some(format!("{name} {}", needs.names().join(" ")))
+        let allowed = match scopes.has(Scopes::READ) {
+            true => SideLoads::Anything,
+            false => SideLoads::Of(scopes),
+        };
+        let refused = allowed.judge_query(query).err()?;
+        let needs = refused.needs.unwrap_or_default().names();
+        Some(format!("{} {}", refused.name, needs.join(" ")))
     }
 
     #[test]
@@ -117,6 +186,9 @@ mod tests {
             "include=+users",
             "Include=users",
             "include=comment_count&include=users",
+            "a=1%26include=users",
+            "a=1%2526include%253Dusers",
+            "%2569nclude=users",
         ] {
             let needs = "users users:read read".to_owned();
             assert_eq!(refused(tickets, query), Some(needs), "{query}");
@@ -153,6 +225,17 @@ mod tests {
                 "{scopes:?} {query}"
             );
         }
+    }
+
+    #[test]
+    fn d2_a_key_that_is_denied_reads_brings_nothing_along() {
+        let refused = |query| SideLoads::Nothing.judge_query(query).map_err(|r| r.name);
+        assert_eq!(
+            refused("include=comment_count"),
+            Err("comment_count".to_owned())
+        );
+        assert_eq!(refused("page=1&include="), Ok(()));
+        assert_eq!(refused("page=1"), Ok(()));
     }
 
     #[test]

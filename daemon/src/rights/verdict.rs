@@ -6,7 +6,9 @@ use http::Method;
 use http::header::HeaderName;
 
 use super::Rule;
+use super::denied::Why;
 use super::path::{Ambiguity, ApiPath};
+use super::side_loads::Refused;
 use crate::route_table::Entry;
 use crate::route_table::scope::{Scopes, names};
 use crate::telemetry::Sent;
@@ -186,14 +188,46 @@ pub(super) fn of_scope(entry: Option<&Entry>, method: &Method, path: &ApiPath<'_
     }
 }
 
-pub(super) fn of_side_load(name: &str, needs: Scopes) -> Denial {
-    let name = Sent::escaped(name);
-    Denial {
-        needs: needs.names(),
-        line: format!("`include` in the query, side load `{name}`"),
-        why: format!(
-            "The request brings along `{name}`, for which this key needs {}.",
-            names(needs).join(" or ")
+/// Of a side load that stands in `place`.
+pub(super) fn of_side_load(refused: &Refused, place: &str) -> Denial {
+    let name = Sent::escaped(&refused.name);
+    let line = format!("`include` in {place}, side load `{name}`");
+    match refused.needs {
+        Some(needs) => Denial {
+            needs: needs.names(),
+            line,
+            why: format!(
+                "The request brings along `{name}`, for which this key needs {}.",
+                names(needs).join(" or ")
+            ),
+        },
+        None => Denial::of_request(
+            line,
+            format!(
+                "The request brings along `{name}`, among which may be what a `deny` rule of this \
+                 key denies."
+            ),
+        ),
+    }
+}
+
+/// Of a route that no `deny` rule names, and that may show the same.
+pub(super) fn of_what_it_shows(why: &Why<'_>, method: &Method, path: &ApiPath<'_>) -> Denial {
+    let shown = shown(method, path);
+    match why {
+        Why::Unknown(rule) => Denial::of_request(
+            format!("route table: `{shown}` isn't known, and deny `{rule}`"),
+            format!(
+                "This route isn't known, so that it may show or do what the rule `{rule}` of this \
+                 key denies: only an `allow` rule for `{shown}` itself lets it through."
+            ),
+        ),
+        Why::Mixed(rule) => Denial::of_request(
+            format!("route table: `{shown}` searches or exports, and deny `{rule}`"),
+            format!(
+                "This route searches or exports, and what it finds may be what the rule `{rule}` \
+                 of this key denies: only an `allow` rule for `{shown}` itself lets it through."
+            ),
         ),
     }
 }

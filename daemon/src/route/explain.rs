@@ -4,7 +4,7 @@
 use http::{Method, Request, Uri};
 use loopdesk_protocol::key::Explained;
 
-use super::{Asker, Canonical, KeyRefusal, Refusal, Routes, TABLE, policy};
+use super::{Asker, Canonical, KeyRefusal, Refusal, Routes, TABLE, policy, squeezed};
 use crate::config::{Access, AccountName};
 use crate::keys::Key;
 use crate::rights::Explanation;
@@ -26,6 +26,12 @@ pub struct Question<'a> {
 impl Routes {
     /// What would become of a request.
     pub fn explain(&self, asked: Question<'_>) -> Explained {
+        let limited = asked.key.filter(|key| self.is_limited(key));
+        let squeezed = limited.and_then(|_| squeezed(asked.target));
+        let asked = Question {
+            target: squeezed.as_ref().unwrap_or(asked.target),
+            ..asked
+        };
         let mut request = Request::new(());
         request.method_mut().clone_from(asked.method);
         request.uri_mut().clone_from(asked.target);

@@ -9,6 +9,7 @@ mod policy;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::Uri;
 use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt;
@@ -65,6 +66,22 @@ impl Routes {
             port: config.listen.first().map(|address| address.get().port()),
             ports: ports(config),
         }
+    }
+
+    /// Writes a path with `//` in it with single slashes, for a key that is held to single paths: what
+    /// Zendesk takes for the same path is judged, and what was judged is sent.
+    pub fn squeeze(&self, admitted: &Admitted, head: &mut Parts) {
+        if let Some(key) = &admitted.key
+            && let Some(squeezed) = squeezed(&head.uri)
+            && self.is_limited(key)
+        {
+            head.uri = squeezed;
+        }
+    }
+
+    fn is_limited(&self, key: &Key) -> bool {
+        let rights = self.rights_of(key);
+        rights.is_ok_and(|mut rights| rights.any(|rights| !rights.is_full()))
     }
 
     /// Decides about one request.
@@ -246,6 +263,25 @@ fn ports(config: &Config) -> BTreeMap<u16, Option<AccountName>> {
     shared.chain(own).collect()
 }
 
+/// A target whose path has single slashes alone; `None` if it is one.
+fn squeezed(target: &Uri) -> Option<Uri> {
+    let path = target.path();
+    if !path.contains("//") {
+        return None;
+    }
+    let mut squeezed = String::with_capacity(path.len());
+    for byte in path.chars() {
+        if byte != '/' || !squeezed.ends_with('/') {
+            squeezed.push(byte);
+        }
+    }
+    if let Some(query) = target.query() {
+        squeezed.push('?');
+        squeezed.push_str(query);
+    }
+    squeezed.parse().ok()
+}
+
 fn denied(key: &Key, denial: Denial) -> Refusal {
     KeyRefusal::Denied {
         key: key.name.clone(),
@@ -331,6 +367,24 @@ mod tests {
 
         let none = routes(&[], None);
         assert_eq!(resolve(&none, None, None), Err(Refusal::NoAccounts));
+    }
+
+    #[test]
+    fn d3_p8_slashes_are_squeezed_in_the_path_alone() {
+        for (target, expected) in [
+            ("/api/v2//tickets", Some("/api/v2/tickets")),
+            (
+                "//api///v2/tickets//?a=b//c",
+                Some("/api/v2/tickets/?a=b//c"),
+            ),
+            ("/a%2F/..//b", Some("/a%2F/../b")),
+            ("//", Some("/")),
+            ("/api/v2/tickets?a=b//c", None),
+        ] {
+            let squeezed = squeezed(&target.parse().unwrap());
+            let squeezed = squeezed.map(|uri| uri.to_string());
+            assert_eq!(squeezed.as_deref(), expected, "{target}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) struct Marks {
     pub(super) takes_file: bool,
     pub(super) gives_file: bool,
     pub(super) own_credential: bool,
+    pub(super) mixed: bool,
 }
 
 /// Every path with marks.
@@ -57,7 +58,7 @@ struct Found {
 impl Marked {
     pub(super) fn of(lines: &[Line]) -> Self {
         let mut marked = Self::default();
-        for line in lines.iter().filter(|line| line.marks != Marks::default()) {
+        for line in lines.iter().filter(|line| line.marks.are_of_path()) {
             marked.add(line);
         }
         for line in lines.iter().filter(|line| !line.marks.credentials) {
@@ -102,29 +103,30 @@ impl Marked {
     }
 
     fn take_out(&mut self, line: &Line) {
+        let path: Vec<&'static str> = lenient(line.path).collect();
+        // What stands for itself alone is known by its very path.
+        if path.contains(&"**") {
+            return;
+        }
+        let sample = path.iter().map(|name| match is_variable(name) {
+            true => Name::Borrowed(b"1".as_slice()),
+            false => Name::Borrowed(name.as_bytes()),
+        });
+        let mut found = Found::default();
+        let sample: Vec<Name<'_>> = sample.collect();
+        self.root.walk(None, &sample, false, &mut found);
+        if !found.credentials {
+            return;
+        }
         let mut node = &mut self.root;
-        let mut is_beneath = false;
-        for name in lenient(line.path) {
-            is_beneath |= node.beneath.credentials;
-            let is_known = match is_variable(name) {
-                true => node.variable.is_some(),
-                false => node.literals.iter().any(|(known, _)| *known == name),
-            };
-            if !is_beneath && !is_known {
-                return;
-            }
-            if name == "**" {
-                return;
-            }
+        for name in path {
             node = match is_variable(name) {
                 true => node.variable.get_or_insert_default(),
                 false => node.literal(name),
             };
         }
-        if is_beneath {
-            for (verb, _) in &line.entries {
-                node.harmless |= 1 << *verb as u8;
-            }
+        for (verb, _) in &line.entries {
+            node.harmless |= 1 << *verb as u8;
         }
     }
 
@@ -208,12 +210,25 @@ impl Node {
 }
 
 impl Marks {
+    /// Whether they say more than what a known route does.
+    fn are_of_path(self) -> bool {
+        let Self {
+            credentials,
+            takes_file,
+            gives_file,
+            own_credential,
+            mixed: _,
+        } = self;
+        credentials || takes_file || gives_file || own_credential
+    }
+
     fn and(self, other: Self) -> Self {
         Self {
             credentials: self.credentials || other.credentials,
             takes_file: self.takes_file || other.takes_file,
             gives_file: self.gives_file || other.gives_file,
             own_credential: self.own_credential || other.own_credential,
+            mixed: self.mixed || other.mixed,
         }
     }
 }

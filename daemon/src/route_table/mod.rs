@@ -70,6 +70,12 @@ impl Table {
             .all(|found| found.is_none())
     }
 
+    /// Whether the last name of a path is a file's, in which dots mean nothing.
+    pub(crate) fn names_a_file(&self, path: &[&str]) -> bool {
+        let entry = self.tree.find(Verb::Get, path);
+        entry.is_some_and(|entry| entry.path.ends_with("/{file}"))
+    }
+
     /// What a request with this method to this path might carry.
     pub(crate) fn properties(&self, method: &Method, path: &Canonical<'_>) -> Properties {
         self.marked.properties(method, path)
@@ -82,7 +88,6 @@ impl Table {
     }
 
     /// Every entry.
-    #[cfg(test)]
     pub(crate) fn entries(&self) -> Vec<&Entry> {
         self.tree.entries()
     }
@@ -104,6 +109,8 @@ pub(crate) struct Entry {
     pub(crate) why: Option<&'static str>,
     /// Whether what is sent there is a file.
     pub(crate) takes_file: bool,
+    /// Whether it searches or exports, so that records of any kind may be in the answer.
+    pub(crate) mixed: bool,
 }
 
 /// What a request might carry, by the most lenient reading of its path.
@@ -208,6 +215,18 @@ fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
 /// Whether a locale may stand behind a name: Help Center's paths are the same with one and without.
 fn has_locale(name: &str) -> bool {
     LOCALISED.contains(&name)
+}
+
+/// A path of Help Center's as it is without its locale; `None` if there is none in it.
+pub(crate) fn without_locales<'a>(path: &[&'a str]) -> Option<Vec<&'a str>> {
+    let is_one = |pair: &[&str]| {
+        LOCALISED
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(pair[0]))
+            && is_locale(pair[1].as_bytes())
+    };
+    let at = path.windows(2).position(is_one)? + 1;
+    Some([&path[..at], &path[at + 1..]].concat())
 }
 
 /// Whether a name could be the locale that Help Center's paths have in them (`en-us`).

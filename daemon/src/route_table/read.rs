@@ -71,6 +71,7 @@ fn line(text: &'static str, of: &[(&'static str, Resource)]) -> Result<Line, Str
             needs: needs(&resources, effect, follows),
             why: why.filter(|_| !is_by_method),
             takes_file: marks.takes_file && effect == Effect::Write,
+            mixed: marks.mixed,
         };
         Ok((*verb, entry))
     });
@@ -89,6 +90,7 @@ fn marks(words: &[&str]) -> Option<Marks> {
             "takes-file" => &mut marks.takes_file,
             "gives-file" => &mut marks.gives_file,
             "own-credential" => &mut marks.own_credential,
+            "mixed" => &mut marks.mixed,
             _ => return None,
         } = true;
     }
@@ -97,6 +99,8 @@ fn marks(words: &[&str]) -> Option<Marks> {
 
 fn is_name(segment: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
-    let kinds = ["{id}", "{user}", "{code}", "{key}", "{type}", "**"];
+    let kinds = [
+        "{id}", "{user}", "{code}", "{key}", "{type}", "{file}", "**",
+    ];
     segment.bytes().all(is_plain) || kinds.contains(&segment)
 }

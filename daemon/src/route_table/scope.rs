@@ -237,10 +237,10 @@ const WRITES: u8 = 0b10;
 const BOTH: u8 = READS | WRITES;
 
 /// What has scopes of its own at Zendesk, and which. The first sixteen are in the reference of its
-/// OAuth tokens; the others came with the more granular scopes of August 2026. Not here are
-/// `unrestricted`, which is for Zendesk's own programs, and `security`, `themes` and `zis`, for
-/// whose routes the broad scopes are asked.
-static RESOURCES: [(&str, u8); 24] = [
+/// OAuth tokens; the others came with the more granular scopes of August 2026, but for `themes`, which
+/// is in the reference of the Themes API. Not here is `unrestricted`, which is for Zendesk's own
+/// programs.
+static RESOURCES: [(&str, u8); 27] = [
     ("tickets", BOTH),
     ("users", BOTH),
     ("auditlogs", READS),
@@ -265,6 +265,9 @@ static RESOURCES: [(&str, u8); 24] = [
     ("sla_policies", BOTH),
     ("ticket_attachments", BOTH),
     ("ticket_views", BOTH),
+    ("themes", BOTH),
+    ("zis", BOTH),
+    ("security", READS),
 ];
 
 /// The bits before those of resources: `read`, `write`, `impersonate`.
@@ -287,7 +290,7 @@ mod tests {
             seen |= scope;
         }
         assert_eq!(seen, Scopes::KNOWN);
-        assert_eq!(Scopes::all().count(), 48);
+        assert_eq!(Scopes::all().count(), 53);
     }
 
     #[test]
@@ -304,6 +307,7 @@ mod tests {
                 "`tickets` has `tickets:read` and `tickets:write`",
             ),
             ("auditlogs:write", "`auditlogs` has `auditlogs:read`."),
+            ("security:write", "`security` has `security:read`."),
             ("any_channel:read", "`any_channel` has `any_channel:write`."),
             ("unrestricted", "`read` and `write` together"),
             ("unrestricted:read", "`read` and `write` together"),
@@ -311,10 +315,7 @@ mod tests {
             ("tickets:read,users:read", "each must be given by itself"),
             ("", "The scopes are"),
             ("views:read", "The scopes are `tickets:read`, "),
-            (
-                "nothing",
-                "ticket_views:write`, `read`, `write`, `impersonate`.",
-            ),
+            ("nothing", "security:read`, `read`, `write`, `impersonate`."),
         ] {
             let error = Scopes::parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");

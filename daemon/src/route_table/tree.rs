@@ -97,7 +97,7 @@ impl Tree {
         }
     }
 
-    #[cfg(test)]
+    /// Every entry.
     pub(super) fn entries(&self) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = Vec::new();
         entries.extend(
@@ -162,6 +162,7 @@ enum Kind {
     Code,
     Key,
     Type,
+    File,
 }
 
 impl Kind {
@@ -172,6 +173,7 @@ impl Kind {
             "{code}" => Some(Self::Code),
             "{key}" => Some(Self::Key),
             "{type}" => Some(Self::Type),
+            "{file}" => Some(Self::File),
             _ => None,
         }
     }
@@ -189,7 +191,8 @@ impl Kind {
                 };
                 is_number() || is_long()
             }
-            Self::Key => true,
+            Self::Key => !name.contains('.'),
+            Self::File => true,
             Self::Type => name.starts_with("zen:"),
         }
     }

@@ -139,7 +139,10 @@ impl Part {
                 ],
             }),
             Readiness::Pending => Ready::Soon,
-            Readiness::Unready => Ready::No(refusal(&view, machine.state())),
+            Readiness::Unready => Ready::No(match (role, machine.state()) {
+                (Role::ReadOnly, State::SignedOut(_)) => without_read_only(&view),
+                (_, state) => refusal(&view, state),
+            }),
         };
         Self {
             role,
@@ -262,6 +265,21 @@ fn trouble(
                 problem
             })
         }
+    }
+}
+
+/// For a key that only reads, whose pair nobody has granted: the account's own could do more.
+fn without_read_only(view: &View) -> Refusal {
+    let account = view.name.to_string();
+    Refusal::Unavailable {
+        why: "`read-only-grant` asks for a pair of tokens that can only read, for keys that only \
+              read, and the last login brought none"
+            .to_owned(),
+        fix: format!(
+            "run `loopdesk login {account}` to get it, or `loopdesk account set {account} \
+             read-only-grant false` to have these keys use the account's own"
+        ),
+        account,
     }
 }
 

@@ -74,6 +74,7 @@ impl Rules {
     ) -> Result<Prepared, Refusal> {
         let (mut head, body) = request.into_parts();
         let admitted = self.admission.check(connection, &mut head).await?;
+        self.routes.squeeze(&admitted, &mut head);
         let plan = self.routes.resolve(connection, &admitted, &head)?;
         let memory = Budget::of(plan.is_limited);
         if let (true, Some(key), Some(place)) = (plan.is_limited, &admitted.key, &connection.place)

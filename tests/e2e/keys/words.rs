@@ -29,6 +29,23 @@ async fn d2_the_help_lists_every_scope_that_a_key_can_have_and_no_other() {
     }
 }
 
+#[tokio::test]
+async fn s8_what_scripts_send_raw_can_be_asked_about_raw() {
+    let scene = Scene::set().await;
+    drop(scene.key("reader", &["read"]).await);
+    for path in [
+        "/api/v2/search.json?query=created<2025-01-01 type:\"ticket\"",
+        "/api/v2//search.json?query=caf\u{e9}",
+        "/hc/article_attachments/1/invitation.pdf",
+    ] {
+        let asked = ["explain", "GET", path, "--key", "reader"];
+        let said = scene.stage.home.loopdesk(asked).await.ok().stdout;
+        assert!(said.contains("allowed"), "{path}: {said}");
+    }
+    let wrong = ["explain", "GET", "/api/v2/search.json#x"];
+    scene.stage.home.loopdesk(wrong).await.failed(2);
+}
+
 /// The scopes of the help's paragraph about them.
 fn listed(help: &str) -> BTreeSet<String> {
     let paragraph = help
@@ -50,7 +67,7 @@ fn listed(help: &str) -> BTreeSet<String> {
     for resource in between("; ", " can only be read") {
         scopes.insert(format!("{resource}:read"));
     }
-    for resource in between("be read, ", " only be written").iter() {
+    for resource in between("only be read, ", " only be written").iter() {
         scopes.extend((resource != "and").then(|| format!("{resource}:write")));
     }
     scopes

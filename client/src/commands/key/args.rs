@@ -61,6 +61,9 @@ pub(crate) struct Create {
     pub(super) allow: Vec<String>,
     /// Refuse this, whatever else allows it, such as '* /api/v2/users/**'; can be given several
     /// times.
+    ///
+    /// With a rule that denies, routes that loopdesk doesn't know are refused too, and with one about
+    /// GET also searches, exports and side loads, unless `--allow` names that very path.
     #[arg(long, value_name = "RULE")]
     pub(super) deny: Vec<String>,
     /// The account; the default account if left out.
@@ -121,9 +124,9 @@ const CREATE_MORE: &str = "\
 Scopes: `read` and `write` are for everything. With `:read` or `:write` behind it, one of these is
 for its own things: account_settings, apps, automations, brands, custom_objects,
 deletion_schedules, dynamic_content, groups, hc, macros, organizations, requests,
-satisfaction_ratings, sla_policies, targets, ticket_attachments, ticket_views, tickets, triggers,
-users, webhooks; auditlogs can only be read, any_channel and web_widget only be written. A scope
-that writes doesn't read. `impersonate` is needed besides to act for end users.
+satisfaction_ratings, sla_policies, targets, themes, ticket_attachments, ticket_views, tickets,
+triggers, users, webhooks, zis; auditlogs, security can only be read, any_channel and web_widget only
+be written. A scope that writes also deletes, and doesn't read. `impersonate` is needed besides to act for end users.
 
 The key is the only thing on standard output, so it can go straight to where it is kept:
   loopdesk key create nightly-report --scope tickets:read | pass insert -ef zendesk/nightly
@@ -138,7 +141,8 @@ Examples:
 --for CLIENT` where it goes. A key limits nobody who sends none: `loopdesk account set ACCOUNT
 access key` has the account answer only with a key.
 
-JSON: key (as in `key show`), secret, keyless, base_urls.";
+JSON: key (as in `key show`), secret, keyless, base_urls, also_shown (routes that it allows and that
+may show what its `deny` rules deny).";
 
 const SHOW_JSON: &str = "\
 JSON: name, id, account, person, scopes, allow, deny, state, created_at, expires_at,

@@ -131,6 +131,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn d2_what_a_key_deletes_and_what_its_rules_leave_open_is_said() {
+        let home = Home::new();
+        let mut created = testing::created(SECRET);
+        created.key.rights.scopes = vec!["tickets:write".to_owned()];
+        created.key.rights.deny = vec!["GET /api/v2/users/**".to_owned()];
+        created.also_shown = (0..14)
+            .map(|n| format!("GET /api/v2/groups/{n}/users"))
+            .collect();
+        let _daemon = Daemon::new(&home).json(CREATE, &created).serve();
+        let ran = home.run("key create a --scope tickets:write").await;
+        for said in [
+            "`tickets:write` includes deleting",
+            "--deny 'DELETE /api/v2/**'",
+            "  GET /api/v2/groups/11/users\n  and 2 more, which `--json` lists",
+        ] {
+            assert!(ran.err.contains(said), "{said}: {}", ran.err);
+        }
+        let ran = home.run("key create a --scope tickets:write --json").await;
+        assert_eq!(ran.json()["also_shown"].as_array().unwrap().len(), 14);
+
+        let home = Home::new();
+        created.key.rights.deny = vec!["DELETE /api/v2/**".to_owned()];
+        created.also_shown.clear();
+        let _daemon = Daemon::new(&home).json(CREATE, &created).serve();
+        let ran = home.run("key create a --scope tickets:write").await;
+        assert!(!ran.err.contains("includes deleting"), "{}", ran.err);
+        assert!(!ran.err.contains("Rules are about paths"), "{}", ran.err);
+    }
+
+    #[tokio::test]
     async fn d2_quiet_leaves_the_key_and_json_says_all() {
         let home = Home::new();
         let _daemon = serve(&home, true);

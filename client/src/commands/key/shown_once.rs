@@ -39,6 +39,12 @@ pub(super) fn show(
     }
     if !quiet {
         output.note(&places(created));
+        if let Some(writes) = deletes(&created.key.rights) {
+            output.note(&Text::from(writes));
+        }
+        if !created.also_shown.is_empty() {
+            output.note(&also_shown(created));
+        }
         if let Some(advice) = advice(&created.key) {
             output.warn(advice);
         }
@@ -47,6 +53,35 @@ pub(super) fn show(
         }
     }
     Ok(())
+}
+
+/// That what writes also deletes, unless a rule denies that.
+fn deletes(rights: &Rights) -> Option<String> {
+    let denies = |rule: &String| rule.starts_with("DELETE ") || rule.starts_with("* ");
+    if rights.deny.iter().any(denies) {
+        return None;
+    }
+    let writes = |scope: &&String| *scope == "write" || scope.ends_with(":write");
+    let scope = rights.scopes.iter().find(writes)?;
+    Some(format!(
+        "`{scope}` includes deleting: for a key that mustn't, add `--deny 'DELETE /api/v2/**'`."
+    ))
+}
+
+/// Where else what its rules deny may be seen.
+fn also_shown(created: &Created) -> Text {
+    let intro = "Rules are about paths. These routes it allows, and they may show what its rules \
+                 deny; `--deny` them too where that matters:";
+    let mut text = Text::new().plain(intro).end();
+    for route in created.also_shown.iter().take(ALSO_MAX) {
+        text = text.plain(format!("  {route}")).end();
+    }
+    match created.also_shown.len().saturating_sub(ALSO_MAX) {
+        0 => text,
+        more => text
+            .plain(format!("  and {more} more, which `--json` lists"))
+            .end(),
+    }
 }
 
 /// That a key limits only who sends it.
@@ -105,6 +140,9 @@ fn places(created: &Created) -> Text {
             format!("loopdesk env --key {} --for zenpy", key.name),
         )
 }
+
+/// More routes than this nobody reads on a terminal.
+const ALSO_MAX: usize = 12;
 
 /// A path that a key with these rights can read, where that is easily said.
 fn example_path(rights: &Rights) -> &'static str {

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Uri};
+use jiff::Timestamp;
 use loopdesk_protocol::key::{
     self, Callers, Confirm, Create, Created, Explain, Explained, Named, OfAccount, Rotate, State,
 };
-use loopdesk_protocol::{Kind, Problem, SecretText};
+use loopdesk_protocol::{Kind, Problem, SecretText, conditions};
 
 use super::super::Control;
 use crate::config::{self, Access, AccountName, Config};
 use crate::keys::{Key, Keys, New};
+use crate::percent;
 use crate::rights::Rights;
 use crate::route::{Question, Routes};
 use crate::telemetry::Sent;
@@ -150,7 +152,8 @@ pub(in crate::control) async fn explain(
     let method = asked.method.to_ascii_uppercase();
     let method = Method::from_bytes(method.as_bytes());
     let method = method.map_err(|_| wrong("method", &asked.method))?;
-    let target: Uri = asked.path.parse().map_err(|_| wrong("path", &asked.path))?;
+    let target = percent::encoded(&asked.path).and_then(|target| target.parse().ok());
+    let target: Uri = target.ok_or_else(|| wrong("path", &asked.path))?;
     if !asked.path.starts_with('/') {
         return Err(wrong("path", &asked.path));
     }
@@ -194,6 +197,21 @@ pub(in crate::control) async fn explain(
         why,
         ..explained
     })
+}
+
+/// The keys that were made before `deny` rules denied what might show the same, and work.
+pub(super) fn that_deny_more(control: &Control, config: &Config) -> Option<Problem> {
+    let since: Timestamp = DENY_MORE_SINCE.parse().ok()?;
+    let keys = control.keys.all();
+    let concerned = keys.iter().filter(|key| {
+        let is_older = key.created_at < since;
+        let denies = key.rights().is_ok_and(Rights::denies_more);
+        let works = || matches!(state(control, config, key), State::Active | State::Limited);
+        is_older && denies && works()
+    });
+    let names: Vec<String> = concerned.map(|key| format!("`{}`", key.name)).collect();
+    let first = names.first()?.trim_matches('`').to_owned();
+    Some(conditions::keys_deny_more(names.join(", "), first))
 }
 
 /// How many keys of this account work, and the names of those that another login has suspended.
@@ -284,6 +302,7 @@ fn created(control: &Control, config: &Config, made: (Arc<Key>, SecretText)) -> 
         secret,
         keyless: account.is_some_and(|account| account.access == Access::User),
         base_urls: account.map_or_else(Vec::new, |account| config.base_urls(account)),
+        also_shown: key.rights().map(Rights::also_shown).unwrap_or_default(),
     }
 }
 
@@ -321,6 +340,9 @@ fn state(control: &Control, config: &Config, key: &Key) -> State {
         State::Active
     }
 }
+
+/// When rules began to deny more than they name.
+const DENY_MORE_SINCE: &str = "2026-11-30T00:00:00Z";
 
 /// A daemon that has just started opens its records in milliseconds.
 const LOAD_PATIENCE: Duration = Duration::from_secs(5);

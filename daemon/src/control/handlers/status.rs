@@ -38,6 +38,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         } = unknown;
         Condition::new(conditions::config_unknown_key(path, line, message))
     });
+    let keys = super::keys::that_deny_more(control, &loaded.config).map(Condition::new);
     let Version {
         version,
         pid,
@@ -61,7 +62,10 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         },
         egress: control.sessions.egress_status(&loaded.config),
         accounts: accounts.collect(),
-        conditions: unknown.chain(control.conditions.all()).collect(),
+        conditions: unknown
+            .chain(control.conditions.all())
+            .chain(keys)
+            .collect(),
         config: Config {
             path: loaded.path,
             system_path: loaded.system_path,

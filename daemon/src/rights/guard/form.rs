@@ -1,40 +1,62 @@
-//! Looks for the name of another method in a form, `application/x-www-form-urlencoded`.
+//! Looks at the names of a form, `application/x-www-form-urlencoded`: for that of another method, and
+//! for what is to be brought along.
 
+use super::Found;
 use crate::rights::names;
+use crate::rights::side_loads::SideLoads;
 
 /// The pairs of a form, read byte by byte.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Form {
+    side_loads: SideLoads,
     /// The beginning of the name that is being read.
     name: Vec<u8>,
-    /// The rest of the pair can't be a name any more.
+    /// The value that is being read, if it asks for side loads.
+    include: Option<Vec<u8>>,
+    /// The rest of the pair doesn't matter.
     passed: bool,
 }
 
 impl Form {
-    /// Reads on. Gives `true` where another method is named.
-    pub(super) fn push(&mut self, text: &[u8]) -> bool {
+    pub(super) fn new(side_loads: SideLoads) -> Self {
+        Self {
+            side_loads,
+            name: Vec::new(),
+            include: None,
+            passed: false,
+        }
+    }
+
+    /// Reads on.
+    ///
+    /// # Errors
+    /// What is found.
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), Found> {
         let mut rest = text;
         while !rest.is_empty() {
             if self.passed {
                 let Some(end) = rest.iter().position(|b| is_separator(*b)) else {
-                    return false;
+                    return Ok(());
                 };
                 rest = &rest[end..];
             }
             let (byte, after) = (rest[0], &rest[1..]);
             rest = after;
             match byte {
-                b'&' | b';' => {
-                    if self.finish() {
-                        return true;
+                b'&' | b';' => self.finish()?,
+                byte if self.include.is_some() => {
+                    let value = self.include.get_or_insert_default();
+                    value.push(byte);
+                    if value.len() > VALUE_MAX {
+                        return Err(Found::SideLoad(self.side_loads.unread()));
                     }
                 }
                 b'=' => {
                     if names::is_method(&self.name) {
-                        return true;
+                        return Err(Found::Method);
                     }
-                    self.passed = true;
+                    self.include = names::is_include(&self.name).then(Vec::new);
+                    self.passed = self.include.is_none();
                 }
                 // What Rack cuts off in front; there may be any amount of it.
                 b'[' | b']' | b'+' | 0..=b' ' if self.name.is_empty() => {}
@@ -45,15 +67,23 @@ impl Form {
                 }
             }
         }
-        false
+        Ok(())
     }
 
     /// The pair is over.
-    pub(super) fn finish(&mut self) -> bool {
-        let found = !self.passed && names::is_method(&self.name);
+    ///
+    /// # Errors
+    /// What is found.
+    pub(super) fn finish(&mut self) -> Result<(), Found> {
+        let is_method = !self.passed && self.include.is_none() && names::is_method(&self.name);
+        let include = self.include.take();
         self.name.clear();
         self.passed = false;
-        found
+        if is_method {
+            return Err(Found::Method);
+        }
+        let value = include.unwrap_or_default();
+        self.side_loads.judge(&value).map_err(Found::SideLoad)
     }
 
     /// The same once more, where it is encoded.
@@ -72,19 +102,58 @@ fn is_separator(byte: u8) -> bool {
 /// The name encoded three times over (`%25255F`…) has 49 bytes; nobody decodes it more often.
 const NAME_MAX: usize = 64;
 
+/// All the side loads that there are have 600 bytes; encoded, three times as many.
+const VALUE_MAX: usize = 4096;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route_table::scope::Scopes;
 
     fn finds(text: &str) -> bool {
-        let whole = {
-            let mut form = Form::default();
-            form.push(text.as_bytes()) || form.finish()
-        };
-        let mut form = Form::default();
-        let cut = text.bytes().any(|byte| form.push(&[byte])) || form.finish();
+        found(SideLoads::Anything, text).is_err()
+    }
+
+    fn found(side_loads: SideLoads, text: &str) -> Result<(), Found> {
+        let mut form = Form::new(side_loads);
+        let whole = form.push(text.as_bytes()).and_then(|()| form.finish());
+        let mut form = Form::new(side_loads);
+        let mut bytes = text.bytes();
+        let cut = bytes.try_for_each(|byte| form.push(&[byte]));
+        let cut = cut.and_then(|()| form.finish());
         assert_eq!(whole, cut, "{text}");
         whole
+    }
+
+    #[test]
+    fn d2_what_a_form_brings_along_is_seen() {
+        let tickets = SideLoads::Of(Scopes::parse("tickets:read").unwrap());
+        let long = format!("include={}", "a".repeat(VALUE_MAX + 1));
+        for text in [
+            "include=users",
+            "a=b&include=comment_count,users&c=d",
+            "a=b;include[]=users",
+            "a&include%5B%5D=users",
+            "inc%6Cude=%75sers",
+            "include=comment_count&include=users",
+            "+include=tickets(users)",
+            "[include]=users",
+            &long,
+        ] {
+            assert!(found(tickets, text).is_err(), "{text}");
+            assert!(found(SideLoads::Nothing, text).is_err(), "{text}");
+            assert_eq!(found(SideLoads::Anything, text), Ok(()), "{text}");
+        }
+        for text in [
+            "include=",
+            "include",
+            "include=comment_count&page=1",
+            "included=users",
+            "ticket[include]=users",
+            "x=include=users",
+        ] {
+            assert_eq!(found(tickets, text), Ok(()), "{text}");
+        }
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! Looks for a member that names another method in the object that a JSON text is.
+//! Looks at the members of the object that a JSON text is: for one that names another method, and for
+//! one that asks for something to be brought along.
 //!
 //! Only members of the outermost object count: frameworks read no others, and what tickets and
 //! custom objects are made of may be called anything. Text that isn't JSON, by RFC 8259, may be
 //! read one way here and another way there (comments, single quotes, a second text behind the
 //! first); in such a text the mere word is taken for the name.
 
+use super::Found;
 use super::word::Word;
-use crate::rights::names::METHOD;
+use crate::rights::names::{INCLUDE, METHOD};
+use crate::rights::side_loads::SideLoads;
 
 /// A JSON text, read byte by byte.
 #[derive(Debug)]
@@ -18,9 +21,13 @@ pub(super) struct Json {
     depth: u32,
     /// The text isn't JSON.
     broken: bool,
-    /// The word stands somewhere.
-    mentioned: bool,
+    /// What the words that stand somewhere mean.
+    mentioned: Option<Found>,
     word: Word,
+    side_loads: SideLoads,
+    include: Word,
+    /// What is asked to be brought along, while that is being read.
+    asked: Option<Vec<u8>>,
     /// The escapes of the text, wherever it is broken.
     anywhere: Unescape,
 }
@@ -39,55 +46,95 @@ enum State {
     String {
         is_name: bool,
         escapes: Unescape,
-        matched: Match,
+        method: Match,
+        include: Match,
     },
     /// A number, `true`, `false`, `null`.
     Word,
 }
 
 impl Json {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(side_loads: SideLoads) -> Self {
         Self {
             state: State::Start,
             objects: 0,
             depth: 0,
             broken: false,
-            mentioned: false,
-            word: Word::default(),
+            mentioned: None,
+            word: Word::new(METHOD),
+            side_loads,
+            include: Word::new(INCLUDE),
+            asked: None,
             anywhere: Unescape::Plain,
         }
     }
 
-    /// Reads on. Gives `true` where another method is named.
-    pub(super) fn push(&mut self, text: &[u8]) -> bool {
-        text.iter().any(|byte| self.read(*byte))
+    /// Reads on.
+    ///
+    /// # Errors
+    /// What is found.
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), Found> {
+        text.iter().try_for_each(|byte| self.read(*byte))
     }
 
     /// The text is over.
-    pub(super) fn finish(&self) -> bool {
-        self.broken && (self.mentioned || self.word.is_whole())
+    ///
+    /// # Errors
+    /// What is found.
+    pub(super) fn finish(&mut self) -> Result<(), Found> {
+        let (method, include) = (self.word.is_whole(), self.include.is_whole());
+        self.mention(method, include);
+        if let Some(asked) = self.asked.take() {
+            self.side_loads.judge(&asked).map_err(Found::SideLoad)?;
+        }
+        match self.mentioned.take() {
+            Some(found) if self.broken => Err(found),
+            _ => Ok(()),
+        }
     }
 
-    fn read(&mut self, byte: u8) -> bool {
+    fn read(&mut self, byte: u8) -> Result<(), Found> {
         // UTF-16 and UTF-32, which some parsers recognise, are ASCII with NULs in between.
         if byte != 0
             && let Some(byte) = self.anywhere.push(byte, Backslashes::EachBegins)
         {
-            self.mentioned |= self.word.push(byte);
+            let (method, include) = (self.word.push(byte), self.include.push(byte));
+            self.mention(method, include);
         }
-        if self.broken {
-            return self.mentioned;
+        if !self.broken {
+            match self.next(byte) {
+                Some(Step::To(state)) => {
+                    self.state = state;
+                    return self.judge_asked();
+                }
+                Some(Step::Named) => return Err(Found::Method),
+                None => self.broken = true,
+            }
         }
-        match self.next(byte) {
-            Some(Step::To(state)) => {
-                self.state = state;
-                false
+        self.mentioned.clone().map_or(Ok(()), Err)
+    }
+
+    fn mention(&mut self, method: bool, include: bool) {
+        if method {
+            self.mentioned = Some(Found::Method);
+        } else if include && self.mentioned.is_none() && !self.side_loads.are_free() {
+            self.mentioned = Some(Found::SideLoad(self.side_loads.unread()));
+        }
+    }
+
+    /// Judges what was asked for, once all of it is read.
+    fn judge_asked(&mut self) -> Result<(), Found> {
+        let is_whole = matches!(self.state, State::After | State::Name) && self.depth <= 1;
+        match &self.asked {
+            Some(asked) if asked.len() > ASKED_MAX => {
+                Err(Found::SideLoad(self.side_loads.unread()))
             }
-            Some(Step::Named) => true,
-            None => {
-                self.broken = true;
-                self.mentioned
+            Some(asked) if is_whole => {
+                let judged = self.side_loads.judge(asked);
+                self.asked = None;
+                judged.map_err(Found::SideLoad)
             }
+            _ => Ok(()),
         }
     }
 
@@ -97,8 +144,9 @@ impl Json {
             State::String {
                 is_name,
                 escapes,
-                matched,
-            } => return Some(self.string(byte, is_name, escapes, matched)),
+                method,
+                include,
+            } => return Some(self.string(byte, is_name, escapes, [method, include])),
             State::Word if is_word(byte) => State::Word,
             // Whatever ends a word stands behind a value.
             State::Word | State::After => match byte {
@@ -133,22 +181,39 @@ impl Json {
         (byte == b'"').then(|| string(true))
     }
 
-    fn string(&self, byte: u8, is_name: bool, mut escapes: Unescape, mut matched: Match) -> Step {
+    fn string(
+        &mut self,
+        byte: u8,
+        is_name: bool,
+        mut escapes: Unescape,
+        [mut method, mut include]: [Match; 2],
+    ) -> Step {
         if byte == b'"' && escapes == Unescape::Plain {
-            let is_outermost = self.depth == 1;
+            if let Some(asked) = &mut self.asked {
+                asked.push(b',');
+            }
+            let is_outermost = is_name && self.depth == 1;
+            if is_outermost && include.is_whole(INCLUDE) {
+                self.asked = Some(Vec::new());
+            }
             return match is_name {
-                true if is_outermost && matched.is_whole() => Step::Named,
+                true if is_outermost && method.is_whole(METHOD) => Step::Named,
                 true => Step::To(State::Colon),
                 false => Step::To(State::After),
             };
         }
         if let Some(byte) = escapes.push(byte, Backslashes::InPairs) {
-            matched.push(byte);
+            method.push(METHOD, byte);
+            include.push(INCLUDE, byte);
+            if let Some(asked) = &mut self.asked {
+                asked.push(byte);
+            }
         }
         Step::To(State::String {
             is_name,
             escapes,
-            matched,
+            method,
+            include,
         })
     }
 
@@ -186,7 +251,8 @@ fn string(is_name: bool) -> State {
     State::String {
         is_name,
         escapes: Unescape::Plain,
-        matched: Match::default(),
+        method: Match::default(),
+        include: Match::default(),
     }
 }
 
@@ -194,21 +260,28 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')
 }
 
-/// How much of a name is that of the method.
+/// How much of a name is a certain one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Match {
     length: usize,
     differs: bool,
+    cut: bool,
 }
 
 impl Match {
-    fn push(&mut self, byte: u8) {
-        self.differs |= METHOD.get(self.length) != Some(&byte.to_ascii_lowercase());
+    fn push(&mut self, name: &[u8], byte: u8) {
+        // Some write the brackets of a form's list behind the name in JSON, too.
+        let is_cut = name == INCLUDE && self.is_whole(name) && byte == b'[';
+        if is_cut || self.cut {
+            self.cut = true;
+            return;
+        }
+        self.differs |= name.get(self.length) != Some(&byte.to_ascii_lowercase());
         self.length += usize::from(!self.differs);
     }
 
-    fn is_whole(self) -> bool {
-        !self.differs && self.length == METHOD.len()
+    fn is_whole(self, name: &[u8]) -> bool {
+        !self.differs && self.length == name.len()
     }
 }
 
@@ -271,20 +344,71 @@ impl Unescape {
     }
 }
 
+/// All the side loads that there are have 600 bytes.
+const ASKED_MAX: usize = 4096;
+
 /// Stands for whatever isn't ASCII.
 const OTHER: u8 = 0xff;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route_table::scope::Scopes;
 
     fn finds(text: &[u8]) -> bool {
-        let mut json = Json::new();
-        let whole = json.push(text) || json.finish();
-        let mut json = Json::new();
-        let cut = text.iter().any(|byte| json.push(&[*byte])) || json.finish();
+        found(SideLoads::Anything, text).is_err()
+    }
+
+    fn found(side_loads: SideLoads, text: &[u8]) -> Result<(), Found> {
+        let mut json = Json::new(side_loads);
+        let whole = json.push(text).and_then(|()| json.finish());
+        let mut json = Json::new(side_loads);
+        let mut bytes = text.iter();
+        let cut = bytes.try_for_each(|byte| json.push(&[*byte]));
+        let cut = cut.and_then(|()| json.finish());
         assert_eq!(whole, cut, "{}", text.escape_ascii());
         whole
+    }
+
+    #[test]
+    fn d2_what_a_json_text_brings_along_is_seen() {
+        let tickets = SideLoads::Of(Scopes::parse("tickets:read").unwrap());
+        let long = format!(r#"{{"include":"{}"}}"#, "a".repeat(ASKED_MAX + 1));
+        for text in [
+            r#"{"include":"users"}"#,
+            r#"{"a":1,"include":"comment_count, users","b":2}"#,
+            r#"{"include":["comment_count","users"]}"#,
+            r#"{"include":{"a":[{"users":1}]}}"#,
+            r#"{"Include":"users"}"#,
+            r#"{"include":"users"}"#,
+            r#"{"include[]":["users"]}"#,
+            r#"{"include":"comment_count","include":"users"}"#,
+            r#"{'include':'users'}"#,
+            r#"{"include":"users""#,
+            &long,
+        ] {
+            assert!(found(tickets, text.as_bytes()).is_err(), "{text}");
+            assert!(
+                found(SideLoads::Nothing, text.as_bytes()).is_err(),
+                "{text}"
+            );
+            assert_eq!(
+                found(SideLoads::Anything, text.as_bytes()),
+                Ok(()),
+                "{text}"
+            );
+        }
+        for text in [
+            r#"{"include":""}"#,
+            r#"{"include":null}"#,
+            r#"{"include":"comment_count"}"#,
+            r#"{"ticket":{"include":"users"}}"#,
+            r#"{"a":"include","b":"users"}"#,
+            r#"{"included":"users"}"#,
+            r#"[{"include":"users"}]"#,
+        ] {
+            assert_eq!(found(tickets, text.as_bytes()), Ok(()), "{text}");
+        }
     }
 
     #[test]

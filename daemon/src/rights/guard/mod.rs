@@ -1,8 +1,10 @@
-//! The body of a request, in which frameworks read the name of another method.
+//! The body of a request, in which frameworks read parameters: the name of another method, and what
+//! is to be brought along.
 //!
 //! Rack takes the field `_method` of a form, or of a multipart body, for the method of a POST, and
 //! others a member of that name in JSON. A key that is limited is judged by the method of the
-//! request, so a body that names one is refused.
+//! request, so a body that names one is refused. Rails merges all of them with the query, so that
+//! side loads are judged wherever they may stand.
 //!
 //! A body of known length that fits the cap is read whole, so that nothing at all of what is
 //! refused reaches Zendesk, and the script is told why. A longer one, or one of unknown length, is
@@ -31,8 +33,9 @@ use self::json::Json;
 use self::kind::Kinds;
 use self::streamed::Streamed;
 use self::whole::{Empty, Whole};
-use super::Denial;
 use super::path::ApiPath;
+use super::side_loads::{Refused, SideLoads};
+use super::{Denial, verdict};
 use crate::body::Body;
 use crate::content::Coding;
 use crate::route_table::TABLE;
@@ -59,7 +62,7 @@ pub(super) fn check_head(head: &Parts) -> Result<(), Denial> {
 }
 
 /// Looks at a body, whose head `check_head` has let through.
-pub(super) async fn guard(head: &Parts, body: Body) -> Result<Body, Denial> {
+pub(super) async fn guard(head: &Parts, body: Body, side_loads: SideLoads) -> Result<Body, Denial> {
     if body.is_end_stream() {
         return Ok(body);
     }
@@ -73,19 +76,15 @@ pub(super) async fn guard(head: &Parts, body: Body) -> Result<Body, Denial> {
     if kinds.is_opaque() {
         return Ok(body);
     }
-    let mut scan = Scan::new(kinds);
+    let mut scan = Scan::new(kinds, side_loads);
     let length = body.size_hint().exact();
     let Some(reading) = length.and_then(whole::may_be_read) else {
-        return Ok(Body::adapted(Streamed::new(
-            body,
-            scan,
-            denial::of_named_method,
-        )));
+        return Ok(Body::adapted(Streamed::new(body, scan, denial::of_found)));
     };
     match reading.read(body).await {
         Whole::Read(text) => {
             let looked_at = scan.push(&text).and_then(|()| scan.finish());
-            looked_at.map_err(denial::of_named_method)?;
+            looked_at.map_err(denial::of_found)?;
             Ok(Body::full(text))
         }
         Whole::BrokenOff(body) => Ok(body),
@@ -118,7 +117,16 @@ fn is_file(head: &Parts) -> bool {
     entry.is_some_and(|entry| entry.takes_file && TABLE.is_alone(entry, &path))
 }
 
-/// Looks for the name of another method in a body.
+/// What is found in a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The name of another method.
+    Method,
+    /// Something to be brought along that isn't covered.
+    SideLoad(Refused),
+}
+
+/// Looks for what a body may not say.
 #[derive(Debug)]
 pub(super) struct Scan {
     form: Option<Form>,
@@ -127,37 +135,33 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    fn new(kinds: Kinds) -> Self {
+    fn new(kinds: Kinds, side_loads: SideLoads) -> Self {
         Self {
-            form: kinds.form.then(Form::default),
-            multipart: kinds.multipart.then(multipart::Parts::new),
-            json: kinds.json.then(Json::new),
+            form: kinds.form.then(|| Form::new(side_loads)),
+            multipart: kinds.multipart.then(|| multipart::Parts::new(side_loads)),
+            json: kinds.json.then(|| Json::new(side_loads)),
         }
     }
 
-    /// For a body with this head.
+    /// For a body with this head that may bring along anything.
     #[cfg(feature = "fuzzing")]
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        Self::new(Kinds::of(headers))
+        Self::new(Kinds::of(headers), SideLoads::Anything)
     }
 
     /// Reads on.
     ///
     /// # Errors
-    /// Where another method is named; in what.
-    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), &'static str> {
-        if self.form.as_mut().is_some_and(|form| form.push(text)) {
-            return Err(FORM);
+    /// What is found, and in what.
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), (&'static str, Found)> {
+        if let Some(form) = &mut self.form {
+            form.push(text).map_err(|found| (FORM, found))?;
         }
-        if self
-            .multipart
-            .as_mut()
-            .is_some_and(|parts| parts.push(text))
-        {
-            return Err(MULTIPART);
+        if let Some(parts) = &mut self.multipart {
+            parts.push(text).map_err(|found| (MULTIPART, found))?;
         }
-        if self.json.as_mut().is_some_and(|json| json.push(text)) {
-            return Err(JSON);
+        if let Some(json) = &mut self.json {
+            json.push(text).map_err(|found| (JSON, found))?;
         }
         Ok(())
     }
@@ -166,19 +170,15 @@ impl Scan {
     ///
     /// # Errors
     /// As above.
-    pub(super) fn finish(&mut self) -> Result<(), &'static str> {
-        if self.form.as_mut().is_some_and(Form::finish) {
-            return Err(FORM);
+    pub(super) fn finish(&mut self) -> Result<(), (&'static str, Found)> {
+        if let Some(form) = &mut self.form {
+            form.finish().map_err(|found| (FORM, found))?;
         }
-        if self
-            .multipart
-            .as_ref()
-            .is_some_and(multipart::Parts::finish)
-        {
-            return Err(MULTIPART);
+        if let Some(parts) = &self.multipart {
+            parts.finish().map_err(|found| (MULTIPART, found))?;
         }
-        if self.json.as_ref().is_some_and(Json::finish) {
-            return Err(JSON);
+        if let Some(json) = &mut self.json {
+            json.finish().map_err(|found| (JSON, found))?;
         }
         Ok(())
     }
@@ -186,9 +186,17 @@ impl Scan {
 
 /// What the script is told.
 mod denial {
+    use super::{Found, verdict};
     use crate::rights::Denial;
 
-    pub(super) fn of_named_method(place: &'static str) -> Denial {
+    pub(super) fn of_found((place, found): (&'static str, Found)) -> Denial {
+        match found {
+            Found::Method => of_named_method(place),
+            Found::SideLoad(refused) => verdict::of_side_load(&refused, place),
+        }
+    }
+
+    fn of_named_method(place: &'static str) -> Denial {
         Denial::of_request(
             format!("{place} names another method"),
             format!(

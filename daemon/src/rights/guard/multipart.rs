@@ -1,16 +1,22 @@
-//! Looks for the name of another method in the parts of a multipart body.
+//! Looks at the names of the parts of a multipart body: for that of another method, and for the one
+//! that asks for something to be brought along.
 //!
 //! Servers disagree about where a part begins: by which of two boundaries, at which line ends, and
 //! old Rack even amidst a line. So no boundary is looked for. From `Content-Disposition` or
 //! `Content-ID` to the next empty line the text counts as a part's head, wherever it stands, and
-//! what is named there counts as a field's name.
+//! what is named there counts as a field's name, but a file's name for that of a method alone. What
+//! would be brought along isn't read: nobody asks for it in this way.
 
+use super::Found;
 use super::word::Word;
+use crate::rights::names::{INCLUDE, METHOD};
+use crate::rights::side_loads::SideLoads;
 
 /// The parts of a body, read byte by byte.
 #[derive(Debug)]
 pub(super) struct Parts {
     state: State,
+    side_loads: SideLoads,
     /// How much of each header's name has been read.
     names: [usize; HEADERS.len()],
 }
@@ -19,7 +25,7 @@ pub(super) struct Parts {
 enum State {
     Content,
     Head {
-        word: Word,
+        words: Words,
         /// How many bytes of the empty line.
         line_end: usize,
         /// The digits of a `%XX`.
@@ -33,41 +39,105 @@ enum Escape {
     High(u8),
 }
 
+/// The words that are looked for in a part's head.
+#[derive(Debug)]
+struct Words {
+    method: Word,
+    include: Word,
+    /// The parameter's name that is being read: its first bytes.
+    parameter: Vec<u8>,
+    /// What is read is a file's name.
+    in_file_name: bool,
+}
+
+impl Words {
+    fn new() -> Self {
+        Self {
+            method: Word::new(METHOD),
+            include: Word::new(INCLUDE),
+            parameter: Vec::new(),
+            in_file_name: false,
+        }
+    }
+
+    fn push(&mut self, byte: u8, side_loads: SideLoads) -> Result<(), Found> {
+        let is_method = self.method.push(byte);
+        let is_include = self.include.push(byte) && !self.in_file_name;
+        match byte {
+            b'=' => {
+                let name = self.parameter.to_ascii_lowercase();
+                self.in_file_name = matches!(name.as_slice(), b"filename" | b"filename*");
+                self.parameter.clear();
+            }
+            b if b.is_ascii_alphanumeric() || matches!(b, b'*' | b'_' | b'-') => {
+                if self.parameter.len() < PARAMETER_MAX {
+                    self.parameter.push(b);
+                }
+            }
+            _ => self.parameter.clear(),
+        }
+        found(is_method, is_include, side_loads)
+    }
+
+    fn finish(&self, side_loads: SideLoads) -> Result<(), Found> {
+        let is_include = self.include.is_whole() && !self.in_file_name;
+        found(self.method.is_whole(), is_include, side_loads)
+    }
+}
+
+fn found(is_method: bool, is_include: bool, side_loads: SideLoads) -> Result<(), Found> {
+    if is_method {
+        return Err(Found::Method);
+    }
+    match is_include && !side_loads.are_free() {
+        true => Err(Found::SideLoad(side_loads.unread())),
+        false => Ok(()),
+    }
+}
+
 impl Parts {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(side_loads: SideLoads) -> Self {
         Self {
             state: State::Content,
+            side_loads,
             names: [0; HEADERS.len()],
         }
     }
 
-    /// Reads on. Gives `true` where another method is named.
-    pub(super) fn push(&mut self, text: &[u8]) -> bool {
-        text.iter().any(|byte| self.read(*byte))
+    /// Reads on.
+    ///
+    /// # Errors
+    /// What is found.
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), Found> {
+        text.iter().try_for_each(|byte| self.read(*byte))
     }
 
     /// The body is over.
-    pub(super) fn finish(&self) -> bool {
+    ///
+    /// # Errors
+    /// What is found.
+    pub(super) fn finish(&self) -> Result<(), Found> {
         match &self.state {
-            State::Content => false,
-            State::Head { word, .. } => word.is_whole(),
+            State::Content => Ok(()),
+            State::Head { words, .. } => words.finish(self.side_loads),
         }
     }
 
-    fn read(&mut self, byte: u8) -> bool {
+    fn read(&mut self, byte: u8) -> Result<(), Found> {
         let begins = self.is_header(byte);
+        let side_loads = self.side_loads;
         match &mut self.state {
             State::Content if begins => {
                 self.state = State::Head {
-                    word: Word::default(),
+                    words: Words::new(),
                     line_end: 0,
                     escape: None,
                 };
-                false
+                Ok(())
             }
-            State::Content => false,
+            State::Content => Ok(()),
             State::Head {
-                word,
+                words,
                 line_end,
                 escape,
             } => {
@@ -76,13 +146,13 @@ impl Parts {
                     (b'\r', _) => 1,
                     (b'\n', 1) => 2,
                     (b'\n', 3) => {
-                        let found = word.push(byte);
+                        let found = words.push(byte, side_loads);
                         self.state = State::Content;
                         return found;
                     }
                     _ => 0,
                 };
-                decode(escape, byte, &mut |byte| word.push(byte))
+                decode(escape, byte, &mut |byte| words.push(byte, side_loads))
             }
         }
     }
@@ -105,7 +175,11 @@ impl Parts {
 }
 
 /// Undoes what may stand for a byte in a quoted name: `\_`, `%5F`. NUL is nothing.
-fn decode(escape: &mut Option<Escape>, byte: u8, push: &mut impl FnMut(u8) -> bool) -> bool {
+fn decode(
+    escape: &mut Option<Escape>,
+    byte: u8,
+    push: &mut impl FnMut(u8) -> Result<(), Found>,
+) -> Result<(), Found> {
     let digit = |b: u8| {
         char::from(b)
             .to_digit(16)
@@ -114,20 +188,27 @@ fn decode(escape: &mut Option<Escape>, byte: u8, push: &mut impl FnMut(u8) -> bo
     match (escape.take(), digit(byte)) {
         (Some(Escape::Percent), Some(_)) => {
             *escape = Some(Escape::High(byte));
-            false
+            Ok(())
         }
         (Some(Escape::High(high)), Some(low)) => {
             let high = digit(high).unwrap_or_default();
             push(high << 4 | low)
         }
-        (Some(Escape::High(high)), None) => push(b'%') | push(high) | decode(escape, byte, push),
-        (Some(Escape::Percent), None) => push(b'%') | decode(escape, byte, push),
+        (Some(Escape::High(high)), None) => {
+            push(b'%')?;
+            push(high)?;
+            decode(escape, byte, push)
+        }
+        (Some(Escape::Percent), None) => {
+            push(b'%')?;
+            decode(escape, byte, push)
+        }
         (None, _) => match byte {
             b'%' => {
                 *escape = Some(Escape::Percent);
-                false
+                Ok(())
             }
-            b'\\' | 0 => false,
+            b'\\' | 0 => Ok(()),
             byte => push(byte),
         },
     }
@@ -136,17 +217,49 @@ fn decode(escape: &mut Option<Escape>, byte: u8, push: &mut impl FnMut(u8) -> bo
 /// The headers that give a part its name; the second does in Rack where the first has none.
 const HEADERS: [&str; 2] = ["content-disposition", "content-id"];
 
+/// More than the names that matter have.
+const PARAMETER_MAX: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route_table::scope::Scopes;
 
     fn finds(text: &str) -> bool {
-        let mut parts = Parts::new();
-        let whole = parts.push(text.as_bytes()) || parts.finish();
-        let mut parts = Parts::new();
-        let cut = text.bytes().any(|byte| parts.push(&[byte])) || parts.finish();
+        found_in(SideLoads::Anything, text).is_err()
+    }
+
+    fn found_in(side_loads: SideLoads, text: &str) -> Result<(), Found> {
+        let mut parts = Parts::new(side_loads);
+        let whole = parts.push(text.as_bytes()).and_then(|()| parts.finish());
+        let mut parts = Parts::new(side_loads);
+        let mut bytes = text.bytes();
+        let cut = bytes.try_for_each(|byte| parts.push(&[byte]));
+        let cut = cut.and_then(|()| parts.finish());
         assert_eq!(whole, cut, "{text}");
         whole
+    }
+
+    #[test]
+    fn d2_a_part_that_brings_something_along_is_seen() {
+        let tickets = SideLoads::Of(Scopes::parse("tickets:read").unwrap());
+        for head in [
+            "Content-Disposition: form-data; name=\"include\"",
+            "content-disposition: form-data; name=include",
+            "Content-Disposition: form-data; filename=\"a\"; name=\"Include[]\"",
+            "Content-Disposition: form-data; name=\"incl%75de\"",
+            "Content-ID: <include>",
+        ] {
+            assert!(found_in(tickets, &part(head)).is_err(), "{head}");
+            assert_eq!(found_in(SideLoads::Anything, &part(head)), Ok(()), "{head}");
+        }
+        for head in [
+            "Content-Disposition: form-data; name=\"file\"; filename=\"include.h\"",
+            "Content-Disposition: form-data; name=\"included\"",
+            "Content-Disposition: form-data; name=\"a\"\r\n\r\n#include <stdio.h>",
+        ] {
+            assert_eq!(found_in(tickets, &part(head)), Ok(()), "{head}");
+        }
     }
 
     /// A body with one field whose head is `head`.

@@ -1,4 +1,4 @@
-//! A body that is looked at as it goes by, and never ends if another method is named in it.
+//! A body that is looked at as it goes by, and never ends if something is found in it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::Scan;
+use super::{Found, Scan};
 use crate::body::{Body, Error};
 use crate::rights::Denial;
 
@@ -15,14 +15,18 @@ use crate::rights::Denial;
 pub(super) struct Streamed {
     inner: Body,
     scan: Scan,
-    /// What a body in which another method is named ends with.
-    denial: fn(&'static str) -> Denial,
+    /// What a body ends with in which this is found.
+    denial: fn((&'static str, Found)) -> Denial,
     held: Bytes,
     ended: bool,
 }
 
 impl Streamed {
-    pub(super) fn new(inner: Body, scan: Scan, denial: fn(&'static str) -> Denial) -> Self {
+    pub(super) fn new(
+        inner: Body,
+        scan: Scan,
+        denial: fn((&'static str, Found)) -> Denial,
+    ) -> Self {
         Self {
             inner,
             scan,

@@ -47,7 +47,11 @@ async fn sent(body: Body) -> (Vec<u8>, Option<String>) {
 }
 
 async fn whole(head: &Parts, text: &str) -> Result<Vec<u8>, Denial> {
-    let body = limited().guard(head, Body::full(text.to_owned())).await?;
+    whole_with(&limited(), head, text).await
+}
+
+async fn whole_with(rights: &Rights, head: &Parts, text: &str) -> Result<Vec<u8>, Denial> {
+    let body = rights.guard(head, Body::full(text.to_owned())).await?;
     assert_eq!(body.size_hint().exact(), Some(text.len() as u64));
     let (sent, error) = sent(body).await;
     assert_eq!(error, None);
@@ -101,6 +105,72 @@ async fn d3_p9_a_body_that_only_mentions_it_arrives_as_it_is() {
         let head = head("POST", "/api/v2/tickets", content_type);
         assert_eq!(whole(&head, text).await.unwrap(), text.as_bytes(), "{text}");
     }
+}
+
+#[tokio::test]
+async fn d2_side_loads_are_judged_in_a_body_as_in_a_query() {
+    let rights = |scopes: &[&str], allow: &[&str], deny: &[&str]| {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        Rights::parse(&key::Rights {
+            scopes: owned(scopes),
+            allow: owned(allow),
+            deny: owned(deny),
+        })
+        .unwrap()
+    };
+    let bodies = |name: &str| {
+        [
+            (JSON, format!(r#"{{"view":{{}},"include":"{name}"}}"#)),
+            (FORM, format!("a=b&include={name}")),
+            ("", format!(r#"{{"include":["{name}"]}}"#)),
+            ("", format!("include[]={name}")),
+        ]
+    };
+    let multipart =
+        "--b\r\nContent-Disposition: form-data; name=\"include\"\r\n\r\nusers\r\n--b--\r\n";
+    let preview = |content_type| head("POST", "/api/v2/views/preview", content_type);
+    let tickets = rights(&["tickets:read"], &[], &[]);
+    let denied = rights(&["read"], &[], &["GET /api/v2/users/**"]);
+    for (content_type, text) in bodies("users") {
+        let denial = whole_with(&tickets, &preview(content_type), &text)
+            .await
+            .unwrap_err();
+        assert_eq!(denial.needs, ["users:read", "read"], "{text}");
+        assert!(denial.line.contains("side load `users`"), "{denial:?}");
+        let denial = whole_with(&denied, &preview(content_type), &text)
+            .await
+            .unwrap_err();
+        assert_eq!(denial.needs, Vec::<String>::new(), "{text}");
+        for free in [
+            rights(&["read"], &[], &[]),
+            rights(&["tickets:read", "users:read"], &[], &[]),
+            rights(&[], &["POST /api/v2/views/preview"], &[]),
+            rights(&["tickets:read"], &["POST /api/v2/**"], &[]),
+        ] {
+            let passed = whole_with(&free, &preview(content_type), &text).await;
+            assert_eq!(passed.unwrap(), text.as_bytes());
+        }
+        // Streamed, it breaks off before its end.
+        let body = Body::adapted(Frames::cut(text.as_bytes(), 3));
+        let body = tickets.guard(&preview(content_type), body).await.unwrap();
+        let (sent, error) = sent(body).await;
+        assert!(error.unwrap().contains("`users`"), "{text}");
+        assert!(sent.len() < text.len());
+    }
+    for (content_type, text) in bodies("comment_count") {
+        let passed = whole_with(&tickets, &preview(content_type), &text).await;
+        assert_eq!(passed.unwrap(), text.as_bytes());
+        assert!(
+            whole_with(&denied, &preview(content_type), &text)
+                .await
+                .is_err()
+        );
+    }
+    assert!(
+        whole_with(&tickets, &preview(MULTIPART), multipart)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
-//! Finds `_method` as a word of its own in a stream of bytes.
+//! Finds a word by itself in a stream of bytes.
 
 /// How much of the word has been read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Word {
+    word: &'static [u8],
     /// So many bytes of it match.
     matched: usize,
     /// What was before could be the beginning of a longer word.
@@ -10,16 +11,24 @@ pub(super) struct Word {
 }
 
 impl Word {
+    pub(super) fn new(word: &'static [u8]) -> Self {
+        Self {
+            word,
+            matched: 0,
+            in_word: false,
+        }
+    }
+
     /// Reads one byte. Gives `true` at the byte behind the word.
     pub(super) fn push(&mut self, byte: u8) -> bool {
         let is_part = byte.is_ascii_alphanumeric() || byte == b'_';
-        if self.matched == WORD.len() && !is_part {
-            *self = Self::default();
+        if self.matched == self.word.len() && !is_part {
+            *self = Self::new(self.word);
             return true;
         }
         if !is_part {
-            *self = Self::default();
-        } else if !self.in_word && WORD.get(self.matched) == Some(&byte.to_ascii_lowercase()) {
+            *self = Self::new(self.word);
+        } else if !self.in_word && self.word.get(self.matched) == Some(&byte.to_ascii_lowercase()) {
             self.matched += 1;
         } else {
             self.matched = 0;
@@ -30,11 +39,9 @@ impl Word {
 
     /// The text is over: whether it has ended in the word.
     pub(super) fn is_whole(self) -> bool {
-        self.matched == WORD.len()
+        self.matched == self.word.len()
     }
 }
-
-const WORD: &[u8] = crate::rights::names::METHOD;
 
 #[cfg(test)]
 mod tests {
@@ -43,7 +50,7 @@ mod tests {
     #[test]
     fn d3_the_word_is_found_by_itself_alone() {
         let finds = |text: &str| {
-            let mut word = Word::default();
+            let mut word = Word::new(crate::rights::names::METHOD);
             text.bytes().any(|byte| word.push(byte)) || word.is_whole()
         };
         for text in [

@@ -1,5 +1,6 @@
 //! What a key allows, from outside.
 
+mod denied;
 mod differential;
 mod keys;
 mod published;

@@ -122,7 +122,7 @@ fn family(path: &str) -> &'static str {
     found.map_or("", |(resource, _)| resource)
 }
 
-static FAMILIES: [(&str, &str); 22] = [
+static FAMILIES: [(&str, &str); 23] = [
     (
         "tickets",
         "chat_file_redactions chat_redactions comment_redactions custom_statuses deleted_tickets \
@@ -132,7 +132,7 @@ static FAMILIES: [(&str, &str); 22] = [
     ),
     (
         "users",
-        "deleted_users end_users sessions user_fields users",
+        "deleted_users end_users sessions user_fields user_profiles users",
     ),
     (
         "organizations",
@@ -140,7 +140,7 @@ static FAMILIES: [(&str, &str); 22] = [
          organization_subscriptions organizations",
     ),
     ("auditlogs", "audit_logs"),
-    ("hc", "community guide help_center"),
+    ("hc", "community gather guide help_center"),
     ("apps", "apps"),
     ("triggers", "trigger_categories triggers"),
     ("automations", "automations"),
@@ -161,6 +161,7 @@ static FAMILIES: [(&str, &str); 22] = [
     ("groups", "group_memberships groups"),
     ("sla_policies", "group_slas slas"),
     ("ticket_views", "views"),
+    ("security", "security_settings"),
 ];
 
 /// A route that needs something else than its method and first name say.
@@ -211,7 +212,7 @@ const fn exception(
 const BY_METHOD: &str = "";
 
 /// The first that fits counts.
-static EXCEPTIONS: [Exception; 40] = [
+static EXCEPTIONS: [Exception; 43] = [
     // POSTs that only look for something, or work something out.
     exception("POST", "problems/autocomplete", "tickets", "read"),
     exception("POST", "users/autocomplete", "users", "read"),
@@ -256,10 +257,25 @@ static EXCEPTIONS: [Exception; 40] = [
     ),
     exception(
         "GET POST PUT PATCH DELETE",
-        "help_center/integration/** channels/voice/call_console/** /api/services/zis/**",
+        "help_center/integration/** channels/voice/call_console/** \
+         /api/services/zis/registry/integrations /api/services/zis/registry/# \
+         /api/services/zis/inbound_webhooks/**",
         "",
         "write",
     ),
+    exception(
+        "GET POST PUT PATCH DELETE",
+        "/api/services/zis/**",
+        "zis",
+        BY_METHOD,
+    ),
+    exception(
+        "GET POST PUT PATCH DELETE",
+        "guide/theming/**",
+        "themes",
+        BY_METHOD,
+    ),
+    exception("GET POST DELETE", "/api/services/jira/**", "", BY_METHOD),
     exception("POST PUT", "users/#/password", "", "write"),
     // What bulk changes answer with is for whoever may make them.
     exception(
@@ -388,7 +404,8 @@ static EXCEPTIONS: [Exception; 40] = [
     // Other places than `/api/v2`.
     exception(
         "GET",
-        "/hc/article_attachments/# /hc/#/article_attachments/#",
+        "/hc/article_attachments/# /hc/#/article_attachments/# /hc/article_attachments/#/# \
+         /hc/#/article_attachments/#/#",
         "hc",
         "read",
     ),

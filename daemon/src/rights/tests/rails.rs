@@ -88,6 +88,10 @@ impl Route {
         }
         self.segments.iter().enumerate().all(|(at, wanted)| {
             let name = path[at];
+            // `constraints: { file: /[^\/]+/ }`, which keeps the dots.
+            if wanted == "{file}" {
+                return !name.is_empty();
+            }
             let is_last = at + 1 == path.len();
             // `(.:format)`
             let name = match name.split_once('.') {

@@ -370,11 +370,27 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
     assert_eq!(response.unwrap().status(), 200);
     assert_eq!(bench.zendesk.seen(), ["GET /read 1"]);
 
-    // Nobody has granted one: the account's serves, also where that isn't known yet.
+    // It is asked for and nobody has granted it: the account's could do more.
     let bench = Bench::with(3600, &[(Role::Primary, 1)]).await;
     let request = bench.request(Method::GET, "/read");
-    let response = bench.session.forward_for(READER, request).await;
-    assert_eq!(response.unwrap().status(), 200);
+    let refusal = bench
+        .session
+        .forward_for(READER, request)
+        .await
+        .unwrap_err();
+    assert_eq!(refusal.code(), "session-unavailable");
+    let said = refusal.description();
+    assert!(said.contains("`loopdesk login acme`"), "{said}");
+    assert!(
+        said.contains("`loopdesk account set acme read-only-grant false`"),
+        "{said}"
+    );
+    assert_eq!(bench.zendesk.count("GET /read 1"), 0);
+    assert_eq!(
+        bench.get("/all").await.0,
+        200,
+        "whoever may write is served"
+    );
 
     // Its token is dead: it is refreshed, and if that fails nobody else's is used.
     let bench = Bench::with(3600, &[(Role::Primary, 1), (Role::ReadOnly, 8)]).await;

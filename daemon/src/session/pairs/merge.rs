@@ -45,9 +45,11 @@ impl Snapshot {
 
     /// The pairs whose tokens requests with these rights can carry.
     pub(in crate::session) fn candidates(&self, rights: Rights) -> &'static [Role] {
-        let has_read_only = !self.parts.get(Role::ReadOnly).is_absent;
+        let read_only = self.parts.get(Role::ReadOnly);
+        // Where nobody is logged in, that is what there is to say.
+        let is_missed = read_only.is_wanted && !self.parts.get(Role::Primary).is_absent;
         match rights {
-            Rights::ReadOnly if has_read_only => &[Role::ReadOnly],
+            Rights::ReadOnly if is_missed || !read_only.is_absent => &[Role::ReadOnly],
             Rights::All | Rights::ReadOnly => &[Role::Primary, Role::Spare],
         }
     }

@@ -42,8 +42,8 @@ pub enum Rights {
     /// The account's: all that the person has granted.
     #[default]
     All,
-    /// That of the read-only pair, and never another one as long as there is one, whatever its state;
-    /// the account's where nobody has granted one.
+    /// That of the read-only pair, and never another one where there is one, whatever its state, or
+    /// where the configuration asks for one; the account's everywhere else.
     ReadOnly,
 }
 

@@ -195,8 +195,13 @@ impl World {
         }
         match snapshot.ready(Rights::ReadOnly, false) {
             Ready::Yes(used) => {
-                let is_absent = snapshot.parts.get(Role::ReadOnly).is_absent;
-                assert!(used.role == Role::ReadOnly || is_absent, "{:?}", used.role);
+                let read_only = snapshot.parts.get(Role::ReadOnly);
+                let is_unheard_of = read_only.is_absent && !read_only.is_wanted;
+                assert!(
+                    used.role == Role::ReadOnly || is_unheard_of,
+                    "{:?}",
+                    used.role
+                );
             }
             Ready::Soon | Ready::No(_) => {}
         }
