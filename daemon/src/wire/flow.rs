@@ -5,13 +5,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 
-use crate::admission::{Admission, ConnFacts};
+use crate::admission::{Admission, Admitted, ConnFacts, Local};
 use crate::body::Body;
 use crate::config::{Account, Config};
 use crate::keys::{Key, Keys, Used};
 use crate::proof::Prover;
 use crate::refusal::Refusal;
-use crate::rewrite::{self, guard};
+use crate::rewrite::{self, Arrival, Client, Origins, guard};
 use crate::route::Routes;
 use crate::session::{Behalf, Rights, Sessions};
 use crate::upstream::{Budget, Outgoing};
@@ -32,6 +32,7 @@ pub struct Rules {
     admission: Admission,
     routes: Routes,
     write_back: WriteBack,
+    origins: Arc<Origins>,
 }
 
 impl Rules {
@@ -41,6 +42,7 @@ impl Rules {
             admission: Admission::new(config, keys),
             routes: Routes::new(config),
             write_back: WriteBack::new(config),
+            origins: Origins::new(config),
         }
     }
 }
@@ -88,7 +90,9 @@ impl Rules {
             memory,
         );
         let body = mapped.await?;
-        let context = rewrite::Context::of(&head, admitted.base, &plan.account, plan.files);
+        let client = client(connection, &admitted, &plan.account);
+        let view = self.origins.view(client, &plan.account);
+        let context = rewrite::Context::of(&head, view, plan.files);
         context.ask_for_coding(&mut head.headers);
         let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
@@ -166,6 +170,20 @@ impl Flow {
             response,
             &prepared.context,
         )))
+    }
+}
+
+/// What counts of a client for where it finds what an answer leads to.
+fn client(connection: &ConnFacts, admitted: &Admitted, account: &Account) -> Client {
+    Client {
+        base: admitted.base.clone(),
+        at: match &connection.local {
+            Local::Tcp { addr } if account.port == Some(addr.port()) => Arrival::Own,
+            Local::Tcp { .. } => Arrival::Shared,
+            Local::Unix => Arrival::Unix,
+        },
+        names_account: admitted.account.is_some(),
+        has_key: admitted.key.is_some(),
     }
 }
 

@@ -123,7 +123,9 @@ type Breaks = fn(&Stage, &Daemon) -> Option<Holder>;
 
 /// What keeps a scene as it is once the daemon is gone.
 enum Holder {
-    Held(#[expect(dead_code, reason = "it is held for as long as it lives")] Box<dyn std::any::Any>),
+    Held(
+        #[expect(dead_code, reason = "it is held for as long as it lives")] Box<dyn std::any::Any>,
+    ),
     /// Another program that has the daemon's lock.
     Lock(Child),
 }
