@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 
+use super::exports::{Export, Exports};
 use crate::admission::{Admission, Admitted, ConnFacts, Local};
 use crate::body::Body;
 use crate::config::{Account, Config};
@@ -14,7 +15,7 @@ use crate::refusal::Refusal;
 use crate::rewrite::{self, Arrival, Client, Origins, guard};
 use crate::route::Routes;
 use crate::session::{Behalf, Rights, Sessions};
-use crate::upstream::{Budget, Outgoing};
+use crate::upstream::{Budget, Credential, Outgoing};
 use crate::write_back::WriteBack;
 
 /// What every request passes through.
@@ -24,6 +25,7 @@ pub(super) struct Flow {
     prover: Prover,
     keys: Keys,
     sessions: Sessions,
+    exports: Exports,
 }
 
 /// What one configuration says about requests.
@@ -111,6 +113,7 @@ impl Flow {
         sessions: Sessions,
         keys: Keys,
         prover: Prover,
+        exports: Exports,
         config: &Config,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -118,6 +121,7 @@ impl Flow {
             prover,
             keys,
             sessions,
+            exports,
         })
     }
 
@@ -153,6 +157,7 @@ impl Flow {
             rules.admission.check(connection, &mut head).await?;
             return self.prover.answer(connection, &head);
         }
+        let export = Export::of(request.uri().path());
         let prepared = rules.prepare(connection, request).await?;
         let name = &prepared.account.name;
         let used = prepared
@@ -165,7 +170,14 @@ impl Flow {
             .get(name)
             .ok_or_else(|| Refusal::SignedOut(name.to_string()))?;
         let behalf = behalf(&prepared);
+        let export = export.filter(|_| prepared.outgoing.credential() == Credential::Injected);
         let response = session.forward_for(behalf, prepared.outgoing).await?;
+        if let Some(export) = export {
+            let role = session.view().person.and_then(|person| person.role);
+            let is_admin = role.as_deref() == Some("admin");
+            let (status, caller) = (response.status(), &connection.caller);
+            self.exports.note(name, export, status, is_admin, caller);
+        }
         Ok(guard::response(rewrite::response(
             response,
             &prepared.context,
