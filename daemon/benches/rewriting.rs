@@ -18,7 +18,7 @@ use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use loopdeskd::body::{Body, Error};
 use loopdeskd::config::check;
-use loopdeskd::rewrite::{Context, response};
+use loopdeskd::rewrite::{Arrival, Client, Context, Origins, response};
 use loopdeskd::route_table::Files;
 
 fn rewriting(criterion: &mut Criterion) {
@@ -70,10 +70,15 @@ fn context() -> Context {
     let config = check::parse(config).unwrap();
     let account = config.accounts.values().next().unwrap();
     let head = Request::new(()).into_parts().0;
+    let client = Client {
+        base: "http://localhost:8484".to_owned(),
+        at: Arrival::Shared,
+        names_account: false,
+        has_key: false,
+    };
     Context::of(
         &head,
-        "http://localhost:8484".to_owned(),
-        account,
+        Origins::new(&config).view(client, account),
         Files::default(),
     )
 }

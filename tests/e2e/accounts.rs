@@ -1,6 +1,6 @@
 //! Several accounts on one daemon (S6).
 
-use loopdesk_tests::zendesk::{Credential, Record, Standing, Zendesk, users};
+use loopdesk_tests::zendesk::{Answer, Credential, Fault, Record, Standing, Zendesk, users};
 use loopdesk_tests::{Daemon, Raw, Stage, ports};
 
 use super::binary;
@@ -319,6 +319,109 @@ async fn s6_other_products_paths_pass_with_the_scripts_own_credential() {
     }
     let stays = two.stage.zendesk.token_posts().len();
     assert_eq!(stays, 0, "their 401 says nothing of the session");
+}
+
+/// An answer of acme's that leads to the sandbox, in its body and in its head.
+fn leads_to(two: &Two) {
+    let url = format!("{}{ME}", two.sandbox.origin());
+    let body = serde_json::json!({"next_page": url, "tickets": []});
+    let answer = Answer::json(200, &body)
+        .header("link", &format!("<{url}>; rel=\"next\""))
+        .header("content-location", &url);
+    let fault = Fault::on("GET", "/api/v2/tickets/recent").answer(answer);
+    two.stage.zendesk.fault(fault);
+}
+
+/// Where that answer leads a client, and whether everything in it leads there.
+async fn led(two: &Two, port: u16, host: &str, headers: &str) -> String {
+    let mut script = Raw::connect(port).await;
+    let request = format!(
+        "GET /api/v2/tickets/recent HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n"
+    );
+    script.send(request).await;
+    let answer = script.answer().await;
+    let body: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
+    let url = body["next_page"].as_str().unwrap().to_owned();
+    let link = format!("<{url}>; rel=\"next\"");
+    assert_eq!(answer.head.get("link"), Some(link.as_str()));
+    assert_eq!(answer.head.get("content-location"), Some(url.as_str()));
+    let origin = url.strip_suffix(ME).unwrap().to_owned();
+    assert!(two.stage.zendesk.origin() != origin, "{url}");
+    origin
+}
+
+#[tokio::test]
+async fn s2_links_to_another_account_stay_local_where_it_can_be_called() {
+    let two = Two::new("default-account = \"acme\"").await;
+    let (port, own) = (two.stage.port, two.sandbox_port);
+    leads_to(&two);
+    for (host, expected) in [
+        (format!("localhost:{port}"), format!("localhost:{own}")),
+        (format!("LocalHost:{port}"), format!("LocalHost:{own}")),
+        (format!("127.0.0.1:{port}"), format!("127.0.0.1:{own}")),
+        (
+            format!("acme.localhost:{port}"),
+            format!("sandbox.localhost:{port}"),
+        ),
+    ] {
+        let base = led(&two, port, &host, "").await;
+        assert_eq!(base, format!("http://{expected}"));
+        let at = expected.rsplit_once(':').unwrap().1.parse().unwrap();
+        assert_eq!(two.is_sandbox(at, &expected).await, Some(true), "{base}");
+        // What is written back leads to the same account again.
+        let comment = format!("{{\"ticket\":{{\"comment\":{{\"body\":\"{base}/api/v2/x\"}}}}}}");
+        let length = comment.len();
+        let mut script = Raw::connect(port).await;
+        let head = format!("POST /api/v2/tickets.json HTTP/1.1\r\nHost: {host}\r\n");
+        let kind = "Content-Type: application/json\r\n";
+        let post = format!("{head}{kind}Content-Length: {length}\r\n\r\n{comment}");
+        script.send(post).await;
+        assert_eq!(script.answer().await.status(), 201);
+        let seen = two.stage.zendesk.requests().pop().unwrap();
+        let seen = String::from_utf8_lossy(&seen.body).into_owned();
+        let theirs = format!("{}/api/v2/x", two.sandbox.origin());
+        assert!(seen.contains(&theirs), "{seen}");
+    }
+    assert!(!Daemon::log(&two.stage.home).contains("account set"));
+}
+
+#[tokio::test]
+async fn s2_links_to_another_account_stay_zendesks_for_a_key_and_without_a_port() {
+    let two = Two::new("default-account = \"acme\"").await;
+    let (port, theirs) = (two.stage.port, two.sandbox.origin().to_owned());
+    leads_to(&two);
+    let create = ["key", "create", "reader", "--scope", "read", "--json"];
+    let made = two
+        .stage
+        .home
+        .loopdesk([&create[..], &["--account", "acme"]].concat());
+    let made = made.await.ok().json();
+    let secret = made["secret"].as_str().unwrap();
+    two.stage.home.is_secret("a local key", secret);
+    let key = format!("X-Loopdesk-Key: {secret}\r\n");
+    for host in ["localhost", "acme.localhost"] {
+        let host = format!("{host}:{port}");
+        assert_eq!(led(&two, port, &host, &key).await, theirs, "{host}");
+    }
+    assert!(!Daemon::log(&two.stage.home).contains("account set"));
+
+    let file = two.stage.home.paths().config_file();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text.replace(&format!("port = {}\n", two.sandbox_port), "");
+    two.stage.home.configure(&text);
+    two.stage.home.loopdesk(["config", "reload"]).await.ok();
+    let host = format!("localhost:{port}");
+    for _ in 0..3 {
+        assert_eq!(led(&two, port, &host, "").await, theirs);
+    }
+    let log = Daemon::log(&two.stage.home);
+    let told = log
+        .matches("loopdesk account set sandbox port 8490")
+        .count();
+    assert_eq!(told, 1, "{log}");
+    let host = format!("acme.localhost:{port}");
+    let base = led(&two, port, &host, "").await;
+    assert_eq!(base, format!("http://sandbox.localhost:{port}"));
 }
 
 const ME: &str = "/api/v2/users/me.json";

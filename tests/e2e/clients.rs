@@ -2,7 +2,7 @@
 
 use loopdesk_tests::Stage;
 use loopdesk_tests::clients::{Matrix, Verdict, play, play_with, python, refused};
-use loopdesk_tests::zendesk::Zendesk;
+use loopdesk_tests::zendesk::{Builder, Zendesk, users};
 
 use super::binary;
 
@@ -12,9 +12,7 @@ async fn every_step_works(id: &str) {
     if !row.is_here() {
         return;
     }
-    // Three pages of each list, and of the exports as well.
-    let zendesk = Zendesk::builder().tickets(230).export_page(100);
-    let stage = Stage::set(binary(), zendesk).await;
+    let stage = Stage::set(binary(), of_an_agent()).await;
     let _daemon = stage.logged_in().await;
     for credential in &row.credentials {
         play(&stage, row, *credential).await;
@@ -27,6 +25,12 @@ async fn every_step_works(id: &str) {
     assert_eq!(row.verdict == Verdict::Not, !row.fails.is_empty());
 }
 
+/// Three pages of each list, and of the exports as well, for a person who isn't an admin.
+fn of_an_agent() -> Builder {
+    let zendesk = Zendesk::builder().tickets(230).export_page(100);
+    zendesk.consenting_user(users::AGENT)
+}
+
 /// With a key where the token used to be, on an account that answers nobody else; and with one that
 /// doesn't do.
 async fn a_key_works(id: &str) {
@@ -35,8 +39,7 @@ async fn a_key_works(id: &str) {
     if !row.is_here() {
         return;
     }
-    let zendesk = Zendesk::builder().tickets(230).export_page(100);
-    let stage = Stage::with_config(binary(), zendesk, "", "access = \"key\"").await;
+    let stage = Stage::with_config(binary(), of_an_agent(), "", "access = \"key\"").await;
     let _daemon = stage.logged_in().await;
     let key = async |name: &str, arguments: &[&str]| {
         let create = ["key", "create", name, "--json"].into_iter();

@@ -1,13 +1,73 @@
 //! What `status` says while something is wrong, and that it stops when that is over.
 
+use loopdesk_protocol::conditions::Severity;
 use loopdesk_protocol::status::State;
 use loopdesk_tests::Stage;
-use loopdesk_tests::zendesk::{Certificate, Protocols, Zendesk};
+use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::zendesk::{Certificate, Protocols, Zendesk, users};
 use serde_json::Value;
 
 use super::{binary, stage};
 
 const ME: &str = "/api/v2/users/me.json";
+
+/// An agent's script that exports as admins do, and then as it may.
+#[tokio::test]
+async fn o3_an_export_for_admins_only_is_pointed_out_with_the_way_out() {
+    let zendesk = Zendesk::builder().consenting_user(users::AGENT);
+    let stage = Stage::set(binary(), zendesk).await;
+    let _daemon = stage.logged_in().await;
+    let script = stage.home.path().join("report.py");
+    let code = "import sys, time, urllib.request, urllib.error\n\
+                try:\n    print(urllib.request.urlopen(sys.argv[1]).status)\n\
+                except urllib.error.HTTPError as error:\n    print(error.code, error.read())\n";
+    std::fs::write(&script, code).unwrap();
+    let export = async |path: &str| {
+        let url = format!("{}{path}", stage.base());
+        let script = script.to_str().unwrap();
+        stage.home.run("python3", [script, &url]).await.ok().stdout
+    };
+    let incremental = "/api/v2/incremental/tickets/cursor.json?start_time=1";
+    let told = export(incremental).await;
+    assert!(told.starts_with("403"), "{told}");
+    assert!(
+        told.contains("contact the account owner"),
+        "as it is: {told}"
+    );
+    eventually("the condition", async || {
+        !stage.status().await.conditions.is_empty()
+    })
+    .await;
+    let found = stage.status().await.conditions.remove(0);
+    assert_eq!(found.code(), "export-needs-admin");
+    assert_eq!(found.severity, Severity::Warning);
+    assert_eq!(found.account.as_deref(), Some("acme"));
+    let text = &found.problem.message;
+    let route = "`/api/v2/incremental/tickets/cursor.json`";
+    assert!(
+        text.contains(route) && !text.contains("start_time"),
+        "{text}"
+    );
+    assert!(
+        text.contains("report.py") || text.starts_with("a program"),
+        "{text}"
+    );
+    assert!(found.problem.hints[0].contains("/api/v2/search/export"));
+    let shown = stage.home.loopdesk(["status"]).await;
+    assert!(shown.stdout.contains("search/export"), "{shown:?}");
+
+    // Nobody is nagged who has found the way, and no admin at all.
+    let search = "/api/v2/search/export.json?query=*&filter[type]=ticket";
+    assert_eq!(export(search).await.trim(), "200");
+    assert!(stage.status().await.conditions.is_empty());
+    export(incremental).await;
+    stage.zendesk.set_role(users::AGENT, "admin");
+    assert_eq!(export(incremental).await.trim(), "200");
+    eventually("the condition is gone", async || {
+        stage.status().await.conditions.is_empty()
+    })
+    .await;
+}
 
 /// What is wrong, from a failing request until one succeeds.
 struct Case {

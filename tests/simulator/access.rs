@@ -188,9 +188,16 @@ async fn roles_limit_what_a_user_may() {
         .unwrap();
     assert_eq!(export.status(), 403);
     assert_eq!(json(&export)["error"]["title"], "Forbidden");
+    let status = async |path: &str| agent.get(path).await.unwrap().status();
+    assert_eq!(status("/api/v2/agent_availabilities").await, 403);
+    let articles = "/api/v2/help_center/incremental/articles?start_time=1";
+    assert_eq!(status(articles).await, 200);
+    let search = "/api/v2/search/export?query=status:open&filter[type]=ticket";
+    assert_eq!(status(search).await, 200);
     zendesk.set_consenting_user(users::END_USER);
     let customer = with_scopes(&zendesk, &["read"]);
     assert_eq!(customer.get("/api/v2/tickets").await.unwrap().status(), 403);
+    assert_eq!(customer.get(articles).await.unwrap().status(), 403);
     assert_eq!(
         customer.get("/api/v2/users/me").await.unwrap().status(),
         200

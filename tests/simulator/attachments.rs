@@ -164,3 +164,17 @@ async fn redirected(zendesk: &Zendesk) -> String {
     let url = text(&comments["comments"][0]["attachments"][0]["content_url"]).to_owned();
     header(&caller.get(&url).await.unwrap(), "location").to_owned()
 }
+
+#[tokio::test]
+async fn a_voice_comment_leads_to_its_recording() {
+    let (zendesk, caller) = signed_in().await;
+    let comments = json(&caller.get("/api/v2/tickets/4/comments").await.unwrap());
+    let voice = &comments["comments"][2];
+    assert_eq!(voice["type"], "VoiceComment");
+    let url = text(&voice["data"]["recording_url"]);
+    let recording = caller.get(url).await.unwrap();
+    assert_eq!(header(&recording, "content-type"), "audio/mpeg");
+    assert_eq!(recording.body().len(), 30_004);
+    let nobody = zendesk.caller().unwrap().get(url).await.unwrap();
+    assert_eq!(nobody.status(), 401);
+}

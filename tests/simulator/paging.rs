@@ -3,7 +3,7 @@
 use loopdesk_tests::zendesk::{Zendesk, json};
 use serde_json::Value;
 
-use crate::support::{refusal, signed_in, text, with_scopes};
+use crate::support::{header, refusal, signed_in, text, with_scopes};
 
 #[tokio::test]
 async fn offset_pages_lead_through_a_whole_list() {
@@ -78,6 +78,29 @@ async fn every_list_can_be_paged_both_ways() {
         assert_eq!(offset[key], json(&second)[key], "{path}");
         assert_eq!(offset[key].as_array().unwrap().len(), 1, "{path}");
     }
+}
+
+#[tokio::test]
+async fn the_help_center_and_agent_availability_say_it_in_a_header_too() {
+    let (_zendesk, caller) = signed_in().await;
+    let page = caller
+        .get("/api/v2/help_center/articles?page[size]=9")
+        .await;
+    let page = page.unwrap();
+    let links = json(&page)["links"].clone();
+    let expected = format!("<{}>; rel=\"next\"", text(&links["next"]));
+    assert_eq!(header(&page, "link"), expected);
+
+    let first = caller.get("/api/v2/agent_availabilities").await.unwrap();
+    let second = json(&first)["links"]["next"].clone();
+    let second = caller.get(text(&second)).await.unwrap();
+    let lines: Vec<_> = second.headers().get_all("link").iter().collect();
+    assert_eq!(lines.len(), 2, "back and forth: {lines:?}");
+    let channel = json(&second)["included"][0].clone();
+    let work = &channel["relationships"]["work_items"];
+    let more = caller.get(text(&work["links"]["next"])).await.unwrap();
+    assert_eq!(work["data"].as_array().unwrap().len(), 2);
+    assert_eq!(json(&more)["data"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]

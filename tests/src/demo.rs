@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::figures;
 use crate::stage::Stage;
-use crate::zendesk::{Record, Zendesk};
+use crate::zendesk::{Record, Zendesk, users};
 
 /// Shows scripts at work while their token pair rotates, against a simulated Zendesk.
 #[derive(Debug, Parser)]
@@ -51,7 +51,9 @@ pub fn say(line: &str) {
 /// Runs the demo, and whatever ends it, leaves neither a process nor a file behind.
 async fn show(binary: PathBuf, stay: bool) -> ExitCode {
     let mut end = End::new();
-    let zendesk = Zendesk::builder().granted_access_ttl(ACCESS_TTL);
+    let zendesk = Zendesk::builder()
+        .granted_access_ttl(ACCESS_TTL)
+        .consenting_user(users::AGENT);
     let stage = tokio::select! {
         stage = Stage::set(&binary, zendesk) => stage,
         () = end.came() => return ExitCode::FAILURE,

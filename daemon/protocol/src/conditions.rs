@@ -340,6 +340,12 @@ conditions! {
         "run `loopdesk key confirm {account}` to let them act for who is logged in now",
         "run `loopdesk key revoke {names}` if nobody needs them";
 
+    /// A program exports incrementally, which Zendesk lets admins do only.
+    "export-needs-admin" export_needs_admin(program, route) => Warning Zendesk You,
+        "{program} was refused `{route}`: Zendesk gives this export to admins only",
+        "let it use `/api/v2/search/export?query=…&filter[type]=ticket`, which agents may",
+        "or ask a Zendesk admin to run it";
+
     /// Scripts act as an admin, and nobody logs in for that.
     "acts-as-admin" acts_as_admin(account, person) => Warning Trouble ZendeskAdmin,
         "scripts of `{account}` act as {person}, an admin, and nobody logs in",

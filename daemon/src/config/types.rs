@@ -307,11 +307,11 @@ impl FromStr for RoutePath {
 /// A class of absolute URLs in answers that are turned into local ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RewriteClass {
-    /// `next_page`, `previous_page`, `after_url`, `before_url` and `links` at the top level.
+    /// Next and previous pages: `next_page`, `after_url`, `links` and their like.
     Pagination,
     /// `url` in a job status.
     Jobs,
-    /// `content_url` and `mapped_content_url`.
+    /// Files: `content_url`, `mapped_content_url` and `recording_url`.
     Attachments,
     /// `url` in any record.
     Records,

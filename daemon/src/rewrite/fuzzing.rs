@@ -2,19 +2,17 @@
 
 use bytes::Bytes;
 
+use super::origins::Client;
 use super::scanner::{Scanner, reference};
 use crate::config::RewriteClass;
-
-/// The origins that both rewrite.
-pub use reference::ORIGINS;
 
 /// What the scanner makes of a body that comes in `chunks`.
 pub fn scanned<'a>(
     classes: &[RewriteClass],
-    base: &str,
+    client: &Client,
     chunks: impl IntoIterator<Item = &'a [u8]>,
 ) -> Vec<u8> {
-    let mut scanner = Scanner::new(classes, ORIGINS.into_iter().map(str::to_owned), base);
+    let mut scanner = Scanner::new(classes, reference::view(client.clone()));
     let mut text = Vec::new();
     for chunk in chunks {
         text.extend_from_slice(&scanner.push(&Bytes::copy_from_slice(chunk)));
@@ -24,6 +22,11 @@ pub fn scanned<'a>(
 }
 
 /// What the slow reference makes of a document that is valid JSON.
-pub fn expected(classes: &[RewriteClass], base: &str, text: &str) -> String {
-    reference::rewritten(classes, base, text)
+pub fn expected(classes: &[RewriteClass], client: &Client, text: &str) -> String {
+    reference::rewritten(classes, client, text)
+}
+
+/// The origins that both know, each with its base from the client's point of view.
+pub fn places(client: &Client) -> Vec<(&'static str, Option<String>)> {
+    reference::places(client)
 }

@@ -1,7 +1,7 @@
 //! Stage 6: what the script sees of Zendesk's answer.
 //!
 //! ```text
-//! head: strip → point `Location` at the local base → make it true of the changed body
+//! head: strip → point `Location` and `Link` at the local base → make it true of the changed body
 //! body: gunzip → scan JSON for URLs that scripts follow
 //! both: guard against tokens that Zendesk repeats
 //! ```
@@ -9,6 +9,7 @@
 //! What happens to a body is decided by its head alone, before a byte of it is there: a body
 //! streams, and nothing of it is kept.
 
+mod address;
 mod body;
 mod coding;
 #[cfg(feature = "fuzzing")]
@@ -16,11 +17,11 @@ pub mod fuzzing;
 pub mod guard;
 mod gzip;
 mod head;
+mod link;
+mod origins;
 mod scanner;
 #[cfg(test)]
 mod tests;
-
-use std::sync::Arc;
 
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, RANGE, TE};
 use http::{Method, Response, StatusCode, Version, request, response};
@@ -28,16 +29,17 @@ use http::{Method, Response, StatusCode, Version, request, response};
 use self::gzip::Decoder;
 use self::scanner::Scanner;
 use crate::body::{Body, Filtered};
-use crate::config::{Account, Origin};
+use crate::config::Account;
 use crate::content::{Coding, MediaType, items};
 use crate::route_table::Files;
+
+pub use self::origins::{Arrival, Client, Origins, View};
 
 /// What of a request decides how its answer looks.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// `http://HOST[:PORT]` as this client spells it.
-    base: String,
-    account: Arc<Account>,
+    /// What is found where, from this client's point of view.
+    view: View,
     rewrites: bool,
     is_file: bool,
     is_head: bool,
@@ -47,17 +49,15 @@ pub struct Context {
 }
 
 impl Context {
-    /// Notes what matters of a request's head, as the script has sent it. `base` is the local
-    /// origin in the spelling of the client's own `Host`. An answer that is one of `files` stays as
-    /// it is.
-    pub fn of(head: &request::Parts, base: String, account: &Arc<Account>, files: Files) -> Self {
+    /// Notes what matters of a request's head, as the script has sent it. An answer that is one of
+    /// `files` stays as it is.
+    pub fn of(head: &request::Parts, view: View, files: Files) -> Self {
         let headers = &head.headers;
         let is_file = files.answered;
         Self {
-            rewrites: !is_file && is_wanted(headers, account) && is_plain(&base),
+            rewrites: !is_file && is_wanted(headers, view.account()) && is_plain(view.base()),
             is_file,
-            base,
-            account: Arc::clone(account),
+            view,
             is_head: head.method == Method::HEAD,
             has_range: headers.contains_key(RANGE),
             accepts_gzip: coding::accepts_gzip(headers),
@@ -76,8 +76,7 @@ impl Context {
     }
 
     fn scanner(&self) -> Scanner {
-        let origins = self.account.origins().map(Origin::to_string);
-        Scanner::new(&self.account.rewrite, origins, &self.base)
+        Scanner::new(&self.view.account().rewrite, self.view.clone())
     }
 }
 
@@ -93,7 +92,7 @@ pub fn response(response: Response<Body>, context: &Context) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     head.version = Version::HTTP_11;
     head::clean(&mut head.headers, context.accepts_trailers);
-    head::localise(&mut head.headers, &context.account, &context.base);
+    head::localise(&mut head.headers, &context.view);
     let change = Change::of(&head, context);
     if change.rewrite || change.decode {
         head::describe_changed(&mut head.headers);

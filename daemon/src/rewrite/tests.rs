@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{self, Poll, Waker};
 
 use bytes::Bytes;
@@ -25,13 +26,35 @@ fn account(rewrite: &str) -> Arc<Account> {
     Arc::clone(config.accounts.values().next().unwrap())
 }
 
+/// What a client of an account sees that has no neighbours.
+fn view_of(base: &str, account: &Arc<Account>) -> View {
+    let mut config = crate::samples::config(Vec::new());
+    let name = account.name.clone();
+    config.accounts = std::iter::once((name, Arc::clone(account))).collect();
+    Origins::new(&config).view(client(base), account)
+}
+
+/// What a client of `acme`'s sees that has used this base.
+pub(super) fn view(base: &str) -> View {
+    scanner::reference::view(client(base))
+}
+
+pub(super) fn client(base: &str) -> Client {
+    Client {
+        base: base.to_owned(),
+        at: Arrival::Shared,
+        names_account: false,
+        has_key: false,
+    }
+}
+
 fn context_of(method: Method, lines: Lines<'_>, base: &str, account: &Arc<Account>) -> Context {
     let mut request = Request::builder().method(method);
     for (name, value) in lines {
         request = request.header(*name, *value);
     }
     let head = request.body(()).unwrap().into_parts().0;
-    Context::of(&head, base.to_owned(), account, Files::default())
+    Context::of(&head, view_of(base, account), Files::default())
 }
 
 /// A GET with these headers.
@@ -78,12 +101,8 @@ fn s3_gzip_is_asked_for_where_the_answer_may_change() {
             request = request.header(*name, *value);
         }
         let mut head = request.body(()).unwrap().into_parts().0;
-        let context = Context::of(
-            &head,
-            "http://localhost:8484".to_owned(),
-            account,
-            Files::default(),
-        );
+        let view = view_of("http://localhost:8484", account);
+        let context = Context::of(&head, view, Files::default());
         context.ask_for_coding(&mut head.headers);
         let seen = head.headers.get(ACCEPT_ENCODING);
         assert_eq!(seen.map(|v| v.to_str().unwrap()), asked, "{lines:?}");

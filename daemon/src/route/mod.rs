@@ -123,7 +123,7 @@ impl Routes {
         Ok(Plan {
             account,
             is_limited,
-            credential: policy::credential(properties),
+            credential: policy::credential(&head.headers, properties)?,
             files: properties.files,
             is_read_only: match &admitted.key {
                 // The pair that can only read can't act for somebody else.

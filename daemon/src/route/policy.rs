@@ -1,10 +1,11 @@
 //! Which routes scripts may use, and whose credential a request carries, by the
 //! [route table](crate::route_table).
 
-use http::Method;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::config::RoutePath;
+use crate::refusal::Refusal;
 use crate::rights;
 use crate::route_table::{Canonical, Credentials, Name, Properties};
 use crate::upstream::Credential;
@@ -76,12 +77,31 @@ pub(super) fn method(head: &Parts) -> &Method {
 }
 
 /// Whose credential a request to this route carries.
-pub(super) fn credential(properties: Properties) -> Credential {
-    match properties.has_own_credential {
+///
+/// # Errors
+/// Where the request says something about that which can't be followed: with a token that it didn't
+/// want, a visitor's ticket would be the person's.
+pub(super) fn credential(
+    headers: &HeaderMap,
+    properties: Properties,
+) -> Result<Credential, Refusal> {
+    if headers.contains_key(AUTH_HEADER) {
+        let is_off = |line: &HeaderValue| line.as_bytes().eq_ignore_ascii_case(b"off");
+        if headers.get_all(AUTH_HEADER).iter().all(is_off) {
+            return Ok(Credential::None);
+        }
+        let why = "`X-Loopdesk-Auth` takes one value, `off`, for a request without any credential; \
+                   leave it out for one with yours";
+        return Err(Refusal::BadRequest(why.to_owned()));
+    }
+    Ok(match properties.has_own_credential {
         true => Credential::Own,
         false => Credential::Injected,
-    }
+    })
 }
+
+/// `off` in a request has it sent without a credential.
+const AUTH_HEADER: HeaderName = HeaderName::from_static("x-loopdesk-auth");
 
 #[cfg(test)]
 mod tests {
@@ -281,7 +301,8 @@ mod tests {
     fn s6_products_with_their_own_credentials() {
         let credential = |path| {
             let path = Canonical::of(path);
-            credential(TABLE.properties(&Method::GET, &path))
+            let properties = TABLE.properties(&Method::GET, &path);
+            credential(&HeaderMap::new(), properties).unwrap()
         };
         for path in [
             "/api/v2/chat",
@@ -293,6 +314,25 @@ mod tests {
         }
         for path in ["/api/v2/chats", "/api/v2/tickets", "/scx", "/api/v2/x/chat"] {
             assert_eq!(credential(path), Credential::Injected, "{path}");
+        }
+    }
+
+    #[test]
+    fn s1_a_request_is_anonymous_by_one_word_and_no_other_is_followed() {
+        let asked = |values: &[&'static str], path| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTH_HEADER, HeaderValue::from_static(value));
+            }
+            let properties = TABLE.properties(&Method::GET, &Canonical::of(path));
+            credential(&headers, properties).map_err(|refusal| refusal.code())
+        };
+        for path in ["/api/v2/requests.json", "/api/v2/chat/chats"] {
+            assert_eq!(asked(&["off"], path), Ok(Credential::None));
+            assert_eq!(asked(&["OFF", "off"], path), Ok(Credential::None));
+            for wrong in [&["on"][..], &[""], &["off, on"], &["off", "on"], &["none"]] {
+                assert_eq!(asked(wrong, path), Err("bad-request"), "{wrong:?}");
+            }
         }
     }
 }

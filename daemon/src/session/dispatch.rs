@@ -13,7 +13,7 @@ use super::handle::Session;
 use super::pair::Generation;
 use super::pairs::Rights;
 use super::refresher::{Command, Verdict};
-use super::snapshot::{Ready, Snapshot};
+use super::snapshot::{Credential, Ready, Snapshot};
 use super::verdict;
 use crate::body::Body;
 use crate::config::Origin;
@@ -54,7 +54,8 @@ impl Session {
         mut outgoing: Outgoing,
     ) -> Result<Response<Body>, Refusal> {
         let upstream = self.upstream()?;
-        if outgoing.credential() == upstream::Credential::Own {
+        if outgoing.credential() != upstream::Credential::Injected {
+            self.allow_person(behalf)?;
             let sent = upstream.send(&mut outgoing, None).await;
             return sent.map_err(|failure| failure.refusal(outgoing.origin()));
         }
@@ -200,16 +201,8 @@ impl Session {
                     fix: "run `loopdesk status`".to_owned(),
                 })
             }
-            Ready::Yes(credential)
-                if way
-                    .behalf
-                    .person
-                    .is_some_and(|id| id != credential.person.id) =>
-            {
-                Err(Refusal::KeySuspended {
-                    account: snapshot.view.name.to_string(),
-                    person: credential.person.name.clone(),
-                })
+            Ready::Yes(credential) if !way.behalf.is_of(credential) => {
+                Err(suspended(&snapshot, credential))
             }
             Ready::Yes(credential) if credential.expires_at > self.0.clock.now() => {
                 Ok(Some(Token {
@@ -222,6 +215,17 @@ impl Session {
                 }))
             }
             Ready::Yes(_) | Ready::Soon | Ready::No(_) => Ok(None),
+        }
+    }
+
+    /// A key that waits for its confirmation opens nothing, whatever credential its request has.
+    fn allow_person(&self, behalf: Behalf) -> Result<(), Refusal> {
+        let snapshot = self.snapshot();
+        match snapshot.ready(behalf.rights, false) {
+            Ready::Yes(credential) if !behalf.is_of(credential) => {
+                Err(suspended(&snapshot, credential))
+            }
+            Ready::Yes(_) | Ready::Soon | Ready::No(_) => Ok(()),
         }
     }
 
@@ -334,6 +338,20 @@ pub struct Behalf {
     pub rights: Rights,
     /// The only Zendesk user, by id, in whose name it may be sent; whoever is logged in if absent.
     pub person: Option<u64>,
+}
+
+impl Behalf {
+    /// Whether this token is that person's.
+    fn is_of(self, token: &Credential) -> bool {
+        self.person.is_none_or(|id| id == token.person.id)
+    }
+}
+
+fn suspended(snapshot: &Snapshot, token: &Credential) -> Refusal {
+    Refusal::KeySuspended {
+        account: snapshot.view.name.to_string(),
+        person: token.person.name.clone(),
+    }
 }
 
 /// Whose token a request may carry, and what it has found out meanwhile.

@@ -30,6 +30,8 @@ pub enum Credential {
     Injected,
     /// The script's own: products with credentials of their own.
     Own,
+    /// Nobody's: the script wants it to be anonymous.
+    None,
 }
 
 impl Outgoing {

@@ -111,7 +111,7 @@ fn ends_here(name: &str, credential: Credential) -> bool {
         return ends_here(&name.replace('_', "-"), credential) || name == "access_token";
     }
     match name {
-        "authorization" => credential == Credential::Injected,
+        "authorization" => credential != Credential::Own,
         // Hop-by-hop, and listed again for their spellings with `_`.
         "connection"
         | "host"

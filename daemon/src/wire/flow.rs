@@ -5,18 +5,19 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use http::{Request, Response};
 
-use crate::admission::{Admission, ConnFacts};
+use super::exports::{Export, Exports};
+use crate::admission::{Admission, Admitted, ConnFacts, Local};
 use crate::body::Body;
 use crate::config::{Account, Config};
 use crate::keys::{Key, Keys, Used};
 use crate::proof::Prover;
 use crate::refusal::Refusal;
-use crate::rewrite::{self, guard};
+use crate::rewrite::{self, Arrival, Client, Origins, guard};
 use crate::route::Routes;
 use crate::session::{Behalf, Rights, Sessions};
 use crate::signpost;
 use crate::telemetry;
-use crate::upstream::{Budget, Outgoing};
+use crate::upstream::{Budget, Credential, Outgoing};
 use crate::write_back::WriteBack;
 
 /// What every request passes through.
@@ -26,6 +27,7 @@ pub(super) struct Flow {
     prover: Prover,
     keys: Keys,
     sessions: Sessions,
+    exports: Exports,
 }
 
 /// What one configuration says about requests.
@@ -34,6 +36,7 @@ pub struct Rules {
     admission: Admission,
     routes: Routes,
     write_back: WriteBack,
+    origins: Arc<Origins>,
 }
 
 impl Rules {
@@ -43,6 +46,7 @@ impl Rules {
             admission: Admission::new(config, keys),
             routes: Routes::new(config),
             write_back: WriteBack::new(config),
+            origins: Origins::new(config),
         }
     }
 }
@@ -91,7 +95,9 @@ impl Rules {
             memory,
         );
         let body = mapped.await?;
-        let context = rewrite::Context::of(&head, admitted.base, &plan.account, plan.files);
+        let client = client(connection, &admitted, &plan.account);
+        let view = self.origins.view(client, &plan.account);
+        let context = rewrite::Context::of(&head, view, plan.files);
         context.ask_for_coding(&mut head.headers);
         let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
@@ -110,6 +116,7 @@ impl Flow {
         sessions: Sessions,
         keys: Keys,
         prover: Prover,
+        exports: Exports,
         config: &Config,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -117,6 +124,7 @@ impl Flow {
             prover,
             keys,
             sessions,
+            exports,
         })
     }
 
@@ -166,6 +174,7 @@ impl Flow {
             rules.admission.check(connection, &mut head).await?;
             return self.prover.answer(connection, &head);
         }
+        let export = Export::of(request.uri().path());
         let prepared = rules.prepare(connection, request).await?;
         let name = &prepared.account.name;
         let used = prepared
@@ -178,11 +187,32 @@ impl Flow {
             .get(name)
             .ok_or_else(|| Refusal::SignedOut(name.to_string()))?;
         let behalf = behalf(&prepared);
+        let export = export.filter(|_| prepared.outgoing.credential() == Credential::Injected);
         let response = session.forward_for(behalf, prepared.outgoing).await?;
+        if let Some(export) = export {
+            let role = session.view().person.and_then(|person| person.role);
+            let is_admin = role.as_deref() == Some("admin");
+            let (status, caller) = (response.status(), &connection.caller);
+            self.exports.note(name, export, status, is_admin, caller);
+        }
         Ok(guard::response(rewrite::response(
             response,
             &prepared.context,
         )))
+    }
+}
+
+/// What counts of a client for where it finds what an answer leads to.
+fn client(connection: &ConnFacts, admitted: &Admitted, account: &Account) -> Client {
+    Client {
+        base: admitted.base.clone(),
+        at: match &connection.local {
+            Local::Tcp { addr } if account.port == Some(addr.port()) => Arrival::Own,
+            Local::Tcp { .. } => Arrival::Shared,
+            Local::Unix => Arrival::Unix,
+        },
+        names_account: admitted.account.is_some(),
+        has_key: admitted.key.is_some(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod control_door;
 mod doors;
+mod exports;
 pub mod flow;
 mod home;
 mod life;
@@ -19,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use self::control_door::ControlDoor;
 use self::doors::Doors;
+use self::exports::Exports;
 use self::flow::Flow;
 use self::home::{Home, Seen};
 use self::life::{Beat, Life};
@@ -75,7 +77,14 @@ pub async fn run(
     let prover =
         Prover::new().map_err(|e| Problem::new(Kind::Internal, format!("no random bytes: {e}")))?;
     let keys = Keys::open(&paths, clock.clone());
-    let flow = Flow::new(sessions.clone(), keys.clone(), prover.clone(), &config);
+    let exports = Exports::new(conditions.clone());
+    let flow = Flow::new(
+        sessions.clone(),
+        keys.clone(),
+        prover.clone(),
+        exports,
+        &config,
+    );
     let inherited = Arc::new(inherited);
     let room = Room::now(doors::count(&config));
     // Where the sockets are for now.

@@ -249,8 +249,8 @@ enum End {
 /// How every local base begins.
 pub(super) const SCHEME: &str = "http://";
 
-/// What loopdesk serves of an account, and so what it makes local URLs of.
-const PATHS: [&[u8]; 2] = [b"api/", b"attachments/"];
+/// What loopdesk makes local URLs of.
+const PATHS: [&[u8]; 3] = [b"api/", b"attachments/", b"hc/article_attachments/"];
 
 /// JSON in JSON in JSON is the deepest that makes sense.
 const BACKSLASHES: usize = 3;

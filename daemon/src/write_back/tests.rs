@@ -62,7 +62,11 @@ fn s2_every_base_leads_to_its_own_account() {
         ("http://[::1]:8490", "beta"),
         ("http://acme.localhost:8490", "beta"),
     ] {
-        for path in ["/api/", "/attachments/token/x/?name=a%20b.png"] {
+        for path in [
+            "/api/",
+            "/attachments/token/x/?name=a%20b.png",
+            "/hc/article_attachments/1/logo.jpg",
+        ] {
             let text = format!(r#"{{"a":"<img src=\"{base}{path}\">"}}"#);
             let expected = format!(r#"{{"a":"<img src=\"https://{origin}.zendesk.com{path}\">"}}"#);
             assert_eq!(mapped_back(false, &text), expected);
@@ -157,10 +161,12 @@ proptest! {
     ) {
         let text = pieces.concat();
         let mut expected = text.clone();
-        for spelling in 0..16 {
-            let [a, b, c, d] = [1, 2, 4, 8].map(|bit| if spelling & bit == 0 { "/" } else { r"\/" });
+        for spelling in 0..32 {
+            let [a, b, c, d, e] =
+                [1, 2, 4, 8, 16].map(|bit| if spelling & bit == 0 { "/" } else { r"\/" });
+            let of_articles = format!("hc{e}article_attachments");
             for host in ["localhost:8484", "[::1]:8484"] {
-                for path in ["api", "attachments"] {
+                for path in ["api", "attachments", &of_articles] {
                     let ours = format!("http:{a}{b}{host}{c}{path}{d}");
                     let theirs = format!("https:{b}{b}acme.zendesk.com{c}{path}{d}");
                     expected = expected.replace(&ours, &theirs);
@@ -182,7 +188,7 @@ proptest! {
 }
 
 /// Beginnings, middles and ends, whole URLs among them.
-const PIECES: [&str; 14] = [
+const PIECES: [&str; 17] = [
     "h",
     "http:",
     "//",
@@ -193,6 +199,9 @@ const PIECES: [&str; 14] = [
     "/api/",
     r"\/api\/",
     "/attachments/",
+    "/hc",
+    "/article_attachments/",
+    r"\/hc\/article_attachments\/",
     "http://localhost:8484/api/v2/users",
     r#"<img src=\"http:\/\/[::1]:8484\/attachments\/token\/x\/?name=a.png\">"#,
     "https://acme.zendesk.com/api/",

@@ -41,11 +41,12 @@ async function play(version, steps) {
 /** The steps as a hand-written script does them, by what its library offers. */
 function script(version, { me, base, get, post, fetched }) {
   let url;
-  const pages = async (first, link) => {
+  const nextLink = (page) => (page.meta.has_more ? page.links.next : null);
+  const pages = async (first, link, key = "tickets") => {
     const ids = [];
     for (let next = first; next; ) {
       const page = await get(next);
-      ids.push(...page.tickets.map((ticket) => ticket.id));
+      ids.push(...page[key].map((record) => record.id));
       next = link(page);
     }
     return { ids };
@@ -54,8 +55,13 @@ function script(version, { me, base, get, post, fetched }) {
     me: async () => ({ id: (await me).user.id }),
     offset: () => pages(`${base}/api/v2/tickets.json`, (page) => page.next_page),
     cursor: () =>
-      pages(`${base}/api/v2/tickets.json?page[size]=100`, (page) =>
-        page.meta.has_more ? page.links.next : null),
+      pages(`${base}/api/v2/tickets.json?page[size]=100`, nextLink),
+    query: () =>
+      pages(
+        `${base}/api/v2/search/export.json?query=*&filter[type]=ticket&page[size]=100`,
+        nextLink,
+        "results",
+      ),
     create: async () => ({
       id: (await post(`${base}/api/v2/tickets.json`, { ticket: TICKET })).ticket.id,
     }),
@@ -72,6 +78,17 @@ function script(version, { me, base, get, post, fetched }) {
         `${base}/api/v2/incremental/tickets/cursor.json?start_time=0&per_page=100`,
         (page) => (page.end_of_stream ? null : page.after_url),
       ),
+    article: async () => {
+      const { articles } = await get(`${base}/api/v2/help_center/articles.json`);
+      const of = `${base}/api/v2/help_center/articles/${articles[0].id}/attachments.json`;
+      const { article_attachments: files } = await get(of);
+      return { sha256: sha256(await fetched(files[0].content_url)) };
+    },
+    recording: async () => {
+      const { comments } = await get(`${base}/api/v2/tickets/4/comments.json`);
+      const call = comments.find((comment) => comment.type === "VoiceComment");
+      return { sha256: sha256(await fetched(call.data.recording_url)) };
+    },
     job: async () => {
       const to = `${base}/api/v2/tickets/create_many.json`;
       let { job_status: job } = await post(to, { tickets: MANY });

@@ -31,12 +31,21 @@ sub post {
     my @headers = (Authorization => $header, 'Content-Type' => $type);
     return decode_json(good($agent->post($url, @headers, Content => $body))->content);
 }
+# LWP would take the credential along to the host of a redirect, which refuses it.
+sub fetched {
+    my ($url) = @_;
+    my $request = HTTP::Request->new(GET => $url, [ Authorization => $header ]);
+    my $answer = $agent->simple_request($request);
+    $answer = $agent->get($answer->header('Location')) if $answer->is_redirect;
+    return { sha256 => sha256_hex(good($answer)->content) };
+}
+sub next_link { return $_[0]{meta}{has_more} ? $_[0]{links}{next} : undef }
 sub pages {
-    my ($url, $link) = @_;
+    my ($url, $link, $key) = (@_, 'tickets');
     my @ids;
     while ($url) {
         my $page = get($url);
-        push @ids, map { $_->{id} } @{ $page->{tickets} };
+        push @ids, map { $_->{id} } @{ $page->{$key} };
         $url = $link->($page);
     }
     return { ids => \@ids };
@@ -47,8 +56,11 @@ my %steps = (
     me => sub { return { id => $me->{user}{id} } },
     offset => sub { return pages("$base/api/v2/tickets.json", sub { $_[0]{next_page} }) },
     cursor => sub {
-        return pages("$base/api/v2/tickets.json?page[size]=100",
-            sub { $_[0]{meta}{has_more} ? $_[0]{links}{next} : undef });
+        return pages("$base/api/v2/tickets.json?page[size]=100", \&next_link);
+    },
+    query => sub {
+        my $query = 'query=*&filter[type]=ticket&page[size]=100';
+        return pages("$base/api/v2/search/export.json?$query", \&next_link, 'results');
     },
     create => sub {
         my $body = encode_json({ ticket => ticket('Unmodified') });
@@ -61,12 +73,16 @@ my %steps = (
         $content_url = $answer->{upload}{attachment}{content_url};
         return { token => $answer->{upload}{token} };
     },
-    download => sub {
-        # LWP would take the credential along to the host of the redirect, which refuses it.
-        my $request = HTTP::Request->new(GET => $content_url, [ Authorization => $header ]);
-        my $redirect = $agent->simple_request($request);
-        my $answer = good($agent->get($redirect->header('Location')));
-        return { sha256 => sha256_hex($answer->content) };
+    download => sub { return fetched($content_url) },
+    article => sub {
+        my $article = get("$base/api/v2/help_center/articles.json")->{articles}[0]{id};
+        my $files = get("$base/api/v2/help_center/articles/$article/attachments.json");
+        return fetched($files->{article_attachments}[0]{content_url});
+    },
+    recording => sub {
+        my $comments = get("$base/api/v2/tickets/4/comments.json")->{comments};
+        my ($call) = grep { $_->{type} eq 'VoiceComment' } @$comments;
+        return fetched($call->{data}{recording_url});
     },
     export => sub {
         my $url = "$base/api/v2/incremental/tickets/cursor.json?start_time=0&per_page=100";
@@ -85,6 +101,10 @@ $| = 1;
 print encode_json({ version => "$LWP::VERSION" }), "\n";
 while (my $step = <STDIN>) {
     chomp $step;
+    if (!$steps{$step}) {
+        print encode_json({ cannot => JSON::PP::true }), "\n";
+        next;
+    }
     my $done = eval { $steps{$step}->() };
     print encode_json($done ? { done => $done } : { failed => "$@" }), "\n";
 }

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from steps import CREDENTIAL, EMAIL, MANY, TICKET, TOKEN, play, printed
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth, HttpBasicAuth
-from dlt.sources.helpers.rest_client.paginators import JSONLinkPaginator
+from dlt.sources.helpers.rest_client.paginators import HeaderLinkPaginator, JSONLinkPaginator
 
 printed(globals())
 zendesk.auth = (
@@ -20,9 +20,9 @@ class ExportPaginator(JSONLinkPaginator):
             self._has_next_page = False
 
 
-def ids(path, params, paginator):
-    pages = zendesk.paginate(path, params=params, paginator=paginator, data_selector="tickets")
-    return {"ids": [ticket["id"] for page in pages for ticket in page]}
+def ids(path, params, paginator, key="tickets"):
+    pages = zendesk.paginate(path, params=params, paginator=paginator, data_selector=key)
+    return {"ids": [record["id"] for page in pages for record in page]}
 
 
 def job():
@@ -43,6 +43,15 @@ play(
     me=lambda: {"id": zendesk.get("users/me.json").json()["user"]["id"]},
     offset=lambda: ids("tickets.json", {}, JSONLinkPaginator("next_page")),
     cursor=lambda: ids("tickets.json", {"page[size]": 100}, JSONLinkPaginator("links.next")),
+    query=lambda: ids(
+        "search/export.json",
+        {"query": "*", "filter[type]": "ticket", "page[size]": 100},
+        JSONLinkPaginator("links.next"),
+        "results",
+    ),
+    link=lambda: ids(
+        "help_center/articles.json", {"page[size]": 15}, HeaderLinkPaginator(), "articles"
+    ),
     create=create,
     export=lambda: ids(
         "incremental/tickets/cursor.json",

@@ -15,16 +15,29 @@ def header():
     return "Basic " + base64.b64encode(f"{EMAIL}/token:{TOKEN}".encode()).decode()
 
 
-def script(version, me, base, get, post, fetch):
+def script(version, me, base, get, post, fetch, **more):
     uploaded = {}
 
-    def pages(url, link):
+    def pages(url, link, key="tickets"):
         ids = []
         while url:
             page = get(url)
-            ids += [ticket["id"] for ticket in page["tickets"]]
+            ids += [ticket["id"] for ticket in page[key]]
             url = link(page)
         return {"ids": ids}
+
+    def next_link(page):
+        return page["links"]["next"] if page["meta"]["has_more"] else None
+
+    def article():
+        id = get(f"{base}/api/v2/help_center/articles.json")["articles"][0]["id"]
+        files = get(f"{base}/api/v2/help_center/articles/{id}/attachments.json")
+        return {"sha256": sha256(fetch(files["article_attachments"][0]["content_url"]))}
+
+    def recording():
+        comments = get(f"{base}/api/v2/tickets/4/comments.json")["comments"]
+        calls = [comment for comment in comments if comment["type"] == "VoiceComment"]
+        return {"sha256": sha256(fetch(calls[0]["data"]["recording_url"]))}
 
     def upload():
         url = f"{base}/api/v2/uploads.json?filename=image.png"
@@ -44,7 +57,12 @@ def script(version, me, base, get, post, fetch):
         offset=lambda: pages(f"{base}/api/v2/tickets.json", lambda page: page["next_page"]),
         cursor=lambda: pages(
             f"{base}/api/v2/tickets.json?page[size]=100",
-            lambda page: page["links"]["next"] if page["meta"]["has_more"] else None,
+            next_link,
+        ),
+        query=lambda: pages(
+            f"{base}/api/v2/search/export.json?query=*&filter[type]=ticket&page[size]=100",
+            next_link,
+            "results",
         ),
         search=lambda: {
             "ids": [
@@ -62,4 +80,7 @@ def script(version, me, base, get, post, fetch):
             lambda page: None if page["end_of_stream"] else page["after_url"],
         ),
         job=job,
+        article=article,
+        recording=recording,
+        **more,
     )

@@ -32,6 +32,15 @@ def export():
         cursor = page.after_cursor
 
 
+def query():
+    ids = []
+    page = zendesk.search.export_search_results(query="*", filter_type="ticket", page_size=100)
+    while page.result.results:
+        ids += [ticket.id for ticket in page.result.results]
+        page = page.next()
+    return {"ids": ids}
+
+
 def create():
     made = zendesk.tickets.create_ticket(request={"ticket": TICKET})
     return {"id": made.result.ticket.id if hasattr(made, "result") else made.ticket.id}
@@ -50,5 +59,6 @@ play(
     cursor=cursor,
     create=create,
     export=export,
+    query=query,
     job=job,
 )

@@ -31,4 +31,14 @@ def get(url):
     return answer.json()
 
 
-script(requests.__version__, me, BASE, get, post, fetch)
+def link():
+    ids, url = [], f"{BASE}/api/v2/help_center/articles.json?page[size]=15"
+    while url:
+        answer = session.get(url)
+        answer.raise_for_status()
+        ids += [article["id"] for article in answer.json()["articles"]]
+        url = answer.links.get("next", {}).get("url")
+    return {"ids": ids}
+
+
+script(requests.__version__, me, BASE, get, post, fetch, link=link)

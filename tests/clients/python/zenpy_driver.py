@@ -53,5 +53,6 @@ play(
     export=lambda: ids(
         zendesk.tickets.incremental(start_time=0, paginate_by_time=False, per_page=100)
     ),
+    query=lambda: ids(zendesk.search_export(type="ticket")),
     job=job,
 )

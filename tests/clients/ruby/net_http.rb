@@ -37,11 +37,19 @@ def fetched(url)
   answer.is_a?(Net::HTTPRedirection) ? good(Net::HTTP.get_response(URI(answer["Location"]))) : good(answer)
 end
 
-def pages(url)
+def digest(url)
+  { sha256: Digest::SHA256.hexdigest(fetched(url)) }
+end
+
+def next_link(page)
+  page["links"]["next"] if page["meta"]["has_more"]
+end
+
+def pages(url, key = "tickets")
   ids = []
   while url
     page = get(url)
-    ids += page["tickets"].map { |ticket| ticket["id"] }
+    ids += page[key].map { |record| record["id"] }
     url = yield page
   end
   { ids: ids }
@@ -56,9 +64,11 @@ steps = {
   "me" => -> { { id: me["user"]["id"] } },
   "offset" => -> { pages("#{base}/api/v2/tickets.json") { |page| page["next_page"] } },
   "cursor" => lambda {
-    pages("#{base}/api/v2/tickets.json?page%5Bsize%5D=100") do |page|
-      page["links"]["next"] if page["meta"]["has_more"]
-    end
+    pages("#{base}/api/v2/tickets.json?page%5Bsize%5D=100") { |page| next_link(page) }
+  },
+  "query" => lambda {
+    query = "query=*&filter%5Btype%5D=ticket&page%5Bsize%5D=100"
+    pages("#{base}/api/v2/search/export.json?#{query}", "results") { |page| next_link(page) }
   },
   # URI() takes no such address; net/http does.
   "search" => lambda {
@@ -74,7 +84,16 @@ steps = {
     content_url = upload["attachment"]["content_url"]
     { token: upload["token"] }
   },
-  "download" => -> { { sha256: Digest::SHA256.hexdigest(fetched(content_url)) } },
+  "download" => -> { digest(content_url) },
+  "article" => lambda {
+    article = get("#{base}/api/v2/help_center/articles.json")["articles"][0]["id"]
+    files = get("#{base}/api/v2/help_center/articles/#{article}/attachments.json")
+    digest(files["article_attachments"][0]["content_url"])
+  },
+  "recording" => lambda {
+    comments = get("#{base}/api/v2/tickets/4/comments.json")["comments"]
+    digest(comments.find { |comment| comment["type"] == "VoiceComment" }["data"]["recording_url"])
+  },
   "export" => lambda {
     pages("#{base}/api/v2/incremental/tickets/cursor.json?start_time=0&per_page=100") do |page|
       page["after_url"] unless page["end_of_stream"]
@@ -91,7 +110,8 @@ $stdout.sync = true
 puts JSON.generate(version: RUBY_VERSION)
 while (line = $stdin.gets)
   begin
-    puts JSON.generate(done: steps.fetch(line.strip).call)
+    step = steps[line.strip]
+    puts JSON.generate(step ? { done: step.call } : { cannot: true })
   rescue StandardError => error
     warn error.full_message
     puts JSON.generate(failed: error.to_s)

@@ -16,11 +16,11 @@ value = eval(sys.argv[1])
 if value is not None: print(value)' "$1"
 }
 
-pages() { # URL LINK
-    local url=$1 page ids=
+pages() { # URL LINK [KEY]
+    local url=$1 key=${3:-tickets} page ids=
     while [[ $url ]]; do
         page=$(get "$url")
-        ids+=$(field '" ".join(str(t["id"]) for t in page["tickets"])' <<<"$page")" "
+        ids+=$(field "' '.join(str(t['id']) for t in page['$key'])" <<<"$page")" "
         url=$(field "$2" <<<"$page")
     done
     python3 -c 'import json, sys; print(json.dumps({"ids": [int(i) for i in sys.argv[1].split()]}))' "$ids"
@@ -47,6 +47,10 @@ search() {
     get "$base/api/v2/search.json?query=created>2025-01-01" |
         field 'json.dumps({"ids": [one["id"] for one in page["results"]]})'
 }
+query() {
+    pages "$base/api/v2/search/export.json?query=*&filter%5Btype%5D=ticket&page%5Bsize%5D=100" \
+        'page["links"]["next"] if page["meta"]["has_more"] else None' results
+}
 create() {
     sent "$base/api/v2/tickets.json" \
         "{\"ticket\":{\"subject\":\"$SUBJECT\",\"comment\":{\"body\":\"Unmodified\"}}}" |
@@ -57,10 +61,22 @@ upload() {
     field '"{\"token\": \"%s\"}" % page["upload"]["token"]' <"$FILE.uploaded"
 }
 download() {
-    local url sum
-    url=$(field 'page["upload"]["attachment"]["content_url"]' <"$FILE.uploaded")
-    sum=$(fetched "$url" | sha256sum)
+    file_at "$(field 'page["upload"]["attachment"]["content_url"]' <"$FILE.uploaded")"
+}
+file_at() { # URL
+    local sum
+    sum=$(fetched "$1" | sha256sum)
     printf '{"sha256": "%s"}\n' "${sum%% *}"
+}
+article() {
+    local id
+    id=$(get "$base/api/v2/help_center/articles.json" | field 'page["articles"][0]["id"]')
+    file_at "$(get "$base/api/v2/help_center/articles/$id/attachments.json" |
+        field 'page["article_attachments"][0]["content_url"]')"
+}
+recording() {
+    file_at "$(get "$base/api/v2/tickets/4/comments.json" |
+        field '[c for c in page["comments"] if c["type"] == "VoiceComment"][0]["data"]["recording_url"]')"
 }
 job() {
     local one="{\"subject\":\"$SUBJECT\",\"comment\":{\"body\":\"one of two\"}}" status
@@ -76,6 +92,10 @@ play() { # VERSION
     printf '{"version": "%s"}\n' "$1"
     while read -r step; do
         if [[ $step == export ]]; then step=export_all; fi
+        if ! declare -F "$step" >/dev/null; then
+            echo '{"cannot": true}'
+            continue
+        fi
         # A function in a condition would run on after an error: `set -e` is off there.
         set +e
         done=$(set -e; "$step" </dev/null)

@@ -15,9 +15,10 @@ get() { wget -nv -O- "${credential[@]}" "$1"; }
 post() { wget -nv -O- "${credential[@]}" --header "Content-Type: $2" "--post-file=$3" "$1"; }
 # wget would take the credential along to the host of the redirect, which refuses it.
 fetched() {
-    local head
-    head=$(wget -nv -S --max-redirect=0 -O /dev/null "${credential[@]}" "$1" 2>&1) || true
-    wget -qO- "$(sed -n 's/^ *Location: *//Ip' <<<"$head" | tr -d '\r')"
+    local head location
+    head=$(wget -nv -S --max-redirect=0 -O "$FILE.fetched" "${credential[@]}" "$1" 2>&1) || true
+    location=$(sed -n 's/^ *Location: *//Ip' <<<"$head" | tr -d '\r')
+    if [[ $location ]]; then wget -qO- "$location"; else cat "$FILE.fetched"; fi
 }
 
 version=$(wget --version | head -n 1)

@@ -1,6 +1,7 @@
 //! Local keys from outside: a real daemon, and scripts that send a key where a token used to be.
 
 mod access;
+mod anonymous;
 mod life;
 mod limits;
 mod people;

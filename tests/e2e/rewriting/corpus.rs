@@ -60,6 +60,8 @@ pub(super) fn documents() -> Vec<Document> {
         Document::json("job statuses", job_statuses().to_string()),
         Document::json("upload", upload().to_string()),
         Document::json("users with photos", users().to_string()),
+        Document::json("agent availability", availability().to_string()),
+        Document::json("calls and files of articles", calls().to_string()),
         Document::json("spellings", SPELLINGS),
         Document::json("several values", SEVERAL),
         Document::json("byte order mark", format!("\u{feff}{}", cursor_page())),
@@ -265,6 +267,56 @@ fn users() -> Value {
         })
         .collect();
     json!({"users": users, "next_page": null, "previous_page": null, "count": 100})
+}
+
+/// JSON:API, with a page of work items within each agent's.
+fn availability() -> Value {
+    let agents = (0..20).map(|n| {
+        json!({
+            "type": "agent_availabilities",
+            "id": format!("agent_availabilities|{n}"),
+            "links": {"self": format!("{THEIRS}/api/v2/agent_availabilities/{n}")},
+            "relationships": {
+                "channels": {"data": [], "links": {"related": format!("{FOLLOWED}/api/v2/x/{n}")}},
+            },
+            "attributes": {"links": {"next": format!("{THEIRS}/api/v2/x")}},
+        })
+    });
+    let channels = (0..20).map(|n| {
+        let page = "relationships/work_items?page%5Bafter%5D=203";
+        let next = format!("{FOLLOWED}/api/v2/agent_availabilities/{n}/channels/talk/{page}");
+        json!({
+            "type": "channels",
+            "relationships": {"work_items": {
+                "data": [{"links": {"next": format!("{THEIRS}/api/v2/x")}}],
+                "links": {"next": next, "prev": null},
+            }},
+        })
+    });
+    json!({
+        "data": agents.collect::<Vec<_>>(),
+        "included": channels.collect::<Vec<_>>(),
+        "links": {"next": format!("{FOLLOWED}/api/v2/agent_availabilities?page%5Bafter%5D=2")},
+        "meta": {"has_more": true},
+    })
+}
+
+fn calls() -> Value {
+    let call = format!("{FOLLOWED}/api/v2/channels/voice/calls/CA13d7/twilio/recording");
+    let elsewhere = "https://api.twilio.com/2010-04-01/Accounts/AC1/Recordings/RE1";
+    json!({
+        "comments": [
+            {"type": "VoiceComment", "data": {"recording_url": call, "call_id": 7}},
+            {"type": "VoiceComment", "data": {"recording_url": elsewhere}},
+            {"type": "Comment", "body": format!("recording_url: {THEIRS}/api/v2/x")},
+        ],
+        "audits": [{"events": [{"type": "VoiceComment", "data": {"recording_url": call}}]}],
+        "article_attachments": [{
+            "content_url": format!("{FOLLOWED}/hc/article_attachments/200109629/logo.jpg"),
+            "relative_path": "/hc/article_attachments/200109629/logo.jpg",
+            "html_url": format!("{THEIRS}/hc/article_attachments/200109629"),
+        }],
+    })
 }
 
 fn pretty(value: &Value) -> String {

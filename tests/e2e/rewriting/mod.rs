@@ -3,6 +3,7 @@
 mod compression;
 mod corpus;
 mod heads;
+mod links;
 mod transparency;
 mod write_back;
 

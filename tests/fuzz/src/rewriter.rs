@@ -3,7 +3,8 @@
 mod document;
 
 use loopdeskd::config::RewriteClass;
-use loopdeskd::rewrite::fuzzing::{ORIGINS, expected, scanned};
+use loopdeskd::rewrite::fuzzing::{expected, places, scanned};
+use loopdeskd::rewrite::{Arrival, Client};
 use serde_json::value::RawValue;
 
 /// Checks one body. The first three bytes choose classes, base and cuts, and whether the rest is
@@ -19,6 +20,12 @@ pub fn rewriter(data: &[u8]) {
         .map(|(_, (_, class))| *class)
         .collect();
     let base = BASES[usize::from(base) % BASES.len()];
+    let client = &Client {
+        base: base.to_owned(),
+        at: Arrival::Shared,
+        names_account: base.contains("acme.localhost"),
+        has_key: choice & HAS_KEY != 0,
+    };
     let made;
     let text = if choice & MADE == 0 {
         rest
@@ -27,19 +34,19 @@ pub fn rewriter(data: &[u8]) {
         made.as_slice()
     };
 
-    let whole = scanned(&classes, base, [text]);
-    let pieces = scanned(&classes, base, pieces(text, cuts));
+    let whole = scanned(&classes, client, [text]);
+    let pieces = scanned(&classes, client, pieces(text, cuts));
     assert_same(&pieces, &whole, "in pieces");
-    let bytes = scanned(&classes, base, text.chunks(1));
+    let bytes = scanned(&classes, client, text.chunks(1));
     assert_same(&bytes, &whole, "byte by byte");
-    let again = scanned(&classes, base, [whole.as_slice()]);
+    let again = scanned(&classes, client, [whole.as_slice()]);
     assert_same(&again, &whole, "once more");
-    let hits = assert_only_origins_differ(text, &whole, base);
+    let hits = assert_only_origins_differ(text, &whole, client);
     if classes.is_empty() {
         assert_eq!(hits, 0, "nothing is to be rewritten");
     }
     if let Some(text) = as_json(text) {
-        let expected = expected(&classes, base, text);
+        let expected = expected(&classes, client, text);
         assert_same(&whole, expected.as_bytes(), "by the reference");
     }
 }
@@ -69,18 +76,23 @@ fn pieces(text: &[u8], seed: u8) -> impl Iterator<Item = &[u8]> {
 
 /// Goes through both side by side: where they differ, an origin has become the base, at the
 /// beginning of a string and before a path that is served here. How often that is.
-fn assert_only_origins_differ(text: &[u8], result: &[u8], base: &str) -> usize {
+fn assert_only_origins_differ(text: &[u8], result: &[u8], client: &Client) -> usize {
+    let places = places(client);
     let (mut at, mut at_result, mut hits) = (0, 0, 0);
     while at < text.len() {
         let hit = text[..at].ends_with(b"\"").then(|| {
             SPELLINGS.iter().find_map(|slash| {
                 let spelled = |text: &str| text.replace('/', slash).into_bytes();
-                let origin = ORIGINS.iter().map(|o| spelled(o));
-                let origin = origin.into_iter().find(|o| text[at..].starts_with(o))?;
-                let path = ["/api/", "/attachments/"].map(spelled);
+                let mut known = places.iter().filter_map(|(origin, base)| {
+                    let origin = spelled(origin);
+                    let base = spelled(base.as_ref()?);
+                    text[at..].starts_with(&origin).then_some((origin, base))
+                });
+                let (origin, base) = known.next()?;
+                let paths = ["/api/", "/attachments/", "/hc/article_attachments/"];
                 let rest = &text[at + origin.len()..];
+                let path = paths.map(spelled).into_iter();
                 let path = path.into_iter().find(|path| rest.starts_with(path))?;
-                let base = spelled(base);
                 let is_hit = result[at_result..].starts_with(&[base.clone(), path].concat());
                 is_hit.then_some((origin.len(), base.len()))
             })
@@ -117,6 +129,9 @@ fn assert_same(found: &[u8], expected: &[u8], how: &str) {
 
 /// Set where a document is to be made.
 const MADE: u8 = 0x10;
+
+/// Set where the client has a local key.
+const HAS_KEY: u8 = 0x20;
 
 /// How clients spell us.
 const BASES: [&str; 5] = [

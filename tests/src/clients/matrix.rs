@@ -147,15 +147,27 @@ pub enum Step {
     Download,
     /// Create two tickets by a job, and poll it to its end.
     Job,
+    /// Export all tickets by a search, which needs no admin.
+    Query,
+    /// List all articles by the `Link` header.
+    Link,
+    /// Download the file of an article.
+    Article,
+    /// Download the recording of a call.
+    Recording,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Me,
         Self::Offset,
         Self::Cursor,
+        Self::Query,
         Self::Export,
+        Self::Link,
+        Self::Article,
+        Self::Recording,
         Self::Search,
         Self::Create,
         Self::Upload,
@@ -175,6 +187,10 @@ impl Step {
             Self::Upload => "upload",
             Self::Download => "download",
             Self::Job => "job",
+            Self::Query => "query",
+            Self::Link => "link",
+            Self::Article => "article",
+            Self::Recording => "recording",
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What an admin, a user or the network may do while the simulation runs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -9,6 +11,7 @@ use serde_json::json;
 use super::connections::Taken;
 use super::oauth::{Client, Grant, Oddity, TokenPair};
 use super::shared::lock;
+use super::store::{article_attachment, call_of_ticket, recording};
 use super::tls::Certificate;
 use super::{Zendesk, builder};
 
@@ -86,6 +89,35 @@ impl Zendesk {
     /// Makes a user `admin`, `agent` or `end-user`.
     pub fn set_role(&self, id: u64, role: &str) {
         lock(&self.shared.store).set_user(id, "role", json!(role));
+    }
+}
+
+/// What there is.
+impl Zendesk {
+    /// The ids of all articles.
+    pub fn articles(&self) -> BTreeSet<u64> {
+        let store = lock(&self.shared.store);
+        store.articles.ids().into_iter().collect()
+    }
+
+    /// The file that the first article shows.
+    ///
+    /// # Panics
+    /// If there is no article.
+    pub fn file_of_an_article(&self) -> Bytes {
+        let store = lock(&self.shared.store);
+        let first = store.articles.ids().into_iter().min();
+        let file = first.and_then(|article| store.file(article_attachment(article)));
+        file.expect("an article").content
+    }
+
+    /// The recording of the call by which a ticket has come.
+    ///
+    /// # Panics
+    /// If it hasn't come by one.
+    pub fn recording_of_ticket(&self, ticket: u64) -> Bytes {
+        let call = call_of_ticket(ticket).expect("a ticket that has come by a call");
+        recording(&lock(&self.shared.store).seed, &call).expect("a recording")
     }
 }
 

@@ -145,6 +145,19 @@ pub(super) fn by_cursor<T: Clone>(
     })
 }
 
+/// The links to other pages as they stand in `Link`, one each.
+pub(super) fn link(envelope: &Map<String, Value>) -> Vec<String> {
+    let links = |name: &str| envelope.get("links").and_then(|links| links[name].as_str());
+    let page = |name: &str| envelope.get(name).and_then(Value::as_str);
+    [
+        ("next", links("next").or(page("next_page"))),
+        ("prev", links("prev").or(page("previous_page"))),
+    ]
+    .into_iter()
+    .filter_map(|(rel, url)| Some(format!("<{}>; rel=\"{rel}\"", url?)))
+    .collect()
+}
+
 /// The path as Zendesk writes it in links: always with `.json`.
 pub(super) fn json_path(call: &Call) -> String {
     let path = call.path.strip_suffix(".json").unwrap_or(&call.path);

@@ -135,7 +135,7 @@ The key is the only thing on standard output, so it can go straight to where it 
 Examples:
   loopdesk key create nightly-report --scope tickets:read --expires 90d
   loopdesk key create sync --scope read,users:write --deny 'DELETE /api/v2/**' --account acme
-  loopdesk key create exporter --allow 'GET /api/v2/incremental/**'
+  loopdesk key create exporter --allow 'GET /api/v2/search/export'
 
 `loopdesk explain METHOD PATH --key NAME` tells what a key allows, and `loopdesk env --key NAME
 --for CLIENT` where it goes. A key limits nobody who sends none: `loopdesk account set ACCOUNT

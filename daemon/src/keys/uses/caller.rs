@@ -35,6 +35,12 @@ impl Caller {
         }))))
     }
 
+    /// The program's name, once somebody has looked; nothing in it if it will never be known.
+    pub(crate) fn program(&self) -> Option<Option<Arc<str>>> {
+        let known = self.0.0.peer.known()?;
+        Some(known.as_ref().map(|program| Arc::clone(&program.name)))
+    }
+
     pub(super) fn connection(&self, uses: &Arc<Uses>) -> &Arc<Connection> {
         self.0.0.uses.get_or_init(|| Arc::downgrade(uses));
         &self.0.0

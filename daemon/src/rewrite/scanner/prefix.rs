@@ -1,19 +1,20 @@
-//! How a URL begins that is to be rewritten.
+//! How an address begins that may be one to rewrite.
 
 /// Every spelling of every such beginning.
-pub(super) struct Prefixes {
+#[derive(Debug)]
+pub(in crate::rewrite) struct Prefixes {
     all: Vec<Prefix>,
     longest: usize,
 }
 
 impl Prefixes {
-    /// The prefixes of `origins`, to be replaced by `base`.
-    pub(super) fn new(origins: impl Iterator<Item = String>, base: &str) -> Self {
+    /// The prefixes of addresses at `origins`.
+    pub(in crate::rewrite) fn new(origins: impl Iterator<Item = String>) -> Self {
         let mut all = Vec::new();
-        for origin in origins {
-            for path in PATHS {
-                all.push(Prefix::new(&origin, path, base, str::to_owned));
-                all.push(Prefix::new(&origin, path, base, with_escaped_slashes));
+        for (number, origin) in origins.enumerate() {
+            for path in FOLLOWED {
+                all.push(Prefix::new(number, &origin, path, "/"));
+                all.push(Prefix::new(number, &origin, path, r"\/"));
             }
         }
         let longest = all.iter().map(Prefix::len).max().unwrap_or(0);
@@ -41,22 +42,34 @@ impl Prefixes {
 }
 
 /// One spelling of one beginning.
+#[derive(Debug)]
 pub(super) struct Prefix {
-    text: Vec<u8>,
+    /// The origin's number.
     origin: usize,
-    base: Vec<u8>,
+    text: Vec<u8>,
+    /// Where the path begins.
+    path: usize,
+    /// How a slash is spelled. The escape is optional in JSON, and common: PHP and some versions of
+    /// Rails write it.
+    slash: &'static str,
 }
 
 impl Prefix {
-    fn new(origin: &str, path: &str, base: &str, spell: impl Fn(&str) -> String) -> Self {
-        let mut text = spell(origin).into_bytes();
-        let origin = text.len();
-        text.extend(spell(path).into_bytes());
+    fn new(number: usize, origin: &str, path: &str, slash: &'static str) -> Self {
+        let mut text = origin.replace('/', slash).into_bytes();
+        let at = text.len();
+        text.extend(path.replace('/', slash).into_bytes());
         Self {
+            origin: number,
             text,
-            origin,
-            base: spell(base).into_bytes(),
+            path: at,
+            slash,
         }
+    }
+
+    /// Which of the origins it is of.
+    pub(super) fn origin(&self) -> usize {
+        self.origin
     }
 
     /// Its length, path included.
@@ -64,14 +77,17 @@ impl Prefix {
         self.text.len()
     }
 
-    /// What the origin is replaced by, in the prefix's own spelling.
-    pub(super) fn base(&self) -> &[u8] {
-        &self.base
-    }
-
-    /// The path at its end.
-    pub(super) fn path(&self) -> &[u8] {
-        &self.text[self.origin..]
+    /// What it is replaced by, in its own spelling, at a base `http://HOST[:PORT]`.
+    pub(super) fn localised<'a>(&'a self, base: &'a str) -> [&'a [u8]; 5] {
+        let slash = self.slash.as_bytes();
+        let (scheme, host) = base.split_once("//").unwrap_or(("", base));
+        [
+            scheme.as_bytes(),
+            slash,
+            slash,
+            host.as_bytes(),
+            &self.text[self.path..],
+        ]
     }
 }
 
@@ -85,10 +101,6 @@ pub(super) enum Found<'a> {
     Nothing,
 }
 
-/// Optional in JSON, and common: PHP and some versions of Rails write slashes like this.
-fn with_escaped_slashes(text: &str) -> String {
-    text.replace('/', r"\/")
-}
-
-/// What loopdesk serves. A URL elsewhere at the same origin is a page for people.
-const PATHS: [&str; 2] = ["/api/", "/attachments/"];
+/// Where the API and its files are. An address elsewhere at the same origin is a page for people.
+pub(in crate::rewrite) const FOLLOWED: [&str; 3] =
+    ["/api/", "/attachments/", "/hc/article_attachments/"];

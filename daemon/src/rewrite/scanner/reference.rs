@@ -1,18 +1,26 @@
 //! The rules of S2 once more, slow and obvious: a walk over a parsed document.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::config::{Config, check};
+use crate::rewrite::origins::{Client, Origins};
 
-/// Rewrites a document that is valid JSON: one value or several.
-pub(in crate::rewrite) fn rewritten(classes: &[RewriteClass], base: &str, text: &str) -> String {
+/// Rewrites a document that is valid JSON: one value or several, for a client of `acme`'s.
+pub(in crate::rewrite) fn rewritten(
+    classes: &[RewriteClass],
+    client: &Client,
+    text: &str,
+) -> String {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut walk = Walk {
         text,
         classes,
+        places: places(client),
         edits: Vec::new(),
     };
     for value in serde_json::Deserializer::from_str(body).into_iter::<&RawValue>() {
@@ -20,13 +28,9 @@ pub(in crate::rewrite) fn rewritten(classes: &[RewriteClass], base: &str, text: 
     }
     let mut result = String::new();
     let mut done = 0;
-    for (at, length, escaped) in walk.edits {
+    for (at, length, base) in walk.edits {
         result.push_str(&text[done..at]);
-        result.push_str(&if escaped {
-            base.replace('/', r"\/")
-        } else {
-            base.to_owned()
-        });
+        result.push_str(&base);
         done = at + length;
     }
     result.push_str(&text[done..]);
@@ -36,8 +40,9 @@ pub(in crate::rewrite) fn rewritten(classes: &[RewriteClass], base: &str, text: 
 struct Walk<'a> {
     text: &'a str,
     classes: &'a [RewriteClass],
-    /// Where an origin stands, its length, and whether its slashes are escaped.
-    edits: Vec<(usize, usize, bool)>,
+    places: Vec<(&'static str, Option<String>)>,
+    /// Where an origin stands, its length, and what takes its place.
+    edits: Vec<(usize, usize, String)>,
 }
 
 impl<'a> Walk<'a> {
@@ -50,9 +55,12 @@ impl<'a> Walk<'a> {
                 ("next_page" | "previous_page" | "after_url" | "before_url", _) => {
                     self.url(RewriteClass::Pagination, value);
                 }
-                ("links", Kind::Object(links)) => {
-                    for (_, link) in links {
-                        self.url(RewriteClass::Pagination, link);
+                ("links", _) => self.links(value),
+                ("relationships", _) => self.relationships(value),
+                ("data", Kind::Object(_)) => self.resource(value),
+                ("data" | "included", Kind::Array(resources)) => {
+                    for resource in resources {
+                        self.resource(resource);
                     }
                 }
                 ("job_status", _) => self.job(value),
@@ -64,6 +72,36 @@ impl<'a> Walk<'a> {
                 _ => (),
             }
             self.anywhere(Some(key), value);
+        }
+    }
+
+    /// A resource object of JSON:API.
+    fn resource(&mut self, value: &'a RawValue) {
+        if let Kind::Object(members) = kind(value) {
+            for (_, value) in members.iter().filter(|(key, _)| *key == "relationships") {
+                self.relationships(value);
+            }
+        }
+    }
+
+    fn relationships(&mut self, value: &'a RawValue) {
+        let Kind::Object(all) = kind(value) else {
+            return;
+        };
+        for (_, one) in all {
+            if let Kind::Object(members) = kind(one) {
+                for (_, links) in members.iter().filter(|(key, _)| *key == "links") {
+                    self.links(links);
+                }
+            }
+        }
+    }
+
+    fn links(&mut self, value: &'a RawValue) {
+        if let Kind::Object(links) = kind(value) {
+            for (_, link) in links {
+                self.url(RewriteClass::Pagination, link);
+            }
         }
     }
 
@@ -90,7 +128,7 @@ impl<'a> Walk<'a> {
                 }
             }
             Kind::Other => match key {
-                Some("content_url" | "mapped_content_url") => {
+                Some("content_url" | "mapped_content_url" | "recording_url") => {
                     self.url(RewriteClass::Attachments, value);
                 }
                 Some("url") => self.url(RewriteClass::Records, value),
@@ -103,24 +141,21 @@ impl<'a> Walk<'a> {
         if !self.classes.contains(&class) {
             return;
         }
-        for (origin, escaped) in ORIGINS.iter().flat_map(|o| [(o, false), (o, true)]) {
-            let spelled = |text: &str| {
-                if escaped {
-                    text.replace('/', r"\/")
-                } else {
-                    text.to_owned()
-                }
-            };
-            let origin = spelled(origin);
-            let rest = value.get().strip_prefix('"');
-            let Some(rest) = rest.and_then(|text| text.strip_prefix(&origin)) else {
-                continue;
-            };
-            let paths = ["/api/", "/attachments/"];
-            if paths.iter().any(|path| rest.starts_with(&spelled(path))) {
-                let at = offset(self.text, value.get()) + 1;
-                if !self.edits.iter().any(|(known, ..)| *known == at) {
-                    self.edits.push((at, origin.len(), escaped));
+        for (origin, base) in &self.places {
+            for slash in ["/", r"\/"] {
+                let spelled = |text: &str| text.replace('/', slash);
+                let origin = spelled(origin);
+                let rest = value.get().strip_prefix('"');
+                let rest = rest.and_then(|text| text.strip_prefix(&origin));
+                let (Some(rest), Some(base)) = (rest, base) else {
+                    continue;
+                };
+                let paths = ["/api/", "/attachments/", "/hc/article_attachments/"];
+                if paths.iter().any(|path| rest.starts_with(&spelled(path))) {
+                    let at = offset(self.text, value.get()) + 1;
+                    if !self.edits.iter().any(|(known, ..)| *known == at) {
+                        self.edits.push((at, origin.len(), spelled(base)));
+                    }
                 }
             }
         }
@@ -197,9 +232,51 @@ fn offset(whole: &str, part: &str) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
-/// An account with an address of its own has two.
-#[cfg_attr(
-    not(feature = "fuzzing"),
-    expect(unreachable_pub, reason = "the fuzzers reach it by another name")
-)]
-pub const ORIGINS: [&str; 2] = ["https://acme.zendesk.com", "https://help.acme.example:8443"];
+/// Where what each origin serves is found by a client of `acme`'s.
+pub(in crate::rewrite) fn places(client: &Client) -> Vec<(&'static str, Option<String>)> {
+    let base = &client.base;
+    let neighbour = |name: &str, port: Option<u16>| {
+        if client.has_key {
+            None
+        } else if client.names_account {
+            Some(base.replace("acme", name))
+        } else {
+            let host = base.trim_end_matches(|c: char| c.is_ascii_digit());
+            let host = host.strip_suffix(':').unwrap_or(base);
+            port.map(|port| format!("{host}:{port}"))
+        }
+    };
+    vec![
+        ("https://acme.zendesk.com", Some(base.clone())),
+        ("https://help.acme.example:8443", Some(base.clone())),
+        ("https://beta.zendesk.com", neighbour("beta", Some(8490))),
+        ("https://gamma.zendesk.com", neighbour("gamma", None)),
+    ]
+}
+
+/// What such a client sees.
+pub(in crate::rewrite) fn view(client: Client) -> View {
+    static CONFIG: LazyLock<Config> =
+        LazyLock::new(|| check::parse(ACCOUNTS).unwrap_or_else(|e| panic!("{e:?}")));
+    let accounts = &CONFIG.accounts;
+    let acme = accounts
+        .values()
+        .find(|account| account.name.as_str() == "acme");
+    Origins::new(&CONFIG).view(client, acme.unwrap_or_else(|| panic!("acme is there")))
+}
+
+/// An account with an address of its own has two origins; of its neighbours one has a port.
+const ACCOUNTS: &str = r#"
+default-account = "acme"
+[accounts.acme]
+subdomain = "acme"
+url = "https://help.acme.example:8443"
+client-id = "loopdesk"
+[accounts.beta]
+subdomain = "beta"
+client-id = "loopdesk"
+port = 8490
+[accounts.gamma]
+subdomain = "gamma"
+client-id = "loopdesk"
+"#;

@@ -10,12 +10,7 @@ const USUAL: [RewriteClass; 3] = [
 ];
 
 pub(super) fn scanner(classes: &[RewriteClass]) -> Scanner {
-    let origins = ["https://acme.zendesk.com", "https://help.acme.example:8443"];
-    Scanner::new(
-        classes,
-        origins.into_iter().map(str::to_owned),
-        "http://localhost:8484",
-    )
+    Scanner::new(classes, super::super::tests::view("http://localhost:8484"))
 }
 
 /// Rewrites chunks, and checks on the way that nothing empty or late is made up.
@@ -27,7 +22,7 @@ pub(super) fn rewritten<'a>(
     let mut text = Vec::new();
     for chunk in chunks {
         text.extend_from_slice(&scanner.push(&Bytes::copy_from_slice(chunk)));
-        assert!(scanner.held.len() < scanner.prefixes.longest());
+        assert!(scanner.held.len() < scanner.view.prefixes().longest());
     }
     assert_eq!(scanner.holds_back(), !scanner.held.is_empty());
     text.extend_from_slice(&scanner.finish());
@@ -126,6 +121,66 @@ fn s2_attachments_stay_local_at_any_depth() {
     );
     stays(&[RewriteClass::Pagination], r#"{"content_url":"@"}"#);
     stays(&USUAL, r#"{"content_url":["@"],"thumbnail_url":"@"}"#);
+}
+
+#[test]
+fn s2_pages_within_a_page_stay_local() {
+    let links = r#"{"work_items":{"links":{"next":"@","prev":"@"},"meta":{"has_more":true}}}"#;
+    for (before, after) in [
+        (r#"{"included":[1,{"id":"a","relationships":"#, "}]}"),
+        (r#"{"data":[{"relationships":{},"relationships":"#, "}]}"),
+        (r#"{"data":{"attributes":{"a":[]},"relationships":"#, "}}"),
+        (r#"{"relationships":"#, "}"),
+    ] {
+        changes(&USUAL, &format!("{before}{links}{after}"));
+    }
+    for text in [
+        r#"{"included":{"relationships":{"a":{"links":{"next":"@"}}}}}"#,
+        r#"{"included":[[{"relationships":{"a":{"links":{"next":"@"}}}}]]}"#,
+        r#"{"included":[{"relationships":[{"links":{"next":"@"}}]}]}"#,
+        r#"{"included":[{"relationships":{"links":{"next":"@"}}}]}"#,
+        r#"{"included":[{"relationships":{"a":{"links":{"next":{"href":"@"}}}}}]}"#,
+        r#"{"included":[{"relationships":{"a":{"data":{"links":{"next":"@"}}}}}]}"#,
+        r#"{"data":[{"links":{"self":"@"},"attributes":{"links":{"next":"@"}}}]}"#,
+        r#"{"tickets":[{"relationships":{"a":{"links":{"next":"@"}}}}]}"#,
+        r#"[{"relationships":{"a":{"links":{"next":"@"}}}}]"#,
+    ] {
+        stays(&USUAL, text);
+    }
+    let page = r#"{"data":[{"relationships":{"a":{"links":{"next":"@"}}}}]}"#;
+    stays(&[RewriteClass::Attachments, RewriteClass::Records], page);
+}
+
+#[test]
+fn s2_recordings_and_files_of_articles_stay_local() {
+    let audio = r#"{"comments":[{"data":{"recording_url":"@","call_id":1}}]}"#;
+    changes(&USUAL, audio);
+    stays(&[RewriteClass::Pagination], audio);
+    let file = r#"{"article_attachments":[{"content_url":"https://acme.zendesk.com#1/a.jpg"}]}"#;
+    check(
+        &USUAL,
+        &file.replace('#', "/hc/article_attachments/"),
+        &file
+            .replace('#', "/hc/article_attachments/")
+            .replace("https://acme.zendesk.com", "http://localhost:8484"),
+    );
+    let pages = [
+        "/hc/en-us/articles/",
+        "/hc/",
+        "/hc/article_attachments",
+        "/agent/",
+    ];
+    for page in pages {
+        stays(&USUAL, &file.replace('#', page));
+    }
+}
+
+#[test]
+fn s2_links_to_other_accounts_stay_local_where_they_have_a_port() {
+    let page = r#"{"next_page":"https://beta.zendesk.com/api/v2/a","content_url":"#;
+    let file = r#""https://gamma.zendesk.com/attachments/1"}"#;
+    let ours = page.replace("https://beta.zendesk.com", "http://localhost:8490");
+    check(&USUAL, &format!("{page}{file}"), &format!("{ours}{file}"));
 }
 
 #[test]

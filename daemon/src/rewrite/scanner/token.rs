@@ -142,7 +142,7 @@ const LITERALS: &[u8] = b"rue\0alse\0ull\0";
 const END: u8 = 0;
 
 /// `mapped_content_url`.
-const LONGEST_NAME: usize = 18;
+pub(super) const LONGEST_NAME: usize = 18;
 
 #[cfg(test)]
 mod tests {

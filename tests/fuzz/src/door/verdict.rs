@@ -52,7 +52,7 @@ pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Reque
     assert_eq!(sent.method, method, "another method");
     assert!(sent.is_encoded, "sent as RFC 3986 doesn't allow it");
     let expected = match forwarded.credential {
-        Credential::Injected => reading::without_token(&target),
+        Credential::Injected | Credential::None => reading::without_token(&target),
         Credential::Own => target,
     };
     // What a key is judged by has single slashes, and that is what is sent.
@@ -147,7 +147,12 @@ fn may_be_mapped(body: &[u8]) -> bool {
 
 fn check_authorization(forwarded: &Forwarded, judged: &http::request::Parts, sent: &Request) {
     let found = sent.values("authorization");
+    let asked = judged.headers.get_all("x-loopdesk-auth").into_iter();
+    let asked: Vec<_> = asked.map(|v| v.as_bytes().to_ascii_lowercase()).collect();
+    assert!(asked.iter().all(|word| word == b"off"), "not followed");
+    assert_eq!(forwarded.credential == Credential::None, !asked.is_empty());
     match forwarded.credential {
+        Credential::None => assert!(found.is_empty(), "not anonymous"),
         Credential::Injected => {
             assert_eq!(found, [household::TOKEN.as_bytes()]);
         }

@@ -1,11 +1,11 @@
 //! Zendesk's head on its way to a script.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode};
 use loopdeskd::body::Body;
-use loopdeskd::rewrite::{self, Context};
+use loopdeskd::rewrite::{self, Arrival, Client, Context, Origins};
 use loopdeskd::route_table::Files;
 
 use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
@@ -38,12 +38,16 @@ pub(super) fn check(choice: u8, first: u8, accept: &[u8], given: &HeaderMap) {
     }
     assert_eq!(values(found, OURS[0]), [b"nosniff"]);
     assert_eq!(values(found, OURS[1]), [b"same-origin"]);
-    for name in ["location", "content-location"] {
+    for name in ["location", "content-location", "link"] {
+        let localised = match name {
+            "link" => linked,
+            _ => located,
+        };
         let expected = if named.contains(name) {
             Vec::new()
         } else {
             let all = values(given, name).into_iter();
-            all.map(localised).collect()
+            all.map(|value| localised(value, asked.has_key)).collect()
         };
         assert_eq!(values(found, name), expected, "{name}");
     }
@@ -61,6 +65,7 @@ pub(super) fn check(choice: u8, first: u8, accept: &[u8], given: &HeaderMap) {
                 "trailer",
                 "location",
                 "content-location",
+                "link",
                 "vary",
                 "etag",
             ]
@@ -83,6 +88,7 @@ struct Asked {
     range: bool,
     trailers: bool,
     off: bool,
+    has_key: bool,
     accept: Vec<u8>,
 }
 
@@ -94,6 +100,7 @@ impl Asked {
             range: bit(1),
             trailers: bit(2),
             off: bit(3),
+            has_key: bit(4),
             accept: accept.to_owned(),
         }
     }
@@ -115,10 +122,16 @@ impl Asked {
             request.headers_mut().insert("accept-encoding", accept);
         }
         let (head, ()) = request.into_parts();
+        let client = Client {
+            base: BASE.to_owned(),
+            at: Arrival::Shared,
+            names_account: false,
+            has_key: self.has_key,
+        };
+        static ORIGINS: LazyLock<Arc<Origins>> = LazyLock::new(|| Origins::new(&household::CONFIG));
         Context::of(
             &head,
-            BASE.to_owned(),
-            &Arc::clone(household::acme()),
+            ORIGINS.view(client, household::acme()),
             Files::default(),
         )
     }
@@ -179,9 +192,78 @@ fn check_trailer(accepted: bool, given: &HeaderMap, found: &HeaderMap) {
 }
 
 /// Where a `Location` leads in the end, read with nothing of the daemon's.
-fn localised(given: &[u8]) -> Vec<u8> {
+fn located(given: &[u8], has_key: bool) -> Vec<u8> {
+    let Some((base, rest)) = served(given, has_key) else {
+        return given.to_owned();
+    };
+    let path = String::from_utf8_lossy(rest).into_owned();
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let segments: Vec<_> = path.split('/').skip(1).collect();
+    let is_page = match segments[..] {
+        ["agent", ..] => true,
+        ["hc", "api" | "article_attachments", ..] => false,
+        ["hc", _, "api" | "article_attachments", ..] => false,
+        ["hc", ..] => true,
+        _ => false,
+    };
+    if is_page {
+        given.to_owned()
+    } else {
+        [base.as_bytes(), rest].concat()
+    }
+}
+
+/// A line of `Link` with the targets that lead to the API made local.
+fn linked(given: &[u8], has_key: bool) -> Vec<u8> {
+    let mut line = Vec::new();
+    let mut rest = given;
+    while !rest.is_empty() {
+        let gap = rest.iter().take_while(|b| b" \t,".contains(b)).count();
+        line.extend_from_slice(&rest[..gap]);
+        rest = &rest[gap..];
+        if rest.first() == Some(&b'<') {
+            let Some(close) = rest.iter().position(|b| *b == b'>') else {
+                break;
+            };
+            let target = &rest[1..close];
+            let local = served(target, has_key).filter(|(_, path)| {
+                let api = [&b"/api/"[..], b"/attachments/", b"/hc/article_attachments/"];
+                api.iter().any(|api| path.starts_with(api))
+            });
+            line.push(b'<');
+            match local {
+                Some((base, path)) => line.extend([base.as_bytes(), path].concat()),
+                None => line.extend_from_slice(target),
+            }
+            rest = &rest[close..];
+        }
+        let (mut at, mut quoted) = (0, false);
+        while at < rest.len() && (quoted || rest[at] != b',') {
+            match rest[at] {
+                b'"' => quoted = !quoted,
+                b'\\' if quoted => at += 1,
+                _ => {}
+            }
+            at += 1;
+        }
+        let at = at.min(rest.len());
+        line.extend_from_slice(&rest[..at]);
+        rest = &rest[at..];
+    }
+    line.extend_from_slice(rest);
+    line
+}
+
+/// The local base of what an address leads to, and the address from its path on.
+fn served(given: &[u8], has_key: bool) -> Option<(&'static str, &[u8])> {
     let lower = given.to_ascii_lowercase();
-    for host in [household::ACME, "acme.zendesk.com"] {
+    let places = [
+        (household::ACME, Some(BASE)),
+        ("acme.zendesk.com", Some(BASE)),
+        // An account of its own, which a key of the first one doesn't open.
+        (household::BETA, (!has_key).then_some(BASE_OF_BETA)),
+    ];
+    for (host, base) in places {
         // Without a scheme it would be that of the local base (RFC 3986 section 4.2).
         for (scheme, port) in ["https://", "//"]
             .into_iter()
@@ -192,14 +274,15 @@ fn localised(given: &[u8]) -> Vec<u8> {
                 continue;
             };
             if matches!(rest.first(), None | Some(b'/' | b'?' | b'#')) {
-                return [BASE.as_bytes(), &given[origin.len()..]].concat();
+                return base.map(|base| (base, &given[origin.len()..]));
             }
         }
     }
-    given.to_owned()
+    None
 }
 
 const BASE: &str = "http://LOCALHOST:8484";
+const BASE_OF_BETA: &str = "http://LOCALHOST:8490";
 
 const STATUSES: [u16; 12] = [200, 201, 202, 204, 206, 302, 304, 401, 404, 422, 429, 503];
 

@@ -11,10 +11,10 @@ use crate::reading;
 
 /// Checks what becomes of `given`, sent to `target`.
 pub(super) fn check(choice: u8, first: u8, target: &[u8], given: &HeaderMap) {
-    let credential = if choice & 1 == 0 {
-        Credential::Injected
-    } else {
-        Credential::Own
+    let credential = match choice & 3 {
+        0 | 2 => Credential::Injected,
+        1 => Credential::Own,
+        _ => Credential::None,
     };
     let target = [b"/", target].concat();
     let Ok(uri) = http::Uri::try_from(target.as_slice()) else {
@@ -61,7 +61,7 @@ pub(super) fn check(choice: u8, first: u8, target: &[u8], given: &HeaderMap) {
     assert_eq!(uri.authority().map(|a| a.as_str()), Some(household::ACME));
     let sent = uri.path_and_query().map_or("", |target| target.as_str());
     let expected = match credential {
-        Credential::Injected => reading::without_token(target.as_str()),
+        Credential::Injected | Credential::None => reading::without_token(target.as_str()),
         Credential::Own => target.as_str().to_owned(),
     };
     assert_eq!(sent, expected);
@@ -77,6 +77,7 @@ fn check_authorization(credential: Credential, given: &HeaderMap, found: &Header
             let is_sensitive = found.get("authorization").is_some_and(|v| v.is_sensitive());
             assert!(is_sensitive, "`Debug` would show it");
         }
+        Credential::None => assert!(!found.contains_key("authorization")),
         Credential::Own if named_by_connection(given).contains("authorization") => {
             assert!(!found.contains_key("authorization"));
         }

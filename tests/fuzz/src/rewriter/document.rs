@@ -104,11 +104,11 @@ impl Maker<'_> {
 }
 
 /// Deep enough for everything that is decided by depth.
-const DEEPEST: usize = 5;
+const DEEPEST: usize = 7;
 /// A document needs no more to be odd.
 const LONGEST: usize = 1024;
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 20] = [
     "next_page",
     "links",
     "job_status",
@@ -116,6 +116,10 @@ const KEYS: [&str; 16] = [
     "url",
     "content_url",
     "mapped_content_url",
+    "recording_url",
+    "relationships",
+    "data",
+    "included",
     "after_url",
     "before_url",
     "previous_page",
@@ -127,11 +131,14 @@ const KEYS: [&str; 16] = [
     "a key that is longer than any that matters",
 ];
 
-const ORIGINS: [&str; 13] = [
+const ORIGINS: [&str; 16] = [
     "https://acme.zendesk.com",
     r"https:\/\/acme.zendesk.com",
     "https://help.acme.example:8443",
     r"https:\/\/help.acme.example:8443",
+    "https://beta.zendesk.com",
+    r"https:\/\/beta.zendesk.com",
+    "https://gamma.zendesk.com",
     "http://localhost:8484",
     "https://acme.zendesk.co",
     r"https:\/",
@@ -143,11 +150,13 @@ const ORIGINS: [&str; 13] = [
     "",
 ];
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 15] = [
     "/api/v2/tickets.json?page=2",
     r"\/api\/v2\/tickets.json",
     "/attachments/token/x/?name=a.png",
     r"\/attachments\/1",
+    "/hc/article_attachments/1/logo.jpg",
+    r"\/hc\/article_attachments\/1",
     "/agent/tickets/1",
     "/api",
     r"\/api/",

@@ -44,7 +44,13 @@ pub(super) fn serve(api: &Api, path: &[&str]) -> Outcome {
 
 fn list(api: &Api, key: &str, all: &[Value]) -> Outcome {
     let page = paging::page(api.call, api.origin, all, Rules::HELP_CENTER)?;
-    Ok(api.list(key, page))
+    let link = paging::link(&page.envelope).join(", ");
+    let answer = api.list(key, page);
+    Ok(if link.is_empty() {
+        answer
+    } else {
+        answer.header("link", &link)
+    })
 }
 
 fn get(api: &Api, id: &str) -> Result<Value, Answer> {

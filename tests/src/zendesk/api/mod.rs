@@ -2,6 +2,7 @@
 
 mod access;
 mod attachments;
+mod availability;
 mod echo;
 mod errors;
 mod help_center;
@@ -12,6 +13,7 @@ mod search;
 mod tickets;
 mod tokens;
 mod users;
+mod voice;
 
 use http::Method;
 use http::header::AUTHORIZATION;
@@ -125,6 +127,8 @@ fn routed(shared: &Shared, call: &Call, visitor: &Visitor, path: &[&str]) -> Ans
         ["attachments", rest @ ..] => attachments::serve(&api, rest),
         ["job_statuses", rest @ ..] => jobs::serve(&mut api, rest),
         ["help_center", rest @ ..] => help_center::serve(&api, rest),
+        ["agent_availabilities", rest @ ..] => availability::serve(&api, rest),
+        ["channels", "voice", rest @ ..] => voice::serve(&api, rest),
         ["echo"] => Ok(echo::serve(call)),
         _ => Err(errors::invalid_endpoint()),
     };

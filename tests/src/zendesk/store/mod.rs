@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 pub(super) use collection::Collection;
 use seed::seeded_attachment;
-pub(super) use seed::{Seed, article_attachment, attachment_of_ticket, comments};
+pub(super) use seed::{
+    Seed, article_attachment, attachment_of_ticket, call_of_ticket, comments, recording,
+};
 
 use super::answer::Answer;
 use super::users;

@@ -139,7 +139,7 @@ pub(in crate::zendesk) fn comments(seed: &Seed, ticket: &Value) -> Vec<Value> {
             "metadata": {"system": {}, "custom": {}},
         })
     };
-    vec![
+    let mut all = vec![
         comment(1, &ticket["requester_id"], text, format!("<p>{text}</p>")),
         comment(
             2,
@@ -150,7 +150,41 @@ pub(in crate::zendesk) fn comments(seed: &Seed, ticket: &Value) -> Vec<Value> {
                  article</a> <img src=\"{origin}/attachments/token/abc/?name=inline.png\"></div>"
             ),
         ),
-    ]
+    ];
+    if let Some(call) = call_of_ticket(id) {
+        let mut voice = comment(
+            3,
+            &json!(users::AGENT),
+            "Call from a customer",
+            String::new(),
+        );
+        voice["type"] = json!("VoiceComment");
+        voice["data"] = json!({
+            "from": "+14155550199",
+            "to": "+14155550100",
+            "recording_url":
+                format!("{origin}/api/v2/channels/voice/calls/{call}/twilio/recording"),
+            "recorded": true,
+            "call_id": id,
+            "call_duration": 73,
+        });
+        all.push(voice);
+    }
+    all
+}
+
+/// The call that every fifth ticket has come by, the fourth being the first of them.
+pub(in crate::zendesk) fn call_of_ticket(ticket: u64) -> Option<String> {
+    (ticket % 5 == 4).then(|| format!("CA13d7382d3624c770481166c987{ticket:06}"))
+}
+
+/// What was said in a call.
+pub(in crate::zendesk) fn recording(seed: &Seed, call: &str) -> Option<Bytes> {
+    let mut tickets = FIRST_TICKET..FIRST_TICKET + seed.sizes.tickets;
+    tickets.find(|ticket| call_of_ticket(*ticket).as_deref() == Some(call))?;
+    let mut content = b"ID3\x04".to_vec();
+    content.extend(format!("{call} \u{fb}\n").bytes().cycle().take(30_000));
+    Some(Bytes::from(content))
 }
 
 /// The file that comes with every fifth ticket's first comment; the next id is its thumbnail's.
