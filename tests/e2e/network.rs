@@ -146,14 +146,14 @@ async fn ten_changes(protocols: Protocols) {
         .filter(|n| !writes.contains_key(&n.to_string()))
         .collect();
     assert!(lost.is_empty(), "{lost:?}");
-    println!(
+    loopdesk_tests::demo::say(&format!(
         "{protocols:?}: {} requests, slowest GET {slowest:?}, {broken} broken off, {} writes, {} in \
          doubt, {} connections",
         next.load(Ordering::SeqCst),
         writes.len(),
         seen.iter().map(|seen| seen.doubtful).sum::<usize>(),
         stage.zendesk.connections_made(),
-    );
+    ));
 }
 
 /// The next answer's status, and whether it came to its end: once it has begun, nothing can be sent

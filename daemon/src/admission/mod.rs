@@ -137,13 +137,18 @@ impl Admission {
                 (Local::Unix, host) => host.is_some(),
             }
         })
-        .map_err(|refusal| match refusal {
-            Refusal::WebPage(header) if tells_the_way(facts, &admitted, head) => Refusal::Opened {
+        .map_err(|refusal| {
+            let Refusal::WebPage(header) = refusal else {
+                return refusal;
+            };
+            if !tells_the_way(facts, &admitted, head) {
+                return refusal;
+            }
+            Refusal::Opened {
                 header,
                 account: admitted.account.take(),
                 target: head.uri.to_string(),
-            },
-            refusal => refusal,
+            }
         })?;
         if facts.peer == Peer::Unknown {
             admitted.needs_key = Some(KeyRefusal::NeededOfStrangers);

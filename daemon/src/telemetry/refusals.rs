@@ -94,7 +94,7 @@ impl Tally {
     fn note(&mut self, now: Instant, user: Whom, code: &'static str) -> Option<Said> {
         let user = match user {
             Whom::Other(_) if !self.has_place(now, user) => Whom::Further,
-            known => known,
+            Whom::Own | Whom::Other(_) | Whom::Unknown | Whom::Further => user,
         };
         if let Some(count) = self.0.get_mut(&(user, code)) {
             count.refusals += 1;

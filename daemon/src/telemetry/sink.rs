@@ -103,7 +103,7 @@ fn write_all(stderr: &mut io::Stderr, mut text: &[u8]) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let mut writable = [PollFd::new(&*stderr, PollFlags::OUT)];
                 // What it is waited for shows with the next try.
-                drop(rustix::event::poll(&mut writable, None));
+                let _ready = rustix::event::poll(&mut writable, None);
             }
             Err(error) => return Err(error),
         }

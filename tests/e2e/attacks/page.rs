@@ -426,7 +426,7 @@ async fn d1_a_person_who_opens_a_page_of_zendesks_here_sees_where_it_is_and_no_d
             .await;
         scene.refused(&heard, 403, "web-page-refused", target);
         assert!(heard.0.contains("leave that header out"), "{heard:?}");
-        assert!(!heard.0.contains(&*origin), "{heard:?}");
+        assert!(!heard.0.contains(origin), "{heard:?}");
     }
     scene.nothing_arrived().await;
 }

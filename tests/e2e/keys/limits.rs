@@ -174,7 +174,7 @@ async fn o3_status_names_once_the_keys_of_earlier_releases_whose_rules_deny_more
     let scene = Scene::on(stage).await;
     let deny = ["GET /api/v2/users/**"];
     let release: jiff::Timestamp = "2026-11-29T00:00:00Z".parse().unwrap();
-    let ago = jiff::Timestamp::now().as_millisecond() - release.as_millisecond();
+    let ago = loopdeskd::clock::Clock::system().now().as_millisecond() - release.as_millisecond();
     points.set_clock(-ago);
     for (name, deny) in [("old", &deny[..]), ("older", &deny), ("plain", &[])] {
         drop(scene.create(name, &["tickets:read"], &[], deny).await);
