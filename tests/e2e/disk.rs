@@ -2,10 +2,10 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use loopdesk_protocol::{Condition, Kind};
 use loopdesk_tests::{Failpoints, Stage};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::stage;
 
@@ -19,14 +19,11 @@ impl SmallDisk {
     /// Puts one over the folder, if this user may mount.
     fn over(folder: &Path) -> Option<Self> {
         std::fs::create_dir_all(folder).unwrap();
-        let mounted = mount(
-            "tmpfs",
-            folder,
-            "tmpfs",
-            MountFlags::NOSUID,
-            Some(c"size=512k,mode=700"),
-        );
-        if mounted.is_err() {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs"])
+            .arg(folder)
+            .status();
+        if !mounted.is_ok_and(|mounted| mounted.success()) {
             loopdesk_tests::demo::say("left out: this user may not mount a small disk");
             return None;
         }
@@ -45,8 +42,8 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Where it stays, the folder can't be removed, which the end of the test shows.
-        let _unmounted = unmount(&self.0, UnmountFlags::DETACH);
+        let unmounted = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        unmounted.unwrap();
     }
 }
 

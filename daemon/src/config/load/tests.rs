@@ -113,7 +113,6 @@ fn the_mistakes_of_both_files_are_named_at_once_and_those_that_are_covered_too()
     let expected = [
         "home:2:1 unknown key `volt`",
         "home:4:8 `port` must be a port",
-        "etc:1:1 unknown key `x`",
         "etc:2:9 `safe` is none of",
         "etc:5:13 `a b` is no client identifier",
     ];
@@ -195,10 +194,8 @@ fn only_the_machines_file_locks_and_only_what_is_there() {
     write(&scene.places.system, format!("{system}{ACME}")).unwrap();
     let found = scene.errors();
     let expected = [
-        "etc:1:11 `volt` is no key that could be locked: those are accounts, accounts.NAME.",
         "etc:1:19 `accounts.acne.port` can't be locked: this file has no account `acne`",
-        "etc:1:41 `accounts.acme.prot` is no key",
-        "etc:1:63 `locked` is no key",
+        "etc:1:63 `locked` is no key that could be locked: those are accounts, accounts.NAME.",
         "etc:1:73 `locked` must be a list of strings",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
@@ -210,8 +207,38 @@ fn only_the_machines_file_locks_and_only_what_is_there() {
         "default-account",
         "accounts.NAME.extra-ca-file",
     ] {
-        assert!(found[0].contains(key), "{key} in {}", found[0]);
+        assert!(found[1].contains(key), "{key} in {}", found[1]);
     }
+}
+
+#[test]
+fn o3_what_the_machines_file_says_that_nobody_here_knows_is_no_error() {
+    let system = "locked = [\"volt\", \"vault\", \"accounts.acme.prot\"]\nvolt = 1\n";
+    let scene = Scene::new("", &format!("{system}{ACME}prot = 2\n"));
+    let unknown = scene.config().unknown;
+    let told: Vec<_> = unknown
+        .iter()
+        .map(|d| (d.line, d.message.as_str()))
+        .collect();
+    let expected = [
+        (1, "`volt` is no key that could be locked"),
+        (1, "`accounts.acme.prot` is no key that could be locked"),
+        (2, "unknown key `volt`"),
+        (7, "unknown key `prot`"),
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for ((line, message), (at, words)) in told.into_iter().zip(expected) {
+        assert!(
+            line == at && message.starts_with(words),
+            "{line}: {message}"
+        );
+    }
+    let report = report(&scene.places);
+    assert_eq!((report.errors.len(), report.warnings), (0, unknown));
+    assert!(report.config.unwrap().locked.contains_key("vault"));
+    // The same in a user's own file is a slip.
+    scene.user("volt = 1\n");
+    assert_eq!(scene.errors().len(), 1);
 }
 
 #[test]
@@ -248,7 +275,7 @@ fn a_missing_file_is_fine_and_an_unreadable_one_says_so_without_guesses() {
     let found = scene.errors();
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found[0].starts_with("home:2:1 unknown key"), "{found:?}");
-    let unreadable = "etc:1:1 `/etc/config.toml` can't be read: ";
+    let unreadable = "etc:1:1 `/etc/config.toml` is a folder, not a file";
     assert!(found[1].starts_with(unreadable), "{found:?}");
 }
 
