@@ -38,7 +38,7 @@ async fn d1_p18_with_256_descriptors_300_idle_connections_leave_scripts_and_stat
         stage.home.loopdesk(["refresh"]).await.ok();
     }
     let mut scripts = JoinSet::new();
-    for _ in 0..120 {
+    for _ in 0..SCRIPTS {
         let port = stage.port;
         scripts.spawn(async move {
             let mut script = Raw::connect(port).await;
@@ -91,6 +91,9 @@ async fn o3_out_of_descriptors_the_log_says_so_once_and_service_comes_back() {
     set(before);
     assert_eq!(stage.get(ME).await.0, 200);
 }
+
+/// Fewer than there are places: each one's predecessors give way before it does itself.
+const SCRIPTS: usize = 40;
 
 /// A daemon that is started by a shell with these limits.
 async fn limited(stage: &Stage, limits: &str) -> Daemon {

@@ -18,6 +18,7 @@ async fn o1_a_session_that_comes_late_is_found_by_itself_and_at_once_by_a_reload
         let Some(failpoints) = Failpoints::of(&mut stage.home) else {
             return;
         };
+        failpoints.set_clock(0);
         stage.logged_in().await.stop().await;
         let home = Away::from(&stage);
         let daemon = stage.daemon().await;
