@@ -69,12 +69,18 @@ impl OwnFile {
 
 impl Sink for OwnFile {
     fn write(&mut self, lines: &[Line]) -> Result<(), usize> {
-        let text = joined(lines);
-        // Where there is no room for a copy, the old lines have had their time.
-        if self.make_room(text.len()).is_err() {
-            drop(self.file.set_len(0));
+        let mut rest = lines;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(fitting(rest));
+            let text = joined(now);
+            // Where there is no room for a copy, the old lines have had their time.
+            if self.make_room(text.len()).is_err() {
+                drop(self.file.set_len(0));
+            }
+            self.file.write_all(&text).map_err(|_| rest.len())?;
+            rest = later;
         }
-        self.file.write_all(&text).map_err(|_| lines.len())
+        Ok(())
     }
 
     fn reopen(&mut self) {
@@ -83,6 +89,16 @@ impl Sink for OwnFile {
             Err(error) => tracing::error!(%error, "the log can't be opened anew"),
         }
     }
+}
+
+/// How many of these lines, one at least, are written at once: a part of what the file holds.
+fn fitting(lines: &[Line]) -> usize {
+    let mut bytes = 0;
+    let fits = |line: &&Line| {
+        bytes += line.text.len() as u64;
+        bytes <= SIZE_MAX / 4
+    };
+    lines.iter().take_while(fits).count().max(1)
 }
 
 fn joined(lines: &[Line]) -> Vec<u8> {
@@ -139,6 +155,12 @@ mod tests {
             let size = |path: &Path| std::fs::metadata(path).map_or(0, |meta| meta.len());
             assert!(size(&path) <= SIZE_MAX && size(&old) <= SIZE_MAX);
         }
+        let many: Vec<_> = (0..40).map(|_| line(&"y".repeat(99_999))).collect();
+        file.write(&many).unwrap();
+        assert!(
+            std::fs::metadata(&path).unwrap().len() <= SIZE_MAX,
+            "of a batch, too"
+        );
         (&standard_error).write_all(b"dying words\n").unwrap();
         file.write(&[line("after\n")]).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
