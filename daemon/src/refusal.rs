@@ -232,8 +232,8 @@ impl Refusal {
                 format!("the request has no Host: use {expected}")
             }
             Self::WebPage(header) | Self::Opened { header, .. } => format!(
-                "the request has the header `{header}`, which web pages send, and loopdesk serves \
-                 programs only: a program must leave that header out"
+                "the request comes from a web page, as its header `{header}` shows, and loopdesk \
+                 serves programs only: a program must leave that header out"
             ),
             Self::OtherUser => "this daemon serves the user who started it only; start your own: \
                 run `loopdesk login`"

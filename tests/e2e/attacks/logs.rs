@@ -134,7 +134,7 @@ async fn d7_l2_a_name_in_zendesk_forges_no_line_and_moves_no_cursor() {
         &["status", "--json"],
         &["account", "list"],
         &["account", "list", "--json"],
-        &["account", "show"],
+        &["account", "show", "acme"],
         &key,
         &["key", "list"],
         &["key", "show", "nightly"],

@@ -160,7 +160,7 @@ async fn d1_w3_simple_requests_of_a_page() {
             scene.refused(&heard, 403, "web-page-refused", sign);
             let told = heard.0.contains("comes from a web page");
             assert!(
-                told && heard.0.contains("use curl or a script"),
+                told && heard.0.contains("leave that header out"),
                 "{heard:?}"
             );
         }
