@@ -163,7 +163,7 @@ async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
         let begin = std::time::Instant::now();
         assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
         assert!(
-            begin.elapsed() < Duration::from_secs(5),
+            begin.elapsed() < Duration::from_secs(8),
             "{:?}",
             begin.elapsed()
         );

@@ -121,9 +121,12 @@ impl Slots {
             let since = Duration::from_millis(seat.stalled_since.load(Ordering::Relaxed));
             (self.0.start.elapsed().saturating_sub(since) >= STALLED).then_some(seat)
         };
+        // One that has just come is about to send its request, and stays then.
+        let is_fresh = |seat: &Arc<Seat>| seat.idles_for() < FRESH;
         let (seat, is_excused_by_work) = match (idle, waiting(), stalled()) {
-            (Some(seat), ..) | (None, None, Some(seat)) => (seat, true),
-            (None, Some(seat), _) => (seat, false),
+            (Some(seat), None, _) | (None, None, Some(seat)) => (seat, true),
+            (Some(seat), Some(_), _) if !is_fresh(seat) => (seat, true),
+            (_, Some(seat), _) => (seat, false),
             (None, None, None) => return false,
         };
         seat.ask_to_leave(is_excused_by_work);
@@ -299,6 +302,11 @@ impl Seat {
         Duration::from_millis(owed) >= STALLED
     }
 
+    fn idles_for(&self) -> Duration {
+        let since = self.idle_since.load(Ordering::Relaxed);
+        Duration::from_millis(self.now().saturating_sub(since))
+    }
+
     fn stalls_for(&self) -> u64 {
         match self.stalled_since.load(Ordering::Relaxed) {
             0 => 0,
@@ -337,6 +345,9 @@ impl Seat {
 
 /// A client that does nothing for so long doesn't wait for the next packet.
 const STALLED: Duration = Duration::from_secs(10);
+
+/// Longer than a client takes from its connection to its request.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether one has stalled for long enough.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -433,11 +444,10 @@ mod tests {
         assert!(!leaving(&held[1]), "one for one");
         drop(held.remove(0));
         assert!(shares(&held[1]).await);
-        // Who waits gives way to whoever has no such key, before anything slow does.
+        // Who waits gives way to whoever has no such key, before anything slow does, and before one
+        // that has just come and is about to send its request.
         let more = [slots.take().await, slots.take().await];
-        for slot in &more {
-            slot.place().begin();
-        }
+        more[0].place().begin();
         assert!(!shares(&more[0]).await);
         assert!(!gets_in(&slots).await);
         assert!(leaving(&more[0]) && !leaving(&more[1]));
