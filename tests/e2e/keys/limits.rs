@@ -141,7 +141,7 @@ async fn d2_what_a_rule_denies_is_found_in_no_other_way_and_that_is_said() {
     let key = made.stdout.trim().to_owned();
     scene.stage.home.is_secret("a local key", &key);
     assert!(
-        made.stderr.contains("GET /api/v2/groups/{id}/users"),
+        made.stderr.contains("GET /api/v2/deleted_users"),
         "{}",
         made.stderr
     );
