@@ -339,6 +339,7 @@ async fn what_a_person_reads() {
     Opening Zendesk's page in your browser: allow loopdesk to use acme within 2880 min (until 18:00).
     If no page opens, open this address yourself:
 
+    You are logged in as Ada Lovelace <ada@example.com>, admin; if that isn't you, run `loopdesk logout acme`.
     Warning: an admin acts
     Warning: Zendesk has not granted write. An admin can allow it in Admin Center, at the OAuth client's allowed scopes; then run `loopdesk login acme` again.
     Warning: key `sync` of account `acme` was made for another user than Ada Lovelace and can't be used. `loopdesk key confirm acme` changes that.
