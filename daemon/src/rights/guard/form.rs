@@ -55,7 +55,8 @@ impl Form {
                     if names::is_method(&self.name) {
                         return Err(Found::Method);
                     }
-                    self.include = names::is_include(&self.name).then(Vec::new);
+                    let asks = !self.side_loads.are_free() && names::is_include(&self.name);
+                    self.include = asks.then(Vec::new);
                     self.passed = self.include.is_none();
                 }
                 // What Rack cuts off in front; there may be any amount of it.

@@ -193,7 +193,7 @@ impl Json {
                 asked.push(b',');
             }
             let is_outermost = is_name && self.depth == 1;
-            if is_outermost && include.is_whole(INCLUDE) {
+            if is_outermost && include.is_whole(INCLUDE) && !self.side_loads.are_free() {
                 self.asked = Some(Vec::new());
             }
             return match is_name {

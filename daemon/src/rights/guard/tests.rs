@@ -123,7 +123,6 @@ async fn d2_side_loads_are_judged_in_a_body_as_in_a_query() {
             (JSON, format!(r#"{{"view":{{}},"include":"{name}"}}"#)),
             (FORM, format!("a=b&include={name}")),
             ("", format!(r#"{{"include":["{name}"]}}"#)),
-            ("", format!("include[]={name}")),
         ]
     };
     let multipart =

@@ -29,7 +29,9 @@ fn d2_what_a_rule_denies_is_found_in_no_other_way() {
         ("GET", "/api/v2/search?query=type:user", false, true),
         ("GET", "/api/v2/search/export", false, true),
         ("GET", "/api/v2/incremental/tickets/cursor", false, true),
-        ("GET", "/api/v2/organizations/search", true, true),
+        // `users/{id}/organizations` shows some of these, too.
+        ("GET", "/api/v2/organizations/search", false, true),
+        ("GET", "/api/v2/triggers/search?query=x", true, true),
         ("GET", "/api/v2/guide/search", true, true),
         (
             "GET",
