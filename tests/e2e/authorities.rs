@@ -48,6 +48,8 @@ fn load(stage: &Stage, is_over: &Arc<AtomicBool>, stop: &Arc<AtomicBool>) -> Joi
                 script.send(request).await;
                 let answer = script.answer().await;
                 let is_served = answer.status() == 200;
+                // The next swap may have begun since.
+                let must_succeed = must_succeed && is_over.load(Ordering::SeqCst);
                 assert!(is_served || !must_succeed, "{}", answer.text());
                 served += usize::from(is_served && must_succeed);
                 if answer.head.has("connection", "close") {

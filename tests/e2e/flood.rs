@@ -134,11 +134,18 @@ async fn d1_u1_another_users_connections_are_refused_and_take_nobodys_place() {
 async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
     let stage = quiet(stage().await);
     let _daemon = stage.logged_in().await;
-    let create = ["key", "create", "small", "--json", "--scope", "users:read"];
-    let upload = ["--allow", "POST /api/v2/uploads"];
-    let made = stage.home.loopdesk(create.into_iter().chain(upload)).await;
-    let key = made.ok().json()["secret"].as_str().unwrap().to_owned();
-    stage.home.is_secret("a local key", &key);
+    let mut keys = Vec::new();
+    for name in ["small", "modest"] {
+        let create = ["key", "create", name, "--json", "--scope", "users:read"];
+        let upload = ["--allow", "POST /api/v2/uploads"];
+        let made = stage.home.loopdesk(create.into_iter().chain(upload)).await;
+        let key = made.ok().json()["secret"].as_str().unwrap().to_owned();
+        stage.home.is_secret("a local key", &key);
+        keys.push(key);
+    }
+    let [key, modest] = &keys[..] else {
+        unreachable!("two were made");
+    };
     let head = format!(
         "POST /api/v2/uploads?filename=a HTTP/1.1\r\nHost: localhost:{}\r\n\
          Authorization: Bearer {key}\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n",
@@ -177,8 +184,8 @@ async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    // A quick request of the same key waits for one that is slow, and no longer.
-    let bearer = format!("Authorization: Bearer {key}");
+    // A quick request with another limited key waits for one that is slow, and no longer.
+    let bearer = format!("Authorization: Bearer {modest}");
     let me = ["-H", &bearer, "-o", "/dev/null", "-w", "%{http_code}"];
     let quick = stage.curl("/api/v2/users/me.json", &me);
     let quick = tokio::time::timeout(Duration::from_secs(20), quick).await;

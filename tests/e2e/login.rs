@@ -135,7 +135,7 @@ async fn d1_a_forged_callback_is_refused_and_the_login_goes_on() {
 async fn d1_w8_where_every_port_is_held_the_address_is_pasted() {
     let stage = stage().await;
     let _daemon = stage.daemon().await;
-    let uri = stage.zendesk.redirect_uris().remove(0);
+    let uri = stage.zendesk.redirect_uris().pop().unwrap();
     let (_, place) = uri.split_once("://").unwrap();
     let (place, _) = place.split_once('/').unwrap();
     let _held = std::net::TcpListener::bind(place).unwrap();

@@ -170,7 +170,7 @@ impl Race<'_> {
 
     fn may_repeat(&self, outlook: Outlook) -> bool {
         match (outlook, self.errand.body) {
-            (Outlook::Unconnected, None) => true,
+            (Outlook::Unconnected, None) => self.began.elapsed() < HURRIED_MAX,
             // It belongs to the newest try, and the first one may still be the one that is sent.
             (Outlook::Unconnected, Some(_)) => false,
             (_, body) => is_safe(self.errand.method) && body.is_none_or(Replay::can_restart),
@@ -294,6 +294,10 @@ const UNACKNOWLEDGED: Duration = Duration::from_millis(1500);
 
 /// Between two tries that fail at once because there is no network.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// For how long another connection is tried beside one that doesn't come about. Where nothing answers
+/// at all, the connector's own time-out has the last word, soon after it.
+const HURRIED_MAX: Duration = Duration::from_secs(5);
 
 /// How long an answer's head may take after the last byte of the request. Cloudflare, in front of
 /// Zendesk, gives up after 100 s and says so with a 524, which the script should rather see.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use loopdesk_tests::secret_service::eventually;
+
 use super::{drop_in, installed, property, stage, status, systemctl};
 
 #[tokio::test]
@@ -70,7 +72,11 @@ async fn o1_the_first_request_starts_the_daemon() {
         } else {
             stage.home.loopdesk(["wait"]).await.ok();
         }
-        assert_eq!(property(&stage, "ActiveState").await, "active");
+        // It serves before systemd has heard that it does.
+        eventually("the service is active", async || {
+            property(&stage, "ActiveState").await == "active"
+        })
+        .await;
     }
     manager.stop().await;
 }
