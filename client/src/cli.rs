@@ -267,6 +267,16 @@ pub(crate) struct Setting {
     pub(crate) unset: bool,
 }
 
+/// A setting's new value, and whether to ask before it refuses programs.
+#[derive(Args, Debug)]
+pub(crate) struct ConfigSet {
+    #[command(flatten)]
+    pub(crate) setting: Setting,
+    /// Don't ask before `allow-hosts` refuses programs that are served now.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Config {
     /// Check the configuration, whether a daemon runs or not (exit code 3 if it has errors).
@@ -290,7 +300,7 @@ pub(crate) enum Config {
     Show,
     /// Change one setting, keeping every comment.
     #[command(after_long_help = "JSON: path, reloaded.")]
-    Set(Setting),
+    Set(ConfigSet),
     /// Edit the configuration in $VISUAL or $EDITOR; it counts once it has no errors.
     ///
     /// The editor gets a draft beside the file. A draft with errors is shown with them and can be
@@ -358,9 +368,9 @@ JSON: allowed, account, needs (scopes of which one is enough), line, why.";
 const STATUS_JSON: &str = "\
 JSON: daemon (version, pid, started_at, supervised), config (path, system_path, loaded_at, problem),
 vault (kind, state, problem), listeners (address, account, problem), hooks (problem), keys (problem),
-accounts (name, default, origin, client_id, grant, base_urls, access, keys, suspended_keys, state,
-person, scopes, generation, refreshed_at, access_expires_at, next_refresh_at, refresh_expires_at,
-last_error, problem). A problem is kind, message, hints.
+accounts (name, default, origin, client_id, grant, base_urls, access, key_over_tcp, keys,
+suspended_keys, state, person, scopes, generation, refreshed_at, access_expires_at, next_refresh_at,
+refresh_expires_at, last_error, problem). A problem is kind, message, hints.
 States: signed-out, active, rotating, doubtful, unsaved, blocked, ended, key-missing; of the vault:
 available, untested, locked, absent, slow, no-entry, needs-passphrase, failed.";
 

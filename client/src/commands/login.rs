@@ -4,7 +4,7 @@ use std::io;
 
 use jiff::SignedDuration;
 use loopdesk_protocol::login::{self, Authorize, CALLBACK, Done, Event, Obtained, Pasted, Request};
-use loopdesk_protocol::status::{self, Role, Status};
+use loopdesk_protocol::status::{self, Access, Account, Role, Status};
 use loopdesk_protocol::{Client, Kind, Problem, client};
 use serde::Serialize;
 
@@ -68,8 +68,9 @@ pub(crate) async fn run(
             Event::Obtained(pair) => person.gets(&pair, output),
             Event::Done(done) => {
                 if !output.is_json() {
-                    tell(&done, &context.clock, output)?;
-                    tell_of_keys(&person.client, &done, output).await;
+                    let account = account_of(&person.client, &done).await;
+                    tell(&done, account.as_ref(), &context.clock, output)?;
+                    tell_of_keys(&done, account.as_ref(), output);
                 }
                 return Ok(());
             }
@@ -251,7 +252,19 @@ fn about(left: SignedDuration) -> String {
     }
 }
 
-fn tell(done: &Done, clock: &Clock, output: &mut Output) -> Result<(), CliError> {
+/// What the daemon says of the account. The login is done, whether that can be asked or not.
+async fn account_of(client: &Client, done: &Done) -> Option<Account> {
+    let status: Status = client.get(status::PATH).await.ok()?;
+    let mut accounts = status.accounts.into_iter();
+    accounts.find(|account| account.name == done.account)
+}
+
+fn tell(
+    done: &Done,
+    account: Option<&Account>,
+    clock: &Clock,
+    output: &mut Output,
+) -> Result<(), CliError> {
     let base = super::env::best(&done.base_urls);
     let mut text = Text::new()
         .styled(GOOD, "Logged in")
@@ -278,9 +291,24 @@ fn tell(done: &Done, clock: &Clock, output: &mut Output) -> Result<(), CliError>
     }
     if let Some(base) = base {
         let url = format!("{base}/api/v2/users/me.json");
-        text = text
-            .row("base URL", base)
-            .row("try it", format!("curl {}", shell::quote(&url)));
+        let url = shell::quote(&url);
+        let needs_key = |account: &Account| account.key_over_tcp || account.access == Access::Key;
+        text = text.row("base URL", base);
+        text = match account.is_some_and(needs_key) {
+            false => text.row("try it", format!("curl {url}")),
+            true => text
+                .row(
+                    "local key",
+                    format!(
+                        "needed; `loopdesk key create NAME --account {} --scope read` makes one",
+                        done.account
+                    ),
+                )
+                .row(
+                    "try it",
+                    format!("curl -u any/token:{} {url}", super::key::placeholder(None)),
+                ),
+        };
     }
     output.say(&text)?;
     if done.new_person {
@@ -304,13 +332,8 @@ fn tell(done: &Done, clock: &Clock, output: &mut Output) -> Result<(), CliError>
     Ok(())
 }
 
-/// That keys don't act for this person yet. The login is done, whether that can be asked or not.
-async fn tell_of_keys(client: &Client, done: &Done, output: &mut Output) {
-    let Ok(status) = client.get::<Status>(status::PATH).await else {
-        return;
-    };
-    let mut accounts = status.accounts.iter();
-    let account = accounts.find(|account| account.name == done.account);
+/// That keys don't act for this person yet.
+fn tell_of_keys(done: &Done, account: Option<&Account>, output: &mut Output) {
     if let Some(waiting) = account.and_then(super::key::waiting) {
         output.warn(format!(
             "{waiting}. `loopdesk key confirm {}` changes that.",

@@ -27,6 +27,7 @@ pub(crate) fn status() -> Status {
         grant: AUTHORIZATION_CODE.to_owned(),
         base_urls: texts(&["http://127.0.0.1:8490"]),
         access: status::Access::User,
+        key_over_tcp: false,
         keys: 0,
         suspended_keys: Vec::new(),
         state: State::SignedOut,

@@ -346,6 +346,14 @@ conditions! {
         "let it use `/api/v2/search/export?query=…&filter[type]=ticket`, which agents may",
         "or ask a Zendesk admin to run it";
 
+    /// `allow-hosts` is set, so every program that connects by TCP needs a key, and some send none.
+    "key-needed-over-tcp" key_needed_over_tcp(account, programs) => Warning Trouble You,
+        "`allow-hosts` is set, so every program that connects by TCP needs a local key; without one \
+         `{account}` was lately called by {programs}",
+        "run `loopdesk key create NAME --account {account} --scope tickets:read` for each of them and \
+         have it send the key",
+        "if nobody calls by another name any more, run `loopdesk config set allow-hosts --unset`";
+
     /// Scripts act as an admin, and nobody logs in for that.
     "acts-as-admin" acts_as_admin(account, person) => Warning Trouble ZendeskAdmin,
         "scripts of `{account}` act as {person}, an admin, and nobody logs in",

@@ -286,6 +286,9 @@ pub struct Account {
     /// Whom it answers.
     #[serde(default)]
     pub access: Access,
+    /// Whether those who connect by TCP need a local key all the same, as `allow-hosts` is set.
+    #[serde(default)]
+    pub key_over_tcp: bool,
     /// How many local keys it has that work.
     #[serde(default)]
     pub keys: usize,

@@ -41,10 +41,14 @@ pub struct ConnFacts {
 impl ConnFacts {
     /// What is known of a connection that has just begun.
     pub fn new(local: Local, peer: Peer, trace: Trace) -> Self {
+        let caller = match local {
+            Local::Tcp { .. } => Caller::over_tcp(trace),
+            Local::Unix => Caller::new(trace),
+        };
         Self {
             local,
             peer,
-            caller: Caller::new(trace),
+            caller,
             failures: Arc::default(),
             place: None,
         }
@@ -130,6 +134,10 @@ impl Admission {
             Local::Tcp { addr } => self.by_tcp(*addr, head)?,
             Local::Unix => self.by_unix(head)?,
         };
+        if matches!(facts.local, Local::Tcp { .. }) && !self.allowed.is_empty() {
+            // Behind a forwarder the stranger chooses the name, so that a name protects nothing.
+            admitted.needs_key = Some(KeyRefusal::NeededOverTcp);
+        }
         browser::check(head, |authority| {
             match (&facts.local, Host::parse(authority)) {
                 (Local::Tcp { addr }, Some(host)) if is_ours(&host, *addr) => true,
@@ -167,10 +175,7 @@ impl Admission {
         match Host::parse(text) {
             Some(host) if is_ours(&host, addr) => Ok(admitted(text, host)),
             Some(_) | None => match self.allows(text) {
-                Some(name) => Ok(Admitted {
-                    needs_key: Some(KeyRefusal::NeededAt(name.to_string())),
-                    ..Admitted::new(base(text), None)
-                }),
+                Some(_) => Ok(Admitted::new(base(text), None)),
                 None => Err(unknown(Some(text), addr)),
             },
         }
@@ -397,10 +402,10 @@ mod tests {
         let docker = "Host.docker.internal:8484";
         let admitted = check(docker, own).unwrap();
         assert_eq!(admitted.base, "http://Host.docker.internal:8484");
-        let needed = KeyRefusal::NeededAt("host.docker.internal:8484".to_owned());
-        assert_eq!(admitted.needs_key, Some(needed));
+        let needed = Some(KeyRefusal::NeededOverTcp);
+        assert_eq!(admitted.needs_key, needed);
         check(docker, "http://host.docker.internal:8484/x").unwrap();
-        assert_eq!(check("localhost:8484", own).unwrap().needs_key, None);
+        assert_eq!(check("localhost:8484", own).unwrap().needs_key, needed);
         for (host, referer, code) in [
             ("host.docker.internal", own, "unknown-host"),
             ("host.docker.internal:8484.evil.com", own, "unknown-host"),

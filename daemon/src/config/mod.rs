@@ -46,7 +46,7 @@ pub struct Config {
     pub default_account: Option<AccountName>,
     /// Where the data key lives.
     pub vault: VaultKind,
-    /// Further names by which scripts may call the daemon, each time with a local key.
+    /// Further names by which scripts may call the daemon.
     pub allow_hosts: Vec<AllowedHost>,
     /// The most that the machine's administrator lets local keys do; no limit if absent.
     pub max_key_scope: Option<Rights>,
@@ -74,6 +74,12 @@ impl Config {
                 .accounts
                 .values()
                 .any(|account| account.port == Some(port))
+    }
+
+    /// Whether those who connect by TCP need a local key: behind a forwarder a stranger may call by any
+    /// name.
+    pub fn needs_key_over_tcp(&self) -> bool {
+        !self.allow_hosts.is_empty()
     }
 }
 

@@ -199,6 +199,13 @@ impl Keys {
         self.0.uses.callers(account)
     }
 
+    /// The programs that have lately called an account by TCP without a key; `None`: it isn't known
+    /// which.
+    pub fn over_tcp(&self, account: &AccountName) -> Vec<Option<Arc<str>>> {
+        let since = self.now() - LATELY;
+        self.0.uses.over_tcp(account, since)
+    }
+
     /// Saves what is to outlive the process. May block. To be called when no request comes any
     /// more.
     pub fn finish(&self) {
@@ -286,6 +293,9 @@ const LOOK_PATIENCE: Duration = Duration::from_millis(500);
 const LOOK_EVERY: u64 = 2_000;
 /// For reading folders and writing a small file.
 const STACK: usize = 256 << 10;
+
+/// Longer than from one run of a monthly script to the next.
+const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_hours(40 * 24);
 
 #[cfg(test)]
 mod tests;

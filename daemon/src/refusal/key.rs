@@ -10,8 +10,9 @@ use crate::keys::Wrong;
 pub enum KeyRefusal {
     /// The account answers those with a key only.
     Needed(String),
-    /// Requests by this name of `allow-hosts` need a key.
-    NeededAt(String),
+    /// `allow-hosts` is set: whoever connects by TCP may be a forwarder, which lets its callers choose
+    /// the name by which they call.
+    NeededOverTcp,
     /// The system doesn't tell whose connection it is; only a key does.
     NeededOfStrangers,
     /// The key that was sent lets nobody in.
@@ -40,7 +41,7 @@ impl KeyRefusal {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Wrong(Wrong::Closed(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Needed(_) | Self::NeededAt(_) | Self::Wrong(_) => StatusCode::UNAUTHORIZED,
+            Self::Needed(_) | Self::NeededOverTcp | Self::Wrong(_) => StatusCode::UNAUTHORIZED,
             Self::NeededOfStrangers | Self::OfAnotherAccount { .. } | Self::Denied { .. } => {
                 StatusCode::FORBIDDEN
             }
@@ -49,7 +50,7 @@ impl KeyRefusal {
 
     pub(super) fn code(&self) -> &'static str {
         match self {
-            Self::Needed(_) | Self::NeededAt(_) => "key-needed",
+            Self::Needed(_) | Self::NeededOverTcp => "key-needed",
             Self::NeededOfStrangers => "unknown-peer",
             Self::Wrong(Wrong::Unknown) => "key-wrong",
             Self::Wrong(Wrong::Expired { .. }) => "key-expired",
@@ -68,10 +69,11 @@ impl KeyRefusal {
                  create NAME --account {account} --scope SCOPE` and send the key as the password, \
                  or as Bearer token"
             ),
-            Self::NeededAt(host) => format!(
-                "requests to `{host}` need a local key: run `loopdesk key create NAME --scope \
-                 SCOPE` and send the key as the password, or as Bearer token"
-            ),
+            Self::NeededOverTcp => "`allow-hosts` is set in the configuration, so every program \
+                that connects by TCP needs a local key, whatever name it calls: run `loopdesk key \
+                create NAME --scope SCOPE` and send the key as the password, or as Bearer token, or \
+                use the socket `proxy.sock`"
+                .to_owned(),
             Self::NeededOfStrangers => "the system doesn't tell which user opened this \
                 connection: send a local key (`loopdesk key create NAME --scope SCOPE`), or use \
                 the socket `proxy.sock`"
@@ -107,7 +109,7 @@ impl KeyRefusal {
     pub(super) fn challenge(&self, headers: &mut HeaderMap) {
         let bearer = match self {
             Self::Needed(_)
-            | Self::NeededAt(_)
+            | Self::NeededOverTcp
             | Self::Wrong(Wrong::Two | Wrong::InTarget | Wrong::Misplaced(_)) => {
                 r#"Bearer realm="loopdesk""#.to_owned()
             }

@@ -72,6 +72,10 @@ impl Routes {
                 let refusal = Refusal::from(KeyRefusal::Needed(name.to_string()));
                 no(Some(name), &line, refusal.description())
             }
+            (None, Access::User) if self.needs_key_over_tcp => {
+                let refusal = Refusal::from(KeyRefusal::NeededOverTcp);
+                no(Some(name), "`allow-hosts` is set", refusal.description())
+            }
             (None, Access::User) => Explained {
                 allowed: true,
                 account: Some(name.to_string()),

@@ -34,6 +34,7 @@ pub struct Routes {
     policy: Policy,
     /// What no key may exceed.
     limit: Option<Rights>,
+    needs_key_over_tcp: bool,
     /// The port that `NAME.localhost` goes with.
     port: Option<u16>,
     /// Whose port each is; nobody's own are those that all accounts share.
@@ -63,6 +64,7 @@ impl Routes {
             default: config.default_account.clone(),
             policy: Policy::new(&config.open_routes),
             limit: config.max_key_scope.clone(),
+            needs_key_over_tcp: config.needs_key_over_tcp(),
             port: config.listen.first().map(|address| address.get().port()),
             ports: ports(config),
         }

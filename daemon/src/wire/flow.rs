@@ -11,7 +11,7 @@ use crate::body::Body;
 use crate::config::{Account, Config};
 use crate::keys::{Key, Keys, Used};
 use crate::proof::Prover;
-use crate::refusal::Refusal;
+use crate::refusal::{KeyRefusal, Refusal};
 use crate::rewrite::{self, Arrival, Client, Origins, guard};
 use crate::route::Routes;
 use crate::session::{Behalf, Rights, Sessions};
@@ -171,7 +171,11 @@ impl Flow {
         let rules = self.rules.load_full();
         if Prover::is_asked(&request) {
             let (mut head, _) = request.into_parts();
-            rules.admission.check(connection, &mut head).await?;
+            match rules.admission.check(connection, &mut head).await {
+                // It has no effect, and the command line has no key.
+                Ok(_) | Err(Refusal::Key(KeyRefusal::NeededOverTcp)) => {}
+                Err(refusal) => return Err(refusal),
+            }
             return self.prover.answer(connection, &head);
         }
         let export = Export::of(request.uri().path());

@@ -2,6 +2,7 @@
 //! name.
 
 use loopdesk_protocol::key::{self, Callers, OfAccount};
+use loopdesk_tests::secret_service::eventually;
 use loopdesk_tests::zendesk::Zendesk;
 use loopdesk_tests::{Stage, strangers};
 
@@ -79,7 +80,7 @@ async fn d2_who_was_served_without_a_key_is_known_before_that_ends() {
 }
 
 #[tokio::test]
-async fn d1_a_name_of_allow_hosts_needs_a_key_whatever_the_account() {
+async fn d1_u11_with_allow_hosts_every_caller_by_tcp_needs_a_key_by_whatever_name() {
     let scene = Scene::configured("allow-hosts = [\"host.docker.internal:8484\"]", "").await;
     let key = scene.key("container", &["read"]).await;
     let ask = async |host: &str, headers: String| {
@@ -97,6 +98,42 @@ async fn d1_a_name_of_allow_hosts_needs_a_key_whatever_the_account() {
     let docker = "host.docker.internal:8484";
     let needed = (401, "key-needed".to_owned());
     assert_eq!(ask(docker, String::new()).await, needed);
+    // What a forwarder's stranger would call.
+    let own = format!("localhost:{}", scene.stage.port);
+    assert_eq!(ask(&own, String::new()).await, needed);
+    let address = format!("127.0.0.1:{}", scene.stage.port);
+    assert_eq!(ask(&address, String::new()).await, needed);
+    let told = scene.asks(&format!("GET {ME}"), "", "").await;
+    assert!(
+        told.description().contains("`allow-hosts` is set"),
+        "{told:?}"
+    );
+    let socket = scene.stage.home.paths().proxy_socket();
+    let socket = socket.display().to_string();
+    let by_socket = [
+        "-sS",
+        "--unix-socket",
+        &socket,
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+    ];
+    let url = format!("http://localhost{ME}");
+    let by_socket = by_socket.into_iter().chain([url.as_str()]);
+    let served = scene.stage.home.run("curl", by_socket).await.ok();
+    assert_eq!(served.stdout, "200");
+    scene.seen();
+    // The ports are this daemon's all the same.
+    let status = scene.stage.home.loopdesk(["status"]).await;
+    for said in ["answers for this daemon", "programs with a local key; at"] {
+        assert!(status.stdout.contains(said), "{status:?}");
+    }
+    let explained = scene.stage.home.loopdesk(["explain", "GET", ME]).await;
+    assert!(
+        explained.stdout.contains("`allow-hosts` is set"),
+        "{explained:?}"
+    );
     let unknown = (421, "unknown-host".to_owned());
     assert_eq!(
         ask("host.docker.internal:8485", bearer(&key)).await,
@@ -128,6 +165,37 @@ async fn d1_a_name_of_allow_hosts_needs_a_key_whatever_the_account() {
         answer.contains("\"http://host.docker.internal:8484/api/v2/"),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn d1_u11_status_names_who_calls_without_a_key_before_the_first_refusal() {
+    let scene = Scene::set().await;
+    assert_eq!(scene.stage.get(ME).await.0, 200);
+    let config = scene.stage.home.paths().config_file();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let line = "allow-hosts = [\"host.docker.internal:8484\"]\n";
+    std::fs::write(&config, format!("{line}{text}")).unwrap();
+    scene.stage.home.loopdesk(["config", "reload"]).await.ok();
+    let told = async || {
+        let status = scene.stage.status().await;
+        let codes = status.conditions.iter();
+        let mut found = codes.filter(|c| c.code() == "key-needed-over-tcp");
+        found
+            .next()
+            .map(|condition| condition.problem.message.clone())
+    };
+    eventually("curl is named", async || {
+        told().await.is_some_and(|said| said.contains("`curl`"))
+    })
+    .await;
+    // It sends a key from now on.
+    let key = scene.key("nightly", &["read"]).await;
+    let header = format!("Authorization: Bearer {key}");
+    eventually("curl has a key", async || {
+        scene.stage.curl(ME, &["-H", &header]).await.ok();
+        told().await.is_none()
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ async fn served(
     Ok(callers.callers)
 }
 
-fn listed(name: &str, callers: &[Caller], clock: &Clock) -> Text {
+pub(crate) fn listed(name: &str, callers: &[Caller], clock: &Clock) -> Text {
     if callers.is_empty() {
         return Text::from(format!(
             "No program has lately used `{name}` without a key."

@@ -1,6 +1,6 @@
 //! `loopdesk account`: the accounts of the configuration.
 
-mod access;
+pub(super) mod access;
 mod add;
 pub(crate) mod args;
 mod list;

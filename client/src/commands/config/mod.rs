@@ -1,5 +1,6 @@
 //! `loopdesk config`: what the file says, and changes to it.
 
+mod allow_hosts;
 mod change;
 mod edit;
 mod effective;
@@ -10,7 +11,7 @@ use loopdesk_protocol::config::{Diagnostic, Effective, Layer, RELOAD, Report, Re
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use crate::cli::{Config, ConfigCheck, Setting};
+use crate::cli::{Config, ConfigCheck, ConfigSet, Setting};
 use crate::config_file::{Step, values};
 use crate::context::Context;
 use crate::error::CliError;
@@ -29,7 +30,7 @@ pub(super) async fn run(
         Config::Check(args) => check(args, context, output).await,
         Config::Path => path(context, output).await,
         Config::Show => show(context, output).await,
-        Config::Set(setting) => set(setting, context, output).await,
+        Config::Set(args) => set(args, context, output).await,
         Config::Edit => edit::run(context, output).await,
         Config::Reload => reload(context, output).await,
     }
@@ -203,7 +204,11 @@ async fn show(context: &Context, output: &mut Output) -> Result<(), CliError> {
     output.result(config, || effective::text(config, &used_files(&report)))
 }
 
-async fn set(setting: &Setting, context: &Context, output: &mut Output) -> Result<(), CliError> {
+async fn set(args: &ConfigSet, context: &mut Context, output: &mut Output) -> Result<(), CliError> {
+    let setting = &args.setting;
+    if allow_hosts::closes(setting) {
+        allow_hosts::agree(args, context, output).await?;
+    }
     let changed = change(context, alternatives(&[], setting)).await?;
     let done = match &setting.value {
         Some(value) => format!("Set `{}` to {value}", setting.key),

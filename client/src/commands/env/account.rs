@@ -12,6 +12,7 @@ pub(super) struct Account {
     pub(super) default: bool,
     pub(super) base_urls: Vec<String>,
     pub(super) access: Access,
+    pub(super) key_over_tcp: bool,
 }
 
 pub(super) fn of_status(status: Status) -> Vec<Account> {
@@ -20,6 +21,7 @@ pub(super) fn of_status(status: Status) -> Vec<Account> {
         default: account.default,
         base_urls: account.base_urls,
         access: account.access,
+        key_over_tcp: account.key_over_tcp,
     });
     accounts.collect()
 }
@@ -34,6 +36,7 @@ pub(super) fn of_config(config: &Effective) -> Vec<Account> {
             "key" => Access::Key,
             _ => Access::User,
         },
+        key_over_tcp: !config.allow_hosts.is_empty(),
     });
     accounts.collect()
 }

@@ -179,6 +179,7 @@ mod tests {
             default: true,
             base_urls: base_urls.iter().map(|&url| url.to_owned()).collect(),
             access: status::Access::User,
+            key_over_tcp: false,
         }
     }
 
@@ -257,6 +258,15 @@ mod tests {
         "#);
         let json = home.run("env --for zdesk --json").await.json();
         assert_eq!(json["placeholder"], "ldk_...");
+        let config = report.config.as_mut().unwrap();
+        config.accounts[0].access = "user".to_owned();
+        config.allow_hosts = vec!["host.docker.internal:8484".to_owned()];
+        let over_tcp = Home::new().with_report(&report);
+        insta::assert_snapshot!(over_tcp.run("env --for curl").await.out, @r#"
+        export ZENDESK_BASE_URL=http://127.0.0.1:8484
+        # `allow-hosts` is set, so this needs a local key, for which `ldk_...` stands. `loopdesk key create NAME --account acme --scope read` makes one.
+        #   curl -sS -u "any/token:ldk_..." "$ZENDESK_BASE_URL/api/v2/users/me.json"
+        "#);
         let said = home.run("env --for tap-zendesk").await.out;
         assert!(!said.contains("ldk_"), "it can't be pointed here: {said}");
         let open = home.run("env sandbox --for zdesk --json").await.json();

@@ -19,7 +19,8 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// For `key`; without one, for an account that answers only with a key.
+    /// For `key`; without one, for an account whose base URLs answer only
+    /// with a key.
     pub(super) fn new(account: &Account, key: Option<&Key>) -> Option<Self> {
         let (why, how) = match key {
             Some(key) => (
@@ -29,8 +30,11 @@ impl Slot {
                     key.name
                 ),
             ),
-            None if account.access == Access::Key => (
-                format!("`{}` answers only with a local key", account.name),
+            None if account.access == Access::Key || account.key_over_tcp => (
+                match account.access {
+                    Access::Key => format!("`{}` answers only with a local key", account.name),
+                    Access::User => "`allow-hosts` is set, so this needs a local key".to_owned(),
+                },
                 format!(
                     "`loopdesk key create NAME --account {} --scope read` makes one.",
                     account.name

@@ -104,6 +104,9 @@ pub(in crate::commands) fn waiting(account: &Account) -> Option<String> {
 /// Whom an account answers, and by how many keys.
 pub(in crate::commands) fn answers(account: &Account) -> String {
     let mut text = match account.access {
+        Access::User if account.key_over_tcp => {
+            "programs with a local key; at `proxy.sock` any program of yours".to_owned()
+        }
         Access::User => "any program of yours".to_owned(),
         Access::Key => "programs with a local key only".to_owned(),
     };
@@ -149,7 +152,7 @@ mod tests {
 
     #[test]
     fn d2_whom_an_account_answers_is_said_with_its_keys() {
-        let mut account = testing::status().accounts.remove(0);
+        let one = testing::status().accounts.remove(0);
         for (access, keys, suspended, expected) in [
             (Access::User, 0, &[][..], "any program of yours"),
             (Access::User, 2, &[], "any program of yours; 2 keys work"),
@@ -166,6 +169,7 @@ mod tests {
                 "programs with a local key only; no key works; suspended: a, b",
             ),
         ] {
+            let mut account = one.clone();
             account.access = access;
             account.keys = keys;
             account.suspended_keys = suspended
@@ -173,6 +177,9 @@ mod tests {
                 .map(|&name: &&str| name.to_owned())
                 .collect();
             assert_eq!(answers(&account), expected);
+            account.key_over_tcp = true;
+            let said = answers(&account);
+            assert!(said.starts_with("programs with a local key"), "{said}");
         }
     }
 

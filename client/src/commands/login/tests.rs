@@ -281,6 +281,32 @@ async fn r8_keys_of_the_person_before_are_named_with_the_command_that_confirms_t
 }
 
 #[tokio::test]
+async fn d1_where_a_key_is_needed_the_first_try_has_one() {
+    for (access, key_over_tcp) in [(Access::User, true), (Access::Key, false)] {
+        let home = Home::new();
+        let mut status = testing::status();
+        status.accounts[0].access = access;
+        status.accounts[0].key_over_tcp = key_over_tcp;
+        let (_daemon, events) = serve(&home, |daemon| daemon.json(status::PATH, &status));
+        events.send(&done());
+        let ran = home.run("login --switch-user").await;
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let lines: Vec<_> = ran.out.lines().collect();
+        let [.., needed, try_it] = lines.as_slice() else {
+            panic!("{}", ran.out);
+        };
+        assert_eq!(
+            needed.trim(),
+            "local key       needed; `loopdesk key create NAME --account acme --scope read` makes one"
+        );
+        assert_eq!(
+            try_it.trim(),
+            "try it          curl -u any/token:ldk_... http://127.0.0.1:8484/api/v2/users/me.json"
+        );
+    }
+}
+
+#[tokio::test]
 async fn d1_w8_a_browser_is_started_with_the_entrance_and_the_page_is_shown() {
     static OPENED: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
     let home = Home::new();

@@ -39,6 +39,8 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         Condition::new(conditions::config_unknown_key(path, line, message))
     });
     let keys = super::keys::that_deny_more(control, &loaded.config).map(Condition::new);
+    let keyless = loaded.config.accounts.values();
+    let keyless = keyless.filter_map(|account| key_needed(control, &loaded.config, account));
     let Version {
         version,
         pid,
@@ -65,6 +67,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         conditions: unknown
             .chain(control.conditions.all())
             .chain(keys)
+            .chain(keyless)
             .collect(),
         config: Config {
             path: loaded.path,
@@ -73,6 +76,28 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
             problem: loaded.problem,
         },
     }
+}
+
+/// That programs which have no key yet will be refused, before they are.
+fn key_needed(
+    control: &Control,
+    config: &config::Config,
+    account: &config::Account,
+) -> Option<Condition> {
+    if !config.needs_key_over_tcp() || account.access == config::Access::Key {
+        return None;
+    }
+    let callers = control.keys.over_tcp(&account.name);
+    let named = |program: &Option<std::sync::Arc<str>>| match program {
+        Some(program) => format!("`{program}`"),
+        None => "programs that aren't known".to_owned(),
+    };
+    let named: Vec<_> = callers.iter().map(named).collect();
+    if named.is_empty() {
+        return None;
+    }
+    let problem = conditions::key_needed_over_tcp(&account.name, named.join(", "));
+    Some(Condition::new(problem).of(account.name.as_str()))
 }
 
 /// The state of one account.
@@ -88,6 +113,7 @@ pub(super) fn account(config: &config::Config, account: &config::Account, view: 
             config::Access::User => status::Access::User,
             config::Access::Key => status::Access::Key,
         },
+        key_over_tcp: config.needs_key_over_tcp(),
         keys: 0,
         suspended_keys: Vec::new(),
         state: view.state,

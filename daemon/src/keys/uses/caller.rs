@@ -25,8 +25,19 @@ pub struct Caller(Arc<Handle>);
 impl Caller {
     /// The one who left this trace.
     pub fn new(trace: Trace) -> Self {
+        Self::of(trace, false)
+    }
+
+    /// The one who left this trace and came by TCP.
+    pub fn over_tcp(trace: Trace) -> Self {
+        Self::of(trace, true)
+    }
+
+    fn of(trace: Trace, over_tcp: bool) -> Self {
         Self(Arc::new(Handle(Arc::new(Connection {
             trace,
+            over_tcp,
+            keyed: OnceLock::new(),
             peer: Arc::default(),
             is_asked_for: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
@@ -68,6 +79,10 @@ impl Drop for Handle {
 #[derive(Debug)]
 pub(in crate::keys) struct Connection {
     pub(in crate::keys) trace: Trace,
+    /// Whether it came by TCP.
+    pub(super) over_tcp: bool,
+    /// The account whose key it has sent.
+    pub(super) keyed: OnceLock<AccountName>,
     peer: Arc<Peer>,
     is_asked_for: AtomicBool,
     is_gone: AtomicBool,

@@ -30,6 +30,7 @@ pub(in crate::keys) struct Row {
     pub(in crate::keys) program: Option<String>,
     pub(in crate::keys) process: Option<u32>,
     pub(in crate::keys) requests: u64,
+    pub(in crate::keys) over_tcp: bool,
 }
 
 /// What is in the file at `path`. May block.
@@ -125,6 +126,13 @@ struct StoredRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<u32>,
     requests: u64,
+    /// Older releases don't say, and most callers came so.
+    #[serde(default = "yes")]
+    over_tcp: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl StoredKey {
@@ -161,6 +169,7 @@ impl StoredRow {
             program: row.program,
             process: row.process,
             requests: row.requests,
+            over_tcp: row.over_tcp,
         }
     }
 
@@ -172,6 +181,7 @@ impl StoredRow {
             process: self.process.filter(|_| program.is_some()),
             program,
             requests: self.requests,
+            over_tcp: self.over_tcp,
         }
     }
 }

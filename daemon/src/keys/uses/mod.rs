@@ -72,7 +72,13 @@ impl Uses {
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) + 1;
         match used {
-            Used::Key(key) => key.tally.count(now, turn, connection.peer()),
+            Used::Key(key) => {
+                key.tally.count(now, turn, connection.peer());
+                if connection.keyed.get().is_none() {
+                    let _first = connection.keyed.set(key.account.clone());
+                    self.has_key(connection);
+                }
+            }
             Used::Keyless(account) => self.note_keyless(account, connection, now, turn),
         }
         if !self.is_dirty.load(Ordering::Relaxed) && !self.is_dirty.swap(true, Ordering::Relaxed) {
@@ -105,7 +111,41 @@ impl Uses {
             listed.take_over(tally);
             *tally = listed;
         }
+        if connection.over_tcp {
+            tally.over_tcp.store(true, Ordering::Relaxed);
+        }
         tally.count(now, turn, connection.peer());
+    }
+
+    /// A program that sends a key now is no longer one that calls without.
+    fn has_key(&self, connection: &Connection) {
+        let program = connection.peer().known().and_then(Option::as_ref);
+        let (Some(account), Some(program)) = (connection.keyed.get(), program) else {
+            return;
+        };
+        let keyless = lock(&self.keyless);
+        let mut seats = keyless.get(account).into_iter().flatten();
+        if let Some(seat) = seats.find(|seat| seat.program.as_ref() == Some(&program.name)) {
+            seat.tally.over_tcp.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The programs that have called an account by TCP without a key since `since`, and have sent none
+    /// after that; latest first. `None`: it isn't known which.
+    pub(super) fn over_tcp(
+        &self,
+        account: &AccountName,
+        since: Timestamp,
+    ) -> Vec<Option<Arc<str>>> {
+        let keyless = lock(&self.keyless);
+        let seats = keyless.get(account).map_or(&[][..], Vec::as_slice);
+        let calls = |seat: &&Seat| {
+            seat.tally.over_tcp.load(Ordering::Relaxed)
+                && seat.tally.at.load(Ordering::Relaxed) >= since.as_millisecond()
+        };
+        let mut callers: Vec<_> = seats.iter().filter(calls).collect();
+        callers.sort_by_key(|seat| std::cmp::Reverse(seat.tally.turn()));
+        callers.iter().map(|seat| seat.program.clone()).collect()
     }
 
     /// Says which program is at the other end of a connection; `None`: nobody will ever know.
@@ -120,6 +160,8 @@ impl Uses {
             listed.take_over(tally);
             *tally = listed;
         }
+        drop(seats);
+        self.has_key(connection);
     }
 
     /// The place of a program among an account's callers.
@@ -229,6 +271,8 @@ pub(super) struct Tally {
     /// Milliseconds since 1970; `NEVER` before the first use.
     at: AtomicI64,
     turn: AtomicU64,
+    /// Whether some of it came by TCP, without a key.
+    over_tcp: AtomicBool,
     by: ArcSwapOption<Peer>,
     /// Whether it is in a list of callers.
     is_listed: AtomicBool,
@@ -240,6 +284,7 @@ impl Default for Tally {
             requests: AtomicU64::new(0),
             at: AtomicI64::new(NEVER),
             turn: AtomicU64::new(0),
+            over_tcp: AtomicBool::new(false),
             by: ArcSwapOption::empty(),
             is_listed: AtomicBool::new(false),
         }
@@ -272,6 +317,9 @@ impl Tally {
             return;
         }
         self.requests.fetch_add(requests, Ordering::Relaxed);
+        if other.over_tcp.load(Ordering::Relaxed) {
+            self.over_tcp.store(true, Ordering::Relaxed);
+        }
         if other.turn() > self.turn() {
             let at = other.at.load(Ordering::Relaxed);
             self.set(at, other.turn(), other.by.load().as_ref());
@@ -312,11 +360,13 @@ impl Tally {
             program: program.map(|program| program.name.to_string()),
             process: program.and_then(|program| program.process),
             requests: self.requests.load(Ordering::Relaxed),
+            over_tcp: self.over_tcp.load(Ordering::Relaxed),
         })
     }
 
     fn recall(&self, row: &Row, turn: u64) {
         self.requests.store(row.requests, Ordering::Relaxed);
+        self.over_tcp.store(row.over_tcp, Ordering::Relaxed);
         let by = row.program.as_deref().map(|name| {
             Peer::recalled(Program {
                 name: Arc::from(name),

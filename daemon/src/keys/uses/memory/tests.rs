@@ -8,6 +8,7 @@ fn sample() -> Remembered {
         program: program.map(str::to_owned),
         process,
         requests,
+        over_tcp: true,
     };
     Remembered {
         of_keys: vec![(

@@ -1,0 +1,118 @@
+//! `loopdesk config set allow-hosts`: who would be refused by it, before it is so.
+
+use loopdesk_protocol::key::{CALLERS, Callers, OfAccount};
+use loopdesk_protocol::{Kind, Problem};
+
+use crate::cli::{ConfigSet, Setting};
+use crate::commands::account::access::listed;
+use crate::commands::ask;
+use crate::config_file::values;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+use crate::text::Text;
+
+/// Whether the setting makes every program need a key that connects by TCP.
+pub(super) fn closes(setting: &Setting) -> bool {
+    let value = setting.value.as_deref();
+    let values = value.map(|value| values(KEY, value)).unwrap_or_default();
+    let first = values.first().map(ToString::to_string);
+    setting.key == KEY && first.is_some_and(|first| first.trim() != "[]")
+}
+
+/// Asks before programs are refused that are served now; shows who they are, if a daemon knows.
+pub(super) async fn agree(
+    args: &ConfigSet,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let report = context.link.judge(None).await?;
+    let accounts = match report.config {
+        Some(config) if !config.allow_hosts.is_empty() => return Ok(()),
+        Some(config) => config.accounts.into_iter().map(|a| Some(a.name)).collect(),
+        // One with errors doesn't say, and is judged when it is changed.
+        None => vec![None],
+    };
+    match context.link.running().await? {
+        Some(client) => {
+            for account in accounts {
+                let request = OfAccount { account };
+                let served: Callers = client.post(CALLERS, &request).await?;
+                output.note(&listed(&served.account, &served.callers, &context.clock));
+            }
+        }
+        None => output.note(&Text::from(
+            "loopdesk isn't running, so nobody knows which programs send no key.",
+        )),
+    }
+    if args.yes {
+        return Ok(());
+    }
+    let question =
+        "Have loopdesk refuse every program that connects by TCP and sends no key? [y/N] ";
+    match ask::yes_or_no(question, false, context, output).await? {
+        Some(true) => Ok(()),
+        Some(false) => Err(Problem::new(Kind::Usage, "nothing was changed")
+            .hint("run `loopdesk key create NAME --scope tickets:read` for each script first")
+            .into()),
+        None => Err(Problem::new(
+            Kind::Usage,
+            "`allow-hosts` would have every program refused that connects by TCP and sends no key, \
+             and nobody is there to be asked",
+        )
+        .hint("add `--yes` to the command")
+        .into()),
+    }
+}
+
+const KEY: &str = "allow-hosts";
+
+#[cfg(test)]
+mod tests {
+    use loopdesk_protocol::config::RELOAD;
+    use loopdesk_protocol::key::{Caller, Use};
+
+    use super::*;
+    use crate::testing::{Daemon, judge};
+
+    #[tokio::test]
+    async fn d1_who_would_be_refused_by_allow_hosts_is_shown_and_asked_about() {
+        let home = judge();
+        std::fs::create_dir_all(home.paths.config_dir()).unwrap();
+        let callers = Callers {
+            account: "acme".to_owned(),
+            callers: vec![Caller {
+                last: Use {
+                    at: "2026-11-23T16:57:00Z".parse().unwrap(),
+                    process: Some("python3 report.py (4711)".to_owned()),
+                },
+                requests: 3,
+            }],
+        };
+        let daemon = Daemon::new(&home)
+            .json(CALLERS, &callers)
+            .json(RELOAD, &serde_json::json!({}))
+            .serve();
+        let line = "config set allow-hosts host.docker.internal:8484";
+        let ran = home.run_typing(line, "\n").await;
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        assert!(
+            ran.err.contains("every program that connects by TCP"),
+            "{}",
+            ran.err
+        );
+        assert!(daemon.asked(RELOAD).is_empty());
+        assert!(!home.paths.config_file().exists());
+        let ran = home.run(line).await;
+        assert_eq!(ran.code, 2);
+        assert!(ran.err.contains("--yes"), "{}", ran.err);
+        for line in [
+            "config set allow-hosts host.docker.internal:8484 --yes",
+            "config set allow-hosts []",
+            "config set allow-hosts --unset",
+        ] {
+            let ran = home.run(line).await;
+            assert_eq!(ran.code, 0, "{line}: {}", ran.err);
+        }
+    }
+}
