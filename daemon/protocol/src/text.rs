@@ -1,7 +1,7 @@
 //! What a foreign text may do to a terminal, a log or a page: nothing.
 //!
 //! A person's name in Zendesk, a process's name, an error of a proxy's: each is somebody else's text
-//! and goes through [`line`] where it enters.
+//! and goes through [`line()`] where it enters.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! Stage 3: which account a request belongs to, and whether its route is one for scripts, and for
 //! this script's key.
 //!
-//! The path is judged in its most lenient reading ([`Canonical`]) and sent on byte for byte.
+//! The path is judged in its most lenient reading (`Canonical`) and sent on byte for byte.
 
 mod explain;
 mod policy;

@@ -13,7 +13,7 @@ pub(crate) use self::child::give_back;
 
 /// Raises the soft limit to the hard one. The soft one is low (1024 on Linux, 256 under launchd)
 /// for the sake of programs that use select(2), which ours don't; what the daemon starts may, and
-/// gets the caller's limit back by [`give_back`]. Once in a process.
+/// gets the caller's limit back by `give_back`. Once in a process.
 pub fn raise() {
     let callers = getrlimit(Resource::Nofile);
     if CALLERS.set(callers).is_err() {
