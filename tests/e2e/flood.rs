@@ -184,11 +184,12 @@ async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    // A quick request with another limited key waits for one that is slow, and no longer.
+    // A quick request with another limited key gets its turn: slow ones give way, here and in the
+    // connections to Zendesk that limited keys share.
     let bearer = format!("Authorization: Bearer {modest}");
     let me = ["-H", &bearer, "-o", "/dev/null", "-w", "%{http_code}"];
     let quick = stage.curl("/api/v2/users/me.json", &me);
-    let quick = tokio::time::timeout(Duration::from_secs(20), quick).await;
+    let quick = tokio::time::timeout(Duration::from_secs(60), quick).await;
     assert_eq!(quick.unwrap().ok().stdout, "200");
     let mut told = 0;
     for stream in &mut open {

@@ -14,6 +14,10 @@ use tracing::Level;
 /// A line of the log, without secrets and without what a terminal obeys.
 #[derive(Debug)]
 pub(super) struct Line {
+    #[cfg_attr(
+        target_os = "macos",
+        expect(dead_code, reason = "only systemd's journal asks for it")
+    )]
     pub(super) level: Level,
     pub(super) text: Vec<u8>,
 }

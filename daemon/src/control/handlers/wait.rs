@@ -19,7 +19,8 @@ pub(in crate::control) async fn wait(
         loop {
             changes.mark_unchanged();
             let view = session.view();
-            if view.serves {
+            // While the record is looked for, requests wait for what will be known of it.
+            if view.serves && view.state != State::KeyMissing {
                 return Ok(view);
             }
             if let (State::SignedOut | State::Ended, Some(problem)) = (view.state, view.problem)
