@@ -1,4 +1,4 @@
-//! Token endpoints that are gone, foreign, odd or slow (peers.md B.3; the table is in README.md).
+//! Token endpoints that are gone, foreign, odd or slow; tests/README.md has the table.
 
 use std::time::Duration;
 

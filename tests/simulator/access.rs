@@ -1,4 +1,4 @@
-//! Who may what, and with which answer the others are refused. `zendesk.md` §0.4, §0.9, §0.10, §1.7, §2.6
+//! Who may do what, and how others are refused. ZENDESK.md: Scopes, A 401, Errors, Headers
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! Uploads, attachments and the second host. `zendesk.md` §2.2
+//! Uploads, attachments and the second host. ZENDESK.md: Files
 
 use http::{HeaderMap, HeaderValue, Method};
 use loopdesk_tests::zendesk::{Credential, Host, Zendesk, json};

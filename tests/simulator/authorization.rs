@@ -1,4 +1,4 @@
-//! The authorization page. `zendesk.md` §1.1, §1.8
+//! The authorization page. ZENDESK.md: Authorization page, Clients and redirect URIs
 
 use loopdesk_tests::zendesk::{Client, Decision, Zendesk, users};
 

@@ -1,4 +1,4 @@
-//! Creating, changing, deleting; jobs; idempotency. `zendesk.md` §2.1, §2.6, §2.7
+//! Creating, changing, deleting; jobs; idempotency. ZENDESK.md: URLs in answers, Errors, Idempotency
 
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::SignedDuration;

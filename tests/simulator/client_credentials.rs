@@ -1,4 +1,4 @@
-//! The grant of confidential clients. `zendesk.md` §1.2
+//! The grant of confidential clients. ZENDESK.md: Token endpoint
 
 use loopdesk_tests::zendesk::{Client, Zendesk, json, users};
 use serde_json::{Value, json as object};

@@ -1,4 +1,4 @@
-//! Incremental exports. `zendesk.md` §2.3
+//! Incremental exports. ZENDESK.md: Exports
 
 use loopdesk_tests::zendesk::json;
 use serde_json::json as object;

@@ -1,4 +1,4 @@
-//! Headers, compression, limits, protocols. `zendesk.md` §0.7, §2.4, §2.5
+//! Headers, compression, limits, protocols. ZENDESK.md: Headers, Rate limits
 
 use std::io::Read as _;
 

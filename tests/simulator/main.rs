@@ -1,7 +1,6 @@
 //! Checks the simulated Zendesk against what is known of the real one.
 //!
-//! The names of the tests say what Zendesk does; `zendesk.md` of the reference says how that is
-//! known.
+//! The names of the tests say what Zendesk does; `daemon/ZENDESK.md` says how that is known.
 
 #![expect(
     clippy::unwrap_used,

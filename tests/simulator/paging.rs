@@ -1,4 +1,4 @@
-//! Offset and cursor paging, search. `zendesk.md` §2.1, §2.6
+//! Offset and cursor paging, search. ZENDESK.md: URLs in answers, Errors
 
 use loopdesk_tests::zendesk::{Zendesk, json};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Rotation. `zendesk.md` §1.2, §1.4
+//! Rotation. ZENDESK.md: Token endpoint, Rotation
 
 use jiff::SignedDuration;
 use loopdesk_tests::zendesk::{Client, Oddity, Standing, Zendesk, json, users};

@@ -1,4 +1,4 @@
-//! `/api/v2/oauth/tokens`. `zendesk.md` §1.4, §1.6
+//! `/api/v2/oauth/tokens`. ZENDESK.md: Ending a token, Asking about a token
 
 use loopdesk_tests::zendesk::{Standing, Zendesk, json};
 

@@ -1,4 +1,4 @@
-//! The code exchange at the token endpoint. `zendesk.md` §1.2, §1.3, §1.5
+//! The code exchange at the token endpoint. ZENDESK.md: Token endpoint, Lifetimes
 
 use std::time::Duration;
 

@@ -57,7 +57,7 @@ pub(super) async fn check(account: &Account, upstream: &Upstream, token: &Access
     read_check(&response)
 }
 
-/// Deletes `token`, which kills its refresh token, too (zendesk.md §1.4).
+/// Deletes `token`, which kills its refresh token too (ZENDESK.md, Ending a token).
 pub(super) async fn revoke(
     account: &Account,
     upstream: &Upstream,

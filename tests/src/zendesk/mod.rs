@@ -1,7 +1,7 @@
 //! A simulated Zendesk: nobody needs an account to develop or to test.
 //!
 //! It listens on loopback with real TLS under a CA of its own, speaks HTTP/1.1 and HTTP/2, and
-//! behaves as `zendesk.md` of the reference says: the consent page, the token endpoint with its
+//! behaves as `daemon/ZENDESK.md` says: the consent page, the token endpoint with its
 //! rotation, the API with its paging, exports, uploads, redirects, headers and errors. What a test
 //! can't wait for, it can script: time, lifetimes, faults, an admin's acts, a lost network. What a
 //! test wants to know, it can ask: every request is recorded.

@@ -1,7 +1,7 @@
 //! The further pairs of an account, in the same visit to the browser as its first one.
 //!
-//! Zendesk lets one person and client have several authorizations side by side (zendesk.md section
-//! 1.4), and promises that nowhere. So after each one the earlier pairs are asked about; if one has
+//! Zendesk lets one person and client have several authorizations side by side (ZENDESK.md,
+//! Rotation), and promises that nowhere. So after each one the earlier pairs are asked about; if one has
 //! died, the newest becomes the primary and there will be no others.
 
 use std::collections::VecDeque;

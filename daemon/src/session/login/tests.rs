@@ -1,4 +1,4 @@
-//! Logins on real sockets, against a scripted Zendesk (peers.md W8, R8, R9).
+//! Logins on real sockets, against a scripted Zendesk (R8, R9, and W8 of tests/attacks.md).
 
 use std::net::SocketAddr;
 

@@ -60,5 +60,5 @@ impl Setup {
     }
 }
 
-/// Zendesk's scope that reads everything and writes nothing (zendesk.md section 1.7).
+/// Zendesk's scope that reads everything and writes nothing (ZENDESK.md, Scopes).
 const READ: &str = "read";

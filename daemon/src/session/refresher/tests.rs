@@ -1,4 +1,4 @@
-//! The refresher on real files, against a scripted Zendesk (peers.md B.3).
+//! The refresher on real files, against a scripted Zendesk: lost answers, crashes, clocks, outages.
 
 use std::fs;
 use std::path::Path;
