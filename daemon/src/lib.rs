@@ -3,10 +3,17 @@
 //! # The way of a request
 //!
 //! ```text
-//! listener → admission → route → write_back → session → upstream → rewrite
-//!  bytes     may it?     where?  local URLs   whose     Zendesk    what the
-//!                                in the body  token?               script sees
+//! request   listener → admission → route → write_back → session → upstream
+//!            bytes     may it?     where?  local URLs   whose     Zendesk
+//!                                          in the body  token?
+//! response  upstream → session → rewrite → listener
+//!            Zendesk   a 401?    what the
+//!                                script sees
 //! ```
+//!
+//! [`rewrite`] and [`upstream`] look at a request's head before [`session`] is asked for a token:
+//! what the answer will need is known from the request alone. `daemon/README.md` draws both phases,
+//! describes each module and lists the promises that tests cite (R1, S5, D4 …).
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`conditions`],
 //! [`config`], [`failpoint`], [`keys`], [`network`], [`peer`], [`refusal`], [`rights`], [`route_table`],
