@@ -135,7 +135,7 @@ pub(crate) struct Wait {
     /// The account's name; the default account if left out.
     pub(crate) account: Option<String>,
     /// How long to wait at most, such as `30s` or `5m`.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::time::timeout)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::ui::time::timeout)]
     pub(crate) timeout: Duration,
 }
 

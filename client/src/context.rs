@@ -8,10 +8,10 @@ use loopdesk_protocol::{Client, Kind, Paths, Problem};
 use crate::commands;
 use crate::daemon_link::{Link, Program, difference};
 use crate::error::CliError;
-use crate::keyboard::Keyboard;
-use crate::output::Output;
-use crate::text::Text;
-use crate::time::Clock;
+use crate::ui::keyboard::Keyboard;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
+use crate::ui::time::Clock;
 
 /// The process's surroundings.
 pub(crate) struct Context {

@@ -28,16 +28,9 @@ mod config_file;
 mod context;
 mod daemon_link;
 mod error;
-mod json;
-mod keyboard;
-mod output;
-mod secret;
-mod shell;
-mod table;
 #[cfg(test)]
 mod testing;
-mod text;
-mod time;
+mod ui;
 
 use std::io;
 use std::process::ExitCode;
@@ -48,7 +41,7 @@ use loopdesk_protocol::{Kind, Problem};
 use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::{self, Output};
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {

@@ -4,7 +4,7 @@ use loopdesk_protocol::{Kind, Problem};
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 
 /// The person's answer, `default` if it is an empty line; none where nobody can be asked.
 pub(super) async fn yes_or_no(

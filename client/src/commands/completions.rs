@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cli::{Cli, Completions, Shell};
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 
 pub(crate) fn run(args: &Completions, output: &mut Output) -> Result<(), CliError> {
     let (shell, script) = script(args.shell);

@@ -7,9 +7,9 @@ use super::key::key_named;
 use crate::cli::Explain;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::shell;
-use crate::text::{BAD, GOOD, Text};
+use crate::ui::output::Output;
+use crate::ui::shell;
+use crate::ui::text::{BAD, GOOD, Text};
 
 pub(crate) async fn run(
     args: &Explain,

@@ -11,12 +11,12 @@ use serde::Serialize;
 use crate::cli::Login;
 use crate::context::{Browser, Context};
 use crate::error::{self, CliError};
-use crate::keyboard::Keyboard;
-use crate::output::Output;
-use crate::secret;
-use crate::shell;
-use crate::text::{GOOD, Text};
-use crate::time::{Clock, span};
+use crate::ui::keyboard::Keyboard;
+use crate::ui::output::Output;
+use crate::ui::secret;
+use crate::ui::shell;
+use crate::ui::text::{GOOD, Text};
+use crate::ui::time::{Clock, span};
 
 pub(crate) async fn run(
     args: &Login,

@@ -5,8 +5,8 @@ use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout as Request};
 use crate::cli::Logout;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 pub(crate) async fn run(
     args: &Logout,

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::cli::{Cli, EXIT_CODES, Man, NOTES};
 use crate::error::{self, CliError};
-use crate::output::Output;
-use crate::text::{Text, count};
+use crate::ui::output::Output;
+use crate::ui::text::{Text, count};
 
 pub(crate) fn run(args: &Man, output: &mut Output) -> Result<(), CliError> {
     let main = built();

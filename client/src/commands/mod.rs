@@ -23,7 +23,7 @@ use loopdesk_protocol::{Kind, Problem};
 use crate::cli::Command;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 
 /// Runs a command.
 pub(crate) async fn run(

@@ -9,9 +9,9 @@ use super::status::vault_state;
 use crate::cli::Unlock;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::secret;
-use crate::text::{GOOD, Text};
+use crate::ui::output::Output;
+use crate::ui::secret;
+use crate::ui::text::{GOOD, Text};
 
 pub(crate) async fn run(
     args: &Unlock,

@@ -7,8 +7,8 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::daemon_link::difference;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 pub(crate) async fn run(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let daemon = context.link.version().await?.map(|(_, version)| version);

@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::cli::Wait;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 pub(crate) async fn run(
     args: &Wait,

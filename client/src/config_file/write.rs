@@ -51,7 +51,7 @@ impl ConfigFile {
             let message = format!("`{}` is write-protected", target.display());
             return Err(Problem::new(Kind::Config, message).hint(format!(
                 "run `chmod u+w {}`, or edit what generates the file",
-                crate::shell::quote(&target.to_string_lossy())
+                crate::ui::shell::quote(&target.to_string_lossy())
             )));
         }
         Ok(Self {

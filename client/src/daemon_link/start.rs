@@ -230,7 +230,7 @@ pub(super) fn private_dir(dir: &Path) -> Result<(), Problem> {
         );
         return Err(Problem::new(Kind::Daemon, message).hint(format!(
             "look at it with `ls -ld {}`, remove it, then run the command again",
-            crate::shell::quote(&dir.to_string_lossy())
+            crate::ui::shell::quote(&dir.to_string_lossy())
         )));
     }
     if meta.mode() & 0o077 != 0 {

@@ -19,10 +19,10 @@ use crate::cli::Cli;
 use crate::commands;
 use crate::context::{Browser, Context};
 use crate::daemon_link::{Link, Program};
-use crate::keyboard::Keyboard;
-use crate::output::Output;
-use crate::text::Text;
-use crate::time::Clock;
+use crate::ui::keyboard::Keyboard;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
+use crate::ui::time::Clock;
 
 pub(crate) use daemon::{Daemon, Lines, Serving};
 pub(crate) use fixtures::{ada, created, judge, keys, report, status};
@@ -86,7 +86,7 @@ impl Home {
     /// started.
     pub(crate) fn with_report(self, report: &Report) -> Self {
         let json = serde_json::to_string(report).unwrap();
-        let json = crate::shell::quote(&json).into_owned();
+        let json = crate::ui::shell::quote(&json).into_owned();
         self.with_program(&format!(
             "[ \"$1\" = check-config ] && printf '%s\\n' {json}"
         ))

@@ -8,10 +8,10 @@ use super::args::AccountSet;
 use crate::commands::{ask, unknown_account};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::table::{Cell, Table};
-use crate::text::Text;
-use crate::time::Clock;
+use crate::ui::output::Output;
+use crate::ui::table::{Cell, Table};
+use crate::ui::text::Text;
+use crate::ui::time::Clock;
 
 /// Whether the setting makes an account answer only those who send a key.
 pub(super) fn closes(args: &AccountSet) -> bool {

@@ -11,8 +11,8 @@ use crate::commands::config::{Changed, change};
 use crate::config_file::{Step, text_value};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 pub(super) async fn run(
     args: &AccountAdd,

@@ -9,8 +9,8 @@ use crate::commands::config::usable;
 use crate::commands::{no_account, status as status_command};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Output, problem_text};
-use crate::text::{DIM, Text};
+use crate::ui::output::{Output, problem_text};
+use crate::ui::text::{DIM, Text};
 
 pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let report = context.link.judge(None).await?;

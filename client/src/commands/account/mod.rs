@@ -13,7 +13,7 @@ use loopdesk_protocol::config::Source;
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 use args::Account;
 
 pub(super) async fn run(

@@ -11,7 +11,7 @@ use crate::commands::unknown_account;
 use crate::config_file::Step;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 
 pub(super) async fn run(
     args: &AccountRemove,

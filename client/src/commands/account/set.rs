@@ -9,7 +9,7 @@ use crate::commands::config::{Changed, alternatives, change};
 use crate::config_file::Step;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 
 pub(super) async fn run(
     args: &AccountSet,

@@ -11,8 +11,8 @@ use crate::commands::config::{account_text, usable};
 use crate::commands::{status as status_command, unknown_account};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::{DIM, Text};
+use crate::ui::output::Output;
+use crate::ui::text::{DIM, Text};
 
 pub(super) async fn run(
     args: &AccountShow,

@@ -9,8 +9,8 @@ use crate::commands::ask;
 use crate::config_file::values;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 /// Whether the setting makes every program need a key that connects by TCP.
 pub(super) fn closes(setting: &Setting) -> bool {

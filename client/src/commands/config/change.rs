@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::config_file::{ConfigFile, Step, parse};
 use crate::context::Context;
 use crate::error::{self, CliError};
-use crate::text::Text;
+use crate::ui::text::Text;
 
 /// A change that has been made.
 #[derive(Debug, Serialize)]

@@ -15,9 +15,9 @@ use super::change::{Changed, open, told};
 use super::checked_errors;
 use crate::context::{Context, Environment};
 use crate::error::{self, CliError};
-use crate::output::Output;
-use crate::shell;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::shell;
+use crate::ui::text::Text;
 
 pub(super) async fn run(context: &mut Context, output: &mut Output) -> Result<(), CliError> {
     let path = context.paths.config_file();

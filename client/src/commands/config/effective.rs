@@ -5,7 +5,7 @@ use loopdesk_protocol::config::{Account, Effective};
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
 use crate::config_file::text_value;
-use crate::text::Text;
+use crate::ui::text::Text;
 
 /// The whole configuration, which `files` make up.
 pub(super) fn text(config: &Effective, files: &[String]) -> Text {

@@ -15,8 +15,8 @@ use crate::cli::{Config, ConfigCheck, ConfigSet, Setting};
 use crate::config_file::{Step, values};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::{BAD, GOOD, Text, WARN, count};
+use crate::ui::output::Output;
+use crate::ui::text::{BAD, GOOD, Text, WARN, count};
 
 pub(super) use change::{Changed, change};
 pub(super) use effective::account_text;

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::time::lifetime;
+use crate::ui::time::lifetime;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Key {

@@ -7,9 +7,9 @@ use super::args::Confirm;
 use super::{named, words};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::table::{Cell, Table};
-use crate::text::{STRONG, Text};
+use crate::ui::output::Output;
+use crate::ui::table::{Cell, Table};
+use crate::ui::text::{STRONG, Text};
 
 pub(super) async fn run(
     args: &Confirm,

@@ -9,10 +9,10 @@ use super::words;
 use crate::commands::unknown_account;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::table::{Cell, Table};
-use crate::text::{DIM, STRONG, Text};
-use crate::time::Clock;
+use crate::ui::output::Output;
+use crate::ui::table::{Cell, Table};
+use crate::ui::text::{DIM, STRONG, Text};
+use crate::ui::time::Clock;
 
 pub(super) async fn run(
     args: &List,

@@ -15,7 +15,7 @@ use args::Key;
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 
 pub(super) use named::key_named;
 pub(super) use words::{answers, placeholder, waiting};

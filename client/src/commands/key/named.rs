@@ -4,7 +4,7 @@ use loopdesk_protocol::key::{Key, Keys, LIST, PREFIX};
 use loopdesk_protocol::{Client, Kind, Problem};
 
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 
 /// The key that `text` names, asked for at the daemon.
 pub(in crate::commands) async fn key_named(

@@ -6,10 +6,10 @@ use super::args::Rotate;
 use super::{named, shown_once};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::secret;
-use crate::text::Text;
-use crate::time::Clock;
+use crate::ui::output::Output;
+use crate::ui::secret;
+use crate::ui::text::Text;
+use crate::ui::time::Clock;
 
 pub(super) async fn run(
     args: &Rotate,

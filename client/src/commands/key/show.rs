@@ -7,9 +7,9 @@ use super::{named, words};
 use crate::commands::person;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
-use crate::time::Clock;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
+use crate::ui::time::Clock;
 
 pub(super) async fn run(
     args: &Show,

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::words::{advice, placeholder};
 use crate::commands::env::best;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 /// Shows the key, after `intro`.
 pub(super) fn show(

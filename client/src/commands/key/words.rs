@@ -4,8 +4,8 @@ use anstyle::Style;
 use loopdesk_protocol::key::{Key, PREFIX, Rights, State, Use};
 use loopdesk_protocol::status::{Access, Account};
 
-use crate::text::{BAD, GOOD, WARN, count};
-use crate::time::Clock;
+use crate::ui::text::{BAD, GOOD, WARN, count};
+use crate::ui::time::Clock;
 
 /// Whether a key works, in words.
 pub(super) fn state(state: State) -> (Style, &'static str) {

@@ -8,8 +8,8 @@ use super::report::State;
 use super::{Daemon, unsupervised};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 pub(super) async fn start(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let manager = installed(context).await?;

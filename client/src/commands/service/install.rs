@@ -17,8 +17,8 @@ use super::{Daemon, address, linger, unsupervised};
 use crate::commands::config::usable;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::{GOOD, Text};
+use crate::ui::output::Output;
+use crate::ui::text::{GOOD, Text};
 
 pub(super) async fn run(
     args: &Install,

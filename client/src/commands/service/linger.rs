@@ -10,8 +10,8 @@ use super::tool;
 use crate::commands::ask;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 /// Whether it is on; none where nobody knows.
 pub(super) async fn state(context: &Context) -> Option<bool> {

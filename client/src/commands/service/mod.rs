@@ -36,7 +36,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 
 pub(super) async fn run(
     command: &Service,

@@ -13,7 +13,7 @@ use crate::commands::config::{change, usable};
 use crate::config_file::{Step, text_value};
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
+use crate::ui::output::Output;
 
 /// A port that was replaced in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

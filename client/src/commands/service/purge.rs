@@ -10,7 +10,7 @@ use loopdesk_protocol::{Kind, Problem, vault};
 use crate::commands::config::usable;
 use crate::context::Context;
 use crate::error::{self, CliError};
-use crate::output::Output;
+use crate::ui::output::Output;
 
 /// Logs every account out, then has the vault's key removed. Without `forget`, an account that
 /// Zendesk can't be asked to revoke ends it, before anything of the service is gone.

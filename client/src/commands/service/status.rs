@@ -13,8 +13,8 @@ use crate::commands::config::usable;
 use crate::context::Context;
 use crate::daemon_link::difference;
 use crate::error::CliError;
-use crate::output::{Output, problem_text};
-use crate::text::{BAD, GOOD, Text, WARN};
+use crate::ui::output::{Output, problem_text};
+use crate::ui::text::{BAD, GOOD, Text, WARN};
 
 pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let manager = Manager::find(context).await?;

@@ -14,8 +14,8 @@ use super::{files, purge, unsupervised};
 use crate::commands::ask;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 pub(super) async fn run(
     args: &Uninstall,
@@ -137,7 +137,7 @@ fn text(done: &Uninstalled, purged: bool, context: &Context) -> Text {
         let dir = context.paths.config_dir().to_string_lossy().into_owned();
         return text.plain(format!(
             "The configuration stays; `rm -r {}` removes it.",
-            crate::shell::quote(&dir)
+            crate::ui::shell::quote(&dir)
         ));
     }
     text.plain("The accounts stay logged in; `loopdesk service uninstall --purge` ends that, too.")

@@ -2,7 +2,7 @@
 
 use loopdesk_protocol::status::Egress;
 
-use crate::time::Clock;
+use crate::ui::time::Clock;
 
 /// What stands beside "proxy", if there is one or should be.
 pub(super) fn lines(egress: &Egress, clock: &Clock) -> Option<String> {

@@ -15,9 +15,9 @@ use super::key;
 use crate::cli::OneAccount;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::output::{Output, problem_text, warning_text};
-use crate::text::{BAD, DIM, GOOD, Text, WARN};
-use crate::time::Clock;
+use crate::ui::output::{Output, problem_text, warning_text};
+use crate::ui::text::{BAD, DIM, GOOD, Text, WARN};
+use crate::ui::time::Clock;
 
 pub(crate) async fn run(
     args: &OneAccount,

@@ -2,7 +2,7 @@
 
 use loopdesk_protocol::status::{Account, Pair, Role};
 
-use crate::time::Clock;
+use crate::ui::time::Clock;
 
 /// The pairs, where there is more to say than the account itself does.
 pub(super) fn lines(account: &Account, clock: &Clock) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use crate::text::{DIM, Text};
+use crate::ui::text::{DIM, Text};
 
 /// Rows below the names of their columns, if these have any. A column that is empty in every row is left out.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use crate::error::CliError;
-use crate::json;
-use crate::text::{BAD, STRONG, Text, WARN};
+use crate::ui::json;
+use crate::ui::text::{BAD, STRONG, Text, WARN};
 
 /// Standard output and error: text for people, or JSON for programs.
 pub(crate) struct Output {

@@ -7,9 +7,9 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::io::AsyncReadExt;
 use zeroize::Zeroizing;
 
-use crate::keyboard::Keyboard;
-use crate::output::Output;
-use crate::text::Text;
+use crate::ui::keyboard::Keyboard;
+use crate::ui::output::Output;
+use crate::ui::text::Text;
 
 /// Reads one line; a terminal is asked for `what` and shows nothing of the answer.
 pub(crate) async fn read(

@@ -1,0 +1,10 @@
+//! What people and programs read, and what they type.
+
+mod json;
+pub(crate) mod keyboard;
+pub(crate) mod output;
+pub(crate) mod secret;
+pub(crate) mod shell;
+pub(crate) mod table;
+pub(crate) mod text;
+pub(crate) mod time;
