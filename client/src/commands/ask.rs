@@ -2,23 +2,23 @@
 
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::context::Context;
 use crate::error::CliError;
+use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
 
 /// The person's answer, `default` if it is an empty line; none where nobody can be asked.
 pub(super) async fn yes_or_no(
     question: &str,
     default: bool,
-    context: &mut Context,
+    keyboard: &mut Keyboard,
     output: &mut Output,
 ) -> Result<Option<bool>, CliError> {
-    if !context.keyboard.is_terminal() || output.is_json() {
+    if !keyboard.is_terminal() || output.is_json() {
         return Ok(None);
     }
     loop {
         output.prompt(question);
-        let line = context.keyboard.next_line().await;
+        let line = keyboard.next_line().await;
         let line = line.map_err(|e| {
             Problem::new(Kind::Usage, format!("failed to read standard input: {e}"))
         })?;

@@ -44,7 +44,7 @@ pub(super) async fn agree(
         return Ok(callers);
     }
     let question = format!("Have `{name}` refuse every program that sends no key? [y/N] ");
-    match ask::yes_or_no(&question, false, context, output).await? {
+    match ask::yes_or_no(&question, false, &mut context.keyboard, output).await? {
         Some(true) => Ok(callers),
         Some(false) => Err(Problem::new(Kind::Usage, "nothing was changed")
             .hint(format!(

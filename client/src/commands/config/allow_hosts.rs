@@ -50,7 +50,7 @@ pub(super) async fn agree(
     }
     let question =
         "Have loopdesk refuse every program that connects by TCP and sends no key? [y/N] ";
-    match ask::yes_or_no(question, false, context, output).await? {
+    match ask::yes_or_no(question, false, &mut context.keyboard, output).await? {
         Some(true) => Ok(()),
         Some(false) => Err(Problem::new(Kind::Usage, "nothing was changed")
             .hint("run `loopdesk key create NAME --scope tickets:read` for each script first")

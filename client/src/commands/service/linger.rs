@@ -41,7 +41,7 @@ pub(super) async fn offer(
     let is_asked_for = match wanted {
         true => true,
         false if state == Some(false) && is_headless(context) => {
-            ask::yes_or_no(QUESTION, false, context, output).await? == Some(true)
+            ask::yes_or_no(QUESTION, false, &mut context.keyboard, output).await? == Some(true)
         }
         false => false,
     };

@@ -97,7 +97,7 @@ async fn agree(
         &taken[1..],
         moves.to
     );
-    match ask::yes_or_no(&question, true, context, output).await? {
+    match ask::yes_or_no(&question, true, &mut context.keyboard, output).await? {
         Some(true) => Ok(()),
         Some(false) | None => {
             let set = match &moves.account {

@@ -79,7 +79,7 @@ async fn agree(
         "Log every account out and remove `{}` with all sessions, keys and logs? [y/N] ",
         context.paths.state_dir().display()
     );
-    match ask::yes_or_no(&question, false, context, output).await? {
+    match ask::yes_or_no(&question, false, &mut context.keyboard, output).await? {
         Some(true) => Ok(()),
         Some(false) => Err(Problem::new(Kind::Usage, "nothing was removed")
             .hint("run `loopdesk service uninstall`, which keeps the logins")
