@@ -1,7 +1,7 @@
 //! loopdesk: the command line of the daemon `loopdeskd`.
 //!
 //! ```text
-//! cli → commands ─→ daemon_link → the daemon, over its control socket
+//! args → commands ─→ daemon_link → the daemon, over its control socket
 //! argv  one a file └→ config_file → the configuration's text
 //!          └→ output → standard output and error
 //! ```
@@ -22,7 +22,7 @@
 //!
 //! 0 for success, else that of [`loopdesk_protocol::Kind`].
 
-mod cli;
+mod args;
 mod commands;
 mod config_file;
 mod context;
@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::cli::{Cli, Command};
+use crate::args::{Cli, Command};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::{self, Output};

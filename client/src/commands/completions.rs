@@ -4,7 +4,8 @@ use clap::CommandFactory;
 use clap_complete::{Shell as Generator, generate};
 use serde::Serialize;
 
-use crate::cli::{Cli, Completions, Shell};
+use crate::args::Cli;
+use crate::args::shell::{Completions, Shell};
 use crate::error::CliError;
 use crate::ui::output::Output;
 

@@ -4,7 +4,7 @@ use loopdesk_protocol::key::{EXPLAIN, Explain as Request, Explained};
 use loopdesk_protocol::{Kind, Problem};
 
 use super::key::key_named;
-use crate::cli::Explain;
+use crate::args::key::Explain;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

@@ -8,7 +8,7 @@ use loopdesk_protocol::status::{self, Access, Account, Role, Status};
 use loopdesk_protocol::{Client, Kind, Problem, client};
 use serde::Serialize;
 
-use crate::cli::Login;
+use crate::args::session::Login;
 use crate::context::{Browser, Context};
 use crate::error::{self, CliError};
 use crate::ui::keyboard::Keyboard;

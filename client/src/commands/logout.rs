@@ -2,7 +2,7 @@
 
 use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout as Request};
 
-use crate::cli::Logout;
+use crate::args::session::Logout;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

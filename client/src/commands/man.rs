@@ -7,7 +7,8 @@ use clap::{Command, CommandFactory};
 use loopdesk_protocol::{Kind, Problem, VERSION};
 use serde::Serialize;
 
-use crate::cli::{Cli, EXIT_CODES, Man, NOTES};
+use crate::args::shell::Man;
+use crate::args::{Cli, EXIT_CODES, NOTES};
 use crate::error::{self, CliError};
 use crate::ui::output::Output;
 use crate::ui::text::{Text, count};

@@ -1,7 +1,6 @@
 //! The commands, one file each; a file's name is the command's.
 
 pub(crate) mod account;
-mod ask;
 mod completions;
 pub(crate) mod config;
 mod env;
@@ -20,7 +19,7 @@ mod wait;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::cli::Command;
+use crate::args::Command;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

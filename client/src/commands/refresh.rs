@@ -2,7 +2,7 @@
 
 use loopdesk_protocol::session::{REFRESH, Refresh, Refreshed};
 
-use crate::cli::OneAccount;
+use crate::args::session::OneAccount;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

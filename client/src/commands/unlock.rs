@@ -6,7 +6,7 @@ use loopdesk_protocol::unlock::{PATH, Request, Unlocked};
 use loopdesk_protocol::{Client, Kind, Problem, SecretText};
 
 use super::status::vault_state;
-use crate::cli::Unlock;
+use crate::args::session::Unlock;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

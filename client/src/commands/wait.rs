@@ -6,7 +6,7 @@ use loopdesk_protocol::status::Account;
 use loopdesk_protocol::wait::{self, Request};
 use tokio::time::{Instant, timeout_at};
 
-use crate::cli::Wait;
+use crate::args::session::Wait;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

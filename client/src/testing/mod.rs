@@ -15,7 +15,7 @@ use clap::Parser;
 use loopdesk_protocol::Paths;
 use loopdesk_protocol::config::Report;
 
-use crate::cli::Cli;
+use crate::args::Cli;
 use crate::commands;
 use crate::context::{Browser, Context};
 use crate::daemon_link::{Link, Program};

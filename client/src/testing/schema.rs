@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn every_command_has_a_schema_and_every_schema_a_command() {
         let mut expected = vec!["common".to_owned(), "error".to_owned()];
-        for command in crate::cli::Cli::command().get_subcommands() {
+        for command in crate::args::Cli::command().get_subcommands() {
             match command.has_subcommands() {
                 true => expected.extend(
                     command

@@ -1,5 +1,6 @@
 //! What people and programs read, and what they type.
 
+pub(crate) mod ask;
 mod json;
 pub(crate) mod keyboard;
 pub(crate) mod output;

@@ -4,10 +4,11 @@ use loopdesk_protocol::config::Report;
 use loopdesk_protocol::key::{CALLERS, Caller, Callers, Keys, LIST, OfAccount};
 use loopdesk_protocol::{Client, Kind, Problem};
 
-use super::args::AccountSet;
-use crate::commands::{ask, unknown_account};
+use crate::args::account::AccountSet;
+use crate::commands::unknown_account;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::ui::ask;
 use crate::ui::output::Output;
 use crate::ui::table::{Cell, Table};
 use crate::ui::text::Text;

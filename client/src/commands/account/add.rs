@@ -6,7 +6,7 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 use toml_edit::Value;
 
-use super::args::AccountAdd;
+use crate::args::account::AccountAdd;
 use crate::commands::config::{Changed, change};
 use crate::config_file::{Step, text_value};
 use crate::context::Context;

@@ -2,7 +2,6 @@
 
 pub(super) mod access;
 mod add;
-pub(crate) mod args;
 mod list;
 mod remove;
 mod set;
@@ -11,10 +10,10 @@ mod show;
 use loopdesk_protocol::Problem;
 use loopdesk_protocol::config::Source;
 
+use crate::args::account::Account;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
-use args::Account;
 
 pub(super) async fn run(
     command: &Account,

@@ -5,7 +5,7 @@ use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
 use loopdesk_protocol::status::{self, State, Status};
 use loopdesk_protocol::{Kind, Problem};
 
-use super::args::AccountRemove;
+use crate::args::account::AccountRemove;
 use crate::commands::config::{change, usable};
 use crate::commands::unknown_account;
 use crate::config_file::Step;

@@ -4,7 +4,7 @@ use loopdesk_protocol::key::Caller;
 use serde::Serialize;
 
 use super::access;
-use super::args::AccountSet;
+use crate::args::account::AccountSet;
 use crate::commands::config::{Changed, alternatives, change};
 use crate::config_file::Step;
 use crate::context::Context;

@@ -6,7 +6,7 @@ use loopdesk_protocol::config::{Account, Effective, Source};
 use loopdesk_protocol::status::{self, Status};
 use serde::Serialize;
 
-use super::args::AccountShow;
+use crate::args::account::AccountShow;
 use crate::commands::config::{account_text, usable};
 use crate::commands::{status as status_command, unknown_account};
 use crate::context::Context;

@@ -3,12 +3,12 @@
 use loopdesk_protocol::key::{CALLERS, Callers, OfAccount};
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::cli::{ConfigSet, Setting};
+use crate::args::config::{ConfigSet, Setting};
 use crate::commands::account::access::listed;
-use crate::commands::ask;
 use crate::config_file::values;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::ui::ask;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 

@@ -11,7 +11,7 @@ use loopdesk_protocol::config::{Diagnostic, Effective, Layer, RELOAD, Report, Re
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use crate::cli::{Config, ConfigCheck, ConfigSet, Setting};
+use crate::args::config::{Config, ConfigCheck, ConfigSet, Setting};
 use crate::config_file::{Step, values};
 use crate::context::Context;
 use crate::error::CliError;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{library, network::authority, tool};
-use crate::cli::EnvClient;
+use crate::args::env::EnvClient;
 
 /// What a program or library needs to be pointed here.
 #[derive(Debug, Default, Serialize)]

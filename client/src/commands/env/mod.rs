@@ -12,7 +12,7 @@ use loopdesk_protocol::{Kind, Problem, status};
 use serde::Serialize;
 
 use super::key::key_named;
-use crate::cli::{Env, EnvClient};
+use crate::args::env::{Env, EnvClient};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

@@ -3,8 +3,8 @@
 use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{CONFIRM, Confirm as Request, Keys};
 
-use super::args::Confirm;
 use super::{named, words};
+use crate::args::key::Confirm;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

@@ -3,8 +3,8 @@
 use loopdesk_protocol::key::{CREATE, Create as Request, Created, Key, Rights};
 use loopdesk_protocol::{Kind, Problem};
 
-use super::args::Create;
 use super::{shown_once, words};
+use crate::args::key::Create;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

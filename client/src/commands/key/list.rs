@@ -4,8 +4,8 @@ use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{Key, Keys, LIST, State};
 use loopdesk_protocol::status::{self, Status};
 
-use super::args::List;
 use super::words;
+use crate::args::key::List;
 use crate::commands::unknown_account;
 use crate::context::Context;
 use crate::error::CliError;

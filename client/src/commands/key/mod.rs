@@ -1,6 +1,5 @@
 //! `loopdesk key`: local keys, which stand for an account in one script with just its rights.
 
-pub(crate) mod args;
 mod confirm;
 mod create;
 mod list;
@@ -11,7 +10,7 @@ mod show;
 mod shown_once;
 mod words;
 
-use args::Key;
+use crate::args::key::Key;
 
 use crate::context::Context;
 use crate::error::CliError;

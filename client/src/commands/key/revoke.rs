@@ -4,8 +4,8 @@ use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{Key, Named, REVOKE};
 use serde::Serialize;
 
-use super::args::Revoke;
 use super::{named, words};
+use crate::args::key::Revoke;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

@@ -2,8 +2,8 @@
 
 use loopdesk_protocol::key::{Created, Key, ROTATE, Rotate as Request};
 
-use super::args::Rotate;
 use super::{named, shown_once};
+use crate::args::key::Rotate;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

@@ -2,8 +2,8 @@
 
 use loopdesk_protocol::key::Key;
 
-use super::args::Show;
 use super::{named, words};
+use crate::args::key::Show;
 use crate::commands::person;
 use crate::context::Context;
 use crate::error::CliError;

@@ -8,12 +8,12 @@ use loopdesk_protocol::status::{self, Status};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use super::args::Install;
 use super::environment::Carried;
 use super::manager::{Manager, handshake};
 use super::ports::{self, Moved};
 use super::setup::Setup;
 use super::{Daemon, address, linger, unsupervised};
+use crate::args::service::Install;
 use crate::commands::config::usable;
 use crate::context::Context;
 use crate::error::CliError;

@@ -7,9 +7,9 @@ use loopdesk_protocol::{Kind, Problem};
 use tokio::process::Command;
 
 use super::tool;
-use crate::commands::ask;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::ui::ask;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 

@@ -8,7 +8,6 @@
 //! ```
 
 mod address;
-mod args;
 mod control;
 mod environment;
 mod files;
@@ -29,11 +28,10 @@ mod tool;
 mod uninstall;
 mod unsupervised;
 
-pub(crate) use args::Service;
-
 use loopdesk_protocol::version::Version;
 use serde::Serialize;
 
+use crate::args::service::Service;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

@@ -8,11 +8,11 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::address::{self, Address};
-use crate::commands::ask;
 use crate::commands::config::{change, usable};
 use crate::config_file::{Step, text_value};
 use crate::context::Context;
 use crate::error::CliError;
+use crate::ui::ask;
 use crate::ui::output::Output;
 
 /// A port that was replaced in the configuration.

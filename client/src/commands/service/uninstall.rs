@@ -6,14 +6,14 @@ use loopdesk_protocol::session::LoggedOut;
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use super::args::Uninstall;
 use super::install::secrets_file;
 use super::manager::Manager;
 use super::report::Scope;
 use super::{files, purge, unsupervised};
-use crate::commands::ask;
+use crate::args::service::Uninstall;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::ui::ask;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 

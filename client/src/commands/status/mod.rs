@@ -12,7 +12,7 @@ use loopdesk_protocol::status::{self, Account, Answers, Listener, State, Status,
 use loopdesk_protocol::{Condition, Kind};
 
 use super::key;
-use crate::cli::OneAccount;
+use crate::args::session::OneAccount;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::{Output, problem_text, warning_text};

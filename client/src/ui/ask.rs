@@ -7,7 +7,7 @@ use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
 
 /// The person's answer, `default` if it is an empty line; none where nobody can be asked.
-pub(super) async fn yes_or_no(
+pub(crate) async fn yes_or_no(
     question: &str,
     default: bool,
     keyboard: &mut Keyboard,

@@ -1,4 +1,4 @@
-//! What can be typed after `loopdesk key`.
+//! What can be typed after `loopdesk key` and `loopdesk explain`.
 
 use clap::{Args, Subcommand};
 
@@ -47,77 +47,91 @@ pub(crate) enum Key {
 #[derive(Args, Debug)]
 pub(crate) struct Create {
     /// What to call it, best after the script: letters, digits, `-`, `_` and `.`.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What it allows: `read`, `write`, or one resource's, such as `tickets:read`.
     ///
     /// Can be given several times, or several separated by commas.
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
-    pub(super) scopes: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     /// Allow this too, such as 'GET /api/v2/tickets/**'; can be given several times.
     ///
     /// A rule is a method, or `*` for any, and a path, in which `*` stands for one segment or a
     /// part of one, and `**` for any number of segments.
     #[arg(long, value_name = "RULE")]
-    pub(super) allow: Vec<String>,
+    pub(crate) allow: Vec<String>,
     /// Refuse this, whatever else allows it, such as '* /api/v2/users/**'; can be given several
     /// times.
     ///
     /// With a rule that denies, routes that loopdesk doesn't know are refused too, and with one about
     /// GET also searches, exports and side loads, unless `--allow` names that very path.
     #[arg(long, value_name = "RULE")]
-    pub(super) deny: Vec<String>,
+    pub(crate) deny: Vec<String>,
     /// The account; the default account if left out.
     #[arg(long)]
-    pub(super) account: Option<String>,
+    pub(crate) account: Option<String>,
     /// After how long it expires, such as `90d`; never if left out.
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
-    pub(super) expires: Option<u64>,
+    pub(crate) expires: Option<u64>,
     /// What you want to remember of it.
     #[arg(long, value_name = "TEXT")]
-    pub(super) note: Option<String>,
+    pub(crate) note: Option<String>,
     /// Print the key and nothing else.
     #[arg(short, long)]
-    pub(super) quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct List {
     /// The account's name; all accounts if left out.
-    pub(super) account: Option<String>,
+    pub(crate) account: Option<String>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Show {
     /// The key's name, or the beginning of the key as a script has it.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Revoke {
     /// The keys' names, or the beginnings of keys as scripts have them.
     #[arg(required = true, value_name = "NAME")]
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Rotate {
     /// The key's name, or the beginning of the key as a script has it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// How long the old key works besides, such as `1h`; not at all if left out.
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
-    pub(super) grace: Option<u64>,
+    pub(crate) grace: Option<u64>,
     /// Print the key and nothing else.
     #[arg(short, long)]
-    pub(super) quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct Confirm {
     /// The account's name; the default account, or that of `--key`, if left out.
-    pub(super) account: Option<String>,
+    pub(crate) account: Option<String>,
     /// Only this key; every key of the account if left out.
     #[arg(long, value_name = "NAME")]
-    pub(super) key: Option<String>,
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The request's method, such as `GET`.
+    pub(crate) method: String,
+    /// Its path, and query if it has one, as the script sends it: `/api/v2/tickets.json`.
+    pub(crate) path: String,
+    /// The name of the key that the script sends; no key if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// The account; the default account, or the key's, if left out.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<String>,
 }
 
 const CREATE_MORE: &str = "\
@@ -154,3 +168,10 @@ The new key is the only thing on standard output. Requests with the old one are 
 next one on, unless `--grace` lets it work while its script is changed.
 
 JSON: as of `key create`.";
+
+pub(super) const EXPLAIN_MORE: &str = "\
+Examples:
+  loopdesk explain GET /api/v2/tickets.json --key nightly-report
+  loopdesk explain POST '/api/v2/tickets/update_many.json?ids=1,2' --key nightly-report
+
+JSON: allowed, account, needs (scopes of which one is enough), line, why.";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS};
 
-use crate::cli::Setting;
+use super::config::Setting;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Account {
