@@ -6,7 +6,7 @@ use std::fmt;
 use loopdesk_protocol::{Client, Kind, Paths, Problem};
 
 use crate::commands;
-use crate::daemon_link::{Link, Program, difference};
+use crate::daemon_client::{Link, Program, difference};
 use crate::error::CliError;
 use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;

@@ -1,7 +1,7 @@
 //! loopdesk: the command line of the daemon `loopdeskd`.
 //!
 //! ```text
-//! args → commands ─→ daemon_link → the daemon, over its control socket
+//! args → commands ─→ daemon_client → the daemon, over its control socket
 //! argv  one a file └→ config_file → the configuration's text
 //!          └→ output → standard output and error
 //! ```
@@ -26,7 +26,7 @@ mod args;
 mod commands;
 mod config_file;
 mod context;
-mod daemon_link;
+mod daemon_client;
 mod error;
 #[cfg(test)]
 mod testing;

@@ -5,7 +5,7 @@ use loopdesk_protocol::{PROTOCOL, Problem, VERSION};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::daemon_link::difference;
+use crate::daemon_client::difference;
 use crate::error::CliError;
 use crate::ui::output::Output;
 use crate::ui::text::Text;

@@ -18,7 +18,7 @@ use loopdesk_protocol::config::Report;
 use crate::args::Cli;
 use crate::commands;
 use crate::context::{Browser, Context};
-use crate::daemon_link::{Link, Program};
+use crate::daemon_client::{Link, Program};
 use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
 use crate::ui::text::Text;

@@ -11,7 +11,7 @@ use super::report::{Report, Scope, State};
 use super::{Daemon, address, linger};
 use crate::commands::config::usable;
 use crate::context::Context;
-use crate::daemon_link::difference;
+use crate::daemon_client::difference;
 use crate::error::CliError;
 use crate::ui::output::{Output, problem_text};
 use crate::ui::text::{BAD, GOOD, Text, WARN};

@@ -6,7 +6,7 @@ use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Condition, Kind, PROTOCOL, Problem, conditions};
 
 use super::{key, state, vault_state};
-use crate::daemon_link::difference;
+use crate::daemon_client::difference;
 
 /// Sees to it that whatever needs attention is a problem, and every problem says what to do,
 /// also where a daemon left that out.

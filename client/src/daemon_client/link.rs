@@ -1,10 +1,4 @@
-//! The way to the daemon: find it, check that it is ours, start it.
-
-mod detach;
-pub(crate) mod difference;
-mod log;
-mod program;
-mod start;
+//! The way to the daemon: find it, check that it is ours.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,15 +8,15 @@ use loopdesk_protocol::config::Report;
 use loopdesk_protocol::version::{self, Version};
 use loopdesk_protocol::{Client, Kind, PROTOCOL, Paths, Problem, client};
 
+use super::difference;
+use super::program::Program;
 use crate::error;
-
-pub(crate) use program::Program;
 
 /// The daemon of one user.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
-    paths: Paths,
-    program: Program,
+    pub(super) paths: Paths,
+    pub(super) program: Program,
 }
 
 impl Link {
@@ -86,27 +80,7 @@ impl Link {
         self.program.path()
     }
 
-    /// Makes the folders of state and sockets, or checks that nobody else may enter them. The answer
-    /// has the folder of the sockets that a daemon would use now.
-    pub(crate) fn private_dirs(&self) -> Result<Paths, Problem> {
-        start::private_dir(self.paths.state_dir())?;
-        let dir = self.paths.runtime_dir();
-        match (start::private_dir(dir), self.paths.without_runtime_dir()) {
-            (Ok(()), _) => Ok(self.paths.clone()),
-            // As after the last logout.
-            (Err(_), Some(other)) if !dir.exists() => {
-                start::private_dir(other.runtime_dir()).map(|()| other)
-            }
-            (Err(problem), _) => Err(problem),
-        }
-    }
-
-    /// Starts a daemon. The process id is that of the new daemon, if it is ours that runs now.
-    pub(crate) async fn start(&self) -> Result<(Client, Option<u32>), Problem> {
-        start::start(self).await
-    }
-
-    fn silent(&self, socket: &Path) -> Problem {
+    pub(super) fn silent(&self, socket: &Path) -> Problem {
         let message = format!("the daemon at `{}` doesn't answer", socket.display());
         Problem::new(Kind::Daemon, message).hint(format!(
             "look into `{}`, stop `loopdeskd`, then run the command again",

@@ -1,8 +1,8 @@
 //! Starts a daemon in the background and waits until it is ready, or says why it isn't.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -13,41 +13,45 @@ use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::Link;
 use super::detach::detach;
+use super::link::Link;
 use super::log::Log;
 use crate::error;
 
-pub(super) async fn start(link: &Link) -> Result<(Client, Option<u32>), Problem> {
-    let program = link.program.path()?;
-    let folders = link.private_dirs()?;
-    // Whoever comes second finds the first one's daemon ready.
-    let _turn = turn(&folders).await?;
-    if let Some(client) = link.running().await? {
-        return Ok((client, None));
-    }
+impl Link {
+    /// Starts a daemon. The process id is that of the new daemon, if it is ours that runs now.
+    pub(crate) async fn start(&self) -> Result<(Client, Option<u32>), Problem> {
+        let program = self.program.path()?;
+        let folders = self.private_dirs()?;
+        // Whoever comes second finds the first one's daemon ready.
+        let _turn = turn(&folders).await?;
+        if let Some(client) = self.running().await? {
+            return Ok((client, None));
+        }
 
-    let log_file = link.paths.log_file();
-    let log = Log::open(&log_file).map_err(|e| error::file(Kind::Daemon, "open", &log_file, &e))?;
-    let ready = Readiness::bind(folders.runtime_dir())?;
-    let mut child = spawn(program, &log, &ready.path)
-        .map_err(|e| error::file(Kind::Daemon, "start", program, &e))?;
-    let pid = child.id();
-    let outcome = tokio::select! {
-        result = ready.wait() => result.map(|()| None),
-        status = child.wait() => status.map(Some),
-        () = tokio::time::sleep(START) => Err(io::ErrorKind::TimedOut.into()),
-    };
-    match outcome {
-        Ok(None) => match link.running().await? {
-            Some(client) => Ok((client, pid)),
-            None => Err(link.silent(&link.paths.control_socket())),
-        },
-        Ok(Some(status)) => after_exit(link, &log, status).await,
-        Err(_) => match link.running().await? {
-            Some(client) => Ok((client, pid)),
-            None => Err(too_slow(&log, &log_file)),
-        },
+        let log_file = self.paths.log_file();
+        let log =
+            Log::open(&log_file).map_err(|e| error::file(Kind::Daemon, "open", &log_file, &e))?;
+        let ready = Readiness::bind(folders.runtime_dir())?;
+        let mut child = spawn(program, &log, &ready.path)
+            .map_err(|e| error::file(Kind::Daemon, "start", program, &e))?;
+        let pid = child.id();
+        let outcome = tokio::select! {
+            result = ready.wait() => result.map(|()| None),
+            status = child.wait() => status.map(Some),
+            () = tokio::time::sleep(START) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        match outcome {
+            Ok(None) => match self.running().await? {
+                Some(client) => Ok((client, pid)),
+                None => Err(self.silent(&self.paths.control_socket())),
+            },
+            Ok(Some(status)) => after_exit(self, &log, status).await,
+            Err(_) => match self.running().await? {
+                Some(client) => Ok((client, pid)),
+                None => Err(too_slow(&log, &log_file)),
+            },
+        }
     }
 }
 
@@ -214,32 +218,6 @@ async fn turn(paths: &Paths) -> Result<File, Problem> {
     Ok(file)
 }
 
-/// Makes a folder that only its owner may enter, or checks that it is one.
-pub(super) fn private_dir(dir: &Path) -> Result<(), Problem> {
-    let failed = |doing: &str, e: &io::Error| error::file(Kind::Daemon, doing, dir, e);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .map_err(|e| failed("make the folder", &e))?;
-    let meta = std::fs::symlink_metadata(dir).map_err(|e| failed("look at", &e))?;
-    if !meta.is_dir() || meta.uid() != rustix::process::getuid().as_raw() {
-        let message = format!(
-            "`{}` belongs to somebody else or is no folder, so no secret may go there",
-            dir.display()
-        );
-        return Err(Problem::new(Kind::Daemon, message).hint(format!(
-            "look at it with `ls -ld {}`, remove it, then run the command again",
-            crate::ui::shell::quote(&dir.to_string_lossy())
-        )));
-    }
-    if meta.mode() & 0o077 != 0 {
-        std::fs::set_permissions(dir, Permissions::from_mode(0o700))
-            .map_err(|e| failed("make private", &e))?;
-    }
-    Ok(())
-}
-
 /// The daemon is ready within milliseconds; a machine that has just booted may need seconds.
 const START: Duration = Duration::from_secs(10);
 
@@ -321,7 +299,7 @@ mod tests {
             send("STATUS=there\nREADY=1\n").await.unwrap();
             (daemon, notify)
         };
-        let (started, (_daemon, notify)) = tokio::join!(start(&link), daemon);
+        let (started, (_daemon, notify)) = tokio::join!(link.start(), daemon);
         let (_, pid) = started.unwrap();
         assert!(pid.is_some());
         assert!(!Path::new(&notify).exists(), "the socket is cleared away");
@@ -329,7 +307,7 @@ mod tests {
         assert_eq!(mode(&stage.home.paths.log_file()), 0o600);
         assert_eq!(mode(stage.home.paths.state_dir()), 0o700);
         // The second command finds it.
-        assert_eq!(start(&link).await.unwrap().1, None);
+        assert_eq!(link.start().await.unwrap().1, None);
         assert_eq!(stage.starts(), 1);
     }
 
@@ -344,7 +322,7 @@ mod tests {
             socket.send_to(b"READY=1", &notify).await.unwrap();
             daemon
         };
-        let (one, two, _daemon) = tokio::join!(start(&link), start(&link), daemon);
+        let (one, two, _daemon) = tokio::join!(link.start(), link.start(), daemon);
         let pids = [one.unwrap().1, two.unwrap().1];
         assert_eq!(pids.iter().flatten().count(), 1);
         assert_eq!(stage.starts(), 1);
@@ -359,7 +337,7 @@ mod tests {
             // It holds the lock already and listens a moment later.
             Daemon::new(&stage.home).serve()
         };
-        let (started, _daemon) = tokio::join!(start(&link), daemon);
+        let (started, _daemon) = tokio::join!(link.start(), daemon);
         assert_eq!(started.unwrap().1, None);
     }
 
@@ -370,7 +348,7 @@ mod tests {
              echo 'Hint: run `kill 99`' >&2
              exit 6",
         );
-        let problem = start(&stage.home.link()).await.unwrap_err();
+        let problem = stage.home.link().start().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Daemon);
         assert_eq!(
             problem.message,
@@ -378,14 +356,14 @@ mod tests {
         );
         assert_eq!(problem.hints, ["run `kill 99`"]);
         let stage = Stage::new("echo 'error: line 3 is wrong' >&2; exit 3");
-        let problem = start(&stage.home.link()).await.unwrap_err();
+        let problem = stage.home.link().start().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Config);
     }
 
     #[tokio::test]
     async fn a_daemon_that_dies_without_a_word_of_its_own_is_quoted() {
         let stage = Stage::new("echo 'thread main panicked' >&2; kill -9 $$");
-        let problem = start(&stage.home.link()).await.unwrap_err();
+        let problem = stage.home.link().start().await.unwrap_err();
         assert!(problem.message.contains("signal: 9"), "{problem}");
         assert!(
             problem.message.contains("thread main panicked"),
@@ -397,24 +375,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_daemon_that_never_gets_ready_is_not_waited_for_for_ever() {
         let stage = Stage::new("stay");
-        let problem = start(&stage.home.link()).await.unwrap_err();
+        let problem = stage.home.link().start().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Daemon);
         assert!(problem.message.contains("after 10 s"), "{problem}");
         assert!(problem.hints[1].contains("loopdeskd.log"));
-    }
-
-    #[test]
-    fn folders_are_made_private_and_a_link_is_none() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a/b");
-        private_dir(&path).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-        private_dir(&path).unwrap();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
-        let link = dir.path().join("link");
-        std::os::unix::fs::symlink("/tmp", &link).unwrap();
-        let problem = private_dir(&link).unwrap_err();
-        assert!(problem.hints[0].contains("ls -ld"), "{problem:?}");
     }
 }
