@@ -5,9 +5,10 @@ use std::fmt;
 
 use loopdesk_protocol::{Client, Kind, Paths, Problem};
 
-use crate::commands;
+use crate::config_report::usable;
 use crate::daemon_client::{Link, Program, difference};
 use crate::error::CliError;
+use crate::problems::no_account;
 use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
@@ -57,8 +58,8 @@ impl Context {
             return Ok(client);
         }
         let report = self.link.judge(None).await?;
-        if commands::config::usable(&report)?.accounts.is_empty() {
-            return Err(commands::no_account().into());
+        if usable(&report)?.accounts.is_empty() {
+            return Err(no_account().into());
         }
         let (client, started) = self.link.start().await?;
         if let Some(pid) = started {

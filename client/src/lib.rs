@@ -23,11 +23,18 @@
 //! 0 for success, else that of [`loopdesk_protocol::Kind`].
 
 mod args;
+mod base_url;
 mod commands;
+mod config_change;
 mod config_file;
+mod config_report;
 mod context;
 mod daemon_client;
+mod dispatch;
 mod error;
+mod labels;
+mod named;
+mod problems;
 #[cfg(test)]
 mod testing;
 mod ui;
@@ -66,7 +73,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
         if !matches!(cli.command, Command::Completions(_) | Command::Man(_)) {
             context.paths.check_root()?;
         }
-        commands::run(&cli.command, &mut context, output).await
+        dispatch::run(&cli.command, &mut context, output).await
     });
     // A thread that still reads standard input would hold the process until the next line.
     runtime.shutdown_background();

@@ -3,10 +3,10 @@
 use loopdesk_protocol::key::{EXPLAIN, Explain as Request, Explained};
 use loopdesk_protocol::{Kind, Problem};
 
-use super::key::key_named;
 use crate::args::key::Explain;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::named::key_named;
 use crate::ui::output::Output;
 use crate::ui::shell;
 use crate::ui::text::{BAD, GOOD, Text};

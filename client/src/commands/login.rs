@@ -9,8 +9,12 @@ use loopdesk_protocol::{Client, Kind, Problem, client};
 use serde::Serialize;
 
 use crate::args::session::Login;
+use crate::base_url::best;
 use crate::context::{Browser, Context};
 use crate::error::{self, CliError};
+use crate::labels::key::{placeholder, waiting};
+use crate::labels::person::person;
+use crate::problems::no_account;
 use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
 use crate::ui::secret;
@@ -26,7 +30,7 @@ pub(crate) async fn run(
     let client = context.daemon(output).await?;
     let status: Status = client.get(status::PATH).await?;
     if status.accounts.is_empty() {
-        return Err(super::no_account().into());
+        return Err(no_account().into());
     }
     let client_secret = match args.client_secret_stdin {
         true => Some(secret::read("client secret", &mut context.keyboard, output).await?),
@@ -158,7 +162,7 @@ impl AtTheBrowser<'_> {
                 .strong(&pair.account)
                 .plain(format!(
                     " as {}. The rest may be left out: Ctrl-C.",
-                    super::person(&pair.person)
+                    person(&pair.person)
                 )),
             role @ (Role::Spare | Role::ReadOnly) => Text::from(format!("Got {}.", purpose(role))),
         };
@@ -265,12 +269,12 @@ fn tell(
     clock: &Clock,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let base = super::env::best(&done.base_urls);
+    let base = best(&done.base_urls);
     let mut text = Text::new()
         .styled(GOOD, "Logged in")
         .plain(" to ")
         .strong(&done.account)
-        .plain(format!(" as {}.\n", super::person(&done.person)))
+        .plain(format!(" as {}.\n", person(&done.person)))
         .row("scopes", done.scopes.join(" "))
         .row(
             "access token",
@@ -306,7 +310,7 @@ fn tell(
                 )
                 .row(
                     "try it",
-                    format!("curl -u any/token:{} {url}", super::key::placeholder(None)),
+                    format!("curl -u any/token:{} {url}", placeholder(None)),
                 ),
         };
     }
@@ -314,7 +318,7 @@ fn tell(
     if done.new_person {
         output.note(&Text::from(format!(
             "You are logged in as {}; if that isn't you, run `loopdesk logout {}`.",
-            super::person(&done.person),
+            person(&done.person),
             done.account
         )));
     }
@@ -334,7 +338,7 @@ fn tell(
 
 /// That keys don't act for this person yet.
 fn tell_of_keys(done: &Done, account: Option<&Account>, output: &mut Output) {
-    if let Some(waiting) = account.and_then(super::key::waiting) {
+    if let Some(waiting) = account.and_then(waiting) {
         output.warn(format!(
             "{waiting}. `loopdesk key confirm {}` changes that.",
             done.account

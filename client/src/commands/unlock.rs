@@ -5,10 +5,10 @@ use loopdesk_protocol::status::{self, Status, VaultState};
 use loopdesk_protocol::unlock::{PATH, Request, Unlocked};
 use loopdesk_protocol::{Client, Kind, Problem, SecretText};
 
-use super::status::vault_state;
 use crate::args::session::Unlock;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels::state;
 use crate::ui::output::Output;
 use crate::ui::secret;
 use crate::ui::text::{GOOD, Text};
@@ -86,7 +86,7 @@ fn text(unlocked: &Unlocked) -> Text {
         | VaultState::Slow
         | VaultState::NoEntry
         | VaultState::NeedsPassphrase
-        | VaultState::Failed => vault_state(vault.state),
+        | VaultState::Failed => state::vault(vault.state),
     };
     Text::new()
         .plain("The vault (")

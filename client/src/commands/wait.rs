@@ -7,6 +7,7 @@ use loopdesk_protocol::wait::{self, Request};
 use tokio::time::{Instant, timeout_at};
 
 use crate::args::session::Wait;
+use crate::base_url::best;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
@@ -36,7 +37,7 @@ pub(crate) async fn run(
         Text::new()
             .strong(&account.name)
             .plain(" serves requests at ")
-            .plain(super::env::best(&account.base_urls).unwrap_or("no address"))
+            .plain(best(&account.base_urls).unwrap_or("no address"))
     })
 }
 

@@ -3,7 +3,7 @@
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, Person};
 use loopdesk_protocol::config::{self, Effective, Report};
 use loopdesk_protocol::key::{self, Created, Key, Keys, Rights};
-use loopdesk_protocol::status::{self, State, Status};
+use loopdesk_protocol::status::{self, Pair, Role, State, Status};
 
 use super::Home;
 
@@ -92,6 +92,23 @@ pub(crate) fn status() -> Status {
         ],
         accounts: vec![active, signed_out],
         conditions: Vec::new(),
+    }
+}
+
+/// A token pair of an account.
+pub(crate) fn pair(role: Role, state: State, number: Option<u64>) -> Pair {
+    Pair {
+        role,
+        state,
+        in_use: false,
+        generation: number,
+        scopes: Vec::new(),
+        refreshed_at: None,
+        access_expires_at: None,
+        next_refresh_at: number.map(|_| "2026-11-24T15:00:00Z".parse().unwrap()),
+        refresh_expires_at: None,
+        note: None,
+        problem: None,
     }
 }
 

@@ -16,16 +16,16 @@ use loopdesk_protocol::Paths;
 use loopdesk_protocol::config::Report;
 
 use crate::args::Cli;
-use crate::commands;
 use crate::context::{Browser, Context};
 use crate::daemon_client::{Link, Program};
+use crate::dispatch;
 use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 pub(crate) use daemon::{Daemon, Lines, Serving};
-pub(crate) use fixtures::{ada, created, judge, keys, report, status};
+pub(crate) use fixtures::{ada, created, judge, keys, pair, report, status};
 
 /// The folders of a person who has just met loopdesk.
 pub(crate) struct Home {
@@ -153,7 +153,7 @@ impl Home {
             env: Box::new(move |name| vars.get(name).map(Into::into)),
             browser,
         };
-        let result = commands::run(&cli.command, &mut context, &mut output).await;
+        let result = dispatch::run(&cli.command, &mut context, &mut output).await;
         let code = match result {
             Ok(()) => 0,
             Err(error) => {

@@ -5,12 +5,12 @@ use loopdesk_protocol::key::{CALLERS, Caller, Callers, Keys, LIST, OfAccount};
 use loopdesk_protocol::{Client, Kind, Problem};
 
 use crate::args::account::AccountSet;
-use crate::commands::unknown_account;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels::callers::listed;
+use crate::problems::unknown_account;
 use crate::ui::ask;
 use crate::ui::output::Output;
-use crate::ui::table::{Cell, Table};
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
@@ -100,27 +100,6 @@ async fn served(
         ));
     }
     Ok(callers.callers)
-}
-
-pub(crate) fn listed(name: &str, callers: &[Caller], clock: &Clock) -> Text {
-    if callers.is_empty() {
-        return Text::from(format!(
-            "No program has lately used `{name}` without a key."
-        ));
-    }
-    let table = Table::new(["  PROGRAM", "LAST REQUEST", "REQUESTS"]);
-    let table = callers.iter().fold(table, |table, caller| {
-        let process = caller.last.process.as_deref().unwrap_or("(not known)");
-        table.row([
-            Cell::new(format!("  {process}")),
-            Cell::new(clock.relative(caller.last.at)),
-            Cell::new(caller.requests.to_string()),
-        ])
-    });
-    Text::from(format!(
-        "These have lately used `{name}` without a key, and would be refused:\n"
-    ))
-    .then(&table.text())
 }
 
 /// The value of `access` that wants a key.

@@ -6,8 +6,9 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 use toml_edit::Value;
 
+use super::system::in_system;
 use crate::args::account::AccountAdd;
-use crate::commands::config::{Changed, change};
+use crate::config_change::{Changed, change};
 use crate::config_file::{Step, text_value};
 use crate::context::Context;
 use crate::error::CliError;
@@ -19,7 +20,7 @@ pub(super) async fn run(
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    if let Some(at) = super::in_system(context, &args.name).await? {
+    if let Some(at) = in_system(context, &args.name).await? {
         return Err(exists(&args.name, &at).into());
     }
     let mut steps = Vec::new();

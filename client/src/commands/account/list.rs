@@ -5,10 +5,11 @@ use loopdesk_protocol::config::Effective;
 use loopdesk_protocol::status::{self, State, Status};
 use serde::Serialize;
 
-use crate::commands::config::usable;
-use crate::commands::{no_account, status as status_command};
+use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels::state;
+use crate::problems::no_account;
 use crate::ui::output::{Output, problem_text};
 use crate::ui::text::{DIM, Text};
 
@@ -77,7 +78,7 @@ fn text(list: &List<'_>) -> Text {
             .plain(format!("  {}", row.origin));
         if let Some(state) = row.state {
             let gap = origins + 2 - row.origin.chars().count();
-            let (style, words) = status_command::state(state);
+            let (style, words) = state::session(state);
             text = text.plain(" ".repeat(gap)).styled(style, words);
         }
         if let Some(person) = row.person {

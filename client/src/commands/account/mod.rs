@@ -1,21 +1,19 @@
 //! `loopdesk account`: the accounts of the configuration.
 
-pub(super) mod access;
+mod access;
 mod add;
 mod list;
 mod remove;
 mod set;
 mod show;
-
-use loopdesk_protocol::Problem;
-use loopdesk_protocol::config::Source;
+mod system;
 
 use crate::args::account::Account;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
 
-pub(super) async fn run(
+pub(crate) async fn run(
     command: &Account,
     context: &mut Context,
     output: &mut Output,
@@ -27,12 +25,4 @@ pub(super) async fn run(
         Account::Remove(args) => remove::run(args, context, output).await,
         Account::Show(args) => show::run(args, context, output).await,
     }
-}
-
-/// Where the machine's file has the account of that name, if it does.
-async fn in_system(context: &Context, name: &str) -> Result<Option<Source>, Problem> {
-    let report = context.link.judge(None).await?;
-    // Errors are told by whoever judges the change.
-    let config = report.config.as_ref();
-    Ok(config.and_then(|config| config.account_of_system(name).cloned()))
 }

@@ -6,11 +6,12 @@ use loopdesk_protocol::status::{self, State, Status};
 use loopdesk_protocol::{Kind, Problem};
 
 use crate::args::account::AccountRemove;
-use crate::commands::config::{change, usable};
-use crate::commands::unknown_account;
+use crate::config_change::change;
 use crate::config_file::Step;
+use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::problems::unknown_account;
 use crate::ui::output::Output;
 
 pub(super) async fn run(

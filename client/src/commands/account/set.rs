@@ -4,8 +4,9 @@ use loopdesk_protocol::key::Caller;
 use serde::Serialize;
 
 use super::access;
+use super::system::in_system;
 use crate::args::account::AccountSet;
-use crate::commands::config::{Changed, alternatives, change};
+use crate::config_change::{Changed, alternatives, change};
 use crate::config_file::Step;
 use crate::context::Context;
 use crate::error::CliError;
@@ -22,7 +23,7 @@ pub(super) async fn run(
     };
     let steps = alternatives(&["accounts", &args.name], &args.setting);
     // What the user's file sets is laid over the machine's; it need not have the account itself.
-    let is_system = super::in_system(context, &args.name).await?.is_some();
+    let is_system = in_system(context, &args.name).await?.is_some();
     let with_check = steps.into_iter().map(|mut steps| {
         if !is_system {
             steps.insert(0, Step::NeedAccount(args.name.clone()));

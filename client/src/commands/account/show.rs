@@ -7,10 +7,12 @@ use loopdesk_protocol::status::{self, Status};
 use serde::Serialize;
 
 use crate::args::account::AccountShow;
-use crate::commands::config::{account_text, usable};
-use crate::commands::{status as status_command, unknown_account};
+use crate::config_report::effective::account_text;
+use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels;
+use crate::problems::unknown_account;
 use crate::ui::output::Output;
 use crate::ui::text::{DIM, Text};
 
@@ -53,7 +55,7 @@ struct Shown<'a> {
 fn text(shown: &Shown<'_>, config: &Effective, context: &Context) -> Text {
     let text = account_text(shown.account, config).end();
     match &shown.session {
-        Some(session) => text.then(&status_command::account(session, &context.clock)),
+        Some(session) => text.then(&labels::account::account(session, &context.clock)),
         None => text.styled(
             DIM,
             "Its session is known only while loopdesk runs: `loopdesk wait` starts it.",

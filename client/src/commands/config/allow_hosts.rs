@@ -4,10 +4,10 @@ use loopdesk_protocol::key::{CALLERS, Callers, OfAccount};
 use loopdesk_protocol::{Kind, Problem};
 
 use crate::args::config::{ConfigSet, Setting};
-use crate::commands::account::access::listed;
 use crate::config_file::values;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels::callers::listed;
 use crate::ui::ask;
 use crate::ui::output::Output;
 use crate::ui::text::Text;

@@ -11,8 +11,8 @@ use serde::Serialize;
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::change::{Changed, open, told};
-use super::checked_errors;
+use crate::config_change::{Changed, open, told};
+use crate::config_report::checked_errors;
 use crate::context::{Context, Environment};
 use crate::error::{self, CliError};
 use crate::ui::output::Output;

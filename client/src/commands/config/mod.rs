@@ -1,27 +1,25 @@
 //! `loopdesk config`: what the file says, and changes to it.
 
 mod allow_hosts;
-mod change;
 mod edit;
-mod effective;
 
 use std::path::{Path, PathBuf};
 
-use loopdesk_protocol::config::{Diagnostic, Effective, Layer, RELOAD, Report, ReportFile};
+use loopdesk_protocol::config::{Layer, RELOAD, Report, ReportFile};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use crate::args::config::{Config, ConfigCheck, ConfigSet, Setting};
-use crate::config_file::{Step, values};
+use crate::args::config::{Config, ConfigCheck, ConfigSet};
+use crate::config_change::{Changed, alternatives, change};
+use crate::config_report::{
+    diagnostic, effective, error_files, file_of, found, usable, used_files,
+};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
-use crate::ui::text::{BAD, GOOD, Text, WARN, count};
+use crate::ui::text::{GOOD, Text, WARN, count};
 
-pub(super) use change::{Changed, change};
-pub(super) use effective::account_text;
-
-pub(super) async fn run(
+pub(crate) async fn run(
     command: &Config,
     context: &mut Context,
     output: &mut Output,
@@ -33,27 +31,6 @@ pub(super) async fn run(
         Config::Set(args) => set(args, context, output).await,
         Config::Edit => edit::run(context, output).await,
         Config::Reload => reload(context, output).await,
-    }
-}
-
-/// The configuration of a report, or its errors as a problem.
-pub(crate) fn usable(report: &Report) -> Result<&Effective, Problem> {
-    match &report.config {
-        Some(config) if report.errors.is_empty() => Ok(config),
-        _ => Err(errors(report)),
-    }
-}
-
-/// The alternatives of one setting's new value, most likely first.
-pub(super) fn alternatives(tables: &[&str], setting: &Setting) -> Vec<Vec<Step>> {
-    let keys = tables.iter().copied().chain(setting.key.split('.'));
-    let keys: Vec<String> = keys.map(ToOwned::to_owned).collect();
-    match &setting.value {
-        None => vec![vec![Step::Unset(keys)]],
-        Some(value) => values(&setting.key, value)
-            .into_iter()
-            .map(|value| vec![Step::Set(keys.clone(), value)])
-            .collect(),
     }
 }
 
@@ -95,77 +72,6 @@ fn checked(report: &Report) -> Text {
         files.join(" over "),
         count(accounts, "account", "accounts")
     ))
-}
-
-/// The files that exist, the one that counts more first.
-fn used_files(report: &Report) -> Vec<String> {
-    let own = report.exists.then_some(report.path.as_str());
-    let system = report.system().map(|file| file.path.as_str());
-    let below = system.filter(|path| Some(*path) != own);
-    own.into_iter()
-        .chain(below)
-        .map(|path| format!("`{path}`"))
-        .collect()
-}
-
-/// The files with errors.
-fn error_files(report: &Report) -> Vec<String> {
-    let files = report.errors.iter();
-    let mut files: Vec<_> = files.map(|e| format!("`{}`", file_of(report, e))).collect();
-    files.dedup();
-    files
-}
-
-/// An answer of an older daemon knows of one file only.
-fn file_of<'a>(report: &'a Report, error: &'a Diagnostic) -> &'a str {
-    if error.path.is_empty() {
-        &report.path
-    } else {
-        &error.path
-    }
-}
-
-/// The errors of a draft.
-fn checked_errors(report: &Report) -> Text {
-    found(report).plain(" in the draft.")
-}
-
-/// Every error with its place, and how many they are.
-fn found(report: &Report) -> Text {
-    let mut text = Text::new();
-    for error in &report.errors {
-        text = text.then(&diagnostic(file_of(report, error), error)).end();
-    }
-    text.styled(BAD, count(report.errors.len(), "error", "errors"))
-}
-
-fn diagnostic(path: &str, error: &Diagnostic) -> Text {
-    Text::new()
-        .strong(format!("{path}:{}:{}", error.line, error.column))
-        .plain(format!(": {}", error.message))
-        .end()
-        .plain(indented(&error.snippet))
-        .end()
-}
-
-fn errors(report: &Report) -> Problem {
-    let files = error_files(report);
-    let mut message = format!("the configuration {} can't be used:", files.join(" and "));
-    for error in &report.errors {
-        let Diagnostic { line, column, .. } = error;
-        let file = match files.len() {
-            0 | 1 => String::new(),
-            _ => format!("{}:", file_of(report, error)),
-        };
-        message.push_str(&format!("\n  {file}{line}:{column}: {}\n", error.message));
-        message.push_str(&indented(&error.snippet));
-    }
-    Problem::new(Kind::Config, message).hint("correct the file, then run `loopdesk config check`")
-}
-
-fn indented(snippet: &str) -> String {
-    let lines = snippet.lines().map(|line| format!("    {line}"));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 async fn path(context: &Context, output: &mut Output) -> Result<(), CliError> {
@@ -243,6 +149,7 @@ async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> 
 mod tests {
     use super::*;
     use crate::testing::{self, Daemon, Home};
+    use loopdesk_protocol::config::Diagnostic;
 
     fn wrong() -> Report {
         Report {

@@ -4,6 +4,7 @@ use loopdesk_protocol::config::Effective;
 use loopdesk_protocol::status::{Access, Status};
 
 use crate::error::CliError;
+use crate::problems::{no_default, unknown_account};
 
 /// As much of an account as is needed here.
 #[derive(Debug)]
@@ -51,8 +52,8 @@ pub(super) fn choose(mut accounts: Vec<Account>, name: Option<&str>) -> Result<A
     }
     let known = accounts.iter().map(|account| account.name.as_str());
     Err(match name {
-        Some(name) => crate::commands::unknown_account(name, known).into(),
-        None => crate::commands::no_default(known).into(),
+        Some(name) => unknown_account(name, known).into(),
+        None => no_default(known).into(),
     })
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{library, network::authority, tool};
+use super::{library, tool};
 use crate::args::env::EnvClient;
+use crate::base_url::authority;
 
 /// What a program or library needs to be pointed here.
 #[derive(Debug, Default, Serialize)]

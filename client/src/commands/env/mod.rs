@@ -11,16 +11,18 @@ use loopdesk_protocol::key::Key;
 use loopdesk_protocol::{Kind, Problem, status};
 use serde::Serialize;
 
-use super::key::key_named;
 use crate::args::env::{Env, EnvClient};
+use crate::base_url::{authority, best, host, is_unresolved};
+use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::named::key_named;
 use crate::ui::output::Output;
 use crate::ui::shell;
 use crate::ui::text::Text;
 use account::{Account, choose, of_config, of_status};
 use client::{Recipe, recipe};
-use network::{authority, diverted, host, is_unresolved};
+use network::diverted;
 use slot::Slot;
 
 pub(crate) async fn run(
@@ -37,7 +39,7 @@ pub(crate) async fn run(
     };
     let accounts = match context.link.running().await? {
         Some(client) => of_status(client.get(status::PATH).await?),
-        None => of_config(super::config::usable(&context.link.judge(None).await?)?),
+        None => of_config(usable(&context.link.judge(None).await?)?),
     };
     let name = match &key {
         Some(key) => Some(account_of(key, args.account.as_deref())?),
@@ -97,21 +99,6 @@ fn account_of<'a>(key: &'a Key, named: Option<&str>) -> Result<&'a str, Problem>
         }
         _ => Ok(&key.account),
     }
-}
-
-/// The base URL that most programs can use: numbers need no resolver, and a client that tries
-/// `::1` first for `localhost` is no slower.
-pub(crate) fn best(base_urls: &[String]) -> Option<&str> {
-    let with = |host: &str| {
-        base_urls
-            .iter()
-            .find(|url| authority(url).starts_with(host))
-    };
-    with("127.")
-        .or_else(|| with("localhost"))
-        .or_else(|| with("[::1]"))
-        .or_else(|| base_urls.first())
-        .map(String::as_str)
 }
 
 /// What is printed.
@@ -181,22 +168,6 @@ mod tests {
             access: status::Access::User,
             key_over_tcp: false,
         }
-    }
-
-    #[test]
-    fn the_address_that_most_programs_can_use_wins() {
-        let best_of = |urls: &[&str]| {
-            let account = account(urls);
-            best(&account.base_urls).map(ToOwned::to_owned)
-        };
-        let named = "http://acme.localhost:8484";
-        assert_eq!(
-            best_of(&["http://localhost:8484", named, "http://127.0.0.1:8484"]).as_deref(),
-            Some("http://127.0.0.1:8484")
-        );
-        assert_eq!(best_of(&[named]).as_deref(), Some(named));
-        assert_eq!(best_of(&[]), None);
-        assert!(is_unresolved(named) && !is_unresolved("http://localhost:8484"));
     }
 
     #[test]

@@ -1,10 +1,7 @@
-//! What a base URL's host means to programs: whether it resolves, and whether a proxy takes it.
+//! Whether a proxy takes requests away from a base URL.
 
+use crate::base_url::host;
 use crate::context::Environment;
-
-pub(super) fn authority(url: &str) -> &str {
-    url.trim_start_matches("http://").trim_end_matches('/')
-}
 
 /// The proxy's variable that takes requests away from `base`, and what is exempt from it now.
 pub(super) fn diverted(base: &str, env: &Environment) -> Option<(&'static str, String)> {
@@ -28,20 +25,6 @@ pub(super) fn diverted(base: &str, env: &Environment) -> Option<(&'static str, S
             || (!entry.is_empty() && host.ends_with(&format!(".{entry}")))
     });
     (!is_exempt).then_some((name, no_proxy))
-}
-
-/// Without port and brackets.
-pub(super) fn host(url: &str) -> &str {
-    let authority = authority(url);
-    match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(rest),
-        None => authority.split(':').next().unwrap_or(authority),
-    }
-}
-
-/// `acme.localhost` is known to browsers and curl, not to glibc or Python.
-pub(super) fn is_unresolved(url: &str) -> bool {
-    host(url).ends_with(".localhost")
 }
 
 #[cfg(test)]

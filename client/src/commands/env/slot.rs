@@ -6,7 +6,7 @@ use loopdesk_protocol::key::Key;
 use loopdesk_protocol::status::Access;
 
 use super::account::Account;
-use crate::commands::key::placeholder;
+use crate::labels::key::placeholder;
 
 /// What stands for the key in code, and how to get one.
 #[derive(Debug)]

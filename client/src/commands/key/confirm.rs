@@ -3,10 +3,11 @@
 use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{CONFIRM, Confirm as Request, Keys};
 
-use super::{named, words};
 use crate::args::key::Confirm;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels;
+use crate::named;
 use crate::ui::output::Output;
 use crate::ui::table::{Cell, Table};
 use crate::ui::text::{STRONG, Text};
@@ -53,13 +54,13 @@ fn text(confirmed: &Keys, account: Option<&str>) -> Text {
     let table = confirmed.keys.iter().fold(new, |table, key| {
         table.row([
             Cell::new(format!("  {}", key.name)).styled(STRONG),
-            Cell::new(words::rights(&key.rights)),
+            Cell::new(labels::key::rights(&key.rights)),
             Cell::new(key.note.as_deref().unwrap_or_default()),
         ])
     });
     Text::new()
         .plain("From now on these act for ")
-        .strong(crate::commands::person(&first.person))
+        .strong(labels::person::person(&first.person))
         .plain(format!(", in {}:", first.account))
         .end()
         .then(&table.text())

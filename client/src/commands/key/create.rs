@@ -3,10 +3,11 @@
 use loopdesk_protocol::key::{CREATE, Create as Request, Created, Key, Rights};
 use loopdesk_protocol::{Kind, Problem};
 
-use super::{shown_once, words};
+use super::shown_once;
 use crate::args::key::Create;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels;
 use crate::ui::output::Output;
 use crate::ui::secret;
 use crate::ui::text::Text;
@@ -69,7 +70,7 @@ fn intro(key: &Key, clock: &Clock) -> Text {
             " of {}. It acts for {}, allows {} and {expires}:",
             key.account,
             key.person.name,
-            words::rights(&key.rights)
+            labels::key::rights(&key.rights)
         ))
 }
 

@@ -4,11 +4,11 @@ use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{Key, Keys, LIST, State};
 use loopdesk_protocol::status::{self, Status};
 
-use super::words;
 use crate::args::key::List;
-use crate::commands::unknown_account;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels;
+use crate::problems::unknown_account;
 use crate::ui::output::Output;
 use crate::ui::table::{Cell, Table};
 use crate::ui::text::{DIM, STRONG, Text};
@@ -95,7 +95,7 @@ fn text(keys: &Keys, account: Option<&str>, clock: &Clock) -> Text {
 }
 
 fn row(key: &Key, clock: &Clock) -> [Cell; 10] {
-    let (style, state) = words::state(key.state);
+    let (style, state) = labels::key::state(key.state);
     let last = key.last_used.as_ref();
     let process = last.and_then(|last| last.process.clone());
     let is_suspended = key.state == State::Suspended;
@@ -103,7 +103,7 @@ fn row(key: &Key, clock: &Clock) -> [Cell; 10] {
     [
         Cell::new(&key.name).styled(STRONG),
         Cell::new(&key.account),
-        Cell::new(words::rights(&key.rights)),
+        Cell::new(labels::key::rights(&key.rights)),
         Cell::new(clock.relative(key.created_at)),
         Cell::new(last.map_or_else(|| "never".to_owned(), |last| clock.relative(last.at))),
         Cell::new(process.unwrap_or_default()),

@@ -3,23 +3,17 @@
 mod confirm;
 mod create;
 mod list;
-mod named;
 mod revoke;
 mod rotate;
 mod show;
 mod shown_once;
-mod words;
 
 use crate::args::key::Key;
-
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
 
-pub(super) use named::key_named;
-pub(super) use words::{answers, placeholder, waiting};
-
-pub(super) async fn run(
+pub(crate) async fn run(
     command: &Key,
     context: &Context,
     output: &mut Output,

@@ -4,10 +4,11 @@ use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{Key, Named, REVOKE};
 use serde::Serialize;
 
-use super::{named, words};
 use crate::args::key::Revoke;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels;
+use crate::named;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
@@ -54,7 +55,7 @@ struct Revoked {
 fn text(done: &Revoked, clock: &Clock) -> Text {
     done.revoked.iter().fold(Text::new(), |text, key| {
         let last = match &key.last_used {
-            Some(last) => format!("used last {}", words::last_use(last, clock)),
+            Some(last) => format!("used last {}", labels::key::last_use(last, clock)),
             None => "never used".to_owned(),
         };
         text.plain("Revoked ")

@@ -2,10 +2,11 @@
 
 use loopdesk_protocol::key::{Created, Key, ROTATE, Rotate as Request};
 
-use super::{named, shown_once};
+use super::shown_once;
 use crate::args::key::Rotate;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::named;
 use crate::ui::output::Output;
 use crate::ui::secret;
 use crate::ui::text::Text;

@@ -2,11 +2,11 @@
 
 use loopdesk_protocol::key::Key;
 
-use super::{named, words};
 use crate::args::key::Show;
-use crate::commands::person;
 use crate::context::Context;
 use crate::error::CliError;
+use crate::labels;
+use crate::named;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
@@ -22,7 +22,7 @@ pub(super) async fn run(
 }
 
 fn text(key: &Key, clock: &Clock) -> Text {
-    let (style, state) = words::state(key.state);
+    let (style, state) = labels::key::state(key.state);
     let mut text = Text::new()
         .strong(&key.name)
         .plain(": ")
@@ -30,7 +30,7 @@ fn text(key: &Key, clock: &Clock) -> Text {
         .end()
         .row("begins with", &key.id)
         .row("account", &key.account)
-        .row("user", person(&key.person));
+        .row("user", labels::person::person(&key.person));
     let rights = &key.rights;
     for (name, lines) in [
         ("scopes", vec![rights.scopes.join(" ")]),
@@ -50,14 +50,17 @@ fn text(key: &Key, clock: &Clock) -> Text {
         text = text.row("old key", format!("works until {}", clock.moment(then)));
     }
     let last = key.last_used.as_ref();
-    let last = last.map_or_else(|| "never".to_owned(), |use_| words::last_use(use_, clock));
+    let last = last.map_or_else(
+        || "never".to_owned(),
+        |use_| labels::key::last_use(use_, clock),
+    );
     text = text
         .row("last used", last)
         .row("requests", key.requests.to_string());
     if let Some(note) = &key.note {
         text = text.row("note", note);
     }
-    match words::advice(key) {
+    match labels::key::advice(key) {
         Some(advice) => text.end().plain(advice),
         None => text,
     }

@@ -7,9 +7,9 @@ use loopdesk_protocol::key::{Created, Rights};
 use loopdesk_protocol::{Kind, Problem};
 use zeroize::Zeroizing;
 
-use super::words::{advice, placeholder};
-use crate::commands::env::best;
+use crate::base_url::best;
 use crate::error::CliError;
+use crate::labels::key::{advice, placeholder};
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 

@@ -4,8 +4,8 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::manager::{Manager, handshake};
-use super::report::State;
-use super::{Daemon, unsupervised};
+use super::report::{Daemon, State};
+use super::unsupervised;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;

@@ -11,10 +11,11 @@ use serde::Serialize;
 use super::environment::Carried;
 use super::manager::{Manager, handshake};
 use super::ports::{self, Moved};
-use super::setup::Setup;
-use super::{Daemon, address, linger, unsupervised};
+use super::report::Daemon;
+use super::setup::{Setup, secrets_file};
+use super::{address, linger, unsupervised};
 use crate::args::service::Install;
-use crate::commands::config::usable;
+use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
@@ -93,11 +94,6 @@ async fn ours(manager: &Manager, context: &Context) -> Result<Vec<SocketAddr>, P
         ours.extend(open.filter_map(|listener| listener.address.parse::<SocketAddr>().ok()));
     }
     Ok(ours)
-}
-
-/// Where what the service must know and nobody else may read lies.
-pub(super) fn secrets_file(context: &Context) -> PathBuf {
-    context.paths.state_dir().join("service.env")
 }
 
 /// The file that opens the vault, if the vault is a credential.

@@ -28,15 +28,12 @@ mod tool;
 mod uninstall;
 mod unsupervised;
 
-use loopdesk_protocol::version::Version;
-use serde::Serialize;
-
 use crate::args::service::Service;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
 
-pub(super) async fn run(
+pub(crate) async fn run(
     command: &Service,
     context: &mut Context,
     output: &mut Output,
@@ -48,21 +45,5 @@ pub(super) async fn run(
         Service::Stop => control::stop(context, output).await,
         Service::Restart => control::restart(context, output).await,
         Service::Status => status::run(context, output).await,
-    }
-}
-
-/// The daemon that answers.
-#[derive(Debug, Serialize)]
-struct Daemon {
-    version: String,
-    pid: u32,
-}
-
-impl From<Version> for Daemon {
-    fn from(version: Version) -> Self {
-        Self {
-            version: version.version,
-            pid: version.pid,
-        }
     }
 }

@@ -8,8 +8,9 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::address::{self, Address};
-use crate::commands::config::{change, usable};
+use crate::config_change::change;
 use crate::config_file::{Step, text_value};
+use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::ask;

@@ -7,7 +7,7 @@ use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
 use loopdesk_protocol::status::{self, Status};
 use loopdesk_protocol::{Kind, Problem, vault};
 
-use crate::commands::config::usable;
+use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::{self, CliError};
 use crate::ui::output::Output;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use loopdesk_protocol::Problem;
+use loopdesk_protocol::version::Version;
 use serde::Serialize;
 
 /// The service as its manager sees it.
@@ -49,5 +50,21 @@ impl State {
     /// Whether the manager has the sockets open.
     pub(super) fn holds_sockets(self) -> bool {
         matches!(self, Self::Waiting | Self::Starting | Self::Running)
+    }
+}
+
+/// The daemon that answers.
+#[derive(Debug, Serialize)]
+pub(super) struct Daemon {
+    pub(super) version: String,
+    pub(super) pid: u32,
+}
+
+impl From<Version> for Daemon {
+    fn from(version: Version) -> Self {
+        Self {
+            version: version.version,
+            pid: version.pid,
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::address::Address;
 use super::environment::Carried;
+use crate::context::Context;
 
 /// The service as it is to be installed.
 #[derive(Debug)]
@@ -35,6 +36,11 @@ impl Setup {
             .map(|address| address.socket)
             .collect()
     }
+}
+
+/// Where what the service must know and nobody else may read lies.
+pub(super) fn secrets_file(context: &Context) -> PathBuf {
+    context.paths.state_dir().join("service.env")
 }
 
 /// A file that the service consists of.

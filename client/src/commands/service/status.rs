@@ -7,9 +7,9 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::manager::Manager;
-use super::report::{Report, Scope, State};
-use super::{Daemon, address, linger};
-use crate::commands::config::usable;
+use super::report::{Daemon, Report, Scope, State};
+use super::{address, linger};
+use crate::config_report::usable;
 use crate::context::Context;
 use crate::daemon_client::difference;
 use crate::error::CliError;

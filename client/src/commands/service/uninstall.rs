@@ -6,9 +6,9 @@ use loopdesk_protocol::session::LoggedOut;
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use super::install::secrets_file;
 use super::manager::Manager;
 use super::report::Scope;
+use super::setup::secrets_file;
 use super::{files, purge, unsupervised};
 use crate::args::service::Uninstall;
 use crate::context::Context;

@@ -5,20 +5,20 @@ use loopdesk_protocol::status::{Account, State, Status, VaultState};
 use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Condition, Kind, PROTOCOL, Problem, conditions};
 
-use super::{key, state, vault_state};
 use crate::daemon_client::difference;
+use crate::labels::{key, state};
 
 /// Sees to it that whatever needs attention is a problem, and every problem says what to do,
 /// also where a daemon left that out.
 pub(super) fn complete(status: &mut Status) {
     let vault = &mut status.vault;
     if vault.problem.is_none() && is_trouble(vault.state) {
-        let (_, words) = vault_state(vault.state);
+        let (_, words) = state::vault(vault.state);
         let message = format!("the vault of the data key ({}) is {words}", vault.kind);
         vault.problem = Some(Problem::new(Kind::Vault, message));
     }
     for account in &mut status.accounts {
-        let (_, words) = state(account.state);
+        let (_, words) = state::session(account.state);
         // Somebody may have logged out on purpose; everything else wants to be served.
         let needs = match account.state {
             // A condition of its own says why there is no way to Zendesk.
@@ -137,6 +137,8 @@ fn is_trouble(state: VaultState) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use loopdesk_protocol::status::Role;
+
     use super::*;
     use crate::testing;
 
@@ -227,5 +229,17 @@ mod tests {
         assert_eq!((&last.message, &last.hints), (&own.message, &own.hints));
         assert!(found[0].hints[0].contains("`loopdesk config edit`"));
         assert!(found[1].hints[0].contains("`loopdesk config reload`"));
+    }
+
+    #[test]
+    fn o3_what_is_wrong_with_a_pair_is_a_problem_with_its_fix() {
+        let mut status = testing::status();
+        let mut spare = testing::pair(Role::Spare, State::SignedOut, None);
+        spare.problem = Some(Problem::new(Kind::Login, "no spare pair"));
+        status.accounts[0].pairs = vec![spare];
+        complete(&mut status);
+        let problems: Vec<_> = status.problems().collect();
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].hints[0].contains("loopdesk login acme"));
     }
 }

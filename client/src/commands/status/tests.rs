@@ -1,6 +1,8 @@
 //! What a person reads of a status, whole.
 
 use loopdesk_protocol::Problem;
+use loopdesk_protocol::account::CLIENT_CREDENTIALS;
+use loopdesk_protocol::status::{State, VaultState};
 
 use super::*;
 use crate::testing::{self, plain};
@@ -159,23 +161,6 @@ fn o3_a_daemon_of_another_release_is_pointed_out() {
 }
 
 #[test]
-fn every_state_of_the_vault_has_words_of_its_own() {
-    let states = [
-        VaultState::Available,
-        VaultState::Untested,
-        VaultState::Locked,
-        VaultState::Absent,
-        VaultState::Slow,
-        VaultState::NoEntry,
-        VaultState::NeedsPassphrase,
-        VaultState::Failed,
-    ];
-    let words: std::collections::HashSet<_> =
-        states.into_iter().map(|one| vault_state(one).1).collect();
-    assert_eq!(words.len(), states.len());
-}
-
-#[test]
 fn o3_a_proxy_that_is_loopdesk_itself_is_a_warning_and_one_that_can_t_be_used_a_problem() {
     let mut status = testing::status();
     status.accounts.truncate(1);
@@ -230,23 +215,6 @@ fn one_account_leaves_out_the_others_but_not_what_all_share() {
     let addresses: Vec<_> = status.listeners.iter().map(|l| &l.address).collect();
     assert_eq!(addresses, ["127.0.0.1:8484", "[::1]:8484"]);
     assert_eq!(only(&mut status, "acne").unwrap_err().exit_code(), 2);
-}
-
-#[test]
-fn every_state_has_words_and_serving_ones_say_active() {
-    for one in [
-        State::SignedOut,
-        State::Active,
-        State::Rotating,
-        State::Doubtful,
-        State::Unsaved,
-        State::Unreachable,
-        State::Blocked,
-        State::Ended,
-        State::KeyMissing,
-    ] {
-        assert_eq!(state(one).1.starts_with("active"), one.serves(), "{one:?}");
-    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::process::Command;
 
-use super::{SERVICE, SOCKET, failed};
+use super::units::{SERVICE, SOCKET};
 use crate::commands::service::tool;
 use crate::context::Context;
 
@@ -85,6 +85,13 @@ impl Systemd {
             .kill_on_drop(true);
         tool::said(command, PATIENCE).await
     }
+}
+
+/// A unit that isn't running well, and where to read on.
+pub(super) fn failed(what: String) -> Problem {
+    Problem::new(Kind::Daemon, what)
+        .hint("run `journalctl --user -u loopdesk.service -n 20`, where the daemon says why")
+        .hint("then run `loopdesk service start`")
 }
 
 /// `252` of `252.38-1~deb12u1`.

@@ -6,7 +6,7 @@ mod units;
 
 use std::path::{Path, PathBuf};
 
-use loopdesk_protocol::{Kind, Problem};
+use loopdesk_protocol::Problem;
 
 use super::files;
 use super::report::Report;
@@ -115,13 +115,6 @@ impl Systemd {
         let text = std::fs::read_to_string(self.dir.join(SERVICE)).ok()?;
         units::credential(&text)
     }
-}
-
-/// A unit that isn't running well, and where to read on.
-fn failed(what: String) -> Problem {
-    Problem::new(Kind::Daemon, what)
-        .hint("run `journalctl --user -u loopdesk.service -n 20`, where the daemon says why")
-        .hint("then run `loopdesk service start`")
 }
 
 fn with<'a>(verb: &'a str, names: &[&'a str]) -> Vec<&'a str> {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use loopdesk_protocol::{Kind, Problem};
 
-use super::units::values;
-use super::{SERVICE, SOCKET, SOCKET_V6, Systemd, failed};
+use super::find::{Systemd, failed};
+use super::units::{SERVICE, SOCKET, SOCKET_V6, values};
 use crate::commands::service::report::{Report, Scope, State};
 
 /// The properties of each unit.

@@ -7,7 +7,7 @@ use crate::error::CliError;
 use crate::ui::output::Output;
 
 /// The key that `text` names, asked for at the daemon.
-pub(in crate::commands) async fn key_named(
+pub(crate) async fn key_named(
     text: &str,
     client: &Client,
     output: &mut Output,
@@ -24,7 +24,7 @@ pub(in crate::commands) async fn key_named(
 }
 
 /// The name of a key that is about to end. What can only be a name is left to the daemon to find.
-pub(super) async fn name_of_ending(text: &str, client: &Client) -> Result<String, CliError> {
+pub(crate) async fn name_of_ending(text: &str, client: &Client) -> Result<String, CliError> {
     match text.starts_with(PREFIX) {
         true => Ok(asked_for(text, client).await?.name),
         false => Ok(text.to_owned()),

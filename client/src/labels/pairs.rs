@@ -2,6 +2,7 @@
 
 use loopdesk_protocol::status::{Account, Pair, Role};
 
+use super::state;
 use crate::ui::time::Clock;
 
 /// The pairs, where there is more to say than the account itself does.
@@ -12,7 +13,7 @@ pub(super) fn lines(account: &Account, clock: &Clock) -> Option<String> {
 }
 
 fn line(pair: &Pair, clock: &Clock) -> String {
-    let (_, state) = super::state(pair.state);
+    let (_, state) = state::session(pair.state);
     let mut line = format!("{}: {state}", pair.role.name());
     if pair.in_use {
         line.push_str(", in use");
@@ -37,23 +38,7 @@ mod tests {
     use loopdesk_protocol::{Kind, Problem};
 
     use super::*;
-    use crate::testing;
-
-    fn pair(role: Role, state: State, number: Option<u64>) -> Pair {
-        Pair {
-            role,
-            state,
-            in_use: false,
-            generation: number,
-            scopes: Vec::new(),
-            refreshed_at: None,
-            access_expires_at: None,
-            next_refresh_at: number.map(|_| "2026-11-24T15:00:00Z".parse().unwrap()),
-            refresh_expires_at: None,
-            note: None,
-            problem: None,
-        }
-    }
+    use crate::testing::{self, pair};
 
     #[test]
     fn o3_each_pair_has_a_line_where_there_is_more_than_one() {
@@ -73,17 +58,5 @@ mod tests {
         spare: signed out (see below)
         read-only: active, number 9, next refresh in 22 h (being revoked)
         ");
-    }
-
-    #[test]
-    fn o3_what_is_wrong_with_a_pair_is_a_problem_with_its_fix() {
-        let mut status = testing::status();
-        let mut spare = pair(Role::Spare, State::SignedOut, None);
-        spare.problem = Some(Problem::new(Kind::Login, "no spare pair"));
-        status.accounts[0].pairs = vec![spare];
-        super::super::fixes::complete(&mut status);
-        let problems: Vec<_> = status.problems().collect();
-        assert_eq!(problems.len(), 1);
-        assert!(problems[0].hints[0].contains("loopdesk login acme"));
     }
 }

@@ -8,7 +8,7 @@ use crate::ui::text::{BAD, GOOD, WARN, count};
 use crate::ui::time::Clock;
 
 /// Whether a key works, in words.
-pub(super) fn state(state: State) -> (Style, &'static str) {
+pub(crate) fn state(state: State) -> (Style, &'static str) {
     match state {
         State::Active => (GOOD, "active"),
         State::Limited => (WARN, "active, but limited"),
@@ -21,7 +21,7 @@ pub(super) fn state(state: State) -> (Style, &'static str) {
 }
 
 /// What to do about a state, or to know of it.
-pub(super) fn advice(key: &Key) -> Option<String> {
+pub(crate) fn advice(key: &Key) -> Option<String> {
     let Key { name, account, .. } = key;
     match key.state {
         State::Active => None,
@@ -57,7 +57,7 @@ pub(super) fn advice(key: &Key) -> Option<String> {
 }
 
 /// `tickets:read, 2 rules`.
-pub(super) fn rights(rights: &Rights) -> String {
+pub(crate) fn rights(rights: &Rights) -> String {
     let mut parts = Vec::new();
     if !rights.scopes.is_empty() {
         parts.push(rights.scopes.join(" "));
@@ -72,7 +72,7 @@ pub(super) fn rights(rights: &Rights) -> String {
 }
 
 /// `3 h ago by python3 (4711)`.
-pub(super) fn last_use(last: &Use, clock: &Clock) -> String {
+pub(crate) fn last_use(last: &Use, clock: &Clock) -> String {
     let when = clock.relative(last.at);
     match &last.process {
         Some(process) => format!("{when} by {process}"),
@@ -81,7 +81,7 @@ pub(super) fn last_use(last: &Use, clock: &Clock) -> String {
 }
 
 /// That keys of an account wait for `loopdesk key confirm`.
-pub(in crate::commands) fn waiting(account: &Account) -> Option<String> {
+pub(crate) fn waiting(account: &Account) -> Option<String> {
     let names: Vec<_> = account
         .suspended_keys
         .iter()
@@ -102,7 +102,7 @@ pub(in crate::commands) fn waiting(account: &Account) -> Option<String> {
 }
 
 /// Whom an account answers, and by how many keys.
-pub(in crate::commands) fn answers(account: &Account) -> String {
+pub(crate) fn answers(account: &Account) -> String {
     let mut text = match account.access {
         Access::User if account.key_over_tcp => {
             "programs with a local key; at `proxy.sock` any program of yours".to_owned()
@@ -126,7 +126,7 @@ pub(in crate::commands) fn answers(account: &Account) -> String {
 
 /// What stands for a key in code: enough of `key` to know which, and no key at all. In ASCII, as
 /// headers are.
-pub(in crate::commands) fn placeholder(key: Option<&Key>) -> String {
+pub(crate) fn placeholder(key: Option<&Key>) -> String {
     format!("{}...", key.map_or(PREFIX, |key| &key.id))
 }
 

@@ -6,14 +6,15 @@ use loopdesk_protocol::config::{RELOAD, Report};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use crate::config_file::{ConfigFile, Step, parse};
+use crate::args::config::Setting;
+use crate::config_file::{ConfigFile, Step, parse, values};
 use crate::context::Context;
 use crate::error::{self, CliError};
 use crate::ui::text::Text;
 
 /// A change that has been made.
 #[derive(Debug, Serialize)]
-pub(in crate::commands) struct Changed {
+pub(crate) struct Changed {
     path: String,
     /// Whether a daemon runs and uses the change.
     reloaded: bool,
@@ -24,14 +25,14 @@ pub(in crate::commands) struct Changed {
 }
 
 impl Changed {
-    pub(super) fn reloaded(path: &Path) -> Self {
+    pub(crate) fn reloaded(path: &Path) -> Self {
         Self {
             reloaded: true,
             ..Self::unchanged(path)
         }
     }
 
-    pub(super) fn unchanged(path: &Path) -> Self {
+    pub(crate) fn unchanged(path: &Path) -> Self {
         Self {
             path: path.to_string_lossy().into_owned(),
             reloaded: false,
@@ -40,17 +41,17 @@ impl Changed {
         }
     }
 
-    pub(in crate::commands) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
     /// What the file says now.
-    pub(in crate::commands) fn report(&self) -> Option<&Report> {
+    pub(crate) fn report(&self) -> Option<&Report> {
         self.report.as_ref()
     }
 
     /// `done`, where, and whether it counts already.
-    pub(in crate::commands) fn text(&self, done: &str) -> Text {
+    pub(crate) fn text(&self, done: &str) -> Text {
         let daemon = if self.reloaded {
             " The daemon uses it already."
         } else {
@@ -60,7 +61,7 @@ impl Changed {
     }
 
     /// That the daemon runs and doesn't use the change is a problem, though the file is right.
-    pub(in crate::commands) fn told(self) -> Result<(), CliError> {
+    pub(crate) fn told(self) -> Result<(), CliError> {
         match self.not_told {
             None => Ok(()),
             Some(mut problem) => {
@@ -74,8 +75,21 @@ impl Changed {
     }
 }
 
+/// The alternatives of one setting's new value, most likely first.
+pub(crate) fn alternatives(tables: &[&str], setting: &Setting) -> Vec<Vec<Step>> {
+    let keys = tables.iter().copied().chain(setting.key.split('.'));
+    let keys: Vec<String> = keys.map(ToOwned::to_owned).collect();
+    match &setting.value {
+        None => vec![vec![Step::Unset(keys)]],
+        Some(value) => values(&setting.key, value)
+            .into_iter()
+            .map(|value| vec![Step::Set(keys.clone(), value)])
+            .collect(),
+    }
+}
+
 /// Makes the first of `alternatives` that leaves a configuration without errors.
-pub(in crate::commands) async fn change(
+pub(crate) async fn change(
     context: &Context,
     alternatives: Vec<Vec<Step>>,
 ) -> Result<Changed, CliError> {
@@ -87,7 +101,7 @@ pub(in crate::commands) async fn change(
 }
 
 /// Tells the daemon that runs of a file that was changed.
-pub(super) async fn told(context: &Context, path: &Path, report: Report) -> Changed {
+pub(crate) async fn told(context: &Context, path: &Path, report: Report) -> Changed {
     let told = match context.link.running().await {
         Ok(Some(client)) => client
             .post::<serde_json::Value>(RELOAD, &serde_json::json!({}))
@@ -110,7 +124,7 @@ pub(super) async fn told(context: &Context, path: &Path, report: Report) -> Chan
 }
 
 /// The file, locked until the answer is dropped.
-pub(super) async fn open(path: &Path) -> Result<ConfigFile, Problem> {
+pub(crate) async fn open(path: &Path) -> Result<ConfigFile, Problem> {
     // Another command may hold the lock for a moment.
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || ConfigFile::open(&path))

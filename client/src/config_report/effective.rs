@@ -8,7 +8,7 @@ use crate::config_file::text_value;
 use crate::ui::text::Text;
 
 /// The whole configuration, which `files` make up.
-pub(super) fn text(config: &Effective, files: &[String]) -> Text {
+pub(crate) fn text(config: &Effective, files: &[String]) -> Text {
     let files = match files {
         [] => "# no file".to_owned(),
         files => format!("# {}", files.join(" over ")),
@@ -19,7 +19,7 @@ pub(super) fn text(config: &Effective, files: &[String]) -> Text {
 }
 
 /// One account of such a file.
-pub(in crate::commands) fn account_text(one: &Account, config: &Effective) -> Text {
+pub(crate) fn account_text(one: &Account, config: &Effective) -> Text {
     let mut document = DocumentMut::new();
     let mut table = account(one);
     table.decor_mut().set_prefix(about(one));

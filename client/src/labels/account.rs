@@ -1,0 +1,62 @@
+//! An account and its session on a few lines.
+
+use loopdesk_protocol::account::CLIENT_CREDENTIALS;
+use loopdesk_protocol::status::Account;
+
+use super::{key, pairs, person, state};
+use crate::ui::text::Text;
+use crate::ui::time::Clock;
+
+/// One account and its session.
+pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
+    let (style, words) = state::session(account.state);
+    let mut text = Text::new().strong(&account.name);
+    if account.default {
+        text = text.plain(" (default)");
+    }
+    text = text
+        .plain(": ")
+        .styled(style, words)
+        .end()
+        .row("Zendesk", &account.origin);
+    if let Some(person) = &account.person {
+        text = text.row("user", person::person(person));
+    }
+    if account.grant == CLIENT_CREDENTIALS {
+        text = text.row(
+            "login",
+            "by the OAuth client's own secret, nobody in a browser",
+        );
+    }
+    if !account.scopes.is_empty() {
+        text = text.row("scopes", account.scopes.join(" "));
+    }
+    if let Some(then) = account.access_expires_at {
+        let verb = if then > clock.now() {
+            "expires"
+        } else {
+            "expired"
+        };
+        text = text.row("access token", format!("{verb} {}", clock.both(then)));
+    }
+    if let Some(then) = account.next_refresh_at {
+        text = text.row("next refresh", clock.both(then));
+    }
+    if let Some(then) = account.refresh_expires_at {
+        text = text.row(
+            "may stay off",
+            format!("until {} ({})", clock.day(then), clock.relative(then)),
+        );
+    }
+    text = text
+        .row("base URL", account.base_urls.join("\n"))
+        .row("answers", key::answers(account));
+    if let Some(lines) = pairs::lines(account, clock) {
+        text = text.row("pairs", lines);
+    }
+    if let Some(error) = &account.last_error {
+        let when = clock.relative(error.at);
+        text = text.row("last error", format!("{when}: {}", error.message));
+    }
+    text
+}

@@ -1,0 +1,28 @@
+//! Programs that were served without a key.
+
+use loopdesk_protocol::key::Caller;
+
+use crate::ui::table::{Cell, Table};
+use crate::ui::text::Text;
+use crate::ui::time::Clock;
+
+pub(crate) fn listed(name: &str, callers: &[Caller], clock: &Clock) -> Text {
+    if callers.is_empty() {
+        return Text::from(format!(
+            "No program has lately used `{name}` without a key."
+        ));
+    }
+    let table = Table::new(["  PROGRAM", "LAST REQUEST", "REQUESTS"]);
+    let table = callers.iter().fold(table, |table, caller| {
+        let process = caller.last.process.as_deref().unwrap_or("(not known)");
+        table.row([
+            Cell::new(format!("  {process}")),
+            Cell::new(clock.relative(caller.last.at)),
+            Cell::new(caller.requests.to_string()),
+        ])
+    });
+    Text::from(format!(
+        "These have lately used `{name}` without a key, and would be refused:\n"
+    ))
+    .then(&table.text())
+}

@@ -1,0 +1,8 @@
+//! What the daemon's values are called on a terminal.
+
+pub(crate) mod account;
+pub(crate) mod callers;
+pub(crate) mod key;
+mod pairs;
+pub(crate) mod person;
+pub(crate) mod state;
