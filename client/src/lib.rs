@@ -1,10 +1,17 @@
 //! loopdesk: the command line of the daemon `loopdeskd`.
 //!
 //! ```text
-//! args → commands ─→ daemon_client → the daemon, over its control socket
-//! argv  one a file └→ config_file → the configuration's text
-//!          └→ output → standard output and error
+//! lib        what was typed is parsed; the exit code
+//! dispatch   each command's way to its module
+//! commands   a file or folder each; none uses another
+//! context    the process's surroundings; config_change: an edit, checked before it counts
+//! daemon_client: the daemon, over its control socket; config_file: the configuration's text
+//! problems, labels, config_report, named, base_url: what several commands say
+//! args       what can be typed
+//! ui         streams, styles, tables, time, questions, secrets
 //! ```
+//!
+//! A module uses only what stands below it.
 //!
 //! The command line decides little: the daemon holds the sessions, and `loopdeskd check-config`
 //! alone judges a configuration. A command's name is that of its file in `commands`, and of the

@@ -4,7 +4,7 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::manager::{Manager, handshake};
-use super::report::{Daemon, State};
+use super::model::report::{Daemon, State};
 use super::unsupervised;
 use crate::context::Context;
 use crate::error::CliError;

@@ -8,12 +8,13 @@ use loopdesk_protocol::status::{self, Status};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use super::environment::Carried;
 use super::manager::{Manager, handshake};
+use super::model::address;
+use super::model::environment::Carried;
+use super::model::report::Daemon;
+use super::model::setup::{Setup, secrets_file};
 use super::ports::{self, Moved};
-use super::report::Daemon;
-use super::setup::{Setup, secrets_file};
-use super::{address, linger, unsupervised};
+use super::{linger, unsupervised};
 use crate::args::service::Install;
 use crate::config_report::usable;
 use crate::context::Context;

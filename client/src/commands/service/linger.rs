@@ -6,7 +6,7 @@ use std::time::Duration;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::process::Command;
 
-use super::tool;
+use super::os::tool;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::ask;

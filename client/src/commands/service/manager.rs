@@ -6,8 +6,8 @@ use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Kind, Problem};
 
 use super::launchd::Launchd;
-use super::report::Report;
-use super::setup::{ServiceFile, Setup};
+use super::model::report::Report;
+use super::model::setup::{ServiceFile, Setup};
 use super::systemd::Systemd;
 use crate::context::Context;
 

@@ -2,29 +2,25 @@
 //!
 //! ```text
 //! install, uninstall, control, status
-//!   └→ manager ─→ systemd → units    the templates of packaging/, rendered
+//!   └→ manager ─→ systemd → units     the templates of packaging/, rendered
 //!        │    └─→ launchd → plist
-//!        └→ setup: address (the checked configuration), environment, ports
+//!        └→ os: files, programs ──→ model: what the service is to be, what a manager reports
 //! ```
 
-mod address;
 mod control;
-mod environment;
-mod files;
 mod install;
 mod launchd;
 mod linger;
 mod manager;
+mod model;
+mod os;
 mod ports;
 mod purge;
-mod report;
-mod setup;
 mod status;
 mod systemd;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests;
-mod tool;
 mod uninstall;
 mod unsupervised;
 

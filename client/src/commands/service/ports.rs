@@ -7,7 +7,7 @@ use loopdesk_protocol::config::Effective;
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use super::address::{self, Address};
+use super::model::address::{self, Address};
 use crate::config_change::change;
 use crate::config_file::{Step, text_value};
 use crate::config_report::usable;

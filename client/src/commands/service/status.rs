@@ -6,9 +6,10 @@ use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
+use super::linger;
 use super::manager::Manager;
-use super::report::{Daemon, Report, Scope, State};
-use super::{address, linger};
+use super::model::address;
+use super::model::report::{Daemon, Report, Scope, State};
 use crate::config_report::usable;
 use crate::context::Context;
 use crate::daemon_client::difference;

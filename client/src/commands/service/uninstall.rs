@@ -7,9 +7,10 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::manager::Manager;
-use super::report::Scope;
-use super::setup::secrets_file;
-use super::{files, purge, unsupervised};
+use super::model::report::Scope;
+use super::model::setup::secrets_file;
+use super::os::files;
+use super::{purge, unsupervised};
 use crate::args::service::Uninstall;
 use crate::context::Context;
 use crate::error::CliError;

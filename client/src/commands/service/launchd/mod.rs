@@ -9,10 +9,10 @@ use std::time::Duration;
 use loopdesk_protocol::{Kind, Paths, Problem};
 use tokio::process::Command;
 
-use super::files;
-use super::report::{Report, Scope, State};
-use super::setup::{ServiceFile, Setup};
-use super::tool;
+use crate::commands::service::model::report::{Report, Scope, State};
+use crate::commands::service::model::setup::{ServiceFile, Setup};
+use crate::commands::service::os::files;
+use crate::commands::service::os::tool;
 use crate::context::Context;
 use plist::LABEL;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use loopdesk_protocol::{Kind, Paths, Problem};
 
-use crate::commands::service::setup::Setup;
+use crate::commands::service::model::setup::Setup;
 
 /// The agent's name.
 pub(super) const LABEL: &str = "loopdesk";
@@ -165,8 +165,8 @@ mod tests {
     use ::plist::Value;
 
     use super::*;
-    use crate::commands::service::address::Address;
-    use crate::commands::service::environment::Carried;
+    use crate::commands::service::model::address::Address;
+    use crate::commands::service::model::environment::Carried;
     use crate::testing::Home;
 
     #[test]

@@ -8,7 +8,7 @@ use loopdesk_protocol::{Kind, Problem};
 use tokio::process::Command;
 
 use super::units::{SERVICE, SOCKET};
-use crate::commands::service::tool;
+use crate::commands::service::os::tool;
 use crate::context::Context;
 
 /// The user manager that answers.

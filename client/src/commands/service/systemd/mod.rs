@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use loopdesk_protocol::Problem;
 
-use super::files;
-use super::report::Report;
-use super::setup::{ServiceFile, Setup};
+use crate::commands::service::model::report::Report;
+use crate::commands::service::model::setup::{ServiceFile, Setup};
+use crate::commands::service::os::files;
 use units::{SERVICE, SOCKET, SOCKET_V6};
 
 pub(super) use find::Systemd;

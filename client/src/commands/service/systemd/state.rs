@@ -8,7 +8,7 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::find::{Systemd, failed};
 use super::units::{SERVICE, SOCKET, SOCKET_V6, values};
-use crate::commands::service::report::{Report, Scope, State};
+use crate::commands::service::model::report::{Report, Scope, State};
 
 /// The properties of each unit.
 #[derive(Debug)]

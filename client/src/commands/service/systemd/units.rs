@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::commands::service::setup::{ServiceFile, Setup};
+use crate::commands::service::model::setup::{ServiceFile, Setup};
 
 /// Holds what scripts and the command line connect to.
 pub(super) const SOCKET: &str = "loopdesk.socket";
@@ -171,8 +171,8 @@ const NOTIFY_RELOAD: u32 = 253;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commands::service::address::Address;
-    use crate::commands::service::environment::Carried;
+    use crate::commands::service::model::address::Address;
+    use crate::commands::service::model::environment::Carried;
 
     fn setup(addresses: &[&str]) -> Setup {
         let address = |text: &&str| Address {

@@ -9,24 +9,24 @@ use serde::Serialize;
 
 /// The service as its manager sees it.
 #[derive(Debug)]
-pub(super) struct Report {
-    pub(super) state: State,
+pub(crate) struct Report {
+    pub(crate) state: State,
     /// For whom it is installed; none if it isn't.
-    pub(super) scope: Option<Scope>,
+    pub(crate) scope: Option<Scope>,
     /// Whether it comes up by itself.
-    pub(super) starts_at_login: bool,
+    pub(crate) starts_at_login: bool,
     /// The manager's files.
-    pub(super) files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Where it listens on TCP, as far as it does.
-    pub(super) listens: Vec<SocketAddr>,
+    pub(crate) listens: Vec<SocketAddr>,
     /// What isn't well.
-    pub(super) problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// What the service does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum State {
+pub(crate) enum State {
     NotInstalled,
     Stopped,
     /// The sockets are there; the first connection starts the daemon.
@@ -39,7 +39,7 @@ pub(super) enum State {
 /// For whom a service is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Scope {
+pub(crate) enum Scope {
     /// By `loopdesk service install`.
     User,
     /// By the machine's administrator, for everybody.
@@ -48,16 +48,16 @@ pub(super) enum Scope {
 
 impl State {
     /// Whether the manager has the sockets open.
-    pub(super) fn holds_sockets(self) -> bool {
+    pub(crate) fn holds_sockets(self) -> bool {
         matches!(self, Self::Waiting | Self::Starting | Self::Running)
     }
 }
 
 /// The daemon that answers.
 #[derive(Debug, Serialize)]
-pub(super) struct Daemon {
-    pub(super) version: String,
-    pub(super) pid: u32,
+pub(crate) struct Daemon {
+    pub(crate) version: String,
+    pub(crate) pid: u32,
 }
 
 impl From<Version> for Daemon {

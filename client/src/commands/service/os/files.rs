@@ -7,11 +7,11 @@ use std::path::Path;
 
 use loopdesk_protocol::{Kind, Problem};
 
-use super::setup::ServiceFile;
+use crate::commands::service::model::setup::ServiceFile;
 use crate::error;
 
 /// Writes the file unless it is like that already. Whether it was written.
-pub(super) fn write(file: &ServiceFile) -> Result<bool, Problem> {
+pub(crate) fn write(file: &ServiceFile) -> Result<bool, Problem> {
     let is_same = std::fs::read(&file.path).is_ok_and(|old| old == file.text.as_bytes())
         && std::fs::symlink_metadata(&file.path)
             .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o777 == file.mode);
@@ -37,7 +37,7 @@ pub(super) fn write(file: &ServiceFile) -> Result<bool, Problem> {
 }
 
 /// Removes a file. Whether it was there.
-pub(super) fn remove(path: &Path) -> Result<bool, Problem> {
+pub(crate) fn remove(path: &Path) -> Result<bool, Problem> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -46,7 +46,7 @@ pub(super) fn remove(path: &Path) -> Result<bool, Problem> {
 }
 
 /// Removes folders that are empty, each one before the one that it lies in.
-pub(super) fn remove_if_empty<'a>(folders: impl IntoIterator<Item = &'a Path>) {
+pub(crate) fn remove_if_empty<'a>(folders: impl IntoIterator<Item = &'a Path>) {
     for folder in folders {
         // One that isn't empty, or not there, is somebody else's.
         drop(std::fs::remove_dir(folder));

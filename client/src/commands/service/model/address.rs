@@ -6,14 +6,14 @@ use loopdesk_protocol::config::Effective;
 
 /// One address, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
-    pub(super) socket: SocketAddr,
+pub(crate) struct Address {
+    pub(crate) socket: SocketAddr,
     /// The account that it belongs to; none for those of `listen`.
-    pub(super) account: Option<String>,
+    pub(crate) account: Option<String>,
 }
 
 /// Every address, those of `listen` first.
-pub(super) fn all(config: &Effective) -> Vec<Address> {
+pub(crate) fn all(config: &Effective) -> Vec<Address> {
     let common = config.listen.iter().filter_map(|text| {
         Some(Address {
             socket: text.parse().ok()?,

@@ -9,20 +9,20 @@ use crate::context::Environment;
 
 /// Variables for the service.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Carried {
+pub(crate) struct Carried {
     /// Everybody may read these.
-    pub(super) plain: Vec<(String, String)>,
+    pub(crate) plain: Vec<(String, String)>,
     /// These hold a password, or may.
-    pub(super) secret: Vec<(String, String)>,
+    pub(crate) secret: Vec<(String, String)>,
     /// Names of those that are set and not carried, and why.
-    pub(super) left_out: Vec<(String, String)>,
+    pub(crate) left_out: Vec<(String, String)>,
     /// Names of those that keep the daemon from reaching Zendesk, and why.
-    pub(super) unusable: Vec<(String, String)>,
+    pub(crate) unusable: Vec<(String, String)>,
 }
 
 impl Carried {
     /// Those of `env`. `own` is where the daemon itself listens.
-    pub(super) fn of(env: &Environment, own: &[Address]) -> Self {
+    pub(crate) fn of(env: &Environment, own: &[Address]) -> Self {
         let mut carried = Self::default();
         for name in PROXIES {
             // curl and most others know both spellings and let the small one win.
@@ -55,7 +55,7 @@ impl Carried {
     }
 
     /// The names of what is carried.
-    pub(super) fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let all = self.plain.iter().chain(&self.secret);
         all.map(|(name, _)| name.clone()).collect()
     }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::context::Environment;
 
 /// The program of that name in `$PATH`.
-pub(super) fn find(name: &str, env: &Environment) -> Option<PathBuf> {
+pub(crate) fn find(name: &str, env: &Environment) -> Option<PathBuf> {
     let path = env("PATH")?;
     std::env::split_paths(&path)
         // A relative entry would run whatever lies in the current folder.
@@ -20,7 +20,7 @@ pub(super) fn find(name: &str, env: &Environment) -> Option<PathBuf> {
 }
 
 /// What the program prints; where it fails, what it says about that.
-pub(super) async fn said(mut command: Command, patience: Duration) -> Result<String, String> {
+pub(crate) async fn said(mut command: Command, patience: Duration) -> Result<String, String> {
     let output = match timeout(patience, command.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => return Err(error.to_string()),

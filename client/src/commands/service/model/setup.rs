@@ -9,28 +9,28 @@ use crate::context::Context;
 
 /// The service as it is to be installed.
 #[derive(Debug)]
-pub(super) struct Setup {
+pub(crate) struct Setup {
     /// The daemon's program.
-    pub(super) program: PathBuf,
+    pub(crate) program: PathBuf,
     /// Where it listens.
-    pub(super) addresses: Vec<Address>,
+    pub(crate) addresses: Vec<Address>,
     /// What it must know of this environment.
-    pub(super) environment: Carried,
+    pub(crate) environment: Carried,
     /// Holds what of that is secret, 0600.
-    pub(super) secrets_file: PathBuf,
+    pub(crate) secrets_file: PathBuf,
     /// The file behind the credential that opens the vault, where the vault is one.
-    pub(super) credential: Option<PathBuf>,
+    pub(crate) credential: Option<PathBuf>,
 }
 
 impl Setup {
     /// The addresses of one family, as text.
-    pub(super) fn listen(&self, is_v4: bool) -> Vec<String> {
+    pub(crate) fn listen(&self, is_v4: bool) -> Vec<String> {
         let of_family = |address: &&Address| address.socket.is_ipv4() == is_v4;
         let all = self.addresses.iter().filter(of_family);
         all.map(|address| address.socket.to_string()).collect()
     }
 
-    pub(super) fn sockets(&self) -> Vec<SocketAddr> {
+    pub(crate) fn sockets(&self) -> Vec<SocketAddr> {
         self.addresses
             .iter()
             .map(|address| address.socket)
@@ -39,21 +39,21 @@ impl Setup {
 }
 
 /// Where what the service must know and nobody else may read lies.
-pub(super) fn secrets_file(context: &Context) -> PathBuf {
+pub(crate) fn secrets_file(context: &Context) -> PathBuf {
     context.paths.state_dir().join("service.env")
 }
 
 /// A file that the service consists of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct ServiceFile {
-    pub(super) path: PathBuf,
-    pub(super) text: String,
-    pub(super) mode: u32,
+pub(crate) struct ServiceFile {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+    pub(crate) mode: u32,
 }
 
 impl ServiceFile {
     /// One that everybody may read, as managers want it.
-    pub(super) fn public(path: PathBuf, text: String) -> Self {
+    pub(crate) fn public(path: PathBuf, text: String) -> Self {
         Self {
             path,
             text,
@@ -62,7 +62,7 @@ impl ServiceFile {
     }
 
     /// One that holds a secret.
-    pub(super) fn private(path: &Path, text: String) -> Self {
+    pub(crate) fn private(path: &Path, text: String) -> Self {
         Self {
             path: path.to_owned(),
             text,
