@@ -6,7 +6,7 @@ use std::fmt;
 use loopdesk_protocol::{Client, Kind, Paths, Problem};
 
 use crate::config_report::usable;
-use crate::daemon_client::{Link, Program, difference};
+use crate::daemon_client::{Link, Program, version_skew};
 use crate::error::CliError;
 use crate::problems::no_account;
 use crate::ui::keyboard::Keyboard;
@@ -51,7 +51,7 @@ impl Context {
     pub(crate) async fn daemon(&self, output: &mut Output) -> Result<Client, CliError> {
         if let Some((client, version)) = self.link.known().await? {
             // Under a supervisor the new program takes over by itself.
-            let stays = difference::of(&version).filter(|_| !version.supervised);
+            let stays = version_skew::problem(&version).filter(|_| !version.supervised);
             if let Some(problem) = stays {
                 output.warning(&problem);
             }

@@ -6,7 +6,7 @@
 //! commands   a file or folder each; none uses another
 //! context    the process's surroundings; config_change: an edit, checked before it counts
 //! daemon_client: the daemon, over its control socket; config_file: the configuration's text
-//! problems, labels, config_report, named, base_url: what several commands say
+//! problems, labels, config_report, lookup, base_url: what several commands say
 //! args       what can be typed
 //! ui         streams, styles, tables, time, questions, secrets
 //! ```
@@ -40,7 +40,7 @@ mod daemon_client;
 mod dispatch;
 mod error;
 mod labels;
-mod named;
+mod lookup;
 mod problems;
 #[cfg(test)]
 mod testing;

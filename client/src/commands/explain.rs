@@ -6,7 +6,7 @@ use loopdesk_protocol::{Kind, Problem};
 use crate::args::key::Explain;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::named::key_named;
+use crate::lookup::key_named;
 use crate::ui::output::Output;
 use crate::ui::shell;
 use crate::ui::text::{BAD, GOOD, Text};

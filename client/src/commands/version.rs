@@ -5,7 +5,7 @@ use loopdesk_protocol::{PROTOCOL, Problem, VERSION};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::daemon_client::difference;
+use crate::daemon_client::version_skew;
 use crate::error::CliError;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
@@ -15,7 +15,7 @@ pub(crate) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
     let versions = Versions {
         version: VERSION,
         protocol: PROTOCOL,
-        problem: daemon.as_ref().and_then(difference::of),
+        problem: daemon.as_ref().and_then(version_skew::problem),
         daemon,
     };
     output.result(&versions, || text(&versions))?;

@@ -8,8 +8,8 @@ use loopdesk_protocol::config::Report;
 use loopdesk_protocol::version::{self, Version};
 use loopdesk_protocol::{Client, Kind, PROTOCOL, Paths, Problem, client};
 
-use super::difference;
 use super::program::Program;
+use super::version_skew;
 use crate::error;
 
 /// The daemon of one user.
@@ -35,7 +35,7 @@ impl Link {
         let found = self.version().await?;
         let other = found.as_ref().map(|(_, version)| version);
         let other = other.filter(|version| version.protocol != PROTOCOL);
-        other.and_then(difference::of).map_or(Ok(found), Err)
+        other.and_then(version_skew::problem).map_or(Ok(found), Err)
     }
 
     /// Who answers on the control socket, whatever it speaks.

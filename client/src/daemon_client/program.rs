@@ -11,7 +11,7 @@ use loopdesk_protocol::start::{CHECK_CONFIG, PROGRAM, PROGRAM_VARIABLE};
 use loopdesk_protocol::{Kind, Problem};
 use tokio::process::Command;
 
-use super::log;
+use super::startup_log;
 
 /// `loopdeskd`, or why there is none.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Program {
             Err(_) => return Err(failed("doesn't end".to_owned())),
         };
         serde_json::from_slice(&output.stdout).map_err(|_| {
-            let said = log::Said::new(&output.stderr);
+            let said = startup_log::StartupOutput::new(&output.stderr);
             failed(match said.last_line() {
                 Some(line) => format!("failed: {line}"),
                 None => format!("prints no report ({})", output.status),

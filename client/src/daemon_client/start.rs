@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::detach::detach;
 use super::link::Link;
-use super::log::Log;
+use super::startup_log::StartupLog;
 use crate::error;
 
 impl Link {
@@ -30,8 +30,8 @@ impl Link {
         }
 
         let log_file = self.paths.log_file();
-        let log =
-            Log::open(&log_file).map_err(|e| error::file(Kind::Daemon, "open", &log_file, &e))?;
+        let log = StartupLog::open(&log_file)
+            .map_err(|e| error::file(Kind::Daemon, "open", &log_file, &e))?;
         let ready = Readiness::bind(folders.runtime_dir())?;
         let mut child = spawn(program, &log, &ready.path)
             .map_err(|e| error::file(Kind::Daemon, "start", program, &e))?;
@@ -58,7 +58,7 @@ impl Link {
 /// The daemon has ended: because another one runs already, or because it can't.
 async fn after_exit(
     link: &Link,
-    log: &Log,
+    log: &StartupLog,
     status: ExitStatus,
 ) -> Result<(Client, Option<u32>), Problem> {
     let lost_the_race = status.code() == Some(i32::from(ALREADY_RUNNING));
@@ -103,13 +103,13 @@ fn unreachable_daemon(paths: &Paths) -> Problem {
 }
 
 /// The daemon's own words, with the exit code that fits them.
-fn failure(log: &Log, status: ExitStatus) -> Problem {
+fn failure(log: &StartupLog, status: ExitStatus) -> Problem {
     let code = status.code();
     let kind = [Kind::Config, Kind::Vault]
         .into_iter()
         .find(|kind| code == Some(i32::from(kind.exit_code())))
         .unwrap_or(Kind::Daemon);
-    let said = log.said();
+    let said = log.output();
     if let Some((message, hints)) = said.error() {
         let problem = Problem::new(kind, format!("loopdesk can't start: {message}"));
         return hints.into_iter().fold(problem, Problem::hint);
@@ -122,12 +122,12 @@ fn failure(log: &Log, status: ExitStatus) -> Problem {
     Problem::new(kind, message).hint("run `loopdeskd` in a terminal to see all that it says")
 }
 
-fn too_slow(log: &Log, file: &Path) -> Problem {
+fn too_slow(log: &StartupLog, file: &Path) -> Problem {
     let mut message = format!(
         "loopdesk was started and isn't ready after {} s",
         START.as_secs()
     );
-    for line in log.said().tail() {
+    for line in log.output().tail() {
         message.push_str("\n  ");
         message.push_str(line);
     }
@@ -136,7 +136,7 @@ fn too_slow(log: &Log, file: &Path) -> Problem {
         .hint(format!("look into `{}`", file.display()))
 }
 
-fn spawn(program: &Path, log: &Log, notify: &Path) -> io::Result<Child> {
+fn spawn(program: &Path, log: &StartupLog, notify: &Path) -> io::Result<Child> {
     let mut command = Command::new(program);
     command
         .current_dir("/")

@@ -1,6 +1,6 @@
 //! What people and programs read, and what they type.
 
-pub(crate) mod ask;
+pub(crate) mod confirm;
 mod json;
 pub(crate) mod keyboard;
 pub(crate) mod output;

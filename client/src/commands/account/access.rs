@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::labels::callers::listed;
 use crate::problems::unknown_account;
-use crate::ui::ask;
+use crate::ui::confirm;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
@@ -45,7 +45,7 @@ pub(super) async fn agree(
         return Ok(callers);
     }
     let question = format!("Have `{name}` refuse every program that sends no key? [y/N] ");
-    match ask::yes_or_no(&question, false, &mut context.keyboard, output).await? {
+    match confirm::yes_or_no(&question, false, &mut context.keyboard, output).await? {
         Some(true) => Ok(callers),
         Some(false) => Err(Problem::new(Kind::Usage, "nothing was changed")
             .hint(format!(

@@ -8,7 +8,7 @@ use crate::config_file::values;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels::callers::listed;
-use crate::ui::ask;
+use crate::ui::confirm;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
@@ -50,7 +50,7 @@ pub(super) async fn agree(
     }
     let question =
         "Have loopdesk refuse every program that connects by TCP and sends no key? [y/N] ";
-    match ask::yes_or_no(question, false, &mut context.keyboard, output).await? {
+    match confirm::yes_or_no(question, false, &mut context.keyboard, output).await? {
         Some(true) => Ok(()),
         Some(false) => Err(Problem::new(Kind::Usage, "nothing was changed")
             .hint("run `loopdesk key create NAME --scope tickets:read` for each script first")

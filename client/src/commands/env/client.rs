@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{library, tool};
+use super::{curl_like, library};
 use crate::args::env::EnvClient;
 use crate::base_url::authority;
 
@@ -57,27 +57,30 @@ pub(super) fn recipe(
         return read(&[], "");
     };
     match client {
-        EnvClient::Curl => read(&[], either(tool::CURL, tool::CURL_KEY)),
-        EnvClient::Wget => read(&[], either(tool::WGET, tool::WGET_KEY)),
-        EnvClient::Python => read(&[], either(tool::URLLIB, tool::URLLIB_KEY)),
-        EnvClient::Requests => read(&[], either(tool::REQUESTS, tool::REQUESTS_KEY)),
-        EnvClient::Httpx => read(tool::HTTPX_NOTES, either(tool::HTTPX, tool::HTTPX_KEY)),
-        EnvClient::Aiohttp => read(&[], either(tool::AIOHTTP, tool::AIOHTTP_KEY)),
-        EnvClient::Node => read(&[], either(tool::FETCH, tool::FETCH_KEY)),
-        EnvClient::Axios => read(&[], either(tool::AXIOS, tool::AXIOS_KEY)),
-        EnvClient::Perl => read(&[], either(tool::PERL, tool::PERL_KEY)),
-        EnvClient::Ruby => read(&[], either(tool::RUBY, tool::RUBY_KEY)),
-        EnvClient::Php => read(&[], either(tool::PHP, tool::PHP_KEY)),
-        EnvClient::Go => read(&[], either(tool::GO, tool::GO_KEY)),
-        EnvClient::Java => read(&[], either(tool::JAVA, tool::JAVA_KEY)),
-        EnvClient::R => read(tool::R_NOTES, either(tool::R, tool::R_KEY)),
+        EnvClient::Curl => read(&[], either(curl_like::CURL, curl_like::CURL_KEY)),
+        EnvClient::Wget => read(&[], either(curl_like::WGET, curl_like::WGET_KEY)),
+        EnvClient::Python => read(&[], either(curl_like::URLLIB, curl_like::URLLIB_KEY)),
+        EnvClient::Requests => read(&[], either(curl_like::REQUESTS, curl_like::REQUESTS_KEY)),
+        EnvClient::Httpx => read(
+            curl_like::HTTPX_NOTES,
+            either(curl_like::HTTPX, curl_like::HTTPX_KEY),
+        ),
+        EnvClient::Aiohttp => read(&[], either(curl_like::AIOHTTP, curl_like::AIOHTTP_KEY)),
+        EnvClient::Node => read(&[], either(curl_like::FETCH, curl_like::FETCH_KEY)),
+        EnvClient::Axios => read(&[], either(curl_like::AXIOS, curl_like::AXIOS_KEY)),
+        EnvClient::Perl => read(&[], either(curl_like::PERL, curl_like::PERL_KEY)),
+        EnvClient::Ruby => read(&[], either(curl_like::RUBY, curl_like::RUBY_KEY)),
+        EnvClient::Php => read(&[], either(curl_like::PHP, curl_like::PHP_KEY)),
+        EnvClient::Go => read(&[], either(curl_like::GO, curl_like::GO_KEY)),
+        EnvClient::Java => read(&[], either(curl_like::JAVA, curl_like::JAVA_KEY)),
+        EnvClient::R => read(curl_like::R_NOTES, either(curl_like::R, curl_like::R_KEY)),
         EnvClient::Jupyter => literal(
-            tool::JUPYTER_NOTES,
-            either(tool::JUPYTER, tool::JUPYTER_KEY),
+            curl_like::JUPYTER_NOTES,
+            either(curl_like::JUPYTER, curl_like::JUPYTER_KEY),
         ),
         EnvClient::Postman => literal(
-            notes(tool::POSTMAN_NOTES, tool::POSTMAN_KEY_NOTES),
-            either(tool::POSTMAN, tool::POSTMAN_KEY),
+            notes(curl_like::POSTMAN_NOTES, curl_like::POSTMAN_KEY_NOTES),
+            either(curl_like::POSTMAN, curl_like::POSTMAN_KEY),
         ),
         EnvClient::Zenpy => Recipe {
             variables: BTreeMap::from([

@@ -2,10 +2,10 @@
 
 mod account;
 mod client;
+mod curl_like;
 mod library;
 mod network;
-mod slot;
-mod tool;
+mod placeholder;
 
 use loopdesk_protocol::key::Key;
 use loopdesk_protocol::{Kind, Problem, status};
@@ -16,14 +16,14 @@ use crate::base_url::{authority, best, host, is_unresolved};
 use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::named::key_named;
+use crate::lookup::key_named;
 use crate::ui::output::Output;
 use crate::ui::shell;
 use crate::ui::text::Text;
 use account::{Account, choose, of_config, of_status};
 use client::{Recipe, recipe};
 use network::diverted;
-use slot::Slot;
+use placeholder::Placeholder;
 
 pub(crate) async fn run(
     args: &Env,
@@ -58,8 +58,8 @@ pub(crate) async fn run(
             ))
             .into());
     };
-    let slot = Slot::new(&account, key.as_ref());
-    let answer = Answer::new(&account, base, args.client, slot);
+    let placeholder = Placeholder::new(&account, key.as_ref());
+    let answer = Answer::new(&account, base, args.client, placeholder);
     output.result(&answer, || answer.script())?;
     if is_unresolved(base) {
         output.warn(format!(
@@ -115,21 +115,26 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(account: &Account, base: &str, client: Option<EnvClient>, slot: Option<Slot>) -> Self {
-        let key = slot.as_ref().map(|slot| slot.placeholder.as_str());
+    fn new(
+        account: &Account,
+        base: &str,
+        client: Option<EnvClient>,
+        placeholder: Option<Placeholder>,
+    ) -> Self {
+        let key = placeholder.as_ref().map(|one| one.text.as_str());
         let mut recipe = recipe(client, base, &account.name, key);
         // What can't be pointed here needs no key.
         let points = !recipe.variables.is_empty() || !recipe.example.is_empty();
-        let slot = slot.filter(|_| points);
-        if let Some(slot) = &slot {
-            let note = slot.note(!recipe.example.is_empty());
+        let placeholder = placeholder.filter(|_| points);
+        if let Some(placeholder) = &placeholder {
+            let note = placeholder.note(!recipe.example.is_empty());
             recipe.notes.insert(0, note);
         }
         Self {
             account: account.name.clone(),
             base_url: base.to_owned(),
             base_urls: account.base_urls.clone(),
-            placeholder: slot.map(|slot| slot.placeholder),
+            placeholder: placeholder.map(|one| one.text),
             recipe,
         }
     }
@@ -180,8 +185,13 @@ mod tests {
             ]
         }) {
             account.access = access;
-            let slot = Slot::new(&account, None);
-            let answer = Answer::new(&account, "http://127.0.0.1:8484", Some(*client), slot);
+            let placeholder = Placeholder::new(&account, None);
+            let answer = Answer::new(
+                &account,
+                "http://127.0.0.1:8484",
+                Some(*client),
+                placeholder,
+            );
             let script = plain(&answer.script());
             let output = std::process::Command::new("sh")
                 .args(["-euc", &format!("{script}\nenv")])

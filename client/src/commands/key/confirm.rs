@@ -7,7 +7,7 @@ use crate::args::key::Confirm;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels;
-use crate::named;
+use crate::lookup;
 use crate::ui::output::Output;
 use crate::ui::table::{Cell, Table};
 use crate::ui::text::{STRONG, Text};
@@ -35,7 +35,7 @@ async fn request(
             name: None,
         });
     };
-    let key = named::key_named(key, client, output).await?;
+    let key = lookup::key_named(key, client, output).await?;
     Ok(Request {
         account: Some(args.account.clone().unwrap_or(key.account)),
         name: Some(key.name),

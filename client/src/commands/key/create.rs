@@ -3,7 +3,7 @@
 use loopdesk_protocol::key::{CREATE, Create as Request, Created, Key, Rights};
 use loopdesk_protocol::{Kind, Problem};
 
-use super::shown_once;
+use super::print_secret;
 use crate::args::key::Create;
 use crate::context::Context;
 use crate::error::CliError;
@@ -38,7 +38,7 @@ pub(super) async fn run(
     secret::hide("new key")?;
     let created: Created = client.post(CREATE, &request).await?;
     let intro = intro(&created.key, &context.clock);
-    shown_once::show(&created, &intro, args.quiet, output)
+    print_secret::print(&created, &intro, args.quiet, output)
 }
 
 fn allows_nothing(name: &str) -> Problem {

@@ -3,10 +3,10 @@
 mod confirm;
 mod create;
 mod list;
+mod print_secret;
 mod revoke;
 mod rotate;
 mod show;
-mod shown_once;
 
 use crate::args::key::Key;
 use crate::context::Context;

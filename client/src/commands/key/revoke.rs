@@ -8,7 +8,7 @@ use crate::args::key::Revoke;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels;
-use crate::named;
+use crate::lookup;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
@@ -43,7 +43,7 @@ pub(super) async fn run(
 }
 
 async fn revoke(name: &str, client: &Client) -> Result<Key, CliError> {
-    let name = named::name_of_ending(name, client).await?;
+    let name = lookup::name_of_ending(name, client).await?;
     Ok(client.post(REVOKE, &Named { name }).await?)
 }
 

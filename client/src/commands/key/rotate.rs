@@ -2,11 +2,11 @@
 
 use loopdesk_protocol::key::{Created, Key, ROTATE, Rotate as Request};
 
-use super::shown_once;
+use super::print_secret;
 use crate::args::key::Rotate;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::named;
+use crate::lookup;
 use crate::ui::output::Output;
 use crate::ui::secret;
 use crate::ui::text::Text;
@@ -19,13 +19,13 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     let client = context.daemon(output).await?;
     let request = Request {
-        name: named::name_of_ending(&args.name, &client).await?,
+        name: lookup::name_of_ending(&args.name, &client).await?,
         grace: args.grace.unwrap_or(0),
     };
     secret::hide("new key")?;
     let created: Created = client.post(ROTATE, &request).await?;
     let intro = intro(&created.key, &context.clock);
-    shown_once::show(&created, &intro, args.quiet, output)
+    print_secret::print(&created, &intro, args.quiet, output)
 }
 
 fn intro(key: &Key, clock: &Clock) -> Text {

@@ -6,7 +6,7 @@ use crate::args::key::Show;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels;
-use crate::named;
+use crate::lookup;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
@@ -17,7 +17,7 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let client = context.daemon(output).await?;
-    let key = named::key_named(&args.name, &client, output).await?;
+    let key = lookup::key_named(&args.name, &client, output).await?;
     output.result(&key, || text(&key, &context.clock))
 }
 

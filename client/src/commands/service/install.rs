@@ -12,7 +12,7 @@ use super::manager::{Manager, handshake};
 use super::model::address;
 use super::model::environment::Carried;
 use super::model::report::Daemon;
-use super::model::setup::{Setup, secrets_file};
+use super::model::spec::{ServiceSpec, secrets_file};
 use super::ports::{self, Moved};
 use super::{linger, unsupervised};
 use crate::args::service::Install;
@@ -36,7 +36,7 @@ pub(super) async fn run(
     let ours = ours(&manager, context).await?;
     let (config, moved_ports) = ports::settle(config, &ours, args.yes, context, output).await?;
     let addresses = address::all(&config);
-    let setup = Setup {
+    let spec = ServiceSpec {
         program,
         environment: Carried::of(&context.env, &addresses),
         addresses,
@@ -45,7 +45,7 @@ pub(super) async fn run(
     };
     // launchd makes sockets, but not the folder that they lie in.
     context.link.private_dirs()?;
-    let (files, changed) = manager.install(&setup).await?;
+    let (files, changed) = manager.install(&spec).await?;
     let version = handshake(context).await?;
     let linger = match &manager {
         Manager::Systemd(_) => linger::offer(args.linger, context, output).await?,
@@ -55,9 +55,9 @@ pub(super) async fn run(
         manager: manager.name(),
         changed,
         files: files.into_iter().map(|file| file.path).collect(),
-        listen: setup.sockets().iter().map(ToString::to_string).collect(),
-        environment: setup.environment.names(),
-        left_out: setup
+        listen: spec.sockets().iter().map(ToString::to_string).collect(),
+        environment: spec.environment.names(),
+        left_out: spec
             .environment
             .left_out
             .iter()
@@ -68,10 +68,10 @@ pub(super) async fn run(
         linger,
         daemon: version.into(),
     };
-    for (name, why) in &setup.environment.left_out {
+    for (name, why) in &spec.environment.left_out {
         output.warn(format!("{name} isn't handed to the service: {why}."));
     }
-    for (name, why) in &setup.environment.unusable {
+    for (name, why) in &spec.environment.unusable {
         output.warn(format!(
             "{name} {why}: until that is mended, the service won't reach Zendesk. Then run \
              `loopdesk service install` again."

@@ -6,10 +6,10 @@ use std::time::Duration;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::process::Command;
 
-use super::os::tool;
+use super::os::programs;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::ui::ask;
+use crate::ui::confirm;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
@@ -41,7 +41,7 @@ pub(super) async fn offer(
     let is_asked_for = match wanted {
         true => true,
         false if state == Some(false) && is_headless(context) => {
-            ask::yes_or_no(QUESTION, false, &mut context.keyboard, output).await? == Some(true)
+            confirm::yes_or_no(QUESTION, false, &mut context.keyboard, output).await? == Some(true)
         }
         false => false,
     };
@@ -71,14 +71,14 @@ fn is_headless(context: &Context) -> bool {
 }
 
 async fn loginctl(context: &Context, arguments: &[&str]) -> Result<String, String> {
-    let program = tool::find("loginctl", &context.env);
+    let program = programs::find("loginctl", &context.env);
     let program = program.ok_or_else(|| "`loginctl` isn't in PATH".to_owned())?;
     let mut command = Command::new(program);
     command
         .args(arguments)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    tool::said(command, PATIENCE).await
+    programs::run(command, PATIENCE).await
 }
 
 const QUESTION: &str = "Keep the service running after you log out of this machine, too \

@@ -7,7 +7,7 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::launchd::Launchd;
 use super::model::report::Report;
-use super::model::setup::{ServiceFile, Setup};
+use super::model::spec::{ServiceFile, ServiceSpec};
 use super::systemd::Systemd;
 use crate::context::Context;
 
@@ -35,10 +35,13 @@ impl Manager {
         }
     }
 
-    pub(super) async fn install(&self, setup: &Setup) -> Result<(Vec<ServiceFile>, bool), Problem> {
+    pub(super) async fn install(
+        &self,
+        spec: &ServiceSpec,
+    ) -> Result<(Vec<ServiceFile>, bool), Problem> {
         match self {
-            Self::Systemd(systemd) => systemd.install(setup).await,
-            Self::Launchd(launchd) => launchd.install(setup).await,
+            Self::Systemd(systemd) => systemd.install(spec).await,
+            Self::Launchd(launchd) => launchd.install(spec).await,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::config_file::{Step, text_value};
 use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::ui::ask;
+use crate::ui::confirm;
 use crate::ui::output::Output;
 
 /// A port that was replaced in the configuration.
@@ -98,7 +98,7 @@ async fn agree(
         &taken[1..],
         moves.to
     );
-    match ask::yes_or_no(&question, true, &mut context.keyboard, output).await? {
+    match confirm::yes_or_no(&question, true, &mut context.keyboard, output).await? {
         Some(true) => Ok(()),
         Some(false) | None => {
             let set = match &moves.account {

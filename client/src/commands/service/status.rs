@@ -12,7 +12,7 @@ use super::model::address;
 use super::model::report::{Daemon, Report, Scope, State};
 use crate::config_report::usable;
 use crate::context::Context;
-use crate::daemon_client::difference;
+use crate::daemon_client::version_skew;
 use crate::error::CliError;
 use crate::ui::output::{Output, problem_text};
 use crate::ui::text::{BAD, GOOD, Text, WARN};
@@ -65,7 +65,7 @@ fn of_daemon(version: &Version, is_installed: bool) -> Vec<Problem> {
         let message = "the daemon that runs isn't the service's: a command has started it";
         problems.push(Problem::new(Kind::Daemon, message).hint("run `loopdesk service start`"));
     }
-    problems.extend(difference::of(version));
+    problems.extend(version_skew::problem(version));
     problems
 }
 

@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::manager::Manager;
 use super::model::report::Scope;
-use super::model::setup::secrets_file;
+use super::model::spec::secrets_file;
 use super::os::files;
 use super::{purge, unsupervised};
 use crate::args::service::Uninstall;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::ui::ask;
+use crate::ui::confirm;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
@@ -80,7 +80,7 @@ async fn agree(
         "Log every account out and remove `{}` with all sessions, keys and logs? [y/N] ",
         context.paths.state_dir().display()
     );
-    match ask::yes_or_no(&question, false, &mut context.keyboard, output).await? {
+    match confirm::yes_or_no(&question, false, &mut context.keyboard, output).await? {
         Some(true) => Ok(()),
         Some(false) => Err(Problem::new(Kind::Usage, "nothing was removed")
             .hint("run `loopdesk service uninstall`, which keeps the logins")

@@ -5,7 +5,7 @@ use loopdesk_protocol::status::{Account, State, Status, VaultState};
 use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Condition, Kind, PROTOCOL, Problem, conditions};
 
-use crate::daemon_client::difference;
+use crate::daemon_client::version_skew;
 use crate::labels::{key, state};
 
 /// Sees to it that whatever needs attention is a problem, and every problem says what to do,
@@ -75,7 +75,7 @@ pub(super) fn complete(status: &mut Status) {
 /// That the daemon isn't of this command's release. Scripts are served all the same.
 fn other_release(status: &Status) -> Option<Condition> {
     let daemon = &status.daemon;
-    let problem = difference::of(&Version {
+    let problem = version_skew::problem(&Version {
         version: daemon.version.clone(),
         // Else nobody would have come here.
         protocol: PROTOCOL,

@@ -10,9 +10,9 @@ use loopdesk_protocol::{Kind, Paths, Problem};
 use tokio::process::Command;
 
 use crate::commands::service::model::report::{Report, Scope, State};
-use crate::commands::service::model::setup::{ServiceFile, Setup};
+use crate::commands::service::model::spec::{ServiceFile, ServiceSpec};
 use crate::commands::service::os::files;
-use crate::commands::service::os::tool;
+use crate::commands::service::os::programs;
 use crate::context::Context;
 use plist::LABEL;
 
@@ -29,7 +29,7 @@ pub(super) struct Launchd {
 impl Launchd {
     /// The domain of this user.
     pub(super) async fn find(context: &Context) -> Result<Self, Problem> {
-        let launchctl = tool::find("launchctl", &context.env).ok_or_else(|| {
+        let launchctl = programs::find("launchctl", &context.env).ok_or_else(|| {
             let message = "`launchctl` isn't in PATH, so launchd can't be asked to keep loopdesk \
                            running";
             Problem::new(Kind::Daemon, message).hint("add /bin to PATH, then run the command again")
@@ -53,9 +53,12 @@ impl Launchd {
     }
 
     /// Writes the agent and starts it. Whether anything had to be written.
-    pub(super) async fn install(&self, setup: &Setup) -> Result<(Vec<ServiceFile>, bool), Problem> {
-        if !setup.environment.secret.is_empty() {
-            let names: Vec<_> = setup
+    pub(super) async fn install(
+        &self,
+        spec: &ServiceSpec,
+    ) -> Result<(Vec<ServiceFile>, bool), Problem> {
+        if !spec.environment.secret.is_empty() {
+            let names: Vec<_> = spec
                 .environment
                 .secret
                 .iter()
@@ -69,7 +72,7 @@ impl Launchd {
                 "unset it, install the service, then put the proxy without the password into it",
             ));
         }
-        let text = plist::render(setup, &self.paths)?;
+        let text = plist::render(spec, &self.paths)?;
         let file = ServiceFile::public(self.file.clone(), text);
         let changed = files::write(&file)?;
         if changed {
@@ -155,7 +158,7 @@ impl Launchd {
             .args(arguments)
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        tool::said(command, PATIENCE).await
+        programs::run(command, PATIENCE).await
     }
 
     fn target(&self) -> String {

@@ -6,15 +6,15 @@ use std::path::Path;
 
 use loopdesk_protocol::{Kind, Paths, Problem};
 
-use crate::commands::service::model::setup::Setup;
+use crate::commands::service::model::spec::ServiceSpec;
 
 /// The agent's name.
 pub(super) const LABEL: &str = "loopdesk";
 
-/// The property list that makes `setup` an agent.
-pub(super) fn render(setup: &Setup, paths: &Paths) -> Result<String, Problem> {
-    let program = program(setup, paths)?;
-    let sockets = sockets(setup, paths)?;
+/// The property list that makes `spec` an agent.
+pub(super) fn render(spec: &ServiceSpec, paths: &Paths) -> Result<String, Problem> {
+    let program = program(spec, paths)?;
+    let sockets = sockets(spec, paths)?;
     let text = replaced(TEMPLATE, "program", &program);
     Ok(replaced(&text, "sockets", &sockets))
 }
@@ -35,17 +35,17 @@ pub(super) fn listens(text: &str) -> Vec<SocketAddr> {
 }
 
 /// What is started, what it knows, and where it says what goes wrong.
-fn program(setup: &Setup, paths: &Paths) -> Result<String, Problem> {
+fn program(spec: &ServiceSpec, paths: &Paths) -> Result<String, Problem> {
     let log = paths.log_file();
     let mut out = format!(
         "    <key>ProgramArguments</key>\n    <array>\n        {}\n    </array>\n    \
          <key>StandardErrorPath</key>\n    {}\n",
-        string(text(&setup.program)?),
+        string(text(&spec.program)?),
         string(text(&log)?)
     );
-    if !setup.environment.plain.is_empty() {
+    if !spec.environment.plain.is_empty() {
         out.push_str("    <key>EnvironmentVariables</key>\n    <dict>\n");
-        for (name, value) in &setup.environment.plain {
+        for (name, value) in &spec.environment.plain {
             out.push_str(&format!(
                 "        {}\n        {}\n",
                 key(name),
@@ -59,9 +59,9 @@ fn program(setup: &Setup, paths: &Paths) -> Result<String, Problem> {
 
 /// The sockets by the names under which the daemon asks launchd for them. Several of one name make
 /// an array (launchd.plist(5)).
-fn sockets(setup: &Setup, paths: &Paths) -> Result<String, Problem> {
+fn sockets(spec: &ServiceSpec, paths: &Paths) -> Result<String, Problem> {
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for address in &setup.addresses {
+    for address in &spec.addresses {
         let (suffix, family) = match address.socket.is_ipv4() {
             true => ("", "IPv4"),
             false => ("6", "IPv6"),
@@ -188,7 +188,7 @@ mod tests {
         environment
             .plain
             .push(("NO_PROXY".to_owned(), "a&b<c>".to_owned()));
-        let setup = Setup {
+        let spec = ServiceSpec {
             program: "/Users/ada/a & b/loopdeskd".into(),
             addresses: vec![
                 address("127.0.0.1:8485", None),
@@ -201,7 +201,7 @@ mod tests {
             secrets_file: "/nowhere".into(),
             credential: None,
         };
-        let text = render(&setup, &home.paths).unwrap();
+        let text = render(&spec, &home.paths).unwrap();
         let list = Value::from_reader_xml(text.as_bytes()).unwrap();
         let list = list.as_dictionary().unwrap();
         let texts = |value: &Value| value.as_array().unwrap().clone();
@@ -245,7 +245,7 @@ mod tests {
 
         let mut found = listens(&text);
         found.sort();
-        let mut wanted = setup.sockets();
+        let mut wanted = spec.sockets();
         wanted.sort();
         assert_eq!(found, wanted);
     }

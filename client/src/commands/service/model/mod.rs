@@ -3,4 +3,4 @@
 pub(crate) mod address;
 pub(crate) mod environment;
 pub(crate) mod report;
-pub(crate) mod setup;
+pub(crate) mod spec;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::commands::service::model::setup::ServiceFile;
+use crate::commands::service::model::spec::ServiceFile;
 use crate::error;
 
 /// Writes the file unless it is like that already. Whether it was written.

@@ -8,7 +8,7 @@ use loopdesk_protocol::{Kind, Problem};
 use tokio::process::Command;
 
 use super::units::{SERVICE, SOCKET};
-use crate::commands::service::os::tool;
+use crate::commands::service::os::programs;
 use crate::context::Context;
 
 /// The user manager that answers.
@@ -25,7 +25,7 @@ pub(in crate::commands::service) struct Systemd {
 impl Systemd {
     /// The manager of this user.
     pub(in crate::commands::service) async fn find(context: &Context) -> Result<Self, Problem> {
-        let Some(systemctl) = tool::find("systemctl", &context.env) else {
+        let Some(systemctl) = programs::find("systemctl", &context.env) else {
             let message = "this machine has no `systemctl`, so there is no systemd to keep loopdesk \
                            running";
             return Err(other_ways(Problem::new(Kind::Daemon, message)));
@@ -83,7 +83,7 @@ impl Systemd {
             .env("XDG_RUNTIME_DIR", &self.runtime)
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        tool::said(command, PATIENCE).await
+        programs::run(command, PATIENCE).await
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use loopdesk_protocol::Problem;
 
 use crate::commands::service::model::report::Report;
-use crate::commands::service::model::setup::{ServiceFile, Setup};
+use crate::commands::service::model::spec::{ServiceFile, ServiceSpec};
 use crate::commands::service::os::files;
 use units::{SERVICE, SOCKET, SOCKET_V6};
 
@@ -17,8 +17,11 @@ pub(super) use find::Systemd;
 
 impl Systemd {
     /// Writes the units and starts them. Whether anything had to be written.
-    pub(super) async fn install(&self, setup: &Setup) -> Result<(Vec<ServiceFile>, bool), Problem> {
-        let files = units::render(setup, self.version, &self.dir)?;
+    pub(super) async fn install(
+        &self,
+        spec: &ServiceSpec,
+    ) -> Result<(Vec<ServiceFile>, bool), Problem> {
+        let files = units::render(spec, self.version, &self.dir)?;
         let has_v6 = files.iter().any(|file| file.path.ends_with(SOCKET_V6));
         let (mut sockets_changed, mut service_changed) = (false, false);
         if !has_v6 && self.dir.join(SOCKET_V6).exists() {
@@ -33,8 +36,8 @@ impl Systemd {
                 false => service_changed |= is_written,
             }
         }
-        if setup.environment.secret.is_empty() {
-            service_changed |= files::remove(&setup.secrets_file)?;
+        if spec.environment.secret.is_empty() {
+            service_changed |= files::remove(&spec.secrets_file)?;
         }
         self.call(&["daemon-reload"]).await?;
         let mut names = vec![SOCKET, SERVICE];

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::commands::service::model::setup::{ServiceFile, Setup};
+use crate::commands::service::model::spec::{ServiceFile, ServiceSpec};
 
 /// Holds what scripts and the command line connect to.
 pub(super) const SOCKET: &str = "loopdesk.socket";
@@ -13,13 +13,17 @@ pub(super) const SOCKET_V6: &str = "loopdesk-v6.socket";
 /// The daemon.
 pub(super) const SERVICE: &str = "loopdesk.service";
 
-/// The files that make `setup` a service of a manager of this version.
-pub(super) fn render(setup: &Setup, version: u32, dir: &Path) -> Result<Vec<ServiceFile>, Problem> {
-    let v6 = setup.listen(false);
+/// The files that make `spec` a service of a manager of this version.
+pub(super) fn render(
+    spec: &ServiceSpec,
+    version: u32,
+    dir: &Path,
+) -> Result<Vec<ServiceFile>, Problem> {
+    let v6 = spec.listen(false);
     let mut socket = replaced(
         SOCKET_TEMPLATE,
         "ListenStream=127.0.0.1:",
-        &listens(&setup.listen(true)),
+        &listens(&spec.listen(true)),
     );
     let mut service = replaced(SERVICE_TEMPLATE, "Type=", &types(version));
     if version >= NOTIFY_RELOAD {
@@ -30,7 +34,7 @@ pub(super) fn render(setup: &Setup, version: u32, dir: &Path) -> Result<Vec<Serv
         socket = replaced(&socket, "Also=", &[format!("Also={SERVICE}")]);
         service = replaced(&service, "Sockets=", &[format!("Sockets={SOCKET}")]);
     }
-    service = replaced(&service, "ExecStart=", &start(setup)?);
+    service = replaced(&service, "ExecStart=", &start(spec)?);
 
     let mut files = vec![
         ServiceFile::public(dir.join(SOCKET), socket),
@@ -40,9 +44,9 @@ pub(super) fn render(setup: &Setup, version: u32, dir: &Path) -> Result<Vec<Serv
         let text = replaced(SOCKET_V6_TEMPLATE, "ListenStream=", &listens(&v6));
         files.push(ServiceFile::public(dir.join(SOCKET_V6), text));
     }
-    if !setup.environment.secret.is_empty() {
-        let text = environment_file(&setup.environment.secret);
-        files.push(ServiceFile::private(&setup.secrets_file, text));
+    if !spec.environment.secret.is_empty() {
+        let text = environment_file(&spec.environment.secret);
+        files.push(ServiceFile::private(&spec.secrets_file, text));
     }
     Ok(files)
 }
@@ -66,21 +70,21 @@ pub(super) fn credential(text: &str) -> Option<PathBuf> {
 }
 
 /// The lines that say how the daemon is started.
-fn start(setup: &Setup) -> Result<Vec<String>, Problem> {
+fn start(spec: &ServiceSpec) -> Result<Vec<String>, Problem> {
     // Outside of quotes a variable would be put in for `$NAME`, and inside, too.
-    let program = quoted(text(&setup.program)?).replace('$', "$$");
+    let program = quoted(text(&spec.program)?).replace('$', "$$");
     let mut lines = vec![format!("ExecStart={program}")];
-    for (name, value) in &setup.environment.plain {
+    for (name, value) in &spec.environment.plain {
         lines.push(format!(
             "Environment={}",
             quoted(&format!("{name}={value}"))
         ));
     }
-    if !setup.environment.secret.is_empty() {
-        let path = text(&setup.secrets_file)?.replace('%', "%%");
+    if !spec.environment.secret.is_empty() {
+        let path = text(&spec.secrets_file)?.replace('%', "%%");
         lines.push(format!("EnvironmentFile={path}"));
     }
-    if let Some(path) = &setup.credential {
+    if let Some(path) = &spec.credential {
         let path = text(path)?.replace('%', "%%");
         lines.push(format!("LoadCredential={CREDENTIAL}:{path}"));
     }
@@ -174,12 +178,12 @@ mod tests {
     use crate::commands::service::model::address::Address;
     use crate::commands::service::model::environment::Carried;
 
-    fn setup(addresses: &[&str]) -> Setup {
+    fn spec(addresses: &[&str]) -> ServiceSpec {
         let address = |text: &&str| Address {
             socket: text.parse().unwrap(),
             account: None,
         };
-        Setup {
+        ServiceSpec {
             program: "/home/ada/.local/bin/loopdeskd".into(),
             addresses: addresses.iter().map(address).collect(),
             environment: Carried::default(),
@@ -188,8 +192,8 @@ mod tests {
         }
     }
 
-    fn rendered(setup: &Setup, version: u32) -> Vec<(String, String)> {
-        let files = render(setup, version, Path::new("/units")).unwrap();
+    fn rendered(spec: &ServiceSpec, version: u32) -> Vec<(String, String)> {
+        let files = render(spec, version, Path::new("/units")).unwrap();
         let name = |file: &ServiceFile| file.path.file_name().unwrap().to_str().unwrap().to_owned();
         files
             .into_iter()
@@ -215,13 +219,13 @@ mod tests {
 
     #[test]
     fn o1_the_ports_are_the_configurations_and_each_family_has_its_unit() {
-        let setup = setup(&[
+        let spec = spec(&[
             "127.0.0.1:8485",
             "[::1]:8485",
             "127.0.0.1:8490",
             "[::1]:8490",
         ]);
-        let files = rendered(&setup, 252);
+        let files = rendered(&spec, 252);
         let names: Vec<_> = files.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, [SOCKET, SERVICE, SOCKET_V6]);
         assert_eq!(
@@ -247,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_a_newer_manager_knows_is_used_and_no_v6_unit_named_that_isnt_there() {
-        let files = rendered(&setup(&["127.0.0.1:8484"]), 255);
+        let files = rendered(&spec(&["127.0.0.1:8484"]), 255);
         assert_eq!(files.len(), 2);
         assert_eq!(values(&files[0].1, "Also"), [SERVICE]);
         assert_eq!(values(&files[1].1, "Type"), ["notify-reload"]);
@@ -257,13 +261,13 @@ mod tests {
 
     #[test]
     fn o1_a_secret_is_in_no_unit_and_odd_paths_are_quoted() {
-        let mut setup = setup(&["127.0.0.1:8484"]);
-        setup.program = "/home/a \"b\"/50%/$x/loopdeskd".into();
-        setup.credential = Some("/home/ada/50%/key file".into());
+        let mut spec = spec(&["127.0.0.1:8484"]);
+        spec.program = "/home/a \"b\"/50%/$x/loopdeskd".into();
+        spec.credential = Some("/home/ada/50%/key file".into());
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        setup.environment.plain = vec![pair("NO_PROXY", "a b,50%")];
-        setup.environment.secret = vec![pair("HTTPS_PROXY", "http://a:s$`\"\\@proxy:3128")];
-        let files = render(&setup, 252, Path::new("/units")).unwrap();
+        spec.environment.plain = vec![pair("NO_PROXY", "a b,50%")];
+        spec.environment.secret = vec![pair("HTTPS_PROXY", "http://a:s$`\"\\@proxy:3128")];
+        let files = render(&spec, 252, Path::new("/units")).unwrap();
         let service = &files[1].text;
         assert_eq!(
             values(service, "ExecStart"),
@@ -274,7 +278,7 @@ mod tests {
             "{service}"
         );
         assert!(service.contains("EnvironmentFile=/home/ada/.local/state/loopdesk/service.env\n"));
-        assert_eq!(credential(service), setup.credential);
+        assert_eq!(credential(service), spec.credential);
         for file in files.iter().filter(|file| file.mode != 0o600) {
             assert!(!file.text.contains("@proxy"), "{file:?}");
         }
@@ -283,7 +287,7 @@ mod tests {
             secrets.text,
             "HTTPS_PROXY=\"http://a:s\\$\\`\\\"\\\\@proxy:3128\"\n"
         );
-        setup.program = "/home/a\nb/loopdeskd".into();
-        assert!(render(&setup, 252, Path::new("/units")).is_err());
+        spec.program = "/home/a\nb/loopdeskd".into();
+        assert!(render(&spec, 252, Path::new("/units")).is_err());
     }
 }

@@ -7,7 +7,7 @@ use loopdesk_protocol::{Kind, PROTOCOL, Problem, VERSION};
 ///
 /// Of the same protocol they understand each other, and a daemon that systemd or launchd keeps makes
 /// room for its new program by itself. Of another one no command goes on.
-pub(crate) fn of(daemon: &Version) -> Option<Problem> {
+pub(crate) fn problem(daemon: &Version) -> Option<Problem> {
     if daemon.version == VERSION && daemon.protocol == PROTOCOL {
         return None;
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     fn daemon(version: &str, protocol: u32, supervised: bool) -> Option<Problem> {
-        of(&Version {
+        problem(&Version {
             version: version.to_owned(),
             protocol,
             pid: 4711,

@@ -9,7 +9,7 @@ use crate::context::Context;
 
 /// The service as it is to be installed.
 #[derive(Debug)]
-pub(crate) struct Setup {
+pub(crate) struct ServiceSpec {
     /// The daemon's program.
     pub(crate) program: PathBuf,
     /// Where it listens.
@@ -22,7 +22,7 @@ pub(crate) struct Setup {
     pub(crate) credential: Option<PathBuf>,
 }
 
-impl Setup {
+impl ServiceSpec {
     /// The addresses of one family, as text.
     pub(crate) fn listen(&self, is_v4: bool) -> Vec<String> {
         let of_family = |address: &&Address| address.socket.is_ipv4() == is_v4;

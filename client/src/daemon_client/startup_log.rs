@@ -9,13 +9,13 @@ use loopdesk_protocol::text::is_invisible;
 
 /// Standard error of a daemon that is being started.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct StartupLog {
     path: PathBuf,
     file: File,
     start: u64,
 }
 
-impl Log {
+impl StartupLog {
     /// Opens the file for more lines. The daemon keeps it small.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
@@ -43,7 +43,7 @@ impl Log {
     }
 
     /// What has been written since the file was opened.
-    pub(super) fn said(&self) -> Said {
+    pub(super) fn output(&self) -> StartupOutput {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;
             let length = file.metadata()?.len();
@@ -54,15 +54,15 @@ impl Log {
             file.take(READ_MAX).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
-        Said::new(&read().unwrap_or_default())
+        StartupOutput::new(&read().unwrap_or_default())
     }
 }
 
 /// The lines of a program that has failed.
 #[derive(Debug)]
-pub(super) struct Said(Vec<String>);
+pub(super) struct StartupOutput(Vec<String>);
 
-impl Said {
+impl StartupOutput {
     pub(super) fn new(bytes: &[u8]) -> Self {
         let text = anstream::adapter::strip_bytes(bytes).into_vec();
         let lines = String::from_utf8_lossy(&text)
@@ -123,13 +123,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("loopdeskd.log");
         std::fs::write(&path, "error: of yesterday\n").unwrap();
-        let log = Log::open(&path).unwrap();
-        assert!(log.said().error().is_none());
+        let log = StartupLog::open(&path).unwrap();
+        assert!(log.output().error().is_none());
         log.handle()
             .unwrap()
             .write_all(b"noise\n\x1b[31merror: \x1b[0mport 8484\x07 is taken\nHint: run `a`\nHint: run `b`\n")
             .unwrap();
-        let (message, hints) = log.said().error().unwrap();
+        let (message, hints) = log.output().error().unwrap();
         assert_eq!(message, "port 8484 is taken");
         assert_eq!(hints, ["run `a`", "run `b`"]);
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
@@ -141,12 +141,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("loopdeskd.log");
         std::fs::write(&path, "x\n".repeat(100)).unwrap();
-        let log = Log::open(&path).unwrap();
+        let log = StartupLog::open(&path).unwrap();
         log.handle().unwrap().set_len(0).unwrap();
         log.handle()
             .unwrap()
             .write_all(b"error: no room\n")
             .unwrap();
-        assert_eq!(log.said().error().unwrap().0, "no room");
+        assert_eq!(log.output().error().unwrap().0, "no room");
     }
 }

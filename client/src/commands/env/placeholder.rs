@@ -10,15 +10,15 @@ use crate::labels::key::placeholder;
 
 /// What stands for the key in code, and how to get one.
 #[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) placeholder: String,
+pub(super) struct Placeholder {
+    pub(super) text: String,
     /// Why there is one.
     why: String,
     /// How to get the key.
     how: String,
 }
 
-impl Slot {
+impl Placeholder {
     /// For `key`; without one, for an account whose base URLs answer only
     /// with a key.
     pub(super) fn new(account: &Account, key: Option<&Key>) -> Option<Self> {
@@ -43,7 +43,7 @@ impl Slot {
             None => return None,
         };
         Some(Self {
-            placeholder: placeholder(key),
+            text: placeholder(key),
             why,
             how,
         })
@@ -53,7 +53,7 @@ impl Slot {
     pub(super) fn note(&self, has_code: bool) -> String {
         let Self { why, how, .. } = self;
         match has_code {
-            true => format!("{why}, for which `{}` stands. {how}", self.placeholder),
+            true => format!("{why}, for which `{}` stands. {how}", self.text),
             false => format!(
                 "{why}, which goes where the script has its API token or OAuth token \
                  (`loopdesk env --for CLIENT` shows the place). {how}"

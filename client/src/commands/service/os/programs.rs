@@ -20,7 +20,7 @@ pub(crate) fn find(name: &str, env: &Environment) -> Option<PathBuf> {
 }
 
 /// What the program prints; where it fails, what it says about that.
-pub(crate) async fn said(mut command: Command, patience: Duration) -> Result<String, String> {
+pub(crate) async fn run(mut command: Command, patience: Duration) -> Result<String, String> {
     let output = match timeout(patience, command.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => return Err(error.to_string()),

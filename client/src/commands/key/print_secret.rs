@@ -14,7 +14,7 @@ use crate::ui::output::Output;
 use crate::ui::text::Text;
 
 /// Shows the key, after `intro`.
-pub(super) fn show(
+pub(super) fn print(
     created: &Created,
     intro: &Text,
     quiet: bool,
