@@ -6,7 +6,7 @@ use loopdesk_protocol::config::{RELOAD, Report};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use crate::args::config::Setting;
+use crate::args::config::SettingArgs;
 use crate::config_file::{ConfigFile, Step, parse, values};
 use crate::context::Context;
 use crate::error::{self, CliError};
@@ -76,7 +76,7 @@ impl Changed {
 }
 
 /// The alternatives of one setting's new value, most likely first.
-pub(crate) fn alternatives(tables: &[&str], setting: &Setting) -> Vec<Vec<Step>> {
+pub(crate) fn alternatives(tables: &[&str], setting: &SettingArgs) -> Vec<Vec<Step>> {
     let keys = tables.iter().copied().chain(setting.key.split('.'));
     let keys: Vec<String> = keys.map(ToOwned::to_owned).collect();
     match &setting.value {

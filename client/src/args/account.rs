@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS};
 
-use super::config::Setting;
+use super::config::SettingArgs;
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Account {
+pub(crate) enum AccountCommand {
     /// List the accounts.
     #[command(
         after_long_help = "JSON: daemon_running, accounts (name, default, origin, base_urls, \
@@ -25,7 +25,7 @@ pub(crate) enum Account {
         after_long_help = "JSON: path, reloaded, account (as in `account show`).",
         override_usage = "loopdesk account add NAME (--subdomain SUBDOMAIN | --url URL) --client-id ID [OPTIONS]"
     )]
-    Add(Box<AccountAdd>),
+    Add(Box<AccountAddArgs>),
     /// Change one setting of an account.
     ///
     /// `access key` has the account refuse every program that sends no local key: the programs
@@ -34,10 +34,10 @@ pub(crate) enum Account {
         after_long_help = "JSON: path, reloaded, callers (after `access key`: at, process, \
                            requests of each program that sent no key)."
     )]
-    Set(AccountSet),
+    Set(AccountSetArgs),
     /// Remove an account from the configuration.
     #[command(after_long_help = "JSON: path, reloaded.")]
-    Remove(AccountRemove),
+    Remove(AccountRemoveArgs),
     /// Show an account's settings, and its session if the daemon runs.
     #[command(
         after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
@@ -46,11 +46,11 @@ pub(crate) enum Account {
                                  extra_ca_file, token_encoding, base_urls), session (as in `status`, or null), \
                                  sources (by key: layer, path, line)."
     )]
-    Show(AccountShow),
+    Show(AccountShowArgs),
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct AccountAdd {
+pub(crate) struct AccountAddArgs {
     /// A name for the account: lower-case letters, digits and hyphens.
     pub(crate) name: String,
     /// The `acme` of `acme.zendesk.com`.
@@ -93,18 +93,18 @@ pub(crate) struct AccountAdd {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct AccountSet {
+pub(crate) struct AccountSetArgs {
     /// The account's name.
     pub(crate) name: String,
     #[command(flatten)]
-    pub(crate) setting: Setting,
+    pub(crate) setting: SettingArgs,
     /// Don't ask before `access key` refuses programs that are served now.
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct AccountRemove {
+pub(crate) struct AccountRemoveArgs {
     /// The account's name.
     pub(crate) name: String,
     /// Log out first, even if Zendesk can't be reached to revoke the session.
@@ -113,7 +113,7 @@ pub(crate) struct AccountRemove {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct AccountShow {
+pub(crate) struct AccountShowArgs {
     /// The account's name.
     pub(crate) name: String,
 }

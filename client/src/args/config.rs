@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 /// A setting's new value.
 #[derive(Args, Debug)]
-pub(crate) struct Setting {
+pub(crate) struct SettingArgs {
     /// The setting's name in the file, such as `port`.
     pub(crate) key: String,
     /// Its new value; lists are separated by commas.
@@ -23,23 +23,23 @@ pub(crate) struct Setting {
 
 /// A setting's new value, and whether to ask before it refuses programs.
 #[derive(Args, Debug)]
-pub(crate) struct ConfigSet {
+pub(crate) struct ConfigSetArgs {
     #[command(flatten)]
-    pub(crate) setting: Setting,
+    pub(crate) setting: SettingArgs,
     /// Don't ask before `allow-hosts` refuses programs that are served now.
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Config {
+pub(crate) enum ConfigCommand {
     /// Check the configuration, whether a daemon runs or not (exit code 3 if it has errors).
     #[command(
         after_long_help = "JSON: path, exists, files (layer, path, exists), errors (path, line, \
                                  column, message, snippet), config (as in `config show`; absent with \
                                  errors)."
     )]
-    Check(ConfigCheck),
+    Check(ConfigCheckArgs),
     /// Print the configuration's path, and below it that of the machine's if there is one.
     #[command(after_long_help = "JSON: path, exists, files (layer, path, exists).")]
     Path,
@@ -54,7 +54,7 @@ pub(crate) enum Config {
     Show,
     /// Change one setting, keeping every comment.
     #[command(after_long_help = "JSON: path, reloaded.")]
-    Set(ConfigSet),
+    Set(ConfigSetArgs),
     /// Edit the configuration in $VISUAL or $EDITOR; it counts once it has no errors.
     ///
     /// The editor gets a draft beside the file. A draft with errors is shown with them and can be
@@ -67,7 +67,7 @@ pub(crate) enum Config {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct ConfigCheck {
+pub(crate) struct ConfigCheckArgs {
     /// A file to check in place of your own; the machine's is judged for itself.
     pub(crate) file: Option<PathBuf>,
 }

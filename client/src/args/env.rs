@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
-pub(crate) struct Env {
+pub(crate) struct EnvArgs {
     /// The account's name; the default account, or that of `--key`, if left out.
     pub(crate) account: Option<String>,
     /// Print what this program or library needs.

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use crate::ui::time::lifetime;
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Key {
+pub(crate) enum KeyCommand {
     /// Make a key for one script, and show it this once.
     ///
     /// The key goes where the script had its API token. It allows what its scopes and `--allow`
@@ -16,36 +16,36 @@ pub(crate) enum Key {
         after_long_help = CREATE_MORE,
         override_usage = "loopdesk key create NAME (--scope SCOPE | --allow RULE)... [OPTIONS]"
     )]
-    Create(Create),
+    Create(KeyCreateArgs),
     /// List the keys: what each allows, when it was used last, and whether it works.
     #[command(
         after_long_help = "JSON: keys (each as in `key show`), keyless (the names of accounts \
                            that answer without a key, too)."
     )]
-    List(List),
+    List(KeyListArgs),
     /// Show everything about a key but the key itself.
     #[command(after_long_help = SHOW_JSON)]
-    Show(Show),
+    Show(KeyShowArgs),
     /// Revoke keys: from the next request on, they are refused.
     #[command(
         after_long_help = "Exit code 2 if one of them doesn't exist; the others are revoked \
                            then all the same.\n\nJSON: revoked (each as in `key show`)."
     )]
-    Revoke(Revoke),
+    Revoke(KeyRevokeArgs),
     /// Replace a key by a new one with the same rights, and show that this once.
     #[command(after_long_help = ROTATE_MORE)]
-    Rotate(Rotate),
+    Rotate(KeyRotateArgs),
     /// Let keys that were made for another Zendesk user act for the one who is logged in now.
     ///
     /// `loopdesk login --switch-user` suspends an account's keys until then.
     #[command(
         after_long_help = "JSON: keys (those that were confirmed, each as in `key show`), keyless."
     )]
-    Confirm(Confirm),
+    Confirm(KeyConfirmArgs),
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Create {
+pub(crate) struct KeyCreateArgs {
     /// What to call it, best after the script: letters, digits, `-`, `_` and `.`.
     pub(crate) name: String,
     /// What it allows: `read`, `write`, or one resource's, such as `tickets:read`.
@@ -81,26 +81,26 @@ pub(crate) struct Create {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct List {
+pub(crate) struct KeyListArgs {
     /// The account's name; all accounts if left out.
     pub(crate) account: Option<String>,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Show {
+pub(crate) struct KeyShowArgs {
     /// The key's name, or the beginning of the key as a script has it.
     pub(crate) name: String,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Revoke {
+pub(crate) struct KeyRevokeArgs {
     /// The keys' names, or the beginnings of keys as scripts have them.
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Rotate {
+pub(crate) struct KeyRotateArgs {
     /// The key's name, or the beginning of the key as a script has it.
     pub(crate) name: String,
     /// How long the old key works besides, such as `1h`; not at all if left out.
@@ -112,7 +112,7 @@ pub(crate) struct Rotate {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Confirm {
+pub(crate) struct KeyConfirmArgs {
     /// The account's name; the default account, or that of `--key`, if left out.
     pub(crate) account: Option<String>,
     /// Only this key; every key of the account if left out.
@@ -121,7 +121,7 @@ pub(crate) struct Confirm {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Explain {
+pub(crate) struct ExplainArgs {
     /// The request's method, such as `GET`.
     pub(crate) method: String,
     /// Its path, and query if it has one, as the script sends it: `/api/v2/tickets.json`.

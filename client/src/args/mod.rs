@@ -11,13 +11,13 @@ pub(crate) mod shell;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Parser, Subcommand};
 
-use account::Account;
-use config::Config;
-use env::Env;
-use key::{Explain, Key};
-use service::Service;
-use session::{Login, Logout, OneAccount, Unlock, Wait};
-use shell::{Completions, Man};
+use account::AccountCommand;
+use config::ConfigCommand;
+use env::EnvArgs;
+use key::{ExplainArgs, KeyCommand};
+use service::ServiceCommand;
+use session::{AccountArgs, LoginArgs, LogoutArgs, UnlockArgs, WaitArgs};
+use shell::{CompletionsArgs, ManArgs};
 
 /// Scripts talk to Zendesk through loopdesk, which keeps the OAuth session alive.
 ///
@@ -39,58 +39,58 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Log in to Zendesk in the browser; starts the daemon if none runs.
     #[command(after_long_help = LOGIN_JSON)]
-    Login(Login),
+    Login(LoginArgs),
     /// Open the vault of the data key: the keyring shows its own prompt, here and nowhere else.
     #[command(after_long_help = "JSON: vault (kind, state, problem).")]
-    Unlock(Unlock),
+    Unlock(UnlockArgs),
     /// Revoke the session's tokens and remove them from this machine.
     #[command(after_long_help = "JSON: account, person, revoked.")]
-    Logout(Logout),
+    Logout(LogoutArgs),
     /// Show the daemon, every account and what needs attention (exit code 1 if anything does).
     #[command(after_long_help = STATUS_JSON)]
-    Status(OneAccount),
+    Status(AccountArgs),
     /// Fetch a new token pair now.
     #[command(after_long_help = "JSON: account, generation, access_expires_at.")]
-    Refresh(OneAccount),
+    Refresh(AccountArgs),
     /// Wait until an account serves requests.
     ///
     /// Ends at once with exit code 4 if somebody has to log in first, and with exit code 8 when
     /// the time is over.
     #[command(after_long_help = "JSON: the account as in `status`.")]
-    Wait(Wait),
+    Wait(WaitArgs),
     /// Print the base URL as shell code: `eval "$(loopdesk env)"`.
     #[command(
         after_long_help = "JSON: account, base_url, base_urls, variables, placeholder (for a local key, if one is needed), \
                            notes, example."
     )]
-    Env(Env),
+    Env(EnvArgs),
     /// Say whether a request would be passed on, and which line decides (exit code 1 if not).
     ///
     /// Nothing is sent to Zendesk.
     #[command(after_long_help = key::EXPLAIN_MORE)]
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// Make, list, replace and revoke local keys: scoped API tokens that don't expire.
     #[command(subcommand)]
-    Key(Key),
+    Key(KeyCommand),
     /// List, add, change and remove accounts.
     #[command(subcommand)]
-    Account(Account),
+    Account(AccountCommand),
     /// Check, show and change the configuration.
     #[command(subcommand)]
-    Config(Config),
+    Config(ConfigCommand),
     /// Have systemd or launchd keep the daemon running.
     #[command(subcommand)]
-    Service(Service),
+    Service(ServiceCommand),
     /// Print a script that completes commands and options: bash, zsh or fish.
     ///
     /// bash: `loopdesk completions bash > ~/.local/share/bash-completion/completions/loopdesk`.
     /// zsh: into a file `_loopdesk` in a folder of `$fpath`. fish:
     /// `loopdesk completions fish > ~/.config/fish/completions/loopdesk.fish`.
     #[command(after_long_help = "JSON: shell, script.")]
-    Completions(Completions),
+    Completions(CompletionsArgs),
     /// Print the manual page, or write the page of every command into a folder.
     #[command(after_long_help = "JSON: page, the text; or with a folder: paths.")]
-    Man(Man),
+    Man(ManArgs),
     /// Show the versions of this command and of the daemon that runs.
     #[command(
         after_long_help = "JSON: version, protocol, daemon (version, protocol, pid) or null."

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Service {
+pub(crate) enum ServiceCommand {
     /// Install the daemon as a service of yours that systemd or launchd keeps running.
     ///
     /// The ports are those of the configuration. Run it again after a change of `listen` or of an
@@ -17,12 +17,12 @@ pub(crate) enum Service {
                                  moved_ports (account, from, to), stopped_daemon, linger, daemon \
                                  (version, pid)."
     )]
-    Install(Install),
+    Install(InstallArgs),
     /// Stop the service and remove everything that belongs to it.
     ///
     /// The accounts stay logged in, and the configuration stays; see `--purge`.
     #[command(after_long_help = "JSON: manager, removed, logged_out (account, person, revoked).")]
-    Uninstall(Uninstall),
+    Uninstall(UninstallArgs),
     /// Start the service.
     #[command(after_long_help = "JSON: manager, state, daemon (version, pid).")]
     Start,
@@ -42,7 +42,7 @@ pub(crate) enum Service {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Install {
+pub(crate) struct InstallArgs {
     /// Take the next free port where somebody else holds one, without asking.
     #[arg(long)]
     pub(crate) yes: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Install {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Uninstall {
+pub(crate) struct UninstallArgs {
     /// Log every account out and remove its records, the keys and the logs, too.
     #[arg(long)]
     pub(crate) purge: bool,

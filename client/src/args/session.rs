@@ -6,13 +6,13 @@ use clap::Args;
 
 /// A command on one account.
 #[derive(Args, Debug)]
-pub(crate) struct OneAccount {
+pub(crate) struct AccountArgs {
     /// The account's name; the default account, or for `status` all, if left out.
     pub(crate) account: Option<String>,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Login {
+pub(crate) struct LoginArgs {
     /// The account's name; the default account if left out.
     pub(crate) account: Option<String>,
     /// Open no browser; print the address to open, and take the one that the browser ends at.
@@ -30,14 +30,14 @@ pub(crate) struct Login {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Unlock {
+pub(crate) struct UnlockArgs {
     /// Read the passphrase of `vault = "passphrase"` from standard input, one line.
     #[arg(long)]
     pub(crate) passphrase_stdin: bool,
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Logout {
+pub(crate) struct LogoutArgs {
     /// The account's name; the default account if left out.
     pub(crate) account: Option<String>,
     /// Remove the session from this machine even if Zendesk can't be reached to revoke it.
@@ -46,7 +46,7 @@ pub(crate) struct Logout {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Wait {
+pub(crate) struct WaitArgs {
     /// The account's name; the default account if left out.
     pub(crate) account: Option<String>,
     /// How long to wait at most, such as `30s` or `5m`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
-pub(crate) struct Completions {
+pub(crate) struct CompletionsArgs {
     /// The shell that reads the script.
     #[arg(value_enum)]
     pub(crate) shell: Shell,
@@ -23,7 +23,7 @@ pub(crate) enum Shell {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Man {
+pub(crate) struct ManArgs {
     /// Where to write `loopdesk.1` and a page for each command; made if it doesn't exist.
     pub(crate) dir: Option<PathBuf>,
 }

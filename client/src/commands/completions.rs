@@ -5,21 +5,21 @@ use clap_complete::{Shell as Generator, generate};
 use serde::Serialize;
 
 use crate::args::Cli;
-use crate::args::shell::{Completions, Shell};
+use crate::args::shell::{CompletionsArgs, Shell};
 use crate::error::CliError;
 use crate::ui::output::Output;
 
-pub(crate) fn run(args: &Completions, output: &mut Output) -> Result<(), CliError> {
+pub(crate) fn run(args: &CompletionsArgs, output: &mut Output) -> Result<(), CliError> {
     let (shell, script) = script(args.shell);
     if output.is_json() {
-        output.json_line(&Answer { shell, script })
+        output.json_line(&CompletionsOutput { shell, script })
     } else {
         output.file(script.as_bytes())
     }
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct CompletionsOutput {
     shell: &'static str,
     script: String,
 }

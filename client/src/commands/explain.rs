@@ -1,9 +1,9 @@
 //! `loopdesk explain`: what would become of a request, and which line says so.
 
-use loopdesk_protocol::key::{EXPLAIN, Explain as Request, Explained};
+use loopdesk_protocol::key::{EXPLAIN, Explain, Explained};
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::args::key::Explain;
+use crate::args::key::ExplainArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::lookup::key_named;
@@ -12,7 +12,7 @@ use crate::ui::shell;
 use crate::ui::text::{BAD, GOOD, Text};
 
 pub(crate) async fn run(
-    args: &Explain,
+    args: &ExplainArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
@@ -24,7 +24,7 @@ pub(crate) async fn run(
         Some(key) => Some(key_named(key, &client, output).await?.name),
         None => None,
     };
-    let request = Request {
+    let request = Explain {
         // Zendesk's methods all have capitals; others can still be asked about as they are.
         method: args.method.to_ascii_uppercase(),
         path: args.path.clone(),
@@ -40,7 +40,7 @@ pub(crate) async fn run(
 }
 
 /// A whole address names a host too, and who asks about one wants to know about the path.
-fn no_path(args: &Explain) -> Problem {
+fn no_path(args: &ExplainArgs) -> Problem {
     let message = format!("`{}` doesn't begin with `/`", args.path);
     let rest = args.path.split_once("://").map(|(_, rest)| rest);
     let path = match rest.map(|rest| rest.find('/').map(|at| &rest[at..])) {
@@ -54,7 +54,7 @@ fn no_path(args: &Explain) -> Problem {
     ))
 }
 
-fn text(explained: &Explained, request: &Request) -> Text {
+fn text(explained: &Explained, request: &Explain) -> Text {
     let (style, verdict) = match explained.allowed {
         true => (GOOD, "allowed"),
         false => (BAD, "refused"),

@@ -8,7 +8,7 @@ use loopdesk_protocol::status::{self, Access, Account, Role, Status};
 use loopdesk_protocol::{Client, Kind, Problem, client};
 use serde::Serialize;
 
-use crate::args::session::Login;
+use crate::args::session::LoginArgs;
 use crate::base_url::best;
 use crate::context::{Browser, Context};
 use crate::error::{self, CliError};
@@ -23,7 +23,7 @@ use crate::ui::text::{GOOD, Text};
 use crate::ui::time::{Clock, span};
 
 pub(crate) async fn run(
-    args: &Login,
+    args: &LoginArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

@@ -1,20 +1,20 @@
 //! `loopdesk logout`: the session ends, here and at Zendesk.
 
-use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout as Request};
+use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
 
-use crate::args::session::Logout;
+use crate::args::session::LogoutArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
 pub(crate) async fn run(
-    args: &Logout,
+    args: &LogoutArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
     let client = context.daemon(output).await?;
-    let request = Request {
+    let request = Logout {
         account: args.account.clone(),
         forget: args.forget,
     };

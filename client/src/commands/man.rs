@@ -7,26 +7,26 @@ use clap::{Command, CommandFactory};
 use loopdesk_protocol::{Kind, Problem, VERSION};
 use serde::Serialize;
 
-use crate::args::shell::Man;
+use crate::args::shell::ManArgs;
 use crate::args::{Cli, EXIT_CODES, NOTES};
 use crate::error::{self, CliError};
 use crate::ui::output::Output;
 use crate::ui::text::{Text, count};
 
-pub(crate) fn run(args: &Man, output: &mut Output) -> Result<(), CliError> {
+pub(crate) fn run(args: &ManArgs, output: &mut Output) -> Result<(), CliError> {
     let main = built();
     match &args.dir {
         None => {
             let page = page(&main).map_err(|e| unwritable(&e))?;
             if output.is_json() {
-                output.json_line(&Printed { page })
+                output.json_line(&ManPageOutput { page })
             } else {
                 output.file(page.as_bytes())
             }
         }
         Some(dir) => {
             let paths = write(&main, dir)?;
-            output.result(&Written { paths: &paths }, || {
+            output.result(&ManFilesOutput { paths: &paths }, || {
                 let pages = count(paths.len(), "page", "pages");
                 Text::from(format!("Wrote {pages} to `{}`.", dir.display()))
             })
@@ -35,12 +35,12 @@ pub(crate) fn run(args: &Man, output: &mut Output) -> Result<(), CliError> {
 }
 
 #[derive(Serialize)]
-struct Printed {
+struct ManPageOutput {
     page: String,
 }
 
 #[derive(Serialize)]
-struct Written<'a> {
+struct ManFilesOutput<'a> {
     paths: &'a [PathBuf],
 }
 

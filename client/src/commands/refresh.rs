@@ -2,14 +2,14 @@
 
 use loopdesk_protocol::session::{REFRESH, Refresh, Refreshed};
 
-use crate::args::session::OneAccount;
+use crate::args::session::AccountArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
 pub(crate) async fn run(
-    args: &OneAccount,
+    args: &AccountArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

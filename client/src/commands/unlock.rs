@@ -5,7 +5,7 @@ use loopdesk_protocol::status::{self, Status, VaultState};
 use loopdesk_protocol::unlock::{PATH, Request, Unlocked};
 use loopdesk_protocol::{Client, Kind, Problem, SecretText};
 
-use crate::args::session::Unlock;
+use crate::args::session::UnlockArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels::state;
@@ -14,7 +14,7 @@ use crate::ui::secret;
 use crate::ui::text::{GOOD, Text};
 
 pub(crate) async fn run(
-    args: &Unlock,
+    args: &UnlockArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

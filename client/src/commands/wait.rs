@@ -6,7 +6,7 @@ use loopdesk_protocol::status::Account;
 use loopdesk_protocol::wait::{self, Request};
 use tokio::time::{Instant, timeout_at};
 
-use crate::args::session::Wait;
+use crate::args::session::WaitArgs;
 use crate::base_url::best;
 use crate::context::Context;
 use crate::error::CliError;
@@ -14,7 +14,7 @@ use crate::ui::output::Output;
 use crate::ui::text::Text;
 
 pub(crate) async fn run(
-    args: &Wait,
+    args: &WaitArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

@@ -4,7 +4,7 @@ use loopdesk_protocol::config::Report;
 use loopdesk_protocol::key::{CALLERS, Caller, Callers, Keys, LIST, OfAccount};
 use loopdesk_protocol::{Client, Kind, Problem};
 
-use crate::args::account::AccountSet;
+use crate::args::account::AccountSetArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels::callers::listed;
@@ -15,7 +15,7 @@ use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 /// Whether the setting makes an account answer only those who send a key.
-pub(super) fn closes(args: &AccountSet) -> bool {
+pub(super) fn closes(args: &AccountSetArgs) -> bool {
     let value = args.setting.value.as_deref();
     args.setting.key == "access"
         && value.is_some_and(|value| value.trim_matches(['"', '\'']) == KEY)
@@ -23,7 +23,7 @@ pub(super) fn closes(args: &AccountSet) -> bool {
 
 /// Asks before programs are refused that are served now; who they are, if a daemon knows.
 pub(super) async fn agree(
-    args: &AccountSet,
+    args: &AccountSetArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<Option<Vec<Caller>>, CliError> {

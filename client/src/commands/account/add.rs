@@ -7,7 +7,7 @@ use serde::Serialize;
 use toml_edit::Value;
 
 use super::system::in_system;
-use crate::args::account::AccountAdd;
+use crate::args::account::AccountAddArgs;
 use crate::config_change::{Changed, change};
 use crate::config_file::{Step, text_value};
 use crate::context::Context;
@@ -16,7 +16,7 @@ use crate::ui::output::Output;
 use crate::ui::text::Text;
 
 pub(super) async fn run(
-    args: &AccountAdd,
+    args: &AccountAddArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
@@ -64,7 +64,7 @@ fn exists(name: &str, at: &Source) -> Problem {
 }
 
 /// In the order of the documentation; what isn't given keeps its default.
-fn settings(args: &AccountAdd) -> Result<Vec<(&'static str, Value)>, Problem> {
+fn settings(args: &AccountAddArgs) -> Result<Vec<(&'static str, Value)>, Problem> {
     let text = |text: &Option<String>| text.as_ref().map(Value::from);
     let list = |items: &[String]| {
         let items: Vec<_> = items.iter().map(String::as_str).collect();
@@ -101,7 +101,7 @@ fn settings(args: &AccountAdd) -> Result<Vec<(&'static str, Value)>, Problem> {
     Ok(given.collect())
 }
 
-fn text(args: &AccountAdd, added: &Added<'_>) -> Text {
+fn text(args: &AccountAddArgs, added: &Added<'_>) -> Text {
     let origin = added.account.map_or("", |account| &account.api_origin);
     let mut next = format!("loopdesk login {}", args.name);
     if args.grant.as_deref() == Some(CLIENT_CREDENTIALS) {

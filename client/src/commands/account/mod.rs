@@ -8,21 +8,21 @@ mod set;
 mod show;
 mod system;
 
-use crate::args::account::Account;
+use crate::args::account::AccountCommand;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
 
 pub(crate) async fn run(
-    command: &Account,
+    command: &AccountCommand,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
     match command {
-        Account::List => list::run(context, output).await,
-        Account::Add(args) => add::run(args, context, output).await,
-        Account::Set(args) => set::run(args, context, output).await,
-        Account::Remove(args) => remove::run(args, context, output).await,
-        Account::Show(args) => show::run(args, context, output).await,
+        AccountCommand::List => list::run(context, output).await,
+        AccountCommand::Add(args) => add::run(args, context, output).await,
+        AccountCommand::Set(args) => set::run(args, context, output).await,
+        AccountCommand::Remove(args) => remove::run(args, context, output).await,
+        AccountCommand::Show(args) => show::run(args, context, output).await,
     }
 }

@@ -5,7 +5,7 @@ use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
 use loopdesk_protocol::status::{self, State, Status};
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::args::account::AccountRemove;
+use crate::args::account::AccountRemoveArgs;
 use crate::config_change::change;
 use crate::config_file::Step;
 use crate::config_report::usable;
@@ -15,7 +15,7 @@ use crate::problems::unknown_account;
 use crate::ui::output::Output;
 
 pub(super) async fn run(
-    args: &AccountRemove,
+    args: &AccountRemoveArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
@@ -75,7 +75,7 @@ fn stays(name: &str, at: &Source) -> Problem {
 
 /// Only a running daemon knows of a session, and can end it. How many local keys the account has.
 async fn end_session(
-    args: &AccountRemove,
+    args: &AccountRemoveArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<usize, CliError> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::access;
 use super::system::in_system;
-use crate::args::account::AccountSet;
+use crate::args::account::AccountSetArgs;
 use crate::config_change::{Changed, alternatives, change};
 use crate::config_file::Step;
 use crate::context::Context;
@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::ui::output::Output;
 
 pub(super) async fn run(
-    args: &AccountSet,
+    args: &AccountSetArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

@@ -6,7 +6,7 @@ use loopdesk_protocol::config::{Account, Effective, Source};
 use loopdesk_protocol::status::{self, Status};
 use serde::Serialize;
 
-use crate::args::account::AccountShow;
+use crate::args::account::AccountShowArgs;
 use crate::config_report::effective::account_text;
 use crate::config_report::usable;
 use crate::context::Context;
@@ -17,7 +17,7 @@ use crate::ui::output::Output;
 use crate::ui::text::{DIM, Text};
 
 pub(super) async fn run(
-    args: &AccountShow,
+    args: &AccountShowArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

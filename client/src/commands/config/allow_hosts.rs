@@ -3,7 +3,7 @@
 use loopdesk_protocol::key::{CALLERS, Callers, OfAccount};
 use loopdesk_protocol::{Kind, Problem};
 
-use crate::args::config::{ConfigSet, Setting};
+use crate::args::config::{ConfigSetArgs, SettingArgs};
 use crate::config_file::values;
 use crate::context::Context;
 use crate::error::CliError;
@@ -13,7 +13,7 @@ use crate::ui::output::Output;
 use crate::ui::text::Text;
 
 /// Whether the setting makes every program need a key that connects by TCP.
-pub(super) fn closes(setting: &Setting) -> bool {
+pub(super) fn closes(setting: &SettingArgs) -> bool {
     let value = setting.value.as_deref();
     let values = value.map(|value| values(KEY, value)).unwrap_or_default();
     let first = values.first().map(ToString::to_string);
@@ -22,7 +22,7 @@ pub(super) fn closes(setting: &Setting) -> bool {
 
 /// Asks before programs are refused that are served now; shows who they are, if a daemon knows.
 pub(super) async fn agree(
-    args: &ConfigSet,
+    args: &ConfigSetArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

@@ -9,7 +9,7 @@ use loopdesk_protocol::config::{Layer, RELOAD, Report, ReportFile};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
-use crate::args::config::{Config, ConfigCheck, ConfigSet};
+use crate::args::config::{ConfigCheckArgs, ConfigCommand, ConfigSetArgs};
 use crate::config_change::{Changed, alternatives, change};
 use crate::config_report::{
     diagnostic, effective, error_files, file_of, found, usable, used_files,
@@ -20,21 +20,25 @@ use crate::ui::output::Output;
 use crate::ui::text::{GOOD, Text, WARN, count};
 
 pub(crate) async fn run(
-    command: &Config,
+    command: &ConfigCommand,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
     match command {
-        Config::Check(args) => check(args, context, output).await,
-        Config::Path => path(context, output).await,
-        Config::Show => show(context, output).await,
-        Config::Set(args) => set(args, context, output).await,
-        Config::Edit => edit::run(context, output).await,
-        Config::Reload => reload(context, output).await,
+        ConfigCommand::Check(args) => check(args, context, output).await,
+        ConfigCommand::Path => path(context, output).await,
+        ConfigCommand::Show => show(context, output).await,
+        ConfigCommand::Set(args) => set(args, context, output).await,
+        ConfigCommand::Edit => edit::run(context, output).await,
+        ConfigCommand::Reload => reload(context, output).await,
     }
 }
 
-async fn check(args: &ConfigCheck, context: &Context, output: &mut Output) -> Result<(), CliError> {
+async fn check(
+    args: &ConfigCheckArgs,
+    context: &Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
     let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
     let file = args.file.as_ref().map(absolute);
     let report = context.link.judge(file.as_deref()).await?;
@@ -110,7 +114,11 @@ async fn show(context: &Context, output: &mut Output) -> Result<(), CliError> {
     output.result(config, || effective::text(config, &used_files(&report)))
 }
 
-async fn set(args: &ConfigSet, context: &mut Context, output: &mut Output) -> Result<(), CliError> {
+async fn set(
+    args: &ConfigSetArgs,
+    context: &mut Context,
+    output: &mut Output,
+) -> Result<(), CliError> {
     let setting = &args.setting;
     if allow_hosts::closes(setting) {
         allow_hosts::agree(args, context, output).await?;

@@ -11,7 +11,7 @@ use loopdesk_protocol::key::Key;
 use loopdesk_protocol::{Kind, Problem, status};
 use serde::Serialize;
 
-use crate::args::env::{Env, EnvClient};
+use crate::args::env::{EnvArgs, EnvClient};
 use crate::base_url::{authority, best, host, is_unresolved};
 use crate::config_report::usable;
 use crate::context::Context;
@@ -26,7 +26,7 @@ use network::diverted;
 use placeholder::Placeholder;
 
 pub(crate) async fn run(
-    args: &Env,
+    args: &EnvArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

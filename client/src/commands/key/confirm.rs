@@ -1,9 +1,9 @@
 //! `loopdesk key confirm`: keys act for who is logged in now.
 
 use loopdesk_protocol::Client;
-use loopdesk_protocol::key::{CONFIRM, Confirm as Request, Keys};
+use loopdesk_protocol::key::{CONFIRM, Confirm, Keys};
 
-use crate::args::key::Confirm;
+use crate::args::key::KeyConfirmArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels;
@@ -13,7 +13,7 @@ use crate::ui::table::{Cell, Table};
 use crate::ui::text::{STRONG, Text};
 
 pub(super) async fn run(
-    args: &Confirm,
+    args: &KeyConfirmArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
@@ -25,18 +25,18 @@ pub(super) async fn run(
 
 /// A key's account is its own, whichever is the default.
 async fn request(
-    args: &Confirm,
+    args: &KeyConfirmArgs,
     client: &Client,
     output: &mut Output,
-) -> Result<Request, CliError> {
+) -> Result<Confirm, CliError> {
     let Some(key) = &args.key else {
-        return Ok(Request {
+        return Ok(Confirm {
             account: args.account.clone(),
             name: None,
         });
     };
     let key = lookup::key_named(key, client, output).await?;
-    Ok(Request {
+    Ok(Confirm {
         account: Some(args.account.clone().unwrap_or(key.account)),
         name: Some(key.name),
     })

@@ -1,10 +1,10 @@
 //! `loopdesk key create`: a key for one script.
 
-use loopdesk_protocol::key::{CREATE, Create as Request, Created, Key, Rights};
+use loopdesk_protocol::key::{CREATE, Create, Created, Key, Rights};
 use loopdesk_protocol::{Kind, Problem};
 
 use super::print_secret;
-use crate::args::key::Create;
+use crate::args::key::KeyCreateArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels;
@@ -14,7 +14,7 @@ use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 pub(super) async fn run(
-    args: &Create,
+    args: &KeyCreateArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
@@ -23,7 +23,7 @@ pub(super) async fn run(
     if scopes.is_empty() && args.allow.is_empty() {
         return Err(allows_nothing(&args.name).into());
     }
-    let request = Request {
+    let request = Create {
         name: args.name.clone(),
         account: args.account.clone(),
         rights: Rights {

@@ -4,7 +4,7 @@ use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{Key, Keys, LIST, State};
 use loopdesk_protocol::status::{self, Status};
 
-use crate::args::key::List;
+use crate::args::key::KeyListArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels;
@@ -15,7 +15,7 @@ use crate::ui::text::{DIM, STRONG, Text};
 use crate::ui::time::Clock;
 
 pub(super) async fn run(
-    args: &List,
+    args: &KeyListArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

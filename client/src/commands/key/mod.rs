@@ -8,22 +8,22 @@ mod revoke;
 mod rotate;
 mod show;
 
-use crate::args::key::Key;
+use crate::args::key::KeyCommand;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
 
 pub(crate) async fn run(
-    command: &Key,
+    command: &KeyCommand,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
     match command {
-        Key::Create(args) => create::run(args, context, output).await,
-        Key::List(args) => list::run(args, context, output).await,
-        Key::Show(args) => show::run(args, context, output).await,
-        Key::Revoke(args) => revoke::run(args, context, output).await,
-        Key::Rotate(args) => rotate::run(args, context, output).await,
-        Key::Confirm(args) => confirm::run(args, context, output).await,
+        KeyCommand::Create(args) => create::run(args, context, output).await,
+        KeyCommand::List(args) => list::run(args, context, output).await,
+        KeyCommand::Show(args) => show::run(args, context, output).await,
+        KeyCommand::Revoke(args) => revoke::run(args, context, output).await,
+        KeyCommand::Rotate(args) => rotate::run(args, context, output).await,
+        KeyCommand::Confirm(args) => confirm::run(args, context, output).await,
     }
 }

@@ -4,7 +4,7 @@ use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{Key, Named, REVOKE};
 use serde::Serialize;
 
-use crate::args::key::Revoke;
+use crate::args::key::KeyRevokeArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels;
@@ -14,7 +14,7 @@ use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 pub(super) async fn run(
-    args: &Revoke,
+    args: &KeyRevokeArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

@@ -1,9 +1,9 @@
 //! `loopdesk key rotate`: the same rights, another secret.
 
-use loopdesk_protocol::key::{Created, Key, ROTATE, Rotate as Request};
+use loopdesk_protocol::key::{Created, Key, ROTATE, Rotate};
 
 use super::print_secret;
-use crate::args::key::Rotate;
+use crate::args::key::KeyRotateArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::lookup;
@@ -13,12 +13,12 @@ use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 pub(super) async fn run(
-    args: &Rotate,
+    args: &KeyRotateArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
     let client = context.daemon(output).await?;
-    let request = Request {
+    let request = Rotate {
         name: lookup::name_of_ending(&args.name, &client).await?,
         grace: args.grace.unwrap_or(0),
     };

@@ -2,7 +2,7 @@
 
 use loopdesk_protocol::key::Key;
 
-use crate::args::key::Show;
+use crate::args::key::KeyShowArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels;
@@ -12,7 +12,7 @@ use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 pub(super) async fn run(
-    args: &Show,
+    args: &KeyShowArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

@@ -15,7 +15,7 @@ use super::model::report::Daemon;
 use super::model::spec::{ServiceSpec, secrets_file};
 use super::ports::{self, Moved};
 use super::{linger, unsupervised};
-use crate::args::service::Install;
+use crate::args::service::InstallArgs;
 use crate::config_report::usable;
 use crate::context::Context;
 use crate::error::CliError;
@@ -23,7 +23,7 @@ use crate::ui::output::Output;
 use crate::ui::text::{GOOD, Text};
 
 pub(super) async fn run(
-    args: &Install,
+    args: &InstallArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
@@ -99,7 +99,7 @@ async fn ours(manager: &Manager, context: &Context) -> Result<Vec<SocketAddr>, P
 
 /// The file that opens the vault, if the vault is a credential.
 fn credential(
-    args: &Install,
+    args: &InstallArgs,
     config: &Effective,
     manager: &Manager,
 ) -> Result<Option<PathBuf>, Problem> {

@@ -24,22 +24,22 @@ mod tests;
 mod uninstall;
 mod unsupervised;
 
-use crate::args::service::Service;
+use crate::args::service::ServiceCommand;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
 
 pub(crate) async fn run(
-    command: &Service,
+    command: &ServiceCommand,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
     match command {
-        Service::Install(args) => install::run(args, context, output).await,
-        Service::Uninstall(args) => uninstall::run(args, context, output).await,
-        Service::Start => control::start(context, output).await,
-        Service::Stop => control::stop(context, output).await,
-        Service::Restart => control::restart(context, output).await,
-        Service::Status => status::run(context, output).await,
+        ServiceCommand::Install(args) => install::run(args, context, output).await,
+        ServiceCommand::Uninstall(args) => uninstall::run(args, context, output).await,
+        ServiceCommand::Start => control::start(context, output).await,
+        ServiceCommand::Stop => control::stop(context, output).await,
+        ServiceCommand::Restart => control::restart(context, output).await,
+        ServiceCommand::Status => status::run(context, output).await,
     }
 }

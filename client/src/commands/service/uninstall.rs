@@ -11,7 +11,7 @@ use super::model::report::Scope;
 use super::model::spec::secrets_file;
 use super::os::files;
 use super::{purge, unsupervised};
-use crate::args::service::Uninstall;
+use crate::args::service::UninstallArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::confirm;
@@ -19,7 +19,7 @@ use crate::ui::output::Output;
 use crate::ui::text::Text;
 
 pub(super) async fn run(
-    args: &Uninstall,
+    args: &UninstallArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
@@ -69,7 +69,7 @@ fn remove_sockets(context: &Context) -> Result<Vec<PathBuf>, Problem> {
 }
 
 async fn agree(
-    args: &Uninstall,
+    args: &UninstallArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {

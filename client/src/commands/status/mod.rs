@@ -8,7 +8,7 @@ use loopdesk_protocol::conditions::Severity;
 use loopdesk_protocol::status::{self, Answers, Listener, Status};
 use loopdesk_protocol::{Condition, Kind};
 
-use crate::args::session::OneAccount;
+use crate::args::session::AccountArgs;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels::account::account;
@@ -19,7 +19,7 @@ use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 pub(crate) async fn run(
-    args: &OneAccount,
+    args: &AccountArgs,
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
