@@ -2,7 +2,7 @@
 
 /// The base URL that most programs can use: numbers need no resolver, and a client that tries
 /// `::1` first for `localhost` is no slower.
-pub(crate) fn best(base_urls: &[String]) -> Option<&str> {
+pub(crate) fn preferred(base_urls: &[String]) -> Option<&str> {
     let with = |host: &str| {
         base_urls
             .iter()
@@ -39,17 +39,17 @@ mod tests {
 
     #[test]
     fn the_address_that_most_programs_can_use_wins() {
-        let best_of = |urls: &[&str]| {
+        let preferred_of = |urls: &[&str]| {
             let urls: Vec<_> = urls.iter().map(|&url| url.to_owned()).collect();
-            best(&urls).map(ToOwned::to_owned)
+            preferred(&urls).map(ToOwned::to_owned)
         };
         let named = "http://acme.localhost:8484";
         assert_eq!(
-            best_of(&["http://localhost:8484", named, "http://127.0.0.1:8484"]).as_deref(),
+            preferred_of(&["http://localhost:8484", named, "http://127.0.0.1:8484"]).as_deref(),
             Some("http://127.0.0.1:8484")
         );
-        assert_eq!(best_of(&[named]).as_deref(), Some(named));
-        assert_eq!(best_of(&[]), None);
+        assert_eq!(preferred_of(&[named]).as_deref(), Some(named));
+        assert_eq!(preferred_of(&[]), None);
         assert!(is_unresolved(named) && !is_unresolved("http://localhost:8484"));
     }
 }

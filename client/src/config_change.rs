@@ -7,24 +7,24 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use crate::args::config::SettingArgs;
-use crate::config_file::{ConfigFile, Step, parse, values};
+use crate::config_file::{ConfigEdit, ConfigFile, parse, values};
 use crate::context::Context;
 use crate::error::{self, CliError};
 use crate::ui::text::Text;
 
 /// A change that has been made.
 #[derive(Debug, Serialize)]
-pub(crate) struct Changed {
+pub(crate) struct ConfigChange {
     path: String,
     /// Whether a daemon runs and uses the change.
     reloaded: bool,
     #[serde(skip)]
     report: Option<Report>,
     #[serde(skip)]
-    not_told: Option<Problem>,
+    not_reloaded: Option<Problem>,
 }
 
-impl Changed {
+impl ConfigChange {
     pub(crate) fn reloaded(path: &Path) -> Self {
         Self {
             reloaded: true,
@@ -37,7 +37,7 @@ impl Changed {
             path: path.to_string_lossy().into_owned(),
             reloaded: false,
             report: None,
-            not_told: None,
+            not_reloaded: None,
         }
     }
 
@@ -61,8 +61,8 @@ impl Changed {
     }
 
     /// That the daemon runs and doesn't use the change is a problem, though the file is right.
-    pub(crate) fn told(self) -> Result<(), CliError> {
-        match self.not_told {
+    pub(crate) fn reload_result(self) -> Result<(), CliError> {
+        match self.not_reloaded {
             None => Ok(()),
             Some(mut problem) => {
                 problem.message = format!(
@@ -76,32 +76,32 @@ impl Changed {
 }
 
 /// The alternatives of one setting's new value, most likely first.
-pub(crate) fn alternatives(tables: &[&str], setting: &SettingArgs) -> Vec<Vec<Step>> {
+pub(crate) fn alternatives(tables: &[&str], setting: &SettingArgs) -> Vec<Vec<ConfigEdit>> {
     let keys = tables.iter().copied().chain(setting.key.split('.'));
     let keys: Vec<String> = keys.map(ToOwned::to_owned).collect();
     match &setting.value {
-        None => vec![vec![Step::Unset(keys)]],
+        None => vec![vec![ConfigEdit::Unset(keys)]],
         Some(value) => values(&setting.key, value)
             .into_iter()
-            .map(|value| vec![Step::Set(keys.clone(), value)])
+            .map(|value| vec![ConfigEdit::Set(keys.clone(), value)])
             .collect(),
     }
 }
 
 /// Makes the first of `alternatives` that leaves a configuration without errors.
-pub(crate) async fn change(
+pub(crate) async fn apply(
     context: &Context,
-    alternatives: Vec<Vec<Step>>,
-) -> Result<Changed, CliError> {
+    alternatives: Vec<Vec<ConfigEdit>>,
+) -> Result<ConfigChange, CliError> {
     let path = context.paths.config_file();
     let file = open(&path).await?;
     let report = write(context, &file, &alternatives).await?;
     drop(file);
-    Ok(told(context, &path, report).await)
+    Ok(reload_daemon(context, &path, report).await)
 }
 
 /// Tells the daemon that runs of a file that was changed.
-pub(crate) async fn told(context: &Context, path: &Path, report: Report) -> Changed {
+pub(crate) async fn reload_daemon(context: &Context, path: &Path, report: Report) -> ConfigChange {
     let told = match context.link.running().await {
         Ok(Some(client)) => client
             .post::<serde_json::Value>(RELOAD, &serde_json::json!({}))
@@ -112,9 +112,9 @@ pub(crate) async fn told(context: &Context, path: &Path, report: Report) -> Chan
         Err(problem) => Err(problem),
     };
     let path = path.to_string_lossy().into_owned();
-    Changed {
+    ConfigChange {
         reloaded: matches!(told, Ok(true)),
-        not_told: told.err(),
+        not_reloaded: told.err(),
         report: Some(Report {
             path: path.clone(),
             ..report
@@ -135,16 +135,16 @@ pub(crate) async fn open(path: &Path) -> Result<ConfigFile, Problem> {
 async fn write(
     context: &Context,
     file: &ConfigFile,
-    alternatives: &[Vec<Step>],
+    alternatives: &[Vec<ConfigEdit>],
 ) -> Result<Report, Problem> {
     let mut first = None;
-    for steps in alternatives {
+    for edits in alternatives {
         let mut document = parse(file.text())?;
-        for step in steps {
-            step.apply(&mut document)?;
+        for edit in edits {
+            edit.apply(&mut document)?;
         }
         let draft = file.draft(&document.to_string())?;
-        let mut report = context.link.judge(Some(draft.path())).await?;
+        let mut report = context.link.check_config(Some(draft.path())).await?;
         let (name, path) = (
             draft.path().to_string_lossy(),
             file.path().to_string_lossy(),
@@ -166,7 +166,7 @@ async fn write(
 
 /// Why the change isn't made: because of itself, or of what the file held before.
 async fn refused(context: &Context, file: &ConfigFile, report: &Report) -> Problem {
-    let before = context.link.judge(None).await;
+    let before = context.link.check_config(None).await;
     let old: Vec<_> = before.map(|before| before.errors).unwrap_or_default();
     let is_old = |message: &str| old.iter().any(|error| error.message == message);
     let mut messages: Vec<_> = report.errors.iter().map(|e| e.message.as_str()).collect();
@@ -188,7 +188,7 @@ async fn refused(context: &Context, file: &ConfigFile, report: &Report) -> Probl
 mod tests {
     use loopdesk_protocol::config::RELOAD;
 
-    use crate::testing::{Daemon, Home, judge};
+    use crate::testing::{Daemon, Home, home_with_checker};
 
     fn config(home: &Home) -> String {
         std::fs::read_to_string(home.paths.config_file()).unwrap_or_default()
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_account_is_added_and_a_running_daemon_told() {
-        let home = judge();
+        let home = home_with_checker();
         let line = "account add acme --subdomain acme --client-id loopdesk \
                     --scopes read,write --port 8490 --default";
         let ran = home.run(line).await;
@@ -233,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_judge_refuses_changes_nothing() {
-        let home = judge();
+        let home = home_with_checker();
         let ran = home.run("config set vault bad").await;
         assert_eq!(ran.code, 3);
         insta::assert_snapshot!(ran.err, @"
@@ -255,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_number_becomes_text_where_the_judge_wants_that() {
-        let home = judge();
+        let home = home_with_checker();
         std::fs::create_dir_all(home.paths.config_dir()).unwrap();
         std::fs::write(home.paths.config_file(), "[accounts.acme]\n").unwrap();
         for line in [
@@ -280,7 +280,7 @@ mod tests {
     #[tokio::test]
     async fn a_daemon_that_refuses_to_reload_is_told_about() {
         use loopdesk_protocol::{Kind, Problem};
-        let home = judge();
+        let home = home_with_checker();
         let problem = Problem::new(Kind::Daemon, "port 8484 is taken");
         let _daemon = Daemon::new(&home).problem(RELOAD, &problem).serve();
         let ran = home.run("config set vault keyfile").await;

@@ -5,8 +5,8 @@ use std::fmt;
 
 use loopdesk_protocol::{Client, Kind, Paths, Problem};
 
-use crate::config_report::usable;
-use crate::daemon_client::{Link, Program, version_skew};
+use crate::config_report::valid_config;
+use crate::daemon_client::{DaemonProgram, Link, version_skew};
 use crate::error::CliError;
 use crate::problems::no_account;
 use crate::ui::keyboard::Keyboard;
@@ -36,7 +36,7 @@ impl Context {
         let paths = Paths::from_env().map_err(|e| Problem::new(Kind::Config, e.to_string()))?;
         let env = |name: &str| -> Option<OsString> { std::env::var_os(name) };
         let beside = std::env::current_exe().ok();
-        let program = Program::find(env, beside.as_deref());
+        let program = DaemonProgram::find(env, beside.as_deref());
         Ok(Self {
             link: Link::new(paths.clone(), program),
             paths,
@@ -49,7 +49,7 @@ impl Context {
 
     /// The daemon, started if none runs and there is an account to serve.
     pub(crate) async fn daemon(&self, output: &mut Output) -> Result<Client, CliError> {
-        if let Some((client, version)) = self.link.known().await? {
+        if let Some((client, version)) = self.link.running_with_version().await? {
             // Under a supervisor the new program takes over by itself.
             let stays = version_skew::problem(&version).filter(|_| !version.supervised);
             if let Some(problem) = stays {
@@ -57,8 +57,8 @@ impl Context {
             }
             return Ok(client);
         }
-        let report = self.link.judge(None).await?;
-        if usable(&report)?.accounts.is_empty() {
+        let report = self.link.check_config(None).await?;
+        if valid_config(&report)?.accounts.is_empty() {
             return Err(no_account().into());
         }
         let (client, started) = self.link.start().await?;

@@ -100,7 +100,7 @@ fn not_a_command(error: &clap::Error) -> ExitCode {
     }
     match printed {
         Err(failed) if failed.kind() != io::ErrorKind::BrokenPipe => {
-            Output::of_process(json).failure(&output::unwritten(&failed).into())
+            Output::of_process(json).failure(&output::write_failed(&failed).into())
         }
         Ok(()) | Err(_) => ExitCode::SUCCESS,
     }

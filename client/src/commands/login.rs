@@ -9,11 +9,11 @@ use loopdesk_protocol::{Client, Kind, Problem, client};
 use serde::Serialize;
 
 use crate::args::session::LoginArgs;
-use crate::base_url::best;
+use crate::base_url::preferred;
 use crate::context::{Browser, Context};
 use crate::error::{self, CliError};
-use crate::labels::key::{placeholder, waiting};
-use crate::labels::person::person;
+use crate::labels::key::{placeholder, suspended};
+use crate::labels::person;
 use crate::problems::no_account;
 use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
@@ -43,7 +43,7 @@ pub(crate) async fn run(
         no_browser: args.no_browser,
     };
     let mut events = client.stream::<Event>(login::PATH, &request).await?;
-    let mut person = AtTheBrowser {
+    let mut login = BrowserLogin {
         client,
         browser: (!args.no_browser).then_some(context.browser),
         keyboard: &mut context.keyboard,
@@ -54,7 +54,7 @@ pub(crate) async fn run(
     loop {
         let event = tokio::select! {
             event = events.next() => event?,
-            () = person.acts(output) => continue,
+            () = login.next_action(output) => continue,
         };
         let Some(event) = event else {
             return Err(Problem::new(
@@ -68,13 +68,13 @@ pub(crate) async fn run(
             output.json_line(&event)?;
         }
         match event {
-            Event::Authorize(page) => person.is_asked(&page, output)?,
-            Event::Obtained(pair) => person.gets(&pair, output),
+            Event::Authorize(page) => login.show_page(&page, output)?,
+            Event::Obtained(pair) => login.obtained(&pair, output),
             Event::Done(done) => {
                 if !output.is_json() {
-                    let account = account_of(&person.client, &done).await;
-                    tell(&done, account.as_ref(), &context.clock, output)?;
-                    tell_of_keys(&done, account.as_ref(), output);
+                    let account = account_of(&login.client, &done).await;
+                    print_done(&done, account.as_ref(), &context.clock, output)?;
+                    warn_of_suspended_keys(&done, account.as_ref(), output);
                 }
                 return Ok(());
             }
@@ -87,7 +87,7 @@ pub(crate) async fn run(
 }
 
 /// The person who has to allow the access, and what comes from them.
-struct AtTheBrowser<'a> {
+struct BrowserLogin<'a> {
     client: Client,
     /// None if no browser is to be opened.
     browser: Option<Browser>,
@@ -99,9 +99,9 @@ struct AtTheBrowser<'a> {
     opening: Option<tokio::task::JoinHandle<io::Result<()>>>,
 }
 
-impl AtTheBrowser<'_> {
+impl BrowserLogin<'_> {
     /// Shows the page, in a browser if there is one.
-    fn is_asked(&mut self, page: &Authorize, output: &mut Output) -> Result<(), CliError> {
+    fn show_page(&mut self, page: &Authorize, output: &mut Output) -> Result<(), CliError> {
         let left = page.waits_until.duration_since(self.clock.now());
         let time = format!(
             " within {} (until {}).\n",
@@ -138,7 +138,7 @@ impl AtTheBrowser<'_> {
         let intro = Text::new().plain(first).strong(&page.account).plain(time);
         output.note(&intro.plain(last).end());
         if !output.is_json() {
-            output.say(&Text::from(&page.url))?;
+            output.print(&Text::from(&page.url))?;
         }
         match self.browser {
             // It is led on, or the addresses are pasted.
@@ -148,13 +148,13 @@ impl AtTheBrowser<'_> {
                 let url = page.entrance.as_ref().unwrap_or(&page.url).clone();
                 self.opening = Some(tokio::task::spawn_blocking(move || browser(&url)));
             }
-            None => self.may_paste(page.listens, output),
+            None => self.ask_for_paste(page.listens, output),
         }
         Ok(())
     }
 
     /// Tells that the login has come some of its way.
-    fn gets(&self, pair: &Obtained, output: &mut Output) {
+    fn obtained(&self, pair: &Obtained, output: &mut Output) {
         let said = match pair.role {
             Role::Primary => Text::new()
                 .styled(GOOD, "Logged in")
@@ -162,7 +162,7 @@ impl AtTheBrowser<'_> {
                 .strong(&pair.account)
                 .plain(format!(
                     " as {}. The rest may be left out: Ctrl-C.",
-                    person(&pair.person)
+                    person::label(&pair.person)
                 )),
             role @ (Role::Spare | Role::ReadOnly) => Text::from(format!("Got {}.", purpose(role))),
         };
@@ -170,7 +170,7 @@ impl AtTheBrowser<'_> {
     }
 
     /// What the person, or the browser, does next. Can be cancelled: no line is lost.
-    async fn acts(&mut self, output: &mut Output) {
+    async fn next_action(&mut self, output: &mut Output) {
         let opened = async {
             match &mut self.opening {
                 Some(opening) => matches!(opening.await, Ok(Ok(()))),
@@ -188,23 +188,23 @@ impl AtTheBrowser<'_> {
                 self.opening = None;
                 if !opened {
                     output.warn("no browser could be opened on this machine.");
-                    self.may_paste(true, output);
+                    self.ask_for_paste(true, output);
                 }
             }
             line = line => match line {
                 Ok(Some(line)) if line.trim().is_empty() => {}
-                Ok(Some(line)) => self.pastes(line.trim(), output).await,
+                Ok(Some(line)) => self.submit(line.trim(), output).await,
                 // Nothing more will be pasted; the browser may still come back on this machine.
                 Ok(None) | Err(_) => self.reads = false,
             },
         }
     }
 
-    async fn pastes(&self, address: &str, output: &mut Output) {
+    async fn submit(&self, address: &str, output: &mut Output) {
         let pasted = Pasted {
             address: address.to_owned().into(),
         };
-        let answer = self.client.post::<Empty>(CALLBACK, &pasted).await;
+        let answer = self.client.post::<EmptyAnswer>(CALLBACK, &pasted).await;
         let Err(failed) = answer else { return };
         let problem = match failed {
             // The stream of events says it better.
@@ -215,7 +215,7 @@ impl AtTheBrowser<'_> {
         };
         if output.is_json() {
             // A closed pipe shows at the next event.
-            drop(output.json_line(&Refused {
+            drop(output.json_line(&PasteRefused {
                 event: "refused",
                 problem: &problem,
             }));
@@ -226,7 +226,7 @@ impl AtTheBrowser<'_> {
     }
 
     /// Asks for the last page's address; `listens`: unless that page is loopdesk's.
-    fn may_paste(&mut self, listens: bool, output: &mut Output) {
+    fn ask_for_paste(&mut self, listens: bool, output: &mut Output) {
         self.reads = true;
         output.note(&Text::from(if listens {
             "\nIf that browser runs on another machine, its last page will fail to load. That is \
@@ -263,18 +263,18 @@ async fn account_of(client: &Client, done: &Done) -> Option<Account> {
     accounts.find(|account| account.name == done.account)
 }
 
-fn tell(
+fn print_done(
     done: &Done,
     account: Option<&Account>,
     clock: &Clock,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let base = best(&done.base_urls);
+    let base = preferred(&done.base_urls);
     let mut text = Text::new()
         .styled(GOOD, "Logged in")
         .plain(" to ")
         .strong(&done.account)
-        .plain(format!(" as {}.\n", person(&done.person)))
+        .plain(format!(" as {}.\n", person::label(&done.person)))
         .row("scopes", done.scopes.join(" "))
         .row(
             "access token",
@@ -314,11 +314,11 @@ fn tell(
                 ),
         };
     }
-    output.say(&text)?;
+    output.print(&text)?;
     if done.new_person {
         output.note(&Text::from(format!(
             "You are logged in as {}; if that isn't you, run `loopdesk logout {}`.",
-            person(&done.person),
+            person::label(&done.person),
             done.account
         )));
     }
@@ -337,10 +337,10 @@ fn tell(
 }
 
 /// That keys don't act for this person yet.
-fn tell_of_keys(done: &Done, account: Option<&Account>, output: &mut Output) {
-    if let Some(waiting) = account.and_then(waiting) {
+fn warn_of_suspended_keys(done: &Done, account: Option<&Account>, output: &mut Output) {
+    if let Some(suspended) = account.and_then(suspended) {
         output.warn(format!(
-            "{waiting}. `loopdesk key confirm {}` changes that.",
+            "{suspended}. `loopdesk key confirm {}` changes that.",
             done.account
         ));
     }
@@ -348,7 +348,7 @@ fn tell_of_keys(done: &Done, account: Option<&Account>, output: &mut Output) {
 
 /// A pasted address that was wrong, between the daemon's own events.
 #[derive(Serialize)]
-struct Refused<'a> {
+struct PasteRefused<'a> {
     event: &'static str,
     #[serde(flatten)]
     problem: &'a Problem,
@@ -356,7 +356,7 @@ struct Refused<'a> {
 
 /// An answer that says nothing more than that it worked.
 #[derive(serde::Deserialize)]
-struct Empty {}
+struct EmptyAnswer {}
 
 #[cfg(test)]
 mod tests;

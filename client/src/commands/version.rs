@@ -12,7 +12,7 @@ use crate::ui::text::Text;
 
 pub(crate) async fn run(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let daemon = context.link.version().await?.map(|(_, version)| version);
-    let versions = Versions {
+    let versions = VersionOutput {
         version: VERSION,
         protocol: PROTOCOL,
         problem: daemon.as_ref().and_then(version_skew::problem),
@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
 }
 
 #[derive(Serialize)]
-struct Versions {
+struct VersionOutput {
     version: &'static str,
     protocol: u32,
     daemon: Option<Version>,
@@ -35,7 +35,7 @@ struct Versions {
     problem: Option<Problem>,
 }
 
-fn text(versions: &Versions) -> Text {
+fn text(versions: &VersionOutput) -> Text {
     let text = Text::from(format!("loopdesk  {}\n", versions.version));
     match &versions.daemon {
         Some(daemon) => text.plain(format!(

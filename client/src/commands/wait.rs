@@ -7,7 +7,7 @@ use loopdesk_protocol::wait::{self, Request};
 use tokio::time::{Instant, timeout_at};
 
 use crate::args::session::WaitArgs;
-use crate::base_url::best;
+use crate::base_url::preferred;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
@@ -37,7 +37,7 @@ pub(crate) async fn run(
         Text::new()
             .strong(&account.name)
             .plain(" serves requests at ")
-            .plain(best(&account.base_urls).unwrap_or("no address"))
+            .plain(preferred(&account.base_urls).unwrap_or("no address"))
     })
 }
 

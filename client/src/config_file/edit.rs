@@ -7,7 +7,7 @@ use super::comment::{detached, prepend, put_before_what_follows, raw, take_head,
 
 /// One edit.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(crate) enum ConfigEdit {
     /// Adds an account's table; that the account exists is a problem.
     AddAccount {
         name: String,
@@ -23,7 +23,7 @@ pub(crate) enum Step {
     Unset(Vec<String>),
 }
 
-impl Step {
+impl ConfigEdit {
     /// Edits `document`.
     pub(crate) fn apply(&self, document: &mut DocumentMut) -> Result<(), Problem> {
         match self {
@@ -248,14 +248,14 @@ mod tests {
     use super::*;
     use crate::config_file::value::{text_value, values};
 
-    fn edited(text: &str, step: &Step) -> String {
+    fn edited(text: &str, edit: &ConfigEdit) -> String {
         let mut document = parse(text).unwrap();
-        step.apply(&mut document).unwrap();
+        edit.apply(&mut document).unwrap();
         document.to_string()
     }
 
-    fn add(name: &str) -> Step {
-        Step::AddAccount {
+    fn add(name: &str) -> ConfigEdit {
+        ConfigEdit::AddAccount {
             name: name.to_owned(),
             settings: vec![
                 ("subdomain", Value::from(name)),
@@ -268,8 +268,8 @@ mod tests {
         text.split('.').map(ToOwned::to_owned).collect()
     }
 
-    fn set_to(at: &str, value: &str) -> Step {
-        Step::Set(path(at), values(at, value).remove(0))
+    fn set_to(at: &str, value: &str) -> ConfigEdit {
+        ConfigEdit::Set(path(at), values(at, value).remove(0))
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
         let problem = add("acme").apply(&mut document).unwrap_err();
         assert_eq!(problem.kind, Kind::Usage);
         assert!(problem.hints[1].contains("account set acme"));
-        let remove = Step::RemoveAccount("acme".to_owned());
+        let remove = ConfigEdit::RemoveAccount("acme".to_owned());
         remove.apply(&mut document).unwrap();
         assert_eq!(remove.apply(&mut document).unwrap_err().kind, Kind::Usage);
         assert_eq!(document.to_string(), "");
@@ -341,7 +341,7 @@ mod tests {
     fn a_removed_account_takes_only_its_own_comment_along() {
         let text = "# head\n\n# first\n[accounts.a]\nx = 1\n# on a\n\n# second\n\
                     [accounts.b]\nx = 2\n# end\n";
-        let remove = |name: &str| edited(text, &Step::RemoveAccount(name.to_owned()));
+        let remove = |name: &str| edited(text, &ConfigEdit::RemoveAccount(name.to_owned()));
         insta::assert_snapshot!(remove("a"), @r"
         # head
 
@@ -406,7 +406,7 @@ mod tests {
     #[test]
     fn an_unset_key_leaves_the_rest() {
         let text = "# head\n\n# why\na = 1 # one\nb = 2\n\n[accounts.a]\nport = 1\n";
-        insta::assert_snapshot!(edited(text, &Step::Unset(path("a"))), @r"
+        insta::assert_snapshot!(edited(text, &ConfigEdit::Unset(path("a"))), @r"
         # head
 
         b = 2
@@ -414,13 +414,13 @@ mod tests {
         [accounts.a]
         port = 1
         ");
-        assert_eq!(edited(text, &Step::Unset(path("nothing.here"))), text);
+        assert_eq!(edited(text, &ConfigEdit::Unset(path("nothing.here"))), text);
     }
 
     #[test]
     fn a_comment_stays_in_its_table_when_the_last_key_goes() {
         let text = "[accounts.a]\nx = 1\n\n# on a\n\nport = 1\n[accounts.b]\nx = 2\n";
-        insta::assert_snapshot!(edited(text, &Step::Unset(path("accounts.a.port"))), @r"
+        insta::assert_snapshot!(edited(text, &ConfigEdit::Unset(path("accounts.a.port"))), @r"
         [accounts.a]
         x = 1
 
@@ -434,8 +434,8 @@ mod tests {
     #[test]
     fn a_table_is_no_value() {
         let mut document = parse("x = 1\n[accounts.a]\n").unwrap();
-        for step in [set_to("accounts.a", "1"), set_to("x.y", "1")] {
-            assert!(step.apply(&mut document).is_err());
+        for edit in [set_to("accounts.a", "1"), set_to("x.y", "1")] {
+            assert!(edit.apply(&mut document).is_err());
         }
     }
 }

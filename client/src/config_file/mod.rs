@@ -7,6 +7,6 @@ mod properties;
 mod value;
 mod write;
 
-pub(crate) use edit::{Step, parse};
+pub(crate) use edit::{ConfigEdit, parse};
 pub(crate) use value::{text_value, values};
-pub(crate) use write::{ConfigFile, Draft};
+pub(crate) use write::{ConfigDraft, ConfigFile};

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use toml_edit::{DocumentMut, Item, Value};
 
-use super::edit::{Step, parse};
+use super::edit::{ConfigEdit, parse};
 
 /// A thing in a text: a key or an account's table, with comments around it.
 #[derive(Clone, Debug)]
@@ -164,9 +164,9 @@ fn values(text: &str) -> BTreeMap<String, String> {
     found
 }
 
-fn edited(text: &str, step: &Step) -> Result<String, String> {
+fn edited(text: &str, edit: &ConfigEdit) -> Result<String, String> {
     let mut document = parse(text).map_err(|e| e.to_string())?;
-    step.apply(&mut document).map_err(|e| e.to_string())?;
+    edit.apply(&mut document).map_err(|e| e.to_string())?;
     Ok(document.to_string())
 }
 
@@ -188,7 +188,7 @@ fn is_part(short: &[&str], long: &[&str]) -> bool {
 }
 
 proptest! {
-    // Not every text has what a step is about.
+    // Not every text has what an edit is about.
     #![proptest_config(ProptestConfig {
         max_global_rejects: 65_536,
         ..ProptestConfig::default()
@@ -201,14 +201,14 @@ proptest! {
     ) {
         let before = values(&written.text);
         prop_assume!(!before.contains_key(at));
-        let step = match at {
-            "accounts.d" => Step::AddAccount {
+        let edit = match at {
+            "accounts.d" => ConfigEdit::AddAccount {
                 name: "d".to_owned(),
                 settings: vec![("port", Value::from(1))],
             },
-            _ => Step::Set(path(at), Value::from(1)),
+            _ => ConfigEdit::Set(path(at), Value::from(1)),
         };
-        let after = edited(&written.text, &step).unwrap();
+        let after = edited(&written.text, &edit).unwrap();
         prop_assert!(is_part(&lines(&written.text), &lines(&after)), "{after}");
         let mut expected = before;
         let at = if at == "accounts.d" { "accounts.d.port" } else { at };
@@ -223,7 +223,7 @@ proptest! {
     ) {
         let before = values(&written.text);
         prop_assume!(before.contains_key(at));
-        let after = edited(&written.text, &Step::Set(path(at), Value::from("new"))).unwrap();
+        let after = edited(&written.text, &ConfigEdit::Set(path(at), Value::from("new"))).unwrap();
         let mut expected = before;
         expected.insert(at.to_owned(), "\"new\"".to_owned());
         let shown = values(&after);
@@ -249,14 +249,14 @@ proptest! {
     ) {
         let mut expected = values(&written.text);
         let is_account = at.matches('.').count() == 1;
-        let step = if is_account {
+        let edit = if is_account {
             prop_assume!(written.text.contains(&format!("[{at}]")));
-            Step::RemoveAccount(at.rsplit('.').next().unwrap().to_owned())
+            ConfigEdit::RemoveAccount(at.rsplit('.').next().unwrap().to_owned())
         } else {
             prop_assume!(expected.contains_key(at));
-            Step::Unset(path(at))
+            ConfigEdit::Unset(path(at))
         };
-        let after = edited(&written.text, &step).unwrap();
+        let after = edited(&written.text, &edit).unwrap();
         prop_assert!(is_part(&lines(&after), &lines(&written.text)), "{after}");
         let gone = |path: &str| path == at || path.starts_with(&format!("{at}."));
         expected.retain(|path, _| !gone(path));

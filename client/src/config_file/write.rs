@@ -18,7 +18,7 @@ pub(crate) struct ConfigFile {
     /// The file itself, behind any symbolic links.
     target: PathBuf,
     text: Option<String>,
-    dress: Dress,
+    format: FileFormat,
     mode: u32,
     /// The folder, locked until this is dropped.
     _lock: File,
@@ -38,13 +38,13 @@ impl ConfigFile {
             .map_err(|e| error::file(Kind::Config, "lock", dir, &e))?;
         let target = behind_links(path)
             .map_err(|e| error::file(Kind::Config, "follow the links of", path, &e))?;
-        let (text, dress, mode) = match config_text::read(&target) {
+        let (text, format, mode) = match config_text::read(&target) {
             Ok(read) => {
-                let dress = Dress::of(&read);
+                let format = FileFormat::of(&read);
                 let mode = read.meta.permissions().mode() & 0o777;
-                (Some(dress.take_off(read.text)), dress, mode)
+                (Some(format.normalize(read.text)), format, mode)
             }
-            Err(Unreadable::Missing) => (None, Dress::default(), NEW_FILE_MODE),
+            Err(Unreadable::Missing) => (None, FileFormat::default(), NEW_FILE_MODE),
             Err(why) => return Err(unreadable(&target, &why)),
         };
         if mode & 0o200 == 0 {
@@ -58,7 +58,7 @@ impl ConfigFile {
             path: path.to_owned(),
             target,
             text,
-            dress,
+            format,
             mode,
             _lock: lock,
         })
@@ -75,10 +75,10 @@ impl ConfigFile {
     }
 
     /// Writes `text` beside the file, so that it can be judged where relative paths mean the same.
-    pub(crate) fn draft(&self, text: &str) -> Result<Draft<'_>, Problem> {
-        let draft = Draft {
+    pub(crate) fn draft(&self, text: &str) -> Result<ConfigDraft<'_>, Problem> {
+        let draft = ConfigDraft {
             file: self,
-            text: self.dress.put_on(text),
+            text: self.format.restore(text),
             path: draft_path(&self.path),
         };
         draft.write(&draft.path)?;
@@ -88,13 +88,13 @@ impl ConfigFile {
 
 /// A text that may become the file.
 #[derive(Debug)]
-pub(crate) struct Draft<'a> {
+pub(crate) struct ConfigDraft<'a> {
     file: &'a ConfigFile,
     text: String,
     path: PathBuf,
 }
 
-impl Draft<'_> {
+impl ConfigDraft<'_> {
     /// Where it lies now.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -105,7 +105,7 @@ impl Draft<'_> {
         let target = &self.file.target;
         let failed = |doing: &str, e: &io::Error| error::file(Kind::Config, doing, target, e);
         let now = match config_text::read(target) {
-            Ok(read) => Some(self.file.dress.take_off(read.text)),
+            Ok(read) => Some(self.file.format.normalize(read.text)),
             Err(Unreadable::Missing) => None,
             Err(why) => return Err(unreadable(target, &why)),
         };
@@ -152,7 +152,7 @@ impl Draft<'_> {
     }
 }
 
-impl Drop for Draft<'_> {
+impl Drop for ConfigDraft<'_> {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.path));
     }
@@ -165,13 +165,13 @@ fn unreadable(file: &Path, why: &Unreadable) -> Problem {
 
 /// What an editor on another system has put around a text, and wants to find there again.
 #[derive(Clone, Copy, Debug, Default)]
-struct Dress {
+struct FileFormat {
     has_mark: bool,
     /// Every line ends with CR LF.
     has_returns: bool,
 }
 
-impl Dress {
+impl FileFormat {
     fn of(read: &ConfigText) -> Self {
         let lines = read.text.matches('\n').count();
         Self {
@@ -180,7 +180,7 @@ impl Dress {
         }
     }
 
-    fn take_off(self, text: String) -> String {
+    fn normalize(self, text: String) -> String {
         if self.has_returns {
             text.replace("\r\n", "\n")
         } else {
@@ -188,7 +188,7 @@ impl Dress {
         }
     }
 
-    fn put_on(self, text: &str) -> String {
+    fn restore(self, text: &str) -> String {
         let mark = if self.has_mark && !text.starts_with(MARK) {
             MARK
         } else {

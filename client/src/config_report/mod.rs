@@ -8,10 +8,10 @@ use loopdesk_protocol::{Kind, Problem};
 use crate::ui::text::{BAD, Text, count};
 
 /// The configuration of a report, or its errors as a problem.
-pub(crate) fn usable(report: &Report) -> Result<&Effective, Problem> {
+pub(crate) fn valid_config(report: &Report) -> Result<&Effective, Problem> {
     match &report.config {
         Some(config) if report.errors.is_empty() => Ok(config),
-        _ => Err(errors(report)),
+        _ => Err(as_problem(report)),
     }
 }
 
@@ -44,12 +44,12 @@ pub(crate) fn file_of<'a>(report: &'a Report, error: &'a Diagnostic) -> &'a str 
 }
 
 /// The errors of a draft.
-pub(crate) fn checked_errors(report: &Report) -> Text {
-    found(report).plain(" in the draft.")
+pub(crate) fn draft_errors(report: &Report) -> Text {
+    error_list(report).plain(" in the draft.")
 }
 
 /// Every error with its place, and how many they are.
-pub(crate) fn found(report: &Report) -> Text {
+pub(crate) fn error_list(report: &Report) -> Text {
     let mut text = Text::new();
     for error in &report.errors {
         text = text.then(&diagnostic(file_of(report, error), error)).end();
@@ -66,7 +66,7 @@ pub(crate) fn diagnostic(path: &str, error: &Diagnostic) -> Text {
         .end()
 }
 
-fn errors(report: &Report) -> Problem {
+fn as_problem(report: &Report) -> Problem {
     let files = error_files(report);
     let mut message = format!("the configuration {} can't be used:", files.join(" and "));
     for error in &report.errors {

@@ -8,7 +8,7 @@ use loopdesk_protocol::config::Report;
 use loopdesk_protocol::version::{self, Version};
 use loopdesk_protocol::{Client, Kind, PROTOCOL, Paths, Problem, client};
 
-use super::program::Program;
+use super::program::DaemonProgram;
 use super::version_skew;
 use crate::error;
 
@@ -16,22 +16,22 @@ use crate::error;
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(super) paths: Paths,
-    pub(super) program: Program,
+    pub(super) program: DaemonProgram,
 }
 
 impl Link {
-    pub(crate) fn new(paths: Paths, program: Program) -> Self {
+    pub(crate) fn new(paths: Paths, program: DaemonProgram) -> Self {
         Self { paths, program }
     }
 
     /// The daemon, if one runs; a daemon that speaks another protocol is a problem.
     pub(crate) async fn running(&self) -> Result<Option<Client>, Problem> {
-        let known = self.known().await?;
+        let known = self.running_with_version().await?;
         Ok(known.map(|(client, _)| client))
     }
 
     /// The same, with what it says of itself.
-    pub(crate) async fn known(&self) -> Result<Option<(Client, Version)>, Problem> {
+    pub(crate) async fn running_with_version(&self) -> Result<Option<(Client, Version)>, Problem> {
         let found = self.version().await?;
         let other = found.as_ref().map(|(_, version)| version);
         let other = other.filter(|version| version.protocol != PROTOCOL);
@@ -40,24 +40,24 @@ impl Link {
 
     /// Who answers on the control socket, whatever it speaks.
     pub(crate) async fn version(&self) -> Result<Option<(Client, Version)>, Problem> {
-        if let Some(found) = self.ask(self.paths.control_socket()).await? {
+        if let Some(found) = self.handshake(self.paths.control_socket()).await? {
             return Ok(Some(found));
         }
         // The daemon may have been started with another XDG_RUNTIME_DIR than this command.
         match self.paths.hinted() {
-            Some(hinted) => self.ask(hinted.control_socket()).await,
+            Some(hinted) => self.handshake(hinted.control_socket()).await,
             None => Ok(None),
         }
     }
 
-    async fn ask(&self, socket: PathBuf) -> Result<Option<(Client, Version)>, Problem> {
+    async fn handshake(&self, socket: PathBuf) -> Result<Option<(Client, Version)>, Problem> {
         let client = Client::new(socket);
         let answer = tokio::time::timeout(HANDSHAKE, client.get::<Version>(version::PATH)).await;
         match answer {
             Ok(Ok(version)) => Ok(Some((client, version))),
-            Ok(Err(client::Error::Unreachable { source, .. })) if is_nobody(&source) => Ok(None),
+            Ok(Err(client::Error::Unreachable { source, .. })) if is_absent(&source) => Ok(None),
             Ok(Err(error)) => Err(error::from_daemon(error)),
-            Err(_) => Err(self.silent(client.socket())),
+            Err(_) => Err(self.not_answering(client.socket())),
         }
     }
 
@@ -71,8 +71,8 @@ impl Link {
     }
 
     /// What the daemon's program makes of the configuration, or of `file`.
-    pub(crate) async fn judge(&self, file: Option<&Path>) -> Result<Report, Problem> {
-        self.program.judge(file).await
+    pub(crate) async fn check_config(&self, file: Option<&Path>) -> Result<Report, Problem> {
+        self.program.check_config(file).await
     }
 
     /// The daemon's program.
@@ -80,7 +80,7 @@ impl Link {
         self.program.path()
     }
 
-    pub(super) fn silent(&self, socket: &Path) -> Problem {
+    pub(super) fn not_answering(&self, socket: &Path) -> Problem {
         let message = format!("the daemon at `{}` doesn't answer", socket.display());
         Problem::new(Kind::Daemon, message).hint(format!(
             "look into `{}`, stop `loopdeskd`, then run the command again",
@@ -91,11 +91,11 @@ impl Link {
 
 /// Whether the error means that no daemon runs there: no socket, one that a dead daemon has left, or a
 /// folder that is another user's.
-fn is_nobody(error: &io::Error) -> bool {
+fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound, PermissionDenied};
-    let is_absent = matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory);
+    let no_socket = matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory);
     // The system's alone; ours says that another user's daemon answers there.
-    is_absent || error.kind() == PermissionDenied && error.raw_os_error().is_some()
+    no_socket || error.kind() == PermissionDenied && error.raw_os_error().is_some()
 }
 
 /// The daemon answers this from memory; a machine that needs longer can't be worked on.

@@ -9,4 +9,4 @@ mod startup_log;
 pub(crate) mod version_skew;
 
 pub(crate) use link::Link;
-pub(crate) use program::Program;
+pub(crate) use program::DaemonProgram;

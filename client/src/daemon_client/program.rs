@@ -15,9 +15,9 @@ use super::startup_log;
 
 /// `loopdeskd`, or why there is none.
 #[derive(Clone, Debug)]
-pub(crate) struct Program(Result<PathBuf, Problem>);
+pub(crate) struct DaemonProgram(Result<PathBuf, Problem>);
 
-impl Program {
+impl DaemonProgram {
     /// The file that `$LOOPDESKD` names, else the one beside `own`, else the first in `$PATH`.
     pub(crate) fn find(env: impl Fn(&str) -> Option<OsString>, own: Option<&Path>) -> Self {
         if let Some(named) = env(PROGRAM_VARIABLE).filter(|v| !v.is_empty()) {
@@ -48,7 +48,7 @@ impl Program {
     }
 
     /// Has `file` checked, or the user's own.
-    pub(super) async fn judge(&self, file: Option<&Path>) -> Result<Report, Problem> {
+    pub(super) async fn check_config(&self, file: Option<&Path>) -> Result<Report, Problem> {
         let program = self.path()?;
         let check = Command::new(program)
             .arg(CHECK_CONFIG)
@@ -112,7 +112,7 @@ mod tests {
                 .find(|(k, _)| *k == name)
                 .map(|(_, v)| v.as_os_str().to_owned())
         };
-        Program::find(env, own).0
+        DaemonProgram::find(env, own).0
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
     async fn a_program_that_prints_no_report_is_quoted() {
         let home = Home::new();
         let program = home.program("echo 'error: unrecognized subcommand' >&2; exit 2");
-        let problem = program.judge(None).await.unwrap_err();
+        let problem = program.check_config(None).await.unwrap_err();
         assert_eq!(problem.kind, Kind::Daemon);
         assert!(
             problem.message.contains("unrecognized subcommand"),

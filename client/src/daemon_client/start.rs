@@ -24,7 +24,7 @@ impl Link {
         let program = self.program.path()?;
         let folders = self.private_dirs()?;
         // Whoever comes second finds the first one's daemon ready.
-        let _turn = turn(&folders).await?;
+        let _guard = start_lock(&folders).await?;
         if let Some(client) = self.running().await? {
             return Ok((client, None));
         }
@@ -32,7 +32,7 @@ impl Link {
         let log_file = self.paths.log_file();
         let log = StartupLog::open(&log_file)
             .map_err(|e| error::file(Kind::Daemon, "open", &log_file, &e))?;
-        let ready = Readiness::bind(folders.runtime_dir())?;
+        let ready = ReadySocket::bind(folders.runtime_dir())?;
         let mut child = spawn(program, &log, &ready.path)
             .map_err(|e| error::file(Kind::Daemon, "start", program, &e))?;
         let pid = child.id();
@@ -44,7 +44,7 @@ impl Link {
         match outcome {
             Ok(None) => match self.running().await? {
                 Some(client) => Ok((client, pid)),
-                None => Err(self.silent(&self.paths.control_socket())),
+                None => Err(self.not_answering(&self.paths.control_socket())),
             },
             Ok(Some(status)) => after_exit(self, &log, status).await,
             Err(_) => match self.running().await? {
@@ -145,7 +145,7 @@ fn spawn(program: &Path, log: &StartupLog, notify: &Path) -> io::Result<Child> {
         .stderr(log.handle()?);
     // Ctrl-C in this terminal is meant for this command, and so is its end.
     detach(&mut command)?;
-    for name in OF_A_SERVICE {
+    for name in SERVICE_VARIABLES {
         command.env_remove(name);
     }
     command
@@ -156,12 +156,12 @@ fn spawn(program: &Path, log: &StartupLog, notify: &Path) -> io::Result<Child> {
 
 /// Where the daemon says that it is ready.
 #[derive(Debug)]
-struct Readiness {
+struct ReadySocket {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
-impl Readiness {
+impl ReadySocket {
     /// Whoever has the turn has the name too; a command that was killed has left it behind.
     fn bind(dir: &Path) -> Result<Self, Problem> {
         // No longer than `control.sock`, whose length `Paths` has checked.
@@ -194,14 +194,14 @@ impl Readiness {
     }
 }
 
-impl Drop for Readiness {
+impl Drop for ReadySocket {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.path));
     }
 }
 
 /// Waits until no other command is starting a daemon; held until the answer is dropped.
-async fn turn(paths: &Paths) -> Result<File, Problem> {
+async fn start_lock(paths: &Paths) -> Result<File, Problem> {
     let path = paths.runtime_dir().join("start.lock");
     let file = OpenOptions::new()
         .create(true)
@@ -223,7 +223,7 @@ const START: Duration = Duration::from_secs(10);
 
 /// What systemd has told this process of itself, if it is part of a service: the daemon would take
 /// it for its own.
-const OF_A_SERVICE: [&str; 9] = [
+const SERVICE_VARIABLES: [&str; 9] = [
     "INVOCATION_ID",
     "JOURNAL_STREAM",
     "LISTEN_FDS",

@@ -8,7 +8,7 @@ use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 /// One account and its session.
-pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
+pub(crate) fn summary(account: &Account, clock: &Clock) -> Text {
     let (style, words) = state::session(account.state);
     let mut text = Text::new().strong(&account.name);
     if account.default {
@@ -20,7 +20,7 @@ pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
         .end()
         .row("Zendesk", &account.origin);
     if let Some(person) = &account.person {
-        text = text.row("user", person::person(person));
+        text = text.row("user", person::label(person));
     }
     if account.grant == CLIENT_CREDENTIALS {
         text = text.row(
@@ -50,7 +50,7 @@ pub(crate) fn account(account: &Account, clock: &Clock) -> Text {
     }
     text = text
         .row("base URL", account.base_urls.join("\n"))
-        .row("answers", key::answers(account));
+        .row("answers", key::access_summary(account));
     if let Some(lines) = pairs::lines(account, clock) {
         text = text.row("pairs", lines);
     }

@@ -6,7 +6,7 @@ use crate::ui::table::{Cell, Table};
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
-pub(crate) fn listed(name: &str, callers: &[Caller], clock: &Clock) -> Text {
+pub(crate) fn table(name: &str, callers: &[Caller], clock: &Clock) -> Text {
     if callers.is_empty() {
         return Text::from(format!(
             "No program has lately used `{name}` without a key."

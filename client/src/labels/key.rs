@@ -81,7 +81,7 @@ pub(crate) fn last_use(last: &Use, clock: &Clock) -> String {
 }
 
 /// That keys of an account wait for `loopdesk key confirm`.
-pub(crate) fn waiting(account: &Account) -> Option<String> {
+pub(crate) fn suspended(account: &Account) -> Option<String> {
     let names: Vec<_> = account
         .suspended_keys
         .iter()
@@ -102,7 +102,7 @@ pub(crate) fn waiting(account: &Account) -> Option<String> {
 }
 
 /// Whom an account answers, and by how many keys.
-pub(crate) fn answers(account: &Account) -> String {
+pub(crate) fn access_summary(account: &Account) -> String {
     let mut text = match account.access {
         Access::User if account.key_over_tcp => {
             "programs with a local key; at `proxy.sock` any program of yours".to_owned()
@@ -176,9 +176,9 @@ mod tests {
                 .iter()
                 .map(|&name: &&str| name.to_owned())
                 .collect();
-            assert_eq!(answers(&account), expected);
+            assert_eq!(access_summary(&account), expected);
             account.key_over_tcp = true;
-            let said = answers(&account);
+            let said = access_summary(&account);
             assert!(said.starts_with("programs with a local key"), "{said}");
         }
     }

@@ -3,7 +3,7 @@
 use loopdesk_protocol::account::Person;
 
 /// `Ada Lovelace <ada@example.com>, admin`.
-pub(crate) fn person(person: &Person) -> String {
+pub(crate) fn label(person: &Person) -> String {
     let mut text = person.name.clone();
     if let Some(email) = &person.email {
         text.push_str(&format!(" <{email}>"));

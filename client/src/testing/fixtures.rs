@@ -173,7 +173,7 @@ pub(crate) fn created(secret: &str) -> Created {
 }
 
 /// A judge that finds an error wherever the file says so.
-pub(crate) fn judge() -> Home {
+pub(crate) fn home_with_checker() -> Home {
     let good = serde_json::to_string(&report()).unwrap();
     let home = Home::new();
     let file = home.paths.config_file();

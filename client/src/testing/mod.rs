@@ -17,7 +17,7 @@ use loopdesk_protocol::config::Report;
 
 use crate::args::Cli;
 use crate::context::{Browser, Context};
-use crate::daemon_client::{Link, Program};
+use crate::daemon_client::{DaemonProgram, Link};
 use crate::dispatch;
 use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
@@ -25,13 +25,13 @@ use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 pub(crate) use daemon::{Daemon, Lines, Serving};
-pub(crate) use fixtures::{ada, created, judge, keys, pair, report, status};
+pub(crate) use fixtures::{ada, created, home_with_checker, keys, pair, report, status};
 
 /// The folders of a person who has just met loopdesk.
 pub(crate) struct Home {
     dir: tempfile::TempDir,
     pub(crate) paths: Paths,
-    program: Program,
+    program: DaemonProgram,
     vars: HashMap<&'static str, String>,
 }
 
@@ -39,7 +39,7 @@ impl Home {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let paths = paths(dir.path(), "run");
-        let program = Program::find(
+        let program = DaemonProgram::find(
             |name| (name == "LOOPDESKD").then(|| "/nowhere/loopdeskd".into()),
             None,
         );
@@ -61,10 +61,10 @@ impl Home {
     }
 
     /// A daemon's program that runs `body` in a shell.
-    pub(crate) fn program(&self, body: &str) -> Program {
+    pub(crate) fn program(&self, body: &str) -> DaemonProgram {
         let path = self.path("loopdeskd");
         script(&path, body);
-        Program::find(
+        DaemonProgram::find(
             |name| (name == "LOOPDESKD").then(|| path.clone().into()),
             None,
         )

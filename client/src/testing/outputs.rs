@@ -9,7 +9,7 @@ use loopdesk_protocol::unlock::{self, Unlocked};
 use loopdesk_protocol::{Kind, Problem, wait};
 use serde_json::json;
 
-use super::{Daemon, Home, Serving, ada, judge, script};
+use super::{Daemon, Home, Serving, ada, home_with_checker, script};
 
 /// A daemon that leaves no field out.
 fn serve(home: &Home) -> Serving {
@@ -128,7 +128,7 @@ fn serve(home: &Home) -> Serving {
 
 #[tokio::test]
 async fn every_commands_json_is_as_its_schema_says() {
-    let home = judge();
+    let home = home_with_checker();
     std::fs::create_dir_all(home.paths.config_dir()).unwrap();
     let editor = home.path("editor");
     script(&editor, "echo '# more' >> \"$1\"");
@@ -181,7 +181,7 @@ async fn every_commands_json_is_as_its_schema_says() {
 
 #[tokio::test]
 async fn what_a_person_reads() {
-    let home = judge();
+    let home = home_with_checker();
     std::fs::create_dir_all(home.paths.config_dir()).unwrap();
     let _daemon = serve(&home);
     let dir = home.path("").display().to_string();

@@ -12,14 +12,17 @@ use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 /// Where the value has no form in JSON.
 pub(crate) fn line<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
     let mut line = Vec::new();
-    value.serialize(&mut Serializer::with_formatter(&mut line, Visible))?;
+    value.serialize(&mut Serializer::with_formatter(
+        &mut line,
+        EscapingFormatter,
+    ))?;
     Ok(line)
 }
 
 /// Escapes what serde_json leaves as it is: it knows the controls below U+0020 only.
-struct Visible;
+struct EscapingFormatter;
 
-impl Formatter for Visible {
+impl Formatter for EscapingFormatter {
     fn write_string_fragment<W>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()>
     where
         W: ?Sized + io::Write,

@@ -7,11 +7,11 @@ use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termi
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 
 /// What reads the bytes.
-pub(crate) type Source = Box<dyn AsyncRead + Send + Sync + Unpin>;
+pub(crate) type InputStream = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 /// Standard input.
 pub(crate) struct Keyboard {
-    lines: Lines<BufReader<Source>>,
+    lines: Lines<BufReader<InputStream>>,
     terminal: bool,
 }
 
@@ -25,7 +25,7 @@ impl Keyboard {
     }
 
     /// One that nobody types at.
-    pub(crate) fn new(source: Source) -> Self {
+    pub(crate) fn new(source: InputStream) -> Self {
         Self {
             lines: BufReader::new(source).lines(),
             terminal: false,
@@ -34,7 +34,7 @@ impl Keyboard {
 
     /// One at which the test types.
     #[cfg(test)]
-    pub(crate) fn typed(source: Source) -> Self {
+    pub(crate) fn typed(source: InputStream) -> Self {
         Self {
             terminal: true,
             ..Self::new(source)
@@ -52,15 +52,15 @@ impl Keyboard {
     }
 
     /// The bytes that no line has taken yet.
-    pub(crate) fn input(&mut self) -> &mut BufReader<Source> {
+    pub(crate) fn input(&mut self) -> &mut BufReader<InputStream> {
         self.lines.get_mut()
     }
 
     /// Keeps the terminal from showing what is typed until the answer is dropped.
-    pub(crate) fn silence(&self) -> io::Result<Silence> {
+    pub(crate) fn echo_off(&self) -> io::Result<EchoOff> {
         match self.terminal && io::stdin().is_terminal() {
-            true => Silence::new(),
-            false => Ok(Silence(None)),
+            true => EchoOff::new(),
+            false => Ok(EchoOff(None)),
         }
     }
 }
@@ -75,9 +75,9 @@ impl fmt::Debug for Keyboard {
 
 /// A terminal that shows nothing and passes every key on: a Ctrl-C that ended this process here
 /// would leave the person's shell without an echo.
-pub(crate) struct Silence(Option<Termios>);
+pub(crate) struct EchoOff(Option<Termios>);
 
-impl Silence {
+impl EchoOff {
     fn new() -> io::Result<Self> {
         let before = termios::tcgetattr(io::stdin())?;
         let mut silent = before.clone();
@@ -93,7 +93,7 @@ impl Silence {
     }
 }
 
-impl Drop for Silence {
+impl Drop for EchoOff {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             // A terminal that is gone needs no echo.
@@ -102,8 +102,8 @@ impl Drop for Silence {
     }
 }
 
-impl fmt::Debug for Silence {
+impl fmt::Debug for EchoOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Silence")
+        f.write_str("EchoOff")
     }
 }

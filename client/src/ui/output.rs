@@ -66,7 +66,7 @@ impl Output {
         if self.json {
             self.json_line(value)
         } else {
-            self.say(&human())
+            self.print(&human())
         }
     }
 
@@ -79,14 +79,14 @@ impl Output {
     }
 
     /// Text on standard output, its last line ended.
-    pub(crate) fn say(&mut self, text: &Text) -> Result<(), CliError> {
-        self.write(ended(text).as_bytes())
+    pub(crate) fn print(&mut self, text: &Text) -> Result<(), CliError> {
+        self.write(with_newline(text).as_bytes())
     }
 
     /// What a person should know besides; on standard error, never in the way of a pipe.
     pub(crate) fn note(&mut self, text: &Text) {
         if !self.json {
-            self.tell(text);
+            self.write_err(text);
         }
     }
 
@@ -108,14 +108,14 @@ impl Output {
 
     /// A line that is said this once: whoever reads it must get it, so a reader that is gone is an
     /// error here.
-    pub(crate) fn once(&mut self, line: &[u8]) -> io::Result<()> {
+    pub(crate) fn print_once(&mut self, line: &[u8]) -> io::Result<()> {
         self.out.write_all(line)?;
         self.out.write_all(b"\n")?;
         self.out.flush()
     }
 
     /// Whether standard output is a file that other users may read.
-    pub(crate) fn is_open_to_others(&self) -> bool {
+    pub(crate) fn is_readable_by_others(&self) -> bool {
         let metadata = self.file.as_ref().and_then(|file| file.metadata().ok());
         metadata.is_some_and(|m| m.is_file() && m.permissions().mode() & OTHERS_READ != 0)
     }
@@ -137,7 +137,7 @@ impl Output {
             line.push(b'\n');
             drop(self.err.write_all(&line).and_then(|()| self.err.flush()));
         } else {
-            self.tell(&problem_text(problem));
+            self.write_err(&problem_text(problem));
         }
     }
 
@@ -155,13 +155,13 @@ impl Output {
             // `loopdesk status | head -1`: the reader has what it wanted, and the exit code still
             // tells how the command went.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(error) => Err(unwritten(&error).into()),
+            Err(error) => Err(write_failed(&error).into()),
             Ok(()) => Ok(()),
         }
     }
 
-    fn tell(&mut self, text: &Text) {
-        let text = ended(text);
+    fn write_err(&mut self, text: &Text) {
+        let text = with_newline(text);
         // Nobody is left to tell where standard error is closed.
         drop(
             self.err
@@ -180,7 +180,7 @@ impl fmt::Debug for Output {
 }
 
 /// That standard output doesn't take what the command says.
-pub(crate) fn unwritten(error: &io::Error) -> Problem {
+pub(crate) fn write_failed(error: &io::Error) -> Problem {
     let message = format!("failed to write to standard output: {error}");
     let problem = Problem::new(Kind::Trouble, message);
     let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
@@ -238,7 +238,7 @@ impl<'a> From<&'a Problem> for Failure<'a> {
     }
 }
 
-fn ended(text: &Text) -> String {
+fn with_newline(text: &Text) -> String {
     let text = text.as_str();
     format!("{}\n", text.strip_suffix('\n').unwrap_or(text))
 }

@@ -17,28 +17,28 @@ pub(crate) async fn read(
     keyboard: &mut Keyboard,
     output: &mut Output,
 ) -> Result<SecretText, Problem> {
-    hide(what)?;
+    protect_memory(what)?;
     if !keyboard.is_terminal() {
         return line(what, keyboard, false).await;
     }
-    let silence = keyboard.silence().map_err(|e| {
+    let echo = keyboard.echo_off().map_err(|e| {
         Problem::new(
             Kind::Usage,
             format!("the terminal can't be kept from showing the {what}: {e}"),
         )
         .hint(format!("give the {what} through a pipe"))
     })?;
-    output.prompt(&format!("{} (nothing is shown): ", capital(what)));
+    output.prompt(&format!("{} (nothing is shown): ", capitalized(what)));
     let typed = line(what, keyboard, true).await;
-    drop(silence);
+    drop(echo);
     // The person's own line end wasn't shown either.
     output.note(&Text::new());
     typed
 }
 
 /// Keeps `what` this process holds from now on to itself.
-pub(crate) fn hide(what: &str) -> Result<(), Problem> {
-    hide_memory().map_err(|e| {
+pub(crate) fn protect_memory(what: &str) -> Result<(), Problem> {
+    disable_core_dumps().map_err(|e| {
         let message = format!("the {what} can't be kept out of core dumps: {e}");
         Problem::new(Kind::Internal, message).hint("ulimit -c 0")
     })
@@ -46,7 +46,7 @@ pub(crate) fn hide(what: &str) -> Result<(), Problem> {
 
 /// Keeps what this process holds from now on out of core dumps, and on Linux out of the sight of
 /// this user's other processes (D4).
-fn hide_memory() -> io::Result<()> {
+fn disable_core_dumps() -> io::Result<()> {
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
@@ -66,7 +66,7 @@ async fn line(what: &str, keyboard: &mut Keyboard, typed: bool) -> Result<Secret
         let byte = match keyboard.input().read_u8().await {
             Ok(b'\n') => break,
             Ok(b'\r') if typed => break,
-            Ok(INTERRUPT) if typed => return Err(given_up(what)),
+            Ok(INTERRUPT) if typed => return Err(cancelled(what)),
             Ok(END) if typed => break,
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => break,
             Ok(byte) => byte,
@@ -106,12 +106,12 @@ async fn line(what: &str, keyboard: &mut Keyboard, typed: bool) -> Result<Secret
     Ok(SecretText::new(text.to_owned()))
 }
 
-fn given_up(what: &str) -> Problem {
+fn cancelled(what: &str) -> Problem {
     Problem::new(Kind::Usage, format!("no {what} was given"))
         .hint("run the command again; nothing has changed")
 }
 
-fn capital(text: &str) -> String {
+fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_ascii_uppercase());
     first.into_iter().chain(chars).collect()

@@ -90,13 +90,13 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
 fn push_clean(to: &mut String, text: &str) {
     to.extend(
         text.chars()
-            .map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }),
+            .map(|c| if has_no_glyph(c) { '\u{fffd}' } else { c }),
     );
 }
 
 /// Whatever has no glyph, but the line feed of our own texts: foreign ones have lost theirs where
 /// they came in.
-fn is_obeyed(c: char) -> bool {
+fn has_no_glyph(c: char) -> bool {
     c != '\n' && is_invisible(c)
 }
 

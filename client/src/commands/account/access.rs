@@ -7,7 +7,7 @@ use loopdesk_protocol::{Client, Kind, Problem};
 use crate::args::account::AccountSetArgs;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::labels::callers::listed;
+use crate::labels::callers;
 use crate::problems::unknown_account;
 use crate::ui::confirm;
 use crate::ui::output::Output;
@@ -15,25 +15,25 @@ use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 /// Whether the setting makes an account answer only those who send a key.
-pub(super) fn closes(args: &AccountSetArgs) -> bool {
+pub(super) fn requires_key(args: &AccountSetArgs) -> bool {
     let value = args.setting.value.as_deref();
     args.setting.key == "access"
         && value.is_some_and(|value| value.trim_matches(['"', '\'']) == KEY)
 }
 
 /// Asks before programs are refused that are served now; who they are, if a daemon knows.
-pub(super) async fn agree(
+pub(super) async fn confirm_refusals(
     args: &AccountSetArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<Option<Vec<Caller>>, CliError> {
     let name = &args.name;
-    let report = context.link.judge(None).await?;
-    if is_closed(&report, name)? {
+    let report = context.link.check_config(None).await?;
+    if already_requires_key(&report, name)? {
         return Ok(None);
     }
     let callers = match context.link.running().await? {
-        Some(client) => Some(served(name, &client, output, &context.clock).await?),
+        Some(client) => Some(show_callers(name, &client, output, &context.clock).await?),
         None => {
             output.note(&Text::from(
                 "loopdesk isn't running, so nobody knows which programs send no key.",
@@ -69,7 +69,7 @@ pub(super) async fn agree(
 
 /// Whether the account is like that already; that there is none is a problem. A configuration
 /// with errors doesn't say, and is judged when it is changed.
-fn is_closed(report: &Report, name: &str) -> Result<bool, Problem> {
+fn already_requires_key(report: &Report, name: &str) -> Result<bool, Problem> {
     let Some(config) = &report.config else {
         return Ok(false);
     };
@@ -81,7 +81,7 @@ fn is_closed(report: &Report, name: &str) -> Result<bool, Problem> {
 }
 
 /// Shows who was served without a key, and whether anybody has one.
-async fn served(
+async fn show_callers(
     name: &str,
     client: &Client,
     output: &mut Output,
@@ -91,7 +91,7 @@ async fn served(
         account: Some(name.to_owned()),
     };
     let callers: Callers = client.post(CALLERS, &request).await?;
-    output.note(&listed(name, &callers.callers, clock));
+    output.note(&callers::table(name, &callers.callers, clock));
     let keys: Keys = client.get(LIST).await?;
     if !keys.keys.iter().any(|key| key.account == name) {
         output.warn(format!(
@@ -108,12 +108,12 @@ const KEY: &str = "key";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{self, Daemon, Home, Serving, judge};
+    use crate::testing::{self, Daemon, Home, Serving, home_with_checker};
     use loopdesk_protocol::config::RELOAD;
     use loopdesk_protocol::key::Use;
 
     fn home() -> Home {
-        let home = judge();
+        let home = home_with_checker();
         std::fs::create_dir_all(home.paths.config_dir()).unwrap();
         std::fs::write(home.paths.config_file(), "[accounts.acme]\n").unwrap();
         home

@@ -8,8 +8,8 @@ use toml_edit::Value;
 
 use super::system::in_system;
 use crate::args::account::AccountAddArgs;
-use crate::config_change::{Changed, change};
-use crate::config_file::{Step, text_value};
+use crate::config_change::{self, ConfigChange};
+use crate::config_file::{ConfigEdit, text_value};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
@@ -21,37 +21,37 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     if let Some(at) = in_system(context, &args.name).await? {
-        return Err(exists(&args.name, &at).into());
+        return Err(already_exists(&args.name, &at).into());
     }
-    let mut steps = Vec::new();
+    let mut edits = Vec::new();
     if args.default {
         let key = vec!["default-account".to_owned()];
-        steps.push(Step::Set(key, Value::from(&args.name)));
+        edits.push(ConfigEdit::Set(key, Value::from(&args.name)));
     }
-    steps.push(Step::AddAccount {
+    edits.push(ConfigEdit::AddAccount {
         name: args.name.clone(),
         settings: settings(args)?,
     });
-    let changed = change(context, vec![steps]).await?;
+    let changed = config_change::apply(context, vec![edits]).await?;
     let config = changed.report().and_then(|report| report.config.as_ref());
     let account = config.and_then(|config| config.accounts.iter().find(|a| a.name == args.name));
-    let added = Added {
+    let added = AccountAddOutput {
         changed: &changed,
         account,
     };
     output.result(&added, || text(args, &added))?;
-    changed.told()
+    changed.reload_result()
 }
 
 #[derive(Serialize)]
-struct Added<'a> {
+struct AccountAddOutput<'a> {
     #[serde(flatten)]
-    changed: &'a Changed,
+    changed: &'a ConfigChange,
     account: Option<&'a Account>,
 }
 
 /// Its settings may be laid over, but that is no new account.
-fn exists(name: &str, at: &Source) -> Problem {
+fn already_exists(name: &str, at: &Source) -> Problem {
     let message = format!(
         "account `{name}` exists already, for everybody here: line {} of `{}`",
         at.line, at.path
@@ -101,7 +101,7 @@ fn settings(args: &AccountAddArgs) -> Result<Vec<(&'static str, Value)>, Problem
     Ok(given.collect())
 }
 
-fn text(args: &AccountAddArgs, added: &Added<'_>) -> Text {
+fn text(args: &AccountAddArgs, added: &AccountAddOutput<'_>) -> Text {
     let origin = added.account.map_or("", |account| &account.api_origin);
     let mut next = format!("loopdesk login {}", args.name);
     if args.grant.as_deref() == Some(CLIENT_CREDENTIALS) {

@@ -5,7 +5,7 @@ use loopdesk_protocol::config::Effective;
 use loopdesk_protocol::status::{self, State, Status};
 use serde::Serialize;
 
-use crate::config_report::usable;
+use crate::config_report::valid_config;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels::state;
@@ -14,24 +14,24 @@ use crate::ui::output::{Output, problem_text};
 use crate::ui::text::{DIM, Text};
 
 pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), CliError> {
-    let report = context.link.judge(None).await?;
-    let config = usable(&report)?;
+    let report = context.link.check_config(None).await?;
+    let config = valid_config(&report)?;
     let status: Option<Status> = match context.link.running().await? {
         Some(client) => Some(client.get(status::PATH).await?),
         None => None,
     };
-    let list = List::new(config, status.as_ref());
+    let list = AccountListOutput::new(config, status.as_ref());
     output.result(&list, || text(&list))
 }
 
 #[derive(Debug, Serialize)]
-struct List<'a> {
+struct AccountListOutput<'a> {
     daemon_running: bool,
-    accounts: Vec<Row<'a>>,
+    accounts: Vec<AccountRow<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Row<'a> {
+struct AccountRow<'a> {
     name: &'a str,
     default: bool,
     origin: &'a str,
@@ -42,11 +42,11 @@ struct Row<'a> {
     person: Option<&'a Person>,
 }
 
-impl<'a> List<'a> {
+impl<'a> AccountListOutput<'a> {
     fn new(config: &'a Effective, status: Option<&'a Status>) -> Self {
         let accounts = config.accounts.iter().map(|account| {
             let session = status.and_then(|s| s.accounts.iter().find(|a| a.name == account.name));
-            Row {
+            AccountRow {
                 name: &account.name,
                 default: config.default_account.as_ref() == Some(&account.name),
                 origin: &account.api_origin,
@@ -62,7 +62,7 @@ impl<'a> List<'a> {
     }
 }
 
-fn text(list: &List<'_>) -> Text {
+fn text(list: &AccountListOutput<'_>) -> Text {
     if list.accounts.is_empty() {
         return problem_text(&no_account());
     }
@@ -110,12 +110,12 @@ mod tests {
         let report = testing::report();
         let config = report.config.as_ref().unwrap();
         let status = testing::status();
-        insta::assert_snapshot!(plain(&text(&List::new(config, Some(&status)))), @"
+        insta::assert_snapshot!(plain(&text(&AccountListOutput::new(config, Some(&status)))), @"
         * acme     https://acme.zendesk.com          active, Ada Lovelace
           sandbox  https://acme-sandbox.zendesk.com  signed out
         * is the default account
         ");
-        insta::assert_snapshot!(plain(&text(&List::new(config, None))), @"
+        insta::assert_snapshot!(plain(&text(&AccountListOutput::new(config, None))), @"
         * acme     https://acme.zendesk.com
           sandbox  https://acme-sandbox.zendesk.com
         * is the default account

@@ -6,9 +6,9 @@ use loopdesk_protocol::status::{self, State, Status};
 use loopdesk_protocol::{Kind, Problem};
 
 use crate::args::account::AccountRemoveArgs;
-use crate::config_change::change;
-use crate::config_file::Step;
-use crate::config_report::usable;
+use crate::config_change;
+use crate::config_file::ConfigEdit;
+use crate::config_report::valid_config;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::problems::unknown_account;
@@ -20,24 +20,24 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let name = &args.name;
-    let report = context.link.judge(None).await?;
-    let config = usable(&report)?;
+    let report = context.link.check_config(None).await?;
+    let config = valid_config(&report)?;
     let known = || config.accounts.iter().map(|account| account.name.as_str());
     if !known().any(|known| known == name) {
         return Err(unknown_account(name, known()).into());
     }
     if let Some(at) = config.account_of_system(name) {
-        return Err(stays(name, at).into());
+        return Err(set_by_admin(name, at).into());
     }
     let keys = end_session(args, context, output).await?;
 
-    let mut steps = vec![Step::RemoveAccount(name.clone())];
+    let mut edits = vec![ConfigEdit::RemoveAccount(name.clone())];
     // A lone account counts as the default without the key, and then this is a no-op.
     let was_default = config.default_account.as_ref() == Some(name);
     if was_default {
-        steps.push(Step::Unset(vec!["default-account".to_owned()]));
+        edits.push(ConfigEdit::Unset(vec!["default-account".to_owned()]));
     }
-    let changed = change(context, vec![steps]).await?;
+    let changed = config_change::apply(context, vec![edits]).await?;
     output.result(&changed, || {
         changed.text(&format!("Removed account `{name}`"))
     })?;
@@ -58,10 +58,10 @@ pub(super) async fn run(
             if keys == 1 { "is" } else { "are" },
         ));
     }
-    changed.told()
+    changed.reload_result()
 }
 
-fn stays(name: &str, at: &Source) -> Problem {
+fn set_by_admin(name: &str, at: &Source) -> Problem {
     let message = format!(
         "account `{name}` is everybody's here and can't be removed by you: line {} of `{}`",
         at.line, at.path

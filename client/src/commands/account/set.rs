@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::access;
 use super::system::in_system;
 use crate::args::account::AccountSetArgs;
-use crate::config_change::{Changed, alternatives, change};
-use crate::config_file::Step;
+use crate::config_change::{self, ConfigChange, alternatives};
+use crate::config_file::ConfigEdit;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
@@ -17,37 +17,37 @@ pub(super) async fn run(
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let callers = match access::closes(args) {
-        true => access::agree(args, context, output).await?,
+    let callers = match access::requires_key(args) {
+        true => access::confirm_refusals(args, context, output).await?,
         false => None,
     };
-    let steps = alternatives(&["accounts", &args.name], &args.setting);
+    let edits = alternatives(&["accounts", &args.name], &args.setting);
     // What the user's file sets is laid over the machine's; it need not have the account itself.
     let is_system = in_system(context, &args.name).await?.is_some();
-    let with_check = steps.into_iter().map(|mut steps| {
+    let with_check = edits.into_iter().map(|mut edits| {
         if !is_system {
-            steps.insert(0, Step::NeedAccount(args.name.clone()));
+            edits.insert(0, ConfigEdit::NeedAccount(args.name.clone()));
         }
-        steps
+        edits
     });
-    let changed = change(context, with_check.collect()).await?;
+    let changed = config_change::apply(context, with_check.collect()).await?;
     let key = &args.setting.key;
     let done = match &args.setting.value {
         Some(value) => format!("Set `{key}` of account `{}` to {value}", args.name),
         None => format!("Removed `{key}` of account `{}`", args.name),
     };
-    let set = Set {
+    let set = AccountSetOutput {
         changed: &changed,
         callers,
     };
     output.result(&set, || changed.text(&done))?;
-    changed.told()
+    changed.reload_result()
 }
 
 #[derive(Serialize)]
-struct Set<'a> {
+struct AccountSetOutput<'a> {
     #[serde(flatten)]
-    changed: &'a Changed,
+    changed: &'a ConfigChange,
     /// Who was served without a key, where one is needed from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     callers: Option<Vec<Caller>>,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::args::account::AccountShowArgs;
 use crate::config_report::effective::account_text;
-use crate::config_report::usable;
+use crate::config_report::valid_config;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::labels;
@@ -21,8 +21,8 @@ pub(super) async fn run(
     context: &Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let report = context.link.judge(None).await?;
-    let config = usable(&report)?;
+    let report = context.link.check_config(None).await?;
+    let config = valid_config(&report)?;
     let known = config.accounts.iter().map(|account| account.name.as_str());
     let found = config.accounts.iter().find(|a| a.name == args.name);
     let account = found.ok_or_else(|| unknown_account(&args.name, known))?;
@@ -36,7 +36,7 @@ pub(super) async fn run(
     let prefix = format!("accounts.{}.", args.name);
     let of_account = config.sources.iter();
     let of_account = of_account.filter_map(|(key, at)| Some((key.strip_prefix(&prefix)?, at)));
-    let shown = Shown {
+    let shown = AccountShowOutput {
         account,
         session,
         sources: of_account.collect(),
@@ -45,17 +45,17 @@ pub(super) async fn run(
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct AccountShowOutput<'a> {
     account: &'a Account,
     session: Option<status::Account>,
     /// Where each setting comes from that isn't a default.
     sources: BTreeMap<&'a str, &'a Source>,
 }
 
-fn text(shown: &Shown<'_>, config: &Effective, context: &Context) -> Text {
+fn text(shown: &AccountShowOutput<'_>, config: &Effective, context: &Context) -> Text {
     let text = account_text(shown.account, config).end();
     match &shown.session {
-        Some(session) => text.then(&labels::account::account(session, &context.clock)),
+        Some(session) => text.then(&labels::account::summary(session, &context.clock)),
         None => text.styled(
             DIM,
             "Its session is known only while loopdesk runs: `loopdesk wait` starts it.",

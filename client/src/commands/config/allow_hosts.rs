@@ -7,13 +7,13 @@ use crate::args::config::{ConfigSetArgs, SettingArgs};
 use crate::config_file::values;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::labels::callers::listed;
+use crate::labels::callers;
 use crate::ui::confirm;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
 /// Whether the setting makes every program need a key that connects by TCP.
-pub(super) fn closes(setting: &SettingArgs) -> bool {
+pub(super) fn requires_key(setting: &SettingArgs) -> bool {
     let value = setting.value.as_deref();
     let values = value.map(|value| values(KEY, value)).unwrap_or_default();
     let first = values.first().map(ToString::to_string);
@@ -21,12 +21,12 @@ pub(super) fn closes(setting: &SettingArgs) -> bool {
 }
 
 /// Asks before programs are refused that are served now; shows who they are, if a daemon knows.
-pub(super) async fn agree(
+pub(super) async fn confirm_refusals(
     args: &ConfigSetArgs,
     context: &mut Context,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let report = context.link.judge(None).await?;
+    let report = context.link.check_config(None).await?;
     let accounts = match report.config {
         Some(config) if !config.allow_hosts.is_empty() => return Ok(()),
         Some(config) => config.accounts.into_iter().map(|a| Some(a.name)).collect(),
@@ -38,7 +38,11 @@ pub(super) async fn agree(
             for account in accounts {
                 let request = OfAccount { account };
                 let served: Callers = client.post(CALLERS, &request).await?;
-                output.note(&listed(&served.account, &served.callers, &context.clock));
+                output.note(&callers::table(
+                    &served.account,
+                    &served.callers,
+                    &context.clock,
+                ));
             }
         }
         None => output.note(&Text::from(
@@ -73,11 +77,11 @@ mod tests {
     use loopdesk_protocol::key::{Caller, Use};
 
     use super::*;
-    use crate::testing::{Daemon, judge};
+    use crate::testing::{Daemon, home_with_checker};
 
     #[tokio::test]
     async fn d1_who_would_be_refused_by_allow_hosts_is_shown_and_asked_about() {
-        let home = judge();
+        let home = home_with_checker();
         std::fs::create_dir_all(home.paths.config_dir()).unwrap();
         let callers = Callers {
             account: "acme".to_owned(),

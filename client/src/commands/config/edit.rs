@@ -11,8 +11,8 @@ use serde::Serialize;
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::config_change::{Changed, open, told};
-use crate::config_report::checked_errors;
+use crate::config_change::{ConfigChange, open, reload_daemon};
+use crate::config_report::draft_errors;
 use crate::context::{Context, Environment};
 use crate::error::{self, CliError};
 use crate::ui::output::Output;
@@ -23,11 +23,11 @@ pub(super) async fn run(context: &mut Context, output: &mut Output) -> Result<()
     let path = context.paths.config_file();
     // Not locked while somebody edits: other commands go on, and what they change is noticed.
     let before = open(&path).await?.text().to_owned();
-    let mut draft = Draft::new(&path, &before)?;
+    let mut draft = EditorDraft::new(&path, &before)?;
     let Some((text, report)) = edited(&mut draft, &before, context, output).await? else {
-        let edited = Edited {
+        let edited = ConfigEditOutput {
             changed: false,
-            result: &Changed::unchanged(&path),
+            result: &ConfigChange::unchanged(&path),
         };
         return output.result(&edited, || {
             Text::from(format!("Nothing has changed in `{}`.", path.display()))
@@ -40,31 +40,31 @@ pub(super) async fn run(context: &mut Context, output: &mut Output) -> Result<()
     }
     if let Err(problem) = file
         .draft(&text)
-        .and_then(crate::config_file::Draft::replace)
+        .and_then(crate::config_file::ConfigDraft::replace)
     {
         return Err(draft.kept(problem).into());
     }
     drop((file, draft));
-    let changed = told(context, &path, report).await;
-    let edited = Edited {
+    let changed = reload_daemon(context, &path, report).await;
+    let edited = ConfigEditOutput {
         changed: true,
         result: &changed,
     };
     output.result(&edited, || changed.text("Saved the changes"))?;
-    changed.told()
+    changed.reload_result()
 }
 
 #[derive(Serialize)]
-struct Edited<'a> {
+struct ConfigEditOutput<'a> {
     #[serde(flatten)]
-    result: &'a Changed,
+    result: &'a ConfigChange,
     /// Whether the editor has left another text.
     changed: bool,
 }
 
 /// The text without errors that the person has made; none if it is still `before`.
 async fn edited(
-    draft: &mut Draft,
+    draft: &mut EditorDraft,
     before: &str,
     context: &mut Context,
     output: &mut Output,
@@ -81,12 +81,12 @@ async fn edited(
         if text == before {
             return Ok(None);
         }
-        let report = match context.link.judge(Some(&draft.path)).await {
+        let report = match context.link.check_config(Some(&draft.path)).await {
             Ok(report) if report.errors.is_empty() => return Ok(Some((text, report))),
             Ok(report) => report,
             Err(problem) => return Err(draft.kept(problem).into()),
         };
-        output.note(&checked_errors(&report));
+        output.note(&draft_errors(&report));
         if !again(context, &mut interrupts, output).await {
             let message = format!("`{}` is as it was", context.paths.config_file().display());
             return Err(draft.kept(Problem::new(Kind::Config, message)).into());
@@ -162,13 +162,13 @@ impl Editor {
 
 /// The text that is being edited; goes with this value unless it is kept.
 #[derive(Debug)]
-struct Draft {
+struct EditorDraft {
     path: PathBuf,
     config: PathBuf,
     keep: bool,
 }
 
-impl Draft {
+impl EditorDraft {
     /// A file beside the configuration, so that relative paths mean the same; its name ends like a
     /// configuration's, so that editors know what it is.
     fn new(config: &Path, text: &str) -> Result<Self, Problem> {
@@ -225,7 +225,7 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Drop for EditorDraft {
     fn drop(&mut self) {
         if !self.keep {
             drop(std::fs::remove_file(&self.path));
@@ -238,12 +238,12 @@ const SET_EDITOR: &str = "set VISUAL or EDITOR to an editor that stays until you
 
 #[cfg(test)]
 mod tests {
-    use crate::testing::{Daemon, Home, Ran, judge, script};
+    use crate::testing::{Daemon, Home, Ran, home_with_checker, script};
     use loopdesk_protocol::config::RELOAD;
 
     /// An editor that runs `body` in a shell on the file `$1`.
     fn home(body: &str) -> Home {
-        let home = judge();
+        let home = home_with_checker();
         std::fs::create_dir_all(home.paths.config_dir()).unwrap();
         std::fs::write(home.paths.config_file(), "# mine\n").unwrap();
         let editor = home.path("my-editor");

@@ -10,9 +10,9 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use crate::args::config::{ConfigCheckArgs, ConfigCommand, ConfigSetArgs};
-use crate::config_change::{Changed, alternatives, change};
+use crate::config_change::{self, ConfigChange, alternatives};
 use crate::config_report::{
-    diagnostic, effective, error_files, file_of, found, usable, used_files,
+    diagnostic, effective, error_files, error_list, file_of, used_files, valid_config,
 };
 use crate::context::Context;
 use crate::error::CliError;
@@ -41,7 +41,7 @@ async fn check(
 ) -> Result<(), CliError> {
     let absolute = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
     let file = args.file.as_ref().map(absolute);
-    let report = context.link.judge(file.as_deref()).await?;
+    let report = context.link.check_config(file.as_deref()).await?;
     output.result(&report, || checked(&report))?;
     if report.errors.is_empty() {
         Ok(())
@@ -53,7 +53,7 @@ async fn check(
 fn checked(report: &Report) -> Text {
     if !report.errors.is_empty() {
         let files = error_files(report).join(" and ");
-        return found(report).plain(format!(
+        return error_list(report).plain(format!(
             " in {files}. A daemon that runs goes on with what it has read before."
         ));
     }
@@ -81,9 +81,9 @@ fn checked(report: &Report) -> Text {
 async fn path(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let path = context.paths.config_file();
     // Where the machine's file is only the daemon's program knows.
-    let report = context.link.judge(None).await;
+    let report = context.link.check_config(None).await;
     let files = report.map(|report| report.files).unwrap_or_default();
-    let location = Location {
+    let location = ConfigPathOutput {
         path: &path,
         exists: path.exists(),
         files: &files,
@@ -92,14 +92,14 @@ async fn path(context: &Context, output: &mut Output) -> Result<(), CliError> {
 }
 
 #[derive(Serialize)]
-struct Location<'a> {
+struct ConfigPathOutput<'a> {
     path: &'a Path,
     exists: bool,
     files: &'a [ReportFile],
 }
 
 /// The user's file first, so that a script can take the first line.
-fn located(location: &Location<'_>) -> Text {
+fn located(location: &ConfigPathOutput<'_>) -> Text {
     let text = Text::from(location.path.to_string_lossy());
     let mut files = location.files.iter();
     match files.find(|file| file.layer == Layer::System && file.exists) {
@@ -109,8 +109,8 @@ fn located(location: &Location<'_>) -> Text {
 }
 
 async fn show(context: &Context, output: &mut Output) -> Result<(), CliError> {
-    let report = context.link.judge(None).await?;
-    let config = usable(&report)?;
+    let report = context.link.check_config(None).await?;
+    let config = valid_config(&report)?;
     output.result(config, || effective::text(config, &used_files(&report)))
 }
 
@@ -120,16 +120,16 @@ async fn set(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let setting = &args.setting;
-    if allow_hosts::closes(setting) {
-        allow_hosts::agree(args, context, output).await?;
+    if allow_hosts::requires_key(setting) {
+        allow_hosts::confirm_refusals(args, context, output).await?;
     }
-    let changed = change(context, alternatives(&[], setting)).await?;
+    let changed = config_change::apply(context, alternatives(&[], setting)).await?;
     let done = match &setting.value {
         Some(value) => format!("Set `{}` to {value}", setting.key),
         None => format!("Removed `{}`", setting.key),
     };
     output.result(&changed, || changed.text(&done))?;
-    changed.told()
+    changed.reload_result()
 }
 
 async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> {
@@ -144,7 +144,7 @@ async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> 
     client
         .post::<serde_json::Value>(RELOAD, &serde_json::json!({}))
         .await?;
-    let reloaded = Changed::reloaded(&context.paths.config_file());
+    let reloaded = ConfigChange::reloaded(&context.paths.config_file());
     output.result(&reloaded, || {
         Text::from(format!(
             "The daemon uses `{}` as it is now.",

@@ -8,7 +8,7 @@ use crate::problems::{no_default, unknown_account};
 
 /// As much of an account as is needed here.
 #[derive(Debug)]
-pub(super) struct Account {
+pub(super) struct EnvAccount {
     pub(super) name: String,
     pub(super) default: bool,
     pub(super) base_urls: Vec<String>,
@@ -16,8 +16,8 @@ pub(super) struct Account {
     pub(super) key_over_tcp: bool,
 }
 
-pub(super) fn of_status(status: Status) -> Vec<Account> {
-    let accounts = status.accounts.into_iter().map(|account| Account {
+pub(super) fn of_status(status: Status) -> Vec<EnvAccount> {
+    let accounts = status.accounts.into_iter().map(|account| EnvAccount {
         name: account.name,
         default: account.default,
         base_urls: account.base_urls,
@@ -27,8 +27,8 @@ pub(super) fn of_status(status: Status) -> Vec<Account> {
     accounts.collect()
 }
 
-pub(super) fn of_config(config: &Effective) -> Vec<Account> {
-    let accounts = config.accounts.iter().map(|account| Account {
+pub(super) fn of_config(config: &Effective) -> Vec<EnvAccount> {
+    let accounts = config.accounts.iter().map(|account| EnvAccount {
         name: account.name.clone(),
         default: config.default_account.as_ref() == Some(&account.name)
             || config.accounts.len() == 1,
@@ -42,7 +42,10 @@ pub(super) fn of_config(config: &Effective) -> Vec<Account> {
     accounts.collect()
 }
 
-pub(super) fn choose(mut accounts: Vec<Account>, name: Option<&str>) -> Result<Account, CliError> {
+pub(super) fn choose(
+    mut accounts: Vec<EnvAccount>,
+    name: Option<&str>,
+) -> Result<EnvAccount, CliError> {
     let found = accounts.iter().position(|account| match name {
         Some(name) => account.name == name,
         None => account.default,

@@ -12,17 +12,17 @@ use loopdesk_protocol::{Kind, Problem, status};
 use serde::Serialize;
 
 use crate::args::env::{EnvArgs, EnvClient};
-use crate::base_url::{authority, best, host, is_unresolved};
-use crate::config_report::usable;
+use crate::base_url::{authority, host, is_unresolved, preferred};
+use crate::config_report::valid_config;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::lookup::key_named;
 use crate::ui::output::Output;
 use crate::ui::shell;
 use crate::ui::text::Text;
-use account::{Account, choose, of_config, of_status};
+use account::{EnvAccount, choose, of_config, of_status};
 use client::{Recipe, recipe};
-use network::diverted;
+use network::proxied_by;
 use placeholder::Placeholder;
 
 pub(crate) async fn run(
@@ -39,14 +39,14 @@ pub(crate) async fn run(
     };
     let accounts = match context.link.running().await? {
         Some(client) => of_status(client.get(status::PATH).await?),
-        None => of_config(usable(&context.link.judge(None).await?)?),
+        None => of_config(valid_config(&context.link.check_config(None).await?)?),
     };
     let name = match &key {
         Some(key) => Some(account_of(key, args.account.as_deref())?),
         None => args.account.as_deref(),
     };
     let account = choose(accounts, name)?;
-    let Some(base) = best(&account.base_urls) else {
+    let Some(base) = preferred(&account.base_urls) else {
         let problem = Problem::new(
             Kind::Config,
             format!("account `{}` is served at no address", account.name),
@@ -59,7 +59,7 @@ pub(crate) async fn run(
             .into());
     };
     let placeholder = Placeholder::new(&account, key.as_ref());
-    let answer = Answer::new(&account, base, args.client, placeholder);
+    let answer = EnvOutput::new(&account, base, args.client, placeholder);
     output.result(&answer, || answer.script())?;
     if is_unresolved(base) {
         output.warn(format!(
@@ -69,7 +69,7 @@ pub(crate) async fn run(
             account.name
         ));
     }
-    if let Some((name, no_proxy)) = diverted(base, &context.env) {
+    if let Some((name, no_proxy)) = proxied_by(base, &context.env) {
         let missing = host(base);
         let list = match no_proxy.as_str() {
             "" => format!("localhost,{missing}"),
@@ -103,7 +103,7 @@ fn account_of<'a>(key: &'a Key, named: Option<&str>) -> Result<&'a str, Problem>
 
 /// What is printed.
 #[derive(Debug, Serialize)]
-struct Answer {
+struct EnvOutput {
     account: String,
     base_url: String,
     base_urls: Vec<String>,
@@ -114,9 +114,9 @@ struct Answer {
     recipe: Recipe,
 }
 
-impl Answer {
+impl EnvOutput {
     fn new(
-        account: &Account,
+        account: &EnvAccount,
         base: &str,
         client: Option<EnvClient>,
         placeholder: Option<Placeholder>,
@@ -165,8 +165,8 @@ mod tests {
     use crate::testing::{self, Daemon, Home, plain, report};
     use loopdesk_protocol::key::LIST;
 
-    fn account(base_urls: &[&str]) -> Account {
-        Account {
+    fn account(base_urls: &[&str]) -> EnvAccount {
+        EnvAccount {
             name: "acme".to_owned(),
             default: true,
             base_urls: base_urls.iter().map(|&url| url.to_owned()).collect(),
@@ -186,7 +186,7 @@ mod tests {
         }) {
             account.access = access;
             let placeholder = Placeholder::new(&account, None);
-            let answer = Answer::new(
+            let answer = EnvOutput::new(
                 &account,
                 "http://127.0.0.1:8484",
                 Some(*client),
@@ -210,7 +210,7 @@ mod tests {
     fn code_is_printed_as_comments_below_the_exports() {
         let account = account(&["http://127.0.0.1:8484"]);
         let zdesk = Some(EnvClient::Zdesk);
-        let answer = Answer::new(&account, "http://127.0.0.1:8484", zdesk, None);
+        let answer = EnvOutput::new(&account, "http://127.0.0.1:8484", zdesk, None);
         insta::assert_snapshot!(plain(&answer.script()), @r#"
         export ZENDESK_BASE_URL=http://127.0.0.1:8484
         # The library wants a credential; nobody looks at it, so the script may keep its own:

@@ -4,7 +4,7 @@ use crate::base_url::host;
 use crate::context::Environment;
 
 /// The proxy's variable that takes requests away from `base`, and what is exempt from it now.
-pub(super) fn diverted(base: &str, env: &Environment) -> Option<(&'static str, String)> {
+pub(super) fn proxied_by(base: &str, env: &Environment) -> Option<(&'static str, String)> {
     let text = |name: &str| {
         let value = env(name).and_then(|value| value.into_string().ok());
         value.filter(|value| !value.trim().is_empty())
@@ -33,17 +33,17 @@ mod tests {
 
     #[test]
     fn a_proxy_that_would_take_the_requests_away_is_noticed() {
-        let diverted = |vars: &'static [(&str, &str)], base: &str| {
+        let proxied_by = |vars: &'static [(&str, &str)], base: &str| {
             let env: Environment = Box::new(|name| {
                 let found = vars.iter().find(|(known, _)| *known == name);
                 found.map(|(_, value)| (*value).into())
             });
-            diverted(base, &env)
+            proxied_by(base, &env)
         };
         let (v4, v6) = ("http://127.0.0.1:8484", "http://[::1]:8484");
-        assert_eq!(diverted(&[], v4), None);
-        assert_eq!(diverted(&[("http_proxy", "")], v4), None);
-        let found = diverted(&[("HTTP_PROXY", "http://p:3128"), ("NO_PROXY", "corp")], v4);
+        assert_eq!(proxied_by(&[], v4), None);
+        assert_eq!(proxied_by(&[("http_proxy", "")], v4), None);
+        let found = proxied_by(&[("HTTP_PROXY", "http://p:3128"), ("NO_PROXY", "corp")], v4);
         assert_eq!(found, Some(("HTTP_PROXY", "corp".to_owned())));
         for (list, base) in [
             ("localhost, 127.0.0.1", v4),
@@ -59,7 +59,7 @@ mod tests {
                 "no_proxy" => Some(list.into()),
                 _ => None,
             });
-            assert_eq!(super::diverted(base, &env), None, "{list}");
+            assert_eq!(super::proxied_by(base, &env), None, "{list}");
         }
     }
 }

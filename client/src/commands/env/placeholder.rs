@@ -5,7 +5,7 @@
 use loopdesk_protocol::key::Key;
 use loopdesk_protocol::status::Access;
 
-use super::account::Account;
+use super::account::EnvAccount;
 use crate::labels::key::placeholder;
 
 /// What stands for the key in code, and how to get one.
@@ -21,7 +21,7 @@ pub(super) struct Placeholder {
 impl Placeholder {
     /// For `key`; without one, for an account whose base URLs answer only
     /// with a key.
-    pub(super) fn new(account: &Account, key: Option<&Key>) -> Option<Self> {
+    pub(super) fn new(account: &EnvAccount, key: Option<&Key>) -> Option<Self> {
         let (why, how) = match key {
             Some(key) => (
                 format!("This is with the key `{}`", key.name),

@@ -60,7 +60,7 @@ fn text(confirmed: &Keys, account: Option<&str>) -> Text {
     });
     Text::new()
         .plain("From now on these act for ")
-        .strong(labels::person::person(&first.person))
+        .strong(labels::person::label(&first.person))
         .plain(format!(", in {}:", first.account))
         .end()
         .then(&table.text())

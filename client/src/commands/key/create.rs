@@ -35,7 +35,7 @@ pub(super) async fn run(
         note: args.note.clone(),
     };
     let client = context.daemon(output).await?;
-    secret::hide("new key")?;
+    secret::protect_memory("new key")?;
     let created: Created = client.post(CREATE, &request).await?;
     let intro = intro(&created.key, &context.clock);
     print_secret::print(&created, &intro, args.quiet, output)

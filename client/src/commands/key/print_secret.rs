@@ -7,7 +7,7 @@ use loopdesk_protocol::key::{Created, Rights};
 use loopdesk_protocol::{Kind, Problem};
 use zeroize::Zeroizing;
 
-use crate::base_url::best;
+use crate::base_url::preferred;
 use crate::error::CliError;
 use crate::labels::key::{advice, placeholder};
 use crate::ui::output::Output;
@@ -29,9 +29,9 @@ pub(super) fn print(
         false => created.secret.expose().as_bytes().to_vec(),
     });
     output
-        .once(&line)
+        .print_once(&line)
         .map_err(|e| lost(created, &format!("failed to write to standard output: {e}")))?;
-    if output.is_open_to_others() {
+    if output.is_readable_by_others() {
         output.warn(
             "other users of this machine can read the file that the key is in now. Run `chmod \
              600` on it.",
@@ -110,7 +110,7 @@ fn places(created: &Created) -> Text {
     let user = key.person.email.as_deref().unwrap_or("any");
     let url = format!(
         "{}{}",
-        best(&created.base_urls).unwrap_or("$ZENDESK_BASE_URL"),
+        preferred(&created.base_urls).unwrap_or("$ZENDESK_BASE_URL"),
         example_path(&key.rights)
     );
     Text::new()

@@ -28,7 +28,7 @@ pub(super) async fn run(
             Err(error) => failed.push(error),
         }
     }
-    let done = Revoked { revoked };
+    let done = KeyRevokeOutput { revoked };
     if !done.revoked.is_empty() {
         output.result(&done, || text(&done, &context.clock))?;
     }
@@ -48,11 +48,11 @@ async fn revoke(name: &str, client: &Client) -> Result<Key, CliError> {
 }
 
 #[derive(Serialize)]
-struct Revoked {
+struct KeyRevokeOutput {
     revoked: Vec<Key>,
 }
 
-fn text(done: &Revoked, clock: &Clock) -> Text {
+fn text(done: &KeyRevokeOutput, clock: &Clock) -> Text {
     done.revoked.iter().fold(Text::new(), |text, key| {
         let last = match &key.last_used {
             Some(last) => format!("used last {}", labels::key::last_use(last, clock)),

@@ -22,7 +22,7 @@ pub(super) async fn run(
         name: lookup::name_of_ending(&args.name, &client).await?,
         grace: args.grace.unwrap_or(0),
     };
-    secret::hide("new key")?;
+    secret::protect_memory("new key")?;
     let created: Created = client.post(ROTATE, &request).await?;
     let intro = intro(&created.key, &context.clock);
     print_secret::print(&created, &intro, args.quiet, output)

@@ -30,7 +30,7 @@ fn text(key: &Key, clock: &Clock) -> Text {
         .end()
         .row("begins with", &key.id)
         .row("account", &key.account)
-        .row("user", labels::person::person(&key.person));
+        .row("user", labels::person::label(&key.person));
     let rights = &key.rights;
     for (name, lines) in [
         ("scopes", vec![rights.scopes.join(" ")]),

@@ -4,7 +4,7 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::manager::{Manager, handshake};
-use super::model::report::{Daemon, State};
+use super::model::report::{ServiceDaemon, ServiceState};
 use super::unsupervised;
 use crate::context::Context;
 use crate::error::CliError;
@@ -36,9 +36,9 @@ pub(super) async fn restart(context: &Context, output: &mut Output) -> Result<()
 pub(super) async fn stop(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let manager = installed(context).await?;
     manager.stop().await?;
-    let done = Done {
+    let done = ServiceActionOutput {
         manager: manager.name(),
-        state: State::Stopped,
+        state: ServiceState::Stopped,
         daemon: None,
     };
     output.result(&done, || {
@@ -50,9 +50,9 @@ pub(super) async fn stop(context: &Context, output: &mut Output) -> Result<(), C
 }
 
 async fn runs(manager: &Manager, context: &Context, output: &mut Output) -> Result<(), CliError> {
-    let done = Done {
+    let done = ServiceActionOutput {
         manager: manager.name(),
-        state: State::Running,
+        state: ServiceState::Running,
         daemon: Some(handshake(context).await?.into()),
     };
     output.result(&done, || {
@@ -64,7 +64,7 @@ async fn runs(manager: &Manager, context: &Context, output: &mut Output) -> Resu
 
 async fn installed(context: &Context) -> Result<Manager, Problem> {
     let manager = Manager::find(context).await?;
-    if manager.report().await?.state == State::NotInstalled {
+    if manager.report().await?.state == ServiceState::NotInstalled {
         let message = "loopdesk isn't installed as a service";
         return Err(Problem::new(Kind::Usage, message).hint("run `loopdesk service install`"));
     }
@@ -73,8 +73,8 @@ async fn installed(context: &Context) -> Result<Manager, Problem> {
 
 /// What was done.
 #[derive(Debug, Serialize)]
-struct Done {
+struct ServiceActionOutput {
     manager: &'static str,
-    state: State,
-    daemon: Option<Daemon>,
+    state: ServiceState,
+    daemon: Option<ServiceDaemon>,
 }

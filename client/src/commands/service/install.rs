@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use super::manager::{Manager, handshake};
 use super::model::address;
-use super::model::environment::Carried;
-use super::model::report::Daemon;
+use super::model::environment::ServiceEnvironment;
+use super::model::report::ServiceDaemon;
 use super::model::spec::{ServiceSpec, secrets_file};
-use super::ports::{self, Moved};
+use super::ports::{self, MovedPort};
 use super::{linger, unsupervised};
 use crate::args::service::InstallArgs;
-use crate::config_report::usable;
+use crate::config_report::valid_config;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::Output;
@@ -29,16 +29,17 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     let program = context.link.program()?.to_owned();
     let manager = Manager::find(context).await?;
-    let report = context.link.judge(None).await?;
-    let config = usable(&report)?.clone();
+    let report = context.link.check_config(None).await?;
+    let config = valid_config(&report)?.clone();
     let credential = credential(args, &config, &manager)?;
     let stopped_daemon = unsupervised::stop(context).await?;
     let ours = ours(&manager, context).await?;
-    let (config, moved_ports) = ports::settle(config, &ours, args.yes, context, output).await?;
+    let (config, moved_ports) =
+        ports::resolve_conflicts(config, &ours, args.yes, context, output).await?;
     let addresses = address::all(&config);
     let spec = ServiceSpec {
         program,
-        environment: Carried::of(&context.env, &addresses),
+        environment: ServiceEnvironment::of(&context.env, &addresses),
         addresses,
         secrets_file: secrets_file(context),
         credential,
@@ -51,7 +52,7 @@ pub(super) async fn run(
         Manager::Systemd(_) => linger::offer(args.linger, context, output).await?,
         Manager::Launchd(_) => None,
     };
-    let installed = Installed {
+    let installed = ServiceInstallOutput {
         manager: manager.name(),
         changed,
         files: files.into_iter().map(|file| file.path).collect(),
@@ -140,7 +141,7 @@ fn credential(
 
 /// What was done.
 #[derive(Debug, Serialize)]
-struct Installed {
+struct ServiceInstallOutput {
     manager: &'static str,
     /// Whether it wasn't like that already.
     changed: bool,
@@ -150,14 +151,14 @@ struct Installed {
     environment: Vec<String>,
     /// The names of those that it can't be told.
     left_out: Vec<String>,
-    moved_ports: Vec<Moved>,
+    moved_ports: Vec<MovedPort>,
     /// The process id of a daemon that made room.
     stopped_daemon: Option<u32>,
     linger: Option<bool>,
-    daemon: Daemon,
+    daemon: ServiceDaemon,
 }
 
-fn text(installed: &Installed, is_empty: bool) -> Text {
+fn text(installed: &ServiceInstallOutput, is_empty: bool) -> Text {
     let mut text = Text::new();
     if let Some(pid) = installed.stopped_daemon {
         text = text

@@ -6,7 +6,7 @@ use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Kind, Problem};
 
 use super::launchd::Launchd;
-use super::model::report::Report;
+use super::model::report::ServiceReport;
 use super::model::spec::{ServiceFile, ServiceSpec};
 use super::systemd::Systemd;
 use crate::context::Context;
@@ -73,7 +73,7 @@ impl Manager {
         }
     }
 
-    pub(super) async fn report(&self) -> Result<Report, Problem> {
+    pub(super) async fn report(&self) -> Result<ServiceReport, Problem> {
         match self {
             Self::Systemd(systemd) => systemd.report().await,
             Self::Launchd(launchd) => Ok(launchd.report().await),

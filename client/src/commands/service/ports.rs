@@ -8,9 +8,9 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::model::address::{self, Address};
-use crate::config_change::change;
-use crate::config_file::{Step, text_value};
-use crate::config_report::usable;
+use crate::config_change;
+use crate::config_file::{ConfigEdit, text_value};
+use crate::config_report::valid_config;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::confirm;
@@ -18,7 +18,7 @@ use crate::ui::output::Output;
 
 /// A port that was replaced in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Moved {
+pub(super) struct MovedPort {
     /// Whose it is; `null` means `listen`.
     pub(super) account: Option<String>,
     pub(super) from: u16,
@@ -27,39 +27,39 @@ pub(super) struct Moved {
 
 /// The configuration, changed where somebody else holds a port of it and the person, or `yes`,
 /// agrees to another one. `ours` are the addresses that the service holds already.
-pub(super) async fn settle(
+pub(super) async fn resolve_conflicts(
     mut config: Effective,
     ours: &[SocketAddr],
     yes: bool,
     context: &mut Context,
     output: &mut Output,
-) -> Result<(Effective, Vec<Moved>), CliError> {
+) -> Result<(Effective, Vec<MovedPort>), CliError> {
     let mut moved = Vec::new();
     // Each round moves one port; the next one sees what it is now.
-    while let Some(taken) = first_taken(&config, ours) {
+    while let Some(taken) = first_conflict(&config, ours) {
         let from = taken.socket.port();
-        let Some(to) = free(&config) else {
+        let Some(to) = next_free_port(&config) else {
             return Err(no_port(from).into());
         };
-        let moves = Moved {
+        let moves = MovedPort {
             account: taken.account,
             from,
             to,
         };
-        agree(&moves, taken.socket, yes, context, output).await?;
-        let changed = change(context, vec![vec![step(&config, &moves)]]).await?;
+        confirmed(&moves, taken.socket, yes, context, output).await?;
+        let changed = config_change::apply(context, vec![vec![edit(&config, &moves)]]).await?;
         let report = match changed.report() {
             Some(report) => report.clone(),
-            None => context.link.judge(None).await?,
+            None => context.link.check_config(None).await?,
         };
         // The file is right; a daemon that runs is started anew anyway.
-        config = usable(&report)?.clone();
+        config = valid_config(&report)?.clone();
         moved.push(moves);
     }
     Ok((config, moved))
 }
 
-fn first_taken(config: &Effective, ours: &[SocketAddr]) -> Option<Address> {
+fn first_conflict(config: &Effective, ours: &[SocketAddr]) -> Option<Address> {
     let mut all = address::all(config).into_iter();
     all.find(|address| !ours.contains(&address.socket) && is_taken(address.socket))
 }
@@ -70,7 +70,7 @@ fn is_taken(address: SocketAddr) -> bool {
 }
 
 /// The next port that nobody holds and the configuration doesn't name.
-fn free(config: &Effective) -> Option<u16> {
+fn next_free_port(config: &Effective) -> Option<u16> {
     let named: Vec<u16> = address::all(config)
         .iter()
         .map(|address| address.socket.port())
@@ -82,8 +82,8 @@ fn free(config: &Effective) -> Option<u16> {
     })
 }
 
-async fn agree(
-    moves: &Moved,
+async fn confirmed(
+    moves: &MovedPort,
     address: SocketAddr,
     yes: bool,
     context: &mut Context,
@@ -145,10 +145,10 @@ fn listening_uid(port: u16) -> Option<u32> {
         })
 }
 
-fn step(config: &Effective, moves: &Moved) -> Step {
+fn edit(config: &Effective, moves: &MovedPort) -> ConfigEdit {
     if let Some(name) = &moves.account {
         let path = ["accounts", name, "port"].map(str::to_owned);
-        return Step::Set(path.to_vec(), i64::from(moves.to).into());
+        return ConfigEdit::Set(path.to_vec(), i64::from(moves.to).into());
     }
     let listen: Vec<String> = config
         .listen
@@ -161,7 +161,7 @@ fn step(config: &Effective, moves: &Moved) -> Step {
         })
         .collect();
     let value = text_value(listen.iter().map(String::as_str));
-    Step::Set(vec!["listen".to_owned()], value)
+    ConfigEdit::Set(vec!["listen".to_owned()], value)
 }
 
 fn no_port(taken: u16) -> Problem {
@@ -198,21 +198,21 @@ mod tests {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
         let config = config(&[address.to_string()]);
-        assert_eq!(first_taken(&config, &[]).unwrap().socket, address);
-        assert_eq!(first_taken(&config, &[address]), None);
+        assert_eq!(first_conflict(&config, &[]).unwrap().socket, address);
+        assert_eq!(first_conflict(&config, &[address]), None);
         if cfg!(target_os = "linux") {
             let own = rustix::process::getuid().as_raw();
             assert_eq!(listening_uid(address.port()), Some(own));
         }
         assert_eq!(holder(address), "program");
         drop(held);
-        assert_eq!(first_taken(&config, &[]), None);
+        assert_eq!(first_conflict(&config, &[]), None);
     }
 
     #[test]
     fn the_proposal_is_none_that_the_configuration_names() {
         let named: Vec<_> = (FIRST..LAST).map(|p| format!("127.0.0.1:{p}")).collect();
-        let proposed = free(&config(&named));
+        let proposed = next_free_port(&config(&named));
         // Somebody may hold it on the machine that runs this.
         assert!(proposed.is_none_or(|port| port == LAST), "{proposed:?}");
     }
@@ -220,17 +220,17 @@ mod tests {
     #[test]
     fn only_the_port_that_is_held_moves() {
         let config = config(&["127.0.0.1:8484".to_owned(), "[::1]:9000".to_owned()]);
-        let moves = |account: Option<&str>| Moved {
+        let moves = |account: Option<&str>| MovedPort {
             account: account.map(str::to_owned),
             from: 8484,
             to: 8486,
         };
-        let Step::Set(path, value) = step(&config, &moves(None)) else {
+        let ConfigEdit::Set(path, value) = edit(&config, &moves(None)) else {
             panic!("no value is set");
         };
         assert_eq!(path, ["listen"]);
         assert_eq!(value.to_string(), "[\"127.0.0.1:8486\", \"[::1]:9000\"]");
-        let Step::Set(path, value) = step(&config, &moves(Some("sandbox"))) else {
+        let ConfigEdit::Set(path, value) = edit(&config, &moves(Some("sandbox"))) else {
             panic!("no value is set");
         };
         assert_eq!(path, ["accounts", "sandbox", "port"]);

@@ -7,7 +7,7 @@ use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
 use loopdesk_protocol::status::{self, Status};
 use loopdesk_protocol::{Kind, Problem, vault};
 
-use crate::config_report::usable;
+use crate::config_report::valid_config;
 use crate::context::Context;
 use crate::error::{self, CliError};
 use crate::ui::output::Output;
@@ -19,8 +19,8 @@ pub(super) async fn log_out(
     context: &Context,
     output: &mut Output,
 ) -> Result<Vec<LoggedOut>, CliError> {
-    let report = context.link.judge(None).await?;
-    if usable(&report).is_ok_and(|config| config.accounts.is_empty()) {
+    let report = context.link.check_config(None).await?;
+    if valid_config(&report).is_ok_and(|config| config.accounts.is_empty()) {
         return Ok(Vec::new());
     }
     let client = context.daemon(output).await?;

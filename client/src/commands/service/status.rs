@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::linger;
 use super::manager::Manager;
 use super::model::address;
-use super::model::report::{Daemon, Report, Scope, State};
-use crate::config_report::usable;
+use super::model::report::{InstallScope, ServiceDaemon, ServiceReport, ServiceState};
+use crate::config_report::valid_config;
 use crate::context::Context;
 use crate::daemon_client::version_skew;
 use crate::error::CliError;
@@ -22,8 +22,8 @@ pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
     let mut report = manager.report().await?;
     let found = match report.state {
         // To ask would start it, or wait until it is there.
-        State::Waiting | State::Starting | State::Failed => None,
-        State::NotInstalled | State::Stopped | State::Running => {
+        ServiceState::Waiting | ServiceState::Starting | ServiceState::Failed => None,
+        ServiceState::NotInstalled | ServiceState::Stopped | ServiceState::Running => {
             let found = context.link.version().await;
             found.unwrap_or_else(|problem| {
                 report.problems.push(problem);
@@ -31,7 +31,7 @@ pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
             })
         }
     };
-    let is_installed = report.state != State::NotInstalled;
+    let is_installed = report.state != ServiceState::NotInstalled;
     if let Some((_, version)) = &found {
         report.problems.extend(of_daemon(version, is_installed));
     }
@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
         Manager::Systemd(_) => linger::state(context).await,
         Manager::Launchd(_) => None,
     };
-    let shown = Shown {
+    let shown = ServiceStatusOutput {
         manager: manager.name(),
         state: report.state,
         installed_for: report.scope,
@@ -70,11 +70,11 @@ fn of_daemon(version: &Version, is_installed: bool) -> Vec<Problem> {
 }
 
 /// That the configuration asks for other addresses than the manager holds.
-async fn mismatch(report: &Report, context: &Context) -> Option<Problem> {
+async fn mismatch(report: &ServiceReport, context: &Context) -> Option<Problem> {
     report.scope?;
-    let judged = context.link.judge(None).await.ok()?;
+    let judged = context.link.check_config(None).await.ok()?;
     // A configuration with errors isn't in use; `loopdesk status` shows them.
-    let config = usable(&judged).ok()?;
+    let config = valid_config(&judged).ok()?;
     let mut wanted: Vec<_> = address::all(config).iter().map(|a| a.socket).collect();
     let mut held = report.listens.clone();
     wanted.sort();
@@ -98,28 +98,28 @@ async fn mismatch(report: &Report, context: &Context) -> Option<Problem> {
 
 /// The service in plain words.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct ServiceStatusOutput {
     manager: &'static str,
-    state: State,
-    installed_for: Option<Scope>,
+    state: ServiceState,
+    installed_for: Option<InstallScope>,
     starts_at_login: bool,
     linger: Option<bool>,
     files: Vec<PathBuf>,
-    daemon: Option<Daemon>,
+    daemon: Option<ServiceDaemon>,
     problems: Vec<Problem>,
 }
 
-fn text(shown: &Shown) -> Text {
+fn text(shown: &ServiceStatusOutput) -> Text {
     let (style, state) = match shown.state {
-        State::NotInstalled => (WARN, "not installed: run `loopdesk service install`"),
-        State::Stopped => (WARN, "stopped: run `loopdesk service start`"),
-        State::Waiting => (
+        ServiceState::NotInstalled => (WARN, "not installed: run `loopdesk service install`"),
+        ServiceState::Stopped => (WARN, "stopped: run `loopdesk service start`"),
+        ServiceState::Waiting => (
             GOOD,
             "waiting for the first request, which starts the daemon",
         ),
-        State::Starting => (WARN, "starting"),
-        State::Running => (GOOD, "running"),
-        State::Failed => (BAD, "failed"),
+        ServiceState::Starting => (WARN, "starting"),
+        ServiceState::Running => (GOOD, "running"),
+        ServiceState::Failed => (BAD, "failed"),
     };
     let mut text = Text::new()
         .strong(format!("service of {}", shown.manager))
@@ -133,8 +133,8 @@ fn text(shown: &Shown) -> Text {
         );
     }
     let whose = match shown.installed_for {
-        Some(Scope::User) => "for you",
-        Some(Scope::Machine) => "for every user, by the machine's admin",
+        Some(InstallScope::User) => "for you",
+        Some(InstallScope::Machine) => "for every user, by the machine's admin",
         None => return problems(text, shown),
     };
     text = text.row("installed", whose).row(
@@ -150,7 +150,7 @@ fn text(shown: &Shown) -> Text {
     problems(text, shown)
 }
 
-fn problems(text: Text, shown: &Shown) -> Text {
+fn problems(text: Text, shown: &ServiceStatusOutput) -> Text {
     let problems = shown.problems.iter();
     problems.fold(text, |text, problem| text.then(&problem_text(problem)))
 }

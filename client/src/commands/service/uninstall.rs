@@ -7,7 +7,7 @@ use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 
 use super::manager::Manager;
-use super::model::report::Scope;
+use super::model::report::InstallScope;
 use super::model::spec::secrets_file;
 use super::os::files;
 use super::{purge, unsupervised};
@@ -24,12 +24,12 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let manager = Manager::find(context).await?;
-    if manager.report().await?.scope == Some(Scope::Machine) && !args.purge {
+    if manager.report().await?.scope == Some(InstallScope::Machine) && !args.purge {
         return Err(for_everybody(&manager).into());
     }
     let mut logged_out = Vec::new();
     if args.purge {
-        agree(args, context, output).await?;
+        confirmed(args, context, output).await?;
         logged_out = purge::log_out(args.forget, context, output).await?;
     }
     let mut removed = manager.uninstall(&secrets_file(context)).await?;
@@ -40,7 +40,7 @@ pub(super) async fn run(
     if manager.report().await?.scope.is_none() {
         removed.extend(remove_sockets(context)?);
     }
-    let done = Uninstalled {
+    let done = ServiceUninstallOutput {
         manager: manager.name(),
         removed,
         logged_out,
@@ -68,7 +68,7 @@ fn remove_sockets(context: &Context) -> Result<Vec<PathBuf>, Problem> {
     Ok(removed)
 }
 
-async fn agree(
+async fn confirmed(
     args: &UninstallArgs,
     context: &mut Context,
     output: &mut Output,
@@ -110,13 +110,13 @@ fn for_everybody(manager: &Manager) -> Problem {
 
 /// What was done.
 #[derive(Debug, Serialize)]
-struct Uninstalled {
+struct ServiceUninstallOutput {
     manager: &'static str,
     removed: Vec<PathBuf>,
     logged_out: Vec<LoggedOut>,
 }
 
-fn text(done: &Uninstalled, purged: bool, context: &Context) -> Text {
+fn text(done: &ServiceUninstallOutput, purged: bool, context: &Context) -> Text {
     let mut text = Text::new();
     for one in done.logged_out.iter().filter(|one| one.person.is_some()) {
         let how = match one.revoked {

@@ -97,7 +97,7 @@ fn acts_as_admin(account: &Account) -> Option<Condition> {
 /// Scripts that worked are refused until somebody says for whom they act.
 fn suspended_keys(account: &Account) -> Option<Problem> {
     let names = account.suspended_keys.join(" ");
-    let what = key::waiting(account)?;
+    let what = key::suspended(account)?;
     Some(conditions::keys_suspended(what, &account.name, names))
 }
 

@@ -11,8 +11,7 @@ use loopdesk_protocol::{Condition, Kind};
 use crate::args::session::AccountArgs;
 use crate::context::Context;
 use crate::error::CliError;
-use crate::labels::account::account;
-use crate::labels::state;
+use crate::labels::{account, state};
 use crate::problems::{no_account, unknown_account};
 use crate::ui::output::{Output, problem_text, warning_text};
 use crate::ui::text::Text;
@@ -57,7 +56,7 @@ fn text(status: &Status, clock: &Clock) -> Text {
         text = text.end().then(&problem_text(&no_account()));
     }
     for one in &status.accounts {
-        text = text.end().then(&account(one, clock));
+        text = text.end().then(&account::summary(one, clock));
     }
     for one in &status.conditions {
         text = text.end().then(&condition(one, clock));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use loopdesk_protocol::{Kind, Paths, Problem};
 use tokio::process::Command;
 
-use crate::commands::service::model::report::{Report, Scope, State};
+use crate::commands::service::model::report::{InstallScope, ServiceReport, ServiceState};
 use crate::commands::service::model::spec::{ServiceFile, ServiceSpec};
 use crate::commands::service::os::files;
 use crate::commands::service::os::programs;
@@ -115,24 +115,24 @@ impl Launchd {
     }
 
     /// What launchd says.
-    pub(super) async fn report(&self) -> Report {
+    pub(super) async fn report(&self) -> ServiceReport {
         let said = self.run(&["print", &self.target()]).await.ok();
         let machine = PathBuf::from(FOR_EVERYBODY);
         let own = self.file.exists();
         let scope = match (own, machine.exists()) {
-            (true, _) => Some(Scope::User),
-            (false, true) => Some(Scope::Machine),
+            (true, _) => Some(InstallScope::User),
+            (false, true) => Some(InstallScope::Machine),
             (false, false) => None,
         };
         let file = match scope {
-            Some(Scope::User) => Some(self.file.clone()),
-            Some(Scope::Machine) => Some(machine),
+            Some(InstallScope::User) => Some(self.file.clone()),
+            Some(InstallScope::Machine) => Some(machine),
             None => None,
         };
         let text = file
             .as_ref()
             .and_then(|file| std::fs::read_to_string(file).ok());
-        Report {
+        ServiceReport {
             state: state(scope.is_some(), said.as_deref()),
             scope,
             starts_at_login: scope.is_some(),
@@ -167,19 +167,19 @@ impl Launchd {
 }
 
 /// By the lines `state = running` and the like of `launchctl print`.
-fn state(is_installed: bool, said: Option<&str>) -> State {
+fn state(is_installed: bool, said: Option<&str>) -> ServiceState {
     let Some(said) = said else {
         return match is_installed {
-            true => State::Stopped,
-            false => State::NotInstalled,
+            true => ServiceState::Stopped,
+            false => ServiceState::NotInstalled,
         };
     };
     match value(said, "state") {
-        Some("running") => State::Running,
-        Some("spawn scheduled") => State::Starting,
+        Some("running") => ServiceState::Running,
+        Some("spawn scheduled") => ServiceState::Starting,
         _ => match value(said, "last exit code") {
-            None | Some("0" | "(never exited)") => State::Waiting,
-            Some(_) => State::Failed,
+            None | Some("0" | "(never exited)") => ServiceState::Waiting,
+            Some(_) => ServiceState::Failed,
         },
     }
 }
@@ -219,18 +219,18 @@ mod tests {
             )
         };
         for (text, expected) in [
-            (said("running", "3"), State::Running),
-            (said("spawn scheduled", "3"), State::Starting),
-            (said("not running", "(never exited)"), State::Waiting),
-            (said("not running", "3"), State::Failed),
+            (said("running", "3"), ServiceState::Running),
+            (said("spawn scheduled", "3"), ServiceState::Starting),
+            (said("not running", "(never exited)"), ServiceState::Waiting),
+            (said("not running", "3"), ServiceState::Failed),
         ] {
             assert_eq!(state(true, Some(&text)), expected, "{text}");
             assert_eq!(
                 trouble(&text).is_some(),
-                expected == State::Failed || expected == State::Starting
+                expected == ServiceState::Failed || expected == ServiceState::Starting
             );
         }
-        assert_eq!(state(true, None), State::Stopped);
-        assert_eq!(state(false, None), State::NotInstalled);
+        assert_eq!(state(true, None), ServiceState::Stopped);
+        assert_eq!(state(false, None), ServiceState::NotInstalled);
     }
 }

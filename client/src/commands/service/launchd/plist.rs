@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
     use crate::commands::service::model::address::Address;
-    use crate::commands::service::model::environment::Carried;
+    use crate::commands::service::model::environment::ServiceEnvironment;
     use crate::testing::Home;
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
             socket: text.parse().unwrap(),
             account: account.map(str::to_owned),
         };
-        let mut environment = Carried::default();
+        let mut environment = ServiceEnvironment::default();
         environment
             .plain
             .push(("NO_PROXY".to_owned(), "a&b<c>".to_owned()));

@@ -9,7 +9,7 @@ use crate::context::Environment;
 
 /// Variables for the service.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Carried {
+pub(crate) struct ServiceEnvironment {
     /// Everybody may read these.
     pub(crate) plain: Vec<(String, String)>,
     /// These hold a password, or may.
@@ -20,7 +20,7 @@ pub(crate) struct Carried {
     pub(crate) unusable: Vec<(String, String)>,
 }
 
-impl Carried {
+impl ServiceEnvironment {
     /// Those of `env`. `own` is where the daemon itself listens.
     pub(crate) fn of(env: &Environment, own: &[Address]) -> Self {
         let mut carried = Self::default();
@@ -116,7 +116,7 @@ const FOLDERS: [(&str, Option<&str>); 4] = [
 mod tests {
     use super::*;
 
-    fn carried(vars: &[(&'static str, &'static str)]) -> Carried {
+    fn carried(vars: &[(&'static str, &'static str)]) -> ServiceEnvironment {
         let vars = vars.to_vec();
         let own = Address {
             socket: "127.0.0.1:8484".parse().unwrap(),
@@ -126,7 +126,7 @@ mod tests {
             let (_, value) = vars.iter().find(|(known, _)| *known == name)?;
             Some((*value).into())
         });
-        Carried::of(&env, &[own])
+        ServiceEnvironment::of(&env, &[own])
     }
 
     #[test]

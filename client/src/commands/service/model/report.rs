@@ -9,10 +9,10 @@ use serde::Serialize;
 
 /// The service as its manager sees it.
 #[derive(Debug)]
-pub(crate) struct Report {
-    pub(crate) state: State,
+pub(crate) struct ServiceReport {
+    pub(crate) state: ServiceState,
     /// For whom it is installed; none if it isn't.
-    pub(crate) scope: Option<Scope>,
+    pub(crate) scope: Option<InstallScope>,
     /// Whether it comes up by itself.
     pub(crate) starts_at_login: bool,
     /// The manager's files.
@@ -26,7 +26,7 @@ pub(crate) struct Report {
 /// What the service does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum State {
+pub(crate) enum ServiceState {
     NotInstalled,
     Stopped,
     /// The sockets are there; the first connection starts the daemon.
@@ -39,14 +39,14 @@ pub(crate) enum State {
 /// For whom a service is installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Scope {
+pub(crate) enum InstallScope {
     /// By `loopdesk service install`.
     User,
     /// By the machine's administrator, for everybody.
     Machine,
 }
 
-impl State {
+impl ServiceState {
     /// Whether the manager has the sockets open.
     pub(crate) fn holds_sockets(self) -> bool {
         matches!(self, Self::Waiting | Self::Starting | Self::Running)
@@ -55,12 +55,12 @@ impl State {
 
 /// The daemon that answers.
 #[derive(Debug, Serialize)]
-pub(crate) struct Daemon {
+pub(crate) struct ServiceDaemon {
     pub(crate) version: String,
     pub(crate) pid: u32,
 }
 
-impl From<Version> for Daemon {
+impl From<Version> for ServiceDaemon {
     fn from(version: Version) -> Self {
         Self {
             version: version.version,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::address::Address;
-use super::environment::Carried;
+use super::environment::ServiceEnvironment;
 use crate::context::Context;
 
 /// The service as it is to be installed.
@@ -15,7 +15,7 @@ pub(crate) struct ServiceSpec {
     /// Where it listens.
     pub(crate) addresses: Vec<Address>,
     /// What it must know of this environment.
-    pub(crate) environment: Carried,
+    pub(crate) environment: ServiceEnvironment,
     /// Holds what of that is secret, 0600.
     pub(crate) secrets_file: PathBuf,
     /// The file behind the credential that opens the vault, where the vault is one.

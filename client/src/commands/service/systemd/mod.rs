@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use loopdesk_protocol::Problem;
 
-use crate::commands::service::model::report::Report;
+use crate::commands::service::model::report::ServiceReport;
 use crate::commands::service::model::spec::{ServiceFile, ServiceSpec};
 use crate::commands::service::os::files;
 use units::{SERVICE, SOCKET, SOCKET_V6};
@@ -109,7 +109,7 @@ impl Systemd {
     }
 
     /// What the manager says.
-    pub(super) async fn report(&self) -> Result<Report, Problem> {
+    pub(super) async fn report(&self) -> Result<ServiceReport, Problem> {
         state::read(self).await.map(|state| state.report(self))
     }
 

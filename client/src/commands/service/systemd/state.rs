@@ -8,22 +8,22 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::find::{Systemd, failed};
 use super::units::{SERVICE, SOCKET, SOCKET_V6, values};
-use crate::commands::service::model::report::{Report, Scope, State};
+use crate::commands::service::model::report::{InstallScope, ServiceReport, ServiceState};
 
 /// The properties of each unit.
 #[derive(Debug)]
-pub(super) struct Units(HashMap<String, HashMap<String, String>>);
+pub(super) struct UnitStates(HashMap<String, HashMap<String, String>>);
 
 /// Asks the manager.
-pub(super) async fn read(systemd: &Systemd) -> Result<Units, Problem> {
+pub(super) async fn read(systemd: &Systemd) -> Result<UnitStates, Problem> {
     let properties = format!("--property={}", PROPERTIES.join(","));
     let said = systemd
         .call(&["show", &properties, SOCKET, SOCKET_V6, SERVICE])
         .await?;
-    Ok(Units::parse(&said))
+    Ok(UnitStates::parse(&said))
 }
 
-impl Units {
+impl UnitStates {
     fn parse(said: &str) -> Self {
         let units = said.split("\n\n").map(|block| {
             let pairs = block.lines().filter_map(|line| line.split_once('='));
@@ -41,12 +41,12 @@ impl Units {
         self.get(name, "LoadState") != "not-found"
     }
 
-    pub(super) fn report(&self, systemd: &Systemd) -> Report {
+    pub(super) fn report(&self, systemd: &Systemd) -> ServiceReport {
         let files = [SOCKET, SOCKET_V6, SERVICE]
             .iter()
             .filter_map(|name| self.file(name));
         let files: Vec<_> = files.collect();
-        Report {
+        ServiceReport {
             state: self.state(),
             scope: self.scope(&systemd.dir),
             starts_at_login: self.get(SOCKET, "UnitFileState").starts_with("enabled"),
@@ -56,27 +56,27 @@ impl Units {
         }
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> ServiceState {
         if !self.is_known(SERVICE) || !self.is_known(SOCKET) {
-            return State::NotInstalled;
+            return ServiceState::NotInstalled;
         }
         match (
             self.get(SERVICE, "ActiveState"),
             self.get(SOCKET, "ActiveState"),
         ) {
-            ("active" | "reloading" | "deactivating", _) => State::Running,
-            ("activating", _) => State::Starting,
-            ("failed", _) | (_, "failed") => State::Failed,
-            (_, "active") => State::Waiting,
-            _ => State::Stopped,
+            ("active" | "reloading" | "deactivating", _) => ServiceState::Running,
+            ("activating", _) => ServiceState::Starting,
+            ("failed", _) | (_, "failed") => ServiceState::Failed,
+            (_, "active") => ServiceState::Waiting,
+            _ => ServiceState::Stopped,
         }
     }
 
-    fn scope(&self, own: &Path) -> Option<Scope> {
+    fn scope(&self, own: &Path) -> Option<InstallScope> {
         let file = self.file(SERVICE)?;
         Some(match file.starts_with(own) {
-            true => Scope::User,
-            false => Scope::Machine,
+            true => InstallScope::User,
+            false => InstallScope::Machine,
         })
     }
 
@@ -171,8 +171,8 @@ const PROPERTIES: [&str; 10] = [
 mod tests {
     use super::*;
 
-    fn units(socket: &str, service: &str) -> Units {
-        Units::parse(&format!(
+    fn units(socket: &str, service: &str) -> UnitStates {
+        UnitStates::parse(&format!(
             "Id={SOCKET}\nLoadState=loaded\n{socket}\n\nId={SERVICE}\nLoadState=loaded\n{service}\n\n\
              Id={SOCKET_V6}\nLoadState=not-found\nActiveState=inactive\n"
         ))
@@ -181,13 +181,13 @@ mod tests {
     #[test]
     fn the_state_is_that_of_both_units() {
         for (socket, service, state) in [
-            ("active", "active", State::Running),
-            ("inactive", "active", State::Running),
-            ("active", "activating", State::Starting),
-            ("active", "inactive", State::Waiting),
-            ("inactive", "inactive", State::Stopped),
-            ("failed", "inactive", State::Failed),
-            ("active", "failed", State::Failed),
+            ("active", "active", ServiceState::Running),
+            ("inactive", "active", ServiceState::Running),
+            ("active", "activating", ServiceState::Starting),
+            ("active", "inactive", ServiceState::Waiting),
+            ("inactive", "inactive", ServiceState::Stopped),
+            ("failed", "inactive", ServiceState::Failed),
+            ("active", "failed", ServiceState::Failed),
         ] {
             let all = units(
                 &format!("ActiveState={socket}"),
@@ -195,9 +195,9 @@ mod tests {
             );
             assert_eq!(all.state(), state, "{socket} {service}");
         }
-        assert_eq!(Units::parse("").state(), State::Stopped);
-        let none = Units::parse(&format!("Id={SERVICE}\nLoadState=not-found"));
-        assert_eq!(none.state(), State::NotInstalled);
+        assert_eq!(UnitStates::parse("").state(), ServiceState::Stopped);
+        let none = UnitStates::parse(&format!("Id={SERVICE}\nLoadState=not-found"));
+        assert_eq!(none.state(), ServiceState::NotInstalled);
         assert!(!units("", "").is_known(SOCKET_V6));
     }
 

@@ -176,7 +176,7 @@ const NOTIFY_RELOAD: u32 = 253;
 mod tests {
     use super::*;
     use crate::commands::service::model::address::Address;
-    use crate::commands::service::model::environment::Carried;
+    use crate::commands::service::model::environment::ServiceEnvironment;
 
     fn spec(addresses: &[&str]) -> ServiceSpec {
         let address = |text: &&str| Address {
@@ -186,7 +186,7 @@ mod tests {
         ServiceSpec {
             program: "/home/ada/.local/bin/loopdeskd".into(),
             addresses: addresses.iter().map(address).collect(),
-            environment: Carried::default(),
+            environment: ServiceEnvironment::default(),
             secrets_file: "/home/ada/.local/state/loopdesk/service.env".into(),
             credential: None,
         }
