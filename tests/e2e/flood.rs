@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use loopdesk_tests::zendesk::Fault;
-use loopdesk_tests::{Daemon, Stage, strangers};
+use loopdesk_tests::{Daemon, Raw, Stage, strangers};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::stage;
@@ -139,11 +139,16 @@ async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
     let made = stage.home.loopdesk(create.into_iter().chain(upload)).await;
     let key = made.ok().json()["secret"].as_str().unwrap().to_owned();
     stage.home.is_secret("a local key", &key);
+    let other = ["key", "create", "other", "--json", "--scope", "users:read"];
+    let made = stage.home.loopdesk(other).await;
+    let other = made.ok().json()["secret"].as_str().unwrap().to_owned();
+    stage.home.is_secret("another local key", &other);
     let head = format!(
         "POST /api/v2/uploads?filename=a HTTP/1.1\r\nHost: localhost:{}\r\n\
          Authorization: Bearer {key}\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\n",
         stage.port
     );
+    let port = stage.port;
     // One is left over for each place that is given to another.
     let mut open = Vec::new();
     for _ in 0..PLACES + 100 {
@@ -177,6 +182,26 @@ async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+    // Another key is owed a share of the half, as soon as a slow upload has given way for it.
+    let asking = tokio::spawn(async move {
+        let mut script = Raw::connect(port).await;
+        let get = format!(
+            "GET /api/v2/users/me.json HTTP/1.1\r\nHost: localhost:{port}\r\n\
+             Authorization: Bearer {other}\r\n\r\n"
+        );
+        script.send(get).await;
+        script.answer().await.status()
+    });
+    let begin = std::time::Instant::now();
+    while !asking.is_finished() && begin.elapsed() < PATIENCE {
+        drip(&mut open);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(
+        asking.is_finished(),
+        "another key waits for longer than {PATIENCE:?}"
+    );
+    assert_eq!(asking.await.unwrap(), 200);
 }
 
 fn connect(port: u16) -> TcpStream {

@@ -17,7 +17,7 @@ use http_body_util::BodyExt;
 use crate::admission::{Admitted, ConnFacts, Local};
 use crate::body::{Body, Error};
 use crate::config::{Access, Account, AccountName, Config};
-use crate::keys::{Key, Wrong};
+use crate::keys::{Key, KeyId, Wrong};
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::rights::{Denial, Rights};
 use crate::route_table::{Canonical, Files, TABLE};
@@ -52,8 +52,8 @@ pub struct Plan {
     pub files: Files,
     /// Whether it has a key that may change nothing.
     pub is_read_only: bool,
-    /// Whether it has a key that may do less than a caller without one.
-    pub is_limited: bool,
+    /// Its key, if that may do less than a caller without one.
+    pub limited_key: Option<KeyId>,
 }
 
 impl Routes {
@@ -118,13 +118,10 @@ impl Routes {
             }
             None => {}
         }
-        let is_limited = match &admitted.key {
-            Some(key) => self.rights_of(key)?.any(|rights| !rights.is_full()),
-            None => false,
-        };
+        let limited_key = admitted.key.as_ref().filter(|key| self.is_limited(key));
         Ok(Plan {
             account,
-            is_limited,
+            limited_key: limited_key.map(|key| key.id),
             credential: policy::credential(&head.headers, properties)?,
             files: properties.files,
             is_read_only: match &admitted.key {

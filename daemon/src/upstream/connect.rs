@@ -1,8 +1,9 @@
 //! Connections to Zendesk: TLS, HTTP/2 or HTTP/1.1 by ALPN, and the pool that keeps them. `egress`
 //! decides whether they go through a proxy.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::egress::{Dialer, Egress, NoTunnel};
@@ -22,6 +24,7 @@ use super::resolve::Resolver;
 use super::wire::SILENCE_MAX;
 use super::wires::{Known, Wires};
 use crate::body::{Body, Error};
+use crate::keys::KeyId;
 
 /// Pooled connections of one account.
 pub(super) type Client = legacy::Client<Connector, Body>;
@@ -31,20 +34,55 @@ pub(super) type Connector = Guided<HttpsConnector<Dialer>>;
 /// The pools of one account.
 ///
 /// Servers take about a hundred requests at a time on an HTTP/2 connection, and a pool keeps one.
-/// So requests with limited keys, which share a part of the places here, have their own: what is
-/// slow there doesn't stop the person's own scripts.
+/// So each limited key has a pool of its own: its slow requests hold up neither the person's own
+/// scripts nor another key's.
 #[derive(Debug)]
 pub(super) struct Clients {
     any: Client,
-    limited: Client,
+    limited: Mutex<BTreeMap<KeyId, Limited>>,
+    connector: Connector,
+}
+
+/// The pool of one limited key.
+#[derive(Debug)]
+struct Limited {
+    client: Client,
+    used: Instant,
 }
 
 impl Clients {
-    /// The one for requests with a limited key, or for all others.
-    pub(super) fn of(&self, is_limited: bool) -> &Client {
-        if is_limited { &self.limited } else { &self.any }
+    fn new(connector: Connector) -> Self {
+        Self {
+            any: pool().build(connector.clone()),
+            limited: Mutex::default(),
+            connector,
+        }
+    }
+
+    /// The pool for requests with the limited key `key`, or for all others.
+    pub(super) fn of(&self, key: Option<KeyId>) -> Client {
+        let Some(key) = key else {
+            return self.any.clone();
+        };
+        let mut pools = self.limited.lock().unwrap_or_else(PoisonError::into_inner);
+        if pools.len() >= LIMITED_MAX && !pools.contains_key(&key) {
+            let longest = pools.iter().min_by_key(|(_, pool)| pool.used);
+            if let Some(key) = longest.map(|(key, _)| *key) {
+                // Its requests in flight keep what they need of it.
+                pools.remove(&key);
+            }
+        }
+        let pool = pools.entry(key).or_insert_with(|| Limited {
+            client: pool().build(self.connector.clone()),
+            used: Instant::now(),
+        });
+        pool.used = Instant::now();
+        pool.client.clone()
     }
 }
+
+/// How many limited keys keep their connections between requests.
+const LIMITED_MAX: usize = 32;
 
 /// Pools of connections to servers that `verifier` believes, on the ways that `egress` says.
 /// Each connection is known to `wires`.
@@ -69,11 +107,7 @@ pub(super) fn clients(
         .https_only()
         .enable_all_versions()
         .wrap_connector(dialer);
-    let connector = Guided { connector, egress };
-    Ok(Clients {
-        any: pool().build(connector.clone()),
-        limited: pool().build(connector),
-    })
+    Ok(Clients::new(Guided { connector, egress }))
 }
 
 /// How requests are written, and how long connections are kept.

@@ -113,7 +113,7 @@ impl Upstream {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response<Body>, Failure> {
         let way = &self.0;
-        let client = way.clients().await?.of(outgoing.is_limited());
+        let client = way.clients().await?.of(outgoing.limited_key());
         let mut tries = Tries::new(way.wires.network());
         loop {
             let errand = Errand {
@@ -121,7 +121,7 @@ impl Upstream {
                 request: &|| outgoing.attempt(authorization),
                 body: outgoing.body(),
             };
-            let verdict = exchange(client, &way.wires, &errand).await;
+            let verdict = exchange(&client, &way.wires, &errand).await;
             let Err(failure) = &verdict else {
                 return verdict;
             };
@@ -182,7 +182,7 @@ impl Upstream {
         is_token: bool,
     ) -> Result<Response<Body>, Failure> {
         let way = &self.0;
-        let client = way.clients().await?.of(false);
+        let client = way.clients().await?.of(None);
         if is_token && let Some(then) = Instant::now().checked_sub(FRESH) {
             // It can't be sent a second time, and a lost answer may cost the session.
             way.wires.retire_unheard_since(then);
@@ -194,7 +194,7 @@ impl Upstream {
             body: None,
         };
         loop {
-            let verdict = exchange(client, &way.wires, &errand).await;
+            let verdict = exchange(&client, &way.wires, &errand).await;
             match &verdict {
                 Err(failure) if tries.allow(failure, request.method()).await => {}
                 Ok(_) | Err(_) => return verdict,

@@ -8,6 +8,7 @@ use super::replay::{Budget, Replay};
 use super::request;
 use crate::body::Body;
 use crate::config::Origin;
+use crate::keys::KeyId;
 
 /// A script's request, ready to be sent once or more often.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub struct Outgoing {
     headers: HeaderMap,
     extensions: http::Extensions,
     credential: Credential,
-    is_limited: bool,
+    limited_key: Option<KeyId>,
     /// Absent where the request has no body.
     body: Option<Replay>,
 }
@@ -37,12 +38,12 @@ pub enum Credential {
 impl Outgoing {
     /// A request on its way to `origin`.
     pub fn new(request: Request<Body>, origin: Origin, credential: Credential) -> Self {
-        Self::within(false, request, origin, credential)
+        Self::within(None, request, origin, credential)
     }
 
-    /// The same for a caller who may have a limited key.
+    /// The same for a caller who has the limited key `limited_key`, if any.
     pub fn within(
-        is_limited: bool,
+        limited_key: Option<KeyId>,
         request: Request<Body>,
         origin: Origin,
         credential: Credential,
@@ -51,7 +52,8 @@ impl Outgoing {
         request::strip(&mut parts.headers, credential);
         // The extensions carry the letter case of the script's headers.
         parts.extensions.remove::<OnUpgrade>();
-        let body = (!body.is_end_stream()).then(|| Replay::new(body, Budget::of(is_limited)));
+        let memory = Budget::of(limited_key.is_some());
+        let body = (!body.is_end_stream()).then(|| Replay::new(body, memory));
         if body.is_some() {
             request::frame(&mut parts.headers, &parts.method);
         }
@@ -62,7 +64,7 @@ impl Outgoing {
             headers: parts.headers,
             extensions: parts.extensions,
             credential,
-            is_limited,
+            limited_key,
             body,
         }
     }
@@ -82,9 +84,9 @@ impl Outgoing {
         self.credential
     }
 
-    /// Whether its caller has a limited key.
-    pub(super) fn is_limited(&self) -> bool {
-        self.is_limited
+    /// The limited key that its caller has.
+    pub(super) fn limited_key(&self) -> Option<KeyId> {
+        self.limited_key
     }
 
     /// Whether it can be counted on, before it is sent, to be sendable a second time.

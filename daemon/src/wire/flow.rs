@@ -80,10 +80,9 @@ impl Rules {
         let admitted = self.admission.check(connection, &mut head).await?;
         self.routes.squeeze(&admitted, &mut head);
         let plan = self.routes.resolve(connection, &admitted, &head)?;
-        let memory = Budget::of(plan.is_limited);
-        if let (true, Some(key), Some(place)) = (plan.is_limited, &admitted.key, &connection.place)
-        {
-            place.share(key.id).await;
+        let memory = Budget::of(plan.limited_key.is_some());
+        if let (Some(key), Some(place)) = (plan.limited_key, &connection.place) {
+            place.share(key).await;
         }
         let body = self.routes.guard(&admitted, &head, body).await?;
         let mapped = self.write_back.request(
@@ -102,7 +101,7 @@ impl Rules {
         let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
         Ok(Prepared {
-            outgoing: Outgoing::within(plan.is_limited, request, origin, plan.credential),
+            outgoing: Outgoing::within(plan.limited_key, request, origin, plan.credential),
             account: plan.account,
             key: admitted.key,
             is_read_only: plan.is_read_only,
