@@ -121,9 +121,14 @@ impl Failure {
         }
     }
 
+    /// Whether the request may be sent once more, whatever it is, if its body still can be.
+    pub(super) fn is_unread(&self) -> bool {
+        matches!(self, Self::Unprocessed(_))
+    }
+
     /// Whether a request with `method` may be sent once more, if its body still can be.
     pub(super) fn allows_another(&self, method: &Method) -> bool {
-        matches!(self, Self::Unprocessed(_)) || (matches!(self, Self::Lost(_)) && is_safe(method))
+        self.is_unread() || (matches!(self, Self::Lost(_)) && is_safe(method))
     }
 
     /// Whether the connection was lost with the address that this machine had.

@@ -15,6 +15,8 @@ pub(super) struct Tries<'a> {
     began: Instant,
     /// How often it may still be sent again after its connection was lost.
     lost: u8,
+    /// The same where it was turned away unread, with the pause before each but the first.
+    unread: std::slice::Iter<'static, Duration>,
     /// The same where this machine's own network has taken it away.
     moved: u8,
 }
@@ -26,6 +28,7 @@ impl<'a> Tries<'a> {
             network,
             began: Instant::now(),
             lost: 1,
+            unread: UNREAD_PAUSES.iter(),
             moved: MOVES_MAX,
         }
     }
@@ -34,6 +37,7 @@ impl<'a> Tries<'a> {
     pub(super) fn once(network: &'a Network) -> Self {
         Self {
             lost: 0,
+            unread: [].iter(),
             ..Self::new(network)
         }
     }
@@ -43,6 +47,9 @@ impl<'a> Tries<'a> {
     pub(super) async fn allow(&mut self, failure: &Failure, method: &Method) -> bool {
         if failure.has_no_network() {
             return self.wait_for_network().await;
+        }
+        if failure.is_unread() {
+            return self.wait_for_admittance().await;
         }
         let left = if failure.has_moved() && is_safe(method) {
             &mut self.moved
@@ -54,6 +61,18 @@ impl<'a> Tries<'a> {
         let allowed = *left > 0;
         *left = left.saturating_sub(1);
         allowed
+    }
+
+    /// A server that replaces its connections may do so several times in a row; the first new
+    /// connection is tried at once, the others after growing pauses.
+    async fn wait_for_admittance(&mut self) -> bool {
+        let Some(pause) = self.unread.next() else {
+            return false;
+        };
+        if !pause.is_zero() {
+            tokio::time::sleep(*pause).await;
+        }
+        true
     }
 
     /// Between two networks there is none: a name can't be looked up, no route leads anywhere.
@@ -71,6 +90,16 @@ impl<'a> Tries<'a> {
 
 /// Each is a change of this machine's addresses; none takes longer than a change of cities.
 const MOVES_MAX: u8 = 8;
+
+/// As many tries as Go's HTTP client makes of such requests, with shorter pauses.
+const UNREAD_PAUSES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
 
 /// How long a request waits for a network, if there was one just now. With a connection's time
 /// this is what a change may cost.
@@ -111,6 +140,28 @@ mod tests {
         let silent = Failure::Lost(Cut::Silent.into());
         assert!(!Tries::new(&network).allow(&silent, &Method::POST).await);
         assert!(!Tries::once(&network).allow(&silent, &Method::GET).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn s7_what_was_turned_away_unread_is_sent_again_until_it_is_clear_that_it_won_t_be_read()
+    {
+        let network = Network::still();
+        let unread = Failure::Unprocessed("GOAWAY".into());
+        for method in [Method::GET, Method::POST] {
+            let (mut tries, began) = (Tries::new(&network), Instant::now());
+            assert!(tries.allow(&unread, &method).await);
+            assert_eq!(
+                began.elapsed(),
+                Duration::ZERO,
+                "a fresh connection, at once"
+            );
+            let mut times = 1;
+            while tries.allow(&unread, &method).await {
+                times += 1;
+            }
+            assert_eq!((times, began.elapsed()), (6, Duration::from_millis(1550)));
+        }
+        assert!(!Tries::once(&network).allow(&unread, &Method::GET).await);
     }
 
     #[tokio::test(start_paused = true)]
