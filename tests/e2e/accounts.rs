@@ -414,10 +414,9 @@ async fn s2_links_to_another_account_stay_zendesks_for_a_key_and_without_a_port(
     for _ in 0..3 {
         assert_eq!(led(&two, port, &host, "").await, theirs);
     }
-    let log = Daemon::log(&two.stage.home);
-    let told = log
-        .matches("loopdesk account set sandbox port 8490")
-        .count();
+    let hint = "loopdesk account set sandbox port 8490";
+    let log = Daemon::logged(&two.stage.home, hint).await;
+    let told = log.matches(hint).count();
     assert_eq!(told, 1, "{log}");
     let host = format!("acme.localhost:{port}");
     let base = led(&two, port, &host, "").await;

@@ -92,7 +92,7 @@ async fn o1_a_locked_key_is_refused_wherever_a_user_sets_it() {
         refused.stderr,
         check.stdout,
         status.stdout,
-        Daemon::log(&stage.home),
+        Daemon::logged(&stage.home, "unknown key `volt`").await,
     ] {
         let place = format!(
             "{}:2:3: `vault` is locked by line 3 of `{file}`",

@@ -3,10 +3,12 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
+use loopdesk_tests::needs::needs;
 use loopdesk_tests::secret_service::eventually;
-use loopdesk_tests::{Daemon, Raw};
+use loopdesk_tests::{Daemon, Raw, Stage};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixDatagram;
+use tokio::process::Command;
 
 use super::stage;
 
@@ -15,9 +17,43 @@ async fn d1_l11_a_log_that_nobody_reads_stops_nobody() {
     let stage = stage().await;
     stage.logged_in().await.stop().await;
     // Standard error is a pipe with room for 64 KiB, and every request logs some of them.
+    let daemon = stage.home.command("loopdeskd");
+    is_served_beside_refusals(&stage, daemon).await;
+}
+
+#[tokio::test]
+async fn d1_l11_a_journal_that_takes_nothing_stops_nobody() {
+    let may = rustix::process::geteuid().is_root() || needs(&["root, for a journal of its own"]);
+    if !may || !needs(&["unshare", "mount", "stat"]) {
+        return;
+    }
+    let stage = stage().await;
+    stage.logged_in().await.stop().await;
+    let folder = stage.home.path().join("journal");
+    std::fs::create_dir(&folder).unwrap();
+    let journal = UnixDatagram::bind(folder.join("socket")).unwrap();
+    let mut daemon = stage.home.command("unshare");
+    daemon.args(["--mount", "sh", "-c", WITH_JOURNAL, "sh"]);
+    daemon.arg(folder);
+    daemon.arg(stage.home.command("loopdeskd").as_std().get_program());
+    is_served_beside_refusals(&stage, daemon).await;
+    let mut buffer = [0; 4096];
+    let length = journal.try_recv(&mut buffer).expect("it was logged to");
+    let entry = String::from_utf8_lossy(&buffer[..length]);
+    assert!(entry.contains("SYSLOG_IDENTIFIER=loopdeskd"), "{entry}");
+}
+
+/// Starts a daemon whose standard error is the journal's as far as it can tell (systemd.exec(5)),
+/// with the folder of the first argument in the journal's place.
+const WITH_JOURNAL: &str = "set -e; mount -t tmpfs none /run; mkdir -p /run/systemd/journal
+mount --bind \"$1\" /run/systemd/journal; shift
+export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); exec \"$@\"";
+
+/// Runs a daemon whose log is stuck, refuses ten thousand requests, and asks for an answer again and
+/// again.
+async fn is_served_beside_refusals(stage: &Stage, mut daemon: Command) {
     let ready = stage.home.path().join("run/ready.sock");
     let notified = UnixDatagram::bind(&ready).unwrap();
-    let mut daemon = stage.home.command("loopdeskd");
     daemon.env("NOTIFY_SOCKET", &ready).stdout(Stdio::null());
     let daemon = daemon.spawn().unwrap();
     let mut buffer = [0; 1024];

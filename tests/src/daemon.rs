@@ -11,6 +11,7 @@ use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
 use crate::home::Home;
+use crate::secret_service::eventually;
 
 /// A running `loopdeskd`; it is killed with the value.
 #[derive(Debug)]
@@ -67,6 +68,16 @@ impl Daemon {
     /// Everything that daemons of `home` have said.
     pub fn log(home: &Home) -> String {
         std::fs::read_to_string(home.path().join("daemon.log")).unwrap_or_default()
+    }
+
+    /// The same once `text` is among it: lines are written a moment after what they tell.
+    ///
+    /// # Panics
+    /// If it doesn't come.
+    pub async fn logged(home: &Home, text: &str) -> String {
+        let is_logged = async || Self::log(home).contains(text);
+        eventually(&format!("`{text}` is in the log"), is_logged).await;
+        Self::log(home)
     }
 
     /// The process id.

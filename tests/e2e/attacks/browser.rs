@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use loopdesk_tests::chromium::{self, Visit};
+use loopdesk_tests::secret_service::eventually;
 use loopdesk_tests::{Daemon, ports};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -28,7 +29,7 @@ async fn d1_w3_w4_w6_a_hostile_page_of_another_origin_reaches_nothing() {
             "{attempt}: {outcome:#?}"
         );
     }
-    refused(&scene, "web-page-refused", 14);
+    refused(&scene, "web-page-refused", 14).await;
     explains(&visit, 403, "comes from a web page");
     scene.nothing_arrived().await;
 
@@ -58,7 +59,7 @@ async fn d1_w1_a_page_whose_name_is_rebound_reaches_nothing() {
         assert!(nothing, "{attempt}: {outcome:#?}");
     }
     assert!(outcome["get"].starts_with("basic 421 "), "{outcome:#?}");
-    refused(&scene, "unknown-host", 12);
+    refused(&scene, "unknown-host", 12).await;
     explains(&visit, 421, "is not an address of this daemon");
     scene.nothing_arrived().await;
 }
@@ -74,11 +75,13 @@ fn outcome(visit: &Visit) -> BTreeMap<String, String> {
 }
 
 /// Asserts that the attempts have come as far as the door: none was stopped by the browser.
-#[track_caller]
-fn refused(scene: &Scene, code: &str, least: usize) {
-    let log = Daemon::log(&scene.stage.home);
-    let count = log.lines().filter(|line| line.contains(code)).count();
-    assert!(count >= least, "{count} of {least}: {log}");
+async fn refused(scene: &Scene, code: &str, least: usize) {
+    let count = || {
+        let log = Daemon::log(&scene.stage.home);
+        log.lines().filter(|line| line.contains(code)).count()
+    };
+    let what = format!("{least} attempts are refused as `{code}`");
+    eventually(&what, async || count() >= least).await;
 }
 
 /// Asserts that the person is left with a sentence that says what has happened.

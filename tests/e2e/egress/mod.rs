@@ -83,11 +83,8 @@ async fn s1_login_requests_uploads_and_refreshes_go_through_the_proxy() {
     );
     assert!(shown.contains(&row), "{shown}");
     let json = stage.home.loopdesk(["status", "--json"]).await.ok().stdout;
-    let log = Daemon::log(&stage.home);
-    assert!(
-        log.contains(&format!("through {} (https_proxy)", proxy.url())),
-        "{log}"
-    );
+    let way = format!("through {} (https_proxy)", proxy.url());
+    let log = Daemon::logged(&stage.home, &way).await;
     let basic = asked[0].get("proxy-authorization").unwrap();
     for text in [&shown, &json, &log] {
         for secret in ["p%40ss", "p@ss", "rd-0123456789", basic] {
@@ -147,8 +144,8 @@ async fn d6_a_proxy_that_can_t_be_used_is_told_and_nothing_leaves() {
             .contains("Hint: correct HTTPS_PROXY or unset it, then end loopdesk by `kill "),
         "{said:?}"
     );
-    let log = Daemon::log(&stage.home);
-    assert!(log.contains(why) && !log.contains("hunter2"), "{log}");
+    let log = Daemon::logged(&stage.home, why).await;
+    assert!(!log.contains("hunter2"), "{log}");
     daemon.stop().await;
 }
 
