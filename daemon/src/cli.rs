@@ -9,9 +9,10 @@ use clap::{Parser, Subcommand};
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
 use crate::config::files::Places;
+use crate::os::uid;
 use crate::supervise::instance::{self, InstanceLock, Refused};
 use crate::supervise::sockets::Inherited;
-use crate::supervise::{descriptors, hardening, notify, user};
+use crate::supervise::{descriptors, hardening, notify};
 use crate::upstream::egress::Variables;
 use crate::wire::Ended;
 use crate::{config, failpoint, telemetry, wire};
@@ -57,7 +58,7 @@ enum Command {
 }
 
 fn run() -> Result<ExitCode, Problem> {
-    user::check()?;
+    uid::check()?;
     hardening::apply()?;
     let paths = paths()?;
     paths.check_root()?;

@@ -16,9 +16,9 @@
 //! describes each module and lists the promises that tests cite (R1, S5, D4 …).
 //!
 //! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`conditions`],
-//! [`config`], [`failpoint`], [`keys`], [`network`], [`peer`], [`refusal`], [`rights`], [`route_table`],
-//! [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and [`notices`] stand beside
-//! the flow.
+//! [`config`], [`failpoint`], [`keys`], [`network`], [`os`], [`peer`], [`refusal`], [`rights`],
+//! [`route_table`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and
+//! [`notices`] stand beside the flow.
 //!
 //! [`keys`] says which local key a request carries, and [`rights`] what it allows: admission and route
 //! judge by them, and control changes them.
@@ -38,6 +38,7 @@ pub mod keys;
 pub mod listener;
 pub mod network;
 pub mod notices;
+pub mod os;
 pub mod peer;
 mod percent;
 mod program;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use loopdesk_protocol::config::Layer;
 
-use crate::supervise::{members, user};
+use crate::os::{members, uid};
 
 /// Judges the file at `path`, whose metadata is `meta`, and the folders that it can be replaced in.
 ///
@@ -57,7 +57,7 @@ impl Trust {
     fn own() -> Self {
         Self {
             own: rustix::process::geteuid().as_raw(),
-            unmapped_root: user::unmapped_root(),
+            unmapped_root: uid::unmapped_root(),
             has_others: members::has_others,
         }
     }

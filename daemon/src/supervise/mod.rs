@@ -3,10 +3,8 @@
 pub mod descriptors;
 pub mod hardening;
 pub mod instance;
-pub mod members;
 pub mod notify;
 pub mod runtime_dir;
 pub mod signals;
 pub mod sockets;
 pub mod successor;
-pub mod user;
