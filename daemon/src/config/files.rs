@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use loopdesk_protocol::Paths;
-use loopdesk_protocol::config::Layer;
+use loopdesk_protocol::config::{Diagnostic, Layer};
 use loopdesk_protocol::config_text::{self, ConfigText, Unreadable};
 
 use super::trust;
@@ -140,6 +140,20 @@ impl Found {
         self.holds != Holds::Nothing
     }
 
+    /// That it can't be used, in place of every mistake in it.
+    pub(super) fn refused(&self) -> Option<Diagnostic> {
+        match &self.holds {
+            Holds::Refused(why) => Some(Diagnostic {
+                path: shown(&self.path),
+                line: 1,
+                column: 1,
+                message: why.clone(),
+                snippet: String::new(),
+            }),
+            Holds::Nothing | Holds::Text(_) => None,
+        }
+    }
+
     /// Its text, if it can be used.
     pub fn text(&self) -> Option<&str> {
         match &self.holds {
@@ -191,6 +205,11 @@ impl Holds {
             Self::Refused(_) => false,
         }
     }
+}
+
+/// The name of a file in a sentence for people.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// Device, inode, length, and the time of the last change in nanoseconds.

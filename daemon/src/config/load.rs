@@ -1,10 +1,8 @@
 //! From files to a configuration in use, or to everything that is wrong with them.
 
-use std::path::Path;
-
 use loopdesk_protocol::config::{Diagnostic, Effective, Layer, Report, ReportFile};
 
-use super::files::{Files, Found, Holds, Places};
+use super::files::{Files, Found, Places, shown};
 use super::{Config, check};
 
 /// Reads the files. Missing ones mean every default and no account.
@@ -63,31 +61,12 @@ pub fn report(places: &Places) -> Report {
     }
 }
 
-/// That a file can't be used, in place of every mistake in it.
-pub(super) fn refused(found: &Found) -> Option<Diagnostic> {
-    match &found.holds {
-        Holds::Refused(why) => Some(Diagnostic {
-            path: shown(&found.path),
-            line: 1,
-            column: 1,
-            message: why.clone(),
-            snippet: String::new(),
-        }),
-        Holds::Nothing | Holds::Text(_) => None,
-    }
-}
-
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", text(errors))]
 pub struct Wrong {
     /// Every mistake, of the user's file first.
     pub errors: Vec<Diagnostic>,
-}
-
-/// The name of a file in a sentence for people.
-pub(super) fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 fn text(errors: &[Diagnostic]) -> String {

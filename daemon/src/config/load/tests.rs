@@ -1,6 +1,7 @@
 //! A user's file over a machine's.
 
 use std::fs::write;
+use std::path::Path;
 
 use loopdesk_protocol::config::Source;
 

@@ -6,8 +6,7 @@ use std::path::Path;
 
 use loopdesk_protocol::config::{Diagnostic, Layer, Source};
 
-use crate::config::files::{Files, Found};
-use crate::config::load;
+use crate::config::files::{Files, Found, shown};
 
 /// Collects what is wrong with the files.
 #[derive(Debug)]
@@ -24,7 +23,7 @@ impl<'t> Errors<'t> {
     pub(in crate::config) fn new(files: &'t Files) -> Self {
         let refused = files.each().into_iter().filter_map(|file| {
             let is_system = file.layer == Layer::System;
-            Some((is_system, load::refused(file)?))
+            Some((is_system, file.refused()?))
         });
         Self {
             files,
@@ -56,7 +55,7 @@ impl<'t> Errors<'t> {
     fn diagnostic(&self, place: Place, message: String) -> Diagnostic {
         let file = self.file(place.layer);
         let text = file.text().unwrap_or_default();
-        diagnostic(load::shown(&file.path), text, place.span, message)
+        diagnostic(shown(&file.path), text, place.span, message)
     }
 
     /// Whether a file is missing whose keys might be all that others lack.
@@ -64,7 +63,7 @@ impl<'t> Errors<'t> {
         self.files
             .each()
             .into_iter()
-            .any(|file| load::refused(file).is_some())
+            .any(|file| file.refused().is_some())
     }
 
     /// The file of `layer`.
@@ -78,7 +77,7 @@ impl<'t> Errors<'t> {
         let text = file.text().unwrap_or_default();
         Source {
             layer: place.layer,
-            path: load::shown(&file.path),
+            path: shown(&file.path),
             line: line_of(text, place.span.start),
         }
     }
