@@ -72,7 +72,7 @@ impl Bases {
     /// The bases for a request to `base`, `http://HOST[:PORT]`, which is for the account at
     /// `origin`.
     pub(super) fn new(known: Arc<Known>, base: &str, origin: &Origin) -> Self {
-        let own = base.strip_prefix(super::mapping::SCHEME).unwrap_or(base);
+        let own = base.strip_prefix(SCHEME).unwrap_or(base);
         Self {
             known,
             own: own.to_ascii_lowercase(),
@@ -93,6 +93,9 @@ impl Bases {
         self.known.origins.get(authority)
     }
 }
+
+/// How every local base begins.
+pub(super) const SCHEME: &str = "http://";
 
 /// The names that every listener answers to.
 const USUAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];

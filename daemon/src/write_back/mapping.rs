@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use memchr::memchr2;
 
-use super::bases::Bases;
+use super::bases::{Bases, SCHEME};
 use crate::body::{Error, Filter};
 use crate::config::Origin;
 
@@ -245,9 +245,6 @@ enum End {
     /// Something else stands there.
     Mismatch,
 }
-
-/// How every local base begins.
-pub(super) const SCHEME: &str = "http://";
 
 /// What loopdesk makes local URLs of.
 const PATHS: [&[u8]; 3] = [b"api/", b"attachments/", b"hc/article_attachments/"];
