@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::egress::{Dialer, Egress, NoTunnel};
+use super::limits::CONNECT_MAX;
 use super::resolve::Resolver;
 use super::wire::SILENCE_MAX;
 use super::wires::{Known, Wires};
@@ -199,10 +200,6 @@ pub(super) struct Behind {
 #[derive(Debug, thiserror::Error)]
 #[error("no connection after {} s", CONNECT_MAX.as_secs())]
 pub(super) struct TooSlow;
-
-/// The longest wait for a connection: three SYNs (at 0, 1 and 3 s) and a handshake over a bad
-/// mobile link fit, and a script's own time-out is rarely shorter.
-pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(super::roots::provider())

@@ -8,12 +8,13 @@ use http::Method;
 use hyper_util::client::legacy;
 
 use super::connect::{self, Behind};
-use super::egress::{NoTunnel, is_unknown_issuer};
+use super::egress::NoTunnel;
+use super::error_chain::{find, is_unknown_issuer, root};
+use super::limits::CONNECT_MAX;
 use super::wire::Cut;
 use crate::body::Error;
 use crate::config::Origin;
 use crate::refusal::Refusal;
-use crate::telemetry::Foreign;
 
 /// Why there is no answer. `Display` is a fragment without secrets.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +85,7 @@ impl Failure {
             },
             Self::Proxy(no_tunnel) if no_tunnel.is_too_slow() => Refusal::TooSlow {
                 what: format!("a connection to {origin} through {}", no_tunnel.whom()),
-                after: connect::CONNECT_MAX,
+                after: CONNECT_MAX,
             },
             Self::Proxy(no_tunnel) => Refusal::NoWay {
                 origin: origin.to_string(),
@@ -178,7 +179,7 @@ impl Failure {
         if find::<connect::TooSlow>(&error).is_some() {
             return Self::TimedOut {
                 what: "a connection",
-                after: connect::CONNECT_MAX,
+                after: CONNECT_MAX,
                 sent: false,
             };
         }
@@ -213,36 +214,6 @@ fn opened_tls(error: &(dyn StdError + 'static)) -> &'static str {
          authority's certificate"
     } else {
         ""
-    }
-}
-
-/// The first `E` among an error's sources, looking into what `io::Error` hides.
-pub(super) fn find<'a, E: StdError + 'static>(
-    error: &'a (dyn StdError + 'static),
-) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        let hidden = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        next = match hidden {
-            Some(hidden) => Some(hidden),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-/// What is innermost in an error. Of HTTP/2 the code alone: what a peer adds to it may repeat a
-/// request of some caller's.
-pub(super) fn root(error: &(dyn StdError + 'static)) -> Foreign {
-    let h2 = find::<h2::Error>(error).and_then(h2::Error::reason);
-    match h2 {
-        Some(reason) => Foreign::new(&format!("HTTP/2 says: {reason}")),
-        None => Foreign::root(error),
     }
 }
 

@@ -7,10 +7,12 @@
 
 mod connect;
 pub mod egress;
+mod error_chain;
 mod exchange;
 mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod limits;
 mod outgoing;
 mod reach;
 mod replay;

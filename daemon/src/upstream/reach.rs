@@ -7,7 +7,9 @@ use loopdesk_protocol::{Problem, conditions};
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
-use super::failure::{Failure, find, root};
+use super::error_chain::{find, root};
+use super::failure::Failure;
+use super::limits::CONNECT_MAX;
 use super::resolve::NotPublic;
 use crate::conditions::{Conditions, Slot};
 use crate::config::{Account, Origin};
@@ -101,7 +103,7 @@ fn of_connection(origin: &Origin, error: &(dyn std::error::Error + 'static)) -> 
             | io::ErrorKind::AddrNotAvailable,
         ) => conditions::network_unreachable(origin, why),
         Some(io::ErrorKind::TimedOut) => {
-            conditions::connection_timed_out(origin, super::connect::CONNECT_MAX.as_secs())
+            conditions::connection_timed_out(origin, CONNECT_MAX.as_secs())
         }
         Some(
             io::ErrorKind::ConnectionReset

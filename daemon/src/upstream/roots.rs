@@ -15,7 +15,7 @@ use rustls::{DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use tokio::runtime::RuntimeFlavor;
 
-use super::egress::is_unknown_issuer;
+use super::error_chain::is_unknown_issuer;
 use crate::conditions::Slot;
 
 /// The cipher suites and key exchanges in use. Named explicitly everywhere: the process default

@@ -8,14 +8,14 @@ use std::task::{Context, Poll, ready};
 use http::{Extensions, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::upgrade::Upgraded;
-use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use loopdesk_protocol::proxy::Scheme;
 use rustls::ClientConfig;
 use tower_service::Service;
 
-use super::{Egress, NoTunnel, Proxy, socks, tunnel};
+use super::{Egress, NoTunnel, Proxy, ToProxy, socks, tunnel};
 use crate::body::Error;
 use crate::upstream::resolve::Resolver;
 use crate::upstream::wire::{Stream, Wire};
@@ -98,9 +98,6 @@ fn wire(stream: &ToProxy) -> Option<Arc<Wire>> {
     stream.connected().get_extras(&mut extras);
     extras.remove()
 }
-
-/// A connection to a proxy.
-pub(super) type ToProxy = MaybeHttpsStream<Stream>;
 
 /// A connection, open as far as TLS with Zendesk.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ use arc_swap::ArcSwapOption;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, Uri};
+use hyper_rustls::MaybeHttpsStream;
 use loopdesk_protocol::proxy::{EXEMPTIONS, Login, ProxyUrl, Scheme, Unusable, VARIABLES};
 use loopdesk_protocol::status;
 
@@ -26,10 +27,10 @@ use crate::clock::Clock;
 use crate::config::{Config, Origin};
 use crate::supervise::notify;
 use crate::telemetry::redact::{self, Hidden};
+use crate::upstream::wire::Stream;
 
 pub(super) use line::Dialer;
 pub use no_tunnel::NoTunnel;
-pub(super) use no_tunnel::is_unknown_issuer;
 
 use exempt::Exempt;
 
@@ -268,6 +269,9 @@ fn hide(login: &Login) -> Vec<Hidden> {
         redact::hide_bytes(&login.joined()),
     ]
 }
+
+/// A connection to a proxy.
+type ToProxy = MaybeHttpsStream<Stream>;
 
 /// How a daemon comes to know other variables.
 fn again() -> String {

@@ -6,12 +6,11 @@ use std::error::Error as StdError;
 use http::StatusCode;
 use loopdesk_protocol::proxy::{Scheme, Unusable};
 use loopdesk_protocol::{Problem, conditions};
-use rustls::CertificateError;
 
 use super::{Proxy, again};
 use crate::telemetry::Foreign;
-use crate::upstream::connect::CONNECT_MAX;
-use crate::upstream::failure::{find, root};
+use crate::upstream::error_chain::{find, is_unknown_issuer, root};
+use crate::upstream::limits::CONNECT_MAX;
 
 /// There is no way through the proxy. `Display` says what to do about it, and holds no secret.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -236,15 +235,4 @@ impl Reason {
             Self::Broke(root(error))
         }
     }
-}
-
-/// Whether nobody whom we trust has signed the certificate: where TLS is opened on the way, that is
-/// what shows. An authority that has changed its key under its old name makes a bad signature.
-pub(in crate::upstream) fn is_unknown_issuer(error: &rustls::Error) -> bool {
-    matches!(
-        error,
-        rustls::Error::InvalidCertificate(
-            CertificateError::UnknownIssuer | CertificateError::BadSignature
-        )
-    )
 }

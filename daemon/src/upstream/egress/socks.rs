@@ -10,9 +10,8 @@ use hyper_util::rt::TokioIo;
 use loopdesk_protocol::proxy::Login;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::line::ToProxy;
 use super::no_tunnel::{NoTunnel, Reason};
-use super::{HTTPS, Proxy};
+use super::{HTTPS, Proxy, ToProxy};
 use crate::telemetry::Foreign;
 
 /// Asks for a connection to `target`.

@@ -17,9 +17,8 @@ use hyper::client::conn::http1;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::{self, Upgraded};
 
-use super::line::ToProxy;
 use super::no_tunnel::{NoTunnel, Reason};
-use super::{HTTPS, Proxy};
+use super::{HTTPS, Proxy, ToProxy};
 use crate::refusal::ERROR_HEADER;
 use crate::telemetry::Foreign;
 

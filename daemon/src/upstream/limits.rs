@@ -1,0 +1,7 @@
+//! How long Zendesk is waited for, where several parts go by it.
+
+use std::time::Duration;
+
+/// The longest wait for a connection: three SYNs (at 0, 1 and 3 s) and a handshake over a bad
+/// mobile link fit, and a script's own time-out is rarely shorter.
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
