@@ -8,7 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::Inner;
-use super::uses::{Connection, Program, Trace};
+use super::connection::{Connection, Trace};
+use super::tally::Program;
 use crate::program;
 
 /// What is to be done.

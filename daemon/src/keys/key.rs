@@ -10,7 +10,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::format::{Digest, KeyId};
 use super::rights::Written;
-use super::uses::Tally;
+use super::tally::Tally;
 use crate::config::{AccountName, Ttl};
 use crate::rights::Rights;
 

@@ -14,6 +14,7 @@
 
 mod background;
 mod change;
+mod connection;
 mod file;
 mod format;
 #[cfg(feature = "fuzzing")]
@@ -22,6 +23,7 @@ mod key;
 mod presented;
 mod rights;
 mod store;
+mod tally;
 mod throttle;
 mod uses;
 mod wrong;
@@ -39,6 +41,7 @@ use subtle::Choice;
 
 use self::background::{Board, PACE, Pace};
 use self::change::Writer;
+pub use self::connection::Trace;
 use self::format::Digest;
 pub use self::format::KeyId;
 use self::key::Secrets;
@@ -47,7 +50,7 @@ pub use self::presented::{KEY_HEADER, Presented, presented, take_out};
 use self::store::Store;
 pub use self::throttle::Failures;
 use self::throttle::Throttle;
-pub use self::uses::{Caller, Trace, Used};
+pub use self::uses::{Caller, Used};
 use self::uses::{Uses, memory};
 pub use self::wrong::Wrong;
 use crate::clock::Clock;

@@ -10,10 +10,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::SEATS;
 use crate::config::AccountName;
 use crate::durable;
 use crate::keys::format::KeyId;
+use crate::keys::tally::Row;
 use crate::program;
 
 /// Everything that outlives the process.
@@ -21,16 +21,6 @@ use crate::program;
 pub(in crate::keys) struct Remembered {
     pub(in crate::keys) of_keys: Vec<(KeyId, Row)>,
     pub(in crate::keys) keyless: Vec<(AccountName, Row)>,
-}
-
-/// One last use, and how many there were.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::keys) struct Row {
-    pub(in crate::keys) at: Timestamp,
-    pub(in crate::keys) program: Option<String>,
-    pub(in crate::keys) process: Option<u32>,
-    pub(in crate::keys) requests: u64,
-    pub(in crate::keys) over_tcp: bool,
 }
 
 /// What is in the file at `path`. May block.
@@ -185,6 +175,9 @@ impl StoredRow {
         }
     }
 }
+
+/// Programs that are remembered for an account. Nobody reads a longer list.
+pub(super) const SEATS: usize = 64;
 
 const VERSION: u32 = 1;
 /// Thousands of keys, and every account's callers.

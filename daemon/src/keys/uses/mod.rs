@@ -7,19 +7,19 @@ mod caller;
 pub(super) mod memory;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use loopdesk_protocol::key;
 
-pub use self::caller::{Caller, Trace};
-pub(super) use self::caller::{Connection, Peer, Program};
-use self::memory::{Remembered, Row};
+pub use self::caller::Caller;
+use self::memory::{Remembered, SEATS};
 use super::background::Board;
+use super::connection::Connection;
 use super::format::KeyId;
 use super::key::Key;
+use super::tally::{Program, Tally};
 use crate::config::AccountName;
 
 /// What was used.
@@ -174,15 +174,11 @@ impl Uses {
         if seats.len() >= SEATS {
             let oldest = (0..seats.len()).min_by_key(|at| seats.get(*at).map(|s| s.tally.turn()));
             if let Some(oldest) = oldest {
-                seats
-                    .swap_remove(oldest)
-                    .tally
-                    .is_listed
-                    .store(false, Ordering::Relaxed);
+                seats.swap_remove(oldest).tally.set_listed(false);
             }
         }
         let tally = Arc::new(Tally::default());
-        tally.is_listed.store(true, Ordering::Relaxed);
+        tally.set_listed(true);
         seats.push(Seat {
             program: program.cloned(),
             tally: Arc::clone(&tally),
@@ -264,127 +260,9 @@ impl Seat {
     }
 }
 
-/// How often something was used, and its last use.
-#[derive(Debug)]
-pub(super) struct Tally {
-    requests: AtomicU64,
-    /// Milliseconds since 1970; `NEVER` before the first use.
-    at: AtomicI64,
-    turn: AtomicU64,
-    /// Whether some of it came by TCP, without a key.
-    over_tcp: AtomicBool,
-    by: ArcSwapOption<Peer>,
-    /// Whether it is in a list of callers.
-    is_listed: AtomicBool,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            requests: AtomicU64::new(0),
-            at: AtomicI64::new(NEVER),
-            turn: AtomicU64::new(0),
-            over_tcp: AtomicBool::new(false),
-            by: ArcSwapOption::empty(),
-            is_listed: AtomicBool::new(false),
-        }
-    }
-}
-
-impl Tally {
-    fn count(&self, now: Timestamp, turn: u64, by: &Arc<Peer>) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.set(now.as_millisecond(), turn, Some(by));
-    }
-
-    fn set(&self, at: i64, turn: u64, by: Option<&Arc<Peer>>) {
-        self.at.store(at, Ordering::Relaxed);
-        self.turn.store(turn, Ordering::Relaxed);
-        let is_same = match (&*self.by.load(), by) {
-            (Some(known), Some(by)) => Arc::ptr_eq(known, by),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if !is_same {
-            self.by.store(by.cloned());
-        }
-    }
-
-    /// Adds what was counted elsewhere.
-    fn take_over(&self, other: &Self) {
-        let requests = other.requests.swap(0, Ordering::Relaxed);
-        if requests == 0 {
-            return;
-        }
-        self.requests.fetch_add(requests, Ordering::Relaxed);
-        if other.over_tcp.load(Ordering::Relaxed) {
-            self.over_tcp.store(true, Ordering::Relaxed);
-        }
-        if other.turn() > self.turn() {
-            let at = other.at.load(Ordering::Relaxed);
-            self.set(at, other.turn(), other.by.load().as_ref());
-        }
-    }
-
-    fn is_listed(&self) -> bool {
-        self.is_listed.load(Ordering::Relaxed)
-    }
-
-    fn turn(&self) -> u64 {
-        self.turn.load(Ordering::Relaxed)
-    }
-
-    /// The last use, and how many there were.
-    pub(super) fn shown(&self) -> (Option<key::Use>, u64) {
-        let row = self.row();
-        let requests = row.as_ref().map_or(0, |row| row.requests);
-        let last = row.map(|row| key::Use {
-            at: row.at,
-            process: row.program.map(|program| match row.process {
-                Some(process) => format!("{program} ({process})"),
-                None => program,
-            }),
-        });
-        (last, requests)
-    }
-
-    fn row(&self) -> Option<Row> {
-        let at = self.at.load(Ordering::Relaxed);
-        if at == NEVER {
-            return None;
-        }
-        let by = self.by.load();
-        let program = by.as_ref().and_then(|peer| peer.known()?.as_ref());
-        Some(Row {
-            at: Timestamp::from_millisecond(at).ok()?,
-            program: program.map(|program| program.name.to_string()),
-            process: program.and_then(|program| program.process),
-            requests: self.requests.load(Ordering::Relaxed),
-            over_tcp: self.over_tcp.load(Ordering::Relaxed),
-        })
-    }
-
-    fn recall(&self, row: &Row, turn: u64) {
-        self.requests.store(row.requests, Ordering::Relaxed);
-        self.over_tcp.store(row.over_tcp, Ordering::Relaxed);
-        let by = row.program.as_deref().map(|name| {
-            Peer::recalled(Program {
-                name: Arc::from(name),
-                process: row.process,
-            })
-        });
-        self.set(row.at.as_millisecond(), turn, by.as_ref());
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-const NEVER: i64 = i64::MIN;
-
-/// Programs that are remembered for an account. Nobody reads a longer list.
-pub(super) const SEATS: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use loopdesk_protocol::account::Person;
 use super::*;
 use crate::clock::{Clock, Mover};
 use crate::keys::background::{PACE, Pace};
-use crate::keys::{Keys, New};
+use crate::keys::{Keys, New, Trace};
 use crate::peer::Peers;
 
 struct Bench {

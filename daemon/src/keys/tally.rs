@@ -1,0 +1,165 @@
+//! How often a key, or a program without one, was let in, and which program that was last.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use loopdesk_protocol::key;
+
+/// How often something was used, and its last use.
+#[derive(Debug)]
+pub(super) struct Tally {
+    requests: AtomicU64,
+    /// Milliseconds since 1970; `NEVER` before the first use.
+    pub(super) at: AtomicI64,
+    turn: AtomicU64,
+    /// Whether some of it came by TCP, without a key.
+    pub(super) over_tcp: AtomicBool,
+    by: ArcSwapOption<Peer>,
+    /// Whether it is in a list of callers.
+    is_listed: AtomicBool,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            requests: AtomicU64::new(0),
+            at: AtomicI64::new(NEVER),
+            turn: AtomicU64::new(0),
+            over_tcp: AtomicBool::new(false),
+            by: ArcSwapOption::empty(),
+            is_listed: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn count(&self, now: Timestamp, turn: u64, by: &Arc<Peer>) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.set(now.as_millisecond(), turn, Some(by));
+    }
+
+    fn set(&self, at: i64, turn: u64, by: Option<&Arc<Peer>>) {
+        self.at.store(at, Ordering::Relaxed);
+        self.turn.store(turn, Ordering::Relaxed);
+        let is_same = match (&*self.by.load(), by) {
+            (Some(known), Some(by)) => Arc::ptr_eq(known, by),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !is_same {
+            self.by.store(by.cloned());
+        }
+    }
+
+    /// Adds what was counted elsewhere.
+    pub(super) fn take_over(&self, other: &Self) {
+        let requests = other.requests.swap(0, Ordering::Relaxed);
+        if requests == 0 {
+            return;
+        }
+        self.requests.fetch_add(requests, Ordering::Relaxed);
+        if other.over_tcp.load(Ordering::Relaxed) {
+            self.over_tcp.store(true, Ordering::Relaxed);
+        }
+        if other.turn() > self.turn() {
+            let at = other.at.load(Ordering::Relaxed);
+            self.set(at, other.turn(), other.by.load().as_ref());
+        }
+    }
+
+    pub(super) fn is_listed(&self) -> bool {
+        self.is_listed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_listed(&self, is_listed: bool) {
+        self.is_listed.store(is_listed, Ordering::Relaxed);
+    }
+
+    pub(super) fn turn(&self) -> u64 {
+        self.turn.load(Ordering::Relaxed)
+    }
+
+    /// The last use, and how many there were.
+    pub(super) fn shown(&self) -> (Option<key::Use>, u64) {
+        let row = self.row();
+        let requests = row.as_ref().map_or(0, |row| row.requests);
+        let last = row.map(|row| key::Use {
+            at: row.at,
+            process: row.program.map(|program| match row.process {
+                Some(process) => format!("{program} ({process})"),
+                None => program,
+            }),
+        });
+        (last, requests)
+    }
+
+    pub(super) fn row(&self) -> Option<Row> {
+        let at = self.at.load(Ordering::Relaxed);
+        if at == NEVER {
+            return None;
+        }
+        let by = self.by.load();
+        let program = by.as_ref().and_then(|peer| peer.known()?.as_ref());
+        Some(Row {
+            at: Timestamp::from_millisecond(at).ok()?,
+            program: program.map(|program| program.name.to_string()),
+            process: program.and_then(|program| program.process),
+            requests: self.requests.load(Ordering::Relaxed),
+            over_tcp: self.over_tcp.load(Ordering::Relaxed),
+        })
+    }
+
+    pub(super) fn recall(&self, row: &Row, turn: u64) {
+        self.requests.store(row.requests, Ordering::Relaxed);
+        self.over_tcp.store(row.over_tcp, Ordering::Relaxed);
+        let by = row.program.as_deref().map(|name| {
+            Peer::recalled(Program {
+                name: Arc::from(name),
+                process: row.process,
+            })
+        });
+        self.set(row.at.as_millisecond(), turn, by.as_ref());
+    }
+}
+
+/// One last use, and how many there were.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) at: Timestamp,
+    pub(super) program: Option<String>,
+    pub(super) process: Option<u32>,
+    pub(super) requests: u64,
+    pub(super) over_tcp: bool,
+}
+
+/// Which program it is, once that is known.
+#[derive(Debug, Default)]
+pub(super) struct Peer(OnceLock<Option<Program>>);
+
+impl Peer {
+    pub(super) fn recalled(program: Program) -> Arc<Self> {
+        Arc::new(Self(OnceLock::from(Some(program))))
+    }
+
+    /// `Some(None)`: it will never be known.
+    pub(super) fn known(&self) -> Option<&Option<Program>> {
+        self.0.get()
+    }
+
+    pub(super) fn settle(&self, program: Option<Program>) {
+        // The first word counts: a process that is found later may be another one.
+        let _known = self.0.set(program);
+    }
+}
+
+/// A program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Program {
+    /// Of an interpreter, with its script: all runs of a script are one program.
+    pub(super) name: Arc<str>,
+    pub(super) process: Option<u32>,
+}
+
+const NEVER: i64 = i64::MIN;
