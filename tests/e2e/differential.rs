@@ -79,8 +79,10 @@ async fn s1_s8_zendesk_understands_what_it_would_without_the_daemon() {
             assert!(through.target.iter().all(u8::is_ascii_graphic), "{shown}");
             tally.served += 1;
         }
-        // Half of the time the next request comes on the same connection.
-        if answer.head.has("connection", "close") || case.version == "1.0" || dice.one_in(2) {
+        // Half of the time the next request comes on the same connection. Not after a line feed in an
+        // odd place, which may have ended a head early: what followed it is then another request.
+        let is_over = answer.head.has("connection", "close") || case.version == "1.0";
+        if is_over || !case.must_pass || dice.one_in(2) {
             script = Raw::connect(stage.port).await;
         }
     }

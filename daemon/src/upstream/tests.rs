@@ -1,5 +1,6 @@
 //! Against servers with real TLS.
 
+mod answers;
 mod network;
 
 use std::convert::Infallible;
