@@ -5,15 +5,14 @@ use std::mem;
 use http::HeaderValue;
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LOCATION,
-    CONTENT_SECURITY_POLICY, ETAG, HeaderMap, HeaderName, LINK, LOCATION, SET_COOKIE,
-    STRICT_TRANSPORT_SECURITY, TE, TRAILER, VARY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, ETAG, HeaderMap, HeaderName, LINK, LOCATION, TRAILER, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 
 use super::origins::View;
 use super::{address, link};
 use crate::content::{DIGESTS, is_document, items};
 use crate::hop_by_hop;
-use crate::refusal::ERROR_HEADER;
 
 /// Removes what belongs to the connection with Zendesk, to browsers, or to loopdesk itself, and
 /// adds what keeps a browser from reading an answer that it gets hold of.
@@ -93,10 +92,8 @@ pub(super) fn vary_by_coding(headers: &mut HeaderMap) {
 fn strip(headers: &mut HeaderMap) {
     hop_by_hop::strip(headers);
     let unwanted = |name: &&HeaderName| {
-        UNWANTED.contains(name)
-            || UNWANTED_FAMILIES
-                .iter()
-                .any(|family| name.as_str().starts_with(family))
+        let name = name.as_str();
+        STRIPPED.contains(&name) || STRIPPED_FAMILIES.iter().any(|f| name.starts_with(f))
     };
     let gone: Vec<HeaderName> = headers.keys().filter(unwanted).cloned().collect();
     for name in gone {
@@ -121,22 +118,22 @@ fn announce(headers: &mut HeaderMap) {
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
-/// Headers that end here: of the connection, of Zendesk's cookies, of its transport.
-static UNWANTED: [HeaderName; 8] = [
-    TE,
-    SET_COOKIE,
+/// Headers that never reach a script: of Zendesk's cookies, of its transport, and our own.
+pub const STRIPPED: &[&str] = &[
+    "te",
+    "set-cookie",
     // It would turn every `http://localhost` of the machine's browser into https.
-    STRICT_TRANSPORT_SECURITY,
-    HeaderName::from_static("alt-svc"),
-    HeaderName::from_static("nel"),
-    HeaderName::from_static("report-to"),
-    HeaderName::from_static("reporting-endpoints"),
+    "strict-transport-security",
+    "alt-svc",
+    "nel",
+    "report-to",
+    "reporting-endpoints",
     // Only our own answers carry it.
-    ERROR_HEADER,
+    "x-loopdesk-error",
 ];
 
-/// Beginnings of names of headers that end here.
-const UNWANTED_FAMILIES: [&str; 2] = ["proxy-", "access-control-"];
+/// What the names of further headers begin with that never reach a script.
+pub const STRIPPED_FAMILIES: &[&str] = &["proxy-", "access-control-"];
 
 /// Headers that tell of a body's very bytes, beside digests.
 static BODY: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_ENCODING, ACCEPT_RANGES];

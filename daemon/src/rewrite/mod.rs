@@ -33,6 +33,7 @@ use crate::config::Account;
 use crate::content::{Coding, MediaType, items};
 use crate::route_table::Files;
 
+pub use self::head::{STRIPPED, STRIPPED_FAMILIES};
 pub use self::origins::{Arrival, Client, Origins, View};
 
 /// What of a request decides how its answer looks.

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode};
 use loopdeskd::body::Body;
-use loopdeskd::rewrite::{self, Arrival, Client, Context, Origins};
+use loopdeskd::rewrite::{self, Arrival, Client, Context, Origins, STRIPPED, STRIPPED_FAMILIES};
 use loopdeskd::route_table::Files;
 
 use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
@@ -25,11 +25,11 @@ pub(super) fn check(choice: u8, first: u8, accept: &[u8], given: &HeaderMap) {
 
     assert_one_line(found);
     let named = named_by_connection(given);
-    for name in HOP_BY_HOP.iter().chain(&ENDS_HERE).chain(&["te"]) {
+    for name in HOP_BY_HOP.iter().chain(STRIPPED).chain(&["te"]) {
         assert!(!found.contains_key(*name), "{name} has crossed: {found:?}");
     }
     for name in found.keys() {
-        let of_a_family = ["proxy-", "access-control-"]
+        let of_a_family = STRIPPED_FAMILIES
             .iter()
             .any(|family| name.as_str().starts_with(family));
         assert!(!of_a_family, "{name} has crossed");
@@ -57,9 +57,10 @@ pub(super) fn check(choice: u8, first: u8, accept: &[u8], given: &HeaderMap) {
         let name = name.as_str();
         let ends = named.contains(name)
             || HOP_BY_HOP.contains(&name)
-            || ENDS_HERE.contains(&name)
-            || name.starts_with("proxy-")
-            || name.starts_with("access-control-")
+            || STRIPPED.contains(&name)
+            || STRIPPED_FAMILIES
+                .iter()
+                .any(|family| name.starts_with(family))
             || [
                 "te",
                 "trailer",
@@ -184,8 +185,8 @@ fn check_trailer(accepted: bool, given: &HeaderMap, found: &HeaderMap) {
             assert!(known.any(|known| known == name), "{name:?} is made up");
             let name = String::from_utf8_lossy(name);
             let name = name.as_ref();
-            let bad = HOP_BY_HOP.iter().chain(&ENDS_HERE).chain(&OF_THE_BODY);
-            assert!(bad.clone().all(|bad| *bad != name), "{name} in a trailer");
+            let mut bad = HOP_BY_HOP.iter().chain(STRIPPED).chain(&OF_THE_BODY);
+            assert!(bad.all(|bad| *bad != name), "{name} in a trailer");
             assert!(!["location", "content-location"].contains(&name), "{name}");
         }
     }
@@ -292,17 +293,6 @@ const OURS: [&str; 4] = [
     "cross-origin-resource-policy",
     "content-security-policy",
     "vary",
-];
-
-const ENDS_HERE: [&str; 8] = [
-    "set-cookie",
-    "strict-transport-security",
-    "alt-svc",
-    "nel",
-    "report-to",
-    "reporting-endpoints",
-    "x-loopdesk-error",
-    "access-control-allow-origin",
 ];
 
 const OF_THE_BODY: [&str; 7] = [
