@@ -36,7 +36,10 @@ fn door(criterion: &mut Criterion) {
     let keys = Keys::open(&paths, Clock::system());
     let key = keys.create(new("nightly".to_owned(), "tickets:read"));
     let key = key.unwrap().1;
-    let (admission, routes) = (Admission::new(&config, keys), Routes::new(&config));
+    let (admission, routes) = (
+        Admission::new(&config, keys),
+        Routes::new(&config, Clock::system()),
+    );
     let addr = "127.0.0.1:8484".parse().unwrap();
     let facts = ConnFacts::new(Local::Tcp { addr }, Peer::Own, Trace::Nothing);
     let mut group = criterion.benchmark_group("door");
@@ -51,7 +54,8 @@ fn door(criterion: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 let admitted = at_once(admission.check(&facts, black_box(&mut head)));
-                routes.resolve(&facts, &admitted.unwrap(), &head).unwrap()
+                let admitted = admitted.unwrap();
+                routes.resolve(&facts, &admitted, None, &head).unwrap()
             });
         });
     }
@@ -65,7 +69,9 @@ fn door(criterion: &mut Criterion) {
             || with_key.clone(),
             |head| {
                 let admitted = at_once(admission.check(&facts, head));
-                routes.resolve(&facts, &admitted.unwrap(), head).unwrap()
+                let admitted = admitted.unwrap();
+                let key = routes.valid_key(&admitted).unwrap();
+                routes.resolve(&facts, &admitted, key, head).unwrap()
             },
             BatchSize::SmallInput,
         );

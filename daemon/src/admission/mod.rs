@@ -14,8 +14,8 @@ use http::Version;
 use http::header::HOST;
 use http::request::Parts;
 
-use crate::config::{AccountName, AllowedHost, Config, Ttl};
-use crate::keys::{self, Caller, Failures, Key, Keys, Trace, Wrong};
+use crate::config::{AccountName, AllowedHost, Config};
+use crate::keys::{self, Caller, Failures, Key, Keys, Trace};
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::telemetry::Sent;
 use host::{Host, Name};
@@ -80,7 +80,6 @@ pub struct Admission {
     /// Further names, for those with a local key.
     allowed: Vec<AllowedHost>,
     keys: Keys,
-    max_key_age: Option<Ttl>,
 }
 
 /// A request that may go on.
@@ -107,7 +106,6 @@ impl Admission {
             ),
             allowed: config.allow_hosts.clone(),
             keys,
-            max_key_age: config.max_key_age,
         }
     }
 
@@ -185,7 +183,8 @@ impl Admission {
         self.allowed.iter().find(|name| name.is(authority))
     }
 
-    /// The local key that the request has, which goes no further than here.
+    /// The local key that the request has, which goes no further than here. Whether it works is for
+    /// `route` to say.
     async fn key(&self, facts: &ConnFacts, head: &mut Parts) -> Result<Option<Arc<Key>>, Refusal> {
         let presented = keys::presented(&head.headers, &head.uri).map_err(KeyRefusal::Wrong)?;
         let Some(presented) = presented else {
@@ -193,14 +192,7 @@ impl Admission {
         };
         keys::take_out(&mut head.headers);
         let checked = self.keys.check(&presented, &facts.failures).await;
-        let key = checked.map_err(KeyRefusal::Wrong)?;
-        match key.ends_at(self.max_key_age) {
-            Some(at) if at <= self.keys.now() => {
-                let name = key.name.clone();
-                Err(KeyRefusal::Wrong(Wrong::Expired { name, at }).into())
-            }
-            Some(_) | None => Ok(Some(key)),
-        }
+        Ok(Some(checked.map_err(KeyRefusal::Wrong)?))
     }
 
     /// On a unix socket, which no web page can reach, `Host` only routes.

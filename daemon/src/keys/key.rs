@@ -123,24 +123,6 @@ impl Key {
         }
     }
 
-    /// Whether its time is over.
-    pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires_at.is_some_and(|at| at <= now)
-    }
-
-    /// Whether it works, as far as the key alone tells: not its account, nor who is logged in.
-    pub fn state(&self, now: Timestamp) -> key::State {
-        if self.is_revoked {
-            key::State::Revoked
-        } else if self.rights().is_err() {
-            key::State::Unreadable
-        } else if self.is_expired(now) {
-            key::State::Expired
-        } else {
-            key::State::Active
-        }
-    }
-
     /// Until when some secret from before a rotation works, if one does.
     pub fn old_secret_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.secrets.old(now).map(|old| old.until).max()

@@ -134,8 +134,8 @@ impl Keys {
         self.0.state.load().problem.clone()
     }
 
-    /// Says which key it is. Whether it may do what it is used for is for others to say: its
-    /// account, its person, its rights.
+    /// Says which key it is. Whether it works, and for what, is for others to say: its time, its
+    /// account, its rights, its person.
     ///
     /// A key that fits is told at once; what doesn't fit is held up, the longer the more often.
     ///
@@ -153,9 +153,9 @@ impl Keys {
         verdict
     }
 
-    /// The time by which keys are judged.
-    pub fn now(&self) -> Timestamp {
-        self.0.clock.now()
+    /// The clock by which keys are judged.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     /// All keys, by name. Those of accounts that are gone, and expired ones, too.
@@ -205,7 +205,7 @@ impl Keys {
     /// The programs that have lately called an account by TCP without a key; `None`: it isn't known
     /// which.
     pub fn over_tcp(&self, account: &AccountName) -> Vec<Option<Arc<str>>> {
-        let since = self.now() - LATELY;
+        let since = self.0.clock.now() - LATELY;
         self.0.uses.over_tcp(account, since)
     }
 
@@ -232,20 +232,8 @@ impl Inner {
             None => (&self.nobody, Choice::from(0)),
         };
         let fits = secrets.fit(&candidate.digest, now) & candidate.is_sound & is_there;
-        let Some(key) = key.filter(|_| fits.into()) else {
-            return Err(Wrong::Unknown);
-        };
-        match (key.expires_at, key.rights()) {
-            (Some(at), _) if key.is_expired(now) => Err(Wrong::Expired {
-                name: key.name.clone(),
-                at,
-            }),
-            (_, Err(why)) => Err(Wrong::Unreadable {
-                name: key.name.clone(),
-                why: why.to_owned(),
-            }),
-            (_, Ok(_)) => Ok(Arc::clone(key)),
-        }
+        let key = key.filter(|_| fits.into());
+        key.map(Arc::clone).ok_or(Wrong::Unknown)
     }
 
     /// Has somebody see whether the file was changed, if that was not done a moment ago: whoever

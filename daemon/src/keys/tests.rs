@@ -11,6 +11,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::clock::Mover;
+use crate::refusal::KeyRefusal;
+use crate::route::KeyPolicy;
+use crate::samples;
 
 struct Bench {
     keys: Keys,
@@ -56,6 +59,11 @@ fn new(name: &str) -> New {
     }
 }
 
+/// Without limits of the machine's.
+fn policy() -> KeyPolicy {
+    KeyPolicy::new(&samples::config(Vec::new()))
+}
+
 fn sent(text: &str) -> Presented {
     let mut headers = HeaderMap::new();
     headers.insert(KEY_HEADER, HeaderValue::from_str(text).unwrap());
@@ -70,8 +78,13 @@ impl Bench {
     }
 
     async fn check(&self, secret: &str) -> Result<String, Wrong> {
-        let checked = self.keys.check(&sent(secret), &Failures::default()).await;
-        checked.map(|key| key.name.clone())
+        let key = self.keys.check(&sent(secret), &Failures::default()).await?;
+        let valid = policy().valid(&key, self.clock.now()).map(drop);
+        match valid.map_err(|invalid| invalid.refusal(&key)) {
+            Ok(()) => Ok(key.name.clone()),
+            Err(KeyRefusal::Wrong(wrong)) => Err(wrong),
+            Err(refusal) => panic!("{refusal:?}"),
+        }
     }
 
     fn restart(&mut self) {
@@ -211,7 +224,7 @@ async fn d2_a_key_is_shown_with_all_that_it_is_but_its_secret() {
         .keys
         .rotate("nightly", Duration::from_secs(60))
         .unwrap();
-    let state = || key.state(bench.clock.now());
+    let state = || policy().state(&key, bench.clock.now(), None);
     assert_eq!(state(), protocol::State::Active);
     let shown = bench.keys.shown(&key, state());
     assert_eq!(shown.id, secret.expose()[..12]);

@@ -1,14 +1,13 @@
-//! What would become of a request, and by which line: the questions of [`Routes::resolve`], answered
-//! for people.
+//! What would become of a request, and by which line: what [`Routes::resolve`] decides, for people.
 
 use http::{Method, Request, Uri};
+use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key::Explained;
 
-use super::{Asker, Canonical, KeyRefusal, Refusal, Routes, TABLE, policy, squeezed};
-use crate::config::{Access, AccountName};
-use crate::keys::Key;
-use crate::rights::Explanation;
-use crate::telemetry::Sent;
+use super::{Admitted, ConnFacts, KeyRefusal, Local, Refusal, Routes, ValidKey};
+use crate::config::AccountName;
+use crate::keys::{Key, Trace};
+use crate::peer::Peer;
 
 /// A request that nobody has sent.
 #[derive(Clone, Copy, Debug)]
@@ -21,110 +20,113 @@ pub struct Question<'a> {
     pub account: Option<&'a AccountName>,
     /// The key that it has.
     pub key: Option<&'a Key>,
+    /// Who is logged in to the key's account.
+    pub person: Option<&'a Person>,
 }
 
 impl Routes {
     /// What would become of a request.
     pub fn explain(&self, asked: Question<'_>) -> Explained {
-        let limited = asked.key.filter(|key| self.is_limited(key));
-        let squeezed = limited.and_then(|_| squeezed(asked.target));
-        let asked = Question {
-            target: squeezed.as_ref().unwrap_or(asked.target),
-            ..asked
+        let key = match asked.key {
+            None => None,
+            Some(key) => match self.keys.valid(key, self.clock.now()) {
+                Ok(valid) => Some(valid),
+                Err(invalid) => {
+                    let (line, why) = invalid.explanation(key);
+                    return no(Some(key.account.as_str()), line, why);
+                }
+            },
         };
         let mut request = Request::new(());
         request.method_mut().clone_from(asked.method);
         request.uri_mut().clone_from(asked.target);
-        let (head, ()) = request.into_parts();
-        let path = Canonical::of(asked.target.path());
-        let properties = TABLE.properties(policy::method(&head), &path);
-        let asker = match asked.key {
-            Some(_) => Asker::WithKey,
-            None => Asker::Keyless,
+        let (mut head, ()) = request.into_parts();
+        self.squeeze(key, &mut head);
+        let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
+        let admitted = Admitted::new(String::new(), asked.account.cloned());
+        let name = match self.decide(&facts, &admitted, key, &head) {
+            Ok((account, _)) => account.name.clone(),
+            Err(refusal) => return refused(&refusal),
         };
-        if self.policy.refuses(&path, properties, asker) {
-            let refusal = Refusal::RefusedRoute(Sent::escaped(asked.target.path()));
-            return no(None, "`open-routes` doesn't name it", refusal.description());
-        }
-        let named = asked.account.or(asked.key.map(|key| &key.account));
-        let Some(name) = named.or(self.default.as_ref()) else {
-            let refusal = if self.accounts.is_empty() {
-                Refusal::NoAccounts
-            } else {
-                Refusal::NoAccountNamed(self.addresses())
-            };
-            return no(None, "`default-account` isn't set", refusal.description());
-        };
-        let Some(account) = self.accounts.get(name) else {
-            let known = self.accounts.keys().map(ToString::to_string).collect();
-            let line = format!("there is no table `accounts.{name}`");
-            let name = name.clone();
-            let refusal = Refusal::UnknownAccount { name, known };
-            return no(None, &line, refusal.description());
-        };
-        let access = match account.access {
-            Access::User => "user",
-            Access::Key => "key",
-        };
-        let line = format!("`accounts.{name}.access = \"{access}\"`");
-        match (asked.key, account.access) {
-            (None, Access::Key) => {
-                let refusal = Refusal::from(KeyRefusal::Needed(name.to_string()));
-                no(Some(name), &line, refusal.description())
-            }
-            (None, Access::User) if self.needs_key_over_tcp => {
+        match key {
+            Some(key) => of_key(&name, key, asked.person, &head.method, &head.uri),
+            None if self.needs_key_over_tcp => {
                 let refusal = Refusal::from(KeyRefusal::NeededOverTcp);
-                no(Some(name), "`allow-hosts` is set", refusal.description())
+                no(
+                    Some(name.as_str()),
+                    "`allow-hosts` is set",
+                    refusal.description(),
+                )
             }
-            (None, Access::User) => Explained {
+            None => Explained {
                 allowed: true,
                 account: Some(name.to_string()),
                 needs: Vec::new(),
-                line,
+                line: format!("`accounts.{name}.access = \"user\"`"),
                 why: "any program of this user's may do it without a key, as far as Zendesk lets \
                       the person who is logged in"
                     .to_owned(),
             },
-            (Some(key), _) if key.account != *name => {
-                let refusal = Refusal::from(KeyRefusal::OfAnotherAccount {
-                    key: key.name.clone(),
-                    account: key.account.to_string(),
-                    named: name.to_string(),
-                });
-                let line = format!("the key is for account `{}`", key.account);
-                no(Some(name), &line, refusal.description())
-            }
-            (Some(key), _) => {
-                let own = match key.rights() {
-                    Ok(rights) => rights.explain(asked.method, asked.target),
-                    Err(why) => return no(Some(name), "what the key allows", why.to_owned()),
-                };
-                let limit = self.limit.as_ref().filter(|_| own.allowed);
-                let limit = limit.map(|limit| limit.explain(asked.method, asked.target));
-                let (by, found) = match limit {
-                    Some(limit) if !limit.allowed => ("`max-key-scope`: ", limit),
-                    _ => ("", own),
-                };
-                of_key(name, by, found)
-            }
         }
     }
 }
 
-fn of_key(account: &AccountName, by: &str, found: Explanation) -> Explained {
-    Explained {
+/// What is decided before a key's rights are asked.
+fn refused(refusal: &Refusal) -> Explained {
+    let (account, line) = if let Refusal::UnknownAccount { name, .. } = refusal {
+        (
+            Some(name.as_str()),
+            format!("there is no table `accounts.{name}`"),
+        )
+    } else if let Refusal::Key(KeyRefusal::Needed(name)) = refusal {
+        (
+            Some(name.as_str()),
+            format!("`accounts.{name}.access = \"key\"`"),
+        )
+    } else if let Refusal::Key(KeyRefusal::OfAnotherAccount { account, named, .. }) = refusal {
+        (
+            Some(named.as_str()),
+            format!("the key is for account `{account}`"),
+        )
+    } else if let Refusal::NoAccounts | Refusal::NoAccountNamed(_) = refusal {
+        (None, "`default-account` isn't set".to_owned())
+    } else {
+        (None, "`open-routes` doesn't name it".to_owned())
+    };
+    no(account, &line, refusal.description())
+}
+
+/// By the key's rights, and by whom it acts for.
+fn of_key(
+    account: &AccountName,
+    key: ValidKey<'_>,
+    person: Option<&Person>,
+    method: &Method,
+    target: &Uri,
+) -> Explained {
+    let found = key.explain(method, target);
+    let explained = Explained {
         allowed: found.allowed,
         account: Some(account.to_string()),
         needs: found.needs,
-        line: format!("{by}{}", found.line),
+        line: found.line,
         why: found.why,
+    };
+    match person {
+        Some(person) if explained.allowed && !key.tokens().admits(person) => Explained {
+            allowed: false,
+            line: "the key's person".to_owned(),
+            why: key.of_another_person(),
+            ..explained
+        },
+        Some(_) | None => explained,
     }
 }
 
-fn no(account: Option<&AccountName>, line: &str, why: String) -> Explained {
+fn no(account: Option<&str>, line: &str, why: String) -> Explained {
     Explained {
         allowed: false,
-        account: account.map(ToString::to_string),
+        account: account.map(str::to_owned),
         needs: Vec::new(),
         line: line.to_owned(),
         why,

@@ -3,6 +3,7 @@
 //!
 //! The path is judged in its most lenient reading (`Canonical`) and sent on byte for byte.
 
+mod authorize;
 mod explain;
 mod policy;
 
@@ -11,18 +12,17 @@ use std::sync::Arc;
 
 use http::Uri;
 use http::request::Parts;
-use http_body::Body as _;
-use http_body_util::BodyExt;
 
 use crate::admission::{Admitted, ConnFacts, Local};
-use crate::body::{Body, Error};
+use crate::clock::Clock;
 use crate::config::{Access, Account, AccountName, Config};
-use crate::keys::{Key, KeyId, Wrong};
+use crate::keys::{Key, KeyId};
 use crate::refusal::{KeyRefusal, Refusal};
-use crate::rights::{Denial, Rights};
-use crate::route_table::{Canonical, Files, TABLE};
+use crate::route_table::{Canonical, Files, Properties, TABLE};
+use crate::session::TokenPolicy;
 use crate::telemetry::Sent;
 use crate::upstream::Credential;
+pub use authorize::{Invalid, KeyPolicy, ValidKey};
 pub use explain::Question;
 use policy::{Asker, Policy};
 
@@ -32,8 +32,8 @@ pub struct Routes {
     accounts: BTreeMap<AccountName, Arc<Account>>,
     default: Option<AccountName>,
     policy: Policy,
-    /// What no key may exceed.
-    limit: Option<Rights>,
+    keys: KeyPolicy,
+    clock: Clock,
     needs_key_over_tcp: bool,
     /// The port that `NAME.localhost` goes with.
     port: Option<u16>,
@@ -50,43 +50,55 @@ pub struct Plan {
     pub credential: Credential,
     /// In which directions it carries files.
     pub files: Files,
-    /// Whether it has a key that may change nothing.
-    pub is_read_only: bool,
+    /// Which of the account's tokens it may carry.
+    pub tokens: TokenPolicy,
     /// Its key, if that may do less than a caller without one.
     pub limited_key: Option<KeyId>,
 }
 
 impl Routes {
-    /// The routes under `config`.
-    pub fn new(config: &Config) -> Self {
+    /// The routes under `config`, and what it says about local keys by the time of `clock`.
+    pub fn new(config: &Config, clock: Clock) -> Self {
         Self {
             accounts: config.accounts.clone(),
             default: config.default_account.clone(),
             policy: Policy::new(&config.open_routes),
-            limit: config.max_key_scope.clone(),
+            keys: KeyPolicy::new(config),
+            clock,
             needs_key_over_tcp: config.needs_key_over_tcp(),
             port: config.listen.first().map(|address| address.get().port()),
             ports: ports(config),
         }
     }
 
+    /// The request's key, if it has one and that works.
+    ///
+    /// # Errors
+    /// Why it doesn't.
+    pub fn valid_key<'a>(
+        &'a self,
+        admitted: &'a Admitted,
+    ) -> Result<Option<ValidKey<'a>>, KeyRefusal> {
+        let key = admitted.key.as_deref();
+        key.map(|key| self.valid(key)).transpose()
+    }
+
+    fn valid<'a>(&'a self, key: &'a Key) -> Result<ValidKey<'a>, KeyRefusal> {
+        let judged = self.keys.valid(key, self.clock.now());
+        judged.map_err(|invalid| invalid.refusal(key))
+    }
+
     /// Writes a path with `//` in it with single slashes, for a key that is held to single paths: what
     /// Zendesk takes for the same path is judged, and what was judged is sent.
-    pub fn squeeze(&self, admitted: &Admitted, head: &mut Parts) {
-        if let Some(key) = &admitted.key
+    pub fn squeeze(&self, key: Option<ValidKey<'_>>, head: &mut Parts) {
+        if key.is_some_and(ValidKey::is_limited)
             && let Some(squeezed) = squeezed(&head.uri)
-            && self.is_limited(key)
         {
             head.uri = squeezed;
         }
     }
 
-    fn is_limited(&self, key: &Key) -> bool {
-        let rights = self.rights_of(key);
-        rights.is_ok_and(|mut rights| rights.any(|rights| !rights.is_full()))
-    }
-
-    /// Decides about one request.
+    /// Decides about one request, which has `key`.
     ///
     /// # Errors
     /// What the client is told.
@@ -94,89 +106,54 @@ impl Routes {
         &self,
         facts: &ConnFacts,
         admitted: &Admitted,
+        key: Option<ValidKey<'_>>,
         head: &Parts,
     ) -> Result<Plan, Refusal> {
+        let (account, properties) = self.decide(facts, admitted, key, head)?;
+        if let Some(key) = key {
+            key.allows(head)?;
+        }
+        Ok(Plan {
+            account,
+            credential: policy::credential(&head.headers, properties)?,
+            files: properties.files,
+            tokens: key.map(ValidKey::tokens).unwrap_or_default(),
+            limited_key: key.filter(|key| key.is_limited()).map(ValidKey::id),
+        })
+    }
+
+    /// Everything but what the key's rights say.
+    fn decide(
+        &self,
+        facts: &ConnFacts,
+        admitted: &Admitted,
+        key: Option<ValidKey<'_>>,
+        head: &Parts,
+    ) -> Result<(Arc<Account>, Properties), Refusal> {
         let path = Canonical::of(head.uri.path());
         let properties = TABLE.properties(policy::method(head), &path);
-        let asker = match admitted.key {
+        let asker = match key {
             Some(_) => Asker::WithKey,
             None => Asker::Keyless,
         };
         if self.policy.refuses(&path, properties, asker) {
             return Err(Refusal::RefusedRoute(Sent::escaped(head.uri.path())));
         }
-        let account = self.account(facts, admitted)?;
-        match &admitted.key {
-            Some(key) => {
-                let judged = self
-                    .rights_of(key)?
-                    .try_for_each(|rights| rights.judge(head));
-                judged.map_err(|denial| denied(key, denial))?;
-            }
-            None if account.access == Access::Key => {
-                return Err(KeyRefusal::Needed(account.name.to_string()).into());
-            }
-            None => {}
+        let account = self.account(facts, admitted, key)?;
+        if key.is_none() && account.access == Access::Key {
+            return Err(KeyRefusal::Needed(account.name.to_string()).into());
         }
-        let limited_key = admitted.key.as_ref().filter(|key| self.is_limited(key));
-        Ok(Plan {
-            account,
-            limited_key: limited_key.map(|key| key.id),
-            credential: policy::credential(&head.headers, properties)?,
-            files: properties.files,
-            is_read_only: match &admitted.key {
-                // The pair that can only read can't act for somebody else.
-                Some(key) => self
-                    .rights_of(key)?
-                    .any(|rights| rights.is_read_only() && !rights.may_impersonate()),
-                None => false,
-            },
-        })
-    }
-
-    /// Keeps the body from making another request of this one than the key's rights were asked
-    /// about.
-    ///
-    /// # Errors
-    /// What the client is told.
-    pub async fn guard(
-        &self,
-        admitted: &Admitted,
-        head: &Parts,
-        body: Body,
-    ) -> Result<Body, Refusal> {
-        let Some(key) = &admitted.key else {
-            return Ok(body);
-        };
-        let Some(rights) = self.rights_of(key)?.find(|rights| !rights.is_full()) else {
-            return Ok(body);
-        };
-        let guarded = rights.guard(head, body).await;
-        let guarded = guarded.map_err(|denial| denied(key, denial))?;
-        if guarded.is_end_stream() {
-            return Ok(guarded);
-        }
-        let key = Arc::clone(key);
-        let refused = move |error: Error| match error.downcast::<Denial>() {
-            Ok(denial) => denied(&key, *denial).into(),
-            Err(error) => error,
-        };
-        Ok(Body::adapted(guarded.map_err(refused)))
-    }
-
-    /// What the key allows, and what any key may at most: each of these has to cover a request.
-    fn rights_of<'a>(&'a self, key: &'a Key) -> Result<impl Iterator<Item = &'a Rights>, Refusal> {
-        let own = key.rights().map_err(|why| {
-            let name = key.name.clone();
-            let why = why.to_owned();
-            KeyRefusal::Wrong(Wrong::Unreadable { name, why })
-        })?;
-        Ok(std::iter::once(own).chain(&self.limit))
+        Ok((account, properties))
     }
 
     /// By the listener's port, else by `Host`, else by the key, else the default. Where two of them
     /// are named, neither is taken: one may be the sandbox, the other the real thing.
-    fn account(&self, facts: &ConnFacts, admitted: &Admitted) -> Result<Arc<Account>, Refusal> {
+    fn account(
+        &self,
+        facts: &ConnFacts,
+        admitted: &Admitted,
+        key: Option<ValidKey<'_>>,
+    ) -> Result<Arc<Account>, Refusal> {
         let by_port = match &facts.local {
             // A connection may be older than the configuration: what its port meant then must not
             // become the default account now.
@@ -197,17 +174,10 @@ impl Routes {
             });
         }
         let named = by_port.or(by_host);
-        if let (Some(named), Some(key)) = (named, &admitted.key)
-            && *named != key.account
-        {
-            return Err(KeyRefusal::OfAnotherAccount {
-                key: key.name.clone(),
-                account: key.account.to_string(),
-                named: named.to_string(),
-            }
-            .into());
+        if let (Some(named), Some(key)) = (named, key) {
+            key.belongs(named)?;
         }
-        let by_key = admitted.key.as_ref().map(|key| &key.account);
+        let by_key = key.map(ValidKey::account);
         let Some(name) = named.or(by_key).or(self.default.as_ref()) else {
             return Err(if self.accounts.is_empty() {
                 Refusal::NoAccounts
@@ -232,7 +202,7 @@ impl Routes {
         target: &str,
     ) -> Option<String> {
         let admitted = Admitted::new(String::new(), account);
-        let account = self.account(facts, &admitted).ok()?;
+        let account = self.account(facts, &admitted, None).ok()?;
         // Help centres are the brands'.
         let origin = match target.starts_with("/hc") {
             true => &account.api_origin,
@@ -281,15 +251,6 @@ fn squeezed(target: &Uri) -> Option<Uri> {
     squeezed.parse().ok()
 }
 
-fn denied(key: &Key, denial: Denial) -> Refusal {
-    KeyRefusal::Denied {
-        key: key.name.clone(),
-        needs: denial.needs,
-        why: denial.why,
-    }
-    .into()
-}
-
 #[cfg(test)]
 mod tests {
     use http::Request;
@@ -307,7 +268,7 @@ mod tests {
         });
         let mut config = samples::config(accounts.collect());
         config.default_account = default.map(|name| name.parse().unwrap());
-        Routes::new(&config)
+        Routes::new(&config, Clock::system())
     }
 
     fn resolve(routes: &Routes, port: Option<u16>, host: Option<&str>) -> Result<String, Refusal> {
@@ -320,7 +281,7 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let plan = routes.resolve(&facts, &admitted, &head)?;
+        let plan = routes.resolve(&facts, &admitted, None, &head)?;
         assert_eq!(plan.credential, Credential::Injected);
         Ok(plan.account.name.to_string())
     }
@@ -395,7 +356,7 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let refusal = routes.resolve(&facts, &admitted, &head).unwrap_err();
+        let refusal = routes.resolve(&facts, &admitted, None, &head).unwrap_err();
         assert_eq!(refusal.status(), 403);
         assert!(refusal.description().contains("`open-routes`"));
     }

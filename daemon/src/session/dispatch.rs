@@ -11,9 +11,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::gate::{Lease, Load};
 use super::handle::Session;
 use super::pair::Generation;
-use super::pairs::Rights;
 use super::refresher::{Command, Verdict};
 use super::snapshot::{Credential, Ready, Snapshot};
+use super::token_policy::TokenPolicy;
 use super::verdict;
 use crate::body::Body;
 use crate::config::Origin;
@@ -27,21 +27,21 @@ impl Session {
     /// # Errors
     /// Where there is no token, or no answer.
     pub async fn forward(&self, outgoing: Outgoing) -> Result<Response<Body>, Refusal> {
-        self.forward_for(Behalf::default(), outgoing).await
+        self.forward_by(TokenPolicy::default(), outgoing).await
     }
 
-    /// The same on somebody's behalf.
+    /// The same with one of the tokens that `policy` admits.
     ///
     /// # Errors
-    /// Where there is no token for them, or no answer.
-    pub async fn forward_for(
+    /// Where there is no such token, or no answer.
+    pub async fn forward_by(
         &self,
-        behalf: Behalf,
+        policy: TokenPolicy,
         outgoing: Outgoing,
     ) -> Result<Response<Body>, Refusal> {
         // The token that is sent may be replaced meanwhile, and live on for a moment.
         let sent = self.snapshot();
-        let mut response = self.answer_to(behalf, outgoing).await?;
+        let mut response = self.answer_to(policy, outgoing).await?;
         let secrets = sent.secrets.and(&self.snapshot().secrets);
         // Whoever passes the answer on keeps them out of it.
         response.extensions_mut().insert(secrets);
@@ -50,17 +50,17 @@ impl Session {
 
     async fn answer_to(
         &self,
-        behalf: Behalf,
+        policy: TokenPolicy,
         mut outgoing: Outgoing,
     ) -> Result<Response<Body>, Refusal> {
         let upstream = self.upstream()?;
         if outgoing.credential() != upstream::Credential::Injected {
-            self.allow_person(behalf)?;
+            self.allow_person(policy)?;
             let sent = upstream.send(&mut outgoing, None).await;
             return sent.map_err(|failure| failure.refusal(outgoing.origin()));
         }
         let mut way = Way {
-            behalf,
+            policy,
             late: false,
         };
         let (response, used) = self.send_once(&upstream, &mut outgoing, &mut way).await?;
@@ -167,7 +167,8 @@ impl Session {
     /// lost, or late enough to be counted as lost.
     async fn moved(&self, from: Used, way: &mut Way) {
         let mut changes = self.changes();
-        let elsewhere = |snapshot: &Snapshot, late| match snapshot.ready(way.behalf.rights, late) {
+        let elsewhere = |snapshot: &Snapshot, late| match snapshot.ready(way.policy.rights(), late)
+        {
             Ready::Yes(now) => now.role != from.role || now.generation != from.generation,
             Ready::Soon | Ready::No(_) => false,
         };
@@ -201,7 +202,7 @@ impl Session {
                     fix: "run `loopdesk status`".to_owned(),
                 })
             }
-            Ready::Yes(credential) if !way.behalf.is_of(credential) => {
+            Ready::Yes(credential) if !way.policy.admits(&credential.person) => {
                 Err(suspended(&snapshot, credential))
             }
             Ready::Yes(credential) if credential.expires_at > self.0.clock.now() => {
@@ -219,10 +220,10 @@ impl Session {
     }
 
     /// A key that waits for its confirmation opens nothing, whatever credential its request has.
-    fn allow_person(&self, behalf: Behalf) -> Result<(), Refusal> {
+    fn allow_person(&self, policy: TokenPolicy) -> Result<(), Refusal> {
         let snapshot = self.snapshot();
-        match snapshot.ready(behalf.rights, false) {
-            Ready::Yes(credential) if !behalf.is_of(credential) => {
+        match snapshot.ready(policy.rights(), false) {
+            Ready::Yes(credential) if !policy.admits(&credential.person) => {
                 Err(suspended(&snapshot, credential))
             }
             Ready::Yes(_) | Ready::Soon | Ready::No(_) => Ok(()),
@@ -232,13 +233,13 @@ impl Session {
     fn ready<'a>(&self, snapshot: &'a Snapshot, way: Way) -> &'a Ready {
         // What was late may have come meanwhile.
         let late = way.late && self.gate(Role::Primary).is_closed();
-        snapshot.ready(way.behalf.rights, late)
+        snapshot.ready(way.policy.rights(), late)
     }
 
     /// Lets the refreshers know that a token is wanted, and waits for it.
     async fn wait_until_ready(&self, deadline: Instant, way: Way) -> Result<(), Refusal> {
         let mut changes = self.changes();
-        let rights = way.behalf.rights;
+        let rights = way.policy.rights();
         let candidates = self.snapshot().candidates(rights);
         for role in candidates {
             let (reply, heard) = oneshot::channel();
@@ -331,22 +332,6 @@ impl Session {
     }
 }
 
-/// On whose behalf a request is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Behalf {
-    /// Whose token it may carry.
-    pub rights: Rights,
-    /// The only Zendesk user, by id, in whose name it may be sent; whoever is logged in if absent.
-    pub person: Option<u64>,
-}
-
-impl Behalf {
-    /// Whether this token is that person's.
-    fn is_of(self, token: &Credential) -> bool {
-        self.person.is_none_or(|id| id == token.person.id)
-    }
-}
-
 fn suspended(snapshot: &Snapshot, token: &Credential) -> Refusal {
     Refusal::KeySuspended {
         account: snapshot.view.name.to_string(),
@@ -357,7 +342,7 @@ fn suspended(snapshot: &Snapshot, token: &Credential) -> Refusal {
 /// Whose token a request may carry, and what it has found out meanwhile.
 #[derive(Clone, Copy, Debug)]
 struct Way {
-    behalf: Behalf,
+    policy: TokenPolicy,
     /// The primary pair's answer has been waited for long enough.
     late: bool,
 }

@@ -47,6 +47,7 @@ mod state;
 mod store;
 #[cfg(test)]
 mod testing;
+mod token_policy;
 mod vault;
 mod verdict;
 
@@ -60,11 +61,10 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 pub use self::concern::{Concern, Countdown, What};
-pub use self::dispatch::Behalf;
 pub use self::handle::Session;
 pub use self::pair::Generation;
-pub use self::pairs::Rights;
 pub use self::snapshot::{Snapshot, View};
+pub use self::token_policy::TokenPolicy;
 
 use self::endpoint::{Endpoint, Nowhere, Zendesk};
 use self::login::Callbacks;

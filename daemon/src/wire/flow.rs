@@ -14,7 +14,7 @@ use crate::proof::Prover;
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::rewrite::{self, Arrival, Client, Origins, guard};
 use crate::route::Routes;
-use crate::session::{Behalf, Rights, Sessions};
+use crate::session::{Sessions, TokenPolicy};
 use crate::signpost;
 use crate::telemetry;
 use crate::upstream::{Budget, Credential, Outgoing};
@@ -42,9 +42,10 @@ pub struct Rules {
 impl Rules {
     /// The rules under `config`, for those who have one of `keys` and those who have none.
     pub fn new(config: &Config, keys: Keys) -> Self {
+        let clock = keys.clock().clone();
         Self {
             admission: Admission::new(config, keys),
-            routes: Routes::new(config),
+            routes: Routes::new(config, clock),
             write_back: WriteBack::new(config),
             origins: Origins::new(config),
         }
@@ -58,8 +59,8 @@ pub struct Prepared {
     pub account: Arc<Account>,
     /// The local key that it has.
     pub key: Option<Arc<Key>>,
-    /// Whether it may change nothing.
-    pub is_read_only: bool,
+    /// Which of the account's tokens it may carry.
+    pub tokens: TokenPolicy,
     /// What is sent.
     pub outgoing: Outgoing,
     /// What matters for its answer.
@@ -78,13 +79,17 @@ impl Rules {
     ) -> Result<Prepared, Refusal> {
         let (mut head, body) = request.into_parts();
         let admitted = self.admission.check(connection, &mut head).await?;
-        self.routes.squeeze(&admitted, &mut head);
-        let plan = self.routes.resolve(connection, &admitted, &head)?;
+        let key = self.routes.valid_key(&admitted)?;
+        self.routes.squeeze(key, &mut head);
+        let plan = self.routes.resolve(connection, &admitted, key, &head)?;
         let memory = Budget::of(plan.limited_key.is_some());
         if let (Some(key), Some(place)) = (plan.limited_key, &connection.place) {
             place.share(key).await;
         }
-        let body = self.routes.guard(&admitted, &head, body).await?;
+        let body = match key {
+            Some(key) => key.guard(&head, body).await?,
+            None => body,
+        };
         let mapped = self.write_back.request(
             &mut head,
             body,
@@ -104,7 +109,7 @@ impl Rules {
             outgoing: Outgoing::within(plan.limited_key, request, origin, plan.credential),
             account: plan.account,
             key: admitted.key,
-            is_read_only: plan.is_read_only,
+            tokens: plan.tokens,
             context,
         })
     }
@@ -171,8 +176,9 @@ impl Flow {
         if Prover::is_asked(&request) {
             let (mut head, _) = request.into_parts();
             match rules.admission.check(connection, &mut head).await {
+                Ok(admitted) => drop(rules.routes.valid_key(&admitted)?),
                 // It has no effect, and the command line has no key.
-                Ok(_) | Err(Refusal::Key(KeyRefusal::NeededOverTcp)) => {}
+                Err(Refusal::Key(KeyRefusal::NeededOverTcp)) => {}
                 Err(refusal) => return Err(refusal),
             }
             return self.prover.answer(connection, &head);
@@ -189,9 +195,9 @@ impl Flow {
             .sessions
             .get(name)
             .ok_or_else(|| Refusal::SignedOut(name.to_string()))?;
-        let behalf = behalf(&prepared);
+        let tokens = prepared.tokens;
         let export = export.filter(|_| prepared.outgoing.credential() == Credential::Injected);
-        let response = session.forward_for(behalf, prepared.outgoing).await?;
+        let response = session.forward_by(tokens, prepared.outgoing).await?;
         if let Some(export) = export {
             let role = session.view().person.and_then(|person| person.role);
             let is_admin = role.as_deref() == Some("admin");
@@ -216,18 +222,6 @@ fn client(connection: &ConnFacts, admitted: &Admitted, account: &Account) -> Cli
         },
         names_account: admitted.account.is_some(),
         has_key: admitted.key.is_some(),
-    }
-}
-
-/// A key acts for the person who made it. One that may change nothing uses a token that can't.
-fn behalf(prepared: &Prepared) -> Behalf {
-    Behalf {
-        rights: if prepared.is_read_only {
-            Rights::ReadOnly
-        } else {
-            Rights::All
-        },
-        person: prepared.key.as_ref().map(|key| key.person.id),
     }
 }
 

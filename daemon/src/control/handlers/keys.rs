@@ -15,7 +15,7 @@ use crate::config::{self, Access, AccountName, Config};
 use crate::keys::{Key, Keys, New};
 use crate::percent;
 use crate::rights::Rights;
-use crate::route::{Question, Routes};
+use crate::route::{KeyPolicy, Question, Routes};
 use crate::telemetry::Sent;
 
 /// All keys.
@@ -164,39 +164,18 @@ pub(in crate::control) async fn explain(
         ),
         None => None,
     };
-    let explained = Routes::new(&config).explain(Question {
-        method: &method,
-        target: &target,
-        account: account.as_ref(),
-        key: key.as_deref(),
-    });
-    let Some(key) = key.filter(|_| explained.allowed) else {
-        return Ok(explained);
-    };
-    let state = state(control, &config, &key);
-    let (line, why) = match state {
-        State::Active | State::Limited => return Ok(explained),
-        State::Expired => ("the key's expiry", format!("`{}` has expired", key.name)),
-        State::Suspended => (
-            "the key's person",
-            format!(
-                "`{}` was created for {}, who isn't the one logged in now",
-                key.name, key.person.name
-            ),
-        ),
-        State::Revoked => ("the key's end", format!("`{}` was revoked", key.name)),
-        State::Unreadable => ("what the key allows", "it can't be read".to_owned()),
-        State::NoAccount => (
-            "the key's account",
-            format!("account `{}` is no longer configured", key.account),
-        ),
-    };
-    Ok(Explained {
-        allowed: false,
-        line: line.to_owned(),
-        why,
-        ..explained
-    })
+    let of_key = key.as_ref().map(|key| &key.account);
+    let session = of_key.and_then(|name| control.sessions.get(name));
+    let person = session.and_then(|session| session.view().person);
+    Ok(
+        Routes::new(&config, control.clock.clone()).explain(Question {
+            method: &method,
+            target: &target,
+            account: account.as_ref(),
+            key: key.as_deref(),
+            person: person.as_ref(),
+        }),
+    )
 }
 
 /// The keys that were made before `deny` rules denied what might show the same, and work.
@@ -313,7 +292,7 @@ fn shown(control: &Control, config: &Config, keys: &[Arc<Key>]) -> Vec<key::Key>
 fn view(control: &Control, config: &Config, key: &Key) -> key::Key {
     let shown = control.keys.shown(key, state(control, config, key));
     key::Key {
-        expires_at: key.ends_at(config.max_key_age),
+        expires_at: KeyPolicy::new(config).ends_at(key),
         ..shown
     }
 }
@@ -322,23 +301,8 @@ fn state(control: &Control, config: &Config, key: &Key) -> State {
     let Some(session) = control.sessions.get(&key.account) else {
         return State::NoAccount;
     };
-    let rights = match key.rights() {
-        _ if key.is_revoked => return State::Revoked,
-        Ok(rights) => rights,
-        Err(_) => return State::Unreadable,
-    };
-    let end = key.ends_at(config.max_key_age);
     let person = session.view().person;
-    let limit = config.max_key_scope.as_ref();
-    if end.is_some_and(|end| end <= control.clock.now()) {
-        State::Expired
-    } else if person.is_some_and(|person| person.id != key.person.id) {
-        State::Suspended
-    } else if limit.is_some_and(|limit| !rights.beyond(limit).is_empty()) {
-        State::Limited
-    } else {
-        State::Active
-    }
+    KeyPolicy::new(config).state(key, control.clock.now(), person.as_ref())
 }
 
 /// When rules began to deny more than they name.

@@ -366,18 +366,14 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
     )
     .await;
     let request = bench.request(Method::GET, "/read");
-    let response = bench.session.forward_for(READER, request).await;
+    let response = bench.session.forward_by(READER, request).await;
     assert_eq!(response.unwrap().status(), 200);
     assert_eq!(bench.zendesk.seen(), ["GET /read 1"]);
 
     // It is asked for and nobody has granted it: the account's could do more.
     let bench = Bench::with(3600, &[(Role::Primary, 1)]).await;
     let request = bench.request(Method::GET, "/read");
-    let refusal = bench
-        .session
-        .forward_for(READER, request)
-        .await
-        .unwrap_err();
+    let refusal = bench.session.forward_by(READER, request).await.unwrap_err();
     assert_eq!(refusal.code(), "session-unavailable");
     let said = refusal.description();
     assert!(said.contains("`loopdesk login acme`"), "{said}");
@@ -395,7 +391,7 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
     // Its token is dead: it is refreshed, and if that fails nobody else's is used.
     let bench = Bench::with(3600, &[(Role::Primary, 1), (Role::ReadOnly, 8)]).await;
     let request = bench.request(Method::GET, "/read");
-    let response = bench.session.forward_for(READER, request).await;
+    let response = bench.session.forward_by(READER, request).await;
     assert!(response.is_err(), "{response:?}");
     assert_eq!(bench.zendesk.count("GET /read 1"), 0);
     assert_eq!(
@@ -408,15 +404,15 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
 #[tokio::test]
 async fn d2_r8_a_request_for_one_person_never_carries_anothers_token() {
     let bench = Bench::with(3600, &[(Role::Primary, 1)]).await;
-    let of = |id| Behalf {
+    let of = |id| TokenPolicy {
         person: Some(id),
-        ..Behalf::default()
+        ..TokenPolicy::default()
     };
     let request = bench.request(Method::GET, "/mine");
-    let answer = bench.session.forward_for(of(42), request).await;
+    let answer = bench.session.forward_by(of(42), request).await;
     assert_eq!(answer.unwrap().status(), 200);
     let request = bench.request(Method::GET, "/anothers");
-    let answer = bench.session.forward_for(of(43), request).await;
+    let answer = bench.session.forward_by(of(43), request).await;
     let refusal = answer.unwrap_err();
     assert_eq!(
         (refusal.status().as_u16(), refusal.code()),
@@ -426,9 +422,9 @@ async fn d2_r8_a_request_for_one_person_never_carries_anothers_token() {
 }
 
 /// Somebody who may only read.
-const READER: Behalf = Behalf {
-    rights: Rights::ReadOnly,
+const READER: TokenPolicy = TokenPolicy {
     person: None,
+    read_only: true,
 };
 
 /// A body of unknown length, `0` times 64 KiB long.

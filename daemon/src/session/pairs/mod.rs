@@ -38,7 +38,7 @@ use crate::clock::Clock;
 
 /// Whose token a request may carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rights {
+pub(super) enum Rights {
     /// The account's: all that the person has granted.
     #[default]
     All,

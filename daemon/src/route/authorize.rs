@@ -1,0 +1,250 @@
+//! Whether a local key lets a request through. Requests, `loopdesk explain`, `key list` and `status`
+//! ask the same questions here, in the same order:
+//!
+//! ```text
+//! KeyPolicy::valid     has it been revoked, can its rights be read, has it expired?
+//! ValidKey::belongs    is it a key of the account that the request names?
+//! ValidKey::allows     do its rights cover the request, and those that no key may exceed?
+//! ValidKey::guard      does the body ask for more?
+//! ValidKey::tokens     which tokens may the request carry? The session goes by it.
+//! ```
+//!
+//! That the secret is right was found before, by [`Keys::check`](crate::keys::Keys::check).
+
+use http::request::Parts;
+use http::{Method, Uri};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::key::State;
+
+use crate::body::{Body, Error};
+use crate::config::{AccountName, Config, Ttl};
+use crate::keys::{Key, KeyId, Wrong};
+use crate::refusal::{KeyRefusal, Refusal};
+use crate::rights::{Denial, Explanation, Rights};
+use crate::session::TokenPolicy;
+
+/// What one configuration says about local keys.
+#[derive(Clone, Debug)]
+pub struct KeyPolicy {
+    /// What no key may exceed.
+    max_scope: Option<Rights>,
+    /// The longest that a key lives.
+    max_age: Option<Ttl>,
+}
+
+/// A key that works, as far as the key alone tells.
+#[derive(Clone, Copy, Debug)]
+pub struct ValidKey<'a> {
+    key: &'a Key,
+    rights: &'a Rights,
+    max_scope: Option<&'a Rights>,
+}
+
+impl KeyPolicy {
+    /// The policy under `config`.
+    pub fn new(config: &Config) -> Self {
+        Self {
+            max_scope: config.max_key_scope.clone(),
+            max_age: config.max_key_age,
+        }
+    }
+
+    /// When a key ends, if it does.
+    pub fn ends_at(&self, key: &Key) -> Option<Timestamp> {
+        key.ends_at(self.max_age)
+    }
+
+    /// Whether a key works at `now`, whatever it is used for.
+    ///
+    /// # Errors
+    /// Why it doesn't.
+    pub fn valid<'a>(&'a self, key: &'a Key, now: Timestamp) -> Result<ValidKey<'a>, Invalid> {
+        if key.is_revoked {
+            return Err(Invalid::Revoked);
+        }
+        let rights = key.rights();
+        let rights = rights.map_err(|why| Invalid::Unreadable(why.to_owned()))?;
+        match self.ends_at(key) {
+            Some(at) if at <= now => Err(Invalid::Expired(at)),
+            Some(_) | None => Ok(ValidKey {
+                key,
+                rights,
+                max_scope: self.max_scope.as_ref(),
+            }),
+        }
+    }
+
+    /// How a key stands at `now` where `person` is logged in to its account.
+    pub fn state(&self, key: &Key, now: Timestamp, person: Option<&Person>) -> State {
+        match self.valid(key, now) {
+            Err(invalid) => invalid.state(),
+            Ok(key) if person.is_some_and(|person| !key.tokens().admits(person)) => {
+                State::Suspended
+            }
+            Ok(key) if key.exceeds_max_scope() => State::Limited,
+            Ok(_) => State::Active,
+        }
+    }
+}
+
+impl<'a> ValidKey<'a> {
+    /// Whether it may do less than a caller without a key.
+    pub fn is_limited(self) -> bool {
+        self.each().any(|rights| !rights.is_full())
+    }
+
+    /// Which key it is.
+    pub fn id(self) -> KeyId {
+        self.key.id
+    }
+
+    /// Whose session it uses.
+    pub fn account(self) -> &'a AccountName {
+        &self.key.account
+    }
+
+    /// Whether it is a key of account `named`.
+    ///
+    /// # Errors
+    /// The request would use another account's session.
+    pub fn belongs(self, named: &AccountName) -> Result<(), KeyRefusal> {
+        if self.key.account == *named {
+            return Ok(());
+        }
+        Err(KeyRefusal::OfAnotherAccount {
+            key: self.key.name.clone(),
+            account: self.key.account.to_string(),
+            named: named.to_string(),
+        })
+    }
+
+    /// Whether it allows a request with this head.
+    ///
+    /// # Errors
+    /// Why it doesn't.
+    pub fn allows(self, head: &Parts) -> Result<(), KeyRefusal> {
+        let judged = self.each().try_for_each(|rights| rights.judge(head));
+        judged.map_err(|denial| denied(&self.key.name, denial))
+    }
+
+    /// What [`allows`](Self::allows) says about a method and a target, for people.
+    pub(super) fn explain(self, method: &Method, target: &Uri) -> Explanation {
+        let own = self.rights.explain(method, target);
+        let max_scope = self.max_scope.filter(|_| own.allowed);
+        match max_scope.map(|most| most.explain(method, target)) {
+            Some(most) if !most.allowed => Explanation {
+                line: format!("`max-key-scope`: {}", most.line),
+                ..most
+            },
+            Some(_) | None => own,
+        }
+    }
+
+    /// Keeps the body from making another request of this one than [`allows`](Self::allows) has let
+    /// through.
+    ///
+    /// # Errors
+    /// Why it may not be sent.
+    pub async fn guard(self, head: &Parts, body: Body) -> Result<Body, Refusal> {
+        if body.is_end_stream() {
+            return Ok(body);
+        }
+        let Some(rights) = self.each().find(|rights| !rights.is_full()) else {
+            return Ok(body);
+        };
+        let guarded = rights.guard(head, body).await;
+        let guarded = guarded.map_err(|denial| denied(&self.key.name, denial))?;
+        if guarded.is_end_stream() {
+            return Ok(guarded);
+        }
+        let name = self.key.name.clone();
+        let refused = move |error: Error| match error.downcast::<Denial>() {
+            Ok(denial) => Refusal::from(denied(&name, *denial)).into(),
+            Err(error) => error,
+        };
+        Ok(Body::adapted(guarded.map_err(refused)))
+    }
+
+    /// Which tokens its requests may carry: those of the person who made it, and one that can only
+    /// read if the key may change nothing.
+    pub fn tokens(self) -> TokenPolicy {
+        // A read-only token can't act for another person.
+        let only_reads = |rights: &Rights| rights.is_read_only() && !rights.may_impersonate();
+        TokenPolicy {
+            person: Some(self.key.person.id),
+            read_only: self.each().any(only_reads),
+        }
+    }
+
+    /// Why it opens nothing while somebody else is logged in, for people.
+    pub(super) fn of_another_person(self) -> String {
+        let Key { name, person, .. } = self.key;
+        let person = &person.name;
+        format!("`{name}` was created for {person}, who isn't the one logged in now")
+    }
+
+    fn exceeds_max_scope(self) -> bool {
+        let beyond = |most: &Rights| !self.rights.beyond(most).is_empty();
+        self.max_scope.is_some_and(beyond)
+    }
+
+    /// What it allows, and what any key may at most: each of these has to cover a request.
+    fn each(self) -> impl Iterator<Item = &'a Rights> {
+        std::iter::once(self.rights).chain(self.max_scope)
+    }
+}
+
+/// Why a key works for nobody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// It was revoked, and the disk did not take that.
+    Revoked,
+    /// What it allows can't be read.
+    Unreadable(String),
+    /// Its time is over since then.
+    Expired(Timestamp),
+}
+
+impl Invalid {
+    /// What the key's sender is told.
+    pub fn refusal(self, key: &Key) -> KeyRefusal {
+        let name = key.name.clone();
+        KeyRefusal::Wrong(match self {
+            Self::Revoked => Wrong::Unknown,
+            Self::Unreadable(why) => Wrong::Unreadable { name, why },
+            Self::Expired(at) => Wrong::Expired { name, at },
+        })
+    }
+
+    fn state(&self) -> State {
+        match self {
+            Self::Revoked => State::Revoked,
+            Self::Unreadable(_) => State::Unreadable,
+            Self::Expired(_) => State::Expired,
+        }
+    }
+
+    /// The line that decides, and why, for people.
+    pub(super) fn explanation(&self, key: &Key) -> (&'static str, String) {
+        let name = &key.name;
+        match self {
+            Self::Revoked => ("the key's end", format!("`{name}` was revoked")),
+            Self::Unreadable(why) => ("what the key allows", why.clone()),
+            Self::Expired(_) => ("the key's expiry", format!("`{name}` has expired")),
+        }
+    }
+}
+
+fn denied(key: &str, denial: Denial) -> KeyRefusal {
+    KeyRefusal::Denied {
+        key: key.to_owned(),
+        needs: denial.needs,
+        why: denial.why,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! Requests, `explain` and `key list` say the same about a key.
+
+use std::time::Duration;
+
+use http::Request;
+use jiff::SignedDuration;
+use loopdesk_protocol::{Paths, key};
+
+use super::*;
+use crate::admission::{Admitted, ConnFacts, Local};
+use crate::clock::Clock;
+use crate::keys::{Keys, New, Trace};
+use crate::peer::Peer;
+use crate::route::{Question, Routes};
+use crate::samples;
+
+/// What is said about one key: to its sender, by `key list`, and by which line of `explain`.
+type Said = (&'static str, State, &'static str);
+
+#[test]
+fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
+    let (clock, mover) = Clock::movable();
+    let keys = Keys::open(&paths, clock.clone());
+    let make = |name: &str, scopes: &[&str], hours: Option<u64>| {
+        let new = New {
+            name: name.to_owned(),
+            account: "acme".parse().unwrap(),
+            person: person(1),
+            rights: key::Rights {
+                scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+                ..key::Rights::default()
+            },
+            expires_in: hours.map(|hours| Duration::from_secs(hours * 3600)),
+            note: None,
+        };
+        keys.create(new).unwrap().0
+    };
+    let (all, brief) = (
+        make("all", &["read", "write"], None),
+        make("b", &["read"], Some(1)),
+    );
+    let users = make("users", &["users:read"], None);
+    let (ok, later) = ("", SignedDuration::from_hours(2));
+    let cases: [(&Key, bool, SignedDuration, &str, u64, Said); 7] = [
+        (
+            &all,
+            false,
+            SignedDuration::ZERO,
+            "acme",
+            1,
+            (ok, State::Active, "scopes `read` and `write`"),
+        ),
+        (
+            &all,
+            true,
+            SignedDuration::ZERO,
+            "acme",
+            1,
+            (ok, State::Limited, "scopes `read` and `write`"),
+        ),
+        (
+            &all,
+            true,
+            later,
+            "acme",
+            1,
+            ("key-expired", State::Expired, "the key's expiry"),
+        ),
+        (
+            &brief,
+            false,
+            later,
+            "beta",
+            2,
+            ("key-expired", State::Expired, "the key's expiry"),
+        ),
+        (
+            &brief,
+            false,
+            SignedDuration::ZERO,
+            "beta",
+            2,
+            (
+                "key-of-another-account",
+                State::Suspended,
+                "the key is for account `acme`",
+            ),
+        ),
+        (
+            &brief,
+            false,
+            SignedDuration::ZERO,
+            "acme",
+            2,
+            (ok, State::Suspended, "the key's person"),
+        ),
+        (
+            &users,
+            false,
+            SignedDuration::ZERO,
+            "acme",
+            2,
+            ("key-denied", State::Suspended, ""),
+        ),
+    ];
+    for (key, is_bounded, after, named, logged_in, (code, state, line)) in cases {
+        let mut config = samples::config(
+            ["acme", "beta"]
+                .map(|name| samples::account(name, &format!("https://{name}.zendesk.com")))
+                .into(),
+        );
+        if is_bounded {
+            let most = key::Rights {
+                scopes: vec!["read".to_owned()],
+                ..key::Rights::default()
+            };
+            config.max_key_scope = Some(Rights::parse(&most).unwrap());
+            config.max_key_age = Some(Ttl::of_key("1h").unwrap());
+        }
+        mover.jump(after);
+        let routes = Routes::new(&config, clock.clone());
+        let (asked, person) = (
+            format!("{} {named} {logged_in}", key.name),
+            person(logged_in),
+        );
+        assert_eq!(sent(&routes, key, named), code, "{asked}");
+        let shown = KeyPolicy::new(&config).state(key, clock.now(), Some(&person));
+        assert_eq!(shown, state, "{asked}");
+        let named = named.parse().unwrap();
+        let explained = routes.explain(Question {
+            method: &Method::GET,
+            target: &Uri::from_static(TICKETS),
+            account: Some(&named),
+            key: Some(key),
+            person: Some(&person),
+        });
+        assert!(explained.line.contains(line), "{asked}: {explained:?}");
+        let is_suspended = code.is_empty() && state == State::Suspended;
+        assert_eq!(
+            explained.allowed,
+            code.is_empty() && !is_suspended,
+            "{asked}"
+        );
+        mover.jump(-after);
+    }
+}
+
+/// The code of what a request with this key is told.
+fn sent(routes: &Routes, key: &Key, named: &str) -> &'static str {
+    let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
+    let mut admitted = Admitted::new(String::new(), Some(named.parse().unwrap()));
+    admitted.key = Some(key.clone().into());
+    let (head, ()) = Request::get(TICKETS).body(()).unwrap().into_parts();
+    let resolved = match routes.valid_key(&admitted) {
+        Ok(key) => routes.resolve(&facts, &admitted, key, &head),
+        Err(refusal) => Err(refusal.into()),
+    };
+    resolved.map_or_else(|refusal| refusal.code(), |_| "")
+}
+
+fn person(id: u64) -> Person {
+    Person {
+        id,
+        name: format!("Person {id}"),
+        email: None,
+        role: None,
+    }
+}
+
+const TICKETS: &str = "/api/v2/tickets.json";
