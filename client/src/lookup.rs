@@ -1,6 +1,6 @@
 //! Which key a person means, by its name or by what a script has of it.
 
-use loopdesk_protocol::key::{Key, Keys, LIST, PREFIX};
+use loopdesk_protocol::key::{Key, KeyList, LIST, PREFIX};
 use loopdesk_protocol::{Client, Kind, Problem};
 
 use crate::error::CliError;
@@ -32,7 +32,7 @@ pub(crate) async fn name_of_ending(text: &str, client: &Client) -> Result<String
 }
 
 async fn asked_for(text: &str, client: &Client) -> Result<Key, CliError> {
-    let keys: Keys = client.get(LIST).await?;
+    let keys: KeyList = client.get(LIST).await?;
     Ok(find(&keys.keys, text)?.clone())
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use loopdesk_protocol::login::{Authorize, Event, Request};
+use loopdesk_protocol::login::{Authorize, Event, LoginRequest};
 use loopdesk_protocol::status::State;
 use loopdesk_protocol::{Kind, client, login};
 use loopdesk_tests::zendesk::{Answer, Decision, Fault, Record, users};
@@ -315,7 +315,7 @@ async fn a_login_that_waits_is_given_up_when_the_daemon_ends() {
 async fn begin(stage: &loopdesk_tests::Stage) -> (client::Lines<Event>, Authorize) {
     let mut events = stage
         .control()
-        .stream(login::PATH, &Request::default())
+        .stream(login::PATH, &LoginRequest::default())
         .await
         .unwrap();
     match events.next().await.unwrap() {

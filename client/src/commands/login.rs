@@ -3,7 +3,9 @@
 use std::io;
 
 use jiff::SignedDuration;
-use loopdesk_protocol::login::{self, Authorize, CALLBACK, Done, Event, Obtained, Pasted, Request};
+use loopdesk_protocol::login::{
+    self, Authorize, CALLBACK, Done, Event, LoginRequest, Obtained, Pasted,
+};
 use loopdesk_protocol::status::{self, Access, Account, Role, Status};
 use loopdesk_protocol::{Client, Kind, Problem, client};
 use serde::Serialize;
@@ -36,7 +38,7 @@ pub(crate) async fn run(
         true => Some(secret::read("client secret", &mut context.keyboard, output).await?),
         false => None,
     };
-    let request = Request {
+    let request = LoginRequest {
         account: args.account.clone(),
         switch_user: args.switch_user,
         client_secret,

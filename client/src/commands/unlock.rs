@@ -2,7 +2,7 @@
 //! passphrase.
 
 use loopdesk_protocol::status::{self, Status, VaultState};
-use loopdesk_protocol::unlock::{PATH, Request, Unlocked};
+use loopdesk_protocol::unlock::{PATH, UnlockRequest, Unlocked};
 use loopdesk_protocol::{Client, Kind, Problem, SecretText};
 
 use crate::args::session::UnlockArgs;
@@ -24,7 +24,7 @@ pub(crate) async fn run(
     } else {
         asked_for(&client, context, output).await?
     };
-    let unlocked: Unlocked = client.post(PATH, &Request { passphrase }).await?;
+    let unlocked: Unlocked = client.post(PATH, &UnlockRequest { passphrase }).await?;
     match &unlocked.vault.problem {
         None => output.result(&unlocked, || text(&unlocked)),
         Some(problem) if output.is_json() => {

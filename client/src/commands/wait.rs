@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loopdesk_protocol::status::Account;
-use loopdesk_protocol::wait::{self, Request};
+use loopdesk_protocol::wait::{self, WaitRequest};
 use tokio::time::{Instant, timeout_at};
 
 use crate::args::session::WaitArgs;
@@ -21,7 +21,7 @@ pub(crate) async fn run(
     let since = Instant::now();
     let deadline = since + args.timeout;
     let client = context.daemon(output).await?;
-    let request = Request {
+    let request = WaitRequest {
         account: args.account.clone(),
         timeout: deadline.saturating_duration_since(Instant::now()),
         waited: since.elapsed(),
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(ran.out, "acme serves requests at http://127.0.0.1:8484\n");
         let (target, _) = daemon.asked(wait::PATH).remove(0);
         let (_, query) = target.split_once('?').unwrap();
-        let request = wait::Request::from_query(query).unwrap();
+        let request = wait::WaitRequest::from_query(query).unwrap();
         assert_eq!(request.account.as_deref(), Some("acme"));
         assert!(request.timeout.as_secs() >= 110, "{request:?}");
         assert_eq!(home.run("wait --json").await.json()["name"], "acme");

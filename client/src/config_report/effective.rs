@@ -1,7 +1,7 @@
 //! A configuration with every default filled in, as a file that would say so, and where each
 //! value comes from.
 
-use loopdesk_protocol::config::{Account, Effective};
+use loopdesk_protocol::config::{AccountSettings, Effective};
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
 use crate::config_file::text_value;
@@ -19,7 +19,7 @@ pub(crate) fn text(config: &Effective, files: &[String]) -> Text {
 }
 
 /// One account of such a file.
-pub(crate) fn account_text(one: &Account, config: &Effective) -> Text {
+pub(crate) fn account_text(one: &AccountSettings, config: &Effective) -> Text {
     let mut document = DocumentMut::new();
     let mut table = account(one);
     table.decor_mut().set_prefix(about(one));
@@ -87,7 +87,7 @@ fn document(config: &Effective) -> DocumentMut {
     document
 }
 
-fn account(account: &Account) -> Table {
+fn account(account: &AccountSettings) -> Table {
     let mut table = Table::new();
     table
         .decor_mut()
@@ -122,7 +122,7 @@ fn account(account: &Account) -> Table {
 }
 
 /// What follows from the settings.
-fn about(account: &Account) -> String {
+fn about(account: &AccountSettings) -> String {
     format!(
         "# requests go to {}, logins to {}\n# scripts use {}\n",
         account.api_origin,

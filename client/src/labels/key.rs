@@ -1,22 +1,22 @@
 //! What is said of keys in one or two words.
 
 use anstyle::Style;
-use loopdesk_protocol::key::{Key, PREFIX, Rights, State, Use};
+use loopdesk_protocol::key::{Key, KeyState, PREFIX, Rights, Use};
 use loopdesk_protocol::status::{Access, Account};
 
 use crate::ui::text::{BAD, GOOD, WARN, count};
 use crate::ui::time::Clock;
 
 /// Whether a key works, in words.
-pub(crate) fn state(state: State) -> (Style, &'static str) {
+pub(crate) fn state(state: KeyState) -> (Style, &'static str) {
     match state {
-        State::Active => (GOOD, "active"),
-        State::Limited => (WARN, "active, but limited"),
-        State::Suspended => (WARN, "suspended"),
-        State::Expired => (BAD, "expired"),
-        State::NoAccount => (BAD, "without account"),
-        State::Unreadable => (BAD, "unreadable"),
-        State::Revoked => (BAD, "revoked"),
+        KeyState::Active => (GOOD, "active"),
+        KeyState::Limited => (WARN, "active, but limited"),
+        KeyState::Suspended => (WARN, "suspended"),
+        KeyState::Expired => (BAD, "expired"),
+        KeyState::NoAccount => (BAD, "without account"),
+        KeyState::Unreadable => (BAD, "unreadable"),
+        KeyState::Revoked => (BAD, "revoked"),
     }
 }
 
@@ -24,32 +24,32 @@ pub(crate) fn state(state: State) -> (Style, &'static str) {
 pub(crate) fn advice(key: &Key) -> Option<String> {
     let Key { name, account, .. } = key;
     match key.state {
-        State::Active => None,
-        State::Limited => Some(
+        KeyState::Active => None,
+        KeyState::Limited => Some(
             "The machine's administrator lets keys allow no more, or live no longer: \
              `loopdesk config show` shows `max-key-scope` and `max-key-age`."
                 .to_owned(),
         ),
-        State::Suspended => Some(format!(
+        KeyState::Suspended => Some(format!(
             "Another user than {} is logged in to `{account}` now. Run `loopdesk key confirm \
              {account} --key {name}` to let the key act for that user, or `loopdesk key revoke \
              {name}`.",
             key.person.name
         )),
-        State::Expired => Some(format!(
+        KeyState::Expired => Some(format!(
             "Its time is over. Run `loopdesk key revoke {name}`, then `loopdesk key create \
              {name}` with what the new one may do."
         )),
-        State::NoAccount => Some(format!(
+        KeyState::NoAccount => Some(format!(
             "The configuration has no account `{account}`. Run `loopdesk account add {account}` \
              to bring it back, or `loopdesk key revoke {name}`."
         )),
-        State::Unreadable => Some(format!(
+        KeyState::Unreadable => Some(format!(
             "What it allows is written as this release can't read it, so it allows nothing. \
              Install the release that made it, or run `loopdesk key revoke {name}`, then \
              `loopdesk key create {name}` with what the new one may do."
         )),
-        State::Revoked => Some(format!(
+        KeyState::Revoked => Some(format!(
             "It lets nobody in, but is still in the file of keys. Make room on the disk, then run \
              `loopdesk key revoke {name}` again."
         )),
@@ -187,18 +187,18 @@ mod tests {
     fn o3_every_state_but_active_names_a_command() {
         let mut key = testing::keys().keys.remove(0);
         for one in [
-            State::Limited,
-            State::Suspended,
-            State::Expired,
-            State::NoAccount,
-            State::Unreadable,
-            State::Revoked,
+            KeyState::Limited,
+            KeyState::Suspended,
+            KeyState::Expired,
+            KeyState::NoAccount,
+            KeyState::Unreadable,
+            KeyState::Revoked,
         ] {
             key.state = one;
             let said = advice(&key).unwrap();
             assert!(said.contains("`loopdesk "), "{one:?}: {said}");
         }
-        key.state = State::Active;
+        key.state = KeyState::Active;
         assert_eq!(advice(&key), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, Person};
 use loopdesk_protocol::config::{self, Effective, Report};
-use loopdesk_protocol::key::{self, Created, Key, Keys, Rights};
+use loopdesk_protocol::key::{self, Created, Key, KeyList, Rights};
 use loopdesk_protocol::status::{self, Pair, Role, State, Status};
 
 use super::Home;
@@ -82,8 +82,8 @@ pub(crate) fn status() -> Status {
             state: status::VaultState::Available,
             problem: None,
         },
-        hooks: status::Hooks::default(),
-        keys: status::Keys::default(),
+        hooks: status::HooksStatus::default(),
+        keys: status::KeysStatus::default(),
         egress: status::Egress::default(),
         listeners: vec![
             listener("127.0.0.1:8484", None),
@@ -113,7 +113,7 @@ pub(crate) fn pair(role: Role, state: State, number: Option<u64>) -> Pair {
 }
 
 /// A key that is used daily, and one that was made for somebody else.
-pub(crate) fn keys() -> Keys {
+pub(crate) fn keys() -> KeyList {
     let texts = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
     let nightly = Key {
         name: "nightly-report".to_owned(),
@@ -124,7 +124,7 @@ pub(crate) fn keys() -> Keys {
             scopes: texts(&["tickets:read"]),
             ..Rights::default()
         },
-        state: key::State::Active,
+        state: key::KeyState::Active,
         created_at: "2026-11-20T17:00:00Z".parse().unwrap(),
         expires_at: Some("2027-02-18T17:00:00Z".parse().unwrap()),
         old_secret_until: None,
@@ -144,7 +144,7 @@ pub(crate) fn keys() -> Keys {
             allow: texts(&["PUT /api/v2/tickets/*", "POST /api/v2/tickets"]),
             deny: texts(&["GET /api/v2/users/**"]),
         },
-        state: key::State::Suspended,
+        state: key::KeyState::Suspended,
         created_at: "2026-10-01T17:00:00Z".parse().unwrap(),
         expires_at: None,
         note: Some("Ada's cron".to_owned()),
@@ -152,7 +152,7 @@ pub(crate) fn keys() -> Keys {
         requests: 0,
         ..nightly.clone()
     };
-    Keys {
+    KeyList {
         keys: vec![nightly, sync],
         keyless: vec!["acme".to_owned()],
     }
@@ -192,7 +192,7 @@ pub(crate) fn home_with_checker() -> Home {
 /// The configuration of [`status`].
 pub(crate) fn report() -> Report {
     let texts = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
-    let account = |name: &str, subdomain: &str, port: Option<u16>| config::Account {
+    let account = |name: &str, subdomain: &str, port: Option<u16>| config::AccountSettings {
         name: name.to_owned(),
         subdomain: Some(subdomain.to_owned()),
         url: None,
@@ -235,7 +235,7 @@ pub(crate) fn report() -> Report {
             max_key_scope: None,
             max_key_age: None,
             open_routes: Vec::new(),
-            hooks: config::Hooks::default(),
+            hooks: config::HookSettings::default(),
             redirect_uris: texts(&["http://127.0.0.1:18484/callback"]),
             accounts: vec![
                 account("acme", "acme", None),

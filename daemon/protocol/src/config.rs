@@ -101,9 +101,9 @@ pub struct Effective {
     pub redirect_uris: Vec<String>,
     /// The commands that are told of events.
     #[serde(default)]
-    pub hooks: Hooks,
+    pub hooks: HookSettings,
     /// The accounts, by name.
-    pub accounts: Vec<Account>,
+    pub accounts: Vec<AccountSettings>,
     /// Where each value comes from that isn't a default, by its key: `accounts.acme.port`.
     #[serde(default)]
     pub sources: BTreeMap<String, Source>,
@@ -149,7 +149,7 @@ pub struct Source {
 
 /// Commands of the user's, run without a shell.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Hooks {
+pub struct HookSettings {
     /// Told what happens to sessions: [`crate::event::SessionEvent`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_event: Option<Vec<String>>,
@@ -157,7 +157,7 @@ pub struct Hooks {
 
 /// One account's settings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Account {
+pub struct AccountSettings {
     /// The account's name.
     pub name: String,
     /// Zendesk's subdomain.

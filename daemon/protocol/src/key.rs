@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::Person;
 use crate::secret::SecretText;
 
-/// `GET` here answers [`Keys`].
+/// `GET` here answers [`KeyList`].
 pub const LIST: &str = "/v1/keys";
 /// `POST` a [`Create`] here; the answer is [`Created`].
 pub const CREATE: &str = "/v1/keys/create";
@@ -16,7 +16,7 @@ pub const CREATE: &str = "/v1/keys/create";
 pub const REVOKE: &str = "/v1/keys/revoke";
 /// `POST` a [`Rotate`] here; the answer is [`Created`].
 pub const ROTATE: &str = "/v1/keys/rotate";
-/// `POST` a [`Confirm`] here; the answer is [`Keys`], those that were confirmed.
+/// `POST` a [`Confirm`] here; the answer is [`KeyList`], those that were confirmed.
 pub const CONFIRM: &str = "/v1/keys/confirm";
 /// `POST` an [`OfAccount`] here; the answer is [`Callers`].
 pub const CALLERS: &str = "/v1/keys/callers";
@@ -86,7 +86,7 @@ pub struct Created {
 
 /// All keys.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Keys {
+pub struct KeyList {
     /// By name.
     pub keys: Vec<Key>,
     /// The names of the accounts that still answer scripts that send no key.
@@ -109,7 +109,7 @@ pub struct Key {
     #[serde(flatten)]
     pub rights: Rights,
     /// Whether it works.
-    pub state: State,
+    pub state: KeyState,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it expires, if it does.
@@ -132,7 +132,7 @@ pub struct Key {
 /// Whether a key works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum KeyState {
     /// It does.
     Active,
     /// Its time is over.

@@ -1,6 +1,6 @@
 //! A login, from the authorize URL to the stored session.
 //!
-//! `POST` a [`Request`] to [`PATH`]: the answer is a stream of [`Event`]s, one JSON object a line.
+//! `POST` a [`LoginRequest`] to [`PATH`]: the answer is a stream of [`Event`]s, one JSON object a line.
 //! Hanging up abandons the login. An address pasted by the person goes to [`CALLBACK`] meanwhile.
 //!
 //! Before the first event the daemon makes sure that the vault can take a key and a record; where it
@@ -12,7 +12,7 @@
 //! obtained the login has succeeded: hanging up, denying or waiting leaves out the rest.
 //!
 //! An account whose grant is `client-credentials` needs no browser: the only event is
-//! [`Event::Done`] or [`Event::Failed`]. Its secret comes in the [`Request`] and is stored, encrypted
+//! [`Event::Done`] or [`Event::Failed`]. Its secret comes in the [`LoginRequest`] and is stored, encrypted
 //! with the vault's key, once Zendesk has accepted it; without one in the request the stored one is
 //! used, and if there is none the problem is of kind `login` with the hint `loopdesk login ACCOUNT
 //! --client-secret-stdin`. A secret for an account whose grant is `authorization-code` is a problem
@@ -33,7 +33,7 @@ pub const CALLBACK: &str = "/v1/login/callback";
 
 /// Asks for a login.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Request {
+pub struct LoginRequest {
     /// The account; the default account if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,

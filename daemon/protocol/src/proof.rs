@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
-/// Where [`Asked`] is answered by [`Proof`] on the control socket.
+/// Where [`ProofRequest`] is answered by [`Proof`] on the control socket.
 pub const PATH: &str = "/v1/proof";
 
 /// Where `?nonce=…` is answered by [`Proof`] on the ports for scripts. RFC 8615 keeps such paths
@@ -27,7 +27,7 @@ pub const WELL_KNOWN: &str = "/.well-known/loopdesk";
 
 /// What the answer to a number would be at an address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Asked {
+pub struct ProofRequest {
     /// [`NONCE_LENGTH`] hexadecimal digits that nobody has used before.
     pub nonce: String,
     /// The address of a listener, as in the status.
@@ -46,7 +46,7 @@ pub const NONCE_LENGTH: usize = 64;
 
 /// What somebody said at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum ProbeAnswer {
     /// A proof, right or wrong.
     Proof(Proof),
     /// A refusal such as loopdesk's own.
@@ -58,17 +58,17 @@ pub enum Said {
 }
 
 /// Asks whoever listens at `address`. Sends nothing that anybody could use.
-pub async fn ask(address: SocketAddr, nonce: &str) -> Said {
+pub async fn ask(address: SocketAddr, nonce: &str) -> ProbeAnswer {
     let stream = match tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
-        Ok(Err(_)) => return Said::Nobody,
-        Err(_) => return Said::Else,
+        Ok(Err(_)) => return ProbeAnswer::Nobody,
+        Err(_) => return ProbeAnswer::Else,
     };
     let answer = tokio::time::timeout(PATIENCE, exchange(stream, address, nonce)).await;
-    answer.ok().flatten().unwrap_or(Said::Else)
+    answer.ok().flatten().unwrap_or(ProbeAnswer::Else)
 }
 
-async fn exchange(stream: TcpStream, address: SocketAddr, nonce: &str) -> Option<Said> {
+async fn exchange(stream: TcpStream, address: SocketAddr, nonce: &str) -> Option<ProbeAnswer> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     let request = Request::get(format!("{WELL_KNOWN}?nonce={nonce}"))
         .header(HOST, address.to_string())
@@ -81,11 +81,11 @@ async fn exchange(stream: TcpStream, address: SocketAddr, nonce: &str) -> Option
         let is_refusal = response.status() == StatusCode::FORBIDDEN
             && response.headers().contains_key("x-loopdesk-error");
         if is_refusal {
-            return Some(Said::Refused);
+            return Some(ProbeAnswer::Refused);
         }
         let body = Limited::new(response.into_body(), ANSWER_MAX).collect();
         let body = body.await.ok()?.to_bytes();
-        serde_json::from_slice(&body).ok().map(Said::Proof)
+        serde_json::from_slice(&body).ok().map(ProbeAnswer::Proof)
     };
     let answer = answer.await;
     driver.abort();

@@ -44,24 +44,24 @@ impl From<String> for SecretText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::{Pasted, Request};
+    use crate::login::{LoginRequest, Pasted};
     use crate::unlock;
 
     #[test]
     fn d4_no_request_shows_its_secret_and_the_socket_carries_it() {
         let secret = || SecretText::new("hunter2".to_owned());
-        let login = Request {
+        let login = LoginRequest {
             client_secret: Some(secret()),
-            ..Request::default()
+            ..LoginRequest::default()
         };
         let pasted = Pasted { address: secret() };
-        let unlock = unlock::Request {
+        let unlock = unlock::UnlockRequest {
             passphrase: Some(secret()),
         };
         let shown = format!("{login:?} {pasted:#?} {unlock:?} {:?}", secret());
         assert!(!shown.contains("hunter2"), "{shown}");
         let json = serde_json::to_string(&login).unwrap();
-        let read: Request = serde_json::from_str(&json).unwrap();
+        let read: LoginRequest = serde_json::from_str(&json).unwrap();
         assert_eq!(read.client_secret.unwrap().expose(), "hunter2");
     }
 }

@@ -23,10 +23,10 @@ pub struct Status {
     pub listeners: Vec<Listener>,
     /// The commands that are told of events.
     #[serde(default)]
-    pub hooks: Hooks,
+    pub hooks: HooksStatus,
     /// The local keys of all accounts.
     #[serde(default)]
-    pub keys: Keys,
+    pub keys: KeysStatus,
     /// The way out of this network, to Zendesk.
     #[serde(default)]
     pub egress: Egress,
@@ -191,7 +191,7 @@ pub enum Answers {
 
 /// The commands that are told of events.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Hooks {
+pub struct HooksStatus {
     /// Why the command of `hooks.session-event` can't be run, or how it failed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
@@ -199,7 +199,7 @@ pub struct Hooks {
 
 /// The local keys of all accounts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Keys {
+pub struct KeysStatus {
     /// Why no key is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,

@@ -1,6 +1,6 @@
 //! Opening the vault: the one place where a person may be asked for something.
 //!
-//! `POST` a [`Request`] to [`PATH`]; the answer is [`Unlocked`], or a problem of kind `vault` whose
+//! `POST` a [`UnlockRequest`] to [`PATH`]; the answer is [`Unlocked`], or a problem of kind `vault` whose
 //! hints name the way out. Nothing but this call may make a prompt appear: at start, at a login, at
 //! a refresh and in `status` a locked vault is a [state](crate::status::VaultState). Sessions whose
 //! key is had now are served without a further command or a restart, before the answer is sent.
@@ -35,7 +35,7 @@ pub const PROMPT: Duration = Duration::from_secs(120);
 
 /// Asks for the vault to be opened.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Request {
+pub struct UnlockRequest {
     /// The passphrase where `vault = "passphrase"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<SecretText>,

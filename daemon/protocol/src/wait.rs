@@ -16,7 +16,7 @@ pub const PATH: &str = "/v1/wait";
 
 /// Asks for an account that works.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub struct WaitRequest {
     /// The account; the default account if absent.
     pub account: Option<String>,
     /// How long to wait at most.
@@ -25,7 +25,7 @@ pub struct Request {
     pub waited: Duration,
 }
 
-impl Request {
+impl WaitRequest {
     /// Path and query of this request.
     pub fn path_and_query(&self) -> String {
         let (timeout, waited) = (self.timeout.as_millis(), self.waited.as_millis());
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn every_request_survives_the_way() {
         for account in [None, Some("acme"), Some("a&b=c %é"), Some("")] {
-            let request = Request {
+            let request = WaitRequest {
                 account: account.map(ToOwned::to_owned),
                 timeout: Duration::from_millis(30_000),
                 waited: Duration::from_millis(1_500),
@@ -127,7 +127,7 @@ mod tests {
             assert!(text.parse::<http::Uri>().is_ok(), "{text}");
             let (path, query) = text.split_once('?').unwrap();
             assert_eq!(path, PATH);
-            assert_eq!(Request::from_query(query).unwrap(), request);
+            assert_eq!(WaitRequest::from_query(query).unwrap(), request);
         }
     }
 
@@ -139,7 +139,7 @@ mod tests {
             ("timeout_ms=1&account=%zz", "account"),
             ("timeout_ms=1&account=%f", "account"),
         ] {
-            let problem = Request::from_query(query).unwrap_err();
+            let problem = WaitRequest::from_query(query).unwrap_err();
             assert!(problem.message.contains(name), "{query}: {problem}");
         }
     }

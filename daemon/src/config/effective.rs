@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use loopdesk_protocol::config::{Account as AccountView, Effective, Hooks};
+use loopdesk_protocol::config::{AccountSettings, Effective, HookSettings};
 
 use super::types::name_of;
 use super::{Access, Account, Config, RewriteClass, TokenEncoding, VaultKind};
@@ -18,7 +18,7 @@ impl From<&Config> for Effective {
             max_key_age: config.max_key_age.map(|age| age.as_secs()),
             open_routes: texts(config.open_routes.iter().map(|r| r.as_str())),
             redirect_uris: texts(config.redirect_uris.iter().map(|r| r.as_str())),
-            hooks: Hooks {
+            hooks: HookSettings {
                 session_event: config
                     .session_event_hook
                     .as_ref()
@@ -60,9 +60,9 @@ impl Config {
     }
 }
 
-fn view(config: &Config, account: &Account) -> AccountView {
+fn view(config: &Config, account: &Account) -> AccountSettings {
     let classes = account.rewrite.iter();
-    AccountView {
+    AccountSettings {
         name: account.name.to_string(),
         subdomain: account.subdomain.as_ref().map(|s| s.as_str().to_owned()),
         url: account.url.as_ref().map(ToString::to_string),

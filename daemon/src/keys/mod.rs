@@ -179,7 +179,7 @@ impl Keys {
     }
 
     /// A key as people are told of it.
-    pub fn shown(&self, key: &Key, state: protocol::State) -> protocol::Key {
+    pub fn shown(&self, key: &Key, state: protocol::KeyState) -> protocol::Key {
         let (last_used, requests) = self.last_use(key);
         protocol::Key {
             name: key.name.clone(),

@@ -225,7 +225,7 @@ async fn d2_a_key_is_shown_with_all_that_it_is_but_its_secret() {
         .rotate("nightly", Duration::from_secs(60))
         .unwrap();
     let state = || policy().state(&key, bench.clock.now(), None);
-    assert_eq!(state(), protocol::State::Active);
+    assert_eq!(state(), protocol::KeyState::Active);
     let shown = bench.keys.shown(&key, state());
     assert_eq!(shown.id, secret.expose()[..12]);
     assert_eq!((shown.account.as_str(), shown.person.id), ("acme", 1));
@@ -234,7 +234,7 @@ async fn d2_a_key_is_shown_with_all_that_it_is_but_its_secret() {
     assert_eq!(shown.note.as_deref(), Some("for the night shift"));
     assert!(shown.old_secret_until.is_some());
     bench.mover.jump(SignedDuration::from_secs(3601));
-    assert_eq!(state(), protocol::State::Expired);
+    assert_eq!(state(), protocol::KeyState::Expired);
     assert_eq!(bench.keys.shown(&key, state()).old_secret_until, None);
 }
 

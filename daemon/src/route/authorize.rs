@@ -17,7 +17,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
-use loopdesk_protocol::key::State;
+use loopdesk_protocol::key::KeyState;
 
 use crate::body::{Body, Error};
 use crate::config::{AccountName, Config, Ttl};
@@ -78,14 +78,14 @@ impl KeyPolicy {
     }
 
     /// How a key stands at `now` where `person` is logged in to its account.
-    pub fn state(&self, key: &Key, now: Timestamp, person: Option<&Person>) -> State {
+    pub fn state(&self, key: &Key, now: Timestamp, person: Option<&Person>) -> KeyState {
         match self.valid(key, now) {
             Err(invalid) => invalid.state(),
             Ok(key) if person.is_some_and(|person| !key.tokens().admits(person)) => {
-                State::Suspended
+                KeyState::Suspended
             }
-            Ok(key) if key.exceeds_max_scope() => State::Limited,
-            Ok(_) => State::Active,
+            Ok(key) if key.exceeds_max_scope() => KeyState::Limited,
+            Ok(_) => KeyState::Active,
         }
     }
 }
@@ -219,11 +219,11 @@ impl Invalid {
         })
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> KeyState {
         match self {
-            Self::Revoked => State::Revoked,
-            Self::Unreadable(_) => State::Unreadable,
-            Self::Expired(_) => State::Expired,
+            Self::Revoked => KeyState::Revoked,
+            Self::Unreadable(_) => KeyState::Unreadable,
+            Self::Expired(_) => KeyState::Expired,
         }
     }
 

@@ -1,7 +1,7 @@
 //! U10: another user at the callback of a login.
 
 use loopdesk_protocol::client::Lines;
-use loopdesk_protocol::login::{self, Authorize, Event, Request};
+use loopdesk_protocol::login::{self, Authorize, Event, LoginRequest};
 use loopdesk_protocol::status::State;
 use loopdesk_tests::zendesk::Decision;
 use loopdesk_tests::{Stage, strangers};
@@ -83,7 +83,7 @@ async fn d1_u10_connections_of_another_user_take_no_place_at_a_callback() {
 }
 
 async fn begin(stage: &Stage) -> (Lines<Event>, Authorize) {
-    let asked = Request::default();
+    let asked = LoginRequest::default();
     let events = stage.control().stream(login::PATH, &asked).await;
     let mut events: Lines<Event> = events.unwrap();
     match events.next().await.unwrap() {

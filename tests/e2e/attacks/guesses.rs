@@ -1,6 +1,6 @@
 //! What comes back to those who guess at a token, at each door: the same as to a wrong guess.
 
-use loopdesk_protocol::login::{self, Event, Request};
+use loopdesk_protocol::login::{self, Event, LoginRequest};
 use loopdesk_protocol::{key, proof, session, unlock, wait};
 use loopdesk_tests::Raw;
 use tokio::net::UnixStream;
@@ -54,7 +54,7 @@ async fn d7_no_page_of_a_login_tells_that_a_guess_at_a_token_was_right() {
     };
     let answers = guess.both(async |guess| {
         let control = scene.stage.control();
-        let asked = Request::default();
+        let asked = LoginRequest::default();
         let mut events = control.stream(login::PATH, &asked).await.unwrap();
         let Some(Event::Authorize(authorize)) = events.next().await.unwrap() else {
             panic!("no login begins");

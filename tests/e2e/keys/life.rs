@@ -1,7 +1,7 @@
 //! A key's life: made, sent in every slot, used, rotated, revoked, expired.
 
 use loopdesk_protocol::Problem;
-use loopdesk_protocol::key::{self, Create, Created, Named, Rights, Rotate, State};
+use loopdesk_protocol::key::{self, Create, Created, KeyState, Named, Rights, Rotate};
 use loopdesk_tests::{Failpoints, Raw};
 
 use super::{ME, Scene, TICKETS, basic, bearer, told};
@@ -195,7 +195,7 @@ async fn d2_a_key_ends_when_it_was_asked_to_and_an_old_secret_with_its_grace() {
     points.set_clock(601_000);
     scene.gets(ME, key).await.is(401, "key-wrong");
     scene.gets(ME, &new).await.is(200, "");
-    assert_eq!(scene.shown("short").await.state, State::Active);
+    assert_eq!(scene.shown("short").await.state, KeyState::Active);
     points.set_clock(3_601_000);
     let answer = scene.gets(ME, &new).await;
     answer.is(401, "key-expired");
@@ -203,7 +203,7 @@ async fn d2_a_key_ends_when_it_was_asked_to_and_an_old_secret_with_its_grace() {
         answer.description().contains("`loopdesk key revoke short`"),
         "{answer:?}"
     );
-    assert_eq!(scene.shown("short").await.state, State::Expired);
+    assert_eq!(scene.shown("short").await.state, KeyState::Expired);
     // Whoever doesn't know the secret isn't told that there was such a key.
     scene.gets(ME, key).await.is(401, "key-wrong");
 }

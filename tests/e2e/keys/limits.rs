@@ -1,6 +1,6 @@
 //! What the machine's administrator lets keys do, and the pair that can only read.
 
-use loopdesk_protocol::key::{self, Create, Created, Rights, State};
+use loopdesk_protocol::key::{self, Create, Created, KeyState, Rights};
 use loopdesk_tests::zendesk::{Answer, Fault};
 use loopdesk_tests::{Failpoints, Stage};
 
@@ -77,7 +77,7 @@ async fn d2_a_limit_holds_for_keys_that_were_there_before_it() {
     answer.is(403, "key-denied");
     assert_eq!(scene.seen(), Vec::<String>::new());
     scene.gets(ME, key).await.is(200, "");
-    assert_eq!(scene.shown("writer").await.state, State::Limited);
+    assert_eq!(scene.shown("writer").await.state, KeyState::Limited);
 
     points.set_clock(11 * 86_400_000);
     scene.gets(ME, key).await.is(200, "");

@@ -77,7 +77,7 @@ impl Scene {
 
     /// A key as the control API shows it.
     async fn shown(&self, name: &str) -> key::Key {
-        let keys: key::Keys = self.stage.control().get(key::LIST).await.unwrap();
+        let keys: key::KeyList = self.stage.control().get(key::LIST).await.unwrap();
         let mut keys = keys.keys.into_iter();
         keys.find(|key| key.name == name).unwrap()
     }

@@ -1,6 +1,6 @@
 //! Keys act for the person who made them.
 
-use loopdesk_protocol::key::{self, Confirm, Create, Created, State};
+use loopdesk_protocol::key::{self, Confirm, Create, Created, KeyState};
 use loopdesk_tests::zendesk::{Record, users};
 
 use super::{ME, Scene};
@@ -33,7 +33,7 @@ async fn d2_r8_another_persons_login_suspends_keys_until_they_are_confirmed() {
     );
     assert_eq!(scene.seen(), Vec::<String>::new());
     let shown = scene.shown("nightly").await;
-    assert_eq!(shown.state, State::Suspended);
+    assert_eq!(shown.state, KeyState::Suspended);
     assert_ne!(shown.person.id, users::AGENT);
     assert_eq!(scene.stage.acme().await.suspended_keys, ["nightly"]);
     // Scripts without a key act for whoever is logged in, as before; a new key is the new person's.
@@ -41,7 +41,7 @@ async fn d2_r8_another_persons_login_suspends_keys_until_they_are_confirmed() {
     let new = scene.key("new", &["read"]).await;
     scene.gets(ME, &new).await.is(200, "");
 
-    let confirmed: key::Keys = scene
+    let confirmed: key::KeyList = scene
         .stage
         .control()
         .post(key::CONFIRM, &Confirm::default())

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use loopdesk_protocol::client;
-use loopdesk_protocol::login::{self, Authorize, Done, Event, Request};
+use loopdesk_protocol::login::{self, Authorize, Done, Event, LoginRequest};
 use loopdesk_protocol::status::{Role, State};
 use loopdesk_tests::Stage;
 use loopdesk_tests::secret_service::eventually;
@@ -307,7 +307,7 @@ impl Visit {
     async fn begin(stage: &Stage) -> Self {
         let control = stage.control();
         let mut events = control
-            .stream(login::PATH, &Request::default())
+            .stream(login::PATH, &LoginRequest::default())
             .await
             .unwrap();
         match events.next().await.unwrap() {

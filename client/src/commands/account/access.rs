@@ -1,7 +1,7 @@
 //! `loopdesk account set NAME access key`: who would be refused by it, before it is so.
 
 use loopdesk_protocol::config::Report;
-use loopdesk_protocol::key::{CALLERS, Caller, Callers, Keys, LIST, OfAccount};
+use loopdesk_protocol::key::{CALLERS, Caller, Callers, KeyList, LIST, OfAccount};
 use loopdesk_protocol::{Client, Kind, Problem};
 
 use crate::args::account::AccountSetArgs;
@@ -92,7 +92,7 @@ async fn show_callers(
     };
     let callers: Callers = client.post(CALLERS, &request).await?;
     output.note(&callers::table(name, &callers.callers, clock));
-    let keys: Keys = client.get(LIST).await?;
+    let keys: KeyList = client.get(LIST).await?;
     if !keys.keys.iter().any(|key| key.account == name) {
         output.warn(format!(
             "no key of `{name}` exists yet, so nobody would be served. `loopdesk key create NAME \
@@ -123,7 +123,7 @@ mod tests {
         std::fs::read_to_string(home.paths.config_file()).unwrap()
     }
 
-    fn serve(home: &Home, keys: &Keys) -> Serving {
+    fn serve(home: &Home, keys: &KeyList) -> Serving {
         let caller = |process: Option<&str>, at: &str, requests| Caller {
             last: Use {
                 at: at.parse().unwrap(),
@@ -172,7 +172,7 @@ mod tests {
     #[tokio::test]
     async fn d2_without_a_terminal_it_takes_a_yes() {
         let home = home();
-        let _daemon = serve(&home, &Keys::default());
+        let _daemon = serve(&home, &KeyList::default());
         for line in [
             "account set acme access key",
             "account set acme access key --json",

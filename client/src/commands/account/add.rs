@@ -1,7 +1,7 @@
 //! `loopdesk account add`: a table in the configuration.
 
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
-use loopdesk_protocol::config::{Account, Source};
+use loopdesk_protocol::config::{AccountSettings, Source};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 use toml_edit::Value;
@@ -47,7 +47,7 @@ pub(super) async fn run(
 struct AccountAddOutput<'a> {
     #[serde(flatten)]
     changed: &'a ConfigChange,
-    account: Option<&'a Account>,
+    account: Option<&'a AccountSettings>,
 }
 
 /// Its settings may be laid over, but that is no new account.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use loopdesk_protocol::config::{Account, Effective, Source};
+use loopdesk_protocol::config::{AccountSettings, Effective, Source};
 use loopdesk_protocol::status::{self, Status};
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ pub(super) async fn run(
 
 #[derive(Serialize)]
 struct AccountShowOutput<'a> {
-    account: &'a Account,
+    account: &'a AccountSettings,
     session: Option<status::Account>,
     /// Where each setting comes from that isn't a default.
     sources: BTreeMap<&'a str, &'a Source>,

@@ -1,7 +1,7 @@
 //! `loopdesk key confirm`: keys act for who is logged in now.
 
 use loopdesk_protocol::Client;
-use loopdesk_protocol::key::{CONFIRM, Confirm, Keys};
+use loopdesk_protocol::key::{CONFIRM, Confirm, KeyList};
 
 use crate::args::key::KeyConfirmArgs;
 use crate::context::Context;
@@ -19,7 +19,7 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     let client = context.daemon(output).await?;
     let request = request(args, &client, output).await?;
-    let confirmed: Keys = client.post(CONFIRM, &request).await?;
+    let confirmed: KeyList = client.post(CONFIRM, &request).await?;
     output.result(&confirmed, || text(&confirmed, request.account.as_deref()))
 }
 
@@ -42,7 +42,7 @@ async fn request(
     })
 }
 
-fn text(confirmed: &Keys, account: Option<&str>) -> Text {
+fn text(confirmed: &KeyList, account: Option<&str>) -> Text {
     let Some(first) = confirmed.keys.first() else {
         let of = account.map(|name| format!(" of {name}"));
         return Text::from(format!(

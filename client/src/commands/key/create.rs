@@ -186,7 +186,7 @@ mod tests {
     async fn d2_a_key_that_the_machine_limits_says_so() {
         let home = Home::new();
         let mut created = testing::created(SECRET);
-        created.key.state = loopdesk_protocol::key::State::Limited;
+        created.key.state = loopdesk_protocol::key::KeyState::Limited;
         let _daemon = Daemon::new(&home).json(CREATE, &created).serve();
         let ran = home.run("key create a --scope read").await;
         assert!(ran.err.contains("`max-key-scope`"), "{}", ran.err);

@@ -1,7 +1,7 @@
 //! `loopdesk key list`: every key on a line.
 
 use loopdesk_protocol::Client;
-use loopdesk_protocol::key::{Key, Keys, LIST, State};
+use loopdesk_protocol::key::{Key, KeyList, KeyState, LIST};
 use loopdesk_protocol::status::{self, Status};
 
 use crate::args::key::KeyListArgs;
@@ -20,7 +20,7 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let client = context.daemon(output).await?;
-    let mut keys: Keys = client.get(LIST).await?;
+    let mut keys: KeyList = client.get(LIST).await?;
     if let Some(name) = &args.account {
         only(&mut keys, name, &client).await?;
     }
@@ -29,8 +29,8 @@ pub(super) async fn run(
     })
 }
 
-/// Leaves out what concerns other accounts. Keys outlive their account, so it may be gone.
-async fn only(keys: &mut Keys, name: &str, client: &Client) -> Result<(), CliError> {
+/// Leaves out what concerns other accounts. KeyList outlive their account, so it may be gone.
+async fn only(keys: &mut KeyList, name: &str, client: &Client) -> Result<(), CliError> {
     keys.keys.retain(|key| key.account == name);
     keys.keyless.retain(|account| account == name);
     if keys.keys.is_empty() {
@@ -43,7 +43,7 @@ async fn only(keys: &mut Keys, name: &str, client: &Client) -> Result<(), CliErr
     Ok(())
 }
 
-fn text(keys: &Keys, account: Option<&str>, clock: &Clock) -> Text {
+fn text(keys: &KeyList, account: Option<&str>, clock: &Clock) -> Text {
     if keys.keys.is_empty() {
         let (of, option) = match account {
             Some(name) => (format!(" for {name}"), format!(" --account {name}")),
@@ -72,7 +72,10 @@ fn text(keys: &Keys, account: Option<&str>, clock: &Clock) -> Text {
         .iter()
         .fold(table, |t, key| t.row(row(key, clock)));
     let mut text = table.text();
-    let suspended = keys.keys.iter().filter(|key| key.state == State::Suspended);
+    let suspended = keys
+        .keys
+        .iter()
+        .filter(|key| key.state == KeyState::Suspended);
     let mut accounts: Vec<_> = suspended.map(|key| key.account.as_str()).collect();
     accounts.sort_unstable();
     accounts.dedup();
@@ -98,7 +101,7 @@ fn row(key: &Key, clock: &Clock) -> [Cell; 10] {
     let (style, state) = labels::key::state(key.state);
     let last = key.last_used.as_ref();
     let process = last.and_then(|last| last.process.clone());
-    let is_suspended = key.state == State::Suspended;
+    let is_suspended = key.state == KeyState::Suspended;
     let person = is_suspended.then(|| key.person.name.clone());
     [
         Cell::new(&key.name).styled(STRONG),
@@ -156,7 +159,7 @@ mod tests {
     async fn d2_without_a_key_the_command_that_makes_one_is_shown() {
         let home = Home::new();
         let _daemon = Daemon::new(&home)
-            .json(LIST, &Keys::default())
+            .json(LIST, &KeyList::default())
             .json(status::PATH, &testing::status())
             .serve();
         let ran = home.run("key list").await;

@@ -86,7 +86,7 @@ async fn the_browser_opens_and_the_address_is_shown_all_the_same() {
     Warning: Zendesk has not granted write. An admin can allow it in Admin Center, at the OAuth client's allowed scopes; then run `loopdesk login acme` again.
     ");
     let (_, body) = daemon.asked(login::PATH).remove(0);
-    let request: Request = serde_json::from_str(&body).unwrap();
+    let request: LoginRequest = serde_json::from_str(&body).unwrap();
     assert_eq!(
         (request.account.as_deref(), request.switch_user),
         (Some("acme"), true)
@@ -254,7 +254,7 @@ async fn client_credentials_need_a_secret_and_no_browser() {
     Warning: Give the client an agent.
     ");
     let (_, body) = daemon.asked(login::PATH).remove(0);
-    let request: Request = serde_json::from_str(&body).unwrap();
+    let request: LoginRequest = serde_json::from_str(&body).unwrap();
     assert_eq!(request.client_secret.unwrap().expose(), "s3cret");
 
     // Nothing is asked of the daemon without the secret that was promised.

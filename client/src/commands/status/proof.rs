@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use loopdesk_protocol::proof::{self, Asked, Proof, Said};
+use loopdesk_protocol::proof::{self, ProbeAnswer, Proof, ProofRequest};
 use loopdesk_protocol::status::{Answers, Listener, Status};
 use loopdesk_protocol::{Client, Problem, conditions};
 
@@ -17,11 +17,13 @@ pub(super) async fn complete(client: &Client, status: &mut Status) {
             return;
         };
         listener.answers = match said {
-            Said::Proof(proof) if proof == expected => Some(Answers::ThisDaemon),
+            ProbeAnswer::Proof(proof) if proof == expected => Some(Answers::ThisDaemon),
             // It refuses everybody where it can't tell users apart, and has said so.
-            Said::Refused if listener.problem.is_some() => None,
-            Said::Proof(_) | Said::Refused | Said::Else => Some(Answers::Another),
-            Said::Nobody => Some(Answers::Nobody),
+            ProbeAnswer::Refused if listener.problem.is_some() => None,
+            ProbeAnswer::Proof(_) | ProbeAnswer::Refused | ProbeAnswer::Else => {
+                Some(Answers::Another)
+            }
+            ProbeAnswer::Nobody => Some(Answers::Nobody),
         };
         if listener.problem.is_none() {
             listener.problem = listener.answers.and_then(|who| problem(who, address));
@@ -35,7 +37,7 @@ pub(super) async fn complete(client: &Client, status: &mut Status) {
     for (address, account) in twins.collect::<Vec<_>>() {
         // Whatever is said there, it isn't this daemon that says it.
         match ask(client, address).await {
-            Some((Said::Nobody, _)) | None => {}
+            Some((ProbeAnswer::Nobody, _)) | None => {}
             Some(_) => status.listeners.push(Listener {
                 address: address.to_string(),
                 account,
@@ -48,9 +50,9 @@ pub(super) async fn complete(client: &Client, status: &mut Status) {
 }
 
 /// What is said at an address, and what this daemon would say there.
-async fn ask(client: &Client, address: SocketAddr) -> Option<(Said, Proof)> {
+async fn ask(client: &Client, address: SocketAddr) -> Option<(ProbeAnswer, Proof)> {
     let nonce = nonce()?;
-    let asked = Asked {
+    let asked = ProofRequest {
         nonce: nonce.clone(),
         address,
     };

@@ -9,14 +9,14 @@ use super::Unusable;
 
 /// A host and a port.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct HostPort {
     /// In the spelling of URLs: lower case, IPv6 in brackets, IPv4 as four numbers.
     text: String,
     host: Host,
     pub(super) port: u16,
 }
 
-impl Place {
+impl HostPort {
     /// Reads `host` or `host:port`.
     pub(super) fn parse(text: &str, default: u16) -> Result<Self, Unusable> {
         // The colons of an IPv6 address stand in brackets.
@@ -61,7 +61,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for HostPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.text, self.port)
     }

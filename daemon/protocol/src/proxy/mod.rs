@@ -10,7 +10,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use host::Place;
+use host::HostPort;
 
 /// The variables that name a proxy for `https`, the one that counts most first. This is curl's
 /// order (<https://curl.se/docs/manpage.html>, "Environment"): the lower-case spelling before the
@@ -25,7 +25,7 @@ pub const EXEMPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
 #[derive(Clone)]
 pub struct ProxyUrl {
     scheme: Scheme,
-    place: Place,
+    address: HostPort,
     login: Option<Login>,
 }
 
@@ -51,11 +51,11 @@ impl ProxyUrl {
         if path.contains(['@', '?', '#']) {
             return Err(Unusable::Unencoded);
         }
-        let (login, place) = match authority.rsplit_once('@') {
-            Some((login, place)) => (Login::parse(login), place),
+        let (login, address) = match authority.rsplit_once('@') {
+            Some((login, address)) => (Login::parse(login), address),
             None => (None, authority),
         };
-        let place = Place::parse(place, scheme.port())?;
+        let address = HostPort::parse(address, scheme.port())?;
         let is_long =
             |login: &Login| login.user.len() > SOCKS_MAX || login.password.len() > SOCKS_MAX;
         if scheme.is_socks() && login.as_ref().is_some_and(is_long) {
@@ -63,7 +63,7 @@ impl ProxyUrl {
         }
         Ok(Self {
             scheme,
-            place,
+            address,
             login,
         })
     }
@@ -75,17 +75,17 @@ impl ProxyUrl {
 
     /// Its name, or its address, IPv6 in brackets.
     pub fn host(&self) -> &str {
-        self.place.host()
+        self.address.host()
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
-        self.place.port
+        self.address.port
     }
 
     /// `host:port`.
     pub fn authority(&self) -> String {
-        self.place.to_string()
+        self.address.to_string()
     }
 
     /// Who we are there.
@@ -96,13 +96,13 @@ impl ProxyUrl {
     /// Whether it is the daemon that listens on these ports of this machine, however that is
     /// spelled. The daemon is no proxy, least of all to itself.
     pub fn is_own(&self, listens_on: impl Fn(u16) -> bool) -> bool {
-        self.place.is_here() && listens_on(self.place.port)
+        self.address.is_here() && listens_on(self.address.port)
     }
 }
 
 impl fmt::Display for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme.name(), self.place)
+        write!(f, "{}://{}", self.scheme.name(), self.address)
     }
 }
 

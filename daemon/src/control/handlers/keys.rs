@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Method, Uri};
 use jiff::Timestamp;
 use loopdesk_protocol::key::{
-    self, Callers, Confirm, Create, Created, Explain, Explained, Named, OfAccount, Rotate, State,
+    self, Callers, Confirm, Create, Created, Explain, Explained, KeyState, Named, OfAccount, Rotate,
 };
 use loopdesk_protocol::{Kind, Problem, SecretText, conditions};
 
@@ -19,13 +19,13 @@ use crate::route::{KeyPolicy, Question, Routes};
 use crate::telemetry::Sent;
 
 /// All keys.
-pub(in crate::control) async fn list(control: &Control) -> Result<key::Keys, Problem> {
+pub(in crate::control) async fn list(control: &Control) -> Result<key::KeyList, Problem> {
     if let Some(problem) = control.keys.problem().await {
         return Err(problem);
     }
     let config = Arc::clone(&control.loaded.borrow().config);
     let keyless = |account: &&Arc<config::Account>| account.access == Access::User;
-    Ok(key::Keys {
+    Ok(key::KeyList {
         keys: shown(control, &config, &control.keys.all()),
         keyless: config
             .accounts
@@ -98,7 +98,7 @@ pub(in crate::control) async fn rotate(
 pub(in crate::control) async fn confirm(
     control: &Control,
     asked: Confirm,
-) -> Result<key::Keys, Problem> {
+) -> Result<key::KeyList, Problem> {
     let config = Arc::clone(&control.loaded.borrow().config);
     let of_key = match asked.name.as_deref() {
         Some(name) => Some(named(control, name).await?.account.to_string()),
@@ -116,7 +116,7 @@ pub(in crate::control) async fn confirm(
     let confirmed = change(control, move |keys| {
         keys.confirm(&account.name, asked.name.as_deref(), &person)
     });
-    Ok(key::Keys {
+    Ok(key::KeyList {
         keys: shown(control, &config, &confirmed.await?),
         keyless: Vec::new(),
     })
@@ -185,7 +185,12 @@ pub(super) fn that_deny_more(control: &Control, config: &Config) -> Option<Probl
     let concerned = keys.iter().filter(|key| {
         let is_older = key.created_at < since;
         let denies = key.rights().is_ok_and(Rights::denies_more);
-        let works = || matches!(state(control, config, key), State::Active | State::Limited);
+        let works = || {
+            matches!(
+                state(control, config, key),
+                KeyState::Active | KeyState::Limited
+            )
+        };
         is_older && denies && works()
     });
     let names: Vec<String> = concerned.map(|key| format!("`{}`", key.name)).collect();
@@ -205,9 +210,9 @@ pub(super) fn counts(
     let mut working = 0;
     for key in own {
         match state(control, config, key) {
-            State::Active | State::Limited => working += 1,
-            State::Suspended => suspended.push(key.name.clone()),
-            State::Expired | State::NoAccount | State::Revoked | State::Unreadable => {}
+            KeyState::Active | KeyState::Limited => working += 1,
+            KeyState::Suspended => suspended.push(key.name.clone()),
+            KeyState::Expired | KeyState::NoAccount | KeyState::Revoked | KeyState::Unreadable => {}
         }
     }
     (working, suspended)
@@ -297,9 +302,9 @@ fn view(control: &Control, config: &Config, key: &Key) -> key::Key {
     }
 }
 
-fn state(control: &Control, config: &Config, key: &Key) -> State {
+fn state(control: &Control, config: &Config, key: &Key) -> KeyState {
     let Some(session) = control.sessions.get(&key.account) else {
-        return State::NoAccount;
+        return KeyState::NoAccount;
     };
     let person = session.view().person;
     KeyPolicy::new(config).state(key, control.clock.now(), person.as_ref())

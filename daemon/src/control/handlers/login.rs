@@ -2,7 +2,7 @@
 
 use http::Response;
 use loopdesk_protocol::Problem;
-use loopdesk_protocol::login::{Pasted, Request};
+use loopdesk_protocol::login::{LoginRequest, Pasted};
 use tokio::sync::mpsc;
 
 use super::super::lines::Lines;
@@ -11,7 +11,7 @@ use crate::body::Body;
 use crate::session::login::{self, Wish};
 
 /// Starts a login; its events are the answer's lines. It ends with the connection.
-pub(in crate::control) fn login(control: &Control, asked: &Request) -> Response<Body> {
+pub(in crate::control) fn login(control: &Control, asked: &LoginRequest) -> Response<Body> {
     let (account, session) = match super::pick(control, asked.account.as_deref()) {
         Ok(picked) => picked,
         Err(problem) => return reply::problem(&problem),

@@ -1,12 +1,12 @@
 //! `POST /v1/proof`.
 
-use loopdesk_protocol::proof::{Asked, Proof};
+use loopdesk_protocol::proof::{Proof, ProofRequest};
 use loopdesk_protocol::{Kind, Problem};
 
 use super::super::Control;
 
 /// What this process says about a number at one of its addresses.
-pub(in crate::control) fn proof(control: &Control, asked: &Asked) -> Result<Proof, Problem> {
+pub(in crate::control) fn proof(control: &Control, asked: &ProofRequest) -> Result<Proof, Problem> {
     let proof = control.prover.prove(&asked.nonce, asked.address);
     proof.ok_or_else(|| Problem::new(Kind::Usage, "the nonce isn't 64 hexadecimal digits"))
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use loopdesk_protocol::config::Diagnostic;
-use loopdesk_protocol::status::{self, Account, Config, Daemon, Hooks, Keys, State, Status};
+use loopdesk_protocol::status::{
+    self, Account, Config, Daemon, HooksStatus, KeysStatus, State, Status,
+};
 use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Condition, conditions};
 
@@ -56,10 +58,10 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         },
         vault: control.sessions.vault_and_file().await,
         listeners: control.listeners.borrow().clone(),
-        hooks: Hooks {
+        hooks: HooksStatus {
             problem: control.hook.borrow().clone(),
         },
-        keys: Keys {
+        keys: KeysStatus {
             problem: keys_problem,
         },
         egress: control.sessions.egress_status(&loaded.config),

@@ -1,14 +1,14 @@
 //! `POST /v1/unlock`.
 
 use loopdesk_protocol::Problem;
-use loopdesk_protocol::unlock::{Request, Unlocked};
+use loopdesk_protocol::unlock::{UnlockRequest, Unlocked};
 
 use super::super::Control;
 
 /// Opens the vault. A keyring's prompt goes away with the connection.
 pub(in crate::control) async fn unlock(
     control: &Control,
-    asked: &Request,
+    asked: &UnlockRequest,
 ) -> Result<Unlocked, Problem> {
     let vault = control.sessions.unlock(asked.passphrase.as_ref()).await?;
     Ok(Unlocked { vault })

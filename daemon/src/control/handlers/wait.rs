@@ -12,7 +12,7 @@ pub(in crate::control) async fn wait(
     query: Option<&str>,
 ) -> Result<Account, Problem> {
     let since = Instant::now();
-    let asked = wait::Request::from_query(query.unwrap_or_default())?;
+    let asked = wait::WaitRequest::from_query(query.unwrap_or_default())?;
     let (account, session) = super::pick(control, asked.account.as_deref())?;
     let mut changes = session.changes();
     let served = async {

@@ -15,7 +15,7 @@ use crate::route::{Question, Routes};
 use crate::samples;
 
 /// What is said about one key: to its sender, by `key list`, and by which line of `explain`.
-type Said = (&'static str, State, &'static str);
+type Said = (&'static str, KeyState, &'static str);
 
 #[test]
 fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
@@ -50,7 +50,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             SignedDuration::ZERO,
             "acme",
             1,
-            (ok, State::Active, "scopes `read` and `write`"),
+            (ok, KeyState::Active, "scopes `read` and `write`"),
         ),
         (
             &all,
@@ -58,7 +58,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             SignedDuration::ZERO,
             "acme",
             1,
-            (ok, State::Limited, "scopes `read` and `write`"),
+            (ok, KeyState::Limited, "scopes `read` and `write`"),
         ),
         (
             &all,
@@ -66,7 +66,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             later,
             "acme",
             1,
-            ("key-expired", State::Expired, "the key's expiry"),
+            ("key-expired", KeyState::Expired, "the key's expiry"),
         ),
         (
             &brief,
@@ -74,7 +74,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             later,
             "beta",
             2,
-            ("key-expired", State::Expired, "the key's expiry"),
+            ("key-expired", KeyState::Expired, "the key's expiry"),
         ),
         (
             &brief,
@@ -84,7 +84,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             2,
             (
                 "key-of-another-account",
-                State::Suspended,
+                KeyState::Suspended,
                 "the key is for account `acme`",
             ),
         ),
@@ -94,7 +94,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             SignedDuration::ZERO,
             "acme",
             2,
-            (ok, State::Suspended, "the key's person"),
+            (ok, KeyState::Suspended, "the key's person"),
         ),
         (
             &users,
@@ -102,7 +102,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             SignedDuration::ZERO,
             "acme",
             2,
-            ("key-denied", State::Suspended, ""),
+            ("key-denied", KeyState::Suspended, ""),
         ),
     ];
     for (key, is_bounded, after, named, logged_in, (code, state, line)) in cases {
@@ -137,7 +137,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             person: Some(&person),
         });
         assert!(explained.line.contains(line), "{asked}: {explained:?}");
-        let is_suspended = code.is_empty() && state == State::Suspended;
+        let is_suspended = code.is_empty() && state == KeyState::Suspended;
         assert_eq!(
             explained.allowed,
             code.is_empty() && !is_suspended,
