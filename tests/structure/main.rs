@@ -5,6 +5,7 @@
     reason = "what can't be read fails the test that wants to read it"
 )]
 
+mod fast;
 mod promises;
 
 use std::path::{Path, PathBuf};
