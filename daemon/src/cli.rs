@@ -1,4 +1,4 @@
-//! The daemon's own command line: run, or judge a configuration.
+//! The daemon's own command line: run, or check a configuration.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ struct Arguments {
 enum Command {
     /// Print what the daemon makes of a configuration file, as JSON.
     CheckConfig {
-        /// The file in place of the user's; the user's own if absent.
+        /// The file to check in place of the user's own, which is the default.
         file: Option<PathBuf>,
     },
 }
@@ -81,7 +81,12 @@ fn run() -> Result<ExitCode, Problem> {
         .worker_threads(WORKERS)
         .enable_all()
         .build()
-        .map_err(|e| Problem::new(Kind::Internal, format!("no runtime: {e}")))?;
+        .map_err(|e| {
+            Problem::new(
+                Kind::Internal,
+                format!("can't start the async runtime: {e}"),
+            )
+        })?;
     let clock = failpoint::clock();
     let proxies = Variables::read(|name| std::env::var_os(name), clock.clone());
     let serving = wire::run(
@@ -94,8 +99,8 @@ fn run() -> Result<ExitCode, Problem> {
         clock,
     );
     let ended = runtime.block_on(serving);
-    // What had to be stored is. A thread that still waits for a name server or a keyring must not
-    // hold up the end.
+    // Everything that had to be stored is stored. A thread that still waits for a name server or a
+    // keyring must not delay the exit.
     runtime.shutdown_background();
     drop(lock);
     Ok(match ended? {
@@ -104,27 +109,27 @@ fn run() -> Result<ExitCode, Problem> {
     })
 }
 
-/// The lock. Under a supervisor the daemon before this one may still be finishing its work.
+/// Takes the lock. Under a supervisor, the previous daemon may still be finishing its work.
 fn instance_lock(paths: &Paths) -> Result<InstanceLock, Refused> {
     let lock = paths.lock_file();
     if !notify::is_supervised() {
         return InstanceLock::take(&lock);
     }
     InstanceLock::wait(&lock, PREDECESSOR, |pid| {
-        tracing::info!(pid, "waits for the daemon before it to end");
-        notify::status(&format!("waits for process {pid} to end"));
+        tracing::info!(pid, "waiting for the previous daemon to end");
+        notify::status(&format!("waiting for process {pid} to end"));
     })
 }
 
 fn check_config(file: Option<PathBuf>) -> Result<ExitCode, Problem> {
     let places = Places::of(&paths()?);
     let places = match file {
-        // Relative names in a file begin at its folder, which must have a name of its own.
+        // Relative paths in a file start at its folder, so the file needs an absolute path.
         Some(file) => places.with_user(std::path::absolute(&file).unwrap_or(file)),
         None => places,
     };
     let report = config::load::report(&places);
-    let failed = |e: String| Problem::new(Kind::Internal, format!("the report: {e}"));
+    let failed = |e: String| Problem::new(Kind::Internal, format!("can't write the report: {e}"));
     let mut text = serde_json::to_string(&report).map_err(|e| failed(e.to_string()))?;
     text.push('\n');
     std::io::stdout()
@@ -141,8 +146,8 @@ fn paths() -> Result<Paths, Problem> {
     Paths::from_env().map_err(|error| Problem::new(Kind::Usage, error.to_string()))
 }
 
-/// A person's scripts are served by one core many times over; the second lets a long body be
-/// rewritten while others are answered.
+/// One core can serve a user's scripts many times over; the second one lets a long body be
+/// rewritten while other requests are answered.
 const WORKERS: usize = 2;
 
 /// Longer than a daemon takes to drain, shorter than a supervisor waits for a start.

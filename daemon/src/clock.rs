@@ -1,8 +1,8 @@
 //! The one source of wall-clock time.
 //!
-//! Expiry is wall-clock time: monotonic clocks stand still while a laptop sleeps, on Linux and on
-//! macOS, and a token does not. Whoever compares with an expiry asks here, so that a test can move
-//! time.
+//! Tokens expire by wall-clock time, even while a laptop sleeps; monotonic clocks stand still then,
+//! on Linux and on macOS. All code that compares times with an expiry asks this clock, so that a
+//! test can move it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,14 +13,14 @@ use jiff::{SignedDuration, Timestamp};
 /// Tells the time. Clones share one source.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
-    /// How far a test has moved time, in milliseconds.
+    /// How far a test has moved the time, in milliseconds.
     offset: Option<Offset>,
 }
 
 #[derive(Clone, Debug)]
 enum Offset {
     Shared(Arc<AtomicI64>),
-    /// The text of a file, which another process writes.
+    /// The text of a file that another process writes.
     #[cfg(all(feature = "failpoints", debug_assertions))]
     Driven(Arc<std::path::Path>),
 }
@@ -40,7 +40,7 @@ impl Clock {
         (clock, Mover { offset })
     }
 
-    /// The system's time, ahead of it by as many milliseconds as `file` says.
+    /// The system's time plus as many milliseconds as `file` says.
     #[cfg(all(feature = "failpoints", debug_assertions))]
     pub(crate) fn driven(file: std::path::PathBuf) -> Self {
         Self {
@@ -48,8 +48,8 @@ impl Clock {
         }
     }
 
-    /// How long whoever waits for a time may sleep before it looks at the clock again: timers
-    /// stand still while a laptop sleeps, and a clock may be set (R6).
+    /// How long to sleep at most before looking at the clock again: timers stand still while a
+    /// laptop sleeps, and the clock may be set (R6).
     pub fn glance(&self) -> Duration {
         match &self.offset {
             None | Some(Offset::Shared(_)) => GLANCE,
@@ -70,7 +70,7 @@ impl Clock {
         }
     }
 
-    /// How long it is until `then`; zero if it has passed.
+    /// How long it is until `then`; zero if that has passed.
     pub fn until(&self, then: Timestamp) -> Duration {
         Duration::try_from(then.duration_since(self.now())).unwrap_or_default()
     }
@@ -96,7 +96,7 @@ pub struct Mover {
 }
 
 impl Mover {
-    /// Lets the clock jump by `by`, backwards where it is negative.
+    /// Lets the clock jump by `by`, backwards if it is negative.
     pub fn jump(&self, by: SignedDuration) {
         let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.offset.fetch_add(millis, Ordering::Relaxed);

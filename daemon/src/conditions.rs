@@ -1,10 +1,10 @@
-//! What is wrong at the moment, as the part that notices it says; `status` shows it.
+//! What is wrong at the moment, as reported by the part that notices it; `status` shows it.
 //!
-//! To raise a condition of your own: write its row in `loopdesk_protocol::conditions`, take a
-//! [`Slot`] when your part is made, [`raise`](Slot::raise) what the row's function returns while it
-//! lasts, and [`clear`](Slot::clear) the slot when it is over. Nobody else can, so that each
-//! condition has one owner. What a session's state or another part of the status says by itself
-//! needs no slot.
+//! To add a condition: write its row in `loopdesk_protocol::conditions`, take a [`Slot`] when your
+//! part is built, [`raise`](Slot::raise) what the row's function returns while the condition lasts,
+//! and [`clear`](Slot::clear) the slot when it is over. Only the owner of the slot can do either,
+//! so each condition has one owner. Anything that a session's state or another part of the status
+//! already shows needs no slot.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ struct Held {
 }
 
 impl Conditions {
-    /// None yet. `clock` says since when they hold.
+    /// No conditions yet. `clock` says when each one began.
     pub fn new(clock: Clock) -> Self {
         Self(Arc::new(Shared {
             clock,
@@ -40,12 +40,12 @@ impl Conditions {
         }))
     }
 
-    /// A place for one condition of the daemon's at a time.
+    /// A slot for one condition of the daemon at a time.
     pub fn slot(&self) -> Slot {
         self.slot_for(None)
     }
 
-    /// A place for one condition of this account's at a time.
+    /// A slot for one condition of this account at a time.
     pub fn slot_of(&self, account: &AccountName) -> Slot {
         self.slot_for(Some(account))
     }
@@ -61,7 +61,7 @@ impl Conditions {
         }
     }
 
-    /// Everything that is wrong now: the daemon's conditions, then the accounts' by name.
+    /// Everything that is wrong now: first the daemon's conditions, then the accounts' by name.
     pub fn all(&self) -> Vec<Condition> {
         let mut all: Vec<_> = self.0.held().raised.values().cloned().collect();
         all.sort_by(|one, other| one.account.cmp(&other.account));
@@ -85,7 +85,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Puts `problem` in the slot. One of the same code that is there already keeps its age.
+    /// Puts `problem` in the slot. If it already holds one with the same code, that keeps its age.
     pub fn raise(&self, problem: Problem) {
         let mut condition = Condition::new(problem);
         condition.account.clone_from(&self.account);
@@ -102,7 +102,7 @@ impl Slot {
         self.is_raised.store(true, Ordering::Release);
     }
 
-    /// Empties the slot. Costs next to nothing where it is empty, so that each success may do it.
+    /// Empties the slot. Nearly free if it is empty, so it can be called after each success.
     pub fn clear(&self) {
         if !self.is_raised.load(Ordering::Acquire) {
             return;
@@ -115,7 +115,7 @@ impl Slot {
         }
     }
 
-    /// Whether there is a condition in it.
+    /// Whether it holds a condition.
     pub fn is_raised(&self) -> bool {
         self.is_raised.load(Ordering::Acquire)
     }

@@ -1,4 +1,4 @@
-//! What headers say of a message's content: its media type, its coding, its digests.
+//! What headers say about a message's content: its media type, its coding, its digests.
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 
@@ -14,7 +14,7 @@ pub(crate) enum MediaType {
 }
 
 impl MediaType {
-    /// The type that a head names; `None` if it names none.
+    /// The type that the headers name; `None` if they name none.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(CONTENT_TYPE)?.as_bytes();
         let essence = value.split(|b| *b == b';').next().unwrap_or(value);
@@ -28,8 +28,8 @@ impl MediaType {
     }
 }
 
-/// Whether a browser may make a document of a body, and run the scripts in it: HTML, SVG, and any
-/// XML, since elements of both may stand in it.
+/// Whether a browser may render the body as a document and run scripts in it: HTML, SVG, and any
+/// XML, since that may contain elements of both.
 pub(crate) fn is_document(headers: &HeaderMap) -> bool {
     items(headers, CONTENT_TYPE).any(|item| {
         let essence = item.split(|b| *b == b';').next().unwrap_or(item);
@@ -49,12 +49,12 @@ pub(crate) enum Coding {
     Identity,
     /// By gzip, once.
     Gzip,
-    /// In a way that isn't decoded here.
+    /// A coding that isn't decoded here.
     Other,
 }
 
 impl Coding {
-    /// The coding that a head names.
+    /// The coding that the headers name.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut codings =
             items(headers, CONTENT_ENCODING).filter(|item| !item.eq_ignore_ascii_case(b"identity"));
@@ -66,7 +66,7 @@ impl Coding {
     }
 }
 
-/// Whether a coding's name is gzip's (RFC 9110 section 8.4.1.3: `x-gzip` is the same).
+/// Whether this coding is gzip (RFC 9110 section 8.4.1.3: `x-gzip` is the same).
 pub(crate) fn is_gzip(coding: &[u8]) -> bool {
     coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
 }
@@ -81,7 +81,7 @@ pub(crate) fn items(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item
         .filter(|item| !item.is_empty())
 }
 
-/// Digests of a body's very bytes (RFC 9530, and what came before it), wrong of any other bytes.
+/// Digests of a body's exact bytes (RFC 9530 and its predecessors), wrong once the body is changed.
 pub(crate) static DIGESTS: [HeaderName; 4] = [
     HeaderName::from_static("content-md5"),
     HeaderName::from_static("digest"),

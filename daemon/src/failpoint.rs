@@ -1,19 +1,19 @@
-//! Named steps at which a test ends this process or holds it up. In other builds they are nothing.
+//! Named steps at which a test kills or pauses this process. No effect in other builds.
 //!
-//! They exist where the feature `failpoints` *and* debug assertions are on, which is what the tests
-//! build. Everywhere else `reach` is an empty function and the rest of this file isn't compiled:
-//! no release build holds any of it, whatever else is built along with it.
+//! They exist only with the feature `failpoints` *and* debug assertions, which is what the tests
+//! build. Everywhere else `reach` is an empty function and the rest of this file isn't compiled, so
+//! no release build contains any of it, whatever else is built along with it.
 //!
 //! Even then nothing happens unless the variable `LOOPDESK_FAILPOINTS` names a folder. In it:
 //!
 //! | file | meaning |
 //! | --- | --- |
-//! | `trace` | a line for each step that was reached, there before the daemon goes on |
+//! | `trace` | a line for each step that was reached, written before the daemon goes on |
 //! | `kill/STEP` | the daemon is killed at this step (SIGKILL) |
-//! | `hold/STEP` | a FIFO: at this step the daemon waits until somebody has opened and closed it |
+//! | `hold/STEP` | a FIFO: at this step the daemon waits until it was opened and closed |
 //! | `clock` | by how many milliseconds the daemon's clock is ahead of the system's |
 //! | `etc` | a folder in place of `/etc/loopdesk` |
-//! | `release` | the version and the protocol that the daemon says it is of, by a space apart |
+//! | `release` | the version and the protocol that the daemon claims, separated by a space |
 
 use std::path::PathBuf;
 
@@ -21,8 +21,8 @@ use loopdesk_protocol::{PROTOCOL, VERSION};
 
 use crate::clock::Clock;
 
-/// The steps of a rotation, in their order. Sending the request and waiting for its answer lie
-/// between the seventh and the eighth; the simulated Zendesk can be held there.
+/// The steps of a rotation, in order. Sending the request and waiting for its answer lie between
+/// the seventh and the eighth; the simulated Zendesk can be held there.
 pub const ROTATION: [&str; 17] = [
     BEGUN,
     SLOT_MADE,
@@ -42,7 +42,7 @@ pub const ROTATION: [&str; 17] = [
     PUBLISHED,
     SETTLED,
 ];
-/// The steps of a login that replaces a session, from the exchange of its code on.
+/// The steps of a login that replaces a session, starting with the exchange of its code.
 pub const LOGIN: [&str; 19] = [
     NOTE_OPENED,
     NOTE_WRITTEN,
@@ -82,7 +82,7 @@ pub const KEY_CHANGE: [&str; 11] = [
     KEYS_PUBLISHED,
 ];
 
-/// A connection is accepted, and nobody has asked whose it is.
+/// A connection was accepted; its owner hasn't been looked up yet.
 pub(crate) const ACCEPTED: &str = "connection-accepted";
 
 pub(crate) const BEGUN: &str = "refresh-begun";
@@ -93,7 +93,7 @@ pub(crate) const NOTE_WRITTEN: &str = "note-written";
 pub(crate) const NOTE_DURABLE: &str = "note-durable";
 pub(crate) const POST: &str = "post-about-to-be-sent";
 pub(crate) const HEAD_READ: &str = "answer-head-read";
-/// The last byte of an answer that is no refusal is read: from here on nothing may be lost.
+/// The last byte of a successful answer has been read: from here on nothing may be lost.
 pub const ANSWER_READ: &str = "answer-last-byte-read";
 pub(crate) const PARSED: &str = "answer-parsed";
 pub(crate) const WRITTEN: &str = "record-written";
@@ -117,7 +117,7 @@ pub(crate) const LEFT: &str = "logout-published";
 pub(crate) const KEYS_OPENED: &str = "keys-opened";
 pub(crate) const KEYS_WRITTEN: &str = "keys-written";
 pub(crate) const KEYS_DURABLE: &str = "keys-durable";
-/// From here on the change has happened, whatever comes.
+/// From here on the change has happened, whatever follows.
 pub const KEYS_RENAMED: &str = "keys-renamed";
 pub(crate) const KEYS_FOLDER_DURABLE: &str = "keys-folder-durable";
 pub(crate) const MARK_OPENED: &str = "keys-mark-opened";
@@ -135,7 +135,7 @@ const SYSTEM_CONFIG: &str = "/etc/loopdesk/config.toml";
 mod build {
     use super::{Clock, PROTOCOL, PathBuf, SYSTEM_CONFIG, VERSION};
 
-    /// Passes a step.
+    /// Marks a step as reached.
     #[inline(always)]
     pub(crate) fn reach(_step: &'static str) {}
 
@@ -144,8 +144,8 @@ mod build {
         Clock::system()
     }
 
-    /// The machine's configuration. No variable and no option moves it: what it locks would not be
-    /// locked.
+    /// The system-wide configuration file. No variable or option moves it, or its locks could be
+    /// bypassed.
     pub(crate) fn system_config_file() -> PathBuf {
         PathBuf::from(SYSTEM_CONFIG)
     }
@@ -165,10 +165,10 @@ mod build {
 
     use super::{Clock, PROTOCOL, PathBuf, SYSTEM_CONFIG, VERSION};
 
-    /// Passes a step, or doesn't.
+    /// Marks a step as reached; a test may kill or pause the process here.
     pub(crate) fn reach(step: &'static str) {
         if let Some(folder) = FOLDER.as_deref() {
-            // A runtime with one thread could not go on meanwhile; none of ours is held.
+            // A single-threaded runtime couldn't go on while this blocks; those are never held.
             let flavor = tokio::runtime::Handle::try_current().map(|h| h.runtime_flavor());
             match flavor {
                 Ok(tokio::runtime::RuntimeFlavor::MultiThread) => {
@@ -187,7 +187,7 @@ mod build {
         }
     }
 
-    /// The machine's configuration, which a test may keep elsewhere.
+    /// The system-wide configuration file, which a test may keep elsewhere.
     pub(crate) fn system_config_file() -> PathBuf {
         match FOLDER.as_deref() {
             Some(folder) => folder.join("etc").join("config.toml"),
@@ -195,7 +195,7 @@ mod build {
         }
     }
 
-    /// The daemon's version and protocol, or those of another release that a test has it play.
+    /// The daemon's version and protocol, or those of another release that a test has it claim.
     pub(crate) fn release() -> (String, u32) {
         let told = FOLDER.as_deref().map(|folder| folder.join("release"));
         let told = told.and_then(|file| std::fs::read_to_string(file).ok());
@@ -212,7 +212,7 @@ mod build {
             .create(true)
             .open(folder.join("trace"));
         if let Ok(mut trace) = trace {
-            // One write, so that the line is there whole or not at all.
+            // A single write, so that the line appears whole or not at all.
             drop(trace.write_all(format!("{step}\n").as_bytes()));
         }
         if folder.join("kill").join(step).exists() {

@@ -1,15 +1,15 @@
-//! Headers that belong to one connection, and end with it (RFC 9110 section 7.6.1).
+//! Headers that belong to a single connection (RFC 9110 section 7.6.1).
 
 use http::header::{
     CONNECTION, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
     TRANSFER_ENCODING, UPGRADE,
 };
 
-/// Removes everything that must not cross an intermediary, other than `TE` and `Trailer`, about
-/// which each direction decides for itself.
+/// Removes everything that must not cross an intermediary, except `TE` and `Trailer`, which each
+/// direction handles itself.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    // Every `Connection` line counts. `HeaderMap::remove` hands back the first one only, so the
-    // names are collected before anything is removed.
+    // All `Connection` lines apply. `HeaderMap::remove` only returns the first one, so collect the
+    // names before removing anything.
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -21,9 +21,9 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
     });
 }
 
-/// Keeps the headers whose names `keeps` accepts, in their order. `HeaderMap::remove` puts the last
-/// header into the gap; no meaning hangs on the order (RFC 9110 section 5.3), but what guards a
-/// site against robots looks at it.
+/// Keeps the headers whose names `keeps` accepts, in order. `HeaderMap::remove` would fill the gap
+/// with the last header; order carries no meaning (RFC 9110 section 5.3), but bot detection looks
+/// at it.
 pub(crate) fn retain(headers: &mut HeaderMap, keeps: impl Fn(&HeaderName) -> bool) {
     if headers.keys().all(&keeps) {
         return;
@@ -31,7 +31,7 @@ pub(crate) fn retain(headers: &mut HeaderMap, keeps: impl Fn(&HeaderName) -> boo
     let given = std::mem::take(headers);
     headers.reserve(given.len());
     let mut kept = None;
-    // A name comes with its first value only.
+    // Only the first value of a name comes with that name.
     for (name, value) in given {
         if let Some(name) = name {
             kept = keeps(&name).then_some(name);

@@ -1,6 +1,6 @@
 //! loopdeskd: keeps one OAuth session per Zendesk account alive and lends it to local scripts.
 //!
-//! # The way of a request
+//! # The request path
 //!
 //! ```text
 //! request   listener → admission → route → write_back → session → upstream
@@ -11,17 +11,17 @@
 //!                                script sees
 //! ```
 //!
-//! [`rewrite`] and [`upstream`] look at a request's head before [`session`] is asked for a token:
-//! what the answer will need is known from the request alone. `daemon/README.md` draws both phases,
+//! [`rewrite`] and [`upstream`] see a request's head before [`session`] is asked for a token: what
+//! rewriting the answer needs is known from the request alone. `daemon/README.md` draws both phases,
 //! describes each module and lists the promises that tests cite (R1, S5, D4 …).
 //!
-//! A module uses only what is to its right, and the foundation: [`body`], [`clock`], [`conditions`],
+//! A module only uses modules to its right, and the foundation: [`body`], [`clock`], [`conditions`],
 //! [`config`], [`failpoint`], [`keys`], [`network`], [`os`], [`peer`], [`refusal`], [`rights`],
-//! [`route_table`], [`telemetry`], [`supervise`]. [`wire`] alone knows everyone. [`control`] and
-//! [`notices`] stand beside the flow.
+//! [`route_table`], [`telemetry`], [`supervise`]. Only [`wire`] knows all of them. [`control`]
+//! and [`notices`] aren't part of the request path.
 //!
-//! [`keys`] says which local key a request carries, and [`rights`] what it allows: admission and route
-//! judge by them, and control changes them.
+//! [`keys`] tells which local key a request carries, and [`rights`] what that allows: admission and
+//! route decide by them, and control changes them.
 
 pub mod admission;
 pub mod body;

@@ -1,4 +1,4 @@
-//! The daemon's program; everything is in the library.
+//! The daemon's binary; all code is in the library.
 
 fn main() -> std::process::ExitCode {
     loopdeskd::main()

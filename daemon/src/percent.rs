@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-/// A target as the listener makes it of one that a script sends raw (`created>2025-01-01`): every byte
-/// that RFC 3986 doesn't allow in it is encoded. `None` where it refuses it, for a `#` or a control
-/// character.
+/// A target as the listener rewrites what a script sends raw (`created>2025-01-01`): every byte
+/// that RFC 3986 doesn't allow is encoded. `None` if the listener would refuse it, for a `#` or a
+/// control character.
 pub(crate) fn encoded(target: &str) -> Option<String> {
     let mut encoded = String::with_capacity(target.len());
     for byte in target.bytes() {
@@ -22,8 +22,8 @@ pub(crate) fn encoded(target: &str) -> Option<String> {
 /// RFC 3986 sections 2.2 and 2.3, and `%`: servers read on whether or not two digits follow.
 const ALLOWED: &[u8] = b"-._~:/?[]@!$&'()*+,;=%";
 
-/// Decodes `%XX`, as leniently as any server may, until there is nothing left to decode, in one pass: what a decoded byte completes
-/// is decoded at once.
+/// Decodes `%XX` as leniently as any server may, repeatedly, in one pass: an escape completed by a
+/// decoded byte is decoded at once.
 pub(crate) fn decoded(text: impl IntoIterator<Item = u8>) -> Vec<u8> {
     let text = text.into_iter();
     let mut decoded = Vec::with_capacity(text.size_hint().0);

@@ -1,4 +1,4 @@
-//! Proves to the command line that a port answers for this process.
+//! Proves to the command line that this process listens on a port.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::body::Body;
 use crate::refusal::Refusal;
 use crate::telemetry::Sent;
 
-/// A secret that this process was born with, and that ends with it. Clones share it.
+/// A secret created at start, which never leaves this process. Clones share it.
 #[derive(Clone)]
 pub struct Prover(Arc<[u8; 32]>);
 
@@ -21,17 +21,17 @@ impl Prover {
     /// A new secret.
     ///
     /// # Errors
-    /// Where the system has no random bytes.
+    /// If the system provides no random bytes.
     pub fn new() -> Result<Self, getrandom::Error> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)?;
         Ok(Self(Arc::new(secret)))
     }
 
-    /// What is said about `nonce` at `address`; `None` if it is no number as it should be.
+    /// The proof for `nonce` at `address`; `None` if the nonce isn't well-formed.
     ///
-    /// Secret and number have fixed lengths and the address comes last, so that a plain hash does
-    /// what an HMAC would: nothing can be appended to an address that still is one.
+    /// Secret and nonce have fixed lengths and the address comes last, so that a plain hash does
+    /// what an HMAC would: nothing can be appended to an address that is still an address.
     pub fn prove(&self, nonce: &str, address: SocketAddr) -> Option<Proof> {
         if nonce.len() != NONCE_LENGTH || !nonce.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
@@ -46,16 +46,16 @@ impl Prover {
         })
     }
 
-    /// Whether a request is for us: its path isn't Zendesk's.
+    /// Whether a request asks for a proof: its path isn't one of Zendesk's.
     pub fn is_asked<B>(request: &Request<B>) -> bool {
         request.uri().path() == WELL_KNOWN
     }
 
-    /// Answers such a request, which admission has let in. It has no effect, and tells whoever may
-    /// use the port what they know already.
+    /// Answers such a request after admission. It has no effect, and tells clients that may use the
+    /// port nothing new.
     ///
     /// # Errors
-    /// Where the question is none.
+    /// If the request isn't a valid question.
     pub fn answer(
         &self,
         facts: &ConnFacts,

@@ -1,12 +1,12 @@
 //! The answers that loopdesk makes itself, and the one place that gives them a status.
 //!
-//! What a refusal repeats of its request is [`Sent`], and what it tells of others' words was made
-//! [`Foreign`](crate::telemetry::Foreign) where they came in: nothing is taken out of it here, so that
-//! no answer depends on a secret that lives (D7).
+//! Whatever a refusal repeats of its request is [`Sent`], and whatever it tells of others' texts
+//! became [`Foreign`](crate::telemetry::Foreign) where they came in. Nothing is redacted here, so
+//! that no answer depends on a live secret (D7).
 //!
 //! Scripts get Zendesk's own error shape, `{"error", "description"}`, so that their clients can
-//! read it; `X-Loopdesk-Error` tells it apart from an answer of Zendesk's. There is never a
-//! `Retry-After`: node-zendesk takes any answer with that header for a rate limit.
+//! read it; `X-Loopdesk-Error` tells it from Zendesk's answers. There is never a `Retry-After`:
+//! node-zendesk takes any answer with that header for a rate limit.
 
 mod head;
 mod key;
@@ -31,26 +31,26 @@ pub enum Refusal {
     BadRequest(String),
     /// The request's head can't be read.
     Head(HeadRefusal),
-    /// The connection had to go for another one before there was an answer.
+    /// The connection was closed in favour of another one before there was an answer.
     GaveWay,
-    /// Zendesk's answer broke off before anything of it was passed on.
+    /// Zendesk's answer broke off before any of it was passed on.
     BrokenAnswer,
-    /// The request names its target by a whole URL, as it would to a forward proxy.
+    /// The request's target is a whole URL, as for a forward proxy.
     AbsoluteForm,
     /// CONNECT, TRACE and the like.
     Method(Sent),
     /// WebSocket and other protocols that aren't HTTP/1.1.
     Upgrade,
-    /// `Host` is none of ours.
+    /// `Host` isn't one of our names.
     UnknownHost {
-        /// What the request said, if it said anything.
+        /// What the request sent, if anything.
         host: Option<Sent>,
         /// What would have been right.
         expected: String,
     },
-    /// A web page asks, not a program; the header that shows it.
+    /// A web page sent the request, not a program; the header that shows it.
     WebPage(&'static str),
-    /// A person has opened an address here that is a page of Zendesk's.
+    /// Somebody opened the address of one of Zendesk's pages here.
     Opened {
         /// The header that shows it.
         header: &'static str,
@@ -59,55 +59,55 @@ pub enum Refusal {
         /// Path and query.
         target: String,
     },
-    /// Another user of this machine asks.
+    /// The request comes from another user of this machine.
     OtherUser,
-    /// A local key is needed, or the one that is there won't do.
+    /// A local key is needed, or the one that was sent can't be used.
     Key(KeyRefusal),
-    /// The local key was created for another Zendesk user than the one who is logged in.
+    /// The local key was created for a Zendesk user other than the one who is logged in.
     KeySuspended {
         /// The account.
         account: String,
         /// Who is logged in.
         person: String,
     },
-    /// The route makes, shows or ends credentials.
+    /// The route creates, shows or revokes credentials.
     RefusedRoute(Sent),
     /// There is no such account.
     UnknownAccount {
-        /// The name that the request gives.
+        /// The name in the request.
         name: AccountName,
         /// The accounts that exist.
         known: Vec<String>,
     },
-    /// Several accounts, none named.
+    /// There are several accounts, and the request names none.
     NoAccountNamed(Vec<String>),
-    /// The port is one account's, and `Host` names another.
+    /// The port belongs to one account, and `Host` names another.
     TwoAccountsNamed {
-        /// Whose port it is.
+        /// The account that owns the port.
         port: String,
-        /// Whom `Host` names.
+        /// The account that `Host` names.
         host: String,
         /// How each account is addressed.
         known: Vec<String>,
     },
     /// No account is configured at all.
     NoAccounts,
-    /// Nobody is logged in.
+    /// Not logged in.
     SignedOut(String),
-    /// The session is over.
+    /// The session has ended.
     Ended {
         /// The account.
         account: String,
         /// Why, as a sentence without its full stop.
         why: String,
     },
-    /// The session exists and can't be used now.
+    /// The session exists but can't be used now.
     Unavailable {
         /// The account.
         account: String,
         /// Why, as a sentence without its full stop.
         why: String,
-        /// The command or act that helps.
+        /// The command or action that helps.
         fix: String,
     },
     /// No connection to Zendesk, or it broke before an answer.
@@ -119,7 +119,7 @@ pub enum Refusal {
         /// What helps.
         fix: String,
     },
-    /// The proxy that leads out of this network gives no way to Zendesk.
+    /// The proxy that leads out of this network doesn't let us reach Zendesk.
     NoWay {
         /// The origin that was meant.
         origin: String,
@@ -128,12 +128,12 @@ pub enum Refusal {
     },
     /// Zendesk, or the session, took too long.
     TooSlow {
-        /// What was waited for.
+        /// What we waited for.
         what: String,
         /// For how long.
         after: Duration,
     },
-    /// The supervisor holds a port that the configuration has no use for.
+    /// The supervisor holds a port that isn't in the configuration.
     UnconfiguredPort(u16),
     /// The daemon is shutting down.
     Stopping,
@@ -205,16 +205,16 @@ impl Refusal {
         match self {
             Self::BadRequest(why) => why.clone(),
             Self::Head(why) => why.description(),
-            Self::GaveWay => "all places for connections are taken, and this one was given to \
-                another: send and read without long pauses, and fewer requests at once"
+            Self::GaveWay => "all connections are in use, and this one was closed for \
+                another: send and read without long pauses, and send fewer requests at once"
                 .to_owned(),
             Self::BrokenAnswer => "Zendesk's answer broke off before its first byte could be \
                 passed on: try again; `loopdesk log` says why"
                 .to_owned(),
             Self::AbsoluteForm => {
                 "the request names a whole URL, as it would to a proxy: loopdesk \
-                is no HTTP_PROXY; unset that variable for localhost and use loopdesk's address as \
-                the base URL"
+                isn't an HTTP_PROXY; unset that variable for localhost and use loopdesk's address \
+                as the base URL"
                     .to_owned()
             }
             Self::Method(method) => format!("`{method}` is not passed on to Zendesk"),
@@ -229,7 +229,7 @@ impl Refusal {
                 host: None,
                 expected,
             } => {
-                format!("the request has no Host: use {expected}")
+                format!("the request has no Host header: use {expected}")
             }
             Self::WebPage(header) | Self::Opened { header, .. } => format!(
                 "the request comes from a web page, as its header `{header}` shows, and loopdesk \
@@ -240,12 +240,12 @@ impl Refusal {
                 .to_owned(),
             Self::Key(why) => why.description(),
             Self::KeySuspended { account, person } => format!(
-                "the local key was created for another Zendesk user than {person}, who is logged \
-                 in to account `{account}` now: if it may act for {person}, run `loopdesk key \
+                "the local key was created for a Zendesk user other than {person}, who is now \
+                 logged in to account `{account}`: if it may act for {person}, run `loopdesk key \
                  confirm {account}`"
             ),
             Self::RefusedRoute(path) => format!(
-                "`{path}` makes or shows credentials, which scripts may not do: add it to \
+                "`{path}` creates or shows credentials, which scripts may not do: add it to \
                  `open-routes` in the configuration if they must"
             ),
             Self::UnknownAccount { name, known } => {
@@ -262,9 +262,9 @@ impl Refusal {
                 known.join(", ")
             ),
             Self::NoAccounts => "no account is configured: run `loopdesk account add`".to_owned(),
-            Self::SignedOut(account) => format!(
-                "nobody is logged in to account `{account}`: run `loopdesk login {account}`"
-            ),
+            Self::SignedOut(account) => {
+                format!("not logged in to account `{account}`: run `loopdesk login {account}`")
+            }
             Self::Ended { account, why } => format!(
                 "the session of account `{account}` is over: {why}; run `loopdesk login {account}`"
             ),
@@ -274,20 +274,20 @@ impl Refusal {
             Self::Upstream { origin, why, fix } => {
                 format!("no answer from {origin}: {why}; {fix}, then run `loopdesk status`")
             }
-            Self::NoWay { origin, why } => format!("no way to {origin}: {why}"),
+            Self::NoWay { origin, why } => format!("can't reach {origin}: {why}"),
             Self::TooSlow { what, after } => format!(
                 "{what} took longer than {} s; try again, or run `loopdesk status`",
                 after.as_secs()
             ),
-            Self::UnconfiguredPort(port) => format!(
-                "the configuration has no use for port {port} any more: run `loopdesk service install`"
-            ),
+            Self::UnconfiguredPort(port) => {
+                format!("port {port} is no longer configured: run `loopdesk service install`")
+            }
             Self::Stopping => "loopdesk is shutting down; try again".to_owned(),
         }
     }
 
-    /// What a script is told whose body has ended with `error`. A stage that finds fault with a body
-    /// as it streams by ends it with a refusal.
+    /// The refusal for a request body that ended with `error`. A stage that rejects a body while
+    /// streaming it ends the body with a refusal.
     pub fn of_body(error: &Error) -> Self {
         match error.downcast_ref::<Self>() {
             Some(refusal) => refusal.clone(),
@@ -344,7 +344,7 @@ impl From<KeyRefusal> for Refusal {
     }
 }
 
-/// Tells an answer of ours from one of Zendesk's.
+/// Tells loopdesk's answers from Zendesk's.
 pub const ERROR_HEADER: HeaderName = HeaderName::from_static("x-loopdesk-error");
 
 fn these(names: &[String]) -> String {

@@ -9,12 +9,12 @@ use crate::config::{
     Access, Account, Config, GrantType, Origin, RewriteClass, TokenEncoding, Ttl, VaultKind,
 };
 
-/// Where nothing is wrong.
+/// No conditions.
 pub(crate) fn conditions() -> Conditions {
     Conditions::new(Clock::system())
 }
 
-/// An account as the defaults make it.
+/// An account with the default settings.
 pub(crate) fn account(name: &str, origin: &str) -> Account {
     let origin: Origin = origin.parse().unwrap();
     Account {
@@ -73,7 +73,7 @@ pub(crate) fn config(accounts: Vec<Account>) -> Config {
     }
 }
 
-/// An account that nobody has looked at yet.
+/// An account that hasn't been checked yet.
 pub(crate) fn view(name: &str) -> crate::session::View {
     crate::session::View {
         name: name.parse().unwrap(),
@@ -97,7 +97,7 @@ pub(crate) fn view(name: &str) -> crate::session::View {
     }
 }
 
-/// Local keys of which there is none.
+/// An empty set of local keys.
 pub(crate) fn no_keys() -> crate::keys::Keys {
     let home = tempfile::tempdir().unwrap();
     let paths = loopdesk_protocol::Paths::resolve(|_| None, Some(home.path().to_owned()), None);

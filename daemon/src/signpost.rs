@@ -1,5 +1,5 @@
-//! The page for a person who has opened an address of Zendesk's pages at our port: the same address at
-//! Zendesk, and nothing else.
+//! The page for a user who opened the address of a Zendesk page at our port: it links to the same
+//! address at Zendesk, and does nothing else.
 
 use http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -9,7 +9,8 @@ use http::{HeaderValue, Response};
 use crate::body::Body;
 use crate::refusal::Refusal;
 
-/// The refusal's answer with a page in place of its JSON. Nobody is sent on without a click.
+/// The refusal's answer with a page in place of its JSON. It never redirects; the user has to
+/// click.
 pub(crate) fn page(refusal: &Refusal, address: &str) -> Response<Body> {
     let address = escape(address);
     let html = format!(
@@ -48,6 +49,6 @@ fn escape(text: &str) -> String {
     html
 }
 
-/// Nothing is loaded, run, sent or framed.
+/// Nothing can be loaded, run, sent or framed.
 const POLICY: &str =
     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -109,14 +109,14 @@ async fn o2_a_replaced_program_takes_over_when_nothing_is_under_way() {
     gate.reached(1).await;
     replace_program(&stage);
     eventually("the new program is seen", async || {
-        Daemon::log(&stage.home).contains("the program was replaced")
+        Daemon::log(&stage.home).contains("the binary was replaced")
     })
     .await;
     // Something is under way: the old program goes on, though not for longer than a day.
     failpoints.set_clock(23 * HOUR);
     for _ in 0..20 {
         let log = Daemon::log(&stage.home);
-        assert!(!log.contains("ends for the new program"), "{log}");
+        assert!(!log.contains("so that the new binary can start"), "{log}");
         assert!(stage.status().await.daemon.supervised);
     }
     failpoints.set_clock(24 * HOUR);

@@ -67,7 +67,7 @@ async fn o2_a_second_sigterm_ends_at_once_whatever_is_under_way() {
     daemon.signal(Signal::TERM);
     assert!(daemon.ended().await.unwrap().success());
     let log = Daemon::log(&stage.home);
-    assert!(log.contains("at once, on a second signal"), "{log}");
+    assert!(log.contains("at once by a second signal"), "{log}");
 }
 
 #[tokio::test]

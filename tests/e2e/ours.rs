@@ -109,7 +109,7 @@ async fn d1_u2_a_squatter_on_an_accounts_port_is_pointed_out() {
         problem["message"]
             .as_str()
             .unwrap()
-            .contains("in use already"),
+            .contains("already in use"),
         "{problem}"
     );
     let hint = problem["hints"][0].as_str().unwrap();
@@ -127,7 +127,7 @@ async fn d1_u2_a_held_port_ends_the_start_with_the_holder_and_the_next_free_one(
         .await
         .unwrap_err();
     assert!(
-        said.contains(&format!("port {} is in use already", stage.port)),
+        said.contains(&format!("port {} is already in use", stage.port)),
         "{said}"
     );
     if cfg!(target_os = "linux") {
@@ -144,7 +144,7 @@ async fn d1_u2_a_held_port_ends_the_start_with_the_holder_and_the_next_free_one(
     // The same words reach whoever has a command start it.
     let by_cli = stage.home.loopdesk(["login"]).await.failed(6).stderr;
     let message = format!(
-        "loopdesk can't start: port {} is in use already",
+        "loopdesk can't start: port {} is already in use",
         stage.port
     );
     assert!(by_cli.contains(&message), "{by_cli}");

@@ -48,7 +48,7 @@ async fn r3_a_second_daemon_is_refused_and_told_who_runs() {
     let daemon = stage.daemon().await;
     let refused = stage.home.run("loopdeskd", [""; 0]).await;
     assert_ne!(refused.code, Some(0), "{refused:?}");
-    let told = format!("loopdeskd runs already, as process {}", daemon.pid());
+    let told = format!("loopdeskd is already running, as process {}", daemon.pid());
     assert!(refused.stderr.contains(&told), "{refused:?}");
 }
 

@@ -1,4 +1,4 @@
-//! Signs of a web page. Programs send none of these; a page can't help sending them.
+//! Signs of a web page. Programs don't send these headers; a page can't avoid sending them.
 
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, ORIGIN, REFERER};
 use http::request::Parts;
@@ -6,13 +6,13 @@ use http::{HeaderValue, Method};
 
 use crate::refusal::Refusal;
 
-/// Refuses requests of web pages. `is_ours` knows the authorities under which we are called.
+/// Refuses requests from web pages. `is_ours` tells whether an authority is one of our own.
 pub(super) fn check(head: &Parts, is_ours: impl Fn(&[u8]) -> bool) -> Result<(), Refusal> {
     let headers = &head.headers;
     if headers.contains_key(ORIGIN) {
         return Err(Refusal::WebPage("Origin"));
     }
-    // Only this one of the family: Node's `fetch` sends `Sec-Fetch-Mode`.
+    // Only this one of the `Sec-Fetch` family: Node's `fetch` sends `Sec-Fetch-Mode`.
     if headers.contains_key(SEC_FETCH_SITE) {
         return Err(Refusal::WebPage("Sec-Fetch-Site"));
     }
@@ -27,8 +27,8 @@ pub(super) fn check(head: &Parts, is_ours: impl Fn(&[u8]) -> bool) -> Result<(),
     Ok(())
 }
 
-/// Whether a person has opened this address in a browser, and it is one of Zendesk's pages: the
-/// agents' workspace or a help centre (Fetch Metadata, `Sec-Fetch-Dest`).
+/// Whether somebody opened this address in a browser, and it is one of Zendesk's pages: the agent
+/// workspace or a help centre (Fetch Metadata, `Sec-Fetch-Dest`).
 pub(super) fn is_opened(head: &Parts) -> bool {
     let is = |name, value: &str| {
         let values = head.headers.get(name);
@@ -52,7 +52,7 @@ fn is_preflight(headers: &HeaderMap) -> bool {
             .any(|name| name.as_str().starts_with("access-control-request-"))
 }
 
-/// The authority of a `Referer`, if that can be ours.
+/// The authority of a `Referer`, if it could be one of ours.
 fn authority(referer: &HeaderValue) -> Option<&[u8]> {
     let rest = referer.as_bytes().strip_prefix(b"http://")?;
     rest.split(|b| b"/?#".contains(b)).next()

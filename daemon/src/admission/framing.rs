@@ -1,4 +1,4 @@
-//! Requests that could be read two ways, or that ask for something other than HTTP/1.1.
+//! Requests that could be read in two ways, or that ask for something other than HTTP/1.1.
 
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
@@ -8,7 +8,8 @@ use super::LengthBesideCoding;
 use crate::refusal::{HeadRefusal, Refusal};
 use crate::telemetry::Sent;
 
-/// Refuses what RFC 9112 doesn't allow to an origin server, and what no API call is.
+/// Refuses requests that RFC 9112 doesn't allow to an origin server, and those that can't be API
+/// calls.
 pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
     let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
     if head.headers.iter().map(size).sum::<usize>() > HEAD_MAX {
@@ -23,35 +24,36 @@ pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
     }
     if !head.uri.path().starts_with('/') {
         let form = match head.method {
-            Method::OPTIONS => "OPTIONS is asked for a path, not for `*`",
-            _ => "the request's target is no path",
+            Method::OPTIONS => "OPTIONS needs a path here, not `*`",
+            _ => "the request's target isn't a path",
         };
         return Err(Refusal::BadRequest(form.to_owned()));
     }
     at_most_one(&head.headers, &AUTHORIZATION)?;
-    // hyper takes whatever ends in `chunked`. Another coding beneath it would reach Zendesk without
-    // its name, and chunks in chunks are read two ways (RFC 9112 section 6.1).
+    // hyper accepts any list that ends in `chunked`. Another coding beneath it would reach Zendesk
+    // without its name, and chunks within chunks can be read in two ways (RFC 9112 section 6.1).
     at_most_one(&head.headers, &TRANSFER_ENCODING)?;
     let coding = head.headers.get(TRANSFER_ENCODING);
     if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         let why = "the request's body has a transfer coding other than `chunked`";
         return Err(Refusal::BadRequest(why.to_owned()));
     }
-    // Such a request is an attempt at smuggling, or a mistake (RFC 9112 section 6.1).
+    // Such a request is either an attempt at smuggling or a mistake (RFC 9112 section 6.1).
     let had_length = || head.extensions.get::<LengthBesideCoding>().is_some();
     if coding.is_some() && (had_length() || head.headers.contains_key(CONTENT_LENGTH)) {
         let why = "the request has both a `Content-Length` and a `Transfer-Encoding`";
         return Err(Refusal::BadRequest(why.to_owned()));
     }
-    // Java's HttpClient offers h2c with its first request. An offer may be ignored, and a proxy
-    // that passes it on lets requests through unseen (RFC 9113 section 3.1 has retired it).
+    // Java's HttpClient offers h2c with its first request. A server may ignore an offer, and a
+    // proxy that passes it on can no longer see the requests that follow (RFC 9113 section 3.1
+    // retired it).
     if asks_for_websocket(&head.headers) {
         return Err(Refusal::Upgrade);
     }
     Ok(())
 }
 
-/// Refuses a header that is there twice, of which another reader could take the other one.
+/// Refuses a header that occurs twice: another reader could use the other value.
 pub(super) fn at_most_one(headers: &HeaderMap, name: &HeaderName) -> Result<(), Refusal> {
     match headers.get_all(name).iter().nth(1) {
         None => Ok(()),
@@ -70,10 +72,10 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
     })
 }
 
-/// CONNECT makes tunnels; TRACE and its kin send the request's head back, and our token with it.
+/// CONNECT opens a tunnel; TRACE and its kin echo the request's head, including our token.
 const NOT_PASSED_ON: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 
-/// Servers take 8 to 32 KiB as a rule. hyper's own limit holds for what it reads in one piece only.
+/// Servers usually accept 8 to 32 KiB. hyper's own limit only covers what it reads in one piece.
 const HEAD_MAX: usize = 64 * 1024;
 
 #[cfg(test)]

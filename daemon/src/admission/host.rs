@@ -1,8 +1,8 @@
-//! `Host`: the names by which this machine's own programs call us.
+//! `Host`: the names by which programs on this machine call us.
 //!
 //! A web page that rebinds its own name to 127.0.0.1 sends that name here, so an unknown name is
-//! refused before anything else is looked at. The comparison is a table of exact spellings: every
-//! parser trick is refused because nothing is interpreted.
+//! refused before anything else is read. Names are compared with a table of exact spellings: no
+//! parser trick works, because nothing is interpreted.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,7 +17,7 @@ pub(super) struct Host {
     pub(super) port: u16,
 }
 
-/// A name of ours.
+/// One of our names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Name {
     /// `localhost`.
@@ -50,7 +50,7 @@ impl Host {
 
 impl Name {
     fn parse(text: &str) -> Option<Self> {
-        // `Ipv4Addr` takes four decimal numbers without leading zeros and nothing else.
+        // `Ipv4Addr` accepts four decimal numbers without leading zeros, and nothing else.
         if let Ok(address) = text.parse::<Ipv4Addr>() {
             return address.is_loopback().then(|| Self::Address(address.into()));
         }

@@ -1,6 +1,6 @@
-//! Stage 2: may this peer, and may this request, in at all?
+//! Stage 2: may this peer in, and may this request?
 //!
-//! In the order of the questions: the peer, `framing`, `host`, `browser`.
+//! Checked in this order: the peer, `framing`, `host`, `browser`.
 
 mod browser;
 mod framing;
@@ -23,23 +23,23 @@ use host::{Host, Name};
 pub use crate::peer::Peer;
 pub use place::{Place, Sharing};
 
-/// What is known of a connection before its first byte.
+/// What is known about a connection before its first byte.
 #[derive(Clone, Debug)]
 pub struct ConnFacts {
     /// Where it arrived.
     pub local: Local,
     /// Which user opened it.
     pub peer: Peer,
-    /// By what the program at its other end can be found.
+    /// How to find the program at its other end.
     pub caller: Caller,
-    /// How often it has sent a key that isn't one.
+    /// How many wrong keys it has sent.
     pub failures: Arc<Failures>,
-    /// Its place among all connections, where places are counted.
+    /// Its place among all connections, where places are limited.
     pub place: Option<Arc<dyn Place>>,
 }
 
 impl ConnFacts {
-    /// What is known of a connection that has just begun.
+    /// The facts about a connection that has just been accepted.
     pub fn new(local: Local, peer: Peer, trace: Trace) -> Self {
         let caller = match local {
             Local::Tcp { .. } => Caller::over_tcp(trace),
@@ -67,36 +67,36 @@ pub enum Local {
     Unix,
 }
 
-/// Marks a request, by its extensions, whose head had a `Content-Length` and a `Transfer-Encoding`
-/// when it came. The length isn't among its headers.
+/// Marks a request (as an extension) that arrived with both a `Content-Length` and a
+/// `Transfer-Encoding`. hyper has already removed the length from the headers.
 #[derive(Clone, Copy, Debug)]
 pub struct LengthBesideCoding;
 
-/// Decides who gets in.
+/// Decides which requests to admit.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// How a client of `proxy.sock` that gives no usable name would call us.
+    /// The base URL for clients of `proxy.sock` that send no usable name.
     unix_base: String,
-    /// Further names, for those with a local key.
+    /// Additional host names, which only work with a local key.
     allowed: Vec<AllowedHost>,
     keys: Keys,
 }
 
-/// A request that may go on.
+/// An admitted request.
 #[derive(Clone, Debug)]
 pub struct Admitted {
-    /// The base URL that this client has used, without a slash at its end.
+    /// The base URL that this client used, without a trailing slash.
     pub base: String,
-    /// The account that its `Host` names.
+    /// The account named by `Host`.
     pub account: Option<AccountName>,
-    /// The local key that it has.
+    /// The local key that it carries.
     pub key: Option<Arc<Key>>,
-    /// What is said where it has no local key, if it needs one whatever the account.
+    /// The refusal if it carries no local key but needs one regardless of the account.
     needs_key: Option<KeyRefusal>,
 }
 
 impl Admission {
-    /// The rules under `config`, for those who have one of `keys` and those who have none.
+    /// The admission rules of `config`, with `keys` as the known local keys.
     pub fn new(config: &Config, keys: Keys) -> Self {
         let port = config.listen.first().map(|address| address.get().port());
         Self {
@@ -109,10 +109,11 @@ impl Admission {
         }
     }
 
-    /// Lets a request in, or says why not. A local key is taken out of its head.
+    /// Admits a request or says why not. Removes a local key from the head.
     ///
     /// # Errors
-    /// What the client is told.
+    /// The refusal to send to the client: the wrong user, a malformed request, an unknown host, a
+    /// web page, or a missing or wrong local key.
     pub async fn check(&self, facts: &ConnFacts, head: &mut Parts) -> Result<Admitted, Refusal> {
         let mut admitted = self.look_at(facts, head)?;
         admitted.key = self.key(facts, head).await?;
@@ -122,7 +123,7 @@ impl Admission {
         }
     }
 
-    /// Everything but the key.
+    /// Every check except the key.
     fn look_at(&self, facts: &ConnFacts, head: &Parts) -> Result<Admitted, Refusal> {
         if let Some(refusal) = facts.peer.refusal() {
             return Err(refusal);
@@ -133,7 +134,7 @@ impl Admission {
             Local::Unix => self.by_unix(head)?,
         };
         if matches!(facts.local, Local::Tcp { .. }) && !self.allowed.is_empty() {
-            // Behind a forwarder the stranger chooses the name, so that a name protects nothing.
+            // Behind a forwarder, strangers choose the `Host` themselves, so it protects nothing.
             admitted.needs_key = Some(KeyRefusal::NeededOverTcp);
         }
         browser::check(head, |authority| {
@@ -164,7 +165,7 @@ impl Admission {
 
     fn by_tcp(&self, addr: SocketAddr, head: &Parts) -> Result<Admitted, Refusal> {
         let Some(text) = given_host(head)? else {
-            // HTTP/1.0 knows no Host (RFC 1945); from 1.1 on it must be there (RFC 9112 section 3.2).
+            // HTTP/1.0 has no Host (RFC 1945); HTTP/1.1 requires it (RFC 9112 section 3.2).
             if head.version == Version::HTTP_10 {
                 return Ok(Admitted::new(format!("http://{addr}"), None));
             }
@@ -183,8 +184,8 @@ impl Admission {
         self.allowed.iter().find(|name| name.is(authority))
     }
 
-    /// The local key that the request has, which goes no further than here. Whether it works is for
-    /// `route` to say.
+    /// The local key that the request carries; it isn't passed on. `route` decides whether the key
+    /// allows the request.
     async fn key(&self, facts: &ConnFacts, head: &mut Parts) -> Result<Option<Arc<Key>>, Refusal> {
         let presented = keys::presented(&head.headers, &head.uri).map_err(KeyRefusal::Wrong)?;
         let Some(presented) = presented else {
@@ -195,7 +196,7 @@ impl Admission {
         Ok(Some(checked.map_err(KeyRefusal::Wrong)?))
     }
 
-    /// On a unix socket, which no web page can reach, `Host` only routes.
+    /// No web page can reach a unix socket, so here `Host` only selects the account.
     fn by_unix(&self, head: &Parts) -> Result<Admitted, Refusal> {
         let given = given_host(head)?;
         Ok(
@@ -208,7 +209,7 @@ impl Admission {
 }
 
 impl Admitted {
-    /// A request without a key, by this base.
+    /// A request without a key that uses this base.
     pub(crate) fn new(base: String, account: Option<AccountName>) -> Self {
         Self {
             base,
@@ -219,7 +220,7 @@ impl Admitted {
     }
 }
 
-/// Whether whoever has opened the address of a page may be told where it is at Zendesk.
+/// Whether the user who opened a page's address may be shown its address at Zendesk.
 fn tells_the_way(facts: &ConnFacts, admitted: &Admitted, head: &Parts) -> bool {
     facts.peer == Peer::Own && admitted.needs_key.is_none() && browser::is_opened(head)
 }
@@ -237,7 +238,7 @@ fn admitted(spelling: &[u8], host: Host) -> Admitted {
     Admitted::new(base(spelling), account)
 }
 
-/// The base URL of whoever spells our name so.
+/// The base URL for a client that spells our name this way.
 fn base(spelling: &[u8]) -> String {
     format!("http://{}", String::from_utf8_lossy(spelling))
 }
@@ -257,7 +258,7 @@ fn unknown(host: Option<&[u8]>, addr: SocketAddr) -> Refusal {
     }
 }
 
-/// The addresses that `localhost` stands for.
+/// The addresses that `localhost` resolves to.
 const USUAL: [std::net::IpAddr; 2] = [
     std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
     std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),

@@ -1,16 +1,16 @@
-//! A connection's place among all connections. Keys that are limited share a part of them.
+//! A connection's place among all connections. Limited keys share a part of them.
 
 use std::fmt;
 use std::pin::Pin;
 
 use crate::keys::KeyId;
 
-/// Waits for a share.
+/// Waits for one of the limited keys' shares.
 pub type Sharing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// What a connection's place can be asked for.
+/// What a request can ask of its connection's place.
 pub trait Place: fmt::Debug + Send + Sync {
-    /// Waits until the present request, which has the limited key `key`, is one of as many as such
-    /// keys may have in flight together. It is until it ends.
+    /// Waits until the current request, which carries the limited key `key`, gets one of the places
+    /// that limited keys share. It keeps that place until it ends.
     fn share(&self, key: KeyId) -> Sharing<'_>;
 }

@@ -1,4 +1,4 @@
-//! A body of one JSON value a line, written as the values come.
+//! A body of JSON values, one a line, written as they arrive.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,7 +8,7 @@ use http_body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-/// Ends when the sender is dropped; whoever sends learns that the reader has hung up.
+/// Ends when the sender is dropped; sending fails once the reader has hung up.
 #[derive(Debug)]
 pub(super) struct Lines<T>(pub(super) mpsc::Receiver<T>);
 

@@ -1,8 +1,7 @@
-//! The control API: HTTP/1.1 on `control.sock`, for the command line and nobody else.
+//! The control API: HTTP/1.1 on `control.sock`, for the command line only.
 //!
-//! It stands beside the way of a request: it looks at sessions and the configuration, and asks
-//! them to act. Which user is connected is checked on every connection, although the folder is
-//! private already.
+//! It isn't part of the request path: it reads sessions and the configuration, and asks them to
+//! act. The peer's user is checked on every connection, although the folder is already private.
 
 mod handlers;
 mod lines;
@@ -35,7 +34,7 @@ use crate::proof::Prover;
 use crate::session::Sessions;
 use crate::telemetry::{self, Sent, Whom};
 
-/// Everything that the control API looks at or asks to act.
+/// Everything that the control API reads or asks to act.
 #[derive(Clone, Debug)]
 pub struct Control {
     /// The accounts' sessions.
@@ -44,27 +43,27 @@ pub struct Control {
     pub keys: Keys,
     /// The configuration in use.
     pub loaded: watch::Receiver<Loaded>,
-    /// What is wrong beside that.
+    /// Other current problems.
     pub conditions: Conditions,
-    /// Where scripts are served.
+    /// Where scripts can connect.
     pub listeners: watch::Receiver<Vec<status::Listener>>,
-    /// Why the command that is told of events can't be run.
+    /// Why the notification command can't be run.
     pub hook: watch::Receiver<Option<Problem>>,
-    /// Asks for the configuration to be read again.
+    /// Asks for a reload of the configuration.
     pub reload: mpsc::Sender<Reload>,
-    /// Proves which ports are this process's.
+    /// Proves which ports belong to this process.
     pub prover: Prover,
     /// Tells the time.
     pub clock: Clock,
     /// When the daemon started.
     pub started_at: Timestamp,
-    /// How many connections it may have.
+    /// How many connections the daemon may have.
     pub places: usize,
-    /// Keeps the tasks.
+    /// Tracks the tasks.
     pub tracker: TaskTracker,
 }
 
-/// Asks for the configuration to be read again; the answer says whether it is in use.
+/// Asks for a reload of the configuration; the answer says whether it is in use.
 pub type Reload = oneshot::Sender<Result<(), Problem>>;
 
 impl Control {
@@ -204,17 +203,17 @@ impl Control {
                 let own = handlers::version::version();
                 let asked = Sent::escaped(format!("{method} {path}"));
                 let message = format!(
-                    "the daemon that runs, loopdesk {} (process {}), knows no `{asked}`",
+                    "the running daemon, loopdesk {} (process {}), doesn't support `{asked}`",
                     own.version, own.pid
                 );
-                let hint = "run `loopdesk version`, which says what to do if this command is newer";
+                let hint = "run `loopdesk version`: it says what to do if this command is newer";
                 reply::problem(&Problem::new(Kind::Daemon, message).hint(hint))
             }
         }
     }
 }
 
-/// Whether the peer runs as the user that we run as.
+/// Whether the peer runs as our own user.
 fn is_own(stream: &UnixStream) -> bool {
     let own = rustix::process::getuid().as_raw();
     stream.peer_cred().is_ok_and(|peer| peer.uid() == own)

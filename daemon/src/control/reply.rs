@@ -1,7 +1,7 @@
 //! JSON in, JSON out, and a status for each kind of problem.
 //!
-//! Nothing is taken out of an answer here: foreign words are clean when they come in, and the caller's
-//! own are its own (D7).
+//! Answers aren't redacted here: other programs' texts are redacted where they come in, and the
+//! caller may see its own (D7).
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
@@ -34,10 +34,10 @@ pub(super) async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Probl
         .await
         .map_err(|e| wrong(e.to_string()))?
         .to_bytes();
-    // The parser's own words quote what it didn't expect, which may be a secret.
+    // The parser's message quotes the unexpected text, which may be a secret.
     serde_json::from_slice(&bytes).map_err(|e| {
         wrong(format!(
-            "it is no such JSON at line {}, column {}",
+            "unexpected JSON at line {}, column {}",
             e.line(),
             e.column()
         ))
@@ -97,5 +97,5 @@ fn with_status(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     response
 }
 
-/// Requests hold names and at most one address that a person has pasted.
+/// Requests hold names and at most one pasted address.
 const REQUEST_MAX: usize = 64 * 1024;

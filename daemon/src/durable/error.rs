@@ -1,11 +1,11 @@
-//! What goes wrong with files.
+//! Errors of durable files.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use loopdesk_protocol::{Kind, Problem};
 
-/// Why something isn't on disk, or can't be read from there.
+/// Why something couldn't be written to disk, or read from it.
 #[derive(Debug, thiserror::Error)]
 #[error("can't {act} `{}`: {source}", .path.display())]
 pub(crate) struct Error {
@@ -23,7 +23,7 @@ impl Error {
         }
     }
 
-    /// As people are told, with what helps in which folder.
+    /// The problem to show, with a hint that names the folder.
     pub(crate) fn problem(&self) -> Problem {
         let folder = self.path.parent().unwrap_or(&self.path).display();
         let is = |kind| self.source.kind() == kind;
@@ -40,7 +40,7 @@ impl Error {
                  -T {folder}` shows where it is)"
             )
         } else if self.source.raw_os_error() == Some(EIO) {
-            format!("see whether the disk that holds `{folder}` is well")
+            format!("check the disk that holds `{folder}`: it may be failing")
         } else {
             format!(
                 "make it yours and writable: `chown -R \"$USER\" {folder} && chmod -R u+rwX,go= \

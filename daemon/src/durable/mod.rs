@@ -1,4 +1,4 @@
-//! Small files that are durable before anybody relies on them, whole or not there.
+//! Small files that are durable before anything relies on them, and never half-written.
 //!
 //! Every call blocks.
 
@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 pub(crate) use self::error::Error;
 use crate::failpoint;
 
-/// Makes sure of a folder that nobody else can write to, or look into.
+/// Makes sure that a folder exists that other users can neither write to nor read.
 ///
 /// # Errors
-/// Where there is none, and none can be made.
+/// If the folder can't be created or made private.
 pub(crate) fn make_folder(dir: &Path) -> Result<(), Error> {
     let made = fs::DirBuilder::new()
         .recursive(true)
@@ -25,10 +25,10 @@ pub(crate) fn make_folder(dir: &Path) -> Result<(), Error> {
     check_folder(dir)
 }
 
-/// A folder that others could write to, or swap, is no place for secrets.
+/// Checks a folder for secrets: other users must not be able to write to it or replace it.
 ///
 /// # Errors
-/// Where it is such a one and can't be closed, or isn't there.
+/// If the folder is missing, belongs to another user, or can't be made private.
 pub(crate) fn check_folder(dir: &Path) -> Result<(), Error> {
     let wrong = |why: &str| Error::new("use", dir, io::Error::other(why.to_owned()));
     let meta = fs::symlink_metadata(dir).map_err(|e| Error::new("use", dir, e))?;
@@ -36,7 +36,7 @@ pub(crate) fn check_folder(dir: &Path) -> Result<(), Error> {
         return Err(wrong("it is a symbolic link"));
     }
     if !meta.is_dir() {
-        return Err(wrong("it is no folder"));
+        return Err(wrong("it isn't a folder"));
     }
     let own = rustix::process::getuid().as_raw();
     if meta.uid() != own {
@@ -47,16 +47,16 @@ pub(crate) fn check_folder(dir: &Path) -> Result<(), Error> {
     }
     if meta.mode() & 0o077 != 0 {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
-            .map_err(|e| Error::new("close to others", dir, e))?;
+            .map_err(|e| Error::new("make private", dir, e))?;
     }
     Ok(())
 }
 
-/// The first `most` bytes of the file at `path`, if there is one. A link isn't followed, and a pipe
-/// isn't waited for.
+/// The first `most` bytes of the file at `path`, if it exists. Doesn't follow a link or wait for a
+/// pipe.
 ///
 /// # Errors
-/// As the system says.
+/// If the file exists and can't be read.
 pub(crate) fn read_file(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let opened = OpenOptions::new()
         .read(true)
@@ -72,10 +72,10 @@ pub(crate) fn read_file(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// A new file that only its owner may read; an error where there is one.
+/// Creates a file that only its owner may read.
 ///
 /// # Errors
-/// As the system says.
+/// If the file exists already, or can't be created.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -84,11 +84,11 @@ pub(crate) fn create_new(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Writes a small file in place: once this has returned, it is there, whole, after a power cut. Until
-/// then it may be empty, or half of it.
+/// Writes a small file in place. Once this has returned, the whole file survives a power cut; until
+/// then it may be empty or incomplete.
 ///
 /// # Errors
-/// As the system says.
+/// If the file can't be written or flushed to the disk.
 pub(crate) fn write_through(path: &Path, bytes: &[u8], dir: &Path) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -102,13 +102,13 @@ pub(crate) fn write_through(path: &Path, bytes: &[u8], dir: &Path) -> io::Result
     sync_folder(dir)
 }
 
-/// Puts `bytes` in the place of the file at `path`: at every moment it is the old one or the new
+/// Replaces the file at `path` with `bytes`: at every moment it is either the old file or the new
 /// one, and when this returns, the new one survives a power cut.
 ///
-/// Only one process, and one thread of it, may do so at a time.
+/// Only one thread of one process may do so at a time.
 ///
 /// # Errors
-/// Where that isn't certain. The old file is then still there, or the new one is.
+/// If the replacement isn't certain. Then either the old file or the new one is there.
 pub(crate) fn replace(path: &Path, bytes: &[u8], steps: &Steps) -> Result<(), Error> {
     let failed = |e| Error::new("write", path, e);
     let temp = path.with_added_extension("new");
@@ -124,7 +124,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], steps: &Steps) -> Result<(), Er
 }
 
 fn write_beside(temp: &Path, bytes: &[u8], steps: &Steps) -> io::Result<()> {
-    // What a crash has left there is nobody's, and a link isn't followed.
+    // Whatever a crash left there is of no use; don't follow a link either.
     match fs::remove_file(temp) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -151,7 +151,7 @@ pub(crate) struct Steps {
 /// Makes the names in a folder durable.
 ///
 /// # Errors
-/// As the system says.
+/// If the folder can't be opened or flushed to the disk.
 pub(crate) fn sync_folder(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
@@ -163,14 +163,14 @@ fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Opening a pipe that nobody writes to is no wait.
+/// Opens without waiting for a pipe's writer.
 #[expect(
     clippy::cast_possible_wrap,
     reason = "the flag is a small constant on every system"
 )]
 pub(crate) const NO_WAIT: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
 
-/// A link in the place of a file is an error.
+/// Treats a link in the place of a file as an error.
 #[expect(
     clippy::cast_possible_wrap,
     reason = "the flag is a small constant on every system"

@@ -1,4 +1,4 @@
-//! Whether a request's body has come whole, for whoever answers before it has.
+//! Tracks whether a request's body has been read to its end, for answers that come before that.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use hyper::body::Incoming;
 
 use crate::body::Body;
 
-/// What of a connection's present request nobody has read. Clones share it.
+/// Whether part of the connection's current request is still unread. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unread(Arc<AtomicBool>);
 
 impl Unread {
-    /// A body that says when it was read to its end.
+    /// Wraps a body so that reading it to the end is noted.
     pub(super) fn watch(&self, body: Incoming) -> Body {
         let is_empty = body.is_end_stream();
         self.0.store(!is_empty, Ordering::Relaxed);
@@ -29,12 +29,12 @@ impl Unread {
         })
     }
 
-    /// Notes that the client has sent more than anybody wanted to read.
+    /// Notes that the client has sent more than was read.
     pub(super) fn found(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether something is left of the body, or may be.
+    /// Whether some of the body is unread, or may be.
     pub(super) fn is_left(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -54,7 +54,7 @@ impl http_body::Body for Watched {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        // Nothing comes after trailers, and whoever has read them need not ask.
+        // Nothing follows trailers, and their reader needn't poll again.
         let is_last = match &frame {
             Some(Ok(frame)) => frame.is_trailers(),
             Some(Err(_)) => false,

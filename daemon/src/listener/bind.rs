@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use super::holder;
 use crate::config::AccountName;
 
-/// A listener on `address`, for everybody or for one account; `None` for `[::1]` on a machine
-/// without it.
+/// Binds a listener to `address`, shared or for one account; `None` for `[::1]` on a machine
+/// without IPv6.
 ///
 /// # Errors
-/// A problem of kind `daemon` that names who holds the port and a port that is free.
+/// A problem of kind `daemon` that names the holder of the port and suggests a free one.
 pub fn tcp(
     address: SocketAddr,
     account: Option<&AccountName>,
@@ -35,24 +35,24 @@ pub fn tcp(
     }
 }
 
-/// A listener on the unix socket `path`, which nobody but this user can use. The folder must be
+/// Binds a listener to the unix socket `path`, which only this user can open. The folder must be
 /// private already.
 ///
 /// # Errors
-/// A problem of kind `daemon` that names what lies in the way.
+/// A problem of kind `daemon` that names what is in the way.
 pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
     let problem = |what: String| Problem::new(Kind::Daemon, what);
     let shown = path.display();
     match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(problem(format!("`{shown}` can't be looked at: {error}"))),
+        Err(error) => return Err(problem(format!("`{shown}` can't be read: {error}"))),
         Ok(meta) if !meta.file_type().is_socket() => {
             let way_out = match meta.is_dir() {
                 true => format!("mv '{shown}' '{shown}.old'"),
                 false => format!("rm '{shown}'"),
             };
             return Err(
-                problem(format!("`{shown}` lies in the way and is no socket")).hint(way_out),
+                problem(format!("`{shown}` is in the way and isn't a socket")).hint(way_out),
             );
         }
         Ok(meta) if meta.uid() != rustix::process::getuid().as_raw() => {
@@ -61,12 +61,13 @@ pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
                 meta.uid()
             )));
         }
-        // A socket that nobody listens on any more is what a crash leaves. Only a refused
-        // connection proves that: a listener with a full backlog doesn't refuse.
+        // A crash leaves behind a socket without a listener. Only a refused connection proves that:
+        // a listener with a full backlog doesn't refuse.
         Ok(_) => match std::os::unix::net::UnixStream::connect(path) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                std::fs::remove_file(path)
-                    .map_err(|e| problem(format!("`{shown}` is stale and stays: {e}")))?;
+                std::fs::remove_file(path).map_err(|e| {
+                    problem(format!("`{shown}` is stale and can't be removed: {e}"))
+                })?;
             }
             _ => {
                 return Err(problem(format!("another program listens on `{shown}`"))
@@ -76,7 +77,7 @@ pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
     }
     let listener =
         UnixListener::bind(path).map_err(|e| problem(format!("can't listen on `{shown}`: {e}")))?;
-    // The folder keeps others out already, from the first moment on.
+    // From the first moment on, the folder keeps others out.
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o600))
         .map_err(|e| problem(format!("`{shown}` can't be made private: {e}")))?;
     Ok(listener)
@@ -88,14 +89,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()?
     };
-    // A restart must not wait for connections in TIME_WAIT. Never SO_REUSEPORT: with it another
+    // A restart must not wait for connections in TIME_WAIT. Never use SO_REUSEPORT: with it another
     // user's program could take a share of the connections.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Errors of a machine whose kernel or loopback interface has no IPv6.
+/// Whether the kernel or the loopback interface has no IPv6.
 fn is_no_address(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
@@ -105,7 +106,7 @@ fn in_use(address: SocketAddr, account: Option<&AccountName>) -> Problem {
     let who = holder::of(address).map_or_else(String::new, |who| format!(", held by {who}"));
     let problem = Problem::new(
         Kind::Daemon,
-        format!("port {} is in use already{who}", address.port()),
+        format!("port {} is already in use{who}", address.port()),
     );
     let free = (address.port().saturating_add(1)..=u16::MAX)
         .take(PROPOSALS)
@@ -117,7 +118,7 @@ fn in_use(address: SocketAddr, account: Option<&AccountName>) -> Problem {
     })
 }
 
-/// Whether nobody holds the port, on either of the addresses that `localhost` stands for.
+/// Whether the port is free on both addresses that `localhost` resolves to.
 fn is_free(port: u16) -> bool {
     let free = |ip: IpAddr| match listen(SocketAddr::new(ip, port)) {
         Ok(_) => true,
@@ -129,7 +130,7 @@ fn is_free(port: u16) -> bool {
 /// Enough for any burst of scripts that start together; the kernel has a cap of its own.
 const BACKLOG: u32 = 1024;
 
-/// How many ports are tried for a proposal.
+/// How many ports to try for a suggestion.
 const PROPOSALS: usize = 64;
 
 #[cfg(test)]
@@ -166,7 +167,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "precious").unwrap();
         let problem = unix(&path).unwrap_err();
-        assert!(problem.message.contains("no socket"), "{problem}");
+        assert!(problem.message.contains("isn't a socket"), "{problem}");
         assert_eq!(std::fs::read(&path).unwrap(), b"precious");
     }
 }

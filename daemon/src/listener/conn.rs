@@ -30,8 +30,8 @@ use crate::admission::{ConnFacts, LengthBesideCoding};
 use crate::body::{Body, Error};
 use crate::telemetry;
 
-/// Serves a connection until either side ends it, or `stop`, or its place is needed. A client that
-/// is owed an answer then is told why there is none.
+/// Serves a connection until either side ends it, `stop` is cancelled, or its place is needed. If
+/// the client is still owed an answer then, it gets a refusal with the reason.
 pub(super) async fn serve<S, H>(
     stream: S,
     facts: ConnFacts,
@@ -70,16 +70,17 @@ pub(super) async fn serve<S, H>(
                 let is_old = request.version() == Version::HTTP_10;
                 let mut response = handler.handle(&facts, request).await;
                 served.fetch_add(1, Ordering::Relaxed);
-                // HTTP/1.0 has no chunks: only the end of the connection ends such a body.
+                // HTTP/1.0 has no chunks: such a body ends only with the connection.
                 let needs_end = is_old && response.body().size_hint().exact().is_none();
                 exchange.end(unread.is_left());
-                // An answer that comes before the end of the request ends the connection, and says
-                // so: a client that hears it stops sending (RFC 9112 section 9.6).
+                // An answer sent before the end of the request ends the connection, and
+                // `Connection: close` announces that, so that the client stops sending (RFC 9112
+                // section 9.6).
                 if stop.is_cancelled() || needs_end || unread.is_left() {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(CONNECTION, close);
                     if is_old {
-                        // Else hyper adds the `keep-alive` that the client has asked for.
+                        // Otherwise hyper adds the `keep-alive` that the client asked for.
                         *response.version_mut() = Version::HTTP_10;
                     }
                 }
@@ -90,7 +91,7 @@ pub(super) async fn serve<S, H>(
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        // curl and others shut their writing side after the request and still read.
+        // curl and others shut down their writing side after the request and still read.
         .half_close(true)
         .preserve_header_case(true)
         .max_buf_size(BUFFER)
@@ -99,20 +100,21 @@ pub(super) async fn serve<S, H>(
 
     let ended = loop {
         tokio::select! {
-            // A request that has come is begun before it is looked whether one has.
+            // Poll the connection first: a request that has arrived must begin before we decide
+            // whether the connection is idle.
             biased;
             result = &mut connection => break Ended::of(result),
             () = seat.has_to_leave() => {
                 if !seat.takes_up_work() {
                     break Ended::GaveWay;
                 }
-                // It was idle when it was chosen, and has begun a request since, which Zendesk may
-                // carry out: its answer is the last thing here.
+                // The connection was idle when it was chosen, but has begun a request since, which
+                // Zendesk may have carried out. Answer it, then close.
                 Pin::new(&mut connection).graceful_shutdown();
             }
             () = stop.cancelled() => {
-                // A client may be sending on this connection right now, believing it alive: for a
-                // moment it is answered, with `Connection: close`, instead of being cut off.
+                // A client may be sending on this connection right now, believing it open. For a
+                // moment, answer with `Connection: close` instead of cutting it off.
                 break tokio::select! {
                     result = &mut connection => Ended::of(result),
                     () = tokio::time::sleep(LAST_REQUEST) => {
@@ -138,7 +140,7 @@ pub(super) async fn serve<S, H>(
     if exchange.is_head() {
         strangers::leave_out_body(&mut answer);
     }
-    // More may be on its way.
+    // The client may still be sending.
     unread.found();
     let mut stream = connection.into_parts().io.into_inner().into_inner();
     if let Ended::GaveWay = ended {
@@ -146,7 +148,7 @@ pub(super) async fn serve<S, H>(
         strangers.part(stream, &answer).await;
         return;
     }
-    // Whether it was heard is none of our business.
+    // Best effort: the client may not read it.
     tokio::select! {
         _unheard = strangers::say(&mut stream, &answer) => {}
         () = seat.has_to_leave() => {}
@@ -183,7 +185,7 @@ impl Drop for Flight {
     }
 }
 
-/// An answer's body, with which the flight ends.
+/// An answer's body; the request stays in flight until it ends.
 struct Answer {
     body: Body,
     _flight: Flight,
@@ -210,11 +212,12 @@ impl http_body::Body for Answer {
 }
 
 /// For the head of a request, and for idle keep-alive connections: longer than scripts and client
-/// libraries keep an idle connection in their pools, so that they are the ones who close. Where
-/// places run short, the longest idle doesn't wait for it.
+/// libraries keep idle connections in their pools, so that the client closes first. When places run
+/// short, the connection idle longest is closed earlier.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Far more header lines than any client sends, as browsers' and servers' usual limits have it.
+/// Far more header lines than any client sends, in line with the usual limits of browsers and
+/// servers.
 const HEADER_LINES: usize = 256;
 
 const LIMITS: Limits = Limits {
@@ -223,10 +226,10 @@ const LIMITS: Limits = Limits {
     time: HEADER_TIMEOUT,
 };
 
-/// How long idle connections still answer one request while the daemon drains.
+/// How long idle connections may still send one request while the daemon drains.
 const LAST_REQUEST: Duration = Duration::from_secs(1);
 
-/// Holds a head of any size that Zendesk itself would take; what a body needs is far less.
+/// Holds any head that Zendesk itself would accept; a body needs far less.
 const BUFFER: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -252,7 +255,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn s4_d1_p18_a_request_that_begins_as_its_connection_has_to_go_is_answered() {
-        // Which of two things is looked at first may be left to chance.
+        // `select!` may pick its branch at random.
         for round in 0..20 {
             let slots = Slots::new(1);
             let (mut client, server) = tokio::io::duplex(64 * 1024);
@@ -263,7 +266,7 @@ mod tests {
             let serving = serve(server, facts, Arc::new(TakesTime), never, slot, strangers);
             let served = tokio::spawn(serving);
             tokio::time::sleep(Duration::from_millis(1)).await;
-            // Somebody wants its place in the same moment in which its client sends.
+            // Another connection asks for the place just as its client sends.
             let taker = slots.clone();
             let mut taking = std::pin::pin!(async move { taker.take().await });
             tokio::select! {
@@ -310,7 +313,7 @@ mod tests {
                     head = b"x".to_vec();
                     tokio::time::sleep(Duration::from_secs(10)).await;
                 }
-                // Its end would be the client's own.
+                // Closing this end would be the client ending the connection.
                 std::future::pending::<()>().await;
                 drop(requests);
             });

@@ -1,21 +1,21 @@
-//! Connections whose client had left before they were accepted: one line in the log a minute.
+//! Connections whose client had left before they were accepted: at most one log line a minute.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Counts them. Clones count together.
+/// Counts those connections. Clones share the count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Departed(Arc<AtomicU64>);
 
 impl Departed {
-    /// Notes one, whose request nobody has read.
+    /// Notes one such connection, whose request was never read.
     pub(super) fn note(&self) {
         if self.0.fetch_add(1, Ordering::Relaxed) > 0 {
             return;
         }
         let count = Arc::clone(&self.0);
-        // The first one is told at once, and those that follow in the minute after it together.
+        // Log the first one at once, and those of the following minute together.
         let mut told = 1;
         tell(told);
         tokio::spawn(async move {

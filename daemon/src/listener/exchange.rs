@@ -1,8 +1,8 @@
-//! Where a connection's present exchange stands, and what is said where hyper would say nothing.
+//! Tracks the current exchange of a connection, and supplies the answers that hyper doesn't give.
 //!
-//! hyper answers a head that it can't read by itself, with a status and no word more, or ends the
-//! connection without one. So whoever sees the bytes go by, in and out, notes here how far they are:
-//! an answer to a head that no handler has seen is hyper's, and goes nowhere.
+//! When hyper can't read a head, it answers with a bare status or just closes the connection. So
+//! the stream wrappers that see the bytes pass in both directions note the progress here: an answer
+//! to a head that no handler has seen must be hyper's own, and is dropped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,35 +14,35 @@ use http_body::Body;
 use super::request_line::TARGET_MAX;
 use crate::refusal::{HeadRefusal, Refusal};
 
-/// The present exchange of a connection. Clones share it.
+/// The current exchange of a connection. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Exchange(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     stage: Stage,
-    /// Why the head goes no further than its first line.
+    /// Why the head was refused at its first line.
     fault: Option<HeadRefusal>,
-    /// Whether it asks for a head only.
+    /// Whether it is a HEAD request.
     is_head: bool,
-    /// Header lines of the head, and its first one.
+    /// Lines of the head so far, including the first one.
     lines: usize,
-    /// A line since the last request's end begins with `Content-Length:`.
+    /// Whether a line since the end of the last request begins with `Content-Length:`.
     names_length: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
-    /// Nothing of the next request has come.
+    /// Nothing of the next request has arrived.
     #[default]
     Idle,
-    /// A part of its first line has come.
+    /// Part of its first line has arrived.
     Line,
-    /// hyper reads its head.
+    /// hyper is reading its head.
     Head,
-    /// A handler has it, and so many bytes of its body are still to come.
+    /// A handler has it, and this many bytes of its body are still to come.
     Handled(u64),
-    /// A handler has it, and its body comes in chunks.
+    /// A handler has it, and its body is chunked.
     HandledInChunks,
     /// A handler has answered it.
     Answered {
@@ -53,36 +53,36 @@ enum Stage {
     },
 }
 
-/// What the next bytes of the connection are.
+/// What the next bytes on the connection are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// The first line of a request.
     Line,
-    /// Of a body, so many bytes.
+    /// This many bytes of a body.
     Body(u64),
-    /// What hyper tells apart.
+    /// Left to hyper to parse.
     Other,
 }
 
-/// What becomes of bytes that hyper writes.
+/// What to do with bytes that hyper writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
-    /// They go to the client.
+    /// Send them to the client.
     Passes,
-    /// They are an answer of hyper's own.
+    /// Drop them: they are an answer of hyper's own.
     Drops,
 }
 
-/// Why a connection has ended.
+/// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// As connections do.
+    /// In the normal way.
     Orderly,
     /// hyper can't go on.
     Broken(hyper::Error),
     /// Its place was needed.
     GaveWay,
-    /// The daemon stops.
+    /// The daemon is stopping.
     Stopping,
 }
 
@@ -96,7 +96,7 @@ impl Ended {
 }
 
 impl Exchange {
-    /// What comes next.
+    /// What comes next on the connection.
     pub(super) fn next(&self) -> Next {
         match self.state().stage {
             Stage::Idle | Stage::Line | Stage::Answered { is_last: false, .. } => Next::Line,
@@ -108,7 +108,7 @@ impl Exchange {
         }
     }
 
-    /// A part of a request's first line has come.
+    /// Part of a request's first line has arrived.
     pub(super) fn line_begins(&self) {
         let mut state = self.state();
         if state.stage != Stage::Line {
@@ -119,7 +119,7 @@ impl Exchange {
         }
     }
 
-    /// Its first line goes to hyper.
+    /// Its first line is passed to hyper.
     pub(super) fn line_is_read(&self, is_head: bool) {
         *self.state() = State {
             stage: Stage::Head,
@@ -128,12 +128,12 @@ impl Exchange {
         };
     }
 
-    /// Nothing can be made of its first line.
+    /// Its first line can't be used.
     pub(super) fn line_is_refused(&self, fault: HeadRefusal) {
         self.state().fault = Some(fault);
     }
 
-    /// hyper was given so many lines, of which one may begin with `Content-Length:`.
+    /// Notes that hyper was given this many lines, and whether one begins with `Content-Length:`.
     pub(super) fn lines_go_by(&self, lines: usize, names_length: bool) {
         let mut state = self.state();
         if state.stage == Stage::Head {
@@ -142,15 +142,15 @@ impl Exchange {
         state.names_length |= names_length;
     }
 
-    /// hyper was given so many bytes of a body of known length.
+    /// Notes that hyper was given this many bytes of a body of known length.
     pub(super) fn body_goes_by(&self, bytes: u64) {
         if let Stage::Handled(left) = &mut self.state().stage {
             *left = left.saturating_sub(bytes);
         }
     }
 
-    /// hyper has read the head. Tells whether that has both a coding and a length. To be asked
-    /// before anything of its body is read.
+    /// hyper has read the head. Returns whether it has both a coding and a length. Call this before
+    /// reading any of the body.
     pub(super) fn begin<B: Body>(&self, request: &Request<B>) -> bool {
         let is_coded = request.headers().contains_key(TRANSFER_ENCODING);
         let mut state = self.state();
@@ -162,7 +162,7 @@ impl Exchange {
         is_coded && state.names_length
     }
 
-    /// A handler has answered; the connection ends with that if `is_last`.
+    /// A handler has answered; the connection ends after that if `is_last`.
     pub(super) fn end(&self, is_last: bool) {
         self.state().stage = Stage::Answered {
             is_heard: false,
@@ -170,7 +170,7 @@ impl Exchange {
         };
     }
 
-    /// hyper writes something that begins so.
+    /// hyper writes bytes that begin with `start`.
     pub(super) fn writes(&self, start: &[u8]) -> Written {
         let mut state = self.state();
         match &mut state.stage {
@@ -185,7 +185,7 @@ impl Exchange {
         Written::Passes
     }
 
-    /// Whether a request has come, or a part of one, and nothing of an answer has gone out.
+    /// Whether at least part of a request has arrived, and nothing of an answer has been sent.
     pub(super) fn is_owed(&self) -> bool {
         match self.state().stage {
             Stage::Idle | Stage::Answered { is_heard: true, .. } => false,
@@ -196,12 +196,12 @@ impl Exchange {
         }
     }
 
-    /// Whether the request asks for a head only.
+    /// Whether it is a HEAD request.
     pub(super) fn is_head(&self) -> bool {
         self.state().is_head
     }
 
-    /// What the client is told that is owed an answer, if it still hears.
+    /// The refusal for a client that is still owed an answer.
     pub(super) fn owed(&self, ended: &Ended, limits: &Limits) -> Option<Refusal> {
         if !self.is_owed() {
             return None;
@@ -218,7 +218,7 @@ impl Exchange {
                 Some(HeadRefusal::TooSlow(limits.time).into())
             }
             Ended::Broken(error) if error.is_parse_too_large() => Some(
-                // The first line is counted, too.
+                // The count includes the first line.
                 if state.lines > limits.lines + 1 {
                     HeadRefusal::TooManyLines(limits.lines)
                 } else {
@@ -231,7 +231,7 @@ impl Exchange {
                 Some(HeadRefusal::BrokenOff.into())
             }
             Ended::Orderly if is_unread => Some(HeadRefusal::BrokenOff.into()),
-            // Of an answer that breaks before its head was written.
+            // An answer that breaks off before its head was written.
             Ended::Broken(error) if error.is_user() => Some(Refusal::BrokenAnswer),
             Ended::Broken(_) | Ended::Orderly => None,
         }
@@ -242,18 +242,18 @@ impl Exchange {
     }
 }
 
-/// What hyper was told to take at most.
+/// The limits that hyper was given.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Header lines.
     pub(super) lines: usize,
     /// Bytes of a head.
     pub(super) bytes: usize,
-    /// For a head to come.
+    /// Time for a head to arrive.
     pub(super) time: Duration,
 }
 
-/// What hyper finds wrong with a head. It tells that in words only.
+/// What hyper finds wrong with a head, which it tells only by its message.
 fn unread(error: &hyper::Error) -> HeadRefusal {
     match error.to_string().as_str() {
         "invalid HTTP method parsed" => HeadRefusal::NoMethod,

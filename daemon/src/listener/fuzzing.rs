@@ -10,7 +10,7 @@ use super::strangers::Strangers;
 use super::{Handler, conn};
 use crate::admission::ConnFacts;
 
-/// Serves a connection to its end, as one that was accepted.
+/// Serves a connection to its end, like one that was accepted.
 pub async fn serve<H: Handler>(stream: DuplexStream, facts: ConnFacts, handler: Arc<H>) {
     let slot = Slots::new(1).take().await;
     let (never, strangers) = (CancellationToken::new(), Strangers::new(1));

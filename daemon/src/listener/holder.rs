@@ -1,4 +1,4 @@
-//! Who holds a port, as far as the system tells.
+//! Which program holds a port, as far as the system can tell.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ pub(super) fn of(address: SocketAddr) -> Option<String> {
     })
 }
 
-/// Other systems tell by tools of their own only.
+/// Other systems offer this only through their own tools.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn of(_address: SocketAddr) -> Option<String> {
     None
@@ -30,8 +30,8 @@ mod linux {
     use crate::peer::proc_net;
     use crate::peer::state::State;
 
-    /// The uid and the inode of whatever listens on the port, in either family: a listener on
-    /// `[::]` holds the port of `127.0.0.1` too.
+    /// The uid and inode of the listener on the port, in either family: a listener on `[::]` also
+    /// holds the port of `127.0.0.1`.
     pub(super) fn listener(address: SocketAddr) -> Option<(u32, u64)> {
         let families = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         families.into_iter().find_map(|family: IpAddr| {

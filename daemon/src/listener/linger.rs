@@ -1,8 +1,9 @@
-//! The end of a connection whose client may still be sending (RFC 9112 section 9.6).
+//! Lingering close: the end of a connection whose client may still be sending (RFC 9112 section
+//! 9.6).
 //!
-//! Closing a socket with unread bytes in it makes the system send a reset, which deletes an answer
-//! that the client has not read yet. So the writing side is closed first, and what still comes is
-//! thrown away, for a while.
+//! Closing a socket that holds unread bytes makes the system send a reset, which destroys an answer
+//! that the client has not read yet. So first close the writing side, then read and discard for a
+//! while.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -15,7 +16,7 @@ use tokio::time::Sleep;
 
 use super::arrival::Unread;
 
-/// A stream that is shut down in that manner.
+/// A stream with a lingering close.
 pub(super) struct Lingering<S> {
     stream: S,
     unread: Unread,
@@ -24,7 +25,7 @@ pub(super) struct Lingering<S> {
 
 enum Closing {
     No,
-    /// What the client sends goes nowhere until this ends.
+    /// Discards what the client sends, until this time.
     Until(Pin<Box<Sleep>>),
     Done,
 }
@@ -40,10 +41,10 @@ impl<S> Lingering<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Lingering<S> {
-    /// Throws away what is there. Ready at the client's end, or without anything to wait for.
+    /// Reads and discards. Ready when the client has closed, or when there is nothing to wait for.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut room = [MaybeUninit::uninit(); DISCARD];
-        // So much in one go, then others have their turn.
+        // Limited per poll, so that other tasks get their turn.
         for _ in 0..TURNS {
             let mut buffer = ReadBuf::uninit(&mut room);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
@@ -51,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lingering<S> {
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => self.unread.found(),
                 Poll::Pending if self.unread.is_left() => return Poll::Pending,
-                // The request was read whole: there is nothing that a reset could hit.
+                // The request was read to its end: no unread bytes can cause a reset.
                 Poll::Pending => return Poll::Ready(()),
             }
         }
@@ -114,8 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
     }
 }
 
-/// A client on the same machine has read an answer long before; one that goes on sending for ever
-/// isn't worth a slot.
+/// By then a client on the same machine has read its answer; one that keeps sending isn't worth a
+/// slot.
 const LINGER: Duration = Duration::from_secs(5);
 
 const DISCARD: usize = 16 << 10;

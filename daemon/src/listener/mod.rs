@@ -1,8 +1,8 @@
-//! Stage 1: bytes arrive.
+//! Stage 1: accept connections and read requests.
 //!
-//! HTTP/1.0 and 1.1 on loopback TCP and on a unix socket. Who is at the other end is looked up once
-//! per connection, right after it was accepted, while the system still knows. Where nobody is there
-//! any more, nothing is read.
+//! HTTP/1.0 and 1.1 on loopback TCP and on a unix socket. The peer is looked up once per
+//! connection, right after it was accepted, while the system still knows it. If the peer has
+//! already left, nothing is read.
 
 mod arrival;
 pub mod bind;
@@ -42,7 +42,7 @@ use slots::Slots;
 use strangers::Strangers;
 pub(crate) use trouble::Trouble;
 
-/// Whoever answers requests.
+/// Answers requests.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn handle(
@@ -77,8 +77,8 @@ impl<H> Clone for Server<H> {
 }
 
 impl<H: Handler> Server<H> {
-    /// A server whose connections are kept by `tracker`. Clones share one cap on connections, which
-    /// is that of `room`.
+    /// A server whose connections run on `tracker`. Clones share one limit on connections, which
+    /// comes from `room`.
     pub fn new(handler: Arc<H>, peers: Peers, tracker: TaskTracker, room: Room) -> Self {
         Self {
             handler,
@@ -95,7 +95,7 @@ impl<H: Handler> Server<H> {
         self.slots.is_busy()
     }
 
-    /// Accepts connections from `listener` until `stop` only to say why nobody is served there.
+    /// Accepts connections from `listener` until `stop`, only to say why this port isn't served.
     pub async fn turn_away(self, listener: TcpListener, why: Refusal, stop: CancellationToken) {
         let mut trouble = Trouble::default();
         loop {
@@ -115,12 +115,12 @@ impl<H: Handler> Server<H> {
         }
     }
 
-    /// Serves `listener` until `stop`, then lets its connections end in good order.
+    /// Serves `listener` until `stop`, then lets its connections finish.
     pub async fn serve_tcp(self, listener: TcpListener, stop: CancellationToken) {
         self.accept(stop, &mut || listener.accept(), |(stream, remote)| {
-            // What a connection doesn't let be done to it, it doesn't since it is over.
+            // These calls fail only on a connection that is already closed.
             let addr = stream.local_addr().map_err(|_| Gone)?;
-            // Answers are written whole; waiting for more would only add delay.
+            // Answers are written in one piece; waiting for more would only add delay.
             stream.set_nodelay(true).map_err(|_| Gone)?;
             let seen = self.peers.of_tcp(&stream, addr, remote)?;
             Ok((stream, Local::Tcp { addr }, seen))
@@ -128,7 +128,7 @@ impl<H: Handler> Server<H> {
         .await;
     }
 
-    /// As [`Server::serve_tcp`], for a unix socket.
+    /// Like [`Server::serve_tcp`], for a unix socket.
     pub async fn serve_unix(self, listener: UnixListener, stop: CancellationToken) {
         self.accept(stop, &mut || listener.accept(), |(stream, _)| {
             let seen = self.peers.of_unix(&stream)?;
@@ -180,7 +180,7 @@ impl<H: Handler> Server<H> {
                 }
                 Err(error) if is_of_one_connection(&error) => {
                     self.departed.note();
-                    tracing::debug!(%error, "a connection was gone before it was accepted");
+                    tracing::debug!(%error, "a connection closed before it was accepted");
                 }
                 Err(error) => trouble.met(&error, SCRIPTS).await,
             }
@@ -188,7 +188,7 @@ impl<H: Handler> Server<H> {
     }
 }
 
-/// Errors of accept(2) that say something about that connection and nothing about the next.
+/// Errors of accept(2) that concern only that connection, not the next one.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, NotConnected};
     matches!(

@@ -1,4 +1,4 @@
-//! How long a client may keep its connection waiting while a request is in flight.
+//! How long a client may stall its connection while a request is in flight.
 
 use std::io;
 use std::pin::Pin;
@@ -14,8 +14,8 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::slots::Seat;
 use crate::body::Error;
 
-/// A connection that breaks off when its client takes nothing for [`UNREAD_MAX`]. What waits for
-/// it is one buffer here and one window at Zendesk's end, whatever the answer's size.
+/// A connection that breaks off when its client reads nothing for [`UNREAD_MAX`]. Until then a
+/// stalled client costs one buffer here and one window at Zendesk's end, however large the answer.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     inner: S,
@@ -51,7 +51,7 @@ impl<S> Patient<S> {
         timer.as_mut().poll(cx).map(|()| {
             Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                "the client reads nothing",
+                "the client stopped reading",
             ))
         })
     }
@@ -101,9 +101,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 }
 
-/// A request's body that breaks off when its client makes us wait for too long in all:
-/// [`OWED_MAX`], and a second for each [`SLOWEST`] bytes. Only the time counts in which we wait
-/// for the client, not that in which Zendesk keeps both waiting.
+/// A request body that breaks off when waiting for its client takes too long in total:
+/// [`OWED_MAX`], plus a second per [`SLOWEST`] bytes received. Only waiting for the client is
+/// counted, not the time in which Zendesk delays both.
 #[derive(Debug)]
 pub(super) struct Paced<B> {
     inner: B,
@@ -174,16 +174,16 @@ where
 
 /// Why a request's body breaks off.
 #[derive(Debug, thiserror::Error)]
-#[error("the client has sent it too slowly")]
+#[error("the client sent it too slowly")]
 struct TooSlow;
 
-/// Longer than a script thinks over one page of an answer that it reads piece by piece.
+/// Longer than a script spends on one page of an answer that it reads piece by piece.
 const UNREAD_MAX: Duration = Duration::from_secs(300);
 
-/// For a script that makes an upload while it sends it.
+/// For a script that generates an upload while sending it.
 const OWED_MAX: Duration = Duration::from_secs(300);
 
-/// Bytes a second. A script is on this machine: what is slower is no transfer.
+/// Bytes a second. Scripts run on this machine: anything slower isn't a transfer.
 const SLOWEST: u64 = 1024;
 
 #[cfg(test)]

@@ -1,26 +1,26 @@
-//! The first line of a request, made one that RFC 9112 allows.
+//! The first line of a request, corrected to what RFC 9112 allows.
 //!
 //! Scripts send addresses as people write them: `query=created>2025-01-01`, with quotes, spaces and
-//! umlauts. Zendesk takes them, and hyper doesn't. Every such byte has one reading, its
-//! percent-encoding. What has none is refused: a line break or a `#` could end the address for one
-//! reader and not for another.
+//! umlauts. Zendesk accepts them, and hyper doesn't. Each such byte has exactly one reading, its
+//! percent-encoding. Bytes without one are refused: a line break or a `#` could end the address for
+//! one reader and not for another.
 
 use crate::refusal::HeadRefusal;
 
-/// What hyper is to read.
+/// What hyper gets to read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Read {
-    /// The line in another spelling, with its end; `None` if it is as it must be.
+    /// The corrected line with its ending; `None` if it was correct already.
     pub(super) anew: Option<Vec<u8>>,
     /// Whether its answer has no body.
     pub(super) is_head: bool,
 }
 
-/// Reads a whole line, the line feed at its end included. The target is what stands between the
+/// Reads a whole line, including the line feed at its end. The target is everything between the
 /// first space and the last ` HTTP/1.x`.
 ///
 /// # Errors
-/// Why nothing can be made of it.
+/// What is wrong with the line.
 pub(super) fn read(line: &[u8]) -> Result<Read, HeadRefusal> {
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -63,11 +63,11 @@ pub(super) fn read(line: &[u8]) -> Result<Read, HeadRefusal> {
     })
 }
 
-/// Whether a line may begin so. What is no HTTP at all must not be waited for: it may never send
-/// the end of a line.
+/// Checks whether a request line can begin like this. Anything that isn't HTTP must be refused
+/// without waiting: it may never send the end of a line.
 ///
 /// # Errors
-/// Why it may not.
+/// What is wrong with the beginning.
 pub(super) fn check_start(start: &[u8]) -> Result<(), HeadRefusal> {
     let space = memchr::memchr(b' ', start).unwrap_or(start.len());
     check_method(&start[..space])
@@ -104,14 +104,14 @@ fn encode(byte: u8, into: &mut Vec<u8>) {
     }
 }
 
-/// What a byte is in a target.
+/// How a byte in a target is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// RFC 3986 allows it.
     Plain,
     /// It must be percent-encoded.
     Odd,
-    /// What follows it is no part of a request.
+    /// It begins a fragment, which isn't part of a request.
     Fragment,
     Control,
 }
@@ -126,7 +126,7 @@ const KINDS: [Kind; 256] = {
             b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => {
                 Kind::Plain
             }
-            // Two digits may or may not follow: servers read on either way.
+            // Servers read on whether or not two digits follow.
             b'%' => Kind::Plain,
             b'#' => Kind::Fragment,
             0..=0x1f | 0x7f => Kind::Control,
@@ -137,12 +137,12 @@ const KINDS: [Kind; 256] = {
     kinds
 };
 
-/// Bytes of a target, percent-encoded: as many as `http::Uri` takes.
+/// Bytes of a target, percent-encoded: as many as `http::Uri` accepts.
 pub(super) const TARGET_MAX: usize = u16::MAX as usize - 1;
 
 const VERSIONS: [&[u8]; 2] = [b" HTTP/1.1", b" HTTP/1.0"];
 
-/// RFC 3986 section 2.1 prefers capitals.
+/// RFC 3986 section 2.1 prefers uppercase.
 const HEXADECIMAL: &[u8; 16] = b"0123456789ABCDEF";
 
 /// The first byte of a TLS record that begins a connection (RFC 8446 section 5.1).
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(check_start(b"GET /\xff"), Ok(()));
     }
 
-    /// RFC 3986's grammar, written down once more.
+    /// RFC 3986's grammar, written down a second time.
     fn is_allowed(byte: u8) -> bool {
         let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         unreserved || b":/?[]@".contains(&byte) || b"!$&'()*+,;=%".contains(&byte)

@@ -1,8 +1,8 @@
-//! How many requests with limited keys are in flight together, and which of them wait.
+//! How many requests with limited keys may be in flight at once, and which of them wait.
 //!
-//! A key that may do little must not be able to keep the person's own scripts out. So these keys
-//! share a part of the places. Where that is used up, a free share goes to the key that has the
-//! fewest.
+//! A key with limited rights must not be able to keep the user's own scripts out. So these keys
+//! share part of the places. When all of those are in use, the next free one goes to the key that
+//! has the fewest.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// So many in all.
+    /// This many shares in all.
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
@@ -26,18 +26,18 @@ impl Shares {
         }
     }
 
-    /// The place `number` wants one.
+    /// The place `number` asks for a share.
     pub(super) fn ask(&mut self, number: u64, key: KeyId) {
         self.waiting.insert(number, key);
     }
 
-    /// The place `number` has and wants none.
+    /// The place `number` gives up its share, or stops waiting for one.
     pub(super) fn leave(&mut self, number: u64) {
         self.held.remove(&number);
         self.waiting.remove(&number);
     }
 
-    /// Gives away what is free, and tells to which places.
+    /// Hands out the free shares; returns the places that got one.
     pub(super) fn grant(&mut self) -> Vec<u64> {
         let mut granted = Vec::new();
         if self.waiting.is_empty() {
@@ -59,22 +59,22 @@ impl Shares {
         granted
     }
 
-    /// Whether the place `number` has one.
+    /// Whether the place `number` has a share.
     pub(super) fn has(&self, number: u64) -> bool {
         self.held.contains_key(&number)
     }
 
-    /// How many places wait.
+    /// How many places are waiting.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The places that have one.
+    /// The places that have a share.
     pub(super) fn held(&self) -> impl Iterator<Item = u64> {
         self.held.keys().copied()
     }
 
-    /// The places that have one by the key that has the most.
+    /// The places whose shares belong to the key that has the most.
     pub(super) fn of_the_greediest(&self) -> impl Iterator<Item = u64> {
         let counts = counts(self.held.values());
         let most = counts.into_iter().max_by_key(|(_, count)| *count);
@@ -83,7 +83,7 @@ impl Shares {
         held.map(|(number, _)| *number)
     }
 
-    /// The place that has waited for the shortest time, by the key that has and wants the most.
+    /// The place that began to wait last, of the key that has and wants the most shares.
     pub(super) fn last_in_line(&self) -> Option<u64> {
         let counts = counts(self.held.values().chain(self.waiting.values()));
         let waiting = self.waiting.iter();

@@ -1,9 +1,9 @@
-//! A fixed number of connections, and who gives way when there are more.
+//! Limits the number of connections, and chooses which one gives way when there are more.
 //!
-//! A connection without a request in flight gives way to a new one, the longest idle first: one
-//! that was left open, or whose head doesn't get finished. Then those give way that wait because
-//! limited keys have enough in flight (`shares`), then those whose client neither sends nor reads.
-//! Where all are at work, the new one waits.
+//! The first to give way are connections without a request in flight, the longest idle first: those
+//! that were left open, or whose head doesn't arrive. Next are those that wait because limited keys
+//! have enough in flight (`shares`), then those whose client neither sends nor reads. If all are
+//! working, the new connection waits.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,7 +25,7 @@ pub(super) struct Slots(Arc<Shared>);
 struct Shared {
     free: Arc<Semaphore>,
     taken: Mutex<Taken>,
-    /// What times are counted from.
+    /// The origin of all times below.
     start: Instant,
 }
 
@@ -49,7 +49,7 @@ impl Slots {
         }))
     }
 
-    /// A place, as soon as there is one; another connection may have to go for it.
+    /// Takes a place as soon as one is free; another connection may be asked to leave for it.
     pub(super) async fn take(&self) -> Slot {
         loop {
             let free = Arc::clone(&self.0.free);
@@ -59,7 +59,8 @@ impl Slots {
             if self.ask_one_to_leave() {
                 tracing::debug!("out of connections: the longest idle one gives way");
             }
-            // Nobody closes the semaphore; and nobody may leave until one has stalled for longer.
+            // The semaphore is never closed. Time out, since a connection may only become eligible
+            // once it has stalled for long enough.
             if let Ok(Ok(permit)) = tokio::time::timeout(LOOK_AGAIN, free.acquire_owned()).await {
                 return self.seated(permit);
             }
@@ -121,7 +122,7 @@ impl Slots {
             let since = Duration::from_millis(seat.stalled_since.load(Ordering::Relaxed));
             (self.0.start.elapsed().saturating_sub(since) >= STALLED).then_some(seat)
         };
-        // One that has just come is about to send its request, and stays then.
+        // A connection that has just arrived is about to send its request, so it may stay.
         let is_fresh = |seat: &Arc<Seat>| seat.idles_for() < FRESH;
         let (seat, is_excused_by_work) = match (idle, waiting(), stalled()) {
             (Some(seat), None, _) | (None, None, Some(seat)) => (seat, true),
@@ -135,8 +136,8 @@ impl Slots {
 }
 
 impl Shared {
-    /// Gives limited keys what is free of their share. Tells whether the place `number` has one of
-    /// it; if not, one that is slow may have to go.
+    /// Hands out the free shares of limited keys. Returns whether the place `number` has one; if
+    /// not, a slow one may be asked to leave.
     fn settle(&self, number: u64) -> bool {
         let mut taken = self.taken();
         taken.grant();
@@ -150,7 +151,9 @@ impl Shared {
             let its = taken.shares.of_the_greediest().filter_map(seat);
             let slow = its.filter(|seat| !is_leaving(seat) && seat.is_slow());
             if let Some(oldest) = slow.min_by_key(|seat| seat.busy_since.load(Ordering::Relaxed)) {
-                tracing::debug!("limited keys hold their share: the oldest slow one gives way");
+                tracing::debug!(
+                    "limited keys have used up their share: the oldest slow one gives way"
+                );
                 oldest.ask_to_leave(false);
             }
         }
@@ -178,7 +181,7 @@ impl Taken {
     }
 }
 
-/// One connection's place, which is free again once this is gone.
+/// One connection's place; dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Slot {
     place: Arc<Taking>,
@@ -186,12 +189,12 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// What the connection's parts tell about it.
+    /// The state that the connection's stream reports to.
     pub(super) fn seat(&self) -> Arc<Seat> {
         Arc::clone(&self.place.seat)
     }
 
-    /// What its requests tell about it.
+    /// The place that its requests report to.
     pub(super) fn place(&self) -> Arc<Taking> {
         Arc::clone(&self.place)
     }
@@ -207,18 +210,18 @@ impl Drop for Slot {
     }
 }
 
-/// That a connection has a place.
+/// A connection's place, as its requests see it.
 #[derive(Debug)]
 pub(super) struct Taking {
     seat: Arc<Seat>,
     number: u64,
     slots: Arc<Shared>,
-    /// Whether the request in flight has one of the limited keys' shares, or waits for one.
+    /// Whether the request in flight has one of the limited keys' shares, or is waiting for one.
     is_limited: AtomicBool,
 }
 
 impl Taking {
-    /// What the connection's parts tell about it.
+    /// The state that the connection's stream reports to.
     pub(super) fn seat(&self) -> Arc<Seat> {
         Arc::clone(&self.seat)
     }
@@ -228,7 +231,7 @@ impl Taking {
         self.seat.busy();
     }
 
-    /// It has ended.
+    /// The request has ended.
     pub(super) fn end(&self) {
         self.seat.idle();
         if self.is_limited.swap(false, Ordering::Relaxed) {
@@ -243,7 +246,7 @@ impl Place for Taking {
         self.slots.taken().shares.ask(self.number, key);
         Box::pin(async {
             while !self.slots.settle(self.number) {
-                // Another one may get slow without a sign.
+                // Another connection may become slow without notice.
                 let granted = self.seat.granted.notified();
                 let _late = tokio::time::timeout(LOOK_AGAIN, granted).await;
             }
@@ -251,18 +254,18 @@ impl Place for Taking {
     }
 }
 
-/// What a connection does just now. Times are milliseconds, 0 for "not".
+/// What a connection is doing now. Times are in milliseconds, 0 for "not".
 #[derive(Debug)]
 pub(super) struct Seat {
     start: Instant,
     idle_since: AtomicU64,
     stalled_since: AtomicU64,
     busy_since: AtomicU64,
-    /// For how long the client of the request in flight has made us wait, before it last went on.
+    /// How long the client of the request in flight has kept us waiting, up to its last progress.
     owed: AtomicU64,
     granted: Notify,
     is_leaving: AtomicBool,
-    /// Whether it was chosen because nothing happened on it.
+    /// Whether it was chosen because it was inactive, so that new work excuses it.
     is_excused_by_work: AtomicBool,
     leave: Notify,
 }
@@ -281,22 +284,22 @@ impl Seat {
         self.idle_since.store(self.now(), Ordering::Relaxed);
     }
 
-    /// The client owes bytes, or doesn't take any.
+    /// The client owes bytes, or isn't reading any.
     pub(super) fn stalls(&self) {
         let now = self.now();
         let since = &self.stalled_since;
-        // Known already, if that fails.
+        // If this fails, the stall is known already.
         let _known = since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// The client sends or takes bytes again.
+    /// The client is sending or reading again.
     pub(super) fn flows(&self) {
         let waited = self.stalls_for();
         self.stalled_since.store(0, Ordering::Relaxed);
         self.owed.fetch_add(waited, Ordering::Relaxed);
     }
 
-    /// Whether the client has made us wait for long in all, be it piece by piece.
+    /// Whether the client has kept us waiting for long in total, even in small steps.
     fn is_slow(&self) -> bool {
         let owed = self.owed.load(Ordering::Relaxed) + self.stalls_for();
         Duration::from_millis(owed) >= STALLED
@@ -321,13 +324,13 @@ impl Seat {
         self.leave.notify_one();
     }
 
-    /// Waits until the connection has to go, each time that it was chosen.
+    /// Waits until the connection is asked to leave; returns each time that it is.
     pub(super) async fn has_to_leave(&self) {
         self.leave.notified().await;
     }
 
-    /// Whether the connection, chosen because nothing happened on it, has begun or resumed a request
-    /// since. If so, it isn't chosen any more, and can be again.
+    /// Whether the connection, chosen for being inactive, has begun or resumed a request since. If
+    /// so, the request to leave is withdrawn; it may be chosen again.
     pub(super) fn takes_up_work(&self) -> bool {
         let is_busy = self.idle_since.load(Ordering::Relaxed) == 0;
         let has_stalled = self.stalled_since.load(Ordering::Relaxed) != 0;
@@ -343,13 +346,13 @@ impl Seat {
     }
 }
 
-/// A client that does nothing for so long doesn't wait for the next packet.
+/// A client that does nothing for this long isn't just waiting for the next packet.
 const STALLED: Duration = Duration::from_secs(10);
 
-/// Longer than a client takes from its connection to its request.
+/// Longer than a client takes from connecting to sending its request.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether one has stalled for long enough.
+/// How often to check whether a connection has stalled for long enough.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -357,7 +360,7 @@ mod tests {
     use super::*;
     use tokio::time::advance;
 
-    /// Whether somebody gets a place within a moment.
+    /// Whether a new connection gets a place within a moment.
     async fn gets_in(slots: &Slots) -> bool {
         let moment = LOOK_AGAIN / 2;
         tokio::time::timeout(moment, slots.take()).await.is_ok()
@@ -377,7 +380,7 @@ mod tests {
         second.busy();
         second.idle();
         assert!(slots.is_busy());
-        // The third has been idle for longer than the second by now.
+        // By now the third has been idle for longer than the second.
         assert!(!gets_in(&slots).await, "it has been asked, and isn't gone");
         assert!(third.is_leaving.load(Ordering::Relaxed));
         assert!(!second.is_leaving.load(Ordering::Relaxed));
@@ -427,7 +430,7 @@ mod tests {
         };
         assert!(shares(&held[0]).await && shares(&held[1]).await);
         assert!(!shares(&held[2]).await, "two of four are half");
-        // A drip each second is slow in all, and never stalled for long.
+        // A drip each second is slow in total, but never a long stall.
         for _ in 0..STALLED.as_secs() {
             for slot in &held[..2] {
                 slot.seat().stalls();
@@ -444,8 +447,8 @@ mod tests {
         assert!(!leaving(&held[1]), "one for one");
         drop(held.remove(0));
         assert!(shares(&held[1]).await);
-        // Who waits gives way to whoever has no such key, before anything slow does, and before one
-        // that has just come and is about to send its request.
+        // A waiting request gives way to one without a limited key, before any slow one does, and
+        // before a connection that has just arrived and is about to send its request.
         let more = [slots.take().await, slots.take().await];
         more[0].place().begin();
         assert!(!shares(&more[0]).await);

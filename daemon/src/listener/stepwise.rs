@@ -1,14 +1,14 @@
-//! What a client sends, as hyper is to read it: one head at a time, with a first line that it takes.
+//! Feeds a client's bytes to hyper one head at a time, with a first line that hyper accepts.
 //!
-//! The first line is read here (`request_line`), because hyper refuses what every script sends. Of
-//! the rest, this is no second reader: hyper alone says where a head ends. It is given nothing
-//! beyond an empty line in one go, and every head and every chunked body ends with one, so that it
+//! The first line is parsed here (`request_line`), because hyper refuses what many scripts send.
+//! The rest isn't parsed twice: hyper alone decides where a head ends. It is never given bytes
+//! beyond an empty line in one read, and every head and every chunked body ends with one, so it
 //! never holds a byte of the next head.
 //!
-//! On the way it is looked at whether a line begins with `Content-Length:`. RFC 9112 section 6.3 lets
-//! a server go by the coding alone where a request has a `Transfer-Encoding` too, and hyper leaves no
-//! trace of the length in what it hands over; whoever means two programs to read one request in two
-//! ways sends both. A mistake in that could refuse a request, and let none in.
+//! On the way, lines that begin with `Content-Length:` are noted. RFC 9112 section 6.3 lets a
+//! server ignore the length if a request also has a `Transfer-Encoding`, and hyper drops the length
+//! without a trace; a request that carries both is how an attacker makes two programs read one
+//! request in two ways. A mistake in this scan could refuse a request, but never let one in.
 
 use std::io;
 use std::pin::Pin;
@@ -21,15 +21,15 @@ use super::exchange::{Exchange, Next, Written};
 use super::request_line;
 use crate::refusal::HeadRefusal;
 
-/// A stream that gives its reader one head at a time, keeps back what hyper says by itself, and
-/// tells `exchange` what goes by.
+/// A stream that hands its reader one head at a time, holds back hyper's own answers, and reports
+/// to `exchange` what passes.
 pub(super) struct Stepwise<S> {
     stream: S,
     exchange: Exchange,
     line: Line,
-    /// Came with the bytes before, and is for the next time.
+    /// Bytes that arrived too early, kept for the next read.
     held: BytesMut,
-    /// So much of it has no line feed in it.
+    /// How many of those are known to contain no line feed.
     searched: usize,
 }
 
@@ -44,12 +44,12 @@ impl<S> Stepwise<S> {
         }
     }
 
-    /// What is beneath.
+    /// The stream beneath.
     pub(super) fn into_inner(self) -> S {
         self.stream
     }
 
-    /// Whether these bytes begin with a first line that hyper takes as it is.
+    /// Whether these bytes begin with a first line that hyper accepts unchanged.
     fn goes_as_it_is(&self, fresh: &[u8]) -> bool {
         if matches!(fresh, [b'\r' | b'\n', ..]) {
             return false;
@@ -69,9 +69,9 @@ impl<S> Stepwise<S> {
         }
     }
 
-    /// Makes of what is held something that hyper takes. `false` if more has to come for that.
+    /// Turns the held bytes into something that hyper accepts. `false` if more bytes are needed.
     fn read_line(&mut self) -> Result<bool, HeadRefusal> {
-        // RFC 9112 section 2.2: empty lines before a request are none of it.
+        // RFC 9112 section 2.2: empty lines before a request aren't part of it.
         while let [b'\n', ..] | [b'\r', b'\n', ..] = self.held[..] {
             let empty = if self.held[0] == b'\n' { 1 } else { 2 };
             self.held.advance(empty);
@@ -114,7 +114,7 @@ impl<S> Stepwise<S> {
 }
 
 impl<S: AsyncRead + Unpin> Stepwise<S> {
-    /// Reads through the reader's buffer into what is held. Ready with `false` at the end.
+    /// Reads through the reader's buffer into `held`. Ready with `false` at the end of the stream.
     fn poll_hold(
         &mut self,
         cx: &mut Context<'_>,
@@ -219,19 +219,19 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stepwise<S> {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.exchange.is_owed() {
-            // Whoever ends the connection says why first.
+            // The connection's owner sends the reason first, then shuts down.
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut this.stream).poll_shutdown(cx)
     }
 }
 
-/// What has come of a line.
+/// What has been seen of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// So many bytes, which [`LENGTH`] begins with.
+    /// This many bytes, all matching the start of [`LENGTH`].
     Name(usize),
-    /// A carriage return alone.
+    /// Only a carriage return.
     Return,
     /// Anything else.
     Other,
@@ -239,7 +239,7 @@ enum Line {
 
 /// What [`Line::look`] found.
 struct Looked {
-    /// Up to and with the first empty line, or all.
+    /// Bytes up to and including the first empty line, or all of them.
     portion: usize,
     /// How many lines end in it.
     lines: usize,
@@ -248,8 +248,8 @@ struct Looked {
 }
 
 impl Line {
-    /// Goes on with bytes up to an empty line. A line feed ends a line, with or without a carriage
-    /// return before it, as hyper takes it (RFC 9112 section 2.2).
+    /// Continues with these bytes, up to an empty line. A line feed ends a line, with or without a
+    /// carriage return before it, as in hyper (RFC 9112 section 2.2).
     fn look(&mut self, bytes: &[u8]) -> Looked {
         let mut names_length = false;
         let mut lines = 0;
@@ -277,7 +277,7 @@ impl Line {
                     }
                 }
                 _ => {
-                    // Nothing else of this line matters.
+                    // The rest of this line doesn't matter.
                     let rest = &bytes[at..];
                     at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
                     Self::Other
@@ -292,10 +292,10 @@ impl Line {
     }
 }
 
-/// hyper takes no name with a blank before its colon.
+/// hyper refuses names with a blank before the colon.
 const LENGTH: &[u8] = b"content-length:";
 
-/// Longer than any address that hyper takes.
+/// Longer than any address that hyper accepts.
 const LINE_MAX: usize = 64 * 1024;
 
 #[cfg(test)]
@@ -306,7 +306,7 @@ mod tests {
 
     use super::*;
 
-    /// The portions in which these bytes are handed over, and whether each names a length.
+    /// The portions in which these bytes are passed on, and whether each one names a length.
     fn portions(pieces: &[&str]) -> Vec<(String, bool)> {
         let mut line = Line::Name(0);
         let mut found = Vec::new();
@@ -394,7 +394,7 @@ mod tests {
         assert_eq!(read().await, "");
     }
 
-    /// Wherever it is cut, and whatever came before.
+    /// Wherever the bytes are split, and whatever came before.
     #[tokio::test]
     async fn s8_a_line_is_read_anew_wherever_it_is_cut() {
         let sent = b"\r\n\nGET /?q=a>b \xff HTTP/1.1\r\nA: >\r\n\r\nPUT /> HTTP/1.0\n\nGET /c HTTP/1.1\r\n\r\n";

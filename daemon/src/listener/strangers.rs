@@ -1,4 +1,4 @@
-//! Connections that belong to other users: a short word, and the door is closed.
+//! Refuses connections with a short answer, those of other users above all, and closes them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use tokio_util::task::TaskTracker;
 use crate::refusal::Refusal;
 use crate::telemetry::{self, Whom};
 
-/// Turns strangers away. They take no place from anybody else. Clones share their few.
+/// Refuses connections without taking places from others. Clones share one limit.
 #[derive(Clone, Debug)]
 pub(super) struct Strangers(Arc<Semaphore>);
 
 impl Strangers {
-    /// At most `at_once` are told why.
+    /// Answers at most `at_once` connections at a time.
     pub(super) fn new(at_once: usize) -> Self {
         Self(Arc::new(Semaphore::new(at_once)))
     }
 
-    /// Says why, and closes; where many come at once, closes without a word. Nothing that a
-    /// stranger sends is looked at.
+    /// Answers with the reason, then closes; under load, closes without an answer. Nothing that the
+    /// client sends is read as a request.
     pub(super) fn turn_away<S>(&self, stream: S, whom: Whom, why: Refusal, tracker: &TaskTracker)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -32,7 +32,7 @@ impl Strangers {
             return;
         };
         tracker.spawn(async move {
-            // Whether it was heard is none of our business.
+            // Best effort: the client may not read it.
             let _unheard = tokio::time::timeout(LINGER, part(stream, &answer(why).await)).await;
             drop(place);
         });
@@ -50,7 +50,7 @@ impl Strangers {
     }
 }
 
-/// Writes a last answer and shuts the writing side.
+/// Writes a last answer and shuts down the writing side.
 pub(super) async fn say<S>(stream: &mut S, answer: &[u8]) -> std::io::Result<()>
 where
     S: AsyncWrite + Unpin,
@@ -64,13 +64,13 @@ async fn part<S: AsyncRead + AsyncWrite + Unpin>(
     answer: &[u8],
 ) -> std::io::Result<()> {
     say(&mut stream, answer).await?;
-    // To close on bytes that wait to be read would be a reset, and that takes away the answer.
+    // Closing with unread bytes would send a reset, which destroys the answer.
     let mut rest = (&mut stream).take(SWALLOWED);
     tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
     Ok(())
 }
 
-/// The refusal as HTTP/1.1 has it on the wire.
+/// The refusal in HTTP/1.1 wire format.
 pub(super) async fn answer(why: Refusal) -> Vec<u8> {
     let (mut head, body) = why.into_response().into_parts();
     let body = body.collect().await.map(|body| body.to_bytes());
@@ -90,14 +90,14 @@ pub(super) async fn answer(why: Refusal) -> Vec<u8> {
     answer
 }
 
-/// Makes of an answer one to HEAD.
+/// Turns an answer into one to HEAD.
 pub(super) fn leave_out_body(answer: &mut Vec<u8>) {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     answer.truncate(end.map_or(0, |end| end + 4));
 }
 
-/// For a client to read two hundred bytes.
+/// Enough for a client to read two hundred bytes.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A request that is on its way already.
+/// A request that is already on its way.
 const SWALLOWED: u64 = 64 * 1024;

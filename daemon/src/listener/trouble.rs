@@ -1,11 +1,11 @@
-//! What is logged while no connection can be accepted: the first error, then a line a minute.
+//! Logs failures to accept connections: the first error at once, then a line a minute.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The errors of one listener. A system that is out of descriptors fails twenty times a second.
+/// The errors of one listener. A system out of descriptors fails twenty times a second.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
     told_at: Option<Instant>,
@@ -13,11 +13,11 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// Waits a moment after `error`, which says nothing about one connection only.
+    /// Waits a moment after `error`, which doesn't concern a single connection.
     pub(crate) async fn met(&mut self, error: &io::Error, whose: &str) {
         if self.is_news(Instant::now()) {
             let untold = std::mem::take(&mut self.untold);
-            tracing::warn!(%error, untold, whose, "no connection can be accepted");
+            tracing::warn!(%error, untold, whose, "can't accept connections");
         }
         tokio::time::sleep(BACKOFF).await;
     }
@@ -33,10 +33,10 @@ impl Trouble {
     }
 }
 
-/// Long enough not to spin, short enough not to be felt.
+/// Long enough not to spin, short enough not to be noticed.
 const BACKOFF: Duration = Duration::from_millis(50);
 
-/// Nobody looks more often, and a log of a night of trouble stays short.
+/// Often enough for a reader, and the log of a bad night stays short.
 const PAUSE: Duration = Duration::from_mins(1);
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What the other end of a TCP connection has acknowledged. Only the kernel knows, and no safe
-//! wrapper asks it.
+//! How much of a TCP connection the other end has acknowledged. Only the kernel knows, and there is
+//! no safe wrapper to ask it.
 #![expect(
     unsafe_code,
     reason = "SIOCOUTQ, SO_NWRITE and TCP_INFO have no safe wrapper"
@@ -10,8 +10,8 @@ use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-/// How many bytes that were written to the connection the other end has not acknowledged, those
-/// included that were not sent yet.
+/// How many of the written bytes the other end has not acknowledged yet, including those not sent
+/// yet.
 #[cfg(target_os = "linux")]
 pub(crate) fn unacknowledged(socket: impl AsFd) -> io::Result<u64> {
     let mut bytes: libc::c_int = 0;
@@ -25,7 +25,7 @@ pub(crate) fn unacknowledged(socket: impl AsFd) -> io::Result<u64> {
     }
 }
 
-/// The same.
+/// The same on macOS.
 #[cfg(target_os = "macos")]
 pub(crate) fn unacknowledged(socket: impl AsFd) -> io::Result<u64> {
     let mut bytes: libc::c_int = 0;
@@ -33,23 +33,23 @@ pub(crate) fn unacknowledged(socket: impl AsFd) -> io::Result<u64> {
     Ok(u64::try_from(bytes).unwrap_or_default())
 }
 
-/// How long ago the other end has acknowledged anything, be it that it has no room for more.
+/// How long ago the other end last acknowledged anything, even if only to say that it has no room.
 #[cfg(target_os = "linux")]
 pub(crate) fn since_last_ack(socket: impl AsFd) -> io::Result<Option<Duration>> {
-    // SAFETY: a struct of integers, for which zeros are a value.
+    // SAFETY: a struct of integers, for which all zeros is a valid value.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     ask(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info)?;
     let since = Duration::from_millis(info.tcpi_last_ack_recv.into());
     Ok(Some(since))
 }
 
-/// macOS doesn't tell.
+/// macOS doesn't offer this.
 #[cfg(target_os = "macos")]
 pub(crate) fn since_last_ack(_: impl AsFd) -> io::Result<Option<Duration>> {
     Ok(None)
 }
 
-/// One `getsockopt` whose value is a struct of integers.
+/// One `getsockopt` call whose value is a struct of integers.
 fn ask<T>(
     socket: impl AsFd,
     level: libc::c_int,

@@ -1,6 +1,6 @@
-//! For how long the machine has slept.
+//! How long the machine has been asleep.
 //!
-//! The clock of std and tokio stands still while a machine sleeps, and another one goes on:
+//! The clock of std and tokio stands still while a machine sleeps, and another clock goes on:
 //! `CLOCK_BOOTTIME` against `CLOCK_MONOTONIC` on Linux, continuous against absolute time on macOS.
 
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ impl Asleep {
         }
     }
 
-    /// How much further the one has gone than the other.
+    /// How much further one clock has advanced than the other.
     pub(super) fn so_far(&self) -> Duration {
         let passed = through_sleep().saturating_sub(self.began_through_sleep);
         difference(passed, self.began.elapsed())
@@ -33,11 +33,11 @@ fn difference(passed: Duration, awake: Duration) -> Duration {
     passed.saturating_sub(awake)
 }
 
-/// A clock that goes on while the machine sleeps.
+/// The clock that goes on while the machine sleeps.
 fn through_sleep() -> Duration {
     #[cfg(target_os = "linux")]
     let clock = ClockId::Boottime;
-    // mach_continuous_time; std takes the one that stands still, CLOCK_UPTIME_RAW.
+    // mach_continuous_time; std uses the one that stands still, CLOCK_UPTIME_RAW.
     #[cfg(not(target_os = "linux"))]
     let clock = ClockId::Monotonic;
     Duration::try_from(clock_gettime(clock)).unwrap_or_default()
@@ -57,7 +57,7 @@ mod tests {
     fn r10_a_lid_closed_for_a_night_is_a_night() {
         let (work, night) = (Duration::from_secs(3600), Duration::from_secs(8 * 3600));
         assert_eq!(difference(work + night, work), night);
-        // Read in this order, the second clock may be ahead.
+        // Since they are read in this order, the second clock may be ahead.
         assert_eq!(
             difference(work, work + Duration::from_nanos(500)),
             Duration::ZERO

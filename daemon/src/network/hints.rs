@@ -1,8 +1,8 @@
-//! The kernel's own word that an address, a route or a rule has changed: a netlink route socket
-//! (rtnetlink(7)), or a routing socket on macOS (route(4)).
+//! The kernel's notifications that an address, a route or a rule has changed: a netlink route
+//! socket (rtnetlink(7)), or a routing socket on macOS (route(4)).
 //!
-//! What it says is not read. However much comes, this looks at it a few times a second at most, and
-//! the kernel throws away what doesn't fit into a small buffer.
+//! The messages aren't parsed. However many arrive, the socket is read a few times a second at
+//! most, and the kernel drops whatever doesn't fit into a small buffer.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,22 +14,23 @@ use tokio::net::UnixDatagram;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-/// Where hints come from: a socket that gives datagrams, which is all that its type is to say.
+/// The source of hints: a datagram socket. `UnixDatagram` is only the type that lets tokio wait for
+/// it.
 #[derive(Debug)]
 pub(super) struct Hints(UnixDatagram);
 
 impl Hints {
-    /// Listens from now on. Needs a runtime.
+    /// Opens the socket; hints are received from now on. Needs a runtime.
     pub(super) fn open() -> io::Result<Self> {
         let socket = open()?;
-        // Best effort: the buffer's size is no more than thrift.
+        // Best effort: a smaller buffer only saves memory.
         let _sized = set_socket_recv_buffer_size(&socket, BUFFER);
         let socket = StdDatagram::from(socket);
         socket.set_nonblocking(true)?;
         Ok(Self(UnixDatagram::from_std(socket)?))
     }
 
-    /// Tells of hints for as long as anybody listens.
+    /// Passes hints on for as long as there are receivers.
     pub(super) async fn pass_on(self, tell: watch::Sender<Option<Instant>>) {
         while !tell.is_closed() && self.0.readable().await.is_ok() {
             sleep(SETTLE).await;
@@ -40,13 +41,13 @@ impl Hints {
         }
     }
 
-    /// Takes what has come, and says whether that was anything.
+    /// Reads all pending messages; returns whether there were any.
     fn drain(&self) -> bool {
         let mut heard = false;
         for _ in 0..BATCH {
             match self.0.try_recv(&mut [0; 256]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // ENOBUFS says that something was thrown away, which is a hint as well.
+                // ENOBUFS means that messages were dropped, which is a hint as well.
                 Ok(_) | Err(_) => heard = true,
             }
         }
@@ -80,14 +81,15 @@ fn open() -> io::Result<OwnedFd> {
 #[cfg(target_os = "linux")]
 const GROUPS: u32 = 1 << 4 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18;
 
-/// One change of network is many messages, and a lease that is renewed may take its address away
-/// for a moment.
+/// One change of network causes many messages, and renewing a lease may remove its address for a
+/// moment.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// With the time above: at most three looks a second, whatever a machine full of containers does.
+/// Together with the time above, at most three reads a second, however busy a machine full of
+/// containers is.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Some messages; one of them is enough.
+/// Room for some messages; one is enough.
 const BUFFER: usize = 8 << 10;
 
 /// More than the buffer holds.

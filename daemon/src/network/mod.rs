@@ -1,8 +1,8 @@
-//! What has become of this machine's network: when it changes, which way out it offers now, and
-//! whether the machine has slept.
+//! The state of this machine's network: when it changes, which route it offers now, and whether the
+//! machine has slept.
 //!
-//! The kernel tells of every change of an address, a route or a rule. That is a hint, no more: many
-//! at once count as one, and whoever hears it asks `way` what has become of a connection.
+//! The kernel reports every change of an address, a route or a rule. Each report is only a hint:
+//! several at once count as one, and the receiver asks `way` what became of its connection.
 
 mod acks;
 mod asleep;
@@ -34,7 +34,7 @@ struct Inner {
 }
 
 impl Network {
-    /// The network, watched for as long as this lives. Needs a runtime.
+    /// Watches the network for as long as this value lives. Needs a runtime.
     pub fn watch() -> Self {
         let (tell, hints) = watch::channel(None);
         let task = match hints::Hints::open() {
@@ -61,7 +61,7 @@ impl Network {
         Self::told(watch::channel(None).1)
     }
 
-    /// A network whose changes a test makes up.
+    /// A network whose changes are made up by a test.
     #[cfg(test)]
     pub(crate) fn told(hints: watch::Receiver<Option<Instant>>) -> Self {
         Self(Arc::new(Inner {
@@ -71,33 +71,33 @@ impl Network {
         }))
     }
 
-    /// Tells of hints from now on.
+    /// A receiver of hints from now on.
     pub(crate) fn changes(&self) -> Changes {
         let mut hints = self.0.hints.clone();
         hints.mark_unchanged();
         Changes(hints)
     }
 
-    /// Whether something has changed within this time.
+    /// Whether something has changed within the last `time`.
     pub(crate) fn has_changed_within(&self, time: Duration) -> bool {
         self.0.hints.borrow().is_some_and(|at| at.elapsed() < time)
     }
 
-    /// For how long the machine has slept since the process began.
+    /// How long the machine has slept since the process began.
     pub(crate) fn slept(&self) -> Duration {
         self.0.asleep.so_far()
     }
 }
 
-/// Changes as they come.
+/// Changes as they happen.
 #[derive(Debug)]
 pub(crate) struct Changes(watch::Receiver<Option<Instant>>);
 
 impl Changes {
-    /// Returns at the next hint that has not been heard. Can be cancelled without losing any.
+    /// Returns at the next hint. Cancel-safe: no hint is lost.
     pub(crate) async fn next(&mut self) {
         if self.0.changed().await.is_err() {
-            // Nobody watches.
+            // Nothing is being watched.
             std::future::pending::<()>().await;
         }
     }

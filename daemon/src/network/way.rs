@@ -1,21 +1,21 @@
-//! What has become of a connection's way out of this machine. Nothing is sent to find out.
+//! Whether a connection's route out of this machine still holds. Nothing is sent to find out.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-/// What the kernel says of a way that it chose earlier.
+/// What the kernel says about a route that it chose earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// It would choose the same source address again, or has no way at all just now.
+    /// It would choose the same source address again, or currently has no route at all.
     Same,
-    /// It would choose another source address now; the old one is still this machine's.
+    /// It would choose another source address now; this machine still has the old one.
     Other,
-    /// The source address is this machine's no more.
+    /// This machine no longer has the source address.
     Gone,
 }
 
 impl Way {
-    /// What it says of a connection from `local` to `peer`.
+    /// What the kernel says about a connection from `local` to `peer`.
     pub(crate) fn of(local: IpAddr, peer: SocketAddr) -> Self {
         Self::judge(local, source_towards(peer).ok(), || is_here(local))
     }
@@ -25,14 +25,14 @@ impl Way {
             Some(chosen) if chosen == local.to_canonical() => Self::Same,
             _ if !is_here() => Self::Gone,
             Some(_) => Self::Other,
-            // A way may come back, and with it the same address: TCP would go on.
+            // The route may come back, and with it the same address: TCP would go on.
             None => Self::Same,
         }
     }
 }
 
-/// The address from which the kernel would connect to `peer` now: connecting a datagram socket
-/// looks up the route, and sends nothing.
+/// The source address that the kernel would use to connect to `peer` now: connecting a datagram
+/// socket looks up the route without sending anything.
 fn source_towards(peer: SocketAddr) -> io::Result<IpAddr> {
     let any: IpAddr = match peer.ip() {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -43,7 +43,7 @@ fn source_towards(peer: SocketAddr) -> io::Result<IpAddr> {
     Ok(socket.local_addr()?.ip().to_canonical())
 }
 
-/// Whether this machine has the address: no other can be bound.
+/// Whether this machine has the address: only its own can be bound.
 fn is_here(local: IpAddr) -> bool {
     let bound = UdpSocket::bind((local, 0));
     !bound.is_err_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable)
@@ -59,12 +59,12 @@ mod tests {
         let wifi = ip("192.168.1.5");
         let table = [
             (Some("192.168.1.5"), true, Way::Same),
-            // A virtual private network takes the way over; the Wi-Fi stays.
+            // A VPN takes over the route; the Wi-Fi stays up.
             (Some("10.8.0.2"), true, Way::Other),
             (Some("192.168.1.6"), false, Way::Gone),
             // No network.
             (None, false, Way::Gone),
-            // A route that is replaced goes before it comes.
+            // A route that is being replaced disappears before the new one is there.
             (None, true, Way::Same),
         ];
         for (chosen, is_here, expected) in table {

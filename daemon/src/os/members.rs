@@ -1,7 +1,7 @@
-//! Who is in a group of this machine, as far as the system says.
+//! Who belongs to a group of this machine, as far as the system can tell.
 //!
-//! Only the C library knows: groups and users may be in files, in a directory, or in what a
-//! container's host hands in, and /etc/nsswitch.conf says which.
+//! Only the C library knows: groups and users may be in files, in a directory service, or handed in
+//! by a container's host, and /etc/nsswitch.conf says which.
 
 #![expect(
     unsafe_code,
@@ -11,15 +11,15 @@
 use std::ffi::CStr;
 use std::sync::{Mutex, PoisonError};
 
-/// Whether the group `gid` has members beside the user `uid` and root.
+/// Whether the group `gid` has members besides the user `uid` and root.
 ///
-/// A group that is the person's first one counts as private only under the person's own name, as
-/// most systems make it: `users`, `staff` and `Domain Users` hold everybody, and a directory need not
-/// list them.
+/// A user's primary group is only taken as private if it bears the user's own name, as on most
+/// systems: `users`, `staff` and `Domain Users` hold everyone, and a directory service need not
+/// list its members.
 pub fn has_others(gid: u32, uid: u32) -> bool {
     let own = user(uid);
     let Some(group) = group(gid) else {
-        // A number without a name, as in containers.
+        // An id without a name, as in containers.
         return everybody()
             .iter()
             .any(|other| other.is_another_in(gid, uid));
@@ -47,7 +47,7 @@ struct Group {
 struct User {
     name: String,
     uid: u32,
-    /// The group that each of its processes begins in.
+    /// The primary group, with which each of the user's processes starts.
     gid: u32,
 }
 
@@ -59,9 +59,9 @@ impl User {
 
 fn group(gid: u32) -> Option<Group> {
     let _turn = turn();
-    // SAFETY: the answer is null, or leads to a buffer of the library's which the next call of this
-    // kind changes: all of this process's are made here, one at a time, and what is wanted is copied.
-    // `gr_mem` is an array of strings that ends with a null pointer (getgrgid(3)).
+    // SAFETY: the result is null, or points to a buffer of the library that the next call of this
+    // kind overwrites. This process makes all such calls here, one at a time, and copies what it
+    // needs. `gr_mem` is an array of strings that ends with a null pointer (getgrgid(3)).
     unsafe {
         let entry = libc::getgrgid(gid).as_ref()?;
         let mut members = Vec::new();
@@ -83,11 +83,11 @@ fn user(uid: u32) -> Option<User> {
     unsafe { libc::getpwuid(uid).as_ref().map(|entry| copied(entry)) }
 }
 
-/// Every user whom the system lists.
+/// Every user that the system lists.
 fn everybody() -> Vec<User> {
     let _turn = turn();
     let mut found = Vec::new();
-    // SAFETY: as in `group`; nobody else in this process walks the list.
+    // SAFETY: as in `group`; nothing else in this process walks the list.
     unsafe {
         libc::setpwent();
         while let Some(entry) = libc::getpwent().as_ref() {
@@ -102,7 +102,7 @@ fn everybody() -> Vec<User> {
 /// `entry` must come from the C library and still be valid.
 unsafe fn copied(entry: &libc::passwd) -> User {
     User {
-        // SAFETY: as the caller vouches.
+        // SAFETY: guaranteed by the caller.
         name: unsafe { text(entry.pw_name) },
         uid: entry.pw_uid,
         gid: entry.pw_gid,
@@ -110,12 +110,12 @@ unsafe fn copied(entry: &libc::passwd) -> User {
 }
 
 /// # Safety
-/// `pointer` is null, or leads to a string that ends with a null byte.
+/// `pointer` must be null, or point to a string that ends with a null byte.
 unsafe fn text(pointer: *const libc::c_char) -> String {
     if pointer.is_null() {
         return String::new();
     }
-    // SAFETY: as the caller vouches.
+    // SAFETY: guaranteed by the caller.
     let text = unsafe { CStr::from_ptr(pointer) };
     text.to_string_lossy().into_owned()
 }
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!((root.name.as_str(), root.gid), ("root", 0));
         assert!(group(0).is_some());
         assert!(everybody().iter().any(|user| user.uid == 0));
-        // Nobody has this number.
+        // No group has this number.
         assert!(!has_others(4_123_456_789, 0));
     }
 }

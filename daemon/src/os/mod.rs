@@ -1,4 +1,4 @@
-//! Who users and groups of this machine are, as the system tells it.
+//! The users and groups of this machine, as the system reports them.
 
 pub mod members;
 pub mod uid;

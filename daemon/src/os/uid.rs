@@ -1,11 +1,11 @@
-//! Whose daemon this is, and that it is one user's only.
+//! Which user runs this daemon, and whether the kernel can tell that user from others.
 
 use loopdesk_protocol::{Kind, Problem};
 
-/// Refuses to run as a user whom the kernel can't tell from others.
+/// Refuses to run as a user that the kernel can't tell from others.
 ///
 /// # Errors
-/// A problem of kind `daemon` that says as whom to run.
+/// A problem of kind `daemon` that says which user to run as.
 pub fn check() -> Result<(), Problem> {
     let uid = rustix::process::getuid().as_raw();
     let overflow = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
@@ -13,7 +13,8 @@ pub fn check() -> Result<(), Problem> {
     judge(uid, overflow.as_deref(), map.as_deref())
 }
 
-/// How files of root's look where this user namespace doesn't know root: as the overflow uid's.
+/// The owner that root's files appear to have if this user namespace doesn't map root: the overflow
+/// uid.
 pub fn unmapped_root() -> Option<u32> {
     let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
     if is_mapped(0, &map) {
@@ -24,25 +25,26 @@ pub fn unmapped_root() -> Option<u32> {
     Some(overflow.unwrap_or(NOBODY))
 }
 
-/// The kernel shows every user that a user namespace doesn't know as the overflow uid
-/// (user_namespaces(7)): as that uid, or as one that isn't mapped, all of them would be us.
+/// The kernel shows all users that a user namespace doesn't map as the overflow uid
+/// (user_namespaces(7)). If we ran as that uid, or as one that isn't mapped, every one of them
+/// would look like us.
 fn judge(uid: u32, overflow: Option<&str>, map: Option<&str>) -> Result<(), Problem> {
     let overflow = overflow.and_then(|text| text.trim().parse().ok());
     let why = if uid == overflow.unwrap_or(NOBODY) || uid == NOBODY {
-        "which stands for every user that the system can't name"
+        "which stands for every user that the system can't identify"
     } else if map.is_some_and(|map| !is_mapped(uid, map)) {
-        "whom this user namespace doesn't know"
+        "whom this user namespace doesn't map"
     } else {
         return Ok(());
     };
     Err(Problem::new(
         Kind::Daemon,
-        format!("loopdeskd runs as user {uid}, {why}: it could not keep other users out"),
+        format!("loopdeskd runs as user {uid}, {why}, so it couldn't keep other users out"),
     )
-    .hint("run it as yourself; in a container, as a user that is mapped: `--user 1000`"))
+    .hint("run it as yourself; in a container, as a mapped user: `--user 1000`"))
 }
 
-/// Whether one of the lines `INSIDE OUTSIDE COUNT` holds the uid.
+/// Whether one of the lines `INSIDE OUTSIDE COUNT` contains the uid.
 fn is_mapped(uid: u32, map: &str) -> bool {
     let mut ranges = map.lines().filter_map(|line| {
         let mut numbers = line.split_whitespace().map(str::parse::<u64>);
@@ -53,7 +55,7 @@ fn is_mapped(uid: u32, map: &str) -> bool {
     ranges.any(|range| range.contains(&u64::from(uid)))
 }
 
-/// The overflow uid where the kernel doesn't say another; `nobody` on most systems.
+/// The overflow uid if the kernel doesn't give another; `nobody` on most systems.
 const NOBODY: u32 = 65534;
 
 #[cfg(test)]
@@ -76,7 +78,7 @@ mod tests {
             (1000, Some("65534\n"), Some(one), true),
             (1001, Some("65534\n"), Some(one), false),
             (1000, Some("65534\n"), Some(""), false),
-            // Other systems than Linux.
+            // Systems other than Linux.
             (501, None, None, true),
             (65534, None, None, false),
         ];

@@ -1,11 +1,11 @@
-//! The state of an accepted socket, which only the socket itself tells.
+//! The state of an accepted socket, which only the socket itself can tell.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::state::State;
 
-/// Where the accepted socket stands now.
+/// The accepted socket's current state.
 pub(super) fn state(socket: BorrowedFd<'_>) -> io::Result<State> {
     let mut number = 0_u8;
     let mut length = size_of_val(&number) as libc::socklen_t;
@@ -64,7 +64,7 @@ mod tests {
             let (client, server) = connect();
             assert_eq!(state(server.as_fd()).unwrap(), State::Established);
             client.shutdown(Shutdown::Write).unwrap();
-            // Until it arrives.
+            // The peer's end may still be on its way.
             while state(server.as_fd()).unwrap() == State::Established {}
             assert_eq!(state(server.as_fd()).unwrap(), State::CloseWait);
             drop(client);

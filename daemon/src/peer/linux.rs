@@ -1,4 +1,4 @@
-//! One exact question to the kernel's socket tables, over netlink (sock_diag(7)).
+//! Looks up one connection in the kernel's socket tables, over netlink (sock_diag(7)).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +13,7 @@ use netlink_sys::{Socket, SocketAddr as Kernel};
 use super::Found;
 use super::state::State;
 
-/// A netlink socket, opened at the first question and kept.
+/// A netlink socket, opened for the first query and kept.
 #[derive(Debug, Default)]
 pub(super) struct SockDiag(Mutex<Option<Socket>>);
 
@@ -27,7 +27,7 @@ impl SockDiag {
             None => open()?,
         };
         let answer = ask(&socket, local, peer)?;
-        // Kept only after a success: what is left in it after a failure is unknown.
+        // Kept only after a success: after a failure it may still hold an unread answer.
         *slot = Some(socket);
         Ok(answer)
     }
@@ -41,7 +41,7 @@ fn open() -> io::Result<Socket> {
 }
 
 fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Found>> {
-    // Seen from the peer, it is the source.
+    // From the peer's point of view, it is the source.
     let id = SocketId {
         source_port: peer.port(),
         destination_port: local.port(),
@@ -75,7 +75,7 @@ fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Optio
     match answer.payload {
         NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
             let found = found.header;
-            // Where no connection fits, the kernel falls back to a listener on the peer's port.
+            // If no connection matches, the kernel falls back to a listener on the peer's port.
             let exact = found.state != TCP_LISTEN
                 && found.socket_id.source_port == peer.port()
                 && found.socket_id.destination_port == local.port();
@@ -100,5 +100,5 @@ fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Optio
 /// INET_DIAG_NOCOOKIE, twice.
 const ANY_COOKIE: [u8; 8] = [0xff; 8];
 
-/// One answer without extensions has about 100 bytes.
+/// An answer without extensions has about 100 bytes.
 const ANSWER_MAX: usize = 1024;

@@ -1,13 +1,13 @@
-//! Which user is at the other end of a connection, and whether anybody is there at all.
+//! Which user is at the other end of a connection, and whether that end is still open.
 //!
-//! Loopback TCP carries no credentials, so the system is asked, once a connection and right after it
-//! was accepted. This keeps other users out; it can't tell a script from a web page of the same
-//! user's, which is what `Host` and `Origin` are judged for.
+//! Loopback TCP carries no credentials, so the system is asked, once per connection and right after
+//! accepting it. This keeps other users out; it can't tell a script from a web page of the same
+//! user, which is what `Host` and `Origin` are checked for.
 //!
-//! The question goes by addresses, and so does the answer: it is about whoever has the peer's port
-//! *now*. A peer that has left may have lent it to somebody else. So the accepted socket is asked
-//! second. As long as its connection lives, no other one can have the same addresses, and what was
-//! found before is its peer.
+//! The lookup goes by addresses, so it finds the process that has the peer's port *now*. If the
+//! peer has left, another process may have taken the port over. So the accepted socket is asked
+//! second: while its connection lives, no other one can have the same addresses, and what was found
+//! before is its peer.
 
 mod accepted;
 #[cfg(target_os = "linux")]
@@ -33,17 +33,17 @@ use crate::telemetry::Whom;
 /// Who has opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// The user whom this daemon serves.
+    /// The user that this daemon serves.
     Own,
-    /// Another user, by number.
+    /// Another user, by uid.
     Other(u32),
-    /// It is there, and the system doesn't tell whose it is; or it is root's, who may carry anybody's
-    /// bytes: of containers, of `ssh -L`.
+    /// The peer is there, but the system doesn't tell who owns it; or it is root's, and may be
+    /// forwarding for anyone: for containers, for `ssh -L`.
     Unknown,
 }
 
 impl Peer {
-    /// By what its refusals are counted.
+    /// The label under which its refusals are counted.
     pub fn whom(self) -> Whom {
         match self {
             Self::Own => Whom::Own,
@@ -52,7 +52,7 @@ impl Peer {
         }
     }
 
-    /// Why nothing that this peer sends is served, not even with a local key.
+    /// The refusal for a peer that isn't served at all, not even with a local key.
     pub fn refusal(self) -> Option<Refusal> {
         match self {
             Self::Other(_) => Some(Refusal::OtherUser),
@@ -61,27 +61,27 @@ impl Peer {
     }
 }
 
-/// Whoever has opened a connection has closed it already: nobody will ever know who that was.
-/// Nothing that it has sent may be served.
+/// The peer has closed its connection, so its owner can no longer be found. Nothing that it sent
+/// may be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
-/// What was seen of a peer.
+/// What was found out about a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// Who it is.
     pub peer: Peer,
-    /// By what its process can be found.
+    /// How to find its process.
     pub trace: Trace,
-    /// Whether somebody was seen to hold the other end. If not, [`confirm`] tells more, later.
+    /// Whether a process was seen to hold the other end. If not, [`confirm`] can tell more later.
     pub is_held: bool,
 }
 
-/// Waits for what a peer that nobody holds may have sent last: its end may be on the way to us, on a
-/// busy machine for some milliseconds.
+/// Waits for the close of a peer whose socket no process holds: on a busy machine it may arrive
+/// some milliseconds later.
 ///
 /// # Errors
-/// If it has gone.
+/// [`Gone`] if the peer has closed its end.
 pub async fn confirm(accepted: &impl AsFd) -> Result<(), Gone> {
     tokio::time::sleep(ON_THE_WAY).await;
     match accepted::state(accepted.as_fd()) {
@@ -90,7 +90,7 @@ pub async fn confirm(accepted: &impl AsFd) -> Result<(), Gone> {
     }
 }
 
-/// Asks the system about peers.
+/// Looks up peers.
 #[derive(Debug)]
 pub struct Peers {
     own: u32,
@@ -99,7 +99,7 @@ pub struct Peers {
 }
 
 impl Peers {
-    /// Peers as this process's user sees them.
+    /// Judges peers by this process's user.
     pub fn new() -> Self {
         Self {
             own: rustix::process::getuid().as_raw(),
@@ -111,7 +111,8 @@ impl Peers {
     /// Looks up a connection of this process to itself.
     ///
     /// # Errors
-    /// A sentence for people where the system doesn't tell: TCP clients can't be served then.
+    /// A sentence for the user if the system doesn't tell who owns a connection: then TCP clients
+    /// need a key.
     pub fn look_at_self(&self) -> Result<(), String> {
         let connect = || -> io::Result<(TcpStream, TcpStream)> {
             let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -126,7 +127,7 @@ impl Peers {
         match ask() {
             Ok(Ok(Peer::Own)) => Ok(()),
             Ok(Ok(Peer::Other(uid))) => Err(format!(
-                "the system takes our own connections for user {uid}'s"
+                "the system reports our own connections as user {uid}'s"
             )),
             Ok(Ok(Peer::Unknown) | Err(Gone)) => {
                 Err("the system doesn't tell which user owns a connection".to_owned())
@@ -138,7 +139,7 @@ impl Peers {
     /// Who has connected from `peer` to `local`, where `accepted` is our end of that connection.
     ///
     /// # Errors
-    /// If the peer has gone.
+    /// [`Gone`] if the peer has left.
     pub fn of_tcp(
         &self,
         accepted: &impl AsFd,
@@ -147,10 +148,10 @@ impl Peers {
     ) -> Result<Seen, Gone> {
         let found = self.find(unmapped(local), unmapped(peer));
         let found = found.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the owner of a connection can't be looked up");
+            tracing::warn!(%error, "can't look up the owner of a connection");
             None
         });
-        // Not before the look-up: see above.
+        // Only after the lookup, see the module's documentation.
         let ours = accepted::state(accepted.as_fd()).map_err(|_| Gone)?;
         let peer = judge(self.own, found, ours)?;
         let holder = found.and_then(|found| found.holder);
@@ -162,10 +163,10 @@ impl Peers {
         })
     }
 
-    /// Who has connected to a unix socket. The system has noted that at the time.
+    /// Who has connected to a unix socket, as the system recorded when it connected.
     ///
     /// # Errors
-    /// If the peer has gone and its user can't be told.
+    /// [`Gone`] if the peer has left and its user can't be determined.
     pub fn of_unix(&self, stream: &UnixStream) -> Result<Seen, Gone> {
         let noted = stream.peer_cred().map_err(|_| Gone)?;
         let peer = match noted.uid() {
@@ -200,24 +201,24 @@ impl Default for Peers {
     }
 }
 
-/// The socket at the other end, as the system has it.
+/// The socket at the other end, as the system reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Found {
-    /// Whoever has it open; `None`: it was closed.
+    /// Its owner; `None` if it was closed.
     holder: Option<Holder>,
     state: State,
 }
 
-/// Whoever has a socket open.
+/// The owner of an open socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Holder {
     uid: u32,
-    /// The socket's inode, where the system tells.
+    /// The socket's inode, if the system tells it.
     inode: Option<u64>,
 }
 
 impl Found {
-    /// Linux gives sockets that were closed inode 0, and user 0, who is not root then.
+    /// Linux gives closed sockets inode 0 and user 0, which doesn't mean root then.
     #[cfg(target_os = "linux")]
     fn of_linux(uid: u32, inode: u64, state: State) -> Self {
         let inode = (inode != 0).then_some(inode);
@@ -228,7 +229,7 @@ impl Found {
     }
 }
 
-/// Decides by what was found at the peer's address and by the state in which our end was after that.
+/// Decides by what was found at the peer's address and by the state of our end after that.
 fn judge(own: u32, found: Option<Found>, ours: State) -> Result<Peer, Gone> {
     match found {
         Some(Found {
@@ -239,25 +240,25 @@ fn judge(own: u32, found: Option<Found>, ours: State) -> Result<Peer, Gone> {
             0 => Peer::Unknown,
             uid => Peer::Other(uid),
         }),
-        // A system that doesn't tell, or another network namespace behind an address translation.
+        // The system doesn't tell, or the peer is in another network namespace behind NAT.
         None
         | Some(Found {
             holder: None,
             state: State::Established,
         }) if ours == State::Established => Ok(Peer::Unknown),
-        // Held by somebody who isn't connected yet, or closed with bytes on their way: what came here
-        // is nobody's any more.
+        // The port belongs to a process that isn't connected yet, or the socket was closed with
+        // bytes on their way: the owner of what arrived here can't be known.
         Some(_) | None => Err(Gone),
     }
 }
 
-/// The kernel's tables don't know IPv4-mapped addresses.
+/// The kernel's tables don't contain IPv4-mapped addresses.
 fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// Longer than a loopback's packets wait for their turn where everything is busy, and short beside a
-/// request to Zendesk.
+/// Longer than loopback packets wait on a busy machine, and short compared with a request to
+/// Zendesk.
 const ON_THE_WAY: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::state::State;
 use super::{Found, Holder};
 
-/// The table as the system has it now.
+/// The table in its current state.
 #[cfg(target_os = "macos")]
 pub(super) fn read() -> std::io::Result<Vec<u8>> {
     #[expect(unsafe_code, reason = "there is no safe wrapper of sysctlbyname")]
@@ -49,7 +49,7 @@ pub(super) fn find(table: &[u8], local: SocketAddr, peer: SocketAddr) -> Option<
         match number(record, 4)? {
             XSO_INPCB => is_it = ends(record) == Some((peer, local)),
             XSO_SOCKET if is_it => {
-                // A socket that was closed keeps its last owner's number.
+                // A closed socket keeps its last owner's uid.
                 let is_held = short(record, SO_STATE)? & SS_NOFDREF == 0;
                 let uid = number(record, SO_UID)?;
                 holder = is_held.then_some(Holder { uid, inode: None });
@@ -103,7 +103,7 @@ const INP_LADDR: usize = 64;
 const INP_IPV4: u8 = 1;
 const SO_STATE: usize = 26;
 const SO_UID: usize = 64;
-/// No descriptor leads to the socket any more (`bsd/sys/socketvar.h`).
+/// No descriptor refers to the socket any more (`bsd/sys/socketvar.h`).
 const SS_NOFDREF: u16 = 0x0001;
 const T_STATE: usize = 36;
 
@@ -142,7 +142,7 @@ mod tests {
                 (SO_UID, &uid.to_ne_bytes()),
             ],
         );
-        // Its buffers and figures come in between.
+        // Buffers and statistics come in between.
         let buffer = record(0x002, 36, &[]);
         let tcp = record(XSO_TCPCB, 204, &[(T_STATE, &t_state.to_ne_bytes())]);
         [pcb, so, buffer, tcp].concat()

@@ -1,6 +1,6 @@
 //! `/proc/net/tcp` and `tcp6`: the kernel's socket tables as text (proc_net_tcp(5)).
 //!
-//! Slower than sock_diag, and there even where that is not: kernels without the module, sandboxes.
+//! Slower than sock_diag, but available where that isn't: kernels without the module, sandboxes.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,15 +15,15 @@ pub(crate) struct Row {
     pub(crate) local: SocketAddr,
     /// The other end's.
     pub(crate) remote: SocketAddr,
-    /// Where it stands.
+    /// Its state.
     pub(crate) state: State,
     /// The user who owns it.
     pub(crate) uid: u32,
-    /// The socket's inode, 0 where nobody holds it any more.
+    /// The socket's inode, 0 if no process holds it any more.
     pub(crate) inode: u64,
 }
 
-/// Every socket of the family of `address`.
+/// All sockets of the family of `address`.
 pub(crate) fn rows(address: IpAddr) -> io::Result<Vec<Row>> {
     let table = match address {
         IpAddr::V4(_) => "/proc/net/tcp",
@@ -40,7 +40,8 @@ pub(super) fn find(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Fou
     };
     let mut found = rows(peer.ip())?.into_iter().find(is_it);
     if found.is_none() && peer.is_ipv4() {
-        // Connected to `::ffff:127.0.0.1`, the socket is one of the other family. There may be none.
+        // A socket connected to `::ffff:127.0.0.1` belongs to the other family, whose table may not
+        // exist.
         let others = rows(Ipv6Addr::UNSPECIFIED.into()).unwrap_or_default();
         found = others.into_iter().find(is_it);
     }

@@ -1,29 +1,29 @@
-//! The states of a TCP socket (RFC 9293 section 3.3.2), by the numbers of each system.
+//! The states of a TCP socket (RFC 9293 section 3.3.2), by each system's numbers.
 
-/// Where a socket stands.
+/// A socket's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// Both directions are open.
     Established,
-    /// A connection is asked for.
+    /// A connection was requested.
     SynSent,
     /// A connection is being accepted.
     SynReceived,
-    /// It has closed its direction, which isn't acknowledged yet.
+    /// This end has closed its direction; not acknowledged yet.
     FinWait1,
-    /// It has closed its direction, and the other end knows.
+    /// This end has closed its direction, and the other end knows.
     FinWait2,
-    /// Both ends have closed; what is left waits for stray segments.
+    /// Both ends have closed; waiting for stray segments.
     TimeWait,
-    /// There is no connection, or no longer.
+    /// There is no connection, or it has ended.
     Close,
     /// The other end has closed its direction.
     CloseWait,
-    /// The other end has closed first, and this one after.
+    /// The other end has closed first, then this one.
     LastAck,
-    /// It waits for connections.
+    /// Waiting for connections.
     Listen,
-    /// Both have closed at once.
+    /// Both ends have closed at the same time.
     Closing,
 }
 

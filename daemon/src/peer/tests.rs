@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::*;
 
-/// Every state of both ends, against a second reading of the rule: by the sentences of the promise,
-/// in the order in which they are told.
+/// Every state of both ends, against a second version of the rule: the promise's sentences, in
+/// order.
 #[test]
 fn d1_u1_who_is_served_by_what_was_found_and_what_our_end_says_after() {
     const OWN: u32 = 1000;
@@ -22,7 +22,7 @@ fn d1_u1_who_is_served_by_what_was_found_and_what_our_end_says_after() {
         }
     }
     assert!(gone > 400, "{gone}");
-    // A daemon of root's own knows its connections.
+    // A daemon that runs as root knows root's connections.
     let roots = |uid| {
         let holder = Some(Holder { uid, inode: None });
         let state = State::Established;
@@ -60,7 +60,7 @@ fn read_again(own: u32, found: Option<Found>, ours: State) -> Result<Peer, Gone>
     Err(Gone)
 }
 
-/// All states of the socket that was found, or none, with all of ours.
+/// All states of the found socket, or none, combined with all of ours.
 fn pairs() -> impl Iterator<Item = (Option<State>, State)> {
     let all = || (1..=12).filter_map(State::of_linux);
     let found = [None].into_iter().chain(all().map(Some));
@@ -121,7 +121,7 @@ fn d1_a_peer_that_is_gone_is_served_nothing_and_a_half_closed_one_is() {
     }
 }
 
-/// More than our end takes lies between the request and the end of its sender.
+/// More than our end accepts lies between the request and its sender's close.
 #[test]
 fn d1_a_peer_whose_end_is_stuck_behind_its_bytes_is_gone() {
     use std::io::Write;
@@ -137,7 +137,7 @@ fn d1_a_peer_whose_end_is_stuck_behind_its_bytes_is_gone() {
     assert_eq!(answer, Err(Gone));
 }
 
-/// The port's next holder is the daemon's own user, who is connected and lives.
+/// The port's next holder is a live connection of the daemon's own user.
 #[test]
 fn d1_the_next_one_at_a_peers_address_is_not_that_peer() {
     for address in ["127.0.0.1:0", "[::1]:0"] {
@@ -168,7 +168,7 @@ fn d1_both_tables_of_linux_tell_the_same_of_every_peer() {
         (client, listener.accept().unwrap())
     };
     let kernel = linux::SockDiag::default();
-    // What is on its way between the two questions comes to its end.
+    // What is in flight between the two lookups arrives.
     let same = |peer| {
         loop {
             let found = kernel.find(local, peer).unwrap();

@@ -1,4 +1,4 @@
-//! What `/proc` tells (proc(5)).
+//! What `/proc` reveals (proc(5)).
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -16,13 +16,13 @@ pub(super) fn holder(inode: u64, likely: &[u32]) -> Option<u32> {
     let mut processes: Vec<u32> = entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .collect();
-    // Whoever has just connected was probably just started.
+    // The program that has just connected was probably started recently.
     processes.sort_unstable_by(|a, b| b.cmp(a));
     processes.iter().find(|process| holds(process)).copied()
 }
 
 fn holds(process: u32, link: &str) -> bool {
-    // Of other users' processes the folder can't be read.
+    // The descriptors of other users' processes can't be read.
     let Ok(open) = fs::read_dir(folder(process).join("fd")) else {
         return false;
     };
@@ -40,7 +40,7 @@ pub(super) fn name(process: u32) -> Option<String> {
     })
 }
 
-/// The file that it runs; what it calls itself, where that isn't told.
+/// The file that it runs, or the name that it gives itself if the file can't be read.
 fn program(folder: &Path) -> Option<String> {
     let file = fs::read_link(folder.join("exe")).ok();
     let name = file.and_then(|file| Some(file.file_name()?.to_str()?.to_owned()));
@@ -60,7 +60,7 @@ fn script(folder: &Path, program: &str) -> Option<String> {
     let file = File::open(folder.join("cmdline")).ok()?;
     file.take(ARGUMENTS_MAX).read_to_end(&mut line).ok()?;
     let mut words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    // What follows the last end is nothing, or was cut.
+    // After the last NUL there is nothing, or an incomplete argument.
     words.pop();
     script::among(&options, words.get(1..)?, |path| {
         let place: PathBuf = match path.strip_prefix("/") {
@@ -75,7 +75,7 @@ fn folder(process: u32) -> PathBuf {
     Path::new("/proc").join(process.to_string())
 }
 
-/// A script stands near the beginning.
+/// A script is named near the beginning.
 const ARGUMENTS_MAX: u64 = 4 * 1024;
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
                 .stdout(Stdio::piped())
                 .spawn()
                 .unwrap();
-            // It runs: its arguments are there.
+            // Once it runs, its arguments can be read.
             child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
             let name = name(child.id()).unwrap();
             let (program, script) = match name.split_once(' ') {

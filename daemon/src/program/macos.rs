@@ -1,4 +1,4 @@
-//! macOS says what a process runs, and nothing of whose a TCP socket is.
+//! macOS tells what a process runs, but not which process has a TCP socket.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ pub(super) fn name(process: u32) -> Option<String> {
     let process = libc::c_int::try_from(process).ok()?;
     let mut buffer = [0_u8; PATH_MAX];
     #[expect(unsafe_code, reason = "there is no safe wrapper of proc_pidpath")]
-    // SAFETY: `buffer` has as many bytes as are said.
+    // SAFETY: `buffer` has the given number of bytes.
     let length =
         unsafe { libc::proc_pidpath(process, buffer.as_mut_ptr().cast(), PATH_MAX as u32) };
     let path = buffer.get(..usize::try_from(length).ok()?)?;

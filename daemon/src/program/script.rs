@@ -1,7 +1,7 @@
-//! The script among an interpreter's arguments.
+//! Finds the script among an interpreter's arguments.
 //!
-//! A word counts only if it is the name of a file that is there: what is taken for a script by
-//! mistake is no secret then.
+//! A word is only accepted if it names an existing file, so a word taken for a script by mistake
+//! isn't a secret.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -12,17 +12,17 @@ use super::is_presentable;
 /// How an interpreter reads its arguments.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// After these there is no script but a text, or standard input.
+    /// After these options there is no script, only inline code or standard input.
     inline: &'static str,
-    /// The next word, or the rest of this one, belongs to these.
+    /// The next word, or the rest of this one, is the value of these options.
     with_value: &'static str,
-    /// As `with_value`, written out.
+    /// Like `with_value`, as long options.
     long_with_value: &'static [&'static str],
-    /// As `inline`, written out.
+    /// Like `inline`, as long options.
     long_inline: &'static [&'static str],
-    /// The next word names what is run in another way.
+    /// The next word names a module to run.
     module: Option<char>,
-    /// A word before the script.
+    /// A subcommand that may come before the script.
     command: Option<&'static str>,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn options(program: &str) -> Option<Options> {
     })
 }
 
-/// The script's file name among `words`, which follow the interpreter's own.
+/// The script's file name among `words`, the arguments after the interpreter's own name.
 pub(super) fn among(
     options: &Options,
     words: &[&[u8]],
@@ -86,7 +86,7 @@ pub(super) fn among(
 ) -> Option<String> {
     let mut words = words.iter().copied().peekable();
     let mut command = options.command;
-    // Whether the word before may be an option whose value this one is.
+    // Whether the previous word may be an option that takes this one as its value.
     let mut after_option = false;
     while let Some(word) = words.next() {
         if word == b"--" {
@@ -133,7 +133,7 @@ enum Cluster {
     Whole,
 }
 
-/// What the letters behind one `-` ask for.
+/// What the letters after a single `-` mean.
 fn cluster(options: &Options, letters: &[u8]) -> Cluster {
     for (at, letter) in letters.iter().map(|byte| char::from(*byte)).enumerate() {
         let is_last = at + 1 == letters.len();
@@ -178,7 +178,7 @@ mod tests {
     fn shown(line: &str) -> Option<String> {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let program = std::str::from_utf8(words[0]).unwrap();
-        // Files have an ending, and nothing else has.
+        // In this test, anything with an extension is a file.
         let is_file = |path: &Path| path.extension().is_some();
         among(&options(program)?, &words[1..], is_file)
     }
@@ -221,7 +221,7 @@ mod tests {
             ("bash +x report.sh", Some("report.sh")),
             ("php -f report.php hunter2", Some("report.php")),
             ("php -r hunter2.x", None),
-            // Not known to run scripts: nothing of theirs is shown.
+            // Not a known interpreter, so none of its arguments are shown.
             ("curl https://localhost/x.json", None),
             ("sshpass hunter2.x", None),
         ];

@@ -1,5 +1,5 @@
-//! Why the head of a request can't be read, and what to change. Nobody has judged such a request:
-//! the listener says this itself.
+//! Why a request's head can't be read, and what to change. Such a request never reaches admission:
+//! the listener refuses it.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ pub enum HeadRefusal {
     NoMethod,
     /// The first line has nothing between its method and its version.
     NoTarget,
-    /// The first line ends without a version, as HTTP/0.9 has it.
+    /// The first line ends without a version, as in HTTP/0.9.
     NoVersion,
-    /// Another version than HTTP/1.0 and 1.1, HTTP/2 without an upgrade included.
+    /// A version other than HTTP/1.0 and 1.1, including HTTP/2 without an upgrade.
     Version,
-    /// The target has a control character in it.
+    /// The target contains a control character.
     Control,
-    /// The target has a `#` in it.
+    /// The target contains a `#`.
     Fragment,
     /// The target is neither a path nor a URL.
     NoPath,
@@ -34,9 +34,9 @@ pub enum HeadRefusal {
     Line,
     /// `Content-Length` isn't one number.
     Length,
-    /// `Transfer-Encoding` isn't `chunked`, or the version knows none.
+    /// `Transfer-Encoding` isn't `chunked`, or the version doesn't have it.
     Coding,
-    /// The client has ended the connection before its head was complete.
+    /// The client closed the connection before its head was complete.
     BrokenOff,
     /// The head wasn't complete after this time.
     TooSlow(Duration),
@@ -100,7 +100,7 @@ impl HeadRefusal {
                  `GET /api/v2/… HTTP/1.1`"
             }
             Self::NoTarget => {
-                "the request's first line has no address in it: it must read \
+                "the request's first line contains no address: it must read \
                  `GET /api/v2/… HTTP/1.1`"
             }
             Self::NoVersion => {
@@ -116,7 +116,7 @@ impl HeadRefusal {
                  remove it, or percent-encode it (`%0A` for a line break)"
             }
             Self::Fragment => {
-                "the address contains a `#`, and what follows that never belongs to a request: \
+                "the address contains a `#`, and what follows it is never part of a request: \
                  write `%23` if it is part of a value, or leave it out"
             }
             Self::NoPath => "the request's address is neither a path nor a URL: begin it with `/`",
@@ -158,7 +158,7 @@ impl HeadRefusal {
                 );
             }
             Self::Unreadable => {
-                "the request's head can't be read: it must be HTTP/1.1 as RFC 9112 has it"
+                "the request's head can't be read: it must be HTTP/1.1 according to RFC 9112"
             }
         };
         text.to_owned()

@@ -1,4 +1,5 @@
-//! What is said about local keys: that one is needed, that one doesn't work, or may not do this.
+//! Refusals about local keys: one is needed, or the one that was sent is wrong or doesn't allow
+//! this.
 
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -8,29 +9,29 @@ use crate::keys::Wrong;
 /// Why a request is refused that has a local key, or should have one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyRefusal {
-    /// The account answers those with a key only.
+    /// The account requires a key.
     Needed(String),
-    /// `allow-hosts` is set: whoever connects by TCP may be a forwarder, which lets its callers choose
-    /// the name by which they call.
+    /// `allow-hosts` is set: a TCP client may be a forwarder, which lets its callers choose the
+    /// `Host`.
     NeededOverTcp,
-    /// The system doesn't tell whose connection it is; only a key does.
+    /// The system doesn't tell who owns the connection; only a key does.
     NeededOfStrangers,
-    /// The key that was sent lets nobody in.
+    /// The key that was sent doesn't work.
     Wrong(Wrong),
-    /// It belongs to one account, and the request names another.
+    /// The key belongs to one account, and the request names another.
     OfAnotherAccount {
         /// The key's name.
         key: String,
-        /// Whose key it is.
+        /// The account that the key belongs to.
         account: String,
-        /// Whom the request names.
+        /// The account that the request names.
         named: String,
     },
-    /// It doesn't allow this.
+    /// The key doesn't allow this request.
     Denied {
         /// The key's name.
         key: String,
-        /// The scopes of which one would do.
+        /// The scopes, any one of which would do.
         needs: Vec<String>,
         /// Why, as a sentence without its full stop.
         why: String,
@@ -65,12 +66,12 @@ impl KeyRefusal {
     pub(super) fn description(&self) -> String {
         match self {
             Self::Needed(account) => format!(
-                "account `{account}` answers programs with a local key only: run `loopdesk key \
-                 create NAME --account {account} --scope SCOPE` and send the key as the password, \
-                 or as Bearer token"
+                "account `{account}` requires a local key: run `loopdesk key create NAME \
+                 --account {account} --scope SCOPE` and send the key as the password, or as \
+                 Bearer token"
             ),
             Self::NeededOverTcp => "`allow-hosts` is set in the configuration, so every program \
-                that connects by TCP needs a local key, whatever name it calls: run `loopdesk key \
+                that connects by TCP needs a local key, whatever Host it sends: run `loopdesk key \
                 create NAME --scope SCOPE` and send the key as the password, or as Bearer token, or \
                 use the socket `proxy.sock`"
                 .to_owned(),

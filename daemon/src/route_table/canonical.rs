@@ -1,22 +1,22 @@
-//! A path as the most lenient server could read it. Only judged, never sent.
+//! A path as the most lenient server could read it. Used only to judge requests, never sent.
 
 use std::borrow::Cow;
 
 use crate::percent;
 
-/// The segments of a path after everything that some server ignores or decodes is gone:
-/// percent-encoding however often repeated, `\`, `//`, letter case, `;` parameters, a format
-/// suffix such as `.json`, dots and spaces at the end.
+/// The segments of a path without everything that some server ignores or decodes: percent-encoding,
+/// however often repeated, `\`, `//`, letter case, `;` parameters, a format suffix such as `.json`,
+/// trailing dots and spaces.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Canonical<'a> {
     /// With `.` and `..` applied (RFC 3986 section 5.2.4), up to an encoded `?`, `#` or NUL.
     pub(crate) resolved: Names<'a>,
-    /// All of it with `.` and `..` left out, as a server may that routes before it resolves, where
-    /// that differs.
+    /// The whole path with `.` and `..` left out, as read by a server that routes before it
+    /// resolves, if that differs.
     pub(crate) flat: Option<Names<'a>>,
-    /// Whether servers may leave out different parts of it. Where `..` takes something away, or an
-    /// encoded `#` ends the path, one that resolves before it decodes takes away all of `a%2Fb`;
-    /// where `;` begins a parameter, one that cuts before it decodes cuts off all of `;a%2Fb`.
+    /// Whether servers may drop different parts of it. If `..` removes a segment, or an encoded `#`
+    /// ends the path, a server that resolves before it decodes removes all of `a%2Fb`; if `;`
+    /// begins a parameter, one that cuts before it decodes cuts off all of `;a%2Fb`.
     pub(crate) is_ambiguous: bool,
 }
 
@@ -36,7 +36,7 @@ impl<'a> Canonical<'a> {
         }
     }
 
-    /// Every name that stands in it.
+    /// Every name in the path.
     pub(crate) fn flat(&self) -> &[Name<'a>] {
         self.flat.as_deref().unwrap_or(&self.resolved)
     }
@@ -76,8 +76,7 @@ impl<'a> Canonical<'a> {
     }
 }
 
-/// The names of a path in which nothing is to be decoded, cut off or resolved, as nearly every one
-/// is.
+/// The names of a path that contains nothing to decode, cut off or resolve, like nearly every path.
 fn names_of_plain(path: &str) -> Option<Names<'_>> {
     let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b'/');
     if !path.bytes().all(is_plain) {
@@ -119,7 +118,7 @@ fn plain(path: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Without spaces around it, and without the dots at its end unless it is made of dots.
+/// Without surrounding spaces, and without trailing dots unless it consists of dots.
 fn trim(segment: &[u8]) -> &[u8] {
     let segment = segment.trim_ascii();
     let end = segment.iter().rposition(|b| !matches!(b, b'.' | b' '));
@@ -134,7 +133,7 @@ fn without_format(name: &[u8]) -> &[u8] {
     }
 }
 
-/// More than the paths of most requests have.
+/// More than most paths have.
 const NAMES: usize = 8;
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 //! The marks of the table: which paths have to do with credentials, and which carry files.
 //!
-//! They restrict, so that they count in whatever way a server might read a path: beneath every
-//! version of the API, since its older and internal ones share the controllers; in any case; behind
-//! a locale; and credentials with everything beneath them. A route that is known better, with its
-//! method and by its very path, is taken out again.
+//! Marks restrict, so they apply however a server might read a path: beneath every version of the
+//! API, since its older and internal ones share the controllers; in any letter case; behind a
+//! locale; and, for credentials, to everything beneath them. A route that is known exactly, by its
+//! method and its very path, is exempt again.
 
 use http::Method;
 
 use super::canonical::{Canonical, Name};
 use super::{Credentials, Files, Line, Properties, Verb, has_locale, is_locale, names};
 
-/// What a line of the table says of its path.
+/// The marks that a line of the table gives its path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) credentials: bool,
@@ -34,13 +34,13 @@ pub(super) struct Marked {
 struct Node {
     literals: Vec<(&'static str, Self)>,
     variable: Option<Box<Self>>,
-    /// Whether a locale may stand behind it.
+    /// Whether a locale may follow it.
     has_locale: bool,
     here: Marks,
     beneath: Marks,
-    /// The methods that have nothing to do with credentials here, by their place in [`Verb`].
+    /// The methods that have nothing to do with credentials here, by their index in [`Verb`].
     harmless: u8,
-    /// Those that show what the request itself carries.
+    /// The methods that show the credential that the request itself carries.
     own_token: u8,
 }
 
@@ -48,7 +48,7 @@ struct Node {
 #[derive(Clone, Copy, Default)]
 struct Found {
     credentials: bool,
-    /// A route that is known better.
+    /// A route that is known to be harmless.
     harmless: bool,
     own_token: bool,
     takes_file: bool,
@@ -93,7 +93,7 @@ impl Marked {
             node.beneath = node.beneath.and(place);
         }
         node.here = node.here.and(place);
-        // What a credential's own path is, so is what hangs on it.
+        // Whatever hangs on a credential's own path is marked like it.
         node.beneath.credentials |= place.credentials;
         for (verb, entry) in &line.entries {
             if entry.path == OWN_TOKEN && *verb == Verb::Get {
@@ -104,7 +104,7 @@ impl Marked {
 
     fn take_out(&mut self, line: &Line) {
         let path: Vec<&'static str> = lenient(line.path).collect();
-        // What stands for itself alone is known by its very path.
+        // A pattern without wildcards only matches its very path.
         if path.contains(&"**") {
             return;
         }
@@ -138,7 +138,7 @@ impl Marked {
             self.root.walk(verb, flat, false, &mut found);
         }
         let credentials = if path.is_ambiguous {
-            // Whatever each server leaves out, the rest stands in this order.
+            // Whichever names a server drops, the rest keeps this order.
             let may_be_left = |names: &Vec<&str>| is_left_of(names, path.flat());
             found.credentials || self.credentials.iter().any(may_be_left)
         } else {
@@ -210,7 +210,7 @@ impl Node {
 }
 
 impl Marks {
-    /// Whether they say more than what a known route does.
+    /// Whether the marks say more than a known route does.
     fn are_of_path(self) -> bool {
         let Self {
             credentials,
@@ -233,7 +233,7 @@ impl Marks {
     }
 }
 
-/// The names of a path, with any version of the API for the second one.
+/// The names of a path, with any version of the API as the second one.
 fn lenient(path: &'static str) -> impl Iterator<Item = &'static str> {
     names(path).map(|name| if name == VERSION { "{key}" } else { name })
 }
@@ -242,15 +242,15 @@ fn is_variable(name: &str) -> bool {
     name.starts_with('{')
 }
 
-/// Whether a path could be these names when some of its own are left out.
+/// Whether a path could become these names if some of its own are left out.
 fn is_left_of(names: &[&str], path: &[Name<'_>]) -> bool {
     let mut rest = path.iter();
     let mut names = names.iter();
     names.all(|name| rest.any(|found| name.as_bytes() == &**found))
 }
 
-/// What stands for the API's version in the paths of the table.
+/// The API's version in the table's paths.
 const VERSION: &str = "v2";
 
-/// Says what the token may do that asks it: tap-zendesk asks before each run.
+/// Tells what the token in the request may do: tap-zendesk asks before each run.
 const OWN_TOKEN: &str = "/api/v2/oauth/tokens/current";

@@ -1,14 +1,14 @@
 //! The one table of Zendesk's routes: what each does, to what, and what it carries.
 //!
 //! ```text
-//! routes.txt ─ read ─▶ Tree    what a route certainly is: whoever is allowed something goes by it
-//!                  └─▶ Marked  what it might be: whoever is refused or left alone goes by it
+//! routes.txt ─ read ─▶ Tree    what a route certainly is: decides what is allowed
+//!                  └─▶ Marked  what it might be: decides what is refused or left alone
 //! ```
 //!
-//! The routes are in `routes.txt`, with where they are known from. What isn't there is found
-//! nowhere, and counts as a write to everything. What allows something is matched exactly; what
-//! restricts is matched in every version of the API, in any case and behind a locale, in the most
-//! lenient reading of a path (`canonical`).
+//! The routes are in `routes.txt`, with their sources. A route that isn't there is never found, and
+//! is treated as a write to everything. What allows something is matched exactly; what restricts is
+//! matched in every version of the API, in any letter case and behind a locale, in the most lenient
+//! reading of a path (`canonical`).
 
 mod canonical;
 mod marked;
@@ -31,8 +31,8 @@ use self::tree::Tree;
 
 /// The table, read once.
 pub(crate) static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    // A line that can't be read is left out: what it is about counts as unknown. The tests see to
-    // it that there is none.
+    // A line that can't be read is left out: its route is then unknown. The tests make sure that
+    // there is no such line.
     Table::of(read::lines(ROUTES).filter_map(Result::ok))
 });
 
@@ -56,13 +56,13 @@ impl Table {
         Self { tree, marked }
     }
 
-    /// The entry of a route, if it is known. HEAD and OPTIONS are judged as GET.
+    /// The entry of a route, if it is known. HEAD and OPTIONS are treated like GET.
     pub(crate) fn find(&self, method: &Method, path: &[&str]) -> Option<&Entry> {
         self.tree.find(Verb::of(method)?, path)
     }
 
-    /// Whether nothing else than `entry` is known at the very path of its line, so that no other
-    /// method would do something else there.
+    /// Whether `entry` is the only one known at the very path of its line, so that no other method
+    /// could do something else there.
     pub(crate) fn is_alone(&self, entry: &Entry, path: &[&str]) -> bool {
         let others = Verb::ALL.iter().filter(|(_, verb)| *verb != entry.verb);
         others
@@ -70,7 +70,7 @@ impl Table {
             .all(|found| found.is_none())
     }
 
-    /// Whether the last name of a path is a file's, in which dots mean nothing.
+    /// Whether the last name of a path is a file name, in which dots have no meaning.
     pub(crate) fn names_a_file(&self, path: &[&str]) -> bool {
         let entry = self.tree.find(Verb::Get, path);
         entry.is_some_and(|entry| entry.path.ends_with("/{file}"))
@@ -81,8 +81,8 @@ impl Table {
         self.marked.properties(method, path)
     }
 
-    /// Whether this is the first name of paths beneath `/api/v2`, and of no others: whoever begins a
-    /// path with it has left out `/api/v2`.
+    /// Whether paths beneath `/api/v2`, and no others, begin with this name: a path that begins
+    /// with it probably lacks `/api/v2`.
     pub(crate) fn is_name_beneath_v2(&self, name: &str) -> bool {
         self.tree.has_literal(&["api", "v2", name]) && !self.tree.has_literal(&[name])
     }
@@ -96,31 +96,31 @@ impl Table {
 /// What is known of a route.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    /// The methods go by this one.
+    /// The verb by which its method is treated.
     pub(crate) verb: Verb,
     /// Its path with names for its variable parts, as in Zendesk's own descriptions.
     pub(crate) path: String,
     pub(crate) effect: Effect,
-    /// The resources of which one scope is enough; none if only the broad ones are.
+    /// The resources, a scope for any one of which is enough; empty if only the broad scopes are.
     pub(crate) of: Vec<&'static str>,
-    /// The scopes of which one is enough.
+    /// The scopes, any one of which is enough.
     pub(crate) needs: Scopes,
-    /// Why it has this effect, where its method says otherwise.
+    /// Why it has this effect, if its method suggests another.
     pub(crate) why: Option<&'static str>,
-    /// Whether what is sent there is a file.
+    /// Whether it receives a file.
     pub(crate) takes_file: bool,
-    /// Whether it searches or exports, so that records of any kind may be in the answer.
+    /// Whether it searches or exports, so that its answer may contain records of any kind.
     pub(crate) mixed: bool,
 }
 
 /// What a request might carry, by the most lenient reading of its path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Properties {
-    /// Whether it makes, shows or ends credentials.
+    /// Whether it creates, shows or revokes credentials.
     pub(crate) credentials: Credentials,
     /// Whether it carries files, which are never changed.
     pub(crate) files: Files,
-    /// Whether its product has credentials of its own, and takes no token of Support's.
+    /// Whether its product has credentials of its own and doesn't accept Support's tokens.
     pub(crate) has_own_credential: bool,
 }
 
@@ -130,22 +130,22 @@ pub(crate) enum Credentials {
     /// Nothing.
     #[default]
     None,
-    /// It shows a part of the token that the request itself carries, and what that may do.
+    /// It shows part of the token that the request itself carries, and what that token may do.
     OfThisRequest,
-    /// It makes, shows, changes or ends some.
+    /// It creates, shows, changes or revokes credentials.
     Any,
 }
 
 /// In which directions a route carries files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Files {
-    /// The request's body is one, or has one in it.
+    /// The request's body is a file, or contains one.
     pub sent: bool,
-    /// The answer's body is one.
+    /// The answer's body is a file.
     pub answered: bool,
 }
 
-/// The methods that tell routes apart.
+/// The methods that distinguish routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Get,
@@ -164,7 +164,7 @@ impl Verb {
         ("DELETE", Self::Delete),
     ];
 
-    /// By which a request with this method is judged, if it is one that routes are known for.
+    /// The verb by which requests with this method are treated, if there is one.
     fn of(method: &Method) -> Option<Self> {
         match *method {
             Method::GET | Method::HEAD | Method::OPTIONS => Some(Self::Get),
@@ -202,7 +202,7 @@ fn needs(of: &[Resource], effect: Effect, follows: bool) -> Scopes {
     }
 }
 
-/// The names of a path of the table, from the root on.
+/// The names of a path of the table, from the root.
 fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
     let (base, path) = match path.strip_prefix('/') {
         Some(path) => ("", path),
@@ -212,12 +212,12 @@ fn names(path: &'static str) -> impl Iterator<Item = &'static str> {
     names.filter(|name| !name.is_empty())
 }
 
-/// Whether a locale may stand behind a name: Help Center's paths are the same with one and without.
+/// Whether a locale may follow a name: Help Center's paths mean the same with and without one.
 fn has_locale(name: &str) -> bool {
     LOCALISED.contains(&name)
 }
 
-/// A path of Help Center's as it is without its locale; `None` if there is none in it.
+/// A Help Center path without its locale; `None` if it contains none.
 pub(crate) fn without_locales<'a>(path: &[&'a str]) -> Option<Vec<&'a str>> {
     let is_one = |pair: &[&str]| {
         LOCALISED
@@ -229,7 +229,7 @@ pub(crate) fn without_locales<'a>(path: &[&'a str]) -> Option<Vec<&'a str>> {
     Some([&path[..at], &path[at + 1..]].concat())
 }
 
-/// Whether a name could be the locale that Help Center's paths have in them (`en-us`).
+/// Whether a name could be the locale in a Help Center path (`en-us`).
 fn is_locale(name: &[u8]) -> bool {
     let mut parts = name.split(|b| matches!(b, b'-' | b'_'));
     let is_language =
@@ -242,7 +242,7 @@ fn is_locale(name: &[u8]) -> bool {
 /// The names that Help Center's paths begin with.
 const LOCALISED: [&str; 4] = ["help_center", "guide", "community", "hc"];
 
-/// Where nearly every route is.
+/// Nearly every route begins with this.
 const BASE: &str = "/api/v2/";
 
 static ROUTES: &str = include_str!("routes.txt");

@@ -1,8 +1,8 @@
-//! The routes that Zendesk has published, in short, and those of a list that somebody has at hand.
+//! The routes that Zendesk has published, in short, and those of a full list if one is at hand.
 
 use std::collections::BTreeSet;
 
-/// A route, with `#` for whatever is variable in its path.
+/// A route, with `#` for the variable parts of its path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Route {
     pub(crate) method: String,
@@ -56,7 +56,7 @@ pub(crate) fn routes() -> BTreeSet<Route> {
     routes
 }
 
-/// A path with `#` for what is variable.
+/// A path with `#` for its variable parts.
 pub(crate) fn shape(path: &str) -> String {
     let names = path.split('/').map(|name| match name {
         "{incremental_resource}" => "tickets",
@@ -66,13 +66,13 @@ pub(crate) fn shape(path: &str) -> String {
         name => name,
     });
     let path = names.collect::<Vec<_>>().join("/");
-    // A prefix stands for itself and for what is beneath it.
+    // A prefix stands for itself and everything beneath it.
     path.strip_suffix("/x")
         .map_or(path.clone(), |path| format!("{path}/any/thing"))
 }
 
-/// The published routes themselves, if `LOOPDESK_ROUTES` names a file with them: method, path and
-/// group, with tabs in between.
+/// The published routes themselves, if `LOOPDESK_ROUTES` names a file that lists them: method, path
+/// and group, separated by tabs.
 pub(crate) fn listed() -> Option<BTreeSet<Route>> {
     let file = std::env::var("LOOPDESK_ROUTES").ok()?;
     let text = std::fs::read_to_string(file).unwrap();

@@ -1,4 +1,4 @@
-//! Reads the lines of `routes.txt`; how they are written is said there.
+//! Reads the lines of `routes.txt`, which describes its own format.
 
 use super::{BASE, Effect, Entry, Line, Marks, Resource, Verb, needs};
 

@@ -1,7 +1,8 @@
 //! The scopes that routes need and local keys have: Zendesk's own names, each one bit of a set.
 //!
-//! `read` and `write` are for everything, `tickets:read` and the like for one resource. As at
-//! Zendesk a scope that writes doesn't read, and `impersonate` is needed besides the others.
+//! `read` and `write` cover everything, `tickets:read` and the like one resource. As at Zendesk, a
+//! scope for writing doesn't include reading, and `impersonate` is needed in addition to the
+//! others.
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
@@ -9,9 +10,9 @@ use std::ops::{BitOr, BitOrAssign};
 /// What a scope lets a key do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// Look at things.
+    /// Reads.
     Read,
-    /// Change them, or get hold of a credential.
+    /// Changes something, or obtains a credential.
     Write,
 }
 
@@ -25,12 +26,12 @@ impl Effect {
     }
 }
 
-/// A kind of things that has scopes of its own, as its place in [`RESOURCES`].
+/// A kind of resource with scopes of its own, as its index in [`RESOURCES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Resource(u8);
 
 impl Resource {
-    /// The resource of this name.
+    /// The resource with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let place = RESOURCES.iter().position(|(known, _)| *known == name)?;
         u8::try_from(place).ok().map(Self)
@@ -53,7 +54,7 @@ impl Scopes {
     pub(crate) const WRITE: Self = Self(1 << 1);
     pub(crate) const IMPERSONATE: Self = Self(1 << 2);
 
-    /// Every scope that there is.
+    /// Every scope that exists.
     pub(crate) const KNOWN: Self = {
         let (mut known, mut place) = ((1 << FIRST) - 1, 0);
         while place < RESOURCES.len() {
@@ -73,10 +74,10 @@ impl Scopes {
         Self(reading)
     };
 
-    /// Reads a scope.
+    /// Parses a scope.
     ///
     /// # Errors
-    /// Says what is wrong with it, and what would be right.
+    /// What is wrong with it, and what would be right.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some((scope, _)) = Self::all().find(|(_, name)| name == text) {
             return Ok(scope);
@@ -84,20 +85,26 @@ impl Scopes {
         let mut parts = text.split([' ', ',', '+']);
         if parts.clone().count() > 1 && parts.all(|part| Self::parse(part).is_ok()) {
             return Err(format!(
-                "`{text}` are several scopes: each must be given by itself."
+                "`{text}` is several scopes: give each one separately."
             ));
         }
         let (name, access) = text.split_once(':').unwrap_or((text, ""));
         if let Some(resource) = Resource::named(name) {
             let only = names(resource.scope(Effect::Read) | resource.scope(Effect::Write));
             return Err(match access {
-                "" => format!("`{text}` is half a scope: say {}.", only.join(" or ")),
-                _ => format!("`{text}` is no scope: `{name}` has {}.", only.join(" and ")),
+                "" => format!(
+                    "`{text}` is only half a scope: write {}.",
+                    only.join(" or ")
+                ),
+                _ => format!(
+                    "`{text}` isn't a scope: `{name}` has {}.",
+                    only.join(" and ")
+                ),
             });
         }
         if name == "unrestricted" {
             return Err(format!(
-                "`{text}` is no scope of local keys: `read` and `write` together allow everything."
+                "`{text}` isn't a scope for local keys: `read` and `write` together allow everything."
             ));
         }
         let hint = match nearest(text) {
@@ -106,7 +113,7 @@ impl Scopes {
         };
         let known = names(Self::KNOWN).join(", ");
         Err(format!(
-            "`{text}` is no scope.{hint} The scopes are {known}."
+            "`{text}` isn't a scope.{hint} The scopes are {known}."
         ))
     }
 
@@ -131,8 +138,8 @@ impl Scopes {
             .filter(|(scope, _)| !scope.is_empty())
     }
 
-    /// The names of those in the set: the broad ones last, as the narrowest that is enough is the
-    /// one to ask for.
+    /// The names of the scopes in the set. The broad ones come last, since the narrowest scope that
+    /// is enough is the one to ask for.
     pub(crate) fn names(self) -> Vec<String> {
         let broad = Self::READ | Self::WRITE | Self::IMPERSONATE;
         let of = |part: Self| Self::all().filter(move |(scope, _)| (self & part).has(*scope));
@@ -145,17 +152,17 @@ impl Scopes {
         self.0 == 0
     }
 
-    /// Whether one of `others` is in the set.
+    /// Whether the set contains one of `others`.
     pub(crate) fn has(self, others: Self) -> bool {
         self.0 & others.0 != 0
     }
 
-    /// Whether nothing in the set lets anybody change anything.
+    /// Whether nothing in the set allows changes.
     pub(crate) fn only_read(self) -> bool {
         self.0 & !Self::READING.0 == 0
     }
 
-    /// Those that `limit` lacks, a broad scope standing for each narrower one.
+    /// The scopes that `limit` lacks; a broad scope covers each narrower one.
     pub(crate) fn beyond(self, limit: Self) -> Self {
         let mut covered = limit.0;
         if limit.has(Self::READ) {
@@ -167,7 +174,7 @@ impl Scopes {
         Self(self.0 & !covered)
     }
 
-    /// Those that a broad scope in the same set makes meaningless.
+    /// The scopes that a broad scope in the same set makes redundant.
     pub(crate) fn redundant(self) -> Self {
         let narrow = Self(self.0 & !(Self::READ | Self::WRITE).0);
         let kept = narrow.beyond(Self(self.0 & (Self::READ | Self::WRITE).0));
@@ -203,13 +210,13 @@ impl fmt::Debug for Scopes {
     }
 }
 
-/// The names in a set, as a sentence shows them.
+/// The names in a set, as shown in a sentence.
 pub(crate) fn names(scopes: Scopes) -> Vec<String> {
     let quoted = |name| format!("`{name}`");
     scopes.names().into_iter().map(quoted).collect()
 }
 
-/// The scope that somebody may have meant.
+/// The scope that was probably meant.
 fn nearest(text: &str) -> Option<String> {
     let text = text.to_ascii_lowercase().replace(['.', '-'], "_");
     let with_distance = Scopes::all().map(|(_, name)| (distance(&text, &name), name));
@@ -217,7 +224,7 @@ fn nearest(text: &str) -> Option<String> {
     (distance <= MISTAKES).then_some(name)
 }
 
-/// How many letters must be changed, added or left out (Levenshtein).
+/// How many letters must be changed, added or removed (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {
@@ -236,10 +243,10 @@ const READS: u8 = 0b01;
 const WRITES: u8 = 0b10;
 const BOTH: u8 = READS | WRITES;
 
-/// What has scopes of its own at Zendesk, and which. The first sixteen are in the reference of its
-/// OAuth tokens; the others came with the more granular scopes of August 2026, but for `themes`, which
-/// is in the reference of the Themes API. Not here is `unrestricted`, which is for Zendesk's own
-/// programs.
+/// The resources that have scopes of their own at Zendesk, and which scopes. The first sixteen are
+/// in the reference of its OAuth tokens; the others came with the more granular scopes of August
+/// 2026, except `themes`, which is in the reference of the Themes API. `unrestricted` isn't here:
+/// it is for Zendesk's own programs.
 static RESOURCES: [(&str, u8); 27] = [
     ("tickets", BOTH),
     ("users", BOTH),
@@ -273,7 +280,7 @@ static RESOURCES: [(&str, u8); 27] = [
 /// The bits before those of resources: `read`, `write`, `impersonate`.
 const FIRST: u8 = 3;
 
-/// Two slips of the finger; with three, half of the short names would be near.
+/// Two typing errors; with three, half of the short names would be near.
 const MISTAKES: usize = 2;
 
 #[cfg(test)]

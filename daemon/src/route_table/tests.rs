@@ -169,7 +169,7 @@ fn d3_what_is_not_in_the_table_is_unknown() {
         ("GET", "/hc/en-us/articles/1"),
         ("POST", "/attachments/token/x"),
         ("GET", "/attachments/token/x/y"),
-        // A name that restricts, in another case than Zendesk's.
+        // A name that restricts, in another letter case than Zendesk's.
         ("GET", "/api/v2/help_center/Integration/token"),
         ("GET", "/api/v2/help_center/en-us/INTEGRATION/token"),
         ("GET", "/api/v2/channels/voice/Call_Console/token"),

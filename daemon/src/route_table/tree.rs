@@ -1,4 +1,4 @@
-//! The routes by the names in their paths.
+//! The routes, by the names in their paths.
 
 use super::{Entry, Verb, has_locale, is_locale, names};
 
@@ -8,15 +8,15 @@ pub(super) struct Tree {
     /// By name, in order.
     literals: Vec<(&'static str, Self)>,
     variables: Vec<(Kind, Self)>,
-    /// Whether a locale may stand behind it.
+    /// Whether a locale may follow it.
     has_locale: bool,
-    /// What is known of this very path.
+    /// What is known of exactly this path.
     here: Entries,
-    /// What is known of it and of everything beneath it that isn't known more exactly.
+    /// What is known of this path and of everything beneath it that has no entry of its own.
     beneath: Entries,
 }
 
-/// A name of the path stands in the table, in another case.
+/// A name of the path is in the table, but in another letter case.
 struct OtherCase;
 
 type Entries = [Option<Box<Entry>>; Verb::ALL.len()];
@@ -37,8 +37,8 @@ impl Tree {
         entries[verb as usize] = Some(Box::new(entry));
     }
 
-    /// The most exact entry for a path. A name that stands in the table goes before a variable, in
-    /// any case: in another one than the table's it is known to nobody.
+    /// The most exact entry for a path. A name in the table takes precedence over a variable, in
+    /// any letter case; in another case than the table's, the route is unknown.
     pub(super) fn find(&self, verb: Verb, path: &[&str]) -> Option<&Entry> {
         self.look(verb, path).ok().flatten()
     }
@@ -51,7 +51,7 @@ impl Tree {
         if let Some(entry) = self.look_exactly(verb, name, rest)? {
             return Ok(Some(entry));
         }
-        // With a locale in it, a path of Help Center's is the same path.
+        // With or without a locale, a Help Center path is the same path.
         if self.has_locale
             && is_locale(name.as_bytes())
             && let Some((name, rest)) = rest.split_first()
@@ -87,7 +87,7 @@ impl Tree {
         Ok(None)
     }
 
-    /// Whether some path begins with these very names.
+    /// Whether some path begins with exactly these names.
     pub(super) fn has_literal(&self, names: &[&str]) -> bool {
         match names.split_first() {
             None => true,
@@ -153,8 +153,8 @@ impl Tree {
     }
 }
 
-/// What a variable part of a path looks like. The closer it is described, the fewer routes that
-/// nobody has heard of pass for a known one.
+/// What a variable part of a path looks like. The more narrowly it is described, the fewer unknown
+/// routes pass for known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Id,
@@ -198,5 +198,5 @@ impl Kind {
     }
 }
 
-/// ULIDs have 26 characters, UUIDs 36, ids of jobs 32; no route's own name has twenty and a digit.
+/// ULIDs have 26 characters, UUIDs 36, job ids 32; no route's own name has twenty and a digit.
 const CODE_MIN: usize = 20;

@@ -1,16 +1,16 @@
-//! What the system is told about this process before it holds a secret.
+//! Protects this process before it holds a secret.
 
 use std::io;
 
 use loopdesk_protocol::{Kind, Problem};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-/// Sees to it that no memory of this process ends up in a core dump, and on Linux that no other
-/// process of this user can look into it by /proc or ptrace (D4). macOS protects the memory of
-/// signed programs by itself; ptrace's `PT_DENY_ATTACH` would only keep debuggers away.
+/// Keeps this process's memory out of core dumps, and on Linux keeps other processes of this user
+/// from reading it by /proc or ptrace (D4). macOS protects the memory of signed programs by itself;
+/// ptrace's `PT_DENY_ATTACH` would only keep debuggers away.
 ///
 /// # Errors
-/// As the system says; a daemon must not go on without.
+/// If core dumps can't be turned off; a daemon must not go on then.
 pub fn apply() -> Result<(), Problem> {
     without_cores().map_err(|error| {
         Problem::new(
@@ -27,7 +27,7 @@ fn without_cores() -> io::Result<()> {
         maximum: Some(0),
     };
     setrlimit(Resource::Core, none)?;
-    // The limit doesn't hold for a core that is piped to a program (core(5)): this does.
+    // The limit doesn't apply to a core that is piped to a program (core(5)); this flag does.
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())

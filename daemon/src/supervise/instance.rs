@@ -1,4 +1,4 @@
-//! One daemon for each state folder, by a lock that ends with the process.
+//! One daemon per state folder, by a lock that ends with the process.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use loopdesk_protocol::{Kind, Problem};
 
-/// Holds the lock for as long as it lives, or any clone does.
+/// Holds the lock for as long as it or any clone lives.
 #[derive(Clone, Debug)]
 pub struct InstanceLock {
     path: PathBuf,
-    /// Where another folder has taken the place of the first one, the lock in either.
+    /// One file per state folder that has been at this path, each locked.
     files: Arc<Mutex<Vec<File>>>,
 }
 
@@ -21,14 +21,14 @@ impl InstanceLock {
     /// Takes the lock at `path`, whose folder must be private already.
     ///
     /// # Errors
-    /// [`Refused::Held`] where another daemon has it.
+    /// [`Refused::Held`] if another daemon holds it.
     pub fn take(path: &Path) -> Result<Self, Refused> {
         let mut file = open(path).map_err(|e| unusable(path, &e))?;
         match file.try_lock() {
             Ok(()) => Self::sign(path, file).map_err(|e| unusable(path, &e)),
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
-                // A lock without a readable pid is held all the same.
+                // A lock without a readable pid is still held.
                 let _unreadable = file.read_to_string(&mut pid);
                 Err(Refused::Held {
                     pid: pid.trim().to_owned(),
@@ -38,11 +38,11 @@ impl InstanceLock {
         }
     }
 
-    /// As [`InstanceLock::take`], but waits up to `patience` for another daemon to end; `told` hears
-    /// its process id.
+    /// Like [`InstanceLock::take`], but waits up to `patience` for another daemon to end; calls
+    /// `told` with its process id.
     ///
     /// # Errors
-    /// As [`InstanceLock::take`].
+    /// As for [`InstanceLock::take`].
     pub fn wait(path: &Path, patience: Duration, told: impl FnOnce(&str)) -> Result<Self, Refused> {
         let pid = match Self::take(path) {
             Err(Refused::Held { pid }) => pid,
@@ -51,8 +51,8 @@ impl InstanceLock {
         told(&pid);
         let file = open(path).map_err(|e| unusable(path, &e))?;
         let (got, gets) = mpsc::channel();
-        // flock(2) knows no time-out. A thread that waits for longer ends with the process, or lets
-        // go of the lock as soon as it has it.
+        // flock(2) has no time-out. A thread that waits for longer ends with the process, or
+        // releases the lock as soon as it gets it.
         std::thread::spawn(move || {
             let _given_up = got.send(file.lock().map(|()| file));
         });
@@ -64,7 +64,7 @@ impl InstanceLock {
         }
     }
 
-    /// Says in the locked file who has it.
+    /// Writes our process id into the locked file.
     fn sign(path: &Path, mut file: File) -> io::Result<Self> {
         let pid = std::process::id();
         file.set_len(0)?;
@@ -76,11 +76,11 @@ impl InstanceLock {
         })
     }
 
-    /// Takes the lock anew where another state folder has taken the place of the one that was there,
-    /// as when a home is mounted late. Nothing is done where there is none. May block.
+    /// Takes the lock again if another state folder has replaced the old one, for example a home
+    /// that was mounted late. Does nothing if there is none. May block.
     ///
     /// # Errors
-    /// [`Refused::Held`] where another daemon has it: this one must end.
+    /// [`Refused::Held`] if another daemon holds it: this one must end.
     pub fn renew(&self) -> Result<(), Refused> {
         let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
         let there = std::fs::metadata(&self.path).map(id).ok();
@@ -90,7 +90,7 @@ impl InstanceLock {
         if has_folder && (there.is_none() || !files.iter().any(is_own)) {
             let taken = Self::take(&self.path)?;
             files.append(&mut taken.files());
-            tracing::warn!("another state folder is there now: locked that, too");
+            tracing::warn!("another state folder has appeared: locked it, too");
         }
         Ok(())
     }
@@ -117,13 +117,13 @@ fn unusable(path: &Path, error: &io::Error) -> Refused {
     ))
 }
 
-/// Why the lock can't be had.
+/// Why the lock couldn't be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// Another daemon holds it.
-    #[error("loopdeskd runs already, as process {pid}")]
+    #[error("loopdeskd is already running, as process {pid}")]
     Held {
-        /// Its process id, as it wrote it down.
+        /// The process id that it wrote into the file.
         pid: String,
     },
     /// The file can't be used.
@@ -131,7 +131,7 @@ pub enum Refused {
     Unusable(Problem),
 }
 
-/// Makes sure that `dir` is a folder of our own which nobody else can enter.
+/// Makes sure that `dir` is our own folder and closed to other users.
 ///
 /// # Errors
 /// A problem of kind `vault` that names the folder and the fix.
@@ -141,7 +141,7 @@ pub fn private_dir(dir: &Path) -> Result<(), Problem> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(|e| problem(format!("`{}` can't be made: {e}", dir.display())))?;
+        .map_err(|e| problem(format!("`{}` can't be created: {e}", dir.display())))?;
     let meta = std::fs::symlink_metadata(dir)
         .map_err(|e| problem(format!("`{}` can't be read: {e}", dir.display())))?;
     let own = rustix::process::getuid().as_raw();
@@ -161,8 +161,12 @@ pub fn private_dir(dir: &Path) -> Result<(), Problem> {
         .hint(format!("sudo chown -R {own} {}", quoted(dir))));
     }
     if meta.permissions().mode() & 0o077 != 0 {
-        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700))
-            .map_err(|e| problem(format!("`{}` is open to others: {e}", dir.display())))?;
+        std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).map_err(|e| {
+            problem(format!(
+                "`{}` is open to others and can't be made private: {e}",
+                dir.display()
+            ))
+        })?;
     }
     Ok(())
 }
@@ -219,7 +223,7 @@ mod tests {
         held.renew().unwrap();
         let refused = InstanceLock::take(&path).unwrap_err();
         assert!(matches!(refused, Refused::Held { .. }), "{refused}");
-        // The first one isn't let go: it may come back.
+        // The first one isn't released: it may come back.
         let hidden = dir.path().join("hidden/lock");
         let refused = InstanceLock::take(&hidden).unwrap_err();
         assert!(matches!(refused, Refused::Held { .. }), "{refused}");

@@ -1,4 +1,4 @@
-//! The process's life: one instance, signals, and what a supervisor is told.
+//! The process's life cycle: one instance, signals, and the supervisor.
 
 pub mod descriptors;
 pub mod hardening;

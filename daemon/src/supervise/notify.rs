@@ -1,4 +1,4 @@
-//! What the supervisor is told, by systemd's notification protocol (sd_notify(3)).
+//! Notifies the supervisor by systemd's protocol (sd_notify(3)).
 //!
 //! The command line speaks the same protocol when it starts the daemon itself. Without
 //! `NOTIFY_SOCKET` nothing is sent.
@@ -7,57 +7,57 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// The daemon serves, or knows why not.
+/// The daemon is serving, or knows why it can't.
 pub fn ready(status: &str) {
     send(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The daemon reads its configuration again; [`ready`] follows.
+/// The daemon is reading its configuration again; [`ready`] follows.
 pub fn reloading() {
-    // systemd takes a message without the time for one of an older reload (sd_notify(3)).
+    // Without the time, systemd takes the message for one of an older reload (sd_notify(3)).
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),
-        Err(error) => tracing::debug!(%error, "the supervisor isn't told of the reload"),
+        Err(error) => tracing::debug!(%error, "can't notify the supervisor of the reload"),
     }
 }
 
-/// What the daemon does just now.
+/// What the daemon is doing now.
 pub fn status(text: &str) {
     send(&[NotifyState::Status(text)]);
 }
 
-/// The daemon is about to end.
+/// The daemon is about to stop.
 pub fn stopping() {
     send(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
 }
 
-/// The daemon lives.
+/// The daemon is alive.
 pub fn alive() {
     send(&[NotifyState::Watchdog]);
 }
 
-/// How often the supervisor wants to hear that the daemon lives, if it does. Half of what it allows
+/// How often the supervisor wants a sign of life, if it wants any. Half of what it allows
 /// (sd_watchdog_enabled(3)).
 pub fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }
 
-/// Asks the supervisor to wait for the daemon's end for so much longer, whatever its unit allows.
+/// Asks the supervisor to wait this much longer for the daemon to stop, whatever its unit allows.
 pub fn extend(by: Duration) {
     let micros = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
     send(&[NotifyState::ExtendTimeoutUsec(micros)]);
 }
 
-/// Whether systemd or launchd started this process and restarts it.
+/// Whether systemd or launchd started this process and will restart it.
 pub fn is_supervised() -> bool {
     let own = std::process::id();
     is_supervised_by(|name| std::env::var(name).ok(), own)
 }
 
 fn is_supervised_by(variable: impl Fn(&str) -> Option<String>, own: u32) -> bool {
-    // systemd tells each process of a service its invocation, and every program that is started
-    // from there inherits it: a terminal, an editor, a job of cron's. Whom it has started itself it
-    // tells by process id, since 248 always, before that where there is a watchdog
+    // systemd passes its invocation id to each process of a service, and every program started from
+    // there inherits it: a terminal, an editor, a cron job. A process that systemd itself started
+    // also gets its own process id: since version 248 always, before that only with a watchdog
     // (systemd.exec(5)).
     let is_own = |name| variable(name).is_some_and(|pid| pid == own.to_string());
     let by_systemd = variable("INVOCATION_ID").is_some()
@@ -68,7 +68,7 @@ fn is_supervised_by(variable: impl Fn(&str) -> Option<String>, own: u32) -> bool
 
 fn send(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(%error, "the supervisor can't be told");
+        tracing::debug!(%error, "can't notify the supervisor");
     }
 }
 
@@ -88,7 +88,7 @@ mod tests {
         assert!(with(&[("INVOCATION_ID", "a"), ("SYSTEMD_EXEC_PID", "42")]));
         assert!(with(&[("INVOCATION_ID", "a"), ("WATCHDOG_PID", "42")]));
         assert!(with(&[("XPC_SERVICE_NAME", "loopdesk")]));
-        // A terminal's window is part of a service too.
+        // A terminal window is part of a service, too.
         assert!(!with(&[("INVOCATION_ID", "a"), ("SYSTEMD_EXEC_PID", "7")]));
         assert!(!with(&[("INVOCATION_ID", "a")]));
         assert!(!with(&[("SYSTEMD_EXEC_PID", "42")]));

@@ -1,5 +1,5 @@
-//! Where the sockets belong, and whether their names are still there: the last logout removes the
-//! runtime folder with all that is in it.
+//! Where the sockets belong, and whether their names still exist: the last logout removes the
+//! runtime folder with everything in it.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,12 +9,12 @@ use loopdesk_protocol::{Paths, Problem};
 
 use super::instance;
 
-/// The folders of `paths` with the sockets where they belong now: in the runtime folder, or, where
-/// there is none and none can be made, in the state folder. The folder is there and private. May
-/// block.
+/// The folders of `paths`, with the sockets where they belong now: in the runtime folder, or in the
+/// state folder if there is no runtime folder and none can be made. The folder exists and is
+/// private. May block.
 ///
 /// # Errors
-/// Where there is no such folder.
+/// If there is no such folder.
 pub fn settle(paths: &Paths) -> Result<Paths, Problem> {
     let dir = paths.runtime_dir();
     match (instance::private_dir(dir), paths.without_runtime_dir()) {
@@ -27,13 +27,13 @@ pub fn settle(paths: &Paths) -> Result<Paths, Problem> {
     }
 }
 
-/// Whether nothing of ours can be there: another user's folder, which may not even be looked into,
-/// is none.
+/// Whether none of our sockets can be there: for us, another user's folder that we can't even look
+/// into doesn't exist.
 fn is_missing(dir: &Path) -> bool {
     std::fs::symlink_metadata(dir).is_err()
 }
 
-/// The name of a socket of ours.
+/// The name of one of our sockets.
 #[derive(Debug)]
 pub struct SocketName {
     path: PathBuf,
@@ -41,10 +41,10 @@ pub struct SocketName {
 }
 
 impl SocketName {
-    /// The name of what was bound to `path` a moment ago.
+    /// The name of the socket that was just bound to `path`.
     ///
     /// # Errors
-    /// Where it is gone already.
+    /// If the name has already been removed.
     pub fn of(path: &Path) -> io::Result<Self> {
         Ok(Self {
             id: id(path)?,
@@ -57,17 +57,17 @@ impl SocketName {
         &self.path
     }
 
-    /// Whether it is `path`, and still leads to that socket.
+    /// Whether it is `path`, and still refers to that socket.
     pub fn is_at(&self, path: &Path) -> bool {
         self.path == path && id(path).is_ok_and(|id| id == self.id)
     }
 
-    /// Takes it away, unless it leads to something else by now.
+    /// Removes the name, unless it refers to something else by now.
     pub fn remove(&self) {
         if self.is_at(&self.path)
             && let Err(error) = std::fs::remove_file(&self.path)
         {
-            tracing::debug!(%error, "a socket's name stays");
+            tracing::debug!(%error, "can't remove a socket's name");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The signals that a daemon answers to.
+//! The signals that a daemon responds to.
 
 use std::io;
 
@@ -7,13 +7,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// SIGTERM or SIGINT: end, after what is under way.
+    /// SIGTERM or SIGINT: stop after finishing what is under way.
     Stop,
     /// SIGHUP: read the configuration again.
     Reload,
 }
 
-/// The signals, caught from the moment this exists.
+/// Catches the signals from the moment this exists.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -25,7 +25,7 @@ impl Signals {
     /// Starts to catch them.
     ///
     /// # Errors
-    /// As the system says.
+    /// If a handler can't be installed.
     pub fn catch() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -34,7 +34,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one. Can be cancelled without losing any.
+    /// Waits for the next one. Cancel-safe: no signal is lost.
     pub async fn next(&mut self) -> Asked {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,

@@ -1,4 +1,4 @@
-//! When a daemon whose program was replaced makes room for the new one.
+//! When a daemon whose binary was replaced makes way for the new one.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
@@ -15,9 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 pub struct Successor {
     path: PathBuf,
     own: Identity,
-    /// What lies in its place, and since when.
+    /// The file now in its place, and since when.
     other: Option<(Identity, Timestamp)>,
-    /// Whether nothing was under way when it was last asked.
+    /// Whether nothing was under way at the last check.
     was_idle: bool,
 }
 
@@ -25,9 +25,9 @@ impl Successor {
     /// Remembers the file that this process runs.
     ///
     /// # Errors
-    /// Where the system doesn't tell: nothing can be watched then.
+    /// If the system can't tell; then nothing can be watched.
     pub fn of_this_process() -> io::Result<Self> {
-        // The running program, even if another one has its name already.
+        // The running binary, even if its path already leads to another one.
         #[cfg(target_os = "linux")]
         let own = File::open("/proc/self/exe")?.metadata()?;
         #[cfg(not(target_os = "linux"))]
@@ -43,9 +43,8 @@ impl Successor {
         })
     }
 
-    /// Whether the daemon should end now, for the supervisor to start what has taken the place of
-    /// its program: as soon as nothing was under way on two looks in a row, and a day after at the
-    /// latest.
+    /// Whether the daemon should end now, so that the supervisor starts the new binary: as soon as
+    /// two checks in a row find nothing under way, and after a day at the latest.
     pub fn is_due(&mut self, now: Timestamp, is_idle: bool) -> bool {
         let was_idle = std::mem::replace(&mut self.was_idle, is_idle);
         let Some(there) = self.another() else {
@@ -53,13 +52,13 @@ impl Successor {
             return false;
         };
         match self.other {
-            // One that still changes is being written, and can't be run yet.
+            // A file that still changes is being written, and can't be run yet.
             Some((seen, since)) if seen == there => {
                 is_idle && was_idle || now.duration_since(since) >= LONGEST
             }
             _ => {
                 tracing::info!(
-                    "the program was replaced: the new one starts once nothing is under way"
+                    "the binary was replaced: the new one starts once nothing is under way"
                 );
                 self.other = Some((there, now));
                 false
@@ -67,7 +66,7 @@ impl Successor {
         }
     }
 
-    /// Another program in this one's place.
+    /// The other binary in this one's place.
     fn another(&self) -> Option<Identity> {
         let meta = std::fs::metadata(&self.path).ok()?;
         let is_program = meta.is_file() && meta.permissions().mode() & 0o111 != 0;
@@ -75,14 +74,14 @@ impl Successor {
     }
 }
 
-/// Where the next program will lie: where the supervisor has started this one, whose name may be a
-/// link that is turned to the next version; else where the system has found it.
+/// Where to look for the next binary: at the path by which the supervisor started this one, which
+/// may be a link that will point to the next version, or else where the system found it.
 fn place(own: Identity, called: Option<PathBuf>, found: PathBuf) -> PathBuf {
     let is_this = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|m| Identity::of(&m) == own);
     if let Some(called) = called.filter(|path| path.is_absolute() && is_this(path)) {
         return called;
     }
-    // So Linux calls a program that was replaced before it had come to this (proc_pid_exe(5)).
+    // Linux shows this name if the binary was replaced before this call (proc_pid_exe(5)).
     let bytes = found.as_os_str().as_bytes();
     match bytes.strip_suffix(b" (deleted)") {
         Some(name) if !is_this(&found) => PathBuf::from(OsStr::from_bytes(name)),
@@ -90,7 +89,7 @@ fn place(own: Identity, called: Option<PathBuf>, found: PathBuf) -> PathBuf {
     }
 }
 
-/// What tells two files of one name apart.
+/// Tells apart two files with the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -110,10 +109,10 @@ impl Identity {
     }
 }
 
-/// How often to look.
+/// How often to check.
 pub const LOOK: Duration = Duration::from_secs(10);
 
-/// Nobody should run an old program for longer.
+/// A user shouldn't run an old binary for longer.
 const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 #[cfg(test)]
@@ -189,7 +188,7 @@ mod tests {
         std::os::unix::fs::symlink(&one, &link).unwrap();
         let place = |called: &std::path::Path, found| place(own, Some(called.to_owned()), found);
         assert_eq!(place(&link, one.clone()), link);
-        // A name that says nothing, and one of another program.
+        // A bare name, and one of another program.
         assert_eq!(place("loopdeskd".as_ref(), one.clone()), one);
         assert_eq!(place(&two, one.clone()), one);
 
@@ -197,7 +196,7 @@ mod tests {
         deleted.push(" (deleted)");
         let deleted = PathBuf::from(deleted);
         assert_eq!(place("loopdeskd".as_ref(), deleted.clone()), one);
-        // Somebody may call it so.
+        // The binary may really have that name.
         std::fs::rename(&one, &deleted).unwrap();
         assert_eq!(place("loopdeskd".as_ref(), deleted.clone()), deleted);
     }

@@ -1,4 +1,4 @@
-//! The control socket: opened where it belongs, and again where its name has gone.
+//! The control socket: opened where it belongs, and again if its name has disappeared.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::control::Control;
 use crate::supervise::runtime_dir::SocketName;
 use crate::supervise::sockets::Inherited;
 
-/// Where the command line comes in.
+/// The listener for the command line.
 #[derive(Debug)]
 pub(super) struct ControlDoor {
     control: Control,
@@ -22,7 +22,7 @@ pub(super) struct ControlDoor {
 }
 
 impl ControlDoor {
-    /// Nothing is open yet.
+    /// Not open yet.
     pub(super) fn new(control: Control, inherited: Arc<Inherited>, tracker: TaskTracker) -> Self {
         Self {
             control,
@@ -32,16 +32,16 @@ impl ControlDoor {
         }
     }
 
-    /// Whether the command line finds the daemon at `path`.
+    /// Whether the command line can reach the daemon at `path`.
     pub(super) fn is_open_at(&self, path: &Path) -> bool {
         self.open.as_ref().is_some_and(|(name, _)| name.is_at(path))
     }
 
-    /// Serves the command line at `path`, and nowhere else from now on. What is connected already
-    /// stays so for its last answer.
+    /// Listens for the command line at `path`, and only there from now on. Existing connections
+    /// stay open for their last answer.
     ///
     /// # Errors
-    /// What keeps the socket from being bound.
+    /// Why the socket couldn't be bound.
     pub(super) fn open(&mut self, path: &Path) -> Result<(), Problem> {
         if self.is_open_at(path) {
             return Ok(());
@@ -55,7 +55,7 @@ impl ControlDoor {
         Ok(())
     }
 
-    /// Serves nobody any more.
+    /// Stops listening.
     pub(super) fn close(&mut self) {
         let Some((name, stop)) = self.open.take() else {
             return;

@@ -28,7 +28,7 @@ use crate::supervise::sockets::Inherited;
 #[derive(Debug)]
 pub(super) struct Doors {
     server: Server<Flow>,
-    /// Why TCP clients are refused, where the system doesn't tell who they are.
+    /// Why TCP clients are refused, if the system can't tell who they are.
     blind: Option<Problem>,
     tracker: TaskTracker,
     proxy_socket: PathBuf,
@@ -37,18 +37,18 @@ pub(super) struct Doors {
     told: watch::Sender<Vec<status::Listener>>,
 }
 
-/// What serves a door.
+/// An open listener.
 #[derive(Debug)]
 struct Open {
     stop: CancellationToken,
     /// Ends once the socket is closed.
     accepting: JoinHandle<()>,
-    /// That of a unix socket.
+    /// The name of a unix socket.
     name: Option<SocketName>,
 }
 
 impl Doors {
-    /// Nothing is open yet. What `inherited` holds isn't bound again.
+    /// Nothing is open yet. Sockets in `inherited` aren't bound again.
     pub(super) fn new(
         flow: Arc<Flow>,
         proxy_socket: PathBuf,
@@ -58,10 +58,10 @@ impl Doors {
     ) -> Self {
         let peers = Peers::new();
         let blind = peers.look_at_self().err().map(|why| {
-            tracing::warn!(why, "TCP clients can't be told from other users'");
+            tracing::warn!(why, "can't tell whose TCP connections are");
             Problem::new(
                 Kind::Daemon,
-                format!("{why}: every client needs a local key here, but at `proxy.sock`"),
+                format!("{why}, so every client except on `proxy.sock` needs a local key"),
             )
         });
         Self {
@@ -75,16 +75,16 @@ impl Doors {
         }
     }
 
-    /// What is open, for the status.
+    /// The open listeners, for `status`.
     pub(super) fn listeners(&self) -> watch::Receiver<Vec<status::Listener>> {
         self.told.subscribe()
     }
 
-    /// Opens what `config` asks for and closes what it doesn't; what it still asks for stays. What
-    /// couldn't be opened before is tried again.
+    /// Opens what `config` asks for and closes the rest; what is open already and still wanted
+    /// stays open. Retries what couldn't be opened before.
     ///
     /// # Errors
-    /// The first door that can't be opened; the others are.
+    /// The first listener that couldn't be opened; the others are open.
     pub(super) async fn open(&mut self, config: &Config) -> Result<(), Problem> {
         let mut wanted = doors(config);
         let is_wanted = |door: &Door| wanted.iter().any(|(wanted, _)| wanted == door);
@@ -118,7 +118,8 @@ impl Doors {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Closes each door that doesn't stay. When this returns, its address can be bound again.
+    /// Closes all doors except those for which `stays` is true. When this returns, their addresses
+    /// can be bound again.
     async fn close_but(&mut self, stays: impl Fn(&Door, &Open) -> bool) {
         let closing = self.open.extract_if(.., |door, open| !stays(door, open));
         let closing: Vec<_> = closing.collect();
@@ -127,7 +128,7 @@ impl Doors {
         }
         for (_, open) in closing {
             if open.accepting.await.is_err() {
-                tracing::error!("a listener's task was lost");
+                tracing::error!("a listener's task panicked");
             }
             if let Some(name) = &open.name {
                 leave(&self.inherited, name);
@@ -135,13 +136,13 @@ impl Doors {
         }
     }
 
-    /// Whether scripts find the daemon at `proxy_socket`.
+    /// Whether scripts can reach the daemon at `proxy_socket`.
     pub(super) fn has_socket_at(&self, proxy_socket: &Path) -> bool {
         let open = self.open.get(&Door::Socket);
         open.is_some_and(|open| open.is_found_at(proxy_socket))
     }
 
-    /// Has the unix socket at `proxy_socket` from the next [`Doors::open`] on.
+    /// From the next [`Doors::open`] on, the unix socket is at `proxy_socket`.
     pub(super) fn move_socket_to(&mut self, proxy_socket: PathBuf) {
         self.proxy_socket = proxy_socket;
     }
@@ -158,20 +159,20 @@ impl Doors {
         match door {
             Door::Socket => None,
             Door::Useless(address) => mismatch(format!(
-                "the supervisor listens on {address}, and the configuration has no use for it"
+                "the supervisor listens on {address}, which isn't configured"
             )),
             Door::Port(_) if self.blind.is_some() => self.blind.clone(),
             Door::Port(address) if !self.inherited.is_empty() && !self.inherited.has(*address) => {
                 mismatch(format!(
                     "the supervisor doesn't listen on {address}: the daemon does so itself, and \
-                     scripts that call while it restarts fail"
+                     scripts that connect while it restarts fail"
                 ))
             }
             Door::Port(_) => None,
         }
     }
 
-    /// Accepts nobody any more; connections end in good order.
+    /// Stops accepting; open connections finish in good order.
     pub(super) fn close(&mut self) {
         for (_, open) in std::mem::take(&mut self.open) {
             open.stop.cancel();
@@ -181,8 +182,8 @@ impl Doors {
         }
     }
 
-    /// Whether the door is open now; it isn't where the machine has no such address. `account` is
-    /// the only one that is served there.
+    /// Opens the door. Returns whether it is open now: it isn't if this machine has no such
+    /// address. `account` is the only account served there, if any.
     fn open_one(&mut self, door: &Door, account: Option<&AccountName>) -> Result<bool, Problem> {
         if self.open.contains_key(door) {
             return Ok(true);
@@ -228,7 +229,7 @@ impl Doors {
 }
 
 impl Open {
-    /// Whether a unix socket has its name there; others have none.
+    /// For a unix socket, whether its name is at `path`; true for all others.
     fn is_found_at(&self, path: &Path) -> bool {
         self.name.as_ref().is_none_or(|name| name.is_at(path))
     }
@@ -240,13 +241,13 @@ impl Handler for Flow {
     }
 }
 
-/// One place where scripts can come in. Whose it is may change while it is open: the routes know.
+/// A place to listen. It may change accounts while it is open; routing looks that up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Door {
     Port(SocketAddr),
     Socket,
-    /// The supervisor holds it, and the configuration doesn't name it. Whoever calls there must not
-    /// wait for ever.
+    /// The supervisor holds it, and the configuration doesn't name it. Clients there need an answer
+    /// rather than an endless wait.
     Useless(SocketAddr),
 }
 
@@ -267,25 +268,29 @@ pub(super) fn unix(
     let given = inherited.unix(path).map_err(|e| lost(&e))?;
     let listener = given.map_or_else(|| bind::unix(path), Ok)?;
     let name = SocketName::of(path).map_err(|error| {
-        let message = format!("`{}` is gone again: {error}", path.display());
+        let message = format!(
+            "`{}` was removed right after it was created: {error}",
+            path.display()
+        );
         Problem::new(Kind::Daemon, message)
     })?;
     Ok((listener, name))
 }
 
-/// Takes a name away at which nobody answers any more: it would look like a crash to the next
-/// start. At one of the supervisor's, the next daemon finds callers waiting.
+/// Removes the name of a socket that no longer has a listener: the next start would take it for a
+/// crash. The supervisor's sockets keep their names, and the next daemon finds clients waiting
+/// there.
 pub(super) fn leave(inherited: &Inherited, name: &SocketName) {
     if !inherited.has_unix(name.path()) {
         name.remove();
     }
 }
 
-/// What keeps a socket of the supervisor's from being used.
+/// The problem for a supervisor's socket that can't be used.
 fn lost(error: &std::io::Error) -> Problem {
     Problem::new(
         Kind::Daemon,
-        format!("a socket of the supervisor's can't be used: {error}"),
+        format!("one of the supervisor's sockets can't be used: {error}"),
     )
     .hint("loopdesk service restart")
 }
@@ -295,7 +300,7 @@ pub(super) fn count(config: &Config) -> usize {
     doors(config).len()
 }
 
-/// The doors that `config` asks for, each with the account that it belongs to.
+/// The doors that `config` asks for, each with the account that owns it.
 fn doors(config: &Config) -> Vec<(Door, Option<AccountName>)> {
     let common = config.listen.iter().map(|a| (Door::Port(a.get()), None));
     let own = config.accounts.values().flat_map(|account| {

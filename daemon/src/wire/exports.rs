@@ -1,6 +1,6 @@
-//! Exports that Zendesk gives to admins only: `status` says which program asks for one in vain.
+//! Exports that Zendesk only gives to admins: `status` names programs whose exports are refused.
 //!
-//! Zendesk's 403 names no way out, and there is one.
+//! Zendesk's 403 doesn't mention the alternative, and there is one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::conditions::{Conditions, Slot};
 use crate::config::AccountName;
 use crate::keys::Caller;
 
-/// What is known of the exports of each account.
+/// What is known about the exports of each account.
 #[derive(Debug)]
 pub(super) struct Exports {
     conditions: Conditions,
@@ -23,13 +23,13 @@ pub(super) struct Exports {
 
 /// A request for an export.
 pub(super) struct Export {
-    /// Its path, as people may see it.
+    /// Its path, safe to show.
     path: String,
     is_incremental: bool,
 }
 
 impl Export {
-    /// The export that a request with this path is for, if it is for one.
+    /// The export that a request with this path is for, if any.
     pub(super) fn of(path: &str) -> Option<Self> {
         let mut segments = path.split('/').filter(|segment| !segment.is_empty());
         if segments.next() != Some("api") || segments.next() != Some("v2") {
@@ -56,7 +56,8 @@ impl Exports {
         }
     }
 
-    /// Notes how an export of `caller`'s has gone. One that succeeds shows that the way out is known.
+    /// Notes how an export by `caller` went. One that succeeds shows that the user knows the
+    /// alternative.
     pub(super) fn note(
         &self,
         account: &AccountName,
@@ -77,7 +78,7 @@ impl Exports {
     }
 }
 
-/// Raises the condition once the program is known: that is found out behind its back.
+/// Raises the condition once the program is known; finding that out runs in the background.
 async fn raise(slot: Arc<Slot>, path: String, caller: Caller) {
     let deadline = Instant::now() + PATIENCE;
     let program = loop {
@@ -91,7 +92,7 @@ async fn raise(slot: Arc<Slot>, path: String, caller: Caller) {
     slot.raise(conditions::export_needs_admin(program, path));
 }
 
-/// How long the look at a program may take.
+/// How long looking up the program may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -1,4 +1,4 @@
-//! The way of a request, stage by stage.
+//! The request path, stage by stage.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules under `config`, for those who have one of `keys` and those who have none.
+    /// The rules of `config`, with `keys` as the known local keys.
     pub fn new(config: &Config, keys: Keys) -> Self {
         let clock = keys.clock().clone();
         Self {
@@ -52,26 +52,26 @@ impl Rules {
     }
 }
 
-/// A request that may go on.
+/// A request that is ready to be sent.
 #[derive(Debug)]
 pub struct Prepared {
-    /// Whose session it uses.
+    /// The account whose session it uses.
     pub account: Arc<Account>,
-    /// The local key that it has.
+    /// The local key that it carries.
     pub key: Option<Arc<Key>>,
     /// Which of the account's tokens it may carry.
     pub tokens: TokenPolicy,
-    /// What is sent.
+    /// What is sent to Zendesk.
     pub outgoing: Outgoing,
-    /// What matters for its answer.
+    /// What rewriting its answer depends on.
     pub context: rewrite::Context,
 }
 
 impl Rules {
-    /// Takes a request through the stages before its session.
+    /// Takes a request through the stages before the session.
     ///
     /// # Errors
-    /// What the client is told.
+    /// The refusal of the stage that stopped it.
     pub async fn prepare(
         &self,
         connection: &ConnFacts,
@@ -132,13 +132,13 @@ impl Flow {
         })
     }
 
-    /// Takes a changed configuration into use, from the next request on.
+    /// Applies a changed configuration, from the next request on.
     pub(super) fn rule_by(&self, config: &Config) {
         let rules = Rules::new(config, self.keys.clone());
         self.rules.store(Arc::new(rules));
     }
 
-    /// Answers one request, by Zendesk or by a refusal.
+    /// Answers one request, with Zendesk's answer or a refusal.
     pub(super) async fn serve(
         &self,
         connection: &ConnFacts,
@@ -154,7 +154,7 @@ impl Flow {
         }
     }
 
-    /// A person who has opened a page of Zendesk's here sees where it is.
+    /// If a user opened one of Zendesk's pages here, shows its address at Zendesk.
     fn shows_the_way(&self, connection: &ConnFacts, refusal: &Refusal) -> Option<Response<Body>> {
         let Refusal::Opened {
             account, target, ..
@@ -211,7 +211,7 @@ impl Flow {
     }
 }
 
-/// What counts of a client for where it finds what an answer leads to.
+/// What rewriting needs to know about a client, so that it can follow the links in its answer.
 fn client(connection: &ConnFacts, admitted: &Admitted, account: &Account) -> Client {
     Client {
         base: admitted.base.clone(),

@@ -1,5 +1,5 @@
-//! Whether this daemon is still found, and still the only one: its folders may go, or be replaced by
-//! others of their names.
+//! Whether this daemon can still be found, and is still the only one: its folders may be removed,
+//! or replaced by others with the same names.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use super::life::every;
 use crate::supervise::instance::{InstanceLock, Refused};
 use crate::supervise::runtime_dir;
 
-/// Looks after the folders of one daemon.
+/// Watches the folders of one daemon.
 #[derive(Debug)]
 pub(super) struct Home {
-    /// The folders as the environment has them.
+    /// The folders as the environment gives them.
     paths: Paths,
     lock: InstanceLock,
     look: Interval,
     looking: Option<JoinHandle<Seen>>,
 }
 
-/// Where the sockets belong; or why they have no place, or this daemon none.
+/// Where the sockets belong; or why there is no place for them, or why this daemon must end.
 pub(super) type Seen = Result<Result<Paths, Problem>, Problem>;
 
 impl Home {
@@ -34,20 +34,20 @@ impl Home {
         }
     }
 
-    /// What is seen of the folders, now and then. Can be cancelled.
+    /// Checks the folders now and then. Cancel-safe.
     pub(super) async fn seen(&mut self) -> Seen {
         let looking = match &mut self.looking {
             Some(looking) => looking,
             none => {
                 self.look.tick().await;
                 let (paths, lock) = (self.paths.clone(), self.lock.clone());
-                // The home may be far away.
+                // The home may be on a slow network file system.
                 none.insert(tokio::task::spawn_blocking(move || look(&paths, &lock)))
             }
         };
         let seen = looking.await;
         self.looking = None;
-        let lost = |e| Problem::new(Kind::Internal, format!("the folders: {e}"));
+        let lost = |e| Problem::new(Kind::Internal, format!("can't check the folders: {e}"));
         seen.unwrap_or_else(|e| Ok(Err(lost(e))))
     }
 }
@@ -55,7 +55,7 @@ impl Home {
 fn look(paths: &Paths, lock: &InstanceLock) -> Seen {
     match lock.renew() {
         Err(held @ Refused::Held { .. }) => {
-            let message = format!("{held}, in the state folder that is there now");
+            let message = format!("{held}, in the current state folder");
             return Err(Problem::new(Kind::Daemon, message));
         }
         Err(Refused::Unusable(problem)) => {

@@ -1,5 +1,5 @@
-//! What the daemon does now and then: it tells the supervisor that it lives, and looks whether its
-//! program was replaced.
+//! The daemon's periodic tasks: signs of life for the supervisor, and a check whether its binary
+//! was replaced.
 
 use std::time::Duration;
 
@@ -11,34 +11,34 @@ use crate::session::Sessions;
 use crate::supervise::notify;
 use crate::supervise::successor::{LOOK, Successor};
 
-/// The daemon's life as its supervisor sees it.
+/// The daemon's life cycle as its supervisor sees it.
 #[derive(Debug)]
 pub(super) struct Life {
     sessions: Sessions,
     clock: Clock,
-    /// Absent where nobody would start the new program.
+    /// `None` if nothing would start the new binary.
     successor: Option<Successor>,
     look: Interval,
     alive: Option<Interval>,
 }
 
-/// What a moment is for.
+/// What a tick is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beat {
-    /// The supervisor was told that the daemon lives.
+    /// The supervisor was sent a sign of life.
     Alive,
-    /// Another program may have taken the place of this one.
+    /// Time to check whether another binary has replaced this one.
     Look,
 }
 
 impl Life {
-    /// `is_activated`: the supervisor holds sockets, and whoever calls there while the programs
-    /// change waits instead of failing.
+    /// `is_activated`: the supervisor holds sockets, so clients that connect during the switch wait
+    /// instead of failing.
     pub(super) fn new(sessions: Sessions, is_activated: bool, clock: Clock) -> Self {
         let can_hand_over = is_activated && notify::is_supervised();
         let successor = can_hand_over.then(Successor::of_this_process);
         let successor = successor.and_then(|watched| {
-            let failed = |error: &_| tracing::warn!(%error, "a new program won't be noticed");
+            let failed = |error: &_| tracing::warn!(%error, "a new binary won't be noticed");
             watched.inspect_err(failed).ok()
         });
         Self {
@@ -50,7 +50,7 @@ impl Life {
         }
     }
 
-    /// Waits for the next moment at which something is to be done. Can be cancelled.
+    /// Waits for the next tick. Can be cancelled.
     pub(super) async fn beat(&mut self) -> Beat {
         let alive = async {
             match &mut self.alive {
@@ -60,7 +60,8 @@ impl Life {
         };
         tokio::select! {
             _ = alive => {
-                // From one of the threads that serve: if none of them gets to it, the daemon hangs.
+                // Sent from one of the threads that serve: if none of them gets to it, the daemon
+                // hangs.
                 tokio::spawn(async { notify::alive() });
                 Beat::Alive
             }
@@ -68,7 +69,7 @@ impl Life {
         }
     }
 
-    /// Whether another program should take over now.
+    /// Whether another binary should take over now.
     pub(super) fn is_over(&mut self, doors: &Doors) -> bool {
         let Some(successor) = &mut self.successor else {
             return false;
@@ -77,12 +78,12 @@ impl Life {
         let is_busy = doors.is_busy() || sessions.iter().any(|session| session.is_logging_in());
         let is_due = successor.is_due(self.clock.now(), !is_busy);
         if is_due {
-            tracing::info!("ends for the new program to be started");
+            tracing::info!("stopping, so that the new binary can start");
         }
         is_due
     }
 
-    /// Keeps the supervisor patient while the daemon finishes what is under way. Doesn't return.
+    /// Keeps the supervisor waiting while the daemon finishes what is under way. Doesn't return.
     pub(super) async fn until_the_end(&mut self) {
         self.successor = None;
         let patient_until = Instant::now() + LONGEST_END;
@@ -108,9 +109,9 @@ pub(super) fn every(period: Duration) -> Interval {
     interval
 }
 
-/// What the end may take however short the unit's own `TimeoutStopSec=` is: a refresh that waits
-/// for a slow Zendesk, twice.
+/// How long stopping may take, however short the unit's own `TimeoutStopSec=` is: twice a refresh
+/// that waits for a slow Zendesk.
 const LONGEST_END: Duration = Duration::from_secs(60);
 
-/// How long a supervisor that hears nothing more waits before it kills.
+/// How long a supervisor waits after the last notification before it kills the daemon.
 const EXTENSION: Duration = Duration::from_secs(30);

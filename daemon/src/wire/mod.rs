@@ -1,4 +1,4 @@
-//! Builds every part in the order of the flow, and takes them down again.
+//! Builds every part in the order of the request path, and takes them down again.
 
 mod control_door;
 mod doors;
@@ -44,11 +44,11 @@ use crate::supervise::{notify, runtime_dir};
 use crate::telemetry;
 use crate::upstream::egress::{Egress, Variables};
 
-/// Runs the daemon until a signal ends it. The state folder of `paths` exists and is private, and
-/// this process holds `lock`, its own. What `inherited` holds isn't bound again.
+/// Runs the daemon until a signal ends it. The state folder of `paths` must exist and be private,
+/// and this process must hold `lock`. Sockets in `inherited` aren't bound again.
 ///
 /// # Errors
-/// What keeps the daemon from serving: a port or a socket that can't be had.
+/// Why the daemon can't serve: a port or a socket that it can't have, for example.
 pub async fn run(
     paths: Paths,
     lock: InstanceLock,
@@ -58,7 +58,8 @@ pub async fn run(
     proxies: Variables,
     clock: Clock,
 ) -> Result<Ended, Problem> {
-    let internal = |e: std::io::Error| Problem::new(Kind::Internal, format!("no signals: {e}"));
+    let internal =
+        |e: std::io::Error| Problem::new(Kind::Internal, format!("can't catch signals: {e}"));
     let signals = Signals::catch().map_err(internal)?;
     let started_at = clock.now();
     let config = Arc::new(config);
@@ -74,8 +75,12 @@ pub async fn run(
         tracker: tracker.clone(),
     });
 
-    let prover =
-        Prover::new().map_err(|e| Problem::new(Kind::Internal, format!("no random bytes: {e}")))?;
+    let prover = Prover::new().map_err(|e| {
+        Problem::new(
+            Kind::Internal,
+            format!("the system provides no random bytes: {e}"),
+        )
+    })?;
     let keys = Keys::open(&paths, clock.clone());
     let exports = Exports::new(conditions.clone());
     let flow = Flow::new(
@@ -87,7 +92,7 @@ pub async fn run(
     );
     let inherited = Arc::new(inherited);
     let room = Room::now(doors::count(&config));
-    // Where the sockets are for now.
+    // The current place of the sockets.
     let at = runtime_dir::settle(&paths)?;
     let mut doors = Doors::new(
         Arc::clone(&flow),
@@ -96,7 +101,7 @@ pub async fn run(
         tracker.clone(),
         room,
     );
-    // Whoever waits at a socket of the supervisor's is served once the sessions are there.
+    // Clients that wait at the supervisor's sockets are served once the sessions exist.
     sessions.apply(&config).await;
     let opened = doors.open(&config).await;
 
@@ -133,7 +138,7 @@ pub async fn run(
     };
     let mut control_door = ControlDoor::new(control, Arc::clone(&inherited), tracker.clone());
     if let Err(problem) = opened.and_then(|()| control_door.open(&at.control_socket())) {
-        // A session may have begun to refresh itself.
+        // A session may have begun a refresh by itself.
         sessions.shutdown().await;
         return Err(problem);
     }
@@ -170,26 +175,26 @@ pub async fn run(
     ended
 }
 
-/// Leaves word of where the sockets are.
+/// Leaves a hint at where the sockets are.
 fn leave_hint(at: &Paths) {
     if let Err(error) = at.write_runtime_hint() {
-        tracing::warn!(%error, "commands with another XDG_RUNTIME_DIR won't find this daemon");
+        tracing::warn!(%error, "commands with a different XDG_RUNTIME_DIR won't find this daemon");
     }
 }
 
-/// Why the daemon has ended.
+/// Why the daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// A signal asked for it.
+    /// A signal asked it to.
     Asked,
-    /// Another program has taken the place of this one.
+    /// Another binary has taken the place of this one.
     Replaced,
 }
 
-/// What has a say while the daemon serves, and when it ends.
+/// Everything that matters while the daemon serves, or decides when it ends.
 struct Daemon {
     home: Home,
-    /// The folders with the sockets where they are now.
+    /// The folders, with the current place of the sockets.
     at: Paths,
     /// How often in a row there was no place for the sockets.
     homeless: u32,
@@ -206,7 +211,7 @@ impl Daemon {
     /// Serves until there is a reason to end.
     ///
     /// # Errors
-    /// Where nobody would find this daemon any more, or another one has its place.
+    /// If this daemon could no longer be found, or another one has its place.
     async fn serve(&mut self, asked: &mut mpsc::Receiver<Answer>) -> Result<Ended, Problem> {
         let mut again = false;
         loop {
@@ -240,14 +245,13 @@ impl Daemon {
                 .reloader
                 .reload(found, &self.sessions, &self.flow, &mut self.doors);
             tokio::pin!(reload);
-            // A keyring that doesn't answer can hold this up; neither signals nor the supervisor
-            // wait.
+            // A keyring that doesn't answer can delay this, but not signals or the supervisor.
             let result = loop {
                 tokio::select! {
                     result = reload.as_mut() => break result,
                     signal = self.signals.next() => match signal {
                         Asked::Stop => return Ok(Ended::Asked),
-                        // What it is about may have been read already.
+                        // The change may have been read already.
                         Asked::Reload => {
                             telemetry::reopen();
                             again = true;
@@ -258,7 +262,7 @@ impl Daemon {
             };
             notify::ready("serving");
             if let Some(answer) = answer {
-                // Whoever asked may have hung up; the outcome shows in the status.
+                // The caller may have hung up; the outcome is also in the status.
                 let _unheard = answer.send(result);
             }
         }
@@ -267,7 +271,7 @@ impl Daemon {
     /// Opens the sockets again where they belong, if they aren't there.
     ///
     /// # Errors
-    /// Where that has failed for too long, or another daemon has the place of this one.
+    /// If that has failed for too long, or another daemon has the place of this one.
     async fn settle(&mut self, seen: Seen) -> Result<(), Problem> {
         let opened = match seen? {
             Ok(at) => self.move_to(at).await,
@@ -276,7 +280,7 @@ impl Daemon {
         match opened {
             Ok(()) => self.homeless = 0,
             Err(problem) if self.homeless < PATIENCE => {
-                tracing::warn!(%problem, "the command line doesn't find this daemon");
+                tracing::warn!(%problem, "the command line can't find this daemon");
                 self.homeless += 1;
             }
             Err(problem) => return Err(problem),
@@ -292,7 +296,7 @@ impl Daemon {
         let folder = at.runtime_dir().display().to_string();
         tracing::warn!(
             folder,
-            "the sockets aren't where they belong: opens them again"
+            "the sockets aren't where they belong: opening them again"
         );
         if let Err(error) = self.at.remove_runtime_hint() {
             tracing::debug!(%error, "the hint at the sockets stays");
@@ -304,19 +308,19 @@ impl Daemon {
         self.control_door.open(&control)?;
         leave_hint(&self.at);
         match opened {
-            // A port that can't be had shows in the status.
+            // A port that can't be bound is shown in the status.
             Err(problem) if !self.doors.has_socket_at(&proxy) => Err(problem),
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// Lets everything under way come to its end, unless another signal says that it may not.
+    /// Lets everything under way finish, unless a second signal forbids it.
     async fn finish(&mut self, tracker: &TaskTracker) {
         let budget = tokio::time::sleep(DRAIN);
         let sessions = self.sessions.clone();
         let finished = async {
             // Never cut short: a refresh that Zendesk has carried out must be stored. Requests go
-            // on meanwhile.
+            // on at the same time.
             sessions.shutdown().await;
             tracker.close();
             tokio::select! {
@@ -331,7 +335,7 @@ impl Daemon {
             biased;
             () = self.life.until_the_end() => {}
             () = stop_again(&mut self.signals) => {
-                tracing::warn!("stopped at once, on a second signal");
+                tracing::warn!("stopped at once by a second signal");
             }
             () = finished => {}
         }
@@ -342,13 +346,13 @@ async fn stop_again(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
 }
 
-/// Where the outcome of a reload goes that somebody has asked for.
+/// Receives the outcome of a requested reload.
 type Answer = tokio::sync::oneshot::Sender<Result<(), Problem>>;
 
-/// How often in a row the sockets may fail to open before the daemon ends, which nobody finds any
-/// more: a disk that is full for a moment is no reason.
+/// How often in a row opening the sockets may fail before the daemon, which can't be reached then,
+/// ends. A disk that is full for a moment isn't a reason.
 const PATIENCE: u32 = 6;
 
-/// For requests in flight, from the signal on. Enough for any but a very long download; scripts that
-/// call meanwhile wait for the next daemon.
+/// For requests in flight, from the signal on. Enough for all but very long downloads; scripts that
+/// connect during this time wait for the next daemon.
 const DRAIN: Duration = Duration::from_secs(15);

@@ -1,4 +1,4 @@
-//! Takes a changed configuration into use, or says why not.
+//! Applies a changed configuration, or says why not.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::config::load;
 use crate::config::watch::ConfigWatch;
 use crate::session::Sessions;
 
-/// Reads the files when they have changed, or when somebody says so.
+/// Reads the files when they have changed, or on request.
 #[derive(Debug)]
 pub(super) struct Reloader {
     places: Places,
@@ -24,12 +24,12 @@ pub(super) struct Reloader {
     watch: ConfigWatch,
     /// The files of the configuration in use.
     used: Files,
-    /// The files that were looked at last, used or not.
+    /// The files as they were last read, in use or not.
     last: Files,
 }
 
 impl Reloader {
-    /// Reloads what `used` has begun.
+    /// Watches the files that `used` were read from.
     pub(super) fn new(
         paths: &Paths,
         used: Files,
@@ -52,13 +52,16 @@ impl Reloader {
         Arc::clone(&self.loaded.borrow().config)
     }
 
-    /// Waits until a file has changed and nobody is writing to it any more. Can be cancelled.
+    /// Waits until a file has changed and is no longer being written to. Can be cancelled.
     pub(super) async fn changed(&mut self) -> Arc<Files> {
         self.watch.changed().await
     }
 
-    /// Takes `found` into use, or the files as they are now. What is wrong with them leaves
-    /// everything as it is.
+    /// Applies `found`, or the files as they are now.
+    ///
+    /// # Errors
+    /// What is wrong with the files: then everything stays as it was. Or a port or vault that the
+    /// new configuration needs and can't have.
     pub(super) async fn reload(
         &mut self,
         found: Option<Arc<Files>>,
@@ -68,7 +71,7 @@ impl Reloader {
     ) -> Result<(), Problem> {
         let is_asked = found.is_none();
         let files = match found {
-            // Somebody has asked meanwhile, and got what is newer.
+            // A reload was requested in the meantime, and read something newer.
             Some(found) if found.read_at < self.last.read_at => return Ok(()),
             Some(found) => Arc::unwrap_or_clone(found),
             None => read(self.places.clone()).await?,
@@ -86,9 +89,9 @@ impl Reloader {
         self.used = files;
         let system_path = self.used.system_path();
         let has_changed = *config != *self.loaded.borrow().config;
-        // Also where nothing has changed: a port that was held, or a vault that was closed, may be
-        // free by now, and files that the configuration names may have other contents. Sessions
-        // first: a request must never find a route to an account without one.
+        // Also if nothing has changed: a port that was held may be free now, a vault that was
+        // closed may be open, and files that the configuration names may have other contents.
+        // Sessions first: a request must never find a route to an account without one.
         sessions.apply(&config).await;
         flow.rule_by(&config);
         let bound = doors.open(&config).await;
@@ -118,14 +121,15 @@ impl Reloader {
     }
 }
 
-/// A home folder may be far away.
+/// A home folder may be on a slow network file system.
 async fn read(places: Places) -> Result<Files, Problem> {
     tokio::task::spawn_blocking(move || Files::read(&places))
         .await
-        .map_err(|e| Problem::new(Kind::Internal, format!("the configuration: {e}")))
+        .map_err(|e| Problem::new(Kind::Internal, format!("can't read the configuration: {e}")))
 }
 
-/// Whoever replaces a file badly must not lose every account; whoever means it can say so.
+/// A file that disappears while it is being replaced must not end every account. Leaving an empty
+/// file says that it was meant.
 fn gone(file: &Found) -> Problem {
     conditions::config_gone(file.path.display())
 }

@@ -1,6 +1,5 @@
-//! The route table and its five users: whoever refuses routes, judges rights, looks at bodies, maps
-//! requests back or rewrites answers goes by the same answer for every route, which is worked out
-//! here a second time.
+//! The route table and its five users: refused routes, rights, body inspection, mapping back and
+//! rewriting all rely on the same answer for every route, which is worked out here a second time.
 
 use std::collections::BTreeSet;
 
@@ -182,7 +181,7 @@ fn is_denied<T>(outcome: &Result<T, Refusal>) -> bool {
     matches!(outcome, Err(Refusal::Key(KeyRefusal::Denied { .. })))
 }
 
-/// Every route that is known from anywhere.
+/// Every known route from any source.
 fn routes() -> BTreeSet<Route> {
     let of_table = TABLE.entries().into_iter().map(|entry| Route {
         method: entry.verb.name().to_owned(),
@@ -266,7 +265,7 @@ async fn s2_s6_d3_the_users_of_the_route_table_agree_about_every_route() {
                 assert!(is_denied(&with(key).await), "{route:?}");
             }
         }
-        // Bodies: only where nothing but a file is sent does it not matter what stands in it.
+        // Bodies: their content only doesn't matter if nothing but a file is sent.
         if method != Method::GET && !carries.credentials {
             let path = route.path.replace('#', "35436");
             let named = prepared(&bench.closed, Some(&writer), &route.method, &path, METHOD).await;
@@ -282,7 +281,7 @@ async fn s2_s6_d3_the_users_of_the_route_table_agree_about_every_route() {
     );
 }
 
-/// The path as Zendesk writes it, and as some server takes it for the same.
+/// The path as Zendesk writes it, and other spellings that some server accepts as the same.
 fn spellings(route: &Route) -> Vec<String> {
     let mut spellings: Vec<String> = route.samples().into();
     let plain = spellings[0].clone();

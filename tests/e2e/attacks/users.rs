@@ -135,7 +135,7 @@ async fn d1_u4_what_others_left_in_place_of_folders_and_sockets_is_refused() {
         std::fs::write(folder, "").unwrap();
         let said = Daemon::start(&stage.home).await.unwrap_err();
         assert!(
-            said.contains("can't be made") || said.contains("not a folder"),
+            said.contains("can't be created") || said.contains("not a folder"),
             "{said}"
         );
         std::fs::remove_file(folder).unwrap();

@@ -73,7 +73,7 @@ async fn d2_nobody_logged_in_makes_no_key_and_keys_outlive_a_logout() {
     };
     let refused: Result<Created, _> = scene.stage.control().post(key::CREATE, &asked).await;
     let refused = refused.unwrap_err().to_string();
-    assert!(refused.contains("nobody is logged in"), "{refused}");
+    assert!(refused.contains("not logged in"), "{refused}");
     scene.stage.home.loopdesk(["login"]).await.ok();
     scene.gets(ME, &key).await.is(200, "");
 }

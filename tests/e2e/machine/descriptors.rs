@@ -117,5 +117,5 @@ fn limits(daemon: &Daemon) -> (u64, u64) {
 /// How many lines of the log say that nobody could be let in.
 fn complaints(stage: &Stage) -> usize {
     let log = Daemon::log(&stage.home);
-    log.matches("no connection can be accepted").count()
+    log.matches("can't accept connections").count()
 }

@@ -66,7 +66,7 @@ async fn o2_a_reload_of_the_same_text_opens_the_port_that_another_program_has_le
     for _ in 0..2 {
         // Said each time, and not only when the file has changed.
         let reload = stage.home.loopdesk(["config", "reload"]).await.failed(6);
-        let taken = format!("port {} is in use", hands.port);
+        let taken = format!("port {} is already in use", hands.port);
         assert!(reload.stderr.contains(&taken), "{reload:#?}");
     }
     drop(held);

@@ -36,7 +36,7 @@ pub(in crate::control) async fn list(control: &Control) -> Result<key::KeyList, 
     })
 }
 
-/// Makes a key for the person who is logged in.
+/// Creates a key for the user who is logged in.
 pub(in crate::control) async fn create(
     control: &Control,
     asked: Create,
@@ -47,9 +47,7 @@ pub(in crate::control) async fn create(
     let Some(person) = session.view().person else {
         return Err(Problem::new(
             Kind::Login,
-            format!(
-                "nobody is logged in to account `{name}`: a key acts for the person who made it"
-            ),
+            format!("not logged in to account `{name}`: a key acts for the user who created it"),
         )
         .hint(format!("loopdesk login {name}")));
     };
@@ -68,7 +66,7 @@ pub(in crate::control) async fn create(
     Ok(created(control, &config, made))
 }
 
-/// Ends a key.
+/// Revokes a key.
 pub(in crate::control) async fn revoke(
     control: &Control,
     asked: Named,
@@ -83,7 +81,7 @@ pub(in crate::control) async fn revoke(
         .ok_or_else(|| Problem::new(Kind::Internal, "the key is gone"))
 }
 
-/// Gives a key another secret.
+/// Gives a key a new secret.
 pub(in crate::control) async fn rotate(
     control: &Control,
     asked: Rotate,
@@ -94,7 +92,7 @@ pub(in crate::control) async fn rotate(
     Ok(created(control, &config, made))
 }
 
-/// Lets an account's keys act for the person who is logged in now.
+/// Lets an account's keys act for the user who is logged in now.
 pub(in crate::control) async fn confirm(
     control: &Control,
     asked: Confirm,
@@ -109,7 +107,7 @@ pub(in crate::control) async fn confirm(
     let Some(person) = session.view().person else {
         return Err(Problem::new(
             Kind::Login,
-            format!("nobody is logged in to account `{}`", account.name),
+            format!("not logged in to account `{}`", account.name),
         )
         .hint(format!("loopdesk login {}", account.name)));
     };
@@ -122,7 +120,7 @@ pub(in crate::control) async fn confirm(
     })
 }
 
-/// Who has lately been served without a key.
+/// Programs that were recently served without a key.
 pub(in crate::control) fn callers(
     control: &Control,
     asked: &OfAccount,
@@ -134,7 +132,7 @@ pub(in crate::control) fn callers(
     })
 }
 
-/// What would become of a request.
+/// What would happen to a request.
 pub(in crate::control) async fn explain(
     control: &Control,
     asked: &Explain,
@@ -146,7 +144,7 @@ pub(in crate::control) async fn explain(
     };
     let wrong = |what: &str, given: &str| {
         let given = Sent::line(given);
-        Problem::new(Kind::Usage, format!("`{given}` is no {what}"))
+        Problem::new(Kind::Usage, format!("`{given}` isn't a valid {what}"))
             .hint("loopdesk explain GET /api/v2/tickets")
     };
     let method = asked.method.to_ascii_uppercase();
@@ -178,7 +176,7 @@ pub(in crate::control) async fn explain(
     )
 }
 
-/// The keys that were made before `deny` rules denied what might show the same, and work.
+/// Active keys created before `deny` rules also covered other routes that show the same data.
 pub(super) fn that_deny_more(control: &Control, config: &Config) -> Option<Problem> {
     let since: Timestamp = DENY_MORE_SINCE.parse().ok()?;
     let keys = control.keys.all();
@@ -198,7 +196,7 @@ pub(super) fn that_deny_more(control: &Control, config: &Config) -> Option<Probl
     Some(conditions::keys_deny_more(names.join(", "), first))
 }
 
-/// How many keys of this account work, and the names of those that another login has suspended.
+/// How many keys of this account work, and the names of those suspended by another login.
 pub(super) fn counts(
     control: &Control,
     config: &Config,
@@ -228,7 +226,7 @@ async fn named(control: &Control, name: &str) -> Result<Arc<Key>, Problem> {
     })
 }
 
-/// Files are written, and flushed to the disk.
+/// Runs a change on a blocking thread: it writes files and flushes them to the disk.
 async fn change<T: Send + 'static>(
     control: &Control,
     act: impl FnOnce(&Keys) -> Result<T, Problem> + Send + 'static,
@@ -236,7 +234,12 @@ async fn change<T: Send + 'static>(
     let keys = control.keys.clone();
     tokio::task::spawn_blocking(move || act(&keys))
         .await
-        .map_err(|e| Problem::new(Kind::Internal, format!("the keys' file: {e}")))?
+        .map_err(|e| {
+            Problem::new(
+                Kind::Internal,
+                format!("the change to the keys' file failed: {e}"),
+            )
+        })?
 }
 
 fn within_limit(config: &Config, rights: &Rights) -> Result<(), Problem> {
@@ -259,7 +262,7 @@ fn within_limit(config: &Config, rights: &Rights) -> Result<(), Problem> {
     .hint("loopdesk config show"))
 }
 
-/// After how long a key ends that was asked to end after `asked` seconds.
+/// The lifetime of a new key for which `asked` seconds were requested.
 fn expiry(config: &Config, asked: Option<u64>) -> Result<Option<Duration>, Problem> {
     let most = config.max_key_age.map(config::Ttl::as_secs);
     if let (Some(asked), Some(most)) = (asked, most)
@@ -313,5 +316,5 @@ fn state(control: &Control, config: &Config, key: &Key) -> KeyState {
 /// When rules began to deny more than they name.
 const DENY_MORE_SINCE: &str = "2026-11-30T00:00:00Z";
 
-/// A daemon that has just started opens its records in milliseconds.
+/// A daemon that has just started opens its records within milliseconds.
 const LOAD_PATIENCE: Duration = Duration::from_secs(5);

@@ -10,7 +10,7 @@ use super::super::{Control, reply};
 use crate::body::Body;
 use crate::session::login::{self, Wish};
 
-/// Starts a login; its events are the answer's lines. It ends with the connection.
+/// Starts a login and streams its events, one a line. It ends with the connection.
 pub(in crate::control) fn login(control: &Control, asked: &LoginRequest) -> Response<Body> {
     let (account, session) = match super::pick(control, asked.account.as_deref()) {
         Ok(picked) => picked,
@@ -32,7 +32,7 @@ pub(in crate::control) fn login(control: &Control, asked: &LoginRequest) -> Resp
     reply::typed(Body::adapted(Lines(lines)), "application/x-ndjson")
 }
 
-/// Hands the pasted address to the login that waits for it.
+/// Hands the pasted address to the login that is waiting for it.
 pub(in crate::control) fn paste(
     control: &Control,
     pasted: &Pasted,
@@ -41,5 +41,5 @@ pub(in crate::control) fn paste(
     Ok(serde_json::json!({}))
 }
 
-/// A login has two events a page at most; a slow reader holds nobody up.
+/// A login has at most two events per page; a slow reader must not block it.
 const EVENTS: usize = 8;

@@ -1,4 +1,4 @@
-//! One file for each call, named like the command that makes it.
+//! One file per call, named after the command that makes it.
 
 pub(super) mod keys;
 pub(super) mod login;
@@ -20,7 +20,7 @@ use crate::session::Session;
 use crate::telemetry::Sent;
 use std::sync::Arc;
 
-/// The account that a call means, and its session.
+/// The account that a call refers to, and its session.
 fn pick(control: &Control, asked: Option<&str>) -> Result<(Arc<Account>, Session), Problem> {
     let loaded = control.loaded.borrow();
     let config = &loaded.config;
@@ -48,10 +48,9 @@ fn pick(control: &Control, asked: Option<&str>) -> Result<(Arc<Account>, Session
                 )
                 .hint("loopdesk account list")
             })?,
-        (None, Some(name)) => config
-            .accounts
-            .get(name)
-            .ok_or_else(|| Problem::new(Kind::Internal, format!("account `{name}` is gone")))?,
+        (None, Some(name)) => config.accounts.get(name).ok_or_else(|| {
+            Problem::new(Kind::Internal, format!("account `{name}` no longer exists"))
+        })?,
         (None, None) => {
             return Err(Problem::new(
                 Kind::Usage,

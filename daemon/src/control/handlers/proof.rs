@@ -5,7 +5,7 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::super::Control;
 
-/// What this process says about a number at one of its addresses.
+/// Proves that this process listens on one of its addresses, for a given nonce.
 pub(in crate::control) fn proof(control: &Control, asked: &ProofRequest) -> Result<Proof, Problem> {
     let proof = control.prover.prove(&asked.nonce, asked.address);
     proof.ok_or_else(|| Problem::new(Kind::Usage, "the nonce isn't 64 hexadecimal digits"))

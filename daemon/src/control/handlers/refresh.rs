@@ -5,7 +5,7 @@ use loopdesk_protocol::session::{Refresh, Refreshed};
 
 use super::super::Control;
 
-/// Fetches a new pair now.
+/// Refreshes the token pair now.
 pub(in crate::control) async fn refresh(
     control: &Control,
     asked: Refresh,

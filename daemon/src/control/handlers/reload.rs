@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::super::Control;
 
-/// Reads the configuration again; an error leaves the old one in use.
+/// Reads the configuration again; on an error the old one stays in use.
 pub(in crate::control) async fn reload(control: &Control) -> Result<serde_json::Value, Problem> {
     let stopping = || Problem::new(Kind::Daemon, "the daemon is shutting down");
     let (answer, told) = oneshot::channel();

@@ -14,7 +14,7 @@ use super::version::version;
 use crate::config;
 use crate::session::View;
 
-/// The state of everything.
+/// The state of the daemon and all accounts.
 pub(in crate::control) async fn status(control: &Control) -> Status {
     for session in control.sessions.all() {
         session.loaded(LOAD_PATIENCE).await;
@@ -80,7 +80,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
     }
 }
 
-/// That programs which have no key yet will be refused, before they are.
+/// A warning, before it happens, that programs without a key will be refused.
 fn key_needed(
     control: &Control,
     config: &config::Config,
@@ -132,6 +132,6 @@ pub(super) fn account(config: &config::Config, account: &config::Account, view: 
     }
 }
 
-/// A daemon that has just started opens its records in milliseconds; a keyring that keeps it waiting
-/// must not keep whoever wants to know why.
+/// A daemon that has just started opens its records within milliseconds; if a keyring keeps it
+/// waiting, `status` must still answer, since it shows the reason.
 const LOAD_PATIENCE: Duration = Duration::from_millis(500);

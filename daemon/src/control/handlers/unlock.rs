@@ -5,7 +5,7 @@ use loopdesk_protocol::unlock::{UnlockRequest, Unlocked};
 
 use super::super::Control;
 
-/// Opens the vault. A keyring's prompt goes away with the connection.
+/// Opens the vault. Closing the connection dismisses a keyring's prompt.
 pub(in crate::control) async fn unlock(
     control: &Control,
     asked: &UnlockRequest,

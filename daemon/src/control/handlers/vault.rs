@@ -5,7 +5,7 @@ use loopdesk_protocol::vault::Forgotten;
 
 use super::super::Control;
 
-/// Removes the data key, once nothing depends on it.
+/// Removes the data key once nothing depends on it.
 pub(in crate::control) async fn forget(control: &Control) -> Result<Forgotten, Problem> {
     let removed = control.sessions.forget_key().await?;
     Ok(Forgotten { removed })

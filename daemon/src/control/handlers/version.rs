@@ -5,7 +5,7 @@ use loopdesk_protocol::version::Version;
 use crate::failpoint;
 use crate::supervise::notify;
 
-/// Who answers.
+/// Which release this daemon is.
 pub(in crate::control) fn version() -> Version {
     let (version, protocol) = failpoint::release();
     Version {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::super::Control;
 
-/// Answers once the account's requests are served.
+/// Answers once the account can serve requests.
 pub(in crate::control) async fn wait(
     control: &Control,
     query: Option<&str>,
@@ -19,7 +19,7 @@ pub(in crate::control) async fn wait(
         loop {
             changes.mark_unchanged();
             let view = session.view();
-            // While the record is looked for, requests wait for what will be known of it.
+            // While the record is being opened, requests wait for the outcome.
             if view.serves && view.state != State::KeyMissing {
                 return Ok(view);
             }

@@ -15,7 +15,7 @@ fn d2_every_mistake_is_told_at_once() {
         &["DELETE /tickets/**"],
     );
     for expected in [
-        "`ticket:read` is no scope. Did you mean `tickets:read`?",
+        "`ticket:read` isn't a scope. Did you mean `tickets:read`?",
         "say `GET`",
         "as in `DELETE /api/v2/tickets/**`",
     ] {

@@ -1,4 +1,4 @@
-//! Gives a program that the daemon starts the limit of descriptors with which the daemon was started.
+//! Gives programs that the daemon starts the descriptor limit with which the daemon was started.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -7,8 +7,8 @@ use rustix::process::{Resource, setrlimit};
 
 use super::CALLERS;
 
-/// Has `command` run with the caller's limit: some programs close all that they could have open, or
-/// use select(2).
+/// Runs `command` with the caller's limit: some programs close every descriptor that they could
+/// have open, or use select(2).
 pub(crate) fn give_back(command: &mut Command) {
     let Some(limit) = CALLERS.get().copied() else {
         return;
@@ -18,8 +18,8 @@ pub(crate) fn give_back(command: &mut Command) {
         unsafe_code,
         reason = "only the child can set its limit before its program begins"
     )]
-    // SAFETY: between fork and exec only what is async-signal-safe may be done: this is one system
-    // call on a value of its own, without memory or locks.
+    // SAFETY: between fork and exec only async-signal-safe calls are allowed: this is one system
+    // call on its own value, without memory or locks.
     unsafe {
         command.pre_exec(set);
     }

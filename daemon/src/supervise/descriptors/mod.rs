@@ -1,7 +1,7 @@
 //! How many descriptors this process may hold, and how they are shared out.
 //!
-//! Out of descriptors, a daemon accepts nobody, reaches no Zendesk and writes no record. So each use
-//! has a share that the others can't take.
+//! Out of descriptors, a daemon can't accept connections, reach Zendesk or write records. So each
+//! use has a share that the others can't take.
 
 mod child;
 
@@ -12,8 +12,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub(crate) use self::child::give_back;
 
 /// Raises the soft limit to the hard one. The soft one is low (1024 on Linux, 256 under launchd)
-/// for the sake of programs that use select(2), which ours don't; what the daemon starts may, and
-/// gets the caller's limit back by `give_back`. Once in a process.
+/// for the sake of programs that use select(2). The daemon doesn't; a program that it starts may,
+/// and gets the caller's limit back by `give_back`. Call this once per process.
 pub fn raise() {
     let callers = getrlimit(Resource::Nofile);
     if CALLERS.set(callers).is_err() {
@@ -26,28 +26,28 @@ pub fn raise() {
     if setrlimit(Resource::Nofile, to(callers.maximum)).is_ok() {
         return;
     }
-    // macOS takes no more than that, even where it says that there is no limit.
+    // macOS accepts no more than that, even if it reports that there is no limit.
     let most = callers.maximum.map_or(OPEN_MAX, |most| most.min(OPEN_MAX));
     if callers.current.is_some_and(|current| current < most)
         && let Err(error) = setrlimit(Resource::Nofile, to(Some(most)))
     {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+        tracing::warn!(%error, "can't raise the limit on open files");
     }
 }
 
-/// How many of each may be there at a time.
+/// How many of each may exist at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     /// Connections of scripts. Each may need one to Zendesk, and leave another one in the pool.
     pub connections: usize,
-    /// Connections that are told why they are refused.
+    /// Connections that are being refused with an answer.
     pub strangers: usize,
     /// Connections of the command line.
     pub control: usize,
 }
 
 impl Room {
-    /// What this process has left now, beside `listeners` that are still to be opened.
+    /// What this process has left now, apart from `listeners` that are still to be opened.
     pub fn now(listeners: usize) -> Self {
         let limit = getrlimit(Resource::Nofile).current;
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
@@ -72,7 +72,7 @@ impl Room {
     }
 }
 
-/// How many descriptors are open. The one with which they are counted is among them.
+/// How many descriptors are open, including the one used to count them.
 fn open() -> usize {
     std::fs::read_dir("/dev/fd").map_or(OWN, Iterator::count)
 }
@@ -83,10 +83,10 @@ static CALLERS: OnceLock<Rlimit> = OnceLock::new();
 /// `OPEN_MAX` of macOS's `sys/syslimits.h`.
 const OPEN_MAX: u64 = 10_240;
 
-/// For the runtime, the watch on files, the lock, and a bus.
+/// For the runtime, the file watcher, the lock, and a D-Bus connection.
 const OWN: usize = 32;
 
-/// Far more than a person's scripts open.
+/// Far more than a user's scripts open.
 const CONNECTIONS: usize = 512;
 
 #[cfg(test)]
@@ -105,7 +105,7 @@ mod tests {
         assert!(Room::within(0).connections > 0);
     }
 
-    // Each test is a process of its own: nobody else's limit changes.
+    // Each test runs in its own process, so this limit affects no other test.
     #[test]
     fn o2_the_limit_is_raised_and_a_child_gets_the_callers_back() {
         let hard = getrlimit(Resource::Nofile).maximum;

@@ -1,4 +1,4 @@
-//! Sockets by launchd's protocol (launch_activate_socket(3)), which knows them by name.
+//! Sockets by launchd's protocol (launch_activate_socket(3)), which identifies them by name.
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io;
@@ -18,7 +18,7 @@ pub(super) fn take<'a>(
     Ok(sockets)
 }
 
-/// The sockets of one name; none where this process is no job of launchd's, or has no such name.
+/// The sockets with one name; none if this process isn't a launchd job or has no such name.
 fn activate(name: &str) -> io::Result<Vec<OwnedFd>> {
     let name = CString::new(name)?;
     let mut descriptors: *mut c_int = std::ptr::null_mut();
@@ -27,21 +27,21 @@ fn activate(name: &str) -> io::Result<Vec<OwnedFd>> {
         unsafe_code,
         reason = "there is no safe wrapper of launch_activate_socket"
     )]
-    // SAFETY: the name ends with a zero byte; both results have room, and are read only where the
-    // call says that it has filled them.
+    // SAFETY: the name ends with a zero byte; both results have room, and are only read if the call
+    // says that it has filled them.
     let verdict = unsafe { launch_activate_socket(name.as_ptr(), &mut descriptors, &mut count) };
     match io::Error::from_raw_os_error(verdict) {
         _ if verdict == 0 => {}
         error if NOT_OURS.contains(&verdict) => {
-            tracing::debug!(%error, "no such socket of launchd's");
+            tracing::debug!(%error, "launchd has no such socket");
             return Ok(Vec::new());
         }
         error => return Err(error),
     }
     let mut sockets = Vec::with_capacity(count);
     #[expect(unsafe_code, reason = "the descriptors lie in memory of the library's")]
-    // SAFETY: the call has written `count` open descriptors there, which are the caller's from now
-    // on, and the list itself is the caller's to free.
+    // SAFETY: the call has written `count` open descriptors there, which now belong to the caller,
+    // and the list itself is the caller's to free.
     unsafe {
         for index in 0..count {
             sockets.push(OwnedFd::from_raw_fd(*descriptors.add(index)));
@@ -64,8 +64,8 @@ unsafe extern "C" {
     fn free(memory: *mut c_void);
 }
 
-/// The names that the agent's plist gives to the sockets that belong to no account.
+/// The plist's names for the sockets that don't belong to an account.
 const COMMON: [&str; 4] = ["proxy", "proxy6", "proxy-socket", "control-socket"];
 
-/// ENOENT: the plist has no such name. ESRCH: this process is no job of launchd.
+/// ENOENT: the plist has no such name. ESRCH: this process isn't a launchd job.
 const NOT_OURS: [c_int; 2] = [2, 3];

@@ -1,7 +1,8 @@
-//! Listening sockets that systemd or launchd has bound before this process began.
+//! Listening sockets that systemd or launchd bound before this process began.
 //!
 //! They outlive the process: while one daemon ends and the next one starts, connections wait in
-//! their queues. Each is known by its address, so that a supervisor's names for them don't matter.
+//! their queues. Each is identified by its address, so the supervisor's names for them don't
+//! matter.
 
 #[cfg(target_os = "macos")]
 mod launchd;
@@ -29,11 +30,11 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    /// Takes the sockets over. `accounts` are those that may have a port of their own. Once in a
-    /// process.
+    /// Takes the sockets over. `accounts` are those that may have a port of their own. Call this
+    /// once per process.
     ///
     /// # Errors
-    /// A problem of kind `daemon`, where there are sockets and they can't be used.
+    /// A problem of kind `daemon` if there are sockets that can't be used.
     pub fn take<'a>(accounts: impl Iterator<Item = &'a AccountName>) -> Result<Self, Problem> {
         let problem = |error: io::Error| {
             Problem::new(
@@ -44,7 +45,7 @@ impl Inherited {
         };
         #[cfg(target_os = "linux")]
         let given = {
-            // systemd's names play no part.
+            // systemd's names aren't used.
             let _names = accounts;
             systemd::take().map_err(problem)?
         };
@@ -57,7 +58,7 @@ impl Inherited {
         Ok(inherited)
     }
 
-    /// Whether there is none: the daemon binds its own.
+    /// Whether there are none, so that the daemon binds its own.
     pub fn is_empty(&self) -> bool {
         self.tcp.is_empty() && self.unix.is_empty()
     }
@@ -72,15 +73,15 @@ impl Inherited {
         self.tcp.contains_key(&address)
     }
 
-    /// Whether one is bound to `path`, and callers find it there.
+    /// Whether one is bound to `path`, and clients still find it there.
     pub fn has_unix(&self, path: &Path) -> bool {
         self.named(path).is_some()
     }
 
-    /// The socket bound to `address`, if there is one; it can be asked for again.
+    /// The socket bound to `address`, if there is one; it can be requested more than once.
     ///
     /// # Errors
-    /// As the system says.
+    /// If its descriptor can't be duplicated or registered.
     pub fn tcp(&self, address: SocketAddr) -> io::Result<Option<tokio::net::TcpListener>> {
         let Some(listener) = self.tcp.get(&address) else {
             return Ok(None);
@@ -88,10 +89,10 @@ impl Inherited {
         tokio::net::TcpListener::from_std(listener.try_clone()?).map(Some)
     }
 
-    /// As [`Inherited::tcp`], for the unix socket at `path`.
+    /// Like [`Inherited::tcp`], for the unix socket at `path`.
     ///
     /// # Errors
-    /// As the system says.
+    /// If its descriptor can't be duplicated or registered.
     pub fn unix(&self, path: &Path) -> io::Result<Option<tokio::net::UnixListener>> {
         let Some(listener) = self.named(path) else {
             return Ok(None);
@@ -107,16 +108,18 @@ impl Inherited {
 
     fn add(&mut self, socket: OwnedFd) -> io::Result<()> {
         if sockopt::socket_type(&socket)? != SocketType::STREAM || !listens(&socket)? {
-            return Err(io::Error::other("one of them doesn't listen for streams"));
+            return Err(io::Error::other(
+                "one of them isn't a listening stream socket",
+            ));
         }
         let address = getsockname(&socket)?;
         match address.address_family() {
             AddressFamily::INET | AddressFamily::INET6 => {
                 let address = SocketAddr::try_from(address)?;
-                // Whoever wrote the unit may not have read what the configuration refuses.
+                // The configuration refuses such addresses, but a unit file isn't checked by it.
                 if !address.ip().is_loopback() {
                     return Err(io::Error::other(format!(
-                        "{address} is no loopback address"
+                        "{address} isn't a loopback address"
                     )));
                 }
                 let listener = TcpListener::from(socket);
@@ -133,11 +136,15 @@ impl Inherited {
                     Ok(name) => drop(self.unix.insert(path, (listener, name))),
                     Err(error) => {
                         let path = path.display();
-                        tracing::warn!(%path, %error, "nobody finds the supervisor's socket");
+                        tracing::warn!(%path, %error, "clients can't find the supervisor's socket");
                     }
                 }
             }
-            family => return Err(io::Error::other(format!("one of them is of {family:?}"))),
+            family => {
+                return Err(io::Error::other(format!(
+                    "{family:?} sockets aren't supported"
+                )));
+            }
         }
         Ok(())
     }
@@ -152,7 +159,7 @@ fn path_of(address: &SocketAddrAny) -> Option<PathBuf> {
     Some(PathBuf::from(std::ffi::OsStr::from_bytes(&bytes[..end])))
 }
 
-/// A path under the one name that its folder has after every link.
+/// A path in its one spelling with all links in its folder resolved.
 fn settled(path: &Path) -> PathBuf {
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
     match (folder, path.file_name()) {
@@ -166,7 +173,7 @@ fn listens(socket: &OwnedFd) -> io::Result<bool> {
     Ok(sockopt::socket_acceptconn(socket)?)
 }
 
-/// macOS doesn't tell; launchd hands over sockets that listen.
+/// macOS can't tell; launchd only hands over listening sockets.
 #[cfg(target_os = "macos")]
 #[expect(clippy::unnecessary_wraps, reason = "other systems can fail to tell")]
 fn listens(_socket: &OwnedFd) -> io::Result<bool> {
@@ -195,7 +202,7 @@ mod tests {
         assert!(inherited.tcp(address).unwrap().is_some(), "again");
         assert!(inherited.unix(&real.join("proxy.sock")).unwrap().is_some());
         assert!(inherited.unix(&real.join("other.sock")).unwrap().is_none());
-        // Where its name is gone, callers find it no more.
+        // Once its name is removed, clients no longer find it.
         std::fs::remove_file(real.join("proxy.sock")).unwrap();
         assert!(!inherited.has_unix(&real.join("proxy.sock")));
     }

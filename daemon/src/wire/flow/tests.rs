@@ -1,4 +1,4 @@
-//! No refusal tells whether a guess at a secret is right.
+//! No refusal reveals whether a guess at a secret is right.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ fn d7_no_refusal_depends_on_a_secret_that_lives() {
             seen.extend(before.map(|(code, _)| code));
         }
     }
-    // Whatever repeats something of a request was among them.
+    // Every refusal that repeats part of a request was among them.
     for code in [
         "unknown-host",
         "unknown-account",
@@ -63,7 +63,7 @@ fn d7_no_refusal_depends_on_a_secret_that_lives() {
 #[derive(Clone, Debug)]
 struct Asked {
     place: Place,
-    /// Which stretch of the token is guessed, and how it is written.
+    /// Which part of the token is guessed, and how it is written.
     from: usize,
     length: usize,
     form: Form,
@@ -139,7 +139,7 @@ impl Asked {
         }
     }
 
-    /// Nothing where the guess can't stand in its place.
+    /// Nothing if the guess isn't possible in that place.
     fn request(&self, token: &str, keys: &[String]) -> Option<Request<Body>> {
         let guess = self.guess(token);
         let port = if self.port_of_beta { 8490 } else { 8484 };
@@ -196,7 +196,7 @@ struct Scene {
     rules: Rules,
     keys: Vec<String>,
     runtime: tokio::runtime::Runtime,
-    /// Keys whose file is gone are no keys.
+    /// Keys whose file has been removed don't work.
     _home: tempfile::TempDir,
 }
 
@@ -239,7 +239,7 @@ impl Scene {
             keys,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_time()
-                // Guesses at keys are held up.
+                // Guesses at keys are throttled.
                 .start_paused(true)
                 .build()
                 .unwrap(),
@@ -247,7 +247,7 @@ impl Scene {
         }
     }
 
-    /// The refusal's code, and the whole answer with it.
+    /// The refusal's code, together with the whole answer.
     fn ask(&self, asked: &Asked, token: &str) -> Option<(&'static str, String)> {
         let request = asked.request(token, &self.keys)?;
         let addr = if asked.port_of_beta {
@@ -267,7 +267,7 @@ impl Scene {
     }
 }
 
-/// Scopes and what is denied, of one key each.
+/// Scopes and `deny` rules, of one key each.
 const RIGHTS: [(&[&str], &[&str]); 4] = [
     (&["tickets:read"], &[]),
     (&["read"], &[]),
