@@ -1,5 +1,5 @@
-//! Connections to Zendesk: TLS, HTTP/2 or HTTP/1.1 by ALPN, and the pool that keeps them. `egress`
-//! decides whether they go through a proxy.
+//! Connections to Zendesk: TLS, HTTP/2 or HTTP/1.1 by ALPN, and the pool that keeps them open.
+//! `egress` decides whether they go through a proxy.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -34,9 +34,9 @@ pub(super) type Connector = Guided<HttpsConnector<Dialer>>;
 
 /// The pools of one account.
 ///
-/// Servers take about a hundred requests at a time on an HTTP/2 connection, and a pool keeps one.
-/// So each limited key has a pool of its own: its slow requests hold up neither the person's own
-/// scripts nor another key's.
+/// A server takes about a hundred concurrent requests on one HTTP/2 connection, and a pool keeps
+/// one such connection. Each limited key therefore has its own pool: its slow requests delay
+/// neither the user's own scripts nor those of another key.
 #[derive(Debug)]
 pub(super) struct Clients {
     any: Client,
@@ -60,7 +60,8 @@ impl Clients {
         }
     }
 
-    /// The pool for requests with the limited key `key`, or for all others.
+    /// The pool for requests with the limited key `key`, or for all other requests if there is no
+    /// key.
     pub(super) fn of(&self, key: Option<KeyId>) -> Client {
         let Some(key) = key else {
             return self.any.clone();
@@ -69,7 +70,7 @@ impl Clients {
         if pools.len() >= LIMITED_MAX && !pools.contains_key(&key) {
             let longest = pools.iter().min_by_key(|(_, pool)| pool.used);
             if let Some(key) = longest.map(|(key, _)| *key) {
-                // Its requests in flight keep what they need of it.
+                // Requests in flight hold on to the parts of the pool that they need.
                 pools.remove(&key);
             }
         }
@@ -82,14 +83,14 @@ impl Clients {
     }
 }
 
-/// How many limited keys keep their connections between requests.
+/// How many limited keys keep their connections open between requests.
 const LIMITED_MAX: usize = 32;
 
-/// Pools of connections to servers that `verifier` believes, on the ways that `egress` says.
-/// Each connection is known to `wires`.
+/// Pools of connections to servers that `verifier` trusts, routed as `egress` says. Each connection
+/// is registered with `wires`.
 ///
 /// # Errors
-/// Where rustls knows no protocol version; the choice is compiled in.
+/// If rustls supports none of the requested protocol versions; they are compiled in.
 pub(super) fn clients(
     verifier: Arc<dyn ServerCertVerifier>,
     resolver: Resolver,
@@ -111,7 +112,7 @@ pub(super) fn clients(
     Ok(Clients::new(Guided { connector, egress }))
 }
 
-/// How requests are written, and how long connections are kept.
+/// How requests are written, and how long connections are kept open.
 pub(super) fn pool() -> legacy::Builder {
     let mut pool = legacy::Client::builder(TokioExecutor::new());
     pool.timer(TokioTimer::new())
@@ -129,8 +130,8 @@ pub(super) fn pool() -> legacy::Builder {
     pool
 }
 
-/// Gives up on a connection that isn't there, TLS included, after [`CONNECT_MAX`], and says through
-/// which proxy one has failed.
+/// Gives up on a connection, TLS included, that isn't established after [`CONNECT_MAX`], and names
+/// the proxy that a failed connection went through.
 #[derive(Clone, Debug)]
 pub(super) struct Guided<C> {
     connector: C,
@@ -187,7 +188,7 @@ where
     }
 }
 
-/// A connection that has failed behind a proxy, which has done its part.
+/// A connection that failed beyond a proxy, after the proxy had done its part.
 #[derive(Debug, thiserror::Error)]
 #[error("through the proxy at {proxy}")]
 pub(super) struct Behind {
@@ -196,7 +197,7 @@ pub(super) struct Behind {
     source: Error,
 }
 
-/// There was no connection after [`CONNECT_MAX`].
+/// No connection was established within [`CONNECT_MAX`].
 #[derive(Debug, thiserror::Error)]
 #[error("no connection after {} s", CONNECT_MAX.as_secs())]
 pub(super) struct TooSlow;
@@ -207,8 +208,9 @@ fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Er
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    // A resumed session shows no certificate, so that one that has expired, or whose authority isn't
-    // trusted any more, would count on. In TLS 1.3 it saves no round trip either.
+    // A resumed session presents no certificate, so it would keep working after the certificate had
+    // expired or its authority was no longer trusted. In TLS 1.3 resumption doesn't save a round
+    // trip either.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -222,33 +224,35 @@ fn tcp<R>(resolver: R, wires: &Wires) -> Known<R> {
     wires.knows(tcp)
 }
 
-/// RFC 8305 section 5 recommends 250 ms before the other address family is tried.
+/// RFC 8305 section 5 recommends 250 ms before trying the other address family.
 const HAPPY_EYEBALLS: Duration = Duration::from_millis(250);
 
-/// As many as a script may send. hyper takes 100, which answers with many cookies and policies pass.
+/// As many as a script may send. hyper's default of 100 is too low for answers with many cookies
+/// and policies.
 const HEADER_LINES: usize = 256;
 
-/// Bytes of a head in HTTP/2, each line counted with 32 more (RFC 9113 section 6.5.2): as many as
-/// the lines above have in answers that are known. hyper takes 16 KiB.
+/// Bytes of a head in HTTP/2, where each line counts 32 bytes extra (RFC 9113 section 6.5.2):
+/// enough for the number of lines above in any answer we know of. hyper's default is 16 KiB.
 const HEADER_LIST: u32 = 128 << 10;
 
-/// Longer than the pauses in a person's or a cron job's work, shorter than the idle time-outs of
-/// the servers and NATs on the way (Cloudflare: 400 s; home routers: from 120 s).
+/// Longer than the pauses in interactive work or between cron jobs, shorter than the idle time-outs
+/// of the servers and NATs on the way (Cloudflare: 400 s; home routers: from 120 s).
 const POOL_IDLE: Duration = Duration::from_secs(90);
 
-/// What Zendesk may send of one answer before the script has read any: 25 MB/s at 40 ms.
+/// How much of one answer Zendesk may send before the script has read any: 25 MB/s at 40 ms.
 ///
-/// Fixed, and not hyper's adaptive window, which is one size for a stream and for the connection:
-/// a single script that reads nothing would use up the connection's, and stop all others.
+/// Fixed rather than hyper's adaptive window, which has one size for streams and for the
+/// connection: a single script that stops reading would use up the connection's window and block
+/// all others.
 const STREAM_WINDOW: u32 = 1 << 20;
 
-/// Room for as many scripts that read nothing as the listener has connections for. h2 also takes
-/// an answer in many small frames for a flood, by a measure that grows with this.
+/// Enough that every connection of the listener can belong to a script that has stopped reading.
+/// h2's limit for floods of small frames also grows with this.
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 512;
 
-/// Idle connections are asked too, for at most [`POOL_IDLE`]: what died while nobody asked is gone
-/// from the pool, as far as `wires` has not noticed before, and routers on the way don't forget it.
+/// Idle connections are pinged too, for at most [`POOL_IDLE`]: a connection that dies while idle
+/// leaves the pool even if `wires` hasn't noticed, and routers on the way keep their state for it.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
-/// Not less: a POST may be on its way, which a call without us would have waited for.
+/// No shorter: a POST may be in flight, and without loopdesk the client would have waited for it.
 const KEEP_ALIVE_TIMEOUT: Duration = SILENCE_MAX;

@@ -1,4 +1,4 @@
-//! What lies within an error that other crates have wrapped.
+//! Finds what lies within an error that other crates have wrapped.
 
 use std::error::Error as StdError;
 use std::io;
@@ -7,7 +7,7 @@ use rustls::CertificateError;
 
 use crate::telemetry::Foreign;
 
-/// The first `E` among an error's sources, looking into what `io::Error` hides.
+/// The first `E` among an error's sources, including those that `io::Error` hides.
 pub(super) fn find<'a, E: StdError + 'static>(
     error: &'a (dyn StdError + 'static),
 ) -> Option<&'a E> {
@@ -27,8 +27,8 @@ pub(super) fn find<'a, E: StdError + 'static>(
     None
 }
 
-/// What is innermost in an error. Of HTTP/2 the code alone: what a peer adds to it may repeat a
-/// request of some caller's.
+/// The innermost error. For HTTP/2 only the code: text that a peer adds to it may repeat another
+/// caller's request.
 pub(super) fn root(error: &(dyn StdError + 'static)) -> Foreign {
     let h2 = find::<h2::Error>(error).and_then(h2::Error::reason);
     match h2 {
@@ -37,8 +37,9 @@ pub(super) fn root(error: &(dyn StdError + 'static)) -> Foreign {
     }
 }
 
-/// Whether nobody whom we trust has signed the certificate: where TLS is opened on the way, that is
-/// what shows. An authority that has changed its key under its old name makes a bad signature.
+/// Whether the certificate isn't signed by an authority that we trust, which is what TLS
+/// interception looks like. An authority that has changed its key under its old name produces a bad
+/// signature.
 pub(super) fn is_unknown_issuer(error: &rustls::Error) -> bool {
     matches!(
         error,

@@ -1,9 +1,9 @@
-//! One request and the head of its answer; or the same request twice, where the first seems lost and
-//! may be repeated.
+//! Sends one request and waits for the head of its answer; sends it a second time if the first
+//! seems lost and the request may be repeated.
 //!
-//! Slow isn't dead: what counts is whether the other end acknowledges that it has the request's
-//! bytes, not when it answers. And a missing acknowledgement proves nothing: both are waited for,
-//! the first head wins, and the other one is dropped.
+//! Slow isn't dead: what matters is whether the other end acknowledges the request's bytes, not
+//! when it answers. And a missing acknowledgement proves nothing, so both attempts stay open; the
+//! first head wins, and the other attempt is dropped.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,17 +27,17 @@ use crate::body::Body;
 /// What is to be sent.
 pub(super) struct Errand<'a> {
     pub(super) method: &'a Method,
-    /// The request from its first byte; none if HTTP can't express it.
+    /// Builds the request from its first byte; `None` if HTTP can't express it.
     pub(super) request: &'a (dyn Fn() -> Option<Request<Body>> + Sync),
     /// The script's body, if there is one.
     pub(super) body: Option<&'a Replay>,
 }
 
-/// Sends a request once, or a second time if the first seems lost and can do no harm by acting
-/// twice.
+/// Sends a request once, and a second time if the first seems lost and a second delivery does no
+/// harm.
 ///
 /// # Errors
-/// Where no answer came.
+/// If no answer came.
 pub(super) async fn exchange(
     client: &Client,
     wires: &Wires,
@@ -68,7 +68,7 @@ pub(super) async fn exchange(
     }
 }
 
-/// The same request on its way once or twice.
+/// The same request, in flight once or twice.
 struct Race<'a> {
     client: &'a Client,
     wires: &'a Wires,
@@ -76,9 +76,9 @@ struct Race<'a> {
     began: Instant,
     first: Flight,
     second: Option<Flight>,
-    /// Whether neither was sent when the second one began: only one of them is.
+    /// Whether neither had been sent when the second one began: then only one of them will be.
     is_for_connection: bool,
-    /// When the request may be sent another time.
+    /// When the request may be sent a second time.
     not_before: Instant,
 }
 
@@ -109,17 +109,17 @@ impl Race<'_> {
         polled.map(Landed::Second)
     }
 
-    /// What an answer, or the lack of one, comes to; none if the other one may still come.
+    /// The outcome of an attempt that has ended; `None` if the other one may still succeed.
     fn judge(&mut self, landed: Landed) -> Option<Result<Response<Body>, Failure>> {
         match landed {
             Landed::First(Ok(response)) => Some(Ok(self.first.landed(response))),
             Landed::Second(Ok(response)) => {
                 let second = self.second.as_ref()?;
-                tracing::debug!(method = %self.errand.method, "the second try is answered first");
+                tracing::debug!(method = %self.errand.method, "the second attempt won");
                 Some(Ok(second.landed(response)))
             }
             Landed::Second(Err(error)) => {
-                tracing::debug!(%error, "the second try has failed");
+                tracing::debug!(%error, "the second attempt failed");
                 self.second = None;
                 self.not_before = Instant::now() + PAUSE;
                 None
@@ -137,11 +137,11 @@ impl Race<'_> {
         }
     }
 
-    /// Considers what has become of it so far.
+    /// Checks on the attempts in flight.
     fn look(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
-        // A long upload is no slow answer: the clock starts anew with each piece of the body, and
-        // stands still while the script has none.
+        // A long upload isn't a slow answer: the clock restarts with each piece of the body, and
+        // stops while the script hasn't sent any.
         let touched = self.errand.body.map_or(self.began, Replay::touched);
         if now.saturating_duration_since(touched) >= HEAD_MAX {
             return Err(Failure::TimedOut {
@@ -158,7 +158,7 @@ impl Race<'_> {
             if outlook == Outlook::Silent
                 && let Some(then) = now.checked_sub(UNACKNOWLEDGED)
             {
-                // What has died with this one must not get the second try.
+                // The second attempt must not use a connection that died together with this one.
                 self.wires.retire_unheard_since(then);
             }
             tracing::debug!(?outlook, method = %self.errand.method, "sending a second time");
@@ -171,7 +171,8 @@ impl Race<'_> {
     fn may_repeat(&self, outlook: Outlook) -> bool {
         match (outlook, self.errand.body) {
             (Outlook::Unconnected, None) => self.began.elapsed() < HURRIED_MAX,
-            // It belongs to the newest try, and the first one may still be the one that is sent.
+            // The body belongs to the newest attempt, and the first may still be the one that is
+            // sent.
             (Outlook::Unconnected, Some(_)) => false,
             (_, body) => is_safe(self.errand.method) && body.is_none_or(Replay::can_restart),
         }
@@ -180,7 +181,7 @@ impl Race<'_> {
 
 type Answer = Result<Response<Incoming>, legacy::Error>;
 
-/// One sending of the request.
+/// One attempt at sending the request.
 struct Flight {
     answer: legacy::ResponseFuture,
     on: CaptureConnection,
@@ -189,15 +190,15 @@ struct Flight {
     silence: Silence,
 }
 
-/// What is to be expected of a sending.
+/// What can be expected of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outlook {
     Good,
-    /// The network has changed under it, or the machine has slept.
+    /// The network changed under its connection, or the machine was asleep.
     Doubtful,
-    /// There is still no connection for it.
+    /// It still has no connection.
     Unconnected,
-    /// Nobody acknowledges what was sent.
+    /// What it sent isn't being acknowledged.
     Silent,
 }
 
@@ -218,7 +219,7 @@ impl Flight {
         Pin::new(&mut self.answer).poll(cx)
     }
 
-    /// Whether it has a connection, and so is on it.
+    /// Whether it has been given a connection, and so has been sent.
     fn is_sent(&self) -> bool {
         self.on.connection_metadata().is_some()
     }
@@ -240,7 +241,8 @@ impl Flight {
         if silent >= SILENCE_MAX && !wire.may_live(SILENCE_MAX) {
             wire.cut(Cut::Silent);
         }
-        // Bytes are first seen at a look, and may have been written just after the one before it.
+        // Bytes are noticed at the first check after they were written, which may be right after
+        // the previous check.
         if silent + LOOK < UNACKNOWLEDGED {
             Outlook::Good
         } else {
@@ -248,14 +250,14 @@ impl Flight {
         }
     }
 
-    /// The connection that it is on, once there is one.
+    /// The connection that carries it, once there is one.
     fn find_wire(&mut self) -> Option<Arc<Wire>> {
         let mut extras = Extensions::new();
         (*self.on.connection_metadata())
             .as_ref()?
             .get_extras(&mut extras);
         let wire = extras.remove::<Arc<Wire>>()?;
-        // A connection that turns out to be closed is replaced.
+        // The pool replaces a connection that turns out to be closed.
         if !self
             .wire
             .as_ref()
@@ -278,27 +280,27 @@ impl Flight {
     fn failed(&mut self, error: legacy::Error) -> Failure {
         let cut = self.find_wire().and_then(|wire| wire.was_cut());
         match (Failure::of_exchange(error), cut) {
-            // HTTP/2 loses the reason on its way.
+            // HTTP/2 loses the reason along the way.
             (Failure::Lost(_), Some(cut)) => Failure::Lost(cut.into()),
             (failure, _) => failure,
         }
     }
 }
 
-/// How often a request that has no answer yet is looked at: often enough for the time below.
+/// How often an unanswered request is checked: often enough for the interval below.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// After this without a word of the other end's kernel a request is as good as lost: longer than
-/// any round trip on a link that can still be used, with two retransmissions.
+/// A request whose bytes the other end's kernel hasn't acknowledged after this is as good as lost:
+/// longer than any round trip on a usable link, with two retransmissions.
 const UNACKNOWLEDGED: Duration = Duration::from_millis(1500);
 
-/// Between two tries that fail at once because there is no network.
+/// The pause between two attempts that fail at once because there is no network.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// For how long another connection is tried beside one that doesn't come about. Where nothing answers
-/// at all, the connector's own time-out has the last word, soon after it.
+/// How long a second connection is tried beside one that isn't established. If nothing answers at
+/// all, the connector's own time-out ends both soon afterwards.
 const HURRIED_MAX: Duration = Duration::from_secs(5);
 
 /// How long an answer's head may take after the last byte of the request. Cloudflare, in front of
-/// Zendesk, gives up after 100 s and says so with a 524, which the script should rather see.
+/// Zendesk, gives up after 100 s with a 524, which the script should see rather than our time-out.
 const HEAD_MAX: Duration = Duration::from_secs(180);

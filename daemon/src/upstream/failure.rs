@@ -1,4 +1,4 @@
-//! Why there is no answer, and what that allows.
+//! Why there is no answer, and what may be done then.
 
 use std::error::Error as StdError;
 use std::io;
@@ -25,13 +25,13 @@ pub enum Failure {
     /// The request has no target that HTTP can express.
     #[error("the request's path can't be sent")]
     Target,
-    /// There is no connection: name, route, refusal.
+    /// No connection: a name that doesn't resolve, no route, or a refusal.
     #[error("no connection{}: {}", behind(&**.0), root(&**.0))]
     Connect(#[source] Error),
-    /// The proxy gives no way to Zendesk.
+    /// The proxy doesn't connect us to Zendesk.
     #[error("{0}")]
     Proxy(NoTunnel),
-    /// Somebody answers, and isn't believed to be Zendesk.
+    /// A server answers, but can't prove to be Zendesk.
     #[error("no trusted connection{}: {}{}", behind(&**.0), root(&**.0), opened_tls(&**.0))]
     Tls(#[source] Error),
     /// No connection, or no answer, in time.
@@ -41,22 +41,22 @@ pub enum Failure {
         what: &'static str,
         /// For how long.
         after: Duration,
-        /// Whether the request was on its way.
+        /// Whether the request was already in flight.
         sent: bool,
     },
-    /// HTTP/2 says that the request was not processed, or not a byte of it was written.
+    /// HTTP/2 reports that the request wasn't processed, or not a byte of it was written.
     #[error("the request was turned away unread: {}", root(&**.0))]
     Unprocessed(#[source] Error),
     /// The connection broke after bytes were sent.
     #[error("the connection broke before an answer: {}", root(&**.0))]
     Lost(#[source] Error),
-    /// What came back is no HTTP.
+    /// The answer isn't HTTP.
     #[error("the answer can't be read: {}", root(&**.0))]
     Malformed(#[source] Error),
-    /// The answer to one of our own requests is larger than any that we know.
+    /// The answer to one of our own requests is larger than any known one.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
-    /// The script's own body broke off, or was refused on its way.
+    /// The script's own body broke off, or was refused while it was being sent.
     #[error("{0}")]
     Script(Refusal),
 }
@@ -76,7 +76,7 @@ impl Failure {
         }
     }
 
-    /// What the script is told.
+    /// The error response for the script.
     pub fn refusal(&self, origin: &Origin) -> Refusal {
         match self {
             Self::TimedOut { what, after, .. } => Refusal::TooSlow {
@@ -103,7 +103,7 @@ impl Failure {
         }
     }
 
-    /// The same words as in `status`, where they say more than the library's.
+    /// The words that `status` uses, where they say more than the library's.
     fn no_answer(&self, origin: &Origin) -> Refusal {
         let condition = self.condition(origin);
         let is_dated = condition.as_ref().is_some_and(|condition| {
@@ -122,23 +122,23 @@ impl Failure {
         }
     }
 
-    /// Whether the request may be sent once more, whatever it is, if its body still can be.
+    /// Whether any request may be sent once more, provided its body can be.
     pub(super) fn is_unread(&self) -> bool {
         matches!(self, Self::Unprocessed(_))
     }
 
-    /// Whether a request with `method` may be sent once more, if its body still can be.
+    /// Whether a request with `method` may be sent once more, provided its body can be.
     pub(super) fn allows_another(&self, method: &Method) -> bool {
         self.is_unread() || (matches!(self, Self::Lost(_)) && is_safe(method))
     }
 
-    /// Whether the connection was lost with the address that this machine had.
+    /// Whether the connection was lost because this machine's address changed.
     pub(super) fn has_moved(&self) -> bool {
         matches!(self, Self::Lost(error) if find::<Cut>(&**error) == Some(&Cut::Moved))
     }
 
-    /// Whether nothing was sent because there is no network at the moment, as far as can be told:
-    /// whoever refuses a connection is there.
+    /// Whether nothing was sent because there seems to be no network at the moment. A refused
+    /// connection doesn't count: something there refused it.
     pub(super) fn has_no_network(&self) -> bool {
         let kind = |error: &Error| find::<io::Error>(&**error).map(io::Error::kind);
         match self {
@@ -156,12 +156,12 @@ impl Failure {
         }
     }
 
-    /// What an error of the client's means.
+    /// Interprets an error of the client's.
     pub(super) fn of_exchange(error: legacy::Error) -> Self {
         if error.is_connect() {
             return Self::of_connect(error);
         }
-        // hyper calls a request canceled that it hands back as it was, unwritten.
+        // hyper calls a request canceled if it hands it back unwritten.
         let unprocessed = find::<h2::Error>(&error).is_some_and(was_not_processed)
             || find::<hyper::Error>(&error).is_some_and(hyper::Error::is_canceled);
         let malformed = find::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse);
@@ -190,24 +190,24 @@ impl Failure {
     }
 }
 
-/// Whether a request with `method` does no harm by acting twice (S7).
+/// Whether repeating a request with `method` does no harm (S7).
 pub(super) fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
 /// RFC 9113 section 8.7: REFUSED_STREAM, and streams above the last one that a GOAWAY names. h2
-/// ends only the latter with the peer's GOAWAY; those below go on or end with an I/O error.
+/// ends only the latter with the peer's GOAWAY; those below continue or end with an I/O error.
 fn was_not_processed(error: &h2::Error) -> bool {
     error.is_remote() && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
 
-/// ` through the proxy at …`, if there was one.
+/// ` through the proxy at …`, if there was a proxy.
 fn behind(error: &(dyn StdError + 'static)) -> String {
     let behind = find::<Behind>(error);
     behind.map_or_else(String::new, |behind| format!(" {behind}"))
 }
 
-/// What it may mean that nobody whom we trust has signed the certificate.
+/// What a certificate from an untrusted authority may mean.
 fn opened_tls(error: &(dyn StdError + 'static)) -> &'static str {
     if find::<rustls::Error>(error).is_some_and(is_unknown_issuer) {
         "; if your company opens TLS on the way, set `extra-ca-file` of the account to its \
@@ -228,7 +228,7 @@ mod tests {
             after: Duration::from_secs(1),
             sent,
         };
-        // The failure, may it have acted, another GET, another POST.
+        // The failure; whether it may have acted; whether another GET, another POST is allowed.
         vec![
             (Failure::Connect(error()), false, false, false),
             (Failure::Tls(error()), false, false, false),

@@ -17,17 +17,17 @@ use tower_service::Service;
 use super::{Credential, Outgoing, connect, request};
 use crate::body::Body;
 
-/// The request that would be sent, its head only.
+/// The head of the request that would be sent.
 pub fn attempt(outgoing: &Outgoing, authorization: &HeaderValue) -> Option<Request<Body>> {
     outgoing.attempt(Some(authorization))
 }
 
-/// Removes from a head what must not leave, as it is done for every request.
+/// Removes from a head what must not leave this machine, as for every request.
 pub fn strip(headers: &mut http::HeaderMap, credential: Credential) {
     request::strip(headers, credential);
 }
 
-/// Sends `outgoing` once over `stream` in place of a connection over TLS.
+/// Sends `outgoing` once over `stream` instead of a connection over TLS.
 pub async fn send(
     outgoing: &Outgoing,
     authorization: &HeaderValue,
@@ -43,7 +43,7 @@ pub async fn send(
         .map(|r| r.map(Body::from))
 }
 
-/// Connects to what it was given, once.
+/// Connects once, to the given stream.
 #[derive(Clone)]
 struct Once(Arc<Mutex<Option<DuplexStream>>>);
 
@@ -63,7 +63,7 @@ impl Service<Uri> for Once {
     }
 }
 
-/// A stream as the pool takes it.
+/// A stream in the form that the pool takes.
 struct Wire(TokioIo<DuplexStream>);
 
 impl Connection for Wire {

@@ -1,4 +1,4 @@
-//! How long Zendesk is waited for, where several parts go by it.
+//! Time limits for Zendesk that several modules share.
 
 use std::time::Duration;
 

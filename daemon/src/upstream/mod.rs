@@ -1,9 +1,9 @@
 //! Stage 5: talks to Zendesk.
 //!
 //! `request` strips a head and injects the token last, `replay` lets a body be sent twice,
-//! `connect` has the connections, `egress` the proxies that they go through, `wires` what the network
-//! does to them; `exchange` waits for an answer, `failure` says what a lost one allows and `tries`
-//! whether that is done, `reach` remembers it for `status`.
+//! `connect` opens the connections, `egress` chooses their proxy, `wires` follows what the network
+//! does to them; `exchange` waits for an answer, `failure` says what a lost one allows, `tries`
+//! whether to do it, and `reach` remembers the outcome for `status`.
 
 mod connect;
 pub mod egress;
@@ -61,11 +61,12 @@ use wires::Wires;
 pub struct Upstream(Arc<Way>);
 
 impl Upstream {
-    /// A way to the account's origins, out of `network` as `egress` says. Opens nothing yet. What
-    /// keeps requests from them is one of `conditions` until one succeeds.
+    /// The connections to the account's origins, through `network` and as `egress` says. Opens
+    /// nothing yet. If requests can't reach the origins, that is one of `conditions` until one
+    /// succeeds.
     ///
     /// # Errors
-    /// Where the account's certificate file can't be used.
+    /// If the account's certificate file can't be used.
     pub fn new(
         account: &Account,
         egress: Egress,
@@ -87,17 +88,16 @@ impl Upstream {
         })))
     }
 
-    /// Whether the last request to the API was answered, or there has been none.
+    /// Whether the last request to the API was answered, or there hasn't been one.
     pub fn is_open(&self) -> bool {
         self.0.reach.is_open()
     }
 
-    /// Sends a script's request, and sends it once more where it can't have acted, or could do no
-    /// harm by acting twice. `authorization` is injected unless the request carries a credential
-    /// of its own.
+    /// Sends a script's request, and sends it once more if it can't have acted or acting twice does
+    /// no harm. `authorization` is injected unless the request carries a credential of its own.
     ///
     /// # Errors
-    /// Where no answer came.
+    /// If no answer came.
     pub async fn send(
         &self,
         outgoing: &mut Outgoing,
@@ -135,11 +135,11 @@ impl Upstream {
         }
     }
 
-    /// One small request of the daemon's own, to an absolute `https` URI. Follows no redirect,
+    /// One small request of the daemon's own, to an absolute `https` URI. Follows no redirects,
     /// repeats nothing that may have acted, and takes at most [`ANSWER_MAX`] bytes.
     ///
     /// # Errors
-    /// Where no whole answer came within `deadline`.
+    /// If no complete answer came within `deadline`.
     pub async fn call(
         &self,
         request: Request<Bytes>,
@@ -186,7 +186,7 @@ impl Upstream {
         let way = &self.0;
         let client = way.clients().await?.of(None);
         if is_token && let Some(then) = Instant::now().checked_sub(FRESH) {
-            // It can't be sent a second time, and a lost answer may cost the session.
+            // The request can't be repeated, and a lost answer may cost the session.
             way.wires.retire_unheard_since(then);
         }
         let mut tries = Tries::once(way.wires.network());
@@ -205,12 +205,11 @@ impl Upstream {
     }
 }
 
-/// A connection from which something has come within this time is there; another one is replaced
-/// before tokens are asked for, which is rare and costs a handshake.
+/// A connection that received something within this time is alive; an older one is replaced before
+/// a token request, which is rare and costs a handshake.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// The longest answer to a request of our own. A user's record with its custom fields is the
-/// longest that we ask for.
+/// The longest answer to a request of our own: a user's record with its custom fields.
 pub const ANSWER_MAX: usize = 64 << 10;
 
 #[derive(Debug)]
@@ -220,14 +219,15 @@ struct Way {
     reach: Reach,
     egress: Egress,
     wires: Wires,
-    /// Made at first use: the system's certificates cost a start more than all the rest.
+    /// Created at first use: loading the system's certificates takes longer than the rest of the
+    /// start.
     pools: OnceCell<Pools>,
 }
 
 #[derive(Debug)]
 struct Pools {
     clients: connect::Clients,
-    /// Lets go of what the network has changed under.
+    /// Retires connections when the network changes.
     _following: AbortOnDropHandle<()>,
 }
 

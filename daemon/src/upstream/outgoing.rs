@@ -10,7 +10,7 @@ use crate::body::Body;
 use crate::config::Origin;
 use crate::keys::KeyId;
 
-/// A script's request, ready to be sent once or more often.
+/// A script's request, ready to be sent once or several times.
 #[derive(Debug)]
 pub struct Outgoing {
     origin: Origin,
@@ -20,7 +20,7 @@ pub struct Outgoing {
     extensions: http::Extensions,
     credential: Credential,
     limited_key: Option<KeyId>,
-    /// Absent where the request has no body.
+    /// `None` if the request has no body.
     body: Option<Replay>,
 }
 
@@ -29,9 +29,9 @@ pub struct Outgoing {
 pub enum Credential {
     /// The account's session.
     Injected,
-    /// The script's own: products with credentials of their own.
+    /// The script's own, for products with credentials of their own.
     Own,
-    /// Nobody's: the script wants it to be anonymous.
+    /// None: the script wants an anonymous request.
     None,
 }
 
@@ -41,7 +41,7 @@ impl Outgoing {
         Self::within(None, request, origin, credential)
     }
 
-    /// The same for a caller who has the limited key `limited_key`, if any.
+    /// The same for a caller with the limited key `limited_key`, if any.
     pub fn within(
         limited_key: Option<KeyId>,
         request: Request<Body>,
@@ -84,17 +84,17 @@ impl Outgoing {
         self.credential
     }
 
-    /// The limited key that its caller has.
+    /// The limited key that the caller used.
     pub(super) fn limited_key(&self) -> Option<KeyId> {
         self.limited_key
     }
 
-    /// Whether it can be counted on, before it is sent, to be sendable a second time.
+    /// Whether it is certain, before it is sent, that it could be sent a second time.
     pub fn is_replayable(&self) -> bool {
         self.body.as_ref().is_none_or(Replay::fits)
     }
 
-    /// Whether everything that was sent of it is still at hand.
+    /// Whether everything that was sent of it is still kept.
     pub fn can_send_again(&self) -> bool {
         self.body.as_ref().is_none_or(Replay::can_restart)
     }
@@ -108,7 +108,8 @@ impl Outgoing {
         let mut request = Request::new(body);
         request.method_mut().clone_from(&self.method);
         *request.uri_mut() = self.target.clone()?;
-        // HTTP/2 connections take requests that are marked so; HTTP/1.1 ones take no others.
+        // HTTP/2 connections accept requests marked as HTTP/1.1; HTTP/1.1 connections accept no
+        // others.
         *request.version_mut() = Version::HTTP_11;
         request.headers_mut().clone_from(&self.headers);
         request.extensions_mut().clone_from(&self.extensions);

@@ -1,4 +1,4 @@
-//! Whether an account's servers could be reached last, and what keeps its requests from them.
+//! Whether an account's servers could be reached last time, and if not, why.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use super::resolve::NotPublic;
 use crate::conditions::{Conditions, Slot};
 use crate::config::{Account, Origin};
 
-/// How the last request to each of an account's origins has gone.
+/// The outcome of the last request to each of an account's origins.
 #[derive(Debug)]
 pub(super) struct Reach {
     /// The origin of the API first.
@@ -33,7 +33,7 @@ impl Reach {
         }
     }
 
-    /// Whether the last request to the API was answered, or there has been none.
+    /// Whether the last request to the API was answered, or there hasn't been one.
     pub(super) fn is_open(&self) -> bool {
         !self
             .origins
@@ -42,7 +42,8 @@ impl Reach {
             .any(|(_, slot)| slot.is_raised())
     }
 
-    /// Notes how a request has gone. Any answer is a success; a script that breaks off says nothing.
+    /// Records the outcome of a request. Any answer is a success; a script that breaks off proves
+    /// nothing either way.
     pub(super) fn note<T>(&self, is_meant: impl Fn(&Origin) -> bool, gone: &Result<T, Failure>) {
         let mut meant = self.origins.iter().filter(|(origin, _)| is_meant(origin));
         let Some((origin, slot)) = meant.next() else {
@@ -60,7 +61,7 @@ impl Reach {
 }
 
 impl Failure {
-    /// What `status` says of it; none where it tells nothing of the way to `origin`.
+    /// The problem that `status` shows; `None` if this says nothing about the way to `origin`.
     pub(super) fn condition(&self, origin: &Origin) -> Option<Problem> {
         let problem = match self {
             Self::Roots(error) => conditions::no_authorities(error),
@@ -115,7 +116,7 @@ fn of_connection(origin: &Origin, error: &(dyn std::error::Error + 'static)) -> 
     }
 }
 
-/// hyper-util says so in words alone.
+/// hyper-util reports this only as text.
 fn is_of_the_name(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -129,7 +130,7 @@ fn is_of_the_name(error: &(dyn std::error::Error + 'static)) -> bool {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the certificate's other faults are told alike, those that rustls will add included"
+    reason = "all other faults share one message, including those that rustls may add"
 )]
 fn of_tls(origin: &Origin, error: &rustls::Error) -> Problem {
     let rustls::Error::InvalidCertificate(certificate) = error else {
@@ -204,7 +205,7 @@ mod tests {
         reach.note(&api, &refused());
         reach.note(&oauth, &Ok(()));
         assert!(!reach.is_open());
-        // Neither says anything of the way.
+        // Neither says anything about the way.
         reach.note(&api, &Err::<(), _>(Failure::Script(Refusal::Stopping)));
         reach.note(&api, &Err::<(), _>(Failure::TooLarge(1)));
         assert_eq!(codes(&conditions), ["connection-refused"]);
@@ -221,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn o3_a_name_that_nobody_knows_has_a_code_of_its_own() {
         let conditions = samples::conditions();
-        // RFC 6761: nobody has a name under `.invalid`.
+        // RFC 6761: names under `.invalid` don't exist.
         let account = samples::account("acme", "https://acme.invalid");
         let upstream = Upstream::new(
             &account,

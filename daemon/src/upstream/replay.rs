@@ -1,7 +1,7 @@
 //! A request body that can be sent more than once.
 //!
-//! The first time it streams, and what goes by is kept while it fits. [`Replay`] belongs to the
-//! request, each [`Attempt`] to one exchange with Zendesk; the newest attempt alone may read.
+//! The first sending streams, and keeps what passes while it fits. [`Replay`] belongs to the
+//! request, each [`Attempt`] to one exchange with Zendesk; only the newest attempt may read.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use crate::body::{Body, Error};
 use crate::refusal::Refusal;
 
-/// The owner of a body. Dropping it says that no further attempt will come, so that nothing is
-/// kept any more; an attempt that is on its way goes on.
+/// The owner of a body. Dropping it means that no further attempt will follow, so nothing is kept
+/// any longer; an attempt in flight continues.
 #[derive(Debug)]
 pub(super) struct Replay {
     shared: Arc<Mutex<Shared>>,
@@ -24,7 +24,7 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// A body that is kept while `budget` has room.
+    /// A body that is kept as long as `budget` has room.
     pub(super) fn new(source: Body, budget: &'static Budget) -> Self {
         let length = source.size_hint().exact();
         let share = match length {
@@ -61,13 +61,13 @@ impl Replay {
         self.fits
     }
 
-    /// Whether everything that any attempt has read is at hand.
+    /// Whether everything that any attempt has read is still kept.
     pub(super) fn can_restart(&self) -> bool {
         let shared = lock(&self.shared);
         shared.failed.is_none() && (shared.kept.is_some() || shared.read == 0)
     }
 
-    /// The body from its first byte. Whatever attempt was reading it ends with an error.
+    /// The body from its first byte. An attempt that was reading it ends with an error.
     pub(super) fn attempt(&self) -> Attempt {
         let mut shared = lock(&self.shared);
         shared.attempt += 1;
@@ -83,7 +83,7 @@ impl Replay {
         }
     }
 
-    /// When an attempt last took a piece of the body; now, while one waits for the script to send
+    /// When an attempt last took a piece of the body; now, if one is waiting for the script to send
     /// more.
     pub(super) fn touched(&self) -> Instant {
         let shared = lock(&self.shared);
@@ -94,7 +94,7 @@ impl Replay {
         }
     }
 
-    /// What the script is told if its side of the body broke.
+    /// The error for the script if its side of the body broke.
     pub(super) fn failed(&self) -> Option<Refusal> {
         lock(&self.shared).failed.clone()
     }
@@ -125,7 +125,7 @@ impl http_body::Body for Attempt {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let mut shared = lock(&self.shared);
         if shared.attempt != self.number {
-            return Poll::Ready(Some(Err("the request is being sent anew".into())));
+            return Poll::Ready(Some(Err("the request is being sent again".into())));
         }
         shared.poll(cx)
     }
@@ -145,11 +145,11 @@ impl http_body::Body for Attempt {
     }
 }
 
-/// Memory for replays, shared by requests.
+/// Memory for replays, shared by all requests.
 #[derive(Debug)]
 pub struct Budget {
     free: AtomicUsize,
-    /// Of which it is a part.
+    /// The budget that this one is a part of.
     within: Option<&'static Self>,
 }
 
@@ -192,11 +192,11 @@ impl Budget {
 #[derive(Debug)]
 struct Shared {
     source: Body,
-    /// How long the body is, if the script said so.
+    /// The length of the body, if the script declared it.
     length: Option<u64>,
     /// Everything that was read, unless it was too much.
     kept: Option<Kept>,
-    /// How much was read of the source.
+    /// How much of the source was read.
     read: u64,
     /// How much of that the present attempt has sent.
     sent: u64,
@@ -291,7 +291,7 @@ impl Kept {
     }
 }
 
-/// A part of the budget, given back on drop.
+/// A share of the budget, returned on drop.
 #[derive(Debug)]
 pub(crate) struct Share {
     budget: &'static Budget,
@@ -299,9 +299,10 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// Takes so many bytes, if they are free.
+    /// Takes this many bytes if they are free.
     pub(crate) fn of(budget: &'static Budget, size: usize) -> Option<Self> {
-        // Not `then_some`: a share that was not granted must not be dropped, and so given back.
+        // Not `then_some`: dropping a share that was never granted would return memory that wasn't
+        // taken.
         budget.take(size).then(|| Self { budget, size })
     }
 
@@ -325,13 +326,14 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What one body may keep. Larger ones are uploads; nearly every JSON body is far below.
+/// What one body may keep. Larger ones are uploads; nearly every JSON body is far smaller.
 pub(crate) const REQUEST_MAX: usize = 1 << 20;
 
-/// What all bodies may keep together: the daemon stays small with hundreds of uploads at once.
+/// What all bodies may keep together, so that the daemon stays small with hundreds of concurrent
+/// uploads.
 const TOTAL_MAX: usize = 64 << 20;
 
-/// One frame of what is sent again: as much as TLS puts into four records.
+/// One frame of a body that is sent again: as much as TLS puts into four records.
 const REPLAY_FRAME: usize = 64 << 10;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The head of a request to Zendesk: pure functions over what a script has sent.
+//! The head of a request to Zendesk: pure functions over what a script sent.
 
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING};
@@ -8,10 +8,11 @@ use super::Credential;
 use crate::config::Origin;
 use crate::hop_by_hop;
 
-/// Removes what ends at this daemon: hop-by-hop headers, the script's credentials, our own
-/// headers, and everything by which a script could pass itself off as a proxy.
+/// Removes what ends at this daemon: hop-by-hop headers, the script's credentials, our own headers,
+/// and everything by which a script could pose as a proxy.
 pub(super) fn strip(headers: &mut HeaderMap, credential: Credential) {
-    // RFC 9112 section 6.3: the length is the coding's; a second opinion is request smuggling.
+    // RFC 9112 section 6.3: the transfer coding determines the length; a second opinion is request
+    // smuggling.
     let has_coding = headers.contains_key(TRANSFER_ENCODING);
     let trailers = headers.get_all(TE).iter().any(accepts_trailers);
     hop_by_hop::strip(headers);
@@ -23,22 +24,22 @@ pub(super) fn strip(headers: &mut HeaderMap, credential: Credential) {
     }
 }
 
-/// Says how long the body is where nobody else does: hyper's client takes a GET or HEAD of unknown
-/// length for one without a body, and drops it. An HTTP/2 connection takes the header out again.
+/// States the length of the body if nothing else does: hyper's client assumes that a GET or HEAD of
+/// unknown length has no body, and drops it. An HTTP/2 connection removes the header again.
 pub(super) fn frame(headers: &mut HeaderMap, method: &Method) {
     if matches!(*method, Method::GET | Method::HEAD) && !headers.contains_key(CONTENT_LENGTH) {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 
-/// Sets the one `Authorization`. Comes last, so that nothing can take it away again.
+/// Sets the only `Authorization`. Runs last, so that nothing can remove it again.
 pub(super) fn inject(headers: &mut HeaderMap, authorization: &HeaderValue) {
     let mut value = authorization.clone();
     value.set_sensitive(true);
     headers.insert(AUTHORIZATION, value);
 }
 
-/// Where the request goes: path and query byte for byte, without a token in the query.
+/// The request's target: path and query byte for byte, without a token in the query.
 pub(super) fn target(uri: &Uri, origin: &Origin, credential: Credential) -> Option<Uri> {
     let path_and_query = match uri.path_and_query() {
         Some(given) => match without_token(given, credential) {
@@ -55,7 +56,7 @@ pub(super) fn target(uri: &Uri, origin: &Origin, credential: Credential) -> Opti
         .ok()
 }
 
-/// The path and query without `access_token`, if it has one to lose.
+/// The path and query without `access_token`, if it is there and has to go.
 fn without_token(given: &PathAndQuery, credential: Credential) -> Option<String> {
     if credential == Credential::Own {
         return None;
@@ -107,12 +108,12 @@ fn accepts_trailers(value: &HeaderValue) -> bool {
 
 fn ends_here(name: &str, credential: Credential) -> bool {
     if name.contains('_') {
-        // Rack and CGI read `X_Forwarded_For` and `X-Forwarded-For` as one header.
+        // Rack and CGI treat `X_Forwarded_For` and `X-Forwarded-For` as one header.
         return ends_here(&name.replace('_', "-"), credential) || name == "access_token";
     }
     match name {
         "authorization" => credential != Credential::Own,
-        // Hop-by-hop, and listed again for their spellings with `_`.
+        // Hop-by-hop, listed again for their spellings with `_`.
         "connection"
         | "host"
         | "keep-alive"
@@ -121,11 +122,11 @@ fn ends_here(name: &str, credential: Credential) -> bool {
         | "proxy-authorization"
         | "transfer-encoding"
         | "upgrade" => true,
-        // hyper has answered `Expect` itself as soon as the body is read. Trailers are dropped,
-        // as RFC 9110 section 6.5.1 allows, so none may be announced.
+        // hyper answers `Expect` itself as soon as the body is read. Trailers are dropped, as RFC
+        // 9110 section 6.5.1 allows, so none may be announced.
         "te" | "trailer" | "expect" | "http2-settings" => true,
         "cookie" | "cookie2" => true,
-        // What is left of these was let through by admission because it is our own address.
+        // Admission lets these through only when they hold our own address.
         "origin" | "referer" => true,
         "forwarded" | "x-original-url" | "x-rewrite-url" => true,
         _ => name.starts_with("x-forwarded-") || name.starts_with("x-loopdesk-"),

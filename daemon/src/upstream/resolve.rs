@@ -1,13 +1,13 @@
-//! Where a name leads, and that Zendesk's own names lead to the Internet.
+//! Resolves names, and makes sure that Zendesk's own names lead to the Internet.
 //!
-//! What a hostile or captive network answers for `acme.zendesk.com` may be an address on this
-//! machine, in the local network, or the metadata service of a cloud. TLS keeps the token from
-//! whoever is there; this keeps requests from being sent there at all.
+//! A hostile or captive network may resolve `acme.zendesk.com` to an address on this machine, in
+//! the local network, or to a cloud's metadata service. TLS keeps the token from whatever listens
+//! there; this keeps requests from being sent there at all.
 //!
-//! Behind a proxy nothing of this applies: we look up the proxy's name only, which the person has
-//! chosen and which may well be a private address, and the proxy is told Zendesk's name and never
-//! an address. Where that leads is for the proxy and its network to say; TLS with Zendesk, all the
-//! way through, keeps the token from whoever is there as it does here.
+//! None of this applies behind a proxy: we resolve only the proxy's name, which the user has chosen
+//! and which may well lead to a private address, and the proxy gets Zendesk's name, never an
+//! address. Where that leads is up to the proxy and its network; TLS with Zendesk, end to end,
+//! protects the token there as it does here.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,8 +20,8 @@ use tower_service::Service;
 
 use crate::config::Account;
 
-/// Resolves names by the system. A name that the configuration doesn't spell out, because it gives
-/// a `subdomain`, must lead to public addresses; one that stands in `url` may lead anywhere.
+/// Resolves names with the system's resolver. A name that the configuration doesn't spell out,
+/// because it gives a `subdomain`, must lead to public addresses; one in `url` may lead anywhere.
 #[derive(Clone, Debug)]
 pub(super) struct Resolver {
     system: GaiResolver,
@@ -66,15 +66,15 @@ impl Service<Name> for Resolver {
 /// The name leads to this machine, or into a private network.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "this network says that {name} is {ip}, which is no address on the Internet; if that is meant, \
-     add `url = \"https://{name}\"` to the account"
+    "this network resolves {name} to {ip}, which isn't a public address; if that is intended, add \
+     `url = \"https://{name}\"` to the account"
 )]
 pub(super) struct NotPublic {
     name: String,
     ip: IpAddr,
 }
 
-/// The host that the account names by its subdomain only.
+/// The host, if the account names it only by its subdomain.
 fn must_be_public(account: &Account) -> Option<String> {
     let origin = account.subdomain.as_ref()?.origin();
     (account.url.as_ref() != Some(&origin)).then(|| origin.host().to_owned())
@@ -92,7 +92,7 @@ fn public_ones(name: &str, found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>
     }
 }
 
-/// Whether an address is a global unicast one (IANA's special-purpose address registries).
+/// Whether an address is global unicast (IANA's special-purpose address registries).
 fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => is_public_v4(ip),
@@ -119,14 +119,14 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let segments = ip.segments();
-    // What a NAT64 (RFC 6052) or 6to4 address leads to is the IPv4 address in it.
+    // A NAT64 (RFC 6052) or 6to4 address leads to the IPv4 address in it.
     if segments[..6] == [0x64, 0xff9b, 0, 0, 0, 0] {
         return is_public_v4(embedded(segments[6], segments[7]));
     }
     if segments[0] == 0x2002 {
         return is_public_v4(embedded(segments[1], segments[2]));
     }
-    // Global unicast is 2000::/3, but for documentation, Teredo and the like (RFC 6890).
+    // Global unicast is 2000::/3, except for documentation, Teredo and the like (RFC 6890).
     segments[0] & 0xe000 == 0x2000
         && !(segments[0] == 0x2001 && (segments[1] < 0x200 || segments[1] == 0xdb8))
         && !(segments[0] == 0x3fff && segments[1] < 0x1000)

@@ -1,4 +1,4 @@
-//! Whom we believe to be Zendesk: the system's certificate authorities, and an account's own.
+//! The authorities that may vouch for Zendesk: the system's, and an account's own.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,18 +18,18 @@ use tokio::runtime::RuntimeFlavor;
 use super::error_chain::is_unknown_issuer;
 use crate::conditions::Slot;
 
-/// The cipher suites and key exchanges in use. Named explicitly everywhere: the process default
+/// The cipher suites and key exchanges in use. Passed explicitly everywhere: the process default
 /// panics as soon as a second provider is compiled in.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// An account's own authorities: a file, which is read again when it has changed.
+/// An account's own authorities, from a file that is read again when it changes.
 #[derive(Debug)]
 pub(super) struct Extra {
     file: PathBuf,
     read: ArcSwap<Read>,
-    /// That the file as it stands now can't be used.
+    /// Raised while the present file can't be used.
     unusable: Slot,
 }
 
@@ -40,10 +40,10 @@ struct Read {
 }
 
 impl Extra {
-    /// Reads `file`. Whether it can be used later on is told in `unusable`.
+    /// Reads `file`. If it can't be used later on, `unusable` says why.
     ///
     /// # Errors
-    /// Where the file can't be read or holds no usable certificate.
+    /// If the file can't be read or holds no usable certificate.
     pub(super) fn new(file: &Path, unusable: Slot) -> Result<Self, ConfigError> {
         let read = Read::of(file)?;
         Ok(Self {
@@ -53,7 +53,7 @@ impl Extra {
         })
     }
 
-    /// The authorities as they are now; those from before while the file can't be used.
+    /// The authorities as they are now; the previous ones while the file can't be used.
     fn now(&self) -> Arc<WebPkiServerVerifier> {
         let before = self.read.load_full();
         if Stamp::of(&self.file) == before.stamp {
@@ -62,7 +62,7 @@ impl Extra {
         }
         match Read::of(&self.file) {
             Ok(read) => {
-                tracing::info!(file = %self.file.display(), "the changed authorities are in use");
+                tracing::info!(file = %self.file.display(), "loaded the changed authorities");
                 let verifier = Arc::clone(&read.verifier);
                 self.read.store(Arc::new(read));
                 self.unusable.clear();
@@ -78,7 +78,7 @@ impl Extra {
 
 impl Read {
     fn of(file: &Path) -> Result<Self, ConfigError> {
-        // Before it is read: what is written meanwhile has another one.
+        // Taken before the file is read, so that a write during the read changes it.
         let stamp = Stamp::of(file);
         let fail = |reason: Reason| ConfigError {
             file: file.to_owned(),
@@ -102,11 +102,11 @@ impl Read {
     }
 }
 
-/// Whoever the system trusts, and `extra` where there are any, each as they are when a connection is
-/// made. Reads files: not for async threads.
+/// Trusts the system's authorities, and `extra` if there are any, as they are whenever a connection
+/// is made. Reads files: not for async threads.
 ///
 /// # Errors
-/// Where the system trusts nobody and there is no `extra`.
+/// If the system has no authorities and there is no `extra`.
 pub(super) fn verifier(
     extra: Option<Arc<Extra>>,
 ) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
@@ -119,7 +119,7 @@ pub(super) fn verifier(
     }))
 }
 
-/// Why an account has no way to Zendesk.
+/// Why an account can't connect to Zendesk.
 #[derive(Debug, thiserror::Error)]
 #[error("`extra-ca-file` `{}` {reason}", .file.display())]
 pub struct ConfigError {
@@ -131,7 +131,7 @@ pub struct ConfigError {
 enum Reason {
     #[error("can't be read: {0}")]
     Read(std::io::Error),
-    #[error("is no PEM file: {0}")]
+    #[error("isn't a PEM file: {0}")]
     Pem(String),
     #[error("holds a certificate that can't be used: {0}")]
     Certificate(rustls::Error),
@@ -139,9 +139,8 @@ enum Reason {
     Empty,
 }
 
-/// The system's authorities, parsed for all accounts at once, and again when they have changed: the
-/// bundle costs milliseconds and memory. A failure isn't remembered, since the bundle may be
-/// installed later.
+/// The system's authorities, parsed once for all accounts, and again when they change: the bundle
+/// costs milliseconds and memory. A failure isn't cached, since the bundle may be installed later.
 fn platform() -> Result<Arc<Verifier>, rustls::Error> {
     static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,13 +156,13 @@ fn platform() -> Result<Arc<Verifier>, rustls::Error> {
             *loaded = Some((stamps, Arc::clone(&verifier)));
             Ok(verifier)
         }
-        // It is being written anew.
+        // The bundle is being rewritten.
         (Err(_), Some((_, before))) => Ok(Arc::clone(before)),
         (Err(error), None) => Err(error),
     }
 }
 
-/// The stamps of the files, and what they held.
+/// The files' stamps, and what they held.
 type Loaded = (Vec<Option<Stamp>>, Arc<Verifier>);
 
 /// The files and folders that the system's authorities are read from, as `rustls-native-certs`
@@ -187,7 +186,7 @@ fn bundles() -> Vec<PathBuf> {
     Vec::new()
 }
 
-/// What changes with a file: device, inode, length, and the times of its content and of its name.
+/// What changes when a file does: device, inode, length, and the times of its content and its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp(u64, u64, u64, [i64; 4]);
 
@@ -204,7 +203,7 @@ impl Stamp {
     }
 }
 
-/// A handshake is judged on a thread of the runtime's, and a disk may be far away.
+/// Handshakes are verified on a runtime thread, and the disk may be slow or remote.
 fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
     let handle = tokio::runtime::Handle::try_current();
     match handle.map(|handle| handle.runtime_flavor()) {
@@ -240,7 +239,8 @@ impl ServerCertVerifier for Either {
             (Err(ours), Ok(platform)) => {
                 let verdict =
                     platform.verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
-                // Who knows the authority says better what is wrong with its certificate.
+                // The verifier that knows the authority describes better what is wrong with its
+                // certificate.
                 verdict.map_err(|theirs| {
                     if is_unknown_issuer(&ours) {
                         theirs
@@ -298,7 +298,7 @@ mod tests {
         let first = extra.now();
         assert!(Arc::ptr_eq(&first, &extra.now()), "read once");
 
-        // As editors and tools write: in place, and by another file under the name.
+        // As editors and tools write: in place, or by renaming another file over it.
         std::fs::write(&file, authority()).unwrap();
         let second = extra.now();
         assert!(!Arc::ptr_eq(&first, &second));
@@ -347,7 +347,7 @@ mod tests {
                     "broken.pem",
                     "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n",
                 ),
-                "is no PEM file",
+                "isn't a PEM file",
             ),
             (
                 write(

@@ -1,19 +1,19 @@
-//! For how long the other end of a connection has kept silent about bytes that it was sent.
+//! How long the other end of a connection has left bytes unacknowledged.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What was seen of one connection's acknowledgements.
+/// What was observed of one connection's acknowledgements.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
-    /// Since when the next byte to be acknowledged has been waited for, at the latest; and how many
-    /// were acknowledged before it.
+    /// The latest time since which the next byte has been waiting for its acknowledgement, and how
+    /// many bytes had been acknowledged before it.
     since: Option<(Instant, u64)>,
 }
 
 impl Silence {
-    /// For how long the next byte has been waited for, as far as that was seen. `acknowledged` and
+    /// How long the next byte has been waiting, as far as that was observed. `acknowledged` and
     /// `left` are bytes of the connection.
     pub(super) fn look(&mut self, now: Instant, acknowledged: u64, left: u64) -> Duration {
         match self.since {
@@ -29,7 +29,7 @@ impl Silence {
 mod tests {
     use super::*;
 
-    /// What three looks a second apart come to.
+    /// The results of three checks, a second apart.
     fn looks(seen: [(u64, u64); 3]) -> Vec<u64> {
         let (mut silence, began) = (Silence::default(), Instant::now());
         let looks = seen.into_iter().zip(0..);

@@ -337,7 +337,7 @@ impl Server {
         self.acceptor.accept(self.tcp().await).await.unwrap()
     }
 
-    /// Answers every request with 200 after `see` has seen it.
+    /// Answers every request with 200 after calling `see` with it.
     fn serve(self, see: impl Fn(Request<Incoming>) + Send + Sync + 'static) {
         self.answer(move |request| {
             see(request);
@@ -376,14 +376,14 @@ impl Server {
     }
 }
 
-/// How a server says that it has not read a request.
+/// How a server reports that it hasn't read a request.
 #[derive(Clone, Copy)]
 enum Turn {
     Refused,
     GoneAway,
 }
 
-/// The frames of HTTP/2 (RFC 9113 section 4.1), without a library that would behave too well.
+/// The frames of HTTP/2 (RFC 9113 section 4.1), without a library, which would behave too well.
 struct Frames(TlsStream<TcpStream>);
 
 impl Frames {
@@ -435,7 +435,7 @@ const GOAWAY: u8 = 7;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// What hyper's server makes of `raw`, letter case and body included.
+/// What hyper's server reads from `raw`, letter case and body included.
 async fn one_request(raw: &'static str) -> Request<Incoming> {
     let (mut script, daemon) = tokio::io::duplex(4096);
     let (requests, mut request) = mpsc::unbounded_channel();

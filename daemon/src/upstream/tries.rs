@@ -1,4 +1,4 @@
-//! Whether a request that has failed is sent once more.
+//! Whether a failed request is sent once more.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ pub(super) struct Tries<'a> {
     began: Instant,
     /// How often it may still be sent again after its connection was lost.
     lost: u8,
-    /// The same where it was turned away unread, with the pause before each but the first.
+    /// The same if it was turned away unread, with the pause before each attempt but the first.
     unread: std::slice::Iter<'static, Duration>,
-    /// The same where this machine's own network has taken it away.
+    /// The same if this machine's own network has changed.
     moved: u8,
 }
 
@@ -42,8 +42,8 @@ impl<'a> Tries<'a> {
         }
     }
 
-    /// Whether the request may be sent once more, now that this has happened to it. Waits for the
-    /// network if that is what is missing.
+    /// Whether the request may be sent once more after this failure. Waits for the network if that
+    /// is what is missing.
     pub(super) async fn allow(&mut self, failure: &Failure, method: &Method) -> bool {
         if failure.has_no_network() {
             return self.wait_for_network().await;
@@ -64,7 +64,7 @@ impl<'a> Tries<'a> {
     }
 
     /// A server that replaces its connections may do so several times in a row; the first new
-    /// connection is tried at once, the others after growing pauses.
+    /// connection is tried at once, later ones after growing pauses.
     async fn wait_for_admittance(&mut self) -> bool {
         let Some(pause) = self.unread.next() else {
             return false;
@@ -75,23 +75,23 @@ impl<'a> Tries<'a> {
         true
     }
 
-    /// Between two networks there is none: a name can't be looked up, no route leads anywhere.
+    /// Between two networks there is none: no name resolves, no route leads anywhere.
     async fn wait_for_network(&self) -> bool {
         let left = NETWORK_MAX.saturating_sub(self.began.elapsed());
         if left.is_zero() || !self.network.has_changed_within(RECENT) {
             return false;
         }
         let mut changes = self.network.changes();
-        // What has changed just before this shows at the next try.
+        // A change that comes in between shows at the next attempt.
         let _early = timeout(left.min(PAUSE), changes.next()).await;
         true
     }
 }
 
-/// Each is a change of this machine's addresses; none takes longer than a change of cities.
+/// Each is a change of this machine's addresses; even travelling between cities takes no more.
 const MOVES_MAX: u8 = 8;
 
-/// As many tries as Go's HTTP client makes of such requests, with shorter pauses.
+/// As many attempts as Go's HTTP client makes for such requests, with shorter pauses.
 const UNREAD_PAUSES: [Duration; 6] = [
     Duration::ZERO,
     Duration::from_millis(50),
@@ -101,15 +101,15 @@ const UNREAD_PAUSES: [Duration; 6] = [
     Duration::from_millis(800),
 ];
 
-/// How long a request waits for a network, if there was one just now. With a connection's time
-/// this is what a change may cost.
+/// How long a request waits for a network if there was one just now. Together with the time to
+/// connect, this is what a change may cost.
 const NETWORK_MAX: Duration = Duration::from_millis(2500);
 
-/// How old a change may be that has left the machine without a network: an address is followed by
-/// another within this time, or there is none to wait for.
+/// How recent the change must be that left the machine without a network: a new address follows
+/// within this time, or there is none to wait for.
 const RECENT: Duration = Duration::from_secs(5);
 
-/// Between two tries.
+/// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(250);
 
 #[cfg(test)]

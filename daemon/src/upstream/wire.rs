@@ -1,5 +1,5 @@
 //! The TCP connections under everything else, to Zendesk or to a proxy: what the network does to
-//! them decides whether the pool above may go on using them.
+//! them decides whether the pool above may keep using them.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::network::{Way, since_last_ack, unacknowledged};
 
-/// One TCP connection, as it is known beside the task that reads and writes it.
+/// One TCP connection, as seen from outside the task that reads and writes it.
 #[derive(Debug)]
 pub(super) struct Wire {
     local: IpAddr,
@@ -27,32 +27,32 @@ pub(super) struct Wire {
     began: Instant,
     /// How many bytes were written.
     written: AtomicU64,
-    /// When something last came, in milliseconds since it began.
+    /// When something was last received, in milliseconds since the start.
     heard: AtomicU64,
     retired: AtomicBool,
     mistrusted: AtomicBool,
-    /// Why it was cut; 0 where it wasn't.
+    /// Why it was cut; 0 if it wasn't.
     cut: AtomicU8,
-    /// None once it is closed.
+    /// `None` once it is closed.
     open: Mutex<Option<Open>>,
 }
 
 /// Why a connection was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Cut {
-    /// Nothing can come to it any more.
+    /// Nothing can reach it any more.
     #[error("this machine's network has changed")]
     Moved,
-    /// The other end has not shown a sign of life.
+    /// The other end has shown no sign of life.
     #[error("nothing that was sent has been acknowledged for {} s", SILENCE_MAX.as_secs())]
     Silent,
 }
 
 impl Wire {
-    /// A connection, and what reads and writes it.
+    /// A connection, and the stream that reads and writes it.
     ///
     /// # Errors
-    /// Where it has ended already.
+    /// If it has already ended.
     pub(super) fn new(stream: TcpStream) -> io::Result<(Arc<Self>, Stream)> {
         let (local, peer) = (stream.local_addr()?.ip(), stream.peer_addr()?);
         let (reading, writing) = stream.into_split();
@@ -77,12 +77,12 @@ impl Wire {
         Ok((wire, stream))
     }
 
-    /// What the kernel says of its way now.
+    /// The kernel's present view of its route.
     pub(super) fn way(&self) -> Way {
         Way::of(self.local, self.peer)
     }
 
-    /// Tells by which request's connection the pool knows this one.
+    /// Records the pool's handle for this connection, taken from the first request on it.
     pub(super) fn is_pooled_as(&self, capture: &CaptureConnection) {
         if let Some(open) = &mut *self.open() {
             open.pooled.get_or_insert_with(|| capture.clone());
@@ -92,7 +92,7 @@ impl Wire {
         }
     }
 
-    /// Gives it no new request. Those on their way go on.
+    /// Gives it no new requests. Those in flight continue.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
         let is_unused = match &*self.open() {
@@ -100,7 +100,7 @@ impl Wire {
                 open.leave_the_pool();
                 false
             }
-            // The first request of a new one makes itself known in less time than that.
+            // The first request of a new connection registers itself sooner than that.
             Some(_) => self.began.elapsed() > UNUSED,
             None => false,
         };
@@ -109,18 +109,18 @@ impl Wire {
         }
     }
 
-    /// The same, and what is on its way may be lost.
+    /// The same, and requests in flight may be lost.
     pub(super) fn mistrust(&self) {
         self.mistrusted.store(true, Ordering::SeqCst);
         self.retire();
     }
 
-    /// Whether what is on its way may be lost.
+    /// Whether requests in flight may be lost.
     pub(super) fn is_mistrusted(&self) -> bool {
         self.mistrusted.load(Ordering::SeqCst)
     }
 
-    /// Ends it at once, and everything that is on its way.
+    /// Closes it at once, with everything in flight.
     pub(super) fn cut(&self, why: Cut) {
         self.retired.store(true, Ordering::SeqCst);
         let _first =
@@ -128,7 +128,7 @@ impl Wire {
                 .compare_exchange(0, why as u8 + 1, Ordering::SeqCst, Ordering::SeqCst);
         if let Some(open) = &*self.open() {
             open.leave_the_pool();
-            // Wakes whoever reads. An error says that it has ended by itself.
+            // Wakes the reader. An error means that the connection had already ended by itself.
             let _ended = rustix::net::shutdown(open.socket(), Shutdown::Both);
         }
     }
@@ -140,12 +140,12 @@ impl Wire {
         whys.into_iter().find(|cut| *cut as u8 + 1 == why)
     }
 
-    /// When something last came.
+    /// When something was last received.
     pub(super) fn heard(&self) -> Instant {
         self.began + Duration::from_millis(self.heard.load(Ordering::Relaxed))
     }
 
-    /// How many of the written bytes were acknowledged, and how many were not; none once it is
+    /// How many of the written bytes were acknowledged, and how many weren't; `None` once it is
     /// closed.
     pub(super) fn acknowledged(&self) -> Option<(u64, u64)> {
         let written = self.written.load(Ordering::Relaxed);
@@ -153,8 +153,8 @@ impl Wire {
         Some((written.saturating_sub(left), left))
     }
 
-    /// Whether the other end may have acknowledged something within this time. One that reads
-    /// nothing acknowledges nothing new, and still lives.
+    /// Whether the other end may have acknowledged something within this time. A peer that reads
+    /// nothing acknowledges nothing new, and is still alive.
     pub(super) fn may_live(&self, within: Duration) -> bool {
         let open = self.open();
         let since = open
@@ -168,11 +168,11 @@ impl Wire {
     }
 }
 
-/// What there is of a connection until it is closed.
+/// The parts of a connection that exist until it is closed.
 #[derive(Debug)]
 struct Open {
     writing: TokioIo<OwnedWriteHalf>,
-    /// As the pool knows it: holds this very connection, until it is closed.
+    /// The pool's handle for it: it refers to this very connection until it is closed.
     pooled: Option<CaptureConnection>,
 }
 
@@ -235,7 +235,7 @@ impl Read for Stream {
         cx: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // What has come before a cut is read to its end.
+        // Bytes that were received before a cut are still read to the end.
         let read = Pin::new(&mut self.reading).poll_read(cx, buffer);
         if read.is_ready() {
             let since = u64::try_from(self.wire.began.elapsed().as_millis());
@@ -264,7 +264,7 @@ impl Write for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        // As TCP says of itself; that needs no lock.
+        // TCP says so of itself; that needs no lock.
         true
     }
 
@@ -287,9 +287,9 @@ fn ended(cut: Cut) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, cut)
 }
 
-/// For how long nothing may be acknowledged before a connection is given up: a direct call would
-/// survive an outage of some seconds, and what may have acted can't be sent again.
+/// How long a connection may go without any acknowledgement before it is given up: a direct client
+/// would survive an outage of some seconds, and a request that may have acted can't be sent again.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// Longer than any connection of the pool stays without its first request, if one comes.
+/// Longer than the pool ever takes to put the first request on a connection, if there is one.
 const UNUSED: Duration = Duration::from_secs(5);

@@ -1,5 +1,5 @@
-//! All TCP connections of one account, for what concerns them together: a network that has changed,
-//! a machine that has slept.
+//! All TCP connections of one account, for what affects them together: a change of network, or a
+//! suspend.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,7 @@ pub(super) struct Wires(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     network: Network,
-    /// For how many milliseconds the machine had slept when that was last looked at.
+    /// How many milliseconds the machine had spent asleep at the last check.
     slept: AtomicU64,
     all: Mutex<Vec<Weak<Wire>>>,
 }
@@ -38,12 +38,12 @@ impl Wires {
         }))
     }
 
-    /// The network that they are in.
+    /// The network that they use.
     pub(super) fn network(&self) -> &Network {
         &self.0.network
     }
 
-    /// Connections that `tcp` makes are among them.
+    /// Registers the connections that `tcp` makes.
     pub(super) fn knows<R>(&self, tcp: HttpConnector<R>) -> Known<R> {
         Known {
             tcp,
@@ -51,7 +51,7 @@ impl Wires {
         }
     }
 
-    /// Looks at all of them whenever the network has changed; never returns.
+    /// Reviews all connections whenever the network changes; never returns.
     pub(super) async fn follow(self) {
         let mut changes = self.0.network.changes();
         loop {
@@ -60,8 +60,8 @@ impl Wires {
         }
     }
 
-    /// Lets go of those that the kernel would make from another source address now, and ends those
-    /// whose source address is gone.
+    /// Retires those for which the kernel would now choose another source address, and closes those
+    /// whose source address no longer exists.
     fn review(&self) {
         let mut counts = [0, 0];
         for wire in self.open() {
@@ -83,20 +83,23 @@ impl Wires {
         }
     }
 
-    /// Lets go of all of them if the machine has slept since this was last asked: the other end has
-    /// not, and neither have the routers on the way.
+    /// Retires all of them if the machine has been asleep since the last check: the other end and
+    /// the routers on the way weren't.
     pub(super) fn notice_sleep(&self) {
         let now = millis(self.0.network.slept());
         let before = self.0.slept.fetch_max(now, Ordering::Relaxed);
         if now.saturating_sub(before) >= millis(SLEEP) {
-            tracing::info!(seconds = (now - before) / 1000, "this machine has slept");
+            tracing::info!(
+                seconds = (now - before) / 1000,
+                "this machine was suspended"
+            );
             for wire in self.open() {
                 wire.mistrust();
             }
         }
     }
 
-    /// Gives no new request to those from which nothing has come since `then`.
+    /// Gives no new requests to those that have received nothing since `then`.
     pub(super) fn retire_unheard_since(&self, then: Instant) {
         for wire in self.open() {
             if wire.heard() < then {
@@ -123,7 +126,7 @@ impl Wires {
     }
 }
 
-/// Makes TCP connections that are known here.
+/// Makes TCP connections and registers them here.
 #[derive(Clone, Debug)]
 pub(super) struct Known<R> {
     tcp: HttpConnector<R>,
@@ -160,5 +163,5 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Below this, no connection has been forgotten by anybody.
+/// After a shorter sleep no peer or router has forgotten a connection.
 const SLEEP: Duration = Duration::from_secs(1);

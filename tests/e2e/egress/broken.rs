@@ -28,7 +28,7 @@ async fn r4_nothing_that_a_proxy_does_ends_a_session() {
         (
             says("HTTP/1.1 407 x\r\nProxy-Authenticate: Basic realm=\"a\"\r\n\r\n"),
             502,
-            "wants a user and a password; set HTTPS_PROXY to http://USER:PASSWORD@",
+            "requires a user and a password; set HTTPS_PROXY to http://USER:PASSWORD@",
             "proxy-login",
         ),
         (
@@ -40,7 +40,7 @@ async fn r4_nothing_that_a_proxy_does_ends_a_session() {
         (
             says(&denied),
             502,
-            "403 Forbidden, Access denied; ask whoever runs it",
+            "403 Forbidden, Access denied; ask the proxy's administrator",
             "proxy-refuses",
         ),
         (
@@ -64,15 +64,10 @@ async fn r4_nothing_that_a_proxy_does_ends_a_session() {
         (
             says("220 mail.corp ESMTP\r\n"),
             502,
-            "answers in no HTTP",
+            "doesn't speak HTTP",
             "proxy-broken",
         ),
-        (
-            says(""),
-            502,
-            "hung up before it gave an answer",
-            "proxy-broken",
-        ),
+        (says(""), 502, "hung up before it answered", "proxy-broken"),
         (
             Manner::Silent,
             504,

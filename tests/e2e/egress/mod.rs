@@ -141,7 +141,7 @@ async fn d6_a_proxy_that_can_t_be_used_is_told_and_nothing_leaves() {
     assert!(said.stdout.contains(&format!("error: {why}")), "{said:?}");
     assert!(
         said.stdout
-            .contains("Hint: correct HTTPS_PROXY or unset it, then end loopdesk by `kill "),
+            .contains("Hint: correct HTTPS_PROXY or unset it, then stop loopdesk with `kill "),
         "{said:?}"
     );
     let log = Daemon::logged(&stage.home, why).await;

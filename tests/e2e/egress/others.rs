@@ -63,12 +63,9 @@ async fn r4_what_squid_refuses_is_told_in_its_words() {
     let cases = [
         (
             "",
-            "wants a user and a password; set HTTPS_PROXY to http://USER:PASSWORD@",
+            "requires a user and a password; set HTTPS_PROXY to http://USER:PASSWORD@",
         ),
-        (
-            "ada:wrong@",
-            "doesn't take the user and password of HTTPS_PROXY",
-        ),
+        ("ada:wrong@", "rejects the user and password in HTTPS_PROXY"),
         (
             "ada:s%40cret@",
             "403 Forbidden, ERR_ACCESS_DENIED 0, ERROR: The requested URL",
@@ -124,7 +121,7 @@ async fn s1_through_microsocks_with_and_without_a_password() {
             stage.home.set("ALL_PROXY", url);
             let daemon = stage.daemon().await;
             let failed = stage.home.loopdesk(["refresh"]).await.failed(5);
-            let words = "doesn't take the user and password of ALL_PROXY";
+            let words = "rejects the user and password in ALL_PROXY";
             assert!(failed.stderr.contains(words), "{failed:?}");
             daemon.stop().await;
         }

@@ -168,7 +168,7 @@ fn o3_a_proxy_that_is_loopdesk_itself_is_a_warning_and_one_that_can_t_be_used_a_
         variable: Some("ALL_PROXY".to_owned()),
         ignored: vec![status::Ignored {
             variable: "HTTPS_PROXY".to_owned(),
-            why: "it points at loopdesk itself, which is no proxy".to_owned(),
+            why: "it points at loopdesk itself, which isn't a proxy".to_owned(),
             fix: "unset it; then run `loopdesk service install`".to_owned(),
         }],
         problem: Some(Problem::new(Kind::Trouble, "ALL_PROXY names no host").hint("set it")),
@@ -190,7 +190,7 @@ fn o3_a_proxy_that_is_loopdesk_itself_is_a_warning_and_one_that_can_t_be_used_a_
                       http://127.0.0.1:8484
       answers         any program of yours
 
-    Warning: HTTPS_PROXY is ignored: it points at loopdesk itself, which is no proxy
+    Warning: HTTPS_PROXY is ignored: it points at loopdesk itself, which isn't a proxy
     Hint: unset it; then run `loopdesk service install`
 
     error: ALL_PROXY names no host

@@ -1,10 +1,10 @@
-//! `NO_PROXY`: who is reached without a proxy.
+//! `NO_PROXY`: hosts that are reached without a proxy.
 
 use std::fmt;
 use std::net::IpAddr;
 
-/// A list of hosts. It is read as curl reads it (<https://curl.se/libcurl/c/CURLOPT_NOPROXY.html>),
-/// and ports and `*.` as Go does (<https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>).
+/// A list of hosts, parsed as curl does (<https://curl.se/libcurl/c/CURLOPT_NOPROXY.html>), with
+/// ports and `*.` as in Go (<https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>).
 #[derive(Clone, Debug)]
 pub(super) struct Exempt {
     text: String,
@@ -12,7 +12,7 @@ pub(super) struct Exempt {
 }
 
 impl Exempt {
-    /// Reads what the variable says: entries with commas or blanks between them.
+    /// Parses the variable: entries separated by commas or blanks.
     pub(super) fn parse(text: &str) -> Self {
         let entries = text.split(|c: char| c == ',' || c.is_whitespace());
         Self {
@@ -21,8 +21,8 @@ impl Exempt {
         }
     }
 
-    /// Whether `host`, IPv6 in brackets, is reached directly on `port`. No name is looked up: what
-    /// stands for addresses concerns addresses only.
+    /// Whether `host` (IPv6 in brackets) is reached directly on `port`. Names aren't resolved:
+    /// entries for addresses match only hosts given as addresses.
     pub(super) fn has(&self, host: &str, port: u16) -> bool {
         let host = Host::parse(host);
         self.entries.iter().any(|entry| entry.has(&host, port))
@@ -44,11 +44,11 @@ struct Entry {
 #[derive(Clone, Debug)]
 enum Hosts {
     All,
-    /// A name and all below it.
+    /// A name and all its subdomains.
     Name(String),
-    /// All below a name.
+    /// All subdomains of a name.
     Below(String),
-    /// Addresses that begin with so many bits.
+    /// Addresses that begin with this many bits.
     Net(IpAddr, u8),
 }
 
@@ -74,7 +74,7 @@ impl Entry {
 }
 
 impl Hosts {
-    /// An address or a net, in brackets or not.
+    /// An address or a network, with or without brackets.
     fn net(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
             Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
@@ -96,7 +96,7 @@ impl Hosts {
         };
         match text.strip_prefix("*.") {
             Some(rest) => name(rest).map(Self::Below),
-            // For curl `.corp` and `corp` are the same.
+            // curl treats `.corp` and `corp` alike.
             None => name(text.trim_start_matches('.')).map(Self::Name),
         }
     }
@@ -118,7 +118,7 @@ impl Hosts {
     }
 }
 
-/// Whom a connection is meant for.
+/// The host that a connection is meant for.
 enum Host {
     Name(String),
     Address(IpAddr),
@@ -133,7 +133,7 @@ impl Host {
     }
 }
 
-/// An IPv4 address that is written as an IPv6 one is the IPv4 address.
+/// An IPv4-mapped IPv6 address is the IPv4 address.
 fn address_of(text: &str) -> Option<IpAddr> {
     let bare = match text.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']')?,
@@ -150,7 +150,7 @@ fn begin_alike(one: IpAddr, other: IpAddr, bits: u8) -> bool {
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
     };
     let differing: u128 = one ^ other;
-    // Nothing is left where all bits are shifted out.
+    // Shifting out all bits leaves nothing to compare.
     differing
         .checked_shr(width - u32::from(bits))
         .is_none_or(|left| left == 0)

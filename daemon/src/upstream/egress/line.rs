@@ -1,4 +1,5 @@
-//! One connection towards Zendesk, straight or through a proxy, up to where TLS with Zendesk begins.
+//! One connection towards Zendesk, direct or through a proxy, up to the point where TLS with
+//! Zendesk begins.
 
 use std::io;
 use std::pin::Pin;
@@ -21,7 +22,7 @@ use crate::upstream::resolve::Resolver;
 use crate::upstream::wire::{Stream, Wire};
 use crate::upstream::wires::Known;
 
-/// Opens connections on the way that the egress says.
+/// Opens connections on the route that the egress chooses.
 #[derive(Clone, Debug)]
 pub(in crate::upstream) struct Dialer {
     egress: Egress,
@@ -30,16 +31,16 @@ pub(in crate::upstream) struct Dialer {
 }
 
 impl Dialer {
-    /// Opens connections with `straight` where no proxy is meant. One to a proxy may lead to a
-    /// private address, which `straight` may refuse: the person has named it. `tls` is spoken with
-    /// proxies that want it.
+    /// Opens direct connections with `straight`. A connection to a proxy may lead to a private
+    /// address, which `straight` may refuse, since the user has named the proxy explicitly. `tls`
+    /// is used with proxies that require it.
     pub(in crate::upstream) fn new(
         egress: Egress,
         straight: Known<Resolver>,
         to_proxy: Known<GaiResolver>,
         mut tls: ClientConfig,
     ) -> Self {
-        // CONNECT is sent as HTTP/1.1 says it.
+        // CONNECT is sent in its HTTP/1.1 form.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         Self {
             egress,
@@ -78,7 +79,7 @@ impl Service<Uri> for Dialer {
     }
 }
 
-/// Asks a proxy that listens for its way to `target`.
+/// Asks a connected proxy for a connection to `target`.
 async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<Line, NoTunnel> {
     match proxy.url.scheme() {
         Scheme::Http | Scheme::Https => {
@@ -92,25 +93,26 @@ async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<Line, N
     }
 }
 
-/// What is known of a stream beside it: an upgrade hides it.
+/// The connection behind a stream, kept beside it since an upgrade hides the stream.
 fn wire(stream: &ToProxy) -> Option<Arc<Wire>> {
     let mut extras = Extensions::new();
     stream.connected().get_extras(&mut extras);
     extras.remove()
 }
 
-/// A connection, open as far as TLS with Zendesk.
+/// A connection, open up to TLS with Zendesk.
 #[derive(Debug)]
 pub(in crate::upstream) enum Line {
     /// To Zendesk.
     Straight(Stream),
-    /// Through a proxy that has taken CONNECT. What came with its answer is still to be read.
+    /// Through a proxy that has accepted CONNECT. Bytes that came with its answer are still to be
+    /// read.
     Tunnel(Upgraded, Option<Arc<Wire>>),
     /// Through a SOCKS proxy.
     Socks(Box<ToProxy>),
 }
 
-/// What is the same for each kind of line.
+/// Runs the same code for each kind of line.
 macro_rules! each {
     ($line:expr, $inner:ident => $act:expr) => {
         match $line {
@@ -124,7 +126,7 @@ macro_rules! each {
 impl Connection for Line {
     fn connected(&self) -> Connected {
         match self {
-            // Who is behind a proxy is nobody's business here, and to HTTP it isn't there.
+            // HTTP doesn't see the proxy, and the pool has no use for knowing about it.
             Self::Straight(stream) => stream.connected(),
             Self::Socks(stream) => stream.connected(),
             Self::Tunnel(_, Some(wire)) => Connected::new().extra(Arc::clone(wire)),

@@ -1,9 +1,9 @@
-//! The way out of a company's network: which proxy, if any, a connection to Zendesk goes through.
+//! The way out of a company's network: which proxy, if any, a connection to Zendesk uses.
 //!
-//! `HTTPS_PROXY` and its like are read once, at the start. What of them counts depends on the
-//! configuration: a proxy that is the daemon itself is passed over, and told. A value that can't be
-//! used makes every connection fail until somebody mends it: without the proxy that was meant,
-//! nothing leaves this machine (D6).
+//! `HTTPS_PROXY` and its relatives are read once, at startup. Which of them apply depends on the
+//! configuration: a proxy that is the daemon itself is ignored, with a warning. With an unusable
+//! value every connection fails until the value is corrected: nothing leaves this machine without
+//! the proxy that was meant (D6).
 
 mod exempt;
 mod line;
@@ -34,22 +34,22 @@ pub use no_tunnel::NoTunnel;
 
 use exempt::Exempt;
 
-/// What the environment says of proxies. Clones share it.
+/// The proxy settings in the environment. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Variables(Arc<Read>);
 
 #[derive(Debug)]
 struct Read {
-    /// Those that are set, the one that counts most first.
+    /// The variables that are set, in order of precedence.
     proxies: Vec<(&'static str, Result<Arc<Proxy>, Unusable>)>,
     exempt: Option<(&'static str, Exempt)>,
     clock: Clock,
-    /// How the last attempt failed, unless one has gone well since.
+    /// How the last attempt failed, unless a later one succeeded.
     last: ArcSwapOption<status::LastError>,
 }
 
 impl Variables {
-    /// Reads them from this environment. One that is empty counts as absent.
+    /// Reads them from this environment. An empty variable counts as absent.
     pub fn read(env: impl Fn(&str) -> Option<OsString>, clock: Clock) -> Self {
         let set = |name: &&'static str| {
             let value = env(name).filter(|value| !value.is_empty())?;
@@ -73,23 +73,23 @@ impl Variables {
         }))
     }
 
-    /// An environment that says nothing.
+    /// An environment without proxy settings.
     #[cfg(test)]
     pub(crate) fn none(clock: Clock) -> Self {
         Self::read(|_| None, clock)
     }
 }
 
-/// The ways out under one configuration. Clones share it.
+/// The routes to the Internet under one configuration. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Egress {
     variables: Variables,
-    /// How many of the variables are passed over, because they name the daemon itself.
+    /// How many of the variables are ignored because they name the daemon itself.
     own: usize,
 }
 
 impl Egress {
-    /// What the variables come to where the daemon listens as `config` says.
+    /// Applies the variables to a daemon that listens as `config` says.
     pub fn new(variables: &Variables, config: &Config) -> Self {
         let is_own = |(_, proxy): &&(_, Result<Arc<Proxy>, _>)| {
             let proxy = proxy.as_ref();
@@ -102,7 +102,7 @@ impl Egress {
         }
     }
 
-    /// Every connection straight to Zendesk.
+    /// Every connection goes directly to Zendesk.
     #[cfg(test)]
     pub(crate) fn direct() -> Self {
         Self {
@@ -111,10 +111,10 @@ impl Egress {
         }
     }
 
-    /// The proxy for a connection to this `https` URI; none means directly.
+    /// The proxy for a connection to this `https` URI; `None` means a direct connection.
     ///
     /// # Errors
-    /// Where a proxy is meant, and can't be made out.
+    /// If a proxy is configured but its address can't be parsed.
     pub(super) fn proxy(&self, target: &Uri) -> Result<Option<Arc<Proxy>>, NoTunnel> {
         let host = target.host().unwrap_or_default();
         if self.is_exempt(host, target.port_u16().unwrap_or(HTTPS)) {
@@ -127,13 +127,13 @@ impl Egress {
         }
     }
 
-    /// What `status` says of it. `origins` are those of the accounts.
+    /// What `status` reports. `origins` are those of the accounts.
     pub fn status<'a>(&self, origins: impl Iterator<Item = &'a Origin>) -> status::Egress {
         let read = &self.variables.0;
         let (own, _) = read.proxies.split_at(self.own);
         let ignored = own.iter().map(|(variable, _)| status::Ignored {
             variable: (*variable).to_owned(),
-            why: "it points at loopdesk itself, which is no proxy".to_owned(),
+            why: "it points at loopdesk itself, which isn't a proxy".to_owned(),
             fix: format!(
                 "unset it, or set it to your network's proxy; then {}",
                 again()
@@ -169,7 +169,7 @@ impl Egress {
         }
     }
 
-    /// Remembers how a connection through the proxy has gone.
+    /// Records how a connection through the proxy went.
     pub(super) fn note(&self, failure: Option<&NoTunnel>) {
         let read = &self.variables.0;
         match failure {
@@ -192,7 +192,7 @@ impl Egress {
     }
 }
 
-/// Whether connections take the same ways.
+/// Whether connections use the same routes.
 impl PartialEq for Egress {
     fn eq(&self, other: &Self) -> bool {
         self.own == other.own && Arc::ptr_eq(&self.variables.0, &other.variables.0)
@@ -214,9 +214,9 @@ impl fmt::Display for Egress {
 pub(super) struct Proxy {
     variable: &'static str,
     url: ProxyUrl,
-    /// Where to connect, and whether TLS is spoken there.
+    /// The address to connect to; its scheme says whether to use TLS.
     address: Uri,
-    /// `Basic` and user and password (RFC 7617).
+    /// `Basic` with user and password (RFC 7617).
     basic: Option<HeaderValue>,
     _hidden: Vec<Hidden>,
 }
@@ -257,8 +257,8 @@ fn basic(login: &Login) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// The password alone, and with the user's name, as which a short one is found in Basic, too. Some
-/// proxies take a token as the user's name, and no password.
+/// The password alone, and together with the user name, so that a short one is found in Basic, too.
+/// Some proxies take a token as the user name, without a password.
 fn hide(login: &Login) -> Vec<Hidden> {
     let alone = match login.password() {
         b"" => login.user(),
@@ -273,13 +273,13 @@ fn hide(login: &Login) -> Vec<Hidden> {
 /// A connection to a proxy.
 type ToProxy = MaybeHttpsStream<Stream>;
 
-/// How a daemon comes to know other variables.
+/// How to give a daemon other variables.
 fn again() -> String {
     if notify::is_supervised() {
-        "run `loopdesk service install`, which hands it to the service".to_owned()
+        "run `loopdesk service install`, which passes it on to the service".to_owned()
     } else {
         let pid = std::process::id();
-        format!("end loopdesk by `kill {pid}`: the next command starts it anew")
+        format!("stop loopdesk with `kill {pid}`: the next command starts it again")
     }
 }
 

@@ -1,5 +1,5 @@
-//! Why a proxy gives no way to Zendesk, and who can do what about it. Nothing was sent to Zendesk in
-//! any of these cases.
+//! Why a proxy doesn't connect us to Zendesk, and who can do what about it. Nothing was sent to
+//! Zendesk in any of these cases.
 
 use std::error::Error as StdError;
 
@@ -12,51 +12,51 @@ use crate::telemetry::Foreign;
 use crate::upstream::error_chain::{find, is_unknown_issuer, root};
 use crate::upstream::limits::CONNECT_MAX;
 
-/// There is no way through the proxy. `Display` says what to do about it, and holds no secret.
+/// No connection through the proxy. `Display` says what to do about it and contains no secret.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}; {}", self.what(), self.fix())]
 pub struct NoTunnel {
     /// The variable that names the proxy.
     variable: &'static str,
-    /// `host:port`, and how it is spoken to; none where the variable can't be read.
+    /// `host:port`, and the protocol; `None` if the variable can't be parsed.
     proxy: Option<(Scheme, String)>,
     reason: Reason,
 }
 
-/// What has happened.
+/// What happened.
 #[derive(Clone, Debug)]
 pub(super) enum Reason {
-    /// The variable names no proxy.
+    /// The variable doesn't name a proxy.
     Unusable(Unusable),
     /// No connection to the proxy.
     Unreachable(Foreign),
     /// TLS with the proxy has failed.
     Untrusted { why: Foreign, is_unknown: bool },
-    /// It wants user and password.
+    /// The proxy requires a user and a password.
     WantsLogin,
-    /// It doesn't take the ones that we have.
+    /// The proxy rejects the ones that we have.
     WrongLogin,
-    /// It wants a login of a kind that isn't ours.
+    /// The proxy requires an authentication scheme that we don't support.
     OtherLogin(String),
-    /// It says no.
+    /// The proxy refuses.
     Refused {
         target: String,
         status: StatusCode,
         words: String,
     },
-    /// The same in SOCKS.
+    /// The same for SOCKS.
     Socks { target: String, words: String },
-    /// It is a loopdesk.
+    /// The proxy is a loopdesk.
     Loopdesk,
-    /// It answers no HTTP.
+    /// The answer isn't HTTP.
     NoHttp(Foreign),
-    /// It answers no SOCKS5.
+    /// The answer isn't SOCKS5.
     NoSocks,
-    /// The end of the connection in place of an answer.
+    /// The proxy closed the connection instead of answering.
     HungUp,
     /// The connection broke.
     Broke(Foreign),
-    /// There was no connection to Zendesk, TLS included, in time.
+    /// No connection to Zendesk, TLS included, in time.
     TooSlow,
 }
 
@@ -90,22 +90,22 @@ impl NoTunnel {
         Self::new(proxy, reason)
     }
 
-    /// There was no connection through the proxy in time.
+    /// No connection was established through the proxy in time.
     pub(in crate::upstream) fn too_slow(proxy: &Proxy) -> Self {
         Self::new(proxy, Reason::TooSlow)
     }
 
-    /// Whether it is a matter of time only.
+    /// Whether it is only a time-out.
     pub(in crate::upstream) fn is_too_slow(&self) -> bool {
         matches!(self.reason, Reason::TooSlow)
     }
 
-    /// Whether there is no connection to the proxy at all.
+    /// Whether the proxy itself can't be reached.
     pub(in crate::upstream) fn is_out_of_reach(&self) -> bool {
         matches!(self.reason, Reason::Unreachable(_))
     }
 
-    /// What was waited for, or has failed.
+    /// The party that timed out or failed.
     pub(in crate::upstream) fn whom(&self) -> String {
         match &self.proxy {
             Some((_, place)) => format!("the proxy at {place}"),
@@ -113,7 +113,7 @@ impl NoTunnel {
         }
     }
 
-    /// What `status` says of it.
+    /// The problem that `status` shows.
     pub(in crate::upstream) fn condition(&self) -> Problem {
         let (what, fix) = (self.what(), self.fix());
         match &self.reason {
@@ -133,22 +133,21 @@ impl NoTunnel {
         }
     }
 
-    /// What has happened, to what.
+    /// What happened, and to what.
     pub(super) fn what(&self) -> String {
         let whom = self.whom();
         match &self.reason {
             Reason::Unusable(why) => format!("{whom} {why}"),
             Reason::Unreachable(why) => format!("{whom} can't be reached: {why}"),
             Reason::Untrusted { why, .. } => format!("no trusted connection to {whom}: {why}"),
-            Reason::WantsLogin => format!("{whom} wants a user and a password"),
+            Reason::WantsLogin => format!("{whom} requires a user and a password"),
             Reason::WrongLogin => {
-                format!(
-                    "{whom} doesn't take the user and password of {}",
-                    self.variable
-                )
+                format!("{whom} rejects the user and password in {}", self.variable)
             }
             Reason::OtherLogin(schemes) => {
-                format!("{whom} wants a login by {schemes}, and loopdesk knows Basic only")
+                format!(
+                    "{whom} requires {schemes} authentication, and loopdesk only supports Basic"
+                )
             }
             Reason::Refused {
                 target,
@@ -161,21 +160,18 @@ impl NoTunnel {
                     &format!(" {words}")
                 };
                 format!(
-                    "{whom} gives no way to {target}: {}{words}",
+                    "{whom} won't connect to {target}: {}{words}",
                     status.as_str()
                 )
             }
-            Reason::Socks { target, words } => format!("{whom} gives no way to {target}: {words}"),
-            Reason::Loopdesk => format!("{whom} is a loopdesk, which is no proxy"),
-            Reason::NoHttp(why) => format!("{whom} answers in no HTTP: {why}"),
-            Reason::NoSocks => format!("{whom} answers in no SOCKS5"),
-            Reason::HungUp => format!("{whom} hung up before it gave an answer"),
+            Reason::Socks { target, words } => format!("{whom} won't connect to {target}: {words}"),
+            Reason::Loopdesk => format!("{whom} is a loopdesk, which isn't a proxy"),
+            Reason::NoHttp(why) => format!("{whom} doesn't speak HTTP: {why}"),
+            Reason::NoSocks => format!("{whom} doesn't speak SOCKS5"),
+            Reason::HungUp => format!("{whom} hung up before it answered"),
             Reason::Broke(why) => format!("the connection to {whom} broke: {why}"),
             Reason::TooSlow => {
-                format!(
-                    "{whom} gave no connection within {} s",
-                    CONNECT_MAX.as_secs()
-                )
+                format!("{whom} didn't connect within {} s", CONNECT_MAX.as_secs())
             }
         }
     }
@@ -209,23 +205,24 @@ impl NoTunnel {
                 is_unknown: true, ..
             } => "set `extra-ca-file` of the account to its authority's certificate".to_owned(),
             Reason::NoHttp(_) | Reason::NoSocks | Reason::Untrusted { .. } => format!(
-                "see that {variable} begins with what it is: http://, https:// or socks5h://"
+                "check that {variable} begins with the proxy's scheme: http://, https:// or \
+                 socks5h://"
             ),
             Reason::Refused { status, .. } if status.is_client_error() => {
-                "ask whoever runs it to allow that".to_owned()
+                "ask the proxy's administrator to allow it".to_owned()
             }
             Reason::Refused { .. }
             | Reason::Socks { .. }
             | Reason::Unreachable(_)
             | Reason::HungUp
             | Reason::Broke(_)
-            | Reason::TooSlow => format!("see that {variable} is right and the network is there"),
+            | Reason::TooSlow => format!("check that {variable} is right and the network is up"),
         }
     }
 }
 
 impl Reason {
-    /// What an error of hyper's means before the proxy has answered.
+    /// Interprets an error of hyper's that occurred before the proxy answered.
     pub(super) fn of_exchange(error: &hyper::Error) -> Self {
         if error.is_parse() {
             Self::NoHttp(root(error))

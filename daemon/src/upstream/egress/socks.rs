@@ -1,6 +1,6 @@
-//! SOCKS5 (RFC 1928) with user and password (RFC 1929). The proxy looks up the name.
+//! SOCKS5 (RFC 1928) with user and password (RFC 1929). The proxy resolves the name.
 //!
-//! Each answer says how long it is, so that no byte beyond it is read.
+//! Each answer states its own length, so no byte beyond it is read.
 
 use std::io;
 use std::net::IpAddr;
@@ -68,7 +68,7 @@ async fn negotiate(
             words: words(reply),
         });
     }
-    // From where the proxy connects; nobody needs to know.
+    // The address that the proxy connects from, which isn't needed.
     match kind {
         V4 => receive::<6>(stream).await.map(drop),
         V6 => receive::<18>(stream).await.map(drop),

@@ -1,4 +1,4 @@
-//! Which way is chosen, and what shows of it.
+//! Which route is chosen, and what is shown of it.
 
 mod answers;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::samples;
 use crate::telemetry::Foreign;
 
-/// The way to Zendesk under these variables and the standard ports.
+/// The route to Zendesk with these variables and the standard ports.
 fn egress(variables: &[(&str, &str)]) -> Egress {
     let env = |name: &str| {
         let (_, value) = variables.iter().find(|(known, _)| *known == name)?;

@@ -1,7 +1,7 @@
 //! CONNECT (RFC 9110 section 9.3.6): asks an HTTP proxy for a tunnel.
 //!
-//! hyper does the talking. Its answer to a CONNECT that was taken is the connection itself, and
-//! whatever came with the head of the answer is read from it first.
+//! hyper speaks the protocol. When a CONNECT is accepted, its answer is the connection itself, and
+//! bytes that came with the head of the answer are read from it first.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) async fn open(
     let request =
         request(proxy, &authority).map_err(|e| failed(Reason::Broke(Foreign::root(&e))))?;
     let handshake = http1::Builder::new()
-        // Some proxies know no other spelling.
+        // Some proxies only understand this spelling.
         .title_case_headers(true)
         .max_buf_size(HEAD_MAX)
         .handshake(stream)
@@ -51,7 +51,7 @@ pub(super) async fn open(
         }
     };
     let driven = async {
-        // How it ends shows in the exchange.
+        // The exchange reports how it ended.
         drop(connection.with_upgrades().await);
         std::future::pending().await
     };
@@ -113,8 +113,8 @@ async fn refused(proxy: &Proxy, authority: &str, response: Response<Incoming>) -
     }
 }
 
-/// The first bytes of a refusal's body. Whoever refuses and then says nothing must not be waited
-/// for.
+/// The first bytes of a refusal's body. A proxy that refuses and then sends nothing must not hold
+/// us up.
 async fn beginning(mut body: Incoming) -> Vec<u8> {
     let mut page = Vec::new();
     let read = async {
@@ -129,12 +129,12 @@ async fn beginning(mut body: Incoming) -> Vec<u8> {
     page
 }
 
-/// The schemes that the proxy knows (RFC 9110 section 11.7.1), if Basic is none of them.
+/// The schemes that the proxy offers (RFC 9110 section 11.7.1), unless Basic is one of them.
 fn other_schemes(headers: &HeaderMap) -> Option<String> {
     let challenges = headers.get_all(PROXY_AUTHENTICATE).iter();
     let mut schemes: Vec<String> = Vec::new();
     for challenge in challenges.filter_map(|value| value.to_str().ok()) {
-        // Several on one line are told from their parameters by having no `=`.
+        // Several schemes on one line are told apart from parameters by having no `=`.
         for part in challenge.split(',') {
             let word = part.split_whitespace().next().unwrap_or_default();
             if !word.is_empty() && !word.contains('=') {
@@ -147,7 +147,7 @@ fn other_schemes(headers: &HeaderMap) -> Option<String> {
     (!schemes.is_empty() && !knows_basic).then(|| schemes.join(" or "))
 }
 
-/// What a page of the proxy's is called, or the first line of a text.
+/// The title of the proxy's page, or the first line of a plain text.
 fn title(headers: &HeaderMap, page: &[u8]) -> Option<String> {
     let kind = headers
         .get(CONTENT_TYPE)?
@@ -174,11 +174,11 @@ fn title(headers: &HeaderMap, page: &[u8]) -> Option<String> {
 /// What Squid adds to each refusal: `ERR_DNS_FAIL 0`.
 const SQUID_ERROR: HeaderName = HeaderName::from_static("x-squid-error");
 
-/// The longest head of an answer. Proxies send a handful of headers.
+/// The maximum length of an answer's head. Proxies send a handful of headers.
 const HEAD_MAX: usize = 64 << 10;
 
 /// How much of a refusal's body is read. Squid's pages are about 4 KiB.
 const WORDS_MAX: usize = 16 << 10;
 
-/// A page comes with its head, or right after it.
+/// The page comes with the head, or right after it.
 const WORDS_PATIENCE: Duration = Duration::from_secs(1);

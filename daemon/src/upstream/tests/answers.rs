@@ -1,4 +1,4 @@
-//! Answers at the limits of what is taken.
+//! Answers at the limits of what is accepted.
 
 use super::*;
 
@@ -15,7 +15,7 @@ async fn s8_an_answer_of_256_header_lines_is_taken_and_one_of_257_is_malformed()
                 answer += &format!("X-{n}: y\r\n");
             }
             answer += "\r\n";
-            // What is over the limit may be hung up on before its end.
+            // The connection may be closed before the end of an answer that exceeds the limit.
             let _cut = stream.write_all(answer.as_bytes()).await;
         });
         let post = request(Method::POST, "/").body(Body::empty()).unwrap();

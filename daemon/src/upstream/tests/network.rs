@@ -1,4 +1,4 @@
-//! Connections that the network takes away, or that only look as if it had (R10).
+//! Connections that the network breaks, or that only look broken (R10).
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ async fn r10_a_slow_answer_is_waited_for_and_asked_for_once() {
         let get = send(&upstream, &server, Method::GET);
         let mut first = Side::accept(&server).await;
         let stream = first.request().await;
-        // All is acknowledged: the other end's kernel does that by itself.
+        // Everything is acknowledged: the other end's kernel does that by itself.
         assert!(!comes(&server, 2500).await, "{alpn}");
         first.answer(stream).await;
         assert_eq!(get.await.unwrap().unwrap(), 200, "{alpn}");
@@ -114,13 +114,13 @@ async fn r10_a_request_whose_connection_takes_too_long_gets_another_one_and_is_s
             };
             let mut winner = Side::of(&server.acceptor, winner).await;
             let stream = winner.request().await;
-            // Whatever becomes of the other connection, nothing is sent on it.
+            // Whatever happens to the other connection, nothing is sent on it.
             let acceptor = server.acceptor.clone();
             let late = tokio::spawn(async move {
                 let mut side = Side::of(&acceptor, loser).await;
                 side.request().await
             });
-            // It ends without a request, or hears of none.
+            // It ends without a request, or never receives one.
             let late = timeout(Duration::from_millis(500), late).await;
             assert!(!late.is_ok_and(|heard| heard.is_ok()), "{alpn}: sent twice");
             winner.answer(stream).await;
@@ -179,7 +179,7 @@ impl Upstream {
     }
 }
 
-/// A request on its way; the status of its answer.
+/// A request in flight; the status of its answer.
 fn send(upstream: &Upstream, server: &Server, method: Method) -> JoinHandle<Result<u16, Failure>> {
     let request = request(method, "/a").body(Body::empty()).unwrap();
     let mut outgoing = Outgoing::new(request, server.origin(), Credential::Injected);
@@ -190,7 +190,7 @@ fn send(upstream: &Upstream, server: &Server, method: Method) -> JoinHandle<Resu
     })
 }
 
-/// Whether another connection is made within so many milliseconds.
+/// Whether another connection is opened within this many milliseconds.
 async fn comes(server: &Server, millis: u64) -> bool {
     timeout(Duration::from_millis(millis), server.tcp())
         .await

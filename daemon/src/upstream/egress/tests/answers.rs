@@ -54,18 +54,20 @@ async fn r4_whatever_a_proxy_answers_is_told_and_nothing_was_sent() {
         )
     };
     let with_login = [
-        ("HTTP/1.1 407 x\r\n\r\n".to_owned(), "doesn't take the user and password of HTTPS_PROXY"),
+        ("HTTP/1.1 407 x\r\n\r\n".to_owned(), "rejects the user and password in HTTPS_PROXY"),
         (
             "HTTP/1.1 407 x\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n\r\n".to_owned(),
-            "wants a login by Negotiate or NTLM, and loopdesk knows Basic only; run a proxy",
+            "requires Negotiate or NTLM authentication, and loopdesk only supports Basic; run a \
+             proxy",
         ),
         (
             "HTTP/1.1 407 x\r\nProxy-Authenticate: Digest realm=\"a\", nonce=\"b\", Basic realm=\"c\"\r\n\r\n".to_owned(),
-            "doesn't take the user and password",
+            "rejects the user and password",
         ),
         (
             html("403 Forbidden", "X-Squid-Error: ERR_ACCESS_DENIED 0\r\n"),
-            "gives no way to acme.zendesk.com:443: 403 Forbidden, ERR_ACCESS_DENIED 0, Access &amp; [2Jdenied; ask whoever",
+            "won't connect to acme.zendesk.com:443: 403 Forbidden, ERR_ACCESS_DENIED 0, Access \
+             &amp; [2Jdenied; ask the proxy",
         ),
         (html("502 Bad Gateway", ""), ": 502 Bad Gateway, Access"),
         ("HTTP/1.1 504\r\nContent-Length: 0\r\n\r\n".to_owned(), "443: 504"),
@@ -76,13 +78,13 @@ async fn r4_whatever_a_proxy_answers_is_told_and_nothing_was_sent() {
         ("HTTP/1.1 302 Found\r\nLocation: http://portal/\r\n\r\n".to_owned(), ": 302 Found;"),
         (
             "HTTP/1.1 405 x\r\nX-Loopdesk-Error: method-refused\r\n\r\n".to_owned(),
-            "is a loopdesk, which is no proxy; correct HTTPS_PROXY",
+            "is a loopdesk, which isn't a proxy; correct HTTPS_PROXY",
         ),
-        ("SSH-2.0-OpenSSH_9.2\r\n".to_owned(), "answers in no HTTP"),
-        ("\u{15}\u{3}\u{1}\0\u{2}\u{2}P".to_owned(), "answers in no HTTP"),
-        (format!("HTTP/1.1 200 {}", "x".repeat(100_000)), "answers in no HTTP"),
-        (String::new(), "hung up before it gave an answer"),
-        ("HTTP/1.1 200 OK\r\nA".to_owned(), "hung up before it gave an answer"),
+        ("SSH-2.0-OpenSSH_9.2\r\n".to_owned(), "doesn't speak HTTP"),
+        ("\u{15}\u{3}\u{1}\0\u{2}\u{2}P".to_owned(), "doesn't speak HTTP"),
+        (format!("HTTP/1.1 200 {}", "x".repeat(100_000)), "doesn't speak HTTP"),
+        (String::new(), "hung up before it answered"),
+        ("HTTP/1.1 200 OK\r\nA".to_owned(), "hung up before it answered"),
     ];
     for (answer, expected) in with_login {
         let (address, _played) = proxy(vec![(Hears::Head, answer.clone().into())]).await;
@@ -100,7 +102,7 @@ async fn r4_whatever_a_proxy_answers_is_told_and_nothing_was_sent() {
     let (address, _played) = proxy(vec![(Hears::Head, b"HTTP/1.1 407 x\r\n\r\n".to_vec())]).await;
     let text = dial(&address.to_string()).await.unwrap_err().to_string();
     let expected = format!(
-        "the proxy at {address} wants a user and a password; set HTTPS_PROXY to \
+        "the proxy at {address} requires a user and a password; set HTTPS_PROXY to \
          http://USER:PASSWORD@{address}, then "
     );
     assert!(text.contains(&expected), "{text}");
@@ -121,7 +123,7 @@ async fn a_proxy_that_isn_t_there_or_isn_t_what_it_is_called_is_named() {
         text.contains(&format!("the proxy at {nobody} can't be reached")),
         "{text}"
     );
-    assert!(text.contains("see that HTTPS_PROXY is right"), "{text}");
+    assert!(text.contains("check that HTTPS_PROXY is right"), "{text}");
     let plain = b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec();
     let (address, _played) = proxy(vec![(Hears::Bytes(1), plain)]).await;
     let text = dial(&format!("https://{address}"))
@@ -132,7 +134,7 @@ async fn a_proxy_that_isn_t_there_or_isn_t_what_it_is_called_is_named() {
         text.contains(&format!("no trusted connection to the proxy at {address}")),
         "{text}"
     );
-    assert!(text.contains("begins with what it is"), "{text}");
+    assert!(text.contains("begins with the proxy's scheme"), "{text}");
 }
 
 #[tokio::test]
@@ -180,30 +182,27 @@ async fn r4_whatever_a_socks_proxy_answers_is_told() {
     let cases = [
         (
             vec![(hello(), vec![5, 0xff])],
-            "wants a user and a password; set HTTPS_PROXY to socks5h://USER",
+            "requires a user and a password; set HTTPS_PROXY to socks5h://USER",
         ),
-        (vec![(hello(), vec![5, 1])], "answers in no SOCKS5"),
-        (vec![(hello(), vec![5, 2])], "answers in no SOCKS5"),
+        (vec![(hello(), vec![5, 1])], "doesn't speak SOCKS5"),
+        (vec![(hello(), vec![5, 2])], "doesn't speak SOCKS5"),
         (
             vec![(hello(), b"HTTP/1.1 400".to_vec())],
-            "answers in no SOCKS5",
+            "doesn't speak SOCKS5",
         ),
-        (
-            vec![(hello(), Vec::new())],
-            "hung up before it gave an answer",
-        ),
+        (vec![(hello(), Vec::new())], "hung up before it answered"),
         (
             refusal(2),
-            "gives no way to acme.zendesk.com: not allowed by its rules",
+            "won't connect to acme.zendesk.com: not allowed by its rules",
         ),
         (
             refusal(5),
-            "gives no way to acme.zendesk.com: connection refused",
+            "won't connect to acme.zendesk.com: connection refused",
         ),
-        (refusal(99), "gives no way to acme.zendesk.com: failure 99"),
+        (refusal(99), "won't connect to acme.zendesk.com: failure 99"),
         (
             vec![(hello(), vec![5, 0]), (request(), vec![5, 0, 0, 9])],
-            "answers in no SOCKS5",
+            "doesn't speak SOCKS5",
         ),
         (
             vec![(hello(), vec![5, 0]), (request(), vec![5, 0, 0, 1, 0])],
@@ -225,10 +224,7 @@ async fn r4_whatever_a_socks_proxy_answers_is_told() {
             .await
             .unwrap_err()
             .to_string();
-        assert!(
-            text.contains("doesn't take the user and password"),
-            "{text}"
-        );
+        assert!(text.contains("rejects the user and password"), "{text}");
     }
 }
 
@@ -254,7 +250,7 @@ async fn s7_a_tunnel_that_isn_t_given_can_not_have_acted() {
 
 #[tokio::test(start_paused = true)]
 async fn r4_a_proxy_that_says_nothing_is_given_up_within_the_time_for_a_connection() {
-    // The clock runs as soon as nobody has anything to do.
+    // Time advances as soon as every task is idle.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let silent = tokio::spawn(async move {
@@ -318,7 +314,7 @@ async fn send(variables: &[(&str, &str)]) -> Failure {
     upstream.send(&mut outgoing, None).await.unwrap_err()
 }
 
-/// A proxy that plays `script` on its first connection: what it says, after what it has heard.
+/// A proxy that plays `script` on its first connection: what it sends after having received what.
 async fn proxy(script: Vec<(Hears, Vec<u8>)>) -> (SocketAddr, JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -375,7 +371,7 @@ fn dialer(egress: Egress) -> Dialer {
     Dialer::new(egress, wires.knows(straight), wires.knows(tcp), tls)
 }
 
-/// What comes of a connection to `acme.zendesk.com:443` through this proxy, up to TLS.
+/// The result of a connection to `acme.zendesk.com:443` through this proxy, up to TLS.
 async fn dial(proxy: &str) -> Result<Line, NoTunnel> {
     let mut dialer = dialer(egress(&[("HTTPS_PROXY", proxy)]));
     let target = "https://acme.zendesk.com".parse().unwrap();
