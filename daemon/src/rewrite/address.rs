@@ -1,9 +1,10 @@
-//! An address in a header: where it leads, and what it is called locally.
+//! An address in a header: where it leads, and its local form.
 
 use super::origins::View;
 
-/// The local spelling of an address that a client is sent to (`Location`). `None` for foreign ones,
-/// for pages that people open, and for relative ones, which lead back to where they were asked for.
+/// The local form of an address that a client is sent to (`Location`). `None` for foreign
+/// addresses, for pages that people open, and for relative ones, which lead back to where they were
+/// requested.
 pub(super) fn localised(url: &[u8], view: &View) -> Option<Vec<u8>> {
     let (authority, rest) = split(url)?;
     if is_for_people(rest) {
@@ -13,8 +14,8 @@ pub(super) fn localised(url: &[u8], view: &View) -> Option<Vec<u8>> {
     Some([base.as_bytes(), rest].concat())
 }
 
-/// The authority of an absolute address, and what follows it. Without a scheme (RFC 3986 section
-/// 4.2) it would be that of the local base, and lead to Zendesk in the clear.
+/// The authority of an absolute address, and what follows it. A reference without a scheme (RFC
+/// 3986 section 4.2) would take the local base's scheme, and lead to Zendesk without TLS.
 pub(super) fn split(url: &[u8]) -> Option<(&[u8], &[u8])> {
     let after = match url.strip_prefix(b"//") {
         Some(after) => after,
@@ -29,13 +30,13 @@ pub(super) fn split(url: &[u8]) -> Option<(&[u8], &[u8])> {
     Some(after.split_at(end.unwrap_or(after.len())))
 }
 
-/// The agents' interface, and the help center but for its files and its own API.
+/// The agents' interface, and the help center except for its files and its own API.
 fn is_for_people(path: &[u8]) -> bool {
     let path = path.split(|b| matches!(b, b'?' | b'#')).next();
     let mut segments = path.unwrap_or_default().split(|b| *b == b'/').skip(1);
     match segments.next() {
         Some(b"agent") => true,
-        // A locale may stand in between.
+        // A locale may come in between.
         Some(b"hc") => !segments
             .take(2)
             .any(|segment| matches!(segment, b"article_attachments" | b"api")),

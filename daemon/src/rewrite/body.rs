@@ -1,4 +1,4 @@
-//! What runs over a body on its way: the decoder, then the scanner.
+//! The filters that run over a body: the decoder, then the scanner.
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -27,10 +27,10 @@ impl Filter for Scanner {
     }
 }
 
-/// However much a body grows, one small chunk of it is in memory at a time.
+/// However much a body grows, only one small chunk of it is in memory at a time.
 ///
-/// The head has been sent when an error shows, so all that can be said is that the body is not
-/// whole: the connection is closed before its end.
+/// The head has already been sent when an error occurs, so all that can be signalled is that the
+/// body is incomplete: the connection is closed before its end.
 impl Filter for Decoder {
     fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, Error> {
         self.decode(input).map_err(logged)
@@ -50,6 +50,6 @@ impl Filter for Decoder {
 }
 
 fn logged(error: super::gzip::Error) -> Error {
-    tracing::warn!("the body of an answer can't be decoded: {error}; it ends here");
+    tracing::warn!("can't decode the body of an answer: {error}; it ends here");
     error.into()
 }

@@ -1,17 +1,17 @@
-//! Content codings: what a script accepts, what is asked of Zendesk, what an answer has.
+//! Content codings: those that a script accepts, that Zendesk is asked for, and that an answer has.
 
 use http::HeaderValue;
 use http::header::{ACCEPT_ENCODING, HeaderMap};
 
 use crate::content::{is_gzip, items};
 
-/// What is asked of Zendesk in the place of these headers' `Accept-Encoding`; `None` if it is to be
+/// The value to send to Zendesk in place of these headers' `Accept-Encoding`; `None` if it is to be
 /// left out.
 ///
-/// Only what can be decoded again is asked for where the answer may have to be rewritten or decoded,
-/// and that is gzip, whether the script reads it or not: the line to Zendesk is the slow one. What
-/// nobody will change is asked for as the script reads it, but in no coding that can't be looked
-/// into: no token may hide in it (`guard`).
+/// If the answer may have to be rewritten or decoded, only gzip is requested, which can be decoded
+/// again, whether the script reads it or not: the line to Zendesk is the slow one. For answers that
+/// won't be changed, the script's own preferences are sent on, limited to codings that can be
+/// inspected: no token may hide in one (`guard`).
 pub(super) fn asked(headers: &HeaderMap, may_change: bool) -> Option<HeaderValue> {
     let coding = match may_change || accepts_gzip(headers) {
         true => "gzip",
@@ -23,8 +23,8 @@ pub(super) fn asked(headers: &HeaderMap, may_change: bool) -> Option<HeaderValue
 
 /// Whether the sender of these headers reads gzip (RFC 9110 section 12.5.3).
 ///
-/// Without the header it may be sent anything by the letter, but scripts that don't name gzip
-/// don't decode it either: Python's urllib, Go's raw transport, a bare curl.
+/// Without the header any coding is allowed in theory, but scripts that don't name gzip don't
+/// decode it either: Python's urllib, Go's raw transport, a bare curl.
 pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let mut any = false;
     for item in items(headers, ACCEPT_ENCODING) {

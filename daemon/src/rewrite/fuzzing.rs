@@ -6,7 +6,7 @@ use super::origins::Client;
 use super::scanner::{Scanner, reference};
 use crate::config::RewriteClass;
 
-/// What the scanner makes of a body that comes in `chunks`.
+/// The scanner's result for a body that arrives in `chunks`.
 pub fn scanned<'a>(
     classes: &[RewriteClass],
     client: &Client,
@@ -21,7 +21,7 @@ pub fn scanned<'a>(
     text
 }
 
-/// What the slow reference makes of a document that is valid JSON.
+/// The slow reference's result for a document that is valid JSON.
 pub fn expected(classes: &[RewriteClass], client: &Client, text: &str) -> String {
     reference::rewritten(classes, client, text)
 }

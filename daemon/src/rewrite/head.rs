@@ -1,4 +1,5 @@
-//! An answer's headers: what must not reach a script, what is ours, what points elsewhere.
+//! An answer's headers: those that must not reach a script, our own, and those that point
+//! elsewhere.
 
 use std::mem;
 
@@ -29,13 +30,13 @@ pub(super) fn clean(headers: &mut HeaderMap, trailers: bool) {
         HeaderValue::from_static("same-origin"),
     );
     if is_document(headers) {
-        // Beside what Zendesk says: of several policies each counts (CSP level 3, section 8.1).
+        // In addition to Zendesk's own: all policies apply (CSP level 3, section 8.1).
         headers.append(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     }
 }
 
-/// Removes from a trailer section what would have been removed from the head, and what a trailer
-/// can't say (RFC 9110 section 6.5.1). A digest of a body that has changed is wrong.
+/// Removes from a trailer section what would have been removed from the head, and what isn't
+/// allowed in a trailer (RFC 9110 section 6.5.1). The digest of a body that has changed is wrong.
 pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
     strip(trailers);
     let names = BODY.iter().chain(&DIGESTS);
@@ -44,8 +45,8 @@ pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
     }
 }
 
-/// Points `Location`, `Content-Location` and `Link` at the local base where they lead to what is
-/// served here.
+/// Points `Location`, `Content-Location` and `Link` at the local base if they lead to something
+/// that is served here.
 pub(super) fn localise(headers: &mut HeaderMap, view: &View) {
     let address = address::localised as fn(&[u8], &View) -> Option<Vec<u8>>;
     for (name, localised) in [
@@ -66,12 +67,12 @@ pub(super) fn localise(headers: &mut HeaderMap, view: &View) {
     }
 }
 
-/// Makes the head true of a body that was decoded, rewritten, or both.
+/// Adapts the head to a body that was decoded, rewritten, or both.
 pub(super) fn describe_changed(headers: &mut HeaderMap) {
     for name in BODY.iter().chain(&DIGESTS) {
         headers.remove(name);
     }
-    // The bytes differ from those that the tag stands for, the meaning doesn't.
+    // The bytes differ from those that the tag identifies, but the meaning doesn't.
     if let Some(tag) = headers.get_mut(ETAG)
         && tag.as_bytes().starts_with(b"\"")
         && let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_bytes()].concat())
@@ -80,7 +81,7 @@ pub(super) fn describe_changed(headers: &mut HeaderMap) {
     }
 }
 
-/// Says that another script could have got the same answer encoded.
+/// Declares that another script could have received the same answer encoded.
 pub(super) fn vary_by_coding(headers: &mut HeaderMap) {
     let known = items(headers, VARY)
         .any(|item| item == b"*" || item.eq_ignore_ascii_case(ACCEPT_ENCODING.as_str().as_bytes()));
@@ -118,11 +119,11 @@ fn announce(headers: &mut HeaderMap) {
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
-/// Headers that never reach a script: of Zendesk's cookies, of its transport, and our own.
+/// Headers that never reach a script: those of Zendesk's cookies and transport, and our own.
 pub const STRIPPED: &[&str] = &[
     "te",
     "set-cookie",
-    // It would turn every `http://localhost` of the machine's browser into https.
+    // It would turn every `http://localhost` in this machine's browser into https.
     "strict-transport-security",
     "alt-svc",
     "nel",
@@ -132,10 +133,10 @@ pub const STRIPPED: &[&str] = &[
     "x-loopdesk-error",
 ];
 
-/// What the names of further headers begin with that never reach a script.
+/// Prefixes of further header names that never reach a script.
 pub const STRIPPED_FAMILIES: &[&str] = &["proxy-", "access-control-"];
 
-/// Headers that tell of a body's very bytes, beside digests.
+/// Headers that describe the exact bytes of a body, beside digests.
 static BODY: [HeaderName; 3] = [CONTENT_LENGTH, CONTENT_ENCODING, ACCEPT_RANGES];
 
 #[cfg(test)]

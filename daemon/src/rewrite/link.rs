@@ -1,11 +1,11 @@
-//! `Link` (RFC 8288): pages that Zendesk's Help Center and agent availability lead to.
+//! `Link` (RFC 8288): the pages that Zendesk's Help Center and agent availability link to.
 
 use super::address;
 use super::origins::View;
 use super::scanner::prefix::FOLLOWED;
 
-/// One line of it with local targets, if it has any that lead to what is served here. Parameters and
-/// other targets stay byte for byte. What is no link is passed over up to its comma, as clients do
+/// One line of it with local targets, if any of its targets is served here. Parameters and other
+/// targets stay byte for byte. Text that isn't a link is skipped up to its comma, as by clients
 /// that are laxer than RFC 8288.
 pub(super) fn localised(line: &[u8], view: &View) -> Option<Vec<u8>> {
     let mut changed: Option<Vec<u8>> = None;
@@ -26,7 +26,7 @@ pub(super) fn localised(line: &[u8], view: &View) -> Option<Vec<u8>> {
     Some(changed)
 }
 
-/// A target that isn't the API's is a page for people (`rel="canonical"`, say).
+/// A target outside the API is a page for people (such as `rel="canonical"`).
 fn local(url: &[u8], view: &View) -> Option<Vec<u8>> {
     let (authority, rest) = address::split(url)?;
     if !FOLLOWED
@@ -39,15 +39,15 @@ fn local(url: &[u8], view: &View) -> Option<Vec<u8>> {
     Some([base.as_bytes(), rest].concat())
 }
 
-/// What is still to be read of a line.
+/// The rest of a line that is still to be read.
 struct Rest<'a> {
     line: &'a [u8],
     at: usize,
 }
 
 impl Rest<'_> {
-    /// Reads to the end of the next link's target. Where that lies, between its angle brackets;
-    /// nothing if this is no link.
+    /// Reads to the end of the next link's target. Returns its position between the angle brackets;
+    /// nothing if this isn't a link.
     fn target(&mut self) -> Option<Option<(usize, usize)>> {
         self.at = self.find(|b| !matches!(b, b' ' | b'\t' | b','))?;
         if self.line[self.at] != b'<' {
@@ -59,7 +59,7 @@ impl Rest<'_> {
         Some(Some((start, end)))
     }
 
-    /// Reads to the comma that ends the parameters of a link; one in a quoted value doesn't.
+    /// Reads to the comma that ends a link's parameters; a comma in a quoted value doesn't.
     fn skip_parameters(&mut self) {
         let mut is_quoted = false;
         let mut is_escaped = false;
@@ -88,7 +88,7 @@ mod tests {
     use super::super::tests::view;
     use super::*;
 
-    /// `@` stands for an origin of ours, and for the local one in what is expected.
+    /// `@` stands for an origin of ours, and for the local one in the expected text.
     #[track_caller]
     fn becomes(theirs: &str, ours: &str) {
         let view = view("http://LocalHost:8484");

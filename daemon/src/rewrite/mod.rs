@@ -6,8 +6,8 @@
 //! both: guard against tokens that Zendesk repeats
 //! ```
 //!
-//! What happens to a body is decided by its head alone, before a byte of it is there: a body
-//! streams, and nothing of it is kept.
+//! The head alone decides what happens to a body, before its first byte is there: bodies stream,
+//! and none of their content is kept.
 
 mod address;
 mod body;
@@ -36,10 +36,10 @@ use crate::route_table::Files;
 pub use self::head::{STRIPPED, STRIPPED_FAMILIES};
 pub use self::origins::{Arrival, Client, Origins, View};
 
-/// What of a request decides how its answer looks.
+/// What a request determines about its answer.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// What is found where, from this client's point of view.
+    /// The local addresses, from this client's point of view.
     view: View,
     rewrites: bool,
     is_file: bool,
@@ -50,8 +50,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// Notes what matters of a request's head, as the script has sent it. An answer that is one of
-    /// `files` stays as it is.
+    /// Notes what matters in a request's head, as the script sent it. An answer for one of `files`
+    /// isn't changed.
     pub fn of(head: &request::Parts, view: View, files: Files) -> Self {
         let headers = &head.headers;
         let is_file = files.answered;
@@ -66,9 +66,9 @@ impl Context {
         }
     }
 
-    /// Makes of a script's `Accept-Encoding` what is asked of Zendesk. Parts of an answer can be
-    /// neither decoded nor rewritten, so that a `Range` request asks for what the script reads, as
-    /// does one whose answer is wanted as it is.
+    /// Replaces a script's `Accept-Encoding` by what Zendesk is asked for. Parts of an answer can
+    /// be neither decoded nor rewritten, so a `Range` request asks for what the script reads, as
+    /// does one whose answer isn't to be changed.
     pub fn ask_for_coding(&self, headers: &mut HeaderMap) {
         match coding::asked(headers, self.rewrites && !self.has_range) {
             Some(codings) => headers.insert(ACCEPT_ENCODING, codings),
@@ -82,13 +82,13 @@ impl Context {
 }
 
 /// Whether this account's URLs are rewritten for a request with these headers, in its answer and in
-/// itself.
+/// the request itself.
 pub fn is_wanted(headers: &HeaderMap, account: &Account) -> bool {
     let mut items = items(headers, REWRITE_HEADER);
     !account.rewrite.is_empty() && !items.any(|item| item.eq_ignore_ascii_case(b"off"))
 }
 
-/// Makes of Zendesk's answer what the script is to see.
+/// Turns Zendesk's answer into the one that the script sees.
 pub fn response(response: Response<Body>, context: &Context) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     head.version = Version::HTTP_11;
@@ -111,7 +111,7 @@ pub fn response(response: Response<Body>, context: &Context) -> Response<Body> {
 }
 
 /// What is done to a body, or would be if the answer had one: the head of an answer to HEAD and of
-/// a 304 tells of the body that GET gets.
+/// a 304 describes the body that GET gets.
 #[derive(Clone, Copy)]
 struct Change {
     decode: bool,
@@ -121,8 +121,8 @@ struct Change {
 impl Change {
     fn of(head: &response::Parts, context: &Context) -> Self {
         let coding = Coding::of(&head.headers);
-        // A part of a body is of no use to a parser or decoder, and a script that puts parts
-        // together must get them all as they are, wherever Zendesk answers with the whole.
+        // A part of a body is useless to a parser or decoder, and a script that assembles parts
+        // must get all of them unchanged, even when Zendesk answers with the whole body.
         let whole = !context.has_range
             && !context.is_file
             && head.status != StatusCode::PARTIAL_CONTENT
@@ -153,8 +153,8 @@ impl Change {
     }
 }
 
-/// Whether an answer's body is JSON by its media type. A 304 that doesn't repeat the type is taken
-/// for the JSON that the API's answers are.
+/// Whether an answer's body is JSON by its media type. A 304 that doesn't repeat the type is
+/// assumed to be about JSON, like the API's other answers.
 fn is_json(head: &response::Parts) -> bool {
     match MediaType::of(&head.headers) {
         Some(media_type) => media_type == MediaType::Json,
@@ -162,12 +162,11 @@ fn is_json(head: &response::Parts) -> bool {
     }
 }
 
-/// Whether a base can stand in a JSON string as it is. What a client sends as its `Host` ends up
-/// there.
+/// Whether a base can be put into a JSON string without escapes. It comes from the client's `Host`.
 fn is_plain(base: &str) -> bool {
     base.bytes()
         .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'))
 }
 
-/// `off` in a request gives the body as Zendesk sent it.
+/// `off` in a request returns the body as Zendesk sent it.
 const REWRITE_HEADER: HeaderName = HeaderName::from_static("x-loopdesk-rewrite");

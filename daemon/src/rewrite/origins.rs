@@ -1,7 +1,8 @@
-//! The origins that this daemon serves, and where each is found from a client's point of view.
+//! The origins that this daemon serves, and the local address of each from a client's point of
+//! view.
 //!
 //! An answer may lead to another account: a brand, a sandbox, a host-mapped domain. Such an address
-//! becomes local only where the client can call it there and means that account by it.
+//! becomes local only if the client can call it there and it then means that account.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -15,7 +16,7 @@ use crate::config::{Account, Config, Origin};
 #[derive(Debug)]
 pub struct Origins {
     all: Vec<Served>,
-    /// How addresses at these origins begin, by the same numbers.
+    /// The prefixes of addresses at these origins, by the same numbers.
     prefixes: Prefixes,
     /// The port at which all accounts are served, by their names.
     port: Option<u16>,
@@ -26,22 +27,22 @@ pub struct Origins {
 #[derive(Debug)]
 struct Served {
     origin: Origin,
-    /// Whose it is: two people may have an account each.
+    /// The accounts at this origin: two people may each have one.
     accounts: Vec<Arc<Account>>,
-    /// Whether the log has said how its addresses could become local.
+    /// Whether the log has already explained how its addresses could become local.
     is_told: AtomicBool,
 }
 
-/// How a client has called.
+/// How a client called.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The base that it used: `http://HOST[:PORT]` as it spells that.
+    /// The base that it used: `http://HOST[:PORT]` in its own spelling.
     pub base: String,
     /// Where its connection arrived.
     pub at: Arrival,
     /// Whether its `Host` names an account: `NAME.localhost`.
     pub names_account: bool,
-    /// Whether it has a local key, which is one account's.
+    /// Whether it has a local key, which belongs to one account.
     pub has_key: bool,
 }
 
@@ -52,7 +53,7 @@ pub enum Arrival {
     Shared,
     /// At the port of one account.
     Own,
-    /// At the unix socket, where only `Host` tells accounts apart.
+    /// At the unix socket, where only `Host` distinguishes accounts.
     Unix,
 }
 
@@ -86,7 +87,7 @@ impl Origins {
         })
     }
 
-    /// What a client sees of them whose request is for `account`.
+    /// The view of a client whose request is for `account`.
     pub fn view(self: &Arc<Self>, client: Client, account: &Arc<Account>) -> View {
         View {
             origins: Arc::clone(self),
@@ -96,7 +97,7 @@ impl Origins {
     }
 }
 
-/// The origins as one request's client sees them.
+/// The origins as the client of one request sees them.
 #[derive(Clone, Debug)]
 pub struct View {
     origins: Arc<Origins>,
@@ -119,20 +120,20 @@ impl View {
         &self.origins.prefixes
     }
 
-    /// Where what `authority` serves is found locally.
+    /// The local base for what `authority` serves.
     pub(super) fn base_at(&self, authority: &[u8]) -> Option<Cow<'_, str>> {
         let mut all = self.origins.all.iter();
         let number = all.position(|served| is_at(authority, &served.origin))?;
         self.base_of(number)
     }
 
-    /// Where the origin of this number is found locally.
+    /// The local base of the origin with this number.
     pub(super) fn base_of(&self, number: usize) -> Option<Cow<'_, str>> {
         let served = self.origins.all.get(number)?;
         if served.accounts.iter().any(|a| a.name == self.account.name) {
             return Some(Cow::Borrowed(self.base()));
         }
-        // A key opens no other account.
+        // A key doesn't give access to another account.
         if self.client.has_key {
             return None;
         }
@@ -157,7 +158,7 @@ impl View {
         match (self.client.at, self.client.names_account) {
             (Arrival::Unix, _) => Some(by_name(shared.as_deref())),
             (Arrival::Shared, true) => Some(by_name(port)),
-            // The port that was used is another account's, and a request that names two is refused.
+            // The port belongs to another account, and a request that names two is refused.
             (Arrival::Own, true) => {
                 let own = other.port.map(|port| port.to_string());
                 own.or(shared).map(|port| by_name(Some(&port)))
@@ -196,7 +197,7 @@ impl View {
     }
 }
 
-/// The host at which accounts' own ports are, in the client's spelling where that is one of theirs.
+/// The host for accounts' own ports, in the client's spelling if it is one of the usual names.
 fn usual(host: &str) -> &str {
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(ip)) if ip != std::net::Ipv4Addr::LOCALHOST => "127.0.0.1",
@@ -205,7 +206,7 @@ fn usual(host: &str) -> &str {
 }
 
 /// Whether an authority is an origin's (RFC 3986 sections 3.2.2, 3.2.3 and 6.2.3: hosts in any
-/// case, the default port left out, left empty or spelled).
+/// case, the default port omitted, empty or spelled out).
 fn is_at(authority: &[u8], origin: &Origin) -> bool {
     let authority = authority
         .strip_suffix(b":443")
@@ -214,7 +215,7 @@ fn is_at(authority: &[u8], origin: &Origin) -> bool {
     authority.eq_ignore_ascii_case(origin.authority().as_bytes())
 }
 
-/// The first port that is proposed for an account of its own.
+/// The first port that is suggested for an account of its own.
 const PROPOSED: u16 = 8490;
 
 #[cfg(test)]
@@ -222,7 +223,7 @@ mod tests {
     use super::*;
     use crate::samples;
 
-    /// What a client of `acme`'s finds `url`'s origin by.
+    /// The base under which a client of `acme` finds an origin.
     fn found(client: Client, origin: &str) -> Option<String> {
         let account = |name: &str, port| Account {
             port,
@@ -273,7 +274,7 @@ mod tests {
                 Some("127.0.0.1:8490"),
                 None,
             ),
-            // An account's own port is at the usual addresses only.
+            // An account's own port is only at the usual addresses.
             (
                 "127.0.0.2:8484",
                 Shared,
@@ -298,7 +299,7 @@ mod tests {
                 Some("beta.localhost"),
                 Some("gamma.localhost"),
             ),
-            // At one account's port no other may be named.
+            // At one account's port no other account may be named.
             (
                 "acme.localhost:8491",
                 Own,

@@ -26,7 +26,7 @@ fn account(rewrite: &str) -> Arc<Account> {
     Arc::clone(config.accounts.values().next().unwrap())
 }
 
-/// What a client of an account sees that has no neighbours.
+/// The view of a client of an account without neighbours.
 fn view_of(base: &str, account: &Arc<Account>) -> View {
     let mut config = crate::samples::config(Vec::new());
     let name = account.name.clone();
@@ -34,7 +34,7 @@ fn view_of(base: &str, account: &Arc<Account>) -> View {
     Origins::new(&config).view(client(base), account)
 }
 
-/// What a client of `acme`'s sees that has used this base.
+/// The view of a client of `acme` that used this base.
 pub(super) fn view(base: &str) -> View {
     scanner::reference::view(client(base))
 }
@@ -279,7 +279,7 @@ fn s3_the_first_byte_is_forwarded_before_the_second_arrives() {
         assert!(poll().is_pending());
         sender.send(data([*byte])).unwrap();
         match (byte, poll()) {
-            // It may be the first one of a URL of ours.
+            // It may be the first byte of a URL of ours.
             (b'h', Poll::Pending) if poll().is_pending() => (),
             (_, Poll::Ready(Some(Ok(frame)))) => {
                 assert!(frame.into_data().unwrap().ends_with(&[*byte]));

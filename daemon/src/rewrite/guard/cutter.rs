@@ -1,4 +1,4 @@
-//! A compressed body that breaks off before a secret is whole.
+//! A compressed body that breaks off before a secret is complete.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -12,24 +12,24 @@ use super::super::gzip::Decoder;
 use super::secrets::{BEGUN, Secrets};
 use crate::body::Error;
 
-/// Passes a gzip body byte for byte, and decodes a copy of each frame before it goes on. Frames wait
-/// only while a secret has begun in them, so that no more than its beginning gets out.
+/// Passes a gzip body on byte for byte, and decodes a copy of each frame first. Frames wait only
+/// while a secret has begun in them, so that no more than its beginning is sent.
 ///
-/// Masking would mean to compress anew; an endpoint that echoes a token is no good to a script
+/// Masking would require compressing again; an endpoint that echoes a token is useless to a script
 /// anyway.
 pub(super) struct Cutter<B> {
     inner: B,
     secrets: Secrets,
     decoder: Decoder,
-    /// The frame that is being looked into.
+    /// The frame that is being inspected.
     frame: Bytes,
-    /// Frames that hold the beginning of what may become a secret.
+    /// Frames with the beginning of a possible secret.
     waiting: VecDeque<Bytes>,
-    /// What comes after them: trailers or an error, or the end.
+    /// What follows them: trailers, an error, or the end.
     last: Option<Option<Result<Frame<Bytes>, Error>>>,
-    /// What of the frame hasn't been decoded yet.
+    /// The part of the frame that hasn't been decoded yet.
     encoded: Bytes,
-    /// The end of what was decoded last: a secret may lie across two pieces.
+    /// The end of the last decoded piece: a secret may span two pieces.
     tail: Vec<u8>,
     state: State,
 }
@@ -37,7 +37,7 @@ pub(super) struct Cutter<B> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Watching,
-    /// It isn't gzip, or no more of it: no script could read more of it either.
+    /// It isn't gzip, or no longer: a script couldn't read the rest either.
     Unreadable,
     Cut,
 }
@@ -57,8 +57,8 @@ impl<B> Cutter<B> {
         }
     }
 
-    /// Looks into the frame at hand. `Pending` lets others work in between: a few bytes can hold
-    /// megabytes.
+    /// Inspects the current frame. `Pending` lets other tasks run in between: a few bytes can
+    /// decode to megabytes.
     fn look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..PIECES {
             match self.decoder.decode(&mut self.encoded) {
@@ -79,7 +79,7 @@ impl<B> Cutter<B> {
         Poll::Pending
     }
 
-    /// Whether what was decoded last begins a secret, and more of it may come.
+    /// Whether the last decoded piece ends with the beginning of a secret, and more may follow.
     fn has_begun(&self) -> bool {
         self.last.is_none()
             && self.state == State::Watching
@@ -124,7 +124,7 @@ where
                 }
                 if this.state == State::Cut {
                     this.waiting.clear();
-                    tracing::warn!("a compressed answer of Zendesk's repeats a token; it is cut");
+                    tracing::warn!("a compressed answer from Zendesk repeats a token; cutting it");
                     return Poll::Ready(Some(Err(Repeats.into())));
                 }
                 this.waiting.push_back(std::mem::take(&mut this.frame));
@@ -159,7 +159,7 @@ where
         self.state == State::Cut
             || (self.frame.is_empty()
                 && self.waiting.is_empty()
-                // Trailers, which wait behind held frames.
+                // Trailers that wait behind held frames.
                 && !matches!(self.last, Some(Some(_)))
                 && self.inner.is_end_stream())
     }

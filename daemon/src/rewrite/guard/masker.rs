@@ -1,4 +1,4 @@
-//! A body whose secrets are masked on their way.
+//! A body whose secrets are masked as it streams.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 use super::secrets::{BEGUN, MASK, Secrets};
 use crate::body::Error;
 
-/// Masks secrets in a body's data and trailers, whatever the borders of its frames. Every byte
-/// goes on at once but those at a frame's end with which a secret has begun.
+/// Masks secrets in a body's data and trailers, across frame borders. Every byte is passed on at
+/// once, except at the end of a frame where a secret has begun.
 pub(super) struct Masked<B> {
     inner: B,
     masker: Masker,
-    /// What comes after the bytes that were held back: trailers or an error.
+    /// What follows the held bytes: trailers or an error.
     last: Option<Result<Frame<Bytes>, Error>>,
 }
 
@@ -88,12 +88,12 @@ where
     }
 }
 
-/// Masks secrets in a text that comes in pieces.
+/// Masks secrets in a text that arrives in pieces.
 pub(super) struct Masker {
     secrets: Secrets,
-    /// The end of what has come, if a secret may begin there.
+    /// The end of the text so far, if a secret may begin there.
     begun: Zeroizing<Vec<u8>>,
-    /// How much of that has gone on already.
+    /// How much of that has been passed on already.
     gone: usize,
     told: bool,
 }
@@ -108,7 +108,7 @@ impl Masker {
         }
     }
 
-    /// The next piece; what comes out is as much of the text as may be seen.
+    /// Takes the next piece, and returns as much of the text as may be shown.
     pub(super) fn push(&mut self, chunk: Bytes) -> Bytes {
         let gone = std::mem::take(&mut self.gone);
         let text = if self.begun.is_empty() {
@@ -121,7 +121,7 @@ impl Masker {
             text.freeze()
         };
         let found = self.secrets.find(&text);
-        // What has been masked begins no other secret.
+        // A masked range can't begin another secret.
         let decided = found.last().map_or(0, |place| place.end);
         let begun = text.len() - self.secrets.may_begin(&text[decided..]);
         self.begun.extend_from_slice(&text[begun..]);
@@ -145,7 +145,7 @@ impl Masker {
         masked.freeze().slice(gone..)
     }
 
-    /// The end of the text.
+    /// Ends the text.
     pub(super) fn finish(&mut self) -> Bytes {
         let rest = Bytes::copy_from_slice(self.begun.get(self.gone..).unwrap_or_default());
         self.begun.clear();
@@ -153,7 +153,7 @@ impl Masker {
         rest
     }
 
-    /// How many bytes wait.
+    /// How many bytes are held back.
     fn held(&self) -> usize {
         self.begun.len() - self.gone
     }

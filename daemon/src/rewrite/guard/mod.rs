@@ -1,4 +1,4 @@
-//! Keeps live tokens out of what a script gets back, whatever an endpoint of Zendesk's echoes.
+//! Keeps live tokens out of what a script receives, whichever Zendesk endpoint echoes them.
 //!
 //! ```text
 //! header values, trailers: masked at once
@@ -6,8 +6,8 @@
 //! body in gzip:            cutter   decodes a copy beside the stream, cuts the connection
 //! ```
 //!
-//! A mask has the token's length, so that `Content-Length` stays true. What was sent in parts of a
-//! compressed body, or in a coding that nobody asks Zendesk for, can't be looked into and passes.
+//! A mask has the token's length, so `Content-Length` stays correct. Parts of a compressed body,
+//! and codings that are never requested from Zendesk, can't be inspected and pass.
 
 mod cutter;
 mod masker;
@@ -24,7 +24,7 @@ use self::masker::Masked;
 use crate::body::Body;
 use crate::content::Coding;
 
-/// Takes out of an answer what its session holds dear, which travels in its extensions.
+/// Removes the session's secrets from an answer; they travel in its extensions.
 pub fn response(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let Some(secrets) = head.extensions.remove::<Secrets>() else {
@@ -46,21 +46,21 @@ pub fn response(response: Response<Body>) -> Response<Body> {
         Coding::Identity => Body::adapted(Masked::new(body, secrets)),
         Coding::Gzip if !is_part => Body::adapted(Cutter::new(body, secrets)),
         Coding::Gzip | Coding::Other => {
-            tracing::debug!(coding = ?head.headers.get(CONTENT_ENCODING), "passes unwatched");
+            tracing::debug!(coding = ?head.headers.get(CONTENT_ENCODING), "not scanned for tokens");
             body
         }
     };
     Response::from_parts(head, body)
 }
 
-/// Masks the secrets among a head's or a trailer section's values.
+/// Masks the secrets in the values of a head or trailer section.
 fn mask(headers: &mut HeaderMap, secrets: &Secrets) {
     for value in headers.values_mut() {
         let Some(masked) = secrets.masked(value.as_bytes()) else {
             continue;
         };
         tracing::warn!("a header of Zendesk's answer repeats a token; it is masked");
-        // A mask is as valid as what it stands for.
+        // A mask is as valid as the text it replaces.
         *value = HeaderValue::from_bytes(&masked).unwrap_or(HeaderValue::from_static(""));
     }
 }

@@ -1,4 +1,4 @@
-//! The values that must not come back, in the forms in which an endpoint may repeat them.
+//! Secrets that must not be echoed, in every form in which an endpoint may echo them.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,16 +12,16 @@ use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use memchr::{memchr_iter, memmem};
 use zeroize::Zeroizing;
 
-/// Live tokens, as they are, URL-encoded, in JSON with `\/`, and in base64 at any alignment (as in
-/// `Basic` credentials). Clones share them; `Debug` shows none.
+/// Live tokens: raw, URL-encoded, in JSON with `\/`, and in base64 at any alignment (as in `Basic`
+/// credentials). Clones share them; `Debug` shows none.
 #[derive(Clone, Default)]
 pub struct Secrets(Option<Arc<Known>>);
 
 struct Known {
     needles: Vec<Zeroizing<Vec<u8>>>,
-    /// Finds the last bytes of each needle, all needles at once. Only those stand in memory that
-    /// isn't zeroised: the end of a token is its random part. Absent on processors without the
-    /// instructions for it.
+    /// Finds the last bytes of each needle, all needles at once. Only these are in memory that
+    /// isn't zeroised: the end of a token is its random part. `None` on processors without the
+    /// required instructions.
     ends: Option<Searcher>,
 }
 
@@ -48,17 +48,17 @@ impl Secrets {
         }
     }
 
-    /// Whether there is nothing to look for.
+    /// Whether there are none to look for.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether `text` holds one of them.
+    /// Whether `text` contains one of them.
     pub(super) fn are_in(&self, text: &[u8]) -> bool {
         !self.find(text).is_empty()
     }
 
-    /// `text` with every secret masked, if it holds one.
+    /// `text` with every secret masked, if it contains one.
     pub(super) fn masked(&self, text: &[u8]) -> Option<Vec<u8>> {
         let found = self.find(text);
         if found.is_empty() {
@@ -73,7 +73,7 @@ impl Secrets {
         Some(masked)
     }
 
-    /// Where in `text` secrets are, in the order of their ends.
+    /// Where in `text` secrets are, ordered by their ends.
     pub(super) fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let Some(known) = &self.0 else {
             return Vec::new();
@@ -84,7 +84,7 @@ impl Secrets {
         }
     }
 
-    /// How many of `text`'s last bytes could be the beginning of a secret.
+    /// How many of the last bytes of `text` could be the beginning of a secret.
     pub(super) fn may_begin(&self, text: &[u8]) -> usize {
         let needles = self.0.iter().flat_map(|known| &known.needles);
         let begun = needles.filter_map(|needle| {
@@ -167,13 +167,13 @@ fn forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
     forms.into_iter().map(Zeroizing::new).collect()
 }
 
-/// The characters of `secret` in base64 that depend on nothing else, where `before` bytes of
-/// something else come first.
+/// The base64 characters of `secret` that depend on nothing else, when preceded by `before` other
+/// bytes.
 fn in_base64(alphabet: &base64::alphabet::Alphabet, before: usize, secret: &[u8]) -> Vec<u8> {
     let mut whole = Zeroizing::new(vec![0; before]);
     whole.extend_from_slice(secret);
     let text = Zeroizing::new(GeneralPurpose::new(alphabet, NO_PAD).encode(&whole[..]));
-    // Six bits a character: the first that lies wholly within the secret, and the last.
+    // Six bits per character: the first one that lies entirely within the secret, and the last.
     let first = (before * 8).div_ceil(6);
     let last = whole.len() * 8 / 6;
     let inner = text.as_bytes().get(first..last);
@@ -184,16 +184,16 @@ fn end_of(needle: &[u8]) -> &[u8] {
     &needle[needle.len().saturating_sub(END)..]
 }
 
-/// It may stand in a header's value, in JSON and in a URL.
+/// Allowed in a header's value, in JSON and in a URL.
 pub(super) const MASK: u8 = b'*';
 
-/// Less of a token is of no use, and hardly a text ends in so much of one by chance: S3 wants each
-/// byte passed on as soon as it has come.
+/// Less of a token is useless, and a text rarely ends in this much of one by chance: S3 wants each
+/// byte passed on as soon as it arrives.
 pub(super) const BEGUN: usize = 8;
 
-/// Zendesk's tokens have 64 characters and more. What is shorter may be a word of a ticket, which
-/// nobody may change (S2).
+/// Zendesk's tokens have at least 64 characters. A shorter text may be a word of a ticket, which
+/// must not be changed (S2).
 const SHORTEST: usize = 16;
 
-/// So many random characters don't meet by chance, and each hit is looked at in full anyway.
+/// This many random characters don't match by chance, and each hit is compared in full anyway.
 const END: usize = 8;

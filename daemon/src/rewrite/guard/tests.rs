@@ -20,7 +20,7 @@ fn secrets() -> Secrets {
     Secrets::new([TOKEN, "0123456789abcdef0123456789abcdef"])
 }
 
-/// Not a crate's stream, since tests need no more than this.
+/// Not a crate's stream, since the tests need no more than this.
 struct Pieces(std::collections::VecDeque<Frame<Bytes>>);
 
 impl http_body::Body for Pieces {
@@ -66,7 +66,7 @@ async fn passed(body: Pieces, coding: &'static str) -> Result<Vec<u8>, String> {
     Ok(whole)
 }
 
-/// Every form of the token in which somebody could use it.
+/// Every form in which the token could still be used.
 fn forms() -> Vec<String> {
     let mut forms = vec![
         TOKEN.to_owned(),
@@ -92,7 +92,7 @@ async fn d4_p13_no_form_of_a_token_is_in_a_body_whatever_the_borders_of_its_fram
                 shown.contains("********") && shown.ends_with('!'),
                 "{shown}"
             );
-            // A character at either end of base64 may stand for a neighbour's bits as well.
+            // The characters at either end of base64 may also encode bits of their neighbours.
             let inner = &form[4..form.len() - 4];
             assert!(!shown.contains(inner), "{size}: {shown}");
         }
@@ -120,7 +120,8 @@ async fn d4_p13_a_compressed_body_is_cut_before_the_token_is_whole() {
 
 #[tokio::test]
 async fn s4_the_trailers_behind_what_waited_of_a_compressed_body_are_passed_on() {
-    // It ends as a token begins: the last frames wait for more until the trailers come.
+    // The body ends like the beginning of a token: the last frames wait for more until the trailers
+    // come.
     let text = format!("{}{}", "x".repeat(1000), &TOKEN[..BEGUN + 2]);
     let encoded = gzip(text.as_bytes());
     for size in [1, 7, 10_000] {
@@ -135,7 +136,7 @@ async fn s4_the_trailers_behind_what_waited_of_a_compressed_body_are_passed_on()
         answer.extensions_mut().insert(secrets());
         let mut body = response(answer).into_body();
         let (mut data, mut last) = (Vec::new(), None);
-        // As hyper reads: not on once a body says that it has ended.
+        // As hyper reads: not beyond the point where a body reports its end.
         while !body.is_end_stream() {
             match body.frame().await.map(|frame| frame.unwrap().into_data()) {
                 Some(Ok(piece)) => data.extend_from_slice(&piece),
@@ -190,7 +191,7 @@ fn s3_only_what_a_token_has_begun_with_waits() {
     assert_eq!(push("eXA"), "eXA");
     assert_eq!(push("iO"), "", "enough");
     assert_eq!(push("no"), "iOno");
-    // What has gone on already is seen no more, and the rest of the token is masked.
+    // What has been passed on already can't be masked, but the rest of the token is.
     let rest = format!("{} after", &TOKEN[1..]);
     assert_eq!(push("x e"), "x e");
     let mask = "*".repeat(TOKEN.len() - 1);
@@ -235,7 +236,7 @@ proptest! {
         prop_assert!(!secrets().are_in(&shown));
         let mut expected = text.clone().into_bytes();
         for place in secrets().find(text.as_bytes()) {
-            // The first few may be out before it is known what they begin.
+            // The first few may be sent before it is known what they begin.
             let certain = place.start + BEGUN - 1;
             prop_assert!(shown[certain..place.end].iter().all(|b| *b == MASK));
             expected[place.clone()].copy_from_slice(&shown[place]);

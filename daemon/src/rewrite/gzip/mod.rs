@@ -1,4 +1,4 @@
-//! The gzip format (RFC 1952), byte by byte but for its compressed part.
+//! The gzip format (RFC 1952), byte by byte except for its compressed part.
 
 #[cfg(test)]
 mod tests;
@@ -6,7 +6,7 @@ mod tests;
 use bytes::{Buf, Bytes};
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-/// Decodes one member after the other. What follows the last one is ignored, as gzip and most
+/// Decodes one member after another. Anything after the last one is ignored, as gzip and most
 /// clients do: some servers pad.
 pub(super) struct Decoder {
     part: Part,
@@ -15,7 +15,7 @@ pub(super) struct Decoder {
     inflate: Decompress,
     checksum: Crc,
     plain: Vec<u8>,
-    /// Whether there may be more to come of what has been read already.
+    /// Whether bytes that have been read already may still give more output.
     full: bool,
 }
 
@@ -62,10 +62,10 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Nothing follows.
+    /// Ends the body.
     pub(super) fn finish(&self) -> Result<(), Error> {
         match &self.part {
-            // A body without a byte has no member, and padding may begin like one.
+            // An empty body has no member, and padding may begin like one.
             Part::Header(header) if header.is_empty() || (self.any && header.is_doubtful()) => {
                 Ok(())
             }
@@ -131,7 +131,7 @@ enum Part {
     Padding,
 }
 
-/// A member's header. Nothing that it says matters here (RFC 1952 section 2.3).
+/// A member's header. Nothing in it matters here (RFC 1952 section 2.3).
 #[derive(Default)]
 struct Header {
     field: Field,
@@ -190,12 +190,12 @@ impl Header {
         Some(field)
     }
 
-    /// Whether not a byte of it has been read.
+    /// Whether none of it has been read.
     fn is_empty(&self) -> bool {
         matches!(self.field, Field::Fixed(0))
     }
 
-    /// Whether it might still turn out to be no header.
+    /// Whether it might still turn out not to be a header.
     fn is_doubtful(&self) -> bool {
         matches!(self.field, Field::Fixed(0..=3))
     }
@@ -203,15 +203,15 @@ impl Header {
 
 #[derive(Clone, Copy)]
 enum Field {
-    /// The ten bytes that are always there, so many of them read.
+    /// The ten bytes that are always there, and how many of them have been read.
     Fixed(u8),
-    /// The length of what follows, perhaps its first byte.
+    /// The length of what follows, and its first byte if that has been read.
     ExtraLength(Option<u8>),
-    /// So many bytes of any kind.
+    /// This many bytes of any kind.
     Extra(u16),
     /// A name or a comment, up to a zero byte.
     Text,
-    /// So many bytes of the header's own checksum.
+    /// This many bytes of the header's own checksum.
     Checksum(u8),
 }
 
@@ -233,15 +233,16 @@ fn trailer(checksum: &Crc) -> [u8; 8] {
     ((length << 32) | sum).to_le_bytes()
 }
 
-/// A frame's worth: large enough that the cost of each one doesn't show, and all that a bomb gets.
+/// The size of a frame: large enough that the cost per frame doesn't show, and the most memory that
+/// a bomb gets.
 pub(super) const CHUNK: usize = 32 * 1024;
 
 const DEFLATE: u8 = 8;
 
-/// Flags of which nobody knows what they would mean.
+/// Flags without a defined meaning.
 const RESERVED: u8 = 0b1110_0000;
 
-/// The optional fields by their flags, in the order in which they come.
+/// The optional fields by their flags, in the order in which they appear.
 const OPTIONAL: [(u8, Field); 4] = [
     (0x04, Field::ExtraLength(None)),
     (0x08, Field::Text),

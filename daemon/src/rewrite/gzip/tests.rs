@@ -27,7 +27,7 @@ fn gunzipped<B>(body: B) -> Filtered<B, Decoder> {
     Filtered::new(body, Decoder::new())
 }
 
-/// Everything that comes out, and the error at the end if there is one.
+/// All the output, and the error at the end if there is one.
 async fn gunzip(
     body: impl Body<Data = Bytes, Error = crate::body::Error> + Unpin,
 ) -> (Vec<u8>, Option<String>) {

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-/// What becomes of one chunk. Nothing is copied as long as nothing is replaced.
+/// The result for one chunk. Nothing is copied as long as nothing is replaced.
 pub(super) struct Cut<'a> {
     chunk: &'a Bytes,
-    /// Up to here the chunk has been dealt with.
+    /// The chunk has been handled up to here.
     done: usize,
     /// What follows is held back.
     end: usize,
@@ -24,7 +24,7 @@ impl<'a> Cut<'a> {
         }
     }
 
-    /// Puts `with` in the place of a range that lies behind every earlier one.
+    /// Replaces a range, which lies after all earlier ones, by `with`.
     pub(super) fn replace(&mut self, range: Range<usize>, with: &[&[u8]]) {
         let added: usize = with.iter().map(|part| part.len()).sum();
         if range.is_empty() && added == 0 {

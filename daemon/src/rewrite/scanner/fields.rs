@@ -1,15 +1,15 @@
 //! The fields of Zendesk's JSON that hold addresses for scripts to follow, each with its source.
 //!
 //! A path names members from the top of a document: `*` is a member of any name, `[]` an element of
-//! an array, and `**.` in front means any depth. Keys match as raw bytes. What a path leads to
-//! counts only if it is a string, and what it passes through only if it is the object or array that
-//! the path says.
+//! an array, and `**.` in front means any depth. Keys match as raw bytes. Only a string at the end
+//! of a path counts, and only if every step there is the object or array that the path says.
 
 use std::sync::LazyLock;
 
 use crate::config::RewriteClass::{self, Attachments, Jobs, Pagination, Records};
 
-/// The list: the class that a field belongs to, its path, and Zendesk's page that describes it.
+/// The list: the class that a field belongs to, its path, and the page of Zendesk's that describes
+/// it.
 static FIELDS: [(RewriteClass, &str, &str); 15] = [
     (Pagination, "next_page", OFFSETS),
     (Pagination, "previous_page", OFFSETS),
@@ -69,9 +69,9 @@ impl Classes {
 /// The list as a scanner walks it: down from the top, one container after the other.
 pub(super) struct Tree {
     places: Vec<Place>,
-    /// The fields that count at any depth.
+    /// The fields that match at any depth.
     anywhere: Vec<(&'static [u8], Classes)>,
-    /// The lengths of their names, one bit each: most keys are told by that already.
+    /// The lengths of their names, one bit each: they already rule out most keys.
     lengths: u64,
 }
 
@@ -79,10 +79,10 @@ pub(super) struct Tree {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct At(u8);
 
-/// What there is about the value at a place.
+/// What is known about the value at a place.
 #[derive(Default)]
 struct Place {
-    /// What it is as a string.
+    /// Its classes, as a string.
     classes: Classes,
     /// Its members, as an object.
     members: Vec<(&'static [u8], At)>,
@@ -183,7 +183,7 @@ impl Tree {
         self.place(at).elements.unwrap_or(At::NOWHERE)
     }
 
-    /// Whether something is to be found in the object, or else the array, at a place.
+    /// Whether there is anything to find in the object or array at a place.
     pub(super) fn goes_on(&self, at: At, is_object: bool) -> bool {
         let place = self.place(at);
         if is_object {
@@ -199,7 +199,7 @@ impl Tree {
 }
 
 impl At {
-    /// Nothing is known of the value.
+    /// Nothing is known about the value.
     pub(super) const NOWHERE: Self = Self(0);
     /// A document.
     pub(super) const TOP: Self = Self(1);

@@ -20,7 +20,7 @@ impl Nesting {
             .is_some_and(|top| (self.objects[top / 64] >> (top % 64)) & 1 == 1)
     }
 
-    /// Opens a container. `false` if that is one too many.
+    /// Opens a container. `false` if it exceeds the limit.
     pub(super) fn push(&mut self, object: bool) -> bool {
         let top = self.depth;
         let Some(word) = self.objects.get_mut(top / 64) else {
@@ -37,6 +37,6 @@ impl Nesting {
     }
 }
 
-/// Python's parser gives up at about 1000 levels, Ruby's at 100, most others in between: text that
-/// is nested deeper is not read by any script.
+/// Python's parser gives up at about 1000 levels, Ruby's at 100, most others in between: no script
+/// reads text that is nested more deeply.
 pub(super) const LIMIT: usize = 1024;

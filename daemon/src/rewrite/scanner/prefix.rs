@@ -1,4 +1,4 @@
-//! How an address begins that may be one to rewrite.
+//! The beginnings of addresses that may have to be rewritten.
 
 /// Every spelling of every such beginning.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Prefixes {
         Self { all, longest }
     }
 
-    /// The length of the longest prefix: so much of a string is enough to decide.
+    /// The length of the longest prefix: this much of a string is enough to decide.
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
@@ -49,8 +49,8 @@ pub(super) struct Prefix {
     text: Vec<u8>,
     /// Where the path begins.
     path: usize,
-    /// How a slash is spelled. The escape is optional in JSON, and common: PHP and some versions of
-    /// Rails write it.
+    /// How a slash is spelled. Escaping it is optional in JSON, and common: PHP and some versions
+    /// of Rails do it.
     slash: &'static str,
 }
 
@@ -67,7 +67,7 @@ impl Prefix {
         }
     }
 
-    /// Which of the origins it is of.
+    /// The number of its origin.
     pub(super) fn origin(&self) -> usize {
         self.origin
     }
@@ -77,7 +77,7 @@ impl Prefix {
         self.text.len()
     }
 
-    /// What it is replaced by, in its own spelling, at a base `http://HOST[:PORT]`.
+    /// Its replacement at a base `http://HOST[:PORT]`, in its own spelling.
     pub(super) fn localised<'a>(&'a self, base: &'a str) -> [&'a [u8]; 5] {
         let slash = self.slash.as_bytes();
         let (scheme, host) = base.split_once("//").unwrap_or(("", base));
@@ -93,11 +93,11 @@ impl Prefix {
 
 /// What a text begins with.
 pub(super) enum Found<'a> {
-    /// All of a prefix.
+    /// A complete prefix.
     Whole(&'a Prefix),
-    /// A part of one, and then the text ends.
+    /// A part of one, at which the text ends.
     Part,
-    /// None.
+    /// No prefix.
     Nothing,
 }
 

@@ -1,4 +1,4 @@
-//! What holds for every document, however it is cut.
+//! Properties that hold for every document, however it is split.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -53,7 +53,7 @@ proptest! {
     }
 }
 
-/// A generator that hardly ever makes what is rewritten would prove nothing.
+/// A generator that hardly ever makes anything to rewrite would prove nothing.
 #[test]
 fn s2_the_generator_makes_every_class() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
@@ -77,7 +77,7 @@ fn expected(classes: &[RewriteClass], text: &str) -> String {
     reference::rewritten(classes, &client, text)
 }
 
-/// More cases than usual: they are cheap, and what goes wrong at the edge of a chunk is rare.
+/// More cases than usual: they are cheap, and bugs at the edge of a chunk are rare.
 fn config() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig {
@@ -97,7 +97,7 @@ fn documents() -> impl Strategy<Value = String> {
     (any::<bool>(), vec((space(), value), 1..4), space()).prop_map(|(mark, values, end)| {
         let mut text = String::from(if mark { "\u{feff}" } else { "" });
         for (space, value) in values {
-            // Between two numbers or literals something must stand.
+            // Two numbers or literals need a separator.
             text.push_str(&format!("{space}{value}\n"));
         }
         text + end
@@ -124,7 +124,7 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-/// What Zendesk sends: every shape that S2 lists, and the same where they don't count, between
+/// What Zendesk sends: every shape that S2 lists, and the same where they don't match, between
 /// members of any kind.
 fn shape() -> impl Strategy<Value = String> {
     let url = || select(STRINGS.to_vec());
@@ -141,7 +141,7 @@ fn shape() -> impl Strategy<Value = String> {
     let members = vec(prop_oneof![3 => eligible, 1 => member()], 1..5);
     (members, select(vec![0, 0, 0, 1, 2])).prop_map(|(members, depth)| {
         let object = format!("{{{}}}", members.join(","));
-        // Deeper down, only attachments and records are left of them.
+        // Further down, only attachments and records still match.
         (0..depth).fold(object, |inner, _| format!("{{\"results\":[{inner}]}}"))
     })
 }
@@ -186,7 +186,7 @@ fn without_origins(text: &[u8]) -> String {
     text
 }
 
-/// Members of an object, with a URL in the place of each `@`.
+/// Members of an object, with a URL in place of each `@`.
 const SHAPES: [&str; 20] = [
     r#""next_page":"@","previous_page" : "@""#,
     r#""after_url":"@","before_url":null"#,

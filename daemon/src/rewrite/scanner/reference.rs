@@ -10,7 +10,7 @@ use super::*;
 use crate::config::{Config, check};
 use crate::rewrite::origins::{Client, Origins};
 
-/// Rewrites a document that is valid JSON: one value or several, for a client of `acme`'s.
+/// Rewrites a document that is valid JSON, one value or several, for a client of `acme`.
 pub(in crate::rewrite) fn rewritten(
     classes: &[RewriteClass],
     client: &Client,
@@ -41,7 +41,7 @@ struct Walk<'a> {
     text: &'a str,
     classes: &'a [RewriteClass],
     places: Vec<(&'static str, Option<String>)>,
-    /// Where an origin stands, its length, and what takes its place.
+    /// Where an origin stands, its length, and its replacement.
     edits: Vec<(usize, usize, String)>,
 }
 
@@ -227,12 +227,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Values<'a> {
     }
 }
 
-/// Where `part` lies in `whole`.
+/// The offset of `part` in `whole`.
 fn offset(whole: &str, part: &str) -> usize {
     part.as_ptr() as usize - whole.as_ptr() as usize
 }
 
-/// Where what each origin serves is found by a client of `acme`'s.
+/// The local base of each origin, for a client of `acme`.
 pub(in crate::rewrite) fn places(client: &Client) -> Vec<(&'static str, Option<String>)> {
     let base = &client.base;
     let neighbour = |name: &str, port: Option<u16>| {
@@ -265,7 +265,7 @@ pub(in crate::rewrite) fn view(client: Client) -> View {
     Origins::new(&CONFIG).view(client, acme.unwrap_or_else(|| panic!("acme is there")))
 }
 
-/// An account with an address of its own has two origins; of its neighbours one has a port.
+/// An account with an address of its own has two origins; one of its neighbours has a port.
 const ACCOUNTS: &str = r#"
 default-account = "acme"
 [accounts.acme]

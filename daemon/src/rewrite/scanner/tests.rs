@@ -13,7 +13,7 @@ pub(super) fn scanner(classes: &[RewriteClass]) -> Scanner {
     Scanner::new(classes, super::super::tests::view("http://localhost:8484"))
 }
 
-/// Rewrites chunks, and checks on the way that nothing empty or late is made up.
+/// Rewrites chunks, and checks that no output is empty or delayed without need.
 pub(super) fn rewritten<'a>(
     classes: &[RewriteClass],
     chunks: impl IntoIterator<Item = &'a [u8]>,
@@ -41,7 +41,7 @@ fn check(classes: &[RewriteClass], text: &str, expected: &str) {
     }
 }
 
-/// `@` stands for a URL of ours, and for the local one in what is expected.
+/// `@` stands for a URL of ours, and for the local one in the expected text.
 #[track_caller]
 fn changes(classes: &[RewriteClass], text: &str) {
     check(

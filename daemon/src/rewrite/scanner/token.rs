@@ -4,8 +4,8 @@ use memchr::memchr2;
 
 /// Where the inside of a string stops: its first quotation mark or backslash.
 ///
-/// Most strings are short, and half of them are keys: the start of a vector search would take
-/// longer than finding their end, so that the first bytes are looked at a word at a time.
+/// Most strings are short, and half of them are keys: starting a vector search would take longer
+/// than finding their end, so the first bytes are searched a word at a time.
 #[inline(always)]
 pub(super) fn stop(text: &[u8]) -> Option<usize> {
     let mut start = 0;
@@ -22,7 +22,7 @@ pub(super) fn stop(text: &[u8]) -> Option<usize> {
     memchr2(b'"', b'\\', &text[start..]).map(|found| start + found)
 }
 
-/// A key that is put together from several chunks. Keys too long to matter are not kept.
+/// A key that is assembled from several chunks. Keys too long to matter aren't kept.
 #[derive(Default)]
 pub(super) struct Name {
     bytes: [u8; LONGEST_NAME],
@@ -42,7 +42,7 @@ impl Name {
         self.len = end;
     }
 
-    /// The key as it is spelled; nothing if it is too long.
+    /// The key as it is spelled; empty if it is too long.
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }
@@ -97,7 +97,7 @@ impl Number {
     }
 }
 
-/// What is still to come of `true`, `false` or `null`, as a place in [`LITERALS`].
+/// The rest of `true`, `false` or `null`, as a position in [`LITERALS`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Literal(u8);
 
@@ -117,13 +117,13 @@ impl Literal {
         (LITERALS.get(usize::from(self.0)) == Some(&byte)).then_some(Self(self.0 + 1))
     }
 
-    /// Whether nothing is to come.
+    /// Whether it is complete.
     pub(super) fn is_whole(self) -> bool {
         LITERALS.get(usize::from(self.0)) == Some(&END)
     }
 }
 
-/// The high bit of the lowest byte that is zero, perhaps some above it, and none below it.
+/// The high bit of the lowest zero byte, perhaps of some above it, and of none below it.
 fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & (ONES << 7)
 }
@@ -132,13 +132,14 @@ const ONES: u64 = u64::from_le_bytes([1; 8]);
 const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
 const BACKSLASHES: u64 = u64::from_le_bytes([b'\\'; 8]);
 
-/// So many bytes are looked at in words; measured best on a page of tickets.
+/// This many bytes are searched in words; the best measured value for a page of tickets.
 const SHORT: usize = 16;
 
-/// The literals without their first letters, each with [`END`] behind it.
+/// The literals without their first letters, each followed by [`END`].
 const LITERALS: &[u8] = b"rue\0alse\0ull\0";
 
-/// Never a part of a literal, but it may come in the text: a whole literal is not asked for more.
+/// Never a part of a literal, but it may occur in the text: a complete literal isn't asked for
+/// more.
 const END: u8 = 0;
 
 /// `mapped_content_url`.
@@ -150,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_string_stops_at_its_first_quotation_mark_or_backslash() {
-        // Neighbours of both bytes, which tricks with words may take for them.
+        // Neighbours of both bytes, which word tricks may confuse with them.
         let fillers = [0x00, 0x21, 0x23, 0x5b, 0x5d, 0x80, 0xa2, 0xdc, 0xff];
         for length in 0..40 {
             for filler in fillers {

@@ -27,7 +27,8 @@ impl Trail {
         self.len == depth
     }
 
-    /// A key has been read, in the innermost of them. What its value is, should it be a string.
+    /// A key has been read in the innermost container. Returns the classes of its value, if it is a
+    /// string.
     #[inline(never)]
     pub(super) fn named(&mut self, name: &[u8]) -> Classes {
         let object = self.innermost().unwrap_or(At::NOWHERE);
@@ -35,7 +36,7 @@ impl Trail {
         self.tree.classes(self.member, name)
     }
 
-    /// A container opens in the innermost of them, an object or else an array, or at the top.
+    /// A container opens in the innermost one, an object or an array, or at the top.
     #[inline(never)]
     pub(super) fn enter(&mut self, in_object: bool, is_object: bool) {
         let place = match self.innermost() {
@@ -51,7 +52,7 @@ impl Trail {
         }
     }
 
-    /// A container has closed, and `depth` are open yet.
+    /// A container has closed, and `depth` are still open.
     #[inline(always)]
     pub(super) fn leave(&mut self, depth: usize) {
         self.len = self.len.min(depth);
