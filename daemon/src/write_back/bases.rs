@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Account, Config, Origin};
 
-/// The bases that a configuration makes.
+/// The bases under a configuration.
 #[derive(Debug)]
 pub(super) struct Known {
     /// By authority, in lower case.
@@ -40,7 +40,7 @@ impl Known {
                 .accounts
                 .keys()
                 .map(|name| format!("{name}.localhost"));
-            // On a port of its own an account is meant whatever the name.
+            // On an account's own port every name means that account.
             for host in names.chain(USUAL.map(str::to_owned)) {
                 add(&mut origins, &host, port, account);
             }
@@ -80,7 +80,7 @@ impl Bases {
         }
     }
 
-    /// How long an authority may be.
+    /// The maximum length of an authority.
     pub(super) fn longest(&self) -> usize {
         self.known.longest.max(self.own.len())
     }
@@ -94,11 +94,11 @@ impl Bases {
     }
 }
 
-/// How every local base begins.
+/// The beginning of every local base.
 pub(super) const SCHEME: &str = "http://";
 
 /// The names that every listener answers to.
 const USUAL: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// The port that a URL leaves out.
+/// The port that a URL omits.
 const HTTP: u16 = 80;

@@ -1,7 +1,7 @@
-//! Finds local URLs in a text and points them at Zendesk, however the text is cut.
+//! Finds local URLs in a text and points them at Zendesk, however the text is split.
 //!
-//! Unlike in an answer, where a URL stands in a text doesn't matter, nor in which text: a link to
-//! this machine is of no use to anybody else, wherever it is found.
+//! Unlike in an answer, the position of a URL in a text doesn't matter, nor does the kind of text:
+//! a link to this machine is useless to anyone else, wherever it is found.
 
 use std::mem;
 use std::ops::Range;
@@ -35,7 +35,7 @@ impl Mapping {
         }
     }
 
-    /// Reads the next chunk and gives what can be passed on.
+    /// Reads the next chunk and returns what can be passed on.
     pub(super) fn push(&mut self, chunk: &Bytes) -> Bytes {
         if self.held.is_empty() {
             return self.map(chunk);
@@ -45,7 +45,7 @@ impl Mapping {
         self.map(&Bytes::from(joined))
     }
 
-    /// The text is over: gives what was held back.
+    /// Ends the text, and returns what was held back.
     pub(super) fn finish(&mut self) -> Bytes {
         Bytes::from(mem::take(&mut self.held))
     }
@@ -155,12 +155,12 @@ impl Filter for Mapping {
 enum Found<'a> {
     /// A local URL, and where it leads.
     Local(Url, &'a Origin),
-    /// A part of one, and then the text ends.
+    /// A part of one, at which the text ends.
     Part,
     Nothing,
 }
 
-/// Where the parts of a URL lie, by which its spelling is known.
+/// The positions of a URL's parts, from which its spelling follows.
 struct Url {
     colon: Range<usize>,
     slash: Range<usize>,
@@ -216,7 +216,7 @@ impl Units<'_> {
         Ok(byte)
     }
 
-    /// What follows the slash behind the authority.
+    /// What follows the slash after the authority.
     fn path(&mut self) -> Result<(), End> {
         let mut path = Vec::new();
         loop {
@@ -246,8 +246,8 @@ enum End {
     Mismatch,
 }
 
-/// What loopdesk makes local URLs of.
+/// The paths of the local URLs that loopdesk makes.
 const PATHS: [&[u8]; 3] = [b"api/", b"attachments/", b"hc/article_attachments/"];
 
-/// JSON in JSON in JSON is the deepest that makes sense.
+/// JSON in JSON in JSON is the deepest nesting that makes sense.
 const BACKSLASHES: usize = 3;

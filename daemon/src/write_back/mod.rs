@@ -1,12 +1,12 @@
-//! What a script writes back: local URLs in a request's body lead to Zendesk again.
+//! Maps what a script writes back: local URLs in a request's body lead to Zendesk again.
 //!
-//! A script that uploads an image and puts its `content_url` into a comment would otherwise send a
+//! Otherwise a script that uploads an image and puts its `content_url` into a comment would send a
 //! link to this machine to a customer.
 //!
-//! A body of known length is read whole, because its length may change and must be said first;
-//! that it fits the replay cap bounds the memory. One of unknown length is mapped as it streams.
-//! Longer ones pass as they are, and so does what is sent to a route that takes files, whatever its
-//! type says: node-zendesk types every upload as JSON.
+//! A body of known length is read completely, because its length may change and has to be declared
+//! first; the replay cap bounds the memory for it. One of unknown length is mapped as it streams.
+//! Longer ones pass unchanged, and so does anything that is sent to a route for files, whatever its
+//! type says: node-zendesk labels every upload as JSON.
 
 mod bases;
 mod mapping;
@@ -47,12 +47,12 @@ impl WriteBack {
         }
     }
 
-    /// Maps a request's body back, where it is text that may hold local URLs and none of `files`,
-    /// and keeps its head true of it. `base` is the local base that this request used; `memory` has
-    /// room for the body or not.
+    /// Maps a request's body back if it is text that may contain local URLs and none of `files`,
+    /// and adapts its head. `base` is the local base that this request used; `memory` may or may
+    /// not have room for the body.
     ///
     /// # Errors
-    /// Where the script doesn't send what it has announced.
+    /// If the script doesn't send what it has announced.
     pub async fn request(
         &self,
         head: &mut Parts,
@@ -86,8 +86,7 @@ impl WriteBack {
     }
 }
 
-/// Whether a body is of a kind that is mapped, and if so whether URLs in it may be
-/// percent-encoded.
+/// Whether a body is of a kind that is mapped, and if so whether URLs in it may be percent-encoded.
 fn may_be_encoded(headers: &HeaderMap) -> Option<bool> {
     if Coding::of(headers) != Coding::Identity {
         return None;
@@ -105,7 +104,7 @@ async fn whole(mut body: Body, length: usize) -> Result<Bytes, Refusal> {
     let mut all = BytesMut::new();
     loop {
         let frame = tokio::time::timeout(PIECE_MAX, body.frame()).await;
-        let frame = frame.map_err(|_| Refusal::of_body(&"no more of it came".into()))?;
+        let frame = frame.map_err(|_| Refusal::of_body(&"nothing more of it arrived".into()))?;
         let Some(frame) = frame else { break };
         // Trailers are dropped, as RFC 9110 section 6.5.1 allows.
         let Ok(data) = frame.map_err(|e| Refusal::of_body(&e))?.into_data() else {
@@ -141,12 +140,12 @@ fn describe_changed(headers: &mut HeaderMap, length: usize) {
     }
 }
 
-/// Says nothing that might turn out wrong.
+/// Removes what might turn out to be wrong.
 fn describe_streamed(headers: &mut HeaderMap) {
     for name in DIGESTS.iter().chain([&CONTENT_LENGTH]) {
         headers.remove(name);
     }
 }
 
-/// How long the next piece of a body may take, as long as Zendesk's answer.
+/// How long the next piece of a body may take: as long as Zendesk's answer.
 const PIECE_MAX: Duration = Duration::from_secs(180);

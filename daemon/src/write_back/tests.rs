@@ -187,7 +187,7 @@ proptest! {
     }
 }
 
-/// Beginnings, middles and ends, whole URLs among them.
+/// Beginnings, middles and ends, complete URLs among them.
 const PIECES: [&str; 17] = [
     "h",
     "http:",
@@ -211,7 +211,7 @@ const PIECES: [&str; 17] = [
 const LINK: &str = r#"{"a":"http://localhost:8484/api/v2"}"#;
 const THEIRS: &str = r#"{"a":"https://acme.zendesk.com/api/v2"}"#;
 
-/// What comes out of a request, and its headers.
+/// The text and headers that come out of a request.
 async fn sent(
     lines: &[(&'static str, &'static str)],
     body: Body,
