@@ -1,4 +1,4 @@
-//! What `deny` rules keep from a key: what they name, and what might show the same.
+//! What `deny` rules keep from a key: the routes they name, and others that might show the same.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +13,16 @@ use crate::route_table::{Entry, TABLE, Verb, without_locales};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Denied {
     rules: Vec<Rule>,
-    /// The resources of the known routes that a rule keeps from being read.
+    /// The resources of known routes that a rule makes unreadable.
     resources: BTreeSet<&'static str>,
 }
 
-/// Why a route is denied that no rule names.
+/// Why a route is denied although no rule names it.
 #[derive(Debug)]
 pub(super) enum Why<'a> {
-    /// It isn't known, so that it may show or do what this rule denies.
+    /// It isn't in the table, so it may show or do what this rule denies.
     Unknown(&'a Rule),
-    /// It is a search or an export, in which may be what this rule denies.
+    /// It is a search or an export, which may contain what this rule denies.
     Mixed(&'a Rule),
 }
 
@@ -54,7 +54,7 @@ impl Denied {
         self.rules.iter().find(denies)
     }
 
-    /// Whether a route that no rule names is denied all the same.
+    /// Whether a route is denied although no rule names it.
     pub(super) fn by_what_it_shows(&self, entry: Option<&Entry>) -> Option<Why<'_>> {
         let first = self.rules.first()?;
         let Some(entry) = entry else {
@@ -70,7 +70,7 @@ impl Denied {
         None
     }
 
-    /// Whether some rule keeps something from being read.
+    /// Whether some rule denies reading.
     pub(super) fn is_about_reading(&self) -> bool {
         self.about_reading().is_some()
     }
@@ -115,14 +115,14 @@ fn reads() -> impl Iterator<Item = &'static Entry> {
     entries.filter(|entry| entry.verb == Verb::Get && entry.effect == Effect::Read)
 }
 
-/// What kind of records a route shows: the last name in its path that is neither variable nor a way
-/// of asking for them.
+/// The kind of records that a route shows: the last name in its path that is neither a variable nor
+/// a way of listing them.
 fn kind(entry: &Entry) -> Option<&str> {
     let mut names = entry.path.rsplit('/');
     names.find(|name| !name.starts_with('{') && !WAYS.contains(name) && !name.is_empty())
 }
 
-/// Whether records of one kind are some of another: `deleted_tickets` are tickets.
+/// Whether records of one kind are a subset of another: `deleted_tickets` are tickets.
 fn is_kind_of(kind: &str, of: &str) -> bool {
     let ends = || {
         let rest = kind.strip_suffix(of);
@@ -131,13 +131,13 @@ fn is_kind_of(kind: &str, of: &str) -> bool {
     kind == of || ends()
 }
 
-/// Whether records of one kind are another's under another name.
+/// Whether records of one kind are those of another under a different name.
 fn is_alias(kind: &str, of: &str) -> bool {
     let mut aliases = ALIASES.iter().filter(|(name, _)| *name == of);
     aliases.any(|(_, names)| names.split_ascii_whitespace().any(|name| name == kind))
 }
 
-/// A path that the entry is found by.
+/// A path that matches the entry.
 fn sample(entry: &Entry) -> String {
     let names = entry.path.split('/').map(|name| match name {
         "{type}" => "zen:user",
@@ -148,7 +148,7 @@ fn sample(entry: &Entry) -> String {
     names.collect::<Vec<_>>().join("/")
 }
 
-/// Whether a rule may fit some path of an entry.
+/// Whether a rule may match some path of an entry.
 impl Rule {
     fn may_fit(&self, entry: &Entry) -> bool {
         let fits = |path: &str| {
@@ -163,7 +163,7 @@ impl Rule {
     }
 }
 
-/// Names that say how records are asked for.
+/// Path names for ways of listing records rather than for a kind of them.
 const WAYS: [&str; 11] = [
     "**",
     "active",
@@ -178,7 +178,7 @@ const WAYS: [&str; 11] = [
     "me",
 ];
 
-/// Records of a kind, under other names.
+/// Records of a kind under other names.
 static ALIASES: [(&str, &str); 2] = [
     (
         "tickets",
@@ -187,5 +187,5 @@ static ALIASES: [(&str, &str); 2] = [
     ("users", "agents collaborators email_ccs followers"),
 ];
 
-/// How deep beneath what is known as a whole rules are looked for.
+/// How many levels below a wholly known path rules are searched for.
 const DEPTH: usize = 6;

@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use super::guard::Scan;
 
-/// Whether a body with this head that comes in `pieces` names another method.
+/// Whether a body with this head, arriving in `pieces`, names another method.
 pub fn names_another_method<'a>(
     headers: &HeaderMap,
     pieces: impl IntoIterator<Item = &'a [u8]>,

@@ -1,8 +1,8 @@
 //! Patterns over the segments of a path.
 //!
-//! `**` stands for any number of segments, none included. `*` stands for one segment, or for a
-//! part of one (`*_many`): any number of characters, but not a slash. Matching takes at most as
-//! many steps as the path has segments times the pattern has, whatever they are.
+//! `**` matches any number of segments, including none. `*` matches one segment or a part of one
+//! (`*_many`): any number of characters except a slash. Matching takes at most as many steps as the
+//! path has segments times the pattern has, whatever they are.
 
 use std::fmt;
 
@@ -16,27 +16,27 @@ pub(super) struct Glob(Vec<Piece>);
 enum Piece {
     /// `**`
     Any,
-    /// What stands before the one `*` of a segment, and after it; without one, the whole name.
+    /// The text before the only `*` of a segment, and after it; without one, the whole name.
     Segment { start: String, rest: Option<String> },
 }
 
 impl Glob {
-    /// Reads a pattern. A `.json` and a slash at the end go without saying, as in paths.
+    /// Parses a pattern. A final `.json` or slash is optional, as in paths.
     ///
     /// # Errors
     /// Says what is wrong with it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text.contains(['?', '#']) {
-            return Err("a rule sees the path alone, without a query".to_owned());
+            return Err("a rule only sees the path, without a query".to_owned());
         }
         if text.to_ascii_lowercase().contains("%2a") {
-            return Err("an encoded `*` can't be told from a `*`".to_owned());
+            return Err("an encoded `*` can't be distinguished from a `*`".to_owned());
         }
         let path = ApiPath::of(text).map_err(|ambiguity| ambiguity.to_string())?;
         let mut pieces: Vec<Piece> = Vec::new();
         for segment in path.segments().iter() {
             let piece = Piece::parse(segment)?;
-            // `**/**` is no more than `**`.
+            // `**/**` is the same as `**`.
             if !(piece == Piece::Any && pieces.last() == Some(&Piece::Any)) {
                 pieces.push(piece);
             }
@@ -44,35 +44,36 @@ impl Glob {
         Ok(Self(pieces))
     }
 
-    /// Whether it fits a path.
+    /// Whether it matches a path.
     pub(super) fn fits(&self, path: &Segments<'_>) -> bool {
         self.fits_by(path, |one, other| one == other)
     }
 
-    /// The same whatever the case of the letters, as some server may route.
+    /// The same, ignoring case, since some server may route that way.
     pub(super) fn fits_any_case(&self, path: &[&str]) -> bool {
         self.fits_by(path, <[u8]>::eq_ignore_ascii_case)
     }
 
-    /// Whether it fits some path of this shape, in which what begins with `*` is any name.
+    /// Whether it matches some path of this shape, in which names that begin with `*` may be any
+    /// name.
     pub(super) fn fits_some(&self, shape: &[&str]) -> bool {
         self.fits_where(shape, |piece, name| {
             name.starts_with('*') || piece.fits(name.as_bytes(), &<[u8]>::eq_ignore_ascii_case)
         })
     }
 
-    /// The path that it fits, if it is but one.
+    /// The path that it matches, if there is only one.
     pub(super) fn only_path(&self) -> Option<String> {
         self.is_one_path().then(|| self.to_string())
     }
 
-    /// Whether it fits but one path.
+    /// Whether it matches only one path.
     pub(super) fn is_one_path(&self) -> bool {
         let is_name = |piece: &Piece| matches!(piece, Piece::Segment { rest: None, .. });
         self.0.iter().all(is_name)
     }
 
-    /// The first name, if there is but one that fits.
+    /// The first name, if only one matches.
     pub(super) fn first_name(&self) -> Option<&str> {
         match self.0.first()? {
             Piece::Segment { start, rest: None } => Some(start),
@@ -86,8 +87,8 @@ impl Glob {
 
     fn fits_where(&self, path: &[&str], fits: impl Fn(&Piece, &str) -> bool) -> bool {
         let (mut piece, mut segment) = (0, 0);
-        // Where the last `**` was, and how many segments it has taken. Whatever an earlier one
-        // might take besides, the last one can take instead.
+        // Where the last `**` was, and how many segments it has taken. Anything that an earlier one
+        // could take in addition, the last one can take instead.
         let mut any: Option<(usize, usize)> = None;
         while segment < path.len() {
             match self.0.get(piece) {
@@ -165,7 +166,7 @@ impl fmt::Display for Glob {
     }
 }
 
-/// A name as it stands in a path.
+/// A name as it appears in a path.
 fn encoded(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for byte in name.bytes() {
@@ -251,13 +252,13 @@ mod tests {
             ("/api/v2/tickets?page=1", "without a query"),
             ("/api/v2/tickets#x", "without a query"),
             ("/api//tickets", "`//`"),
-            ("/api/../tickets", "dots for steps"),
+            ("/api/../tickets", "dots as relative segments"),
             ("/api/v2/tickets.xml", "only `.json`"),
             ("/api/v2/***", "more than one `*`"),
             ("/api/v2/**x", "more than one `*`"),
             ("/api/v2/*a*", "more than one `*`"),
             ("/api/v2/%2A", "an encoded `*`"),
-            ("/api/v2/%74ickets", "needs none"),
+            ("/api/v2/%74ickets", "needs no encoding"),
         ] {
             let error = Glob::parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
@@ -284,7 +285,7 @@ mod tests {
         let glob = Glob::parse(&format!("{}/b", "/**/a".repeat(11))).unwrap();
         let path = "/a".repeat(24);
         let path = ApiPath::of(&path).unwrap();
-        // Exponential backtracking would not come back.
+        // Exponential backtracking would never finish.
         for _ in 0..10_000 {
             assert!(!glob.fits(&path.segments()));
         }

@@ -5,20 +5,20 @@
 //! overrides → path → rules that deny → rules that allow → scopes by the table → guard
 //! ```
 //!
-//! A key allows what one of its scopes or `allow` rules covers, unless a `deny` rule does. Scopes
-//! are Zendesk's, and the [route table](crate::route_table) says which of them a route needs, by what it does: reading
-//! things, or changing them. What isn't in the table is unknown, and counts as a write to
-//! everything: it takes `write`, or an `allow` rule.
+//! A key allows what one of its scopes or `allow` rules covers, unless a `deny` rule forbids it.
+//! Scopes are Zendesk's, and the [route table](crate::route_table) tells which of them a route
+//! needs, depending on whether it reads or changes things. A route that isn't in the table is
+//! treated as a write to everything: it takes `write`, or an `allow` rule.
 //!
-//! Rules see methods and paths alone. What a `deny` rule names may be shown elsewhere (`denied`): a
-//! key with one is denied what isn't in the table, and, if the rule is about reading, searches,
-//! exports and side loads, unless an `allow` rule names that very path.
+//! Rules only see methods and paths. Other routes may show what a `deny` rule names (`denied`): a
+//! key with such a rule is denied any route that isn't in the table, and, if the rule is about
+//! reading, searches, exports and side loads, unless an `allow` rule names that exact path.
 //!
-//! A key that allows less than everything is *limited*. It is held to requests that every server
-//! reads in the same way: its paths have one reading (`path`), and it names no second method, be it
-//! in a header, the query (`overrides`) or the body (`guard`).
+//! A key that allows less than everything is *limited*. Its requests must be ones that every server
+//! reads in the same way: their paths have a single reading (`path`), and they name no second
+//! method in a header, the query (`overrides`) or the body (`guard`).
 //!
-//! Pure functions over heads; only the body is waited for.
+//! Pure functions over heads; only the body is asynchronous.
 
 mod denied;
 #[cfg(feature = "fuzzing")]
@@ -59,10 +59,10 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// Reads what somebody asks for a key.
+    /// Parses what is requested for a key.
     ///
     /// # Errors
-    /// Every mistake, as a sentence that names the wrong word and what would be right.
+    /// All mistakes, as sentences that name the wrong word and its correction.
     pub fn parse(asked: &key::Rights) -> Result<Self, String> {
         let mut mistakes = Vec::new();
         let mut scopes = Scopes::NONE;
@@ -85,7 +85,7 @@ impl Rights {
         let (allow, deny) = (rules(&asked.allow), rules(&asked.deny));
         for redundant in names(scopes.redundant()) {
             mistakes.push(format!(
-                "{redundant} is within `read` or `write`: leave out the one that isn't meant."
+                "{redundant} is within `read` or `write`: leave one of them out."
             ));
         }
         for (rules, name) in [(&allow, "allow"), (&deny, "deny")] {
@@ -115,7 +115,7 @@ impl Rights {
         }
     }
 
-    /// The same as text, in the one spelling that [`parse`](Self::parse) gives it.
+    /// The same as text, in the only spelling that [`parse`](Self::parse) gives it.
     pub fn text(&self) -> key::Rights {
         let texts = |rules: &[Rule]| rules.iter().map(ToString::to_string).collect();
         key::Rights {
@@ -130,29 +130,29 @@ impl Rights {
         Scopes::KNOWN.names()
     }
 
-    /// Whether nothing that it allows can change anything at Zendesk.
+    /// Whether nothing that it allows can change anything in Zendesk.
     ///
-    /// A `GET` rule counts as reading, whatever the routes are that it covers: Zendesk's own `read`
-    /// allows no more.
+    /// A `GET` rule counts as reading, whichever routes it covers: Zendesk's own `read` allows no
+    /// more.
     pub fn is_read_only(&self) -> bool {
         self.scopes.only_read() && self.allow.iter().all(Rule::only_reads)
     }
 
-    /// Whether it allows everything that a caller without a key may do, so that there is nothing to
-    /// judge.
+    /// Whether it allows everything that a caller without a key may do, so that nothing needs to be
+    /// judged.
     pub fn is_full(&self) -> bool {
         let both = self.scopes.has(Scopes::READ) && self.scopes.has(Scopes::WRITE);
         both && self.deny.rules().is_empty()
     }
 
-    /// Whether it lets a script act for another person (`X-On-Behalf-Of`), for which Zendesk asks a
-    /// token with the scope `impersonate`.
+    /// Whether it lets a script act for another person (`X-On-Behalf-Of`), for which Zendesk
+    /// requires a token with the scope `impersonate`.
     pub fn may_impersonate(&self) -> bool {
         self.is_full() || self.scopes.has(Scopes::IMPERSONATE)
     }
 
     /// The scopes and rules that `limit` doesn't cover. A rule for many paths is covered if a broad
-    /// scope covers all that its method may do, or the same rule is there.
+    /// scope covers all that its method may do, or if `limit` has the same rule.
     pub fn beyond(&self, limit: &Self) -> Vec<String> {
         if limit.is_full() {
             return Vec::new();
@@ -181,7 +181,7 @@ impl Rights {
         self.decide(&head.method, &head.uri).map(|_| ())
     }
 
-    /// What would become of a request with this method and target, and why.
+    /// The decision on a request with this method and target, and the reason.
     pub fn explain(&self, method: &Method, target: &Uri) -> Explanation {
         match self.decide(method, target) {
             Ok(grant) => grant.explanation(),
@@ -189,13 +189,14 @@ impl Rights {
         }
     }
 
-    /// Looks at the body of a request that [`judge`](Self::judge) has let through, and gives what
-    /// can be passed on: the body as it came, or as it comes.
+    /// Checks the body of a request that [`judge`](Self::judge) has let through, and returns a body
+    /// that can be passed on: read completely, or checked as it streams.
     ///
-    /// A body that is looked at as it streams ends with the [`Denial`] as its error.
+    /// A body that is checked as it streams ends with the [`Denial`] as its error.
     ///
     /// # Errors
-    /// Where the body names another method than the one that was judged.
+    /// If the body names another method than the one that was judged, or a side load that the key
+    /// doesn't cover.
     pub async fn guard(&self, head: &Parts, body: Body) -> Result<Body, Denial> {
         if self.is_full() {
             return Ok(body);
@@ -242,7 +243,7 @@ impl Rights {
         Ok(grant)
     }
 
-    /// By what a route is allowed, deny rules apart: a rule that names the very path goes first.
+    /// What allows a route, apart from deny rules: a rule for that exact path comes first.
     fn grant(
         &self,
         method: &Method,
@@ -278,12 +279,12 @@ impl Rights {
             let target = path.parse().unwrap_or_default();
             return methods.iter().all(|m| self.decide(m, &target).is_ok());
         }
-        // Among many routes are unknown ones.
+        // A pattern for many routes may match unknown ones.
         self.scopes.has(Scopes::WRITE)
             && self.deny.rules().is_empty()
             && (self.scopes.has(Scopes::READ) || !rule.only_reads())
     }
 }
 
-/// More than anybody writes by hand; it bounds what a request costs.
+/// More than a person writes by hand; it bounds the cost of a request.
 const RULES_MAX: usize = 64;

@@ -1,7 +1,7 @@
 //! Names of another method, or of another person, in the head of a request.
 //!
-//! Rails and others act on the method that a header or a parameter names. A key that is limited
-//! must be judged by the method that counts, so a request that names two is refused.
+//! Rails and other frameworks act on the method that a header or a parameter names. A limited key
+//! must be judged by the method that takes effect, so a request that names two is refused.
 
 use http::HeaderMap;
 use http::header::HeaderName;
@@ -21,20 +21,20 @@ pub(super) fn method_header(headers: &HeaderMap) -> Option<&HeaderName> {
 
 /// Whether a query names another method, however it is encoded.
 pub(super) fn query_names_method(query: &str) -> bool {
-    // Nearly every query has no underscore in it, however encoded, and is let through unread.
+    // Nearly every query has no underscore, encoded or not, and needs no further check.
     let bytes = query.as_bytes();
     let underscore = |triple: &[u8]| matches!(triple, [b'%', b'5', b'f' | b'F'] | b"%25");
     if !bytes.contains(&b'_') && !bytes.windows(3).any(underscore) {
         return false;
     }
-    // Decoded before it is cut: what hides a separator hides what follows it.
+    // Decoded before it is split: an encoded separator also hides what follows it.
     let decoded = super::names::decoded(bytes);
     let pairs = decoded.split(|b| matches!(b, b'&' | b';' | b'?'));
     let mut names = pairs.map(|pair| pair.split(|b| *b == b'=').next().unwrap_or(pair));
     names.any(super::names::is_method)
 }
 
-/// Whether a request asks to be served as somebody else.
+/// Whether a request asks to be served as another person.
 pub(super) fn acts_for_another(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| is_one_of(name.as_str(), &PERSON))
 }
@@ -48,7 +48,7 @@ fn is_one_of(name: &str, known: &[&str]) -> bool {
         })
 }
 
-/// Rack::MethodOverride, and what other frameworks read.
+/// The headers of Rack::MethodOverride and other frameworks.
 const METHOD: [&str; 3] = [
     "x-http-method-override",
     "x-http-method",

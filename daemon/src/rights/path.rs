@@ -1,33 +1,34 @@
-//! A path that can be read one way only.
+//! A path that can be read in only one way.
 //!
-//! A key with limited rights is judged by the path that is sent, and no server must be able to
-//! take that path for another one. So everything that some server decodes, joins, cuts off or
-//! resolves, and another doesn't, is refused rather than guessed at; the reader of the refused
-//! routes (`route`), who must guess, forwards such paths of callers without a key.
+//! A limited key is judged by the path that is sent, and no server must be able to read that path
+//! as another one. So anything that one server decodes, joins, strips or resolves, and another
+//! doesn't, is refused rather than guessed at; the reader of the refused routes (`route`), which
+//! has to guess, forwards such paths of callers without a key.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::route_table::TABLE;
 
-/// A path of the API, without `.json` and without a slash at its end, decoded.
+/// A path of the API, decoded, without `.json` and without a final slash.
 ///
-/// No segment is empty, is `.` or `..`, holds a slash, a dot, a `;` or a control character, or
-/// begins or ends with a space; only a file's name, where the route table expects one, has dots.
+/// No segment is empty, is `.` or `..`, contains a slash, a dot, a `;` or a control character, or
+/// begins or ends with a space; only a file's name, where the route table expects one, may contain
+/// dots.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ApiPath<'a>(Cow<'a, str>);
 
 impl<'a> ApiPath<'a> {
-    /// Reads a path as it stands in a request.
+    /// Parses a path as it stands in a request.
     ///
     /// # Errors
-    /// Where it could be read two ways.
+    /// If it could be read in two ways.
     pub(super) fn of(path: &'a str) -> Result<Self, Ambiguity> {
         let rest = path.strip_prefix('/').ok_or(Ambiguity::NotAPath)?;
         if path.len() > LENGTH_MAX {
             return Err(Ambiguity::TooLong);
         }
-        // Rails leaves one slash at the end out, and takes what follows a dot for a format.
+        // Rails ignores one final slash, and reads what follows a dot as a format.
         let rest = match rest.strip_suffix('/') {
             Some("") => return Err(Ambiguity::Empty),
             Some(path) => path,
@@ -50,7 +51,8 @@ impl<'a> ApiPath<'a> {
         }
         let path = Self(decoded);
         if !path.0.is_empty() {
-            // Whoever takes a format off a file's name still takes it for a file's name.
+            // A server that strips a format from a file's name still reads the rest as a file's
+            // name.
             let judged = match path.0.rsplit_once('/') {
                 Some((before, name)) if is_file_name(name) && path.names_a_file() => before,
                 _ => &path.0,
@@ -60,7 +62,7 @@ impl<'a> ApiPath<'a> {
         Ok(path)
     }
 
-    /// Whether its last name is a file's, with what follows its first dot and without.
+    /// Whether its last name is a file's, both with and without what follows its first dot.
     fn names_a_file(&self) -> bool {
         let names = self.segments();
         let Some((last, before)) = names.split_last() else {
@@ -104,7 +106,7 @@ impl<'a> std::ops::Deref for Segments<'a> {
     }
 }
 
-/// Why a path could be read two ways.
+/// Why a path could be read in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ambiguity {
     NotAPath,
@@ -128,17 +130,17 @@ impl fmt::Display for Ambiguity {
         f.write_str(match self {
             Self::NotAPath => "it doesn't begin with `/`",
             Self::TooLong => "it is longer than any path of the API",
-            Self::Empty => "some servers take `//` for one slash, others for an empty name",
+            Self::Empty => "some servers read `//` as one slash, others as an empty name",
             Self::Dot => {
-                "some servers take what follows a dot for a format, or dots for steps; \
+                "some servers read what follows a dot as a format, or dots as relative segments; \
                  only `.json` at the end is read the same way by all"
             }
             Self::Semicolon => "some servers cut off what follows a `;`",
-            Self::Backslash => "some servers take a backslash for a slash",
+            Self::Backslash => "some servers read a backslash as a slash",
             Self::Raw => "it holds a character that must be percent-encoded",
-            Self::Unencoded => "it holds a `%` without two hexadecimal digits behind it",
+            Self::Unencoded => "it holds a `%` without two hexadecimal digits after it",
             Self::Delimiter => "it holds an encoded `/`, `\\`, `?`, `#` or `;`",
-            Self::Needless => "it encodes a letter, a digit, or another character that needs none",
+            Self::Needless => "it encodes a letter, a digit, or other text that needs no encoding",
             Self::Control => "it holds a control character",
             Self::Percent => "it holds an encoded `%`, so that it could be decoded twice",
             Self::Text => "it isn't UTF-8 when decoded",
@@ -147,7 +149,8 @@ impl fmt::Display for Ambiguity {
     }
 }
 
-/// RFC 3986 section 3.3 without what is read two ways: `;`, and the dots that `check_segment` sees.
+/// RFC 3986 section 3.3 without what is read in two ways: `;`, and the dots that `check_segment`
+/// checks.
 fn check_raw(byte: u8) -> Result<(), Ambiguity> {
     match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Ok(()),
@@ -182,11 +185,11 @@ fn decode(path: &str) -> Result<String, Ambiguity> {
             value => value,
         });
     }
-    // Overlong forms are none either (RFC 3629 section 3).
+    // Overlong forms aren't UTF-8 either (RFC 3629 section 3).
     String::from_utf8(decoded).map_err(|_| Ambiguity::Text)
 }
 
-/// Whether a name has dots in it, and is all the same no step of a path.
+/// Whether a name contains dots and still isn't a relative segment.
 fn is_file_name(name: &str) -> bool {
     let is_plain = |name: &str| check_segment(name).is_ok();
     name.contains('.') && name.split('.').all(is_plain)
@@ -211,7 +214,7 @@ fn check_segment(segment: &str) -> Result<(), Ambiguity> {
 /// The longest published path, with names of objects and fields in it, has some 200 bytes.
 const LENGTH_MAX: usize = 2048;
 
-/// The deepest published path has thirteen.
+/// The deepest published path has thirteen segments.
 const SEGMENTS_MAX: usize = 24;
 
 #[cfg(test)]

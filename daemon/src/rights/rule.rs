@@ -16,7 +16,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// Reads a rule.
+    /// Parses a rule.
     ///
     /// # Errors
     /// Says what is wrong with it, as a sentence.
@@ -30,16 +30,16 @@ impl Rule {
         let mut words = text.split_ascii_whitespace();
         let (Some(method), Some(path), None) = (words.next(), words.next(), words.next()) else {
             return Err(format!(
-                "`{text}` is no rule: a rule is a method and a path, such as `GET {EXAMPLE}`."
+                "`{text}` isn't a rule: a rule is a method and a path, such as `GET {EXAMPLE}`."
             ));
         };
         let verb = Verb::parse(method)
-            .map_err(|hint| format!("`{method}` in the rule `{text}` is no method: {hint}."))?;
+            .map_err(|hint| format!("`{method}` in the rule `{text}` isn't a method: {hint}."))?;
         let glob = Glob::parse(path)
             .map_err(|why| format!("The path in the rule `{text}` can't be used: {why}."))?;
         let rule = Self { verb, glob };
         match rule.glob.first_name() {
-            // A rule that fits nothing would pass for a lock.
+            // A rule that matches nothing would give a false sense of security.
             Some(name) if TABLE.is_name_beneath_v2(name) => Err(format!(
                 "The rule `{text}` fits no route: the API begins with `/api/v2`, \
                  as in `{verb} /api/v2{}`.",
@@ -54,33 +54,34 @@ impl Rule {
         self.verb.covers(method) && self.glob.fits(path)
     }
 
-    /// Whether it denies a request: whatever the case of its path, so that no server takes it for
-    /// what is denied.
+    /// Whether it denies a request: ignoring case, so that no server reads an allowed path as a
+    /// denied one.
     pub(super) fn denies(&self, method: &Method, path: &[&str]) -> bool {
         self.verb.covers(method) && self.glob.fits_any_case(path)
     }
 
-    /// Whether it fits but one path.
+    /// Whether it matches only one path.
     pub(super) fn names_one_path(&self) -> bool {
         self.glob.is_one_path()
     }
 
-    /// Whether it is about reading, among other things.
+    /// Whether it covers reading, among other things.
     pub(super) fn covers_reading(&self) -> bool {
         self.verb.covers(&Method::GET)
     }
 
-    /// Whether it fits some path of this shape, in which what begins with `*` is any name.
+    /// Whether it matches some path of this shape, in which names that begin with `*` may be any
+    /// name.
     pub(super) fn fits_some(&self, shape: &[&str]) -> bool {
         self.glob.fits_some(shape)
     }
 
-    /// Whether it is about looking at things alone.
+    /// Whether it covers only reading.
     pub(super) fn only_reads(&self) -> bool {
         matches!(self.verb, Verb::Get | Verb::Head)
     }
 
-    /// The one path that it fits, and the methods, if there is but one.
+    /// The only path that it matches, and its methods, if there is just one.
     pub(super) fn only_path(&self) -> Option<(&'static [Method], String)> {
         Some((self.verb.methods()?, self.glob.only_path()?))
     }
@@ -95,7 +96,7 @@ impl fmt::Display for Rule {
 /// The methods of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verb {
-    /// GET, and what servers answer by the same means without its effects: HEAD and OPTIONS.
+    /// GET, and what servers answer in the same way without its effects: HEAD and OPTIONS.
     Get,
     Head,
     Post,
@@ -132,7 +133,7 @@ impl Verb {
         }
     }
 
-    /// Those that it covers, if they can be counted.
+    /// The methods that it covers, if they can be listed.
     fn methods(self) -> Option<&'static [Method]> {
         match self {
             Self::Get => Some(&[Method::GET]),
@@ -165,7 +166,7 @@ static VERBS: [(&str, Verb); 7] = [
 
 const EXAMPLE: &str = "/api/v2/tickets/**";
 
-/// More than any path of the API with its names of objects; it bounds what a request costs.
+/// Longer than any path of the API with its names of objects; it bounds the cost of a request.
 const LENGTH_MAX: usize = 256;
 
 #[cfg(test)]
@@ -217,7 +218,7 @@ mod tests {
             ("GET /api/v2/tickets x", "a rule is a method and a path"),
             (
                 "get /api/v2/tickets",
-                "`get` in the rule `get /api/v2/tickets` is no method: say `GET`",
+                "`get` in the rule `get /api/v2/tickets` isn't a method: say `GET`",
             ),
             (
                 "FETCH /api/v2/tickets",

@@ -1,35 +1,36 @@
-//! Side loads: what a request brings along because a parameter asks for it (`include=users,groups`).
+//! Side loads: further records that a request includes because a parameter asks for them
+//! (`include=users,groups`).
 //!
-//! Zendesk's `read` includes them. A scope for one resource brings along what that resource is
-//! made of, and what another scope of the same key covers; for anything else the key needs the
-//! scope that reads it. A key that is allowed a route by a rule is allowed what it brings along, and
-//! one that is denied something to read brings along nothing, lest it be that.
+//! Zendesk's `read` covers them. A scope for one resource covers side loads that are part of that
+//! resource, and those that another scope of the same key covers; any others need the scope that
+//! reads them. A key that is allowed a route by a rule may side-load whatever that route offers,
+//! and a key that is denied something to read may side-load nothing, since that might be it.
 //!
-//! Servers merge the parameters of a query and of a body, so that both are judged here.
+//! Servers merge the parameters of a query and a body, so both are judged here.
 
 use super::names;
 use crate::route_table::scope::{Effect, Resource, Scopes};
 
-/// What a request may bring along.
+/// The side loads that a request may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SideLoads {
     Anything,
-    /// What these scopes cover.
+    /// Those that these scopes cover.
     Of(Scopes),
     Nothing,
 }
 
-/// A side load that a request may not bring along.
+/// A side load that a request may not ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
-    /// What it is called, as the request has it.
+    /// Its name as it appears in the request.
     pub(super) name: String,
-    /// The scopes of which one would do; none would if the key is denied something to read.
+    /// The scopes that would each be enough; `None` if the key is denied something to read.
     pub(super) needs: Option<Scopes>,
 }
 
 impl SideLoads {
-    /// Whether no value of the parameter is refused.
+    /// Whether any value of the parameter is allowed.
     pub(super) fn are_free(self) -> bool {
         self == Self::Anything
     }
@@ -37,9 +38,9 @@ impl SideLoads {
     /// Judges a query.
     ///
     /// # Errors
-    /// The first that isn't covered.
+    /// The first side load that isn't covered.
     pub(super) fn judge_query(self, query: &str) -> Result<(), Refused> {
-        // No letter of the name is encoded where there is no `%`.
+        // Without a `%`, no letter of the name is encoded.
         let may_ask = || {
             let bytes = query.as_bytes();
             let is_it = |part: &[u8]| part.eq_ignore_ascii_case(names::INCLUDE);
@@ -48,7 +49,7 @@ impl SideLoads {
         if self.are_free() || !may_ask() {
             return Ok(());
         }
-        // Decoded before it is cut: what hides a separator hides what follows it.
+        // Decoded before it is split: an encoded separator also hides what follows it.
         let decoded = names::decoded(query.as_bytes());
         let mut pairs = decoded.split(|b| matches!(b, b'&' | b';' | b'?'));
         pairs.try_for_each(|pair| {
@@ -64,7 +65,7 @@ impl SideLoads {
     /// Judges a value of the parameter, encoded or not.
     ///
     /// # Errors
-    /// The first that isn't covered.
+    /// The first side load that isn't covered.
     pub(super) fn judge(self, value: &[u8]) -> Result<(), Refused> {
         if self.are_free() {
             return Ok(());
@@ -89,7 +90,7 @@ impl SideLoads {
         Ok(())
     }
 
-    /// What is said of a parameter whose value can't be read.
+    /// The refusal of a parameter whose value can't be parsed.
     pub(super) fn unread(self) -> Refused {
         Refused {
             name: "?".to_owned(),
@@ -101,7 +102,7 @@ impl SideLoads {
     }
 }
 
-/// The scopes of which one covers a side load; `None` where none is needed.
+/// The scopes that each cover a side load; `None` if it needs none.
 fn needs(name: &[u8]) -> Option<Scopes> {
     let is_in = |names: &str| {
         let mut names = names.split_ascii_whitespace();
@@ -118,14 +119,14 @@ fn needs(name: &[u8]) -> Option<Scopes> {
     Some(scope.unwrap_or_default() | Scopes::READ)
 }
 
-/// Counts, times, parts and the like of whatever the route is about (Zendesk's page on side
-/// loading, and its description of the Support API).
+/// Counts, times, parts and the like of the route's own records (Zendesk's page on side loading,
+/// and its description of the Support API).
 const OWN: &str = "abilities access_policies app_installation audits categories comment_count \
     comment_events comments dates identities incident_counts last_audits metric_events \
     metric_sets open_ticket_count permissions rule_counts slas translations \
     usage_1h usage_24h usage_7d usage_30d";
 
-/// What has scopes of its own, by these. What is in neither list needs `read`.
+/// Side loads of resources with scopes of their own. Those in neither list need `read`.
 static OF_OTHERS: [(&str, &str); 8] = [
     (
         "tickets",

@@ -1,4 +1,4 @@
-//! What a decision says: which line decides, and why.
+//! The text of a decision: which line decides, and why.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ use crate::telemetry::Sent;
 /// Why a key may not do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// The scopes of which one would be enough; empty where none is.
+    /// The scopes that would each be enough; empty if none would.
     pub needs: Vec<String>,
     /// The line that decides.
     pub line: String,
@@ -25,7 +25,7 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// Of a request that no limited key may send as it is.
+    /// For a request that no limited key may send in this form.
     pub(super) fn of_request(line: String, why: String) -> Self {
         Self {
             needs: Vec::new(),
@@ -43,12 +43,12 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
-/// What would become of a request.
+/// The decision on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// Whether it is allowed.
     pub allowed: bool,
-    /// The scopes of which one is enough; empty where scopes don't decide.
+    /// The scopes that are each enough; empty if scopes don't decide.
     pub needs: Vec<String>,
     /// The line that decides.
     pub line: String,
@@ -67,12 +67,12 @@ impl From<Denial> for Explanation {
     }
 }
 
-/// By what something is allowed.
+/// What allows something.
 pub(super) enum Grant<'a> {
     /// The key isn't limited.
     Everything,
     Rule(&'a Rule),
-    /// Scopes of the key that a route needs, and what is known of it.
+    /// The key's scopes that a route needs, and what is known about the route.
     Scope {
         scopes: Scopes,
         entry: Option<&'static Entry>,
@@ -115,7 +115,7 @@ pub(super) fn of_method_header(name: &HeaderName) -> Denial {
     Denial::of_request(
         format!("header `{name}`"),
         format!(
-            "The header `{name}` names another method, by which some servers act, and this key is \
+            "The header `{name}` names another method, which some servers use, and this key is \
              limited to what the request's own method may do."
         ),
     )
@@ -124,8 +124,8 @@ pub(super) fn of_method_header(name: &HeaderName) -> Denial {
 pub(super) fn of_method_in_query() -> Denial {
     Denial::of_request(
         "`_method` in the query".to_owned(),
-        "The query has a parameter `_method`, by which some servers act instead of the request's \
-         own method, and this key is limited to what that may do."
+        "The query has a parameter `_method`, which some servers use instead of the request's own \
+         method, and this key is limited to what that one may do."
             .to_owned(),
     )
 }
@@ -188,7 +188,7 @@ pub(super) fn of_scope(entry: Option<&Entry>, method: &Method, path: &ApiPath<'_
     }
 }
 
-/// Of a side load that stands in `place`.
+/// For a side load in `place`.
 pub(super) fn of_side_load(refused: &Refused, place: &str) -> Denial {
     let name = Sent::escaped(&refused.name);
     let line = format!("`include` in {place}, side load `{name}`");
@@ -197,36 +197,36 @@ pub(super) fn of_side_load(refused: &Refused, place: &str) -> Denial {
             needs: needs.names(),
             line,
             why: format!(
-                "The request brings along `{name}`, for which this key needs {}.",
+                "The request side-loads `{name}`, for which this key needs {}.",
                 names(needs).join(" or ")
             ),
         },
         None => Denial::of_request(
             line,
             format!(
-                "The request brings along `{name}`, among which may be what a `deny` rule of this \
-                 key denies."
+                "The request side-loads `{name}`, which may contain what a `deny` rule of this key \
+                 denies."
             ),
         ),
     }
 }
 
-/// Of a route that no `deny` rule names, and that may show the same.
+/// For a route that no `deny` rule names, and that may show the same.
 pub(super) fn of_what_it_shows(why: &Why<'_>, method: &Method, path: &ApiPath<'_>) -> Denial {
     let shown = shown(method, path);
     match why {
         Why::Unknown(rule) => Denial::of_request(
             format!("route table: `{shown}` isn't known, and deny `{rule}`"),
             format!(
-                "This route isn't known, so that it may show or do what the rule `{rule}` of this \
-                 key denies: only an `allow` rule for `{shown}` itself lets it through."
+                "This route isn't known, so it may show or do what the rule `{rule}` of this key \
+                 denies: only an `allow` rule for `{shown}` itself lets it through."
             ),
         ),
         Why::Mixed(rule) => Denial::of_request(
             format!("route table: `{shown}` searches or exports, and deny `{rule}`"),
             format!(
-                "This route searches or exports, and what it finds may be what the rule `{rule}` \
-                 of this key denies: only an `allow` rule for `{shown}` itself lets it through."
+                "This route searches or exports, which may find what the rule `{rule}` of this key \
+                 denies: only an `allow` rule for `{shown}` itself lets it through."
             ),
         ),
     }
@@ -247,5 +247,5 @@ fn shown(method: &Method, path: &ApiPath<'_>) -> String {
     format!("{method} {path}")
 }
 
-/// What is said of a route that isn't in the table.
-const UNKNOWN: &str = "This route isn't known, and so counts as a write to everything";
+/// The text for a route that isn't in the table.
+const UNKNOWN: &str = "This route isn't known, so it is treated as a write to everything";

@@ -1,5 +1,5 @@
-//! Looks at the names of a form, `application/x-www-form-urlencoded`: for that of another method, and
-//! for what is to be brought along.
+//! Checks the names in a form, `application/x-www-form-urlencoded`: for one that names another
+//! method, and for one that requests side loads.
 
 use super::Found;
 use crate::rights::names;
@@ -11,7 +11,7 @@ pub(super) struct Form {
     side_loads: SideLoads,
     /// The beginning of the name that is being read.
     name: Vec<u8>,
-    /// The value that is being read, if it asks for side loads.
+    /// The value that is being read, if it requests side loads.
     include: Option<Vec<u8>>,
     /// The rest of the pair doesn't matter.
     passed: bool,
@@ -30,7 +30,7 @@ impl Form {
     /// Reads on.
     ///
     /// # Errors
-    /// What is found.
+    /// What it finds.
     pub(super) fn push(&mut self, text: &[u8]) -> Result<(), Found> {
         let mut rest = text;
         while !rest.is_empty() {
@@ -59,7 +59,7 @@ impl Form {
                     self.include = asks.then(Vec::new);
                     self.passed = self.include.is_none();
                 }
-                // What Rack cuts off in front; there may be any amount of it.
+                // Rack strips these in front of a name, and there may be any number of them.
                 b'[' | b']' | b'+' | 0..=b' ' if self.name.is_empty() => {}
                 byte => {
                     self.name.push(byte);
@@ -71,10 +71,10 @@ impl Form {
         Ok(())
     }
 
-    /// The pair is over.
+    /// Ends a pair.
     ///
     /// # Errors
-    /// What is found.
+    /// What it finds.
     pub(super) fn finish(&mut self) -> Result<(), Found> {
         let is_method = !self.passed && self.include.is_none() && names::is_method(&self.name);
         let include = self.include.take();
@@ -87,7 +87,7 @@ impl Form {
         self.side_loads.judge(&value).map_err(Found::SideLoad)
     }
 
-    /// The same once more, where it is encoded.
+    /// Strips the same characters in percent-encoded form.
     fn drop_encoded_front(&mut self) {
         if self.name.len() == 3 && names::base(&names::decoded(&self.name)).is_empty() {
             self.name.clear();
@@ -95,15 +95,15 @@ impl Form {
     }
 }
 
-/// Rack took both until version 3.
+/// Rack accepted both until version 3.
 fn is_separator(byte: u8) -> bool {
     matches!(byte, b'&' | b';')
 }
 
-/// The name encoded three times over (`%25255F`…) has 49 bytes; nobody decodes it more often.
+/// The name encoded three times over (`%25255F`…) has 49 bytes; no server decodes it more often.
 const NAME_MAX: usize = 64;
 
-/// All the side loads that there are have 600 bytes; encoded, three times as many.
+/// A list of all existing side loads has 600 bytes; percent-encoded, three times as many.
 const VALUE_MAX: usize = 4096;
 
 #[cfg(test)]

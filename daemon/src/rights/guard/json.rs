@@ -1,10 +1,10 @@
-//! Looks at the members of the object that a JSON text is: for one that names another method, and for
-//! one that asks for something to be brought along.
+//! Checks the members of a JSON text's outermost object: for one that names another method, and for
+//! one that requests side loads.
 //!
-//! Only members of the outermost object count: frameworks read no others, and what tickets and
-//! custom objects are made of may be called anything. Text that isn't JSON, by RFC 8259, may be
-//! read one way here and another way there (comments, single quotes, a second text behind the
-//! first); in such a text the mere word is taken for the name.
+//! Only members of the outermost object count: frameworks read no others, and the fields of tickets
+//! and custom objects may have any name. Text that isn't JSON according to RFC 8259 may be read
+//! differently by different servers (comments, single quotes, a second text behind the first); in
+//! such a text the word alone counts as the name.
 
 use super::Found;
 use super::word::Word;
@@ -15,31 +15,30 @@ use crate::rights::side_loads::SideLoads;
 #[derive(Debug)]
 pub(super) struct Json {
     state: State,
-    /// The kinds of the containers around the present place, the innermost in the lowest bit: 1
-    /// for an object.
+    /// The kinds of the open containers, the innermost in the lowest bit: 1 for an object.
     objects: u128,
     depth: u32,
     /// The text isn't JSON.
     broken: bool,
-    /// What the words that stand somewhere mean.
+    /// What the words mean that were seen anywhere in the text.
     mentioned: Option<Found>,
     word: Word,
     side_loads: SideLoads,
     include: Word,
-    /// What is asked to be brought along, while that is being read.
+    /// The value that requests side loads, while it is being read.
     asked: Option<Vec<u8>>,
-    /// The escapes of the text, wherever it is broken.
+    /// The escapes of the text, in case it turns out not to be JSON.
     anywhere: Unescape,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Before the text; a byte order mark may stand there.
+    /// Before the text, where a byte order mark is allowed.
     Start,
     Value,
-    /// Behind `[`, or `{`: it may end at once.
+    /// After `[` or `{`: the container may end at once.
     First,
-    /// Behind a comma in an object.
+    /// After a comma in an object.
     Name,
     Colon,
     After,
@@ -72,15 +71,15 @@ impl Json {
     /// Reads on.
     ///
     /// # Errors
-    /// What is found.
+    /// What it finds.
     pub(super) fn push(&mut self, text: &[u8]) -> Result<(), Found> {
         text.iter().try_for_each(|byte| self.read(*byte))
     }
 
-    /// The text is over.
+    /// Ends the text.
     ///
     /// # Errors
-    /// What is found.
+    /// What it finds.
     pub(super) fn finish(&mut self) -> Result<(), Found> {
         let (method, include) = (self.word.is_whole(), self.include.is_whole());
         self.mention(method, include);
@@ -94,7 +93,7 @@ impl Json {
     }
 
     fn read(&mut self, byte: u8) -> Result<(), Found> {
-        // UTF-16 and UTF-32, which some parsers recognise, are ASCII with NULs in between.
+        // UTF-16 and UTF-32, which some parsers detect, are ASCII with NULs in between.
         if byte != 0
             && let Some(byte) = self.anywhere.push(byte, Backslashes::EachBegins)
         {
@@ -122,7 +121,7 @@ impl Json {
         }
     }
 
-    /// Judges what was asked for, once all of it is read.
+    /// Judges the requested side loads once their value is complete.
     fn judge_asked(&mut self) -> Result<(), Found> {
         let is_whole = matches!(self.state, State::After | State::Name) && self.depth <= 1;
         match &self.asked {
@@ -148,7 +147,7 @@ impl Json {
                 include,
             } => return Some(self.string(byte, is_name, escapes, [method, include])),
             State::Word if is_word(byte) => State::Word,
-            // Whatever ends a word stands behind a value.
+            // Any byte that ends a word comes after a value.
             State::Word | State::After => match byte {
                 _ if is_space => State::After,
                 b',' if self.depth > 0 => match self.is_in_object() {
@@ -260,7 +259,7 @@ fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.')
 }
 
-/// How much of a name is a certain one.
+/// How much of a name matches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Match {
     length: usize,
@@ -270,7 +269,7 @@ struct Match {
 
 impl Match {
     fn push(&mut self, name: &[u8], byte: u8) {
-        // Some write the brackets of a form's list behind the name in JSON, too.
+        // Some clients append the brackets of a form's list to the name in JSON, too.
         let is_cut = name == INCLUDE && self.is_whole(name) && byte == b'[';
         if is_cut || self.cut {
             self.cut = true;
@@ -293,17 +292,18 @@ enum Unescape {
     Unicode { digits: u8, value: u32 },
 }
 
-/// What a backslash behind a backslash is.
+/// The meaning of a backslash after a backslash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Backslashes {
-    /// The second half of one.
+    /// It completes an escaped backslash.
     InPairs,
-    /// The beginning of another escape, where nobody knows which of them is the first.
+    /// It begins another escape, where it isn't known which backslash is the first.
     EachBegins,
 }
 
 impl Unescape {
-    /// Reads one byte, and gives the one that it completes. What isn't ASCII is any other byte.
+    /// Reads one byte, and returns the byte that it completes. Anything outside ASCII becomes one
+    /// placeholder byte.
     fn push(&mut self, byte: u8, backslashes: Backslashes) -> Option<u8> {
         let (next, read) = match (*self, byte) {
             (Self::Plain, b'\\') => (Self::Backslash, None),
@@ -319,7 +319,7 @@ impl Unescape {
                 (Self::Backslash, Some(byte))
             }
             (Self::Backslash, b'b' | b'f' | b'n' | b'r' | b't') => (Self::Plain, Some(b' ')),
-            // `\_` is no escape, and some parsers take it for `_`.
+            // `\_` isn't a valid escape, and some parsers read it as `_`.
             (Self::Backslash, _) => (Self::Plain, Some(byte)),
             (Self::Unicode { digits, value }, _) => match char::from(byte).to_digit(16) {
                 Some(digit) if digits == 3 => {
@@ -344,10 +344,10 @@ impl Unescape {
     }
 }
 
-/// All the side loads that there are have 600 bytes.
+/// A list of all existing side loads has 600 bytes.
 const ASKED_MAX: usize = 4096;
 
-/// Stands for whatever isn't ASCII.
+/// Represents anything outside ASCII.
 const OTHER: u8 = 0xff;
 
 #[cfg(test)]
@@ -477,7 +477,7 @@ mod tests {
             r#"{"payment_method":"x","_methods":1,"__method":2,"_metho":3,"":4}"#,
             r#"{"\\u005fmethod":"x"}"#,
             r#"{"a":"ü","b":"\ud83d\ude00"}"#,
-            // No JSON, and no word of it either.
+            // Not JSON, and without the word.
             "PK\u{3}\u{4} some bytes of a file",
             r#"{"a":1,}"#,
             r#"{'payment_method':1}"#,

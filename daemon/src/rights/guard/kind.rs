@@ -1,9 +1,9 @@
-//! As what a server may read a body: by its head alone.
+//! Body formats that a server might parse, judged by the headers alone.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-/// The ways in which a body must be looked at.
+/// The formats for which a body must be checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Kinds {
     pub(super) form: bool,
@@ -17,7 +17,7 @@ impl Kinds {
             return Self::UNNAMED;
         };
         let value = value.as_bytes().to_ascii_lowercase();
-        // Where it names several types, as Rack's own reader allows, any of them may count.
+        // If it names several types, as Rack's own reader allows, any of them may apply.
         let names = match value.contains(&b',') {
             true => value.as_slice(),
             false => value.split(|b| *b == b';').next().unwrap_or_default(),
@@ -31,7 +31,7 @@ impl Kinds {
             return Self::UNNAMED;
         }
         let multipart = has("multipart");
-        // Old Rack reads a multipart body without a boundary as a form.
+        // Old versions of Rack read a multipart body without a boundary as a form.
         let boundary = value.windows(9).any(|part| part == b"boundary=");
         Self {
             form: has("urlencoded") || multipart && !boundary,
@@ -40,12 +40,12 @@ impl Kinds {
         }
     }
 
-    /// Whether nobody reads parameters out of such a body.
+    /// Whether no server reads parameters from such a body.
     pub(super) fn is_opaque(self) -> bool {
         self == Self::default()
     }
 
-    /// Rack takes a POST without a type for a form, and JSON goes without one too.
+    /// Rack treats a POST without a type as a form, and JSON is sent without a type too.
     const UNNAMED: Self = Self {
         form: true,
         multipart: false,

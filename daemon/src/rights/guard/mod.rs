@@ -1,15 +1,15 @@
-//! The body of a request, in which frameworks read parameters: the name of another method, and what
-//! is to be brought along.
+//! Checks a request's body for parameters that frameworks read: the name of another method, and
+//! side loads.
 //!
-//! Rack takes the field `_method` of a form, or of a multipart body, for the method of a POST, and
-//! others a member of that name in JSON. A key that is limited is judged by the method of the
-//! request, so a body that names one is refused. Rails merges all of them with the query, so that
-//! side loads are judged wherever they may stand.
+//! Rack uses the field `_method` of a form or multipart body as the method of a POST, and other
+//! frameworks do the same with a JSON member of that name. A limited key is judged by the method of
+//! the request, so a body that names another one is refused. Rails merges all of these parameters
+//! with the query, so side loads are judged wherever they appear.
 //!
-//! A body of known length that fits the cap is read whole, so that nothing at all of what is
-//! refused reaches Zendesk, and the script is told why. A longer one, or one of unknown length, is
-//! looked at as it streams, and breaks off before its last byte. Files go by unread: nobody reads
-//! parameters out of `image/png`.
+//! A body of known length that fits the cap is read completely, so that nothing of a refused one
+//! reaches Zendesk and the script gets the reason. A longer one, or one of unknown length, is
+//! checked as it streams, and broken off before its last byte. Files aren't checked: no server
+//! reads parameters from `image/png`.
 
 mod form;
 mod json;
@@ -40,7 +40,7 @@ use crate::body::Body;
 use crate::content::Coding;
 use crate::route_table::TABLE;
 
-/// Refuses by the head alone what can't be judged by its body.
+/// Refuses, by the head alone, a body that can't be judged.
 pub(super) fn check_head(head: &Parts) -> Result<(), Denial> {
     let headers = &head.headers;
     if has_no_body(&head.method) {
@@ -61,7 +61,7 @@ pub(super) fn check_head(head: &Parts) -> Result<(), Denial> {
     Ok(())
 }
 
-/// Looks at a body, whose head `check_head` has let through.
+/// Checks a body whose head `check_head` has let through.
 pub(super) async fn guard(head: &Parts, body: Body, side_loads: SideLoads) -> Result<Body, Denial> {
     if body.is_end_stream() {
         return Ok(body);
@@ -91,17 +91,17 @@ pub(super) async fn guard(head: &Parts, body: Body, side_loads: SideLoads) -> Re
     }
 }
 
-/// GET, HEAD and OPTIONS are judged as reads of what their path names. Rails would read parameters
-/// out of their bodies as well, and no client of Zendesk's sends one.
+/// GET, HEAD and OPTIONS are judged as reads of their path. Rails would read parameters from their
+/// bodies as well, and no Zendesk client sends any.
 fn has_no_body(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// The ways in which a body must be looked at.
+/// The formats for which a body must be checked.
 fn kinds(head: &Parts) -> Kinds {
     let mut kinds = Kinds::of(&head.headers);
     // node-zendesk uploads every file as `application/json`. An upload is a file whatever its type
-    // says, where there is nothing else at its path that another method could do.
+    // says, as long as its path offers nothing else that another method could do.
     if kinds.json && is_file(head) {
         kinds.json = false;
     }
@@ -117,16 +117,16 @@ fn is_file(head: &Parts) -> bool {
     entry.is_some_and(|entry| entry.takes_file && TABLE.is_alone(entry, &path))
 }
 
-/// What is found in a body.
+/// What was found in a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// The name of another method.
     Method,
-    /// Something to be brought along that isn't covered.
+    /// A side load that the key doesn't cover.
     SideLoad(Refused),
 }
 
-/// Looks for what a body may not say.
+/// Searches a body for what it must not contain.
 #[derive(Debug)]
 pub(super) struct Scan {
     form: Option<Form>,
@@ -143,7 +143,7 @@ impl Scan {
         }
     }
 
-    /// For a body with this head that may bring along anything.
+    /// For a body with this head, in which any side load is allowed.
     #[cfg(feature = "fuzzing")]
     pub(super) fn of(headers: &HeaderMap) -> Self {
         Self::new(Kinds::of(headers), SideLoads::Anything)
@@ -152,7 +152,7 @@ impl Scan {
     /// Reads on.
     ///
     /// # Errors
-    /// What is found, and in what.
+    /// What it finds, and in which format.
     pub(super) fn push(&mut self, text: &[u8]) -> Result<(), (&'static str, Found)> {
         if let Some(form) = &mut self.form {
             form.push(text).map_err(|found| (FORM, found))?;
@@ -166,10 +166,10 @@ impl Scan {
         Ok(())
     }
 
-    /// The body is over.
+    /// Ends the body.
     ///
     /// # Errors
-    /// As above.
+    /// What it finds, and in which format.
     pub(super) fn finish(&mut self) -> Result<(), (&'static str, Found)> {
         if let Some(form) = &mut self.form {
             form.finish().map_err(|found| (FORM, found))?;
@@ -184,7 +184,7 @@ impl Scan {
     }
 }
 
-/// What the script is told.
+/// The error response for the script.
 mod denial {
     use super::{Found, verdict};
     use crate::rights::Denial;
@@ -200,8 +200,8 @@ mod denial {
         Denial::of_request(
             format!("{place} names another method"),
             format!(
-                "{place} of the request has a field `_method`, by which some servers act instead \
-                 of the request's own method, and this key is limited to what that may do."
+                "{place} of the request has a field `_method`, which some servers use instead of \
+                 the request's own method, and this key is limited to what that one may do."
             ),
         )
     }
@@ -209,8 +209,8 @@ mod denial {
     pub(super) fn of_body_in_a_read() -> Denial {
         Denial::of_request(
             "a read has a body".to_owned(),
-            "A GET, HEAD or OPTIONS of a limited key has no body, since some servers read \
-             parameters out of it."
+            "A GET, HEAD or OPTIONS with a limited key must not have a body, since some servers \
+             read parameters from it."
                 .to_owned(),
         )
     }
@@ -218,8 +218,8 @@ mod denial {
     pub(super) fn of_two_types() -> Denial {
         Denial::of_request(
             "the body has two types".to_owned(),
-            "The request has more than one `Content-Type`, and servers differ in which of them \
-             they go by."
+            "The request has more than one `Content-Type`, and servers differ in which one they \
+             use."
                 .to_owned(),
         )
     }
@@ -227,8 +227,8 @@ mod denial {
     pub(super) fn of_coded_body() -> Denial {
         Denial::of_request(
             "the body is compressed".to_owned(),
-            "A form or JSON text of a limited key is sent without `Content-Encoding`, so that it \
-             can be seen whether it names another method."
+            "A form or JSON text with a limited key must be sent without `Content-Encoding`, so \
+             that loopdesk can check whether it names another method."
                 .to_owned(),
         )
     }

@@ -1,11 +1,11 @@
-//! Looks at the names of the parts of a multipart body: for that of another method, and for the one
-//! that asks for something to be brought along.
+//! Checks the names of the parts of a multipart body: for one that names another method, and for
+//! one that requests side loads.
 //!
-//! Servers disagree about where a part begins: by which of two boundaries, at which line ends, and
-//! old Rack even amidst a line. So no boundary is looked for. From `Content-Disposition` or
-//! `Content-ID` to the next empty line the text counts as a part's head, wherever it stands, and
-//! what is named there counts as a field's name, but a file's name for that of a method alone. What
-//! would be brought along isn't read: nobody asks for it in this way.
+//! Servers disagree about where a part begins: at which of two boundaries, at which line ends; old
+//! versions of Rack even in the middle of a line. So no boundary is looked for. From
+//! `Content-Disposition` or `Content-ID` to the next empty line, text counts as a part's head,
+//! wherever it appears, and any name in it as a field's name; a file's name counts only as that of
+//! a method. The requested side loads aren't read: no client requests them this way.
 
 use super::Found;
 use super::word::Word;
@@ -26,7 +26,7 @@ enum State {
     Content,
     Head {
         words: Words,
-        /// How many bytes of the empty line.
+        /// How many bytes of the empty line have been read.
         line_end: usize,
         /// The digits of a `%XX`.
         escape: Option<Escape>,
@@ -39,14 +39,14 @@ enum Escape {
     High(u8),
 }
 
-/// The words that are looked for in a part's head.
+/// The words that are searched for in a part's head.
 #[derive(Debug)]
 struct Words {
     method: Word,
     include: Word,
-    /// The parameter's name that is being read: its first bytes.
+    /// The first bytes of the parameter name that is being read.
     parameter: Vec<u8>,
-    /// What is read is a file's name.
+    /// Whether a file's name is being read.
     in_file_name: bool,
 }
 
@@ -107,15 +107,15 @@ impl Parts {
     /// Reads on.
     ///
     /// # Errors
-    /// What is found.
+    /// What it finds.
     pub(super) fn push(&mut self, text: &[u8]) -> Result<(), Found> {
         text.iter().try_for_each(|byte| self.read(*byte))
     }
 
-    /// The body is over.
+    /// Ends the body.
     ///
     /// # Errors
-    /// What is found.
+    /// What it finds.
     pub(super) fn finish(&self) -> Result<(), Found> {
         match &self.state {
             State::Content => Ok(()),
@@ -162,7 +162,7 @@ impl Parts {
         let byte = byte.to_ascii_lowercase();
         let mut found = false;
         for (read, name) in self.names.iter_mut().zip(HEADERS) {
-            // No name has its own beginning in it a second time, but for `content-` in one that
+            // No name contains its own beginning a second time, except for `content-` in one that
             // breaks off.
             *read = match name.as_bytes().get(*read) {
                 Some(wanted) if *wanted == byte => *read + 1,
@@ -174,7 +174,7 @@ impl Parts {
     }
 }
 
-/// Undoes what may stand for a byte in a quoted name: `\_`, `%5F`. NUL is nothing.
+/// Undoes encodings of a byte in a quoted name: `\_`, `%5F`. NUL is ignored.
 fn decode(
     escape: &mut Option<Escape>,
     byte: u8,
@@ -214,10 +214,10 @@ fn decode(
     }
 }
 
-/// The headers that give a part its name; the second does in Rack where the first has none.
+/// The headers that name a part; Rack uses the second if the first gives no name.
 const HEADERS: [&str; 2] = ["content-disposition", "content-id"];
 
-/// More than the names that matter have.
+/// Longer than the names that matter.
 const PARAMETER_MAX: usize = 16;
 
 #[cfg(test)]

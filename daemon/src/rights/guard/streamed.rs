@@ -1,4 +1,4 @@
-//! A body that is looked at as it goes by, and never ends if something is found in it.
+//! A body that is checked as it streams, and never completes if something is found in it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,12 +10,12 @@ use super::{Found, Scan};
 use crate::body::{Body, Error};
 use crate::rights::Denial;
 
-/// Passes a body on one byte late: what would complete it goes out when all of it is known. A
-/// server waits for the rest of a body that breaks off, and does nothing.
+/// Passes a body on one byte late: the byte that would complete it is sent only when all of it has
+/// been checked. A server waits for the rest of a body that breaks off, and does nothing.
 pub(super) struct Streamed {
     inner: Body,
     scan: Scan,
-    /// What a body ends with in which this is found.
+    /// The error that ends a body in which this was found.
     denial: fn((&'static str, Found)) -> Denial,
     held: Bytes,
     ended: bool,
@@ -36,7 +36,7 @@ impl Streamed {
         }
     }
 
-    /// What can be passed on of a piece.
+    /// The part of a piece that can be passed on.
     fn pass(&mut self, piece: Bytes) -> Result<Bytes, Error> {
         self.scan.push(&piece).map_err(self.denial)?;
         let mut passed = match self.held.is_empty() {
@@ -86,7 +86,7 @@ impl http_body::Body for Streamed {
     }
 
     fn is_end_stream(&self) -> bool {
-        // What is held back must be asked for, and so must be what only the end tells.
+        // The held byte is still to be polled, and so is a verdict that only the end gives.
         self.ended
     }
 

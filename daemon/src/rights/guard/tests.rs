@@ -1,4 +1,4 @@
-//! Bodies: what is refused, what passes, and what of it is sent.
+//! Bodies: which ones are refused, which ones pass, and how much of them is sent.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn head(method: &str, target: &str, content_type: &str) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-/// What becomes of a body: all that is sent of it, and its error.
+/// The outcome for a body: everything that is sent of it, and its error.
 async fn sent(body: Body) -> (Vec<u8>, Option<String>) {
     let (mut body, mut all) = (body, Vec::new());
     while let Some(frame) = body.frame().await {
@@ -210,7 +210,7 @@ async fn d3_p9_a_long_body_keeps_its_length_and_breaks_off_before_its_last_byte(
     let (passed, error) = sent(body).await;
     assert!(error.is_some() && passed.len() < text.len());
 
-    // What only the end tells.
+    // Only detected at the end.
     let text = format!("a={filler}&_method");
     let form = self::head("POST", "/api/v2/tickets", FORM);
     let body = limited()
@@ -328,7 +328,7 @@ async fn s4_a_body_that_breaks_off_breaks_off_for_whoever_reads_it_next() {
     let (sent, error) = sent(body).await;
     assert_eq!(
         (sent.as_slice(), error.as_deref()),
-        (&b"{"[..], Some("no more of it came"))
+        (&b"{"[..], Some("nothing more of it arrived"))
     );
 }
 
@@ -348,7 +348,7 @@ async fn d3_a_key_that_may_do_everything_is_not_looked_at() {
     assert_eq!(sent(body).await, (b"_method=DELETE".to_vec(), None));
 }
 
-/// A body that says how long it is.
+/// A body that declares its length.
 struct Known(Frames);
 
 impl http_body::Body for Known {

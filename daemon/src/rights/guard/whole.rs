@@ -15,17 +15,17 @@ use crate::body::{Body, Error};
 /// A body that was read.
 pub(super) enum Whole {
     Read(Bytes),
-    /// It ended too early: what had come of it, and then the error.
+    /// It ended too early: the part that came, and then the error.
     BrokenOff(Body),
 }
 
-/// The right to keep a body in memory.
+/// Permission to keep a body in memory.
 pub(super) struct Reading {
     length: usize,
     _share: SemaphorePermit<'static>,
 }
 
-/// Whether a body of this length fits the cap, and memory is left for it.
+/// Whether a body of this length fits the cap and memory is left for it.
 pub(super) fn may_be_read(length: u64) -> Option<Reading> {
     let length = usize::try_from(length).ok().filter(|n| *n <= BODY_MAX)?;
     let blocks = u32::try_from(length.div_ceil(BLOCK)).ok()?;
@@ -62,9 +62,9 @@ impl Reading {
     }
 }
 
-/// Whether a body has no byte.
+/// Whether a body is empty.
 pub(super) enum Empty {
-    /// None, or an error before the first one.
+    /// It is, or an error comes before the first byte.
     Yes(Body),
     No,
 }
@@ -85,7 +85,7 @@ pub(super) async fn first(mut body: Body) -> Empty {
 async fn next(body: &mut Body) -> Option<Result<Bytes, Error>> {
     loop {
         let Ok(frame) = tokio::time::timeout(PIECE_MAX, body.frame()).await else {
-            return Some(Err("no more of it came".into()));
+            return Some(Err("nothing more of it arrived".into()));
         };
         match frame? {
             Ok(frame) => {
@@ -119,16 +119,16 @@ impl http_body::Body for Replayed {
     }
 }
 
-/// As much as is kept of a body for a replay: nearly every JSON body is far below. Not the same
-/// constant, since what is right of here may not be used here.
+/// The same size as is kept of a body for a replay: nearly every JSON body is far smaller. Not the
+/// same constant, since nothing to the right of this module may be used here.
 pub(super) const BODY_MAX: usize = 1 << 20;
 
-/// What all bodies that are being read may take together. Where it is used up they are looked at
-/// as they stream, which is as safe, but tells the script less.
+/// The memory for all bodies that are being read. When it is used up they are checked as they
+/// stream, which is as safe, but tells the script less.
 static MEMORY: Semaphore = Semaphore::const_new((64 << 20) / BLOCK);
 
 /// Memory is counted in pages.
 const BLOCK: usize = 4096;
 
-/// How long the next piece of a body may take, as long as Zendesk's answer.
+/// How long the next piece of a body may take: as long as Zendesk's answer.
 const PIECE_MAX: Duration = Duration::from_secs(180);

@@ -1,12 +1,12 @@
-//! Finds a word by itself in a stream of bytes.
+//! Finds a whole word in a stream of bytes.
 
 /// How much of the word has been read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Word {
     word: &'static [u8],
-    /// So many bytes of it match.
+    /// How many of its bytes match.
     matched: usize,
-    /// What was before could be the beginning of a longer word.
+    /// The preceding byte may belong to a longer word.
     in_word: bool,
 }
 
@@ -19,7 +19,7 @@ impl Word {
         }
     }
 
-    /// Reads one byte. Gives `true` at the byte behind the word.
+    /// Reads one byte. Returns `true` for the byte after the word.
     pub(super) fn push(&mut self, byte: u8) -> bool {
         let is_part = byte.is_ascii_alphanumeric() || byte == b'_';
         if self.matched == self.word.len() && !is_part {
@@ -37,7 +37,7 @@ impl Word {
         false
     }
 
-    /// The text is over: whether it has ended in the word.
+    /// Ends the text: whether it ended with the word.
     pub(super) fn is_whole(self) -> bool {
         self.matched == self.word.len()
     }

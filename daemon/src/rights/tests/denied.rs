@@ -18,12 +18,12 @@ fn d2_what_a_rule_denies_is_found_in_no_other_way() {
         ("GET", "/api/v2/tickets", true, true),
         ("GET", "/api/v2/users", false, true),
         ("GET", "/api/v2/Users", false, false),
-        // Unknown to everybody, and older versions of the API.
+        // Routes that aren't in the table, and older versions of the API.
         ("GET", "/api/v1/tickets", false, false),
         ("GET", "/api/v2/unheard", false, false),
         ("POST", "/api/v2/unheard", false, false),
         ("PURGE", "/api/v2/tickets/1", false, false),
-        // But what the very path of is allowed.
+        // Except if that exact path is allowed.
         ("GET", "/api/v2/unheard_of", true, false),
         // Searches and exports.
         ("GET", "/api/v2/search?query=type:user", false, true),
@@ -54,7 +54,7 @@ fn d2_what_a_rule_denies_is_found_in_no_other_way() {
             assert_eq!(judged.is_ok(), allowed, "{method} {target}: {judged:?}");
         }
     }
-    // Searches for what is denied, under the name of others.
+    // Searches for denied records under another name.
     let one = rights(&["read"], &[], &["GET /api/v2/users/35436"]);
     assert!(judge(&one, "GET", "/api/v2/users/search?query=x").is_err());
     assert_eq!(
@@ -128,7 +128,7 @@ fn d2_what_shows_the_same_as_what_is_denied_is_listed() {
         "{tickets:?}"
     );
     assert_eq!(also("DELETE /api/v2/**"), Vec::<String>::new());
-    // What the key can't read anyway is no news.
+    // What the key can't read anyway isn't listed.
     let narrow = rights(&["tickets:read"], &[], &["GET /api/v2/tickets/1/audits"]);
     assert!(
         narrow

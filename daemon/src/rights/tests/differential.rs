@@ -1,4 +1,4 @@
-//! D3: whatever the judge lets a key do, every server does just that.
+//! D3: whatever a key may do according to the judge, every server does exactly that.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use super::{judge, rights};
 use crate::rights::Rights;
 use crate::rights::path::ApiPath;
 
-/// Ways to write one path so that some server may read another in it.
+/// Ways to spell one path so that some server may read another one.
 fn tricks(one: &str, other: &str) -> Vec<String> {
     let beneath = other.trim_start_matches('/');
     let encoded = |text: &str| {
@@ -71,7 +71,7 @@ fn tricks(one: &str, other: &str) -> Vec<String> {
     tricks
 }
 
-/// A key that is held against the routes: one by scopes, since rules could allow any path.
+/// A key that is compared with the routes: one with scopes, since rules could allow any path.
 fn keys() -> Vec<(Rights, Vec<&'static str>)> {
     let sets: [&[&str]; 4] = [
         &["read"],
@@ -84,7 +84,7 @@ fn keys() -> Vec<(Rights, Vec<&'static str>)> {
         .collect()
 }
 
-/// Holds what the judge says against what every server would do.
+/// Compares the judge's decision with what every server would do.
 fn check(rails: &Rails, rights: &Rights, scopes: &[&str], method: &str, target: &str) -> bool {
     if judge(rights, method, target).is_err() {
         return false;
@@ -111,7 +111,7 @@ fn allows(scopes: &[&str], route: &Route) -> bool {
 #[test]
 fn d3_no_server_reads_a_write_where_the_judge_reads_a_read() {
     let rails = &*RAILS;
-    // POSTs that read beside POSTs that write, GETs beside GETs that do something.
+    // POSTs that read beside POSTs that write, GETs beside GETs with effects.
     let of = |method: &str| {
         let routes = rails
             .routes()
@@ -151,7 +151,7 @@ fn d3_no_server_reads_a_write_where_the_judge_reads_a_read() {
         tried > 50_000 && allowed > 3_000,
         "{tried} tried, {allowed} allowed"
     );
-    // The same requests do get past a judge that takes paths as they come.
+    // The same requests do get past a judge that doesn't check how paths are read.
     assert!(caught > 1_000, "{caught}");
 }
 

@@ -1,4 +1,4 @@
-//! What is asked for keys, and how they are compared.
+//! Parsing what is requested for keys, and comparing keys.
 
 use super::{asked, judge, rights};
 use crate::rights::{Explanation, Rights};
@@ -141,7 +141,7 @@ fn d2_what_is_beyond_a_limit() {
             &["read", "tickets:write"],
             &["impersonate"],
         ),
-        // A rule for one known route is held against its scope.
+        // A rule for one known route is compared with that route's scope.
         (&[], &["GET /api/v2/tickets"], &["tickets:read"], &[]),
         (
             &[],
@@ -156,7 +156,7 @@ fn d2_what_is_beyond_a_limit() {
             &["read"],
             &["GET /api/v2/unheard_of"],
         ),
-        // One for many may fit routes that nobody knows.
+        // A rule for many may match routes that aren't in the table.
         (
             &[],
             &["GET /api/v2/tickets/*"],
@@ -273,8 +273,8 @@ fn d2_explain_names_the_line_that_decides() {
             false,
             &["write"],
             "route table: `GET /api/v2/unheard_of` isn't known",
-            "This route isn't known, and so counts as a write to everything: this key needs `write`, \
-             or a rule that allows it.",
+            "This route isn't known, so it is treated as a write to everything: this key needs \
+             `write`, or a rule that allows it.",
         ),
         (
             "GET",
@@ -283,7 +283,7 @@ fn d2_explain_names_the_line_that_decides() {
             &[],
             "the path can be read two ways",
             "The path can be read two ways, and this key is limited to some paths: some servers \
-             take `//` for one slash, others for an empty name.",
+             read `//` as one slash, others as an empty name.",
         ),
         (
             "GET",
@@ -291,8 +291,8 @@ fn d2_explain_names_the_line_that_decides() {
             false,
             &[],
             "`_method` in the query",
-            "The query has a parameter `_method`, by which some servers act instead of the \
-             request's own method, and this key is limited to what that may do.",
+            "The query has a parameter `_method`, which some servers use instead of the request's \
+             own method, and this key is limited to what that one may do.",
         ),
         (
             "GET",
@@ -300,7 +300,7 @@ fn d2_explain_names_the_line_that_decides() {
             false,
             &["groups:read", "read"],
             "`include` in the query, side load `groups`",
-            "The request brings along `groups`, for which this key needs `groups:read` or `read`.",
+            "The request side-loads `groups`, for which this key needs `groups:read` or `read`.",
         ),
     ] {
         let expected = Explanation {
@@ -326,23 +326,23 @@ fn d2_explain_names_the_line_that_decides() {
             "/api/v2/unheard_of",
             "route table: `GET /api/v2/unheard_of` isn't known, and deny \
              `GET /api/v2/tickets/*/audits/**`",
-            "This route isn't known, so that it may show or do what the rule \
-             `GET /api/v2/tickets/*/audits/**` of this key denies: only an `allow` rule for \
-             `GET /api/v2/unheard_of` itself lets it through.",
+            "This route isn't known, so it may show or do what the rule `GET \
+             /api/v2/tickets/*/audits/**` of this key denies: only an `allow` rule for `GET \
+             /api/v2/unheard_of` itself lets it through.",
         ),
         (
             "/api/v2/search",
             "route table: `GET /api/v2/search` searches or exports, and deny \
              `GET /api/v2/tickets/*/audits/**`",
-            "This route searches or exports, and what it finds may be what the rule \
-             `GET /api/v2/tickets/*/audits/**` of this key denies: only an `allow` rule for \
-             `GET /api/v2/search` itself lets it through.",
+            "This route searches or exports, which may find what the rule `GET \
+             /api/v2/tickets/*/audits/**` of this key denies: only an `allow` rule for `GET \
+             /api/v2/search` itself lets it through.",
         ),
         (
             "/api/v2/tickets?include=comment_count",
             "`include` in the query, side load `comment_count`",
-            "The request brings along `comment_count`, among which may be what a `deny` rule of \
-             this key denies.",
+            "The request side-loads `comment_count`, which may contain what a `deny` rule of this \
+             key denies.",
         ),
     ] {
         let explanation = explain_by(&denied, "GET", target);

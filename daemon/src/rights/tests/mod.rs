@@ -14,7 +14,7 @@ use loopdesk_protocol::key;
 
 use super::{Denial, Rights};
 
-/// What a key is asked to allow.
+/// The scopes and rules requested for a key.
 fn asked(scopes: &[&str], allow: &[&str], deny: &[&str]) -> key::Rights {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     key::Rights {

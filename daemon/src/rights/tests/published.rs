@@ -1,4 +1,4 @@
-//! Every route and every scope, against a second derivation: by the method and the first name.
+//! Every route and every scope, against a second derivation: by method and first name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +72,7 @@ fn check(routes: &BTreeSet<Route>) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The scopes of which each is enough.
+/// The scopes that are each enough.
 fn expected(route: &Route) -> BTreeSet<String> {
     let exception = EXCEPTIONS.iter().find(|exception| exception.fits(route));
     let by_method = match route.method.as_str() {
@@ -102,8 +102,8 @@ fn expected(route: &Route) -> BTreeSet<String> {
         .collect()
 }
 
-/// The resources by the first name of a path, or by the second where the first says no more than
-/// how things are sent.
+/// The resources by the first name of a path, or by the second if the first only tells how things
+/// are sent.
 fn family(path: &str) -> &'static str {
     let Some(path) = path.strip_prefix("/api/v2/") else {
         return "";
@@ -164,7 +164,7 @@ static FAMILIES: [(&str, &str); 23] = [
     ("security", "security_settings"),
 ];
 
-/// A route that needs something else than its method and first name say.
+/// A route that needs something other than its method and first name suggest.
 struct Exception {
     methods: &'static str,
     paths: &'static str,
@@ -208,12 +208,12 @@ const fn exception(
     }
 }
 
-/// The effect of a route that reads by GET and writes by anything else.
+/// The effect of a route that reads with GET and writes with anything else.
 const BY_METHOD: &str = "";
 
-/// The first that fits counts.
+/// The first match applies.
 static EXCEPTIONS: [Exception; 43] = [
-    // POSTs that only look for something, or work something out.
+    // POSTs that only search for or compute something.
     exception("POST", "problems/autocomplete", "tickets", "read"),
     exception("POST", "users/autocomplete", "users", "read"),
     exception("POST", "triggers/validate", "triggers", "read"),
@@ -236,10 +236,10 @@ static EXCEPTIONS: [Exception; 43] = [
         "",
         "read",
     ),
-    // GETs that do something: renew a session, start a job and mail its result.
+    // GETs with effects: renew a session, start a job and mail its result.
     exception("GET", "users/me/session/renew", "users", "write"),
     exception("GET", "views/#/export", "ticket_views", "write"),
-    // GETs that hand out a credential, and what changes one.
+    // GETs that return a credential, and routes that change one.
     exception("GET", "webhooks/#/signing_secret", "", "write"),
     exception("POST", "webhooks/#/signing_secret", "", "write"),
     exception(
@@ -277,14 +277,14 @@ static EXCEPTIONS: [Exception; 43] = [
     ),
     exception("GET POST DELETE", "/api/services/jira/**", "", BY_METHOD),
     exception("POST PUT", "users/#/password", "", "write"),
-    // What bulk changes answer with is for whoever may make them.
+    // The answers to bulk changes are for callers who may make them.
     exception(
         "GET",
         "job_statuses/# job_statuses/show_many",
         "tickets users organizations groups custom_objects",
         "follow",
     ),
-    // Files hang on tickets and requests alike.
+    // Files belong to tickets and requests alike.
     exception(
         "POST DELETE",
         "uploads uploads/#",
@@ -324,7 +324,7 @@ static EXCEPTIONS: [Exception; 43] = [
         "tickets ticket_views",
         "read",
     ),
-    // Beneath one name, and about another.
+    // Below one name, but about another.
     exception(
         "GET",
         "tickets/#/collaborators tickets/#/email_ccs tickets/#/followers",
@@ -394,14 +394,14 @@ static EXCEPTIONS: [Exception; 43] = [
         "triggers",
         "write",
     ),
-    // What records are made of is read with them, and changed by administrators.
+    // The parts of records are read with them, and changed by administrators.
     exception(
         "POST PUT DELETE",
         "custom_statuses/** organization_fields/** ticket_fields/** ticket_forms/** user_fields/**",
         "",
         "write",
     ),
-    // Other places than `/api/v2`.
+    // Places other than `/api/v2`.
     exception(
         "GET",
         "/hc/article_attachments/# /hc/#/article_attachments/# /hc/article_attachments/#/# \
@@ -410,7 +410,7 @@ static EXCEPTIONS: [Exception; 43] = [
         "read",
     ),
     exception("POST PUT", "/embeddable/**", "web_widget", "write"),
-    // How one copy of the description spells what is beneath `/api/v2`. There is nothing here.
+    // How one copy of the description spells what is below `/api/v2`. There is nothing here.
     exception(
         "GET POST PUT DELETE",
         "/organizations/** /tickets/** /users/**",

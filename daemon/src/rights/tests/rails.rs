@@ -1,7 +1,7 @@
-//! How Zendesk may read a request: servers in front that normalise paths each in their own way,
-//! Rack's method override, and a router of the kind that Rails uses.
+//! How Zendesk may read a request: front servers that each normalise paths in their own way, Rack's
+//! method override, and a router like that of Rails.
 //!
-//! Written from how those behave, apart from the code that is tested.
+//! Written from how those behave, independently of the tested code.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -19,12 +19,12 @@ pub(super) struct Route {
     pub(super) method: &'static str,
     /// As in the table.
     pub(super) path: String,
-    /// The scopes of which one is enough.
+    /// The scopes that are each enough.
     pub(super) needs: Vec<String>,
-    /// A path to it.
+    /// A path that matches it.
     pub(super) sample: String,
     segments: Vec<String>,
-    /// Whether everything beneath it is the same.
+    /// Whether everything below it is the same.
     open: bool,
 }
 
@@ -50,7 +50,7 @@ impl Rails {
         &self.0
     }
 
-    /// Every route that some server takes this request for; `None` among them if some server
+    /// Every route that some server takes this request for; `None` is among them if some server
     /// knows none.
     pub(super) fn readings(&self, method: &str, target: &str) -> Vec<Option<&Route>> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -65,7 +65,7 @@ impl Rails {
         readings
     }
 
-    /// Journey: anchored, dynamic segments without dots, an optional format behind the last one.
+    /// Journey: anchored, dynamic segments without dots, an optional format after the last one.
     fn recognise(&self, method: &str, path: &str) -> Option<&Route> {
         let method = match method {
             "HEAD" | "OPTIONS" => "GET",
@@ -73,7 +73,7 @@ impl Rails {
         };
         let squeezed: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         let fits = |route: &&Route| route.method == method && route.fits(&squeezed);
-        // Of several, the one that is written before the more general ones.
+        // Of several matches, the one that is written before the more general ones.
         self.0
             .iter()
             .filter(fits)
@@ -137,7 +137,7 @@ fn is_of_kind(kind: &str, name: &str) -> bool {
     }
 }
 
-/// Rack::MethodOverride, and others that look at the query as well.
+/// Rack::MethodOverride, and others that read the query as well.
 fn overridden(method: &str, query: &str) -> String {
     let value = query.split(['&', ';']).find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -146,7 +146,7 @@ fn overridden(method: &str, query: &str) -> String {
     value.unwrap_or_else(|| method.to_owned())
 }
 
-/// What servers in front of Rails make of a path, each with some of the leniencies.
+/// What front servers make of a path, each with some of the leniencies.
 pub(super) fn in_front(path: &str) -> BTreeSet<String> {
     let mut paths = BTreeSet::from([path.to_owned()]);
     for leniency in LENIENCIES {
@@ -156,7 +156,7 @@ pub(super) fn in_front(path: &str) -> BTreeSet<String> {
     paths
 }
 
-/// In the order in which a request meets them.
+/// In the order in which a request passes them.
 static LENIENCIES: [fn(&str) -> String; 9] = [
     resolved,
     decoded,
@@ -196,7 +196,7 @@ fn resolved(path: &str) -> String {
     format!("/{}", names.join("/"))
 }
 
-/// `%XX` once.
+/// Decodes `%XX` once.
 pub(super) fn decoded(text: &str) -> String {
     let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::new(), 0);
     while at < bytes.len() {

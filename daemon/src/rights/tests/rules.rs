@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::rights::glob::Glob;
 use crate::rights::path::ApiPath;
 
-/// Tries everything.
+/// Tries every possibility.
 fn naive(glob: &[String], path: &[&str]) -> bool {
     match (glob.split_first(), path.split_first()) {
         (None, None) => true,

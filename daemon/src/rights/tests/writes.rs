@@ -1,9 +1,9 @@
-//! D3: no form of a write gets past a key that only reads, by its head.
+//! D3: no form of a write in the head of a request gets past a read-only key.
 
 use super::{head, judge, rights};
 use crate::rights::Rights;
 
-/// Keys that only read, and one that does with everything else denied.
+/// Keys that only read, including one that gets there by denying everything else.
 fn readers() -> [Rights; 3] {
     [
         rights(&["read"], &[], &[]),
@@ -51,11 +51,11 @@ fn d3_p10_a_key_that_reads_can_not_write() {
         ("POST", "/api/v2/channels/voice/tickets"),
         ("PUT", "/api/v2/help_center/articles/1"),
         ("POST", "/api/v2/oauth/tokens"),
-        // Nobody knows what these do.
+        // What these do isn't known.
         ("GET", "/api/v2/unheard_of"),
         ("POST", "/api/v2/unheard_of"),
         ("DELETE", "/"),
-        // Nor these methods.
+        // Nor what these methods do.
         ("get", "/api/v2/unheard_of"),
         ("PURGE", "/api/v2/unheard_of"),
     ] {
@@ -79,7 +79,7 @@ fn d3_p10_a_key_that_reads_can_not_write() {
             assert_eq!(judge(reader, method, target), Ok(()), "{method} {target}");
         }
     }
-    // What one may not read could be among what a search finds, or an export shows.
+    // Unreadable records could be in the results of a search or an export.
     for target in [
         "/api/v2/search.json?query=type:ticket",
         "/api/v2/incremental/tickets/cursor.json?start_time=1",
@@ -134,7 +134,7 @@ fn d3_p9_no_header_names_another_method() {
                 assert_eq!(denial.line, expected, "{rights:?}");
             }
         }
-        // Whoever may do everything may also ask for it in this way.
+        // A key that may do everything may also use these forms.
         let head = head("POST", "/api/v2/tickets", &[(name, "DELETE")]);
         assert_eq!(rights(&["read", "write"], &[], &[]).judge(&head), Ok(()));
     }
@@ -194,14 +194,14 @@ fn d3_p8_no_path_that_can_be_read_two_ways() {
             assert_eq!(denial.needs, Vec::<String>::new());
         }
     }
-    // What no route is spelled like.
+    // Spelled like no route.
     for target in ["/api/v2/Tickets", "/API/v2/tickets", "/api/V2/TICKETS.json"] {
         assert_eq!(
             judge(&reader, "GET", target).unwrap_err().needs,
             ["write"],
             "{target}"
         );
-        // And what would be denied if it were.
+        // And like nothing that would be denied if it were one.
         let denial = judge(&everything_but, "DELETE", target).unwrap_err();
         assert_eq!(denial.line, "deny `DELETE /api/v2/tickets/**`");
     }
