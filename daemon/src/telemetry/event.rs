@@ -1,4 +1,4 @@
-//! One event as a line of the log: without secrets, and without what a terminal obeys.
+//! Formats one event as a line of the log: without secrets, and without terminal control sequences.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -10,10 +10,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::queue::{Line, Queue};
 use super::redact;
 
-/// Makes a line of each event, for the queue.
+/// Turns each event into a line, for the queue.
 pub(super) struct Events {
     pub(super) queue: Queue,
-    /// Whether our own colours stay.
+    /// Whether our own colours are kept.
     pub(super) is_coloured: bool,
 }
 
@@ -35,8 +35,8 @@ impl<'a> MakeWriter<'a> for Events {
     }
 }
 
-/// One event. Each call must be given a whole one, as `fmt::Layer` does: a secret that is cut
-/// between two calls may be too short in both.
+/// One event. Each call must get a complete one, as `fmt::Layer` does: a secret split between two
+/// calls may be too short to recognise in both.
 pub(super) struct Event<'a> {
     events: &'a Events,
     level: Level,
@@ -56,7 +56,8 @@ impl Write for Event<'_> {
     }
 }
 
-/// `text` as one line, with its end. Secrets go first: a piece of one might not be recognised.
+/// `text` as one line, with its line end. Secrets are removed first: a part of one might not be
+/// recognised.
 pub(super) fn line(text: &[u8], is_coloured: bool) -> Vec<u8> {
     let text = redact::bytes(text);
     let text = String::from_utf8_lossy(&text);
@@ -92,7 +93,7 @@ fn escaped(text: &str, is_coloured: bool) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// The colour that `text` begins with: `ESC [ … m`.
+/// The colour sequence that `text` begins with: `ESC [ … m`.
 fn colour(text: &str) -> Option<&str> {
     let rest = text.strip_prefix("\u{1b}[")?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';')?;
@@ -100,7 +101,7 @@ fn colour(text: &str) -> Option<&str> {
     text.get(..end + 3)
 }
 
-/// Longer entries of the journal need a file descriptor; nothing that anybody reads is as long.
+/// Longer journal entries need a file descriptor; no useful line is that long.
 const LINE_MAX: usize = 48 << 10;
 
 #[cfg(test)]

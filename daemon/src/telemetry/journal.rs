@@ -1,6 +1,7 @@
-//! The journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL), one datagram an event.
+//! The journal's native protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL), one datagram per event.
 //!
-//! The message is the whole event, fields included: `journalctl` shows nothing else by itself.
+//! The message is the whole event, fields included: `journalctl` doesn't show other fields by
+//! default.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -11,8 +12,8 @@ use tracing::Level;
 
 use super::queue::{Line, Sink};
 
-/// Whether standard error is the journal's own stream (systemd.exec(5), `$JOURNAL_STREAM`): only
-/// then is the journal where a person would look.
+/// Whether standard error is connected to the journal (systemd.exec(5), `$JOURNAL_STREAM`): only
+/// then would a user look there.
 pub(super) fn is_stderr() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
         return false;
@@ -23,12 +24,12 @@ pub(super) fn is_stderr() -> bool {
     stream == format!("{}:{}", meta.dev(), meta.ino())
 }
 
-/// The way to the journal.
+/// The connection to the journal.
 pub(super) struct Journal(UnixDatagram);
 
 impl Journal {
     /// # Errors
-    /// Where there is no journal.
+    /// If there is no journal.
     pub(super) fn connect() -> io::Result<Self> {
         Self::at(Path::new("/run/systemd/journal/socket"))
     }
@@ -66,7 +67,7 @@ impl Journal {
     }
 }
 
-/// syslog(3): from `err` to `debug`.
+/// The priorities of syslog(3), from `err` to `debug`.
 fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
@@ -127,7 +128,7 @@ mod tests {
                 text: format!("refused {number}\n").into_bytes(),
             });
         }
-        // Nobody has read a thing; what it takes now comes from the beginning.
+        // Nothing has been read yet; the next reads start from the beginning.
         let mut buffer = [0; 1024];
         for number in 0..1_000 {
             let length = journald.recv(&mut buffer).unwrap();

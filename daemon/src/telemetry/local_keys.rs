@@ -1,7 +1,7 @@
-//! Finds local keys in text, whosever they are: by what they look like.
+//! Finds local keys in text by their form, so it doesn't matter whose they are.
 //!
-//! As they are, percent-encoded, and in base64, which is how Basic carries them. What is cut off
-//! counts, too: anything longer than the id, which may be shown.
+//! Raw, percent-encoded, and in base64, which is how Basic carries them. Truncated keys are found
+//! too: anything longer than the id, which may be shown.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use loopdesk_protocol::key::{ID_LENGTH, PREFIX};
 use memchr::memmem;
 use zeroize::Zeroizing;
 
-/// The stretches of `text` that must not be shown, in order and apart from each other.
+/// The ranges of `text` that must not be shown, in order and without overlaps.
 pub(super) fn find(text: &[u8]) -> Vec<Range<usize>> {
     let mut found: Vec<Range<usize>> = in_plain(text).chain(in_base64(text)).collect();
     found.sort_unstable_by_key(|range| range.start);
@@ -24,7 +24,7 @@ fn in_plain(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     memmem::find_iter(text, "ldk").filter_map(|at| secret(text, at))
 }
 
-/// What of a key at `at` is secret, if there is a key.
+/// The secret part of a key at `at`, if there is one.
 fn secret(text: &[u8], at: usize) -> Option<Range<usize>> {
     let first = at + PREFIX.len() - 1;
     let first = first + underscore(text.get(first..)?)?;
@@ -43,14 +43,14 @@ fn secret(text: &[u8], at: usize) -> Option<Range<usize>> {
         end += length;
         letters += 1;
         if letters == ID_LENGTH + 1 && underscore(rest).is_some() {
-            // The id is whole, and may be shown.
+            // The id is complete, and may be shown.
             start = end;
         }
     }
     (letters > ID_LENGTH && end > start).then_some(start..end)
 }
 
-/// The length of the `_` that `text` begins with, encoded or not.
+/// The length of the `_` that `text` begins with, percent-encoded or not.
 fn underscore(text: &[u8]) -> Option<usize> {
     let ends = |end: &str| {
         text.get(..end.len())
@@ -59,7 +59,7 @@ fn underscore(text: &[u8]) -> Option<usize> {
     ["_", "%5f"].into_iter().find(|end| ends(end)).map(str::len)
 }
 
-/// Whole words of base64 in which there is a key.
+/// Runs of base64 that contain a key.
 fn in_base64(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     IN_BASE64
         .into_iter()
@@ -82,7 +82,7 @@ fn in_base64(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
 }
 
 fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    // A word that was cut off ends anywhere; one letter more than whole groups says nothing.
+    // A truncated run may end anywhere; a single letter after the last full group carries no byte.
     let whole = text.len() - usize::from(text.len() % 4 == 1);
     let text: Zeroizing<Vec<u8>> = Zeroizing::new(
         text.iter()
@@ -97,8 +97,8 @@ fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     LENIENT.decode(&text[..]).ok().map(Zeroizing::new)
 }
 
-/// What `ldk_` looks like in base64 where none, one and two bytes of its group come before it: the
-/// letters that depend on nothing else, where in a group they begin, and those bytes.
+/// What `ldk_` looks like in base64 after no, one and two other bytes in its group: the letters
+/// that depend only on it, their position in the group, and that number of bytes.
 const IN_BASE64: [(&str, usize, usize); 3] = [("bGRrX", 0, 0), ("xka1", 2, 1), ("sZGtf", 3, 2)];
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(

@@ -1,7 +1,7 @@
-//! Where the daemon's own words go.
+//! Logging.
 //!
-//! To the journal where systemd started the daemon, to the file that `LOOPDESK_LOG_FILE` names (the
-//! command line names one), to standard error otherwise. `LOOPDESK_LOG` takes the directives of
+//! To the journal if systemd started the daemon, to the file that `LOOPDESK_LOG_FILE` names (the
+//! command line sets it), to standard error otherwise. `LOOPDESK_LOG` takes the directives of
 //! `tracing_subscriber::EnvFilter`; the default is `info`.
 //!
 //! ```text
@@ -9,9 +9,9 @@
 //!          (event)           drops and counts       (sink, journal)
 //! ```
 //!
-//! Whoever logs never waits. Each event is a text that passes through [`redact`] on its way, panics
-//! included: no library's talkativeness shows a secret that lives (D4). Words of others in what people and scripts
-//! are told are [`Sent`] or [`Foreign`].
+//! Logging never blocks. Each event passes through [`redact`] as text, panics included, so even a
+//! talkative library can't reveal a live secret (D4). Text from other parties, in messages to users
+//! and scripts, is [`Sent`] or [`Foreign`].
 
 mod event;
 #[cfg(target_os = "linux")]
@@ -42,11 +42,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Starts logging for the whole process.
 ///
 /// # Errors
-/// A sentence: `LOOPDESK_LOG` can't be understood, or the log can't be opened.
+/// If `LOOPDESK_LOG` can't be parsed, or the log can't be opened; the error is a sentence.
 pub fn init() -> Result<(), String> {
     let filter = match std::env::var(VARIABLE) {
         Ok(text) => EnvFilter::try_new(&text)
-            .map_err(|e| format!("{VARIABLE} is `{text}`, which can't be understood: {e}"))?,
+            .map_err(|e| format!("{VARIABLE} is `{text}`, which can't be parsed: {e}"))?,
         Err(_) => EnvFilter::new(DEFAULT),
     };
     let layer = tracing_subscriber::fmt::layer();
@@ -55,7 +55,7 @@ pub fn init() -> Result<(), String> {
     if journal::is_stderr()
         && let Ok(journal) = journal::Journal::connect()
     {
-        // The journal keeps time and level itself.
+        // The journal records time and level itself.
         let layer = layer.without_time().with_level(false).with_ansi(false);
         let layer = layer.with_writer(writer(journal, false)?);
         events.with(layer).try_init().map_err(|e| e.to_string())?;
@@ -86,14 +86,14 @@ pub fn init() -> Result<(), String> {
     Ok(())
 }
 
-/// Opens the log anew, if it is a file of ours: somebody may have moved it away.
+/// Reopens the log if it is a file of ours, which may have been moved away.
 pub fn reopen() {
     if let Some(queue) = QUEUE.get() {
         queue.reopen();
     }
 }
 
-/// Waits a moment for what was logged to be written: the process is about to end.
+/// Waits a moment until everything logged is written: the process is about to end.
 pub fn flush() {
     if let Some(queue) = QUEUE.get() {
         refusals::rest();
@@ -104,19 +104,20 @@ pub fn flush() {
 /// Writes why this process ends, which isn't an event, without secrets.
 pub fn last_words(text: &str) {
     flush();
-    // Where standard error is gone there is nobody left to tell.
+    // If standard error is closed, there is nowhere left to report to.
     let _unheard = io::stderr().write_all(&redact::bytes(text.as_bytes()));
 }
 
 fn writer(sink: impl Sink + 'static, is_coloured: bool) -> Result<Events, String> {
-    let queue = Queue::start(sink, Reports).map_err(|e| format!("no thread for the log: {e}"))?;
+    let queue =
+        Queue::start(sink, Reports).map_err(|e| format!("can't start the log thread: {e}"))?;
     Ok(Events {
         queue: QUEUE.get_or_init(|| queue).clone(),
         is_coloured,
     })
 }
 
-/// What the log says of itself.
+/// What the log reports about itself.
 struct Reports;
 
 impl Duties for Reports {
@@ -134,28 +135,28 @@ impl Duties for Reports {
 
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// The standard hook writes whatever the panic says to standard error.
+/// The standard hook would write the panic's message to standard error unredacted.
 fn panicked(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let said = payload
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("something that is no text");
+        .unwrap_or("a payload that isn't text");
     let place = info.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or("?");
-    tracing::error!(said, place, thread, "a panic, which is a bug in loopdesk");
+    tracing::error!(said, place, thread, "a panic: this is a bug in loopdesk");
 }
 
 const VARIABLE: &str = "LOOPDESK_LOG";
 const FILE: &str = loopdesk_protocol::start::LOG_FILE;
 
-/// A log that takes nothing must not hold up the end.
+/// A log that blocks must not delay the exit.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Our own words from `info` on; of the libraries only what somebody may have to act on. notify
-/// warns whenever a watched folder goes away, which the reload reports itself.
+/// Our own events from `info` on, and from libraries only what may require action. notify warns
+/// whenever a watched folder disappears, which the reload reports itself.
 const DEFAULT: &str = "warn,loopdeskd=info,notify=error";
 
 #[cfg(test)]
@@ -167,7 +168,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
 
-    /// Makes lines of events as `Events` does, at once.
+    /// Formats events as `Events` does, and writes them at once.
     struct Lines(Sink);
 
     impl Write for Lines {

@@ -1,8 +1,8 @@
-//! What stands between those who log and what is logged to: a queue that never makes anybody wait.
+//! The queue between the code that logs and the log itself; it never makes a caller wait.
 //!
-//! One thread of its own writes. Whatever it writes to may stand still (a full pipe, a journal that
-//! takes nothing, a disk that is gone): then the queue fills up, further lines are counted instead of
-//! kept, and the first line that gets through again is followed by their number.
+//! A thread of its own writes. Its sink may block (a full pipe, a stuck journal, a disk that is
+//! gone): then the queue fills up, further lines are counted instead of kept, and their number is
+//! reported after the first line that gets through again.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-/// A line of the log, without secrets and without what a terminal obeys.
+/// A line of the log, without secrets or terminal control sequences.
 #[derive(Debug)]
 pub(super) struct Line {
     #[cfg_attr(
@@ -22,7 +22,7 @@ pub(super) struct Line {
     pub(super) text: Vec<u8>,
 }
 
-/// What is logged to. Its calls may take any time.
+/// A destination of the log. Its calls may take any time.
 pub(super) trait Sink: Send {
     /// Writes these lines.
     ///
@@ -30,28 +30,28 @@ pub(super) trait Sink: Send {
     /// How many of them were not written, and are lost.
     fn write(&mut self, lines: &[Line]) -> Result<(), usize>;
 
-    /// Opens anew what others may have moved away.
+    /// Reopens a file that may have been moved away.
     fn reopen(&mut self) {}
 }
 
-/// What the thread has to do besides. It may log.
+/// What else the thread has to do. It may log.
 pub(super) trait Duties: Send {
-    /// Does what is due, and says when to ask again.
+    /// Does what is due, and returns when to call again.
     fn tick(&mut self, now: Instant) -> Option<Instant>;
 
-    /// So many lines are missing before the next one.
+    /// This many lines are missing before the next one.
     fn lost(&mut self, lines: usize);
 }
 
-/// The queue. Clones are the same one.
+/// The queue. Clones share it.
 #[derive(Clone)]
 pub(super) struct Queue(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    /// There is something to do.
+    /// Signals that there is work.
     wanted: Condvar,
-    /// Everything is written.
+    /// Signals that everything is written.
     idle: Condvar,
 }
 
@@ -68,7 +68,7 @@ impl Queue {
     /// A queue to `sink`, and its thread.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the system can't start a thread.
     pub(super) fn start(
         sink: impl Sink + 'static,
         duties: impl Duties + 'static,
@@ -85,7 +85,7 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Takes a line, or counts it where there is no room.
+    /// Adds a line, or counts it if there is no room.
     pub(super) fn push(&self, line: Line) {
         let mut state = self.0.lock();
         if state.lines.len() >= LINES_MAX || state.bytes + line.text.len() > BYTES_MAX {
@@ -98,7 +98,7 @@ impl Queue {
         self.0.wanted.notify_one();
     }
 
-    /// Has the sink opened anew, after what was logged before.
+    /// Has the sink reopened, after what was logged before.
     pub(super) fn reopen(&self) {
         self.0.lock().is_to_reopen = true;
         self.0.wanted.notify_one();
@@ -141,7 +141,7 @@ impl Shared {
             let mut state = self.lock();
             state.is_writing = false;
             let lost = match written {
-                // To be told once something can be written again.
+                // To be reported once writing works again.
                 Err(lines) => {
                     state.lost += lines;
                     0
@@ -177,9 +177,9 @@ impl State {
     }
 }
 
-/// A few seconds of the most talkative level; what a person reads never comes near.
+/// A few seconds at the most verbose level; normal use never comes near.
 const LINES_MAX: usize = 16 << 10;
-/// Twice that at most is in memory: what waits, and what is being written.
+/// At most twice that is in memory: what waits, and what is being written.
 const BYTES_MAX: usize = 2 << 20;
 
 #[cfg(test)]
@@ -188,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes a batch when it is told to, and says what it has written.
+    /// Writes a batch each time it is let to, and reports what it wrote.
     struct Gate {
         open: Receiver<()>,
         written: Sender<Vec<String>>,
@@ -197,7 +197,7 @@ mod tests {
 
     impl Sink for Gate {
         fn write(&mut self, lines: &[Line]) -> Result<(), usize> {
-            // After the test's end nobody opens it any more.
+            // After the test's end nothing opens it any more.
             let _opened = self.open.recv();
             if std::mem::take(&mut self.fails) {
                 return Err(lines.len());
@@ -268,7 +268,7 @@ mod tests {
                 assert_eq!(text, kept.to_string(), "in order, without a gap");
                 kept += 1;
             }
-            // What it has taken before the queue was full is written first.
+            // What it took before the queue was full is written first.
             if kept >= LINES_MAX {
                 lost += bench.lost.recv().unwrap();
             }

@@ -1,18 +1,18 @@
-//! Takes living secrets and local keys out of text, whatever put them there.
+//! Removes live secrets and local keys from text, however they got there.
 //!
-//! Local keys show by what they look like (`local_keys`), so that it doesn't matter whose they are.
+//! Local keys are recognised by their form (`local_keys`), so it doesn't matter whose they are.
 //!
-//! Whoever holds a secret holds a [`Hidden`] with it. While it lives, and for `GRACE` after that,
-//! no sink shows the secret: raw, in base64 at any alignment, percent-encoded, in hexadecimal, or
-//! as `Debug` escapes it; whole, or a piece of `WINDOW` bytes.
+//! Code that holds a secret also holds a [`Hidden`] for it. While that lives, and for `GRACE`
+//! afterwards, no sink shows the secret: raw, in base64 at any alignment, percent-encoded, in
+//! hexadecimal, or as `Debug` escapes it; complete, or a part of `WINDOW` bytes.
 //!
-//! The set keeps no secret itself, only keyed hashes of every stretch of `WINDOW` bytes. Text is
-//! looked through with a window of that width: one multiplication and one look-up a byte, and
-//! nothing at all while there is nothing to hide.
+//! The set itself stores no secret, only keyed hashes of every stretch of `WINDOW` bytes. Text is
+//! scanned with a window of that width: one multiplication and one look-up per byte, and nothing at
+//! all while there is nothing to hide.
 //!
-//! What comes of it must reach nobody who could have chosen the text: the mark would tell whether a
-//! guess was right. So only the log, and [`Foreign`](super::Foreign) for what others than callers
-//! say, can have a text looked through.
+//! The result must never reach a party that could have chosen the text: the mark would confirm a
+//! correct guess. So only the log, and [`Foreign`](super::Foreign) for text that doesn't come from
+//! callers, may have text redacted.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -32,20 +32,20 @@ use super::local_keys;
 /// Keeps one secret out of every log and error. `Debug` shows nothing.
 pub struct Hidden(u64);
 
-/// Hides `secret` as long as the answer lives, and a little longer.
+/// Hides `secret` as long as the returned value lives, and a little longer.
 ///
-/// Texts of less than `SHORTEST` bytes are not hidden: they would be found where nobody meant
-/// them, and tell more by their absence.
+/// Texts shorter than `SHORTEST` bytes are not hidden: they would match unrelated text, and their
+/// absence would reveal more than their presence.
 pub fn hide(secret: &str) -> Hidden {
     SET.add(forms(secret.as_bytes()))
 }
 
-/// As [`hide`], for a secret that is no text.
+/// As [`hide`], for a secret that isn't text.
 pub fn hide_bytes(secret: &[u8]) -> Hidden {
     SET.add(forms(secret))
 }
 
-/// `text` without secrets.
+/// `text` with its secrets removed.
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     match bytes(text.as_bytes()) {
         Cow::Borrowed(_) => Cow::Borrowed(text),
@@ -56,7 +56,7 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// `text` without secrets, byte for byte.
+/// `text` with its secrets removed, as bytes.
 pub(super) fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
     let mut found = SET.known.load().find(text);
     let keys = local_keys::find(text);
@@ -67,7 +67,7 @@ pub(super) fn bytes(text: &[u8]) -> Cow<'_, [u8]> {
     without(text, &found)
 }
 
-/// `text` without these stretches, which may overlap.
+/// `text` without these ranges, which may overlap.
 fn without<'a>(text: &'a [u8], found: &[(usize, usize)]) -> Cow<'a, [u8]> {
     if found.is_empty() {
         return Cow::Borrowed(text);
@@ -109,7 +109,7 @@ static SET: LazyLock<Set> = LazyLock::new(Set::default);
 #[derive(Default)]
 struct Set {
     entries: Mutex<Entries>,
-    /// What all entries come to, for readers that never wait.
+    /// The union of all entries, for readers that never wait.
     known: ArcSwap<Known>,
 }
 
@@ -150,8 +150,8 @@ impl Set {
                     all
                 })
         } else {
-            // Gathering all of them anew for each one would cost the more the more often tokens
-            // rotate; a few that could go by now do no harm.
+            // Rebuilding the union for each new secret would cost more the more often tokens
+            // rotate; a few stale hashes do no harm.
             Known::clone(&self.known.load())
         };
         all.join(&known);
@@ -181,7 +181,7 @@ impl Entry {
 struct Known {
     /// Of each stretch of `WINDOW` bytes.
     windows: Hashes,
-    /// Of whole forms that are shorter than a window, by their length.
+    /// Of complete forms that are shorter than a window, by length.
     shorter: Vec<(usize, u64)>,
 }
 
@@ -202,7 +202,7 @@ impl Known {
         self.shorter.extend(&other.shorter);
     }
 
-    /// The stretches of `text` that must not be shown, in order and apart from each other.
+    /// The ranges of `text` that must not be shown, in order and without overlaps.
     fn find(&self, text: &[u8]) -> Vec<(usize, usize)> {
         let mut found: Vec<(usize, usize)> = Vec::new();
         if self.windows.is_empty() && self.shorter.is_empty() {
@@ -235,7 +235,7 @@ impl Known {
 
 type Hashes = HashSet<u64, BuildHasherDefault<AsItIs>>;
 
-/// The numbers are hashes already.
+/// The keys are hashes already.
 #[derive(Default)]
 struct AsItIs(u64);
 
@@ -255,7 +255,8 @@ impl Hasher for AsItIs {
     }
 }
 
-/// A hash of up to 16 bytes by two random keys. Two texts share one with a chance of about 2⁻⁶⁰.
+/// A hash of up to 16 bytes with two random keys. Two texts collide with a probability of about
+/// 2⁻⁶⁰.
 fn hash(piece: &[u8]) -> u64 {
     let mut block = [0; WINDOW];
     for (to, from) in block.iter_mut().zip(piece) {
@@ -282,7 +283,7 @@ static KEYS: LazyLock<(u64, u64)> = LazyLock::new(|| {
     (key(), key())
 });
 
-/// How a secret may look in a text.
+/// The forms that a secret may take in a text.
 fn forms(secret: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     if secret.len() < SHORTEST {
         return Vec::new();
@@ -314,13 +315,13 @@ fn forms(secret: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
     forms
 }
 
-/// The characters of `secret` in base64 that depend on nothing else, where `before` bytes of
-/// something else come first.
+/// The base64 characters of `secret` that depend on nothing else, when preceded by `before` other
+/// bytes.
 fn inner(base64: &GeneralPurpose, before: usize, secret: &[u8]) -> Vec<u8> {
     let mut whole = Zeroizing::new(vec![0; before]);
     whole.extend_from_slice(secret);
     let text = base64.encode(&whole[..]).into_bytes();
-    // Six bits a character: the first that lies wholly within the secret, and the last.
+    // Six bits per character: the first one that lies entirely within the secret, and the last.
     let first = (before * 8).div_ceil(6);
     let last = whole.len() * 8 / 6;
     text.get(first..last).unwrap_or_default().to_vec()
@@ -356,12 +357,12 @@ fn hex(secret: &[u8], upper: bool) -> Vec<u8> {
 
 const MARK: &[u8] = b"[redacted]";
 
-/// Half of the shortest token: what is left of a secret that was cut is found, too, and no word
-/// that somebody wrote is as long.
+/// Half of the shortest token, so that the rest of a truncated secret is found, too; ordinary words
+/// are shorter.
 const WINDOW: usize = 16;
-/// A shorter secret is a word, and would be taken out of half of all sentences.
+/// A shorter secret may be an ordinary word, which would be removed from many sentences.
 const SHORTEST: usize = 8;
-/// A request that was sent with the last token may be logged when it ends.
+/// A request that was sent with the previous token may be logged when it ends.
 const GRACE: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
@@ -395,7 +396,7 @@ mod tests {
             assert!(shown.starts_with("before "), "{shown}");
             assert!(shown.ends_with(" after"), "{shown}");
             assert_eq!(shown.matches("[redacted]").count(), 1, "{case}: {shown}");
-            // At the ends of base64, a character may stand for a neighbour's bits as well.
+            // The characters at either end of base64 may also encode bits of their neighbours.
             assert!(
                 shown.len() < "before [redacted] after".len() + 14,
                 "{shown}"

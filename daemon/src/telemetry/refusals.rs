@@ -1,23 +1,23 @@
 //! Refusals in the log: one line a minute for each kind and each user, with their number.
 //!
-//! Others decide how often they are refused. So what they cause in the log is bounded by the number
-//! of users, and the number of users by a constant: those beyond it are counted together.
+//! Callers decide how often they are refused. So what they cause in the log is bounded by the
+//! number of users, and that number by a constant: users beyond it are counted together.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Who was refused.
+/// The user that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Whom {
-    /// The user that this daemon serves.
+    /// The user whom this daemon serves.
     Own,
     /// Another user of this machine.
     Other(u32),
-    /// The system doesn't tell who.
+    /// The system doesn't tell which.
     Unknown,
-    /// Users beyond those who are counted one by one.
+    /// Users beyond those that are counted one by one.
     Further,
 }
 
@@ -32,13 +32,13 @@ impl fmt::Display for Whom {
     }
 }
 
-/// Notes that somebody was refused, or turned away: the first time is logged at once, and what
-/// follows within a minute by its number, when the minute is over. `code` is the refusal's.
+/// Records that a caller was refused: the first time is logged at once, and repetitions within a
+/// minute are logged as a number when that minute is over. `code` is the refusal's.
 pub fn refused(user: Whom, code: &'static str) {
     let said = tally().note(Instant::now(), user, code);
     match said {
         Some(said) => said.log(),
-        None => tracing::debug!(code, %user, "refused once more"),
+        None => tracing::debug!(code, %user, "refused again"),
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) fn rest() {
     due.iter().for_each(Said::log);
 }
 
-/// Logs what is due, and says when to ask again.
+/// Logs what is due, and returns when to call again.
 pub(super) fn tick(now: Instant) -> Option<Instant> {
     let due = tally().due(now);
     due.iter().for_each(Said::log);
@@ -60,14 +60,14 @@ fn tally() -> MutexGuard<'static, Tally> {
     TALLY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is counted until it is said.
+/// Refusals that are counted but not yet logged.
 #[derive(Debug, Default)]
 struct Tally(HashMap<(Whom, &'static str), Count>);
 
 #[derive(Debug)]
 struct Count {
     refusals: u64,
-    /// When they are said; the count is forgotten then if there are none.
+    /// When they are logged; a count of zero is dropped then.
     at: Instant,
 }
 
@@ -109,7 +109,7 @@ impl Tally {
         })
     }
 
-    /// Whether this user is counted alone.
+    /// Whether this user is counted separately.
     fn has_place(&mut self, now: Instant, user: Whom) -> bool {
         if self.0.len() >= USERS_MAX {
             self.0
@@ -148,7 +148,7 @@ impl Tally {
 }
 
 const PERIOD: Duration = Duration::from_secs(60);
-/// More users than a machine has that people share; a container's may have thousands.
+/// More users than share any one machine; a container host may have thousands.
 const USERS_MAX: usize = 64;
 
 #[cfg(test)]

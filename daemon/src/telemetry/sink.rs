@@ -1,4 +1,5 @@
-//! What is logged to: the journal, standard error as it was given, or a file of the daemon's own.
+//! Destinations of the log: the journal, standard error as inherited, or a file of the daemon's
+//! own.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -10,7 +11,7 @@ use rustix::fs::OFlags;
 
 use super::queue::{Line, Sink};
 
-/// Standard error, whatever it is. Who gave it decides how large it gets.
+/// Standard error, whatever it is. Its size is up to the process that provided it.
 pub(super) struct Stderr;
 
 impl Sink for Stderr {
@@ -19,18 +20,18 @@ impl Sink for Stderr {
     }
 }
 
-/// A file of the daemon's own, which it keeps small: what is in it when it has grown large goes to
-/// `FILE.1`, in the place of what went there before.
+/// A file of the daemon's own, which it keeps small: once the file has grown large, its content
+/// moves to `FILE.1`, replacing what was there before.
 pub(super) struct OwnFile {
     path: PathBuf,
     file: File,
 }
 
 impl OwnFile {
-    /// Opens `path` for more lines.
+    /// Opens `path` for appending.
     ///
     /// # Errors
-    /// As the system says; where it is no file of ours.
+    /// If the file can't be opened, or isn't a regular file of this user's.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
         let file = OpenOptions::new()
@@ -50,8 +51,8 @@ impl OwnFile {
         })
     }
 
-    /// Makes room for `more` bytes. The file stays the same one, since standard error leads there,
-    /// too: its lines are copied, and then cut off.
+    /// Makes room for `more` bytes. The file stays the same one, since standard error leads there
+    /// too: its lines are copied, and then the file is truncated.
     fn make_room(&mut self, more: usize) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         if length == 0 || length.saturating_add(more as u64) <= SIZE_MAX {
@@ -73,7 +74,7 @@ impl Sink for OwnFile {
         while !rest.is_empty() {
             let (now, later) = rest.split_at(fitting(rest));
             let text = joined(now);
-            // Where there is no room for a copy, the old lines have had their time.
+            // If there is no room for a copy, the old lines are dropped.
             if self.make_room(text.len()).is_err() {
                 drop(self.file.set_len(0));
             }
@@ -86,12 +87,13 @@ impl Sink for OwnFile {
     fn reopen(&mut self) {
         match Self::open(&self.path) {
             Ok(new) => *self = new,
-            Err(error) => tracing::error!(%error, "the log can't be opened anew"),
+            Err(error) => tracing::error!(%error, "can't reopen the log"),
         }
     }
 }
 
-/// How many of these lines, one at least, are written at once: a part of what the file holds.
+/// How many of these lines, at least one, are written at once: a fraction of the file's maximum
+/// size.
 fn fitting(lines: &[Line]) -> usize {
     let mut bytes = 0;
     let fits = |line: &&Line| {
@@ -109,7 +111,7 @@ fn joined(lines: &[Line]) -> Vec<u8> {
     text
 }
 
-/// Standard error may have been made non-blocking by whoever shares it.
+/// Standard error may have been made non-blocking by a process that shares it.
 fn write_all(stderr: &mut io::Stderr, mut text: &[u8]) -> io::Result<()> {
     while !text.is_empty() {
         match stderr.write(text) {
@@ -118,7 +120,7 @@ fn write_all(stderr: &mut io::Stderr, mut text: &[u8]) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let mut writable = [PollFd::new(&*stderr, PollFlags::OUT)];
-                // What it is waited for shows with the next try.
+                // The next attempt shows what the wait came to.
                 let _ready = rustix::event::poll(&mut writable, None);
             }
             Err(error) => return Err(error),
@@ -127,7 +129,7 @@ fn write_all(stderr: &mut io::Stderr, mut text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Weeks of a quiet daemon, and little enough to open in an editor.
+/// Weeks of a quiet daemon, and small enough to open in an editor.
 const SIZE_MAX: u64 = 1 << 20;
 
 #[cfg(test)]

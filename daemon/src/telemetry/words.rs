@@ -1,10 +1,11 @@
-//! Words that aren't ours, in two types that can't be taken for each other (D7).
+//! Text from other parties, in two types that can't be confused (D7).
 //!
-//! What a caller has [`Sent`] comes back to it as it was, or not at all. Were secrets taken out of it,
-//! the mark in their place would tell whoever guesses a piece of one that the guess was right, and
+//! What a caller has [`Sent`] is returned to it unchanged, or not at all. If secrets were removed
+//! from it, the mark in their place would confirm a correct guess of a part of one, at a few dozen
+//! guesses per byte.
 //! that with a few dozen guesses a byte.
-//!
-//! What is [`Foreign`] is made harmless here, where it enters: on one line, without secrets. So no
+//! [`Foreign`] text is made harmless where it enters: one line, without secrets. So no answer needs
+//! to be scanned on its way out, and none depends on which secrets are live.
 //! answer need be looked through on its way out, and none depends on a secret that lives.
 
 use std::error::Error as StdError;
@@ -14,7 +15,7 @@ use loopdesk_protocol::text;
 
 use super::{local_keys, redact};
 
-/// What a caller has sent, fit to be repeated to it.
+/// Text that a caller sent, fit to be repeated to that caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent(String);
 
@@ -26,7 +27,7 @@ impl Sent {
         Self::unless_key(shown.collect())
     }
 
-    /// Words for people, on one line.
+    /// Text for people, on one line.
     pub fn line(text: &str) -> Self {
         Self::unless_key(text::line(text))
     }
@@ -36,7 +37,8 @@ impl Sent {
         self.0.is_empty()
     }
 
-    /// Local keys show by their form, whether or not they live: nothing is learned from this.
+    /// Local keys are recognised by their form, whether or not they are live, so this reveals
+    /// nothing.
     fn unless_key(text: String) -> Self {
         if local_keys::find(text.as_bytes()).is_empty() {
             Self(text)
@@ -52,19 +54,19 @@ impl fmt::Display for Sent {
     }
 }
 
-/// What Zendesk, a proxy, a keyring, a library or the system has said: on one line, not long, and
-/// without the secrets that live. Never what a caller has sent, or a part of it.
+/// Text from Zendesk, a proxy, a keyring, a library or the system: on one line, short, and without
+/// live secrets. Never anything that a caller has sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Foreign(String);
 
 impl Foreign {
-    /// These words.
+    /// Cleans this text.
     pub fn new(words: &str) -> Self {
         // Secrets go first: a piece of one might not be recognised.
         Self(text::line(&redact::text(words)))
     }
 
-    /// What is innermost in an error: the outer ones say only "client error".
+    /// The innermost error: the outer ones only say "client error".
     pub fn root(error: &(dyn StdError + 'static)) -> Self {
         let mut innermost = error;
         while let Some(source) = innermost.source() {
@@ -73,12 +75,12 @@ impl Foreign {
         Self::new(without_link(&innermost.to_string()))
     }
 
-    /// Whether nothing was said.
+    /// Whether there is no text.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The words.
+    /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -96,7 +98,7 @@ impl fmt::Display for Foreign {
     }
 }
 
-/// A library's error may lead to its manual, which is of no use to a script's author.
+/// A library's error may link to its manual, which doesn't help the author of a script.
 fn without_link(words: &str) -> &str {
     let Some(link) = words.find("https://").or_else(|| words.find("http://")) else {
         return words;
@@ -105,7 +107,7 @@ fn without_link(words: &str) -> &str {
     before.trim_end_matches(|c: char| c.is_whitespace() || ":;,(<[-".contains(c))
 }
 
-/// A name has at most 253 characters (RFC 1035 section 2.3.4), and as many tell any route; more
+/// A name has at most 253 characters (RFC 1035 section 2.3.4), and as many identify any route; more
 /// isn't worth repeating.
 const SENT_MAX: usize = 253;
 
