@@ -1,5 +1,5 @@
-//! The command of `hooks.session-event`: run without a shell, told the event on standard input,
-//! ended with its children when its time is over.
+//! Runs the command of `hooks.session-event`: without a shell, with the event on standard input.
+//! When its time is over it is killed together with its children.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::config::live::Loaded;
 use crate::supervise::descriptors::give_back;
 use crate::telemetry::Foreign;
 
-/// Runs the command for one event after the other.
+/// Runs the command for one event at a time.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) events: mpsc::Receiver<SessionEvent>,
@@ -29,7 +29,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Works until `stop`, which ends a command that runs, too.
+    /// Works until `stop`, which also ends a running command.
     pub(super) async fn work(mut self, stop: CancellationToken) {
         tokio::select! {
             () = self.serve() => {}
@@ -60,8 +60,7 @@ impl Worker {
         }
     }
 
-    /// A command that isn't there is a mistake that nobody should learn of on the day on which it
-    /// is needed.
+    /// A missing command should be noticed before the day on which it is needed.
     fn look_for(&self, command: Option<&HookCommand>) {
         let found = command.map_or(Ok(()), |command| find(command.program()).map(drop));
         self.report(command, found);
@@ -78,11 +77,7 @@ impl Worker {
         let problem = match (command, result) {
             (Some(command), Err(why)) => {
                 let program = command.program();
-                tracing::error!(
-                    program,
-                    why,
-                    "the command of `hooks.session-event` has failed"
-                );
+                tracing::error!(program, why, "the command of `hooks.session-event` failed");
                 Some(conditions::hook_failed(program, why))
             }
             (Some(_) | None, _) => None,
@@ -91,13 +86,14 @@ impl Worker {
     }
 }
 
-/// Runs `command` and waits for its end, for `limit` at most.
+/// Runs `command` and waits until it ends, for `limit` at most.
 ///
 /// # Errors
-/// The rest of a sentence about the command.
+/// If it can't be run, fails, or is too slow: a text that continues a sentence about the command.
 async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Result<(), String> {
     let program = find(command.program())?;
-    let mut told = serde_json::to_string(event).map_err(|e| format!("can't be told: {e}"))?;
+    let mut told =
+        serde_json::to_string(event).map_err(|e| format!("can't be given the event: {e}"))?;
     told.push('\n');
     let mut process = Command::new(program);
     give_back(process.as_std_mut());
@@ -115,7 +111,7 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
     let stderr = child.stderr.take();
     let mut stdin = child.stdin.take();
     let mut group = Group(child);
-    // A child that is left behind may hold the pipe for ever: what reads it ends with this.
+    // A child that is left behind may hold the pipe for ever: reading it stops with this function.
     let words = AbortOnDropHandle::new(tokio::task::spawn(async move {
         match stderr {
             Some(stderr) => first_words(stderr).await,
@@ -124,7 +120,7 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
     }));
     let telling = async {
         if let Some(stdin) = &mut stdin {
-            // A command need not read what it is told.
+            // A command need not read its input.
             drop(stdin.write_all(told.as_bytes()).await);
         }
         drop(stdin);
@@ -135,10 +131,10 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
         Ok(Err(error)) => return Err(format!("can't be waited for: {error}")),
         Err(_) => {
             group.end();
-            // Its end is near, and a zombie is none.
+            // Reap the killed child.
             drop(group.0.wait().await);
             return Err(format!(
-                "had not ended after {} s, so it was killed",
+                "took longer than {} s and was killed",
                 limit.as_secs_f64()
             ));
         }
@@ -150,25 +146,25 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
     let words = words.ok().and_then(Result::ok).unwrap_or_default();
     let first = words.lines().find(|line| !line.trim().is_empty());
     Err(match first.map(Foreign::new) {
-        Some(line) => format!("has failed ({ended}): {line}"),
-        None => format!("has failed ({ended})"),
+        Some(line) => format!("failed ({ended}): {line}"),
+        None => format!("failed ({ended})"),
     })
 }
 
-/// A command and whatever it has started; ended with the value unless it has ended by itself.
+/// A command and everything it has started; killed on drop unless it has ended by itself.
 #[derive(Debug)]
 struct Group(Child);
 
 impl Group {
-    /// Kills the whole group. Only while its leader hasn't been waited for: the number is its own
-    /// for so long.
+    /// Kills the whole group. Only valid until its leader has been waited for: until then its
+    /// number can't be reused.
     fn end(&self) {
         let pid = self.0.id().and_then(|id| i32::try_from(id).ok());
         if let Some(pid) = pid.and_then(Pid::from_raw)
             && let Err(error) = kill_process_group(pid, Signal::KILL)
         {
-            // It may have ended this moment.
-            tracing::debug!(%error, "the command is gone already");
+            // It may have ended just now.
+            tracing::debug!(%error, "the command has already ended");
         }
     }
 }
@@ -179,7 +175,7 @@ impl Drop for Group {
     }
 }
 
-/// The beginning of what it says; the rest is read and thrown away, or it would stand still.
+/// The beginning of its output; the rest is read and discarded, or the command would block.
 async fn first_words(mut stderr: ChildStderr) -> String {
     let mut words = Vec::new();
     let mut buffer = [0; 1024];
@@ -190,7 +186,7 @@ async fn first_words(mut stderr: ChildStderr) -> String {
     String::from_utf8_lossy(&words).into_owned()
 }
 
-/// Where the program is.
+/// The path of the program.
 fn find(program: &str) -> Result<PathBuf, String> {
     let is_program = |path: &Path| {
         path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
@@ -200,7 +196,7 @@ fn find(program: &str) -> Result<PathBuf, String> {
         return if is_program(path) {
             Ok(path.to_owned())
         } else if path.exists() {
-            Err("can't be run: it is no executable file".to_owned())
+            Err("can't be run: it isn't an executable file".to_owned())
         } else {
             Err("isn't there".to_owned())
         };
@@ -212,7 +208,7 @@ fn find(program: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| "is not on the daemon's PATH".to_owned())
 }
 
-/// What a command may know of the daemon's surroundings. The rest may hold anything.
+/// The part of the daemon's environment that a command gets. The rest may contain anything.
 fn environment() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| {
         let name = name.to_string_lossy();
@@ -225,7 +221,7 @@ fn home() -> PathBuf {
     home.unwrap_or_else(|| PathBuf::from("/"))
 }
 
-/// What programs need to find themselves, the desktop and the person's language.
+/// The variables that programs need to find themselves, the desktop and the user's language.
 const PASSED_ON: [&str; 13] = [
     "HOME",
     "PATH",
@@ -242,9 +238,9 @@ const PASSED_ON: [&str; 13] = [
     "DBUS_SESSION_BUS_ADDRESS",
 ];
 
-/// Enough to send a mail over a slow line; the next event waits meanwhile.
+/// Enough to send a mail over a slow line; the next event waits until then.
 const LIMIT: Duration = Duration::from_secs(30);
-/// What a command has said arrives with its end.
+/// A command's output is complete when it ends.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 const WORDS_MAX: usize = 2048;
 

@@ -1,4 +1,5 @@
-//! What is news: a view of a session against what was told of it. No I/O and no clock.
+//! What is news: compares a session's view with what the user was told about it. No I/O and no
+//! clock.
 
 use jiff::Timestamp;
 use loopdesk_protocol::event::Event;
@@ -7,17 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::{Concern, View, What};
 
-/// What was told of one session.
+/// What the user was told about one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub(super) struct Told {
-    /// What is wrong, as far as it was told.
+    /// The problem that was reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     wrong: Option<Wrong>,
-    /// The last step of the countdown that was told.
+    /// The last step of the countdown that was reported.
     #[serde(skip_serializing_if = "Option::is_none")]
     countdown: Option<Step>,
-    /// What was wrong before it was mended: it isn't told twice a day.
+    /// The problem before it was resolved, so that the same one isn't reported twice a day.
     #[serde(skip_serializing_if = "Option::is_none")]
     mended: Option<Wrong>,
 }
@@ -27,7 +28,7 @@ struct Wrong {
     event: Event,
     cause: String,
     at: Timestamp,
-    /// It came back too soon to be told again, and so its end isn't told either.
+    /// It came back too soon to be reported again, so its end isn't reported either.
     #[serde(default)]
     quiet: bool,
 }
@@ -39,15 +40,15 @@ struct Step {
     at: Timestamp,
 }
 
-/// What is to be told now, and is told from now on.
+/// The event to report now, if any. `told` records it as reported.
 pub(super) fn judge(told: &mut Told, view: &View, now: Timestamp) -> Option<Event> {
     match view.state {
-        // Somebody has logged out, and knows.
+        // The user logged out deliberately.
         State::SignedOut => {
             *told = Told::default();
             return None;
         }
-        // Nothing is known of the session.
+        // Nothing is known about the session.
         State::KeyMissing => return None,
         State::Active
         | State::Rotating
@@ -81,15 +82,15 @@ impl Told {
         self.wrong = Some(Wrong {
             event,
             cause: concern.cause.clone(),
-            // A cause that comes and goes is told once a day.
+            // A recurring cause is reported once a day.
             at: mended.filter(|_| is_told).map_or(now, |wrong| wrong.at),
             quiet: is_told,
         });
         (!is_told).then_some(event)
     }
 
-    /// Only something that has succeeded since is a proof: a daemon that has just started knows
-    /// nothing of a block yet.
+    /// Only a success since then proves it: a daemon that has just started doesn't know about a
+    /// block yet.
     fn is_mended(&mut self, view: &View) -> Option<Event> {
         let wrong = self.wrong.take()?;
         if !(works(view) && since(view, wrong.at)) {
@@ -137,7 +138,8 @@ fn since(view: &View, then: Timestamp) -> bool {
     newest.is_some_and(|at| at > then)
 }
 
-/// So many days before the end, each once: often enough not to be missed, never twice a day.
+/// The days before the end on which it is reported, each once: often enough not to be missed, never
+/// twice a day.
 const STEPS: [u64; 6] = [0, 1, 2, 3, 7, 14];
 
 const DAY: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);

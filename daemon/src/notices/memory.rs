@@ -1,6 +1,6 @@
-//! What was told, on disk.
+//! What was reported, on disk.
 //!
-//! A file that is lost or damaged costs a notice that comes twice, so nothing here fails.
+//! A lost or damaged file only means that a notification is repeated, so nothing here fails.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::Told;
 
-/// What was told of each account.
+/// What was reported for each account.
 pub(super) async fn read(path: &Path) -> BTreeMap<String, Told> {
     let path = path.to_owned();
     let file = tokio::task::spawn_blocking(move || fs::read(path)).await;
@@ -22,13 +22,13 @@ pub(super) async fn read(path: &Path) -> BTreeMap<String, Told> {
     match serde_json::from_slice::<File>(&bytes) {
         Ok(file) => file.accounts,
         Err(error) => {
-            tracing::info!(%error, "what was told before can't be read; it may be told again");
+            tracing::info!(%error, "can't read the notifications sent so far; some may repeat");
             BTreeMap::new()
         }
     }
 }
 
-/// Keeps it.
+/// Writes it to disk.
 pub(super) async fn write(path: &Path, accounts: &BTreeMap<String, Told>) {
     let file = File {
         version: 1,
@@ -37,7 +37,7 @@ pub(super) async fn write(path: &Path, accounts: &BTreeMap<String, Told>) {
     let path = path.to_owned();
     let written = tokio::task::spawn_blocking(move || replace(&path, &file)).await;
     if let Ok(Err(error)) = written {
-        tracing::warn!(%error, "what is told can't be remembered; a restart may tell it again");
+        tracing::warn!(%error, "can't record a notification; a restart may repeat it");
     }
 }
 

@@ -1,15 +1,15 @@
-//! Tells people what happens to their sessions, once for each cause: on the desktop, and by the
-//! command of `hooks.session-event`.
+//! Notifies users of what happens to their sessions, once for each cause: on the desktop, and by
+//! the command of `hooks.session-event`.
 //!
 //! ```text
 //! sessions ── views ──► judge ── memory ──┬──► desktop   (D-Bus, osascript)
 //!                        what is new?     └──► hook      (a command of the user's)
 //! ```
 //!
-//! It only looks at sessions and never asks them for anything, so that nothing here can hold one
-//! up. What was told is remembered on disk before it is told: a daemon that is restarted all the
-//! time tells nothing twice. Without a bus, or without anybody who shows notices, the desktop is
-//! silent and the command runs all the same.
+//! It only observes sessions and never asks them for anything, so nothing here can delay one. What
+//! is about to be reported is first recorded on disk: a daemon that keeps restarting reports
+//! nothing twice. Without a bus or a notification service, the desktop stays silent and the command
+//! still runs.
 
 mod desktop;
 mod hook;
@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::config::live::Loaded;
 use crate::session::{Sessions, View};
 
-/// Everything that telling people needs.
+/// Everything that notifying users needs.
 #[derive(Debug)]
 pub struct Notices {
     /// The accounts' sessions.
@@ -43,16 +43,16 @@ pub struct Notices {
     pub loaded: watch::Receiver<Loaded>,
     /// Tells the time.
     pub clock: Clock,
-    /// Where it is kept what was told.
+    /// The file that records what was reported.
     pub memory: PathBuf,
-    /// Told why the command can't be run.
+    /// Holds the reason why the command can't be run.
     pub problem: watch::Sender<Option<Problem>>,
-    /// Keeps the tasks.
+    /// Tracks the tasks.
     pub tracker: TaskTracker,
 }
 
 impl Notices {
-    /// Looks after what there is to tell until `stop`.
+    /// Watches for news until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let (to_desktop, shown) = mpsc::channel(QUEUE);
         let (to_hook, run) = mpsc::channel(QUEUE);
@@ -98,7 +98,7 @@ impl Teller {
                     },
                     Some(Ok(Some(changes))) = watched.join_next() => {
                         watched.spawn(next(changes));
-                        // What changes back at once is no news.
+                        // A change that reverts at once isn't news.
                         tokio::time::sleep(SETTLE).await;
                     }
                     () = tokio::time::sleep(LOOK) => {}
@@ -113,7 +113,7 @@ impl Teller {
         next.collect()
     }
 
-    /// Compares every session with what was told of it.
+    /// Compares every session with what was reported about it.
     async fn look(&mut self) {
         let now = self.notices.clock.now();
         let views: Vec<View> = self
@@ -138,12 +138,12 @@ impl Teller {
             memory::write(&self.notices.memory, &self.told).await;
         }
         for event in news {
-            tracing::info!(account = event.account, event = ?event.event, "telling");
+            tracing::info!(account = event.account, event = ?event.event, "notifying");
             for queue in [&self.to_desktop, &self.to_hook] {
                 if queue.try_send(event.clone()).is_err() {
                     tracing::warn!(
                         account = event.account,
-                        "too much to tell; one notice is lost"
+                        "the notification queue is full; one notification is lost"
                     );
                 }
             }
@@ -153,7 +153,7 @@ impl Teller {
 
 type Changes = watch::Receiver<std::sync::Arc<crate::session::Snapshot>>;
 
-/// `None` when the session is gone.
+/// `None` once the session no longer exists.
 async fn next(mut changes: Changes) -> Option<Changes> {
     changes.changed().await.ok().map(|()| changes)
 }
@@ -172,7 +172,7 @@ fn describe(event: Event, view: &View, now: Timestamp) -> SessionEvent {
         event,
         account: view.name.to_string(),
         at: now,
-        // A refresh that happens to be under way is nobody's business.
+        // A refresh that happens to be in progress doesn't concern the user.
         state: if view.state == State::Rotating {
             State::Active
         } else {
@@ -184,9 +184,10 @@ fn describe(event: Event, view: &View, now: Timestamp) -> SessionEvent {
     }
 }
 
-/// More than there are accounts; a command that hangs holds up the others meanwhile.
+/// More than there are accounts; while a command hangs, further events wait here.
 const QUEUE: usize = 64;
-/// R6: the wall clock is looked at this often; days pass without any change.
+/// R6: how often the wall clock is checked; days pass without any other change.
 const LOOK: Duration = Duration::from_secs(30);
-/// A session that is loaded, or refreshed after a suspend, goes through several states at once.
+/// A session that has just been loaded, or refreshed after a suspend, goes through several states
+/// at once.
 const SETTLE: Duration = Duration::from_millis(100);

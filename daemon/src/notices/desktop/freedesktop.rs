@@ -6,9 +6,10 @@ use zbus::zvariant::{DynamicType, Type, Value};
 
 use super::Notice;
 
-/// Shows `notice`, in the place of the one with this number if it is still there; its own number.
+/// Shows `notice`, replacing the one with the number `before` if it is still there; returns its own
+/// number.
 pub(super) async fn show(notice: &Notice, before: Option<u32>) -> Result<u32, String> {
-    // Never through X11: that would start a bus of its own.
+    // Never through X11, which would start a bus of its own.
     let bus = zbus::Connection::session()
         .await
         .map_err(|e| format!("there is no session bus ({e})"))?;
@@ -49,7 +50,7 @@ where
     body.deserialize().map_err(|e| format!("`{method}`: {e}"))
 }
 
-/// Some words are Zendesk's, and a notice has no need of links and images.
+/// Some of the text comes from Zendesk, and a notice needs no links or images.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -58,7 +59,7 @@ fn escaped(text: &str) -> String {
 
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
-/// How long it is shown is for the server to say.
+/// The server decides how long a notice is shown.
 const SERVERS_CHOICE: i32 = -1;
 
 #[cfg(test)]

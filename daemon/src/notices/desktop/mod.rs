@@ -1,4 +1,4 @@
-//! Notices on the desktop. Where nobody shows any, nothing happens.
+//! Notifications on the desktop. Without a notification service, nothing happens.
 
 #[cfg(target_os = "linux")]
 mod freedesktop;
@@ -17,9 +17,9 @@ use self::freedesktop as shower;
 #[cfg(target_os = "macos")]
 use self::osascript as shower;
 
-/// Shows what comes until `stop`.
+/// Shows events until `stop`.
 pub(super) async fn work(mut events: mpsc::Receiver<SessionEvent>, stop: CancellationToken) {
-    // What is shown of an account is replaced by what comes after it.
+    // A new notice replaces the previous one about the same account.
     let mut shown = HashMap::new();
     let work = async {
         while let Some(event) = events.recv().await {
@@ -30,8 +30,8 @@ pub(super) async fn work(mut events: mpsc::Receiver<SessionEvent>, stop: Cancell
                 Ok(Ok(number)) => {
                     shown.insert(event.account, number);
                 }
-                Ok(Err(why)) => tracing::debug!(why, "no notice on the desktop"),
-                Err(_) => tracing::debug!("no notice on the desktop: nobody answers"),
+                Ok(Err(why)) => tracing::debug!(why, "no desktop notification"),
+                Err(_) => tracing::debug!("no desktop notification: the service doesn't answer"),
             }
         }
     };
@@ -41,7 +41,7 @@ pub(super) async fn work(mut events: mpsc::Receiver<SessionEvent>, stop: Cancell
     }
 }
 
-/// What a person reads.
+/// The text that the user sees.
 #[derive(Debug)]
 struct Notice {
     title: String,
@@ -53,7 +53,7 @@ struct Notice {
     urgency: Urgency,
 }
 
-/// By the Desktop Notifications Specification 1.2.
+/// As in the Desktop Notifications Specification 1.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Urgency {
     Low = 0,
@@ -106,7 +106,7 @@ fn capitalised(line: &str) -> String {
     })
 }
 
-/// Nobody waits for a notice; a service that takes longer shows it to nobody.
+/// Nothing waits for a notice to be shown; a service that takes longer than this isn't working.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Notices on macOS, by the system's own script runner.
+//! Notifications on macOS, by the system's own script runner.
 
 use std::process::Stdio;
 
@@ -7,9 +7,9 @@ use tokio::process::Command;
 use super::Notice;
 use crate::supervise::descriptors::give_back;
 
-/// Shows `notice`. There are no numbers here, and nothing is replaced.
+/// Shows `notice`. macOS gives notices no numbers, so none is replaced.
 pub(super) async fn show(notice: &Notice, _before: Option<u32>) -> Result<u32, String> {
-    // The words are arguments and never become part of the script.
+    // The texts are passed as arguments and never become part of the script.
     let mut command = Command::new("/usr/bin/osascript");
     give_back(command.as_std_mut());
     let status = command

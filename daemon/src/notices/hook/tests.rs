@@ -1,4 +1,4 @@
-//! Commands that behave, fail, hang, and aren't there.
+//! Commands that work, fail, hang, and don't exist.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -78,14 +78,14 @@ async fn the_event_comes_on_standard_input_and_nothing_but_the_usual_in_the_envi
 #[tokio::test]
 async fn a_command_that_hangs_is_killed_with_its_children() {
     let script = Script::new("sleep 1000 & echo $! > child; echo $$ > own; wait");
-    // Long enough for a shell to start; the wait is for the limit, not for luck.
+    // Long enough for a shell to start; the test waits for the limit, not for luck.
     let why = script.run(Duration::from_secs(2)).await.unwrap_err();
     assert!(why.contains("killed"), "{why}");
     for name in ["child", "own"] {
         let pid: i32 = script.wrote(name).trim().parse().unwrap();
         let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let gone = async {
-            // A killed orphan is a zombie until init takes it.
+            // A killed orphan is a zombie until init reaps it.
             while state().contains(" S ") || state().contains(" R ") {
                 tokio::task::yield_now().await;
             }
@@ -113,7 +113,7 @@ async fn a_command_that_reads_nothing_or_says_much_ends_all_the_same() {
     Script::new("exec <&-; exit 0").run(LONG).await.unwrap();
     let much = Script::new("head -c 1000000 /dev/zero >&2; exit 0");
     much.run(LONG).await.unwrap();
-    // What stays behind holds the pipe, not us.
+    // The process that stays behind keeps the pipe open, and we don't wait for it.
     let behind = Script::new("sleep 2 & exit 0");
     behind.run(LONG).await.unwrap();
 }
@@ -127,7 +127,7 @@ async fn o3_nothing_of_ours_stays_behind_with_what_a_command_leaves_behind() {
                 .num_alive_tasks()
         };
         let before = alive();
-        // It goes on talking until nobody listens.
+        // It keeps writing until the reader is gone.
         let talks = "trap '' PIPE; (while echo word >&2; do sleep 0.02; done; echo > deaf) &";
         let script = Script::new(&format!("{talks}\n{end}"));
         assert_eq!(script.run(LONG).await.is_ok(), succeeds);
@@ -141,7 +141,7 @@ async fn o3_nothing_of_ours_stays_behind_with_what_a_command_leaves_behind() {
     }
 }
 
-// Each test is a process of its own: nobody else's limit changes.
+// Each test is a process of its own, so no other test's limit changes.
 #[tokio::test]
 async fn o2_a_command_gets_the_limit_of_open_files_that_the_daemon_was_given() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -161,7 +161,7 @@ async fn o2_a_command_gets_the_limit_of_open_files_that_the_daemon_was_given() {
 async fn a_command_that_isn_t_there_is_named() {
     for (words, why) in [
         ("/nowhere/hook", "isn't there"),
-        ("/etc/passwd", "no executable file"),
+        ("/etc/passwd", "isn't an executable file"),
         ("no-such-program-of-ours", "not on the daemon's PATH"),
     ] {
         let command = HookCommand::new(vec![words.to_owned()]).unwrap();

@@ -1,4 +1,4 @@
-//! Sessions over days and restarts, and what is told of them.
+//! Sessions over days and restarts, and what is reported about them.
 
 use jiff::SignedDuration;
 use loopdesk_protocol::{Kind, Problem};
@@ -7,7 +7,7 @@ use super::*;
 use crate::samples;
 use crate::session::Countdown;
 
-/// A session, a person who is told of it, and time.
+/// A session, a user who gets the notifications, and time.
 struct World {
     told: Told,
     view: View,
@@ -29,7 +29,7 @@ impl World {
             let left = countdown.until.duration_since(self.now).as_hours();
             countdown.days = u64::try_from(left).unwrap_or_default() / 24;
         }
-        // What is told is what is read back after a restart.
+        // After a restart the record is read back unchanged.
         let text = serde_json::to_string(&self.told).unwrap();
         self.told = serde_json::from_str(&text).unwrap();
         judge(&mut self.told, &self.view, self.now)
