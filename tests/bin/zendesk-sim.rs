@@ -1,6 +1,6 @@
 //! A simulated Zendesk as a program of its own.
 //!
-//! Prints one line of JSON that says where it is, then serves until SIGTERM or Ctrl-C.
+//! Prints one line of JSON with its addresses, then serves until SIGTERM or Ctrl-C.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::PathBuf;
@@ -87,7 +87,7 @@ enum Offer {
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let options = Options::parse();
-    // Before anything is printed: whoever reads the line may stop the program at once.
+    // Set up before printing: the reader of that line may stop the program at once.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let zendesk = builder(&options)?.start().await?;
@@ -149,13 +149,13 @@ fn announce(zendesk: &Zendesk) -> io::Result<()> {
     out.flush()
 }
 
-/// Returns when standard input ends; never if nobody wants to know.
+/// Resolves when standard input ends; never, if that isn't asked for.
 async fn end_of_stdin(wanted: bool) {
     if !wanted {
         return std::future::pending().await;
     }
     let (tell, told) = oneshot::channel::<()>();
-    // A thread of its own: it may still be reading when the program ends otherwise.
+    // A thread of its own, since it may still be reading when the program ends for another reason.
     std::thread::spawn(move || {
         drop(io::copy(&mut io::stdin().lock().by_ref(), &mut io::sink()));
         drop(tell);

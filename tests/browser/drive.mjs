@@ -1,9 +1,8 @@
-// A person at Chromium: opens a page, clicks, and says what is on the screen after each step.
-//
-// Reads {url, steps, look, shots, planted} as JSON from standard input, writes one JSON object for
-// each page to standard output. With `look`, a name, one more says how the last page looks; pictures
-// of it are left in the folder `shots`, if there is one. With `planted`, a page, that is what `url`
-// is at first; then its host's name leads to this machine.
+// A person at Chromium: opens a page, clicks, and reports what is on the screen after each step.
+// Reads {url, steps, look, shots, planted} as JSON from standard input and writes one JSON object
+// for each page to standard output. With `look` (a name), it adds an object that describes how the
+// last page looks, and saves pictures of it in the folder `shots`, if given. With `planted` (a
+// page), `url` shows that page first; afterwards its host name resolves to this machine.
 import { chromium } from 'playwright-core';
 import { text } from 'node:stream/consumers';
 
@@ -16,14 +15,14 @@ const browser = await chromium.launch({
     ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
     '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
     '--disable-component-update', '--disable-sync',
-    // What this browser keeps from loopback by itself, others let through.
+    // Other browsers allow requests to loopback that this one blocks by itself.
     '--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests',
     ...(planted ? [`--host-resolver-rules=MAP ${new URL(url).hostname} 127.0.0.1`] : []),
   ],
 });
 
 try {
-  // The simulated Zendesk has a certificate of its own making.
+  // The simulated Zendesk has a self-made certificate.
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   context.setDefaultTimeout(30_000);
   const page = await context.newPage();
@@ -48,7 +47,7 @@ try {
     deny: () => click('deny'),
     reload: () => page.reload(),
     back: () => page.goBack(),
-    // Somebody in between has another login come back.
+    // An intermediary replaces the login that comes back.
     'allow-tampered': async () => {
       await page.route('**/oauth/authorizations', async route => {
         const answer = await route.fetch({ maxRedirects: 0 });
@@ -59,9 +58,9 @@ try {
       });
       return click('allow');
     },
-    // What would have come without them.
+    // What would have come without the replaced parameters.
     callback: () => page.goto(callback.href),
-    // A page that acts by itself has come to its end.
+    // A page that acts by itself has finished.
     done: () => page.waitForFunction(() => document.title === 'done').then(() => null),
     submit: () => Promise.all([
       page.waitForNavigation(),
@@ -73,7 +72,7 @@ try {
     requests = [];
     complaints = [];
     const response = await actions[step]();
-    // Chromium reports every status from 400 on, which says nothing about the page.
+    // Chromium logs every status from 400 on, which says nothing about the page.
     const own = complaints.filter(said => !said.startsWith('Failed to load resource'));
     process.stdout.write(`${JSON.stringify({
       step,
@@ -90,7 +89,7 @@ try {
   await browser.close();
 }
 
-// What a screen reader goes by.
+// What a screen reader announces.
 function structure(page) {
   return page.evaluate(() => ({
     lang: document.documentElement.lang,
@@ -101,8 +100,8 @@ function structure(page) {
   }));
 }
 
-// The last page in light and dark, on a desk and on a phone: the lowest contrast of its texts
-// (WCAG 2.2, 1.4.3), and whether it has to be scrolled sideways.
+// The last page in light and dark mode, on a desktop and on a phone: the lowest contrast of its
+// texts (WCAG 2.2, 1.4.3), and whether it needs horizontal scrolling.
 async function looks(page) {
   const seen = {};
   for (const colorScheme of ['light', 'dark']) {

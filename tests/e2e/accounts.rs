@@ -6,7 +6,7 @@ use loopdesk_tests::{Daemon, Raw, Stage, ports};
 use super::binary;
 use loopdesk_tests::zendesk::OTHER_PRODUCTS_CREDENTIAL;
 
-/// Account `acme` as on every stage, and a sandbox with a port of its own; both logged in.
+/// Account `acme` as in every test environment, and a sandbox with its own port; both logged in.
 struct Two {
     stage: Stage,
     sandbox: Zendesk,
@@ -43,7 +43,7 @@ impl Two {
         }
     }
 
-    /// The answer to `GET path` at a port, with this `Host` and further headers.
+    /// The response to `GET path` at a port, with this `Host` and these additional headers.
     async fn get(&self, port: u16, host: &str, path: &str, headers: &str) -> (u16, String) {
         let mut script = Raw::connect(port).await;
         script
@@ -55,7 +55,7 @@ impl Two {
         (answer.status(), answer.text())
     }
 
-    /// Whether a request with this `Host` comes to the sandbox; `None` for an error.
+    /// Whether a request with this `Host` reaches the sandbox; `None` if it fails.
     async fn is_sandbox(&self, port: u16, host: &str) -> Option<bool> {
         let (status, body) = self.get(port, host, ME, "").await;
         let me: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -126,7 +126,7 @@ async fn s5_no_token_of_one_account_reaches_the_other_and_rotations_stay_apart()
     };
     let before = two.stage.status().await;
     for round in 0..3 {
-        // On one connection, in turns: nothing of one request stays for the next.
+        // Alternating on one connection: no state of one request carries over to the next.
         let mut script = Raw::connect(port).await;
         for host in [&here, &there, &here, &there] {
             script
@@ -177,14 +177,14 @@ async fn s6_each_unclear_case_is_an_error_that_lists_the_accounts() {
         format!("http://acme.localhost:{port}"),
         format!("http://localhost:{own} for `sandbox`"),
     ];
-    // Several accounts and no default: whoever names none is told how to.
+    // Several accounts and no default: a request that names no account learns how to name one.
     let (status, body) = two.get(port, &format!("localhost:{port}"), ME, "").await;
     assert_eq!(status, 404, "{body}");
     assert!(body.contains("\"NoAccountNamed\""), "{body}");
     for address in &addresses {
         assert!(body.contains(address), "{address} in {body}");
     }
-    // A name that is no account's.
+    // A name that doesn't belong to an account.
     for at in [port] {
         let (status, body) = two.get(at, &format!("prod.localhost:{at}"), ME, "").await;
         assert_eq!(status, 404, "{body}");
@@ -204,7 +204,7 @@ async fn s6_each_unclear_case_is_an_error_that_lists_the_accounts() {
     for address in &addresses {
         assert!(body.contains(address), "{address} in {body}");
     }
-    // On the unix socket too.
+    // The same on the unix socket.
     let socket = two.stage.home.paths().proxy_socket().display().to_string();
     let arguments = [
         "-sS",
@@ -222,7 +222,7 @@ async fn s6_each_unclear_case_is_an_error_that_lists_the_accounts() {
 async fn s6_an_account_that_was_removed_is_missed_by_name_and_its_port_is_closed() {
     let two = Two::new("default-account = \"acme\"").await;
     let (port, own) = (two.stage.port, two.sandbox_port);
-    // Open, and in use, when the account goes.
+    // A connection that is open and in use when the account is removed.
     let mut script = Raw::connect(own).await;
     let request = format!("GET {ME} HTTP/1.1\r\nHost: localhost:{own}\r\n\r\n");
     script.send(&request).await;
@@ -311,7 +311,7 @@ async fn s6_other_products_paths_pass_with_the_scripts_own_credential() {
         if !path.contains("//") {
             assert_eq!(status, 200, "{path}: {body}");
         }
-        // Without one, nothing is put in its place.
+        // Without one, none is added.
         let (status, body) = two.get(port, &host, path, "").await;
         assert_ne!(status, 200, "{path}: {body}");
         let seen = two.stage.zendesk.requests().pop().unwrap();
@@ -321,7 +321,7 @@ async fn s6_other_products_paths_pass_with_the_scripts_own_credential() {
     assert_eq!(stays, 0, "their 401 says nothing of the session");
 }
 
-/// An answer of acme's that leads to the sandbox, in its body and in its head.
+/// A response of acme's with links to the sandbox in its body and headers.
 fn leads_to(two: &Two) {
     let url = format!("{}{ME}", two.sandbox.origin());
     let body = serde_json::json!({"next_page": url, "tickets": []});
@@ -332,7 +332,7 @@ fn leads_to(two: &Two) {
     two.stage.zendesk.fault(fault);
 }
 
-/// Where that answer leads a client, and whether everything in it leads there.
+/// Where that response sends a client, and whether all its links agree.
 async fn led(two: &Two, port: u16, host: &str, headers: &str) -> String {
     let mut script = Raw::connect(port).await;
     let request = format!(
@@ -368,7 +368,7 @@ async fn s2_links_to_another_account_stay_local_where_it_can_be_called() {
         assert_eq!(base, format!("http://{expected}"));
         let at = expected.rsplit_once(':').unwrap().1.parse().unwrap();
         assert_eq!(two.is_sandbox(at, &expected).await, Some(true), "{base}");
-        // What is written back leads to the same account again.
+        // What a script writes back leads to the same account again.
         let comment = format!("{{\"ticket\":{{\"comment\":{{\"body\":\"{base}/api/v2/x\"}}}}}}");
         let length = comment.len();
         let mut script = Raw::connect(port).await;

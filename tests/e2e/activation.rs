@@ -1,4 +1,4 @@
-//! A daemon at sockets that its supervisor holds.
+//! A daemon with sockets that its supervisor holds.
 
 use std::os::unix::net::UnixListener;
 
@@ -35,7 +35,7 @@ async fn o2_who_calls_before_the_daemon_runs_is_served_once_it_does() {
     assert!(said.stdout.contains("\"user\""), "{said:?}");
     let status = stage.status().await;
     assert!(status.daemon.supervised);
-    // What the supervisor doesn't hold is served too, and said.
+    // The daemon also serves what the supervisor doesn't hold, and reports it.
     for listener in status.listeners {
         let is_held = !listener.address.starts_with("[::1]");
         assert_eq!(listener.problem.is_none(), is_held, "{listener:?}");
@@ -75,7 +75,7 @@ async fn o2_an_upgrade_at_held_sockets_fails_no_request() {
         load.served_more().await;
         replace_program(&stage);
         daemon.signal(Signal::TERM);
-        // The next one comes before the last one has gone, and waits for it.
+        // The next one starts before the last one has ended, and waits for it.
         let next = supervisor.start(&stage);
         assert!(daemon.ended().await.success());
         daemon = next;
@@ -108,11 +108,11 @@ async fn o2_a_replaced_program_takes_over_when_nothing_is_under_way() {
     script.send(get(&stage)).await;
     gate.reached(1).await;
     replace_program(&stage);
-    eventually("the new program is seen", async || {
+    eventually("the new program is noticed", async || {
         Daemon::log(&stage.home).contains("the binary was replaced")
     })
     .await;
-    // Something is under way: the old program goes on, though not for longer than a day.
+    // With a request in flight, the old program continues, but for at most a day.
     failpoints.set_clock(23 * HOUR);
     for _ in 0..20 {
         let log = Daemon::log(&stage.home);
@@ -136,7 +136,7 @@ async fn o2_a_replaced_program_takes_over_when_nothing_is_under_way() {
 #[tokio::test]
 async fn o2_a_keyring_that_hangs_while_the_configuration_is_read_holds_nobody_up() {
     let stage = stage().await;
-    // A bus that takes calls and never answers.
+    // A bus that accepts calls and never answers.
     let _bus = UnixListener::bind(stage.home.path().join("run/bus")).unwrap();
     let supervisor = Supervisor::of(&stage);
     let mut daemon = supervisor.ready(&stage).await;
@@ -147,7 +147,7 @@ async fn o2_a_keyring_that_hangs_while_the_configuration_is_read_holds_nobody_up
     daemon.says("RELOADING=1").await;
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
     daemon.says("WATCHDOG=1").await;
-    // What is asked for meanwhile is done after.
+    // Requests made in the meantime are carried out afterwards.
     daemon.signal(Signal::HUP);
     daemon.says("READY=1").await;
     daemon.says("RELOADING=1").await;

@@ -13,14 +13,15 @@ use super::stage;
 const ME: &str = "/api/v2/users/me.json";
 const SCRIPTS: usize = 8;
 
-/// As package managers and provisioning tools do: whole, or the old one.
+/// As package managers and provisioning tools do: the file is always complete, either the new or
+/// the old one.
 fn replace(file: &Path, pem: &str) {
     let beside = file.with_extension("new");
     std::fs::write(&beside, pem).unwrap();
     std::fs::rename(&beside, file).unwrap();
 }
 
-/// A stage that trusts Zendesk by `SSL_CERT_FILE`, and not by the account's own file.
+/// A test environment that trusts Zendesk by `SSL_CERT_FILE`, and not by the account's own file.
 async fn by_the_system() -> Stage {
     let mut stage = stage().await;
     let config = stage.home.paths().config_file();
@@ -34,7 +35,7 @@ async fn by_the_system() -> Stage {
     stage
 }
 
-/// Scripts without a pause, until one has failed after `is_over`, or the test ends them.
+/// Scripts that run without a pause, until one has failed after `is_over`, or the test ends them.
 fn load(stage: &Stage, is_over: &Arc<AtomicBool>, stop: &Arc<AtomicBool>) -> JoinSet<usize> {
     let mut scripts = JoinSet::new();
     for _ in 0..SCRIPTS {
@@ -48,7 +49,7 @@ fn load(stage: &Stage, is_over: &Arc<AtomicBool>, stop: &Arc<AtomicBool>) -> Joi
                 script.send(request).await;
                 let answer = script.answer().await;
                 let is_served = answer.status() == 200;
-                // The next swap may have begun since.
+                // The next swap may already have begun.
                 let must_succeed = must_succeed && is_over.load(Ordering::SeqCst);
                 assert!(is_served || !must_succeed, "{}", answer.text());
                 served += usize::from(is_served && must_succeed);
@@ -70,9 +71,9 @@ async fn a_swap_costs_nothing_after_the_reload(stage: Stage) {
         is_over.store(false, Ordering::SeqCst);
         let pem = stage.zendesk.change_authority();
         stage.zendesk.drain_connections();
-        // Without the new file, whoever needs a new connection is told.
+        // Without the new file, requests that need a new connection fail with a reason.
         let is_refused = async || stage.get(ME).await.0 == 502;
-        eventually("the new authority is not believed", is_refused).await;
+        eventually("the new authority is not trusted", is_refused).await;
         replace(stage.zendesk.ca_file(), &pem);
         stage.home.loopdesk(["config", "reload"]).await.ok();
         is_over.store(true, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Every wrong value is named, with the fix.
+//! Every wrong value is reported, with its fix.
 
 use std::net::TcpListener;
 

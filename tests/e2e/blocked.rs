@@ -1,4 +1,4 @@
-//! Zendesk refuses: what each cause is called, who must act, and what scripts see (R4, O3).
+//! Zendesk refuses: how each cause is named, who must act, and what scripts see (R4, O3).
 
 use jiff::{SignedDuration, Timestamp};
 use loopdesk_protocol::status::{Account, State};
@@ -21,7 +21,7 @@ async fn script_sees(stage: &Stage, status: u16, words: &[&str]) {
     }
 }
 
-/// Asserts what `status` says of the account, to programs and on the page.
+/// Asserts what `status` says about the account, as JSON and as text.
 async fn status_says(stage: &Stage, state: State, words: &[&str]) -> Account {
     let account = stage.acme().await;
     assert_eq!(account.state, state, "{account:?}");
@@ -37,7 +37,7 @@ fn posts(records: &[Record]) -> usize {
     records.iter().filter(|r| r.token_post.is_some()).count()
 }
 
-/// Lets the daily probe be due now, as if the daemon had last asked days ago.
+/// Makes the daily probe due now, as if the daemon had last asked days ago.
 async fn probe_is_due(stage: &Stage, daemon: Daemon) -> Daemon {
     let note = stage.home.paths().sessions_dir().join("acme.health");
     eventually("the probe is noted", async || note.exists()).await;
@@ -69,7 +69,7 @@ async fn r4_a_deleted_client_blocks_and_names_the_admin() {
     for words in words {
         assert!(waited.stderr.contains(words), "{waited:?}");
     }
-    // Hourly at most, however often scripts ask.
+    // At most once an hour, however often scripts ask.
     let before = posts(&stage.zendesk.requests());
     for _ in 0..5 {
         script_sees(&stage, 503, &words).await;
@@ -186,7 +186,7 @@ async fn r4_the_daily_probe_shows_a_demotion_and_keeps_the_role() {
     let account = status_says(&stage, State::Active, &words).await;
     assert_eq!(account.person.unwrap().role.as_deref(), Some("agent"));
 
-    // After a restart it is known still, and nobody is asked again.
+    // After a restart it is still known, and Zendesk isn't asked again.
     let asked = stage.zendesk.count(|r| r.is("GET", PROBE));
     daemon.stop().await;
     let _daemon = stage.daemon().await;

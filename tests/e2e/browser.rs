@@ -1,4 +1,4 @@
-//! Logins in a real Chromium: what a person sees, and what comes of each way to go on.
+//! Logins in a real Chromium: what a person sees, and where each choice leads.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -191,7 +191,7 @@ async fn the_newer_of_two_logins_of_an_account_goes_on_and_the_older_one_s_tab_s
         "{output:?}"
     );
 
-    // Its own page was open before.
+    // Its own page was already open.
     let visit = scene
         .look("replaced", output.stdout.trim(), &["allow"])
         .await;
@@ -265,7 +265,7 @@ async fn w9_the_browser_is_started_by_arguments_and_gets_the_address_as_one() {
     let notebook = Notebook::of(&mut stage.home);
     let program = stage.home.bin().join("notebook");
     let bait = stage.home.path().join("bait");
-    // Words for a shell, if there were one.
+    // Words that would matter to a shell, if one were involved.
     let words = ["$(touch", "bait)", ";touch", "bait", "&", "`touch", "bait`"];
     let browser = format!("{} {}", program.display(), words.join(" "));
     stage.home.set("BROWSER", browser);
@@ -274,7 +274,7 @@ async fn w9_the_browser_is_started_by_arguments_and_gets_the_address_as_one() {
     let noted = notebook.next().await;
     let (address, before) = noted.split_last().unwrap();
     assert_eq!(before, words);
-    // Everybody on the machine can read what a browser is started with.
+    // All users of the machine can read the arguments of a browser.
     assert!(address.starts_with("http://127.0.0.1:"), "{address}");
     for known in ["state", "challenge", stage.zendesk.origin()] {
         assert!(!address.contains(known), "{known} in {address}");
@@ -286,7 +286,7 @@ async fn w9_the_browser_is_started_by_arguments_and_gets_the_address_as_one() {
     assert!(shown.starts_with(stage.zendesk.origin()), "{shown}");
 }
 
-/// A daemon, and a person whose clicks are told.
+/// A daemon, and a person whose clicks are scripted.
 struct Scene {
     stage: Stage,
     notebook: Notebook,
@@ -294,7 +294,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// None where there is no Chromium.
+    /// `None` if Chromium isn't installed.
     async fn set(mut stage: Stage) -> Option<Self> {
         if !chromium::is_there() {
             return None;
@@ -307,7 +307,7 @@ impl Scene {
         })
     }
 
-    /// Starts a login and waits for its page to be opened.
+    /// Starts a login and waits until its page is opened.
     async fn login(&self, arguments: &[&str]) -> Login {
         let child = Login::start(&self.stage, arguments);
         let mut noted = self.notebook.next().await;
@@ -318,7 +318,7 @@ impl Scene {
         }
     }
 
-    /// Where the address leads with which a browser is started.
+    /// Where the address that a browser is started with leads.
     async fn entered(&self, url: &str) -> String {
         let asked = ["-sS", "-o", "/dev/null", "-w", "%{redirect_url}", url];
         self.stage.home.run("curl", asked).await.ok().stdout
@@ -369,8 +369,8 @@ impl Login {
     }
 }
 
-/// The page that a login ends on: nothing is loaded for it, it can be read by everybody, in light
-/// and dark, on a desk and on a phone.
+/// The page at the end of a login: it loads nothing else, and is readable for everyone, in light
+/// and dark mode, on a desktop and on a phone.
 #[track_caller]
 fn is_well_made(visit: &Visit) {
     let page = visit.last();
@@ -402,7 +402,7 @@ fn is_well_made(visit: &Visit) {
     );
 }
 
-/// Where Zendesk would send the browser back to, with the login's state and nothing more.
+/// Where Zendesk would send the browser back to, with only the login's state.
 fn callback_of(url: &str) -> String {
     let (_, query) = url.split_once('?').unwrap();
     let value = |wanted: &str| {

@@ -1,4 +1,4 @@
-//! The command line, as a person or a script calls it.
+//! The command line, as a person or a script uses it.
 
 use super::{binary, stage};
 use loopdesk_tests::Home;
@@ -99,7 +99,7 @@ async fn a_live_configuration_gains_and_loses_accounts() {
     let url = format!("http://127.0.0.1:{port}/api/v2/tickets.json");
     let said = stage.home.run("curl", ["-sS", &url]).await.ok();
     assert!(said.stdout.contains("loopdesk login other"), "{said:?}");
-    // Two accounts and no default: the common port can't know which is meant.
+    // Two accounts and no default: the common port can't tell which is meant.
     let (status, body) = stage.get("/api/v2/users/me.json").await;
     assert_eq!(status, 404, "{body}");
     assert!(body.contains("acme") && body.contains("other"), "{body}");
@@ -121,7 +121,7 @@ async fn a_live_configuration_gains_and_loses_accounts() {
 #[tokio::test]
 async fn o3_cron_finds_the_daemon_without_an_environment() {
     let mut stage = stage().await;
-    // The state is where a home folder alone leads; the sockets are where only a login would know.
+    // The state is where the home folder alone leads; only a login would know the sockets' folder.
     let home = stage.home.path().display().to_string();
     stage
         .home

@@ -1,4 +1,4 @@
-//! An OAuth client that acts by its own secret, with nobody in a browser.
+//! An OAuth client that acts by its own secret, without a person in a browser.
 
 use std::process::Stdio;
 
@@ -95,7 +95,7 @@ async fn r3_a_restarted_daemon_goes_on_without_the_secret_being_typed_again() {
     daemon.kill().await;
     let _daemon = stage.daemon().await;
     stage.home.loopdesk(["refresh"]).await.ok();
-    // An answer that is lost leaves no doubt: nothing was replaced.
+    // A lost response leaves no doubt: nothing was replaced.
     let lost = stage
         .zendesk
         .fault(Fault::on("POST", "/oauth/tokens").answer(Answer::gateway_page(502)));

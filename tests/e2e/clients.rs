@@ -1,4 +1,4 @@
-//! Real clients, unmodified but for what `loopdesk env` prints, while tokens rotate under them.
+//! Real clients, unmodified except for what `loopdesk env` prints, while tokens rotate under them.
 
 use loopdesk_tests::Stage;
 use loopdesk_tests::clients::{Matrix, Verdict, play, play_with, python, refused};
@@ -17,7 +17,7 @@ async fn every_step_works(id: &str) {
     for credential in &row.credentials {
         play(&stage, row, *credential).await;
     }
-    // A verdict of "works" means that nothing is pasted into the script.
+    // A verdict of "works" means that nothing has to be pasted into the script.
     let printed = stage.home.loopdesk(["env", "--for", id, "--json"]).await;
     let variables = printed.ok().json()["variables"].clone();
     let has_own_variables = variables.get("ZENDESK_BASE_URL").is_none();
@@ -31,8 +31,8 @@ fn of_an_agent() -> Builder {
     zendesk.consenting_user(users::AGENT)
 }
 
-/// With a key where the token used to be, on an account that answers nobody else; and with one that
-/// doesn't do.
+/// With a key where the token used to be, on an account that requires one; and with a key that
+/// lacks the scope.
 async fn a_key_works(id: &str) {
     let matrix = Matrix::read();
     let row = matrix.row(id);
@@ -76,7 +76,7 @@ async fn a_notebook_runs_what_is_printed_for_it() {
     assert!(ran.stdout.trim().parse::<u64>().is_ok(), "{ran:?}");
 }
 
-/// One test for each client, and one that knows whether any is missing.
+/// One test for each client, and one that checks that none is missing.
 macro_rules! clients {
     ($($test:ident, $with_key:ident = $id:literal,)+) => {
         $(

@@ -1,4 +1,4 @@
-//! What `status` says while something is wrong, and that it stops when that is over.
+//! What `status` reports while something is wrong, and that it stops once that is over.
 
 use loopdesk_protocol::conditions::Severity;
 use loopdesk_protocol::status::State;
@@ -11,7 +11,7 @@ use super::{binary, stage};
 
 const ME: &str = "/api/v2/users/me.json";
 
-/// An agent's script that exports as admins do, and then as it may.
+/// An agent's script that first exports as admins do, and then as agents may.
 #[tokio::test]
 async fn o3_an_export_for_admins_only_is_pointed_out_with_the_way_out() {
     let zendesk = Zendesk::builder().consenting_user(users::AGENT);
@@ -34,7 +34,7 @@ async fn o3_an_export_for_admins_only_is_pointed_out_with_the_way_out() {
         told.contains("contact the account owner"),
         "as it is: {told}"
     );
-    eventually("the condition", async || {
+    eventually("the condition shows", async || {
         !stage.status().await.conditions.is_empty()
     })
     .await;
@@ -56,14 +56,14 @@ async fn o3_an_export_for_admins_only_is_pointed_out_with_the_way_out() {
     let shown = stage.home.loopdesk(["status"]).await;
     assert!(shown.stdout.contains("search/export"), "{shown:?}");
 
-    // Nobody is nagged who has found the way, and no admin at all.
+    // No reminders for people who have already switched, and none for admins.
     let search = "/api/v2/search/export.json?query=*&filter[type]=ticket";
     assert_eq!(export(search).await.trim(), "200");
     assert!(stage.status().await.conditions.is_empty());
     export(incremental).await;
     stage.zendesk.set_role(users::AGENT, "admin");
     assert_eq!(export(incremental).await.trim(), "200");
-    eventually("the condition is gone", async || {
+    eventually("the condition clears", async || {
         stage.status().await.conditions.is_empty()
     })
     .await;
@@ -78,7 +78,8 @@ struct Case {
     fix: &'static str,
 }
 
-/// One request fails by what is wrong; all that is said of it, everywhere, until one succeeds.
+/// One request fails because of what is wrong; checks every report of it, everywhere, until one
+/// succeeds.
 async fn is_told(stage: &Stage, case: &Case) {
     let Case { code, words, fix } = case;
     let (status, body) = stage.get(ME).await;
@@ -162,7 +163,7 @@ async fn o3_while_every_request_is_a_502_status_says_why_and_not_active() {
         fix: "firewall",
     };
     is_told(&stage, &refused).await;
-    // A refresh of the daemon's own is a request, too.
+    // A refresh by the daemon itself is a request, too.
     stage.home.loopdesk(["refresh"]).await.failed(5);
     let condition = stage.status().await.conditions.remove(0);
     assert_eq!(condition.code(), "connection-refused");

@@ -1,4 +1,4 @@
-//! Configuration files as people, editors and machines leave them behind.
+//! Configuration files as people, editors and machines leave them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -132,10 +132,10 @@ async fn o3_a_key_of_another_version_in_the_machines_file_is_a_warning() {
         3,
         "{json}"
     );
-    // What this version does know has to be right.
+    // Keys that this version knows must be correct.
     fs::write(&machines, "vault = \"attic\"\n").unwrap();
     stage.home.loopdesk(["config", "check"]).await.failed(3);
-    // And in a user's own file an unknown key is a slip.
+    // In a user's own file, an unknown key is a mistake.
     fs::remove_file(&machines).unwrap();
     let file = stage.home.paths().config_file();
     let own = fs::read_to_string(&file).unwrap();

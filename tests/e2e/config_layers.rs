@@ -1,4 +1,4 @@
-//! The user's configuration over the machine's, as an organisation rolls it out.
+//! The user's configuration on top of the machine's, as an organisation rolls it out.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -7,7 +7,8 @@ use loopdesk_tests::{Daemon, Failpoints, Stage};
 
 use super::stage;
 
-/// A stage whose account and settings lie in the machine's file; the user's is missing.
+/// A test environment whose account and settings are in the machine's file; the user's file is
+/// missing.
 async fn rolled_out(locked: &str) -> Option<(Stage, Etc)> {
     let mut stage = stage().await;
     let etc = Etc::of(&mut stage)?;
@@ -18,7 +19,7 @@ async fn rolled_out(locked: &str) -> Option<(Stage, Etc)> {
     Some((stage, etc))
 }
 
-/// The folder that stands for `/etc/loopdesk`.
+/// The folder that stands in for `/etc/loopdesk`.
 struct Etc(PathBuf);
 
 impl Etc {
@@ -81,7 +82,7 @@ async fn o1_a_locked_key_is_refused_wherever_a_user_sets_it() {
     let user = stage.home.paths().config_file();
     assert!(!user.exists());
 
-    // By hand: both files' mistakes are told at once, and the daemon goes on.
+    // By hand: mistakes in both files are reported together, and the daemon continues.
     stage
         .home
         .configure("\n  vault = \"passphrase\"\nvolt = 1\n");
@@ -155,7 +156,7 @@ async fn o1_what_a_user_sets_is_laid_over_and_nothing_is_copied_down() {
     let paths = stage.home.loopdesk(["config", "path"]).await.ok().stdout;
     assert_eq!(paths, format!("{own}\n{system}\n"));
 
-    // The account itself is everybody's.
+    // The account itself belongs to all users.
     let add = [
         "account",
         "add",
@@ -193,7 +194,7 @@ async fn o1_the_machines_mistakes_name_its_file_and_nothing_goes_around_it() {
     ] {
         assert!(said.contains(&place), "{place} in {said}");
     }
-    // Others could have written it.
+    // Other users could have written it.
     std::fs::set_permissions(&system, PermissionsExt::from_mode(0o666)).unwrap();
     let check = stage.home.loopdesk(["config", "check"]).await.failed(3);
     let fix = format!("sudo chmod go-w {}", system.display());

@@ -1,4 +1,4 @@
-//! `cargo demo`, ended from outside.
+//! `cargo demo`, interrupted from outside.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -20,7 +20,7 @@ async fn whatever_ends_the_demo_leaves_nothing_behind() {
     );
 }
 
-/// Ends a demo in the middle: by `signal`, or by closing the pipe that it writes to.
+/// Interrupts a demo: by `signal`, or by closing the pipe that it writes to.
 async fn ended_by(signal: Option<Signal>) {
     let temporary = tempfile::tempdir().unwrap();
     let (mut demo, mut lines) = start(temporary.path());

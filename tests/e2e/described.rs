@@ -1,5 +1,5 @@
 //! Every operation of Zendesk's own description of its API, once without loopdesk and once through
-//! it: what may differ is written down here, and nothing else may.
+//! it: this file lists the allowed differences, and any other fails the test.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ async fn s1_s2_s4_every_described_operation_is_answered_as_without_loopdesk() {
     let mut home = Home::new(binary()).unwrap();
     let ca = described.ca_file().display().to_string();
     home.set("CONSENT_CA", &ca);
-    // Routes that change passwords are refused unless opened by name, one by one.
+    // Routes that change passwords are blocked unless opened by name, one by one.
     let passwords = |operation: &&Operation| operation.path.ends_with("/password");
     let open = described.operations().iter().filter(passwords);
     let open: Vec<&str> = open.map(|operation| operation.path.as_str()).collect();
@@ -66,20 +66,20 @@ async fn s1_s2_s4_every_described_operation_is_answered_as_without_loopdesk() {
     assert!(tally.urls > 0, "no URL of the examples was rewritten");
 }
 
-/// What was found.
+/// What the comparison found.
 #[derive(Debug, Default)]
 struct Tally {
-    /// How often each status came, both ways.
+    /// How often each status occurred, the same both ways.
     statuses: BTreeMap<u16, usize>,
     /// How many bodies differ, all of them in listed fields.
     bodies: usize,
     /// In how many fields.
     urls: usize,
-    /// How many answers lack or gained a header, all of them documented.
+    /// How many responses lack or gained a header, all of them documented.
     headers: BTreeMap<String, usize>,
 }
 
-/// How many URLs differ. Panics where anything else does.
+/// How many URLs differ. Panics on any other difference.
 fn compare_bodies(
     name: &str,
     origin: &str,
@@ -103,7 +103,7 @@ fn compare_bodies(
     if walk.urls == 0 {
         assert_eq!(ours, theirs, "{name}: the same values, written otherwise");
     }
-    // Nothing that a parser doesn't show has changed beside them.
+    // Beside them, nothing has changed that a parser doesn't show.
     let shorter = walk.urls * (origin.len() - base.len());
     assert_eq!(ours.len() + shorter, theirs.len(), "{name}");
     walk.urls
@@ -113,7 +113,7 @@ fn json(body: &Bytes) -> serde_json::Result<Value> {
     serde_json::from_slice(body)
 }
 
-/// Goes through both documents side by side.
+/// Walks through both documents in parallel.
 struct Walk<'a> {
     name: &'a str,
     origin: &'a str,
@@ -155,7 +155,7 @@ impl Walk<'_> {
         self.at.pop();
     }
 
-    /// What a script is to see of a text, where that is another.
+    /// What a script should see in place of a text, if that differs.
     fn local(&self, text: &str) -> Option<String> {
         let at: Vec<&str> = self.at.iter().map(String::as_str).collect();
         let listed = match at[..] {
@@ -173,7 +173,7 @@ impl Walk<'_> {
     }
 }
 
-/// Panics where a header differs that isn't documented to.
+/// Panics on any undocumented difference in a header.
 fn compare_headers(name: &str, theirs: &HeaderMap, ours: &HeaderMap, tally: &mut Tally) {
     let mut count = |what: String| *tally.headers.entry(what).or_default() += 1;
     let is_json = theirs
@@ -205,7 +205,7 @@ fn compare_headers(name: &str, theirs: &HeaderMap, ours: &HeaderMap, tally: &mut
     }
     for key in ours.keys().map(http::HeaderName::as_str) {
         let is_added = ADDED.iter().any(|(added, _)| *added == key);
-        // A body whose length isn't known goes out in chunks.
+        // A body of unknown length is sent in chunks.
         let is_framing = key == "transfer-encoding" && is_json;
         assert!(
             theirs.contains_key(key) || is_added || is_framing,
@@ -220,7 +220,7 @@ fn values(headers: &HeaderMap, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// The answer to an operation as a script gets it, with a dummy credential.
+/// The response to an operation as a script gets it, with a dummy credential.
 async fn through(base: &str, operation: &Operation) -> Response<Bytes> {
     let address = base.strip_prefix("http://").unwrap();
     let mut request = Request::new(Full::new(Bytes::from(operation.body.clone())));
@@ -241,10 +241,10 @@ async fn through(base: &str, operation: &Operation) -> Response<Bytes> {
     Response::from_parts(head, body)
 }
 
-/// Headers of the connection, which end with it.
+/// Hop-by-hop headers, which end with the connection.
 const OF_THE_CONNECTION: [&str; 3] = ["connection", "keep-alive", "transfer-encoding"];
 
-/// What loopdesk says itself.
+/// Headers that loopdesk adds itself.
 const ADDED: [(&str, &str); 2] = [
     ("x-content-type-options", "nosniff"),
     ("cross-origin-resource-policy", "same-origin"),

@@ -1,5 +1,5 @@
-//! Whatever the wire allows, sent straight to a server that takes anything, and through the daemon:
-//! that server understands the same, or the script is told why not.
+//! Whatever the wire allows, sent straight to a server that accepts anything, and through the
+//! daemon: either that server understands the same, or the script gets the reason why not.
 
 use std::time::{Duration, Instant};
 
@@ -79,8 +79,8 @@ async fn s1_s8_zendesk_understands_what_it_would_without_the_daemon() {
             assert!(through.target.iter().all(u8::is_ascii_graphic), "{shown}");
             tally.served += 1;
         }
-        // Half of the time the next request comes on the same connection. Not after a line feed in an
-        // odd place, which may have ended a head early: what followed it is then another request.
+        // In half of the cases the next request comes on the same connection. Not after a line feed
+        // in an odd place, which may have ended a head early: what follows is then another request.
         let is_over = answer.head.has("connection", "close") || case.version == "1.0";
         if is_over || !case.must_pass || dice.one_in(2) {
             script = Raw::connect(stage.port).await;
@@ -95,7 +95,7 @@ async fn s1_s8_zendesk_understands_what_it_would_without_the_daemon() {
     assert!(served > refused, "served {served}, refused {refused}");
 }
 
-/// More connections to Zendesk than the daemon opens for one script after the other.
+/// More connections to Zendesk than the daemon opens for scripts that run one after the other.
 const CONNECTIONS: usize = 1000;
 
 #[derive(Debug, Default)]
@@ -108,7 +108,7 @@ struct Tally {
 struct Case {
     bytes: Vec<u8>,
     version: &'static str,
-    /// Whether there is nothing in it that may be refused.
+    /// Whether it contains nothing that may be refused.
     must_pass: bool,
 }
 
@@ -119,7 +119,7 @@ impl Case {
             let kind = dice.below(3);
             for _ in 0..dice.below(60) {
                 let byte = match kind {
-                    // Any byte, only such as have a reading, and such as scripts send.
+                    // Any byte, only bytes with a defined reading, or only bytes that scripts send.
                     0 => dice.byte(),
                     1 => dice.readable(),
                     _ => dice.of(b"abc >\"<{}|\\^`%[]&=+:/?@ \xc3\xbc"),
@@ -167,7 +167,7 @@ impl Case {
         }
     }
 
-    /// One header line; whether it must be taken.
+    /// One header line, and whether it must be accepted.
     fn header(dice: &mut Dice, number: usize, end: &str, bytes: &mut Vec<u8>) -> bool {
         let mut line = format!("X-{number}-").into_bytes();
         if dice.one_in(8) {
@@ -209,7 +209,8 @@ impl Case {
         odd > 5
     }
 
-    /// What says how long the body is, the head's end, and the body; whether it must be taken.
+    /// The body's framing, the end of the head, and the body; and whether all that must be
+    /// accepted.
     fn body(dice: &mut Dice, version: &str, end: &str, bytes: &mut Vec<u8>) -> bool {
         let size = if dice.one_in(10) { 100_000 } else { 300 };
         let body: Vec<u8> = (0..dice.below(size)).map(|_| dice.byte()).collect();
@@ -253,7 +254,7 @@ impl Case {
     }
 }
 
-/// Headers but for those that end at the daemon, or that it makes itself.
+/// Headers except those that end at the daemon or that it sets itself.
 fn compared(understood: &Understood) -> Vec<(String, String)> {
     let headers = understood.headers.iter().map(|(name, value)| {
         let (name, value) = (name.escape_ascii(), value.escape_ascii());

@@ -1,4 +1,4 @@
-//! A disk that is full, while the session's newest state is to be stored on it.
+//! A disk that is full when the session's newest state has to be stored on it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use super::stage;
 const ME: &str = "/api/v2/users/me.json";
 const HOUR: i64 = 3_600_000;
 
-/// A file system of its own, small enough to be filled.
+/// A file system of its own, small enough to fill.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Puts one over the folder, if this user may mount.
+    /// Mounts one over the folder, if this user may mount.
     fn over(folder: &Path) -> Option<Self> {
         std::fs::create_dir_all(folder).unwrap();
         let mounted = Command::new("mount")

@@ -1,4 +1,4 @@
-//! Who is let in, and what they hear who are not.
+//! Who is let in, and what the others are told.
 
 use super::stage;
 

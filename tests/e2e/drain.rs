@@ -1,4 +1,4 @@
-//! How a daemon ends: what is under way comes to its end, and nothing holds it up for ever.
+//! How a daemon ends: requests in flight finish, and nothing delays the end forever.
 
 use std::time::Duration;
 
@@ -100,7 +100,7 @@ async fn plain() -> Stage {
     Stage::set(binary(), Zendesk::builder().gzip(false)).await
 }
 
-/// Scripts in the middle of a download that goes on once `middle` is open.
+/// Scripts in the middle of a download that continues once `middle` is open.
 async fn downloads(stage: &Stage, count: usize, middle: &Gate) -> Vec<Raw> {
     let answer = Answer::new(200)
         .header("content-type", "video/mp4")
@@ -123,18 +123,18 @@ async fn downloads(stage: &Stage, count: usize, middle: &Gate) -> Vec<Raw> {
     scripts
 }
 
-/// Waits until the daemon has heard that it is to end.
+/// Waits until the daemon has received the signal to end.
 async fn nobody_is_let_in(stage: &Stage) {
     let address = ("127.0.0.1", stage.port);
-    eventually("nobody listens", async || {
+    eventually("the port is closed", async || {
         TcpStream::connect(address).await.is_err()
     })
     .await;
 }
 
 const TICKET: &str = r#"{"ticket":{"subject":"drain","comment":{"body":"x"}}}"#;
-/// More than the budget, on a machine that builds something else meanwhile.
+/// More than the budget, even on a machine that is busy with a build.
 const BEYOND: Duration = Duration::from_secs(45);
 const SIZE: usize = 100_000;
-/// What has come before the download pauses.
+/// What has arrived before the download pauses.
 const BEFORE: usize = 1_000;

@@ -1,4 +1,4 @@
-//! What Zendesk repeats of a token stays out of what scripts get.
+//! What Zendesk repeats of a token never reaches scripts.
 
 use loopdesk_tests::Stage;
 use loopdesk_tests::secrets::Scanner;
@@ -6,7 +6,7 @@ use loopdesk_tests::zendesk::{Fault, Gate, Protocols, TokenFormat, Zendesk};
 
 use super::{binary, stage};
 
-/// Everything that curl gets, head included, and its exit code.
+/// Everything that curl receives, including the head, and its exit code.
 async fn echoed(stage: &Stage, path: &str, arguments: &[&str]) -> (Option<i32>, String) {
     let all = [&["-i"], arguments].concat();
     let output = stage.curl(path, &all).await;
@@ -25,7 +25,7 @@ fn tokens(stage: &Stage) -> Scanner {
 #[tokio::test]
 async fn d4_p13_an_endpoint_that_echoes_the_token_does_not_give_it_away() {
     for format in [TokenFormat::Jwt, TokenFormat::Opaque] {
-        // HTTP/2 gives up on an answer in tiny frames.
+        // HTTP/2 clients give up on a response in tiny frames.
         let builder = Zendesk::builder().protocols(Protocols::Http1);
         let stage = Stage::set(binary(), builder.token_format(format)).await;
         let _daemon = stage.logged_in().await;
@@ -57,7 +57,7 @@ async fn d4_p13_an_endpoint_that_echoes_the_token_does_not_give_it_away() {
 
 #[tokio::test]
 async fn d4_p13_a_compressed_echo_is_cut_off() {
-    // HTTP/2 gives up on an answer in tiny frames.
+    // HTTP/2 clients give up on a response in tiny frames.
     let builder = Zendesk::builder().protocols(Protocols::Http1);
     let stage = Stage::set(binary(), builder).await;
     let _daemon = stage.logged_in().await;
@@ -71,7 +71,7 @@ async fn d4_p13_a_compressed_echo_is_cut_off() {
         ] {
             let arguments = ["--compressed", "-H", header];
             let (code, said) = echoed(&stage, path, &arguments).await;
-            // curl: a transfer that ended early, or before its head was out.
+            // curl: a transfer that ended early, or before the end of the head.
             let before = said.starts_with("HTTP/1.1 502 ") && said.contains("broken-answer");
             assert!(code == Some(18) || before, "{code:?}: {said}");
             let found = tokens.find(said.as_bytes());
@@ -79,7 +79,7 @@ async fn d4_p13_a_compressed_echo_is_cut_off() {
         }
         pieces.remove();
     }
-    // The JSON that is decoded on its way has nothing to be cut for.
+    // JSON that is decoded on its way needs no cut.
     let (code, said) = echoed(&stage, "/api/v2/echo", &["--compressed"]).await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("Bearer ****"), "{said}");

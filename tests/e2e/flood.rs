@@ -1,4 +1,4 @@
-//! Many connections, and slow ones: others are served meanwhile, in bounded memory.
+//! Many connections, and slow ones: others are still served, in bounded memory.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::stage;
 
-// Sockets that block, beside a Zendesk that must not.
+// Blocking sockets, next to a Zendesk that must not block.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_p18_ten_thousand_idle_connections_leave_scripts_served() {
     let stage = quiet(stage().await);
@@ -21,7 +21,7 @@ async fn d1_p18_ten_thousand_idle_connections_leave_scripts_served() {
     let flood = tokio::task::spawn_blocking(move || {
         let open = (0..count).map(|number| {
             let mut stream = connect(port);
-            // Every second one is slowloris: a head that never ends.
+            // Every second one is a slowloris: a head that never ends.
             if number % 2 == 1 {
                 let _cut =
                     stream.write_all(b"GET /api/v2/tickets HTTP/1.1\r\nHost: localhost\r\nX-A: b");
@@ -50,7 +50,7 @@ async fn d1_p18_ten_thousand_idle_connections_leave_scripts_served() {
     );
 }
 
-// Sockets that block, beside a Zendesk that must not.
+// Blocking sockets, next to a Zendesk that must not block.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_p18_clients_that_read_nothing_hold_up_nobody_and_cost_little() {
     let stage = quiet(stage().await);
@@ -69,7 +69,7 @@ async fn d1_p18_clients_that_read_nothing_hold_up_nobody_and_cost_little() {
             stage.port
         )
         .unwrap();
-        // The answer has begun; the rest is never read.
+        // The response has begun; the rest is never read.
         let mut byte = [0];
         stream
             .read_exact(&mut byte)
@@ -85,7 +85,7 @@ async fn d1_p18_clients_that_read_nothing_hold_up_nobody_and_cost_little() {
     assert!(grown < 96 << 10, "{grown} KiB more for {CLIENTS} clients");
 }
 
-// Sockets that block, beside a Zendesk that must not.
+// Blocking sockets, next to a Zendesk that must not block.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_p18_a_head_without_measure_is_431() {
     let stage = quiet(stage().await);
@@ -99,7 +99,7 @@ async fn d1_p18_a_head_without_measure_is_431() {
             "GET /api/v2/tickets HTTP/1.1\r\nHost: localhost:{}\r\n{headers}\r\n",
             stage.port
         );
-        // The answer may come before all is written.
+        // The response may arrive before the request is written completely.
         let _early = stream.write_all(head.as_bytes());
         let answer = first_line(&mut stream);
         assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
@@ -108,7 +108,7 @@ async fn d1_p18_a_head_without_measure_is_431() {
     assert_eq!(stage.zendesk.requests().len(), before);
 }
 
-// Sockets that block, beside a Zendesk that must not.
+// Blocking sockets, next to a Zendesk that must not block.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_u1_another_users_connections_are_refused_and_take_nobodys_place() {
     let stage = quiet(stage().await);
@@ -129,7 +129,7 @@ async fn d1_u1_another_users_connections_are_refused_and_take_nobodys_place() {
     assert!(lines <= 2, "{lines} lines of 700 refusals: {log}");
 }
 
-// Sockets that block, beside a Zendesk that must not.
+// Blocking sockets, next to a Zendesk that must not block.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
     let stage = quiet(stage().await);
@@ -149,7 +149,7 @@ async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
         stage.port
     );
     let port = stage.port;
-    // One is left over for each place that is given to another.
+    // For each place that is given to another connection, one connection is closed.
     let mut open = Vec::new();
     for _ in 0..PLACES + 100 {
         let mut stream = connect(stage.port);
@@ -158,7 +158,7 @@ async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
     }
     let drip = |open: &mut Vec<TcpStream>| {
         for stream in open {
-            // Some have given way.
+            // Some have been closed to make room.
             let _gone = stream.write_all(b"x");
         }
     };
@@ -175,14 +175,15 @@ async fn d1_p18_one_small_keys_slow_uploads_keep_nobody_else_out() {
         let uploads = stage
             .zendesk
             .count(|record| record.path == "/api/v2/uploads");
-        // Later some have given way to others.
+        // Later, some have been closed for others.
         assert!(
             uploads <= PLACES / 2 || second > 5,
             "{uploads} uploads at once"
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    // Another key is owed a share of the half, as soon as a slow upload has given way for it.
+    // Another key is entitled to a share of the half as soon as a slow upload has been closed for
+    // it.
     let asking = tokio::spawn(async move {
         let mut script = Raw::connect(port).await;
         let get = format!(
@@ -210,7 +211,7 @@ fn connect(port: u16) -> TcpStream {
     stream
 }
 
-/// What is left to read up to the first line's end.
+/// What is left to read up to the end of the first line.
 fn first_line(stream: &mut TcpStream) -> String {
     let mut line = Vec::new();
     let mut byte = [0];
@@ -238,7 +239,7 @@ fn memory(daemon: &Daemon) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// As many sockets as wanted, or as this process may have.
+/// As many sockets as requested, or as this process may have.
 fn sockets(wanted: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -249,12 +250,12 @@ fn sockets(wanted: u64) -> u64 {
     limit.maximum.map_or(wanted, |most| wanted.min(most - 200))
 }
 
-/// For connections, as the daemon has them.
+/// For connections, as in the daemon.
 const PLACES: usize = 512;
 const CLIENTS: u32 = 24;
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Memory and time are looked at, which words would take a part of.
+/// The test measures memory and time, and logging would distort both.
 fn quiet(mut stage: Stage) -> Stage {
     stage.home.set("LOOPDESK_LOG", "info");
     stage

@@ -1,4 +1,4 @@
-//! A configuration that is edited while scripts are served.
+//! A configuration that is edited while scripts are running.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -51,7 +51,7 @@ async fn o2_two_hundred_edits_under_load_no_request_fails_and_no_half_config_is_
     assert!(status.config.problem.is_none(), "{status:?}");
 }
 
-/// Asks until `stop`, on one connection or on one for each request; answers with what went wrong.
+/// Asks until `stop`, on one connection or on one per request; returns what went wrong.
 async fn script(
     port: u16,
     keeps: bool,
@@ -80,7 +80,7 @@ async fn script(
     failures
 }
 
-/// Looks at the configuration in use until `stop`; answers with how many were seen.
+/// Reads the configuration in use until `stop`; returns how many different ones it saw.
 async fn look(control: Client, stop: Arc<AtomicBool>) -> usize {
     let mut seen = Vec::new();
     while !stop.load(Ordering::SeqCst) {
@@ -102,7 +102,7 @@ async fn look(control: Client, stop: Arc<AtomicBool>) -> usize {
     seen.len()
 }
 
-/// A file that is edited in every way in which files are edited.
+/// A file that is edited in every way in which people and programs edit files.
 struct Edits {
     file: PathBuf,
     top: String,
@@ -123,7 +123,7 @@ impl Edits {
         }
     }
 
-    /// Both halves are a configuration without mistakes; the first alone lacks account `last`.
+    /// Both halves together are a valid configuration; the first alone lacks account `last`.
     fn halves(&self, n: usize) -> [String; 2] {
         let Self { top, acme, .. } = self;
         let account =
@@ -161,14 +161,14 @@ impl Edits {
         fs::rename(link, &self.file).unwrap();
     }
 
-    /// Through a link, if the edit before has left one.
+    /// Through a link, if the previous edit has left one.
     async fn write_in_parts(&self, n: usize) {
         let [first, second] = self.halves(n);
         let mut file = File::create(&self.file).unwrap();
         tokio::time::sleep(PACE).await;
         file.write_all(first.as_bytes()).unwrap();
-        // Only Linux tells that the file is still open, and only where it was watched before: the
-        // edit before this one was waited for.
+        // Only Linux reports that the file is still open, and only if the file was already watched:
+        // the test has waited for the previous edit.
         let pause = if cfg!(target_os = "linux") && n % 20 == 11 {
             LONG_PAUSE
         } else {
@@ -218,10 +218,10 @@ async fn o2_accounts_come_and_go_with_the_files_of_the_user_and_of_the_machine()
     let said = stage.home.run("curl", ["-sS", &url]).await.ok();
     assert!(said.stdout.contains("loopdesk login other"), "{said:?}");
     fs::write(&file, &text).unwrap();
-    eventually("it is gone", async || names().await == ["acme"]).await;
+    eventually("the account is removed", async || names().await == ["acme"]).await;
     stage.home.run("curl", ["-sS", &url]).await.failed(7);
 
-    // The machine's file, whose folder nobody has made until now.
+    // The machine's file, in a folder that doesn't exist yet.
     let etc = stage.home.path().join("failpoints/etc");
     fs::create_dir(&etc).unwrap();
     let system = format!("default-account = \"acme\"\n{}", other(port));
@@ -231,7 +231,7 @@ async fn o2_accounts_come_and_go_with_the_files_of_the_user_and_of_the_machine()
     assert!(said.stdout.contains("loopdesk login other"), "{said:?}");
     let mine = format!("{text}\n[accounts.other]\nport = {}\n", ports::free());
     fs::write(&file, mine).unwrap();
-    eventually("the user's port counts more", async || {
+    eventually("the user's port wins", async || {
         stage.home.run("curl", ["-sS", &url]).await.code == Some(7)
     })
     .await;
@@ -248,7 +248,7 @@ async fn o2_a_broken_file_changes_nothing_and_is_shown_with_its_caret() {
     let line = wrong.lines().count();
     fs::write(&file, &wrong).unwrap();
     let has_problem = async || stage.status().await.config.problem.is_some();
-    eventually("the problem shows", has_problem).await;
+    eventually("the problem is reported", has_problem).await;
     let status = stage.home.loopdesk(["status"]).await.failed(1).stdout;
     for said in [status, Daemon::log(&stage.home)] {
         let place = format!("{}:{line}:20: `99h` is out of range", file.display());
@@ -263,7 +263,7 @@ async fn o2_a_broken_file_changes_nothing_and_is_shown_with_its_caret() {
     }
     assert_eq!(stage.get(ME).await.0, 200);
     fs::write(&file, right).unwrap();
-    eventually("all is well", async || !has_problem().await).await;
+    eventually("the problem is resolved", async || !has_problem().await).await;
 }
 
 #[tokio::test]
@@ -278,22 +278,25 @@ async fn o2_a_deleted_file_stays_in_use_and_an_empty_one_is_meant() {
         let gone = format!("`{}` is gone", file.display());
         problem().await.is_some_and(|p| p.message.contains(&gone))
     };
-    eventually("that it is gone shows", is_told).await;
+    eventually("the removal is reported", is_told).await;
     let reload = stage.home.loopdesk(["config", "reload"]).await.failed(3);
     assert!(reload.stderr.contains("is gone"), "{reload:?}");
     assert!(reload.stderr.contains("touch "), "{reload:?}");
     assert_eq!(stage.get(ME).await.0, 200);
-    // Back, with a mistake, then without; SIGHUP reads at once.
+    // Back, first with a mistake, then without; SIGHUP reloads at once.
     fs::write(&file, format!("volt = 1\n{text}")).unwrap();
     daemon.signal(Signal::HUP);
-    eventually("the mistake shows", async || {
+    eventually("the mistake is reported", async || {
         problem().await.is_some_and(|p| p.message.contains("volt"))
     })
     .await;
     fs::write(&file, &text).unwrap();
-    eventually("all is well", async || problem().await.is_none()).await;
+    eventually("the problem is resolved", async || {
+        problem().await.is_none()
+    })
+    .await;
     assert_eq!(stage.get(ME).await.0, 200);
-    // Asked for, a file without accounts counts at once.
+    // On request, a file without accounts is loaded at once.
     let (top, _) = text.split_once("[accounts.acme]").unwrap();
     fs::write(&file, top).unwrap();
     stage.home.loopdesk(["config", "reload"]).await.ok();
@@ -320,7 +323,7 @@ async fn o2_a_listener_that_stays_keeps_its_connections() {
     ] {
         fs::write(&file, text.replace(&before, &listen)).unwrap();
         stage.home.loopdesk(["config", "reload"]).await.ok();
-        // The same connection: the listener was not opened anew.
+        // The same connection: the listener was not reopened.
         script.send(&request).await;
         assert_eq!(script.answer().await.status(), 200, "{listen}");
         let is_open = can_connect(more).await;
@@ -338,11 +341,11 @@ const ME: &str = "/api/v2/users/me.json";
 const EDITS: usize = 200;
 const SCRIPTS: usize = 6;
 
-/// How many edits are waited for; the others come faster than they are read.
+/// How many edits the test waits for; the others come faster than they are read.
 const SEEN_EACH: usize = 10;
 
-/// A person who saves again and again, and scripts that take a breath.
+/// A person who saves again and again, and scripts that pause between requests.
 const PACE: Duration = Duration::from_millis(10);
 
-/// Longer than a file has to stay as it is until it counts.
+/// Longer than a file must be unchanged until it is loaded.
 const LONG_PAUSE: Duration = Duration::from_millis(400);

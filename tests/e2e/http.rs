@@ -1,4 +1,4 @@
-//! RFC 9112 as scripts see it, over bare sockets.
+//! RFC 9112 as scripts see it, over plain sockets.
 
 use http::{HeaderMap, HeaderValue};
 use loopdesk_tests::zendesk::{Answer, Fault, Gate, Protocols, Record, Zendesk};
@@ -47,7 +47,7 @@ async fn expect_continue_is_answered_before_the_body_and_goes_no_further() {
     let seen = of(&stage, "POST", "/api/v2/tickets").remove(0);
     assert_eq!(seen.body, body);
     assert!(!seen.headers.contains_key("expect"));
-    // The connection is as good as before.
+    // The connection is still usable.
     script.send(get(ME, stage.port, "")).await;
     assert_eq!(script.answer().await.status(), 200);
 }
@@ -56,7 +56,7 @@ async fn expect_continue_is_answered_before_the_body_and_goes_no_further() {
 async fn expect_continue_gets_a_final_status_without_its_body_being_asked_for() {
     let stage = stage().await;
     let _daemon = stage.daemon().await;
-    // Nobody is logged in: refused at the head.
+    // Without a login: refused at the head.
     let mut script = Raw::connect(stage.port).await;
     let headers = "Expect: 100-continue\r\nContent-Length: 1000000\r\n";
     script
@@ -64,7 +64,7 @@ async fn expect_continue_gets_a_final_status_without_its_body_being_asked_for() 
         .await;
     let answer = script.answer().await;
     assert_eq!(answer.status(), 401, "{answer:?}");
-    // RFC 9110 section 10.1.1: it must be told what becomes of the connection.
+    // RFC 9110 section 10.1.1: the response must say what becomes of the connection.
     assert!(answer.head.has("connection", "close"), "{answer:?}");
     assert_eq!(script.all().await, b"");
 }
@@ -100,7 +100,7 @@ async fn an_early_answer_of_zendesks_reaches_a_script_that_still_uploads() {
     }
 }
 
-/// Without a lingering close the reset of the connection would delete the answer.
+/// Without a lingering close, the connection's reset would delete the response.
 #[tokio::test]
 async fn a_refusal_reaches_a_script_that_reads_only_after_it_has_sent_everything() {
     let stage = stage().await;
@@ -328,7 +328,7 @@ async fn connection_close_is_obeyed_and_told() {
 async fn http_1_0_is_spoken_with_and_without_keep_alive() {
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
-    // The simplest script there is: no Host, and the end of the answer is the connection's.
+    // The simplest script possible: no Host, and the response ends with the connection.
     let mut script = Raw::connect(stage.port).await;
     script.send(format!("GET {ME} HTTP/1.0\r\n\r\n")).await;
     let answer = script.answer().await;
@@ -337,7 +337,7 @@ async fn http_1_0_is_spoken_with_and_without_keep_alive() {
     assert!(serde_json::from_slice::<serde_json::Value>(&answer.body).is_ok());
     assert_eq!(script.all().await, b"");
 
-    // Kept alive where the length is known.
+    // Kept alive if the length is known.
     let file = Answer::text(200, "0123456789").header("content-type", "image/png");
     stage
         .zendesk
@@ -353,7 +353,7 @@ async fn http_1_0_is_spoken_with_and_without_keep_alive() {
         assert_eq!(answer.text(), "0123456789");
         assert!(answer.head.has("connection", "keep-alive"), "{answer:?}");
     }
-    // And ended where it isn't, without a chunk that HTTP/1.0 doesn't know.
+    // Otherwise closed, and without chunks, which HTTP/1.0 doesn't know.
     script.send(request(ME)).await;
     let answer = script.answer().await;
     assert_eq!(answer.head.get("transfer-encoding"), None);
@@ -429,7 +429,7 @@ async fn javas_offer_of_h2c_is_ignored_and_its_request_served() {
             assert!(!record.headers.contains_key(gone), "{gone} in {record}");
         }
     }
-    // HTTP/2 without asking first is nothing that is spoken here.
+    // HTTP/2 with prior knowledge isn't supported.
     let mut script = Raw::connect(stage.port).await;
     script.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
     let answer = script.answer().await;

@@ -33,7 +33,7 @@ fn request(stage: &Stage, line: &str, rest: &str) -> String {
     )
 }
 
-/// Enough for the race to end either way.
+/// Enough for either outcome of the race.
 const ROUNDS: usize = 20;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -53,14 +53,14 @@ async fn interim_answers_don_t_confuse_the_final_one() {
         .await;
     upstream.send(OK).await;
     let mut head = script.head().await;
-    // An intermediary that can't pass an interim answer on leaves it out.
+    // An intermediary that can't forward an interim response leaves it out.
     while head.status() < 200 {
         head = script.head().await;
     }
     assert_eq!(head.status(), 200);
     assert_eq!(head.get("link"), None);
     assert_eq!(script.bytes(2).await, b"ok");
-    // The next answer is the next request's.
+    // The next response belongs to the next request.
     script.send(&get).await;
     upstream.request().await;
     upstream
@@ -125,13 +125,13 @@ async fn s7_a_pooled_connection_that_zendesk_has_closed_costs_a_post_nothing() {
         upstream.request().await;
         upstream.send(OK).await;
         assert_eq!(script.answer().await.text(), "ok");
-        // The idle time-out of a server: it and the POST are under way at the same moment.
+        // A server's idle time-out: the close and the POST cross each other.
         let fresh = stage.zendesk.take_connection();
         drop(upstream);
         script.send(&post).await;
         let fresh = tokio::select! {
             fresh = fresh => fresh,
-            // The POST was on the wire before the end had come: it may have acted.
+            // The POST was sent before the close arrived: it may have been carried out.
             answer = script.answer() => {
                 assert_eq!(answer.status(), 502, "{answer:?}");
                 continue;
@@ -172,7 +172,7 @@ async fn s7_after_bytes_were_sent_a_post_is_not_sent_again_and_a_get_once() {
         drop(first);
         let mut second = Raw::new(second.await);
         second.head().await;
-        // Twice is what it takes to see that it isn't the connection's fault.
+        // Two attempts are enough to see that the connection isn't at fault.
         drop(second);
         assert_eq!(script.head().await.status(), 502, "{line}");
     }
@@ -321,7 +321,7 @@ async fn s3_the_first_byte_of_an_answer_arrives_before_the_second_is_sent() {
 
 #[tokio::test]
 async fn r2_nothing_is_decided_before_a_401_is_read() {
-    // The head says nothing, the body comes late: whoever asks meanwhile isn't held up.
+    // The head is inconclusive and the body comes late: other requests don't wait for it.
     let (stage, _daemon) = stage().await;
     let get = request(&stage, "GET /api/v2/x", "\r\n");
     let (mut script, mut upstream) = open(&stage, &get).await;

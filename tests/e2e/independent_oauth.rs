@@ -1,5 +1,5 @@
-//! Against an authorization server that nobody here wrote, which punishes a mistake of ours: a
-//! refresh token that is used twice ends the whole family of tokens.
+//! Against a third-party authorization server, which punishes a mistake of ours: a refresh token
+//! that is used twice ends the whole family of tokens.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -95,7 +95,7 @@ async fn r5_a_lost_answer_ends_the_family_here_and_the_state_says_so() {
         posts,
         "not one more request"
     );
-    // An end costs one login.
+    // The end of a session costs one login.
     scene.home.loopdesk(["login"]).await.ok();
     assert_eq!(scene.get("tickets/1.json").await.0, 200);
 }
@@ -109,7 +109,7 @@ async fn r3_a_killed_daemon_goes_on_with_the_newest_of_the_family() {
     scene.home.loopdesk(["refresh"]).await.ok();
     daemon.kill().await;
     let _daemon = Daemon::start(&scene.home).await.unwrap();
-    // What was stored is the newest of the family: the next refresh is no reuse.
+    // The newest pair of the family was stored: the next refresh isn't reuse.
     scene.home.loopdesk(["refresh"]).await.ok();
     assert_eq!(scene.trouble(), Vec::<Value>::new());
 }
@@ -173,7 +173,8 @@ impl Scene {
             return None;
         }
         let port = ports::free();
-        // The first stays taken for a moment after a login, so that its last page can be read.
+        // The first one is still in use for a moment after a login, so that its last page can be
+        // read.
         let callbacks = [ports::free(), ports::free()];
         let callbacks = callbacks.map(|port| format!("http://127.0.0.1:{port}/callback"));
         let server = OAuthServer::start(&callbacks, SECRET, ttl).await.unwrap();
@@ -220,7 +221,7 @@ impl Scene {
         (status.parse().unwrap(), body.to_owned())
     }
 
-    /// The statuses of as many requests at once.
+    /// The statuses of that many concurrent requests.
     async fn many(&self, count: usize) -> String {
         let url = format!(
             "http://127.0.0.1:{}/api/v2/tickets/[1-{count}].json",
@@ -245,7 +246,7 @@ impl Scene {
             .to_owned()
     }
 
-    /// Refusals, errors and families that ended: none of them is seen by those who make no mistake.
+    /// Refusals, errors and ended families: none of them occurs unless we make a mistake.
     fn trouble(&self) -> Vec<Value> {
         let kinds = ["refused", "family-revoked", "server-error"];
         let is_trouble = |event: &Value| kinds.iter().any(|kind| event["event"] == *kind);

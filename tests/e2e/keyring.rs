@@ -1,4 +1,4 @@
-//! The data key in a real keyring, in every state of it that a person meets (R9).
+//! The data key in a real keyring, in every state of it that people meet (R9).
 
 use loopdesk_protocol::status::{State, Vault, VaultState};
 use loopdesk_tests::Stage;
@@ -12,7 +12,7 @@ pub(super) const ME: &str = "/api/v2/users/me.json";
 pub(super) const GNOME: &[&str] = &["dbus-daemon", "gnome-keyring-daemon", "python3"];
 const KEEPASSXC: &[&str] = &["dbus-daemon", "keepassxc", "keepassxc-cli"];
 
-/// A stage whose vault is this one.
+/// A test environment with this vault.
 pub(super) async fn stage_with(vault: &str) -> Stage {
     let stage = stage().await;
     configure(&stage, vault);
@@ -28,7 +28,7 @@ pub(super) fn configure(stage: &Stage, vault: &str) {
     std::fs::write(&file, format!("{before}vault = \"{vault}\"{after}")).unwrap();
 }
 
-/// A stage with GNOME Keyring, and with a session whose key is in it.
+/// A test environment with GNOME Keyring, and with a session whose key is in it.
 pub(super) struct Desktop {
     pub(super) stage: Stage,
     pub(super) bus: Bus,
@@ -65,7 +65,7 @@ pub(super) async fn until_served(stage: &Stage) {
     assert_eq!(stage.get(ME).await.0, 200);
 }
 
-/// Everything that a person is told.
+/// Everything that a person is shown.
 pub(super) fn words(vault: &Vault) -> String {
     let problem = vault.problem.as_ref().unwrap();
     format!("{} {:?}", problem.message, problem.hints)
@@ -190,7 +190,7 @@ async fn r9_a_prompt_that_nobody_answers_holds_nothing_up_and_goes_with_its_comm
     unlock.kill().await.unwrap();
     let prompt = tokio::sync::Mutex::new(desktop.person);
     let is_gone = async || !prompt.lock().await.sees_a_prompt().await;
-    eventually("the prompt is gone", is_gone).await;
+    eventually("the prompt closes", is_gone).await;
 }
 
 #[tokio::test]
@@ -212,7 +212,7 @@ async fn r9_no_bus_and_no_keyring_are_told_apart_and_waited_for() {
 
     let bus = Bus::start(&stage.home).await;
     let knows = async || words(&vault(stage).await).contains("provides");
-    eventually("the missing keyring is named", knows).await;
+    eventually("the missing keyring is reported", knows).await;
     let login = stage.home.loopdesk(["login"]).await.failed(7);
     assert!(login.stderr.contains("KeePassXC"), "{login:?}");
 
@@ -351,7 +351,7 @@ async fn r9_keepassxc_asks_only_when_it_is_told_to() {
 
     assert!(!bus.has_keepassxc_prompt().await);
 
-    // Its dialog is on a screen that nobody sees.
+    // Its dialog is on an invisible screen.
     let mut unlock = stage
         .home
         .command("loopdesk")
@@ -359,7 +359,7 @@ async fn r9_keepassxc_asks_only_when_it_is_told_to() {
         .spawn()
         .unwrap();
     let is_there = async || bus.has_keepassxc_prompt().await;
-    eventually("the prompt is there", is_there).await;
+    eventually("the prompt appears", is_there).await;
     assert_eq!(vault(&stage).await.state, VaultState::Locked);
     keyring.end(&bus).await;
     let ended = unlock.wait().await.unwrap();

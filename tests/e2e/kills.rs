@@ -1,9 +1,9 @@
 //! SIGKILL at every step of a rotation, a login and a logout, and at any moment under load (R3); and
 //! of a change to the local keys.
 //!
-//! The rule of all of the former: after a restart the newest pair that had reached the daemon is in use.
-//! A login is excused only where the daemon had not read the last byte of the answer, which its
-//! trace tells, and then the state says what happened.
+//! The rule for the former: after a restart, the newest pair that had reached the daemon is in use.
+//! A new login is excusable only if the daemon had not read the last byte of the response, which
+//! its trace shows; the state then says what happened.
 
 mod keys;
 mod under_load;
@@ -18,14 +18,14 @@ use super::stage;
 
 const ME: &str = "/api/v2/users/me.json";
 
-/// A stage whose daemons have failpoints.
+/// A test environment whose daemons have failpoints.
 async fn prepared() -> Option<(Stage, Failpoints)> {
     let mut stage = stage().await;
     let failpoints = Failpoints::of(&mut stage.home)?;
     Some((stage, failpoints))
 }
 
-/// Runs `loopdesk` until `daemon` is dead of what is to kill it.
+/// Runs `loopdesk` until `daemon` has been killed at the failpoint.
 async fn dies_of(stage: &Stage, daemon: Daemon, arguments: &[&str]) {
     let mut command = stage
         .home
@@ -40,7 +40,7 @@ async fn dies_of(stage: &Stage, daemon: Daemon, arguments: &[&str]) {
 
 /// Asserts that requests carry the newest pair that Zendesk has made.
 async fn newest_is_in_use(stage: &Stage, what: &str) {
-    // Where the daemon could not know whether it had asked, it asks again.
+    // A daemon that can't know whether it had asked asks again.
     let is_active = async || stage.acme().await.state == State::Active;
     eventually(&format!("active after {what}"), is_active).await;
     stage.zendesk.clear();
@@ -60,7 +60,7 @@ async fn newest_is_in_use(stage: &Stage, what: &str) {
     assert_eq!(stage.live_pairs(), 1, "{what}");
 }
 
-/// Asserts that the session is over and that everybody is told why; then logs in again.
+/// Asserts that the session is over and that everyone learns why; then logs in again.
 async fn loss_is_told(stage: &Stage, what: &str) {
     let (status, body) = stage.get(ME).await;
     assert_eq!(status, 401, "{what}: {body}");
@@ -71,7 +71,7 @@ async fn loss_is_told(stage: &Stage, what: &str) {
     let problem = acme.problem.unwrap();
     assert!(problem.message.contains(told), "{what}: {problem:?}");
     assert_eq!(problem.hints, ["run `loopdesk login acme`"]);
-    // Nobody knows the pair that Zendesk has made.
+    // The pair that Zendesk has made is lost.
     stage.zendesk.revoke_tokens();
     stage.home.loopdesk(["login"]).await.ok();
 }
@@ -124,7 +124,7 @@ async fn r5_killed_while_the_request_is_on_its_way_the_session_lives_or_says_wha
     gate.reached(1).await;
     daemon.kill().await;
     drop(refresh);
-    // Zendesk has never acted: the next start asks again, and that is all.
+    // Zendesk has never acted: after the restart the daemon asks again, and that is all.
     let daemon = stage.daemon().await;
     newest_is_in_use(&stage, "sent, not acted upon").await;
 
@@ -175,7 +175,7 @@ async fn r8_killed_at_any_step_of_a_login_one_pair_lives_and_is_in_use() {
         let (status, body) = stage.get(ME).await;
         assert_eq!(status, 200, "{step}: {body}\n{}", Daemon::log(&stage.home));
         if step == "answer-head-read" {
-            // Nobody knows the pair that Zendesk has made: an admin's list is all that shows it.
+            // The pair that Zendesk has made is lost: only an admin's list shows it.
             assert!(!has_reached_us && stage.live_pairs() == 2);
             stage.home.loopdesk(["logout"]).await.ok();
             stage.zendesk.revoke_tokens();
@@ -214,7 +214,7 @@ async fn r8_killed_at_any_step_of_a_logout_no_pair_outlives_the_next_one() {
         dies_of(&stage, daemon, &["logout"]).await;
         failpoints.spare_at(step);
         daemon = stage.daemon().await;
-        // Logged in still, or signed out, or told that it was revoked: never something else.
+        // Still logged in, or signed out, or told that the token was revoked: never anything else.
         let (status, body) = stage.get(ME).await;
         let state = stage.acme().await.state;
         let is_live = stage.live_pairs() == 1;

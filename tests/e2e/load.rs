@@ -1,4 +1,4 @@
-//! Many scripts at once, for longer. `tests/run --long` runs these at their full size.
+//! Many scripts at once, over a longer time. `tests/run --long` runs these at their full size.
 
 mod steady;
 
@@ -15,11 +15,11 @@ use tokio::time::Instant;
 use super::stage_with_ttl;
 
 /// 64 connections, each with a mix of reads, writes and uploads, while the token pair is rotated
-/// over and over: Zendesk deletes the old one each time.
+/// over and over: Zendesk deletes the old pair each time.
 #[tokio::test(flavor = "multi_thread")]
 async fn s7_ten_thousand_requests_across_twenty_rotations_none_fails_none_acts_twice() {
     let mut stage = stage_with_ttl(2).await;
-    // What it could say at its most talkative would be the load.
+    // Logging at the most verbose level would be most of the load.
     stage.home.set("LOOPDESK_LOG", "info");
     let _daemon = stage.logged_in().await;
     stage.zendesk.clear();
@@ -43,8 +43,8 @@ async fn s7_ten_thousand_requests_across_twenty_rotations_none_fails_none_acts_t
                 let began = Instant::now();
                 script.send(request).await;
                 let answer = script.answer().await;
-                // What can't be sent a second time fails if the machine stands still for longer
-                // than a refresh waits for it.
+                // A request that can't be sent again fails if the machine stalls for longer than a
+                // refresh waits for it.
                 let was_held_up = is_too_large(n) && began.elapsed() > DRAIN;
                 if answer.status() == 401 && was_held_up {
                     held_up.fetch_add(1, Ordering::SeqCst);
@@ -77,7 +77,7 @@ async fn s7_ten_thousand_requests_across_twenty_rotations_none_fails_none_acts_t
 
     let made = next.load(Ordering::SeqCst) - CONNECTIONS;
     let records = stage.zendesk.requests();
-    // What has acted is what was answered with 201; a 401 has not.
+    // Exactly the requests with a 201 have acted; those with a 401 have not.
     let mut acted = HashMap::new();
     for record in &records {
         if let Some(mark) = record.header("idempotency-key")
@@ -118,7 +118,7 @@ fn is_refresh(record: &Record) -> bool {
     post.is_some_and(|post| post.grant == "refresh_token")
 }
 
-/// Request number `n`, and the status of its answer.
+/// Sends request number `n` and returns its status.
 fn mixed(n: usize, port: u16) -> (Vec<u8>, u16) {
     let host = format!("Host: localhost:{port}\r\nAuthorization: Basic ZHVtbXk6eA==\r\n");
     let mark = format!("Idempotency-Key: {n}\r\n");
@@ -157,12 +157,12 @@ fn mixed(n: usize, port: u16) -> (Vec<u8>, u16) {
     }
 }
 
-/// Every tenth upload is too large to be sent a second time.
+/// One upload in ten is too large to be sent again.
 fn is_too_large(n: usize) -> bool {
     n % 30 == 2
 }
 
-/// A refresh gives an upload at least so long to come to Zendesk.
+/// A refresh waits at least this long for an upload to reach Zendesk.
 const DRAIN: Duration = Duration::from_millis(250);
 const REQUESTS: usize = 10_000;
 const CONNECTIONS: usize = 64;

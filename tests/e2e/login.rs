@@ -1,4 +1,4 @@
-//! The way from no session to a session, and back.
+//! From no session to a session, and back.
 
 use std::process::Stdio;
 
@@ -54,7 +54,7 @@ async fn an_address_pasted_from_another_machine_completes_the_login() {
     };
     let pasted = stage.zendesk.consent(&url, Decision::Allow).await.unwrap();
     let mut stdin = login.stdin.take().unwrap();
-    // What a person pastes first is often something else.
+    // People often paste something else first.
     stdin
         .write_all(b"http://127.0.0.1:1/callback?code=x&state=y\n")
         .await
@@ -227,7 +227,7 @@ async fn r8_a_second_login_revokes_the_pair_that_it_replaces() {
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
     stage.home.loopdesk(["login"]).await.ok();
-    // Nobody waits for that in front of a terminal.
+    // A person at a terminal would not wait for that.
     let revoked = |record: &Record| {
         record.is("DELETE", "/api/v2/oauth/tokens/current") && record.status().is_some()
     };

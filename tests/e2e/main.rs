@@ -66,12 +66,12 @@ use std::time::Duration;
 use loopdesk_tests::Stage;
 use loopdesk_tests::zendesk::Zendesk;
 
-/// The binary that is every program.
+/// The binary that contains all programs.
 fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_demo"))
 }
 
-/// A Zendesk that behaves, with a person who isn't logged in.
+/// A Zendesk without faults, and a person who isn't logged in.
 async fn stage() -> Stage {
     Stage::set(binary(), Zendesk::builder()).await
 }
@@ -87,7 +87,7 @@ fn is_long() -> bool {
     std::env::var("LOOPDESK_LONG").is_ok_and(|long| !long.is_empty())
 }
 
-/// Every file here is part of the suite; one that is not named above would silently not run.
+/// Every file here is part of the suite; one that isn't named above would silently not run.
 #[test]
 fn no_file_is_forgotten() {
     let main = include_str!("main.rs");

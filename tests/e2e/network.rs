@@ -1,4 +1,4 @@
-//! What becomes of requests when the machine's network changes under them (R10).
+//! What happens to requests when the machine's network changes under them (R10).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ async fn stage(protocols: Protocols) -> (Uplinks, Stage, Daemon) {
     (uplinks, stage, daemon)
 }
 
-/// A script on the machine: sockets with a name know no networks.
+/// A script on the machine: unix sockets don't depend on networks.
 async fn script(stage: &Stage) -> Raw<UnixStream> {
     let socket = stage.home.paths().proxy_socket();
     Raw::new(UnixStream::connect(socket).await.unwrap())
@@ -50,7 +50,7 @@ fn post(mark: usize) -> String {
     )
 }
 
-/// How often Zendesk has read each marked write.
+/// How often Zendesk has received each marked write.
 fn writes(records: &[Record]) -> HashMap<String, usize> {
     let mut writes = HashMap::new();
     for record in records {
@@ -100,7 +100,7 @@ async fn ten_changes(protocols: Protocols) {
                 match (is_get, status) {
                     (true, 200) => seen.slowest = seen.slowest.max(began.elapsed()),
                     (false, 201) => seen.made.push(n),
-                    // It may have acted: only the script can know what to do.
+                    // It may have been carried out: only the script can know what to do.
                     (false, 502) => seen.doubtful += 1,
                     _ => seen
                         .failed
@@ -119,7 +119,7 @@ async fn ten_changes(protocols: Protocols) {
         let (old, new) = (round % 2, (round + 1) % 2);
         tokio::time::sleep(STAY).await;
         uplinks.take(old).await;
-        // A new address comes with the next network, or a little later.
+        // A new address arrives with the next network, or a little later.
         tokio::time::sleep(GAP * round as u32 / 10).await;
         uplinks.give(new, 3 + round).await;
     }
@@ -156,8 +156,8 @@ async fn ten_changes(protocols: Protocols) {
     ));
 }
 
-/// The next answer's status, and whether it came to its end: once it has begun, nothing can be sent
-/// again.
+/// The status of the next response, and whether it was complete: once it has begun, the request
+/// can't be sent again.
 async fn answer(script: &mut UnixStream) -> (u16, bool) {
     let mut seen = Vec::new();
     loop {
@@ -192,18 +192,18 @@ struct Seen {
     slowest: Duration,
     made: Vec<usize>,
     doubtful: usize,
-    /// Answers that had begun when their connection went, as they would without us.
+    /// Responses that had begun when their connection was lost, as they would have been without us.
     broken: usize,
     failed: Vec<String>,
 }
 
-/// Each a script of its own.
+/// Each from its own script.
 const CONNECTIONS: usize = 64;
-/// Between a script's requests: the load is there to be under way, not to use the machine up.
+/// Between a script's requests: the load should be in flight, not exhaust the machine.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Between two changes.
 const STAY: Duration = Duration::from_millis(1200);
-/// Without any address, at most.
+/// The longest time without any address.
 const GAP: Duration = Duration::from_millis(800);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,7 +231,7 @@ async fn r10_what_changes_elsewhere_closes_nothing_and_costs_nothing() {
     ask_at_once(&mut scripts).await;
     assert_eq!(connections(&stage), (made, open));
 
-    // A machine full of containers.
+    // A machine with many containers.
     let lines: String = (0..MESSAGES / 2)
         .map(|n| {
             let net = format!("198.18.{}.{}", n / 200 % 200, n % 200);
@@ -261,7 +261,7 @@ fn connections(stage: &Stage) -> (usize, usize) {
     )
 }
 
-/// Has every script send a GET, so that each needs a connection of its own over HTTP/1.1.
+/// Makes every script send a GET, so that each needs its own connection over HTTP/1.1.
 async fn ask_at_once(scripts: &mut [Raw<UnixStream>]) {
     for script in scripts.iter_mut() {
         script.send(get("/api/v2/tickets/1.json")).await;
@@ -271,7 +271,7 @@ async fn ask_at_once(scripts: &mut [Raw<UnixStream>]) {
     }
 }
 
-/// What the daemon has used of the processor, to a hundredth of a second.
+/// The processor time that the daemon has used, to a hundredth of a second.
 fn processor_time(daemon: &Daemon) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
     let (_, fields) = stat.rsplit_once(") ").unwrap();
@@ -311,7 +311,7 @@ async fn silent_death(protocols: Protocols) {
     assert!(dead > 0);
     stage.zendesk.clear();
 
-    // A POST on a dead connection: Zendesk gets it, and no answer comes back.
+    // A POST on a dead connection: Zendesk receives it, and no response comes back.
     let mut writer = script(&stage).await;
     let began = Instant::now();
     writer.send(post(1)).await;
@@ -323,7 +323,7 @@ async fn silent_death(protocols: Protocols) {
         "{:?}",
         asked.elapsed()
     );
-    // The same for what keeps the session alive, after a while in which nothing was heard.
+    // The same for refreshes, after a while without any response.
     let dead = uplinks
         .forget_connections([10, 0, 0, 2], stage.zendesk.port())
         .await;
@@ -338,7 +338,7 @@ async fn silent_death(protocols: Protocols) {
     );
     assert_eq!(stage.zendesk.token_posts().len(), 1);
     ask_at_once(&mut scripts).await;
-    // What is merely slow is waited for, and asked for once.
+    // For a network that is only slow, the daemon waits, and asks only once.
     let slow = Fault::on("GET", "/api/v2/users/me").delay_answer(SLOW);
     stage.zendesk.fault(slow);
     scripts[0].send(get("/api/v2/users/me.json")).await;
@@ -355,7 +355,7 @@ async fn silent_death(protocols: Protocols) {
     );
     assert!(text.contains("acknowledged for 30 s"), "{text}");
 
-    // One whose address goes knows at once.
+    // A daemon whose address disappears knows it at once.
     let gate = Gate::closed();
     stage
         .zendesk
@@ -376,7 +376,7 @@ async fn silent_death(protocols: Protocols) {
     assert!(writes.values().all(|times| *times == 1), "{writes:?}");
 }
 
-/// After this the daemon makes a new connection rather than ask for tokens on an old one.
+/// After this long, the daemon opens a new connection rather than request tokens on an old one.
 const UNHEARD: Duration = Duration::from_millis(5500);
-/// Longer than bytes may stay unacknowledged.
+/// Longer than bytes may remain unacknowledged.
 const SLOW: Duration = Duration::from_secs(6);

@@ -1,4 +1,4 @@
-//! What people are told, on the desktop and by a command of theirs, once for each cause (R7, O3).
+//! Notifications, on the desktop and by the user's own command, once for each cause (R7, O3).
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::binary;
 const ME: &str = "/api/v2/users/me.json";
 const BUS: &[&str] = &["dbus-daemon"];
 
-/// A stage with a command that writes down what it is told.
+/// A test environment with a command that writes down what it receives.
 struct Hooked {
     stage: Stage,
     folder: PathBuf,
@@ -46,7 +46,7 @@ impl Hooked {
         std::fs::set_permissions(&path, mode).unwrap();
     }
 
-    /// Names the command in the file, as an editor would.
+    /// Sets the command in the file, as an editor would.
     fn configure(&self, program: &Path) {
         let file = self.stage.home.paths().config_file();
         let text = std::fs::read_to_string(&file).unwrap();
@@ -194,7 +194,7 @@ async fn o3_a_command_that_isn_t_there_is_shown_before_it_is_needed() {
     let _daemon = stage.logged_in().await;
     let problem = async || stage.status().await.hooks.problem;
     let is_shown = async || problem().await.is_some();
-    eventually("the mistake is shown", is_shown).await;
+    eventually("the mistake is reported", is_shown).await;
     let page = stage.home.loopdesk(["status"]).await.failed(1);
     let said = format!("{}{}", page.stdout, page.stderr);
     for words in [
@@ -205,20 +205,20 @@ async fn o3_a_command_that_isn_t_there_is_shown_before_it_is_needed() {
         assert!(said.contains(words), "{words} in {said}");
     }
 
-    // A change counts at once.
+    // A change takes effect at once.
     let script = "#!/bin/sh\necho 'no mail today' >&2\nexit 7\n";
     hooked.write("other", script);
     hooked.configure(&hooked.path("other"));
     stage.home.loopdesk(["config", "reload"]).await.ok();
     let is_mended = async || problem().await.is_none();
-    eventually("the mistake is mended", is_mended).await;
+    eventually("the mistake is fixed", is_mended).await;
     stage.zendesk.revoke_tokens();
     stage.get(ME).await;
     let has_failed = async || {
         let problem = problem().await;
         problem.is_some_and(|problem| problem.message.contains("no mail today"))
     };
-    eventually("its failure is shown", has_failed).await;
+    eventually("its failure is reported", has_failed).await;
     let is_logged = async || Daemon::log(&stage.home).contains("hooks.session-event");
     eventually("it is logged", is_logged).await;
     let shown = stage.home.loopdesk(["config", "show"]).await.ok();

@@ -1,4 +1,4 @@
-//! Whose port it is: `status` proves it.
+//! Who owns the port: `status` proves it.
 
 use std::net::{Ipv6Addr, TcpListener};
 
@@ -35,7 +35,8 @@ async fn d1_u2_status_proves_that_every_port_answers_for_this_daemon() {
     let shown = stage.home.loopdesk(["status"]).await.ok().stdout;
     assert!(shown.contains("(answers for this daemon)"), "{shown}");
 
-    // The question itself: no effect, nothing told, none of a web page's business, not Zendesk's.
+    // The question itself: it has no effect, tells nothing, is blocked for web pages, and never
+    // reaches Zendesk.
     let path = format!("/.well-known/loopdesk?nonce={}", "a".repeat(64));
     let (status, proof) = stage.get_json(&path).await;
     assert_eq!((status, proof.as_object().unwrap().len()), (200, 1));
@@ -62,7 +63,7 @@ async fn d1_u2_u3_a_squatter_in_the_other_address_family_is_pointed_out() {
         .configure(&text.replace(&format!(", \"[::1]:{}\"", stage.port), ""));
     let _daemon = stage.logged_in().await;
     let squatter = TcpListener::bind((Ipv6Addr::LOCALHOST, stage.port)).unwrap();
-    // It hands on whatever it is asked, as a squatter would that wants to be taken for us.
+    // It passes every question on, as a squatter would that wants to be taken for us.
     let real = stage.port;
     std::thread::spawn(move || {
         for client in squatter.incoming() {
@@ -99,7 +100,7 @@ async fn d1_u2_a_squatter_on_an_accounts_port_is_pointed_out() {
         }
     });
     let set = ["account", "set", "acme", "port", &port.to_string()];
-    // The daemon says that it can't have the port.
+    // The daemon reports that it can't have the port.
     stage.home.loopdesk(set).await;
     let found = listeners(&stage.home, 1).await;
     let squatted = at(&found, &format!("127.0.0.1:{port}"));
@@ -141,7 +142,7 @@ async fn d1_u2_a_held_port_ends_the_start_with_the_holder_and_the_next_free_one(
     for address in addresses.split(',') {
         TcpListener::bind(address).unwrap();
     }
-    // The same words reach whoever has a command start it.
+    // The same words reach a person whose command starts the daemon.
     let by_cli = stage.home.loopdesk(["login"]).await.failed(6).stderr;
     let message = format!(
         "loopdesk can't start: port {} is already in use",

@@ -1,4 +1,4 @@
-//! Token endpoints that are gone, foreign, odd or slow; tests/README.md has the table.
+//! Token endpoints that are unreachable, foreign, odd or slow; tests/README.md has the table.
 
 use std::time::Duration;
 
@@ -83,11 +83,14 @@ async fn r6_expired_and_the_endpoint_down_is_our_503_and_zendesk_sees_nothing() 
     let others = stage.zendesk.count(|r| r.token_post.is_none());
     assert_eq!(others, 0, "no request leaves with an expired token");
     fault.remove();
-    eventually("it serves again", async || stage.get(ME).await.0 == 200).await;
+    eventually("the daemon serves again", async || {
+        stage.get(ME).await.0 == 200
+    })
+    .await;
     // Set back, by NTP or by hand.
     let before = refreshes(&stage);
     failpoints.set_clock(71 * HOUR);
-    eventually("it notices", async || refreshes(&stage) > before).await;
+    eventually("the daemon notices", async || refreshes(&stage) > before).await;
     assert_eq!(stage.get(ME).await.0, 200);
 }
 
@@ -96,7 +99,7 @@ async fn r5_an_answer_that_is_lost_is_asked_for_once_more_and_its_loss_is_told()
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
     stage.zendesk.clear();
-    // Never arrived: the retry at once is all it takes.
+    // It never arrived: an immediate retry is enough.
     stage
         .zendesk
         .fault(at_tokens().once().reset_before_commit());
@@ -253,7 +256,7 @@ async fn r1_a_hanging_token_endpoint_holds_nobody_up_for_long() {
         .spawn()
         .unwrap();
     gate.reached(1).await;
-    // Replayable requests go on with the token that is still good.
+    // Replayable requests continue with the token that is still valid.
     let one = || stage.get("/api/v2/tickets/1.json");
     let (a, b, c) = tokio::join!(one(), one(), one());
     assert_eq!([a.0, b.0, c.0], [200; 3]);
@@ -262,12 +265,12 @@ async fn r1_a_hanging_token_endpoint_holds_nobody_up_for_long() {
     assert!(refresh.wait_with_output().await.unwrap().status.success());
 }
 
-/// A download feeds an upload, and a rotation comes between them.
+/// A download feeds an upload, and a rotation happens between them.
 #[tokio::test]
 async fn r1_curl_from_here_to_here_is_no_deadlock() {
     let stage = stage_with_ttl(2).await;
     let _daemon = stage.logged_in().await;
-    // The download's answer has begun, and goes on only when two rotations are past.
+    // The response to the download has begun, and continues only after two rotations.
     let gate = Gate::closed();
     let body = vec![b'x'; 300_000];
     let download = Fault::on("GET", "/api/v2/tickets/7").once();
@@ -301,7 +304,7 @@ async fn r1_curl_from_here_to_here_is_no_deadlock() {
     assert_eq!(output.json()["upload"]["attachment"]["size"], 300_000);
 }
 
-/// An upload that lasts: a minute of it with `tests/run --long`.
+/// A long upload: a minute of it with `tests/run --long`.
 #[tokio::test]
 async fn r1_a_rotation_waits_for_an_upload_and_nobody_waits_for_the_rotation() {
     let mut stage = stage_with_ttl(3600).await;
@@ -325,7 +328,7 @@ async fn r1_a_rotation_waits_for_an_upload_and_nobody_waits_for_the_rotation() {
     let begun = |records: &[Record]| records.iter().any(|r| r.is("POST", "/api/v2/uploads"));
     stage.zendesk_sees(begun).await;
 
-    // Now the pair is due, whatever the jitter, and good for some minutes more.
+    // Now the pair is due, whatever the jitter, and valid for some more minutes.
     failpoints.set_clock(3_200_000);
     let is_rotating = async || stage.acme().await.state == State::Rotating;
     eventually("a refresh waits at the gate", is_rotating).await;
@@ -344,7 +347,7 @@ async fn r1_a_rotation_waits_for_an_upload_and_nobody_waits_for_the_rotation() {
     drop(stdin);
     let output = upload.wait_with_output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
-    eventually("it is refreshed", async || {
+    eventually("the pair is refreshed", async || {
         stage.acme().await.generation == Some(2)
     })
     .await;

@@ -1,4 +1,4 @@
-//! What is shipped for systemd and launchd is what they read.
+//! The files shipped for systemd and launchd are valid for them.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ async fn systemd_finds_nothing_wrong_with_the_units() {
         }
     };
     for name in ["loopdesk.socket", "loopdesk-v6.socket", "loopdesk.service"] {
-        // A key that systemd doesn't know is only a warning to it.
+        // For systemd, an unknown key is only a warning.
         assert_eq!(verify(name).await.ok().stderr, "", "{name}");
     }
     let file = home.path().join("loopdesk.service");
@@ -70,7 +70,7 @@ async fn o1_the_machine_wide_agent_is_a_property_list_that_starts_the_daemon() {
     assert_eq!(plist["Umask"], 0o077);
     assert_eq!(plist["Sockets"]["proxy"]["SockServiceName"], "8484");
     assert_eq!(plist["Sockets"]["proxy6"]["SockNodeName"], "::1");
-    // The shell makes the folder of the log, which has another path for each user.
+    // The shell creates the log's folder, whose path differs for each user.
     let arguments: Vec<_> = plist["ProgramArguments"]
         .as_array()
         .unwrap()
@@ -91,7 +91,7 @@ async fn the_example_configuration_shows_the_defaults() {
     let example = packaging("config.toml");
     home.configure(&example);
     let as_shipped = shown(&home).await;
-    // Every setting that is commented out is a real one, with its real default.
+    // Every commented-out setting exists, and shows the real default.
     let active = example
         .replace("#listen", "listen")
         .replace("#default-account", "default-account");
@@ -106,7 +106,7 @@ async fn the_example_configuration_shows_the_defaults() {
                 && !line.starts_with("port =")
                 && !line.starts_with("extra-ca-file =")
                 && !line.starts_with("hooks.")
-                // In the machine's file only.
+                // Only in the machine's file.
                 && !line.starts_with("locked =")
         })
         .collect();
@@ -114,7 +114,7 @@ async fn the_example_configuration_shows_the_defaults() {
     assert_eq!(shown(&home).await, as_shipped);
 }
 
-/// The configuration in use, without the lines that it comes from.
+/// The configuration in use, without the lines that tell where each value comes from.
 async fn shown(home: &Home) -> serde_json::Value {
     let shown = home.loopdesk(["config", "show", "--json"]).await.ok();
     let mut shown = shown.json();

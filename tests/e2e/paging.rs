@@ -1,4 +1,4 @@
-//! What comes back leads back to where the script came from.
+//! Links in responses lead back to the address that the script used.
 
 use super::stage;
 

@@ -1,4 +1,4 @@
-//! The daemon as a process: what the system shows of it, as whom it runs, whom it talks to.
+//! The daemon as a process: what the system shows of it, which user it runs as, whom it talks to.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Stdio;
@@ -22,12 +22,12 @@ async fn d4_no_core_dump_and_no_look_into_the_daemons_memory() {
 
 #[tokio::test]
 async fn d4_proc_shows_root_what_it_hides_from_the_user() {
-    // Where any user can read the certificate.
+    // In a place where every user can read the certificate.
     let open = tempfile::tempdir().unwrap();
     std::fs::set_permissions(open.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let builder = Zendesk::builder().directory(open.path());
     let mut stage = Stage::set(binary(), builder).await;
-    // Root's own processes belong to root either way.
+    // Root's own processes belong to root in any case.
     if rustix::process::geteuid().is_root() {
         stage.home.belongs_to(PLAIN_USER);
     }
@@ -61,7 +61,7 @@ async fn d4_a_command_that_reads_a_secret_hides_its_memory_first() {
         .stdin(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let process = format!("/proc/{}", child.id().unwrap());
-    // Not before the secret has been asked for, and it waits for that.
+    // It asks for the secret first, and waits for it.
     let hidden = async {
         let owner = || std::fs::metadata(format!("{process}/mem")).unwrap().uid();
         while owner() != 0 {
@@ -72,7 +72,7 @@ async fn d4_a_command_that_reads_a_secret_hides_its_memory_first() {
     hidden.expect("its memory is root's, who may look anywhere");
     let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap();
     assert_eq!(core_limit(&limits), ["0", "0", "bytes"]);
-    // The secret was still to come.
+    // The secret had not been given yet.
     assert!(child.try_wait().unwrap().is_none());
     child.kill().await.unwrap();
 }
@@ -107,7 +107,7 @@ async fn d1_the_daemon_refuses_to_run_as_everybody() {
     assert!(said.contains("Hint: run it as yourself"), "{said}");
 }
 
-/// The system's own counters of a network in which there is nothing but this machine.
+/// The system's own counters of a network that contains only this machine.
 #[tokio::test]
 async fn d6_nobody_is_talked_to_but_zendesk() {
     if std::env::var_os(ALONE).is_none() {
@@ -126,7 +126,7 @@ async fn d6_nobody_is_talked_to_but_zendesk() {
     }
     let first = stage.acme().await.generation;
     stage.home.loopdesk(["refresh"]).await.ok();
-    // Idle: the session refreshes itself, and whatever runs by a clock has its turn.
+    // Idle: the session refreshes itself, and every timer runs.
     let idle = tokio::time::Instant::now() + IDLE;
     while stage.acme().await.generation < first.map(|n| n + 3) || tokio::time::Instant::now() < idle
     {
@@ -141,7 +141,7 @@ async fn d6_nobody_is_talked_to_but_zendesk() {
         "attempts to leave, and names asked for"
     );
 
-    // The counters count: one name, one address, each asked for as a program would.
+    // The counters do count: one name and one address, each looked up as a program would.
     drop(
         std::net::UdpSocket::bind("127.0.0.1:0")
             .unwrap()
@@ -162,12 +162,12 @@ async fn d6_nobody_is_talked_to_but_zendesk() {
     assert!(Outbound::now().without_route >= before.without_route + 4);
 }
 
-/// How often anything has tried to leave this machine.
+/// How often something has tried to leave this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Outbound {
-    /// TCP and UDP to an address to which no way leads, and none leads to any but this machine's.
+    /// TCP and UDP to an address without a route; only this machine's addresses have one.
     pub(super) without_route: u64,
-    /// UDP at all: names are asked for by it.
+    /// Any UDP: name lookups use it.
     pub(super) datagrams: u64,
 }
 
@@ -208,7 +208,7 @@ async fn d1_p16_zendesks_name_on_this_machine_is_not_talked_to_unless_spelled_ou
         assert!(command.args(arguments).status().unwrap().success());
     };
     run("ip", &["link", "set", "lo", "up"]);
-    // What a hostile resolver answers; the system asks this file first.
+    // What a hostile resolver returns; the system reads this file first.
     let names = tempfile::NamedTempFile::new().unwrap();
     let lines = "127.0.0.1 localhost captured.zendesk.com\n::1 localhost captured.zendesk.com\n";
     std::fs::write(names.path(), lines).unwrap();
@@ -245,7 +245,7 @@ async fn d1_p16_zendesks_name_on_this_machine_is_not_talked_to_unless_spelled_ou
         stdin.write_all(b"secret-of-the-client\n").await.unwrap();
         drop(stdin);
         if is_asked {
-            // The name does lead here, and the listener does hear what comes.
+            // The name does lead here, and the listener does receive connections.
             tokio::select! {
                 asked = there.accept() => drop(asked.unwrap()),
                 asked = there_too.accept() => drop(asked.unwrap()),
@@ -266,8 +266,8 @@ async fn d1_p16_zendesks_name_on_this_machine_is_not_talked_to_unless_spelled_ou
     }
 }
 
-/// Runs one test of this program again in namespaces of its own: where there is no network but
-/// loopback, and where other files can be mounted.
+/// Runs one test of this program again in its own namespaces: without a network other than
+/// loopback, and with other files mounted.
 pub(super) async fn in_a_world_of_its_own(test: &str, namespaces: &[&str]) {
     if !needs(&["unshare", "ip"]) {
         return;
@@ -299,7 +299,7 @@ pub(super) async fn in_a_world_of_its_own(test: &str, namespaces: &[&str]) {
     );
 }
 
-/// Set where a test runs again by [`in_a_world_of_its_own`].
+/// Set when a test runs again by [`in_a_world_of_its_own`].
 pub(super) const ALONE: &str = "LOOPDESK_TEST_ALONE";
 const IDLE: Duration = Duration::from_secs(4);
 const PLAIN_USER: u32 = 54_321;

@@ -1,4 +1,4 @@
-//! A daemon of another release than the command.
+//! A daemon and a command of different releases.
 
 use loopdesk_protocol::{PROTOCOL, VERSION};
 use loopdesk_tests::Failpoints;
@@ -27,7 +27,7 @@ async fn o2_a_daemon_of_another_release_is_pointed_out_and_everything_works() {
         is_told(&said.stdout, "Warning: ", release, daemon.pid());
         let way_out = format!("`kill {}`", daemon.pid());
         assert!(said.stdout.contains(&way_out), "{said:?}");
-        // Programs read no warnings.
+        // Programs don't read warnings.
         let json = stage.home.loopdesk(["refresh", "--json"]).await.ok();
         assert_eq!(json.stderr, "");
         assert_eq!(stage.get(ME).await.0, 200);
@@ -73,7 +73,7 @@ async fn o2_no_command_talks_to_a_daemon_of_another_protocol_and_scripts_go_on()
     }
 }
 
-/// The words are followed to the letter.
+/// Follows the message literally.
 #[tokio::test]
 async fn o2_the_way_out_of_an_old_daemon_leads_to_this_release() {
     let mut stage = stage().await;
@@ -93,7 +93,7 @@ async fn o2_the_way_out_of_an_old_daemon_leads_to_this_release() {
     stage.home.run("sh", ["-c", kill]).await.ok();
     assert!(daemon.ended().await.unwrap().success());
     assert_eq!(wait, "loopdesk wait");
-    // Nobody has logged in: it waits for that, and the daemon runs.
+    // It waits for a login, and the daemon runs.
     stage
         .home
         .loopdesk(["wait", "--timeout", "1s"])

@@ -1,4 +1,4 @@
-//! What a 401 means, and what may be sent a second time (R2, S7).
+//! What a 401 means, and which requests may be sent a second time (R2, S7).
 
 use loopdesk_tests::zendesk::{
     Answer, Credential, Fault, Gate, Installed, Protocols, Record, Standing, Zendesk,
@@ -24,7 +24,7 @@ fn count(stage: &Stage, method: &str, path: &str) -> usize {
     stage.zendesk.count(|record| record.is(method, path))
 }
 
-/// Answers the first request to `/api/v2/x` with this 401, whatever token it has.
+/// Responds to the first request to `/api/v2/x` with this 401, whatever token it has.
 fn refuse_once(stage: &Stage, answer: Answer) -> Installed {
     let fault = Fault::on("*", "/api/v2/x").once().answer(answer);
     let installed = stage.zendesk.fault(fault);
@@ -101,7 +101,7 @@ async fn r2_a_401_for_other_reasons_passes_as_it_is() {
         assert_eq!(said, format!("{body}\n401"));
         assert_eq!(refused.hits(), 1);
     }
-    // And one that speaks of the token while the token is good.
+    // And a 401 that is about the token while the token is good.
     stage.zendesk.clear_faults();
     let answer = Answer::json(401, &serde_json::from_str(INVALID).unwrap());
     stage
@@ -128,7 +128,7 @@ async fn r2_a_401_of_an_older_generation_is_sent_again_with_the_newer_and_no_que
         let meanwhile = async {
             gate.reached(1).await;
             let refreshed = stage.home.loopdesk(["refresh"]).await.ok();
-            // Zendesk judges the token only now, and it is deleted.
+            // Zendesk checks the token only now, and it is deleted.
             gate.open();
             refreshed
         };
@@ -168,7 +168,7 @@ async fn s7_an_upload_too_large_to_keep_gets_its_401_and_is_sent_once() {
             times,
             "{size} bytes"
         );
-        // Whoever comes next is served: the 401 has started a refresh.
+        // The next request succeeds: the 401 has started a refresh.
         assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
     }
     for (size, expected) in [(1 << 20, 201), ((1 << 20) + 1, 401)] {
@@ -209,11 +209,11 @@ async fn begin(stage: &Stage, framing: &str, size: usize) -> Raw {
     script
 }
 
-/// 64 bodies of 1 MiB fill the memory for replays: the next one streams, and is not kept. As soon
-/// as the heads of their answers are there, the memory is free again.
+/// 64 bodies of 1 MiB fill the memory for replays: the next one is streamed without a copy. As soon
+/// as the heads of the responses arrive, the memory is free again.
 #[tokio::test]
 async fn s7_replay_memory_is_bounded_and_free_again_at_the_head_of_an_answer() {
-    // The body is replaced below, and would not be what its coding says.
+    // The body is replaced below, and would not match its coding.
     let stage = Stage::set(binary(), Zendesk::builder().gzip(false)).await;
     let daemon = stage.logged_in().await;
     let (head, body) = (Gate::closed(), Gate::closed());
@@ -237,7 +237,7 @@ async fn s7_replay_memory_is_bounded_and_free_again_at_the_head_of_an_answer() {
         "{before} to {full} KiB"
     );
 
-    // They were judged already. Now the token dies, and the next body finds no room.
+    // They were checked already. Now the token dies, and there is no room for the next body.
     stage.zendesk.expire_access_tokens();
     assert_eq!(upload(&stage, "Content-Length", 100).await, 401);
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
@@ -246,7 +246,7 @@ async fn s7_replay_memory_is_bounded_and_free_again_at_the_head_of_an_answer() {
     for script in &mut held {
         assert_eq!(script.head().await.status(), 201);
     }
-    // No answer is whole, but none can be a 401 any more.
+    // No response is complete, but none can be a 401 any more.
     stage.zendesk.expire_access_tokens();
     assert_eq!(upload(&stage, "Content-Length", 1 << 20).await, 201);
     body.open();
@@ -281,7 +281,7 @@ async fn s7_what_http_2_refuses_unread_is_sent_again_whatever_it_is() {
         assert_eq!(refused.hits(), 1);
         assert_eq!(count(&stage, method, "/api/v2/x"), 2);
     }
-    // What can't be sent again isn't.
+    // A request that can't be sent again isn't.
     stage.zendesk.clear_faults();
     let refused = Fault::on("POST", "/api/v2/uploads").once().refuse_stream();
     stage.zendesk.fault(refused);

@@ -1,4 +1,4 @@
-//! A session outlives the daemon.
+//! A session survives a restart of the daemon.
 
 use loopdesk_protocol::status::State;
 use loopdesk_tests::zendesk::{Fault, Gate};
@@ -18,7 +18,8 @@ async fn r3_a_killed_daemon_needs_no_login() {
     assert!(me["user"]["id"].is_u64(), "{me}");
 }
 
-/// Its sockets are still there. Nobody takes them for a daemon's, and the next one replaces them.
+/// Its sockets still exist. Commands don't mistake them for a running daemon's, and the next daemon
+/// replaces them.
 #[tokio::test]
 async fn o2_a_crashed_daemons_sockets_are_told_from_a_live_ones() {
     let stage = stage().await;
@@ -38,7 +39,7 @@ async fn o2_a_crashed_daemons_sockets_are_told_from_a_live_ones() {
     let said = stage.curl("/api/v2/users/me.json", &by_socket).await.ok();
     assert!(said.stdout.contains("\"user\""), "{said:?}");
     stage.home.loopdesk(["status"]).await.ok();
-    // Whoever ends in good order leaves none behind.
+    // A daemon that shuts down in good order leaves none behind.
     daemon.stop().await;
     for socket in &sockets {
         assert!(!socket.exists(), "{}", socket.display());

@@ -1,4 +1,4 @@
-//! Tokens rotate under scripts that know nothing of it.
+//! Tokens rotate under scripts that don't know about it.
 
 use loopdesk_tests::Stage;
 use loopdesk_tests::zendesk::{Fault, Gate, Host, Record, Standing, Zendesk};
@@ -44,7 +44,7 @@ async fn s1_an_unmodified_script_works_whatever_it_sends_as_credentials() {
 async fn r1_requests_go_on_while_tokens_rotate() {
     let stage = stage_with_ttl(2).await;
     let _daemon = stage.logged_in().await;
-    // One request after the other until three rotations have happened under them.
+    // One request after the other until three rotations have happened in between.
     while refreshes(&stage.zendesk.requests()) < 3 {
         let (status, body) = stage.get("/api/v2/tickets/1.json").await;
         assert_eq!(status, 200, "{body}");
@@ -59,7 +59,7 @@ async fn r1_requests_go_on_while_tokens_rotate() {
 async fn r2_one_refresh_for_many_callers() {
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
-    // The access token dies at Zendesk and nobody tells: every caller meets a 401 at once.
+    // The access token dies at Zendesk without notice: every caller meets a 401 at once.
     stage.zendesk.expire_access_tokens();
     let before = refreshes(&stage.zendesk.requests());
     let output = stage
@@ -192,7 +192,7 @@ async fn s5_zendesk_sees_the_sessions_token_and_nothing_of_the_scripts() {
         )
         .await
         .ok();
-    // An attachment lives on another host: the script follows, the token must not.
+    // An attachment is on another host: the script follows, the token must not.
     let upload = stage
         .curl(
             "/api/v2/uploads.json?filename=a.txt",
@@ -237,7 +237,7 @@ async fn s5_zendesk_sees_the_sessions_token_and_nothing_of_the_scripts() {
         );
         assert!(!record.target().contains("secret-of"), "{record}");
         for name in hop_by_hop {
-            // An upload of unknown length is chunked on HTTP/1.1 only, by the protocol itself.
+            // An upload of unknown length is chunked only on HTTP/1.1, by the protocol itself.
             assert!(!record.headers.contains_key(name), "{name} in {record}");
         }
     }

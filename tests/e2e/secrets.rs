@@ -1,4 +1,4 @@
-//! D4: no secret where anybody could read it, at the most talkative level, in any of its forms.
+//! D4: no secret where others could read it, at the most verbose level, in any of its forms.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -33,7 +33,7 @@ async fn d4_an_account_s_further_pairs_leave_no_secret_anywhere() {
     let run = Run::begin(&mut stage);
     let daemon = stage.daemon().await;
     let mut said = vec![run.loopdesk(&stage, &["login", "--json"], "").await];
-    // Its pages' states are not among the secrets: they are good once.
+    // The states of its pages aren't among the secrets: they are good for one use.
     let lost = Fault::on("POST", "/oauth/tokens")
         .reset_after_commit()
         .once();
@@ -53,7 +53,7 @@ async fn d4_a_login_by_a_clients_secret_leaves_no_secret_anywhere() {
     let daemon = stage.daemon().await;
     let mut said = Vec::new();
     let login = ["login", "--client-secret-stdin"];
-    // Refused, so that what Zendesk says of it is told.
+    // Refused, so that Zendesk's words about it are shown.
     said.push(
         run.loopdesk(&stage, &login, "wrong/86d081884c+7d659a2feaa0c55")
             .await,
@@ -102,7 +102,7 @@ async fn a_home_with_a_token_in_it_fails_its_test() {
     std::panic::catch_unwind(fails).unwrap_err();
 }
 
-/// The home's own look at the end sees whatever others could.
+/// At the end, the home itself checks everything that others could see.
 #[tokio::test]
 async fn a_home_that_has_shown_a_secret_fails_its_test() {
     type Leak = fn(&mut Home);
@@ -122,7 +122,7 @@ async fn a_home_that_has_shown_a_secret_fails_its_test() {
         let mut home = Home::new(binary()).unwrap();
         home.is_secret("a key", CLIENT_SECRET);
         leak(&mut home);
-        // A program of the home's that is there for long enough.
+        // A program of the home's that runs long enough.
         std::os::unix::fs::symlink("/bin/sleep", home.bin().join("sleep")).unwrap();
         let mut waits = home.command("sleep").arg("600").spawn().unwrap();
         // The system shows it a moment later.
@@ -166,13 +166,13 @@ impl Run {
         }
     }
 
-    /// Everything that a command says.
+    /// Everything that a command prints.
     async fn loopdesk(&self, stage: &Stage, arguments: &[&str], input: &str) -> Vec<u8> {
         let mut command = stage.home.command("loopdesk");
         command.args(arguments).stdin(Stdio::piped());
         let mut command = command.spawn().unwrap();
         let mut stdin = command.stdin.take().unwrap();
-        // A command that reads nothing may be gone already.
+        // A command that reads nothing may have ended already.
         drop(stdin.write_all(input.as_bytes()).await);
         drop(stdin);
         let output = command.wait_with_output().await.unwrap();
@@ -192,7 +192,7 @@ impl Run {
         assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
         stage.zendesk.expire_access_tokens();
         assert_eq!(stage.get("/api/v2/tickets/1.json").await.0, 200);
-        // What fails is told at length.
+        // Failures are reported at length.
         let broken = stage
             .zendesk
             .fault(Fault::on("POST", "/oauth/tokens").answer(Answer::gateway_page(502)));
@@ -203,7 +203,7 @@ impl Run {
         said
     }
 
-    /// `least`: so many secrets were on their way at least, or the test looks for nothing.
+    /// `least`: at least this many secrets were in use, or the test would look for nothing.
     async fn end(self, stage: &Stage, daemon: Daemon, said: Vec<Vec<u8>>, least: usize) {
         let key = std::fs::read_to_string(stage.home.paths().key_file()).unwrap();
         daemon.stop().await;

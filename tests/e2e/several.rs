@@ -1,4 +1,4 @@
-//! Several daemons and machines around one session (R3): whoever comes second adopts, refuses, or
+//! Several daemons and machines around one session (R3): the second one adopts it, refuses, or
 //! leaves it alone.
 
 use loopdesk_protocol::status::State;
@@ -13,8 +13,8 @@ fn record(stage: &Stage) -> std::path::PathBuf {
     stage.home.paths().sessions_dir().join("acme.session")
 }
 
-/// The record that another daemon leaves, which starts with this one's record and key and does
-/// what `arguments` say: as if both shared a folder on which locks don't work.
+/// The record that another daemon leaves, which starts with this one's record and key and does what
+/// `arguments` say: as if both shared a folder on which locks don't work.
 async fn left_by_another(stage: &Stage, arguments: &[&str]) -> Vec<u8> {
     let ours = stage.home.paths();
     let text = std::fs::read_to_string(ours.config_file()).unwrap();
@@ -59,7 +59,7 @@ async fn r3_a_record_that_another_process_has_changed_is_adopted_and_not_refresh
     let newer = left_by_another(&stage, &["refresh"]).await;
     std::fs::write(record(&stage), &newer).unwrap();
     stage.zendesk.clear();
-    // Its own pair is dead by now: refreshing with that would be the end.
+    // By now its own pair is dead: refreshing with it would end the session.
     let (status, body) = stage.get(ME).await;
     assert_eq!(status, 200, "{body}");
     assert!(stage.zendesk.token_posts().is_empty(), "nobody refreshed");
@@ -111,7 +111,7 @@ async fn r3_a_record_of_an_older_generation_is_never_refreshed() {
     let _daemon = stage.logged_in().await;
     let older = std::fs::read(record(&stage)).unwrap();
     stage.home.loopdesk(["refresh"]).await.ok();
-    // Somebody puts a backup back under the running daemon.
+    // A backup is restored while the daemon runs.
     std::fs::write(record(&stage), older).unwrap();
     stage.home.loopdesk(["refresh"]).await.ok();
     assert_eq!(stage.acme().await.generation, Some(3));

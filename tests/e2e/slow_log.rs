@@ -1,4 +1,4 @@
-//! A log that nobody reads, one that is filled by others, and one of the daemon's own.
+//! A log that is never read, one that others fill, and one of the daemon's own.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
@@ -45,14 +45,14 @@ async fn d1_l11_a_journal_that_takes_nothing_stops_nobody() {
     assert!(entry.contains("SYSLOG_IDENTIFIER=loopdeskd"), "{entry}");
 }
 
-/// Starts a daemon whose standard error is the journal's as far as it can tell (systemd.exec(5)),
-/// with the folder of the first argument in the journal's place.
+/// Starts a daemon that takes its standard error for the journal's (systemd.exec(5)), with the
+/// folder in the first argument in the journal's place.
 const WITH_JOURNAL: &str = "set -e; mount -t tmpfs none /run; mkdir -p /run/systemd/journal
 mount --bind \"$1\" /run/systemd/journal; shift
 export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); exec \"$@\"";
 
-/// Runs a daemon whose log is stuck, refuses more requests than its queue holds lines, and asks for an answer again and
-/// again.
+/// Runs a daemon whose log is stuck, refuses more requests than its queue holds lines, and asks for
+/// a response again and again.
 async fn is_served_beside_refusals(stage: &Stage, mut daemon: Command) -> String {
     let ready = stage.home.path().join("run/ready.sock");
     let notified = UnixDatagram::bind(&ready).unwrap();
@@ -76,7 +76,7 @@ async fn is_served_beside_refusals(stage: &Stage, mut daemon: Command) -> String
         let served = stage.get("/api/v2/users/me.json").await.0;
         assert_eq!(served, 200, "after {round} times a thousand refusals");
     }
-    // Neither does it hold up the end.
+    // Nor does it delay the end.
     let pid = daemon.id().and_then(|id| i32::try_from(id).ok());
     kill_process(pid.and_then(Pid::from_raw).unwrap(), Signal::TERM).unwrap();
     let ended = daemon.wait_with_output().await.unwrap();
@@ -109,7 +109,7 @@ async fn o1_a_daemon_that_a_command_started_owns_its_log_and_opens_it_anew() {
     let pid = stage.status().await.daemon.pid;
     let file = stage.home.paths().log_file();
     let text = || std::fs::read_to_string(&file).unwrap_or_default();
-    eventually("it says that it is ready", async || {
+    eventually("the daemon reports that it is ready", async || {
         text().contains("ready")
     })
     .await;
@@ -120,9 +120,9 @@ async fn o1_a_daemon_that_a_command_started_owns_its_log_and_opens_it_anew() {
     std::fs::rename(&file, &moved).unwrap();
     let number = i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap();
     kill_process(number, Signal::HUP).unwrap();
-    eventually("the file is there again", async || file.exists()).await;
+    eventually("the file exists again", async || file.exists()).await;
     stage.get("/api/v2/users/me.json").await;
-    eventually("it is logged to", async || !text().is_empty()).await;
+    eventually("the file gets lines", async || !text().is_empty()).await;
     // More than fits.
     let size = |name: &std::path::Path| std::fs::metadata(name).map_or(0, |meta| meta.len());
     let mut old = file.clone().into_os_string();

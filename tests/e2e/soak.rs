@@ -1,4 +1,4 @@
-//! Months of a laptop in less than a minute: the clocks of the daemon and of Zendesk move.
+//! Months of a laptop in less than a minute: the clocks of the daemon and of Zendesk are moved.
 
 use std::time::{Duration, Instant};
 
@@ -15,19 +15,19 @@ use super::stage;
 
 /// About 3,000 rotations.
 const DAYS: i64 = 90;
-/// What access tokens live for; they are due 450 to 600 s before that.
+/// The lifetime of access tokens; they are refreshed 450 to 600 s before its end.
 const LIFETIME: i64 = 2400;
 /// From one rotation to the next while the laptop is in use.
 const STEP: i64 = 2000;
-/// So many a day, and the rest of the day is its night.
+/// That many a day; the rest of the day is night.
 const STEPS: i64 = 33;
 const NIGHT: i64 = 24 * 3600 - STEP * STEPS;
-/// How often somebody looks at a laptop that sits behind a portal.
+/// How often a laptop behind a portal checks for a way out.
 const GLANCE: i64 = 600;
 
-/// Rotations by the hour, nights asleep, evenings behind portals, clocks that are set, keyrings
-/// and daemons that are restarted: one POST for each rotation, one for each attempt that a portal
-/// has answered, and nobody logs in a second time.
+/// Hourly rotations, nights asleep, evenings behind portals, clock changes, restarts of keyrings
+/// and daemons: one POST for each rotation, one for each attempt that a portal has intercepted, and
+/// no second login.
 #[tokio::test]
 async fn r4_r6_r7_months_of_a_laptop_cost_one_login() {
     let Some(mut laptop) = Laptop::unpacked().await else {
@@ -79,14 +79,14 @@ struct Laptop {
     daemon: Option<Daemon>,
     desktop: Option<(Bus, Person, Keyring)>,
     script: Script,
-    /// By how much the daemon's clock is ahead, in seconds.
+    /// How far the daemon's clock is ahead, in seconds.
     ahead: i64,
     rotations: usize,
     refused: usize,
 }
 
 impl Laptop {
-    /// A laptop with somebody logged in; `None` where there are no failpoints.
+    /// A laptop with a person logged in; `None` if there are no failpoints.
     async fn unpacked() -> Option<Self> {
         let (mut stage, desktop) = if needs(GNOME) {
             let Desktop {
@@ -99,7 +99,7 @@ impl Laptop {
         } else {
             (stage().await, None)
         };
-        // What a daemon says at its most talkative in months would be the test's own load.
+        // Months of logging at the most verbose level would be most of the test's load.
         stage.home.set("LOOPDESK_LOG", "info");
         let lifetime = Duration::from_secs(LIFETIME.unsigned_abs());
         stage.zendesk.set_granted_access_ttl(lifetime);
@@ -118,7 +118,7 @@ impl Laptop {
         })
     }
 
-    /// Time passes, everywhere.
+    /// Moves all clocks forward.
     fn pass(&mut self, seconds: i64) {
         self.stage
             .zendesk
@@ -126,7 +126,7 @@ impl Laptop {
         self.set(seconds);
     }
 
-    /// The daemon's clock is set.
+    /// Sets the daemon's clock.
     fn set(&mut self, seconds: i64) {
         self.ahead += seconds;
         self.failpoints.set_clock(self.ahead * 1000);
@@ -137,7 +137,7 @@ impl Laptop {
         self.rotates().await;
     }
 
-    /// Waits for one more pair, and uses it.
+    /// Waits for the next pair, and uses it.
     async fn rotates(&mut self) {
         self.rotations += 1;
         self.has_posted(self.rotations + self.refused).await;
@@ -178,11 +178,14 @@ impl Laptop {
         let before = self.refused;
         for _ in 0..NIGHT / GLANCE {
             self.pass(GLANCE);
-            // Early in the evening the token is not due yet.
+            // Early in the evening the token isn't due yet.
             if self.is_due() {
                 self.has_posted(self.rotations + self.refused + 1).await;
-                // The pause until the next attempt begins when this one's answer was understood.
-                eventually("it waits", async || self.waits().await).await;
+                // The pause before the next attempt starts when this response has been processed.
+                eventually("the daemon waits for its next attempt", async || {
+                    self.waits().await
+                })
+                .await;
                 self.refused = refreshes(&self.stage.zendesk.requests()) - self.rotations;
             }
         }
@@ -192,7 +195,7 @@ impl Laptop {
         self.rotates().await;
     }
 
-    /// Whether the token in use has surely come to its time.
+    /// Whether the token in use is surely due.
     fn is_due(&self) -> bool {
         let tokens = self.stage.zendesk.tokens();
         let expiry = tokens.last().unwrap().access_expires_at;
@@ -237,7 +240,7 @@ impl Laptop {
 fn refreshes(records: &[Record]) -> usize {
     let is_refresh = |r: &&Record| {
         let post = r.token_post.as_ref();
-        // A fault may have struck before anybody has read what was asked.
+        // A fault may have struck before the request was read.
         post.is_some_and(|post| post.grant == "refresh_token") && r.status().is_some()
     };
     records.iter().filter(is_refresh).count()

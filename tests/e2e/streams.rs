@@ -1,4 +1,4 @@
-//! Bodies of any size go through, and nothing of them stays (S3).
+//! Bodies of any size pass through, and none of them is kept (S3).
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::binary;
 
-/// How much goes through: 1 GiB, with `LOOPDESK_LONG` ten.
+/// How much passes through: 1 GiB, or ten with `LOOPDESK_LONG`.
 fn size() -> u64 {
     let long = std::env::var("LOOPDESK_LONG").is_ok_and(|v| !v.is_empty());
     if long { 10 << 30 } else { 1 << 30 }
@@ -25,7 +25,7 @@ async fn stage(protocols: Protocols) -> (Stage, Daemon) {
         .upload_limit(1 << 20)
         .body_cap(1);
     let mut stage = Stage::set(binary(), builder).await;
-    // A word on every piece of a gigabyte would be most of the work.
+    // Logging every piece of a gigabyte would be most of the work.
     stage.home.set("LOOPDESK_LOG", "info");
     let daemon = stage.logged_in().await;
     let (status, body) = stage.get("/api/v2/users/me.json").await;
@@ -53,7 +53,7 @@ fn upload(stage: &Stage, framing: &str) -> String {
     )
 }
 
-/// Asserts that memory has stayed flat, and says how flat.
+/// Asserts that memory use was flat, and prints how flat.
 fn report(what: &str, daemon: &Daemon, before: u64, started: Instant) -> String {
     let (peak, after) = (peak(daemon), resident(daemon));
     assert!(peak < before + GROWTH, "{what}: {before} to {peak} KiB");
@@ -118,7 +118,7 @@ async fn s3_scripts_that_never_read_grow_no_memory_and_stop_nobody() {
             script.head().await;
             idle.push(script);
         }
-        // Whoever reads is served, on the same connection to Zendesk if it has streams.
+        // A script that reads is served, on the same connection to Zendesk if it has streams.
         for _ in 0..20 {
             let answered = timeout(PATIENCE, stage.get("/api/v2/users/me.json")).await;
             assert_eq!(answered.expect("nobody is held up").0, 200);
@@ -146,7 +146,7 @@ async fn s3_an_upstream_that_never_reads_grows_no_memory() {
             .await;
         let piece = vec![b'x'; PIECE];
         gate.reached(1).await;
-        // Everything between the script and Zendesk fills up, and then nothing moves any more.
+        // Everything between the script and Zendesk fills up, and then nothing moves.
         let mut sent = 0;
         while timeout(STALL, script.try_send(&piece)).await.is_ok() {
             sent += PIECE;
@@ -170,5 +170,5 @@ const GROWTH: u64 = 24 << 10;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// After so long nothing moves any more.
+/// After this long, nothing moves any more.
 const STALL: Duration = Duration::from_secs(1);

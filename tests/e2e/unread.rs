@@ -1,5 +1,5 @@
-//! Requests that no HTTP library takes, and what scripts hear of it: the request that was meant, or
-//! why it can't be read. Never nothing.
+//! Requests that HTTP libraries reject, and what scripts get: the response to the request they
+//! meant, or the reason why it can't be read. Never nothing.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ fn request(stage: &Stage, line: &str, headers: &str) -> String {
     format!("{line} HTTP/1.1\r\nHost: localhost:{port}\r\n{headers}\r\n")
 }
 
-/// A request whose target is any bytes.
+/// A request whose target may be any bytes.
 fn get(stage: &Stage, target: &[u8]) -> Vec<u8> {
     let rest = request(stage, "", "");
     [b"GET ", target, rest.as_bytes()].concat()
@@ -44,7 +44,7 @@ async fn s8_addresses_that_zendesk_takes_are_taken() {
         ),
         (b"name:M\xfcller", "name:M%FCller"),
         (b"a HTTP/1.1", "a%20HTTP/1.1"),
-        // What RFC 3986 allows stays, percent signs included.
+        // What RFC 3986 allows is unchanged, including percent signs.
         (
             b"a%3eb&page[size]=1&x=%zz%&y='(a)*!$;,@:/?",
             "a%3eb&page[size]=1&x=%zz%&y='(a)*!$;,@:/?",
@@ -53,7 +53,7 @@ async fn s8_addresses_that_zendesk_takes_are_taken() {
         stage.zendesk.clear();
         let target = [b"/api/v2/search.json?query=", sent].concat();
         let bytes = get(&stage, &target);
-        // On one connection, in one go and cut within the line.
+        // On one connection, in one write and split within the line.
         for cut in [bytes.len(), 5, target.len(), target.len() + 4] {
             script.send(&bytes[..cut]).await;
             tokio::task::yield_now().await;
@@ -81,7 +81,7 @@ async fn s8_addresses_that_zendesk_takes_are_taken() {
     assert_eq!(refused.head.get("x-loopdesk-error"), Some("route-refused"));
 }
 
-/// Each, alone and behind an honest request on its connection.
+/// Each, alone and after a valid request on its connection.
 #[tokio::test]
 async fn s8_whatever_can_not_be_read_is_told_so_in_zendesks_shape() {
     let mut stage = stage().await;
@@ -231,7 +231,7 @@ async fn s8_whatever_can_not_be_read_is_told_so_in_zendesks_shape() {
             assert_eq!(script.all().await, b"", "{what}");
         }
     }
-    // One that ends within its head, and one whose answer has no body.
+    // One that ends within its head, and one whose response has no body.
     let mut script = Raw::connect(stage.port).await;
     script.send(format!("GET {ME} HTTP/1.1\r\nHost: a")).await;
     script.shut_down().await;

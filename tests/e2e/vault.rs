@@ -1,4 +1,4 @@
-//! The other vaults of the data key, and its way from one to another (R9).
+//! The other vaults of the data key, and moving it from one to another (R9).
 
 use std::process::Stdio;
 
@@ -164,7 +164,7 @@ async fn r9_a_vault_that_can_t_take_the_key_is_not_changed_to_until_it_can() {
         .loopdesk(["config", "set", "vault", "keyring"])
         .await;
     let moving = async || vault(stage).await.problem.is_some();
-    eventually("the refusal is told", moving).await;
+    eventually("the refusal is reported", moving).await;
     let shown = vault(stage).await;
     assert_eq!(
         (shown.kind.as_str(), shown.state),
@@ -184,7 +184,7 @@ async fn r9_a_vault_that_can_t_take_the_key_is_not_changed_to_until_it_can() {
     eventually("the key has moved", moved).await;
     assert!(vault(stage).await.problem.is_none());
     let copy = async || !stage.home.paths().key_file().exists();
-    eventually("the old copy is gone", copy).await;
+    eventually("the old copy is deleted", copy).await;
     assert_eq!(stage.get(ME).await.0, 200);
 }
 
@@ -202,7 +202,7 @@ async fn r9_a_vault_changed_while_no_daemon_ran_takes_the_key_at_the_next_start(
     let moved = async || vault(stage).await.kind == "keyfile";
     eventually("the key has moved", moved).await;
     assert!(stage.home.paths().key_file().exists());
-    eventually("the old copy is gone", async || bus.entries().await == 0).await;
+    eventually("the old copy is deleted", async || bus.entries().await == 0).await;
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn r3_a_kill_while_the_key_moves_loses_nothing() {
     let desktop = desktop().await;
     let stage = &desktop.stage;
     let daemon = stage.logged_in().await;
-    // The keyring holds still in the middle of the move, and the daemon dies there.
+    // The keyring hangs in the middle of the move, and the daemon is killed there.
     configure(stage, "keyfile");
     desktop.keyring.signal(Signal::STOP);
     let written = async || stage.home.paths().key_file().exists();

@@ -1,6 +1,6 @@
-// An authorization server that nobody here wrote: oidc-provider, configured only. In front of it
-// stand the few API routes of Zendesk's that loopdesk asks, each of which leaves the decision about
-// a token to the provider's own introspection and revocation.
+// A third-party authorization server: oidc-provider, only configured. In front of it are the few
+// API routes of Zendesk's that loopdesk uses, each of which leaves the decision about a token to
+// the provider's own introspection and revocation.
 //
 // Environment: TLS_KEY, TLS_CERT (files), AT_TTL (seconds), REDIRECT_URIS (by
 // spaces), CLIENT_SECRET.
@@ -55,7 +55,7 @@ const provider = new Provider(issuer, {
   pkce: { required: (ctx, client) => client.clientAuthMethod === 'none' },
   rotateRefreshToken: true,
   issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
-  // At Zendesk, whoever revokes an access token revokes its refresh token with it.
+  // At Zendesk, revoking an access token revokes its refresh token as well.
   revokeGrantPolicy: () => true,
   ttl: {
     AccessToken: Number(AT_TTL),
@@ -97,7 +97,7 @@ provider.on('server_error', (ctx, error) => say({ event: 'server-error', error: 
 
 const oauth = provider.callback();
 
-// For this process's own questions to the provider.
+// For this process's own requests to the provider.
 const inside = http.createServer(oauth);
 await new Promise((ready) => inside.listen(0, '127.0.0.1', ready));
 
@@ -147,7 +147,7 @@ async function api(request, response) {
 
 let loseAnswers = 0;
 const commands = {
-  // The next answer of the token endpoint is made and never arrives.
+  // The next response of the token endpoint is created and never arrives.
   'lose-answer': () => {
     loseAnswers += 1;
     say({ event: 'done' });
@@ -183,5 +183,5 @@ const outside = https.createServer(
 );
 outside.listen(0, '127.0.0.1', () => say({ event: 'listening', port: outside.address().port }));
 readline.createInterface({ input: process.stdin }).on('line', (line) => commands[line]());
-// The harness is gone.
+// The harness has ended.
 process.stdin.on('end', () => process.exit(0));

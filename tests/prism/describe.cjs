@@ -1,4 +1,4 @@
-// Makes a description ready for Prism, and lists every operation with a request that fits it.
+// Prepares a description for Prism, and lists every operation with a request that fits it.
 //
 //   node describe.cjs DESCRIPTION ORIGIN PREPARED
 //
@@ -13,7 +13,7 @@ const text = fs
   .readFileSync(description, "utf8")
   .replaceAll(/https?:\/\/(\{subdomain\}|[a-z0-9-]+)\.zendesk\.com(?=\/(api|attachments)\/)/g, origin);
 const api = parse(text);
-// Prism asks for the kind of credential that is described; sessions are described as passwords.
+// Prism requires the kind of credential that is described; sessions are described as passwords.
 for (const scheme of Object.values(api.components.securitySchemes)) {
   if (scheme.scheme === "basic") scheme.scheme = "bearer";
 }
@@ -84,7 +84,7 @@ for (const [template, item] of Object.entries(api.paths)) {
         headers[parameter.name] = text;
       }
     }
-    // What the description forgot to describe.
+    // Parameters that the description omits.
     path = path.replaceAll(/\{[^}]*\}/g, "1");
     if (query.length) path += `?${query.join("&")}`;
     const { type, text } = body(operation);

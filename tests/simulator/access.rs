@@ -217,7 +217,7 @@ async fn an_unknown_user_on_behalf_of_whom_is_invalid_token_too() {
     assert_eq!(json(&reply)["user"]["id"], users::END_USER);
     let reply = get_with(&plain, "/api/v2/users/me", &behalf("user4@example.com")).await;
     assert_eq!(refusal(&reply), (403, "Forbidden".to_owned()));
-    // The token itself is as good as before.
+    // The token itself is still valid.
     assert_eq!(caller.get("/api/v2/tickets").await.unwrap().status(), 200);
 }
 

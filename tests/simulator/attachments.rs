@@ -148,7 +148,7 @@ async fn texts_are_full_of_addresses_of_the_accounts_own() {
     let ticket = json(&caller.get("/api/v2/tickets/1").await.unwrap());
     let description: &Value = &ticket["ticket"]["description"];
     assert!(text(description).contains(&format!("{origin}/api/v2/tickets/1.json")));
-    // Articles can be read by anybody.
+    // Articles are public.
     let public = zendesk
         .caller()
         .unwrap()

@@ -189,7 +189,7 @@ async fn an_idempotency_key_creates_once() {
             .status(),
         400
     );
-    // A key is remembered for two hours, longer than the first token lives.
+    // A key is remembered for two hours, longer than the lifetime of the first token.
     zendesk.move_clock(SignedDuration::from_hours(2));
     let access = zendesk.issue_tokens(&["write"]).access;
     let later = create_with_key(&zendesk.caller().unwrap().bearer(&access), "k", "y").await;

@@ -1,4 +1,4 @@
-//! What a test can break.
+//! The faults that a test can install.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ async fn a_gate_holds_the_answer_until_the_test_opens_it() {
     let caller = zendesk.caller().unwrap();
     let refresh = tokio::spawn(async move { caller.post("/oauth/tokens", &body).await });
     gate.reached(1).await;
-    // Zendesk has rotated, and nobody knows yet.
+    // Zendesk has rotated the tokens, and the client doesn't know yet.
     assert_eq!(zendesk.tokens()[0].refresh_standing, Standing::Consumed);
     assert_eq!(zendesk.token_posts()[1].outcome, Outcome::Pending);
     gate.open();
@@ -124,7 +124,7 @@ async fn answers_can_be_replaced_edited_and_sent_early() {
     assert_eq!(header(&reply, "location"), "/elsewhere");
     let reply = caller.post("/api/v2/tickets", &ticket).await.unwrap();
     assert_eq!(header(&reply, "retry-after"), "5");
-    // Only the first two had happened.
+    // Only the first two have been carried out.
     let count = json(&caller.get("/api/v2/tickets/count").await.unwrap());
     assert_eq!(count["count"]["value"], 252);
 }

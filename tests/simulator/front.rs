@@ -95,7 +95,7 @@ async fn gzip_comes_where_it_is_accepted() {
             reply.body().to_vec()
         };
         assert_eq!(body, plain.body().as_ref());
-        // Streamed: nobody knows its length before.
+        // Streamed: the length isn't known in advance.
         assert_eq!(reply.headers().contains_key("content-length"), !packed);
     }
     zendesk.set_gzip(false);
@@ -140,7 +140,7 @@ async fn head_answers_as_get_without_the_body() {
 async fn one_request_too_many_is_429_in_plain_text() {
     let zendesk = Zendesk::builder().rate_limit(2).start().await.unwrap();
     let caller = with_scopes(&zendesk, &["read"]);
-    // To the start of a minute, so that the three requests are in one.
+    // Moves to the start of a minute, so that the three requests are in the same one.
     let into_minute = zendesk.now().as_second().rem_euclid(60);
     zendesk.move_clock(SignedDuration::from_secs(60 - into_minute));
     for remaining in ["1", "0"] {

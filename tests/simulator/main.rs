@@ -1,10 +1,10 @@
-//! Checks the simulated Zendesk against what is known of the real one.
+//! Checks the simulated Zendesk against known facts about the real one.
 //!
 //! The names of the tests say what Zendesk does; `daemon/ZENDESK.md` says how that is known.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "helpers of tests: one that can't go on fails its test"
+    reason = "a test helper that can't continue fails its test"
 )]
 
 mod access;

@@ -117,7 +117,7 @@ async fn links_use_the_public_origin() {
         page["tickets"][0]["url"],
         "https://acme.zendesk.com/api/v2/tickets/1.json"
     );
-    // The caller asks the simulation for it, by that name, as a resolver would make it do.
+    // The caller uses that name for the simulation, as with a matching entry in DNS.
     let next = caller.get(text(&page["next_page"])).await.unwrap();
     assert_eq!(json(&next)["tickets"][0]["id"], 2);
 }

@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Shared by the tests.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,20 +10,20 @@ use url::form_urlencoded;
 pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:18484/callback";
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-/// A simulation and a caller that has an access token of the scopes `read write`.
+/// A simulation and a caller with an access token for the scopes `read write`.
 pub(crate) async fn signed_in() -> (Zendesk, Caller) {
     let zendesk = Zendesk::start().await.unwrap();
     let caller = with_scopes(&zendesk, &["read", "write"]);
     (zendesk, caller)
 }
 
-/// A caller that has a new access token of these scopes.
+/// A caller with a new access token for these scopes.
 pub(crate) fn with_scopes(zendesk: &Zendesk, scopes: &[&str]) -> Caller {
     let tokens = zendesk.issue_tokens(scopes);
     zendesk.caller().unwrap().bearer(&tokens.access)
 }
 
-/// An authorize URL as loopdesk makes it, with some parameters changed or (`None`) left out.
+/// An authorize URL as loopdesk builds it, with some parameters changed or (`None`) left out.
 pub(crate) fn authorize_url(zendesk: &Zendesk, changes: &[(&str, Option<&str>)]) -> String {
     let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
     let mut parameters = vec![
@@ -45,7 +45,7 @@ pub(crate) fn authorize_url(zendesk: &Zendesk, changes: &[(&str, Option<&str>)])
     format!("{}/oauth/authorizations/new?{query}", zendesk.origin())
 }
 
-/// A parameter of the query of a redirect's address.
+/// A parameter from the query of a redirect's address.
 pub(crate) fn parameter(location: &str, name: &str) -> Option<String> {
     let (_, query) = location.split_once('?')?;
     form_urlencoded::parse(query.as_bytes())
@@ -89,14 +89,14 @@ pub(crate) async fn post_token(zendesk: &Zendesk, body: &Value) -> Reply {
     caller.post("/oauth/tokens", body).await.unwrap()
 }
 
-/// A whole login; the answer with the tokens.
+/// A whole login; returns the response with the tokens.
 pub(crate) async fn log_in(zendesk: &Zendesk) -> Value {
     let reply = post_token(zendesk, &exchange_of(&code(zendesk).await)).await;
     assert_eq!(reply.status(), 201);
     json(&reply)
 }
 
-/// Status and `error` of an answer.
+/// Status and `error` of a response.
 pub(crate) fn refusal(reply: &Reply) -> (u16, String) {
     let error = json(reply)["error"].as_str().unwrap_or("").to_owned();
     (reply.status().as_u16(), error)
@@ -107,7 +107,7 @@ pub(crate) fn header<'a>(reply: &'a Reply, name: &str) -> &'a str {
     value.map_or("", |value| value.to_str().unwrap())
 }
 
-/// What an access token is worth, by asking the API.
+/// The state of an access token, found by calling the API.
 pub(crate) async fn status_with(zendesk: &Zendesk, access_token: &str) -> u16 {
     let caller = zendesk.caller().unwrap().bearer(access_token);
     let reply = caller.get("/api/v2/tickets.json").await.unwrap();

@@ -86,7 +86,7 @@ async fn lifetimes_are_left_out_of_the_answer_unless_they_were_asked_for() {
     let answer = json(&post_token(&zendesk, &body).await);
     assert_eq!(answer.get("expires_in"), None);
     assert_eq!(answer.get("refresh_token_expires_in"), None);
-    // The token dies after half an hour all the same.
+    // The token still dies after half an hour.
     zendesk.move_clock(SignedDuration::from_mins(29));
     assert_eq!(
         status_with(&zendesk, text(&answer["access_token"])).await,

@@ -1,8 +1,8 @@
-//! The browser of a person in a hurry: opens the page it is given, clicks, and follows.
+//! The browser of a person in a hurry: opens the page it is given, clicks, and follows redirects.
 //!
 //! `$BROWSER` of a [`Home`](crate::Home) is this program. `CONSENT_CA` names the CA to trust,
 //! `CONSENT` is `allow` (the default) or `deny`. With `CONSENT_FORMS`, the pages are
-//! oidc-provider's. `CONSENT_PAGES` is after how many pages the person has had enough.
+//! oidc-provider's. `CONSENT_PAGES` is the number of pages after which the person gives up.
 
 use std::io;
 use std::path::PathBuf;
@@ -50,7 +50,7 @@ async fn visit() -> io::Result<()> {
     Ok(())
 }
 
-/// Where loopdesk's own address leads; any other is the page itself.
+/// Where loopdesk's own address leads; any other address is the page itself.
 async fn entered(page: String) -> io::Result<String> {
     if !page.starts_with("http://") {
         return Ok(page);
@@ -63,7 +63,7 @@ async fn entered(page: String) -> io::Result<String> {
         .ok_or_else(|| io::Error::other("it leads nowhere"))
 }
 
-/// Where a page leads by itself.
+/// Where a page leads without a click.
 fn led_on(page: &str) -> Option<String> {
     let (_, refresh) = page.split_once("http-equiv=\"refresh\"")?;
     let (_, url) = refresh.split_once("url=")?;
@@ -71,7 +71,7 @@ fn led_on(page: &str) -> Option<String> {
     Some(url.replace("&amp;", "&"))
 }
 
-/// Shows the last page, which comes from this machine in the clear.
+/// Shows the last page, which this machine serves over plain HTTP.
 async fn open(address: &str) -> io::Result<String> {
     let page = ask(address).await?.into_body().collect();
     let page = page.await.map_err(io::Error::other)?.to_bytes();
@@ -90,7 +90,7 @@ async fn ask(address: &str) -> io::Result<http::Response<hyper::body::Incoming>>
         .header(http::header::HOST, authority.as_str())
         .body(Empty::<bytes::Bytes>::new())
         .map_err(io::Error::other)?;
-    // It may end before its last bytes were taken.
+    // The server may close the connection before its last bytes are read.
     tokio::spawn(connection);
     sender.send_request(request).await.map_err(io::Error::other)
 }

@@ -1,4 +1,4 @@
-//! A person at a real Chromium, driven by `tests/browser/drive.mjs`.
+//! A person who uses a real Chromium, driven by `tests/browser/drive.mjs`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,20 +14,20 @@ use crate::needs::needs;
 /// One page that the person has seen.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Seen {
-    /// What led there.
+    /// The step that led there.
     pub step: String,
-    /// The answer's status; 0 where the page has not changed.
+    /// The response's status; 0 if the page hasn't changed.
     #[serde(default)]
     pub status: u16,
     /// The tab's title.
     pub title: String,
-    /// All text.
+    /// All its text.
     pub text: String,
-    /// The kinds of what was requested for it, redirects included.
+    /// The kinds of resources requested for it, including redirects.
     pub requests: Vec<String>,
-    /// What Chromium has found wrong with it, for example by its security policy.
+    /// What Chromium has found wrong with it, for example because of its security policy.
     pub complaints: Vec<String>,
-    /// The language that it says it is in.
+    /// The language it declares.
     pub lang: String,
     /// Its headings, such as `h1 Logged in`.
     pub headings: Vec<String>,
@@ -37,12 +37,12 @@ pub struct Seen {
     pub scripts: usize,
 }
 
-/// How the last page looks in a window of one width and one colour scheme.
+/// What the last page looks like in a window of one width and one colour scheme.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Look {
     /// The background's colour.
     pub ground: String,
-    /// The lowest contrast of a text.
+    /// The lowest contrast of its texts.
     pub contrast: f64,
     /// Whether it is wider than the window.
     pub scrolls_sideways: bool,
@@ -53,12 +53,13 @@ pub struct Look {
 pub struct Visit {
     /// The pages.
     pub pages: Vec<Seen>,
-    /// The last page, if it was looked at, by window: `desk-light`, `desk-dark`, `phone-light`, `phone-dark`.
+    /// The last page by window, if it was looked at: `desk-light`, `desk-dark`, `phone-light`,
+    /// `phone-dark`.
     pub looks: BTreeMap<String, Look>,
 }
 
 impl Visit {
-    /// The page that the person is left with.
+    /// The last page.
     ///
     /// # Panics
     /// If there was none.
@@ -67,10 +68,10 @@ impl Visit {
     }
 }
 
-/// Whether there is all that it takes. If not, says what is left out.
+/// Whether everything that this needs is installed. If not, prints what is left out.
 ///
 /// # Panics
-/// If something is missing where nothing may be left out: with `CI=true`.
+/// If something is missing that must not be left out: with `CI=true`.
 pub fn is_there() -> bool {
     let is_installed = folder().join("node_modules/playwright-core").exists();
     let is_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
@@ -84,11 +85,11 @@ pub fn is_there() -> bool {
     is_installed && needs(&["node", "chromium"])
 }
 
-/// Opens `url` and goes through `steps`. With `look`, a name, the last page is looked at closely;
-/// where `LOOPDESK_SHOTS` names a folder, pictures of it are left there.
+/// Opens `url` and carries out `steps`. With `look`, a name, the last page is examined closely; if
+/// `LOOPDESK_SHOTS` names a folder, pictures of it are saved there.
 ///
 /// # Panics
-/// With what Chromium says, where a step can't be done.
+/// With Chromium's message, if a step can't be carried out.
 pub async fn visit(home: &Path, url: &str, steps: &[&str], look: Option<&str>) -> Visit {
     let task = serde_json::json!({
         "url": url,
@@ -99,11 +100,11 @@ pub async fn visit(home: &Path, url: &str, steps: &[&str], look: Option<&str>) -
     drive(home, &task).await
 }
 
-/// Opens `url`, which is `page` until its host's name is rebound to this machine, and goes through
-/// `steps`.
+/// Opens `url`, which shows `page` until its host's name is rebound to this machine, and carries
+/// out `steps`.
 ///
 /// # Panics
-/// With what Chromium says, where a step can't be done.
+/// With Chromium's message, if a step can't be carried out.
 pub async fn rebound(home: &Path, url: &str, page: &str, steps: &[&str]) -> Visit {
     let task = serde_json::json!({"url": url, "steps": steps, "planted": page});
     drive(home, &task).await
@@ -120,7 +121,7 @@ async fn drive(home: &Path, task: &Value) -> Visit {
         .kill_on_drop(true)
         .spawn()
         .expect("node can be started");
-    // Not as an argument: the URL carries a login's state.
+    // Not an argument: the URL contains a login's state.
     let mut stdin = driver.stdin.take().expect("a pipe");
     let told = stdin.write_all(task.to_string().as_bytes()).await;
     told.expect("the driver listens");

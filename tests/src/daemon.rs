@@ -13,31 +13,31 @@ use tokio::process::{Child, Command};
 use crate::home::Home;
 use crate::secret_service::eventually;
 
-/// A running `loopdeskd`; it is killed with the value.
+/// A running `loopdeskd`; it is killed when dropped.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
 }
 
 impl Daemon {
-    /// Starts a daemon in `home` and waits until it says that it is ready.
+    /// Starts a daemon in `home` and waits until it is ready.
     ///
     /// # Errors
-    /// With everything it said, where it ends instead.
+    /// With all its output, if it exits instead.
     pub async fn start(home: &Home) -> Result<Self, String> {
         Self::start_by(home, home.command("loopdeskd")).await
     }
 
-    /// As [`Daemon::start`], by a command of `home` that becomes `loopdeskd`.
+    /// Like [`Daemon::start`], by a command of `home` that becomes `loopdeskd`.
     ///
     /// # Errors
-    /// As [`Daemon::start`].
+    /// See [`Daemon::start`].
     pub async fn start_by(home: &Home, mut command: Command) -> Result<Self, String> {
         let socket = home.path().join("run/notify.sock");
-        // A daemon of the same home may have used the name before.
+        // An earlier daemon of the same home may have used the name.
         let _absent = std::fs::remove_file(&socket);
         let notified = UnixDatagram::bind(&socket).map_err(|e| e.to_string())?;
-        // The home may belong to another user; its folder keeps everybody else out.
+        // The home may belong to another user; its folder keeps all other users out.
         std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o666))
             .map_err(|e| e.to_string())?;
         let log = std::fs::File::options()
@@ -45,7 +45,7 @@ impl Daemon {
             .append(true)
             .open(home.path().join("daemon.log"))
             .map_err(|e| e.to_string())?;
-        // Looked through at the end of the test.
+        // Searched at the end of the test.
         let said = std::fs::File::create(home.path().join("daemon.out"));
         let mut child = command
             .env("NOTIFY_SOCKET", &socket)
@@ -65,15 +65,15 @@ impl Daemon {
         Ok(Self { child })
     }
 
-    /// Everything that daemons of `home` have said.
+    /// Everything that daemons of `home` have logged.
     pub fn log(home: &Home) -> String {
         std::fs::read_to_string(home.path().join("daemon.log")).unwrap_or_default()
     }
 
-    /// The same once `text` is among it: lines are written a moment after what they tell.
+    /// The same as soon as it contains `text`: lines are written a moment after the event.
     ///
     /// # Panics
-    /// If it doesn't come.
+    /// If it never does.
     pub async fn logged(home: &Home, text: &str) -> String {
         let is_logged = async || Self::log(home).contains(text);
         eventually(&format!("`{text}` is in the log"), is_logged).await;
@@ -100,12 +100,12 @@ impl Daemon {
     /// Waits for the daemon's end.
     ///
     /// # Errors
-    /// As the system says.
+    /// If the system can't tell.
     pub async fn ended(mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
 
-    /// Ends the daemon at once, as a crash would.
+    /// Ends the daemon at once, like a crash.
     ///
     /// # Panics
     /// If the daemon has ended already.
@@ -114,7 +114,7 @@ impl Daemon {
         self.ended().await.expect("the daemon ends");
     }
 
-    /// Ends the daemon as a supervisor would.
+    /// Ends the daemon like a supervisor would.
     ///
     /// # Panics
     /// If the daemon has ended already.
@@ -124,7 +124,7 @@ impl Daemon {
     }
 }
 
-/// Ends a daemon that the command line has started, and waits until it has let go of its lock.
+/// Ends a daemon that the command line has started, and waits until it has released its lock.
 ///
 /// # Panics
 /// If there is no such process.
@@ -153,5 +153,5 @@ async fn ready(socket: &UnixDatagram) -> io::Result<()> {
     }
 }
 
-/// Far more than a start takes, even on a machine that builds something else meanwhile.
+/// Far more than a start takes, even on a machine that is busy with a build.
 const START_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! `cargo demo`: the whole of loopdesk in half a minute, without an account.
+//! `cargo demo`: all of loopdesk in half a minute, without an account.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::figures;
 use crate::stage::Stage;
 use crate::zendesk::{Record, Zendesk, users};
 
-/// Shows scripts at work while their token pair rotates, against a simulated Zendesk.
+/// Shows scripts at work while their token pair rotates, with a simulated Zendesk.
 #[derive(Debug, Parser)]
 #[command(name = "cargo demo --")]
 struct Arguments {
@@ -40,7 +40,7 @@ pub fn main() -> ExitCode {
     runtime.block_on(show(binary, arguments.stay))
 }
 
-/// Prints one line. If the reader is gone, the demo cleans up and ends.
+/// Prints one line. If the reader has gone, the demo cleans up and ends.
 pub fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
@@ -48,7 +48,7 @@ pub fn say(line: &str) {
     }
 }
 
-/// Runs the demo, and whatever ends it, leaves neither a process nor a file behind.
+/// Runs the demo; however it ends, it leaves neither a process nor a file behind.
 async fn show(binary: PathBuf, stay: bool) -> ExitCode {
     let mut end = End::new();
     let zendesk = Zendesk::builder()
@@ -78,7 +78,8 @@ async fn show(binary: PathBuf, stay: bool) -> ExitCode {
     }
 }
 
-/// Logs in, reads and writes through several rotations, and says whether every request succeeded.
+/// Logs in, reads and writes through several rotations, and reports whether every request
+/// succeeded.
 async fn play(stage: &Stage) -> bool {
     say(&format!(
         "A simulated Zendesk runs at {}. Its access tokens live {} s, and each refresh deletes the \
@@ -136,8 +137,8 @@ fn invite(stage: &Stage) {
     ));
 }
 
-/// What ends the demo before it is through, and what `--stay` waits for: a signal from a terminal, a
-/// supervisor or a closed session, or a closed pipe.
+/// What ends the demo early, and what `--stay` waits for: a signal from a terminal, a supervisor or
+/// a closed session, or a closed pipe.
 struct End([Signal; 3]);
 
 impl End {
@@ -169,7 +170,7 @@ struct Tally {
     failures: usize,
 }
 
-/// Reads every page of tickets, as a script would; gives their number.
+/// Reads every page of tickets, as a script would; returns how many there are.
 async fn page(stage: &Stage, tally: &mut Tally) -> usize {
     let mut url = format!("{}/api/v2/tickets.json?per_page=50", stage.base());
     let mut pages = 0;
@@ -217,8 +218,8 @@ fn count_rotations(records: &[Record]) -> usize {
     records.iter().filter(rotated).count()
 }
 
-/// Short enough to watch, long enough that most requests meet a quiet moment.
+/// Short enough to watch, long enough that most requests don't meet a rotation.
 const ACCESS_TTL: Duration = Duration::from_secs(4);
 
-/// As many rotations as convince.
+/// Enough rotations to be convincing.
 const ROTATIONS: usize = 6;

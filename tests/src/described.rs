@@ -1,7 +1,8 @@
-//! A Zendesk whose API is a mock by its own description (`tests/prism`), which nobody here wrote.
+//! A Zendesk whose API is a third-party mock (`tests/prism`) that follows Zendesk's own
+//! description.
 //!
 //! Its OAuth endpoints are the simulation's: a front with TLS sends requests to one or the other
-//! and passes on what comes back, with the headers of Zendesk's own front.
+//! and returns the response, with the headers of Zendesk's own front.
 
 mod front;
 mod prism;
@@ -20,7 +21,7 @@ use crate::zendesk::{self, Caller, Zendesk};
 use front::Front;
 use prism::Prism;
 
-/// The mock, the simulation behind it, and the front before both. They end with the value.
+/// The mock, the simulation behind it, and the front before both. They end when dropped.
 #[derive(Debug)]
 pub struct Described {
     operations: Vec<Operation>,
@@ -37,18 +38,18 @@ pub struct Operation {
     pub method: Method,
     /// Its path and query.
     pub path: String,
-    /// The headers that it wants.
+    /// The headers that it requires.
     pub headers: BTreeMap<String, String>,
     /// Its body; empty for none.
     pub body: String,
 }
 
 impl Described {
-    /// The description that `LOOPDESK_OPENAPI` names. It is no part of this project: without the
-    /// variable, what needs it is left out, and says so.
+    /// The description that `LOOPDESK_OPENAPI` names. It isn't part of this project: without the
+    /// variable, tests that need it are left out, and say so.
     ///
     /// # Panics
-    /// If the variable names a file, and either that or Prism isn't there.
+    /// If the variable names a file, and either the file or Prism is missing.
     pub fn description() -> Option<PathBuf> {
         let Some(path) = std::env::var_os("LOOPDESK_OPENAPI").filter(|path| !path.is_empty())
         else {
@@ -69,11 +70,11 @@ impl Described {
         Some(path)
     }
 
-    /// Starts everything. `builder` describes the simulation, which serves until
+    /// Starts everything. `builder` sets up the simulation, which serves all requests until
     /// [`mock`](Self::mock).
     ///
     /// # Errors
-    /// As the system says.
+    /// If the system refuses, or Prism doesn't start.
     pub async fn start(description: &Path, builder: zendesk::Builder) -> io::Result<Self> {
         let zendesk = builder.start().await?;
         let port = ports::free();
@@ -88,7 +89,7 @@ impl Described {
         })
     }
 
-    /// From now on all but OAuth is answered by the mock.
+    /// From now on, the mock serves everything except OAuth.
     pub fn mock(&self) {
         self.front.mock();
     }
@@ -103,7 +104,7 @@ impl Described {
         &self.zendesk
     }
 
-    /// Where it is.
+    /// The origin of the front.
     pub fn origin(&self) -> &str {
         self.front.origin()
     }
@@ -113,10 +114,10 @@ impl Described {
         self.front.ca_file()
     }
 
-    /// The answer to an operation, asked for without loopdesk.
+    /// The response to an operation, requested without loopdesk.
     ///
     /// # Errors
-    /// Where there is none.
+    /// If there is no response.
     pub async fn direct(&self, operation: &Operation) -> io::Result<Response<Bytes>> {
         let token = self.zendesk.issue_tokens(&["read", "write"]).access;
         let caller = Caller::new(self.origin(), &self.ca_file())?.bearer(&token);
@@ -128,10 +129,10 @@ impl Described {
 }
 
 impl Operation {
-    /// The headers, as a request has them.
+    /// The headers, in the form of a request's.
     ///
     /// # Panics
-    /// If the description has impossible ones.
+    /// If the description contains invalid ones.
     pub fn header_map(&self) -> HeaderMap {
         (&self
             .headers

@@ -1,6 +1,6 @@
-//! Steps at which a test kills the daemon or holds it, and a clock that the test drives.
+//! Steps at which a test kills or holds the daemon, and a clock that the test controls.
 //!
-//! What the daemon does about it, and where, is in `loopdeskd::failpoint`.
+//! `loopdeskd::failpoint` documents what the daemon does there, and lists the steps.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,11 +16,11 @@ pub struct Failpoints {
 }
 
 impl Failpoints {
-    /// Gives every daemon that is started in `home` from now on failpoints; `None`, and a word on
-    /// it, where other programs are tested than those of this build.
+    /// Gives failpoints to every daemon that is started in `home` from now on; `None`, with a
+    /// message, if the tested programs aren't those of this build.
     ///
     /// # Panics
-    /// If the folder can't be made.
+    /// If the folder can't be created.
     pub fn of(home: &mut Home) -> Option<Self> {
         if std::env::var_os("LOOPDESK_PROGRAMS").is_some() {
             crate::demo::say("left out: LOOPDESK_PROGRAMS holds a daemon without failpoints");
@@ -34,7 +34,7 @@ impl Failpoints {
         Some(Self { folder })
     }
 
-    /// Kills the daemon when it comes to this step.
+    /// Kills the daemon when it reaches this step.
     ///
     /// # Panics
     /// If the disk is full.
@@ -42,15 +42,15 @@ impl Failpoints {
         fs::write(self.folder.join("kill").join(step), "").expect("a file can be written");
     }
 
-    /// Kills it at this step no more.
+    /// No longer kills it at this step.
     ///
     /// # Panics
-    /// If it was not to be killed there.
+    /// If it wasn't set to be killed there.
     pub fn spare_at(&self, step: &str) {
         fs::remove_file(self.folder.join("kill").join(step)).expect("the file is there");
     }
 
-    /// Holds the daemon when it comes to this step.
+    /// Holds the daemon when it reaches this step.
     ///
     /// # Panics
     /// If the disk is full.
@@ -61,23 +61,23 @@ impl Failpoints {
         Held { path }
     }
 
-    /// The steps that were reached, in their order.
+    /// The steps that were reached, in order.
     pub fn trace(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.join("trace")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    /// How often the daemon has come to this step.
+    /// How often the daemon has reached this step.
     pub fn count(&self, step: &str) -> usize {
         self.trace().iter().filter(|line| *line == step).count()
     }
 
-    /// Forgets which steps were reached.
+    /// Clears the list of reached steps.
     pub fn clear(&self) {
         let _absent = fs::remove_file(self.folder.join("trace"));
     }
 
-    /// Has the daemons say that they are of this release, from the next question on.
+    /// Makes the daemons claim this release, from the next question on.
     ///
     /// # Panics
     /// If the disk is full.
@@ -87,41 +87,41 @@ impl Failpoints {
         fs::rename(&new, &release).expect("it can be renamed");
     }
 
-    /// Has them say what they are.
+    /// Makes them report their real release again.
     ///
     /// # Panics
-    /// If they did.
+    /// If they already do.
     pub fn play_own_release(&self) {
         fs::remove_file(self.folder.join("release")).expect("the file is there");
     }
 
-    /// Sets the clock of the daemons: so many milliseconds ahead of the system's. They follow it
-    /// if it was set once before they were started.
+    /// Sets the clock of the daemons to this many milliseconds ahead of the system's. They follow
+    /// it if it was set before they were started.
     ///
     /// # Panics
     /// If the disk is full.
     pub fn set_clock(&self, millis: i64) {
-        // Whole or not at all: the daemon may be reading.
+        // Atomically: the daemon may be reading.
         let (new, clock) = (self.folder.join("clock.new"), self.folder.join("clock"));
         fs::write(&new, millis.to_string()).expect("a file can be written");
         fs::rename(&new, &clock).expect("it can be renamed");
     }
 }
 
-/// A step at which the daemon is, or will be, held. It goes on when this is dropped.
+/// A step at which the daemon is, or will be, held. It continues when this is dropped.
 #[derive(Debug)]
 pub struct Held {
     path: PathBuf,
 }
 
 impl Held {
-    /// Returns when the daemon has come there; it waits until the result is dropped.
+    /// Resolves when the daemon has reached the step; it waits there until the result is dropped.
     ///
     /// # Panics
     /// If the FIFO can't be opened.
     pub async fn reached(&self) -> fs::File {
         let path = self.path.clone();
-        // Opening a FIFO waits for its other end.
+        // Opening a FIFO blocks until its other end is open.
         let open = move || fs::OpenOptions::new().write(true).open(path);
         let opened = tokio::task::spawn_blocking(open).await;
         opened

@@ -13,17 +13,17 @@ use crate::programs;
 use crate::shown::Shown;
 use crate::uplinks::network_of;
 
-/// One user's world. It goes with the value, which fails the test if a token of the simulated
-/// Zendesk's, or what was called a secret besides, has been left in a file of it, was printed by our
-/// programs, or could be seen in their arguments and environments, in whatever form (D4).
+/// One user's world. It is deleted when dropped, and then fails the test if a token of the
+/// simulated Zendesk, or another registered secret, was left in one of its files, printed by our
+/// programs, or visible in their arguments or environments, in any encoding (D4).
 #[derive(Debug)]
 pub struct Home {
     dir: tempfile::TempDir,
     variables: Vec<(String, String)>,
     user: Option<u32>,
-    /// A process in the namespaces that programs run in.
+    /// A process in the namespaces in which programs run.
     inside: Option<u32>,
-    /// The file of the network namespace that programs run in.
+    /// The file of the network namespace in which programs run.
     network: Option<PathBuf>,
     shown: Shown,
 }
@@ -32,9 +32,9 @@ impl Home {
     /// An empty home. `binary` is the binary whose `main` calls [`programs::act`].
     ///
     /// # Errors
-    /// As the system says.
+    /// If the folder or the programs can't be created.
     pub fn new(binary: &Path) -> io::Result<Self> {
-        // The short prefix keeps sockets' names within what the kernel takes.
+        // The short prefix keeps socket paths within the kernel's limit.
         let dir = tempfile::Builder::new().prefix("ldt").tempdir()?;
         programs::install(binary, &dir.path().join("bin"))?;
         std::fs::create_dir(dir.path().join("run"))?;
@@ -53,7 +53,7 @@ impl Home {
         self.dir.path()
     }
 
-    /// Where the programs lie.
+    /// The folder of the programs.
     pub fn bin(&self) -> PathBuf {
         self.path().join("bin")
     }
@@ -64,21 +64,21 @@ impl Home {
         self.variables.push((name.to_owned(), value.into()));
     }
 
-    /// Has the end of the test look for this secret, too.
+    /// Also looks for this secret at the end of the test.
     pub fn is_secret(&self, name: &str, secret: impl AsRef<[u8]>) {
         self.shown.is_secret(name, secret.as_ref());
     }
 
-    /// Keeps what a person or a script could see of our programs, for the end of the test.
+    /// Records what a person or a script could see of our programs, for the end of the test.
     pub fn has_shown(&self, what: &str, text: impl Into<Vec<u8>>) {
         self.shown.said(what, text);
     }
 
-    /// Gives the home to the user with this number, as whom its programs run from now on. Needs
-    /// root; programs stay root's, as installed ones are.
+    /// Gives the home to the user with this number, who runs its programs from now on. Needs root;
+    /// the programs still belong to root, as installed ones do.
     ///
     /// # Panics
-    /// If this process may not do that.
+    /// If this process isn't allowed to do that.
     pub fn belongs_to(&mut self, user: u32) {
         self.user = Some(user);
         let own = |path: &Path| std::os::unix::fs::chown(path, Some(user), Some(user));
@@ -88,13 +88,13 @@ impl Home {
         }
     }
 
-    /// Has programs run where the process with this id has its files, processes and network from
-    /// now on. The home belongs to a user already.
+    /// From now on, runs programs in the file system, process and network namespaces of this
+    /// process. The home belongs to a user already.
     pub(crate) fn moves_into(&mut self, process: u32) {
         self.inside = Some(process);
     }
 
-    /// Has programs run in the network whose file this is from now on.
+    /// From now on, runs programs in the network namespace of this file.
     pub(crate) fn is_in_network(&mut self, file: PathBuf) {
         self.network = Some(file);
     }
@@ -102,7 +102,7 @@ impl Home {
     /// The folders as the programs see them.
     ///
     /// # Panics
-    /// If the temporary folder's name is too long for sockets.
+    /// If the temporary folder's path is too long for sockets.
     pub fn paths(&self) -> Paths {
         let variables = self.environment();
         let env = |name: &str| {
@@ -122,7 +122,7 @@ impl Home {
         std::fs::write(paths.config_file(), text).expect("the file can be written");
     }
 
-    /// A program of this home, with nothing of the test's own environment.
+    /// A program of this home, with nothing from the test's own environment.
     pub fn command(&self, program: &str) -> Command {
         let own = self.bin().join(program);
         let program = if own.exists() { own } else { program.into() };
@@ -207,7 +207,7 @@ impl Home {
                 format!("{home}/bin:/usr/local/bin:/usr/bin:/bin"),
             ),
             ("LANG".to_owned(), "C.UTF-8".to_owned()),
-            // As talkative as it can be, so that whatever it could give away is there to be found.
+            // As verbose as possible, so that everything it could leak is there to be found.
             ("LOOPDESK_LOG".to_owned(), "trace".to_owned()),
         ];
         for (name, value) in &self.variables {
@@ -220,7 +220,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // A test that fails has more to say.
+        // A failing test should report its own failure.
         if std::thread::panicking() {
             return;
         }
@@ -230,14 +230,14 @@ impl Drop for Home {
     }
 }
 
-/// Whether a command is there to show a local key, once.
+/// Whether a command's purpose is to show a local key, once.
 fn makes_a_key(arguments: &[OsString]) -> bool {
     let words = arguments.iter().filter_map(|word| word.to_str());
     let words: Vec<_> = words.take(2).collect();
     matches!(words[..], ["key", "create" | "rotate"])
 }
 
-/// A program of the user's beside `process`. Only root may go there, so it is root who does.
+/// A user's program beside `process`. Only root may enter, so root runs it.
 fn inside(process: u32, user: u32, program: &Path) -> Command {
     let mut command = crate::user_manager::enter(process);
     command
@@ -258,7 +258,7 @@ fn give(path: &Path, own: &impl Fn(&Path) -> io::Result<()>) {
     }
 }
 
-/// What a program has said.
+/// The result of a program.
 #[derive(Clone, Debug)]
 pub struct Output {
     /// Its exit code; none if a signal ended it.
@@ -273,7 +273,7 @@ impl Output {
     /// Asserts that the program has succeeded.
     ///
     /// # Panics
-    /// If it has failed; with everything it said.
+    /// If it has failed; with all its output.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:#?}");
@@ -283,7 +283,7 @@ impl Output {
     /// Asserts that the program has failed with `code`.
     ///
     /// # Panics
-    /// If it ended otherwise; with everything it said.
+    /// If it ended otherwise; with all its output.
     #[track_caller]
     pub fn failed(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:#?}");
@@ -293,13 +293,13 @@ impl Output {
     /// Standard output as JSON.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it isn't JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:#?}"))
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {self:#?}"))
     }
 }
 
-/// Programs that nobody may learn a secret from.
+/// Programs that must not leak a secret to others.
 const OURS: [&str; 2] = ["loopdesk", "loopdeskd"];

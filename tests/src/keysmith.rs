@@ -9,10 +9,10 @@ use loopdesk_protocol::{Paths, Problem};
 use loopdeskd::clock::Clock;
 use loopdeskd::keys::{Keys, New};
 
-/// A key as a person would make it.
+/// A key as a person would create it.
 ///
 /// # Panics
-/// Never: the account's name is one.
+/// Never: the account's name is valid.
 pub fn key(name: &str) -> New {
     New {
         name: name.to_owned(),
@@ -28,7 +28,7 @@ pub fn key(name: &str) -> New {
     }
 }
 
-/// Somebody at Zendesk.
+/// A person at Zendesk.
 pub fn person(id: u64) -> Person {
     Person {
         id,
@@ -38,7 +38,7 @@ pub fn person(id: u64) -> Person {
     }
 }
 
-/// The program: one word for the change, and the name of the key.
+/// The program. Its arguments are one word for the change, and the name of the key.
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();

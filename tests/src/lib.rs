@@ -1,4 +1,4 @@
-//! The test harness of loopdesk, and what `cargo demo` is made of.
+//! loopdesk's test harness, and the parts that `cargo demo` is made of.
 //!
 //! [`zendesk`] is a simulated Zendesk over real TLS. [`Stage`] puts a private home folder, the two
 //! real programs and a browser beside it: a test arranges with them, acts once, and asserts what
@@ -6,7 +6,7 @@
 
 #![expect(
     clippy::expect_used,
-    reason = "a harness that can't do its work fails the test, with a word on what it couldn't do"
+    reason = "a harness that can't do its work fails the test, and says what it couldn't do"
 )]
 
 pub mod browser;

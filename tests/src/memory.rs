@@ -5,15 +5,15 @@ use crate::daemon::Daemon;
 /// The resident memory of a daemon, in KiB.
 ///
 /// # Panics
-/// If the system doesn't tell.
+/// If the system can't tell.
 pub fn resident(daemon: &Daemon) -> u64 {
     of(daemon, "VmRSS:")
 }
 
-/// The most resident memory that a daemon has had, in KiB.
+/// The peak resident memory of a daemon, in KiB.
 ///
 /// # Panics
-/// If the system doesn't tell.
+/// If the system can't tell.
 pub fn peak(daemon: &Daemon) -> u64 {
     of(daemon, "VmHWM:")
 }

@@ -1,9 +1,9 @@
-//! Programs that a suite plays with and that a machine may lack.
+//! Programs that a suite needs and a machine may lack.
 
-/// Whether all of `programs` are installed. If not, says what is left out.
+/// Whether all of `programs` are installed. If not, prints what is left out.
 ///
 /// # Panics
-/// If one is missing where nothing may be left out: with `CI=true`.
+/// If one is missing although nothing may be left out: with `CI=true`.
 pub fn needs(programs: &[&str]) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let missing: Vec<_> = programs

@@ -1,6 +1,6 @@
-//! A `$BROWSER` that opens nothing: it notes what it was asked to open.
+//! A `$BROWSER` that opens nothing: it records the URL that it was asked to open.
 //!
-//! `NOTEBOOK` names the socket to which its arguments go.
+//! `NOTEBOOK` names the socket to which it sends its arguments.
 
 use std::io;
 use std::os::unix::net::UnixDatagram as Sender;
@@ -11,15 +11,15 @@ use tokio::net::UnixDatagram;
 use crate::home::Home;
 use crate::programs::NOTEBOOK;
 
-/// Where the notes of one home arrive.
+/// Receives the calls of one home.
 #[derive(Debug)]
 pub struct Notebook(UnixDatagram);
 
 impl Notebook {
-    /// Makes the notebook the browser of `home`.
+    /// Makes this the browser of `home`.
     ///
     /// # Panics
-    /// If there is no place for its socket.
+    /// If its socket can't be created.
     pub fn of(home: &mut Home) -> Self {
         let socket = home.path().join("run/notebook.sock");
         let notes = UnixDatagram::bind(&socket).expect("a socket can be made");
@@ -31,11 +31,11 @@ impl Notebook {
     /// Waits for the next call, and returns its arguments.
     ///
     /// # Panics
-    /// If the note can't be read.
+    /// If the message can't be read.
     pub async fn next(&self) -> Vec<String> {
         let mut note = vec![0; NOTE_MAX];
-        let length = self.0.recv(&mut note).await.expect("a note arrives");
-        serde_json::from_slice(&note[..length]).expect("a note is readable")
+        let length = self.0.recv(&mut note).await.expect("a message arrives");
+        serde_json::from_slice(&note[..length]).expect("the message is JSON")
     }
 }
 
@@ -53,5 +53,5 @@ fn note() -> io::Result<()> {
     Ok(())
 }
 
-/// Authorize URLs are well below.
+/// Authorize URLs are well below this.
 const NOTE_MAX: usize = 16 * 1024;

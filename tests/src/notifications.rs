@@ -1,4 +1,4 @@
-//! A notification service of our own on a session bus: it shows nothing and keeps everything.
+//! A notification service of our own on a session bus: it shows nothing and records everything.
 
 use std::collections::HashMap;
 
@@ -8,22 +8,22 @@ use zbus::zvariant::OwnedValue;
 
 use crate::secret_service::Bus;
 
-/// One notice.
+/// One notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Whose it is.
+    /// The application's name.
     pub application: String,
-    /// The number of the notice that it replaces, or 0.
+    /// The id of the notification that it replaces, or 0.
     pub replaces: u32,
-    /// Its first line.
+    /// Its summary.
     pub title: String,
-    /// The rest.
+    /// Its body.
     pub body: String,
-    /// 0 low, 1 normal, 2 critical.
+    /// Its urgency: 0 low, 1 normal, 2 critical.
     pub urgency: Option<u8>,
 }
 
-/// Holds `org.freedesktop.Notifications` while it lives.
+/// Owns `org.freedesktop.Notifications` until it is dropped.
 #[derive(Debug)]
 pub struct Notifications {
     _connection: Connection,
@@ -48,7 +48,7 @@ impl Notifications {
         }
     }
 
-    /// Waits for `count` notices; all of them.
+    /// Waits for `count` notifications and returns all of them.
     ///
     /// # Panics
     /// If the service has ended.
@@ -69,7 +69,10 @@ impl Service {
         vec!["body", "body-markup"]
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the specification has so many")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the specification demands that many"
+    )]
     fn notify(
         &self,
         application: String,

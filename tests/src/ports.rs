@@ -1,14 +1,15 @@
-//! Ports for tests that run side by side, in one run or in several on one machine.
+//! Ports for tests that run concurrently, in one run or in several on one machine.
 //!
-//! Each process reserves blocks of ports. The first port of a block stays bound for as long as the
-//! process runs, which is the lock: it holds across users, and the system gives it back by itself.
+//! Each process reserves blocks of ports. The first port of a block remains bound for as long as
+//! the process runs and serves as a lock: it works across users, and the system releases it by
+//! itself.
 
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// A port that is free on both loopback interfaces now, and that no other process gets from here.
+/// A port that is free on both loopback interfaces, and that no other process gets from here.
 ///
-/// It lies below the range from which the system gives out ports by itself.
+/// It is below the range from which the system assigns ports by itself.
 ///
 /// # Panics
 /// If the machine has none left.
@@ -28,7 +29,7 @@ pub fn free() -> u16 {
 struct Reserved {
     /// Bound until the process ends, so that no other process takes their blocks.
     locks: Vec<TcpListener>,
-    /// The ports of the latest block that haven't been given out.
+    /// The unused ports of the latest block.
     rest: std::ops::Range<u16>,
     /// The block to try next.
     next: u16,
@@ -65,8 +66,8 @@ static RESERVED: LazyLock<Mutex<Reserved>> = LazyLock::new(|| {
     })
 });
 
-/// Linux gives out ports from 32768 on, macOS from 49152.
+/// Linux assigns ports from 32768 on, macOS from 49152.
 const FIRST: u16 = 20_000;
 const BLOCKS: u16 = 500;
-/// How many ports a block has, the one that is its lock among them. Most processes need one block.
+/// How many ports a block has, including the one that is its lock. Most processes need one block.
 const BLOCK: u16 = 24;

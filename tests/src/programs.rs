@@ -1,13 +1,13 @@
 //! The programs that a test or the demo starts, each under its real name.
 //!
-//! One binary holds them all and acts by the name it is called by, as busybox does: that is one
-//! link instead of three, and what a test runs is what was built with the test.
+//! One binary contains all of them and chooses by the name it is called by, like busybox: that
+//! needs one link instead of three, and a test runs exactly what was built with it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Acts as the program whose name this process was started under; `None` for any other name.
+/// Runs the program whose name this process was started under; `None` for any other name.
 pub fn act() -> Option<ExitCode> {
     let name = std::env::args_os().next().map(PathBuf::from)?;
     match name.file_name()?.to_str()? {
@@ -22,11 +22,11 @@ pub fn act() -> Option<ExitCode> {
 
 /// Puts the programs into `dir`.
 ///
-/// `binary` is the binary whose `main` calls [`act`]. Where the variable `LOOPDESK_PROGRAMS` names
-/// a folder, daemon and command line come from there instead, for example `target/release`.
+/// `binary` is the binary whose `main` calls [`act`]. If the variable `LOOPDESK_PROGRAMS` names a
+/// folder, daemon and command line come from there instead, for example `target/release`.
 ///
 /// # Errors
-/// As the system says.
+/// If a link or copy can't be created.
 pub fn install(binary: &Path, dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let others = std::env::var_os("LOOPDESK_PROGRAMS").map(PathBuf::from);

@@ -11,25 +11,25 @@ use tokio::time::timeout;
 #[derive(Debug)]
 pub struct Raw<S = TcpStream> {
     stream: S,
-    /// What has come and was not looked at.
+    /// Bytes received and not parsed yet.
     ahead: Vec<u8>,
 }
 
 /// The head of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The start line, without its end.
+    /// The start line, without its line end.
     pub line: String,
     /// The headers in their order and spelling.
     pub headers: Vec<(String, String)>,
 }
 
-/// A message that has come whole.
+/// A complete message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     /// Its head.
     pub head: Head,
-    /// Its body, out of its chunks.
+    /// Its body, decoded from its chunks.
     pub body: Vec<u8>,
     /// Its trailer section.
     pub trailers: Vec<(String, String)>,
@@ -39,15 +39,15 @@ impl Raw {
     /// A connection to a port of 127.0.0.1.
     ///
     /// # Panics
-    /// If nobody listens there.
+    /// If the port refuses.
     pub async fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await;
-        Self::new(stream.expect("somebody listens"))
+        Self::new(stream.expect("the port accepts connections"))
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
-    /// Speaks on an open connection.
+    /// Wraps an open connection.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
@@ -55,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         }
     }
 
-    /// Sends these bytes as they are.
+    /// Sends these bytes unchanged.
     ///
     /// # Panics
     /// If the other side has gone.
@@ -64,16 +64,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         sent.expect("the other side takes it");
     }
 
-    /// The same where the other side may have gone.
+    /// The same for the case that the other side may have gone.
     ///
     /// # Errors
-    /// As the system says.
+    /// If the other side has gone.
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.stream.write_all(bytes.as_ref()).await?;
         self.stream.flush().await
     }
 
-    /// Says that nothing more will be sent, and still reads.
+    /// Ends our side of the connection; reading is still possible.
     ///
     /// # Panics
     /// If the other side has gone.
@@ -82,10 +82,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         done.expect("the other side is there");
     }
 
-    /// The same where the other side may have gone.
+    /// The same for the case that the other side may have gone.
     ///
     /// # Errors
-    /// As the system says.
+    /// If the other side has gone.
     pub async fn try_shut_down(&mut self) -> std::io::Result<()> {
         self.stream.shutdown().await
     }
@@ -93,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// The next head.
     ///
     /// # Panics
-    /// If none comes, or none that can be read.
+    /// If there is none, or an unreadable one.
     pub async fn head(&mut self) -> Head {
         let end = loop {
             if let Some(at) = self.ahead.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -105,10 +105,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         Head::parse(&text)
     }
 
-    /// The next answer, which answers a request that wasn't HEAD.
+    /// The next response, to a request other than HEAD.
     ///
     /// # Panics
-    /// If none comes whole.
+    /// If there is no complete one.
     pub async fn answer(&mut self) -> Message {
         let head = self.head().await;
         let bodiless = matches!(head.status(), 100..200 | 204 | 304);
@@ -118,16 +118,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// The next request.
     ///
     /// # Panics
-    /// If none comes whole.
+    /// If there is no complete one.
     pub async fn request(&mut self) -> Message {
         let head = self.head().await;
         self.rest(head, false, false).await
     }
 
-    /// So many bytes.
+    /// Exactly this many bytes.
     ///
     /// # Panics
-    /// If fewer come.
+    /// If there are fewer.
     pub async fn bytes(&mut self, count: usize) -> Vec<u8> {
         while self.ahead.len() < count {
             assert!(self.more().await, "the end came after {:?}", self.ahead);
@@ -135,10 +135,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         self.ahead.drain(..count).collect()
     }
 
-    /// So many bytes, thrown away.
+    /// Reads and discards this many bytes.
     ///
     /// # Panics
-    /// If fewer come.
+    /// If there are fewer.
     pub async fn skip(&mut self, count: u64) {
         let mut left = count;
         loop {
@@ -152,7 +152,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         }
     }
 
-    /// Everything up to the other side's end, or reset.
+    /// Everything up to the other side's end, or a reset.
     pub async fn all(&mut self) -> Vec<u8> {
         while self.more().await {}
         std::mem::take(&mut self.ahead)
@@ -161,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// The bytes of one chunk of a chunked body; none at its end.
     ///
     /// # Panics
-    /// If what comes is no chunk.
+    /// If it isn't a chunk.
     pub async fn chunk(&mut self) -> Vec<u8> {
         let size = self.line().await;
         let size = usize::from_str_radix(size.trim(), 16).expect("a chunk's size");
@@ -226,10 +226,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 }
 
 impl Head {
-    /// Reads a whole head.
+    /// Parses a complete head.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it isn't a head.
     pub(crate) fn parse(text: &[u8]) -> Self {
         let text = String::from_utf8_lossy(text);
         let (line, rest) = text.split_once("\r\n").expect("a start line");
@@ -239,7 +239,7 @@ impl Head {
         }
     }
 
-    /// An answer's status.
+    /// A response's status.
     ///
     /// # Panics
     /// If it has none.
@@ -275,7 +275,7 @@ impl Head {
 }
 
 impl Message {
-    /// An answer's status.
+    /// A response's status.
     pub fn status(&self) -> u16 {
         self.head.status()
     }
@@ -306,8 +306,8 @@ fn fields(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// As much as one call of the system gives.
+/// As much as one system call returns.
 const READ: usize = 64 << 10;
 
-/// Longer than anything takes that goes well, and shorter than a test may.
+/// Longer than any successful operation takes, and shorter than a test may take.
 const PATIENCE: Duration = Duration::from_secs(30);

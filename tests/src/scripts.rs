@@ -11,7 +11,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-/// One HTTP/1.1 connection to the proxy, made anew where it has ended.
+/// One HTTP/1.1 connection to the proxy, reopened after it has ended.
 #[derive(Debug)]
 pub struct Script {
     port: u16,
@@ -27,10 +27,10 @@ impl Script {
         }
     }
 
-    /// The answer's status, once its body has come whole.
+    /// The response's status, once its body is complete.
     ///
     /// # Errors
-    /// Where there is no whole answer. A connection that was idle is no reason: it is made anew.
+    /// If there is no complete response. A connection that was idle is reopened instead.
     pub async fn get(&mut self, path: &str) -> io::Result<StatusCode> {
         let exchange = tokio::time::timeout(PATIENCE, self.exchange(path)).await;
         let outcome = exchange.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));

@@ -1,7 +1,7 @@
 //! Real keyrings on a private session bus, and a person who answers GNOME Keyring's prompts.
 //!
-//! The bus is where a daemon without `DBUS_SESSION_BUS_ADDRESS` looks for it. It starts no service
-//! by itself: whether there is a keyring is for the test to say.
+//! The bus is where a daemon without `DBUS_SESSION_BUS_ADDRESS` looks for it. It activates no
+//! service by itself: the test decides whether there is a keyring.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -19,7 +19,7 @@ use crate::home::Home;
 /// The password of every keyring here.
 pub const PASSWORD: &str = "correct horse";
 
-/// A session bus; it is killed with the value.
+/// A session bus; it is killed when dropped.
 #[derive(Debug)]
 pub struct Bus {
     child: Child,
@@ -31,10 +31,10 @@ impl Bus {
     /// Starts the bus of `home`.
     ///
     /// # Panics
-    /// If the machine can't do that.
+    /// If the machine doesn't support it.
     pub async fn start(home: &Home) -> Self {
         let socket = home.path().join("run/bus");
-        // A bus that was killed has left its name.
+        // A bus that was killed has left its socket behind.
         let _absent = std::fs::remove_file(&socket);
         let address = format!("unix:path={}", socket.display());
         let config = home.path().join("bus.conf");
@@ -59,7 +59,7 @@ impl Bus {
         }
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -84,7 +84,7 @@ impl Bus {
         eventually("the keyring is locked", async || self.is_locked().await).await;
     }
 
-    /// Unlocks the default collection, as some other program of the person's would.
+    /// Unlocks the default collection, as another program of the person's would.
     ///
     /// # Panics
     /// If the keyring refuses.
@@ -98,7 +98,7 @@ impl Bus {
     /// Whether the default collection is locked.
     ///
     /// # Panics
-    /// If the keyring doesn't say.
+    /// If the keyring doesn't answer.
     pub async fn is_locked(&self) -> bool {
         let default = self.default_collection().await;
         let locked: OwnedValue = self
@@ -112,10 +112,10 @@ impl Bus {
         bool::try_from(locked).expect("a truth value")
     }
 
-    /// How many entries of loopdesk's the keyring holds, as far as it tells.
+    /// How many of loopdesk's entries the keyring contains, as far as it tells.
     ///
     /// # Panics
-    /// If it doesn't.
+    /// If it doesn't answer.
     pub async fn entries(&self) -> usize {
         let wanted = std::collections::HashMap::from([("service", "loopdesk")]);
         let (unlocked, locked): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
@@ -123,10 +123,10 @@ impl Bus {
         unlocked.len() + locked.len()
     }
 
-    /// Whether KeePassXC has been asked for a prompt that isn't over.
+    /// Whether KeePassXC has an open prompt.
     ///
     /// # Panics
-    /// If it doesn't say.
+    /// If it doesn't answer.
     pub async fn has_keepassxc_prompt(&self) -> bool {
         let objects: String = self
             .call(
@@ -199,18 +199,18 @@ impl Bus {
     }
 }
 
-/// A running keyring; it is killed with the value.
+/// A running keyring; it is killed when dropped.
 #[derive(Debug)]
 pub struct Keyring {
     child: Child,
 }
 
 impl Keyring {
-    /// GNOME Keyring. It opens its login keyring with the password, as a desktop login does; or,
+    /// GNOME Keyring. It opens its login keyring with the password, like a desktop login; or,
     /// without one, leaves it locked.
     ///
     /// # Panics
-    /// If the machine can't do that.
+    /// If the machine doesn't support it.
     pub async fn gnome(home: &Home, bus: &Bus, person: &Person, is_open: bool) -> Self {
         let mut command = command(home, bus, "gnome-keyring-daemon");
         command
@@ -225,7 +225,7 @@ impl Keyring {
     /// KeePassXC with a database that it shares; locked unless `is_open`.
     ///
     /// # Panics
-    /// If the machine can't do that.
+    /// If the machine doesn't support it.
     pub async fn keepassxc(home: &Home, bus: &Bus, is_open: bool) -> Self {
         let database = keepassxc_database(home).await;
         let mut command = command(home, bus, "keepassxc");
@@ -239,7 +239,7 @@ impl Keyring {
         Self::start(command, bus, is_open.then_some("correct horse\n")).await
     }
 
-    /// Sends a signal: a keyring that is stopped answers nobody.
+    /// Sends a signal: a stopped keyring doesn't answer.
     ///
     /// # Panics
     /// If the keyring has ended.
@@ -249,17 +249,20 @@ impl Keyring {
         kill_process(pid, signal).expect("the keyring runs");
     }
 
-    /// Ends the keyring as a logout would: KeePassXC saves a moment after a change only.
+    /// Ends the keyring like a logout would: KeePassXC saves only a moment after a change.
     ///
     /// # Panics
     /// If it has ended already.
     pub async fn end(mut self, bus: &Bus) {
         self.signal(Signal::TERM);
-        // On a busy machine KeePassXC's window, which nobody sees, may ask something.
+        // On a busy machine, KeePassXC's invisible window may ask a question.
         if timeout(SAVED, self.child.wait()).await.is_err() {
             self.child.kill().await.expect("the keyring can be killed");
         }
-        eventually("the keyring is gone", async || !bus.has_keyring().await).await;
+        eventually("the keyring has left the bus", async || {
+            !bus.has_keyring().await
+        })
+        .await;
     }
 
     async fn start(mut command: Command, bus: &Bus, password: Option<&str>) -> Self {
@@ -286,9 +289,9 @@ impl Keyring {
     }
 }
 
-/// Somebody in front of the screen, whom GNOME Keyring asks for the password.
+/// A person at the screen, whom GNOME Keyring asks for the password.
 ///
-/// It is the prompter with which libgcr tests itself: GNOME Keyring's own half is real.
+/// It is the prompter that libgcr tests itself with: GNOME Keyring's own half is real.
 #[derive(Debug)]
 pub struct Person {
     _child: Child,
@@ -298,10 +301,10 @@ pub struct Person {
 }
 
 impl Person {
-    /// Sits down.
+    /// Starts the prompter.
     ///
     /// # Panics
-    /// If the machine can't do that.
+    /// If the machine doesn't support it.
     pub async fn sits_down(home: &Home, bus: &Bus) -> Self {
         let script = home.path().join("person.py");
         std::fs::write(&script, PERSON).expect("the file is written");
@@ -326,12 +329,12 @@ impl Person {
         self.tell(&format!("password {PASSWORD}")).await;
     }
 
-    /// Will send the next prompt away.
+    /// Will dismiss the next prompt.
     pub async fn will_dismiss(&mut self) {
         self.tell("cancel").await;
     }
 
-    /// Will not answer before everybody has given up.
+    /// Will not answer before every caller has given up.
     pub async fn will_be_away(&mut self) {
         self.tell("delay 600000").await;
         self.tell(&format!("password {PASSWORD}")).await;
@@ -342,7 +345,7 @@ impl Person {
         self.tell("prompting").await == "1"
     }
 
-    /// Whether there has been no prompt since it was said what would be done at the next one.
+    /// Whether there has been no prompt since the reaction to the next one was set.
     pub async fn still_waits(&mut self) -> bool {
         self.tell("expecting").await == "1"
     }
@@ -350,7 +353,7 @@ impl Person {
     async fn tell(&mut self, line: &str) -> String {
         let line = format!("{line}\n");
         let told = self.stdin.write_all(line.as_bytes()).await;
-        told.expect("somebody is there");
+        told.expect("the prompter runs");
         let answer = self.stdout.next_line().await.expect("a line");
         answer.expect("an answer")
     }
@@ -359,7 +362,7 @@ impl Person {
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// If that takes longer than any test should.
+/// If that takes longer than any test should take.
 pub async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     let holds = async {
         while !condition().await {
@@ -367,7 +370,7 @@ pub async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
         }
     };
     let waited = timeout(PATIENCE, holds).await;
-    waited.unwrap_or_else(|_| panic!("not so in time: {what}"));
+    waited.unwrap_or_else(|_| panic!("timed out waiting until {what}"));
 }
 
 fn command(home: &Home, bus: &Bus, program: &str) -> Command {
@@ -408,7 +411,7 @@ fn write(path: &Path, text: &str) {
     std::fs::write(path, text).expect("the file is written");
 }
 
-/// No `servicedir`: nothing starts by itself.
+/// No `servicedir`: nothing is activated automatically.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -422,7 +425,7 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 </busconfig>
 "#;
 
-/// Takes one order a line, and answers each with one line.
+/// Takes one command per line, and answers each with one line.
 const PERSON: &str = r#"
 import ctypes, sys
 gcr = ctypes.CDLL("libgcr-base-3.so.1")
@@ -470,5 +473,5 @@ const NAME: &str = "org.freedesktop.secrets";
 const POLL: Duration = Duration::from_millis(20);
 /// By then every change is in its file.
 const SAVED: Duration = Duration::from_secs(10);
-/// Longer than anything takes that goes well, on a machine that builds something else meanwhile.
+/// Longer than any successful operation takes, even on a machine that is busy with a build.
 const PATIENCE: Duration = Duration::from_secs(60);

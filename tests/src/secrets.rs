@@ -1,4 +1,4 @@
-//! Looks for secrets where none may be. It shares no code with what hides them.
+//! Looks for leaked secrets. It shares no code with what hides them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use url::form_urlencoded;
 
-/// Every token of the simulated Zendesk has this in it, as hexadecimal digits and as base64 alike.
+/// Every token of the simulated Zendesk contains this, in hexadecimal and in base64 alike.
 pub const CANARY: &str = "ca7a51f00d5eedca";
 
-/// Knows secrets, and the texts that give them away.
+/// Knows secrets, and the texts that reveal them.
 #[derive(Debug, Default)]
 pub struct Scanner {
     needles: Vec<(String, Vec<u8>)>,
 }
 
 impl Scanner {
-    /// Looks for `secret`, too: as it is, in base64 at any alignment, URL-encoded, in hexadecimal.
+    /// Also looks for `secret`: as it is, in base64 at any alignment, URL-encoded, in hexadecimal.
     pub fn add(&mut self, name: &str, secret: &[u8]) {
         let mut add = |form: &str, needle: Vec<u8>| {
             self.needles.push((format!("{name}, {form}"), needle));
@@ -33,7 +33,7 @@ impl Scanner {
         for (alphabet, base64) in [("base64", STANDARD), ("base64url", URL_SAFE)] {
             for before in 0..3 {
                 let text = base64.encode([&vec![0; before], secret].concat());
-                // Whole groups of four characters, which no neighbour can change.
+                // Whole groups of four characters, which their neighbours can't change.
                 let whole = &text.as_bytes()[4 * before.div_ceil(3)..text.len() / 4 * 4 - 4];
                 add(alphabet, whole.to_vec());
             }
@@ -50,14 +50,14 @@ impl Scanner {
         self.needles.is_empty()
     }
 
-    /// The names of what `text` gives away.
+    /// The names of the secrets that `text` reveals.
     pub fn find(&self, text: &[u8]) -> BTreeSet<&str> {
         let is_in = |needle: &[u8]| memchr::memmem::find(text, needle).is_some();
         let found = self.needles.iter().filter(|(_, needle)| is_in(needle));
         found.map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The same of every file below `dir`, each name with its file's.
+    /// The same for every file below `dir`; each name comes with the file's.
     ///
     /// # Panics
     /// If a file can't be read.
@@ -65,7 +65,8 @@ impl Scanner {
         let mut found = Vec::new();
         for file in files(dir) {
             if !except.iter().any(|path| file.starts_with(path)) {
-                // What another process has just removed can't be read by anybody else either.
+                // Another process may have just removed the file; then no one else can read it
+                // either.
                 let bytes = match std::fs::read(&file) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                     read => read.expect("a file of the home is readable"),
@@ -78,7 +79,7 @@ impl Scanner {
     }
 }
 
-/// Watches what the system shows everybody of the processes of one home: their arguments and
+/// Watches what the system shows all users of the processes of one home: their arguments and
 /// environments.
 #[derive(Debug)]
 pub struct ProcessWatch {
@@ -90,7 +91,7 @@ pub struct ProcessWatch {
 pub type Seen = BTreeMap<PathBuf, BTreeSet<Vec<u8>>>;
 
 impl ProcessWatch {
-    /// Begins, for the programs in `bin`.
+    /// Starts watching the programs in `bin`.
     pub fn start(bin: PathBuf) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -106,7 +107,7 @@ impl ProcessWatch {
         Self { stop, thread }
     }
 
-    /// Ends; what was seen.
+    /// Stops watching, and returns what was seen.
     ///
     /// # Panics
     /// If the watch itself has failed.
@@ -116,7 +117,7 @@ impl ProcessWatch {
     }
 }
 
-/// Adds what the system shows just now of the programs in `bin`.
+/// Adds what the system currently shows of the programs in `bin`.
 pub(crate) fn glance(bin: &Path, seen: &mut Seen) {
     let Ok(processes) = std::fs::read_dir("/proc") else {
         return;
@@ -153,5 +154,5 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A program that does nothing but ask the daemon lives for longer.
+/// Even a program that only asks the daemon lives longer.
 const GLANCE: Duration = Duration::from_millis(2);

@@ -1,17 +1,17 @@
-//! What the programs of a home have let others see, kept for the end of its test.
+//! What the programs of a home have shown to others, kept for the end of its test.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::secrets::{self, CANARY, Scanner, Seen};
 
-/// Everything that may hold no secret, apart from the home's files.
+/// Everything that must not contain a secret, apart from the home's files.
 #[derive(Debug, Default)]
 pub(crate) struct Shown(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// What was said, and by what.
+    /// What was printed, and by which program.
     said: Vec<(String, Vec<u8>)>,
     /// Arguments and environments of processes.
     seen: Seen,
@@ -20,24 +20,24 @@ struct Kept {
 }
 
 impl Shown {
-    /// Keeps what a program has printed or an interface has answered.
+    /// Records what a program has printed or an interface has returned.
     pub(crate) fn said(&self, what: impl Into<String>, text: impl Into<Vec<u8>>) {
         self.kept().said.push((what.into(), text.into()));
     }
 
-    /// Keeps what the system shows just now of the programs in `bin`.
+    /// Records what the system currently shows of the programs in `bin`.
     pub(crate) fn glance(&self, bin: &Path) {
         secrets::glance(bin, &mut self.kept().seen);
     }
 
-    /// Looks for this secret, too.
+    /// Also looks for this secret.
     pub(crate) fn is_secret(&self, name: &str, secret: &[u8]) {
         let secret = (name.to_owned(), secret.to_vec());
         self.kept().secrets.push(secret);
     }
 
-    /// What is given away here and in the files below `dir`, apart from those below `except`: a
-    /// token's beginning is enough to be found.
+    /// The secrets that are revealed here and in the files below `dir`, except those below
+    /// `except`: the beginning of a token is enough to be found.
     pub(crate) fn secrets(&self, dir: &Path, except: &[PathBuf]) -> Vec<String> {
         let kept = self.kept();
         let mut scanner = Scanner::default();

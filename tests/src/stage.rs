@@ -12,32 +12,33 @@ use crate::home::{Home, Output};
 use crate::ports;
 use crate::zendesk::{self, Standing, Zendesk};
 
-/// What a test plays on.
+/// The environment of a test.
 #[derive(Debug)]
 pub struct Stage {
     /// The simulated Zendesk.
     pub zendesk: Zendesk,
     /// The person's home.
     pub home: Home,
-    /// The port on which scripts are served.
+    /// The port that serves scripts.
     pub port: u16,
 }
 
 impl Stage {
-    /// Sets the stage: account `acme` at a Zendesk that `builder` describes; nothing runs yet.
+    /// Sets it up: account `acme` at a Zendesk that `builder` sets up; nothing runs yet.
     ///
     /// `binary` is the binary whose `main` calls [`crate::programs::act`].
     ///
     /// # Panics
-    /// If the machine can't do that.
+    /// If the machine doesn't support it.
     pub async fn set(binary: &Path, builder: zendesk::Builder) -> Self {
         Self::with_config(binary, builder, "", "").await
     }
 
-    /// As [`Stage::set`], with further lines for the top of the configuration and the account.
+    /// Like [`Stage::set`], with additional lines for the top of the configuration and for the
+    /// account.
     ///
     /// # Panics
-    /// If the machine can't do that.
+    /// If the machine doesn't support it.
     pub async fn with_config(
         binary: &Path,
         builder: zendesk::Builder,
@@ -92,7 +93,7 @@ impl Stage {
         daemon
     }
 
-    /// The base URL of scripts.
+    /// The base URL for scripts.
     pub fn base(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -100,7 +101,7 @@ impl Stage {
     /// Runs `curl -sS` with a path of the base URL and further arguments.
     ///
     /// # Panics
-    /// If there is no curl.
+    /// If curl isn't installed.
     pub async fn curl(&self, path: &str, arguments: &[&str]) -> Output {
         let url = format!("{}{path}", self.base());
         let mut all = vec!["-sS", "--max-time", "60"];
@@ -111,10 +112,10 @@ impl Stage {
         output
     }
 
-    /// The answer's status and body of a GET by curl, with a dummy credential.
+    /// The status and body of the response to a GET by curl, with a dummy credential.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If there is no response.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let output = self
             .curl(
@@ -127,10 +128,10 @@ impl Stage {
         (status.parse().expect("a status"), body.to_owned())
     }
 
-    /// As [`Stage::get`], the body as JSON.
+    /// Like [`Stage::get`], with the body as JSON.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it isn't JSON.
     pub async fn get_json(&self, path: &str) -> (u16, Value) {
         let (status, body) = self.get(path).await;
         let json = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
@@ -170,7 +171,7 @@ impl Stage {
         self.zendesk.tokens().iter().filter(live).count()
     }
 
-    /// Every token that Zendesk has handed out.
+    /// Every token that Zendesk has issued.
     pub fn secrets(&self) -> Vec<String> {
         let pairs = self.zendesk.tokens().into_iter();
         pairs
@@ -178,10 +179,10 @@ impl Stage {
             .collect()
     }
 
-    /// What Zendesk answers to a GET with a token of its own, asked without loopdesk.
+    /// Zendesk's response to a GET with a token of its own, requested without loopdesk.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If there is no response.
     pub async fn direct(&self, path: &str) -> String {
         let token = self.zendesk.issue_tokens(&["read"]).access;
         let caller = self.zendesk.caller().expect("a caller").bearer(&token);
@@ -189,25 +190,25 @@ impl Stage {
         String::from_utf8(reply.into_body().to_vec()).expect("text")
     }
 
-    /// Account `acme` once the daemon has made up its mind about the stored session: a request
-    /// waits for that, and is answered either way.
+    /// Account `acme` once the daemon has finished with the stored session: a request waits for
+    /// that, and gets a response in any case.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If there is no response.
     pub async fn acme_loaded(&self) -> status::Account {
         self.get("/api/v2/users/me.json").await;
         self.acme().await
     }
 
-    /// Waits until Zendesk has seen what `condition` wants.
+    /// Waits until the requests that Zendesk has seen fulfil `condition`.
     ///
     /// # Panics
-    /// If that takes longer than any test should.
+    /// If that takes longer than any test should take.
     pub async fn zendesk_sees(&self, condition: impl Fn(&[zendesk::Record]) -> bool) {
         let seen = self.zendesk.wait_for_within(PATIENCE, condition).await;
         seen.unwrap_or_else(|late| panic!("{late}"));
     }
 }
 
-/// Longer than anything takes that goes well, on a machine that builds something else meanwhile.
+/// Longer than any successful operation takes, even on a machine that is busy with a build.
 const PATIENCE: Duration = Duration::from_secs(60);

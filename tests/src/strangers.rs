@@ -7,11 +7,11 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::needs::needs;
 
-/// A program that runs as nobody, or as whom `sudo` lets us; `None` where this machine has no way
-/// to that, which is said.
+/// A program that runs as nobody, or as the user that `sudo` allows; `None`, with a message, if
+/// this machine supports neither.
 ///
 /// # Panics
-/// If there is no way where nothing may be left out: with `CI=true`.
+/// If there is none although nothing may be left out: with `CI=true`.
 pub async fn command(program: &str) -> Option<Command> {
     if rustix::process::geteuid().is_root() {
         let mut command = Command::new(program);
@@ -21,7 +21,7 @@ pub async fn command(program: &str) -> Option<Command> {
     let asked = ["-n", "-u", "nobody", "true"];
     let may = Command::new("sudo").args(asked).output().await;
     if !may.is_ok_and(|output| output.status.success()) {
-        // A name that no machine has: whoever reads it knows what is missing.
+        // Not a program's name: the message should tell its reader what is missing.
         needs(&["root, or sudo without a password"]);
         return None;
     }
@@ -30,11 +30,11 @@ pub async fn command(program: &str) -> Option<Command> {
     Some(command)
 }
 
-/// Python with this program and these arguments, as another user, its standard streams piped; `None`
-/// where this machine has none, or no other user.
+/// Python with this program and these arguments, as another user, with its standard streams piped;
+/// `None` if this machine lacks Python or another user.
 ///
 /// # Panics
-/// As [`command`] does.
+/// See [`command`].
 pub async fn python(program: &str, arguments: &[&str]) -> Option<Command> {
     if !needs(&["python3"]) {
         return None;
@@ -53,7 +53,7 @@ pub async fn python(program: &str, arguments: &[&str]) -> Option<Command> {
     Some(command)
 }
 
-/// Connections of another user's that stay open for as long as they are let.
+/// Another user's connections, which remain open for as long as the daemon allows.
 #[derive(Debug)]
 pub struct Crowd {
     _child: Child,
@@ -61,7 +61,7 @@ pub struct Crowd {
     lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// Opens `count` connections as another user, each with a request under way.
+/// Opens `count` connections as another user, each with a request in flight.
 ///
 /// # Panics
 /// If the program can't be started.
@@ -82,7 +82,7 @@ pub async fn crowd(port: u16, count: u32) -> Option<Crowd> {
 }
 
 impl Crowd {
-    /// What the first connection has heard.
+    /// What the first connection has received.
     ///
     /// # Panics
     /// If the program has failed.
@@ -90,7 +90,7 @@ impl Crowd {
         self.ask("answer").await.replace("\\n", "\n")
     }
 
-    /// How many connections are open, after those that are closed have been noticed.
+    /// How many connections are open, after it has noticed those that were closed.
     ///
     /// # Panics
     /// If the program has failed.

@@ -1,4 +1,4 @@
-//! A supervisor that holds the daemon's sockets, as systemd and launchd do, without either.
+//! A supervisor that holds the daemon's sockets, like systemd and launchd, without either.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -16,7 +16,8 @@ use tokio::time::timeout;
 
 use crate::stage::Stage;
 
-/// Holds a stage's port on 127.0.0.1 and both unix sockets: between two daemons callers wait there.
+/// Holds a test environment's port on 127.0.0.1 and both unix sockets: between two daemons, callers
+/// wait there.
 #[derive(Debug)]
 pub struct Supervisor {
     sockets: [OwnedFd; 3],
@@ -27,7 +28,7 @@ impl Supervisor {
     /// Binds the sockets; no daemon runs yet.
     ///
     /// # Panics
-    /// If they can't be had.
+    /// If they can't be bound.
     pub fn of(stage: &Stage) -> Self {
         let paths = stage.home.paths();
         let mut folder = std::fs::DirBuilder::new();
@@ -48,7 +49,7 @@ impl Supervisor {
         }
     }
 
-    /// Starts a daemon at the sockets. Another one may still be at its end.
+    /// Starts a daemon with the sockets. Another one may still be shutting down.
     ///
     /// # Panics
     /// If it can't be started.
@@ -67,7 +68,7 @@ impl Supervisor {
                 }
             }
         });
-        // The standard streams are what a program can be given without more ado.
+        // Standard streams are the easiest way to pass descriptors to a program.
         let [tcp, proxy, control] = self.sockets.each_ref().map(|socket| {
             let own = socket.try_clone().expect("a descriptor is free");
             Stdio::from(own)
@@ -91,7 +92,7 @@ impl Supervisor {
     /// Starts a daemon and waits until it is ready.
     ///
     /// # Panics
-    /// If it doesn't get there.
+    /// If it doesn't become ready.
     pub async fn ready(&self, stage: &Stage) -> Supervised {
         let mut daemon = self.start(stage);
         daemon.says("READY=1").await;
@@ -99,7 +100,7 @@ impl Supervisor {
     }
 }
 
-/// A daemon at a supervisor's sockets; it is killed with the value.
+/// A daemon with a supervisor's sockets; it is killed when dropped.
 #[derive(Debug)]
 pub struct Supervised {
     child: Child,
@@ -107,7 +108,8 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Waits until the daemon tells its supervisor this, from where the last call has left off.
+    /// Waits until the daemon sends its supervisor this line, starting after the last one waited
+    /// for.
     ///
     /// # Panics
     /// If it never does.
@@ -137,23 +139,23 @@ impl Supervised {
     /// Waits for the daemon's end.
     ///
     /// # Panics
-    /// If it doesn't come.
+    /// If it doesn't end.
     pub async fn ended(&mut self) -> ExitStatus {
         let ended = timeout(PATIENCE, self.child.wait()).await;
         ended.expect("it ends").expect("the end is told")
     }
 }
 
-/// The sockets get the numbers that the protocol wants (sd_listen_fds(3)), and the process id stays
-/// what the variables say.
+/// The sockets get the descriptor numbers that the protocol requires (sd_listen_fds(3)), and the
+/// process id remains the one in the variables.
 const HAND_OVER: &str = r#"
     exec 3<&0 4<&1 5<&2 </dev/null >/dev/null 2>>"$1"
     export LISTEN_FDS=3 LISTEN_PID=$$ INVOCATION_ID=test SYSTEMD_EXEC_PID=$$ WATCHDOG_PID=$$
     exec "$0"
 "#;
 
-/// What the supervisor allows between two signs of life.
+/// The time that the supervisor allows between two watchdog messages.
 const WATCHDOG: Duration = Duration::from_millis(200);
 
-/// Longer than anything takes that goes well, on a machine that builds something else meanwhile.
+/// Longer than any successful operation takes, even on a machine that is busy with a build.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,7 +1,7 @@
-//! A server that takes what no HTTP library takes, and tells what it has understood.
+//! A server that accepts what HTTP libraries reject, and reports what it has understood.
 //!
-//! It reads as loosely as servers in the field do: any bytes in a target, bare line feeds, folded
-//! lines, blanks around a name.
+//! It parses as loosely as real servers do: any bytes in a target, bare line feeds, folded lines,
+//! blanks around a name.
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -15,11 +15,11 @@ pub struct Understood {
     pub target: Vec<u8>,
     /// Names as they were spelled, and values without blanks around them.
     pub headers: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Out of its chunks.
+    /// Decoded from its chunks.
     pub body: Vec<u8>,
 }
 
-/// Answers requests with what was understood of them, until the client ends or can't be understood.
+/// Responds to requests with what it understood, until the client ends or can't be understood.
 pub async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     let mut ahead = Vec::new();
     loop {
@@ -43,14 +43,14 @@ pub async fn echo<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     }
 }
 
-/// What bytes begin with.
+/// What the bytes start with.
 #[derive(Debug)]
 pub enum Reading {
     /// A request, and its length.
     Whole(Understood, usize),
-    /// A part of one.
+    /// An incomplete one.
     Part,
-    /// Nothing that anybody would understand.
+    /// Nothing that any server would understand.
     Nothing,
 }
 
@@ -137,7 +137,7 @@ fn chunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// Lines without their ends; only whole ones.
+/// Lines without their ends; only complete ones.
 struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,

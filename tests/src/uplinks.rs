@@ -1,5 +1,5 @@
-//! A machine with two uplinks: a network namespace of its own, and one for the rest of the world, in
-//! which the test and the simulated Zendesk are.
+//! A machine with two uplinks: one network namespace for the machine, and one for the rest of the
+//! world, which contains the test and the simulated Zendesk.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,15 @@ use tokio::process::{Child, Command};
 use crate::home::Home;
 use crate::needs::needs;
 
-/// Where the simulated Zendesk listens, reached by either uplink.
+/// The address of the simulated Zendesk, reachable by either uplink.
 pub const ZENDESK: [u8; 4] = [10, 9, 0, 1];
 
-/// Runs the test with this name once more, in a network of its own, unless it is in one; whether it
-/// is. The caller is over if not: either it has passed there, or the machine can't do that, which is
-/// said.
+/// Runs the test with this name again in its own network, unless it is in one; returns whether it
+/// is. If not, the caller should return: either the test has passed there, or the machine doesn't
+/// support it, which is reported.
 ///
 /// # Panics
-/// If the test fails there; and where nothing may be left out, if the machine can't.
+/// If the test fails there; and if nothing may be left out and the machine doesn't support it.
 pub async fn alone(test: &str) -> bool {
     if std::env::var_os(ALONE).is_some() {
         return true;
@@ -41,11 +41,11 @@ pub async fn alone(test: &str) -> bool {
     false
 }
 
-/// The machine's side of the two links; it ends with the value.
+/// The machine's side of the two links; it ends when dropped.
 #[derive(Debug)]
 pub struct Uplinks {
     machine: Child,
-    /// The ports of connections that nothing comes to any more.
+    /// The ports of connections whose incoming packets are dropped.
     forgotten: HashSet<u16>,
 }
 
@@ -53,7 +53,7 @@ impl Uplinks {
     /// Sets both links up, without addresses on the machine's side. The test is [`alone`].
     ///
     /// # Panics
-    /// If the kernel can't do that.
+    /// If the kernel doesn't support it.
     pub async fn new() -> Self {
         let mut command = Command::new("unshare");
         command.args(["--net", "sh", "-c", "ip link set lo up; echo up; read end"]);
@@ -81,12 +81,12 @@ impl Uplinks {
         uplinks
     }
 
-    /// Has the programs of `home` run on the machine.
+    /// Runs the programs of `home` on the machine.
     pub fn host(&self, home: &mut Home) {
         home.is_in_network(self.network());
     }
 
-    /// Gives the machine the address 10.LINK.0.HOST, and its way to the world by that link.
+    /// Gives the machine the address 10.LINK.0.HOST, and a route to the world by that link.
     ///
     /// # Panics
     /// If the kernel refuses.
@@ -97,7 +97,7 @@ impl Uplinks {
             .await;
     }
 
-    /// Takes all addresses of a link away, and with them its routes.
+    /// Removes all addresses of a link, and with them its routes.
     ///
     /// # Panics
     /// If the kernel refuses.
@@ -105,9 +105,9 @@ impl Uplinks {
         self.ip(&format!("address flush dev up{link}")).await;
     }
 
-    /// Throws away, from now on, whatever the world sends to the machine's connections of now from
-    /// this address; new ones are served. Nobody is told. How many there are that were not thrown
-    /// away before.
+    /// From now on, drops everything that the world sends to the machine's present connections from
+    /// this address; new connections work. Neither side is notified. Returns how many connections
+    /// weren't dropped before.
     ///
     /// # Panics
     /// If the kernel refuses.
@@ -134,7 +134,7 @@ impl Uplinks {
         run(command, words).await;
     }
 
-    /// Runs the lines of `ip` commands on the machine, as fast as the kernel takes them.
+    /// Runs the lines of `ip` commands on the machine, as fast as the kernel accepts them.
     ///
     /// # Panics
     /// If one fails.

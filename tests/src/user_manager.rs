@@ -9,29 +9,30 @@ use tokio::process::{Child, Command};
 use crate::home::{Home, Output};
 use crate::needs::needs;
 
-/// A user manager that runs; it ends with the value.
+/// A running user manager; it ends when dropped.
 #[derive(Debug)]
 pub struct UserManager {
     child: Child,
     process: u32,
 }
 
-/// Where the manager runs.
+/// The network of the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// In the test's own network: its ports are everybody's.
+    /// The test's own network, whose ports all tests share.
     Shared,
-    /// In a network of its own that has 127.0.0.1 and nothing else, not even `::1`.
+    /// A network of its own that contains only 127.0.0.1, not even `::1`.
     WithoutV6,
 }
 
 impl UserManager {
-    /// Starts the manager of `user`, whose home this is from now on, and has the home's programs run
-    /// beside it. The files in `etc` lie over /etc there. `None` where this machine can't do that,
-    /// which is said.
+    /// Starts the manager of `user`, who owns this home from now on, and runs the home's programs
+    /// beside it. The files in `etc` replace those in /etc there. `None`, with a message, if this
+    /// machine doesn't support it.
     ///
     /// # Panics
-    /// If the manager doesn't start; and where nothing may be left out, if the machine can't.
+    /// If the manager doesn't start; and if nothing may be left out and the machine doesn't support
+    /// it.
     pub async fn start(
         home: &mut Home,
         user: u32,
@@ -52,7 +53,7 @@ impl UserManager {
         home.belongs_to(user);
         home.set("XDG_RUNTIME_DIR", format!("/run/user/{user}"));
         home.set("USER", format!("u{user}"));
-        // As at a desk: without a screen the command line would speak of linger.
+        // Like at a desktop: without a display, the command line would mention lingering.
         home.set("WAYLAND_DISPLAY", "wayland-0");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/instance");
         let mut command = match network {
@@ -95,10 +96,10 @@ impl UserManager {
         }
     }
 
-    /// Every file below `dir` as it is beside the manager.
+    /// Every file below `dir` as seen beside the manager.
     ///
     /// # Panics
-    /// If it can't be looked at.
+    /// If it can't be read.
     pub async fn files(&self, dir: &Path) -> Vec<PathBuf> {
         let dir = dir.display().to_string();
         let found = self.as_root(&["find", &dir, "-mindepth", "1"]).await.ok();
@@ -129,13 +130,13 @@ pub(crate) fn enter(process: u32) -> Command {
     command
 }
 
-/// Namespaces and control groups are root's to make.
+/// Only root can create namespaces and control groups.
 fn may() -> bool {
-    // A name that no machine has: whoever reads it knows what is missing.
+    // Not a program's name: the message should tell its reader what is missing.
     rustix::process::geteuid().is_root() || needs(&["root, for a user manager of its own"])
 }
 
-/// Root has no ::1 after this either, and nobody else is disturbed.
+/// Afterwards, root has no ::1 there either; other users aren't affected.
 const WITHOUT_V6: &str = "ip link set lo up
     if [[ -e /proc/sys/net/ipv6 ]]; then echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; fi
     exec \"$@\"";

@@ -1,8 +1,8 @@
-//! What must hold for the source itself: promises have tests, and citations lead somewhere.
+//! Checks of the source itself: promises have tests, and citations lead somewhere.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "what can't be read fails the test that wants to read it"
+    reason = "a file that can't be read fails the test that needs it"
 )]
 
 mod fast;

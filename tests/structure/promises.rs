@@ -1,5 +1,5 @@
-//! The promises in `daemon/README.md` against the tests that show them, and citations in comments
-//! against the pages that they name.
+//! Checks the promises in `daemon/README.md` against the tests that show them, and citations in
+//! comments against the pages that they name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -169,7 +169,7 @@ fn functions(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The ids that a test's name begins with: `d1_p8_path_table` cites D1 and P8.
+/// The ids that a test's name starts with: `d1_p8_path_table` cites D1 and P8.
 fn cited(name: &str) -> Vec<String> {
     let is_id = |word: &&str| {
         word.starts_with(['s', 'r', 'd', 'o', 'w', 'u', 'p', 'k', 'l'])
@@ -180,7 +180,7 @@ fn cited(name: &str) -> Vec<String> {
     ids.map(str::to_ascii_uppercase).collect()
 }
 
-/// Runs of comment lines, each joined to one text.
+/// Blocks of comment lines, each joined into one text.
 fn comments(text: &str) -> Vec<String> {
     let mut comments = Vec::new();
     let mut open = String::new();
@@ -195,7 +195,7 @@ fn comments(text: &str) -> Vec<String> {
     comments
 }
 
-/// What follows `ZENDESK.md` after a comma or colon, up to the end of the comment or bracket.
+/// The text after `ZENDESK.md` and a comma or colon, up to the end of the comment or bracket.
 fn sections_cited(comment: &str) -> impl Iterator<Item = &str> {
     let places = comment.split("ZENDESK.md").skip(1);
     let lists = places.filter_map(|rest| rest.strip_prefix([',', ':']));

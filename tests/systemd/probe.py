@@ -1,4 +1,4 @@
-"""Tries what a hardened service must not be able to do, and says of each act how it went.
+"""Tries what a hardened service must not be able to do, and reports the result of each act.
 
     probe.py seed    leaves a key where a process without a session keyring of its own finds it
     probe.py         prints {"ACT": true, ...}: true for what was let through
@@ -23,7 +23,7 @@ USER_SESSION_KEYRING = -5
 
 
 def calls(*arguments):
-    """What a system call, for x86-64 by its number, says; 0 for success."""
+    """The result of a system call, given by its x86-64 number; 0 for success."""
     ctypes.set_errno(0)
     long = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     return 0 if libc.syscall(*long) >= 0 else ctypes.get_errno()
@@ -47,7 +47,7 @@ def core():
 
 
 def family():
-    # An EPERM of AF_PACKET's is the kernel's own, so the filter has let it through.
+    # An EPERM for AF_PACKET comes from the kernel itself, so the filter has let it through.
     def is_let_through(number):
         try:
             socket.socket(number, socket.SOCK_RAW).close()
@@ -59,7 +59,7 @@ def family():
 
 
 def foreign():
-    # A program of 32 bits that calls exit(0), for a machine of 64.
+    # A 32-bit program that calls exit(0), for a 64-bit machine.
     code = bytes.fromhex("b80100000031dbcd80")
     base = 0x8048000
     head = b"\x7fELF\x01\x01\x01" + bytes(9) + struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, base + 84, 52, 0, 0, 52, 32, 1, 0, 0, 0)
@@ -75,7 +75,7 @@ def foreign():
 
 
 def namespace():
-    # In a child: everything after it would be another user's.
+    # In a child: everything after it would run as another user.
     child = os.fork()
     if child == 0:
         os._exit(0 if calls(272, 0x10000000) == 0 else 1)

@@ -6,7 +6,7 @@ const { CREDENTIAL, EMAIL, FILE, MANY, TICKET, TOKEN, play, printed } = require(
 
 const mine = CREDENTIAL === "bearer" ? `oauth: true, token: "${TOKEN}"` : `username: "${EMAIL}", token: "${TOKEN}"`;
 const { zendesk } = printed("zendesk", (code) => {
-  // A local key has its place in what is printed.
+  // A local key goes where the printed code has a place for it.
   if (code.includes(TOKEN)) return code;
   const changed = code.replace(/username: "any",\s+token: "any"/, mine);
   if (changed === code) throw new Error(`no credential in what was printed: ${code}`);
@@ -23,10 +23,11 @@ play(JSON.parse(manifest).version, {
     const answer = await zendesk.attachments.upload(FILE, { filename: "image.png", binary: true });
     return { token: (answer.result ?? answer).upload.token };
   },
-  // It reads one page of an export, at Zendesk too; its users go on from the last change.
+  // It reads only one page of an export, at Zendesk too; its user export continues from the last
+  // change.
   export: async () => {
     const found = new Set();
-    // Zendesk refuses a start within the last minute.
+    // Zendesk refuses a start time within the last minute.
     const recent = Date.now() / 1000 - 60;
     for (let start = 0, before = -1; found.size > before && start < recent; ) {
       before = found.size;

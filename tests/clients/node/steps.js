@@ -1,4 +1,4 @@
-// What every Node driver shares: steps come in as lines, what became of each goes out as JSON.
+// Shared by all Node drivers: reads steps as lines, writes the result of each as JSON.
 
 "use strict";
 const crypto = require("node:crypto");

@@ -31,7 +31,7 @@ sub post {
     my @headers = (Authorization => $header, 'Content-Type' => $type);
     return decode_json(good($agent->post($url, @headers, Content => $body))->content);
 }
-# LWP would take the credential along to the host of a redirect, which refuses it.
+# LWP would send the credential to the host of the redirect as well, which refuses it.
 sub fetched {
     my ($url) = @_;
     my $request = HTTP::Request->new(GET => $url, [ Authorization => $header ]);

@@ -12,7 +12,7 @@ zendesk.auth = (
 
 
 class ExportPaginator(JSONLinkPaginator):
-    """The one of dlt's, told where Zendesk's export ends, as dlt's documentation has it."""
+    """dlt's own paginator, told where Zendesk's export ends as dlt's documentation shows."""
 
     def update_state(self, response, data=None):
         super().update_state(response, data)

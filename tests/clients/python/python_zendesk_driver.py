@@ -13,7 +13,7 @@ replaced(
 def cursor():
     ids = []
     page = zendesk.tickets.list_tickets(page_size=100)
-    # Zendesk sends a cursor with the last page too, and the library would follow it for ever.
+    # Zendesk sends a cursor with the last page too, and the library would follow it forever.
     while page.result.tickets:
         ids += [ticket.id for ticket in page.result.tickets]
         page = page.next()

@@ -1,4 +1,4 @@
-"""What every Python driver shares: steps come in as lines, what became of each goes out as JSON.
+"""Shared by all Python drivers: reads steps as lines, writes the result of each as JSON.
 
 A driver passes functions by the names of steps. It knows nothing of loopdesk: it runs the code
 that `loopdesk env --for CLIENT` prints, and what a user of the library would write next.
@@ -26,10 +26,10 @@ def printed(into):
 
 
 def replaced(into, old, new):
-    """The same with the credential that this script happens to have."""
+    """The same with the credential that this script already has."""
     with open(os.environ["SNIPPET"]) as file:
         code = file.read()
-    # A local key has its place in what is printed.
+    # A local key goes where the printed code has a place for it.
     if TOKEN not in code:
         assert old in code, f"{old!r} is not in what was printed: {code}"
         code = code.replace(old, new)

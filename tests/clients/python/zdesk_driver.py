@@ -34,7 +34,7 @@ def by_search():
     all = []
     query = {"query": "*", "filter[type]": "ticket", "page[size]": 100}
     while True:
-        # It has no function for this route, but one for any.
+        # It has no function for this route, but a generic one.
         page = zendesk.call("/api/v2/search/export.json", query=query)
         all += [ticket["id"] for ticket in page["results"]]
         if not page["meta"]["has_more"]:
@@ -44,7 +44,7 @@ def by_search():
 
 def export():
     all = []
-    # It takes a start at 0 for none.
+    # It treats a start at 0 as missing.
     page = zendesk.incremental_tickets_cursor_list(start_time=1)
     while True:
         all += ids(page)["ids"]

@@ -31,7 +31,7 @@ def post(url, body, type = "application/json")
   JSON.parse(good(ask(request, URI(url))))
 end
 
-# net/http follows no redirect; scripts that download do it themselves, without the credential.
+# net/http follows no redirects; scripts that download do it themselves, without the credential.
 def fetched(url)
   answer = ask(Net::HTTP::Get.new(URI(url)), URI(url))
   answer.is_a?(Net::HTTPRedirection) ? good(Net::HTTP.get_response(URI(answer["Location"]))) : good(answer)
@@ -70,7 +70,7 @@ steps = {
     query = "query=*&filter%5Btype%5D=ticket&page%5Bsize%5D=100"
     pages("#{base}/api/v2/search/export.json?#{query}", "results") { |page| next_link(page) }
   },
-  # URI() takes no such address; net/http does.
+  # URI() rejects such an address; net/http accepts it.
   "search" => lambda {
     request = Net::HTTP::Get.new("/api/v2/search.json?query=created>2025-01-01")
     { ids: JSON.parse(good(ask(request, URI(base))))["results"].map { |one| one["id"] } }

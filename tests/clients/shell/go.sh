@@ -3,7 +3,7 @@
 # shellcheck source=steps.sh
 . "${BASH_SOURCE[0]%/*}/steps.sh"
 
-# Nothing is downloaded: it needs no module but Go's own.
+# Nothing is downloaded: it needs only Go's standard library.
 export GOPROXY=off GOFLAGS=-mod=mod GOTOOLCHAIN=local GOTELEMETRY=off
 export GOCACHE=${GOCACHE:-$(cd "${BASH_SOURCE[0]%/*}/../../.." && pwd)/target/clients/go}
 built=$(mktemp -d)

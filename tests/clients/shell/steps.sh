@@ -1,4 +1,4 @@
-# What the shell drivers share: steps come in as lines, what became of each goes out as JSON.
+# Shared by all shell drivers: reads steps as lines, writes the result of each as JSON.
 #
 # A driver defines `get URL`, `post URL TYPE FILE` and `fetched URL`, each to standard output.
 # shellcheck shell=bash
@@ -96,7 +96,7 @@ play() { # VERSION
             echo '{"cannot": true}'
             continue
         fi
-        # A function in a condition would run on after an error: `set -e` is off there.
+        # A function in a condition would continue after an error, because `set -e` is off there.
         set +e
         done=$(set -e; "$step" </dev/null)
         local code=$?

@@ -13,7 +13,7 @@ else
 fi
 get() { wget -nv -O- "${credential[@]}" "$1"; }
 post() { wget -nv -O- "${credential[@]}" --header "Content-Type: $2" "--post-file=$3" "$1"; }
-# wget would take the credential along to the host of the redirect, which refuses it.
+# wget would send the credential to the host of the redirect as well, which refuses it.
 fetched() {
     local head location
     head=$(wget -nv -S --max-redirect=0 -O "$FILE.fetched" "${credential[@]}" "$1" 2>&1) || true

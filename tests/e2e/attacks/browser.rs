@@ -22,7 +22,7 @@ async fn d1_w3_w4_w6_a_hostile_page_of_another_origin_reaches_nothing() {
     let visit = chromium::visit(scene.stage.home.path(), &url, &["done", "submit"], None).await;
     let outcome = outcome(&visit);
     for (attempt, came_of_it) in &outcome {
-        // A page is told nothing of an answer that it may not read, not even a status.
+        // A page learns nothing of a response that it may not read, not even the status.
         let nothing = ["failed", "opaque 0 ", "sent", "finished"];
         assert!(
             nothing.contains(&came_of_it.as_str()),
@@ -33,7 +33,7 @@ async fn d1_w3_w4_w6_a_hostile_page_of_another_origin_reaches_nothing() {
     explains(&visit, 403, "comes from a web page");
     scene.nothing_arrived().await;
 
-    // Nor does an address that somebody was talked into opening.
+    // Nor does an address that a person was tricked into opening.
     let address = format!("{target}{ME}");
     let visit = chromium::visit(scene.stage.home.path(), &address, &[], None).await;
     explains(&visit, 403, "comes from a web page");
@@ -53,7 +53,7 @@ async fn d1_w1_a_page_whose_name_is_rebound_reaches_nothing() {
     let visit = chromium::rebound(home, &format!("{origin}/"), &page, &steps).await;
     let outcome = outcome(&visit);
     for (attempt, came_of_it) in &outcome {
-        // It may read everything that is of its own origin: our refusals.
+        // A page can read everything of its own origin: our error responses.
         let nothing = came_of_it.starts_with("basic 421 ")
             || ["failed", "opaque 0 ", "sent", "finished"].contains(&came_of_it.as_str());
         assert!(nothing, "{attempt}: {outcome:#?}");
@@ -64,7 +64,7 @@ async fn d1_w1_a_page_whose_name_is_rebound_reaches_nothing() {
     scene.nothing_arrived().await;
 }
 
-/// What came of each attempt.
+/// The outcome of each attempt.
 fn outcome(visit: &Visit) -> BTreeMap<String, String> {
     let [_, done, _] = &visit.pages[..] else {
         panic!("{visit:#?}");
@@ -74,7 +74,7 @@ fn outcome(visit: &Visit) -> BTreeMap<String, String> {
     outcome
 }
 
-/// Asserts that the attempts have come as far as the door: none was stopped by the browser.
+/// Asserts that the attempts reached the daemon: the browser blocked none of them.
 async fn refused(scene: &Scene, code: &str, least: usize) {
     let count = || {
         let log = Daemon::log(&scene.stage.home);
@@ -84,7 +84,7 @@ async fn refused(scene: &Scene, code: &str, least: usize) {
     eventually(&what, async || count() >= least).await;
 }
 
-/// Asserts that the person is left with a sentence that says what has happened.
+/// Asserts that the person is left with a sentence that explains what happened.
 #[track_caller]
 fn explains(visit: &Visit, status: u16, sentence: &str) {
     let page = visit.last();
@@ -92,7 +92,7 @@ fn explains(visit: &Visit, status: u16, sentence: &str) {
     assert!(page.text.contains(sentence), "{page:#?}");
 }
 
-/// Serves a page to whoever asks, at a loopback port of its own; the address.
+/// Serves a page to any client, at a loopback port of its own; returns the address.
 async fn serve(page: String) -> String {
     let port = ports::free();
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();

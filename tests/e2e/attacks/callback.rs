@@ -1,4 +1,4 @@
-//! U10: another user at the callback of a login.
+//! U10: another user at a login's callback.
 
 use loopdesk_protocol::client::Lines;
 use loopdesk_protocol::login::{self, Authorize, Event, LoginRequest};
@@ -37,7 +37,7 @@ async fn d1_u10_another_user_neither_opens_nor_finishes_nor_cancels_a_login() {
     }
     assert_eq!(stage.acme().await.state, State::SignedOut);
 
-    // The entrance is still there, for whom it is meant, and once.
+    // The callback still works for the right browser, and only once.
     let enter = [
         "-sS",
         "-o",
@@ -92,13 +92,13 @@ async fn begin(stage: &Stage) -> (Lines<Event>, Authorize) {
     }
 }
 
-/// The authority of an `http://` address, and the rest.
+/// Splits an `http://` address into its authority and the rest.
 fn parts(address: &str) -> (&str, &str) {
     let rest = address.strip_prefix("http://").unwrap();
     rest.split_at(rest.find('/').unwrap())
 }
 
-/// Opens connections, says nothing, and opens new ones in place of those that are closed.
+/// Opens connections, sends nothing, and replaces those that are closed by new ones.
 const HOLDER: &str = r#"
 import os, socket, sys
 assert os.geteuid() != 0

@@ -34,7 +34,7 @@ async fn d1_p3_credentials_that_could_be_read_two_ways() {
     scene.nothing_arrived().await;
 }
 
-/// Each is refused, or is one request: the second one, which hides in the first's body, is never
+/// Each is refused, or is one request: the second one, hidden in the body of the first, is never
 /// seen.
 #[tokio::test]
 async fn d1_p4_smuggling_corpus() {
@@ -43,7 +43,7 @@ async fn d1_p4_smuggling_corpus() {
     let length = hidden.len();
     let chunked = "Transfer-Encoding: chunked\r\n";
     let refused = [
-        // Two opinions on the length.
+        // Conflicting lengths.
         (
             "Content-Length: 4\r\nContent-Length: 5\r\n".to_owned(),
             "0\r\n\r\n",
@@ -54,7 +54,7 @@ async fn d1_p4_smuggling_corpus() {
         ),
         ("Content-Length: 4, 5\r\n".to_owned(), "0\r\n\r\n"),
         ("Content-Length: 5, 5\r\n".to_owned(), "0\r\n\r\n"),
-        // Lengths that some parsers take and others don't.
+        // Lengths that only some parsers accept.
         (format!("Content-Length: +{length}\r\n"), ""),
         (format!("Content-Length: -{length}\r\n"), ""),
         (format!("Content-Length: 0x{length:x}\r\n"), ""),
@@ -64,7 +64,7 @@ async fn d1_p4_smuggling_corpus() {
         ("Content-Length: 18446744073709551616\r\n".to_owned(), ""),
         (format!("Content-Length : {length}\r\n"), ""),
         (format!("Content-Length:\r\n {length}\r\n"), ""),
-        // Codings that aren't the one that there is.
+        // Codings other than the one that exists.
         ("Transfer-Encoding: xchunked\r\n".to_owned(), "0\r\n\r\n"),
         (
             "Transfer-Encoding: chunked, identity\r\n".to_owned(),
@@ -75,7 +75,7 @@ async fn d1_p4_smuggling_corpus() {
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n".to_owned(),
             "0\r\n\r\n",
         ),
-        // Chunks in chunks, and what would be left without its name.
+        // Chunked twice, and what would remain if a name were removed.
         (
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n".to_owned(),
             "0\r\n\r\n",
@@ -115,7 +115,7 @@ async fn d1_p4_smuggling_corpus() {
     let heard = scene.hears(old).await;
     assert_eq!(heard.statuses(), [400], "chunks in HTTP/1.0: {heard:?}");
 
-    // What can be read in one way only is one request, and what follows it is the next one.
+    // What has only one reading is one request, and what follows it is the next one.
     let long_hidden = format!("{length:x}\r\n{hidden}\r\n0\r\n\r\n");
     for (headers, body) in [
         (format!("Content-Length: {length}\r\n"), hidden.clone()),
@@ -160,7 +160,7 @@ async fn d1_p4_smuggling_corpus() {
         scene.stage.zendesk.clear();
     }
 
-    // A line feed alone ends a line (RFC 9112 section 2.2), and is one on its way out.
+    // A bare line feed ends a line (RFC 9112 section 2.2); it is sent on as CRLF.
     let bare = scene
         .request(&format!("GET {ME}"), "Connection: close\r\n")
         .replace("\r\n", "\n");
@@ -169,8 +169,8 @@ async fn d1_p4_smuggling_corpus() {
     scene.nothing_arrived().await;
 }
 
-/// The request is broken off, and nothing follows it. Its head may be on its way, as uploads stream,
-/// but a whole request it never becomes.
+/// The request is aborted, and nothing follows it. Its head may already have been sent, since
+/// uploads stream, but Zendesk never gets a complete request.
 #[tokio::test]
 async fn d1_p4_chunks_that_are_none() {
     let scene = Scene::set().await;
@@ -198,7 +198,7 @@ async fn d1_p4_chunks_that_are_none() {
         let none_served = statuses.iter().all(|status| *status >= 400);
         assert!(none_served && statuses.len() <= 1, "{chunks:?}: {heard:?}");
     }
-    // On the connection to Zendesk it comes after all that went before.
+    // On the connection to Zendesk it follows everything sent before.
     let honest = scene.request(&format!("GET {ME}"), "");
     assert_eq!(scene.hears(honest).await.statuses(), [200]);
     for record in scene.stage.zendesk.requests() {
@@ -306,7 +306,7 @@ async fn d1_p15_bytes_that_would_split_a_head() {
         scene.refused(&heard, 400, "bad-request", line);
     }
     scene.nothing_arrived().await;
-    // A space has one reading, and a line feed ends the line, which then has no version.
+    // A space can be read in one way only; a line feed ends the line, which then lacks a version.
     let heard = scene.hears(scene.request("GET /a HTTP/1.1 b", "")).await;
     assert_eq!(heard.statuses().len(), 1, "{heard:?}");
     let record = scene.one_clean("spaces");

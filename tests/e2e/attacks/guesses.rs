@@ -1,4 +1,4 @@
-//! What comes back to those who guess at a token, at each door: the same as to a wrong guess.
+//! Responses to guesses at a token, at each entry point: identical to those for a wrong guess.
 
 use loopdesk_protocol::login::{self, Event, LoginRequest};
 use loopdesk_protocol::{key, proof, session, unlock, wait};
@@ -87,19 +87,19 @@ async fn d7_no_page_of_a_login_tells_that_a_guess_at_a_token_was_right() {
     answers.await;
 }
 
-/// A piece of a token, and one of the same kind that is of none.
+/// A piece of a token, and a similar text that isn't part of one.
 struct Guess {
     right: String,
     wrong: String,
 }
 
 impl Guess {
-    /// Asserts that everything is answered alike, but for the guess itself.
+    /// Asserts that all responses are the same, except for the guess itself.
     async fn both(&self, ask: impl AsyncFn(&str) -> Vec<String>) {
         let unseen = |guess: &str, heard: Vec<String>| -> Vec<String> {
             let heard = heard.iter().map(|text| without_date(text));
             let heard = heard.map(|text| text.replace(guess, "GUESS"));
-            // Names of accounts are in lower case.
+            // Account names are lower case.
             let lower = guess.to_ascii_lowercase();
             heard.map(|text| text.replace(&lower, "GUESS")).collect()
         };
@@ -116,7 +116,8 @@ fn guesses(secrets: &[String]) -> Vec<Guess> {
     assert!(secrets.len() >= 2, "an access and a refresh token");
     let hex = |text: &str| -> String { text.bytes().map(|b| format!("{b:02x}")).collect() };
     let of = |secret: &String| {
-        // Another letter of the same kind, so that nothing but its being none tells it apart.
+        // Replaced by another letter of the same class, so that the two texts differ only in being
+        // a guess at a token or not.
         let other: String = secret
             .chars()
             .map(|c| match c {
@@ -227,5 +228,5 @@ fn without_date(text: &str) -> String {
         .collect()
 }
 
-/// What any answer repeats in full.
+/// What any response repeats in full.
 const WHOLE: usize = 60;

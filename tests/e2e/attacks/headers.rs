@@ -68,7 +68,7 @@ async fn d1_p2_the_local_credential_ends_here() {
         );
         scene.one_clean(&carried);
     }
-    // What claims to be a local key is judged as one.
+    // A value that looks like a local key is checked as one.
     for claimed in ["X-Loopdesk-Key", "X_Loopdesk_Key", "x-loopdesk_key"] {
         let asked = scene.request(&get, &format!("{claimed}: {LOCAL}\r\n"));
         let heard = scene.hears(asked).await;
@@ -100,7 +100,7 @@ async fn d1_p3_spellings_with_an_underscore_end_here() {
         let asked = scene.request(&format!("GET {ME}"), &format!("{name}: {LOCAL}\r\n"));
         assert_eq!(scene.hears(asked).await.statuses(), [200], "{name}");
         let mut records = scene.stage.zendesk.requests();
-        // `Forwarded_` is nobody's: it reads `forwarded-`, and passes.
+        // `Forwarded_` is not special to anyone: it reads `forwarded-`, and is passed on.
         let record = &mut records[0];
         if name == "Forwarded_" {
             record.headers.remove("forwarded_").unwrap();
@@ -120,7 +120,7 @@ async fn d1_p3_spellings_with_an_underscore_end_here() {
 async fn d1_p9_no_method_is_smuggled_past_the_refused_routes() {
     let scene = Scene::set().await;
     let current = "/api/v2/oauth/tokens/current.json";
-    // To look at the session's own token is allowed; an override would revoke it.
+    // Reading the session's own token is allowed; an override would revoke it.
     for name in [
         "X-HTTP-Method-Override",
         "X-HTTP-Method",
@@ -196,7 +196,7 @@ async fn d1_p11_nobody_plays_the_proxy() {
         assert_eq!(scene.hears(asked).await.statuses(), [200], "{header}");
         assert_eq!(scene.one_clean(header).target(), ME);
     }
-    // Nor does anything that a script says of itself open a door.
+    // Nor does anything that a script claims about itself grant access.
     for header in [
         "User-Agent: kube-probe/1.30",
         "User-Agent: GoogleHC/1.0",

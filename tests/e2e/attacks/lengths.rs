@@ -1,4 +1,4 @@
-//! P4: a `Content-Length` beside a `Transfer-Encoding`, wherever the bytes are cut.
+//! P4: a `Content-Length` together with a `Transfer-Encoding`, wherever the bytes are split.
 
 use loopdesk_tests::Raw;
 use loopdesk_tests::zendesk::Record;
@@ -19,7 +19,7 @@ async fn d1_p4_a_length_beside_a_coding_is_refused_and_ends_the_connection() {
         format!("{CHUNKED}content-length:{}\r\n", BODY.len()),
         format!("{CHUNKED}CONTENT-LENGTH: 1000\r\n"),
         format!("{CHUNKED}Content-Length: 4\r\nContent-Length: 4\r\n"),
-        // A length that is none: after the coding hyper doesn't look at it.
+        // An invalid length: once it knows the coding, hyper doesn't look at it.
         format!("{CHUNKED}Content-Length:\r\n"),
         format!("{CHUNKED}Content-Length: x\r\n"),
         format!("{CHUNKED}Content-Length: 4, 5\r\n"),
@@ -35,7 +35,7 @@ async fn d1_p4_a_length_beside_a_coding_is_refused_and_ends_the_connection() {
             assert!(heard.0.contains("connection: close"), "{heard:?}");
         }
     }
-    // Folded, or with a blank before its colon, it is no header for anybody.
+    // Folded, or with a blank before its colon, no parser takes it for a header.
     for odd in [
         "Content-Length :",
         " Content-Length:",
@@ -49,7 +49,7 @@ async fn d1_p4_a_length_beside_a_coding_is_refused_and_ends_the_connection() {
     scene.nothing_arrived().await;
 }
 
-/// Each cut of an attack that comes after honest requests on its connection.
+/// Each split of an attack that follows valid requests on its connection.
 #[tokio::test]
 async fn d1_p4_no_cut_and_no_request_before_it_hides_a_length_beside_a_coding() {
     let scene = Scene::set().await;
@@ -65,7 +65,7 @@ async fn d1_p4_no_cut_and_no_request_before_it_hides_a_length_beside_a_coding() 
     ];
     for before in [&scene.request(&format!("GET {ME}"), ""), &known, &coded] {
         for attack in &attacks {
-            // Both in one go, then each cut.
+            // Both at once, then each split.
             let whole = [before.as_str(), attack].concat();
             let mut cuts: Vec<_> = (before.len()..whole.len()).collect();
             cuts.push(0);
@@ -92,7 +92,7 @@ async fn d1_p4_no_cut_and_no_request_before_it_hides_a_length_beside_a_coding() 
     scene.nothing_arrived().await;
 }
 
-/// What only looks like it: names that begin or end alike, and bodies with such lines in them.
+/// Lookalikes: names that begin or end alike, and bodies that contain such lines.
 #[tokio::test]
 async fn s1_p4_bodies_and_headers_that_speak_of_a_length_are_no_attack() {
     let scene = Scene::set().await;

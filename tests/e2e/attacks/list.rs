@@ -1,4 +1,4 @@
-//! `tests/attacks.md` is true: it has every row, and what it names exists.
+//! `tests/attacks.md` is accurate: it has every row, and what it names exists.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn every_row_of_the_list_names_tests_that_exist() {
     }
 }
 
-/// A file that is in no `mod` line would silently not run.
+/// A file without a `mod` line would silently not run.
 #[test]
 fn no_attack_is_forgotten() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("e2e/attacks");

@@ -1,4 +1,4 @@
-//! L: what the attacks leave in logs and errors.
+//! L: what the attacks leave behind in logs and errors.
 
 use loopdesk_protocol::text::is_invisible;
 use loopdesk_tests::secret_service::eventually;
@@ -8,7 +8,7 @@ use loopdesk_tests::{Daemon, Raw};
 
 use super::{LOCAL, ME, Scene, basic};
 
-/// What a script sends as its credential is as good as a secret: it may be one.
+/// Treat a script's credential like a secret: it may be one.
 #[tokio::test]
 async fn d4_l1_no_attack_leaves_a_secret_at_trace() {
     let mut stage = super::super::stage().await;
@@ -67,7 +67,7 @@ async fn d4_l1_no_attack_leaves_a_secret_at_trace() {
         let log = Daemon::log(&scene.stage.home);
         log.contains("TRACE") && log.contains("refused")
     };
-    eventually("the log is at its most talkative", async || is_said()).await;
+    eventually("the log is at its most verbose", async || is_said()).await;
     let found = scanner.find_below(home, &[bin, key]);
     assert!(found.is_empty(), "{found:#?}");
     let seen = watch.stop();

@@ -24,10 +24,10 @@ use loopdesk_tests::{Daemon, Raw, Stage};
 
 const ME: &str = "/api/v2/users/me.json";
 
-/// What a script may have as its credential, and Zendesk must never see.
+/// What a script may use as its credential, and Zendesk must never see.
 const LOCAL: &str = "zd_5d41402abc4b2a76b9719d911017c592";
 
-/// A daemon with a session, and a Zendesk whose records begin with the attack.
+/// A daemon with a session, and a Zendesk whose records start with the attack.
 struct Scene {
     stage: Stage,
     daemon: Daemon,
@@ -54,23 +54,23 @@ impl Scene {
         format!("{line} HTTP/1.1\r\nHost: localhost:{port}\r\n{headers}\r\n")
     }
 
-    /// A POST of `body` as it is, whose headers have to tell its length.
+    /// A POST with `body` as it is; the headers must give its length.
     fn post(&self, headers: &str, body: &str) -> String {
         self.request("POST /api/v2/tickets.json", headers) + body
     }
 
-    /// Sends `bytes` and then no more; everything that is heard until the end.
+    /// Sends `bytes` and nothing more; returns everything received until the end.
     async fn hears(&self, bytes: impl AsRef<[u8]>) -> Heard {
         let mut attacker = Raw::connect(self.port()).await;
-        // Who is refused early may find the connection closed.
+        // A request that is refused early may find the connection closed.
         drop(attacker.try_send(bytes).await);
         drop(attacker.try_shut_down().await);
         let all = attacker.all().await;
         Heard(String::from_utf8_lossy(&all).into_owned())
     }
 
-    /// Asserts that `bytes` are answered by one refusal of our own, which gives a web page
-    /// nothing, and that Zendesk sees nothing of them.
+    /// Asserts that `bytes` get one error response of our own, which is of no use to a web page,
+    /// and that Zendesk sees nothing of them.
     #[track_caller]
     fn refused(&self, heard: &Heard, status: u16, code: &str, what: &str) {
         assert_eq!(heard.statuses(), [status], "{what:?}: {heard:?}");
@@ -82,7 +82,8 @@ impl Scene {
         assert_eq!(self.seen(), Vec::<String>::new(), "{what:?}");
     }
 
-    /// Asserts that what was sent has reached Zendesk as exactly one clean request, and forgets it.
+    /// Asserts that what was sent has reached Zendesk as exactly one clean request, and clears the
+    /// record.
     #[track_caller]
     fn one_clean(&self, what: &str) -> Record {
         let mut records = self.stage.zendesk.requests();
@@ -93,7 +94,7 @@ impl Scene {
         record
     }
 
-    /// Asserts that a request carries the session's token and nothing else that it must not.
+    /// Asserts that a request carries the session's token and nothing that it must not.
     #[track_caller]
     fn clean(&self, record: &Record, what: &str) {
         let credential = record.headers.get_all(AUTHORIZATION).iter().count();
@@ -137,13 +138,13 @@ impl Scene {
         records.map(|record| record.to_string()).collect()
     }
 
-    /// Asserts that Zendesk has seen nothing, and that an honest script is served after all this.
+    /// Asserts that Zendesk has seen nothing, and that a well-behaved script is still served.
     async fn nothing_arrived(&self) {
         assert_eq!(self.seen(), Vec::<String>::new());
         self.serves().await;
     }
 
-    /// Asserts that an honest script is served.
+    /// Asserts that a well-behaved script is served.
     async fn serves(&self) {
         self.stage.zendesk.clear();
         let honest = self.request(&format!("GET {ME}"), "");
@@ -152,12 +153,12 @@ impl Scene {
     }
 }
 
-/// Everything that an attacker has heard on one connection.
+/// Everything that an attacker has received on one connection.
 #[derive(Debug)]
 struct Heard(String);
 
 impl Heard {
-    /// The statuses of all answers.
+    /// The statuses of all responses.
     fn statuses(&self) -> Vec<u16> {
         let lines = self.0.split("HTTP/1.").skip(1);
         lines

@@ -20,8 +20,8 @@ async fn d1_w1_a_rebound_name_reaches_nothing() {
         "127.0.0.1.nip.io",
         "xn--lcalhost-54a",
     ] {
-        // What a page of a rebound name sends is of its own origin: there is no `Origin` in a GET,
-        // and no `Sec-Fetch-Site` from http in older browsers.
+        // Requests of a page with a rebound name are same-origin: a GET has no `Origin`, and older
+        // browsers send no `Sec-Fetch-Site` over http.
         for (line, headers) in [
             ("GET /api/v2/tickets.json", ""),
             ("HEAD /api/v2/tickets.json", ""),
@@ -128,7 +128,7 @@ async fn d1_w3_simple_requests_of_a_page() {
         "Sec-Fetch-Site: cross-site".to_owned(),
         "Sec-Fetch-Site: same-site".to_owned(),
         "Sec-Fetch-Site: same-origin".to_owned(),
-        // An address that somebody was talked into typing or clicking.
+        // An address that a person was tricked into typing or clicking.
         "Sec-Fetch-Site: none".to_owned(),
         "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-User: ?1".to_owned(),
     ];
@@ -166,7 +166,7 @@ async fn d1_w3_simple_requests_of_a_page() {
         }
     }
     scene.nothing_arrived().await;
-    // Go's client names us as the referrer when it follows our redirect.
+    // Go's client sends our address as the referrer when it follows our redirect.
     let own = scene.request(
         &format!("GET {ME}"),
         &format!("Referer: http://localhost:{port}/x\r\n"),
@@ -232,7 +232,7 @@ async fn d1_w5_no_other_address_of_this_machine_answers() {
     );
     scene.nothing_arrived().await;
 
-    // The address by which others would call this machine; nothing is sent to find it.
+    // The address by which other machines would reach this one; nothing is sent to find it.
     let outward = UdpSocket::bind("0.0.0.0:0").await.unwrap();
     if outward.connect("192.0.2.1:9").await.is_ok() {
         let address = outward.local_addr().unwrap().ip();
@@ -315,12 +315,12 @@ async fn d5_w7_control_is_not_on_tcp_and_get_changes_nothing() {
         ] {
             let asked = scene.request(&format!("{method} {path}"), headers) + body;
             let heard = scene.hears(asked).await;
-            // It is a path of Zendesk's like any other, which knows none of these.
+            // It is a path at Zendesk like any other, and Zendesk knows none of these.
             assert_eq!(heard.statuses(), [404], "{method} {path}: {heard:?}");
             assert_eq!(scene.one_clean(path).target(), path);
         }
     }
-    // On the socket itself only reading is done by GET.
+    // On the socket itself, GET only reads.
     for path in [
         login::PATH,
         login::CALLBACK,

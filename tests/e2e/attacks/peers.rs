@@ -1,4 +1,4 @@
-//! U8, U9: a connection whose opener has left, and whose port somebody else has next.
+//! U8, U9: a connection whose opener has left, and whose port another program gets next.
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::{ME, Scene};
 
-/// The step at which a daemon has accepted a connection and hasn't asked whose it is.
+/// The step at which a daemon has accepted a connection and hasn't looked up its user yet.
 const ACCEPTED: &str = "connection-accepted";
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn d1_u8_a_socket_that_only_asks_for_a_connection_answers_for_nobody() {
             return;
         };
         // Its first SYN has met the stranger's connection and is sent again after a second; until
-        // then there is an own socket at that address.
+        // then a socket of the owner's has that address.
         drop(accepted);
         let mut own = connected(asking).await;
         own.send(scene.request(&format!("GET {ME}"), "")).await;
@@ -118,7 +118,7 @@ async fn d1_u9_who_has_left_is_not_served_with_a_key_either() {
             scene.serves().await;
         }
     }
-    // The owner's own programs that don't wait for an answer.
+    // The owner's own programs that don't wait for a response.
     let held = failpoints.hold_at(ACCEPTED);
     let mut own = Raw::connect(scene.port()).await;
     own.send(&request).await;
@@ -154,12 +154,12 @@ async fn s3_u9_a_half_closed_client_that_waits_for_its_answer_is_served() {
     }
 }
 
-/// A second user who does all that as fast as he can, at ports that he guesses, beside a program of
-/// the owner's that polls.
+/// A second user who does all that as fast as possible, at guessed ports, while a program of the
+/// owner's polls.
 #[tokio::test(flavor = "multi_thread")]
 async fn d1_u8_a_hostile_user_beside_a_poller_gets_nothing_through_and_the_poller_everything() {
     let mut stage = super::super::stage().await;
-    // What it could say at its most talkative would be the load.
+    // Logging at the most verbose level would be most of the load.
     stage.home.set("LOOPDESK_LOG", "info");
     let scene = Scene::on(stage).await;
     let create = ["key", "create", "seen", "--scope", "write", "--quiet"];
@@ -238,8 +238,8 @@ fn is_write(record: &Record) -> bool {
     record.method == "POST" && record.path.starts_with("/api/v2/tickets")
 }
 
-/// Another user who connects, sends a whole request and leaves; the port that they had. `None` where
-/// there is no other user to be had.
+/// Another user who connects, sends a whole request and leaves; returns the port they had. `None`
+/// if this machine has no other user.
 async fn leaves(target: SocketAddr, way: &str, request: &str) -> Option<u16> {
     let (host, port) = (target.ip().to_string(), target.port().to_string());
     let mut command = strangers::python(LEAVER, &[&host, &port, way]).await?;
@@ -253,8 +253,8 @@ async fn leaves(target: SocketAddr, way: &str, request: &str) -> Option<u16> {
     Some(port.trim().parse().unwrap())
 }
 
-/// A stranger leaves `way` before the daemon has asked whose the connection is, and a program of the
-/// owner's asks for one from the same port: its socket, and what holds the daemon.
+/// A stranger leaves `way` before the daemon has looked up the connection's user, and a program of
+/// the owner's connects from the same port: its socket, and what holds the daemon.
 async fn changes_hands(
     scene: &Scene,
     failpoints: &Failpoints,
@@ -280,8 +280,8 @@ async fn connected(asking: TcpStream) -> Raw {
     Raw::new(stream)
 }
 
-/// A socket of our own that asks for a connection from this port, as soon as that can be had; `None`
-/// if yet another program has got it.
+/// A socket of our own that connects from this port, as soon as the port is available; `None` if
+/// another program has taken it.
 async fn asks(target: SocketAddr, port: u16) -> Option<TcpStream> {
     let own = SocketAddr::new(target.ip(), port);
     let family = match target {
@@ -295,7 +295,7 @@ async fn asks(target: SocketAddr, port: u16) -> Option<TcpStream> {
         let asked = bind(&socket, &own).and_then(|()| connect(&socket, &target));
         match asked {
             Ok(()) | Err(Errno::INPROGRESS) => return Some(socket.into()),
-            // What the stranger has left lasts for a second.
+            // The stranger's remains last for a second.
             Err(Errno::ADDRINUSE | Errno::ADDRNOTAVAIL) => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -315,7 +315,7 @@ request = sys.stdin.buffer.read()
 one = socket.create_connection((host, port), timeout=30)
 one.sendall(request)
 if way == "stuck":
-    # The end comes after more bytes than anybody takes.
+    # Ends after more bytes than any reader accepts.
     one.setblocking(False)
     try:
         while True:
@@ -331,7 +331,8 @@ one.close()
 print(own)
 "#;
 
-/// Ports are given out two by two, by a hash that all users share: those that come next are known.
+/// The kernel hands out ports two by two, by a hash that all users share, so the next ones can be
+/// predicted.
 const HOSTILE: &str = r#"
 import os, socket, struct, sys, time
 assert os.geteuid() != 0

@@ -1,4 +1,4 @@
-//! P: routes that make credentials.
+//! P: routes that create credentials.
 
 use super::Scene;
 
@@ -37,7 +37,7 @@ async fn s6_p14_no_credential_is_minted_through_the_door() {
     .flat_map(|path| spellings(path))
     {
         for method in ["POST", "PUT", "DELETE", "PATCH", "GET", "FOO"] {
-            // Every spelling once, every method once.
+            // Every spelling once, and every method once.
             if method != "POST" && path.contains(['%', '\\', ';']) {
                 continue;
             }
@@ -79,7 +79,7 @@ fn spellings(path: &str) -> Vec<String> {
         format!("{path}%3fa"),
         format!("{path}%23a"),
         format!("{before}%c0%af{last}"),
-        // A server that routes before it resolves.
+        // A server that routes before it resolves dots.
         format!("{path}/../../../../../api/v2/tickets"),
     ]
 }

@@ -1,4 +1,4 @@
-//! P: the request's target. What was judged is what is sent.
+//! P: the request's target. The daemon sends exactly what it has judged.
 
 use loopdesk_tests::zendesk::{Answer, Fault};
 
@@ -56,7 +56,7 @@ async fn d1_p7_targets_that_are_no_path() {
 #[tokio::test]
 async fn d1_p8_path_table() {
     let scene = Scene::set().await;
-    // Sent as it came: whoever routes it reads what was judged.
+    // Sent unchanged: the server that routes it reads what was judged.
     for target in [
         "/api/v2/tickets/1.json",
         "/api/v2/tickets/1",
@@ -93,10 +93,10 @@ async fn d1_p8_path_table() {
             "{target}: {heard:?}"
         );
         let record = scene.one_clean(target);
-        // A `?` with nothing after it is a query all the same.
+        // A `?` with nothing after it is still a query.
         assert_eq!(record.target(), target);
     }
-    // A fragment never leaves a client; what a server would make of one is nobody's to guess.
+    // A client never sends a fragment, and servers disagree on what to make of one.
     for target in ["/api/v2/tickets#/oauth/tokens", "/api/v2/x#"] {
         let heard = scene
             .hears(scene.request(&format!("GET {target}"), ""))

@@ -1,4 +1,4 @@
-//! U: another user of the machine, and what they may have left lying about.
+//! U: another user of the machine, and files that they may have left behind.
 
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
@@ -47,7 +47,7 @@ async fn d1_u1_a_second_user_is_refused_on_tcp_and_on_both_sockets() {
         assert_eq!(heard.unwrap(), "PermissionError", "{}", socket.display());
     }
 
-    // Somebody opens the way to them, and the sockets themselves.
+    // Another user gets access to the folders above them, and to the sockets themselves.
     let open = |path: &Path, mode| {
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     };
@@ -121,7 +121,7 @@ async fn d1_u4_what_others_left_in_place_of_folders_and_sockets_is_refused() {
     std::fs::create_dir(&elsewhere).unwrap();
     for folder in [paths.runtime_dir(), paths.state_dir()] {
         std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
-        // From the start before.
+        // Left over from an earlier start.
         drop(std::fs::remove_dir_all(folder));
         symlink(&elsewhere, folder).unwrap();
         let said = Daemon::start(&stage.home).await.unwrap_err();
@@ -157,7 +157,7 @@ async fn d1_u4_what_others_left_in_place_of_folders_and_sockets_is_refused() {
 
     for socket in [paths.control_socket(), paths.proxy_socket()] {
         std::fs::create_dir_all(paths.runtime_dir()).unwrap();
-        // A start that has failed may have left its name.
+        // A failed start may have left its name.
         drop(std::fs::remove_file(&socket));
         std::fs::write(&socket, "somebody's work").unwrap();
         let said = Daemon::start(&stage.home).await.unwrap_err();
@@ -166,7 +166,7 @@ async fn d1_u4_what_others_left_in_place_of_folders_and_sockets_is_refused() {
         std::fs::remove_file(&socket).unwrap();
     }
 
-    // A folder that is ours and open to all is closed.
+    // A folder that is ours and open to everyone is closed.
     for folder in [paths.runtime_dir(), paths.state_dir()] {
         std::fs::set_permissions(folder, PermissionsExt::from_mode(0o777)).unwrap();
     }
@@ -181,7 +181,7 @@ async fn d1_u4_what_others_left_in_place_of_folders_and_sockets_is_refused() {
 async fn d1_u5_a_second_daemon_leaves_live_sockets_alone() {
     let scene = Scene::set().await;
     let mut command = scene.stage.home.command("loopdeskd");
-    // Its state is elsewhere, so that no lock stops it, and its sockets would be the same.
+    // Its state is elsewhere, so no lock stops it, and its sockets would be the same.
     command.env(
         "XDG_STATE_HOME",
         scene.stage.home.path().join("other-state"),
@@ -196,11 +196,11 @@ async fn d1_u5_a_second_daemon_leaves_live_sockets_alone() {
     assert!(scene.daemon.stop().await.success());
 }
 
-/// The command line would put a log and a socket there before any daemon runs.
+/// The command line would create a log and a socket there before any daemon runs.
 async fn refused_by_the_command_line(stage: &Stage, folder: &Path) {
     let said = stage.home.loopdesk(["login"]).await;
     let name = folder.display().to_string();
-    // Root among the files of a person with a name is told to be that person first.
+    // Root among another person's files is first told to run as that person.
     if said.code == Some(2) {
         assert!(folder == stage.home.paths().state_dir(), "{said:?}");
         let refused = format!("as root in `{name}`, which belongs to");
@@ -217,8 +217,8 @@ async fn refused_by_the_command_line(stage: &Stage, folder: &Path) {
     assert!(said.contains("`ls -ld "), "{said}");
 }
 
-/// What another user hears who sends `request` to a port or a socket; `None` where there is no
-/// other user to be had.
+/// What another user receives who sends `request` to a port or a socket; `None` if this machine has
+/// no other user.
 pub(super) async fn by_a_stranger(address: &str, request: &str) -> Option<String> {
     let mut command = strangers::python(STRANGER, &[address]).await?;
     let mut stranger = command.spawn().unwrap();

@@ -1,4 +1,4 @@
-//! What leaves the machine of somebody behind a proxy, by the system's own counters.
+//! What leaves a machine behind a proxy, by the system's own counters.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
@@ -14,8 +14,9 @@ use crate::process::{ALONE, Outbound, in_a_world_of_its_own};
 
 const SECRET: &str = "5ecret-of-the-client-behind-a-proxy";
 
-/// Zendesk's own name, which nobody but the proxy can look up: there is no network but this
-/// machine's. P16, that the name leads to the Internet, is for those who look it up.
+/// Zendesk's own name, which only the proxy can resolve: this machine has no network but loopback.
+/// P16, which demands that the name leads to the Internet, applies only to lookups by loopdesk
+/// itself.
 #[tokio::test]
 async fn d6_behind_a_proxy_no_packet_goes_anywhere_but_to_the_proxy() {
     if std::env::var_os(ALONE).is_none() {
@@ -64,7 +65,7 @@ async fn d6_behind_a_proxy_no_packet_goes_anywhere_but_to_the_proxy() {
             .all(|head| head.line == "CONNECT acme.zendesk.com:443 HTTP/1.1")
     );
 
-    // The counters count what goes past the proxy.
+    // The counters do count what bypasses the proxy.
     stage.home.set("NO_PROXY", "*");
     let daemon = stage.daemon().await;
     assert_eq!(stage.get(ME).await.0, 502);
@@ -72,7 +73,7 @@ async fn d6_behind_a_proxy_no_packet_goes_anywhere_but_to_the_proxy() {
     assert_ne!(Outbound::now(), before, "the name is asked for");
 }
 
-/// Has the account be known by its subdomain.
+/// Makes the account known by its subdomain.
 fn by_name(stage: &Stage) {
     let file = stage.home.paths().config_file();
     let text = std::fs::read_to_string(&file).unwrap();

@@ -1,4 +1,5 @@
-//! Whom the daemon believes: proxies within TLS, proxies that open TLS, and the system's bundle.
+//! Which authorities the daemon trusts: proxies within TLS, proxies that intercept TLS, and the
+//! system's bundle.
 
 use loopdesk_protocol::status::State;
 use loopdesk_tests::proxy::{Manner, Proxy, join_authorities};
@@ -61,7 +62,7 @@ async fn tls_that_a_proxy_opens_is_believed_by_extra_ca_file_beside_the_systems_
     trust(&stage, &proxy.ca_file()).await;
     assert_eq!(anew(&stage).await.0, 200);
     stage.home.loopdesk(["refresh"]).await.ok();
-    // Without the proxy's doing, the system's bundle counts.
+    // Without interception, the system's bundle is used.
     proxy.behave(Manner::Good);
     proxy.end_tunnels();
     assert_eq!(anew(&stage).await.0, 200);

@@ -1,4 +1,4 @@
-//! Proxies that want something, refuse, hang, die or are none.
+//! Proxies that want a password, refuse, hang, die or aren't proxies at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,7 +74,7 @@ async fn r4_nothing_that_a_proxy_does_ends_a_session() {
             "took longer than 10 s",
             "proxy-timed-out",
         ),
-        // A portal that says yes to everything and then shows its page, where TLS should begin.
+        // A portal that accepts everything and then shows its page where TLS should begin.
         (
             says(&portal),
             502,
@@ -150,7 +150,7 @@ async fn r4_a_proxy_that_dies_under_load_costs_502s_and_no_session() {
         scripts.spawn(async move {
             let mut script = Raw::connect(port).await;
             let (mut served, mut refused) = (0, Vec::new());
-            // Until each has met the dead proxy, and then a few times more.
+            // Until each has met the dead proxy, and a few times more.
             while refused.len() < 5 {
                 let request = format!("GET {ME} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
                 script.send(request).await;
@@ -172,11 +172,11 @@ async fn r4_a_proxy_that_dies_under_load_costs_502s_and_no_session() {
             refused
         });
     }
-    // All are at work, and go on while it dies.
+    // All are running, and continue while it dies.
     dies.wait().await;
     proxy.die();
     for refused in scripts.join_all().await {
-        // The first may have been on its way.
+        // The first request may already have been sent.
         let last = refused.last().unwrap();
         let expected = format!("the proxy at {} can't be reached", proxy.authority());
         assert!(last.contains(&expected), "{refused:#?}");

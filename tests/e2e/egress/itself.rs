@@ -1,4 +1,4 @@
-//! Variables that lead back to the daemon.
+//! Proxy variables that lead back to the daemon.
 
 use loopdesk_protocol::status::State;
 use loopdesk_tests::proxy::Proxy;
@@ -62,7 +62,7 @@ async fn o1_a_reload_that_moves_a_port_changes_who_is_the_daemon() {
     let egress = stage.status().await.egress;
     assert_eq!((egress.proxy, egress.ignored.len()), (None, 1));
 
-    // And back: not even a connection that is open already goes past the proxy.
+    // And back: not even a connection that is already open bypasses the proxy.
     listen_at(&stage, None).await;
     let (status, said) = anew(&stage).await;
     assert_eq!(status, 502);
@@ -86,7 +86,7 @@ async fn o1_a_proxy_that_is_another_loopdesk_is_named() {
     other_daemon.stop().await;
 }
 
-/// Has the daemon listen on this port as well, or on its own alone. No account changes.
+/// Makes the daemon listen on this port as well, or on its own alone. No account changes.
 async fn listen_at(stage: &Stage, port: Option<u16>) {
     let own = format!("\"127.0.0.1:{}\"", stage.port);
     let more = port.map(|port| format!(", \"127.0.0.1:{port}\""));

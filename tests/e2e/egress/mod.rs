@@ -1,5 +1,5 @@
-//! The daemon behind a company's proxy: everything goes through it, and nothing that it does costs
-//! a session.
+//! The daemon behind a company's proxy: all its traffic goes through the proxy, and nothing that
+//! the proxy does costs a session.
 
 mod alone;
 mod authorities;
@@ -13,7 +13,7 @@ use loopdesk_tests::{Daemon, Stage};
 
 use super::{binary, stage};
 
-/// A stage whose programs are told of `proxy`.
+/// A test environment whose programs use `proxy`.
 async fn behind(proxy: &Proxy) -> Stage {
     let mut stage = stage().await;
     stage.home.set("HTTPS_PROXY", proxy.url());
@@ -25,7 +25,7 @@ fn zendesk(stage: &Stage) -> String {
     format!("127.0.0.1:{}", stage.zendesk.port())
 }
 
-/// A GET's status and our own error's words, on a connection of its own to Zendesk.
+/// The status of a GET and the words of our own error, on a new connection to Zendesk.
 async fn anew(stage: &Stage) -> (u16, String) {
     let (status, body) = stage.get(ME).await;
     let json: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -73,7 +73,7 @@ async fn s1_login_requests_uploads_and_refreshes_go_through_the_proxy() {
     let asked = proxy.asked();
     let expected = format!("CONNECT {} HTTP/1.1", zendesk(&stage));
     assert!(asked.iter().all(|head| head.line == expected), "{asked:?}");
-    // The browser goes its own way: two pages, each on a connection of its own.
+    // The browser doesn't use the proxy: two pages, each on its own connection.
     assert_eq!(asked.len() + 2, stage.zendesk.connections_made());
 
     let shown = stage.home.loopdesk(["status"]).await.ok().stdout;

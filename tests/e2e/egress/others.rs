@@ -1,4 +1,4 @@
-//! Proxies that nobody here wrote: Squid, and microsocks for SOCKS5.
+//! Third-party proxies: Squid, and microsocks for SOCKS5.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ async fn s1_through_squid_with_a_password_in_the_clear_and_within_tls() {
                 .clone()
                 .all(|record| record.version == Version::HTTP_2)
         );
-        // An idle tunnel that the proxy has ended costs nothing.
+        // An idle tunnel that the proxy has closed costs nothing.
         stage.zendesk.reset_connections();
         assert_eq!(anew(&stage).await.0, 200);
         stage.zendesk.set_reachable(false).await;
@@ -100,7 +100,7 @@ async fn s1_through_microsocks_with_and_without_a_password() {
         let as_whom = login.map_or("", |_| "ada:s%40cret@");
         let url = format!("socks5h://{as_whom}127.0.0.1:{port}");
         stage.home.set("ALL_PROXY", url);
-        // curl would take the variable for itself as well.
+        // curl would use the variable, too.
         stage.home.set("NO_PROXY", "localhost");
         let daemon = stage.daemon().await;
         stage.home.loopdesk(["login"]).await.ok();
@@ -135,7 +135,7 @@ fn trust(stage: &Stage, file: &Path) {
     std::fs::write(&config, text.replace(&before, &file.display().to_string())).unwrap();
 }
 
-/// Squid in front of this machine's ports, for `ada` alone. It ends with the value.
+/// Squid in front of this machine's ports, for `ada` alone. Stops when dropped.
 struct Squid {
     _child: Child,
     port: u16,
@@ -144,8 +144,8 @@ struct Squid {
 }
 
 impl Squid {
-    /// Starts it with this rule, in which `corp` is whoever has logged in; none where it isn't
-    /// installed.
+    /// Starts it with this rule, in which `corp` matches a user who has authenticated; `None` if it
+    /// isn't installed.
     async fn start(rule: &str) -> Option<Self> {
         const HELPER: &str = "/usr/lib/squid/basic_ncsa_auth";
         if !needs(&["squid", HELPER, "openssl"]) {
@@ -153,7 +153,7 @@ impl Squid {
         }
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
-        // Where root starts it, it goes on as a user of its own.
+        // Started by root, it switches to a user of its own.
         std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
         let (port, tls_port) = (ports::free(), ports::free());
         Proxy::write_pems(directory.path()).unwrap();

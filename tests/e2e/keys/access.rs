@@ -1,5 +1,5 @@
-//! Who needs a key: everybody where the account says so, strangers, and those who come by another
-//! name.
+//! Who needs a key: everyone if the account requires it, strangers, and those who use another name
+//! for this machine.
 
 use loopdesk_protocol::key::{self, Callers, OfAccount};
 use loopdesk_tests::secret_service::eventually;
@@ -98,7 +98,7 @@ async fn d1_u11_with_allow_hosts_every_caller_by_tcp_needs_a_key_by_whatever_nam
     let docker = "host.docker.internal:8484";
     let needed = (401, "key-needed".to_owned());
     assert_eq!(ask(docker, String::new()).await, needed);
-    // What a forwarder's stranger would call.
+    // How a stranger behind a forwarder would call it.
     let own = format!("localhost:{}", scene.stage.port);
     assert_eq!(ask(&own, String::new()).await, needed);
     let address = format!("127.0.0.1:{}", scene.stage.port);
@@ -124,7 +124,7 @@ async fn d1_u11_with_allow_hosts_every_caller_by_tcp_needs_a_key_by_whatever_nam
     let served = scene.stage.home.run("curl", by_socket).await.ok();
     assert_eq!(served.stdout, "200");
     scene.seen();
-    // The ports are this daemon's all the same.
+    // The ports still belong to this daemon.
     let status = scene.stage.home.loopdesk(["status"]).await;
     for said in ["answers for this daemon", "programs with a local key; at"] {
         assert!(status.stdout.contains(said), "{status:?}");
@@ -152,7 +152,7 @@ async fn d1_u11_with_allow_hosts_every_caller_by_tcp_needs_a_key_by_whatever_nam
     assert_eq!(ask(docker, bearer(&key)).await, (200, String::new()));
     assert_eq!(scene.seen().len(), 1);
 
-    // Links stay where this script can follow them.
+    // Links keep the form that this script can follow.
     let mut raw = loopdesk_tests::Raw::connect(scene.stage.port).await;
     let list = "/api/v2/tickets.json?page[size]=1";
     raw.send(format!(
@@ -184,11 +184,11 @@ async fn d1_u11_status_names_who_calls_without_a_key_before_the_first_refusal() 
             .next()
             .map(|condition| condition.problem.message.clone())
     };
-    eventually("curl is named", async || {
+    eventually("curl is listed", async || {
         told().await.is_some_and(|said| said.contains("`curl`"))
     })
     .await;
-    // It sends a key from now on.
+    // From now on it sends a key.
     let key = scene.key("nightly", &["read"]).await;
     let header = format!("Authorization: Bearer {key}");
     eventually("curl has a key", async || {
@@ -200,14 +200,14 @@ async fn d1_u11_status_names_who_calls_without_a_key_before_the_first_refusal() 
 
 #[tokio::test]
 async fn d1_u1_roots_connections_need_a_key_and_another_users_are_refused_with_one() {
-    // A daemon of another user's: root, whose connections may carry anybody's bytes, asks.
+    // A daemon of another user; the requests are root's, whose connections may carry anyone's.
     let mut stage = Stage::set(super::super::binary(), Zendesk::builder()).await;
     let Some(mut stranger) = strangers::command("curl").await else {
         return;
     };
     stage.home.belongs_to(DAEMONS_USER);
     let scene = Scene::on(stage).await;
-    // The control socket isn't root's either.
+    // The control socket isn't open to root either.
     let create = ["key", "create", "container", "--scope", "read", "--quiet"];
     let key = scene.stage.home.loopdesk(create).await.ok().stdout;
     let key = key.trim().to_owned();

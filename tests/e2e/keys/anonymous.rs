@@ -1,4 +1,4 @@
-//! Requests that are meant to be nobody's: `X-Loopdesk-Auth: off`.
+//! Requests that should carry no credentials: `X-Loopdesk-Auth: off`.
 
 use loopdesk_tests::Raw;
 use loopdesk_tests::zendesk::{Credential, Record};
@@ -35,7 +35,7 @@ async fn s1_a_request_that_wants_no_credential_has_none() {
     let chat = format!("{}{OFF}", own[1]);
     let answer = scene.asks("GET /api/v2/chat/agents", &chat, "").await;
     answer.is(401, "");
-    // Zendesk's refusal of a visitor says nothing of the session.
+    // Zendesk's refusal of an anonymous visitor says nothing about the session.
     scene
         .asks(&format!("GET {TICKETS}"), OFF, "")
         .await
@@ -48,7 +48,7 @@ async fn s1_a_request_that_wants_no_credential_has_none() {
     assert_eq!(records.len(), 6, "{records:?}");
     assert!(records.iter().all(is_anonymous), "{records:?}");
 
-    // On the same connection the next one is the person's again.
+    // On the same connection, the next request is the person's again.
     let mut raw = Raw::connect(scene.stage.port).await;
     for (headers, name) in [
         (OFF, "Anonymous user"),

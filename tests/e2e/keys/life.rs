@@ -1,4 +1,4 @@
-//! A key's life: made, sent in every slot, used, rotated, revoked, expired.
+//! A key's life: made, sent in every place where it is accepted, used, rotated, revoked, expired.
 
 use loopdesk_protocol::Problem;
 use loopdesk_protocol::key::{self, Create, Created, KeyState, Named, Rights, Rotate};
@@ -27,7 +27,7 @@ async fn d2_a_key_works_in_every_slot_and_never_travels() {
         assert!(records[0].header("x-loopdesk-key").is_none());
         scene.stage.zendesk.clear();
     }
-    // Chat keeps the script's own credential, and gets no key.
+    // Chat keeps the script's own credential, and never sees a key.
     let full = scene.key("everything", &["read", "write"]).await;
     let both = format!("X-Loopdesk-Key: {full}\r\nAuthorization: Bearer chats-own\r\n");
     for (headers, expected) in [(both, Some("Bearer chats-own")), (bearer(&full), None)] {
@@ -71,7 +71,7 @@ async fn d2_a_key_that_is_sent_is_judged_also_where_none_is_needed() {
             assert!(schemes.clone().any(|s| s == "Basic") && schemes.any(|s| s == "Bearer"));
         }
     }
-    // In the address it would be in every log on the way, and is refused before it is looked at.
+    // In the URL, every log on the way would record it; it is refused before it is looked at.
     let path = format!("{TICKETS}?access_token={key}");
     let answer = scene.asks(&format!("GET {path}"), "", "").await;
     assert_eq!(answer.status, 401, "{answer:?}");
@@ -80,7 +80,7 @@ async fn d2_a_key_that_is_sent_is_judged_also_where_none_is_needed() {
     let answer = scene.asks(&format!("GET {TICKETS}"), &headers, "").await;
     assert_eq!(answer.status, 401, "{answer:?}");
     assert_eq!(scene.seen(), Vec::<String>::new());
-    // No key at all: the account answers everybody.
+    // Without a key: the account serves all the user's programs.
     scene.asks(&format!("GET {ME}"), "", "").await.is(200, "");
 }
 
@@ -89,7 +89,7 @@ async fn d2_w10_unknown_wrong_and_revoked_keys_are_told_the_same() {
     let scene = Scene::set().await;
     let key = scene.key("one", &["read"]).await;
     let other = scene.key("other", &["read"]).await;
-    // The id of one with the secret of the other.
+    // The id of one key with the secret of another.
     let crossed = format!("{}{}", &key[..12], &other[12..]);
     let gone = scene.key("gone", &["read"]).await;
     let name = "gone".to_owned();
@@ -155,7 +155,7 @@ async fn d2_revocation_and_rotation_count_from_the_next_request_on_open_connecti
         .is(401, "key-wrong");
     let again: Result<key::Key, _> = control.post(key::REVOKE, &Named { name: name() }).await;
     assert!(again.unwrap_err().to_string().contains("nightly"));
-    // A request without a key on the same connection is judged alone.
+    // A request without a key on the same connection is judged on its own.
     told(&mut open, port, &get, "", "").await.is(200, "");
 }
 
@@ -204,7 +204,7 @@ async fn d2_a_key_ends_when_it_was_asked_to_and_an_old_secret_with_its_grace() {
         "{answer:?}"
     );
     assert_eq!(scene.shown("short").await.state, KeyState::Expired);
-    // Whoever doesn't know the secret isn't told that there was such a key.
+    // Without the secret, a caller doesn't learn that the key existed.
     scene.gets(ME, key).await.is(401, "key-wrong");
 }
 
@@ -310,7 +310,7 @@ async fn d1_w6_a_thousand_guesses_are_slowed_and_the_right_key_is_not() {
     let scene = Scene::set().await;
     let key = scene.key("nightly", &["read"]).await;
     let port = scene.stage.port;
-    // At the id of the real key, which is the worst that it can meet.
+    // With the id of the real key, which is the worst case for it.
     let wrong = format!("{}{}", &key[..key.len() - 6], "000000");
     let mut guessing = Raw::connect(port).await;
     let guess = format!(

@@ -1,4 +1,4 @@
-//! What the machine's administrator lets keys do, and the pair that can only read.
+//! The limits that the machine's administrator sets for keys, and the read-only token pair.
 
 use loopdesk_protocol::key::{self, Create, Created, KeyState, Rights};
 use loopdesk_tests::zendesk::{Answer, Fault};
@@ -6,7 +6,7 @@ use loopdesk_tests::{Failpoints, Stage};
 
 use super::{ME, Scene, TICKETS, bearer};
 
-/// A stage whose machine's configuration says `limits`.
+/// A test environment whose machine-wide configuration contains `limits`.
 async fn limited(limits: &str) -> Option<(Stage, Failpoints)> {
     let mut stage = super::super::stage().await;
     let points = Failpoints::of(&mut stage.home)?;
@@ -48,7 +48,7 @@ async fn d2_the_machine_limits_what_keys_may_do_and_for_how_long() {
         let refused = refused.unwrap_err().to_string();
         assert!(refused.contains(word), "{refused}");
     }
-    // A narrower one is within it; without an age it lives as long as it may.
+    // A narrower scope is within the limit; without an age, the key lives as long as allowed.
     let made = scene.made(&asked("reader", &["tickets:read"], None)).await;
     assert!(made.key.expires_at.is_some(), "{made:?}");
     let key = made.secret.expose();

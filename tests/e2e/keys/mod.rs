@@ -28,7 +28,7 @@ impl Scene {
         Self::on(super::stage().await).await
     }
 
-    /// An account that answers those with a key only.
+    /// An account that requires a key.
     async fn locked() -> Self {
         Self::configured("", "access = \"key\"").await
     }
@@ -82,7 +82,7 @@ impl Scene {
         keys.find(|key| key.name == name).unwrap()
     }
 
-    /// One request on a connection of its own.
+    /// One request on its own connection.
     async fn asks(&self, line: &str, headers: &str, body: &str) -> Told {
         let mut raw = Raw::connect(self.stage.port).await;
         told(&mut raw, self.stage.port, line, headers, body).await
@@ -93,7 +93,8 @@ impl Scene {
         self.asks(&format!("GET {path}"), &bearer(key), "").await
     }
 
-    /// What `look` finds while `request` waits for Zendesk's answer, and what becomes of it.
+    /// What `look` finds while `request` waits for Zendesk's response, and the outcome of the
+    /// request.
     async fn meanwhile<R, T>(
         &self,
         request: impl Future<Output = R>,
@@ -118,7 +119,7 @@ impl Scene {
         both
     }
 
-    /// What Zendesk has seen, and forgets.
+    /// What Zendesk has seen; clears the record.
     fn seen(&self) -> Vec<String> {
         let records = self.stage.zendesk.requests().into_iter();
         let seen = records.map(|record| record.to_string()).collect();
@@ -152,7 +153,7 @@ async fn told(raw: &mut Raw, port: u16, line: &str, headers: &str, body: &str) -
 #[derive(Debug)]
 struct Told {
     status: u16,
-    /// Of an error of loopdesk's own.
+    /// The message of an error of loopdesk's own.
     code: String,
     challenges: Vec<String>,
     body: String,

@@ -36,7 +36,8 @@ async fn d2_r8_another_persons_login_suspends_keys_until_they_are_confirmed() {
     assert_eq!(shown.state, KeyState::Suspended);
     assert_ne!(shown.person.id, users::AGENT);
     assert_eq!(scene.stage.acme().await.suspended_keys, ["nightly"]);
-    // Scripts without a key act for whoever is logged in, as before; a new key is the new person's.
+    // Scripts without a key act for the person who is logged in, as before; a new key belongs to
+    // the new person.
     scene.asks(&format!("GET {ME}"), "", "").await.is(200, "");
     let new = scene.key("new", &["read"]).await;
     scene.gets(ME, &new).await.is(200, "");
@@ -105,7 +106,7 @@ async fn d2_a_key_is_for_one_account() {
         ..Create::default()
     };
     let sandbox = scene.made(&asked).await.secret.expose().to_owned();
-    // At the common port a key says itself whose it is.
+    // At the common port, the key itself tells whose it is.
     for key in [&key, &sandbox] {
         scene.gets(ME, key).await.is(200, "");
     }

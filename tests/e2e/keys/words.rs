@@ -1,4 +1,4 @@
-//! The words by which a person asks for a key: what the help lists is what the daemon knows.
+//! The scope names for a key: the help lists exactly those that the daemon knows.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ async fn d2_the_help_lists_every_scope_that_a_key_can_have_and_no_other() {
     assert_eq!(listed, known, "{help}\n{error}");
 
     for (number, scope) in listed.iter().enumerate() {
-        // Which acts for others, in what the others allow.
+        // A scope that covers others, within what the others allow.
         let scopes = match scope.as_str() {
             "impersonate" => "impersonate,read",
             alone => alone,
@@ -46,7 +46,7 @@ async fn s8_what_scripts_send_raw_can_be_asked_about_raw() {
     scene.stage.home.loopdesk(wrong).await.failed(2);
 }
 
-/// The scopes of the help's paragraph about them.
+/// The scopes listed in the help's paragraph about them.
 fn listed(help: &str) -> BTreeSet<String> {
     let paragraph = help
         .split("\n\n")
@@ -73,7 +73,7 @@ fn listed(help: &str) -> BTreeSet<String> {
     scopes
 }
 
-/// Words of a list, up to the end of its sentence.
+/// The items of a list, up to the end of its sentence.
 fn words(list: &str) -> Vec<String> {
     let sentence = list.split('.').next().unwrap_or_default();
     let words = sentence

@@ -8,7 +8,7 @@ const JSON: &str = "Content-Type: application/json\r\n";
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded\r\n";
 const TICKET: &str = "{\"ticket\":{\"comment\":{\"body\":\"b\"}}}";
 
-/// Asserts that one request is refused for its key and Zendesk sees nothing of it.
+/// Asserts that one request is refused because of its key, and that Zendesk sees nothing of it.
 async fn refused(scene: &Scene, line: &str, headers: &str, body: &str) {
     let answer = scene.asks(line, headers, body).await;
     let expected = answer.status == 403 && answer.code == "key-denied"
@@ -107,7 +107,7 @@ async fn d3_p9_no_other_method_by_header_query_or_body() {
     ] {
         refused(&scene, allowed, &format!("{own}{kind}"), body).await;
     }
-    // The same words as a value are nobody's method.
+    // The same words as a value don't override a method.
     let text = "{\"tags\":[\"_method\"],\"note\":\"set _method=delete\"}";
     let answer = scene.asks(allowed, &format!("{own}{JSON}"), text).await;
     assert_eq!(answer.code, "", "{answer:?}");
@@ -147,7 +147,7 @@ async fn d3_p8_no_path_that_could_be_read_two_ways() {
     ] {
         refused(&scene, &format!("GET {path}"), &own, "").await;
     }
-    // What is judged is what is sent.
+    // The daemon sends exactly what it has judged.
     for path in [
         "/api/v2//tickets",
         "//api/v2/tickets.json",
@@ -187,14 +187,14 @@ async fn d3_p23_each_request_on_a_connection_is_judged_by_its_own_key() {
     told(&mut open, port, &post, &with(&writer), TICKET)
         .await
         .is(201, "");
-    // A scope that writes doesn't read.
+    // A write scope doesn't include reading.
     told(&mut open, port, &get, &bearer(&writer), "")
         .await
         .is(403, "key-denied");
     told(&mut open, port, &post, &with(&writer), TICKET)
         .await
         .is(201, "");
-    // Its body isn't read any more, so that the connection ends.
+    // Its body is no longer read, so the connection is closed.
     told(&mut open, port, &post, &with(&reader), TICKET)
         .await
         .is(403, "key-denied");

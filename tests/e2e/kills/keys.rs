@@ -1,6 +1,6 @@
 //! SIGKILL at every step of a change to the local keys.
 //!
-//! The rule: the file is the old one or the new one, whole, and the door is open.
+//! The rule: the file is the old one or the new one, complete, and the daemon accepts keys.
 
 use http::{HeaderMap, Uri};
 use loopdesk_tests::keysmith::{key, person};
@@ -27,7 +27,7 @@ async fn works(keys: &Keys, secret: &str) -> bool {
     keys.check(&found, &Failures::default()).await.is_ok()
 }
 
-/// Runs the change until it ends or is killed; says which.
+/// Runs the change until it ends or is killed; returns which.
 async fn is_whole(home: &Home, change: &str, name: &str) -> bool {
     let mut program = home.command("keysmith");
     let status = program.args([change, name]).status().await.unwrap();
@@ -75,7 +75,7 @@ async fn d2_killed_at_any_step_of_a_change_the_keys_are_the_old_or_the_new_ones(
             };
             let is_done = KEY_CHANGE[..=at].contains(&KEYS_RENAMED);
             assert_eq!((is_old, is_new), (!is_done, is_done), "{what}");
-            // Everything else is as it was, every line of it.
+            // Everything else is unchanged, line by line.
             assert!(works(&keys, other.expose()).await, "{what}");
             let untouched = keys.named("other").unwrap();
             assert_eq!(untouched.rights_text(), &key("other").rights, "{what}");

@@ -13,9 +13,9 @@ use loopdeskd::failpoint::ANSWER_READ;
 use crate::stage_with_ttl;
 
 const SCRIPTS: usize = 8;
-/// About as long as a rotation takes here, so that kills come at any moment of one.
+/// About as long as a rotation takes here, so that kills hit every moment of one.
 const LATEST: Duration = Duration::from_millis(60);
-/// Before a daemon that is dead is asked again.
+/// Before asking again after a daemon has died.
 const PAUSE: Duration = Duration::from_millis(5);
 
 #[tokio::test]
@@ -27,19 +27,19 @@ async fn r3_killed_at_any_moment_under_load_nothing_that_reached_the_daemon_is_l
     let kills = if crate::is_long() { 500 } else { 50 };
     let mut daemon = stage.logged_in().await;
     let load = Load::start(stage.port);
-    // Pairs whose answer had not come whole when the daemon was killed; and, among those that
-    // were kept, one whose trace was a moment late.
+    // Pairs whose response had not arrived completely when the daemon was killed; and, among those
+    // that were kept, one whose trace was a moment late.
     let (mut lost, mut kept) = (0, 0);
     for kill in 0..kills {
         stage.zendesk.clear();
-        // Rotations without a pause between them, so that the kill comes in the midst of one.
+        // Rotations without a pause between them, so that the kill happens in the middle of one.
         let control = stage.control();
         let rotating = tokio::spawn(async move {
             loop {
                 let refreshed: Result<serde_json::Value, _> =
                     control.post("/v1/refresh", &serde_json::json!({})).await;
                 if refreshed.is_err() {
-                    // Nobody is there, which is known without a wait.
+                    // The daemon is dead: the connection is refused without a wait.
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -59,7 +59,7 @@ async fn r3_killed_at_any_moment_under_load_nothing_that_reached_the_daemon_is_l
         daemon.kill().await;
         rotating.abort();
 
-        // What Zendesk has acted upon by now is all that it will have.
+        // What Zendesk has acted on by now is everything that it will act on.
         stage.zendesk.connections_closed().await;
         let made = stage.zendesk.tokens().len();
         let reached_us = failpoints.count(ANSWER_READ);
@@ -76,7 +76,7 @@ async fn r3_killed_at_any_moment_under_load_nothing_that_reached_the_daemon_is_l
             assert_eq!(status, 401, "kill {kill}: {body}");
             assert!(body.contains("the answer to a refresh was lost"), "{body}");
             assert_eq!(stage.acme().await.state, State::Ended);
-            // Nobody knows the pair that Zendesk has made.
+            // The pair that Zendesk has made is lost.
             stage.zendesk.revoke_tokens();
             stage.home.loopdesk(["login"]).await.ok();
             lost += 1;
@@ -99,7 +99,7 @@ async fn r3_killed_at_any_moment_under_load_nothing_that_reached_the_daemon_is_l
     );
 }
 
-/// Scripts that go on whatever happens. Only daemons that live have to answer.
+/// Scripts that continue whatever happens. Only live daemons have to respond.
 struct Load {
     tasks: Vec<tokio::task::JoinHandle<()>>,
     stop: Arc<AtomicBool>,
@@ -117,7 +117,7 @@ impl Load {
                 while !stop.load(Ordering::Relaxed) {
                     match script.get("/api/v2/tickets/1.json").await {
                         Ok(_) => drop(answered.fetch_add(1, Ordering::Relaxed)),
-                        // No daemon; its port says so at once.
+                        // No daemon; its port refuses connections at once.
                         Err(_) => tokio::time::sleep(PAUSE).await,
                     }
                 }

@@ -1,4 +1,4 @@
-//! A load that goes on while tokens rotate: a minute of it, ten with `tests/run --long`.
+//! A load that continues while tokens rotate: for a minute, or ten with `tests/run --long`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,12 +13,12 @@ use crate::stage_with_ttl;
 
 const ACCESS_TTL: u64 = 3;
 const CONNECTIONS: usize = 64;
-/// Each script thinks for so long between two requests: a load, not a race for the machine's two
-/// cores, on which daemon, Zendesk and scripts run together.
+/// Each script pauses this long between two requests: a load, not a race for the machine's two
+/// cores, on which daemon, Zendesk and scripts all run.
 const THINKS: Duration = Duration::from_millis(50);
 
-/// 64 scripts keep a connection each, and a shell calls curl one after the other, for a minute,
-/// while access tokens live 3 s.
+/// For a minute, while access tokens live 3 s, 64 scripts use one connection each, and a shell runs
+/// one curl after another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r1_a_minute_of_scripts_across_rotations_without_a_failure() {
     let mut stage = stage_with_ttl(ACCESS_TTL).await;
@@ -43,7 +43,7 @@ async fn r1_a_minute_of_scripts_across_rotations_without_a_failure() {
         let post = refresh.token_post.as_ref().unwrap();
         assert_eq!(post.refresh_token, Some(Standing::Live), "{refresh}");
     }
-    // Refreshed a quarter of the lifetime early, with up to a tenth of jitter on top.
+    // Refreshed after three quarters of the lifetime, or up to a tenth earlier because of jitter.
     let least = Duration::from_secs(ACCESS_TTL).as_secs_f64() * 0.65;
     let most = elapsed.as_secs_f64() / least + 1.0;
     let made = refreshes.len() as f64;
@@ -70,7 +70,7 @@ fn is_refresh(record: &Record) -> bool {
     post.is_some_and(|post| post.grant == "refresh_token")
 }
 
-/// Tells how long requests took that met a rotation, and how long the others did.
+/// Prints how long requests took that met a rotation, and how long the others took.
 fn report(answers: &[Answered], refreshes: &[&Record]) -> String {
     let mut lines = Vec::new();
     let margin = jiff::SignedDuration::from_millis(250);

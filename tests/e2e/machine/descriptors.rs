@@ -1,4 +1,4 @@
-//! A daemon that may hold few files open: launchd's default is 256.
+//! A daemon with a low limit of open files: launchd's default is 256.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ async fn d1_p18_with_256_descriptors_300_idle_connections_leave_scripts_and_stat
     for number in 0..300 {
         let mut stream = TcpStream::connect(("127.0.0.1", stage.port)).await.unwrap();
         if number % 2 == 1 {
-            // A head that never ends. Whoever had to give way already can't send it.
+            // A head that never ends. A connection that was already closed to make room can't send
+            // it.
             drop(stream.write_all(b"GET / HTTP/1.1\r\nX: ").await);
         }
         idle.push(stream);
@@ -34,7 +35,7 @@ async fn d1_p18_with_256_descriptors_300_idle_connections_leave_scripts_and_stat
     for _ in 0..3 {
         assert_eq!(stage.get(ME).await.0, 200);
         stage.home.loopdesk(["status"]).await.ok();
-        // That takes room on the disk, and a connection to Zendesk.
+        // That needs space on the disk, and a connection to Zendesk.
         stage.home.loopdesk(["refresh"]).await.ok();
     }
     let mut scripts = JoinSet::new();
@@ -78,13 +79,13 @@ async fn o3_out_of_descriptors_the_log_says_so_once_and_service_comes_back() {
         prlimit(pid, Resource::Nofile, limit).unwrap();
         limits.0
     };
-    // Below what is open already: not one more.
+    // Below what is already open: not one more.
     let before = set(4);
     let mut waiting = Vec::new();
     for _ in 0..40 {
         waiting.push(TcpStream::connect(("127.0.0.1", stage.port)).await.unwrap());
     }
-    // The trouble itself lasts so long: as long as twenty lines of it would take.
+    // The shortage itself lasts this long: as long as twenty lines about it would take.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let said = complaints(&stage);
     assert!((1..=2).contains(&said), "{said} lines");
@@ -92,10 +93,10 @@ async fn o3_out_of_descriptors_the_log_says_so_once_and_service_comes_back() {
     assert_eq!(stage.get(ME).await.0, 200);
 }
 
-/// Fewer than there are places: each one's predecessors give way before it does itself.
+/// Fewer than there are places: each one's predecessors are closed before it is closed itself.
 const SCRIPTS: usize = 40;
 
-/// A daemon that is started by a shell with these limits.
+/// A daemon that a shell with these limits starts.
 async fn limited(stage: &Stage, limits: &str) -> Daemon {
     let mut command = stage.home.command("sh");
     command.args(["-c", &format!("{limits}; exec loopdeskd")]);
@@ -114,7 +115,7 @@ fn limits(daemon: &Daemon) -> (u64, u64) {
     (next(), next())
 }
 
-/// How many lines of the log say that nobody could be let in.
+/// How many log lines report that a connection could not be accepted.
 fn complaints(stage: &Stage) -> usize {
     let log = Daemon::log(&stage.home);
     log.matches("can't accept connections").count()

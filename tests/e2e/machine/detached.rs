@@ -1,4 +1,4 @@
-//! A daemon that a command has started keeps nothing of that command's caller.
+//! A daemon that a command has started keeps nothing that belongs to the command's caller.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::super::stage;
 #[tokio::test]
 async fn o2_a_cron_jobs_lock_is_free_once_the_job_has_ended() {
     let stage = stage().await;
-    // `wait` fails, since nobody is logged in; the daemon is there all the same.
+    // `wait` fails because of the missing login; the daemon is running all the same.
     let job = "exec 9>lock; flock -n 9 || exit 9; exec 8<>/dev/null 7<lock; \
                loopdesk wait --timeout 1s";
     bash(&stage, job).await.failed(4);
@@ -51,7 +51,7 @@ async fn o2_a_shell_that_reads_what_a_command_says_goes_on() {
         let ended = ended.unwrap_or_else(|_| panic!("{substitution} doesn't end"));
         assert!(ended.stdout.ends_with("went on\n"), "{ended:#?}");
         let pid = stage.status().await.daemon.pid;
-        // The end of the shell's session, and of its terminal, is none of the daemon's.
+        // The end of the shell's session and of its terminal doesn't concern the daemon.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let fields: Vec<_> = fields.split(' ').collect();

@@ -1,5 +1,5 @@
-//! What a failing command tells people to do is done, step by step, until something works: no two
-//! hints may lead to each other.
+//! Follows the hints of a failing command step by step until something works: no two hints may lead
+//! to each other.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ async fn o3_every_hint_of_a_daemon_that_isnt_found_leads_to_one_that_is() {
     for (name, breaks) in SCENES {
         let scene = async move {
             for command in ["loopdesk status", "loopdesk wait"] {
-                // Each hint of the first failure is followed, in a scene of its own.
+                // Follows each hint of the first failure, each in a fresh scene.
                 let (mut pick, mut hints) = (0, 1);
                 while pick < hints {
                     let stage = stage().await;
@@ -40,8 +40,8 @@ async fn o3_every_hint_of_a_daemon_that_isnt_found_leads_to_one_that_is() {
     together.run_until(scenes.join_all()).await;
 }
 
-/// Runs `command`, then what its hint number `pick` says, then what the first hint says of that, and so
-/// on. How many hints there were at first; or how it went round.
+/// Runs `command`, then hint number `pick` of its failure, then the first hint of the next failure,
+/// and so on. Returns how many hints the first failure had, or the circle.
 async fn walk(stage: &Stage, command: &str, pick: usize) -> Result<usize, String> {
     let mut way = vec![command.to_owned()];
     let mut seen = BTreeSet::new();
@@ -54,7 +54,7 @@ async fn walk(stage: &Stage, command: &str, pick: usize) -> Result<usize, String
             return Ok(at_first);
         }
         let Some((message, hints)) = failure(&said.stderr) else {
-            // It has answered, and what is wrong is another matter.
+            // The daemon has responded, and what is wrong is another matter.
             return Ok(at_first);
         };
         if !seen.insert((next.clone(), message.clone())) {
@@ -69,7 +69,7 @@ async fn walk(stage: &Stage, command: &str, pick: usize) -> Result<usize, String
         let Some(steps) = steps.get(chosen) else {
             return Ok(at_first);
         };
-        // What isn't a command of ours changes something: the next failure is another one.
+        // A program that isn't ours changes something: the next failure may be another one.
         for command in steps {
             way.push(command.clone());
             if !command.starts_with("loopdesk ") {
@@ -95,7 +95,7 @@ fn failure(text: &str) -> Option<(String, Vec<String>)> {
     Some((error["message"].as_str()?.to_owned(), hints.collect()))
 }
 
-/// The commands in a hint that can be run as they are.
+/// The commands in a hint that can be run unchanged.
 fn commands(hint: &str) -> Vec<String> {
     let quoted: Vec<_> = hint.split('`').skip(1).step_by(2).collect();
     let quoted = match quoted[..] {
@@ -121,12 +121,12 @@ fn commands(hint: &str) -> Vec<String> {
 
 type Breaks = fn(&Stage, &Daemon) -> Option<Holder>;
 
-/// What keeps a scene as it is once the daemon is gone.
+/// Keeps a scene as it is after the daemon has ended.
 enum Holder {
     Held(
         #[expect(dead_code, reason = "it is held for as long as it lives")] Box<dyn std::any::Any>,
     ),
-    /// Another program that has the daemon's lock.
+    /// Another program that holds the daemon's lock.
     Lock(Child),
 }
 
@@ -211,8 +211,8 @@ async fn stop(stage: &Stage) {
     }
 }
 
-/// What a hint may have people run besides our own commands.
+/// What a hint may tell people to run besides our own commands.
 const OTHERS: [&str; 3] = ["rm ", "mv ", "kill "];
 
-/// More than any way out takes.
+/// More steps than any solution takes.
 const STEPS: usize = 6;

@@ -1,4 +1,4 @@
-//! A daemon that runs before its home is there, as with lingering and an encrypted home.
+//! A daemon that runs before its home is mounted, as with lingering and an encrypted home.
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ async fn o1_a_session_that_comes_late_is_found_by_itself_and_at_once_by_a_reload
         assert_eq!(acme.state, State::SignedOut);
         home.comes();
         if asks {
-            // Its clock stands by ours: half a minute hasn't passed.
+            // Its clock follows ours, so half a minute hasn't passed.
             stage.home.loopdesk(["config", "reload"]).await.ok();
         } else {
             failpoints.set_clock(40_000);
@@ -41,7 +41,7 @@ async fn o1_a_session_that_comes_late_is_found_by_itself_and_at_once_by_a_reload
             "by itself, and late"
         );
         assert_eq!(stage.acme().await.state, State::Active);
-        // It is the session as it was: it can be renewed, and stored where it came from.
+        // It is the same session as before: it can be renewed, and is stored where it came from.
         stage.home.loopdesk(["refresh"]).await.ok();
         daemon.stop().await;
         let _daemon = stage.daemon().await;
@@ -56,7 +56,7 @@ async fn r3_a_home_that_is_mounted_over_the_first_one_is_this_daemons_too() {
     let state = stage.home.paths().state_dir().to_owned();
     let real = state.with_extension("real");
     fs::rename(&state, &real).unwrap();
-    // What a daemon makes before the mount, and what is hidden by it.
+    // What a daemon creates before the mount, and the mount hides.
     let daemon = stage.daemon().await;
     assert_eq!(stage.acme_loaded().await.state, State::SignedOut);
     fs::rename(&state, state.with_extension("hidden")).unwrap();
@@ -78,7 +78,7 @@ async fn r3_a_home_that_is_mounted_over_the_first_one_is_this_daemons_too() {
     stage.home.run("loopdeskd", [""; 0]).await.failed(75);
 }
 
-/// What a home holds, while the home isn't there.
+/// The contents of a home while the home is missing.
 struct Away(Vec<(PathBuf, PathBuf)>);
 
 impl Away {
@@ -98,12 +98,12 @@ impl Away {
 
     fn comes(self) {
         for (from, to) in self.0 {
-            // The records' folder last, as a mount has it: all at once.
+            // The records' folder last, as with a mount: everything at once.
             let is_made_anew = from.exists() && from.is_dir();
             if is_made_anew {
                 fs::remove_dir_all(&from).unwrap();
             }
-            // The lock is the running daemon's.
+            // The lock belongs to the running daemon.
             if !from.ends_with("lock") {
                 fs::rename(to, from).unwrap();
             }

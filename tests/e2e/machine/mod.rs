@@ -1,4 +1,5 @@
-//! Life on a real machine: ports that change hands, few descriptors, folders that come late and go.
+//! Life on a real machine: ports that change hands, few descriptors, folders that appear late and
+//! disappear.
 
 mod descriptors;
 mod detached;

@@ -1,4 +1,4 @@
-//! Ports that go from one account to another, and ports that another program holds for a while.
+//! Ports that move from one account to another, and ports that another program holds for a while.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,7 +13,7 @@ async fn s6_o2_a_port_changes_hands_between_accounts_and_listen_and_never_closes
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
     let hands = Hands::of(&stage);
-    // A script that keeps its connection is served by whom the port belongs to, as others are.
+    // A script that keeps its connection open is served by the port's new owner, like any other.
     hands.give(&hands.to("other", hands.port)).await;
     let mut script = Raw::connect(hands.port).await;
     for round in 0..3 {
@@ -64,7 +64,7 @@ async fn o2_a_reload_of_the_same_text_opens_the_port_that_another_program_has_le
     let held = TcpListener::bind((Ipv4Addr::LOCALHOST, hands.port)).unwrap();
     fs::write(&hands.file, hands.to("acme", hands.port)).unwrap();
     for _ in 0..2 {
-        // Said each time, and not only when the file has changed.
+        // Reported each time, and not only when the file has changed.
         let reload = stage.home.loopdesk(["config", "reload"]).await.failed(6);
         let taken = format!("port {} is already in use", hands.port);
         assert!(reload.stderr.contains(&taken), "{reload:#?}");
@@ -75,7 +75,7 @@ async fn o2_a_reload_of_the_same_text_opens_the_port_that_another_program_has_le
     stage.home.loopdesk(["status"]).await.ok();
 }
 
-/// A configuration in which one port belongs to one after the other.
+/// A configuration in which one port has different owners over time.
 struct Hands<'a> {
     stage: &'a Stage,
     file: std::path::PathBuf,
@@ -94,7 +94,7 @@ impl<'a> Hands<'a> {
         }
     }
 
-    /// The configuration in which `port` is that of `owner`, an account or `listen`.
+    /// The configuration in which `port` belongs to `owner`, an account or `listen`.
     fn to(&self, owner: &str, port: u16) -> String {
         let text = format!("default-account = \"acme\"\n{}", self.text);
         match owner {

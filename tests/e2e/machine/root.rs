@@ -1,4 +1,4 @@
-//! Root at home is a user; root in another person's home is most likely `sudo`.
+//! Root in its own home is an ordinary user; root in another person's home is most likely `sudo`.
 
 use std::os::unix::fs::chown;
 
@@ -20,7 +20,7 @@ async fn o3_root_in_another_persons_home_is_told_to_go_without_sudo_and_at_home_
             chown(dir, Some(uid), Some(uid)).unwrap();
         }
     };
-    // A user that every system has.
+    // A user that exists on every system.
     let before = std::fs::read_dir(paths.state_dir()).unwrap().count();
     give_to(DAEMON);
     for command in ["status", "wait", "login", "doctor", "account list"] {
@@ -37,7 +37,7 @@ async fn o3_root_in_another_persons_home_is_told_to_go_without_sudo_and_at_home_
     assert!(said.stderr.contains("without sudo"), "{said:#?}");
     let after = std::fs::read_dir(paths.state_dir()).unwrap().count();
     assert_eq!(before, after, "nothing was written there");
-    // What touches nobody's files is for root, too.
+    // Commands that don't touch anyone's files work for root, too.
     stage.home.loopdesk(["completions", "bash"]).await.ok();
     give_to(0);
     let _daemon = stage.daemon().await;

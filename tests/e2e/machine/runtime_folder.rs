@@ -1,4 +1,4 @@
-//! The folder of the sockets goes with the last logout; the daemon stays.
+//! The sockets' folder disappears with the last logout; the daemon keeps running.
 
 use std::fs;
 
@@ -30,7 +30,7 @@ async fn o3_a_daemon_whose_sockets_are_removed_opens_them_again() {
     ];
     for (what, break_it) in breaks {
         break_it();
-        // Whoever asks for a daemon meanwhile gets this one.
+        // A command that needs a daemon in the meantime gets this one.
         let waited = stage.home.loopdesk(["wait"]).await;
         assert_eq!(waited.code, Some(0), "{what}: {waited:#?}");
         eventually(what, async || serves_at(&stage, &proxy).await).await;
@@ -46,7 +46,7 @@ async fn o3_without_a_runtime_folder_the_sockets_are_in_the_state_folder_until_i
     let paths = stage.home.paths();
     let session = paths.runtime_dir().parent().unwrap();
     fs::remove_dir_all(session).unwrap();
-    // As /run, where only root may make the folder of a login: below a file nobody may.
+    // Like /run, where only root may create the folder of a login: below a file, no one may.
     fs::write(session, "").unwrap();
     let other = paths.without_runtime_dir().unwrap();
     eventually("the state folder has the sockets", async || {
@@ -60,7 +60,7 @@ async fn o3_without_a_runtime_folder_the_sockets_are_in_the_state_folder_until_i
     // The next login.
     fs::remove_file(session).unwrap();
     fs::create_dir(session).unwrap();
-    eventually("the sockets are back", async || {
+    eventually("the sockets are restored", async || {
         serves_at(&stage, &paths.proxy_socket()).await
     })
     .await;
@@ -88,7 +88,7 @@ async fn o3_a_daemon_starts_where_no_runtime_folder_can_be_made() {
     loopdesk_tests::daemon::terminate(pid).await;
 }
 
-/// Whether scripts are served at the unix socket `proxy`.
+/// Whether the unix socket `proxy` serves scripts.
 async fn serves_at(stage: &Stage, proxy: &std::path::Path) -> bool {
     let proxy = proxy.display().to_string();
     let url = format!("http://localhost{ME}");

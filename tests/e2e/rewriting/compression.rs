@@ -1,4 +1,4 @@
-//! Bodies on the wire: asked for packed, decoded where needed, whole or visibly not.
+//! Bodies on the wire: requested compressed, decoded if necessary, complete or visibly not.
 
 use loopdesk_tests::Daemon;
 use loopdesk_tests::secret_service::eventually;
@@ -85,8 +85,8 @@ async fn s3_a_body_that_cannot_be_decoded_ends_visibly_and_in_the_log() {
                 .body(body.clone());
             answers(&stage, "/api/v2/report", answer);
             let known = Daemon::log(&stage.home).matches(why).count();
-            // curl's code for a body that is shorter than it should be. A short one may be known to
-            // be corrupt before its head has left: then there is an error instead.
+            // curl's code for a body that is shorter than it should be. A short body may turn out
+            // to be corrupt before its head has been sent: then there is an error instead.
             let code = ["-o", "/dev/null", "-w", "%header{x-loopdesk-error}"];
             let output = stage.curl("/api/v2/report", &code).await;
             let is_told = output.code == Some(0) && output.stdout == "broken-answer";
@@ -103,7 +103,7 @@ async fn s3_a_body_that_cannot_be_decoded_ends_visibly_and_in_the_log() {
     );
 }
 
-/// The most memory that the daemon has had resident so far, in MiB.
+/// The daemon's peak resident memory so far, in MiB.
 #[cfg(target_os = "linux")]
 fn peak(daemon: &Daemon) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
@@ -120,7 +120,7 @@ fn peak(daemon: &Daemon) -> u64 {
 async fn s3_a_bomb_leaves_memory_flat() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// A member's worth, and how many of them come, when all is read.
+    /// The size of one member, and how many there are, in total.
     const MEMBER: usize = 16 << 20;
     const MEMBERS: u64 = 16;
 
@@ -139,7 +139,8 @@ async fn s3_a_bomb_leaves_memory_flat() {
     assert_eq!(stage.get(PATH).await.0, 200);
     let before = peak(&daemon);
 
-    // One script reads the beginning and then nothing, another one reads it all meanwhile.
+    // One script reads the beginning and then nothing; another one reads everything in the
+    // meantime.
     let address = ("127.0.0.1", stage.port);
     let mut lazy = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!(

@@ -1,13 +1,13 @@
 //! Bodies as Zendesk sends them, made the same in every run.
 //!
-//! [`FOLLOWED`] stands where a URL begins that scripts follow, [`THEIRS`] where one begins that
-//! must stay: what is sent and what is to be seen differ in nothing but what they are replaced by.
+//! [`FOLLOWED`] marks the beginning of a URL that scripts follow, [`THEIRS`] that of a URL that
+//! must not change: what is sent and what should arrive differ only in what these are replaced by.
 
 use serde_json::{Value, json};
 
-/// The origin of a URL that stays local.
+/// The origin of a URL that becomes local.
 pub(super) const FOLLOWED: &str = "@followed@";
-/// The origin of a URL that is passed as it is.
+/// The origin of a URL that is passed on unchanged.
 pub(super) const THEIRS: &str = "@theirs@";
 
 /// One body.
@@ -33,7 +33,7 @@ impl Document {
             .replace(THEIRS, theirs)
     }
 
-    /// How many URLs of either kind there are.
+    /// How many URLs of each kind it contains.
     pub(super) fn counts(&self) -> (usize, usize) {
         let count = |mark| self.text.matches(mark).count();
         (count(FOLLOWED), count(THEIRS))
@@ -84,7 +84,7 @@ pub(super) fn documents() -> Vec<Document> {
     ]
 }
 
-/// A page of the help center: each article's HTML is full of absolute links.
+/// A page of the help center: the HTML of each article is full of absolute links.
 fn articles() -> Value {
     let mut dice = Dice(1);
     let articles: Vec<_> = (0..30)
@@ -113,7 +113,7 @@ fn articles() -> Value {
     })
 }
 
-/// HTML with so many links, of every kind that people write.
+/// HTML with that many links, of every kind that people write.
 fn html(dice: &mut Dice, links: usize) -> String {
     let mut html = String::from("<h2 id=\"h_01\">Überblick \u{1f4a1}</h2>\n");
     for n in 0..links {
@@ -256,7 +256,7 @@ fn users() -> Value {
     let users: Vec<_> = (0..100)
         .map(|n| {
             let mut photo = attachment(n);
-            // Pictures of the help center's are for people.
+            // Pictures in help center articles are for people.
             photo["content_url"] = json!(format!("{THEIRS}/system/photos/{n}/profile.png"));
             json!({
                 "id": n,
@@ -269,7 +269,7 @@ fn users() -> Value {
     json!({"users": users, "next_page": null, "previous_page": null, "count": 100})
 }
 
-/// JSON:API, with a page of work items within each agent's.
+/// JSON:API, with a page of work items within each agent.
 fn availability() -> Value {
     let agents = (0..20).map(|n| {
         json!({
@@ -323,7 +323,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap()
 }
 
-/// The same for everybody.
+/// The same for everyone.
 struct Dice(u64);
 
 impl Dice {
@@ -337,7 +337,7 @@ impl Dice {
     }
 }
 
-/// Duplicates, numbers, escapes and spaces that a parser would not keep.
+/// Duplicates, numbers, escapes and spaces that a parser would not preserve.
 const SPELLINGS: &str = "{ \"next_page\" :\t\"@followed@/api/v2/a\",\r\n\
     \"next_page\":\"@followed@/api/v2/b\" , \"a\":[1.0,1E+05,-0,0.10,1e400,12345678901234567890],\
     \"next\\u005fpage\":\"@theirs@/api/v2/c\", \"after_url\":\"\\u0068ttps://x\",\

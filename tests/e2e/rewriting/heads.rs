@@ -1,4 +1,4 @@
-//! Heads: what they say of a body stays true, and where they point is local.
+//! Heads: what they say about a body remains true, and the addresses in them are local.
 
 use loopdesk_tests::zendesk::Answer;
 
@@ -18,7 +18,7 @@ async fn s3_head_says_what_get_says() {
         let (get_head, _) = get(&stage, path, arguments).await;
         let (head, body) = get(&stage, path, &[&["-I"][..], arguments].concat()).await;
         assert!(head.starts_with("http/1.1 200"), "{head}");
-        // With -I, curl writes the head where it would write the body.
+        // With -I, curl writes the head in place of the body.
         assert!(
             body.is_empty() || body.starts_with(b"HTTP"),
             "{arguments:?}"

@@ -1,4 +1,5 @@
-//! Links beyond a list's next page: header fields, pages within a page, files of articles, recordings.
+//! Links other than a list's next page: header fields, pages within a page, files of articles,
+//! recordings.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +39,7 @@ async fn s2_the_help_center_can_be_paged_by_its_header() {
         next = all
             .into_iter()
             .find(|(_, rel)| rel == "next")
-            // The head was written down in lower case, and cursors are not.
+            // The head was lowercased, and cursors are case-sensitive.
             .map(|_| page["links"]["next"].as_str().unwrap().to_owned())
             .map(|url| url.strip_prefix(&stage.base()).unwrap().to_owned());
     }

@@ -10,7 +10,7 @@ mod write_back;
 use loopdesk_tests::Stage;
 use loopdesk_tests::zendesk::{Answer, Fault};
 
-/// The answer to one GET by curl: its head, and its body byte for byte.
+/// The response to one GET by curl: its head, and its body byte for byte.
 async fn get(stage: &Stage, path: &str, arguments: &[&str]) -> (String, Vec<u8>) {
     let (head, body) = (
         stage.home.path().join("head"),
@@ -35,13 +35,13 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// Lets Zendesk answer `answer` at `path` until the next call.
+/// Makes Zendesk respond with `answer` at `path` until the next call.
 fn answers(stage: &Stage, path: &str, answer: Answer) {
     stage.zendesk.clear_faults();
     stage.zendesk.fault(Fault::on("*", path).answer(answer));
 }
 
-/// Packs a body.
+/// Compresses a body.
 fn gzip(plain: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

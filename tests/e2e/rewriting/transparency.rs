@@ -1,4 +1,4 @@
-//! Everything but the URLs that scripts follow is byte-identical.
+//! Everything except the URLs that scripts follow is byte-identical.
 
 use loopdesk_tests::Stage;
 use loopdesk_tests::zendesk::{Answer, Fault, Zendesk};
@@ -7,8 +7,7 @@ use super::corpus::{Document, documents};
 use super::{get, gzip, header};
 use crate::{binary, stage};
 
-/// Sends a body through and says what came out. `piece` is the size of what upstream writes at
-/// once.
+/// Sends a body through and returns what arrived. `piece` is the size of the upstream's writes.
 async fn seen(
     stage: &Stage,
     document: &Document,
@@ -84,7 +83,7 @@ async fn s2_a_corpus_differs_in_the_listed_fields_alone() {
     );
 }
 
-/// Every byte at a boundary once.
+/// Every byte is at a boundary once.
 #[tokio::test]
 async fn s2_a_small_body_comes_out_the_same_in_pieces_of_every_size() {
     let stage = stage().await;
@@ -123,7 +122,7 @@ async fn s2_no_class_gives_every_byte() {
     every_byte(&stage, &[]).await;
 }
 
-/// Plain where the script asks for nothing, packed where it says that it reads that.
+/// Plain if the script accepts no coding, compressed if it accepts one.
 async fn every_byte(stage: &Stage, arguments: &[&str]) {
     let origin = stage.zendesk.origin().to_owned();
     for document in documents() {

@@ -1,11 +1,11 @@
-//! What a script writes back: no customer ever receives a localhost link.
+//! What a script writes back: customers never receive a localhost link.
 
 use loopdesk_tests::Stage;
 use loopdesk_tests::zendesk::{Answer, Protocols, Record, Zendesk};
 
 use crate::{binary, stage};
 
-/// The last POST that Zendesk saw, when it is whole.
+/// The last POST that Zendesk saw, once it is complete.
 async fn posted(stage: &Stage, path: &str) -> Record {
     let is_it = |record: &Record| record.is("POST", path) && record.body_sha256.is_some();
     stage
@@ -23,7 +23,7 @@ fn text(record: &Record) -> String {
     String::from_utf8(record.body.to_vec()).unwrap()
 }
 
-/// Posts `body` by curl and gives what Zendesk saw.
+/// Posts `body` by curl and returns what Zendesk saw.
 async fn post(stage: &Stage, body: &[u8], arguments: &[&str]) -> Record {
     let file = stage.home.path().join("request");
     std::fs::write(&file, body).unwrap();
@@ -41,7 +41,7 @@ fn ticket(html: &str) -> Vec<u8> {
     ticket.to_string().into_bytes()
 }
 
-/// As people write it: upload, take the address, put it into the comment.
+/// As people write it: upload, take the address, and put it into the comment.
 const SCRIPT: &str = r#"
 import json, sys, urllib.request
 base = sys.argv[1]
@@ -193,7 +193,7 @@ async fn s2_files_are_changed_in_neither_direction() {
     let data = format!("@{}", file.display());
     let types = ["application/json", "application/x-www-form-urlencoded"];
     for path in [
-        // As node-zendesk types every upload.
+        // The type that node-zendesk gives every upload.
         "/api/v2/uploads.json?filename=a.json",
         "/api/v2/Uploads?filename=a.json",
         "/api/v1/uploads",

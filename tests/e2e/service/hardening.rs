@@ -1,4 +1,4 @@
-//! Each directive of the unit's shown to bite, and systemd's own figure.
+//! Shows that each directive of the unit has an effect, and systemd's own figure.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{property, stage};
 
 #[tokio::test]
 async fn o1_each_hardening_directive_bites() {
-    // The probe makes its system calls by their numbers.
+    // The probe makes its system calls by number.
     if !cfg!(target_arch = "x86_64") || !needs(&["python3"]) {
         return;
     }
@@ -28,7 +28,7 @@ async fn o1_each_hardening_directive_bites() {
         .ok();
     let installed = hardening(&stage);
     let all: Vec<_> = installed.iter().map(String::as_str).collect();
-    // No directive is there without an act that it must prevent.
+    // For each directive there is an act that it must prevent.
     let proved: Vec<_> = DIRECTIVES
         .iter()
         .flat_map(|(lines, _)| *lines)
@@ -178,6 +178,6 @@ const DIRECTIVES: [(&[&str], &str); 13] = [
     (&["UMask=0077"], "umask"),
 ];
 
-/// It is 6.2 by systemd 252. What is left are capabilities, which a user's process has none of, and
-/// directives that a user manager doesn't honour. A later version may look at more.
+/// It is 6.2 with systemd 252. What remains are capabilities, which a user's process doesn't have,
+/// and directives that a user manager doesn't honour. Later versions may check more.
 const EXPOSURE_MAX: f64 = 6.5;

@@ -11,7 +11,7 @@ async fn o1_one_command_installs_what_runs_from_then_on() {
     let Some((stage, manager)) = stage(61_184).await else {
         return;
     };
-    // A daemon that a command has started makes room, and nobody has to log in again.
+    // A daemon that a command has started makes way, and no new login is needed.
     stage.home.loopdesk(["login"]).await.ok();
     let installed = stage
         .home
@@ -31,7 +31,7 @@ async fn o1_one_command_installs_what_runs_from_then_on() {
     assert_eq!(said["problems"], serde_json::json!([]));
     assert_eq!(said["daemon"]["pid"], installed["daemon"]["pid"]);
 
-    // The sockets are this user's alone.
+    // Only this user may use the sockets.
     let dir = "/run/user/61184/loopdesk";
     let modes = manager
         .as_root(&[
@@ -46,7 +46,7 @@ async fn o1_one_command_installs_what_runs_from_then_on() {
         .ok();
     assert_eq!(modes.stdout, "700 61184\n600 61184\n600 61184\n");
 
-    // Once more, it changes nothing, and the same daemon goes on.
+    // A second time changes nothing, and the same daemon continues.
     let again = stage
         .home
         .loopdesk(["service", "install", "--json"])
@@ -72,7 +72,7 @@ async fn o1_the_first_request_starts_the_daemon() {
         } else {
             stage.home.loopdesk(["wait"]).await.ok();
         }
-        // It serves before systemd has heard that it does.
+        // It serves before systemd has received its readiness message.
         eventually("the service is active", async || {
             property(&stage, "ActiveState").await == "active"
         })
@@ -86,7 +86,7 @@ async fn o1_a_unit_without_sockets_is_taken_over_with_its_port() {
     let Some((stage, manager)) = stage(61_189).await else {
         return;
     };
-    // As people copied it before there was `service install`.
+    // As people copied it before `service install` existed.
     let dir = stage.home.path().join(".config/systemd/user");
     std::fs::create_dir_all(&dir).unwrap();
     let home = stage.home.path().display().to_string();
@@ -140,7 +140,8 @@ async fn o1_reload_takes_the_changed_configuration_and_ports_change_by_install()
     assert_eq!(property(&stage, "MainPID").await, pid);
     assert_eq!(property(&stage, "ActiveState").await, "active");
 
-    // systemd holds the sockets: the new port is said to be missing, and how to get it.
+    // systemd holds the sockets: the daemon reports that the new port is missing, and how to get
+    // it.
     let said = status(&stage).await;
     let problem = said["problems"].to_string();
     assert!(problem.contains(&port.to_string()), "{said}");
@@ -177,7 +178,7 @@ async fn o1_a_daemon_that_hangs_is_killed_and_the_request_that_waited_is_served(
     stage.home.loopdesk(["service", "restart"]).await.ok();
     let pid = property(&stage, "MainPID").await;
     stage.home.run("kill", ["-STOP", &pid]).await.ok();
-    // Each thread stops by itself, and one that still runs would take the request along.
+    // Each thread stops by itself, and one that still runs would take the request with it.
     stage
         .home
         .run("sh", ["-c", UNTIL_IT_STANDS, &pid])

@@ -17,7 +17,7 @@ async fn o3_without_a_user_manager_it_says_what_is_missing() {
         assert!(failed.stderr.contains("user manager"), "{failed:?}");
         assert!(failed.stderr.contains("Hint: "), "{failed:?}");
     }
-    // Where nobody has a folder of the user's in /run/user either.
+    // On machines without a user's folder in /run/user, either.
     let mut home = Home::new(binary()).unwrap();
     home.set("XDG_RUNTIME_DIR", "");
     home.set("PATH", "/nowhere");

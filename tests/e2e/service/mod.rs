@@ -1,4 +1,4 @@
-//! The daemon as a service, in a real user manager of systemd's.
+//! The daemon as a service, in a real systemd user manager.
 
 mod hardening;
 mod lifecycle;
@@ -17,14 +17,14 @@ use serde_json::Value;
 
 use super::binary;
 
-/// A stage whose home has a user manager; `user` is nobody's number elsewhere.
+/// A test environment whose home has a user manager; `user` is a number that no other user has.
 async fn stage(user: u32) -> Option<(Stage, UserManager)> {
     let mut stage = super::stage().await;
     let manager = UserManager::start(&mut stage.home, user, Network::Shared, None).await?;
     Some((stage, manager))
 }
 
-/// The same with the service installed and somebody logged in.
+/// The same with the service installed and a person logged in.
 async fn installed(user: u32) -> Option<(Stage, UserManager)> {
     let (stage, manager) = stage(user).await?;
     stage.home.loopdesk(["service", "install"]).await.ok();
@@ -32,7 +32,7 @@ async fn installed(user: u32) -> Option<(Stage, UserManager)> {
     Some((stage, manager))
 }
 
-/// Asks or tells the manager.
+/// Calls `systemctl --user` with these arguments.
 async fn systemctl<const N: usize>(stage: &Stage, arguments: [&str; N]) -> Output {
     let all = std::iter::once("--user").chain(arguments);
     stage.home.run("systemctl", all).await
@@ -57,7 +57,7 @@ async fn status(stage: &Stage) -> Value {
         .json()
 }
 
-/// Settings of the test's own for the daemon's unit.
+/// Additional settings of the test for the daemon's unit.
 async fn drop_in(stage: &Stage, text: &str) {
     let dir = stage
         .home

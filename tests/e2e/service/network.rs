@@ -1,4 +1,4 @@
-//! Machines that lack `::1`, and proxies that the service must know.
+//! Machines without `::1`, and proxies that the service must know.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -15,7 +15,7 @@ async fn o1_a_machine_without_v6_serves_on_v4() {
     else {
         return;
     };
-    // The defaults: this network is the test's own.
+    // The defaults: this network belongs to the test.
     let said = home
         .loopdesk(["service", "install", "--json"])
         .await

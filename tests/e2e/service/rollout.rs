@@ -1,4 +1,4 @@
-//! Rolled out by an administrator: units for everybody, and nothing to install for a user.
+//! Rolled out by an administrator: units for all users, and nothing for a user to install.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ async fn o1_rolled_out_to_two_fresh_users_each_has_to_log_in_and_nothing_else() 
             printed.stdout.contains(&format!(":{}", stage.port)),
             "{printed:?}"
         );
-        // It isn't the user's to remove.
+        // A user can't remove it.
         let refused = stage
             .home
             .loopdesk(["service", "uninstall"])
@@ -67,8 +67,8 @@ async fn o1_rolled_out_to_two_fresh_users_each_has_to_log_in_and_nothing_else() 
     }
 }
 
-/// Puts the units and the configuration where they are everybody's, with the port that this test
-/// may use. The user's own folders stay empty.
+/// Puts the units and the configuration into the machine-wide folders, with the port that this test
+/// may use. The user's own folders remain empty.
 fn lay_out(stage: &mut Stage, etc: &Path) {
     let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd");
     let program = stage.home.bin().join("loopdeskd").display().to_string();
@@ -82,7 +82,7 @@ fn lay_out(stage: &mut Stage, etc: &Path) {
     std::fs::create_dir(etc.join("loopdesk")).unwrap();
     let own = stage.home.paths().config_file();
     std::fs::rename(&own, etc.join("loopdesk/config.toml")).unwrap();
-    // A login at the desk has no such variables: systemd's and the shell's folders are the same.
+    // A desktop login has no such variables: systemd's and the shell's folders are the same.
     let home = stage.home.path().display().to_string();
     stage.home.set("XDG_CONFIG_HOME", format!("{home}/.config"));
     stage

@@ -1,4 +1,4 @@
-//! What is left when the service is gone: nothing.
+//! What is left after the service is uninstalled: nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ async fn o1_uninstall_leaves_no_file_and_no_link() {
         return;
     };
     stage.home.loopdesk(["login"]).await.ok();
-    // Whoever has a desktop has this folder.
+    // Every desktop user has this folder.
     stage
         .home
         .run(
@@ -42,7 +42,7 @@ async fn o1_uninstall_leaves_no_file_and_no_link() {
         .await
         .ok();
     assert_eq!(units.stdout, "");
-    // Whoever was logged in still is.
+    // A person who was logged in still is.
     stage.home.loopdesk(["wait"]).await.ok();
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
     manager.stop().await;
@@ -79,7 +79,7 @@ async fn o1_purge_revokes_every_session_and_removes_records_and_keys() {
     manager.stop().await;
 }
 
-/// The home's files, but for what a daemon has only while it runs and what the test adds.
+/// The home's files, except those that exist only while a daemon runs and those that the test adds.
 async fn persistent(manager: &UserManager, home: &Path) -> Vec<PathBuf> {
     let mut files = manager.files(home).await;
     let passing = ["state/loopdesk/runtime", "manager.log"].map(|name| home.join(name));

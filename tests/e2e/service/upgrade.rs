@@ -29,7 +29,7 @@ async fn o2_an_upgrade_under_load_fails_no_request() {
     pids.dedup();
     assert_eq!(pids.len(), 3, "the daemon was replaced each time: {pids:?}");
     assert_eq!(result["failed"], serde_json::json!([]), "{result}");
-    // No POST was sent to Zendesk twice either.
+    // No POST was sent to Zendesk twice, either.
     let posted = stage
         .zendesk
         .requests()
@@ -40,7 +40,7 @@ async fn o2_an_upgrade_under_load_fails_no_request() {
     manager.stop().await;
 }
 
-/// Nothing helps it along: two looks, ten seconds apart.
+/// The daemon notices by itself, by two checks ten seconds apart.
 #[tokio::test]
 async fn o2_a_replaced_program_takes_over_by_itself() {
     let Some((stage, manager)) = installed(61_196).await else {
@@ -108,7 +108,7 @@ async fn o2_a_service_of_another_release_is_pointed_out_and_a_restart_helps() {
     manager.stop().await;
 }
 
-/// As a package manager does: the new file gets the old one's name.
+/// As a package manager does: the new file is renamed to the old one's name.
 pub(crate) fn replace_program(stage: &Stage) {
     let program = stage.home.bin().join("loopdeskd");
     let new = stage.home.bin().join("loopdeskd.new");
@@ -116,7 +116,7 @@ pub(crate) fn replace_program(stage: &Stage) {
     std::fs::rename(&new, &program).unwrap();
 }
 
-/// Scripts that POST one ticket after another on connections that stay open.
+/// Scripts that POST one ticket after another on persistent connections.
 pub(crate) struct Load {
     child: Child,
     stdin: ChildStdin,
@@ -156,7 +156,7 @@ impl Load {
     }
 }
 
-/// Far more than two looks and a restart, on a machine that builds something else meanwhile.
+/// Far more than two checks and a restart, even on a machine that is busy with a build.
 const LOOKS: Duration = Duration::from_secs(90);
 
 const PATH: &str = "/api/v2/tickets.json";

@@ -12,7 +12,7 @@ async fn o1_two_users_of_one_machine_get_a_port_each_and_snippets_that_say_so() 
         return;
     };
     let mut grace = Stage::set(binary(), Zendesk::builder()).await;
-    // Both begin with the same configuration.
+    // Both start with the same configuration.
     let config = grace.home.paths().config_file();
     let text = std::fs::read_to_string(&config).unwrap();
     let text = format!(

@@ -1,4 +1,4 @@
-//! Vaults that the hardened service has to reach.
+//! Vaults that the hardened service must reach.
 
 use std::process::Stdio;
 
@@ -18,7 +18,7 @@ async fn o1_the_hardened_service_reaches_the_keyring_and_purge_empties_it() {
         return;
     };
     use_vault(&stage, "keyring");
-    // What a desktop's login does.
+    // What a desktop login does.
     let mut keyring = stage.home.command("gnome-keyring-daemon");
     keyring.args(["--unlock", "--components=secrets"]);
     keyring.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/user/61209/bus");
@@ -27,10 +27,10 @@ async fn o1_the_hardened_service_reaches_the_keyring_and_purge_empties_it() {
     password.write_all(b"a password").await.unwrap();
     drop(password);
     assert!(keyring.wait().await.unwrap().success());
-    // It goes on in the background, and takes its name on the bus a moment later. Whoever asks it
-    // for something before that has the bus start another one, which no password has opened.
+    // It continues in the background, and takes its name on the bus a moment later. A request
+    // before that would make the bus start another one, which no password has opened.
     eventually("the keyring has its name", async || {
-        // A busy machine's bus, which starts at the first call, may drop that one.
+        // On a busy machine, the bus starts at the first call and may drop that one.
         let owner = stage.home.run("busctl", HAS_OWNER).await;
         owner.code == Some(0) && owner.stdout.trim() == "b true"
     })

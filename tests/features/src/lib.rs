@@ -5,7 +5,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::process::Command;
 
-    /// Each dependency of `package` with its version and its features, one line each.
+    /// Each dependency of `package` with its version and features, one per line.
     fn dependencies(package: &[&str]) -> BTreeSet<String> {
         let tree = Command::new(env!("CARGO"))
             .args(["tree", "--locked", "--edges", "normal,build,dev"])

@@ -1,7 +1,7 @@
-//! The bytes of a connection: what is judged against what is sent.
+//! The bytes of a connection: compares what is judged with what is sent.
 //!
-//! The real listener reads them, admission and routes judge, and the real client writes what goes
-//! on. A second, strict reading of both sides must find the same requests in them.
+//! The real listener reads them, admission and routing judge, and the real client writes what is
+//! forwarded. A second, strict reader of both sides must find the same requests.
 
 mod run;
 mod verdict;
@@ -11,8 +11,8 @@ use loopdeskd::keys::Trace;
 
 use crate::household;
 
-/// Checks one connection. The first byte chooses where it arrives and whose it is, and the rest
-/// is what the script sends.
+/// Checks one connection. The first byte chooses the listener and the user of the connection; the
+/// rest is what the script sends.
 pub fn door(data: &[u8]) {
     let Some((&choice, sent)) = data.split_first() else {
         return;

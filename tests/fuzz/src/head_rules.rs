@@ -1,4 +1,4 @@
-//! The rules for headers, for any head: what must not cross, what must, what is ours.
+//! The rules for headers, applied to any head: what must not pass, what must, what we set.
 
 mod answer;
 mod script;
@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// Checks one head. The first byte chooses whether it is a script's or Zendesk's, the second what
-/// stands in its first line, and the rest are its lines, each `name: value`.
+/// Checks one head. The first byte chooses whether it is a script's or Zendesk's, the second the
+/// contents of its first line, and the rest are its lines, each `name: value`.
 pub fn head_rules(data: &[u8]) {
     let Some((&[choice, first], rest)) = data.split_first_chunk() else {
         return;
     };
-    // Beside the lines of the head: one that stands for the other side's, or for the target.
+    // In addition to the lines of the head: one for the other side's, or for the target.
     let (other, lines) = match rest.iter().position(|b| *b == b'\n') {
         Some(end) => (&rest[..end], &rest[end + 1..]),
         None => (rest, &[][..]),
@@ -26,7 +26,7 @@ pub fn head_rules(data: &[u8]) {
     }
 }
 
-/// The lines that can stand in a head at all.
+/// The lines that can occur in a head at all.
 fn headers(lines: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines.split(|b| *b == b'\n') {
@@ -58,7 +58,7 @@ fn named_by_connection(headers: &HeaderMap) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
-/// Nothing that could end a line early.
+/// Contains nothing that could end a line early.
 fn assert_one_line(headers: &HeaderMap) {
     for (name, value) in headers {
         let bad = |b: &u8| matches!(b, b'\r' | b'\n' | 0);
@@ -66,7 +66,7 @@ fn assert_one_line(headers: &HeaderMap) {
     }
 }
 
-/// RFC 9110 section 7.6.1, and what proxies have made of it.
+/// RFC 9110 section 7.6.1, and what proxies have added to it.
 const HOP_BY_HOP: [&str; 8] = [
     "connection",
     "host",

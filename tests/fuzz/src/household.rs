@@ -1,4 +1,4 @@
-//! The configuration under which everything is checked.
+//! The configuration for all checks.
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,7 +14,7 @@ use loopdeskd::keys::{Keys, New};
 pub(crate) static CONFIG: LazyLock<Config> =
     LazyLock::new(|| check::parse(TEXT).expect("the configuration is right"));
 
-/// Local keys, among them one that may only read: [`READER`] stands for it.
+/// Local keys, among them a read-only one: [`READER`] stands for it.
 pub(crate) static KEYS: LazyLock<(Keys, String)> = LazyLock::new(|| {
     let home = tempfile::tempdir().expect("a folder");
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None);
@@ -41,10 +41,10 @@ pub(crate) static KEYS: LazyLock<(Keys, String)> = LazyLock::new(|| {
     (keys, secret.expose().to_owned())
 });
 
-/// What inputs say for the key that may only read, which is another one in each run.
+/// The placeholder in inputs for the read-only key, which differs in each run.
 pub(crate) const READER: &[u8] = b"KEY-OF-THE-READER";
 
-/// What is sent where an input says `sent`.
+/// What is sent where an input has `sent`.
 pub(crate) fn with_keys(sent: &[u8]) -> Vec<u8> {
     let mut all = Vec::with_capacity(sent.len());
     let mut rest = sent;
@@ -57,23 +57,23 @@ pub(crate) fn with_keys(sent: &[u8]) -> Vec<u8> {
     all
 }
 
-/// The account that requests go to where they name none.
+/// The account for requests that name none.
 pub(crate) fn acme() -> &'static Arc<Account> {
     let acme = "acme".parse().expect("a name");
     &CONFIG.accounts[&acme]
 }
 
-/// What is injected.
+/// The token that is injected.
 pub(crate) static TOKEN: HeaderValue = HeaderValue::from_static("Bearer the-sessions-own-token");
 
-/// The port of scripts.
+/// The port for scripts.
 pub(crate) const PORT: u16 = 8484;
-/// That of account `beta` alone.
+/// The port of account `beta` alone.
 pub(crate) const PORT_OF_BETA: u16 = 8490;
 
-/// Where the API of `acme` is: a brand's own domain, OAuth being at the subdomain.
+/// The API of `acme`: a brand's own domain, while OAuth is at the subdomain.
 pub(crate) const ACME: &str = "help.acme.example:8443";
-/// Where that of `beta` is.
+/// The API of `beta`.
 pub(crate) const BETA: &str = "beta.zendesk.com";
 
 const TEXT: &str = r#"

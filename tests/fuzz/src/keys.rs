@@ -1,4 +1,4 @@
-//! Local keys: what a request carries, what a key is, and the file that keeps them.
+//! Local keys: the key in a request, the format of a key, and the file that stores them.
 
 mod text;
 
@@ -8,8 +8,8 @@ use loopdeskd::keys::{Wrong, fuzzing, presented, take_out};
 
 use self::text::{is_whole_key, strictly_decoded};
 
-/// Checks one input. The first byte chooses what the rest is: a target and lines of a head, a key, or
-/// a file of keys, sealed or not.
+/// Checks one input. The first byte chooses what the rest is: a target and lines of a head, a key,
+/// or a file of keys, sealed or not.
 pub fn keys(data: &[u8]) {
     let Some((&choice, rest)) = data.split_first() else {
         return;
@@ -21,12 +21,12 @@ pub fn keys(data: &[u8]) {
     }
 }
 
-/// A key is one to the letter, or it is none.
+/// A text is a key only if it is one to the letter.
 fn key(text: &[u8]) {
     assert_eq!(fuzzing::is_sound(text), is_whole_key(text), "{text:?}");
 }
 
-/// What is read of a file is what is written again.
+/// What is read from a file is what is written again.
 fn file(text: &[u8], is_sealed: bool) {
     if let Some(written) = fuzzing::reread(text, is_sealed) {
         let again = fuzzing::reread(written.as_bytes(), true);
@@ -38,7 +38,7 @@ fn file(text: &[u8], is_sealed: bool) {
     }
 }
 
-/// No key passes unseen, and none travels on.
+/// No key passes unnoticed, and none is sent on.
 fn head(data: &[u8]) {
     let mut lines = data.split(|b| *b == b'\n');
     let target = lines.next().unwrap_or_default();
@@ -58,7 +58,7 @@ fn head(data: &[u8]) {
     }
     let found = presented(&headers, &uri);
     let says_nothing = matches!(found, Ok(None));
-    // A fragment is dropped where a request is read, and goes nowhere.
+    // A fragment is dropped when a request is read, and is sent nowhere.
     let read = target.split(|b| *b == b'#').next().unwrap_or_default();
     assert!(!says_nothing || !holds_whole_key(read), "{target:?}");
     assert!(!says_nothing || !headers.iter().any(carries), "{headers:?}");
@@ -80,13 +80,13 @@ fn head(data: &[u8]) {
     for (name, value) in &given {
         let is_harmless = !is_slot(name) && !contains(value.as_bytes(), b"ldk_");
         let stays = headers.get_all(name).iter().any(|left| left == value);
-        // One line of a name takes the others along.
+        // One line of a name removes the others with it.
         let alone = given.get_all(name).iter().count() == 1;
         assert!(stays || !is_harmless || !alone, "{name}: {value:?}");
     }
 }
 
-/// Whether a header certainly carries a key.
+/// Whether a header certainly contains a key.
 fn carries((name, value): (&HeaderName, &HeaderValue)) -> bool {
     let value = value.as_bytes();
     if !is_slot(name) {
@@ -106,7 +106,7 @@ fn carries((name, value): (&HeaderName, &HeaderValue)) -> bool {
 fn is_slot(name: &HeaderName) -> bool {
     let name = name.as_str().replace('_', "-");
     ["x-loopdesk-key", "proxy-authorization"].contains(&name.as_str())
-        // Rack reads no other spelling of this one.
+        // Rack accepts no other spelling of this one.
         || name == "authorization"
 }
 

@@ -1,12 +1,12 @@
-//! What must hold for any input, one function a fuzz target.
+//! What must hold for any input, one function per fuzz target.
 //!
-//! Each takes the fuzzer's bytes and panics where a rule is broken. `targets` hands them to
-//! libFuzzer, `run` builds and runs those, and `tests/replay.rs` runs every input that is kept in
-//! `corpus` and `regressions`, without a fuzzer.
+//! Each takes the fuzzer's bytes and panics if a rule is broken. `targets` passes them to
+//! libFuzzer, `run` builds and runs those, and `tests/replay.rs` runs every input in `corpus` and
+//! `regressions`, without a fuzzer.
 
 #![expect(
     clippy::expect_used,
-    reason = "a check that can't be made is a finding, as one that fails is"
+    reason = "a check that can't run is a finding, like one that fails"
 )]
 
 mod door;
@@ -23,7 +23,7 @@ pub use keys::keys;
 pub use rewriter::rewriter;
 pub use rights::rights;
 
-/// A target: takes a fuzzer's bytes, and panics where a rule is broken.
+/// A target: takes a fuzzer's bytes, and panics if a rule is broken.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.

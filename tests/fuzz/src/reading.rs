@@ -1,5 +1,5 @@
-//! HTTP/1.1 requests, headers and paths as somebody else would read them: written by the letter of
-//! RFC 9112 and apart from the daemon's own reading, with which it is compared.
+//! An independent reader of HTTP/1.1 requests, headers and paths: written by the letter of RFC
+//! 9112, separately from the daemon's own, with which it is compared.
 
 mod paths;
 mod request;
@@ -7,7 +7,7 @@ mod request;
 pub(crate) use paths::{decoded, mints_credentials, readings};
 pub(crate) use request::{Read, Request, has_two_lengths, request};
 
-/// Whether a script's header ends at the daemon, under whichever spelling.
+/// Whether a script's header ends at the daemon, whatever its spelling.
 pub(crate) fn ends_here(name: &str) -> bool {
     if name == "access_token" {
         return true;
@@ -18,7 +18,7 @@ pub(crate) fn ends_here(name: &str) -> bool {
         || name.starts_with("x-loopdesk-")
 }
 
-/// A target without the pairs of its query that are an access token.
+/// A target without the query parameters that are an access token.
 pub(crate) fn without_token(target: &str) -> String {
     let Some((path, query)) = target.split_once('?') else {
         return target.to_owned();
@@ -38,7 +38,7 @@ pub(crate) fn without_token(target: &str) -> String {
     }
 }
 
-/// Hop-by-hop headers, what hyper has seen to, browsers' headers, and proxies' claims.
+/// Hop-by-hop headers, those that hyper has handled, browsers' headers, and proxies' claims.
 const ENDS_HERE: [&str; 19] = [
     "connection",
     "host",

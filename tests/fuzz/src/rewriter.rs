@@ -1,4 +1,4 @@
-//! S2 for any body: the scanner against itself and against its slow reference.
+//! S2 for any body: compares the scanner with itself and with its slow reference.
 
 mod document;
 
@@ -8,7 +8,7 @@ use loopdeskd::rewrite::{Arrival, Client};
 use serde_json::value::RawValue;
 
 /// Checks one body. The first three bytes choose classes, base and cuts, and whether the rest is
-/// the body itself or what a document is made from.
+/// the body itself or the seed of a generated document.
 pub fn rewriter(data: &[u8]) {
     let Some((&[choice, base, cuts], rest)) = data.split_first_chunk() else {
         return;
@@ -51,7 +51,7 @@ pub fn rewriter(data: &[u8]) {
     }
 }
 
-/// The text, if every JSON parser would read it.
+/// The text, if every JSON parser would accept it.
 fn as_json(text: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(text).ok()?;
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -59,12 +59,13 @@ fn as_json(text: &[u8]) -> Option<&str> {
     values.all(|value| value.is_ok()).then_some(text)
 }
 
-/// Pieces of one to sixteen bytes and empty ones, as `seed` has it.
+/// Pieces of one to sixteen bytes and empty ones, determined by `seed`.
 fn pieces(text: &[u8], seed: u8) -> impl Iterator<Item = &[u8]> {
     let mut state = u32::from(seed) << 8 | 1;
     let mut rest = text;
     std::iter::from_fn(move || {
-        // Numbers enough that no two seeds cut alike (Numerical Recipes' constants).
+        // A generator that is good enough for no two seeds to cut alike (Numerical Recipes'
+        // constants).
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let size = (state >> 24) as usize % 17;
         let (piece, after) = rest.split_at(size.min(rest.len()));
@@ -74,8 +75,8 @@ fn pieces(text: &[u8], seed: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Goes through both side by side: where they differ, an origin has become the base, at the
-/// beginning of a string and before a path that is served here. How often that is.
+/// Walks through both in parallel: where they differ, an origin has become the base, at the
+/// beginning of a string and before a path that is served here. Returns how often.
 fn assert_only_origins_differ(text: &[u8], result: &[u8], client: &Client) -> usize {
     let places = places(client);
     let (mut at, mut at_result, mut hits) = (0, 0, 0);
@@ -127,13 +128,13 @@ fn assert_same(found: &[u8], expected: &[u8], how: &str) {
     );
 }
 
-/// Set where a document is to be made.
+/// Set if a document should be generated.
 const MADE: u8 = 0x10;
 
-/// Set where the client has a local key.
+/// Set if the client has a local key.
 const HAS_KEY: u8 = 0x20;
 
-/// How clients spell us.
+/// How clients write our address.
 const BASES: [&str; 5] = [
     "http://localhost:8484",
     "http://127.0.0.1:8484",
@@ -142,5 +143,5 @@ const BASES: [&str; 5] = [
     "http://LOCALHOST.:8490",
 ];
 
-/// How a slash may be written.
+/// The ways to write a slash.
 const SPELLINGS: [&str; 2] = ["/", r"\/"];

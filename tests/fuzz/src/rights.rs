@@ -1,8 +1,8 @@
 //! What a key allows, for any key and any request.
 //!
-//! What is let through must be the same to every server, the matcher of rules must agree with one
-//! that tries everything, and a body that is let through must name no other method to a plain
-//! reader of forms or of JSON, whatever pieces it comes in.
+//! A request that is let through must mean the same to every server, the matcher of rules must
+//! agree with one that tries everything, and a body that is let through must name no other method
+//! to a plain reader of forms or of JSON, however it is split.
 
 mod body;
 mod matcher;
@@ -15,8 +15,8 @@ use loopdeskd::rights::Rights;
 
 use crate::reading;
 
-/// Checks one key and one request. Lines that begin with `scope`, `allow` and `deny` make the key;
-/// then come a method and a target, headers, an empty line and the body.
+/// Checks one key and one request. Lines that start with `scope`, `allow` and `deny` define the
+/// key; then come a method and a target, headers, an empty line and the body.
 pub fn rights(data: &[u8]) {
     let (mut asked, mut rest) = (key::Rights::default(), data);
     while let Some((kind, text, after)) = line_of_key(rest) {
@@ -103,8 +103,8 @@ fn judged(rights: &Rights, head: &Parts) {
     for names in reading::readings(head.uri.path()) {
         let target = plain(&names);
         let plain = rights.explain(&head.method, &target);
-        // To a server that ignores the case of letters it is no other route, but it may be one
-        // that is denied. The others see the very same one.
+        // To a server that ignores case, it is the same route, but it may be one that is denied.
+        // All other servers see exactly this one.
         let same_case = reading::decoded(head.uri.path().as_bytes()) == spelled(&names, &head.uri);
         assert!(
             if same_case {
@@ -119,7 +119,7 @@ fn judged(rights: &Rights, head: &Parts) {
     }
 }
 
-/// Names as the path of a target.
+/// Segments as the path of a target.
 fn plain(names: &[Vec<u8>]) -> Uri {
     let names = names.iter().map(|name| {
         let encoded = reading::decoded(name).into_iter().map(|byte| match byte {
@@ -134,7 +134,7 @@ fn plain(names: &[Vec<u8>]) -> Uri {
     path.parse().expect("a path")
 }
 
-/// The same names with the slash and the suffix that the given path has at its end.
+/// The same segments with the trailing slash and suffix of the given path.
 fn spelled(names: &[Vec<u8>], given: &Uri) -> Vec<u8> {
     let mut path = vec![b'/'];
     path.extend(reading::decoded(&names.join(&b'/')));

@@ -1,4 +1,4 @@
-//! Every input that is kept must pass: the corpus, and what once broke a rule.
+//! Every saved input must pass: the corpus, and inputs that once broke a rule.
 
 use std::path::Path;
 

@@ -1,4 +1,5 @@
-//! A driver: a client of Zendesk's that does one step after the other, as told.
+//! A driver: a program that uses a client of Zendesk's API and carries out one step after the
+//! other.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -12,21 +13,21 @@ use super::matrix::{Credential, Row, Runtime, Step};
 use super::{folder, python};
 use crate::stage::Stage;
 
-/// A running driver; it is killed with the value.
+/// A running driver; it is killed when dropped.
 pub(super) struct Driver {
     _child: Child,
     orders: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
     stderr: PathBuf,
-    /// What was printed for it. It may hold a key, and goes with the driver.
+    /// What was printed for it. It may contain a key, and is deleted with the driver.
     snippet: PathBuf,
-    /// What it said at first.
+    /// The version that it printed first.
     pub(super) version: String,
 }
 
 impl Driver {
-    /// Starts the driver of `row` with what `loopdesk env --for` prints: the exports by a shell's
-    /// `eval`, the code by the driver itself.
+    /// Starts the driver of `row` with what `loopdesk env --for` prints: a shell `eval`s the
+    /// exports, and the driver itself runs the code.
     pub(super) async fn start(
         stage: &Stage,
         row: &Row,
@@ -68,8 +69,8 @@ impl Driver {
             .env("SNIPPET", &snippet)
             .env("NODE_PATH", folder().join("node/node_modules"))
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            // Downloads end at a host with a certificate of the simulation's CA. Zendesk's real
-            // one needs none of this.
+            // Downloads end at a host whose certificate is issued by the simulation's CA. With the
+            // real Zendesk, none of this is needed.
             .env("SSL_CERT_FILE", &ca)
             .env("REQUESTS_CA_BUNDLE", &ca)
             .env("NODE_EXTRA_CA_CERTS", &ca)
@@ -96,14 +97,14 @@ impl Driver {
         driver
     }
 
-    /// Tells it the next step.
+    /// Sends it the next step.
     pub(super) async fn tell(&mut self, step: Step) {
         let line = format!("{}\n", step.name());
         let sent = self.orders.write_all(line.as_bytes()).await;
         sent.unwrap_or_else(|error| panic!("{error}: {}", self.said()));
     }
 
-    /// What became of the step.
+    /// The result of the step.
     pub(super) async fn answer(&mut self) -> Value {
         let line = tokio::time::timeout(PATIENCE, self.answers.next_line()).await;
         let Ok(Ok(Some(line))) = line else {
@@ -124,8 +125,8 @@ impl Drop for Driver {
     }
 }
 
-/// As a user does it in a shell: all of what is printed, then the script.
+/// As a user does it in a shell: everything that is printed, then the script.
 const EVAL: &str = r#"eval "$(loopdesk env --for "$1")"; shift; exec "$@""#;
 
-/// Longer than any step takes on a machine that builds something else meanwhile.
+/// Longer than any step takes, even on a machine that is busy with a build.
 const PATIENCE: Duration = Duration::from_secs(120);

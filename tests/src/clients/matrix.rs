@@ -8,14 +8,14 @@ use serde::Deserialize;
 use super::{folder, python};
 use crate::needs::needs;
 
-/// All of it.
+/// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Matrix {
-    /// The clients that are driven.
+    /// The clients that the suite runs.
     #[serde(rename = "client")]
     pub clients: Vec<Row>,
-    /// The clients that can't be pointed here, and what comes nearest.
+    /// The clients that can't be pointed at loopdesk, and the closest alternative to each.
     #[serde(rename = "elsewhere")]
     pub elsewhere: Vec<Elsewhere>,
 }
@@ -24,15 +24,15 @@ pub struct Matrix {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
-    /// Its name among people.
+    /// Its display name.
     pub name: String,
     /// Its name in `loopdesk env --for`.
     pub id: String,
-    /// What it was tested at. Where it is `pinned`, the driver must say the same.
+    /// The version it was tested at. If it is `pinned`, the driver must report the same one.
     pub version: String,
-    /// Whether the version is a lock file's; else it is the system's.
+    /// Whether the version comes from a lock file; otherwise it is the system's.
     pub pinned: bool,
-    /// What runs the driver.
+    /// The interpreter of the driver.
     pub runtime: Runtime,
     /// The driver's file.
     pub driver: String,
@@ -40,12 +40,12 @@ pub struct Row {
     pub verdict: Verdict,
     /// What a user changes.
     pub change: String,
-    /// The dummy credentials that it can be given.
+    /// The dummy credentials that it can send.
     pub credentials: Vec<Credential>,
-    /// Whether it sends a query with a `>` in it as the script has written it.
+    /// Whether it sends a `>` in a query exactly as the script has written it.
     #[serde(default)]
     pub raw: bool,
-    /// What it has no means for, with what its users do instead.
+    /// The steps that it can't do by design, with what its users do instead.
     #[serde(default)]
     pub lacks: BTreeMap<Step, String>,
     /// What fails through loopdesk, with the reason.
@@ -57,27 +57,27 @@ pub struct Row {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
-    /// Part of what the client says; it may not fail in another way.
+    /// Part of the client's message; it must not fail in another way.
     pub error: String,
-    /// What people should know about it.
+    /// Notes for users.
     pub remark: String,
 }
 
-/// A client that has Zendesk's address in its code.
+/// A client with Zendesk's address hard-coded.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Elsewhere {
-    /// Its name among people.
+    /// Its display name.
     pub name: String,
-    /// The version that was read.
+    /// The version whose code was read.
     pub version: String,
-    /// Why it can't be pointed here.
+    /// Why it can't be pointed at loopdesk.
     pub why: String,
-    /// What comes nearest.
+    /// The closest alternative.
     pub instead: String,
 }
 
-/// What runs a driver.
+/// The interpreter of a driver.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Runtime {
@@ -93,19 +93,19 @@ pub enum Runtime {
     Ruby,
 }
 
-/// What a client is worth through loopdesk.
+/// How well a client works through loopdesk.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// The script stays as it is; variables are enough.
+    /// The script doesn't change; environment variables are enough.
     Works,
-    /// It works once the script is changed as `loopdesk env` shows.
+    /// It works after changing the script as `loopdesk env` shows.
     Edit,
     /// Something that people need fails.
     Not,
 }
 
-/// The credential that a script happens to have, and that nobody looks at.
+/// A credential that a script already has, and that loopdesk ignores.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Credential {
@@ -116,7 +116,7 @@ pub enum Credential {
 }
 
 impl Credential {
-    /// As the drivers are told.
+    /// Its name in the messages to drivers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Basic => "basic",
@@ -125,11 +125,11 @@ impl Credential {
     }
 }
 
-/// What is asked of every client, in this order.
+/// The steps that every client is asked for, in this order.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// Say who is logged in, by the code that `loopdesk env` prints where that does it.
+    /// Ask who is logged in, with the code that `loopdesk env` prints if that does it.
     Me,
     /// List all tickets by offset.
     Offset,
@@ -137,7 +137,7 @@ pub enum Step {
     Cursor,
     /// Export all tickets incrementally.
     Export,
-    /// Search by an address that RFC 3986 doesn't allow. Only of those who send such a one.
+    /// Search with a URL that RFC 3986 doesn't allow. Only for clients that send such a URL.
     Search,
     /// Create a ticket.
     Create,
@@ -145,9 +145,9 @@ pub enum Step {
     Upload,
     /// Download it again.
     Download,
-    /// Create two tickets by a job, and poll it to its end.
+    /// Create two tickets by a job, and poll it until it has finished.
     Job,
-    /// Export all tickets by a search, which needs no admin.
+    /// Export all tickets by a search, which doesn't require an admin.
     Query,
     /// List all articles by the `Link` header.
     Link,
@@ -175,7 +175,7 @@ impl Step {
         Self::Job,
     ];
 
-    /// As the drivers are told.
+    /// Its name in the messages to drivers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Me => "me",
@@ -199,7 +199,7 @@ impl Matrix {
     /// Reads `matrix.toml`.
     ///
     /// # Panics
-    /// If it isn't as it should be.
+    /// If it is missing or malformed.
     pub fn read() -> Self {
         let text = std::fs::read_to_string(folder().join("matrix.toml"));
         toml::from_str(&text.expect("the matrix is there")).expect("the matrix is well formed")
@@ -208,7 +208,7 @@ impl Matrix {
     /// One of its clients.
     ///
     /// # Panics
-    /// If it has none of that name.
+    /// If it has no client of that name.
     pub fn row(&self, id: &str) -> &Row {
         let row = self.clients.iter().find(|row| row.id == id);
         row.expect("the matrix has the client")
@@ -216,10 +216,10 @@ impl Matrix {
 }
 
 impl Row {
-    /// Whether everything that the driver needs is installed; says so if not.
+    /// Whether everything that the driver needs is installed; prints what is missing.
     ///
     /// # Panics
-    /// As [`needs`].
+    /// See [`needs`].
     pub fn is_here(&self) -> bool {
         let python = python().display().to_string();
         match self.runtime {
@@ -240,7 +240,7 @@ impl Row {
         }
     }
 
-    /// Its pin in `requirements.txt` may hold for newer Pythons only.
+    /// Its pin in `requirements.txt` may apply only to newer Pythons.
     fn has_package(&self, python: &str) -> bool {
         let code = "import importlib.metadata, sys; importlib.metadata.version(sys.argv[1])";
         let asked = Command::new(python)
@@ -252,5 +252,5 @@ impl Row {
     }
 }
 
-/// Of the Debian package, which has no file with a name that stays.
+/// Part of the Debian package, none of whose files has a fixed name.
 const PHP_CURL: &str = "/usr/share/doc/php-curl";

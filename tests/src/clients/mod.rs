@@ -1,4 +1,4 @@
-//! Real clients of Zendesk's API, which nobody here wrote: `tests/clients`.
+//! Real third-party clients of Zendesk's API: `tests/clients`.
 
 mod driver;
 mod matrix;
@@ -11,12 +11,12 @@ pub use table::{BEGIN, END, table};
 
 use std::path::{Path, PathBuf};
 
-/// Where the drivers and the matrix lie.
+/// The folder of the drivers and the matrix.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
-/// The Python that `tests/run` has given the pinned packages.
+/// The Python for which `tests/run` has installed the pinned packages.
 pub fn python() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/clients/python/bin/python")
 }

@@ -1,4 +1,4 @@
-//! One client's play: every step with tokens that rotate under it, and what Zendesk saw of it.
+//! A run of one client: every step while tokens rotate, and what Zendesk saw of it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,19 +11,19 @@ use super::matrix::{Credential, Row, Step};
 use crate::stage::Stage;
 use crate::zendesk::{self, Fault, Gate, Host, Record, Standing, users};
 
-/// Lets the client of `row` do all steps on a stage where [`users::AGENT`] is logged in.
+/// Lets the client of `row` do all steps in an environment where [`users::AGENT`] is logged in.
 ///
 /// # Panics
 /// If the client meets anything that it wouldn't meet at Zendesk with a token that never expires,
-/// or Zendesk sees anything but loopdesk.
+/// or Zendesk sees any client other than loopdesk.
 pub async fn play(stage: &Stage, row: &Row, credential: Credential) {
     play_with(stage, row, credential, "dummy-of-the-script").await;
 }
 
-/// Lets the client of `row` create a ticket with a local key that doesn't allow that.
+/// Lets the client of `row` create a ticket with a local key that doesn't allow it.
 ///
 /// # Panics
-/// If Zendesk sees anything of it, or what the client says doesn't tell why.
+/// If Zendesk sees any of it, or the client's message doesn't give the reason.
 pub async fn refused(stage: &Stage, row: &Row, credential: Credential, key: &str) {
     let file = stage.home.path().join("image.png");
     stage.zendesk.clear();
@@ -38,10 +38,10 @@ pub async fn refused(stage: &Stage, row: &Row, credential: Credential, key: &str
     assert_eq!(posts, 0, "{} with {credential:?}", row.name);
 }
 
-/// As [`play`], with this token in the client's credential slot.
+/// Like [`play`], with this token in the client's credential slot.
 ///
 /// # Panics
-/// As [`play`], and if Zendesk sees the token.
+/// Like [`play`], and if Zendesk sees the token.
 pub async fn play_with(stage: &Stage, row: &Row, credential: Credential, token: &str) {
     let mut play = Play {
         stage,
@@ -52,7 +52,7 @@ pub async fn play_with(stage: &Stage, row: &Row, credential: Credential, token: 
         found: stage.zendesk_found().await,
         made: BTreeSet::new(),
     };
-    // Every byte value, and no multiple of any buffer's size.
+    // Every byte value, and a length that isn't a multiple of any buffer's size.
     let content: Vec<u8> = (0..=255).cycle().take(100_003).collect();
     std::fs::write(&play.file, &content).expect("the disk has room");
     stage.zendesk.clear();
@@ -66,7 +66,7 @@ pub async fn play_with(stage: &Stage, row: &Row, credential: Credential, token: 
     }
     let is_asked = |step: &Step| *step != Step::Search || row.raw;
     for step in Step::ALL.into_iter().filter(is_asked) {
-        // An agent may not export incrementally.
+        // Agents can't use incremental exports.
         if step == Step::Export {
             stage.zendesk.set_role(users::AGENT, "admin");
         }
@@ -98,7 +98,7 @@ pub async fn play_with(stage: &Stage, row: &Row, credential: Credential, token: 
 }
 
 impl Stage {
-    /// The ids of all tickets, asked without loopdesk.
+    /// The ids of all tickets, requested without loopdesk.
     async fn zendesk_tickets(&self) -> BTreeSet<u64> {
         let mut ids = BTreeSet::new();
         for page in 1.. {
@@ -114,7 +114,7 @@ impl Stage {
         ids
     }
 
-    /// The ids that are found at [`SEARCH`], asked without loopdesk.
+    /// The ids that [`SEARCH`] finds, requested without loopdesk.
     async fn zendesk_found(&self) -> Value {
         let page: Value = serde_json::from_str(&self.direct(SEARCH).await).expect("JSON");
         let found = page["results"].as_array().expect("results");
@@ -124,7 +124,7 @@ impl Stage {
     }
 }
 
-/// How an address that scripts write as `created>2025-01-01` has to arrive.
+/// How a URL that scripts write as `created>2025-01-01` must arrive.
 const SEARCH: &str = "/api/v2/search.json?query=created%3E2025-01-01";
 
 struct Play<'a> {
@@ -132,17 +132,17 @@ struct Play<'a> {
     row: &'a Row,
     /// What the script sends.
     token: &'a str,
-    /// Of every ticket that is made here, so that they are told from others.
+    /// Marks every ticket that is created here, to tell them from others.
     subject: String,
     file: PathBuf,
-    /// What a search finds before the play.
+    /// What a search finds before the run.
     found: Value,
     made: BTreeSet<u64>,
 }
 
 impl Play<'_> {
-    /// One step. Where it takes several requests, the answer to the first is kept back until the
-    /// tokens have rotated: the next goes with a token that didn't exist when the step began.
+    /// One step. If it takes several requests, the response to the first is held until the tokens
+    /// have rotated: the next request uses a token that didn't exist when the step began.
     async fn act(&self, driver: &mut Driver, step: Step) -> Value {
         let path = match step {
             Step::Offset | Step::Cursor | Step::Export | Step::Query | Step::Link => "/api/v2/*",
@@ -203,7 +203,7 @@ impl Play<'_> {
                 let ids = done["ids"].as_array().expect("ids");
                 let distinct: BTreeSet<_> = ids.iter().filter_map(Value::as_u64).collect();
                 assert_eq!(&distinct, listed, "{step:?} of {}", self.row.name);
-                // An export by time gives the records of a page's last second again.
+                // An export by time repeats the records of a page's last second.
                 if step != Step::Export {
                     assert_eq!(ids.len(), distinct.len(), "{step:?} gave some twice");
                 }
@@ -236,7 +236,7 @@ impl Play<'_> {
         }
     }
 
-    /// How many requests would make this play's tickets, whatever became of them.
+    /// How many requests created this run's tickets, whatever their outcome.
     fn posts(&self, path: &str) -> usize {
         self.stage.zendesk.count(|record| {
             let body = String::from_utf8_lossy(&record.body);
@@ -244,7 +244,7 @@ impl Play<'_> {
         })
     }
 
-    /// Nothing came but loopdesk's own requests, each with a token that lived.
+    /// Only loopdesk's own requests arrived, each with a token that was valid.
     fn judge_requests(&self) {
         let requests = self.stage.zendesk.requests();
         let mut generations = BTreeSet::new();
@@ -263,7 +263,7 @@ impl Play<'_> {
                 generation,
             } = record.credential
             else {
-                panic!("not through loopdesk: {record}");
+                panic!("bypassed loopdesk: {record}");
             };
             assert_eq!(standing, Standing::Live, "{record}");
             generations.insert(generation.expect("a token of the session's"));

@@ -1,4 +1,4 @@
-//! TLS, and to whom a request goes.
+//! Terminates TLS, and chooses the server for each request.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,7 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::zendesk::{Caller, Zendesk, tls};
 
-/// The front, which ends with the value.
+/// The front, which ends when dropped.
 #[derive(Debug)]
 pub(super) struct Front {
     behind: Arc<Behind>,
@@ -35,7 +35,7 @@ pub(super) struct Front {
     _stop: DropGuard,
 }
 
-/// Whoever answers.
+/// The servers behind it.
 #[derive(Debug)]
 struct Behind {
     zendesk: Caller,
@@ -75,12 +75,12 @@ impl Front {
         self.directory.path().join("ca.pem")
     }
 
-    /// Where the mock is.
+    /// The mock's address.
     pub(super) fn set_mock(&self, address: SocketAddr) {
         self.behind.mock.set(address).expect("it is set once");
     }
 
-    /// Sends it all that isn't OAuth.
+    /// Sends the mock everything that isn't OAuth.
     pub(super) fn mock(&self) {
         self.behind.is_mocking.store(true, Ordering::SeqCst);
     }
@@ -121,7 +121,7 @@ impl Behind {
         } else {
             let path = head.uri.to_string();
             let mut headers = head.headers;
-            // It answers to its own name only, which the caller sets.
+            // It responds only to its own name, which the caller sets.
             headers.remove(HOST);
             self.zendesk.send(head.method, &path, headers, body).await?
         };
@@ -129,7 +129,7 @@ impl Behind {
     }
 }
 
-/// One request on a connection of its own, its head as it came.
+/// One request on its own connection, with its head unchanged.
 async fn ask(address: SocketAddr, request: Request<Bytes>) -> io::Result<Response<Bytes>> {
     let stream = TcpStream::connect(address).await?;
     let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -141,7 +141,7 @@ async fn ask(address: SocketAddr, request: Request<Bytes>) -> io::Result<Respons
     Ok(Response::from_parts(head, body))
 }
 
-/// What Zendesk's own front adds: without it, nothing would be there to take away.
+/// What Zendesk's own front adds: without it, there would be nothing to strip.
 fn dressed(mut answer: Response<Bytes>) -> Response<Bytes> {
     let headers = answer.headers_mut();
     for (name, value) in DRESS {

@@ -1,4 +1,4 @@
-//! Prism, mocking a description.
+//! Prism, as a mock of a description.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 
 use crate::ports;
 
-/// The mock, which ends with the value.
+/// The mock, which ends when dropped.
 #[derive(Debug)]
 pub(super) struct Prism {
     _child: Child,
@@ -21,8 +21,8 @@ pub(super) struct Prism {
 }
 
 impl Prism {
-    /// Starts it with `description`, whose URLs are made to lead to `origin`. Gives the list of
-    /// its operations, as JSON, too.
+    /// Starts it with `description`, whose URLs are changed to `origin`. Also returns the list of
+    /// its operations, as JSON.
     pub(super) async fn start(description: &Path, origin: &str) -> io::Result<(Self, Vec<u8>)> {
         let directory = tempfile::tempdir()?;
         let prepared = directory.path().join("description.json");
@@ -60,7 +60,7 @@ impl Prism {
             Err(io::Error::other("Prism has ended"))
         };
         tokio::time::timeout(PATIENCE, listening).await??;
-        // It tells of each request, and would wait for somebody to listen.
+        // It logs each request, and would block if nothing read the log.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let prism = Self {
             _child: child,
@@ -75,7 +75,7 @@ impl Prism {
     }
 }
 
-/// What node runs.
+/// The script that node runs.
 pub(super) fn program() -> PathBuf {
     folder().join("node_modules/@stoplight/prism-cli/dist/index.js")
 }

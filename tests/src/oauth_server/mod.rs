@@ -1,4 +1,4 @@
-//! The authorization server that nobody here wrote: `tests/oauth-server`, npm's oidc-provider.
+//! The third-party authorization server: `tests/oauth-server`, npm's oidc-provider.
 
 pub(crate) mod person;
 
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::needs::needs;
 use crate::zendesk::tls;
 
-/// The server, which ends with the value.
+/// The server, which ends when dropped.
 #[derive(Debug)]
 pub struct OAuthServer {
     _child: Child,
@@ -28,20 +28,20 @@ pub struct OAuthServer {
 }
 
 impl OAuthServer {
-    /// Whether Node and the server's packages are installed; says so if not.
+    /// Whether Node and the server's packages are installed; prints what is missing.
     ///
     /// # Panics
-    /// As [`needs`].
+    /// See [`needs`].
     pub fn is_here() -> bool {
         let provider = folder().join("node_modules/oidc-provider");
         needs(&["node", &provider.display().to_string()])
     }
 
-    /// Starts it. The client `loopdesk` is public and comes back to `redirect_uris`, the client
-    /// `robot` has `secret`; access tokens live for `ttl`.
+    /// Starts it. The client `loopdesk` is public and has `redirect_uris`, the client `robot` has
+    /// `secret`; access tokens live for `ttl`.
     ///
     /// # Errors
-    /// As the system says.
+    /// If the server can't be started.
     pub async fn start(redirect_uris: &[String], secret: &str, ttl: Duration) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let path = |name| directory.path().join(name);
@@ -85,7 +85,7 @@ impl OAuthServer {
         Ok(server)
     }
 
-    /// Where it is.
+    /// Its origin.
     pub fn origin(&self) -> &str {
         &self.origin
     }
@@ -95,7 +95,7 @@ impl OAuthServer {
         self.directory.path().join("ca.pem")
     }
 
-    /// Everything that it has told.
+    /// All events that it has reported.
     pub fn events(&self) -> Vec<Value> {
         self.events.borrow().clone()
     }
@@ -105,7 +105,7 @@ impl OAuthServer {
         self.count(|event| event["event"] == "granted" && event["grant"] == grant)
     }
 
-    /// How many events fit.
+    /// How many events match.
     pub fn count(&self, fits: impl Fn(&Value) -> bool) -> usize {
         self.events
             .borrow()
@@ -114,10 +114,10 @@ impl OAuthServer {
             .count()
     }
 
-    /// Waits until it has told what `condition` wants.
+    /// Waits until its events fulfil `condition`.
     ///
     /// # Panics
-    /// If that takes longer than any test should, or the server has ended.
+    /// If that takes longer than any test should take, or the server has ended.
     pub async fn wait_for(&self, condition: impl Fn(&[Value]) -> bool) {
         let mut events = self.events.clone();
         let seen = events.wait_for(|events| condition(events));
@@ -125,12 +125,15 @@ impl OAuthServer {
             Ok(Ok(_)) => {}
             Ok(Err(_)) | Err(_) => {
                 let stderr = std::fs::read_to_string(self.directory.path().join("stderr"));
-                panic!("never seen; {:#?}; {stderr:?}", self.events());
+                panic!(
+                    "timed out waiting for an event; {:#?}; {stderr:?}",
+                    self.events()
+                );
             }
         }
     }
 
-    /// The next answer of the token endpoint is made and gets lost.
+    /// Loses the next response of the token endpoint after creating it.
     ///
     /// # Panics
     /// If the server has ended.
@@ -161,5 +164,5 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("oauth-server")
 }
 
-/// Node takes a second to start on a machine that builds something else meanwhile.
+/// Node takes a second to start on a machine that is busy with a build.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! A person who fills in whatever form a page shows: oidc-provider's login and consent.
+//! A person who fills in any form that a page shows: oidc-provider's login and consent.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,7 +11,7 @@ use url::{Url, form_urlencoded};
 
 use crate::zendesk::Caller;
 
-/// Goes from `page` to the address on this machine where the login comes back, which is not opened.
+/// Follows `page` to the address on this machine where the login returns, without opening that.
 pub(crate) async fn consent(page: &str, ca: &Path) -> io::Result<String> {
     let caller = Caller::new(page, ca)?;
     let mut cookies = BTreeMap::new();

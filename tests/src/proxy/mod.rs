@@ -1,7 +1,7 @@
 //! A company's HTTP proxy, small enough to misbehave on demand.
 //!
-//! It takes CONNECT, in the clear or within TLS, and remembers each request for a tunnel. Instead
-//! of being one, it can answer whatever a test wants, or open the TLS that goes through it.
+//! It accepts CONNECT, over plain TCP or TLS, and records each request for a tunnel. Instead of
+//! opening one, it can respond with whatever a test wants, or intercept the TLS inside.
 
 mod serve;
 
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::raw::Head;
 use crate::zendesk::tls::Pems;
 
-/// A running proxy. It ends with the value, and so do its tunnels.
+/// A running proxy. It ends when dropped, and so do its tunnels.
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
@@ -34,30 +34,30 @@ pub struct Proxy {
 pub enum Manner {
     /// It opens the tunnel.
     Good,
-    /// It says this and closes the connection.
+    /// It sends this and closes the connection.
     Says(Vec<u8>),
-    /// It says nothing and keeps the connection.
+    /// It sends nothing and keeps the connection open.
     Silent,
-    /// It opens the tunnel, and plays the server there with a certificate of its own authority.
+    /// It opens the tunnel and acts as the server, with a certificate of its own authority.
     OpensTls {
-        /// The authority that it trusts itself, as PEM.
+        /// The authority that the proxy itself trusts, as PEM.
         trusts: PathBuf,
     },
 }
 
 impl Proxy {
-    /// One that is spoken to in the clear.
+    /// A proxy that is reached over plain TCP.
     ///
     /// # Errors
-    /// As the system says.
+    /// If no port can be bound.
     pub async fn start() -> io::Result<Self> {
         Self::set_up(false).await
     }
 
-    /// One that is spoken to within TLS.
+    /// A proxy that is reached over TLS.
     ///
     /// # Errors
-    /// As the system says.
+    /// If no port can be bound or no certificate created.
     pub async fn start_tls() -> io::Result<Self> {
         Self::set_up(true).await
     }
@@ -91,11 +91,11 @@ impl Proxy {
         Ok(proxy)
     }
 
-    /// Makes an authority and a certificate by it for a proxy that is no part of this process:
-    /// `ca.pem`, `certificate.pem` and `key.pem`, which everybody may read.
+    /// Creates an authority and a certificate by it for a proxy outside this process: `ca.pem`,
+    /// `certificate.pem` and `key.pem`, readable by all users.
     ///
     /// # Errors
-    /// As the system says.
+    /// If a file can't be written.
     pub fn write_pems(directory: &Path) -> io::Result<()> {
         make_pems(directory).map(drop)
     }
@@ -105,13 +105,13 @@ impl Proxy {
         self.address.to_string()
     }
 
-    /// What `HTTPS_PROXY` has to be.
+    /// The value for `HTTPS_PROXY`.
     pub fn url(&self) -> String {
         let scheme = if self.shared.has_tls { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
     }
 
-    /// The same with a user and a password, encoded already.
+    /// The same with a user and a password, already percent-encoded.
     pub fn url_as(&self, login: &str) -> String {
         self.url().replace("://", &format!("://{login}@"))
     }
@@ -121,23 +121,23 @@ impl Proxy {
         self.directory.path().join("ca.pem")
     }
 
-    /// Has it behave so from now on.
+    /// Sets its behaviour from now on.
     pub fn behave(&self, manner: Manner) {
         self.shared.state().manner = manner;
     }
 
-    /// Has it want `user:password` from now on.
+    /// Requires `user:password` from now on.
     pub fn want_login(&self, login: &str) {
         self.shared.state().login = Some(login.to_owned());
     }
 
-    /// Has it find `authority`, `host:port`, at this address from now on.
+    /// Resolves `authority`, `host:port`, to this address from now on.
     pub fn knows(&self, authority: &str, address: SocketAddr) {
         let mut state = self.shared.state();
         state.places.insert(authority.to_owned(), address);
     }
 
-    /// The requests for a tunnel so far.
+    /// All requests for a tunnel so far.
     pub fn asked(&self) -> Vec<Head> {
         self.shared.state().asked.clone()
     }
@@ -148,16 +148,16 @@ impl Proxy {
         std::mem::take(tunnels).cancel();
     }
 
-    /// Dies: nobody listens any more, and every tunnel ends.
+    /// Stops listening, and ends every tunnel.
     pub fn die(&self) {
         self.shared.state().listening.cancel();
         self.end_tunnels();
     }
 
-    /// Comes back at the same address.
+    /// Listens again at the same address.
     ///
     /// # Panics
-    /// If that was given away.
+    /// If another program has taken it.
     pub async fn come_back(&self) {
         self.shared.state().listening = CancellationToken::new();
         let listener = TcpListener::bind(self.address).await;
@@ -200,7 +200,7 @@ fn make_pems(directory: &Path) -> io::Result<Pems> {
 /// Writes certificates of several authorities into one file.
 ///
 /// # Panics
-/// If one can't be read, or the file not be written.
+/// If a certificate can't be read, or the file can't be written.
 pub fn join_authorities(files: &[&Path], to: &Path) {
     let text = files
         .iter()

@@ -17,7 +17,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::{Manner, Shared};
 use crate::raw::Head;
 
-/// Serves it to its end. What goes wrong is the client's business.
+/// Serves it to its end. Errors are the client's business.
 pub(super) async fn connection(shared: Arc<Shared>, stream: TcpStream) {
     drop(stream.set_nodelay(true));
     let served = async {
@@ -80,7 +80,7 @@ impl Shared {
         }
     }
 
-    /// Reads what nobody was meant to read, as such proxies do, and passes it on.
+    /// Reads what should be confidential, as such proxies do, and passes it on.
     async fn open_tls<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         from: S,
@@ -104,7 +104,7 @@ impl Shared {
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let connector = TlsConnector::from(Arc::new(client));
         let mut to = connector.connect(name, to).await?;
-        // Both sides must speak the same.
+        // Both sides must use the same protocol.
         let spoken = to.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
         let spoken: Vec<_> = spoken.into_iter().collect();
         let mut from = self.acceptor(&spoken)?.accept(from).await?;
@@ -125,7 +125,7 @@ impl Shared {
     }
 }
 
-/// The request's head, and not a byte more: what comes next belongs into the tunnel.
+/// The request's head, and not a byte more: what follows belongs to the tunnel.
 async fn head<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<Head> {
     let mut text = Vec::new();
     while !text.ends_with(b"\r\n\r\n") {

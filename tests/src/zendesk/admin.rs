@@ -45,8 +45,8 @@ impl Zendesk {
         self.change_client(|client| client.any_loopback_port = accepted);
     }
 
-    /// Sets the allowed scopes of the client `loopdesk`: the ceiling. Tokens that were given keep
-    /// what they have until they are refreshed, which is then refused with `invalid_scope`.
+    /// Sets the allowed scopes of the client `loopdesk`, the ceiling. Existing tokens keep their
+    /// scopes until they are refreshed, which is then refused with `invalid_scope`.
     pub fn set_allowed_scopes(&self, scopes: &[&str]) {
         let scopes: Vec<_> = scopes.iter().map(|&scope| scope.to_owned()).collect();
         self.change_client(|client| client.allowed_scopes = scopes);
@@ -66,7 +66,7 @@ impl Zendesk {
 
 /// Users. Their ids are in [`users`](super::users).
 impl Zendesk {
-    /// Sets who sits at the browser.
+    /// Sets who uses the browser.
     pub fn set_consenting_user(&self, id: u64) {
         lock(&self.shared.oauth).consenting_user = id;
     }
@@ -76,12 +76,12 @@ impl Zendesk {
         lock(&self.shared.store).set_user(id, "suspended", json!(true));
     }
 
-    /// Takes a suspension back; tokens that have not expired work again.
+    /// Lifts a suspension; tokens that haven't expired work again.
     pub fn unsuspend_user(&self, id: u64) {
         lock(&self.shared.store).set_user(id, "suspended", json!(false));
     }
 
-    /// Gives a user another name, as they can themselves.
+    /// Renames a user, as users can themselves.
     pub fn rename_user(&self, id: u64, name: &str) {
         lock(&self.shared.store).set_user(id, "name", json!(name));
     }
@@ -92,7 +92,7 @@ impl Zendesk {
     }
 }
 
-/// What there is.
+/// What the account contains.
 impl Zendesk {
     /// The ids of all articles.
     pub fn articles(&self) -> BTreeSet<u64> {
@@ -100,10 +100,10 @@ impl Zendesk {
         store.articles.ids().into_iter().collect()
     }
 
-    /// The file that the first article shows.
+    /// The file that the first article displays.
     ///
     /// # Panics
-    /// If there is no article.
+    /// If there are no articles.
     pub fn file_of_an_article(&self) -> Bytes {
         let store = lock(&self.shared.store);
         let first = store.articles.ids().into_iter().min();
@@ -111,10 +111,10 @@ impl Zendesk {
         file.expect("an article").content
     }
 
-    /// The recording of the call by which a ticket has come.
+    /// The recording of the call that a ticket originates from.
     ///
     /// # Panics
-    /// If it hasn't come by one.
+    /// If it doesn't originate from a call.
     pub fn recording_of_ticket(&self, ticket: u64) -> Bytes {
         let call = call_of_ticket(ticket).expect("a ticket that has come by a call");
         recording(&lock(&self.shared.store).seed, &call).expect("a recording")
@@ -123,17 +123,17 @@ impl Zendesk {
 
 /// Policies.
 impl Zendesk {
-    /// Whether this machine's network is refused (IP restrictions): to any request.
+    /// Whether this machine's network is refused (IP restrictions), for all requests.
     pub fn refuse_network(&self, refused: bool) {
         lock(&self.shared.settings).policy.network_refused = refused;
     }
 
-    /// Whether logins count only if single sign-on has made them: refreshes are refused.
+    /// Whether only logins by single sign-on are accepted: other refreshes are refused.
     pub fn require_single_sign_on(&self, required: bool) {
         lock(&self.shared.settings).policy.single_sign_on = required;
     }
 
-    /// Whether a suspended user is told so by a 403; otherwise her tokens look dead.
+    /// Whether a suspended user gets a 403 that says so; otherwise her tokens look dead.
     pub fn tell_suspension(&self, told: bool) {
         lock(&self.shared.settings).policy.suspension_told = told;
     }
@@ -141,8 +141,8 @@ impl Zendesk {
 
 /// Tokens.
 impl Zendesk {
-    /// Hands out a pair without a login, to the client `loopdesk`, for the consenting user, with
-    /// the lifetimes that are the default, or that are granted whatever is asked.
+    /// Issues a pair without a login, to the client `loopdesk`, for the consenting user, with the
+    /// default lifetimes or those that are granted in any case.
     pub fn issue_tokens(&self, scopes: &[&str]) -> TokenPair {
         let settings = lock(&self.shared.settings).clone();
         let mut oauth = lock(&self.shared.oauth);
@@ -158,7 +158,7 @@ impl Zendesk {
         oauth.tokens.grant(&grant, now).view(now)
     }
 
-    /// All pairs that were ever handed out, oldest first, and what they are worth now.
+    /// All pairs ever issued, oldest first, and their current state.
     pub fn tokens(&self) -> Vec<TokenPair> {
         let now = self.shared.clock.now();
         let oauth = lock(&self.shared.oauth);
@@ -170,38 +170,39 @@ impl Zendesk {
         lock(&self.shared.oauth).tokens.revoke(|_| true)
     }
 
-    /// Revokes the pair that this access or refresh token is of.
+    /// Revokes the pair that contains this access or refresh token.
     pub fn revoke_token(&self, token: &str) -> usize {
         lock(&self.shared.oauth)
             .tokens
             .revoke(|pair| pair.access == token || pair.refresh.as_deref() == Some(token))
     }
 
-    /// Lets all access tokens be over now, earlier than was said; refresh tokens stay good.
+    /// Expires all access tokens now, earlier than announced; refresh tokens remain valid.
     pub fn expire_access_tokens(&self) {
         let now = self.shared.clock.now();
         lock(&self.shared.oauth).tokens.expire_access(now);
     }
 
-    /// Lets all access and refresh tokens be over now.
+    /// Expires all access and refresh tokens now.
     pub fn expire_refresh_tokens(&self) {
         let now = self.shared.clock.now();
         lock(&self.shared.oauth).tokens.expire_refresh(now);
     }
 
-    /// Grants access tokens this lifetime from now on, whatever is asked for; `None`: what is asked.
+    /// Grants access tokens this lifetime from now on, whatever is requested; `None`: the requested
+    /// one.
     pub fn set_granted_access_ttl(&self, ttl: impl Into<Option<Duration>>) {
         lock(&self.shared.settings).granted_access_ttl = ttl.into();
     }
 
-    /// Grants refresh tokens this lifetime from now on, whatever is asked for; `None`: what is
-    /// asked.
+    /// Grants refresh tokens this lifetime from now on, whatever is requested; `None`: the
+    /// requested one.
     pub fn set_granted_refresh_ttl(&self, ttl: impl Into<Option<Duration>>) {
         lock(&self.shared.settings).granted_refresh_ttl = ttl.into();
     }
 
-    /// Whether a login ends the pairs that the same person has of the same client: an assumption
-    /// about Zendesk that must not be needed.
+    /// Whether a login ends the pairs that the same person already has with the same client: an
+    /// assumption about Zendesk that nothing may rely on.
     pub fn set_one_authorization(&self, only: bool) {
         lock(&self.shared.settings).one_authorization = only;
     }
@@ -211,13 +212,13 @@ impl Zendesk {
         lock(&self.shared.settings).code_ttl = ttl;
     }
 
-    /// Sets the status with which tokens are handed out: 201 as documented, or 200 as others saw.
+    /// Sets the status of responses with tokens: 201 as documented, or 200 as others have observed.
     pub fn set_token_status(&self, status: StatusCode) {
         lock(&self.shared.settings).token_status = status;
     }
 
-    /// Makes the answers that hand out tokens odd; `None`: normal again. For answers that hand
-    /// out none, or that get lost, see [`Fault`](super::Fault).
+    /// Makes the responses that issue tokens odd; `None`: normal again. For responses that issue
+    /// none, or that get lost, see [`Fault`](super::Fault).
     pub fn set_oddity(&self, oddity: impl Into<Option<Oddity>>) {
         lock(&self.shared.settings).oddity = oddity.into();
     }
@@ -225,17 +226,17 @@ impl Zendesk {
 
 /// The API.
 impl Zendesk {
-    /// Allows so many API requests per clock minute; `None`: any number.
+    /// Allows this many API requests per clock minute; `None`: any number.
     pub fn set_rate_limit(&self, per_minute: impl Into<Option<u32>>) {
         lock(&self.shared.settings).rate_limit = per_minute.into();
     }
 
-    /// Whether answers are compressed for clients that accept it.
+    /// Whether responses are compressed for clients that accept it.
     pub fn set_gzip(&self, gzip: bool) {
         lock(&self.shared.settings).gzip = gzip;
     }
 
-    /// Whether JSON answers write `/` as `\/`.
+    /// Whether JSON responses write `/` as `\/`.
     pub fn set_escaped_slashes(&self, escaped: bool) {
         lock(&self.shared.settings).escaped_slashes = escaped;
     }
@@ -246,15 +247,14 @@ impl Zendesk {
     }
 }
 
-/// Time. The simulation's clock is the machine's, moved by as much as tests ask for.
+/// Time. The simulation's clock is the machine's, offset by as much as tests want.
 impl Zendesk {
-    /// The time by the simulation's clock.
+    /// The current time by the simulation's clock.
     pub fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
 
-    /// Lets the simulation's clock jump; backwards where `by` is negative. Tokens and codes age
-    /// by it.
+    /// Moves the simulation's clock; backwards if `by` is negative. Tokens and codes age by it.
     pub fn move_clock(&self, by: SignedDuration) {
         self.shared.mover.jump(by);
     }
@@ -262,40 +262,40 @@ impl Zendesk {
 
 /// The network.
 impl Zendesk {
-    /// Shows new connections this certificate from now on.
+    /// From now on, uses this certificate for new connections.
     ///
     /// # Panics
-    /// If none can be made.
+    /// If it can't be created.
     pub fn show_certificate(&self, certificate: Certificate) {
         let shown = self.shared.identity.show(self.now(), certificate);
         shown.expect("a certificate can be made");
     }
 
-    /// Shows new connections a certificate by a new authority, whose own is returned in PEM. The
-    /// simulation's own callers still trust the old one.
+    /// Uses a certificate by a new authority for new connections, and returns the authority's
+    /// certificate as PEM. The simulation's own callers still trust the old one.
     ///
     /// # Panics
-    /// If none can be made.
+    /// If it can't be created.
     pub fn change_authority(&self) -> String {
         let changed = self.shared.identity.change_authority(self.now());
         changed.expect("an authority can be made")
     }
 
-    /// Resets all open connections, as a network that was lost does. Requests in flight are worked
-    /// on; their answers are lost.
+    /// Resets all open connections, like a lost network. Requests in flight are still processed;
+    /// their responses are lost.
     pub fn reset_connections(&self) {
         self.shared.connections.reset_all();
     }
 
-    /// Ends all open connections in an orderly way: HTTP/2 by GOAWAY, HTTP/1.1 after the answer.
+    /// Closes all open connections gracefully: HTTP/2 by GOAWAY, HTTP/1.1 after the response.
     pub fn drain_connections(&self) {
         self.shared.connections.drain_all();
     }
 
-    /// The next connection to the account's host, after its TLS handshake, to be served byte by
-    /// byte by the test: for answers that no HTTP library would send. With
-    /// [`Protocols::Http1`](super::Protocols::Http1), else it speaks HTTP/2.
-    /// The connection is taken from the call on, not from the first poll.
+    /// The next connection to the account's host, after its TLS handshake, for the test to serve
+    /// byte by byte: for responses that no HTTP library would send. Use it with
+    /// [`Protocols::Http1`](super::Protocols::Http1), or it speaks HTTP/2. The connection is
+    /// claimed from the call on, not from the first poll.
     pub fn take_connection(&self) -> impl Future<Output = Taken> + use<> {
         let taken = self.shared.connections.take_next();
         async { taken.await.expect("the simulation runs") }
@@ -311,12 +311,12 @@ impl Zendesk {
         self.shared.connections.none_open().await;
     }
 
-    /// How many connections were made so far.
+    /// How many connections have been accepted so far.
     pub fn connections_made(&self) -> usize {
         self.shared.connections.made()
     }
 
-    /// Makes both hosts unreachable, or reachable again under the same ports. While they are
+    /// Makes both hosts unreachable, or reachable again on the same ports. While they are
     /// unreachable, open connections are reset and new ones refused.
     pub async fn set_reachable(&self, reachable: bool) {
         for listening in &self.listening {
@@ -329,6 +329,6 @@ impl Zendesk {
     }
 }
 
-/// What Zendesk gives where nothing is asked for.
+/// The lifetime that Zendesk grants if none is requested.
 const ACCESS_TTL: Duration = Duration::from_mins(30);
 const REFRESH_TTL: Duration = Duration::from_hours(30 * 24);

@@ -1,23 +1,23 @@
-//! Answers as a script of faults writes them, and as the simulation makes them.
+//! Responses, as scripted in faults and as created by the simulation.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::Value;
 
-/// A whole answer: status, headers, body.
+/// A complete response: status, headers, body.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
-    /// Its headers, without those that every answer of Zendesk's carries.
+    /// Its headers, without those that every response of Zendesk's has.
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
 }
 
 impl Answer {
-    /// An answer without headers or body. A number that is no status becomes 500.
+    /// A response without headers or body. An invalid status becomes 500.
     pub fn new(status: u16) -> Self {
         Self {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
@@ -26,14 +26,14 @@ impl Answer {
         }
     }
 
-    /// An answer in JSON.
+    /// A response in JSON.
     pub fn json(status: u16, body: &Value) -> Self {
         Self::new(status)
             .header("content-type", "application/json; charset=utf-8")
             .body(body.to_string())
     }
 
-    /// An answer in plain text.
+    /// A response in plain text.
     pub fn text(status: u16, body: impl Into<Bytes>) -> Self {
         Self::new(status)
             .header("content-type", "text/plain; charset=utf-8")
@@ -56,7 +56,7 @@ impl Answer {
         .header("location", location)
     }
 
-    /// The error page that the network before Zendesk shows when Zendesk can't be reached.
+    /// The error page of the network in front of Zendesk, shown when Zendesk can't be reached.
     pub fn gateway_page(status: u16) -> Self {
         Self::html(
             status,
@@ -67,7 +67,7 @@ impl Answer {
         )
     }
 
-    /// The page of a hotel's or airport's network that wants a click before it lets anyone out.
+    /// The page of a hotel's or airport's network that requires a click before it lets anyone out.
     pub fn captive_portal() -> Self {
         Self::html(
             200,
@@ -77,7 +77,7 @@ impl Answer {
         )
     }
 
-    /// Zendesk's answer to one request too many.
+    /// Zendesk's response to one request too many.
     pub fn too_many_requests(retry_after: u32) -> Self {
         Self::new(429)
             .header("content-type", "text/plain")
@@ -87,16 +87,16 @@ impl Answer {
             .body("Number of allowed API requests per minute exceeded")
     }
 
-    /// Zendesk's answer while it is being repaired.
+    /// Zendesk's response during maintenance.
     pub fn maintenance(retry_after: u32) -> Self {
         Self::gateway_page(503).header("retry-after", &retry_after.to_string())
     }
 
-    /// The same answer with one more header. A name or value that HTTP forbids is left out.
+    /// The same response with one more header. A name or value that HTTP forbids is left out.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-            // These can stand only once; everything else may be repeated, as Zendesk does.
+            // These may occur only once; all others may be repeated, as Zendesk does.
             if [CONTENT_TYPE, LOCATION, CACHE_CONTROL, RETRY_AFTER].contains(&name) {
                 self.headers.insert(name, value);
             } else {
@@ -106,7 +106,7 @@ impl Answer {
         self
     }
 
-    /// The same answer with another body.
+    /// The same response with another body.
     #[must_use]
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();

@@ -1,4 +1,4 @@
-//! How a simulation is set up.
+//! Sets up a simulation.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -20,7 +20,7 @@ use super::store::{Sizes, Store};
 use super::tls::Identity;
 use super::{Zendesk, users};
 
-/// Sets up a simulated Zendesk. Every default is what Zendesk does, as far as it is known.
+/// Sets up a simulated Zendesk. Every default is Zendesk's behaviour, as far as it is known.
 #[derive(Clone, Debug)]
 pub struct Builder {
     ip: Ipv4Addr,
@@ -36,7 +36,7 @@ pub struct Builder {
     sizes: Sizes,
 }
 
-/// Which protocols the TLS handshake offers.
+/// The protocols offered in the TLS handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocols {
     /// HTTP/2, then HTTP/1.1.
@@ -81,7 +81,7 @@ impl Builder {
         }
     }
 
-    /// Listens on this address of a network of the test's own; without it, on 127.0.0.1.
+    /// Listens on this address, in a network of the test's own; without it, on 127.0.0.1.
     #[must_use]
     pub fn address(mut self, ip: impl Into<Ipv4Addr>) -> Self {
         self.ip = ip.into();
@@ -102,33 +102,33 @@ impl Builder {
         self
     }
 
-    /// Sets the origin that stands in absolute URLs, such as `https://acme.zendesk.com`; without
-    /// it, the address of the simulation itself.
+    /// Sets the origin in absolute URLs, such as `https://acme.zendesk.com`; without it, the
+    /// simulation's own address.
     #[must_use]
     pub fn public_origin(mut self, origin: &str) -> Self {
         self.public_origin = Some(origin.trim_end_matches('/').to_owned());
         self
     }
 
-    /// Writes the CA's certificate, `ca.pem`, into this folder, where it stays; without it, into a
-    /// temporary one.
+    /// Writes the CA's certificate, `ca.pem`, into this folder and keeps it there; without it, into
+    /// a temporary folder.
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
         self
     }
 
-    /// Sets which protocols the TLS handshake offers.
+    /// Sets the protocols offered in the TLS handshake.
     #[must_use]
     pub fn protocols(mut self, protocols: Protocols) -> Self {
         self.protocols = protocols;
         self
     }
 
-    /// Registers an OAuth client, instead of the one of the same identifier if there is one.
+    /// Registers an OAuth client, replacing one with the same identifier.
     ///
-    /// From the start there is the public client `loopdesk`, with loopdesk's three redirect URIs
-    /// and the scopes `read` and `write`.
+    /// There is always a public client `loopdesk`, with loopdesk's three redirect URIs and the
+    /// scopes `read` and `write`.
     #[must_use]
     pub fn client(mut self, client: Client) -> Self {
         self.clients
@@ -155,79 +155,79 @@ impl Builder {
         self
     }
 
-    /// Sets how access tokens look.
+    /// Sets the format of access tokens.
     #[must_use]
     pub fn token_format(mut self, format: TokenFormat) -> Self {
         self.token_format = format;
         self
     }
 
-    /// Grants access tokens this lifetime, whatever is asked for: 3 s, say.
+    /// Grants access tokens this lifetime, whatever is requested: 3 s, say.
     #[must_use]
     pub fn granted_access_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
         self.settings.granted_access_ttl = ttl.into();
         self
     }
 
-    /// Grants refresh tokens this lifetime, whatever is asked for.
+    /// Grants refresh tokens this lifetime, whatever is requested.
     #[must_use]
     pub fn granted_refresh_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
         self.settings.granted_refresh_ttl = ttl.into();
         self
     }
 
-    /// Sets how long an authorization code is valid; without it 120 s.
+    /// Sets how long an authorization code is valid; 120 s without it.
     #[must_use]
     pub fn code_ttl(mut self, ttl: Duration) -> Self {
         self.settings.code_ttl = ttl;
         self
     }
 
-    /// Allows so many API requests per clock minute; without it, any number.
+    /// Allows this many API requests per clock minute; without it, any number.
     #[must_use]
     pub fn rate_limit(mut self, per_minute: u32) -> Self {
         self.settings.rate_limit = Some(per_minute);
         self
     }
 
-    /// Whether answers are compressed for clients that accept it; on at first.
+    /// Whether responses are compressed for clients that accept it; on by default.
     #[must_use]
     pub fn gzip(mut self, gzip: bool) -> Self {
         self.settings.gzip = gzip;
         self
     }
 
-    /// Whether JSON answers write `/` as `\/`; off at first.
+    /// Whether JSON responses write `/` as `\/`; off by default.
     #[must_use]
     pub fn escaped_slashes(mut self, escaped: bool) -> Self {
         self.settings.escaped_slashes = escaped;
         self
     }
 
-    /// Whether `WWW-Authenticate` comes with a 401 for a dead token; off at first, since nobody
-    /// has seen it.
+    /// Whether `WWW-Authenticate` comes with a 401 for a dead token; off by default, since it has
+    /// never been observed.
     #[must_use]
     pub fn www_authenticate(mut self, sent: bool) -> Self {
         self.settings.www_authenticate = sent;
         self
     }
 
-    /// Keeps so many bytes of a request's body in its record; 1 MiB without it.
+    /// Keeps this many bytes of a request's body in its record; 1 MiB without it.
     #[must_use]
     pub fn body_cap(mut self, bytes: usize) -> Self {
         self.settings.body_cap = bytes;
         self
     }
 
-    /// Accepts uploads of so many bytes, which are kept in memory; 50 MiB without it. A larger one
-    /// is read, measured and answered 413.
+    /// Accepts uploads of this many bytes, which are kept in memory; 50 MiB without it. A larger
+    /// one is read, measured and refused with 413.
     #[must_use]
     pub fn upload_limit(mut self, bytes: u64) -> Self {
         self.settings.upload_limit = bytes;
         self
     }
 
-    /// Incremental exports have at most so many records a page; 1,000 without it.
+    /// Incremental exports have at most this many records per page; 1,000 without it.
     #[must_use]
     pub fn export_page(mut self, records: usize) -> Self {
         self.settings.export_page = records;
@@ -241,7 +241,7 @@ impl Builder {
         self
     }
 
-    /// Sets how many users there are, the named ones included; 120 without it, and 12 at least.
+    /// Sets how many users there are, including the named ones; 120 without it, and at least 12.
     #[must_use]
     pub fn users(mut self, count: u64) -> Self {
         self.sizes.users = count.max(MIN_USERS);
@@ -262,7 +262,7 @@ impl Builder {
         self
     }
 
-    /// Starts it, on the current tokio runtime. It listens when this returns.
+    /// Starts it on the current tokio runtime. It listens when this returns.
     pub async fn start(self) -> io::Result<Zendesk> {
         let (clock, mover) = Clock::movable();
         let (identity, ca_pem) = Identity::generate(clock.now(), self.protocols)?;
@@ -320,13 +320,13 @@ impl Builder {
     }
 }
 
-/// The client that is registered from the start.
+/// The client that is always registered.
 pub(super) const DEFAULT_CLIENT: &str = "loopdesk";
-/// Where loopdesk waits for a login's callback.
+/// The addresses at which loopdesk waits for a login's callback.
 const DEFAULT_REDIRECT_URIS: [&str; 3] = [
     "http://127.0.0.1:18484/callback",
     "http://127.0.0.1:18485/callback",
     "http://127.0.0.1:18486/callback",
 ];
-/// So that the named ones and some customers exist.
+/// Enough for the named users and some customers.
 const MIN_USERS: u64 = 12;

@@ -1,4 +1,4 @@
-//! A request that has come whole, taken apart for the endpoints.
+//! A complete request, parsed for the endpoints.
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-/// A request that has come whole.
+/// A complete request.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) method: Method,
@@ -15,12 +15,12 @@ pub(super) struct Call {
     pub(super) query: Query,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// When it came.
+    /// When it arrived.
     pub(super) now: Timestamp,
 }
 
 impl Call {
-    /// The parts of the path, without the `.json` that Zendesk allows after the last.
+    /// The segments of the path, without the `.json` that Zendesk allows after the last.
     pub(super) fn segments(&self) -> Vec<&str> {
         let path = self.path.strip_suffix(".json").unwrap_or(&self.path);
         path.trim_matches('/').split('/').collect()
@@ -31,7 +31,7 @@ impl Call {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body, if it says that it is JSON, and is.
+    /// The body, if it is declared as JSON and valid.
     fn json(&self) -> Option<Value> {
         let is_json = media_type(&self.headers) == "application/json";
         serde_json::from_slice(&self.body).ok().filter(|_| is_json)
@@ -58,7 +58,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> String {
     media_type.trim().to_ascii_lowercase()
 }
 
-/// The parameters of a query or of a form, decoded, in their order.
+/// The parameters of a query or a form, decoded, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Query(Vec<(String, String)>);
 
@@ -88,7 +88,7 @@ impl Query {
             .collect()
     }
 
-    /// The same parameters but with these instead of any of the same name, encoded as a query.
+    /// The same parameters with these replacing any of the same name, encoded as a query.
     pub(super) fn with(&self, changes: &[(&str, Option<&str>)]) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (key, value) in &self.0 {

@@ -1,5 +1,5 @@
-//! A small HTTPS client that trusts one simulation: for asking it directly, and for playing the
-//! browser in a login.
+//! A small HTTPS client that trusts one simulation: to call it directly, and to act as the browser
+//! in a login.
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,20 +32,20 @@ pub enum Decision {
     Deny,
 }
 
-/// An HTTPS client that trusts the simulation's CA. Each request has a connection of its own, no
-/// redirect is followed, nothing is decoded, and no header is added but `Host`.
+/// An HTTPS client that trusts the simulation's CA. Each request has its own connection; the client
+/// follows no redirects, decodes nothing, and adds no header except `Host`.
 #[derive(Clone, Debug)]
 pub struct Caller {
     tls: Arc<ClientConfig>,
-    /// Where the connections go, whatever host a URL names; otherwise where it says.
+    /// Where all connections go, whatever host a URL names; otherwise, to the URL's host.
     address: Option<SocketAddr>,
     origin: String,
     token: Option<HeaderValue>,
 }
 
 impl Caller {
-    /// A client for the simulation at `origin`, whose CA is in `ca_file`: that of
-    /// `zendesk-sim`, say. Paths without an origin are asked there.
+    /// A client for the simulation at `origin`, whose CA is in `ca_file`: that of `zendesk-sim`,
+    /// say. Paths without an origin are requested there.
     pub fn new(origin: &str, ca_file: &Path) -> io::Result<Self> {
         let pem = std::fs::read(ca_file)?;
         Self::trusting(&pem, origin, None)
@@ -123,7 +123,7 @@ impl Caller {
         self.send(Method::POST, target, headers, body.into()).await
     }
 
-    /// Sends any request and reads the whole answer.
+    /// Sends any request and reads the complete response.
     pub async fn send(
         &self,
         method: Method,
@@ -137,7 +137,7 @@ impl Caller {
         Ok(Response::from_parts(head, body))
     }
 
-    /// Sends any request and returns once the answer's head is there.
+    /// Sends any request and returns as soon as the response's head has arrived.
     pub async fn open(
         &self,
         method: Method,
@@ -184,9 +184,9 @@ impl Caller {
         sender.send_request(request).await.map_err(io::Error::other)
     }
 
-    /// Plays the browser of a person who is logged in to Zendesk: fetches the page behind an
-    /// authorize URL, clicks, and returns where that leads, which is not followed. A page that
-    /// shows an error, such as "No such client", is an error with the page's text.
+    /// Acts as the browser of a person who is logged in to Zendesk: fetches the page of an
+    /// authorize URL, clicks, and returns the address that this leads to, without following it. A
+    /// page with an error, such as "No such client", is an error with the page's text.
     pub async fn consent(&self, authorize_url: &str, decision: Decision) -> io::Result<String> {
         let page = self.get(authorize_url).await?;
         let text = String::from_utf8_lossy(page.body()).into_owned();
@@ -228,7 +228,7 @@ impl Caller {
         let host = uri.host().unwrap_or("").trim_matches(['[', ']']);
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let stream = match self.address {
-            // A URL that names another port of this machine means that port.
+            // A URL with another port of this machine means that port.
             Some(address) if host != "127.0.0.1" => TcpStream::connect(address).await?,
             _ => TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await?,
         };
@@ -238,7 +238,7 @@ impl Caller {
     }
 }
 
-/// An answer with its whole body.
+/// A response with its complete body.
 pub type Reply = Response<Bytes>;
 
 /// The body as JSON; `null` if it isn't.

@@ -1,4 +1,4 @@
-//! The connections that are open, so that a test can end them.
+//! The open connections, so that a test can end them.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -39,12 +39,12 @@ impl Connections {
         taken
     }
 
-    /// Hands a connection to whoever wants to serve it by hand; gives it back if nobody does.
+    /// Passes a connection to a test that wants to serve it; returns it if there is none.
     pub(super) fn hand_over(&self, host: Host, mut stream: Taken) -> Option<Taken> {
         if host != Host::Account {
             return Some(stream);
         }
-        // Somebody may have given up waiting.
+        // A test may have given up waiting.
         while let Some(taker) = self.next_taker() {
             match taker.send(stream) {
                 Ok(()) => return None,
@@ -109,7 +109,7 @@ impl Connections {
     }
 }
 
-/// One connection. Clones are the same one.
+/// One connection. Clones refer to the same one.
 #[derive(Clone, Debug)]
 pub(super) struct Connection(Arc<One>);
 
@@ -122,8 +122,8 @@ impl Connection {
         self.0.host
     }
 
-    /// Ends it with a TCP reset, as a lost network or a dying server does, not with an orderly
-    /// close, in which TLS and HTTP/2 would say farewell.
+    /// Ends it with a TCP reset, like a lost network or a dying server, rather than an orderly
+    /// close, in which TLS and HTTP/2 would exchange closing messages.
     pub(super) fn reset(&self) {
         if let Some(socket) = lock(&self.0.socket).take() {
             let reset = rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
@@ -154,7 +154,7 @@ pub(super) struct Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // The copy of the socket must go as well, else the connection stays open.
+        // The socket's duplicate must be dropped as well, or the connection remains open.
         drop(lock(&self.connection.0.socket).take());
         let id = self.connection.id();
         self.all.change(|open| open.retain(|open| open.id() != id));
@@ -166,7 +166,7 @@ struct Inner {
     next: AtomicUsize,
     open: Mutex<Vec<Connection>>,
     count: watch::Sender<usize>,
-    /// Those who serve a connection by hand.
+    /// The tests that wait for a connection to serve.
     takers: Mutex<VecDeque<oneshot::Sender<Taken>>>,
 }
 

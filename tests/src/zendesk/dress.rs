@@ -1,4 +1,4 @@
-//! The headers and the encoding that every answer of the account's host has.
+//! The headers and encoding of all responses of the account's host.
 
 use std::io::Write as _;
 
@@ -16,7 +16,7 @@ use super::call::Call;
 use super::oauth::bearer;
 use super::shared::{Settings, Shared, lock};
 
-/// Makes of an endpoint's answer what comes out of the front.
+/// Turns an endpoint's response into what the front sends.
 pub(super) fn dress(shared: &Shared, call: &Call, id: usize, answer: Answer) -> Answer {
     let settings = lock(&shared.settings).clone();
     let is_json = answer
@@ -34,7 +34,7 @@ pub(super) fn dress(shared: &Shared, call: &Call, id: usize, answer: Answer) -> 
         answer = tag(call, answer);
     }
     if uses_oauth(call) && call.path.starts_with("/api/") {
-        // The hole that a proxy which injects a token would open to every web page.
+        // The hole that a proxy which injects a token would open for every web page.
         answer = answer.header("access-control-allow-origin", "*").header(
             "access-control-expose-headers",
             "X-Zendesk-API-Warn,X-Zendesk-User-Id,X-Zendesk-User-Session-Expires-At",
@@ -70,7 +70,7 @@ fn usual_headers(answer: Answer, id: usize) -> Answer {
         .header("x-zendesk-origin-server", "app-server-simulated")
         .header("x-zendesk-zorg", "yes")
         .header("x-runtime", "0.012345")
-        // Twice, and one of them is two values in one line: so it was seen.
+        // Twice, and one of them with two values in one line: this has been observed.
         .header("x-request-id", &request_id)
         .header("x-request-id", &format!("{request_id}, {request_id}"))
         .header(
@@ -83,7 +83,7 @@ fn usual_headers(answer: Answer, id: usize) -> Answer {
         )
 }
 
-/// Gives a JSON answer its weak tag, and answers 304 to a client that has it already.
+/// Gives a JSON response its weak tag, and responds with 304 to a client that already has it.
 fn tag(call: &Call, mut answer: Answer) -> Answer {
     if !call.method.is_safe() || answer.status != StatusCode::OK {
         return answer;
@@ -117,7 +117,7 @@ fn compress(call: &Call, settings: &Settings, answer: Answer) -> Answer {
         return answer;
     }
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    // Writing to a Vec can't fail; if it did, the plain body would do.
+    // Writing to a Vec can't fail; if it did, the plain body would be sent.
     let packed = encoder
         .write_all(&answer.body)
         .and_then(|()| encoder.finish());
@@ -139,7 +139,7 @@ fn accepts_gzip(call: &Call) -> bool {
     })
 }
 
-/// Writes `/` as `\/`, as some JSON writers do. In JSON it stands in texts only.
+/// Writes `/` as `\/`, as some JSON writers do. In JSON, it occurs only in strings.
 fn escape_slashes(body: &Bytes) -> Bytes {
     let escaped = body.iter().fold(Vec::new(), |mut escaped, byte| {
         if *byte == b'/' {

@@ -1,4 +1,4 @@
-//! One request from its head to its answer: recorded, harmed by faults, answered.
+//! One request from its head to its response: recorded, subjected to faults, answered.
 
 use std::error::Error;
 use std::fmt;
@@ -24,7 +24,7 @@ use super::outflow::{Outflow, Step};
 use super::record::{Credential, Host, Outcome, Record};
 use super::shared::{Shared, lock};
 
-/// Why a request gets no answer.
+/// Why a request gets no response.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Broken {
     Reset,
@@ -78,7 +78,7 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     async fn serve(mut self, record: Record, body: Incoming) -> Result<Response<Outflow>, Broken> {
         if let Some(Early::Answer(answer)) = &self.plan.early {
-            // Refused at the head: nobody reads the body.
+            // Refused at the head, without reading the body.
             return Ok(shape(answer.clone(), &self.plan.shape, &self.head));
         }
         if let Some(Early::Hold(gate)) = &self.plan.early {
@@ -114,7 +114,7 @@ impl Exchange<'_> {
         Ok(shape(answer, &self.plan.shape, &self.head))
     }
 
-    /// Notes which `error` a token request is answered with.
+    /// Records the `error` in the response to a token request.
     fn note_error(&self, answer: &Answer) {
         let body = serde_json::from_slice::<serde_json::Value>(&answer.body).ok();
         let error = body.and_then(|body| Some(body.get("error")?.as_str()?.to_owned()));
@@ -125,7 +125,8 @@ impl Exchange<'_> {
         });
     }
 
-    /// What Zendesk does. No await in here: a request is done as a whole or not at all.
+    /// Zendesk's behaviour. There is no await in here: a request is processed as a whole or not at
+    /// all.
     fn act(&self, body: Bytes) -> Answer {
         let shared = self.shared;
         let call = Call {
@@ -151,7 +152,8 @@ impl Exchange<'_> {
         dress::dress(shared, &call, self.id, answer)
     }
 
-    /// Reads the body, which the record may watch, and keeps as much as an endpoint may need.
+    /// Reads the body, which shows up in the record as it arrives, and keeps as much as an endpoint
+    /// may need.
     async fn read(&self, mut body: Incoming) -> Result<Bytes, Broken> {
         let (cap, kept_limit) = {
             let settings = lock(&self.shared.settings);
@@ -199,7 +201,7 @@ impl Exchange<'_> {
         Ok(kept.freeze())
     }
 
-    /// Notes what the body says of tokens, and asks the faults that wanted to see it.
+    /// Records what the body says about tokens, and asks the faults that need the body.
     fn strike_with_body(&self, record: &Record, body: &Bytes) -> Option<Plan> {
         let post = (self.connection.host() == Host::Account
             && self.head.method == Method::POST
@@ -245,7 +247,8 @@ fn begin(shared: &Shared, connection: &Connection, head: &Parts) -> Record {
 }
 
 fn authority(head: &Parts) -> Option<String> {
-    // On HTTP/1.1 the line names a host only in absolute form, which an origin has to honour too.
+    // On HTTP/1.1 the request line contains a host only in absolute form, which an origin must
+    // honour too.
     if let Some(authority) = head.uri.authority() {
         return Some(authority.to_string());
     }
@@ -284,7 +287,7 @@ fn credential(shared: &Shared, headers: &HeaderMap) -> Credential {
     Credential::Other
 }
 
-/// The answer's body in the pieces that a fault wants.
+/// The response's body in the pieces that a fault wants.
 fn shape(answer: Answer, shape: &Shape, head: &Parts) -> Response<Outflow> {
     let is_head = head.method == Method::HEAD;
     let no_body = matches!(
@@ -295,7 +298,7 @@ fn shape(answer: Answer, shape: &Shape, head: &Parts) -> Response<Outflow> {
     if let Some((piece, times)) = &shape.repeat {
         length = length.map(|length| length + piece.len() as u64 * times);
     }
-    // As its front does: compressed bodies are streamed, so their length isn't known before.
+    // Like Zendesk's front: compressed bodies are streamed, so their length isn't known in advance.
     if shape.chunk.is_some()
         || shape.trailers.is_some()
         || answer.headers.contains_key(http::header::CONTENT_ENCODING)
@@ -322,7 +325,7 @@ fn shape(answer: Answer, shape: &Shape, head: &Parts) -> Response<Outflow> {
             .headers_mut()
             .insert(http::header::CONTENT_LENGTH, length.into());
     }
-    // hyper would send the connection's own headers to HTTP/2 peers, where they are forbidden.
+    // hyper would send hop-by-hop headers to HTTP/2 peers, where they are forbidden.
     if head.version == Version::HTTP_2 {
         response.headers_mut().remove(http::header::CONNECTION);
     }

@@ -1,4 +1,4 @@
-//! Faults that a test scripts: what goes wrong, at which endpoint, and how often.
+//! Faults that a test installs: what goes wrong, at which endpoint, and how often.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,10 +15,11 @@ use super::shared::lock;
 
 /// Something that goes wrong at one endpoint.
 ///
-/// A fault says where it strikes ([`on`](Self::on), [`at_host`](Self::at_host),
-/// [`when`](Self::when)), how often ([`after`](Self::after), [`times`](Self::times); without them:
-/// at every request until it is removed), and what happens. One request meets one fault: the first
-/// one installed that fits. What a fault does may be combined and happens in this order:
+/// A fault defines where it strikes ([`on`](Self::on), [`at_host`](Self::at_host),
+/// [`when`](Self::when)), how often ([`after`](Self::after), [`times`](Self::times); without them,
+/// at every request until it is removed), and what happens. At most one fault strikes a request:
+/// the first one installed that matches. The effects of a fault can be combined and happen in this
+/// order:
 ///
 /// 1. **while the request is read**: [`answer_early`](Self::answer_early),
 ///    [`reset_in_body`](Self::reset_in_body), [`hold_body`](Self::hold_body);
@@ -59,7 +60,7 @@ impl Fault {
         }
     }
 
-    /// Strikes at this host; without it at the account's own.
+    /// Strikes at this host; without it, at the account's own.
     #[must_use]
     pub fn at_host(mut self, host: Host) -> Self {
         self.host = host;
@@ -75,14 +76,14 @@ impl Fault {
         self
     }
 
-    /// Lets the first `count` fitting requests pass unharmed.
+    /// Lets the first `count` matching requests pass.
     #[must_use]
     pub fn after(mut self, count: usize) -> Self {
         self.after = count;
         self
     }
 
-    /// Strikes so many times, then never again.
+    /// Strikes this many times, then never again.
     #[must_use]
     pub fn times(mut self, count: usize) -> Self {
         self.times = Some(count);
@@ -95,14 +96,14 @@ impl Fault {
         self.times(1)
     }
 
-    /// Answers at the request's head, without reading its body.
+    /// Responds at the request's head, without reading its body.
     #[must_use]
     pub fn answer_early(mut self, answer: Answer) -> Self {
         self.plan.early = Some(Early::Answer(answer));
         self
     }
 
-    /// Resets the connection once so many bytes of the body have come.
+    /// Resets the connection after this many bytes of the body have arrived.
     #[must_use]
     pub fn reset_in_body(mut self, bytes: u64) -> Self {
         self.plan.early = Some(Early::ResetAt(bytes));
@@ -116,108 +117,110 @@ impl Fault {
         self
     }
 
-    /// Waits before Zendesk does anything.
+    /// Waits before Zendesk acts.
     #[must_use]
     pub fn delay(mut self, time: Duration) -> Self {
         self.plan.before.push(Wait::For(time));
         self
     }
 
-    /// Waits at the gate before Zendesk does anything.
+    /// Waits at the gate before Zendesk acts.
     #[must_use]
     pub fn hold(mut self, gate: &Gate) -> Self {
         self.plan.before.push(Wait::At(gate.clone()));
         self
     }
 
-    /// Resets the connection; nothing has happened at Zendesk.
+    /// Resets the connection; Zendesk has not acted.
     #[must_use]
     pub fn reset_before_commit(mut self) -> Self {
         self.plan.instead = Some(Instead::Reset);
         self
     }
 
-    /// Refuses the HTTP/2 stream with `REFUSED_STREAM`: surely not processed, the connection
-    /// stays. On HTTP/1.1, where no such thing exists, the connection is closed without an answer.
+    /// Refuses the HTTP/2 stream with `REFUSED_STREAM`: definitely not processed, and the
+    /// connection stays open. On HTTP/1.1, which has no such thing, the connection is closed
+    /// without a response.
     #[must_use]
     pub fn refuse_stream(mut self) -> Self {
         self.plan.instead = Some(Instead::RefuseStream);
         self
     }
 
-    /// Answers this; nothing has happened at Zendesk.
+    /// Sends this response; Zendesk has not acted.
     #[must_use]
     pub fn answer(mut self, answer: Answer) -> Self {
         self.plan.instead = Some(Instead::Answer(answer));
         self
     }
 
-    /// Waits after Zendesk has acted, before it answers.
+    /// Waits after Zendesk has acted, before it responds.
     #[must_use]
     pub fn delay_answer(mut self, time: Duration) -> Self {
         self.plan.after.push(Wait::For(time));
         self
     }
 
-    /// Waits at the gate after Zendesk has acted, before it answers.
+    /// Waits at the gate after Zendesk has acted, before it responds.
     #[must_use]
     pub fn hold_answer(mut self, gate: &Gate) -> Self {
         self.plan.after.push(Wait::At(gate.clone()));
         self
     }
 
-    /// Resets the connection after Zendesk has acted: the answer is lost.
+    /// Resets the connection after Zendesk has acted: the response is lost.
     #[must_use]
     pub fn reset_after_commit(mut self) -> Self {
         self.plan.then = Some(Then::Reset);
         self
     }
 
-    /// Answers this although Zendesk has acted.
+    /// Sends this response although Zendesk has acted.
     #[must_use]
     pub fn replace_answer(mut self, answer: Answer) -> Self {
         self.plan.then = Some(Then::Replace(answer));
         self
     }
 
-    /// Changes Zendesk's answer before it is sent. Where a client accepts gzip, the body is packed
-    /// already.
+    /// Changes Zendesk's response before it is sent. If the client accepts gzip, the body is
+    /// already compressed.
     #[must_use]
     pub fn edit_answer(mut self, edit: impl Fn(&mut Answer) + Send + Sync + 'static) -> Self {
         self.plan.then = Some(Then::Edit(Arc::new(edit)));
         self
     }
 
-    /// Breaks the connection after so many bytes of the answer's body, less than it was to have.
+    /// Breaks the connection after this many bytes of the response's body, fewer than it should
+    /// have.
     #[must_use]
     pub fn truncate(mut self, bytes: usize) -> Self {
         self.plan.shape.truncate = Some(bytes);
         self
     }
 
-    /// Sends the answer's body in pieces of so many bytes, without `Content-Length`.
+    /// Sends the response's body in pieces of this many bytes, without `Content-Length`.
     #[must_use]
     pub fn chunk(mut self, bytes: usize) -> Self {
         self.plan.shape.chunk = Some(bytes.max(1));
         self
     }
 
-    /// Sends so many bytes of the answer's body, and the rest once the gate is open.
+    /// Sends this many bytes of the response's body, and the rest once the gate is open.
     #[must_use]
     pub fn pause_body(mut self, after: usize, gate: &Gate) -> Self {
         self.plan.shape.pause = Some((after, gate.clone()));
         self
     }
 
-    /// Sends `piece` so many times after the answer's own body: large bodies without the memory.
-    /// Switch gzip off for it: the pieces come as they are.
+    /// Sends `piece` this many times after the response's own body: large bodies without the
+    /// memory. Switch gzip off for it: the pieces are sent as they are.
     #[must_use]
     pub fn repeat_body(mut self, piece: impl Into<Bytes>, times: u64) -> Self {
         self.plan.shape.repeat = Some((piece.into(), times));
         self
     }
 
-    /// Sends a trailer section after the answer's body, announced in `Trailer`.
+    /// Sends a trailer section after the response's body, announced in `Trailer`.
     #[must_use]
     pub fn trailers(mut self, trailers: HeaderMap) -> Self {
         self.plan.shape.trailers = Some(trailers);
@@ -245,7 +248,7 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// A fault that was installed. Dropping it changes nothing.
+/// An installed fault. Dropping it changes nothing.
 #[derive(Clone, Debug)]
 pub struct Installed {
     faults: Faults,
@@ -258,13 +261,13 @@ impl Installed {
         self.entry.hits.load(Ordering::SeqCst)
     }
 
-    /// Ends it.
+    /// Removes it.
     pub fn remove(&self) {
         lock(&self.faults.entries).retain(|entry| !Arc::ptr_eq(entry, &self.entry));
     }
 }
 
-/// The faults that are installed.
+/// The installed faults.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
     entries: Arc<Mutex<Vec<Arc<Entry>>>>,
@@ -288,8 +291,8 @@ impl Faults {
         lock(&self.entries).clear();
     }
 
-    /// What the first fault that fits does to this request. Faults with a predicate are asked in a
-    /// second call, when the body is there.
+    /// The effect of the first fault that matches this request. Faults with a predicate are asked
+    /// in a second call, once the body is complete.
     pub(super) fn strike(&self, record: &Record, with_body: bool) -> Option<Plan> {
         lock(&self.entries)
             .iter()
@@ -327,7 +330,7 @@ impl Entry {
 
 type Predicate = Arc<dyn Fn(&Record) -> bool + Send + Sync>;
 
-/// What a fault does, by the moment at which it does it.
+/// What a fault does, by phase.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     pub(super) early: Option<Early>,
@@ -384,7 +387,7 @@ impl fmt::Debug for Then {
     }
 }
 
-/// How the answer's body is sent.
+/// How the response's body is sent.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shape {
     pub(super) truncate: Option<usize>,
@@ -398,7 +401,7 @@ fn without_suffix(path: &str) -> &str {
     path.strip_suffix(".json").unwrap_or(path)
 }
 
-/// Whether `text` fits `pattern`, in which `*` stands for any characters.
+/// Whether `text` matches `pattern`, in which `*` stands for any characters.
 fn glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,

@@ -1,4 +1,4 @@
-//! The second host: it serves files under temporary addresses, and must never see a token.
+//! The second host: it serves files under temporary addresses, and must never receive a token.
 
 use http::Method;
 use http::header::{AUTHORIZATION, RANGE};
@@ -7,10 +7,10 @@ use super::answer::Answer;
 use super::call::Call;
 use super::shared::{Shared, lock};
 
-/// Answers what the files' host is asked.
+/// Responds to requests to the files' host.
 pub(super) fn serve(shared: &Shared, call: &Call) -> Answer {
     if call.headers.contains_key(AUTHORIZATION) {
-        // As the storage behind it answers when an address that is signed comes with a credential.
+        // Like the storage behind it, which rejects a signed address that comes with a credential.
         return Answer::new(400)
             .header("content-type", "application/xml")
             .body("<Error><Code>InvalidArgument</Code><Message>Only one auth mechanism allowed</Message></Error>");

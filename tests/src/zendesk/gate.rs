@@ -1,10 +1,10 @@
-//! Gates, by which a test holds requests and answers back without a sleep.
+//! Gates, with which a test holds requests and responses without sleeping.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// Holds back whatever waits at it until it is opened. Clones are the same gate.
+/// Holds everything that waits at it until it is opened. Clones are the same gate.
 ///
 /// ```no_run
 /// # use loopdesk_tests::zendesk::{Fault, Gate, Zendesk};
@@ -28,22 +28,22 @@ impl Gate {
         }))
     }
 
-    /// Lets everything through, now and from now on.
+    /// Lets everything through from now on.
     pub fn open(&self) {
         self.0.open.send_replace(true);
     }
 
-    /// Holds back what arrives from now on.
+    /// Holds what arrives from now on.
     pub fn close(&self) {
         self.0.open.send_replace(false);
     }
 
-    /// How many have come to the gate so far, whether or not they had to wait.
+    /// How many have reached the gate so far, whether or not they had to wait.
     pub fn arrivals(&self) -> usize {
         *self.0.arrivals.borrow()
     }
 
-    /// Returns once `count` have come to the gate.
+    /// Returns once `count` have reached the gate.
     pub async fn reached(&self, count: usize) {
         let mut arrivals = self.0.arrivals.subscribe();
         // The sender lives as long as `self`, so waiting can't fail.

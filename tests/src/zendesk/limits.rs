@@ -1,8 +1,8 @@
-//! The count of requests per minute.
+//! Counts requests per minute.
 
 use jiff::Timestamp;
 
-/// Counts the requests of the running minute.
+/// Counts the requests of the current minute.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     minute: i64,
@@ -20,7 +20,7 @@ pub(super) struct Left {
 }
 
 impl Limits {
-    /// Counts one request. Without a budget nothing is exceeded, and the headers show the plan
+    /// Counts one request. Without a budget, nothing is exceeded, and the headers show the plan
     /// that most accounts have.
     pub(super) fn take(&mut self, budget: Option<u32>, now: Timestamp) -> Left {
         let left = self.left(budget, now);

@@ -1,10 +1,10 @@
-//! A simulated Zendesk: nobody needs an account to develop or to test.
+//! A simulated Zendesk, so that developing and testing need no account.
 //!
-//! It listens on loopback with real TLS under a CA of its own, speaks HTTP/1.1 and HTTP/2, and
-//! behaves as `daemon/ZENDESK.md` says: the consent page, the token endpoint with its
-//! rotation, the API with its paging, exports, uploads, redirects, headers and errors. What a test
-//! can't wait for, it can script: time, lifetimes, faults, an admin's acts, a lost network. What a
-//! test wants to know, it can ask: every request is recorded.
+//! It listens on loopback with real TLS under its own CA, speaks HTTP/1.1 and HTTP/2, and behaves
+//! as `daemon/ZENDESK.md` says: the consent page, the token endpoint with its rotation, the API
+//! with its paging, exports, uploads, redirects, headers and errors. Tests can control what they
+//! can't wait for: time, lifetimes, faults, an admin's acts, a lost network. And every request is
+//! recorded for them.
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -29,16 +29,16 @@
 //! # }
 //! ```
 //!
-//! The way of a request: `server` (TLS, one connection) → `exchange` (record, faults) → `oauth`,
-//! `api` or `files` (what Zendesk does, without an await, so that it is done as a whole or not at
+//! The path of a request: `server` (TLS, one connection) → `exchange` (record, faults) → `oauth`,
+//! `api` or `files` (Zendesk's behaviour, without an await, so that it happens as a whole or not at
 //! all) → `dress` (headers, compression) → `outflow` (the body, in pieces if a fault wants).
 //!
-//! A request is worked on to its end even if the client hangs up, as at the real one. Data is the
-//! same in every run; tokens are random, so that none from another run can be good.
+//! A request is processed to its end even if the client hangs up, like at the real Zendesk. The
+//! data is the same in every run; tokens are random, so that none from another run can be valid.
 
 #![expect(
     clippy::result_large_err,
-    reason = "a refusal is an answer like any other, and as large; nothing here is a hot path"
+    reason = "an error is a response like any other, and as large; nothing here is a hot path"
 )]
 
 mod admin;
@@ -91,7 +91,7 @@ use shared::Shared;
 pub struct Zendesk {
     shared: Arc<Shared>,
     listening: [Listening; 2],
-    /// Where the CA's certificate is, unless the builder named a folder.
+    /// The folder of the CA's certificate, unless the builder named another.
     _directory: Option<TempDir>,
 }
 
@@ -101,22 +101,22 @@ impl Zendesk {
         Builder::new()
     }
 
-    /// Starts one that is as Zendesk is.
+    /// Starts one that behaves like Zendesk.
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
 
-    /// Where the account can be reached: `https://127.0.0.1:PORT`.
+    /// The account's origin: `https://127.0.0.1:PORT`.
     pub fn origin(&self) -> &str {
         &self.shared.places.origin
     }
 
-    /// The origin that stands in absolute URLs; the same unless the builder set another.
+    /// The origin in absolute URLs; the same unless the builder has set another.
     pub fn public_origin(&self) -> &str {
         &self.shared.places.public_origin
     }
 
-    /// Where the second host, which serves files, can be reached.
+    /// The origin of the second host, which serves files.
     pub fn second_origin(&self) -> &str {
         &self.shared.places.files_origin
     }
@@ -131,12 +131,12 @@ impl Zendesk {
         self.shared.places.files_address.port()
     }
 
-    /// The certificate of the CA, in PEM; for `extra-ca-file`, `curl --cacert`, `SSL_CERT_FILE`.
+    /// The CA's certificate file, in PEM; for `extra-ca-file`, `curl --cacert`, `SSL_CERT_FILE`.
     pub fn ca_file(&self) -> &Path {
         &self.shared.places.ca_file
     }
 
-    /// The identifier of the client that is registered from the start.
+    /// The identifier of the client that is always registered.
     pub fn client_id(&self) -> &str {
         builder::DEFAULT_CLIENT
     }
@@ -155,13 +155,13 @@ impl Zendesk {
         Caller::trusting(places.ca_pem.as_bytes(), &places.origin, address)
     }
 
-    /// Plays the browser of the consenting user: opens an authorize URL, clicks, and returns the
-    /// address that the browser is sent to, which is not followed. An error page is an error.
+    /// Acts as the browser of the consenting user: opens an authorize URL, clicks, and returns the
+    /// address that the browser is redirected to, without following it. An error page is an error.
     pub async fn consent(&self, authorize_url: &str, decision: Decision) -> io::Result<String> {
         self.caller()?.consent(authorize_url, decision).await
     }
 
-    /// Installs a fault, behind those that are installed.
+    /// Installs a fault, after those that are already installed.
     pub fn fault(&self, fault: Fault) -> Installed {
         self.shared.faults.install(fault)
     }
@@ -171,30 +171,30 @@ impl Zendesk {
         self.shared.faults.clear();
     }
 
-    /// All requests so far to either host, also those still on their way, in their order.
+    /// All requests so far to either host, including those in flight, in order.
     pub fn requests(&self) -> Vec<Record> {
         self.shared.records.all()
     }
 
-    /// The requests to `POST /oauth/tokens` so far, but for those whose body is still on its way.
+    /// The requests to `POST /oauth/tokens` so far, except those whose body is incomplete.
     pub fn token_posts(&self) -> Vec<Record> {
         let mut requests = self.requests();
         requests.retain(|record| record.token_post.is_some());
         requests
     }
 
-    /// How many requests so far fit.
+    /// How many requests so far match.
     pub fn count(&self, fits: impl Fn(&Record) -> bool) -> usize {
         self.shared.records.count(fits)
     }
 
-    /// Returns once the requests so far fulfil a condition; fails after ten seconds, with a list
-    /// of the requests in the error.
+    /// Returns once the requests so far fulfil a condition; fails after ten seconds, with a list of
+    /// the requests in the error.
     pub async fn wait_for(&self, condition: impl Fn(&[Record]) -> bool) -> Result<(), TimedOut> {
         self.wait_for_within(PATIENCE, condition).await
     }
 
-    /// The same with a time limit of one's own.
+    /// The same with another time limit.
     pub async fn wait_for_within(
         &self,
         within: Duration,
@@ -203,7 +203,7 @@ impl Zendesk {
         self.shared.records.wait_for(within, condition).await
     }
 
-    /// Forgets the requests so far. One that is on its way is not recorded any further.
+    /// Clears the record. Requests in flight are no longer recorded.
     pub fn clear(&self) {
         self.shared.records.clear();
     }
@@ -215,5 +215,5 @@ impl Drop for Zendesk {
     }
 }
 
-/// Far longer than anything on loopback takes, also on a busy machine.
+/// Far longer than anything on loopback takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);

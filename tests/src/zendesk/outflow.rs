@@ -1,4 +1,4 @@
-//! The body of an answer, which may come in pieces, wait, or break off.
+//! The body of a response, which may be sent in pieces, pause, or break off.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,7 +15,7 @@ use super::gate::Gate;
 /// A body made of steps.
 pub(super) struct Outflow {
     steps: VecDeque<Step>,
-    /// What `Content-Length` promises; without it the answer is chunked.
+    /// The value of `Content-Length`; without it, the response is chunked.
     length: Option<u64>,
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -25,11 +25,11 @@ pub(super) struct Outflow {
 pub(super) enum Step {
     /// Sends these bytes.
     Send(Bytes),
-    /// Sends these bytes so many times.
+    /// Sends these bytes this many times.
     Repeat(Bytes, u64),
     /// Waits for the gate.
     Wait(Gate),
-    /// Lets hyper write what it has: it does when a body has nothing to give.
+    /// Lets hyper flush: it does so when a body has nothing ready.
     Flush,
     /// Breaks the connection.
     Break,

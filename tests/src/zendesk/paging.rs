@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::answer::Answer;
 use super::call::{Call, Query};
 
-/// One page of a list: which items, and what stands beside them.
+/// One page of a list: its items, and the fields next to them.
 #[derive(Debug)]
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
@@ -19,25 +19,25 @@ pub(super) struct Page<T> {
 pub(super) struct Rules {
     pub(super) default_size: usize,
     pub(super) max_size: usize,
-    /// Offset paging ends here.
+    /// The page after which offset paging ends.
     pub(super) max_offset: usize,
 }
 
 impl Rules {
-    /// As most lists are paged.
+    /// The paging of most lists.
     pub(super) const LIST: Self = Self {
         default_size: 100,
         max_size: 100,
         max_offset: 10_000,
     };
-    /// As the help center's lists are paged.
+    /// The paging of the help center's lists.
     pub(super) const HELP_CENTER: Self = Self {
         default_size: 30,
         ..Self::LIST
     };
 }
 
-/// The page that a request asks for: by cursor where it says `page[…]`, else by offset.
+/// The page that a request asks for: by cursor if it has `page[…]`, otherwise by offset.
 pub(super) fn page<T: Clone>(
     call: &Call,
     origin: &str,
@@ -111,8 +111,8 @@ pub(super) fn by_cursor<T: Clone>(
     let size = size.to_string();
     let (after, before) = (encode(end), encode(start));
     let path = json_path(call);
-    // The live service encodes the brackets; the documentation prints them as they are. One link
-    // of each kind, so that a client that touches either shows.
+    // The live service encodes the brackets; the documentation prints them unencoded. One link of
+    // each kind, so that a client that changes either is noticed.
     let next = query.with(&[
         ("page[size]", Some(&size)),
         ("page[after]", Some(&after)),
@@ -145,7 +145,7 @@ pub(super) fn by_cursor<T: Clone>(
     })
 }
 
-/// The links to other pages as they stand in `Link`, one each.
+/// The links to other pages as they appear in `Link`, one each.
 pub(super) fn link(envelope: &Map<String, Value>) -> Vec<String> {
     let links = |name: &str| envelope.get("links").and_then(|links| links[name].as_str());
     let page = |name: &str| envelope.get(name).and_then(Value::as_str);
@@ -169,7 +169,7 @@ pub(super) fn encode(number: usize) -> String {
     URL_SAFE_NO_PAD.encode(format!("cursor:{number}"))
 }
 
-/// The number in such a text.
+/// The number encoded in such a text.
 pub(super) fn decode(cursor: &str) -> Result<usize, Answer> {
     let invalid = || {
         Answer::json(
@@ -188,7 +188,7 @@ pub(super) fn decode(cursor: &str) -> Result<usize, Answer> {
         .ok_or_else(invalid)
 }
 
-/// A size, which is cut down to what the list allows.
+/// A page size, limited to what the list allows.
 pub(super) fn number_within(query: &Query, name: &str, rules: Rules) -> Result<usize, Answer> {
     Ok(number(query, name, rules.default_size)?.min(rules.max_size))
 }

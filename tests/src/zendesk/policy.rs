@@ -1,5 +1,5 @@
-//! What an admin has forbidden to persons and places. How Zendesk words it isn't known; these are
-//! plausible, and whoever reads them has to be lenient.
+//! What an admin has forbidden to people and networks. Zendesk's wording isn't known; these texts
+//! are plausible, and clients must be lenient.
 
 use serde_json::json;
 
@@ -10,15 +10,15 @@ use super::shared::lock;
 /// What is forbidden.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Policy {
-    /// The client's network is not among those that are allowed.
+    /// The client's network isn't one of those that are allowed.
     pub(super) network_refused: bool,
-    /// Only logins by single sign-on count.
+    /// Only logins by single sign-on are accepted.
     pub(super) single_sign_on: bool,
-    /// A suspension is told, instead of looking like a token that is dead.
+    /// A suspension is reported, instead of looking like a dead token.
     pub(super) suspension_told: bool,
 }
 
-/// The answer to whoever comes from a network that isn't allowed, to any request.
+/// The response to any request from a network that isn't allowed.
 pub(super) fn at_the_front(shared: &Shared) -> Option<Answer> {
     lock(&shared.settings).policy.network_refused.then(|| {
         Answer::json(
@@ -31,7 +31,7 @@ pub(super) fn at_the_front(shared: &Shared) -> Option<Answer> {
     })
 }
 
-/// The answer about a suspended user, where it is told.
+/// The response for a suspended user, if suspensions are reported.
 pub(super) fn of_suspended(shared: &Shared) -> Option<Answer> {
     lock(&shared.settings).policy.suspension_told.then(|| {
         Answer::json(
@@ -44,7 +44,7 @@ pub(super) fn of_suspended(shared: &Shared) -> Option<Answer> {
     })
 }
 
-/// The answer to a refresh of a login that single sign-on hasn't made.
+/// The response to a refresh of a login that wasn't by single sign-on.
 pub(super) fn of_a_refresh(shared: &Shared) -> Option<Answer> {
     lock(&shared.settings).policy.single_sign_on.then(|| {
         Answer::json(

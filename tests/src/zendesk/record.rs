@@ -14,20 +14,20 @@ use super::call::Query;
 use super::oauth::Standing;
 use super::shared::lock;
 
-/// One request, as it came, and what became of it.
+/// One request, as it arrived, and its outcome.
 ///
-/// A record exists from the moment its head has been read; body, status and outcome fill in.
+/// A record exists as soon as its head has been read; body, status and outcome are added later.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// Counts requests from 0, in the order in which their heads came.
+    /// Counts requests from 0, in the order in which their heads arrived.
     pub id: usize,
-    /// When the head had come, by the simulation's clock.
+    /// When the head arrived, by the simulation's clock.
     pub at: Timestamp,
-    /// The same since the simulation started, by a clock that nobody moves.
+    /// The same as the time since the simulation started, by a clock that can't be moved.
     pub since_start: Duration,
-    /// When it was known what became of it, by the same clock.
+    /// When the outcome was known, by the same clock.
     pub ended_since_start: Option<Duration>,
-    /// Which of the two hosts was asked.
+    /// Which of the two hosts received it.
     pub host: Host,
     /// Which connection it came on; counts from 0.
     pub connection: usize,
@@ -45,20 +45,20 @@ pub struct Record {
     pub headers: HeaderMap,
     /// The body so far, up to the cap set by [`Builder::body_cap`](super::Builder::body_cap).
     pub body: Bytes,
-    /// How many bytes of the body have come.
+    /// How many bytes of the body have arrived.
     pub body_length: u64,
-    /// SHA-256 of the whole body in hexadecimal digits, once it has come.
+    /// SHA-256 of the complete body in hexadecimal digits, once it has arrived.
     pub body_sha256: Option<String>,
-    /// What kind of credential it carried, and what that was worth on arrival.
+    /// Its kind of credential, and the credential's state on arrival.
     pub credential: Credential,
     /// What it asked of `POST /oauth/tokens`, if it was such a request.
     pub token_post: Option<TokenPost>,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 
 impl Record {
-    /// The answer's status, once the answer's head has been made.
+    /// The response's status, once the response's head exists.
     pub fn status(&self) -> Option<StatusCode> {
         match self.outcome {
             Outcome::Answered(status) => Some(status),
@@ -98,7 +98,7 @@ impl Record {
     }
 }
 
-/// One line for a person: what was asked and what became of it.
+/// One readable line: the request and its outcome.
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -120,20 +120,20 @@ impl fmt::Display for Record {
 pub enum Host {
     /// The account's own: OAuth, API, help center.
     Account,
-    /// The one that serves files, as `*.zdusercontent.com` does. It must never see a token.
+    /// The one that serves files, like `*.zdusercontent.com`. It must never receive a token.
     Files,
 }
 
-/// What kind of credential a request carried.
+/// The kind of credential in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credential {
     /// No `Authorization`.
     None,
     /// A bearer token.
     Bearer {
-        /// What it was worth on arrival.
+        /// Its state on arrival.
         standing: Standing,
-        /// Which pair of its chain it is from: 1 for the pair of the login, 2 after the first
+        /// Its pair's number within the chain: 1 for the pair of the login, 2 after the first
         /// refresh. `None` for a token that Zendesk doesn't know.
         generation: Option<u64>,
     },
@@ -152,30 +152,30 @@ pub struct TokenPost {
     pub grant: String,
     /// `client_id`, or an empty text.
     pub client_id: String,
-    /// What the refresh token was worth on arrival, if there was one.
+    /// The state of the refresh token on arrival, if there was one.
     pub refresh_token: Option<Standing>,
-    /// Which pair of its chain the refresh token is from.
+    /// The number of the refresh token's pair within its chain.
     pub generation: Option<u64>,
-    /// Which chain the refresh token is of: each login starts one.
+    /// The chain of the refresh token: each login starts one.
     pub chain: Option<u64>,
-    /// The `error` of the answer, if it has one.
+    /// The `error` of the response, if it has one.
     pub error: Option<String>,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is being read, or being worked on.
+    /// It is being read or processed.
     Pending,
-    /// The head of an answer was made.
+    /// The head of a response was created.
     Answered(StatusCode),
     /// A fault reset its connection or its stream.
     Reset,
-    /// The client went away before its request was whole.
+    /// The client disconnected before its request was complete.
     Lost,
 }
 
-/// The time ran out before a condition came true; shows the requests that were seen.
+/// Timed out before a condition became true; shows the requests that were seen.
 #[derive(Clone)]
 pub struct TimedOut {
     after: Duration,
@@ -227,7 +227,7 @@ impl Records {
         id
     }
 
-    /// Changes a record, if it wasn't cleared meanwhile.
+    /// Changes a record, unless it has been cleared.
     pub(super) fn update(&self, id: usize, change: impl FnOnce(&mut Record)) {
         let mut list = lock(&self.0.list);
         if let Ok(at) = list.records.binary_search_by_key(&id, |record| record.id) {
@@ -260,7 +260,7 @@ impl Records {
         within: Duration,
         condition: impl Fn(&[Record]) -> bool,
     ) -> Result<(), TimedOut> {
-        // Subscribed before the first look, so that no change between the two is missed.
+        // Subscribed before the first look, so that no change in between is missed.
         let mut changed = self.0.changed.subscribe();
         let come_true = async {
             while !condition(&lock(&self.0.list).records) {

@@ -1,4 +1,4 @@
-//! Listening, TLS, and one connection from its start to its end.
+//! Listening, TLS, and one connection from start to end.
 
 use std::error::Error;
 use std::io;
@@ -23,7 +23,7 @@ use super::outflow::Outflow;
 use super::record::Host;
 use super::shared::Shared;
 
-/// One of the two hosts' listeners, which can be closed and opened again on the same port.
+/// The listener of one of the two hosts, which can be closed and reopened on the same port.
 #[derive(Debug)]
 pub(super) struct Listening {
     wish: watch::Sender<bool>,
@@ -31,7 +31,7 @@ pub(super) struct Listening {
 }
 
 impl Listening {
-    /// Serves what `listener` accepts, until the simulation stops.
+    /// Serves the connections of `listener`, until the simulation stops.
     pub(super) fn start(
         shared: &Arc<Shared>,
         host: Host,
@@ -57,7 +57,7 @@ impl Listening {
         Ok(Self { wish, is_open })
     }
 
-    /// Opens or closes it, and returns once that is done.
+    /// Opens or closes it, and returns when that is done.
     pub(super) async fn set_open(&self, open: bool) {
         self.wish.send_replace(open);
         let mut is_open = self.is_open.clone();
@@ -106,7 +106,7 @@ impl Door {
         }
     }
 
-    /// Keeps the port by a socket that is bound and doesn't listen, so that connections are
+    /// Reserves the port with a socket that is bound and doesn't listen, so that connections are
     /// refused and no other test gets the port.
     async fn stay_closed(&mut self) -> Option<TcpListener> {
         let socket = loop {
@@ -127,8 +127,8 @@ impl Door {
     fn welcome(&self, stream: TcpStream, peer: SocketAddr) {
         let shared = Arc::clone(&self.shared);
         let acceptor = shared.identity.acceptor();
-        // Registered here and not in the task, so that whoever resets all connections reaches
-        // each one that was accepted before.
+        // Registered here and not in the task, so that a reset of all connections includes every
+        // one accepted before it.
         let open = shared.connections.add(self.host, &stream, peer);
         tokio::spawn(async move {
             let connection = open.connection.clone();
@@ -149,7 +149,7 @@ async fn talk(
     stream: TcpStream,
     acceptor: &TlsAcceptor,
 ) {
-    // Answers that come in pieces would wait for each other's acknowledgement.
+    // Responses in pieces would wait for each other's acknowledgement.
     drop(stream.set_nodelay(true));
     let Ok(stream) = acceptor.accept(stream).await else {
         return;
@@ -203,8 +203,8 @@ async fn talk_http2(
     talk.await
 }
 
-/// Serves a request in a task of its own: Zendesk finishes what it has begun when the client hangs
-/// up, which drops hyper's future.
+/// Serves a request in its own task: Zendesk finishes what it has begun when the client hangs up,
+/// which drops hyper's future.
 fn attend(
     shared: &Arc<Shared>,
     connection: &Connection,
@@ -223,20 +223,20 @@ fn attend(
         match task.await? {
             Ok(answer) => Ok(answer),
             Err(Broken::Reset) => {
-                // The connection's own task ends it. hyper would end the stream before, by a
-                // frame that no lost network sends.
+                // The connection's own task ends it. hyper would first end the stream with a frame,
+                // which a lost network never sends.
                 if reset.is_reset() {
                     std::future::pending::<()>().await;
                 }
                 Err(Broken::Reset.into())
             }
-            // hyper looks for this very type to find the reason that it sends.
+            // hyper looks for exactly this type to find the reason to send.
             Err(Broken::RefusedStream) => Err(h2::Error::from(h2::Reason::REFUSED_STREAM).into()),
         }
     }
 }
 
-/// How long to wait for the kernel to let go of a port that was just closed.
+/// How long to wait until the kernel releases a port that was just closed.
 const REBIND_PAUSE: Duration = Duration::from_millis(5);
 /// As many as std's own listeners have.
 const BACKLOG: u32 = 128;

@@ -1,4 +1,4 @@
-//! What all parts of the simulation share.
+//! State shared by all parts of the simulation.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,8 +18,7 @@ use super::record::Records;
 use super::store::Store;
 use super::tls::Identity;
 
-/// Everything the simulation knows. Where two of the locks are held together, `oauth` is taken
-/// before `store`.
+/// Everything the simulation knows. Code that holds two of the locks takes `oauth` before `store`.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) places: Places,
@@ -36,16 +35,16 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
 }
 
-/// Where the simulation is.
+/// The simulation's addresses.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     /// The account's listener.
     pub(super) address: SocketAddr,
     /// The files' listener.
     pub(super) files_address: SocketAddr,
-    /// The origin by which the account's listener can be reached.
+    /// The origin of the account's listener.
     pub(super) origin: String,
-    /// The origin that stands in absolute URLs.
+    /// The origin in absolute URLs.
     pub(super) public_origin: Arc<str>,
     /// The origin of the second host.
     pub(super) files_origin: String,
@@ -114,7 +113,7 @@ impl Default for Settings {
     }
 }
 
-/// Locks, also after a panic elsewhere: a failed assertion in one task shouldn't hide behind
+/// Locks, even after a panic elsewhere: a failed assertion in one task shouldn't be hidden by
 /// poisoned locks in all others.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -122,9 +121,9 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How long a code is valid, as documented.
 const CODE_TTL: Duration = Duration::from_secs(120);
-/// Enough of a body for any assertion about its contents; larger ones are told by their digest.
+/// Enough of a body for any assertion about its contents; larger ones are compared by their digest.
 const BODY_CAP: usize = 1024 * 1024;
-/// What Zendesk is said to take as one file.
+/// The maximum size that Zendesk is said to accept for a file.
 const UPLOAD_LIMIT: u64 = 50 * 1024 * 1024;
 /// How many records a page of an incremental export has.
 const EXPORT_PAGE: usize = 1000;

@@ -1,4 +1,4 @@
-//! The certificate authority of one simulation, and the certificates it makes for its hosts.
+//! The certificate authority of one simulation, and its hosts' certificates.
 
 use std::fmt;
 use std::io;
@@ -18,14 +18,14 @@ use tokio_rustls::TlsAcceptor;
 use super::Protocols;
 use super::shared::lock;
 
-/// What the hosts show in a TLS handshake, which may change while they run.
+/// The certificate that the hosts use in a TLS handshake, which may change while they run.
 pub(super) struct Identity {
     protocols: Protocols,
     issuer: Mutex<Issuer<'static, KeyPair>>,
     acceptor: Mutex<TlsAcceptor>,
 }
 
-/// A certificate for the hosts, by the simulation's authority.
+/// A certificate for the hosts, issued by the simulation's authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certificate {
     /// As it should be.
@@ -34,13 +34,13 @@ pub enum Certificate {
     Expired,
     /// It is valid from tomorrow on.
     NotYetValid,
-    /// It is for a host that is none of the simulation's.
+    /// It is for a host that doesn't belong to the simulation.
     OtherName,
 }
 
 impl Identity {
-    /// Makes a new CA and a certificate for all names that the simulation may be called by. Returns
-    /// the CA's certificate in PEM, too.
+    /// Creates a new CA and a certificate for all names of the simulation. Also returns the CA's
+    /// certificate as PEM.
     pub(super) fn generate(now: Timestamp, protocols: Protocols) -> io::Result<(Self, String)> {
         let (ca, issuer) = authority("Simulated Zendesk", now).map_err(io::Error::other)?;
         let acceptor = acceptor(&issuer, now, Certificate::Good, protocols)?;
@@ -52,19 +52,19 @@ impl Identity {
         Ok((identity, ca))
     }
 
-    /// What the next connection is accepted with.
+    /// The acceptor for the next connection.
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         lock(&self.acceptor).clone()
     }
 
-    /// Shows another certificate from now on.
+    /// Uses another certificate from now on.
     pub(super) fn show(&self, now: Timestamp, certificate: Certificate) -> io::Result<()> {
         let acceptor = acceptor(&lock(&self.issuer), now, certificate, self.protocols)?;
         *lock(&self.acceptor) = acceptor;
         Ok(())
     }
 
-    /// Shows a certificate by a new authority from now on, whose own is returned in PEM.
+    /// Uses a certificate by a new authority from now on, and returns that authority's as PEM.
     pub(super) fn change_authority(&self, now: Timestamp) -> io::Result<String> {
         let (ca, issuer) = authority("Simulated Zendesk", now).map_err(io::Error::other)?;
         *lock(&self.issuer) = issuer;
@@ -94,13 +94,13 @@ fn acceptor(
         .with_single_cert(vec![certificate.der().clone()], key)
         .map_err(io::Error::other)?;
     server.alpn_protocols = protocols.alpn();
-    // What is judged is the certificate that is shown now.
+    // No resumption: clients must check the certificate of each connection.
     server.send_tls13_tickets = 0;
     server.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     Ok(TlsAcceptor::from(Arc::new(server)))
 }
 
-/// The same for a server that is no part of this process.
+/// The same for a server outside this process.
 pub(crate) struct Pems {
     /// The CA's certificate.
     pub(crate) ca: String,
@@ -111,7 +111,7 @@ pub(crate) struct Pems {
 }
 
 impl Pems {
-    /// Makes a new CA of this name and a certificate by it.
+    /// Creates a new CA of this name and a certificate issued by it.
     pub(crate) fn generate(name: &str, now: Timestamp) -> io::Result<Self> {
         let (ca, issuer) = authority(name, now).map_err(io::Error::other)?;
         let (certificate, key) = signed(now, &issuer).map_err(io::Error::other)?;
@@ -188,8 +188,8 @@ fn limit_validity(params: &mut CertificateParams, now: Timestamp, days: Range<i6
     params.not_after = day(days.end);
 }
 
-/// Browsers and macOS refuse certificates that live longer than 825 days, and the machine's clock
-/// may be a little off.
+/// Browsers and macOS reject certificates that are valid for more than 825 days, and the machine's
+/// clock may be slightly off.
 const A_YEAR: Range<i64> = -2..365;
 
 const NAMES: [&str; 7] = [

@@ -13,9 +13,9 @@ pub const OTHER_ADMIN: u64 = 26_000_000_003;
 /// A customer.
 pub const END_USER: u64 = 26_000_000_004;
 
-/// How many users sit at the consent page's list.
+/// How many users are on the consent page's list.
 pub(super) const PEOPLE: u64 = 6;
-/// Users up to this one, the four above apart, are agents; all others are customers.
+/// Users up to this one are agents, apart from the four above; all others are customers.
 const LAST_AGENT: u64 = ADMIN + 9;
 
 /// A user as seeded.
@@ -79,7 +79,7 @@ pub(super) fn seed(seed: &Seed, id: u64) -> Value {
     })
 }
 
-/// What `users/me` answers to nobody.
+/// What `users/me` returns to an anonymous caller.
 pub(super) fn anonymous() -> Value {
     json!({
         "id": null,

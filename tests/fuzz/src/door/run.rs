@@ -1,4 +1,4 @@
-//! Runs one connection through the real stages, with Zendesk's side kept.
+//! Runs one connection through the real stages, and records Zendesk's side.
 
 use std::cell::RefCell;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use crate::household;
 use crate::reading::{self, Read};
 
-/// A request as it was judged, and what was sent on of it.
+/// A request as it was judged, and what was sent for it.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) head: http::request::Parts,
@@ -30,18 +30,20 @@ pub(super) struct Exchange {
 pub(super) struct Forwarded {
     pub(super) account: String,
     pub(super) credential: Credential,
-    /// All that was written to the connection with Zendesk.
+    /// Everything written to the connection with Zendesk.
     pub(super) bytes: Vec<u8>,
-    /// Whether the request went out as a whole and was answered.
+    /// Whether the complete request was sent and answered.
     pub(super) answered: bool,
 }
 
-/// Serves one connection on which a script sends `sent`, and then no more.
+/// Serves one connection on which a script sends `sent` and nothing more.
 pub(super) fn connection(facts: ConnFacts, sent: &[u8]) -> Vec<Exchange> {
     RUNTIME.with_borrow(|runtime| {
         let connection = serve(facts, sent.to_owned());
         let within = async { tokio::time::timeout(PATIENCE, connection).await };
-        runtime.block_on(within).expect("it hangs")
+        runtime
+            .block_on(within)
+            .expect("the connection ends in time")
     })
 }
 
@@ -51,7 +53,7 @@ async fn serve(facts: ConnFacts, sent: Vec<u8>) -> Vec<Exchange> {
     let served = tokio::spawn(listener::serve(ours, facts, Arc::clone(&gate)));
     let (mut answers, mut requests) = tokio::io::split(script);
     let send = async {
-        // The daemon may hang up in between.
+        // The daemon may hang up before that.
         drop(requests.write_all(&sent).await);
         drop(requests.shutdown().await);
     };
@@ -85,7 +87,7 @@ type Passed = (
     Option<(Forwarded, JoinHandle<Vec<u8>>)>,
 );
 
-/// The stages between listener and session, and a Zendesk that answers everything.
+/// The stages between listener and session, and a Zendesk that responds to everything.
 #[derive(Default)]
 struct Gate(Mutex<Vec<Passed>>);
 
@@ -133,12 +135,12 @@ impl Handler for Gate {
     }
 }
 
-/// Answers the first whole request, and keeps whatever comes until the connection ends.
+/// Responds to the first complete request, and records everything until the connection ends.
 async fn zendesk(mut stream: DuplexStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut answered = false;
     while let Ok(1..) = stream.read_buf(&mut bytes).await {
-        // What can't be read is answered too: `verdict` says what is wrong with it.
+        // Responds even to what can't be read: `verdict` reports what is wrong with it.
         if !answered && !matches!(reading::request(&bytes), Read::Part) {
             answered = true;
             drop(stream.write_all(ANSWER).await);
@@ -154,7 +156,7 @@ thread_local! {
     static RUNTIME: RefCell<Runtime> = RefCell::new(
         Builder::new_current_thread()
             .enable_time()
-            // Guesses at keys are held up: that need take no time here.
+            // Guesses at keys are delayed; here the delay takes no real time.
             .start_paused(true)
             .build()
             .expect("a runtime"),
@@ -163,7 +165,7 @@ thread_local! {
 
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
-/// Room for any head that is taken, so that nobody waits for anybody.
+/// Room for any head that is accepted, so that neither side waits for the other.
 const PIPE: usize = 128 << 10;
-/// Longer than any number of wrong keys is held up on one connection.
+/// Longer than any number of wrong keys delays one connection.
 const PATIENCE: Duration = Duration::from_secs(3600);

@@ -1,4 +1,4 @@
-//! What must hold between what came in, what was judged and what went out.
+//! What must hold between the bytes received, the request judged and the bytes sent.
 
 use loopdeskd::admission::{ConnFacts, Local, Peer};
 use loopdeskd::upstream::Credential;
@@ -7,12 +7,12 @@ use super::run::{Exchange, Forwarded};
 use crate::household;
 use crate::reading::{self, Read, Request};
 
-/// Checks one request. `given` is how a strict reader reads it, if it does.
+/// Checks one request. `given` is a strict reader's reading, if it has one.
 pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Request>) {
     let judged = &exchange.head;
     if let Some(given) = given {
         assert_eq!(judged.method.as_str(), given.method, "judged another");
-        // Other forms are refused, whatever is made of them.
+        // Other forms are refused, whatever they mean.
         if given.target.starts_with('/') {
             assert_eq!(judged.uri.to_string(), given.target, "judged another");
         }
@@ -55,7 +55,7 @@ pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Reque
         Credential::Injected | Credential::None => reading::without_token(&target),
         Credential::Own => target,
     };
-    // What a key is judged by has single slashes, and that is what is sent.
+    // A key is judged by a path with single slashes, and that path is sent.
     let expected = match has_key {
         true => squeezed(&expected),
         false => expected,
@@ -93,7 +93,7 @@ fn squeezed(target: &str) -> String {
     path + query
 }
 
-/// Whether the key that may only read is there where one can be.
+/// Whether the read-only key is in one of the places for a key.
 fn has_key(judged: &http::request::Parts) -> bool {
     let key = household::KEYS.1.as_bytes();
     let slots = ["x-loopdesk-key", "authorization", "proxy-authorization"];
@@ -102,8 +102,7 @@ fn has_key(judged: &http::request::Parts) -> bool {
     values.any(|value| value.windows(key.len()).any(|part| part == key))
 }
 
-/// What a key that may only read has let through: a read, in whatever way it is read, without the
-/// key.
+/// What a read-only key has let through: a read, whichever way it is read, and without the key.
 fn check_reader(judged: &http::request::Parts, sent: &[u8]) {
     assert!(
         !sent.windows(4).any(|part| part == b"ldk_"),
@@ -131,10 +130,10 @@ fn check_reader(judged: &http::request::Parts, sent: &[u8]) {
     assert!(!query.contains("_method="), "another method in the query");
 }
 
-/// In the paths of the POSTs that change nothing.
+/// Part of the paths of the POSTs that change nothing.
 const POSTS_THAT_READ: [&str; 4] = ["search", "preview", "autocomplete", "validate"];
 
-/// Whether a body may hold local URLs, which lead to Zendesk when they are written back.
+/// Whether a body may contain local URLs, which lead to Zendesk when they are written back.
 fn may_be_mapped(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body).to_ascii_lowercase();
     let host = ["localhost", "127.0.0.1", "::1", "%3a%3a1"]
@@ -164,7 +163,7 @@ fn check_authorization(forwarded: &Forwarded, judged: &http::request::Parts, sen
     }
 }
 
-/// No web page gets here: each of its signs is one that no program sends.
+/// No web page gets here: each sign of a page is one that no program sends.
 fn assert_no_page(judged: &http::request::Parts) {
     for sign in ["origin", "sec-fetch-site"] {
         assert!(!judged.headers.contains_key(sign), "{sign} was let in");
@@ -180,7 +179,7 @@ fn assert_no_page(judged: &http::request::Parts) {
     }
 }
 
-/// The account that the connection and its `Host` stand for; panics where that is none of ours.
+/// The account selected by the connection and its `Host`; panics if that isn't one of ours.
 fn account(facts: &ConnFacts, judged: &http::request::Parts) -> &'static str {
     let hosts: Vec<_> = judged.headers.get_all("host").into_iter().collect();
     assert!(hosts.len() <= 1, "two hosts");
@@ -193,7 +192,8 @@ fn account(facts: &ConnFacts, judged: &http::request::Parts) -> &'static str {
         _ => (host.as_str(), "80"),
     };
     let name = name.strip_suffix('.').unwrap_or(name);
-    // As a number from 1 on: on the unix socket, where any will do, a name without one is no name.
+    // A number from 1 on. On the unix socket any port is accepted, but a name with an invalid port
+    // isn't a name.
     let has_port =
         !port.starts_with('0') && port.parse::<u16>().is_ok_and(|_| !port.starts_with('+'));
     let named = match name {

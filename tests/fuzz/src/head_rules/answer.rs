@@ -11,7 +11,7 @@ use loopdeskd::route_table::Files;
 use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
 use crate::household;
 
-/// Checks what becomes of `given`.
+/// Checks what `given` becomes.
 pub(super) fn check(choice: u8, first: u8, accept: &[u8], given: &HeaderMap) {
     let asked = Asked::from(choice, accept);
     let status = STATUSES[usize::from(first) % STATUSES.len()];
@@ -83,7 +83,7 @@ pub(super) fn check(choice: u8, first: u8, accept: &[u8], given: &HeaderMap) {
     }
 }
 
-/// What the script has said.
+/// What the script has sent.
 struct Asked {
     head: bool,
     range: bool,
@@ -138,8 +138,8 @@ impl Asked {
     }
 }
 
-/// Either nothing that tells of the body's bytes has changed, or all of it is gone and a strong
-/// tag has become a weak one. What can't be put together again is never changed.
+/// Either no header that describes the body's bytes has changed, or all of them are gone and a
+/// strong tag has become a weak one. What can't be reassembled is never changed.
 fn check_body_headers(asked: &Asked, status: StatusCode, given: &HeaderMap, found: &HeaderMap) {
     let named = named_by_connection(given);
     let left = |name: &&&str| given.contains_key(**name) && !named.contains(**name);
@@ -175,7 +175,8 @@ fn check_body_headers(asked: &Asked, status: StatusCode, given: &HeaderMap, foun
     assert!(matches!(added, Some([] | [b"accept-encoding"])), "{vary:?}");
 }
 
-/// A trailer section is announced only to those who read it, and without what may not be in it.
+/// A trailer section is announced only to clients that read it, and without the fields it must not
+/// contain.
 fn check_trailer(accepted: bool, given: &HeaderMap, found: &HeaderMap) {
     let given = values(given, "trailer").join(&b',').to_ascii_lowercase();
     for line in values(found, "trailer") {
@@ -192,7 +193,7 @@ fn check_trailer(accepted: bool, given: &HeaderMap, found: &HeaderMap) {
     }
 }
 
-/// Where a `Location` leads in the end, read with nothing of the daemon's.
+/// Where a `Location` finally leads, read without any of the daemon's code.
 fn located(given: &[u8], has_key: bool) -> Vec<u8> {
     let Some((base, rest)) = served(given, has_key) else {
         return given.to_owned();
@@ -255,17 +256,17 @@ fn linked(given: &[u8], has_key: bool) -> Vec<u8> {
     line
 }
 
-/// The local base of what an address leads to, and the address from its path on.
+/// The local base for the host that an address leads to, and the address from its path on.
 fn served(given: &[u8], has_key: bool) -> Option<(&'static str, &[u8])> {
     let lower = given.to_ascii_lowercase();
     let places = [
         (household::ACME, Some(BASE)),
         ("acme.zendesk.com", Some(BASE)),
-        // An account of its own, which a key of the first one doesn't open.
+        // An account of its own, for which a key of the first one isn't valid.
         (household::BETA, (!has_key).then_some(BASE_OF_BETA)),
     ];
     for (host, base) in places {
-        // Without a scheme it would be that of the local base (RFC 3986 section 4.2).
+        // Without a scheme, it would get that of the local base (RFC 3986 section 4.2).
         for (scheme, port) in ["https://", "//"]
             .into_iter()
             .flat_map(|scheme| ["", ":", ":443"].map(|port| (scheme, port)))
@@ -287,7 +288,7 @@ const BASE_OF_BETA: &str = "http://LOCALHOST:8490";
 
 const STATUSES: [u16; 12] = [200, 201, 202, 204, 206, 302, 304, 401, 404, 422, 429, 503];
 
-/// Set by us, whatever Zendesk says.
+/// Set by us, whatever Zendesk sends.
 const OURS: [&str; 4] = [
     "x-content-type-options",
     "cross-origin-resource-policy",

@@ -9,7 +9,7 @@ use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
 use crate::household;
 use crate::reading;
 
-/// Checks what becomes of `given`, sent to `target`.
+/// Checks what `given`, sent to `target`, becomes.
 pub(super) fn check(choice: u8, first: u8, target: &[u8], given: &HeaderMap) {
     let credential = match choice & 3 {
         0 | 2 => Credential::Injected,

@@ -1,4 +1,4 @@
-//! Keys and base64 as somebody else would read them, by the letter of their documentation.
+//! Keys and base64 as an independent reader would read them, by the letter of their documentation.
 
 /// `ldk_`, 8 letters and digits, `_`, 43 more, and the CRC-32 of all that in base 62.
 pub(super) fn is_whole_key(text: &[u8]) -> bool {

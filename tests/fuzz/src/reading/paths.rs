@@ -1,12 +1,12 @@
 //! Every way in which a server may read a path, one by one.
 //!
-//! The daemon judges a path by its most lenient reading. Here each leniency that some server has
-//! is switched on and off by itself, in each order that matters: whatever any of these servers
-//! takes for a route that makes credentials must have been refused.
+//! The daemon judges a path by its most lenient reading. Here, each leniency that some server has
+//! is switched on and off separately, in each order that matters: what any of these servers takes
+//! for a route that creates credentials must have been refused.
 
 use std::collections::BTreeSet;
 
-/// Whether some server would take this target for a route that makes or shows credentials.
+/// Whether some server would take this target for a route that creates or shows credentials.
 pub(crate) fn mints_credentials(method: &str, target: &str) -> Option<String> {
     let path = target.split('?').next().unwrap_or_default();
     for leniencies in 0..1 << IGNORES_CASE {
@@ -54,7 +54,7 @@ pub(crate) fn mints_credentials(method: &str, target: &str) -> Option<String> {
     None
 }
 
-/// The names in a path as every server may read them.
+/// The segments of a path as every server may read them.
 pub(crate) fn readings(path: &str) -> BTreeSet<Vec<Vec<u8>>> {
     let servers = (0..1 << LENIENCIES).map(Server);
     servers
@@ -62,7 +62,7 @@ pub(crate) fn readings(path: &str) -> BTreeSet<Vec<Vec<u8>>> {
         .collect()
 }
 
-/// What may stand for a version or a user: no server takes `%2e` or `..` for one.
+/// Possible values of a version or a user: no server accepts `%2e` or `..` as one.
 fn is_name(segment: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_-".contains(&b);
     !segment.is_empty() && segment.bytes().all(is_plain)
@@ -88,7 +88,7 @@ pub(crate) fn decoded(text: &[u8]) -> Vec<u8> {
     result
 }
 
-/// A server, by its leniencies.
+/// A server, described by its leniencies.
 #[derive(Clone, Copy)]
 struct Server(u32);
 

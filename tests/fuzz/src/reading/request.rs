@@ -1,13 +1,13 @@
-//! One request from the bytes of a connection, by RFC 9112 and with none of its leniencies.
+//! Reads one request from the bytes of a connection, by RFC 9112 and without any of its leniencies.
 
-/// What bytes begin with.
+/// What the bytes start with.
 #[derive(Debug)]
 pub(crate) enum Read {
     /// A request, and its length in bytes.
     Whole(Request, usize),
-    /// A part of one.
+    /// An incomplete one.
     Part,
-    /// None, and why not.
+    /// No request, and why not.
     Wrong(&'static str),
 }
 
@@ -15,9 +15,9 @@ pub(crate) enum Read {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// With what RFC 3986 doesn't allow percent-encoded.
+    /// With characters that RFC 3986 doesn't allow percent-encoded.
     pub(crate) target: String,
-    /// Whether it came so.
+    /// Whether it was already in that form.
     pub(crate) is_encoded: bool,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, Vec<u8>)>,
@@ -60,7 +60,7 @@ pub(crate) fn request(bytes: &[u8]) -> Read {
     }
 }
 
-/// Whether the first head names a length and a coding, read as loosely as anybody may.
+/// Whether the first head has both a length and a coding, read as loosely as any parser may.
 pub(crate) fn has_two_lengths(bytes: &[u8]) -> bool {
     let lines = bytes
         .split(|b| *b == b'\n')
@@ -76,7 +76,7 @@ pub(crate) fn has_two_lengths(bytes: &[u8]) -> bool {
     names(b"content-length:") && names(b"transfer-encoding:")
 }
 
-/// How a body's end is known (RFC 9112 section 6.3).
+/// How the end of a body is determined (RFC 9112 section 6.3).
 enum Framing {
     Length(usize),
     Chunked,
@@ -109,8 +109,7 @@ fn head(text: &[u8]) -> Result<(Request, Framing), &'static str> {
     Ok((request, framing))
 }
 
-/// The target is what stands between the first space and the last
-/// version.
+/// The target is everything between the first space and the last version.
 fn first_line(line: &[u8]) -> Result<FirstLine<'_>, &'static str> {
     let end = line.len().checked_sub(8).ok_or("a short request line")?;
     let (rest, version) = line.split_at(end);
@@ -168,7 +167,7 @@ fn field(line: &[u8]) -> Result<(String, Vec<u8>), &'static str> {
     Ok((name, value.to_owned()))
 }
 
-/// The body and the number of bytes it took; nothing if more has to come.
+/// The body and its number of bytes; nothing if it is incomplete.
 fn chunked(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, &'static str> {
     let mut body = Vec::new();
     let mut at = 0;
@@ -194,7 +193,7 @@ fn chunked(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, &'static str> {
             None => return Ok(None),
         }
     }
-    // The trailer section ends as a head does.
+    // The trailer section ends like a head.
     let rest = &bytes[at..];
     if rest.starts_with(b"\r\n") {
         return Ok(Some((body, at + 2)));

@@ -1,7 +1,7 @@
-//! Documents full of what matters, made from a fuzzer's bytes: any bytes give valid JSON, so that
-//! mutations of them reach far into the rules.
+//! Generates documents full of relevant texts from a fuzzer's bytes: any bytes give valid JSON, so
+//! that mutations of them reach deep into the rules.
 
-/// The document that `bytes` stand for.
+/// The document that `bytes` encode.
 pub(super) fn from(bytes: &[u8]) -> Vec<u8> {
     let mut maker = Maker {
         rest: bytes,
@@ -93,7 +93,7 @@ impl Maker<'_> {
         self.put("]");
     }
 
-    /// A beginning and an end, each of which may be one that matters.
+    /// A prefix and a suffix, each of which may be one that matters.
     fn string(&mut self) {
         let (origin, path) = (self.pick(&ORIGINS), self.pick(&PATHS));
         self.put("\"");
@@ -103,9 +103,9 @@ impl Maker<'_> {
     }
 }
 
-/// Deep enough for everything that is decided by depth.
+/// Deep enough for every rule that depends on depth.
 const DEEPEST: usize = 7;
-/// A document needs no more to be odd.
+/// More isn't needed for an odd document.
 const LONGEST: usize = 1024;
 
 const KEYS: [&str; 20] = [

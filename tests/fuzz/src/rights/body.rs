@@ -1,4 +1,4 @@
-//! Bodies, by plain readers of forms and of JSON.
+//! Bodies, read by plain readers of forms and of JSON.
 
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -52,7 +52,7 @@ fn is_method(pair: &[u8]) -> bool {
     name.split(|b| matches!(b, b'[' | b']')).next() == Some(b"_method")
 }
 
-/// Parts by the letter of RFC 2046, and their names as everybody writes them.
+/// Parts by the letter of RFC 2046, and their names as everyone writes them.
 fn part_is_method(body: &[u8]) -> bool {
     let text = String::from_utf8_lossy(body);
     let mut parts = text.split("--b\r\n").skip(1);

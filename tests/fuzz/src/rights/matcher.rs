@@ -1,10 +1,10 @@
-//! Rules, by a matcher that tries everything.
+//! Rules, matched by trying everything.
 
 use http::{Method, Uri};
 use loopdesk_protocol::key;
 use loopdeskd::rights::Rights;
 
-/// Holds each plain rule of a key against the paths of its other rules.
+/// Checks each plain rule of a key against the paths of its other rules.
 pub(super) fn check(asked: &key::Rights) {
     let rules = || asked.allow.iter().chain(&asked.deny).take(MOST);
     for (rule, other) in rules().flat_map(|rule| rules().map(move |other| (rule, other))) {
@@ -26,7 +26,7 @@ pub(super) fn check(asked: &key::Rights) {
     }
 }
 
-/// The names in a rule's path, if there is nothing special about them.
+/// The segments of a rule's path, if none of them is special.
 fn names(rule: &str) -> Option<Vec<String>> {
     let path = rule.split_ascii_whitespace().nth(1)?.strip_prefix('/')?;
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'*');
@@ -60,5 +60,5 @@ fn fits_name(piece: &[u8], name: &[u8]) -> bool {
     }
 }
 
-/// Trying everything takes as long as it does.
+/// Trying everything takes exponential time, so longer paths are left out.
 const MOST: usize = 8;

@@ -1,4 +1,4 @@
-//! Who asks, and whether they may.
+//! Authenticates and authorizes requests to the API.
 
 use http::Method;
 use http::header::AUTHORIZATION;
@@ -10,10 +10,10 @@ use crate::zendesk::oauth::{self, Standing, allows, broad, is_any_known};
 use crate::zendesk::policy;
 use crate::zendesk::shared::{Shared, lock};
 
-/// Who asks.
+/// The caller.
 #[derive(Clone, Debug)]
 pub(super) struct Visitor {
-    /// `None`: nobody, without credentials.
+    /// `None`: an anonymous caller, without credentials.
     pub(super) user: Option<u64>,
     pub(super) role: String,
     pub(super) scopes: Vec<String>,
@@ -21,7 +21,7 @@ pub(super) struct Visitor {
     pub(super) token: Option<u64>,
 }
 
-/// Finds out who asks, by the header alone: what stands in the URL or in the body is not looked at.
+/// Identifies the caller by the header alone: credentials in the URL or the body are ignored.
 pub(super) fn identify(shared: &Shared, call: &Call) -> Result<Visitor, Answer> {
     let Some(authorization) = call.headers.get(AUTHORIZATION) else {
         return Ok(Visitor {
@@ -32,7 +32,7 @@ pub(super) fn identify(shared: &Shared, call: &Call) -> Result<Visitor, Answer> 
         });
     };
     let token = authorization.to_str().ok().and_then(oauth::bearer);
-    // Passwords and API tokens have ended.
+    // Passwords and API tokens no longer work.
     let token = token.ok_or_else(errors::not_authenticated)?;
     let www_authenticate = lock(&shared.settings).www_authenticate;
     let invalid = || errors::invalid_token(www_authenticate);
@@ -63,7 +63,7 @@ pub(super) fn identify(shared: &Shared, call: &Call) -> Result<Visitor, Answer> 
         if visitor.role != "admin" {
             return Err(errors::not_allowed());
         }
-        // The very answer that a dead token gets, though the token is good.
+        // Exactly the response to a dead token, though the token is good.
         let other = find_end_user(&store, other).ok_or_else(invalid)?;
         visitor.user = Some(other);
         visitor.role = store.role(other);
@@ -71,11 +71,11 @@ pub(super) fn identify(shared: &Shared, call: &Call) -> Result<Visitor, Answer> 
     Ok(visitor)
 }
 
-/// Checks scope and role for what a path asks.
+/// Checks scope and role for what a path requires.
 pub(super) fn check(visitor: &Visitor, method: &Method, path: &[&str]) -> Result<(), Answer> {
     let is_public = match path {
         ["users", "me"] => true,
-        // Whoever exports articles has to be an agent.
+        // Only agents may export articles.
         ["help_center", rest @ ..] => rest.first() != Some(&"incremental"),
         _ => false,
     };
@@ -104,7 +104,7 @@ pub(super) fn check(visitor: &Visitor, method: &Method, path: &[&str]) -> Result
     }
 }
 
-/// Checks what the endpoints about the token itself ask: any scope that Zendesk knows.
+/// Checks what the endpoints about the token itself require: any scope that Zendesk knows.
 pub(super) fn check_token_endpoint(visitor: &Visitor) -> Result<u64, Answer> {
     let token = visitor.token.ok_or_else(errors::not_authenticated)?;
     if !is_any_known(&visitor.scopes) {
@@ -113,7 +113,7 @@ pub(super) fn check_token_endpoint(visitor: &Visitor) -> Result<u64, Answer> {
     Ok(token)
 }
 
-/// The name that the scopes of a path have.
+/// The resource name in the scopes of a path.
 fn resource<'a>(path: &[&'a str]) -> &'a str {
     match path {
         ["help_center", ..] => "hc",

@@ -1,4 +1,4 @@
-//! Uploads, attachments, and the redirects to the host that has the files.
+//! Uploads, attachments, and the redirects to the host that serves files.
 
 use http::Method;
 use http::header::CONTENT_TYPE;
@@ -48,7 +48,7 @@ pub(super) fn redirect_of_article(shared: &Shared, call: &Call, id: &str) -> Ans
     redirect(shared, call, |_| id.parse().ok())
 }
 
-/// Redirects whoever may read it to a temporary address on another host.
+/// Redirects callers who may read it to a temporary address on another host.
 fn redirect(shared: &Shared, call: &Call, find: impl Fn(&Store) -> Option<u64>) -> Answer {
     let visitor = match access::identify(shared, call) {
         Ok(visitor) => visitor,

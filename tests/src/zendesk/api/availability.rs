@@ -40,7 +40,7 @@ pub(super) fn serve(api: &Api, path: &[&str]) -> Outcome {
     }
 }
 
-/// Each page that a document leads to is a line of `Link`, too.
+/// Each page linked in a document is also a line of `Link`.
 fn document(data: Vec<Value>, mut envelope: Map<String, Value>) -> Answer {
     let lines = paging::link(&envelope);
     envelope.insert("data".to_owned(), Value::Array(data));

@@ -1,5 +1,5 @@
-//! An endpoint that repeats what it was sent, token included. Zendesk has none that is known; test
-//! tools for webhooks and debug pages of other services are of this kind.
+//! An endpoint that repeats what it was sent, including the token. Zendesk has no known one; test
+//! tools for webhooks and debug pages of other services are like this.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use super::super::answer::Answer;
 use super::super::call::Call;
 
 /// `/api/v2/echo`: the request's headers as JSON, or as a page with `?as=html`, and the credential
-/// in a header of the answer as well.
+/// in a response header as well.
 pub(super) fn serve(call: &Call) -> Answer {
     let credential = call.header(AUTHORIZATION.as_str()).unwrap_or_default();
     let token = credential.rsplit(' ').next().unwrap_or_default();

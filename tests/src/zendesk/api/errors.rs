@@ -1,10 +1,10 @@
-//! The errors of the API, in its several shapes.
+//! The errors of the API, in their different shapes.
 
 use serde_json::{Value, json};
 
 use crate::zendesk::answer::Answer;
 
-/// The token is dead; or, which can't be told apart, `X-On-Behalf-Of` names nobody.
+/// The token is dead; or, indistinguishable from that, `X-On-Behalf-Of` names no user.
 pub(super) fn invalid_token(www_authenticate: bool) -> Answer {
     let description = "The access token provided is expired, revoked, malformed or invalid for \
                        other reasons.";
@@ -24,12 +24,12 @@ pub(super) fn invalid_token(www_authenticate: bool) -> Answer {
     answer
 }
 
-/// No credential, or one that isn't taken any more.
+/// No credential, or one that is no longer accepted.
 pub(super) fn not_authenticated() -> Answer {
     Answer::json(401, &json!({"error": "Couldn't authenticate you"}))
 }
 
-/// The token has not been given the scope.
+/// The token lacks the scope.
 pub(super) fn missing_scope(scope: &str) -> Answer {
     Answer::json(
         403,
@@ -52,7 +52,7 @@ pub(super) fn not_allowed() -> Answer {
     )
 }
 
-/// There is no such record.
+/// The record doesn't exist.
 pub(super) fn not_found() -> Answer {
     Answer::json(
         404,
@@ -60,7 +60,7 @@ pub(super) fn not_found() -> Answer {
     )
 }
 
-/// There is no such endpoint.
+/// The endpoint doesn't exist.
 pub(super) fn invalid_endpoint() -> Answer {
     Answer::json(
         404,
@@ -68,7 +68,7 @@ pub(super) fn invalid_endpoint() -> Answer {
     )
 }
 
-/// A record can't be saved as it is.
+/// A record is invalid and can't be saved.
 pub(super) fn record_invalid(field: &str, description: &str, error: &str) -> Answer {
     let details = json!({field: [{"description": description, "error": error}]});
     Answer::json(
@@ -81,7 +81,7 @@ pub(super) fn record_invalid(field: &str, description: &str, error: &str) -> Ans
     )
 }
 
-/// The request lacks the object that it is about, or it isn't JSON.
+/// The request lacks the object that it is about, or isn't JSON.
 pub(super) fn invalid_attribute(name: &str) -> Answer {
     Answer::json(
         400,
@@ -92,7 +92,7 @@ pub(super) fn invalid_attribute(name: &str) -> Answer {
     )
 }
 
-/// The request can't be understood.
+/// The request can't be parsed.
 pub(super) fn unprocessable(error: &str, description: &str) -> Answer {
     let body: Value = json!({"error": error, "description": description});
     Answer::json(422, &body)

@@ -1,4 +1,4 @@
-//! `/api/v2/incremental`: everything that changed since a time, by time or by cursor.
+//! `/api/v2/incremental`: everything that changed since a given time, by time or by cursor.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,7 +30,7 @@ pub(super) fn serve(api: &Api, path: &[&str]) -> Outcome {
     }
 }
 
-/// A record and the second of its last change.
+/// A record and the time of its last change, in seconds.
 type Change = (i64, Value);
 
 /// Oldest change first.
@@ -46,14 +46,14 @@ pub(super) fn changes(records: Vec<Value>) -> Vec<Change> {
     all
 }
 
-/// `start_time` … `end_time`; the record at the very end comes again with the next page.
+/// `start_time` … `end_time`; the record at the very end is repeated on the next page.
 pub(super) fn by_time(api: &Api, key: &str, all: &mut Vec<Change>) -> Outcome {
     let start = start_time(api)?.ok_or_else(missing_start_time)?;
     all.retain(|(at, _)| *at >= start);
     let size = paging::number_within(&api.call.query, "per_page", pages(api))?;
     let end_of_stream = all.len() <= size;
-    // All records of the last second belong to the page, else the next one would start with them
-    // again for ever.
+    // All records of the last second belong to the page, or the next page would start with them
+    // again forever.
     let last = all
         .get(size.min(all.len()).wrapping_sub(1))
         .map(|(at, _)| *at);
@@ -81,7 +81,7 @@ pub(super) fn by_time(api: &Api, key: &str, all: &mut Vec<Change>) -> Outcome {
     Ok(Answer::json(200, &Value::Object(body)))
 }
 
-/// `after_url` leads on for ever, also at the end of the stream.
+/// `after_url` always has a next page, even at the end of the stream.
 fn by_cursor(api: &Api, key: &str, all: &mut Vec<Change>) -> Outcome {
     let query = &api.call.query;
     match query.get("cursor") {
@@ -161,7 +161,7 @@ fn decode(cursor: &str) -> Result<(i64, u64), Answer> {
     })
 }
 
-/// Zendesk's are 1,000 records a page.
+/// Zendesk has 1,000 records per page.
 fn pages(api: &Api) -> Rules {
     let size = lock(&api.shared.settings).export_page;
     Rules {

@@ -45,7 +45,7 @@ pub(super) fn serve(api: &mut Api, path: &[&str]) -> Outcome {
     }
 }
 
-/// 32 digits, as Zendesk's ids of jobs have.
+/// 32 digits, like Zendesk's job ids.
 fn hexadecimal(text: &str) -> String {
     text.bytes()
         .take(16)
@@ -53,7 +53,7 @@ fn hexadecimal(text: &str) -> String {
         .collect()
 }
 
-/// Starts a job, whose work is done already.
+/// Starts a job, whose work is already done.
 pub(super) fn start(api: &mut Api, kind: &str, results: Vec<Value>) -> Answer {
     let job = Job {
         id: hexadecimal(&random_text()),
@@ -71,7 +71,7 @@ fn poll(job: &mut Job, origin: &str) -> Value {
     show(job, origin)
 }
 
-/// Queued when it starts, working at the first look, completed at the second.
+/// Queued when it starts, working at the first poll, completed at the second.
 fn show(job: &Job, origin: &str) -> Value {
     let total = job.results.len();
     let (status, progress, message) = match job.polls {

@@ -27,14 +27,14 @@ use super::shared::{Shared, lock};
 use super::store::Store;
 use access::Visitor;
 
-/// Answers what is not below `/oauth/`.
+/// Responds to everything that isn't below `/oauth/`.
 pub(super) fn serve(shared: &Shared, call: &Call) -> Answer {
     if call.headers.get_all(AUTHORIZATION).iter().count() > 1 {
         return Answer::gateway_page(400);
     }
     let segments = call.segments();
     match segments.as_slice() {
-        // Other products under the same host, with credentials of their own.
+        // Other products on the same host, with credentials of their own.
         ["api", "v2", "chat", ..] | ["sc", ..] => other_product(call),
         ["api", "v2", rest @ ..] => limited(shared, call, rest),
         ["attachments", "token", token] => attachments::redirect_by_token(shared, call, token),
@@ -47,7 +47,7 @@ pub(super) fn serve(shared: &Shared, call: &Call) -> Answer {
     }
 }
 
-/// One request to the API, with everything that an endpoint needs to answer it.
+/// One request to the API, with everything that an endpoint needs to process it.
 struct Api<'a> {
     shared: &'a Shared,
     store: &'a mut Store,
@@ -59,11 +59,11 @@ struct Api<'a> {
 
 type Object = Map<String, Value>;
 
-/// What an endpoint answers; both sides are answers, so that `?` can be used.
+/// An endpoint's result; both variants are responses, so that `?` can be used.
 type Outcome = Result<Answer, Answer>;
 
 impl Api<'_> {
-    /// A list with what stands beside it.
+    /// A list and the fields next to it.
     fn list(&self, key: &str, page: Page<Value>) -> Answer {
         let mut body = page.envelope;
         body.insert(key.to_owned(), Value::Array(page.items));
@@ -135,7 +135,7 @@ fn routed(shared: &Shared, call: &Call, visitor: &Visitor, path: &[&str]) -> Ans
     outcome.unwrap_or_else(|refusal| refusal)
 }
 
-/// Chat and Conversations take credentials of their own and no token of Support's.
+/// Chat and Conversations require credentials of their own and accept no Support token.
 fn other_product(call: &Call) -> Answer {
     let authorization = call.header(AUTHORIZATION.as_str()).unwrap_or("");
     if !authorization.contains(OTHER_PRODUCTS_CREDENTIAL) {
@@ -153,5 +153,5 @@ fn other_product(call: &Call) -> Answer {
     )
 }
 
-/// What `Authorization` must contain for the paths of Chat and Conversations to answer 200.
+/// What `Authorization` must contain for a 200 from Chat or Conversations.
 pub const OTHER_PRODUCTS_CREDENTIAL: &str = "credential-of-another-product";

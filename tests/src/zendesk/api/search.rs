@@ -45,7 +45,7 @@ pub(super) fn serve(api: &Api, path: &[&str]) -> Outcome {
     }
 }
 
-/// Search ends after a thousand results.
+/// Search returns at most a thousand results.
 fn check_depth(api: &Api) -> Result<(), Answer> {
     let page = api.call.query.number("page").unwrap_or(1);
     let size = api.call.query.number("per_page").unwrap_or(100).min(100);
@@ -58,7 +58,8 @@ fn check_depth(api: &Api) -> Result<(), Answer> {
     Ok(())
 }
 
-/// Everything that fits all words of the query: `type:…`, `field:value`, `created>…`, or a word of the texts.
+/// Everything that matches all words of the query: `type:…`, `field:value`, `created>…`, or a word
+/// in the texts.
 fn find(api: &Api, query: &str) -> Vec<Value> {
     let store = &api.store;
     let kinds = [

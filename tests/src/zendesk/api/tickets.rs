@@ -193,7 +193,7 @@ fn insert(api: &mut Api, mut wanted: Object) -> Result<Value, Answer> {
         "is_public": true,
     });
     merge(&mut ticket, wanted);
-    // Who creates a ticket for nobody is its requester.
+    // A user who creates a ticket without a requester is its requester.
     for person in ["requester_id", "submitter_id"] {
         if ticket[person].is_null() {
             ticket[person] = json!(author);
@@ -317,7 +317,7 @@ pub(super) fn number(id: &str) -> Result<u64, Answer> {
     id.parse().map_err(|_| errors::not_found())
 }
 
-/// Takes what a client may change.
+/// Applies the fields that a client may change.
 pub(super) fn merge(record: &mut Value, changes: Object) {
     for (key, value) in changes {
         if !matches!(key.as_str(), "id" | "url" | "created_at" | "updated_at") {

@@ -1,4 +1,4 @@
-//! `/api/v2/oauth/tokens`: what a token may learn about itself, and how it is revoked.
+//! `/api/v2/oauth/tokens`: what a token can learn about itself, and how it is revoked.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ pub(super) fn serve(shared: &Shared, call: &Call, visitor: &Visitor, path: &[&st
     }
 }
 
-/// A token as its owner may see it: only its first ten characters.
+/// A token as shown to its owner: only its first ten characters.
 fn show(shared: &Shared, pair: &Pair) -> Value {
     let start = |token: &str| token.chars().take(10).collect::<String>();
     let refresh = pair.refresh.as_deref();

@@ -46,7 +46,7 @@ pub(super) fn serve(api: &mut Api, path: &[&str]) -> Outcome {
     }
 }
 
-/// Answers 200 to anybody: without credentials as "Anonymous user".
+/// Always responds with 200: without credentials, as "Anonymous user".
 fn me(api: &Api) -> Answer {
     let user = api.visitor.user.and_then(|id| api.store.user(id));
     let mut user = user.unwrap_or_else(anonymous);
@@ -104,7 +104,7 @@ fn create(api: &mut Api) -> Outcome {
     });
     merge(&mut user, wanted);
     api.store.users.put(id, user.clone());
-    // Relative, as the documentation of users has it.
+    // Relative, as documented for users.
     Ok(Answer::json(201, &json!({"user": user}))
         .header("location", &format!("/api/v2/users/{id}.json")))
 }

@@ -2,7 +2,7 @@
 
 use crate::zendesk::users;
 
-/// An OAuth client, as Admin Center's form describes it.
+/// An OAuth client, as configured in Admin Center's form.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(in crate::zendesk) identifier: String,
@@ -24,13 +24,13 @@ pub enum ClientKind {
 }
 
 impl Client {
-    /// A public client that may be given `read` and `write`, without a redirect URI yet.
+    /// A public client whose ceiling is `read` and `write`, without a redirect URI yet.
     pub fn public(identifier: &str) -> Self {
         Self::new(identifier, ClientKind::Public)
     }
 
-    /// A confidential client that may be given `read` and `write`, made by
-    /// [`users::ADMIN`], as whom it acts by itself.
+    /// A confidential client whose ceiling is `read` and `write`, created by [`users::ADMIN`], as
+    /// whom it acts by itself.
     pub fn confidential(identifier: &str, secret: &str) -> Self {
         Self::new(identifier, ClientKind::Confidential(secret.to_owned()))
     }
@@ -54,7 +54,7 @@ impl Client {
         self
     }
 
-    /// Ignores the port of loopback redirect URIs, as RFC 8252 has it. Zendesk isn't known to.
+    /// Ignores the port of loopback redirect URIs, as RFC 8252 demands. Zendesk isn't known to.
     #[must_use]
     pub fn any_loopback_port(mut self) -> Self {
         self.any_loopback_port = true;
@@ -68,7 +68,7 @@ impl Client {
         self
     }
 
-    /// Sets the user who made it, and as whom it acts by `client_credentials`.
+    /// Sets the user who created it, and as whom it acts by `client_credentials`.
     #[must_use]
     pub fn user(mut self, id: u64) -> Self {
         self.user = id;
@@ -85,7 +85,7 @@ impl Client {
         })
     }
 
-    /// Whether `secret` is the one that a confidential client must show.
+    /// Whether `secret` is the one that a confidential client must send.
     pub(super) fn proves_itself(&self, secret: Option<&str>) -> bool {
         match &self.kind {
             ClientKind::Public => true,

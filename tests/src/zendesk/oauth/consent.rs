@@ -1,4 +1,4 @@
-//! The page on which a person allows or denies.
+//! The page on which a person clicks Allow or Deny.
 
 use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded;
@@ -22,7 +22,7 @@ pub(super) struct Code {
     pub(super) is_used: bool,
 }
 
-/// A page that was shown and waits for a click.
+/// A page that has been shown and waits for a click.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     form_token: String,
@@ -52,7 +52,7 @@ pub(super) fn page(shared: &Shared, call: &Call) -> Answer {
     Answer::html(200, page).header("cache-control", "no-store")
 }
 
-/// `POST /oauth/authorizations`: somebody clicked Allow or Deny.
+/// `POST /oauth/authorizations`: a person has clicked Allow or Deny.
 pub(super) fn decide(shared: &Shared, call: &Call) -> Answer {
     let form = Query::form(&call.body);
     let mut oauth = lock(&shared.oauth);
@@ -101,8 +101,8 @@ pub(super) fn decide(shared: &Shared, call: &Call) -> Answer {
     redirect(&pending, &[("code", &code)])
 }
 
-/// Checks an authorization request. What is wrong is shown on a page: without a good client and
-/// redirect URI there is nobody to tell.
+/// Checks an authorization request. Mistakes are shown on a page: without a valid client and
+/// redirect URI, there is nowhere to send an error.
 fn check(oauth: &OAuth, call: &Call) -> Result<Pending, &'static str> {
     let query = &call.query;
     let identifier = query.get("client_id").unwrap_or("");

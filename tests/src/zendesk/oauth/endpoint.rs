@@ -35,7 +35,7 @@ pub(super) fn serve(shared: &Shared, call: &Call) -> Answer {
     }
 }
 
-/// What a request to the token endpoint asks, for its record.
+/// What a token request asks for, for its record.
 pub(in crate::zendesk) fn describe_post(
     shared: &Shared,
     headers: &HeaderMap,
@@ -59,7 +59,7 @@ pub(in crate::zendesk) fn describe_post(
     }
 }
 
-/// Checks a request and, if it is good, makes the pair.
+/// Checks a request and, if it is valid, creates the pair.
 fn grant(
     shared: &Shared,
     oauth: &mut OAuth,
@@ -168,7 +168,7 @@ fn by_code(
             }
         }
     }
-    // The scope may be repeated here; it can narrow what was allowed, not widen it.
+    // The scope may be repeated here; it can narrow the granted scope, but not widen it.
     let scopes = match parameters.text("scope") {
         None => code.scopes.clone(),
         Some(scopes) => {
@@ -221,7 +221,7 @@ fn by_client(
     Ok(unfinished(client, client.user, scopes, None))
 }
 
-/// A grant whose lifetimes are still to be set.
+/// A grant whose lifetimes haven't been set yet.
 fn unfinished(client: &Client, user: u64, scopes: Vec<String>, replaces: Option<u64>) -> Grant {
     Grant {
         client: client.identifier.clone(),
@@ -233,7 +233,7 @@ fn unfinished(client: &Client, user: u64, scopes: Vec<String>, replaces: Option<
     }
 }
 
-/// Makes the pair and the answer that carries it.
+/// Creates the pair and the response that contains it.
 fn hand_out(
     oauth: &mut OAuth,
     call: &Call,

@@ -1,4 +1,4 @@
-//! Zendesk's OAuth: the consent page, the token endpoint, clients, and the tokens they were given.
+//! Zendesk's OAuth: the consent page, the token endpoint, clients, and their tokens.
 
 mod clients;
 mod consent;
@@ -26,12 +26,12 @@ use super::call::Call;
 use super::shared::Shared;
 use consent::{Code, Pending};
 
-/// What OAuth remembers.
+/// OAuth's state.
 #[derive(Debug)]
 pub(super) struct OAuth {
     pub(super) clients: Vec<Client>,
     pub(super) tokens: Tokens,
-    /// The user who sits at the browser.
+    /// The user of the browser.
     pub(super) consenting_user: u64,
     codes: Vec<Code>,
     pending: Vec<Pending>,
@@ -48,7 +48,7 @@ impl OAuth {
         }
     }
 
-    /// The client of that identifier, unless it was deleted.
+    /// The client with that identifier, unless it was deleted.
     pub(super) fn client(&self, identifier: &str) -> Option<&Client> {
         self.clients
             .iter()
@@ -56,13 +56,13 @@ impl OAuth {
     }
 }
 
-/// Answers what is below `/oauth/`.
+/// Responds to requests below `/oauth/`.
 pub(super) fn serve(shared: &Shared, call: &Call) -> Answer {
     match (&call.method, call.path.as_str()) {
         (&Method::GET | &Method::HEAD, "/oauth/authorizations/new") => consent::page(shared, call),
         (&Method::POST, "/oauth/authorizations") => consent::decide(shared, call),
         (&Method::POST, "/oauth/tokens") => endpoint::serve(shared, call),
-        // Also to OPTIONS: the token endpoint has no CORS.
+        // OPTIONS, too: the token endpoint doesn't support CORS.
         (_, "/oauth/tokens" | "/oauth/authorizations" | "/oauth/authorizations/new") => {
             Answer::new(405)
         }
@@ -83,7 +83,7 @@ pub(super) fn random_text() -> String {
     URL_SAFE_NO_PAD.encode(random::<32>())
 }
 
-/// Random on purpose: a token from an earlier simulation must not be good here.
+/// Random on purpose: a token from an earlier simulation must not be valid here.
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     let filled = getrandom::fill(&mut bytes);

@@ -1,4 +1,4 @@
-//! Answers of the token endpoint that are odd, and that a client has to cope with.
+//! Odd responses of the token endpoint that a client must cope with.
 
 use std::fmt;
 use std::io::Write;
@@ -11,44 +11,44 @@ use serde_json::{Map, Value, json};
 use super::{Grant, Tokens};
 use crate::zendesk::answer::Answer;
 
-/// Something odd about the answers of the token endpoint to requests that succeed.
+/// Something odd about the token endpoint's responses to successful requests.
 #[derive(Clone)]
 pub enum Oddity {
     /// `"expires_in": "1800"`, and the same for the refresh token.
     ExpiresInAsText,
-    /// No `expires_in` although it was asked for; the token dies all the same.
+    /// No `expires_in` although it was requested; the token still expires.
     NoExpiresIn,
-    /// `expires_in` also when it was not asked for, as the documentation's sample shows it.
+    /// `expires_in` even if it wasn't requested, as in the documentation's sample.
     ExpiresInAlways,
-    /// No `refresh_token` in the answer to a refresh; the old one stays good.
+    /// No `refresh_token` in the response to a refresh; the old one remains valid.
     NoRefreshToken,
     /// No `scope`.
     NoScope,
-    /// Another `Content-Type` than JSON's, around the same JSON.
+    /// A `Content-Type` other than JSON's, around the same JSON.
     ContentType(String),
-    /// So many bytes of white space behind the JSON.
+    /// This many bytes of white space after the JSON.
     Padding(usize),
     /// A byte order mark before the JSON.
     ByteOrderMark,
-    /// Gzip, which nobody has asked for, and whether the head says so.
+    /// Gzip that wasn't requested, and whether the head declares it.
     Gzip {
         /// By `Content-Encoding`.
         is_told: bool,
     },
-    /// Whatever this does to the answer's object.
+    /// Any change to the response's object.
     Edited(Edit),
 }
 
-/// Changes an answer's object.
+/// Changes a response's object.
 type Edit = Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>;
 
 impl Oddity {
-    /// Changes the answer's object by `edit`.
+    /// Changes the response's object by `edit`.
     pub fn edited(edit: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static) -> Self {
         Self::Edited(Arc::new(edit))
     }
 
-    /// Changes the object that an answer is to carry.
+    /// Changes the object of a response before it is sent.
     pub(super) fn distort(
         &self,
         body: &mut Map<String, Value>,
@@ -86,7 +86,7 @@ impl Oddity {
         }
     }
 
-    /// Changes the answer around its object.
+    /// Changes the response around its object.
     pub(super) fn wrap(&self, answer: Answer) -> Answer {
         match self {
             Self::ContentType(value) => answer.header("content-type", value),

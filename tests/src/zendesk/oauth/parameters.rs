@@ -1,4 +1,4 @@
-//! What a request to the token endpoint says.
+//! The parameters of a token request.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Parameters {
         self.values.get(name)?.as_str()
     }
 
-    /// A lifetime in seconds: a JSON number, or the digits of a form. A JSON text isn't taken,
+    /// A lifetime in seconds: a JSON number, or the digits of a form. A JSON string isn't accepted,
     /// though Zendesk might: a client should send what is documented.
     pub(super) fn ttl(&self, name: &str, bounds: Bounds) -> Result<Option<Duration>, Refusal> {
         let Some(value) = self.values.get(name) else {
@@ -66,7 +66,7 @@ impl Parameters {
     }
 }
 
-/// The lifetimes that may be asked for.
+/// The lifetimes that may be requested.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     min: Duration,

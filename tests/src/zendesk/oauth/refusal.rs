@@ -1,4 +1,4 @@
-//! The refusals of the token endpoint, with RFC 6749's codes.
+//! The token endpoint's errors, with RFC 6749's codes.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::zendesk::answer::Answer;
 
-/// A refusal of the token endpoint.
+/// An error of the token endpoint.
 #[derive(Debug)]
 pub(super) struct Refusal {
     status: u16,
@@ -23,7 +23,7 @@ impl Refusal {
         }
     }
 
-    /// The request can't be understood, or asks for something out of bounds.
+    /// The request can't be parsed, or asks for something out of bounds.
     pub(super) fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
         Self {
             status: 400,

@@ -1,4 +1,4 @@
-//! Which scopes exist, which allow what, and which a client may be given.
+//! Which scopes exist, what each allows, and which a client may get.
 
 use http::Method;
 
@@ -21,8 +21,8 @@ pub(in crate::zendesk) fn is_any_known(scopes: &[String]) -> bool {
     scopes.iter().any(|scope| is_known(scope))
 }
 
-/// Whether a client with this ceiling may be given `scope`. A misspelt scope passes: Zendesk hands
-/// out a token for it, which is then good for nothing.
+/// Whether a client with this ceiling may get `scope`. A misspelt scope passes: Zendesk issues a
+/// token for it, which is then useless.
 pub(super) fn within(ceiling: &[String], scope: &str) -> bool {
     !is_known(scope)
         || ceiling.iter().any(|allowed| {

@@ -1,4 +1,4 @@
-//! The tokens that were handed out, and what each is worth now.
+//! The tokens that were issued, and the current state of each.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,57 +11,57 @@ use serde_json::json;
 use super::{random, random_text};
 use crate::secrets::CANARY;
 
-/// What a token is worth.
+/// The state of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It is good.
+    /// It is valid.
     Live,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// A refresh deleted it.
+    /// A refresh has deleted it.
     Consumed,
-    /// It was revoked, itself or by its partner, by an admin, or with its client.
+    /// It was revoked, itself or with its partner, by an admin, or with its client.
     Revoked,
-    /// Zendesk never handed it out.
+    /// Zendesk never issued it.
     Unknown,
 }
 
-/// How access tokens look.
+/// The format of access tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TokenFormat {
-    /// As a JWT of some 400 bytes (`typ: at+jwt`), as since expiry is enforced.
+    /// A JWT of some 400 bytes (`typ: at+jwt`), as since expiry is enforced.
     #[default]
     Jwt,
-    /// As 64 hexadecimal digits, as before.
+    /// 64 hexadecimal digits, as before.
     Opaque,
 }
 
-/// A pair as its owner holds it.
+/// A pair as its owner has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenPair {
     /// The access token.
     pub access: String,
-    /// The refresh token; a client acting by itself gets none.
+    /// The refresh token; a client that acts by itself gets none.
     pub refresh: Option<String>,
-    /// Which pair of its chain it is: 1 for a login's.
+    /// Its number within its chain: 1 for a login's.
     pub generation: u64,
-    /// Which chain it is of: each login starts one.
+    /// Its chain: each login starts one.
     pub chain: u64,
-    /// Whose it is.
+    /// The user it belongs to.
     pub user: u64,
     /// The scopes it was given.
     pub scopes: Vec<String>,
-    /// Until when the access token is good.
+    /// When the access token expires.
     pub access_expires_at: Timestamp,
-    /// Until when the refresh token is good.
+    /// When the refresh token expires.
     pub refresh_expires_at: Option<Timestamp>,
-    /// What the access token is worth now.
+    /// The current state of the access token.
     pub access_standing: Standing,
-    /// What the refresh token is worth now; `Unknown` if there is none.
+    /// The current state of the refresh token; `Unknown` if there is none.
     pub refresh_standing: Standing,
 }
 
-/// A pair as Zendesk remembers it, for ever.
+/// A pair as Zendesk remembers it, forever.
 #[derive(Clone, Debug)]
 pub(in crate::zendesk) struct Pair {
     pub(in crate::zendesk) id: u64,
@@ -123,20 +123,20 @@ impl Pair {
     }
 }
 
-/// What a new pair is made from.
+/// The parameters of a new pair.
 #[derive(Clone, Debug)]
 pub(in crate::zendesk) struct Grant {
     pub(in crate::zendesk) client: String,
     pub(in crate::zendesk) user: u64,
     pub(in crate::zendesk) scopes: Vec<String>,
     pub(in crate::zendesk) access_ttl: Duration,
-    /// Without it there is no refresh token.
+    /// Without it, there is no refresh token.
     pub(in crate::zendesk) refresh_ttl: Option<Duration>,
     /// The pair that it replaces, by its id.
     pub(in crate::zendesk) replaces: Option<u64>,
 }
 
-/// All pairs there ever were.
+/// All pairs ever issued.
 #[derive(Debug)]
 pub(in crate::zendesk) struct Tokens {
     format: TokenFormat,
@@ -155,7 +155,7 @@ impl Tokens {
         }
     }
 
-    /// Makes a pair. The one that it replaces is dead from now on, both tokens of it.
+    /// Creates a pair. Both tokens of the pair that it replaces are dead from now on.
     pub(in crate::zendesk) fn grant(&mut self, grant: &Grant, now: Timestamp) -> &Pair {
         let at = self.pairs.len();
         let id = FIRST_ID + at as u64;
@@ -213,7 +213,7 @@ impl Tokens {
         }
     }
 
-    /// Kills both tokens of every live pair that fits. Returns how many pairs that were.
+    /// Kills both tokens of every live pair that matches. Returns how many pairs that were.
     pub(in crate::zendesk) fn revoke(&mut self, fits: impl Fn(&Pair) -> bool) -> usize {
         let live = |pair: &&mut Pair| pair.state == State::Live && fits(pair);
         let mut count = 0;
@@ -224,14 +224,14 @@ impl Tokens {
         count
     }
 
-    /// Lets the access tokens of all live pairs be over now; their refresh tokens stay good.
+    /// Expires the access tokens of all live pairs now; their refresh tokens remain valid.
     pub(in crate::zendesk) fn expire_access(&mut self, now: Timestamp) {
         for pair in &mut self.pairs {
             pair.access_expires_at = pair.access_expires_at.min(now);
         }
     }
 
-    /// Lets the refresh tokens of all live pairs be over now, and with them the access tokens.
+    /// Expires the refresh tokens of all live pairs now, and with them the access tokens.
     pub(in crate::zendesk) fn expire_refresh(&mut self, now: Timestamp) {
         self.expire_access(now);
         for pair in &mut self.pairs {
@@ -269,7 +269,7 @@ fn hexadecimal() -> String {
     std::iter::once(CANARY.to_owned()).chain(digits).collect()
 }
 
-/// Looks like a JWT; nobody but Zendesk may look inside, so its signature is random, apart from a
+/// Looks like a JWT; only Zendesk may look inside, so its signature is random, apart from a
 /// beginning that reads as [`CANARY`].
 fn jwt(grant: &Grant, id: u64, now: Timestamp, expires_at: Timestamp) -> String {
     let head = json!({"typ": "at+jwt", "alg": "RS256", "kid": "2026-02"});

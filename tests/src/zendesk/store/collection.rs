@@ -1,4 +1,4 @@
-//! Records of one kind: seeded by rule, made only when they are looked at.
+//! Records of one kind: seeded by rule, created only when they are read.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What the simulated account holds: seeded by rule, changed by requests.
+//! The contents of the simulated account: seeded by rule, changed by requests.
 
 mod collection;
 mod seed;
@@ -19,7 +19,7 @@ pub(super) use seed::{
 use super::answer::Answer;
 use super::users;
 
-/// How much an account holds at first.
+/// How much an account contains at first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     pub(super) tickets: u64,
@@ -47,11 +47,11 @@ pub(super) struct Store {
     pub(super) users: Collection,
     pub(super) organizations: Collection,
     pub(super) articles: Collection,
-    /// Comments added to a ticket after its first ones.
+    /// Comments added to a ticket after its initial ones.
     pub(super) comments: BTreeMap<u64, Vec<Value>>,
     pub(super) jobs: Vec<Job>,
     pub(super) uploads: HashMap<String, Vec<u64>>,
-    /// Files that were uploaded, by the attachment's id.
+    /// Uploaded files, by the attachment's id.
     pub(super) files: BTreeMap<u64, File>,
     /// Temporary addresses on the files' host: their token, and the attachment's id.
     pub(super) downloads: HashMap<String, u64>,
@@ -68,7 +68,7 @@ pub(super) struct File {
     pub(super) content: Bytes,
 }
 
-/// Work that Zendesk does behind the scenes. It is done at once; only its report takes its time.
+/// Work that Zendesk does in the background. It is done at once; only its report is delayed.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) id: String,
@@ -77,7 +77,7 @@ pub(super) struct Job {
     pub(super) polls: u32,
 }
 
-/// The first answer to an idempotency key.
+/// The first response to an idempotency key.
 #[derive(Clone, Debug)]
 pub(super) struct Idempotent {
     pub(super) body: Bytes,
@@ -108,7 +108,7 @@ impl Store {
         }
     }
 
-    /// A number that nothing else has.
+    /// A number that isn't in use.
     pub(super) fn next_id(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -124,7 +124,7 @@ impl Store {
         user["role"].as_str().unwrap_or("").to_owned()
     }
 
-    /// Whether a user may not act: suspended, or not there.
+    /// Whether a user may not act: suspended, or nonexistent.
     pub(super) fn is_suspended(&self, id: u64) -> bool {
         self.user(id).is_none_or(|user| user["suspended"] == true)
     }
@@ -137,7 +137,7 @@ impl Store {
         }
     }
 
-    /// The people who may sit at the consent page: id, name, role.
+    /// The people who may appear on the consent page: id, name, role.
     pub(super) fn people(&self) -> Vec<(u64, String, String)> {
         let text = |user: &Value, key: &str| user[key].as_str().unwrap_or("").to_owned();
         let ids = users::ADMIN..users::ADMIN + users::PEOPLE;
@@ -204,5 +204,5 @@ impl Store {
     }
 }
 
-/// What requests make is numbered from here on, far from what was seeded.
+/// Records created by requests are numbered from here, far from the seeded ones.
 const FIRST_MADE: u64 = 55_000_000_000;

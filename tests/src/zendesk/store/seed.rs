@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{File, Sizes};
 use crate::zendesk::users;
 
-/// What every rule needs to know.
+/// What every rule needs.
 #[derive(Clone, Debug)]
 pub(in crate::zendesk) struct Seed {
     /// The origin in absolute URLs.
@@ -24,7 +24,7 @@ impl Seed {
         Self { origin, sizes }
     }
 
-    /// When the record of that index was made: an hour after the one before.
+    /// When the record with that index was created: an hour after the one before.
     pub(in crate::zendesk) fn time(&self, index: u64) -> String {
         let hours = i64::try_from(index).unwrap_or(0);
         let time = EPOCH.checked_add(SignedDuration::from_hours(hours));
@@ -35,7 +35,7 @@ impl Seed {
         FIRST_ORGANIZATION + index % self.sizes.organizations.max(1)
     }
 
-    /// The attachment that a seeded token names.
+    /// The attachment that a seeded token belongs to.
     pub(super) fn attachment_of_token(&self, token: &str) -> Option<u64> {
         let decoded = URL_SAFE_NO_PAD.decode(token).ok()?;
         let id: u64 = std::str::from_utf8(&decoded)
@@ -51,8 +51,8 @@ impl Seed {
     }
 }
 
-/// A ticket. Every tenth one's text is full of addresses of the account's own origin, which a
-/// client must leave as they are.
+/// A ticket. Every tenth one's text is full of URLs of the account's own origin, which a client
+/// must not change.
 pub(super) fn ticket(seed: &Seed, id: u64) -> Value {
     let index = id - FIRST_TICKET;
     let origin = &seed.origin;
@@ -117,7 +117,7 @@ fn description(seed: &Seed, id: u64, topic: &str) -> String {
     format!("{topic}.\nZażółć gęślą jaźń, 你好, \u{1F600} <b>&amp;</b> \\ \"quoted\"\ttab")
 }
 
-/// The comments that a ticket has from the start.
+/// A ticket's initial comments.
 pub(in crate::zendesk) fn comments(seed: &Seed, ticket: &Value) -> Vec<Value> {
     let id = ticket["id"].as_u64().unwrap_or(0);
     let origin = &seed.origin;
@@ -173,7 +173,7 @@ pub(in crate::zendesk) fn comments(seed: &Seed, ticket: &Value) -> Vec<Value> {
     all
 }
 
-/// The call that every fifth ticket has come by, the fourth being the first of them.
+/// The call that every fifth ticket originates from, the fourth being the first of them.
 pub(in crate::zendesk) fn call_of_ticket(ticket: u64) -> Option<String> {
     (ticket % 5 == 4).then(|| format!("CA13d7382d3624c770481166c987{ticket:06}"))
 }
@@ -187,7 +187,7 @@ pub(in crate::zendesk) fn recording(seed: &Seed, call: &str) -> Option<Bytes> {
     Some(Bytes::from(content))
 }
 
-/// The file that comes with every fifth ticket's first comment; the next id is its thumbnail's.
+/// The file attached to the first comment of every fifth ticket; the next id is its thumbnail's.
 pub(in crate::zendesk) fn attachment_of_ticket(ticket: u64) -> Option<u64> {
     let index = ticket.checked_sub(FIRST_TICKET)?;
     index
@@ -195,7 +195,7 @@ pub(in crate::zendesk) fn attachment_of_ticket(ticket: u64) -> Option<u64> {
         .then(|| FIRST_ATTACHMENT + 2 * ticket)
 }
 
-/// The file that an article shows.
+/// The file that an article displays.
 pub(in crate::zendesk) fn article_attachment(article: u64) -> u64 {
     FIRST_ARTICLE_ATTACHMENT + article - FIRST_ARTICLE
 }
@@ -243,7 +243,7 @@ pub(super) fn organization(seed: &Seed, id: u64) -> Value {
     })
 }
 
-/// An article, whose HTML is full of absolute addresses of the account's own origin.
+/// An article, whose HTML is full of absolute URLs of the account's own origin.
 pub(super) fn article(seed: &Seed, id: u64) -> Value {
     let index = id - FIRST_ARTICLE;
     let origin = &seed.origin;
