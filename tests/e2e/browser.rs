@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loopdesk_protocol::status::State;
 use loopdesk_tests::chromium::{self, Visit};
-use loopdesk_tests::notebook::Notebook;
+use loopdesk_tests::fake_browser::Notebook;
 use loopdesk_tests::zendesk::{Oddity, Record, Zendesk, users};
 use loopdesk_tests::{Daemon, Output, Stage, ports};
 use tokio::process::Child;

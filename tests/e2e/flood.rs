@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
 use loopdesk_tests::zendesk::Fault;
-use loopdesk_tests::{Daemon, Raw, Stage, strangers};
+use loopdesk_tests::{Daemon, Raw, Stage, other_user};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::stage;
@@ -114,7 +114,7 @@ async fn d1_u1_another_users_connections_are_refused_and_take_nobodys_place() {
     let stage = quiet(stage().await);
     let _daemon = stage.logged_in().await;
     let before = stage.zendesk.requests().len();
-    let Some(mut crowd) = strangers::crowd(stage.port, 700).await else {
+    let Some(mut crowd) = other_user::crowd(stage.port, 700).await else {
         return;
     };
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);

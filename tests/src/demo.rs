@@ -10,7 +10,7 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::figures;
+use crate::perf;
 use crate::stage::Stage;
 use crate::zendesk::{Record, Zendesk, users};
 
@@ -35,7 +35,7 @@ pub fn main() -> ExitCode {
         .expect("a runtime");
     let binary = std::env::current_exe().expect("the demo's own binary");
     if arguments.figures {
-        return runtime.block_on(figures::measure(&binary));
+        return runtime.block_on(perf::measure(&binary));
     }
     runtime.block_on(show(binary, arguments.stay))
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::programs;
-use crate::shown::Shown;
+use crate::transcript::Shown;
 use crate::uplinks::network_of;
 
 /// One user's world. It is deleted when dropped, and then fails the test if a token of the

@@ -14,8 +14,8 @@ pub fn act() -> Option<ExitCode> {
         DAEMON => Some(loopdeskd::main()),
         CLIENT => Some(loopdesk::main()),
         BROWSER => Some(crate::browser::main()),
-        NOTEBOOK => Some(crate::notebook::main()),
-        KEYSMITH => Some(crate::keysmith::main()),
+        NOTEBOOK => Some(crate::fake_browser::main()),
+        KEYSMITH => Some(crate::key_writer::main()),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use loopdesk_protocol::client::Lines;
 use loopdesk_protocol::login::{self, Authorize, Event, LoginRequest};
 use loopdesk_protocol::status::State;
 use loopdesk_tests::zendesk::Decision;
-use loopdesk_tests::{Stage, strangers};
+use loopdesk_tests::{Stage, other_user};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use super::users::by_a_stranger;
@@ -65,7 +65,7 @@ async fn d1_u10_connections_of_another_user_take_no_place_at_a_callback() {
     let (mut events, authorize) = begin(&stage).await;
     let (authority, _) = parts(&authorize.redirect_uri);
     let (_, port) = authority.rsplit_once(':').unwrap();
-    let Some(mut command) = strangers::python(HOLDER, &[port, "64"]).await else {
+    let Some(mut command) = other_user::python(HOLDER, &[port, "64"]).await else {
         return;
     };
     let mut holder = command.spawn().unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use loopdesk_tests::secret_service::eventually;
 use loopdesk_tests::zendesk::Record;
-use loopdesk_tests::{Daemon, Failpoints, Raw, Supervisor, strangers};
+use loopdesk_tests::{Daemon, Failpoints, Raw, Supervisor, other_user};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 use tokio::io::AsyncWriteExt;
@@ -168,7 +168,7 @@ async fn d1_u8_a_hostile_user_beside_a_poller_gets_nothing_through_and_the_polle
     let time = Duration::from_secs(if super::super::is_long() { 20 } else { 4 });
     let seconds = time.as_secs().to_string();
     let port = scene.port().to_string();
-    let Some(mut command) = strangers::python(HOSTILE, &[&port, &seconds]).await else {
+    let Some(mut command) = other_user::python(HOSTILE, &[&port, &seconds]).await else {
         return;
     };
     let mut hostile = command.spawn().unwrap();
@@ -242,7 +242,7 @@ fn is_write(record: &Record) -> bool {
 /// if this machine has no other user.
 async fn leaves(target: SocketAddr, way: &str, request: &str) -> Option<u16> {
     let (host, port) = (target.ip().to_string(), target.port().to_string());
-    let mut command = strangers::python(LEAVER, &[&host, &port, way]).await?;
+    let mut command = other_user::python(LEAVER, &[&host, &port, way]).await?;
     let mut leaver = command.spawn().unwrap();
     let mut stdin = leaver.stdin.take().unwrap();
     stdin.write_all(request.as_bytes()).await.unwrap();

@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use loopdesk_tests::needs::needs;
-use loopdesk_tests::{Daemon, Stage, strangers};
+use loopdesk_tests::{Daemon, Stage, other_user};
 use rustix::process::geteuid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -220,7 +220,7 @@ async fn refused_by_the_command_line(stage: &Stage, folder: &Path) {
 /// What another user receives who sends `request` to a port or a socket; `None` if this machine has
 /// no other user.
 pub(super) async fn by_a_stranger(address: &str, request: &str) -> Option<String> {
-    let mut command = strangers::python(STRANGER, &[address]).await?;
+    let mut command = other_user::python(STRANGER, &[address]).await?;
     let mut stranger = command.spawn().unwrap();
     let mut stdin = stranger.stdin.take().unwrap();
     stdin.write_all(request.as_bytes()).await.unwrap();

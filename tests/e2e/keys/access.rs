@@ -4,7 +4,7 @@
 use loopdesk_protocol::key::{self, Callers, OfAccount};
 use loopdesk_tests::secret_service::eventually;
 use loopdesk_tests::zendesk::Zendesk;
-use loopdesk_tests::{Stage, strangers};
+use loopdesk_tests::{Stage, other_user};
 
 use super::{ME, Scene, bearer};
 
@@ -202,7 +202,7 @@ async fn d1_u11_status_names_who_calls_without_a_key_before_the_first_refusal() 
 async fn d1_u1_roots_connections_need_a_key_and_another_users_are_refused_with_one() {
     // A daemon of another user; the requests are root's, whose connections may carry anyone's.
     let mut stage = Stage::set(super::super::binary(), Zendesk::builder()).await;
-    let Some(mut stranger) = strangers::command("curl").await else {
+    let Some(mut stranger) = other_user::command("curl").await else {
         return;
     };
     stage.home.belongs_to(DAEMONS_USER);

@@ -3,7 +3,7 @@
 //! The rule: the file is the old one or the new one, complete, and the daemon accepts keys.
 
 use http::{HeaderMap, Uri};
-use loopdesk_tests::keysmith::{key, person};
+use loopdesk_tests::key_writer::{key, person};
 use loopdesk_tests::{Failpoints, Home};
 use loopdeskd::clock::Clock;
 use loopdeskd::failpoint::{KEY_CHANGE, KEYS_RENAMED};

@@ -9,7 +9,7 @@ mod verdict;
 use loopdeskd::admission::{ConnFacts, Local, Peer};
 use loopdeskd::keys::Trace;
 
-use crate::household;
+use crate::fuzz_config;
 
 /// Checks one connection. The first byte chooses the listener and the user of the connection; the
 /// rest is what the script sends.
@@ -18,7 +18,7 @@ pub fn door(data: &[u8]) {
         return;
     };
     let facts = facts(choice);
-    let sent = &household::with_keys(sent)[..];
+    let sent = &fuzz_config::with_keys(sent)[..];
     let exchanges = run::connection(facts.clone(), sent);
     if let Peer::Other(_) = facts.peer {
         let sent = exchanges
@@ -52,8 +52,8 @@ fn facts(choice: u8) -> ConnFacts {
         addr: ([127, 0, 0, 1], port).into(),
     };
     let local = match choice & 7 {
-        0..=4 => tcp(household::PORT),
-        5 | 6 => tcp(household::PORT_OF_BETA),
+        0..=4 => tcp(fuzz_config::PORT),
+        5 | 6 => tcp(fuzz_config::PORT_OF_BETA),
         _ => Local::Unix,
     };
     let peer = match choice >> 3 {

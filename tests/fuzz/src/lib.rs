@@ -10,8 +10,8 @@
 )]
 
 mod door;
+mod fuzz_config;
 mod head_rules;
-mod household;
 mod keys;
 mod reading;
 mod rewriter;

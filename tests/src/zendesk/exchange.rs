@@ -16,12 +16,12 @@ use super::answer::Answer;
 use super::api;
 use super::call::{Call, Query};
 use super::connections::Connection;
-use super::dress;
 use super::faults::{Early, Instead, Plan, Shape, Then};
 use super::files;
 use super::oauth::{self, Standing};
-use super::outflow::{Outflow, Step};
 use super::record::{Credential, Host, Outcome, Record};
+use super::response_body::{Outflow, Step};
+use super::response_headers;
 use super::shared::{Shared, lock};
 
 /// Why a request gets no response.
@@ -149,7 +149,7 @@ impl Exchange<'_> {
         } else {
             api::serve(shared, &call)
         };
-        dress::dress(shared, &call, self.id, answer)
+        response_headers::dress(shared, &call, self.id, answer)
     }
 
     /// Reads the body, which shows up in the record as it arrives, and keeps as much as an endpoint

@@ -31,7 +31,7 @@
 //!
 //! The path of a request: `server` (TLS, one connection) → `exchange` (record, faults) → `oauth`,
 //! `api` or `files` (Zendesk's behaviour, without an await, so that it happens as a whole or not at
-//! all) → `dress` (headers, compression) → `outflow` (the body, in pieces if a fault wants).
+//! all) → `response_headers` (headers, compression) → `response_body` (the body, in pieces if a fault wants).
 //!
 //! A request is processed to its end even if the client hangs up, like at the real Zendesk. The
 //! data is the same in every run; tokens are random, so that none from another run can be valid.
@@ -48,17 +48,17 @@ mod builder;
 mod call;
 mod caller;
 mod connections;
-mod dress;
 mod exchange;
 mod faults;
 mod files;
 mod gate;
 mod limits;
 mod oauth;
-mod outflow;
 mod paging;
 mod policy;
 mod record;
+mod response_body;
+mod response_headers;
 mod server;
 mod shared;
 mod store;

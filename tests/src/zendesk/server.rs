@@ -19,8 +19,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::connections::Connection;
 use super::exchange::{Broken, exchange};
-use super::outflow::Outflow;
 use super::record::Host;
+use super::response_body::Outflow;
 use super::shared::Shared;
 
 /// The listener of one of the two hosts, which can be closed and reopened on the same port.

@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::household;
+use crate::fuzz_config;
 use crate::reading::{self, Read};
 
 /// A request as it was judged, and what was sent for it.
@@ -116,7 +116,7 @@ impl Handler for Gate {
         } = prepared;
         let (ours, theirs) = tokio::io::duplex(PIPE);
         let bytes = tokio::spawn(zendesk(theirs));
-        let answer = upstream::send(&outgoing, &household::TOKEN, ours).await;
+        let answer = upstream::send(&outgoing, &fuzz_config::TOKEN, ours).await;
         let forwarded = Forwarded {
             account: account.name.to_string(),
             credential: outgoing.credential(),
@@ -150,7 +150,7 @@ async fn zendesk(mut stream: DuplexStream) -> Vec<u8> {
 }
 
 static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules::new(&household::CONFIG, household::KEYS.0.clone()));
+    LazyLock::new(|| Rules::new(&fuzz_config::CONFIG, fuzz_config::KEYS.0.clone()));
 
 thread_local! {
     static RUNTIME: RefCell<Runtime> = RefCell::new(

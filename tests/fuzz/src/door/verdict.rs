@@ -4,7 +4,7 @@ use loopdeskd::admission::{ConnFacts, Local, Peer};
 use loopdeskd::upstream::Credential;
 
 use super::run::{Exchange, Forwarded};
-use crate::household;
+use crate::fuzz_config;
 use crate::reading::{self, Read, Request};
 
 /// Checks one request. `given` is a strict reader's reading, if it has one.
@@ -62,8 +62,8 @@ pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Reque
     };
     assert_eq!(sent.target, expected, "another target");
     let host = match account {
-        "acme" => household::ACME,
-        _ => household::BETA,
+        "acme" => fuzz_config::ACME,
+        _ => fuzz_config::BETA,
     };
     assert_eq!(sent.values("host"), [host.as_bytes()]);
     check_authorization(forwarded, judged, &sent);
@@ -95,7 +95,7 @@ fn squeezed(target: &str) -> String {
 
 /// Whether the read-only key is in one of the places for a key.
 fn has_key(judged: &http::request::Parts) -> bool {
-    let key = household::KEYS.1.as_bytes();
+    let key = fuzz_config::KEYS.1.as_bytes();
     let slots = ["x-loopdesk-key", "authorization", "proxy-authorization"];
     let values = slots.iter().flat_map(|slot| judged.headers.get_all(*slot));
     let mut values = values.map(http::HeaderValue::as_bytes);
@@ -153,7 +153,7 @@ fn check_authorization(forwarded: &Forwarded, judged: &http::request::Parts, sen
     match forwarded.credential {
         Credential::None => assert!(found.is_empty(), "not anonymous"),
         Credential::Injected => {
-            assert_eq!(found, [household::TOKEN.as_bytes()]);
+            assert_eq!(found, [fuzz_config::TOKEN.as_bytes()]);
         }
         Credential::Own => {
             assert!(found.len() <= 1, "two credentials");
@@ -203,7 +203,7 @@ fn account(facts: &ConnFacts, judged: &http::request::Parts) -> &'static str {
     match &facts.local {
         Local::Unix => named,
         Local::Tcp { addr } => {
-            let is_of_beta = addr.port() == household::PORT_OF_BETA;
+            let is_of_beta = addr.port() == fuzz_config::PORT_OF_BETA;
             let is_old = judged.version == http::Version::HTTP_10;
             let is_ours = OURS.contains(&name) && port == addr.port().to_string();
             assert!(is_ours || is_old && hosts.is_empty(), "called {host:?}");

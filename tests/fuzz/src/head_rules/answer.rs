@@ -9,7 +9,7 @@ use loopdeskd::rewrite::{self, Arrival, Client, Context, Origins, STRIPPED, STRI
 use loopdeskd::route_table::Files;
 
 use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
-use crate::household;
+use crate::fuzz_config;
 
 /// Checks what `given` becomes.
 pub(super) fn check(choice: u8, first: u8, accept: &[u8], given: &HeaderMap) {
@@ -129,10 +129,11 @@ impl Asked {
             names_account: false,
             has_key: self.has_key,
         };
-        static ORIGINS: LazyLock<Arc<Origins>> = LazyLock::new(|| Origins::new(&household::CONFIG));
+        static ORIGINS: LazyLock<Arc<Origins>> =
+            LazyLock::new(|| Origins::new(&fuzz_config::CONFIG));
         Context::of(
             &head,
-            ORIGINS.view(client, household::acme()),
+            ORIGINS.view(client, fuzz_config::acme()),
             Files::default(),
         )
     }
@@ -260,10 +261,10 @@ fn linked(given: &[u8], has_key: bool) -> Vec<u8> {
 fn served(given: &[u8], has_key: bool) -> Option<(&'static str, &[u8])> {
     let lower = given.to_ascii_lowercase();
     let places = [
-        (household::ACME, Some(BASE)),
+        (fuzz_config::ACME, Some(BASE)),
         ("acme.zendesk.com", Some(BASE)),
         // An account of its own, for which a key of the first one isn't valid.
-        (household::BETA, (!has_key).then_some(BASE_OF_BETA)),
+        (fuzz_config::BETA, (!has_key).then_some(BASE_OF_BETA)),
     ];
     for (host, base) in places {
         // Without a scheme, it would get that of the local base (RFC 3986 section 4.2).

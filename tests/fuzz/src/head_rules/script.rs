@@ -6,7 +6,7 @@ use loopdeskd::body::Body;
 use loopdeskd::upstream::{Credential, Outgoing, fuzzing};
 
 use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
-use crate::household;
+use crate::fuzz_config;
 use crate::reading;
 
 /// Checks what `given`, sent to `target`, becomes.
@@ -27,9 +27,9 @@ pub(super) fn check(choice: u8, first: u8, target: &[u8], given: &HeaderMap) {
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri.clone();
     request.headers_mut().clone_from(given);
-    let origin = household::acme().api_origin.clone();
+    let origin = fuzz_config::acme().api_origin.clone();
     let outgoing = Outgoing::new(request, origin, credential);
-    let sent = fuzzing::attempt(&outgoing, &household::TOKEN).expect("it can be sent");
+    let sent = fuzzing::attempt(&outgoing, &fuzz_config::TOKEN).expect("it can be sent");
     let found = sent.headers();
 
     assert_one_line(found);
@@ -58,7 +58,7 @@ pub(super) fn check(choice: u8, first: u8, target: &[u8], given: &HeaderMap) {
     }
     let uri = sent.uri();
     assert_eq!(uri.scheme_str(), Some("https"));
-    assert_eq!(uri.authority().map(|a| a.as_str()), Some(household::ACME));
+    assert_eq!(uri.authority().map(|a| a.as_str()), Some(fuzz_config::ACME));
     let sent = uri.path_and_query().map_or("", |target| target.as_str());
     let expected = match credential {
         Credential::Injected | Credential::None => reading::without_token(target.as_str()),
@@ -72,7 +72,7 @@ fn check_authorization(credential: Credential, given: &HeaderMap, found: &Header
         Credential::Injected => {
             assert_eq!(
                 values(found, "authorization"),
-                [household::TOKEN.as_bytes()]
+                [fuzz_config::TOKEN.as_bytes()]
             );
             let is_sensitive = found.get("authorization").is_some_and(|v| v.is_sensitive());
             assert!(is_sensitive, "`Debug` would show it");

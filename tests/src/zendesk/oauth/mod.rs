@@ -3,7 +3,7 @@
 mod clients;
 mod consent;
 mod endpoint;
-mod oddity;
+mod malformed;
 mod parameters;
 mod refusal;
 mod scopes;
@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 
 pub use clients::{Client, ClientKind};
-pub use oddity::Oddity;
+pub use malformed::Oddity;
 pub use tokens::{Standing, TokenFormat, TokenPair};
 
 pub(super) use endpoint::describe_post;
