@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use loopdesk_protocol::status::State;
 use loopdesk_tests::chromium::{self, Visit};
-use loopdesk_tests::fake_browser::Notebook;
-use loopdesk_tests::zendesk::{Oddity, Record, Zendesk, users};
+use loopdesk_tests::fake_browser::FakeBrowser;
+use loopdesk_tests::zendesk::{Malformed, Record, Zendesk, users};
 use loopdesk_tests::{Daemon, Output, Stage, ports};
 use tokio::process::Child;
 use url::form_urlencoded;
@@ -45,9 +45,12 @@ async fn whoever_is_granted_less_reads_what_is_missing() {
     let Some(scene) = Scene::set(stage().await).await else {
         return;
     };
-    scene.stage.zendesk.set_oddity(Oddity::edited(|answer| {
-        answer.insert("scope".to_owned(), "read".into());
-    }));
+    scene
+        .stage
+        .zendesk
+        .set_malformed(Malformed::edited(|answer| {
+            answer.insert("scope".to_owned(), "read".into());
+        }));
     let login = scene.login(&[]).await;
     let visit = scene.look("less", &login.url, &["allow"]).await;
     let page = visit.last();
@@ -262,8 +265,8 @@ async fn d1_what_an_address_brings_along_is_text_and_nothing_else() {
 #[tokio::test]
 async fn w9_the_browser_is_started_by_arguments_and_gets_the_address_as_one() {
     let mut stage = stage().await;
-    let notebook = Notebook::of(&mut stage.home);
-    let program = stage.home.bin().join("notebook");
+    let fake_browser = FakeBrowser::of(&mut stage.home);
+    let program = stage.home.bin().join("fake-browser");
     let bait = stage.home.path().join("bait");
     // Words that would matter to a shell, if one were involved.
     let words = ["$(touch", "bait)", ";touch", "bait", "&", "`touch", "bait`"];
@@ -271,7 +274,7 @@ async fn w9_the_browser_is_started_by_arguments_and_gets_the_address_as_one() {
     stage.home.set("BROWSER", browser);
     let _daemon = stage.daemon().await;
     let mut login = Login::start(&stage, &[]);
-    let noted = notebook.next().await;
+    let noted = fake_browser.next().await;
     let (address, before) = noted.split_last().unwrap();
     assert_eq!(before, words);
     // All users of the machine can read the arguments of a browser.
@@ -289,7 +292,7 @@ async fn w9_the_browser_is_started_by_arguments_and_gets_the_address_as_one() {
 /// A daemon, and a person whose clicks are scripted.
 struct Scene {
     stage: Stage,
-    notebook: Notebook,
+    browser: FakeBrowser,
     _daemon: Daemon,
 }
 
@@ -299,18 +302,18 @@ impl Scene {
         if !chromium::is_there() {
             return None;
         }
-        let notebook = Notebook::of(&mut stage.home);
+        let browser = FakeBrowser::of(&mut stage.home);
         Some(Self {
             _daemon: stage.daemon().await,
             stage,
-            notebook,
+            browser,
         })
     }
 
     /// Starts a login and waits until its page is opened.
     async fn login(&self, arguments: &[&str]) -> Login {
         let child = Login::start(&self.stage, arguments);
-        let mut noted = self.notebook.next().await;
+        let mut noted = self.browser.next().await;
         assert_eq!(noted.len(), 1, "one argument, the address: {noted:?}");
         Login {
             child,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use loopdesk_protocol::status::State;
 use loopdesk_tests::secret_service::eventually;
-use loopdesk_tests::zendesk::{Answer, Fault, Gate, Host, Oddity, Record};
+use loopdesk_tests::zendesk::{Answer, Fault, Gate, Host, Malformed, Record};
 use loopdesk_tests::{Failpoints, Stage};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -148,31 +148,31 @@ async fn r3_odd_answers_that_hold_a_pair_are_never_dropped() {
     let stage = stage().await;
     let _daemon = stage.logged_in().await;
     let lifetime = |value: serde_json::Value| {
-        Oddity::edited(move |object| {
+        Malformed::edited(move |object| {
             object.insert("expires_in".to_owned(), value.clone());
         })
     };
-    let oddities = [
-        Oddity::ExpiresInAsText,
-        Oddity::NoExpiresIn,
-        Oddity::NoScope,
-        Oddity::NoRefreshToken,
-        Oddity::ContentType("text/html".to_owned()),
-        Oddity::Padding(30_000),
-        Oddity::ByteOrderMark,
-        Oddity::Gzip { is_told: true },
-        Oddity::Gzip { is_told: false },
+    let malformed_answers = [
+        Malformed::ExpiresInAsText,
+        Malformed::NoExpiresIn,
+        Malformed::NoScope,
+        Malformed::NoRefreshToken,
+        Malformed::ContentType("text/html".to_owned()),
+        Malformed::Padding(30_000),
+        Malformed::ByteOrderMark,
+        Malformed::Gzip { is_told: true },
+        Malformed::Gzip { is_told: false },
         lifetime(json!(0)),
         lifetime(json!(-5)),
         lifetime(json!(1e12)),
         lifetime(json!("soon")),
         lifetime(json!(null)),
     ];
-    for oddity in oddities {
-        let what = format!("{oddity:?}");
-        stage.zendesk.set_oddity(oddity);
+    for malformed in malformed_answers {
+        let what = format!("{malformed:?}");
+        stage.zendesk.set_malformed(malformed);
         stage.home.loopdesk(["refresh"]).await.ok();
-        stage.zendesk.set_oddity(None);
+        stage.zendesk.set_malformed(None);
         assert_eq!(stage.get(ME).await.0, 200, "{what}");
         stage.home.loopdesk(["refresh"]).await.ok();
         assert_eq!(stage.acme().await.state, State::Active, "{what}");

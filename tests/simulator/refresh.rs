@@ -1,7 +1,7 @@
 //! Rotation. ZENDESK.md: Token endpoint, Rotation
 
 use jiff::SignedDuration;
-use loopdesk_tests::zendesk::{Client, Oddity, Standing, Zendesk, json, users};
+use loopdesk_tests::zendesk::{Client, Malformed, Standing, Zendesk, json, users};
 use serde_json::json as object;
 
 use crate::support::{log_in, post_token, refresh_of, refusal, status_with, text};
@@ -144,7 +144,7 @@ async fn a_refresh_may_leave_the_refresh_token_out_and_keep_it() {
     let zendesk = Zendesk::start().await.unwrap();
     let old = log_in(&zendesk).await;
     let body = refresh_of(text(&old["refresh_token"]));
-    zendesk.set_oddity(Oddity::NoRefreshToken);
+    zendesk.set_malformed(Malformed::NoRefreshToken);
     for _ in 0..2 {
         let reply = post_token(&zendesk, &body).await;
         assert_eq!(reply.status(), 201);

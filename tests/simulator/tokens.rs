@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use jiff::SignedDuration;
-use loopdesk_tests::zendesk::{Oddity, TokenFormat, Zendesk, json};
+use loopdesk_tests::zendesk::{Malformed, TokenFormat, Zendesk, json};
 use serde_json::json as object;
 
 use crate::support::{
@@ -236,26 +236,26 @@ async fn access_tokens_are_jwts_or_opaque() {
 #[tokio::test]
 async fn odd_answers_can_be_had() {
     let zendesk = Zendesk::start().await.unwrap();
-    zendesk.set_oddity(Oddity::ExpiresInAsText);
+    zendesk.set_malformed(Malformed::ExpiresInAsText);
     assert_eq!(log_in(&zendesk).await["expires_in"], "172800");
-    zendesk.set_oddity(Oddity::NoExpiresIn);
+    zendesk.set_malformed(Malformed::NoExpiresIn);
     assert_eq!(log_in(&zendesk).await.get("expires_in"), None);
-    zendesk.set_oddity(Oddity::ExpiresInAlways);
+    zendesk.set_malformed(Malformed::ExpiresInAlways);
     let mut body = exchange_of(&code(&zendesk).await);
     body.as_object_mut().unwrap().remove("expires_in");
     assert_eq!(json(&post_token(&zendesk, &body).await)["expires_in"], 1800);
-    zendesk.set_oddity(Oddity::NoScope);
+    zendesk.set_malformed(Malformed::NoScope);
     assert_eq!(log_in(&zendesk).await.get("scope"), None);
-    zendesk.set_oddity(Oddity::edited(|answer| {
+    zendesk.set_malformed(Malformed::edited(|answer| {
         answer.insert("token_type".to_owned(), object!("mac"));
     }));
     assert_eq!(log_in(&zendesk).await["token_type"], "mac");
-    zendesk.set_oddity(Oddity::Padding(100_000));
+    zendesk.set_malformed(Malformed::Padding(100_000));
     let reply = post_token(&zendesk, &exchange_of(&code(&zendesk).await)).await;
     assert!(reply.body().len() > 100_000 && json(&reply)["access_token"].is_string());
-    zendesk.set_oddity(Oddity::ContentType("text/html".to_owned()));
+    zendesk.set_malformed(Malformed::ContentType("text/html".to_owned()));
     let reply = post_token(&zendesk, &exchange_of(&code(&zendesk).await)).await;
     assert_eq!(reply.headers()["content-type"], "text/html");
-    zendesk.set_oddity(None);
+    zendesk.set_malformed(None);
     assert_eq!(log_in(&zendesk).await["expires_in"], 172_800);
 }

@@ -23,7 +23,7 @@ struct Arguments {
     stay: bool,
     /// Measure start-up time and idle memory instead.
     #[arg(long)]
-    figures: bool,
+    perf: bool,
 }
 
 /// Runs the demo.
@@ -34,7 +34,7 @@ pub fn main() -> ExitCode {
         .build()
         .expect("a runtime");
     let binary = std::env::current_exe().expect("the demo's own binary");
-    if arguments.figures {
+    if arguments.perf {
         return runtime.block_on(perf::measure(&binary));
     }
     runtime.block_on(show(binary, arguments.stay))

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::programs;
-use crate::transcript::Shown;
+use crate::transcript::Transcript;
 use crate::uplinks::network_of;
 
 /// One user's world. It is deleted when dropped, and then fails the test if a token of the
@@ -25,7 +25,7 @@ pub struct Home {
     inside: Option<u32>,
     /// The file of the network namespace in which programs run.
     network: Option<PathBuf>,
-    shown: Shown,
+    transcript: Transcript,
 }
 
 impl Home {
@@ -44,7 +44,7 @@ impl Home {
             user: None,
             inside: None,
             network: None,
-            shown: Shown::default(),
+            transcript: Transcript::default(),
         })
     }
 
@@ -66,12 +66,12 @@ impl Home {
 
     /// Also looks for this secret at the end of the test.
     pub fn is_secret(&self, name: &str, secret: impl AsRef<[u8]>) {
-        self.shown.is_secret(name, secret.as_ref());
+        self.transcript.is_secret(name, secret.as_ref());
     }
 
     /// Records what a person or a script could see of our programs, for the end of the test.
     pub fn has_shown(&self, what: &str, text: impl Into<Vec<u8>>) {
-        self.shown.said(what, text);
+        self.transcript.said(what, text);
     }
 
     /// Gives the home to the user with this number, who runs its programs from now on. Needs root;
@@ -177,7 +177,7 @@ impl Home {
         let child = command.spawn().expect("the program can be started");
         let is_ours = OURS.contains(&program);
         if is_ours {
-            self.shown.glance(&self.bin());
+            self.transcript.glance(&self.bin());
         }
         let output = child.wait_with_output().await;
         let output = output.expect("the program's end is told");
@@ -224,8 +224,8 @@ impl Drop for Home {
         if std::thread::panicking() {
             return;
         }
-        self.shown.glance(&self.bin());
-        let found = self.shown.secrets(self.path(), &[self.bin()]);
+        self.transcript.glance(&self.bin());
+        let found = self.transcript.secrets(self.path(), &[self.bin()]);
         assert!(found.is_empty(), "D4: {found:#?}");
     }
 }

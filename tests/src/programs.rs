@@ -14,8 +14,8 @@ pub fn act() -> Option<ExitCode> {
         DAEMON => Some(loopdeskd::main()),
         CLIENT => Some(loopdesk::main()),
         BROWSER => Some(crate::browser::main()),
-        NOTEBOOK => Some(crate::fake_browser::main()),
-        KEYSMITH => Some(crate::key_writer::main()),
+        FAKE_BROWSER => Some(crate::fake_browser::main()),
+        KEY_WRITER => Some(crate::key_writer::main()),
         _ => None,
     }
 }
@@ -30,7 +30,7 @@ pub fn act() -> Option<ExitCode> {
 pub fn install(binary: &Path, dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let others = std::env::var_os("LOOPDESK_PROGRAMS").map(PathBuf::from);
-    for name in [DAEMON, CLIENT, BROWSER, NOTEBOOK, KEYSMITH] {
+    for name in [DAEMON, CLIENT, BROWSER, FAKE_BROWSER, KEY_WRITER] {
         let source = match &others {
             Some(folder) if [DAEMON, CLIENT].contains(&name) => folder.join(name),
             _ => binary.to_owned(),
@@ -46,5 +46,5 @@ pub fn install(binary: &Path, dir: &Path) -> io::Result<()> {
 const DAEMON: &str = "loopdeskd";
 const CLIENT: &str = "loopdesk";
 const BROWSER: &str = "browser";
-pub(crate) const NOTEBOOK: &str = "notebook";
-const KEYSMITH: &str = "keysmith";
+pub(crate) const FAKE_BROWSER: &str = "fake-browser";
+const KEY_WRITER: &str = "key-writer";

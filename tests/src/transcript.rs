@@ -7,7 +7,7 @@ use crate::secrets::{self, CANARY, Scanner, Seen};
 
 /// Everything that must not contain a secret, apart from the home's files.
 #[derive(Debug, Default)]
-pub(crate) struct Shown(Mutex<Kept>);
+pub(crate) struct Transcript(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -19,7 +19,7 @@ struct Kept {
     secrets: Vec<(String, Vec<u8>)>,
 }
 
-impl Shown {
+impl Transcript {
     /// Records what a program has printed or an interface has returned.
     pub(crate) fn said(&self, what: impl Into<String>, text: impl Into<Vec<u8>>) {
         self.kept().said.push((what.into(), text.into()));

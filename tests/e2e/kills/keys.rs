@@ -29,7 +29,7 @@ async fn works(keys: &Keys, secret: &str) -> bool {
 
 /// Runs the change until it ends or is killed; returns which.
 async fn is_whole(home: &Home, change: &str, name: &str) -> bool {
-    let mut program = home.command("keysmith");
+    let mut program = home.command("key-writer");
     let status = program.args([change, name]).status().await.unwrap();
     assert!(matches!(status.code(), None | Some(0)), "{status}");
     status.success()

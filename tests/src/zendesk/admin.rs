@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::connections::Taken;
-use super::oauth::{Client, Grant, Oddity, TokenPair};
+use super::oauth::{Client, Grant, Malformed, TokenPair};
 use super::shared::lock;
 use super::store::{article_attachment, call_of_ticket, recording};
 use super::tls::Certificate;
@@ -219,8 +219,8 @@ impl Zendesk {
 
     /// Makes the responses that issue tokens odd; `None`: normal again. For responses that issue
     /// none, or that get lost, see [`Fault`](super::Fault).
-    pub fn set_oddity(&self, oddity: impl Into<Option<Oddity>>) {
-        lock(&self.shared.settings).oddity = oddity.into();
+    pub fn set_malformed(&self, malformed: impl Into<Option<Malformed>>) {
+        lock(&self.shared.settings).malformed = malformed.into();
     }
 }
 

@@ -20,7 +20,7 @@ use super::faults::{Early, Instead, Plan, Shape, Then};
 use super::files;
 use super::oauth::{self, Standing};
 use super::record::{Credential, Host, Outcome, Record};
-use super::response_body::{Outflow, Step};
+use super::response_body::{ResponseBody, Step};
 use super::response_headers;
 use super::shared::{Shared, lock};
 
@@ -44,7 +44,7 @@ pub(super) async fn exchange(
     shared: &Arc<Shared>,
     connection: &Connection,
     request: Request<Incoming>,
-) -> Result<Response<Outflow>, Broken> {
+) -> Result<Response<ResponseBody>, Broken> {
     let (head, body) = request.into_parts();
     let record = begin(shared, connection, &head);
     let id = shared.records.begin(record.clone());
@@ -76,7 +76,11 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    async fn serve(mut self, record: Record, body: Incoming) -> Result<Response<Outflow>, Broken> {
+    async fn serve(
+        mut self,
+        record: Record,
+        body: Incoming,
+    ) -> Result<Response<ResponseBody>, Broken> {
         if let Some(Early::Answer(answer)) = &self.plan.early {
             // Refused at the head, without reading the body.
             return Ok(shape(answer.clone(), &self.plan.shape, &self.head));
@@ -149,7 +153,7 @@ impl Exchange<'_> {
         } else {
             api::serve(shared, &call)
         };
-        response_headers::dress(shared, &call, self.id, answer)
+        response_headers::finish(shared, &call, self.id, answer)
     }
 
     /// Reads the body, which shows up in the record as it arrives, and keeps as much as an endpoint
@@ -288,7 +292,7 @@ fn credential(shared: &Shared, headers: &HeaderMap) -> Credential {
 }
 
 /// The response's body in the pieces that a fault wants.
-fn shape(answer: Answer, shape: &Shape, head: &Parts) -> Response<Outflow> {
+fn shape(answer: Answer, shape: &Shape, head: &Parts) -> Response<ResponseBody> {
     let is_head = head.method == Method::HEAD;
     let no_body = matches!(
         answer.status,
@@ -305,12 +309,12 @@ fn shape(answer: Answer, shape: &Shape, head: &Parts) -> Response<Outflow> {
     {
         length = None;
     }
-    let outflow = if is_head || no_body {
-        Outflow::new([], None)
+    let response_body = if is_head || no_body {
+        ResponseBody::new([], None)
     } else {
-        Outflow::new(steps(&answer.body, shape), length)
+        ResponseBody::new(steps(&answer.body, shape), length)
     };
-    let mut response = Response::new(outflow);
+    let mut response = Response::new(response_body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     for name in shape.trailers.iter().flat_map(HeaderMap::keys) {

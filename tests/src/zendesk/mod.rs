@@ -79,7 +79,7 @@ pub use caller::{Caller, Decision, Reply, json};
 pub use connections::Taken;
 pub use faults::{Fault, Installed};
 pub use gate::Gate;
-pub use oauth::{Client, ClientKind, Oddity, Standing, TokenFormat, TokenPair};
+pub use oauth::{Client, ClientKind, Malformed, Standing, TokenFormat, TokenPair};
 pub use record::{Credential, Host, Outcome, Record, TimedOut, TokenPost};
 pub use tls::Certificate;
 

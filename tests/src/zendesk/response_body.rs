@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::gate::Gate;
 
 /// A body made of steps.
-pub(super) struct Outflow {
+pub(super) struct ResponseBody {
     steps: VecDeque<Step>,
     /// The value of `Content-Length`; without it, the response is chunked.
     length: Option<u64>,
@@ -37,7 +37,7 @@ pub(super) enum Step {
     Trailers(HeaderMap),
 }
 
-impl Outflow {
+impl ResponseBody {
     pub(super) fn new(steps: impl IntoIterator<Item = Step>, length: Option<u64>) -> Self {
         Self {
             steps: steps.into_iter().collect(),
@@ -47,7 +47,7 @@ impl Outflow {
     }
 }
 
-impl Body for Outflow {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -96,9 +96,9 @@ impl Body for Outflow {
     }
 }
 
-impl fmt::Debug for Outflow {
+impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outflow")
+        f.debug_struct("ResponseBody")
             .field("steps", &self.steps)
             .field("length", &self.length)
             .finish_non_exhaustive()

@@ -17,7 +17,7 @@ use super::oauth::bearer;
 use super::shared::{Settings, Shared, lock};
 
 /// Turns an endpoint's response into what the front sends.
-pub(super) fn dress(shared: &Shared, call: &Call, id: usize, answer: Answer) -> Answer {
+pub(super) fn finish(shared: &Shared, call: &Call, id: usize, answer: Answer) -> Answer {
     let settings = lock(&shared.settings).clone();
     let is_json = answer
         .headers

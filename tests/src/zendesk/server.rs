@@ -20,7 +20,7 @@ use tokio_rustls::server::TlsStream;
 use super::connections::Connection;
 use super::exchange::{Broken, exchange};
 use super::record::Host;
-use super::response_body::Outflow;
+use super::response_body::ResponseBody;
 use super::shared::Shared;
 
 /// The listener of one of the two hosts, which can be closed and reopened on the same port.
@@ -209,7 +209,7 @@ fn attend(
     shared: &Arc<Shared>,
     connection: &Connection,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Outflow>, Box<dyn Error + Send + Sync>>> + use<> {
+) -> impl Future<Output = Result<Response<ResponseBody>, Box<dyn Error + Send + Sync>>> + use<> {
     let (shared, connection) = (Arc::clone(shared), connection.clone());
     let stop = shared.stop.clone();
     let reset = connection.clone();

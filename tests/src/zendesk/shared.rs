@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::connections::Connections;
 use super::faults::Faults;
 use super::limits::Limits;
-use super::oauth::{OAuth, Oddity};
+use super::oauth::{Malformed, OAuth};
 use super::policy::Policy;
 use super::record::Records;
 use super::store::Store;
@@ -80,7 +80,7 @@ pub(super) struct Settings {
     pub(super) granted_access_ttl: Option<Duration>,
     pub(super) granted_refresh_ttl: Option<Duration>,
     pub(super) code_ttl: Duration,
-    pub(super) oddity: Option<Oddity>,
+    pub(super) malformed: Option<Malformed>,
     pub(super) one_authorization: bool,
     pub(super) gzip: bool,
     pub(super) escaped_slashes: bool,
@@ -99,7 +99,7 @@ impl Default for Settings {
             granted_access_ttl: None,
             granted_refresh_ttl: None,
             code_ttl: CODE_TTL,
-            oddity: None,
+            malformed: None,
             one_authorization: false,
             gzip: true,
             escaped_slashes: false,

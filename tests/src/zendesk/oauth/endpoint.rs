@@ -16,7 +16,7 @@ use super::refusal::{
     UNSUPPORTED_GRANT_TYPE,
 };
 use super::scopes::within;
-use super::{Client, ClientKind, Grant, OAuth, Oddity, Standing};
+use super::{Client, ClientKind, Grant, Malformed, OAuth, Standing};
 use crate::zendesk::answer::Answer;
 use crate::zendesk::call::Call;
 use crate::zendesk::policy;
@@ -242,8 +242,8 @@ fn hand_out(
     access_ttl_asked: bool,
     refresh_ttl_asked: bool,
 ) -> Answer {
-    let oddity = settings.oddity.as_ref();
-    let always = matches!(oddity, Some(Oddity::ExpiresInAlways));
+    let malformed = settings.malformed.as_ref();
+    let always = matches!(malformed, Some(Malformed::ExpiresInAlways));
     let pair = oauth.tokens.grant(grant, call.now);
     let mut body = Map::new();
     body.insert("access_token".to_owned(), json!(pair.access));
@@ -258,13 +258,13 @@ fn hand_out(
             body.insert("refresh_token_expires_in".to_owned(), json!(ttl.as_secs()));
         }
     }
-    if let Some(oddity) = oddity {
-        oddity.distort(&mut body, &mut oauth.tokens, grant);
+    if let Some(malformed) = malformed {
+        malformed.distort(&mut body, &mut oauth.tokens, grant);
     }
     let status = settings.token_status.as_u16();
     let mut answer = Answer::json(status, &Value::Object(body));
-    if let Some(oddity) = oddity {
-        answer = oddity.wrap(answer);
+    if let Some(malformed) = malformed {
+        answer = malformed.wrap(answer);
     }
     answer
         .header("cache-control", "no-store")

@@ -13,7 +13,7 @@ use crate::zendesk::answer::Answer;
 
 /// Something odd about the token endpoint's responses to successful requests.
 #[derive(Clone)]
-pub enum Oddity {
+pub enum Malformed {
     /// `"expires_in": "1800"`, and the same for the refresh token.
     ExpiresInAsText,
     /// No `expires_in` although it was requested; the token still expires.
@@ -42,7 +42,7 @@ pub enum Oddity {
 /// Changes a response's object.
 type Edit = Arc<dyn Fn(&mut Map<String, Value>) + Send + Sync>;
 
-impl Oddity {
+impl Malformed {
     /// Changes the response's object by `edit`.
     pub fn edited(edit: impl Fn(&mut Map<String, Value>) + Send + Sync + 'static) -> Self {
         Self::Edited(Arc::new(edit))
@@ -118,7 +118,7 @@ impl Oddity {
     }
 }
 
-impl fmt::Debug for Oddity {
+impl fmt::Debug for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ExpiresInAsText => f.write_str("ExpiresInAsText"),

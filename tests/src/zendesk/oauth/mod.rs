@@ -14,7 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 
 pub use clients::{Client, ClientKind};
-pub use malformed::Oddity;
+pub use malformed::Malformed;
 pub use tokens::{Standing, TokenFormat, TokenPair};
 
 pub(super) use endpoint::describe_post;
