@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixListener;
 
 use loopdesk_protocol::start::REPLACED;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Fault, Gate};
 use loopdesk_tests::{Daemon, Failpoints, Raw, Stage, Supervisor, ports};
 use rustix::process::Signal;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use loopdesk_protocol::status::{Account, State};
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Answer, Fault, Record, users};
 use loopdesk_tests::{Daemon, Stage};
 

@@ -3,7 +3,7 @@
 use loopdesk_protocol::conditions::Severity;
 use loopdesk_protocol::status::State;
 use loopdesk_tests::Stage;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Certificate, Protocols, Zendesk, users};
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};

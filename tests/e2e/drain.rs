@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loopdesk_protocol::status::State;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Answer, Fault, Gate, Zendesk};
 use loopdesk_tests::{Daemon, Raw, Stage};
 use rustix::process::Signal;

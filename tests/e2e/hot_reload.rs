@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use loopdesk_protocol::Client;
 use loopdesk_protocol::status::{self, Status};
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::{Daemon, Failpoints, Raw, Stage, ports};
 use rustix::process::Signal;
 use tokio::task::JoinSet;

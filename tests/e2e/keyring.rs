@@ -3,7 +3,8 @@
 use loopdesk_protocol::status::{State, Vault, VaultState};
 use loopdesk_tests::Stage;
 use loopdesk_tests::needs::needs;
-use loopdesk_tests::secret_service::{Bus, Keyring, Person, eventually};
+use loopdesk_tests::secret_service::{Bus, Keyring, Person};
+use loopdesk_tests::wait::eventually;
 use rustix::process::Signal;
 
 use super::stage;

@@ -9,7 +9,7 @@ mod keys;
 mod under_load;
 
 use loopdesk_protocol::status::State;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Credential, Fault, Gate};
 use loopdesk_tests::{Daemon, Failpoints, Stage};
 use loopdeskd::failpoint::{ANSWER_READ, LOGIN, LOGOUT, ROTATION};

@@ -2,7 +2,7 @@
 //! leaves it alone.
 
 use loopdesk_protocol::status::State;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::{Daemon, Failpoints, Home, Stage};
 
 use super::{binary, stage};

@@ -8,8 +8,9 @@ use loopdesk_protocol::event::{Event, SessionEvent};
 use loopdesk_protocol::status::State;
 use loopdesk_tests::needs::needs;
 use loopdesk_tests::notifications::Notifications;
-use loopdesk_tests::secret_service::{Bus, eventually};
+use loopdesk_tests::secret_service::Bus;
 use loopdesk_tests::secrets::Scanner;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Builder, Zendesk, users};
 use loopdesk_tests::{Daemon, Stage};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loopdesk_protocol::status::State;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Answer, Fault, Gate, Host, Malformed, Record};
 use loopdesk_tests::{Failpoints, Stage};
 use serde_json::json;

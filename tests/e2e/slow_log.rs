@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use loopdesk_tests::needs::needs;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::{Daemon, Raw, Stage};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::UnixDatagram;

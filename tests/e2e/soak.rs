@@ -6,7 +6,8 @@ use jiff::SignedDuration;
 use loopdesk_protocol::status::State;
 use loopdesk_tests::needs::needs;
 use loopdesk_tests::scripts::Script;
-use loopdesk_tests::secret_service::{Bus, Keyring, Person, eventually};
+use loopdesk_tests::secret_service::{Bus, Keyring, Person};
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Answer, Fault, Record};
 use loopdesk_tests::{Daemon, Failpoints, Stage};
 

@@ -7,7 +7,7 @@ use loopdesk_protocol::vault::{FORGET, Forgotten};
 use loopdesk_tests::Stage;
 use loopdesk_tests::home::Output;
 use loopdesk_tests::needs::needs;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 

@@ -11,7 +11,7 @@ use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
 use crate::home::Home;
-use crate::secret_service::eventually;
+use crate::wait::eventually;
 
 /// A running `loopdeskd`; it is killed when dropped.
 #[derive(Debug)]

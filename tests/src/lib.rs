@@ -39,6 +39,7 @@ pub mod tolerant;
 mod transcript;
 pub mod uplinks;
 pub mod user_manager;
+pub mod wait;
 pub mod zendesk;
 
 pub use daemon::Daemon;

@@ -15,6 +15,7 @@ use zbus::Connection;
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
 use crate::home::Home;
+use crate::wait::eventually;
 
 /// The password of every keyring here.
 pub const PASSWORD: &str = "correct horse";
@@ -359,20 +360,6 @@ impl Person {
     }
 }
 
-/// Waits until `condition` holds.
-///
-/// # Panics
-/// If that takes longer than any test should take.
-pub async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
-    let holds = async {
-        while !condition().await {
-            tokio::time::sleep(POLL).await;
-        }
-    };
-    let waited = timeout(PATIENCE, holds).await;
-    waited.unwrap_or_else(|_| panic!("timed out waiting until {what}"));
-}
-
 fn command(home: &Home, bus: &Bus, program: &str) -> Command {
     let mut command = home.command(program);
     command.env("DBUS_SESSION_BUS_ADDRESS", &bus.address);
@@ -470,8 +457,5 @@ const DATABASE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 "#;
 
 const NAME: &str = "org.freedesktop.secrets";
-const POLL: Duration = Duration::from_millis(20);
 /// By then every change is in its file.
 const SAVED: Duration = Duration::from_secs(10);
-/// Longer than any successful operation takes, even on a machine that is busy with a build.
-const PATIENCE: Duration = Duration::from_secs(60);

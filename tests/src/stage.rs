@@ -1,7 +1,6 @@
 //! A simulated Zendesk, a private home that is configured for it, and ports for both.
 
 use std::path::Path;
-use std::time::Duration;
 
 use loopdesk_protocol::Client;
 use loopdesk_protocol::status::{self, Status};
@@ -10,6 +9,7 @@ use serde_json::Value;
 use crate::daemon::Daemon;
 use crate::home::{Home, Output};
 use crate::ports;
+use crate::wait::PATIENCE;
 use crate::zendesk::{self, Standing, Zendesk};
 
 /// The environment of a test.
@@ -209,6 +209,3 @@ impl Stage {
         seen.unwrap_or_else(|late| panic!("{late}"));
     }
 }
-
-/// Longer than any successful operation takes, even on a machine that is busy with a build.
-const PATIENCE: Duration = Duration::from_secs(60);

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::stage::Stage;
+use crate::wait::PATIENCE;
 
 /// Holds a test environment's port on 127.0.0.1 and both unix sockets: between two daemons, callers
 /// wait there.
@@ -156,6 +157,3 @@ const HAND_OVER: &str = r#"
 
 /// The time that the supervisor allows between two watchdog messages.
 const WATCHDOG: Duration = Duration::from_millis(200);
-
-/// Longer than any successful operation takes, even on a machine that is busy with a build.
-const PATIENCE: Duration = Duration::from_secs(60);

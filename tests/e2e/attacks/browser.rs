@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use loopdesk_tests::chromium::{self, Visit};
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::{Daemon, ports};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

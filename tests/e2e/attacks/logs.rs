@@ -1,8 +1,8 @@
 //! L: what the attacks leave behind in logs and errors.
 
 use loopdesk_protocol::text::is_invisible;
-use loopdesk_tests::secret_service::eventually;
 use loopdesk_tests::secrets::{ProcessWatch, Scanner};
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::users;
 use loopdesk_tests::{Daemon, Raw};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::Record;
 use loopdesk_tests::{Daemon, Failpoints, Raw, Supervisor, other_user};
 use rustix::io::Errno;

@@ -2,7 +2,7 @@
 //! for this machine.
 
 use loopdesk_protocol::key::{self, Callers, OfAccount};
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::Zendesk;
 use loopdesk_tests::{Stage, other_user};
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use loopdesk_tests::Stage;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 
 use super::super::stage;
 use super::ME;

@@ -7,7 +7,7 @@ use loopdesk_protocol::client;
 use loopdesk_protocol::login::{self, Authorize, Done, Event, LoginRequest};
 use loopdesk_protocol::status::{Role, State};
 use loopdesk_tests::Stage;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Decision, Standing, users};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 

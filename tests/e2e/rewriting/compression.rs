@@ -1,7 +1,7 @@
 //! Bodies on the wire: requested compressed, decoded if necessary, complete or visibly not.
 
 use loopdesk_tests::Daemon;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Answer, Fault};
 
 use super::{answers, get, gzip, header};

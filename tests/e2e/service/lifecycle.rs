@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 
 use super::{drop_in, installed, property, stage, status, systemctl};
 

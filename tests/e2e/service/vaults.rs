@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use loopdesk_tests::Stage;
 use loopdesk_tests::needs::needs;
-use loopdesk_tests::secret_service::eventually;
+use loopdesk_tests::wait::eventually;
 use tokio::io::AsyncWriteExt;
 
 use super::{property, stage};
