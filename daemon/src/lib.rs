@@ -16,7 +16,7 @@
 //! describes each module and lists the promises that tests cite (R1, S5, D4 …).
 //!
 //! A module only uses modules to its right, and the foundation: [`body`], [`clock`], [`conditions`],
-//! [`config`], [`failpoint`], [`keys`], [`network`], [`os`], [`peer`], [`refusal`], [`rights`],
+//! [`config`], [`facts`], [`failpoint`], [`keys`], [`network`], [`os`], [`peer`], [`refusal`], [`rights`],
 //! [`route_table`], [`telemetry`], [`supervise`]. Only [`wire`] knows all of them. [`control`]
 //! and [`notices`] aren't part of the request path.
 //!
@@ -32,6 +32,7 @@ pub mod config;
 mod content;
 pub mod control;
 mod durable;
+pub mod facts;
 pub mod failpoint;
 mod hop_by_hop;
 pub mod keys;

@@ -8,8 +8,8 @@ use http::{HeaderValue, Method, Request, Response, header, request};
 use loopdesk_protocol::proof::{NONCE_LENGTH, Proof, WELL_KNOWN};
 use sha2::{Digest, Sha256};
 
-use crate::admission::{ConnFacts, Local};
 use crate::body::Body;
+use crate::facts::{ConnFacts, Local};
 use crate::refusal::Refusal;
 use crate::telemetry::Sent;
 

@@ -4,7 +4,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::LengthBesideCoding;
+use crate::facts::LengthBesideCoding;
 use crate::refusal::{HeadRefusal, Refusal};
 use crate::telemetry::Sent;
 

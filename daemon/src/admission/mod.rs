@@ -5,7 +5,6 @@
 mod browser;
 mod framing;
 mod host;
-mod place;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,63 +13,13 @@ use http::Version;
 use http::header::HOST;
 use http::request::Parts;
 
-use crate::config::{AccountName, AllowedHost, Config};
-use crate::keys::{self, Caller, Failures, Key, Keys, Trace};
+use crate::config::{AllowedHost, Config};
+use crate::facts::{Admitted, ConnFacts, Local};
+use crate::keys::{self, Key, Keys};
+use crate::peer::Peer;
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::telemetry::Sent;
 use host::{Host, Name};
-
-pub use crate::peer::Peer;
-pub use place::{Place, Sharing};
-
-/// What is known about a connection before its first byte.
-#[derive(Clone, Debug)]
-pub struct ConnFacts {
-    /// Where it arrived.
-    pub local: Local,
-    /// Which user opened it.
-    pub peer: Peer,
-    /// How to find the program at its other end.
-    pub caller: Caller,
-    /// How many wrong keys it has sent.
-    pub failures: Arc<Failures>,
-    /// Its place among all connections, where places are limited.
-    pub place: Option<Arc<dyn Place>>,
-}
-
-impl ConnFacts {
-    /// The facts about a connection that has just been accepted.
-    pub fn new(local: Local, peer: Peer, trace: Trace) -> Self {
-        let caller = match local {
-            Local::Tcp { .. } => Caller::over_tcp(trace),
-            Local::Unix => Caller::new(trace),
-        };
-        Self {
-            local,
-            peer,
-            caller,
-            failures: Arc::default(),
-            place: None,
-        }
-    }
-}
-
-/// Where a connection arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Local {
-    /// At a TCP address.
-    Tcp {
-        /// The address.
-        addr: SocketAddr,
-    },
-    /// At `proxy.sock`.
-    Unix,
-}
-
-/// Marks a request (as an extension) that arrived with both a `Content-Length` and a
-/// `Transfer-Encoding`. hyper has already removed the length from the headers.
-#[derive(Clone, Copy, Debug)]
-pub struct LengthBesideCoding;
 
 /// Decides which requests to admit.
 #[derive(Clone, Debug)]
@@ -80,19 +29,6 @@ pub struct Admission {
     /// Additional host names, which only work with a local key.
     allowed: Vec<AllowedHost>,
     keys: Keys,
-}
-
-/// An admitted request.
-#[derive(Clone, Debug)]
-pub struct Admitted {
-    /// The base URL that this client used, without a trailing slash.
-    pub base: String,
-    /// The account named by `Host`.
-    pub account: Option<AccountName>,
-    /// The local key that it carries.
-    pub key: Option<Arc<Key>>,
-    /// The refusal if it carries no local key but needs one regardless of the account.
-    needs_key: Option<KeyRefusal>,
 }
 
 impl Admission {
@@ -208,18 +144,6 @@ impl Admission {
     }
 }
 
-impl Admitted {
-    /// A request without a key that uses this base.
-    pub(crate) fn new(base: String, account: Option<AccountName>) -> Self {
-        Self {
-            base,
-            account,
-            key: None,
-            needs_key: None,
-        }
-    }
-}
-
 /// Whether the user who opened a page's address may be shown its address at Zendesk.
 fn tells_the_way(facts: &ConnFacts, admitted: &Admitted, head: &Parts) -> bool {
     facts.peer == Peer::Own && admitted.needs_key.is_none() && browser::is_opened(head)
@@ -269,6 +193,8 @@ mod tests {
     use http::Request;
 
     use super::*;
+    use crate::config::AccountName;
+    use crate::keys::Trace;
     use crate::samples;
 
     fn facts(addr: &str) -> ConnFacts {

@@ -26,8 +26,8 @@ use super::patience::{Paced, Patient};
 use super::slots::{Slot, Taking};
 use super::stepwise::Stepwise;
 use super::strangers::{self, Strangers};
-use crate::admission::{ConnFacts, LengthBesideCoding};
 use crate::body::{Body, Error};
+use crate::facts::{ConnFacts, LengthBesideCoding};
 use crate::telemetry;
 
 /// Serves a connection until either side ends it, `stop` is cancelled, or its place is needed. If
@@ -240,8 +240,9 @@ mod tests {
 
     use super::super::slots::Slots;
     use super::*;
-    use crate::admission::{Local, Peer};
+    use crate::facts::Local;
     use crate::keys::Trace;
+    use crate::peer::Peer;
 
     /// Answers after a while, as Zendesk does.
     struct TakesTime;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::slots::Slots;
 use super::strangers::Strangers;
 use super::{Handler, conn};
-use crate::admission::ConnFacts;
+use crate::facts::ConnFacts;
 
 /// Serves a connection to its end, like one that was accepted.
 pub async fn serve<H: Handler>(stream: DuplexStream, facts: ConnFacts, handler: Arc<H>) {

@@ -30,8 +30,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::{ConnFacts, Local};
 use crate::body::Body;
+use crate::facts::{ConnFacts, Local};
 use crate::failpoint;
 use crate::peer::{self, Gone, Peers, Seen};
 use crate::refusal::Refusal;

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::shares::Shares;
-use crate::admission::{Place, Sharing};
+use crate::facts::{Place, Sharing};
 use crate::keys::KeyId;
 
 /// The places for connections. Clones share them.

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use http::Uri;
 use http::request::Parts;
 
-use crate::admission::{Admitted, ConnFacts, Local};
 use crate::clock::Clock;
 use crate::config::{Access, Account, AccountName, Config};
+use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, KeyId};
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::route_table::{Canonical, Files, Properties, TABLE};
@@ -256,8 +256,8 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::admission::Peer;
     use crate::keys::Trace;
+    use crate::peer::Peer;
     use crate::samples;
 
     fn routes(names: &[&str], default: Option<&str>) -> Routes {

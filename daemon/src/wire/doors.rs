@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::flow::Flow;
-use crate::admission::ConnFacts;
 use crate::body::Body;
 use crate::config::{AccountName, Config};
+use crate::facts::ConnFacts;
 use crate::listener::{Handler, Server, bind};
 use crate::peer::Peers;
 use crate::refusal::Refusal;

@@ -6,9 +6,10 @@ use arc_swap::ArcSwap;
 use http::{Request, Response};
 
 use super::exports::{Export, Exports};
-use crate::admission::{Admission, Admitted, ConnFacts, Local};
+use crate::admission::Admission;
 use crate::body::Body;
 use crate::config::{Account, Config};
+use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, Keys, Used};
 use crate::proof::Prover;
 use crate::refusal::{KeyRefusal, Refusal};

@@ -12,11 +12,12 @@ use loopdesk_protocol::key;
 use tempfile::TempDir;
 
 use super::flow::{Prepared, Rules};
-use crate::admission::{ConnFacts, Local, Peer};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::facts::{ConnFacts, Local};
 use crate::keys::{KEY_HEADER, Keys, New, Trace};
+use crate::peer::Peer;
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::rewrite;
 use crate::route_table::published::{self, Route, shape};

@@ -6,8 +6,9 @@
 mod run;
 mod verdict;
 
-use loopdeskd::admission::{ConnFacts, Local, Peer};
+use loopdeskd::facts::{ConnFacts, Local};
 use loopdeskd::keys::Trace;
+use loopdeskd::peer::Peer;
 
 use crate::fuzz_config;
 

@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 use loopdesk_protocol::{Paths, key};
 
 use super::*;
-use crate::admission::{Admitted, ConnFacts, Local};
 use crate::clock::Clock;
+use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Keys, New, Trace};
 use crate::peer::Peer;
 use crate::route::{Question, Routes};

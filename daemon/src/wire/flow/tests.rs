@@ -14,9 +14,10 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::admission::{Local, Peer};
 use crate::clock::Clock;
+use crate::facts::Local;
 use crate::keys::{New, Trace};
+use crate::peer::Peer;
 use crate::samples;
 use crate::telemetry::redact;
 

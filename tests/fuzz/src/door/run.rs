@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Response, StatusCode};
-use loopdeskd::admission::ConnFacts;
 use loopdeskd::body::Body;
+use loopdeskd::facts::ConnFacts;
 use loopdeskd::listener::{Handler, fuzzing as listener};
 use loopdeskd::rewrite;
 use loopdeskd::upstream::{Credential, fuzzing as upstream};

@@ -1,6 +1,7 @@
 //! What must hold between the bytes received, the request judged and the bytes sent.
 
-use loopdeskd::admission::{ConnFacts, Local, Peer};
+use loopdeskd::facts::{ConnFacts, Local};
+use loopdeskd::peer::Peer;
 use loopdeskd::upstream::Credential;
 
 use super::run::{Exchange, Forwarded};

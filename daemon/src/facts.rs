@@ -1,0 +1,95 @@
+//! What is known about a connection and an admitted request: what each stage tells the next ones.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::config::AccountName;
+use crate::keys::{Caller, Failures, Key, KeyId, Trace};
+use crate::peer::Peer;
+use crate::refusal::KeyRefusal;
+
+/// What is known about a connection before its first byte.
+#[derive(Clone, Debug)]
+pub struct ConnFacts {
+    /// Where it arrived.
+    pub local: Local,
+    /// Which user opened it.
+    pub peer: Peer,
+    /// How to find the program at its other end.
+    pub caller: Caller,
+    /// How many wrong keys it has sent.
+    pub failures: Arc<Failures>,
+    /// Its place among all connections, where places are limited.
+    pub place: Option<Arc<dyn Place>>,
+}
+
+impl ConnFacts {
+    /// The facts about a connection that has just been accepted.
+    pub fn new(local: Local, peer: Peer, trace: Trace) -> Self {
+        let caller = match local {
+            Local::Tcp { .. } => Caller::over_tcp(trace),
+            Local::Unix => Caller::new(trace),
+        };
+        Self {
+            local,
+            peer,
+            caller,
+            failures: Arc::default(),
+            place: None,
+        }
+    }
+}
+
+/// Where a connection arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// At a TCP address.
+    Tcp {
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// At `proxy.sock`.
+    Unix,
+}
+
+/// Marks a request (as an extension) that arrived with both a `Content-Length` and a
+/// `Transfer-Encoding`. hyper has already removed the length from the headers.
+#[derive(Clone, Copy, Debug)]
+pub struct LengthBesideCoding;
+
+/// A connection's place among all connections. Limited keys share a part of them.
+pub trait Place: fmt::Debug + Send + Sync {
+    /// Waits until the current request, which carries the limited key `key`, gets one of the places
+    /// that limited keys share. It keeps that place until it ends.
+    fn share(&self, key: KeyId) -> Sharing<'_>;
+}
+
+/// Waits for one of the limited keys' shares.
+pub type Sharing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// An admitted request.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The base URL that this client used, without a trailing slash.
+    pub base: String,
+    /// The account named by `Host`.
+    pub account: Option<AccountName>,
+    /// The local key that it carries.
+    pub key: Option<Arc<Key>>,
+    /// The refusal if it carries no local key but needs one regardless of the account.
+    pub(crate) needs_key: Option<KeyRefusal>,
+}
+
+impl Admitted {
+    /// A request without a key that uses this base.
+    pub(crate) fn new(base: String, account: Option<AccountName>) -> Self {
+        Self {
+            base,
+            account,
+            key: None,
+            needs_key: None,
+        }
+    }
+}
