@@ -8,14 +8,14 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
+use crate::app::Ended;
 use crate::config::files::Places;
 use crate::os::uid;
 use crate::supervise::instance::{self, InstanceLock, Refused};
 use crate::supervise::sockets::Inherited;
 use crate::supervise::{descriptors, hardening, notify};
 use crate::upstream::egress::Variables;
-use crate::wire::Ended;
-use crate::{config, failpoint, telemetry, wire};
+use crate::{app, config, failpoint, telemetry};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -89,7 +89,7 @@ fn run() -> Result<ExitCode, Problem> {
         })?;
     let clock = failpoint::clock();
     let proxies = Variables::read(|name| std::env::var_os(name), clock.clone());
-    let serving = wire::run(
+    let serving = app::run(
         paths,
         lock.clone(),
         files,

@@ -17,13 +17,14 @@
 //!
 //! A module only uses modules to its right, and the foundation: [`body`], [`clock`], [`conditions`],
 //! [`config`], [`facts`], [`failpoint`], [`keys`], [`network`], [`os`], [`peer`], [`refusal`], [`rights`],
-//! [`route_table`], [`telemetry`], [`supervise`]. Only [`wire`] knows all of them. [`control`]
+//! [`route_table`], [`telemetry`], [`supervise`]. Only [`app`] knows all of them. [`control`]
 //! and [`notices`] aren't part of the request path.
 //!
 //! [`keys`] tells which local key a request carries, and [`rights`] what that allows: admission and
 //! route decide by them, and control changes them.
 
 pub mod admission;
+pub mod app;
 pub mod body;
 mod cli;
 pub mod clock;
@@ -56,7 +57,6 @@ mod signpost;
 pub mod supervise;
 pub mod telemetry;
 pub mod upstream;
-pub mod wire;
 pub mod write_back;
 
 pub use cli::main;

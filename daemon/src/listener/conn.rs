@@ -19,13 +19,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::Handler;
-use super::arrival::Unread;
+use super::body_progress::Unread;
+use super::connection_limit::{Slot, Taking};
 use super::exchange::{Ended, Exchange, Limits};
-use super::linger::Lingering;
-use super::patience::{Paced, Patient};
-use super::slots::{Slot, Taking};
-use super::stepwise::Stepwise;
-use super::strangers::{self, Strangers};
+use super::framing_probe::Stepwise;
+use super::lingering_close::Lingering;
+use super::reject::{self, Strangers};
+use super::timeouts::{Paced, Patient};
 use crate::body::{Body, Error};
 use crate::facts::{ConnFacts, LengthBesideCoding};
 use crate::telemetry;
@@ -136,9 +136,9 @@ pub(super) async fn serve<S, H>(
         return;
     };
     telemetry::refused(whom, why.code());
-    let mut answer = strangers::answer(why).await;
+    let mut answer = reject::answer(why).await;
     if exchange.is_head() {
-        strangers::leave_out_body(&mut answer);
+        reject::leave_out_body(&mut answer);
     }
     // The client may still be sending.
     unread.found();
@@ -150,7 +150,7 @@ pub(super) async fn serve<S, H>(
     }
     // Best effort: the client may not read it.
     tokio::select! {
-        _unheard = strangers::say(&mut stream, &answer) => {}
+        _unheard = reject::say(&mut stream, &answer) => {}
         () = seat.has_to_leave() => {}
     }
 }
@@ -238,7 +238,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::Instant;
 
-    use super::super::slots::Slots;
+    use super::super::connection_limit::Slots;
     use super::*;
     use crate::facts::Local;
     use crate::keys::Trace;

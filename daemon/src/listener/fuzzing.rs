@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
 
-use super::slots::Slots;
-use super::strangers::Strangers;
+use super::connection_limit::Slots;
+use super::reject::Strangers;
 use super::{Handler, conn};
 use crate::facts::ConnFacts;
 

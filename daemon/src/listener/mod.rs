@@ -4,22 +4,22 @@
 //! connection, right after it was accepted, while the system still knows it. If the peer has
 //! already left, nothing is read.
 
-mod arrival;
+mod accept_backoff;
 pub mod bind;
+mod body_progress;
 mod conn;
+mod connection_limit;
 mod departed;
 mod exchange;
+mod framing_probe;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod holder;
-mod linger;
-mod patience;
+mod lingering_close;
+mod reject;
 mod request_line;
 mod shares;
-mod slots;
-mod stepwise;
-mod strangers;
-mod trouble;
+mod timeouts;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -37,10 +37,10 @@ use crate::peer::{self, Gone, Peers, Seen};
 use crate::refusal::Refusal;
 use crate::supervise::descriptors::Room;
 use crate::telemetry::Whom;
+pub(crate) use accept_backoff::Trouble;
+use connection_limit::Slots;
 use departed::Departed;
-use slots::Slots;
-use strangers::Strangers;
-pub(crate) use trouble::Trouble;
+use reject::Strangers;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {

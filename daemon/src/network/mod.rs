@@ -2,12 +2,12 @@
 //! machine has slept.
 //!
 //! The kernel reports every change of an address, a route or a rule. Each report is only a hint:
-//! several at once count as one, and the receiver asks `way` what became of its connection.
+//! several at once count as one, and the receiver asks `route_status` about its connection.
 
 mod acks;
 mod asleep;
 mod hints;
-mod way;
+mod route_status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use acks::{since_last_ack, unacknowledged};
-pub(crate) use way::Way;
+pub(crate) use route_status::Way;
 
 use asleep::Asleep;
 

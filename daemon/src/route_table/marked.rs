@@ -7,7 +7,7 @@
 
 use http::Method;
 
-use super::canonical::{Canonical, Name};
+use super::normalized_path::{Canonical, Name};
 use super::{Credentials, Files, Line, Properties, Verb, has_locale, is_locale, names};
 
 /// The marks that a line of the table gives its path.

@@ -8,10 +8,10 @@
 //! The routes are in `routes.txt`, with their sources. A route that isn't there is never found, and
 //! is treated as a write to everything. What allows something is matched exactly; what restricts is
 //! matched in every version of the API, in any letter case and behind a locale, in the most lenient
-//! reading of a path (`canonical`).
+//! reading of a path (`normalized_path`).
 
-mod canonical;
 mod marked;
+mod normalized_path;
 #[cfg(test)]
 pub(crate) mod published;
 mod read;
@@ -24,8 +24,8 @@ use std::sync::LazyLock;
 
 use http::Method;
 
-pub(crate) use self::canonical::{Canonical, Name};
 use self::marked::{Marked, Marks};
+pub(crate) use self::normalized_path::{Canonical, Name};
 use self::scope::{Effect, Resource, Scopes};
 use self::tree::Tree;
 

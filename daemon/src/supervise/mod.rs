@@ -1,5 +1,6 @@
 //! The process's life cycle: one instance, signals, and the supervisor.
 
+pub mod binary_upgrade;
 pub mod descriptors;
 pub mod hardening;
 pub mod instance;
@@ -7,4 +8,3 @@ pub mod notify;
 pub mod runtime_dir;
 pub mod signals;
 pub mod sockets;
-pub mod successor;

@@ -5,12 +5,12 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Response, StatusCode};
+use loopdeskd::app::pipeline::{Prepared, Rules};
 use loopdeskd::body::Body;
 use loopdeskd::facts::ConnFacts;
 use loopdeskd::listener::{Handler, fuzzing as listener};
 use loopdeskd::rewrite;
 use loopdeskd::upstream::{Credential, fuzzing as upstream};
-use loopdeskd::wire::flow::{Prepared, Rules};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;

@@ -7,7 +7,7 @@ use loopdesk_protocol::{Kind, Paths, Problem};
 use tokio::task::JoinHandle;
 use tokio::time::Interval;
 
-use super::life::every;
+use super::watchdog::every;
 use crate::supervise::instance::{InstanceLock, Refused};
 use crate::supervise::runtime_dir;
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::flow::Flow;
+use super::pipeline::Flow;
 use crate::body::Body;
 use crate::config::{AccountName, Config};
 use crate::facts::ConnFacts;

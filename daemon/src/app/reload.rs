@@ -5,8 +5,8 @@ use std::sync::Arc;
 use loopdesk_protocol::{Kind, Paths, Problem, conditions};
 use tokio::sync::watch;
 
-use super::doors::Doors;
-use super::flow::Flow;
+use super::listeners::Doors;
+use super::pipeline::Flow;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::files::{Files, Found, Places};

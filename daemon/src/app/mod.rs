@@ -1,14 +1,14 @@
 //! Builds every part in the order of the request path, and takes them down again.
 
-mod control_door;
-mod doors;
+mod control_listener;
 mod exports;
-pub mod flow;
 mod home;
-mod life;
+mod listeners;
+pub mod pipeline;
 mod reload;
 #[cfg(test)]
 mod table_tests;
+mod watchdog;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +18,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::control_door::ControlDoor;
-use self::doors::Doors;
+use self::control_listener::ControlDoor;
 use self::exports::Exports;
-use self::flow::Flow;
 use self::home::{Home, Seen};
-use self::life::{Beat, Life};
+use self::listeners::Doors;
+use self::pipeline::Flow;
 use self::reload::Reloader;
+use self::watchdog::{Beat, Life};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::config::Config;
@@ -91,7 +91,7 @@ pub async fn run(
         &config,
     );
     let inherited = Arc::new(inherited);
-    let room = Room::now(doors::count(&config));
+    let room = Room::now(listeners::count(&config));
     // The current place of the sockets.
     let at = runtime_dir::settle(&paths)?;
     let mut doors = Doors::new(

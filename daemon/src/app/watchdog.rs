@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::doors::Doors;
+use super::listeners::Doors;
 use crate::clock::Clock;
 use crate::session::Sessions;
+use crate::supervise::binary_upgrade::{LOOK, Successor};
 use crate::supervise::notify;
-use crate::supervise::successor::{LOOK, Successor};
 
 /// The daemon's life cycle as its supervisor sees it.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use loopdesk_protocol::Problem;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::doors;
+use super::listeners;
 use crate::control::Control;
 use crate::supervise::runtime_dir::SocketName;
 use crate::supervise::sockets::Inherited;
@@ -47,7 +47,7 @@ impl ControlDoor {
             return Ok(());
         }
         self.close();
-        let (listener, name) = doors::unix(&self.inherited, path)?;
+        let (listener, name) = listeners::unix(&self.inherited, path)?;
         let stop = CancellationToken::new();
         let serving = self.control.clone().serve(listener, stop.clone());
         self.tracker.spawn(serving);
@@ -61,6 +61,6 @@ impl ControlDoor {
             return;
         };
         stop.cancel();
-        doors::leave(&self.inherited, &name);
+        listeners::leave(&self.inherited, &name);
     }
 }

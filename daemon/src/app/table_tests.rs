@@ -11,7 +11,7 @@ use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key;
 use tempfile::TempDir;
 
-use super::flow::{Prepared, Rules};
+use super::pipeline::{Prepared, Rules};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::Config;

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::slots::Seat;
+use super::connection_limit::Seat;
 use crate::body::Error;
 
 /// A connection that breaks off when its client reads nothing for [`UNREAD_MAX`]. Until then a
@@ -188,7 +188,7 @@ const SLOWEST: u64 = 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::slots::Slots;
+    use super::super::connection_limit::Slots;
     use super::*;
     use http_body_util::BodyExt;
     use http_body_util::channel::Channel;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::arrival::Unread;
+use super::body_progress::Unread;
 
 /// A stream with a lingering close.
 pub(super) struct Lingering<S> {
