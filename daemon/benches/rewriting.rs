@@ -19,7 +19,7 @@ use http_body::{Body as _, Frame};
 use loopdeskd::body::{Body, Error};
 use loopdeskd::config::check;
 use loopdeskd::rewrite::{Arrival, Client, Context, Origins, response};
-use loopdeskd::route_table::Files;
+use loopdeskd::route_table::CarriedFiles;
 
 fn rewriting(criterion: &mut Criterion) {
     let plain = page("", "");
@@ -79,7 +79,7 @@ fn context() -> Context {
     Context::of(
         &head,
         Origins::new(&config).view(client, account),
-        Files::default(),
+        CarriedFiles::default(),
     )
 }
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
-use crate::app::Ended;
+use crate::app::DaemonEnd;
 use crate::config::files::Places;
 use crate::os::uid;
-use crate::supervise::instance::{self, InstanceLock, Refused};
+use crate::supervise::instance::{self, InstanceLock, LockRefused};
 use crate::supervise::sockets::Inherited;
 use crate::supervise::{descriptors, hardening, notify};
 use crate::upstream::egress::Variables;
@@ -22,7 +22,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         None => run(),
-        Some(Command::CheckConfig { file }) => check_config(file),
+        Some(DaemonCommand::CheckConfig { file }) => check_config(file),
     };
     match done {
         Ok(code) => {
@@ -45,11 +45,11 @@ pub fn main() -> ExitCode {
 #[command(name = "loopdeskd", version)]
 struct Arguments {
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<DaemonCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum DaemonCommand {
     /// Print what the daemon makes of a configuration file, as JSON.
     CheckConfig {
         /// The file to check in place of the user's own, which is the default.
@@ -71,8 +71,8 @@ fn run() -> Result<ExitCode, Problem> {
     let inherited = Inherited::take(config.accounts.keys())?;
     let lock = match instance_lock(&paths) {
         Ok(lock) => lock,
-        Err(Refused::Unusable(problem)) => return Err(problem),
-        Err(held @ Refused::Held { .. }) => {
+        Err(LockRefused::Unusable(problem)) => return Err(problem),
+        Err(held @ LockRefused::Held { .. }) => {
             telemetry::last_words(&format!("error: {held}\nHint: loopdesk status\n"));
             return Ok(ExitCode::from(start::ALREADY_RUNNING));
         }
@@ -104,13 +104,13 @@ fn run() -> Result<ExitCode, Problem> {
     runtime.shutdown_background();
     drop(lock);
     Ok(match ended? {
-        Ended::Asked => ExitCode::SUCCESS,
-        Ended::Replaced => ExitCode::from(start::REPLACED),
+        DaemonEnd::Asked => ExitCode::SUCCESS,
+        DaemonEnd::Replaced => ExitCode::from(start::REPLACED),
     })
 }
 
 /// Takes the lock. Under a supervisor, the previous daemon may still be finishing its work.
-fn instance_lock(paths: &Paths) -> Result<InstanceLock, Refused> {
+fn instance_lock(paths: &Paths) -> Result<InstanceLock, LockRefused> {
     let lock = paths.lock_file();
     if !notify::is_supervised() {
         return InstanceLock::take(&lock);

@@ -1,10 +1,10 @@
 //! What is wrong at the moment, as reported by the part that notices it; `status` shows it.
 //!
-//! To add a condition: write its row in `loopdesk_protocol::conditions`, take a [`Slot`] when your
-//! part is built, [`raise`](Slot::raise) what the row's function returns while the condition lasts,
-//! and [`clear`](Slot::clear) the slot when it is over. Only the owner of the slot can do either,
-//! so each condition has one owner. Anything that a session's state or another part of the status
-//! already shows needs no slot.
+//! To add a condition: write its row in `loopdesk_protocol::conditions`, take a [`ConditionSlot`]
+//! when your part is built, [`raise`](ConditionSlot::raise) what the row's function returns while
+//! the condition lasts, and [`clear`](ConditionSlot::clear) the slot when it is over. Only the
+//! owner of the slot can do either, so each condition has one owner. Anything that a session's
+//! state or another part of the status already shows needs no slot.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,16 +17,16 @@ use crate::config::AccountName;
 
 /// The conditions of the daemon and of all accounts. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Conditions(Arc<Shared>);
+pub struct Conditions(Arc<SharedConditions>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedConditions {
     clock: Clock,
-    held: Mutex<Held>,
+    held: Mutex<HeldConditions>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct HeldConditions {
     next: u64,
     raised: BTreeMap<u64, Condition>,
 }
@@ -34,26 +34,26 @@ struct Held {
 impl Conditions {
     /// No conditions yet. `clock` says when each one began.
     pub fn new(clock: Clock) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedConditions {
             clock,
             held: Mutex::default(),
         }))
     }
 
     /// A slot for one condition of the daemon at a time.
-    pub fn slot(&self) -> Slot {
+    pub fn slot(&self) -> ConditionSlot {
         self.slot_for(None)
     }
 
     /// A slot for one condition of this account at a time.
-    pub fn slot_of(&self, account: &AccountName) -> Slot {
+    pub fn slot_of(&self, account: &AccountName) -> ConditionSlot {
         self.slot_for(Some(account))
     }
 
-    fn slot_for(&self, account: Option<&AccountName>) -> Slot {
+    fn slot_for(&self, account: Option<&AccountName>) -> ConditionSlot {
         let mut held = self.0.held();
         held.next += 1;
-        Slot {
+        ConditionSlot {
             shared: Arc::clone(&self.0),
             id: held.next,
             account: account.map(ToString::to_string),
@@ -69,22 +69,22 @@ impl Conditions {
     }
 }
 
-impl Shared {
-    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
+impl SharedConditions {
+    fn held(&self) -> std::sync::MutexGuard<'_, HeldConditions> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Holds one condition at a time, or none. Dropping it clears it.
 #[derive(Debug)]
-pub struct Slot {
-    shared: Arc<Shared>,
+pub struct ConditionSlot {
+    shared: Arc<SharedConditions>,
     id: u64,
     account: Option<String>,
     is_raised: AtomicBool,
 }
 
-impl Slot {
+impl ConditionSlot {
     /// Puts `problem` in the slot. If it already holds one with the same code, that keeps its age.
     pub fn raise(&self, problem: Problem) {
         let mut condition = Condition::new(problem);
@@ -121,7 +121,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConditionSlot {
     fn drop(&mut self) {
         self.clear();
     }

@@ -22,7 +22,7 @@ pub struct ConnFacts {
     /// How many wrong keys it has sent.
     pub failures: Arc<Failures>,
     /// Its place among all connections, where places are limited.
-    pub place: Option<Arc<dyn Place>>,
+    pub place: Option<Arc<dyn ConnectionPlace>>,
 }
 
 impl ConnFacts {
@@ -60,7 +60,7 @@ pub enum Local {
 pub struct LengthBesideCoding;
 
 /// A connection's place among all connections. Limited keys share a part of them.
-pub trait Place: fmt::Debug + Send + Sync {
+pub trait ConnectionPlace: fmt::Debug + Send + Sync {
     /// Waits until the current request, which carries the limited key `key`, gets one of the places
     /// that limited keys share. It keeps that place until it ends.
     fn share(&self, key: KeyId) -> Sharing<'_>;

@@ -2,8 +2,9 @@
 //!
 //! To add a condition, write a row of `conditions!` below: the code, the function that makes it,
 //! and the `{arguments}` that its text and fixes name. Then raise what that function returns where
-//! it is noticed: in a `Slot` of the daemon's `conditions`, or as the `problem` of the part of the
-//! status that it belongs to. `status`, its JSON and its exit code follow by themselves.
+//! it is noticed: in a `ConditionSlot` of the daemon's `conditions`, or as the `problem` of the
+//! part of the status that it belongs to. `status`, its JSON and its exit code follow by
+//! themselves.
 
 use std::fmt::Display;
 

@@ -65,7 +65,7 @@ mod tests {
     use http::Request;
 
     use super::*;
-    use crate::admission::host::Host;
+    use crate::admission::host::HostHeader;
 
     fn verdict(method: &str, header: (&str, &str)) -> Result<(), Refusal> {
         let request = Request::builder()
@@ -74,7 +74,7 @@ mod tests {
             .header(header.0, header.1);
         let (head, ()) = request.body(()).unwrap().into_parts();
         check(&head, |authority| {
-            Host::parse(authority).is_some_and(|host| host.port == 8484)
+            HostHeader::parse(authority).is_some_and(|host| host.port == 8484)
         })
     }
 

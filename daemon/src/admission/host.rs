@@ -10,16 +10,16 @@ use crate::config::AccountName;
 
 /// A `Host` that can be ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Host {
+pub(super) struct HostHeader {
     /// Which of our names it is.
-    pub(super) name: Name,
+    pub(super) name: HostName,
     /// Its port; absent means 80 (RFC 9110 section 4.2.1).
     pub(super) port: u16,
 }
 
 /// One of our names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+pub(super) enum HostName {
     /// `localhost`.
     Localhost,
     /// A loopback address.
@@ -28,15 +28,15 @@ pub(super) enum Name {
     Account(AccountName),
 }
 
-impl Host {
+impl HostHeader {
     /// Reads a `Host` or the authority of a URL.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let (name, port) = match text.strip_prefix("[::1]") {
-            Some(rest) => (Name::Address(Ipv6Addr::LOCALHOST.into()), rest),
+            Some(rest) => (HostName::Address(Ipv6Addr::LOCALHOST.into()), rest),
             None => {
                 let colon = text.find(':').unwrap_or(text.len());
-                (Name::parse(&text[..colon])?, &text[colon..])
+                (HostName::parse(&text[..colon])?, &text[colon..])
             }
         };
         let port = match port.strip_prefix(':') {
@@ -48,7 +48,7 @@ impl Host {
     }
 }
 
-impl Name {
+impl HostName {
     fn parse(text: &str) -> Option<Self> {
         // `Ipv4Addr` accepts four decimal numbers without leading zeros, and nothing else.
         if let Ok(address) = text.parse::<Ipv4Addr>() {
@@ -86,12 +86,12 @@ mod tests {
             "acme.localhost:8484",
             "ACME.LOCALHOST.:8484",
         ] {
-            let host = Host::parse(text.as_bytes());
+            let host = HostHeader::parse(text.as_bytes());
             assert_eq!(host.map(|h| h.port), Some(8484), "{text}");
         }
-        let account = Host::parse(b"Acme-2.localhost").unwrap();
+        let account = HostHeader::parse(b"Acme-2.localhost").unwrap();
         assert_eq!(account.port, 80);
-        assert_eq!(account.name, Name::Account("acme-2".parse().unwrap()));
+        assert_eq!(account.name, HostName::Account("acme-2".parse().unwrap()));
     }
 
     #[test]
@@ -149,8 +149,8 @@ mod tests {
             "http://localhost:8484",
             "localhost\0:8484",
         ] {
-            assert_eq!(Host::parse(text.as_bytes()), None, "{text:?}");
+            assert_eq!(HostHeader::parse(text.as_bytes()), None, "{text:?}");
         }
-        assert_eq!(Host::parse(b"localhost\xff:8484"), None);
+        assert_eq!(HostHeader::parse(b"localhost\xff:8484"), None);
     }
 }

@@ -19,7 +19,7 @@ use crate::keys::{self, Key, Keys};
 use crate::peer::Peer;
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::telemetry::Sent;
-use host::{Host, Name};
+use host::{HostHeader, HostName};
 
 /// Decides which requests to admit.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl Admission {
             admitted.needs_key = Some(KeyRefusal::NeededOverTcp);
         }
         browser::check(head, |authority| {
-            match (&facts.local, Host::parse(authority)) {
+            match (&facts.local, HostHeader::parse(authority)) {
                 (Local::Tcp { addr }, Some(host)) if is_ours(&host, *addr) => true,
                 (Local::Tcp { .. }, _) => self.allows(authority).is_some(),
                 (Local::Unix, host) => host.is_some(),
@@ -107,7 +107,7 @@ impl Admission {
             }
             return Err(unknown(None, addr));
         };
-        match Host::parse(text) {
+        match HostHeader::parse(text) {
             Some(host) if is_ours(&host, addr) => Ok(admitted(text, host)),
             Some(_) | None => match self.allows(text) {
                 Some(_) => Ok(Admitted::new(base(text), None)),
@@ -136,7 +136,7 @@ impl Admission {
     fn by_unix(&self, head: &Parts) -> Result<Admitted, Refusal> {
         let given = given_host(head)?;
         Ok(
-            match given.and_then(|text| Some((text, Host::parse(text)?))) {
+            match given.and_then(|text| Some((text, HostHeader::parse(text)?))) {
                 Some((text, host)) => admitted(text, host),
                 None => Admitted::new(self.unix_base.clone(), None),
             },
@@ -154,10 +154,10 @@ fn given_host(head: &Parts) -> Result<Option<&[u8]>, Refusal> {
     Ok(head.headers.get(HOST).map(|value| value.as_bytes()))
 }
 
-fn admitted(spelling: &[u8], host: Host) -> Admitted {
+fn admitted(spelling: &[u8], host: HostHeader) -> Admitted {
     let account = match host.name {
-        Name::Account(account) => Some(account),
-        Name::Localhost | Name::Address(_) => None,
+        HostName::Account(account) => Some(account),
+        HostName::Localhost | HostName::Address(_) => None,
     };
     Admitted::new(base(spelling), account)
 }
@@ -167,10 +167,10 @@ fn base(spelling: &[u8]) -> String {
     format!("http://{}", String::from_utf8_lossy(spelling))
 }
 
-fn is_ours(host: &Host, addr: SocketAddr) -> bool {
+fn is_ours(host: &HostHeader, addr: SocketAddr) -> bool {
     let known = match host.name {
-        Name::Localhost | Name::Account(_) => true,
-        Name::Address(ip) => ip == addr.ip() || USUAL.contains(&ip),
+        HostName::Localhost | HostName::Account(_) => true,
+        HostName::Address(ip) => ip == addr.ip() || USUAL.contains(&ip),
     };
     known && host.port == addr.port()
 }

@@ -14,14 +14,14 @@ use crate::supervise::sockets::Inherited;
 
 /// The listener for the command line.
 #[derive(Debug)]
-pub(super) struct ControlDoor {
+pub(super) struct ControlListener {
     control: Control,
     inherited: Arc<Inherited>,
     tracker: TaskTracker,
     open: Option<(SocketName, CancellationToken)>,
 }
 
-impl ControlDoor {
+impl ControlListener {
     /// Not open yet.
     pub(super) fn new(control: Control, inherited: Arc<Inherited>, tracker: TaskTracker) -> Self {
         Self {

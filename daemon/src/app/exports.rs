@@ -10,7 +10,7 @@ use http::StatusCode;
 use loopdesk_protocol::conditions;
 use tokio::time::{Instant, sleep};
 
-use crate::conditions::{Conditions, Slot};
+use crate::conditions::{ConditionSlot, Conditions};
 use crate::config::AccountName;
 use crate::keys::Caller;
 
@@ -18,7 +18,7 @@ use crate::keys::Caller;
 #[derive(Debug)]
 pub(super) struct Exports {
     conditions: Conditions,
-    slots: Mutex<BTreeMap<AccountName, Arc<Slot>>>,
+    slots: Mutex<BTreeMap<AccountName, Arc<ConditionSlot>>>,
 }
 
 /// A request for an export.
@@ -79,7 +79,7 @@ impl Exports {
 }
 
 /// Raises the condition once the program is known; finding that out runs in the background.
-async fn raise(slot: Arc<Slot>, path: String, caller: Caller) {
+async fn raise(slot: Arc<ConditionSlot>, path: String, caller: Caller) {
     let deadline = Instant::now() + PATIENCE;
     let program = loop {
         match caller.program() {

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Interval;
 
 use super::watchdog::every;
-use crate::supervise::instance::{InstanceLock, Refused};
+use crate::supervise::instance::{InstanceLock, LockRefused};
 use crate::supervise::runtime_dir;
 
 /// Watches the folders of one daemon.
@@ -18,11 +18,11 @@ pub(super) struct Home {
     paths: Paths,
     lock: InstanceLock,
     look: Interval,
-    looking: Option<JoinHandle<Seen>>,
+    looking: Option<JoinHandle<FoldersSeen>>,
 }
 
 /// Where the sockets belong; or why there is no place for them, or why this daemon must end.
-pub(super) type Seen = Result<Result<Paths, Problem>, Problem>;
+pub(super) type FoldersSeen = Result<Result<Paths, Problem>, Problem>;
 
 impl Home {
     pub(super) fn new(paths: Paths, lock: InstanceLock) -> Self {
@@ -35,7 +35,7 @@ impl Home {
     }
 
     /// Checks the folders now and then. Cancel-safe.
-    pub(super) async fn seen(&mut self) -> Seen {
+    pub(super) async fn seen(&mut self) -> FoldersSeen {
         let looking = match &mut self.looking {
             Some(looking) => looking,
             none => {
@@ -52,13 +52,13 @@ impl Home {
     }
 }
 
-fn look(paths: &Paths, lock: &InstanceLock) -> Seen {
+fn look(paths: &Paths, lock: &InstanceLock) -> FoldersSeen {
     match lock.renew() {
-        Err(held @ Refused::Held { .. }) => {
+        Err(held @ LockRefused::Held { .. }) => {
             let message = format!("{held}, in the current state folder");
             return Err(Problem::new(Kind::Daemon, message));
         }
-        Err(Refused::Unusable(problem)) => {
+        Err(LockRefused::Unusable(problem)) => {
             tracing::warn!(%problem, "another daemon could start beside this one");
         }
         Ok(()) => {}

@@ -13,11 +13,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::pipeline::Flow;
+use super::pipeline::Pipeline;
 use crate::body::Body;
 use crate::config::{AccountName, Config};
 use crate::facts::ConnFacts;
-use crate::listener::{Handler, Server, bind};
+use crate::listener::{Handler, HttpServer, bind};
 use crate::peer::Peers;
 use crate::refusal::Refusal;
 use crate::supervise::descriptors::Room;
@@ -26,20 +26,20 @@ use crate::supervise::sockets::Inherited;
 
 /// Everything that listens for scripts.
 #[derive(Debug)]
-pub(super) struct Doors {
-    server: Server<Flow>,
+pub(super) struct Listeners {
+    server: HttpServer<Pipeline>,
     /// Why TCP clients are refused, if the system can't tell who they are.
     blind: Option<Problem>,
     tracker: TaskTracker,
     proxy_socket: PathBuf,
     inherited: Arc<Inherited>,
-    open: BTreeMap<Door, Open>,
+    open: BTreeMap<ListenerKey, OpenListener>,
     told: watch::Sender<Vec<status::Listener>>,
 }
 
 /// An open listener.
 #[derive(Debug)]
-struct Open {
+struct OpenListener {
     stop: CancellationToken,
     /// Ends once the socket is closed.
     accepting: JoinHandle<()>,
@@ -47,10 +47,10 @@ struct Open {
     name: Option<SocketName>,
 }
 
-impl Doors {
+impl Listeners {
     /// Nothing is open yet. Sockets in `inherited` aren't bound again.
     pub(super) fn new(
-        flow: Arc<Flow>,
+        pipeline: Arc<Pipeline>,
         proxy_socket: PathBuf,
         inherited: Arc<Inherited>,
         tracker: TaskTracker,
@@ -65,7 +65,7 @@ impl Doors {
             )
         });
         Self {
-            server: Server::new(flow, peers, tracker.clone(), room),
+            server: HttpServer::new(pipeline, peers, tracker.clone(), room),
             blind,
             tracker,
             proxy_socket,
@@ -76,7 +76,7 @@ impl Doors {
     }
 
     /// The open listeners, for `status`.
-    pub(super) fn listeners(&self) -> watch::Receiver<Vec<status::Listener>> {
+    pub(super) fn status(&self) -> watch::Receiver<Vec<status::Listener>> {
         self.told.subscribe()
     }
 
@@ -86,42 +86,44 @@ impl Doors {
     /// # Errors
     /// The first listener that couldn't be opened; the others are open.
     pub(super) async fn open(&mut self, config: &Config) -> Result<(), Problem> {
-        let mut wanted = doors(config);
-        let is_wanted = |door: &Door| wanted.iter().any(|(wanted, _)| wanted == door);
+        let mut wanted = configured(config);
+        let is_wanted = |key: &ListenerKey| wanted.iter().any(|(wanted, _)| wanted == key);
         let given = self.inherited.addresses();
-        let useless = given.filter(|address| !is_wanted(&Door::Port(*address)));
-        let useless: Vec<_> = useless.map(|a| (Door::Useless(a), None)).collect();
-        wanted.extend(useless);
-        let is_wanted = |door: &Door| wanted.iter().any(|(wanted, _)| wanted == door);
+        let unconfigured = given.filter(|address| !is_wanted(&ListenerKey::Port(*address)));
+        let unconfigured: Vec<_> = unconfigured
+            .map(|a| (ListenerKey::Unconfigured(a), None))
+            .collect();
+        wanted.extend(unconfigured);
+        let is_wanted = |key: &ListenerKey| wanted.iter().any(|(wanted, _)| wanted == key);
         let socket = self.proxy_socket.clone();
-        self.close_but(|door, open| is_wanted(door) && open.is_found_at(&socket))
+        self.close_but(|key, open| is_wanted(key) && open.is_found_at(&socket))
             .await;
         let mut failed = None;
         let mut told = Vec::new();
-        for (door, account) in wanted {
-            let problem = match self.open_one(&door, account.as_ref()) {
-                Ok(true) => self.concern(&door),
+        for (key, account) in wanted {
+            let problem = match self.open_one(&key, account.as_ref()) {
+                Ok(true) => self.concern(&key),
                 // A machine without that address needs no listener there.
                 Ok(false) => continue,
                 Err(problem) => Some(problem),
             };
             told.push(status::Listener {
-                address: door.address(&self.proxy_socket),
+                address: key.address(&self.proxy_socket),
                 account: account.map(|name| name.to_string()),
                 answers: None,
-                open: self.open.contains_key(&door),
+                open: self.open.contains_key(&key),
                 problem: problem.clone(),
             });
-            failed = failed.or(problem.filter(|_| !self.open.contains_key(&door)));
+            failed = failed.or(problem.filter(|_| !self.open.contains_key(&key)));
         }
         self.told.send_replace(told);
         failed.map_or(Ok(()), Err)
     }
 
-    /// Closes all doors except those for which `stays` is true. When this returns, their addresses
-    /// can be bound again.
-    async fn close_but(&mut self, stays: impl Fn(&Door, &Open) -> bool) {
-        let closing = self.open.extract_if(.., |door, open| !stays(door, open));
+    /// Closes all listeners except those for which `stays` is true. When this returns, their
+    /// addresses can be bound again.
+    async fn close_but(&mut self, stays: impl Fn(&ListenerKey, &OpenListener) -> bool) {
+        let closing = self.open.extract_if(.., |key, open| !stays(key, open));
         let closing: Vec<_> = closing.collect();
         for (_, open) in &closing {
             open.stop.cancel();
@@ -138,11 +140,11 @@ impl Doors {
 
     /// Whether scripts can reach the daemon at `proxy_socket`.
     pub(super) fn has_socket_at(&self, proxy_socket: &Path) -> bool {
-        let open = self.open.get(&Door::Socket);
+        let open = self.open.get(&ListenerKey::Socket);
         open.is_some_and(|open| open.is_found_at(proxy_socket))
     }
 
-    /// From the next [`Doors::open`] on, the unix socket is at `proxy_socket`.
+    /// From the next [`Listeners::open`] on, the unix socket is at `proxy_socket`.
     pub(super) fn move_socket_to(&mut self, proxy_socket: PathBuf) {
         self.proxy_socket = proxy_socket;
     }
@@ -152,23 +154,25 @@ impl Doors {
         self.server.is_busy()
     }
 
-    /// What is wrong with a door although it is open.
-    fn concern(&self, door: &Door) -> Option<Problem> {
+    /// What is wrong with a listener although it is open.
+    fn concern(&self, key: &ListenerKey) -> Option<Problem> {
         let mismatch =
             |what: String| Some(Problem::new(Kind::Daemon, what).hint("loopdesk service install"));
-        match door {
-            Door::Socket => None,
-            Door::Useless(address) => mismatch(format!(
+        match key {
+            ListenerKey::Socket => None,
+            ListenerKey::Unconfigured(address) => mismatch(format!(
                 "the supervisor listens on {address}, which isn't configured"
             )),
-            Door::Port(_) if self.blind.is_some() => self.blind.clone(),
-            Door::Port(address) if !self.inherited.is_empty() && !self.inherited.has(*address) => {
+            ListenerKey::Port(_) if self.blind.is_some() => self.blind.clone(),
+            ListenerKey::Port(address)
+                if !self.inherited.is_empty() && !self.inherited.has(*address) =>
+            {
                 mismatch(format!(
                     "the supervisor doesn't listen on {address}: the daemon does so itself, and \
                      scripts that connect while it restarts fail"
                 ))
             }
-            Door::Port(_) => None,
+            ListenerKey::Port(_) => None,
         }
     }
 
@@ -182,23 +186,27 @@ impl Doors {
         }
     }
 
-    /// Opens the door. Returns whether it is open now: it isn't if this machine has no such
+    /// Opens the listener. Returns whether it is open now: it isn't if this machine has no such
     /// address. `account` is the only account served there, if any.
-    fn open_one(&mut self, door: &Door, account: Option<&AccountName>) -> Result<bool, Problem> {
-        if self.open.contains_key(door) {
+    fn open_one(
+        &mut self,
+        key: &ListenerKey,
+        account: Option<&AccountName>,
+    ) -> Result<bool, Problem> {
+        if self.open.contains_key(key) {
             return Ok(true);
         }
         let stop = CancellationToken::new();
         let server = self.server.clone();
         let mut name = None;
-        let accepting = match door {
-            Door::Socket => {
+        let accepting = match key {
+            ListenerKey::Socket => {
                 let (listener, bound) = unix(&self.inherited, &self.proxy_socket)?;
                 name = Some(bound);
                 self.tracker
                     .spawn(server.serve_unix(listener, stop.clone()))
             }
-            Door::Port(address) => {
+            ListenerKey::Port(address) => {
                 let given = self.inherited.tcp(*address).map_err(|e| lost(&e))?;
                 let listener = match given {
                     Some(listener) => listener,
@@ -209,33 +217,33 @@ impl Doors {
                 };
                 self.tracker.spawn(server.serve_tcp(listener, stop.clone()))
             }
-            Door::Useless(address) => {
+            ListenerKey::Unconfigured(address) => {
                 let Some(listener) = self.inherited.tcp(*address).map_err(|e| lost(&e))? else {
                     return Ok(false);
                 };
                 let why = Refusal::UnconfiguredPort(address.port());
                 self.tracker
-                    .spawn(server.turn_away(listener, why, stop.clone()))
+                    .spawn(server.reject(listener, why, stop.clone()))
             }
         };
-        let open = Open {
+        let open = OpenListener {
             stop,
             accepting,
             name,
         };
-        self.open.insert(door.clone(), open);
+        self.open.insert(key.clone(), open);
         Ok(true)
     }
 }
 
-impl Open {
+impl OpenListener {
     /// For a unix socket, whether its name is at `path`; true for all others.
     fn is_found_at(&self, path: &Path) -> bool {
         self.name.as_ref().is_none_or(|name| name.is_at(path))
     }
 }
 
-impl Handler for Flow {
+impl Handler for Pipeline {
     async fn handle(&self, connection: &ConnFacts, request: Request<Body>) -> Response<Body> {
         self.serve(connection, request).await
     }
@@ -243,18 +251,18 @@ impl Handler for Flow {
 
 /// A place to listen. It may change accounts while it is open; routing looks that up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Door {
+enum ListenerKey {
     Port(SocketAddr),
     Socket,
     /// The supervisor holds it, and the configuration doesn't name it. Clients there need an answer
     /// rather than an endless wait.
-    Useless(SocketAddr),
+    Unconfigured(SocketAddr),
 }
 
-impl Door {
+impl ListenerKey {
     fn address(&self, proxy_socket: &Path) -> String {
         match self {
-            Self::Port(address) | Self::Useless(address) => address.to_string(),
+            Self::Port(address) | Self::Unconfigured(address) => address.to_string(),
             Self::Socket => proxy_socket.display().to_string(),
         }
     }
@@ -297,12 +305,15 @@ fn lost(error: &std::io::Error) -> Problem {
 
 /// How many sockets `config` asks for.
 pub(super) fn count(config: &Config) -> usize {
-    doors(config).len()
+    configured(config).len()
 }
 
-/// The doors that `config` asks for, each with the account that owns it.
-fn doors(config: &Config) -> Vec<(Door, Option<AccountName>)> {
-    let common = config.listen.iter().map(|a| (Door::Port(a.get()), None));
+/// The listeners that `config` asks for, each with the account that owns it.
+fn configured(config: &Config) -> Vec<(ListenerKey, Option<AccountName>)> {
+    let common = config
+        .listen
+        .iter()
+        .map(|a| (ListenerKey::Port(a.get()), None));
     let own = config.accounts.values().flat_map(|account| {
         let name = account.name.clone();
         account.port.into_iter().flat_map(move |port| {
@@ -310,8 +321,11 @@ fn doors(config: &Config) -> Vec<(Door, Option<AccountName>)> {
                 SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
                 SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
             ]
-            .map(|address| (Door::Port(address), Some(name.clone())))
+            .map(|address| (ListenerKey::Port(address), Some(name.clone())))
         })
     });
-    common.chain(own).chain([(Door::Socket, None)]).collect()
+    common
+        .chain(own)
+        .chain([(ListenerKey::Socket, None)])
+        .collect()
 }

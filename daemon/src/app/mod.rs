@@ -18,13 +18,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::control_listener::ControlDoor;
+use self::control_listener::ControlListener;
 use self::exports::Exports;
-use self::home::{Home, Seen};
-use self::listeners::Doors;
-use self::pipeline::Flow;
+use self::home::{FoldersSeen, Home};
+use self::listeners::Listeners;
+use self::pipeline::Pipeline;
 use self::reload::Reloader;
-use self::watchdog::{Beat, Life};
+use self::watchdog::{Watchdog, WatchdogTick};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::config::Config;
@@ -38,7 +38,7 @@ use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
 use crate::supervise::descriptors::Room;
 use crate::supervise::instance::InstanceLock;
-use crate::supervise::signals::{Asked, Signals};
+use crate::supervise::signals::{SignalRequest, SignalStream};
 use crate::supervise::sockets::Inherited;
 use crate::supervise::{notify, runtime_dir};
 use crate::telemetry;
@@ -57,10 +57,10 @@ pub async fn run(
     inherited: Inherited,
     proxies: Variables,
     clock: Clock,
-) -> Result<Ended, Problem> {
+) -> Result<DaemonEnd, Problem> {
     let internal =
         |e: std::io::Error| Problem::new(Kind::Internal, format!("can't catch signals: {e}"));
-    let signals = Signals::catch().map_err(internal)?;
+    let signals = SignalStream::catch().map_err(internal)?;
     let started_at = clock.now();
     let config = Arc::new(config);
     tracing::info!(egress = %Egress::new(&proxies, &config), "Zendesk is reached");
@@ -83,7 +83,7 @@ pub async fn run(
     })?;
     let keys = Keys::open(&paths, clock.clone());
     let exports = Exports::new(conditions.clone());
-    let flow = Flow::new(
+    let pipeline = Pipeline::new(
         sessions.clone(),
         keys.clone(),
         prover.clone(),
@@ -94,8 +94,8 @@ pub async fn run(
     let room = Room::now(listeners::count(&config));
     // The current place of the sockets.
     let at = runtime_dir::settle(&paths)?;
-    let mut doors = Doors::new(
-        Arc::clone(&flow),
+    let mut listeners = Listeners::new(
+        Arc::clone(&pipeline),
         at.proxy_socket(),
         Arc::clone(&inherited),
         tracker.clone(),
@@ -103,7 +103,7 @@ pub async fn run(
     );
     // Clients that wait at the supervisor's sockets are served once the sessions exist.
     sessions.apply(&config).await;
-    let opened = doors.open(&config).await;
+    let opened = listeners.open(&config).await;
 
     let (loaded, loaded_now) = watch::channel(Loaded {
         config,
@@ -127,7 +127,7 @@ pub async fn run(
         keys: keys.clone(),
         loaded: loaded_now,
         conditions,
-        listeners: doors.listeners(),
+        listeners: listeners.status(),
         hook: hook_now,
         reload,
         prover,
@@ -136,8 +136,9 @@ pub async fn run(
         places: room.control,
         tracker: tracker.clone(),
     };
-    let mut control_door = ControlDoor::new(control, Arc::clone(&inherited), tracker.clone());
-    if let Err(problem) = opened.and_then(|()| control_door.open(&at.control_socket())) {
+    let mut control_listener =
+        ControlListener::new(control, Arc::clone(&inherited), tracker.clone());
+    if let Err(problem) = opened.and_then(|()| control_listener.open(&at.control_socket())) {
         // A session may have begun a refresh by itself.
         sessions.shutdown().await;
         return Err(problem);
@@ -145,18 +146,18 @@ pub async fn run(
     let stop = CancellationToken::new();
     tracker.spawn(notices.run(stop.clone()));
     leave_hint(&at);
-    let life = Life::new(sessions.clone(), !inherited.is_empty(), clock.clone());
+    let watchdog = Watchdog::new(sessions.clone(), !inherited.is_empty(), clock.clone());
     let mut daemon = Daemon {
         reloader: Reloader::new(&paths, files, loaded, clock),
         home: Home::new(paths, lock),
         at,
         homeless: 0,
-        control_door,
+        control_listener,
         sessions,
-        flow,
-        doors,
+        pipeline,
+        listeners,
         signals,
-        life,
+        watchdog,
     };
     notify::ready("serving");
     tracing::info!(pid = std::process::id(), "ready");
@@ -165,8 +166,8 @@ pub async fn run(
     notify::stopping();
     tracing::info!("stopping");
     stop.cancel();
-    daemon.doors.close();
-    daemon.control_door.close();
+    daemon.listeners.close();
+    daemon.control_listener.close();
     if let Err(error) = daemon.at.remove_runtime_hint() {
         tracing::debug!(%error, "the hint at the sockets stays");
     }
@@ -184,7 +185,7 @@ fn leave_hint(at: &Paths) {
 
 /// Why the daemon ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum DaemonEnd {
     /// A signal asked it to.
     Asked,
     /// Another binary has taken the place of this one.
@@ -198,13 +199,13 @@ struct Daemon {
     at: Paths,
     /// How often in a row there was no place for the sockets.
     homeless: u32,
-    control_door: ControlDoor,
+    control_listener: ControlListener,
     reloader: Reloader,
     sessions: Sessions,
-    flow: Arc<Flow>,
-    doors: Doors,
-    signals: Signals,
-    life: Life,
+    pipeline: Arc<Pipeline>,
+    listeners: Listeners,
+    signals: SignalStream,
+    watchdog: Watchdog,
 }
 
 impl Daemon {
@@ -212,7 +213,10 @@ impl Daemon {
     ///
     /// # Errors
     /// If this daemon could no longer be found, or another one has its place.
-    async fn serve(&mut self, asked: &mut mpsc::Receiver<Answer>) -> Result<Ended, Problem> {
+    async fn serve(
+        &mut self,
+        asked: &mut mpsc::Receiver<ReloadAnswer>,
+    ) -> Result<DaemonEnd, Problem> {
         let mut again = false;
         loop {
             let (answer, found) = if std::mem::take(&mut again) {
@@ -220,17 +224,17 @@ impl Daemon {
             } else {
                 tokio::select! {
                     signal = self.signals.next() => match signal {
-                        Asked::Stop => return Ok(Ended::Asked),
-                        Asked::Reload => {
+                        SignalRequest::Stop => return Ok(DaemonEnd::Asked),
+                        SignalRequest::Reload => {
                             telemetry::reopen();
                             (None, None)
                         }
                     },
                     answer = asked.recv() => (answer, None),
                     found = self.reloader.changed() => (None, Some(found)),
-                    beat = self.life.beat() => {
-                        if beat == Beat::Look && self.life.is_over(&self.doors) {
-                            return Ok(Ended::Replaced);
+                    tick = self.watchdog.tick() => {
+                        if tick == WatchdogTick::Look && self.watchdog.is_over(&self.listeners) {
+                            return Ok(DaemonEnd::Replaced);
                         }
                         continue;
                     }
@@ -241,23 +245,23 @@ impl Daemon {
                 }
             };
             notify::reloading();
-            let reload = self
-                .reloader
-                .reload(found, &self.sessions, &self.flow, &mut self.doors);
+            let reload =
+                self.reloader
+                    .reload(found, &self.sessions, &self.pipeline, &mut self.listeners);
             tokio::pin!(reload);
             // A keyring that doesn't answer can delay this, but not signals or the supervisor.
             let result = loop {
                 tokio::select! {
                     result = reload.as_mut() => break result,
                     signal = self.signals.next() => match signal {
-                        Asked::Stop => return Ok(Ended::Asked),
+                        SignalRequest::Stop => return Ok(DaemonEnd::Asked),
                         // The change may have been read already.
-                        Asked::Reload => {
+                        SignalRequest::Reload => {
                             telemetry::reopen();
                             again = true;
                         }
                     },
-                    _ = self.life.beat() => {}
+                    _ = self.watchdog.tick() => {}
                 }
             };
             notify::ready("serving");
@@ -272,7 +276,7 @@ impl Daemon {
     ///
     /// # Errors
     /// If that has failed for too long, or another daemon has the place of this one.
-    async fn settle(&mut self, seen: Seen) -> Result<(), Problem> {
+    async fn settle(&mut self, seen: FoldersSeen) -> Result<(), Problem> {
         let opened = match seen? {
             Ok(at) => self.move_to(at).await,
             Err(problem) => Err(problem),
@@ -290,7 +294,7 @@ impl Daemon {
 
     async fn move_to(&mut self, at: Paths) -> Result<(), Problem> {
         let (control, proxy) = (at.control_socket(), at.proxy_socket());
-        if self.control_door.is_open_at(&control) && self.doors.has_socket_at(&proxy) {
+        if self.control_listener.is_open_at(&control) && self.listeners.has_socket_at(&proxy) {
             return Ok(());
         }
         let folder = at.runtime_dir().display().to_string();
@@ -302,14 +306,14 @@ impl Daemon {
             tracing::debug!(%error, "the hint at the sockets stays");
         }
         self.at = at;
-        self.doors.move_socket_to(proxy.clone());
+        self.listeners.move_socket_to(proxy.clone());
         let config = self.reloader.config();
-        let opened = self.doors.open(&config).await;
-        self.control_door.open(&control)?;
+        let opened = self.listeners.open(&config).await;
+        self.control_listener.open(&control)?;
         leave_hint(&self.at);
         match opened {
             // A port that can't be bound is shown in the status.
-            Err(problem) if !self.doors.has_socket_at(&proxy) => Err(problem),
+            Err(problem) if !self.listeners.has_socket_at(&proxy) => Err(problem),
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -333,7 +337,7 @@ impl Daemon {
         };
         tokio::select! {
             biased;
-            () = self.life.until_the_end() => {}
+            () = self.watchdog.until_the_end() => {}
             () = stop_again(&mut self.signals) => {
                 tracing::warn!("stopped at once by a second signal");
             }
@@ -342,12 +346,12 @@ impl Daemon {
     }
 }
 
-async fn stop_again(signals: &mut Signals) {
-    while signals.next().await != Asked::Stop {}
+async fn stop_again(signals: &mut SignalStream) {
+    while signals.next().await != SignalRequest::Stop {}
 }
 
 /// Receives the outcome of a requested reload.
-type Answer = tokio::sync::oneshot::Sender<Result<(), Problem>>;
+type ReloadAnswer = tokio::sync::oneshot::Sender<Result<(), Problem>>;
 
 /// How often in a row opening the sockets may fail before the daemon, which can't be reached then,
 /// ends. A disk that is full for a moment isn't a reason.

@@ -23,8 +23,8 @@ use crate::write_back::WriteBack;
 
 /// What every request passes through.
 #[derive(Debug)]
-pub(super) struct Flow {
-    rules: ArcSwap<Rules>,
+pub(super) struct Pipeline {
+    rules: ArcSwap<RequestRules>,
     prover: Prover,
     keys: Keys,
     sessions: Sessions,
@@ -33,14 +33,14 @@ pub(super) struct Flow {
 
 /// What one configuration says about requests.
 #[derive(Debug)]
-pub struct Rules {
+pub struct RequestRules {
     admission: Admission,
     routes: Routes,
     write_back: WriteBack,
     origins: Arc<Origins>,
 }
 
-impl Rules {
+impl RequestRules {
     /// The rules of `config`, with `keys` as the known local keys.
     pub fn new(config: &Config, keys: Keys) -> Self {
         let clock = keys.clock().clone();
@@ -68,7 +68,7 @@ pub struct Prepared {
     pub context: rewrite::Context,
 }
 
-impl Rules {
+impl RequestRules {
     /// Takes a request through the stages before the session.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl Rules {
     }
 }
 
-impl Flow {
+impl Pipeline {
     pub(super) fn new(
         sessions: Sessions,
         keys: Keys,
@@ -125,7 +125,7 @@ impl Flow {
         config: &Config,
     ) -> Arc<Self> {
         Arc::new(Self {
-            rules: ArcSwap::from_pointee(Rules::new(config, keys.clone())),
+            rules: ArcSwap::from_pointee(RequestRules::new(config, keys.clone())),
             prover,
             keys,
             sessions,
@@ -134,8 +134,8 @@ impl Flow {
     }
 
     /// Applies a changed configuration, from the next request on.
-    pub(super) fn rule_by(&self, config: &Config) {
-        let rules = Rules::new(config, self.keys.clone());
+    pub(super) fn set_config(&self, config: &Config) {
+        let rules = RequestRules::new(config, self.keys.clone());
         self.rules.store(Arc::new(rules));
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use loopdesk_protocol::{Kind, Paths, Problem, conditions};
 use tokio::sync::watch;
 
-use super::listeners::Doors;
-use super::pipeline::Flow;
+use super::listeners::Listeners;
+use super::pipeline::Pipeline;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::files::{Files, Found, Places};
@@ -66,8 +66,8 @@ impl Reloader {
         &mut self,
         found: Option<Arc<Files>>,
         sessions: &Sessions,
-        flow: &Flow,
-        doors: &mut Doors,
+        pipeline: &Pipeline,
+        listeners: &mut Listeners,
     ) -> Result<(), Problem> {
         let is_asked = found.is_none();
         let files = match found {
@@ -93,8 +93,8 @@ impl Reloader {
         // closed may be open, and files that the configuration names may have other contents.
         // Sessions first: a request must never find a route to an account without one.
         sessions.apply(&config).await;
-        flow.rule_by(&config);
-        let bound = doors.open(&config).await;
+        pipeline.set_config(&config);
+        let bound = listeners.open(&config).await;
         if is_asked {
             sessions.look().await;
         }

@@ -11,7 +11,7 @@ use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key;
 use tempfile::TempDir;
 
-use super::pipeline::{Prepared, Rules};
+use super::pipeline::{Prepared, RequestRules};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -20,8 +20,8 @@ use crate::keys::{KEY_HEADER, Keys, New, Trace};
 use crate::peer::Peer;
 use crate::refusal::{KeyRefusal, Refusal};
 use crate::rewrite;
-use crate::route_table::published::{self, Route, shape};
-use crate::route_table::{Canonical, Credentials, TABLE};
+use crate::route_table::published::{self, PublishedRoute, shape};
+use crate::route_table::{Credentials, NormalizedPath, TABLE};
 use crate::samples;
 
 /// What a route carries, by the names in its path and its method.
@@ -33,7 +33,7 @@ struct Carries {
 }
 
 impl Carries {
-    fn of(route: &Route) -> Self {
+    fn of(route: &PublishedRoute) -> Self {
         let names: Vec<&str> = route.path.trim_start_matches('/').split('/').collect();
         let reads = route.method == "GET";
         let names = match names.as_slice() {
@@ -80,19 +80,19 @@ impl Carries {
 }
 
 /// The daemon's rules, and keys that they know.
-struct Bench {
+struct TableBench {
     _home: TempDir,
     keys: Keys,
-    closed: Rules,
+    closed: RequestRules,
 }
 
-impl Bench {
+impl TableBench {
     fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
         let keys = Keys::open(&paths, Clock::system());
         Self {
-            closed: Rules::new(&config(), keys.clone()),
+            closed: RequestRules::new(&config(), keys.clone()),
             _home: home,
             keys,
         }
@@ -119,10 +119,10 @@ impl Bench {
     }
 
     /// The rules with this one path opened.
-    fn open(&self, path: &str) -> Rules {
+    fn open(&self, path: &str) -> RequestRules {
         let mut config = config();
         config.open_routes = vec![path.parse().unwrap()];
-        Rules::new(&config, self.keys.clone())
+        RequestRules::new(&config, self.keys.clone())
     }
 }
 
@@ -131,7 +131,7 @@ fn config() -> Config {
 }
 
 async fn prepared(
-    rules: &Rules,
+    rules: &RequestRules,
     key: Option<&str>,
     method: &str,
     target: &str,
@@ -183,8 +183,8 @@ fn is_denied<T>(outcome: &Result<T, Refusal>) -> bool {
 }
 
 /// Every known route from any source.
-fn routes() -> BTreeSet<Route> {
-    let of_table = TABLE.entries().into_iter().map(|entry| Route {
+fn routes() -> BTreeSet<PublishedRoute> {
+    let of_table = TABLE.entries().into_iter().map(|entry| PublishedRoute {
         method: entry.verb.name().to_owned(),
         path: shape(&entry.path),
     });
@@ -199,7 +199,7 @@ async fn s2_s6_d3_the_users_of_the_route_table_agree_about_every_route() {
     const LINK: &str = r#"{"a":"http://localhost:8484/api/v2/x"}"#;
     const MAPPED: &str = r#"{"a":"https://acme.zendesk.com/api/v2/x"}"#;
     const METHOD: &str = r#"{"_method":"DELETE"}"#;
-    let bench = Bench::new();
+    let bench = TableBench::new();
     let full = bench.key("full", &["read", "write"]);
     let writer = bench.key("writer", &["write"]);
     let scopes = crate::rights::Rights::scopes().into_iter();
@@ -219,7 +219,7 @@ async fn s2_s6_d3_the_users_of_the_route_table_agree_about_every_route() {
             let shown = format!("{method} {target}");
             let uri: http::Uri = target.parse().unwrap();
             // The table itself.
-            let found = TABLE.properties(&method, &Canonical::of(uri.path()));
+            let found = TABLE.properties(&method, &NormalizedPath::of(uri.path()));
             let of_table = Carries {
                 credentials: found.credentials != Credentials::None,
                 file_sent: found.files.sent,
@@ -283,7 +283,7 @@ async fn s2_s6_d3_the_users_of_the_route_table_agree_about_every_route() {
 }
 
 /// The path as Zendesk writes it, and other spellings that some server accepts as the same.
-fn spellings(route: &Route) -> Vec<String> {
+fn spellings(route: &PublishedRoute) -> Vec<String> {
     let mut spellings: Vec<String> = route.samples().into();
     let plain = spellings[0].clone();
     spellings.push(plain.to_ascii_uppercase());

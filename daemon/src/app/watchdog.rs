@@ -5,45 +5,45 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::listeners::Doors;
+use super::listeners::Listeners;
 use crate::clock::Clock;
 use crate::session::Sessions;
-use crate::supervise::binary_upgrade::{LOOK, Successor};
+use crate::supervise::binary_upgrade::{BinaryUpgrade, LOOK};
 use crate::supervise::notify;
 
 /// The daemon's life cycle as its supervisor sees it.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(super) struct Watchdog {
     sessions: Sessions,
     clock: Clock,
     /// `None` if nothing would start the new binary.
-    successor: Option<Successor>,
+    upgrade: Option<BinaryUpgrade>,
     look: Interval,
     alive: Option<Interval>,
 }
 
 /// What a tick is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beat {
+pub(super) enum WatchdogTick {
     /// The supervisor was sent a sign of life.
     Alive,
     /// Time to check whether another binary has replaced this one.
     Look,
 }
 
-impl Life {
+impl Watchdog {
     /// `is_activated`: the supervisor holds sockets, so clients that connect during the switch wait
     /// instead of failing.
     pub(super) fn new(sessions: Sessions, is_activated: bool, clock: Clock) -> Self {
         let can_hand_over = is_activated && notify::is_supervised();
-        let successor = can_hand_over.then(Successor::of_this_process);
-        let successor = successor.and_then(|watched| {
+        let upgrade = can_hand_over.then(BinaryUpgrade::of_this_process);
+        let upgrade = upgrade.and_then(|watched| {
             let failed = |error: &_| tracing::warn!(%error, "a new binary won't be noticed");
             watched.inspect_err(failed).ok()
         });
         Self {
             sessions,
-            successor,
+            upgrade,
             look: every(LOOK.min(clock.glance())),
             alive: notify::watchdog().map(every),
             clock,
@@ -51,7 +51,7 @@ impl Life {
     }
 
     /// Waits for the next tick. Can be cancelled.
-    pub(super) async fn beat(&mut self) -> Beat {
+    pub(super) async fn tick(&mut self) -> WatchdogTick {
         let alive = async {
             match &mut self.alive {
                 Some(interval) => interval.tick().await,
@@ -63,20 +63,20 @@ impl Life {
                 // Sent from one of the threads that serve: if none of them gets to it, the daemon
                 // hangs.
                 tokio::spawn(async { notify::alive() });
-                Beat::Alive
+                WatchdogTick::Alive
             }
-            _ = self.look.tick(), if self.successor.is_some() => Beat::Look,
+            _ = self.look.tick(), if self.upgrade.is_some() => WatchdogTick::Look,
         }
     }
 
     /// Whether another binary should take over now.
-    pub(super) fn is_over(&mut self, doors: &Doors) -> bool {
-        let Some(successor) = &mut self.successor else {
+    pub(super) fn is_over(&mut self, listeners: &Listeners) -> bool {
+        let Some(upgrade) = &mut self.upgrade else {
             return false;
         };
         let sessions = self.sessions.all();
-        let is_busy = doors.is_busy() || sessions.iter().any(|session| session.is_logging_in());
-        let is_due = successor.is_due(self.clock.now(), !is_busy);
+        let is_busy = listeners.is_busy() || sessions.iter().any(|session| session.is_logging_in());
+        let is_due = upgrade.is_due(self.clock.now(), !is_busy);
         if is_due {
             tracing::info!("stopping, so that the new binary can start");
         }
@@ -85,13 +85,13 @@ impl Life {
 
     /// Keeps the supervisor waiting while the daemon finishes what is under way. Doesn't return.
     pub(super) async fn until_the_end(&mut self) {
-        self.successor = None;
+        self.upgrade = None;
         let patient_until = Instant::now() + LONGEST_END;
         notify::extend(EXTENSION);
         let mut extend = every(EXTENSION / 3);
         loop {
             tokio::select! {
-                _ = self.beat() => {}
+                _ = self.tick() => {}
                 _ = extend.tick() => {
                     if Instant::now() < patient_until {
                         notify::extend(EXTENSION);

@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 
 /// Ends when the sender is dropped; sending fails once the reader has hung up.
 #[derive(Debug)]
-pub(super) struct Lines<T>(pub(super) mpsc::Receiver<T>);
+pub(super) struct JsonLines<T>(pub(super) mpsc::Receiver<T>);
 
-impl<T: Serialize> http_body::Body for Lines<T> {
+impl<T: Serialize> http_body::Body for JsonLines<T> {
     type Data = Bytes;
     type Error = serde_json::Error;
 

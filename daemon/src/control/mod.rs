@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::config::live::Loaded;
 use crate::keys::Keys;
-use crate::listener::Trouble;
+use crate::listener::AcceptBackoff;
 use crate::proof::Prover;
 use crate::session::Sessions;
 use crate::telemetry::{self, Sent, Whom};
@@ -71,7 +71,7 @@ impl Control {
     pub async fn serve(self, listener: UnixListener, stop: CancellationToken) {
         let control = Arc::new(self);
         let places = Arc::new(Semaphore::new(control.places));
-        let mut trouble = Trouble::default();
+        let mut backoff = AcceptBackoff::default();
         loop {
             let accept = async {
                 let place = Arc::clone(&places).acquire_owned().await;
@@ -95,7 +95,7 @@ impl Control {
                     let whom = peer.map_or(Whom::Unknown, |peer| Whom::Other(peer.uid()));
                     telemetry::refused(whom, "control-socket");
                 }
-                Err(error) => trouble.met(&error, "the command line").await,
+                Err(error) => backoff.met(&error, "the command line").await,
             }
         }
     }

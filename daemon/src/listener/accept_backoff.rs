@@ -7,12 +7,12 @@ use tokio::time::Instant;
 
 /// The errors of one listener. A system out of descriptors fails twenty times a second.
 #[derive(Debug, Default)]
-pub(crate) struct Trouble {
+pub(crate) struct AcceptBackoff {
     told_at: Option<Instant>,
     untold: u64,
 }
 
-impl Trouble {
+impl AcceptBackoff {
     /// Waits a moment after `error`, which doesn't concern a single connection.
     pub(crate) async fn met(&mut self, error: &io::Error, whose: &str) {
         if self.is_news(Instant::now()) {
@@ -45,11 +45,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn o3_trouble_is_told_at_once_and_then_once_a_minute() {
-        let mut trouble = Trouble::default();
+        let mut backoff = AcceptBackoff::default();
         let mut told = Vec::new();
         for _ in 0..20 * 150 {
-            if trouble.is_news(Instant::now()) {
-                told.push(std::mem::take(&mut trouble.untold));
+            if backoff.is_news(Instant::now()) {
+                told.push(std::mem::take(&mut backoff.untold));
             }
             tokio::time::advance(BACKOFF).await;
         }

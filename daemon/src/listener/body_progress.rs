@@ -13,9 +13,9 @@ use crate::body::Body;
 
 /// Whether part of the connection's current request is still unread. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unread(Arc<AtomicBool>);
+pub(super) struct UnreadFlag(Arc<AtomicBool>);
 
-impl Unread {
+impl UnreadFlag {
     /// Wraps a body so that reading it to the end is noted.
     pub(super) fn watch(&self, body: Incoming) -> Body {
         let is_empty = body.is_end_stream();
@@ -23,7 +23,7 @@ impl Unread {
         if is_empty {
             return Body::from(body);
         }
-        Body::adapted(Watched {
+        Body::adapted(TrackedBody {
             body,
             unread: self.clone(),
         })
@@ -40,12 +40,12 @@ impl Unread {
     }
 }
 
-struct Watched {
+struct TrackedBody {
     body: Incoming,
-    unread: Unread,
+    unread: UnreadFlag,
 }
 
-impl http_body::Body for Watched {
+impl http_body::Body for TrackedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 

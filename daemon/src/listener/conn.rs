@@ -19,13 +19,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::Handler;
-use super::body_progress::Unread;
-use super::connection_limit::{Slot, Taking};
-use super::exchange::{Ended, Exchange, Limits};
-use super::framing_probe::Stepwise;
-use super::lingering_close::Lingering;
-use super::reject::{self, Strangers};
-use super::timeouts::{Paced, Patient};
+use super::body_progress::UnreadFlag;
+use super::connection_limit::{ConnPermit, TakenPlace};
+use super::exchange::{ConnectionEnd, Exchange, Limits};
+use super::framing_probe::FramingProbe;
+use super::lingering_close::LingeringClose;
+use super::reject::{self, Rejector};
+use super::timeouts::{BodyTimeout, WriteTimeout};
 use crate::body::{Body, Error};
 use crate::facts::{ConnFacts, LengthBesideCoding};
 use crate::telemetry;
@@ -37,23 +37,26 @@ pub(super) async fn serve<S, H>(
     facts: ConnFacts,
     handler: Arc<H>,
     stop: CancellationToken,
-    slot: Slot,
-    strangers: Strangers,
+    permit: ConnPermit,
+    rejector: Rejector,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     let served = Arc::new(AtomicUsize::new(0));
-    let (seat, place) = (slot.seat(), slot.place());
+    let (state, place) = (permit.state(), permit.place());
     let whom = facts.peer.whom();
     let facts = Arc::new(ConnFacts {
-        place: Some(slot.place()),
+        place: Some(permit.place()),
         ..facts
     });
-    let unread = Unread::default();
+    let unread = UnreadFlag::default();
     let exchange = Exchange::default();
-    let stream = Patient::new(Lingering::new(stream, unread.clone()), Arc::clone(&seat));
-    let stream = Stepwise::new(stream, exchange.clone());
+    let stream = WriteTimeout::new(
+        LingeringClose::new(stream, unread.clone()),
+        Arc::clone(&state),
+    );
+    let stream = FramingProbe::new(stream, exchange.clone());
     let service = {
         let (served, stop) = (Arc::clone(&served), stop.clone());
         let (unread, exchange) = (unread.clone(), exchange.clone());
@@ -64,7 +67,7 @@ pub(super) async fn serve<S, H>(
             let exchange = exchange.clone();
             let (facts, handler) = (Arc::clone(&facts), Arc::clone(&handler));
             let (served, stop) = (Arc::clone(&served), stop.clone());
-            let (unread, flight) = (unread.clone(), Flight::begin(&place));
+            let (unread, flight) = (unread.clone(), InFlight::begin(&place));
             async move {
                 let request = request.map(|body| flight.incoming(unread.watch(body)));
                 let is_old = request.version() == Version::HTTP_10;
@@ -103,10 +106,10 @@ pub(super) async fn serve<S, H>(
             // Poll the connection first: a request that has arrived must begin before we decide
             // whether the connection is idle.
             biased;
-            result = &mut connection => break Ended::of(result),
-            () = seat.has_to_leave() => {
-                if !seat.takes_up_work() {
-                    break Ended::GaveWay;
+            result = &mut connection => break ConnectionEnd::of(result),
+            () = state.has_to_leave() => {
+                if !state.takes_up_work() {
+                    break ConnectionEnd::GaveWay;
                 }
                 // The connection was idle when it was chosen, but has begun a request since, which
                 // Zendesk may have carried out. Answer it, then close.
@@ -116,19 +119,19 @@ pub(super) async fn serve<S, H>(
                 // A client may be sending on this connection right now, believing it open. For a
                 // moment, answer with `Connection: close` instead of cutting it off.
                 break tokio::select! {
-                    result = &mut connection => Ended::of(result),
+                    result = &mut connection => ConnectionEnd::of(result),
                     () = tokio::time::sleep(LAST_REQUEST) => {
                         Pin::new(&mut connection).graceful_shutdown();
                         match (&mut connection).await {
-                            Ok(()) => Ended::Stopping,
-                            Err(error) => Ended::Broken(error),
+                            Ok(()) => ConnectionEnd::Stopping,
+                            Err(error) => ConnectionEnd::Broken(error),
                         }
                     }
                 };
             }
         }
     };
-    if let Ended::Broken(error) = &ended {
+    if let ConnectionEnd::Broken(error) = &ended {
         let served = served.load(Ordering::Relaxed);
         tracing::debug!(%error, served, "a connection broke");
     }
@@ -143,23 +146,23 @@ pub(super) async fn serve<S, H>(
     // The client may still be sending.
     unread.found();
     let mut stream = connection.into_parts().io.into_inner().into_inner();
-    if let Ended::GaveWay = ended {
-        drop(slot);
-        strangers.part(stream, &answer).await;
+    if let ConnectionEnd::GaveWay = ended {
+        drop(permit);
+        rejector.reject_now(stream, &answer).await;
         return;
     }
     // Best effort: the client may not read it.
     tokio::select! {
         _unheard = reject::say(&mut stream, &answer) => {}
-        () = seat.has_to_leave() => {}
+        () = state.has_to_leave() => {}
     }
 }
 
 /// One request in flight, until its answer has been handed over.
-struct Flight(Arc<Taking>);
+struct InFlight(Arc<TakenPlace>);
 
-impl Flight {
-    fn begin(place: &Arc<Taking>) -> Self {
+impl InFlight {
+    fn begin(place: &Arc<TakenPlace>) -> Self {
         place.begin();
         Self(Arc::clone(place))
     }
@@ -168,30 +171,30 @@ impl Flight {
         if body.is_end_stream() {
             return body;
         }
-        Body::adapted(Paced::new(body, self.0.seat()))
+        Body::adapted(BodyTimeout::new(body, self.0.state()))
     }
 
-    fn outgoing(self, body: Body) -> Answer {
-        Answer {
+    fn outgoing(self, body: Body) -> GuardedBody {
+        GuardedBody {
             body,
             _flight: self,
         }
     }
 }
 
-impl Drop for Flight {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
 /// An answer's body; the request stays in flight until it ends.
-struct Answer {
+struct GuardedBody {
     body: Body,
-    _flight: Flight,
+    _flight: InFlight,
 }
 
-impl http_body::Body for Answer {
+impl http_body::Body for GuardedBody {
     type Data = Bytes;
     type Error = Error;
 
@@ -238,7 +241,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::Instant;
 
-    use super::super::connection_limit::Slots;
+    use super::super::connection_limit::ConnectionLimit;
     use super::*;
     use crate::facts::Local;
     use crate::keys::Trace;
@@ -258,17 +261,17 @@ mod tests {
     async fn s4_d1_p18_a_request_that_begins_as_its_connection_has_to_go_is_answered() {
         // `select!` may pick its branch at random.
         for round in 0..20 {
-            let slots = Slots::new(1);
+            let limit = ConnectionLimit::new(1);
             let (mut client, server) = tokio::io::duplex(64 * 1024);
-            let slot = slots.take().await;
+            let permit = limit.take().await;
             let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
             let never = CancellationToken::new();
-            let strangers = Strangers::new(1);
-            let serving = serve(server, facts, Arc::new(TakesTime), never, slot, strangers);
+            let rejector = Rejector::new(1);
+            let serving = serve(server, facts, Arc::new(TakesTime), never, permit, rejector);
             let served = tokio::spawn(serving);
             tokio::time::sleep(Duration::from_millis(1)).await;
             // Another connection asks for the place just as its client sends.
-            let taker = slots.clone();
+            let taker = limit.clone();
             let mut taking = std::pin::pin!(async move { taker.take().await });
             tokio::select! {
                 biased;
@@ -299,11 +302,11 @@ mod tests {
         let whole = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
         for (sent, drips) in [("", true), (whole, true), ("", false), (whole, false)] {
             let (client, server) = tokio::io::duplex(64 * 1024);
-            let slot = Slots::new(1).take().await;
+            let permit = ConnectionLimit::new(1).take().await;
             let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
             let never = CancellationToken::new();
-            let strangers = Strangers::new(1);
-            let serving = serve(server, facts, Arc::new(Greets), never, slot, strangers);
+            let rejector = Rejector::new(1);
+            let serving = serve(server, facts, Arc::new(Greets), never, permit, rejector);
             let served = tokio::spawn(serving);
             let (mut answers, mut requests) = tokio::io::split(client);
             let begin = Instant::now();

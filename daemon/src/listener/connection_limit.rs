@@ -14,34 +14,34 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::shares::Shares;
-use crate::facts::{Place, Sharing};
+use crate::facts::{ConnectionPlace, Sharing};
 use crate::keys::KeyId;
 
 /// The places for connections. Clones share them.
 #[derive(Clone, Debug)]
-pub(super) struct Slots(Arc<Shared>);
+pub(super) struct ConnectionLimit(Arc<LimitShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct LimitShared {
     free: Arc<Semaphore>,
-    taken: Mutex<Taken>,
+    taken: Mutex<LimitState>,
     /// The origin of all times below.
     start: Instant,
 }
 
 #[derive(Debug)]
-struct Taken {
-    seats: BTreeMap<u64, Arc<Seat>>,
+struct LimitState {
+    states: BTreeMap<u64, Arc<ConnState>>,
     next: u64,
     shares: Shares,
 }
 
-impl Slots {
+impl ConnectionLimit {
     pub(super) fn new(count: usize) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(LimitShared {
             free: Arc::new(Semaphore::new(count)),
-            taken: Mutex::new(Taken {
-                seats: BTreeMap::new(),
+            taken: Mutex::new(LimitState {
+                states: BTreeMap::new(),
                 next: 0,
                 shares: Shares::new(count.div_ceil(2)),
             }),
@@ -50,11 +50,11 @@ impl Slots {
     }
 
     /// Takes a place as soon as one is free; another connection may be asked to leave for it.
-    pub(super) async fn take(&self) -> Slot {
+    pub(super) async fn take(&self) -> ConnPermit {
         loop {
             let free = Arc::clone(&self.0.free);
             if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
-                return self.seated(permit);
+                return self.with_permit(permit);
             }
             if self.ask_one_to_leave() {
                 tracing::debug!("out of connections: the longest idle one gives way");
@@ -62,7 +62,7 @@ impl Slots {
             // The semaphore is never closed. Time out, since a connection may only become eligible
             // once it has stalled for long enough.
             if let Ok(Ok(permit)) = tokio::time::timeout(LOOK_AGAIN, free.acquire_owned()).await {
-                return self.seated(permit);
+                return self.with_permit(permit);
             }
         }
     }
@@ -70,12 +70,12 @@ impl Slots {
     /// Whether any connection has a request in flight.
     pub(super) fn is_busy(&self) -> bool {
         let taken = self.0.taken();
-        let mut seats = taken.seats.values();
-        seats.any(|seat| seat.idle_since.load(Ordering::Relaxed) == 0)
+        let mut states = taken.states.values();
+        states.any(|state| state.idle_since.load(Ordering::Relaxed) == 0)
     }
 
-    fn seated(&self, permit: OwnedSemaphorePermit) -> Slot {
-        let seat = Arc::new(Seat {
+    fn with_permit(&self, permit: OwnedSemaphorePermit) -> ConnPermit {
+        let state = Arc::new(ConnState {
             start: self.0.start,
             idle_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
@@ -86,16 +86,16 @@ impl Slots {
             is_excused_by_work: AtomicBool::new(false),
             leave: Notify::new(),
         });
-        seat.idle();
+        state.idle();
         let mut taken = self.0.taken();
         let number = taken.next;
         taken.next += 1;
-        taken.seats.insert(number, Arc::clone(&seat));
-        Slot {
-            place: Arc::new(Taking {
-                seat,
+        taken.states.insert(number, Arc::clone(&state));
+        ConnPermit {
+            place: Arc::new(TakenPlace {
+                state,
                 number,
-                slots: Arc::clone(&self.0),
+                limit: Arc::clone(&self.0),
                 is_limited: AtomicBool::new(false),
             }),
             _permit: permit,
@@ -105,37 +105,37 @@ impl Slots {
     fn ask_one_to_leave(&self) -> bool {
         let taken = self.0.taken();
         let staying = || {
-            let seats = taken.seats.values();
-            seats.filter(|seat| !seat.is_leaving.load(Ordering::Relaxed))
+            let states = taken.states.values();
+            states.filter(|state| !state.is_leaving.load(Ordering::Relaxed))
         };
-        let longest = |since: fn(&Seat) -> u64| {
-            let known = staying().filter(|seat| since(seat) != 0);
-            known.min_by_key(|seat| since(seat))
+        let longest = |since: fn(&ConnState) -> u64| {
+            let known = staying().filter(|state| since(state) != 0);
+            known.min_by_key(|state| since(state))
         };
-        let idle = longest(|seat| seat.idle_since.load(Ordering::Relaxed));
+        let idle = longest(|state| state.idle_since.load(Ordering::Relaxed));
         let waiting = || {
-            let seat = taken.seats.get(&taken.shares.last_in_line()?)?;
-            (!seat.is_leaving.load(Ordering::Relaxed)).then_some(seat)
+            let state = taken.states.get(&taken.shares.last_in_line()?)?;
+            (!state.is_leaving.load(Ordering::Relaxed)).then_some(state)
         };
         let stalled = || {
-            let seat = longest(|seat| seat.stalled_since.load(Ordering::Relaxed))?;
-            let since = Duration::from_millis(seat.stalled_since.load(Ordering::Relaxed));
-            (self.0.start.elapsed().saturating_sub(since) >= STALLED).then_some(seat)
+            let state = longest(|state| state.stalled_since.load(Ordering::Relaxed))?;
+            let since = Duration::from_millis(state.stalled_since.load(Ordering::Relaxed));
+            (self.0.start.elapsed().saturating_sub(since) >= STALLED).then_some(state)
         };
         // A connection that has just arrived is about to send its request, so it may stay.
-        let is_fresh = |seat: &Arc<Seat>| seat.idles_for() < FRESH;
-        let (seat, is_excused_by_work) = match (idle, waiting(), stalled()) {
-            (Some(seat), None, _) | (None, None, Some(seat)) => (seat, true),
-            (Some(seat), Some(_), _) if !is_fresh(seat) => (seat, true),
-            (_, Some(seat), _) => (seat, false),
+        let is_fresh = |state: &Arc<ConnState>| state.idles_for() < FRESH;
+        let (state, is_excused_by_work) = match (idle, waiting(), stalled()) {
+            (Some(state), None, _) | (None, None, Some(state)) => (state, true),
+            (Some(state), Some(_), _) if !is_fresh(state) => (state, true),
+            (_, Some(state), _) => (state, false),
             (None, None, None) => return false,
         };
-        seat.ask_to_leave(is_excused_by_work);
+        state.ask_to_leave(is_excused_by_work);
         true
     }
 }
 
-impl Shared {
+impl LimitShared {
     /// Hands out the free shares of limited keys. Returns whether the place `number` has one; if
     /// not, a slow one may be asked to leave.
     fn settle(&self, number: u64) -> bool {
@@ -144,13 +144,14 @@ impl Shared {
         if taken.shares.has(number) {
             return true;
         }
-        let seat = |number| taken.seats.get(&number);
-        let is_leaving = |seat: &&Arc<Seat>| seat.is_leaving.load(Ordering::Relaxed);
-        let leaving = taken.shares.held().filter_map(seat).filter(is_leaving);
+        let state = |number| taken.states.get(&number);
+        let is_leaving = |state: &&Arc<ConnState>| state.is_leaving.load(Ordering::Relaxed);
+        let leaving = taken.shares.held().filter_map(state).filter(is_leaving);
         if leaving.count() < taken.shares.waiting() {
-            let its = taken.shares.of_the_greediest().filter_map(seat);
-            let slow = its.filter(|seat| !is_leaving(seat) && seat.is_slow());
-            if let Some(oldest) = slow.min_by_key(|seat| seat.busy_since.load(Ordering::Relaxed)) {
+            let its = taken.shares.of_the_greediest().filter_map(state);
+            let slow = its.filter(|state| !is_leaving(state) && state.is_slow());
+            if let Some(oldest) = slow.min_by_key(|state| state.busy_since.load(Ordering::Relaxed))
+            {
                 tracing::debug!(
                     "limited keys have used up their share: the oldest slow one gives way"
                 );
@@ -166,16 +167,16 @@ impl Shared {
         taken.grant();
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, LimitState> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl LimitState {
     fn grant(&mut self) {
         for number in self.shares.grant() {
-            if let Some(seat) = self.seats.get(&number) {
-                seat.granted.notify_one();
+            if let Some(state) = self.states.get(&number) {
+                state.granted.notify_one();
             }
         }
     }
@@ -183,28 +184,28 @@ impl Taken {
 
 /// One connection's place; dropping it frees the place.
 #[derive(Debug)]
-pub(super) struct Slot {
-    place: Arc<Taking>,
+pub(super) struct ConnPermit {
+    place: Arc<TakenPlace>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Slot {
+impl ConnPermit {
     /// The state that the connection's stream reports to.
-    pub(super) fn seat(&self) -> Arc<Seat> {
-        Arc::clone(&self.place.seat)
+    pub(super) fn state(&self) -> Arc<ConnState> {
+        Arc::clone(&self.place.state)
     }
 
     /// The place that its requests report to.
-    pub(super) fn place(&self) -> Arc<Taking> {
+    pub(super) fn place(&self) -> Arc<TakenPlace> {
         Arc::clone(&self.place)
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnPermit {
     fn drop(&mut self) {
         let number = self.place.number;
-        let mut taken = self.place.slots.taken();
-        taken.seats.remove(&number);
+        let mut taken = self.place.limit.taken();
+        taken.states.remove(&number);
         taken.shares.leave(number);
         taken.grant();
     }
@@ -212,42 +213,42 @@ impl Drop for Slot {
 
 /// A connection's place, as its requests see it.
 #[derive(Debug)]
-pub(super) struct Taking {
-    seat: Arc<Seat>,
+pub(super) struct TakenPlace {
+    state: Arc<ConnState>,
     number: u64,
-    slots: Arc<Shared>,
+    limit: Arc<LimitShared>,
     /// Whether the request in flight has one of the limited keys' shares, or is waiting for one.
     is_limited: AtomicBool,
 }
 
-impl Taking {
+impl TakenPlace {
     /// The state that the connection's stream reports to.
-    pub(super) fn seat(&self) -> Arc<Seat> {
-        Arc::clone(&self.seat)
+    pub(super) fn state(&self) -> Arc<ConnState> {
+        Arc::clone(&self.state)
     }
 
     /// A request is in flight.
     pub(super) fn begin(&self) {
-        self.seat.busy();
+        self.state.busy();
     }
 
     /// The request has ended.
     pub(super) fn end(&self) {
-        self.seat.idle();
+        self.state.idle();
         if self.is_limited.swap(false, Ordering::Relaxed) {
-            self.slots.leave(self.number);
+            self.limit.leave(self.number);
         }
     }
 }
 
-impl Place for Taking {
+impl ConnectionPlace for TakenPlace {
     fn share(&self, key: KeyId) -> Sharing<'_> {
         self.is_limited.store(true, Ordering::Relaxed);
-        self.slots.taken().shares.ask(self.number, key);
+        self.limit.taken().shares.ask(self.number, key);
         Box::pin(async {
-            while !self.slots.settle(self.number) {
+            while !self.limit.settle(self.number) {
                 // Another connection may become slow without notice.
-                let granted = self.seat.granted.notified();
+                let granted = self.state.granted.notified();
                 let _late = tokio::time::timeout(LOOK_AGAIN, granted).await;
             }
         })
@@ -256,7 +257,7 @@ impl Place for Taking {
 
 /// What a connection is doing now. Times are in milliseconds, 0 for "not".
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct ConnState {
     start: Instant,
     idle_since: AtomicU64,
     stalled_since: AtomicU64,
@@ -270,7 +271,7 @@ pub(super) struct Seat {
     leave: Notify,
 }
 
-impl Seat {
+impl ConnState {
     /// A request is in flight.
     pub(super) fn busy(&self) {
         self.idle_since.store(0, Ordering::Relaxed);
@@ -361,87 +362,87 @@ mod tests {
     use tokio::time::advance;
 
     /// Whether a new connection gets a place within a moment.
-    async fn gets_in(slots: &Slots) -> bool {
+    async fn gets_in(limit: &ConnectionLimit) -> bool {
         let moment = LOOK_AGAIN / 2;
-        tokio::time::timeout(moment, slots.take()).await.is_ok()
+        tokio::time::timeout(moment, limit.take()).await.is_ok()
     }
 
     #[tokio::test(start_paused = true)]
     async fn d1_p18_the_longest_idle_gives_way_and_work_does_not() {
-        let slots = Slots::new(3);
+        let limit = ConnectionLimit::new(3);
         let mut held = Vec::new();
         for _ in 0..3 {
-            held.push(slots.take().await);
+            held.push(limit.take().await);
             advance(Duration::from_secs(1)).await;
         }
-        let (first, second, third) = (held[0].seat(), held[1].seat(), held[2].seat());
-        assert!(!slots.is_busy());
+        let (first, second, third) = (held[0].state(), held[1].state(), held[2].state());
+        assert!(!limit.is_busy());
         first.busy();
         second.busy();
         second.idle();
-        assert!(slots.is_busy());
+        assert!(limit.is_busy());
         // By now the third has been idle for longer than the second.
-        assert!(!gets_in(&slots).await, "it has been asked, and isn't gone");
+        assert!(!gets_in(&limit).await, "it has been asked, and isn't gone");
         assert!(third.is_leaving.load(Ordering::Relaxed));
         assert!(!second.is_leaving.load(Ordering::Relaxed));
         drop(held.remove(2));
-        let new = slots.take().await;
-        new.seat().busy();
-        assert!(!gets_in(&slots).await);
+        let new = limit.take().await;
+        new.state().busy();
+        assert!(!gets_in(&limit).await);
         assert!(second.is_leaving.load(Ordering::Relaxed));
         assert!(!first.is_leaving.load(Ordering::Relaxed));
     }
 
     #[tokio::test(start_paused = true)]
     async fn d1_p18_a_client_that_neither_reads_nor_sends_gives_way_after_a_while() {
-        let slots = Slots::new(1);
-        let held = slots.take().await;
-        let seat = held.seat();
-        seat.busy();
-        assert!(!gets_in(&slots).await);
-        seat.stalls();
+        let limit = ConnectionLimit::new(1);
+        let held = limit.take().await;
+        let state = held.state();
+        state.busy();
+        assert!(!gets_in(&limit).await);
+        state.stalls();
         advance(STALLED / 2).await;
-        seat.flows();
-        seat.stalls();
-        assert!(!gets_in(&slots).await && !seat.is_leaving.load(Ordering::Relaxed));
+        state.flows();
+        state.stalls();
+        assert!(!gets_in(&limit).await && !state.is_leaving.load(Ordering::Relaxed));
         advance(STALLED).await;
-        assert!(!gets_in(&slots).await && seat.is_leaving.load(Ordering::Relaxed));
-        seat.has_to_leave().await;
+        assert!(!gets_in(&limit).await && state.is_leaving.load(Ordering::Relaxed));
+        state.has_to_leave().await;
         drop(held);
-        assert!(gets_in(&slots).await);
+        assert!(gets_in(&limit).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn d1_p18_limited_keys_share_half_and_the_oldest_slow_one_gives_way() {
-        let slots = Slots::new(4);
+        let limit = ConnectionLimit::new(4);
         let key = KeyId::random().unwrap();
         let mut held = Vec::new();
         for _ in 0..3 {
-            held.push(slots.take().await);
+            held.push(limit.take().await);
         }
-        for slot in &held {
-            slot.place().begin();
+        for permit in &held {
+            permit.place().begin();
             advance(Duration::from_secs(1)).await;
         }
-        let shares = async |slot: &Slot| {
+        let shares = async |permit: &ConnPermit| {
             let moment = LOOK_AGAIN / 2;
-            let place = slot.place();
+            let place = permit.place();
             tokio::time::timeout(moment, place.share(key)).await.is_ok()
         };
         assert!(shares(&held[0]).await && shares(&held[1]).await);
         assert!(!shares(&held[2]).await, "two of four are half");
         // A drip each second is slow in total, but never a long stall.
         for _ in 0..STALLED.as_secs() {
-            for slot in &held[..2] {
-                slot.seat().stalls();
+            for permit in &held[..2] {
+                permit.state().stalls();
             }
             advance(Duration::from_secs(1)).await;
-            for slot in &held[..2] {
-                slot.seat().flows();
+            for permit in &held[..2] {
+                permit.state().flows();
             }
         }
         assert!(!shares(&held[2]).await);
-        let leaving = |slot: &Slot| slot.seat().is_leaving.load(Ordering::Relaxed);
+        let leaving = |permit: &ConnPermit| permit.state().is_leaving.load(Ordering::Relaxed);
         assert!(leaving(&held[0]), "the oldest is asked");
         assert!(!shares(&held[2]).await);
         assert!(!leaving(&held[1]), "one for one");
@@ -449,10 +450,10 @@ mod tests {
         assert!(shares(&held[1]).await);
         // A waiting request gives way to one without a limited key, before any slow one does, and
         // before a connection that has just arrived and is about to send its request.
-        let more = [slots.take().await, slots.take().await];
+        let more = [limit.take().await, limit.take().await];
         more[0].place().begin();
         assert!(!shares(&more[0]).await);
-        assert!(!gets_in(&slots).await);
+        assert!(!gets_in(&limit).await);
         assert!(leaving(&more[0]) && !leaving(&more[1]));
         held[0].place().end();
         assert!(shares(&more[0]).await, "free again with the request's end");

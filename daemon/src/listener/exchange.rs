@@ -16,11 +16,11 @@ use crate::refusal::{HeadRefusal, Refusal};
 
 /// The current exchange of a connection. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Exchange(Arc<Mutex<State>>);
+pub(super) struct Exchange(Arc<Mutex<ExchangeState>>);
 
 #[derive(Debug, Default)]
-struct State {
-    stage: Stage,
+struct ExchangeState {
+    stage: ExchangeStage,
     /// Why the head was refused at its first line.
     fault: Option<HeadRefusal>,
     /// Whether it is a HEAD request.
@@ -32,7 +32,7 @@ struct State {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stage {
+enum ExchangeStage {
     /// Nothing of the next request has arrived.
     #[default]
     Idle,
@@ -55,7 +55,7 @@ enum Stage {
 
 /// What the next bytes on the connection are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextBytes {
     /// The first line of a request.
     Line,
     /// This many bytes of a body.
@@ -66,7 +66,7 @@ pub(super) enum Next {
 
 /// What to do with bytes that hyper writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
+pub(super) enum WriteVerdict {
     /// Send them to the client.
     Passes,
     /// Drop them: they are an answer of hyper's own.
@@ -75,7 +75,7 @@ pub(super) enum Written {
 
 /// Why a connection ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum ConnectionEnd {
     /// In the normal way.
     Orderly,
     /// hyper can't go on.
@@ -86,7 +86,7 @@ pub(super) enum Ended {
     Stopping,
 }
 
-impl Ended {
+impl ConnectionEnd {
     pub(super) fn of(result: hyper::Result<()>) -> Self {
         match result {
             Ok(()) => Self::Orderly,
@@ -97,34 +97,36 @@ impl Ended {
 
 impl Exchange {
     /// What comes next on the connection.
-    pub(super) fn next(&self) -> Next {
+    pub(super) fn next(&self) -> NextBytes {
         match self.state().stage {
-            Stage::Idle | Stage::Line | Stage::Answered { is_last: false, .. } => Next::Line,
-            Stage::Handled(left @ 1..) => Next::Body(left),
-            Stage::Head
-            | Stage::Handled(0)
-            | Stage::HandledInChunks
-            | Stage::Answered { is_last: true, .. } => Next::Other,
+            ExchangeStage::Idle
+            | ExchangeStage::Line
+            | ExchangeStage::Answered { is_last: false, .. } => NextBytes::Line,
+            ExchangeStage::Handled(left @ 1..) => NextBytes::Body(left),
+            ExchangeStage::Head
+            | ExchangeStage::Handled(0)
+            | ExchangeStage::HandledInChunks
+            | ExchangeStage::Answered { is_last: true, .. } => NextBytes::Other,
         }
     }
 
     /// Part of a request's first line has arrived.
     pub(super) fn line_begins(&self) {
         let mut state = self.state();
-        if state.stage != Stage::Line {
-            *state = State {
-                stage: Stage::Line,
-                ..State::default()
+        if state.stage != ExchangeStage::Line {
+            *state = ExchangeState {
+                stage: ExchangeStage::Line,
+                ..ExchangeState::default()
             };
         }
     }
 
     /// Its first line is passed to hyper.
     pub(super) fn line_is_read(&self, is_head: bool) {
-        *self.state() = State {
-            stage: Stage::Head,
+        *self.state() = ExchangeState {
+            stage: ExchangeStage::Head,
             is_head,
-            ..State::default()
+            ..ExchangeState::default()
         };
     }
 
@@ -136,7 +138,7 @@ impl Exchange {
     /// Notes that hyper was given this many lines, and whether one begins with `Content-Length:`.
     pub(super) fn lines_go_by(&self, lines: usize, names_length: bool) {
         let mut state = self.state();
-        if state.stage == Stage::Head {
+        if state.stage == ExchangeStage::Head {
             state.lines += lines;
         }
         state.names_length |= names_length;
@@ -144,7 +146,7 @@ impl Exchange {
 
     /// Notes that hyper was given this many bytes of a body of known length.
     pub(super) fn body_goes_by(&self, bytes: u64) {
-        if let Stage::Handled(left) = &mut self.state().stage {
+        if let ExchangeStage::Handled(left) = &mut self.state().stage {
             *left = left.saturating_sub(bytes);
         }
     }
@@ -155,42 +157,47 @@ impl Exchange {
         let is_coded = request.headers().contains_key(TRANSFER_ENCODING);
         let mut state = self.state();
         state.stage = if is_coded {
-            Stage::HandledInChunks
+            ExchangeStage::HandledInChunks
         } else {
-            Stage::Handled(request.body().size_hint().exact().unwrap_or(0))
+            ExchangeStage::Handled(request.body().size_hint().exact().unwrap_or(0))
         };
         is_coded && state.names_length
     }
 
     /// A handler has answered; the connection ends after that if `is_last`.
     pub(super) fn end(&self, is_last: bool) {
-        self.state().stage = Stage::Answered {
+        self.state().stage = ExchangeStage::Answered {
             is_heard: false,
             is_last,
         };
     }
 
     /// hyper writes bytes that begin with `start`.
-    pub(super) fn writes(&self, start: &[u8]) -> Written {
+    pub(super) fn writes(&self, start: &[u8]) -> WriteVerdict {
         let mut state = self.state();
         match &mut state.stage {
-            Stage::Line | Stage::Head if start.starts_with(b"HTTP/1.") => return Written::Drops,
-            Stage::Answered { is_heard, .. } => *is_heard = true,
-            Stage::Idle
-            | Stage::Line
-            | Stage::Head
-            | Stage::Handled(_)
-            | Stage::HandledInChunks => {}
+            ExchangeStage::Line | ExchangeStage::Head if start.starts_with(b"HTTP/1.") => {
+                return WriteVerdict::Drops;
+            }
+            ExchangeStage::Answered { is_heard, .. } => *is_heard = true,
+            ExchangeStage::Idle
+            | ExchangeStage::Line
+            | ExchangeStage::Head
+            | ExchangeStage::Handled(_)
+            | ExchangeStage::HandledInChunks => {}
         }
-        Written::Passes
+        WriteVerdict::Passes
     }
 
     /// Whether at least part of a request has arrived, and nothing of an answer has been sent.
     pub(super) fn is_owed(&self) -> bool {
         match self.state().stage {
-            Stage::Idle | Stage::Answered { is_heard: true, .. } => false,
-            Stage::Line | Stage::Head | Stage::Handled(_) | Stage::HandledInChunks => true,
-            Stage::Answered {
+            ExchangeStage::Idle | ExchangeStage::Answered { is_heard: true, .. } => false,
+            ExchangeStage::Line
+            | ExchangeStage::Head
+            | ExchangeStage::Handled(_)
+            | ExchangeStage::HandledInChunks => true,
+            ExchangeStage::Answered {
                 is_heard: false, ..
             } => true,
         }
@@ -202,7 +209,7 @@ impl Exchange {
     }
 
     /// The refusal for a client that is still owed an answer.
-    pub(super) fn owed(&self, ended: &Ended, limits: &Limits) -> Option<Refusal> {
+    pub(super) fn owed(&self, ended: &ConnectionEnd, limits: &Limits) -> Option<Refusal> {
         if !self.is_owed() {
             return None;
         }
@@ -210,14 +217,14 @@ impl Exchange {
         if let Some(fault) = state.fault {
             return Some(fault.into());
         }
-        let is_unread = matches!(state.stage, Stage::Line | Stage::Head);
+        let is_unread = matches!(state.stage, ExchangeStage::Line | ExchangeStage::Head);
         match ended {
-            Ended::GaveWay => Some(Refusal::GaveWay),
-            Ended::Stopping => Some(Refusal::Stopping),
-            Ended::Broken(error) if error.is_timeout() && is_unread => {
+            ConnectionEnd::GaveWay => Some(Refusal::GaveWay),
+            ConnectionEnd::Stopping => Some(Refusal::Stopping),
+            ConnectionEnd::Broken(error) if error.is_timeout() && is_unread => {
                 Some(HeadRefusal::TooSlow(limits.time).into())
             }
-            Ended::Broken(error) if error.is_parse_too_large() => Some(
+            ConnectionEnd::Broken(error) if error.is_parse_too_large() => Some(
                 // The count includes the first line.
                 if state.lines > limits.lines + 1 {
                     HeadRefusal::TooManyLines(limits.lines)
@@ -226,18 +233,18 @@ impl Exchange {
                 }
                 .into(),
             ),
-            Ended::Broken(error) if error.is_parse() => Some(unread(error).into()),
-            Ended::Broken(error) if is_unread && error.is_incomplete_message() => {
+            ConnectionEnd::Broken(error) if error.is_parse() => Some(unread(error).into()),
+            ConnectionEnd::Broken(error) if is_unread && error.is_incomplete_message() => {
                 Some(HeadRefusal::BrokenOff.into())
             }
-            Ended::Orderly if is_unread => Some(HeadRefusal::BrokenOff.into()),
+            ConnectionEnd::Orderly if is_unread => Some(HeadRefusal::BrokenOff.into()),
             // An answer that breaks off before its head was written.
-            Ended::Broken(error) if error.is_user() => Some(Refusal::BrokenAnswer),
-            Ended::Broken(_) | Ended::Orderly => None,
+            ConnectionEnd::Broken(error) if error.is_user() => Some(Refusal::BrokenAnswer),
+            ConnectionEnd::Broken(_) | ConnectionEnd::Orderly => None,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ExchangeState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

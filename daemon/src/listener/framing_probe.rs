@@ -17,28 +17,28 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::exchange::{Exchange, Next, Written};
+use super::exchange::{Exchange, NextBytes, WriteVerdict};
 use super::request_line;
 use crate::refusal::HeadRefusal;
 
 /// A stream that hands its reader one head at a time, holds back hyper's own answers, and reports
 /// to `exchange` what passes.
-pub(super) struct Stepwise<S> {
+pub(super) struct FramingProbe<S> {
     stream: S,
     exchange: Exchange,
-    line: Line,
+    line: LineProgress,
     /// Bytes that arrived too early, kept for the next read.
     held: BytesMut,
     /// How many of those are known to contain no line feed.
     searched: usize,
 }
 
-impl<S> Stepwise<S> {
+impl<S> FramingProbe<S> {
     pub(super) fn new(stream: S, exchange: Exchange) -> Self {
         Self {
             stream,
             exchange,
-            line: Line::Name(0),
+            line: LineProgress::Name(0),
             held: BytesMut::new(),
             searched: 0,
         }
@@ -58,7 +58,7 @@ impl<S> Stepwise<S> {
             return false;
         };
         match request_line::read(&fresh[..=end]) {
-            Ok(request_line::Read {
+            Ok(request_line::RequestLine {
                 anew: None,
                 is_head,
             }) => {
@@ -102,7 +102,7 @@ impl<S> Stepwise<S> {
 
     /// How many of these bytes the reader gets now.
     fn portion(&mut self, bytes: &[u8]) -> usize {
-        if let Next::Body(left) = self.exchange.next() {
+        if let NextBytes::Body(left) = self.exchange.next() {
             let portion = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
             self.exchange.body_goes_by(portion as u64);
             return portion;
@@ -113,7 +113,7 @@ impl<S> Stepwise<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Stepwise<S> {
+impl<S: AsyncRead + Unpin> FramingProbe<S> {
     /// Reads through the reader's buffer into `held`. Ready with `false` at the end of the stream.
     fn poll_hold(
         &mut self,
@@ -130,14 +130,14 @@ impl<S: AsyncRead + Unpin> Stepwise<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Stepwise<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FramingProbe<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let is_line = this.exchange.next() == Next::Line;
+        let is_line = this.exchange.next() == NextBytes::Line;
         if this.held.is_empty() {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
@@ -182,7 +182,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stepwise<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Stepwise<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FramingProbe<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -190,8 +190,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stepwise<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         match this.exchange.writes(bytes) {
-            Written::Passes => Pin::new(&mut this.stream).poll_write(cx, bytes),
-            Written::Drops => Poll::Ready(Ok(bytes.len())),
+            WriteVerdict::Passes => Pin::new(&mut this.stream).poll_write(cx, bytes),
+            WriteVerdict::Drops => Poll::Ready(Ok(bytes.len())),
         }
     }
 
@@ -203,8 +203,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stepwise<S> {
         let this = self.get_mut();
         let first = pieces.iter().find(|piece| !piece.is_empty());
         match this.exchange.writes(first.map_or(b"", |piece| &piece[..])) {
-            Written::Passes => Pin::new(&mut this.stream).poll_write_vectored(cx, pieces),
-            Written::Drops => Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum())),
+            WriteVerdict::Passes => Pin::new(&mut this.stream).poll_write_vectored(cx, pieces),
+            WriteVerdict::Drops => Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum())),
         }
     }
 
@@ -228,7 +228,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stepwise<S> {
 
 /// What has been seen of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
+enum LineProgress {
     /// This many bytes, all matching the start of [`LENGTH`].
     Name(usize),
     /// Only a carriage return.
@@ -237,8 +237,8 @@ enum Line {
     Other,
 }
 
-/// What [`Line::look`] found.
-struct Looked {
+/// What [`LineProgress::look`] found.
+struct LineScan {
     /// Bytes up to and including the first empty line, or all of them.
     portion: usize,
     /// How many lines end in it.
@@ -247,10 +247,10 @@ struct Looked {
     names_length: bool,
 }
 
-impl Line {
+impl LineProgress {
     /// Continues with these bytes, up to an empty line. A line feed ends a line, with or without a
     /// carriage return before it, as in hyper (RFC 9112 section 2.2).
-    fn look(&mut self, bytes: &[u8]) -> Looked {
+    fn look(&mut self, bytes: &[u8]) -> LineScan {
         let mut names_length = false;
         let mut lines = 0;
         let mut at = 0;
@@ -284,7 +284,7 @@ impl Line {
                 }
             };
         }
-        Looked {
+        LineScan {
             portion: at,
             lines,
             names_length,
@@ -308,7 +308,7 @@ mod tests {
 
     /// The portions in which these bytes are passed on, and whether each one names a length.
     fn portions(pieces: &[&str]) -> Vec<(String, bool)> {
-        let mut line = Line::Name(0);
+        let mut line = LineProgress::Name(0);
         let mut found = Vec::new();
         for piece in pieces {
             let mut rest = piece.as_bytes();
@@ -376,7 +376,7 @@ mod tests {
         let next = "GET / HTTP/1.1\r\n\r\n";
         let text = format!("{head}{body}{next}");
         let exchange = Exchange::default();
-        let mut stream = Stepwise::new(text.as_bytes(), exchange.clone());
+        let mut stream = FramingProbe::new(text.as_bytes(), exchange.clone());
         let mut buffer = [0; 1024];
         let mut read = async || {
             let count = stream.read(&mut buffer).await.unwrap();
@@ -408,7 +408,7 @@ mod tests {
                 let (middle, end) = (&sent[first..second], &sent[second..]);
                 let pieces = AsyncReadExt::chain(AsyncReadExt::chain(&sent[..first], middle), end);
                 let exchange = Exchange::default();
-                let mut stream = Stepwise::new(pieces, exchange.clone());
+                let mut stream = FramingProbe::new(pieces, exchange.clone());
                 for expected in read {
                     let mut found = vec![0; expected.len()];
                     stream.read_exact(&mut found).await.unwrap();

@@ -28,7 +28,7 @@ mod linux {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
     use crate::peer::proc_net;
-    use crate::peer::state::State;
+    use crate::peer::state::TcpState;
 
     /// The uid and inode of the listener on the port, in either family: a listener on `[::]` also
     /// holds the port of `127.0.0.1`.
@@ -36,8 +36,8 @@ mod linux {
         let families = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         families.into_iter().find_map(|family: IpAddr| {
             let rows = proc_net::rows(family).ok()?;
-            let holds = |row: &&proc_net::Row| {
-                row.state == State::Listen && row.local.port() == address.port()
+            let holds = |row: &&proc_net::SocketRow| {
+                row.state == TcpState::Listen && row.local.port() == address.port()
             };
             rows.iter().find(holds).map(|row| (row.uid, row.inode))
         })

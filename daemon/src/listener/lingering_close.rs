@@ -14,12 +14,12 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::body_progress::Unread;
+use super::body_progress::UnreadFlag;
 
 /// A stream with a lingering close.
-pub(super) struct Lingering<S> {
+pub(super) struct LingeringClose<S> {
     stream: S,
-    unread: Unread,
+    unread: UnreadFlag,
     closing: Closing,
 }
 
@@ -30,8 +30,8 @@ enum Closing {
     Done,
 }
 
-impl<S> Lingering<S> {
-    pub(super) fn new(stream: S, unread: Unread) -> Self {
+impl<S> LingeringClose<S> {
+    pub(super) fn new(stream: S, unread: UnreadFlag) -> Self {
         Self {
             stream,
             unread,
@@ -40,7 +40,7 @@ impl<S> Lingering<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Lingering<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> LingeringClose<S> {
     /// Reads and discards. Ready when the client has closed, or when there is nothing to wait for.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut room = [MaybeUninit::uninit(); DISCARD];
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Lingering<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for LingeringClose<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,7 +71,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for LingeringClose<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

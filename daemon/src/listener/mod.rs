@@ -33,14 +33,14 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::facts::{ConnFacts, Local};
 use crate::failpoint;
-use crate::peer::{self, Gone, Peers, Seen};
+use crate::peer::{self, Gone, Peers, SeenPeer};
 use crate::refusal::Refusal;
 use crate::supervise::descriptors::Room;
 use crate::telemetry::Whom;
-pub(crate) use accept_backoff::Trouble;
-use connection_limit::Slots;
+pub(crate) use accept_backoff::AcceptBackoff;
+use connection_limit::ConnectionLimit;
 use departed::Departed;
-use reject::Strangers;
+use reject::Rejector;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {
@@ -54,37 +54,37 @@ pub trait Handler: Send + Sync + 'static {
 
 /// Accepts connections and serves each in a task of its own.
 #[derive(Debug)]
-pub struct Server<H> {
+pub struct HttpServer<H> {
     handler: Arc<H>,
     peers: Arc<Peers>,
-    slots: Slots,
-    strangers: Strangers,
+    limit: ConnectionLimit,
+    rejector: Rejector,
     departed: Departed,
     tracker: TaskTracker,
 }
 
-impl<H> Clone for Server<H> {
+impl<H> Clone for HttpServer<H> {
     fn clone(&self) -> Self {
         Self {
             handler: Arc::clone(&self.handler),
             peers: Arc::clone(&self.peers),
-            slots: self.slots.clone(),
-            strangers: self.strangers.clone(),
+            limit: self.limit.clone(),
+            rejector: self.rejector.clone(),
             departed: self.departed.clone(),
             tracker: self.tracker.clone(),
         }
     }
 }
 
-impl<H: Handler> Server<H> {
+impl<H: Handler> HttpServer<H> {
     /// A server whose connections run on `tracker`. Clones share one limit on connections, which
     /// comes from `room`.
     pub fn new(handler: Arc<H>, peers: Peers, tracker: TaskTracker, room: Room) -> Self {
         Self {
             handler,
             peers: Arc::new(peers),
-            slots: Slots::new(room.connections),
-            strangers: Strangers::new(room.strangers),
+            limit: ConnectionLimit::new(room.connections),
+            rejector: Rejector::new(room.rejections),
             departed: Departed::default(),
             tracker,
         }
@@ -92,12 +92,12 @@ impl<H: Handler> Server<H> {
 
     /// Whether any request is in flight.
     pub fn is_busy(&self) -> bool {
-        self.slots.is_busy()
+        self.limit.is_busy()
     }
 
     /// Accepts connections from `listener` until `stop`, only to say why this port isn't served.
-    pub async fn turn_away(self, listener: TcpListener, why: Refusal, stop: CancellationToken) {
-        let mut trouble = Trouble::default();
+    pub async fn reject(self, listener: TcpListener, why: Refusal, stop: CancellationToken) {
+        let mut backoff = AcceptBackoff::default();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -107,10 +107,10 @@ impl<H: Handler> Server<H> {
             match accepted {
                 Ok((stream, _)) => {
                     let why = why.clone();
-                    self.strangers
-                        .turn_away(stream, Whom::Unknown, why, &self.tracker);
+                    self.rejector
+                        .reject(stream, Whom::Unknown, why, &self.tracker);
                 }
-                Err(error) => trouble.met(&error, SCRIPTS).await,
+                Err(error) => backoff.met(&error, SCRIPTS).await,
             }
         }
     }
@@ -128,7 +128,7 @@ impl<H: Handler> Server<H> {
         .await;
     }
 
-    /// Like [`Server::serve_tcp`], for a unix socket.
+    /// Like [`HttpServer::serve_tcp`], for a unix socket.
     pub async fn serve_unix(self, listener: UnixListener, stop: CancellationToken) {
         self.accept(stop, &mut || listener.accept(), |(stream, _)| {
             let seen = self.peers.of_unix(&stream)?;
@@ -141,12 +141,12 @@ impl<H: Handler> Server<H> {
         &self,
         stop: CancellationToken,
         next: &mut impl FnMut() -> F,
-        look: impl Fn(A) -> Result<(S, Local, Seen), Gone>,
+        look: impl Fn(A) -> Result<(S, Local, SeenPeer), Gone>,
     ) where
         F: Future<Output = io::Result<A>>,
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + AsFd + Unpin + Send + Sync + 'static,
     {
-        let mut trouble = Trouble::default();
+        let mut backoff = AcceptBackoff::default();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -159,30 +159,30 @@ impl<H: Handler> Server<H> {
                 Ok(Ok((stream, local, seen))) => {
                     if let Some(why) = seen.peer.refusal() {
                         let whom = seen.peer.whom();
-                        self.strangers.turn_away(stream, whom, why, &self.tracker);
+                        self.rejector.reject(stream, whom, why, &self.tracker);
                         continue;
                     }
-                    let slot = tokio::select! {
+                    let permit = tokio::select! {
                         () = stop.cancelled() => return,
-                        slot = self.slots.take() => slot,
+                        permit = self.limit.take() => permit,
                     };
                     let facts = ConnFacts::new(local, seen.peer, seen.trace);
                     let (handler, stop) = (Arc::clone(&self.handler), stop.clone());
                     let departed = self.departed.clone();
-                    let strangers = self.strangers.clone();
+                    let rejector = self.rejector.clone();
                     self.tracker.spawn(async move {
                         if !seen.is_held && peer::confirm(&stream).await == Err(Gone) {
                             departed.note();
                             return;
                         }
-                        conn::serve(stream, facts, handler, stop, slot, strangers).await;
+                        conn::serve(stream, facts, handler, stop, permit, rejector).await;
                     });
                 }
                 Err(error) if is_of_one_connection(&error) => {
                     self.departed.note();
                     tracing::debug!(%error, "a connection closed before it was accepted");
                 }
-                Err(error) => trouble.met(&error, SCRIPTS).await,
+                Err(error) => backoff.met(&error, SCRIPTS).await,
             }
         }
     }

@@ -13,9 +13,9 @@ use crate::telemetry::{self, Whom};
 
 /// Refuses connections without taking places from others. Clones share one limit.
 #[derive(Clone, Debug)]
-pub(super) struct Strangers(Arc<Semaphore>);
+pub(super) struct Rejector(Arc<Semaphore>);
 
-impl Strangers {
+impl Rejector {
     /// Answers at most `at_once` connections at a time.
     pub(super) fn new(at_once: usize) -> Self {
         Self(Arc::new(Semaphore::new(at_once)))
@@ -23,7 +23,7 @@ impl Strangers {
 
     /// Answers with the reason, then closes; under load, closes without an answer. Nothing that the
     /// client sends is read as a request.
-    pub(super) fn turn_away<S>(&self, stream: S, whom: Whom, why: Refusal, tracker: &TaskTracker)
+    pub(super) fn reject<S>(&self, stream: S, whom: Whom, why: Refusal, tracker: &TaskTracker)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -33,20 +33,21 @@ impl Strangers {
         };
         tracker.spawn(async move {
             // Best effort: the client may not read it.
-            let _unheard = tokio::time::timeout(LINGER, part(stream, &answer(why).await)).await;
+            let _unheard =
+                tokio::time::timeout(LINGER, reject_now(stream, &answer(why).await)).await;
             drop(place);
         });
     }
 
     /// The same for a connection whose place is needed at once.
-    pub(super) async fn part<S>(&self, stream: S, answer: &[u8])
+    pub(super) async fn reject_now<S>(&self, stream: S, answer: &[u8])
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let Ok(_place) = self.0.try_acquire() else {
             return;
         };
-        let _unheard = tokio::time::timeout(LINGER, part(stream, answer)).await;
+        let _unheard = tokio::time::timeout(LINGER, reject_now(stream, answer)).await;
     }
 }
 
@@ -59,7 +60,7 @@ where
     stream.shutdown().await
 }
 
-async fn part<S: AsyncRead + AsyncWrite + Unpin>(
+async fn reject_now<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     answer: &[u8],
 ) -> std::io::Result<()> {

@@ -9,7 +9,7 @@ use crate::refusal::HeadRefusal;
 
 /// What hyper gets to read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Read {
+pub(super) struct RequestLine {
     /// The corrected line with its ending; `None` if it was correct already.
     pub(super) anew: Option<Vec<u8>>,
     /// Whether its answer has no body.
@@ -21,7 +21,7 @@ pub(super) struct Read {
 ///
 /// # Errors
 /// What is wrong with the line.
-pub(super) fn read(line: &[u8]) -> Result<Read, HeadRefusal> {
+pub(super) fn read(line: &[u8]) -> Result<RequestLine, HeadRefusal> {
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let space = memchr::memchr(b' ', text).unwrap_or(text.len());
@@ -39,10 +39,10 @@ pub(super) fn read(line: &[u8]) -> Result<Read, HeadRefusal> {
     let mut odd = 0;
     for byte in target {
         match KINDS[usize::from(*byte)] {
-            Kind::Plain => {}
-            Kind::Odd => odd += 1,
-            Kind::Fragment => return Err(HeadRefusal::Fragment),
-            Kind::Control => return Err(HeadRefusal::Control),
+            ByteKind::Plain => {}
+            ByteKind::Odd => odd += 1,
+            ByteKind::Fragment => return Err(HeadRefusal::Fragment),
+            ByteKind::Control => return Err(HeadRefusal::Control),
         }
     }
     if target.len() + 2 * odd > TARGET_MAX {
@@ -57,7 +57,7 @@ pub(super) fn read(line: &[u8]) -> Result<Read, HeadRefusal> {
         anew.extend_from_slice(&line[space + 1 + target.len()..]);
         anew
     });
-    Ok(Read {
+    Ok(RequestLine {
         anew,
         is_head: method == b"HEAD",
     })
@@ -96,7 +96,7 @@ fn without_version(rest: &[u8]) -> HeadRefusal {
 }
 
 fn encode(byte: u8, into: &mut Vec<u8>) {
-    if KINDS[usize::from(byte)] == Kind::Plain {
+    if KINDS[usize::from(byte)] == ByteKind::Plain {
         into.push(byte);
     } else {
         let digit = |half: u8| HEXADECIMAL[usize::from(half)];
@@ -106,7 +106,7 @@ fn encode(byte: u8, into: &mut Vec<u8>) {
 
 /// How a byte in a target is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ByteKind {
     /// RFC 3986 allows it.
     Plain,
     /// It must be percent-encoded.
@@ -116,21 +116,21 @@ enum Kind {
     Control,
 }
 
-const KINDS: [Kind; 256] = {
-    let mut kinds = [Kind::Odd; 256];
+const KINDS: [ByteKind; 256] = {
+    let mut kinds = [ByteKind::Odd; 256];
     let mut byte = 0;
     while byte < 256 {
         kinds[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Kind::Plain,
-            b':' | b'/' | b'?' | b'[' | b']' | b'@' => Kind::Plain,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => ByteKind::Plain,
+            b':' | b'/' | b'?' | b'[' | b']' | b'@' => ByteKind::Plain,
             b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => {
-                Kind::Plain
+                ByteKind::Plain
             }
             // Servers read on whether or not two digits follow.
-            b'%' => Kind::Plain,
-            b'#' => Kind::Fragment,
-            0..=0x1f | 0x7f => Kind::Control,
-            _ => Kind::Odd,
+            b'%' => ByteKind::Plain,
+            b'#' => ByteKind::Fragment,
+            0..=0x1f | 0x7f => ByteKind::Control,
+            _ => ByteKind::Odd,
         };
         byte += 1;
     }

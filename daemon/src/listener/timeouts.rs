@@ -11,23 +11,23 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::connection_limit::Seat;
+use super::connection_limit::ConnState;
 use crate::body::Error;
 
 /// A connection that breaks off when its client reads nothing for [`UNREAD_MAX`]. Until then a
 /// stalled client costs one buffer here and one window at Zendesk's end, however large the answer.
 #[derive(Debug)]
-pub(super) struct Patient<S> {
+pub(super) struct WriteTimeout<S> {
     inner: S,
-    seat: Arc<Seat>,
+    state: Arc<ConnState>,
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
-    pub(super) fn new(inner: S, seat: Arc<Seat>) -> Self {
+impl<S> WriteTimeout<S> {
+    pub(super) fn new(inner: S, state: Arc<ConnState>) -> Self {
         Self {
             inner,
-            seat,
+            state,
             stuck: None,
         }
     }
@@ -39,13 +39,13 @@ impl<S> Patient<S> {
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             if self.stuck.take().is_some() {
-                self.seat.flows();
+                self.state.flows();
             }
             return written;
         }
-        let seat = &self.seat;
+        let state = &self.state;
         let timer = self.stuck.get_or_insert_with(|| {
-            seat.stalls();
+            state.stalls();
             Box::pin(sleep(UNREAD_MAX))
         });
         timer.as_mut().poll(cx).map(|()| {
@@ -57,7 +57,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -67,7 +67,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -105,20 +105,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 /// [`OWED_MAX`], plus a second per [`SLOWEST`] bytes received. Only waiting for the client is
 /// counted, not the time in which Zendesk delays both.
 #[derive(Debug)]
-pub(super) struct Paced<B> {
+pub(super) struct BodyTimeout<B> {
     inner: B,
-    seat: Arc<Seat>,
+    state: Arc<ConnState>,
     received: u64,
     waited: Duration,
     since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
-impl<B> Paced<B> {
-    pub(super) fn new(inner: B, seat: Arc<Seat>) -> Self {
+impl<B> BodyTimeout<B> {
+    pub(super) fn new(inner: B, state: Arc<ConnState>) -> Self {
         Self {
             inner,
-            seat,
+            state,
             received: 0,
             waited: Duration::ZERO,
             since: None,
@@ -127,7 +127,7 @@ impl<B> Paced<B> {
     }
 }
 
-impl<B> Body for Paced<B>
+impl<B> Body for BodyTimeout<B>
 where
     B: Body<Data = Bytes, Error: Into<Error>> + Unpin,
 {
@@ -142,7 +142,7 @@ where
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             if let Some(since) = this.since.take() {
                 this.waited += since.elapsed();
-                this.seat.flows();
+                this.state.flows();
             }
             if let Some(Ok(frame)) = &frame {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -152,7 +152,7 @@ where
         }
         if this.since.is_none() {
             this.since = Some(Instant::now());
-            this.seat.stalls();
+            this.state.stalls();
             let allowed = OWED_MAX + Duration::from_secs(this.received / SLOWEST);
             let left = allowed.saturating_sub(this.waited);
             this.timer.as_mut().reset(Instant::now() + left);
@@ -160,7 +160,7 @@ where
         this.timer
             .as_mut()
             .poll(cx)
-            .map(|()| Some(Err(TooSlow.into())))
+            .map(|()| Some(Err(BodyTooSlow.into())))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -175,7 +175,7 @@ where
 /// Why a request's body breaks off.
 #[derive(Debug, thiserror::Error)]
 #[error("the client sent it too slowly")]
-struct TooSlow;
+struct BodyTooSlow;
 
 /// Longer than a script spends on one page of an answer that it reads piece by piece.
 const UNREAD_MAX: Duration = Duration::from_secs(300);
@@ -188,7 +188,7 @@ const SLOWEST: u64 = 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::connection_limit::Slots;
+    use super::super::connection_limit::ConnectionLimit;
     use super::*;
     use http_body_util::BodyExt;
     use http_body_util::channel::Channel;
@@ -196,9 +196,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn d1_p18_a_client_that_reads_nothing_is_given_up_and_a_slow_one_is_not() {
-        let slot = Slots::new(1).take().await;
+        let permit = ConnectionLimit::new(1).take().await;
         let (mut client, server) = tokio::io::duplex(8);
-        let mut server = Patient::new(server, slot.seat());
+        let mut server = WriteTimeout::new(server, permit.state());
         server.write_all(b"12345678").await.unwrap();
         let sent = tokio::spawn(async move {
             let sent = server.write_all(&[b'x'; 9]).await;
@@ -217,9 +217,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn d1_p18_a_body_that_drips_breaks_off_and_a_slow_one_arrives() {
         for (piece, arrives) in [(1, false), (30 * 1024, true)] {
-            let slot = Slots::new(1).take().await;
+            let permit = ConnectionLimit::new(1).take().await;
             let (mut client, body) = Channel::<Bytes, Error>::new(1);
-            let body = Paced::new(body, slot.seat());
+            let body = BodyTimeout::new(body, permit.state());
             let sending = tokio::spawn(async move {
                 for _ in 0..100 {
                     sleep(Duration::from_secs(25)).await;

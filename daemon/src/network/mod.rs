@@ -17,16 +17,16 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 pub(crate) use acks::{since_last_ack, unacknowledged};
-pub(crate) use route_status::Way;
+pub(crate) use route_status::RouteStatus;
 
 use asleep::Asleep;
 
 /// This machine's network. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Network(Arc<Inner>);
+pub struct Network(Arc<NetworkInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct NetworkInner {
     /// When the last hint came.
     hints: watch::Receiver<Option<Instant>>,
     asleep: Asleep,
@@ -48,7 +48,7 @@ impl Network {
                 None
             }
         };
-        Self(Arc::new(Inner {
+        Self(Arc::new(NetworkInner {
             hints,
             asleep: Asleep::new(),
             _task: task,
@@ -64,7 +64,7 @@ impl Network {
     /// A network whose changes are made up by a test.
     #[cfg(test)]
     pub(crate) fn told(hints: watch::Receiver<Option<Instant>>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(NetworkInner {
             hints,
             asleep: Asleep::new(),
             _task: None,
@@ -72,10 +72,10 @@ impl Network {
     }
 
     /// A receiver of hints from now on.
-    pub(crate) fn changes(&self) -> Changes {
+    pub(crate) fn changes(&self) -> NetworkChanges {
         let mut hints = self.0.hints.clone();
         hints.mark_unchanged();
-        Changes(hints)
+        NetworkChanges(hints)
     }
 
     /// Whether something has changed within the last `time`.
@@ -91,9 +91,9 @@ impl Network {
 
 /// Changes as they happen.
 #[derive(Debug)]
-pub(crate) struct Changes(watch::Receiver<Option<Instant>>);
+pub(crate) struct NetworkChanges(watch::Receiver<Option<Instant>>);
 
-impl Changes {
+impl NetworkChanges {
     /// Returns at the next hint. Cancel-safe: no hint is lost.
     pub(crate) async fn next(&mut self) {
         if self.0.changed().await.is_err() {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// What the kernel says about a route that it chose earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum RouteStatus {
     /// It would choose the same source address again, or currently has no route at all.
     Same,
     /// It would choose another source address now; this machine still has the old one.
@@ -14,7 +14,7 @@ pub(crate) enum Way {
     Gone,
 }
 
-impl Way {
+impl RouteStatus {
     /// What the kernel says about a connection from `local` to `peer`.
     pub(crate) fn of(local: IpAddr, peer: SocketAddr) -> Self {
         Self::judge(local, source_towards(peer).ok(), || is_here(local))
@@ -58,30 +58,33 @@ mod tests {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let wifi = ip("192.168.1.5");
         let table = [
-            (Some("192.168.1.5"), true, Way::Same),
+            (Some("192.168.1.5"), true, RouteStatus::Same),
             // A VPN takes over the route; the Wi-Fi stays up.
-            (Some("10.8.0.2"), true, Way::Other),
-            (Some("192.168.1.6"), false, Way::Gone),
+            (Some("10.8.0.2"), true, RouteStatus::Other),
+            (Some("192.168.1.6"), false, RouteStatus::Gone),
             // No network.
-            (None, false, Way::Gone),
+            (None, false, RouteStatus::Gone),
             // A route that is being replaced disappears before the new one is there.
-            (None, true, Way::Same),
+            (None, true, RouteStatus::Same),
         ];
         for (chosen, is_here, expected) in table {
-            let way = Way::judge(wifi, chosen.map(ip), || is_here);
+            let way = RouteStatus::judge(wifi, chosen.map(ip), || is_here);
             assert_eq!(way, expected, "{chosen:?} {is_here}");
         }
         let mapped = ip("::ffff:192.168.1.5");
-        assert_eq!(Way::judge(mapped, Some(wifi), || true), Way::Same);
+        assert_eq!(
+            RouteStatus::judge(mapped, Some(wifi), || true),
+            RouteStatus::Same
+        );
     }
 
     #[test]
     fn r10_the_kernel_knows_its_own_addresses() {
         let local = Ipv4Addr::LOCALHOST;
-        let way = |from: [u8; 4]| Way::of(from.into(), (local, 443).into());
-        assert_eq!(way([127, 0, 0, 1]), Way::Same);
-        assert_eq!(way([127, 0, 0, 2]), Way::Other);
+        let way = |from: [u8; 4]| RouteStatus::of(from.into(), (local, 443).into());
+        assert_eq!(way([127, 0, 0, 1]), RouteStatus::Same);
+        assert_eq!(way([127, 0, 0, 2]), RouteStatus::Other);
         // Reserved for documentation (RFC 5737): no machine has it.
-        assert_eq!(way([192, 0, 2, 1]), Way::Gone);
+        assert_eq!(way([192, 0, 2, 1]), RouteStatus::Gone);
     }
 }

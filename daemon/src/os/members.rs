@@ -27,7 +27,13 @@ pub fn has_others(gid: u32, uid: u32) -> bool {
     judge(&group, own.as_ref(), gid, uid, &everybody())
 }
 
-fn judge(group: &Group, own: Option<&User>, gid: u32, uid: u32, everybody: &[User]) -> bool {
+fn judge(
+    group: &GroupEntry,
+    own: Option<&UserEntry>,
+    gid: u32,
+    uid: u32,
+    everybody: &[UserEntry],
+) -> bool {
     let own_name = own.map(|own| own.name.as_str());
     let is_other = |name: &String| name != "root" && Some(name.as_str()) != own_name;
     let is_first = own.is_some_and(|own| own.gid == gid);
@@ -38,26 +44,26 @@ fn judge(group: &Group, own: Option<&User>, gid: u32, uid: u32, everybody: &[Use
 }
 
 #[derive(Debug)]
-struct Group {
+struct GroupEntry {
     name: String,
     members: Vec<String>,
 }
 
 #[derive(Debug)]
-struct User {
+struct UserEntry {
     name: String,
     uid: u32,
     /// The primary group, with which each of the user's processes starts.
     gid: u32,
 }
 
-impl User {
+impl UserEntry {
     fn is_another_in(&self, gid: u32, uid: u32) -> bool {
         self.gid == gid && self.uid != uid && self.uid != 0
     }
 }
 
-fn group(gid: u32) -> Option<Group> {
+fn group(gid: u32) -> Option<GroupEntry> {
     let _turn = turn();
     // SAFETY: the result is null, or points to a buffer of the library that the next call of this
     // kind overwrites. This process makes all such calls here, one at a time, and copies what it
@@ -70,21 +76,21 @@ fn group(gid: u32) -> Option<Group> {
             members.push(text(member.read()));
             member = member.add(1);
         }
-        Some(Group {
+        Some(GroupEntry {
             name: text(entry.gr_name),
             members,
         })
     }
 }
 
-fn user(uid: u32) -> Option<User> {
+fn user(uid: u32) -> Option<UserEntry> {
     let _turn = turn();
     // SAFETY: as in `group`.
     unsafe { libc::getpwuid(uid).as_ref().map(|entry| copied(entry)) }
 }
 
 /// Every user that the system lists.
-fn everybody() -> Vec<User> {
+fn everybody() -> Vec<UserEntry> {
     let _turn = turn();
     let mut found = Vec::new();
     // SAFETY: as in `group`; nothing else in this process walks the list.
@@ -100,8 +106,8 @@ fn everybody() -> Vec<User> {
 
 /// # Safety
 /// `entry` must come from the C library and still be valid.
-unsafe fn copied(entry: &libc::passwd) -> User {
-    User {
+unsafe fn copied(entry: &libc::passwd) -> UserEntry {
+    UserEntry {
         // SAFETY: guaranteed by the caller.
         name: unsafe { text(entry.pw_name) },
         uid: entry.pw_uid,
@@ -129,8 +135,8 @@ fn turn() -> std::sync::MutexGuard<'static, ()> {
 mod tests {
     use super::*;
 
-    fn person(name: &str, uid: u32, gid: u32) -> User {
-        User {
+    fn person(name: &str, uid: u32, gid: u32) -> UserEntry {
+        UserEntry {
             name: name.to_owned(),
             uid,
             gid,
@@ -155,7 +161,7 @@ mod tests {
             (20, "staff", &[], true),
         ];
         for (gid, name, members, others) in table {
-            let group = Group {
+            let group = GroupEntry {
                 name: name.to_owned(),
                 members: members.iter().map(|&name| name.to_owned()).collect(),
             };

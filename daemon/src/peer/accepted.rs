@@ -3,10 +3,10 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::state::State;
+use super::state::TcpState;
 
 /// The accepted socket's current state.
-pub(super) fn state(socket: BorrowedFd<'_>) -> io::Result<State> {
+pub(super) fn state(socket: BorrowedFd<'_>) -> io::Result<TcpState> {
     let mut number = 0_u8;
     let mut length = size_of_val(&number) as libc::socklen_t;
     #[expect(unsafe_code, reason = "there is no safe wrapper of this option")]
@@ -33,13 +33,13 @@ const INFO: libc::c_int = libc::TCP_INFO;
 const INFO: libc::c_int = libc::TCP_CONNECTION_INFO;
 
 #[cfg(target_os = "linux")]
-fn named(number: u8) -> Option<State> {
-    State::of_linux(number)
+fn named(number: u8) -> Option<TcpState> {
+    TcpState::of_linux(number)
 }
 
 #[cfg(target_os = "macos")]
-fn named(number: u8) -> Option<State> {
-    State::of_xnu(number.into())
+fn named(number: u8) -> Option<TcpState> {
+    TcpState::of_xnu(number.into())
 }
 
 #[cfg(test)]
@@ -62,21 +62,21 @@ mod tests {
                 (client, listener.accept().unwrap().0)
             };
             let (client, server) = connect();
-            assert_eq!(state(server.as_fd()).unwrap(), State::Established);
+            assert_eq!(state(server.as_fd()).unwrap(), TcpState::Established);
             client.shutdown(Shutdown::Write).unwrap();
             // The peer's end may still be on its way.
-            while state(server.as_fd()).unwrap() == State::Established {}
-            assert_eq!(state(server.as_fd()).unwrap(), State::CloseWait);
+            while state(server.as_fd()).unwrap() == TcpState::Established {}
+            assert_eq!(state(server.as_fd()).unwrap(), TcpState::CloseWait);
             drop(client);
-            assert_eq!(state(server.as_fd()).unwrap(), State::CloseWait);
+            assert_eq!(state(server.as_fd()).unwrap(), TcpState::CloseWait);
 
             let (client, server) = connect();
             let linger = Some(Duration::ZERO);
             rustix::net::sockopt::set_socket_linger(&client, linger).unwrap();
             drop(client);
-            while state(server.as_fd()).is_ok_and(|state| state == State::Established) {}
+            while state(server.as_fd()).is_ok_and(|state| state == TcpState::Established) {}
             let after = state(server.as_fd());
-            assert!(matches!(after, Ok(State::Close) | Err(_)), "{after:?}");
+            assert!(matches!(after, Ok(TcpState::Close) | Err(_)), "{after:?}");
         }
     }
 

@@ -10,8 +10,8 @@ use netlink_packet_sock_diag::{AF_INET, AF_INET6, IPPROTO_TCP, SockDiagMessage, 
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 use netlink_sys::{Socket, SocketAddr as Kernel};
 
-use super::Found;
-use super::state::State;
+use super::PeerSocket;
+use super::state::TcpState;
 
 /// A netlink socket, opened for the first query and kept.
 #[derive(Debug, Default)]
@@ -20,7 +20,11 @@ pub(super) struct SockDiag(Mutex<Option<Socket>>);
 impl SockDiag {
     /// The socket whose connection leads from `peer` to `local`. The kernel answers before `send`
     /// returns, so nothing blocks.
-    pub(super) fn find(&self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Found>> {
+    pub(super) fn find(
+        &self,
+        local: SocketAddr,
+        peer: SocketAddr,
+    ) -> io::Result<Option<PeerSocket>> {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = match slot.take() {
             Some(socket) => socket,
@@ -40,7 +44,7 @@ fn open() -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Found>> {
+fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<PeerSocket>> {
     // From the peer's point of view, it is the source.
     let id = SocketId {
         source_port: peer.port(),
@@ -82,8 +86,12 @@ fn ask(socket: &Socket, local: SocketAddr, peer: SocketAddr) -> io::Result<Optio
             if !exact {
                 return Ok(None);
             }
-            let state = State::of_linux(found.state).ok_or(io::ErrorKind::InvalidData)?;
-            Ok(Some(Found::of_linux(found.uid, found.inode.into(), state)))
+            let state = TcpState::of_linux(found.state).ok_or(io::ErrorKind::InvalidData)?;
+            Ok(Some(PeerSocket::of_linux(
+                found.uid,
+                found.inode.into(),
+                state,
+            )))
         }
         NetlinkPayload::Error(error) => match error.to_io() {
             error if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 
-use self::state::State;
+use self::state::TcpState;
 use crate::keys::Trace;
 use crate::refusal::Refusal;
 use crate::telemetry::Whom;
@@ -68,7 +68,7 @@ pub struct Gone;
 
 /// What was found out about a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenPeer {
     /// Who it is.
     pub peer: Peer,
     /// How to find its process.
@@ -85,7 +85,7 @@ pub struct Seen {
 pub async fn confirm(accepted: &impl AsFd) -> Result<(), Gone> {
     tokio::time::sleep(ON_THE_WAY).await;
     match accepted::state(accepted.as_fd()) {
-        Ok(State::Established) => Ok(()),
+        Ok(TcpState::Established) => Ok(()),
         Ok(_) | Err(_) => Err(Gone),
     }
 }
@@ -145,7 +145,7 @@ impl Peers {
         accepted: &impl AsFd,
         local: SocketAddr,
         peer: SocketAddr,
-    ) -> Result<Seen, Gone> {
+    ) -> Result<SeenPeer, Gone> {
         let found = self.find(unmapped(local), unmapped(peer));
         let found = found.unwrap_or_else(|error| {
             tracing::warn!(%error, "can't look up the owner of a connection");
@@ -156,7 +156,7 @@ impl Peers {
         let peer = judge(self.own, found, ours)?;
         let holder = found.and_then(|found| found.holder);
         let inode = holder.and_then(|holder| holder.inode);
-        Ok(Seen {
+        Ok(SeenPeer {
             peer,
             trace: inode.map_or(Trace::Nothing, Trace::Socket),
             is_held: holder.is_some(),
@@ -167,14 +167,14 @@ impl Peers {
     ///
     /// # Errors
     /// [`Gone`] if the peer has left and its user can't be determined.
-    pub fn of_unix(&self, stream: &UnixStream) -> Result<Seen, Gone> {
+    pub fn of_unix(&self, stream: &UnixStream) -> Result<SeenPeer, Gone> {
         let noted = stream.peer_cred().map_err(|_| Gone)?;
         let peer = match noted.uid() {
             uid if uid == self.own => Peer::Own,
             uid => Peer::Other(uid),
         };
         let process = noted.pid().and_then(|process| u32::try_from(process).ok());
-        Ok(Seen {
+        Ok(SeenPeer {
             peer,
             trace: process.map_or(Trace::Nothing, Trace::Process),
             is_held: true,
@@ -182,7 +182,7 @@ impl Peers {
     }
 
     #[cfg(target_os = "linux")]
-    fn find(&self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Found>> {
+    fn find(&self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<PeerSocket>> {
         self.kernel
             .find(local, peer)
             .or_else(|_| proc_net::find(local, peer))
@@ -190,7 +190,7 @@ impl Peers {
 
     #[cfg(target_os = "macos")]
     #[expect(clippy::unused_self, reason = "Linux keeps a socket for the question")]
-    fn find(&self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Found>> {
+    fn find(&self, local: SocketAddr, peer: SocketAddr) -> io::Result<Option<PeerSocket>> {
         Ok(pcb_list::find(&pcb_list::read()?, local, peer))
     }
 }
@@ -203,10 +203,10 @@ impl Default for Peers {
 
 /// The socket at the other end, as the system reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Found {
+struct PeerSocket {
     /// Its owner; `None` if it was closed.
     holder: Option<Holder>,
-    state: State,
+    state: TcpState,
 }
 
 /// The owner of an open socket.
@@ -217,10 +217,10 @@ struct Holder {
     inode: Option<u64>,
 }
 
-impl Found {
+impl PeerSocket {
     /// Linux gives closed sockets inode 0 and user 0, which doesn't mean root then.
     #[cfg(target_os = "linux")]
-    fn of_linux(uid: u32, inode: u64, state: State) -> Self {
+    fn of_linux(uid: u32, inode: u64, state: TcpState) -> Self {
         let inode = (inode != 0).then_some(inode);
         Self {
             holder: inode.map(|_| Holder { uid, inode }),
@@ -230,22 +230,23 @@ impl Found {
 }
 
 /// Decides by what was found at the peer's address and by the state of our end after that.
-fn judge(own: u32, found: Option<Found>, ours: State) -> Result<Peer, Gone> {
+fn judge(own: u32, found: Option<PeerSocket>, ours: TcpState) -> Result<Peer, Gone> {
     match found {
-        Some(Found {
+        Some(PeerSocket {
             holder: Some(Holder { uid, .. }),
-            state: State::Established | State::FinWait1 | State::FinWait2 | State::Closing,
-        }) if ours != State::Close => Ok(match uid {
+            state:
+                TcpState::Established | TcpState::FinWait1 | TcpState::FinWait2 | TcpState::Closing,
+        }) if ours != TcpState::Close => Ok(match uid {
             uid if uid == own => Peer::Own,
             0 => Peer::Unknown,
             uid => Peer::Other(uid),
         }),
         // The system doesn't tell, or the peer is in another network namespace behind NAT.
         None
-        | Some(Found {
+        | Some(PeerSocket {
             holder: None,
-            state: State::Established,
-        }) if ours == State::Established => Ok(Peer::Unknown),
+            state: TcpState::Established,
+        }) if ours == TcpState::Established => Ok(Peer::Unknown),
         // The port belongs to a process that isn't connected yet, or the socket was closed with
         // bytes on their way: the owner of what arrived here can't be known.
         Some(_) | None => Err(Gone),

@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::state::State;
-use super::{Found, Holder};
+use super::state::TcpState;
+use super::{Holder, PeerSocket};
 
 /// The table in its current state.
 #[cfg(target_os = "macos")]
@@ -39,7 +39,7 @@ pub(super) fn read() -> std::io::Result<Vec<u8>> {
 }
 
 /// The socket whose connection leads from `peer` to `local`.
-pub(super) fn find(table: &[u8], local: SocketAddr, peer: SocketAddr) -> Option<Found> {
+pub(super) fn find(table: &[u8], local: SocketAddr, peer: SocketAddr) -> Option<PeerSocket> {
     let mut rest = table.get(number(table, 0)? as usize..)?;
     let mut is_it = false;
     let mut holder = None;
@@ -56,8 +56,8 @@ pub(super) fn find(table: &[u8], local: SocketAddr, peer: SocketAddr) -> Option<
             }
             // The last record of a socket's group.
             XSO_TCPCB if is_it => {
-                let state = State::of_xnu(number(record, T_STATE)?)?;
-                return Some(Found { holder, state });
+                let state = TcpState::of_xnu(number(record, T_STATE)?)?;
+                return Some(PeerSocket { holder, state });
             }
             _ => {}
         }
@@ -164,17 +164,17 @@ mod tests {
         let peer = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let held = |uid, state| {
             let holder = Some(Holder { uid, inode: None });
-            Some(Found { holder, state })
+            Some(PeerSocket { holder, state })
         };
         let found = |port| find(&table, local, peer(port));
-        assert_eq!(found(50000), held(502, State::Established));
+        assert_eq!(found(50000), held(502, TcpState::Established));
         assert_eq!(found(50001), None);
-        let closed = Found {
+        let closed = PeerSocket {
             holder: None,
-            state: State::FinWait2,
+            state: TcpState::FinWait2,
         };
         assert_eq!(found(50002), Some(closed));
-        assert_eq!(found(50003), held(504, State::SynSent));
+        assert_eq!(found(50003), held(504, TcpState::SynSent));
         for cut in 0..table.len() {
             let _ = find(&table[..cut], local, peer(50003));
         }

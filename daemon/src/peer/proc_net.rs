@@ -5,18 +5,18 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::Found;
-use super::state::State;
+use super::PeerSocket;
+use super::state::TcpState;
 
 /// One line of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct SocketRow {
     /// The socket's own address.
     pub(crate) local: SocketAddr,
     /// The other end's.
     pub(crate) remote: SocketAddr,
     /// Its state.
-    pub(crate) state: State,
+    pub(crate) state: TcpState,
     /// The user who owns it.
     pub(crate) uid: u32,
     /// The socket's inode, 0 if no process holds it any more.
@@ -24,7 +24,7 @@ pub(crate) struct Row {
 }
 
 /// All sockets of the family of `address`.
-pub(crate) fn rows(address: IpAddr) -> io::Result<Vec<Row>> {
+pub(crate) fn rows(address: IpAddr) -> io::Result<Vec<SocketRow>> {
     let table = match address {
         IpAddr::V4(_) => "/proc/net/tcp",
         IpAddr::V6(_) => "/proc/net/tcp6",
@@ -34,9 +34,11 @@ pub(crate) fn rows(address: IpAddr) -> io::Result<Vec<Row>> {
 }
 
 /// The socket whose connection leads from `peer` to `local`.
-pub(super) fn find(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Found>> {
-    let is_it = |row: &Row| {
-        row.state != State::Listen && canonical(row.local) == peer && canonical(row.remote) == local
+pub(super) fn find(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<PeerSocket>> {
+    let is_it = |row: &SocketRow| {
+        row.state != TcpState::Listen
+            && canonical(row.local) == peer
+            && canonical(row.remote) == local
     };
     let mut found = rows(peer.ip())?.into_iter().find(is_it);
     if found.is_none() && peer.is_ipv4() {
@@ -45,23 +47,23 @@ pub(super) fn find(local: SocketAddr, peer: SocketAddr) -> io::Result<Option<Fou
         let others = rows(Ipv6Addr::UNSPECIFIED.into()).unwrap_or_default();
         found = others.into_iter().find(is_it);
     }
-    Ok(found.map(|row| Found::of_linux(row.uid, row.inode, row.state)))
+    Ok(found.map(|row| PeerSocket::of_linux(row.uid, row.inode, row.state)))
 }
 
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-fn row(line: &str) -> Option<Row> {
+fn row(line: &str) -> Option<SocketRow> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let local = address(fields.next()?)?;
     let remote = address(fields.next()?)?;
     let state = u8::from_str_radix(fields.next()?, 16).ok()?;
-    let state = State::of_linux(state)?;
+    let state = TcpState::of_linux(state)?;
     // tx_queue:rx_queue, tr:tm->when and retrnsmt come before the user, timeout after it.
     let uid = fields.nth(3)?.parse().ok()?;
     let inode = fields.nth(1)?.parse().ok()?;
-    Some(Row {
+    Some(SocketRow {
         local,
         remote,
         state,
@@ -103,7 +105,7 @@ mod tests {
                     1000        0 12345 1 0000000000000000 100 0 0 10 0";
         let found = row(four).unwrap();
         assert_eq!(found.local, "127.0.0.1:8484".parse().unwrap());
-        assert_eq!(found.state, State::Listen);
+        assert_eq!(found.state, TcpState::Listen);
         assert_eq!((found.uid, found.inode), (1000, 12345));
         let six = "   1: 00000000000000000000000001000000:2124 \
                    00000000000000000000000001000000:D431 01 00000000:00000000 00:00000000 00000000 \
@@ -111,7 +113,7 @@ mod tests {
         let found = row(six).unwrap();
         assert_eq!(found.local, "[::1]:8484".parse().unwrap());
         assert_eq!(found.remote, "[::1]:54321".parse().unwrap());
-        assert_eq!(found.state, State::Established);
+        assert_eq!(found.state, TcpState::Established);
     }
 
     #[test]
@@ -132,7 +134,7 @@ mod tests {
             let holder = found.holder.unwrap();
             assert_eq!(holder.uid, uid, "{target}");
             assert!(holder.inode.is_some());
-            assert_eq!(found.state, State::Established);
+            assert_eq!(found.state, TcpState::Established);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// A socket's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum TcpState {
     /// Both directions are open.
     Established,
     /// A connection was requested.
@@ -27,7 +27,7 @@ pub(crate) enum State {
     Closing,
 }
 
-impl State {
+impl TcpState {
     /// By its number in Linux (`include/net/tcp_states.h`).
     #[cfg(any(target_os = "linux", test))]
     pub(super) fn of_linux(number: u8) -> Option<Self> {

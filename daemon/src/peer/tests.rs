@@ -15,7 +15,7 @@ fn d1_u1_who_is_served_by_what_was_found_and_what_our_end_says_after() {
     for (found, ours) in pairs() {
         for holder in holders {
             let holder = holder.map(|uid| Holder { uid, inode: None });
-            let found = found.map(|state| Found { holder, state });
+            let found = found.map(|state| PeerSocket { holder, state });
             let expected = read_again(OWN, found, ours);
             assert_eq!(judge(OWN, found, ours), expected, "{found:?}, {ours:?}");
             gone += usize::from(expected == Err(Gone));
@@ -25,22 +25,22 @@ fn d1_u1_who_is_served_by_what_was_found_and_what_our_end_says_after() {
     // A daemon that runs as root knows root's connections.
     let roots = |uid| {
         let holder = Some(Holder { uid, inode: None });
-        let state = State::Established;
-        judge(0, Some(Found { holder, state }), State::Established)
+        let state = TcpState::Established;
+        judge(0, Some(PeerSocket { holder, state }), TcpState::Established)
     };
     assert_eq!(roots(0), Ok(Peer::Own));
     assert_eq!(roots(1000), Ok(Peer::Other(1000)));
 }
 
-fn read_again(own: u32, found: Option<Found>, ours: State) -> Result<Peer, Gone> {
+fn read_again(own: u32, found: Option<PeerSocket>, ours: TcpState) -> Result<Peer, Gone> {
     let speaks = |state| {
         let speaking = ["Established", "FinWait1", "FinWait2", "Closing"];
         speaking.contains(&format!("{state:?}").as_str())
     };
     let holder = found.and_then(|found| found.holder);
     let is_held = holder.is_some() && found.is_some_and(|found| speaks(found.state));
-    let is_alive = !matches!(ours, State::Close);
-    let is_whole = matches!(ours, State::Established);
+    let is_alive = !matches!(ours, TcpState::Close);
+    let is_whole = matches!(ours, TcpState::Established);
     if is_held && is_alive {
         let uid = holder.unwrap().uid;
         if uid == own {
@@ -53,7 +53,7 @@ fn read_again(own: u32, found: Option<Found>, ours: State) -> Result<Peer, Gone>
         });
     }
     let nobody_holds_it = holder.is_none();
-    let closed = found.is_some_and(|found| found.state != State::Established);
+    let closed = found.is_some_and(|found| found.state != TcpState::Established);
     if nobody_holds_it && !closed && is_whole {
         return Ok(Peer::Unknown);
     }
@@ -61,20 +61,23 @@ fn read_again(own: u32, found: Option<Found>, ours: State) -> Result<Peer, Gone>
 }
 
 /// All states of the found socket, or none, combined with all of ours.
-fn pairs() -> impl Iterator<Item = (Option<State>, State)> {
-    let all = || (1..=12).filter_map(State::of_linux);
+fn pairs() -> impl Iterator<Item = (Option<TcpState>, TcpState)> {
+    let all = || (1..=12).filter_map(TcpState::of_linux);
     let found = [None].into_iter().chain(all().map(Some));
     found.flat_map(move |found| all().map(move |ours| (found, ours)))
 }
 
 #[test]
 fn both_systems_number_the_same_states() {
-    let linux: Vec<_> = (1..=11).filter_map(State::of_linux).collect();
-    let xnu: Vec<_> = (0..=10).filter_map(State::of_xnu).collect();
+    let linux: Vec<_> = (1..=11).filter_map(TcpState::of_linux).collect();
+    let xnu: Vec<_> = (0..=10).filter_map(TcpState::of_xnu).collect();
     assert_eq!((linux.len(), xnu.len()), (11, 11));
     assert!(linux.iter().all(|state| xnu.contains(state)));
-    assert_eq!((State::of_linux(0), State::of_linux(13)), (None, None));
-    assert_eq!(State::of_xnu(11), None);
+    assert_eq!(
+        (TcpState::of_linux(0), TcpState::of_linux(13)),
+        (None, None)
+    );
+    assert_eq!(TcpState::of_xnu(11), None);
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn d1_a_peer_that_is_gone_is_served_nothing_and_a_half_closed_one_is() {
         assert_eq!(asked(&server, peer), Ok((Peer::Own, is_traced)));
         client.shutdown(Shutdown::Write).unwrap();
         assert_eq!(asked(&server, peer), Ok((Peer::Own, is_traced)));
-        arrived(&server, State::CloseWait);
+        arrived(&server, TcpState::CloseWait);
         assert_eq!(asked(&server, peer), Ok((Peer::Own, is_traced)));
         drop(client);
         assert_eq!(asked(&server, peer), Err(Gone), "closed after that");
@@ -116,7 +119,7 @@ fn d1_a_peer_that_is_gone_is_served_nothing_and_a_half_closed_one_is() {
 
         let (client, server, peer) = connect();
         reset(client);
-        arrived(&server, State::Close);
+        arrived(&server, TcpState::Close);
         assert_eq!(asked(&server, peer), Err(Gone), "reset");
     }
 }
@@ -178,10 +181,10 @@ fn d1_both_tables_of_linux_tell_the_same_of_every_peer() {
         }
     };
     let (client, (_server, peer)) = connect();
-    assert_eq!(same(peer).unwrap().state, State::Established);
+    assert_eq!(same(peer).unwrap().state, TcpState::Established);
     client.shutdown(Shutdown::Write).unwrap();
-    while same(peer).unwrap().state == State::FinWait1 {}
-    assert_eq!(same(peer).unwrap().state, State::FinWait2);
+    while same(peer).unwrap().state == TcpState::FinWait1 {}
+    assert_eq!(same(peer).unwrap().state, TcpState::FinWait2);
     drop(client);
     assert_eq!(same(peer).unwrap().holder, None);
     let (client, (_server, peer)) = connect();
@@ -190,7 +193,7 @@ fn d1_both_tables_of_linux_tell_the_same_of_every_peer() {
 }
 
 /// Waits until our end knows: on a busy machine that takes a moment.
-fn arrived(server: &TcpStream, expected: State) {
+fn arrived(server: &TcpStream, expected: TcpState) {
     while accepted::state(server.as_fd()).is_ok_and(|state| state != expected) {}
 }
 

@@ -31,7 +31,7 @@ use self::scanner::Scanner;
 use crate::body::{Body, Filtered};
 use crate::config::Account;
 use crate::content::{Coding, MediaType, items};
-use crate::route_table::Files;
+use crate::route_table::CarriedFiles;
 
 pub use self::head::{STRIPPED, STRIPPED_FAMILIES};
 pub use self::origins::{Arrival, Client, Origins, View};
@@ -52,7 +52,7 @@ pub struct Context {
 impl Context {
     /// Notes what matters in a request's head, as the script sent it. An answer for one of `files`
     /// isn't changed.
-    pub fn of(head: &request::Parts, view: View, files: Files) -> Self {
+    pub fn of(head: &request::Parts, view: View, files: CarriedFiles) -> Self {
         let headers = &head.headers;
         let is_file = files.answered;
         Self {

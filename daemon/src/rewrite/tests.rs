@@ -54,7 +54,7 @@ fn context_of(method: Method, lines: Lines<'_>, base: &str, account: &Arc<Accoun
         request = request.header(*name, *value);
     }
     let head = request.body(()).unwrap().into_parts().0;
-    Context::of(&head, view_of(base, account), Files::default())
+    Context::of(&head, view_of(base, account), CarriedFiles::default())
 }
 
 /// A GET with these headers.
@@ -102,7 +102,7 @@ fn s3_gzip_is_asked_for_where_the_answer_may_change() {
         }
         let mut head = request.body(()).unwrap().into_parts().0;
         let view = view_of("http://localhost:8484", account);
-        let context = Context::of(&head, view, Files::default());
+        let context = Context::of(&head, view, CarriedFiles::default());
         context.ask_for_coding(&mut head.headers);
         let seen = head.headers.get(ACCEPT_ENCODING);
         assert_eq!(seen.map(|v| v.to_str().unwrap()), asked, "{lines:?}");

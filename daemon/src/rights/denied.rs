@@ -6,8 +6,8 @@ use http::{Method, Uri};
 
 use super::path::{ApiPath, Segments};
 use super::rule::Rule;
-use crate::route_table::scope::Effect;
-use crate::route_table::{Entry, TABLE, Verb, without_locales};
+use crate::route_table::scope::RouteEffect;
+use crate::route_table::{RouteEntry, RouteVerb, TABLE, without_locales};
 
 /// Rules that deny.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Denied {
     }
 
     /// Whether a route is denied although no rule names it.
-    pub(super) fn by_what_it_shows(&self, entry: Option<&Entry>) -> Option<Why<'_>> {
+    pub(super) fn by_what_it_shows(&self, entry: Option<&RouteEntry>) -> Option<Why<'_>> {
         let first = self.rules.first()?;
         let Some(entry) = entry else {
             return Some(Why::Unknown(first));
@@ -86,7 +86,7 @@ impl Denied {
             let fitting = reads().filter(|entry| rule.may_fit(entry));
             denied.extend(fitting.filter_map(kind));
         }
-        let shows = |entry: &&Entry| {
+        let shows = |entry: &&RouteEntry| {
             let Some(kind) = kind(entry) else {
                 return false;
             };
@@ -110,14 +110,14 @@ impl Denied {
 }
 
 /// The known routes that only read, by GET.
-fn reads() -> impl Iterator<Item = &'static Entry> {
+fn reads() -> impl Iterator<Item = &'static RouteEntry> {
     let entries = TABLE.entries().into_iter();
-    entries.filter(|entry| entry.verb == Verb::Get && entry.effect == Effect::Read)
+    entries.filter(|entry| entry.verb == RouteVerb::Get && entry.effect == RouteEffect::Read)
 }
 
 /// The kind of records that a route shows: the last name in its path that is neither a variable nor
 /// a way of listing them.
-fn kind(entry: &Entry) -> Option<&str> {
+fn kind(entry: &RouteEntry) -> Option<&str> {
     let mut names = entry.path.rsplit('/');
     names.find(|name| !name.starts_with('{') && !WAYS.contains(name) && !name.is_empty())
 }
@@ -138,7 +138,7 @@ fn is_alias(kind: &str, of: &str) -> bool {
 }
 
 /// A path that matches the entry.
-fn sample(entry: &Entry) -> String {
+fn sample(entry: &RouteEntry) -> String {
     let names = entry.path.split('/').map(|name| match name {
         "{type}" => "zen:user",
         "**" => "any",
@@ -150,7 +150,7 @@ fn sample(entry: &Entry) -> String {
 
 /// Whether a rule may match some path of an entry.
 impl Rule {
-    fn may_fit(&self, entry: &Entry) -> bool {
+    fn may_fit(&self, entry: &RouteEntry) -> bool {
         let fits = |path: &str| {
             let path = ApiPath::of(path).ok();
             path.is_some_and(|path| self.fits_some(&path.segments()))

@@ -45,7 +45,7 @@ use self::side_loads::SideLoads;
 use self::verdict::Grant;
 use crate::body::Body;
 use crate::route_table::scope::{Scopes, names};
-use crate::route_table::{Entry, TABLE};
+use crate::route_table::{RouteEntry, TABLE};
 
 pub(crate) use overrides::names_another_method;
 pub use verdict::{Denial, Explanation};
@@ -248,7 +248,7 @@ impl Rights {
         &self,
         method: &Method,
         path: &Segments<'_>,
-        entry: Option<&'static Entry>,
+        entry: Option<&'static RouteEntry>,
     ) -> Option<Grant<'_>> {
         let allows = |rule: &&Rule| rule.allows(method, path);
         let rules = || self.allow.iter().filter(allows);

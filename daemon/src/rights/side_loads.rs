@@ -9,7 +9,7 @@
 //! Servers merge the parameters of a query and a body, so both are judged here.
 
 use super::names;
-use crate::route_table::scope::{Effect, Resource, Scopes};
+use crate::route_table::scope::{Resource, RouteEffect, Scopes};
 
 /// The side loads that a request may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ fn needs(name: &[u8]) -> Option<Scopes> {
         .iter()
         .find(|(_, names)| is_in(names))
         .unwrap_or(&("", ""));
-    let scope = Resource::named(of).map(|resource| resource.scope(Effect::Read));
+    let scope = Resource::named(of).map(|resource| resource.scope(RouteEffect::Read));
     Some(scope.unwrap_or_default() | Scopes::READ)
 }
 

@@ -9,7 +9,7 @@ use super::Rule;
 use super::denied::Why;
 use super::path::{Ambiguity, ApiPath};
 use super::side_loads::Refused;
-use crate::route_table::Entry;
+use crate::route_table::RouteEntry;
 use crate::route_table::scope::{Scopes, names};
 use crate::telemetry::Sent;
 
@@ -75,7 +75,7 @@ pub(super) enum Grant<'a> {
     /// The key's scopes that a route needs, and what is known about the route.
     Scope {
         scopes: Scopes,
-        entry: Option<&'static Entry>,
+        entry: Option<&'static RouteEntry>,
     },
 }
 
@@ -159,7 +159,7 @@ pub(super) fn of_rule(rule: &Rule, method: &Method, path: &ApiPath<'_>) -> Denia
     )
 }
 
-pub(super) fn of_scope(entry: Option<&Entry>, method: &Method, path: &ApiPath<'_>) -> Denial {
+pub(super) fn of_scope(entry: Option<&RouteEntry>, method: &Method, path: &ApiPath<'_>) -> Denial {
     let Some(entry) = entry else {
         let shown = shown(method, path);
         return Denial {
@@ -232,7 +232,7 @@ pub(super) fn of_what_it_shows(why: &Why<'_>, method: &Method, path: &ApiPath<'_
     }
 }
 
-fn effect(entry: &Entry) -> String {
+fn effect(entry: &RouteEntry) -> String {
     match entry.why {
         Some(why) => format!("{} ({why})", entry.effect.verb()),
         None => entry.effect.verb().to_owned(),

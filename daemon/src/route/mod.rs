@@ -1,7 +1,7 @@
 //! Stage 3: which account a request belongs to, and whether its route is one for scripts, and for
 //! this script's key.
 //!
-//! The path is judged in its most lenient reading (`Canonical`) and sent on byte for byte.
+//! The path is judged in its most lenient reading (`NormalizedPath`) and sent on byte for byte.
 
 mod authorize;
 mod explain;
@@ -18,7 +18,7 @@ use crate::config::{Access, Account, AccountName, Config};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, KeyId};
 use crate::refusal::{KeyRefusal, Refusal};
-use crate::route_table::{Canonical, Files, Properties, TABLE};
+use crate::route_table::{CarriedFiles, NormalizedPath, Properties, TABLE};
 use crate::session::TokenPolicy;
 use crate::telemetry::Sent;
 use crate::upstream::Credential;
@@ -49,7 +49,7 @@ pub struct Plan {
     /// Whose credential it carries.
     pub credential: Credential,
     /// In which directions it carries files.
-    pub files: Files,
+    pub files: CarriedFiles,
     /// Which of the account's tokens it may carry.
     pub tokens: TokenPolicy,
     /// Its key, if that may do less than a caller without one.
@@ -130,7 +130,7 @@ impl Routes {
         key: Option<ValidKey<'_>>,
         head: &Parts,
     ) -> Result<(Arc<Account>, Properties), Refusal> {
-        let path = Canonical::of(head.uri.path());
+        let path = NormalizedPath::of(head.uri.path());
         let properties = TABLE.properties(policy::method(head), &path);
         let asker = match key {
             Some(_) => Asker::WithKey,

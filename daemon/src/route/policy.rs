@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use crate::config::RoutePath;
 use crate::refusal::Refusal;
 use crate::rights;
-use crate::route_table::{Canonical, Credentials, Name, Properties};
+use crate::route_table::{Credentials, NormalizedPath, PathName, Properties};
 use crate::upstream::Credential;
 
 /// The routes of credentials that the configuration has opened.
@@ -28,9 +28,9 @@ pub(super) enum Asker {
 impl Policy {
     /// The rules, with `open` excepted together with everything beneath it.
     pub(super) fn new(open: &[RoutePath]) -> Self {
-        let owned = |name: Name<'_>| name.into_owned();
+        let owned = |name: PathName<'_>| name.into_owned();
         let resolved = |route: &RoutePath| {
-            let path = Canonical::of(route.as_str());
+            let path = NormalizedPath::of(route.as_str());
             path.resolved.into_iter().map(owned).collect()
         };
         Self {
@@ -42,7 +42,7 @@ impl Policy {
     /// from somebody.
     pub(super) fn refuses(
         &self,
-        path: &Canonical<'_>,
+        path: &NormalizedPath<'_>,
         properties: Properties,
         asker: Asker,
     ) -> bool {
@@ -57,9 +57,9 @@ impl Policy {
         !may_be_used && (path.is_ambiguous || !self.opens(path))
     }
 
-    fn opens(&self, path: &Canonical<'_>) -> bool {
+    fn opens(&self, path: &NormalizedPath<'_>) -> bool {
         let begins_with = |open: &Vec<Vec<u8>>| {
-            let fits = |(open, name): (&Vec<u8>, &Name<'_>)| open.as_slice() == &**name;
+            let fits = |(open, name): (&Vec<u8>, &PathName<'_>)| open.as_slice() == &**name;
             open.len() <= path.resolved.len() && open.iter().zip(&path.resolved).all(fits)
         };
         self.open.iter().any(begins_with)
@@ -114,7 +114,7 @@ mod tests {
 
     fn refuses_to(asker: Asker, open: &[&str], method: &Method, path: &str) -> bool {
         let open: Vec<RoutePath> = open.iter().map(|route| route.parse().unwrap()).collect();
-        let path = Canonical::of(path);
+        let path = NormalizedPath::of(path);
         let properties = TABLE.properties(method, &path);
         Policy::new(&open).refuses(&path, properties, asker)
     }
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn s6_products_with_their_own_credentials() {
         let credential = |path| {
-            let path = Canonical::of(path);
+            let path = NormalizedPath::of(path);
             let properties = TABLE.properties(&Method::GET, &path);
             credential(&HeaderMap::new(), properties).unwrap()
         };
@@ -324,7 +324,7 @@ mod tests {
             for value in values {
                 headers.append(AUTH_HEADER, HeaderValue::from_static(value));
             }
-            let properties = TABLE.properties(&Method::GET, &Canonical::of(path));
+            let properties = TABLE.properties(&Method::GET, &NormalizedPath::of(path));
             credential(&headers, properties).map_err(|refusal| refusal.code())
         };
         for path in ["/api/v2/requests.json", "/api/v2/chat/chats"] {

@@ -7,8 +7,10 @@
 
 use http::Method;
 
-use super::normalized_path::{Canonical, Name};
-use super::{Credentials, Files, Line, Properties, Verb, has_locale, is_locale, names};
+use super::normalized_path::{NormalizedPath, PathName};
+use super::{
+    CarriedFiles, Credentials, Properties, RouteLine, RouteVerb, has_locale, is_locale, names,
+};
 
 /// The marks that a line of the table gives its path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +40,7 @@ struct Node {
     has_locale: bool,
     here: Marks,
     beneath: Marks,
-    /// The methods that have nothing to do with credentials here, by their index in [`Verb`].
+    /// The methods that have nothing to do with credentials here, by their index in [`RouteVerb`].
     harmless: u8,
     /// The methods that show the credential that the request itself carries.
     own_token: u8,
@@ -46,7 +48,7 @@ struct Node {
 
 /// What the walks through the tree have found.
 #[derive(Clone, Copy, Default)]
-struct Found {
+struct FoundMarks {
     credentials: bool,
     /// A route that is known to be harmless.
     harmless: bool,
@@ -56,7 +58,7 @@ struct Found {
 }
 
 impl Marked {
-    pub(super) fn of(lines: &[Line]) -> Self {
+    pub(super) fn of(lines: &[RouteLine]) -> Self {
         let mut marked = Self::default();
         for line in lines.iter().filter(|line| line.marks.are_of_path()) {
             marked.add(line);
@@ -67,7 +69,7 @@ impl Marked {
         marked
     }
 
-    fn add(&mut self, line: &Line) {
+    fn add(&mut self, line: &RouteLine) {
         if line.marks.own_credential {
             let is_literal = |name: &&str| !is_variable(name) && *name != "**";
             self.products
@@ -96,24 +98,24 @@ impl Marked {
         // Whatever hangs on a credential's own path is marked like it.
         node.beneath.credentials |= place.credentials;
         for (verb, entry) in &line.entries {
-            if entry.path == OWN_TOKEN && *verb == Verb::Get {
+            if entry.path == OWN_TOKEN && *verb == RouteVerb::Get {
                 node.own_token |= 1 << *verb as u8;
             }
         }
     }
 
-    fn take_out(&mut self, line: &Line) {
+    fn take_out(&mut self, line: &RouteLine) {
         let path: Vec<&'static str> = lenient(line.path).collect();
         // A pattern without wildcards only matches its very path.
         if path.contains(&"**") {
             return;
         }
         let sample = path.iter().map(|name| match is_variable(name) {
-            true => Name::Borrowed(b"1".as_slice()),
-            false => Name::Borrowed(name.as_bytes()),
+            true => PathName::Borrowed(b"1".as_slice()),
+            false => PathName::Borrowed(name.as_bytes()),
         });
-        let mut found = Found::default();
-        let sample: Vec<Name<'_>> = sample.collect();
+        let mut found = FoundMarks::default();
+        let sample: Vec<PathName<'_>> = sample.collect();
         self.root.walk(None, &sample, false, &mut found);
         if !found.credentials {
             return;
@@ -130,9 +132,9 @@ impl Marked {
         }
     }
 
-    pub(super) fn properties(&self, method: &Method, path: &Canonical<'_>) -> Properties {
-        let verb = Verb::of(method);
-        let mut found = Found::default();
+    pub(super) fn properties(&self, method: &Method, path: &NormalizedPath<'_>) -> Properties {
+        let verb = RouteVerb::of(method);
+        let mut found = FoundMarks::default();
         self.root.walk(verb, &path.resolved, false, &mut found);
         if let Some(flat) = &path.flat {
             self.root.walk(verb, flat, false, &mut found);
@@ -144,19 +146,19 @@ impl Marked {
         } else {
             found.credentials && !found.harmless
         };
-        let reads = verb == Some(Verb::Get);
+        let reads = verb == Some(RouteVerb::Get);
         Properties {
             credentials: match credentials {
                 true if found.own_token && !path.is_ambiguous => Credentials::OfThisRequest,
                 true => Credentials::Any,
                 false => Credentials::None,
             },
-            files: Files {
+            files: CarriedFiles {
                 sent: found.takes_file && !reads,
                 answered: found.gives_file && reads,
             },
             has_own_credential: self.products.iter().any(|product| {
-                let fits = |(known, name): (&&str, &Name<'_>)| known.as_bytes() == &**name;
+                let fits = |(known, name): (&&str, &PathName<'_>)| known.as_bytes() == &**name;
                 product.len() <= path.resolved.len() && product.iter().zip(&path.resolved).all(fits)
             }),
         }
@@ -165,7 +167,13 @@ impl Marked {
 
 impl Node {
     /// Goes on through every path that these names could be.
-    fn walk(&self, verb: Option<Verb>, path: &[Name<'_>], inside: bool, found: &mut Found) {
+    fn walk(
+        &self,
+        verb: Option<RouteVerb>,
+        path: &[PathName<'_>],
+        inside: bool,
+        found: &mut FoundMarks,
+    ) {
         let inside = inside || self.beneath.credentials;
         let Some((name, rest)) = path.split_first() else {
             let is_one_of = |set: u8| verb.is_some_and(|verb| set & 1 << verb as u8 != 0);
@@ -243,7 +251,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// Whether a path could become these names if some of its own are left out.
-fn is_left_of(names: &[&str], path: &[Name<'_>]) -> bool {
+fn is_left_of(names: &[&str], path: &[PathName<'_>]) -> bool {
     let mut rest = path.iter();
     let mut names = names.iter();
     names.all(|name| rest.any(|found| name.as_bytes() == &**found))

@@ -25,8 +25,8 @@ use std::sync::LazyLock;
 use http::Method;
 
 use self::marked::{Marked, Marks};
-pub(crate) use self::normalized_path::{Canonical, Name};
-use self::scope::{Effect, Resource, Scopes};
+pub(crate) use self::normalized_path::{NormalizedPath, PathName};
+use self::scope::{Resource, RouteEffect, Scopes};
 use self::tree::Tree;
 
 /// The table, read once.
@@ -44,8 +44,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    fn of(lines: impl Iterator<Item = Line>) -> Self {
-        let lines: Vec<Line> = lines.collect();
+    fn of(lines: impl Iterator<Item = RouteLine>) -> Self {
+        let lines: Vec<RouteLine> = lines.collect();
         let marked = Marked::of(&lines);
         let mut tree = Tree::default();
         for line in lines {
@@ -57,14 +57,16 @@ impl Table {
     }
 
     /// The entry of a route, if it is known. HEAD and OPTIONS are treated like GET.
-    pub(crate) fn find(&self, method: &Method, path: &[&str]) -> Option<&Entry> {
-        self.tree.find(Verb::of(method)?, path)
+    pub(crate) fn find(&self, method: &Method, path: &[&str]) -> Option<&RouteEntry> {
+        self.tree.find(RouteVerb::of(method)?, path)
     }
 
     /// Whether `entry` is the only one known at the very path of its line, so that no other method
     /// could do something else there.
-    pub(crate) fn is_alone(&self, entry: &Entry, path: &[&str]) -> bool {
-        let others = Verb::ALL.iter().filter(|(_, verb)| *verb != entry.verb);
+    pub(crate) fn is_alone(&self, entry: &RouteEntry, path: &[&str]) -> bool {
+        let others = RouteVerb::ALL
+            .iter()
+            .filter(|(_, verb)| *verb != entry.verb);
         others
             .map(|(_, verb)| self.tree.find(*verb, path))
             .all(|found| found.is_none())
@@ -72,12 +74,12 @@ impl Table {
 
     /// Whether the last name of a path is a file name, in which dots have no meaning.
     pub(crate) fn names_a_file(&self, path: &[&str]) -> bool {
-        let entry = self.tree.find(Verb::Get, path);
+        let entry = self.tree.find(RouteVerb::Get, path);
         entry.is_some_and(|entry| entry.path.ends_with("/{file}"))
     }
 
     /// What a request with this method to this path might carry.
-    pub(crate) fn properties(&self, method: &Method, path: &Canonical<'_>) -> Properties {
+    pub(crate) fn properties(&self, method: &Method, path: &NormalizedPath<'_>) -> Properties {
         self.marked.properties(method, path)
     }
 
@@ -88,19 +90,19 @@ impl Table {
     }
 
     /// Every entry.
-    pub(crate) fn entries(&self) -> Vec<&Entry> {
+    pub(crate) fn entries(&self) -> Vec<&RouteEntry> {
         self.tree.entries()
     }
 }
 
 /// What is known of a route.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct RouteEntry {
     /// The verb by which its method is treated.
-    pub(crate) verb: Verb,
+    pub(crate) verb: RouteVerb,
     /// Its path with names for its variable parts, as in Zendesk's own descriptions.
     pub(crate) path: String,
-    pub(crate) effect: Effect,
+    pub(crate) effect: RouteEffect,
     /// The resources, a scope for any one of which is enough; empty if only the broad scopes are.
     pub(crate) of: Vec<&'static str>,
     /// The scopes, any one of which is enough.
@@ -119,7 +121,7 @@ pub(crate) struct Properties {
     /// Whether it creates, shows or revokes credentials.
     pub(crate) credentials: Credentials,
     /// Whether it carries files, which are never changed.
-    pub(crate) files: Files,
+    pub(crate) files: CarriedFiles,
     /// Whether its product has credentials of its own and doesn't accept Support's tokens.
     pub(crate) has_own_credential: bool,
 }
@@ -138,7 +140,7 @@ pub(crate) enum Credentials {
 
 /// In which directions a route carries files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Files {
+pub struct CarriedFiles {
     /// The request's body is a file, or contains one.
     pub sent: bool,
     /// The answer's body is a file.
@@ -147,7 +149,7 @@ pub struct Files {
 
 /// The methods that distinguish routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub(crate) enum RouteVerb {
     Get,
     Post,
     Put,
@@ -155,7 +157,7 @@ pub(crate) enum Verb {
     Delete,
 }
 
-impl Verb {
+impl RouteVerb {
     pub(crate) const ALL: [(&'static str, Self); 5] = [
         ("GET", Self::Get),
         ("POST", Self::Post),
@@ -183,22 +185,22 @@ impl Verb {
 }
 
 /// One line of the table: a path, what each method does there, and what it carries.
-struct Line {
+struct RouteLine {
     path: &'static str,
-    entries: Vec<(Verb, Entry)>,
+    entries: Vec<(RouteVerb, RouteEntry)>,
     marks: Marks,
 }
 
 /// The scopes that a route of these resources needs.
-fn needs(of: &[Resource], effect: Effect, follows: bool) -> Scopes {
+fn needs(of: &[Resource], effect: RouteEffect, follows: bool) -> Scopes {
     let of_all = |effect| {
         let scopes = of.iter().map(|resource| resource.scope(effect));
         scopes.fold(Scopes::NONE, |all, scope| all | scope)
     };
     match effect {
-        Effect::Read if follows => of_all(Effect::Write) | Scopes::READ | Scopes::WRITE,
-        Effect::Read => of_all(Effect::Read) | Scopes::READ,
-        Effect::Write => of_all(Effect::Write) | Scopes::WRITE,
+        RouteEffect::Read if follows => of_all(RouteEffect::Write) | Scopes::READ | Scopes::WRITE,
+        RouteEffect::Read => of_all(RouteEffect::Read) | Scopes::READ,
+        RouteEffect::Write => of_all(RouteEffect::Write) | Scopes::WRITE,
     }
 }
 

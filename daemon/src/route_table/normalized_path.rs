@@ -8,22 +8,22 @@ use crate::percent;
 /// however often repeated, `\`, `//`, letter case, `;` parameters, a format suffix such as `.json`,
 /// trailing dots and spaces.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Canonical<'a> {
+pub(crate) struct NormalizedPath<'a> {
     /// With `.` and `..` applied (RFC 3986 section 5.2.4), up to an encoded `?`, `#` or NUL.
-    pub(crate) resolved: Names<'a>,
+    pub(crate) resolved: PathNames<'a>,
     /// The whole path with `.` and `..` left out, as read by a server that routes before it
     /// resolves, if that differs.
-    pub(crate) flat: Option<Names<'a>>,
+    pub(crate) flat: Option<PathNames<'a>>,
     /// Whether servers may drop different parts of it. If `..` removes a segment, or an encoded `#`
     /// ends the path, a server that resolves before it decodes removes all of `a%2Fb`; if `;`
     /// begins a parameter, one that cuts before it decodes cuts off all of `;a%2Fb`.
     pub(crate) is_ambiguous: bool,
 }
 
-pub(crate) type Names<'a> = Vec<Name<'a>>;
-pub(crate) type Name<'a> = Cow<'a, [u8]>;
+pub(crate) type PathNames<'a> = Vec<PathName<'a>>;
+pub(crate) type PathName<'a> = Cow<'a, [u8]>;
 
-impl<'a> Canonical<'a> {
+impl<'a> NormalizedPath<'a> {
     /// Reads a path.
     pub(crate) fn of(path: &'a str) -> Self {
         match names_of_plain(path) {
@@ -37,15 +37,15 @@ impl<'a> Canonical<'a> {
     }
 
     /// Every name in the path.
-    pub(crate) fn flat(&self) -> &[Name<'a>] {
+    pub(crate) fn flat(&self) -> &[PathName<'a>] {
         self.flat.as_deref().unwrap_or(&self.resolved)
     }
 
     fn of_any(path: &str) -> Self {
         let decoded = plain(&percent::decoded(path.bytes()));
         let ends = |b: &u8| matches!(b, b'?' | b'#' | 0);
-        let mut resolved: Names<'_> = Vec::new();
-        let mut flat: Names<'_> = Vec::new();
+        let mut resolved: PathNames<'_> = Vec::new();
+        let mut flat: PathNames<'_> = Vec::new();
         let mut has_ended = false;
         for segment in decoded.split(|b| *b == b'/') {
             let mut parts = segment.split(|b| *b == b';' || ends(b));
@@ -77,7 +77,7 @@ impl<'a> Canonical<'a> {
 }
 
 /// The names of a path that contains nothing to decode, cut off or resolve, like nearly every path.
-fn names_of_plain(path: &str) -> Option<Names<'_>> {
+fn names_of_plain(path: &str) -> Option<PathNames<'_>> {
     let is_plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' | b'/');
     if !path.bytes().all(is_plain) {
         return None;
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     fn resolved(path: &str) -> String {
-        let segments = Canonical::of(path).resolved;
+        let segments = NormalizedPath::of(path).resolved;
         String::from_utf8(segments.join(&b'/')).unwrap()
     }
 
@@ -193,14 +193,14 @@ mod tests {
         #[test]
         fn encoding_once_more_changes_nothing(path in "/[a-z/.%25;]{0,20}") {
             let encoded: String = path.bytes().map(|b| format!("%{b:02X}")).collect();
-            let (once, more) = (Canonical::of(&path), Canonical::of(&encoded));
+            let (once, more) = (NormalizedPath::of(&path), NormalizedPath::of(&encoded));
             prop_assert_eq!(more.flat(), once.flat());
             prop_assert_eq!(more.resolved, once.resolved);
         }
 
         #[test]
         fn a_plain_path_is_read_as_any_other(path in "/[a-c_./-]{0,20}") {
-            prop_assert_eq!(Canonical::of(&path), Canonical::of_any(&path));
+            prop_assert_eq!(NormalizedPath::of(&path), NormalizedPath::of_any(&path));
         }
     }
 }

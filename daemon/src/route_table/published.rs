@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 /// A route, with `#` for the variable parts of its path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Route {
+pub(crate) struct PublishedRoute {
     pub(crate) method: String,
     pub(crate) path: String,
 }
 
-impl Route {
+impl PublishedRoute {
     /// Paths as a script may send them.
     pub(crate) fn samples(&self) -> [String; 3] {
         let plain = self.path.replace('#', "35436");
@@ -20,7 +20,7 @@ impl Route {
 }
 
 /// The routes of `published.txt`.
-pub(crate) fn routes() -> BTreeSet<Route> {
+pub(crate) fn routes() -> BTreeSet<PublishedRoute> {
     let mut routes = BTreeSet::new();
     let mut base = String::new();
     for line in include_str!("published.txt").lines() {
@@ -46,7 +46,7 @@ pub(crate) fn routes() -> BTreeSet<Route> {
                     'D' => "DELETE",
                     other => panic!("{other} in {line}"),
                 };
-                routes.insert(Route {
+                routes.insert(PublishedRoute {
                     method: method.to_owned(),
                     path: format!("{base}{rest}"),
                 });
@@ -73,18 +73,18 @@ pub(crate) fn shape(path: &str) -> String {
 
 /// The published routes themselves, if `LOOPDESK_ROUTES` names a file that lists them: method, path
 /// and group, separated by tabs.
-pub(crate) fn listed() -> Option<BTreeSet<Route>> {
+pub(crate) fn listed() -> Option<BTreeSet<PublishedRoute>> {
     let file = std::env::var("LOOPDESK_ROUTES").ok()?;
     let text = std::fs::read_to_string(file).unwrap();
     let rows: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let row = |row: &&str| {
         let mut columns = row.split('\t');
-        Route {
+        PublishedRoute {
             method: columns.next().unwrap().to_owned(),
             path: shape(columns.next().unwrap().trim_end_matches(".json")),
         }
     };
-    let routes: BTreeSet<Route> = rows.iter().map(row).collect();
+    let routes: BTreeSet<PublishedRoute> = rows.iter().map(row).collect();
     println!("{} rows, {} routes", rows.len(), routes.len());
     Some(routes)
 }

@@ -1,9 +1,9 @@
 //! Reads the lines of `routes.txt`, which describes its own format.
 
-use super::{BASE, Effect, Entry, Line, Marks, Resource, Verb, needs};
+use super::{BASE, Marks, Resource, RouteEffect, RouteEntry, RouteLine, RouteVerb, needs};
 
 /// Every line, or what is wrong with it.
-pub(super) fn lines(text: &'static str) -> impl Iterator<Item = Result<Line, String>> {
+pub(super) fn lines(text: &'static str) -> impl Iterator<Item = Result<RouteLine, String>> {
     let mut section: Result<Vec<(&'static str, Resource)>, String> = Err("no section".to_owned());
     text.lines().filter_map(move |text| {
         if text.starts_with('#') || text.trim().is_empty() {
@@ -28,7 +28,7 @@ fn resources(names: &'static str) -> Result<Vec<(&'static str, Resource)>, Strin
         .collect()
 }
 
-fn line(text: &'static str, of: &[(&'static str, Resource)]) -> Result<Line, String> {
+fn line(text: &'static str, of: &[(&'static str, Resource)]) -> Result<RouteLine, String> {
     let (route, why) = match text.split_once('#') {
         Some((route, why)) => (route, Some(why.trim())),
         None => (text, None),
@@ -48,19 +48,19 @@ fn line(text: &'static str, of: &[(&'static str, Resource)]) -> Result<Line, Str
     let methods = methods.iter().filter(|method| **method != "-");
     let entries = methods.map(|method| {
         let (name, said) = method.split_once('=').unwrap_or((method, ""));
-        let verb = Verb::ALL.iter().find(|(known, _)| *known == name);
+        let verb = RouteVerb::ALL.iter().find(|(known, _)| *known == name);
         let (_, verb) = verb.ok_or_else(|| format!("no method: {text}"))?;
         let (effect, follows) = match (said, verb) {
-            ("" | "write", _) if marks.credentials => (Effect::Write, false),
-            ("read", _) => (Effect::Read, false),
-            ("write", _) => (Effect::Write, false),
-            ("follow", _) => (Effect::Read, true),
-            ("", Verb::Get) => (Effect::Read, false),
-            ("", _) => (Effect::Write, false),
+            ("" | "write", _) if marks.credentials => (RouteEffect::Write, false),
+            ("read", _) => (RouteEffect::Read, false),
+            ("write", _) => (RouteEffect::Write, false),
+            ("follow", _) => (RouteEffect::Read, true),
+            ("", RouteVerb::Get) => (RouteEffect::Read, false),
+            ("", _) => (RouteEffect::Write, false),
             _ => return Err(format!("no effect: {text}")),
         };
-        let is_by_method = said.is_empty() && !(marks.credentials && *verb == Verb::Get);
-        let entry = Entry {
+        let is_by_method = said.is_empty() && !(marks.credentials && *verb == RouteVerb::Get);
+        let entry = RouteEntry {
             verb: *verb,
             path: match path.starts_with('/') {
                 true => (*path).to_owned(),
@@ -70,12 +70,12 @@ fn line(text: &'static str, of: &[(&'static str, Resource)]) -> Result<Line, Str
             of: of.iter().map(|(name, _)| *name).collect(),
             needs: needs(&resources, effect, follows),
             why: why.filter(|_| !is_by_method),
-            takes_file: marks.takes_file && effect == Effect::Write,
+            takes_file: marks.takes_file && effect == RouteEffect::Write,
             mixed: marks.mixed,
         };
         Ok((*verb, entry))
     });
-    Ok(Line {
+    Ok(RouteLine {
         path,
         entries: entries.collect::<Result<_, String>>()?,
         marks,

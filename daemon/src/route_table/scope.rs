@@ -9,14 +9,14 @@ use std::ops::{BitOr, BitOrAssign};
 
 /// What a scope lets a key do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub(crate) enum RouteEffect {
     /// Reads.
     Read,
     /// Changes something, or obtains a credential.
     Write,
 }
 
-impl Effect {
+impl RouteEffect {
     /// What a route with this effect does.
     pub(crate) fn verb(self) -> &'static str {
         match self {
@@ -38,8 +38,8 @@ impl Resource {
     }
 
     /// Its scope for this effect, if it has one.
-    pub(crate) fn scope(self, effect: Effect) -> Scopes {
-        let bit = FIRST + 2 * self.0 + u8::from(effect == Effect::Write);
+    pub(crate) fn scope(self, effect: RouteEffect) -> Scopes {
+        let bit = FIRST + 2 * self.0 + u8::from(effect == RouteEffect::Write);
         Scopes(1 << bit) & Scopes::KNOWN
     }
 }
@@ -90,7 +90,8 @@ impl Scopes {
         }
         let (name, access) = text.split_once(':').unwrap_or((text, ""));
         if let Some(resource) = Resource::named(name) {
-            let only = names(resource.scope(Effect::Read) | resource.scope(Effect::Write));
+            let only =
+                names(resource.scope(RouteEffect::Read) | resource.scope(RouteEffect::Write));
             return Err(match access {
                 "" => format!(
                     "`{text}` is only half a scope: write {}.",
@@ -127,8 +128,8 @@ impl Scopes {
         let of_resources = RESOURCES.iter().zip(0..).flat_map(|((name, _), place)| {
             let scope = move |effect| Resource(place).scope(effect);
             [
-                (scope(Effect::Read), format!("{name}:read")),
-                (scope(Effect::Write), format!("{name}:write")),
+                (scope(RouteEffect::Read), format!("{name}:read")),
+                (scope(RouteEffect::Write), format!("{name}:write")),
             ]
         });
         broad

@@ -1,28 +1,28 @@
 //! The routes, by the names in their paths.
 
-use super::{Entry, Verb, has_locale, is_locale, names};
+use super::{RouteEntry, RouteVerb, has_locale, is_locale, names};
 
 /// What is known beneath one name.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     /// By name, in order.
     literals: Vec<(&'static str, Self)>,
-    variables: Vec<(Kind, Self)>,
+    variables: Vec<(VariableKind, Self)>,
     /// Whether a locale may follow it.
     has_locale: bool,
     /// What is known of exactly this path.
-    here: Entries,
+    here: NodeEntries,
     /// What is known of this path and of everything beneath it that has no entry of its own.
-    beneath: Entries,
+    beneath: NodeEntries,
 }
 
 /// A name of the path is in the table, but in another letter case.
 struct OtherCase;
 
-type Entries = [Option<Box<Entry>>; Verb::ALL.len()];
+type NodeEntries = [Option<Box<RouteEntry>>; RouteVerb::ALL.len()];
 
 impl Tree {
-    pub(super) fn add(&mut self, path: &'static str, verb: Verb, entry: Entry) {
+    pub(super) fn add(&mut self, path: &'static str, verb: RouteVerb, entry: RouteEntry) {
         let mut names: Vec<&'static str> = names(path).collect();
         let beneath = names.pop_if(|name| *name == "**").is_some();
         let mut node = self;
@@ -39,11 +39,11 @@ impl Tree {
 
     /// The most exact entry for a path. A name in the table takes precedence over a variable, in
     /// any letter case; in another case than the table's, the route is unknown.
-    pub(super) fn find(&self, verb: Verb, path: &[&str]) -> Option<&Entry> {
+    pub(super) fn find(&self, verb: RouteVerb, path: &[&str]) -> Option<&RouteEntry> {
         self.look(verb, path).ok().flatten()
     }
 
-    fn look(&self, verb: Verb, path: &[&str]) -> Result<Option<&Entry>, OtherCase> {
+    fn look(&self, verb: RouteVerb, path: &[&str]) -> Result<Option<&RouteEntry>, OtherCase> {
         let beneath = self.beneath[verb as usize].as_deref();
         let Some((name, rest)) = path.split_first() else {
             return Ok(self.here[verb as usize].as_deref().or(beneath));
@@ -64,10 +64,10 @@ impl Tree {
 
     fn look_exactly(
         &self,
-        verb: Verb,
+        verb: RouteVerb,
         name: &str,
         rest: &[&str],
-    ) -> Result<Option<&Entry>, OtherCase> {
+    ) -> Result<Option<&RouteEntry>, OtherCase> {
         match self.literal(name) {
             Some(node) => {
                 if let Some(entry) = node.look(verb, rest)? {
@@ -98,8 +98,8 @@ impl Tree {
     }
 
     /// Every entry.
-    pub(super) fn entries(&self) -> Vec<&Entry> {
-        let mut entries: Vec<&Entry> = Vec::new();
+    pub(super) fn entries(&self) -> Vec<&RouteEntry> {
+        let mut entries: Vec<&RouteEntry> = Vec::new();
         entries.extend(
             self.here
                 .iter()
@@ -127,7 +127,7 @@ impl Tree {
     }
 
     fn child(&mut self, name: &'static str) -> &mut Self {
-        if let Some(kind) = Kind::named(name) {
+        if let Some(kind) = VariableKind::named(name) {
             let at = self.variables.iter().position(|(known, _)| *known == kind);
             let at = at.unwrap_or_else(|| {
                 self.variables.push((kind, Self::default()));
@@ -156,7 +156,7 @@ impl Tree {
 /// What a variable part of a path looks like. The more narrowly it is described, the fewer unknown
 /// routes pass for known ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum VariableKind {
     Id,
     User,
     Code,
@@ -165,7 +165,7 @@ enum Kind {
     File,
 }
 
-impl Kind {
+impl VariableKind {
     fn named(name: &str) -> Option<Self> {
         match name {
             "{id}" => Some(Self::Id),

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Watches the file that this process was started from.
 #[derive(Debug)]
-pub struct Successor {
+pub struct BinaryUpgrade {
     path: PathBuf,
     own: Identity,
     /// The file now in its place, and since when.
@@ -21,7 +21,7 @@ pub struct Successor {
     was_idle: bool,
 }
 
-impl Successor {
+impl BinaryUpgrade {
     /// Remembers the file that this process runs.
     ///
     /// # Errors
@@ -127,8 +127,8 @@ mod tests {
         std::fs::rename(&new, path).unwrap();
     }
 
-    fn watched(path: &std::path::Path) -> Successor {
-        Successor {
+    fn watched(path: &std::path::Path) -> BinaryUpgrade {
+        BinaryUpgrade {
             path: path.to_owned(),
             own: Identity::of(&std::fs::metadata(path).unwrap()),
             other: None,
@@ -141,19 +141,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("loopdeskd");
         program(&path, "old", 0o755);
-        let mut successor = watched(&path);
+        let mut upgrade = watched(&path);
         let start: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
         let hours = |hours| start + SignedDuration::from_hours(hours);
-        assert!(!successor.is_due(start, true));
-        assert!(!successor.is_due(start, true), "nothing has changed");
+        assert!(!upgrade.is_due(start, true));
+        assert!(!upgrade.is_due(start, true), "nothing has changed");
 
         program(&path, "new", 0o755);
-        assert!(!successor.is_due(start, true), "it may still be written");
-        assert!(!successor.is_due(start, false), "something is under way");
-        assert!(!successor.is_due(start, true), "it was a moment ago");
-        assert!(successor.is_due(start, true));
-        assert!(!successor.is_due(hours(23), false));
-        assert!(successor.is_due(hours(24), false));
+        assert!(!upgrade.is_due(start, true), "it may still be written");
+        assert!(!upgrade.is_due(start, false), "something is under way");
+        assert!(!upgrade.is_due(start, true), "it was a moment ago");
+        assert!(upgrade.is_due(start, true));
+        assert!(!upgrade.is_due(hours(23), false));
+        assert!(upgrade.is_due(hours(24), false));
     }
 
     #[test]
@@ -161,19 +161,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("loopdeskd");
         program(&path, "old", 0o755);
-        let mut successor = watched(&path);
+        let mut upgrade = watched(&path);
         let now: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
         std::fs::remove_file(&path).unwrap();
         for _ in 0..3 {
-            assert!(!successor.is_due(now, true));
+            assert!(!upgrade.is_due(now, true));
         }
         program(&path, "new", 0o644);
         for _ in 0..3 {
-            assert!(!successor.is_due(now, true));
+            assert!(!upgrade.is_due(now, true));
         }
         program(&path, "newer", 0o755);
-        assert!(!successor.is_due(now, true));
-        assert!(successor.is_due(now, true));
+        assert!(!upgrade.is_due(now, true));
+        assert!(upgrade.is_due(now, true));
     }
 
     #[test]

@@ -21,8 +21,8 @@ impl InstanceLock {
     /// Takes the lock at `path`, whose folder must be private already.
     ///
     /// # Errors
-    /// [`Refused::Held`] if another daemon holds it.
-    pub fn take(path: &Path) -> Result<Self, Refused> {
+    /// [`LockRefused::Held`] if another daemon holds it.
+    pub fn take(path: &Path) -> Result<Self, LockRefused> {
         let mut file = open(path).map_err(|e| unusable(path, &e))?;
         match file.try_lock() {
             Ok(()) => Self::sign(path, file).map_err(|e| unusable(path, &e)),
@@ -30,7 +30,7 @@ impl InstanceLock {
                 let mut pid = String::new();
                 // A lock without a readable pid is still held.
                 let _unreadable = file.read_to_string(&mut pid);
-                Err(Refused::Held {
+                Err(LockRefused::Held {
                     pid: pid.trim().to_owned(),
                 })
             }
@@ -43,9 +43,13 @@ impl InstanceLock {
     ///
     /// # Errors
     /// As for [`InstanceLock::take`].
-    pub fn wait(path: &Path, patience: Duration, told: impl FnOnce(&str)) -> Result<Self, Refused> {
+    pub fn wait(
+        path: &Path,
+        patience: Duration,
+        told: impl FnOnce(&str),
+    ) -> Result<Self, LockRefused> {
         let pid = match Self::take(path) {
-            Err(Refused::Held { pid }) => pid,
+            Err(LockRefused::Held { pid }) => pid,
             taken => return taken,
         };
         told(&pid);
@@ -60,7 +64,7 @@ impl InstanceLock {
             Ok(file) => file
                 .and_then(|file| Self::sign(path, file))
                 .map_err(|e| unusable(path, &e)),
-            Err(_) => Err(Refused::Held { pid }),
+            Err(_) => Err(LockRefused::Held { pid }),
         }
     }
 
@@ -80,8 +84,8 @@ impl InstanceLock {
     /// that was mounted late. Does nothing if there is none. May block.
     ///
     /// # Errors
-    /// [`Refused::Held`] if another daemon holds it: this one must end.
-    pub fn renew(&self) -> Result<(), Refused> {
+    /// [`LockRefused::Held`] if another daemon holds it: this one must end.
+    pub fn renew(&self) -> Result<(), LockRefused> {
         let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
         let there = std::fs::metadata(&self.path).map(id).ok();
         let is_own = |file: &File| file.metadata().map(id).ok() == there;
@@ -110,8 +114,8 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn unusable(path: &Path, error: &io::Error) -> Refused {
-    Refused::Unusable(Problem::new(
+fn unusable(path: &Path, error: &io::Error) -> LockRefused {
+    LockRefused::Unusable(Problem::new(
         Kind::Vault,
         format!("`{}` can't be locked: {error}", path.display()),
     ))
@@ -119,7 +123,7 @@ fn unusable(path: &Path, error: &io::Error) -> Refused {
 
 /// Why the lock couldn't be taken.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum LockRefused {
     /// Another daemon holds it.
     #[error("loopdeskd is already running, as process {pid}")]
     Held {
@@ -205,7 +209,7 @@ mod tests {
         let _taken = taken.unwrap();
         assert_eq!(named, std::process::id().to_string());
         let refused = InstanceLock::wait(&path, Duration::ZERO, |_| {}).unwrap_err();
-        assert!(matches!(refused, Refused::Held { .. }));
+        assert!(matches!(refused, LockRefused::Held { .. }));
     }
 
     #[test]
@@ -222,17 +226,17 @@ mod tests {
         std::fs::create_dir(&state).unwrap();
         held.renew().unwrap();
         let refused = InstanceLock::take(&path).unwrap_err();
-        assert!(matches!(refused, Refused::Held { .. }), "{refused}");
+        assert!(matches!(refused, LockRefused::Held { .. }), "{refused}");
         // The first one isn't released: it may come back.
         let hidden = dir.path().join("hidden/lock");
         let refused = InstanceLock::take(&hidden).unwrap_err();
-        assert!(matches!(refused, Refused::Held { .. }), "{refused}");
+        assert!(matches!(refused, LockRefused::Held { .. }), "{refused}");
 
         std::fs::rename(&state, dir.path().join("second")).unwrap();
         std::fs::create_dir(&state).unwrap();
         let other = InstanceLock::take(&path).unwrap();
         let refused = held.renew().unwrap_err();
-        assert!(matches!(refused, Refused::Held { .. }), "{refused}");
+        assert!(matches!(refused, LockRefused::Held { .. }), "{refused}");
         drop(other);
     }
 

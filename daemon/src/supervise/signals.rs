@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum SignalRequest {
     /// SIGTERM or SIGINT: stop after finishing what is under way.
     Stop,
     /// SIGHUP: read the configuration again.
@@ -15,13 +15,13 @@ pub enum Asked {
 
 /// Catches the signals from the moment this exists.
 #[derive(Debug)]
-pub struct Signals {
+pub struct SignalStream {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
 }
 
-impl Signals {
+impl SignalStream {
     /// Starts to catch them.
     ///
     /// # Errors
@@ -35,11 +35,11 @@ impl Signals {
     }
 
     /// Waits for the next one. Cancel-safe: no signal is lost.
-    pub async fn next(&mut self) -> Asked {
+    pub async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.terminate.recv() => Asked::Stop,
-            _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Reload,
+            _ = self.terminate.recv() => SignalRequest::Stop,
+            _ = self.interrupt.recv() => SignalRequest::Stop,
+            _ = self.hangup.recv() => SignalRequest::Reload,
         }
     }
 }

@@ -11,14 +11,14 @@ use super::error_chain::{find, root};
 use super::failure::Failure;
 use super::limits::CONNECT_MAX;
 use super::resolve::NotPublic;
-use crate::conditions::{Conditions, Slot};
+use crate::conditions::{ConditionSlot, Conditions};
 use crate::config::{Account, Origin};
 
 /// The outcome of the last request to each of an account's origins.
 #[derive(Debug)]
 pub(super) struct Reach {
     /// The origin of the API first.
-    origins: Vec<(Origin, Slot)>,
+    origins: Vec<(Origin, ConditionSlot)>,
 }
 
 impl Reach {

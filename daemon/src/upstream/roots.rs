@@ -16,7 +16,7 @@ use rustls_platform_verifier::Verifier;
 use tokio::runtime::RuntimeFlavor;
 
 use super::error_chain::is_unknown_issuer;
-use crate::conditions::Slot;
+use crate::conditions::ConditionSlot;
 
 /// The cipher suites and key exchanges in use. Passed explicitly everywhere: the process default
 /// panics as soon as a second provider is compiled in.
@@ -30,7 +30,7 @@ pub(super) struct Extra {
     file: PathBuf,
     read: ArcSwap<Read>,
     /// Raised while the present file can't be used.
-    unusable: Slot,
+    unusable: ConditionSlot,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Extra {
     ///
     /// # Errors
     /// If the file can't be read or holds no usable certificate.
-    pub(super) fn new(file: &Path, unusable: Slot) -> Result<Self, ConfigError> {
+    pub(super) fn new(file: &Path, unusable: ConditionSlot) -> Result<Self, ConfigError> {
         let read = Read::of(file)?;
         Ok(Self {
             file: file.to_owned(),

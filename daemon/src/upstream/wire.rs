@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::Instant;
 
-use crate::network::{Way, since_last_ack, unacknowledged};
+use crate::network::{RouteStatus, since_last_ack, unacknowledged};
 
 /// One TCP connection, as seen from outside the task that reads and writes it.
 #[derive(Debug)]
@@ -78,8 +78,8 @@ impl Wire {
     }
 
     /// The kernel's present view of its route.
-    pub(super) fn way(&self) -> Way {
-        Way::of(self.local, self.peer)
+    pub(super) fn way(&self) -> RouteStatus {
+        RouteStatus::of(self.local, self.peer)
     }
 
     /// Records the pool's handle for this connection, taken from the first request on it.

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::wire::{Cut, Stream, Wire};
 use crate::body::Error;
-use crate::network::{Network, Way};
+use crate::network::{Network, RouteStatus};
 
 /// One account's connections. Clones share them.
 #[derive(Clone, Debug)]
@@ -66,12 +66,12 @@ impl Wires {
         let mut counts = [0, 0];
         for wire in self.open() {
             match wire.way() {
-                Way::Same => continue,
-                Way::Other => {
+                RouteStatus::Same => continue,
+                RouteStatus::Other => {
                     wire.mistrust();
                     counts[0] += 1;
                 }
-                Way::Gone => {
+                RouteStatus::Gone => {
                     wire.cut(Cut::Moved);
                     counts[1] += 1;
                 }

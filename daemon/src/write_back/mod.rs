@@ -30,7 +30,7 @@ use crate::config::{Account, Config};
 use crate::content::{Coding, DIGESTS, MediaType};
 use crate::refusal::Refusal;
 use crate::rewrite;
-use crate::route_table::Files;
+use crate::route_table::CarriedFiles;
 use crate::upstream::{Budget, REQUEST_MAX, Share};
 
 /// Where local URLs lead under one configuration.
@@ -59,7 +59,7 @@ impl WriteBack {
         body: Body,
         base: &str,
         account: &Account,
-        files: Files,
+        files: CarriedFiles,
         memory: &'static Budget,
     ) -> Result<Body, Refusal> {
         let wanted = !files.sent && rewrite::is_wanted(&head.headers, account);

@@ -236,7 +236,7 @@ async fn sent(
             body,
             base,
             acme,
-            Files::default(),
+            CarriedFiles::default(),
             Budget::of(false),
         )
         .await
@@ -323,7 +323,7 @@ async fn s3_a_body_of_unknown_length_streams() {
             Body::adapted(frames),
             "http://localhost:8484",
             acme,
-            Files::default(),
+            CarriedFiles::default(),
             Budget::of(false),
         )
         .await;

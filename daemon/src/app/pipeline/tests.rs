@@ -23,7 +23,7 @@ use crate::telemetry::redact;
 
 #[test]
 fn d7_no_refusal_depends_on_a_secret_that_lives() {
-    let scene = Scene::set();
+    let scene = PipelineScene::set();
     let mut runner = TestRunner::deterministic();
     let mut seen = BTreeSet::new();
     for _ in 0..TOKENS {
@@ -62,18 +62,18 @@ fn d7_no_refusal_depends_on_a_secret_that_lives() {
 
 /// A request with a guess in one of its places.
 #[derive(Clone, Debug)]
-struct Asked {
-    place: Place,
+struct GuessedRequest {
+    place: GuessPlace,
     /// Which part of the token is guessed, and how it is written.
     from: usize,
     length: usize,
-    form: Form,
+    form: GuessForm,
     key: Option<usize>,
     port_of_beta: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum GuessPlace {
     Host,
     Account,
     Method,
@@ -90,33 +90,40 @@ enum Place {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Form {
+enum GuessForm {
     Raw,
     Hex,
     Base64,
     Percent,
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn asked() -> impl Strategy<Value = GuessedRequest> {
     let place = prop_oneof![
-        Just(Place::Host),
-        Just(Place::Account),
-        Just(Place::Method),
-        Just(Place::Path),
-        Just(Place::OauthPath),
-        Just(Place::UserPath),
-        Just(Place::Query),
-        Just(Place::Include),
-        Just(Place::Header),
-        prop::sample::select(VALUES).prop_map(Place::Value),
-        Just(Place::MethodName),
-        Just(Place::Json),
-        Just(Place::Form),
+        Just(GuessPlace::Host),
+        Just(GuessPlace::Account),
+        Just(GuessPlace::Method),
+        Just(GuessPlace::Path),
+        Just(GuessPlace::OauthPath),
+        Just(GuessPlace::UserPath),
+        Just(GuessPlace::Query),
+        Just(GuessPlace::Include),
+        Just(GuessPlace::Header),
+        prop::sample::select(VALUES).prop_map(GuessPlace::Value),
+        Just(GuessPlace::MethodName),
+        Just(GuessPlace::Json),
+        Just(GuessPlace::Form),
     ];
-    let form = prop::sample::select(&[Form::Raw, Form::Hex, Form::Base64, Form::Percent][..]);
+    let form = prop::sample::select(
+        &[
+            GuessForm::Raw,
+            GuessForm::Hex,
+            GuessForm::Base64,
+            GuessForm::Percent,
+        ][..],
+    );
     let key = prop::option::of(0..RIGHTS.len());
     (place, 0..64_usize, 8..90_usize, form, key, any::<bool>()).prop_map(
-        |(place, from, length, form, key, port_of_beta)| Asked {
+        |(place, from, length, form, key, port_of_beta)| GuessedRequest {
             place,
             from,
             length,
@@ -127,16 +134,16 @@ fn asked() -> impl Strategy<Value = Asked> {
     )
 }
 
-impl Asked {
+impl GuessedRequest {
     fn guess(&self, token: &str) -> String {
         let from = self.from.min(token.len() - 8);
         let to = (from + self.length).min(token.len());
         let piece = &token[from..to];
         match self.form {
-            Form::Raw => piece.to_owned(),
-            Form::Hex => piece.bytes().map(|b| format!("{b:02x}")).collect(),
-            Form::Base64 => STANDARD.encode(piece),
-            Form::Percent => piece.bytes().map(|b| format!("%{b:02X}")).collect(),
+            GuessForm::Raw => piece.to_owned(),
+            GuessForm::Hex => piece.bytes().map(|b| format!("{b:02x}")).collect(),
+            GuessForm::Base64 => STANDARD.encode(piece),
+            GuessForm::Percent => piece.bytes().map(|b| format!("%{b:02X}")).collect(),
         }
     }
 
@@ -150,25 +157,25 @@ impl Asked {
         let mut headers = Vec::new();
         let mut body = String::new();
         match self.place {
-            Place::Host => host.clone_from(&guess),
-            Place::Account => host = format!("{guess}.localhost:{port}"),
-            Place::Method => method = Method::from_bytes(guess.as_bytes()).ok()?,
-            Place::Path => target = format!("/api/v2/{guess}/../tickets"),
-            Place::OauthPath => target = format!("/oauth/{guess}"),
-            Place::UserPath => target = format!("/api/v2/users/{guess}/password"),
-            Place::Query => target = format!("/api/v2/tickets?_method={guess}&{guess}"),
-            Place::Include => target = format!("/api/v2/tickets?include={guess}"),
-            Place::Header => headers.push((format!("x-{guess}"), keys[0].clone())),
-            Place::Value(name) => headers.push((name.to_owned(), guess)),
-            Place::MethodName => {
+            GuessPlace::Host => host.clone_from(&guess),
+            GuessPlace::Account => host = format!("{guess}.localhost:{port}"),
+            GuessPlace::Method => method = Method::from_bytes(guess.as_bytes()).ok()?,
+            GuessPlace::Path => target = format!("/api/v2/{guess}/../tickets"),
+            GuessPlace::OauthPath => target = format!("/oauth/{guess}"),
+            GuessPlace::UserPath => target = format!("/api/v2/users/{guess}/password"),
+            GuessPlace::Query => target = format!("/api/v2/tickets?_method={guess}&{guess}"),
+            GuessPlace::Include => target = format!("/api/v2/tickets?include={guess}"),
+            GuessPlace::Header => headers.push((format!("x-{guess}"), keys[0].clone())),
+            GuessPlace::Value(name) => headers.push((name.to_owned(), guess)),
+            GuessPlace::MethodName => {
                 headers.push((format!("x-{guess}-http-method-override"), guess));
             }
-            Place::Json => {
+            GuessPlace::Json => {
                 method = Method::POST;
                 headers.push(("content-type".to_owned(), "application/json".to_owned()));
                 body = format!(r#"{{"_method":"{guess}","{guess}":1}}"#);
             }
-            Place::Form => {
+            GuessPlace::Form => {
                 method = Method::POST;
                 let form = "application/x-www-form-urlencoded";
                 headers.push(("content-type".to_owned(), form.to_owned()));
@@ -193,15 +200,15 @@ impl Asked {
 }
 
 /// The stages before the session, with keys of all sorts.
-struct Scene {
-    rules: Rules,
+struct PipelineScene {
+    rules: RequestRules,
     keys: Vec<String>,
     runtime: tokio::runtime::Runtime,
     /// Keys whose file has been removed don't work.
     _home: tempfile::TempDir,
 }
 
-impl Scene {
+impl PipelineScene {
     fn set() -> Self {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
@@ -236,7 +243,7 @@ impl Scene {
         });
         let config = samples::config(accounts.into());
         Self {
-            rules: Rules::new(&config, store),
+            rules: RequestRules::new(&config, store),
             keys,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_time()
@@ -249,7 +256,7 @@ impl Scene {
     }
 
     /// The refusal's code, together with the whole answer.
-    fn ask(&self, asked: &Asked, token: &str) -> Option<(&'static str, String)> {
+    fn ask(&self, asked: &GuessedRequest, token: &str) -> Option<(&'static str, String)> {
         let request = asked.request(token, &self.keys)?;
         let addr = if asked.port_of_beta {
             "127.0.0.1:8490"

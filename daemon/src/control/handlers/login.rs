@@ -5,7 +5,7 @@ use loopdesk_protocol::Problem;
 use loopdesk_protocol::login::{LoginRequest, Pasted};
 use tokio::sync::mpsc;
 
-use super::super::lines::Lines;
+use super::super::lines::JsonLines;
 use super::super::{Control, reply};
 use crate::body::Body;
 use crate::session::login::{self, Wish};
@@ -29,7 +29,7 @@ pub(in crate::control) fn login(control: &Control, asked: &LoginRequest) -> Resp
             .login(wish, &config.redirect_uris, base_urls, events)
             .await;
     });
-    reply::typed(Body::adapted(Lines(lines)), "application/x-ndjson")
+    reply::typed(Body::adapted(JsonLines(lines)), "application/x-ndjson")
 }
 
 /// Hands the pasted address to the login that is waiting for it.

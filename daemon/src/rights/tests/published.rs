@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{head, rights};
 use crate::rights::Rights;
-use crate::route_table::published::{self, Route, shape};
-use crate::route_table::{Entry, TABLE};
+use crate::route_table::published::{self, PublishedRoute, shape};
+use crate::route_table::{RouteEntry, TABLE};
 
 #[test]
 fn d2_every_published_route_needs_what_its_method_and_first_name_say_or_a_listed_exception() {
@@ -16,11 +16,11 @@ fn d2_every_published_route_needs_what_its_method_and_first_name_say_or_a_listed
 
 #[test]
 fn d2_so_does_every_route_of_the_table() {
-    let of_table = |entry: &Entry| Route {
+    let of_table = |entry: &RouteEntry| PublishedRoute {
         method: entry.verb.name().to_owned(),
         path: shape(&entry.path),
     };
-    let routes: BTreeSet<Route> = TABLE.entries().into_iter().map(of_table).collect();
+    let routes: BTreeSet<PublishedRoute> = TABLE.entries().into_iter().map(of_table).collect();
     assert!(routes.len() > 700, "{}", routes.len());
     check(&routes);
     let used = |exception: &&Exception| routes.iter().any(|route| exception.fits(route));
@@ -41,11 +41,11 @@ fn d2_so_does_every_row_of_a_list_of_routes() {
     check(&routes);
     let known = published::routes();
     let (unlisted, gone) = (routes.difference(&known), known.difference(&routes));
-    let differences: Vec<&Route> = unlisted.chain(gone).collect();
+    let differences: Vec<&PublishedRoute> = unlisted.chain(gone).collect();
     assert!(differences.is_empty(), "in one list alone: {differences:?}");
 }
 
-fn check(routes: &BTreeSet<Route>) {
+fn check(routes: &BTreeSet<PublishedRoute>) {
     let scopes: BTreeMap<String, Rights> = Rights::scopes()
         .into_iter()
         // `impersonate` alone would be a key that allows nothing.
@@ -73,7 +73,7 @@ fn check(routes: &BTreeSet<Route>) {
 }
 
 /// The scopes that are each enough.
-fn expected(route: &Route) -> BTreeSet<String> {
+fn expected(route: &PublishedRoute) -> BTreeSet<String> {
     let exception = EXCEPTIONS.iter().find(|exception| exception.fits(route));
     let by_method = match route.method.as_str() {
         "GET" => "read",
@@ -174,7 +174,7 @@ struct Exception {
 }
 
 impl Exception {
-    fn fits(&self, route: &Route) -> bool {
+    fn fits(&self, route: &PublishedRoute) -> bool {
         let mut paths = self.paths.split_ascii_whitespace();
         let is_path = paths.any(|path| {
             let path = match path.starts_with('/') {

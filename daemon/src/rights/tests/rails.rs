@@ -30,7 +30,7 @@ pub(super) struct Route {
 
 impl Rails {
     fn new() -> Self {
-        let route = |entry: &crate::route_table::Entry| {
+        let route = |entry: &crate::route_table::RouteEntry| {
             let segments = entry.path.trim_matches('/').split('/');
             let mut segments: Vec<String> = segments.map(str::to_owned).collect();
             let open = segments.pop_if(|last| last == "**").is_some();

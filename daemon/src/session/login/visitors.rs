@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::callback::Life;
 use super::desk::{Desk, Entered, Offer};
 use super::page::{self, Page};
-use crate::peer::{self, Gone, Peer, Peers, Seen};
+use crate::peer::{self, Gone, Peer, Peers, SeenPeer};
 
 /// Serves whoever comes to `socket`, until `life` ends.
 pub(super) async fn accept(
@@ -84,7 +84,7 @@ pub(super) async fn accept(
     }
 }
 
-fn look(peers: &Peers, stream: &TcpStream, remote: SocketAddr) -> Result<Seen, Gone> {
+fn look(peers: &Peers, stream: &TcpStream, remote: SocketAddr) -> Result<SeenPeer, Gone> {
     let local = stream.local_addr().map_err(|_| Gone)?;
     peers.of_tcp(stream, local, remote)
 }

@@ -41,7 +41,7 @@ pub struct Room {
     /// Connections of scripts. Each may need one to Zendesk, and leave another one in the pool.
     pub connections: usize,
     /// Connections that are being refused with an answer.
-    pub strangers: usize,
+    pub rejections: usize,
     /// Connections of the command line.
     pub control: usize,
 }
@@ -60,13 +60,13 @@ impl Room {
 
     fn within(left: usize) -> Self {
         let control = (left / 8).clamp(4, 128);
-        let strangers = (left / 16).clamp(2, 32);
+        let rejections = (left / 16).clamp(2, 32);
         // Records, the configuration, logs, name servers, and the pages of a login.
         let rest = (left / 8).clamp(8, 64);
-        let scripts = left.saturating_sub(control + strangers + rest);
+        let scripts = left.saturating_sub(control + rejections + rest);
         Self {
             connections: (scripts / 3).clamp(4, CONNECTIONS),
-            strangers,
+            rejections,
             control,
         }
     }
@@ -97,7 +97,7 @@ mod tests {
     fn d1_p18_the_shares_of_a_few_descriptors_leave_room_for_each_use() {
         for left in [100, 215, 500, 1000, 4000, 1_000_000] {
             let room = Room::within(left);
-            let used = 3 * room.connections + room.strangers + room.control;
+            let used = 3 * room.connections + room.rejections + room.control;
             assert!(used + 8 <= left, "{left}: {room:?}");
             assert!(room.connections >= left.min(1500) / 6, "{left}: {room:?}");
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Response, StatusCode};
-use loopdeskd::app::pipeline::{Prepared, Rules};
+use loopdeskd::app::pipeline::{Prepared, RequestRules};
 use loopdeskd::body::Body;
 use loopdeskd::facts::ConnFacts;
 use loopdeskd::listener::{Handler, fuzzing as listener};
@@ -149,8 +149,8 @@ async fn zendesk(mut stream: DuplexStream) -> Vec<u8> {
     bytes
 }
 
-static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules::new(&fuzz_config::CONFIG, fuzz_config::KEYS.0.clone()));
+static RULES: LazyLock<RequestRules> =
+    LazyLock::new(|| RequestRules::new(&fuzz_config::CONFIG, fuzz_config::KEYS.0.clone()));
 
 thread_local! {
     static RUNTIME: RefCell<Runtime> = RefCell::new(

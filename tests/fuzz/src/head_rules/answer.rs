@@ -6,7 +6,7 @@ use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode};
 use loopdeskd::body::Body;
 use loopdeskd::rewrite::{self, Arrival, Client, Context, Origins, STRIPPED, STRIPPED_FAMILIES};
-use loopdeskd::route_table::Files;
+use loopdeskd::route_table::CarriedFiles;
 
 use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
 use crate::fuzz_config;
@@ -134,7 +134,7 @@ impl Asked {
         Context::of(
             &head,
             ORIGINS.view(client, fuzz_config::acme()),
-            Files::default(),
+            CarriedFiles::default(),
         )
     }
 }
