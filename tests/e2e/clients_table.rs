@@ -1,4 +1,4 @@
-//! The README's table of clients, and the pins behind it.
+//! The guide's table of clients, and the pins behind it.
 
 use std::path::Path;
 
@@ -6,16 +6,16 @@ use loopdesk_tests::clients::{BEGIN, END, Matrix, folder, table};
 use serde_json::Value;
 
 #[test]
-fn the_readme_has_the_matrix() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("the README has the table");
+fn the_guide_has_the_matrix() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../client/guide/clients.md");
+    let guide = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = guide.split_once(BEGIN).expect("the guide has the table");
     let (_, after) = rest.split_once(END).expect("the table ends");
     let new = format!("{before}{BEGIN}\n{}\n{END}{after}", table(&Matrix::read()));
     if std::env::var_os("LOOPDESK_WRITE_TABLE").is_some() {
         std::fs::write(&path, new).unwrap();
     } else {
-        assert_eq!(readme, new, "run `tests/clients/table`");
+        assert_eq!(guide, new, "run `tests/clients/table`");
     }
 }
 

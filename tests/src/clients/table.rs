@@ -1,4 +1,4 @@
-//! The table of the README, made from the matrix.
+//! The table of the guide's page on clients, made from the matrix.
 
 use std::fmt::Write as _;
 
@@ -45,7 +45,7 @@ pub fn table(matrix: &Matrix) -> String {
     text
 }
 
-/// The line of the README before the table.
+/// The line of the page before the table.
 pub const BEGIN: &str = "<!-- made by tests/clients/table from tests/clients/matrix.toml -->\n";
 
 /// The line after it.
