@@ -2,8 +2,8 @@
 
 use crate::args::Command;
 use crate::commands::{
-    account, completions, config, env, explain, key, login, logout, man, refresh, service, status,
-    unlock, version, wait,
+    account, completions, config, env, explain, guide, key, login, logout, man, refresh, service,
+    status, unlock, version, wait,
 };
 use crate::context::Context;
 use crate::error::CliError;
@@ -28,6 +28,7 @@ pub(crate) async fn run(
         Command::Account(command) => account::run(command, context, output).await,
         Command::Config(command) => config::run(command, context, output).await,
         Command::Service(command) => service::run(command, context, output).await,
+        Command::Guide(args) => guide::run(args, output),
         Command::Completions(args) => completions::run(args, output),
         Command::Man(args) => man::run(args, output),
         Command::Version => version::run(context, output).await,

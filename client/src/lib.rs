@@ -39,8 +39,10 @@ mod context;
 mod daemon_client;
 mod dispatch;
 mod error;
+mod guide;
 mod labels;
 mod lookup;
+mod markdown;
 mod problems;
 #[cfg(test)]
 mod testing;
@@ -77,7 +79,10 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
         .map_err(|e| Problem::new(Kind::Internal, format!("the runtime can't start: {e}")))?;
     let result = runtime.block_on(async {
         let mut context = Context::from_env()?;
-        if !matches!(cli.command, Command::Completions(_) | Command::Man(_)) {
+        if !matches!(
+            cli.command,
+            Command::Completions(_) | Command::Guide(_) | Command::Man(_)
+        ) {
             context.paths.check_root()?;
         }
         dispatch::run(&cli.command, &mut context, output).await

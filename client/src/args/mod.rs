@@ -17,7 +17,7 @@ use env::EnvArgs;
 use key::{ExplainArgs, KeyCommand};
 use service::ServiceCommand;
 use session::{AccountArgs, LoginArgs, LogoutArgs, UnlockArgs, WaitArgs};
-use shell::{CompletionsArgs, ManArgs};
+use shell::{CompletionsArgs, GuideArgs, ManArgs};
 
 /// Scripts talk to Zendesk through loopdesk, which keeps the OAuth session alive.
 ///
@@ -81,6 +81,11 @@ pub(crate) enum Command {
     /// Have systemd or launchd keep the daemon running.
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Print a page of the user's guide, or the list of its topics.
+    #[command(
+        after_long_help = "JSON: topics (topic, summary); or with a topic: topic, text (the page in Markdown)."
+    )]
+    Guide(GuideArgs),
     /// Print a script that completes commands and options: bash, zsh or fish.
     ///
     /// bash: `loopdesk completions bash > ~/.local/share/bash-completion/completions/loopdesk`.
@@ -88,7 +93,7 @@ pub(crate) enum Command {
     /// `loopdesk completions fish > ~/.config/fish/completions/loopdesk.fish`.
     #[command(after_long_help = "JSON: shell, script.")]
     Completions(CompletionsArgs),
-    /// Print the manual page, or write the page of every command into a folder.
+    /// Print the manual page, or write the pages of all commands and topics into a folder.
     #[command(after_long_help = "JSON: page, the text; or with a folder: paths.")]
     Man(ManArgs),
     /// Show the versions of this command and of the daemon that runs.

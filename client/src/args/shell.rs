@@ -1,8 +1,11 @@
-//! What can be typed after `loopdesk completions` and `loopdesk man`.
+//! What can be typed after `loopdesk completions`, `loopdesk guide` and `loopdesk man`.
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, ValueEnum};
+
+use crate::guide::TOPICS;
 
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArgs {
@@ -23,7 +26,23 @@ pub(crate) enum Shell {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct GuideArgs {
+    /// What to read about.
+    #[arg(value_parser = topics())]
+    pub(crate) topic: Option<String>,
+}
+
+/// The topics of the guide, each with its summary in the help.
+fn topics() -> PossibleValuesParser {
+    let topics = TOPICS.iter();
+    PossibleValuesParser::new(
+        topics.map(|topic| PossibleValue::new(topic.name).help(topic.summary())),
+    )
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct ManArgs {
-    /// Where to write `loopdesk.1` and a page for each command; made if it doesn't exist.
+    /// Where to write `loopdesk.1`, a page for each command, and one in section 7 for each topic of
+    /// the guide; made if it doesn't exist.
     pub(crate) dir: Option<PathBuf>,
 }

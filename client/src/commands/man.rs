@@ -1,4 +1,4 @@
-//! `loopdesk man`: the manual, made from what `--help` says.
+//! `loopdesk man`: the manual, made from what `--help` says, and the guide in section 7.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::args::shell::ManArgs;
 use crate::args::{Cli, EXIT_CODES, NOTES};
 use crate::error::{self, CliError};
+use crate::guide::TOPICS;
 use crate::ui::output::Output;
 use crate::ui::text::{Text, count};
 
@@ -58,15 +59,23 @@ fn write(main: &Command, dir: &Path) -> Result<Vec<PathBuf>, Problem> {
     let mut rest = vec![main];
     while let Some(command) = rest.pop() {
         rest.extend(command.get_subcommands());
-        let path = dir.join(format!("{}.1", file_name(command)));
         let page = page(command).map_err(|e| unwritable(&e))?;
-        std::fs::write(&path, page).map_err(|e| {
-            error::file(Kind::Usage, "write", &path, &e).hint("name a folder that you may write to")
-        })?;
-        paths.push(path);
+        paths.push(save(dir, format!("{}.1", file_name(command)), &page)?);
+    }
+    for topic in TOPICS {
+        let name = format!("{}.7", topic.page_name());
+        paths.push(save(dir, name, &topic.manual())?);
     }
     paths.sort();
     Ok(paths)
+}
+
+fn save(dir: &Path, name: String, page: &str) -> Result<PathBuf, Problem> {
+    let path = dir.join(name);
+    std::fs::write(&path, page).map_err(|e| {
+        error::file(Kind::Usage, "write", &path, &e).hint("name a folder that you may write to")
+    })?;
+    Ok(path)
 }
 
 /// `loopdesk-account-add`.
@@ -98,6 +107,7 @@ fn page(command: &Command) -> io::Result<String> {
     section(&mut page, "EXIT STATUS", EXIT_CODES)?;
     if is_main {
         section(&mut page, "NOTES", NOTES)?;
+        section(&mut page, "SEE ALSO", &topics())?;
     } else {
         section(&mut page, "SEE ALSO", "loopdesk(1)")?;
     }
@@ -110,6 +120,14 @@ fn commands(command: &Command) -> String {
         let name = file_name(one);
         format!("{name}(1)\n    {}", about.unwrap_or_default())
     });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+/// The pages of the guide.
+fn topics() -> String {
+    let rows = TOPICS
+        .iter()
+        .map(|topic| format!("{}(7)\n    {}", topic.page_name(), topic.summary()));
     rows.collect::<Vec<_>>().join("\n")
 }
 
@@ -149,6 +167,7 @@ mod tests {
             "  70  a bug in loopdesk",
             "loopdesk\\-unlock(1)",
             "client/schemas",
+            "loopdesk\\-keys(7)",
         ] {
             assert!(ran.out.contains(part), "{part}: {}", ran.out);
         }
@@ -172,6 +191,8 @@ mod tests {
             ("loopdesk-key-create.1", "loopdesk key create exporter"),
             ("loopdesk-key.1", "loopdesk\\-key\\-revoke(1)"),
             ("loopdesk-explain.1", "update_many"),
+            ("loopdesk-guide.1", "troubleshooting"),
+            ("loopdesk-keys.7", "nightly\\-report"),
         ] {
             let page = std::fs::read_to_string(dir.join(name)).unwrap();
             assert!(page.contains(part), "{name}: {page}");

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod env;
 pub(crate) mod explain;
+pub(crate) mod guide;
 pub(crate) mod key;
 pub(crate) mod login;
 pub(crate) mod logout;

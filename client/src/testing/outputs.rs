@@ -167,6 +167,8 @@ async fn every_commands_json_is_as_its_schema_says() {
         ("refresh", 0),
         ("wait", 0),
         ("completions fish", 0),
+        ("guide", 0),
+        ("guide keys", 0),
         ("man", 0),
         (man.as_str(), 0),
     ];

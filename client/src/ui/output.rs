@@ -150,6 +150,12 @@ impl Output {
         ExitCode::from(error.exit_code())
     }
 
+    /// How many columns the terminal has that standard output is.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(self.file.as_ref()?).ok()?;
+        Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<(), CliError> {
         match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
             // `loopdesk status | head -1`: the reader has what it wanted, and the exit code still
