@@ -23,6 +23,7 @@ mod config_layers;
 mod demo;
 mod differential;
 mod disk;
+mod documents;
 mod drain;
 mod egress;
 mod flood;
