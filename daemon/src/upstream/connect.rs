@@ -19,11 +19,11 @@ use rustls::client::danger::ServerCertVerifier;
 use tokio::time::Instant;
 use tower_service::Service;
 
+use super::connection::SILENCE_MAX;
+use super::connections::{Known, Wires};
 use super::egress::{Dialer, Egress, NoTunnel};
 use super::limits::CONNECT_MAX;
 use super::resolve::Resolver;
-use super::wire::SILENCE_MAX;
-use super::wires::{Known, Wires};
 use crate::body::{Body, Error};
 use crate::keys::KeyId;
 
@@ -87,7 +87,7 @@ impl Clients {
 const LIMITED_MAX: usize = 32;
 
 /// Pools of connections to servers that `verifier` trusts, routed as `egress` says. Each connection
-/// is registered with `wires`.
+/// is registered with `connections`.
 ///
 /// # Errors
 /// If rustls supports none of the requested protocol versions; they are compiled in.
@@ -251,7 +251,7 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 512;
 
 /// Idle connections are pinged too, for at most [`POOL_IDLE`]: a connection that dies while idle
-/// leaves the pool even if `wires` hasn't noticed, and routers on the way keep their state for it.
+/// leaves the pool even if `connections` hasn't noticed, and routers on the way keep their state for it.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 /// No shorter: a POST may be in flight, and without loopdesk the client would have waited for it.

@@ -17,11 +17,11 @@ use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection}
 use tokio::time::Instant;
 
 use super::connect::Client;
+use super::connection::{Cut, SILENCE_MAX, Wire};
+use super::connections::Wires;
 use super::failure::{Failure, is_safe};
 use super::replay::Replay;
 use super::silence::Silence;
-use super::wire::{Cut, SILENCE_MAX, Wire};
-use super::wires::Wires;
 use crate::body::Body;
 
 /// What is to be sent.

@@ -8,10 +8,10 @@ use http::Method;
 use hyper_util::client::legacy;
 
 use super::connect::{self, Behind};
+use super::connection::Cut;
 use super::egress::NoTunnel;
 use super::error_chain::{find, is_unknown_issuer, root};
 use super::limits::CONNECT_MAX;
-use super::wire::Cut;
 use crate::body::Error;
 use crate::config::Origin;
 use crate::refusal::Refusal;

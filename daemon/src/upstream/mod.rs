@@ -1,11 +1,13 @@
 //! Stage 5: talks to Zendesk.
 //!
 //! `request` strips a head and injects the token last, `replay` lets a body be sent twice,
-//! `connect` opens the connections, `egress` chooses their proxy, `wires` follows what the network
+//! `connect` opens the connections, `egress` chooses their proxy, `connections` follows what the network
 //! does to them; `exchange` waits for an answer, `failure` says what a lost one allows, `tries`
 //! whether to do it, and `reach` remembers the outcome for `status`.
 
 mod connect;
+mod connection;
+mod connections;
 pub mod egress;
 mod error_chain;
 mod exchange;
@@ -23,8 +25,6 @@ mod silence;
 #[cfg(test)]
 mod tests;
 mod tries;
-mod wire;
-mod wires;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,13 +48,13 @@ pub use replay::Budget;
 pub(crate) use replay::{REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
+use connections::Wires;
 use egress::Egress;
 use exchange::{Errand, exchange};
 use reach::Reach;
 use resolve::Resolver;
 use roots::Extra;
 use tries::Tries;
-use wires::Wires;
 
 /// One account's way to Zendesk: pooled connections over TLS.
 #[derive(Clone, Debug)]

@@ -117,7 +117,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::upstream::wire::Cut;
+    use crate::upstream::connection::Cut;
 
     fn no_route() -> Failure {
         Failure::Connect(std::io::Error::from(std::io::ErrorKind::NetworkUnreachable).into())

@@ -5,9 +5,9 @@
 //! value every connection fails until the value is corrected: nothing leaves this machine without
 //! the proxy that was meant (D6).
 
-mod exempt;
-mod line;
-mod no_tunnel;
+mod no_proxy;
+mod proxy_error;
+mod proxy_stream;
 mod socks;
 mod tunnel;
 
@@ -27,12 +27,12 @@ use crate::clock::Clock;
 use crate::config::{Config, Origin};
 use crate::supervise::notify;
 use crate::telemetry::redact::{self, Hidden};
-use crate::upstream::wire::Stream;
+use crate::upstream::connection::Stream;
 
-pub(super) use line::Dialer;
-pub use no_tunnel::NoTunnel;
+pub use proxy_error::NoTunnel;
+pub(super) use proxy_stream::Dialer;
 
-use exempt::Exempt;
+use no_proxy::Exempt;
 
 /// The proxy settings in the environment. Clones share them.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use loopdesk_protocol::proxy::Login;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::no_tunnel::{NoTunnel, Reason};
+use super::proxy_error::{NoTunnel, Reason};
 use super::{HTTPS, Proxy, ToProxy};
 use crate::telemetry::Foreign;
 

@@ -155,7 +155,7 @@ fn d4_no_password_is_shown() {
     let egress = egress(&[("HTTPS_PROXY", &value)]);
     let target = "https://acme.zendesk.com".parse().unwrap();
     let proxy = egress.proxy(&target).unwrap().unwrap();
-    let failure = NoTunnel::new(&proxy, no_tunnel::Reason::WrongLogin);
+    let failure = NoTunnel::new(&proxy, proxy_error::Reason::WrongLogin);
     let status = egress.status(std::iter::empty());
     assert!(status.has_login);
     assert_eq!(status.proxy.as_deref(), Some("http://proxy.corp:3128"));

@@ -17,7 +17,7 @@ use hyper::client::conn::http1;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::{self, Upgraded};
 
-use super::no_tunnel::{NoTunnel, Reason};
+use super::proxy_error::{NoTunnel, Reason};
 use super::{HTTPS, Proxy, ToProxy};
 use crate::refusal::ERROR_HEADER;
 use crate::telemetry::Foreign;

@@ -7,8 +7,8 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::clock::Clock;
+use crate::upstream::connection::Cut;
 use crate::upstream::egress::Variables;
-use crate::upstream::wire::Cut;
 
 const PROTOCOLS: [&str; 2] = ["http/1.1", "h2"];
 

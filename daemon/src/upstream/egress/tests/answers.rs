@@ -14,12 +14,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
-use super::super::line::Line;
+use super::super::proxy_stream::Line;
 use super::*;
 use crate::body::Body;
 use crate::network::Network;
+use crate::upstream::connections::Wires;
 use crate::upstream::resolve::Resolver;
-use crate::upstream::wires::Wires;
 use crate::upstream::{Credential, Failure, Outgoing, Upstream, roots};
 
 #[tokio::test]

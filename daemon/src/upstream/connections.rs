@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::wire::{Cut, Stream, Wire};
+use super::connection::{Cut, Stream, Wire};
 use crate::body::Error;
 use crate::network::{Network, RouteStatus};
 

@@ -18,9 +18,9 @@ use tower_service::Service;
 
 use super::{Egress, NoTunnel, Proxy, ToProxy, socks, tunnel};
 use crate::body::Error;
+use crate::upstream::connection::{Stream, Wire};
+use crate::upstream::connections::Known;
 use crate::upstream::resolve::Resolver;
-use crate::upstream::wire::{Stream, Wire};
-use crate::upstream::wires::Known;
 
 /// Opens connections on the route that the egress chooses.
 #[derive(Clone, Debug)]
