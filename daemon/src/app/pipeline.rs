@@ -13,7 +13,7 @@ use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, Keys, Used};
 use crate::proof::Prover;
 use crate::refusal::{KeyRefusal, Refusal};
-use crate::rewrite::{self, Arrival, Client, Origins, guard};
+use crate::rewrite::{self, Arrival, Client, Origins, leak_filter};
 use crate::route::Routes;
 use crate::session::{Sessions, TokenPolicy};
 use crate::signpost;
@@ -205,7 +205,7 @@ impl Pipeline {
             let (status, caller) = (response.status(), &connection.caller);
             self.exports.note(name, export, status, is_admin, caller);
         }
-        Ok(guard::response(rewrite::response(
+        Ok(leak_filter::response(rewrite::response(
             response,
             &prepared.context,
         )))

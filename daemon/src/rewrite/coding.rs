@@ -11,7 +11,7 @@ use crate::content::{is_gzip, items};
 /// If the answer may have to be rewritten or decoded, only gzip is requested, which can be decoded
 /// again, whether the script reads it or not: the line to Zendesk is the slow one. For answers that
 /// won't be changed, the script's own preferences are sent on, limited to codings that can be
-/// inspected: no token may hide in one (`guard`).
+/// inspected: no token may hide in one (`leak_filter`).
 pub(super) fn asked(headers: &HeaderMap, may_change: bool) -> Option<HeaderValue> {
     let coding = match may_change || accepts_gzip(headers) {
         true => "gzip",

@@ -14,9 +14,9 @@ mod body;
 mod coding;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-pub mod guard;
 mod gzip;
 mod head;
+pub mod leak_filter;
 mod link;
 mod origins;
 mod scanner;

@@ -16,7 +16,7 @@ use super::state::{Cover, Live, Machine, Readiness, Standing, State, Step};
 use super::{Setup, concern};
 use crate::config::{AccountName, Origin};
 use crate::refusal::Refusal;
-use crate::rewrite::guard::Secrets;
+use crate::rewrite::leak_filter::Secrets;
 
 /// A session at one moment.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use loopdesk_protocol::status::{Pair, Role, State};
 use loopdesk_protocol::{Kind, Problem};
 
 use super::{Parts, Rights};
-use crate::rewrite::guard::Secrets;
+use crate::rewrite::leak_filter::Secrets;
 use crate::session::snapshot::{Part, Ready, Snapshot, View};
 use crate::session::state::Cover;
 

@@ -10,7 +10,7 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 
-use super::masker::Masker;
+use super::mask::Masker;
 use super::secrets::{BEGUN, MASK};
 use super::*;
 

@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! header values, trailers: masked at once
-//! body as it is:           masker   masks, holds back only what a token has begun with
-//! body in gzip:            cutter   decodes a copy beside the stream, cuts the connection
+//! body as it is:           mask     masks, holds back only what a token has begun with
+//! body in gzip:            abort    decodes a copy beside the stream, cuts the connection
 //! ```
 //!
 //! A mask has the token's length, so `Content-Length` stays correct. Parts of a compressed body,
 //! and codings that are never requested from Zendesk, can't be inspected and pass.
 
-mod cutter;
-mod masker;
+mod abort;
+mod mask;
 mod secrets;
 
 use http::header::{CONTENT_ENCODING, HeaderMap};
@@ -19,8 +19,8 @@ use hyper::ext::ReasonPhrase;
 
 pub use self::secrets::Secrets;
 
-use self::cutter::Cutter;
-use self::masker::Masked;
+use self::abort::Cutter;
+use self::mask::Masked;
 use crate::body::Body;
 use crate::content::Coding;
 
