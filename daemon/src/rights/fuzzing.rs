@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 
-use super::guard::Scan;
+use super::body_policy::Scan;
 
 /// Whether a body with this head, arriving in `pieces`, names another method.
 pub fn names_another_method<'a>(

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            head                                    body
-//! overrides → path → rules that deny → rules that allow → scopes by the table → guard
+//! overrides → path → rules that deny → rules that allow → scopes by the table → body_policy
 //! ```
 //!
 //! A key allows what one of its scopes or `allow` rules covers, unless a `deny` rule forbids it.
@@ -16,17 +16,17 @@
 //!
 //! A key that allows less than everything is *limited*. Its requests must be ones that every server
 //! reads in the same way: their paths have a single reading (`path`), and they name no second
-//! method in a header, the query (`overrides`) or the body (`guard`).
+//! method in a header, the query (`overrides`) or the body (`body_policy`).
 //!
 //! Pure functions over heads; only the body is asynchronous.
 
+mod body_policy;
 mod denied;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod glob;
-mod guard;
-mod names;
 mod overrides;
+mod param_names;
 mod path;
 mod rule;
 mod side_loads;
@@ -177,7 +177,7 @@ impl Rights {
         if overrides::acts_for_another(&head.headers) && !self.may_impersonate() {
             return Err(verdict::of_another_person());
         }
-        guard::check_head(head)?;
+        body_policy::check_head(head)?;
         self.decide(&head.method, &head.uri).map(|_| ())
     }
 
@@ -203,7 +203,7 @@ impl Rights {
         }
         let grant = self.decide(&head.method, &head.uri);
         let side_loads = grant.map_or(SideLoads::Nothing, |grant| self.side_loads(&grant));
-        guard::guard(head, body, side_loads).await
+        body_policy::guard(head, body, side_loads).await
     }
 
     /// The known routes that this key can read and that may show what its `deny` rules deny, as

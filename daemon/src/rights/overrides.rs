@@ -28,10 +28,10 @@ pub(super) fn query_names_method(query: &str) -> bool {
         return false;
     }
     // Decoded before it is split: an encoded separator also hides what follows it.
-    let decoded = super::names::decoded(bytes);
+    let decoded = super::param_names::decoded(bytes);
     let pairs = decoded.split(|b| matches!(b, b'&' | b';' | b'?'));
     let mut names = pairs.map(|pair| pair.split(|b| *b == b'=').next().unwrap_or(pair));
-    names.any(super::names::is_method)
+    names.any(super::param_names::is_method)
 }
 
 /// Whether a request asks to be served as another person.

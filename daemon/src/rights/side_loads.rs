@@ -8,7 +8,7 @@
 //!
 //! Servers merge the parameters of a query and a body, so both are judged here.
 
-use super::names;
+use super::param_names;
 use crate::route_table::scope::{Resource, RouteEffect, Scopes};
 
 /// The side loads that a request may ask for.
@@ -43,20 +43,20 @@ impl SideLoads {
         // Without a `%`, no letter of the name is encoded.
         let may_ask = || {
             let bytes = query.as_bytes();
-            let is_it = |part: &[u8]| part.eq_ignore_ascii_case(names::INCLUDE);
-            bytes.contains(&b'%') || bytes.windows(names::INCLUDE.len()).any(is_it)
+            let is_it = |part: &[u8]| part.eq_ignore_ascii_case(param_names::INCLUDE);
+            bytes.contains(&b'%') || bytes.windows(param_names::INCLUDE.len()).any(is_it)
         };
         if self.are_free() || !may_ask() {
             return Ok(());
         }
         // Decoded before it is split: an encoded separator also hides what follows it.
-        let decoded = names::decoded(query.as_bytes());
+        let decoded = param_names::decoded(query.as_bytes());
         let mut pairs = decoded.split(|b| matches!(b, b'&' | b';' | b'?'));
         pairs.try_for_each(|pair| {
             let mut parts = pair.splitn(2, |b| *b == b'=');
             let name = parts.next().unwrap_or_default();
             match parts.next() {
-                Some(value) if names::is_include(name) => self.judge(value),
+                Some(value) if param_names::is_include(name) => self.judge(value),
                 _ => Ok(()),
             }
         })
@@ -70,7 +70,7 @@ impl SideLoads {
         if self.are_free() {
             return Ok(());
         }
-        let value = names::decoded(value);
+        let value = param_names::decoded(value);
         // `tickets(users,groups)` asks for those of the tickets in a search.
         let asked = value.split(|b| matches!(b, b',' | b'(' | b')' | b'[' | b']' | 0..=b' '));
         for name in asked.filter(|name| !name.is_empty()) {

@@ -7,8 +7,8 @@
 //! such a text the word alone counts as the name.
 
 use super::Found;
-use super::word::Word;
-use crate::rights::names::{INCLUDE, METHOD};
+use super::method_override_scan::Word;
+use crate::rights::param_names::{INCLUDE, METHOD};
 use crate::rights::side_loads::SideLoads;
 
 /// A JSON text, read byte by byte.

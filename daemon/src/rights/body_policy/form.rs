@@ -2,7 +2,7 @@
 //! method, and for one that requests side loads.
 
 use super::Found;
-use crate::rights::names;
+use crate::rights::param_names;
 use crate::rights::side_loads::SideLoads;
 
 /// The pairs of a form, read byte by byte.
@@ -52,10 +52,10 @@ impl Form {
                     }
                 }
                 b'=' => {
-                    if names::is_method(&self.name) {
+                    if param_names::is_method(&self.name) {
                         return Err(Found::Method);
                     }
-                    let asks = !self.side_loads.are_free() && names::is_include(&self.name);
+                    let asks = !self.side_loads.are_free() && param_names::is_include(&self.name);
                     self.include = asks.then(Vec::new);
                     self.passed = self.include.is_none();
                 }
@@ -76,7 +76,8 @@ impl Form {
     /// # Errors
     /// What it finds.
     pub(super) fn finish(&mut self) -> Result<(), Found> {
-        let is_method = !self.passed && self.include.is_none() && names::is_method(&self.name);
+        let is_method =
+            !self.passed && self.include.is_none() && param_names::is_method(&self.name);
         let include = self.include.take();
         self.name.clear();
         self.passed = false;
@@ -89,7 +90,7 @@ impl Form {
 
     /// Strips the same characters in percent-encoded form.
     fn drop_encoded_front(&mut self) {
-        if self.name.len() == 3 && names::base(&names::decoded(&self.name)).is_empty() {
+        if self.name.len() == 3 && param_names::base(&param_names::decoded(&self.name)).is_empty() {
             self.name.clear();
         }
     }

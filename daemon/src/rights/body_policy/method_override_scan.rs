@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn d3_the_word_is_found_by_itself_alone() {
         let finds = |text: &str| {
-            let mut word = Word::new(crate::rights::names::METHOD);
+            let mut word = Word::new(crate::rights::param_names::METHOD);
             text.bytes().any(|byte| word.push(byte)) || word.is_whole()
         };
         for text in [

@@ -8,8 +8,8 @@
 //! a method. The requested side loads aren't read: no client requests them this way.
 
 use super::Found;
-use super::word::Word;
-use crate::rights::names::{INCLUDE, METHOD};
+use super::method_override_scan::Word;
+use crate::rights::param_names::{INCLUDE, METHOD};
 use crate::rights::side_loads::SideLoads;
 
 /// The parts of a body, read byte by byte.

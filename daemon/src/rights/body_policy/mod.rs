@@ -11,15 +11,15 @@
 //! checked as it streams, and broken off before its last byte. Files aren't checked: no server
 //! reads parameters from `image/png`.
 
+mod body_kinds;
 mod form;
 mod json;
-mod kind;
+mod method_override_scan;
 mod multipart;
 mod streamed;
 #[cfg(test)]
 mod tests;
 mod whole;
-mod word;
 
 #[cfg(feature = "fuzzing")]
 use http::HeaderMap;
@@ -28,9 +28,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
 use http_body::Body as _;
 
+use self::body_kinds::Kinds;
 use self::form::Form;
 use self::json::Json;
-use self::kind::Kinds;
 use self::streamed::Streamed;
 use self::whole::{Empty, Whole};
 use super::path::ApiPath;
