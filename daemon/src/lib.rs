@@ -18,7 +18,7 @@
 //! A module only uses modules to its right, and the foundation: [`body`], [`clock`], [`conditions`],
 //! [`config`], [`facts`], [`failpoint`], [`keys`], [`network`], [`os`], [`peer`], [`refusal`], [`rights`],
 //! [`route_table`], [`telemetry`], [`supervise`]. Only [`app`] knows all of them. [`control`]
-//! and [`notices`] aren't part of the request path.
+//! and [`notifications`] aren't part of the request path.
 //!
 //! [`keys`] tells which local key a request carries, and [`rights`] what that allows: admission and
 //! route decide by them, and control changes them.
@@ -39,7 +39,7 @@ mod hop_by_hop;
 pub mod keys;
 pub mod listener;
 pub mod network;
-pub mod notices;
+pub mod notifications;
 pub mod os;
 pub mod peer;
 mod percent;

@@ -33,7 +33,7 @@ use crate::config::live::Loaded;
 use crate::control::Control;
 use crate::keys::Keys;
 use crate::network::Network;
-use crate::notices::Notices;
+use crate::notifications::Notices;
 use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
 use crate::supervise::descriptors::Room;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::judge::Told;
+use super::diff::Told;
 
 /// What was reported for each account.
 pub(super) async fn read(path: &Path) -> BTreeMap<String, Told> {

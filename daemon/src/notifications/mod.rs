@@ -2,7 +2,7 @@
 //! the command of `hooks.session-event`.
 //!
 //! ```text
-//! sessions ── views ──► judge ── memory ──┬──► desktop   (D-Bus, osascript)
+//! sessions ── views ──► diff ── memory ───┬──► desktop   (D-Bus, osascript)
 //!                        what is new?     └──► hook      (a command of the user's)
 //! ```
 //!
@@ -12,8 +12,8 @@
 //! still runs.
 
 mod desktop;
+mod diff;
 mod hook;
-mod judge;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::judge::Told;
+use self::diff::Told;
 use crate::clock::Clock;
 use crate::config::live::Loaded;
 use crate::session::{Sessions, View};
@@ -129,7 +129,7 @@ impl Teller {
             .retain(|name, _| views.iter().any(|view| view.name.as_str() == name));
         for view in &views {
             let told = self.told.entry(view.name.to_string()).or_default();
-            if let Some(event) = judge::judge(told, view, now) {
+            if let Some(event) = diff::judge(told, view, now) {
                 news.push(describe(event, view, now));
             }
         }
