@@ -21,7 +21,7 @@ use tower_service::Service;
 
 use super::connection::SILENCE_MAX;
 use super::connections::{Known, Wires};
-use super::egress::{Dialer, Egress, NoTunnel};
+use super::egress::{Dialer, Egress, ProxyError};
 use super::limits::CONNECT_MAX;
 use super::resolve::Resolver;
 use crate::body::{Body, Error};
@@ -30,7 +30,7 @@ use crate::keys::KeyId;
 /// Pooled connections of one account.
 pub(super) type Client = legacy::Client<Connector, Body>;
 /// Opens one connection.
-pub(super) type Connector = Guided<HttpsConnector<Dialer>>;
+pub(super) type Connector = TimedConnector<HttpsConnector<Dialer>>;
 
 /// The pools of one account.
 ///
@@ -109,7 +109,7 @@ pub(super) fn clients(
         .https_only()
         .enable_all_versions()
         .wrap_connector(dialer);
-    Ok(Clients::new(Guided { connector, egress }))
+    Ok(Clients::new(TimedConnector { connector, egress }))
 }
 
 /// How requests are written, and how long connections are kept open.
@@ -133,12 +133,12 @@ pub(super) fn pool() -> legacy::Builder {
 /// Gives up on a connection, TLS included, that isn't established after [`CONNECT_MAX`], and names
 /// the proxy that a failed connection went through.
 #[derive(Clone, Debug)]
-pub(super) struct Guided<C> {
+pub(super) struct TimedConnector<C> {
     connector: C,
     egress: Egress,
 }
 
-impl<C> Service<Uri> for Guided<C>
+impl<C> Service<Uri> for TimedConnector<C>
 where
     C: Service<Uri>,
     C::Error: Into<Error>,
@@ -162,7 +162,7 @@ where
             let Some(proxy) = proxy else {
                 return match connected {
                     Ok(connected) => connected.map_err(Into::into),
-                    Err(_) => Err(TooSlow.into()),
+                    Err(_) => Err(ConnectTimeout.into()),
                 };
             };
             let failed = match connected {
@@ -171,14 +171,14 @@ where
                     return Ok(connected);
                 }
                 Ok(Err(error)) => error.into(),
-                Err(_) => NoTunnel::too_slow(&proxy).into(),
+                Err(_) => ProxyError::too_slow(&proxy).into(),
             };
-            match failed.downcast::<NoTunnel>() {
-                Ok(no_tunnel) => {
-                    egress.note(Some(&no_tunnel));
-                    Err(no_tunnel)
+            match failed.downcast::<ProxyError>() {
+                Ok(proxy_error) => {
+                    egress.note(Some(&proxy_error));
+                    Err(proxy_error)
                 }
-                Err(source) => Err(Behind {
+                Err(source) => Err(ViaProxyError {
                     proxy: proxy.to_string(),
                     source,
                 }
@@ -191,7 +191,7 @@ where
 /// A connection that failed beyond a proxy, after the proxy had done its part.
 #[derive(Debug, thiserror::Error)]
 #[error("through the proxy at {proxy}")]
-pub(super) struct Behind {
+pub(super) struct ViaProxyError {
     /// `host:port`.
     pub(super) proxy: String,
     source: Error,
@@ -200,7 +200,7 @@ pub(super) struct Behind {
 /// No connection was established within [`CONNECT_MAX`].
 #[derive(Debug, thiserror::Error)]
 #[error("no connection after {} s", CONNECT_MAX.as_secs())]
-pub(super) struct TooSlow;
+pub(super) struct ConnectTimeout;
 
 fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(super::roots::provider())

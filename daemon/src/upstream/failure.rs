@@ -7,9 +7,9 @@ use std::time::Duration;
 use http::Method;
 use hyper_util::client::legacy;
 
-use super::connect::{self, Behind};
+use super::connect::{self, ViaProxyError};
 use super::connection::Cut;
-use super::egress::NoTunnel;
+use super::egress::ProxyError;
 use super::error_chain::{find, is_unknown_issuer, root};
 use super::limits::CONNECT_MAX;
 use crate::body::Error;
@@ -30,7 +30,7 @@ pub enum Failure {
     Connect(#[source] Error),
     /// The proxy doesn't connect us to Zendesk.
     #[error("{0}")]
-    Proxy(NoTunnel),
+    Proxy(ProxyError),
     /// A server answers, but can't prove to be Zendesk.
     #[error("no trusted connection{}: {}{}", behind(&**.0), root(&**.0), opened_tls(&**.0))]
     Tls(#[source] Error),
@@ -83,13 +83,13 @@ impl Failure {
                 what: format!("{what} of {origin}"),
                 after: *after,
             },
-            Self::Proxy(no_tunnel) if no_tunnel.is_too_slow() => Refusal::TooSlow {
-                what: format!("a connection to {origin} through {}", no_tunnel.whom()),
+            Self::Proxy(proxy_error) if proxy_error.is_too_slow() => Refusal::TooSlow {
+                what: format!("a connection to {origin} through {}", proxy_error.whom()),
                 after: CONNECT_MAX,
             },
-            Self::Proxy(no_tunnel) => Refusal::NoWay {
+            Self::Proxy(proxy_error) => Refusal::NoWay {
                 origin: origin.to_string(),
-                why: no_tunnel.to_string(),
+                why: proxy_error.to_string(),
             },
             Self::Script(refusal) => refusal.clone(),
             Self::Target => Refusal::BadRequest(self.to_string()),
@@ -143,7 +143,7 @@ impl Failure {
         let kind = |error: &Error| find::<io::Error>(&**error).map(io::Error::kind);
         match self {
             Self::Connect(error) => kind(error) != Some(io::ErrorKind::ConnectionRefused),
-            Self::Proxy(no_tunnel) => no_tunnel.is_out_of_reach(),
+            Self::Proxy(proxy_error) => proxy_error.is_out_of_reach(),
             Self::Roots(_)
             | Self::Target
             | Self::Tls(_)
@@ -173,10 +173,10 @@ impl Failure {
     }
 
     fn of_connect(error: legacy::Error) -> Self {
-        if let Some(no_tunnel) = find::<NoTunnel>(&error) {
-            return Self::Proxy(no_tunnel.clone());
+        if let Some(proxy_error) = find::<ProxyError>(&error) {
+            return Self::Proxy(proxy_error.clone());
         }
-        if find::<connect::TooSlow>(&error).is_some() {
+        if find::<connect::ConnectTimeout>(&error).is_some() {
             return Self::TimedOut {
                 what: "a connection",
                 after: CONNECT_MAX,
@@ -203,7 +203,7 @@ fn was_not_processed(error: &h2::Error) -> bool {
 
 /// ` through the proxy at …`, if there was a proxy.
 fn behind(error: &(dyn StdError + 'static)) -> String {
-    let behind = find::<Behind>(error);
+    let behind = find::<ViaProxyError>(error);
     behind.map_or_else(String::new, |behind| format!(" {behind}"))
 }
 

@@ -66,7 +66,7 @@ impl Failure {
         let problem = match self {
             Self::Roots(error) => conditions::no_authorities(error),
             Self::Connect(error) => of_connection(origin, &**error),
-            Self::Proxy(no_tunnel) => no_tunnel.condition(),
+            Self::Proxy(proxy_error) => proxy_error.condition(),
             Self::Tls(error) => match find::<rustls::Error>(&**error) {
                 Some(tls) => of_tls(origin, tls),
                 None => conditions::tls_failed(origin, root(&**error)),

@@ -29,20 +29,20 @@ use crate::supervise::notify;
 use crate::telemetry::redact::{self, Hidden};
 use crate::upstream::connection::Stream;
 
-pub use proxy_error::NoTunnel;
+pub use proxy_error::ProxyError;
 pub(super) use proxy_stream::Dialer;
 
-use no_proxy::Exempt;
+use no_proxy::NoProxy;
 
 /// The proxy settings in the environment. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Variables(Arc<Read>);
+pub struct Variables(Arc<ProxyVariables>);
 
 #[derive(Debug)]
-struct Read {
+struct ProxyVariables {
     /// The variables that are set, in order of precedence.
     proxies: Vec<(&'static str, Result<Arc<Proxy>, Unusable>)>,
-    exempt: Option<(&'static str, Exempt)>,
+    no_proxy: Option<(&'static str, NoProxy)>,
     clock: Clock,
     /// How the last attempt failed, unless a later one succeeded.
     last: ArcSwapOption<status::LastError>,
@@ -64,10 +64,11 @@ impl Variables {
                 proxy.and_then(|url| Ok(Arc::new(Proxy::new(name, url)?))),
             )
         });
-        let exempt = EXEMPTIONS.iter().find_map(set);
-        Self(Arc::new(Read {
+        let no_proxy = EXEMPTIONS.iter().find_map(set);
+        Self(Arc::new(ProxyVariables {
             proxies: proxies.collect(),
-            exempt: exempt.map(|(name, value)| (name, Exempt::parse(&value.to_string_lossy()))),
+            no_proxy: no_proxy
+                .map(|(name, value)| (name, NoProxy::parse(&value.to_string_lossy()))),
             clock,
             last: ArcSwapOption::empty(),
         }))
@@ -115,7 +116,7 @@ impl Egress {
     ///
     /// # Errors
     /// If a proxy is configured but its address can't be parsed.
-    pub(super) fn proxy(&self, target: &Uri) -> Result<Option<Arc<Proxy>>, NoTunnel> {
+    pub(super) fn proxy(&self, target: &Uri) -> Result<Option<Arc<Proxy>>, ProxyError> {
         let host = target.host().unwrap_or_default();
         if self.is_exempt(host, target.port_u16().unwrap_or(HTTPS)) {
             return Ok(None);
@@ -123,7 +124,7 @@ impl Egress {
         match self.chosen() {
             None => Ok(None),
             Some((_, Ok(proxy))) => Ok(Some(Arc::clone(proxy))),
-            Some((variable, Err(why))) => Err(NoTunnel::unusable(variable, why)),
+            Some((variable, Err(why))) => Err(ProxyError::unusable(variable, why)),
         }
     }
 
@@ -152,25 +153,25 @@ impl Egress {
             variable: chosen.map(|(variable, _)| (*variable).to_owned()),
             has_login: proxy.is_some_and(|proxy| proxy.url.login().is_some()),
             no_proxy: read
-                .exempt
+                .no_proxy
                 .as_ref()
-                .map(|(variable, exempt)| status::NoProxy {
+                .map(|(variable, no_proxy)| status::NoProxy {
                     variable: (*variable).to_owned(),
-                    hosts: exempt.to_string(),
+                    hosts: no_proxy.to_string(),
                 }),
             direct,
             ignored: ignored.collect(),
             last_error: read.last.load().as_deref().cloned(),
             problem: chosen.and_then(|(variable, proxy)| {
                 let why = proxy.as_ref().err()?;
-                let unusable = NoTunnel::unusable(variable, why);
+                let unusable = ProxyError::unusable(variable, why);
                 Some(unusable.condition())
             }),
         }
     }
 
     /// Records how a connection through the proxy went.
-    pub(super) fn note(&self, failure: Option<&NoTunnel>) {
+    pub(super) fn note(&self, failure: Option<&ProxyError>) {
         let read = &self.variables.0;
         match failure {
             None if read.last.load().is_none() => {}
@@ -187,8 +188,8 @@ impl Egress {
     }
 
     fn is_exempt(&self, host: &str, port: u16) -> bool {
-        let exempt = self.variables.0.exempt.as_ref();
-        exempt.is_some_and(|(_, exempt)| exempt.has(host, port))
+        let no_proxy = self.variables.0.no_proxy.as_ref();
+        no_proxy.is_some_and(|(_, no_proxy)| no_proxy.has(host, port))
     }
 }
 

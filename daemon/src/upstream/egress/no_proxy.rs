@@ -6,17 +6,17 @@ use std::net::IpAddr;
 /// A list of hosts, parsed as curl does (<https://curl.se/libcurl/c/CURLOPT_NOPROXY.html>), with
 /// ports and `*.` as in Go (<https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config>).
 #[derive(Clone, Debug)]
-pub(super) struct Exempt {
+pub(super) struct NoProxy {
     text: String,
-    entries: Vec<Entry>,
+    entries: Vec<NoProxyEntry>,
 }
 
-impl Exempt {
+impl NoProxy {
     /// Parses the variable: entries separated by commas or blanks.
     pub(super) fn parse(text: &str) -> Self {
         let entries = text.split(|c: char| c == ',' || c.is_whitespace());
         Self {
-            entries: entries.filter_map(Entry::parse).collect(),
+            entries: entries.filter_map(NoProxyEntry::parse).collect(),
             text: text.trim().to_owned(),
         }
     }
@@ -24,25 +24,25 @@ impl Exempt {
     /// Whether `host` (IPv6 in brackets) is reached directly on `port`. Names aren't resolved:
     /// entries for addresses match only hosts given as addresses.
     pub(super) fn has(&self, host: &str, port: u16) -> bool {
-        let host = Host::parse(host);
+        let host = TargetHost::parse(host);
         self.entries.iter().any(|entry| entry.has(&host, port))
     }
 }
 
-impl fmt::Display for Exempt {
+impl fmt::Display for NoProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
-    hosts: Hosts,
+struct NoProxyEntry {
+    hosts: HostPattern,
     port: Option<u16>,
 }
 
 #[derive(Clone, Debug)]
-enum Hosts {
+enum HostPattern {
     All,
     /// A name and all its subdomains.
     Name(String),
@@ -52,28 +52,28 @@ enum Hosts {
     Net(IpAddr, u8),
 }
 
-impl Entry {
+impl NoProxyEntry {
     fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return None;
         }
-        if let Some(hosts) = Hosts::net(text) {
+        if let Some(hosts) = HostPattern::net(text) {
             return Some(Self { hosts, port: None });
         }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, digits)) => (host, Some(digits.parse().ok()?)),
             None => (text, None),
         };
-        let hosts = Hosts::net(host).or_else(|| Hosts::named(host))?;
+        let hosts = HostPattern::net(host).or_else(|| HostPattern::named(host))?;
         Some(Self { hosts, port })
     }
 
-    fn has(&self, host: &Host, port: u16) -> bool {
+    fn has(&self, host: &TargetHost, port: u16) -> bool {
         self.port.is_none_or(|only| only == port) && self.hosts.has(host)
     }
 }
 
-impl Hosts {
+impl HostPattern {
     /// An address or a network, with or without brackets.
     fn net(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
@@ -101,30 +101,29 @@ impl Hosts {
         }
     }
 
-    fn has(&self, host: &Host) -> bool {
+    fn has(&self, host: &TargetHost) -> bool {
         let is_below = |host: &str, name: &str| {
             host.strip_suffix(name)
                 .is_some_and(|before| before.ends_with('.'))
         };
         match (self, host) {
             (Self::All, _) => true,
-            (Self::Name(name), Host::Name(host)) => host == name || is_below(host, name),
-            (Self::Below(name), Host::Name(host)) => is_below(host, name),
-            (Self::Net(net, bits), Host::Address(ip)) => begin_alike(*net, *ip, *bits),
-            (Self::Name(_) | Self::Below(_), Host::Address(_)) | (Self::Net(..), Host::Name(_)) => {
-                false
-            }
+            (Self::Name(name), TargetHost::Name(host)) => host == name || is_below(host, name),
+            (Self::Below(name), TargetHost::Name(host)) => is_below(host, name),
+            (Self::Net(net, bits), TargetHost::Address(ip)) => begin_alike(*net, *ip, *bits),
+            (Self::Name(_) | Self::Below(_), TargetHost::Address(_))
+            | (Self::Net(..), TargetHost::Name(_)) => false,
         }
     }
 }
 
 /// The host that a connection is meant for.
-enum Host {
+enum TargetHost {
     Name(String),
     Address(IpAddr),
 }
 
-impl Host {
+impl TargetHost {
     fn parse(text: &str) -> Self {
         match address_of(text) {
             Some(ip) => Self::Address(ip),
@@ -218,7 +217,7 @@ mod tests {
         ];
         for (list, host, expected) in table {
             assert_eq!(
-                Exempt::parse(list).has(host, 443),
+                NoProxy::parse(list).has(host, 443),
                 expected,
                 "{list} {host}"
             );
@@ -231,25 +230,25 @@ mod tests {
             let text = format!("{}/{bits}", std::net::Ipv4Addr::from_bits(net));
             let host = std::net::Ipv4Addr::from_bits(ip).to_string();
             let mask = u32::try_from(u64::from(u32::MAX) << (32 - bits) & u64::from(u32::MAX)).unwrap();
-            prop_assert_eq!(Exempt::parse(&text).has(&host, 1), net & mask == ip & mask);
+            prop_assert_eq!(NoProxy::parse(&text).has(&host, 1), net & mask == ip & mask);
         }
 
         #[test]
         fn any_list_can_be_read(list in "\\PC{0,60}", host in "[a-z.:\\[\\]0-9]{0,20}") {
-            let exempt = Exempt::parse(&list);
-            if exempt.has(&host, 443) {
-                let more = Exempt::parse(&format!("{list},corp"));
+            let no_proxy = NoProxy::parse(&list);
+            if no_proxy.has(&host, 443) {
+                let more = NoProxy::parse(&format!("{list},corp"));
                 prop_assert!(more.has(&host, 443));
             }
         }
 
         #[test]
         fn a_name_holds_itself_and_what_is_below(name in "[a-z]{1,5}(\\.[a-z]{1,5}){0,2}", below in "[a-z]{1,5}") {
-            let exempt = Exempt::parse(&name);
-            prop_assert!(exempt.has(&name, 443));
+            let no_proxy = NoProxy::parse(&name);
+            prop_assert!(no_proxy.has(&name, 443));
             let (deeper, longer) = (format!("{below}.{name}"), format!("{below}{name}"));
-            prop_assert!(exempt.has(&deeper, 443));
-            prop_assert!(!exempt.has(&longer, 443));
+            prop_assert!(no_proxy.has(&deeper, 443));
+            prop_assert!(!no_proxy.has(&longer, 443));
         }
     }
 }

@@ -15,17 +15,17 @@ use crate::upstream::limits::CONNECT_MAX;
 /// No connection through the proxy. `Display` says what to do about it and contains no secret.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}; {}", self.what(), self.fix())]
-pub struct NoTunnel {
+pub struct ProxyError {
     /// The variable that names the proxy.
     variable: &'static str,
     /// `host:port`, and the protocol; `None` if the variable can't be parsed.
     proxy: Option<(Scheme, String)>,
-    reason: Reason,
+    reason: ProxyFault,
 }
 
 /// What happened.
 #[derive(Clone, Debug)]
-pub(super) enum Reason {
+pub(super) enum ProxyFault {
     /// The variable doesn't name a proxy.
     Unusable(Unusable),
     /// No connection to the proxy.
@@ -60,8 +60,8 @@ pub(super) enum Reason {
     TooSlow,
 }
 
-impl NoTunnel {
-    pub(super) fn new(proxy: &Proxy, reason: Reason) -> Self {
+impl ProxyError {
+    pub(super) fn new(proxy: &Proxy, reason: ProxyFault) -> Self {
         Self {
             variable: proxy.variable,
             proxy: Some((proxy.url.scheme(), proxy.url.authority())),
@@ -74,35 +74,35 @@ impl NoTunnel {
         Self {
             variable,
             proxy: None,
-            reason: Reason::Unusable(why.clone()),
+            reason: ProxyFault::Unusable(why.clone()),
         }
     }
 
     /// There is no connection to the proxy.
     pub(super) fn unreachable(proxy: &Proxy, error: &(dyn StdError + 'static)) -> Self {
         let reason = match find::<rustls::Error>(error) {
-            Some(tls) => Reason::Untrusted {
+            Some(tls) => ProxyFault::Untrusted {
                 why: Foreign::root(tls),
                 is_unknown: is_unknown_issuer(tls),
             },
-            None => Reason::Unreachable(root(error)),
+            None => ProxyFault::Unreachable(root(error)),
         };
         Self::new(proxy, reason)
     }
 
     /// No connection was established through the proxy in time.
     pub(in crate::upstream) fn too_slow(proxy: &Proxy) -> Self {
-        Self::new(proxy, Reason::TooSlow)
+        Self::new(proxy, ProxyFault::TooSlow)
     }
 
     /// Whether it is only a time-out.
     pub(in crate::upstream) fn is_too_slow(&self) -> bool {
-        matches!(self.reason, Reason::TooSlow)
+        matches!(self.reason, ProxyFault::TooSlow)
     }
 
     /// Whether the proxy itself can't be reached.
     pub(in crate::upstream) fn is_out_of_reach(&self) -> bool {
-        matches!(self.reason, Reason::Unreachable(_))
+        matches!(self.reason, ProxyFault::Unreachable(_))
     }
 
     /// The party that timed out or failed.
@@ -117,19 +117,21 @@ impl NoTunnel {
     pub(in crate::upstream) fn condition(&self) -> Problem {
         let (what, fix) = (self.what(), self.fix());
         match &self.reason {
-            Reason::Unusable(_) => conditions::proxy_unusable(what, fix),
-            Reason::Unreachable(_) => conditions::proxy_unreachable(what, fix),
-            Reason::Untrusted { .. } => conditions::proxy_untrusted(what, fix),
-            Reason::WantsLogin | Reason::WrongLogin | Reason::OtherLogin(_) => {
+            ProxyFault::Unusable(_) => conditions::proxy_unusable(what, fix),
+            ProxyFault::Unreachable(_) => conditions::proxy_unreachable(what, fix),
+            ProxyFault::Untrusted { .. } => conditions::proxy_untrusted(what, fix),
+            ProxyFault::WantsLogin | ProxyFault::WrongLogin | ProxyFault::OtherLogin(_) => {
                 conditions::proxy_login(what, fix)
             }
-            Reason::Refused { .. } | Reason::Socks { .. } => conditions::proxy_refuses(what, fix),
-            Reason::Loopdesk
-            | Reason::NoHttp(_)
-            | Reason::NoSocks
-            | Reason::HungUp
-            | Reason::Broke(_) => conditions::proxy_broken(what, fix),
-            Reason::TooSlow => conditions::proxy_timed_out(what, fix),
+            ProxyFault::Refused { .. } | ProxyFault::Socks { .. } => {
+                conditions::proxy_refuses(what, fix)
+            }
+            ProxyFault::Loopdesk
+            | ProxyFault::NoHttp(_)
+            | ProxyFault::NoSocks
+            | ProxyFault::HungUp
+            | ProxyFault::Broke(_) => conditions::proxy_broken(what, fix),
+            ProxyFault::TooSlow => conditions::proxy_timed_out(what, fix),
         }
     }
 
@@ -137,19 +139,19 @@ impl NoTunnel {
     pub(super) fn what(&self) -> String {
         let whom = self.whom();
         match &self.reason {
-            Reason::Unusable(why) => format!("{whom} {why}"),
-            Reason::Unreachable(why) => format!("{whom} can't be reached: {why}"),
-            Reason::Untrusted { why, .. } => format!("no trusted connection to {whom}: {why}"),
-            Reason::WantsLogin => format!("{whom} requires a user and a password"),
-            Reason::WrongLogin => {
+            ProxyFault::Unusable(why) => format!("{whom} {why}"),
+            ProxyFault::Unreachable(why) => format!("{whom} can't be reached: {why}"),
+            ProxyFault::Untrusted { why, .. } => format!("no trusted connection to {whom}: {why}"),
+            ProxyFault::WantsLogin => format!("{whom} requires a user and a password"),
+            ProxyFault::WrongLogin => {
                 format!("{whom} rejects the user and password in {}", self.variable)
             }
-            Reason::OtherLogin(schemes) => {
+            ProxyFault::OtherLogin(schemes) => {
                 format!(
                     "{whom} requires {schemes} authentication, and loopdesk only supports Basic"
                 )
             }
-            Reason::Refused {
+            ProxyFault::Refused {
                 target,
                 status,
                 words,
@@ -164,13 +166,15 @@ impl NoTunnel {
                     status.as_str()
                 )
             }
-            Reason::Socks { target, words } => format!("{whom} won't connect to {target}: {words}"),
-            Reason::Loopdesk => format!("{whom} is a loopdesk, which isn't a proxy"),
-            Reason::NoHttp(why) => format!("{whom} doesn't speak HTTP: {why}"),
-            Reason::NoSocks => format!("{whom} doesn't speak SOCKS5"),
-            Reason::HungUp => format!("{whom} hung up before it answered"),
-            Reason::Broke(why) => format!("the connection to {whom} broke: {why}"),
-            Reason::TooSlow => {
+            ProxyFault::Socks { target, words } => {
+                format!("{whom} won't connect to {target}: {words}")
+            }
+            ProxyFault::Loopdesk => format!("{whom} is a loopdesk, which isn't a proxy"),
+            ProxyFault::NoHttp(why) => format!("{whom} doesn't speak HTTP: {why}"),
+            ProxyFault::NoSocks => format!("{whom} doesn't speak SOCKS5"),
+            ProxyFault::HungUp => format!("{whom} hung up before it answered"),
+            ProxyFault::Broke(why) => format!("the connection to {whom} broke: {why}"),
+            ProxyFault::TooSlow => {
                 format!("{whom} didn't connect within {} s", CONNECT_MAX.as_secs())
             }
         }
@@ -186,42 +190,44 @@ impl NoTunnel {
             None => ("http", "HOST:PORT"),
         };
         match &self.reason {
-            Reason::Unusable(_) | Reason::Loopdesk => {
+            ProxyFault::Unusable(_) | ProxyFault::Loopdesk => {
                 format!("correct {variable} or unset it, then {}", again())
             }
-            Reason::WantsLogin => format!(
+            ProxyFault::WantsLogin => format!(
                 "set {variable} to {scheme}://USER:PASSWORD@{place}, then {}",
                 again()
             ),
-            Reason::WrongLogin => format!(
+            ProxyFault::WrongLogin => format!(
                 "correct {variable}, with special characters as %XX, then {}",
                 again()
             ),
-            Reason::OtherLogin(_) => format!(
+            ProxyFault::OtherLogin(_) => format!(
                 "run a proxy that logs in there, such as px or cntlm, set {variable} to it, then {}",
                 again()
             ),
-            Reason::Untrusted {
+            ProxyFault::Untrusted {
                 is_unknown: true, ..
             } => "set `extra-ca-file` of the account to its authority's certificate".to_owned(),
-            Reason::NoHttp(_) | Reason::NoSocks | Reason::Untrusted { .. } => format!(
+            ProxyFault::NoHttp(_) | ProxyFault::NoSocks | ProxyFault::Untrusted { .. } => format!(
                 "check that {variable} begins with the proxy's scheme: http://, https:// or \
                  socks5h://"
             ),
-            Reason::Refused { status, .. } if status.is_client_error() => {
+            ProxyFault::Refused { status, .. } if status.is_client_error() => {
                 "ask the proxy's administrator to allow it".to_owned()
             }
-            Reason::Refused { .. }
-            | Reason::Socks { .. }
-            | Reason::Unreachable(_)
-            | Reason::HungUp
-            | Reason::Broke(_)
-            | Reason::TooSlow => format!("check that {variable} is right and the network is up"),
+            ProxyFault::Refused { .. }
+            | ProxyFault::Socks { .. }
+            | ProxyFault::Unreachable(_)
+            | ProxyFault::HungUp
+            | ProxyFault::Broke(_)
+            | ProxyFault::TooSlow => {
+                format!("check that {variable} is right and the network is up")
+            }
         }
     }
 }
 
-impl Reason {
+impl ProxyFault {
     /// Interprets an error of hyper's that occurred before the proxy answered.
     pub(super) fn of_exchange(error: &hyper::Error) -> Self {
         if error.is_parse() {

@@ -16,7 +16,7 @@ use loopdesk_protocol::proxy::Scheme;
 use rustls::ClientConfig;
 use tower_service::Service;
 
-use super::{Egress, NoTunnel, Proxy, ToProxy, socks, tunnel};
+use super::{Egress, Proxy, ProxyError, ToProxy, socks, tunnel};
 use crate::body::Error;
 use crate::upstream::connection::{Stream, Wire};
 use crate::upstream::connections::Known;
@@ -51,9 +51,9 @@ impl Dialer {
 }
 
 impl Service<Uri> for Dialer {
-    type Response = Line;
+    type Response = ProxyStream;
     type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Line, Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<ProxyStream, Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.straight.poll_ready(cx))?;
@@ -64,13 +64,14 @@ impl Service<Uri> for Dialer {
         match self.egress.proxy(&target) {
             Ok(None) => {
                 let connecting = self.straight.call(target);
-                Box::pin(async move { Ok(Line::Straight(connecting.await?)) })
+                Box::pin(async move { Ok(ProxyStream::Straight(connecting.await?)) })
             }
             Ok(Some(proxy)) => {
                 let connecting = self.to_proxy.call(proxy.address.clone());
                 Box::pin(async move {
                     let stream = connecting.await;
-                    let stream = stream.map_err(|error| NoTunnel::unreachable(&proxy, &*error))?;
+                    let stream =
+                        stream.map_err(|error| ProxyError::unreachable(&proxy, &*error))?;
                     Ok(through(&proxy, stream, &target).await?)
                 })
             }
@@ -80,16 +81,16 @@ impl Service<Uri> for Dialer {
 }
 
 /// Asks a connected proxy for a connection to `target`.
-async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<Line, NoTunnel> {
+async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<ProxyStream, ProxyError> {
     match proxy.url.scheme() {
         Scheme::Http | Scheme::Https => {
             let wire = wire(&stream);
             let tunnel = tunnel::open(proxy, stream, target).await?;
-            Ok(Line::Tunnel(tunnel, wire))
+            Ok(ProxyStream::Tunnel(tunnel, wire))
         }
         Scheme::Socks5 => socks::open(proxy, stream, target)
             .await
-            .map(|stream| Line::Socks(Box::new(stream))),
+            .map(|stream| ProxyStream::Socks(Box::new(stream))),
     }
 }
 
@@ -102,7 +103,7 @@ fn wire(stream: &ToProxy) -> Option<Arc<Wire>> {
 
 /// A connection, open up to TLS with Zendesk.
 #[derive(Debug)]
-pub(in crate::upstream) enum Line {
+pub(in crate::upstream) enum ProxyStream {
     /// To Zendesk.
     Straight(Stream),
     /// Through a proxy that has accepted CONNECT. Bytes that came with its answer are still to be
@@ -116,14 +117,14 @@ pub(in crate::upstream) enum Line {
 macro_rules! each {
     ($line:expr, $inner:ident => $act:expr) => {
         match $line {
-            Line::Straight($inner) => $act,
-            Line::Tunnel($inner, _) => $act,
-            Line::Socks($inner) => $act,
+            ProxyStream::Straight($inner) => $act,
+            ProxyStream::Tunnel($inner, _) => $act,
+            ProxyStream::Socks($inner) => $act,
         }
     };
 }
 
-impl Connection for Line {
+impl Connection for ProxyStream {
     fn connected(&self) -> Connected {
         match self {
             // HTTP doesn't see the proxy, and the pool has no use for knowing about it.
@@ -135,7 +136,7 @@ impl Connection for Line {
     }
 }
 
-impl Read for Line {
+impl Read for ProxyStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -145,7 +146,7 @@ impl Read for Line {
     }
 }
 
-impl Write for Line {
+impl Write for ProxyStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use loopdesk_protocol::proxy::Login;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::proxy_error::{NoTunnel, Reason};
+use super::proxy_error::{ProxyError, ProxyFault};
 use super::{HTTPS, Proxy, ToProxy};
 use crate::telemetry::Foreign;
 
@@ -19,11 +19,11 @@ pub(super) async fn open(
     proxy: &Proxy,
     stream: ToProxy,
     target: &Uri,
-) -> Result<ToProxy, NoTunnel> {
+) -> Result<ToProxy, ProxyError> {
     let mut stream = TokioIo::new(stream);
     match negotiate(&mut stream, proxy.url.login(), target).await {
         Ok(()) => Ok(stream.into_inner()),
-        Err(reason) => Err(NoTunnel::new(proxy, reason)),
+        Err(reason) => Err(ProxyError::new(proxy, reason)),
     }
 }
 
@@ -31,7 +31,7 @@ async fn negotiate(
     stream: &mut TokioIo<ToProxy>,
     login: Option<&Login>,
     target: &Uri,
-) -> Result<(), Reason> {
+) -> Result<(), ProxyFault> {
     let methods: &[u8] = match login {
         Some(_) => &[NO_LOGIN, PASSWORD],
         None => &[NO_LOGIN],
@@ -39,14 +39,14 @@ async fn negotiate(
     send(stream, &[&[VERSION, length(methods)?], methods].concat()).await?;
     let [version, method] = receive(stream).await?;
     if version != VERSION {
-        return Err(Reason::NoSocks);
+        return Err(ProxyFault::NoSocks);
     }
     match (method, login) {
         (NO_LOGIN, _) => {}
         (PASSWORD, Some(login)) => log_in(stream, login).await?,
-        (NO_METHOD, None) => return Err(Reason::WantsLogin),
-        (NO_METHOD, Some(_)) => return Err(Reason::WrongLogin),
-        _ => return Err(Reason::NoSocks),
+        (NO_METHOD, None) => return Err(ProxyFault::WantsLogin),
+        (NO_METHOD, Some(_)) => return Err(ProxyFault::WrongLogin),
+        _ => return Err(ProxyFault::NoSocks),
     }
     let port = target.port_u16().unwrap_or(HTTPS).to_be_bytes();
     let address = address(target.host().unwrap_or_default())?;
@@ -57,10 +57,10 @@ async fn negotiate(
     .await?;
     let [version, reply, _, kind] = receive(stream).await?;
     if version != VERSION {
-        return Err(Reason::NoSocks);
+        return Err(ProxyFault::NoSocks);
     }
     if reply != SUCCEEDED {
-        return Err(Reason::Socks {
+        return Err(ProxyFault::Socks {
             target: target
                 .authority()
                 .map(ToString::to_string)
@@ -78,11 +78,11 @@ async fn negotiate(
             stream.read_exact(&mut rest).await.map_err(|e| broke(&e))?;
             Ok(())
         }
-        _ => Err(Reason::NoSocks),
+        _ => Err(ProxyFault::NoSocks),
     }
 }
 
-async fn log_in(stream: &mut TokioIo<ToProxy>, login: &Login) -> Result<(), Reason> {
+async fn log_in(stream: &mut TokioIo<ToProxy>, login: &Login) -> Result<(), ProxyFault> {
     let mut request = zeroize::Zeroizing::new(vec![LOGIN_VERSION]);
     for part in [login.user(), login.password()] {
         request.push(length(part)?);
@@ -91,13 +91,13 @@ async fn log_in(stream: &mut TokioIo<ToProxy>, login: &Login) -> Result<(), Reas
     send(stream, &request).await?;
     match receive(stream).await? {
         [LOGIN_VERSION, SUCCEEDED] => Ok(()),
-        [LOGIN_VERSION, _] => Err(Reason::WrongLogin),
-        _ => Err(Reason::NoSocks),
+        [LOGIN_VERSION, _] => Err(ProxyFault::WrongLogin),
+        _ => Err(ProxyFault::NoSocks),
     }
 }
 
 /// RFC 1928 section 5: the kind, then the address.
-fn address(host: &str) -> Result<Vec<u8>, Reason> {
+fn address(host: &str) -> Result<Vec<u8>, ProxyFault> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     Ok(match bare.parse() {
         Ok(IpAddr::V4(ip)) => [&[V4], &ip.octets()[..]].concat(),
@@ -106,12 +106,12 @@ fn address(host: &str) -> Result<Vec<u8>, Reason> {
     })
 }
 
-fn length(bytes: &[u8]) -> Result<u8, Reason> {
+fn length(bytes: &[u8]) -> Result<u8, ProxyFault> {
     u8::try_from(bytes.len())
-        .map_err(|_| Reason::Broke(Foreign::new("more than 255 bytes in a field")))
+        .map_err(|_| ProxyFault::Broke(Foreign::new("more than 255 bytes in a field")))
 }
 
-async fn send(stream: &mut TokioIo<ToProxy>, bytes: &[u8]) -> Result<(), Reason> {
+async fn send(stream: &mut TokioIo<ToProxy>, bytes: &[u8]) -> Result<(), ProxyFault> {
     let sent = async {
         stream.write_all(bytes).await?;
         stream.flush().await
@@ -119,17 +119,17 @@ async fn send(stream: &mut TokioIo<ToProxy>, bytes: &[u8]) -> Result<(), Reason>
     sent.await.map_err(|e| broke(&e))
 }
 
-async fn receive<const N: usize>(stream: &mut TokioIo<ToProxy>) -> Result<[u8; N], Reason> {
+async fn receive<const N: usize>(stream: &mut TokioIo<ToProxy>) -> Result<[u8; N], ProxyFault> {
     let mut bytes = [0; N];
     stream.read_exact(&mut bytes).await.map_err(|e| broke(&e))?;
     Ok(bytes)
 }
 
-fn broke(error: &io::Error) -> Reason {
+fn broke(error: &io::Error) -> ProxyFault {
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        Reason::HungUp
+        ProxyFault::HungUp
     } else {
-        Reason::Broke(Foreign::root(error))
+        ProxyFault::Broke(Foreign::root(error))
     }
 }
 

@@ -26,7 +26,7 @@ fn way(variables: &[(&str, &str)]) -> String {
     match egress(variables).proxy(&target) {
         Ok(None) => "directly".to_owned(),
         Ok(Some(proxy)) => format!("{}={}", proxy.variable, proxy.url),
-        Err(no_tunnel) => format!("error: {}", no_tunnel.what()),
+        Err(proxy_error) => format!("error: {}", proxy_error.what()),
     }
 }
 
@@ -155,7 +155,7 @@ fn d4_no_password_is_shown() {
     let egress = egress(&[("HTTPS_PROXY", &value)]);
     let target = "https://acme.zendesk.com".parse().unwrap();
     let proxy = egress.proxy(&target).unwrap().unwrap();
-    let failure = NoTunnel::new(&proxy, proxy_error::Reason::WrongLogin);
+    let failure = ProxyError::new(&proxy, proxy_error::ProxyFault::WrongLogin);
     let status = egress.status(std::iter::empty());
     assert!(status.has_login);
     assert_eq!(status.proxy.as_deref(), Some("http://proxy.corp:3128"));

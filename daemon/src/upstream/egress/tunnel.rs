@@ -17,7 +17,7 @@ use hyper::client::conn::http1;
 use hyper::ext::ReasonPhrase;
 use hyper::upgrade::{self, Upgraded};
 
-use super::proxy_error::{NoTunnel, Reason};
+use super::proxy_error::{ProxyError, ProxyFault};
 use super::{HTTPS, Proxy, ToProxy};
 use crate::refusal::ERROR_HEADER;
 use crate::telemetry::Foreign;
@@ -27,25 +27,25 @@ pub(super) async fn open(
     proxy: &Proxy,
     stream: ToProxy,
     target: &Uri,
-) -> Result<Upgraded, NoTunnel> {
-    let failed = |reason| NoTunnel::new(proxy, reason);
+) -> Result<Upgraded, ProxyError> {
+    let failed = |reason| ProxyError::new(proxy, reason);
     let host = target.host().unwrap_or_default();
     let authority = format!("{host}:{}", target.port_u16().unwrap_or(HTTPS));
     let request =
-        request(proxy, &authority).map_err(|e| failed(Reason::Broke(Foreign::root(&e))))?;
+        request(proxy, &authority).map_err(|e| failed(ProxyFault::Broke(Foreign::root(&e))))?;
     let handshake = http1::Builder::new()
         // Some proxies only understand this spelling.
         .title_case_headers(true)
         .max_buf_size(HEAD_MAX)
         .handshake(stream)
         .await;
-    let (mut sender, connection) = handshake.map_err(|e| failed(Reason::of_exchange(&e)))?;
+    let (mut sender, connection) = handshake.map_err(|e| failed(ProxyFault::of_exchange(&e)))?;
     let exchange = async {
         let response = sender.send_request(request).await;
-        let response = response.map_err(|e| Reason::of_exchange(&e))?;
+        let response = response.map_err(|e| ProxyFault::of_exchange(&e))?;
         if response.status().is_success() {
             let upgraded = upgrade::on(response).await;
-            upgraded.map_err(|e| Reason::of_exchange(&e))
+            upgraded.map_err(|e| ProxyFault::of_exchange(&e))
         } else {
             Err(refused(proxy, &authority, response).await)
         }
@@ -71,16 +71,16 @@ fn request(proxy: &Proxy, authority: &str) -> http::Result<Request<Empty<Bytes>>
     request.body(Empty::new())
 }
 
-async fn refused(proxy: &Proxy, authority: &str, response: Response<Incoming>) -> Reason {
+async fn refused(proxy: &Proxy, authority: &str, response: Response<Incoming>) -> ProxyFault {
     let (head, body) = response.into_parts();
     if head.headers.contains_key(ERROR_HEADER) {
-        return Reason::Loopdesk;
+        return ProxyFault::Loopdesk;
     }
     if head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
         return match (other_schemes(&head.headers), &proxy.basic) {
-            (Some(schemes), _) => Reason::OtherLogin(schemes),
-            (None, None) => Reason::WantsLogin,
-            (None, Some(_)) => Reason::WrongLogin,
+            (Some(schemes), _) => ProxyFault::OtherLogin(schemes),
+            (None, None) => ProxyFault::WantsLogin,
+            (None, Some(_)) => ProxyFault::WrongLogin,
         };
     }
     let page = beginning(body).await;
@@ -106,7 +106,7 @@ async fn refused(proxy: &Proxy, authority: &str, response: Response<Incoming>) -
             told.push(words);
         }
     }
-    Reason::Refused {
+    ProxyFault::Refused {
         target: authority.to_owned(),
         status: head.status,
         words: told.join(", "),

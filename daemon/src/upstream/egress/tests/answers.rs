@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
-use super::super::proxy_stream::Line;
+use super::super::proxy_stream::ProxyStream;
 use super::*;
 use crate::body::Body;
 use crate::network::Network;
@@ -372,7 +372,7 @@ fn dialer(egress: Egress) -> Dialer {
 }
 
 /// The result of a connection to `acme.zendesk.com:443` through this proxy, up to TLS.
-async fn dial(proxy: &str) -> Result<Line, NoTunnel> {
+async fn dial(proxy: &str) -> Result<ProxyStream, ProxyError> {
     let mut dialer = dialer(egress(&[("HTTPS_PROXY", proxy)]));
     let target = "https://acme.zendesk.com".parse().unwrap();
     std::future::poll_fn(|cx| dialer.poll_ready(cx))
@@ -384,7 +384,7 @@ async fn dial(proxy: &str) -> Result<Line, NoTunnel> {
     }
 }
 
-async fn read(line: Line, length: usize) -> Vec<u8> {
+async fn read(line: ProxyStream, length: usize) -> Vec<u8> {
     let mut line = TokioIo::new(line);
     let mut bytes = vec![0; length];
     line.read_exact(&mut bytes).await.unwrap();
