@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::connection::SILENCE_MAX;
-use super::connections::{Known, Wires};
+use super::connections::{Connections, TrackingConnector};
 use super::egress::{Dialer, Egress, ProxyError};
 use super::limits::CONNECT_MAX;
 use super::resolve::Resolver;
@@ -95,13 +95,13 @@ pub(super) fn clients(
     verifier: Arc<dyn ServerCertVerifier>,
     resolver: Resolver,
     egress: Egress,
-    wires: &Wires,
+    connections: &Connections,
 ) -> Result<Clients, rustls::Error> {
     let tls = tls(verifier)?;
     let dialer = Dialer::new(
         egress.clone(),
-        tcp(resolver, wires),
-        tcp(GaiResolver::new(), wires),
+        tcp(resolver, connections),
+        tcp(GaiResolver::new(), connections),
         tls.clone(),
     );
     let connector = HttpsConnectorBuilder::new()
@@ -215,13 +215,13 @@ fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Er
     Ok(config)
 }
 
-fn tcp<R>(resolver: R, wires: &Wires) -> Known<R> {
+fn tcp<R>(resolver: R, connections: &Connections) -> TrackingConnector<R> {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_MAX));
     tcp.set_happy_eyeballs_timeout(Some(HAPPY_EYEBALLS));
-    wires.knows(tcp)
+    connections.knows(tcp)
 }
 
 /// RFC 8305 section 5 recommends 250 ms before trying the other address family.
@@ -251,7 +251,8 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * 512;
 
 /// Idle connections are pinged too, for at most [`POOL_IDLE`]: a connection that dies while idle
-/// leaves the pool even if `connections` hasn't noticed, and routers on the way keep their state for it.
+/// leaves the pool even if `connections` hasn't noticed, and routers on the way keep their state
+/// for it.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 
 /// No shorter: a POST may be in flight, and without loopdesk the client would have waited for it.

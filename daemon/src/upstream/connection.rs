@@ -21,7 +21,7 @@ use crate::network::{RouteStatus, since_last_ack, unacknowledged};
 
 /// One TCP connection, as seen from outside the task that reads and writes it.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct ConnectionState {
     local: IpAddr,
     peer: SocketAddr,
     began: Instant,
@@ -34,12 +34,12 @@ pub(super) struct Wire {
     /// Why it was cut; 0 if it wasn't.
     cut: AtomicU8,
     /// `None` once it is closed.
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<OpenConnection>>,
 }
 
 /// Why a connection was cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Cut {
+pub(super) enum CutReason {
     /// Nothing can reach it any more.
     #[error("this machine's network has changed")]
     Moved,
@@ -48,7 +48,7 @@ pub(super) enum Cut {
     Silent,
 }
 
-impl Wire {
+impl ConnectionState {
     /// A connection, and the stream that reads and writes it.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Wire {
     pub(super) fn new(stream: TcpStream) -> io::Result<(Arc<Self>, Stream)> {
         let (local, peer) = (stream.local_addr()?.ip(), stream.peer_addr()?);
         let (reading, writing) = stream.into_split();
-        let wire = Arc::new(Self {
+        let connection = Arc::new(Self {
             local,
             peer,
             began: Instant::now(),
@@ -65,16 +65,16 @@ impl Wire {
             retired: AtomicBool::new(false),
             mistrusted: AtomicBool::new(false),
             cut: AtomicU8::new(0),
-            open: Mutex::new(Some(Open {
+            open: Mutex::new(Some(OpenConnection {
                 writing: TokioIo::new(writing),
                 pooled: None,
             })),
         });
         let stream = Stream {
             reading: TokioIo::new(reading),
-            wire: Arc::clone(&wire),
+            connection: Arc::clone(&connection),
         };
-        Ok((wire, stream))
+        Ok((connection, stream))
     }
 
     /// The kernel's present view of its route.
@@ -105,7 +105,7 @@ impl Wire {
             None => false,
         };
         if is_unused {
-            self.cut(Cut::Moved);
+            self.cut(CutReason::Moved);
         }
     }
 
@@ -121,7 +121,7 @@ impl Wire {
     }
 
     /// Closes it at once, with everything in flight.
-    pub(super) fn cut(&self, why: Cut) {
+    pub(super) fn cut(&self, why: CutReason) {
         self.retired.store(true, Ordering::SeqCst);
         let _first =
             self.cut
@@ -134,8 +134,8 @@ impl Wire {
     }
 
     /// Why it was cut.
-    pub(super) fn was_cut(&self) -> Option<Cut> {
-        let whys = [Cut::Moved, Cut::Silent];
+    pub(super) fn was_cut(&self) -> Option<CutReason> {
+        let whys = [CutReason::Moved, CutReason::Silent];
         let why = self.cut.load(Ordering::SeqCst);
         whys.into_iter().find(|cut| *cut as u8 + 1 == why)
     }
@@ -163,20 +163,20 @@ impl Wire {
         since.flatten().is_some_and(|since| since < within)
     }
 
-    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+    fn open(&self) -> MutexGuard<'_, Option<OpenConnection>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The parts of a connection that exist until it is closed.
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     writing: TokioIo<OwnedWriteHalf>,
     /// The pool's handle for it: it refers to this very connection until it is closed.
     pooled: Option<CaptureConnection>,
 }
 
-impl Open {
+impl OpenConnection {
     fn socket(&self) -> &TcpStream {
         self.writing.inner().as_ref()
     }
@@ -194,7 +194,7 @@ impl Open {
 #[derive(Debug)]
 pub(super) struct Stream {
     reading: TokioIo<OwnedReadHalf>,
-    wire: Arc<Wire>,
+    connection: Arc<ConnectionState>,
 }
 
 impl Stream {
@@ -204,7 +204,9 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let written = self.with_writing(write);
         if let Poll::Ready(Ok(bytes)) = written {
-            self.wire.written.fetch_add(bytes as u64, Ordering::Relaxed);
+            self.connection
+                .written
+                .fetch_add(bytes as u64, Ordering::Relaxed);
         }
         written
     }
@@ -213,10 +215,10 @@ impl Stream {
         &self,
         act: impl FnOnce(Pin<&mut TokioIo<OwnedWriteHalf>>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if let Some(cut) = self.wire.was_cut() {
+        if let Some(cut) = self.connection.was_cut() {
             return Poll::Ready(Err(ended(cut)));
         }
-        match &mut *self.wire.open() {
+        match &mut *self.connection.open() {
             Some(open) => act(Pin::new(&mut open.writing)),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
@@ -225,7 +227,7 @@ impl Stream {
 
 impl Connection for Stream {
     fn connected(&self) -> Connected {
-        Connected::new().extra(Arc::clone(&self.wire))
+        Connected::new().extra(Arc::clone(&self.connection))
     }
 }
 
@@ -238,9 +240,9 @@ impl Read for Stream {
         // Bytes that were received before a cut are still read to the end.
         let read = Pin::new(&mut self.reading).poll_read(cx, buffer);
         if read.is_ready() {
-            let since = u64::try_from(self.wire.began.elapsed().as_millis());
+            let since = u64::try_from(self.connection.began.elapsed().as_millis());
             let since = since.unwrap_or(u64::MAX);
-            self.wire.heard.store(since, Ordering::Relaxed);
+            self.connection.heard.store(since, Ordering::Relaxed);
         }
         read
     }
@@ -279,11 +281,11 @@ impl Write for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        drop(self.wire.open().take());
+        drop(self.connection.open().take());
     }
 }
 
-fn ended(cut: Cut) -> io::Error {
+fn ended(cut: CutReason) -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, cut)
 }
 

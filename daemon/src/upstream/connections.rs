@@ -12,26 +12,26 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::time::Instant;
 use tower_service::Service;
 
-use super::connection::{Cut, Stream, Wire};
+use super::connection::{ConnectionState, CutReason, Stream};
 use crate::body::Error;
 use crate::network::{Network, RouteStatus};
 
 /// One account's connections. Clones share them.
 #[derive(Clone, Debug)]
-pub(super) struct Wires(Arc<Inner>);
+pub(super) struct Connections(Arc<ConnectionsInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct ConnectionsInner {
     network: Network,
     /// How many milliseconds the machine had spent asleep at the last check.
     slept: AtomicU64,
-    all: Mutex<Vec<Weak<Wire>>>,
+    all: Mutex<Vec<Weak<ConnectionState>>>,
 }
 
-impl Wires {
+impl Connections {
     pub(super) fn new(network: Network) -> Self {
         let slept = AtomicU64::new(millis(network.slept()));
-        Self(Arc::new(Inner {
+        Self(Arc::new(ConnectionsInner {
             network,
             slept,
             all: Mutex::default(),
@@ -44,10 +44,10 @@ impl Wires {
     }
 
     /// Registers the connections that `tcp` makes.
-    pub(super) fn knows<R>(&self, tcp: HttpConnector<R>) -> Known<R> {
-        Known {
+    pub(super) fn knows<R>(&self, tcp: HttpConnector<R>) -> TrackingConnector<R> {
+        TrackingConnector {
             tcp,
-            wires: self.clone(),
+            connections: self.clone(),
         }
     }
 
@@ -64,15 +64,15 @@ impl Wires {
     /// whose source address no longer exists.
     fn review(&self) {
         let mut counts = [0, 0];
-        for wire in self.open() {
-            match wire.way() {
+        for connection in self.open() {
+            match connection.way() {
                 RouteStatus::Same => continue,
                 RouteStatus::Other => {
-                    wire.mistrust();
+                    connection.mistrust();
                     counts[0] += 1;
                 }
                 RouteStatus::Gone => {
-                    wire.cut(Cut::Moved);
+                    connection.cut(CutReason::Moved);
                     counts[1] += 1;
                 }
             }
@@ -93,47 +93,47 @@ impl Wires {
                 seconds = (now - before) / 1000,
                 "this machine was suspended"
             );
-            for wire in self.open() {
-                wire.mistrust();
+            for connection in self.open() {
+                connection.mistrust();
             }
         }
     }
 
     /// Gives no new requests to those that have received nothing since `then`.
     pub(super) fn retire_unheard_since(&self, then: Instant) {
-        for wire in self.open() {
-            if wire.heard() < then {
-                wire.retire();
+        for connection in self.open() {
+            if connection.heard() < then {
+                connection.retire();
             }
         }
     }
 
     /// Those that may still be open.
-    pub(super) fn open(&self) -> Vec<Arc<Wire>> {
+    pub(super) fn open(&self) -> Vec<Arc<ConnectionState>> {
         self.all().iter().filter_map(Weak::upgrade).collect()
     }
 
-    fn add(&self, wire: &Arc<Wire>) {
+    fn add(&self, connection: &Arc<ConnectionState>) {
         let mut all = self.all();
         if all.len() == all.capacity() {
-            all.retain(|wire| wire.strong_count() > 0);
+            all.retain(|connection| connection.strong_count() > 0);
         }
-        all.push(Arc::downgrade(wire));
+        all.push(Arc::downgrade(connection));
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<Weak<Wire>>> {
+    fn all(&self) -> MutexGuard<'_, Vec<Weak<ConnectionState>>> {
         self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Makes TCP connections and registers them here.
 #[derive(Clone, Debug)]
-pub(super) struct Known<R> {
+pub(super) struct TrackingConnector<R> {
     tcp: HttpConnector<R>,
-    wires: Wires,
+    connections: Connections,
 }
 
-impl<R> Service<Uri> for Known<R>
+impl<R> Service<Uri> for TrackingConnector<R>
 where
     HttpConnector<R>: Service<Uri, Response = hyper_util::rt::TokioIo<tokio::net::TcpStream>>,
     <HttpConnector<R> as Service<Uri>>::Error: Into<Error>,
@@ -149,11 +149,11 @@ where
 
     fn call(&mut self, target: Uri) -> Self::Future {
         let connecting = self.tcp.call(target);
-        let wires = self.wires.clone();
+        let connections = self.connections.clone();
         Box::pin(async move {
             let tcp = connecting.await.map_err(Into::into)?;
-            let (wire, stream) = Wire::new(tcp.into_inner())?;
-            wires.add(&wire);
+            let (connection, stream) = ConnectionState::new(tcp.into_inner())?;
+            connections.add(&connection);
             Ok(stream)
         })
     }

@@ -17,8 +17,8 @@ use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection}
 use tokio::time::Instant;
 
 use super::connect::Client;
-use super::connection::{Cut, SILENCE_MAX, Wire};
-use super::connections::Wires;
+use super::connection::{ConnectionState, CutReason, SILENCE_MAX};
+use super::connections::Connections;
 use super::failure::{Failure, is_safe};
 use super::replay::Replay;
 use super::silence::Silence;
@@ -40,14 +40,14 @@ pub(super) struct Errand<'a> {
 /// If no answer came.
 pub(super) async fn exchange(
     client: &Client,
-    wires: &Wires,
+    connections: &Connections,
     errand: &Errand<'_>,
 ) -> Result<Response<Body>, Failure> {
-    wires.notice_sleep();
+    connections.notice_sleep();
     let began = Instant::now();
     let mut race = Race {
         client,
-        wires,
+        connections,
         errand,
         began,
         first: Flight::start(client, errand)?,
@@ -71,7 +71,7 @@ pub(super) async fn exchange(
 /// The same request, in flight once or twice.
 struct Race<'a> {
     client: &'a Client,
-    wires: &'a Wires,
+    connections: &'a Connections,
     errand: &'a Errand<'a>,
     began: Instant,
     first: Flight,
@@ -150,7 +150,7 @@ impl Race<'_> {
                 sent: true,
             });
         }
-        self.wires.notice_sleep();
+        self.connections.notice_sleep();
         let outlook = self.first.outlook(now);
         if let Some(second) = &mut self.second {
             second.outlook(now);
@@ -159,7 +159,7 @@ impl Race<'_> {
                 && let Some(then) = now.checked_sub(UNACKNOWLEDGED)
             {
                 // The second attempt must not use a connection that died together with this one.
-                self.wires.retire_unheard_since(then);
+                self.connections.retire_unheard_since(then);
             }
             tracing::debug!(?outlook, method = %self.errand.method, "sending a second time");
             self.is_for_connection = outlook == Outlook::Unconnected;
@@ -186,7 +186,7 @@ struct Flight {
     answer: legacy::ResponseFuture,
     on: CaptureConnection,
     began: Instant,
-    wire: Option<Arc<Wire>>,
+    connection: Option<Arc<ConnectionState>>,
     silence: Silence,
 }
 
@@ -210,7 +210,7 @@ impl Flight {
             answer: client.request(request),
             on,
             began: Instant::now(),
-            wire: None,
+            connection: None,
             silence: Silence::default(),
         })
     }
@@ -225,21 +225,21 @@ impl Flight {
     }
 
     fn outlook(&mut self, now: Instant) -> Outlook {
-        let Some(wire) = self.find_wire() else {
+        let Some(connection) = self.find_connection() else {
             return match now.duration_since(self.began) {
                 waited if waited < UNACKNOWLEDGED => Outlook::Good,
                 _ => Outlook::Unconnected,
             };
         };
-        if wire.is_mistrusted() {
+        if connection.is_mistrusted() {
             return Outlook::Doubtful;
         }
-        let Some((acknowledged, left)) = wire.acknowledged() else {
+        let Some((acknowledged, left)) = connection.acknowledged() else {
             return Outlook::Good;
         };
         let silent = self.silence.look(now, acknowledged, left);
-        if silent >= SILENCE_MAX && !wire.may_live(SILENCE_MAX) {
-            wire.cut(Cut::Silent);
+        if silent >= SILENCE_MAX && !connection.may_live(SILENCE_MAX) {
+            connection.cut(CutReason::Silent);
         }
         // Bytes are noticed at the first check after they were written, which may be right after
         // the previous check.
@@ -251,34 +251,36 @@ impl Flight {
     }
 
     /// The connection that carries it, once there is one.
-    fn find_wire(&mut self) -> Option<Arc<Wire>> {
+    fn find_connection(&mut self) -> Option<Arc<ConnectionState>> {
         let mut extras = Extensions::new();
         (*self.on.connection_metadata())
             .as_ref()?
             .get_extras(&mut extras);
-        let wire = extras.remove::<Arc<Wire>>()?;
+        let connection = extras.remove::<Arc<ConnectionState>>()?;
         // The pool replaces a connection that turns out to be closed.
         if !self
-            .wire
+            .connection
             .as_ref()
-            .is_some_and(|known| Arc::ptr_eq(known, &wire))
+            .is_some_and(|known| Arc::ptr_eq(known, &connection))
         {
-            wire.is_pooled_as(&self.on);
+            connection.is_pooled_as(&self.on);
             self.silence = Silence::default();
-            self.wire = Some(Arc::clone(&wire));
+            self.connection = Some(Arc::clone(&connection));
         }
-        Some(wire)
+        Some(connection)
     }
 
     fn landed(&self, mut response: Response<Incoming>) -> Response<Body> {
-        if let Some(wire) = response.extensions_mut().remove::<Arc<Wire>>() {
-            wire.is_pooled_as(&self.on);
+        if let Some(connection) = response.extensions_mut().remove::<Arc<ConnectionState>>() {
+            connection.is_pooled_as(&self.on);
         }
         response.map(Body::from)
     }
 
     fn failed(&mut self, error: legacy::Error) -> Failure {
-        let cut = self.find_wire().and_then(|wire| wire.was_cut());
+        let cut = self
+            .find_connection()
+            .and_then(|connection| connection.was_cut());
         match (Failure::of_exchange(error), cut) {
             // HTTP/2 loses the reason along the way.
             (Failure::Lost(_), Some(cut)) => Failure::Lost(cut.into()),

@@ -8,7 +8,7 @@ use http::Method;
 use hyper_util::client::legacy;
 
 use super::connect::{self, ViaProxyError};
-use super::connection::Cut;
+use super::connection::CutReason;
 use super::egress::ProxyError;
 use super::error_chain::{find, is_unknown_issuer, root};
 use super::limits::CONNECT_MAX;
@@ -134,7 +134,7 @@ impl Failure {
 
     /// Whether the connection was lost because this machine's address changed.
     pub(super) fn has_moved(&self) -> bool {
-        matches!(self, Self::Lost(error) if find::<Cut>(&**error) == Some(&Cut::Moved))
+        matches!(self, Self::Lost(error) if find::<CutReason>(&**error) == Some(&CutReason::Moved))
     }
 
     /// Whether nothing was sent because there seems to be no network at the moment. A refused

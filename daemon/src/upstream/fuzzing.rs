@@ -48,9 +48,9 @@ pub async fn send(
 struct Once(Arc<Mutex<Option<DuplexStream>>>);
 
 impl Service<Uri> for Once {
-    type Response = Wire;
+    type Response = FuzzStream;
     type Error = io::Error;
-    type Future = Ready<io::Result<Wire>>;
+    type Future = Ready<io::Result<FuzzStream>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -58,21 +58,21 @@ impl Service<Uri> for Once {
 
     fn call(&mut self, _: Uri) -> Self::Future {
         let stream = self.0.lock().ok().and_then(|mut stream| stream.take());
-        let wire = stream.map(|stream| Wire(TokioIo::new(stream)));
+        let wire = stream.map(|stream| FuzzStream(TokioIo::new(stream)));
         ready(wire.ok_or_else(|| io::Error::other("there is only one connection")))
     }
 }
 
 /// A stream in the form that the pool takes.
-struct Wire(TokioIo<DuplexStream>);
+struct FuzzStream(TokioIo<DuplexStream>);
 
-impl Connection for Wire {
+impl Connection for FuzzStream {
     fn connected(&self) -> Connected {
         Connected::new()
     }
 }
 
-impl Read for Wire {
+impl Read for FuzzStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -82,7 +82,7 @@ impl Read for Wire {
     }
 }
 
-impl Write for Wire {
+impl Write for FuzzStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

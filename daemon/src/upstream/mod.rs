@@ -1,9 +1,9 @@
 //! Stage 5: talks to Zendesk.
 //!
 //! `request` strips a head and injects the token last, `replay` lets a body be sent twice,
-//! `connect` opens the connections, `egress` chooses their proxy, `connections` follows what the network
-//! does to them; `exchange` waits for an answer, `failure` says what a lost one allows, `tries`
-//! whether to do it, and `reach` remembers the outcome for `status`.
+//! `connect` opens the connections, `egress` chooses their proxy, `connections` follows what the
+//! network does to them; `exchange` waits for an answer, `failure` says what a lost one allows,
+//! `tries` whether to do it, and `reach` remembers the outcome for `status`.
 
 mod connect;
 mod connection;
@@ -48,7 +48,7 @@ pub use replay::Budget;
 pub(crate) use replay::{REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
-use connections::Wires;
+use connections::Connections;
 use egress::Egress;
 use exchange::{Errand, exchange};
 use reach::Reach;
@@ -83,7 +83,7 @@ impl Upstream {
             resolver: Resolver::new(account),
             reach: Reach::new(account, conditions),
             egress,
-            wires: Wires::new(network),
+            connections: Connections::new(network),
             pools: OnceCell::new(),
         })))
     }
@@ -116,14 +116,14 @@ impl Upstream {
     ) -> Result<Response<Body>, Failure> {
         let way = &self.0;
         let client = way.clients().await?.of(outgoing.limited_key());
-        let mut tries = Tries::new(way.wires.network());
+        let mut tries = Tries::new(way.connections.network());
         loop {
             let errand = Errand {
                 method: outgoing.method(),
                 request: &|| outgoing.attempt(authorization),
                 body: outgoing.body(),
             };
-            let verdict = exchange(&client, &way.wires, &errand).await;
+            let verdict = exchange(&client, &way.connections, &errand).await;
             let Err(failure) = &verdict else {
                 return verdict;
             };
@@ -187,16 +187,16 @@ impl Upstream {
         let client = way.clients().await?.of(None);
         if is_token && let Some(then) = Instant::now().checked_sub(FRESH) {
             // The request can't be repeated, and a lost answer may cost the session.
-            way.wires.retire_unheard_since(then);
+            way.connections.retire_unheard_since(then);
         }
-        let mut tries = Tries::once(way.wires.network());
+        let mut tries = Tries::once(way.connections.network());
         let errand = Errand {
             method: request.method(),
             request: &|| Some(request.clone().map(Body::full)),
             body: None,
         };
         loop {
-            let verdict = exchange(&client, &way.wires, &errand).await;
+            let verdict = exchange(&client, &way.connections, &errand).await;
             match &verdict {
                 Err(failure) if tries.allow(failure, request.method()).await => {}
                 Ok(_) | Err(_) => return verdict,
@@ -218,7 +218,7 @@ struct Way {
     resolver: Resolver,
     reach: Reach,
     egress: Egress,
-    wires: Wires,
+    connections: Connections,
     /// Created at first use: loading the system's certificates takes longer than the rest of the
     /// start.
     pools: OnceCell<Pools>,
@@ -235,15 +235,15 @@ impl Way {
     async fn clients(&self) -> Result<&connect::Clients, Failure> {
         let make = || async {
             let (extra, resolver) = (self.extra.clone(), self.resolver.clone());
-            let (egress, wires) = (self.egress.clone(), self.wires.clone());
+            let (egress, connections) = (self.egress.clone(), self.connections.clone());
             let clients = tokio::task::spawn_blocking(move || {
                 roots::verifier(extra)
-                    .and_then(|verifier| connect::clients(verifier, resolver, egress, &wires))
+                    .and_then(|verifier| connect::clients(verifier, resolver, egress, &connections))
             })
             .await
             .unwrap_or_else(|e| Err(rustls::Error::General(e.to_string())))
             .map_err(Failure::Roots)?;
-            let following = tokio::spawn(self.wires.clone().follow());
+            let following = tokio::spawn(self.connections.clone().follow());
             Ok(Pools {
                 clients,
                 _following: AbortOnDropHandle::new(following),

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connection::Wire;
+use super::connection::ConnectionState;
 use super::*;
 use crate::config::Origin;
 use crate::samples;

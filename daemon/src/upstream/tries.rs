@@ -117,7 +117,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::upstream::connection::Cut;
+    use crate::upstream::connection::CutReason;
 
     fn no_route() -> Failure {
         Failure::Connect(std::io::Error::from(std::io::ErrorKind::NetworkUnreachable).into())
@@ -128,7 +128,7 @@ mod tests {
         let network = Network::still();
         for (method, times) in [(Method::GET, MOVES_MAX), (Method::POST, 0)] {
             let mut tries = Tries::new(&network);
-            let moved = Failure::Lost(Cut::Moved.into());
+            let moved = Failure::Lost(CutReason::Moved.into());
             for n in 0..=times {
                 assert_eq!(
                     tries.allow(&moved, &method).await,
@@ -137,7 +137,7 @@ mod tests {
                 );
             }
         }
-        let silent = Failure::Lost(Cut::Silent.into());
+        let silent = Failure::Lost(CutReason::Silent.into());
         assert!(!Tries::new(&network).allow(&silent, &Method::POST).await);
         assert!(!Tries::once(&network).allow(&silent, &Method::GET).await);
     }

@@ -18,16 +18,16 @@ use tower_service::Service;
 
 use super::{Egress, Proxy, ProxyError, ToProxy, socks, tunnel};
 use crate::body::Error;
-use crate::upstream::connection::{Stream, Wire};
-use crate::upstream::connections::Known;
+use crate::upstream::connection::{ConnectionState, Stream};
+use crate::upstream::connections::TrackingConnector;
 use crate::upstream::resolve::Resolver;
 
 /// Opens connections on the route that the egress chooses.
 #[derive(Clone, Debug)]
 pub(in crate::upstream) struct Dialer {
     egress: Egress,
-    straight: Known<Resolver>,
-    to_proxy: HttpsConnector<Known<GaiResolver>>,
+    straight: TrackingConnector<Resolver>,
+    to_proxy: HttpsConnector<TrackingConnector<GaiResolver>>,
 }
 
 impl Dialer {
@@ -36,8 +36,8 @@ impl Dialer {
     /// is used with proxies that require it.
     pub(in crate::upstream) fn new(
         egress: Egress,
-        straight: Known<Resolver>,
-        to_proxy: Known<GaiResolver>,
+        straight: TrackingConnector<Resolver>,
+        to_proxy: TrackingConnector<GaiResolver>,
         mut tls: ClientConfig,
     ) -> Self {
         // CONNECT is sent in its HTTP/1.1 form.
@@ -84,9 +84,9 @@ impl Service<Uri> for Dialer {
 async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<ProxyStream, ProxyError> {
     match proxy.url.scheme() {
         Scheme::Http | Scheme::Https => {
-            let wire = wire(&stream);
+            let connection = connection(&stream);
             let tunnel = tunnel::open(proxy, stream, target).await?;
-            Ok(ProxyStream::Tunnel(tunnel, wire))
+            Ok(ProxyStream::Tunnel(tunnel, connection))
         }
         Scheme::Socks5 => socks::open(proxy, stream, target)
             .await
@@ -95,7 +95,7 @@ async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<ProxySt
 }
 
 /// The connection behind a stream, kept beside it since an upgrade hides the stream.
-fn wire(stream: &ToProxy) -> Option<Arc<Wire>> {
+fn connection(stream: &ToProxy) -> Option<Arc<ConnectionState>> {
     let mut extras = Extensions::new();
     stream.connected().get_extras(&mut extras);
     extras.remove()
@@ -108,7 +108,7 @@ pub(in crate::upstream) enum ProxyStream {
     Straight(Stream),
     /// Through a proxy that has accepted CONNECT. Bytes that came with its answer are still to be
     /// read.
-    Tunnel(Upgraded, Option<Arc<Wire>>),
+    Tunnel(Upgraded, Option<Arc<ConnectionState>>),
     /// Through a SOCKS proxy.
     Socks(Box<ToProxy>),
 }
@@ -130,7 +130,7 @@ impl Connection for ProxyStream {
             // HTTP doesn't see the proxy, and the pool has no use for knowing about it.
             Self::Straight(stream) => stream.connected(),
             Self::Socks(stream) => stream.connected(),
-            Self::Tunnel(_, Some(wire)) => Connected::new().extra(Arc::clone(wire)),
+            Self::Tunnel(_, Some(connection)) => Connected::new().extra(Arc::clone(connection)),
             Self::Tunnel(_, None) => Connected::new(),
         }
     }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::clock::Clock;
-use crate::upstream::connection::Cut;
+use crate::upstream::connection::CutReason;
 use crate::upstream::egress::Variables;
 
 const PROTOCOLS: [&str; 2] = ["http/1.1", "h2"];
@@ -20,7 +20,7 @@ async fn r10_a_connection_in_doubt_gets_nothing_new_and_its_gets_go_out_again() 
         let get = send(&upstream, &server, Method::GET);
         let mut first = Side::accept(&server).await;
         first.request().await;
-        upstream.each_wire(Wire::mistrust);
+        upstream.each_connection(ConnectionState::mistrust);
         let mut second = Side::accept(&server).await;
         let stream = second.request().await;
         second.answer(stream).await;
@@ -44,7 +44,7 @@ async fn r10_the_first_answer_wins_also_if_it_comes_from_where_nobody_expected_i
         let get = send(&upstream, &server, Method::GET);
         let mut first = Side::accept(&server).await;
         let stream = first.request().await;
-        upstream.each_wire(Wire::mistrust);
+        upstream.each_connection(ConnectionState::mistrust);
         let mut second = Side::accept(&server).await;
         second.request().await;
         first.answer(stream).await;
@@ -61,7 +61,7 @@ async fn r10_a_post_whose_address_is_gone_fails_at_once_and_a_get_goes_out_again
             let sent = send(&upstream, &server, method.clone());
             let mut first = Side::accept(&server).await;
             first.request().await;
-            upstream.each_wire(|wire| wire.cut(Cut::Moved));
+            upstream.each_connection(|connection| connection.cut(CutReason::Moved));
             if method == Method::POST {
                 let failure = sent.await.unwrap().unwrap_err();
                 assert!(failure.may_have_acted(), "{failure:?}");
@@ -77,7 +77,7 @@ async fn r10_a_post_whose_address_is_gone_fails_at_once_and_a_get_goes_out_again
                 let stream = second.request().await;
                 second.answer(stream).await;
                 assert_eq!(sent.await.unwrap().unwrap(), 200, "{alpn}");
-                upstream.each_wire(|wire| wire.cut(Cut::Moved));
+                upstream.each_connection(|connection| connection.cut(CutReason::Moved));
             }
         }
     }
@@ -95,7 +95,7 @@ async fn r10_a_slow_answer_is_waited_for_and_asked_for_once() {
         assert!(!comes(&server, 2500).await, "{alpn}");
         first.answer(stream).await;
         assert_eq!(get.await.unwrap().unwrap(), 200, "{alpn}");
-        assert_eq!(upstream.wires(), 1, "{alpn}");
+        assert_eq!(upstream.connections(), 1, "{alpn}");
     }
 }
 
@@ -159,8 +159,8 @@ async fn r10_the_connection_to_a_proxy_is_what_counts() {
     let get = send(&upstream, &server, Method::GET);
     let mut first = Side::accept(&server).await;
     first.request().await;
-    assert_eq!(upstream.wires(), 1, "the one to the proxy");
-    upstream.each_wire(|wire| wire.cut(Cut::Moved));
+    assert_eq!(upstream.connections(), 1, "the one to the proxy");
+    upstream.each_connection(|connection| connection.cut(CutReason::Moved));
     let mut second = Side::accept(&server).await;
     let stream = second.request().await;
     second.answer(stream).await;
@@ -168,14 +168,14 @@ async fn r10_the_connection_to_a_proxy_is_what_counts() {
 }
 
 impl Upstream {
-    fn each_wire(&self, act: impl Fn(&Wire)) {
-        for wire in self.0.wires.open() {
-            act(&wire);
+    fn each_connection(&self, act: impl Fn(&ConnectionState)) {
+        for connection in self.0.connections.open() {
+            act(&connection);
         }
     }
 
-    fn wires(&self) -> usize {
-        self.0.wires.open().len()
+    fn connections(&self) -> usize {
+        self.0.connections.open().len()
     }
 }
 

@@ -18,7 +18,7 @@ use super::super::proxy_stream::ProxyStream;
 use super::*;
 use crate::body::Body;
 use crate::network::Network;
-use crate::upstream::connections::Wires;
+use crate::upstream::connections::Connections;
 use crate::upstream::resolve::Resolver;
 use crate::upstream::{Credential, Failure, Outgoing, Upstream, roots};
 
@@ -367,8 +367,13 @@ fn dialer(egress: Egress) -> Dialer {
     tcp.enforce_http(false);
     let mut straight = HttpConnector::new_with_resolver(resolver);
     straight.enforce_http(false);
-    let wires = Wires::new(Network::still());
-    Dialer::new(egress, wires.knows(straight), wires.knows(tcp), tls)
+    let connections = Connections::new(Network::still());
+    Dialer::new(
+        egress,
+        connections.knows(straight),
+        connections.knows(tcp),
+        tls,
+    )
 }
 
 /// The result of a connection to `acme.zendesk.com:443` through this proxy, up to TLS.
