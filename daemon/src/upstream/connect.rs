@@ -28,7 +28,7 @@ use crate::body::{Body, Error};
 use crate::keys::KeyId;
 
 /// Pooled connections of one account.
-pub(super) type Client = legacy::Client<Connector, Body>;
+pub(super) type PooledClient = legacy::Client<Connector, Body>;
 /// Opens one connection.
 pub(super) type Connector = TimedConnector<HttpsConnector<Dialer>>;
 
@@ -39,7 +39,7 @@ pub(super) type Connector = TimedConnector<HttpsConnector<Dialer>>;
 /// neither the user's own scripts nor those of another key.
 #[derive(Debug)]
 pub(super) struct Clients {
-    any: Client,
+    any: PooledClient,
     limited: Mutex<BTreeMap<KeyId, Limited>>,
     connector: Connector,
 }
@@ -47,7 +47,7 @@ pub(super) struct Clients {
 /// The pool of one limited key.
 #[derive(Debug)]
 struct Limited {
-    client: Client,
+    client: PooledClient,
     used: Instant,
 }
 
@@ -62,7 +62,7 @@ impl Clients {
 
     /// The pool for requests with the limited key `key`, or for all other requests if there is no
     /// key.
-    pub(super) fn of(&self, key: Option<KeyId>) -> Client {
+    pub(super) fn of(&self, key: Option<KeyId>) -> PooledClient {
         let Some(key) = key else {
             return self.any.clone();
         };

@@ -16,7 +16,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use tokio::time::Instant;
 
-use super::connect::Client;
+use super::connect::PooledClient;
 use super::connection::{ConnectionState, CutReason, SILENCE_MAX};
 use super::connections::Connections;
 use super::failure::{Failure, is_safe};
@@ -25,7 +25,7 @@ use super::silence::Silence;
 use crate::body::Body;
 
 /// What is to be sent.
-pub(super) struct Errand<'a> {
+pub(super) struct PendingRequest<'a> {
     pub(super) method: &'a Method,
     /// Builds the request from its first byte; `None` if HTTP can't express it.
     pub(super) request: &'a (dyn Fn() -> Option<Request<Body>> + Sync),
@@ -39,27 +39,27 @@ pub(super) struct Errand<'a> {
 /// # Errors
 /// If no answer came.
 pub(super) async fn exchange(
-    client: &Client,
+    client: &PooledClient,
     connections: &Connections,
-    errand: &Errand<'_>,
+    pending: &PendingRequest<'_>,
 ) -> Result<Response<Body>, Failure> {
     connections.notice_sleep();
     let began = Instant::now();
-    let mut race = Race {
+    let mut race = HedgedRequest {
         client,
         connections,
-        errand,
+        pending,
         began,
-        first: Flight::start(client, errand)?,
+        first: SendAttempt::start(client, pending)?,
         second: None,
         is_for_connection: false,
         not_before: began,
     };
     loop {
-        let landed = std::future::poll_fn(|cx| race.poll(cx));
-        match tokio::time::timeout(LOOK, landed).await {
-            Ok(landed) => {
-                if let Some(verdict) = race.judge(landed) {
+        let outcome = std::future::poll_fn(|cx| race.poll(cx));
+        match tokio::time::timeout(LOOK, outcome).await {
+            Ok(outcome) => {
+                if let Some(verdict) = race.judge(outcome) {
                     return verdict;
                 }
             }
@@ -69,28 +69,28 @@ pub(super) async fn exchange(
 }
 
 /// The same request, in flight once or twice.
-struct Race<'a> {
-    client: &'a Client,
+struct HedgedRequest<'a> {
+    client: &'a PooledClient,
     connections: &'a Connections,
-    errand: &'a Errand<'a>,
+    pending: &'a PendingRequest<'a>,
     began: Instant,
-    first: Flight,
-    second: Option<Flight>,
+    first: SendAttempt,
+    second: Option<SendAttempt>,
     /// Whether neither had been sent when the second one began: then only one of them will be.
     is_for_connection: bool,
     /// When the request may be sent a second time.
     not_before: Instant,
 }
 
-enum Landed {
-    First(Answer),
-    Second(Answer),
+enum AttemptOutcome {
+    First(HeadResult),
+    Second(HeadResult),
 }
 
-impl Race<'_> {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Landed> {
+impl HedgedRequest<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<AttemptOutcome> {
         if let Poll::Ready(answer) = self.first.poll(cx) {
-            return Poll::Ready(Landed::First(answer));
+            return Poll::Ready(AttemptOutcome::First(answer));
         }
         if self.is_for_connection && self.first.is_sent() {
             self.second = None;
@@ -104,32 +104,32 @@ impl Race<'_> {
             && let Some(second) = self.second.take()
         {
             self.first = second;
-            return polled.map(Landed::First);
+            return polled.map(AttemptOutcome::First);
         }
-        polled.map(Landed::Second)
+        polled.map(AttemptOutcome::Second)
     }
 
     /// The outcome of an attempt that has ended; `None` if the other one may still succeed.
-    fn judge(&mut self, landed: Landed) -> Option<Result<Response<Body>, Failure>> {
-        match landed {
-            Landed::First(Ok(response)) => Some(Ok(self.first.landed(response))),
-            Landed::Second(Ok(response)) => {
+    fn judge(&mut self, outcome: AttemptOutcome) -> Option<Result<Response<Body>, Failure>> {
+        match outcome {
+            AttemptOutcome::First(Ok(response)) => Some(Ok(self.first.received(response))),
+            AttemptOutcome::Second(Ok(response)) => {
                 let second = self.second.as_ref()?;
-                tracing::debug!(method = %self.errand.method, "the second attempt won");
-                Some(Ok(second.landed(response)))
+                tracing::debug!(method = %self.pending.method, "the second attempt won");
+                Some(Ok(second.received(response)))
             }
-            Landed::Second(Err(error)) => {
+            AttemptOutcome::Second(Err(error)) => {
                 tracing::debug!(%error, "the second attempt failed");
                 self.second = None;
                 self.not_before = Instant::now() + PAUSE;
                 None
             }
-            Landed::First(Err(error)) => match self.second.take() {
+            AttemptOutcome::First(Err(error)) => match self.second.take() {
                 Some(second) => {
                     self.first = second;
                     None
                 }
-                None => Some(Err(match self.errand.body.and_then(Replay::failed) {
+                None => Some(Err(match self.pending.body.and_then(Replay::failed) {
                     Some(refusal) => Failure::Script(refusal),
                     None => self.first.failed(error),
                 })),
@@ -142,7 +142,7 @@ impl Race<'_> {
         let now = Instant::now();
         // A long upload isn't a slow answer: the clock restarts with each piece of the body, and
         // stops while the script hasn't sent any.
-        let touched = self.errand.body.map_or(self.began, Replay::touched);
+        let touched = self.pending.body.map_or(self.began, Replay::touched);
         if now.saturating_duration_since(touched) >= HEAD_MAX {
             return Err(Failure::TimedOut {
                 what: "an answer",
@@ -161,28 +161,28 @@ impl Race<'_> {
                 // The second attempt must not use a connection that died together with this one.
                 self.connections.retire_unheard_since(then);
             }
-            tracing::debug!(?outlook, method = %self.errand.method, "sending a second time");
+            tracing::debug!(?outlook, method = %self.pending.method, "sending a second time");
             self.is_for_connection = outlook == Outlook::Unconnected;
-            self.second = Some(Flight::start(self.client, self.errand)?);
+            self.second = Some(SendAttempt::start(self.client, self.pending)?);
         }
         Ok(())
     }
 
     fn may_repeat(&self, outlook: Outlook) -> bool {
-        match (outlook, self.errand.body) {
+        match (outlook, self.pending.body) {
             (Outlook::Unconnected, None) => self.began.elapsed() < HURRIED_MAX,
             // The body belongs to the newest attempt, and the first may still be the one that is
             // sent.
             (Outlook::Unconnected, Some(_)) => false,
-            (_, body) => is_safe(self.errand.method) && body.is_none_or(Replay::can_restart),
+            (_, body) => is_safe(self.pending.method) && body.is_none_or(Replay::can_restart),
         }
     }
 }
 
-type Answer = Result<Response<Incoming>, legacy::Error>;
+type HeadResult = Result<Response<Incoming>, legacy::Error>;
 
 /// One attempt at sending the request.
-struct Flight {
+struct SendAttempt {
     answer: legacy::ResponseFuture,
     on: CaptureConnection,
     began: Instant,
@@ -202,9 +202,9 @@ enum Outlook {
     Silent,
 }
 
-impl Flight {
-    fn start(client: &Client, errand: &Errand<'_>) -> Result<Self, Failure> {
-        let mut request = (errand.request)().ok_or(Failure::Target)?;
+impl SendAttempt {
+    fn start(client: &PooledClient, pending: &PendingRequest<'_>) -> Result<Self, Failure> {
+        let mut request = (pending.request)().ok_or(Failure::Target)?;
         let on = capture_connection(&mut request);
         Ok(Self {
             answer: client.request(request),
@@ -215,7 +215,7 @@ impl Flight {
         })
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Answer> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<HeadResult> {
         Pin::new(&mut self.answer).poll(cx)
     }
 
@@ -270,7 +270,7 @@ impl Flight {
         Some(connection)
     }
 
-    fn landed(&self, mut response: Response<Incoming>) -> Response<Body> {
+    fn received(&self, mut response: Response<Incoming>) -> Response<Body> {
         if let Some(connection) = response.extensions_mut().remove::<Arc<ConnectionState>>() {
             connection.is_pooled_as(&self.on);
         }

@@ -50,15 +50,15 @@ pub use roots::ConfigError;
 
 use connections::Connections;
 use egress::Egress;
-use exchange::{Errand, exchange};
+use exchange::{PendingRequest, exchange};
 use reach::Reach;
 use resolve::Resolver;
-use roots::Extra;
+use roots::ExtraRoots;
 use tries::Tries;
 
 /// One account's way to Zendesk: pooled connections over TLS.
 #[derive(Clone, Debug)]
-pub struct Upstream(Arc<Way>);
+pub struct Upstream(Arc<UpstreamInner>);
 
 impl Upstream {
     /// The connections to the account's origins, through `network` and as `egress` says. Opens
@@ -76,9 +76,9 @@ impl Upstream {
         let extra = account
             .extra_ca_file
             .as_deref()
-            .map(|file| Extra::new(file, conditions.slot_of(&account.name)).map(Arc::new))
+            .map(|file| ExtraRoots::new(file, conditions.slot_of(&account.name)).map(Arc::new))
             .transpose()?;
-        Ok(Self(Arc::new(Way {
+        Ok(Self(Arc::new(UpstreamInner {
             extra,
             resolver: Resolver::new(account),
             reach: Reach::new(account, conditions),
@@ -118,12 +118,12 @@ impl Upstream {
         let client = way.clients().await?.of(outgoing.limited_key());
         let mut tries = Tries::new(way.connections.network());
         loop {
-            let errand = Errand {
+            let pending = PendingRequest {
                 method: outgoing.method(),
                 request: &|| outgoing.attempt(authorization),
                 body: outgoing.body(),
             };
-            let verdict = exchange(&client, &way.connections, &errand).await;
+            let verdict = exchange(&client, &way.connections, &pending).await;
             let Err(failure) = &verdict else {
                 return verdict;
             };
@@ -190,13 +190,13 @@ impl Upstream {
             way.connections.retire_unheard_since(then);
         }
         let mut tries = Tries::once(way.connections.network());
-        let errand = Errand {
+        let pending = PendingRequest {
             method: request.method(),
             request: &|| Some(request.clone().map(Body::full)),
             body: None,
         };
         loop {
-            let verdict = exchange(&client, &way.connections, &errand).await;
+            let verdict = exchange(&client, &way.connections, &pending).await;
             match &verdict {
                 Err(failure) if tries.allow(failure, request.method()).await => {}
                 Ok(_) | Err(_) => return verdict,
@@ -213,8 +213,8 @@ const FRESH: Duration = Duration::from_secs(5);
 pub const ANSWER_MAX: usize = 64 << 10;
 
 #[derive(Debug)]
-struct Way {
-    extra: Option<Arc<Extra>>,
+struct UpstreamInner {
+    extra: Option<Arc<ExtraRoots>>,
     resolver: Resolver,
     reach: Reach,
     egress: Egress,
@@ -231,7 +231,7 @@ struct Pools {
     _following: AbortOnDropHandle<()>,
 }
 
-impl Way {
+impl UpstreamInner {
     async fn clients(&self) -> Result<&connect::Clients, Failure> {
         let make = || async {
             let (extra, resolver) = (self.extra.clone(), self.resolver.clone());

@@ -1,7 +1,7 @@
 //! A request body that can be sent more than once.
 //!
 //! The first sending streams, and keeps what passes while it fits. [`Replay`] belongs to the
-//! request, each [`Attempt`] to one exchange with Zendesk; only the newest attempt may read.
+//! request, each [`BodyAttempt`] to one exchange with Zendesk; only the newest attempt may read.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use crate::refusal::Refusal;
 /// any longer; an attempt in flight continues.
 #[derive(Debug)]
 pub(super) struct Replay {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<SharedBody>>,
     fits: bool,
 }
 
@@ -36,10 +36,10 @@ impl Replay {
         };
         Self {
             fits: length.is_some() && share.is_some(),
-            shared: Arc::new(Mutex::new(Shared {
+            shared: Arc::new(Mutex::new(SharedBody {
                 source,
                 length,
-                kept: share.map(|share| Kept {
+                kept: share.map(|share| KeptBody {
                     bytes: BytesMut::new(),
                     share,
                 }),
@@ -68,7 +68,7 @@ impl Replay {
     }
 
     /// The body from its first byte. An attempt that was reading it ends with an error.
-    pub(super) fn attempt(&self) -> Attempt {
+    pub(super) fn attempt(&self) -> BodyAttempt {
         let mut shared = lock(&self.shared);
         shared.attempt += 1;
         shared.sent = 0;
@@ -77,7 +77,7 @@ impl Replay {
         if let Some(reader) = shared.reader.take() {
             reader.wake();
         }
-        Attempt {
+        BodyAttempt {
             shared: Arc::clone(&self.shared),
             number: shared.attempt,
         }
@@ -110,12 +110,12 @@ impl Drop for Replay {
 
 /// One sending of the body.
 #[derive(Debug)]
-pub(super) struct Attempt {
-    shared: Arc<Mutex<Shared>>,
+pub(super) struct BodyAttempt {
+    shared: Arc<Mutex<SharedBody>>,
     number: u64,
 }
 
-impl http_body::Body for Attempt {
+impl http_body::Body for BodyAttempt {
     type Data = Bytes;
     type Error = Error;
 
@@ -190,12 +190,12 @@ impl Budget {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SharedBody {
     source: Body,
     /// The length of the body, if the script declared it.
     length: Option<u64>,
     /// Everything that was read, unless it was too much.
-    kept: Option<Kept>,
+    kept: Option<KeptBody>,
     /// How much of the source was read.
     read: u64,
     /// How much of that the present attempt has sent.
@@ -212,7 +212,7 @@ struct Shared {
     touched: Instant,
 }
 
-impl Shared {
+impl SharedBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         if let Some(piece) = self.kept_piece() {
             self.sent += piece.len() as u64;
@@ -260,7 +260,7 @@ impl Shared {
         self.touched = Instant::now();
         self.read += data.len() as u64;
         self.sent = self.read;
-        let keeps = |kept: &mut Kept| kept.push(data);
+        let keeps = |kept: &mut KeptBody| kept.push(data);
         if self.last || !self.kept.as_mut().is_some_and(keeps) {
             self.kept = None;
         }
@@ -274,12 +274,12 @@ impl Shared {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct KeptBody {
     bytes: BytesMut,
     share: Share,
 }
 
-impl Kept {
+impl KeptBody {
     /// Keeps a copy: a slice would pin the whole buffer that it lies in.
     fn push(&mut self, data: &[u8]) -> bool {
         let wanted = self.bytes.len() + data.len();
@@ -322,7 +322,7 @@ impl Drop for Share {
     }
 }
 
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+fn lock(shared: &Mutex<SharedBody>) -> MutexGuard<'_, SharedBody> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -352,7 +352,7 @@ mod tests {
         budget.free.load(Ordering::Relaxed)
     }
 
-    async fn all(attempt: Attempt) -> Bytes {
+    async fn all(attempt: BodyAttempt) -> Bytes {
         attempt.collect().await.unwrap().to_bytes()
     }
 

@@ -26,26 +26,26 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 
 /// An account's own authorities, from a file that is read again when it changes.
 #[derive(Debug)]
-pub(super) struct Extra {
+pub(super) struct ExtraRoots {
     file: PathBuf,
-    read: ArcSwap<Read>,
+    read: ArcSwap<ReadRoots>,
     /// Raised while the present file can't be used.
     unusable: ConditionSlot,
 }
 
 #[derive(Debug)]
-struct Read {
-    stamp: Option<Stamp>,
+struct ReadRoots {
+    stamp: Option<RootsStamp>,
     verifier: Arc<WebPkiServerVerifier>,
 }
 
-impl Extra {
+impl ExtraRoots {
     /// Reads `file`. If it can't be used later on, `unusable` says why.
     ///
     /// # Errors
     /// If the file can't be read or holds no usable certificate.
     pub(super) fn new(file: &Path, unusable: ConditionSlot) -> Result<Self, ConfigError> {
-        let read = Read::of(file)?;
+        let read = ReadRoots::of(file)?;
         Ok(Self {
             file: file.to_owned(),
             read: ArcSwap::from_pointee(read),
@@ -56,11 +56,11 @@ impl Extra {
     /// The authorities as they are now; the previous ones while the file can't be used.
     fn now(&self) -> Arc<WebPkiServerVerifier> {
         let before = self.read.load_full();
-        if Stamp::of(&self.file) == before.stamp {
+        if RootsStamp::of(&self.file) == before.stamp {
             self.unusable.clear();
             return Arc::clone(&before.verifier);
         }
-        match Read::of(&self.file) {
+        match ReadRoots::of(&self.file) {
             Ok(read) => {
                 tracing::info!(file = %self.file.display(), "loaded the changed authorities");
                 let verifier = Arc::clone(&read.verifier);
@@ -76,28 +76,28 @@ impl Extra {
     }
 }
 
-impl Read {
+impl ReadRoots {
     fn of(file: &Path) -> Result<Self, ConfigError> {
         // Taken before the file is read, so that a write during the read changes it.
-        let stamp = Stamp::of(file);
-        let fail = |reason: Reason| ConfigError {
+        let stamp = RootsStamp::of(file);
+        let fail = |reason: CaFileFault| ConfigError {
             file: file.to_owned(),
             reason,
         };
-        let pem = std::fs::read(file).map_err(|e| fail(Reason::Read(e)))?;
+        let pem = std::fs::read(file).map_err(|e| fail(CaFileFault::Read(e)))?;
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|e| fail(Reason::Pem(e.to_string())))?;
+            let certificate = certificate.map_err(|e| fail(CaFileFault::Pem(e.to_string())))?;
             roots
                 .add(certificate)
-                .map_err(|e| fail(Reason::Certificate(e)))?;
+                .map_err(|e| fail(CaFileFault::Certificate(e)))?;
         }
         if roots.is_empty() {
-            return Err(fail(Reason::Empty));
+            return Err(fail(CaFileFault::Empty));
         }
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
             .build()
-            .map_err(|e| fail(Reason::Pem(e.to_string())))?;
+            .map_err(|e| fail(CaFileFault::Pem(e.to_string())))?;
         Ok(Self { stamp, verifier })
     }
 }
@@ -108,7 +108,7 @@ impl Read {
 /// # Errors
 /// If the system has no authorities and there is no `extra`.
 pub(super) fn verifier(
-    extra: Option<Arc<Extra>>,
+    extra: Option<Arc<ExtraRoots>>,
 ) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
     if extra.is_none() {
         platform()?;
@@ -124,11 +124,11 @@ pub(super) fn verifier(
 #[error("`extra-ca-file` `{}` {reason}", .file.display())]
 pub struct ConfigError {
     file: PathBuf,
-    reason: Reason,
+    reason: CaFileFault,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Reason {
+enum CaFileFault {
     #[error("can't be read: {0}")]
     Read(std::io::Error),
     #[error("isn't a PEM file: {0}")]
@@ -142,9 +142,9 @@ enum Reason {
 /// The system's authorities, parsed once for all accounts, and again when they change: the bundle
 /// costs milliseconds and memory. A failure isn't cached, since the bundle may be installed later.
 fn platform() -> Result<Arc<Verifier>, rustls::Error> {
-    static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
+    static LOADED: Mutex<Option<SystemRoots>> = Mutex::new(None);
     let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-    let stamps: Vec<_> = bundles().iter().map(|path| Stamp::of(path)).collect();
+    let stamps: Vec<_> = bundles().iter().map(|path| RootsStamp::of(path)).collect();
     if let Some((then, verifier)) = &*loaded
         && *then == stamps
     {
@@ -163,7 +163,7 @@ fn platform() -> Result<Arc<Verifier>, rustls::Error> {
 }
 
 /// The files' stamps, and what they held.
-type Loaded = (Vec<Option<Stamp>>, Arc<Verifier>);
+type SystemRoots = (Vec<Option<RootsStamp>>, Arc<Verifier>);
 
 /// The files and folders that the system's authorities are read from, as `rustls-native-certs`
 /// finds them: those of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else the distribution's.
@@ -188,9 +188,9 @@ fn bundles() -> Vec<PathBuf> {
 
 /// What changes when a file does: device, inode, length, and the times of its content and its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp(u64, u64, u64, [i64; 4]);
+struct RootsStamp(u64, u64, u64, [i64; 4]);
 
-impl Stamp {
+impl RootsStamp {
     fn of(path: &Path) -> Option<Self> {
         let meta = std::fs::metadata(path).ok()?;
         let times = [
@@ -215,7 +215,7 @@ fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
 /// Trusts an account's own authorities, then the system's.
 #[derive(Debug)]
 struct Either {
-    extra: Option<Arc<Extra>>,
+    extra: Option<Arc<ExtraRoots>>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -229,7 +229,7 @@ impl ServerCertVerifier for Either {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let extra = self.extra.as_deref();
-        let (extra, platform) = off_the_runtime(|| (extra.map(Extra::now), platform()));
+        let (extra, platform) = off_the_runtime(|| (extra.map(ExtraRoots::now), platform()));
         let Some(extra) = extra else {
             let platform = platform?;
             return platform.verify_server_cert(end_entity, intermediates, server_name, ocsp, now);
@@ -294,7 +294,7 @@ mod tests {
         };
         let conditions = crate::samples::conditions();
         std::fs::write(&file, authority()).unwrap();
-        let extra = Extra::new(&file, conditions.slot()).unwrap();
+        let extra = ExtraRoots::new(&file, conditions.slot()).unwrap();
         let first = extra.now();
         assert!(Arc::ptr_eq(&first, &extra.now()), "read once");
 
@@ -358,7 +358,7 @@ mod tests {
             ),
         ];
         for (file, fault) in table {
-            let error = Read::of(&file).unwrap_err().to_string();
+            let error = ReadRoots::of(&file).unwrap_err().to_string();
             assert!(error.contains(file.to_str().unwrap()), "{error}");
             assert!(error.contains(fault), "{error}");
         }
