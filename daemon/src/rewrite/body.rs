@@ -49,7 +49,7 @@ impl Filter for Decoder {
     }
 }
 
-fn logged(error: super::gzip::Error) -> Error {
+fn logged(error: super::gzip::GzipError) -> Error {
     tracing::warn!("can't decode the body of an answer: {error}; it ends here");
     error.into()
 }

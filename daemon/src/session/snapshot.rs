@@ -16,7 +16,7 @@ use super::state::{Cover, Live, Machine, Readiness, Standing, State, Step};
 use super::{Setup, concern};
 use crate::config::{AccountName, Origin};
 use crate::refusal::Refusal;
-use crate::rewrite::leak_filter::Secrets;
+use crate::rewrite::leak_filter::TokenPatterns;
 
 /// A session at one moment.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct Snapshot {
     /// What it was made of.
     pub(super) parts: Parts,
     /// What no answer may repeat: the tokens of all pairs.
-    pub(super) secrets: Secrets,
+    pub(super) secrets: TokenPatterns,
     /// Since when it is known that Zendesk allows one pair only, if it is.
     pub(super) lone_since: Option<Timestamp>,
 }
@@ -41,7 +41,7 @@ pub(super) struct Part {
     pub(super) view: View,
     pub(super) readiness: Ready,
     /// Its tokens, which no answer may repeat.
-    pub(super) secrets: Secrets,
+    pub(super) secrets: TokenPatterns,
     /// Whether the spare pair may stand in for it.
     pub(super) cover: Cover,
     /// Whether the configuration asks for it.
@@ -158,14 +158,14 @@ impl Part {
 }
 
 /// Every token of the pair that is alive, or may be.
-fn secrets(machine: &Machine) -> Secrets {
+fn secrets(machine: &Machine) -> TokenPatterns {
     let values = machine.held().into_iter().flat_map(|held| {
         let renewal = match &held.pair.renewal {
             Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
         };
         [held.pair.access.expose_secret(), renewal]
     });
-    Secrets::new(values)
+    TokenPatterns::new(values)
 }
 
 fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {

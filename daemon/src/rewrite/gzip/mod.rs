@@ -9,7 +9,7 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 /// Decodes one member after another. Anything after the last one is ignored, as gzip and most
 /// clients do: some servers pad.
 pub(super) struct Decoder {
-    part: Part,
+    part: MemberPart,
     /// Whether a member has been read to its end.
     any: bool,
     inflate: Decompress,
@@ -22,7 +22,7 @@ pub(super) struct Decoder {
 impl Decoder {
     pub(super) fn new() -> Self {
         Self {
-            part: Part::Header(Header::default()),
+            part: MemberPart::Header(MemberHeader::default()),
             any: false,
             inflate: Decompress::new(false),
             checksum: Crc::new(),
@@ -32,56 +32,60 @@ impl Decoder {
     }
 
     /// Decodes up to [`CHUNK`] bytes. `None` if all of `encoded` has been read.
-    pub(super) fn decode(&mut self, encoded: &mut Bytes) -> Result<Option<Bytes>, Error> {
+    pub(super) fn decode(&mut self, encoded: &mut Bytes) -> Result<Option<Bytes>, GzipError> {
         while self.full || !encoded.is_empty() {
             match &mut self.part {
-                Part::Header(header) => match header.read(encoded.get_u8()) {
-                    Step::More => (),
-                    Step::Done => self.part = Part::Deflated,
-                    Step::NoMember if self.any => self.part = Part::Padding,
-                    Step::NoMember => return Err(Error::NotGzip),
+                MemberPart::Header(header) => match header.read(encoded.get_u8()) {
+                    GzipStep::More => (),
+                    GzipStep::Done => self.part = MemberPart::Deflated,
+                    GzipStep::NoMember if self.any => self.part = MemberPart::Padding,
+                    GzipStep::NoMember => return Err(GzipError::NotGzip),
                 },
-                Part::Deflated => {
+                MemberPart::Deflated => {
                     if let Some(plain) = self.inflate(encoded)? {
                         return Ok(Some(plain));
                     }
                 }
-                Part::Trailer { bytes, read } => {
+                MemberPart::Trailer { bytes, read } => {
                     bytes[*read] = encoded.get_u8();
                     *read += 1;
                     if *read == bytes.len() {
                         if *bytes != trailer(&self.checksum) {
-                            return Err(Error::Checksum);
+                            return Err(GzipError::Checksum);
                         }
                         self.next_member();
                     }
                 }
-                Part::Padding => encoded.clear(),
+                MemberPart::Padding => encoded.clear(),
             }
         }
         Ok(None)
     }
 
     /// Ends the body.
-    pub(super) fn finish(&self) -> Result<(), Error> {
+    pub(super) fn finish(&self) -> Result<(), GzipError> {
         match &self.part {
             // An empty body has no member, and padding may begin like one.
-            Part::Header(header) if header.is_empty() || (self.any && header.is_doubtful()) => {
+            MemberPart::Header(header)
+                if header.is_empty() || (self.any && header.is_doubtful()) =>
+            {
                 Ok(())
             }
-            Part::Padding => Ok(()),
-            Part::Header(_) | Part::Deflated | Part::Trailer { .. } => Err(Error::Truncated),
+            MemberPart::Padding => Ok(()),
+            MemberPart::Header(_) | MemberPart::Deflated | MemberPart::Trailer { .. } => {
+                Err(GzipError::Truncated)
+            }
         }
     }
 
-    fn inflate(&mut self, encoded: &mut Bytes) -> Result<Option<Bytes>, Error> {
+    fn inflate(&mut self, encoded: &mut Bytes) -> Result<Option<Bytes>, GzipError> {
         self.plain.clear();
         self.plain.reserve_exact(CHUNK);
         let before = self.inflate.total_in();
         let status = self
             .inflate
             .decompress_vec(encoded, &mut self.plain, FlushDecompress::None)
-            .map_err(|_| Error::Corrupt)?;
+            .map_err(|_| GzipError::Corrupt)?;
         let read = usize::try_from(self.inflate.total_in() - before).unwrap_or(encoded.len());
         encoded.advance(read);
         self.checksum.update(&self.plain);
@@ -90,13 +94,13 @@ impl Decoder {
         match status {
             Status::StreamEnd => {
                 self.full = false;
-                self.part = Part::Trailer {
+                self.part = MemberPart::Trailer {
                     bytes: [0; 8],
                     read: 0,
                 };
             }
             Status::Ok | Status::BufError if stuck && !encoded.is_empty() => {
-                return Err(Error::Corrupt);
+                return Err(GzipError::Corrupt);
             }
             Status::Ok | Status::BufError => (),
         }
@@ -105,7 +109,7 @@ impl Decoder {
 
     fn next_member(&mut self) {
         self.any = true;
-        self.part = Part::Header(Header::default());
+        self.part = MemberPart::Header(MemberHeader::default());
         self.inflate.reset(false);
         self.checksum.reset();
     }
@@ -113,7 +117,7 @@ impl Decoder {
 
 /// Why a body can't be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
+pub(super) enum GzipError {
     #[error("it is not gzip although its head says so")]
     NotGzip,
     #[error("its gzip data is corrupt")]
@@ -124,8 +128,8 @@ pub(super) enum Error {
     Truncated,
 }
 
-enum Part {
-    Header(Header),
+enum MemberPart {
+    Header(MemberHeader),
     Deflated,
     Trailer { bytes: [u8; 8], read: usize },
     Padding,
@@ -133,14 +137,14 @@ enum Part {
 
 /// A member's header. Nothing in it matters here (RFC 1952 section 2.3).
 #[derive(Default)]
-struct Header {
+struct MemberHeader {
     field: Field,
     /// Which optional fields are still to come.
     flags: u8,
 }
 
-impl Header {
-    fn read(&mut self, byte: u8) -> Step {
+impl MemberHeader {
+    fn read(&mut self, byte: u8) -> GzipStep {
         let next = match self.field {
             Field::Fixed(at) => {
                 let fits = match at {
@@ -151,7 +155,7 @@ impl Header {
                     _ => true,
                 };
                 if !fits {
-                    return Step::NoMember;
+                    return GzipStep::NoMember;
                 }
                 if at == 3 {
                     self.flags = byte;
@@ -176,9 +180,9 @@ impl Header {
         match next {
             Some(field) => {
                 self.field = field;
-                Step::More
+                GzipStep::More
             }
-            None => Step::Done,
+            None => GzipStep::Done,
         }
     }
 
@@ -221,7 +225,7 @@ impl Default for Field {
     }
 }
 
-enum Step {
+enum GzipStep {
     More,
     Done,
     NoMember,

@@ -47,7 +47,7 @@ async fn gunzip(
 }
 
 #[track_caller]
-fn is_error(result: &(Vec<u8>, Option<String>), error: Error) {
+fn is_error(result: &(Vec<u8>, Option<String>), error: GzipError) {
     assert_eq!(result.1.as_deref(), Some(error.to_string().as_str()));
 }
 
@@ -104,7 +104,7 @@ async fn s3_optional_header_fields_are_skipped() {
         }
     }
     let unknown = [&fixed(0x20)[..], &deflated, &end].concat();
-    is_error(&gunzip(Frames::cut(&unknown, 9)).await, Error::NotGzip);
+    is_error(&gunzip(Frames::cut(&unknown, 9)).await, GzipError::NotGzip);
 }
 
 #[tokio::test]
@@ -127,21 +127,24 @@ async fn s3_truncated_gzip_is_an_error_after_what_could_be_decoded() {
     ] {
         let result = gunzip(Frames::cut(&encoded[..end], 512)).await;
         assert!(plain.starts_with(&result.0));
-        is_error(&result, Error::Truncated);
+        is_error(&result, GzipError::Truncated);
     }
     let second = [&encoded[..], &encoded[..20]].concat();
-    is_error(&gunzip(Frames::cut(&second, 512)).await, Error::Truncated);
+    is_error(
+        &gunzip(Frames::cut(&second, 512)).await,
+        GzipError::Truncated,
+    );
 }
 
 #[tokio::test]
 async fn s3_corrupt_gzip_is_an_error() {
     let encoded = gzip(&text());
     for (at, error) in [
-        (0, Error::NotGzip),
-        (1, Error::NotGzip),
-        (2, Error::NotGzip),
-        (encoded.len() - 8, Error::Checksum),
-        (encoded.len() - 1, Error::Checksum),
+        (0, GzipError::NotGzip),
+        (1, GzipError::NotGzip),
+        (2, GzipError::NotGzip),
+        (encoded.len() - 8, GzipError::Checksum),
+        (encoded.len() - 1, GzipError::Checksum),
     ] {
         let mut corrupt = encoded.clone();
         corrupt[at] ^= 0x55;
@@ -150,8 +153,14 @@ async fn s3_corrupt_gzip_is_an_error() {
     // A block of the reserved type.
     let mut corrupt = encoded.clone();
     corrupt[10] |= 0b110;
-    is_error(&gunzip(Frames::cut(&corrupt, 100)).await, Error::Corrupt);
-    is_error(&gunzip(Frames::cut(b"<html>", 100)).await, Error::NotGzip);
+    is_error(
+        &gunzip(Frames::cut(&corrupt, 100)).await,
+        GzipError::Corrupt,
+    );
+    is_error(
+        &gunzip(Frames::cut(b"<html>", 100)).await,
+        GzipError::NotGzip,
+    );
 }
 
 #[tokio::test]
@@ -186,7 +195,7 @@ async fn s3_errors_and_trailers_of_the_encoded_body_are_passed_on() {
     assert_eq!(whole.to_bytes(), "text");
 
     let early = Frames::of([data(&encoded[..12]), last()]);
-    is_error(&gunzip(early).await, Error::Truncated);
+    is_error(&gunzip(early).await, GzipError::Truncated);
 
     let lost = Frames::of([data(&encoded[..12]), Err("connection lost".into())]);
     assert_eq!(gunzip(lost).await.1.as_deref(), Some("connection lost"));

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use zeroize::Zeroize;
 
 use super::super::gzip::Decoder;
-use super::secrets::{BEGUN, Secrets};
+use super::secrets::{BEGUN, TokenPatterns};
 use crate::body::Error;
 
 /// Passes a gzip body on byte for byte, and decodes a copy of each frame first. Frames wait only
@@ -17,9 +17,9 @@ use crate::body::Error;
 ///
 /// Masking would require compressing again; an endpoint that echoes a token is useless to a script
 /// anyway.
-pub(super) struct Cutter<B> {
+pub(super) struct AbortingBody<B> {
     inner: B,
-    secrets: Secrets,
+    secrets: TokenPatterns,
     decoder: Decoder,
     /// The frame that is being inspected.
     frame: Bytes,
@@ -31,19 +31,19 @@ pub(super) struct Cutter<B> {
     encoded: Bytes,
     /// The end of the last decoded piece: a secret may span two pieces.
     tail: Vec<u8>,
-    state: State,
+    state: AbortState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum AbortState {
     Watching,
     /// It isn't gzip, or no longer: a script couldn't read the rest either.
     Unreadable,
     Cut,
 }
 
-impl<B> Cutter<B> {
-    pub(super) fn new(inner: B, secrets: Secrets) -> Self {
+impl<B> AbortingBody<B> {
+    pub(super) fn new(inner: B, secrets: TokenPatterns) -> Self {
         Self {
             inner,
             secrets,
@@ -53,7 +53,7 @@ impl<B> Cutter<B> {
             last: None,
             encoded: Bytes::new(),
             tail: Vec::new(),
-            state: State::Watching,
+            state: AbortState::Watching,
         }
     }
 
@@ -64,13 +64,13 @@ impl<B> Cutter<B> {
             match self.decoder.decode(&mut self.encoded) {
                 Ok(Some(plain)) => {
                     if self.completes_secret(&plain) {
-                        self.state = State::Cut;
+                        self.state = AbortState::Cut;
                         return Poll::Ready(());
                     }
                 }
                 Ok(None) => return Poll::Ready(()),
                 Err(_) => {
-                    self.state = State::Unreadable;
+                    self.state = AbortState::Unreadable;
                     return Poll::Ready(());
                 }
             }
@@ -82,7 +82,7 @@ impl<B> Cutter<B> {
     /// Whether the last decoded piece ends with the beginning of a secret, and more may follow.
     fn has_begun(&self) -> bool {
         self.last.is_none()
-            && self.state == State::Watching
+            && self.state == AbortState::Watching
             && self.secrets.may_begin(&self.tail) >= BEGUN
     }
 
@@ -102,7 +102,7 @@ impl<B> Cutter<B> {
     }
 }
 
-impl<B> Body for Cutter<B>
+impl<B> Body for AbortingBody<B>
 where
     B: Body<Data = Bytes, Error = Error> + Unpin,
 {
@@ -115,17 +115,17 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = self.get_mut();
         loop {
-            if this.state == State::Cut {
+            if this.state == AbortState::Cut {
                 return Poll::Ready(None);
             }
             if !this.frame.is_empty() {
-                if this.state == State::Watching {
+                if this.state == AbortState::Watching {
                     ready!(this.look(cx));
                 }
-                if this.state == State::Cut {
+                if this.state == AbortState::Cut {
                     this.waiting.clear();
                     tracing::warn!("a compressed answer from Zendesk repeats a token; cutting it");
-                    return Poll::Ready(Some(Err(Repeats.into())));
+                    return Poll::Ready(Some(Err(TokenRepeated.into())));
                 }
                 this.waiting.push_back(std::mem::take(&mut this.frame));
             }
@@ -156,7 +156,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.state == State::Cut
+        self.state == AbortState::Cut
             || (self.frame.is_empty()
                 && self.waiting.is_empty()
                 // Trailers that wait behind held frames.
@@ -172,7 +172,7 @@ where
     }
 }
 
-impl<B> Drop for Cutter<B> {
+impl<B> Drop for AbortingBody<B> {
     fn drop(&mut self) {
         self.tail.zeroize();
     }
@@ -181,7 +181,7 @@ impl<B> Drop for Cutter<B> {
 /// Why the body breaks off.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer repeats a live token")]
-struct Repeats;
+struct TokenRepeated;
 
 /// A quarter of a megabyte decoded: some tenths of a millisecond.
 const PIECES: usize = 8;

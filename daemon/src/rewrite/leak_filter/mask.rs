@@ -7,29 +7,29 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use zeroize::Zeroizing;
 
-use super::secrets::{BEGUN, MASK, Secrets};
+use super::secrets::{BEGUN, MASK, TokenPatterns};
 use crate::body::Error;
 
 /// Masks secrets in a body's data and trailers, across frame borders. Every byte is passed on at
 /// once, except at the end of a frame where a secret has begun.
-pub(super) struct Masked<B> {
+pub(super) struct MaskedBody<B> {
     inner: B,
-    masker: Masker,
+    masker: TextMasker,
     /// What follows the held bytes: trailers or an error.
     last: Option<Result<Frame<Bytes>, Error>>,
 }
 
-impl<B> Masked<B> {
-    pub(super) fn new(inner: B, secrets: Secrets) -> Self {
+impl<B> MaskedBody<B> {
+    pub(super) fn new(inner: B, secrets: TokenPatterns) -> Self {
         Self {
             inner,
-            masker: Masker::new(secrets),
+            masker: TextMasker::new(secrets),
             last: None,
         }
     }
 }
 
-impl<B> Body for Masked<B>
+impl<B> Body for MaskedBody<B>
 where
     B: Body<Data = Bytes, Error = Error> + Unpin,
 {
@@ -89,8 +89,8 @@ where
 }
 
 /// Masks secrets in a text that arrives in pieces.
-pub(super) struct Masker {
-    secrets: Secrets,
+pub(super) struct TextMasker {
+    secrets: TokenPatterns,
     /// The end of the text so far, if a secret may begin there.
     begun: Zeroizing<Vec<u8>>,
     /// How much of that has been passed on already.
@@ -98,8 +98,8 @@ pub(super) struct Masker {
     told: bool,
 }
 
-impl Masker {
-    pub(super) fn new(secrets: Secrets) -> Self {
+impl TextMasker {
+    pub(super) fn new(secrets: TokenPatterns) -> Self {
         Self {
             secrets,
             begun: Zeroizing::default(),

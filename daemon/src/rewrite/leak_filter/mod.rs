@@ -17,17 +17,17 @@ use http::header::{CONTENT_ENCODING, HeaderMap};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
 
-pub use self::secrets::Secrets;
+pub use self::secrets::TokenPatterns;
 
-use self::abort::Cutter;
-use self::mask::Masked;
+use self::abort::AbortingBody;
+use self::mask::MaskedBody;
 use crate::body::Body;
 use crate::content::Coding;
 
 /// Removes the session's secrets from an answer; they travel in its extensions.
 pub fn response(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
-    let Some(secrets) = head.extensions.remove::<Secrets>() else {
+    let Some(secrets) = head.extensions.remove::<TokenPatterns>() else {
         return Response::from_parts(head, body);
     };
     if secrets.is_empty() {
@@ -43,8 +43,8 @@ pub fn response(response: Response<Body>) -> Response<Body> {
     let is_part = head.status == StatusCode::PARTIAL_CONTENT;
     let body = match coding {
         _ if http_body::Body::is_end_stream(&body) => body,
-        Coding::Identity => Body::adapted(Masked::new(body, secrets)),
-        Coding::Gzip if !is_part => Body::adapted(Cutter::new(body, secrets)),
+        Coding::Identity => Body::adapted(MaskedBody::new(body, secrets)),
+        Coding::Gzip if !is_part => Body::adapted(AbortingBody::new(body, secrets)),
         Coding::Gzip | Coding::Other => {
             tracing::debug!(coding = ?head.headers.get(CONTENT_ENCODING), "not scanned for tokens");
             body
@@ -54,7 +54,7 @@ pub fn response(response: Response<Body>) -> Response<Body> {
 }
 
 /// Masks the secrets in the values of a head or trailer section.
-fn mask(headers: &mut HeaderMap, secrets: &Secrets) {
+fn mask(headers: &mut HeaderMap, secrets: &TokenPatterns) {
     for value in headers.values_mut() {
         let Some(masked) = secrets.masked(value.as_bytes()) else {
             continue;

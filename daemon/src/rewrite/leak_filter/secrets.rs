@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 /// Live tokens: raw, URL-encoded, in JSON with `\/`, and in base64 at any alignment (as in `Basic`
 /// credentials). Clones share them; `Debug` shows none.
 #[derive(Clone, Default)]
-pub struct Secrets(Option<Arc<Known>>);
+pub struct TokenPatterns(Option<Arc<PatternSet>>);
 
-struct Known {
+struct PatternSet {
     needles: Vec<Zeroizing<Vec<u8>>>,
     /// Finds the last bytes of each needle, all needles at once. Only these are in memory that
     /// isn't zeroised: the end of a token is its random part. `None` on processors without the
@@ -25,7 +25,7 @@ struct Known {
     ends: Option<Searcher>,
 }
 
-impl Secrets {
+impl TokenPatterns {
     /// Those of these values that are long enough to be tokens.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let needles: Vec<_> = values.into_iter().flat_map(forms).collect();
@@ -109,11 +109,11 @@ impl Secrets {
         }
         let ends = needles.iter().map(|needle| end_of(needle));
         let ends = Searcher::new(ends);
-        Self(Some(Arc::new(Known { needles, ends })))
+        Self(Some(Arc::new(PatternSet { needles, ends })))
     }
 }
 
-impl Known {
+impl PatternSet {
     fn by_their_ends(&self, ends: &Searcher, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut from = 0;
@@ -140,9 +140,9 @@ impl Known {
     }
 }
 
-impl fmt::Debug for Secrets {
+impl fmt::Debug for TokenPatterns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secrets(..)")
+        f.write_str("TokenPatterns(..)")
     }
 }
 

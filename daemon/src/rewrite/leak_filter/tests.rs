@@ -10,14 +10,14 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 
-use super::mask::Masker;
+use super::mask::TextMasker;
 use super::secrets::{BEGUN, MASK};
 use super::*;
 
 const TOKEN: &str = "eyJ0eXAiOiJhdCtqd3QifQ.eyJzdWIiOjF9/a+b.c2lnbmF0dXJl-_x9Qz";
 
-fn secrets() -> Secrets {
-    Secrets::new([TOKEN, "0123456789abcdef0123456789abcdef"])
+fn secrets() -> TokenPatterns {
+    TokenPatterns::new([TOKEN, "0123456789abcdef0123456789abcdef"])
 }
 
 /// Not a crate's stream, since the tests need no more than this.
@@ -184,7 +184,7 @@ async fn d4_p13_header_values_reason_and_trailers_are_masked() {
 
 #[test]
 fn s3_only_what_a_token_has_begun_with_waits() {
-    let mut masker = Masker::new(secrets());
+    let mut masker = TextMasker::new(secrets());
     let mut push = |text: &str| masker.push(Bytes::copy_from_slice(text.as_bytes()));
     assert_eq!(push("nothing here!"), "nothing here!");
     assert_eq!(push("x eyJ0"), "x eyJ0", "too little of one");
@@ -203,11 +203,11 @@ fn s3_only_what_a_token_has_begun_with_waits() {
 
 #[test]
 fn s2_what_is_too_short_for_a_token_is_not_looked_for() {
-    assert!(Secrets::new(["acme", "fifteen letters"]).is_empty());
-    assert!(Secrets::new([]).is_empty());
-    let both = Secrets::new([TOKEN]).and(&Secrets::new(["sixteen letters!"]));
+    assert!(TokenPatterns::new(["acme", "fifteen letters"]).is_empty());
+    assert!(TokenPatterns::new([]).is_empty());
+    let both = TokenPatterns::new([TOKEN]).and(&TokenPatterns::new(["sixteen letters!"]));
     assert!(both.are_in(TOKEN.as_bytes()) && both.are_in(b"(sixteen letters!)"));
-    assert_eq!(format!("{both:?}"), "Secrets(..)");
+    assert_eq!(format!("{both:?}"), "TokenPatterns(..)");
 }
 
 proptest! {
@@ -220,7 +220,7 @@ proptest! {
         sizes in prop::collection::vec(1..40_usize, 1..40),
     ) {
         let text = parts.concat();
-        let mut masker = Masker::new(secrets());
+        let mut masker = TextMasker::new(secrets());
         let mut shown = Vec::new();
         let mut rest = text.as_bytes();
         for size in sizes.iter().cycle() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 /// The result for one chunk. Nothing is copied as long as nothing is replaced.
-pub(super) struct Cut<'a> {
+pub(super) struct ChunkEdits<'a> {
     chunk: &'a Bytes,
     /// The chunk has been handled up to here.
     done: usize,
@@ -14,7 +14,7 @@ pub(super) struct Cut<'a> {
     edited: Option<BytesMut>,
 }
 
-impl<'a> Cut<'a> {
+impl<'a> ChunkEdits<'a> {
     pub(super) fn new(chunk: &'a Bytes) -> Self {
         Self {
             chunk,

@@ -67,8 +67,8 @@ impl Classes {
 }
 
 /// The list as a scanner walks it: down from the top, one container after the other.
-pub(super) struct Tree {
-    places: Vec<Place>,
+pub(super) struct FieldTree {
+    places: Vec<FieldNode>,
     /// The fields that match at any depth.
     anywhere: Vec<(&'static [u8], Classes)>,
     /// The lengths of their names, one bit each: they already rule out most keys.
@@ -81,7 +81,7 @@ pub(super) struct At(u8);
 
 /// What is known about the value at a place.
 #[derive(Default)]
-struct Place {
+struct FieldNode {
     /// Its classes, as a string.
     classes: Classes,
     /// Its members, as an object.
@@ -92,16 +92,16 @@ struct Place {
     elements: Option<At>,
 }
 
-impl Tree {
+impl FieldTree {
     /// The list as a tree.
     pub(super) fn of_all() -> &'static Self {
-        static TREE: LazyLock<Tree> = LazyLock::new(Tree::new);
+        static TREE: LazyLock<FieldTree> = LazyLock::new(FieldTree::new);
         &TREE
     }
 
     fn new() -> Self {
         let mut tree = Self {
-            places: vec![Place::default(), Place::default()],
+            places: vec![FieldNode::default(), FieldNode::default()],
             anywhere: Vec::new(),
             lengths: 0,
         };
@@ -144,7 +144,7 @@ impl Tree {
             },
         };
         if found == new {
-            self.places.push(Place::default());
+            self.places.push(FieldNode::default());
         }
         found
     }
@@ -193,7 +193,7 @@ impl Tree {
         }
     }
 
-    fn place(&self, at: At) -> &Place {
+    fn place(&self, at: At) -> &FieldNode {
         &self.places[usize::from(at.0)]
     }
 }
@@ -232,12 +232,12 @@ mod tests {
             let lists = path.matches("[]").count();
             assert!(steps.count() + lists <= DEEPEST, "{path}");
         }
-        assert!(Tree::of_all().places.len() < usize::from(u8::MAX));
+        assert!(FieldTree::of_all().places.len() < usize::from(u8::MAX));
     }
 
     #[test]
     fn s2_a_path_leads_where_it_says_and_nowhere_else() {
-        let tree = Tree::of_all();
+        let tree = FieldTree::of_all();
         let walk = |steps: &[&str]| {
             steps.iter().fold(At::TOP, |at, step| match *step {
                 "[]" => tree.element(at),

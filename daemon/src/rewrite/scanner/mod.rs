@@ -24,12 +24,12 @@ use std::mem;
 
 use bytes::Bytes;
 
-use self::cut::Cut;
-use self::fields::{Classes, Tree};
+use self::cut::ChunkEdits;
+use self::fields::{Classes, FieldTree};
 use self::nesting::Nesting;
-use self::prefix::Found;
-use self::token::{Literal, Name, Number, stop};
-use self::trail::Trail;
+use self::prefix::PrefixMatch;
+use self::token::{KeyBuffer, Literal, Number, stop};
+use self::trail::FieldTrail;
 use super::origins::View;
 use crate::config::RewriteClass;
 
@@ -37,16 +37,16 @@ use crate::config::RewriteClass;
 pub(super) struct Scanner {
     /// The classes of URLs to rewrite.
     classes: Classes,
-    tree: &'static Tree,
+    tree: &'static FieldTree,
     /// Where addresses lead, and their local bases from the client's point of view.
     view: View,
-    state: State,
+    state: ScanState,
     nesting: Nesting,
-    trail: Trail,
+    trail: FieldTrail,
     /// Whether the next value is an address to rewrite, if it is a string.
     watched: bool,
     /// The key that is being read, if it doesn't lie in one chunk.
-    name: Name,
+    name: KeyBuffer,
     /// The beginning of a watched string, as long as it may become a complete prefix.
     held: Vec<u8>,
 }
@@ -54,16 +54,16 @@ pub(super) struct Scanner {
 impl Scanner {
     /// A scanner of addresses in fields of `classes`, for the client that has `view`.
     pub(super) fn new(classes: &[RewriteClass], view: View) -> Self {
-        let tree = Tree::of_all();
+        let tree = FieldTree::of_all();
         Self {
             classes: Classes::of(classes),
             tree,
             view,
-            state: State::Start(0),
+            state: ScanState::Start(0),
             nesting: Nesting::default(),
-            trail: Trail::new(tree),
+            trail: FieldTrail::new(tree),
             watched: false,
-            name: Name::default(),
+            name: KeyBuffer::default(),
             held: Vec::new(),
         }
     }
@@ -71,17 +71,17 @@ impl Scanner {
     /// Reads the next chunk and returns what can be passed on: the chunk itself if nothing in it
     /// changes, and possibly nothing.
     pub(super) fn push(&mut self, chunk: &Bytes) -> Bytes {
-        if self.state == State::Broken {
+        if self.state == ScanState::Broken {
             return chunk.clone();
         }
-        let mut cut = Cut::new(chunk);
+        let mut cut = ChunkEdits::new(chunk);
         self.scan(chunk, &mut cut);
         cut.finish()
     }
 
     /// Ends the text, and returns what was held back.
     pub(super) fn finish(&mut self) -> Bytes {
-        self.state = State::Broken;
+        self.state = ScanState::Broken;
         Bytes::from(mem::take(&mut self.held))
     }
 
@@ -90,45 +90,45 @@ impl Scanner {
         !self.held.is_empty()
     }
 
-    fn scan(&mut self, chunk: &[u8], cut: &mut Cut<'_>) {
+    fn scan(&mut self, chunk: &[u8], cut: &mut ChunkEdits<'_>) {
         let mut state = self.state;
         let mut at = 0;
         while let Some(&byte) = chunk.get(at) {
             state = match state {
-                State::Text => match stop(&chunk[at..]) {
+                ScanState::Text => match stop(&chunk[at..]) {
                     Some(found) => {
                         at += found + 1;
                         if chunk[at - 1] == b'"' {
                             self.closed()
                         } else {
-                            State::TextEscape
+                            ScanState::TextEscape
                         }
                     }
                     None => break,
                 },
-                State::TextEscape => {
+                ScanState::TextEscape => {
                     at += 1;
-                    State::Text
+                    ScanState::Text
                 }
-                State::Name => {
+                ScanState::Name => {
                     let end = stop(&chunk[at..]).map(|found| at + found);
                     let part = &chunk[at..end.unwrap_or(chunk.len())];
                     at += part.len() + 1;
                     match end.map(|end| chunk[end]) {
                         Some(b'"') if self.name.is_empty() => {
                             self.named(part);
-                            State::Colon
+                            ScanState::Colon
                         }
                         Some(b'"') => {
                             self.name.push(part);
                             let name = mem::take(&mut self.name);
                             self.named(name.as_bytes());
-                            State::Colon
+                            ScanState::Colon
                         }
                         Some(backslash) => {
                             self.name.push(part);
                             self.name.push(&[backslash]);
-                            State::NameEscape
+                            ScanState::NameEscape
                         }
                         None => {
                             self.name.push(part);
@@ -136,79 +136,81 @@ impl Scanner {
                         }
                     }
                 }
-                State::NameEscape => {
+                ScanState::NameEscape => {
                     self.name.push(&[byte]);
                     at += 1;
-                    State::Name
+                    ScanState::Name
                 }
-                State::Url => match self.url(chunk, &mut at, cut) {
+                ScanState::Url => match self.url(chunk, &mut at, cut) {
                     Some(next) => next,
                     None => break,
                 },
-                State::Number(number) => match number.next(byte) {
+                ScanState::Number(number) => match number.next(byte) {
                     Some(next) => {
                         at += 1;
-                        State::Number(next)
+                        ScanState::Number(next)
                     }
                     None if number.is_whole() => self.scalar_closed(),
-                    None => State::Broken,
+                    None => ScanState::Broken,
                 },
-                State::Literal(literal) if literal.is_whole() => self.scalar_closed(),
-                State::Literal(literal) => {
+                ScanState::Literal(literal) if literal.is_whole() => self.scalar_closed(),
+                ScanState::Literal(literal) => {
                     at += 1;
-                    literal.next(byte).map_or(State::Broken, State::Literal)
+                    literal
+                        .next(byte)
+                        .map_or(ScanState::Broken, ScanState::Literal)
                 }
-                State::Start(seen) => match BYTE_ORDER_MARK.get(usize::from(seen)) {
+                ScanState::Start(seen) => match BYTE_ORDER_MARK.get(usize::from(seen)) {
                     Some(mark) if *mark == byte => {
                         at += 1;
-                        State::Start(seen + 1)
+                        ScanState::Start(seen + 1)
                     }
-                    Some(_) if seen > 0 => State::Broken,
-                    _ => State::Between,
+                    Some(_) if seen > 0 => ScanState::Broken,
+                    _ => ScanState::Between,
                 },
-                State::AfterScalar => match byte {
-                    b'0'..=b'9' | b'a'..=b'z' | b'-' => State::Broken,
-                    _ => State::Between,
+                ScanState::AfterScalar => match byte {
+                    b'0'..=b'9' | b'a'..=b'z' | b'-' => ScanState::Broken,
+                    _ => ScanState::Between,
                 },
-                State::Broken => break,
+                ScanState::Broken => break,
                 _ if matches!(byte, b' ' | b'\n' | b'\r' | b'\t') => {
                     at += 1;
                     continue;
                 }
-                State::Between | State::Value => {
+                ScanState::Between | ScanState::Value => {
                     at += 1;
                     self.open(byte)
                 }
-                State::FirstElement => {
+                ScanState::FirstElement => {
                     at += 1;
                     match byte {
                         b']' => self.close(),
                         byte => self.open(byte),
                     }
                 }
-                State::FirstName | State::NextName => {
+                ScanState::FirstName | ScanState::NextName => {
                     at += 1;
                     match byte {
-                        b'"' => State::Name,
-                        b'}' if state == State::FirstName => self.close(),
-                        _ => State::Broken,
+                        b'"' => ScanState::Name,
+                        b'}' if state == ScanState::FirstName => self.close(),
+                        _ => ScanState::Broken,
                     }
                 }
-                State::Colon => {
+                ScanState::Colon => {
                     at += 1;
                     if byte == b':' {
-                        State::Value
+                        ScanState::Value
                     } else {
-                        State::Broken
+                        ScanState::Broken
                     }
                 }
-                State::AfterValue => {
+                ScanState::AfterValue => {
                     at += 1;
                     match (byte, self.nesting.in_object()) {
-                        (b',', true) => State::NextName,
-                        (b',', false) => State::Value,
+                        (b',', true) => ScanState::NextName,
+                        (b',', false) => ScanState::Value,
                         (b'}', true) | (b']', false) => self.close(),
-                        _ => State::Broken,
+                        _ => ScanState::Broken,
                     }
                 }
             };
@@ -220,24 +222,24 @@ impl Scanner {
     ///
     /// Keeping the rare case out of the loop makes the loop a third faster.
     #[inline(never)]
-    fn url(&mut self, chunk: &[u8], at: &mut usize, cut: &mut Cut<'_>) -> Option<State> {
+    fn url(&mut self, chunk: &[u8], at: &mut usize, cut: &mut ChunkEdits<'_>) -> Option<ScanState> {
         let held = self.held.len();
         let prefixes = self.view.prefixes();
         // What is held is a proper part of a prefix, so the longest one is never exceeded.
         let wanted = prefixes.longest() - held;
         let rest = &chunk[*at..];
         self.held.extend_from_slice(&rest[..wanted.min(rest.len())]);
-        let mut next = State::Text;
+        let mut next = ScanState::Text;
         let found = match prefixes.find(&self.held) {
-            Found::Whole(prefix) => self
+            PrefixMatch::Whole(prefix) => self
                 .view
                 .base_of(prefix.origin())
                 .map(|base| (prefix, base)),
-            Found::Part => {
+            PrefixMatch::Part => {
                 cut.hold(*at);
                 return None;
             }
-            Found::Nothing => None,
+            PrefixMatch::Nothing => None,
         };
         match found {
             Some((prefix, base)) => {
@@ -250,7 +252,7 @@ impl Scanner {
                 // In a prefix, `/` follows. Here it is any other byte, perhaps a quotation mark
                 // that doesn't end the string.
                 if self.held[..held].ends_with(b"\\") {
-                    next = State::TextEscape;
+                    next = ScanState::TextEscape;
                 }
             }
         }
@@ -269,58 +271,58 @@ impl Scanner {
     }
 
     /// The first byte of a value.
-    fn open(&mut self, byte: u8) -> State {
+    fn open(&mut self, byte: u8) -> ScanState {
         let watched = mem::take(&mut self.watched);
         match byte {
-            b'"' if watched => State::Url,
-            b'"' => State::Text,
+            b'"' if watched => ScanState::Url,
+            b'"' => ScanState::Text,
             b'{' | b'[' => {
                 let is_object = byte == b'{';
                 if self.trail.reaches(self.nesting.depth()) {
                     self.trail.enter(self.nesting.in_object(), is_object);
                 }
                 match (self.nesting.push(is_object), is_object) {
-                    (true, true) => State::FirstName,
-                    (true, false) => State::FirstElement,
-                    (false, _) => State::Broken,
+                    (true, true) => ScanState::FirstName,
+                    (true, false) => ScanState::FirstElement,
+                    (false, _) => ScanState::Broken,
                 }
             }
             byte => Number::first(byte)
-                .map(State::Number)
-                .or_else(|| Literal::first(byte).map(State::Literal))
-                .unwrap_or(State::Broken),
+                .map(ScanState::Number)
+                .or_else(|| Literal::first(byte).map(ScanState::Literal))
+                .unwrap_or(ScanState::Broken),
         }
     }
 
     /// The last byte of a container.
-    fn close(&mut self) -> State {
+    fn close(&mut self) -> ScanState {
         self.nesting.pop();
         self.trail.leave(self.nesting.depth());
         self.closed()
     }
 
     /// Ends a number or literal.
-    fn scalar_closed(&self) -> State {
+    fn scalar_closed(&self) -> ScanState {
         if self.nesting.depth() == 0 {
-            State::AfterScalar
+            ScanState::AfterScalar
         } else {
-            State::AfterValue
+            ScanState::AfterValue
         }
     }
 
     /// Ends a value.
-    fn closed(&self) -> State {
+    fn closed(&self) -> ScanState {
         if self.nesting.depth() == 0 {
-            State::Between
+            ScanState::Between
         } else {
-            State::AfterValue
+            ScanState::AfterValue
         }
     }
 }
 
 /// Where in the grammar the next byte stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ScanState {
     /// At the very beginning, after this many bytes of a byte order mark.
     Start(u8),
     /// Between values at the top level; several are allowed there.

@@ -27,14 +27,14 @@ impl Prefixes {
     }
 
     /// Whether `text` begins with a prefix, or could with more text to come.
-    pub(super) fn find(&self, text: &[u8]) -> Found<'_> {
-        let mut found = Found::Nothing;
+    pub(super) fn find(&self, text: &[u8]) -> PrefixMatch<'_> {
+        let mut found = PrefixMatch::Nothing;
         for prefix in &self.all {
             if text.starts_with(&prefix.text) {
-                return Found::Whole(prefix);
+                return PrefixMatch::Whole(prefix);
             }
             if prefix.text.starts_with(text) {
-                found = Found::Part;
+                found = PrefixMatch::Part;
             }
         }
         found
@@ -92,7 +92,7 @@ impl Prefix {
 }
 
 /// What a text begins with.
-pub(super) enum Found<'a> {
+pub(super) enum PrefixMatch<'a> {
     /// A complete prefix.
     Whole(&'a Prefix),
     /// A part of one, at which the text ends.

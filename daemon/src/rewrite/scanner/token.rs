@@ -24,12 +24,12 @@ pub(super) fn stop(text: &[u8]) -> Option<usize> {
 
 /// A key that is assembled from several chunks. Keys too long to matter aren't kept.
 #[derive(Default)]
-pub(super) struct Name {
+pub(super) struct KeyBuffer {
     bytes: [u8; LONGEST_NAME],
     len: usize,
 }
 
-impl Name {
+impl KeyBuffer {
     pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -1,18 +1,18 @@
 //! Which of the open containers lie on a path of the list of fields.
 
-use super::fields::{At, Classes, Tree};
+use super::fields::{At, Classes, FieldTree};
 
 /// The places of the outermost open containers, as far down as the list knows them.
-pub(super) struct Trail {
-    tree: &'static Tree,
+pub(super) struct FieldTrail {
+    tree: &'static FieldTree,
     places: [At; DEEPEST],
     len: usize,
     /// The place of the member whose key has been read.
     member: At,
 }
 
-impl Trail {
-    pub(super) fn new(tree: &'static Tree) -> Self {
+impl FieldTrail {
+    pub(super) fn new(tree: &'static FieldTree) -> Self {
         Self {
             tree,
             places: [At::NOWHERE; DEEPEST],

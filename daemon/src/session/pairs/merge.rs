@@ -5,7 +5,7 @@ use loopdesk_protocol::status::{Pair, Role, State};
 use loopdesk_protocol::{Kind, Problem};
 
 use super::{Parts, Rights};
-use crate::rewrite::leak_filter::Secrets;
+use crate::rewrite::leak_filter::TokenPatterns;
 use crate::session::snapshot::{Part, Ready, Snapshot, View};
 use crate::session::state::Cover;
 
@@ -56,10 +56,10 @@ impl Snapshot {
 }
 
 /// Whatever pair serves a request: none of the others' tokens may come back by it either.
-fn secrets(parts: &Parts) -> Secrets {
+fn secrets(parts: &Parts) -> TokenPatterns {
     let all = Role::ALL.map(|role| &parts.get(role).secrets);
     all.into_iter()
-        .fold(Secrets::default(), |known, more| known.and(more))
+        .fold(TokenPatterns::default(), |known, more| known.and(more))
 }
 
 /// The pair that serves requests (R5): the primary one, unless an answer to it is lost.
