@@ -10,10 +10,10 @@ use super::path::{ApiPath, Segments};
 
 /// A pattern such as `/api/v2/tickets/**`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Glob(Vec<Piece>);
+pub(super) struct Glob(Vec<GlobPiece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum GlobPiece {
     /// `**`
     Any,
     /// The text before the only `*` of a segment, and after it; without one, the whole name.
@@ -33,11 +33,11 @@ impl Glob {
             return Err("an encoded `*` can't be distinguished from a `*`".to_owned());
         }
         let path = ApiPath::of(text).map_err(|ambiguity| ambiguity.to_string())?;
-        let mut pieces: Vec<Piece> = Vec::new();
+        let mut pieces: Vec<GlobPiece> = Vec::new();
         for segment in path.segments().iter() {
-            let piece = Piece::parse(segment)?;
+            let piece = GlobPiece::parse(segment)?;
             // `**/**` is the same as `**`.
-            if !(piece == Piece::Any && pieces.last() == Some(&Piece::Any)) {
+            if !(piece == GlobPiece::Any && pieces.last() == Some(&GlobPiece::Any)) {
                 pieces.push(piece);
             }
         }
@@ -69,15 +69,15 @@ impl Glob {
 
     /// Whether it matches only one path.
     pub(super) fn is_one_path(&self) -> bool {
-        let is_name = |piece: &Piece| matches!(piece, Piece::Segment { rest: None, .. });
+        let is_name = |piece: &GlobPiece| matches!(piece, GlobPiece::Segment { rest: None, .. });
         self.0.iter().all(is_name)
     }
 
     /// The first name, if only one matches.
     pub(super) fn first_name(&self) -> Option<&str> {
         match self.0.first()? {
-            Piece::Segment { start, rest: None } => Some(start),
-            Piece::Segment { .. } | Piece::Any => None,
+            GlobPiece::Segment { start, rest: None } => Some(start),
+            GlobPiece::Segment { .. } | GlobPiece::Any => None,
         }
     }
 
@@ -85,14 +85,14 @@ impl Glob {
         self.fits_where(path, |piece, name| piece.fits(name.as_bytes(), &same))
     }
 
-    fn fits_where(&self, path: &[&str], fits: impl Fn(&Piece, &str) -> bool) -> bool {
+    fn fits_where(&self, path: &[&str], fits: impl Fn(&GlobPiece, &str) -> bool) -> bool {
         let (mut piece, mut segment) = (0, 0);
         // Where the last `**` was, and how many segments it has taken. Anything that an earlier one
         // could take in addition, the last one can take instead.
         let mut any: Option<(usize, usize)> = None;
         while segment < path.len() {
             match self.0.get(piece) {
-                Some(Piece::Any) => {
+                Some(GlobPiece::Any) => {
                     any = Some((piece, segment));
                     piece += 1;
                 }
@@ -109,11 +109,11 @@ impl Glob {
                 }
             }
         }
-        self.0[piece..].iter().all(|piece| *piece == Piece::Any)
+        self.0[piece..].iter().all(|piece| *piece == GlobPiece::Any)
     }
 }
 
-impl Piece {
+impl GlobPiece {
     fn fits(&self, name: &[u8], same: &impl Fn(&[u8], &[u8]) -> bool) -> bool {
         match self {
             Self::Any => false,
@@ -156,9 +156,9 @@ impl fmt::Display for Glob {
             return f.write_str("/");
         }
         self.0.iter().try_for_each(|piece| match piece {
-            Piece::Any => f.write_str("/**"),
-            Piece::Segment { start, rest: None } => write!(f, "/{}", encoded(start)),
-            Piece::Segment {
+            GlobPiece::Any => f.write_str("/**"),
+            GlobPiece::Segment { start, rest: None } => write!(f, "/{}", encoded(start)),
+            GlobPiece::Segment {
                 start,
                 rest: Some(end),
             } => write!(f, "/{}*{}", encoded(start), encoded(end)),

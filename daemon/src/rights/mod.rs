@@ -42,7 +42,7 @@ use self::denied::Denied;
 use self::path::{ApiPath, Segments};
 use self::rule::Rule;
 use self::side_loads::SideLoads;
-use self::verdict::Grant;
+use self::verdict::GrantedBy;
 use crate::body::Body;
 use crate::route_table::scope::{Scopes, names};
 use crate::route_table::{RouteEntry, TABLE};
@@ -203,7 +203,7 @@ impl Rights {
         }
         let grant = self.decide(&head.method, &head.uri);
         let side_loads = grant.map_or(SideLoads::Nothing, |grant| self.side_loads(&grant));
-        body_policy::guard(head, body, side_loads).await
+        body_policy::enforce(head, body, side_loads).await
     }
 
     /// The known routes that this key can read and that may show what its `deny` rules deny, as
@@ -218,9 +218,9 @@ impl Rights {
         !self.is_full() && !self.deny.rules().is_empty()
     }
 
-    fn decide(&self, method: &Method, target: &Uri) -> Result<Grant<'_>, Denial> {
+    fn decide(&self, method: &Method, target: &Uri) -> Result<GrantedBy<'_>, Denial> {
         if self.is_full() {
-            return Ok(Grant::Everything);
+            return Ok(GrantedBy::Everything);
         }
         let path = ApiPath::of(target.path()).map_err(verdict::of_ambiguous_path)?;
         if target.query().is_some_and(overrides::query_names_method) {
@@ -232,7 +232,7 @@ impl Rights {
         }
         let entry = TABLE.find(method, &segments);
         let grant = self.grant(method, &segments, entry);
-        let is_named = matches!(grant, Some(Grant::Rule(rule)) if rule.names_one_path());
+        let is_named = matches!(grant, Some(GrantedBy::Rule(rule)) if rule.names_one_path());
         if !is_named && let Some(why) = self.deny.by_what_it_shows(entry) {
             return Err(verdict::of_what_it_shows(&why, method, &path));
         }
@@ -249,24 +249,24 @@ impl Rights {
         method: &Method,
         path: &Segments<'_>,
         entry: Option<&'static RouteEntry>,
-    ) -> Option<Grant<'_>> {
+    ) -> Option<GrantedBy<'_>> {
         let allows = |rule: &&Rule| rule.allows(method, path);
         let rules = || self.allow.iter().filter(allows);
         let named = rules().find(|rule| rule.names_one_path());
         if let Some(rule) = named.or_else(|| rules().next()) {
-            return Some(Grant::Rule(rule));
+            return Some(GrantedBy::Rule(rule));
         }
         let scopes = self.scopes & entry.map_or(Scopes::WRITE, |entry| entry.needs);
-        (!scopes.is_empty()).then_some(Grant::Scope { scopes, entry })
+        (!scopes.is_empty()).then_some(GrantedBy::Scope { scopes, entry })
     }
 
-    fn side_loads(&self, grant: &Grant<'_>) -> SideLoads {
+    fn side_loads(&self, grant: &GrantedBy<'_>) -> SideLoads {
         match grant {
-            Grant::Everything => SideLoads::Anything,
+            GrantedBy::Everything => SideLoads::Anything,
             _ if self.deny.is_about_reading() => SideLoads::Nothing,
-            Grant::Rule(_) => SideLoads::Anything,
-            Grant::Scope { .. } if self.scopes.has(Scopes::READ) => SideLoads::Anything,
-            Grant::Scope { .. } => SideLoads::Of(self.scopes),
+            GrantedBy::Rule(_) => SideLoads::Anything,
+            GrantedBy::Scope { .. } if self.scopes.has(Scopes::READ) => SideLoads::Anything,
+            GrantedBy::Scope { .. } => SideLoads::Of(self.scopes),
         }
     }
 

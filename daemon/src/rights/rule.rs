@@ -11,7 +11,7 @@ use crate::route_table::TABLE;
 /// A rule such as `GET /api/v2/tickets/**`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
-    verb: Verb,
+    verb: RuleVerb,
     glob: Glob,
 }
 
@@ -33,7 +33,7 @@ impl Rule {
                 "`{text}` isn't a rule: a rule is a method and a path, such as `GET {EXAMPLE}`."
             ));
         };
-        let verb = Verb::parse(method)
+        let verb = RuleVerb::parse(method)
             .map_err(|hint| format!("`{method}` in the rule `{text}` isn't a method: {hint}."))?;
         let glob = Glob::parse(path)
             .map_err(|why| format!("The path in the rule `{text}` can't be used: {why}."))?;
@@ -78,7 +78,7 @@ impl Rule {
 
     /// Whether it covers only reading.
     pub(super) fn only_reads(&self) -> bool {
-        matches!(self.verb, Verb::Get | Verb::Head)
+        matches!(self.verb, RuleVerb::Get | RuleVerb::Head)
     }
 
     /// The only path that it matches, and its methods, if there is just one.
@@ -95,7 +95,7 @@ impl fmt::Display for Rule {
 
 /// The methods of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verb {
+enum RuleVerb {
     /// GET, and what servers answer in the same way without its effects: HEAD and OPTIONS.
     Get,
     Head,
@@ -107,7 +107,7 @@ enum Verb {
     Any,
 }
 
-impl Verb {
+impl RuleVerb {
     fn parse(text: &str) -> Result<Self, String> {
         let known = VERBS.iter().find(|(name, _)| *name == text);
         if let Some((_, verb)) = known {
@@ -147,21 +147,21 @@ impl Verb {
     }
 }
 
-impl fmt::Display for Verb {
+impl fmt::Display for RuleVerb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = VERBS.iter().find(|(_, verb)| verb == self);
         f.write_str(name.map_or("*", |(name, _)| name))
     }
 }
 
-static VERBS: [(&str, Verb); 7] = [
-    ("GET", Verb::Get),
-    ("HEAD", Verb::Head),
-    ("POST", Verb::Post),
-    ("PUT", Verb::Put),
-    ("PATCH", Verb::Patch),
-    ("DELETE", Verb::Delete),
-    ("*", Verb::Any),
+static VERBS: [(&str, RuleVerb); 7] = [
+    ("GET", RuleVerb::Get),
+    ("HEAD", RuleVerb::Head),
+    ("POST", RuleVerb::Post),
+    ("PUT", RuleVerb::Put),
+    ("PATCH", RuleVerb::Patch),
+    ("DELETE", RuleVerb::Delete),
+    ("*", RuleVerb::Any),
 ];
 
 const EXAMPLE: &str = "/api/v2/tickets/**";

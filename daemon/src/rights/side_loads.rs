@@ -22,7 +22,7 @@ pub(super) enum SideLoads {
 
 /// A side load that a request may not ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(super) struct RefusedSideLoad {
     /// Its name as it appears in the request.
     pub(super) name: String,
     /// The scopes that would each be enough; `None` if the key is denied something to read.
@@ -39,7 +39,7 @@ impl SideLoads {
     ///
     /// # Errors
     /// The first side load that isn't covered.
-    pub(super) fn judge_query(self, query: &str) -> Result<(), Refused> {
+    pub(super) fn judge_query(self, query: &str) -> Result<(), RefusedSideLoad> {
         // Without a `%`, no letter of the name is encoded.
         let may_ask = || {
             let bytes = query.as_bytes();
@@ -66,7 +66,7 @@ impl SideLoads {
     ///
     /// # Errors
     /// The first side load that isn't covered.
-    pub(super) fn judge(self, value: &[u8]) -> Result<(), Refused> {
+    pub(super) fn judge(self, value: &[u8]) -> Result<(), RefusedSideLoad> {
         if self.are_free() {
             return Ok(());
         }
@@ -82,7 +82,7 @@ impl SideLoads {
                     None => continue,
                 },
             };
-            return Err(Refused {
+            return Err(RefusedSideLoad {
                 name: String::from_utf8_lossy(name).into_owned(),
                 needs,
             });
@@ -91,8 +91,8 @@ impl SideLoads {
     }
 
     /// The refusal of a parameter whose value can't be parsed.
-    pub(super) fn unread(self) -> Refused {
-        Refused {
+    pub(super) fn unread(self) -> RefusedSideLoad {
+        RefusedSideLoad {
             name: "?".to_owned(),
             needs: match self {
                 Self::Nothing => None,

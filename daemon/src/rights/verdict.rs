@@ -8,7 +8,7 @@ use http::header::HeaderName;
 use super::Rule;
 use super::denied::Why;
 use super::path::{Ambiguity, ApiPath};
-use super::side_loads::Refused;
+use super::side_loads::RefusedSideLoad;
 use crate::route_table::RouteEntry;
 use crate::route_table::scope::{Scopes, names};
 use crate::telemetry::Sent;
@@ -68,7 +68,7 @@ impl From<Denial> for Explanation {
 }
 
 /// What allows something.
-pub(super) enum Grant<'a> {
+pub(super) enum GrantedBy<'a> {
     /// The key isn't limited.
     Everything,
     Rule(&'a Rule),
@@ -79,7 +79,7 @@ pub(super) enum Grant<'a> {
     },
 }
 
-impl Grant<'_> {
+impl GrantedBy<'_> {
     pub(super) fn explanation(&self) -> Explanation {
         let (needs, line, why) = match self {
             Self::Everything => (
@@ -189,7 +189,7 @@ pub(super) fn of_scope(entry: Option<&RouteEntry>, method: &Method, path: &ApiPa
 }
 
 /// For a side load in `place`.
-pub(super) fn of_side_load(refused: &Refused, place: &str) -> Denial {
+pub(super) fn of_side_load(refused: &RefusedSideLoad, place: &str) -> Denial {
     let name = Sent::escaped(&refused.name);
     let line = format!("`include` in {place}, side load `{name}`");
     match refused.needs {

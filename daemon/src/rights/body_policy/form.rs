@@ -1,13 +1,13 @@
 //! Checks the names in a form, `application/x-www-form-urlencoded`: for one that names another
 //! method, and for one that requests side loads.
 
-use super::Found;
+use super::BodyFinding;
 use crate::rights::param_names;
 use crate::rights::side_loads::SideLoads;
 
 /// The pairs of a form, read byte by byte.
 #[derive(Debug)]
-pub(super) struct Form {
+pub(super) struct FormScan {
     side_loads: SideLoads,
     /// The beginning of the name that is being read.
     name: Vec<u8>,
@@ -17,7 +17,7 @@ pub(super) struct Form {
     passed: bool,
 }
 
-impl Form {
+impl FormScan {
     pub(super) fn new(side_loads: SideLoads) -> Self {
         Self {
             side_loads,
@@ -31,7 +31,7 @@ impl Form {
     ///
     /// # Errors
     /// What it finds.
-    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), Found> {
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), BodyFinding> {
         let mut rest = text;
         while !rest.is_empty() {
             if self.passed {
@@ -48,12 +48,12 @@ impl Form {
                     let value = self.include.get_or_insert_default();
                     value.push(byte);
                     if value.len() > VALUE_MAX {
-                        return Err(Found::SideLoad(self.side_loads.unread()));
+                        return Err(BodyFinding::SideLoad(self.side_loads.unread()));
                     }
                 }
                 b'=' => {
                     if param_names::is_method(&self.name) {
-                        return Err(Found::Method);
+                        return Err(BodyFinding::Method);
                     }
                     let asks = !self.side_loads.are_free() && param_names::is_include(&self.name);
                     self.include = asks.then(Vec::new);
@@ -75,17 +75,17 @@ impl Form {
     ///
     /// # Errors
     /// What it finds.
-    pub(super) fn finish(&mut self) -> Result<(), Found> {
+    pub(super) fn finish(&mut self) -> Result<(), BodyFinding> {
         let is_method =
             !self.passed && self.include.is_none() && param_names::is_method(&self.name);
         let include = self.include.take();
         self.name.clear();
         self.passed = false;
         if is_method {
-            return Err(Found::Method);
+            return Err(BodyFinding::Method);
         }
         let value = include.unwrap_or_default();
-        self.side_loads.judge(&value).map_err(Found::SideLoad)
+        self.side_loads.judge(&value).map_err(BodyFinding::SideLoad)
     }
 
     /// Strips the same characters in percent-encoded form.
@@ -116,10 +116,10 @@ mod tests {
         found(SideLoads::Anything, text).is_err()
     }
 
-    fn found(side_loads: SideLoads, text: &str) -> Result<(), Found> {
-        let mut form = Form::new(side_loads);
+    fn found(side_loads: SideLoads, text: &str) -> Result<(), BodyFinding> {
+        let mut form = FormScan::new(side_loads);
         let whole = form.push(text.as_bytes()).and_then(|()| form.finish());
-        let mut form = Form::new(side_loads);
+        let mut form = FormScan::new(side_loads);
         let mut bytes = text.bytes();
         let cut = bytes.try_for_each(|byte| form.push(&[byte]));
         let cut = cut.and_then(|()| form.finish());

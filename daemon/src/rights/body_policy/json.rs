@@ -6,25 +6,25 @@
 //! differently by different servers (comments, single quotes, a second text behind the first); in
 //! such a text the word alone counts as the name.
 
-use super::Found;
-use super::method_override_scan::Word;
+use super::BodyFinding;
+use super::method_override_scan::WordScan;
 use crate::rights::param_names::{INCLUDE, METHOD};
 use crate::rights::side_loads::SideLoads;
 
 /// A JSON text, read byte by byte.
 #[derive(Debug)]
 pub(super) struct Json {
-    state: State,
+    state: JsonState,
     /// The kinds of the open containers, the innermost in the lowest bit: 1 for an object.
     objects: u128,
     depth: u32,
     /// The text isn't JSON.
     broken: bool,
     /// What the words mean that were seen anywhere in the text.
-    mentioned: Option<Found>,
-    word: Word,
+    mentioned: Option<BodyFinding>,
+    word: WordScan,
     side_loads: SideLoads,
-    include: Word,
+    include: WordScan,
     /// The value that requests side loads, while it is being read.
     asked: Option<Vec<u8>>,
     /// The escapes of the text, in case it turns out not to be JSON.
@@ -32,7 +32,7 @@ pub(super) struct Json {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum JsonState {
     /// Before the text, where a byte order mark is allowed.
     Start,
     Value,
@@ -49,20 +49,20 @@ enum State {
         include: Match,
     },
     /// A number, `true`, `false`, `null`.
-    Word,
+    WordScan,
 }
 
 impl Json {
     pub(super) fn new(side_loads: SideLoads) -> Self {
         Self {
-            state: State::Start,
+            state: JsonState::Start,
             objects: 0,
             depth: 0,
             broken: false,
             mentioned: None,
-            word: Word::new(METHOD),
+            word: WordScan::new(METHOD),
             side_loads,
-            include: Word::new(INCLUDE),
+            include: WordScan::new(INCLUDE),
             asked: None,
             anywhere: Unescape::Plain,
         }
@@ -72,7 +72,7 @@ impl Json {
     ///
     /// # Errors
     /// What it finds.
-    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), Found> {
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), BodyFinding> {
         text.iter().try_for_each(|byte| self.read(*byte))
     }
 
@@ -80,11 +80,13 @@ impl Json {
     ///
     /// # Errors
     /// What it finds.
-    pub(super) fn finish(&mut self) -> Result<(), Found> {
+    pub(super) fn finish(&mut self) -> Result<(), BodyFinding> {
         let (method, include) = (self.word.is_whole(), self.include.is_whole());
         self.mention(method, include);
         if let Some(asked) = self.asked.take() {
-            self.side_loads.judge(&asked).map_err(Found::SideLoad)?;
+            self.side_loads
+                .judge(&asked)
+                .map_err(BodyFinding::SideLoad)?;
         }
         match self.mentioned.take() {
             Some(found) if self.broken => Err(found),
@@ -92,7 +94,7 @@ impl Json {
         }
     }
 
-    fn read(&mut self, byte: u8) -> Result<(), Found> {
+    fn read(&mut self, byte: u8) -> Result<(), BodyFinding> {
         // UTF-16 and UTF-32, which some parsers detect, are ASCII with NULs in between.
         if byte != 0
             && let Some(byte) = self.anywhere.push(byte, Backslashes::EachBegins)
@@ -102,11 +104,11 @@ impl Json {
         }
         if !self.broken {
             match self.next(byte) {
-                Some(Step::To(state)) => {
+                Some(JsonStep::To(state)) => {
                     self.state = state;
                     return self.judge_asked();
                 }
-                Some(Step::Named) => return Err(Found::Method),
+                Some(JsonStep::Named) => return Err(BodyFinding::Method),
                 None => self.broken = true,
             }
         }
@@ -115,68 +117,68 @@ impl Json {
 
     fn mention(&mut self, method: bool, include: bool) {
         if method {
-            self.mentioned = Some(Found::Method);
+            self.mentioned = Some(BodyFinding::Method);
         } else if include && self.mentioned.is_none() && !self.side_loads.are_free() {
-            self.mentioned = Some(Found::SideLoad(self.side_loads.unread()));
+            self.mentioned = Some(BodyFinding::SideLoad(self.side_loads.unread()));
         }
     }
 
     /// Judges the requested side loads once their value is complete.
-    fn judge_asked(&mut self) -> Result<(), Found> {
-        let is_whole = matches!(self.state, State::After | State::Name) && self.depth <= 1;
+    fn judge_asked(&mut self) -> Result<(), BodyFinding> {
+        let is_whole = matches!(self.state, JsonState::After | JsonState::Name) && self.depth <= 1;
         match &self.asked {
             Some(asked) if asked.len() > ASKED_MAX => {
-                Err(Found::SideLoad(self.side_loads.unread()))
+                Err(BodyFinding::SideLoad(self.side_loads.unread()))
             }
             Some(asked) if is_whole => {
                 let judged = self.side_loads.judge(asked);
                 self.asked = None;
-                judged.map_err(Found::SideLoad)
+                judged.map_err(BodyFinding::SideLoad)
             }
             _ => Ok(()),
         }
     }
 
-    fn next(&mut self, byte: u8) -> Option<Step> {
+    fn next(&mut self, byte: u8) -> Option<JsonStep> {
         let is_space = matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
         let state = match self.state {
-            State::String {
+            JsonState::String {
                 is_name,
                 escapes,
                 method,
                 include,
             } => return Some(self.string(byte, is_name, escapes, [method, include])),
-            State::Word if is_word(byte) => State::Word,
+            JsonState::WordScan if is_word(byte) => JsonState::WordScan,
             // Any byte that ends a word comes after a value.
-            State::Word | State::After => match byte {
-                _ if is_space => State::After,
+            JsonState::WordScan | JsonState::After => match byte {
+                _ if is_space => JsonState::After,
                 b',' if self.depth > 0 => match self.is_in_object() {
-                    true => State::Name,
-                    false => State::Value,
+                    true => JsonState::Name,
+                    false => JsonState::Value,
                 },
                 b'}' | b']' => self.close(byte)?,
                 _ => return None,
             },
-            State::Start if matches!(byte, 0xef | 0xbb | 0xbf) => State::Start,
+            JsonState::Start if matches!(byte, 0xef | 0xbb | 0xbf) => JsonState::Start,
             state if is_space => state,
-            State::First if matches!(byte, b'}' | b']') => self.close(byte)?,
-            State::Name => self.name(byte)?,
-            State::First if self.is_in_object() => self.name(byte)?,
-            State::Start | State::Value | State::First => match byte {
+            JsonState::First if matches!(byte, b'}' | b']') => self.close(byte)?,
+            JsonState::Name => self.name(byte)?,
+            JsonState::First if self.is_in_object() => self.name(byte)?,
+            JsonState::Start | JsonState::Value | JsonState::First => match byte {
                 b'{' | b'[' => self.open(byte == b'{')?,
                 b'"' => string(false),
-                _ if is_word(byte) => State::Word,
+                _ if is_word(byte) => JsonState::WordScan,
                 _ => return None,
             },
-            State::Colon => match byte {
-                b':' => State::Value,
+            JsonState::Colon => match byte {
+                b':' => JsonState::Value,
                 _ => return None,
             },
         };
-        Some(Step::To(state))
+        Some(JsonStep::To(state))
     }
 
-    fn name(&self, byte: u8) -> Option<State> {
+    fn name(&self, byte: u8) -> Option<JsonState> {
         (byte == b'"').then(|| string(true))
     }
 
@@ -186,7 +188,7 @@ impl Json {
         is_name: bool,
         mut escapes: Unescape,
         [mut method, mut include]: [Match; 2],
-    ) -> Step {
+    ) -> JsonStep {
         if byte == b'"' && escapes == Unescape::Plain {
             if let Some(asked) = &mut self.asked {
                 asked.push(b',');
@@ -196,9 +198,9 @@ impl Json {
                 self.asked = Some(Vec::new());
             }
             return match is_name {
-                true if is_outermost && method.is_whole(METHOD) => Step::Named,
-                true => Step::To(State::Colon),
-                false => Step::To(State::After),
+                true if is_outermost && method.is_whole(METHOD) => JsonStep::Named,
+                true => JsonStep::To(JsonState::Colon),
+                false => JsonStep::To(JsonState::After),
             };
         }
         if let Some(byte) = escapes.push(byte, Backslashes::InPairs) {
@@ -208,7 +210,7 @@ impl Json {
                 asked.push(byte);
             }
         }
-        Step::To(State::String {
+        JsonStep::To(JsonState::String {
             is_name,
             escapes,
             method,
@@ -220,34 +222,34 @@ impl Json {
         self.objects & 1 == 1
     }
 
-    fn open(&mut self, is_object: bool) -> Option<State> {
+    fn open(&mut self, is_object: bool) -> Option<JsonState> {
         // Ruby reads a hundred levels.
         if self.depth == u128::BITS {
             return None;
         }
         self.depth += 1;
         self.objects = self.objects << 1 | u128::from(is_object);
-        Some(State::First)
+        Some(JsonState::First)
     }
 
-    fn close(&mut self, byte: u8) -> Option<State> {
+    fn close(&mut self, byte: u8) -> Option<JsonState> {
         if self.depth == 0 || self.is_in_object() != (byte == b'}') {
             return None;
         }
         self.depth -= 1;
         self.objects >>= 1;
-        Some(State::After)
+        Some(JsonState::After)
     }
 }
 
-enum Step {
-    To(State),
+enum JsonStep {
+    To(JsonState),
     /// The outermost object has a member that names another method.
     Named,
 }
 
-fn string(is_name: bool) -> State {
-    State::String {
+fn string(is_name: bool) -> JsonState {
+    JsonState::String {
         is_name,
         escapes: Unescape::Plain,
         method: Match::default(),
@@ -359,7 +361,7 @@ mod tests {
         found(SideLoads::Anything, text).is_err()
     }
 
-    fn found(side_loads: SideLoads, text: &[u8]) -> Result<(), Found> {
+    fn found(side_loads: SideLoads, text: &[u8]) -> Result<(), BodyFinding> {
         let mut json = Json::new(side_loads);
         let whole = json.push(text).and_then(|()| json.finish());
         let mut json = Json::new(side_loads);

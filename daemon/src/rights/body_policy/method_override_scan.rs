@@ -2,7 +2,7 @@
 
 /// How much of the word has been read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Word {
+pub(super) struct WordScan {
     word: &'static [u8],
     /// How many of its bytes match.
     matched: usize,
@@ -10,7 +10,7 @@ pub(super) struct Word {
     in_word: bool,
 }
 
-impl Word {
+impl WordScan {
     pub(super) fn new(word: &'static [u8]) -> Self {
         Self {
             word,
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn d3_the_word_is_found_by_itself_alone() {
         let finds = |text: &str| {
-            let mut word = Word::new(crate::rights::param_names::METHOD);
+            let mut word = WordScan::new(crate::rights::param_names::METHOD);
             text.bytes().any(|byte| word.push(byte)) || word.is_whole()
         };
         for text in [

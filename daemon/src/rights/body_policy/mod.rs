@@ -29,12 +29,12 @@ use http::request::Parts;
 use http_body::Body as _;
 
 use self::body_kinds::Kinds;
-use self::form::Form;
+use self::form::FormScan;
 use self::json::Json;
 use self::streamed::Streamed;
 use self::whole::{Empty, Whole};
 use super::path::ApiPath;
-use super::side_loads::{Refused, SideLoads};
+use super::side_loads::{RefusedSideLoad, SideLoads};
 use super::{Denial, verdict};
 use crate::body::Body;
 use crate::content::Coding;
@@ -62,7 +62,11 @@ pub(super) fn check_head(head: &Parts) -> Result<(), Denial> {
 }
 
 /// Checks a body whose head `check_head` has let through.
-pub(super) async fn guard(head: &Parts, body: Body, side_loads: SideLoads) -> Result<Body, Denial> {
+pub(super) async fn enforce(
+    head: &Parts,
+    body: Body,
+    side_loads: SideLoads,
+) -> Result<Body, Denial> {
     if body.is_end_stream() {
         return Ok(body);
     }
@@ -119,26 +123,28 @@ fn is_file(head: &Parts) -> bool {
 
 /// What was found in a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum BodyFinding {
     /// The name of another method.
     Method,
     /// A side load that the key doesn't cover.
-    SideLoad(Refused),
+    SideLoad(RefusedSideLoad),
 }
 
 /// Searches a body for what it must not contain.
 #[derive(Debug)]
 pub(super) struct Scan {
-    form: Option<Form>,
-    multipart: Option<multipart::Parts>,
+    form: Option<FormScan>,
+    multipart: Option<multipart::PartsScan>,
     json: Option<Json>,
 }
 
 impl Scan {
     fn new(kinds: Kinds, side_loads: SideLoads) -> Self {
         Self {
-            form: kinds.form.then(|| Form::new(side_loads)),
-            multipart: kinds.multipart.then(|| multipart::Parts::new(side_loads)),
+            form: kinds.form.then(|| FormScan::new(side_loads)),
+            multipart: kinds
+                .multipart
+                .then(|| multipart::PartsScan::new(side_loads)),
             json: kinds.json.then(|| Json::new(side_loads)),
         }
     }
@@ -153,7 +159,7 @@ impl Scan {
     ///
     /// # Errors
     /// What it finds, and in which format.
-    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), (&'static str, Found)> {
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), (&'static str, BodyFinding)> {
         if let Some(form) = &mut self.form {
             form.push(text).map_err(|found| (FORM, found))?;
         }
@@ -170,7 +176,7 @@ impl Scan {
     ///
     /// # Errors
     /// What it finds, and in which format.
-    pub(super) fn finish(&mut self) -> Result<(), (&'static str, Found)> {
+    pub(super) fn finish(&mut self) -> Result<(), (&'static str, BodyFinding)> {
         if let Some(form) = &mut self.form {
             form.finish().map_err(|found| (FORM, found))?;
         }
@@ -186,13 +192,13 @@ impl Scan {
 
 /// The error response for the script.
 mod denial {
-    use super::{Found, verdict};
+    use super::{BodyFinding, verdict};
     use crate::rights::Denial;
 
-    pub(super) fn of_found((place, found): (&'static str, Found)) -> Denial {
+    pub(super) fn of_found((place, found): (&'static str, BodyFinding)) -> Denial {
         match found {
-            Found::Method => of_named_method(place),
-            Found::SideLoad(refused) => verdict::of_side_load(&refused, place),
+            BodyFinding::Method => of_named_method(place),
+            BodyFinding::SideLoad(refused) => verdict::of_side_load(&refused, place),
         }
     }
 

@@ -7,22 +7,22 @@
 //! wherever it appears, and any name in it as a field's name; a file's name counts only as that of
 //! a method. The requested side loads aren't read: no client requests them this way.
 
-use super::Found;
-use super::method_override_scan::Word;
+use super::BodyFinding;
+use super::method_override_scan::WordScan;
 use crate::rights::param_names::{INCLUDE, METHOD};
 use crate::rights::side_loads::SideLoads;
 
 /// The parts of a body, read byte by byte.
 #[derive(Debug)]
-pub(super) struct Parts {
-    state: State,
+pub(super) struct PartsScan {
+    state: PartState,
     side_loads: SideLoads,
     /// How much of each header's name has been read.
     names: [usize; HEADERS.len()],
 }
 
 #[derive(Debug)]
-enum State {
+enum PartState {
     Content,
     Head {
         words: Words,
@@ -42,8 +42,8 @@ enum Escape {
 /// The words that are searched for in a part's head.
 #[derive(Debug)]
 struct Words {
-    method: Word,
-    include: Word,
+    method: WordScan,
+    include: WordScan,
     /// The first bytes of the parameter name that is being read.
     parameter: Vec<u8>,
     /// Whether a file's name is being read.
@@ -53,14 +53,14 @@ struct Words {
 impl Words {
     fn new() -> Self {
         Self {
-            method: Word::new(METHOD),
-            include: Word::new(INCLUDE),
+            method: WordScan::new(METHOD),
+            include: WordScan::new(INCLUDE),
             parameter: Vec::new(),
             in_file_name: false,
         }
     }
 
-    fn push(&mut self, byte: u8, side_loads: SideLoads) -> Result<(), Found> {
+    fn push(&mut self, byte: u8, side_loads: SideLoads) -> Result<(), BodyFinding> {
         let is_method = self.method.push(byte);
         let is_include = self.include.push(byte) && !self.in_file_name;
         match byte {
@@ -79,26 +79,26 @@ impl Words {
         found(is_method, is_include, side_loads)
     }
 
-    fn finish(&self, side_loads: SideLoads) -> Result<(), Found> {
+    fn finish(&self, side_loads: SideLoads) -> Result<(), BodyFinding> {
         let is_include = self.include.is_whole() && !self.in_file_name;
         found(self.method.is_whole(), is_include, side_loads)
     }
 }
 
-fn found(is_method: bool, is_include: bool, side_loads: SideLoads) -> Result<(), Found> {
+fn found(is_method: bool, is_include: bool, side_loads: SideLoads) -> Result<(), BodyFinding> {
     if is_method {
-        return Err(Found::Method);
+        return Err(BodyFinding::Method);
     }
     match is_include && !side_loads.are_free() {
-        true => Err(Found::SideLoad(side_loads.unread())),
+        true => Err(BodyFinding::SideLoad(side_loads.unread())),
         false => Ok(()),
     }
 }
 
-impl Parts {
+impl PartsScan {
     pub(super) fn new(side_loads: SideLoads) -> Self {
         Self {
-            state: State::Content,
+            state: PartState::Content,
             side_loads,
             names: [0; HEADERS.len()],
         }
@@ -108,7 +108,7 @@ impl Parts {
     ///
     /// # Errors
     /// What it finds.
-    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), Found> {
+    pub(super) fn push(&mut self, text: &[u8]) -> Result<(), BodyFinding> {
         text.iter().try_for_each(|byte| self.read(*byte))
     }
 
@@ -116,27 +116,27 @@ impl Parts {
     ///
     /// # Errors
     /// What it finds.
-    pub(super) fn finish(&self) -> Result<(), Found> {
+    pub(super) fn finish(&self) -> Result<(), BodyFinding> {
         match &self.state {
-            State::Content => Ok(()),
-            State::Head { words, .. } => words.finish(self.side_loads),
+            PartState::Content => Ok(()),
+            PartState::Head { words, .. } => words.finish(self.side_loads),
         }
     }
 
-    fn read(&mut self, byte: u8) -> Result<(), Found> {
+    fn read(&mut self, byte: u8) -> Result<(), BodyFinding> {
         let begins = self.is_header(byte);
         let side_loads = self.side_loads;
         match &mut self.state {
-            State::Content if begins => {
-                self.state = State::Head {
+            PartState::Content if begins => {
+                self.state = PartState::Head {
                     words: Words::new(),
                     line_end: 0,
                     escape: None,
                 };
                 Ok(())
             }
-            State::Content => Ok(()),
-            State::Head {
+            PartState::Content => Ok(()),
+            PartState::Head {
                 words,
                 line_end,
                 escape,
@@ -147,7 +147,7 @@ impl Parts {
                     (b'\n', 1) => 2,
                     (b'\n', 3) => {
                         let found = words.push(byte, side_loads);
-                        self.state = State::Content;
+                        self.state = PartState::Content;
                         return found;
                     }
                     _ => 0,
@@ -178,8 +178,8 @@ impl Parts {
 fn decode(
     escape: &mut Option<Escape>,
     byte: u8,
-    push: &mut impl FnMut(u8) -> Result<(), Found>,
-) -> Result<(), Found> {
+    push: &mut impl FnMut(u8) -> Result<(), BodyFinding>,
+) -> Result<(), BodyFinding> {
     let digit = |b: u8| {
         char::from(b)
             .to_digit(16)
@@ -229,10 +229,10 @@ mod tests {
         found_in(SideLoads::Anything, text).is_err()
     }
 
-    fn found_in(side_loads: SideLoads, text: &str) -> Result<(), Found> {
-        let mut parts = Parts::new(side_loads);
+    fn found_in(side_loads: SideLoads, text: &str) -> Result<(), BodyFinding> {
+        let mut parts = PartsScan::new(side_loads);
         let whole = parts.push(text.as_bytes()).and_then(|()| parts.finish());
-        let mut parts = Parts::new(side_loads);
+        let mut parts = PartsScan::new(side_loads);
         let mut bytes = text.bytes();
         let cut = bytes.try_for_each(|byte| parts.push(&[byte]));
         let cut = cut.and_then(|()| parts.finish());

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::{Found, Scan};
+use super::{BodyFinding, Scan};
 use crate::body::{Body, Error};
 use crate::rights::Denial;
 
@@ -16,7 +16,7 @@ pub(super) struct Streamed {
     inner: Body,
     scan: Scan,
     /// The error that ends a body in which this was found.
-    denial: fn((&'static str, Found)) -> Denial,
+    denial: fn((&'static str, BodyFinding)) -> Denial,
     held: Bytes,
     ended: bool,
 }
@@ -25,7 +25,7 @@ impl Streamed {
     pub(super) fn new(
         inner: Body,
         scan: Scan,
-        denial: fn((&'static str, Found)) -> Denial,
+        denial: fn((&'static str, BodyFinding)) -> Denial,
     ) -> Self {
         Self {
             inner,
