@@ -7,7 +7,7 @@ use loopdesk_protocol::text::is_invisible;
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::queue::{Line, Queue};
+use super::queue::{LogLine, Queue};
 use super::redact;
 
 /// Turns each event into a line, for the queue.
@@ -18,17 +18,17 @@ pub(super) struct Events {
 }
 
 impl<'a> MakeWriter<'a> for Events {
-    type Writer = Event<'a>;
+    type Writer = EventLine<'a>;
 
-    fn make_writer(&'a self) -> Event<'a> {
-        Event {
+    fn make_writer(&'a self) -> EventLine<'a> {
+        EventLine {
             events: self,
             level: Level::INFO,
         }
     }
 
-    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Event<'a> {
-        Event {
+    fn make_writer_for(&'a self, meta: &Metadata<'_>) -> EventLine<'a> {
+        EventLine {
             events: self,
             level: *meta.level(),
         }
@@ -37,14 +37,14 @@ impl<'a> MakeWriter<'a> for Events {
 
 /// One event. Each call must get a complete one, as `fmt::Layer` does: a secret split between two
 /// calls may be too short to recognise in both.
-pub(super) struct Event<'a> {
+pub(super) struct EventLine<'a> {
     events: &'a Events,
     level: Level,
 }
 
-impl Write for Event<'_> {
+impl Write for EventLine<'_> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.events.queue.push(Line {
+        self.events.queue.push(LogLine {
             level: self.level,
             text: line(text, self.events.is_coloured),
         });

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use tracing::Level;
 
-use super::queue::{Line, Sink};
+use super::queue::{LogLine, Sink};
 
 /// Whether standard error is connected to the journal (systemd.exec(5), `$JOURNAL_STREAM`): only
 /// then would a user look there.
@@ -42,7 +42,7 @@ impl Journal {
 }
 
 impl Sink for Journal {
-    fn write(&mut self, lines: &[Line]) -> Result<(), usize> {
+    fn write(&mut self, lines: &[LogLine]) -> Result<(), usize> {
         let unsent = lines.iter().filter(|line| self.send(line).is_err());
         match unsent.count() {
             0 => Ok(()),
@@ -52,7 +52,7 @@ impl Sink for Journal {
 }
 
 impl Journal {
-    fn send(&self, line: &Line) -> io::Result<()> {
+    fn send(&self, line: &LogLine) -> io::Result<()> {
         let message = line.text.strip_suffix(b"\n").unwrap_or(&line.text);
         let mut datagram = format!(
             "PRIORITY={}\nSYSLOG_IDENTIFIER=loopdeskd\nMESSAGE\n",
@@ -90,7 +90,7 @@ mod tests {
         let secret = "j0urnal-5ecret-0123456789";
         let _hidden = redact::hide(secret);
         let text = format!("two\nlines account=\"acme\" secret=\"{secret}\"\n");
-        let line = Line {
+        let line = LogLine {
             level: Level::WARN,
             text: event::line(text.as_bytes(), false),
         };
@@ -123,7 +123,7 @@ mod tests {
         let journald = UnixDatagram::bind(&path).unwrap();
         let queue = super::super::queue::Queue::start(Journal::at(&path).unwrap(), Quiet).unwrap();
         for number in 0..100_000 {
-            queue.push(Line {
+            queue.push(LogLine {
                 level: Level::INFO,
                 text: format!("refused {number}\n").into_bytes(),
             });

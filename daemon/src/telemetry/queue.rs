@@ -13,7 +13,7 @@ use tracing::Level;
 
 /// A line of the log, without secrets or terminal control sequences.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct LogLine {
     #[cfg_attr(
         target_os = "macos",
         expect(dead_code, reason = "only systemd's journal asks for it")
@@ -28,7 +28,7 @@ pub(super) trait Sink: Send {
     ///
     /// # Errors
     /// How many of them were not written, and are lost.
-    fn write(&mut self, lines: &[Line]) -> Result<(), usize>;
+    fn write(&mut self, lines: &[LogLine]) -> Result<(), usize>;
 
     /// Reopens a file that may have been moved away.
     fn reopen(&mut self) {}
@@ -45,10 +45,10 @@ pub(super) trait Duties: Send {
 
 /// The queue. Clones share it.
 #[derive(Clone)]
-pub(super) struct Queue(Arc<Shared>);
+pub(super) struct Queue(Arc<QueueShared>);
 
-struct Shared {
-    state: Mutex<State>,
+struct QueueShared {
+    state: Mutex<QueueState>,
     /// Signals that there is work.
     wanted: Condvar,
     /// Signals that everything is written.
@@ -56,8 +56,8 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
-    lines: VecDeque<Line>,
+struct QueueState {
+    lines: VecDeque<LogLine>,
     bytes: usize,
     lost: usize,
     is_writing: bool,
@@ -73,7 +73,7 @@ impl Queue {
         sink: impl Sink + 'static,
         duties: impl Duties + 'static,
     ) -> io::Result<Self> {
-        let queue = Self(Arc::new(Shared {
+        let queue = Self(Arc::new(QueueShared {
             state: Mutex::default(),
             wanted: Condvar::new(),
             idle: Condvar::new(),
@@ -86,7 +86,7 @@ impl Queue {
     }
 
     /// Adds a line, or counts it if there is no room.
-    pub(super) fn push(&self, line: Line) {
+    pub(super) fn push(&self, line: LogLine) {
         let mut state = self.0.lock();
         if state.lines.len() >= LINES_MAX || state.bytes + line.text.len() > BYTES_MAX {
             state.lost += 1;
@@ -107,14 +107,14 @@ impl Queue {
     /// Waits until all lines are written, for `patience` at most.
     pub(super) fn flush(&self, patience: Duration) {
         let state = self.0.lock();
-        let is_busy = |state: &mut State| !state.is_idle();
+        let is_busy = |state: &mut QueueState| !state.is_idle();
         let waited = self.0.idle.wait_timeout_while(state, patience, is_busy);
         drop(waited);
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl QueueShared {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -158,9 +158,9 @@ impl Shared {
 
     fn wait<'a>(
         &self,
-        state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, QueueState>,
         until: Option<Instant>,
-    ) -> MutexGuard<'a, State> {
+    ) -> MutexGuard<'a, QueueState> {
         let Some(until) = until else {
             let woken = self.wanted.wait(state);
             return woken.unwrap_or_else(PoisonError::into_inner);
@@ -171,7 +171,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl QueueState {
     fn is_idle(&self) -> bool {
         self.lines.is_empty() && !self.is_writing && !self.is_to_reopen
     }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     impl Sink for Gate {
-        fn write(&mut self, lines: &[Line]) -> Result<(), usize> {
+        fn write(&mut self, lines: &[LogLine]) -> Result<(), usize> {
             // After the test's end nothing opens it any more.
             let _opened = self.open.recv();
             if std::mem::take(&mut self.fails) {
@@ -246,8 +246,8 @@ mod tests {
         }
     }
 
-    fn line(text: impl Into<String>) -> Line {
-        Line {
+    fn line(text: impl Into<String>) -> LogLine {
+        LogLine {
             level: Level::INFO,
             text: text.into().into_bytes(),
         }

@@ -108,26 +108,26 @@ static SET: LazyLock<Set> = LazyLock::new(Set::default);
 /// Every secret of the process.
 #[derive(Default)]
 struct Set {
-    entries: Mutex<Entries>,
+    entries: Mutex<SecretEntries>,
     /// The union of all entries, for readers that never wait.
-    known: ArcSwap<Known>,
+    known: ArcSwap<SecretHashes>,
 }
 
 #[derive(Default)]
-struct Entries {
-    list: Vec<Entry>,
+struct SecretEntries {
+    list: Vec<SecretEntry>,
     next: u64,
 }
 
-struct Entry {
+struct SecretEntry {
     id: u64,
-    known: Known,
+    known: SecretHashes,
     dropped: Option<Instant>,
 }
 
 impl Set {
     fn add(&self, forms: Vec<Zeroizing<Vec<u8>>>) -> Hidden {
-        let mut known = Known::default();
+        let mut known = SecretHashes::default();
         for form in forms {
             known.learn(&form);
         }
@@ -145,17 +145,17 @@ impl Set {
             entries
                 .list
                 .iter()
-                .fold(Known::default(), |mut all, entry| {
+                .fold(SecretHashes::default(), |mut all, entry| {
                     all.join(&entry.known);
                     all
                 })
         } else {
             // Rebuilding the union for each new secret would cost more the more often tokens
             // rotate; a few stale hashes do no harm.
-            Known::clone(&self.known.load())
+            SecretHashes::clone(&self.known.load())
         };
         all.join(&known);
-        entries.list.push(Entry {
+        entries.list.push(SecretEntry {
             id,
             known,
             dropped: None,
@@ -164,12 +164,12 @@ impl Set {
         Hidden(id)
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
+    fn entries(&self) -> MutexGuard<'_, SecretEntries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Entry {
+impl SecretEntry {
     fn is_past(&self, now: Instant) -> bool {
         self.dropped
             .is_some_and(|at| now.saturating_duration_since(at) >= GRACE)
@@ -178,14 +178,14 @@ impl Entry {
 
 /// Hashes of what must not be shown.
 #[derive(Clone, Default)]
-struct Known {
+struct SecretHashes {
     /// Of each stretch of `WINDOW` bytes.
     windows: Hashes,
     /// Of complete forms that are shorter than a window, by length.
     shorter: Vec<(usize, u64)>,
 }
 
-impl Known {
+impl SecretHashes {
     fn learn(&mut self, form: &[u8]) {
         if form.len() < SHORTEST {
             return;
@@ -435,9 +435,9 @@ mod tests {
         drop(hide(gone));
         assert_eq!(shows(gone), "[redacted]", "within the time of grace");
         let later = Instant::now() + GRACE;
-        let entry = |dropped| Entry {
+        let entry = |dropped| SecretEntry {
             id: 0,
-            known: Known::default(),
+            known: SecretHashes::default(),
             dropped,
         };
         assert!(entry(Some(Instant::now())).is_past(later + GRACE));

@@ -45,27 +45,27 @@ pub fn refused(user: Whom, code: &'static str) {
 /// Logs what would be due later: the process is about to end.
 pub(super) fn rest() {
     let due = tally().due(Instant::now() + PERIOD);
-    due.iter().for_each(Said::log);
+    due.iter().for_each(RefusalLine::log);
 }
 
 /// Logs what is due, and returns when to call again.
 pub(super) fn tick(now: Instant) -> Option<Instant> {
     let due = tally().due(now);
-    due.iter().for_each(Said::log);
+    due.iter().for_each(RefusalLine::log);
     tally().next()
 }
 
-fn tally() -> MutexGuard<'static, Tally> {
-    static TALLY: LazyLock<Mutex<Tally>> = LazyLock::new(Mutex::default);
+fn tally() -> MutexGuard<'static, RefusalTally> {
+    static TALLY: LazyLock<Mutex<RefusalTally>> = LazyLock::new(Mutex::default);
     TALLY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Refusals that are counted but not yet logged.
 #[derive(Debug, Default)]
-struct Tally(HashMap<(Whom, &'static str), Count>);
+struct RefusalTally(HashMap<(Whom, &'static str), RefusalCount>);
 
 #[derive(Debug)]
-struct Count {
+struct RefusalCount {
     refusals: u64,
     /// When they are logged; a count of zero is dropped then.
     at: Instant,
@@ -73,13 +73,13 @@ struct Count {
 
 /// A line of the log.
 #[derive(Debug, PartialEq, Eq)]
-struct Said {
+struct RefusalLine {
     user: Whom,
     code: &'static str,
     refusals: u64,
 }
 
-impl Said {
+impl RefusalLine {
     fn log(&self) {
         let Self {
             user,
@@ -90,8 +90,8 @@ impl Said {
     }
 }
 
-impl Tally {
-    fn note(&mut self, now: Instant, user: Whom, code: &'static str) -> Option<Said> {
+impl RefusalTally {
+    fn note(&mut self, now: Instant, user: Whom, code: &'static str) -> Option<RefusalLine> {
         let user = match user {
             Whom::Other(_) if !self.has_place(now, user) => Whom::Further,
             Whom::Own | Whom::Other(_) | Whom::Unknown | Whom::Further => user,
@@ -101,8 +101,8 @@ impl Tally {
             return None;
         }
         let (refusals, at) = (0, now + PERIOD);
-        self.0.insert((user, code), Count { refusals, at });
-        Some(Said {
+        self.0.insert((user, code), RefusalCount { refusals, at });
+        Some(RefusalLine {
             user,
             code,
             refusals: 1,
@@ -122,7 +122,7 @@ impl Tally {
         others.contains(&user) || others.len() < USERS_MAX
     }
 
-    fn due(&mut self, now: Instant) -> Vec<Said> {
+    fn due(&mut self, now: Instant) -> Vec<RefusalLine> {
         let mut due = Vec::new();
         self.0.retain(|(user, code), count| {
             if count.at > now {
@@ -131,7 +131,7 @@ impl Tally {
             let refusals = std::mem::take(&mut count.refusals);
             count.at = now + PERIOD;
             if refusals > 0 {
-                due.push(Said {
+                due.push(RefusalLine {
                     user: *user,
                     code,
                     refusals,
@@ -155,8 +155,8 @@ const USERS_MAX: usize = 64;
 mod tests {
     use super::*;
 
-    fn said(user: Whom, refusals: u64) -> Said {
-        Said {
+    fn said(user: Whom, refusals: u64) -> RefusalLine {
+        RefusalLine {
             user,
             code: "other-user",
             refusals,
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn d1_a_users_refusals_are_one_line_a_minute_with_their_number() {
-        let (mut tally, start) = (Tally::default(), Instant::now());
+        let (mut tally, start) = (RefusalTally::default(), Instant::now());
         let user = Whom::Other(1001);
         assert_eq!(tally.note(start, user, "other-user"), Some(said(user, 1)));
         for _ in 0..9_999 {
@@ -183,8 +183,8 @@ mod tests {
 
     #[test]
     fn d1_users_beyond_a_number_are_counted_together() {
-        let (mut tally, start) = (Tally::default(), Instant::now());
-        let lines = |tally: &mut Tally, at| {
+        let (mut tally, start) = (RefusalTally::default(), Instant::now());
+        let lines = |tally: &mut RefusalTally, at| {
             (0..65_536)
                 .filter_map(|uid| tally.note(at, Whom::Other(uid), "other-user"))
                 .count()

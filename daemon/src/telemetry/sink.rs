@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 
-use super::queue::{Line, Sink};
+use super::queue::{LogLine, Sink};
 
 /// Standard error, whatever it is. Its size is up to the process that provided it.
 pub(super) struct Stderr;
 
 impl Sink for Stderr {
-    fn write(&mut self, lines: &[Line]) -> Result<(), usize> {
+    fn write(&mut self, lines: &[LogLine]) -> Result<(), usize> {
         write_all(&mut io::stderr(), &joined(lines)).map_err(|_| lines.len())
     }
 }
@@ -69,7 +69,7 @@ impl OwnFile {
 }
 
 impl Sink for OwnFile {
-    fn write(&mut self, lines: &[Line]) -> Result<(), usize> {
+    fn write(&mut self, lines: &[LogLine]) -> Result<(), usize> {
         let mut rest = lines;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(fitting(rest));
@@ -94,16 +94,16 @@ impl Sink for OwnFile {
 
 /// How many of these lines, at least one, are written at once: a fraction of the file's maximum
 /// size.
-fn fitting(lines: &[Line]) -> usize {
+fn fitting(lines: &[LogLine]) -> usize {
     let mut bytes = 0;
-    let fits = |line: &&Line| {
+    let fits = |line: &&LogLine| {
         bytes += line.text.len() as u64;
         bytes <= SIZE_MAX / 4
     };
     lines.iter().take_while(fits).count().max(1)
 }
 
-fn joined(lines: &[Line]) -> Vec<u8> {
+fn joined(lines: &[LogLine]) -> Vec<u8> {
     let mut text = Vec::with_capacity(lines.iter().map(|line| line.text.len()).sum());
     for line in lines {
         text.extend_from_slice(&line.text);
@@ -138,8 +138,8 @@ mod tests {
 
     use super::*;
 
-    fn line(text: &str) -> Line {
-        Line {
+    fn line(text: &str) -> LogLine {
+        LogLine {
             level: Level::INFO,
             text: text.as_bytes().to_vec(),
         }
