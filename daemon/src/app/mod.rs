@@ -33,7 +33,7 @@ use crate::config::live::Loaded;
 use crate::control::Control;
 use crate::keys::Keys;
 use crate::network::Network;
-use crate::notifications::Notices;
+use crate::notifications::Notifications;
 use crate::proof::Prover;
 use crate::session::{Deps, Sessions};
 use crate::supervise::descriptors::Room;
@@ -114,7 +114,7 @@ pub async fn run(
     });
     let (reload, mut reloads) = mpsc::channel(1);
     let (hook, hook_now) = watch::channel(None);
-    let notices = Notices {
+    let notifications = Notifications {
         sessions: sessions.clone(),
         loaded: loaded_now.clone(),
         clock: clock.clone(),
@@ -144,7 +144,7 @@ pub async fn run(
         return Err(problem);
     }
     let stop = CancellationToken::new();
-    tracker.spawn(notices.run(stop.clone()));
+    tracker.spawn(notifications.run(stop.clone()));
     leave_hint(&at);
     let watchdog = Watchdog::new(sessions.clone(), !inherited.is_empty(), clock.clone());
     let mut daemon = Daemon {

@@ -11,20 +11,20 @@ use crate::session::{Concern, View, What};
 /// What the user was told about one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
-pub(super) struct Told {
+pub(super) struct NotifiedState {
     /// The problem that was reported.
     #[serde(skip_serializing_if = "Option::is_none")]
-    wrong: Option<Wrong>,
+    wrong: Option<ReportedProblem>,
     /// The last step of the countdown that was reported.
     #[serde(skip_serializing_if = "Option::is_none")]
-    countdown: Option<Step>,
+    countdown: Option<CountdownStep>,
     /// The problem before it was resolved, so that the same one isn't reported twice a day.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mended: Option<Wrong>,
+    mended: Option<ReportedProblem>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Wrong {
+struct ReportedProblem {
     event: Event,
     cause: String,
     at: Timestamp,
@@ -34,18 +34,18 @@ struct Wrong {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Step {
+struct CountdownStep {
     until: Timestamp,
     days: u64,
     at: Timestamp,
 }
 
 /// The event to report now, if any. `told` records it as reported.
-pub(super) fn judge(told: &mut Told, view: &View, now: Timestamp) -> Option<Event> {
+pub(super) fn diff(told: &mut NotifiedState, view: &View, now: Timestamp) -> Option<Event> {
     match view.state {
         // The user logged out deliberately.
         State::SignedOut => {
-            *told = Told::default();
+            *told = NotifiedState::default();
             return None;
         }
         // Nothing is known about the session.
@@ -66,20 +66,21 @@ pub(super) fn judge(told: &mut Told, view: &View, now: Timestamp) -> Option<Even
     wrong.or(near)
 }
 
-impl Told {
+impl NotifiedState {
     fn goes_wrong(&mut self, concern: &Concern, now: Timestamp) -> Option<Event> {
         let event = match concern.what {
             What::Ended => Event::Ended,
             What::Blocked => Event::Blocked,
             What::Demoted => Event::Demoted,
         };
-        let is_same = |wrong: &&Wrong| wrong.event == event && wrong.cause == concern.cause;
+        let is_same =
+            |wrong: &&ReportedProblem| wrong.event == event && wrong.cause == concern.cause;
         if self.wrong.as_ref().filter(is_same).is_some() {
             return None;
         }
         let mended = self.mended.as_ref().filter(is_same);
         let is_told = mended.is_some_and(|wrong| now.duration_since(wrong.at) < DAY);
-        self.wrong = Some(Wrong {
+        self.wrong = Some(ReportedProblem {
             event,
             cause: concern.cause.clone(),
             // A recurring cause is reported once a day.
@@ -120,7 +121,7 @@ impl Told {
         if is_told {
             return None;
         }
-        self.countdown = Some(Step {
+        self.countdown = Some(CountdownStep {
             until: countdown.until,
             days,
             at: now,

@@ -110,7 +110,7 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
         .map_err(|e| format!("can't be started: {e}"))?;
     let stderr = child.stderr.take();
     let mut stdin = child.stdin.take();
-    let mut group = Group(child);
+    let mut group = ProcessGroup(child);
     // A child that is left behind may hold the pipe for ever: reading it stops with this function.
     let words = AbortOnDropHandle::new(tokio::task::spawn(async move {
         match stderr {
@@ -153,9 +153,9 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
 
 /// A command and everything it has started; killed on drop unless it has ended by itself.
 #[derive(Debug)]
-struct Group(Child);
+struct ProcessGroup(Child);
 
-impl Group {
+impl ProcessGroup {
     /// Kills the whole group. Only valid until its leader has been waited for: until then its
     /// number can't be reused.
     fn end(&self) {
@@ -169,7 +169,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.end();
     }

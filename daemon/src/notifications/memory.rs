@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::diff::Told;
+use super::diff::NotifiedState;
 
 /// What was reported for each account.
-pub(super) async fn read(path: &Path) -> BTreeMap<String, Told> {
+pub(super) async fn read(path: &Path) -> BTreeMap<String, NotifiedState> {
     let path = path.to_owned();
     let file = tokio::task::spawn_blocking(move || fs::read(path)).await;
     let Ok(Ok(bytes)) = file else {
         return BTreeMap::new();
     };
-    match serde_json::from_slice::<File>(&bytes) {
+    match serde_json::from_slice::<MemoryFile>(&bytes) {
         Ok(file) => file.accounts,
         Err(error) => {
             tracing::info!(%error, "can't read the notifications sent so far; some may repeat");
@@ -29,8 +29,8 @@ pub(super) async fn read(path: &Path) -> BTreeMap<String, Told> {
 }
 
 /// Writes it to disk.
-pub(super) async fn write(path: &Path, accounts: &BTreeMap<String, Told>) {
-    let file = File {
+pub(super) async fn write(path: &Path, accounts: &BTreeMap<String, NotifiedState>) {
+    let file = MemoryFile {
         version: 1,
         accounts: accounts.clone(),
     };
@@ -41,7 +41,7 @@ pub(super) async fn write(path: &Path, accounts: &BTreeMap<String, Told>) {
     }
 }
 
-fn replace(path: &Path, file: &File) -> io::Result<()> {
+fn replace(path: &Path, file: &MemoryFile) -> io::Result<()> {
     let text = serde_json::to_vec(file)?;
     let new = PathBuf::from(format!("{}.new", path.display()));
     let mut to = OpenOptions::new()
@@ -55,9 +55,9 @@ fn replace(path: &Path, file: &File) -> io::Result<()> {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct File {
+struct MemoryFile {
     version: u32,
-    accounts: BTreeMap<String, Told>,
+    accounts: BTreeMap<String, NotifiedState>,
 }
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notices.json");
         assert!(read(&path).await.is_empty());
-        let told = BTreeMap::from([("acme".to_owned(), Told::default())]);
+        let told = BTreeMap::from([("acme".to_owned(), NotifiedState::default())]);
         write(&path, &told).await;
         assert_eq!(read(&path).await, told);
         fs::write(&path, "{").unwrap();

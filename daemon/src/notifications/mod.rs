@@ -29,14 +29,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::diff::Told;
+use self::diff::NotifiedState;
 use crate::clock::Clock;
 use crate::config::live::Loaded;
 use crate::session::{Sessions, View};
 
 /// Everything that notifying users needs.
 #[derive(Debug)]
-pub struct Notices {
+pub struct Notifications {
     /// The accounts' sessions.
     pub sessions: Sessions,
     /// The configuration in use.
@@ -51,7 +51,7 @@ pub struct Notices {
     pub tracker: TaskTracker,
 }
 
-impl Notices {
+impl Notifications {
     /// Watches for news until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let (to_desktop, shown) = mpsc::channel(QUEUE);
@@ -64,29 +64,29 @@ impl Notices {
         };
         self.tracker.spawn(hook.work(stop.clone()));
         let told = memory::read(&self.memory).await;
-        let mut teller = Teller {
-            notices: self,
+        let mut notifier = Notifier {
+            notifications: self,
             told,
             to_desktop,
             to_hook,
         };
         tokio::select! {
-            () = teller.tell() => {}
+            () = notifier.tell() => {}
             () = stop.cancelled() => {}
         }
     }
 }
 
-struct Teller {
-    notices: Notices,
-    told: BTreeMap<String, Told>,
+struct Notifier {
+    notifications: Notifications,
+    told: BTreeMap<String, NotifiedState>,
     to_desktop: mpsc::Sender<SessionEvent>,
     to_hook: mpsc::Sender<SessionEvent>,
 }
 
-impl Teller {
+impl Notifier {
     async fn tell(&mut self) {
-        let mut loaded = self.notices.loaded.clone();
+        let mut loaded = self.notifications.loaded.clone();
         loop {
             let mut watched = self.watch();
             loop {
@@ -107,17 +107,17 @@ impl Teller {
         }
     }
 
-    fn watch(&self) -> JoinSet<Option<Changes>> {
-        let sessions = self.notices.sessions.all();
+    fn watch(&self) -> JoinSet<Option<SnapshotChanges>> {
+        let sessions = self.notifications.sessions.all();
         let next = sessions.into_iter().map(|session| next(session.changes()));
         next.collect()
     }
 
     /// Compares every session with what was reported about it.
     async fn look(&mut self) {
-        let now = self.notices.clock.now();
+        let now = self.notifications.clock.now();
         let views: Vec<View> = self
-            .notices
+            .notifications
             .sessions
             .all()
             .iter()
@@ -129,13 +129,14 @@ impl Teller {
             .retain(|name, _| views.iter().any(|view| view.name.as_str() == name));
         for view in &views {
             let told = self.told.entry(view.name.to_string()).or_default();
-            if let Some(event) = diff::judge(told, view, now) {
+            if let Some(event) = diff::diff(told, view, now) {
                 news.push(describe(event, view, now));
             }
         }
-        self.told.retain(|_, told| *told != Told::default());
+        self.told
+            .retain(|_, told| *told != NotifiedState::default());
         if self.told != before {
-            memory::write(&self.notices.memory, &self.told).await;
+            memory::write(&self.notifications.memory, &self.told).await;
         }
         for event in news {
             tracing::info!(account = event.account, event = ?event.event, "notifying");
@@ -151,10 +152,10 @@ impl Teller {
     }
 }
 
-type Changes = watch::Receiver<std::sync::Arc<crate::session::Snapshot>>;
+type SnapshotChanges = watch::Receiver<std::sync::Arc<crate::session::Snapshot>>;
 
 /// `None` once the session no longer exists.
-async fn next(mut changes: Changes) -> Option<Changes> {
+async fn next(mut changes: SnapshotChanges) -> Option<SnapshotChanges> {
     changes.changed().await.ok().map(|()| changes)
 }
 

@@ -50,12 +50,12 @@ struct Notice {
         target_os = "macos",
         expect(dead_code, reason = "osascript's notices know no urgency")
     )]
-    urgency: Urgency,
+    urgency: NoticeUrgency,
 }
 
 /// As in the Desktop Notifications Specification 1.2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Urgency {
+enum NoticeUrgency {
     Low = 0,
     Normal = 1,
     Critical = 2,
@@ -67,12 +67,15 @@ impl From<&SessionEvent> for Notice {
         let (title, urgency) = match event.event {
             Event::Ended => (
                 format!("Zendesk login needed ({account})"),
-                Urgency::Critical,
+                NoticeUrgency::Critical,
             ),
-            Event::Blocked => (format!("Zendesk refuses ({account})"), Urgency::Critical),
+            Event::Blocked => (
+                format!("Zendesk refuses ({account})"),
+                NoticeUrgency::Critical,
+            ),
             Event::Demoted => (
                 format!("Fewer rights in Zendesk ({account})"),
-                Urgency::Normal,
+                NoticeUrgency::Normal,
             ),
             Event::ExpiresSoon => {
                 let left = event.until.map(|until| until.duration_since(event.at));
@@ -84,10 +87,13 @@ impl From<&SessionEvent> for Notice {
                 };
                 (
                     format!("Zendesk session ends {when} ({account})"),
-                    Urgency::Normal,
+                    NoticeUrgency::Normal,
                 )
             }
-            Event::Restored => (format!("Zendesk works again ({account})"), Urgency::Low),
+            Event::Restored => (
+                format!("Zendesk works again ({account})"),
+                NoticeUrgency::Low,
+            ),
         };
         let lines = std::iter::once(&event.message).chain(&event.fix);
         let body = lines.map(|line| capitalised(line)).collect::<Vec<_>>();
@@ -132,6 +138,6 @@ mod tests {
         assert_eq!(notice.title, "Zendesk session ends in 11 days (acme)");
         let body = "Account `acme` has not been refreshed\nCheck the network";
         assert_eq!(notice.body, body);
-        assert_eq!(notice.urgency, Urgency::Normal);
+        assert_eq!(notice.urgency, NoticeUrgency::Normal);
     }
 }

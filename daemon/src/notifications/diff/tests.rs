@@ -9,7 +9,7 @@ use crate::session::Countdown;
 
 /// A session, a user who gets the notifications, and time.
 struct World {
-    told: Told,
+    told: NotifiedState,
     view: View,
     now: Timestamp,
 }
@@ -19,7 +19,7 @@ impl World {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let mut view = samples::view("acme");
         view.refreshed_at = Some(now);
-        let told = Told::default();
+        let told = NotifiedState::default();
         Self { told, view, now }
     }
 
@@ -32,7 +32,7 @@ impl World {
         // After a restart the record is read back unchanged.
         let text = serde_json::to_string(&self.told).unwrap();
         self.told = serde_json::from_str(&text).unwrap();
-        judge(&mut self.told, &self.view, self.now)
+        diff(&mut self.told, &self.view, self.now)
     }
 
     fn wrong(&mut self, what: What, state: State, cause: &str) {
@@ -139,5 +139,5 @@ fn a_logout_is_known_to_whoever_logs_out() {
     world.seems_well();
     world.view.state = State::SignedOut;
     assert_eq!(world.pass(0), None);
-    assert_eq!(world.told, Told::default());
+    assert_eq!(world.told, NotifiedState::default());
 }
