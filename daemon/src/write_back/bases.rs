@@ -7,13 +7,13 @@ use crate::config::{Account, Config, Origin};
 
 /// The bases under a configuration.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownBases {
     /// By authority, in lower case.
     origins: HashMap<String, Origin>,
     longest: usize,
 }
 
-impl Known {
+impl KnownBases {
     /// Every spelling of every listener, with the account that a request to it is for.
     pub(super) fn of(config: &Config) -> Self {
         let mut origins = HashMap::new();
@@ -63,7 +63,7 @@ fn add(origins: &mut HashMap<String, Origin>, host: &str, port: u16, account: &A
 /// The same, and the one that a request has used.
 #[derive(Debug)]
 pub(super) struct Bases {
-    known: Arc<Known>,
+    known: Arc<KnownBases>,
     own: String,
     origin: Origin,
 }
@@ -71,7 +71,7 @@ pub(super) struct Bases {
 impl Bases {
     /// The bases for a request to `base`, `http://HOST[:PORT]`, which is for the account at
     /// `origin`.
-    pub(super) fn new(known: Arc<Known>, base: &str, origin: &Origin) -> Self {
+    pub(super) fn new(known: Arc<KnownBases>, base: &str, origin: &Origin) -> Self {
         let own = base.strip_prefix(SCHEME).unwrap_or(base);
         Self {
             known,

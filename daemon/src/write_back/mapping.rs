@@ -61,18 +61,18 @@ impl Mapping {
         while let Some(found) = memchr2(b'h', b'H', &text[at..]) {
             at += found;
             match self.read(&text[at..]) {
-                Found::Local(url, origin) => {
+                UrlMatch::Local(url, origin) => {
                     edited.extend_from_slice(&text[done..at]);
                     edited.extend_from_slice(&url.spelled(&text[at..], origin));
                     at += url.authority.end;
                     done = at;
                     self.changed = true;
                 }
-                Found::Part => {
+                UrlMatch::Part => {
                     self.held = text[at..].to_vec();
                     break;
                 }
-                Found::Nothing => at += 1,
+                UrlMatch::Nothing => at += 1,
             }
         }
         let end = text.len() - self.held.len();
@@ -84,25 +84,25 @@ impl Mapping {
     }
 
     /// What a text begins with.
-    fn read(&self, text: &[u8]) -> Found<'_> {
+    fn read(&self, text: &[u8]) -> UrlMatch<'_> {
         let mut units = Units {
             text,
             at: 0,
             percent: self.percent,
         };
         match self.url(&mut units) {
-            Ok((url, origin)) => Found::Local(url, origin),
-            Err(End::Text) => Found::Part,
-            Err(End::Mismatch) => Found::Nothing,
+            Ok((url, origin)) => UrlMatch::Local(url, origin),
+            Err(UrlEnd::Text) => UrlMatch::Part,
+            Err(UrlEnd::Mismatch) => UrlMatch::Nothing,
         }
     }
 
-    fn url(&self, units: &mut Units<'_>) -> Result<(Url, &Origin), End> {
+    fn url(&self, units: &mut Units<'_>) -> Result<(Url, &Origin), UrlEnd> {
         let (mut colon, mut slash) = (0..0, 0..0);
         for expected in SCHEME.bytes() {
             let start = units.at;
             if units.next()?.to_ascii_lowercase() != expected {
-                return Err(End::Mismatch);
+                return Err(UrlEnd::Mismatch);
             }
             match expected {
                 b':' => colon = start..units.at,
@@ -119,10 +119,10 @@ impl Mapping {
                 byte if byte.is_ascii_graphic() && authority.len() < self.bases.longest() => {
                     authority.push(char::from(byte.to_ascii_lowercase()));
                 }
-                _ => return Err(End::Mismatch),
+                _ => return Err(UrlEnd::Mismatch),
             }
         };
-        let origin = self.bases.find(&authority).ok_or(End::Mismatch)?;
+        let origin = self.bases.find(&authority).ok_or(UrlEnd::Mismatch)?;
         units.path()?;
         let url = Url {
             colon,
@@ -152,7 +152,7 @@ impl Filter for Mapping {
     }
 }
 
-enum Found<'a> {
+enum UrlMatch<'a> {
     /// A local URL, and where it leads.
     Local(Url, &'a Origin),
     /// A part of one, at which the text ends.
@@ -190,25 +190,25 @@ struct Units<'a> {
 }
 
 impl Units<'_> {
-    fn next(&mut self) -> Result<u8, End> {
+    fn next(&mut self) -> Result<u8, UrlEnd> {
         let rest = &self.text[self.at..];
-        let (byte, length) = match rest.first().ok_or(End::Text)? {
+        let (byte, length) = match rest.first().ok_or(UrlEnd::Text)? {
             b'\\' => {
                 // JSON in a string of JSON doubles the backslash before a slash.
                 let most = rest.len().min(BACKSLASHES);
                 let backslashes = rest[..most].iter().take_while(|b| **b == b'\\').count();
                 match rest.get(backslashes) {
                     Some(b'/') => (b'/', backslashes + 1),
-                    None => return Err(End::Text),
-                    Some(_) => return Err(End::Mismatch),
+                    None => return Err(UrlEnd::Text),
+                    Some(_) => return Err(UrlEnd::Mismatch),
                 }
             }
             b'%' if self.percent => match (rest.get(1), rest.get(2)) {
                 (Some(high), Some(low)) => {
                     let value = hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low);
-                    (value.ok_or(End::Mismatch)?, 3)
+                    (value.ok_or(UrlEnd::Mismatch)?, 3)
                 }
-                _ => return Err(End::Text),
+                _ => return Err(UrlEnd::Text),
             },
             byte => (*byte, 1),
         };
@@ -217,7 +217,7 @@ impl Units<'_> {
     }
 
     /// What follows the slash after the authority.
-    fn path(&mut self) -> Result<(), End> {
+    fn path(&mut self) -> Result<(), UrlEnd> {
         let mut path = Vec::new();
         loop {
             path.push(self.next()?);
@@ -225,7 +225,7 @@ impl Units<'_> {
                 return Ok(());
             }
             if !PATHS.iter().any(|known| known.starts_with(&path)) {
-                return Err(End::Mismatch);
+                return Err(UrlEnd::Mismatch);
             }
         }
     }
@@ -239,7 +239,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// Why there is no URL.
 #[derive(Debug)]
-enum End {
+enum UrlEnd {
     /// The text ends.
     Text,
     /// Something else stands there.

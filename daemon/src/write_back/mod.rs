@@ -23,7 +23,7 @@ use http::request::Parts;
 use http_body::Body as _;
 use http_body_util::BodyExt;
 
-use self::bases::{Bases, Known};
+use self::bases::{Bases, KnownBases};
 use self::mapping::Mapping;
 use crate::body::{Body, Filtered};
 use crate::config::{Account, Config};
@@ -36,14 +36,14 @@ use crate::upstream::{Budget, REQUEST_MAX, Share};
 /// Where local URLs lead under one configuration.
 #[derive(Debug)]
 pub struct WriteBack {
-    known: Arc<Known>,
+    known: Arc<KnownBases>,
 }
 
 impl WriteBack {
     /// The local bases under `config`.
     pub fn new(config: &Config) -> Self {
         Self {
-            known: Arc::new(Known::of(config)),
+            known: Arc::new(KnownBases::of(config)),
         }
     }
 

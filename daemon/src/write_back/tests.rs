@@ -23,7 +23,7 @@ const OWN: &str = "http://LocalHost.:8484";
 fn mapping(percent: bool) -> Mapping {
     let config = config();
     let acme = &config.accounts[&"acme".parse().unwrap()];
-    let known = Arc::new(Known::of(&config));
+    let known = Arc::new(KnownBases::of(&config));
     Mapping::new(Bases::new(known, OWN, &acme.api_origin), percent)
 }
 
