@@ -23,7 +23,7 @@ pub(super) struct Reloader {
     clock: Clock,
     watch: ConfigWatch,
     /// The files of the configuration in use.
-    used: Files,
+    used: watch::Sender<Files>,
     /// The files as they were last read, in use or not.
     last: Files,
 }
@@ -37,9 +37,11 @@ impl Reloader {
         clock: Clock,
     ) -> Self {
         let places = Places::of(paths);
+        let last = used.clone();
+        let (used, in_use) = watch::channel(used);
         Self {
-            watch: ConfigWatch::start(places.clone(), used.clone()),
-            last: used.clone(),
+            watch: ConfigWatch::start(places.clone(), in_use),
+            last,
             used,
             places,
             loaded,
@@ -77,8 +79,8 @@ impl Reloader {
             None => read(self.places.clone()).await?,
         };
         self.last = files.clone();
-        if let Some(file) = files.gone_since(&self.used) {
-            return Err(self.failed(gone(file)));
+        if let Some(problem) = files.gone_since(&self.used.borrow()).map(gone) {
+            return Err(self.failed(problem));
         }
         let config = match load::config(&files) {
             Ok(config) => Arc::new(config),
@@ -86,8 +88,8 @@ impl Reloader {
                 return Err(self.failed(conditions::config_unusable(wrong)));
             }
         };
-        self.used = files;
-        let system_path = self.used.system_path();
+        let system_path = files.system_path();
+        self.used.send_replace(files);
         let has_changed = *config != *self.loaded.borrow().config;
         // Also if nothing has changed: a port that was held may be free now, a vault that was
         // closed may be open, and files that the configuration names may have other contents.

@@ -3,7 +3,6 @@
 //! The machine's file lies below the user's. What others could change is an error, and nothing in it
 //! counts.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -98,18 +97,14 @@ impl Files {
         pairs.into_iter().all(|(a, b)| a.holds == b.holds)
     }
 
-    /// Whether nobody has touched either since `other` was read.
-    pub(super) fn are_untouched_since(&self, other: &Self) -> bool {
-        let pairs = self.each().into_iter().zip(other.each());
-        self.hold_the_same(other) && pairs.into_iter().all(|(a, b)| a.stamp == b.stamp)
-    }
-
-    /// The files that are not there any more, or hold nothing any more, though they did in `before`.
-    pub(super) fn emptied_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a Found> {
-        let pairs = self.each().into_iter().zip(before.each());
-        let emptied =
-            pairs.filter(|(now, before)| now.holds.is_blank() && !before.holds.is_blank());
-        emptied.map(|(now, _)| now)
+    /// Whether one of them is gone, or has less text than it had in `before`.
+    pub(super) fn have_shrunk_since(&self, before: &Self) -> bool {
+        let mut pairs = self.each().into_iter().zip(before.each());
+        pairs.any(|(now, before)| match (&now.holds, &before.holds) {
+            (Holds::Nothing, Holds::Text(_)) => true,
+            (Holds::Text(now), Holds::Text(before)) => now.len() < before.len(),
+            (Holds::Nothing | Holds::Text(_) | Holds::Refused(_), _) => false,
+        })
     }
 
     /// The file that is not there any more, though it was in `before`.
@@ -130,8 +125,6 @@ pub struct Found {
     pub path: PathBuf,
     /// What it holds.
     pub holds: Holds,
-    /// Changes with every write.
-    stamp: Option<Stamp>,
 }
 
 impl Found {
@@ -167,21 +160,14 @@ impl Found {
             layer,
             path,
             holds: Holds::Nothing,
-            stamp: None,
         }
     }
 
     fn read(layer: Layer, path: &Path) -> Self {
-        let (holds, stamp) = match read(layer, path) {
-            Ok((text, stamp)) => (Holds::Text(text), Some(stamp)),
-            Err(Refused::Missing) => (Holds::Nothing, None),
-            Err(Refused::Why(why)) => (Holds::Refused(why), None),
-        };
         Self {
             layer,
             path: path.to_owned(),
-            holds,
-            stamp,
+            holds: read(layer, path),
         }
     }
 }
@@ -197,44 +183,18 @@ pub enum Holds {
     Refused(String),
 }
 
-impl Holds {
-    fn is_blank(&self) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Text(text) => text.trim().is_empty(),
-            Self::Refused(_) => false,
-        }
-    }
-}
-
 /// The name of a file in a sentence for people.
 pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Device, inode, length, and the time of the last change in nanoseconds.
-type Stamp = (u64, u64, u64, i64, i64);
-
-enum Refused {
-    Missing,
-    Why(String),
-}
-
-fn read(layer: Layer, path: &Path) -> Result<(String, Stamp), Refused> {
-    let ConfigText { text, meta, .. } = config_text::read(path).map_err(|error| {
-        if matches!(error, Unreadable::Missing) {
-            Refused::Missing
-        } else {
-            Refused::Why(format!("`{}` {error}", path.display()))
-        }
-    })?;
-    trust::check(layer, path, &meta).map_err(Refused::Why)?;
-    let stamp = (
-        meta.dev(),
-        meta.ino(),
-        meta.len(),
-        meta.mtime(),
-        meta.mtime_nsec(),
-    );
-    Ok((text, stamp))
+fn read(layer: Layer, path: &Path) -> Holds {
+    match config_text::read(path) {
+        Ok(ConfigText { text, meta, .. }) => match trust::check(layer, path, &meta) {
+            Ok(()) => Holds::Text(text),
+            Err(why) => Holds::Refused(why),
+        },
+        Err(Unreadable::Missing) => Holds::Nothing,
+        Err(error) => Holds::Refused(format!("`{}` {error}", path.display())),
+    }
 }
