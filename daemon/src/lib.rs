@@ -35,6 +35,7 @@ pub mod control;
 mod durable;
 pub mod facts;
 pub mod failpoint;
+mod hex;
 mod hop_by_hop;
 pub mod keys;
 pub mod listener;

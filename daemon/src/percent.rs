@@ -1,48 +1,128 @@
 //! Percent-encoding (RFC 3986 section 2.1).
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
-/// A target as the listener rewrites what a script sends raw (`created>2025-01-01`): every byte
-/// that RFC 3986 doesn't allow is encoded. `None` if the listener would refuse it, for a `#` or a
-/// control character.
-pub(crate) fn encoded(target: &str) -> Option<String> {
-    let mut encoded = String::with_capacity(target.len());
-    for byte in target.bytes() {
-        match byte {
-            b'#' | 0..=0x1f | 0x7f => return None,
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => encoded.push(char::from(byte)),
-            byte if ALLOWED.contains(&byte) => encoded.push(char::from(byte)),
-            // Writing to a string can't fail.
-            byte => drop(write!(encoded, "%{byte:02X}")),
-        }
-    }
-    Some(encoded)
+/// Why a target can't be encoded: for some readers it ends there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unencodable {
+    /// A `#`.
+    Fragment,
+    /// A control character, such as a line break.
+    Control,
 }
 
-/// RFC 3986 sections 2.2 and 2.3, and `%`: servers read on whether or not two digits follow.
-const ALLOWED: &[u8] = b"-._~:/?[]@!$&'()*+,;=%";
+/// A target as the listener rewrites what a script sends raw (`created>2025-01-01`): every byte that
+/// RFC 3986 doesn't allow is encoded.
+///
+/// # Errors
+/// The first byte that has more than one reading.
+pub(crate) fn encoded(target: &[u8]) -> Result<Cow<'_, [u8]>, Unencodable> {
+    let mut odd = 0;
+    for byte in target {
+        match KINDS[usize::from(*byte)] {
+            Kind::Plain => {}
+            Kind::Odd => odd += 1,
+            Kind::Unencodable(why) => return Err(why),
+        }
+    }
+    if odd == 0 {
+        return Ok(Cow::Borrowed(target));
+    }
+    let mut encoded = Vec::with_capacity(target.len() + 2 * odd);
+    for byte in target {
+        if KINDS[usize::from(*byte)] == Kind::Plain {
+            encoded.push(*byte);
+        } else {
+            push(*byte, &mut encoded);
+        }
+    }
+    Ok(Cow::Owned(encoded))
+}
+
+/// Appends one byte as `%XX`.
+pub(crate) fn push(byte: u8, to: &mut Vec<u8>) {
+    let digit = |half: u8| HEXADECIMAL[usize::from(half)];
+    to.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xf)]);
+}
+
+/// The byte that two hexadecimal digits stand for.
+pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// The value of a hexadecimal digit.
+pub(crate) fn digit(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    u8::try_from(value).ok()
+}
+
+/// Decodes `%XX` once.
+pub(crate) fn decoded_once(text: &[u8]) -> impl Iterator<Item = u8> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (first, after) = rest.split_first()?;
+        let decoded = match (first, after) {
+            (b'%', [high, low, ..]) => byte(*high, *low),
+            _ => None,
+        };
+        rest = match decoded {
+            Some(_) => &after[2..],
+            None => after,
+        };
+        Some(decoded.unwrap_or(*first))
+    })
+}
 
 /// Decodes `%XX` as leniently as any server may, repeatedly, in one pass: an escape completed by a
 /// decoded byte is decoded at once.
 pub(crate) fn decoded(text: impl IntoIterator<Item = u8>) -> Vec<u8> {
     let text = text.into_iter();
     let mut decoded = Vec::with_capacity(text.size_hint().0);
-    for byte in text {
-        decoded.push(byte);
-        while let [.., b'%', high, low] = decoded[..] {
-            let digit = |b: u8| char::from(b).to_digit(16);
-            let value = digit(high)
-                .zip(digit(low))
-                .map(|(high, low)| high << 4 | low);
-            let Some(value) = value.and_then(|value| u8::try_from(value).ok()) else {
-                break;
-            };
+    for next in text {
+        decoded.push(next);
+        while let [.., b'%', high, low] = decoded[..]
+            && let Some(value) = byte(high, low)
+        {
             decoded.truncate(decoded.len() - 3);
             decoded.push(value);
         }
     }
     decoded
 }
+
+/// How a byte in a target is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// RFC 3986 allows it.
+    Plain,
+    /// It must be percent-encoded.
+    Odd,
+    Unencodable(Unencodable),
+}
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Odd; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Kind::Plain,
+            b':' | b'/' | b'?' | b'[' | b']' | b'@' => Kind::Plain,
+            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => {
+                Kind::Plain
+            }
+            // Servers read on whether or not two digits follow.
+            b'%' => Kind::Plain,
+            b'#' => Kind::Unencodable(Unencodable::Fragment),
+            0..=0x1f | 0x7f => Kind::Unencodable(Unencodable::Control),
+            _ => Kind::Odd,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// RFC 3986 section 2.1 prefers uppercase.
+const HEXADECIMAL: &[u8; 16] = b"0123456789ABCDEF";
 
 #[cfg(test)]
 mod tests {
@@ -68,14 +148,29 @@ mod tests {
         for (target, expected) in [
             (
                 "/a?query=created>2025-01-01",
-                Some("/a?query=created%3E2025-01-01"),
+                Ok("/a?query=created%3E2025-01-01"),
             ),
-            ("/a b\"<|^`{}\\", Some("/a%20b%22%3C%7C%5E%60%7B%7D%5C")),
-            ("/caf\u{e9}?x=[1]&y=50%", Some("/caf%C3%A9?x=[1]&y=50%")),
-            ("/a#b", None),
-            ("/a\nb", None),
+            ("/a b\"<|^`{}\\", Ok("/a%20b%22%3C%7C%5E%60%7B%7D%5C")),
+            ("/caf\u{e9}?x=[1]&y=50%", Ok("/caf%C3%A9?x=[1]&y=50%")),
+            ("/a#b", Err(Unencodable::Fragment)),
+            ("/a\nb", Err(Unencodable::Control)),
         ] {
-            assert_eq!(encoded(target).as_deref(), expected, "{target}");
+            let encoded = encoded(target.as_bytes());
+            let expected = expected.map(|text| Cow::Borrowed(text.as_bytes()));
+            assert_eq!(encoded, expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_twice_is_decoded_once() {
+        for (encoded, decoded) in [
+            ("%61%2f", "a/"),
+            ("%2561", "%61"),
+            ("%6", "%6"),
+            ("%zz", "%zz"),
+        ] {
+            let once = decoded_once(encoded.as_bytes()).collect();
+            assert_eq!(String::from_utf8(once).unwrap(), decoded, "{encoded}");
         }
     }
 

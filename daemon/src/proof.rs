@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::body::Body;
 use crate::facts::{ConnFacts, Local};
+use crate::hex;
 use crate::refusal::Refusal;
 use crate::telemetry::Sent;
 
@@ -42,7 +43,7 @@ impl Prover {
         hash.update(address.to_string());
         let proof = hash.finalize();
         Some(Proof {
-            proof: proof.iter().map(|byte| format!("{byte:02x}")).collect(),
+            proof: hex::lower(&proof),
         })
     }
 

@@ -17,7 +17,6 @@
 //! word in it that this release doesn't know, as that may be a limit.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
@@ -28,6 +27,7 @@ use sha2::{Digest as _, Sha256};
 use super::format::Digest;
 use super::key::{Key, Old, Secrets, check_name, check_note};
 use super::rights::Written;
+use crate::hex;
 
 /// Everything that is kept of keys.
 #[derive(Clone, Debug, Default)]
@@ -82,14 +82,8 @@ pub(super) fn sealed(body: &str) -> String {
 }
 
 fn checksum_line(body: &str) -> String {
-    let sum = Sha256::digest(body);
-    let mut line = "checksum = \"sha256:".to_owned();
-    for byte in sum {
-        // Writing to a string can't fail.
-        let _written = write!(line, "{byte:02x}");
-    }
-    line.push('"');
-    line
+    let sum = hex::lower(&Sha256::digest(body));
+    format!("checksum = \"sha256:{sum}\"")
 }
 
 fn contents(body: &str) -> Result<Contents, Damage> {

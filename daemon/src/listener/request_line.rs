@@ -5,6 +5,9 @@
 //! percent-encoding. Bytes without one are refused: a line break or a `#` could end the address for
 //! one reader and not for another.
 
+use std::borrow::Cow;
+
+use crate::percent::{self, Unencodable};
 use crate::refusal::HeadRefusal;
 
 /// What hyper gets to read.
@@ -36,27 +39,20 @@ pub(super) fn read(line: &[u8]) -> Result<RequestLine, HeadRefusal> {
     };
     let target = target.get(1..).filter(|target| !target.is_empty());
     let target = target.ok_or(HeadRefusal::NoTarget)?;
-    let mut odd = 0;
-    for byte in target {
-        match KINDS[usize::from(*byte)] {
-            ByteKind::Plain => {}
-            ByteKind::Odd => odd += 1,
-            ByteKind::Fragment => return Err(HeadRefusal::Fragment),
-            ByteKind::Control => return Err(HeadRefusal::Control),
-        }
-    }
-    if target.len() + 2 * odd > TARGET_MAX {
+    let encoded = percent::encoded(target).map_err(|why| match why {
+        Unencodable::Fragment => HeadRefusal::Fragment,
+        Unencodable::Control => HeadRefusal::Control,
+    })?;
+    if encoded.len() > TARGET_MAX {
         return Err(HeadRefusal::TargetTooLong(TARGET_MAX));
     }
-    let anew = (odd > 0).then(|| {
-        let mut anew = Vec::with_capacity(line.len() + 2 * odd);
-        anew.extend_from_slice(&line[..=space]);
-        for byte in target {
-            encode(*byte, &mut anew);
+    let anew = match encoded {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(encoded) => {
+            let (before, after) = (&line[..=space], &line[space + 1 + target.len()..]);
+            Some([before, &encoded, after].concat())
         }
-        anew.extend_from_slice(&line[space + 1 + target.len()..]);
-        anew
-    });
+    };
     Ok(RequestLine {
         anew,
         is_head: method == b"HEAD",
@@ -95,55 +91,10 @@ fn without_version(rest: &[u8]) -> HeadRefusal {
     }
 }
 
-fn encode(byte: u8, into: &mut Vec<u8>) {
-    if KINDS[usize::from(byte)] == ByteKind::Plain {
-        into.push(byte);
-    } else {
-        let digit = |half: u8| HEXADECIMAL[usize::from(half)];
-        into.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 0xf)]);
-    }
-}
-
-/// How a byte in a target is treated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ByteKind {
-    /// RFC 3986 allows it.
-    Plain,
-    /// It must be percent-encoded.
-    Odd,
-    /// It begins a fragment, which isn't part of a request.
-    Fragment,
-    Control,
-}
-
-const KINDS: [ByteKind; 256] = {
-    let mut kinds = [ByteKind::Odd; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        kinds[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => ByteKind::Plain,
-            b':' | b'/' | b'?' | b'[' | b']' | b'@' => ByteKind::Plain,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => {
-                ByteKind::Plain
-            }
-            // Servers read on whether or not two digits follow.
-            b'%' => ByteKind::Plain,
-            b'#' => ByteKind::Fragment,
-            0..=0x1f | 0x7f => ByteKind::Control,
-            _ => ByteKind::Odd,
-        };
-        byte += 1;
-    }
-    kinds
-};
-
 /// Bytes of a target, percent-encoded: as many as `http::Uri` accepts.
 pub(super) const TARGET_MAX: usize = u16::MAX as usize - 1;
 
 const VERSIONS: [&[u8]; 2] = [b" HTTP/1.1", b" HTTP/1.0"];
-
-/// RFC 3986 section 2.1 prefers uppercase.
-const HEXADECIMAL: &[u8; 16] = b"0123456789ABCDEF";
 
 /// The first byte of a TLS record that begins a connection (RFC 8446 section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;

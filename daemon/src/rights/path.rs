@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::percent;
 use crate::route_table::TABLE;
 
 /// A path of the API, decoded, without `.json` and without a final slash.
@@ -172,9 +173,8 @@ fn decode(path: &str) -> Result<String, Ambiguity> {
             decoded.push(byte);
             continue;
         }
-        let mut digit = || char::from(bytes.next()?).to_digit(16);
-        let value = digit().and_then(|high| Some(high << 4 | digit()?));
-        let value = value.and_then(|value| u8::try_from(value).ok());
+        let value = bytes.next().zip(bytes.next());
+        let value = value.and_then(|(high, low)| percent::byte(high, low));
         decoded.push(match value.ok_or(Ambiguity::Unencoded)? {
             b'/' | b'\\' | b'?' | b'#' | b';' => return Err(Ambiguity::Delimiter),
             b'%' => return Err(Ambiguity::Percent),

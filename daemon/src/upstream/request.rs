@@ -7,6 +7,7 @@ use http::uri::{PathAndQuery, Uri};
 use super::Credential;
 use crate::config::Origin;
 use crate::hop_by_hop;
+use crate::percent;
 
 /// Removes what ends at this daemon: hop-by-hop headers, the script's credentials, our own headers,
 /// and everything by which a script could pose as a proxy.
@@ -77,25 +78,7 @@ fn without_token(given: &PathAndQuery, credential: Credential) -> Option<String>
 
 fn is_token(pair: &str) -> bool {
     let key = pair.split('=').next().unwrap_or_default();
-    percent_decoded(key.as_bytes()).eq(b"access_token".iter().copied())
-}
-
-fn percent_decoded(text: &[u8]) -> impl Iterator<Item = u8> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let (first, after) = rest.split_first()?;
-        let pair = after.get(..2).filter(|_| *first == b'%');
-        let decoded = pair.and_then(|pair| {
-            let pair = std::str::from_utf8(pair).ok()?;
-            u8::from_str_radix(pair, 16).ok()
-        });
-        rest = if decoded.is_some() {
-            &after[2..]
-        } else {
-            after
-        };
-        Some(decoded.unwrap_or(*first))
-    })
+    percent::decoded_once(key.as_bytes()).eq(b"access_token".iter().copied())
 }
 
 fn accepts_trailers(value: &HeaderValue) -> bool {

@@ -13,6 +13,7 @@ use memchr::memchr2;
 use super::bases::{Bases, SCHEME};
 use crate::body::{Error, Filter};
 use crate::config::Origin;
+use crate::percent;
 
 /// Maps one body.
 #[derive(Debug)]
@@ -204,10 +205,7 @@ impl Units<'_> {
                 }
             }
             b'%' if self.percent => match (rest.get(1), rest.get(2)) {
-                (Some(high), Some(low)) => {
-                    let value = hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low);
-                    (value.ok_or(UrlEnd::Mismatch)?, 3)
-                }
+                (Some(high), Some(low)) => (percent::byte(*high, *low).ok_or(UrlEnd::Mismatch)?, 3),
                 _ => return Err(UrlEnd::Text),
             },
             byte => (*byte, 1),
@@ -229,12 +227,6 @@ impl Units<'_> {
             }
         }
     }
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|d| u8::try_from(d).ok())
 }
 
 /// Why there is no URL.

@@ -150,7 +150,8 @@ pub(in crate::control) async fn explain(
     let method = asked.method.to_ascii_uppercase();
     let method = Method::from_bytes(method.as_bytes());
     let method = method.map_err(|_| wrong("method", &asked.method))?;
-    let target = percent::encoded(&asked.path).and_then(|target| target.parse().ok());
+    let target = percent::encoded(asked.path.as_bytes());
+    let target = target.ok().and_then(|target| Uri::try_from(&*target).ok());
     let target: Uri = target.ok_or_else(|| wrong("path", &asked.path))?;
     if !asked.path.starts_with('/') {
         return Err(wrong("path", &asked.path));

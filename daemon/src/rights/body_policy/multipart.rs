@@ -9,6 +9,7 @@
 
 use super::BodyFinding;
 use super::method_override_scan::WordScan;
+use crate::percent;
 use crate::rights::param_names::{INCLUDE, METHOD};
 use crate::rights::side_loads::SideLoads;
 
@@ -180,18 +181,13 @@ fn decode(
     byte: u8,
     push: &mut impl FnMut(u8) -> Result<(), BodyFinding>,
 ) -> Result<(), BodyFinding> {
-    let digit = |b: u8| {
-        char::from(b)
-            .to_digit(16)
-            .and_then(|d| u8::try_from(d).ok())
-    };
-    match (escape.take(), digit(byte)) {
+    match (escape.take(), percent::digit(byte)) {
         (Some(Escape::Percent), Some(_)) => {
             *escape = Some(Escape::High(byte));
             Ok(())
         }
         (Some(Escape::High(high)), Some(low)) => {
-            let high = digit(high).unwrap_or_default();
+            let high = percent::digit(high).unwrap_or_default();
             push(high << 4 | low)
         }
         (Some(Escape::High(high)), None) => {
