@@ -1,5 +1,6 @@
 //! The one body type of requests and responses on their way through.
 
+mod budget;
 mod filtered;
 #[cfg(test)]
 pub(crate) mod frames;
@@ -13,6 +14,10 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
+pub use budget::Budget;
+#[cfg(test)]
+pub(crate) use budget::tests::{budget, free};
+pub(crate) use budget::{REQUEST_MAX, Share};
 pub(crate) use filtered::{Filter, Filtered};
 
 /// A streaming body. What comes from the wire is passed on frame by frame, without a copy.

@@ -7,7 +7,7 @@ use http::{Request, Response};
 
 use super::exports::{Export, Exports};
 use crate::admission::Admission;
-use crate::body::Body;
+use crate::body::{Body, Budget};
 use crate::config::{Account, Config};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, Keys, Used};
@@ -18,7 +18,7 @@ use crate::route::Routes;
 use crate::session::{Sessions, TokenPolicy};
 use crate::signpost;
 use crate::telemetry;
-use crate::upstream::{Budget, Credential, Outgoing};
+use crate::upstream::{Credential, Outgoing};
 use crate::write_back::WriteBack;
 
 /// What every request passes through.

@@ -44,8 +44,6 @@ use crate::network::Network;
 
 pub use failure::Failure;
 pub use outgoing::{Credential, Outgoing};
-pub use replay::Budget;
-pub(crate) use replay::{REQUEST_MAX, Share};
 pub use roots::ConfigError;
 
 use connections::Connections;

@@ -4,9 +4,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use http_body::Body as _;
 use hyper::upgrade::OnUpgrade;
 
-use super::replay::{Budget, Replay};
+use super::replay::Replay;
 use super::request;
-use crate::body::Body;
+use crate::body::{Body, Budget};
 use crate::config::Origin;
 use crate::keys::KeyId;
 

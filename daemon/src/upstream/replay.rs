@@ -4,7 +4,6 @@
 //! request, each [`BodyAttempt`] to one exchange with Zendesk; only the newest attempt may read.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -12,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 
-use crate::body::{Body, Error};
+use crate::body::{Body, Budget, Error, REQUEST_MAX, Share};
 use crate::refusal::Refusal;
 
 /// The owner of a body. Dropping it means that no further attempt will follow, so nothing is kept
@@ -145,50 +144,6 @@ impl http_body::Body for BodyAttempt {
     }
 }
 
-/// Memory for replays, shared by all requests.
-#[derive(Debug)]
-pub struct Budget {
-    free: AtomicUsize,
-    /// The budget that this one is a part of.
-    within: Option<&'static Self>,
-}
-
-impl Budget {
-    /// The whole process's, or the half of it that requests with limited keys share.
-    pub fn of(is_limited: bool) -> &'static Self {
-        static PROCESS: Budget = Budget::new(TOTAL_MAX, None);
-        static LIMITED: Budget = Budget::new(TOTAL_MAX / 2, Some(&PROCESS));
-        if is_limited { &LIMITED } else { &PROCESS }
-    }
-
-    const fn new(size: usize, within: Option<&'static Self>) -> Self {
-        let free = AtomicUsize::new(size);
-        Self { free, within }
-    }
-
-    fn take(&self, size: usize) -> bool {
-        let rest = |free: usize| free.checked_sub(size);
-        let taken = self
-            .free
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, rest);
-        if taken.is_err() {
-            return false;
-        }
-        let is_granted = self.within.is_none_or(|whole| whole.take(size));
-        if !is_granted {
-            self.free.fetch_add(size, Ordering::Relaxed);
-        }
-        is_granted
-    }
-
-    fn give_back(&self, size: usize) {
-        self.free.fetch_add(size, Ordering::Relaxed);
-        if let Some(whole) = self.within {
-            whole.give_back(size);
-        }
-    }
-}
-
 #[derive(Debug)]
 struct SharedBody {
     source: Body,
@@ -291,47 +246,9 @@ impl KeptBody {
     }
 }
 
-/// A share of the budget, returned on drop.
-#[derive(Debug)]
-pub(crate) struct Share {
-    budget: &'static Budget,
-    size: usize,
-}
-
-impl Share {
-    /// Takes this many bytes if they are free.
-    pub(crate) fn of(budget: &'static Budget, size: usize) -> Option<Self> {
-        // Not `then_some`: dropping a share that was never granted would return memory that wasn't
-        // taken.
-        budget.take(size).then(|| Self { budget, size })
-    }
-
-    fn grow(&mut self, size: usize) -> bool {
-        let missing = size.saturating_sub(self.size);
-        let granted = self.budget.take(missing);
-        if granted {
-            self.size += missing;
-        }
-        granted
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.budget.give_back(self.size);
-    }
-}
-
 fn lock(shared: &Mutex<SharedBody>) -> MutexGuard<'_, SharedBody> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// What one body may keep. Larger ones are uploads; nearly every JSON body is far smaller.
-pub(crate) const REQUEST_MAX: usize = 1 << 20;
-
-/// What all bodies may keep together, so that the daemon stays small with hundreds of concurrent
-/// uploads.
-const TOTAL_MAX: usize = 64 << 20;
 
 /// One frame of a body that is sent again: as much as TLS puts into four records.
 const REPLAY_FRAME: usize = 64 << 10;
@@ -343,31 +260,10 @@ mod tests {
     use http_body_util::{BodyExt, Channel};
 
     use super::*;
-
-    fn budget(size: usize) -> &'static Budget {
-        Box::leak(Box::new(Budget::new(size, None)))
-    }
-
-    fn free(budget: &Budget) -> usize {
-        budget.free.load(Ordering::Relaxed)
-    }
+    use crate::body::{budget, free};
 
     async fn all(attempt: BodyAttempt) -> Bytes {
         attempt.collect().await.unwrap().to_bytes()
-    }
-
-    #[test]
-    fn s7_p24_a_part_of_a_budget_is_taken_out_of_the_whole() {
-        let whole = budget(100);
-        let part: &Budget = Box::leak(Box::new(Budget::new(50, Some(whole))));
-        let first = Share::of(part, 40).unwrap();
-        assert!(Share::of(part, 20).is_none(), "its own limit");
-        assert_eq!((free(part), free(whole)), (10, 60));
-        let others = Share::of(whole, 55).unwrap();
-        assert!(Share::of(part, 10).is_none(), "the whole's");
-        assert_eq!((free(part), free(whole)), (10, 5));
-        drop((first, others));
-        assert_eq!((free(part), free(whole)), (50, 100));
     }
 
     #[tokio::test]
@@ -385,11 +281,11 @@ mod tests {
 
     #[tokio::test]
     async fn s7_a_body_over_the_cap_streams_and_is_not_kept() {
-        let budget = budget(TOTAL_MAX);
+        let budget = budget(REQUEST_MAX * 2);
         let long = vec![7; REQUEST_MAX + 1];
         let replay = Replay::new(Body::full(long.clone()), budget);
         assert!(!replay.fits() && replay.can_restart());
-        assert_eq!(free(budget), TOTAL_MAX);
+        assert_eq!(free(budget), REQUEST_MAX * 2);
         assert_eq!(all(replay.attempt()).await, long);
         assert!(!replay.can_restart());
     }

@@ -25,13 +25,12 @@ use http_body_util::BodyExt;
 
 use self::bases::{Bases, KnownBases};
 use self::mapping::Mapping;
-use crate::body::{Body, Filtered};
+use crate::body::{Body, Budget, Filtered, REQUEST_MAX, Share};
 use crate::config::{Account, Config};
 use crate::content::{Coding, DIGESTS, MediaType};
 use crate::refusal::Refusal;
 use crate::rewrite;
 use crate::route_table::CarriedFiles;
-use crate::upstream::{Budget, REQUEST_MAX, Share};
 
 /// Where local URLs lead under one configuration.
 #[derive(Debug)]

@@ -1,0 +1,114 @@
+//! How much of bodies is kept in memory.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Memory for bodies, shared by all requests.
+#[derive(Debug)]
+pub struct Budget {
+    free: AtomicUsize,
+    /// The budget that this one is a part of.
+    within: Option<&'static Self>,
+}
+
+impl Budget {
+    /// The whole process's, or the half of it that requests with limited keys share.
+    pub fn of(is_limited: bool) -> &'static Self {
+        static PROCESS: Budget = Budget::new(TOTAL_MAX, None);
+        static LIMITED: Budget = Budget::new(TOTAL_MAX / 2, Some(&PROCESS));
+        if is_limited { &LIMITED } else { &PROCESS }
+    }
+
+    const fn new(size: usize, within: Option<&'static Self>) -> Self {
+        let free = AtomicUsize::new(size);
+        Self { free, within }
+    }
+
+    fn take(&self, size: usize) -> bool {
+        let rest = |free: usize| free.checked_sub(size);
+        let taken = self
+            .free
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, rest);
+        if taken.is_err() {
+            return false;
+        }
+        let is_granted = self.within.is_none_or(|whole| whole.take(size));
+        if !is_granted {
+            self.free.fetch_add(size, Ordering::Relaxed);
+        }
+        is_granted
+    }
+
+    fn give_back(&self, size: usize) {
+        self.free.fetch_add(size, Ordering::Relaxed);
+        if let Some(whole) = self.within {
+            whole.give_back(size);
+        }
+    }
+}
+
+/// A part of the budget, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Share {
+    budget: &'static Budget,
+    size: usize,
+}
+
+impl Share {
+    /// Takes so many bytes, if they are free.
+    pub(crate) fn of(budget: &'static Budget, size: usize) -> Option<Self> {
+        // Not `then_some`: a share that was not granted must not be dropped, and so given back.
+        budget.take(size).then(|| Self { budget, size })
+    }
+
+    /// Takes more, up to `size` in all, if that is free.
+    pub(crate) fn grow(&mut self, size: usize) -> bool {
+        let missing = size.saturating_sub(self.size);
+        let granted = self.budget.take(missing);
+        if granted {
+            self.size += missing;
+        }
+        granted
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.give_back(self.size);
+    }
+}
+
+/// What one body may keep. Larger ones are uploads; nearly every JSON body is far smaller.
+pub(crate) const REQUEST_MAX: usize = 1 << 20;
+
+/// What all bodies may keep together, so that the daemon stays small with hundreds of concurrent
+/// uploads.
+const TOTAL_MAX: usize = 64 << 20;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A budget of its own.
+    pub(crate) fn budget(size: usize) -> &'static Budget {
+        Box::leak(Box::new(Budget::new(size, None)))
+    }
+
+    /// How much of it nobody has.
+    pub(crate) fn free(budget: &Budget) -> usize {
+        budget.free.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn s7_p24_a_part_of_a_budget_is_taken_out_of_the_whole() {
+        let whole = budget(100);
+        let part: &Budget = Box::leak(Box::new(Budget::new(50, Some(whole))));
+        let first = Share::of(part, 40).unwrap();
+        assert!(Share::of(part, 20).is_none(), "its own limit");
+        assert_eq!((free(part), free(whole)), (10, 60));
+        let others = Share::of(whole, 55).unwrap();
+        assert!(Share::of(part, 10).is_none(), "the whole's");
+        assert_eq!((free(part), free(whole)), (10, 5));
+        drop((first, others));
+        assert_eq!((free(part), free(whole)), (50, 100));
+    }
+}
