@@ -4,6 +4,7 @@ mod budget;
 mod filtered;
 #[cfg(test)]
 pub(crate) mod frames;
+mod whole;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -19,6 +20,7 @@ pub use budget::Budget;
 pub(crate) use budget::tests::{budget, free};
 pub(crate) use budget::{REQUEST_MAX, Share};
 pub(crate) use filtered::{Filter, Filtered};
+pub(crate) use whole::{if_empty, whole};
 
 /// A streaming body. What comes from the wire is passed on frame by frame, without a copy.
 #[derive(Debug)]

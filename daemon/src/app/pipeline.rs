@@ -7,7 +7,7 @@ use http::{Request, Response};
 
 use super::exports::{Export, Exports};
 use crate::admission::Admission;
-use crate::body::{Body, Budget};
+use crate::body::{Body, Budget, Share};
 use crate::config::{Account, Config};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, Keys, Used};
@@ -83,12 +83,12 @@ impl RequestRules {
         let key = self.routes.valid_key(&admitted)?;
         self.routes.squeeze(key, &mut head);
         let plan = self.routes.resolve(connection, &admitted, key, &head)?;
-        let memory = Budget::of(plan.limited_key.is_some());
+        let mut memory = Share::of(Budget::of(plan.limited_key.is_some()));
         if let (Some(key), Some(place)) = (plan.limited_key, &connection.place) {
             place.share(key).await;
         }
         let body = match key {
-            Some(key) => key.guard(&head, body).await?,
+            Some(key) => key.guard(&head, body, &mut memory).await?,
             None => body,
         };
         let mapped = self.write_back.request(
@@ -97,7 +97,7 @@ impl RequestRules {
             &admitted.base,
             &plan.account,
             plan.files,
-            memory,
+            &mut memory,
         );
         let body = mapped.await?;
         let client = client(connection, &admitted, &plan.account);
@@ -107,7 +107,7 @@ impl RequestRules {
         let request = Request::from_parts(head, body);
         let origin = plan.account.api_origin.clone();
         Ok(Prepared {
-            outgoing: Outgoing::within(plan.limited_key, request, origin, plan.credential),
+            outgoing: Outgoing::within(plan.limited_key, memory, request, origin, plan.credential),
             account: plan.account,
             key: admitted.key,
             tokens: plan.tokens,

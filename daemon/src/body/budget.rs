@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http_body::Body as _;
+
+use super::Body;
+
 /// Memory for bodies, shared by all requests.
 #[derive(Debug)]
 pub struct Budget {
@@ -46,18 +50,24 @@ impl Budget {
     }
 }
 
-/// A part of the budget, given back on drop.
+/// One request's part of a budget, which every copy of its body counts against once; given back on
+/// drop.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub struct Share {
     budget: &'static Budget,
     size: usize,
 }
 
 impl Share {
-    /// Takes so many bytes, if they are free.
-    pub(crate) fn of(budget: &'static Budget, size: usize) -> Option<Self> {
-        // Not `then_some`: a share that was not granted must not be dropped, and so given back.
-        budget.take(size).then(|| Self { budget, size })
+    /// Nothing yet.
+    pub fn of(budget: &'static Budget) -> Self {
+        Self { budget, size: 0 }
+    }
+
+    /// The length of `body`, if that is known, and all of it may be kept.
+    pub(crate) fn room_for(&mut self, body: &Body) -> Option<usize> {
+        let length = usize::try_from(body.size_hint().exact()?).ok()?;
+        (length <= REQUEST_MAX && self.grow(length)).then_some(length)
     }
 
     /// Takes more, up to `size` in all, if that is free.
@@ -102,13 +112,14 @@ pub(crate) mod tests {
     fn s7_p24_a_part_of_a_budget_is_taken_out_of_the_whole() {
         let whole = budget(100);
         let part: &Budget = Box::leak(Box::new(Budget::new(50, Some(whole))));
-        let first = Share::of(part, 40).unwrap();
-        assert!(Share::of(part, 20).is_none(), "its own limit");
+        let (mut first, mut second) = (Share::of(part), Share::of(part));
+        assert!(first.grow(40) && !second.grow(20), "its own limit");
         assert_eq!((free(part), free(whole)), (10, 60));
-        let others = Share::of(whole, 55).unwrap();
-        assert!(Share::of(part, 10).is_none(), "the whole's");
+        let mut others = Share::of(whole);
+        assert!(others.grow(55) && !second.grow(10), "the whole's");
         assert_eq!((free(part), free(whole)), (10, 5));
-        drop((first, others));
+        assert!(first.grow(30), "it has that");
+        drop((first, second, others));
         assert_eq!((free(part), free(whole)), (50, 100));
     }
 }

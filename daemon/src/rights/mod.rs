@@ -43,7 +43,7 @@ use self::path::{ApiPath, Segments};
 use self::rule::Rule;
 use self::side_loads::SideLoads;
 use self::verdict::GrantedBy;
-use crate::body::Body;
+use crate::body::{Body, Share};
 use crate::route_table::scope::{Scopes, names};
 use crate::route_table::{RouteEntry, TABLE};
 
@@ -190,20 +190,25 @@ impl Rights {
     }
 
     /// Checks the body of a request that [`judge`](Self::judge) has let through, and returns a body
-    /// that can be passed on: read completely, or checked as it streams.
+    /// that can be passed on: read completely, or checked as it streams if `memory` has no room.
     ///
     /// A body that is checked as it streams ends with the [`Denial`] as its error.
     ///
     /// # Errors
     /// If the body names another method than the one that was judged, or a side load that the key
     /// doesn't cover.
-    pub async fn guard(&self, head: &Parts, body: Body) -> Result<Body, Denial> {
+    pub async fn guard(
+        &self,
+        head: &Parts,
+        body: Body,
+        memory: &mut Share,
+    ) -> Result<Body, Denial> {
         if self.is_full() {
             return Ok(body);
         }
         let grant = self.decide(&head.method, &head.uri);
         let side_loads = grant.map_or(SideLoads::Nothing, |grant| self.side_loads(&grant));
-        body_policy::enforce(head, body, side_loads).await
+        body_policy::enforce(head, body, side_loads, memory).await
     }
 
     /// The known routes that this key can read and that may show what its `deny` rules deny, as

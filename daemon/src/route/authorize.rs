@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key::KeyState;
 
-use crate::body::{Body, Error};
+use crate::body::{Body, Error, Share};
 use crate::config::{AccountName, Config, Ttl};
 use crate::keys::{Key, KeyId, Wrong};
 use crate::refusal::{KeyRefusal, Refusal};
@@ -148,14 +148,19 @@ impl<'a> ValidKey<'a> {
     ///
     /// # Errors
     /// Why it may not be sent.
-    pub async fn guard(self, head: &Parts, body: Body) -> Result<Body, Refusal> {
+    pub async fn guard(
+        self,
+        head: &Parts,
+        body: Body,
+        memory: &mut Share,
+    ) -> Result<Body, Refusal> {
         if body.is_end_stream() {
             return Ok(body);
         }
         let Some(rights) = self.each().find(|rights| !rights.is_full()) else {
             return Ok(body);
         };
-        let guarded = rights.guard(head, body).await;
+        let guarded = rights.guard(head, body, memory).await;
         let guarded = guarded.map_err(|denial| denied(&self.key.name, denial))?;
         if guarded.is_end_stream() {
             return Ok(guarded);

@@ -6,7 +6,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::replay::Replay;
 use super::request;
-use crate::body::{Body, Budget};
+use crate::body::{Body, Budget, Share};
 use crate::config::Origin;
 use crate::keys::KeyId;
 
@@ -38,12 +38,15 @@ pub enum Credential {
 impl Outgoing {
     /// A request on its way to `origin`.
     pub fn new(request: Request<Body>, origin: Origin, credential: Credential) -> Self {
-        Self::within(None, request, origin, credential)
+        let memory = Share::of(Budget::of(false));
+        Self::within(None, memory, request, origin, credential)
     }
 
-    /// The same for a caller with the limited key `limited_key`, if any.
+    /// The same for a caller who has the limited key `limited_key`, if any. Its body is kept in
+    /// `memory`.
     pub fn within(
         limited_key: Option<KeyId>,
+        memory: Share,
         request: Request<Body>,
         origin: Origin,
         credential: Credential,
@@ -52,7 +55,6 @@ impl Outgoing {
         request::strip(&mut parts.headers, credential);
         // The extensions carry the letter case of the script's headers.
         parts.extensions.remove::<OnUpgrade>();
-        let memory = Budget::of(limited_key.is_some());
         let body = (!body.is_end_stream()).then(|| Replay::new(body, memory));
         if body.is_some() {
             request::frame(&mut parts.headers, &parts.method);

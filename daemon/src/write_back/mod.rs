@@ -14,18 +14,16 @@ mod mapping;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, HeaderMap};
 use http::request::Parts;
 use http_body::Body as _;
-use http_body_util::BodyExt;
 
 use self::bases::{Bases, KnownBases};
 use self::mapping::Mapping;
-use crate::body::{Body, Budget, Filtered, REQUEST_MAX, Share};
+use crate::body::{self, Body, Filtered, REQUEST_MAX, Share};
 use crate::config::{Account, Config};
 use crate::content::{Coding, DIGESTS, MediaType};
 use crate::refusal::Refusal;
@@ -59,25 +57,25 @@ impl WriteBack {
         base: &str,
         account: &Account,
         files: CarriedFiles,
-        memory: &'static Budget,
+        memory: &mut Share,
     ) -> Result<Body, Refusal> {
         let wanted = !files.sent && rewrite::is_wanted(&head.headers, account);
         let Some(percent) = may_be_encoded(&head.headers).filter(|_| wanted) else {
             return Ok(body);
         };
         let length = body.size_hint().exact();
-        let length = length.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        if length.is_some_and(|length| length == 0 || length > REQUEST_MAX) {
+        if length.is_some_and(|length| length == 0 || length > REQUEST_MAX as u64) {
             return Ok(body);
         }
         let bases = Bases::new(Arc::clone(&self.known), base, &account.api_origin);
         let mapping = Mapping::new(bases, percent);
-        let share = length.and_then(|length| Share::of(memory, length));
-        let (Some(length), Some(_share)) = (length, share) else {
+        let Some(length) = memory.room_for(&body) else {
             describe_streamed(&mut head.headers);
             return Ok(Body::adapted(Filtered::new(body, mapping)));
         };
-        let (mapped, changed) = mapped(mapping, whole(body, length).await?);
+        let text = body::whole(body, length).await;
+        let text = text.map_err(|broken| Refusal::of_body(&broken.error))?;
+        let (mapped, changed) = mapped(mapping, text);
         if changed {
             describe_changed(&mut head.headers, mapped.len());
         }
@@ -95,31 +93,6 @@ fn may_be_encoded(headers: &HeaderMap) -> Option<bool> {
         MediaType::Form => Some(true),
         MediaType::Other => None,
     }
-}
-
-/// Reads a body to its end.
-async fn whole(mut body: Body, length: usize) -> Result<Bytes, Refusal> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    loop {
-        let frame = tokio::time::timeout(PIECE_MAX, body.frame()).await;
-        let frame = frame.map_err(|_| Refusal::of_body(&"nothing more of it arrived".into()))?;
-        let Some(frame) = frame else { break };
-        // Trailers are dropped, as RFC 9110 section 6.5.1 allows.
-        let Ok(data) = frame.map_err(|e| Refusal::of_body(&e))?.into_data() else {
-            continue;
-        };
-        if first.is_empty() {
-            first = data;
-            continue;
-        }
-        if all.is_empty() {
-            all.reserve(length);
-            all.extend_from_slice(&first);
-        }
-        all.extend_from_slice(&data);
-    }
-    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 /// The mapped text, and whether it differs.
@@ -145,6 +118,3 @@ fn describe_streamed(headers: &mut HeaderMap) {
         headers.remove(name);
     }
 }
-
-/// How long the next piece of a body may take: as long as Zendesk's answer.
-const PIECE_MAX: Duration = Duration::from_secs(180);

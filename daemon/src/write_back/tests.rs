@@ -1,10 +1,12 @@
 use http::Request;
 use http::header::CONTENT_TYPE;
+use http_body_util::BodyExt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::*;
+use crate::body::Budget;
 use crate::body::frames::{Frames, data};
 use crate::samples;
 
@@ -237,7 +239,7 @@ async fn sent(
             base,
             acme,
             CarriedFiles::default(),
-            Budget::of(false),
+            &mut Share::of(Budget::of(false)),
         )
         .await
         .unwrap();
@@ -324,7 +326,7 @@ async fn s3_a_body_of_unknown_length_streams() {
             "http://localhost:8484",
             acme,
             CarriedFiles::default(),
-            Budget::of(false),
+            &mut Share::of(Budget::of(false)),
         )
         .await;
     let mut body = body.unwrap();
@@ -338,8 +340,8 @@ async fn s3_a_body_of_unknown_length_streams() {
 #[tokio::test]
 async fn s2_a_body_that_breaks_off_is_not_sent() {
     let frames = [data("{\"a"), Err("connection lost".into())];
-    let whole = whole(Body::adapted(Frames::of(frames)), 9).await;
-    let refusal = whole.unwrap_err();
+    let whole = body::whole(Body::adapted(Frames::of(frames)), 9).await;
+    let refusal = Refusal::of_body(&whole.unwrap_err().error);
     assert_eq!(refusal.status(), 400);
     assert!(
         refusal.description().contains("connection lost"),

@@ -19,7 +19,6 @@ mod multipart;
 mod streamed;
 #[cfg(test)]
 mod tests;
-mod whole;
 
 #[cfg(feature = "fuzzing")]
 use http::HeaderMap;
@@ -32,11 +31,10 @@ use self::body_kinds::Kinds;
 use self::form::FormScan;
 use self::json::Json;
 use self::streamed::Streamed;
-use self::whole::{Empty, Whole};
 use super::path::ApiPath;
 use super::side_loads::{RefusedSideLoad, SideLoads};
 use super::{Denial, verdict};
-use crate::body::Body;
+use crate::body::{self, Body, Share};
 use crate::content::Coding;
 use crate::route_table::TABLE;
 
@@ -66,32 +64,31 @@ pub(super) async fn enforce(
     head: &Parts,
     body: Body,
     side_loads: SideLoads,
+    memory: &mut Share,
 ) -> Result<Body, Denial> {
     if body.is_end_stream() {
         return Ok(body);
     }
     if has_no_body(&head.method) {
-        return match whole::first(body).await {
-            Empty::Yes(body) => Ok(body),
-            Empty::No => Err(denial::of_body_in_a_read()),
-        };
+        let empty = body::if_empty(body).await;
+        return empty.ok_or_else(denial::of_body_in_a_read);
     }
     let kinds = kinds(head);
     if kinds.is_opaque() {
         return Ok(body);
     }
     let mut scan = Scan::new(kinds, side_loads);
-    let length = body.size_hint().exact();
-    let Some(reading) = length.and_then(whole::may_be_read) else {
+    // Without room the script is told less, and it is as safe.
+    let Some(length) = memory.room_for(&body) else {
         return Ok(Body::adapted(Streamed::new(body, scan, denial::of_found)));
     };
-    match reading.read(body).await {
-        Whole::Read(text) => {
+    match body::whole(body, length).await {
+        Ok(text) => {
             let looked_at = scan.push(&text).and_then(|()| scan.finish());
             looked_at.map_err(denial::of_found)?;
             Ok(Body::full(text))
         }
-        Whole::BrokenOff(body) => Ok(body),
+        Err(broken) => Ok(broken.into()),
     }
 }
 

@@ -10,8 +10,8 @@ use http_body_util::BodyExt;
 use loopdesk_protocol::key;
 
 use super::super::{Denial, Rights};
-use crate::body::Body;
 use crate::body::frames::{Frames, data};
+use crate::body::{Body, Budget, REQUEST_MAX, Share};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -24,6 +24,10 @@ fn limited() -> Rights {
         ..key::Rights::default()
     })
     .unwrap()
+}
+
+fn memory() -> Share {
+    Share::of(Budget::of(true))
 }
 
 fn head(method: &str, target: &str, content_type: &str) -> Parts {
@@ -51,7 +55,9 @@ async fn whole(head: &Parts, text: &str) -> Result<Vec<u8>, Denial> {
 }
 
 async fn whole_with(rights: &Rights, head: &Parts, text: &str) -> Result<Vec<u8>, Denial> {
-    let body = rights.guard(head, Body::full(text.to_owned())).await?;
+    let body = rights
+        .guard(head, Body::full(text.to_owned()), &mut memory())
+        .await?;
     assert_eq!(body.size_hint().exact(), Some(text.len() as u64));
     let (sent, error) = sent(body).await;
     assert_eq!(error, None);
@@ -151,7 +157,10 @@ async fn d2_side_loads_are_judged_in_a_body_as_in_a_query() {
         }
         // Streamed, it breaks off before its end.
         let body = Body::adapted(Frames::cut(text.as_bytes(), 3));
-        let body = tickets.guard(&preview(content_type), body).await.unwrap();
+        let body = tickets
+            .guard(&preview(content_type), body, &mut memory())
+            .await
+            .unwrap();
         let (sent, error) = sent(body).await;
         assert!(error.unwrap().contains("`users`"), "{text}");
         assert!(sent.len() < text.len());
@@ -178,7 +187,7 @@ async fn d3_p9_a_body_of_unknown_length_breaks_off_before_its_last_byte() {
         for size in [1, 7, 1000] {
             let head = head("POST", "/api/v2/tickets", content_type);
             let body = Body::adapted(Frames::cut(text.as_bytes(), size));
-            let body = limited().guard(&head, body).await.unwrap();
+            let body = limited().guard(&head, body, &mut memory()).await.unwrap();
             let (sent, error) = sent(body).await;
             assert!(error.unwrap().contains("`_method`"), "{text}");
             assert!(
@@ -191,7 +200,7 @@ async fn d3_p9_a_body_of_unknown_length_breaks_off_before_its_last_byte() {
         for size in [1, 7, 1000] {
             let head = head("POST", "/api/v2/tickets", content_type);
             let body = Body::adapted(Frames::cut(text.as_bytes(), size));
-            let body = limited().guard(&head, body).await.unwrap();
+            let body = limited().guard(&head, body, &mut memory()).await.unwrap();
             assert_eq!(sent(body).await, (text.as_bytes().to_vec(), None), "{text}");
         }
     }
@@ -200,10 +209,10 @@ async fn d3_p9_a_body_of_unknown_length_breaks_off_before_its_last_byte() {
 #[tokio::test]
 async fn d3_p9_a_long_body_keeps_its_length_and_breaks_off_before_its_last_byte() {
     let head = head("POST", "/api/v2/tickets", JSON);
-    let filler = "x".repeat(super::whole::BODY_MAX);
+    let filler = "x".repeat(REQUEST_MAX);
     let text = format!("{{\"a\":\"{filler}\",\"_method\":1}}");
     let body = limited()
-        .guard(&head, Body::full(text.clone()))
+        .guard(&head, Body::full(text.clone()), &mut memory())
         .await
         .unwrap();
     assert_eq!(body.size_hint().exact(), Some(text.len() as u64));
@@ -214,7 +223,11 @@ async fn d3_p9_a_long_body_keeps_its_length_and_breaks_off_before_its_last_byte(
     let text = format!("a={filler}&_method");
     let form = self::head("POST", "/api/v2/tickets", FORM);
     let body = limited()
-        .guard(&form, Body::adapted(Frames::cut(text.as_bytes(), 1000)))
+        .guard(
+            &form,
+            Body::adapted(Frames::cut(text.as_bytes(), 1000)),
+            &mut memory(),
+        )
         .await;
     let (passed, error) = sent(body.unwrap()).await;
     assert!(error.is_some());
@@ -222,7 +235,7 @@ async fn d3_p9_a_long_body_keeps_its_length_and_breaks_off_before_its_last_byte(
 
     let text = format!("{{\"a\":\"{filler}\"}}");
     let body = limited()
-        .guard(&head, Body::full(text.clone()))
+        .guard(&head, Body::full(text.clone()), &mut memory())
         .await
         .unwrap();
     assert!(!body.is_end_stream());
@@ -233,7 +246,7 @@ async fn d3_p9_a_long_body_keeps_its_length_and_breaks_off_before_its_last_byte(
 async fn d3_the_error_of_a_body_that_breaks_off_is_the_denial() {
     let head = head("POST", "/api/v2/tickets", FORM);
     let body = Body::adapted(Frames::cut(b"_method=PUT", 3));
-    let mut body = limited().guard(&head, body).await.unwrap();
+    let mut body = limited().guard(&head, body, &mut memory()).await.unwrap();
     let error = loop {
         if let Err(error) = body.frame().await.unwrap() {
             break error;
@@ -248,7 +261,10 @@ async fn d3_the_error_of_a_body_that_breaks_off_is_the_denial() {
 async fn s3_a_body_that_streams_is_passed_on_as_it_comes() {
     let head = head("POST", "/api/v2/tickets", JSON);
     let (sender, frames) = Frames::channel();
-    let mut body = limited().guard(&head, Body::adapted(frames)).await.unwrap();
+    let mut body = limited()
+        .guard(&head, Body::adapted(frames), &mut memory())
+        .await
+        .unwrap();
     sender.send(data("{\"a\":")).unwrap();
     let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
     assert_eq!(first, "{\"a\"");
@@ -285,20 +301,23 @@ async fn d3_a_read_has_no_body() {
     for method in ["GET", "HEAD", "OPTIONS"] {
         let head = head(method, "/api/v2/tickets", "text/plain");
         let given = Body::adapted(Frames::of([data(""), data("x")]));
-        let denial = limited().guard(&head, given).await.unwrap_err();
+        let denial = limited()
+            .guard(&head, given, &mut memory())
+            .await
+            .unwrap_err();
         assert_eq!(denial.line, "a read has a body");
         let given = Body::adapted(Frames::of([data("")]));
-        let body = limited().guard(&head, given).await.unwrap();
+        let body = limited().guard(&head, given, &mut memory()).await.unwrap();
         assert!(body.is_end_stream());
         assert!(
             limited()
-                .guard(&head, Body::empty())
+                .guard(&head, Body::empty(), &mut memory())
                 .await
                 .unwrap()
                 .is_end_stream()
         );
         let broken = Body::adapted(Frames::of([Err("reset".into())]));
-        let body = limited().guard(&head, broken).await.unwrap();
+        let body = limited().guard(&head, broken, &mut memory()).await.unwrap();
         assert_eq!(sent(body).await, (Vec::new(), Some("reset".to_owned())));
     }
 }
@@ -309,7 +328,7 @@ async fn s4_a_body_that_breaks_off_breaks_off_for_whoever_reads_it_next() {
     let of_known_length = |frames: Frames| Body::adapted(Known(frames));
     let broken = Frames::of([data("{\"a\""), data(":1"), Err("reset".into())]);
     let body = limited()
-        .guard(&head, of_known_length(broken))
+        .guard(&head, of_known_length(broken), &mut memory())
         .await
         .unwrap();
     assert_eq!(
@@ -321,7 +340,7 @@ async fn s4_a_body_that_breaks_off_breaks_off_for_whoever_reads_it_next() {
     sender.send(data("{")).unwrap();
     let begun = tokio::time::Instant::now();
     let body = limited()
-        .guard(&head, of_known_length(frames))
+        .guard(&head, of_known_length(frames), &mut memory())
         .await
         .unwrap();
     assert_eq!(begun.elapsed(), Duration::from_secs(180));
@@ -342,7 +361,7 @@ async fn d3_a_key_that_may_do_everything_is_not_looked_at() {
     .unwrap();
     let head = head("POST", "/api/v2/tickets", FORM);
     let body = full
-        .guard(&head, Body::full("_method=DELETE"))
+        .guard(&head, Body::full("_method=DELETE"), &mut memory())
         .await
         .unwrap();
     assert_eq!(sent(body).await, (b"_method=DELETE".to_vec(), None));
