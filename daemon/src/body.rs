@@ -19,7 +19,7 @@ pub use budget::Budget;
 #[cfg(test)]
 pub(crate) use budget::tests::{budget, free};
 pub(crate) use budget::{REQUEST_MAX, Share};
-pub(crate) use filtered::{Filter, Filtered};
+pub(crate) use filtered::{Filter, Filtered, Step};
 pub(crate) use whole::{if_empty, whole};
 
 /// A streaming body. What comes from the wire is passed on frame by frame, without a copy.

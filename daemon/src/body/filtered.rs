@@ -5,15 +5,17 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 
 use super::Error;
 
 /// What becomes of a stream of bytes.
 pub(crate) trait Filter {
-    /// Takes from `input` and gives the next piece of what comes out. `None` once everything has
-    /// been taken, and no more can come out of it.
-    fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, Error>;
+    /// Takes from `input`, and gives the next piece of what comes out.
+    ///
+    /// # Errors
+    /// Why the body ends here. What was held back is lost.
+    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error>;
 
     /// Nothing follows: gives what was held back.
     fn finish(&mut self) -> Result<Bytes, Error>;
@@ -21,11 +23,38 @@ pub(crate) trait Filter {
     /// Whether [`finish`](Self::finish) would give nothing, and no error either.
     fn is_finished(&self) -> bool;
 
+    /// How many bytes it holds back, where as many come out as go in; `None` where the length of
+    /// what comes out isn't known before its end.
+    fn held(&self) -> Option<usize> {
+        None
+    }
+
     /// Changes the trailers that follow.
-    fn trailers(&self, _trailers: &mut HeaderMap) {}
+    fn trailers(&self, trailers: &mut HeaderMap);
 }
 
-/// Runs a body's data through a [`Filter`]. Its length is not known before its end.
+/// How far a [`Filter`] has come.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A piece that can go on.
+    Piece(Bytes),
+    /// Everything has been taken, and no more comes out of it.
+    Hungry,
+    /// There is more to do, after others had their turn.
+    Busy,
+}
+
+impl Step {
+    /// A piece, unless it is empty.
+    pub(crate) fn of(piece: Bytes) -> Self {
+        match piece.is_empty() {
+            true => Self::Hungry,
+            false => Self::Piece(piece),
+        }
+    }
+}
+
+/// Runs a body's data through a [`Filter`].
 pub(crate) struct Filtered<B, F> {
     inner: B,
     filter: F,
@@ -63,8 +92,12 @@ where
         let this = self.get_mut();
         while !this.ended {
             match this.filter.next(&mut this.input) {
-                Ok(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
-                Ok(None) => (),
+                Ok(Step::Piece(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                Ok(Step::Hungry) => (),
+                Ok(Step::Busy) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Err(error) => {
                     this.ended = true;
                     return Poll::Ready(Some(Err(error)));
@@ -77,9 +110,9 @@ where
                         continue;
                     }
                     Err(frame) => {
-                        this.last = frame.into_trailers().ok().map(|mut trailers| {
+                        this.last = frame.into_trailers().ok().and_then(|mut trailers| {
                             this.filter.trailers(&mut trailers);
-                            Ok(Frame::trailers(trailers))
+                            (!trailers.is_empty()).then(|| Ok(Frame::trailers(trailers)))
                         });
                         this.filter.finish()
                     }
@@ -109,5 +142,19 @@ where
         let passes =
             || self.input.is_empty() && self.filter.is_finished() && self.inner.is_end_stream();
         self.last.is_none() && (self.ended || passes())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let Some(held) = self.filter.held() else {
+            return SizeHint::default();
+        };
+        let waiting = (held + self.input.len()) as u64;
+        let inner = self.inner.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower().saturating_add(waiting));
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper.saturating_add(waiting));
+        }
+        hint
     }
 }

@@ -6,12 +6,11 @@ use http::HeaderMap;
 use super::gzip::Decoder;
 use super::head;
 use super::scanner::Scanner;
-use crate::body::{Error, Filter};
+use crate::body::{Error, Filter, Step};
 
 impl Filter for Scanner {
-    fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, Error> {
-        let passed = self.push(&std::mem::take(input));
-        Ok((!passed.is_empty()).then_some(passed))
+    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
+        Ok(Step::of(self.push(&std::mem::take(input))))
     }
 
     fn finish(&mut self) -> Result<Bytes, Error> {
@@ -32,8 +31,9 @@ impl Filter for Scanner {
 /// The head has already been sent when an error occurs, so all that can be signalled is that the
 /// body is incomplete: the connection is closed before its end.
 impl Filter for Decoder {
-    fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, Error> {
-        self.decode(input).map_err(logged)
+    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
+        let decoded = self.decode(input).map_err(logged)?;
+        Ok(decoded.map_or(Step::Hungry, Step::Piece))
     }
 
     fn finish(&mut self) -> Result<Bytes, Error> {

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use memchr::memchr2;
 
 use super::bases::{Bases, SCHEME};
-use crate::body::{Error, Filter};
+use crate::body::{Error, Filter, Step};
 use crate::config::Origin;
 use crate::percent;
 
@@ -135,9 +135,8 @@ impl Mapping {
 }
 
 impl Filter for Mapping {
-    fn next(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, Error> {
-        let passed = self.push(&mem::take(input));
-        Ok((!passed.is_empty()).then_some(passed))
+    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
+        Ok(Step::of(self.push(&mem::take(input))))
     }
 
     fn finish(&mut self) -> Result<Bytes, Error> {

@@ -1,89 +1,74 @@
 //! A compressed body that breaks off before a secret is complete.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
+use http::HeaderMap;
 use zeroize::Zeroize;
 
 use super::super::gzip::Decoder;
 use super::secrets::{BEGUN, TokenPatterns};
-use crate::body::Error;
+use crate::body::{Error, Filter, Step};
 
 /// Passes a gzip body on byte for byte, and decodes a copy of each frame first. Frames wait only
 /// while a secret has begun in them, so that no more than its beginning is sent.
 ///
 /// Masking would require compressing again; an endpoint that echoes a token is useless to a script
 /// anyway.
-pub(super) struct AbortingBody<B> {
-    inner: B,
+pub(super) struct AbortFilter {
     secrets: TokenPatterns,
     decoder: Decoder,
     /// The frame that is being inspected.
     frame: Bytes,
     /// Frames with the beginning of a possible secret.
     waiting: VecDeque<Bytes>,
-    /// What follows them: trailers, an error, or the end.
-    last: Option<Option<Result<Frame<Bytes>, Error>>>,
     /// The part of the frame that hasn't been decoded yet.
     encoded: Bytes,
     /// The end of the last decoded piece: a secret may span two pieces.
     tail: Vec<u8>,
-    state: AbortState,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum AbortState {
-    Watching,
     /// It isn't gzip, or no longer: a script couldn't read the rest either.
-    Unreadable,
-    Cut,
+    is_unreadable: bool,
 }
 
-impl<B> AbortingBody<B> {
-    pub(super) fn new(inner: B, secrets: TokenPatterns) -> Self {
+impl AbortFilter {
+    pub(super) fn new(secrets: TokenPatterns) -> Self {
         Self {
-            inner,
             secrets,
             decoder: Decoder::new(),
             frame: Bytes::new(),
             waiting: VecDeque::new(),
-            last: None,
             encoded: Bytes::new(),
             tail: Vec::new(),
-            state: AbortState::Watching,
+            is_unreadable: false,
         }
     }
 
-    /// Inspects the current frame. `Pending` lets other tasks run in between: a few bytes can
-    /// decode to megabytes.
-    fn look(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Inspects the current frame, and returns whether that is done: a few bytes can decode to
+    /// megabytes.
+    ///
+    /// # Errors
+    /// If a secret is in it.
+    fn look(&mut self) -> Result<bool, TokenRepeated> {
         for _ in 0..PIECES {
             match self.decoder.decode(&mut self.encoded) {
-                Ok(Some(plain)) => {
-                    if self.completes_secret(&plain) {
-                        self.state = AbortState::Cut;
-                        return Poll::Ready(());
-                    }
+                Ok(Some(plain)) if self.completes_secret(&plain) => {
+                    tracing::warn!("a compressed answer from Zendesk repeats a token; cutting it");
+                    return Err(TokenRepeated);
                 }
-                Ok(None) => return Poll::Ready(()),
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(true),
                 Err(_) => {
-                    self.state = AbortState::Unreadable;
-                    return Poll::Ready(());
+                    self.is_unreadable = true;
+                    return Ok(true);
                 }
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Ok(false)
     }
 
-    /// Whether the last decoded piece ends with the beginning of a secret, and more may follow.
+    /// Whether the last decoded piece ends with the beginning of a secret.
     fn has_begun(&self) -> bool {
-        self.last.is_none()
-            && self.state == AbortState::Watching
-            && self.secrets.may_begin(&self.tail) >= BEGUN
+        !self.is_unreadable && self.secrets.may_begin(&self.tail) >= BEGUN
     }
 
     fn completes_secret(&mut self, plain: &[u8]) -> bool {
@@ -102,77 +87,44 @@ impl<B> AbortingBody<B> {
     }
 }
 
-impl<B> Body for AbortingBody<B>
-where
-    B: Body<Data = Bytes, Error = Error> + Unpin,
-{
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = self.get_mut();
-        loop {
-            if this.state == AbortState::Cut {
-                return Poll::Ready(None);
-            }
-            if !this.frame.is_empty() {
-                if this.state == AbortState::Watching {
-                    ready!(this.look(cx));
-                }
-                if this.state == AbortState::Cut {
-                    this.waiting.clear();
-                    tracing::warn!("a compressed answer from Zendesk repeats a token; cutting it");
-                    return Poll::Ready(Some(Err(TokenRepeated.into())));
-                }
-                this.waiting.push_back(std::mem::take(&mut this.frame));
-            }
-            if !this.has_begun()
-                && let Some(frame) = this.waiting.pop_front()
-            {
-                return Poll::Ready(Some(Ok(Frame::data(frame))));
-            }
-            if let Some(last) = &mut this.last {
-                return Poll::Ready(last.take());
-            }
-            match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => {
-                        this.encoded = data.clone();
-                        this.frame = data;
-                    }
-                    Err(frame) => {
-                        this.last = Some(frame.into_trailers().ok().map(|mut trailers| {
-                            super::mask(&mut trailers, &this.secrets);
-                            Ok(Frame::trailers(trailers))
-                        }));
-                    }
-                },
-                other => this.last = Some(other),
-            }
+impl Filter for AbortFilter {
+    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
+        if !input.is_empty() {
+            self.frame = std::mem::take(input);
+            self.encoded = self.frame.clone();
         }
+        if !self.frame.is_empty() {
+            if !self.is_unreadable && !self.look()? {
+                return Ok(Step::Busy);
+            }
+            self.waiting.push_back(std::mem::take(&mut self.frame));
+        }
+        if self.has_begun() {
+            return Ok(Step::Hungry);
+        }
+        Ok(self.waiting.pop_front().map_or(Step::Hungry, Step::Piece))
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.state == AbortState::Cut
-            || (self.frame.is_empty()
-                && self.waiting.is_empty()
-                // Trailers that wait behind held frames.
-                && !matches!(self.last, Some(Some(_)))
-                && self.inner.is_end_stream())
+    fn finish(&mut self) -> Result<Bytes, Error> {
+        let waiting = std::mem::take(&mut self.waiting);
+        Ok(Bytes::from(Vec::from(waiting).concat()))
     }
 
-    fn size_hint(&self) -> SizeHint {
-        if self.frame.is_empty() && self.waiting.is_empty() {
-            return self.inner.size_hint();
-        }
-        SizeHint::default()
+    fn is_finished(&self) -> bool {
+        self.held() == Some(0)
+    }
+
+    fn held(&self) -> Option<usize> {
+        let frames = self.waiting.iter().chain([&self.frame]);
+        Some(frames.map(Bytes::len).sum())
+    }
+
+    fn trailers(&self, trailers: &mut HeaderMap) {
+        super::mask(trailers, &self.secrets);
     }
 }
 
-impl<B> Drop for AbortingBody<B> {
+impl Drop for AbortFilter {
     fn drop(&mut self) {
         self.tail.zeroize();
     }

@@ -1,95 +1,15 @@
-//! A body whose secrets are masked as it streams.
-
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+//! Masks secrets in a body as it streams.
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
+use http::HeaderMap;
 use zeroize::Zeroizing;
 
 use super::secrets::{BEGUN, MASK, TokenPatterns};
-use crate::body::Error;
+use crate::body::{Error, Filter, Step};
 
-/// Masks secrets in a body's data and trailers, across frame borders. Every byte is passed on at
-/// once, except at the end of a frame where a secret has begun.
-pub(super) struct MaskedBody<B> {
-    inner: B,
-    masker: TextMasker,
-    /// What follows the held bytes: trailers or an error.
-    last: Option<Result<Frame<Bytes>, Error>>,
-}
-
-impl<B> MaskedBody<B> {
-    pub(super) fn new(inner: B, secrets: TokenPatterns) -> Self {
-        Self {
-            inner,
-            masker: TextMasker::new(secrets),
-            last: None,
-        }
-    }
-}
-
-impl<B> Body for MaskedBody<B>
-where
-    B: Body<Data = Bytes, Error = Error> + Unpin,
-{
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let this = self.get_mut();
-        loop {
-            if let Some(last) = this.last.take() {
-                return Poll::Ready(Some(last));
-            }
-            this.last = match ready!(Pin::new(&mut this.inner).poll_frame(cx)) {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) => {
-                        let passed = this.masker.push(chunk);
-                        if passed.is_empty() {
-                            continue;
-                        }
-                        return Poll::Ready(Some(Ok(Frame::data(passed))));
-                    }
-                    Err(frame) => frame.into_trailers().ok().map(|mut trailers| {
-                        super::mask(&mut trailers, &this.masker.secrets);
-                        Ok(Frame::trailers(trailers))
-                    }),
-                },
-                Some(Err(error)) => Some(Err(error)),
-                None => None,
-            };
-            let held = this.masker.finish();
-            if !held.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(held))));
-            }
-            if this.last.is_none() {
-                return Poll::Ready(None);
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.last.is_none() && self.masker.held() == 0 && self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let held = self.masker.held() as u64;
-        let inner = self.inner.size_hint();
-        let mut hint = SizeHint::new();
-        hint.set_lower(inner.lower().saturating_add(held));
-        if let Some(upper) = inner.upper() {
-            hint.set_upper(upper.saturating_add(held));
-        }
-        hint
-    }
-}
-
-/// Masks secrets in a text that arrives in pieces.
-pub(super) struct TextMasker {
+/// Masks secrets in a text that comes in pieces, and in its trailers. Every byte is passed on at once,
+/// except at the end of a piece where a secret has begun.
+pub(super) struct MaskFilter {
     secrets: TokenPatterns,
     /// The end of the text so far, if a secret may begin there.
     begun: Zeroizing<Vec<u8>>,
@@ -98,7 +18,7 @@ pub(super) struct TextMasker {
     told: bool,
 }
 
-impl TextMasker {
+impl MaskFilter {
     pub(super) fn new(secrets: TokenPatterns) -> Self {
         Self {
             secrets,
@@ -152,9 +72,29 @@ impl TextMasker {
         self.gone = 0;
         rest
     }
+}
 
-    /// How many bytes are held back.
-    fn held(&self) -> usize {
-        self.begun.len() - self.gone
+impl Filter for MaskFilter {
+    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
+        match input.is_empty() {
+            true => Ok(Step::Hungry),
+            false => Ok(Step::of(self.push(std::mem::take(input)))),
+        }
+    }
+
+    fn finish(&mut self) -> Result<Bytes, Error> {
+        Ok(Self::finish(self))
+    }
+
+    fn is_finished(&self) -> bool {
+        self.held() == Some(0)
+    }
+
+    fn held(&self) -> Option<usize> {
+        Some(self.begun.len() - self.gone)
+    }
+
+    fn trailers(&self, trailers: &mut HeaderMap) {
+        super::mask(trailers, &self.secrets);
     }
 }

@@ -34,7 +34,7 @@ use self::streamed::Streamed;
 use super::path::ApiPath;
 use super::side_loads::{RefusedSideLoad, SideLoads};
 use super::{Denial, verdict};
-use crate::body::{self, Body, Share};
+use crate::body::{self, Body, Filtered, Share};
 use crate::content::Coding;
 use crate::route_table::TABLE;
 
@@ -80,7 +80,8 @@ pub(super) async fn enforce(
     let mut scan = Scan::new(kinds, side_loads);
     // Without room the script is told less, and it is as safe.
     let Some(length) = memory.room_for(&body) else {
-        return Ok(Body::adapted(Streamed::new(body, scan, denial::of_found)));
+        let streamed = Streamed::new(scan, denial::of_found);
+        return Ok(Body::adapted(Filtered::new(body, streamed)));
     };
     match body::whole(body, length).await {
         Ok(text) => {
