@@ -53,6 +53,7 @@ pub mod route;
 pub mod route_table;
 #[cfg(test)]
 mod samples;
+mod secret_forms;
 pub mod session;
 mod signpost;
 pub mod supervise;

@@ -16,18 +16,15 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt::Write;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use base64::Engine;
-use base64::alphabet::{STANDARD, URL_SAFE};
-use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use zeroize::Zeroizing;
 
 use super::local_keys;
+use crate::secret_forms::forms;
 
 /// Keeps one secret out of every log and error. `Debug` shows nothing.
 pub struct Hidden(u64);
@@ -37,12 +34,16 @@ pub struct Hidden(u64);
 /// Texts shorter than `SHORTEST` bytes are not hidden: they would match unrelated text, and their
 /// absence would reveal more than their presence.
 pub fn hide(secret: &str) -> Hidden {
-    SET.add(forms(secret.as_bytes()))
+    hide_bytes(secret.as_bytes())
 }
 
 /// As [`hide`], for a secret that isn't text.
 pub fn hide_bytes(secret: &[u8]) -> Hidden {
-    SET.add(forms(secret))
+    let forms = match secret.len() {
+        0..SHORTEST => Vec::new(),
+        _ => forms(secret),
+    };
+    SET.add(forms)
 }
 
 /// `text` with its secrets removed.
@@ -283,78 +284,6 @@ static KEYS: LazyLock<(u64, u64)> = LazyLock::new(|| {
     (key(), key())
 });
 
-/// The forms that a secret may take in a text.
-fn forms(secret: &[u8]) -> Vec<Zeroizing<Vec<u8>>> {
-    if secret.len() < SHORTEST {
-        return Vec::new();
-    }
-    let mut forms = vec![Zeroizing::new(secret.to_vec())];
-    let mut add = |form: Vec<u8>| {
-        let form = Zeroizing::new(form);
-        if !forms.contains(&form) {
-            forms.push(form);
-        }
-    };
-    if let Ok(text) = std::str::from_utf8(secret) {
-        add(text.escape_debug().to_string().into_bytes());
-    }
-    add(url::form_urlencoded::byte_serialize(secret)
-        .collect::<String>()
-        .into_bytes());
-    for (upper, spared) in [(true, &b"-._~"[..]), (false, b"-._~"), (true, b"")] {
-        add(percent(secret, upper, spared));
-    }
-    add(hex(secret, true));
-    add(hex(secret, false));
-    for alphabet in [&STANDARD, &URL_SAFE] {
-        let base64 = GeneralPurpose::new(alphabet, NO_PAD);
-        for before in 0..3 {
-            add(inner(&base64, before, secret));
-        }
-    }
-    forms
-}
-
-/// The base64 characters of `secret` that depend on nothing else, when preceded by `before` other
-/// bytes.
-fn inner(base64: &GeneralPurpose, before: usize, secret: &[u8]) -> Vec<u8> {
-    let mut whole = Zeroizing::new(vec![0; before]);
-    whole.extend_from_slice(secret);
-    let text = base64.encode(&whole[..]).into_bytes();
-    // Six bits per character: the first one that lies entirely within the secret, and the last.
-    let first = (before * 8).div_ceil(6);
-    let last = whole.len() * 8 / 6;
-    text.get(first..last).unwrap_or_default().to_vec()
-}
-
-fn percent(secret: &[u8], upper: bool, spared: &[u8]) -> Vec<u8> {
-    let mut text = String::with_capacity(secret.len() * 3);
-    for byte in secret {
-        // Writing to a string can't fail.
-        let _written = match (byte.is_ascii_alphanumeric() || spared.contains(byte), upper) {
-            (true, _) => {
-                text.push(char::from(*byte));
-                Ok(())
-            }
-            (false, true) => write!(text, "%{byte:02X}"),
-            (false, false) => write!(text, "%{byte:02x}"),
-        };
-    }
-    text.into_bytes()
-}
-
-fn hex(secret: &[u8], upper: bool) -> Vec<u8> {
-    let mut text = String::with_capacity(secret.len() * 2);
-    for byte in secret {
-        let _written = if upper {
-            write!(text, "{byte:02X}")
-        } else {
-            write!(text, "{byte:02x}")
-        };
-    }
-    text.into_bytes()
-}
-
 const MARK: &[u8] = b"[redacted]";
 
 /// Half of the shortest token, so that the rest of a truncated secret is found, too; ordinary words
@@ -368,6 +297,8 @@ const GRACE: Duration = Duration::from_secs(600);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hex;
+    use base64::Engine;
     use base64::engine::general_purpose as b64;
     use proptest::prelude::*;
 
@@ -388,7 +319,7 @@ mod tests {
             b64::URL_SAFE_NO_PAD.encode(TOKEN),
             b64::STANDARD.encode(format!("me:{TOKEN}")),
             b64::URL_SAFE.encode(format!("a{TOKEN}b")),
-            hex(TOKEN.as_bytes(), false).escape_ascii().to_string(),
+            hex::lower(TOKEN.as_bytes()),
             TOKEN[4..24].to_owned(),
         ];
         for case in cases {
@@ -423,10 +354,7 @@ mod tests {
                 .count(),
             1
         );
-        assert_eq!(
-            shows(&String::from_utf8(hex(&key, false)).unwrap()),
-            "[redacted]"
-        );
+        assert_eq!(shows(&hex::lower(&key)), "[redacted]");
     }
 
     #[test]

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use aho_corasick::Span;
 use aho_corasick::packed::Searcher;
-use base64::Engine;
-use base64::alphabet::{STANDARD, URL_SAFE};
-use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use memchr::{memchr_iter, memmem};
 use zeroize::Zeroizing;
 
-/// Live tokens: raw, URL-encoded, in JSON with `\/`, and in base64 at any alignment (as in `Basic`
-/// credentials). Clones share them; `Debug` shows none.
+use crate::secret_forms::forms;
+
+/// Live tokens, in every form that `secret_forms` lists. Clones share them;
+/// `Debug` shows none.
 #[derive(Clone, Default)]
 pub struct TokenPatterns(Option<Arc<PatternSet>>);
 
@@ -28,8 +27,8 @@ struct PatternSet {
 impl TokenPatterns {
     /// Those of these values that are long enough to be tokens.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
-        let needles: Vec<_> = values.into_iter().flat_map(forms).collect();
-        Self::of(needles)
+        let values = values.into_iter().filter(|value| value.len() >= SHORTEST);
+        Self::of(values.flat_map(|value| forms(value.as_bytes())).collect())
     }
 
     /// These and `others`.
@@ -144,40 +143,6 @@ impl fmt::Debug for TokenPatterns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenPatterns(..)")
     }
-}
-
-fn forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
-    if secret.len() < SHORTEST {
-        return Vec::new();
-    }
-    let bytes = secret.as_bytes();
-    let url: String = url::form_urlencoded::byte_serialize(bytes).collect();
-    let mut forms = vec![
-        bytes.to_vec(),
-        url.into_bytes(),
-        secret.replace('/', "\\/").into_bytes(),
-    ];
-    for alphabet in [&STANDARD, &URL_SAFE] {
-        for before in 0..3 {
-            forms.push(in_base64(alphabet, before, bytes));
-        }
-    }
-    forms.sort_unstable();
-    forms.dedup();
-    forms.into_iter().map(Zeroizing::new).collect()
-}
-
-/// The base64 characters of `secret` that depend on nothing else, when preceded by `before` other
-/// bytes.
-fn in_base64(alphabet: &base64::alphabet::Alphabet, before: usize, secret: &[u8]) -> Vec<u8> {
-    let mut whole = Zeroizing::new(vec![0; before]);
-    whole.extend_from_slice(secret);
-    let text = Zeroizing::new(GeneralPurpose::new(alphabet, NO_PAD).encode(&whole[..]));
-    // Six bits per character: the first one that lies entirely within the secret, and the last.
-    let first = (before * 8).div_ceil(6);
-    let last = whole.len() * 8 / 6;
-    let inner = text.as_bytes().get(first..last);
-    inner.unwrap_or_default().to_vec()
 }
 
 fn end_of(needle: &[u8]) -> &[u8] {
