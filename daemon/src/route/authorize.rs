@@ -154,14 +154,11 @@ impl<'a> ValidKey<'a> {
         body: Body,
         memory: &mut Share,
     ) -> Result<Body, Refusal> {
-        if body.is_end_stream() {
-            return Ok(body);
+        let mut guarded = body;
+        for rights in self.each() {
+            let passed = rights.guard(head, guarded, memory).await;
+            guarded = passed.map_err(|denial| denied(&self.key.name, denial))?;
         }
-        let Some(rights) = self.each().find(|rights| !rights.is_full()) else {
-            return Ok(body);
-        };
-        let guarded = rights.guard(head, body, memory).await;
-        let guarded = guarded.map_err(|denial| denied(&self.key.name, denial))?;
         if guarded.is_end_stream() {
             return Ok(guarded);
         }

@@ -195,7 +195,11 @@ mod tests {
         let left = public_ones("acme.zendesk.com", mixed).unwrap();
         assert_eq!(left, [at("104.16.51.111:0")]);
         let error = public_ones("acme.zendesk.com", vec![at("10.0.0.1:0")]).unwrap_err();
-        assert!(error.to_string().contains("acme.zendesk.com is 10.0.0.1"));
+        assert!(
+            error
+                .to_string()
+                .contains("resolves acme.zendesk.com to 10.0.0.1")
+        );
         assert!(
             public_ones("acme.zendesk.com", Vec::new())
                 .unwrap()

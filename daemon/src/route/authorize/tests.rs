@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use loopdesk_protocol::{Paths, key};
 
 use super::*;
+use crate::body::Budget;
 use crate::clock::Clock;
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Keys, New, Trace};
@@ -144,6 +145,50 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             "{asked}"
         );
         mover.jump(-after);
+    }
+}
+
+#[tokio::test]
+async fn d2_a_body_is_held_to_the_keys_rights_and_to_max_key_scope() {
+    let home = tempfile::tempdir().unwrap();
+    let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
+    let clock = Clock::system();
+    let keys = Keys::open(&paths, clock.clone());
+    let rights = |scopes: &[&str]| key::Rights {
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        ..key::Rights::default()
+    };
+    let (narrow, wide): (&[&str], &[&str]) = (&["tickets:read"], &["tickets:read", "users:read"]);
+    for (own, most, passes) in [
+        (wide, wide, true),
+        (narrow, wide, false),
+        (wide, narrow, false),
+    ] {
+        let new = New {
+            name: format!("{own:?} of {most:?}"),
+            account: "acme".parse().unwrap(),
+            person: person(1),
+            rights: rights(own),
+            expires_in: None,
+            note: None,
+        };
+        let key = keys.create(new).unwrap().0;
+        let account = samples::account("acme", "https://acme.zendesk.com");
+        let mut config = samples::config([account].into());
+        config.max_key_scope = Some(Rights::parse(&rights(most)).unwrap());
+        let policy = KeyPolicy::new(&config);
+        let text = "{\"view\":{},\"include\":\"users\"}";
+        let (head, ()) = Request::post("/api/v2/views/preview")
+            .header("content-type", "application/json")
+            .header("content-length", text.len())
+            .body(())
+            .unwrap()
+            .into_parts();
+        let valid = policy.valid(&key, clock.now()).unwrap();
+        valid.allows(&head).unwrap();
+        let mut memory = Share::of(Budget::of(true));
+        let guarded = valid.guard(&head, Body::full(text), &mut memory).await;
+        assert_eq!(guarded.is_ok(), passes, "{}", key.name);
     }
 }
 
