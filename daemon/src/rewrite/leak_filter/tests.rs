@@ -10,7 +10,7 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 
-use super::mask::TextMasker;
+use super::mask::MaskFilter;
 use super::secrets::{BEGUN, MASK};
 use super::*;
 
@@ -184,7 +184,7 @@ async fn d4_p13_header_values_reason_and_trailers_are_masked() {
 
 #[test]
 fn s3_only_what_a_token_has_begun_with_waits() {
-    let mut masker = TextMasker::new(secrets());
+    let mut masker = MaskFilter::new(secrets());
     let mut push = |text: &str| masker.push(Bytes::copy_from_slice(text.as_bytes()));
     assert_eq!(push("nothing here!"), "nothing here!");
     assert_eq!(push("x eyJ0"), "x eyJ0", "too little of one");
@@ -220,7 +220,7 @@ proptest! {
         sizes in prop::collection::vec(1..40_usize, 1..40),
     ) {
         let text = parts.concat();
-        let mut masker = TextMasker::new(secrets());
+        let mut masker = MaskFilter::new(secrets());
         let mut shown = Vec::new();
         let mut rest = text.as_bytes();
         for size in sizes.iter().cycle() {

@@ -165,7 +165,7 @@ async fn d2_a_body_is_held_to_the_keys_rights_and_to_max_key_scope() {
         (wide, narrow, false),
     ] {
         let new = New {
-            name: format!("{own:?} of {most:?}"),
+            name: format!("{}-of-{}", own.len(), most.len()),
             account: "acme".parse().unwrap(),
             person: person(1),
             rights: rights(own),

@@ -242,7 +242,7 @@ async fn s7_a_tunnel_that_isn_t_given_can_not_have_acted() {
         );
         let text = refusal.description();
         assert!(
-            text.starts_with("no way to https://acme.zendesk.com: "),
+            text.starts_with("can't reach https://acme.zendesk.com: "),
             "{text}"
         );
     }
