@@ -1,4 +1,4 @@
-//! What can be typed after `loopdesk account`.
+//! Arguments of `loopdesk account`.
 
 use std::path::PathBuf;
 
@@ -11,16 +11,12 @@ use super::config::SettingArgs;
 pub(crate) enum AccountCommand {
     /// List the accounts.
     #[command(
-        after_long_help = "JSON: daemon_running, accounts (name, default, origin, base_urls, \
-                                 state, person; the last two only if the daemon runs)."
+        after_long_help = "JSON: daemon_running, accounts (name, default, origin, base_urls, state, person; the last two only if the daemon runs)."
     )]
     List,
     /// Add an account to the configuration.
     ///
-    /// An admin of the Zendesk account first makes the OAuth client in Admin Center, under Apps
-    /// and integrations, APIs, OAuth clients: kind `Public` (for the grant `client-credentials`:
-    /// `Confidential`), and the redirect URLs that `loopdesk
-    /// config show` lists. Its identifier is the `--client-id`.
+    /// A Zendesk admin first creates an OAuth client in Admin Center, under Apps and integrations, APIs, OAuth clients: of kind Public (Confidential for the grant `client-credentials`), with the redirect URLs that `loopdesk config show` lists. Its identifier is the `--client-id`.
     #[command(
         after_long_help = "JSON: path, reloaded, account (as in `account show`).",
         override_usage = "loopdesk account add NAME (--subdomain SUBDOMAIN | --url URL) --client-id ID [OPTIONS]"
@@ -28,11 +24,9 @@ pub(crate) enum AccountCommand {
     Add(Box<AccountAddArgs>),
     /// Change one setting of an account.
     ///
-    /// `access key` has the account refuse every program that sends no local key: the programs
-    /// that have lately sent none are shown, and you are asked. `access user` takes it back.
+    /// `access key` makes the account refuse programs that send no local key. You see which programs lately sent none, and confirm. `access user` undoes it.
     #[command(
-        after_long_help = "JSON: path, reloaded, callers (after `access key`: at, process, \
-                           requests of each program that sent no key)."
+        after_long_help = "JSON: path, reloaded, callers (after `access key`: at, process, requests of each program that sent no key)."
     )]
     Set(AccountSetArgs),
     /// Remove an account from the configuration.
@@ -40,54 +34,49 @@ pub(crate) enum AccountCommand {
     Remove(AccountRemoveArgs),
     /// Show an account's settings, and its session if the daemon runs.
     #[command(
-        after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
-                                 client_id, scopes, grant, port, access, rewrite, access_token_ttl and \
-                                 refresh_token_ttl in seconds, spare, read_only_grant, \
-                                 extra_ca_file, token_encoding, base_urls), session (as in `status`, or null), \
-                                 sources (by key: layer, path, line)."
+        after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, client_id, scopes, grant, port, access, rewrite, access_token_ttl and refresh_token_ttl in seconds, spare, read_only_grant, extra_ca_file, token_encoding, base_urls), session (as in `status`, or null), sources (by key: layer, path, line)."
     )]
     Show(AccountShowArgs),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct AccountAddArgs {
-    /// A name for the account: lower-case letters, digits and hyphens.
+    /// A name of your choice: lower-case letters, digits and hyphens.
     pub(crate) name: String,
-    /// The `acme` of `acme.zendesk.com`.
+    /// Your Zendesk subdomain: the `acme` in `acme.zendesk.com`.
     #[arg(long, required_unless_present = "url")]
     pub(crate) subdomain: Option<String>,
-    /// The API's address where it isn't the subdomain's, such as `https://support.example.com`.
+    /// The address of the API if it isn't `https://SUBDOMAIN.zendesk.com`.
     #[arg(long)]
     pub(crate) url: Option<String>,
-    /// The identifier of the OAuth client in Admin Center.
+    /// The OAuth client's identifier in Admin Center.
     #[arg(long, value_name = "ID")]
     pub(crate) client_id: String,
-    /// The scopes to ask for, separated by commas.
+    /// The OAuth scopes to request, separated by commas.
     #[arg(long, value_delimiter = ',')]
     pub(crate) scopes: Vec<String>,
-    /// How tokens are obtained: `authorization-code` in a browser, or `client-credentials` by the
-    /// secret of a confidential OAuth client.
+    /// How to log in: `authorization-code` in a browser, or `client-credentials` with the secret of a confidential OAuth client.
     #[arg(long, value_parser = [AUTHORIZATION_CODE, CLIENT_CREDENTIALS])]
     pub(crate) grant: Option<String>,
-    /// A port of this account's own.
+    /// A port for this account alone.
     #[arg(long)]
     pub(crate) port: Option<u16>,
-    /// Make it the account of requests and commands that name none.
+    /// Make it the default account.
     #[arg(long)]
     pub(crate) default: bool,
-    /// Which absolute URLs stay local, separated by commas: pagination, jobs, attachments, records.
+    /// Which URLs in Zendesk's answers to rewrite, separated by commas: pagination, jobs, attachments, records.
     #[arg(long, value_delimiter = ',', value_name = "CLASSES")]
     pub(crate) rewrite: Vec<String>,
-    /// The access token's lifetime to ask for, such as `48h`.
+    /// The lifetime to request for access tokens, such as `48h`.
     #[arg(long, value_name = "DURATION")]
     pub(crate) access_token_ttl: Option<String>,
-    /// The refresh token's lifetime to ask for, such as `90d`.
+    /// The lifetime to request for refresh tokens, such as `90d`.
     #[arg(long, value_name = "DURATION")]
     pub(crate) refresh_token_ttl: Option<String>,
-    /// Further certificates to trust, in PEM.
+    /// A PEM file with additional certificate authorities to trust.
     #[arg(long, value_name = "FILE")]
     pub(crate) extra_ca_file: Option<PathBuf>,
-    /// How token requests are encoded: `json` or `form`.
+    /// How to encode token requests: `json` or `form`.
     #[arg(long, value_name = "ENCODING")]
     pub(crate) token_encoding: Option<String>,
 }
@@ -98,7 +87,7 @@ pub(crate) struct AccountSetArgs {
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) setting: SettingArgs,
-    /// Don't ask before `access key` refuses programs that are served now.
+    /// Don't ask before `access key` locks out programs that send no key.
     #[arg(long)]
     pub(crate) yes: bool,
 }

@@ -1,73 +1,70 @@
-//! What can be typed after `loopdesk config`.
+//! Arguments of `loopdesk config`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// A setting's new value.
+/// A setting and its new value.
 #[derive(Args, Debug)]
 pub(crate) struct SettingArgs {
-    /// The setting's name in the file, such as `port`.
+    /// The setting's name as in the file, such as `port`.
     pub(crate) key: String,
-    /// Its new value; lists are separated by commas.
+    /// The new value; separate list items with commas.
     #[arg(
         required_unless_present = "unset",
         conflicts_with = "unset",
         allow_hyphen_values = true
     )]
     pub(crate) value: Option<String>,
-    /// Remove the setting, so that its default counts.
+    /// Remove the setting, so that its default applies.
     #[arg(long)]
     pub(crate) unset: bool,
 }
 
-/// A setting's new value, and whether to ask before it refuses programs.
+/// A setting and its new value, and whether to confirm what it would refuse.
 #[derive(Args, Debug)]
 pub(crate) struct ConfigSetArgs {
     #[command(flatten)]
     pub(crate) setting: SettingArgs,
-    /// Don't ask before `allow-hosts` refuses programs that are served now.
+    /// Don't ask before `allow-hosts` locks out programs that send no key.
     #[arg(long)]
     pub(crate) yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Check the configuration, whether a daemon runs or not (exit code 3 if it has errors).
+    /// Check the configuration.
+    ///
+    /// Works without a running daemon. Exits with 3 if there are errors.
     #[command(
-        after_long_help = "JSON: path, exists, files (layer, path, exists), errors (path, line, \
-                                 column, message, snippet), config (as in `config show`; absent with \
-                                 errors)."
+        after_long_help = "JSON: path, exists, files (layer, path, exists), errors (path, line, column, message, snippet), config (as in `config show`; absent with errors)."
     )]
     Check(ConfigCheckArgs),
-    /// Print the configuration's path, and below it that of the machine's if there is one.
+    /// Print the path of the configuration.
+    ///
+    /// The machine-wide configuration, if there is one, is on the second line.
     #[command(after_long_help = "JSON: path, exists, files (layer, path, exists).")]
     Path,
-    /// Show the configuration with every default filled in, and where each value comes from.
+    /// Show the whole configuration with its defaults, and where each value comes from.
     #[command(
-        after_long_help = "JSON: listen, default_account, vault, allow_hosts, max_key_scope, \
-                           max_key_age (in seconds), open_routes, redirect_uris, hooks \
-                           (session_event), accounts (as in `account show`), sources (by key: \
-                           layer, path, line; a key that isn't there has its default), locked (by \
-                           key: layer, path, line)."
+        after_long_help = "JSON: listen, default_account, vault, allow_hosts, max_key_scope, max_key_age (in seconds), open_routes, redirect_uris, hooks (session_event), accounts (as in `account show`), sources (by key: layer, path, line; a key that isn't there has its default), locked (by key: layer, path, line)."
     )]
     Show,
-    /// Change one setting, keeping every comment.
+    /// Change one setting; comments stay.
     #[command(after_long_help = "JSON: path, reloaded.")]
     Set(ConfigSetArgs),
-    /// Edit the configuration in $VISUAL or $EDITOR; it counts once it has no errors.
+    /// Edit the configuration in $VISUAL or $EDITOR, and check it before it is used.
     ///
-    /// The editor gets a draft beside the file. A draft with errors is shown with them and can be
-    /// edited again; without a terminal it is kept, and its path is said.
+    /// You edit a draft next to the file. If it has errors, you see them and can edit again; without a terminal the draft is kept, and its path is printed.
     #[command(after_long_help = "JSON: path, reloaded, changed.")]
     Edit,
-    /// Make the daemon that runs read the configuration again.
+    /// Make the running daemon read the configuration again.
     #[command(after_long_help = "JSON: path, reloaded.")]
     Reload,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct ConfigCheckArgs {
-    /// A file to check in place of your own; the machine's is judged for itself.
+    /// The file to check [default: your own and the machine-wide one].
     pub(crate) file: Option<PathBuf>,
 }

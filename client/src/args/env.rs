@@ -1,23 +1,22 @@
-//! What can be typed after `loopdesk env`.
+//! Arguments of `loopdesk env`.
 
 use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
 pub(crate) struct EnvArgs {
-    /// The account's name; the default account, or that of `--key`, if left out.
+    /// The account's name [default: the account of `--key`, else the default account].
     pub(crate) account: Option<String>,
-    /// Print what this program or library needs.
+    /// Print code for this program or library.
     #[arg(long = "for", value_name = "CLIENT", value_enum)]
     pub(crate) client: Option<EnvClient>,
-    /// Show where this local key goes, in its account.
+    /// Show where to put this local key.
     ///
-    /// The key itself was shown when it was made; what it begins with stands for it. An account
-    /// with `access = "key"` is shown with the place for a key in any case.
+    /// The key itself was shown only when it was created, so its first characters stand for it. For an account with `access = "key"`, the place for a key is always shown.
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
 }
 
-/// The programs and libraries that `env` knows.
+/// The programs and libraries that `env` has code for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EnvClient {
     /// curl in a shell script.

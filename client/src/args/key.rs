@@ -1,4 +1,4 @@
-//! What can be typed after `loopdesk key` and `loopdesk explain`.
+//! Arguments of `loopdesk key` and `loopdesk explain`.
 
 use clap::{Args, Subcommand};
 
@@ -6,38 +6,33 @@ use crate::ui::time::lifetime;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a key for one script, and show it this once.
+    /// Create a key for a script, and print it this one time.
     ///
-    /// The key goes where the script had its API token. It allows what its scopes and `--allow`
-    /// rules cover, less what a `--deny` rule covers, and acts for the Zendesk user who is logged
-    /// in now. It never leaves this machine, and works until it is revoked unless `--expires`
-    /// says otherwise.
+    /// Put the key where the script had its API token. It allows what its scopes and `--allow` rules cover, except what a `--deny` rule covers, and acts as the Zendesk user who is logged in now. It never leaves this machine, and works until you revoke it, or until `--expires`.
     #[command(
         after_long_help = CREATE_MORE,
         override_usage = "loopdesk key create NAME (--scope SCOPE | --allow RULE)... [OPTIONS]"
     )]
     Create(KeyCreateArgs),
-    /// List the keys: what each allows, when it was used last, and whether it works.
+    /// List all keys: what each allows, when it was last used, and whether it works.
     #[command(
-        after_long_help = "JSON: keys (each as in `key show`), keyless (the names of accounts \
-                           that answer without a key, too)."
+        after_long_help = "JSON: keys (each as in `key show`), keyless (the names of accounts that answer without a key, too)."
     )]
     List(KeyListArgs),
-    /// Show everything about a key but the key itself.
+    /// Show all details of a key, except the key itself.
     #[command(after_long_help = SHOW_JSON)]
     Show(KeyShowArgs),
-    /// Revoke keys: from the next request on, they are refused.
+    /// Revoke keys, with effect from the next request.
     #[command(
-        after_long_help = "Exit code 2 if one of them doesn't exist; the others are revoked \
-                           then all the same.\n\nJSON: revoked (each as in `key show`)."
+        after_long_help = "Exits with 2 if one of them doesn't exist; the others are revoked all the same.\n\nJSON: revoked (each as in `key show`)."
     )]
     Revoke(KeyRevokeArgs),
-    /// Replace a key by a new one with the same rights, and show that this once.
+    /// Replace a key with a new one that has the same rights, and print that.
     #[command(after_long_help = ROTATE_MORE)]
     Rotate(KeyRotateArgs),
-    /// Let keys that were made for another Zendesk user act for the one who is logged in now.
+    /// Let keys act as the Zendesk user who is logged in now.
     ///
-    /// `loopdesk login --switch-user` suspends an account's keys until then.
+    /// `loopdesk login --switch-user` suspends the account's keys until you confirm them.
     #[command(
         after_long_help = "JSON: keys (those that were confirmed, each as in `key show`), keyless."
     )]
@@ -46,33 +41,30 @@ pub(crate) enum KeyCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct KeyCreateArgs {
-    /// What to call it, best after the script: letters, digits, `-`, `_` and `.`.
+    /// A name, such as the script's: letters, digits, `-`, `_` and `.`.
     pub(crate) name: String,
-    /// What it allows: `read`, `write`, or one resource's, such as `tickets:read`.
+    /// What the key allows: `read`, `write`, or one kind of resource, such as `tickets:read`.
     ///
-    /// Can be given several times, or several separated by commas.
+    /// Repeat the option or separate several scopes with commas.
     #[arg(long = "scope", value_name = "SCOPE", value_delimiter = ',')]
     pub(crate) scopes: Vec<String>,
-    /// Allow this too, such as 'GET /api/v2/tickets/**'; can be given several times.
+    /// Also allow these requests, such as 'GET /api/v2/tickets/**'; repeatable.
     ///
-    /// A rule is a method, or `*` for any, and a path, in which `*` stands for one segment or a
-    /// part of one, and `**` for any number of segments.
+    /// A rule is a method (or `*` for any) and a path, in which `*` matches within one segment and `**` any number of segments.
     #[arg(long, value_name = "RULE")]
     pub(crate) allow: Vec<String>,
-    /// Refuse this, whatever else allows it, such as '* /api/v2/users/**'; can be given several
-    /// times.
+    /// Refuse these requests, whatever else allows them, such as '* /api/v2/users/**'; repeatable.
     ///
-    /// With a rule that denies, routes that loopdesk doesn't know are refused too, and with one about
-    /// GET also searches, exports and side loads, unless `--allow` names that very path.
+    /// With any such rule, routes that loopdesk doesn't know are refused too; with one that covers GET, so are searches, exports and side loads. An `--allow` rule with exactly that path lets one through.
     #[arg(long, value_name = "RULE")]
     pub(crate) deny: Vec<String>,
-    /// The account; the default account if left out.
+    /// The account [default: the default account].
     #[arg(long)]
     pub(crate) account: Option<String>,
-    /// After how long it expires, such as `90d`; never if left out.
+    /// When the key expires, such as `90d` from now [default: never].
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     pub(crate) expires: Option<u64>,
-    /// What you want to remember of it.
+    /// A note to yourself.
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
     /// Print the key and nothing else.
@@ -82,28 +74,28 @@ pub(crate) struct KeyCreateArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct KeyListArgs {
-    /// The account's name; all accounts if left out.
+    /// The account's name [default: all accounts].
     pub(crate) account: Option<String>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct KeyShowArgs {
-    /// The key's name, or the beginning of the key as a script has it.
+    /// The key's name, or the first characters of the key.
     pub(crate) name: String,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct KeyRevokeArgs {
-    /// The keys' names, or the beginnings of keys as scripts have them.
+    /// The keys' names, or their first characters.
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct KeyRotateArgs {
-    /// The key's name, or the beginning of the key as a script has it.
+    /// The key's name, or the first characters of the key.
     pub(crate) name: String,
-    /// How long the old key works besides, such as `1h`; not at all if left out.
+    /// How long the old key still works, such as `1h` [default: not at all].
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     pub(crate) grace: Option<u64>,
     /// Print the key and nothing else.
@@ -113,9 +105,9 @@ pub(crate) struct KeyRotateArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct KeyConfirmArgs {
-    /// The account's name; the default account, or that of `--key`, if left out.
+    /// The account's name [default: the account of `--key`, else the default account].
     pub(crate) account: Option<String>,
-    /// Only this key; every key of the account if left out.
+    /// Confirm only this key [default: all of the account's keys].
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
 }
@@ -124,25 +116,20 @@ pub(crate) struct KeyConfirmArgs {
 pub(crate) struct ExplainArgs {
     /// The request's method, such as `GET`.
     pub(crate) method: String,
-    /// Its path, and query if it has one, as the script sends it: `/api/v2/tickets.json`.
+    /// Its path and query as the script sends them, such as `/api/v2/tickets.json`.
     pub(crate) path: String,
-    /// The name of the key that the script sends; no key if left out.
+    /// The key that the script sends [default: none].
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
-    /// The account; the default account, or the key's, if left out.
+    /// The account [default: the key's, else the default account].
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<String>,
 }
 
 const CREATE_MORE: &str = "\
-Scopes: `read` and `write` are for everything. With `:read` or `:write` behind it, one of these is
-for its own things: account_settings, apps, automations, brands, custom_objects,
-deletion_schedules, dynamic_content, groups, hc, macros, organizations, requests,
-satisfaction_ratings, sla_policies, targets, themes, ticket_attachments, ticket_views, tickets,
-triggers, users, webhooks, zis; auditlogs, security can only be read, any_channel and web_widget only
-be written. A scope that writes also deletes, and doesn't read. `impersonate` is needed besides to act for end users.
+Scopes: `read` and `write` cover everything. For one kind of resource, add `:read` or `:write` to account_settings, apps, automations, brands, custom_objects, deletion_schedules, dynamic_content, groups, hc, macros, organizations, requests, satisfaction_ratings, sla_policies, targets, themes, ticket_attachments, ticket_views, tickets, triggers, users, webhooks or zis. auditlogs and security have only `:read`, any_channel and web_widget only `:write`. A write scope includes deleting, but not reading. To act on behalf of end users, add `impersonate`.
 
-The key is the only thing on standard output, so it can go straight to where it is kept:
+Only the key goes to standard output, so you can send it straight to where you keep it:
   loopdesk key create nightly-report --scope tickets:read | pass insert -ef zendesk/nightly
   (umask 077; loopdesk key create nightly-report --scope tickets:read -q > ~/.nightly.key)
 
@@ -151,27 +138,21 @@ Examples:
   loopdesk key create sync --scope read,users:write --deny 'DELETE /api/v2/**' --account acme
   loopdesk key create exporter --allow 'GET /api/v2/search/export'
 
-`loopdesk explain METHOD PATH --key NAME` tells what a key allows, and `loopdesk env --key NAME
---for CLIENT` where it goes. A key limits nobody who sends none: `loopdesk account set ACCOUNT
-access key` has the account answer only with a key.
+`loopdesk explain METHOD PATH --key NAME` shows what a key allows, and `loopdesk env --key NAME --for CLIENT` where to put it. A key doesn't limit programs that send none: `loopdesk account set ACCOUNT access key` makes the account require one.
 
-JSON: key (as in `key show`), secret, keyless, base_urls, also_shown (routes that it allows and that
-may show what its `deny` rules deny).";
+JSON: key (as in `key show`), secret, keyless, base_urls, also_shown (routes that the key allows and that may reveal what its `deny` rules deny).";
 
 const SHOW_JSON: &str = "\
-JSON: name, id, account, person, scopes, allow, deny, state, created_at, expires_at,
-old_secret_until, note, last_used (at, process), requests. States: active, expired, suspended,
-no-account, limited, unreadable, revoked.";
+JSON: name, id, account, person, scopes, allow, deny, state, created_at, expires_at, old_secret_until, note, last_used (at, process), requests. States: active, expired, suspended, no-account, limited, unreadable, revoked.";
 
 const ROTATE_MORE: &str = "\
-The new key is the only thing on standard output. Requests with the old one are refused from the
-next one on, unless `--grace` lets it work while its script is changed.
+Only the new key goes to standard output. The old one is refused from the next request on, unless `--grace` keeps it working while you update the script.
 
-JSON: as of `key create`.";
+JSON: as for `key create`.";
 
 pub(super) const EXPLAIN_MORE: &str = "\
 Examples:
   loopdesk explain GET /api/v2/tickets.json --key nightly-report
   loopdesk explain POST '/api/v2/tickets/update_many.json?ids=1,2' --key nightly-report
 
-JSON: allowed, account, needs (scopes of which one is enough), line, why.";
+JSON: allowed, account, needs (scopes, any one of which is enough), line, why.";

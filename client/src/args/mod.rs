@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The arguments of every command, and the texts of `--help`.
 
 pub(crate) mod account;
 pub(crate) mod config;
@@ -19,14 +19,19 @@ use service::ServiceCommand;
 use session::{AccountArgs, LoginArgs, LogoutArgs, UnlockArgs, WaitArgs};
 use shell::{CompletionsArgs, GuideArgs, ManArgs};
 
-/// Scripts talk to Zendesk through loopdesk, which keeps the OAuth session alive.
+/// Lets your scripts use Zendesk's API without holding a token.
 ///
-/// loopdesk runs in the background, logs in once for each account and serves scripts on
-/// http://localhost:8484: they change their base URL and nothing else.
+/// loopdesk runs in the background, logs in to Zendesk as you, and signs every request that your scripts send to http://localhost:8484. They change their base URL and nothing else.
 #[derive(Debug, Parser)]
-#[command(name = "loopdesk", version, styles = STYLES, after_long_help = about_all())]
+#[command(
+    name = "loopdesk",
+    version,
+    styles = STYLES,
+    after_help = "New here? Start with `loopdesk account add --help`.",
+    after_long_help = about_all()
+)]
 pub(crate) struct Cli {
-    /// Print one JSON object on a line instead of text; failures too, on standard error.
+    /// Print JSON instead of text: one object per line, errors on standard error.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
@@ -37,70 +42,73 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Log in to Zendesk in the browser; starts the daemon if none runs.
+    /// Log in to Zendesk in your browser.
+    ///
+    /// Starts the daemon if it isn't running.
     #[command(after_long_help = LOGIN_JSON)]
     Login(LoginArgs),
-    /// Open the vault of the data key: the keyring shows its own prompt, here and nowhere else.
-    #[command(after_long_help = "JSON: vault (kind, state, problem).")]
-    Unlock(UnlockArgs),
-    /// Revoke the session's tokens and remove them from this machine.
-    #[command(after_long_help = "JSON: account, person, revoked.")]
-    Logout(LogoutArgs),
-    /// Show the daemon, every account and what needs attention (exit code 1 if anything does).
-    #[command(after_long_help = STATUS_JSON)]
-    Status(AccountArgs),
-    /// Fetch a new token pair now.
-    #[command(after_long_help = "JSON: account, generation, access_expires_at.")]
-    Refresh(AccountArgs),
-    /// Wait until an account serves requests.
+    /// Print what a script needs to reach loopdesk.
     ///
-    /// Ends at once with exit code 4 if somebody has to log in first, and with exit code 8 when
-    /// the time is over.
-    #[command(after_long_help = "JSON: the account as in `status`.")]
-    Wait(WaitArgs),
-    /// Print the base URL as shell code: `eval "$(loopdesk env)"`.
+    /// The output is shell code: `eval "$(loopdesk env)"`.
     #[command(
-        after_long_help = "JSON: account, base_url, base_urls, variables, placeholder (for a local key, if one is needed), \
-                           notes, example."
+        after_long_help = "JSON: account, base_url, base_urls, variables, placeholder (for a local key, if one is needed), notes, example."
     )]
     Env(EnvArgs),
-    /// Say whether a request would be passed on, and which line decides (exit code 1 if not).
-    ///
-    /// Nothing is sent to Zendesk.
-    #[command(after_long_help = key::EXPLAIN_MORE)]
-    Explain(ExplainArgs),
-    /// Make, list, replace and revoke local keys: scoped API tokens that don't expire.
-    #[command(subcommand)]
-    Key(KeyCommand),
+    /// Print a page of the user's guide, or the list of its topics.
+    #[command(
+        after_long_help = "JSON: topics (topic, summary); or with a topic: topic, text (the page in \
+            Markdown)."
+    )]
+    Guide(GuideArgs),
     /// List, add, change and remove accounts.
     #[command(subcommand)]
     Account(AccountCommand),
+    /// Fetch new tokens now.
+    #[command(after_long_help = "JSON: account, generation, access_expires_at.")]
+    Refresh(AccountArgs),
+    /// Log out: revoke the tokens and delete them from this machine.
+    #[command(after_long_help = "JSON: account, person, revoked.")]
+    Logout(LogoutArgs),
+    /// Create, list, rotate and revoke local keys: scoped API tokens that don't expire.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Explain whether a request would be allowed, and why.
+    ///
+    /// Exits with 1 if it would be refused. Nothing is sent to Zendesk.
+    #[command(after_long_help = key::EXPLAIN_MORE)]
+    Explain(ExplainArgs),
+    /// Keep the daemon running with systemd or launchd.
+    #[command(subcommand)]
+    Service(ServiceCommand),
     /// Check, show and change the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Have systemd or launchd keep the daemon running.
-    #[command(subcommand)]
-    Service(ServiceCommand),
-    /// Print a page of the user's guide, or the list of its topics.
-    #[command(
-        after_long_help = "JSON: topics (topic, summary); or with a topic: topic, text (the page in Markdown)."
-    )]
-    Guide(GuideArgs),
-    /// Print a script that completes commands and options: bash, zsh or fish.
+    /// Unlock the vault that holds the data key.
     ///
-    /// bash: `loopdesk completions bash > ~/.local/share/bash-completion/completions/loopdesk`.
-    /// zsh: into a file `_loopdesk` in a folder of `$fpath`. fish:
-    /// `loopdesk completions fish > ~/.config/fish/completions/loopdesk.fish`.
-    #[command(after_long_help = "JSON: shell, script.")]
-    Completions(CompletionsArgs),
-    /// Print the manual page, or write the pages of all commands and topics into a folder.
-    #[command(after_long_help = "JSON: page, the text; or with a folder: paths.")]
-    Man(ManArgs),
-    /// Show the versions of this command and of the daemon that runs.
+    /// The system's keyring shows its own prompt. No other command makes it do so.
+    #[command(after_long_help = "JSON: vault (kind, state, problem).")]
+    Unlock(UnlockArgs),
+    /// Wait until an account serves requests.
+    ///
+    /// Exits at once with 4 if a login is needed, and with 8 when the time is up.
+    #[command(after_long_help = "JSON: the account as in `status`.")]
+    Wait(WaitArgs),
+    /// Show the daemon, every account, and what needs your attention.
+    ///
+    /// Exits with 1 if anything needs attention.
+    #[command(after_long_help = STATUS_JSON)]
+    Status(AccountArgs),
+    /// Show the versions of this command and of the running daemon.
     #[command(
         after_long_help = "JSON: version, protocol, daemon (version, protocol, pid) or null."
     )]
     Version,
+    /// Print a completion script for bash, zsh or fish.
+    #[command(after_long_help = COMPLETIONS_MORE)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands to a folder.
+    #[command(after_long_help = "JSON: page (the text), or with a folder: paths.")]
+    Man(ManArgs),
 }
 
 const STYLES: Styles = Styles::styled()
@@ -109,48 +117,47 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// What holds for every command.
+/// What applies to every command.
 fn about_all() -> String {
     format!("Exit codes:\n{EXIT_CODES}\n\n{NOTES}")
 }
 
-/// The exit codes, which are those of the kinds of failure.
+/// The exit codes of [`loopdesk_protocol::Kind`].
 pub(crate) const EXIT_CODES: &str = "   0  success
-   1  something that `status` shows needs attention, or `explain` was told of a refusal
-   2  the command was called wrongly, or names what doesn't exist
-   3  the configuration can't be used
-   4  somebody has to log in, or to allow the login
-   5  Zendesk, or the way to it, did not do what was asked
-   6  the daemon can't be started or reached, or is another version
-   7  the place of the data key or of the sessions can't be used
-   8  nothing happened within the time allowed
+   1  `status` shows something that needs attention, or `explain` a refusal
+   2  wrong usage, or a name that doesn't exist
+   3  the configuration has errors
+   4  a login is needed, or was denied
+   5  Zendesk, or the network on the way to it, failed
+   6  the daemon can't be started or reached, or is of another version
+   7  the vault or the stored sessions can't be used
+   8  timed out
   70  a bug in loopdesk";
 
-/// What holds for every command besides.
-pub(crate) const NOTES: &str = r#"Every failure says what happened and, after `Hint:`, the command that helps. With --json it is one
-line on standard error: {"error":{"kind","message","hints","exit_code"}}. The folder client/schemas
-of loopdesk's source has a JSON Schema for the output of each command.
+/// Further notes on every command.
+pub(crate) const NOTES: &str = r#"Every error says what happened and, after `Hint:`, which command fixes it. With --json it is one line on standard error: {"error":{"kind","message","hints","exit_code"}}. The folder client/schemas of loopdesk's source has a JSON Schema for the output of each command.
 
-Files: $XDG_CONFIG_HOME/loopdesk/config.toml, $XDG_STATE_HOME/loopdesk, $XDG_RUNTIME_DIR/loopdesk.
-$LOOPDESKD names the daemon's program where it is neither beside this one nor in $PATH."#;
+Files: $XDG_CONFIG_HOME/loopdesk/config.toml, $XDG_STATE_HOME/loopdesk, $XDG_RUNTIME_DIR/loopdesk. The daemon's program is the one beside this command, else the first in $PATH; $LOOPDESKD names another."#;
 
 const LOGIN_JSON: &str = "\
-JSON: one object for each event, told apart by `event`:
-  authorize  account, url, redirect_uri, entrance (what to start a browser with on this machine),
-             listens, waits_until
-  refused    kind, message, hints: a pasted address was wrong; the login goes on
-  done       account, person, scopes, missing_scopes, access_expires_at, refresh_expires_at,
-             base_urls, warning, new_person; the last one
-  failed     kind, message, hints; the last one";
+JSON: one object per event, told apart by `event`.
+
+authorize: account, url, redirect_uri, entrance (the address to start a browser with on this machine), listens, waits_until.
+refused: kind, message, hints. A pasted address was wrong; the login goes on.
+done: account, person, scopes, missing_scopes, access_expires_at, refresh_expires_at, base_urls, warning, new_person. The last event.
+failed: kind, message, hints. The last event.";
 
 const STATUS_JSON: &str = "\
-JSON: daemon (version, pid, started_at, supervised), config (path, system_path, loaded_at, problem),
-vault (kind, state, problem), listeners (address, account, problem), hooks (problem), keys (problem),
-accounts (name, default, origin, client_id, grant, base_urls, access, key_over_tcp, keys,
-suspended_keys, state, person, scopes, generation, refreshed_at, access_expires_at, next_refresh_at,
-refresh_expires_at, last_error, problem). A problem is kind, message, hints.
-States: signed-out, active, rotating, doubtful, unsaved, blocked, ended, key-missing; of the vault:
-available, untested, locked, absent, slow, no-entry, needs-passphrase, failed.";
+JSON: daemon (version, pid, started_at, supervised), config (path, system_path, loaded_at, problem), vault (kind, state, problem), listeners (address, account, problem), hooks (problem), keys (problem), accounts (name, default, origin, client_id, grant, base_urls, access, key_over_tcp, keys, suspended_keys, state, person, scopes, generation, refreshed_at, access_expires_at, next_refresh_at, refresh_expires_at, last_error, problem). A problem is kind, message, hints.
+
+States of an account: signed-out, active, rotating, doubtful, unsaved, unreachable, blocked, ended, key-missing. Of the vault: available, untested, locked, absent, slow, no-entry, needs-passphrase, failed.";
+
+const COMPLETIONS_MORE: &str = "\
+bash: loopdesk completions bash > ~/.local/share/bash-completion/completions/loopdesk
+zsh: write it to a file named `_loopdesk` in a folder of `$fpath`
+fish: loopdesk completions fish > ~/.config/fish/completions/loopdesk.fish
+
+JSON: shell, script.";
 
 #[cfg(test)]
 mod tests {

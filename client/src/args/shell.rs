@@ -1,4 +1,4 @@
-//! What can be typed after `loopdesk completions`, `loopdesk guide` and `loopdesk man`.
+//! Arguments of `loopdesk completions`, `loopdesk guide` and `loopdesk man`.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,12 @@ use crate::guide::TOPICS;
 
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArgs {
-    /// The shell that reads the script.
+    /// The shell to write the script for.
     #[arg(value_enum)]
     pub(crate) shell: Shell,
 }
 
-/// The shells that completions are written for.
+/// The shells with completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shell {
     /// GNU Bash.
@@ -27,12 +27,12 @@ pub(crate) enum Shell {
 
 #[derive(Args, Debug)]
 pub(crate) struct GuideArgs {
-    /// What to read about.
+    /// The topic to read about.
     #[arg(value_parser = topics())]
     pub(crate) topic: Option<String>,
 }
 
-/// The topics of the guide, each with its summary in the help.
+/// The guide's topics, with their summaries for the help.
 fn topics() -> PossibleValuesParser {
     let topics = TOPICS.iter();
     PossibleValuesParser::new(
@@ -42,7 +42,7 @@ fn topics() -> PossibleValuesParser {
 
 #[derive(Args, Debug)]
 pub(crate) struct ManArgs {
-    /// Where to write `loopdesk.1`, a page for each command, and one in section 7 for each topic of
-    /// the guide; made if it doesn't exist.
+    /// The folder for `loopdesk.1`, a page per command, and one in section 7 per topic of the guide;
+    /// created if missing.
     pub(crate) dir: Option<PathBuf>,
 }
