@@ -11,12 +11,15 @@ use super::config::SettingArgs;
 pub(crate) enum AccountCommand {
     /// List the accounts.
     #[command(
-        after_long_help = "JSON: daemon_running, accounts (name, default, origin, base_urls, state, person; the last two only if the daemon runs)."
+        after_long_help = "JSON: daemon_running, accounts (name, default, origin, base_urls, \
+            state, person; the last two only if the daemon runs)."
     )]
     List,
     /// Add an account to the configuration.
     ///
-    /// A Zendesk admin first creates an OAuth client in Admin Center, under Apps and integrations, APIs, OAuth clients: of kind Public (Confidential for the grant `client-credentials`), with the redirect URLs that `loopdesk config show` lists. Its identifier is the `--client-id`.
+    /// A Zendesk admin first creates an OAuth client in Admin Center, under Apps and integrations,
+    /// APIs, OAuth clients: of kind Public (Confidential for the grant `client-credentials`), with
+    /// the redirect URLs that `loopdesk config show` lists. Its identifier is the `--client-id`.
     #[command(
         after_long_help = "JSON: path, reloaded, account (as in `account show`).",
         override_usage = "loopdesk account add NAME (--subdomain SUBDOMAIN | --url URL) --client-id ID [OPTIONS]"
@@ -24,9 +27,11 @@ pub(crate) enum AccountCommand {
     Add(Box<AccountAddArgs>),
     /// Change one setting of an account.
     ///
-    /// `access key` makes the account refuse programs that send no local key. You see which programs lately sent none, and confirm. `access user` undoes it.
+    /// `access key` makes the account refuse programs that send no local key. You see which
+    /// programs lately sent none, and confirm. `access user` undoes it.
     #[command(
-        after_long_help = "JSON: path, reloaded, callers (after `access key`: at, process, requests of each program that sent no key)."
+        after_long_help = "JSON: path, reloaded, callers (after `access key`: at, process, \
+            requests of each program that sent no key)."
     )]
     Set(AccountSetArgs),
     /// Remove an account from the configuration.
@@ -34,7 +39,10 @@ pub(crate) enum AccountCommand {
     Remove(AccountRemoveArgs),
     /// Show an account's settings, and its session if the daemon runs.
     #[command(
-        after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, client_id, scopes, grant, port, access, rewrite, access_token_ttl and refresh_token_ttl in seconds, spare, read_only_grant, extra_ca_file, token_encoding, base_urls), session (as in `status`, or null), sources (by key: layer, path, line)."
+        after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
+            client_id, scopes, grant, port, access, rewrite, access_token_ttl and \
+            refresh_token_ttl in seconds, spare, read_only_grant, extra_ca_file, token_encoding, \
+            base_urls), session (as in `status`, or null), sources (by key: layer, path, line)."
     )]
     Show(AccountShowArgs),
 }
@@ -55,7 +63,8 @@ pub(crate) struct AccountAddArgs {
     /// The OAuth scopes to request, separated by commas.
     #[arg(long, value_delimiter = ',')]
     pub(crate) scopes: Vec<String>,
-    /// How to log in: `authorization-code` in a browser, or `client-credentials` with the secret of a confidential OAuth client.
+    /// How to log in: `authorization-code` in a browser, or `client-credentials` with the secret of
+    /// a confidential OAuth client.
     #[arg(long, value_parser = [AUTHORIZATION_CODE, CLIENT_CREDENTIALS])]
     pub(crate) grant: Option<String>,
     /// A port for this account alone.
@@ -64,7 +73,8 @@ pub(crate) struct AccountAddArgs {
     /// Make it the default account.
     #[arg(long)]
     pub(crate) default: bool,
-    /// Which URLs in Zendesk's answers to rewrite, separated by commas: pagination, jobs, attachments, records.
+    /// Which URLs in Zendesk's answers to rewrite, separated by commas: pagination, jobs,
+    /// attachments, records.
     #[arg(long, value_delimiter = ',', value_name = "CLASSES")]
     pub(crate) rewrite: Vec<String>,
     /// The lifetime to request for access tokens, such as `48h`.

@@ -37,7 +37,8 @@ pub(crate) enum ConfigCommand {
     ///
     /// Works without a running daemon. Exits with 3 if there are errors.
     #[command(
-        after_long_help = "JSON: path, exists, files (layer, path, exists), errors (path, line, column, message, snippet), config (as in `config show`; absent with errors)."
+        after_long_help = "JSON: path, exists, files (layer, path, exists), errors (path, line, \
+            column, message, snippet), config (as in `config show`; absent with errors)."
     )]
     Check(ConfigCheckArgs),
     /// Print the path of the configuration.
@@ -47,7 +48,10 @@ pub(crate) enum ConfigCommand {
     Path,
     /// Show the whole configuration with its defaults, and where each value comes from.
     #[command(
-        after_long_help = "JSON: listen, default_account, vault, allow_hosts, max_key_scope, max_key_age (in seconds), open_routes, redirect_uris, hooks (session_event), accounts (as in `account show`), sources (by key: layer, path, line; a key that isn't there has its default), locked (by key: layer, path, line)."
+        after_long_help = "JSON: listen, default_account, vault, allow_hosts, max_key_scope, \
+            max_key_age (in seconds), open_routes, redirect_uris, hooks (session_event), accounts \
+            (as in `account show`), sources (by key: layer, path, line; a key that isn't there \
+            has its default), locked (by key: layer, path, line)."
     )]
     Show,
     /// Change one setting; comments stay.
@@ -55,7 +59,8 @@ pub(crate) enum ConfigCommand {
     Set(ConfigSetArgs),
     /// Edit the configuration in $VISUAL or $EDITOR, and check it before it is used.
     ///
-    /// You edit a draft next to the file. If it has errors, you see them and can edit again; without a terminal the draft is kept, and its path is printed.
+    /// You edit a draft next to the file. If it has errors, you see them and can edit again;
+    /// without a terminal the draft is kept, and its path is printed.
     #[command(after_long_help = "JSON: path, reloaded, changed.")]
     Edit,
     /// Make the running daemon read the configuration again.

@@ -11,7 +11,8 @@ pub(crate) struct EnvArgs {
     pub(crate) client: Option<EnvClient>,
     /// Show where to put this local key.
     ///
-    /// The key itself was shown only when it was created, so its first characters stand for it. For an account with `access = "key"`, the place for a key is always shown.
+    /// The key itself was shown only when it was created, so its first characters stand for it. For
+    /// an account with `access = "key"`, the place for a key is always shown.
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
 }

@@ -8,7 +8,9 @@ use crate::ui::time::lifetime;
 pub(crate) enum KeyCommand {
     /// Create a key for a script, and print it this one time.
     ///
-    /// Put the key where the script had its API token. It allows what its scopes and `--allow` rules cover, except what a `--deny` rule covers, and acts as the Zendesk user who is logged in now. It never leaves this machine, and works until you revoke it, or until `--expires`.
+    /// Put the key where the script had its API token. It allows what its scopes and `--allow`
+    /// rules cover, except what a `--deny` rule covers, and acts as the Zendesk user who is logged
+    /// in now. It never leaves this machine, and works until you revoke it, or until `--expires`.
     #[command(
         after_long_help = CREATE_MORE,
         override_usage = "loopdesk key create NAME (--scope SCOPE | --allow RULE)... [OPTIONS]"
@@ -16,7 +18,8 @@ pub(crate) enum KeyCommand {
     Create(KeyCreateArgs),
     /// List all keys: what each allows, when it was last used, and whether it works.
     #[command(
-        after_long_help = "JSON: keys (each as in `key show`), keyless (the names of accounts that answer without a key, too)."
+        after_long_help = "JSON: keys (each as in `key show`), keyless (the names of accounts \
+            that answer without a key, too)."
     )]
     List(KeyListArgs),
     /// Show all details of a key, except the key itself.
@@ -24,7 +27,8 @@ pub(crate) enum KeyCommand {
     Show(KeyShowArgs),
     /// Revoke keys, with effect from the next request.
     #[command(
-        after_long_help = "Exits with 2 if one of them doesn't exist; the others are revoked all the same.\n\nJSON: revoked (each as in `key show`)."
+        after_long_help = "Exits with 2 if one of them doesn't exist; the others are revoked all \
+            the same.\n\nJSON: revoked (each as in `key show`)."
     )]
     Revoke(KeyRevokeArgs),
     /// Replace a key with a new one that has the same rights, and print that.
@@ -50,12 +54,15 @@ pub(crate) struct KeyCreateArgs {
     pub(crate) scopes: Vec<String>,
     /// Also allow these requests, such as 'GET /api/v2/tickets/**'; repeatable.
     ///
-    /// A rule is a method (or `*` for any) and a path, in which `*` matches within one segment and `**` any number of segments.
+    /// A rule is a method (or `*` for any) and a path, in which `*` matches within one segment and
+    /// `**` any number of segments.
     #[arg(long, value_name = "RULE")]
     pub(crate) allow: Vec<String>,
     /// Refuse these requests, whatever else allows them, such as '* /api/v2/users/**'; repeatable.
     ///
-    /// With any such rule, routes that loopdesk doesn't know are refused too; with one that covers GET, so are searches, exports and side loads. An `--allow` rule with exactly that path lets one through.
+    /// With any such rule, routes that loopdesk doesn't know are refused too; with one that covers
+    /// GET, so are searches, exports and side loads. An `--allow` rule with exactly that path lets
+    /// one through.
     #[arg(long, value_name = "RULE")]
     pub(crate) deny: Vec<String>,
     /// The account [default: the default account].
@@ -127,32 +134,43 @@ pub(crate) struct ExplainArgs {
 }
 
 const CREATE_MORE: &str = "\
-Scopes: `read` and `write` cover everything. For one kind of resource, add `:read` or `:write` to account_settings, apps, automations, brands, custom_objects, deletion_schedules, dynamic_content, groups, hc, macros, organizations, requests, satisfaction_ratings, sla_policies, targets, themes, ticket_attachments, ticket_views, tickets, triggers, users, webhooks or zis. auditlogs and security have only `:read`, any_channel and web_widget only `:write`. A write scope includes deleting, but not reading. To act on behalf of end users, add `impersonate`.
+Scopes: `read` and `write` cover everything. For one kind of resource, add `:read` or `:write` to \
+account_settings, apps, automations, brands, custom_objects, deletion_schedules, dynamic_content, \
+groups, hc, macros, organizations, requests, satisfaction_ratings, sla_policies, targets, themes, \
+ticket_attachments, ticket_views, tickets, triggers, users, webhooks or zis. auditlogs and \
+security have only `:read`, any_channel and web_widget only `:write`. A write scope includes \
+deleting, but not reading. To act on behalf of end users, add `impersonate`.
 
 Only the key goes to standard output, so you can send it straight to where you keep it:
-  loopdesk key create nightly-report --scope tickets:read | pass insert -ef zendesk/nightly
-  (umask 077; loopdesk key create nightly-report --scope tickets:read -q > ~/.nightly.key)
+  loopdesk key create nightly --scope tickets:read | pass insert -e zendesk
+  (umask 077; loopdesk key create nightly --scope tickets:read -q > .nightly)
 
 Examples:
-  loopdesk key create nightly-report --scope tickets:read --expires 90d
-  loopdesk key create sync --scope read,users:write --deny 'DELETE /api/v2/**' --account acme
+  loopdesk key create nightly --scope tickets:read --expires 90d
+  loopdesk key create sync --scope read,users:write --deny 'DELETE /**'
   loopdesk key create exporter --allow 'GET /api/v2/search/export'
 
-`loopdesk explain METHOD PATH --key NAME` shows what a key allows, and `loopdesk env --key NAME --for CLIENT` where to put it. A key doesn't limit programs that send none: `loopdesk account set ACCOUNT access key` makes the account require one.
+`loopdesk explain METHOD PATH --key NAME` shows what a key allows, and `loopdesk env --key NAME \
+--for CLIENT` where to put it. A key doesn't limit programs that send none: `loopdesk account set \
+ACCOUNT access key` makes the account require one.
 
-JSON: key (as in `key show`), secret, keyless, base_urls, also_shown (routes that the key allows and that may reveal what its `deny` rules deny).";
+JSON: key (as in `key show`), secret, keyless, base_urls, also_shown (routes that the key allows \
+and that may reveal what its `deny` rules deny).";
 
 const SHOW_JSON: &str = "\
-JSON: name, id, account, person, scopes, allow, deny, state, created_at, expires_at, old_secret_until, note, last_used (at, process), requests. States: active, expired, suspended, no-account, limited, unreadable, revoked.";
+JSON: name, id, account, person, scopes, allow, deny, state, created_at, expires_at, \
+old_secret_until, note, last_used (at, process), requests. States: active, expired, suspended, \
+no-account, limited, unreadable, revoked.";
 
 const ROTATE_MORE: &str = "\
-Only the new key goes to standard output. The old one is refused from the next request on, unless `--grace` keeps it working while you update the script.
+Only the new key goes to standard output. The old one is refused from the next request on, unless \
+`--grace` keeps it working while you update the script.
 
 JSON: as for `key create`.";
 
 pub(super) const EXPLAIN_MORE: &str = "\
 Examples:
-  loopdesk explain GET /api/v2/tickets.json --key nightly-report
-  loopdesk explain POST '/api/v2/tickets/update_many.json?ids=1,2' --key nightly-report
+  loopdesk explain GET /api/v2/tickets.json --key nightly
+  loopdesk explain POST '/api/v2/tickets/update_many.json?ids=1,2' --key sync
 
 JSON: allowed, account, needs (scopes, any one of which is enough), line, why.";

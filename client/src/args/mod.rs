@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod config;
 pub(crate) mod env;
+pub(crate) mod groups;
 pub(crate) mod key;
 pub(crate) mod service;
 pub(crate) mod session;
@@ -21,12 +22,14 @@ use shell::{CompletionsArgs, GuideArgs, ManArgs};
 
 /// Lets your scripts use Zendesk's API without holding a token.
 ///
-/// loopdesk runs in the background, logs in to Zendesk as you, and signs every request that your scripts send to http://localhost:8484. They change their base URL and nothing else.
+/// loopdesk runs in the background, logs in to Zendesk as you, and signs every request that your
+/// scripts send to http://localhost:8484. They change their base URL and nothing else.
 #[derive(Debug, Parser)]
 #[command(
     name = "loopdesk",
     version,
     styles = STYLES,
+    help_template = help_template(),
     after_help = "New here? Start with `loopdesk account add --help`.",
     after_long_help = about_all()
 )]
@@ -51,7 +54,8 @@ pub(crate) enum Command {
     ///
     /// The output is shell code: `eval "$(loopdesk env)"`.
     #[command(
-        after_long_help = "JSON: account, base_url, base_urls, variables, placeholder (for a local key, if one is needed), notes, example."
+        after_long_help = "JSON: account, base_url, base_urls, variables, placeholder (for a \
+            local key, if one is needed), notes, example."
     )]
     Env(EnvArgs),
     /// Print a page of the user's guide, or the list of its topics.
@@ -69,7 +73,7 @@ pub(crate) enum Command {
     /// Log out: revoke the tokens and delete them from this machine.
     #[command(after_long_help = "JSON: account, person, revoked.")]
     Logout(LogoutArgs),
-    /// Create, list, rotate and revoke local keys: scoped API tokens that don't expire.
+    /// Create, list, rotate and revoke local keys, which scripts use as API tokens.
     #[command(subcommand)]
     Key(KeyCommand),
     /// Explain whether a request would be allowed, and why.
@@ -106,9 +110,15 @@ pub(crate) enum Command {
     /// Print a completion script for bash, zsh or fish.
     #[command(after_long_help = COMPLETIONS_MORE)]
     Completions(CompletionsArgs),
-    /// Print the manual page, or write the pages of all commands to a folder.
+    /// Print the manual page, or write all manual pages to a folder.
     #[command(after_long_help = "JSON: page (the text), or with a folder: paths.")]
     Man(ManArgs),
+}
+
+/// The commands alone make it, since the whole command line is what it is for.
+fn help_template() -> String {
+    let commands = clap::Command::new("loopdesk").styles(STYLES);
+    groups::help_template(Command::augment_subcommands(commands))
 }
 
 const STYLES: Styles = Styles::styled()
@@ -142,15 +152,24 @@ Files: $XDG_CONFIG_HOME/loopdesk/config.toml, $XDG_STATE_HOME/loopdesk, $XDG_RUN
 const LOGIN_JSON: &str = "\
 JSON: one object per event, told apart by `event`.
 
-authorize: account, url, redirect_uri, entrance (the address to start a browser with on this machine), listens, waits_until.
+authorize: account, url, redirect_uri, entrance (the address to start a browser with on this \
+machine), listens, waits_until.
 refused: kind, message, hints. A pasted address was wrong; the login goes on.
-done: account, person, scopes, missing_scopes, access_expires_at, refresh_expires_at, base_urls, warning, new_person. The last event.
+done: account, person, scopes, missing_scopes, access_expires_at, refresh_expires_at, base_urls, \
+warning, new_person. The last event.
 failed: kind, message, hints. The last event.";
 
 const STATUS_JSON: &str = "\
-JSON: daemon (version, pid, started_at, supervised), config (path, system_path, loaded_at, problem), vault (kind, state, problem), listeners (address, account, problem), hooks (problem), keys (problem), accounts (name, default, origin, client_id, grant, base_urls, access, key_over_tcp, keys, suspended_keys, state, person, scopes, generation, refreshed_at, access_expires_at, next_refresh_at, refresh_expires_at, last_error, problem). A problem is kind, message, hints.
+JSON: daemon (version, pid, started_at, supervised), config (path, system_path, loaded_at, \
+problem), vault (kind, state, problem), listeners (address, account, problem), hooks (problem), \
+keys (problem), accounts (name, default, origin, client_id, grant, base_urls, access, \
+key_over_tcp, keys, suspended_keys, state, person, scopes, generation, refreshed_at, \
+access_expires_at, next_refresh_at, refresh_expires_at, last_error, problem). A problem is kind, \
+message, hints.
 
-States of an account: signed-out, active, rotating, doubtful, unsaved, unreachable, blocked, ended, key-missing. Of the vault: available, untested, locked, absent, slow, no-entry, needs-passphrase, failed.";
+States of an account: signed-out, active, rotating, doubtful, unsaved, unreachable, blocked, \
+ended, key-missing. Of the vault: available, untested, locked, absent, slow, no-entry, \
+needs-passphrase, failed.";
 
 const COMPLETIONS_MORE: &str = "\
 bash: loopdesk completions bash > ~/.local/share/bash-completion/completions/loopdesk

@@ -8,9 +8,12 @@ use clap::{Args, Subcommand};
 pub(crate) enum ServiceCommand {
     /// Install the daemon as a user service that systemd or launchd keeps running.
     ///
-    /// The service listens on the ports in the configuration, and gets HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR as they are set now. Run the command again after changing any of them, `listen`, or an account's `port`.
+    /// The service listens on the ports in the configuration, and gets HTTPS_PROXY, HTTP_PROXY,
+    /// ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR as they are set now. Run the command
+    /// again after changing any of them, `listen`, or an account's `port`.
     #[command(
-        after_long_help = "JSON: manager, changed, files, listen, environment, left_out, moved_ports (account, from, to), stopped_daemon, linger, daemon (version, pid)."
+        after_long_help = "JSON: manager, changed, files, listen, environment, left_out, \
+            moved_ports (account, from, to), stopped_daemon, linger, daemon (version, pid)."
     )]
     Install(InstallArgs),
     /// Stop the service and remove its files.
@@ -31,7 +34,9 @@ pub(crate) enum ServiceCommand {
     ///
     /// Exits with 1 if something is wrong.
     #[command(
-        after_long_help = "JSON: manager, state, installed_for, starts_at_login, linger, files, daemon (version, pid), problems. States: not-installed, stopped, waiting (for the first request), starting, running, failed."
+        after_long_help = "JSON: manager, state, installed_for, starts_at_login, linger, files, \
+            daemon (version, pid), problems. States: not-installed, stopped, waiting (for the \
+            first request), starting, running, failed."
     )]
     Status,
 }

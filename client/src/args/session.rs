@@ -23,7 +23,8 @@ pub(crate) struct LoginArgs {
     pub(crate) switch_user: bool,
     /// Read the secret of a confidential OAuth client from standard input, one line.
     ///
-    /// For accounts with `grant = "client-credentials"`: needed at the first login, and whenever the secret has changed. On a terminal, what you type stays hidden.
+    /// For accounts with `grant = "client-credentials"`: needed at the first login, and whenever
+    /// the secret has changed. On a terminal, what you type stays hidden.
     #[arg(long)]
     pub(crate) client_secret_stdin: bool,
 }

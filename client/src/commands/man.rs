@@ -7,6 +7,7 @@ use clap::{Command, CommandFactory};
 use loopdesk_protocol::{Kind, Problem, VERSION};
 use serde::Serialize;
 
+use crate::args::groups::GROUPS;
 use crate::args::shell::ManArgs;
 use crate::args::{Cli, EXIT_CODES, NOTES};
 use crate::error::{self, CliError};
@@ -114,13 +115,27 @@ fn page(command: &Command) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&page).into_owned())
 }
 
+/// The commands below `command`, those of the main page by their groups.
 fn commands(command: &Command) -> String {
-    let rows = command.get_subcommands().map(|one| {
+    let row = |one: &Command| {
         let about = one.get_about().map(ToString::to_string);
         let name = file_name(one);
-        format!("{name}(1)\n    {}", about.unwrap_or_default())
-    });
-    rows.collect::<Vec<_>>().join("\n")
+        format!("  {name}(1)\n      {}", about.unwrap_or_default())
+    };
+    let rows = |names: &[&str]| {
+        let found = names
+            .iter()
+            .filter_map(|name| command.find_subcommand(name));
+        found.map(row).collect::<Vec<_>>().join("\n")
+    };
+    if command.get_name() != file_name(command) {
+        let rows = command.get_subcommands().map(row);
+        return rows.collect::<Vec<_>>().join("\n");
+    }
+    let groups = GROUPS
+        .iter()
+        .map(|(heading, names)| format!("{heading}:\n{}", rows(names)));
+    groups.collect::<Vec<_>>().join("\n\n")
 }
 
 /// The pages of the guide.
@@ -131,20 +146,36 @@ fn topics() -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// Text whose lines stay as they are.
+/// Paragraphs that the reader's terminal wraps; indented lines stay as they are.
 fn section(page: &mut Vec<u8>, name: &str, text: &str) -> io::Result<()> {
-    writeln!(page, ".SH \"{name}\"\n.nf")?;
+    writeln!(page, ".SH \"{name}\"")?;
+    let mut is_literal = false;
     for line in text.lines() {
+        let stays = line.starts_with(' ');
+        if stays != is_literal {
+            writeln!(page, "{}", if stays { ".nf" } else { ".fi" })?;
+            is_literal = stays;
+        }
+        if line.is_empty() {
+            writeln!(page, ".PP")?;
+            continue;
+        }
         // A backslash starts an escape, a dot or quote at the start of a line a request.
-        let line = line.replace('\\', "\\e").replace('-', "\\-");
+        let escaped = line.replace('\\', "\\e").replace('-', "\\-");
         let guard = if line.starts_with(['.', '\'']) {
             "\\&"
         } else {
             ""
         };
-        writeln!(page, "{guard}{line}")?;
+        writeln!(page, "{guard}{escaped}")?;
+        if !stays {
+            writeln!(page, ".br")?;
+        }
     }
-    writeln!(page, ".fi")
+    if is_literal {
+        writeln!(page, ".fi")?;
+    }
+    Ok(())
 }
 
 fn unwritable(error: &io::Error) -> Problem {
