@@ -1,7 +1,7 @@
-//! Base URLs: which one to show, and what their host means to programs.
+//! Base URLs: which one to show, and whether programs can resolve its host.
 
-/// The base URL that most programs can use: numbers need no resolver, and a client that tries
-/// `::1` first for `localhost` is no slower.
+/// The base URL that works for most programs: `127.0.0.1` needs no resolver, and doesn't slow down
+/// clients that try `::1` first for `localhost`.
 pub(crate) fn preferred(base_urls: &[String]) -> Option<&str> {
     let with = |host: &str| {
         base_urls
@@ -19,7 +19,7 @@ pub(crate) fn authority(url: &str) -> &str {
     url.trim_start_matches("http://").trim_end_matches('/')
 }
 
-/// Without port and brackets.
+/// The host, without port and brackets.
 pub(crate) fn host(url: &str) -> &str {
     let authority = authority(url);
     match authority.strip_prefix('[') {
@@ -28,7 +28,7 @@ pub(crate) fn host(url: &str) -> &str {
     }
 }
 
-/// `acme.localhost` is known to browsers and curl, not to glibc or Python.
+/// Browsers and curl resolve `acme.localhost`; glibc and Python don't.
 pub(crate) fn is_unresolved(url: &str) -> bool {
     host(url).ends_with(".localhost")
 }

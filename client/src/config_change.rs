@@ -1,4 +1,4 @@
-//! A change of the file: judged before it counts, told to the daemon that runs.
+//! Changes of the configuration: checked before they are saved, then loaded by the daemon.
 
 use std::path::Path;
 
@@ -12,11 +12,11 @@ use crate::context::Context;
 use crate::error::{self, CliError};
 use crate::ui::text::Text;
 
-/// A change that has been made.
+/// A change that was saved.
 #[derive(Debug, Serialize)]
 pub(crate) struct ConfigChange {
     path: String,
-    /// Whether a daemon runs and uses the change.
+    /// Whether a running daemon uses the change.
     reloaded: bool,
     #[serde(skip)]
     report: Option<Report>,
@@ -45,28 +45,28 @@ impl ConfigChange {
         &self.path
     }
 
-    /// What the file says now.
+    /// The configuration after the change.
     pub(crate) fn report(&self) -> Option<&Report> {
         self.report.as_ref()
     }
 
-    /// `done`, where, and whether it counts already.
+    /// What was done, where, and whether the daemon uses it.
     pub(crate) fn text(&self, done: &str) -> Text {
         let daemon = if self.reloaded {
-            " The daemon uses it already."
+            " The daemon has loaded it."
         } else {
             ""
         };
         Text::from(format!("{done} in `{}`.{daemon}", self.path))
     }
 
-    /// That the daemon runs and doesn't use the change is a problem, though the file is right.
+    /// Fails if a running daemon couldn't load the change.
     pub(crate) fn reload_result(self) -> Result<(), CliError> {
         match self.not_reloaded {
             None => Ok(()),
             Some(mut problem) => {
                 problem.message = format!(
-                    "the file is changed, but the daemon doesn't use it yet: {}",
+                    "the change is saved, but the daemon couldn't load it: {}",
                     problem.message
                 );
                 Err(problem.hint("run `loopdesk config reload`").into())
@@ -75,7 +75,7 @@ impl ConfigChange {
     }
 }
 
-/// The alternatives of one setting's new value, most likely first.
+/// What a setting's new value may mean, most likely first.
 pub(crate) fn alternatives(tables: &[&str], setting: &SettingArgs) -> Vec<Vec<ConfigEdit>> {
     let keys = tables.iter().copied().chain(setting.key.split('.'));
     let keys: Vec<String> = keys.map(ToOwned::to_owned).collect();
@@ -88,7 +88,7 @@ pub(crate) fn alternatives(tables: &[&str], setting: &SettingArgs) -> Vec<Vec<Co
     }
 }
 
-/// Makes the first of `alternatives` that leaves a configuration without errors.
+/// Makes the first of `alternatives` that leaves the configuration without errors.
 pub(crate) async fn apply(
     context: &Context,
     alternatives: Vec<Vec<ConfigEdit>>,
@@ -100,7 +100,7 @@ pub(crate) async fn apply(
     Ok(reload_daemon(context, &path, report).await)
 }
 
-/// Tells the daemon that runs of a file that was changed.
+/// Makes a running daemon load the changed file.
 pub(crate) async fn reload_daemon(context: &Context, path: &Path, report: Report) -> ConfigChange {
     let told = match context.link.running().await {
         Ok(Some(client)) => client
@@ -123,9 +123,9 @@ pub(crate) async fn reload_daemon(context: &Context, path: &Path, report: Report
     }
 }
 
-/// The file, locked until the answer is dropped.
+/// Opens the file and locks it until the returned value is dropped.
 pub(crate) async fn open(path: &Path) -> Result<ConfigFile, Problem> {
-    // Another command may hold the lock for a moment.
+    // May block: another command may hold the lock for a moment.
     let path = path.to_owned();
     tokio::task::spawn_blocking(move || ConfigFile::open(&path))
         .await
@@ -160,11 +160,11 @@ async fn write(
     }
     match first {
         Some(report) => Err(refused(context, file, &report).await),
-        None => Err(Problem::new(Kind::Internal, "there is nothing to change")),
+        None => Err(Problem::new(Kind::Internal, "no change was given")),
     }
 }
 
-/// Why the change isn't made: because of itself, or of what the file held before.
+/// Why the change was refused: because of the change, or because of errors the file already had.
 async fn refused(context: &Context, file: &ConfigFile, report: &Report) -> Problem {
     let before = context.link.check_config(None).await;
     let old: Vec<_> = before.map(|before| before.errors).unwrap_or_default();
@@ -173,15 +173,15 @@ async fn refused(context: &Context, file: &ConfigFile, report: &Report) -> Probl
     messages.retain(|message| !is_old(message));
     if messages.is_empty() {
         let message = format!(
-            "`{}` has errors already, so nothing was changed",
+            "nothing was changed, since `{}` already has errors",
             file.path().display()
         );
         return Problem::new(Kind::Config, message)
-            .hint("run `loopdesk config check`, correct the file, then run the command again");
+            .hint("run `loopdesk config check`, correct the file, then run this command again");
     }
     let message = format!("nothing was changed: {}", messages.join("\n  and: "));
     Problem::new(Kind::Config, message)
-        .hint("give another value; `loopdesk config show` shows the settings as they are")
+        .hint("run the command with another value; `loopdesk config show` shows the current ones")
 }
 
 #[cfg(test)]
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_account_is_added_and_a_running_daemon_told() {
+    async fn an_account_is_added_and_a_running_daemon_loads_it() {
         let home = home_with_checker();
         let line = "account add acme --subdomain acme --client-id loopdesk \
                     --scopes read,write --port 8490 --default";
@@ -218,7 +218,7 @@ mod tests {
 
         let ran = home.run(line).await;
         assert_eq!(ran.code, 2);
-        assert!(ran.err.contains("`acme` exists already"), "{}", ran.err);
+        assert!(ran.err.contains("`acme` already exists"), "{}", ran.err);
 
         let daemon = Daemon::new(&home)
             .json(RELOAD, &serde_json::json!({}))
@@ -232,29 +232,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_judge_refuses_changes_nothing() {
+    async fn a_refused_change_changes_nothing() {
         let home = home_with_checker();
         let ran = home.run("config set vault bad").await;
         assert_eq!(ran.code, 3);
         insta::assert_snapshot!(ran.err, @"
         error: nothing was changed: that is bad
-        Hint: give another value; `loopdesk config show` shows the settings as they are
+        Hint: run the command with another value; `loopdesk config show` shows the current ones
         ");
         assert!(!home.paths.config_file().exists());
 
         std::fs::write(home.paths.config_file(), "# bad\n").unwrap();
         let ran = home.run("config set vault keyfile").await;
         assert_eq!(ran.code, 3);
-        assert!(ran.err.contains("has errors already"), "{}", ran.err);
+        assert!(ran.err.contains("already has errors"), "{}", ran.err);
         assert_eq!(config(&home), "# bad\n");
-        // The change that mends the file is welcome.
+        // A change that repairs the file is accepted.
         std::fs::write(home.paths.config_file(), "vault = \"bad\" # why\n").unwrap();
         assert_eq!(home.run("config set vault keyfile").await.code, 0);
         assert_eq!(config(&home), "vault = \"keyfile\" # why\n");
     }
 
     #[tokio::test]
-    async fn a_number_becomes_text_where_the_judge_wants_that() {
+    async fn a_number_becomes_text_where_text_is_expected() {
         let home = home_with_checker();
         std::fs::create_dir_all(home.paths.config_dir()).unwrap();
         std::fs::write(home.paths.config_file(), "[accounts.acme]\n").unwrap();
@@ -286,7 +286,7 @@ mod tests {
         let ran = home.run("config set vault keyfile").await;
         assert_eq!(ran.code, 6);
         assert!(ran.out.starts_with("Set `vault` to keyfile"), "{}", ran.out);
-        assert!(ran.err.contains("the file is changed"), "{}", ran.err);
+        assert!(ran.err.contains("the change is saved"), "{}", ran.err);
         assert!(ran.err.contains("port 8484 is taken"), "{}", ran.err);
     }
 }

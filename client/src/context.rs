@@ -1,4 +1,4 @@
-//! What a command needs to know of the process it runs in.
+//! The environment that a command runs in.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::ui::output::Output;
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
-/// The process's surroundings.
+/// Everything outside of the process that commands use.
 pub(crate) struct Context {
     pub(crate) paths: Paths,
     pub(crate) link: Link,
@@ -24,14 +24,14 @@ pub(crate) struct Context {
     pub(crate) browser: Browser,
 }
 
-/// The variables of this process.
+/// Reads environment variables.
 pub(crate) type Environment = Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>;
 
-/// Opens an address in the person's browser. May block.
+/// Opens a URL in the user's browser. May block.
 pub(crate) type Browser = fn(&str) -> std::io::Result<()>;
 
 impl Context {
-    /// The surroundings of this process.
+    /// The environment of this process.
     pub(crate) fn from_env() -> Result<Self, Problem> {
         let paths = Paths::from_env().map_err(|e| Problem::new(Kind::Config, e.to_string()))?;
         let env = |name: &str| -> Option<OsString> { std::env::var_os(name) };
@@ -47,10 +47,10 @@ impl Context {
         })
     }
 
-    /// The daemon, started if none runs and there is an account to serve.
+    /// The daemon. Starts it if none is running and an account is configured.
     pub(crate) async fn daemon(&self, output: &mut Output) -> Result<Client, CliError> {
         if let Some((client, version)) = self.link.running_with_version().await? {
-            // Under a supervisor the new program takes over by itself.
+            // A supervised daemon restarts itself when its program was replaced.
             let stays = version_skew::problem(&version).filter(|_| !version.supervised);
             if let Some(problem) = stays {
                 output.warning(&problem);
@@ -64,8 +64,8 @@ impl Context {
         let (client, started) = self.link.start().await?;
         if let Some(pid) = started {
             output.note(&Text::new().plain(format!(
-                "Started loopdesk in the background (process {pid}). It ends with this login \
-                 session or machine; `loopdesk service install` keeps it running."
+                "Started loopdesk in the background (process {pid}). It runs until you log out or shut \
+                 down; `loopdesk service install` keeps it running."
             )));
         }
         Ok(client)

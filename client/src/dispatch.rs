@@ -1,4 +1,4 @@
-//! Each command's way to its module.
+//! Runs the module of each command.
 
 use crate::args::Command;
 use crate::commands::{

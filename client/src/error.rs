@@ -1,4 +1,4 @@
-//! Why a command has failed.
+//! Why a command failed.
 
 use std::io;
 use std::path::Path;
@@ -8,9 +8,9 @@ use loopdesk_protocol::{Kind, Problem, client};
 /// A command's failure.
 #[derive(Debug)]
 pub(crate) enum CliError {
-    /// Still to be told.
+    /// Not printed yet.
     Problem(Problem),
-    /// The output has told it already; only the exit code is left.
+    /// Already printed; only the exit code is left.
     Reported(Kind),
 }
 
@@ -35,18 +35,18 @@ impl From<client::Error> for CliError {
     }
 }
 
-/// A call's failure as a person is told it.
+/// The problem of a failed call to the daemon.
 pub(crate) fn from_daemon(error: client::Error) -> Problem {
     match error {
         client::Error::Problem(problem) => problem,
         client::Error::Unreachable { .. } => Problem::new(Kind::Daemon, error.to_string())
-            .hint("run the command again, or `loopdesk wait`, which starts the daemon"),
+            .hint("run this command again, or `loopdesk wait` to start the daemon"),
         client::Error::Broken(_) => Problem::new(Kind::Daemon, error.to_string())
-            .hint("run the command again; if that doesn't help, run `loopdesk version`"),
+            .hint("run this command again; if that doesn't help, run `loopdesk version`"),
     }
 }
 
-/// A file that can't be used.
+/// The problem of a file that can't be used.
 pub(crate) fn file(kind: Kind, doing: &str, path: &Path, error: &io::Error) -> Problem {
     Problem::new(
         kind,

@@ -1,29 +1,28 @@
 //! loopdesk: the command line of the daemon `loopdeskd`.
 //!
 //! ```text
-//! lib        what was typed is parsed; the exit code
-//! dispatch   each command's way to its module
-//! commands   a file or folder each; none uses another
-//! context    the process's surroundings; config_change: an edit, checked before it counts
-//! daemon_client: the daemon, over its control socket; config_file: the configuration's text
-//! problems, labels, config_report, lookup, base_url: what several commands say
-//! args       what can be typed
-//! ui         streams, styles, tables, time, questions, secrets
+//! lib        parses the arguments, sets the exit code
+//! dispatch   runs the module of each command
+//! commands   one file or folder each; none uses another
+//! context    the environment of a command; config_change: edits, checked before they are saved
+//! daemon_client: access to the daemon; config_file: the configuration's text
+//! problems, labels, config_report, lookup, base_url: texts that several commands share
+//! args       the arguments of every command
+//! ui         output, input, styles, tables, times, questions, secrets
 //! ```
 //!
-//! A module uses only what stands below it.
+//! A module uses only modules below it.
 //!
-//! The command line decides little: the daemon holds the sessions, and `loopdeskd check-config`
-//! alone judges a configuration. A command's name is that of its file in `commands`, and of the
-//! handler on the daemon's side.
+//! The command line decides little: the daemon owns the sessions, and only `loopdeskd check-config`
+//! checks a configuration. A command has the name of its file in `commands`, and of the handler in
+//! the daemon.
 //!
 //! # `--json`
 //!
-//! A command prints one JSON object on one line of standard output; `login` prints one for each
-//! event. Each command's long help names the fields. Those that a field's documentation in
-//! `loopdesk_protocol` calls absent are left out, others are always there; fields may be added. A
-//! failure is one line on standard error, `{"error":{"kind","message","hints","exit_code"}}`, and
-//! notices are not printed at all.
+//! A command prints one JSON object on one line of standard output; `login` prints one per event.
+//! `--help` names the fields. Fields that `loopdesk_protocol` documents as absent may be missing, all
+//! others are always present, and fields may be added. A failure is one line on standard error,
+//! `{"error":{"kind","message","hints","exit_code"}}`. Notes and warnings aren't printed.
 //!
 //! # Exit codes
 //!
@@ -59,7 +58,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::ui::output::{self, Output};
 
-/// Runs the command that the arguments name.
+/// Runs the command in the process's arguments.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -76,7 +75,7 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|e| Problem::new(Kind::Internal, format!("the runtime can't start: {e}")))?;
+        .map_err(|e| Problem::new(Kind::Internal, format!("failed to start the runtime: {e}")))?;
     let result = runtime.block_on(async {
         let mut context = Context::from_env()?;
         if !matches!(
@@ -87,12 +86,12 @@ fn run(cli: &Cli, output: &mut Output) -> Result<(), CliError> {
         }
         dispatch::run(&cli.command, &mut context, output).await
     });
-    // A thread that still reads standard input would hold the process until the next line.
+    // A thread that reads standard input would keep the process alive until the next line.
     runtime.shutdown_background();
     result
 }
 
-/// Help and version are no failures; what can't be parsed is one of kind `usage`.
+/// Prints help or version, or a failure of kind `usage`.
 fn not_a_command(error: &clap::Error) -> ExitCode {
     let json = std::env::args_os().any(|arg| arg == "--json");
     if error.use_stderr() && json {
@@ -100,7 +99,7 @@ fn not_a_command(error: &clap::Error) -> ExitCode {
     }
     let printed = error.print();
     if error.use_stderr() {
-        // Nobody is left to tell where the stream is closed.
+        // If standard error is closed, there is nothing left to do.
         return ExitCode::from(Kind::Usage.exit_code());
     }
     match printed {
@@ -111,7 +110,7 @@ fn not_a_command(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// The whole of what the parser says: its sentence, then its tips and how the command is used.
+/// The parser's message, with its tips and the usage as hints.
 fn usage(text: &str) -> Problem {
     let line = |paragraph: &str| {
         let words = paragraph.split_whitespace();

@@ -1,4 +1,4 @@
-//! Which key a person means, by its name or by what a script has of it.
+//! Finds a key by its name or its first characters.
 
 use loopdesk_protocol::key::{Key, KeyList, LIST, PREFIX};
 use loopdesk_protocol::{Client, Kind, Problem};
@@ -6,7 +6,7 @@ use loopdesk_protocol::{Client, Kind, Problem};
 use crate::error::CliError;
 use crate::ui::output::Output;
 
-/// The key that `text` names, asked for at the daemon.
+/// The key that `text` names. Asks the daemon.
 pub(crate) async fn key_named(
     text: &str,
     client: &Client,
@@ -15,15 +15,15 @@ pub(crate) async fn key_named(
     let key = asked_for(text, client).await?;
     if text.starts_with(PREFIX) && text.len() > key.id.len() {
         output.warn(format!(
-            "`{}` would have been enough to name that key. A whole key on a command line stays in \
-             the shell's history: `loopdesk key rotate {}` replaces it.",
+            "the whole key is now in your shell's history; `{}` would have been enough to name it. \
+             Run `loopdesk key rotate {}` to replace it.",
             key.id, key.name
         ));
     }
     Ok(key)
 }
 
-/// The name of a key that is about to end. What can only be a name is left to the daemon to find.
+/// The name of a key that is about to be revoked or replaced. The daemon checks that it exists.
 pub(crate) async fn name_of_ending(text: &str, client: &Client) -> Result<String, CliError> {
     match text.starts_with(PREFIX) {
         true => Ok(asked_for(text, client).await?.name),
@@ -42,17 +42,17 @@ fn find<'a>(keys: &'a [Key], text: &str) -> Result<&'a Key, Problem> {
     if let Some(key) = by_name.or_else(by_id) {
         return Ok(key);
     }
-    // Whoever has mistyped a key shall not find it in a log.
+    // A mistyped key must not get into a log.
     let message = match text.starts_with(PREFIX) {
-        true => "there is no key that begins like this".to_owned(),
+        true => "there is no key that begins with these characters".to_owned(),
         false => format!("there is no key `{text}`"),
     };
     let problem = Problem::new(Kind::Usage, message);
     let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
     Err(if names.is_empty() {
-        problem.hint("run `loopdesk key create NAME --scope tickets:read` to make one")
+        problem.hint("run `loopdesk key create NAME --scope tickets:read` to create one")
     } else {
-        problem.hint(format!("name one of these: {}", names.join(", ")))
+        problem.hint(format!("the keys are {}", names.join(", ")))
     })
 }
 

@@ -283,7 +283,7 @@ fn d4_a_terminal_shows_no_secret_and_gets_its_echo_back() {
         let mut notes = child.stderr.take().unwrap();
         let length = notes.read(&mut said).unwrap();
         assert!(
-            text(&said[..length]).contains("nothing is shown"),
+            text(&said[..length]).contains("hidden while you type"),
             "{said:?}"
         );
         let echo = || {

@@ -188,7 +188,7 @@ async fn o3_a_full_disk_at_standard_output_is_no_bug_of_ours() {
         let ran = home.run("sh", ["-c", line.as_str()]).await.failed(1);
         assert!(ran.stderr.contains("standard output"), "{command}: {ran:?}");
         assert!(
-            ran.stderr.contains("make room where the output goes"),
+            ran.stderr.contains("free some space where the output goes"),
             "{command}: {ran:?}"
         );
         assert!(!ran.stderr.contains("bug"), "{command}: {ran:?}");

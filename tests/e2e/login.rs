@@ -160,7 +160,7 @@ async fn d1_w8_where_every_port_is_held_the_address_is_pasted() {
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("other programs hold loopdesk's ports"),
+        said.contains("other programs use loopdesk's ports"),
         "{said}"
     );
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
@@ -170,7 +170,7 @@ async fn d1_w8_where_every_port_is_held_the_address_is_pasted() {
 async fn r8_a_login_as_a_new_person_ends_with_the_way_back_and_no_other_does() {
     let stage = stage().await;
     let _daemon = stage.daemon().await;
-    let way_back = "if that isn't you, run `loopdesk logout acme`";
+    let way_back = "If that isn't you, run `loopdesk logout acme`";
     let first = stage.home.loopdesk(["login"]).await.ok();
     assert!(first.stderr.contains(way_back), "{first:?}");
     let again = stage.home.loopdesk(["login"]).await.ok();

@@ -1,4 +1,4 @@
-//! `loopdesk completions`: a script with which a shell completes commands and options.
+//! `loopdesk completions`: a shell's completion script.
 
 use clap::CommandFactory;
 use clap_complete::{Shell as Generator, generate};
@@ -32,7 +32,7 @@ fn script(shell: Shell) -> (&'static str, String) {
     };
     let mut bytes = Vec::new();
     generate(generator, &mut Cli::command(), "loopdesk", &mut bytes);
-    // The generators write text only.
+    // The generators write UTF-8.
     (name, String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -1,4 +1,4 @@
-//! `loopdesk explain`: what would become of a request, and which line says so.
+//! `loopdesk explain`: whether a request would be allowed, and which rule decides.
 
 use loopdesk_protocol::key::{EXPLAIN, Explain, Explained};
 use loopdesk_protocol::{Kind, Problem};
@@ -25,7 +25,7 @@ pub(crate) async fn run(
         None => None,
     };
     let request = Explain {
-        // Zendesk's methods all have capitals; others can still be asked about as they are.
+        // All methods of Zendesk's API are upper-case.
         method: args.method.to_ascii_uppercase(),
         path: args.path.clone(),
         account: args.account.clone(),
@@ -39,7 +39,7 @@ pub(crate) async fn run(
     }
 }
 
-/// A whole address names a host too, and who asks about one wants to know about the path.
+/// For a whole URL, suggests the command with just its path.
 fn no_path(args: &ExplainArgs) -> Problem {
     let message = format!("`{}` doesn't begin with `/`", args.path);
     let rest = args.path.split_once("://").map(|(_, rest)| rest);
@@ -48,7 +48,7 @@ fn no_path(args: &ExplainArgs) -> Problem {
         None => format!("/{}", args.path),
     };
     Problem::new(Kind::Usage, message).hint(format!(
-        "give the path alone: `loopdesk explain {} {}`",
+        "run `loopdesk explain {} {}`, with the path alone",
         args.method,
         shell::quote(&path)
     ))
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_whole_address_is_answered_with_the_line_to_type() {
+    async fn a_whole_url_is_answered_with_the_command_to_run() {
         let home = Home::new();
         for (path, fix) in [
             (

@@ -1,4 +1,4 @@
-//! `loopdesk login`: from the consent page in a browser to a session.
+//! `loopdesk login`: logs in through Zendesk's page in a browser.
 
 use std::io;
 
@@ -61,7 +61,7 @@ pub(crate) async fn run(
         let Some(event) = event else {
             return Err(Problem::new(
                 Kind::Daemon,
-                "the daemon has ended before the login was finished",
+                "the daemon stopped before the login was finished",
             )
             .hint("run `loopdesk login` again")
             .into());
@@ -88,21 +88,21 @@ pub(crate) async fn run(
     }
 }
 
-/// The person who has to allow the access, and what comes from them.
+/// The part of a login that happens in a browser.
 struct BrowserLogin<'a> {
     client: Client,
-    /// None if no browser is to be opened.
+    /// `None` if no browser shall be opened.
     browser: Option<Browser>,
     keyboard: &'a mut Keyboard,
     clock: &'a Clock,
-    /// Whether an address may be pasted.
+    /// Whether a pasted address is read from standard input.
     reads: bool,
-    /// A browser that is being opened; some stay until they are closed.
+    /// The browser being opened. Some run until they are closed.
     opening: Option<tokio::task::JoinHandle<io::Result<()>>>,
 }
 
 impl BrowserLogin<'_> {
-    /// Shows the page, in a browser if there is one.
+    /// Shows the page, in a browser if possible.
     fn show_page(&mut self, page: &Authorize, output: &mut Output) -> Result<(), CliError> {
         let left = page.waits_until.duration_since(self.clock.now());
         let time = format!(
@@ -112,7 +112,7 @@ impl BrowserLogin<'_> {
         );
         let more = if page.page > 1 {
             format!(
-                "Page {} of {}, for {}: allow loopdesk once more to use ",
+                "Page {} of {}, for {}: allow loopdesk again to use ",
                 page.page,
                 page.pages,
                 purpose(page.role)
@@ -123,14 +123,14 @@ impl BrowserLogin<'_> {
         let (first, last) = match self.browser {
             Some(_) if page.page > 1 && !self.reads => (
                 more.as_str(),
-                "Your browser goes on by itself. If it doesn't, open this address yourself:\n",
+                "Your browser continues by itself. If it doesn't, open this address:\n",
             ),
             Some(_) | None if page.page > 1 => {
                 (more.as_str(), "Open this address in the same browser:\n")
             }
             Some(_) => (
                 "Opening Zendesk's page in your browser: allow loopdesk to use ",
-                "If no page opens, open this address yourself:\n",
+                "If no page opens, open this address:\n",
             ),
             None => (
                 "Allow loopdesk to use ",
@@ -143,10 +143,10 @@ impl BrowserLogin<'_> {
             output.print(&Text::from(&page.url))?;
         }
         match self.browser {
-            // It is led on, or the addresses are pasted.
+            // The browser is redirected, or the addresses are pasted.
             _ if page.page > 1 => {}
             Some(browser) => {
-                // Other users of the machine can read what a browser is started with.
+                // Other users of the machine can read a browser's arguments.
                 let url = page.entrance.as_ref().unwrap_or(&page.url).clone();
                 self.opening = Some(tokio::task::spawn_blocking(move || browser(&url)));
             }
@@ -155,7 +155,7 @@ impl BrowserLogin<'_> {
         Ok(())
     }
 
-    /// Tells that the login has come some of its way.
+    /// Reports that some of the tokens were obtained.
     fn obtained(&self, pair: &Obtained, output: &mut Output) {
         let said = match pair.role {
             Role::Primary => Text::new()
@@ -163,7 +163,7 @@ impl BrowserLogin<'_> {
                 .plain(" to ")
                 .strong(&pair.account)
                 .plain(format!(
-                    " as {}. The rest may be left out: Ctrl-C.",
+                    " as {}. To skip the remaining pages, press Ctrl-C.",
                     person::label(&pair.person)
                 )),
             role @ (Role::Spare | Role::ReadOnly) => Text::from(format!("Got {}.", purpose(role))),
@@ -171,7 +171,7 @@ impl BrowserLogin<'_> {
         output.note(&said);
     }
 
-    /// What the person, or the browser, does next. Can be cancelled: no line is lost.
+    /// Waits for a pasted line or for the browser. Cancel safe.
     async fn next_action(&mut self, output: &mut Output) {
         let opened = async {
             match &mut self.opening {
@@ -196,7 +196,7 @@ impl BrowserLogin<'_> {
             line = line => match line {
                 Ok(Some(line)) if line.trim().is_empty() => {}
                 Ok(Some(line)) => self.submit(line.trim(), output).await,
-                // Nothing more will be pasted; the browser may still come back on this machine.
+                // Nothing more can be pasted, but a browser on this machine may still finish the login.
                 Ok(None) | Err(_) => self.reads = false,
             },
         }
@@ -209,39 +209,41 @@ impl BrowserLogin<'_> {
         let answer = self.client.post::<EmptyAnswer>(CALLBACK, &pasted).await;
         let Err(failed) = answer else { return };
         let problem = match failed {
-            // The stream of events says it better.
+            // The event stream reports it.
             client::Error::Unreachable { .. } => return,
             failed @ (client::Error::Problem(_) | client::Error::Broken(_)) => {
                 error::from_daemon(failed)
             }
         };
         if output.is_json() {
-            // A closed pipe shows at the next event.
+            // A closed pipe is noticed at the next event.
             drop(output.json_line(&PasteRefused {
                 event: "refused",
                 problem: &problem,
             }));
         } else {
             output.problem(&problem);
-            output.note(&Text::from("The login goes on; paste the whole address:"));
+            output.note(&Text::from(
+                "You are still logging in. Paste the whole address:",
+            ));
         }
     }
 
-    /// Asks for the last page's address; `listens`: unless that page is loopdesk's.
+    /// Asks for the address of the last page. `listens`: whether loopdesk serves that page.
     fn ask_for_paste(&mut self, listens: bool, output: &mut Output) {
         self.reads = true;
         output.note(&Text::from(if listens {
             "\nIf that browser runs on another machine, its last page will fail to load. That is \
              expected:\ncopy the address of that page, paste it here and press Enter."
         } else {
-            "\nThe last page will fail to load, or come from another program: other programs hold \
-             loopdesk's ports\non this machine. Copy the address of that page, paste it here and \
-             press Enter."
+            "\nThe last page will fail to load, or belong to another program, because other programs \
+             use loopdesk's ports\non this machine. Copy the address of that page, paste it here \
+             and press Enter."
         }));
     }
 }
 
-/// What a page is for.
+/// The purpose of a page.
 fn purpose(role: Role) -> &'static str {
     match role {
         Role::Primary => "the account's full rights",
@@ -250,7 +252,7 @@ fn purpose(role: Role) -> &'static str {
     }
 }
 
-/// `2 min`: whole minutes, because nobody counts seconds here.
+/// `2 min`: rounded to minutes.
 fn about(left: SignedDuration) -> String {
     match (left.as_secs() + 30) / 60 {
         0 => span(left.max(SignedDuration::ZERO)),
@@ -258,7 +260,7 @@ fn about(left: SignedDuration) -> String {
     }
 }
 
-/// What the daemon says of the account. The login is done, whether that can be asked or not.
+/// The account's status. The login is done even if this fails.
 async fn account_of(client: &Client, done: &Done) -> Option<Account> {
     let status: Status = client.get(status::PATH).await.ok()?;
     let mut accounts = status.accounts.into_iter();
@@ -281,7 +283,7 @@ fn print_done(
         .row(
             "access token",
             format!(
-                "expires {}; renewed before",
+                "expires {}; loopdesk renews it before",
                 clock.both(done.access_expires_at)
             ),
         );
@@ -291,8 +293,12 @@ fn print_done(
     }
     if let Some(day) = done.refresh_expires_at {
         text = text.row(
-            "may stay off",
-            format!("until {} ({})", clock.day(day), clock.relative(day)),
+            "login lasts",
+            format!(
+                "until {} ({}) if this computer stays off",
+                clock.day(day),
+                clock.relative(day)
+            ),
         );
     }
     if let Some(base) = base {
@@ -306,7 +312,7 @@ fn print_done(
                 .row(
                     "local key",
                     format!(
-                        "needed; `loopdesk key create NAME --account {} --scope read` makes one",
+                        "required; `loopdesk key create NAME --account {} --scope read` creates one",
                         done.account
                     ),
                 )
@@ -319,7 +325,7 @@ fn print_done(
     output.print(&text)?;
     if done.new_person {
         output.note(&Text::from(format!(
-            "You are logged in as {}; if that isn't you, run `loopdesk logout {}`.",
+            "You are logged in as {}. If that isn't you, run `loopdesk logout {}`.",
             person::label(&done.person),
             done.account
         )));
@@ -329,8 +335,8 @@ fn print_done(
     }
     if !done.missing_scopes.is_empty() {
         output.warn(format!(
-            "Zendesk has not granted {}. An admin can allow it in Admin Center, at the OAuth \
-             client's allowed scopes; then run `loopdesk login {}` again.",
+            "Zendesk didn't grant {}. Ask an admin to add it to the OAuth client's allowed scopes in \
+             Admin Center, then run `loopdesk login {}` again.",
             done.missing_scopes.join(" "),
             done.account
         ));
@@ -338,17 +344,17 @@ fn print_done(
     Ok(())
 }
 
-/// That keys don't act for this person yet.
+/// Points out keys that don't act as this person yet.
 fn warn_of_suspended_keys(done: &Done, account: Option<&Account>, output: &mut Output) {
     if let Some(suspended) = account.and_then(suspended) {
         output.warn(format!(
-            "{suspended}. `loopdesk key confirm {}` changes that.",
+            "{suspended}. Run `loopdesk key confirm {}` to confirm.",
             done.account
         ));
     }
 }
 
-/// A pasted address that was wrong, between the daemon's own events.
+/// Printed between the daemon's events when a pasted address was wrong.
 #[derive(Serialize)]
 struct PasteRefused<'a> {
     event: &'static str,
@@ -356,7 +362,7 @@ struct PasteRefused<'a> {
     problem: &'a Problem,
 }
 
-/// An answer that says nothing more than that it worked.
+/// An answer without content.
 #[derive(serde::Deserialize)]
 struct EmptyAnswer {}
 

@@ -1,4 +1,4 @@
-//! `loopdesk logout`: the session ends, here and at Zendesk.
+//! `loopdesk logout`: ends a session, here and at Zendesk.
 
 use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
 
@@ -22,8 +22,8 @@ pub(crate) async fn run(
     output.result(&answer, || text(&answer))?;
     if answer.person.is_some() && !answer.revoked {
         output.warn(
-            "Zendesk has not confirmed that the tokens are dead. In Admin Center, under Apps and \
-             integrations, APIs, OAuth clients, they can be revoked.",
+            "Zendesk didn't confirm that the tokens are revoked. An admin can revoke them in Admin \
+             Center, under Apps and integrations, APIs, OAuth clients.",
         );
     }
     Ok(())
@@ -32,17 +32,17 @@ pub(crate) async fn run(
 fn text(answer: &LoggedOut) -> Text {
     let Some(person) = &answer.person else {
         return Text::new()
-            .plain("Nobody was logged in to ")
+            .plain("You weren't logged in to ")
             .strong(&answer.account)
             .plain(".");
     };
     let end = if answer.revoked {
-        "; Zendesk has revoked the session."
+        ". Zendesk has revoked the session."
     } else {
-        "; the session is gone from this machine."
+        ". The session is deleted from this machine."
     };
     Text::new()
-        .plain(format!("{} is logged out of ", person.name))
+        .plain(format!("Logged {} out of ", person.name))
         .strong(&answer.account)
         .plain(end)
 }
@@ -58,16 +58,16 @@ mod tests {
             (
                 true,
                 true,
-                "Ada Lovelace is logged out of acme; Zendesk has revoked the session.\n",
+                "Logged Ada Lovelace out of acme. Zendesk has revoked the session.\n",
                 false,
             ),
             (
                 true,
                 false,
-                "Ada Lovelace is logged out of acme; the session is gone from this machine.\n",
+                "Logged Ada Lovelace out of acme. The session is deleted from this machine.\n",
                 true,
             ),
-            (false, false, "Nobody was logged in to acme.\n", false),
+            (false, false, "You weren't logged in to acme.\n", false),
         ] {
             let home = Home::new();
             let answer = LoggedOut {

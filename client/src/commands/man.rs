@@ -1,4 +1,4 @@
-//! `loopdesk man`: the manual, made from what `--help` says, and the guide in section 7.
+//! `loopdesk man`: manual pages, generated from the texts of `--help` and from the guide.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ struct ManFilesOutput<'a> {
     paths: &'a [PathBuf],
 }
 
-/// The commands, each knowing its whole name, `help` left out.
+/// All commands except `help`, with their full names.
 fn built() -> Command {
     let mut main = Cli::command().disable_help_subcommand(true);
     main.build();
@@ -54,8 +54,9 @@ fn built() -> Command {
 }
 
 fn write(main: &Command, dir: &Path) -> Result<Vec<PathBuf>, Problem> {
-    std::fs::create_dir_all(dir)
-        .map_err(|e| error::file(Kind::Usage, "make the folder", dir, &e).hint("name another"))?;
+    std::fs::create_dir_all(dir).map_err(|e| {
+        error::file(Kind::Usage, "make the folder", dir, &e).hint("name another folder")
+    })?;
     let mut paths = Vec::new();
     let mut rest = vec![main];
     while let Some(command) = rest.pop() {
@@ -74,7 +75,7 @@ fn write(main: &Command, dir: &Path) -> Result<Vec<PathBuf>, Problem> {
 fn save(dir: &Path, name: String, page: &str) -> Result<PathBuf, Problem> {
     let path = dir.join(name);
     std::fs::write(&path, page).map_err(|e| {
-        error::file(Kind::Usage, "write", &path, &e).hint("name a folder that you may write to")
+        error::file(Kind::Usage, "write", &path, &e).hint("name a folder that you can write to")
     })?;
     Ok(path)
 }
@@ -179,8 +180,11 @@ fn section(page: &mut Vec<u8>, name: &str, text: &str) -> io::Result<()> {
 }
 
 fn unwritable(error: &io::Error) -> Problem {
-    Problem::new(Kind::Internal, format!("the manual can't be made: {error}"))
-        .hint("run `loopdesk help`")
+    Problem::new(
+        Kind::Internal,
+        format!("failed to generate the manual: {error}"),
+    )
+    .hint("run `loopdesk help`")
 }
 
 #[cfg(test)]

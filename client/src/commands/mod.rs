@@ -1,4 +1,4 @@
-//! The commands, a file or folder each; its name is the command's, and none uses another.
+//! The commands, one file or folder each, named after the command. None uses another.
 
 pub(crate) mod account;
 pub(crate) mod completions;

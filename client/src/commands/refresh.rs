@@ -1,4 +1,4 @@
-//! `loopdesk refresh`: a new token pair now.
+//! `loopdesk refresh`: fetches new tokens now.
 
 use loopdesk_protocol::session::{REFRESH, Refresh, Refreshed};
 
@@ -24,7 +24,7 @@ pub(crate) async fn run(
             .plain("Refreshed ")
             .strong(&refreshed.account)
             .plain(format!(
-                ": pair {} is in use, its access token expires {expires}.",
+                ": token pair {} is in use. Its access token expires {expires}.",
                 refreshed.generation
             ))
     })
@@ -48,7 +48,7 @@ mod tests {
         let ran = home.run("refresh").await;
         assert_eq!(
             ran.out,
-            "Refreshed acme: pair 8 is in use, its access token expires in 48 h (2026-11-25 18:00).\n"
+            "Refreshed acme: token pair 8 is in use. Its access token expires in 48 h (2026-11-25 18:00).\n"
         );
         assert_eq!(daemon.asked(REFRESH).remove(0).1, "{}");
         assert_eq!(home.run("refresh --json").await.json()["generation"], 8);

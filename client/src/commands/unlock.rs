@@ -1,4 +1,4 @@
-//! `loopdesk unlock`: the vault of the data key is opened, by the keyring's own prompt or with a
+//! `loopdesk unlock`: unlocks the vault of the data key, through the keyring's prompt or with a
 //! passphrase.
 
 use loopdesk_protocol::status::{self, Status, VaultState};
@@ -35,7 +35,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The passphrase of a vault that has one and waits for it, typed at this terminal.
+/// Asks on the terminal for the passphrase, if the vault needs one.
 async fn asked_for(
     client: &Client,
     context: &mut Context,
@@ -49,28 +49,29 @@ async fn asked_for(
     if vault.kind != "passphrase" {
         if vault.kind == "keyring" {
             output.note(&Text::from(
-                "Your keyring may show its own prompt now; it takes your password, loopdesk \
-                 doesn't see it.",
+                "Your keyring may now ask for its password. loopdesk doesn't see what you type there.",
             ));
         }
         return Ok(None);
     }
     if !context.keyboard.is_terminal() {
-        return Err(
-            Problem::new(Kind::Usage, "the vault waits for its passphrase")
-                .hint("run `loopdesk unlock` in a terminal")
-                .hint("run `loopdesk unlock --passphrase-stdin` with the passphrase in a pipe")
-                .into(),
-        );
+        return Err(Problem::new(Kind::Usage, "the vault needs its passphrase")
+            .hint("run `loopdesk unlock` in a terminal")
+            .hint(
+                "or run `loopdesk unlock --passphrase-stdin` with the passphrase on standard input",
+            )
+            .into());
     }
     let passphrase = secret::read("passphrase", &mut context.keyboard, output).await?;
     if vault.state == VaultState::NoEntry {
-        // Nothing can tell later that the first one had a slip in it.
-        let again = secret::read("passphrase once more", &mut context.keyboard, output).await?;
+        // A typo in the first passphrase couldn't be noticed later.
+        let again = secret::read("same passphrase again", &mut context.keyboard, output).await?;
         if again.expose() != passphrase.expose() {
-            return Err(Problem::new(Kind::Usage, "the two passphrases differ")
-                .hint("run `loopdesk unlock` again; nothing has changed")
-                .into());
+            return Err(
+                Problem::new(Kind::Usage, "the two passphrases are different")
+                    .hint("run `loopdesk unlock` again; nothing was changed")
+                    .into(),
+            );
         }
     }
     Ok(Some(passphrase))
@@ -79,7 +80,7 @@ async fn asked_for(
 fn text(unlocked: &Unlocked) -> Text {
     let vault = &unlocked.vault;
     let (style, words) = match vault.state {
-        VaultState::Available => (GOOD, "open"),
+        VaultState::Available => (GOOD, "unlocked"),
         VaultState::Untested
         | VaultState::Locked
         | VaultState::Absent
@@ -89,7 +90,7 @@ fn text(unlocked: &Unlocked) -> Text {
         | VaultState::Failed => state::vault(vault.state),
     };
     Text::new()
-        .plain("The vault (")
+        .plain("Vault (")
         .strong(&vault.kind)
         .plain("): ")
         .styled(style, words)
@@ -109,7 +110,7 @@ mod tests {
         }
     }
 
-    /// A daemon whose vault is like this, and opens.
+    /// A daemon with this vault, which `unlock` opens.
     fn serve(home: &Home, kind: &str, state: VaultState) -> Serving {
         let mut status = testing::status();
         status.vault = vault(kind, state);
@@ -128,8 +129,8 @@ mod tests {
         let daemon = serve(&home, "keyring", VaultState::Locked);
         let ran = home.run_typing("unlock", "").await;
         assert_eq!(ran.code, 0, "{}", ran.err);
-        insta::assert_snapshot!(ran.out, @"The vault (keyring): open");
-        insta::assert_snapshot!(ran.err, @"Your keyring may show its own prompt now; it takes your password, loopdesk doesn't see it.");
+        insta::assert_snapshot!(ran.out, @"Vault (keyring): unlocked");
+        insta::assert_snapshot!(ran.err, @"Your keyring may now ask for its password. loopdesk doesn't see what you type there.");
         assert_eq!(daemon.asked(PATH).remove(0).1, "{}");
         let json = home.run("unlock --json").await.json();
         assert_eq!(json["vault"]["state"], "available");
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!((pipe.code, pipe.err.as_str()), (0, ""));
         let typed = home.run_typing("unlock", "correct horse\r").await;
         assert_eq!(typed.code, 0, "{}", typed.err);
-        insta::assert_snapshot!(typed.err, @"Passphrase (nothing is shown):");
+        insta::assert_snapshot!(typed.err, @"Passphrase (hidden while you type):");
         for (_, asked) in daemon.asked(PATH) {
             assert_eq!(asked, body);
         }
@@ -155,9 +156,9 @@ mod tests {
         let ran = home.run("unlock").await;
         assert_eq!(ran.code, 2);
         insta::assert_snapshot!(ran.err, @"
-        error: the vault waits for its passphrase
+        error: the vault needs its passphrase
         Hint: run `loopdesk unlock` in a terminal
-        Hint: run `loopdesk unlock --passphrase-stdin` with the passphrase in a pipe
+        Hint: or run `loopdesk unlock --passphrase-stdin` with the passphrase on standard input
         ");
         assert_eq!(daemon.asked(PATH).len(), 2);
     }
@@ -168,7 +169,7 @@ mod tests {
         let daemon = serve(&home, "passphrase", VaultState::NoEntry);
         let ran = home.run_typing("unlock", "one\rtwo\r").await;
         assert_eq!(ran.code, 2);
-        assert!(ran.err.contains("differ"), "{}", ran.err);
+        assert!(ran.err.contains("different"), "{}", ran.err);
         assert!(daemon.asked(PATH).is_empty());
         assert_eq!(home.run_typing("unlock", "one\rone\r").await.code, 0);
         assert_eq!(daemon.asked(PATH).remove(0).1, r#"{"passphrase":"one"}"#);

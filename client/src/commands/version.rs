@@ -1,4 +1,4 @@
-//! `loopdesk version`: of this command and of the daemon that runs.
+//! `loopdesk version`: the versions of this command and of the running daemon.
 
 use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{PROTOCOL, Problem, VERSION};
@@ -30,7 +30,7 @@ struct VersionOutput {
     version: &'static str,
     protocol: u32,
     daemon: Option<Version>,
-    /// That they are of different releases.
+    /// Set if they are of different releases.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
 }
@@ -58,7 +58,7 @@ mod tests {
         let ran = home.run("version").await;
         assert!(ran.out.contains("loopdeskd isn't running"), "{}", ran.out);
         assert!(home.run("version --json").await.json()["daemon"].is_null());
-        // Also where the other commands would refuse to talk to it.
+        // Even if other commands would refuse to talk to it.
         let other = Version {
             version: "9.9.9".to_owned(),
             protocol: PROTOCOL + 1,
@@ -72,7 +72,7 @@ mod tests {
             "{}",
             ran.out
         );
-        assert!(ran.err.contains("Warning: the daemon that runs"), "{ran:?}");
+        assert!(ran.err.contains("Warning: the running daemon"), "{ran:?}");
         assert!(ran.err.contains("install loopdesk 9.9.9"), "{ran:?}");
         let json = home.run("version --json").await.json();
         assert!(json["problem"]["hints"][0].is_string(), "{json}");

@@ -1,4 +1,4 @@
-//! `loopdesk wait`: until an account serves requests.
+//! `loopdesk wait`: waits until an account serves requests.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub(crate) async fn run(
     })
 }
 
-/// The daemon keeps the time; this covers one that doesn't.
+/// The daemon ends the wait in time; this covers one that hangs.
 const GRACE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Comments, which TOML's documents keep with what stands below or before them.
+//! Comments, which a TOML document attaches to the item below or before them.
 
 use toml_edit::{Decor, DocumentMut, Item, RawString, Table};
 
-/// Puts a comment before the table that follows position `after` in the text, else at the end.
+/// Puts a comment before the table that follows position `after`, or at the end.
 pub(super) fn put_before_what_follows(
     document: &mut DocumentMut,
     after: Option<isize>,
@@ -24,13 +24,13 @@ pub(super) fn put_before_what_follows(
     });
 }
 
-/// Puts a comment before what stands above something already.
+/// Puts a comment before an item's existing comments.
 pub(super) fn prepend(decor: &mut Decor, comment: &str) {
     let old = raw(decor.prefix());
     decor.set_prefix(format!("{comment}{old}"));
 }
 
-/// Takes the comment at the very top away from the first table, because a key goes above that.
+/// Takes the comment at the top of the file from the first table, so that a key can go below it.
 pub(super) fn take_head(document: &mut DocumentMut) -> Option<String> {
     if document.iter().any(|(_, item)| item.is_value()) {
         return None;
@@ -54,7 +54,7 @@ pub(super) fn take_head(document: &mut DocumentMut) -> Option<String> {
     head
 }
 
-/// The part of the lines above something that a blank line sets apart from it.
+/// The part of a comment that a blank line separates from the item below.
 pub(super) fn detached(above: &str) -> String {
     match above.rfind("\n\n") {
         Some(at) => above
@@ -65,7 +65,7 @@ pub(super) fn detached(above: &str) -> String {
     }
 }
 
-/// Visits the table and all tables with a header of their own in it.
+/// Visits the table, and all tables in it that have headers.
 pub(super) fn walk(table: &mut Table, visit: &mut dyn FnMut(&mut Table)) {
     visit(table);
     for (_, item) in table.iter_mut() {
@@ -81,7 +81,7 @@ pub(super) fn walk(table: &mut Table, visit: &mut dyn FnMut(&mut Table)) {
     }
 }
 
-/// A comment and the space around it, as text.
+/// A comment and its surrounding whitespace.
 pub(super) fn raw(text: Option<&RawString>) -> String {
     text.and_then(RawString::as_str)
         .unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Edits of a configuration's text. What isn't edited stays, comments above all.
+//! Edits of the configuration's text that keep everything else, comments included.
 
 use loopdesk_protocol::{Kind, Problem};
 use toml_edit::{Decor, DocumentMut, InlineTable, Item, Table, TableLike, Value};
@@ -8,23 +8,23 @@ use super::comment::{detached, prepend, put_before_what_follows, raw, take_head,
 /// One edit.
 #[derive(Clone, Debug)]
 pub(crate) enum ConfigEdit {
-    /// Adds an account's table; that the account exists is a problem.
+    /// Adds an account's table. Fails if the account exists.
     AddAccount {
         name: String,
         settings: Vec<(&'static str, Value)>,
     },
-    /// Removes an account's table; that there is none is a problem.
+    /// Removes an account's table. Fails if it doesn't exist.
     RemoveAccount(String),
-    /// Changes nothing; that there is no such account is a problem.
+    /// Fails if the account doesn't exist.
     NeedAccount(String),
-    /// Sets the key of that path.
+    /// Sets the key at a path.
     Set(Vec<String>, Value),
-    /// Removes the key of that path, if it is there.
+    /// Removes the key at a path, if it exists.
     Unset(Vec<String>),
 }
 
 impl ConfigEdit {
-    /// Edits `document`.
+    /// Applies the edit to `document`.
     pub(crate) fn apply(&self, document: &mut DocumentMut) -> Result<(), Problem> {
         match self {
             Self::AddAccount { name, settings } => add_account(document, name, settings),
@@ -40,15 +40,15 @@ impl ConfigEdit {
     }
 }
 
-/// Reads a configuration's text, to edit it.
+/// Parses a configuration's text for editing.
 pub(crate) fn parse(text: &str) -> Result<DocumentMut, Problem> {
     text.parse::<DocumentMut>().map_err(|_| {
-        // The one who judges configurations explains this better.
+        // `config check` explains the error better.
         Problem::new(
             Kind::Config,
-            "the configuration can't be edited: it is no valid TOML",
+            "the configuration can't be edited, because it isn't valid TOML",
         )
-        .hint("run `loopdesk config check`, which shows the place")
+        .hint("run `loopdesk config check` to see where")
     })
 }
 
@@ -67,7 +67,7 @@ fn add_account(
     });
     let known = accounts.as_table_like();
     if known.is_some_and(|accounts| accounts.contains_key(name)) {
-        let message = format!("account `{name}` exists already");
+        let message = format!("account `{name}` already exists");
         return Err(Problem::new(Kind::Usage, message)
             .hint(format!("run `loopdesk account show {name}` to see it"))
             .hint(format!(
@@ -87,7 +87,7 @@ fn add_account(
     for (key, value) in settings {
         table.insert(key, Item::Value(value.clone()));
     }
-    // Comments at the end of the text belong to what stands above them.
+    // Comments at the end of the text belong to the table above them.
     let above = if goes_last { trailing.as_str() } else { "" };
     let blank = if is_empty && above.is_empty() {
         ""
@@ -151,7 +151,7 @@ fn set(document: &mut DocumentMut, path: &[String], value: &Value) -> Result<(),
     }
     match table.get_mut(last) {
         Some(Item::Value(old)) => {
-            // Assignment would drop the comment behind the value.
+            // Assignment would drop the comment after the value.
             let decor = old.decor().clone();
             *old = value.clone();
             *old.decor_mut() = decor;
@@ -162,7 +162,7 @@ fn set(document: &mut DocumentMut, path: &[String], value: &Value) -> Result<(),
         Some(Item::Table(_) | Item::ArrayOfTables(_)) => {
             let message = format!("`{last}` is a table, not a value");
             return Err(Problem::new(Kind::Usage, message)
-                .hint(format!("name a key in it: `{}.KEY`", path.join("."))));
+                .hint(format!("set a key in it: `{}.KEY`", path.join("."))));
         }
     }
     Ok(())
@@ -199,7 +199,7 @@ fn unset(document: &mut DocumentMut, path: &[String]) {
     }
 }
 
-/// Where the header of the table of that path stands among all headers; none without one.
+/// The position of a table's header among all headers; `None` without one.
 fn position(document: &DocumentMut, tables: &[String]) -> Option<isize> {
     let mut item = document.as_item();
     for name in tables {
@@ -236,7 +236,7 @@ fn no_such_account(name: &str) -> Problem {
 fn not_a_table(name: &str) -> Problem {
     Problem::new(
         Kind::Config,
-        format!("`{name}` in the configuration is no table"),
+        format!("`{name}` in the configuration isn't a table"),
     )
     .hint("run `loopdesk config check`")
 }
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_goes_to_its_kind_in_whatever_form() {
+    fn an_account_goes_to_the_other_accounts_in_any_form() {
         let text = "[accounts.acme]\nsubdomain = \"acme\"\n\n# talk\n[hooks]\nx = 1\n# end\n";
         insta::assert_snapshot!(edited(text, &add("beta")), @r#"
         [accounts.acme]

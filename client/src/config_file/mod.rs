@@ -1,4 +1,4 @@
-//! The configuration's text: edited without losing a comment, replaced in one step.
+//! The configuration file: edited without losing comments, replaced atomically.
 
 mod comment;
 mod edit;

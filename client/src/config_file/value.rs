@@ -1,8 +1,8 @@
-//! A setting's value, from what was typed.
+//! Parses a setting's value from the command line.
 
 use toml_edit::{Array, Decor, Value};
 
-/// What the person may have meant by `text` as the value of `key`, most likely first.
+/// What `text` may mean as the value of `key`, most likely first.
 pub(crate) fn values(key: &str, text: &str) -> Vec<Value> {
     let parsed = text.trim().parse::<Value>().ok();
     let last = key.rsplit('.').next().unwrap_or(key);
@@ -13,7 +13,7 @@ pub(crate) fn values(key: &str, text: &str) -> Vec<Value> {
         };
         return vec![plain(list)];
     }
-    // `12345` is a number for `port` and a text for `client-id`: the judge knows.
+    // `12345` is a number for `port`, but text for `client-id`. The check decides.
     let text = Value::from(text);
     match parsed {
         Some(Value::String(parsed)) => vec![plain(Value::String(parsed))],
@@ -32,13 +32,13 @@ fn text_list<'a>(items: impl IntoIterator<Item = &'a str>) -> Value {
     Value::Array(items.collect::<Array>())
 }
 
-/// The space around it is that of its new place.
+/// Without the surrounding whitespace.
 fn plain(mut value: Value) -> Value {
     *value.decor_mut() = Decor::default();
     value
 }
 
-/// The keys that hold lists, which may be given separated by commas.
+/// The keys with lists, whose items may be separated by commas.
 const LISTS: [&str; 8] = [
     "allow-hosts",
     "listen",

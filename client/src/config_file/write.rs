@@ -1,4 +1,4 @@
-//! A file that is replaced as a whole or not at all.
+//! Atomic replacement of the configuration file.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -10,12 +10,12 @@ use loopdesk_protocol::{Kind, Problem};
 
 use crate::error;
 
-/// A configuration file that nobody else edits through loopdesk meanwhile.
+/// A configuration file, locked against edits by other loopdesk commands.
 #[derive(Debug)]
 pub(crate) struct ConfigFile {
-    /// The name under which it is read.
+    /// The path that loopdesk reads.
     path: PathBuf,
-    /// The file itself, behind any symbolic links.
+    /// The file itself, after following symbolic links.
     target: PathBuf,
     text: Option<String>,
     format: FileFormat,
@@ -25,14 +25,14 @@ pub(crate) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Opens the file to be edited; its folder is made where it is missing. May block.
+    /// Opens the file for editing, and creates its folder if missing. May block.
     pub(crate) fn open(path: &Path) -> Result<Self, Problem> {
         let dir = parent(path);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(dir)
-            .map_err(|e| error::file(Kind::Config, "make the folder", dir, &e))?;
+            .map_err(|e| error::file(Kind::Config, "create the folder", dir, &e))?;
         let lock = File::open(dir)
             .and_then(|lock| lock.lock().map(|()| lock))
             .map_err(|e| error::file(Kind::Config, "lock", dir, &e))?;
@@ -50,7 +50,7 @@ impl ConfigFile {
         if mode & 0o200 == 0 {
             let message = format!("`{}` is write-protected", target.display());
             return Err(Problem::new(Kind::Config, message).hint(format!(
-                "run `chmod u+w {}`, or edit what generates the file",
+                "run `chmod u+w {}`, or edit the source that the file is generated from",
                 crate::ui::shell::quote(&target.to_string_lossy())
             )));
         }
@@ -64,17 +64,17 @@ impl ConfigFile {
         })
     }
 
-    /// The name under which it is read.
+    /// The path that loopdesk reads.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the file holds; nothing if it doesn't exist.
+    /// The file's text; empty if it doesn't exist.
     pub(crate) fn text(&self) -> &str {
         self.text.as_deref().unwrap_or_default()
     }
 
-    /// Writes `text` beside the file, so that it can be judged where relative paths mean the same.
+    /// Writes `text` to a draft in the same folder, where relative paths mean the same.
     pub(crate) fn draft(&self, text: &str) -> Result<ConfigDraft<'_>, Problem> {
         let draft = ConfigDraft {
             file: self,
@@ -86,7 +86,7 @@ impl ConfigFile {
     }
 }
 
-/// A text that may become the file.
+/// A draft that may replace the file.
 #[derive(Debug)]
 pub(crate) struct ConfigDraft<'a> {
     file: &'a ConfigFile,
@@ -95,12 +95,12 @@ pub(crate) struct ConfigDraft<'a> {
 }
 
 impl ConfigDraft<'_> {
-    /// Where it lies now.
+    /// The draft's path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts it in the file's place, unless an editor has saved the file meanwhile.
+    /// Replaces the file with the draft, unless an editor has saved the file since.
     pub(crate) fn replace(self) -> Result<(), Problem> {
         let target = &self.file.target;
         let failed = |doing: &str, e: &io::Error| error::file(Kind::Config, doing, target, e);
@@ -110,8 +110,8 @@ impl ConfigDraft<'_> {
             Err(why) => return Err(unreadable(target, &why)),
         };
         if now != self.file.text {
-            let message = format!("`{}` has changed meanwhile", target.display());
-            return Err(Problem::new(Kind::Config, message).hint("run the command again"));
+            let message = format!("`{}` was changed by another program", target.display());
+            return Err(Problem::new(Kind::Config, message).hint("run this command again"));
         }
         let dir = parent(target);
         if dir == parent(&self.path) {
@@ -119,7 +119,7 @@ impl ConfigDraft<'_> {
                 .and_then(|()| File::open(dir)?.sync_all())
                 .map_err(|e| failed("replace", &e));
         }
-        // Behind a link lies another folder, and a rename works within one file system only.
+        // The target of a link may be on another file system, where rename doesn't work.
         let beside = draft_path(target);
         self.write(&beside)?;
         std::fs::rename(&beside, target)
@@ -147,7 +147,7 @@ impl ConfigDraft<'_> {
         };
         write().map_err(|e| {
             error::file(Kind::Config, "write", path, &e)
-                .hint("edit what generates the file, if its folder is read-only")
+                .hint("if the folder is read-only, edit the source that the file is generated from")
         })
     }
 }
@@ -160,14 +160,14 @@ impl Drop for ConfigDraft<'_> {
 
 fn unreadable(file: &Path, why: &Unreadable) -> Problem {
     Problem::new(Kind::Config, format!("`{}` {why}", file.display()))
-        .hint("correct that, then run the command again")
+        .hint("correct that, then run this command again")
 }
 
-/// What an editor on another system has put around a text, and wants to find there again.
+/// What editors on other systems add to a text, and expect to find again.
 #[derive(Clone, Copy, Debug, Default)]
 struct FileFormat {
     has_mark: bool,
-    /// Every line ends with CR LF.
+    /// All lines end with CR LF.
     has_returns: bool,
 }
 
@@ -202,7 +202,7 @@ impl FileFormat {
     }
 }
 
-/// The file that `path` stands for, whether it exists or not.
+/// Follows symbolic links. The file need not exist.
 fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
@@ -226,16 +226,16 @@ fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
 }
 
-/// A hidden name: the daemon watches the folder for the file's own.
+/// A hidden file, since the daemon watches the folder.
 fn draft_path(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}", std::process::id()))
 }
 
-/// The file holds no secret; whom somebody logs in as is still nobody else's business.
+/// The file holds no secrets, but it is private all the same.
 const NEW_FILE_MODE: u32 = 0o600;
 
-/// As many as Linux follows.
+/// The limit of Linux.
 const LINKS_MAX: usize = 40;
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
             ),
             ("a = 1\r\n", "a = 2\n", "a = 2\r\n"),
             ("\u{feff}a = 1\n", "a = 2\n", "\u{feff}a = 2\n"),
-            // Not every line: nobody can say what is meant.
+            // Mixed line ends are left alone.
             ("a = 1\r\n# b\n", "a = 2\r\n# b\n", "a = 2\r\n# b\n"),
             ("", "a = 2\n", "a = 2\n"),
         ] {
@@ -341,14 +341,14 @@ mod tests {
     }
 
     #[test]
-    fn what_an_editor_saved_meanwhile_is_not_overwritten() {
+    fn what_an_editor_saved_since_is_not_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         let file = ConfigFile::open(&path).unwrap();
         let draft = file.draft("ours").unwrap();
         std::fs::write(&path, "the editor's").unwrap();
         let problem = draft.replace().unwrap_err();
-        assert_eq!(problem.hints, ["run the command again"]);
+        assert_eq!(problem.hints, ["run this command again"]);
         assert_eq!(read(&path).unwrap().0, "the editor's");
     }
 

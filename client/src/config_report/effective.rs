@@ -1,5 +1,5 @@
-//! A configuration with every default filled in, as a file that would say so, and where each
-//! value comes from.
+//! The whole configuration with its defaults, in the form of a file, and where each value comes
+//! from.
 
 use loopdesk_protocol::config::{AccountSettings, Effective};
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
@@ -7,18 +7,18 @@ use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 use crate::config_file::text_value;
 use crate::ui::text::Text;
 
-/// The whole configuration, which `files` make up.
+/// The configuration that `files` make up.
 pub(crate) fn text(config: &Effective, files: &[String]) -> Text {
     let files = match files {
-        [] => "# no file".to_owned(),
+        [] => "# no configuration file".to_owned(),
         files => format!("# {}", files.join(" over ")),
     };
     let mut document = document(config);
     say_where_from(document.as_table_mut(), "", config);
-    Text::from(format!("{files} with every default filled in\n{document}"))
+    Text::from(format!("{files}, defaults included\n{document}"))
 }
 
-/// One account of such a file.
+/// One account's table.
 pub(crate) fn account_text(one: &AccountSettings, config: &Effective) -> Text {
     let mut document = DocumentMut::new();
     let mut table = account(one);
@@ -31,7 +31,7 @@ pub(crate) fn account_text(one: &AccountSettings, config: &Effective) -> Text {
     Text::from(document.to_string())
 }
 
-/// Adds a comment to each value: the file and line that has it, or that it is a default.
+/// Adds a comment to each value: the file and line that set it, or that it is a default.
 fn say_where_from(table: &mut dyn TableLike, prefix: &str, config: &Effective) {
     for (name, item) in table.iter_mut() {
         let key = format!("{prefix}{}", name.get());
@@ -121,7 +121,7 @@ fn account(account: &AccountSettings) -> Table {
     table
 }
 
-/// What follows from the settings.
+/// Comments on what the settings result in.
 fn about(account: &AccountSettings) -> String {
     format!(
         "# requests go to {}, logins to {}\n# scripts use {}\n",
@@ -141,7 +141,7 @@ fn list(items: &[String]) -> Item {
     Item::Value(text_value(items.iter().map(String::as_str)))
 }
 
-/// In the largest unit that loses nothing.
+/// In the largest unit that is exact.
 fn lifetime(seconds: u64) -> String {
     match seconds {
         s if s > 172_800 && s % 86_400 == 0 => format!("{}d", s / 86_400),
@@ -158,13 +158,13 @@ mod tests {
     use loopdesk_protocol::config::{Layer, Source};
 
     #[test]
-    fn the_page_is_a_configuration_itself() {
+    fn the_output_is_a_configuration_file() {
         let report = testing::report();
         let files = ["`/home/ada/config.toml`".to_owned()];
         let text = plain(&text(report.config.as_ref().unwrap(), &files));
         assert!(text.parse::<DocumentMut>().is_ok());
         insta::assert_snapshot!(text, @r#"
-        # `/home/ada/config.toml` with every default filled in
+        # `/home/ada/config.toml`, defaults included
         listen = ["127.0.0.1:8484", "[::1]:8484"]  # default
         default-account = "acme"  # default
         vault = "keyring"  # default
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn each_value_says_where_it_comes_from_and_what_locks_it() {
+    fn each_value_shows_its_source_and_its_lock() {
         let mut config = testing::report().config.unwrap();
         let at = |layer, path: &str, line| Source {
             layer,
@@ -254,7 +254,7 @@ mod tests {
         let text = plain(&text(&config, &["`a`".to_owned(), "`b`".to_owned()]));
         assert!(text.parse::<DocumentMut>().is_ok());
         for line in [
-            "# `a` over `b` with every default filled in",
+            "# `a` over `b`, defaults included",
             "vault = \"keyring\"  # /etc/loopdesk/config.toml:1, locked by /etc/loopdesk/config.toml:2",
             "client-id = \"loopdesk\"  # /etc/loopdesk/config.toml:5",
             "scopes = [\"read\", \"write\"]  # /home/ada/config.toml:2",

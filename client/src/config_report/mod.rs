@@ -1,4 +1,4 @@
-//! What a checked configuration says, for people: its errors, or its settings.
+//! The result of checking the configuration, as text: its errors, or its settings.
 
 pub(crate) mod effective;
 
@@ -7,7 +7,7 @@ use loopdesk_protocol::{Kind, Problem};
 
 use crate::ui::text::{BAD, Text, count};
 
-/// The configuration of a report, or its errors as a problem.
+/// The configuration in a report, or its errors as a problem.
 pub(crate) fn valid_config(report: &Report) -> Result<&Effective, Problem> {
     match &report.config {
         Some(config) if report.errors.is_empty() => Ok(config),
@@ -15,7 +15,7 @@ pub(crate) fn valid_config(report: &Report) -> Result<&Effective, Problem> {
     }
 }
 
-/// The files that exist, the one that counts more first.
+/// The existing files, the one with precedence first.
 pub(crate) fn used_files(report: &Report) -> Vec<String> {
     let own = report.exists.then_some(report.path.as_str());
     let system = report.system().map(|file| file.path.as_str());
@@ -34,7 +34,7 @@ pub(crate) fn error_files(report: &Report) -> Vec<String> {
     files
 }
 
-/// An answer of an older daemon knows of one file only.
+/// Older daemons know only one file.
 pub(crate) fn file_of<'a>(report: &'a Report, error: &'a Diagnostic) -> &'a str {
     if error.path.is_empty() {
         &report.path
@@ -48,7 +48,7 @@ pub(crate) fn draft_errors(report: &Report) -> Text {
     error_list(report).plain(" in the draft.")
 }
 
-/// Every error with its place, and how many they are.
+/// Every error with its location, and their number.
 pub(crate) fn error_list(report: &Report) -> Text {
     let mut text = Text::new();
     for error in &report.errors {

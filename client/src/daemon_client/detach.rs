@@ -1,5 +1,5 @@
-//! Cuts a daemon that is being started off from the process that starts it, which may be a cron job
-//! that holds a lock, or a shell that waits for the end of a pipe.
+//! Detaches a daemon from the process that starts it, which may be a cron job that holds a lock, or
+//! a shell that waits for the end of a pipe.
 
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -7,36 +7,35 @@ use std::os::fd::{BorrowedFd, RawFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 use tokio::process::Command;
 
-/// Has `command` run in a session of its own, without any open file of this process's but for
-/// standard input, output and error.
+/// Makes `command` run in its own session, and inherit no open files except standard input, output
+/// and error.
 ///
 /// # Errors
-/// Where the system doesn't say which files are open.
+/// If the open files can't be listed.
 pub(super) fn detach(command: &mut Command) -> io::Result<()> {
     keep_open_files()?;
     let begin = || rustix::process::setsid().map(drop).map_err(Into::into);
     #[expect(
         unsafe_code,
-        reason = "only the child can begin a session, before its program does"
+        reason = "the child has to start the session before its program runs"
     )]
-    // SAFETY: between fork and exec only what is async-signal-safe may be done: this is one system
-    // call, without memory or locks.
+    // SAFETY: only async-signal-safe code may run between fork and exec. This is a single system
+    // call, without allocations or locks.
     unsafe {
         command.pre_exec(begin);
     }
     Ok(())
 }
 
-/// Marks what this process was given, so that no program inherits it. What it has opened itself is
-/// marked already.
+/// Sets close-on-exec on all inherited files. Files that this process opened have it already.
 fn keep_open_files() -> io::Result<()> {
     let open = std::fs::read_dir("/dev/fd")?.flatten();
     let numbers = open.filter_map(|entry| entry.file_name().to_str()?.parse::<RawFd>().ok());
     let numbers: Vec<_> = numbers.filter(|number| *number > STANDARD_ERROR).collect();
     for number in numbers {
-        #[expect(unsafe_code, reason = "nobody in this process owns what it was given")]
-        // SAFETY: nothing is read, written or closed by it; where the number stands for nothing any
-        // more, as that of the list of numbers, the system says so.
+        #[expect(unsafe_code, reason = "inherited files have no owner in this process")]
+        // SAFETY: it isn't read, written or closed. If it was closed since, as the directory's own
+        // descriptor was, the call fails with EBADF.
         let file = unsafe { BorrowedFd::borrow_raw(number) };
         match fcntl_setfd(file, FdFlags::CLOEXEC) {
             Ok(()) | Err(rustix::io::Errno::BADF) => {}

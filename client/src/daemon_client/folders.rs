@@ -1,4 +1,4 @@
-//! The folders of state and sockets, which nobody but their owner may enter.
+//! The private folders for state and sockets.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
@@ -11,14 +11,14 @@ use super::link::Link;
 use crate::error;
 
 impl Link {
-    /// Makes the folders of state and sockets, or checks that nobody else may enter them. The answer
-    /// has the folder of the sockets that a daemon would use now.
+    /// Creates the folders for state and sockets, or checks that they are private. Returns the paths
+    /// that a daemon would use now.
     pub(crate) fn private_dirs(&self) -> Result<Paths, Problem> {
         private_dir(self.paths.state_dir())?;
         let dir = self.paths.runtime_dir();
         match (private_dir(dir), self.paths.without_runtime_dir()) {
             (Ok(()), _) => Ok(self.paths.clone()),
-            // As after the last logout.
+            // The system removes the runtime folder after the last logout.
             (Err(_), Some(other)) if !dir.exists() => {
                 private_dir(other.runtime_dir()).map(|()| other)
             }
@@ -27,22 +27,22 @@ impl Link {
     }
 }
 
-/// Makes a folder that only its owner may enter, or checks that it is one.
+/// Creates a folder that only its owner can enter, or makes an existing one so.
 fn private_dir(dir: &Path) -> Result<(), Problem> {
     let failed = |doing: &str, e: &io::Error| error::file(Kind::Daemon, doing, dir, e);
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(|e| failed("make the folder", &e))?;
-    let meta = std::fs::symlink_metadata(dir).map_err(|e| failed("look at", &e))?;
+        .map_err(|e| failed("create the folder", &e))?;
+    let meta = std::fs::symlink_metadata(dir).map_err(|e| failed("check", &e))?;
     if !meta.is_dir() || meta.uid() != rustix::process::getuid().as_raw() {
         let message = format!(
-            "`{}` belongs to somebody else or is no folder, so no secret may go there",
+            "`{}` isn't a folder of yours, so loopdesk won't put secrets there",
             dir.display()
         );
         return Err(Problem::new(Kind::Daemon, message).hint(format!(
-            "look at it with `ls -ld {}`, remove it, then run the command again",
+            "look at it with `ls -ld {}`, remove it, then run this command again",
             crate::ui::shell::quote(&dir.to_string_lossy())
         )));
     }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_made_private_and_a_link_is_none() {
+    fn folders_are_made_private_and_links_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
         private_dir(&path).unwrap();

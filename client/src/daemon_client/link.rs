@@ -1,4 +1,4 @@
-//! The way to the daemon: find it, check that it is ours.
+//! Finds the running daemon and checks that it is ours.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,13 @@ impl Link {
         Self { paths, program }
     }
 
-    /// The daemon, if one runs; a daemon that speaks another protocol is a problem.
+    /// The daemon, if one is running. It is a problem if it speaks another protocol.
     pub(crate) async fn running(&self) -> Result<Option<Client>, Problem> {
         let known = self.running_with_version().await?;
         Ok(known.map(|(client, _)| client))
     }
 
-    /// The same, with what it says of itself.
+    /// The same, with its version.
     pub(crate) async fn running_with_version(&self) -> Result<Option<(Client, Version)>, Problem> {
         let found = self.version().await?;
         let other = found.as_ref().map(|(_, version)| version);
@@ -38,7 +38,7 @@ impl Link {
         other.and_then(version_skew::problem).map_or(Ok(found), Err)
     }
 
-    /// Who answers on the control socket, whatever it speaks.
+    /// The daemon and its version, whatever its protocol.
     pub(crate) async fn version(&self) -> Result<Option<(Client, Version)>, Problem> {
         if let Some(found) = self.handshake(self.paths.control_socket()).await? {
             return Ok(Some(found));
@@ -61,16 +61,16 @@ impl Link {
         }
     }
 
-    /// The daemon; that none runs is a problem.
+    /// The daemon. It is a problem if none is running.
     pub(crate) async fn required(&self) -> Result<Client, Problem> {
         self.running().await?.ok_or_else(|| {
             Problem::new(Kind::Daemon, "loopdesk isn't running")
                 .hint("run `loopdesk wait` to start it")
-                .hint("run `loopdesk login` if nobody has logged in yet; that starts it too")
+                .hint("or run `loopdesk login`, which starts it too, if you haven't logged in yet")
         })
     }
 
-    /// What the daemon's program makes of the configuration, or of `file`.
+    /// Has the daemon's program check the configuration, or `file`.
     pub(crate) async fn check_config(&self, file: Option<&Path>) -> Result<Report, Problem> {
         self.program.check_config(file).await
     }
@@ -83,22 +83,22 @@ impl Link {
     pub(super) fn not_answering(&self, socket: &Path) -> Problem {
         let message = format!("the daemon at `{}` doesn't answer", socket.display());
         Problem::new(Kind::Daemon, message).hint(format!(
-            "look into `{}`, stop `loopdeskd`, then run the command again",
+            "check the log, `{}`, stop `loopdeskd`, then run this command again",
             self.paths.log_file().display()
         ))
     }
 }
 
-/// Whether the error means that no daemon runs there: no socket, one that a dead daemon has left, or a
-/// folder that is another user's.
+/// Whether the error means that no daemon is running there: no socket, a dead daemon's socket, or
+/// another user's folder.
 fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound, PermissionDenied};
     let no_socket = matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory);
-    // The system's alone; ours says that another user's daemon answers there.
+    // Only the system's error: our own means that another user's daemon answers there.
     no_socket || error.kind() == PermissionDenied && error.raw_os_error().is_some()
 }
 
-/// The daemon answers this from memory; a machine that needs longer can't be worked on.
+/// The daemon answers from memory; a machine that needs longer is unusable.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -108,13 +108,13 @@ mod tests {
     use loopdesk_protocol::VERSION;
 
     #[tokio::test]
-    async fn nobody_is_no_problem() {
+    async fn a_missing_daemon_is_no_problem() {
         let home = Home::new();
         assert!(home.link().running().await.unwrap().is_none());
         let problem = home.link().required().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Daemon);
         assert!(problem.hints[1].contains("`loopdesk login`"));
-        // A socket that a killed daemon has left behind.
+        // A socket left behind by a killed daemon.
         drop(std::os::unix::net::UnixListener::bind(home.paths.control_socket()).unwrap());
         assert!(home.link().running().await.unwrap().is_none());
     }
@@ -122,7 +122,7 @@ mod tests {
     #[tokio::test]
     async fn another_protocol_names_both_versions_and_the_process() {
         let home = Home::new();
-        // As the first release has answered.
+        // The answer of the first release.
         let other = serde_json::json!({"version": "0.0.9", "protocol": PROTOCOL - 1, "pid": 4711});
         let _daemon = Daemon::new(&home).json(version::PATH, &other).serve();
         let problem = home.link().running().await.unwrap_err();
@@ -143,7 +143,7 @@ mod tests {
         let client = home.link().running().await.unwrap().unwrap();
         assert_eq!(client.socket(), elsewhere.control_socket());
         drop(daemon);
-        // Its own place comes first.
+        // Its own folder comes first.
         let _daemon = Daemon::new(&home).serve();
         let client = home.link().running().await.unwrap().unwrap();
         assert_eq!(client.socket(), home.paths.control_socket());

@@ -1,4 +1,4 @@
-//! The daemon as a command meets it: found, checked to be ours, and started where none runs.
+//! Access to the daemon: finds it, checks that it is ours, and starts it if none is running.
 
 mod detach;
 mod folders;

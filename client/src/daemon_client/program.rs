@@ -1,4 +1,4 @@
-//! The daemon's program: where it is, and what it makes of a configuration.
+//! The daemon's program: finds it, and runs it to check a configuration.
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use super::startup_log;
 
-/// `loopdeskd`, or why there is none.
+/// `loopdeskd`, or why it wasn't found.
 #[derive(Clone, Debug)]
 pub(crate) struct DaemonProgram(Result<PathBuf, Problem>);
 
@@ -28,16 +28,16 @@ impl DaemonProgram {
         let found = beside
             .into_iter()
             .chain(std::env::split_paths(&path))
-            // A relative entry would start whatever lies in the current folder.
+            // A relative entry would run a program from the current folder.
             .filter(|dir| dir.is_absolute())
             .map(|dir| dir.join(PROGRAM))
             .find(|file| is_program(file));
         Self(found.ok_or_else(|| {
             let message = format!(
-                "the daemon's program `{PROGRAM}` is neither beside `loopdesk` nor in PATH"
+                "the daemon's program, `{PROGRAM}`, is neither next to `loopdesk` nor in PATH"
             );
             Problem::new(Kind::Daemon, message).hint(format!(
-                "install it beside `loopdesk`, or set {PROGRAM_VARIABLE} to its path"
+                "install it next to `loopdesk`, or set {PROGRAM_VARIABLE} to its path"
             ))
         }))
     }
@@ -47,7 +47,7 @@ impl DaemonProgram {
         self.0.as_deref().map_err(Clone::clone)
     }
 
-    /// Has `file` checked, or the user's own.
+    /// Checks `file`, or the user's configuration.
     pub(super) async fn check_config(&self, file: Option<&Path>) -> Result<Report, Problem> {
         let program = self.path()?;
         let check = Command::new(program)
@@ -65,25 +65,25 @@ impl DaemonProgram {
         let output = match tokio::time::timeout(CHECK, check).await {
             Ok(Ok(output)) => output,
             Ok(Err(error)) => return Err(failed(format!("can't be run: {error}"))),
-            Err(_) => return Err(failed("doesn't end".to_owned())),
+            Err(_) => return Err(failed("didn't finish".to_owned())),
         };
         serde_json::from_slice(&output.stdout).map_err(|_| {
             let said = startup_log::StartupOutput::new(&output.stderr);
             failed(match said.last_line() {
                 Some(line) => format!("failed: {line}"),
-                None => format!("prints no report ({})", output.status),
+                None => format!("printed no report ({})", output.status),
             })
         })
     }
 }
 
 fn named_program(named: &Path) -> Result<PathBuf, Problem> {
-    // Absolute, because the daemon is started from the root folder.
+    // Absolute, because the daemon is started in the root folder.
     match std::path::absolute(named) {
         Ok(path) if is_program(&path) => Ok(path),
         _ => {
             let message = format!(
-                "{PROGRAM_VARIABLE} names `{}`, which is no program",
+                "{PROGRAM_VARIABLE} is `{}`, which isn't a program",
                 named.display()
             );
             Err(Problem::new(Kind::Daemon, message).hint(format!(
@@ -98,7 +98,7 @@ fn is_program(file: &Path) -> bool {
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// Reading one small file takes milliseconds; a cold disk on a busy machine, a second.
+/// Checking takes milliseconds, or a second with a cold disk on a busy machine.
 const CHECK: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_names_no_program_is_not_passed_over() {
+    fn a_variable_without_a_program_is_an_error() {
         let missing = Path::new("/nowhere/loopdeskd");
         let path = Path::new("/usr/bin");
         let problem = find(&[(PROGRAM_VARIABLE, missing), ("PATH", path)], None).unwrap_err();

@@ -19,11 +19,11 @@ use super::startup_log::StartupLog;
 use crate::error;
 
 impl Link {
-    /// Starts a daemon. The process id is that of the new daemon, if it is ours that runs now.
+    /// Starts a daemon. Returns its process id, unless another one was started first.
     pub(crate) async fn start(&self) -> Result<(Client, Option<u32>), Problem> {
         let program = self.program.path()?;
         let folders = self.private_dirs()?;
-        // Whoever comes second finds the first one's daemon ready.
+        // A second command finds the daemon that the first one started.
         let _guard = start_lock(&folders).await?;
         if let Some(client) = self.running().await? {
             return Ok((client, None));
@@ -55,7 +55,7 @@ impl Link {
     }
 }
 
-/// The daemon has ended: because another one runs already, or because it can't.
+/// Handles a daemon that ended: either another one is running, or it failed to start.
 async fn after_exit(
     link: &Link,
     log: &StartupLog,
@@ -63,8 +63,7 @@ async fn after_exit(
 ) -> Result<(Client, Option<u32>), Problem> {
     let lost_the_race = status.code() == Some(i32::from(ALREADY_RUNNING));
     let deadline = Instant::now() + if lost_the_race { START } else { Duration::ZERO };
-    // The one that holds the lock was started by something else, perhaps a moment ago, and there
-    // is nothing to wait on for a socket that isn't there yet.
+    // The daemon with the lock may have been started just now; its socket can only be polled for.
     let mut ticks = interval(Duration::from_millis(50));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -81,8 +80,7 @@ async fn after_exit(
     }
 }
 
-/// Another daemon has the lock, and no command finds it. What it says itself leads to `status`, which
-/// leads back here.
+/// Another daemon holds the lock, but can't be reached.
 fn unreachable_daemon(paths: &Paths) -> Problem {
     let pid = std::fs::read_to_string(paths.lock_file()).unwrap_or_default();
     let pid = pid.trim();
@@ -93,16 +91,16 @@ fn unreachable_daemon(paths: &Paths) -> Problem {
     Problem::new(
         Kind::Daemon,
         format!(
-            "loopdesk runs already, as process {pid}, but doesn't answer on `{}`",
+            "loopdesk is already running as process {pid}, but doesn't answer on `{}`",
             paths.control_socket().display()
         ),
     )
     .hint(format!(
-        "run `kill {pid}`, which ends it after the requests in flight, then `loopdesk wait`"
+        "run `kill {pid}` to stop it after its current requests, then `loopdesk wait`"
     ))
 }
 
-/// The daemon's own words, with the exit code that fits them.
+/// The daemon's own error message, with its exit code.
 fn failure(log: &StartupLog, status: ExitStatus) -> Problem {
     let code = status.code();
     let kind = [Kind::Config, Kind::Vault]
@@ -119,12 +117,12 @@ fn failure(log: &StartupLog, status: ExitStatus) -> Problem {
         message.push_str("\n  ");
         message.push_str(line);
     }
-    Problem::new(kind, message).hint("run `loopdeskd` in a terminal to see all that it says")
+    Problem::new(kind, message).hint("run `loopdeskd` in a terminal to see its whole output")
 }
 
 fn too_slow(log: &StartupLog, file: &Path) -> Problem {
     let mut message = format!(
-        "loopdesk was started and isn't ready after {} s",
+        "loopdesk was started, but isn't ready after {} s",
         START.as_secs()
     );
     for line in log.output().tail() {
@@ -133,7 +131,7 @@ fn too_slow(log: &StartupLog, file: &Path) -> Problem {
     }
     Problem::new(Kind::Daemon, message)
         .hint("run `loopdesk status` in a moment")
-        .hint(format!("look into `{}`", file.display()))
+        .hint(format!("or read its log, `{}`", file.display()))
 }
 
 fn spawn(program: &Path, log: &StartupLog, notify: &Path) -> io::Result<Child> {
@@ -143,7 +141,7 @@ fn spawn(program: &Path, log: &StartupLog, notify: &Path) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log.handle()?);
-    // Ctrl-C in this terminal is meant for this command, and so is its end.
+    // Neither Ctrl-C nor the end of this terminal must reach the daemon.
     detach(&mut command)?;
     for name in SERVICE_VARIABLES {
         command.env_remove(name);
@@ -154,7 +152,7 @@ fn spawn(program: &Path, log: &StartupLog, notify: &Path) -> io::Result<Child> {
         .spawn()
 }
 
-/// Where the daemon says that it is ready.
+/// The socket on which the daemon reports that it is ready.
 #[derive(Debug)]
 struct ReadySocket {
     socket: UnixDatagram,
@@ -162,7 +160,7 @@ struct ReadySocket {
 }
 
 impl ReadySocket {
-    /// Whoever has the turn has the name too; a command that was killed has left it behind.
+    /// The lock guards the name. A killed command may have left a socket behind.
     fn bind(dir: &Path) -> Result<Self, Problem> {
         // No longer than `control.sock`, whose length `Paths` has checked.
         let path = dir.join("start.sock");
@@ -175,7 +173,12 @@ impl ReadySocket {
         };
         match bind() {
             Ok(socket) => Ok(Self { socket, path }),
-            Err(error) => Err(error::file(Kind::Daemon, "make the socket", &path, &error)),
+            Err(error) => Err(error::file(
+                Kind::Daemon,
+                "create the socket",
+                &path,
+                &error,
+            )),
         }
     }
 
@@ -200,7 +203,7 @@ impl Drop for ReadySocket {
     }
 }
 
-/// Waits until no other command is starting a daemon; held until the answer is dropped.
+/// Waits until no other command is starting a daemon. Locked until the returned file is dropped.
 async fn start_lock(paths: &Paths) -> Result<File, Problem> {
     let path = paths.runtime_dir().join("start.lock");
     let file = OpenOptions::new()
@@ -213,16 +216,16 @@ async fn start_lock(paths: &Paths) -> Result<File, Problem> {
         .try_clone()
         .map_err(|e| error::file(Kind::Daemon, "open", &path, &e))?;
     let locked = tokio::task::spawn_blocking(move || clone.lock());
-    // Whoever holds it gives up after that long; then the daemon's own lock has to do.
+    // The holder gives up after that time; from then on, the daemon's own lock has to do.
     drop(timeout(START + Duration::from_secs(1), locked).await);
     Ok(file)
 }
 
-/// The daemon is ready within milliseconds; a machine that has just booted may need seconds.
+/// The daemon is ready within milliseconds, or seconds on a machine that has just booted.
 const START: Duration = Duration::from_secs(10);
 
-/// What systemd has told this process of itself, if it is part of a service: the daemon would take
-/// it for its own.
+/// What systemd tells a service about itself. If this command runs in a service, the daemon would
+/// take them for its own.
 const SERVICE_VARIABLES: [&str; 9] = [
     "INVOCATION_ID",
     "JOURNAL_STREAM",
@@ -241,14 +244,14 @@ mod tests {
     use crate::testing::{Daemon, Home};
     use std::os::unix::fs::PermissionsExt;
 
-    /// A program that tells the test where to say `READY=1`, and lives until the test ends.
-    struct Stage {
+    /// A daemon's program that tells the test where to send `READY=1`, and runs until the test ends.
+    struct FakeProgram {
         home: Home,
-        /// The program's end.
+        /// Ends the program when dropped.
         _end: File,
     }
 
-    impl Stage {
+    impl FakeProgram {
         fn new(body: &str) -> Self {
             let home = Home::new();
             let (told, end) = (home.path("told"), home.path("end"));
@@ -266,7 +269,7 @@ mod tests {
                 told = told.display(),
                 end = end.display()
             ));
-            // Open for both, it waits for no peer, and whoever reads it sees its end with ours.
+            // Opened for both, so that opening doesn't block; its readers see EOF when the test ends.
             let end = OpenOptions::new().read(true).write(true).open(end);
             Self {
                 home,
@@ -274,7 +277,7 @@ mod tests {
             }
         }
 
-        /// What the program tells, once it does.
+        /// Where to send `READY=1`.
         async fn told(&self) -> String {
             let told = tokio::fs::read_to_string(self.home.path("told")).await;
             told.unwrap().trim().to_owned()
@@ -287,12 +290,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_is_said_not_guessed() {
-        let stage = Stage::new("tell; stay");
-        let link = stage.home.link();
+    async fn ready_is_reported_not_guessed() {
+        let program = FakeProgram::new("tell; stay");
+        let link = program.home.link();
         let daemon = async {
-            let notify = stage.told().await;
-            let daemon = Daemon::new(&stage.home).serve();
+            let notify = program.told().await;
+            let daemon = Daemon::new(&program.home).serve();
             let socket = UnixDatagram::unbound().unwrap();
             let send = |text: &'static str| socket.send_to(text.as_bytes(), &notify);
             send("STATUS=nearly").await.unwrap();
@@ -304,20 +307,20 @@ mod tests {
         assert!(pid.is_some());
         assert!(!Path::new(&notify).exists(), "the socket is cleared away");
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&stage.home.paths.log_file()), 0o600);
-        assert_eq!(mode(stage.home.paths.state_dir()), 0o700);
+        assert_eq!(mode(&program.home.paths.log_file()), 0o600);
+        assert_eq!(mode(program.home.paths.state_dir()), 0o700);
         // The second command finds it.
         assert_eq!(link.start().await.unwrap().1, None);
-        assert_eq!(stage.starts(), 1);
+        assert_eq!(program.starts(), 1);
     }
 
     #[tokio::test]
     async fn two_commands_at_once_start_one_daemon() {
-        let stage = Stage::new("tell; stay");
-        let link = stage.home.link();
+        let program = FakeProgram::new("tell; stay");
+        let link = program.home.link();
         let daemon = async {
-            let notify = stage.told().await;
-            let daemon = Daemon::new(&stage.home).serve();
+            let notify = program.told().await;
+            let daemon = Daemon::new(&program.home).serve();
             let socket = UnixDatagram::unbound().unwrap();
             socket.send_to(b"READY=1", &notify).await.unwrap();
             daemon
@@ -325,45 +328,45 @@ mod tests {
         let (one, two, _daemon) = tokio::join!(link.start(), link.start(), daemon);
         let pids = [one.unwrap().1, two.unwrap().1];
         assert_eq!(pids.iter().flatten().count(), 1);
-        assert_eq!(stage.starts(), 1);
+        assert_eq!(program.starts(), 1);
     }
 
     #[tokio::test]
-    async fn a_daemon_that_something_else_started_is_as_good() {
-        let stage = Stage::new(&format!("tell; exit {ALREADY_RUNNING}"));
-        let link = stage.home.link();
+    async fn a_daemon_started_by_something_else_will_do() {
+        let program = FakeProgram::new(&format!("tell; exit {ALREADY_RUNNING}"));
+        let link = program.home.link();
         let daemon = async {
-            stage.told().await;
-            // It holds the lock already and listens a moment later.
-            Daemon::new(&stage.home).serve()
+            program.told().await;
+            // It holds the lock already, and listens a moment later.
+            Daemon::new(&program.home).serve()
         };
         let (started, _daemon) = tokio::join!(link.start(), daemon);
         assert_eq!(started.unwrap().1, None);
     }
 
     #[tokio::test]
-    async fn the_daemons_own_words_are_the_message() {
-        let stage = Stage::new(
+    async fn the_daemons_own_error_is_the_message() {
+        let program = FakeProgram::new(
             "echo 'error: port 8484 is taken by process 99' >&2
              echo 'Hint: run `kill 99`' >&2
              exit 6",
         );
-        let problem = stage.home.link().start().await.unwrap_err();
+        let problem = program.home.link().start().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Daemon);
         assert_eq!(
             problem.message,
             "loopdesk can't start: port 8484 is taken by process 99"
         );
         assert_eq!(problem.hints, ["run `kill 99`"]);
-        let stage = Stage::new("echo 'error: line 3 is wrong' >&2; exit 3");
-        let problem = stage.home.link().start().await.unwrap_err();
+        let program = FakeProgram::new("echo 'error: line 3 is wrong' >&2; exit 3");
+        let problem = program.home.link().start().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Config);
     }
 
     #[tokio::test]
-    async fn a_daemon_that_dies_without_a_word_of_its_own_is_quoted() {
-        let stage = Stage::new("echo 'thread main panicked' >&2; kill -9 $$");
-        let problem = stage.home.link().start().await.unwrap_err();
+    async fn a_daemon_that_dies_without_an_error_message_is_quoted() {
+        let program = FakeProgram::new("echo 'thread main panicked' >&2; kill -9 $$");
+        let problem = program.home.link().start().await.unwrap_err();
         assert!(problem.message.contains("signal: 9"), "{problem}");
         assert!(
             problem.message.contains("thread main panicked"),
@@ -373,9 +376,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_daemon_that_never_gets_ready_is_not_waited_for_for_ever() {
-        let stage = Stage::new("stay");
-        let problem = stage.home.link().start().await.unwrap_err();
+    async fn a_daemon_that_never_gets_ready_times_out() {
+        let program = FakeProgram::new("stay");
+        let problem = program.home.link().start().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Daemon);
         assert!(problem.message.contains("after 10 s"), "{problem}");
         assert!(problem.hints[1].contains("loopdeskd.log"));

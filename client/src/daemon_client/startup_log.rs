@@ -1,4 +1,4 @@
-//! What a daemon wrote before it gave up.
+//! The output of a daemon that failed to start.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use loopdesk_protocol::text::is_invisible;
 
-/// Standard error of a daemon that is being started.
+/// The log of a daemon that is being started.
 #[derive(Debug)]
 pub(super) struct StartupLog {
     path: PathBuf,
@@ -16,7 +16,7 @@ pub(super) struct StartupLog {
 }
 
 impl StartupLog {
-    /// Opens the file for more lines. The daemon keeps it small.
+    /// Opens the file for appending. The daemon keeps it small.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
             .create(true)
@@ -32,22 +32,22 @@ impl StartupLog {
         })
     }
 
-    /// Where it is.
+    /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A handle for the daemon.
+    /// A handle for the daemon's standard error.
     pub(super) fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
     }
 
-    /// What has been written since the file was opened.
+    /// What was written since the file was opened.
     pub(super) fn output(&self) -> StartupOutput {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;
             let length = file.metadata()?.len();
-            // The daemon begins anew where the file has grown large.
+            // The daemon truncates the file when it grows large.
             let start = if length < self.start { 0 } else { self.start };
             file.seek(SeekFrom::Start(start.max(length.saturating_sub(READ_MAX))))?;
             let mut bytes = Vec::new();
@@ -58,7 +58,7 @@ impl StartupLog {
     }
 }
 
-/// The lines of a program that has failed.
+/// The lines of a failed program.
 #[derive(Debug)]
 pub(super) struct StartupOutput(Vec<String>);
 
@@ -77,7 +77,7 @@ impl StartupOutput {
         Self(lines)
     }
 
-    /// The message of the last `error: …` with the `Hint: …` lines below it.
+    /// The last `error: …` and the `Hint: …` lines below it.
     pub(super) fn error(&self) -> Option<(String, Vec<String>)> {
         let at = self.0.iter().rposition(|line| line.starts_with(ERROR))?;
         let mut message = self.0.get(at)?.trim_start_matches(ERROR).to_owned();
@@ -92,7 +92,7 @@ impl StartupOutput {
         Some((message, hints))
     }
 
-    /// The last lines, as they are.
+    /// The last lines.
     pub(super) fn tail(&self) -> &[String] {
         self.0
             .get(self.0.len().saturating_sub(TAIL)..)
@@ -107,10 +107,10 @@ impl StartupOutput {
 const ERROR: &str = "error: ";
 const HINT: &str = "Hint: ";
 
-/// A panic with its back trace fits.
+/// Holds a panic with its backtrace.
 const READ_MAX: u64 = 16 << 10;
 
-/// What fits on a screen below the message.
+/// Few enough to fit below the message.
 const TAIL: usize = 5;
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_the_daemon_began_anew_is_read_from_its_beginning() {
+    fn a_truncated_file_is_read_from_its_beginning() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("loopdeskd.log");
         std::fs::write(&path, "x\n".repeat(100)).unwrap();

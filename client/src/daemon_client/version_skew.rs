@@ -1,12 +1,12 @@
-//! A daemon and a command of different releases: what is said of it, wherever it shows.
+//! The problem of a daemon and a command of different releases.
 
 use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Kind, PROTOCOL, Problem, VERSION};
 
-/// That the daemon isn't of this command's release, if it isn't, with the way out.
+/// The problem, if the daemon isn't of this command's release.
 ///
-/// Of the same protocol they understand each other, and a daemon that systemd or launchd keeps makes
-/// room for its new program by itself. Of another one no command goes on.
+/// With the same protocol they still work together, and a daemon kept running by systemd or launchd
+/// restarts by itself once its program was replaced. With another protocol, no command works.
 pub(crate) fn problem(daemon: &Version) -> Option<Problem> {
     if daemon.version == VERSION && daemon.protocol == PROTOCOL {
         return None;
@@ -19,29 +19,29 @@ pub(crate) fn problem(daemon: &Version) -> Option<Problem> {
     } = daemon;
     let message = match *protocol == PROTOCOL {
         true => format!(
-            "the daemon that runs is loopdesk {version} (process {pid}), this command is loopdesk \
+            "the running daemon is loopdesk {version} (process {pid}), but this command is loopdesk \
              {VERSION}"
         ),
         false => format!(
-            "the daemon that runs is loopdesk {version} (process {pid}, protocol {protocol}), this \
-             command is loopdesk {VERSION} (protocol {PROTOCOL}): they don't understand each other"
+            "the running daemon is loopdesk {version} (process {pid}, protocol {protocol}), but this \
+             command is loopdesk {VERSION} (protocol {PROTOCOL}), so they can't work together"
         ),
     };
     let problem = Problem::new(Kind::Daemon, message);
-    // Another daemon of the same release as this one would be no way out.
+    // Restarting the daemon wouldn't help: this command is too old.
     if *protocol > PROTOCOL {
         return Some(problem.hint(format!(
-            "install loopdesk {version} where this command lies; `type -a loopdesk` shows whether a \
-             newer one comes after it"
+            "install loopdesk {version} in place of this command; `type -a loopdesk` shows whether \
+             there is a newer one in PATH"
         )));
     }
     Some(match supervised {
         true => problem
-            .hint("run `loopdesk service restart`, or wait: a new program takes over when idle")
-            .hint("if that changes nothing, run `loopdesk service install`, which names this release's"),
+            .hint("run `loopdesk service restart`, or wait until the daemon is idle and restarts itself")
+            .hint("if that doesn't help, run `loopdesk service install` to use this release"),
         false => problem.hint(format!(
-            "run `kill {pid}`, which stops it after the requests in flight, then `loopdesk wait`, \
-             which starts this release's"
+            "run `kill {pid}` to stop it after its current requests, then `loopdesk wait` to start \
+             this release"
         )),
     })
 }
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn o2_o3_every_difference_names_both_releases_the_process_and_the_way_out() {
+    fn o2_o3_version_skew_names_both_releases_the_process_and_the_fix() {
         assert_eq!(daemon(VERSION, PROTOCOL, true), None);
         let table = [
             ("9.9.9", PROTOCOL, true, "`loopdesk service restart`"),

@@ -1,4 +1,4 @@
-//! An account and its session on a few lines.
+//! An account and its session in a few lines.
 
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
 use loopdesk_protocol::status::Account;
@@ -7,7 +7,7 @@ use super::{key, pairs, person, state};
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
-/// One account and its session.
+/// The account, as `status` and `account show` print it.
 pub(crate) fn summary(account: &Account, clock: &Clock) -> Text {
     let (style, words) = state::session(account.state);
     let mut text = Text::new().strong(&account.name);
@@ -23,10 +23,7 @@ pub(crate) fn summary(account: &Account, clock: &Clock) -> Text {
         text = text.row("user", person::label(person));
     }
     if account.grant == CLIENT_CREDENTIALS {
-        text = text.row(
-            "login",
-            "by the OAuth client's own secret, nobody in a browser",
-        );
+        text = text.row("login", "with the OAuth client's secret, without a browser");
     }
     if !account.scopes.is_empty() {
         text = text.row("scopes", account.scopes.join(" "));
@@ -44,13 +41,17 @@ pub(crate) fn summary(account: &Account, clock: &Clock) -> Text {
     }
     if let Some(then) = account.refresh_expires_at {
         text = text.row(
-            "may stay off",
-            format!("until {} ({})", clock.day(then), clock.relative(then)),
+            "login lasts",
+            format!(
+                "until {} ({}) if this computer stays off",
+                clock.day(then),
+                clock.relative(then)
+            ),
         );
     }
     text = text
         .row("base URL", account.base_urls.join("\n"))
-        .row("answers", key::access_summary(account));
+        .row("serves", key::access_summary(account));
     if let Some(lines) = pairs::lines(account, clock) {
         text = text.row("pairs", lines);
     }

@@ -9,12 +9,12 @@ use crate::ui::time::Clock;
 pub(crate) fn table(name: &str, callers: &[Caller], clock: &Clock) -> Text {
     if callers.is_empty() {
         return Text::from(format!(
-            "No program has lately used `{name}` without a key."
+            "No program has used `{name}` without a key lately."
         ));
     }
     let table = Table::new(["  PROGRAM", "LAST REQUEST", "REQUESTS"]);
     let table = callers.iter().fold(table, |table, caller| {
-        let process = caller.last.process.as_deref().unwrap_or("(not known)");
+        let process = caller.last.process.as_deref().unwrap_or("(unknown)");
         table.row([
             Cell::new(format!("  {process}")),
             Cell::new(clock.relative(caller.last.at)),
@@ -22,7 +22,7 @@ pub(crate) fn table(name: &str, callers: &[Caller], clock: &Clock) -> Text {
         ])
     });
     Text::from(format!(
-        "These have lately used `{name}` without a key, and would be refused:\n"
+        "These programs used `{name}` without a key lately, and would be refused:\n"
     ))
     .then(&table.text())
 }

@@ -1,4 +1,4 @@
-//! What is said of keys in one or two words.
+//! Short texts on local keys.
 
 use anstyle::Style;
 use loopdesk_protocol::key::{Key, KeyState, PREFIX, Rights, Use};
@@ -7,51 +7,51 @@ use loopdesk_protocol::status::{Access, Account};
 use crate::ui::text::{BAD, GOOD, WARN, count};
 use crate::ui::time::Clock;
 
-/// Whether a key works, in words.
+/// A key's state.
 pub(crate) fn state(state: KeyState) -> (Style, &'static str) {
     match state {
         KeyState::Active => (GOOD, "active"),
         KeyState::Limited => (WARN, "active, but limited"),
         KeyState::Suspended => (WARN, "suspended"),
         KeyState::Expired => (BAD, "expired"),
-        KeyState::NoAccount => (BAD, "without account"),
+        KeyState::NoAccount => (BAD, "no account"),
         KeyState::Unreadable => (BAD, "unreadable"),
         KeyState::Revoked => (BAD, "revoked"),
     }
 }
 
-/// What to do about a state, or to know of it.
+/// What to do about a key's state.
 pub(crate) fn advice(key: &Key) -> Option<String> {
     let Key { name, account, .. } = key;
     match key.state {
         KeyState::Active => None,
         KeyState::Limited => Some(
-            "The machine's administrator lets keys allow no more, or live no longer: \
-             `loopdesk config show` shows `max-key-scope` and `max-key-age`."
+            "The machine's administrator limits what keys allow or how long they last. \
+             `loopdesk config show` shows the limits, `max-key-scope` and `max-key-age`."
                 .to_owned(),
         ),
         KeyState::Suspended => Some(format!(
-            "Another user than {} is logged in to `{account}` now. Run `loopdesk key confirm \
-             {account} --key {name}` to let the key act for that user, or `loopdesk key revoke \
-             {name}`.",
+            "The key was created for {}, but another user is logged in to `{account}` now. Run \
+             `loopdesk key confirm {account} --key {name}` to let it act as that user, or `loopdesk \
+             key revoke {name}`.",
             key.person.name
         )),
         KeyState::Expired => Some(format!(
-            "Its time is over. Run `loopdesk key revoke {name}`, then `loopdesk key create \
-             {name}` with what the new one may do."
+            "The key has expired. To replace it, run `loopdesk key revoke {name}`, then `loopdesk \
+             key create {name}` with the scopes of the new one."
         )),
         KeyState::NoAccount => Some(format!(
-            "The configuration has no account `{account}`. Run `loopdesk account add {account}` \
-             to bring it back, or `loopdesk key revoke {name}`."
+            "Account `{account}` is no longer configured. Run `loopdesk account add {account}` to \
+             add it again, or `loopdesk key revoke {name}`."
         )),
         KeyState::Unreadable => Some(format!(
-            "What it allows is written as this release can't read it, so it allows nothing. \
-             Install the release that made it, or run `loopdesk key revoke {name}`, then \
-             `loopdesk key create {name}` with what the new one may do."
+            "This release can't read what the key allows, so it allows nothing. Install the release \
+             that created it, or run `loopdesk key revoke {name}`, then `loopdesk key create {name}` \
+             with the scopes of the new one."
         )),
         KeyState::Revoked => Some(format!(
-            "It lets nobody in, but is still in the file of keys. Make room on the disk, then run \
-             `loopdesk key revoke {name}` again."
+            "The key no longer works, but couldn't be removed from the disk. Free some disk space, \
+             then run `loopdesk key revoke {name}` again."
         )),
     }
 }
@@ -80,40 +80,40 @@ pub(crate) fn last_use(last: &Use, clock: &Clock) -> String {
     }
 }
 
-/// That keys of an account wait for `loopdesk key confirm`.
+/// Names the keys of an account that wait for `loopdesk key confirm`.
 pub(crate) fn suspended(account: &Account) -> Option<String> {
     let names: Vec<_> = account
         .suspended_keys
         .iter()
         .map(|n| format!("`{n}`"))
         .collect();
-    let (is, was) = match names.len() {
+    let (keys, were) = match names.len() {
         0 => return None,
         1 => ("key", "was"),
         _ => ("keys", "were"),
     };
     let person = account.person.as_ref();
-    let now = person.map_or("the one who is logged in", |person| person.name.as_str());
+    let now = person.map_or("the one logged in now", |person| person.name.as_str());
     Some(format!(
-        "{is} {} of account `{}` {was} made for another user than {now} and can't be used",
+        "{keys} {} of account `{}` {were} created for a user other than {now}, and can't be used",
         names.join(", "),
         account.name
     ))
 }
 
-/// Whom an account answers, and by how many keys.
+/// Which programs an account serves, and how many keys it has.
 pub(crate) fn access_summary(account: &Account) -> String {
     let mut text = match account.access {
         Access::User if account.key_over_tcp => {
-            "programs with a local key; at `proxy.sock` any program of yours".to_owned()
+            "programs with a local key; on `proxy.sock`, all of your programs".to_owned()
         }
-        Access::User => "any program of yours".to_owned(),
-        Access::Key => "programs with a local key only".to_owned(),
+        Access::User => "all of your programs".to_owned(),
+        Access::Key => "only programs with a local key".to_owned(),
     };
     match (account.keys, account.access) {
         (0, Access::User) => {}
-        (0, Access::Key) => text.push_str("; no key works"),
-        (keys, _) => text.push_str(&format!("; {}", count(keys, "key works", "keys work"))),
+        (0, Access::Key) => text.push_str("; there is no valid key"),
+        (keys, _) => text.push_str(&format!("; {}", count(keys, "valid key", "valid keys"))),
     }
     if !account.suspended_keys.is_empty() {
         text.push_str(&format!(
@@ -124,8 +124,8 @@ pub(crate) fn access_summary(account: &Account) -> String {
     text
 }
 
-/// What stands for a key in code: enough of `key` to know which, and no key at all. In ASCII, as
-/// headers are.
+/// A placeholder for a key in code: recognisable, but not the key. ASCII, so that it fits in a
+/// header.
 pub(crate) fn placeholder(key: Option<&Key>) -> String {
     format!("{}...", key.map_or(PREFIX, |key| &key.id))
 }
@@ -136,7 +136,7 @@ mod tests {
     use crate::testing;
 
     #[test]
-    fn rights_are_summed_up_and_what_is_not_there_is_not_said() {
+    fn rights_are_summed_up_without_empty_parts() {
         let texts = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
         let mut some = Rights {
             scopes: texts(&["read", "users:write"]),
@@ -151,22 +151,22 @@ mod tests {
     }
 
     #[test]
-    fn d2_whom_an_account_answers_is_said_with_its_keys() {
+    fn d2_access_is_shown_with_the_number_of_keys() {
         let one = testing::status().accounts.remove(0);
         for (access, keys, suspended, expected) in [
-            (Access::User, 0, &[][..], "any program of yours"),
-            (Access::User, 2, &[], "any program of yours; 2 keys work"),
+            (Access::User, 0, &[][..], "all of your programs"),
+            (Access::User, 2, &[], "all of your programs; 2 valid keys"),
             (
                 Access::Key,
                 1,
                 &[],
-                "programs with a local key only; 1 key works",
+                "only programs with a local key; 1 valid key",
             ),
             (
                 Access::Key,
                 0,
                 &["a", "b"],
-                "programs with a local key only; no key works; suspended: a, b",
+                "only programs with a local key; there is no valid key; suspended: a, b",
             ),
         ] {
             let mut account = one.clone();
@@ -179,7 +179,7 @@ mod tests {
             assert_eq!(access_summary(&account), expected);
             account.key_over_tcp = true;
             let said = access_summary(&account);
-            assert!(said.starts_with("programs with a local key"), "{said}");
+            assert!(said.contains("programs with a local key"), "{said}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the daemon's values are called on a terminal.
+//! How the daemon's values read on a terminal.
 
 pub(crate) mod account;
 pub(crate) mod callers;

@@ -1,4 +1,4 @@
-//! People as they are named.
+//! Zendesk users.
 
 use loopdesk_protocol::account::Person;
 

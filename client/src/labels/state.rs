@@ -1,36 +1,36 @@
-//! States in a few words, and what to expect of them in colour.
+//! States in a few words, coloured by how good they are.
 
 use anstyle::Style;
 use loopdesk_protocol::status::{State, VaultState};
 
 use crate::ui::text::{BAD, DIM, GOOD, WARN};
 
-/// The state in words; what a script may expect in colour.
+/// The state of a session.
 pub(crate) fn session(state: State) -> (Style, &'static str) {
     match state {
         State::SignedOut => (DIM, "signed out"),
         State::Active => (GOOD, "active"),
         State::Rotating => (GOOD, "active, being refreshed"),
-        State::Doubtful => (WARN, "in doubt: the answer to a refresh was lost"),
+        State::Doubtful => (WARN, "uncertain: the answer to a refresh was lost"),
         State::Unsaved => (WARN, "active, but not saved"),
         State::Unreachable => (BAD, "logged in, but Zendesk can't be reached"),
         State::Blocked => (BAD, "blocked"),
         State::Ended => (BAD, "ended"),
-        State::KeyMissing => (BAD, "locked: its key can't be had"),
+        State::KeyMissing => (BAD, "locked: its key isn't available"),
     }
 }
 
-/// The vault's state in words.
+/// The state of the vault.
 pub(crate) fn vault(state: VaultState) -> (Style, &'static str) {
     match state {
         VaultState::Available => (GOOD, "available"),
         VaultState::Untested => (DIM, "not used yet"),
         VaultState::Locked => (BAD, "locked"),
-        VaultState::Absent => (BAD, "not there"),
+        VaultState::Absent => (BAD, "missing"),
         VaultState::Slow => (WARN, "slow to answer"),
-        VaultState::NoEntry => (WARN, "without a key"),
+        VaultState::NoEntry => (WARN, "has no key"),
         VaultState::NeedsPassphrase => (WARN, "waiting for its passphrase"),
-        VaultState::Failed => (BAD, "failing"),
+        VaultState::Failed => (BAD, "failed"),
     }
 }
 

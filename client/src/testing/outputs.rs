@@ -229,38 +229,38 @@ async fn what_a_person_reads() {
     Next: loopdesk login acme --client-secret-stdin
     [0]
     $ loopdesk account set acme port 8490
-    Set `port` of account `acme` to 8490 in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    Set `port` of account `acme` to 8490 in `~/.config/loopdesk/config.toml`. The daemon has loaded it.
     [0]
     $ loopdesk account set acme port --unset
-    Removed `port` of account `acme` in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    Removed `port` of account `acme` in `~/.config/loopdesk/config.toml`. The daemon has loaded it.
     [0]
     $ loopdesk account set acme access key --yes
-    Set `access` of account `acme` to key in `~/.config/loopdesk/config.toml`. The daemon uses it already.
-    These have lately used `acme` without a key, and would be refused:
+    Set `access` of account `acme` to key in `~/.config/loopdesk/config.toml`. The daemon has loaded it.
+    These programs used `acme` without a key lately, and would be refused:
       PROGRAM         LAST REQUEST  REQUESTS
       python3 (4711)  3 min ago     1204
     [0]
     $ loopdesk account list
     * acme     https://acme.zendesk.com          active, Ada Lovelace
       sandbox  https://acme-sandbox.zendesk.com  signed out
-    * is the default account
+    * default account
     [0]
     $ loopdesk account remove sandbox
     error: the configuration has no account `sandbox`
     Hint: run `loopdesk account list` to see the accounts
     [2]
     $ loopdesk account remove acme --forget
-    Removed account `acme` in `~/.config/loopdesk/config.toml`. The daemon uses it already.
-    Warning: 1 local key of `acme` stays, and is refused. Run `loopdesk key list`, then `loopdesk key revoke NAME` for each.
+    Removed account `acme` in `~/.config/loopdesk/config.toml`. The daemon has loaded it.
+    Warning: `acme` still has 1 local key, which no longer works. Run `loopdesk key list`, then `loopdesk key revoke NAME` for each.
     [0]
     $ loopdesk config set vault keyfile
-    Set `vault` to keyfile in `~/.config/loopdesk/config.toml`. The daemon uses it already.
+    Set `vault` to keyfile in `~/.config/loopdesk/config.toml`. The daemon has loaded it.
     [0]
     $ loopdesk config reload
-    The daemon uses `~/.config/loopdesk/config.toml` as it is now.
+    The daemon has loaded `~/.config/loopdesk/config.toml`.
     [0]
     $ loopdesk config check
-    Good: `/home/ada/.config/loopdesk/config.toml` with 2 accounts.
+    No errors in `/home/ada/.config/loopdesk/config.toml`, which has 2 accounts.
     [0]
     $ loopdesk config path
     ~/.config/loopdesk/config.toml
@@ -271,22 +271,22 @@ async fn what_a_person_reads() {
     [0]
     $ loopdesk key create nightly-report --scope tickets:read
     ldk_7k3m9q2xSECRET
-    Created key nightly-report of acme. It acts for Ada Lovelace, allows tickets:read and expires in 87 days (2027-02-18 18:00):
-    It is shown this once: loopdesk keeps only a hash of it.
-    It goes where the script had its API token or OAuth token; any user name will do:
+    Created key nightly-report for `acme`. It acts as Ada Lovelace, allows tickets:read and expires in 87 days (2027-02-18 18:00):
+    loopdesk keeps only a hash, so this is the only time you see it.
+    Put it where the script had its API token or OAuth token; any user name will do:
       API token       curl -u "ada@example.com/token:ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
       OAuth token     curl -H "Authorization: Bearer ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
-      own header      curl -H "X-Loopdesk-Key: ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
+      header          curl -H "X-Loopdesk-Key: ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
       Python          requests.get("http://127.0.0.1:8484/api/v2/tickets.json", auth=("ada@example.com/token", "ldk_7k3m9q2x..."))
       other clients   loopdesk env --key nightly-report --for zenpy
-    Warning: `acme` answers any program of yours, also without a key, and then with all of your rights. Run `loopdesk account set acme access key` once every script has its own.
+    Warning: `acme` still serves your programs without a key, with all of your rights. Once every script has a key, run `loopdesk account set acme access key`.
     [0]
     $ loopdesk key list
-    NAME            ACCOUNT  RIGHTS                          CREATED      LAST USED  BY              REQUESTS  EXPIRES     STATE      MADE FOR
+    NAME            ACCOUNT  RIGHTS                          CREATED      LAST USED  BY              REQUESTS  EXPIRES     STATE      CREATED FOR
     nightly-report  acme     tickets:read, 1 rule, 1 denied  3 days ago   3 min ago  python3 (4711)  1204      in 87 days  active
     sync            sandbox  read, 2 rules, 1 denied         53 days ago  never                      0                     suspended  Ada Lovelace
-    Another user is logged in to sandbox than its suspended keys were made for: `loopdesk key confirm sandbox` lets them act for that user.
-    acme answers without a key, too: `loopdesk account set acme access key` ends that.
+    The suspended keys of `sandbox` were created for a different user than the one logged in now. `loopdesk key confirm sandbox` lets them act as that user.
+    `acme` also serves programs without a key. `loopdesk account set acme access key` makes it require one.
     [0]
     $ loopdesk key show nightly-report
     nightly-report: active
@@ -305,21 +305,21 @@ async fn what_a_person_reads() {
     [0]
     $ loopdesk key rotate nightly-report --grace 1h
     ldk_7k3m9q2xSECRET
-    Replaced key nightly-report of acme. The old one is refused from now on. The new one:
-    It is shown this once: loopdesk keeps only a hash of it.
-    It goes where the script had its API token or OAuth token; any user name will do:
+    Replaced key nightly-report of `acme`. The old one no longer works. The new one:
+    loopdesk keeps only a hash, so this is the only time you see it.
+    Put it where the script had its API token or OAuth token; any user name will do:
       API token       curl -u "ada@example.com/token:ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
       OAuth token     curl -H "Authorization: Bearer ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
-      own header      curl -H "X-Loopdesk-Key: ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
+      header          curl -H "X-Loopdesk-Key: ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
       Python          requests.get("http://127.0.0.1:8484/api/v2/tickets.json", auth=("ada@example.com/token", "ldk_7k3m9q2x..."))
       other clients   loopdesk env --key nightly-report --for zenpy
-    Warning: `acme` answers any program of yours, also without a key, and then with all of your rights. Run `loopdesk account set acme access key` once every script has its own.
+    Warning: `acme` still serves your programs without a key, with all of your rights. Once every script has a key, run `loopdesk account set acme access key`.
     [0]
     $ loopdesk key revoke nightly-report
-    Revoked nightly-report of acme, used last 3 min ago by python3 (4711).
+    Revoked nightly-report of `acme`, last used 3 min ago by python3 (4711).
     [0]
     $ loopdesk key confirm
-    From now on these act for Ada Lovelace <ada@example.com>, admin, in acme:
+    These keys now act as Ada Lovelace <ada@example.com>, admin in `acme`:
       nightly-report  tickets:read, 1 rule, 1 denied  x
       sync            read, 2 rules, 1 denied         Ada's cron
     [0]
@@ -334,28 +334,28 @@ async fn what_a_person_reads() {
     https://acme.zendesk.com/
     Logged in to acme as Ada Lovelace <ada@example.com>, admin.
       scopes          read
-      access token    expires in 48 h (2026-11-25 18:00); renewed before
-      may stay off    until Wed 2026-11-25 (in 48 h)
+      access token    expires in 48 h (2026-11-25 18:00); loopdesk renews it before
+      login lasts     until Wed 2026-11-25 (in 48 h) if this computer stays off
       base URL        http://127.0.0.1:8484
       try it          curl http://127.0.0.1:8484/api/v2/users/me.json
     Opening Zendesk's page in your browser: allow loopdesk to use acme within 2880 min (until 18:00).
-    If no page opens, open this address yourself:
+    If no page opens, open this address:
 
-    You are logged in as Ada Lovelace <ada@example.com>, admin; if that isn't you, run `loopdesk logout acme`.
+    You are logged in as Ada Lovelace <ada@example.com>, admin. If that isn't you, run `loopdesk logout acme`.
     Warning: an admin acts
-    Warning: Zendesk has not granted write. An admin can allow it in Admin Center, at the OAuth client's allowed scopes; then run `loopdesk login acme` again.
-    Warning: key `sync` of account `acme` was made for another user than Ada Lovelace and can't be used. `loopdesk key confirm acme` changes that.
+    Warning: Zendesk didn't grant write. Ask an admin to add it to the OAuth client's allowed scopes in Admin Center, then run `loopdesk login acme` again.
+    Warning: key `sync` of account `acme` was created for a user other than Ada Lovelace, and can't be used. Run `loopdesk key confirm acme` to confirm.
     [0]
     $ loopdesk unlock
-    Your keyring may show its own prompt now; it takes your password, loopdesk doesn't see it.
+    Your keyring may now ask for its password. loopdesk doesn't see what you type there.
     error: the keyring is locked
     Hint: try again
     [7]
     $ loopdesk logout
-    Ada Lovelace is logged out of acme; Zendesk has revoked the session.
+    Logged Ada Lovelace out of acme. Zendesk has revoked the session.
     [0]
     $ loopdesk refresh
-    Refreshed acme: pair 8 is in use, its access token expires in 48 h (2026-11-25 18:00).
+    Refreshed acme: token pair 8 is in use. Its access token expires in 48 h (2026-11-25 18:00).
     [0]
     $ loopdesk wait
     acme serves requests at http://127.0.0.1:8484

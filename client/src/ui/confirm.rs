@@ -1,4 +1,4 @@
-//! Questions that are answered by yes or no.
+//! Yes-or-no questions.
 
 use loopdesk_protocol::{Kind, Problem};
 
@@ -6,7 +6,7 @@ use crate::error::CliError;
 use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
 
-/// The person's answer, `default` if it is an empty line; none where nobody can be asked.
+/// The user's answer; `default` for an empty line, `None` without a terminal.
 pub(crate) async fn yes_or_no(
     question: &str,
     default: bool,

@@ -1,4 +1,4 @@
-//! JSON that a terminal shows and never obeys: the same values, in visible characters.
+//! JSON without characters that a terminal would interpret.
 
 use std::io;
 
@@ -6,10 +6,10 @@ use loopdesk_protocol::text::is_invisible;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
-/// `value` on one line, without its end.
+/// `value` on one line, without a line feed.
 ///
 /// # Errors
-/// Where the value has no form in JSON.
+/// If the value can't be represented in JSON.
 pub(crate) fn line<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
     let mut line = Vec::new();
     value.serialize(&mut Serializer::with_formatter(
@@ -19,7 +19,7 @@ pub(crate) fn line<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// Escapes what serde_json leaves as it is: it knows the controls below U+0020 only.
+/// Escapes all invisible characters; serde_json escapes only controls below U+0020.
 struct EscapingFormatter;
 
 impl Formatter for EscapingFormatter {
@@ -33,7 +33,7 @@ impl Formatter for EscapingFormatter {
             CompactFormatter.write_string_fragment(writer, before)?;
             let mut letters = after.chars();
             if let Some(letter) = letters.next() {
-                // RFC 8259 section 7: beyond U+FFFF, a pair.
+                // RFC 8259 section 7: a surrogate pair beyond U+FFFF.
                 for unit in letter.encode_utf16(&mut [0; 2]) {
                     write!(writer, "\\u{unit:04x}")?;
                 }

@@ -1,4 +1,4 @@
-//! Standard input: a pipe, or a person at a terminal.
+//! Standard input: a pipe or a terminal.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader, Lines};
 
-/// What reads the bytes.
+/// The underlying input.
 pub(crate) type InputStream = Box<dyn AsyncRead + Send + Sync + Unpin>;
 
 /// Standard input.
@@ -16,7 +16,7 @@ pub(crate) struct Keyboard {
 }
 
 impl Keyboard {
-    /// That of this process.
+    /// This process's standard input.
     pub(crate) fn of_process() -> Self {
         Self {
             terminal: io::stdin().is_terminal(),
@@ -24,7 +24,7 @@ impl Keyboard {
         }
     }
 
-    /// One that nobody types at.
+    /// Input that isn't a terminal.
     pub(crate) fn new(source: InputStream) -> Self {
         Self {
             lines: BufReader::new(source).lines(),
@@ -32,7 +32,7 @@ impl Keyboard {
         }
     }
 
-    /// One at which the test types.
+    /// A terminal at which a test types.
     #[cfg(test)]
     pub(crate) fn typed(source: InputStream) -> Self {
         Self {
@@ -41,22 +41,22 @@ impl Keyboard {
         }
     }
 
-    /// Whether a person can be asked.
+    /// Whether the user can be asked.
     pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// The next line. Can be cancelled: no line is lost.
+    /// The next line. Cancel safe.
     pub(crate) async fn next_line(&mut self) -> io::Result<Option<String>> {
         self.lines.next_line().await
     }
 
-    /// The bytes that no line has taken yet.
+    /// The bytes that aren't read yet.
     pub(crate) fn input(&mut self) -> &mut BufReader<InputStream> {
         self.lines.get_mut()
     }
 
-    /// Keeps the terminal from showing what is typed until the answer is dropped.
+    /// Turns the terminal's echo off until the returned value is dropped.
     pub(crate) fn echo_off(&self) -> io::Result<EchoOff> {
         match self.terminal && io::stdin().is_terminal() {
             true => EchoOff::new(),
@@ -73,8 +73,8 @@ impl fmt::Debug for Keyboard {
     }
 }
 
-/// A terminal that shows nothing and passes every key on: a Ctrl-C that ended this process here
-/// would leave the person's shell without an echo.
+/// A terminal without echo, in raw mode: if Ctrl-C ended this process, the user's shell would be left
+/// without echo.
 pub(crate) struct EchoOff(Option<Termios>);
 
 impl EchoOff {
@@ -87,7 +87,7 @@ impl EchoOff {
             .remove(shown | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN);
         silent.special_codes[SpecialCodeIndex::VMIN] = 1;
         silent.special_codes[SpecialCodeIndex::VTIME] = 0;
-        // What was typed before the question is no answer to it.
+        // What was typed before the question isn't the answer.
         termios::tcsetattr(io::stdin(), OptionalActions::Flush, &silent)?;
         Ok(Self(Some(before)))
     }
@@ -96,7 +96,7 @@ impl EchoOff {
 impl Drop for EchoOff {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
-            // A terminal that is gone needs no echo.
+            // The terminal may be closed.
             let _ = termios::tcsetattr(io::stdin(), OptionalActions::Now, before);
         }
     }

@@ -1,4 +1,4 @@
-//! What people and programs read, and what they type.
+//! Input and output: text for people, JSON for programs.
 
 pub(crate) mod confirm;
 mod json;

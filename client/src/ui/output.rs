@@ -1,4 +1,4 @@
-//! The one place that prints.
+//! The only module that prints.
 
 use std::fmt;
 use std::fs::File;
@@ -19,12 +19,12 @@ pub(crate) struct Output {
     json: bool,
     out: Box<dyn Write + Send>,
     err: Box<dyn Write + Send>,
-    /// What `out` writes to, to be looked at.
+    /// The file behind `out`, to check its permissions.
     file: Option<File>,
 }
 
 impl Output {
-    /// The process's streams; colours only where they are a terminal and wanted.
+    /// The process's streams, with colours on a terminal that supports them.
     pub(crate) fn of_process(json: bool) -> Self {
         Self {
             json,
@@ -52,12 +52,12 @@ impl Output {
         }
     }
 
-    /// Whether programs read this.
+    /// Whether the output is JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// What the command was run for: `value` to a program, `human` to a person.
+    /// The command's result: `value` as JSON, or `human` as text.
     pub(crate) fn result<T: Serialize>(
         &mut self,
         value: &T,
@@ -72,28 +72,29 @@ impl Output {
 
     /// One JSON object on a line.
     pub(crate) fn json_line<T: Serialize>(&mut self, value: &T) -> Result<(), CliError> {
-        let mut line = json::line(value)
-            .map_err(|e| Problem::new(Kind::Internal, format!("the answer can't be shown: {e}")))?;
+        let mut line = json::line(value).map_err(|e| {
+            Problem::new(Kind::Internal, format!("failed to encode the answer: {e}"))
+        })?;
         line.push(b'\n');
         self.write(&line)
     }
 
-    /// Text on standard output, its last line ended.
+    /// Prints text on standard output, ending its last line.
     pub(crate) fn print(&mut self, text: &Text) -> Result<(), CliError> {
         self.write(with_newline(text).as_bytes())
     }
 
-    /// What a person should know besides; on standard error, never in the way of a pipe.
+    /// Prints additional information on standard error, so that it doesn't get into a pipe.
     pub(crate) fn note(&mut self, text: &Text) {
         if !self.json {
             self.write_err(text);
         }
     }
 
-    /// A question, whose answer follows on the same line.
+    /// Prints a question, whose answer is typed on the same line.
     pub(crate) fn prompt(&mut self, question: &str) {
         let question = Text::from(question);
-        // Nobody is left to ask where standard error is closed.
+        // If standard error is closed, the user can't be asked.
         drop(
             self.err
                 .write_all(question.as_str().as_bytes())
@@ -101,36 +102,35 @@ impl Output {
         );
     }
 
-    /// A file for another program on standard output, byte for byte.
+    /// Prints a file for another program, byte for byte.
     pub(crate) fn file(&mut self, bytes: &[u8]) -> Result<(), CliError> {
         self.write(bytes)
     }
 
-    /// A line that is said this once: whoever reads it must get it, so a reader that is gone is an
-    /// error here.
+    /// Prints a line that can't be printed again, so even a closed pipe is an error.
     pub(crate) fn print_once(&mut self, line: &[u8]) -> io::Result<()> {
         self.out.write_all(line)?;
         self.out.write_all(b"\n")?;
         self.out.flush()
     }
 
-    /// Whether standard output is a file that other users may read.
+    /// Whether standard output is a file that other users can read.
     pub(crate) fn is_readable_by_others(&self) -> bool {
         let metadata = self.file.as_ref().and_then(|file| file.metadata().ok());
         metadata.is_some_and(|m| m.is_file() && m.permissions().mode() & OTHERS_READ != 0)
     }
 
-    /// What a person should mind although the command goes on.
+    /// Prints a warning.
     pub(crate) fn warn(&mut self, text: impl AsRef<str>) {
         self.note(&Text::new().styled(WARN, "Warning:").plain(" ").plain(text));
     }
 
-    /// The same with its hints.
+    /// Prints a problem as a warning, with its hints.
     pub(crate) fn warning(&mut self, problem: &Problem) {
         self.note(&warning_text(problem));
     }
 
-    /// A failure that the command survives.
+    /// Prints an error after which the command goes on.
     pub(crate) fn problem(&mut self, problem: &Problem) {
         if self.json {
             let mut line = json::line(&Failure::from(problem)).unwrap_or_default();
@@ -141,7 +141,7 @@ impl Output {
         }
     }
 
-    /// The command's failure; its exit code.
+    /// Prints the command's failure. Returns its exit code.
     pub(crate) fn failure(&mut self, error: &CliError) -> ExitCode {
         match error {
             CliError::Problem(problem) => self.problem(problem),
@@ -158,8 +158,8 @@ impl Output {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), CliError> {
         match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
-            // `loopdesk status | head -1`: the reader has what it wanted, and the exit code still
-            // tells how the command went.
+            // As in `loopdesk status | head -1`: the reader has what it wanted, and the exit code still
+            // tells the result.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(write_failed(&error).into()),
             Ok(()) => Ok(()),
@@ -168,7 +168,7 @@ impl Output {
 
     fn write_err(&mut self, text: &Text) {
         let text = with_newline(text);
-        // Nobody is left to tell where standard error is closed.
+        // If standard error is closed, there is nothing left to do.
         drop(
             self.err
                 .write_all(text.as_bytes())
@@ -185,24 +185,24 @@ impl fmt::Debug for Output {
     }
 }
 
-/// That standard output doesn't take what the command says.
+/// The problem of a failed write to standard output.
 pub(crate) fn write_failed(error: &io::Error) -> Problem {
     let message = format!("failed to write to standard output: {error}");
     let problem = Problem::new(Kind::Trouble, message);
     let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
     problem.hint(if full.contains(&error.kind()) {
-        "make room where the output goes, or send it elsewhere"
+        "free some space where the output goes, or send it elsewhere"
     } else {
-        "see where the output goes"
+        "check where the output goes"
     })
 }
 
-/// `error: …` and its hints, as every command prints them.
+/// `error: …` with its hints, as every command prints them.
 pub(crate) fn problem_text(problem: &Problem) -> Text {
     with_hints(Text::new().styled(BAD, "error:"), problem)
 }
 
-/// The same of what doesn't stop anything.
+/// `Warning: …` with its hints.
 pub(crate) fn warning_text(problem: &Problem) -> Text {
     with_hints(Text::new().styled(WARN, "Warning:"), problem)
 }
@@ -214,7 +214,7 @@ fn with_hints(text: Text, problem: &Problem) -> Text {
     })
 }
 
-/// A failure as programs read it.
+/// A failure as JSON.
 #[derive(Serialize)]
 struct Failure<'a> {
     error: FailureBody<'a>,
@@ -252,7 +252,7 @@ fn with_newline(text: &Text) -> String {
 /// The permission bits of group and others to read (inode(7)).
 const OTHERS_READ: u32 = 0o044;
 
-/// A stream that shows no colour.
+/// A stream without colours.
 #[cfg(test)]
 struct Strip<W>(W);
 

@@ -1,4 +1,4 @@
-//! Secrets from standard input: one line, which no terminal shows; and memory that holds one.
+//! Reads secrets from standard input without echo, and protects the memory that holds them.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::ui::keyboard::Keyboard;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
-/// Reads one line; a terminal is asked for `what` and shows nothing of the answer.
+/// Reads one line. Asks for `what` on a terminal, without echo.
 pub(crate) async fn read(
     what: &str,
     keyboard: &mut Keyboard,
@@ -24,43 +24,43 @@ pub(crate) async fn read(
     let echo = keyboard.echo_off().map_err(|e| {
         Problem::new(
             Kind::Usage,
-            format!("the terminal can't be kept from showing the {what}: {e}"),
+            format!("can't turn the terminal's echo off for the {what}: {e}"),
         )
-        .hint(format!("give the {what} through a pipe"))
+        .hint(format!("pass the {what} through a pipe"))
     })?;
-    output.prompt(&format!("{} (nothing is shown): ", capitalized(what)));
+    output.prompt(&format!("{} (hidden while you type): ", capitalized(what)));
     let typed = line(what, keyboard, true).await;
     drop(echo);
-    // The person's own line end wasn't shown either.
+    // The user's Enter wasn't echoed either.
     output.note(&Text::new());
     typed
 }
 
-/// Keeps `what` this process holds from now on to itself.
+/// Protects this process's memory before it holds `what`.
 pub(crate) fn protect_memory(what: &str) -> Result<(), Problem> {
     disable_core_dumps().map_err(|e| {
-        let message = format!("the {what} can't be kept out of core dumps: {e}");
-        Problem::new(Kind::Internal, message).hint("ulimit -c 0")
+        let message = format!("can't keep the {what} out of core dumps: {e}");
+        Problem::new(Kind::Internal, message).hint("run `ulimit -c 0`, then run this command again")
     })
 }
 
-/// Keeps what this process holds from now on out of core dumps, and on Linux out of the sight of
-/// this user's other processes (D4).
+/// Turns core dumps off, and on Linux also keeps the user's other processes from reading this
+/// process's memory (D4).
 fn disable_core_dumps() -> io::Result<()> {
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
     setrlimit(Resource::Core, none)?;
-    // The limit doesn't hold for a core that is piped to a program (core(5)): this does.
+    // The limit doesn't apply to core dumps that are piped to a program (core(5)); this does.
     #[cfg(target_os = "linux")]
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())
 }
 
-/// A line without its end. `typed` key by key, it can be corrected and given up.
+/// A line without its end. If `typed`, handles backspace, Ctrl-U, Ctrl-C and Ctrl-D.
 async fn line(what: &str, keyboard: &mut Keyboard, typed: bool) -> Result<SecretText, Problem> {
-    // All of its room from the start: one that grows would leave copies behind.
+    // Allocated at once, since growing would leave copies in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH_MAX));
     loop {
         let byte = match keyboard.input().read_u8().await {
@@ -73,12 +73,12 @@ async fn line(what: &str, keyboard: &mut Keyboard, typed: bool) -> Result<Secret
             Err(e) => {
                 let message = format!("failed to read the {what} from standard input: {e}");
                 return Err(Problem::new(Kind::Usage, message)
-                    .hint(format!("give the {what} through a pipe")));
+                    .hint(format!("pass the {what} through a pipe")));
             }
         };
         match byte {
             BACKSPACE | DELETE if typed => {
-                // A whole character, whose further bytes are 0b10xx_xxxx.
+                // A whole character: continuation bytes are 0b10xx_xxxx.
                 while bytes.pop().is_some_and(|b| b & 0xc0 == 0x80) {}
             }
             KILL if typed => bytes.clear(),
@@ -86,7 +86,7 @@ async fn line(what: &str, keyboard: &mut Keyboard, typed: bool) -> Result<Secret
             _ => {
                 let message = format!("the {what} is longer than {LENGTH_MAX} bytes");
                 return Err(Problem::new(Kind::Usage, message)
-                    .hint(format!("give the {what} alone, on one line")));
+                    .hint(format!("pass only the {what}, on one line")));
             }
         }
     }
@@ -94,21 +94,21 @@ async fn line(what: &str, keyboard: &mut Keyboard, typed: bool) -> Result<Secret
         bytes.pop();
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| {
-        Problem::new(Kind::Usage, format!("the {what} is not UTF-8"))
-            .hint(format!("give the {what} alone, on one line"))
+        Problem::new(Kind::Usage, format!("the {what} isn't UTF-8"))
+            .hint(format!("pass only the {what}, on one line"))
     })?;
     if text.is_empty() {
         return Err(
-            Problem::new(Kind::Usage, format!("no {what} came on standard input"))
-                .hint(format!("give the {what} on one line")),
+            Problem::new(Kind::Usage, format!("standard input has no {what}"))
+                .hint(format!("pass the {what} on one line")),
         );
     }
     Ok(SecretText::new(text.to_owned()))
 }
 
 fn cancelled(what: &str) -> Problem {
-    Problem::new(Kind::Usage, format!("no {what} was given"))
-        .hint("run the command again; nothing has changed")
+    Problem::new(Kind::Usage, format!("the {what} was not entered"))
+        .hint("run this command again; nothing was changed")
 }
 
 fn capitalized(text: &str) -> String {
@@ -117,10 +117,10 @@ fn capitalized(text: &str) -> String {
     first.into_iter().chain(chars).collect()
 }
 
-/// Zendesk's secrets have 64 characters; this leaves room for long sentences.
+/// Zendesk's secrets have 64 characters; passphrases may be longer.
 const LENGTH_MAX: usize = 4096;
 
-/// Ctrl-C, Ctrl-D and Ctrl-U, which the terminal passes on as they are meanwhile.
+/// Ctrl-C, Ctrl-D and Ctrl-U, which a terminal in raw mode passes on.
 const INTERRUPT: u8 = 0x03;
 const END: u8 = 0x04;
 const KILL: u8 = 0x15;
@@ -141,14 +141,14 @@ mod tests {
     async fn one_line_is_the_secret_and_the_rest_stays() {
         let mut keyboard = Keyboard::new(Box::new(&b" s3cret \r\nnext\n"[..]));
         let secret = line("client secret", &mut keyboard, false).await.unwrap();
-        assert_eq!(secret.expose(), " s3cret ", "blanks may belong to it");
+        assert_eq!(secret.expose(), " s3cret ", "spaces may belong to it");
         assert_eq!(keyboard.next_line().await.unwrap().as_deref(), Some("next"));
         assert_eq!(read_line(b"no end", false).await.unwrap(), "no end");
         assert_eq!(read_line(b"\x03\x7f\n", false).await.unwrap(), "\x03\x7f");
     }
 
     #[tokio::test]
-    async fn what_is_typed_can_be_corrected_and_given_up() {
+    async fn typing_can_be_corrected_and_cancelled() {
         let typed = async |keys| read_line(keys, true).await.unwrap();
         assert_eq!(typed(b"wrong\x15a\xc3\xa9\x7fb\x08c\r").await, "ac");
         assert_eq!(typed(b"\x7f\x7fab\x04").await, "ab");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_and_nonsense_are_refused_without_showing_it() {
+    async fn bad_input_is_refused_without_showing_it() {
         for wrong in [&b""[..], b"\n", b"\r\n", b"\xff\xfe\n", &[b'x'; 5000]] {
             let problem = read_line(wrong, false).await.unwrap_err();
             assert_eq!(problem.kind, Kind::Usage);

@@ -1,8 +1,8 @@
-//! Text that a POSIX shell reads as one word.
+//! Quoting for POSIX shells.
 
 use std::borrow::Cow;
 
-/// `text` in quotes where it needs them.
+/// `text` as one word, quoted if necessary.
 pub(crate) fn quote(text: &str) -> Cow<'_, str> {
     let safe =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b':' | b'.' | b'_' | b'-' | b'@');

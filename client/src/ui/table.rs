@@ -1,17 +1,17 @@
-//! Rows in columns, for eyes.
+//! Tables.
 
 use anstyle::Style;
 
 use crate::ui::text::{DIM, Text};
 
-/// Rows below the names of their columns, if these have any. A column that is empty in every row is left out.
+/// Rows below the names of their columns, if they have any. Columns without content are left out.
 #[derive(Debug)]
 pub(crate) struct Table<const N: usize> {
     names: [&'static str; N],
     rows: Vec<[Cell; N]>,
 }
 
-/// What one row says in one column.
+/// The cell of a row and a column.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cell {
     text: String,
@@ -48,7 +48,7 @@ impl<const N: usize> Table<N> {
         let mut text = Text::new();
         for row in head.into_iter().chain(&self.rows) {
             let filled = widths.iter().filter(|(column, _)| row[*column].width() > 0);
-            // No spaces where nothing follows.
+            // No trailing spaces.
             let last = filled.map(|(column, _)| *column).next_back();
             for (column, width) in &widths {
                 let cell = &row[*column];
@@ -65,7 +65,7 @@ impl<const N: usize> Table<N> {
 }
 
 impl Cell {
-    /// Text as it is, on one line.
+    /// Plain text, on one line.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self {
             text: text.into().replace('\n', " "),

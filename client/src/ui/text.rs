@@ -1,10 +1,10 @@
-//! Text for people: styled, and clean of what a terminal would obey.
+//! Styled text without control characters.
 
 use anstyle::{AnsiColor, Style};
 use loopdesk_protocol::text::is_invisible;
 
-/// Styled text. Everything that is added loses its control characters, so that no name in Zendesk
-/// and no message of a server can move the cursor or rewrite a line.
+/// Styled text. Control characters are removed from everything added, so that no name in Zendesk and
+/// no server's message can move the cursor or overwrite a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text(String);
 
@@ -13,7 +13,7 @@ impl Text {
         Self::default()
     }
 
-    /// Adds `text` as it is.
+    /// Adds `text` without a style.
     #[must_use]
     pub(crate) fn plain(mut self, text: impl AsRef<str>) -> Self {
         push_clean(&mut self.0, text.as_ref());
@@ -35,7 +35,7 @@ impl Text {
         self.styled(STRONG, text)
     }
 
-    /// Adds what another text holds.
+    /// Adds another text.
     #[must_use]
     pub(crate) fn then(mut self, other: &Self) -> Self {
         self.0.push_str(&other.0);
@@ -49,7 +49,7 @@ impl Text {
         self
     }
 
-    /// A line of two columns, the first one padded.
+    /// Adds a line of two columns.
     #[must_use]
     pub(crate) fn row(self, name: &str, value: impl AsRef<str>) -> Self {
         let indent = format!("\n{:width$}", "", width = NAME_WIDTH + 2);
@@ -71,18 +71,18 @@ impl<T: AsRef<str>> From<T> for Text {
     }
 }
 
-/// What stands out.
+/// Important.
 pub(crate) const STRONG: Style = Style::new().bold();
-/// What the eye may skip.
+/// Unimportant.
 pub(crate) const DIM: Style = Style::new().dimmed();
-/// What works.
+/// Working.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What to keep an eye on.
+/// Needs attention.
 pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
-/// What doesn't work.
+/// Broken.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// "account `acme` has 2 …": the number and the word in its number.
+/// `1 key`, `2 keys`.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
@@ -94,8 +94,7 @@ fn push_clean(to: &mut String, text: &str) {
     );
 }
 
-/// Whatever has no glyph, but the line feed of our own texts: foreign ones have lost theirs where
-/// they came in.
+/// Except for line feeds in our own texts; foreign texts lose theirs on input.
 fn has_no_glyph(c: char) -> bool {
     c != '\n' && is_invisible(c)
 }
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_a_terminal_obeys_gets_through() {
+    fn no_control_character_gets_through() {
         let text = Text::new()
             .plain("a\x1b[2Jb\r\u{9b}c\n\u{202e}\u{61c}\u{200b}\u{2028}")
             .strong("\x07bell");
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_align_further_lines_of_a_value() {
+    fn further_lines_of_a_value_are_aligned() {
         let text = Text::new().row("base URL", "one\ntwo");
         let plain = anstream::adapter::strip_str(text.as_str()).to_string();
         assert_eq!(plain, "  base URL        one\n                  two\n");

@@ -1,10 +1,10 @@
-//! Moments and spans as people read them.
+//! Times and durations as text.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use std::time::Duration;
 
-/// Tells the time and where the person is.
+/// The current time and the user's time zone.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     now: Option<Timestamp>,
@@ -20,7 +20,7 @@ impl Clock {
         }
     }
 
-    /// A clock that stands still.
+    /// A stopped clock.
     #[cfg(test)]
     pub(crate) fn fixed(now: &str) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl Clock {
     }
 }
 
-/// The largest units that matter: `90 days`, `47 h 59 min`, `12 min`, `8 s`.
+/// `90 days`, `47 h 59 min`, `12 min`, `8 s`.
 pub(crate) fn span(duration: SignedDuration) -> String {
     let seconds = duration.as_secs();
     let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
@@ -87,22 +87,22 @@ pub(crate) fn span(duration: SignedDuration) -> String {
     }
 }
 
-/// Reads `30s`, `5m` or `1h 30m`.
+/// Parses `30s`, `5m` or `1h 30m`.
 ///
 /// # Errors
-/// A sentence that says what would be right.
+/// The expected form, as a sentence.
 pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
     text.parse::<SignedDuration>()
         .ok()
         .and_then(|d| Duration::try_from(d).ok())
         .filter(|d| *d <= TIMEOUT_MAX)
-        .ok_or_else(|| "give a duration up to a day, such as `30s`, `5m` or `1h 30m`".to_owned())
+        .ok_or_else(|| "use a duration of up to a day, such as `30s`, `5m` or `1h 30m`".to_owned())
 }
 
-/// Reads `90m`, `12h` or `90d` as seconds.
+/// Parses `90m`, `12h` or `90d` into seconds.
 ///
 /// # Errors
-/// A sentence that says what would be right.
+/// The expected form, as a sentence.
 pub(crate) fn lifetime(text: &str) -> Result<u64, String> {
     let seconds = text
         .parse::<Span>()
@@ -111,10 +111,10 @@ pub(crate) fn lifetime(text: &str) -> Result<u64, String> {
     seconds
         .and_then(|seconds| u64::try_from(seconds).ok())
         .filter(|seconds| *seconds > 0)
-        .ok_or_else(|| "give a duration such as `90m`, `12h` or `90d`".to_owned())
+        .ok_or_else(|| "use a duration such as `90m`, `12h` or `90d`".to_owned())
 }
 
-/// Who waits longer than a day has mistyped the unit.
+/// A longer wait is most likely a mistyped unit.
 const TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_show_the_units_that_matter() {
+    fn durations_show_their_largest_units() {
         for (seconds, text) in [
             (0, "0 s"),
             (59, "59 s"),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_told_in_the_persons_zone() {
+    fn times_are_shown_in_the_users_zone() {
         let clock = Clock::fixed("2026-11-23T17:00:00Z");
         let later = "2026-11-24T16:30:00Z".parse().unwrap();
         assert_eq!(clock.both(later), "in 23 h 30 min (2026-11-24 17:30)");
@@ -159,6 +159,7 @@ mod tests {
             assert!(timeout(wrong).is_err(), "{wrong}");
         }
     }
+
     #[test]
     fn lifetimes_know_days_and_need_a_unit() {
         assert_eq!(lifetime("90d"), Ok(7_776_000));

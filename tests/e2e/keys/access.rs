@@ -126,7 +126,7 @@ async fn d1_u11_with_allow_hosts_every_caller_by_tcp_needs_a_key_by_whatever_nam
     scene.seen();
     // The ports still belong to this daemon.
     let status = scene.stage.home.loopdesk(["status"]).await;
-    for said in ["answers for this daemon", "programs with a local key; at"] {
+    for said in ["(answers)", "programs with a local key; on"] {
         assert!(status.stdout.contains(said), "{status:?}");
     }
     let explained = scene.stage.home.loopdesk(["explain", "GET", ME]).await;

@@ -60,15 +60,15 @@ fn listed(help: &str) -> BTreeSet<String> {
         words(rest.split_once(to).unwrap().0)
     };
     let mut scopes = BTreeSet::from(["read", "write", "impersonate"].map(String::from));
-    for resource in between("for its own things: ", ";") {
+    for resource in between("`:write`: ", ".") {
         scopes.insert(format!("{resource}:read"));
         scopes.insert(format!("{resource}:write"));
     }
-    for resource in between("; ", " can only be read") {
+    for resource in between("Only `:read`: ", ".") {
         scopes.insert(format!("{resource}:read"));
     }
-    for resource in between("only be read, ", " only be written").iter() {
-        scopes.extend((resource != "and").then(|| format!("{resource}:write")));
+    for resource in between("Only `:write`: ", ".") {
+        scopes.insert(format!("{resource}:write"));
     }
     scopes
 }

@@ -60,7 +60,7 @@ async fn o1_rolled_out_to_two_fresh_users_each_has_to_log_in_and_nothing_else() 
             .await
             .failed(2);
         assert!(
-            refused.stderr.contains("every user of this machine"),
+            refused.stderr.contains("all users of this machine"),
             "{refused:?}"
         );
         manager.stop().await;

@@ -27,7 +27,7 @@ async fn o1_two_users_of_one_machine_get_a_port_each_and_snippets_that_say_so() 
     let refused = grace.home.loopdesk(["service", "install"]).await.failed(6);
     assert!(
         refused.stderr.contains(&format!(
-            "port {} is held by another user's program",
+            "port {} is used by another user's program",
             ada.port
         )),
         "{refused:?}"

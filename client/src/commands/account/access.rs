@@ -1,4 +1,4 @@
-//! `loopdesk account set NAME access key`: who would be refused by it, before it is so.
+//! `loopdesk account set NAME access key`: shows which programs it would lock out, and asks.
 
 use loopdesk_protocol::config::Report;
 use loopdesk_protocol::key::{CALLERS, Caller, Callers, KeyList, LIST, OfAccount};
@@ -14,14 +14,14 @@ use crate::ui::output::Output;
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
-/// Whether the setting makes an account answer only those who send a key.
+/// Whether the setting makes the account require a local key.
 pub(super) fn requires_key(args: &AccountSetArgs) -> bool {
     let value = args.setting.value.as_deref();
     args.setting.key == "access"
         && value.is_some_and(|value| value.trim_matches(['"', '\'']) == KEY)
 }
 
-/// Asks before programs are refused that are served now; who they are, if a daemon knows.
+/// Asks before locking out programs that are served today. Returns them if a daemon knows them.
 pub(super) async fn confirm_refusals(
     args: &AccountSetArgs,
     context: &mut Context,
@@ -36,7 +36,7 @@ pub(super) async fn confirm_refusals(
         Some(client) => Some(show_callers(name, &client, output, &context.clock).await?),
         None => {
             output.note(&Text::from(
-                "loopdesk isn't running, so nobody knows which programs send no key.",
+                "loopdesk isn't running, so it isn't known which programs send no key.",
             ));
             None
         }
@@ -44,20 +44,19 @@ pub(super) async fn confirm_refusals(
     if args.yes {
         return Ok(callers);
     }
-    let question = format!("Have `{name}` refuse every program that sends no key? [y/N] ");
+    let question = format!("Make `{name}` refuse programs that send no key? [y/N] ");
     match confirm::yes_or_no(&question, false, &mut context.keyboard, output).await? {
         Some(true) => Ok(callers),
         Some(false) => Err(Problem::new(Kind::Usage, "nothing was changed")
             .hint(format!(
-                "run `loopdesk key create NAME --account {name} --scope tickets:read` for each \
-                 script first"
+                "first run `loopdesk key create NAME --account {name} --scope tickets:read` for \
+                 each script"
             ))
             .into()),
         None => Err(Problem::new(
             Kind::Usage,
             format!(
-                "`{name}` would refuse every program that sends no key, and nobody is there to be \
-                 asked"
+                "`{name}` would refuse programs that send no key, and there is no terminal to ask on"
             ),
         )
         .hint(format!(
@@ -67,8 +66,8 @@ pub(super) async fn confirm_refusals(
     }
 }
 
-/// Whether the account is like that already; that there is none is a problem. A configuration
-/// with errors doesn't say, and is judged when it is changed.
+/// Whether the account requires a key already. A configuration with errors can't tell; it is
+/// checked when the change is made.
 fn already_requires_key(report: &Report, name: &str) -> Result<bool, Problem> {
     let Some(config) = &report.config else {
         return Ok(false);
@@ -80,7 +79,7 @@ fn already_requires_key(report: &Report, name: &str) -> Result<bool, Problem> {
     }
 }
 
-/// Shows who was served without a key, and whether anybody has one.
+/// Shows which programs were served without a key, and warns if the account has no keys.
 async fn show_callers(
     name: &str,
     client: &Client,
@@ -95,14 +94,14 @@ async fn show_callers(
     let keys: KeyList = client.get(LIST).await?;
     if !keys.keys.iter().any(|key| key.account == name) {
         output.warn(format!(
-            "no key of `{name}` exists yet, so nobody would be served. `loopdesk key create NAME \
-             --account {name} --scope tickets:read` makes one."
+            "`{name}` has no keys yet, so it would serve no program. Run `loopdesk key create NAME \
+             --account {name} --scope tickets:read` to create one."
         ));
     }
     Ok(callers.callers)
 }
 
-/// The value of `access` that wants a key.
+/// The value of `access` that requires a key.
 const KEY: &str = "key";
 
 #[cfg(test)]
@@ -146,18 +145,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn d2_who_would_be_refused_is_shown_before_it_is_so() {
+    async fn d2_programs_to_be_locked_out_are_shown_first() {
         let home = home();
         let daemon = serve(&home, &testing::keys());
         let ran = home.run_typing("account set acme access key", "\n").await;
         assert_eq!((ran.code, ran.out.as_str()), (2, ""));
         insta::assert_snapshot!(ran.err, @"
-        These have lately used `acme` without a key, and would be refused:
+        These programs used `acme` without a key lately, and would be refused:
           PROGRAM         LAST REQUEST  REQUESTS
           python3 (4711)  3 min ago     1204
-          (not known)     2 h ago       1
-        Have `acme` refuse every program that sends no key? [y/N] error: nothing was changed
-        Hint: run `loopdesk key create NAME --account acme --scope tickets:read` for each script first
+          (unknown)       2 h ago       1
+        Make `acme` refuse programs that send no key? [y/N] error: nothing was changed
+        Hint: first run `loopdesk key create NAME --account acme --scope tickets:read` for each script
         ");
         assert_eq!(daemon.asked(CALLERS).remove(0).1, r#"{"account":"acme"}"#);
         assert!(daemon.asked(RELOAD).is_empty());
@@ -185,7 +184,7 @@ mod tests {
         assert_eq!(config(&home), "[accounts.acme]\n");
         let ran = home.run("account set acme access key --yes").await;
         assert_eq!(ran.code, 0, "{}", ran.err);
-        assert!(ran.err.contains("no key of `acme` exists"), "{}", ran.err);
+        assert!(ran.err.contains("`acme` has no keys yet"), "{}", ran.err);
         let ran = home.run("account set acme access key --yes --json").await;
         assert_eq!(ran.json()["callers"][0]["requests"], 1204);
         assert_eq!(config(&home), "[accounts.acme]\naccess = \"key\"\n");
@@ -217,6 +216,6 @@ mod tests {
         )
         .unwrap();
         let ran = home.run("account set acme access key").await;
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "it is so already");
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "nothing changes");
     }
 }

@@ -1,4 +1,4 @@
-//! `loopdesk account add`: a table in the configuration.
+//! `loopdesk account add`: adds an account's table to the configuration.
 
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
 use loopdesk_protocol::config::{AccountSettings, Source};
@@ -50,20 +50,20 @@ struct AccountAddOutput<'a> {
     account: Option<&'a AccountSettings>,
 }
 
-/// Its settings may be laid over, but that is no new account.
+/// The user can override its settings, but not add it again.
 fn already_exists(name: &str, at: &Source) -> Problem {
     let message = format!(
-        "account `{name}` exists already, for everybody here: line {} of `{}`",
+        "account `{name}` already exists for all users of this machine: line {} of `{}`",
         at.line, at.path
     );
     Problem::new(Kind::Usage, message)
         .hint(format!("run `loopdesk login {name}` to use it"))
         .hint(format!(
-            "run `loopdesk account set {name} KEY VALUE` to change it for yourself"
+            "run `loopdesk account set {name} KEY VALUE` to change it for yourself only"
         ))
 }
 
-/// In the order of the documentation; what isn't given keeps its default.
+/// In the order of the documentation. Omitted settings keep their defaults.
 fn settings(args: &AccountAddArgs) -> Result<Vec<(&'static str, Value)>, Problem> {
     let text = |text: &Option<String>| text.as_ref().map(Value::from);
     let list = |items: &[String]| {
@@ -76,7 +76,10 @@ fn settings(args: &AccountAddArgs) -> Result<Vec<(&'static str, Value)>, Problem
         Some(path) => {
             let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             let text = path.to_str().ok_or_else(|| {
-                let message = format!("`{}` is not UTF-8, as TOML is", path.display());
+                let message = format!(
+                    "the path `{}` isn't UTF-8, so TOML can't hold it",
+                    path.display()
+                );
                 Problem::new(Kind::Usage, message).hint("rename the file")
             })?;
             Some(Value::from(text))

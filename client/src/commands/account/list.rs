@@ -1,4 +1,4 @@
-//! `loopdesk account list`: every account on a line.
+//! `loopdesk account list`: one line per account.
 
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::config::Effective;
@@ -87,13 +87,13 @@ fn text(list: &AccountListOutput<'_>) -> Text {
         text = text.end();
     }
     if list.accounts.iter().any(|row| row.default) {
-        text = text.styled(DIM, "* is the default account").end();
+        text = text.styled(DIM, "* default account").end();
     }
     if !list.daemon_running {
         text = text
             .styled(
                 DIM,
-                "loopdesk isn't running, so their sessions aren't known",
+                "loopdesk isn't running, so the state of the accounts is unknown",
             )
             .end();
     }
@@ -113,13 +113,13 @@ mod tests {
         insta::assert_snapshot!(plain(&text(&AccountListOutput::new(config, Some(&status)))), @"
         * acme     https://acme.zendesk.com          active, Ada Lovelace
           sandbox  https://acme-sandbox.zendesk.com  signed out
-        * is the default account
+        * default account
         ");
         insta::assert_snapshot!(plain(&text(&AccountListOutput::new(config, None))), @"
         * acme     https://acme.zendesk.com
           sandbox  https://acme-sandbox.zendesk.com
-        * is the default account
-        loopdesk isn't running, so their sessions aren't known
+        * default account
+        loopdesk isn't running, so the state of the accounts is unknown
         ");
     }
 }

@@ -1,4 +1,4 @@
-//! `loopdesk account`: the accounts of the configuration.
+//! `loopdesk account`: the accounts in the configuration.
 
 mod access;
 mod add;

@@ -1,4 +1,4 @@
-//! `loopdesk account remove`: an account's table goes, once its session is gone.
+//! `loopdesk account remove`: removes an account from the configuration, once it is logged out.
 
 use loopdesk_protocol::config::Source;
 use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::problems::unknown_account;
 use crate::ui::output::Output;
+use crate::ui::text::count;
 
 pub(super) async fn run(
     args: &AccountRemoveArgs,
@@ -32,7 +33,7 @@ pub(super) async fn run(
     let keys = end_session(args, context, output).await?;
 
     let mut edits = vec![ConfigEdit::RemoveAccount(name.clone())];
-    // A lone account counts as the default without the key, and then this is a no-op.
+    // A single account is the default even without this key; then nothing is unset.
     let was_default = config.default_account.as_ref() == Some(name);
     if was_default {
         edits.push(ConfigEdit::Unset(vec!["default-account".to_owned()]));
@@ -44,18 +45,17 @@ pub(super) async fn run(
     let others: Vec<_> = known().filter(|known| known != name).collect();
     if was_default && others.len() > 1 {
         output.warn(format!(
-            "no account is the default now. Run `loopdesk config set default-account {}` or name \
-             another one.",
+            "there is no default account now. Run `loopdesk config set default-account {}`, or \
+             choose another one.",
             others.first().unwrap_or(&"NAME")
         ));
     }
     if keys > 0 {
         output.warn(format!(
-            "{keys} local {} of `{name}` stay{}, and {} refused. Run `loopdesk key list`, then \
-             `loopdesk key revoke NAME` for each.",
-            if keys == 1 { "key" } else { "keys" },
-            if keys == 1 { "s" } else { "" },
-            if keys == 1 { "is" } else { "are" },
+            "`{name}` still has {}, which no longer {}. Run `loopdesk key list`, then `loopdesk \
+             key revoke NAME` for each.",
+            count(keys, "local key", "local keys"),
+            if keys == 1 { "works" } else { "work" },
         ));
     }
     changed.reload_result()
@@ -63,17 +63,17 @@ pub(super) async fn run(
 
 fn set_by_admin(name: &str, at: &Source) -> Problem {
     let message = format!(
-        "account `{name}` is everybody's here and can't be removed by you: line {} of `{}`",
+        "account `{name}` is set up for all users of this machine, so you can't remove it: line {} of `{}`",
         at.line, at.path
     );
     Problem::new(Kind::Usage, message)
         .hint(format!("run `loopdesk logout {name}` to end your session"))
         .hint(format!(
-            "run `loopdesk account set {name} KEY --unset` to take back a setting of your own"
+            "run `loopdesk account set {name} KEY --unset` to undo a setting of your own"
         ))
 }
 
-/// Only a running daemon knows of a session, and can end it. How many local keys the account has.
+/// Logs the account out. Returns how many local keys it has.
 async fn end_session(
     args: &AccountRemoveArgs,
     context: &Context,
@@ -91,7 +91,7 @@ async fn end_session(
     };
     match account.state {
         State::SignedOut => return Ok(account.keys),
-        // Nothing is left to revoke; the record goes with the account.
+        // There is nothing left to revoke; the logout deletes the record.
         State::Ended => {}
         State::Active
         | State::Rotating
@@ -108,10 +108,10 @@ async fn end_session(
         | State::Unreachable
         | State::Blocked
         | State::KeyMissing => {
-            let message = format!("account `{}` has a session", args.name);
+            let message = format!("account `{}` is still logged in", args.name);
             return Err(Problem::new(Kind::Usage, message)
                 .hint(format!(
-                    "run `loopdesk logout {}`, then run the command again",
+                    "run `loopdesk logout {}`, then run this command again",
                     args.name
                 ))
                 .into());
@@ -189,7 +189,7 @@ mod tests {
     async fn d2_keys_that_are_left_without_an_account_are_pointed_out() {
         for (keys, said) in [
             (0, ""),
-            (1, "1 local key of `acme` stays"),
+            (1, "`acme` still has 1 local key, which no longer works"),
             (2, "2 local keys"),
         ] {
             let home = home();

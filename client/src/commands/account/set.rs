@@ -1,4 +1,4 @@
-//! `loopdesk account set`: one setting of an account.
+//! `loopdesk account set`: changes one setting of an account.
 
 use loopdesk_protocol::key::Caller;
 use serde::Serialize;
@@ -22,7 +22,7 @@ pub(super) async fn run(
         false => None,
     };
     let edits = alternatives(&["accounts", &args.name], &args.setting);
-    // What the user's file sets is laid over the machine's; it need not have the account itself.
+    // The user's file overrides the machine-wide one, and need not define the account itself.
     let is_system = in_system(context, &args.name).await?.is_some();
     let with_check = edits.into_iter().map(|mut edits| {
         if !is_system {
@@ -48,7 +48,7 @@ pub(super) async fn run(
 struct AccountSetOutput<'a> {
     #[serde(flatten)]
     changed: &'a ConfigChange,
-    /// Who was served without a key, where one is needed from now on.
+    /// The programs that were served without a key, if one is required from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
     callers: Option<Vec<Caller>>,
 }

@@ -1,4 +1,4 @@
-//! `loopdesk account show`: the settings of one account, and its session.
+//! `loopdesk account show`: an account's settings, and the state of its session.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub(super) async fn run(
 struct AccountShowOutput<'a> {
     account: &'a AccountSettings,
     session: Option<status::Account>,
-    /// Where each setting comes from that isn't a default.
+    /// Where each setting comes from, defaults left out.
     sources: BTreeMap<&'a str, &'a Source>,
 }
 
@@ -58,7 +58,7 @@ fn text(shown: &AccountShowOutput<'_>, config: &Effective, context: &Context) ->
         Some(session) => text.then(&labels::account::summary(session, &context.clock)),
         None => text.styled(
             DIM,
-            "Its session is known only while loopdesk runs: `loopdesk wait` starts it.",
+            "loopdesk isn't running, so its session isn't known. `loopdesk wait` starts it.",
         ),
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     use loopdesk_protocol::status;
 
     #[tokio::test]
-    async fn settings_come_first_and_the_session_if_a_daemon_knows_it() {
+    async fn settings_come_first_and_the_session_if_a_daemon_runs() {
         let home = Home::new().with_report(&testing::report());
         let ran = home.run("account show acme --json").await;
         assert_eq!(ran.json()["account"]["access_token_ttl"], 172_800);
@@ -100,10 +100,10 @@ mod tests {
           scopes          read write
           access token    expires in 46 h (2026-11-25 16:00)
           next refresh    in 22 h (2026-11-24 16:00)
-          may stay off    until Sun 2027-02-21 (in 89 days)
+          login lasts     until Sun 2027-02-21 (in 89 days) if this computer stays off
           base URL        http://localhost:8484
                           http://127.0.0.1:8484
-          answers         any program of yours
+          serves          all of your programs
         "#);
         assert_eq!(home.run("account show acne").await.code, 2);
     }

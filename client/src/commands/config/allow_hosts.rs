@@ -1,4 +1,4 @@
-//! `loopdesk config set allow-hosts`: who would be refused by it, before it is so.
+//! `loopdesk config set allow-hosts`: shows which programs it would lock out, and asks.
 
 use loopdesk_protocol::key::{CALLERS, Callers, OfAccount};
 use loopdesk_protocol::{Kind, Problem};
@@ -12,7 +12,7 @@ use crate::ui::confirm;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
-/// Whether the setting makes every program need a key that connects by TCP.
+/// Whether the setting makes every program that connects by TCP need a key.
 pub(super) fn requires_key(setting: &SettingArgs) -> bool {
     let value = setting.value.as_deref();
     let values = value.map(|value| values(KEY, value)).unwrap_or_default();
@@ -20,7 +20,7 @@ pub(super) fn requires_key(setting: &SettingArgs) -> bool {
     setting.key == KEY && first.is_some_and(|first| first.trim() != "[]")
 }
 
-/// Asks before programs are refused that are served now; shows who they are, if a daemon knows.
+/// Asks before locking out programs that are served today; lists them if a daemon knows them.
 pub(super) async fn confirm_refusals(
     args: &ConfigSetArgs,
     context: &mut Context,
@@ -30,7 +30,7 @@ pub(super) async fn confirm_refusals(
     let accounts = match report.config {
         Some(config) if !config.allow_hosts.is_empty() => return Ok(()),
         Some(config) => config.accounts.into_iter().map(|a| Some(a.name)).collect(),
-        // One with errors doesn't say, and is judged when it is changed.
+        // With errors it can't tell; they are reported when the change is made.
         None => vec![None],
     };
     match context.link.running().await? {
@@ -46,25 +46,24 @@ pub(super) async fn confirm_refusals(
             }
         }
         None => output.note(&Text::from(
-            "loopdesk isn't running, so nobody knows which programs send no key.",
+            "loopdesk isn't running, so it isn't known which programs send no key.",
         )),
     }
     if args.yes {
         return Ok(());
     }
-    let question =
-        "Have loopdesk refuse every program that connects by TCP and sends no key? [y/N] ";
+    let question = "Make loopdesk refuse programs that connect by TCP and send no key? [y/N] ";
     match confirm::yes_or_no(question, false, &mut context.keyboard, output).await? {
         Some(true) => Ok(()),
         Some(false) => Err(Problem::new(Kind::Usage, "nothing was changed")
-            .hint("run `loopdesk key create NAME --scope tickets:read` for each script first")
+            .hint("first run `loopdesk key create NAME --scope tickets:read` for each script")
             .into()),
         None => Err(Problem::new(
             Kind::Usage,
-            "`allow-hosts` would have every program refused that connects by TCP and sends no key, \
-             and nobody is there to be asked",
+            "with `allow-hosts`, loopdesk would refuse programs that connect by TCP and send no key, \
+             and there is no terminal to ask on",
         )
-        .hint("add `--yes` to the command")
+        .hint("run the command with `--yes`")
         .into()),
     }
 }
@@ -101,7 +100,7 @@ mod tests {
         let ran = home.run_typing(line, "\n").await;
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
         assert!(
-            ran.err.contains("every program that connects by TCP"),
+            ran.err.contains("programs that connect by TCP"),
             "{}",
             ran.err
         );

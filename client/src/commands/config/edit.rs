@@ -1,4 +1,4 @@
-//! `loopdesk config edit`: the file in the person's editor, judged before it counts.
+//! `loopdesk config edit`: opens the configuration in an editor, and checks it before saving.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ use crate::ui::text::Text;
 
 pub(super) async fn run(context: &mut Context, output: &mut Output) -> Result<(), CliError> {
     let path = context.paths.config_file();
-    // Not locked while somebody edits: other commands go on, and what they change is noticed.
+    // Not locked during editing: other commands may change the file, which is noticed at the end.
     let before = open(&path).await?.text().to_owned();
     let mut draft = EditorDraft::new(&path, &before)?;
     let Some((text, report)) = edited(&mut draft, &before, context, output).await? else {
@@ -30,12 +30,15 @@ pub(super) async fn run(context: &mut Context, output: &mut Output) -> Result<()
             result: &ConfigChange::unchanged(&path),
         };
         return output.result(&edited, || {
-            Text::from(format!("Nothing has changed in `{}`.", path.display()))
+            Text::from(format!("Nothing was changed in `{}`.", path.display()))
         });
     };
     let file = open(&path).await?;
     if file.text() != before {
-        let message = format!("`{}` has changed meanwhile", path.display());
+        let message = format!(
+            "`{}` was changed by another program during editing",
+            path.display()
+        );
         return Err(draft.kept(Problem::new(Kind::Config, message)).into());
     }
     if let Err(problem) = file
@@ -58,11 +61,11 @@ pub(super) async fn run(context: &mut Context, output: &mut Output) -> Result<()
 struct ConfigEditOutput<'a> {
     #[serde(flatten)]
     result: &'a ConfigChange,
-    /// Whether the editor has left another text.
+    /// Whether the editor changed the text.
     changed: bool,
 }
 
-/// The text without errors that the person has made; none if it is still `before`.
+/// The edited text, once it has no errors; `None` if it is still `before`.
 async fn edited(
     draft: &mut EditorDraft,
     before: &str,
@@ -70,9 +73,9 @@ async fn edited(
     output: &mut Output,
 ) -> Result<Option<(String, Report)>, CliError> {
     let editor = Editor::named(&context.env)?;
-    // Ctrl-C in the editor is the editor's; without this it would end this command under it.
+    // Ctrl-C in the editor must not end this command.
     let mut interrupts = signal(SignalKind::interrupt())
-        .map_err(|e| Problem::new(Kind::Internal, format!("no signals can be waited for: {e}")))?;
+        .map_err(|e| Problem::new(Kind::Internal, format!("can't wait for signals: {e}")))?;
     loop {
         if let Err(problem) = editor.edit(&draft.path, &mut interrupts).await {
             return Err(draft.kept_if_not(before, problem).into());
@@ -88,13 +91,16 @@ async fn edited(
         };
         output.note(&draft_errors(&report));
         if !again(context, &mut interrupts, output).await {
-            let message = format!("`{}` is as it was", context.paths.config_file().display());
+            let message = format!(
+                "`{}` was not changed",
+                context.paths.config_file().display()
+            );
             return Err(draft.kept(Problem::new(Kind::Config, message)).into());
         }
     }
 }
 
-/// Whether the person wants to mend the draft; nobody else is asked.
+/// Asks whether to edit again. `false` without a terminal.
 async fn again(context: &mut Context, interrupts: &mut Signal, output: &mut Output) -> bool {
     if !context.keyboard.is_terminal() || output.is_json() {
         return false;
@@ -110,7 +116,7 @@ async fn again(context: &mut Context, interrupts: &mut Signal, output: &mut Outp
     }
 }
 
-/// The program that the person edits with, and its options.
+/// The user's editor and its options.
 #[derive(Debug)]
 struct Editor {
     program: String,
@@ -118,15 +124,15 @@ struct Editor {
 }
 
 impl Editor {
-    /// Split at blanks and given to no shell: a file name in it can't become a command.
+    /// Split at whitespace and run without a shell, so that nothing in it becomes a command.
     fn named(env: &Environment) -> Result<Self, Problem> {
         let named = |name| env(name).filter(|v| v.to_str().is_none_or(|v| !v.trim().is_empty()));
         let words = match named("VISUAL").or_else(|| named("EDITOR")) {
             Some(words) => words.into_string().map_err(|words| {
-                let message = format!("the editor `{}` is not UTF-8", words.display());
+                let message = format!("the name of the editor, `{}`, isn't UTF-8", words.display());
                 Problem::new(Kind::Usage, message).hint(SET_EDITOR)
             })?,
-            // What POSIX has, since long before the variables.
+            // POSIX guarantees it.
             None => "vi".to_owned(),
         };
         let mut words = words.split_whitespace().map(ToOwned::to_owned);
@@ -154,13 +160,13 @@ impl Editor {
         };
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(failed(format!("has failed ({status})"))),
+            Ok(status) => Err(failed(format!("failed ({status})"))),
             Err(error) => Err(failed(format!("can't be waited for: {error}"))),
         }
     }
 }
 
-/// The text that is being edited; goes with this value unless it is kept.
+/// The file that is edited; deleted on drop unless kept.
 #[derive(Debug)]
 struct EditorDraft {
     path: PathBuf,
@@ -169,8 +175,8 @@ struct EditorDraft {
 }
 
 impl EditorDraft {
-    /// A file beside the configuration, so that relative paths mean the same; its name ends like a
-    /// configuration's, so that editors know what it is.
+    /// Next to the configuration, so that relative paths mean the same, and with the same extension,
+    /// so that editors recognise it.
     fn new(config: &Path, text: &str) -> Result<Self, Problem> {
         let name = format!("config.draft-{}.toml", std::process::id());
         let path = config.with_file_name(name);
@@ -188,7 +194,7 @@ impl EditorDraft {
         };
         write().map_err(|e| {
             error::file(Kind::Config, "write", &path, &e)
-                .hint("edit what generates the file, if its folder is read-only")
+                .hint("if the folder is read-only, edit the source that the file is generated from")
         })?;
         Ok(Self {
             config: config.to_owned(),
@@ -202,13 +208,13 @@ impl EditorDraft {
             .map_err(|e| self.kept(error::file(Kind::Config, "read", &self.path, &e)))
     }
 
-    /// The problem, and where the person's work is.
+    /// Keeps the draft, and says where it is.
     fn kept(&mut self, mut problem: Problem) -> Problem {
         self.keep = true;
         let quoted = |path: &Path| shell::quote(&path.to_string_lossy()).into_owned();
         let (draft, config) = (quoted(&self.path), quoted(&self.config));
         problem.message = format!(
-            "{}; your draft is kept as `{}`",
+            "{}; your draft is in `{}`",
             problem.message,
             self.path.display()
         );
@@ -233,7 +239,7 @@ impl Drop for EditorDraft {
     }
 }
 
-const SET_EDITOR: &str = "set VISUAL or EDITOR to an editor that stays until you are done, such as \
+const SET_EDITOR: &str = "set VISUAL or EDITOR to an editor that runs until you close the file, such as \
                           `nano` or `code --wait`";
 
 #[cfg(test)]
@@ -269,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_editor_leaves_becomes_the_file_and_the_daemon_is_told() {
+    async fn the_edited_text_is_saved_and_the_daemon_loads_it() {
         let home = home("echo 'vault = \"keyfile\"' >> \"$1\"");
         let daemon = Daemon::new(&home)
             .json(RELOAD, &serde_json::json!({}))
@@ -278,7 +284,7 @@ mod tests {
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         let path = home.paths.config_file();
         let said = format!(
-            "Saved the changes in `{}`. The daemon uses it already.\n",
+            "Saved the changes in `{}`. The daemon has loaded it.\n",
             path.display()
         );
         assert_eq!(ran.out, said);
@@ -297,7 +303,7 @@ mod tests {
         let home = home("true");
         let ran = home.run("config edit").await;
         assert_eq!(ran.code, 0);
-        assert!(ran.out.starts_with("Nothing has changed"), "{}", ran.out);
+        assert!(ran.out.starts_with("Nothing was changed"), "{}", ran.out);
         assert!(drafts(&home).is_empty());
         assert_eq!(
             home.run("config edit --json").await.json()["changed"],
@@ -306,7 +312,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_draft_with_errors_is_kept_where_nobody_can_be_asked() {
+    async fn a_draft_with_errors_is_kept_without_a_terminal() {
         let home = home("echo bad >> \"$1\"");
         let ran = home.run("config edit").await;
         assert_eq!((ran.code, ran.out.as_str()), (3, ""));
@@ -315,7 +321,7 @@ mod tests {
 
 
         1 error in the draft.
-        error: `[DIR]/config.toml` is as it was; your draft is kept as `[DIR]/config.draft-[PID].toml`
+        error: `[DIR]/config.toml` was not changed; your draft is in `[DIR]/config.draft-[PID].toml`
         Hint: correct the draft, run `loopdesk config check [DIR]/config.draft-[PID].toml`, then `mv [DIR]/config.draft-[PID].toml [DIR]/config.toml`
         ");
         assert_eq!(config(&home), "# mine\n");
@@ -324,7 +330,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn at_a_terminal_the_draft_can_be_mended() {
+    async fn at_a_terminal_the_draft_can_be_corrected() {
         // Wrong at first, right the second time.
         let home =
             home("if grep -q bad \"$1\"; then echo '# good' > \"$1\"; else echo bad > \"$1\"; fi");
@@ -342,12 +348,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_change_meanwhile_is_not_overwritten() {
+    async fn a_change_by_another_program_is_not_overwritten() {
         let home =
             home("echo '# ours' >> \"$1\"; echo '# theirs' > \"$(dirname \"$1\")/config.toml\"");
         let ran = home.run("config edit").await;
         assert_eq!(ran.code, 3);
-        assert!(ran.err.contains("has changed meanwhile"), "{}", ran.err);
+        assert!(
+            ran.err.contains("was changed by another program"),
+            "{}",
+            ran.err
+        );
         assert_eq!(config(&home), "# theirs\n");
         assert_eq!(drafts(&home).len(), 1);
     }
@@ -359,11 +369,7 @@ mod tests {
         let home = home.with_var("VISUAL", format!("{editor}  -a $(id);x"));
         let ran = home.run("config edit").await;
         assert_eq!(ran.code, 2);
-        assert!(
-            ran.err.contains("has failed (exit status: 1)"),
-            "{}",
-            ran.err
-        );
+        assert!(ran.err.contains("failed (exit status: 1)"), "{}", ran.err);
         assert!(
             ran.err.contains("Hint: set VISUAL or EDITOR"),
             "{}",

@@ -1,4 +1,4 @@
-//! `loopdesk config`: what the file says, and changes to it.
+//! `loopdesk config`: checks, shows and changes the configuration.
 
 mod allow_hosts;
 mod edit;
@@ -54,14 +54,14 @@ fn checked(report: &Report) -> Text {
     if !report.errors.is_empty() {
         let files = error_files(report).join(" and ");
         return error_list(report).plain(format!(
-            " in {files}. A daemon that runs goes on with what it has read before."
+            " in {files}. A running daemon keeps using the last good configuration."
         ));
     }
     let files = used_files(report);
     let accounts = report.config.as_ref().map_or(0, |c| c.accounts.len());
     if files.is_empty() {
         return Text::new().plain(format!(
-            "`{}` doesn't exist, so every setting has its default and there is no account.\n\
+            "`{}` doesn't exist, so all settings have their defaults and there are no accounts.\n\
              Run `loopdesk account add` to add one.",
             report.path
         ));
@@ -71,8 +71,8 @@ fn checked(report: &Report) -> Text {
         let place = diagnostic(file_of(report, warning), warning);
         text = text.styled(WARN, "Warning:").plain(" ").then(&place).end();
     }
-    text.styled(GOOD, "Good").plain(format!(
-        ": {} with {}.",
+    text.styled(GOOD, "No errors").plain(format!(
+        " in {}, which has {}.",
         files.join(" over "),
         count(accounts, "account", "accounts")
     ))
@@ -80,7 +80,7 @@ fn checked(report: &Report) -> Text {
 
 async fn path(context: &Context, output: &mut Output) -> Result<(), CliError> {
     let path = context.paths.config_file();
-    // Where the machine's file is only the daemon's program knows.
+    // Only the daemon's program knows where the machine-wide file is.
     let report = context.link.check_config(None).await;
     let files = report.map(|report| report.files).unwrap_or_default();
     let location = ConfigPathOutput {
@@ -98,7 +98,7 @@ struct ConfigPathOutput<'a> {
     files: &'a [ReportFile],
 }
 
-/// The user's file first, so that a script can take the first line.
+/// The user's file comes first, so that scripts can take the first line.
 fn located(location: &ConfigPathOutput<'_>) -> Text {
     let text = Text::from(location.path.to_string_lossy());
     let mut files = location.files.iter();
@@ -136,9 +136,9 @@ async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> 
     let Some(client) = context.link.running().await? else {
         return Err(Problem::new(
             Kind::Daemon,
-            "loopdesk isn't running, so there is nothing to reload",
+            "loopdesk isn't running, so it can't reload the configuration",
         )
-        .hint("run `loopdesk wait`, which starts it with the configuration as it is")
+        .hint("run `loopdesk wait` to start it with the current configuration")
         .into());
     };
     client
@@ -146,10 +146,7 @@ async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> 
         .await?;
     let reloaded = ConfigChange::reloaded(&context.paths.config_file());
     output.result(&reloaded, || {
-        Text::from(format!(
-            "The daemon uses `{}` as it is now.",
-            reloaded.path()
-        ))
+        Text::from(format!("The daemon has loaded `{}`.", reloaded.path()))
     })
 }
 
@@ -177,7 +174,7 @@ mod tests {
                     path: "/home/ada/config.toml".to_owned(),
                     line: 9,
                     column: 8,
-                    message: "`x` is no port".to_owned(),
+                    message: "`x` isn't a port".to_owned(),
                     snippet: "9 | port = \"x\"\n  |        ^^^".to_owned(),
                 },
             ],
@@ -195,11 +192,11 @@ mod tests {
             3 | prot = 1
               | ^^^^
 
-        /home/ada/config.toml:9:8: `x` is no port
+        /home/ada/config.toml:9:8: `x` isn't a port
             9 | port = "x"
               |        ^^^
 
-        2 errors in `/home/ada/config.toml`. A daemon that runs goes on with what it has read before.
+        2 errors in `/home/ada/config.toml`. A running daemon keeps using the last good configuration.
         "#);
         let ran = home.run("config check --json").await;
         assert_eq!(ran.code, 3);
@@ -212,7 +209,7 @@ mod tests {
           3:1: unknown key `prot`: did you mean `port`?
             3 | prot = 1
               | ^^^^
-          9:8: `x` is no port
+          9:8: `x` isn't a port
             9 | port = "x"
               |        ^^^
         Hint: correct the file, then run `loopdesk config check`
@@ -226,7 +223,7 @@ mod tests {
         assert_eq!(ran.code, 0);
         assert_eq!(
             ran.out,
-            "Good: `/home/ada/.config/loopdesk/config.toml` with 2 accounts.\n"
+            "No errors in `/home/ada/.config/loopdesk/config.toml`, which has 2 accounts.\n"
         );
         let mut missing = testing::report();
         missing.exists = false;
@@ -255,6 +252,6 @@ mod tests {
             .serve();
         let ran = home.run("config reload").await;
         assert_eq!((ran.code, daemon.asked(RELOAD).len()), (0, 1));
-        assert!(ran.out.contains("as it is now"), "{}", ran.out);
+        assert!(ran.out.contains("has loaded"), "{}", ran.out);
     }
 }

@@ -1,4 +1,4 @@
-//! The accounts that `env` can speak for: the daemon's, or the configuration's while none runs.
+//! The accounts that `env` can print: the daemon's, or those in the configuration.
 
 use loopdesk_protocol::config::Effective;
 use loopdesk_protocol::status::{Access, Status};
@@ -6,7 +6,7 @@ use loopdesk_protocol::status::{Access, Status};
 use crate::error::CliError;
 use crate::problems::{no_default, unknown_account};
 
-/// As much of an account as is needed here.
+/// The parts of an account that `env` needs.
 #[derive(Debug)]
 pub(super) struct EnvAccount {
     pub(super) name: String,
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(choose(accounts(), None).unwrap().name, "acme");
         assert_eq!(choose(accounts(), Some("sandbox")).unwrap().name, "sandbox");
         let CliError::Problem(problem) = choose(accounts(), Some("acne")).unwrap_err() else {
-            panic!("a name that doesn't exist is a problem");
+            panic!("an unknown name is a problem");
         };
         assert!(problem.hints[0].contains("acme, sandbox"), "{problem:?}");
         let CliError::Problem(problem) = choose(Vec::new(), None).unwrap_err() else {

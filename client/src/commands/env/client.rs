@@ -1,4 +1,4 @@
-//! Which recipe belongs to which client.
+//! The recipe for each client.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +8,25 @@ use super::{curl_like, library};
 use crate::args::env::EnvClient;
 use crate::base_url::authority;
 
-/// What a program or library needs to be pointed here.
+/// How to point a program or library at loopdesk.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Recipe {
-    /// For the environment of the program.
+    /// Environment variables to set.
     pub(super) variables: BTreeMap<&'static str, String>,
-    /// What a person has to know.
+    /// Notes for the user.
     pub(super) notes: Vec<String>,
-    /// Code that runs as it is once the variables are set.
+    /// Code that works once the variables are set.
     pub(super) example: Vec<String>,
 }
 
-/// The recipe for `client`; without one, the variable alone. Where a script sends a local key,
-/// `key` stands for it.
+/// The recipe for `client`, or just the variable. `key` is the placeholder for a local key.
 pub(super) fn recipe(
     client: Option<EnvClient>,
     base: &str,
     account: &str,
     key: Option<&str>,
 ) -> Recipe {
-    // The plain one, or the one with a key.
+    // The variant without or with a key.
     let either = |plain: &'static str, with_key: &'static str| match key {
         None => plain,
         Some(_) => with_key,
@@ -36,8 +35,8 @@ pub(super) fn recipe(
         None => plain,
         Some(_) => with_key,
     };
-    // Code that reads the base URL from the variable, and code that has it in itself, for programs
-    // that don't see a shell's variables.
+    // Code that reads the base URL from the variable, and code that contains it, for programs that
+    // don't see the shell's variables.
     let filled = |code: &str| {
         let code = code.replace("@TOKEN@", key.unwrap_or("any"));
         lines(&code.replace("@KEY@", key.unwrap_or_default()))

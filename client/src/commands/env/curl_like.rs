@@ -1,12 +1,12 @@
-//! Recipes for what speaks plain HTTP, without and with a local key. `tests/clients` runs them.
+//! Recipes for plain HTTP clients, without and with a local key. `tests/clients` runs them.
 //!
-//! The key is a Basic password or a bearer token: unlike a header of our own, clients leave those
-//! behind when a download leads to another host.
+//! The key is a Basic password or a bearer token: unlike a custom header, clients drop those when a
+//! download redirects to another host.
 
 pub(super) const CURL: &str = r#"
 curl -sS "$ZENDESK_BASE_URL/api/v2/users/me.json"
 "#;
-/// `-u` is the one option that curl hides from the system's list of processes.
+/// curl hides the value of `-u` from the list of processes.
 pub(super) const CURL_KEY: &str = r#"
 curl -sS -u "any/token:@KEY@" "$ZENDESK_BASE_URL/api/v2/users/me.json"
 "#;
@@ -14,7 +14,7 @@ curl -sS -u "any/token:@KEY@" "$ZENDESK_BASE_URL/api/v2/users/me.json"
 pub(super) const WGET: &str = r#"
 wget -qO- "$ZENDESK_BASE_URL/api/v2/users/me.json"
 "#;
-/// Wget leaves its arguments in the system's list of processes.
+/// Wget's arguments are visible in the list of processes, so the key goes into a file.
 pub(super) const WGET_KEY: &str = r#"
 settings=$(mktemp) && trap 'rm "$settings"' EXIT
 echo 'header = Authorization: Bearer @KEY@' >"$settings"
@@ -26,7 +26,7 @@ import json, os, urllib.request
 BASE = os.environ["ZENDESK_BASE_URL"]
 me = json.load(urllib.request.urlopen(BASE + "/api/v2/users/me.json"))
 "#;
-/// A plain header would follow a redirect to another host.
+/// A plain header would be sent on after a redirect to another host.
 pub(super) const URLLIB_KEY: &str = r#"
 import json, os, urllib.request
 BASE = os.environ["ZENDESK_BASE_URL"]
@@ -48,7 +48,7 @@ me = requests.get(BASE + "/api/v2/users/me.json", auth=AUTH).json()
 "#;
 
 pub(super) const HTTPX_NOTES: &[&str] =
-    &["httpx follows no redirect unless told, and a download is one:"];
+    &["httpx follows redirects only if told to, and downloads are redirects:"];
 pub(super) const HTTPX: &str = r#"
 import os, httpx
 BASE = os.environ["ZENDESK_BASE_URL"]
@@ -134,7 +134,7 @@ pub(super) const PHP: &str = r#"
 $base = getenv("ZENDESK_BASE_URL");
 $me = json_decode(file_get_contents("$base/api/v2/users/me.json"));
 "#;
-/// A header of `file_get_contents` would follow a redirect to another host.
+/// `file_get_contents` would send its headers on after a redirect to another host.
 pub(super) const PHP_KEY: &str = r#"
 <?php
 $base = getenv("ZENDESK_BASE_URL");
@@ -196,8 +196,8 @@ public class Me {
 "#;
 
 pub(super) const R_NOTES: &[&str] = &[
-    "zdeskR has https://SUBDOMAIN.zendesk.com in its code; httr2 reads the same in a few lines.",
-    "RStudio doesn't see a shell's variables: write ZENDESK_BASE_URL into ~/.Renviron for it.",
+    "zdeskR has https://SUBDOMAIN.zendesk.com in its code; httr2 does the same in a few lines.",
+    "RStudio doesn't see the shell's variables: put ZENDESK_BASE_URL into ~/.Renviron for it.",
 ];
 pub(super) const R: &str = r#"
 library(httr2)
@@ -212,7 +212,7 @@ me <- api |> req_url_path_append("api/v2/users/me.json") |> req_perform() |> res
 "#;
 
 pub(super) const JUPYTER_NOTES: &[&str] =
-    &["A kernel doesn't see a shell's variables. The first cell:"];
+    &["A notebook doesn't see the shell's variables, so start with this cell:"];
 pub(super) const JUPYTER: &str = r#"
 import requests
 BASE = "@BASE@"
@@ -226,12 +226,12 @@ me = requests.get(BASE + "/api/v2/users/me.json", auth=AUTH).json()
 "#;
 
 pub(super) const POSTMAN_NOTES: &[&str] = &[
-    "Use Postman's desktop app: its web page is refused, as all web pages are.",
+    "Use Postman's desktop app: loopdesk refuses web pages, including Postman's.",
     "Set Authorization to `No Auth` and {{base_url}} in place of https://SUBDOMAIN.zendesk.com.",
     "Import this as an environment:",
 ];
 pub(super) const POSTMAN_KEY_NOTES: &[&str] = &[
-    "Use Postman's desktop app: its web page is refused, as all web pages are.",
+    "Use Postman's desktop app: loopdesk refuses web pages, including Postman's.",
     "Set Authorization to `Bearer Token`, the token to {{key}}, and {{base_url}} in place of",
     "https://SUBDOMAIN.zendesk.com. Import this as an environment:",
 ];

@@ -1,17 +1,17 @@
-//! Recipes for libraries that know Zendesk's API. `tests/clients` runs them.
+//! Recipes for Zendesk API libraries. `tests/clients` runs them.
 //!
-//! Where one wants a credential, that is a local key or any word.
+//! A library that requires a credential gets a local key or any word.
 
 pub(super) const ANY_NOTES: &[&str] =
-    &["The library wants a credential; nobody looks at it, so the script may keep its own:"];
+    &["The library requires a credential. loopdesk ignores it, so the script can keep its own:"];
 
-/// The user name before it can stay, too.
-pub(super) const KEY_NOTES: &[&str] = &["The key goes where the script has its API token:"];
+/// The user name can stay as well.
+pub(super) const KEY_NOTES: &[&str] = &["Put the key where the script has its API token:"];
 
 pub(super) const ZENPY_NOTES: &[&str] =
-    &["A script with Zenpy stays as it is. One that has no credential may write:"];
+    &["Scripts with Zenpy need no change. In a script without a credential, write:"];
 pub(super) const ZENPY_KEY_NOTES: &[&str] =
-    &["A script with Zenpy stays as it is, but for the key in place of its API token:"];
+    &["In scripts with Zenpy, put the key in place of the API token:"];
 pub(super) const ZENPY: &str = r#"
 from zenpy import Zenpy
 zendesk = Zenpy(subdomain="@ACCOUNT@", email="any", token="@TOKEN@")
@@ -23,7 +23,7 @@ from zdesk import Zendesk
 zendesk = Zendesk(os.environ["ZENDESK_BASE_URL"], zdesk_email="any", zdesk_api="@TOKEN@")
 "#;
 
-/// It takes a next link only if the link contains `endpointUri`, so both come from one variable.
+/// It follows only next links that contain `endpointUri`, so both come from one variable.
 pub(super) const NODE_ZENDESK: &str = r#"
 const { createClient } = require("node-zendesk");
 const zendesk = createClient({
@@ -76,12 +76,12 @@ zendesk = RESTClient(base_url=os.environ["ZENDESK_BASE_URL"] + "/api/v2", auth=A
 "#;
 
 pub(super) const LIBZAPI_NOTES: &[&str] = &[
-    "libzapi 0.9.1 can't follow a next link that begins with http://: it reads one page of a",
-    "list and then fails. Everything else works. The library wants a credential; nobody looks at it:",
+    "libzapi 0.9.1 can't follow next links that begin with http://: it reads one page of a list",
+    "and then fails. Everything else works. It requires a credential, which loopdesk ignores:",
 ];
 pub(super) const LIBZAPI_KEY_NOTES: &[&str] = &[
-    "libzapi 0.9.1 can't follow a next link that begins with http://: it reads one page of a",
-    "list and then fails. Everything else works. The key goes where the script has its API token:",
+    "libzapi 0.9.1 can't follow next links that begin with http://: it reads one page of a list",
+    "and then fails. Everything else works. Put the key where the script has its API token:",
 ];
 pub(super) const LIBZAPI: &str = r#"
 import os
@@ -90,6 +90,6 @@ zendesk = Ticketing(os.environ["ZENDESK_BASE_URL"], email="any", api_token="@TOK
 "#;
 
 pub(super) const TAP_ZENDESK_NOTES: &[&str] = &[
-    "tap-zendesk has https://SUBDOMAIN.zendesk.com in its code and can't be pointed here.",
+    "tap-zendesk has https://SUBDOMAIN.zendesk.com in its code, so it can't use loopdesk.",
     "dlt's REST client can, and makes the same exports: `loopdesk env --for dlt`.",
 ];

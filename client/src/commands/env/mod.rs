@@ -1,4 +1,4 @@
-//! `loopdesk env`: the base URL as shell code that can be given to `eval` unread.
+//! `loopdesk env`: the base URL as shell code for `eval`.
 
 mod account;
 mod client;
@@ -49,7 +49,10 @@ pub(crate) async fn run(
     let Some(base) = preferred(&account.base_urls) else {
         let problem = Problem::new(
             Kind::Config,
-            format!("account `{}` is served at no address", account.name),
+            format!(
+                "account `{}` has no address to serve scripts on",
+                account.name
+            ),
         );
         return Err(problem
             .hint(format!(
@@ -64,7 +67,7 @@ pub(crate) async fn run(
     if is_unresolved(base) {
         output.warn(format!(
             "many programs can't resolve `{}`. Run `loopdesk account set {} port 8490` to give \
-             the account a port of its own.",
+             the account its own port.",
             authority(base),
             account.name
         ));
@@ -76,15 +79,15 @@ pub(crate) async fn run(
             list => format!("{list},localhost,{missing}"),
         };
         output.warn(format!(
-            "{name} is set, and programs that obey it would send these requests to the proxy. Run \
-             `export no_proxy={list} NO_PROXY={list}` first.",
+            "{name} is set, so many programs would send these requests to the proxy. First run \
+             `export no_proxy={list} NO_PROXY={list}`.",
             list = shell::quote(&list)
         ));
     }
     Ok(())
 }
 
-/// The account that a key belongs to, which is the one that was named if one was.
+/// The account of a key. An account that was named must be the same.
 fn account_of<'a>(key: &'a Key, named: Option<&str>) -> Result<&'a str, Problem> {
     match named {
         Some(name) if name != key.account => {
@@ -101,13 +104,13 @@ fn account_of<'a>(key: &'a Key, named: Option<&str>) -> Result<&'a str, Problem>
     }
 }
 
-/// What is printed.
+/// The output.
 #[derive(Debug, Serialize)]
 struct EnvOutput {
     account: String,
     base_url: String,
     base_urls: Vec<String>,
-    /// What stands for a local key in the example.
+    /// The placeholder for a local key in the example.
     #[serde(skip_serializing_if = "Option::is_none")]
     placeholder: Option<String>,
     #[serde(flatten)]
@@ -123,7 +126,7 @@ impl EnvOutput {
     ) -> Self {
         let key = placeholder.as_ref().map(|one| one.text.as_str());
         let mut recipe = recipe(client, base, &account.name, key);
-        // What can't be pointed here needs no key.
+        // A client that can't use loopdesk needs no key.
         let points = !recipe.variables.is_empty() || !recipe.example.is_empty();
         let placeholder = placeholder.filter(|_| points);
         if let Some(placeholder) = &placeholder {
@@ -139,7 +142,7 @@ impl EnvOutput {
         }
     }
 
-    /// Exports, and what a person has to know as comments: `eval` takes all of it.
+    /// Exports, with the notes and the example as comments, so that `eval` takes all of it.
     fn script(&self) -> Text {
         let mut text = Text::new();
         for (name, value) in &self.recipe.variables {
@@ -213,7 +216,7 @@ mod tests {
         let answer = EnvOutput::new(&account, "http://127.0.0.1:8484", zdesk, None);
         insta::assert_snapshot!(plain(&answer.script()), @r#"
         export ZENDESK_BASE_URL=http://127.0.0.1:8484
-        # The library wants a credential; nobody looks at it, so the script may keep its own:
+        # The library requires a credential. loopdesk ignores it, so the script can keep its own:
         #   import os
         #   from zdesk import Zendesk
         #   zendesk = Zendesk(os.environ["ZENDESK_BASE_URL"], zdesk_email="any", zdesk_api="any")
@@ -221,17 +224,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn d2_an_account_that_wants_a_key_gets_code_with_a_place_for_one() {
+    async fn d2_an_account_that_requires_a_key_gets_code_with_a_placeholder() {
         let mut report = report();
         report.config.as_mut().unwrap().accounts[0].access = "key".to_owned();
         let home = Home::new().with_report(&report);
         insta::assert_snapshot!(home.run("env").await.out, @"
         export ZENDESK_BASE_URL=http://127.0.0.1:8484
-        # `acme` answers only with a local key, which goes where the script has its API token or OAuth token (`loopdesk env --for CLIENT` shows the place). `loopdesk key create NAME --account acme --scope read` makes one.
+        # `acme` requires a local key. Put it where the script has its API token or OAuth token (`loopdesk env --for CLIENT` shows where). `loopdesk key create NAME --account acme --scope read` creates one.
         ");
         insta::assert_snapshot!(home.run("env --for requests").await.out, @r#"
         export ZENDESK_BASE_URL=http://127.0.0.1:8484
-        # `acme` answers only with a local key, for which `ldk_...` stands. `loopdesk key create NAME --account acme --scope read` makes one.
+        # `acme` requires a local key, shown here as `ldk_...`. `loopdesk key create NAME --account acme --scope read` creates one.
         #   import os, requests
         #   BASE = os.environ["ZENDESK_BASE_URL"]
         #   AUTH = ("any/token", "ldk_...")
@@ -245,11 +248,11 @@ mod tests {
         let over_tcp = Home::new().with_report(&report);
         insta::assert_snapshot!(over_tcp.run("env --for curl").await.out, @r#"
         export ZENDESK_BASE_URL=http://127.0.0.1:8484
-        # `allow-hosts` is set, so this needs a local key, for which `ldk_...` stands. `loopdesk key create NAME --account acme --scope read` makes one.
+        # `allow-hosts` is set, so `acme` requires a local key, shown here as `ldk_...`. `loopdesk key create NAME --account acme --scope read` creates one.
         #   curl -sS -u "any/token:ldk_..." "$ZENDESK_BASE_URL/api/v2/users/me.json"
         "#);
         let said = home.run("env --for tap-zendesk").await.out;
-        assert!(!said.contains("ldk_"), "it can't be pointed here: {said}");
+        assert!(!said.contains("ldk_"), "it can't use loopdesk: {said}");
         let open = home.run("env sandbox --for zdesk --json").await.json();
         assert_eq!(open["placeholder"], serde_json::Value::Null);
     }
@@ -265,8 +268,8 @@ mod tests {
         insta::assert_snapshot!(ran.out, @r#"
         export ZENPY_FORCE_NETLOC=127.0.0.1:8490
         export ZENPY_FORCE_SCHEME=http
-        # This is with the key `sync`, for which `ldk_h5n8w4rd...` stands. It was shown once; `loopdesk key rotate sync` makes another.
-        # A script with Zenpy stays as it is, but for the key in place of its API token:
+        # This uses the key `sync`, shown here as `ldk_h5n8w4rd...`. If you no longer have it, `loopdesk key rotate sync` replaces it.
+        # In scripts with Zenpy, put the key in place of the API token:
         #   from zenpy import Zenpy
         #   zendesk = Zenpy(subdomain="sandbox", email="any", token="ldk_h5n8w4rd...")
         "#);
@@ -287,6 +290,6 @@ mod tests {
         let home = home.with_var("http_proxy", "http://proxy:3128");
         let ran = home.with_var("no_proxy", "corp").run("env acme").await;
         assert_eq!(ran.out, "export ZENDESK_BASE_URL=http://127.0.0.1:8484\n");
-        insta::assert_snapshot!(ran.err, @"Warning: http_proxy is set, and programs that obey it would send these requests to the proxy. Run `export no_proxy='corp,localhost,127.0.0.1' NO_PROXY='corp,localhost,127.0.0.1'` first.");
+        insta::assert_snapshot!(ran.err, @"Warning: http_proxy is set, so many programs would send these requests to the proxy. First run `export no_proxy='corp,localhost,127.0.0.1' NO_PROXY='corp,localhost,127.0.0.1'`.");
     }
 }

@@ -1,15 +1,15 @@
-//! Whether a proxy takes requests away from a base URL.
+//! Whether a proxy variable diverts requests to a base URL.
 
 use crate::base_url::host;
 use crate::context::Environment;
 
-/// The proxy's variable that takes requests away from `base`, and what is exempt from it now.
+/// The variable whose proxy would get requests to `base`, and the current exemptions.
 pub(super) fn proxied_by(base: &str, env: &Environment) -> Option<(&'static str, String)> {
     let text = |name: &str| {
         let value = env(name).and_then(|value| value.into_string().ok());
         value.filter(|value| !value.trim().is_empty())
     };
-    // curl takes the lower-case one only, others prefer it.
+    // curl reads only the lower-case name; others prefer it.
     let name = ["http_proxy", "HTTP_PROXY"]
         .into_iter()
         .find(|name| text(name).is_some())?;
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_that_would_take_the_requests_away_is_noticed() {
+    fn a_proxy_that_would_get_the_requests_is_noticed() {
         let proxied_by = |vars: &'static [(&str, &str)], base: &str| {
             let env: Environment = Box::new(|name| {
                 let found = vars.iter().find(|(known, _)| *known == name);

@@ -1,6 +1,6 @@
-//! The local key that a script sends, where it has to or wants to.
+//! The local key that a script sends, if it needs one or uses one.
 //!
-//! A key can't be had again after it was made, so something that can be recognised stands for it.
+//! A key can't be shown again after it was created, so a recognisable placeholder stands in for it.
 
 use loopdesk_protocol::key::Key;
 use loopdesk_protocol::status::Access;
@@ -8,35 +8,37 @@ use loopdesk_protocol::status::Access;
 use super::account::EnvAccount;
 use crate::labels::key::placeholder;
 
-/// What stands for the key in code, and how to get one.
+/// The placeholder for a key in code, and how to get the key.
 #[derive(Debug)]
 pub(super) struct Placeholder {
     pub(super) text: String,
-    /// Why there is one.
+    /// Why a key is needed.
     why: String,
-    /// How to get the key.
+    /// How to get it.
     how: String,
 }
 
 impl Placeholder {
-    /// For `key`; without one, for an account whose base URLs answer only
-    /// with a key.
+    /// For `key`, or for an account that requires a key.
     pub(super) fn new(account: &EnvAccount, key: Option<&Key>) -> Option<Self> {
         let (why, how) = match key {
             Some(key) => (
-                format!("This is with the key `{}`", key.name),
+                format!("This uses the key `{}`", key.name),
                 format!(
-                    "It was shown once; `loopdesk key rotate {}` makes another.",
+                    "If you no longer have it, `loopdesk key rotate {}` replaces it.",
                     key.name
                 ),
             ),
             None if account.access == Access::Key || account.key_over_tcp => (
                 match account.access {
-                    Access::Key => format!("`{}` answers only with a local key", account.name),
-                    Access::User => "`allow-hosts` is set, so this needs a local key".to_owned(),
+                    Access::Key => format!("`{}` requires a local key", account.name),
+                    Access::User => format!(
+                        "`allow-hosts` is set, so `{}` requires a local key",
+                        account.name
+                    ),
                 },
                 format!(
-                    "`loopdesk key create NAME --account {} --scope read` makes one.",
+                    "`loopdesk key create NAME --account {} --scope read` creates one.",
                     account.name
                 ),
             ),
@@ -49,14 +51,14 @@ impl Placeholder {
         })
     }
 
-    /// What a person has to know about the code below, or about any script where there is none.
+    /// The note above the code, or instead of it.
     pub(super) fn note(&self, has_code: bool) -> String {
         let Self { why, how, .. } = self;
         match has_code {
-            true => format!("{why}, for which `{}` stands. {how}", self.text),
+            true => format!("{why}, shown here as `{}`. {how}", self.text),
             false => format!(
-                "{why}, which goes where the script has its API token or OAuth token \
-                 (`loopdesk env --for CLIENT` shows the place). {how}"
+                "{why}. Put it where the script has its API token or OAuth token (`loopdesk env \
+                 --for CLIENT` shows where). {how}"
             ),
         }
     }

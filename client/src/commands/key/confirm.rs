@@ -1,4 +1,4 @@
-//! `loopdesk key confirm`: keys act for who is logged in now.
+//! `loopdesk key confirm`: lets suspended keys act as the user who is logged in now.
 
 use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{CONFIRM, Confirm, KeyList};
@@ -23,7 +23,7 @@ pub(super) async fn run(
     output.result(&confirmed, || text(&confirmed, request.account.as_deref()))
 }
 
-/// A key's account is its own, whichever is the default.
+/// For a single key, the account is the key's, not the default.
 async fn request(
     args: &KeyConfirmArgs,
     client: &Client,
@@ -44,9 +44,9 @@ async fn request(
 
 fn text(confirmed: &KeyList, account: Option<&str>) -> Text {
     let Some(first) = confirmed.keys.first() else {
-        let of = account.map(|name| format!(" of {name}"));
+        let of = account.map(|name| format!(" of `{name}`"));
         return Text::from(format!(
-            "No key{} waits: each acts for the user who is logged in.",
+            "There are no keys{} to confirm: all act as the user who is logged in.",
             of.unwrap_or_default()
         ));
     };
@@ -59,9 +59,9 @@ fn text(confirmed: &KeyList, account: Option<&str>) -> Text {
         ])
     });
     Text::new()
-        .plain("From now on these act for ")
+        .plain("These keys now act as ")
         .strong(labels::person::label(&first.person))
-        .plain(format!(", in {}:", first.account))
+        .plain(format!(" in `{}`:", first.account))
         .end()
         .then(&table.text())
 }
@@ -83,7 +83,7 @@ mod tests {
         let ran = home.run("key confirm acme").await;
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         insta::assert_snapshot!(ran.out, @"
-        From now on these act for Ada Lovelace <ada@example.com>, admin, in acme:
+        These keys now act as Ada Lovelace <ada@example.com>, admin in `acme`:
           nightly-report  tickets:read
           sync            read, 2 rules, 1 denied  Ada's cron
         ");
@@ -106,6 +106,10 @@ mod tests {
         let home = Home::new();
         let _daemon = Daemon::new(&home).json(CONFIRM, &keys).serve();
         let ran = home.run("key confirm").await;
-        assert!(ran.out.starts_with("No key waits"), "{}", ran.out);
+        assert!(
+            ran.out.starts_with("There are no keys to confirm"),
+            "{}",
+            ran.out
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `loopdesk key create`: a key for one script.
+//! `loopdesk key create`: creates a key for a script.
 
 use loopdesk_protocol::key::{CREATE, Create, Created, Key, Rights};
 use loopdesk_protocol::{Kind, Problem};
@@ -44,17 +44,17 @@ pub(super) async fn run(
 fn allows_nothing(name: &str) -> Problem {
     Problem::new(
         Kind::Usage,
-        format!("key `{name}` would allow nothing: give it a scope or a rule"),
+        format!("key `{name}` would allow nothing: it has neither a scope nor an `--allow` rule"),
     )
     .hint(format!(
-        "run `loopdesk key create {name} --scope read` for everything that only reads"
+        "run `loopdesk key create {name} --scope read` to allow reading everything"
     ))
     .hint(format!(
-        "run `loopdesk key create {name} --scope tickets:read,users:read` for some resources; \
-         `loopdesk key create --help` lists them, and the scopes that write"
+        "run `loopdesk key create {name} --scope tickets:read,users:read` to allow reading only \
+         some resources; `loopdesk key create --help` lists all scopes"
     ))
     .hint(format!(
-        "run `loopdesk key create {name} --allow 'GET /api/v2/tickets/**'` for single routes"
+        "run `loopdesk key create {name} --allow 'GET /api/v2/tickets/**'` to allow single routes"
     ))
 }
 
@@ -67,7 +67,7 @@ fn intro(key: &Key, clock: &Clock) -> Text {
         .plain("Created key ")
         .strong(&key.name)
         .plain(format!(
-            " of {}. It acts for {}, allows {} and {expires}:",
+            " for `{}`. It acts as {}, allows {} and {expires}:",
             key.account,
             key.person.name,
             labels::key::rights(&key.rights)
@@ -118,15 +118,15 @@ mod tests {
         assert_eq!(ran.out, format!("{SECRET}\n"));
         assert!(!ran.err.contains("SECRET"), "{}", ran.err);
         insta::assert_snapshot!(ran.err, @r#"
-        Created key nightly-report of acme. It acts for Ada Lovelace, allows tickets:read and expires in 87 days (2027-02-18 18:00):
-        It is shown this once: loopdesk keeps only a hash of it.
-        It goes where the script had its API token or OAuth token; any user name will do:
+        Created key nightly-report for `acme`. It acts as Ada Lovelace, allows tickets:read and expires in 87 days (2027-02-18 18:00):
+        loopdesk keeps only a hash, so this is the only time you see it.
+        Put it where the script had its API token or OAuth token; any user name will do:
           API token       curl -u "ada@example.com/token:ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
           OAuth token     curl -H "Authorization: Bearer ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
-          own header      curl -H "X-Loopdesk-Key: ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
+          header          curl -H "X-Loopdesk-Key: ldk_7k3m9q2x..." "http://127.0.0.1:8484/api/v2/tickets.json"
           Python          requests.get("http://127.0.0.1:8484/api/v2/tickets.json", auth=("ada@example.com/token", "ldk_7k3m9q2x..."))
           other clients   loopdesk env --key nightly-report --for zenpy
-        Warning: `acme` answers any program of yours, also without a key, and then with all of your rights. Run `loopdesk account set acme access key` once every script has its own.
+        Warning: `acme` still serves your programs without a key, with all of your rights. Once every script has a key, run `loopdesk account set acme access key`.
         "#);
         insta::assert_snapshot!(daemon.asked(CREATE).remove(0).1, @r#"{"name":"nightly-report","account":"acme","scopes":["tickets:read","users:read","hc:read"],"allow":["GET /api/v2/tickets/**"],"deny":["DELETE /**"],"expires_in":7776000,"note":"Ada's cron, {daily}"}"#);
     }
@@ -143,7 +143,7 @@ mod tests {
         let _daemon = Daemon::new(&home).json(CREATE, &created).serve();
         let ran = home.run("key create a --scope tickets:write").await;
         for said in [
-            "`tickets:write` includes deleting",
+            "`tickets:write` also allows deleting",
             "--deny 'DELETE /api/v2/**'",
             "  GET /api/v2/groups/11/users\n  and 2 more, which `--json` lists",
         ] {
@@ -157,8 +157,8 @@ mod tests {
         created.also_shown.clear();
         let _daemon = Daemon::new(&home).json(CREATE, &created).serve();
         let ran = home.run("key create a --scope tickets:write").await;
-        assert!(!ran.err.contains("includes deleting"), "{}", ran.err);
-        assert!(!ran.err.contains("Rules are about paths"), "{}", ran.err);
+        assert!(!ran.err.contains("also allows deleting"), "{}", ran.err);
+        assert!(!ran.err.contains("Rules match paths only"), "{}", ran.err);
     }
 
     #[tokio::test]
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn d2_an_account_that_wants_a_key_needs_no_warning() {
+    async fn d2_an_account_that_requires_a_key_needs_no_warning() {
         let home = Home::new();
         let _daemon = serve(&home, false);
         let ran = home.run("key create a --scope read").await;
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn d2_a_key_that_the_machine_limits_says_so() {
+    async fn d2_limits_set_by_the_administrator_are_shown() {
         let home = Home::new();
         let mut created = testing::created(SECRET);
         created.key.state = loopdesk_protocol::key::KeyState::Limited;
@@ -201,10 +201,10 @@ mod tests {
             assert_eq!((ran.code, ran.out.as_str()), (2, ""));
             insta::allow_duplicates! {
                 insta::assert_snapshot!(ran.err, @"
-                error: key `a` would allow nothing: give it a scope or a rule
-                Hint: run `loopdesk key create a --scope read` for everything that only reads
-                Hint: run `loopdesk key create a --scope tickets:read,users:read` for some resources; `loopdesk key create --help` lists them, and the scopes that write
-                Hint: run `loopdesk key create a --allow 'GET /api/v2/tickets/**'` for single routes
+                error: key `a` would allow nothing: it has neither a scope nor an `--allow` rule
+                Hint: run `loopdesk key create a --scope read` to allow reading everything
+                Hint: run `loopdesk key create a --scope tickets:read,users:read` to allow reading only some resources; `loopdesk key create --help` lists all scopes
+                Hint: run `loopdesk key create a --allow 'GET /api/v2/tickets/**'` to allow single routes
                 ");
             }
         }

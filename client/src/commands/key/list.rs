@@ -1,4 +1,4 @@
-//! `loopdesk key list`: every key on a line.
+//! `loopdesk key list`: one line per key.
 
 use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{Key, KeyList, KeyState, LIST};
@@ -29,7 +29,7 @@ pub(super) async fn run(
     })
 }
 
-/// Leaves out what concerns other accounts. KeyList outlive their account, so it may be gone.
+/// Removes the keys of other accounts. Keys outlive their account, so it need not exist.
 async fn only(keys: &mut KeyList, name: &str, client: &Client) -> Result<(), CliError> {
     keys.keys.retain(|key| key.account == name);
     keys.keyless.retain(|account| account == name);
@@ -46,11 +46,11 @@ async fn only(keys: &mut KeyList, name: &str, client: &Client) -> Result<(), Cli
 fn text(keys: &KeyList, account: Option<&str>, clock: &Clock) -> Text {
     if keys.keys.is_empty() {
         let (of, option) = match account {
-            Some(name) => (format!(" for {name}"), format!(" --account {name}")),
+            Some(name) => (format!(" for `{name}`"), format!(" --account {name}")),
             None => (String::new(), String::new()),
         };
         return Text::new()
-            .plain(format!("There is no key{of} yet. To make one: "))
+            .plain(format!("There are no keys{of} yet. To create one: "))
             .strong(format!(
                 "loopdesk key create NAME --scope tickets:read{option}"
             ));
@@ -65,7 +65,7 @@ fn text(keys: &KeyList, account: Option<&str>, clock: &Clock) -> Text {
         "REQUESTS",
         "EXPIRES",
         "STATE",
-        "MADE FOR",
+        "CREATED FOR",
     ]);
     let table = keys
         .keys
@@ -81,16 +81,16 @@ fn text(keys: &KeyList, account: Option<&str>, clock: &Clock) -> Text {
     accounts.dedup();
     for account in accounts {
         text = text.plain(format!(
-            "Another user is logged in to {account} than its suspended keys were made for: \
-             `loopdesk key confirm {account}` lets them act for that user."
+            "The suspended keys of `{account}` were created for a different user than the one logged in \
+             now. `loopdesk key confirm {account}` lets them act as that user."
         ));
         text = text.end();
     }
     let has_keys = |account: &&String| keys.keys.iter().any(|key| key.account == **account);
     for account in keys.keyless.iter().filter(has_keys) {
         let line = format!(
-            "{account} answers without a key, too: `loopdesk account set {account} access key` \
-             ends that."
+            "`{account}` also serves programs without a key. `loopdesk account set {account} access \
+             key` makes it require one."
         );
         text = text.styled(DIM, line).end();
     }
@@ -135,20 +135,20 @@ mod tests {
         let ran = home.run("key list").await;
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         insta::assert_snapshot!(ran.out, @"
-        NAME            ACCOUNT  RIGHTS                   CREATED      LAST USED  BY              REQUESTS  EXPIRES     STATE      MADE FOR
+        NAME            ACCOUNT  RIGHTS                   CREATED      LAST USED  BY              REQUESTS  EXPIRES     STATE      CREATED FOR
         nightly-report  acme     tickets:read             3 days ago   3 min ago  python3 (4711)  1204      in 87 days  active
         sync            sandbox  read, 2 rules, 1 denied  53 days ago  never                      0                     suspended  Ada Lovelace
-        Another user is logged in to sandbox than its suspended keys were made for: `loopdesk key confirm sandbox` lets them act for that user.
-        acme answers without a key, too: `loopdesk account set acme access key` ends that.
+        The suspended keys of `sandbox` were created for a different user than the one logged in now. `loopdesk key confirm sandbox` lets them act as that user.
+        `acme` also serves programs without a key. `loopdesk account set acme access key` makes it require one.
         ");
         let ran = home.run("key list acme").await;
         insta::assert_snapshot!(ran.out, @"
         NAME            ACCOUNT  RIGHTS        CREATED     LAST USED  BY              REQUESTS  EXPIRES     STATE
         nightly-report  acme     tickets:read  3 days ago  3 min ago  python3 (4711)  1204      in 87 days  active
-        acme answers without a key, too: `loopdesk account set acme access key` ends that.
+        `acme` also serves programs without a key. `loopdesk account set acme access key` makes it require one.
         ");
         let ran = home.run("key list sandbox").await;
-        assert!(!ran.out.contains("answers without"), "{}", ran.out);
+        assert!(!ran.out.contains("without a key"), "{}", ran.out);
         let ran = home.run("key list sandbox --json").await;
         assert_eq!(ran.json()["keys"].as_array().unwrap().len(), 1);
         assert_eq!(ran.json()["keyless"].as_array().unwrap().len(), 0);
@@ -165,7 +165,7 @@ mod tests {
         let ran = home.run("key list").await;
         assert_eq!(
             ran.out,
-            "There is no key yet. To make one: loopdesk key create NAME --scope tickets:read\n"
+            "There are no keys yet. To create one: loopdesk key create NAME --scope tickets:read\n"
         );
         let ran = home.run("key list sandbox").await;
         assert!(ran.out.ends_with("--account sandbox\n"), "{}", ran.out);

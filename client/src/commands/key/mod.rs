@@ -1,4 +1,4 @@
-//! `loopdesk key`: local keys, which stand for an account in one script with just its rights.
+//! `loopdesk key`: local keys, API tokens with limited rights for one script each.
 
 mod confirm;
 mod create;

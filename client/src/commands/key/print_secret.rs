@@ -1,7 +1,5 @@
-//! A new key on standard output, and around it, on standard error, where it goes.
-//!
-//! Nothing else is on standard output, so that the key can be taken from there without a look at
-//! it.
+//! Prints a new key: the key alone on standard output, and where to put it on standard error, so
+//! that the output can be piped.
 
 use loopdesk_protocol::key::{Created, Rights};
 use loopdesk_protocol::{Kind, Problem};
@@ -13,7 +11,7 @@ use crate::labels::key::{advice, placeholder};
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
-/// Shows the key, after `intro`.
+/// Prints `intro`, the key, and where to put it.
 pub(super) fn print(
     created: &Created,
     intro: &Text,
@@ -25,7 +23,7 @@ pub(super) fn print(
     }
     let line = Zeroizing::new(match output.is_json() {
         true => serde_json::to_vec(created)
-            .map_err(|e| lost(created, &format!("the answer can't be shown: {e}")))?,
+            .map_err(|e| lost(created, &format!("failed to encode it: {e}")))?,
         false => created.secret.expose().as_bytes().to_vec(),
     });
     output
@@ -33,7 +31,7 @@ pub(super) fn print(
         .map_err(|e| lost(created, &format!("failed to write to standard output: {e}")))?;
     if output.is_readable_by_others() {
         output.warn(
-            "other users of this machine can read the file that the key is in now. Run `chmod \
+            "other users of this machine can read the file that the key was written to. Run `chmod \
              600` on it.",
         );
     }
@@ -55,7 +53,7 @@ pub(super) fn print(
     Ok(())
 }
 
-/// That what writes also deletes, unless a rule denies that.
+/// Points out that scopes that write also delete, unless a rule denies deleting.
 fn deletes(rights: &Rights) -> Option<String> {
     let denies = |rule: &String| rule.starts_with("DELETE ") || rule.starts_with("* ");
     if rights.deny.iter().any(denies) {
@@ -64,14 +62,15 @@ fn deletes(rights: &Rights) -> Option<String> {
     let writes = |scope: &&String| *scope == "write" || scope.ends_with(":write");
     let scope = rights.scopes.iter().find(writes)?;
     Some(format!(
-        "`{scope}` includes deleting: for a key that mustn't, add `--deny 'DELETE /api/v2/**'`."
+        "`{scope}` also allows deleting. For a key that must not delete, add `--deny 'DELETE \
+         /api/v2/**'`."
     ))
 }
 
-/// Where else what its rules deny may be seen.
+/// Routes that may reveal what the key's rules deny.
 fn also_shown(created: &Created) -> Text {
-    let intro = "Rules are about paths. These routes it allows, and they may show what its rules \
-                 deny; `--deny` them too where that matters:";
+    let intro = "Rules match paths only. The key allows these routes, which may reveal what its \
+                 rules deny; if that matters, `--deny` them too:";
     let mut text = Text::new().plain(intro).end();
     for route in created.also_shown.iter().take(ALSO_MAX) {
         text = text.plain(format!("  {route}")).end();
@@ -84,26 +83,26 @@ fn also_shown(created: &Created) -> Text {
     }
 }
 
-/// That a key limits only who sends it.
+/// Points out that a key limits only programs that send it.
 fn keyless(account: &str) -> String {
     format!(
-        "`{account}` answers any program of yours, also without a key, and then with all of your \
-         rights. Run `loopdesk account set {account} access key` once every script has its own."
+        "`{account}` still serves your programs without a key, with all of your rights. Once every \
+         script has a key, run `loopdesk account set {account} access key`."
     )
 }
 
-/// The key exists and nobody has it.
+/// The key was created but couldn't be shown.
 fn lost(created: &Created, why: &str) -> Problem {
     let name = &created.key.name;
     Problem::new(
         Kind::Internal,
-        format!("key `{name}` works from now on, but it couldn't be shown: {why}"),
+        format!("key `{name}` was created, but couldn't be shown: {why}"),
     )
-    .hint(format!("run `loopdesk key rotate {name}` to get another"))
-    .hint(format!("run `loopdesk key revoke {name}` to end it"))
+    .hint(format!("run `loopdesk key rotate {name}` to replace it"))
+    .hint(format!("run `loopdesk key revoke {name}` to revoke it"))
 }
 
-/// Where scripts have a slot for it.
+/// Where scripts take a credential.
 fn places(created: &Created) -> Text {
     let key = &created.key;
     let placeholder = placeholder(Some(key));
@@ -115,8 +114,8 @@ fn places(created: &Created) -> Text {
     );
     Text::new()
         .plain(
-            "It is shown this once: loopdesk keeps only a hash of it.\nIt goes where the script had \
-             its API token or OAuth token; any user name will do:",
+            "loopdesk keeps only a hash, so this is the only time you see it.\nPut it where the script \
+             had its API token or OAuth token; any user name will do:",
         )
         .end()
         .row(
@@ -128,7 +127,7 @@ fn places(created: &Created) -> Text {
             format!("curl -H \"Authorization: Bearer {placeholder}\" \"{url}\""),
         )
         .row(
-            "own header",
+            "header",
             format!("curl -H \"X-Loopdesk-Key: {placeholder}\" \"{url}\""),
         )
         .row(
@@ -141,10 +140,10 @@ fn places(created: &Created) -> Text {
         )
 }
 
-/// More routes than this nobody reads on a terminal.
+/// A terminal user won't read more.
 const ALSO_MAX: usize = 12;
 
-/// A path that a key with these rights can read, where that is easily said.
+/// A path that a key with these rights can read, if that is simple to tell.
 fn example_path(rights: &Rights) -> &'static str {
     let has = |scope: &str| rights.scopes.iter().any(|one| one == scope);
     if has("read") || has("users:read") {

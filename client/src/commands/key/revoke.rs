@@ -1,4 +1,4 @@
-//! `loopdesk key revoke`: keys that work no more.
+//! `loopdesk key revoke`: revokes keys.
 
 use loopdesk_protocol::Client;
 use loopdesk_protocol::key::{Key, Named, REVOKE};
@@ -21,7 +21,7 @@ pub(super) async fn run(
     let client = context.daemon(output).await?;
     let mut revoked = Vec::new();
     let mut failed = Vec::new();
-    // Whoever revokes in a hurry wants the others gone, too.
+    // One that fails must not keep the others from being revoked.
     for name in &args.names {
         match revoke(name, &client).await {
             Ok(key) => revoked.push(key),
@@ -55,12 +55,12 @@ struct KeyRevokeOutput {
 fn text(done: &KeyRevokeOutput, clock: &Clock) -> Text {
     done.revoked.iter().fold(Text::new(), |text, key| {
         let last = match &key.last_used {
-            Some(last) => format!("used last {}", labels::key::last_use(last, clock)),
+            Some(last) => format!("last used {}", labels::key::last_use(last, clock)),
             None => "never used".to_owned(),
         };
         text.plain("Revoked ")
             .strong(&key.name)
-            .plain(format!(" of {}, {last}.", key.account))
+            .plain(format!(" of `{}`, {last}.", key.account))
             .end()
     })
 }
@@ -83,8 +83,8 @@ mod tests {
             .await;
         assert_eq!(ran.code, 0, "{}", ran.err);
         insta::assert_snapshot!(ran.out, @"
-        Revoked nightly-report of acme, used last 3 min ago by python3 (4711).
-        Revoked nightly-report of acme, used last 3 min ago by python3 (4711).
+        Revoked nightly-report of `acme`, last used 3 min ago by python3 (4711).
+        Revoked nightly-report of `acme`, last used 3 min ago by python3 (4711).
         ");
         assert_eq!(ran.err, "", "it isn't worth a warning any more");
         for (_, body) in daemon.asked(REVOKE) {

@@ -1,4 +1,4 @@
-//! `loopdesk key rotate`: the same rights, another secret.
+//! `loopdesk key rotate`: replaces a key with one of the same rights.
 
 use loopdesk_protocol::key::{Created, Key, ROTATE, Rotate};
 
@@ -31,16 +31,16 @@ pub(super) async fn run(
 fn intro(key: &Key, clock: &Clock) -> Text {
     let old = match key.old_secret_until {
         Some(then) => format!(
-            "The old one works until {}, {}",
+            "The old one works until {} ({})",
             clock.moment(then),
             clock.relative(then)
         ),
-        None => "The old one is refused from now on".to_owned(),
+        None => "The old one no longer works".to_owned(),
     };
     Text::new()
         .plain("Replaced key ")
         .strong(&key.name)
-        .plain(format!(" of {}. {old}. The new one:", key.account))
+        .plain(format!(" of `{}`. {old}. The new one:", key.account))
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
         let ran = home.run("key rotate nightly-report").await;
         assert_eq!((ran.code, ran.out.as_str()), (0, "ldk_7k3m9q2xNEW\n"));
         let first = ran.err.lines().next().unwrap();
-        insta::assert_snapshot!(first, @"Replaced key nightly-report of acme. The old one is refused from now on. The new one:");
+        insta::assert_snapshot!(first, @"Replaced key nightly-report of `acme`. The old one no longer works. The new one:");
         let (_, body) = daemon.asked(ROTATE).remove(0);
         assert_eq!(body, r#"{"name":"nightly-report","grace":0}"#);
         drop(daemon);
@@ -67,7 +67,7 @@ mod tests {
         let daemon = daemon.json(LIST, &testing::keys()).serve();
         let ran = home.run("key rotate ldk_7k3m9q2x --grace 1h").await;
         let first = ran.err.lines().next().unwrap();
-        insta::assert_snapshot!(first, @"Replaced key nightly-report of acme. The old one works until 2026-11-23 19:00, in 1 h. The new one:");
+        insta::assert_snapshot!(first, @"Replaced key nightly-report of `acme`. The old one works until 2026-11-23 19:00 (in 1 h). The new one:");
         let (_, body) = daemon.asked(ROTATE).remove(0);
         assert_eq!(body, r#"{"name":"nightly-report","grace":3600}"#);
         let ran = home.run("key rotate nightly-report --quiet").await;

@@ -1,4 +1,4 @@
-//! `loopdesk key show`: everything that is known of one key.
+//! `loopdesk key show`: all details of a key.
 
 use loopdesk_protocol::key::Key;
 
@@ -107,7 +107,7 @@ mod tests {
           requests        0
           note            Ada's cron
 
-        Another user than Ada Lovelace is logged in to `sandbox` now. Run `loopdesk key confirm sandbox --key sync` to let the key act for that user, or `loopdesk key revoke sync`.
+        The key was created for Ada Lovelace, but another user is logged in to `sandbox` now. Run `loopdesk key confirm sandbox --key sync` to let it act as that user, or `loopdesk key revoke sync`.
         ");
         let ran = home.run("key show nightly-report --json").await;
         assert_eq!(ran.json()["id"], "ldk_7k3m9q2x");
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(ran.code, 2);
         insta::assert_snapshot!(ran.err, @"
         error: there is no key `x`
-        Hint: name one of these: nightly-report, sync
+        Hint: the keys are nightly-report, sync
         ");
     }
 }

@@ -74,16 +74,16 @@ async fn the_browser_opens_and_the_address_is_shown_all_the_same() {
     https://acme.zendesk.com/oauth/authorizations/new?state=s
     Logged in to acme as Ada Lovelace <ada@example.com>, admin.
       scopes          read
-      access token    expires in 48 h (2026-11-25 18:00); renewed before
-      may stay off    until Sun 2027-02-21 (in 90 days)
+      access token    expires in 48 h (2026-11-25 18:00); loopdesk renews it before
+      login lasts     until Sun 2027-02-21 (in 90 days) if this computer stays off
       base URL        http://127.0.0.1:8484
       try it          curl http://127.0.0.1:8484/api/v2/users/me.json
     ");
     insta::assert_snapshot!(ran.err, @"
     Opening Zendesk's page in your browser: allow loopdesk to use acme within 2 min (until 18:02).
-    If no page opens, open this address yourself:
+    If no page opens, open this address:
 
-    Warning: Zendesk has not granted write. An admin can allow it in Admin Center, at the OAuth client's allowed scopes; then run `loopdesk login acme` again.
+    Warning: Zendesk didn't grant write. Ask an admin to add it to the OAuth client's allowed scopes in Admin Center, then run `loopdesk login acme` again.
     ");
     let (_, body) = daemon.asked(login::PATH).remove(0);
     let request: LoginRequest = serde_json::from_str(&body).unwrap();
@@ -111,7 +111,7 @@ async fn without_a_browser_a_pasted_address_is_passed_on_until_one_is_right() {
         .write_all(b"\n  http://127.0.0.1:18484/  \n")
         .await
         .unwrap();
-    streams.err.until("paste the whole address").await;
+    streams.err.until("Paste the whole address").await;
     events.send(&done());
     let ran = run.await.unwrap();
     assert_eq!(ran.code, 0);
@@ -125,8 +125,8 @@ async fn without_a_browser_a_pasted_address_is_passed_on_until_one_is_right() {
     If that browser runs on another machine, its last page will fail to load. That is expected:
     copy the address of that page, paste it here and press Enter.
     error: that address has no `code`
-    The login goes on; paste the whole address:
-    Warning: Zendesk has not granted write. An admin can allow it in Admin Center, at the OAuth client's allowed scopes; then run `loopdesk login acme` again.
+    You are still logging in. Paste the whole address:
+    Warning: Zendesk didn't grant write. Ask an admin to add it to the OAuth client's allowed scopes in Admin Center, then run `loopdesk login acme` again.
     ");
 }
 
@@ -232,7 +232,7 @@ async fn client_credentials_need_a_secret_and_no_browser() {
     let home = Home::new();
     let (daemon, events) = serve(&home, |daemon| daemon);
     let Event::Done(mut done) = done() else {
-        panic!("a login ends");
+        panic!("a login ends with this event");
     };
     done.missing_scopes.clear();
     done.refresh_expires_at = None;
@@ -245,7 +245,7 @@ async fn client_credentials_need_a_secret_and_no_browser() {
     insta::assert_snapshot!(ran.out, @"
     Logged in to acme as Ada Lovelace <ada@example.com>, admin.
       scopes          read
-      access token    expires in 48 h (2026-11-25 18:00); renewed before
+      access token    expires in 48 h (2026-11-25 18:00); loopdesk renews it before
       base URL        http://127.0.0.1:8484
       try it          curl http://127.0.0.1:8484/api/v2/users/me.json
     ");
@@ -261,8 +261,8 @@ async fn client_credentials_need_a_secret_and_no_browser() {
     let ran = home.run("login --client-secret-stdin").await;
     assert_eq!(ran.code, 2);
     insta::assert_snapshot!(ran.err, @"
-    error: no client secret came on standard input
-    Hint: give the client secret on one line
+    error: standard input has no client secret
+    Hint: pass the client secret on one line
     ");
     assert_eq!(daemon.asked(login::PATH).len(), 1);
 }
@@ -277,7 +277,7 @@ async fn r8_keys_of_the_person_before_are_named_with_the_command_that_confirms_t
     let ran = home.run("login --switch-user").await;
     assert_eq!(ran.code, 0, "{}", ran.err);
     let last = ran.err.lines().last().unwrap();
-    insta::assert_snapshot!(last, @"Warning: key `nightly-report` of account `acme` was made for another user than Ada Lovelace and can't be used. `loopdesk key confirm acme` changes that.");
+    insta::assert_snapshot!(last, @"Warning: key `nightly-report` of account `acme` was created for a user other than Ada Lovelace, and can't be used. Run `loopdesk key confirm acme` to confirm.");
 }
 
 #[tokio::test]
@@ -297,7 +297,7 @@ async fn d1_where_a_key_is_needed_the_first_try_has_one() {
         };
         assert_eq!(
             needed.trim(),
-            "local key       needed; `loopdesk key create NAME --account acme --scope read` makes one"
+            "local key       required; `loopdesk key create NAME --account acme --scope read` creates one"
         );
         assert_eq!(
             try_it.trim(),
@@ -350,7 +350,7 @@ async fn d1_w8_where_others_hold_the_ports_the_last_page_is_not_believed() {
     }));
     streams.err.until("press Enter").await;
     let Event::Done(done) = done() else {
-        panic!("a login ends");
+        panic!("a login ends with this event");
     };
     events.send(&Event::Done(Done {
         new_person: true,
@@ -365,8 +365,8 @@ async fn d1_w8_where_others_hold_the_ports_the_last_page_is_not_believed() {
     Open this address in a browser:
 
 
-    The last page will fail to load, or come from another program: other programs hold loopdesk's ports
+    The last page will fail to load, or belong to another program, because other programs use loopdesk's ports
     on this machine. Copy the address of that page, paste it here and press Enter.
-    You are logged in as Ada Lovelace <ada@example.com>, admin; if that isn't you, run `loopdesk logout acme`.
+    You are logged in as Ada Lovelace <ada@example.com>, admin. If that isn't you, run `loopdesk logout acme`.
     ");
 }

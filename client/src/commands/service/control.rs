@@ -15,7 +15,7 @@ pub(super) async fn start(context: &Context, output: &mut Output) -> Result<(), 
     let manager = installed(context).await?;
     if let Some(pid) = unsupervised::stop(context).await? {
         output.note(&Text::from(format!(
-            "Stopped the daemon that ran in the background (process {pid})."
+            "Stopped the daemon that was running in the background (process {pid})."
         )));
     }
     manager.start().await?;
@@ -43,8 +43,8 @@ pub(super) async fn stop(context: &Context, output: &mut Output) -> Result<(), C
     };
     output.result(&done, || {
         Text::from(
-            "Stopped, until you log in to this machine again or run `loopdesk service start`. \
-             `loopdesk service uninstall` ends it for good.",
+            "Stopped until you log in to this machine again or run `loopdesk service start`. To \
+             remove it, run `loopdesk service uninstall`.",
         )
     })
 }
@@ -58,7 +58,10 @@ async fn runs(manager: &Manager, context: &Context, output: &mut Output) -> Resu
     output.result(&done, || {
         let daemon = done.daemon.iter();
         let daemon = daemon.map(|daemon| format!("{}, process {}", daemon.version, daemon.pid));
-        Text::from(format!("loopdesk {} runs.", daemon.collect::<String>()))
+        Text::from(format!(
+            "loopdesk {} is running.",
+            daemon.collect::<String>()
+        ))
     })
 }
 
@@ -71,7 +74,7 @@ async fn installed(context: &Context) -> Result<Manager, Problem> {
     Ok(manager)
 }
 
-/// What was done.
+/// The result.
 #[derive(Debug, Serialize)]
 struct ServiceActionOutput {
     manager: &'static str,

@@ -70,19 +70,19 @@ pub(super) async fn run(
         daemon: version.into(),
     };
     for (name, why) in &spec.environment.left_out {
-        output.warn(format!("{name} isn't handed to the service: {why}."));
+        output.warn(format!("the service doesn't get {name}: {why}."));
     }
     for (name, why) in &spec.environment.unusable {
         output.warn(format!(
-            "{name} {why}: until that is mended, the service won't reach Zendesk. Then run \
-             `loopdesk service install` again."
+            "{name} {why}. The service can't reach Zendesk until you fix it and run `loopdesk \
+             service install` again."
         ));
     }
     output.result(&installed, || text(&installed, config.accounts.is_empty()))
 }
 
-/// The addresses that the service holds already: its manager by the units, and its daemon what the
-/// configuration has asked for since, or all of them where an older unit has no sockets.
+/// The addresses that the service holds already: sockets of the manager, and listeners of the
+/// running daemon, which may have opened more since.
 async fn ours(manager: &Manager, context: &Context) -> Result<Vec<SocketAddr>, Problem> {
     let report = manager.report().await?;
     let mut ours = match report.state.holds_sockets() {
@@ -98,7 +98,7 @@ async fn ours(manager: &Manager, context: &Context) -> Result<Vec<SocketAddr>, P
     Ok(ours)
 }
 
-/// The file that opens the vault, if the vault is a credential.
+/// The credential's file, if the vault is a credential.
 fn credential(
     args: &InstallArgs,
     config: &Effective,
@@ -109,50 +109,50 @@ fn credential(
         (None, false) => Ok(None),
         (Some(_), false) => {
             let message = format!(
-                "`vault` is \"{}\", which needs no `--credential`",
+                "`--credential` needs `vault = \"credential\"`, but `vault` is \"{}\"",
                 config.vault
             );
             Err(Problem::new(Kind::Usage, message)
-                .hint("run `loopdesk config set vault credential` first, or leave it out"))
+                .hint("run `loopdesk config set vault credential` first, or omit `--credential`"))
         }
         (_, true) if matches!(manager, Manager::Launchd(_)) => {
-            let message =
-                "`vault` is \"credential\", and launchd hands no credentials to a service";
+            let message = "`vault` is \"credential\", which launchd doesn't support";
             Err(Problem::new(Kind::Config, message).hint("run `loopdesk config set vault keyring`"))
         }
         (None, true) => match manager.credential() {
             Some(path) => Ok(Some(path)),
             None => {
-                let message = "`vault` is \"credential\", and no file is named that holds it";
+                let message = "`vault` is \"credential\", but no file with the credential is given";
                 Err(Problem::new(Kind::Usage, message)
-                    .hint("run `loopdesk service install --credential FILE`; any text of 32 bytes or more will do"))
+                    .hint("run `loopdesk service install --credential FILE`; any file with 32 bytes or more will do"))
             }
         },
         (Some(path), true) => {
             let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             match std::fs::File::open(&path) {
                 Ok(_) => Ok(Some(path)),
-                Err(error) => Err(crate::error::file(Kind::Usage, "read", &path, &error)
-                    .hint("name a file of yours, made by `(umask 077; head -c 32 /dev/urandom | base64 > FILE)`")),
+                Err(error) => Err(crate::error::file(Kind::Usage, "read", &path, &error).hint(
+                    "run `(umask 077; head -c 32 /dev/urandom | base64 > FILE)` to create one",
+                )),
             }
         }
     }
 }
 
-/// What was done.
+/// The result.
 #[derive(Debug, Serialize)]
 struct ServiceInstallOutput {
     manager: &'static str,
-    /// Whether it wasn't like that already.
+    /// Whether anything was changed.
     changed: bool,
     files: Vec<PathBuf>,
     listen: Vec<String>,
-    /// The names of the variables that the service knows.
+    /// The names of the variables the service gets.
     environment: Vec<String>,
-    /// The names of those that it can't be told.
+    /// The names of those it doesn't get.
     left_out: Vec<String>,
     moved_ports: Vec<MovedPort>,
-    /// The process id of a daemon that made room.
+    /// The process id of a daemon that was stopped first.
     stopped_daemon: Option<u32>,
     linger: Option<bool>,
     daemon: ServiceDaemon,
@@ -163,7 +163,7 @@ fn text(installed: &ServiceInstallOutput, is_empty: bool) -> Text {
     if let Some(pid) = installed.stopped_daemon {
         text = text
             .plain(format!(
-                "Stopped the daemon that ran in the background (process {pid})."
+                "Stopped the daemon that was running in the background (process {pid})."
             ))
             .end();
     }
@@ -174,27 +174,27 @@ fn text(installed: &ServiceInstallOutput, is_empty: bool) -> Text {
             .map_or_else(String::new, |name| format!(" of account {name}"));
         text = text
             .plain(format!(
-                "Changed port {}{whose} to {} in the configuration. Scripts use the new one.",
+                "Changed port {}{whose} to {} in the configuration. Update your scripts.",
                 moved.from, moved.to
             ))
             .end();
     }
     let done = match installed.changed {
         true => "Installed",
-        false => "Nothing to change",
+        false => "Nothing to do",
     };
     text = text.styled(GOOD, done).plain(format!(
-        ": loopdesk {} runs as a service of {}, process {}, and comes up by itself.",
+        ": loopdesk {} is running as a service of {} (process {}), and starts by itself.",
         installed.daemon.version, installed.manager, installed.daemon.pid
     ));
-    text = text.end().row("scripts use", installed.listen.join(", "));
+    text = text.end().row("listens on", installed.listen.join(", "));
     if !installed.environment.is_empty() {
         text = text.row("environment", installed.environment.join(", "));
     }
     let files = installed.files.iter().map(|path| path.to_string_lossy());
     text = text.row("files", files.collect::<Vec<_>>().join("\n"));
     if is_empty {
-        text = text.plain("Next: loopdesk account add").end();
+        text = text.plain("Next: ").strong("loopdesk account add").end();
     }
     text
 }

@@ -1,4 +1,4 @@
-//! Whether a user's services outlive the user's last login: systemd's linger.
+//! systemd's linger: whether a user's services keep running after the user logs out.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::ui::confirm;
 use crate::ui::output::Output;
 use crate::ui::text::Text;
 
-/// Whether it is on; none where nobody knows.
+/// Whether it is on; `None` if unknown.
 pub(super) async fn state(context: &Context) -> Option<bool> {
     let uid = rustix::process::getuid().as_raw().to_string();
     let said = loginctl(
@@ -28,7 +28,7 @@ pub(super) async fn state(context: &Context) -> Option<bool> {
     }
 }
 
-/// Turns it on if that is `wanted`, or if the person at a headless machine agrees. How it is then.
+/// Turns it on if `wanted`, or if the user of a headless machine agrees. Returns the new state.
 pub(super) async fn offer(
     wanted: bool,
     context: &mut Context,
@@ -49,22 +49,24 @@ pub(super) async fn offer(
         loginctl(context, &["enable-linger"])
             .await
             .map_err(|said| {
-                let message = format!("the service runs, but linger can't be turned on: {said}");
-                Problem::new(Kind::Daemon, message)
-                    .hint("have an admin run `loginctl enable-linger` with your name")
+                let message =
+                    format!("the service is running, but linger can't be enabled: {said}");
+                Problem::new(Kind::Daemon, message).hint(
+                    "ask an administrator to run `loginctl enable-linger` with your user name",
+                )
             })?;
         return Ok(Some(true));
     }
     if state == Some(false) && is_headless(context) {
         output.note(&Text::from(
-            "The service ends when you log out of this machine. `loopdesk service install --linger` \
-             keeps it running, and starts it when the machine does.",
+            "The service stops when you log out of this machine. To keep it running and start it at \
+             boot, run `loopdesk service install --linger`.",
         ));
     }
     Ok(state)
 }
 
-/// Without a screen the last login ends with the terminal.
+/// Without a display, logging out of the terminal ends the session.
 fn is_headless(context: &Context) -> bool {
     let is_set = |name: &str| (context.env)(name).is_some_and(|value| !value.is_empty());
     is_set("SSH_CONNECTION") || !(is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"))
@@ -81,8 +83,8 @@ async fn loginctl(context: &Context, arguments: &[&str]) -> Result<String, Strin
     programs::run(command, PATIENCE).await
 }
 
-const QUESTION: &str = "Keep the service running after you log out of this machine, too \
+const QUESTION: &str = "Keep the service running after you log out of this machine \
                         (`loginctl enable-linger`)? [y/N] ";
 
-/// logind answers from memory, after a question to polkit.
+/// logind answers at once, but may ask polkit first.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! What keeps programs running on this system.
+//! The service manager of this system.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(super) enum Manager {
 }
 
 impl Manager {
-    /// That of this user; that none answers is a problem which says what is missing.
+    /// The user's manager, or what is missing.
     pub(super) async fn find(context: &Context) -> Result<Self, Problem> {
         if cfg!(target_os = "macos") {
             Launchd::find(context).await.map(Self::Launchd)
@@ -80,7 +80,7 @@ impl Manager {
         }
     }
 
-    /// The credential's file of the service that is installed. launchd knows no credentials.
+    /// The credential's file of the installed service. launchd has no credentials.
     pub(super) fn credential(&self) -> Option<PathBuf> {
         match self {
             Self::Systemd(systemd) => systemd.credential(),
@@ -89,13 +89,13 @@ impl Manager {
     }
 }
 
-/// The daemon of a service that was just started, asked by the way that every command takes.
+/// Asks the daemon of a service that was just started for its version.
 pub(super) async fn handshake(context: &Context) -> Result<Version, Problem> {
     match context.link.version().await? {
         Some((_, version)) => Ok(version),
         None => {
             let message = format!(
-                "the service is started, but nobody listens on `{}`",
+                "the service was started, but nothing listens on `{}`",
                 context.paths.control_socket().display()
             );
             Err(Problem::new(Kind::Daemon, message).hint("run `loopdesk service status`"))

@@ -1,10 +1,10 @@
-//! `loopdesk service`: the daemon as a service that systemd or launchd keeps running.
+//! `loopdesk service`: runs the daemon as a user service of systemd or launchd.
 //!
 //! ```text
 //! install, uninstall, control, status
 //!   └→ manager ─→ systemd → units     the templates of packaging/, rendered
 //!        │    └─→ launchd → plist
-//!        └→ os: files, programs ──→ model: what the service is to be, what a manager reports
+//!        └→ os: files, programs ──→ model: what to install, and what the manager reports
 //! ```
 
 mod control;

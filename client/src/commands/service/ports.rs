@@ -1,4 +1,4 @@
-//! Ports that somebody else holds, and free ones in their place.
+//! Replaces ports in the configuration that other programs use.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -16,17 +16,17 @@ use crate::error::CliError;
 use crate::ui::confirm;
 use crate::ui::output::Output;
 
-/// A port that was replaced in the configuration.
+/// A port that was changed in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct MovedPort {
-    /// Whose it is; `null` means `listen`.
+    /// The account it belongs to; `null` means `listen`.
     pub(super) account: Option<String>,
     pub(super) from: u16,
     pub(super) to: u16,
 }
 
-/// The configuration, changed where somebody else holds a port of it and the person, or `yes`,
-/// agrees to another one. `ours` are the addresses that the service holds already.
+/// Moves ports that other programs use to free ones, if the user or `yes` agrees. `ours` are the
+/// addresses that the service holds already. Returns the resulting configuration.
 pub(super) async fn resolve_conflicts(
     mut config: Effective,
     ours: &[SocketAddr],
@@ -35,7 +35,7 @@ pub(super) async fn resolve_conflicts(
     output: &mut Output,
 ) -> Result<(Effective, Vec<MovedPort>), CliError> {
     let mut moved = Vec::new();
-    // Each round moves one port; the next one sees what it is now.
+    // Each round moves one port, and looks at the result in the next one.
     while let Some(taken) = first_conflict(&config, ours) {
         let from = taken.socket.port();
         let Some(to) = next_free_port(&config) else {
@@ -52,7 +52,7 @@ pub(super) async fn resolve_conflicts(
             Some(report) => report.clone(),
             None => context.link.check_config(None).await?,
         };
-        // The file is right; a daemon that runs is started anew anyway.
+        // A running daemon is restarted anyway.
         config = valid_config(&report)?.clone();
         moved.push(moves);
     }
@@ -65,11 +65,11 @@ fn first_conflict(config: &Effective, ours: &[SocketAddr]) -> Option<Address> {
 }
 
 fn is_taken(address: SocketAddr) -> bool {
-    // A machine without that address has nobody there.
+    // If the machine doesn't have that address, nothing listens there.
     TcpListener::bind(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// The next port that nobody holds and the configuration doesn't name.
+/// The next port that is free and not in the configuration.
 fn next_free_port(config: &Effective) -> Option<u16> {
     let named: Vec<u16> = address::all(config)
         .iter()
@@ -92,7 +92,7 @@ async fn confirmed(
     if yes {
         return Ok(());
     }
-    let taken = format!("port {} is held by another {}", moves.from, holder(address));
+    let taken = format!("port {} is used by another {}", moves.from, holder(address));
     let question = format!(
         "P{}. Use {} instead, and change the configuration? [Y/n] ",
         &taken[1..],
@@ -110,7 +110,7 @@ async fn confirmed(
             };
             Err(Problem::new(Kind::Daemon, taken)
                 .hint(format!(
-                    "run `loopdesk service install --yes`, which takes port {}",
+                    "run `loopdesk service install --yes` to use port {}",
                     moves.to
                 ))
                 .hint(format!("or run `{set}`, then `loopdesk service install`"))
@@ -119,7 +119,7 @@ async fn confirmed(
     }
 }
 
-/// `user's program` or `program`, as far as the system tells.
+/// `user's program` or `program`, if the system tells.
 fn holder(address: SocketAddr) -> &'static str {
     let own = rustix::process::getuid().as_raw();
     match listening_uid(address.port()) {
@@ -128,7 +128,7 @@ fn holder(address: SocketAddr) -> &'static str {
     }
 }
 
-/// Who listens there, by `/proc/net/tcp` (proc(5)); other systems than Linux don't tell.
+/// The user who listens there, by `/proc/net/tcp` (proc(5)); known on Linux only.
 fn listening_uid(port: u16) -> Option<u32> {
     ["/proc/net/tcp", "/proc/net/tcp6"]
         .into_iter()
@@ -166,10 +166,10 @@ fn edit(config: &Effective, moves: &MovedPort) -> ConfigEdit {
 
 fn no_port(taken: u16) -> Problem {
     let message = format!(
-        "port {taken} is held by another program, and so is every one from {FIRST} to {LAST}"
+        "port {taken} is used by another program, and so are all ports from {FIRST} to {LAST}"
     );
     Problem::new(Kind::Daemon, message).hint(
-        "choose a port: `loopdesk config set listen 127.0.0.1:PORT,[::1]:PORT`, then run \
+        "run `loopdesk config set listen 127.0.0.1:PORT,[::1]:PORT` with another port, then \
          `loopdesk service install`",
     )
 }
@@ -177,7 +177,7 @@ fn no_port(taken: u16) -> Problem {
 /// `TCP_LISTEN` of the kernel.
 const LISTEN: &str = "0A";
 
-/// The default and its neighbours: whoever looks for loopdesk looks there.
+/// The default port and its neighbours.
 const FIRST: u16 = 8484;
 const LAST: u16 = 8499;
 
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_port_is_seen_unless_it_is_the_services_own() {
+    fn a_used_port_is_noticed_unless_it_is_the_services_own() {
         let held = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = held.local_addr().unwrap();
         let config = config(&[address.to_string()]);
@@ -210,15 +210,15 @@ mod tests {
     }
 
     #[test]
-    fn the_proposal_is_none_that_the_configuration_names() {
+    fn the_proposed_port_isn_t_in_the_configuration() {
         let named: Vec<_> = (FIRST..LAST).map(|p| format!("127.0.0.1:{p}")).collect();
         let proposed = next_free_port(&config(&named));
-        // Somebody may hold it on the machine that runs this.
+        // Another program may use it on the machine that runs this test.
         assert!(proposed.is_none_or(|port| port == LAST), "{proposed:?}");
     }
 
     #[test]
-    fn only_the_port_that_is_held_moves() {
+    fn only_the_used_port_moves() {
         let config = config(&["127.0.0.1:8484".to_owned(), "[::1]:9000".to_owned()]);
         let moves = |account: Option<&str>| MovedPort {
             account: account.map(str::to_owned),

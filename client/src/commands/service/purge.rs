@@ -1,4 +1,4 @@
-//! What `loopdesk service uninstall --purge` ends besides the service.
+//! What `loopdesk service uninstall --purge` removes besides the service.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::error::{self, CliError};
 use crate::ui::output::Output;
 
-/// Logs every account out, then has the vault's key removed. Without `forget`, an account that
-/// Zendesk can't be asked to revoke ends it, before anything of the service is gone.
+/// Logs out of every account, then removes the key from the vault. Without `forget`, stops at the
+/// first account that can't be revoked, before the service is removed.
 pub(super) async fn log_out(
     forget: bool,
     context: &Context,
@@ -42,15 +42,15 @@ pub(super) async fn log_out(
         let problem = error::from_daemon(error);
         if !forget {
             return Err(problem
-                .hint("or run `loopdesk service uninstall --purge --forget`, which leaves the key where it is")
+                .hint("or run `loopdesk service uninstall --purge --forget`, which leaves the key in the vault")
                 .into());
         }
-        output.warn(format!("the key stays in the vault: {}", problem.message));
+        output.warn(format!("the key remains in the vault: {}", problem.message));
     }
     Ok(logged_out)
 }
 
-/// Removes the state folder with everything in it. What was removed.
+/// Removes the state folder. Returns what was removed.
 pub(super) fn remove_state(context: &Context) -> Result<Vec<PathBuf>, Problem> {
     let dir = context.paths.state_dir();
     match std::fs::remove_dir_all(dir) {

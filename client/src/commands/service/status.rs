@@ -21,7 +21,7 @@ pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
     let manager = Manager::find(context).await?;
     let mut report = manager.report().await?;
     let found = match report.state {
-        // To ask would start it, or wait until it is there.
+        // Asking the daemon would start it, or block until it is up.
         ServiceState::Waiting | ServiceState::Starting | ServiceState::Failed => None,
         ServiceState::NotInstalled | ServiceState::Stopped | ServiceState::Running => {
             let found = context.link.version().await;
@@ -58,22 +58,22 @@ pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
     }
 }
 
-/// That another daemon than the service's runs, or an older one.
+/// Problems of the running daemon: it isn't the service's, or is of another release.
 fn of_daemon(version: &Version, is_installed: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     if is_installed && !version.supervised {
-        let message = "the daemon that runs isn't the service's: a command has started it";
+        let message = "the running daemon isn't the service's; it was started by a command";
         problems.push(Problem::new(Kind::Daemon, message).hint("run `loopdesk service start`"));
     }
     problems.extend(version_skew::problem(version));
     problems
 }
 
-/// That the configuration asks for other addresses than the manager holds.
+/// A problem if the service listens on other addresses than configured.
 async fn mismatch(report: &ServiceReport, context: &Context) -> Option<Problem> {
     report.scope?;
     let judged = context.link.check_config(None).await.ok()?;
-    // A configuration with errors isn't in use; `loopdesk status` shows them.
+    // `loopdesk status` shows errors of the configuration.
     let config = valid_config(&judged).ok()?;
     let mut wanted: Vec<_> = address::all(config).iter().map(|a| a.socket).collect();
     let mut held = report.listens.clone();
@@ -89,14 +89,14 @@ async fn mismatch(report: &ServiceReport, context: &Context) -> Option<Problem> 
         all.collect::<Vec<_>>().join(", ")
     };
     let message = format!(
-        "the configuration asks for {}, the service holds {}",
+        "the configuration has {}, but the service listens on {}",
         list(&wanted),
         list(&held)
     );
     Some(Problem::new(Kind::Daemon, message).hint("run `loopdesk service install`"))
 }
 
-/// The service in plain words.
+/// The result.
 #[derive(Debug, Serialize)]
 struct ServiceStatusOutput {
     manager: &'static str,
@@ -113,10 +113,7 @@ fn text(shown: &ServiceStatusOutput) -> Text {
     let (style, state) = match shown.state {
         ServiceState::NotInstalled => (WARN, "not installed: run `loopdesk service install`"),
         ServiceState::Stopped => (WARN, "stopped: run `loopdesk service start`"),
-        ServiceState::Waiting => (
-            GOOD,
-            "waiting for the first request, which starts the daemon",
-        ),
+        ServiceState::Waiting => (GOOD, "waiting for the first request to start the daemon"),
         ServiceState::Starting => (WARN, "starting"),
         ServiceState::Running => (GOOD, "running"),
         ServiceState::Failed => (BAD, "failed"),
@@ -134,15 +131,15 @@ fn text(shown: &ServiceStatusOutput) -> Text {
     }
     let whose = match shown.installed_for {
         Some(InstallScope::User) => "for you",
-        Some(InstallScope::Machine) => "for every user, by the machine's admin",
+        Some(InstallScope::Machine) => "for all users, by the administrator",
         None => return problems(text, shown),
     };
     text = text.row("installed", whose).row(
-        "comes up",
+        "starts",
         match (shown.starts_at_login, shown.linger) {
-            (true, Some(true)) => "with the machine (linger is on)",
+            (true, Some(true)) => "at boot (linger is enabled)",
             (true, _) => "when you log in to this machine",
-            (false, _) => "only by `loopdesk service start`",
+            (false, _) => "only with `loopdesk service start`",
         },
     );
     let files = shown.files.iter().map(|path| path.to_string_lossy());

@@ -1,4 +1,4 @@
-//! The commands beside a `systemctl` that says what it is told to say.
+//! The commands with a scripted `systemctl`.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,16 @@ use loopdesk_protocol::vault::{self, Forgotten};
 
 use crate::testing::{self, Daemon, Home, Ran, script};
 
-/// A home with a `systemctl` that notes how it was called.
-struct Desk {
+/// A home with a `systemctl` that records its calls.
+struct ServiceHome {
     home: Home,
 }
 
-impl Desk {
+impl ServiceHome {
     fn new() -> Self {
         let mut report = testing::report();
         let config = report.config.as_mut().unwrap();
-        // A port that nobody can hold.
+        // A port that no other program can use.
         config.listen = vec!["127.0.0.1:0".to_owned(), "[::1]:0".to_owned()];
         config.accounts.clear();
         let home = Home::new().with_report(&report);
@@ -41,16 +41,16 @@ impl Desk {
         script(&tools.join("systemctl"), &systemctl);
         let loginctl = "case $1 in show-user) echo no ;; enable-linger) exit 0 ;; esac";
         script(&tools.join("loginctl"), loginctl);
-        let desk = Self { home };
-        desk.says("not-found", "inactive", "");
-        desk
+        let home = Self { home };
+        home.says("not-found", "inactive", "");
+        home
     }
 
     fn unit(&self, name: &str) -> PathBuf {
         self.home.path("config/systemd/user").join(name)
     }
 
-    /// What `systemctl show` says of all units from now on.
+    /// Sets what `systemctl show` prints for all units.
     fn says(&self, load: &str, active: &str, more: &str) {
         let mut text = String::new();
         for name in ["loopdesk.socket", "loopdesk-v6.socket", "loopdesk.service"] {
@@ -66,7 +66,7 @@ impl Desk {
         std::fs::write(self.home.path("says"), text).unwrap();
     }
 
-    /// What `systemctl` was asked to do since the last time, questions left out.
+    /// The calls of `systemctl` since the last time, except `show`.
     fn calls(&self) -> Vec<String> {
         let calls = std::fs::read_to_string(self.home.path("calls")).unwrap();
         std::fs::write(self.home.path("calls"), "").unwrap();
@@ -81,15 +81,15 @@ impl Desk {
 
 #[tokio::test]
 async fn o1_install_writes_starts_and_asks_the_daemon_and_once_more_does_nothing() {
-    let desk = Desk::new();
-    let _daemon = Daemon::new(&desk.home).supervised().serve();
-    let ran = desk.run("service install --json").await;
+    let home = ServiceHome::new();
+    let _daemon = Daemon::new(&home.home).supervised().serve();
+    let ran = home.run("service install --json").await;
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     let said = ran.json();
     assert_eq!(said["changed"], true);
     assert_eq!(said["daemon"]["pid"], 4711);
     assert_eq!(said["linger"], false);
-    let calls = desk.calls();
+    let calls = home.calls();
     let all = "loopdesk.socket loopdesk.service loopdesk-v6.socket";
     assert_eq!(
         calls
@@ -105,17 +105,17 @@ async fn o1_install_writes_starts_and_asks_the_daemon_and_once_more_does_nothing
             "start loopdesk.service",
         ]
     );
-    let service = std::fs::read_to_string(desk.unit("loopdesk.service")).unwrap();
-    let program = desk.home.path("loopdeskd").display().to_string();
+    let service = std::fs::read_to_string(home.unit("loopdesk.service")).unwrap();
+    let program = home.home.path("loopdeskd").display().to_string();
     assert!(
         service.contains(&format!("ExecStart={program}\n")),
         "{service}"
     );
 
-    desk.says("loaded", "active", "");
-    let ran = desk.run("service install --json").await;
+    home.says("loaded", "active", "");
+    let ran = home.run("service install --json").await;
     assert_eq!(ran.json()["changed"], false);
-    let calls = desk.calls();
+    let calls = home.calls();
     assert!(
         !calls
             .iter()
@@ -123,8 +123,8 @@ async fn o1_install_writes_starts_and_asks_the_daemon_and_once_more_does_nothing
     );
 
     // Another environment changes the service, and the sockets stay.
-    let home = Desk {
-        home: desk.home.with_var("NO_PROXY", "localhost"),
+    let home = ServiceHome {
+        home: home.home.with_var("NO_PROXY", "localhost"),
     };
     let ran = home.run("service install --json").await;
     assert_eq!(ran.json()["environment"], serde_json::json!(["NO_PROXY"]));
@@ -139,16 +139,16 @@ async fn o1_install_writes_starts_and_asks_the_daemon_and_once_more_does_nothing
 #[tokio::test]
 async fn d4_a_proxys_password_is_in_no_file_that_others_can_read() {
     use std::os::unix::fs::PermissionsExt;
-    let desk = Desk::new();
-    let _daemon = Daemon::new(&desk.home).supervised().serve();
+    let home = ServiceHome::new();
+    let _daemon = Daemon::new(&home.home).supervised().serve();
     let proxy = "http://ada:hunter2@proxy.corp:3128";
-    let desk = Desk {
-        home: desk.home.with_var("HTTPS_PROXY", proxy),
+    let home = ServiceHome {
+        home: home.home.with_var("HTTPS_PROXY", proxy),
     };
-    let ran = desk.run("service install").await;
+    let ran = home.run("service install").await;
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert!(!ran.out.contains("hunter2"), "{}", ran.out);
-    let secrets = desk.home.paths.state_dir().join("service.env");
+    let secrets = home.home.paths.state_dir().join("service.env");
     assert!(
         std::fs::read_to_string(&secrets)
             .unwrap()
@@ -157,24 +157,24 @@ async fn d4_a_proxys_password_is_in_no_file_that_others_can_read() {
     let mode = std::fs::metadata(&secrets).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     for name in ["loopdesk.service", "loopdesk.socket"] {
-        let unit = std::fs::read_to_string(desk.unit(name)).unwrap();
+        let unit = std::fs::read_to_string(home.unit(name)).unwrap();
         assert!(!unit.contains("hunter2"), "{unit}");
     }
-    // Where there is no such proxy any more, the file goes.
-    let desk = Desk {
-        home: desk.home.with_var("HTTPS_PROXY", ""),
+    // Without a proxy, the file is removed.
+    let home = ServiceHome {
+        home: home.home.with_var("HTTPS_PROXY", ""),
     };
-    assert_eq!(desk.run("service install").await.code, 0);
+    assert_eq!(home.run("service install").await.code, 0);
     assert!(!secrets.exists());
 }
 
 #[tokio::test]
-async fn o3_status_says_in_plain_words_what_is_wrong() {
-    let desk = Desk::new();
-    let ran = desk.run("service status --json").await;
+async fn o3_status_says_what_is_wrong() {
+    let home = ServiceHome::new();
+    let ran = home.run("service status --json").await;
     assert_eq!((ran.code, ran.err.as_str()), (1, ""));
     assert_eq!(ran.json()["state"], "not-installed");
-    let ran = desk.run("service start").await;
+    let ran = home.run("service start").await;
     assert_eq!(ran.code, 2);
     assert!(
         ran.err.contains("`loopdesk service install`"),
@@ -182,19 +182,19 @@ async fn o3_status_says_in_plain_words_what_is_wrong() {
         ran.err
     );
 
-    let daemon = Daemon::new(&desk.home).json(status::PATH, &testing::status());
+    let daemon = Daemon::new(&home.home).json(status::PATH, &testing::status());
     let _daemon = daemon.serve();
-    std::fs::create_dir_all(desk.home.path("config/systemd/user")).unwrap();
+    std::fs::create_dir_all(home.home.path("config/systemd/user")).unwrap();
     let socket = "[Socket]\nListenStream=127.0.0.1:8484\n";
-    std::fs::write(desk.unit("loopdesk.socket"), socket).unwrap();
-    desk.says("loaded", "active", "Result=success\nNeedDaemonReload=no\n");
-    let ran = desk.run("service status").await;
+    std::fs::write(home.unit("loopdesk.socket"), socket).unwrap();
+    home.says("loaded", "active", "Result=success\nNeedDaemonReload=no\n");
+    let ran = home.run("service status").await;
     assert_eq!(ran.code, 1);
     for expected in [
         "service of systemd: running",
         "when you log in to this machine",
         "isn't the service's",
-        "the configuration asks for 127.0.0.1:0, [::1]:0, the service holds 127.0.0.1:8484",
+        "the configuration has 127.0.0.1:0, [::1]:0, but the service listens on 127.0.0.1:8484",
         "run `loopdesk service install`",
     ] {
         assert!(ran.out.contains(expected), "{expected}\n{}", ran.out);
@@ -203,115 +203,115 @@ async fn o3_status_says_in_plain_words_what_is_wrong() {
 
 #[tokio::test]
 async fn o1_uninstall_removes_its_own_files_and_purge_asks_first() {
-    let desk = Desk::new();
+    let home = ServiceHome::new();
     let answer = LoggedOut {
         account: "acme".to_owned(),
         person: Some(testing::ada()),
         revoked: true,
     };
-    let daemon = Daemon::new(&desk.home)
+    let daemon = Daemon::new(&home.home)
         .supervised()
         .json(status::PATH, &testing::status())
         .json(LOGOUT, &answer)
         .json(vault::FORGET, &Forgotten { removed: true });
     let daemon = daemon.serve();
-    assert_eq!(desk.run("service install").await.code, 0);
-    let drop_in = desk.unit("loopdesk.service.d/mine.conf");
+    assert_eq!(home.run("service install").await.code, 0);
+    let drop_in = home.unit("loopdesk.service.d/mine.conf");
     std::fs::create_dir(drop_in.parent().unwrap()).unwrap();
     std::fs::write(&drop_in, "").unwrap();
-    desk.calls();
+    home.calls();
 
-    let ran = desk.run("service uninstall --purge").await;
+    let ran = home.run("service uninstall --purge").await;
     assert_eq!(ran.code, 2);
     assert!(ran.err.contains("--purge --yes"), "{}", ran.err);
-    let ran = desk
+    let ran = home
         .home
         .run_typing("service uninstall --purge", "\n")
         .await;
     assert_eq!(ran.code, 2);
-    assert!(desk.unit("loopdesk.service").exists());
+    assert!(home.unit("loopdesk.service").exists());
     assert!(daemon.asked(LOGOUT).is_empty());
 
-    let ran = desk.run("service uninstall --json").await;
+    let ran = home.run("service uninstall --json").await;
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     assert_eq!(ran.json()["removed"].as_array().unwrap().len(), 3);
-    let left: Vec<_> = std::fs::read_dir(desk.home.path("config/systemd/user"))
+    let left: Vec<_> = std::fs::read_dir(home.home.path("config/systemd/user"))
         .unwrap()
         .collect();
-    assert_eq!(left.len(), 1, "what is somebody else's stays");
+    assert_eq!(left.len(), 1, "other files stay");
     assert!(drop_in.exists());
     assert!(daemon.asked(LOGOUT).is_empty());
-    let calls = desk.calls();
+    let calls = home.calls();
     assert!(calls[0].starts_with("stop loopdesk.socket"), "{calls:?}");
     assert!(calls[1].starts_with("disable loopdesk.socket"), "{calls:?}");
 }
 
 #[tokio::test]
 async fn o3_what_is_missing_is_named() {
-    let desk = Desk::new();
-    let none = Desk {
-        home: desk.home.with_var("PATH", "/nowhere"),
+    let home = ServiceHome::new();
+    let none = ServiceHome {
+        home: home.home.with_var("PATH", "/nowhere"),
     };
     let ran = none.run("service install").await;
     assert_eq!(ran.code, 6);
     assert!(ran.err.contains("no `systemctl`"), "{}", ran.err);
 
-    let desk = Desk::new();
+    let home = ServiceHome::new();
     script(
-        &desk.home.path("tools/systemctl"),
+        &home.home.path("tools/systemctl"),
         "echo 'Failed to connect to bus: No medium found' >&2; exit 1",
     );
-    let ran = desk.run("service status").await;
+    let ran = home.run("service status").await;
     assert_eq!(ran.code, 6);
     assert!(ran.err.contains("No medium found"), "{}", ran.err);
     assert!(ran.err.contains("user manager"), "{}", ran.err);
 }
 
 #[tokio::test]
-async fn linger_is_offered_where_there_is_no_screen() {
-    let desk = Desk::new();
-    let _daemon = Daemon::new(&desk.home).supervised().serve();
-    let ran = desk.run("service install").await;
+async fn linger_is_offered_on_headless_machines() {
+    let home = ServiceHome::new();
+    let _daemon = Daemon::new(&home.home).supervised().serve();
+    let ran = home.run("service install").await;
     assert!(ran.err.contains("--linger"), "{}", ran.err);
-    let ran = desk.home.run_typing("service install", "y\n").await;
+    let ran = home.home.run_typing("service install", "y\n").await;
     assert!(ran.err.contains("loginctl enable-linger"), "{}", ran.err);
     assert_eq!(ran.code, 0);
-    let ran = desk.run("service install --linger --json").await;
+    let ran = home.run("service install --linger --json").await;
     assert_eq!(ran.json()["linger"], true);
-    let desk = Desk {
-        home: desk.home.with_var("DISPLAY", ":0"),
+    let home = ServiceHome {
+        home: home.home.with_var("DISPLAY", ":0"),
     };
-    let ran = desk.run("service install").await;
+    let ran = home.run("service install").await;
     assert!(!ran.err.contains("linger"), "{}", ran.err);
 }
 
 #[tokio::test]
 async fn a_credential_is_named_once_and_kept() {
-    let desk = Desk::new();
-    let _daemon = Daemon::new(&desk.home).supervised().serve();
-    let ran = desk.run("service install --credential /dev/null").await;
+    let home = ServiceHome::new();
+    let _daemon = Daemon::new(&home.home).supervised().serve();
+    let ran = home.run("service install --credential /dev/null").await;
     assert_eq!(ran.code, 2, "the vault is another one");
     let mut report = testing::report();
     let config = report.config.as_mut().unwrap();
     config.listen = vec!["127.0.0.1:0".to_owned()];
     config.accounts.clear();
     config.vault = "credential".to_owned();
-    let desk = Desk {
-        home: desk.home.with_report(&report),
+    let home = ServiceHome {
+        home: home.home.with_report(&report),
     };
-    let ran = desk.run("service install").await;
+    let ran = home.run("service install").await;
     assert_eq!(ran.code, 2);
     assert!(ran.err.contains("--credential FILE"), "{}", ran.err);
-    let key = desk.home.path("key");
+    let key = home.home.path("key");
     let line = format!("service install --credential {}", key.display());
-    assert_eq!(desk.run(&line).await.code, 2, "there is no such file");
+    assert_eq!(home.run(&line).await.code, 2, "there is no such file");
     std::fs::write(&key, "x".repeat(32)).unwrap();
     for line in [line.as_str(), "service install"] {
-        let ran = desk.run(line).await;
+        let ran = home.run(line).await;
         assert_eq!(ran.code, 0, "{}", ran.err);
-        let service = std::fs::read_to_string(desk.unit("loopdesk.service")).unwrap();
+        let service = std::fs::read_to_string(home.unit("loopdesk.service")).unwrap();
         let expected = format!("LoadCredential=loopdesk-key:{}\n", key.display());
         assert!(service.contains(&expected), "{service}");
-        assert!(!desk.unit("loopdesk-v6.socket").exists());
+        assert!(!home.unit("loopdesk-v6.socket").exists());
     }
 }

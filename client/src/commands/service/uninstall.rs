@@ -48,12 +48,12 @@ pub(super) async fn run(
     output.result(&done, || text(&done, args.purge, context))
 }
 
-/// Removes what the service has left in the runtime folder, and the folder, unless a daemon runs.
+/// Removes the service's sockets and their folder, unless a daemon is running.
 fn remove_sockets(context: &Context) -> Result<Vec<PathBuf>, Problem> {
     let dir = context.paths.runtime_dir();
     let mut removed = Vec::new();
     for path in [context.paths.control_socket(), context.paths.proxy_socket()] {
-        // A daemon that a command has started meanwhile keeps its own.
+        // A command may have started a daemon since.
         if std::os::unix::net::UnixStream::connect(&path).is_ok() {
             return Ok(removed);
         }
@@ -77,17 +77,17 @@ async fn confirmed(
         return Ok(());
     }
     let question = format!(
-        "Log every account out and remove `{}` with all sessions, keys and logs? [y/N] ",
+        "Log out of every account and delete `{}` with all sessions, keys and logs? [y/N] ",
         context.paths.state_dir().display()
     );
     match confirm::yes_or_no(&question, false, &mut context.keyboard, output).await? {
         Some(true) => Ok(()),
         Some(false) => Err(Problem::new(Kind::Usage, "nothing was removed")
-            .hint("run `loopdesk service uninstall`, which keeps the logins")
+            .hint("run `loopdesk service uninstall` to stay logged in")
             .into()),
         None => Err(Problem::new(
             Kind::Usage,
-            "`--purge` ends every login, and nobody is there to be asked",
+            "`--purge` logs out of every account, and there is no terminal to ask on",
         )
         .hint("run `loopdesk service uninstall --purge --yes`")
         .into()),
@@ -95,20 +95,19 @@ async fn confirmed(
 }
 
 fn for_everybody(manager: &Manager) -> Problem {
-    let message =
-        "the service is installed for every user of this machine, so it isn't yours to remove";
+    let message = "the service is installed for all users of this machine, so you can't remove it";
     let problem = Problem::new(Kind::Usage, message);
     match manager {
         Manager::Systemd(_) => problem.hint(
             "run `systemctl --user mask --now loopdesk.socket loopdesk-v6.socket loopdesk.service` \
-             to have none yourself",
+             to turn it off for yourself",
         ),
         Manager::Launchd(_) => problem
             .hint("run `launchctl disable gui/$(id -u)/loopdesk`, then `loopdesk service stop`"),
     }
 }
 
-/// What was done.
+/// The result.
 #[derive(Debug, Serialize)]
 struct ServiceUninstallOutput {
     manager: &'static str,
@@ -121,10 +120,10 @@ fn text(done: &ServiceUninstallOutput, purged: bool, context: &Context) -> Text 
     for one in done.logged_out.iter().filter(|one| one.person.is_some()) {
         let how = match one.revoked {
             true => "revoked at Zendesk",
-            false => "forgotten here; Zendesk has not confirmed that it is revoked",
+            false => "deleted here, but Zendesk didn't confirm that it is revoked",
         };
         text = text
-            .plain(format!("The session of {} is {how}.", one.account))
+            .plain(format!("The session of `{}` is {how}.", one.account))
             .end();
     }
     text = match done.removed.is_empty() {
@@ -137,9 +136,9 @@ fn text(done: &ServiceUninstallOutput, purged: bool, context: &Context) -> Text 
     if purged {
         let dir = context.paths.config_dir().to_string_lossy().into_owned();
         return text.plain(format!(
-            "The configuration stays; `rm -r {}` removes it.",
+            "The configuration is kept; `rm -r {}` removes it.",
             crate::ui::shell::quote(&dir)
         ));
     }
-    text.plain("The accounts stay logged in; `loopdesk service uninstall --purge` ends that, too.")
+    text.plain("You are still logged in; `loopdesk service uninstall --purge` also logs you out.")
 }

@@ -1,4 +1,4 @@
-//! A daemon that a command has started: it makes room for the service.
+//! Stops a daemon that a command has started, so that the service can replace it.
 
 use std::fs::OpenOptions;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::context::Context;
 
-/// Stops the daemon unless systemd or launchd keeps it running. Its process id, if there was one.
+/// Stops the daemon unless systemd or launchd keeps it running. Returns its process id.
 pub(super) async fn stop(context: &Context) -> Result<Option<u32>, Problem> {
     let found = context.link.version().await?;
     let Some((_, version)) = found.filter(|(_, version)| !version.supervised) else {
@@ -19,27 +19,27 @@ pub(super) async fn stop(context: &Context) -> Result<Option<u32>, Problem> {
     let pid = pid.ok_or_else(|| Problem::new(Kind::Internal, "the daemon has no process id"))?;
     let failed = |why: String| {
         let message = format!(
-            "the daemon that runs, process {}, can't be stopped: {why}",
+            "the running daemon (process {}) can't be stopped: {why}",
             version.pid
         );
         Problem::new(Kind::Daemon, message).hint(format!(
-            "run `kill {}`, wait for its end, then run the command again",
+            "run `kill {}`, wait until it ends, then run this command again",
             version.pid
         ))
     };
     kill_process(pid, Signal::TERM).map_err(|e| failed(e.to_string()))?;
     let lock = context.paths.lock_file();
     let ended = tokio::task::spawn_blocking(move || {
-        // It holds the lock for as long as it lives.
+        // It holds the lock until it ends.
         OpenOptions::new().append(true).open(lock)?.lock()
     });
     match timeout(DRAIN, ended).await {
         Ok(Ok(Ok(()))) => Ok(Some(version.pid)),
         Ok(Ok(Err(error))) => Err(failed(error.to_string())),
         Ok(Err(error)) => Err(failed(error.to_string())),
-        Err(_) => Err(failed("it is still at work".to_owned())),
+        Err(_) => Err(failed("it is still busy".to_owned())),
     }
 }
 
-/// As long as the service's manager gives it.
+/// The same time that the service managers allow.
 const DRAIN: Duration = Duration::from_secs(90);

@@ -1,10 +1,10 @@
-//! The way out of this network: a proxy, whom it isn't for, and what is wrong with it.
+//! The proxy on the way to Zendesk: which one, its exceptions, and its last failure.
 
 use loopdesk_protocol::status::Egress;
 
 use crate::ui::time::Clock;
 
-/// What stands beside "proxy", if there is one or should be.
+/// The value of the row "proxy", if one is set.
 pub(super) fn lines(egress: &Egress, clock: &Clock) -> Option<String> {
     let variable = egress.variable.as_deref()?;
     let login = if egress.has_login {
@@ -18,12 +18,12 @@ pub(super) fn lines(egress: &Egress, clock: &Clock) -> Option<String> {
     }];
     if let Some(no_proxy) = &egress.no_proxy {
         lines.push(format!(
-            "not for {} ({})",
+            "except for {} ({})",
             no_proxy.hosts, no_proxy.variable
         ));
     }
     for origin in &egress.direct {
-        lines.push(format!("so {origin} is reached without it"));
+        lines.push(format!("so {origin} is reached directly"));
     }
     if let Some(error) = &egress.last_error {
         let when = clock.relative(error.at);
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn o3_a_proxy_is_shown_with_whom_it_isn_t_for_and_how_it_failed() {
+    fn o3_a_proxy_is_shown_with_its_exceptions_and_its_last_failure() {
         let clock = Clock::fixed("2026-11-23T17:00:00Z");
         let mut egress = Egress::default();
         assert_eq!(lines(&egress, &clock), None);
@@ -62,8 +62,8 @@ mod tests {
         assert_eq!(
             lines(&egress, &clock).unwrap(),
             "http://proxy.corp:3128 (HTTPS_PROXY, with a login)\n\
-             not for localhost, .example.com (no_proxy)\n\
-             so https://help.example.com is reached without it\n\
+             except for localhost, .example.com (no_proxy)\n\
+             so https://help.example.com is reached directly\n\
              failed 30 min ago: the proxy at proxy.corp:3128 hung up"
         );
         egress.proxy = None;

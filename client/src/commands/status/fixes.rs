@@ -1,4 +1,4 @@
-//! What somebody has to do about a state.
+//! Adds what a daemon left out: a problem for every bad state, and a fix for every problem.
 
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
 use loopdesk_protocol::status::{Account, State, Status, VaultState};
@@ -8,20 +8,19 @@ use loopdesk_protocol::{Condition, Kind, PROTOCOL, Problem, conditions};
 use crate::daemon_client::version_skew;
 use crate::labels::{key, state};
 
-/// Sees to it that whatever needs attention is a problem, and every problem says what to do,
-/// also where a daemon left that out.
+/// Makes sure that whatever needs attention is a problem, and that every problem has a hint.
 pub(super) fn complete(status: &mut Status) {
     let vault = &mut status.vault;
     if vault.problem.is_none() && is_trouble(vault.state) {
         let (_, words) = state::vault(vault.state);
-        let message = format!("the vault of the data key ({}) is {words}", vault.kind);
+        let message = format!("the vault ({}): {words}", vault.kind);
         vault.problem = Some(Problem::new(Kind::Vault, message));
     }
     for account in &mut status.accounts {
         let (_, words) = state::session(account.state);
-        // Somebody may have logged out on purpose; everything else wants to be served.
+        // A logout may be on purpose.
         let needs = match account.state {
-            // A condition of its own says why there is no way to Zendesk.
+            // A separate condition says why Zendesk can't be reached.
             State::SignedOut | State::Unreachable | State::Active | State::Rotating => false,
             State::Unsaved
             | State::Doubtful
@@ -72,12 +71,12 @@ pub(super) fn complete(status: &mut Status) {
     status.conditions.splice(0..0, warnings);
 }
 
-/// That the daemon isn't of this command's release. Scripts are served all the same.
+/// The daemon isn't of this command's release. It serves scripts all the same.
 fn other_release(status: &Status) -> Option<Condition> {
     let daemon = &status.daemon;
     let problem = version_skew::problem(&Version {
         version: daemon.version.clone(),
-        // Else nobody would have come here.
+        // With another protocol, the status couldn't have been read.
         protocol: PROTOCOL,
         pid: daemon.pid,
         supervised: daemon.supervised,
@@ -85,7 +84,7 @@ fn other_release(status: &Status) -> Option<Condition> {
     Some(Condition::new(problem.coded("other-release")))
 }
 
-/// That an admin acts here without anybody watching.
+/// Scripts act as an admin without a login in a browser.
 fn acts_as_admin(account: &Account) -> Option<Condition> {
     let person = account.person.as_ref()?;
     (account.grant == CLIENT_CREDENTIALS && person.is_admin()).then(|| {
@@ -94,31 +93,31 @@ fn acts_as_admin(account: &Account) -> Option<Condition> {
     })
 }
 
-/// Scripts that worked are refused until somebody says for whom they act.
+/// Scripts are refused until their keys are confirmed.
 fn suspended_keys(account: &Account) -> Option<Problem> {
     let names = account.suspended_keys.join(" ");
     let what = key::suspended(account)?;
     Some(conditions::keys_suspended(what, &account.name, names))
 }
 
-/// The command that most likely helps, where the daemon names none.
+/// Adds the most likely fix, if the daemon names none.
 fn fix(problem: &mut Problem, account: Option<&str>) {
     if !problem.hints.is_empty() {
         return;
     }
     let name = account.map(|name| format!(" {name}")).unwrap_or_default();
     problem.hints.push(match problem.kind {
-        Kind::Config => "correct the file with `loopdesk config edit`".to_owned(),
+        Kind::Config => "run `loopdesk config edit` to correct the file".to_owned(),
         Kind::Login => format!("run `loopdesk login{name}`"),
         Kind::Vault => "run `loopdesk unlock`".to_owned(),
         Kind::Zendesk | Kind::Timeout => format!("run `loopdesk refresh{name}` to try again now"),
         Kind::Daemon => {
             "run `loopdesk config edit` to change `listen`, or free the address and run \
-                         `loopdesk config reload`"
+             `loopdesk config reload`"
                 .to_owned()
         }
         Kind::Trouble | Kind::Usage | Kind::Internal => {
-            "make room on the disk and look into the daemon's log; then run `loopdesk status` again"
+            "free some disk space, check the daemon's log, then run `loopdesk status` again"
                 .to_owned()
         }
     });
@@ -127,7 +126,7 @@ fn fix(problem: &mut Problem, account: Option<&str>) {
 fn is_trouble(state: VaultState) -> bool {
     match state {
         VaultState::Locked | VaultState::Absent | VaultState::Slow | VaultState::Failed => true,
-        // Before the first login nothing is there and nothing is needed.
+        // Normal before the first login.
         VaultState::Available
         | VaultState::Untested
         | VaultState::NoEntry
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn o3_every_state_that_serves_nobody_is_a_problem_with_a_fix() {
+    fn o3_every_bad_state_is_a_problem_with_a_fix() {
         assert!(problems(|_| {}).is_empty(), "signed out may be meant");
         for (state, command) in [
             (State::Doubtful, "loopdesk refresh acme"),
@@ -192,12 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn r8_keys_that_wait_for_a_word_are_a_problem_with_that_word() {
+    fn r8_suspended_keys_are_a_problem_with_a_fix() {
         let found = problems(|status| {
             status.accounts[0].suspended_keys = vec!["a".to_owned(), "b".to_owned()];
         });
         assert_eq!(found.len(), 1);
-        insta::assert_snapshot!(found[0].message, @"keys `a`, `b` of account `acme` were made for another user than Ada Lovelace and can't be used");
+        insta::assert_snapshot!(found[0].message, @"keys `a`, `b` of account `acme` were created for a user other than Ada Lovelace, and can't be used");
         assert!(found[0].hints[0].contains("`loopdesk key confirm acme`"));
         assert!(found[0].hints[1].contains("`loopdesk key revoke a b`"));
         let found = problems(|status| {

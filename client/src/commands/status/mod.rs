@@ -1,8 +1,9 @@
-//! `loopdesk status`: every state that a person can be in, and the way out of it.
+//! `loopdesk status`: what works, what doesn't, and how to fix it.
 
 mod egress;
 mod fixes;
 mod proof;
+mod verdict;
 
 use loopdesk_protocol::conditions::Severity;
 use loopdesk_protocol::status::{self, Answers, Listener, Status};
@@ -36,7 +37,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Leaves out what concerns other accounts.
+/// Removes what belongs to other accounts.
 fn only(status: &mut Status, name: &str) -> Result<(), CliError> {
     let known = status.accounts.iter().map(|account| account.name.as_str());
     if !known.clone().any(|known| known == name) {
@@ -51,7 +52,7 @@ fn only(status: &mut Status, name: &str) -> Result<(), CliError> {
 }
 
 fn text(status: &Status, clock: &Clock) -> Text {
-    let mut text = daemon(status, clock);
+    let mut text = verdict::line(status).end().then(&daemon(status, clock));
     if status.accounts.is_empty() {
         text = text.end().then(&problem_text(&no_account()));
     }
@@ -64,12 +65,12 @@ fn text(status: &Status, clock: &Clock) -> Text {
     text
 }
 
-/// What is wrong, and since when where that is known.
+/// What is wrong, and since when, if known.
 fn condition(condition: &Condition, clock: &Clock) -> Text {
     let mut problem = condition.problem.clone();
     if let Some(since) = condition.since {
         let since = clock.relative(since);
-        problem.message.push_str(&format!(" (noticed {since})"));
+        problem.message.push_str(&format!(" (since {since})"));
     }
     match condition.severity {
         Severity::Warning => warning_text(&problem),
@@ -79,15 +80,15 @@ fn condition(condition: &Condition, clock: &Clock) -> Text {
 
 fn daemon(status: &Status, clock: &Clock) -> Text {
     let daemon = &status.daemon;
-    let keeper = if daemon.supervised {
-        "kept running by the system"
+    let lifetime = if daemon.supervised {
+        "kept running as a service"
     } else {
-        "runs until this login session or machine ends"
+        "running until you log out or shut down"
     };
     let served: Vec<_> = status.listeners.iter().map(listener).collect();
     let text = Text::new()
         .strong("loopdesk")
-        .plain(format!(" {}, {keeper}", daemon.version))
+        .plain(format!(" {}, {lifetime}", daemon.version))
         .end()
         .row(
             "process",
@@ -98,8 +99,8 @@ fn daemon(status: &Status, clock: &Clock) -> Text {
             ),
         )
         .row("configuration", configuration(&status.config))
-        .row("data key in", vault(&status.vault))
-        .row("listens at", served.join("\n"));
+        .row("vault", vault(&status.vault))
+        .row("listens on", served.join("\n"));
     match egress::lines(&status.egress, clock) {
         Some(lines) => text.row("proxy", lines),
         None => text,
@@ -109,10 +110,10 @@ fn daemon(status: &Status, clock: &Clock) -> Text {
 fn configuration(config: &status::Config) -> String {
     let mut text = config.path.clone();
     if let Some(below) = &config.system_path {
-        text.push_str(&format!(", over {below}"));
+        text.push_str(&format!(", on top of {below}"));
     }
     if config.problem.is_some() {
-        text.push_str(" (as it was before, see below)");
+        text.push_str(" (an earlier version, see below)");
     }
     text
 }
@@ -138,10 +139,10 @@ fn listener(listener: &Listener) -> String {
         ""
     };
     match listener.answers {
-        Some(Answers::ThisDaemon) => text.push_str(&format!(" (answers for this daemon{see})")),
-        Some(Answers::Another) => text.push_str(&format!(" (somebody else answers{see})")),
-        Some(Answers::Nobody) => text.push_str(&format!(" (nobody answers{see})")),
-        None if listener.problem.is_some() => text.push_str(" (not now, see below)"),
+        Some(Answers::ThisDaemon) => text.push_str(&format!(" (answers{see})")),
+        Some(Answers::Another) => text.push_str(&format!(" (another program answers{see})")),
+        Some(Answers::Nobody) => text.push_str(&format!(" (no answer{see})")),
+        None if listener.problem.is_some() => text.push_str(" (closed, see below)"),
         None => {}
     }
     text

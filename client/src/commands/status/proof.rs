@@ -1,4 +1,4 @@
-//! Who answers where scripts connect: this daemon, somebody else, or nobody.
+//! Finds out who answers where scripts connect: this daemon, another program, or none.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -6,8 +6,8 @@ use loopdesk_protocol::proof::{self, ProbeAnswer, Proof, ProofRequest};
 use loopdesk_protocol::status::{Answers, Listener, Status};
 use loopdesk_protocol::{Client, Problem, conditions};
 
-/// Asks at every port, also at those of the other address family, to which `localhost` may lead.
-/// A daemon that can't prove anything yet leaves it open who answers.
+/// Asks at every port, and at the same port of the other address family, since `localhost` may
+/// resolve to either. A daemon without proofs leaves the answer open.
 pub(super) async fn complete(client: &Client, status: &mut Status) {
     for listener in &mut status.listeners {
         let Ok(address) = listener.address.parse() else {
@@ -18,7 +18,7 @@ pub(super) async fn complete(client: &Client, status: &mut Status) {
         };
         listener.answers = match said {
             ProbeAnswer::Proof(proof) if proof == expected => Some(Answers::ThisDaemon),
-            // It refuses everybody where it can't tell users apart, and has said so.
+            // It refuses all callers if it can't tell users apart, which is a problem of its own.
             ProbeAnswer::Refused if listener.problem.is_some() => None,
             ProbeAnswer::Proof(_) | ProbeAnswer::Refused | ProbeAnswer::Else => {
                 Some(Answers::Another)
@@ -35,7 +35,7 @@ pub(super) async fn complete(client: &Client, status: &mut Status) {
         (!listed.contains(&twin.to_string())).then(|| (twin, listener.account.clone()))
     });
     for (address, account) in twins.collect::<Vec<_>>() {
-        // Whatever is said there, it isn't this daemon that says it.
+        // Whatever answers there isn't this daemon.
         match ask(client, address).await {
             Some((ProbeAnswer::Nobody, _)) | None => {}
             Some(_) => status.listeners.push(Listener {
@@ -49,7 +49,7 @@ pub(super) async fn complete(client: &Client, status: &mut Status) {
     }
 }
 
-/// What is said at an address, and what this daemon would say there.
+/// What answers at an address, and what this daemon would answer there.
 async fn ask(client: &Client, address: SocketAddr) -> Option<(ProbeAnswer, Proof)> {
     let nonce = nonce()?;
     let asked = ProofRequest {
@@ -67,7 +67,7 @@ fn nonce() -> Option<String> {
     Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// The same port at the other address that `localhost` stands for.
+/// The same port at the other loopback address.
 fn twin(address: SocketAddr) -> Option<SocketAddr> {
     let ip: IpAddr = match address.ip() {
         IpAddr::V4(Ipv4Addr::LOCALHOST) => Ipv6Addr::LOCALHOST.into(),

@@ -1,4 +1,4 @@
-//! What a person reads of a status, whole.
+//! The whole text of `loopdesk status`.
 
 use loopdesk_protocol::Problem;
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
@@ -17,11 +17,13 @@ fn shown(status: &Status) -> String {
 #[test]
 fn o3_a_healthy_status_and_a_signed_out_account() {
     insta::assert_snapshot!(shown(&testing::status()), @"
-    loopdesk 0.1.0, runs until this login session or machine ends
+    ready: scripts use http://localhost:8484 as Ada Lovelace; not logged in: sandbox
+
+    loopdesk 0.1.0, running until you log out or shut down
       process         4711, started 3 h ago
       configuration   /home/ada/.config/loopdesk/config.toml
-      data key in     keyring (available)
-      listens at      127.0.0.1:8484
+      vault           keyring (available)
+      listens on      127.0.0.1:8484
                       [::1]:8484
                       127.0.0.1:8490 for sandbox
 
@@ -31,15 +33,15 @@ fn o3_a_healthy_status_and_a_signed_out_account() {
       scopes          read write
       access token    expires in 46 h (2026-11-25 16:00)
       next refresh    in 22 h (2026-11-24 16:00)
-      may stay off    until Sun 2027-02-21 (in 89 days)
+      login lasts     until Sun 2027-02-21 (in 89 days) if this computer stays off
       base URL        http://localhost:8484
                       http://127.0.0.1:8484
-      answers         any program of yours
+      serves          all of your programs
 
     sandbox: signed out
       Zendesk         https://acme-sandbox.zendesk.com
       base URL        http://127.0.0.1:8490
-      answers         any program of yours
+      serves          all of your programs
     ");
 }
 
@@ -74,12 +76,14 @@ fn o3_every_problem_ends_the_page_with_its_fix() {
             .hint("run `loopdesk login acme`"),
     );
     insta::assert_snapshot!(shown(&status), @"
-    loopdesk 0.1.0, kept running by the system
+    not ready: line 3 of the configuration: unknown key `prot`; run `loopdesk config check` (and 3 more below)
+
+    loopdesk 0.1.0, kept running as a service
       process         4711, started 3 h ago
-      configuration   /home/ada/.config/loopdesk/config.toml (as it was before, see below)
-      data key in     keyring (locked, see below)
-      listens at      127.0.0.1:8484
-                      [::1]:8484 (not now, see below)
+      configuration   /home/ada/.config/loopdesk/config.toml (an earlier version, see below)
+      vault           keyring (locked, see below)
+      listens on      127.0.0.1:8484
+                      [::1]:8484 (closed, see below)
                       127.0.0.1:8490 for sandbox
 
     acme (default): ended
@@ -89,7 +93,7 @@ fn o3_every_problem_ends_the_page_with_its_fix() {
       access token    expired 1 h ago (2026-11-23 17:00)
       base URL        http://localhost:8484
                       http://127.0.0.1:8484
-      answers         any program of yours
+      serves          all of your programs
       last error      30 min ago: Zendesk answered `invalid_grant`�[2J
 
     error: line 3 of the configuration: unknown key `prot`
@@ -113,24 +117,26 @@ fn o3_an_admin_who_acts_by_a_secret_is_pointed_out() {
     status.accounts[0].grant = CLIENT_CREDENTIALS.to_owned();
     status.accounts[0].refresh_expires_at = None;
     insta::assert_snapshot!(shown(&status), @"
-    loopdesk 0.1.0, runs until this login session or machine ends
+    ready: scripts use http://localhost:8484 as Ada Lovelace
+
+    loopdesk 0.1.0, running until you log out or shut down
       process         4711, started 3 h ago
       configuration   /home/ada/.config/loopdesk/config.toml
-      data key in     keyring (available)
-      listens at      127.0.0.1:8484
+      vault           keyring (available)
+      listens on      127.0.0.1:8484
                       [::1]:8484
                       127.0.0.1:8490 for sandbox
 
     acme (default): active
       Zendesk         https://acme.zendesk.com
       user            Ada Lovelace <ada@example.com>, admin
-      login           by the OAuth client's own secret, nobody in a browser
+      login           with the OAuth client's secret, without a browser
       scopes          read write
       access token    expires in 46 h (2026-11-25 16:00)
       next refresh    in 22 h (2026-11-24 16:00)
       base URL        http://localhost:8484
                       http://127.0.0.1:8484
-      answers         any program of yours
+      serves          all of your programs
 
     Warning: scripts of `acme` act as Ada Lovelace, an admin, and nobody logs in
     Hint: let an admin give the OAuth client a user with fewer rights in Admin Center, then run `loopdesk login acme`
@@ -150,13 +156,13 @@ fn o3_a_daemon_of_another_release_is_pointed_out() {
         page[at..].lines().take(2).collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!(lines(&status), @"
-    Warning: the daemon that runs is loopdesk 0.0.9 (process 4711), this command is loopdesk 0.1.0
-    Hint: run `kill 4711`, which stops it after the requests in flight, then `loopdesk wait`, which starts this release's
+    Warning: the running daemon is loopdesk 0.0.9 (process 4711), but this command is loopdesk 0.1.0
+    Hint: run `kill 4711` to stop it after its current requests, then `loopdesk wait` to start this release
     ");
     status.daemon.supervised = true;
     insta::assert_snapshot!(lines(&status), @"
-    Warning: the daemon that runs is loopdesk 0.0.9 (process 4711), this command is loopdesk 0.1.0
-    Hint: run `loopdesk service restart`, or wait: a new program takes over when idle
+    Warning: the running daemon is loopdesk 0.0.9 (process 4711), but this command is loopdesk 0.1.0
+    Hint: run `loopdesk service restart`, or wait until the daemon is idle and restarts itself
     ");
 }
 
@@ -185,10 +191,10 @@ fn o3_a_proxy_that_is_loopdesk_itself_is_a_warning_and_one_that_can_t_be_used_a_
       scopes          read write
       access token    expires in 46 h (2026-11-25 16:00)
       next refresh    in 22 h (2026-11-24 16:00)
-      may stay off    until Sun 2027-02-21 (in 89 days)
+      login lasts     until Sun 2027-02-21 (in 89 days) if this computer stays off
       base URL        http://localhost:8484
                       http://127.0.0.1:8484
-      answers         any program of yours
+      serves          all of your programs
 
     Warning: HTTPS_PROXY is ignored: it points at loopdesk itself, which isn't a proxy
     Hint: unset it; then run `loopdesk service install`
@@ -222,10 +228,10 @@ async fn the_exit_code_tells_trouble_and_a_stopped_daemon_apart() {
     let home = testing::Home::new();
     let ran = home.run("status").await;
     assert_eq!((ran.code, ran.out.as_str()), (6, ""));
-    insta::assert_snapshot!(ran.err, @r"
+    insta::assert_snapshot!(ran.err, @"
     error: loopdesk isn't running
     Hint: run `loopdesk wait` to start it
-    Hint: run `loopdesk login` if nobody has logged in yet; that starts it too
+    Hint: or run `loopdesk login`, which starts it too, if you haven't logged in yet
     ");
     let mut status = testing::status();
     status.accounts[1].problem = Some(Problem::new(Kind::Login, "nobody is logged in"));

@@ -1,4 +1,4 @@
-//! launchd's domain of one user.
+//! launchd.
 
 mod plist;
 
@@ -16,11 +16,11 @@ use crate::commands::service::os::programs;
 use crate::context::Context;
 use plist::LABEL;
 
-/// The domain in which this user's agents run.
+/// The launchd domain of the user's agents.
 #[derive(Debug)]
 pub(super) struct Launchd {
     launchctl: PathBuf,
-    /// `gui/501`, or `user/501` where nobody has logged in at the screen.
+    /// `gui/501`, or `user/501` without a graphical login.
     domain: String,
     file: PathBuf,
     paths: Paths,
@@ -30,12 +30,12 @@ impl Launchd {
     /// The domain of this user.
     pub(super) async fn find(context: &Context) -> Result<Self, Problem> {
         let launchctl = programs::find("launchctl", &context.env).ok_or_else(|| {
-            let message = "`launchctl` isn't in PATH, so launchd can't be asked to keep loopdesk \
-                           running";
-            Problem::new(Kind::Daemon, message).hint("add /bin to PATH, then run the command again")
+            let message = "`launchctl` isn't in PATH, so launchd can't keep loopdesk running";
+            Problem::new(Kind::Daemon, message)
+                .hint("add /bin to PATH, then run this command again")
         })?;
         let Some(home) = (context.env)("HOME").filter(|home| !home.is_empty()) else {
-            let message = "HOME isn't set, so there is no folder for launchd's agents";
+            let message = "HOME isn't set, so the folder for launchd's agents isn't known";
             return Err(Problem::new(Kind::Usage, message).hint("set HOME"));
         };
         let uid = rustix::process::getuid().as_raw();
@@ -52,7 +52,7 @@ impl Launchd {
         Ok(launchd)
     }
 
-    /// Writes the agent and starts it. Whether anything had to be written.
+    /// Writes the agent and starts it. Returns the files, and whether any was written.
     pub(super) async fn install(
         &self,
         spec: &ServiceSpec,
@@ -65,32 +65,31 @@ impl Launchd {
                 .map(|(name, _)| name.as_str())
                 .collect();
             let message = format!(
-                "{} may hold a password, and everybody can read an agent of launchd's",
+                "{} may contain a password, and all users can read the agents of launchd",
                 names.join(" and ")
             );
-            return Err(Problem::new(Kind::Usage, message).hint(
-                "unset it, install the service, then put the proxy without the password into it",
-            ));
+            return Err(Problem::new(Kind::Usage, message)
+                .hint("set it without the password, then run `loopdesk service install` again"));
         }
         let text = plist::render(spec, &self.paths)?;
         let file = ServiceFile::public(self.file.clone(), text);
         let changed = files::write(&file)?;
         if changed {
-            // launchd knows the old one until it has let go of it.
+            // launchd keeps using the old one until it is booted out.
             drop(self.run(&["bootout", &self.target()]).await);
         }
         self.start().await?;
         Ok((vec![file], changed))
     }
 
-    /// Stops the agent and removes it. What was removed.
+    /// Stops the agent and removes it. Returns what was removed.
     pub(super) async fn uninstall(&self) -> Result<Vec<PathBuf>, Problem> {
         drop(self.run(&["bootout", &self.target()]).await);
         let is_removed = files::remove(&self.file)?;
         Ok(is_removed.then(|| self.file.clone()).into_iter().collect())
     }
 
-    /// Has launchd read the agent, which starts it.
+    /// Loads the agent, which starts it.
     pub(super) async fn start(&self) -> Result<(), Problem> {
         let target = self.target();
         self.call(&["enable", &target]).await?;
@@ -101,7 +100,7 @@ impl Launchd {
         self.call(&["kickstart", &target]).await
     }
 
-    /// Has launchd forget the agent until the next login.
+    /// Unloads the agent until the next login.
     pub(super) async fn stop(&self) -> Result<(), Problem> {
         match self.run(&["print", &self.target()]).await {
             Ok(_) => self.call(&["bootout", &self.target()]).await,
@@ -109,12 +108,12 @@ impl Launchd {
         }
     }
 
-    /// Replaces the daemon by a new one; the sockets stay.
+    /// Restarts the daemon; the sockets stay open.
     pub(super) async fn restart(&self) -> Result<(), Problem> {
         self.call(&["kickstart", "-k", &self.target()]).await
     }
 
-    /// What launchd says.
+    /// The service's state.
     pub(super) async fn report(&self) -> ServiceReport {
         let said = self.run(&["print", &self.target()]).await.ok();
         let machine = PathBuf::from(FOR_EVERYBODY);
@@ -148,7 +147,7 @@ impl Launchd {
             let log = self.paths.log_file();
             Problem::new(Kind::Daemon, message)
                 .hint("run `loopdesk service status`")
-                .hint(format!("look into `{}`", log.display()))
+                .hint(format!("or read the log, `{}`", log.display()))
         })
     }
 
@@ -166,7 +165,7 @@ impl Launchd {
     }
 }
 
-/// By the lines `state = running` and the like of `launchctl print`.
+/// Reads lines such as `state = running` in the output of `launchctl print`.
 fn state(is_installed: bool, said: Option<&str>) -> ServiceState {
     let Some(said) = said else {
         return match is_installed {
@@ -190,9 +189,9 @@ fn trouble(said: &str) -> Option<Problem> {
     if value(said, "state") == Some("running") {
         return None;
     }
-    let message = format!("the daemon has ended with exit code {code}");
+    let message = format!("the daemon ended with exit code {code}");
     Some(Problem::new(Kind::Daemon, message).hint(
-        "look into `~/.local/state/loopdesk/loopdeskd.log`, then run `loopdesk service start`",
+        "read the log, `~/.local/state/loopdesk/loopdeskd.log`, then run `loopdesk service start`",
     ))
 }
 
@@ -201,10 +200,10 @@ fn value<'a>(said: &'a str, name: &str) -> Option<&'a str> {
     pairs.find_map(|(key, value)| (key.trim() == name).then_some(value.trim()))
 }
 
-/// Where an administrator puts agents of every user.
+/// The agent that an administrator installs for all users.
 const FOR_EVERYBODY: &str = "/Library/LaunchAgents/loopdesk.plist";
 
-/// A daemon may need its whole `ExitTimeOut`.
+/// Longer than `ExitTimeOut`, which a stopping daemon may need.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
@@ -212,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn launchds_words_are_understood() {
+    fn the_output_of_launchctl_is_understood() {
         let said = |state: &str, code: &str| {
             format!(
                 "gui/501/loopdesk = {{\n\tactive count = 1\n\tstate = {state}\n\tlast exit code = {code}\n}}\n"

@@ -1,4 +1,4 @@
-//! The agent, as `packaging/launchd` ships it for everybody, with one user's values in it.
+//! The agent: the template in `packaging/launchd` with one user's values.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use crate::commands::service::model::spec::ServiceSpec;
 /// The agent's name.
 pub(super) const LABEL: &str = "loopdesk";
 
-/// The property list that makes `spec` an agent.
+/// The property list of `spec`.
 pub(super) fn render(spec: &ServiceSpec, paths: &Paths) -> Result<String, Problem> {
     let program = program(spec, paths)?;
     let sockets = sockets(spec, paths)?;
@@ -19,7 +19,7 @@ pub(super) fn render(spec: &ServiceSpec, paths: &Paths) -> Result<String, Proble
     Ok(replaced(&text, "sockets", &sockets))
 }
 
-/// The TCP addresses in an agent's text, which this program or its package has written.
+/// The TCP addresses in an agent's text.
 pub(super) fn listens(text: &str) -> Vec<SocketAddr> {
     let value = |part: &str, name: &str| {
         let (_, rest) = part.split_once(&format!("<key>{name}</key>"))?;
@@ -34,7 +34,7 @@ pub(super) fn listens(text: &str) -> Vec<SocketAddr> {
     parts.collect()
 }
 
-/// What is started, what it knows, and where it says what goes wrong.
+/// The program, its log and its environment.
 fn program(spec: &ServiceSpec, paths: &Paths) -> Result<String, Problem> {
     let log = paths.log_file();
     let mut out = format!(
@@ -57,8 +57,8 @@ fn program(spec: &ServiceSpec, paths: &Paths) -> Result<String, Problem> {
     Ok(out)
 }
 
-/// The sockets by the names under which the daemon asks launchd for them. Several of one name make
-/// an array (launchd.plist(5)).
+/// The sockets, by the names that the daemon asks launchd for. Several of one name form an array
+/// (launchd.plist(5)).
 fn sockets(spec: &ServiceSpec, paths: &Paths) -> Result<String, Problem> {
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for address in &spec.addresses {
@@ -112,7 +112,7 @@ fn dict(entries: &[(&str, String)]) -> String {
     out
 }
 
-/// `template` with `text` between the two comments that name the part.
+/// Replaces the part of `template` between its two comments with `text`.
 fn replaced(template: &str, part: &str, text: &str) -> String {
     let (start, end) = (
         format!("    <!-- {part} -->\n"),
@@ -148,10 +148,10 @@ fn text(path: &Path) -> Result<&str, Problem> {
         .filter(|text| !text.contains(char::is_control));
     text.ok_or_else(|| {
         let message = format!(
-            "`{}` has characters that no property list can name",
+            "the path `{}` has characters that a property list can't contain",
             path.display()
         );
-        Problem::new(Kind::Usage, message).hint("move it to a path of plain text")
+        Problem::new(Kind::Usage, message).hint("move it to a path without control characters")
     })
 }
 

@@ -1,18 +1,18 @@
-//! The addresses that the configuration asks for.
+//! The addresses in the configuration.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use loopdesk_protocol::config::Effective;
 
-/// One address, and whose it is.
+/// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) socket: SocketAddr,
-    /// The account that it belongs to; none for those of `listen`.
+    /// The account it belongs to; `None` for those in `listen`.
     pub(crate) account: Option<String>,
 }
 
-/// Every address, those of `listen` first.
+/// All addresses, those in `listen` first.
 pub(crate) fn all(config: &Effective) -> Vec<Address> {
     let common = config.listen.iter().filter_map(|text| {
         Some(Address {

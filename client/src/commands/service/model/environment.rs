@@ -1,4 +1,4 @@
-//! What of this process's environment the service must know, too.
+//! The environment variables that the service gets.
 
 use std::path::Path;
 
@@ -10,22 +10,22 @@ use crate::context::Environment;
 /// Variables for the service.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServiceEnvironment {
-    /// Everybody may read these.
+    /// Those without secrets.
     pub(crate) plain: Vec<(String, String)>,
-    /// These hold a password, or may.
+    /// Those that hold a password, or may.
     pub(crate) secret: Vec<(String, String)>,
-    /// Names of those that are set and not carried, and why.
+    /// Names of those that are set but not passed on, and why.
     pub(crate) left_out: Vec<(String, String)>,
-    /// Names of those that keep the daemon from reaching Zendesk, and why.
+    /// Names of those that will keep the daemon from reaching Zendesk, and why.
     pub(crate) unusable: Vec<(String, String)>,
 }
 
 impl ServiceEnvironment {
-    /// Those of `env`. `own` is where the daemon itself listens.
+    /// The variables in `env`. `own` are the daemon's own addresses.
     pub(crate) fn of(env: &Environment, own: &[Address]) -> Self {
         let mut carried = Self::default();
         for name in PROXIES {
-            // curl and most others know both spellings and let the small one win.
+            // curl and most others read both spellings, and the lower-case one wins.
             for name in [name.to_owned(), name.to_lowercase()] {
                 let Some(value) = env(&name).filter(|value| !value.is_empty()) else {
                     continue;
@@ -44,7 +44,7 @@ impl ServiceEnvironment {
             let is_default = default.is_some_and(|rest| Path::new(&home).join(rest) == value);
             match value.into_string() {
                 Ok(value) if !Path::new(&value).is_absolute() => {
-                    carried.leave_out(name, format!("`{value}` is no absolute path"));
+                    carried.leave_out(name, format!("`{value}` isn't an absolute path"));
                 }
                 Ok(value) if !is_default => carried.add(name, value),
                 Ok(_) => {}
@@ -54,7 +54,7 @@ impl ServiceEnvironment {
         carried
     }
 
-    /// The names of what is carried.
+    /// The names of the variables passed on.
     pub(crate) fn names(&self) -> Vec<String> {
         let all = self.plain.iter().chain(&self.secret);
         all.map(|(name, _)| name.clone()).collect()
@@ -75,10 +75,10 @@ impl ServiceEnvironment {
         if proxy.is_ok_and(|proxy| proxy.is_own(is_ours)) {
             self.leave_out(
                 &name,
-                "it points at loopdesk itself, which is no proxy to itself".to_owned(),
+                "it points at loopdesk itself, which isn't a proxy".to_owned(),
             );
         } else if value.contains('@') {
-            // Wherever it stands: whoever forgets to encode a password has one all the same.
+            // Anywhere in the value, since people forget to encode passwords.
             self.secret.push((name, value));
         } else {
             self.plain.push((name, value));
@@ -101,10 +101,10 @@ impl ServiceEnvironment {
     }
 }
 
-/// What decides on the way to Zendesk.
+/// The variables that select a proxy.
 const PROXIES: [&str; 4] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
 
-/// Files and folders, with the place in the home folder that they stand for where they aren't set.
+/// Files and folders, with their defaults in the home folder.
 const FOLDERS: [(&str, Option<&str>); 4] = [
     ("SSL_CERT_FILE", None),
     ("SSL_CERT_DIR", None),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn o1_a_password_is_told_apart_and_a_proxy_that_is_loopdesk_left_out() {
+    fn o1_passwords_are_kept_apart_and_a_proxy_that_is_loopdesk_is_left_out() {
         let carried = carried(&[
             ("HTTPS_PROXY", "http://ada:secret@proxy.corp:3128"),
             ("https_proxy", "http://ada:sec/ret@proxy.corp:3128"),
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_carried_where_they_are_somewhere_else() {
+    fn folders_are_passed_on_unless_they_are_the_default() {
         let carried = carried(&[
             ("HOME", "/home/ada"),
             ("SSL_CERT_FILE", "/etc/ssl/corp.pem"),

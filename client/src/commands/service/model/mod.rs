@@ -1,4 +1,4 @@
-//! What the service is to be, and what its manager says that it is.
+//! What to install as the service, and what its manager reports.
 
 pub(crate) mod address;
 pub(crate) mod environment;

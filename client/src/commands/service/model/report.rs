@@ -1,4 +1,4 @@
-//! What a manager says of the service.
+//! What the manager reports about the service.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,29 +7,29 @@ use loopdesk_protocol::Problem;
 use loopdesk_protocol::version::Version;
 use serde::Serialize;
 
-/// The service as its manager sees it.
+/// The service, as its manager reports it.
 #[derive(Debug)]
 pub(crate) struct ServiceReport {
     pub(crate) state: ServiceState,
-    /// For whom it is installed; none if it isn't.
+    /// For whom it is installed; `None` if it isn't.
     pub(crate) scope: Option<InstallScope>,
-    /// Whether it comes up by itself.
+    /// Whether it starts at login.
     pub(crate) starts_at_login: bool,
     /// The manager's files.
     pub(crate) files: Vec<PathBuf>,
-    /// Where it listens on TCP, as far as it does.
+    /// The TCP addresses it listens on.
     pub(crate) listens: Vec<SocketAddr>,
-    /// What isn't well.
+    /// What is wrong.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// What the service does.
+/// The state of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ServiceState {
     NotInstalled,
     Stopped,
-    /// The sockets are there; the first connection starts the daemon.
+    /// The sockets are open; the first connection starts the daemon.
     Waiting,
     Starting,
     Running,
@@ -42,7 +42,7 @@ pub(crate) enum ServiceState {
 pub(crate) enum InstallScope {
     /// By `loopdesk service install`.
     User,
-    /// By the machine's administrator, for everybody.
+    /// By the administrator, for all users.
     Machine,
 }
 
@@ -53,7 +53,7 @@ impl ServiceState {
     }
 }
 
-/// The daemon that answers.
+/// The running daemon.
 #[derive(Debug, Serialize)]
 pub(crate) struct ServiceDaemon {
     pub(crate) version: String,

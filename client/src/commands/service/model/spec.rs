@@ -1,4 +1,4 @@
-//! What the service is to be, for either manager.
+//! What to install, independent of the manager.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,18 @@ use super::address::Address;
 use super::environment::ServiceEnvironment;
 use crate::context::Context;
 
-/// The service as it is to be installed.
+/// The service to install.
 #[derive(Debug)]
 pub(crate) struct ServiceSpec {
     /// The daemon's program.
     pub(crate) program: PathBuf,
     /// Where it listens.
     pub(crate) addresses: Vec<Address>,
-    /// What it must know of this environment.
+    /// The environment variables it gets.
     pub(crate) environment: ServiceEnvironment,
-    /// Holds what of that is secret, 0600.
+    /// The file for those that are secret, 0600.
     pub(crate) secrets_file: PathBuf,
-    /// The file behind the credential that opens the vault, where the vault is one.
+    /// The file with the credential for `vault = "credential"`.
     pub(crate) credential: Option<PathBuf>,
 }
 
@@ -38,12 +38,12 @@ impl ServiceSpec {
     }
 }
 
-/// Where what the service must know and nobody else may read lies.
+/// The file for the service's secret variables.
 pub(crate) fn secrets_file(context: &Context) -> PathBuf {
     context.paths.state_dir().join("service.env")
 }
 
-/// A file that the service consists of.
+/// One of the service's files.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ServiceFile {
     pub(crate) path: PathBuf,
@@ -52,7 +52,7 @@ pub(crate) struct ServiceFile {
 }
 
 impl ServiceFile {
-    /// One that everybody may read, as managers want it.
+    /// Readable by all, as managers require.
     pub(crate) fn public(path: PathBuf, text: String) -> Self {
         Self {
             path,
@@ -61,7 +61,7 @@ impl ServiceFile {
         }
     }
 
-    /// One that holds a secret.
+    /// Holds a secret.
     pub(crate) fn private(path: &Path, text: String) -> Self {
         Self {
             path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! Files of the service: written as a whole or not at all, and taken away again.
+//! The service's files: written atomically, and removed again.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use loopdesk_protocol::{Kind, Problem};
 use crate::commands::service::model::spec::ServiceFile;
 use crate::error;
 
-/// Writes the file unless it is like that already. Whether it was written.
+/// Writes the file unless it has that content and mode already. Returns whether it was written.
 pub(crate) fn write(file: &ServiceFile) -> Result<bool, Problem> {
     let is_same = std::fs::read(&file.path).is_ok_and(|old| old == file.text.as_bytes())
         && std::fs::symlink_metadata(&file.path)
@@ -36,7 +36,7 @@ pub(crate) fn write(file: &ServiceFile) -> Result<bool, Problem> {
     Ok(true)
 }
 
-/// Removes a file. Whether it was there.
+/// Removes a file. Returns whether it existed.
 pub(crate) fn remove(path: &Path) -> Result<bool, Problem> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
@@ -45,16 +45,16 @@ pub(crate) fn remove(path: &Path) -> Result<bool, Problem> {
     }
 }
 
-/// Removes folders that are empty, each one before the one that it lies in.
+/// Removes folders that are empty, inner ones first.
 pub(crate) fn remove_if_empty<'a>(folders: impl IntoIterator<Item = &'a Path>) {
     for folder in folders {
-        // One that isn't empty, or not there, is somebody else's.
+        // Folders that aren't empty hold other files.
         drop(std::fs::remove_dir(folder));
     }
 }
 
 fn replace(file: &ServiceFile, dir: &Path, draft: &Path) -> io::Result<()> {
-    // A command that was killed may have left one of the same name.
+    // A killed command may have left one of the same name.
     match std::fs::remove_file(draft) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => {}

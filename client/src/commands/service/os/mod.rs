@@ -1,4 +1,4 @@
-//! The service's files, and the programs of the system that manage it.
+//! The service's files, and the system's programs that manage it.
 
 pub(crate) mod files;
 pub(crate) mod programs;

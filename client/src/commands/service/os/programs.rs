@@ -1,4 +1,4 @@
-//! Programs of the system that manage services.
+//! Runs the system's programs that manage services.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,18 +13,18 @@ use crate::context::Environment;
 pub(crate) fn find(name: &str, env: &Environment) -> Option<PathBuf> {
     let path = env("PATH")?;
     std::env::split_paths(&path)
-        // A relative entry would run whatever lies in the current folder.
+        // A relative entry would run a program from the current folder.
         .filter(|dir| dir.is_absolute())
         .map(|dir| dir.join(name))
         .find(|file| is_program(file))
 }
 
-/// What the program prints; where it fails, what it says about that.
+/// The program's output, or its error message.
 pub(crate) async fn run(mut command: Command, patience: Duration) -> Result<String, String> {
     let output = match timeout(patience, command.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => return Err(error.to_string()),
-        Err(_) => return Err(format!("it doesn't end within {} s", patience.as_secs())),
+        Err(_) => return Err(format!("it didn't finish within {} s", patience.as_secs())),
     };
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

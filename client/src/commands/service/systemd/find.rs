@@ -1,4 +1,4 @@
-//! Finds the user manager, or says what is missing.
+//! Finds systemd's user manager, or reports what is missing.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,14 +11,14 @@ use super::units::{SERVICE, SOCKET};
 use crate::commands::service::os::programs;
 use crate::context::Context;
 
-/// The user manager that answers.
+/// The running user manager.
 #[derive(Debug)]
 pub(in crate::commands::service) struct Systemd {
     systemctl: PathBuf,
-    /// Its `XDG_RUNTIME_DIR`, in which its socket lies.
+    /// Its `XDG_RUNTIME_DIR`, which contains its socket.
     runtime: PathBuf,
     pub(super) version: u32,
-    /// Where it reads this user's own units.
+    /// Where it reads the user's own units.
     pub(super) dir: PathBuf,
 }
 
@@ -26,14 +26,13 @@ impl Systemd {
     /// The manager of this user.
     pub(in crate::commands::service) async fn find(context: &Context) -> Result<Self, Problem> {
         let Some(systemctl) = programs::find("systemctl", &context.env) else {
-            let message = "this machine has no `systemctl`, so there is no systemd to keep loopdesk \
-                           running";
+            let message = "this machine has no `systemctl`, so systemd can't keep loopdesk running";
             return Err(other_ways(Problem::new(Kind::Daemon, message)));
         };
         let runtime = context.paths.runtime_dir();
         let Some(session) = runtime.parent().filter(|_| runtime.ends_with("loopdesk")) else {
-            let message = "systemd's user manager can't be found: XDG_RUNTIME_DIR isn't set, and \
-                           there is no folder of yours in /run/user";
+            let message = "can't find systemd's user manager: XDG_RUNTIME_DIR isn't set, and you \
+                           have no folder in /run/user";
             return Err(lingering(Problem::new(Kind::Daemon, message)));
         };
         let mut systemd = Self {
@@ -52,24 +51,24 @@ impl Systemd {
         };
         systemd.version = value("Version").and_then(major).unwrap_or_default();
         let mut folders = value("UnitPath").unwrap_or_default().split(' ');
-        // Those of the user come before those of the machine.
+        // The user's come before the machine's.
         let own = folders.find(|folder| folder.ends_with("/systemd/user"));
         systemd.dir = own.map(PathBuf::from).ok_or_else(|| {
-            let message = "systemd's user manager doesn't say where it reads units";
+            let message = "systemd's user manager doesn't tell where it reads units";
             Problem::new(Kind::Daemon, message).hint("run `systemctl --user show -p UnitPath`")
         })?;
         Ok(systemd)
     }
 
-    /// Has the manager do something.
+    /// Runs a command of the manager.
     pub(super) async fn call(&self, arguments: &[&str]) -> Result<String, Problem> {
         self.run(arguments).await.map_err(|said| {
             let message = format!("`systemctl --user {}` failed: {said}", arguments.join(" "));
             match arguments {
                 ["start" | "restart", SERVICE] => failed(message),
                 ["start", SOCKET] => Problem::new(Kind::Daemon, message)
-                    .hint("run `loopdesk service install`, which looks for a port that is free")
-                    .hint("or see what `journalctl --user -u loopdesk.socket -n 20` says"),
+                    .hint("run `loopdesk service install`, which finds a free port")
+                    .hint("or run `journalctl --user -u loopdesk.socket -n 20` to see why"),
                 _ => Problem::new(Kind::Daemon, message).hint("run `loopdesk service status`"),
             }
         })
@@ -87,10 +86,10 @@ impl Systemd {
     }
 }
 
-/// A unit that isn't running well, and where to read on.
+/// The problem of a failed unit.
 pub(super) fn failed(what: String) -> Problem {
     Problem::new(Kind::Daemon, what)
-        .hint("run `journalctl --user -u loopdesk.service -n 20`, where the daemon says why")
+        .hint("run `journalctl --user -u loopdesk.service -n 20` to see why")
         .hint("then run `loopdesk service start`")
 }
 
@@ -103,14 +102,14 @@ fn major(version: &str) -> Option<u32> {
 fn none_answers(said: &str, session: &Path) -> Problem {
     if !Path::new("/run/systemd/system").exists() {
         let message = format!(
-            "this machine wasn't started by systemd, so it has no user manager either ({said})"
+            "this machine wasn't booted with systemd, so there is no user manager ({said})"
         );
         let problem = Problem::new(Kind::Daemon, message)
-            .hint("in WSL: put `systemd=true` below `[boot]` in /etc/wsl.conf, then run `wsl --shutdown` in Windows");
+            .hint("in WSL, add `systemd=true` below `[boot]` in /etc/wsl.conf, then run `wsl --shutdown` in Windows");
         return other_ways(problem);
     }
     let message = format!(
-        "no user manager of systemd's answers in `{}`: {said}",
+        "systemd's user manager doesn't answer in `{}`: {said}",
         session.display()
     );
     lingering(Problem::new(Kind::Daemon, message))
@@ -119,16 +118,17 @@ fn none_answers(said: &str, session: &Path) -> Problem {
 fn lingering(problem: Problem) -> Problem {
     problem
         .hint(
-            "log in to the machine by ssh or at its screen: `su` and `sudo` start no user manager",
+            "log in to the machine with ssh or at its console; `su` and `sudo` don't start a user \
+             manager",
         )
-        .hint("or have an admin run `loginctl enable-linger` with your name, then try again")
+        .hint("or ask an administrator to run `loginctl enable-linger` with your user name")
 }
 
 fn other_ways(problem: Problem) -> Problem {
-    problem.hint("or start `loopdeskd` by what keeps other programs of yours running; `loopdesk wait` starts it for now")
+    problem.hint("or start `loopdeskd` with another supervisor; `loopdesk wait` starts it for now")
 }
 
-/// A daemon may need its whole `TimeoutStopSec=`.
+/// Longer than `TimeoutStopSec=`, which a stopping daemon may need.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use units::{SERVICE, SOCKET, SOCKET_V6};
 pub(super) use find::Systemd;
 
 impl Systemd {
-    /// Writes the units and starts them. Whether anything had to be written.
+    /// Writes the units and starts them. Returns the files, and whether any was written.
     pub(super) async fn install(
         &self,
         spec: &ServiceSpec,
@@ -43,7 +43,7 @@ impl Systemd {
         let mut names = vec![SOCKET, SERVICE];
         names.extend(has_v6.then_some(SOCKET_V6));
         if sockets_changed {
-            // A socket whose service runs can't be bound anew.
+            // A socket can't be rebound while its service is running.
             self.call(&with("stop", &names)).await?;
         }
         self.call(&with("enable", &names)).await?;
@@ -54,7 +54,7 @@ impl Systemd {
         Ok((files, sockets_changed || service_changed))
     }
 
-    /// Stops the units and removes them. What was removed.
+    /// Stops the units and removes them. Returns what was removed.
     pub(super) async fn uninstall(&self, secrets_file: &Path) -> Result<Vec<PathBuf>, Problem> {
         let ours = [SOCKET, SOCKET_V6, SERVICE].map(|name| self.dir.join(name));
         let names: Vec<_> = [SOCKET, SOCKET_V6, SERVICE]
@@ -73,7 +73,7 @@ impl Systemd {
         }
         self.call(&["daemon-reload"]).await?;
         for name in names {
-            // One that hasn't failed has nothing to be forgotten.
+            // Fails for a unit that hasn't failed.
             drop(self.call(&["reset-failed", name]).await);
         }
         let parent = self.dir.parent().unwrap_or(&self.dir);
@@ -86,11 +86,11 @@ impl Systemd {
     /// Starts the sockets and the daemon.
     pub(super) async fn start(&self) -> Result<(), Problem> {
         for name in [SOCKET, SOCKET_V6, SERVICE] {
-            // One that hasn't failed has nothing to be forgotten.
+            // Fails for a unit that hasn't failed.
             drop(self.call(&["reset-failed", name]).await);
         }
         self.call(&["start", SOCKET]).await?;
-        // A machine may have no ::1, and then it needs no socket there.
+        // Fails on machines without ::1, which don't need it.
         drop(self.call(&["start", SOCKET_V6]).await);
         self.call(&["start", SERVICE]).await.map(drop)
     }
@@ -103,17 +103,17 @@ impl Systemd {
         self.call(&with("stop", &known)).await.map(drop)
     }
 
-    /// Replaces the daemon by a new one; the sockets stay.
+    /// Restarts the daemon; the sockets stay open.
     pub(super) async fn restart(&self) -> Result<(), Problem> {
         self.call(&["restart", SERVICE]).await.map(drop)
     }
 
-    /// What the manager says.
+    /// The service's state.
     pub(super) async fn report(&self) -> Result<ServiceReport, Problem> {
         state::read(self).await.map(|state| state.report(self))
     }
 
-    /// The credential's file of the service that is installed.
+    /// The credential's file of the installed service.
     pub(super) fn credential(&self) -> Option<PathBuf> {
         let text = std::fs::read_to_string(self.dir.join(SERVICE)).ok()?;
         units::credential(&text)

@@ -1,4 +1,4 @@
-//! The units as the manager has them.
+//! The state of the units.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use super::find::{Systemd, failed};
 use super::units::{SERVICE, SOCKET, SOCKET_V6, values};
 use crate::commands::service::model::report::{InstallScope, ServiceReport, ServiceState};
 
-/// The properties of each unit.
+/// Each unit's properties.
 #[derive(Debug)]
 pub(super) struct UnitStates(HashMap<String, HashMap<String, String>>);
 
@@ -85,13 +85,13 @@ impl UnitStates {
         let names = [SOCKET, SERVICE].into_iter();
         for name in names.filter(|name| self.get(name, "ActiveState") == "failed") {
             problems.push(failed(format!(
-                "{name} has failed: {}",
+                "{name} failed: {}",
                 why(self.get(name, "Result"), self.get(name, "ExecMainStatus"))
             )));
         }
         let is_stale = |name: &&str| self.get(name, "NeedDaemonReload") == "yes";
         if let Some(name) = [SOCKET, SOCKET_V6, SERVICE].into_iter().find(is_stale) {
-            let message = format!("systemd has not read {name} since it was changed");
+            let message = format!("{name} was changed, and systemd hasn't read it since");
             problems.push(
                 Problem::new(Kind::Daemon, message)
                     .hint("run `systemctl --user daemon-reload`, then `loopdesk service restart`"),
@@ -107,7 +107,7 @@ impl UnitStates {
         problems
     }
 
-    /// By the files: the manager tells only of sockets that are open.
+    /// From the files, since the manager lists only open sockets.
     fn listens(&self) -> Vec<SocketAddr> {
         let mut all = Vec::new();
         for name in [SOCKET, SOCKET_V6] {
@@ -117,7 +117,7 @@ impl UnitStates {
             for text in files.filter_map(|file| std::fs::read_to_string(file).ok()) {
                 for value in values(&text, "ListenStream") {
                     match value {
-                        // In a drop-in: what was said before doesn't count.
+                        // In a drop-in, an empty value resets the list.
                         "" => own.clear(),
                         value => own.extend(value.parse::<SocketAddr>().ok()),
                     }
@@ -139,17 +139,17 @@ impl UnitStates {
     }
 }
 
-/// systemd's name of a result in words.
+/// systemd's result in words.
 fn why(result: &str, status: &str) -> String {
     match result {
         "exit-code" => format!("the daemon ended with exit code {status}"),
-        "watchdog" => "the daemon hung, and was killed".to_owned(),
+        "watchdog" => "the daemon hung and was killed".to_owned(),
         "signal" | "core-dump" => "the daemon crashed".to_owned(),
-        "timeout" => "the daemon didn't get ready, or didn't end, in time".to_owned(),
+        "timeout" => "the daemon didn't start or stop in time".to_owned(),
         "start-limit-hit" | "service-start-limit-hit" => {
-            "the daemon was started again and again, and always ended at once".to_owned()
+            "the daemon was restarted again and again, but ended at once each time".to_owned()
         }
-        "resources" => "a socket can't be opened, perhaps because its port is held".to_owned(),
+        "resources" => "a socket can't be opened; its port may be in use".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn o3_what_isnt_well_is_said_in_plain_words() {
+    fn o3_failures_are_told_in_plain_words() {
         let all = units(
             "ActiveState=failed\nResult=service-start-limit-hit\nNeedDaemonReload=no",
             "ActiveState=failed\nResult=exit-code\nExecMainStatus=3\nNeedDaemonReload=yes",
@@ -211,6 +211,6 @@ mod tests {
         assert_eq!(said.len(), 3);
         assert!(said[0].contains("again and again"), "{said:?}");
         assert!(said[1].contains("exit code 3"), "{said:?}");
-        assert!(said[2].contains("since it was changed"), "{said:?}");
+        assert!(said[2].contains("was changed"), "{said:?}");
     }
 }

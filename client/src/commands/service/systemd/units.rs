@@ -1,4 +1,4 @@
-//! The units, as `packaging/systemd` ships them for everybody, with one user's values in them.
+//! The units: the templates in `packaging/systemd` with one user's values.
 
 use std::path::{Path, PathBuf};
 
@@ -6,14 +6,14 @@ use loopdesk_protocol::{Kind, Problem};
 
 use crate::commands::service::model::spec::{ServiceFile, ServiceSpec};
 
-/// Holds what scripts and the command line connect to.
+/// The sockets for scripts and for the command line.
 pub(super) const SOCKET: &str = "loopdesk.socket";
-/// Holds the same on `::1`, where there is one.
+/// The sockets on `::1`.
 pub(super) const SOCKET_V6: &str = "loopdesk-v6.socket";
 /// The daemon.
 pub(super) const SERVICE: &str = "loopdesk.service";
 
-/// The files that make `spec` a service of a manager of this version.
+/// The files of `spec` for a manager of this version.
 pub(super) fn render(
     spec: &ServiceSpec,
     version: u32,
@@ -27,7 +27,7 @@ pub(super) fn render(
     );
     let mut service = replaced(SERVICE_TEMPLATE, "Type=", &types(version));
     if version >= NOTIFY_RELOAD {
-        // The type implies it, and the manager waits for the daemon's word.
+        // `notify-reload` implies it.
         service = replaced(&service, "ExecReload=", &[]);
     }
     if v6.is_empty() {
@@ -51,7 +51,7 @@ pub(super) fn render(
     Ok(files)
 }
 
-/// The values of one key in a unit's text.
+/// The values of a key in a unit's text.
 pub(super) fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
     let values = text.lines().filter_map(|line| line.split_once('='));
     values
@@ -60,7 +60,7 @@ pub(super) fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The file of the credential in a service's text.
+/// The credential's file in a service's text.
 pub(super) fn credential(text: &str) -> Option<PathBuf> {
     let credentials = values(text, "LoadCredential");
     let path = credentials
@@ -69,9 +69,9 @@ pub(super) fn credential(text: &str) -> Option<PathBuf> {
     Some(path.replace("%%", "%").into())
 }
 
-/// The lines that say how the daemon is started.
+/// The lines that start the daemon.
 fn start(spec: &ServiceSpec) -> Result<Vec<String>, Problem> {
-    // Outside of quotes a variable would be put in for `$NAME`, and inside, too.
+    // systemd expands `$NAME`, even in quotes.
     let program = quoted(text(&spec.program)?).replace('$', "$$");
     let mut lines = vec![format!("ExecStart={program}")];
     for (name, value) in &spec.environment.plain {
@@ -105,7 +105,7 @@ fn listens(addresses: &[String]) -> Vec<String> {
     addresses.iter().map(line).collect()
 }
 
-/// `template` with `lines` in the place of the one line that begins with `start`.
+/// Replaces the line of `template` that starts with `start` with `lines`.
 fn replaced(template: &str, start: &str, lines: &[String]) -> String {
     let mut out = String::with_capacity(template.len());
     for line in template.lines() {
@@ -122,7 +122,7 @@ fn replaced(template: &str, start: &str, lines: &[String]) -> String {
     out
 }
 
-/// One word of a unit's line (systemd.syntax(7)), specifiers kept from being resolved.
+/// Quotes a word for a unit (systemd.syntax(7)), so that specifiers aren't expanded.
 fn quoted(word: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "/._-=:,+@".contains(c);
     if word.chars().all(safe) {
@@ -135,7 +135,7 @@ fn quoted(word: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-/// As `EnvironmentFile=` reads it (systemd.exec(5)).
+/// In the format of `EnvironmentFile=` (systemd.exec(5)).
 fn environment_file(variables: &[(String, String)]) -> String {
     let mut text = String::new();
     for (name, value) in variables {
@@ -156,8 +156,11 @@ fn text(path: &Path) -> Result<&str, Problem> {
         .to_str()
         .filter(|text| !text.contains(char::is_control));
     text.ok_or_else(|| {
-        let message = format!("`{}` has characters that no unit can name", path.display());
-        Problem::new(Kind::Usage, message).hint("move it to a path of plain text")
+        let message = format!(
+            "the path `{}` has characters that a unit can't contain",
+            path.display()
+        );
+        Problem::new(Kind::Usage, message).hint("move it to a path without control characters")
     })
 }
 
@@ -166,7 +169,7 @@ const SOCKET_V6_TEMPLATE: &str =
     include_str!("../../../../../packaging/systemd/loopdesk-v6.socket");
 const SERVICE_TEMPLATE: &str = include_str!("../../../../../packaging/systemd/loopdesk.service");
 
-/// What the daemon's vault reads.
+/// The credential's name, which the daemon reads.
 const CREDENTIAL: &str = "loopdesk-key";
 
 /// The first version of systemd that knows `Type=notify-reload`.
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_that_is_replaced_is_there_once() {
+    fn each_replaced_line_exists_once() {
         for (template, start) in [
             (SOCKET_TEMPLATE, "ListenStream=127.0.0.1:"),
             (SOCKET_TEMPLATE, "Also="),
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newer_manager_knows_is_used_and_no_v6_unit_named_that_isnt_there() {
+    fn newer_managers_get_notify_reload_and_a_missing_v6_unit_isn_t_named() {
         let files = rendered(&spec(&["127.0.0.1:8484"]), 255);
         assert_eq!(files.len(), 2);
         assert_eq!(values(&files[0].1, "Also"), [SERVICE]);
