@@ -2,7 +2,7 @@
 
 use super::address;
 use super::origins::View;
-use super::scanner::prefix::FOLLOWED;
+use super::prefix::FOLLOWED;
 
 /// One line of it with local targets, if any of its targets is served here. Parameters and other
 /// targets stay byte for byte. Text that isn't a link is skipped up to its comma, as by clients

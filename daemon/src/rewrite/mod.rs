@@ -19,6 +19,7 @@ mod head;
 pub mod leak_filter;
 mod link;
 mod origins;
+mod prefix;
 mod scanner;
 #[cfg(test)]
 mod tests;

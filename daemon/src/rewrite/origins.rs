@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::scanner::prefix::Prefixes;
+use super::prefix::Prefixes;
 use crate::config::{Account, Config, Origin};
 
 /// The origins under one configuration.

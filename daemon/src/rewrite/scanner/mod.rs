@@ -10,7 +10,6 @@
 mod cut;
 mod fields;
 mod nesting;
-pub(super) mod prefix;
 #[cfg(test)]
 mod properties;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -27,10 +26,10 @@ use bytes::Bytes;
 use self::cut::ChunkEdits;
 use self::fields::{Classes, FieldTree};
 use self::nesting::Nesting;
-use self::prefix::PrefixMatch;
 use self::token::{KeyBuffer, Literal, Number, stop};
 use self::trail::FieldTrail;
 use super::origins::View;
+use super::prefix::PrefixMatch;
 use crate::config::RewriteClass;
 
 /// Rewrites one body.

@@ -2,14 +2,14 @@
 
 /// Every spelling of every such beginning.
 #[derive(Debug)]
-pub(in crate::rewrite) struct Prefixes {
+pub(super) struct Prefixes {
     all: Vec<Prefix>,
     longest: usize,
 }
 
 impl Prefixes {
     /// The prefixes of addresses at `origins`.
-    pub(in crate::rewrite) fn new(origins: impl Iterator<Item = String>) -> Self {
+    pub(super) fn new(origins: impl Iterator<Item = String>) -> Self {
         let mut all = Vec::new();
         for (number, origin) in origins.enumerate() {
             for path in FOLLOWED {
@@ -102,5 +102,4 @@ pub(super) enum PrefixMatch<'a> {
 }
 
 /// Where the API and its files are. An address elsewhere at the same origin is a page for people.
-pub(in crate::rewrite) const FOLLOWED: [&str; 3] =
-    ["/api/", "/attachments/", "/hc/article_attachments/"];
+pub(super) const FOLLOWED: [&str; 3] = ["/api/", "/attachments/", "/hc/article_attachments/"];
