@@ -5,7 +5,9 @@
     reason = "a file that can't be read fails the test that needs it"
 )]
 
+mod arrows;
 mod fast;
+mod floors;
 mod promises;
 
 use std::path::{Path, PathBuf};
