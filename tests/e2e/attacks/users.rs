@@ -209,9 +209,7 @@ async fn refused_by_the_command_line(stage: &Stage, folder: &Path) {
     }
     let said = said.failed(6).stderr;
     assert!(
-        said.contains(&format!(
-            "`{name}` belongs to somebody else or is no folder"
-        )),
+        said.contains(&format!("`{name}` isn't a folder of yours")),
         "{said}"
     );
     assert!(said.contains("`ls -ld "), "{said}");

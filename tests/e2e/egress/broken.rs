@@ -34,7 +34,7 @@ async fn r4_nothing_that_a_proxy_does_ends_a_session() {
         (
             says("HTTP/1.1 407 x\r\nProxy-Authenticate: NTLM\r\n\r\n"),
             502,
-            "login by NTLM",
+            "requires NTLM authentication",
             "proxy-login",
         ),
         (
@@ -46,7 +46,7 @@ async fn r4_nothing_that_a_proxy_does_ends_a_session() {
         (
             says("HTTP/1.1 502 Bad Gateway\r\n\r\n"),
             502,
-            "502 Bad Gateway; see that",
+            "502 Bad Gateway; check that",
             "proxy-refuses",
         ),
         (
