@@ -20,8 +20,8 @@
 //! # `--json`
 //!
 //! A command prints one JSON object on one line of standard output; `login` prints one per event.
-//! `--help` names the fields. Fields that `loopdesk_protocol` documents as absent may be missing, all
-//! others are always present, and fields may be added. A failure is one line on standard error,
+//! `--help` names the fields. Fields that `loopdesk_protocol` documents as absent may be missing,
+//! all others are always present, and fields may be added. A failure is one line on standard error,
 //! `{"error":{"kind","message","hints","exit_code"}}`. Notes and warnings aren't printed.
 //!
 //! # Exit codes

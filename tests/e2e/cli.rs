@@ -238,7 +238,7 @@ async fn r9_a_key_file_that_is_deleted_under_the_daemon_shows_before_a_restart_n
         let said = stage.home.loopdesk(["status"]).await.failed(1).stdout;
         assert!(said.contains(&key.display().to_string()), "{what}: {said}");
         assert!(
-            said.contains("after a restart nobody is logged in"),
+            said.contains("needs a new login after a restart"),
             "{what}: {said}"
         );
         let json = stage

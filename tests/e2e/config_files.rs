@@ -75,7 +75,7 @@ async fn o3_what_is_no_text_file_is_named_at_once() {
     let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
     refused(&format!("line {line} has the byte 0xE9")).await;
     fs::write(&file, vec![b'#'; (1 << 20) + 1]).unwrap();
-    refused("has more than 1024 KiB").await;
+    refused("is larger than 1024 KiB").await;
 }
 
 #[tokio::test]

@@ -134,7 +134,12 @@ pub(crate) struct ExplainArgs {
 }
 
 const CREATE_MORE: &str = "\
-Scopes: `read` and `write` cover everything. For one kind of resource, add `:read` or `:write`: account_settings, apps, automations, brands, custom_objects, deletion_schedules, dynamic_content, groups, hc, macros, organizations, requests, satisfaction_ratings, sla_policies, targets, themes, ticket_attachments, ticket_views, tickets, triggers, users, webhooks, zis. Only `:read`: auditlogs, security. Only `:write`: any_channel, web_widget. A write scope includes deleting, but not reading. To act on behalf of end users, a key also needs `impersonate`.
+Scopes: `read` and `write` cover everything. For one kind of resource, add `:read` or `:write`: \
+account_settings, apps, automations, brands, custom_objects, deletion_schedules, dynamic_content, \
+groups, hc, macros, organizations, requests, satisfaction_ratings, sla_policies, targets, themes, \
+ticket_attachments, ticket_views, tickets, triggers, users, webhooks, zis. Only `:read`: \
+auditlogs, security. Only `:write`: any_channel, web_widget. A write scope includes deleting, but \
+not reading. To act on behalf of end users, a key also needs `impersonate`.
 
 Only the key goes to standard output, so you can send it straight to where you keep it:
   loopdesk key create nightly --scope tickets:read | pass insert -e zendesk

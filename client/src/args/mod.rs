@@ -145,9 +145,14 @@ pub(crate) const EXIT_CODES: &str = "   0  success
   70  a bug in loopdesk";
 
 /// Further notes on every command.
-pub(crate) const NOTES: &str = r#"Every error says what happened and, after `Hint:`, which command fixes it. With --json it is one line on standard error: {"error":{"kind","message","hints","exit_code"}}. The folder client/schemas of loopdesk's source has a JSON Schema for the output of each command.
+pub(crate) const NOTES: &str = "\
+Every error says what happened and, after `Hint:`, which command fixes it. With --json it is one \
+line on standard error: {\"error\":{\"kind\",\"message\",\"hints\",\"exit_code\"}}. The folder \
+client/schemas of loopdesk's source has a JSON Schema for the output of each command.
 
-Files: $XDG_CONFIG_HOME/loopdesk/config.toml, $XDG_STATE_HOME/loopdesk, $XDG_RUNTIME_DIR/loopdesk. The daemon's program is the one beside this command, else the first in $PATH; $LOOPDESKD names another."#;
+Files: $XDG_CONFIG_HOME/loopdesk/config.toml, $XDG_STATE_HOME/loopdesk, $XDG_RUNTIME_DIR/loopdesk. \
+The daemon's program is the one beside this command, else the first in $PATH; $LOOPDESKD names \
+another.";
 
 const LOGIN_JSON: &str = "\
 JSON: one object per event, told apart by `event`.

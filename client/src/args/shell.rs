@@ -42,7 +42,7 @@ fn topics() -> PossibleValuesParser {
 
 #[derive(Args, Debug)]
 pub(crate) struct ManArgs {
-    /// The folder for `loopdesk.1`, a page per command, and one in section 7 per topic of the guide;
-    /// created if missing.
+    /// The folder for `loopdesk.1`, a page per command, and one in section 7 per topic of the
+    /// guide; created if missing.
     pub(crate) dir: Option<PathBuf>,
 }

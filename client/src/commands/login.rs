@@ -196,7 +196,8 @@ impl BrowserLogin<'_> {
             line = line => match line {
                 Ok(Some(line)) if line.trim().is_empty() => {}
                 Ok(Some(line)) => self.submit(line.trim(), output).await,
-                // Nothing more can be pasted, but a browser on this machine may still finish the login.
+                // Nothing more can be pasted, but a browser on this machine may still finish the
+                // login.
                 Ok(None) | Err(_) => self.reads = false,
             },
         }

@@ -11,8 +11,8 @@ use super::link::Link;
 use crate::error;
 
 impl Link {
-    /// Creates the folders for state and sockets, or checks that they are private. Returns the paths
-    /// that a daemon would use now.
+    /// Creates the folders for state and sockets, or checks that they are private. Returns the
+    /// paths that a daemon would use now.
     pub(crate) fn private_dirs(&self) -> Result<Paths, Problem> {
         private_dir(self.paths.state_dir())?;
         let dir = self.paths.runtime_dir();

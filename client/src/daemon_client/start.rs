@@ -244,7 +244,8 @@ mod tests {
     use crate::testing::{Daemon, Home};
     use std::os::unix::fs::PermissionsExt;
 
-    /// A daemon's program that tells the test where to send `READY=1`, and runs until the test ends.
+    /// A daemon's program that tells the test where to send `READY=1`, and runs until the test
+    /// ends.
     struct FakeProgram {
         home: Home,
         /// Ends the program when dropped.
@@ -269,7 +270,8 @@ mod tests {
                 told = told.display(),
                 end = end.display()
             ));
-            // Opened for both, so that opening doesn't block; its readers see EOF when the test ends.
+            // Opened for both, so that opening doesn't block; its readers see EOF when the test
+            // ends.
             let end = OpenOptions::new().read(true).write(true).open(end);
             Self {
                 home,

@@ -73,8 +73,8 @@ impl fmt::Debug for Keyboard {
     }
 }
 
-/// A terminal without echo, in raw mode: if Ctrl-C ended this process, the user's shell would be left
-/// without echo.
+/// A terminal without echo, in raw mode: if Ctrl-C ended this process, the user's shell would be
+/// left without echo.
 pub(crate) struct EchoOff(Option<Termios>);
 
 impl EchoOff {

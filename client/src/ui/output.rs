@@ -158,8 +158,8 @@ impl Output {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), CliError> {
         match self.out.write_all(bytes).and_then(|()| self.out.flush()) {
-            // As in `loopdesk status | head -1`: the reader has what it wanted, and the exit code still
-            // tells the result.
+            // As in `loopdesk status | head -1`: the reader has what it wanted, and the exit code
+            // still tells the result.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(write_failed(&error).into()),
             Ok(()) => Ok(()),

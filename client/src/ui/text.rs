@@ -3,8 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use loopdesk_protocol::text::is_invisible;
 
-/// Styled text. Control characters are removed from everything added, so that no name in Zendesk and
-/// no server's message can move the cursor or overwrite a line.
+/// Styled text. Control characters are removed from everything added, so that no name in Zendesk
+/// and no server's message can move the cursor or overwrite a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text(String);
 

@@ -1,15 +1,15 @@
-//! What is said of an account in several answers.
+//! Parts of several answers that describe an account.
 
 use serde::{Deserialize, Serialize};
 
 use crate::text;
 
-/// The grant of an account whose person allows the access in a browser.
+/// The grant of an account whose user logs in through a browser.
 pub const AUTHORIZATION_CODE: &str = "authorization-code";
-/// The grant of an account whose confidential OAuth client acts by its own secret.
+/// The grant of an account that uses the secret of a confidential OAuth client.
 pub const CLIENT_CREDENTIALS: &str = "client-credentials";
 
-/// The Zendesk user in whose name an account's requests are made.
+/// The Zendesk user that an account's requests act as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
     /// Zendesk's user id.
@@ -17,14 +17,14 @@ pub struct Person {
     /// The user's name as Zendesk shows it, on one line.
     #[serde(deserialize_with = "text::one_line")]
     pub name: String,
-    /// The user's primary e-mail address, if Zendesk tells it.
+    /// The user's primary e-mail address, if known.
     #[serde(
         default,
         deserialize_with = "text::one_line_or_none",
         skip_serializing_if = "Option::is_none"
     )]
     pub email: Option<String>,
-    /// `end-user`, `agent` or `admin`, if Zendesk tells it.
+    /// `end-user`, `agent` or `admin`, if known.
     #[serde(
         default,
         deserialize_with = "text::one_line_or_none",
@@ -34,13 +34,13 @@ pub struct Person {
 }
 
 impl Person {
-    /// Whether Zendesk says that this user may do everything.
+    /// Whether the user is an admin in Zendesk.
     pub fn is_admin(&self) -> bool {
         self.role.as_deref() == Some("admin")
     }
 }
 
-/// What an answer means that names no grant.
+/// The grant in answers that don't name one.
 pub(crate) fn default_grant() -> String {
     AUTHORIZATION_CODE.to_owned()
 }

@@ -1,4 +1,4 @@
-//! The control API's client: HTTP/1.1 over a unix socket, one connection a call.
+//! The client of the control API: HTTP/1.1 over a unix socket, with one connection per call.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -17,14 +17,14 @@ use tokio::net::UnixStream;
 
 use crate::problem::{Kind, Problem};
 
-/// Talks to the daemon behind one control socket.
+/// A client of the daemon behind a control socket.
 #[derive(Clone, Debug)]
 pub struct Client {
     socket: PathBuf,
 }
 
 impl Client {
-    /// A client of the daemon that listens at `socket`. Nothing is opened yet.
+    /// A client of the daemon at `socket`. Doesn't connect yet.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self {
             socket: socket.into(),
@@ -39,8 +39,8 @@ impl Client {
     /// `GET`s `path`.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] where nobody listens, [`Error::Problem`] as the daemon says it,
-    /// [`Error::Broken`] where the answer can't be read.
+    /// [`Error::Unreachable`] if nothing listens, [`Error::Problem`] if the daemon refuses or
+    /// fails, [`Error::Broken`] if its answer can't be read.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
         read(response).await
@@ -49,7 +49,7 @@ impl Client {
     /// `POST`s `body` to `path`.
     ///
     /// # Errors
-    /// As [`Client::get`].
+    /// See [`Client::get`].
     pub async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -62,7 +62,7 @@ impl Client {
     /// `POST`s `body` to `path` and reads the answer line by line.
     ///
     /// # Errors
-    /// As [`Client::get`].
+    /// See [`Client::get`].
     pub async fn stream<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -106,7 +106,7 @@ impl Client {
     }
 
     async fn connect(&self) -> io::Result<UnixStream> {
-        // Another user's socket must not learn what we ask for, nor answer in the daemon's name.
+        // Another user's socket must neither see our requests nor answer as the daemon.
         let owner = std::fs::symlink_metadata(&self.socket)?.uid();
         let stream = UnixStream::connect(&self.socket).await?;
         let own = rustix::process::getuid().as_raw();
@@ -114,14 +114,14 @@ impl Client {
         if owner != own || peer != own {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                format!("the socket belongs to user {owner}, served by user {peer}"),
+                format!("the socket belongs to user {owner}, and its server to user {peer}"),
             ));
         }
         Ok(stream)
     }
 }
 
-/// An answer that arrives as one JSON value a line.
+/// An answer with one JSON value per line.
 #[derive(Debug)]
 pub struct Lines<T> {
     body: Incoming,
@@ -130,10 +130,10 @@ pub struct Lines<T> {
 }
 
 impl<T: DeserializeOwned> Lines<T> {
-    /// The next value, or `None` after the last. Can be cancelled without losing anything.
+    /// The next value, or `None` after the last. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Broken`] where the daemon hangs up early or says what can't be read.
+    /// [`Error::Broken`] if the daemon hangs up early or its answer can't be read.
     pub async fn next(&mut self) -> Result<Option<T>, Error> {
         loop {
             if let Some(end) = self.buffer.iter().position(|b| *b == b'\n') {
@@ -156,21 +156,21 @@ impl<T: DeserializeOwned> Lines<T> {
     }
 }
 
-/// Why a call has no answer.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No daemon listens there.
+    /// No daemon listens at the socket.
     #[error("no daemon answers at `{}`: {source}", .socket.display())]
     Unreachable {
         /// The control socket's path.
         socket: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The daemon has refused or failed, and says why.
+    /// The daemon refused or failed.
     #[error(transparent)]
     Problem(#[from] Problem),
-    /// The daemon's answer makes no sense.
+    /// The daemon's answer can't be read.
     #[error("the daemon's answer can't be read: {0}")]
     Broken(String),
 }
@@ -208,7 +208,7 @@ async fn problem(response: Response<Incoming>) -> Error {
         Ok(problem) => Error::Problem(problem),
         Err(_) => Error::Problem(Problem::new(
             Kind::Daemon,
-            format!("the daemon answered {status} without saying why"),
+            format!("the daemon answered {status} without a reason"),
         )),
     }
 }

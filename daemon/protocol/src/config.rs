@@ -1,62 +1,62 @@
-//! What the daemon makes of the configuration's files: the user's, and the machine's below it.
+//! The result of checking the configuration: the user's file, and the machine-wide one below it.
 //!
-//! `loopdeskd check-config [FILE]` prints a [`Report`] as JSON, whether a daemon runs or not, so
-//! that there is one reader of the files only. `POST /v1/config/reload` makes a running daemon
-//! read its files; the answer is an empty object or a problem of kind `config`.
+//! `loopdeskd check-config [FILE]` prints a [`Report`] as JSON, with or without a running daemon,
+//! so that only the daemon's program reads the files. `POST /v1/config/reload` makes a running
+//! daemon read them; the answer is an empty object or a problem of kind `config`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Makes the daemon read its file again.
+/// Makes the daemon read its configuration again.
 pub const RELOAD: &str = "/v1/config/reload";
 
-/// The configuration's files, checked.
+/// The checked configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The user's file.
     pub path: String,
-    /// Whether the user's file exists; a missing file means what is below it.
+    /// Whether the user's file exists. If not, the machine-wide file and the defaults apply.
     pub exists: bool,
-    /// Every file that was looked for, the one that counts more first.
+    /// Every file that was looked for, the one with precedence first.
     #[serde(default)]
     pub files: Vec<ReportFile>,
-    /// Every error in the files. Empty means that they can be used.
+    /// All errors in the files. If empty, the configuration is valid.
     pub errors: Vec<Diagnostic>,
-    /// What the machine's file says that this version doesn't know, and passes over.
+    /// Settings in the machine-wide file that this version doesn't know and ignores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Diagnostic>,
-    /// What the files say, defaults filled in; absent where there are errors.
+    /// The configuration with its defaults; absent if there are errors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<Effective>,
 }
 
 impl Report {
-    /// The machine's file, if there is one.
+    /// The machine-wide file, if it exists.
     pub fn system(&self) -> Option<&ReportFile> {
         let mut files = self.files.iter();
         files.find(|file| file.layer == Layer::System && file.exists)
     }
 }
 
-/// A file of the configuration.
+/// A configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportFile {
-    /// Whose it is.
+    /// Whose file it is.
     pub layer: Layer,
-    /// Its name.
+    /// Its path.
     pub path: String,
     /// Whether it exists.
     pub exists: bool,
 }
 
-/// Whose a file is.
+/// The owner of a configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layer {
-    /// The user's, which counts more.
+    /// The user, whose file takes precedence.
     User,
-    /// The machine's, below it.
+    /// The machine's administrator.
     System,
 }
 
@@ -66,54 +66,54 @@ pub struct Diagnostic {
     /// The file.
     #[serde(default)]
     pub path: String,
-    /// Line, from 1.
+    /// The line, from 1.
     pub line: usize,
-    /// Column, from 1, in characters.
+    /// The column, from 1, in characters.
     pub column: usize,
-    /// What is wrong, naming the value and what would be right.
+    /// What is wrong, with the value and what is expected.
     pub message: String,
-    /// The line of the file and a caret below it.
+    /// The line of the file, with carets below it.
     pub snippet: String,
 }
 
-/// A usable configuration with every default filled in.
+/// A valid configuration with its defaults.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Effective {
     /// Addresses that scripts can connect to.
     pub listen: Vec<String>,
-    /// The account of requests that name none.
+    /// The account of requests that don't name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_account: Option<String>,
     /// Where the data key lives.
     pub vault: String,
-    /// Further `Host` names that are answered, always with a local key.
+    /// Additional `Host` names to accept. With any, callers by TCP need a local key.
     #[serde(default)]
     pub allow_hosts: Vec<String>,
-    /// The most that local keys may do, if the machine's file limits them.
+    /// The most that local keys may allow, if the machine-wide file limits them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_key_scope: Option<Vec<String>>,
-    /// The longest that local keys may live, in seconds, if the machine's file limits them.
+    /// How long local keys may last, in seconds, if the machine-wide file limits them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_key_age: Option<u64>,
-    /// Token-minting routes that scripts may use after all.
+    /// Routes that create tokens, but that scripts may use all the same.
     pub open_routes: Vec<String>,
-    /// The redirect URIs that are registered at Zendesk.
+    /// The redirect URIs registered in Zendesk.
     pub redirect_uris: Vec<String>,
-    /// The commands that are told of events.
+    /// The commands to run on events.
     #[serde(default)]
     pub hooks: HookSettings,
     /// The accounts, by name.
     pub accounts: Vec<AccountSettings>,
-    /// Where each value comes from that isn't a default, by its key: `accounts.acme.port`.
+    /// Where values come from, by key (`accounts.acme.port`). Defaults aren't listed.
     #[serde(default)]
     pub sources: BTreeMap<String, Source>,
-    /// The keys, or tables, that the machine's file locks, and where it does.
+    /// The keys and tables that the machine-wide file locks, and where.
     #[serde(default)]
     pub locked: BTreeMap<String, Source>,
 }
 
 impl Effective {
-    /// What locks `key`: itself, or a table that holds it.
+    /// Where `key`, or a table that contains it, is locked.
     pub fn lock(&self, key: &str) -> Option<&Source> {
         let holds = |table: &str| {
             let rest = key.strip_prefix(table);
@@ -123,7 +123,7 @@ impl Effective {
         locks.find(|(table, _)| holds(table)).map(|(_, at)| at)
     }
 
-    /// Where the machine's file has the account of that name, if it does.
+    /// Where the machine-wide file defines the account, if it does.
     pub fn account_of_system(&self, name: &str) -> Option<&Source> {
         let prefix = format!("accounts.{name}.");
         let sources = self
@@ -136,21 +136,21 @@ impl Effective {
     }
 }
 
-/// A place in one of the files.
+/// A location in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// Whose the file is.
+    /// Whose file it is.
     pub layer: Layer,
     /// The file.
     pub path: String,
-    /// Line, from 1.
+    /// The line, from 1.
     pub line: usize,
 }
 
-/// Commands of the user's, run without a shell.
+/// The user's commands, run without a shell.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct HookSettings {
-    /// Told what happens to sessions: [`crate::event::SessionEvent`].
+    /// Gets events of sessions: [`crate::event::SessionEvent`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_event: Option<Vec<String>>,
 }
@@ -163,7 +163,7 @@ pub struct AccountSettings {
     /// Zendesk's subdomain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subdomain: Option<String>,
-    /// The API's origin where it isn't the subdomain's.
+    /// The API's origin, if it isn't the subdomain's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Where API requests go.
@@ -172,31 +172,31 @@ pub struct AccountSettings {
     pub oauth_origin: String,
     /// The OAuth client's identifier.
     pub client_id: String,
-    /// The scopes asked for.
+    /// The scopes to request.
     pub scopes: Vec<String>,
     /// How tokens are obtained: [`crate::account::AUTHORIZATION_CODE`] or
     /// [`crate::account::CLIENT_CREDENTIALS`].
     #[serde(default = "crate::account::default_grant")]
     pub grant: String,
-    /// A port of this account's own.
+    /// A port for this account alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// Whom it answers: `user` (every program of this user's) or `key` (those with a local key).
+    /// Which programs it serves: `user` (all of this user's) or `key` (those with a local key).
     #[serde(default = "default_access")]
     pub access: String,
-    /// The classes of absolute URLs that stay local.
+    /// The classes of URLs to rewrite.
     pub rewrite: Vec<String>,
-    /// The access token's lifetime asked for, in seconds.
+    /// The access token's requested lifetime, in seconds.
     pub access_token_ttl: u64,
-    /// The refresh token's lifetime asked for, in seconds.
+    /// The refresh token's requested lifetime, in seconds.
     pub refresh_token_ttl: u64,
     /// Whether a second pair is kept for the day on which an answer is lost.
     #[serde(default)]
     pub spare: bool,
-    /// Whether a pair with Zendesk's scope `read` alone is kept.
+    /// Whether to keep a token pair with only Zendesk's `read` scope.
     #[serde(default)]
     pub read_only_grant: bool,
-    /// Further certificates to trust.
+    /// A file with additional certificate authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_ca_file: Option<String>,
     /// How token requests are encoded: `json` or `form`.

@@ -1,45 +1,45 @@
-//! The text of a configuration file, as both programs read it.
+//! Reads configuration files, for both programs.
 
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// What a configuration file holds.
+/// The content of a configuration file.
 #[derive(Debug)]
 pub struct ConfigText {
     /// Its text, without a byte order mark.
     pub text: String,
-    /// Whether there is a byte order mark, as some editors put there.
+    /// Whether the file has a byte order mark, which some editors add.
     pub has_mark: bool,
-    /// What the system says of the open file.
+    /// The metadata of the open file.
     pub meta: Metadata,
 }
 
-/// Why there is no text. `Display` is the rest of a sentence that begins with the file.
+/// Why a file can't be read. `Display` continues a sentence that starts with the path.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// There is no such file.
-    #[error("isn't there")]
+    /// The file doesn't exist.
+    #[error("doesn't exist")]
     Missing,
     /// It can't be opened or read.
     #[error("can't be read: {0}")]
     Failed(#[source] io::Error),
-    /// It isn't a file.
+    /// It isn't a regular file.
     #[error("is a {0}, not a file")]
     NotAFile(&'static str),
-    /// It has more than [`SIZE_MAX`] bytes.
-    #[error("has more than {} KiB, and a configuration has a few", SIZE_MAX >> 10)]
+    /// It is larger than [`SIZE_MAX`].
+    #[error("is larger than {} KiB, far too large for a configuration", SIZE_MAX >> 10)]
     TooLarge,
-    /// It is text in another encoding.
+    /// It isn't UTF-8.
     #[error("isn't UTF-8: {0}")]
     Encoding(String),
 }
 
-/// Reads the file at `path`, and waits for no pipe. May block on the disk.
+/// Reads the file at `path`. May block on the disk, but never on a pipe.
 ///
 /// # Errors
-/// Why it can't be used.
+/// If it isn't a readable text file.
 pub fn read(path: &Path) -> Result<ConfigText, Unreadable> {
     let failed = |error: io::Error| {
         if error.kind() == io::ErrorKind::NotFound {
@@ -48,7 +48,7 @@ pub fn read(path: &Path) -> Result<ConfigText, Unreadable> {
             Unreadable::Failed(error)
         }
     };
-    // open(2): a socket can't be opened at all, which says less than what it is.
+    // Opening a socket fails with a misleading error (open(2)).
     let named = std::fs::metadata(path).map_err(failed)?;
     of_kind(named.file_type())?;
     let file = OpenOptions::new()
@@ -56,7 +56,7 @@ pub fn read(path: &Path) -> Result<ConfigText, Unreadable> {
         .custom_flags(NO_WAIT)
         .open(path)
         .map_err(failed)?;
-    // Of the open file: the name may mean another one a moment later.
+    // Check the open file, since the path may have changed.
     let meta = file.metadata().map_err(failed)?;
     of_kind(meta.file_type())?;
     let bytes = up_to_most(file).map_err(failed)?;
@@ -97,7 +97,7 @@ fn of_kind(kind: FileType) -> Result<(), Unreadable> {
     Err(Unreadable::NotAFile(what))
 }
 
-/// Names the line, so that an editor finds it.
+/// Names the line, to find it in an editor.
 fn encoding(error: &std::string::FromUtf8Error) -> Unreadable {
     let bytes = error.as_bytes();
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
@@ -114,7 +114,7 @@ fn encoding(error: &std::string::FromUtf8Error) -> Unreadable {
 /// U+FEFF.
 pub const MARK: &str = "\u{feff}";
 
-/// A configuration with a hundred accounts has some 30 KiB.
+/// A configuration with a hundred accounts has about 30 KiB.
 pub const SIZE_MAX: usize = 1 << 20;
 
 #[expect(
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_isn_t_a_text_file_is_named_at_once() {
+    fn anything_but_a_text_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         let said = |path: &Path| read(path).unwrap_err().to_string();
@@ -151,13 +151,13 @@ mod tests {
             assert!(said(&path).contains(words), "{}", said(&path));
         }
         std::fs::write(&path, vec![b'#'; SIZE_MAX + 1]).unwrap();
-        assert!(said(&path).starts_with("has more than 1024 KiB"));
+        assert!(said(&path).starts_with("is larger than 1024 KiB"));
         std::fs::write(&path, vec![b'#'; SIZE_MAX]).unwrap();
         assert_eq!(read(&path).unwrap().text.len(), SIZE_MAX);
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn a_byte_order_mark_isn_t_part_of_the_text() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         for (text, has_mark) in [("\u{feff}a = 1\r\n", true), ("a = 1\r\n", false)] {

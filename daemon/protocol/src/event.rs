@@ -1,19 +1,19 @@
-//! What the command of `hooks.session-event` is told: one line of JSON on standard input.
+//! Events for the command in `hooks.session-event`: one line of JSON on standard input.
 //!
-//! The shape is stable: fields may be added, none changes its meaning or goes. There is no secret
-//! in it.
+//! The format is stable: fields may be added, but are never changed or removed. It contains no
+//! secrets.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::status::State;
 
-/// Something that a person should know of a session, told once for each cause.
+/// A change of a session that its user should know about, sent once per cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEvent {
-    /// The shape's number, [`VERSION`].
+    /// The version of the format, [`VERSION`].
     pub version: u32,
-    /// What has happened.
+    /// What happened.
     pub event: Event,
     /// The account's name in the configuration.
     pub account: String,
@@ -21,32 +21,32 @@ pub struct SessionEvent {
     pub at: Timestamp,
     /// The session's state.
     pub state: State,
-    /// One sentence: what has happened, and why.
+    /// One sentence: what happened, and why.
     pub message: String,
-    /// What to do about it and who has to, most likely first. Empty if there is nothing to do.
+    /// What to do, and by whom, most likely first. Empty if there is nothing to do.
     pub fix: Vec<String>,
-    /// When the session ends, where that is near.
+    /// When the session ends, if soon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
-/// What has happened to a session.
+/// What happened to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// It can't be refreshed, and will end within 14 days.
     ExpiresSoon,
-    /// It is over; a login is needed.
+    /// It has ended; a login is needed.
     Ended,
-    /// Zendesk refuses it, and somebody has to act.
+    /// Zendesk refuses it until someone acts.
     Blocked,
-    /// The person may do less in Zendesk than at the login.
+    /// The user has fewer rights in Zendesk than at the login.
     Demoted,
-    /// What was told before is over: it works again.
+    /// It works again.
     Restored,
 }
 
-/// The number of this shape.
+/// The version of the format.
 pub const VERSION: u32 = 1;
 
 #[cfg(test)]
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shape_is_stable() {
+    fn the_format_is_stable() {
         let event = SessionEvent {
             version: VERSION,
             event: Event::ExpiresSoon,

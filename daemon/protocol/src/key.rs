@@ -1,6 +1,6 @@
-//! Local keys: what `loopdesk key` and `loopdesk explain` ask, and what they are told.
+//! Local keys: the requests and answers of `loopdesk key` and `loopdesk explain`.
 //!
-//! Names of keys are unique in one daemon, so that a key can be named without its account.
+//! Key names are unique across accounts, so that a key can be named without its account.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,28 +12,28 @@ use crate::secret::SecretText;
 pub const LIST: &str = "/v1/keys";
 /// `POST` a [`Create`] here; the answer is [`Created`].
 pub const CREATE: &str = "/v1/keys/create";
-/// `POST` a [`Named`] here; the answer is the [`Key`] that works no more.
+/// `POST` a [`Named`] here; the answer is the revoked [`Key`].
 pub const REVOKE: &str = "/v1/keys/revoke";
 /// `POST` a [`Rotate`] here; the answer is [`Created`].
 pub const ROTATE: &str = "/v1/keys/rotate";
-/// `POST` a [`Confirm`] here; the answer is [`KeyList`], those that were confirmed.
+/// `POST` a [`Confirm`] here; the answer is a [`KeyList`] of the confirmed keys.
 pub const CONFIRM: &str = "/v1/keys/confirm";
 /// `POST` an [`OfAccount`] here; the answer is [`Callers`].
 pub const CALLERS: &str = "/v1/keys/callers";
 /// `POST` an [`Explain`] here; the answer is [`Explained`].
 pub const EXPLAIN: &str = "/v1/explain";
 
-/// What every local key begins with. It tells them from Zendesk's API tokens, for people and for
-/// scanners of secrets alike: see [`PATTERN`].
+/// The prefix of every local key, by which people and secret scanners recognise them. See
+/// [`PATTERN`].
 pub const PREFIX: &str = "ldk_";
-/// How many letters and digits follow the prefix in what may be shown of a key.
+/// The number of letters and digits after the prefix in a key's public part.
 pub const ID_LENGTH: usize = 8;
-/// A whole key: the prefix, its id, and 49 letters and digits, of which the last six are a checksum
-/// over all the others.
+/// A whole key: the prefix, its id, and 49 letters and digits, the last six of which are a
+/// checksum.
 pub const PATTERN: &str = r"\bldk_[0-9A-Za-z]{8}_[0-9A-Za-z]{49}\b";
 
-/// What a key allows: everything that a scope or an `allow` rule covers, save what a `deny` rule
-/// does.
+/// What a key allows: everything that a scope or an `allow` rule covers, except what a `deny` rule
+/// covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rights {
     /// `read`, `write`, `tickets:read` and the like.
@@ -42,7 +42,7 @@ pub struct Rights {
     /// Rules such as `GET /api/v2/tickets/**`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
-    /// Rules of the same form that win over everything else.
+    /// Rules of the same form, which take precedence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<String>,
 }
@@ -50,7 +50,7 @@ pub struct Rights {
 /// Asks for a new key.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Create {
-    /// What it is called: letters, digits, `-`, `_` and `.`.
+    /// Its name: letters, digits, `-`, `_` and `.`.
     pub name: String,
     /// The account; the default account if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,27 +58,27 @@ pub struct Create {
     /// What it allows.
     #[serde(flatten)]
     pub rights: Rights,
-    /// After how many seconds it expires; never if absent.
+    /// The number of seconds until it expires; absent for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
-    /// What the person wants to remember of it.
+    /// The user's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// A key, with the only answer that ever holds its secret.
+/// A new key. No other answer contains its secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Created {
-    /// The key as it is kept.
+    /// The key.
     pub key: Key,
     /// What the script sends.
     pub secret: SecretText,
-    /// Whether the account still answers scripts that send no key.
+    /// Whether the account also serves scripts without a key.
     pub keyless: bool,
-    /// The base URLs that scripts can use with it, the plainest first.
+    /// The base URLs that scripts can use with it, the simplest first.
     #[serde(default)]
     pub base_urls: Vec<String>,
-    /// Routes that it allows and that may show what its `deny` rules deny, such as
+    /// Routes that it allows, but that may reveal what its `deny` rules deny, such as
     /// `GET /api/v2/groups/{id}/users`.
     #[serde(default)]
     pub also_shown: Vec<String>,
@@ -87,9 +87,9 @@ pub struct Created {
 /// All keys.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct KeyList {
-    /// By name.
+    /// The keys, by name.
     pub keys: Vec<Key>,
-    /// The names of the accounts that still answer scripts that send no key.
+    /// The names of the accounts that also serve scripts without a key.
     #[serde(default)]
     pub keyless: Vec<String>,
 }
@@ -99,11 +99,11 @@ pub struct KeyList {
 pub struct Key {
     /// Its name.
     pub name: String,
-    /// The part of the key that may be shown, `ldk_` included: it finds a key in a script.
+    /// The public part of the key, including `ldk_`, to recognise it in a script.
     pub id: String,
-    /// Whose session it uses.
+    /// The account whose session it uses.
     pub account: String,
-    /// The Zendesk user for whom it was created.
+    /// The Zendesk user it was created for.
     pub person: Person,
     /// What it allows.
     #[serde(flatten)]
@@ -115,10 +115,10 @@ pub struct Key {
     /// When it expires, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
-    /// Until when a secret from before a rotation works too.
+    /// Until when the secret from before a rotation still works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_secret_until: Option<Timestamp>,
-    /// What the person wanted to remember.
+    /// The user's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// Its last request, if there was one.
@@ -133,20 +133,19 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyState {
-    /// It does.
+    /// It works.
     Active,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Another person is logged in than the one for whom it was created.
+    /// The user who is logged in isn't the one it was created for.
     Suspended,
     /// Its account is no longer configured.
     NoAccount,
-    /// It works, but allows less, or ends sooner, than was asked for: the machine's administrator
-    /// lets keys have no more.
+    /// It works, but the machine's administrator limits what it allows or how long it lasts.
     Limited,
-    /// What it allows is written in a way that this release doesn't read.
+    /// This release can't read what it allows.
     Unreadable,
-    /// It was revoked and lets nobody in, but is still in the file: the disk did not take the change.
+    /// It was revoked, but is still in the file because the change couldn't be written.
     Revoked,
 }
 
@@ -155,7 +154,7 @@ pub enum KeyState {
 pub struct Use {
     /// When.
     pub at: Timestamp,
-    /// The program at the other end, such as `python3 report.py (4711)`, if the system tells.
+    /// The program, such as `python3 report.py (4711)`, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
 }
@@ -167,23 +166,23 @@ pub struct Named {
     pub name: String,
 }
 
-/// Asks for another secret.
+/// Asks for a new secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rotate {
     /// The key's name.
     pub name: String,
-    /// For how many seconds the old secret works too.
+    /// The number of seconds for which the old secret still works.
     #[serde(default)]
     pub grace: u64,
 }
 
-/// Lets keys that were created for another person act for the one who is logged in now.
+/// Lets keys that were created for another user act as the one who is logged in now.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Confirm {
     /// The account; the default account if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// One key; all of the account's if absent.
+    /// The key; all of the account's keys if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -196,12 +195,12 @@ pub struct OfAccount {
     pub account: Option<String>,
 }
 
-/// Who has lately been served without a key.
+/// The programs that were lately served without a key.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Callers {
     /// The account's name.
     pub account: String,
-    /// Latest first, each program once.
+    /// One entry per program, the latest first.
     pub callers: Vec<Caller>,
 }
 
@@ -211,12 +210,12 @@ pub struct Caller {
     /// Its last request.
     #[serde(flatten)]
     pub last: Use,
-    /// Its requests, as far as they are remembered: across restarts, and longer than any pause
-    /// between the runs of a script.
+    /// The number of its requests, remembered across restarts and for longer than scripts usually
+    /// pause.
     pub requests: u64,
 }
 
-/// Asks what would become of a request.
+/// Asks whether a request would be allowed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Explain {
     /// The request's method.
@@ -231,18 +230,18 @@ pub struct Explain {
     pub key: Option<String>,
 }
 
-/// What would become of a request, and why.
+/// Whether a request would be allowed, and why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Explained {
-    /// Whether it would be passed on.
+    /// Whether it would be allowed.
     pub allowed: bool,
-    /// The account that it would use, if that is clear.
+    /// The account that it would use, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The scopes that it needs, of which one is enough.
+    /// The scopes that allow it, any one of which is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
-    /// The line that decides: of the key, of the route table, or of the configuration.
+    /// The rule that decides: of the key, the route table or the configuration.
     pub line: String,
     /// Why, as a sentence.
     pub why: String,

@@ -1,12 +1,11 @@
-//! What loopdesk's daemon and command line agree on.
+//! The contract between loopdesk's daemon and its command line.
 //!
-//! The command line talks to the daemon over a unix socket, HTTP/1.1 with JSON bodies under
-//! `/v1/…`, and to nothing else. This crate holds the types of those bodies, the names of the
-//! files and sockets that both sides know, and the small client that carries them. It decides
-//! nothing.
+//! The command line talks only to the daemon, over a unix socket, using HTTP/1.1 with JSON bodies
+//! under `/v1/…`. This crate defines the types of those bodies, the paths of files and sockets that
+//! both sides use, and a small client. It makes no decisions.
 //!
-//! A newer daemon may add fields; readers ignore what they don't know. A change that breaks a
-//! reader raises [`PROTOCOL`].
+//! A newer daemon may add fields, and readers ignore fields they don't know. A breaking change
+//! raises [`PROTOCOL`].
 
 pub mod account;
 pub mod client;
@@ -36,9 +35,8 @@ pub use paths::Paths;
 pub use problem::{Kind, Problem};
 pub use secret::SecretText;
 
-/// Raised whenever an older command line and a newer daemon, or the reverse, would misread each
-/// other.
+/// Raised when command lines and daemons of different releases would misunderstand each other.
 pub const PROTOCOL: u32 = 1;
 
-/// The version of both programs; they are released together.
+/// The version of both programs, which are released together.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

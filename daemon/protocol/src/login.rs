@@ -1,22 +1,24 @@
 //! A login, from the authorize URL to the stored session.
 //!
-//! `POST` a [`LoginRequest`] to [`PATH`]: the answer is a stream of [`Event`]s, one JSON object a line.
-//! Hanging up abandons the login. An address pasted by the person goes to [`CALLBACK`] meanwhile.
+//! `POST` a [`LoginRequest`] to [`PATH`]: the answer is a stream of [`Event`]s, one JSON object a
+//! line. Hanging up cancels the login. While it runs, an address that the user pastes goes to
+//! [`CALLBACK`].
 //!
-//! Before the first event the daemon makes sure that the vault can take a key and a record; where it
+//! Before the first event, the daemon checks that the vault can store a key and a record. If it
 //! can't, the only event is [`Event::Failed`] with a problem of kind `vault`.
 //!
-//! An account that wants further pairs (`spare`, `read-only-grant`) has a page for each: after every
-//! page but the last comes [`Event::Obtained`], then the next [`Event::Authorize`]. The browser is led
-//! on by itself; where an address was pasted, the person opens the next one. Once the first pair is
-//! obtained the login has succeeded: hanging up, denying or waiting leaves out the rest.
+//! An account that wants further pairs (`spare`, `read-only-grant`) has a page for each: after
+//! every page but the last comes [`Event::Obtained`], then the next [`Event::Authorize`]. The
+//! browser is led on by itself; if an address was pasted, the user opens the next one. Once the
+//! first pair is obtained the login has succeeded: hanging up, denying or waiting leaves out the
+//! rest.
 //!
 //! An account whose grant is `client-credentials` needs no browser: the only event is
-//! [`Event::Done`] or [`Event::Failed`]. Its secret comes in the [`LoginRequest`] and is stored, encrypted
-//! with the vault's key, once Zendesk has accepted it; without one in the request the stored one is
-//! used, and if there is none the problem is of kind `login` with the hint `loopdesk login ACCOUNT
-//! --client-secret-stdin`. A secret for an account whose grant is `authorization-code` is a problem
-//! of kind `usage`.
+//! [`Event::Done`] or [`Event::Failed`]. Its secret comes in the [`LoginRequest`] and is stored,
+//! encrypted with the vault's key, once Zendesk has accepted it; without one in the request the
+//! stored one is used, and if there is none the problem is of kind `login` with the hint `loopdesk
+//! login ACCOUNT --client-secret-stdin`. A secret for an account whose grant is
+//! `authorization-code` is a problem of kind `usage`.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,7 +30,7 @@ use crate::status::Role;
 
 /// Where a login starts.
 pub const PATH: &str = "/v1/login";
-/// Where a pasted callback address goes: `POST` a [`Pasted`]; the answer is an empty object.
+/// For pasted callback addresses: `POST` a [`Pasted`]; the answer is an empty object.
 pub const CALLBACK: &str = "/v1/login/callback";
 
 /// Asks for a login.
@@ -37,14 +39,14 @@ pub struct LoginRequest {
     /// The account; the default account if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Accept another Zendesk user than the one who was logged in before.
+    /// Whether to accept a different Zendesk user from the one logged in before.
     #[serde(default)]
     pub switch_user: bool,
     /// The secret of a confidential OAuth client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<SecretText>,
-    /// The page is opened elsewhere, and the address of the last one may be pasted: the login begins
-    /// even where no port is free for the browser to come back to.
+    /// The page is opened on another machine, and the address of the last page may be pasted. The
+    /// login starts even if no callback port is free.
     #[serde(default)]
     pub no_browser: bool,
 }
@@ -53,17 +55,17 @@ pub struct LoginRequest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// The person has to open this page.
+    /// The user has to open this page.
     Authorize(Authorize),
     /// A pair is stored and in use; another one is still to come.
     Obtained(Obtained),
     /// The session is stored and in use; the last event.
     Done(Done),
-    /// Nothing has changed; the last event.
+    /// Nothing was changed; the last event.
     Failed(Problem),
 }
 
-/// The page that asks the person to allow access.
+/// Zendesk's page that asks the user to allow access.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Authorize {
     /// The account's name.
@@ -72,12 +74,12 @@ pub struct Authorize {
     pub url: String,
     /// Where Zendesk sends the browser afterwards.
     pub redirect_uri: String,
-    /// What a browser on this machine is started with: it leads to `url`, once. The URL itself says
-    /// what nobody else may know, and other users can read a browser's arguments. Absent from the second
-    /// page on, to which the browser is led, and where the daemon doesn't listen.
+    /// The address to start a browser with on this machine, which redirects to `url` once: `url` is
+    /// secret, and other users can read a browser's arguments. Absent from the second page on, to
+    /// which the browser is redirected, and if the daemon doesn't listen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entrance: Option<String>,
-    /// Whether the daemon listens at `redirect_uri`. If not, somebody else does, and the address of the
+    /// Whether the daemon listens at `redirect_uri`. If another program does, the address of the
     /// last page must be pasted.
     #[serde(default = "yes")]
     pub listens: bool,
@@ -86,15 +88,15 @@ pub struct Authorize {
     /// The pair that this page is for.
     #[serde(default)]
     pub role: Role,
-    /// Which page of this login it is, from 1.
+    /// The number of the page, from 1.
     #[serde(default = "one")]
     pub page: u32,
-    /// How many there are.
+    /// The number of pages.
     #[serde(default = "one")]
     pub pages: u32,
 }
 
-/// A pair that a login has got before its last page.
+/// A token pair that a login obtained before its last page.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Obtained {
     /// The account's name.
@@ -105,33 +107,33 @@ pub struct Obtained {
     pub person: Person,
 }
 
-/// A login that has succeeded.
+/// A successful login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Done {
     /// The account's name.
     pub account: String,
     /// Who is logged in now.
     pub person: Person,
-    /// The scopes that Zendesk has granted.
+    /// The scopes that Zendesk granted.
     pub scopes: Vec<String>,
-    /// Scopes that were asked for and not granted.
+    /// The scopes that were requested but not granted.
     #[serde(default)]
     pub missing_scopes: Vec<String>,
     /// When the access token expires; it is refreshed before.
     pub access_expires_at: Timestamp,
-    /// When the session ends if this machine stays off until then.
+    /// When the login ends if this machine stays off until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_expires_at: Option<Timestamp>,
     /// The base URLs that scripts can use.
     pub base_urls: Vec<String>,
-    /// What the person should mind, a sentence a line, though the login has succeeded: for example
-    /// that an admin acts where nobody watches.
+    /// Warnings about a successful login, one sentence per line: for example, that scripts act as
+    /// an admin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
-    /// The pairs that the account has now. Older daemons don't say.
+    /// The account's token pairs. Empty from older daemons.
     #[serde(default)]
     pub pairs: Vec<Role>,
-    /// Whether this is another person than before, or the first one.
+    /// Whether this is a different user than before, or the first one.
     #[serde(default)]
     pub new_person: bool,
 }
@@ -139,7 +141,7 @@ pub struct Done {
 /// The address of the page that failed to load in a browser on another machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pasted {
-    /// The whole address, with `code` and `state`: the code is a secret.
+    /// The whole address, with `code` and `state`. The code is a secret.
     pub address: SecretText,
 }
 

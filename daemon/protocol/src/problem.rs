@@ -1,4 +1,4 @@
-//! What went wrong, as the control API says it and the command line prints it.
+//! Failures, as the control API returns them and the command line prints them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Problem {
-    /// Decides the command line's exit code and the control API's status.
+    /// Determines the command line's exit code and the control API's status.
     pub kind: Kind,
-    /// The stable name of the condition that it is, from [`crate::conditions`], if it is one.
+    /// The code of the condition in [`crate::conditions`], if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// One sentence: what happened, to what. Never holds a secret.
+    /// One sentence: what happened, to what. Never contains a secret.
     pub message: String,
-    /// What to do about it, usually a command, most likely first.
+    /// What to do about it, usually a command to run, most likely first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
 }
@@ -29,14 +29,14 @@ impl Problem {
         }
     }
 
-    /// Says which condition it is, unless that is said already.
+    /// Sets the code, unless it has one.
     #[must_use]
     pub fn coded(mut self, code: &str) -> Self {
         self.code.get_or_insert_with(|| code.to_owned());
         self
     }
 
-    /// Adds a line that says what to do.
+    /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -44,25 +44,25 @@ impl Problem {
     }
 }
 
-/// The kinds of failure, each with an exit code of its own.
+/// The kinds of failures, each with its own exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Something that `status` shows needs attention, or the output can't be written.
     Trouble,
-    /// The command was called wrongly, or names what doesn't exist.
+    /// Wrong usage, or a name that doesn't exist.
     Usage,
-    /// The configuration can't be used.
+    /// The configuration has errors.
     Config,
-    /// Somebody has to log in, or to allow the login.
+    /// A login is needed, or was denied.
     Login,
-    /// Zendesk, or the way to it, did not do what was asked.
+    /// Zendesk, or the network on the way to it, failed.
     Zendesk,
-    /// The daemon can't be started or reached, or is another version.
+    /// The daemon can't be started or reached, or is of another version.
     Daemon,
-    /// The place where the data key or the records live can't be used.
+    /// The vault or the stored sessions can't be used.
     Vault,
-    /// Nothing happened within the time allowed.
+    /// Timed out.
     Timeout,
     /// A bug in loopdesk.
     Internal,

@@ -1,11 +1,11 @@
-//! `POST /v1/proof`, and the same question over TCP: does this port answer for this daemon?
+//! `POST /v1/proof`, and the same question over TCP: does this daemon own this port?
 //!
-//! Another program may hold the port, or the same port of the other address family, to which
-//! `localhost` may lead as well. The command line therefore asks twice about a number that it has
-//! just made up: the daemon on the control socket, which is known to be ours, and whoever answers
-//! at the address, by `GET` [`WELL_KNOWN`]. Only the daemon can give the same answer to both: it
-//! is a hash over a secret that the process was born with, the number, and the address at which the
-//! question arrived, so that nobody can hand it on to another port. It reveals nothing else.
+//! Another program may have the port, or the same port of the other address family, to which
+//! `localhost` may resolve as well. So the command line sends a fresh nonce both to the daemon's
+//! control socket, which is known to be ours, and to the address, with `GET` [`WELL_KNOWN`]. Only
+//! the daemon can answer both alike: the answer is a hash of a secret of the process, the nonce,
+//! and the address that was asked, so it can't be relayed from another port. It reveals nothing
+//! else.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,17 +18,17 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
-/// Where [`ProofRequest`] is answered by [`Proof`] on the control socket.
+/// Answers a [`ProofRequest`] with a [`Proof`] on the control socket.
 pub const PATH: &str = "/v1/proof";
 
-/// Where `?nonce=…` is answered by [`Proof`] on the ports for scripts. RFC 8615 keeps such paths
-/// apart from an origin's own; Zendesk has none of this name.
+/// Answers `?nonce=…` with a [`Proof`] on the ports for scripts. RFC 8615 reserves such paths, and
+/// Zendesk doesn't use this one.
 pub const WELL_KNOWN: &str = "/.well-known/loopdesk";
 
-/// What the answer to a number would be at an address.
+/// Asks for the answer to a nonce at an address.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProofRequest {
-    /// [`NONCE_LENGTH`] hexadecimal digits that nobody has used before.
+    /// [`NONCE_LENGTH`] hexadecimal digits, never used before.
     pub nonce: String,
     /// The address of a listener, as in the status.
     pub address: SocketAddr,
@@ -44,20 +44,20 @@ pub struct Proof {
 /// 32 bytes.
 pub const NONCE_LENGTH: usize = 64;
 
-/// What somebody said at an address.
+/// What answered at an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeAnswer {
     /// A proof, right or wrong.
     Proof(Proof),
     /// A refusal such as loopdesk's own.
     Refused,
-    /// Something else, or nothing in time, or nothing that is HTTP.
+    /// Something else, no answer in time, or not HTTP.
     Else,
-    /// Nobody listens there.
+    /// Nothing listens there.
     Nobody,
 }
 
-/// Asks whoever listens at `address`. Sends nothing that anybody could use.
+/// Asks the program that listens at `address`. Sends nothing secret.
 pub async fn ask(address: SocketAddr, nonce: &str) -> ProbeAnswer {
     let stream = match tokio::time::timeout(PATIENCE, TcpStream::connect(address)).await {
         Ok(Ok(stream)) => stream,
@@ -92,7 +92,7 @@ async fn exchange(stream: TcpStream, address: SocketAddr, nonce: &str) -> Option
     answer
 }
 
-/// On this machine; whoever needs longer is not well.
+/// Generous for a program on this machine.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 const ANSWER_MAX: usize = 4096;

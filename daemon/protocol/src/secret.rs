@@ -1,18 +1,18 @@
-//! Text that must not be shown.
+//! Secret text.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
-/// A secret on its way over the control socket: never shown by `Debug`, overwritten when dropped.
+/// A secret sent over the control socket: hidden by `Debug`, zeroed when dropped.
 ///
-/// It has neither `Display` nor equality, so that it gets into no message and no comparison that
-/// tells the time. In JSON it is a string.
+/// It implements neither `Display` nor equality, so that it can't get into messages or into
+/// comparisons that leak timing. In JSON it is a string.
 #[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretText(String);
 
 impl SecretText {
-    /// Takes the secret over; no copy stays with the caller.
+    /// Takes the secret without copying it.
     pub fn new(secret: String) -> Self {
         Self(secret)
     }

@@ -1,4 +1,4 @@
-//! Commands on one account's session: refresh and logout.
+//! Commands on an account's session: refresh and logout.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,12 +18,12 @@ pub struct Refresh {
     pub account: Option<String>,
 }
 
-/// A refresh has happened.
+/// The result of a refresh.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Refreshed {
     /// The account's name.
     pub account: String,
-    /// The pair's number: it grows by one with every pair that the account gets.
+    /// The token pair's number, which grows by one with each pair of the account.
     pub generation: u64,
     /// When the new access token expires.
     pub access_expires_at: Timestamp,
@@ -35,19 +35,19 @@ pub struct Logout {
     /// The account; the default account if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Remove the stored session even where Zendesk can't be reached to revoke it.
+    /// Whether to delete the stored session even if Zendesk can't be reached to revoke it.
     #[serde(default)]
     pub forget: bool,
 }
 
-/// The session is gone from this machine.
+/// The result of a logout.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LoggedOut {
     /// The account's name.
     pub account: String,
-    /// Who was logged in, if anybody was.
+    /// The user who was logged in, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Person>,
-    /// Whether Zendesk has confirmed that the tokens are dead.
+    /// Whether Zendesk confirmed that the tokens are revoked.
     pub revoked: bool,
 }

@@ -1,4 +1,4 @@
-//! `GET /v1/status`: every state that a person can be in.
+//! `GET /v1/status`: the state of the daemon and of every account.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,33 +13,33 @@ pub const PATH: &str = "/v1/status";
 /// The state of the daemon and of every account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
-    /// The process that answers.
+    /// The daemon's process.
     pub daemon: Daemon,
     /// The configuration in use.
     pub config: Config,
-    /// Where the data key lives.
+    /// The vault of the data key.
     pub vault: Vault,
     /// Where scripts can connect.
     pub listeners: Vec<Listener>,
-    /// The commands that are told of events.
+    /// The commands run on events.
     #[serde(default)]
     pub hooks: HooksStatus,
     /// The local keys of all accounts.
     #[serde(default)]
     pub keys: KeysStatus,
-    /// The way out of this network, to Zendesk.
+    /// The proxy on the way to Zendesk.
     #[serde(default)]
     pub egress: Egress,
     /// The accounts, by name.
     pub accounts: Vec<Account>,
-    /// Everything that needs somebody's attention, most general first. The daemon says here what
-    /// no other part of its answer does; [`Status::gather`] adds the rest.
+    /// Everything that needs attention, the most general first. The daemon lists what no other part
+    /// of its answer contains; [`Status::gather`] adds the rest.
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
 
 impl Status {
-    /// Completes the conditions by what the parts of the status say.
+    /// Adds the problems of all parts of the status to the conditions.
     pub fn gather(&mut self) {
         let daemons = [
             (&self.config.problem, "config-unusable"),
@@ -76,14 +76,14 @@ impl Status {
         });
         let daemons = ignored.chain(daemons).chain(listeners);
         let parts: Vec<_> = daemons.chain(accounts).collect();
-        // A proxy that can't be used keeps every account from Zendesk, which is said once.
+        // An unusable proxy affects every account, but is listed once.
         self.conditions
             .retain(|raised| !parts.iter().any(|part| part.problem == raised.problem));
         self.conditions.splice(0..0, parts);
         self.conditions.sort_by_key(|condition| condition.severity);
     }
 
-    /// Everything that doesn't work, or soon won't. Complete once [gathered](Status::gather).
+    /// Everything that doesn't work, or soon won't. Complete after [`Status::gather`].
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         let errors = self.conditions.iter();
         let errors = errors.filter(|condition| condition.severity == Severity::Error);
@@ -109,33 +109,33 @@ pub struct Daemon {
 pub struct Config {
     /// The user's file.
     pub path: String,
-    /// The machine's file below it, if there is one.
+    /// The machine-wide file below it, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub system_path: Option<String>,
     /// When the configuration in use was read.
     pub loaded_at: Timestamp,
-    /// Why the file as it stands now isn't in use.
+    /// Why the file's current content isn't in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
 
-/// The place where the data key lives.
+/// The vault of the data key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Vault {
     /// The configured kind: `keyring`, `credential`, `passphrase` or `keyfile`.
     pub kind: String,
-    /// Whether the key can be had. Answers of older daemons don't say.
+    /// Whether the key is available. Missing from older daemons.
     #[serde(default)]
     pub state: VaultState,
-    /// Why the key can't be had now, with the command that helps. There is one in every state but
-    /// `available` and `untested`, and in `no-entry` and `needs-passphrase` only where a session
-    /// waits for the key. It is also told here while a change of `vault` in the configuration waits
-    /// until the key can be moved.
+    /// Why the key isn't available, with the command that helps. Present in every state except
+    /// `available` and `untested`; in `no-entry` and `needs-passphrase`, only if a session needs
+    /// the key. Also present while a change of `vault` in the configuration waits until the key can
+    /// be moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
 
-/// What is known of the vault.
+/// The state of the vault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum VaultState {
@@ -144,17 +144,17 @@ pub enum VaultState {
     /// Nothing has needed the key yet.
     #[default]
     Untested,
-    /// The keyring is there and locked.
+    /// The keyring is locked.
     Locked,
     /// There is no keyring, no bus, no credential or no file.
     Absent,
-    /// The keyring has been asked and hasn't answered yet.
+    /// The keyring hasn't answered yet.
     Slow,
-    /// The vault answers and holds no key.
+    /// The vault has no key.
     NoEntry,
-    /// The passphrase hasn't been given since the daemon started.
+    /// The passphrase hasn't been entered since the daemon started.
     NeedsPassphrase,
-    /// The vault has answered with an error.
+    /// The vault failed.
     Failed,
 }
 
@@ -163,21 +163,21 @@ pub enum VaultState {
 pub struct Listener {
     /// `127.0.0.1:8484`, or the path of a socket.
     pub address: String,
-    /// The account that this address belongs to; none means that `Host` or the default decides.
+    /// The account that this address belongs to. If absent, `Host` or the default decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Who answers here, as the command line has found out; the daemon doesn't say.
+    /// What answers here. Set by the command line, not by the daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<Answers>,
-    /// Whether the daemon listens here, whatever is wrong with it otherwise.
+    /// Whether the daemon listens here, even if there is a problem.
     #[serde(default)]
     pub open: bool,
-    /// Why nobody is served here, or what is wrong although they are.
+    /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
 
-/// Who answers at an address.
+/// What answers at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answers {
@@ -185,14 +185,14 @@ pub enum Answers {
     ThisDaemon,
     /// Another program.
     Another,
-    /// Nobody.
+    /// Nothing.
     Nobody,
 }
 
-/// The commands that are told of events.
+/// The commands run on events.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct HooksStatus {
-    /// Why the command of `hooks.session-event` can't be run, or how it failed last.
+    /// Why the command of `hooks.session-event` can't be run, or why it failed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
@@ -205,64 +205,64 @@ pub struct KeysStatus {
     pub problem: Option<Problem>,
 }
 
-/// The way out of this network, to Zendesk: a proxy, or none.
+/// The proxy on the way to Zendesk, if any.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Egress {
-    /// The proxy, `http://proxy.corp:3128`, without user and password. None means directly, or not
-    /// at all where there is a problem.
+    /// The proxy, `http://proxy.corp:3128`, without user and password. Absent without a proxy, or
+    /// if there is a problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
     /// The environment variable that names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variable: Option<String>,
-    /// Whether the variable holds a user, or a user and a password.
+    /// Whether the variable contains a user, or a user and a password.
     #[serde(default)]
     pub has_login: bool,
-    /// Who is reached without the proxy.
+    /// The hosts reached without the proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_proxy: Option<NoProxy>,
-    /// The accounts' origins that are reached without the proxy for that reason.
+    /// The accounts' origins among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub direct: Vec<String>,
-    /// Variables that would count and are passed over.
+    /// Variables that are ignored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Ignored>,
-    /// How the last connection through the proxy has failed, unless one has succeeded since.
+    /// Why the last connection through the proxy failed, unless one has succeeded since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
-    /// Why there is no way to Zendesk at all.
+    /// Why Zendesk can't be reached at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
 
-/// Whom an account answers.
+/// Which programs an account serves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Access {
-    /// Every program of this user's.
+    /// All of this user's programs.
     #[default]
     User,
-    /// Those that send a local key.
+    /// Programs that send a local key.
     Key,
 }
 
-/// Who is reached without a proxy.
+/// The exceptions from the proxy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NoProxy {
-    /// The environment variable that says so.
+    /// The environment variable.
     pub variable: String,
-    /// What it says.
+    /// Its value.
     pub hosts: String,
 }
 
-/// An environment variable that is passed over.
+/// An ignored environment variable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ignored {
     /// Its name.
     pub variable: String,
     /// Why.
     pub why: String,
-    /// What makes that unnecessary.
+    /// How to fix it.
     pub fix: String,
 }
 
@@ -271,9 +271,9 @@ pub struct Ignored {
 pub struct Account {
     /// The account's name in the configuration.
     pub name: String,
-    /// Whether requests that name no account belong to this one.
+    /// Whether it is the account of requests that don't name one.
     pub default: bool,
-    /// Where requests go: `https://acme.zendesk.com`.
+    /// The origin of the API: `https://acme.zendesk.com`.
     pub origin: String,
     /// The OAuth client's identifier.
     pub client_id: String,
@@ -283,27 +283,27 @@ pub struct Account {
     pub grant: String,
     /// The base URLs that scripts can use.
     pub base_urls: Vec<String>,
-    /// Whom it answers.
+    /// Which programs it serves.
     #[serde(default)]
     pub access: Access,
-    /// Whether those who connect by TCP need a local key all the same, as `allow-hosts` is set.
+    /// Whether programs that connect by TCP need a local key because `allow-hosts` is set.
     #[serde(default)]
     pub key_over_tcp: bool,
-    /// How many local keys it has that work.
+    /// The number of its valid local keys.
     #[serde(default)]
     pub keys: usize,
-    /// The names of its local keys that another person's login has suspended.
+    /// The names of its local keys that are suspended because another user logged in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub suspended_keys: Vec<String>,
-    /// What state the session is in.
+    /// The state of the session.
     pub state: State,
-    /// Who is logged in, or was when the session ended.
+    /// The user who is logged in, or was when the session ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Person>,
-    /// The scopes that Zendesk has granted.
+    /// The scopes that Zendesk granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// The pair's number; it grows by one with every pair.
+    /// The token pair's number, which grows by one with each pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
     /// When the pair in use was obtained.
@@ -315,13 +315,13 @@ pub struct Account {
     /// When the next refresh is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_refresh_at: Option<Timestamp>,
-    /// Until when this machine may stay off without a new login.
+    /// When the login ends if this machine stays off until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_expires_at: Option<Timestamp>,
-    /// What went wrong last, even where it needs nobody's attention.
+    /// What went wrong last, even if it needs no attention.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LastError>,
-    /// What needs somebody's attention.
+    /// What needs attention.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
     /// The account's token pairs, the first one first. What is said above is of the one in use.
@@ -335,15 +335,15 @@ pub struct Account {
 pub struct Pair {
     /// What it is for.
     pub role: Role,
-    /// What state it is in.
+    /// Its state.
     pub state: State,
-    /// Whether requests carry its token now.
+    /// Whether requests use its token now.
     #[serde(default)]
     pub in_use: bool,
-    /// Its number; the pairs of an account share one count.
+    /// Its number; an account's pairs are numbered together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
-    /// The scopes that Zendesk has granted.
+    /// The scopes that Zendesk granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
     /// When it was obtained.
@@ -355,13 +355,13 @@ pub struct Pair {
     /// When its next refresh is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_refresh_at: Option<Timestamp>,
-    /// Until when it lives without a refresh.
+    /// When it ends without a refresh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_expires_at: Option<Timestamp>,
-    /// Why it is not there, or what becomes of it, where that needs nobody's attention.
+    /// Why it is missing, or what will happen to it, if that needs no attention.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What needs somebody's attention. What concerns the pair in use is the account's problem.
+    /// What needs attention. For the pair in use, see the account's problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
@@ -375,7 +375,7 @@ pub enum Role {
     Primary,
     /// It serves them after an answer to the primary pair was lost, and for nothing else.
     Spare,
-    /// It has Zendesk's scope `read` alone, and serves those who may only read.
+    /// It has only Zendesk's `read` scope, and serves keys that can only read.
     ReadOnly,
 }
 
@@ -403,23 +403,23 @@ pub enum State {
     Active,
     /// Requests are served while a new pair is being fetched.
     Rotating,
-    /// A refresh was sent and its answer lost: the pair may be dead.
+    /// The answer to a refresh was lost, so the tokens may be invalid.
     Doubtful,
-    /// Requests are served with a pair that could not be stored yet.
+    /// Requests are served with a pair that couldn't be stored yet.
     Unsaved,
-    /// The session is good, and the last request to Zendesk has found no way there: a condition of
-    /// the account says why. Over as soon as a request succeeds.
+    /// The session is valid, but the last request couldn't reach Zendesk; a condition says why.
+    /// Ends with the next successful request.
     Unreachable,
-    /// Zendesk refuses to refresh; the record is kept and somebody must act.
+    /// Zendesk refuses to refresh until someone acts. The record is kept.
     Blocked,
-    /// The session is over; a login is needed.
+    /// The session has ended; a login is needed.
     Ended,
-    /// A record exists, the key that opens it can't be had.
+    /// There is a record, but not the key that opens it.
     KeyMissing,
 }
 
 impl State {
-    /// The code of the condition that this state is, where its problem names none.
+    /// The code of this state's condition, if its problem has none.
     fn code(self) -> &'static str {
         match self {
             Self::SignedOut => "session-unusable",
@@ -432,7 +432,7 @@ impl State {
         }
     }
 
-    /// Whether scripts' requests are served in this state.
+    /// Whether requests are served in this state.
     pub fn serves(self) -> bool {
         match self {
             Self::Active | Self::Rotating | Self::Unsaved => true,
@@ -446,12 +446,12 @@ impl State {
     }
 }
 
-/// Something that went wrong.
+/// The last failure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LastError {
     /// When.
     pub at: Timestamp,
-    /// What, without secrets.
+    /// What went wrong, without secrets.
     pub message: String,
 }
 

@@ -1,17 +1,17 @@
-//! What a foreign text may do to a terminal, a log or a page: nothing.
+//! Cleans foreign text, so that it can't do harm in a terminal, a log or a page.
 //!
-//! A person's name in Zendesk, a process's name, an error of a proxy's: each is somebody else's text
-//! and goes through [`line()`] where it enters.
+//! Names in Zendesk, names of processes and errors of proxies are foreign, and go through
+//! [`line()`] on input.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer};
 
-/// Whether a character has no glyph of its own: it is obeyed (controls), ends a line, reorders what
-/// follows (Unicode annex 9), or isn't seen at all.
+/// Whether a character has no glyph: it is a control character, ends a line, reorders what follows
+/// (Unicode annex 9), or is invisible.
 ///
 /// These are the categories Cc, Cf, Zl and Zp and the property Default_Ignorable_Code_Point of
-/// Unicode 16, without the signs of Cf that enclose numbers and are seen.
+/// Unicode 16, except the visible characters of Cf that enclose numbers.
 pub fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -37,8 +37,7 @@ pub fn is_invisible(c: char) -> bool {
         )
 }
 
-/// `text` on one line, without invisible characters and with single spaces, and no longer than a
-/// name or a sentence needs to be.
+/// `text` on one line, without invisible characters, with single spaces, and of limited length.
 pub fn line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(LINE_MAX));
     let words = text.split(|c: char| c.is_whitespace() || is_invisible(c));
@@ -58,12 +57,12 @@ pub fn line(text: &str) -> String {
     line
 }
 
-/// As [`line()`], for a field of a type that is read from JSON or TOML.
+/// [`line()`] for a deserialized field.
 pub(crate) fn one_line<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Cow::<str>::deserialize(from).map(|text| line(&text))
 }
 
-/// As [`line()`], for a field that may be left out.
+/// [`line()`] for a deserialized optional field.
 pub(crate) fn one_line_or_none<'de, D>(from: D) -> Result<Option<String>, D::Error>
 where
     D: Deserializer<'de>,
@@ -71,7 +70,7 @@ where
     Option::<Cow<str>>::deserialize(from).map(|text| text.map(|text| line(&text)))
 }
 
-/// Characters: a sentence or two.
+/// In characters: a sentence or two.
 const LINE_MAX: usize = 160;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Opening the vault: the one place where a person may be asked for something.
+//! Unlocking the vault: the only request that may prompt the user.
 //!
-//! `POST` a [`UnlockRequest`] to [`PATH`]; the answer is [`Unlocked`], or a problem of kind `vault` whose
-//! hints name the way out. Nothing but this call may make a prompt appear: at start, at a login, at
-//! a refresh and in `status` a locked vault is a [state](crate::status::VaultState). Sessions whose
-//! key is had now are served without a further command or a restart, before the answer is sent.
-//! Hanging up takes the prompt away and changes nothing.
+//! `POST` a [`UnlockRequest`] to [`PATH`]; the answer is [`Unlocked`], or a problem of kind `vault`
+//! whose hints tell what to do. No other call may show a prompt: at start, at a login, at a refresh
+//! and in `status`, a locked vault is a [state](crate::status::VaultState). Before the answer is
+//! sent, the sessions that needed the key are served, without another command or a restart. Hanging
+//! up closes the prompt and changes nothing.
 //!
 //! What the daemon does, by the configured vault:
 //!
@@ -26,22 +26,21 @@ use serde::{Deserialize, Serialize};
 use crate::secret::SecretText;
 use crate::status::Vault;
 
-/// Where the vault is opened.
+/// Unlocks the vault.
 pub const PATH: &str = "/v1/unlock";
 
-/// How long a prompt may stay unanswered: somebody may have to look the password up, and nobody
-/// sits there for longer.
+/// How long a prompt may stay unanswered: long enough to look up the password.
 pub const PROMPT: Duration = Duration::from_secs(120);
 
-/// Asks for the vault to be opened.
+/// Asks to unlock the vault.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct UnlockRequest {
-    /// The passphrase where `vault = "passphrase"`.
+    /// The passphrase for `vault = "passphrase"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<SecretText>,
 }
 
-/// The vault as it is now.
+/// The vault after unlocking.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unlocked {
     /// As in [`crate::status::Status`].

@@ -1,16 +1,16 @@
-//! `POST /v1/vault/forget`: the data key goes, once nothing depends on it.
+//! `POST /v1/vault/forget`: deletes the data key when no session needs it.
 //!
-//! The body is an empty object, the answer [`Forgotten`]. While a session is stored that the key
-//! opens, the answer is a problem of kind `vault`.
+//! The body is an empty object, the answer [`Forgotten`]. While a stored session needs the key, the
+//! answer is a problem of kind `vault`.
 
 use serde::{Deserialize, Serialize};
 
-/// Removes the data key from where it lives.
+/// Deletes the data key from the vault.
 pub const FORGET: &str = "/v1/vault/forget";
 
-/// What the vault holds now: no key.
+/// The vault has no key now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forgotten {
-    /// Whether there was one.
+    /// Whether it had one before.
     pub removed: bool,
 }

@@ -1,11 +1,11 @@
-//! `GET /v1/version`: who answers on the control socket.
+//! `GET /v1/version`: which daemon answers on the control socket.
 
 use serde::{Deserialize, Serialize};
 
 /// Where [`Version`] is served.
 pub const PATH: &str = "/v1/version";
 
-/// The daemon's answer to "who are you?".
+/// The daemon's version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
     /// The daemon's release.

@@ -1,32 +1,33 @@
-//! `GET /v1/wait?account=NAME&timeout_ms=N&waited_ms=N`: answers once an account's requests are served.
+//! `GET /v1/wait?account=NAME&timeout_ms=N&waited_ms=N`: answers once an account's requests are
+//! served.
 //!
 //! The answer is the account's [`crate::status::Account`] as soon as its state
-//! [serves](crate::status::State::serves). An account that is signed out or whose session has ended
-//! is answered with a problem of kind `login` at once, because no waiting helps it; every other
-//! state is waited for, and the time-out is a problem of kind `timeout` that says what the account
-//! waits for. Hanging up ends the wait.
+//! [serves](crate::status::State::serves). For an account that is signed out or whose session has
+//! ended, the answer is a problem of kind `login` at once, since waiting doesn't help. In every
+//! other state the daemon waits; a timeout is a problem of kind `timeout` that names the reason.
+//! Hanging up ends the wait.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::problem::{Kind, Problem};
 
-/// Where the wait is asked for.
+/// Waits for an account.
 pub const PATH: &str = "/v1/wait";
 
-/// Asks for an account that works.
+/// Asks to wait for an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitRequest {
     /// The account; the default account if absent.
     pub account: Option<String>,
     /// How long to wait at most.
     pub timeout: Duration,
-    /// For how long the caller has waited before it could ask.
+    /// How long the caller has waited already.
     pub waited: Duration,
 }
 
 impl WaitRequest {
-    /// Path and query of this request.
+    /// The request's path and query.
     pub fn path_and_query(&self) -> String {
         let (timeout, waited) = (self.timeout.as_millis(), self.waited.as_millis());
         let mut text = format!("{PATH}?timeout_ms={timeout}&waited_ms={waited}");
@@ -37,7 +38,7 @@ impl WaitRequest {
         text
     }
 
-    /// Reads the query of a request to [`PATH`]. Unknown parameters are ignored.
+    /// Parses the query of a request to [`PATH`]. Ignores unknown parameters.
     ///
     /// # Errors
     /// A problem of kind `usage` that names the parameter.
@@ -72,7 +73,7 @@ impl WaitRequest {
     }
 }
 
-/// That the time is over, and how much of it has really passed.
+/// The problem of a timeout, with the time that really passed.
 pub fn too_long(waited: Duration, why: &str) -> Problem {
     let waited = match waited.as_secs() {
         0..10 => format!("{:.1}", waited.as_secs_f64()),
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_request_survives_the_way() {
+    fn every_request_survives_the_round_trip() {
         for account in [None, Some("acme"), Some("a&b=c %é"), Some("")] {
             let request = WaitRequest {
                 account: account.map(ToOwned::to_owned),

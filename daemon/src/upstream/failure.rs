@@ -210,8 +210,8 @@ fn behind(error: &(dyn StdError + 'static)) -> String {
 /// What a certificate from an untrusted authority may mean.
 fn opened_tls(error: &(dyn StdError + 'static)) -> &'static str {
     if find::<rustls::Error>(error).is_some_and(is_unknown_issuer) {
-        "; if your company opens TLS on the way, set `extra-ca-file` of the account to its \
-         authority's certificate"
+        "; if your company inspects TLS, set `extra-ca-file` of the account to the certificate of \
+         its authority"
     } else {
         ""
     }

@@ -260,7 +260,7 @@ mod tests {
             (
                 early,
                 "certificate-not-yet-valid",
-                "valid from 2027-01-15 08:00 UTC on, and this machine's clock says 2027-01-03",
+                "isn't valid before 2027-01-15 08:00 UTC, and this machine's clock says 2027-01-03",
             ),
             (
                 CertificateError::UnknownIssuer,

@@ -54,7 +54,7 @@ async fn tls_that_a_proxy_opens_is_believed_by_extra_ca_file_beside_the_systems_
     );
     assert!(said.contains(&named), "{said}");
     assert!(
-        said.contains("if your company opens TLS on the way, set `extra-ca-file`"),
+        said.contains("if your company inspects TLS, set `extra-ca-file`"),
         "{said}"
     );
     assert_eq!(stage.acme().await.state, State::Unreachable);

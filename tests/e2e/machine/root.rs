@@ -31,10 +31,13 @@ async fn o3_root_in_another_persons_home_is_told_to_go_without_sudo_and_at_home_
         }
         assert_eq!(said.code, Some(2), "{command}: {said:#?}");
         assert!(said.stderr.contains("as root"), "{command}: {said:#?}");
-        assert!(said.stderr.contains("without sudo"), "{command}: {said:#?}");
+        assert!(
+            said.stderr.contains("without `sudo`"),
+            "{command}: {said:#?}"
+        );
     }
     let said = stage.home.run("loopdeskd", [""; 0]).await.failed(2);
-    assert!(said.stderr.contains("without sudo"), "{said:#?}");
+    assert!(said.stderr.contains("without `sudo`"), "{said:#?}");
     let after = std::fs::read_dir(paths.state_dir()).unwrap().count();
     assert_eq!(before, after, "nothing was written there");
     // Commands that don't touch anyone's files work for root, too.

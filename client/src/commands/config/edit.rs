@@ -175,8 +175,8 @@ struct EditorDraft {
 }
 
 impl EditorDraft {
-    /// Next to the configuration, so that relative paths mean the same, and with the same extension,
-    /// so that editors recognise it.
+    /// Next to the configuration, so that relative paths mean the same, and with the same
+    /// extension, so that editors recognise it.
     fn new(config: &Path, text: &str) -> Result<Self, Problem> {
         let name = format!("config.draft-{}.toml", std::process::id());
         let path = config.with_file_name(name);

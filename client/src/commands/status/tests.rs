@@ -138,8 +138,8 @@ fn o3_an_admin_who_acts_by_a_secret_is_pointed_out() {
                       http://127.0.0.1:8484
       serves          all of your programs
 
-    Warning: scripts of `acme` act as Ada Lovelace, an admin, and nobody logs in
-    Hint: let an admin give the OAuth client a user with fewer rights in Admin Center, then run `loopdesk login acme`
+    Warning: scripts of `acme` act as Ada Lovelace, an admin, without a login
+    Hint: ask an admin to give the OAuth client a user with fewer rights in Admin Center, then run `loopdesk login acme`
     ");
     status.accounts[0].person.as_mut().unwrap().role = Some("agent".to_owned());
     assert!(!shown(&status).contains("Warning"));

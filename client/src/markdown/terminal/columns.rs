@@ -27,7 +27,8 @@ pub(super) fn widths(table: &TableBlock, room: usize) -> Option<Vec<usize>> {
     Some(widths.map(|((least, _), share)| least + share).collect())
 }
 
-/// Shares `spare` out: nobody gets more than is wanted, and what one doesn't want goes to the others.
+/// Shares `spare` out: nobody gets more than is wanted, and what one doesn't want goes to the
+/// others.
 fn fair(wanted: &[usize], mut spare: usize) -> Vec<usize> {
     let mut modest: Vec<_> = (0..wanted.len()).collect();
     modest.sort_by_key(|column| wanted[*column]);

@@ -1,11 +1,11 @@
-//! Where the daemon's sockets are, for a command that was started with another environment.
+//! Tells commands with a different environment where the daemon's sockets are.
 //!
-//! cron knows no `XDG_RUNTIME_DIR`, and a daemon may have one that isn't `/run/user/UID`. The state
-//! folder is the same for both, so the daemon leaves the name of its runtime folder there: it calls
+//! cron doesn't set `XDG_RUNTIME_DIR`, and a daemon's may not be `/run/user/UID`. The state folder
+//! is the same for both, so the daemon stores the path of its runtime folder there: it calls
 //! [`Paths::write_runtime_hint`] once its control socket is bound, while it holds
 //! [`Paths::lock_file`], and [`Paths::remove_runtime_hint`] last of all. A command that finds no
-//! daemon at its own place looks at [`Paths::hinted`]. A hint that outlives its daemon costs one
-//! attempt to connect.
+//! daemon in its own runtime folder tries [`Paths::hinted`]. An outdated hint costs one attempt to
+//! connect.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -17,19 +17,19 @@ use std::path::{Path, PathBuf};
 use super::{Paths, SOCKET_PATH_MAX};
 
 impl Paths {
-    /// Holds the name of the running daemon's runtime folder, 0600.
+    /// The file with the path of the running daemon's runtime folder, 0600.
     pub fn runtime_hint_file(&self) -> PathBuf {
         self.state.join("runtime")
     }
 
-    /// Leaves the name of this process's runtime folder. The state folder must exist. May block.
+    /// Stores the path of this process's runtime folder. The state folder must exist. May block.
     ///
     /// # Errors
-    /// When the file can't be written; no reason for a daemon not to run.
+    /// If the file can't be written. A daemon can run without it.
     pub fn write_runtime_hint(&self) -> io::Result<()> {
         let path = self.runtime_hint_file();
         let draft = self.state.join("runtime.new");
-        // What a killed daemon left half-written must not stop this one, and a link isn't followed.
+        // Remove a killed daemon's leftover, and don't follow links.
         match std::fs::remove_file(&draft) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -44,10 +44,10 @@ impl Paths {
         std::fs::rename(&draft, &path)
     }
 
-    /// Takes the hint away if it is this process's own. May block.
+    /// Removes the hint if it is this process's own. May block.
     ///
     /// # Errors
-    /// When the file can't be removed; a hint that isn't there is no error.
+    /// If the file can't be removed. A missing hint is fine.
     pub fn remove_runtime_hint(&self) -> io::Result<()> {
         let path = self.runtime_hint_file();
         if read(&path).as_deref() != Some(self.runtime.as_path()) {
@@ -56,9 +56,8 @@ impl Paths {
         std::fs::remove_file(path)
     }
 
-    /// The same folders with the sockets where a daemon says that it has them: none if it says
-    /// nothing else than these paths do, or if somebody else could have put a socket there. May
-    /// block.
+    /// The same folders, with the sockets in the runtime folder that a daemon stored. `None` if it
+    /// is the same, or if another user could have put a socket there. May block.
     pub fn hinted(&self) -> Option<Self> {
         let runtime = read(&self.runtime_hint_file())?;
         let hinted = Self {
@@ -71,7 +70,7 @@ impl Paths {
 }
 
 fn read(path: &Path) -> Option<PathBuf> {
-    // Whoever can write the file could send us to a socket of their own.
+    // A file that others can write could point to their own socket.
     let meta = std::fs::symlink_metadata(path).ok()?;
     if !meta.is_file() || meta.uid() != own_uid() || meta.mode() & 0o022 != 0 {
         return None;
@@ -92,7 +91,7 @@ fn own_uid() -> u32 {
     rustix::process::getuid().as_raw()
 }
 
-/// No usable name is longer than a socket's; the rest is room for the line's end.
+/// A socket's path and the line end.
 const HINT_MAX: u64 = 256;
 
 #[cfg(test)]
@@ -101,7 +100,7 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 
-    /// The folders of a daemon that was started at a desk, and of cron.
+    /// The folders of a daemon that was started from a desktop, and of cron.
     fn daemon_and_cron(dir: &Path) -> (Paths, Paths) {
         let paths = |runtime: Option<PathBuf>| {
             Paths::resolve(
@@ -138,10 +137,10 @@ mod tests {
         let hinted = cron.hinted().unwrap();
         assert_eq!(hinted.control_socket(), daemon.control_socket());
         assert_eq!(hinted.config_file(), cron.config_file());
-        assert_eq!(daemon.hinted(), None, "it says nothing new there");
+        assert_eq!(daemon.hinted(), None, "it is the same folder there");
 
         cron.remove_runtime_hint().unwrap();
-        assert!(cron.hinted().is_some(), "another one's hint stays");
+        assert!(cron.hinted().is_some(), "another process's hint is kept");
         daemon.remove_runtime_hint().unwrap();
         daemon.remove_runtime_hint().unwrap();
         assert_eq!(cron.hinted(), None);
@@ -176,7 +175,7 @@ mod tests {
             format!("{}\n", long.display()),
             "desk/loopdesk\n".to_owned(),
             "/\n".to_owned(),
-            // Written by half.
+            // Incomplete.
             daemon.runtime_dir().display().to_string(),
             String::new(),
         ] {

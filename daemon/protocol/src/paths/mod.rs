@@ -1,7 +1,7 @@
-//! Where configuration, state and sockets live.
+//! The locations of the configuration, the state and the sockets.
 //!
-//! By the XDG Base Directory Specification, on macOS too: relative values of its variables are
-//! ignored, as it demands.
+//! They follow the XDG Base Directory Specification, on macOS too. As it requires, relative values
+//! of its variables are ignored.
 
 mod hint;
 mod root;
@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The folders of one user, and the names in them.
+/// The folders of a user, and the files in them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     config: PathBuf,
@@ -22,8 +22,8 @@ impl Paths {
     /// The folders that this process's environment names.
     ///
     /// # Errors
-    /// When there is neither a home folder nor the variables that would replace it, or when the
-    /// runtime folder's name is too long for a unix socket.
+    /// If there is neither a home folder nor the variables that replace it, or if the runtime
+    /// folder's path is too long for a unix socket.
     pub fn from_env() -> Result<Self, Error> {
         let login = PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()));
         Self::resolve(
@@ -35,11 +35,11 @@ impl Paths {
 
     /// The folders that `env` names.
     ///
-    /// `home` stands in where the XDG variables are missing, `login_runtime` is the runtime folder
-    /// that the system made at login, if there is one.
+    /// `home` is used if the XDG variables are missing; `login_runtime` is the runtime folder that
+    /// the system created at login, if any.
     ///
     /// # Errors
-    /// As [`Paths::from_env`].
+    /// See [`Paths::from_env`].
     pub fn resolve(
         env: impl Fn(&str) -> Option<OsString>,
         home: Option<PathBuf>,
@@ -73,8 +73,8 @@ impl Paths {
         Ok(paths)
     }
 
-    /// The same folders with the sockets where they are while there is no runtime folder; none if
-    /// that is what these paths say already, or if its name is too long.
+    /// The same folders, with the sockets where they are without a runtime folder. `None` if they
+    /// are there already, or if that path is too long.
     pub fn without_runtime_dir(&self) -> Option<Self> {
         let other = Self {
             runtime: self.state.join("run"),
@@ -94,7 +94,7 @@ impl Paths {
         self.config.join("config.toml")
     }
 
-    /// What must survive a reboot, 0700.
+    /// The folder for what must survive a reboot, 0700.
     pub fn state_dir(&self) -> &Path {
         &self.state
     }
@@ -104,7 +104,7 @@ impl Paths {
         self.state.join("sessions")
     }
 
-    /// Held by the one daemon of this state folder.
+    /// Locked by the daemon of this state folder.
     pub fn lock_file(&self) -> PathBuf {
         self.state.join("lock")
     }
@@ -144,27 +144,27 @@ impl Paths {
         &self.runtime
     }
 
-    /// Where the command line reaches the daemon.
+    /// The socket for the command line.
     pub fn control_socket(&self) -> PathBuf {
         self.runtime.join("control.sock")
     }
 
-    /// Where scripts can connect without TCP.
+    /// The socket for scripts, as an alternative to TCP.
     pub fn proxy_socket(&self) -> PathBuf {
         self.runtime.join("proxy.sock")
     }
 }
 
-/// Why there are no usable folders.
+/// Why the folders can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing says where to put files.
-    #[error("no home folder is known: set HOME, or {0} to an absolute path")]
+    /// The home folder is unknown.
+    #[error("the home folder is unknown: set HOME, or {0} to an absolute path")]
     NoHome(&'static str),
-    /// The kernel takes no longer name.
+    /// The kernel limits the length.
     #[error(
-        "`{}` is longer than the {SOCKET_PATH_MAX} bytes that a socket's name may have: \
-         set XDG_RUNTIME_DIR to a shorter path", .0.display()
+        "`{}` is longer than {SOCKET_PATH_MAX} bytes, the limit for a socket: set XDG_RUNTIME_DIR to \
+         a shorter path", .0.display()
     )]
     TooLong(PathBuf),
 }

@@ -1,8 +1,7 @@
-//! Root in somebody else's home, as `sudo` leaves it on some systems.
+//! Refuses to run as root in another user's home, where `sudo` leaves root on some systems.
 //!
-//! A session that root makes there can't be read by the person whose home it is, and a daemon of
-//! root's would lend it to root alone. Root at home, as on servers and in containers, is a user like
-//! any other.
+//! The user couldn't read what root writes there, and root's daemon would serve only root. In its
+//! own home, as on servers and in containers, root is a user like any other.
 
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
@@ -12,10 +11,10 @@ use super::Paths;
 use crate::{Kind, Problem};
 
 impl Paths {
-    /// Refuses to be root among another person's files. May block.
+    /// Refuses to run as root with another user's files. May block.
     ///
     /// # Errors
-    /// A problem of kind `usage` that names the person.
+    /// A problem of kind `usage` that names the user.
     pub fn check_root(&self) -> Result<(), Problem> {
         if !rustix::process::getuid().is_root() {
             return Ok(());
@@ -30,14 +29,14 @@ impl Paths {
     }
 }
 
-/// Who is known on this machine.
+/// The users of this machine.
 struct People<'a> {
     passwd: &'a str,
     env: &'a dyn Fn(&str) -> Option<OsString>,
 }
 
 impl People<'_> {
-    /// Judges by the nearest folder that there is.
+    /// Checks the nearest existing parent folder.
     fn check(&self, dir: &Path) -> Result<(), Problem> {
         let found = dir
             .ancestors()
@@ -50,15 +49,15 @@ impl People<'_> {
             return Ok(());
         };
         let message = format!(
-            "loopdesk runs as root in `{}`, which belongs to {name}, who could not read what root \
+            "loopdesk is running as root in `{}`, which belongs to {name}, who couldn't read what root \
              writes there",
             at.display()
         );
-        Err(Problem::new(Kind::Usage, message).hint(format!("run it as {name}, without sudo")))
+        Err(Problem::new(Kind::Usage, message).hint(format!("run it as {name}, without `sudo`")))
     }
 
-    /// The person with this number, if it is anybody's: in a container, the folders that were
-    /// mounted into it may have numbers that mean nobody there.
+    /// The user with this id, if there is one. In a container, mounted folders may have ids without
+    /// a user.
     fn name(&self, uid: u32) -> Option<String> {
         if let Some((name, _)) = self.line(uid) {
             return Some(format!("`{name}`"));
@@ -72,7 +71,7 @@ impl People<'_> {
         is_persons.then(|| format!("user {uid}"))
     }
 
-    /// The name and the home that passwd(5) has for a number.
+    /// The name and the home of a user id in passwd(5).
     fn line(&self, uid: u32) -> Option<(&str, &Path)> {
         self.passwd.lines().find_map(|line| {
             let fields: Vec<_> = line.split(':').collect();
@@ -118,10 +117,10 @@ mod tests {
         assert_eq!(check(&nobody, passwd, &mounted), Ok(()), "a container's");
         let refused = check(&nobody, passwd, &ada).unwrap_err();
         assert!(refused.message.contains("belongs to `ada`"), "{refused}");
-        assert_eq!(refused.hints, ["run it as `ada`, without sudo"]);
+        assert_eq!(refused.hints, ["run it as `ada`, without `sudo`"]);
         let refused = check(&sudo, passwd, &mounted).unwrap_err();
         assert!(refused.message.contains("belongs to `grace`"), "{refused}");
-        // A home of root's whose files have another number, as in a user namespace.
+        // Root's home whose files have another id, as in a user namespace.
         let line = format!(
             "root:x:0:0::{}:/bin/sh\nada:x:4242:4242::/:/bin/sh",
             ada.display()

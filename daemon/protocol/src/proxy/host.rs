@@ -1,4 +1,4 @@
-//! Where a proxy is: its host in one spelling, and its port.
+//! A proxy's host, normalized, and its port.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,16 +10,16 @@ use super::Unusable;
 /// A host and a port.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct HostPort {
-    /// In the spelling of URLs: lower case, IPv6 in brackets, IPv4 as four numbers.
+    /// As in URLs: lower case, IPv6 in brackets, IPv4 as four numbers.
     text: String,
     host: Host,
     pub(super) port: u16,
 }
 
 impl HostPort {
-    /// Reads `host` or `host:port`.
+    /// Parses `host` or `host:port`.
     pub(super) fn parse(text: &str, default: u16) -> Result<Self, Unusable> {
-        // The colons of an IPv6 address stand in brackets.
+        // The colons of an IPv6 address are in brackets.
         let end = text.rfind(']').map_or(0, |at| at + 1);
         let colon = text[end..].find(':').map(|at| at + end);
         let (host, port) = text.split_at(colon.unwrap_or(text.len()));
@@ -30,7 +30,7 @@ impl HostPort {
             }
             Some(_) => return Err(Unusable::Port),
         };
-        // As browsers do it: `127.1`, `0x7f.1` and `2130706433` are addresses, not names.
+        // As in browsers, `127.1`, `0x7f.1` and `2130706433` are addresses, not names.
         let host = Host::parse(host).map_err(|_| Unusable::Host)?;
         if port == 0 {
             return Err(Unusable::Port);
@@ -46,7 +46,7 @@ impl HostPort {
         &self.text
     }
 
-    /// Whether this machine's loopback interface is meant. An unspecified address leads there, too.
+    /// Whether it is this machine's loopback interface, as unspecified addresses are too.
     pub(super) fn is_here(&self) -> bool {
         let ip: IpAddr = match &self.host {
             Host::Domain(name) => {

@@ -1,8 +1,7 @@
-//! A proxy as `HTTPS_PROXY` and its like name it.
+//! Parses the proxy in `HTTPS_PROXY` and the like.
 //!
-//! The daemon goes through it, and `loopdesk service install` hands its variable to the service:
-//! both must read the same value the same way, and both must notice one that means the daemon
-//! itself.
+//! The daemon uses it, and `loopdesk service install` passes its variable to the service. Both must
+//! parse it alike, and both must notice a proxy that is the daemon itself.
 
 mod host;
 
@@ -12,16 +11,15 @@ use zeroize::Zeroizing;
 
 use host::HostPort;
 
-/// The variables that name a proxy for `https`, the one that counts most first. This is curl's
+/// The variables that name a proxy for `https`, in order of precedence. This is curl's
 /// order (<https://curl.se/docs/manpage.html>, "Environment"): the lower-case spelling before the
 /// other, and `ALL_PROXY` where neither is set. `HTTP_PROXY` is for `http` only.
 pub const VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
-/// The variables that list who is reached without a proxy, the one that counts most first.
+/// The variables that list hosts to reach without a proxy, in order of precedence.
 pub const EXEMPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
-/// A proxy: how it is spoken to, where it is, and who we are there. `Display` and `Debug` show
-/// neither user nor password.
+/// A proxy: its protocol, address and login. `Display` and `Debug` show neither user nor password.
 #[derive(Clone)]
 pub struct ProxyUrl {
     scheme: Scheme,
@@ -30,12 +28,12 @@ pub struct ProxyUrl {
 }
 
 impl ProxyUrl {
-    /// Reads what a variable says: `http://user:password@proxy.corp:3128`. Without a scheme it is
-    /// `http`; without a port, the scheme's own.
+    /// Parses the value of a variable: `http://user:password@proxy.corp:3128`. The scheme defaults
+    /// to `http`, the port to the scheme's.
     ///
     /// # Errors
-    /// Why there can be no such proxy, without a word of the value but for its scheme: it may hold
-    /// a password wherever somebody has forgotten to encode one.
+    /// Why it isn't a proxy. Contains nothing of the value but its scheme, since any other part may
+    /// hold a password that wasn't encoded.
     pub fn parse(value: &str) -> Result<Self, Unusable> {
         let value = value.trim_ascii();
         if value.contains(char::is_control) {
@@ -46,8 +44,8 @@ impl ProxyUrl {
             None => (Scheme::Http, value),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        // What looks like the end of the authority may be the middle of a password, and what comes
-        // before it would be taken for a host, and asked for, and shown.
+        // What looks like the end of the authority may be within a password, whose start would then
+        // be used and shown as a host.
         if path.contains(['@', '?', '#']) {
             return Err(Unusable::Unencoded);
         }
@@ -68,12 +66,12 @@ impl ProxyUrl {
         })
     }
 
-    /// How it is spoken to.
+    /// Its protocol.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// Its name, or its address, IPv6 in brackets.
+    /// Its name or address, IPv6 in brackets.
     pub fn host(&self) -> &str {
         self.address.host()
     }
@@ -88,13 +86,13 @@ impl ProxyUrl {
         self.address.to_string()
     }
 
-    /// Who we are there.
+    /// The login for the proxy.
     pub fn login(&self) -> Option<&Login> {
         self.login.as_ref()
     }
 
-    /// Whether it is the daemon that listens on these ports of this machine, however that is
-    /// spelled. The daemon is no proxy, least of all to itself.
+    /// Whether it is the daemon that listens on these ports of this machine, in any spelling. The
+    /// daemon isn't a proxy.
     pub fn is_own(&self, listens_on: impl Fn(u16) -> bool) -> bool {
         self.address.is_here() && listens_on(self.address.port)
     }
@@ -115,11 +113,11 @@ impl fmt::Debug for ProxyUrl {
 /// How a proxy is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// CONNECT in the clear; what goes through is TLS all the same.
+    /// CONNECT without TLS to the proxy; the tunnel carries TLS.
     Http,
     /// CONNECT within TLS.
     Https,
-    /// SOCKS5 (RFC 1928). The proxy looks up names, as `socks5h` says in so many words.
+    /// SOCKS5 (RFC 1928). The proxy resolves names, as with `socks5h`.
     Socks5,
 }
 
@@ -147,7 +145,7 @@ impl Scheme {
         self == Self::Socks5
     }
 
-    /// Where such proxies listen that name no port (RFC 9110 section 4.2, RFC 1928 section 3).
+    /// The default port (RFC 9110 section 4.2, RFC 1928 section 3).
     fn port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -157,8 +155,7 @@ impl Scheme {
     }
 }
 
-/// RFC 3986 section 3.1. Of reasonable length: what is longer is no scheme that somebody has
-/// misspelled, and is not to be shown.
+/// RFC 3986 section 3.1. Anything longer isn't a misspelled scheme, and must not be shown.
 fn is_scheme(text: &str) -> bool {
     text.len() <= 12
         && text.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -188,12 +185,12 @@ impl Login {
         &self.user
     }
 
-    /// The password; empty where there is none.
+    /// The password; empty if there is none.
     pub fn password(&self) -> &[u8] {
         &self.password
     }
 
-    /// `user:password`, as Basic wants it (RFC 7617 section 2).
+    /// `user:password`, as for Basic authentication (RFC 7617 section 2).
     pub fn joined(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new([self.user(), b":", self.password()].concat())
     }
@@ -205,7 +202,7 @@ impl fmt::Debug for Login {
     }
 }
 
-/// RFC 3986 section 2.1. A `%` that begins no escape stands for itself, as people write it.
+/// RFC 3986 section 2.1. A `%` that doesn't start an escape is literal.
 fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
     let mut rest = text.as_bytes();
     let mut bytes = Zeroizing::new(Vec::with_capacity(rest.len()));
@@ -224,30 +221,31 @@ fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// Why a value names no proxy that can be used. Says nothing of the value but a scheme.
+/// Why a value isn't a usable proxy. Contains nothing of the value but a scheme.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// Control characters, or bytes that are no UTF-8.
-    #[error("is no plain text")]
+    /// Control characters, or bytes that aren't UTF-8.
+    #[error("isn't plain text")]
     NoText,
-    /// A scheme that is not ours.
-    #[error("begins with `{0}://`, and loopdesk knows `http`, `https`, `socks5` and `socks5h`")]
-    Scheme(String),
-    /// Characters that end the host stand where they can't.
+    /// An unsupported scheme.
     #[error(
-        "is no proxy's address: it must read `http://HOST:PORT`, or `http://USER:PASSWORD@HOST:PORT` \
-         with each `/`, `?`, `#`, `@`, `:` and `%` of user and password as %2F, %3F, %23, %40, %3A \
-         and %25"
+        "begins with `{0}://`, but loopdesk supports only `http`, `https`, `socks5` and `socks5h`"
+    )]
+    Scheme(String),
+    /// Characters that end the host in the wrong place.
+    #[error(
+        "isn't a proxy's address: use `http://HOST:PORT`, or `http://USER:PASSWORD@HOST:PORT` with \
+         each `/`, `?`, `#`, `@`, `:` and `%` in user and password as %2F, %3F, %23, %40, %3A and %25"
     )]
     Unencoded,
-    /// No host, or one that there can't be.
-    #[error("names no host: it must read `http://HOST:PORT`")]
+    /// No host, or an invalid one.
+    #[error("has no valid host: use `http://HOST:PORT`")]
     Host,
-    /// A port that there can't be.
-    #[error("has no port from 1 to 65535 after its host: it must read `http://HOST:PORT`")]
+    /// An invalid port.
+    #[error("has no port from 1 to 65535 after its host: use `http://HOST:PORT`")]
     Port,
-    /// RFC 1929 counts in a byte.
-    #[error("has a user or password of more than {SOCKS_MAX} bytes, which SOCKS can't carry")]
+    /// RFC 1929 limits the length to a byte.
+    #[error("has a user or password longer than {SOCKS_MAX} bytes, the limit of SOCKS")]
     TooLong,
 }
 

@@ -10,7 +10,7 @@ fn read(value: &str) -> String {
 }
 
 #[test]
-fn a_proxy_is_read_as_people_write_it() {
+fn common_spellings_are_parsed() {
     let table = [
         ("http://proxy.corp:3128", "http://proxy.corp:3128"),
         ("HTTP://Proxy.Corp:3128/", "http://proxy.corp:3128"),
@@ -38,7 +38,7 @@ fn a_proxy_is_read_as_people_write_it() {
 }
 
 #[test]
-fn d6_what_is_no_proxy_is_an_error_and_never_the_absence_of_one() {
+fn d6_an_invalid_proxy_is_an_error_and_never_no_proxy() {
     let table = [
         ("ftp://proxy:21", Unusable::Scheme("ftp".to_owned())),
         ("socks4a://proxy", Unusable::Scheme("socks4a".to_owned())),

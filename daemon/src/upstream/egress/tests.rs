@@ -88,8 +88,8 @@ fn d6_a_proxy_that_can_t_be_used_is_an_error_and_no_way_around_it() {
     ];
     assert_eq!(
         way(&unusable),
-        "error: https_proxy begins with `ftp://`, and loopdesk knows `http`, `https`, `socks5` and \
-         `socks5h`"
+        "error: https_proxy begins with `ftp://`, but loopdesk supports only `http`, `https`, \
+         `socks5` and `socks5h`"
     );
     let status = egress(&unusable).status(std::iter::empty());
     let problem = status.problem.unwrap();
@@ -99,7 +99,9 @@ fn d6_a_proxy_that_can_t_be_used_is_an_error_and_no_way_around_it() {
         (status.proxy, status.variable.unwrap()),
         (None, "https_proxy".to_owned())
     );
-    assert!(way(&[("ALL_PROXY", "http://:3128")]).starts_with("error: ALL_PROXY names no host"));
+    assert!(
+        way(&[("ALL_PROXY", "http://:3128")]).starts_with("error: ALL_PROXY has no valid host")
+    );
 }
 
 #[cfg(unix)]
@@ -111,7 +113,7 @@ fn d6_a_value_that_is_no_text_is_an_error() {
     let egress = Egress::new(&variables, &samples::config(Vec::new()));
     let target = "https://acme.zendesk.com".parse().unwrap();
     let error = egress.proxy(&target).unwrap_err().to_string();
-    assert!(error.contains("HTTPS_PROXY is no plain text"), "{error}");
+    assert!(error.contains("HTTPS_PROXY isn't plain text"), "{error}");
 }
 
 #[test]
