@@ -309,7 +309,7 @@ mod tests {
             ("Tickets:Read", "Did you mean `tickets:read`?"),
             ("organisations:read", "Did you mean `organizations:read`?"),
             ("wirte", "Did you mean `write`?"),
-            ("tickets", "say `tickets:read` or `tickets:write`"),
+            ("tickets", "write `tickets:read` or `tickets:write`"),
             (
                 "tickets:delete",
                 "`tickets` has `tickets:read` and `tickets:write`",
