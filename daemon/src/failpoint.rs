@@ -67,6 +67,29 @@ pub const LOGIN: [&str; 19] = [
 /// The steps of a logout.
 pub const LOGOUT: [&str; 5] = [LEAVING, TOKEN_ENDED, NOTE_REMOVED, ERASED, LEFT];
 
+/// The steps in which the spare pair of an earlier release takes the place of one that was lost.
+pub const TAKE_OVER: [&str; 7] = [
+    NOTE_REMOVED,
+    SPARE_MOVED,
+    SLOT_MADE,
+    WRITTEN,
+    DURABLE,
+    RENAMED,
+    FOLDER_DURABLE,
+];
+/// The steps in which one whose access token has expired is revoked.
+pub const RETIREMENT: [&str; 9] = [
+    NOTE_OPENED,
+    NOTE_WRITTEN,
+    NOTE_DURABLE,
+    POST,
+    HEAD_READ,
+    ANSWER_READ,
+    TOKEN_ENDED,
+    NOTE_REMOVED,
+    ERASED,
+];
+
 /// The steps of a change to the local keys.
 pub const KEY_CHANGE: [&str; 11] = [
     KEYS_OPENED,
@@ -109,6 +132,7 @@ pub(crate) const ADOPTED: &str = "login-published";
 pub(crate) const OLD_ENDED: &str = "replaced-pair-ended";
 pub(crate) const FRESH_FORGOTTEN: &str = "logins-answer-removed";
 pub(crate) const LEFT_FORGOTTEN: &str = "replaced-pair-forgotten";
+pub(crate) const SPARE_MOVED: &str = "spare-moved";
 pub(crate) const LEAVING: &str = "logout-begun";
 pub(crate) const TOKEN_ENDED: &str = "token-ended";
 pub(crate) const ERASED: &str = "record-erased";

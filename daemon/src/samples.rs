@@ -33,7 +33,6 @@ pub(crate) fn account(name: &str, origin: &str) -> Account {
         ],
         access_token_ttl: Ttl::parse("48h", &Ttl::ACCESS).unwrap(),
         refresh_token_ttl: Ttl::parse("90d", &Ttl::REFRESH).unwrap(),
-        spare: false,
         read_only_grant: false,
         extra_ca_file: None,
         token_encoding: TokenEncoding::Json,
@@ -70,6 +69,7 @@ pub(crate) fn config(accounts: Vec<Account>) -> Config {
             .map(|account| (account.name.clone(), Arc::new(account)))
             .collect(),
         unknown: Vec::new(),
+        retired: Vec::new(),
     }
 }
 

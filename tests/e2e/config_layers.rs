@@ -136,7 +136,7 @@ async fn o1_what_a_user_sets_is_laid_over_and_nothing_is_copied_down() {
     let (own, system) = (user.display(), etc.file().display().to_string());
     assert!(line("port").ends_with(&format!("# {own}:2")), "{shown}");
     assert!(line("vault").ends_with(&format!("# {system}:3")), "{shown}");
-    assert!(line("spare").ends_with("# default"), "{shown}");
+    assert!(line("read-only-grant").ends_with("# default"), "{shown}");
     let json = stage
         .home
         .loopdesk(["config", "show", "--json"])
@@ -152,7 +152,7 @@ async fn o1_what_a_user_sets_is_laid_over_and_nothing_is_copied_down() {
         json["sources"]["accounts.acme.client-id"]["layer"],
         "system"
     );
-    assert!(json["sources"]["accounts.acme.spare"].is_null());
+    assert!(json["sources"]["accounts.acme.read-only-grant"].is_null());
     let paths = stage.home.loopdesk(["config", "path"]).await.ok().stdout;
     assert_eq!(paths, format!("{own}\n{system}\n"));
 

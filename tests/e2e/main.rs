@@ -50,6 +50,7 @@ mod process;
 mod releases;
 mod replay;
 mod restart;
+mod retired_spare;
 mod rewriting;
 mod rotation;
 mod secrets;

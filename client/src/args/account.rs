@@ -41,7 +41,7 @@ pub(crate) enum AccountCommand {
     #[command(
         after_long_help = "JSON: account (name, subdomain, url, api_origin, oauth_origin, \
             client_id, scopes, grant, port, access, rewrite, access_token_ttl and \
-            refresh_token_ttl in seconds, spare, read_only_grant, extra_ca_file, token_encoding, \
+            refresh_token_ttl in seconds, read_only_grant, extra_ca_file, token_encoding, \
             base_urls), session (as in `status`, or null), sources (by key: layer, path, line)."
     )]
     Show(AccountShowArgs),

@@ -166,7 +166,7 @@ impl BrowserLogin<'_> {
                     " as {}. To skip the remaining pages, press Ctrl-C.",
                     person::label(&pair.person)
                 )),
-            role @ (Role::Spare | Role::ReadOnly) => Text::from(format!("Got {}.", purpose(role))),
+            Role::ReadOnly => Text::from(format!("Got {}.", purpose(pair.role))),
         };
         output.note(&said);
     }
@@ -248,7 +248,6 @@ impl BrowserLogin<'_> {
 fn purpose(role: Role) -> &'static str {
     match role {
         Role::Primary => "the account's full rights",
-        Role::Spare => "a spare pair of tokens",
         Role::ReadOnly => "a pair of tokens that can only read",
     }
 }

@@ -96,7 +96,7 @@ impl Written {
         let name = thing.path.rsplit('.').next().unwrap();
         let value = match name {
             "listen" | "scopes" => "[\n    \"x\",  # why\n  \"y\" ]",
-            "port" | "spare" => "8490",
+            "port" => "8490",
             _ => "'text'",
         };
         self.text.push_str(&format!("{name} =  {value}"));

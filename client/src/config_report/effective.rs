@@ -110,7 +110,6 @@ fn account(account: &AccountSettings) -> Table {
         "refresh-token-ttl",
         value(lifetime(account.refresh_token_ttl)),
     );
-    table.insert("spare", value(account.spare));
     table.insert("read-only-grant", value(account.read_only_grant));
     insert(
         &mut table,
@@ -183,7 +182,6 @@ mod tests {
         rewrite = ["pagination", "jobs", "attachments"]  # default
         access-token-ttl = "48h"  # default
         refresh-token-ttl = "90d"  # default
-        spare = false  # default
         read-only-grant = false  # default
         token-encoding = "json"  # default
 
@@ -199,7 +197,6 @@ mod tests {
         rewrite = ["pagination", "jobs", "attachments"]  # default
         access-token-ttl = "48h"  # default
         refresh-token-ttl = "90d"  # default
-        spare = false  # default
         read-only-grant = false  # default
         token-encoding = "json"  # default
         "#);

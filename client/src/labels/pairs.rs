@@ -48,15 +48,18 @@ mod tests {
         account.pairs = vec![pair(Role::Primary, State::Active, Some(7))];
         assert_eq!(lines(&account, &clock), None, "the account says it all");
         account.pairs[0].in_use = true;
-        let mut spare = pair(Role::Spare, State::SignedOut, None);
-        spare.problem = Some(Problem::new(Kind::Login, "no spare pair"));
         let mut read_only = pair(Role::ReadOnly, State::Active, Some(9));
         read_only.note = Some("being revoked".to_owned());
-        account.pairs.extend([spare, read_only]);
+        account.pairs.push(read_only);
         insta::assert_snapshot!(lines(&account, &clock).unwrap(), @"
         primary: active, in use, number 7, next refresh in 22 h
-        spare: signed out (see below)
         read-only: active, number 9, next refresh in 22 h (being revoked)
+        ");
+        account.pairs[1] = pair(Role::ReadOnly, State::SignedOut, None);
+        account.pairs[1].problem = Some(Problem::new(Kind::Login, "no read-only pair"));
+        insta::assert_snapshot!(lines(&account, &clock).unwrap(), @"
+        primary: active, in use, number 7, next refresh in 22 h
+        read-only: signed out (see below)
         ");
     }
 }

@@ -206,7 +206,6 @@ pub(crate) fn report() -> Report {
         rewrite: texts(&["pagination", "jobs", "attachments"]),
         access_token_ttl: 172_800,
         refresh_token_ttl: 7_776_000,
-        spare: false,
         read_only_grant: false,
         extra_ca_file: None,
         token_encoding: "json".to_owned(),

@@ -371,6 +371,11 @@ conditions! {
         "`{path}`, line {line}: {what}",
         "update loopdesk on this machine to the release that the file is for, or correct the file";
 
+    /// A setting in the configuration has no effect any more.
+    "config-retired-key" config_retired_key(path, line, what, fix) => Warning Config You,
+        "`{path}`, line {line}: {what}",
+        "{fix}";
+
     /// The configuration file is missing; the old settings stay in use.
     "config-gone" config_gone(path) => Error Config You,
         "`{path}` is gone; its settings stay in use until loopdesk is restarted",

@@ -190,9 +190,6 @@ pub struct AccountSettings {
     pub access_token_ttl: u64,
     /// The refresh token's requested lifetime, in seconds.
     pub refresh_token_ttl: u64,
-    /// Whether a second pair is kept for the day on which an answer is lost.
-    #[serde(default)]
-    pub spare: bool,
     /// Whether to keep a token pair with only Zendesk's `read` scope.
     #[serde(default)]
     pub read_only_grant: bool,

@@ -7,11 +7,10 @@
 //! Before the first event, the daemon checks that the vault can store a key and a record. If it
 //! can't, the only event is [`Event::Failed`] with a problem of kind `vault`.
 //!
-//! An account that wants further pairs (`spare`, `read-only-grant`) has a page for each: after
-//! every page but the last comes [`Event::Obtained`], then the next [`Event::Authorize`]. The
-//! browser is led on by itself; if an address was pasted, the user opens the next one. Once the
-//! first pair is obtained the login has succeeded: hanging up, denying or waiting leaves out the
-//! rest.
+//! An account that wants a read-only pair as well (`read-only-grant`) has a second page: after the
+//! first one comes [`Event::Obtained`], then another [`Event::Authorize`]. The browser is led on by
+//! itself; if an address was pasted, the user opens the next one. Once the first pair is obtained
+//! the login has succeeded: hanging up, denying or waiting leaves out the rest.
 //!
 //! An account whose grant is `client-credentials` needs no browser: the only event is
 //! [`Event::Done`] or [`Event::Failed`]. Its secret comes in the [`LoginRequest`] and is stored,

@@ -1,7 +1,8 @@
 //! `GET /v1/status`: the state of the daemon and of every account.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::account::Person;
 use crate::conditions::{self, Condition, Severity};
@@ -326,8 +327,28 @@ pub struct Account {
     pub problem: Option<Problem>,
     /// The account's token pairs, the first one first. What is said above is of the one in use.
     /// Empty where nobody is logged in and one pair is all that the configuration asks for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "known_pairs"
+    )]
     pub pairs: Vec<Pair>,
+}
+
+/// The pairs whose role is known: a daemon of another release may have others.
+fn known_pairs<'de, D: Deserializer<'de>>(pairs: D) -> Result<Vec<Pair>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Read {
+        Known(Box<Pair>),
+        Unknown(IgnoredAny),
+    }
+    let pairs = Vec::<Read>::deserialize(pairs)?.into_iter();
+    let known = pairs.filter_map(|pair| match pair {
+        Read::Known(pair) => Some(*pair),
+        Read::Unknown(_) => None,
+    });
+    Ok(known.collect())
 }
 
 /// One of an account's token pairs.
@@ -373,21 +394,18 @@ pub enum Role {
     /// It serves requests.
     #[default]
     Primary,
-    /// It serves them after an answer to the primary pair was lost, and for nothing else.
-    Spare,
     /// It has only Zendesk's `read` scope, and serves keys that can only read.
     ReadOnly,
 }
 
 impl Role {
     /// Every role, the primary one first.
-    pub const ALL: [Self; 3] = [Self::Primary, Self::Spare, Self::ReadOnly];
+    pub const ALL: [Self; 2] = [Self::Primary, Self::ReadOnly];
 
     /// Its name in records and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Primary => "primary",
-            Self::Spare => "spare",
             Self::ReadOnly => "read-only",
         }
     }
@@ -464,9 +482,12 @@ mod tests {
         let vault: Vault = serde_json::from_str(r#"{"kind":"keyring"}"#).unwrap();
         assert_eq!(vault.state, VaultState::Untested);
         let account = r#"{"name":"acme","default":true,"origin":"https://acme.zendesk.com",
-            "client_id":"loopdesk","base_urls":[],"state":"active"}"#;
+            "client_id":"loopdesk","base_urls":[],"state":"active","pairs":[
+            {"role":"primary","state":"active"},{"role":"spare","state":"active"}]}"#;
         let account: Account = serde_json::from_str(account).unwrap();
         assert_eq!(account.grant, crate::account::AUTHORIZATION_CODE);
+        let roles: Vec<_> = account.pairs.iter().map(|pair| pair.role).collect();
+        assert_eq!(roles, [Role::Primary], "without those of other releases");
         let status = r#"{"daemon":{"version":"0.1.0","pid":1,"supervised":true,
             "started_at":"2026-11-23T14:00:00Z"},"vault":{"kind":"keyring"},"listeners":[],
             "config":{"path":"c","loaded_at":"2026-11-23T14:00:00Z"},"accounts":[]}"#;

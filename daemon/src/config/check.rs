@@ -11,6 +11,7 @@ use toml::de::DeTable;
 use super::files::Files;
 use super::locks::{self, ANY_ACCOUNT, Lock, RESERVED};
 use super::reader::{Errors, Part, Place, Section, choose};
+use super::retired::SPARE;
 use super::sources::sources;
 use super::{
     Access, Account, AccountName, AllowedHost, Config, GrantType, HookCommand, LoopbackAddr,
@@ -79,10 +80,14 @@ pub(super) fn read_files(files: &Files) -> Result<Checked, Vec<Diagnostic>> {
         locks => locks::check(locks, user, system, &known(), &mut errors),
     };
     let sources = sources(&parts(), &errors);
-    let (found, unknown) = errors.into_found();
+    let (found, unknown, retired) = errors.into_found();
     if found.is_empty() {
         Ok(Checked {
-            config: Config { unknown, ..config },
+            config: Config {
+                unknown,
+                retired,
+                ..config
+            },
             sources,
             locked,
         })
@@ -105,6 +110,7 @@ impl Default for Config {
             session_event_hook: None,
             accounts: BTreeMap::new(),
             unknown: Vec::new(),
+            retired: Vec::new(),
         }
     }
 }
@@ -225,6 +231,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         session_event_hook,
         accounts,
         unknown: Vec::new(),
+        retired: Vec::new(),
     }
 }
 
@@ -266,7 +273,7 @@ fn read_account(
     let refresh_ttl = section.with("refresh-token-ttl", errors, |t| {
         Ttl::parse(t, &Ttl::REFRESH)
     });
-    let spare = section.boolean("spare", errors).unwrap_or_default();
+    section.retire(SPARE, errors);
     let read_only_grant = section
         .boolean("read-only-grant", errors)
         .unwrap_or_default();
@@ -285,17 +292,12 @@ fn read_account(
             "`refresh-token-ttl` means nothing here: a client with a secret gets no refresh token",
         );
     }
-    let further = [("spare", spare), ("read-only-grant", read_only_grant)];
-    for (key, _) in further.into_iter().filter(|(_, is_wanted)| *is_wanted) {
-        if grant == Some(GrantType::ClientCredentials) {
-            errors.add(
-                section.span_of(key),
-                format!(
-                    "`{key}` means nothing here: a client with a secret has no token pair that \
-                     could be lost, and asks for a token as often as it likes"
-                ),
-            );
-        }
+    if grant == Some(GrantType::ClientCredentials) && read_only_grant {
+        errors.add(
+            section.span_of("read-only-grant"),
+            "`read-only-grant` means nothing here: a client with a secret has no token pairs, and \
+             asks for a token as often as it likes",
+        );
     }
     let is_incomplete = errors.is_incomplete();
     let missing = |section: &Section<'_, '_>, key: &str, example: &str| {
@@ -338,7 +340,6 @@ fn read_account(
         rewrite: rewrite.unwrap_or_else(|| REWRITE.to_vec()),
         access_token_ttl: access_ttl.unwrap_or(Ttl::ACCESS_MAX),
         refresh_token_ttl: refresh_ttl.unwrap_or(Ttl::REFRESH_MAX),
-        spare,
         read_only_grant,
         extra_ca_file,
         token_encoding: token_encoding.unwrap_or(TokenEncoding::Json),

@@ -76,7 +76,6 @@ fn view(config: &Config, account: &Account) -> AccountSettings {
         rewrite: texts(classes.map(|c| name_of(&RewriteClass::ALL, c))),
         access_token_ttl: account.access_token_ttl.as_secs(),
         refresh_token_ttl: account.refresh_token_ttl.as_secs(),
-        spare: account.spare,
         read_only_grant: account.read_only_grant,
         extra_ca_file: account
             .extra_ca_file

@@ -3,7 +3,7 @@
 use loopdesk_protocol::config::{Diagnostic, Effective, Layer, Report, ReportFile};
 
 use super::files::{Files, Found, Places, shown};
-use super::{Config, check};
+use super::{Config, RetiredKey, check};
 
 /// Reads the files. Missing ones mean every default and no account.
 ///
@@ -30,7 +30,9 @@ pub fn report(places: &Places) -> Report {
     let files = Files::read(places);
     let (config, errors, warnings) = match check::read_files(&files) {
         Ok(checked) => {
-            let warnings = checked.config.unknown.clone();
+            let unknown = checked.config.unknown.iter().cloned();
+            let retired = checked.config.retired.iter().map(RetiredKey::with_fix);
+            let warnings = unknown.chain(retired).collect();
             let effective = Effective {
                 sources: checked.sources,
                 locked: checked.locked,

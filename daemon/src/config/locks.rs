@@ -8,6 +8,7 @@ use loopdesk_protocol::config::{Layer, Source};
 use toml::de::DeTable;
 
 use super::reader::{Errors, Place};
+use super::retired::{Retired, SPARE};
 
 /// A key, or a whole table, and where the machine's file locks it.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub(super) fn check(
             }
             Err(NoLock::Wrong(why)) => errors.add(place, why),
             Err(NoLock::Unknown(why)) => errors.add_unknown(place, why),
+            Err(NoLock::Retired(retired)) => errors.add_retired(place, &key, retired),
         }
     }
     if let Some(user) = user {
@@ -47,6 +49,8 @@ enum NoLock {
     Wrong(String),
     /// Another version may know the key.
     Unknown(String),
+    /// Earlier releases knew it.
+    Retired(Retired),
 }
 
 /// Whether `key` means something that a user could set.
@@ -66,6 +70,9 @@ fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> R
         Some(name) if !account(name) => Err(NoLock::Wrong(format!(
             "`{key}` can't be locked: this file has no account `{name}`"
         ))),
+        _ if general == format!("accounts.{ANY_ACCOUNT}.{}", SPARE.name) => {
+            Err(NoLock::Retired(SPARE))
+        }
         _ if known.contains(&general) && !RESERVED.contains(&key) => Ok(()),
         _ => {
             let names = known.iter().filter(|key| !RESERVED.contains(&key.as_str()));

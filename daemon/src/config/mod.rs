@@ -14,6 +14,7 @@ pub mod load;
 mod locks;
 mod ports;
 mod reader;
+mod retired;
 mod sources;
 mod trust;
 mod ttl;
@@ -62,6 +63,28 @@ pub struct Config {
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
     /// The keys of the machine's file that this version doesn't know.
     pub unknown: Vec<Diagnostic>,
+    /// Keys that earlier releases knew, and that have no effect any more.
+    pub retired: Vec<RetiredKey>,
+}
+
+/// A key that has no effect any more. It is no error: a file that was right stays right when the
+/// program is replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetiredKey {
+    /// Where it stands, and why it has none.
+    pub found: Diagnostic,
+    /// How to be rid of it.
+    pub fix: String,
+}
+
+impl RetiredKey {
+    /// The whole of it, where there is no other place for the fix.
+    fn with_fix(&self) -> Diagnostic {
+        Diagnostic {
+            message: format!("{}; to remove it: {}", self.found.message, self.fix),
+            ..self.found.clone()
+        }
+    }
 }
 
 impl Config {
@@ -108,8 +131,6 @@ pub struct Account {
     pub access_token_ttl: Ttl,
     /// The refresh token's lifetime to ask for.
     pub refresh_token_ttl: Ttl,
-    /// Whether a second pair is kept for the day on which an answer is lost.
-    pub spare: bool,
     /// Whether a pair with Zendesk's scope `read` alone is kept for those who may only read.
     pub read_only_grant: bool,
     /// Further certificates to trust, as PEM.

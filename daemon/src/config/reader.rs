@@ -14,6 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub(super) use self::errors::{Errors, Place};
+use super::retired::Retired;
 
 mod errors;
 
@@ -28,6 +29,7 @@ pub(super) struct Section<'t, 'i> {
     prefix: String,
     known: Vec<&'static str>,
     reserved: Vec<&'static str>,
+    retired: Vec<&'static str>,
 }
 
 /// A table in one file.
@@ -53,6 +55,7 @@ impl<'t, 'i> Section<'t, 'i> {
             prefix,
             known: Vec::new(),
             reserved: Vec::new(),
+            retired: Vec::new(),
         }
     }
 
@@ -83,6 +86,17 @@ impl<'t, 'i> Section<'t, 'i> {
                     self.prefix
                 );
                 errors.add(Place::new(part.layer, found.span()), message);
+            }
+        }
+    }
+
+    /// Notes that `key` has no effect any more, whatever its value.
+    pub(super) fn retire(&mut self, key: Retired, errors: &mut Errors<'_>) {
+        self.retired.push(key.name);
+        for part in &self.parts {
+            if let Some((found, _)) = part.table.get_key_value(key.name) {
+                let place = Place::new(part.layer, found.span());
+                errors.add_retired(place, &format!("{}{}", self.prefix, key.name), key);
             }
         }
     }
@@ -264,7 +278,7 @@ impl<'t, 'i> Section<'t, 'i> {
             let mut keys = self.known.clone();
             keys.retain(|key| !(is_users && self.reserved.contains(key)));
             for (key, _) in part.table.iter() {
-                let meant = self.known.iter().chain(&self.reserved);
+                let meant = self.known.iter().chain(&self.reserved).chain(&self.retired);
                 if !meant.into_iter().any(|known| known == key.get_ref()) {
                     let message = format!(
                         "unknown key `{}`: the keys here are {}",

@@ -6,9 +6,9 @@ use http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use loopdesk_protocol::status::Role;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::gate::{Lease, Load};
+use super::gate::Load;
 use super::handle::Session;
 use super::pair::Generation;
 use super::refresher::{Command, Verdict};
@@ -59,17 +59,13 @@ impl Session {
             let sent = upstream.send(&mut outgoing, None).await;
             return sent.map_err(|failure| failure.refusal(outgoing.origin()));
         }
-        let mut way = Way {
-            policy,
-            late: false,
-        };
-        let (response, used) = self.send_once(&upstream, &mut outgoing, &mut way).await?;
+        let (response, used) = self.send_once(&upstream, &mut outgoing, policy).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        match self.consider(&outgoing, used, response, &mut way).await? {
+        match self.consider(&outgoing, used, response, policy).await? {
             Considered::PassOn(response) => Ok(response),
-            Considered::Replay => self.replay(&upstream, &mut outgoing, &mut way).await,
+            Considered::Replay => self.replay(&upstream, &mut outgoing, policy).await,
         }
     }
 
@@ -80,18 +76,18 @@ impl Session {
         &self,
         upstream: &Upstream,
         outgoing: &mut Outgoing,
-        way: &mut Way,
+        policy: TokenPolicy,
     ) -> Result<Response<Body>, Refusal> {
         for _ in 0..REPLAYS {
-            let (response, used) = self.send_once(upstream, outgoing, way).await?;
+            let (response, used) = self.send_once(upstream, outgoing, policy).await?;
             if response.status() != StatusCode::UNAUTHORIZED || !outgoing.can_send_again() {
                 return Ok(response);
             }
-            if !self.is_dead(used, *way) {
+            if !self.is_dead(used, policy) {
                 // A rotation may be under way whose result is not published yet. Whether the token
                 // is dead is known only then, so this waits as long as an upload would.
-                drop(self.enter(Load::Unreplayable, used, way).await);
-                if !self.is_dead(used, *way) {
+                drop(self.gate(used.role).enter(Load::Unreplayable).await);
+                if !self.is_dead(used, policy) {
                     return Ok(response);
                 }
             }
@@ -124,7 +120,7 @@ impl Session {
         &self,
         upstream: &Upstream,
         outgoing: &mut Outgoing,
-        way: &mut Way,
+        policy: TokenPolicy,
     ) -> Result<(Response<Body>, Used), Refusal> {
         let load = if outgoing.is_replayable() {
             Load::Replayable
@@ -133,15 +129,13 @@ impl Session {
         };
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let Some(token) = self.token(outgoing.origin(), *way)? else {
-                self.wait_until_ready(deadline, *way).await?;
+            let Some(token) = self.token(outgoing.origin(), policy)? else {
+                self.wait_until_ready(deadline, policy).await?;
                 continue;
             };
-            let Some(lease) = self.enter(load, token.used, way).await else {
-                continue;
-            };
+            let lease = self.gate(token.used.role).enter(load).await;
             // Read behind the gate, so that no refresh comes between this and the lease.
-            let token = match self.token(outgoing.origin(), *way)? {
+            let token = match self.token(outgoing.origin(), policy)? {
                 Some(now) if now.used.role == token.used.role => now,
                 Some(_) | None => continue,
             };
@@ -154,47 +148,10 @@ impl Session {
         }
     }
 
-    /// Passes the gate of the pair whose token is to be used; none if another pair's is, now.
-    async fn enter(&self, load: Load, with: Used, way: &mut Way) -> Option<Lease> {
-        tokio::select! {
-            biased;
-            lease = self.gate(with.role).enter(load) => Some(lease),
-            () = self.moved(with, way) => None,
-        }
-    }
-
-    /// Returns when requests carry another pair's token than this one (R5): because an answer is
-    /// lost, or late enough to be counted as lost.
-    async fn moved(&self, from: Used, way: &mut Way) {
-        let mut changes = self.changes();
-        let elsewhere = |snapshot: &Snapshot, late| match snapshot.ready(way.policy.rights(), late)
-        {
-            Ready::Yes(now) => now.role != from.role || now.generation != from.generation,
-            Ready::Soon | Ready::No(_) => false,
-        };
-        let moved = changes.wait_for(|snapshot| elsewhere(snapshot, way.late));
-        let moved = timeout(LATE, async { moved.await.is_ok() }).await;
-        match moved {
-            Ok(true) => return,
-            // Whoever waits for this is told so by whatever else it waits for.
-            Ok(false) => return std::future::pending().await,
-            Err(_) => {}
-        }
-        let is_late =
-            |snapshot: &Snapshot| self.gate(Role::Primary).is_closed() && elsewhere(snapshot, true);
-        let mut changes = self.changes();
-        let moved = changes.wait_for(|now| elsewhere(now, way.late) || is_late(now));
-        let moved = moved.await.map(|now| !elsewhere(&now, way.late));
-        match moved {
-            Ok(is_late) => way.late |= is_late,
-            Err(_) => std::future::pending().await,
-        }
-    }
-
     /// The token for requests to `origin`, if there is one that has not expired (R6).
-    fn token(&self, origin: &Origin, way: Way) -> Result<Option<Token>, Refusal> {
+    fn token(&self, origin: &Origin, policy: TokenPolicy) -> Result<Option<Token>, Refusal> {
         let snapshot = self.snapshot();
-        match self.ready(&snapshot, way) {
+        match snapshot.ready(policy.rights()) {
             Ready::Yes(credential) if !credential.origins.contains(origin) => {
                 Err(Refusal::Unavailable {
                     account: snapshot.view.name.to_string(),
@@ -202,7 +159,7 @@ impl Session {
                     fix: "run `loopdesk status`".to_owned(),
                 })
             }
-            Ready::Yes(credential) if !way.policy.admits(&credential.person) => {
+            Ready::Yes(credential) if !policy.admits(&credential.person) => {
                 Err(suspended(&snapshot, credential))
             }
             Ready::Yes(credential) if credential.expires_at > self.0.clock.now() => {
@@ -222,7 +179,7 @@ impl Session {
     /// A key that waits for its confirmation opens nothing, whatever credential its request has.
     fn allow_person(&self, policy: TokenPolicy) -> Result<(), Refusal> {
         let snapshot = self.snapshot();
-        match snapshot.ready(policy.rights(), false) {
+        match snapshot.ready(policy.rights()) {
             Ready::Yes(credential) if !policy.admits(&credential.person) => {
                 Err(suspended(&snapshot, credential))
             }
@@ -230,30 +187,26 @@ impl Session {
         }
     }
 
-    fn ready<'a>(&self, snapshot: &'a Snapshot, way: Way) -> &'a Ready {
-        // What was late may have come meanwhile.
-        let late = way.late && self.gate(Role::Primary).is_closed();
-        snapshot.ready(way.policy.rights(), late)
-    }
-
-    /// Lets the refreshers know that a token is wanted, and waits for it.
-    async fn wait_until_ready(&self, deadline: Instant, way: Way) -> Result<(), Refusal> {
+    /// Lets the refresher know that a token is wanted, and waits for it.
+    async fn wait_until_ready(
+        &self,
+        deadline: Instant,
+        policy: TokenPolicy,
+    ) -> Result<(), Refusal> {
         let mut changes = self.changes();
-        let rights = way.policy.rights();
-        let candidates = self.snapshot().candidates(rights);
-        for role in candidates {
-            let (reply, heard) = oneshot::channel();
-            if !self.send_to(*role, Command::Wanted(reply)).await || heard.await.is_err() {
-                return Err(Refusal::Stopping);
-            }
+        let rights = policy.rights();
+        let role = self.snapshot().role_for(rights);
+        let (reply, heard) = oneshot::channel();
+        if !self.send_to(role, Command::Wanted(reply)).await || heard.await.is_err() {
+            return Err(Refusal::Stopping);
         }
-        let decided = changes.wait_for(|snapshot| match self.ready(snapshot, way) {
-            // There turns out to be no read-only pair: the others have to be asked.
-            Ready::Soon => snapshot.candidates(rights) != candidates,
+        let decided = changes.wait_for(|snapshot| match snapshot.ready(rights) {
+            // There turns out to be no read-only pair: the account's own has to be asked for.
+            Ready::Soon => snapshot.role_for(rights) != role,
             Ready::Yes(_) | Ready::No(_) => true,
         });
         match timeout_at(deadline, decided).await {
-            Ok(Ok(snapshot)) => match self.ready(&snapshot, way) {
+            Ok(Ok(snapshot)) => match snapshot.ready(rights) {
                 Ready::No(refusal) => Err(refusal.clone()),
                 Ready::Yes(_) | Ready::Soon => Ok(()),
             },
@@ -270,10 +223,10 @@ impl Session {
         outgoing: &Outgoing,
         used: Used,
         response: Response<Body>,
-        way: &mut Way,
+        policy: TokenPolicy,
     ) -> Result<Considered, Refusal> {
         let again = outgoing.can_send_again();
-        if again && self.is_dead(used, *way) {
+        if again && self.is_dead(used, policy) {
             return Ok(Considered::Replay);
         }
         let (speaks_of_token, response) = verdict::read(outgoing.method(), response).await;
@@ -289,28 +242,22 @@ impl Session {
             return Ok(Considered::PassOn(response));
         }
         let deadline = Instant::now() + PATIENCE;
-        let verdict = tokio::select! {
-            biased;
-            verdict = timeout_at(deadline, verdict) => verdict,
-            // The pair's answer is lost, or late: another one serves.
-            () = self.moved(used, way) => return Ok(Considered::Replay),
-        };
-        match verdict {
+        match timeout_at(deadline, verdict).await {
             Ok(Ok(Verdict::Replay)) => Ok(Considered::Replay),
             // Our own refusal says what happened and what to do; Zendesk's 401 can't.
             Ok(Ok(Verdict::Unusable)) => {
                 let snapshot = self.snapshot();
-                match self.ready(&snapshot, *way) {
+                match snapshot.ready(policy.rights()) {
                     Ready::No(refusal) => Err(refusal.clone()),
-                    Ready::Yes(_) if self.is_dead(used, *way) => Ok(Considered::Replay),
+                    Ready::Yes(_) if self.is_dead(used, policy) => Ok(Considered::Replay),
                     Ready::Yes(_) => Ok(Considered::PassOn(response)),
                     Ready::Soon => {
-                        self.wait_until_ready(deadline, *way).await?;
+                        self.wait_until_ready(deadline, policy).await?;
                         Ok(Considered::Replay)
                     }
                 }
             }
-            Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) if self.is_dead(used, *way) => {
+            Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) if self.is_dead(used, policy) => {
                 Ok(Considered::Replay)
             }
             Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) => Ok(Considered::PassOn(response)),
@@ -319,13 +266,13 @@ impl Session {
 
     /// Whether this token is dead by our own knowledge, so that its 401 says nothing of the script:
     /// replaced, or expired. Zendesk counts a lifetime from later on than we do.
-    fn is_dead(&self, used: Used, way: Way) -> bool {
-        used.expires_at <= self.0.clock.now() || self.is_replaced(used, way)
+    fn is_dead(&self, used: Used, policy: TokenPolicy) -> bool {
+        used.expires_at <= self.0.clock.now() || self.is_replaced(used, policy)
     }
 
-    fn is_replaced(&self, used: Used, way: Way) -> bool {
+    fn is_replaced(&self, used: Used, policy: TokenPolicy) -> bool {
         let snapshot = self.snapshot();
-        match self.ready(&snapshot, way) {
+        match snapshot.ready(policy.rights()) {
             Ready::Yes(now) => now.role != used.role || now.generation > used.generation,
             Ready::Soon | Ready::No(_) => false,
         }
@@ -337,14 +284,6 @@ fn suspended(snapshot: &Snapshot, token: &Credential) -> Refusal {
         account: snapshot.view.name.to_string(),
         person: token.person.name.clone(),
     }
-}
-
-/// Whose token a request may carry, and what it has found out meanwhile.
-#[derive(Clone, Copy, Debug)]
-struct Way {
-    policy: TokenPolicy,
-    /// The primary pair's answer has been waited for long enough.
-    late: bool,
 }
 
 /// A token that may be sent.
@@ -373,9 +312,6 @@ const REPLAYS: usize = 8;
 /// How long a script waits for a session that is about to be usable: as long as one refresh takes
 /// at worst, and less than the time-outs that scripts commonly set (60 s).
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Zendesk answers a refresh within half a second; one that takes longer than this is as good as
-/// lost, and a pair that could serve meanwhile does.
-const LATE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests;

@@ -101,13 +101,6 @@ impl Gate {
             .send_modify(|traffic| traffic.hurry = !traffic.closed);
     }
 
-    /// Returns when it was asked to.
-    pub(super) async fn hurried(&self) {
-        let mut changes = self.state.subscribe();
-        // It doesn't end before the gate does.
-        drop(changes.wait_for(|traffic| traffic.hurry).await);
-    }
-
     /// Takes that back: the refresh has ended without coming to the gate.
     pub(super) fn calm(&self) {
         self.state.send_if_modified(|traffic| {

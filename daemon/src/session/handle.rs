@@ -1,11 +1,10 @@
 //! The handle of one account's session, and what others can ask of it.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use jiff::Timestamp;
 use loopdesk_protocol::session::{LoggedOut, Refreshed};
 use loopdesk_protocol::status::{Role, State};
 use loopdesk_protocol::{Kind, Problem};
@@ -15,10 +14,10 @@ use tokio_util::task::TaskTracker;
 use super::gate::Gate;
 use super::login::{Callbacks, Desk};
 use super::pair::{Generations, Held, Secret};
-use super::pairs::{Family, Keepers, Parts, Retirement, Turns, slot};
+use super::pairs::{Family, Keepers, Parts, Retirement, slot};
 use super::refresher::{Adoption, Command, Refresher};
 use super::snapshot::{Part, Ready, Snapshot, View};
-use super::state::{Cover, Machine};
+use super::state::Machine;
 use super::store::Store;
 use super::vault::Vault;
 use super::{Deps, Setup};
@@ -42,12 +41,9 @@ pub(super) struct Shared {
     /// Each login that is under way holds it once more.
     pub(super) logins: Arc<()>,
     pub(super) tracker: TaskTracker,
-    /// Not to keep it alive: its end is the end of the snapshots.
-    family: Weak<Family>,
-    turns: Turns,
-    /// Held while several pairs change together.
+    /// Held while both pairs change together.
     pub(super) changing: tokio::sync::Mutex<()>,
-    strands: [Strand; 3],
+    strands: [Strand; 2],
     snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
@@ -69,13 +65,14 @@ impl Session {
         let now = deps.clock.now();
         let parts = Parts::new(|role| {
             let (machine, _load) = Machine::new(Generations::default());
-            Part::of(&machine, &setup.for_role(role), now)
+            Part::of(role, &machine, &setup.for_role(role), now)
         });
-        let (family, snapshots) = Family::new(parts, deps.clock.clone());
+        let (family, snapshots) = Family::new(parts);
         let made = Role::ALL.map(|role| {
             let (commands, queue) = mpsc::channel(COMMANDS_MAX);
             let gate = Gate::new();
             let refresher = Refresher {
+                role,
                 setup: setup.for_role(role),
                 clock: deps.clock.clone(),
                 store: store.of(role),
@@ -86,15 +83,12 @@ impl Session {
             };
             (Strand { gate, commands }, refresher)
         });
-        let [one, two, three] = made;
-        let (strands, refreshers) = ([one.0, two.0, three.0], [one.1, two.1, three.1]);
-        let further = [Role::Spare, Role::ReadOnly];
+        let [one, two] = made;
+        let (strands, refreshers) = ([one.0, two.0], [one.1, two.1]);
         let retirement = Retirement {
             account: setup.account.name.clone(),
-            family: Arc::clone(&family),
-            store: store.clone(),
             snapshots: snapshots.clone(),
-            commands: further.map(|role| (role, strands[slot(role)].commands.downgrade())),
+            commands: strands[slot(Role::ReadOnly)].commands.downgrade(),
         };
         let session = Self(Arc::new(Shared {
             setup: ArcSwap::new(setup),
@@ -105,8 +99,6 @@ impl Session {
             callbacks,
             logins: Arc::default(),
             tracker: deps.tracker.clone(),
-            turns: family.turns.clone(),
-            family: Arc::downgrade(&family),
             changing: tokio::sync::Mutex::default(),
             strands,
             snapshots,
@@ -148,26 +140,22 @@ impl Session {
     }
 
     /// Fetches a new pair now in place of the one in use, and returns when it is stored and in use.
-    /// The other pairs are refreshed too if something is wrong with them, which nobody waits for.
+    /// The read-only pair is refreshed too if something is wrong with it, which nobody waits for.
     ///
     /// # Errors
     /// Why there is none. The session goes on as it was, unless the problem says otherwise.
     pub async fn refresh(&self) -> Result<Refreshed, Problem> {
         self.loaded(LOAD_PATIENCE).await;
-        let parts = self.snapshot().parts.clone();
-        let is_over = parts.get(Role::Primary).cover == Cover::Lost;
-        let asked = if is_over { Role::Spare } else { Role::Primary };
-        for role in [Role::Spare, Role::ReadOnly] {
-            let is_ill = matches!(parts.get(role).view.state, State::Doubtful | State::Blocked);
-            if is_ill && role != asked {
-                let (unheard, _) = oneshot::channel();
-                self.send_to(role, Command::Refresh(unheard)).await;
-            }
+        let state = self.snapshot().parts.get(Role::ReadOnly).view.state;
+        if matches!(state, State::Doubtful | State::Blocked) {
+            let (unheard, _) = oneshot::channel();
+            self.send_to(Role::ReadOnly, Command::Refresh(unheard))
+                .await;
         }
-        self.ask(asked, Command::Refresh).await?
+        self.ask(Role::Primary, Command::Refresh).await?
     }
 
-    /// Revokes the tokens of all of the session's pairs at Zendesk and removes them from this
+    /// Revokes the tokens of both of the session's pairs at Zendesk and removes them from this
     /// machine, the primary pair last: as long as one can't be revoked, somebody is logged in.
     ///
     /// # Errors
@@ -175,16 +163,11 @@ impl Session {
     pub async fn logout(&self, forget: bool) -> Result<LoggedOut, Problem> {
         self.loaded(LOAD_PATIENCE).await;
         let _turn = self.0.changing.lock().await;
-        let mut all_revoked = true;
-        for role in [Role::ReadOnly, Role::Spare] {
-            if !self.snapshot().parts.get(role).is_absent {
-                all_revoked &= self.log_out(role, forget).await?.revoked;
-            }
-        }
+        let is_read_only_revoked = self.snapshot().parts.get(Role::ReadOnly).is_absent
+            || self.log_out(Role::ReadOnly, forget).await?.revoked;
         let out = self.log_out(Role::Primary, forget).await?;
-        self.set_lone(None).await;
         Ok(LoggedOut {
-            revoked: out.revoked && all_revoked,
+            revoked: out.revoked && is_read_only_revoked,
             ..out
         })
     }
@@ -239,23 +222,10 @@ impl Session {
 
     /// Gives the session another configuration.
     pub(super) async fn reconfigure(&self, setup: Arc<Setup>) {
-        let before = self.0.setup.swap(Arc::clone(&setup));
-        let wants_more = setup.wants(Role::Spare) || setup.wants(Role::ReadOnly);
-        if before.binding != setup.binding || !wants_more {
-            // What is known of one client, or was wanted once, says nothing of the next.
-            self.set_lone(None).await;
-        }
+        self.0.setup.store(Arc::clone(&setup));
         for role in Role::ALL {
             let setup = setup.for_role(role);
             self.send_to(role, Command::Reconfigure(setup)).await;
-        }
-    }
-
-    /// Remembers since when it is known that Zendesk allows one pair only, or forgets it.
-    pub(super) async fn set_lone(&self, since: Option<Timestamp>) {
-        if let Some(family) = self.0.family.upgrade() {
-            let account = self.account();
-            family.set_lone(&self.0.store, &account.name, since).await;
         }
     }
 
@@ -282,7 +252,6 @@ impl Session {
     /// Lets the session finish what is under way and stop.
     pub(super) async fn stop(&self) {
         self.0.desk.close();
-        self.0.turns.end();
         for role in Role::ALL {
             self.send_to(role, Command::Stop).await;
         }

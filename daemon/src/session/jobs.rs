@@ -14,9 +14,9 @@ use super::kept::Keeper;
 use super::leftovers::Leftover;
 use super::oauth::Answer;
 use super::pair::{Generation, Held};
-use super::pairs::{Turn, Turns};
 use super::record::{self, Sealed, Stored};
 use super::recovery;
+use super::retired_spare;
 use super::state::health::News;
 use super::state::{Load, Urgency};
 use super::store::{Slot, Store};
@@ -40,6 +40,8 @@ pub(super) enum Done {
     Health(Option<News>),
     /// An old pair was revoked, or not.
     Revoked,
+    /// What has come of an attempt to retire the spare pair.
+    Spare(retired_spare::Outcome),
 }
 
 /// Why `tokens/current` was asked.
@@ -80,12 +82,22 @@ pub(super) enum Stowed {
 pub(super) struct Hold {
     pub(super) closed: Option<Closed>,
     pub(super) slot: Option<Slot>,
-    /// None of the account's other pairs is refreshed meanwhile.
-    pub(super) turn: Option<Turn>,
 }
 
-/// Reads the record of `setup`'s account.
+/// Reads the record of `setup`'s account, or its spare's where its own was lost.
 pub(super) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> Load {
+    let load = read(Arc::clone(&setup), store.clone(), Arc::clone(&vault)).await;
+    if let Load::Over { end, person, .. } = &load
+        && end.answer_lost
+        && retired_spare::take_over(&setup, &store, &vault, person.as_ref()).await
+    {
+        return read(setup, store, vault).await;
+    }
+    load
+}
+
+/// Reads the record of this role, and takes up what a crash has left beside it.
+pub(super) async fn read(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> Load {
     let account = setup.account.name.clone();
     let path = store.path(&account);
     let reading = (store.clone(), account.clone());
@@ -111,7 +123,10 @@ pub(super) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> 
         Err(problem) => return unusable(problem, None),
     };
     let generation = Generation::new(record.header.generation);
-    if let Some(problem) = recovery::stranger(&setup, &record.header.binding) {
+    let was_moved = retired_spare::was_moved(&setup, &record.header.binding);
+    if let Some(problem) = recovery::stranger(&setup, &record.header.binding)
+        && !was_moved
+    {
         return unusable(problem, Some(generation));
     }
     let key = match vault.key().await {
@@ -135,7 +150,14 @@ pub(super) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> 
         Ok(Stored::Live(held)) => {
             let noted = noted.filter(|(noted, _)| *noted > generation);
             match noted.filter(|_| held.pair.renewal.is_consumed()) {
-                None => Load::Found { held, doubt: None },
+                None => {
+                    if was_moved {
+                        // The next refresh would write it anew, too: this can't be lost by a failure.
+                        let stored = Stored::Live(held.clone());
+                        drop(self::store(setup, store, Some(key), stored, None).await);
+                    }
+                    Load::Found { held, doubt: None }
+                }
                 Some((next, kept)) => recovery::recover(setup, store, key, held, next, kept).await,
             }
         }
@@ -157,8 +179,8 @@ pub(super) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> 
 pub(super) struct Refresh {
     pub(super) setup: Arc<Setup>,
     pub(super) store: Store,
+    pub(super) vault: Arc<Vault>,
     pub(super) gate: Gate,
-    pub(super) turns: Turns,
     pub(super) held: Arc<Held>,
     pub(super) next: Generation,
     pub(super) urgency: Urgency,
@@ -169,14 +191,13 @@ pub(super) struct Refresh {
 }
 
 impl Refresh {
-    /// Waits for its turn among the account's pairs, proves that the new pair could be stored,
-    /// waits at the gate, and asks Zendesk.
+    /// Proves that the new pair could be stored, waits at the gate, and asks Zendesk.
     pub(super) async fn run(self) -> Attempt {
         let Self {
             setup,
             store,
+            vault,
             gate,
-            turns,
             held,
             next,
             urgency,
@@ -185,24 +206,16 @@ impl Refresh {
         } = self;
         failpoint::reach(failpoint::BEGUN);
         let Some(key) = key else {
-            return unsent(no_key(), hold.closed, hold.slot, hold.turn);
+            return unsent(no_key(), hold.closed, hold.slot);
         };
         let account = setup.account.name.clone();
-        let turn = match hold.turn {
-            Some(turn) => Some(turn),
-            None => turns.take(setup.binding.role, urgency, &gate).await,
-        };
-        let Some(turn) = turn else {
-            let why = Problem::new(Kind::Daemon, "loopdesk is stopping");
-            return unsent(why, hold.closed, hold.slot, None);
-        };
         let slot = match hold.slot {
             Some(slot) => slot,
             None => {
                 let (store, account) = (store.clone(), account.clone());
                 match flat(blocking(move || store.prepare(&account)).await) {
                     Ok(slot) => slot,
-                    Err(why) => return unsent(why, hold.closed, None, Some(turn)),
+                    Err(why) => return unsent(why, hold.closed, None),
                 }
             }
         };
@@ -239,14 +252,25 @@ impl Refresh {
                     hold: Hold {
                         closed: Some(closed),
                         slot: Some(slot),
-                        turn: Some(turn),
                     },
                 };
             }
-            Err(why) => return unsent(why, Some(closed), Some(slot), Some(turn)),
+            Err(why) => return unsent(why, Some(closed), Some(slot)),
         };
         let answer = setup.zendesk.refresh(renewal, keeper.as_ref()).await;
         failpoint::reach(failpoint::PARSED);
+        let hold = Hold {
+            closed: Some(closed),
+            slot: Some(slot),
+        };
+        if was_noted
+            && matches!(answer, Answer::InvalidGrant(_))
+            && retired_spare::take_over(&setup, &store, &vault, Some(&held.person)).await
+        {
+            let load = Box::new(read(setup, store, vault).await);
+            let answer = Err(Unsent::Superseded(load));
+            return Attempt { answer, hold };
+        }
         let settled = match &answer {
             // An answer that was lost earlier stays lost.
             Answer::Transient { may_have_acted, .. } => !may_have_acted && !was_noted,
@@ -260,19 +284,15 @@ impl Refresh {
         }
         Attempt {
             answer: Ok(answer),
-            hold: Hold {
-                closed: Some(closed),
-                slot: Some(slot),
-                turn: Some(turn),
-            },
+            hold,
         }
     }
 }
 
-fn unsent(why: Problem, closed: Option<Closed>, slot: Option<Slot>, turn: Option<Turn>) -> Attempt {
+fn unsent(why: Problem, closed: Option<Closed>, slot: Option<Slot>) -> Attempt {
     Attempt {
         answer: Err(Unsent::Because(why)),
-        hold: Hold { closed, slot, turn },
+        hold: Hold { closed, slot },
     }
 }
 
@@ -368,12 +388,27 @@ pub(super) enum Leaving {
 pub(super) async fn logout(
     setup: Arc<Setup>,
     store: Store,
-    key: Option<Arc<DataKey>>,
+    vault: Arc<Vault>,
     leaving: Leaving,
     forget: bool,
 ) -> Result<LoggedOut, Problem> {
     failpoint::reach(failpoint::LEAVING);
     let name = setup.account.name.clone();
+    let not_revoked = |why| {
+        let message =
+            format!("account `{name}` is still logged in, its tokens can't be revoked: {why}");
+        Problem::new(Kind::Zendesk, message)
+            .hint("try again when Zendesk can be reached")
+            .hint(format!(
+                "or remove them from this machine only: `loopdesk logout {name} --forget`"
+            ))
+    };
+    let spare = retired_spare::end(&setup, &store, &vault).await;
+    let is_spare_revoked = match spare {
+        Ok(()) => true,
+        Err(_) if forget => false,
+        Err(kept) => return Err(not_revoked(kept.why)),
+    };
     let (person, revoked) = match leaving {
         Leaving::Nobody => (None, Ok(false)),
         Leaving::Live(held) => {
@@ -381,7 +416,7 @@ pub(super) async fn logout(
             let (setup, store) = (Arc::clone(&setup), store.clone());
             (
                 person,
-                recovery::leave(setup, store, key, held)
+                recovery::leave(setup, store, vault.key_in_memory(), held)
                     .await
                     .map(|()| true),
             )
@@ -398,24 +433,19 @@ pub(super) async fn logout(
     let revoked = match revoked {
         Ok(revoked) => revoked,
         Err(_) if forget => false,
-        Err(why) => {
-            return Err(Problem::new(
-                Kind::Zendesk,
-                format!("account `{name}` is still logged in, its tokens can't be revoked: {why}"),
-            )
-            .hint("try again when Zendesk can be reached")
-            .hint(format!(
-                "or remove them from this machine only: `loopdesk logout {name} --forget`"
-            )));
-        }
+        Err(why) => return Err(not_revoked(why)),
     };
     failpoint::reach(failpoint::TOKEN_ENDED);
+    if !is_spare_revoked {
+        let erased = retired_spare::erase(&store, &name).await;
+        erased.map_err(internal)?;
+    }
     let erasing = name.clone();
     match blocking(move || store.erase(&erasing)).await {
         Ok(Ok(())) => Ok(LoggedOut {
             account: name.to_string(),
             person,
-            revoked,
+            revoked: revoked && is_spare_revoked,
         }),
         Ok(Err(error)) => Err(error.problem()),
         Err(why) => Err(Problem::new(Kind::Internal, why)),

@@ -189,7 +189,8 @@ impl InHand {
         }
     }
 
-    fn take_if_free(&self, path: &Path) -> Option<Taken> {
+    /// Works on the file at `path`, unless somebody does already.
+    pub(super) fn take_if_free(&self, path: &Path) -> Option<Taken> {
         let is_free = self.paths().insert(path.to_owned());
         is_free.then(|| Taken {
             of: self.clone(),
@@ -202,8 +203,9 @@ impl InHand {
     }
 }
 
+/// Somebody works on it as long as this lives.
 #[derive(Debug)]
-struct Taken {
+pub(super) struct Taken {
     of: InHand,
     path: PathBuf,
 }

@@ -5,7 +5,7 @@
 //!                                              │        ▲
 //!  requests ──► dispatch ── lease ── gate      │commands│snapshots (watch)
 //!                  │                  │        ▼        │
-//!                  │                  └──── refresher ──┴─ pairs: which of them serves
+//!                  │                  └──── refresher ──┴─ pairs: its own, and the read-only one
 //!                  ▼                           │           (one for each pair, which it owns)
 //!              upstream                        ├─ state      decides, without I/O
 //!                                              ├─ jobs       oauth, identity, record, store
@@ -40,6 +40,7 @@ mod plain;
 mod record;
 mod recovery;
 mod refresher;
+mod retired_spare;
 mod schedule;
 mod sealing;
 mod snapshot;

@@ -39,7 +39,7 @@ pub(super) struct Binding {
     pub(super) grant: String,
     /// What its pair is for.
     #[serde(default, skip_serializing_if = "is_primary")]
-    pub(super) role: Role,
+    pub(super) role: RecordRole,
     /// A hash of the machine's id.
     pub(super) machine: String,
 }
@@ -53,8 +53,44 @@ impl Binding {
             oauth_origin: account.oauth_origin.to_string(),
             client_id: account.client_id.clone(),
             grant: account.grant.name().to_owned(),
-            role: Role::Primary,
+            role: RecordRole::Primary,
             machine: machine.to_owned(),
+        }
+    }
+}
+
+/// What the pair in a record is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RecordRole {
+    /// It serves the account's requests.
+    #[default]
+    Primary,
+    /// It serves those who may only read.
+    ReadOnly,
+    /// Earlier releases kept it in reserve; see [`super::retired_spare`].
+    Spare,
+}
+
+impl RecordRole {
+    /// Every role that a record may have.
+    pub(super) const ALL: [Self; 3] = [Self::Primary, Self::ReadOnly, Self::Spare];
+
+    /// Its name in records and in the names of files.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Primary => Role::Primary.name(),
+            Self::ReadOnly => Role::ReadOnly.name(),
+            Self::Spare => "spare",
+        }
+    }
+}
+
+impl From<Role> for RecordRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Primary => Self::Primary,
+            Role::ReadOnly => Self::ReadOnly,
         }
     }
 }
@@ -328,8 +364,8 @@ fn is_usual_grant(grant: &str) -> bool {
     grant == GrantType::AuthorizationCode.name()
 }
 
-fn is_primary(role: &Role) -> bool {
-    *role == Role::Primary
+fn is_primary(role: &RecordRole) -> bool {
+    *role == RecordRole::Primary
 }
 
 fn format_of(binding: &Binding) -> u32 {

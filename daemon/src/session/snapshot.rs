@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 use super::concern::{Concern, Countdown};
 use super::pair::{Generation, Renewal};
 use super::pairs::Parts;
-use super::state::{Cover, Live, Machine, Readiness, Standing, State, Step};
+use super::state::{Live, Machine, Readiness, Standing, State, Step};
 use super::{Setup, concern};
 use crate::config::{AccountName, Origin};
 use crate::refusal::Refusal;
@@ -23,14 +23,10 @@ use crate::rewrite::leak_filter::TokenPatterns;
 pub struct Snapshot {
     /// What `status` shows of it.
     pub view: View,
-    /// What requests carry.
-    pub(super) readiness: Ready,
     /// What it was made of.
     pub(super) parts: Parts,
     /// What no answer may repeat: the tokens of all pairs.
     pub(super) secrets: TokenPatterns,
-    /// Since when it is known that Zendesk allows one pair only, if it is.
-    pub(super) lone_since: Option<Timestamp>,
 }
 
 /// One of a session's pairs at one moment.
@@ -42,8 +38,6 @@ pub(super) struct Part {
     pub(super) readiness: Ready,
     /// Its tokens, which no answer may repeat.
     pub(super) secrets: TokenPatterns,
-    /// Whether the spare pair may stand in for it.
-    pub(super) cover: Cover,
     /// Whether the configuration asks for it.
     pub(super) is_wanted: bool,
     /// Whether it is known that there is none.
@@ -120,9 +114,8 @@ pub struct View {
 }
 
 impl Part {
-    /// The pair of `machine` at `now`.
-    pub(super) fn of(machine: &Machine, setup: &Setup, now: Timestamp) -> Self {
-        let role = setup.binding.role;
+    /// The pair of `machine` in this role at `now`.
+    pub(super) fn of(role: Role, machine: &Machine, setup: &Setup, now: Timestamp) -> Self {
         let readiness = machine.readiness(now);
         let mut view = view(machine, setup, &readiness);
         concern::complete(&mut view, machine, now);
@@ -149,7 +142,6 @@ impl Part {
             view,
             readiness,
             secrets: secrets(machine),
-            cover: machine.cover(),
             is_wanted: setup.wants(role),
             is_absent: matches!(machine.state(), State::SignedOut(None)),
             newest: machine.generation(),

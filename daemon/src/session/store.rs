@@ -11,12 +11,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use loopdesk_protocol::status::Role;
-
 use self::seen::Seen;
 use super::kept::Place;
 use super::leftovers::InHand;
 use super::pair::Generation;
+use super::record::RecordRole;
 use crate::config::AccountName;
 pub(super) use crate::durable::{Error, write_through};
 use crate::durable::{NO_FOLLOW, check_folder, create_new, make_folder, sync_folder};
@@ -26,7 +25,7 @@ use crate::failpoint;
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     dir: PathBuf,
-    role: Role,
+    role: RecordRole,
     /// What the records were when they were last read or written here.
     seen: Seen,
     in_hand: InHand,
@@ -37,16 +36,16 @@ impl Store {
     pub(super) fn new(dir: PathBuf) -> Self {
         Self {
             dir,
-            role: Role::Primary,
+            role: RecordRole::Primary,
             seen: Seen::default(),
             in_hand: InHand::default(),
         }
     }
 
     /// The same folder for the records of an account's pairs of another role.
-    pub(super) fn of(&self, role: Role) -> Self {
+    pub(super) fn of(&self, role: impl Into<RecordRole>) -> Self {
         Self {
-            role,
+            role: role.into(),
             ..self.clone()
         }
     }
@@ -90,7 +89,7 @@ impl Store {
 
     /// The records of all pairs of `account`, as far as they can be read. Nothing counts as seen.
     pub(super) fn records(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
-        let paths = Role::ALL.map(|role| self.of(role).path(account));
+        let paths = RecordRole::ALL.map(|role| self.of(role).path(account));
         let read = |path: PathBuf| Some((path.clone(), read_file(&path).ok()??));
         paths.into_iter().filter_map(read).collect()
     }
@@ -328,11 +327,11 @@ impl Store {
         self.dir.join(format!("{}{extension}", self.stem(account)))
     }
 
-    /// What the names of the role's files begin with: `acme.`, `acme.spare.`
+    /// What the names of the role's files begin with: `acme.`, `acme.read-only.`
     fn stem(&self, account: &AccountName) -> String {
         match self.role {
-            Role::Primary => format!("{account}."),
-            Role::Spare | Role::ReadOnly => format!("{account}.{}.", self.role.name()),
+            RecordRole::Primary => format!("{account}."),
+            RecordRole::ReadOnly | RecordRole::Spare => format!("{account}.{}.", self.role.name()),
         }
     }
 }

@@ -15,14 +15,15 @@ use loopdesk_protocol::Paths;
 use loopdesk_protocol::account::Person;
 use secrecy::ExposeSecret;
 
-use loopdesk_protocol::status::{Role, State};
+use loopdesk_protocol::status::State;
 
 use super::endpoint::Endpoint;
 use super::handle::Session;
 use super::login::Callbacks;
 use super::oauth::{Answer, Grant};
 use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
-use super::record::{self, Binding, Sealed, Stored};
+use super::pairs::Rights;
+use super::record::{self, Binding, RecordRole, Sealed, Stored};
 use super::refresher::{Command, Verdict};
 use super::snapshot::{Ready, Snapshot};
 use super::store::Store;
@@ -118,7 +119,7 @@ pub(super) struct Bench {
     pub(super) deps: Deps,
     pub(super) task: tokio::task::JoinHandle<()>,
     pub(super) home: tempfile::TempDir,
-    setup: Arc<Setup>,
+    pub(super) setup: Arc<Setup>,
 }
 
 impl Bench {
@@ -149,17 +150,16 @@ impl Bench {
         Self::start(home, mover, deps, zendesk, setup).await
     }
 
-    /// As [`Bench::signed_out`], and every pair is wanted.
+    /// As [`Bench::signed_out`], and a read-only pair is wanted.
     pub(super) async fn with_pairs(lifetime: u32) -> Self {
         let bench = Self::signed_out(lifetime).await;
-        let setup = bench.setup_with(true, true);
+        let setup = bench.setup_with(true);
         Self { setup, ..bench }.restarted().await
     }
 
-    /// The account with these pairs beside its own.
-    pub(super) fn setup_with(&self, spare: bool, read_only_grant: bool) -> Arc<Setup> {
+    /// The account with a read-only pair beside its own, or without.
+    pub(super) fn setup_with(&self, read_only_grant: bool) -> Arc<Setup> {
         let account = Account {
-            spare,
             read_only_grant,
             ..Account::clone(&self.setup.account)
         };
@@ -202,30 +202,31 @@ impl Bench {
             home,
             setup,
         };
-        let settled = |snapshot: &Snapshot| !matches!(snapshot.readiness, Ready::Soon);
+        let settled = |now: &Snapshot| !matches!(now.ready(Rights::All), Ready::Soon);
         bench.until(settled).await;
-        // The other pairs' records, too.
+        // The read-only pair's record, too.
         bench.session.loaded(Duration::from_secs(3600)).await;
         bench
     }
 
     /// Puts a record on disk, as the machine called `machine` would have.
     pub(super) async fn write(&self, held: Held, machine: &str) {
-        self.write_record(Role::Primary, held, machine).await;
+        self.write_record(RecordRole::Primary, Stored::Live(held), machine)
+            .await;
     }
 
     /// Puts the record of a pair of this role on disk.
-    pub(super) async fn write_as(&self, role: Role, held: Held) {
-        self.write_record(role, held, "m4ch1ne").await;
+    pub(super) async fn write_as(&self, role: impl Into<RecordRole>, stored: Stored) {
+        self.write_record(role.into(), stored, "m4ch1ne").await;
     }
 
-    async fn write_record(&self, role: Role, held: Held, machine: &str) {
+    async fn write_record(&self, role: RecordRole, stored: Stored, machine: &str) {
         let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
         let key = vault.key_or_new(false).await.unwrap();
         let mut binding = self.setup.binding.clone();
         binding.machine = machine.to_owned();
         binding.role = role;
-        let bytes = record::seal(&Stored::Live(held), &binding, &key).unwrap();
+        let bytes = record::seal(&stored, &binding, &key).unwrap();
         self.store
             .of(role)
             .prepare(&self.name())
@@ -288,7 +289,7 @@ impl Bench {
 
     /// What requests would carry now.
     pub(super) fn is_ready(&self) -> bool {
-        matches!(self.session.snapshot().readiness, Ready::Yes(_))
+        matches!(self.session.snapshot().ready(Rights::All), Ready::Yes(_))
     }
 }
 

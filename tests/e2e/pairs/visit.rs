@@ -11,31 +11,28 @@ use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Decision, Standing, users};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-use super::{BOTH, SPARE, pair, roles, stage_with};
+use super::{BOTH, pair, roles, stage_with};
 
 #[tokio::test]
 async fn r5_r8_a_login_gets_every_pair_in_one_visit_and_a_logout_ends_them_all() {
     let stage = stage_with(BOTH).await;
     let daemon = stage.daemon().await;
     let output = stage.home.loopdesk(["login"]).await.ok();
-    assert!(
-        output.stdout.contains("primary, spare, read-only"),
-        "{output:?}"
-    );
+    assert!(output.stdout.contains("primary, read-only"), "{output:?}");
     let addresses = output.stdout.lines().filter(|l| l.starts_with("https://"));
     assert_eq!(
         addresses.count(),
-        3,
+        2,
         "each on a line of its own: {output:?}"
     );
-    assert!(output.stderr.contains("Page 3 of 3"), "{output:?}");
-    assert_eq!(stage.live_pairs(), 3);
+    assert!(output.stderr.contains("Page 2 of 2"), "{output:?}");
+    assert_eq!(stage.live_pairs(), 2);
 
     let acme = stage.acme().await;
     assert_eq!(roles(&acme), Role::ALL);
     assert!(acme.problem.is_none(), "{acme:#?}");
     let numbers: Vec<_> = acme.pairs.iter().map(|p| p.generation).collect();
-    assert_eq!(numbers, [Some(1), Some(2), Some(3)], "one count for all");
+    assert_eq!(numbers, [Some(1), Some(2)], "one count for both");
     for one in &acme.pairs {
         assert_eq!(one.state, State::Active);
         assert_eq!(one.in_use, one.role == Role::Primary);
@@ -45,18 +42,14 @@ async fn r5_r8_a_login_gets_every_pair_in_one_visit_and_a_logout_ends_them_all()
         );
     }
     assert_eq!(pair(&acme, Role::ReadOnly).scopes, ["read"]);
-    assert_eq!(pair(&acme, Role::Spare).scopes, ["read", "write"]);
-    for name in [
-        "acme.session",
-        "acme.spare.session",
-        "acme.read-only.session",
-    ] {
+    assert_eq!(pair(&acme, Role::Primary).scopes, ["read", "write"]);
+    for name in ["acme.session", "acme.read-only.session"] {
         let path = stage.home.paths().sessions_dir().join(name);
         let mode = std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
     let shown = stage.home.loopdesk(["status"]).await.ok().stdout;
-    assert!(shown.contains("spare: active, number 2"), "{shown}");
+    assert!(shown.contains("read-only: active, number 2"), "{shown}");
 
     daemon.kill().await;
     let _daemon = stage.daemon().await;
@@ -69,17 +62,17 @@ async fn r5_r8_a_login_gets_every_pair_in_one_visit_and_a_logout_ends_them_all()
 
 #[tokio::test]
 async fn r5_whoever_leaves_after_the_first_page_is_logged_in_and_told_what_is_missing() {
-    let stage = stage_with(SPARE).await;
+    let stage = stage_with(BOTH).await;
     let _daemon = stage.daemon().await;
     let mut visit = Visit::begin(&stage).await;
     visit.allow(&stage).await;
     let next = visit.next_page().await;
-    assert_eq!((next.role, next.page, next.pages), (Role::Spare, 2, 2));
+    assert_eq!((next.role, next.page, next.pages), (Role::ReadOnly, 2, 2));
     drop(visit);
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
     let acme = stage.acme().await;
     assert_eq!(acme.state, State::Active);
-    let problem = pair(&acme, Role::Spare).problem.clone().unwrap();
+    let problem = pair(&acme, Role::ReadOnly).problem.clone().unwrap();
     assert!(
         problem.hints[0].contains("loopdesk login acme"),
         "{problem}"
@@ -94,7 +87,7 @@ async fn r5_whoever_leaves_after_the_first_page_is_logged_in_and_told_what_is_mi
     assert_eq!(done.pairs, [Role::Primary]);
     let warning = done.warning.unwrap();
     assert!(
-        warning.contains("no spare pair") && warning.contains("not allowed"),
+        warning.contains("no read-only pair") && warning.contains("not allowed"),
         "{warning}"
     );
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
@@ -126,7 +119,7 @@ async fn r8_a_further_page_of_another_person_is_refused_with_both_names() {
 
 #[tokio::test]
 async fn r8_switching_the_user_ends_every_pair_of_the_person_before() {
-    let stage = stage_with(SPARE).await;
+    let stage = stage_with(BOTH).await;
     let _daemon = stage.logged_in().await;
     stage.zendesk.set_consenting_user(users::AGENT);
     stage.home.loopdesk(["login"]).await.failed(4);
@@ -145,98 +138,61 @@ async fn r8_switching_the_user_ends_every_pair_of_the_person_before() {
 }
 
 #[tokio::test]
-async fn r5_where_zendesk_allows_one_pair_the_newest_serves_and_that_is_remembered() {
-    for settings in [SPARE, "read-only-grant = true", BOTH] {
-        let stage = stage_with(settings).await;
-        stage.zendesk.set_one_authorization(true);
-        let daemon = stage.daemon().await;
-        let output = stage.home.loopdesk(["login"]).await.ok();
-        assert!(
-            output.stderr.contains("one pair only"),
-            "{settings}: {output:?}"
-        );
-        assert_eq!(
-            stage.get("/api/v2/users/me.json").await.0,
-            200,
-            "{settings}"
-        );
-        eventually("the pairs are as they should be", async || {
-            let stage = &stage;
-            stage.live_pairs() == 1
-        })
-        .await;
-        let acme = stage.acme().await;
-        assert_eq!(acme.state, State::Active, "{settings}");
-        assert_eq!(acme.scopes, ["read", "write"], "{settings}");
-        let off = acme.pairs.iter().filter(|p| p.role != Role::Primary);
-        for one in off {
-            let note = one.note.clone().unwrap_or_default();
-            assert!(note.contains("off since"), "{settings}: {acme:#?}");
-            assert!(one.problem.is_none(), "nobody need act");
-        }
-        daemon.stop().await;
-        let _daemon = stage.daemon().await;
-        let output = stage.home.loopdesk(["login"]).await.ok();
-        assert_eq!(output.stdout.matches("https://").count(), 1, "{output:?}");
-        assert_eq!(
-            stage.get("/api/v2/users/me.json").await.0,
-            200,
-            "{settings}"
-        );
-    }
+async fn r5_where_zendesk_allows_one_pair_the_account_keeps_its_own_and_the_way_out_is_told() {
+    let stage = stage_with(BOTH).await;
+    stage.zendesk.set_one_authorization(true);
+    let _daemon = stage.daemon().await;
+    let output = stage.home.loopdesk(["login"]).await.ok();
+    let fix = "loopdesk account set acme read-only-grant false";
+    assert!(
+        output.stderr.contains("there can be one only") && output.stderr.contains(fix),
+        "{output:?}"
+    );
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
+    eventually("one pair lives", async || stage.live_pairs() == 1).await;
+    let acme = stage.acme().await;
+    assert_eq!(acme.state, State::Active);
+    assert_eq!(acme.scopes, ["read", "write"]);
+
+    let set = fix.split(' ').skip(1);
+    stage.home.loopdesk(set).await.ok();
+    let output = stage.home.loopdesk(["login"]).await.ok();
+    assert_eq!(output.stdout.matches("https://").count(), 1, "{output:?}");
+    assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
 }
 
 #[tokio::test]
-async fn r5_pairs_are_switched_on_by_a_login_and_off_by_the_configuration() {
+async fn r5_a_read_only_pair_is_switched_on_by_a_login_and_off_by_the_configuration() {
     let stage = stage_with("").await;
     let _daemon = stage.logged_in().await;
-    for key in ["spare", "read-only-grant"] {
-        stage
-            .home
-            .loopdesk(["account", "set", "acme", key, "true"])
-            .await
-            .ok();
-    }
-    eventually("both pairs are asked for", async || {
-        let shown = roles(&stage.acme().await);
-        shown == [Role::Primary, Role::Spare, Role::ReadOnly]
+    let set = async |value: &str| {
+        let command = ["account", "set", "acme", "read-only-grant", value];
+        stage.home.loopdesk(command).await.ok();
+    };
+    set("true").await;
+    eventually("the pair is asked for", async || {
+        roles(&stage.acme().await) == Role::ALL
     })
     .await;
     let acme = stage.acme().await;
-    for role in [Role::Spare, Role::ReadOnly] {
-        let problem = pair(&acme, role).problem.as_ref().unwrap();
-        assert!(
-            problem.hints[0].contains("loopdesk login acme"),
-            "{problem}"
-        );
-    }
+    let problem = pair(&acme, Role::ReadOnly).problem.as_ref().unwrap();
+    assert!(
+        problem.hints[0].contains("loopdesk login acme"),
+        "{problem}"
+    );
     stage.home.loopdesk(["login"]).await.ok();
-    eventually("the pairs are as they should be", async || {
-        let stage = &stage;
-        stage.live_pairs() == 3
-    })
-    .await;
-    // The pairs that are well stay when somebody logs in again.
+    let both = async || stage.live_pairs() == 2;
+    eventually("both pairs live", both).await;
+    // The one that is well stays when somebody logs in again.
     let output = stage.home.loopdesk(["login"]).await.ok();
     assert_eq!(output.stdout.matches("https://").count(), 1, "{output:?}");
-    eventually("the pairs are as they should be", async || {
-        let stage = &stage;
-        stage.live_pairs() == 3
+    eventually("both pairs live", both).await;
+
+    set("false").await;
+    eventually("one pair is left", async || {
+        stage.live_pairs() == 1 && sessions(&stage) == ["acme.session"]
     })
     .await;
-
-    for (key, left) in [("spare", 2), ("read-only-grant", 1)] {
-        stage
-            .home
-            .loopdesk(["account", "set", "acme", key, "false"])
-            .await
-            .ok();
-        eventually("the pairs are as they should be", async || {
-            let stage = &stage;
-            stage.live_pairs() == left && sessions(stage).len() == left
-        })
-        .await;
-    }
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);
 }
 
@@ -253,7 +209,7 @@ async fn r5_addresses_are_pasted_one_after_the_other() {
         .unwrap();
     let mut lines = BufReader::new(login.stdout.take().unwrap()).lines();
     let mut stdin = login.stdin.take().unwrap();
-    for _ in 0..3 {
+    for _ in 0..2 {
         let url = loop {
             let line = lines.next_line().await.unwrap().expect("an address");
             if line.starts_with("https://") {
@@ -267,13 +223,13 @@ async fn r5_addresses_are_pasted_one_after_the_other() {
             .unwrap();
     }
     assert!(login.wait().await.unwrap().success());
-    assert_eq!(stage.live_pairs(), 3);
+    assert_eq!(stage.live_pairs(), 2);
 }
 
 #[tokio::test]
 async fn r8_offline_a_logout_leaves_every_pair_unless_told_to_forget() {
     use loopdesk_tests::zendesk::{Answer, Fault};
-    let stage = stage_with(SPARE).await;
+    let stage = stage_with(BOTH).await;
     let _daemon = stage.logged_in().await;
     let path = "/api/v2/oauth/tokens/current";
     let offline = stage

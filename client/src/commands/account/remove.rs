@@ -241,8 +241,11 @@ mod tests {
         // But settings of one's own can be laid over it, and nothing else is written down.
         for (line, text) in [
             ("port 8491", "[accounts.acme]\nport = 8491\n"),
-            ("spare true", "[accounts.acme]\nport = 8491\nspare = true\n"),
-            ("port --unset", "[accounts.acme]\nspare = true\n"),
+            (
+                "read-only-grant true",
+                "[accounts.acme]\nport = 8491\nread-only-grant = true\n",
+            ),
+            ("port --unset", "[accounts.acme]\nread-only-grant = true\n"),
         ] {
             let ran = home.run(&format!("account set acme {line}")).await;
             assert_eq!(ran.code, 0, "{}", ran.err);

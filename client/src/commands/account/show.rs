@@ -90,7 +90,6 @@ mod tests {
         rewrite = ["pagination", "jobs", "attachments"]  # default
         access-token-ttl = "48h"  # default
         refresh-token-ttl = "90d"  # default
-        spare = false  # default
         read-only-grant = false  # default
         token-encoding = "json"  # default
 

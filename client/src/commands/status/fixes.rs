@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn o3_what_is_wrong_with_a_pair_is_a_problem_with_its_fix() {
         let mut status = testing::status();
-        let mut spare = testing::pair(Role::Spare, State::SignedOut, None);
-        spare.problem = Some(Problem::new(Kind::Login, "no spare pair"));
-        status.accounts[0].pairs = vec![spare];
+        let mut read_only = testing::pair(Role::ReadOnly, State::SignedOut, None);
+        read_only.problem = Some(Problem::new(Kind::Login, "no read-only pair"));
+        status.accounts[0].pairs = vec![read_only];
         complete(&mut status);
         let problems: Vec<_> = status.problems().collect();
         assert_eq!(problems.len(), 1);

@@ -150,16 +150,15 @@ fn urls_that_would_leak_a_token_are_refused() {
 }
 
 #[test]
-fn further_pairs_are_for_people_only() {
-    let off = only(ACME);
-    assert!(!off.spare && !off.read_only_grant);
-    let on = only(&format!("{ACME}spare = true\nread-only-grant = true\n"));
-    assert!(on.spare && on.read_only_grant);
-    let secret = format!("{ACME}grant = \"client-credentials\"\nspare = false\n");
-    assert!(!only(&secret).spare);
+fn read_only_pairs_are_for_people_only() {
+    assert!(!only(ACME).read_only_grant);
+    let on = only(&format!("{ACME}read-only-grant = true\n"));
+    assert!(on.read_only_grant);
+    let secret = format!("{ACME}grant = \"client-credentials\"\nread-only-grant = false\n");
+    assert!(!only(&secret).read_only_grant);
     let found = errors(&secret.replace("false", "true"));
     assert!(
-        found[0].starts_with("5:9 `spare` means nothing here"),
+        found[0].starts_with("5:19 `read-only-grant` means nothing here"),
         "{found:?}"
     );
     let found = errors(&format!("{ACME}read-only-grant = \"yes\"\n"));

@@ -243,6 +243,31 @@ fn o3_what_the_machines_file_says_that_nobody_here_knows_is_no_error() {
 }
 
 #[test]
+fn o2_a_key_that_has_no_effect_any_more_is_a_note_wherever_it_stands() {
+    for value in ["true", "false", "\"yes\""] {
+        let own = format!("[accounts.acme]\nspare = {value}\n");
+        let system = format!("locked = [\"accounts.acme.spare\"]\n{ACME}spare = true\n");
+        let scene = Scene::new(&own, &system);
+        let retired = scene.config().retired;
+        let told: Vec<_> = retired
+            .iter()
+            .map(|key| (key.found.line, key.fix.as_str()))
+            .collect();
+        let ask = "ask the administrator of this machine to remove it";
+        let unset = "run `loopdesk config set accounts.acme.spare --unset`";
+        assert_eq!(told, [(2, unset), (6, ask), (1, ask)], "{retired:#?}");
+        for key in &retired {
+            let said = "`accounts.acme.spare` has no effect any more";
+            assert!(key.found.message.starts_with(said), "{key:?}");
+        }
+        let report = report(&scene.places);
+        assert_eq!((report.errors.len(), report.warnings.len()), (0, 3));
+        assert!(report.warnings[0].message.contains(unset), "{report:?}");
+        assert!(report.config.is_some());
+    }
+}
+
+#[test]
 fn a_relative_path_begins_at_the_file_that_names_it() {
     let ca = |config: &Config| {
         let acme = config.accounts.values().next().unwrap();

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use loopdesk_protocol::config::{Diagnostic, Layer, Source};
 
+use crate::config::RetiredKey;
 use crate::config::files::{Files, Found, shown};
+use crate::config::retired::Retired;
 
 /// Collects what is wrong with the files.
 #[derive(Debug)]
@@ -15,6 +17,7 @@ pub(in crate::config) struct Errors<'t> {
     found: Vec<(bool, Diagnostic)>,
     /// What the machine's file says that this version doesn't know.
     unknown: Vec<Diagnostic>,
+    retired: Vec<RetiredKey>,
     known: BTreeSet<String>,
 }
 
@@ -29,6 +32,7 @@ impl<'t> Errors<'t> {
             files,
             found: refused.collect(),
             unknown: Vec::new(),
+            retired: Vec::new(),
             known: BTreeSet::new(),
         }
     }
@@ -50,6 +54,14 @@ impl<'t> Errors<'t> {
                 self.unknown.push(diagnostic);
             }
         }
+    }
+
+    /// Notes that what stands at `place` has no effect any more: it is `key`, or names it.
+    pub(in crate::config) fn add_retired(&mut self, place: Place, key: &str, retired: Retired) {
+        let layer = place.layer;
+        let found = self.diagnostic(place, retired.message(key));
+        let fix = retired.fix(key, layer);
+        self.retired.push(RetiredKey { found, fix });
     }
 
     fn diagnostic(&self, place: Place, message: String) -> Diagnostic {
@@ -92,14 +104,16 @@ impl<'t> Errors<'t> {
         self.known
     }
 
-    /// Every mistake: of the user's file, then of the machine's, each in the order of its text; and
-    /// what is unknown.
-    pub(in crate::config) fn into_found(mut self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    /// Every mistake: of the user's file, then of the machine's, each in the order of its text; what
+    /// is unknown; and what has no effect any more.
+    pub(in crate::config) fn into_found(
+        mut self,
+    ) -> (Vec<Diagnostic>, Vec<Diagnostic>, Vec<RetiredKey>) {
         self.found
             .sort_by_key(|(is_system, d)| (*is_system, d.line, d.column));
         self.unknown.sort_by_key(|d| (d.line, d.column));
         let found = self.found.into_iter().map(|(_, found)| found);
-        (found.collect(), self.unknown)
+        (found.collect(), self.unknown, self.retired)
     }
 
     fn file(&self, layer: Layer) -> &'t Found {

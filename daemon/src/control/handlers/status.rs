@@ -40,6 +40,16 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         } = unknown;
         Condition::new(conditions::config_unknown_key(path, line, message))
     });
+    let retired = loaded.config.retired.iter().map(|retired| {
+        let Diagnostic {
+            path,
+            line,
+            message,
+            ..
+        } = &retired.found;
+        let fix = &retired.fix;
+        Condition::new(conditions::config_retired_key(path, line, message, fix))
+    });
     let keys = super::keys::that_deny_more(control, &loaded.config).map(Condition::new);
     let keyless = loaded.config.accounts.values();
     let keyless = keyless.filter_map(|account| key_needed(control, &loaded.config, account));
@@ -67,6 +77,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         egress: control.sessions.egress_status(&loaded.config),
         accounts: accounts.collect(),
         conditions: unknown
+            .chain(retired)
             .chain(control.conditions.all())
             .chain(keys)
             .chain(keyless)

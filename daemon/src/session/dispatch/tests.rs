@@ -282,7 +282,6 @@ impl Bench {
         let (zendesk, origin, ca) = Zendesk::start(lifetime, home.path()).await;
         let account = Account {
             extra_ca_file: Some(ca),
-            spare: true,
             read_only_grant: true,
             ..testing::account("acme", &origin.to_string())
         };
@@ -293,7 +292,7 @@ impl Bench {
         for (role, number) in pairs.iter().copied() {
             let held = Stored::Live(testing::held(number, clock.now(), lifetime));
             let binding = Binding {
-                role,
+                role: role.into(),
                 ..Binding::new(&account, &machine)
             };
             let record = record::seal(&held, &binding, &key).unwrap();
@@ -360,11 +359,7 @@ impl Bench {
 
 #[tokio::test]
 async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another() {
-    let bench = Bench::with(
-        3600,
-        &[(Role::Primary, 7), (Role::Spare, 8), (Role::ReadOnly, 1)],
-    )
-    .await;
+    let bench = Bench::with(3600, &[(Role::Primary, 7), (Role::ReadOnly, 1)]).await;
     let request = bench.request(Method::GET, "/read");
     let response = bench.session.forward_by(READER, request).await;
     assert_eq!(response.unwrap().status(), 200);

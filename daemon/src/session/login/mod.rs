@@ -6,8 +6,8 @@
 //!  in use, old pair revoked ◄─ stored ◄─ whose? ◄─ code exchanged ◄────────┘
 //! ```
 //!
-//! An account that wants further pairs has this once more for each of them, from the authorize URL
-//! on, in the same visit (`further`): the page that ends one leads to the next.
+//! An account that wants a read-only pair has this once more, from the authorize URL on, in the same
+//! visit (`read_only`): the page that ends one leads to the next.
 //!
 //! Nothing changes before the last steps. Until the browser comes back, the login is abandoned
 //! when nobody listens to its events any more; from then on it runs to its end, so that no token
@@ -15,8 +15,8 @@
 
 mod callback;
 mod desk;
-mod further;
 mod page;
+mod read_only;
 mod secret;
 mod visitors;
 mod words;
@@ -36,8 +36,8 @@ pub(super) use self::callback::Callbacks;
 use self::callback::{Listening, Server};
 pub(super) use self::desk::Desk;
 use self::desk::{Arrival, Came, Entrance, Offer};
-use self::further::{Place, Visit};
 use self::page::Page;
+use self::read_only::{Place, Visit};
 use self::words::{abandoned, no_random};
 use super::handle::{LOAD_PATIENCE, Session};
 use super::identity::Revocation;

@@ -101,7 +101,6 @@ impl Page {
         let Pages { role, page, pages } = pages;
         let for_what = match role {
             Role::Primary => "once more for the account's full rights",
-            Role::Spare => "once more, for a spare pair of tokens",
             Role::ReadOnly => "once more, for a pair of tokens that can only read",
         };
         Self {

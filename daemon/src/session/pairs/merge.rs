@@ -1,120 +1,55 @@
-//! Several pairs into one session: which one serves, and what people are told of each.
+//! An account's pairs into one session, and what people are told of each.
 
-use jiff::Timestamp;
 use loopdesk_protocol::status::{Pair, Role, State};
 use loopdesk_protocol::{Kind, Problem};
 
 use super::{Parts, Rights};
 use crate::rewrite::leak_filter::TokenPatterns;
-use crate::session::snapshot::{Part, Ready, Snapshot, View};
-use crate::session::state::Cover;
+use crate::session::snapshot::{Part, Ready, Snapshot};
 
 impl Snapshot {
-    /// The session of these pairs. `lone_since`: Zendesk has ended one pair when it granted another.
-    pub(super) fn merge(parts: Parts, lone_since: Option<Timestamp>) -> Self {
-        let server = serving(&parts);
-        let serving = parts.get(server);
-        let mut view = serving.view.clone();
-        if server == Role::Spare {
-            let primary = parts.get(Role::Primary);
-            view.last_error = primary.view.last_error.clone().or(view.last_error);
-            if primary.cover == Cover::Lost && view.problem.is_none() {
-                view.problem = Some(stands_in(&primary.view));
-            }
-        }
-        view.pairs = pairs(&parts, server, lone_since);
+    /// The session of these pairs.
+    pub(super) fn merge(parts: Parts) -> Self {
+        let mut view = parts.get(Role::Primary).view.clone();
+        view.pairs = pairs(&parts);
         Self {
             view,
-            readiness: serving.readiness.clone(),
             secrets: secrets(&parts),
             parts,
-            lone_since,
         }
     }
 
-    /// Whether requests with these rights can be sent. `late`: the primary pair has been waiting for
-    /// an answer for so long that it counts as lost.
-    pub(in crate::session) fn ready(&self, rights: Rights, late: bool) -> &Ready {
-        let readiness = |role| &self.parts.get(role).readiness;
-        match self.candidates(rights) {
-            [role] => readiness(*role),
-            [.., role] if late && matches!(readiness(*role), Ready::Yes(_)) => readiness(*role),
-            _ => &self.readiness,
-        }
+    /// Whether requests with these rights can be sent.
+    pub(in crate::session) fn ready(&self, rights: Rights) -> &Ready {
+        &self.parts.get(self.role_for(rights)).readiness
     }
 
-    /// The pairs whose tokens requests with these rights can carry.
-    pub(in crate::session) fn candidates(&self, rights: Rights) -> &'static [Role] {
+    /// The pair whose token requests with these rights carry.
+    pub(in crate::session) fn role_for(&self, rights: Rights) -> Role {
         let read_only = self.parts.get(Role::ReadOnly);
         // Where nobody is logged in, that is what there is to say.
         let is_missed = read_only.is_wanted && !self.parts.get(Role::Primary).is_absent;
         match rights {
-            Rights::ReadOnly if is_missed || !read_only.is_absent => &[Role::ReadOnly],
-            Rights::All | Rights::ReadOnly => &[Role::Primary, Role::Spare],
+            Rights::ReadOnly if is_missed || !read_only.is_absent => Role::ReadOnly,
+            Rights::All | Rights::ReadOnly => Role::Primary,
         }
     }
 }
 
-/// Whatever pair serves a request: none of the others' tokens may come back by it either.
+/// Whatever pair serves a request: the other's tokens may not come back by it either.
 fn secrets(parts: &Parts) -> TokenPatterns {
     let all = Role::ALL.map(|role| &parts.get(role).secrets);
     all.into_iter()
         .fold(TokenPatterns::default(), |known, more| known.and(more))
 }
 
-/// The pair that serves requests (R5): the primary one, unless an answer to it is lost.
-fn serving(parts: &Parts) -> Role {
-    let primary = parts.get(Role::Primary);
-    let spare = parts.get(Role::Spare);
-    let stands_in = match (primary.cover, &spare.readiness) {
-        (Cover::Never, _) => false,
-        (Cover::Doubt | Cover::Lost, Ready::Yes(_)) => true,
-        // What the primary still has may be dead, or not: better than waiting.
-        (Cover::Doubt, Ready::Soon) => !matches!(primary.readiness, Ready::Yes(_)),
-        (Cover::Doubt, Ready::No(_)) => false,
-        // Whatever stops it stops the account, as long as it is there.
-        (Cover::Lost, Ready::Soon | Ready::No(_)) => is_alive(spare),
-    };
-    if stands_in {
-        Role::Spare
-    } else {
-        Role::Primary
-    }
-}
-
-/// Whether there is a pair that Zendesk may still honour.
-fn is_alive(part: &Part) -> bool {
-    match part.view.state {
-        State::Active
-        | State::Rotating
-        | State::Doubtful
-        | State::Unsaved
-        | State::Unreachable
-        | State::Blocked
-        | State::KeyMissing => true,
-        State::SignedOut | State::Ended => false,
-    }
-}
-
-fn stands_in(primary: &View) -> Problem {
-    let why = primary.problem.as_ref().map_or("", |p| p.message.as_str());
-    let name = &primary.name;
-    Problem::new(
-        Kind::Login,
-        format!("account `{name}` is served by its spare pair, and has no other any more: {why}"),
-    )
-    .hint(format!(
-        "run `loopdesk login {name}` at leisure, for a new first pair; scripts work meanwhile"
-    ))
-}
-
-fn pairs(parts: &Parts, server: Role, lone_since: Option<Timestamp>) -> Vec<Pair> {
+fn pairs(parts: &Parts) -> Vec<Pair> {
     let is_there = |role: &Role| {
         let part = parts.get(*role);
         let exists = part.view.person.is_some() || part.view.problem.is_some();
         match role {
             Role::Primary => part.view.person.is_some(),
-            Role::Spare | Role::ReadOnly => exists && part.view.state != State::SignedOut,
+            Role::ReadOnly => exists && part.view.state != State::SignedOut,
         }
     };
     let somebody = Role::ALL.iter().any(is_there);
@@ -122,29 +57,20 @@ fn pairs(parts: &Parts, server: Role, lone_since: Option<Timestamp>) -> Vec<Pair
         is_there(role) || (somebody && *role != Role::Primary && parts.get(*role).is_wanted)
     };
     let roles = Role::ALL.into_iter().filter(shown);
-    roles
-        .map(|role| pair(parts, role, role == server, lone_since))
-        .collect()
+    roles.map(|role| pair(parts, role)).collect()
 }
 
-fn pair(parts: &Parts, role: Role, in_use: bool, lone_since: Option<Timestamp>) -> Pair {
-    let part = parts.get(role);
-    let view = &part.view;
+fn pair(parts: &Parts, role: Role) -> Pair {
+    let view = &parts.get(role).view;
     let (note, problem) = match role {
-        // The account's own problem.
-        _ if in_use => (None, None),
-        Role::Primary if part.cover == Cover::Doubt => {
-            let note = "the answer to its refresh was lost: the spare pair serves until Zendesk \
-                        tells whether this one lives";
-            (Some(note.to_owned()), None)
-        }
-        Role::Primary => (view.last_error.as_ref().map(|e| e.message.clone()), None),
-        Role::Spare | Role::ReadOnly => further(parts, part, lone_since),
+        // Its problem is the account's.
+        Role::Primary => (None, None),
+        Role::ReadOnly => read_only(parts),
     };
     Pair {
         role,
         state: view.state,
-        in_use,
+        in_use: role == Role::Primary,
         generation: view.generation,
         scopes: view.scopes.clone(),
         refreshed_at: view.refreshed_at,
@@ -156,27 +82,15 @@ fn pair(parts: &Parts, role: Role, in_use: bool, lone_since: Option<Timestamp>) 
     }
 }
 
-/// What is to be said of a pair beside the primary one.
-fn further(
-    parts: &Parts,
-    part: &Part,
-    lone_since: Option<Timestamp>,
-) -> (Option<String>, Option<Problem>) {
-    let view = &part.view;
-    let (name, role) = (&view.name, part.role.name());
-    if !part.is_wanted {
+/// What is to be said of the read-only pair.
+fn read_only(parts: &Parts) -> (Option<String>, Option<Problem>) {
+    let Part {
+        view, is_wanted, ..
+    } = parts.get(Role::ReadOnly);
+    let name = &view.name;
+    if !is_wanted {
         let note = "the configuration doesn't ask for it any more: it is being revoked";
         return (Some(note.to_owned()), None);
-    }
-    if let Some(at) = lone_since {
-        let day = at.strftime("%Y-%m-%d");
-        let key = key(part.role);
-        let note = format!(
-            "off since {day}: Zendesk ended one pair when it granted another, so there can be one \
-             only. To try again: `loopdesk account set {name} {key} false`, then `true`, then \
-             `loopdesk login {name}`"
-        );
-        return (Some(note), None);
     }
     let primary = &parts.get(Role::Primary).view;
     let problem = match view.state {
@@ -184,7 +98,7 @@ fn further(
         State::KeyMissing if primary.state == State::KeyMissing => None,
         State::SignedOut if primary.person.is_none() => None,
         State::SignedOut if view.problem.as_ref().is_none_or(|p| p.kind == Kind::Login) => {
-            let message = format!("account `{name}` has no {role} pair");
+            let message = format!("account `{name}` has no read-only pair");
             let problem = Problem::new(Kind::Login, message);
             Some(problem.hint(format!("run `loopdesk login {name}` to get it")))
         }
@@ -198,16 +112,7 @@ fn further(
         | State::SignedOut
         | State::KeyMissing => view.problem.clone(),
     };
-    // What concerns the person concerns all pairs, and is said once.
+    // What concerns the person concerns both pairs, and is said once.
     let is_said = problem.is_some() && problem == primary.problem;
     (None, problem.filter(|_| !is_said))
-}
-
-/// The key of the configuration that asks for it.
-pub(in crate::session) fn key(role: Role) -> &'static str {
-    match role {
-        Role::Primary => "client-id",
-        Role::Spare => "spare",
-        Role::ReadOnly => "read-only-grant",
-    }
 }

@@ -1,28 +1,12 @@
-//! An account's pairs: which of them serves requests, and in whose turn they are refreshed.
+//! An account's pairs: its own, which serves requests, and the read-only one, which serves those who
+//! may only read and nobody else.
 //!
-//! ```text
-//!  primary ──── serves ────┬───── refused, revoked, blocked ───► the account stops (R5)
-//!                          │
-//!              an answer is lost: doubt
-//!                          │
-//!  spare ◄── serves at once, also those who wait ── until the doubt is cleared up
-//!    │                     │                              │
-//!    │              consumed: ended              granted after all: the primary serves again
-//!    ▼                     │
-//!  serves on ◄─────────────┘    `status` says so; a login brings a new primary
-//!
-//!  read-only ── serves those who may only read, and nobody else
-//! ```
-//!
-//! Each pair has a state machine, a record, a journal, a gate and a schedule of its own. A spare is
-//! not made the primary: its record stays where it is, so that no crash can leave one pair in two
-//! records. It stands in, and is judged like a primary from then on; what ends it ends the session.
+//! Each pair has a state machine, a record, a journal, a gate and a schedule of its own, and neither
+//! stands in for the other.
 
-mod lone;
 mod merge;
 mod retire;
 mod setup;
-mod turn;
 
 use std::sync::Arc;
 
@@ -30,11 +14,9 @@ use loopdesk_protocol::status::Role;
 use tokio::sync::watch;
 
 pub(super) use self::retire::Retirement;
-pub(super) use self::turn::{Turn, Turns};
 use super::pair::Generations;
 use super::refresher::Refresher;
 use super::snapshot::{Part, Snapshot};
-use crate::clock::Clock;
 
 /// Whose token a request may carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +31,7 @@ pub(super) enum Rights {
 
 /// One value for each role.
 #[derive(Clone, Debug)]
-pub(super) struct Parts([Arc<Part>; 3]);
+pub(super) struct Parts([Arc<Part>; 2]);
 
 impl Parts {
     pub(super) fn new(make: impl FnMut(Role) -> Part) -> Self {
@@ -65,17 +47,14 @@ impl Parts {
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) generations: Generations,
-    pub(super) turns: Turns,
     published: watch::Sender<Arc<Snapshot>>,
 }
 
 impl Family {
-    pub(super) fn new(parts: Parts, clock: Clock) -> (Arc<Self>, watch::Receiver<Arc<Snapshot>>) {
-        let first = Snapshot::merge(parts, None);
-        let (published, snapshots) = watch::channel(Arc::new(first));
+    pub(super) fn new(parts: Parts) -> (Arc<Self>, watch::Receiver<Arc<Snapshot>>) {
+        let (published, snapshots) = watch::channel(Arc::new(Snapshot::merge(parts)));
         let family = Self {
             generations: Generations::default(),
-            turns: Turns::new(clock, snapshots.clone()),
             published,
         };
         (Arc::new(family), snapshots)
@@ -87,7 +66,7 @@ impl Family {
             let mut parts = snapshot.parts.clone();
             let slot = slot(part.role);
             parts.0[slot] = Arc::new(part);
-            *snapshot = Arc::new(Snapshot::merge(parts, snapshot.lone_since));
+            *snapshot = Arc::new(Snapshot::merge(parts));
         });
     }
 
@@ -100,15 +79,15 @@ impl Family {
 /// The tasks of one account.
 #[derive(Debug)]
 pub(super) struct Keepers {
-    pub(super) refreshers: [Refresher; 3],
+    pub(super) refreshers: [Refresher; 2],
     pub(super) retirement: Retirement,
 }
 
 impl Keepers {
-    /// Runs until all refreshers have ended.
+    /// Runs until both refreshers have ended.
     pub(super) async fn run(self) {
-        let [primary, spare, read_only] = self.refreshers;
-        let refreshing = async { tokio::join!(primary.run(), spare.run(), read_only.run()) };
+        let [primary, read_only] = self.refreshers;
+        let refreshing = async { tokio::join!(primary.run(), read_only.run()) };
         tokio::select! {
             _ = refreshing => {}
             () = self.retirement.run() => {}
@@ -119,8 +98,7 @@ impl Keepers {
 pub(super) fn slot(role: Role) -> usize {
     match role {
         Role::Primary => 0,
-        Role::Spare => 1,
-        Role::ReadOnly => 2,
+        Role::ReadOnly => 1,
     }
 }
 

@@ -6,20 +6,20 @@ use loopdesk_protocol::status::Role;
 
 use crate::config::{Account, GrantType, Scope};
 use crate::session::Setup;
-use crate::session::record::Binding;
+use crate::session::record::{Binding, RecordRole};
 
 impl Setup {
     /// The same account, for its pair of this role.
     pub(in crate::session) fn for_role(&self, role: Role) -> Arc<Self> {
         let account = match role {
-            Role::Primary | Role::Spare => Arc::clone(&self.account),
+            Role::Primary => Arc::clone(&self.account),
             Role::ReadOnly => Arc::new(Account {
                 scopes: READ.parse::<Scope>().into_iter().collect(),
                 ..Account::clone(&self.account)
             }),
         };
         let binding = Binding {
-            role,
+            role: role.into(),
             ..self.binding.clone()
         };
         Arc::new(Self {
@@ -35,7 +35,6 @@ impl Setup {
         let by_person = account.grant == GrantType::AuthorizationCode;
         match role {
             Role::Primary => true,
-            Role::Spare => account.spare && by_person,
             Role::ReadOnly => account.read_only_grant && by_person,
         }
     }
@@ -43,8 +42,8 @@ impl Setup {
     /// Whose tokens these are, to go on a sentence with.
     pub(in crate::session) fn whose(&self) -> String {
         match self.binding.role {
-            Role::Primary => format!("account `{}`", self.account.name),
-            Role::Spare | Role::ReadOnly => self.subject(),
+            RecordRole::Primary => format!("account `{}`", self.account.name),
+            RecordRole::ReadOnly | RecordRole::Spare => self.subject(),
         }
     }
 
@@ -52,8 +51,8 @@ impl Setup {
     pub(in crate::session) fn subject(&self) -> String {
         let name = &self.account.name;
         match self.binding.role {
-            Role::Primary => format!("the session of account `{name}`"),
-            role @ (Role::Spare | Role::ReadOnly) => {
+            RecordRole::Primary => format!("the session of account `{name}`"),
+            role @ (RecordRole::ReadOnly | RecordRole::Spare) => {
                 format!("the {} pair of account `{name}`", role.name())
             }
         }

@@ -196,7 +196,7 @@ fn an_end_of_format_1_loads_for_ever() {
 fn format_3_and_ends_by_lost_answers_load_for_ever() {
     let bytes = include_bytes!("../testdata/format-3.session");
     let record = Sealed::parse(path(), bytes).unwrap();
-    assert_eq!(record.header.binding.role, Role::Spare);
+    assert_eq!(record.header.binding.role, RecordRole::Spare);
     let Stored::Live(held) = record.open(&DataKey::for_tests(1)).unwrap() else {
         panic!("it was alive");
     };
@@ -215,7 +215,7 @@ fn a_primary_s_record_is_what_it_always_was_and_another_role_s_is_new() {
     let primary = String::from_utf8(sealed()).unwrap();
     assert!(primary.starts_with("{\"loopdesk-session\":1,"), "{primary}");
     assert!(!primary.contains("\"role\""), "{primary}");
-    for role in [Role::Spare, Role::ReadOnly] {
+    for role in [RecordRole::Spare, RecordRole::ReadOnly] {
         let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
         let binding = Binding { role, ..binding() };
         let bytes = seal(&Stored::Live(held), &binding, &DataKey::for_tests(1)).unwrap();

@@ -97,7 +97,7 @@ impl Task {
         };
         tracing::info!(
             account = %self.name(),
-            role = self.parts.setup.binding.role.name(),
+            role = self.parts.role.name(),
             generation = %held.pair.generation,
             "logged in"
         );
@@ -149,8 +149,8 @@ impl Task {
         };
         self.input(Input::Pause);
         let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
-        let key = self.parts.vault.key_in_memory();
-        let leaving = jobs::logout(setup, store, key, leaving, forget);
+        let vault = Arc::clone(&self.parts.vault);
+        let leaving = jobs::logout(setup, store, vault, leaving, forget);
         self.exclusive = Exclusive::Logout(reply);
         let lost = Done::LoggedOut(Err(bug()));
         self.start(lost, async move { Done::LoggedOut(leaving.await) });

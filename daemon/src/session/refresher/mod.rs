@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loopdesk_protocol::session::{LoggedOut, Refreshed};
+use loopdesk_protocol::status::{Role, State as Shown};
 use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -28,10 +29,10 @@ use crate::session::pair::{Generation, Held, Renewal, Secret};
 use crate::session::pairs::Family;
 use crate::session::record::Stored;
 use crate::session::snapshot::Part;
-use crate::session::state::{Effect, Input, Load, Machine, State};
+use crate::session::state::{Effect, Input, Load, Machine, Readiness, State};
 use crate::session::store::Store;
 use crate::session::vault::{DataKey, Vault};
-use crate::session::{Setup, ending, health, schedule};
+use crate::session::{Setup, ending, health, retired_spare, schedule};
 
 /// What the refresher is asked for.
 #[derive(Debug)]
@@ -95,6 +96,7 @@ pub(in crate::session) struct Adoption {
 /// The task's parts.
 #[derive(Debug)]
 pub(in crate::session) struct Refresher {
+    pub(in crate::session) role: Role,
     pub(in crate::session) setup: Arc<Setup>,
     pub(in crate::session) clock: Clock,
     pub(in crate::session) store: Store,
@@ -109,6 +111,7 @@ impl Refresher {
     pub(in crate::session) async fn run(self) {
         let (machine, first) = Machine::new(self.family.generations.clone());
         let mut task = Task {
+            spare: retired_spare::Schedule::beside(self.role),
             parts: self,
             machine,
             jobs: JoinSet::new(),
@@ -146,6 +149,8 @@ struct Task {
     store_at: Option<(Instant, Stored)>,
     rejected: Vec<(Generation, oneshot::Sender<Verdict>)>,
     asked: Vec<(Generation, oneshot::Sender<Result<Refreshed, Problem>>)>,
+    /// When the spare pair of an earlier release is seen to.
+    spare: retired_spare::Schedule,
     checking: bool,
     /// A generation whose token has just proved to be good.
     valid: Option<(Generation, Instant)>,
@@ -274,6 +279,7 @@ impl Task {
                 }
             }
             Done::Revoked => {}
+            Done::Spare(outcome) => self.spare.ended(&outcome),
         }
     }
 
@@ -297,6 +303,7 @@ impl Task {
             None => clock.glance(),
         };
         let next = Instant::now() + next;
+        let next = self.spare.next().map_or(next, |at| next.min(at));
         match &self.store_at {
             Some((at, _)) if matches!(self.exclusive, Exclusive::None) => next.min(*at),
             Some(_) | None => next,
@@ -325,7 +332,7 @@ impl Task {
                         setup: Arc::clone(&self.parts.setup),
                         store: self.parts.store.clone(),
                         gate: self.parts.gate.clone(),
-                        turns: self.parts.family.turns.clone(),
+                        vault: Arc::clone(&self.parts.vault),
                         held,
                         next: self.machine.upcoming(),
                         urgency,
@@ -411,7 +418,7 @@ impl Task {
     fn settle(&mut self) {
         let now = self.parts.clock.now();
         self.begin_exclusive();
-        let part = Part::of(&self.machine, &self.parts.setup, now);
+        let part = Part::of(self.parts.role, &self.machine, &self.parts.setup, now);
         self.parts.family.publish(part);
         if !self.machine.is_rotating() {
             let was_closed = self.hold.closed.is_some();
@@ -420,7 +427,6 @@ impl Task {
             }
             // Published first: whoever passes the gate now finds the new token.
             self.hold.closed = None;
-            self.hold.turn = None;
             if was_closed {
                 failpoint::reach(failpoint::SETTLED);
             }
@@ -431,6 +437,24 @@ impl Task {
         }
         self.judge();
         self.report();
+        self.retire_spare();
+    }
+
+    /// Sees to the spare pair that an earlier release may have left, while all is well otherwise.
+    fn retire_spare(&mut self) {
+        if self.stopping || self.machine.shown() != Shown::Active {
+            return;
+        }
+        let Readiness::Ready(held) = self.machine.readiness(self.parts.clock.now()) else {
+            return;
+        };
+        if self.spare.begin() {
+            let parts = &self.parts;
+            let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
+            let retiring = retired_spare::retire(setup, store, Arc::clone(&parts.vault), held);
+            let lost = Done::Spare(retired_spare::Outcome::NotYet);
+            self.start(lost, async move { Done::Spare(retiring.await) });
+        }
     }
 
     fn name(&self) -> String {

@@ -27,7 +27,7 @@ impl Task {
     }
 
     fn not_refreshed(&self) -> Problem {
-        let part = self.parts.family.part(self.parts.setup.binding.role);
+        let part = self.parts.family.part(self.parts.role);
         if let Some(problem) = &part.view.problem {
             return problem.clone();
         }

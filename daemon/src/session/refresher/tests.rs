@@ -9,6 +9,7 @@ use loopdesk_protocol::status::{Role, State as Shown};
 use super::*;
 use crate::config::VaultKind;
 use crate::session::gate::Load as Kindness;
+use crate::session::pairs::Rights;
 use crate::session::snapshot::Ready;
 use crate::session::state::Block;
 use crate::session::testing::{Bench, Step, held, join_all, setup, transient};
@@ -315,7 +316,9 @@ async fn r4_outages_decide_nothing_and_are_over_when_they_are_over() {
     }
     assert!(bench.is_ready());
     bench.mover.jump(SignedDuration::from_hours(1));
-    bench.until(|s| matches!(s.readiness, Ready::No(_))).await;
+    bench
+        .until(|s| matches!(s.ready(Rights::All), Ready::No(_)))
+        .await;
     assert_eq!(bench.session.view().state, Shown::Active);
     bench.zendesk.set_offline(false);
     bench.mover.jump(SignedDuration::from_mins(5));

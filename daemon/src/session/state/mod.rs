@@ -29,9 +29,8 @@
 //!              └──────────────────── ended ◄──────────────────┘
 //! ```
 //!
-//! An account has one machine for each of its pairs: primary, spare, read-only. They share nothing
-//! but the count of generations, and none knows of another; who stands in for whom is decided in
-//! `super::pairs` by their [`Cover`].
+//! An account has one machine for each of its pairs: its own and the read-only one. They share nothing
+//! but the count of generations, and neither knows of the other.
 //!
 //! While rotating from `doubtful` or `blocked`, that is still what is shown: the trouble isn't over.
 //! A signed-out session looks for a record now and then, as it does when it is loading: the home may
@@ -171,18 +170,6 @@ pub(in crate::session) struct End {
     pub(in crate::session) why: String,
     /// It was an answer of Zendesk's that was lost, and nobody's will.
     pub(in crate::session) answer_lost: bool,
-}
-
-/// Whether an account's spare pair may stand in for this one (R5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::session) enum Cover {
-    /// No: whatever stops this pair stops the account.
-    #[default]
-    Never,
-    /// While an answer is missing that may have replaced the pair.
-    Doubt,
-    /// From now on: the pair was replaced, and the answer lost.
-    Lost,
 }
 
 /// What happens to a session.
@@ -392,22 +379,6 @@ impl Machine {
     /// The least number that the next pair can get.
     pub(in crate::session) fn upcoming(&self) -> Generation {
         self.generations.upcoming()
-    }
-
-    /// Whether the spare pair may stand in for this one: only for an answer that is lost.
-    pub(in crate::session) fn cover(&self) -> Cover {
-        match &self.state {
-            State::Live(live) => match live.standing {
-                // Zendesk has refused since, and somebody must act.
-                Standing::Blocked(_) => Cover::Never,
-                _ if live.doubt.is_some() => Cover::Doubt,
-                Standing::Good | Standing::Doubtful | Standing::Unsaved(_) => Cover::Never,
-            },
-            State::Ended(ended) if ended.end.answer_lost => Cover::Lost,
-            State::Ended(_) | State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => {
-                Cover::Never
-            }
-        }
     }
 
     /// What the daily probe knows.

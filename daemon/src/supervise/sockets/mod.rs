@@ -212,7 +212,10 @@ mod tests {
         let mut inherited = Inherited::default();
         let open = TcpListener::bind("0.0.0.0:0").unwrap();
         let refused = inherited.add(open.into()).unwrap_err();
-        assert!(refused.to_string().contains("isn't a loopback address"), "{refused}");
+        assert!(
+            refused.to_string().contains("isn't a loopback address"),
+            "{refused}"
+        );
         let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let refused = inherited.add(datagrams.into()).unwrap_err();
         assert!(refused.to_string().contains("streams"), "{refused}");

@@ -1,10 +1,9 @@
-//! The further pairs of an account, in the same visit to the browser as its first one.
+//! The read-only pair of an account, in the same visit to the browser as its own.
 //!
 //! Zendesk lets one person and client have several authorizations side by side (ZENDESK.md,
-//! Rotation), and promises that nowhere. So after each one the earlier pairs are asked about; if one has
-//! died, the newest becomes the primary and there will be no others.
+//! Rotation), and promises that nowhere. So after the second one Zendesk is asked about the first. If
+//! that has died, the new pair takes its place until a third page has brought one that may write.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,6 @@ use super::callback::Server;
 use super::desk::Came;
 use super::page::Page;
 use super::{Login, Pages, Way};
-use crate::session::Setup;
 use crate::session::identity::Check;
 use crate::session::oauth::{Authorization, Grant};
 use crate::session::pair::{Held, Renewal};
@@ -50,12 +48,9 @@ enum Got {
 }
 
 impl Login {
-    /// How many further pages there may be.
+    /// How many further pages there will be, as far as is known.
     pub(super) fn may_follow(&self) -> u32 {
-        let is_lone = self.session.snapshot().lone_since.is_some();
-        let wanted = FURTHER.iter().filter(|role| self.setup.wants(**role));
-        let count = wanted.filter(|role| !is_lone && !self.may_stay(**role));
-        u32::try_from(count.count()).unwrap_or_default()
+        u32::from(self.setup.wants(Role::ReadOnly) && !self.may_stay())
     }
 
     /// Leads the browser through the further pages. Whatever comes of them, the login has succeeded:
@@ -68,31 +63,27 @@ impl Login {
     ) -> Done {
         let mut walk = Walk {
             told: Vec::new(),
-            roles: self.missing(&held).await,
             primary: held,
             shown: Some(shown),
             last: Role::Primary,
             page: 1,
         };
-        while let Some(role) = walk.roles.pop_front() {
+        let mut next = match self.is_missing(&walk.primary).await {
+            true => Some(Role::ReadOnly),
+            false => None,
+        };
+        while let Some(role) = next.take() {
             match self.step(role, &mut walk, visit).await {
                 Ok(Got::Pair) => {}
                 Ok(Got::Only(held)) => {
                     walk.primary = held;
-                    if role != Role::Primary {
-                        walk.told.push(self.only_one());
-                    }
-                    walk.roles.clear();
                     if role == Role::ReadOnly {
+                        walk.told.push(self.only_one());
                         // That one may not write, and the account has no other any more.
-                        walk.roles.push_back(Role::Primary);
+                        next = Some(Role::Primary);
                     }
                 }
-                Err(problem) => {
-                    walk.roles.push_front(role);
-                    walk.told.push(self.without(&walk.roles, &problem));
-                    break;
-                }
+                Err(problem) => walk.told.push(self.without(role, &problem)),
             }
             walk.last = role;
         }
@@ -112,11 +103,10 @@ impl Login {
         let state = authorization.state.clone();
         let pending = self.session.0.desk.open(&place.path, state, None);
         walk.page += 1;
-        let left = u32::try_from(walk.roles.len()).unwrap_or_default();
         let pages = Pages {
             role,
             page: walk.page,
-            pages: walk.page + left,
+            pages: walk.page,
         };
         let obtained = Event::Obtained(Obtained {
             account: self.name(),
@@ -140,31 +130,31 @@ impl Login {
         walk.shown = Some(arrival.page);
         match arrival.came {
             Came::Code(code) => {
-                let adopting = self.further(&setup, authorization, code, &walk.primary, &visit.key);
-                adopting.await
+                self.further(role, authorization, code, &walk.primary, &visit.key)
+                    .await
             }
             Came::Denied => Err(self.denied()),
             Came::Error { error, description } => Err(self.refused(&error, description.as_ref())),
         }
     }
 
-    /// Makes a code the pair of `setup`'s role, or the primary pair if Zendesk has ended that.
+    /// Makes a code the pair of this role, or the primary pair if Zendesk has ended that.
     async fn further(
         &self,
-        setup: &Arc<Setup>,
+        role: Role,
         authorization: Authorization,
         code: SecretString,
         primary: &Held,
         key: &Arc<DataKey>,
     ) -> Result<Got, Problem> {
-        let granted = self.granted(setup, authorization, code, key);
+        let setup = self.setup.for_role(role);
+        let granted = self.granted(&setup, authorization, code, key);
         let (mut grant, renewal, leftover) = granted.await?;
         let requested = setup.account.scopes.iter();
         grant
             .scopes
             .get_or_insert_with(|| requested.map(|s| s.as_str().to_owned()).collect());
         let fresh = grant.access.clone();
-        let role = setup.binding.role;
         let taken = self.take(role, grant, renewal, primary, key).await;
         if taken.is_err() {
             self.discard(&fresh, Some(leftover)).await;
@@ -190,20 +180,10 @@ impl Login {
         }
         // A logout must not come between the look at the primary pair and the one beside it.
         let _turn = self.session.0.changing.lock().await;
-        let is_over = self.is_over(Role::Primary).await?;
-        let mut others = FURTHER.into_iter().filter(|other| *other != role);
-        let other_died = match others.next() {
-            Some(other) if role != Role::Primary => self.is_over(other).await.unwrap_or(false),
-            Some(_) | None => false,
+        let into = match self.is_over(Role::Primary).await? {
+            true => Role::Primary,
+            false => role,
         };
-        if is_over || other_died {
-            let now = self.session.0.clock.now();
-            self.session.set_lone(Some(now)).await;
-        }
-        let into = if is_over { Role::Primary } else { role };
-        if other_died && into != Role::Primary {
-            return Err(self.failed(Kind::Zendesk, ONE_DIED));
-        }
         let adoption = |reply| Adoption {
             grant,
             renewal,
@@ -216,7 +196,7 @@ impl Login {
         let held = self.session.adopt(into, adoption).await?;
         Ok(match into {
             Role::Primary => Got::Only(held),
-            Role::Spare | Role::ReadOnly => Got::Pair,
+            Role::ReadOnly => Got::Pair,
         })
     }
 
@@ -226,7 +206,7 @@ impl Login {
             return match role {
                 // Logged out in the meantime.
                 Role::Primary => Err(super::words::abandoned()),
-                Role::Spare | Role::ReadOnly => Ok(false),
+                Role::ReadOnly => Ok(false),
             };
         };
         loop {
@@ -242,32 +222,26 @@ impl Login {
         }
     }
 
-    /// The pairs that are wanted and not there, beside the new primary one.
-    async fn missing(&self, primary: &Held) -> VecDeque<Role> {
-        let mut missing = VecDeque::new();
-        if self.session.snapshot().lone_since.is_some() {
-            return missing;
+    /// Whether the read-only pair is wanted and not there, beside the new primary one.
+    async fn is_missing(&self, primary: &Held) -> bool {
+        if !self.setup.wants(Role::ReadOnly) {
+            return false;
         }
-        for role in FURTHER {
-            let stays = self.may_stay(role)
-                && self
-                    .session
-                    .held(role)
-                    .await
-                    .is_some_and(|held| held.person.id == primary.person.id)
-                && !self.is_over(role).await.unwrap_or(true);
-            if self.setup.wants(role) && !stays {
-                missing.push_back(role);
-            }
-        }
-        missing
+        let stays = self.may_stay()
+            && self
+                .session
+                .held(Role::ReadOnly)
+                .await
+                .is_some_and(|held| held.person.id == primary.person.id)
+            && !self.is_over(Role::ReadOnly).await.unwrap_or(true);
+        !stays
     }
 
-    /// Whether the pair of this role looks as a new one would.
-    fn may_stay(&self, role: Role) -> bool {
+    /// Whether the read-only pair looks as a new one would.
+    fn may_stay(&self) -> bool {
         let snapshot = self.session.snapshot();
-        let view = &snapshot.parts.get(role).view;
-        let setup = self.setup.for_role(role);
+        let view = &snapshot.parts.get(Role::ReadOnly).view;
+        let setup = self.setup.for_role(Role::ReadOnly);
         let mut asked = setup.account.scopes.iter().map(|scope| scope.as_str());
         let is_well = matches!(view.state, State::Active | State::Rotating);
         is_well
@@ -295,30 +269,28 @@ impl Login {
     }
 
     fn only_one(&self) -> String {
+        let name = self.name();
         format!(
-            "Zendesk ended the first token pair when it granted another one, so account `{}` has \
-             one pair only: `spare` and `read-only-grant` are off",
-            self.name()
+            "Zendesk ended the token pair of account `{name}` when it granted the read-only one, so \
+             there can be one only: run `loopdesk account set {name} read-only-grant false`"
         )
     }
 
     /// What is missing, and why.
-    fn without(&self, roles: &VecDeque<Role>, why: &Problem) -> String {
+    fn without(&self, role: Role, why: &Problem) -> String {
         let name = self.name();
         let start = format!("the login of account `{name}` failed: ");
         let why = why.message.strip_prefix(&start).unwrap_or(&why.message);
-        if roles.contains(&Role::Primary) {
-            return format!(
+        match role {
+            Role::Primary => format!(
                 "account `{name}` can only read, since its last page brought nothing ({why}): run \
                  `loopdesk login {name}` again"
-            );
+            ),
+            Role::ReadOnly => format!(
+                "account `{name}` has no read-only pair ({why}): run `loopdesk login {name}` again to \
+                 get it"
+            ),
         }
-        let names: Vec<_> = roles.iter().map(|role| role.name()).collect();
-        let pairs = if names.len() == 1 { "pair" } else { "pairs" };
-        format!(
-            "account `{name}` has no {} {pairs} ({why}): run `loopdesk login {name}` again to get it",
-            names.join(" and no "),
-        )
     }
 }
 
@@ -326,8 +298,6 @@ impl Login {
 struct Walk {
     /// What the person should mind.
     told: Vec<String>,
-    /// The pairs that are still to come.
-    roles: VecDeque<Role>,
     primary: Arc<Held>,
     /// Where the browser waits for the next page.
     shown: Option<oneshot::Sender<Page>>,
@@ -336,7 +306,5 @@ struct Walk {
     page: u32,
 }
 
-const FURTHER: [Role; 2] = [Role::Spare, Role::ReadOnly];
-const ONE_DIED: &str = "Zendesk ended another pair of the account when it granted this one";
 /// The person is at the browser already, and the session works without.
 const PATIENCE: Duration = Duration::from_secs(120);
