@@ -73,8 +73,10 @@ async fn r3_a_home_that_is_mounted_over_the_first_one_is_this_daemons_too() {
         taken.code == Some(1)
     };
     eventually("the new folder is locked", is_locked).await;
-    let pid = fs::read_to_string(&lock).unwrap();
-    assert_eq!(pid.trim(), daemon.pid().to_string());
+    // It is written once the lock is held.
+    let pid = daemon.pid().to_string();
+    let names_it = async || fs::read_to_string(&lock).is_ok_and(|text| text.trim() == pid);
+    eventually("the lock names the daemon", names_it).await;
     stage.home.run("loopdeskd", [""; 0]).await.failed(75);
 }
 

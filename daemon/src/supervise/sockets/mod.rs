@@ -218,6 +218,6 @@ mod tests {
         );
         let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let refused = inherited.add(datagrams.into()).unwrap_err();
-        assert!(refused.to_string().contains("streams"), "{refused}");
+        assert!(refused.to_string().contains("stream socket"), "{refused}");
     }
 }
