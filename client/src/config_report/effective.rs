@@ -100,7 +100,7 @@ fn account(account: &AccountSettings) -> Table {
     if let Some(port) = account.port {
         table.insert("port", value(i64::from(port)));
     }
-    table.insert("access", value(&account.access));
+    table.insert("access", value(account.access.name()));
     table.insert("rewrite", list(&account.rewrite));
     table.insert(
         "access-token-ttl",

@@ -202,7 +202,7 @@ pub(crate) fn report() -> Report {
         scopes: texts(&["read", "write"]),
         grant: AUTHORIZATION_CODE.to_owned(),
         port,
-        access: "user".to_owned(),
+        access: status::Access::User,
         rewrite: texts(&["pagination", "jobs", "attachments"]),
         access_token_ttl: 172_800,
         refresh_token_ttl: 7_776_000,

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::status::Access;
+
 /// Makes the daemon read its configuration again.
 pub const RELOAD: &str = "/v1/config/reload";
 
@@ -181,9 +183,9 @@ pub struct AccountSettings {
     /// A port for this account alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
-    /// Which programs it serves: `user` (all of this user's) or `key` (those with a local key).
-    #[serde(default = "default_access")]
-    pub access: String,
+    /// Which programs it serves.
+    #[serde(default)]
+    pub access: Access,
     /// The classes of URLs to rewrite.
     pub rewrite: Vec<String>,
     /// The access token's requested lifetime, in seconds.
@@ -200,8 +202,4 @@ pub struct AccountSettings {
     pub token_encoding: String,
     /// The base URLs that scripts can use.
     pub base_urls: Vec<String>,
-}
-
-fn default_access() -> String {
-    "user".to_owned()
 }

@@ -247,6 +247,19 @@ pub enum Access {
     Key,
 }
 
+impl Access {
+    /// Every value with its name in the configuration and in JSON.
+    pub const ALL: [(&'static str, Self); 2] = [("user", Self::User), ("key", Self::Key)];
+
+    /// Its name in the configuration and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Key => "key",
+        }
+    }
+}
+
 /// The exceptions from the proxy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NoProxy {

@@ -1,24 +1,9 @@
-//! Who may use an account, and by which further names the daemon may be called.
+//! The additional `Host` names that the daemon accepts.
 
 use std::fmt;
 use std::str::FromStr;
 
 use http::uri::Authority;
-
-/// Whom an account answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Access {
-    /// Every process of this user's.
-    #[default]
-    User,
-    /// Those that send a local key.
-    Key,
-}
-
-impl Access {
-    /// Every value with its name in the file.
-    pub const ALL: [(&'static str, Self); 2] = [("user", Self::User), ("key", Self::Key)];
-}
 
 /// A further `Host` by which requests may come in, such as `host.docker.internal:8484`. Only an
 /// exact spelling is one, but for letter case; an absent port means 80 (RFC 9110 section 4.2.1).

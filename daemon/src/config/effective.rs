@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use loopdesk_protocol::config::{AccountSettings, Effective, HookSettings};
 
 use super::types::name_of;
-use super::{Access, Account, Config, RewriteClass, TokenEncoding, VaultKind};
+use super::{Account, Config, RewriteClass, TokenEncoding, VaultKind};
 
 impl From<&Config> for Effective {
     fn from(config: &Config) -> Self {
@@ -72,7 +72,7 @@ fn view(config: &Config, account: &Account) -> AccountSettings {
         grant: account.grant.name().to_owned(),
         scopes: texts(account.scopes.iter().map(|s| s.as_str())),
         port: account.port,
-        access: name_of(&Access::ALL, &account.access).to_owned(),
+        access: account.access,
         rewrite: texts(classes.map(|c| name_of(&RewriteClass::ALL, c))),
         access_token_ttl: account.access_token_ttl.as_secs(),
         refresh_token_ttl: account.refresh_token_ttl.as_secs(),

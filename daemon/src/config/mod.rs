@@ -29,8 +29,9 @@ use loopdesk_protocol::config::Diagnostic;
 
 use crate::rights::Rights;
 
-pub use access::{Access, AllowedHost};
+pub use access::AllowedHost;
 pub use hooks::HookCommand;
+pub use loopdesk_protocol::status::Access;
 pub use ttl::Ttl;
 pub(crate) use ttl::human;
 pub use types::{

@@ -2,6 +2,7 @@
 
 use loopdesk_protocol::config::Report;
 use loopdesk_protocol::key::{CALLERS, Caller, Callers, KeyList, LIST, OfAccount};
+use loopdesk_protocol::status::Access;
 use loopdesk_protocol::{Client, Kind, Problem};
 
 use crate::args::account::AccountSetArgs;
@@ -18,7 +19,7 @@ use crate::ui::time::Clock;
 pub(super) fn requires_key(args: &AccountSetArgs) -> bool {
     let value = args.setting.value.as_deref();
     args.setting.key == "access"
-        && value.is_some_and(|value| value.trim_matches(['"', '\'']) == KEY)
+        && value.is_some_and(|value| value.trim_matches(['"', '\'']) == Access::Key.name())
 }
 
 /// Asks before locking out programs that are served today. Returns them if a daemon knows them.
@@ -74,7 +75,7 @@ fn already_requires_key(report: &Report, name: &str) -> Result<bool, Problem> {
     };
     let known = config.accounts.iter().map(|account| account.name.as_str());
     match config.accounts.iter().find(|account| account.name == name) {
-        Some(account) => Ok(account.access == KEY),
+        Some(account) => Ok(account.access == Access::Key),
         None => Err(unknown_account(name, known)),
     }
 }
@@ -100,9 +101,6 @@ async fn show_callers(
     }
     Ok(callers.callers)
 }
-
-/// The value of `access` that requires a key.
-const KEY: &str = "key";
 
 #[cfg(test)]
 mod tests {
@@ -207,7 +205,7 @@ mod tests {
         assert_eq!(home.run("account set acne access key --yes").await.code, 2);
 
         let mut report = testing::report();
-        report.config.as_mut().unwrap().accounts[0].access = KEY.to_owned();
+        report.config.as_mut().unwrap().accounts[0].access = Access::Key;
         let home = Home::new().with_report(&report);
         std::fs::create_dir_all(home.paths.config_dir()).unwrap();
         std::fs::write(

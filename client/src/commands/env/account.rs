@@ -33,10 +33,7 @@ pub(super) fn of_config(config: &Effective) -> Vec<EnvAccount> {
         default: config.default_account.as_ref() == Some(&account.name)
             || config.accounts.len() == 1,
         base_urls: account.base_urls.clone(),
-        access: match account.access.as_str() {
-            "key" => Access::Key,
-            _ => Access::User,
-        },
+        access: account.access,
         key_over_tcp: !config.allow_hosts.is_empty(),
     });
     accounts.collect()

@@ -226,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn d2_an_account_that_requires_a_key_gets_code_with_a_placeholder() {
         let mut report = report();
-        report.config.as_mut().unwrap().accounts[0].access = "key".to_owned();
+        report.config.as_mut().unwrap().accounts[0].access = status::Access::Key;
         let home = Home::new().with_report(&report);
         insta::assert_snapshot!(home.run("env").await.out, @"
         export ZENDESK_BASE_URL=http://127.0.0.1:8484
@@ -243,7 +243,7 @@ mod tests {
         let json = home.run("env --for zdesk --json").await.json();
         assert_eq!(json["placeholder"], "ldk_...");
         let config = report.config.as_mut().unwrap();
-        config.accounts[0].access = "user".to_owned();
+        config.accounts[0].access = status::Access::User;
         config.allow_hosts = vec!["host.docker.internal:8484".to_owned()];
         let over_tcp = Home::new().with_report(&report);
         insta::assert_snapshot!(over_tcp.run("env --for curl").await.out, @r#"

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use loopdesk_protocol::config::Diagnostic;
-use loopdesk_protocol::status::{
-    self, Account, Config, Daemon, HooksStatus, KeysStatus, State, Status,
-};
+use loopdesk_protocol::status::{Account, Config, Daemon, HooksStatus, KeysStatus, State, Status};
 use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Condition, conditions};
 
@@ -122,10 +120,7 @@ pub(super) fn account(config: &config::Config, account: &config::Account, view: 
         client_id: account.client_id.clone(),
         grant: account.grant.name().to_owned(),
         base_urls: config.base_urls(account),
-        access: match account.access {
-            config::Access::User => status::Access::User,
-            config::Access::Key => status::Access::Key,
-        },
+        access: account.access,
         key_over_tcp: config.needs_key_over_tcp(),
         keys: 0,
         suspended_keys: Vec::new(),
