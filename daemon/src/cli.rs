@@ -65,7 +65,7 @@ fn run() -> Result<ExitCode, Problem> {
     telemetry::init().map_err(|why| Problem::new(Kind::Usage, why))?;
     descriptors::raise();
     let (files, config) = config::load::load(&Places::of(&paths)).map_err(|error| {
-        Problem::new(Kind::Config, error.to_string()).hint("loopdesk config check")
+        Problem::new(Kind::Config, error.to_string()).hint("run `loopdesk config check`")
     })?;
     instance::private_dir(paths.state_dir())?;
     let inherited = Inherited::take(config.accounts.keys())?;
@@ -73,7 +73,7 @@ fn run() -> Result<ExitCode, Problem> {
         Ok(lock) => lock,
         Err(LockRefused::Unusable(problem)) => return Err(problem),
         Err(held @ LockRefused::Held { .. }) => {
-            telemetry::last_words(&format!("error: {held}\nHint: loopdesk status\n"));
+            telemetry::last_words(&format!("error: {held}\nHint: run `loopdesk status`\n"));
             return Ok(ExitCode::from(start::ALREADY_RUNNING));
         }
     };

@@ -117,7 +117,7 @@ async fn d1_u2_a_squatter_on_an_accounts_port_is_pointed_out() {
     );
     let hint = problem["hints"][0].as_str().unwrap();
     assert!(
-        hint.starts_with("loopdesk account set acme port "),
+        hint.starts_with("run `loopdesk account set acme port "),
         "{hint}"
     );
 }
@@ -138,9 +138,9 @@ async fn d1_u2_a_held_port_ends_the_start_with_the_holder_and_the_next_free_one(
         assert!(said.contains(&own), "{said}");
     }
     let (_, command) = said
-        .split_once("Hint: loopdesk config set listen ")
+        .split_once("Hint: run `loopdesk config set listen ")
         .unwrap();
-    let addresses = command.lines().next().unwrap();
+    let addresses = command.split('`').next().unwrap();
     for address in addresses.split(',') {
         TcpListener::bind(address).unwrap();
     }
@@ -152,7 +152,7 @@ async fn d1_u2_a_held_port_ends_the_start_with_the_holder_and_the_next_free_one(
     );
     assert!(by_cli.contains(&message), "{by_cli}");
     assert!(
-        by_cli.contains("Hint: loopdesk config set listen "),
+        by_cli.contains("Hint: run `loopdesk config set listen "),
         "{by_cli}"
     );
 }

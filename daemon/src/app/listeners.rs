@@ -156,8 +156,9 @@ impl Listeners {
 
     /// What is wrong with a listener although it is open.
     fn concern(&self, key: &ListenerKey) -> Option<Problem> {
-        let mismatch =
-            |what: String| Some(Problem::new(Kind::Daemon, what).hint("loopdesk service install"));
+        let mismatch = |what: String| {
+            Some(Problem::new(Kind::Daemon, what).hint("run `loopdesk service install`"))
+        };
         match key {
             ListenerKey::Socket => None,
             ListenerKey::Unconfigured(address) => mismatch(format!(
@@ -300,7 +301,7 @@ fn lost(error: &std::io::Error) -> Problem {
         Kind::Daemon,
         format!("one of the supervisor's sockets can't be used: {error}"),
     )
-    .hint("loopdesk service restart")
+    .hint("run `loopdesk service restart`")
 }
 
 /// How many sockets `config` asks for.

@@ -144,7 +144,7 @@ impl Keys {
                 && found(keys, name)?.account != *account
             {
                 let problem = format!("key `{name}` is no key of account `{account}`");
-                return Err(Problem::new(Kind::Usage, problem).hint("loopdesk key list"));
+                return Err(Problem::new(Kind::Usage, problem).hint("run `loopdesk key list`"));
             }
             let mut confirmed = Vec::new();
             for key in keys.values_mut() {
@@ -262,7 +262,8 @@ fn usable(state: &State) -> Result<(), Problem> {
 fn found<'a>(keys: &'a ByName, name: &str) -> Result<&'a Arc<Key>, Problem> {
     keys.get(name).ok_or_else(|| {
         let name = Sent::line(name);
-        Problem::new(Kind::Usage, format!("there is no key `{name}`")).hint("loopdesk key list")
+        Problem::new(Kind::Usage, format!("there is no key `{name}`"))
+            .hint("run `loopdesk key list`")
     })
 }
 

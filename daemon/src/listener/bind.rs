@@ -31,7 +31,7 @@ pub fn tcp(
             Kind::Daemon,
             format!("can't listen on {address}: {error}"),
         )
-        .hint("loopdesk config show")),
+        .hint("run `loopdesk config show`")),
     }
 }
 
@@ -48,8 +48,8 @@ pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
         Err(error) => return Err(problem(format!("`{shown}` can't be read: {error}"))),
         Ok(meta) if !meta.file_type().is_socket() => {
             let way_out = match meta.is_dir() {
-                true => format!("mv '{shown}' '{shown}.old'"),
-                false => format!("rm '{shown}'"),
+                true => format!("run `mv '{shown}' '{shown}.old'`"),
+                false => format!("run `rm '{shown}'`"),
             };
             return Err(
                 problem(format!("`{shown}` is in the way and isn't a socket")).hint(way_out),
@@ -71,7 +71,7 @@ pub fn unix(path: &Path) -> Result<UnixListener, Problem> {
             }
             _ => {
                 return Err(problem(format!("another program listens on `{shown}`"))
-                    .hint("loopdesk status"));
+                    .hint("run `loopdesk status`"));
             }
         },
     }
@@ -113,8 +113,8 @@ fn in_use(address: SocketAddr, account: Option<&AccountName>) -> Problem {
         .find(|port| is_free(*port));
     let port = free.map_or_else(|| "PORT".to_owned(), |port| port.to_string());
     problem.hint(match account {
-        Some(name) => format!("loopdesk account set {name} port {port}"),
-        None => format!("loopdesk config set listen 127.0.0.1:{port},[::1]:{port}"),
+        Some(name) => format!("run `loopdesk account set {name} port {port}`"),
+        None => format!("run `loopdesk config set listen 127.0.0.1:{port},[::1]:{port}`"),
     })
 }
 
@@ -147,9 +147,9 @@ mod tests {
             let own = format!("process {}", std::process::id());
             assert!(problem.message.contains(&own), "{problem}");
         }
-        assert!(problem.hints[0].starts_with("loopdesk config set listen 127.0.0.1:"));
+        assert!(problem.hints[0].starts_with("run `loopdesk config set listen 127.0.0.1:"));
         let own = tcp(address, Some(&"acme".parse().unwrap())).unwrap_err();
-        assert!(own.hints[0].starts_with("loopdesk account set acme port "));
+        assert!(own.hints[0].starts_with("run `loopdesk account set acme port "));
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ pub fn apply() -> Result<(), Problem> {
             Kind::Daemon,
             format!("core dumps, which would hold tokens, can't be turned off: {error}"),
         )
-        .hint("ulimit -c 0; loopdeskd")
+        .hint("run `ulimit -c 0`, then `loopdeskd`")
     })
 }
 

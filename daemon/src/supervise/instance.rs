@@ -154,7 +154,7 @@ pub fn private_dir(dir: &Path) -> Result<(), Problem> {
             "`{}` is not a folder, and a link is not followed",
             dir.display()
         ))
-        .hint(format!("rm {}", quoted(dir))));
+        .hint(format!("run `rm {}`", quoted(dir))));
     }
     if meta.uid() != own {
         return Err(problem(format!(
@@ -162,7 +162,7 @@ pub fn private_dir(dir: &Path) -> Result<(), Problem> {
             dir.display(),
             meta.uid()
         ))
-        .hint(format!("sudo chown -R {own} {}", quoted(dir))));
+        .hint(format!("run `sudo chown -R {own} {}`", quoted(dir))));
     }
     if meta.permissions().mode() & 0o077 != 0 {
         std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).map_err(|e| {

@@ -98,15 +98,6 @@ fn failure(text: &str) -> Option<(String, Vec<String>)> {
 /// The commands in a hint that can be run unchanged.
 fn commands(hint: &str) -> Vec<String> {
     let quoted: Vec<_> = hint.split('`').skip(1).step_by(2).collect();
-    let quoted = match quoted[..] {
-        [] if ["loopdesk ", "rm ", "mv "]
-            .iter()
-            .any(|start| hint.starts_with(start)) =>
-        {
-            vec![hint]
-        }
-        _ => quoted,
-    };
     let is_command = |text: &&str| {
         let stands_for = text
             .split(' ')

@@ -49,7 +49,7 @@ pub(in crate::control) async fn create(
             Kind::Login,
             format!("not logged in to account `{name}`: a key acts for the user who created it"),
         )
-        .hint(format!("loopdesk login {name}")));
+        .hint(format!("run `loopdesk login {name}`")));
     };
     let config = Arc::clone(&control.loaded.borrow().config);
     let rights = Rights::parse(&asked.rights).map_err(|why| Problem::new(Kind::Usage, why))?;
@@ -109,7 +109,7 @@ pub(in crate::control) async fn confirm(
             Kind::Login,
             format!("not logged in to account `{}`", account.name),
         )
-        .hint(format!("loopdesk login {}", account.name)));
+        .hint(format!("run `loopdesk login {}`", account.name)));
     };
     let confirmed = change(control, move |keys| {
         keys.confirm(&account.name, asked.name.as_deref(), &person)
@@ -145,7 +145,7 @@ pub(in crate::control) async fn explain(
     let wrong = |what: &str, given: &str| {
         let given = Sent::line(given);
         Problem::new(Kind::Usage, format!("`{given}` isn't a valid {what}"))
-            .hint("loopdesk explain GET /api/v2/tickets")
+            .hint("run `loopdesk explain GET /api/v2/tickets`")
     };
     let method = asked.method.to_ascii_uppercase();
     let method = Method::from_bytes(method.as_bytes());
@@ -156,13 +156,13 @@ pub(in crate::control) async fn explain(
     if !asked.path.starts_with('/') {
         return Err(wrong("path", &asked.path));
     }
-    let account = match asked.account.as_deref() {
-        Some(name) => Some(
-            name.parse::<AccountName>()
-                .map_err(|why| Problem::new(Kind::Usage, why).hint("loopdesk account list"))?,
-        ),
-        None => None,
-    };
+    let account =
+        match asked.account.as_deref() {
+            Some(name) => Some(name.parse::<AccountName>().map_err(|why| {
+                Problem::new(Kind::Usage, why).hint("run `loopdesk account list`")
+            })?),
+            None => None,
+        };
     let of_key = key.as_ref().map(|key| &key.account);
     let session = of_key.and_then(|name| control.sessions.get(name));
     let person = session.and_then(|session| session.view().person);
@@ -223,7 +223,8 @@ async fn named(control: &Control, name: &str) -> Result<Arc<Key>, Problem> {
     }
     control.keys.named(name).ok_or_else(|| {
         let name = Sent::line(name);
-        Problem::new(Kind::Usage, format!("there is no key `{name}`")).hint("loopdesk key list")
+        Problem::new(Kind::Usage, format!("there is no key `{name}`"))
+            .hint("run `loopdesk key list`")
     })
 }
 
@@ -260,7 +261,7 @@ fn within_limit(config: &Config, rights: &Rights) -> Result<(), Problem> {
             beyond.join(", "),
         ),
     )
-    .hint("loopdesk config show"))
+    .hint("run `loopdesk config show`"))
 }
 
 /// The lifetime of a new key for which `asked` seconds were requested.

@@ -30,7 +30,7 @@ fn pick(control: &Control, asked: Option<&str>) -> Result<(Arc<Account>, Session
     };
     if config.accounts.is_empty() {
         return Err(Problem::new(Kind::Config, "no account is configured")
-            .hint("loopdesk account add acme --subdomain acme --client-id IDENTIFIER"));
+            .hint("run `loopdesk account add acme --subdomain acme --client-id IDENTIFIER`"));
     }
     let account = match (asked, &config.default_account) {
         (Some(name), _) => config
@@ -46,7 +46,7 @@ fn pick(control: &Control, asked: Option<&str>) -> Result<(Arc<Account>, Session
                         known()
                     ),
                 )
-                .hint("loopdesk account list")
+                .hint("run `loopdesk account list`")
             })?,
         (None, Some(name)) => config.accounts.get(name).ok_or_else(|| {
             Problem::new(Kind::Internal, format!("account `{name}` no longer exists"))
@@ -56,7 +56,7 @@ fn pick(control: &Control, asked: Option<&str>) -> Result<(Arc<Account>, Session
                 Kind::Usage,
                 format!("several accounts exist, so name one: {}", known()),
             )
-            .hint("loopdesk config set default-account NAME"));
+            .hint("run `loopdesk config set default-account NAME`"));
         }
     };
     let session = control.sessions.get(&account.name).ok_or_else(|| {
@@ -64,7 +64,7 @@ fn pick(control: &Control, asked: Option<&str>) -> Result<(Arc<Account>, Session
             Kind::Internal,
             format!("account `{}` has no session task", account.name),
         )
-        .hint("loopdesk config reload")
+        .hint("run `loopdesk config reload`")
     })?;
     Ok((Arc::clone(account), session))
 }

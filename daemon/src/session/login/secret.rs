@@ -38,7 +38,7 @@ impl Login {
 
     async fn secret(&self) -> Result<Secret, Problem> {
         let name = self.name();
-        let how = format!("loopdesk login {name} --client-secret-stdin");
+        let how = format!("run `loopdesk login {name} --client-secret-stdin`");
         if let Some(given) = &self.wish.client_secret {
             if given.expose().is_empty() {
                 let message = format!("the client secret for account `{name}` is empty");

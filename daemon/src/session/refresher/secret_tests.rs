@@ -114,7 +114,10 @@ async fn a_login_without_a_secret_uses_the_stored_one_or_says_that_it_needs_one(
     bench.session.logout(false).await.unwrap();
     let problem = bench.log_in_by_secret(None, false).await.unwrap_err();
     assert_eq!(problem.kind, Kind::Login);
-    assert_eq!(problem.hints, ["loopdesk login acme --client-secret-stdin"]);
+    assert_eq!(
+        problem.hints,
+        ["run `loopdesk login acme --client-secret-stdin`"]
+    );
     let hint = bench.session.view().problem.unwrap().hints.remove(0);
     assert!(hint.contains("--client-secret-stdin"), "{hint}");
 }

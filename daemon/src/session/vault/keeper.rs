@@ -131,7 +131,7 @@ impl Hub {
             };
             if passphrase.expose().is_empty() {
                 let problem = Problem::new(Kind::Usage, "an empty passphrase protects nothing");
-                return Err(problem.hint("loopdesk unlock --passphrase-stdin"));
+                return Err(problem.hint("run `loopdesk unlock --passphrase-stdin`"));
             }
             let key = match current.key_in_memory() {
                 None if has_records && !Arc::ptr_eq(vault, &current) => Some(current.key().await?),
@@ -166,7 +166,7 @@ impl Hub {
         let _turn = current.making.lock().await;
         if self.has_records().await {
             let message = "the data key opens a session that is still stored";
-            return Err(Problem::new(Kind::Vault, message).hint("loopdesk logout"));
+            return Err(Problem::new(Kind::Vault, message).hint("run `loopdesk logout`"));
         }
         let key = match current.read().await {
             Ok(key) => key,

@@ -41,7 +41,7 @@ impl Inherited {
                 Kind::Daemon,
                 format!("the supervisor's sockets can't be used: {error}"),
             )
-            .hint("loopdesk service install")
+            .hint("run `loopdesk service install`")
         };
         #[cfg(target_os = "linux")]
         let given = {
