@@ -7,7 +7,7 @@ use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status::State as Shown;
 use loopdesk_protocol::{Kind, Problem, conditions};
 
-use super::schedule;
+use super::model::schedule;
 use super::snapshot::View;
 use super::state::{Block, Machine, Standing, State};
 

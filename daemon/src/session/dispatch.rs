@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::gate::Load;
 use super::handle::Session;
-use super::pair::Generation;
+use super::model::token_pair::Generation;
 use super::refresher::{Command, Verdict};
 use super::snapshot::{Credential, Ready, Snapshot};
 use super::token_policy::TokenPolicy;

@@ -4,8 +4,8 @@ use super::Setup;
 use super::identity::Revocation;
 use super::kept::Keeper;
 use super::leftovers::Leftover;
+use super::model::token_pair::{AccessToken, Pair, Renewal};
 use super::oauth::Answer;
-use super::pair::{AccessToken, Pair, Renewal};
 use crate::failpoint;
 
 /// Makes sure that neither of the pair's tokens is good for anything any more. Where that takes a

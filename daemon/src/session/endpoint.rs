@@ -11,8 +11,8 @@ use secrecy::SecretString;
 
 use super::identity::{self, Check, Revocation};
 use super::kept::Keeper;
+use super::model::token_pair::{AccessToken, Renewal};
 use super::oauth::{Answer, Authorization, Server};
-use super::pair::{AccessToken, Renewal};
 use super::state::health::Found;
 use crate::clock::Clock;
 use crate::config::Account;

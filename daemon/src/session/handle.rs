@@ -13,8 +13,9 @@ use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
 use super::login::{Callbacks, Desk};
-use super::pair::{Generations, Held, Secret};
-use super::pairs::{Family, Keepers, Parts, Retirement, slot};
+use super::model::per_role::slot;
+use super::model::token_pair::{Generations, Held, Secret};
+use super::pairs::{Family, Keepers, Parts, Retirement};
 use super::refresher::{Adoption, Command, Refresher};
 use super::snapshot::{Part, Ready, Snapshot, View};
 use super::state::Machine;

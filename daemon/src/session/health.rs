@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::Setup;
-use super::jobs::blocking;
+use super::model::blocking::blocking;
 use super::state::health::{Act, Found, News, Note};
 use super::store::{self, Store};
 

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::cause::{Cause, Said};
-use super::pair::AccessToken;
+use super::model::token_pair::AccessToken;
 use super::plain;
 use super::state::Block;
 use super::state::health::Found;

@@ -12,8 +12,9 @@ use super::gate::{Closed, Gate};
 use super::identity::Check;
 use super::kept::Keeper;
 use super::leftovers::Leftover;
+use super::model::blocking::blocking;
+use super::model::token_pair::{Generation, Held};
 use super::oauth::Answer;
-use super::pair::{Generation, Held};
 use super::record::{self, Sealed, Stored};
 use super::recovery;
 use super::retired_spare;
@@ -450,15 +451,6 @@ pub(super) async fn logout(
         Ok(Err(error)) => Err(error.problem()),
         Err(why) => Err(Problem::new(Kind::Internal, why)),
     }
-}
-
-/// Work that waits for a disk, on a thread that may.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, String> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| "the work was cut short (a bug in loopdesk)".to_owned())
 }
 
 fn flat<T>(result: Result<Result<T, super::store::Error>, String>) -> Result<T, Problem> {

@@ -19,7 +19,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::pair::{Pair, Renewal};
+use super::model::token_pair::{Pair, Renewal};
 use super::record::{Binding, Sealable};
 use super::sealing;
 use super::vault::DataKey;

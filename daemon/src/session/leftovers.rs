@@ -12,10 +12,10 @@ use secrecy::ExposeSecret;
 
 use super::Setup;
 use super::ending::end_pair;
-use super::jobs::blocking;
 use super::kept::{self, Keeper, Kept};
+use super::model::blocking::blocking;
+use super::model::token_pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::oauth;
-use super::pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::record::{Sealed, Stored};
 use super::store::Store;
 use super::vault::{DataKey, Vault};

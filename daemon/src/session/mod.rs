@@ -33,15 +33,14 @@ mod kept;
 mod leftovers;
 pub mod login;
 mod machine;
+mod model;
 mod oauth;
-mod pair;
 mod pairs;
 mod plain;
 mod record;
 mod recovery;
 mod refresher;
 mod retired_spare;
-mod schedule;
 mod sealing;
 mod snapshot;
 mod state;
@@ -63,7 +62,7 @@ use tokio_util::task::TaskTracker;
 
 pub use self::concern::{Concern, Countdown, What};
 pub use self::handle::Session;
-pub use self::pair::Generation;
+pub use self::model::token_pair::Generation;
 pub use self::snapshot::{Snapshot, View};
 pub use self::token_policy::TokenPolicy;
 
@@ -264,7 +263,7 @@ impl Hub {
         // Reads certificate files.
         let upstream =
             move || Upstream::new(&opened, ways, network, &conditions).map_err(|e| e.to_string());
-        let upstream = jobs::blocking(upstream).await;
+        let upstream = model::blocking::blocking(upstream).await;
         let upstream = upstream.and_then(|upstream| upstream);
         let (egress, clock) = (egress.clone(), &self.deps.clock);
         Arc::new(Setup::new(account, egress, upstream, &self.machine, clock))

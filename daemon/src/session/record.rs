@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::pair::{AccessToken, Generation, Held, Pair, Renewal, Secret};
+use super::model::token_pair::{AccessToken, Generation, Held, Pair, Renewal, Secret};
 use super::sealing;
 use super::state::End;
 use super::vault::DataKey;

@@ -8,8 +8,9 @@ use super::Setup;
 use super::ending;
 use super::jobs::{self, Stowed};
 use super::kept::{self, Keeper, Kept};
+use super::model::blocking::blocking;
+use super::model::token_pair::{Generation, Held};
 use super::oauth;
-use super::pair::{Generation, Held};
 use super::record::{Binding, Sealed, Stored};
 use super::state::Load;
 use super::store::Store;
@@ -102,7 +103,7 @@ pub(super) async fn leave(
     }
     let next = pair.generation.next();
     let account = setup.account.name.clone();
-    let place = jobs::blocking(move || store.note_refresh(&account, next)).await?;
+    let place = blocking(move || store.note_refresh(&account, next)).await?;
     let keeper = place.ok().zip(key).map(|(place, key)| Keeper {
         place,
         aad: aad(&setup, next),

@@ -19,9 +19,10 @@ use tokio::time::Instant;
 
 use super::Setup;
 use super::identity::Check;
-use super::jobs::{self, blocking};
+use super::jobs;
 use super::leftovers::{self, Taken};
-use super::pair::Held;
+use super::model::blocking::blocking;
+use super::model::token_pair::Held;
 use super::record::{Binding, RecordRole};
 use super::recovery;
 use super::state::Load;

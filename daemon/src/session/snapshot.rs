@@ -10,7 +10,7 @@ use loopdesk_protocol::{Problem, conditions};
 use secrecy::ExposeSecret;
 
 use super::concern::{Concern, Countdown};
-use super::pair::{Generation, Renewal};
+use super::model::token_pair::{Generation, Renewal};
 use super::pairs::Parts;
 use super::state::{Live, Machine, Readiness, Standing, State, Step};
 use super::{Setup, concern};

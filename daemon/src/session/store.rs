@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use self::seen::Seen;
 use super::kept::Place;
 use super::leftovers::InHand;
-use super::pair::Generation;
+use super::model::token_pair::Generation;
 use super::record::RecordRole;
 use crate::config::AccountName;
 pub(super) use crate::durable::{Error, write_through};

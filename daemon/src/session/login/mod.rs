@@ -39,14 +39,16 @@ use self::desk::{Arrival, Came, Entrance, Offer};
 use self::page::Page;
 use self::read_only::{Place, Visit};
 use self::words::{abandoned, no_random};
+use super::Setup;
 use super::handle::{LOAD_PATIENCE, Session};
 use super::identity::Revocation;
 use super::leftovers::Leftover;
+use super::model::blocking::blocking;
+use super::model::schedule;
+use super::model::token_pair::{AccessToken, Held, Renewal};
 use super::oauth::{Answer, Authorization, Grant};
-use super::pair::{AccessToken, Held, Renewal};
 use super::refresher::{Adoption, Command};
 use super::vault::DataKey;
-use super::{Setup, jobs, schedule};
 use crate::config::{GrantType, RedirectUri};
 use crate::failpoint;
 use crate::telemetry::redact;
@@ -324,7 +326,7 @@ impl Login {
         let shared = &self.session.0;
         let internal = |why| Problem::new(Kind::Internal, why);
         let store = shared.store.clone();
-        let has_records = jobs::blocking(move || store.has_records());
+        let has_records = blocking(move || store.has_records());
         let has_records = has_records.await.map_err(internal)?;
         let vault = shared.vault.load_full();
         let key = vault.key_or_new(has_records).await.map_err(|problem| {
@@ -339,7 +341,7 @@ impl Login {
         })?;
         self.let_it_load().await?;
         let (store, account) = (shared.store.clone(), self.setup.account.name.clone());
-        jobs::blocking(move || store.is_writable(&account))
+        blocking(move || store.is_writable(&account))
             .await
             .map_err(internal)?
             .map_err(|error| error.problem())?;
@@ -389,7 +391,7 @@ impl Login {
         let zendesk = &setup.zendesk;
         let store = self.session.0.store.of(setup.binding.role);
         let (setup, opening) = (Arc::clone(setup), Arc::clone(key));
-        let fresh = jobs::blocking(move || Leftover::expected(&setup, &store, &opening));
+        let fresh = blocking(move || Leftover::expected(&setup, &store, &opening));
         let fresh = fresh
             .await
             .map_err(|why| Problem::new(Kind::Internal, why))?;

@@ -17,7 +17,7 @@ use loopdesk_protocol::login::Done;
 use loopdesk_protocol::status::Role;
 
 use super::Pages;
-use crate::session::refresher::named;
+use crate::session::model::person::named;
 
 /// One page. In its texts, what stands in backticks is shown as code.
 #[derive(Debug)]

@@ -18,9 +18,10 @@ use super::desk::Came;
 use super::page::Page;
 use super::{Login, Pages, Way};
 use crate::session::identity::Check;
+use crate::session::model::person::named;
+use crate::session::model::token_pair::{Held, Renewal};
 use crate::session::oauth::{Authorization, Grant};
-use crate::session::pair::{Held, Renewal};
-use crate::session::refresher::{Adoption, named};
+use crate::session::refresher::Adoption;
 use crate::session::vault::DataKey;
 
 /// Where the browser comes back to.

@@ -9,8 +9,8 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::session::cause::Said;
-use crate::session::pair::{AccessToken, Generation, Pair, Renewal, Secret};
-use crate::session::schedule;
+use crate::session::model::schedule;
+use crate::session::model::token_pair::{AccessToken, Generation, Pair, Renewal, Secret};
 use crate::session::state::Block;
 
 /// The end of a call to the token endpoint.

@@ -19,7 +19,7 @@ pub(super) use self::answer::{Answer, Grant};
 use self::http::{Http, HttpError};
 use super::cause::{Cause, Said};
 use super::kept::{Keeper, Kept};
-use super::pair::{AccessToken, Renewal, Secret};
+use super::model::token_pair::{AccessToken, Renewal, Secret};
 use crate::clock::Clock;
 use crate::config::{Account, GrantType};
 use crate::telemetry::redact::{self, Hidden};

@@ -14,7 +14,8 @@ use loopdesk_protocol::status::Role;
 use tokio::sync::watch;
 
 pub(super) use self::retire::Retirement;
-use super::pair::Generations;
+use super::model::per_role::slot;
+use super::model::token_pair::Generations;
 use super::refresher::Refresher;
 use super::snapshot::{Part, Snapshot};
 
@@ -92,13 +93,6 @@ impl Keepers {
             _ = refreshing => {}
             () = self.retirement.run() => {}
         }
-    }
-}
-
-pub(super) fn slot(role: Role) -> usize {
-    match role {
-        Role::Primary => 0,
-        Role::ReadOnly => 1,
     }
 }
 

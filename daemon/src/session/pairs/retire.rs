@@ -8,7 +8,7 @@ use loopdesk_protocol::status::Role;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::AccountName;
-use crate::session::pair::Generation;
+use crate::session::model::token_pair::Generation;
 use crate::session::refresher::Command;
 use crate::session::snapshot::Snapshot;
 

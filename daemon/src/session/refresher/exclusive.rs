@@ -7,12 +7,13 @@ use loopdesk_protocol::session::LoggedOut;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::oneshot;
 
-use super::{Adoption, Command, Exclusive, Task, bug, named};
+use super::{Adoption, Command, Exclusive, Task, bug};
 use crate::failpoint;
 use crate::session::ending;
 use crate::session::jobs::{self, Done, Leaving};
 use crate::session::leftovers::{self, Leftover};
-use crate::session::pair::{Generation, Held, Renewal, Secret};
+use crate::session::model::person::named;
+use crate::session::model::token_pair::{Generation, Held, Renewal, Secret};
 use crate::session::state::{Input, State};
 
 impl Task {

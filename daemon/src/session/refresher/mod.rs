@@ -20,19 +20,20 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::model::token_pair::{Generation, Held, Renewal, Secret};
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::session::gate::Gate;
 use crate::session::jobs::{self, Attempt, Done, Hold, Purpose, Stowed, Unsent};
+use crate::session::model::schedule;
 use crate::session::oauth::{Answer, Grant};
-use crate::session::pair::{Generation, Held, Renewal, Secret};
 use crate::session::pairs::Family;
 use crate::session::record::Stored;
 use crate::session::snapshot::Part;
 use crate::session::state::{Effect, Input, Load, Machine, Readiness, State};
 use crate::session::store::Store;
 use crate::session::vault::{DataKey, Vault};
-use crate::session::{Setup, ending, health, retired_spare, schedule};
+use crate::session::{Setup, ending, health, retired_spare};
 
 /// What the refresher is asked for.
 #[derive(Debug)]
@@ -464,14 +465,6 @@ impl Task {
 
 fn bug() -> Problem {
     Problem::new(Kind::Internal, BUG).hint("run it again; if that doesn't help, restart loopdesk")
-}
-
-/// A person as people tell each other apart.
-pub(in crate::session) fn named(person: &loopdesk_protocol::account::Person) -> String {
-    match &person.email {
-        Some(email) => format!("{} <{email}>", person.name),
-        None => format!("{} (user {})", person.name, person.id),
-    }
 }
 
 /// What people are told of a job that panicked.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{BUG, Task, Verdict};
 use crate::session::identity::Check;
 use crate::session::jobs::{Done, Purpose};
-use crate::session::pair::{Generation, Held};
+use crate::session::model::token_pair::{Generation, Held};
 use crate::session::state::{Input, Readiness};
 
 impl Task {

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::transitions::BLOCKED_RETRY;
 use super::{Block, Effect, Machine, Standing, State, Step};
-use crate::session::pair::{Generation, Held};
-use crate::session::schedule;
+use crate::session::model::schedule;
+use crate::session::model::token_pair::{Generation, Held};
 
 /// What is known of the session's health.
 #[derive(Debug, Default)]

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::{Effect, Live, Standing, Step};
 use crate::session::cause::{self, Said};
-use crate::session::pair::Held;
-use crate::session::schedule;
+use crate::session::model::schedule;
+use crate::session::model::token_pair::Held;
 
 /// How much a refresh may wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -50,8 +50,8 @@ use loopdesk_protocol::{Problem, status};
 
 use self::health::{Act, Health, News};
 pub(in crate::session) use self::live::Urgency;
+use super::model::token_pair::{Generation, Generations, Held};
 use super::oauth::Answer;
-use super::pair::{Generation, Generations, Held};
 
 /// One account's session.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use loopdesk_protocol::{Problem, status};
 
 use super::live::DEMAND_PAUSE;
 use super::{Effect, End, Ended, Live, Load, Machine, Standing, State, Step, Urgency};
+use crate::session::model::schedule;
+use crate::session::model::token_pair::{Generation, Held};
 use crate::session::oauth::Answer;
-use crate::session::pair::{Generation, Held};
-use crate::session::schedule;
 
 impl Machine {
     pub(super) fn loaded(&mut self, now: Timestamp, spread: f64, load: Load) -> Vec<Effect> {

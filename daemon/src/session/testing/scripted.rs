@@ -14,8 +14,8 @@ use crate::session::cause::Said;
 use crate::session::endpoint::{Endpoint, Pending};
 use crate::session::identity::{Check, Revocation};
 use crate::session::kept::Keeper;
+use crate::session::model::token_pair::{AccessToken, Renewal};
 use crate::session::oauth::{Answer, Authorization, Grant};
-use crate::session::pair::{AccessToken, Renewal};
 use crate::session::state::health::Found;
 
 /// A Zendesk that does what a test says. A refresh deletes the old pair, as the real one does.

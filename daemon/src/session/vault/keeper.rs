@@ -14,7 +14,8 @@ use super::keyring::Signals;
 use super::unusable::Unusable;
 use super::{Vault, place};
 use crate::config::VaultKind;
-use crate::session::{Hub, jobs};
+use crate::session::Hub;
+use crate::session::model::blocking::blocking;
 use crate::telemetry::redact;
 
 /// The vault in use, and the one that is to replace it.
@@ -80,7 +81,7 @@ impl Hub {
         let Some(current) = vaults.current() else {
             // The configuration may have been changed while nobody was there to move the key.
             let note = place::note(&self.deps.paths);
-            let noted = jobs::blocking(move || place::read(&note)).await;
+            let noted = blocking(move || place::read(&note)).await;
             let kind = noted.ok().flatten().unwrap_or(wanted);
             let current = vault(kind);
             vaults.current.store(Some(Arc::clone(&current)));
@@ -187,9 +188,7 @@ impl Hub {
     pub(in crate::session) async fn has_records(&self) -> bool {
         let store = self.store.clone();
         // If that can't be said, nothing may be made anew.
-        jobs::blocking(move || store.has_records())
-            .await
-            .unwrap_or(true)
+        blocking(move || store.has_records()).await.unwrap_or(true)
     }
 
     /// Runs until [`Vaults::stop`].

@@ -32,7 +32,7 @@ use self::keyfile::Keyfile;
 use self::keyring::Keyring;
 use self::unusable::{Circumstances, Unusable};
 use self::wrapped::Wrapped;
-use super::jobs;
+use super::model;
 use crate::config::VaultKind;
 use crate::telemetry::redact;
 
@@ -395,7 +395,7 @@ impl Vault {
                 };
                 if !is_noted {
                     let (note, kind) = (self.note.clone(), self.kind);
-                    let noted = jobs::blocking(move || place::write(&note, kind)).await;
+                    let noted = model::blocking::blocking(move || place::write(&note, kind)).await;
                     if let Err(why) | Ok(Err(why)) = noted {
                         tracing::warn!(why, "it isn't noted which vault has the data key");
                     }
@@ -452,7 +452,7 @@ async fn blocking<P: Clone + Send + 'static, T: Send + 'static>(
     work: impl FnOnce(&P) -> Result<T, Unusable> + Send + 'static,
 ) -> Result<T, Unusable> {
     let place = place.clone();
-    jobs::blocking(move || work(&place))
+    model::blocking::blocking(move || work(&place))
         .await
         .unwrap_or_else(|why| Err(Unusable::Failed(why)))
 }

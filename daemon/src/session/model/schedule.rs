@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 /// A quarter of the lifetime, so that several attempts fit in; at least half a second, because an
 /// answer takes that long; never more than half the lifetime, or short ones would be replaced
 /// without a pause.
-pub(super) fn margin(lifetime: Duration) -> Duration {
+pub(in crate::session) fn margin(lifetime: Duration) -> Duration {
     (lifetime / 4)
         .clamp(MARGIN_MIN, MARGIN_MAX)
         .min(lifetime / 2)
@@ -18,7 +18,7 @@ pub(super) fn margin(lifetime: Duration) -> Duration {
 /// When a pair has to be refreshed; `spread` in `0.0..1.0` is the jitter.
 ///
 /// The jitter only delays, so that refreshes are never closer together than lifetime − margin.
-pub(super) fn due(
+pub(in crate::session) fn due(
     obtained: Timestamp,
     expires: Timestamp,
     refresh_expires: Option<Timestamp>,
@@ -38,20 +38,24 @@ pub(super) fn due(
 }
 
 /// A day after `at`, and up to an hour more; `spread` in `0.0..1.0` is the jitter.
-pub(super) fn tomorrow(at: Timestamp, spread: f64) -> Timestamp {
+pub(in crate::session) fn tomorrow(at: Timestamp, spread: f64) -> Timestamp {
     shift(at, signed(DAILY + DAILY_JITTER.mul_f64(unit(spread))))
 }
 
 /// How long a planned refresh may wait, from `now` on, for uploads in flight to end.
 ///
 /// Half the margin is kept for the refresh itself, up to a minute: its own time limit, twice.
-pub(super) fn patience(now: Timestamp, obtained: Timestamp, expires: Timestamp) -> Duration {
+pub(in crate::session) fn patience(
+    now: Timestamp,
+    obtained: Timestamp,
+    expires: Timestamp,
+) -> Duration {
     let reserve = (margin(between(obtained, expires)) / 2).min(RESERVE_MAX);
     between(now, expires).saturating_sub(reserve)
 }
 
 /// How long to wait after `failures` failures in a row; `spread` in `0.0..1.0` is the jitter.
-pub(super) fn back_off(failures: u32, spread: f64) -> Duration {
+pub(in crate::session) fn back_off(failures: u32, spread: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(20);
     let whole = BACK_OFF_FIRST
         .saturating_mul(1 << doublings)
@@ -61,22 +65,22 @@ pub(super) fn back_off(failures: u32, spread: f64) -> Duration {
 }
 
 /// `at + by`, or the end of time.
-pub(super) fn shift(at: Timestamp, by: SignedDuration) -> Timestamp {
+pub(in crate::session) fn shift(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.saturating_add(by).unwrap_or(at)
 }
 
 /// From `earlier` to `later`; zero if it is the other way round.
-pub(super) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+pub(in crate::session) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
 /// A jitter.
-pub(super) fn spread() -> f64 {
+pub(in crate::session) fn spread() -> f64 {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(random) / (f64::from(u32::MAX) + 1.0)
 }
 
-pub(super) fn signed(duration: Duration) -> SignedDuration {
+pub(in crate::session) fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 

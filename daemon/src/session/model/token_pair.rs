@@ -27,7 +27,7 @@ impl Generation {
     }
 
     /// The one after this.
-    pub(super) fn next(self) -> Self {
+    pub(in crate::session) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 }
@@ -40,43 +40,43 @@ impl fmt::Display for Generation {
 
 /// An account's count of pairs: all of its pairs draw their numbers from it. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Generations(Arc<AtomicU64>);
+pub(in crate::session) struct Generations(Arc<AtomicU64>);
 
 impl Generations {
     /// A number that no pair of the account has had.
-    pub(super) fn next(&self) -> Generation {
+    pub(in crate::session) fn next(&self) -> Generation {
         let before = self.0.fetch_add(1, Ordering::SeqCst);
         Generation(before.saturating_add(1))
     }
 
     /// The least number that the next pair can get.
-    pub(super) fn upcoming(&self) -> Generation {
+    pub(in crate::session) fn upcoming(&self) -> Generation {
         Generation(self.0.load(Ordering::SeqCst)).next()
     }
 
     /// A pair with this number is there.
-    pub(super) fn reach(&self, generation: Generation) {
+    pub(in crate::session) fn reach(&self, generation: Generation) {
         self.0.fetch_max(generation.0, Ordering::SeqCst);
     }
 }
 
 /// An access token and what gets the next one. `Debug` shows neither.
 #[derive(Clone, Debug)]
-pub(super) struct Pair {
-    pub(super) generation: Generation,
-    pub(super) access: AccessToken,
-    pub(super) renewal: Renewal,
-    pub(super) obtained_at: Timestamp,
-    pub(super) expires_at: Timestamp,
+pub(in crate::session) struct Pair {
+    pub(in crate::session) generation: Generation,
+    pub(in crate::session) access: AccessToken,
+    pub(in crate::session) renewal: Renewal,
+    pub(in crate::session) obtained_at: Timestamp,
+    pub(in crate::session) expires_at: Timestamp,
     /// Zendesk did not say when it expires; what is written here is a careful guess.
-    pub(super) expiry_is_guessed: bool,
-    pub(super) refresh_expires_at: Option<Timestamp>,
-    pub(super) scopes: Vec<String>,
+    pub(in crate::session) expiry_is_guessed: bool,
+    pub(in crate::session) refresh_expires_at: Option<Timestamp>,
+    pub(in crate::session) scopes: Vec<String>,
 }
 
 /// What gets the next access token.
 #[derive(Clone, Debug)]
-pub(super) enum Renewal {
+pub(in crate::session) enum Renewal {
     /// A refresh token, which is good for once: the next pair has its own.
     RefreshToken(Secret),
     /// The secret of a confidential client, which stays, and asks for a token as often as it likes.
@@ -85,14 +85,14 @@ pub(super) enum Renewal {
 
 impl Renewal {
     /// Whether a request for tokens replaces this, so that a lost answer may end the session.
-    pub(super) fn is_consumed(&self) -> bool {
+    pub(in crate::session) fn is_consumed(&self) -> bool {
         matches!(self, Self::RefreshToken(_))
     }
 }
 
 /// A secret that no log shows while it lives (D4).
 #[derive(Clone)]
-pub(super) struct Secret {
+pub(in crate::session) struct Secret {
     text: SecretString,
     _hidden: Arc<Hidden>,
 }
@@ -126,14 +126,14 @@ impl fmt::Debug for Secret {
 
 /// An access token that has proved to fit in a header.
 #[derive(Clone)]
-pub(super) struct AccessToken {
+pub(in crate::session) struct AccessToken {
     text: Secret,
     header: HeaderValue,
 }
 
 impl AccessToken {
     /// The token, unless it holds bytes that could end or split a header line.
-    pub(super) fn new(text: SecretString) -> Option<Self> {
+    pub(in crate::session) fn new(text: SecretString) -> Option<Self> {
         let plain = |b: u8| b.is_ascii_graphic();
         let token = text.expose_secret();
         if token.is_empty() || !token.bytes().all(plain) {
@@ -150,7 +150,7 @@ impl AccessToken {
     }
 
     /// The value of `Authorization`.
-    pub(super) fn header(&self) -> &HeaderValue {
+    pub(in crate::session) fn header(&self) -> &HeaderValue {
         &self.header
     }
 }
@@ -169,10 +169,10 @@ impl fmt::Debug for AccessToken {
 
 /// A pair and the person whose it is: all that has to survive a restart.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub(super) pair: Pair,
-    pub(super) person: Arc<Person>,
-    pub(super) logged_in_at: Timestamp,
+pub(in crate::session) struct Held {
+    pub(in crate::session) pair: Pair,
+    pub(in crate::session) person: Arc<Person>,
+    pub(in crate::session) logged_in_at: Timestamp,
 }
 
 #[cfg(test)]
