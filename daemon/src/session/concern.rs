@@ -7,9 +7,10 @@ use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status::State as Shown;
 use loopdesk_protocol::{Kind, Problem, conditions};
 
+use super::model::rejection::Block;
 use super::model::schedule;
 use super::snapshot::View;
-use super::state::{Block, Machine, Standing, State};
+use super::state::{Machine, Standing, State};
 
 /// Something that a person is told of once.
 #[derive(Clone, Debug, PartialEq, Eq)]

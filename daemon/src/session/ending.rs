@@ -1,11 +1,11 @@
 //! Making sure at Zendesk that a pair, or one of its tokens, is good for nothing any more.
 
 use super::Setup;
-use super::identity::Revocation;
 use super::kept::Keeper;
 use super::leftovers::Leftover;
+use super::model::checks::Revocation;
+use super::model::outcome::Answer;
 use super::model::token_pair::{AccessToken, Pair, Renewal};
-use super::oauth::Answer;
 use crate::failpoint;
 
 /// Makes sure that neither of the pair's tokens is good for anything any more. Where that takes a

@@ -9,11 +9,12 @@ use loopdesk_protocol::Problem;
 use loopdesk_protocol::account::Person;
 use secrecy::SecretString;
 
-use super::identity::{self, Check, Revocation};
+use super::identity;
 use super::kept::Keeper;
+use super::model::checks::{Check, Found, Revocation};
+use super::model::outcome::Answer;
 use super::model::token_pair::{AccessToken, Renewal};
-use super::oauth::{Answer, Authorization, Server};
-use super::state::health::Found;
+use super::oauth::{Authorization, Server};
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::upstream::Upstream;

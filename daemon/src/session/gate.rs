@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::state::Urgency;
+use super::model::schedule::Urgency;
 
 /// One account's gate. Clones share it.
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::Setup;
 use super::model::blocking::blocking;
-use super::state::health::{Act, Found, News, Note};
+use super::model::checks::Found;
+use super::state::health::{Act, News, Note};
 use super::store::{self, Store};
 
 /// Does what the machine wants; `None` where nothing comes of it.

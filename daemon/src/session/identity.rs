@@ -13,40 +13,13 @@ use loopdesk_protocol::text;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::cause::{Cause, Said};
+use super::model::cause::{Cause, Said};
+use super::model::checks::{Check, Found, Revocation};
+use super::model::rejection::Block;
 use super::model::token_pair::AccessToken;
 use super::plain;
-use super::state::Block;
-use super::state::health::Found;
 use crate::config::Account;
 use crate::upstream::Upstream;
-
-/// What `tokens/current` says of an access token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Check {
-    /// It lives.
-    Alive {
-        /// When it expires, if Zendesk tells.
-        expires_at: Option<Timestamp>,
-        /// When its refresh token does, if Zendesk tells.
-        refresh_expires_at: Option<Timestamp>,
-    },
-    /// 401: it is dead.
-    Dead,
-    /// No answer, or one that decides nothing; why.
-    Unclear(String),
-}
-
-/// What came of an attempt to revoke a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Revocation {
-    /// Zendesk has deleted it, and its refresh token with it.
-    Done,
-    /// It was dead already. Its refresh token may live.
-    WasDead,
-    /// Nobody knows; why.
-    Failed(String),
-}
 
 /// Asks whether `token` lives.
 pub(super) async fn check(account: &Account, upstream: &Upstream, token: &AccessToken) -> Check {

@@ -19,8 +19,9 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::model::binding::Binding;
 use super::model::token_pair::{Pair, Renewal};
-use super::record::{Binding, Sealable};
+use super::record::Sealable;
 use super::sealing;
 use super::vault::DataKey;
 

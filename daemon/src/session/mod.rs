@@ -19,7 +19,6 @@
 //! - One refresher per pair refreshes, stores, then publishes, in that order (`refresher`, R2, R3).
 //! - What a session's state is and may become is in `state`, drawn there.
 
-mod cause;
 mod concern;
 mod dispatch;
 mod ending;
@@ -68,7 +67,7 @@ pub use self::token_policy::TokenPolicy;
 
 use self::endpoint::{Endpoint, Nowhere, Zendesk};
 use self::login::Callbacks;
-use self::record::Binding;
+use self::model::binding::Binding;
 use self::store::Store;
 use self::vault::{Vault, Vaults};
 use crate::clock::Clock;

@@ -14,86 +14,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
-use loopdesk_protocol::status::Role;
 use loopdesk_protocol::{Kind, Problem};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::model::binding::{Binding, is_primary, is_usual_grant};
+use super::model::endings::End;
 use super::model::token_pair::{AccessToken, Generation, Held, Pair, Renewal, Secret};
 use super::sealing;
-use super::state::End;
 use super::vault::DataKey;
-use crate::config::{Account, GrantType};
-
-/// What a session belongs to: its tokens go nowhere else (S5, R3).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct Binding {
-    pub(super) account: String,
-    pub(super) api_origin: String,
-    pub(super) oauth_origin: String,
-    pub(super) client_id: String,
-    /// How its tokens are obtained.
-    #[serde(default = "usual_grant", skip_serializing_if = "is_usual_grant")]
-    pub(super) grant: String,
-    /// What its pair is for.
-    #[serde(default, skip_serializing_if = "is_primary")]
-    pub(super) role: RecordRole,
-    /// A hash of the machine's id.
-    pub(super) machine: String,
-}
-
-impl Binding {
-    /// What primary pairs of `account` on this machine belong to.
-    pub(super) fn new(account: &Account, machine: &str) -> Self {
-        Self {
-            account: account.name.to_string(),
-            api_origin: account.api_origin.to_string(),
-            oauth_origin: account.oauth_origin.to_string(),
-            client_id: account.client_id.clone(),
-            grant: account.grant.name().to_owned(),
-            role: RecordRole::Primary,
-            machine: machine.to_owned(),
-        }
-    }
-}
-
-/// What the pair in a record is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum RecordRole {
-    /// It serves the account's requests.
-    #[default]
-    Primary,
-    /// It serves those who may only read.
-    ReadOnly,
-    /// Earlier releases kept it in reserve; see [`super::retired_spare`].
-    Spare,
-}
-
-impl RecordRole {
-    /// Every role that a record may have.
-    pub(super) const ALL: [Self; 3] = [Self::Primary, Self::ReadOnly, Self::Spare];
-
-    /// Its name in records and in the names of files.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Primary => Role::Primary.name(),
-            Self::ReadOnly => Role::ReadOnly.name(),
-            Self::Spare => "spare",
-        }
-    }
-}
-
-impl From<Role> for RecordRole {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Primary => Self::Primary,
-            Role::ReadOnly => Self::ReadOnly,
-        }
-    }
-}
 
 /// What is said of a record without its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -354,18 +284,6 @@ impl<'de> Deserialize<'de> for Sealable {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(text.into()))
     }
-}
-
-fn usual_grant() -> String {
-    GrantType::AuthorizationCode.name().to_owned()
-}
-
-fn is_usual_grant(grant: &str) -> bool {
-    grant == GrantType::AuthorizationCode.name()
-}
-
-fn is_primary(role: &RecordRole) -> bool {
-    *role == RecordRole::Primary
 }
 
 fn format_of(binding: &Binding) -> u32 {

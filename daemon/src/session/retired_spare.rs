@@ -18,12 +18,12 @@ use loopdesk_protocol::status::Role;
 use tokio::time::Instant;
 
 use super::Setup;
-use super::identity::Check;
 use super::jobs;
 use super::leftovers::{self, Taken};
+use super::model::binding::{Binding, RecordRole};
 use super::model::blocking::blocking;
+use super::model::checks::Check;
 use super::model::token_pair::Held;
-use super::record::{Binding, RecordRole};
 use super::recovery;
 use super::state::Load;
 use super::store::Store;

@@ -7,8 +7,8 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::Login;
 use crate::config::GrantType;
+use crate::session::model::outcome::Answer;
 use crate::session::model::token_pair::{Held, Renewal, Secret};
-use crate::session::oauth::Answer;
 
 impl Login {
     /// Proves the secret, the one that was given or the one that is stored, by getting a token.

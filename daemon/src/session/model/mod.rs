@@ -1,7 +1,13 @@
 //! Plain types and sums: no I/O, and nothing else of the session.
 
+pub(super) mod binding;
 pub(super) mod blocking;
+pub(super) mod cause;
+pub(super) mod checks;
+pub(super) mod endings;
+pub(super) mod outcome;
 pub(super) mod per_role;
 pub(super) mod person;
+pub(super) mod rejection;
 pub(super) mod schedule;
 pub(super) mod token_pair;

@@ -4,6 +4,15 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+/// How much a refresh may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Urgency {
+    /// For uploads in flight, this long.
+    Planned { patience: Duration },
+    /// For nobody: no request can succeed without it.
+    Forced,
+}
+
 /// How long before its expiry a token that lives for `lifetime` is replaced.
 ///
 /// A quarter of the lifetime, so that several attempts fit in; at least half a second, because an

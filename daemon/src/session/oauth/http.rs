@@ -5,7 +5,6 @@
 //! `"expires_in":"1800"`, and encodes forms only.
 
 use std::future::Future;
-use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -16,11 +15,11 @@ use jiff::Timestamp;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use serde_json::{Map, Value};
 
-use super::answer::Answer;
 use crate::config::TokenEncoding;
 use crate::failpoint;
-use crate::session::cause::Said;
 use crate::session::kept::Keeper;
+use crate::session::model::cause::Said;
+use crate::session::model::outcome::{Answer, LIFETIMES};
 use crate::session::plain;
 use crate::upstream::Upstream;
 
@@ -248,9 +247,6 @@ fn transient<T>(why: String) -> Result<T, HttpError> {
 pub(super) const INVALID_GRANT: &str = "invalid_grant";
 pub(super) const EXPIRES_IN: &str = "expires_in";
 pub(super) const REFRESH_EXPIRES_IN: &str = "refresh_token_expires_in";
-
-/// What a lifetime can be, in seconds: Zendesk's longest is 90 days, other servers have years.
-pub(super) const LIFETIMES: RangeInclusive<u64> = 1..=315_360_000;
 
 /// Impatience is expensive: an answer that comes after we have hung up is a lost pair.
 const DEADLINE: Duration = Duration::from_secs(30);

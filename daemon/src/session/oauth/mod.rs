@@ -1,6 +1,5 @@
 //! OAuth with Zendesk: authorize URL, code exchange, refresh. The `oauth2` crate ends here.
 
-mod answer;
 mod http;
 
 use jiff::Timestamp;
@@ -15,10 +14,10 @@ use oauth2::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::answer::{Answer, Grant};
 use self::http::{Http, HttpError};
-use super::cause::{Cause, Said};
 use super::kept::{Keeper, Kept};
+use super::model::cause::{Cause, Said};
+use super::model::outcome::{Answer, Grant};
 use super::model::token_pair::{AccessToken, Renewal, Secret};
 use crate::clock::Clock;
 use crate::config::{Account, GrantType};

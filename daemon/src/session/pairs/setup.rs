@@ -6,7 +6,7 @@ use loopdesk_protocol::status::Role;
 
 use crate::config::{Account, GrantType, Scope};
 use crate::session::Setup;
-use crate::session::record::{Binding, RecordRole};
+use crate::session::model::binding::{Binding, RecordRole};
 
 impl Setup {
     /// The same account, for its pair of this role.

@@ -5,7 +5,7 @@ mod random;
 use jiff::SignedDuration;
 use loopdesk_protocol::status::{Role, State as Shown};
 
-use crate::session::oauth::Answer;
+use crate::session::model::outcome::Answer;
 use crate::session::pairs::Rights;
 use crate::session::record::Stored;
 use crate::session::snapshot::{Ready, Snapshot};

@@ -4,6 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
+use crate::config::GrantType;
+use crate::session::model::binding::RecordRole;
 use crate::session::testing;
 
 fn path() -> &'static Path {

@@ -20,13 +20,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::model::outcome::{Answer, Grant};
 use super::model::token_pair::{Generation, Held, Renewal, Secret};
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::session::gate::Gate;
 use crate::session::jobs::{self, Attempt, Done, Hold, Purpose, Stowed, Unsent};
 use crate::session::model::schedule;
-use crate::session::oauth::{Answer, Grant};
 use crate::session::pairs::Family;
 use crate::session::record::Stored;
 use crate::session::snapshot::Part;

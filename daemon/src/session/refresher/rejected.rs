@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{BUG, Task, Verdict};
-use crate::session::identity::Check;
 use crate::session::jobs::{Done, Purpose};
+use crate::session::model::checks::Check;
 use crate::session::model::token_pair::{Generation, Held};
 use crate::session::state::{Input, Readiness};
 

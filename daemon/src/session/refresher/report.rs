@@ -5,7 +5,7 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::Task;
 use crate::session::jobs::Unsent;
-use crate::session::oauth::Answer;
+use crate::session::model::outcome::Answer;
 
 impl Task {
     /// Answers those who asked for a refresh.

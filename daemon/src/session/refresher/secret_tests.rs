@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use loopdesk_protocol::status::State as Shown;
 
 use super::*;
-use crate::session::state::Block;
+use crate::session::model::rejection::Block;
 use crate::session::testing::{Bench, Step, by_secret, join_all, person, transient};
 
 #[tokio::test(start_paused = true)]

@@ -9,9 +9,9 @@ use loopdesk_protocol::status::{Role, State as Shown};
 use super::*;
 use crate::config::VaultKind;
 use crate::session::gate::Load as Kindness;
+use crate::session::model::rejection::Block;
 use crate::session::pairs::Rights;
 use crate::session::snapshot::Ready;
-use crate::session::state::Block;
 use crate::session::testing::{Bench, Step, held, join_all, setup, transient};
 
 #[tokio::test(start_paused = true)]

@@ -8,13 +8,13 @@ use loopdesk_protocol::status::State as Shown;
 
 use super::*;
 use crate::config::VaultKind;
-use crate::session::cause::Said;
+use crate::session::model::cause::Said;
+use crate::session::model::endings::End;
+use crate::session::model::outcome::Answer;
 use crate::session::model::token_pair::Generation;
-use crate::session::oauth::Answer;
 use crate::session::pairs::Rights;
 use crate::session::record::{self, Sealed, Stored};
 use crate::session::snapshot::{Ready, Snapshot};
-use crate::session::state::End;
 use crate::session::testing::{Bench, Step, held, person};
 use crate::session::vault::DataKey;
 

@@ -13,7 +13,9 @@ use loopdesk_protocol::account::Person;
 use serde::{Deserialize, Serialize};
 
 use super::transitions::BLOCKED_RETRY;
-use super::{Block, Effect, Machine, Standing, State, Step};
+use super::{Effect, Machine, Standing, State, Step};
+use crate::session::model::checks::Found;
+use crate::session::model::rejection::Block;
 use crate::session::model::schedule;
 use crate::session::model::token_pair::{Generation, Held};
 
@@ -60,25 +62,6 @@ pub(in crate::session) enum Act {
 pub(in crate::session) enum News {
     Recalled(Option<Note>),
     Probed(Generation, Found),
-}
-
-/// What Zendesk says of a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Found {
-    /// It lives and is this person's.
-    Somebody {
-        person: Person,
-        expires_at: Option<Timestamp>,
-        refresh_expires_at: Option<Timestamp>,
-    },
-    /// It authenticates nobody: `users/me` answers with an anonymous user.
-    Nobody,
-    /// It is dead.
-    Dead,
-    /// A definite refusal.
-    Refused(Block),
-    /// No answer, or one that decides nothing; why.
-    Unclear(String),
 }
 
 impl Machine {

@@ -6,18 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Effect, Live, Standing, Step};
-use crate::session::cause::{self, Said};
+use crate::session::model::cause::{self, Said};
 use crate::session::model::schedule;
+use crate::session::model::schedule::Urgency;
 use crate::session::model::token_pair::Held;
-
-/// How much a refresh may wait for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Urgency {
-    /// For uploads in flight, this long.
-    Planned { patience: Duration },
-    /// For nobody: no request can succeed without it.
-    Forced,
-}
 
 impl Live {
     /// Whether the access token in use can be sent at `now`.

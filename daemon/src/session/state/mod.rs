@@ -49,9 +49,11 @@ use loopdesk_protocol::account::Person;
 use loopdesk_protocol::{Problem, status};
 
 use self::health::{Act, Health, News};
-pub(in crate::session) use self::live::Urgency;
+use super::model::endings::End;
+use super::model::outcome::Answer;
+use super::model::rejection::Block;
+use super::model::schedule::Urgency;
 use super::model::token_pair::{Generation, Generations, Held};
-use super::oauth::Answer;
 
 /// One account's session.
 #[derive(Debug)]
@@ -128,13 +130,6 @@ pub(in crate::session) enum Standing {
     Unsaved(Problem),
 }
 
-/// Why Zendesk refuses to refresh, and who can do what about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::session) struct Block {
-    pub(in crate::session) why: String,
-    pub(in crate::session) fix: String,
-}
-
 /// What is under way.
 #[derive(Debug)]
 pub(in crate::session) enum Step {
@@ -160,16 +155,6 @@ pub(in crate::session) struct Ended {
     saved: bool,
     /// Why it isn't.
     pub(in crate::session) unsaved: Option<Problem>,
-}
-
-/// When and why a session ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::session) struct End {
-    pub(in crate::session) at: Timestamp,
-    /// A sentence without its full stop.
-    pub(in crate::session) why: String,
-    /// It was an answer of Zendesk's that was lost, and nobody's will.
-    pub(in crate::session) answer_lost: bool,
 }
 
 /// What happens to a session.

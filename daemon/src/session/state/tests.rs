@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use loopdesk_protocol::Kind;
 
 use super::*;
-use crate::session::cause::Said;
+use crate::session::model::cause::Said;
 use crate::session::testing::{grant, held, transient};
 
 /// What is true outside the machine.

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use loopdesk_protocol::{Problem, status};
 
 use super::live::DEMAND_PAUSE;
-use super::{Effect, End, Ended, Live, Load, Machine, Standing, State, Step, Urgency};
+use super::{Effect, Ended, Live, Load, Machine, Standing, State, Step};
+use crate::session::model::endings::End;
+use crate::session::model::outcome::Answer;
 use crate::session::model::schedule;
+use crate::session::model::schedule::Urgency;
 use crate::session::model::token_pair::{Generation, Held};
-use crate::session::oauth::Answer;
 
 impl Machine {
     pub(super) fn loaded(&mut self, now: Timestamp, spread: f64, load: Load) -> Vec<Effect> {

@@ -9,12 +9,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::session::Setup;
-use crate::session::cause::Said;
+use crate::session::model::cause::Said;
 use crate::session::model::per_role::slot;
+use crate::session::model::rejection::Block;
 use crate::session::model::token_pair::{Generations, Held};
 use crate::session::pairs::Parts;
 use crate::session::snapshot::Part;
-use crate::session::state::{Block, Effect, Input, Load, Machine};
+use crate::session::state::{Effect, Input, Load, Machine};
 use crate::session::testing::{Scripted, grant, setup};
 
 #[derive(Clone, Copy, Debug)]

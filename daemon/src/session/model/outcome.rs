@@ -1,5 +1,6 @@
 //! What the token endpoint says, in the few ways that matter.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use base64::Engine;
@@ -8,10 +9,10 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::session::cause::Said;
+use crate::session::model::cause::Said;
+use crate::session::model::rejection::Block;
 use crate::session::model::schedule;
 use crate::session::model::token_pair::{AccessToken, Generation, Pair, Renewal, Secret};
-use crate::session::state::Block;
 
 /// The end of a call to the token endpoint.
 #[derive(Debug)]
@@ -119,11 +120,13 @@ fn jwt_lifetime(token: &str, asked_at: Timestamp) -> Option<Duration> {
         .unwrap_or(asked_at.as_millisecond() as f64 / 1000.0);
     Duration::try_from_secs_f64(claims.exp - issued)
         .ok()
-        .filter(|lifetime| super::http::LIFETIMES.contains(&lifetime.as_secs()))
+        .filter(|lifetime| LIFETIMES.contains(&lifetime.as_secs()))
 }
 
 /// What Zendesk gives to clients that don't ask (zendesk article 10212201463962).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(1800);
+/// What a lifetime can be, in seconds: Zendesk's longest is 90 days, other servers have years.
+pub(in crate::session) const LIFETIMES: RangeInclusive<u64> = 1..=315_360_000;
 
 #[cfg(test)]
 mod tests {

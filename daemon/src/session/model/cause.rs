@@ -6,20 +6,20 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::state::Block;
 use crate::config::{Account, GrantType, Scope};
+use crate::session::model::rejection::Block;
 use crate::telemetry::Foreign;
 
 /// What Zendesk has said, fit to be shown: one line, not long, without secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(in crate::session) struct Said {
     code: Foreign,
     words: Foreign,
 }
 
 impl Said {
     /// Takes the words out of an error of Zendesk's, in any of its shapes.
-    pub(super) fn read(status: StatusCode, object: &Map<String, Value>) -> Self {
+    pub(in crate::session) fn read(status: StatusCode, object: &Map<String, Value>) -> Self {
         let inner = object.get("error").and_then(Value::as_object);
         let text = |object: &Map<String, Value>, names: &[&str]| {
             let mut found = names.iter().filter_map(|name| object.get(*name)?.as_str());
@@ -41,12 +41,12 @@ impl Said {
     }
 
     /// RFC 6749's `error`, or what stands for it.
-    pub(super) fn code(&self) -> &str {
+    pub(in crate::session) fn code(&self) -> &str {
         self.code.as_str()
     }
 
     /// That a scope is missing says nothing against the person or the client.
-    pub(super) fn is_about_scopes(&self) -> bool {
+    pub(in crate::session) fn is_about_scopes(&self) -> bool {
         self.names(&[" scope"])
     }
 
@@ -72,7 +72,7 @@ impl Said {
 
 /// Why Zendesk refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(in crate::session) enum Cause {
     /// The OAuth client is gone, or has become another kind.
     Client,
     /// The OAuth client may not do this.
@@ -95,7 +95,7 @@ pub(super) enum Cause {
 
 impl Cause {
     /// What `status` and the words come to.
-    pub(super) fn of(status: StatusCode, said: &Said) -> Self {
+    pub(in crate::session) fn of(status: StatusCode, said: &Said) -> Self {
         if let Some(named) = Self::named(said) {
             return named;
         }
@@ -131,7 +131,7 @@ impl Cause {
     }
 
     /// The block of `account` that this is.
-    pub(super) fn block(self, account: &Account, said: &Said) -> Block {
+    pub(in crate::session) fn block(self, account: &Account, said: &Said) -> Block {
         let (why, fix) = self.sentence(account);
         Block {
             why: format!("{why}{}", said.quoted()),
@@ -222,7 +222,7 @@ impl Cause {
 }
 
 /// Why a session is over after `invalid_grant`, as far as Zendesk tells.
-pub(super) fn of_the_end(said: &Said) -> String {
+pub(in crate::session) fn of_the_end(said: &Said) -> String {
     let why = match Cause::named(said) {
         Some(Cause::Suspended) => {
             "Zendesk has suspended the user: a Zendesk admin has to lift that before a login helps"
@@ -321,7 +321,7 @@ mod tests {
             (403, json!({"error": "Forbidden"}), Cause::Forbidden),
             (422, json!({"message": "no"}), Cause::Other),
         ];
-        let account = super::super::testing::account("acme", "https://acme.zendesk.com");
+        let account = crate::session::testing::account("acme", "https://acme.zendesk.com");
         let mut fixes = std::collections::HashSet::new();
         for (status, body, expected) in cases {
             let found = cause(status, &body);
