@@ -8,6 +8,7 @@ use loopdesk_protocol::session::LoggedOut;
 use loopdesk_protocol::{Kind, Problem};
 
 use super::Setup;
+use super::crypto::data_key::DataKey;
 use super::gate::{Closed, Gate};
 use super::kept::Keeper;
 use super::leftovers::Leftover;
@@ -22,7 +23,7 @@ use super::retired_spare;
 use super::state::Load;
 use super::state::health::News;
 use super::store::{Slot, Store};
-use super::vault::{self, DataKey, Vault};
+use super::vault::{self, Vault};
 use crate::failpoint;
 
 /// What a job brings back.

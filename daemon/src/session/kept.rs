@@ -19,11 +19,11 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::crypto::data_key::DataKey;
+use super::crypto::seal;
 use super::model::binding::Binding;
 use super::model::token_pair::{Pair, Renewal};
 use super::record::Sealable;
-use super::sealing;
-use super::vault::DataKey;
 
 /// A place for one answer.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Keeper {
             body: Sealable(body.to_owned().into()),
         };
         let contents = serde_json::to_vec(&answer).map_err(|e| e.to_string())?;
-        let mut line = sealing::seal(&self.key, &self.aad, &Zeroizing::new(contents))?;
+        let mut line = seal::seal(&self.key, &self.aad, &Zeroizing::new(contents))?;
         line.push('\n');
         let Place { file, at, .. } = &self.place;
         file.write_all_at(line.as_bytes(), *at)
@@ -77,7 +77,7 @@ impl Kept {
     pub(super) fn open(text: &[u8], aad: &[u8], key: &DataKey) -> Option<Self> {
         // What follows the line is older, or nothing.
         let line = text.split(|b| *b == b'\n').next()?;
-        let contents = sealing::open(key, aad, line.trim_ascii()).ok()?;
+        let contents = seal::open(key, aad, line.trim_ascii()).ok()?;
         serde_json::from_slice(&contents).ok()
     }
 }

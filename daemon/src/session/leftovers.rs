@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use secrecy::ExposeSecret;
 
 use super::Setup;
+use super::crypto::data_key::DataKey;
 use super::ending::end_pair;
 use super::kept::{self, Keeper, Kept};
 use super::model::blocking::blocking;
@@ -18,7 +19,7 @@ use super::model::token_pair::{AccessToken, Generation, Held, Pair, Renewal};
 use super::oauth;
 use super::record::{Sealed, Stored};
 use super::store::Store;
-use super::vault::{DataKey, Vault};
+use super::vault::Vault;
 use crate::config::AccountName;
 
 /// A pair that is to be ended unless it is forgotten. Dropping it leaves that to the next round.

@@ -23,7 +23,7 @@ pub(super) fn hash(state: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     hash.update(b"loopdesk machine\0");
     hash.update(id.as_bytes());
-    Ok(super::hex(&hash.finalize()[..HASH_LEN]))
+    Ok(crate::hex::lower(&hash.finalize()[..HASH_LEN]))
 }
 
 #[cfg(not(target_os = "macos"))]
@@ -67,7 +67,7 @@ fn own_id(state: &Path) -> io::Result<String> {
         .open(&path);
     match new {
         Ok(mut file) => {
-            file.write_all(super::hex(&random).as_bytes())?;
+            file.write_all(crate::hex::lower(&random).as_bytes())?;
             file.sync_all()?;
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

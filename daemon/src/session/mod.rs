@@ -20,6 +20,7 @@
 //! - What a session's state is and may become is in `state`, drawn there.
 
 mod concern;
+mod crypto;
 mod dispatch;
 mod ending;
 mod endpoint;
@@ -40,7 +41,6 @@ mod record;
 mod recovery;
 mod refresher;
 mod retired_spare;
-mod sealing;
 mod snapshot;
 mod state;
 mod store;
@@ -336,13 +336,4 @@ impl Setup {
             upstream,
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        for nibble in [byte >> 4, byte & 15] {
-            text.extend(char::from_digit(nibble.into(), 16));
-        }
-        text
-    })
 }

@@ -19,11 +19,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::crypto::data_key::DataKey;
+use super::crypto::seal;
 use super::model::binding::{Binding, is_primary, is_usual_grant};
 use super::model::endings::End;
 use super::model::token_pair::{AccessToken, Generation, Held, Pair, Renewal, Secret};
-use super::sealing;
-use super::vault::DataKey;
 
 /// What is said of a record without its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ pub(super) fn seal(stored: &Stored, binding: &Binding, key: &DataKey) -> Result<
     let contents = Zeroizing::new(
         serde_json::to_vec(&Contents::from_stored(stored)).map_err(|e| e.to_string())?,
     );
-    let text = sealing::seal(key, &header, &contents)?;
+    let text = seal::seal(key, &header, &contents)?;
     let mut record = header;
     record.push(b'\n');
     record.extend_from_slice(text.as_bytes());
@@ -135,7 +135,7 @@ impl<'a> Sealed<'a> {
     /// A problem that names the file and what to do.
     pub(super) fn open(&self, key: &DataKey) -> Result<Stored, Problem> {
         let damaged = |what: &str| damaged(self.path, what);
-        let contents = sealing::open(key, self.header_bytes, self.text).map_err(damaged)?;
+        let contents = seal::open(key, self.header_bytes, self.text).map_err(damaged)?;
         // The parser's own words could quote the contents.
         let contents: Contents =
             serde_json::from_slice(&contents).map_err(|_| damaged("its contents make no sense"))?;

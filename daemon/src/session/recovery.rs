@@ -5,6 +5,7 @@ use std::sync::Arc;
 use loopdesk_protocol::{Kind, Problem};
 
 use super::Setup;
+use super::crypto::data_key::DataKey;
 use super::ending;
 use super::jobs::{self, Stowed};
 use super::kept::{self, Keeper, Kept};
@@ -15,7 +16,6 @@ use super::oauth;
 use super::record::{Sealed, Stored};
 use super::state::Load;
 use super::store::Store;
-use super::vault::DataKey;
 
 /// Takes up a refresh that was sent before this process was started: `kept` is its answer, if it
 /// came (R3, R5).

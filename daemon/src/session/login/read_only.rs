@@ -17,13 +17,13 @@ use super::callback::Server;
 use super::desk::Came;
 use super::page::Page;
 use super::{Login, Pages, Way};
+use crate::session::crypto::data_key::DataKey;
 use crate::session::model::checks::Check;
 use crate::session::model::outcome::Grant;
 use crate::session::model::person::named;
 use crate::session::model::token_pair::{Held, Renewal};
 use crate::session::oauth::Authorization;
 use crate::session::refresher::Adoption;
-use crate::session::vault::DataKey;
 
 /// Where the browser comes back to.
 pub(super) struct Place {

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::crypto::data_key::DataKey;
 use super::model::outcome::{Answer, Grant};
 use super::model::token_pair::{Generation, Held, Renewal, Secret};
 use crate::clock::Clock;
@@ -32,7 +33,7 @@ use crate::session::record::Stored;
 use crate::session::snapshot::Part;
 use crate::session::state::{Effect, Input, Load, Machine, Readiness, State};
 use crate::session::store::Store;
-use crate::session::vault::{DataKey, Vault};
+use crate::session::vault::Vault;
 use crate::session::{Setup, ending, health, retired_spare};
 
 /// What the refresher is asked for.

@@ -8,6 +8,7 @@ use loopdesk_protocol::status::State as Shown;
 
 use super::*;
 use crate::config::VaultKind;
+use crate::session::crypto::data_key::DataKey;
 use crate::session::model::cause::Said;
 use crate::session::model::endings::End;
 use crate::session::model::outcome::Answer;
@@ -16,7 +17,6 @@ use crate::session::pairs::Rights;
 use crate::session::record::{self, Sealed, Stored};
 use crate::session::snapshot::{Ready, Snapshot};
 use crate::session::testing::{Bench, Step, held, person};
-use crate::session::vault::DataKey;
 
 /// Person 42 has pair 1 as the account's own and pair 2 in reserve.
 async fn two() -> Bench {

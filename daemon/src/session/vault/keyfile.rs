@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{DataKey, Unusable, files};
+use super::{Unusable, files};
+use crate::session::crypto::data_key::DataKey;
 
 /// The file.
 #[derive(Clone, Debug)]

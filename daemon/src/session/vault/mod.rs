@@ -12,7 +12,6 @@
 
 mod files;
 mod keeper;
-mod key;
 mod keyfile;
 mod keyring;
 mod place;
@@ -26,7 +25,7 @@ use loopdesk_protocol::{Kind, Paths, Problem, SecretText, conditions, status};
 use tokio::sync::Notify;
 
 pub(super) use self::keeper::Vaults;
-pub(super) use self::key::DataKey;
+pub(super) use super::crypto::data_key::DataKey;
 
 use self::keyfile::Keyfile;
 use self::keyring::Keyring;

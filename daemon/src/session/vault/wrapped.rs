@@ -20,8 +20,8 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::key::KEY_LEN;
-use super::{DataKey, Unusable, files};
+use super::{Unusable, files};
+use crate::session::crypto::data_key::{DataKey, KEY_LEN};
 
 /// The file with the sealed key.
 #[derive(Clone, Debug)]

@@ -22,7 +22,8 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 pub(super) use self::system::Signals;
-use super::{DataKey, Unusable};
+use super::Unusable;
+use crate::session::crypto::data_key::DataKey;
 use crate::telemetry::Foreign;
 
 /// The system's keyring.

@@ -6,13 +6,17 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
-use super::vault::DataKey;
+use crate::session::crypto::data_key::DataKey;
 
 /// `contents`, bound to `aad`, as a line without its end.
 ///
 /// # Errors
 /// A sentence; there is no error that a person could cause.
-pub(super) fn seal(key: &DataKey, aad: &[u8], contents: &[u8]) -> Result<String, String> {
+pub(in crate::session) fn seal(
+    key: &DataKey,
+    aad: &[u8],
+    contents: &[u8],
+) -> Result<String, String> {
     let mut nonce = [0; NONCE_LEN];
     getrandom::fill(&mut nonce).map_err(|e| format!("the system gives no random bytes: {e}"))?;
     let payload = Payload { msg: contents, aad };
@@ -26,7 +30,7 @@ pub(super) fn seal(key: &DataKey, aad: &[u8], contents: &[u8]) -> Result<String,
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn open(
+pub(in crate::session) fn open(
     key: &DataKey,
     aad: &[u8],
     line: &[u8],

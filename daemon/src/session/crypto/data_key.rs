@@ -19,18 +19,18 @@ pub(in crate::session) struct DataKey {
 }
 
 impl DataKey {
-    pub(super) fn random() -> Result<Self, String> {
+    pub(in crate::session) fn random() -> Result<Self, String> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         getrandom::fill(&mut bytes[..])
             .map_err(|e| format!("the system gives no random bytes: {e}"))?;
         Ok(Self::new(bytes))
     }
 
-    pub(super) fn new(bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
+    pub(in crate::session) fn new(bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"loopdesk data-key\0");
         hash.update(&bytes[..]);
-        let id = crate::session::hex(&hash.finalize()[..ID_LEN]);
+        let id = crate::hex::lower(&hash.finalize()[..ID_LEN]);
         Self {
             _hidden: Arc::new(redact::hide_bytes(&bytes[..])),
             bytes,
@@ -39,7 +39,7 @@ impl DataKey {
     }
 
     /// Reads the text that a vault holds.
-    pub(super) fn from_text(text: &str) -> Option<Self> {
+    pub(in crate::session) fn from_text(text: &str) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; KEY_LEN + 1]);
         let length = STANDARD.decode_slice(text.trim(), &mut bytes[..]).ok()?;
         let whole = <[u8; KEY_LEN]>::try_from(bytes.get(..length)?).ok()?;
@@ -47,7 +47,7 @@ impl DataKey {
     }
 
     /// The text that a vault holds: KWallet takes nothing but UTF-8.
-    pub(super) fn to_text(&self) -> Zeroizing<String> {
+    pub(in crate::session) fn to_text(&self) -> Zeroizing<String> {
         Zeroizing::new(STANDARD.encode(&self.bytes[..]))
     }
 
@@ -76,7 +76,7 @@ impl fmt::Debug for DataKey {
     }
 }
 
-pub(super) const KEY_LEN: usize = 32;
+pub(in crate::session) const KEY_LEN: usize = 32;
 /// 64 bits: there are never more than a handful of keys.
 const ID_LEN: usize = 8;
 
