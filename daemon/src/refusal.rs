@@ -209,7 +209,8 @@ impl Refusal {
                 another: send and read without long pauses, and send fewer requests at once"
                 .to_owned(),
             Self::BrokenAnswer => "Zendesk's answer broke off before its first byte could be \
-                passed on: try again; `loopdesk log` says why"
+                passed on: try again; the daemon's log says why, and `loopdesk guide \
+                troubleshooting` where it is"
                 .to_owned(),
             Self::AbsoluteForm => {
                 "the request names a whole URL, as it would to a proxy: loopdesk \
