@@ -1,5 +1,7 @@
 //! A request's way through the session: gate, token, Zendesk, and what a 401 means.
 
+mod verdict;
+
 use std::time::Duration;
 
 use http::{HeaderValue, Response, StatusCode};
@@ -8,13 +10,12 @@ use loopdesk_protocol::status::Role;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::gate::Load;
 use super::handle::Session;
 use super::model::token_pair::Generation;
+use super::refresher::gate::Load;
 use super::refresher::{Command, Verdict};
-use super::snapshot::{Credential, Ready, Snapshot};
-use super::token_policy::TokenPolicy;
-use super::verdict;
+use super::report::snapshot::{Credential, Ready, Snapshot};
+use super::report::token_policy::TokenPolicy;
 use crate::body::Body;
 use crate::config::Origin;
 use crate::refusal::Refusal;

@@ -11,17 +11,20 @@ use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
-use super::gate::Gate;
-use super::login::{Callbacks, Desk};
+use super::callback::desk::Desk;
+use super::callback::server::Callbacks;
 use super::model::per_role::slot;
 use super::model::token_pair::{Generations, Held, Secret};
-use super::pairs::{Family, Keepers, Parts, Retirement};
+use super::pairs::{Keepers, Retirement};
+use super::refresher::gate::Gate;
+use super::refresher::publish::Family;
 use super::refresher::{Adoption, Command, Refresher};
-use super::snapshot::{Part, Ready, Snapshot, View};
+use super::report::merge::Parts;
+use super::report::snapshot::{Part, Ready, Snapshot, View};
 use super::state::Machine;
 use super::store::Store;
 use super::vault::Vault;
-use super::{Deps, Setup};
+use super::zendesk::setup::Setup;
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::upstream::Upstream;
@@ -58,12 +61,13 @@ impl Session {
     /// A session and the tasks that keep it, which are still to be started.
     pub(super) fn new(
         setup: Arc<Setup>,
-        deps: &Deps,
+        clock: &Clock,
+        tracker: &TaskTracker,
         store: Store,
         vault: Arc<Vault>,
         callbacks: Callbacks,
     ) -> (Self, Keepers) {
-        let now = deps.clock.now();
+        let now = clock.now();
         let parts = Parts::new(|role| {
             let (machine, _load) = Machine::new(Generations::default());
             Part::of(role, &machine, &setup.for_role(role), now)
@@ -75,7 +79,7 @@ impl Session {
             let refresher = Refresher {
                 role,
                 setup: setup.for_role(role),
-                clock: deps.clock.clone(),
+                clock: clock.clone(),
                 store: store.of(role),
                 vault: Arc::clone(&vault),
                 gate: gate.clone(),
@@ -95,11 +99,11 @@ impl Session {
             setup: ArcSwap::new(setup),
             vault: ArcSwap::new(vault),
             store,
-            clock: deps.clock.clone(),
+            clock: clock.clone(),
             desk: Desk::default(),
             callbacks,
             logins: Arc::default(),
-            tracker: deps.tracker.clone(),
+            tracker: tracker.clone(),
             changing: tokio::sync::Mutex::default(),
             strands,
             snapshots,

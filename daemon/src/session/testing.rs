@@ -17,20 +17,21 @@ use secrecy::ExposeSecret;
 
 use loopdesk_protocol::status::State;
 
-use super::endpoint::Endpoint;
+use super::callback::server::Callbacks;
 use super::handle::Session;
-use super::login::Callbacks;
 use super::model::binding::{Binding, RecordRole};
 use super::model::outcome::{Answer, Grant};
 use super::model::schedule;
 use super::model::token_pair::{AccessToken, Generation, Held, Pair, Renewal};
-use super::pairs::Rights;
-use super::record::{self, Sealed, Stored};
 use super::refresher::{Command, Verdict};
-use super::snapshot::{Ready, Snapshot};
+use super::registry::Deps;
+use super::report::snapshot::{Ready, Snapshot};
+use super::report::token_policy::Rights;
 use super::store::Store;
+use super::store::record::{self, Sealed, Stored};
 use super::vault::Vault;
-use super::{Deps, Setup};
+use super::zendesk::endpoint::Endpoint;
+use super::zendesk::setup::Setup;
 use crate::clock::{Clock, Mover};
 use crate::config::{Account, AccountName, VaultKind};
 use crate::network::Network;
@@ -192,8 +193,14 @@ impl Bench {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
         let callbacks = Callbacks::default();
-        let (session, keepers) =
-            Session::new(Arc::clone(&setup), &deps, store.clone(), vault, callbacks);
+        let (session, keepers) = Session::new(
+            Arc::clone(&setup),
+            &deps.clock,
+            &deps.tracker,
+            store.clone(),
+            vault,
+            callbacks,
+        );
         let bench = Self {
             session,
             zendesk,

@@ -20,10 +20,11 @@ use crate::clock::{Clock, Mover};
 use crate::config::{Account, VaultKind};
 use crate::network::Network;
 use crate::session::model::binding::Binding;
-use crate::session::record::{self, Stored};
 use crate::session::store::Store;
+use crate::session::store::machine;
+use crate::session::store::record::{self, Stored};
 use crate::session::vault::Vault;
-use crate::session::{Deps, Sessions, machine, testing};
+use crate::session::{Deps, Sessions, testing};
 use crate::upstream::Credential as Whose;
 use crate::upstream::egress::Variables;
 

@@ -13,12 +13,8 @@
 //! when nobody listens to its events any more; from then on it runs to its end, so that no token
 //! is left behind unrevoked.
 
-mod callback;
-mod desk;
-mod page;
 mod read_only;
 mod secret;
-mod visitors;
 mod words;
 
 use std::sync::Arc;
@@ -32,24 +28,23 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use loopdesk_protocol::login::Event;
 
-pub(super) use self::callback::Callbacks;
-use self::callback::{Listening, Server};
-pub(super) use self::desk::Desk;
-use self::desk::{Arrival, Came, Entrance, Offer};
-use self::page::Page;
 use self::read_only::{Place, Visit};
 use self::words::{abandoned, no_random};
-use super::Setup;
+
+use super::callback::desk::{Arrival, Came, Entrance, Offer};
+use super::callback::page::{Page, Pages};
+use super::callback::server::{Listening, Server};
 use super::crypto::data_key::DataKey;
 use super::handle::{LOAD_PATIENCE, Session};
-use super::leftovers::Leftover;
 use super::model::blocking::blocking;
 use super::model::checks::Revocation;
 use super::model::outcome::{Answer, Grant};
 use super::model::schedule;
 use super::model::token_pair::{AccessToken, Held, Renewal};
-use super::oauth::Authorization;
 use super::refresher::{Adoption, Command};
+use super::store::leftover::Leftover;
+use super::zendesk::oauth::Authorization;
+use super::zendesk::setup::Setup;
 use crate::config::{GrantType, RedirectUri};
 use crate::failpoint;
 use crate::telemetry::redact;
@@ -392,7 +387,9 @@ impl Login {
         let zendesk = &setup.zendesk;
         let store = self.session.0.store.of(setup.binding.role);
         let (setup, opening) = (Arc::clone(setup), Arc::clone(key));
-        let fresh = blocking(move || Leftover::expected(&setup, &store, &opening));
+        let fresh = blocking(move || {
+            Leftover::expected(&setup.account.name, &setup.binding, &store, &opening)
+        });
         let fresh = fresh
             .await
             .map_err(|why| Problem::new(Kind::Internal, why))?;
@@ -505,14 +502,6 @@ impl Login {
     fn name(&self) -> String {
         self.setup.account.name.to_string()
     }
-}
-
-/// A page among those of one login.
-#[derive(Clone, Copy, Debug)]
-struct Pages {
-    role: Role,
-    page: u32,
-    pages: u32,
 }
 
 /// How the browser gets to a page, and back.

@@ -13,17 +13,18 @@ use loopdesk_protocol::{Kind, Problem};
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 
-use super::callback::Server;
-use super::desk::Came;
-use super::page::Page;
-use super::{Login, Pages, Way};
+use super::{Login, Way};
+use crate::session::callback::desk::Came;
+use crate::session::callback::page::Page;
+use crate::session::callback::page::Pages;
+use crate::session::callback::server::Server;
 use crate::session::crypto::data_key::DataKey;
 use crate::session::model::checks::Check;
 use crate::session::model::outcome::Grant;
 use crate::session::model::person::named;
 use crate::session::model::token_pair::{Held, Renewal};
-use crate::session::oauth::Authorization;
 use crate::session::refresher::Adoption;
+use crate::session::zendesk::oauth::Authorization;
 
 /// Where the browser comes back to.
 pub(super) struct Place {

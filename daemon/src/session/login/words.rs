@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use loopdesk_protocol::{Kind, Problem};
 
-use super::{Login, callback};
+use super::Login;
+use crate::session::callback::server;
 use crate::telemetry::Sent;
 
 impl Login {
@@ -32,7 +33,7 @@ impl Login {
 
     pub(super) fn sent_away(&self) -> Problem {
         if self.session.0.desk.is_closed() {
-            return callback::stopping();
+            return server::stopping();
         }
         let message = "another login of this account was started meanwhile";
         Problem::new(Kind::Login, message).hint("go on with that one")

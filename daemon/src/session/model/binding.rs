@@ -47,7 +47,7 @@ pub(in crate::session) enum RecordRole {
     Primary,
     /// It serves those who may only read.
     ReadOnly,
-    /// Earlier releases kept it in reserve; see [`crate::session::retired_spare`].
+    /// Earlier releases kept it in reserve; see [`crate::session::refresher::retired_spare`].
     Spare,
 }
 

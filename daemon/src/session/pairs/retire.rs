@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::AccountName;
 use crate::session::model::token_pair::Generation;
 use crate::session::refresher::Command;
-use crate::session::snapshot::Snapshot;
+use crate::session::report::snapshot::Snapshot;
 
 /// Sees to an account's read-only pair once it is unwanted.
 #[derive(Debug)]

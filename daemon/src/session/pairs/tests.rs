@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use loopdesk_protocol::status::{Role, State as Shown};
 
 use crate::session::model::outcome::Answer;
-use crate::session::pairs::Rights;
-use crate::session::record::Stored;
-use crate::session::snapshot::{Ready, Snapshot};
+use crate::session::report::snapshot::{Ready, Snapshot};
+use crate::session::report::token_policy::Rights;
+use crate::session::store::record::Stored;
 use crate::session::testing::{Bench, Step, held};
 
 /// Person 42 has pair 1 as the account's own, 2 as the read-only one.

@@ -7,14 +7,15 @@ use loopdesk_protocol::session::LoggedOut;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::oneshot;
 
+use super::ending;
+use super::jobs::{self, Done, Leaving};
+use super::leftovers;
 use super::{Adoption, Command, Exclusive, Task, bug};
 use crate::failpoint;
-use crate::session::ending;
-use crate::session::jobs::{self, Done, Leaving};
-use crate::session::leftovers::{self, Leftover};
 use crate::session::model::person::named;
 use crate::session::model::token_pair::{Generation, Held, Renewal, Secret};
 use crate::session::state::{Input, State};
+use crate::session::store::leftover::Leftover;
 
 impl Task {
     pub(super) fn is_quiet(&self) -> bool {

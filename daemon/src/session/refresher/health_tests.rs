@@ -7,7 +7,7 @@ use loopdesk_protocol::status::State as Shown;
 use crate::session::What;
 use crate::session::model::checks::Found;
 use crate::session::model::rejection::Block;
-use crate::session::snapshot::Snapshot;
+use crate::session::report::snapshot::Snapshot;
 use crate::session::testing::{Bench, held, person};
 
 const TWO_DAYS: u32 = 172_800;

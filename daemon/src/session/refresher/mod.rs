@@ -1,12 +1,20 @@
 //! The one task of an account that owns its pair: commands in, snapshots out.
 //!
 //! It decides nothing about the session, [`super::state`] does; it brings the machine its inputs,
-//! carries out the effects as [`super::jobs`], and publishes what has become of it. No refresh
+//! carries out the effects as [`jobs`], and publishes what has become of it. No refresh
 //! runs in a request's future, so none is cancelled with one (R2).
 
+pub(in crate::session) mod ending;
 mod exclusive;
+pub(in crate::session) mod gate;
+pub(in crate::session) mod health;
+pub(in crate::session) mod jobs;
+pub(in crate::session) mod leftovers;
+pub(in crate::session) mod publish;
+pub(in crate::session) mod recovery;
 mod rejected;
 mod report;
+pub(in crate::session) mod retired_spare;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,21 +28,21 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::gate::Gate;
+use self::jobs::{Attempt, Done, Hold, Purpose, Stowed, Unsent};
+use self::publish::Family;
 use super::crypto::data_key::DataKey;
 use super::model::outcome::{Answer, Grant};
 use super::model::token_pair::{Generation, Held, Renewal, Secret};
+use super::store::record::Stored;
 use crate::clock::Clock;
 use crate::failpoint;
-use crate::session::gate::Gate;
-use crate::session::jobs::{self, Attempt, Done, Hold, Purpose, Stowed, Unsent};
 use crate::session::model::schedule;
-use crate::session::pairs::Family;
-use crate::session::record::Stored;
-use crate::session::snapshot::Part;
+use crate::session::report::snapshot::Part;
 use crate::session::state::{Effect, Input, Load, Machine, Readiness, State};
 use crate::session::store::Store;
 use crate::session::vault::Vault;
-use crate::session::{Setup, ending, health, retired_spare};
+use crate::session::zendesk::setup::Setup;
 
 /// What the refresher is asked for.
 #[derive(Debug)]

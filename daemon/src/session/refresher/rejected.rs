@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::jobs::{Done, Purpose};
 use super::{BUG, Task, Verdict};
-use crate::session::jobs::{Done, Purpose};
 use crate::session::model::checks::Check;
 use crate::session::model::token_pair::{Generation, Held};
 use crate::session::state::{Input, Readiness};

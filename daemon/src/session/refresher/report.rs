@@ -4,7 +4,7 @@ use loopdesk_protocol::session::Refreshed;
 use loopdesk_protocol::{Kind, Problem};
 
 use super::Task;
-use crate::session::jobs::Unsent;
+use super::jobs::Unsent;
 use crate::session::model::outcome::Answer;
 
 impl Task {

@@ -6,12 +6,12 @@ use std::path::Path;
 use jiff::SignedDuration;
 use loopdesk_protocol::status::{Role, State as Shown};
 
+use super::gate::Load as Kindness;
 use super::*;
 use crate::config::VaultKind;
-use crate::session::gate::Load as Kindness;
 use crate::session::model::rejection::Block;
-use crate::session::pairs::Rights;
-use crate::session::snapshot::Ready;
+use crate::session::report::snapshot::Ready;
+use crate::session::report::token_policy::Rights;
 use crate::session::testing::{Bench, Step, held, join_all, setup, transient};
 
 #[tokio::test(start_paused = true)]

@@ -10,13 +10,13 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{grant, person, transient};
 use crate::clock::Clock;
-use crate::session::endpoint::{Endpoint, Pending};
-use crate::session::kept::Keeper;
 use crate::session::model::cause::Said;
 use crate::session::model::checks::{Check, Found, Revocation};
 use crate::session::model::outcome::{Answer, Grant};
 use crate::session::model::token_pair::{AccessToken, Renewal};
-use crate::session::oauth::Authorization;
+use crate::session::store::kept::Keeper;
+use crate::session::zendesk::endpoint::{Endpoint, Pending};
+use crate::session::zendesk::oauth::Authorization;
 
 /// A Zendesk that does what a test says. A refresh deletes the old pair, as the real one does.
 #[derive(Debug)]

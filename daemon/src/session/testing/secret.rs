@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 
 use super::{Bench, Scripted, account, held, setup_of};
 use crate::config::{Account, GrantType};
-use crate::session::Setup;
 use crate::session::login::Wish;
 use crate::session::model::token_pair::Renewal;
+use crate::session::zendesk::setup::Setup;
 
 /// The account whose client does so.
 pub(in crate::session) fn by_secret(zendesk: &Arc<Scripted>) -> Arc<Setup> {

@@ -11,7 +11,6 @@
 //! and nothing in a vault is ever overwritten. Only [`Vault::unlock`] may make a prompt appear.
 
 mod files;
-mod keeper;
 mod keyfile;
 mod keyring;
 mod place;
@@ -24,7 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use loopdesk_protocol::{Kind, Paths, Problem, SecretText, conditions, status};
 use tokio::sync::Notify;
 
-pub(super) use self::keeper::Vaults;
+pub(super) use self::keyring::Signals;
+pub(super) use self::place::noted;
 pub(super) use super::crypto::data_key::DataKey;
 
 use self::keyfile::Keyfile;
@@ -72,7 +72,7 @@ impl Vault {
     }
 
     /// The vault of this kind. Nothing is opened yet. `troubled` is told when trouble begins.
-    fn watched(kind: VaultKind, paths: &Paths, troubled: Arc<Notify>) -> Self {
+    pub(super) fn watched(kind: VaultKind, paths: &Paths, troubled: Arc<Notify>) -> Self {
         let wrapped = |name| Wrapped::new(paths.state_dir().join(name));
         let place = match kind {
             VaultKind::Keyring => Place::Keyring(Keyring::start()),
@@ -145,7 +145,7 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Vault::key`].
-    async fn retry(&self, has_records: bool) -> Result<Arc<DataKey>, Problem> {
+    pub(super) async fn retry(&self, has_records: bool) -> Result<Arc<DataKey>, Problem> {
         let was_slow = matches!(self.known().trouble, Some((Unusable::Slow, _)));
         let found = match &self.place {
             Place::Keyring(keyring) if was_slow => keyring.read_at_last().await.map(Arc::new),
@@ -165,7 +165,7 @@ impl Vault {
     ///
     /// # Errors
     /// Where nobody answers it, or it is dismissed; and where a passphrase is needed.
-    async fn unlock(&self, has_records: bool) -> Result<(), Problem> {
+    pub(super) async fn unlock(&self, has_records: bool) -> Result<(), Problem> {
         let trouble = match &self.place {
             Place::Keyring(keyring) => match keyring.unlock().await {
                 Ok(opened) => return opened.told(),
@@ -196,7 +196,7 @@ impl Vault {
     ///
     /// # Errors
     /// Where the passphrase is wrong, or no new key may be made; nothing has changed then.
-    async fn open(
+    pub(super) async fn open(
         &self,
         passphrase: &SecretText,
         key: Option<Arc<DataKey>>,
@@ -240,7 +240,7 @@ impl Vault {
     }
 
     /// Removes this vault's copy of a key that another vault has proved to hold.
-    async fn forget(&self, key: &Arc<DataKey>) -> Result<(), Problem> {
+    pub(super) async fn forget(&self, key: &Arc<DataKey>) -> Result<(), Problem> {
         let key = Arc::clone(key);
         let removed = match &self.place {
             Place::Keyring(keyring) => keyring.remove(DataKey::clone(&key)).await,
@@ -252,7 +252,39 @@ impl Vault {
         removed.map_err(|trouble| trouble.problem(self.circumstances(true)))
     }
 
-    /// The vault as `status` shows it. Without a record, an empty vault is none too few.
+    /// Removes the data key for good, unless `is_needed` finds that something depends on it. Returns
+    /// whether there was one.
+    ///
+    /// # Errors
+    /// While it is needed; and if the vault can't be asked.
+    pub(super) async fn discard(
+        &self,
+        is_needed: impl Future<Output = bool>,
+    ) -> Result<bool, Problem> {
+        // A login that is under way creates its record and may need the key.
+        let _turn = self.making.lock().await;
+        if is_needed.await {
+            let message = "the data key opens a session that is still stored";
+            return Err(Problem::new(Kind::Vault, message).hint("run `loopdesk logout`"));
+        }
+        let key = match self.read().await {
+            Ok(key) => key,
+            // A key that can't be opened is deleted with the state folder.
+            Err(Unusable::Missing | Unusable::Closed) => return Ok(false),
+            Err(trouble) => return Err(trouble.problem(self.circumstances(false))),
+        };
+        self.forget(&key).await?;
+        {
+            let mut known = self.known();
+            known.key = None;
+            known.is_noted = false;
+        }
+        drop(std::fs::remove_file(&self.note));
+        Ok(true)
+    }
+
+    /// The vault as `status` shows it. An empty vault is a problem only once there are records, which
+    /// need its key.
     pub(super) fn status(&self, has_records: bool) -> status::Vault {
         let known = self.known();
         let (state, problem) = match &known.trouble {
@@ -316,12 +348,12 @@ impl Vault {
     }
 
     /// Whether nothing but a passphrase helps.
-    fn waits_for_a_person(&self) -> bool {
+    pub(super) fn waits_for_a_person(&self) -> bool {
         self.kind == VaultKind::Passphrase && self.key_in_memory().is_none()
     }
 
     /// Whether asking again may help.
-    fn is_in_trouble(&self, has_records: bool) -> bool {
+    pub(super) fn is_in_trouble(&self, has_records: bool) -> bool {
         match &self.known().trouble {
             Some((Unusable::Missing, _)) => has_records,
             Some(_) => true,

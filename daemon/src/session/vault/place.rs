@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use loopdesk_protocol::Paths;
 
 use crate::config::VaultKind;
-use crate::session::store;
+use crate::durable;
 
 /// The note's file.
 pub(super) fn note(paths: &Paths) -> PathBuf {
     paths.state_dir().join("vault")
 }
 
-/// The vault that has the key, if that was ever noted.
-pub(super) fn read(note: &Path) -> Option<VaultKind> {
+/// The vault that has the key, if that was ever noted. Blocks.
+pub(in crate::session) fn noted(paths: &Paths) -> Option<VaultKind> {
+    read(&note(paths))
+}
+
+fn read(note: &Path) -> Option<VaultKind> {
     let text = std::fs::read_to_string(note).ok()?;
     VaultKind::named(text.trim())
 }
@@ -26,5 +30,5 @@ pub(super) fn write(note: &Path, kind: VaultKind) -> Result<(), String> {
     }
     let dir = note.parent().unwrap_or(note);
     let line = format!("{}\n", kind.name());
-    store::write_through(note, line.as_bytes(), dir).map_err(|e| e.to_string())
+    durable::write_through(note, line.as_bytes(), dir).map_err(|e| e.to_string())
 }

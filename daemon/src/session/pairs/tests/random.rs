@@ -8,15 +8,15 @@ use loopdesk_protocol::{Kind, Problem};
 use proptest::prelude::*;
 
 use super::*;
-use crate::session::Setup;
 use crate::session::model::cause::Said;
 use crate::session::model::per_role::slot;
 use crate::session::model::rejection::Block;
 use crate::session::model::token_pair::{Generations, Held};
-use crate::session::pairs::Parts;
-use crate::session::snapshot::Part;
+use crate::session::report::merge::Parts;
+use crate::session::report::snapshot::Part;
 use crate::session::state::{Effect, Input, Load, Machine};
 use crate::session::testing::{Scripted, grant, setup};
+use crate::session::zendesk::setup::Setup;
 
 #[derive(Clone, Copy, Debug)]
 enum Event {

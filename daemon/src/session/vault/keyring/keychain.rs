@@ -38,14 +38,14 @@ pub(super) async fn unlock(keyring: &Keyring, limit: Duration) -> Result<Opened,
 
 /// The keychain tells nobody when it is unlocked: time alone says when to ask again.
 #[derive(Debug)]
-pub(in crate::session::vault) struct Signals(std::convert::Infallible);
+pub(in crate::session) struct Signals(std::convert::Infallible);
 
 impl Signals {
-    pub(in crate::session::vault) async fn subscribe() -> Option<Self> {
+    pub(in crate::session) async fn subscribe() -> Option<Self> {
         std::future::ready(None).await
     }
 
-    pub(in crate::session::vault) async fn next(&mut self) -> Option<()> {
+    pub(in crate::session) async fn next(&mut self) -> Option<()> {
         match self.0 {}
     }
 }

@@ -21,7 +21,7 @@ use loopdesk_protocol::{Kind, Problem, unlock};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-pub(super) use self::system::Signals;
+pub(in crate::session) use self::system::Signals;
 use super::Unusable;
 use crate::session::crypto::data_key::DataKey;
 use crate::telemetry::Foreign;

@@ -63,14 +63,14 @@ pub(super) async fn unlock(_: &Keyring, limit: Duration) -> Result<Opened, Unusa
 
 /// Tells of changes that may mean that the keyring has been started or unlocked.
 #[derive(Debug)]
-pub(in crate::session::vault) struct Signals {
+pub(in crate::session) struct Signals {
     of_the_keyring: MessageStream,
     of_the_bus: MessageStream,
 }
 
 impl Signals {
     /// `None` where there is no bus; it starts no keyring.
-    pub(in crate::session::vault) async fn subscribe() -> Option<Self> {
+    pub(in crate::session) async fn subscribe() -> Option<Self> {
         let subscribed = async {
             let bus = connect().await.ok()?;
             let of_the_keyring = MatchRule::builder()
@@ -89,7 +89,7 @@ impl Signals {
     }
 
     /// Waits for the next one; `None` when the bus is gone.
-    pub(in crate::session::vault) async fn next(&mut self) -> Option<()> {
+    pub(in crate::session) async fn next(&mut self) -> Option<()> {
         tokio::select! {
             of_the_keyring = next(&mut self.of_the_keyring) => of_the_keyring,
             of_the_bus = next(&mut self.of_the_bus) => of_the_bus,

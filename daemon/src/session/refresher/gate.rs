@@ -1,0 +1,312 @@
+//! The rotation gate (R1): requests pass it one way, a refresh closes it for a moment.
+//!
+//! A refresh deletes the token that requests in flight carry, so it waits for those that could not
+//! be sent again: uploads. While it waits the gate is open and nobody else waits. It closes only
+//! for the POST and the store:
+//!
+//! ```text
+//!  planned   ── uploads in flight ──┐ gate closes ── drain ── POST ── store ── gate opens
+//!               (bounded)           ┘                ≤ 250 ms
+//!  forced    ──────────────────────── gate closes ────────── POST ── store ── gate opens
+//! ```
+//!
+//! A lease ends when the head of the answer has come: that is when Zendesk has judged the token.
+//! So a download that feeds an upload (`curl A | curl -T - B`) holds nothing up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::session::model::schedule::Urgency;
+
+/// One account's gate. Clones share it.
+#[derive(Clone, Debug)]
+pub(in crate::session) struct Gate {
+    state: Arc<watch::Sender<Traffic>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Traffic {
+    closed: bool,
+    /// A refresh that waits for uploads shall wait no longer.
+    hurry: bool,
+    replayable: usize,
+    unreplayable: usize,
+}
+
+/// Whether a request can be sent a second time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Load {
+    Replayable,
+    Unreplayable,
+}
+
+impl Gate {
+    pub(in crate::session) fn new() -> Self {
+        Self {
+            state: Arc::new(watch::Sender::new(Traffic::default())),
+        }
+    }
+
+    /// Passes the gate, waiting while it is closed, but not for ever: whoever has waited long
+    /// enough goes on with the old token.
+    pub(in crate::session) async fn enter(&self, load: Load) -> Lease {
+        let patience = match load {
+            Load::Replayable => REPLAYABLE_PATIENCE,
+            Load::Unreplayable => UNREPLAYABLE_PATIENCE,
+        };
+        let deadline = Instant::now() + patience;
+        while !self.count(load, |traffic| !traffic.closed) {
+            let mut changes = self.state.subscribe();
+            let opened = changes.wait_for(|traffic| !traffic.closed);
+            if timeout_at(deadline, opened).await.is_err() {
+                self.count(load, |_| true);
+                break;
+            }
+        }
+        Lease {
+            gate: self.clone(),
+            load,
+        }
+    }
+
+    /// Closes the gate for a refresh, when it may. Dropping the result opens it again.
+    pub(in crate::session) async fn close(&self, urgency: Urgency) -> Closed {
+        let mut changes = self.state.subscribe();
+        let mut forced = urgency == Urgency::Forced;
+        if let Urgency::Planned { patience } = urgency {
+            let deadline = Instant::now() + patience;
+            let free = |traffic: &Traffic| traffic.hurry || traffic.unreplayable == 0;
+            while !self.shut(free, &mut forced) {
+                // Uploads may keep coming: a planned refresh still happens before the expiry.
+                if timeout_at(deadline, changes.wait_for(free)).await.is_err() {
+                    break;
+                }
+            }
+        }
+        self.shut(|_| true, &mut forced);
+        let closed = Closed(self.clone());
+        if !forced {
+            let drained = changes.wait_for(|t| t.replayable == 0 && t.unreplayable == 0);
+            drop(timeout(DRAIN, drained).await);
+        }
+        closed
+    }
+
+    /// Lets a refresh that waits for uploads wait no longer.
+    pub(in crate::session) fn hurry(&self) {
+        self.state
+            .send_modify(|traffic| traffic.hurry = !traffic.closed);
+    }
+
+    /// Takes that back: the refresh has ended without coming to the gate.
+    pub(in crate::session) fn calm(&self) {
+        self.state.send_if_modified(|traffic| {
+            traffic.hurry = false;
+            false
+        });
+    }
+
+    /// Whether a refresh is under way.
+    pub(in crate::session) fn is_closed(&self) -> bool {
+        self.state.borrow().closed
+    }
+
+    /// Counts a request in if it may pass, in one step with the question whether it may.
+    fn count(&self, load: Load, may_pass: impl Fn(&Traffic) -> bool) -> bool {
+        let mut entered = false;
+        self.state.send_if_modified(|traffic| {
+            entered = may_pass(traffic);
+            if entered {
+                *traffic.of(load) += 1;
+            }
+            // Nobody waits for more traffic.
+            false
+        });
+        entered
+    }
+
+    /// Closes the gate if it may be, in one step with the question whether it may.
+    fn shut(&self, may_close: impl Fn(&Traffic) -> bool, hurried: &mut bool) -> bool {
+        self.state.send_if_modified(|traffic| {
+            let closes = !traffic.closed && may_close(traffic);
+            if closes {
+                *hurried |= traffic.hurry;
+                traffic.closed = true;
+                traffic.hurry = false;
+            }
+            closes
+        })
+    }
+}
+
+/// A request in flight, until the head of its answer has come.
+#[derive(Debug)]
+pub(in crate::session) struct Lease {
+    gate: Gate,
+    load: Load,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.gate.state.send_if_modified(|traffic| {
+            let count = traffic.of(self.load);
+            *count = count.saturating_sub(1);
+            *count == 0
+        });
+    }
+}
+
+/// The gate is closed as long as this lives.
+#[derive(Debug)]
+pub(in crate::session) struct Closed(Gate);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.state.send_modify(|traffic| {
+            traffic.closed = false;
+            traffic.hurry = false;
+        });
+    }
+}
+
+impl Traffic {
+    fn of(&mut self, load: Load) -> &mut usize {
+        match load {
+            Load::Replayable => &mut self.replayable,
+            Load::Unreplayable => &mut self.unreplayable,
+        }
+    }
+}
+
+/// R1: after that, a token endpoint that hangs is no reason to wait, since a 401 can be replayed.
+const REPLAYABLE_PATIENCE: Duration = Duration::from_secs(2);
+/// An upload can't be replayed, so it waits as long as a refresh takes at worst before it goes on
+/// with the old token rather than failing.
+const UNREPLAYABLE_PATIENCE: Duration = Duration::from_secs(30);
+/// Most answers' heads come within this time; those that don't cost one 401 and a replay.
+const DRAIN: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+
+    use super::*;
+
+    const LONG: Urgency = Urgency::Planned {
+        patience: Duration::from_secs(300),
+    };
+
+    fn spawn<T: Send + 'static>(
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> tokio::task::JoinHandle<(T, Duration)> {
+        let start = Instant::now();
+        tokio::spawn(async move {
+            let value = future.await;
+            (value, start.elapsed())
+        })
+    }
+
+    async fn turn() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r1_while_a_refresh_waits_for_uploads_nobody_else_waits() {
+        let gate = Gate::new();
+        let upload = gate.enter(Load::Unreplayable).await;
+        let waiting = gate.clone();
+        let refresh = spawn(async move { waiting.close(LONG).await });
+        turn().await;
+        let start = Instant::now();
+        drop(gate.enter(Load::Replayable).await);
+        drop(gate.enter(Load::Unreplayable).await);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!gate.is_closed());
+        drop(upload);
+        let (_closed, waited) = refresh.await.unwrap();
+        assert_eq!(waited, Duration::from_secs(60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r1_new_uploads_don_t_starve_a_planned_refresh() {
+        let gate = Gate::new();
+        let _upload = gate.enter(Load::Unreplayable).await;
+        let start = Instant::now();
+        let patience = Duration::from_secs(5);
+        let _closed = gate.close(Urgency::Planned { patience }).await;
+        assert_eq!(start.elapsed(), patience + DRAIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r1_a_forced_refresh_waits_for_nobody() {
+        let gate = Gate::new();
+        let _upload = gate.enter(Load::Unreplayable).await;
+        let _request = gate.enter(Load::Replayable).await;
+        let start = Instant::now();
+        drop(gate.close(Urgency::Forced).await);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        // One that waits already learns that the token is dead.
+        let waiting = gate.clone();
+        let refresh = spawn(async move { waiting.close(LONG).await });
+        turn().await;
+        gate.hurry();
+        let (_closed, waited) = refresh.await.unwrap();
+        assert_eq!(waited, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r1_behind_a_closed_gate_replayable_requests_wait_two_seconds_and_uploads_longer() {
+        let gate = Gate::new();
+        let closed = gate.close(Urgency::Forced).await;
+        let (one, two) = (gate.clone(), gate.clone());
+        let get = spawn(async move { one.enter(Load::Replayable).await });
+        let put = spawn(async move { two.enter(Load::Unreplayable).await });
+        let (_lease, waited) = get.await.unwrap();
+        assert_eq!(waited, REPLAYABLE_PATIENCE);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        drop(closed);
+        let (_lease, waited) = put.await.unwrap();
+        assert_eq!(waited, Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn r1_requests_in_flight_drain_for_a_moment_before_the_post() {
+        let gate = Gate::new();
+        let request = gate.enter(Load::Replayable).await;
+        let closing = gate.clone();
+        let refresh = spawn(async move { closing.close(LONG).await });
+        turn().await;
+        assert!(gate.is_closed(), "new requests wait meanwhile");
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        drop(request);
+        let (closed, waited) = refresh.await.unwrap();
+        assert_eq!(waited, Duration::from_millis(40));
+        drop(closed);
+        assert!(!gate.is_closed());
+        let _slow = gate.enter(Load::Replayable).await;
+        let start = Instant::now();
+        let _closed = gate.close(LONG).await;
+        assert_eq!(start.elapsed(), DRAIN);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_hangs_up_leaves_no_lease() {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let task = spawn(async move {
+            let _lease = held.enter(Load::Unreplayable).await;
+            std::future::pending::<()>().await;
+        });
+        turn().await;
+        task.abort();
+        let start = Instant::now();
+        drop(gate.close(LONG).await);
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+}

@@ -1,0 +1,64 @@
+//! The health probe's work: the note on disk, and the two questions to Zendesk.
+//!
+//! The note holds a time and a role, nothing secret. Without it, or with a damaged one, the probe
+//! comes a day after the login, as if there never had been one.
+
+use std::sync::Arc;
+
+use crate::session::model::blocking::blocking;
+use crate::session::model::checks::Found;
+use crate::session::state::health::{Act, News, Note};
+use crate::session::store::{self, Store};
+use crate::session::zendesk::setup::Setup;
+
+/// Does what the machine wants; `None` where nothing comes of it.
+pub(in crate::session) async fn run(setup: Arc<Setup>, store: Store, act: Act) -> Option<News> {
+    let account = setup.account.name.clone();
+    let path = store.file(&account, "health");
+    match act {
+        Act::Recall => {
+            let read = blocking(move || std::fs::read(path).ok()).await;
+            let note = read.ok().flatten();
+            Some(News::Recalled(
+                note.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
+            ))
+        }
+        Act::Remember(note) => {
+            remember(store, path, note).await;
+            None
+        }
+        Act::Probe(held, note) => {
+            // First, so that a daemon that is restarted all the time doesn't ask all the time.
+            remember(store, path, note).await;
+            let found = setup.zendesk.probe(&held.pair.access).await;
+            match &found {
+                Found::Somebody { .. } => tracing::debug!(%account, "the session is healthy"),
+                Found::Unclear(why) => tracing::debug!(%account, why, "no answer to the probe"),
+                Found::Nobody | Found::Dead => {
+                    tracing::warn!(%account, ?found, "the access token is no good");
+                }
+                Found::Refused(block) => {
+                    tracing::error!(%account, why = block.why, "Zendesk refuses the session");
+                }
+            }
+            Some(News::Probed(held.pair.generation, found))
+        }
+        Act::Forget => {
+            // There may be none.
+            drop(blocking(move || std::fs::remove_file(path)).await);
+            None
+        }
+    }
+}
+
+async fn remember(store: Store, path: std::path::PathBuf, note: Note) {
+    let write = move || {
+        let text = serde_json::to_vec(&note)?;
+        store::write_through(&path, &text, store.dir())
+    };
+    match blocking(write).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "the time of the next probe is not noted"),
+        Err(why) => tracing::debug!(why, "the time of the next probe is not noted"),
+    }
+}

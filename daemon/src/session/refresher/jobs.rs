@@ -1,0 +1,470 @@
+//! The refresher's work: whatever waits for Zendesk, the disk or the vault.
+//!
+//! Each job runs to its end on a task of its own, whoever stops waiting for it.
+
+use std::sync::Arc;
+
+use loopdesk_protocol::session::LoggedOut;
+use loopdesk_protocol::{Kind, Problem};
+
+use super::gate::{Closed, Gate};
+use super::recovery;
+use super::retired_spare;
+use crate::failpoint;
+use crate::session::crypto::data_key::DataKey;
+use crate::session::model::blocking::blocking;
+use crate::session::model::checks::Check;
+use crate::session::model::outcome::Answer;
+use crate::session::model::schedule::Urgency;
+use crate::session::model::token_pair::{Generation, Held};
+use crate::session::state::Load;
+use crate::session::state::health::News;
+use crate::session::store::kept::Keeper;
+use crate::session::store::leftover::Leftover;
+use crate::session::store::record::{self, Sealed, Stored};
+use crate::session::store::{Slot, Store};
+use crate::session::vault::{self, Vault};
+use crate::session::zendesk::setup::Setup;
+
+/// What a job brings back.
+#[derive(Debug)]
+pub(in crate::session) enum Done {
+    Loaded(Load),
+    Refreshed(Attempt),
+    Stored(Stowed),
+    Checked {
+        generation: Generation,
+        purpose: Purpose,
+        check: Check,
+    },
+    Adopted(Result<(Held, Option<Leftover>), Problem>),
+    LoggedOut(Result<LoggedOut, Problem>),
+    /// The daily probe's.
+    Health(Option<News>),
+    /// An old pair was revoked, or not.
+    Revoked,
+    /// What has come of an attempt to retire the spare pair.
+    Spare(retired_spare::Outcome),
+}
+
+/// Why `tokens/current` was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::session) enum Purpose {
+    /// The token answer has left something out.
+    Learn,
+    /// A request was answered 401.
+    Judge,
+}
+
+/// A refresh that has ended, and what it holds.
+#[derive(Debug)]
+pub(in crate::session) struct Attempt {
+    pub(in crate::session) answer: Result<Answer, Unsent>,
+    pub(in crate::session) hold: Hold,
+}
+
+/// Why a refresh was not sent.
+#[derive(Debug)]
+pub(in crate::session) enum Unsent {
+    Because(Problem),
+    /// Another process has stored a newer session.
+    Superseded(Box<Load>),
+}
+
+/// What has come of storing something.
+#[derive(Debug)]
+pub(in crate::session) enum Stowed {
+    Done,
+    Failed(Problem),
+    /// Another process has stored a session that is as new: it was left as it is.
+    Superseded(Box<Load>),
+}
+
+/// What a refresh holds while it is under way.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Hold {
+    pub(in crate::session) closed: Option<Closed>,
+    pub(in crate::session) slot: Option<Slot>,
+}
+
+/// Reads the record of `setup`'s account, or its spare's where its own was lost.
+pub(in crate::session) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> Load {
+    let load = read(Arc::clone(&setup), store.clone(), Arc::clone(&vault)).await;
+    if let Load::Over { end, person, .. } = &load
+        && end.answer_lost
+        && retired_spare::take_over(&setup, &store, &vault, person.as_ref()).await
+    {
+        return read(setup, store, vault).await;
+    }
+    load
+}
+
+/// Reads the record of this role, and takes up what a crash has left beside it.
+pub(in crate::session) async fn read(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> Load {
+    let account = setup.account.name.clone();
+    let path = store.path(&account);
+    let reading = (store.clone(), account.clone());
+    let read = blocking(move || {
+        let (store, account) = reading;
+        store.sweep(&account);
+        let bytes = store.read(&account).map_err(|e| e.problem())?;
+        let noted = store.noted(&account);
+        Ok::<_, Problem>((bytes, noted.map(|noted| (noted, store.kept(&account)))))
+    });
+    let (bytes, noted) = match read.await {
+        Ok(Ok((Some(bytes), noted))) => (bytes, noted),
+        Ok(Ok((None, _))) => return Load::Nothing,
+        Ok(Err(problem)) => return Load::NoKey(problem),
+        Err(why) => return Load::NoKey(Problem::new(Kind::Internal, why)),
+    };
+    let unusable = |problem, generation| Load::Unusable {
+        problem,
+        generation,
+    };
+    let record = match Sealed::parse(&path, &bytes) {
+        Ok(record) => record,
+        Err(problem) => return unusable(problem, None),
+    };
+    let generation = Generation::new(record.header.generation);
+    let was_moved = retired_spare::was_moved(&setup, &record.header.binding);
+    if let Some(problem) = recovery::stranger(&setup, &record.header.binding)
+        && !was_moved
+    {
+        return unusable(problem, Some(generation));
+    }
+    let key = match vault.key().await {
+        Ok(key) => key,
+        Err(problem) => {
+            return Load::NoKey(vault::lost_key(problem, &path, account.as_str()));
+        }
+    };
+    if key.id() != record.header.key_id {
+        let problem = Problem::new(
+            Kind::Vault,
+            format!(
+                "the {} holds another data key than the one it needs",
+                vault.name()
+            ),
+        )
+        .hint("set `vault` back to what it was, or put the old key back");
+        return Load::NoKey(vault::lost_key(problem, &path, account.as_str()));
+    }
+    match record.open(&key) {
+        Ok(Stored::Live(held)) => {
+            let noted = noted.filter(|(noted, _)| *noted > generation);
+            match noted.filter(|_| held.pair.renewal.is_consumed()) {
+                None => {
+                    if was_moved {
+                        // The next refresh would write it anew, too: this can't be lost by a failure.
+                        let stored = Stored::Live(held.clone());
+                        drop(self::store(setup, store, Some(key), stored, None).await);
+                    }
+                    Load::Found { held, doubt: None }
+                }
+                Some((next, kept)) => recovery::recover(setup, store, key, held, next, kept).await,
+            }
+        }
+        Ok(Stored::Over {
+            end,
+            person,
+            generation,
+        }) => Load::Over {
+            end,
+            person,
+            generation,
+        },
+        Err(problem) => unusable(problem, Some(generation)),
+    }
+}
+
+/// What a refresh needs.
+#[derive(Debug)]
+pub(in crate::session) struct Refresh {
+    pub(in crate::session) setup: Arc<Setup>,
+    pub(in crate::session) store: Store,
+    pub(in crate::session) vault: Arc<Vault>,
+    pub(in crate::session) gate: Gate,
+    pub(in crate::session) held: Arc<Held>,
+    pub(in crate::session) next: Generation,
+    pub(in crate::session) urgency: Urgency,
+    /// Without it nothing can be stored.
+    pub(in crate::session) key: Option<Arc<DataKey>>,
+    /// What the attempt before this one still holds.
+    pub(in crate::session) hold: Hold,
+}
+
+impl Refresh {
+    /// Proves that the new pair could be stored, waits at the gate, and asks Zendesk.
+    pub(in crate::session) async fn run(self) -> Attempt {
+        let Self {
+            setup,
+            store,
+            vault,
+            gate,
+            held,
+            next,
+            urgency,
+            key,
+            hold,
+        } = self;
+        failpoint::reach(failpoint::BEGUN);
+        let Some(key) = key else {
+            return unsent(no_key(), hold.closed, hold.slot);
+        };
+        let account = setup.account.name.clone();
+        let slot = match hold.slot {
+            Some(slot) => slot,
+            None => {
+                let (store, account) = (store.clone(), account.clone());
+                match flat(blocking(move || store.prepare(&account)).await) {
+                    Ok(slot) => slot,
+                    Err(why) => return unsent(why, hold.closed, None),
+                }
+            }
+        };
+        let closed = match hold.closed {
+            Some(closed) => closed,
+            None => gate.close(urgency).await,
+        };
+        failpoint::reach(failpoint::GATE_CLOSED);
+        let renewal = &held.pair.renewal;
+        let noting = (store.clone(), account.clone(), held.pair.generation);
+        let judging = (Arc::clone(&setup), Arc::clone(&key));
+        // What replaces nothing leaves no doubt, and nothing to note.
+        let is_noted = renewal.is_consumed();
+        let noted = blocking(move || {
+            let (store, account, current) = noting;
+            let (setup, key) = judging;
+            if let Some(load) = recovery::rival(&setup, &store, &key, current) {
+                return Ok(Err(load));
+            }
+            let was_noted = store.noted(&account).is_some_and(|noted| noted > current);
+            let place = is_noted.then(|| store.note_refresh(&account, next));
+            let keeper = place.transpose()?.map(|place| Keeper {
+                place,
+                aad: recovery::aad(&setup, next),
+                key,
+            });
+            Ok(Ok((was_noted, keeper)))
+        });
+        let (was_noted, keeper) = match flat(noted.await) {
+            Ok(Ok(noted)) => noted,
+            Ok(Err(load)) => {
+                return Attempt {
+                    answer: Err(Unsent::Superseded(Box::new(load))),
+                    hold: Hold {
+                        closed: Some(closed),
+                        slot: Some(slot),
+                    },
+                };
+            }
+            Err(why) => return unsent(why, Some(closed), Some(slot)),
+        };
+        let answer = setup.zendesk.refresh(renewal, keeper.as_ref()).await;
+        failpoint::reach(failpoint::PARSED);
+        let hold = Hold {
+            closed: Some(closed),
+            slot: Some(slot),
+        };
+        if was_noted
+            && matches!(answer, Answer::InvalidGrant(_))
+            && retired_spare::take_over(&setup, &store, &vault, Some(&held.person)).await
+        {
+            let load = Box::new(read(setup, store, vault).await);
+            let answer = Err(Unsent::Superseded(load));
+            return Attempt { answer, hold };
+        }
+        let settled = match &answer {
+            // An answer that was lost earlier stays lost.
+            Answer::Transient { may_have_acted, .. } => !may_have_acted && !was_noted,
+            Answer::Refused(_) => !was_noted,
+            Answer::InvalidGrant(_) => true,
+            // The note goes when the new pair is stored; until then it is the truth.
+            Answer::Granted(_) | Answer::Lost(_) => false,
+        };
+        if settled {
+            drop(blocking(move || store.clear_note(&account)).await);
+        }
+        Attempt {
+            answer: Ok(answer),
+            hold,
+        }
+    }
+}
+
+fn unsent(why: Problem, closed: Option<Closed>, slot: Option<Slot>) -> Attempt {
+    Attempt {
+        answer: Err(Unsent::Because(why)),
+        hold: Hold { closed, slot },
+    }
+}
+
+/// Makes what is to be stored durable, in `slot` or in a new place.
+pub(in crate::session) async fn store(
+    setup: Arc<Setup>,
+    store: Store,
+    key: Option<Arc<DataKey>>,
+    stored: Stored,
+    slot: Option<Slot>,
+) -> Stowed {
+    // A session is live only if its record was opened, or written, with this key.
+    let Some(key) = key else {
+        return Stowed::Failed(no_key());
+    };
+    let work = move || {
+        let account = &setup.account.name;
+        let generation = match &stored {
+            Stored::Live(held) => held.pair.generation,
+            Stored::Over { generation, .. } => *generation,
+        };
+        if let Some(load) = recovery::rival(&setup, &store, &key, generation) {
+            if let Some(slot) = slot {
+                slot.discard();
+            }
+            return Ok(Some(load));
+        }
+        let bytes = record::seal(&stored, &setup.binding, &key).map_err(internal)?;
+        let slot = match slot {
+            Some(slot) => slot,
+            None => store.prepare(account).map_err(|e| e.problem())?,
+        };
+        slot.commit(&bytes).map_err(|e| e.problem())?;
+        store.clear_note(account);
+        Ok::<_, Problem>(None)
+    };
+    match blocking(work).await.map_err(internal).flatten() {
+        Ok(None) => Stowed::Done,
+        Ok(Some(load)) => Stowed::Superseded(Box::new(load)),
+        Err(problem) => Stowed::Failed(problem),
+    }
+}
+
+/// Makes a login's pair durable, and `replaced` a leftover; `aside`: there is a record in the way
+/// that nobody can use.
+pub(in crate::session) async fn adopt(
+    setup: Arc<Setup>,
+    store: Store,
+    key: Arc<DataKey>,
+    held: Held,
+    replaced: Option<Arc<Held>>,
+    aside: bool,
+) -> Result<(Held, Option<Leftover>), Problem> {
+    let work = move || {
+        let account = &setup.account.name;
+        let replaced = replaced.filter(|old| old.pair.renewal.is_consumed());
+        let replaced = replaced
+            .map(|old| Leftover::of(&setup.account.name, &setup.binding, &store, &key, &old.pair));
+        let replaced = replaced.transpose().map_err(|e| e.problem())?;
+        failpoint::reach(failpoint::OLD_NOTED);
+        if aside {
+            store.set_aside(account).map_err(|e| e.problem())?;
+        }
+        let slot = store.prepare(account).map_err(|e| e.problem())?;
+        let stored = Stored::Live(held.clone());
+        let bytes = record::seal(&stored, &setup.binding, &key)
+            .map_err(|why| Problem::new(Kind::Internal, why))?;
+        slot.commit(&bytes).map_err(|e| e.problem())?;
+        store.clear_note(account);
+        Ok((held, replaced))
+    };
+    blocking(work)
+        .await
+        .unwrap_or_else(|why| Err(Problem::new(Kind::Internal, why)))
+}
+
+/// A session that a logout finds.
+#[derive(Debug)]
+pub(in crate::session) enum Leaving {
+    /// Nobody is logged in, and there is no record.
+    Nobody,
+    /// A pair that lives.
+    Live(Arc<Held>),
+    /// A session that Zendesk has ended; perhaps an access token is left.
+    Ended(
+        Option<Arc<Held>>,
+        Option<loopdesk_protocol::account::Person>,
+    ),
+    /// A record that can't be used, and why.
+    Sealed(Problem),
+}
+
+/// Revokes and erases a session (R8).
+pub(in crate::session) async fn logout(
+    setup: Arc<Setup>,
+    store: Store,
+    vault: Arc<Vault>,
+    leaving: Leaving,
+    forget: bool,
+) -> Result<LoggedOut, Problem> {
+    failpoint::reach(failpoint::LEAVING);
+    let name = setup.account.name.clone();
+    let not_revoked = |why| {
+        let message =
+            format!("account `{name}` is still logged in, its tokens can't be revoked: {why}");
+        Problem::new(Kind::Zendesk, message)
+            .hint("try again when Zendesk can be reached")
+            .hint(format!(
+                "or remove them from this machine only: `loopdesk logout {name} --forget`"
+            ))
+    };
+    let spare = retired_spare::end(&setup, &store, &vault).await;
+    let is_spare_revoked = match spare {
+        Ok(()) => true,
+        Err(_) if forget => false,
+        Err(kept) => return Err(not_revoked(kept.why)),
+    };
+    let (person, revoked) = match leaving {
+        Leaving::Nobody => (None, Ok(false)),
+        Leaving::Live(held) => {
+            let person = Some(held.person.as_ref().clone());
+            let (setup, store) = (Arc::clone(&setup), store.clone());
+            (
+                person,
+                recovery::leave(setup, store, vault.key_in_memory(), held)
+                    .await
+                    .map(|()| true),
+            )
+        }
+        Leaving::Ended(left, person) => {
+            if let Some(held) = left {
+                setup.zendesk.revoke(&held.pair.access).await;
+            }
+            // Its refresh token is dead by Zendesk's own word.
+            (person, Ok(true))
+        }
+        Leaving::Sealed(problem) => (None, Err(problem.message)),
+    };
+    let revoked = match revoked {
+        Ok(revoked) => revoked,
+        Err(_) if forget => false,
+        Err(why) => return Err(not_revoked(why)),
+    };
+    failpoint::reach(failpoint::TOKEN_ENDED);
+    if !is_spare_revoked {
+        let erased = retired_spare::erase(&store, &name).await;
+        erased.map_err(internal)?;
+    }
+    let erasing = name.clone();
+    match blocking(move || store.erase(&erasing)).await {
+        Ok(Ok(())) => Ok(LoggedOut {
+            account: name.to_string(),
+            person,
+            revoked: revoked && is_spare_revoked,
+        }),
+        Ok(Err(error)) => Err(error.problem()),
+        Err(why) => Err(Problem::new(Kind::Internal, why)),
+    }
+}
+
+fn flat<T>(result: Result<Result<T, crate::session::store::Error>, String>) -> Result<T, Problem> {
+    let result = result.map_err(internal)?;
+    result.map_err(|error| error.problem())
+}
+
+fn internal(why: String) -> Problem {
+    Problem::new(Kind::Internal, why)
+}
+
+fn no_key() -> Problem {
+    Problem::new(Kind::Vault, "the data key is not at hand").hint("run `loopdesk unlock`")
+}

@@ -1,0 +1,112 @@
+//! Pairs that nobody will use and that must not live on at Zendesk (R8).
+//!
+//! Each has a file from before it could exist until it is surely dead: the pair that a login is
+//! about to get, and the one that a login replaces. Whatever a crash leaves behind, the next start
+//! ends all of them but the pair that is in use.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use secrecy::ExposeSecret;
+
+use super::ending::end_pair;
+use crate::config::AccountName;
+use crate::session::crypto::data_key::DataKey;
+use crate::session::model::blocking::blocking;
+use crate::session::model::token_pair::{AccessToken, Generation, Held, Renewal};
+use crate::session::store::kept::Kept;
+use crate::session::store::record::{Sealed, Stored};
+use crate::session::store::{Store, leftover};
+use crate::session::vault::Vault;
+use crate::session::zendesk::oauth;
+use crate::session::zendesk::setup::Setup;
+
+/// Ends the leftovers of earlier runs, all but `in_use`.
+pub(in crate::session) async fn end_all(
+    setup: Arc<Setup>,
+    store: Store,
+    vault: Arc<Vault>,
+    in_use: Option<Arc<Held>>,
+) {
+    let account = setup.account.name.clone();
+    let listing = store.clone();
+    let found = blocking(move || listing.leftovers(&account)).await;
+    for (path, sealed) in found.unwrap_or_default() {
+        let Some(_taken) = store.in_hand().take_if_free(&path) else {
+            continue;
+        };
+        // Nothing had come yet.
+        let is_over = sealed.is_empty() || {
+            let Ok(key) = vault.key().await else {
+                return;
+            };
+            end_one(&setup, &store, &key, &path, &sealed, in_use.as_deref()).await
+        };
+        if is_over {
+            drop(std::fs::remove_file(&path));
+        }
+    }
+}
+
+/// Whether the leftover in the file at `path` needs no more work.
+async fn end_one(
+    setup: &Setup,
+    store: &Store,
+    key: &Arc<DataKey>,
+    path: &Path,
+    sealed: &[u8],
+    in_use: Option<&Held>,
+) -> bool {
+    let account = &setup.account.name;
+    let aad = leftover::aad(&setup.binding);
+    let Some(kept) = Kept::open(sealed, &aad, key) else {
+        // Of another configuration: it is sent nowhere else (S5).
+        tracing::debug!(%account, path = %path.display(), "a leftover can't be opened");
+        return false;
+    };
+    let Some(grant) = oauth::reread(&setup.account, &kept).await else {
+        return true;
+    };
+    let is_in_use = |held: &Held| held.pair.access.expose_secret() == grant.access.expose_secret();
+    if in_use.is_some_and(is_in_use) || is_stored(store, account, key, &grant.access).await {
+        return true;
+    }
+    let renewal = match &grant.refresh {
+        Some(token) => Renewal::RefreshToken(token.clone()),
+        None => Renewal::ClientSecret(String::new().into()),
+    };
+    let pair = grant.begin(Generation::default(), renewal);
+    let keeper = store.leftover(path).ok();
+    let keeper = keeper.map(|place| leftover::keeper(place, aad, key));
+    match end_pair(setup, &pair, keeper.as_ref()).await {
+        Ok(()) => {
+            tracing::info!(%account, "a pair that an earlier login left behind is revoked");
+            true
+        }
+        Err(why) => {
+            tracing::warn!(%account, why, "a pair of an earlier login is not revoked yet");
+            false
+        }
+    }
+}
+
+/// Whether a record of any of the account's pairs holds this token: a page of a login may bring a
+/// pair for another role than the one it was opened for.
+async fn is_stored(
+    store: &Store,
+    account: &AccountName,
+    key: &Arc<DataKey>,
+    access: &AccessToken,
+) -> bool {
+    let (store, account, key) = (store.clone(), account.clone(), Arc::clone(key));
+    let access = access.clone();
+    let looking = blocking(move || {
+        let records = store.records(&account);
+        records.iter().any(|(path, bytes)| {
+            let record = Sealed::parse(path, bytes).and_then(|sealed| sealed.open(&key));
+            matches!(record, Ok(Stored::Live(held))
+                if held.pair.access.expose_secret() == access.expose_secret())
+        })
+    });
+    looking.await.unwrap_or(true)
+}

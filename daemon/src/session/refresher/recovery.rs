@@ -1,0 +1,158 @@
+//! What a start finds of a refresh that was cut short, and what another process has left (R3).
+
+use std::sync::Arc;
+
+use loopdesk_protocol::{Kind, Problem};
+
+use super::ending;
+use super::jobs::{self, Stowed};
+use crate::session::crypto::data_key::DataKey;
+use crate::session::model::binding::Binding;
+use crate::session::model::blocking::blocking;
+use crate::session::model::token_pair::{Generation, Held};
+use crate::session::state::Load;
+use crate::session::store::Store;
+use crate::session::store::kept::{self, Keeper, Kept};
+use crate::session::store::record::{Sealed, Stored};
+use crate::session::zendesk::oauth;
+use crate::session::zendesk::setup::Setup;
+
+/// Takes up a refresh that was sent before this process was started: `kept` is its answer, if it
+/// came (R3, R5).
+pub(in crate::session) async fn recover(
+    setup: Arc<Setup>,
+    store: Store,
+    key: Arc<DataKey>,
+    held: Held,
+    next: Generation,
+    kept: Option<Vec<u8>>,
+) -> Load {
+    let aad = aad(&setup, next);
+    let kept = kept.and_then(|kept| Kept::open(&kept, &aad, &key));
+    let grant = match kept {
+        Some(kept) => oauth::reread(&setup.account, &kept).await,
+        None => None,
+    };
+    let Some(grant) = grant else {
+        return Load::Found {
+            held,
+            doubt: Some("loopdesk was stopped while it waited for the answer".to_owned()),
+        };
+    };
+    let held = Held {
+        pair: grant.renew(next, &held.pair),
+        ..held
+    };
+    tracing::info!(account = %setup.account.name, generation = %next, "took up an answer that was kept");
+    let stored = Stored::Live(held.clone());
+    match jobs::store(setup, store, Some(key), stored, None).await {
+        Stowed::Done => Load::Found { held, doubt: None },
+        // The answer stays where it is, and is taken up again.
+        Stowed::Failed(problem) => Load::NoKey(problem),
+        Stowed::Superseded(load) => *load,
+    }
+}
+
+/// What another process has put in the record's place, if it is of generation `least` or newer:
+/// whoever refreshes after a newer one ends the session. Blocks.
+pub(in crate::session) fn rival(
+    setup: &Setup,
+    store: &Store,
+    key: &DataKey,
+    least: Generation,
+) -> Option<Load> {
+    let account = &setup.account.name;
+    let bytes = store.changed(account).ok()??;
+    let path = store.path(account);
+    let record = Sealed::parse(&path, &bytes).ok()?;
+    let generation = Generation::new(record.header.generation);
+    if record.header.binding != setup.binding || generation < least {
+        return None;
+    }
+    let stored = record.open(key).ok()?;
+    store.adopt(account, &bytes);
+    tracing::warn!(%account, %generation, "another process has changed the stored session: using that");
+    Some(match stored {
+        Stored::Live(held) => Load::Found { held, doubt: None },
+        Stored::Over {
+            end,
+            person,
+            generation,
+        } => Load::Over {
+            end,
+            person,
+            generation,
+        },
+    })
+}
+
+/// What binds the answer to the refresh that makes generation `next`.
+pub(in crate::session) fn aad(setup: &Setup, next: Generation) -> Vec<u8> {
+    kept::aad(&setup.binding, &format!("answer {next}"))
+}
+
+/// Ends the pair in use. Should that take a refresh, a start after a crash finds its answer.
+pub(in crate::session) async fn leave(
+    setup: Arc<Setup>,
+    store: Store,
+    key: Option<Arc<DataKey>>,
+    held: Arc<Held>,
+) -> Result<(), String> {
+    let pair = &held.pair;
+    if ending::end_access(&setup, pair).await? {
+        return Ok(());
+    }
+    let next = pair.generation.next();
+    let account = setup.account.name.clone();
+    let place = blocking(move || store.note_refresh(&account, next)).await?;
+    let keeper = place.ok().zip(key).map(|(place, key)| Keeper {
+        place,
+        aad: aad(&setup, next),
+        key,
+    });
+    ending::end_refresh(&setup, pair, keeper.as_ref()).await
+}
+
+/// Why a record that was made for `theirs` must not be used here, if it must not (S5, R3).
+pub(in crate::session) fn stranger(setup: &Setup, theirs: &Binding) -> Option<Problem> {
+    let ours = &setup.binding;
+    if ours == theirs {
+        return None;
+    }
+    let name = &ours.account;
+    let why = if ours.machine != theirs.machine {
+        format!(
+            "the stored session of account `{name}` was made on another machine, and two machines \
+             that share one session end it for each other"
+        )
+    } else if ours.account != theirs.account {
+        format!(
+            "the stored session of account `{name}` is that of account `{}` under another name",
+            theirs.account
+        )
+    } else if ours.role != theirs.role {
+        format!(
+            "the stored {} pair of account `{name}` is its {} pair under another name",
+            ours.role.name(),
+            theirs.role.name()
+        )
+    } else if ours.grant != theirs.grant {
+        format!(
+            "the stored session of account `{name}` was obtained by the grant `{}`, the \
+             configuration now says `{}`",
+            theirs.grant, ours.grant
+        )
+    } else {
+        format!(
+            "the stored session of account `{name}` belongs to {} and client `{}`, the \
+             configuration now says {} and client `{}`",
+            theirs.api_origin, theirs.client_id, ours.api_origin, ours.client_id
+        )
+    };
+    let problem = Problem::new(Kind::Login, why).hint(setup.how_to_log_in());
+    Some(if ours.machine == theirs.machine {
+        problem.hint("or change the configuration back: the stored session is kept")
+    } else {
+        problem
+    })
+}

@@ -1,0 +1,246 @@
+//! The sessions of all accounts: started, reconfigured and stopped as the configuration says.
+
+mod vault_moves;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use loopdesk_protocol::{Paths, Problem, SecretText, status};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use self::vault_moves::Vaults;
+use super::callback::server::Callbacks;
+use super::handle::Session;
+use super::model::blocking::blocking;
+use super::store::{Store, machine};
+use super::vault::Vault;
+use super::zendesk::setup::Setup;
+use crate::clock::Clock;
+use crate::conditions::Conditions;
+use crate::config::{Account, AccountName, Config, VaultKind};
+use crate::network::Network;
+use crate::upstream::Upstream;
+use crate::upstream::egress::{Egress, Variables};
+
+/// What sessions need from outside.
+#[derive(Clone, Debug)]
+pub struct Deps {
+    /// The time.
+    pub clock: Clock,
+    /// Where records and keys are.
+    pub paths: Paths,
+    /// What the environment says of proxies.
+    pub proxies: Variables,
+    /// Where it is told what keeps requests from Zendesk.
+    pub conditions: Conditions,
+    /// What happens to this machine's network.
+    pub network: Network,
+    /// Keeps the process alive until every session has stored what it holds.
+    pub tracker: TaskTracker,
+}
+
+/// The sessions of all accounts. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Sessions(Arc<Hub>);
+
+impl Sessions {
+    /// No session yet; [`Sessions::apply`] starts them.
+    pub fn new(deps: Deps) -> Self {
+        let machine = machine::hash(deps.paths.state_dir()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "this machine has no id: copied sessions won't be noticed");
+            String::new()
+        });
+        Self(Arc::new(Hub {
+            store: Store::new(deps.paths.sessions_dir()),
+            machine,
+            vaults: Vaults::default(),
+            accounts: ArcSwap::default(),
+            applying: Semaphore::new(1),
+            tasks: std::sync::Mutex::default(),
+            callbacks: Callbacks::default(),
+            deps,
+        }))
+    }
+
+    /// Starts, reconfigures and stops sessions until they are those of `config`. Waits for a
+    /// keyring only if the vault has changed, and for the network only where an account comes back
+    /// whose last refresh isn't over yet; sessions load meanwhile.
+    pub async fn apply(&self, config: &Arc<Config>) {
+        let hub = &self.0;
+        // Two at once could start an account twice, and two refreshers kill a session.
+        let Ok(_turn) = hub.applying.acquire().await else {
+            return;
+        };
+        let vault = hub.use_vault(config.vault).await;
+        let egress = Egress::new(&hub.deps.proxies, config);
+        let mut accounts = BTreeMap::new();
+        for (name, account) in &config.accounts {
+            let session = match self.get(name) {
+                Some(session) if session.is_set_up_as(account, &egress) => session,
+                Some(session) => {
+                    session.reconfigure(hub.setup(account, &egress).await).await;
+                    session
+                }
+                None => hub.start(account, &egress, &vault).await,
+            };
+            accounts.insert(name.clone(), session);
+        }
+        let before = hub.accounts.swap(Arc::new(accounts));
+        for (name, session) in before.iter() {
+            if !config.accounts.contains_key(name) {
+                session.stop().await;
+            }
+        }
+        // The key may have been moved while sessions were started with its old vault.
+        hub.share_vault(false).await;
+    }
+
+    /// Has the sessions without a record look whether there is one by now.
+    pub async fn look(&self) {
+        for session in self.all() {
+            session.look().await;
+        }
+    }
+
+    /// Whether the data key is in the configured vault.
+    ///
+    /// # Errors
+    /// Why it is still in another one.
+    pub fn is_vault_settled(&self) -> Result<(), Problem> {
+        self.0.vaults.is_settled()
+    }
+
+    /// Opens the vault with a person's help, and with the key the sessions that wait for it.
+    ///
+    /// # Errors
+    /// Why it is still closed.
+    pub async fn unlock(&self, passphrase: Option<&SecretText>) -> Result<status::Vault, Problem> {
+        self.0.unlock(passphrase).await?;
+        Ok(self.vault_status())
+    }
+
+    /// Removes the data key for good. Whether there was one.
+    ///
+    /// # Errors
+    /// While a session is stored that it opens; and where the vault can't be asked.
+    pub async fn forget_key(&self) -> Result<bool, Problem> {
+        self.0.forget_key().await
+    }
+
+    /// The session of the account with this name.
+    pub fn get(&self, name: &AccountName) -> Option<Session> {
+        self.0.accounts.load().get(name).cloned()
+    }
+
+    /// The sessions, by name.
+    pub fn all(&self) -> Vec<Session> {
+        self.0.accounts.load().values().cloned().collect()
+    }
+
+    /// The ways to Zendesk under `config`, as `status` shows them.
+    pub fn egress_status(&self, config: &Config) -> status::Egress {
+        let accounts = config.accounts.values();
+        let origins = accounts.flat_map(|account| account.origins());
+        Egress::new(&self.0.deps.proxies, config).status(origins)
+    }
+
+    /// The vault as `status` shows it, its file included, which is looked at.
+    pub async fn vault_and_file(&self) -> status::Vault {
+        let shown = self.vault_status();
+        if shown.problem.is_some() || !self.0.has_records().await {
+            return shown;
+        }
+        let lost = match self.0.vaults.current() {
+            Some(vault) => vault.lost_file().await,
+            None => None,
+        };
+        status::Vault {
+            problem: lost,
+            ..shown
+        }
+    }
+
+    /// The vault as `status` shows it.
+    pub fn vault_status(&self) -> status::Vault {
+        let shown = self.0.vaults.status(self.0.store.has_records());
+        shown.unwrap_or_else(|| status::Vault {
+            kind: VaultKind::Keyring.name().to_owned(),
+            state: status::VaultState::Untested,
+            problem: None,
+        })
+    }
+
+    /// Finishes and stores a refresh in flight, for every account, then returns. A login that
+    /// still waits for its browser is given up.
+    pub async fn shutdown(&self) {
+        for session in self.all() {
+            session.stop().await;
+        }
+        self.0.callbacks.close().await;
+        self.0.vaults.stop();
+        let tasks = std::mem::take(&mut *self.0.tasks());
+        for (name, task) in tasks {
+            if task.await.is_err() {
+                tracing::error!(account = %name, "the session's task was lost");
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Hub {
+    deps: Deps,
+    store: Store,
+    machine: String,
+    vaults: Vaults,
+    accounts: ArcSwap<BTreeMap<AccountName, Session>>,
+    applying: Semaphore,
+    callbacks: Callbacks,
+    tasks: std::sync::Mutex<BTreeMap<AccountName, JoinHandle<()>>>,
+}
+
+impl Hub {
+    async fn setup(&self, account: &Arc<Account>, egress: &Egress) -> Arc<Setup> {
+        let (opened, ways) = (Arc::clone(account), egress.clone());
+        let conditions = self.deps.conditions.clone();
+        let network = self.deps.network.clone();
+        // Reads certificate files.
+        let upstream =
+            move || Upstream::new(&opened, ways, network, &conditions).map_err(|e| e.to_string());
+        let upstream = blocking(upstream).await;
+        let upstream = upstream.and_then(|upstream| upstream);
+        let (egress, clock) = (egress.clone(), &self.deps.clock);
+        Arc::new(Setup::new(account, egress, upstream, &self.machine, clock))
+    }
+
+    async fn start(&self, account: &Arc<Account>, egress: &Egress, vault: &Arc<Vault>) -> Session {
+        // The account may have been here before; its last task must have stored what it held.
+        let last = self.tasks().remove(&account.name);
+        if let Some(last) = last {
+            drop(last.await);
+        }
+        let setup = self.setup(account, egress).await;
+        let (store, vault) = (self.store.clone(), Arc::clone(vault));
+        let callbacks = self.callbacks.clone();
+        let (session, keepers) = Session::new(
+            setup,
+            &self.deps.clock,
+            &self.deps.tracker,
+            store,
+            vault,
+            callbacks,
+        );
+        let task = self.deps.tracker.spawn(keepers.run());
+        self.tasks().insert(account.name.clone(), task);
+        session
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, BTreeMap<AccountName, JoinHandle<()>>> {
+        self.tasks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,386 @@
+//! Sees to the vault while something is wrong with it: asks again, and moves the key where the
+//! configuration wants it. No restart is needed for anything, and no prompt is shown.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use loopdesk_protocol::status::State;
+use loopdesk_protocol::{Kind, Problem, SecretText, status};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Hub;
+use crate::config::VaultKind;
+use crate::session::model::blocking::blocking;
+use crate::session::vault::{Signals, Vault, noted};
+use crate::telemetry::redact;
+
+/// The vault in use, and the one that is to replace it.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Vaults {
+    current: ArcSwapOption<Vault>,
+    next: Mutex<Option<Next>>,
+    /// One move at a time.
+    moving: tokio::sync::Mutex<()>,
+    /// Something has happened that the keeper should look at.
+    wake: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+#[derive(Clone, Debug)]
+struct Next {
+    vault: Arc<Vault>,
+    /// Why the key isn't there yet.
+    problem: Option<Problem>,
+}
+
+impl Vaults {
+    /// The vault in use, once a configuration has been.
+    pub(in crate::session) fn current(&self) -> Option<Arc<Vault>> {
+        self.current.load_full()
+    }
+
+    /// The vault as `status` shows it.
+    pub(in crate::session) fn status(&self, has_records: bool) -> Option<status::Vault> {
+        let mut shown = self.current()?.status(has_records);
+        let waits = self.next().as_ref().and_then(|next| next.problem.clone());
+        shown.problem = shown.problem.or(waits);
+        Some(shown)
+    }
+
+    /// Whether no other vault than the one in use is wanted.
+    pub(in crate::session) fn is_settled(&self) -> Result<(), Problem> {
+        let next = self.next();
+        let problem = next.as_ref().and_then(|next| next.problem.clone());
+        problem.map_or(Ok(()), Err)
+    }
+
+    /// Ends the keeper.
+    pub(in crate::session) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    fn next(&self) -> std::sync::MutexGuard<'_, Option<Next>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_vault(&self) -> Option<Arc<Vault>> {
+        self.next().as_ref().map(|next| Arc::clone(&next.vault))
+    }
+}
+
+impl Hub {
+    /// R9: with the vault goes its key, or the old vault stays, and the keeper tries again.
+    /// Returns the one in use.
+    pub(in crate::session) async fn use_vault(self: &Arc<Self>, wanted: VaultKind) -> Arc<Vault> {
+        let vaults = &self.vaults;
+        let vault = |kind| Arc::new(Vault::watched(kind, &self.deps.paths, vaults.wake.clone()));
+        let Some(current) = vaults.current() else {
+            // The configuration may have been changed while nobody was there to move the key.
+            let paths = self.deps.paths.clone();
+            let noted = blocking(move || noted(&paths)).await;
+            let kind = noted.ok().flatten().unwrap_or(wanted);
+            let current = vault(kind);
+            vaults.current.store(Some(Arc::clone(&current)));
+            if kind != wanted {
+                *vaults.next() = Some(Next {
+                    vault: vault(wanted),
+                    problem: None,
+                });
+                vaults.wake.notify_one();
+            }
+            self.deps.tracker.spawn(Arc::clone(self).keep_vault());
+            return current;
+        };
+        if current.kind() == wanted {
+            *vaults.next() = None;
+            return current;
+        }
+        if vaults.next_vault().is_none_or(|next| next.kind() != wanted) {
+            let next = Next {
+                vault: vault(wanted),
+                problem: None,
+            };
+            *vaults.next() = Some(next);
+        }
+        // Whoever asks is told why not by the status.
+        drop(self.move_key().await);
+        vaults.wake.notify_one();
+        vaults.current().unwrap_or(current)
+    }
+
+    /// Opens the vault with a person's help: the keyring's own prompt, or a passphrase.
+    ///
+    /// # Errors
+    /// Why it is still closed, or the key of the sessions not in it.
+    pub(in crate::session) async fn unlock(
+        &self,
+        passphrase: Option<&SecretText>,
+    ) -> Result<(), Problem> {
+        let starting = || Problem::new(Kind::Daemon, "loopdesk is starting; try again");
+        let current = self.vaults.current().ok_or_else(starting)?;
+        let next = self.vaults.next_vault();
+        let has_records = self.has_records().await;
+        if let Some(passphrase) = passphrase {
+            let _hidden = redact::hide(passphrase.expose());
+            let mut vaults = next.iter().chain([&current]);
+            let Some(vault) = vaults.find(|vault| vault.kind() == VaultKind::Passphrase) else {
+                return Err(takes_none(&current));
+            };
+            if passphrase.expose().is_empty() {
+                let problem = Problem::new(Kind::Usage, "an empty passphrase protects nothing");
+                return Err(problem.hint("run `loopdesk unlock --passphrase-stdin`"));
+            }
+            let key = match current.key_in_memory() {
+                None if has_records && !Arc::ptr_eq(vault, &current) => Some(current.key().await?),
+                key => key,
+            };
+            vault.open(passphrase, key, has_records).await?;
+        } else {
+            for vault in [Some(&current), next.as_ref()].into_iter().flatten() {
+                vault.unlock(has_records).await?;
+            }
+        }
+        if next.is_some() {
+            self.move_key().await?;
+        } else if let Err(problem) = current.retry(has_records).await
+            && current.is_in_trouble(has_records)
+        {
+            return Err(problem);
+        }
+        self.open_sessions().await;
+        Ok(())
+    }
+
+    /// Removes the data key for good. Whether there was one.
+    ///
+    /// # Errors
+    /// While a session is stored that it opens; and where the vault can't be asked.
+    pub(in crate::session) async fn forget_key(&self) -> Result<bool, Problem> {
+        let Some(current) = self.vaults.current() else {
+            return Ok(false);
+        };
+        current.discard(self.has_records()).await
+    }
+
+    /// Whether there is a record, which needs its key.
+    pub(in crate::session) async fn has_records(&self) -> bool {
+        let store = self.store.clone();
+        // If that can't be said, nothing may be made anew.
+        blocking(move || store.has_records()).await.unwrap_or(true)
+    }
+
+    /// Runs until [`Vaults::stop`].
+    async fn keep_vault(self: Arc<Self>) {
+        let stop = self.vaults.stop.clone();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.see_to_vault() => {}
+        }
+    }
+
+    async fn see_to_vault(&self) {
+        loop {
+            let mut signals = None;
+            let mut pause = PAUSE_MIN;
+            while self.needs_care().await {
+                if signals.is_none() && self.asks_keyring() {
+                    // First, so that no change is missed between the question and the wait.
+                    signals = Signals::subscribe().await;
+                }
+                self.care().await;
+                if !self.needs_care().await {
+                    break;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
+                    () = self.vaults.wake.notified() => pause = PAUSE_MIN,
+                    is_there = signal(&mut signals) => {
+                        pause = PAUSE_MIN;
+                        if !is_there {
+                            signals = None;
+                        }
+                        // They come in bursts.
+                        tokio::time::sleep(BURST).await;
+                    }
+                }
+            }
+            drop(signals);
+            self.vaults.wake.notified().await;
+        }
+    }
+
+    async fn needs_care(&self) -> bool {
+        let Some(current) = self.vaults.current() else {
+            return false;
+        };
+        if current.waits_for_a_person() {
+            return false;
+        }
+        match self.vaults.next_vault() {
+            Some(next) => !next.waits_for_a_person() || self.next_is_new(),
+            None => current.is_in_trouble(self.has_records().await),
+        }
+    }
+
+    fn next_is_new(&self) -> bool {
+        let next = self.vaults.next();
+        next.as_ref().is_some_and(|next| next.problem.is_none())
+    }
+
+    fn asks_keyring(&self) -> bool {
+        let vaults = [self.vaults.current(), self.vaults.next_vault()];
+        vaults
+            .into_iter()
+            .flatten()
+            .any(|vault| vault.kind() == VaultKind::Keyring)
+    }
+
+    async fn care(&self) {
+        if self.vaults.next_vault().is_some() {
+            // Whoever looks at the status is told why not.
+            drop(self.move_key().await);
+            return;
+        }
+        let has_records = self.has_records().await;
+        if let Some(current) = self.vaults.current()
+            && current.retry(has_records).await.is_ok()
+        {
+            tracing::info!(vault = current.name(), "the data key is at hand again");
+            self.open_sessions().await;
+        }
+    }
+
+    /// Moves the key from the vault in use to the next one. Whatever happens, one of them has it.
+    async fn move_key(&self) -> Result<(), Problem> {
+        let _turn = self.vaults.moving.lock().await;
+        let (Some(current), Some(next)) = (self.vaults.current(), self.vaults.next_vault()) else {
+            return Ok(());
+        };
+        let has_records = self.has_records().await;
+        let key = match current.key_in_memory() {
+            None if has_records => current.key().await.map(Some),
+            key => Ok(key),
+        };
+        let moved = match key {
+            Ok(Some(key)) => next.adopt(&key).await.map(|()| Some(key)),
+            Ok(None) => Ok(None),
+            Err(problem) => Err(problem),
+        };
+        let key = match moved {
+            Ok(key) => key,
+            // A key that opens nothing needs no place.
+            Err(_) if !has_records => None,
+            Err(problem) => return Err(self.stays(&current, &next, &problem)),
+        };
+        if self
+            .vaults
+            .next_vault()
+            .is_none_or(|now| !Arc::ptr_eq(&now, &next))
+        {
+            // The configuration was changed back meanwhile: both have the key.
+            return Ok(());
+        }
+        self.vaults.current.store(Some(Arc::clone(&next)));
+        *self.vaults.next() = None;
+        self.share_vault(false).await;
+        tracing::info!(
+            from = current.name(),
+            to = next.name(),
+            "the vault has changed"
+        );
+        if let Some(key) = key
+            && let Err(problem) = current.forget(&key).await
+        {
+            tracing::warn!(%problem, "the old vault keeps a copy of the data key");
+        }
+        Ok(())
+    }
+
+    fn stays(&self, current: &Vault, next: &Arc<Vault>, why: &Problem) -> Problem {
+        let (from, to) = (current.name(), next.name());
+        let mut problem = Problem::new(
+            Kind::Vault,
+            format!(
+                "the data key can't be moved from vault `{from}` to vault `{to}`: {}; it stays \
+                 where it is, and loopdesk tries again by itself",
+                why.message
+            ),
+        );
+        let others = why.hints.iter().filter(|hint| !hint.starts_with("or "));
+        problem.hints.extend(others.cloned());
+        let problem = problem.hint(format!(
+            "or change `vault` back: `loopdesk config set vault {from}`"
+        ));
+        tracing::warn!(%problem, "the vault isn't changed yet");
+        if let Some(waiting) = &mut *self.vaults.next()
+            && Arc::ptr_eq(&waiting.vault, next)
+        {
+            waiting.problem = Some(problem.clone());
+        }
+        problem
+    }
+
+    /// Gives the vault in use to the sessions that have another one, or to `all`: then those that
+    /// wait for the key ask again.
+    pub(in crate::session) async fn share_vault(&self, all: bool) {
+        let Some(vault) = self.vaults.current() else {
+            return;
+        };
+        for session in self.accounts.load_full().values() {
+            if all || !session.has_vault(&vault) {
+                session.change_vault(Arc::clone(&vault)).await;
+            }
+        }
+    }
+
+    /// Lets the sessions load that could not, and waits until they have.
+    async fn open_sessions(&self) {
+        self.share_vault(true).await;
+        let is_open = |vault: Arc<Vault>| vault.key_in_memory().is_some();
+        if !self.vaults.current().is_some_and(is_open) {
+            return;
+        }
+        let accounts = self.accounts.load_full();
+        let opened = async {
+            for session in accounts.values() {
+                let mut changes = session.changes();
+                let opened = changes.wait_for(|now| now.view.state != State::KeyMissing);
+                drop(opened.await);
+            }
+        };
+        drop(tokio::time::timeout(OPENING, opened).await);
+    }
+}
+
+async fn signal(signals: &mut Option<Signals>) -> bool {
+    match signals {
+        Some(signals) => signals.next().await.is_some(),
+        None => std::future::pending().await,
+    }
+}
+
+fn takes_none(vault: &Vault) -> Problem {
+    let name = vault.name();
+    let problem = Problem::new(
+        Kind::Usage,
+        format!("the data key is in vault `{name}`, which takes no passphrase of loopdesk's"),
+    );
+    match vault.kind() {
+        VaultKind::Keyring => {
+            problem.hint("the keyring takes its password in its own prompt: `loopdesk unlock`")
+        }
+        VaultKind::Keyfile | VaultKind::Credential | VaultKind::Passphrase => {
+            problem.hint("to use one: `loopdesk config set vault passphrase`")
+        }
+    }
+}
+
+/// A bus or a keyring that comes up with the desktop is there within seconds.
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+/// A person who has mended something looks for the result about this long.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+const BURST: Duration = Duration::from_millis(50);
+/// Records open in milliseconds; one whose file is damaged never does.
+const OPENING: Duration = Duration::from_secs(3);

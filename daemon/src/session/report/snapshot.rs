@@ -1,0 +1,305 @@
+//! What the refresher publishes: what requests read, and what people are shown.
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use jiff::Timestamp;
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::status::{self, LastError, Role, State as Shown};
+use loopdesk_protocol::{Problem, conditions};
+use secrecy::ExposeSecret;
+
+use super::concern;
+use super::concern::{Concern, Countdown};
+use super::merge::Parts;
+use crate::config::{AccountName, Origin};
+use crate::refusal::Refusal;
+use crate::rewrite::leak_filter::TokenPatterns;
+use crate::session::model::token_pair::{Generation, Renewal};
+use crate::session::state::{Live, Machine, Readiness, Standing, State, Step};
+use crate::session::zendesk::setup::Setup;
+
+/// A session at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// What `status` shows of it.
+    pub view: View,
+    /// What it was made of.
+    pub(in crate::session) parts: Parts,
+    /// What no answer may repeat: the tokens of all pairs.
+    pub(in crate::session) secrets: TokenPatterns,
+}
+
+/// One of a session's pairs at one moment.
+#[derive(Clone, Debug)]
+pub(in crate::session) struct Part {
+    pub(in crate::session) role: Role,
+    /// The session, if this were its only pair.
+    pub(in crate::session) view: View,
+    pub(in crate::session) readiness: Ready,
+    /// Its tokens, which no answer may repeat.
+    pub(in crate::session) secrets: TokenPatterns,
+    /// Whether the configuration asks for it.
+    pub(in crate::session) is_wanted: bool,
+    /// Whether it is known that there is none.
+    pub(in crate::session) is_absent: bool,
+    /// The highest generation so far.
+    pub(in crate::session) newest: Generation,
+}
+
+/// Whether requests can be sent.
+#[derive(Clone, Debug)]
+pub(in crate::session) enum Ready {
+    /// With this.
+    Yes(Credential),
+    /// Not yet.
+    Soon,
+    /// Not until something else happens.
+    No(Refusal),
+}
+
+/// What a request carries. `Debug` shows no token.
+#[derive(Clone, Debug)]
+pub(in crate::session) struct Credential {
+    /// The value of `Authorization`, marked sensitive.
+    pub(in crate::session) header: HeaderValue,
+    pub(in crate::session) generation: Generation,
+    /// Which of the account's pairs it is of.
+    pub(in crate::session) role: Role,
+    pub(in crate::session) expires_at: Timestamp,
+    /// The Zendesk user whose it is.
+    pub(in crate::session) person: Arc<Person>,
+    /// The only hosts that it may be sent to (S5).
+    pub(in crate::session) origins: [Origin; 2],
+}
+
+/// Everything of `protocol::status::Account` that the session knows.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The account.
+    pub name: AccountName,
+    /// Where requests go.
+    pub origin: Origin,
+    /// The OAuth client's identifier.
+    pub client_id: String,
+    /// The state.
+    pub state: Shown,
+    /// Who is logged in, or was when the session ended.
+    pub person: Option<Person>,
+    /// The scopes that Zendesk has granted.
+    pub scopes: Vec<String>,
+    /// The pair's number.
+    pub generation: Option<u64>,
+    /// When the pair in use was obtained.
+    pub refreshed_at: Option<Timestamp>,
+    /// When the access token expires.
+    pub access_expires_at: Option<Timestamp>,
+    /// When the next refresh, or the next attempt, is due.
+    pub next_refresh_at: Option<Timestamp>,
+    /// Until when this machine may stay off.
+    pub refresh_expires_at: Option<Timestamp>,
+    /// What went wrong last.
+    pub last_error: Option<LastError>,
+    /// What needs somebody's attention.
+    pub problem: Option<Problem>,
+    /// When Zendesk last confirmed that all is well, apart from refreshes.
+    pub good_at: Option<Timestamp>,
+    /// What a person should be told of.
+    pub concern: Option<Concern>,
+    /// How near the session's end is, where it is near.
+    pub countdown: Option<Countdown>,
+    /// Whether a request would be sent now, or would wait a moment and then be sent.
+    pub serves: bool,
+    /// The account's pairs, where there is something to say of them.
+    pub pairs: Vec<status::Pair>,
+}
+
+impl Part {
+    /// The pair of `machine` in this role at `now`.
+    pub(in crate::session) fn of(
+        role: Role,
+        machine: &Machine,
+        setup: &Setup,
+        now: Timestamp,
+    ) -> Self {
+        let readiness = machine.readiness(now);
+        let mut view = view(machine, setup, &readiness);
+        concern::complete(&mut view, machine, now);
+        let readiness = match readiness {
+            Readiness::Ready(held) => Ready::Yes(Credential {
+                header: held.pair.access.header().clone(),
+                generation: held.pair.generation,
+                role,
+                expires_at: held.pair.expires_at,
+                person: Arc::clone(&held.person),
+                origins: [
+                    setup.account.api_origin.clone(),
+                    setup.account.oauth_origin.clone(),
+                ],
+            }),
+            Readiness::Pending => Ready::Soon,
+            Readiness::Unready => Ready::No(match (role, machine.state()) {
+                (Role::ReadOnly, State::SignedOut(_)) => without_read_only(&view),
+                (_, state) => refusal(&view, state),
+            }),
+        };
+        Self {
+            role,
+            view,
+            readiness,
+            secrets: secrets(machine),
+            is_wanted: setup.wants(role),
+            is_absent: matches!(machine.state(), State::SignedOut(None)),
+            newest: machine.generation(),
+        }
+    }
+}
+
+/// Every token of the pair that is alive, or may be.
+fn secrets(machine: &Machine) -> TokenPatterns {
+    let values = machine.held().into_iter().flat_map(|held| {
+        let renewal = match &held.pair.renewal {
+            Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
+        };
+        [held.pair.access.expose_secret(), renewal]
+    });
+    TokenPatterns::new(values)
+}
+
+fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
+    let account = &setup.account;
+    let name = account.name.as_str();
+    let whose = setup.whose();
+    let mut view = View {
+        name: account.name.clone(),
+        origin: account.api_origin.clone(),
+        client_id: account.client_id.clone(),
+        state: machine.shown(),
+        person: None,
+        scopes: Vec::new(),
+        generation: None,
+        refreshed_at: None,
+        access_expires_at: None,
+        next_refresh_at: None,
+        refresh_expires_at: None,
+        last_error: machine.last_error().cloned(),
+        problem: setup.upstream.as_ref().err().cloned(),
+        good_at: None,
+        concern: None,
+        countdown: None,
+        serves: !matches!(readiness, Readiness::Unready),
+        pairs: Vec::new(),
+    };
+    if let Some(held) = machine.held() {
+        let pair = &held.pair;
+        view.person = Some(Person::clone(&held.person));
+        view.scopes.clone_from(&pair.scopes);
+        view.generation = Some(pair.generation.get());
+        view.refreshed_at = Some(pair.obtained_at);
+        view.access_expires_at = Some(pair.expires_at);
+        view.refresh_expires_at = pair.refresh_expires_at;
+    }
+    let problem = match machine.state() {
+        State::Loading => None,
+        State::SignedOut(None) => Some(conditions::signed_out(name, setup.how_to_log_in())),
+        State::SignedOut(Some(problem)) | State::KeyMissing { problem, .. } => {
+            Some(problem.clone())
+        }
+        State::Live(live) => {
+            view.next_refresh_at = matches!(live.step, Step::Idle).then_some(live.due);
+            trouble(live, name, &whose, machine.last_error(), readiness)
+        }
+        State::Ended(ended) => {
+            view.person = ended.person.as_deref().cloned();
+            view.refresh_expires_at = None;
+            let why = &ended.end.why;
+            let over = conditions::session_ended(setup.subject(), why, name);
+            Some(match &ended.unsaved {
+                Some(unsaved) => unsaved.hints.iter().fold(
+                    over.hint(format!("and mind that this can't be stored: {unsaved}")),
+                    |over, hint| over.hint(hint),
+                ),
+                None => over,
+            })
+        }
+    };
+    view.problem = view.problem.or(problem);
+    view
+}
+
+fn trouble(
+    live: &Live,
+    name: &str,
+    whose: &str,
+    last_error: Option<&LastError>,
+    readiness: &Readiness,
+) -> Option<Problem> {
+    let why = || last_error.map_or("no reason is known", |error| error.message.as_str());
+    match &live.standing {
+        Standing::Good if let Some(unsent) = &live.unsent => {
+            let mut problem = conditions::session_not_storable(whose, unsent);
+            problem.kind = unsent.kind;
+            problem.hints.clone_from(&unsent.hints);
+            Some(problem)
+        }
+        Standing::Good if !matches!(readiness, Readiness::Unready) => None,
+        Standing::Good => Some(conditions::token_expired(whose, why())),
+        Standing::Doubtful => Some(conditions::session_doubtful(whose, why(), name)),
+        Standing::Blocked(block) => {
+            let problem = conditions::session_blocked(whose, &block.why, &block.fix);
+            // A login asks Zendesk by itself.
+            Some(if block.fix.contains("`loopdesk login") {
+                problem
+            } else {
+                problem.hint(format!("then run `loopdesk refresh {name}`"))
+            })
+        }
+        Standing::Unsaved(why) => {
+            let mut problem = conditions::session_unsaved(whose, why);
+            problem.hints.clone_from(&why.hints);
+            Some(if live.held.pair.renewal.is_consumed() {
+                problem.hint("do that before loopdesk stops, or a login will be needed")
+            } else {
+                problem
+            })
+        }
+    }
+}
+
+/// For a key that only reads, whose pair nobody has granted: the account's own could do more.
+fn without_read_only(view: &View) -> Refusal {
+    let account = view.name.to_string();
+    Refusal::Unavailable {
+        why: "`read-only-grant` asks for a pair of tokens that can only read, for keys that only \
+              read, and the last login brought none"
+            .to_owned(),
+        fix: format!(
+            "run `loopdesk login {account}` to get it, or `loopdesk account set {account} \
+             read-only-grant false` to have these keys use the account's own"
+        ),
+        account,
+    }
+}
+
+fn refusal(view: &View, state: &State) -> Refusal {
+    let account = view.name.to_string();
+    match state {
+        State::SignedOut(None) => Refusal::SignedOut(account),
+        State::SignedOut(Some(problem)) => Refusal::Ended {
+            account,
+            why: problem.message.clone(),
+        },
+        State::Ended(ended) => Refusal::Ended {
+            account,
+            why: ended.end.why.clone(),
+        },
+        State::Loading | State::KeyMissing { .. } | State::Live(_) => {
+            let (why, fix) = match &view.problem {
+                Some(problem) => (problem.message.clone(), problem.hints.first().cloned()),
+                None => ("it is being loaded".to_owned(), None),
+            };
+            let fix = fix.unwrap_or_else(|| "run `loopdesk status`".to_owned());
+            Refusal::Unavailable { account, why, fix }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A pair that must not live on at Zendesk unless it is taken into use (R8), noted on disk from
+//! before it could exist until it is surely dead.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::kept::{self, Keeper};
+use super::{Error, Store};
+use crate::config::AccountName;
+use crate::session::crypto::data_key::DataKey;
+use crate::session::model::binding::Binding;
+use crate::session::model::token_pair::Pair;
+
+/// A pair that is to be ended unless it is forgotten. Dropping it leaves that to the next round.
+#[derive(Debug)]
+pub(in crate::session) struct Leftover {
+    keeper: Keeper,
+    _taken: Taken,
+}
+
+impl Leftover {
+    /// A place for the answer that will bring a pair. Blocks.
+    ///
+    /// # Errors
+    /// Where it is not on disk.
+    pub(in crate::session) fn expected(
+        account: &AccountName,
+        binding: &Binding,
+        store: &Store,
+        key: &Arc<DataKey>,
+    ) -> Result<Self, Error> {
+        let place = store.note_leftover(account)?;
+        Ok(Self {
+            _taken: store.in_hand().take(&place.path),
+            keeper: keeper(place, aad(binding), key),
+        })
+    }
+
+    /// A pair that is about to be replaced. Blocks.
+    ///
+    /// # Errors
+    /// Where it is not on disk.
+    pub(in crate::session) fn of(
+        account: &AccountName,
+        binding: &Binding,
+        store: &Store,
+        key: &Arc<DataKey>,
+        pair: &Pair,
+    ) -> Result<Self, Error> {
+        let leftover = Self::expected(account, binding, store, key)?;
+        leftover
+            .keeper
+            .keep(pair.obtained_at, &kept::as_answer(pair));
+        Ok(leftover)
+    }
+
+    /// Where the answer that brings the pair is kept.
+    pub(in crate::session) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// It is in use, or dead.
+    pub(in crate::session) fn forget(self) {
+        // Should this fail, the next start finds that out by itself.
+        drop(std::fs::remove_file(&self.keeper.place.path));
+    }
+}
+
+/// What binds such a pair's file to what it belongs to.
+pub(in crate::session) fn aad(binding: &Binding) -> Vec<u8> {
+    kept::aad(binding, PURPOSE)
+}
+
+/// Keeps what comes of the file at `place`.
+pub(in crate::session) fn keeper(place: kept::Place, aad: Vec<u8>, key: &Arc<DataKey>) -> Keeper {
+    Keeper {
+        place,
+        aad,
+        key: Arc::clone(key),
+    }
+}
+
+/// The leftovers that somebody works on. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(in crate::session) struct InHand(Arc<Mutex<BTreeSet<PathBuf>>>);
+
+impl InHand {
+    fn take(&self, path: &Path) -> Taken {
+        self.paths().insert(path.to_owned());
+        Taken {
+            of: self.clone(),
+            path: path.to_owned(),
+        }
+    }
+
+    /// Works on the file at `path`, unless somebody does already.
+    pub(in crate::session) fn take_if_free(&self, path: &Path) -> Option<Taken> {
+        let is_free = self.paths().insert(path.to_owned());
+        is_free.then(|| Taken {
+            of: self.clone(),
+            path: path.to_owned(),
+        })
+    }
+
+    fn paths(&self) -> std::sync::MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody works on it as long as this lives.
+#[derive(Debug)]
+pub(in crate::session) struct Taken {
+    of: InHand,
+    path: PathBuf,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.of.paths().remove(&self.path);
+    }
+}
+
+const PURPOSE: &str = "leftover";

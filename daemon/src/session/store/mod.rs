@@ -1,0 +1,398 @@
+//! Records and journals on disk: durable before they are used, whole or not there (R3).
+//!
+//! Every call blocks; the refresher makes them on threads that may.
+
+pub(in crate::session) mod kept;
+pub(in crate::session) mod leftover;
+pub(in crate::session) mod machine;
+pub(in crate::session) mod record;
+mod seen;
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use self::kept::Place;
+use self::leftover::InHand;
+use self::seen::Seen;
+use super::model::binding::RecordRole;
+use super::model::token_pair::Generation;
+use crate::config::AccountName;
+pub(super) use crate::durable::{Error, write_through};
+use crate::durable::{NO_FOLLOW, check_folder, create_new, make_folder, sync_folder};
+use crate::failpoint;
+
+/// The folder of the records.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    dir: PathBuf,
+    role: RecordRole,
+    /// What the records were when they were last read or written here.
+    seen: Seen,
+    in_hand: InHand,
+}
+
+impl Store {
+    /// The store in the folder `dir`. Nothing is touched yet.
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            role: RecordRole::Primary,
+            seen: Seen::default(),
+            in_hand: InHand::default(),
+        }
+    }
+
+    /// The same folder for the records of an account's pairs of another role.
+    pub(super) fn of(&self, role: impl Into<RecordRole>) -> Self {
+        Self {
+            role: role.into(),
+            ..self.clone()
+        }
+    }
+
+    /// The folder.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the record of `account` is.
+    pub(super) fn path(&self, account: &AccountName) -> PathBuf {
+        self.file(account, "session")
+    }
+
+    /// The record of `account`, if there is one.
+    ///
+    /// # Errors
+    /// Where the folder can't be trusted, or the file not be read.
+    pub(super) fn read(&self, account: &AccountName) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path(account);
+        match check_folder(&self.dir) {
+            Ok(()) => {}
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let bytes = read_file(&path).map_err(|e| Error::new("read", &path, e))?;
+        self.seen.note(&path, bytes.as_deref());
+        Ok(bytes)
+    }
+
+    /// The record of `account`, if somebody else has written it since it was last read or written
+    /// here.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub(super) fn changed(&self, account: &AccountName) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path(account);
+        let bytes = read_file(&path).map_err(|e| Error::new("read", &path, e))?;
+        Ok(bytes.filter(|bytes| !self.seen.is(&path, bytes)))
+    }
+
+    /// The records of all pairs of `account`, as far as they can be read. Nothing counts as seen.
+    pub(super) fn records(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
+        let paths = RecordRole::ALL.map(|role| self.of(role).path(account));
+        let read = |path: PathBuf| Some((path.clone(), read_file(&path).ok()??));
+        paths.into_iter().filter_map(read).collect()
+    }
+
+    /// Takes these bytes, which another process has written, for the record as it was last seen.
+    pub(super) fn adopt(&self, account: &AccountName, bytes: &[u8]) {
+        self.seen.note(&self.path(account), Some(bytes));
+    }
+
+    /// Whether any account has a record: then there must be a key, too.
+    pub(super) fn has_records(&self) -> bool {
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return false;
+        };
+        entries
+            .flatten()
+            .any(|entry| Path::new(&entry.file_name()).extension() == Some("session".as_ref()))
+    }
+
+    /// Proves that a record could be written now: its bytes already have their place on disk.
+    ///
+    /// # Errors
+    /// Where they don't.
+    pub(super) fn prepare(&self, account: &AccountName) -> Result<Slot, Error> {
+        make_folder(&self.dir)?;
+        // A name of its own: a login may try the disk while a refresh holds its place.
+        let number = SLOTS.fetch_add(1, Ordering::Relaxed);
+        let path = self.file(account, &format!("{}-{number}.new", std::process::id()));
+        let mut file = create_new(&path).map_err(|e| Error::new("create", &path, e))?;
+        let reserved = file
+            .write_all(&[0; RESERVED])
+            .and_then(|()| file.sync_data())
+            .and_then(|()| file.rewind());
+        if let Err(error) = reserved {
+            drop(fs::remove_file(&path));
+            return Err(Error::new("write", &path, error));
+        }
+        failpoint::reach(failpoint::SLOT_MADE);
+        Ok(Slot {
+            file,
+            temp: path,
+            target: self.path(account),
+            store: self.clone(),
+        })
+    }
+
+    /// Removes places that a crash has left behind.
+    pub(super) fn sweep(&self, account: &AccountName) {
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return;
+        };
+        let start = self.stem(account);
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            // An account's name has no dot and no role begins with a digit, so this is nobody
+            // else's.
+            let number = name.strip_prefix(&start);
+            let is_place =
+                number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            if is_place && name.ends_with(".new") {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
+    }
+
+    /// Proves the same, and leaves nothing.
+    ///
+    /// # Errors
+    /// As [`Store::prepare`].
+    pub(super) fn is_writable(&self, account: &AccountName) -> Result<(), Error> {
+        self.prepare(account).map(Slot::discard)
+    }
+
+    /// Notes that a refresh is about to be sent that will make `generation`, and makes a place for
+    /// its answer.
+    ///
+    /// # Errors
+    /// Where the note isn't on disk.
+    pub(super) fn note_refresh(
+        &self,
+        account: &AccountName,
+        generation: Generation,
+    ) -> Result<Place, Error> {
+        make_folder(&self.dir)?;
+        let path = self.file(account, "journal");
+        self.reserve(account, &path, &format!("{JOURNAL}{generation}\n"))
+            .map_err(|e| Error::new("write", &path, e))
+    }
+
+    /// The answer to the refresh that was noted, as far as it was kept.
+    pub(super) fn kept(&self, account: &AccountName) -> Option<Vec<u8>> {
+        let bytes = read_file(&self.file(account, "journal")).ok()??;
+        let end = bytes.iter().position(|b| *b == b'\n')?;
+        Some(bytes.get(end..)?.trim_ascii().to_vec())
+    }
+
+    /// Forgets the note: whatever was asked has been answered.
+    pub(super) fn clear_note(&self, account: &AccountName) {
+        // A note that stays is harmless: its generation is on disk already.
+        drop(fs::remove_file(self.file(account, "journal")));
+        failpoint::reach(failpoint::NOTE_REMOVED);
+    }
+
+    /// Makes a place for the answer to a login, whose pair is a leftover unless it comes into use.
+    ///
+    /// # Errors
+    /// Where there is no room.
+    pub(super) fn note_leftover(&self, account: &AccountName) -> Result<Place, Error> {
+        make_folder(&self.dir)?;
+        let number = SLOTS.fetch_add(1, Ordering::Relaxed);
+        let path = self.file(
+            account,
+            &format!("{}-{number}.leftover", std::process::id()),
+        );
+        self.reserve(account, &path, LEFTOVER)
+            .map_err(|e| Error::new("write", &path, e))
+    }
+
+    /// The leftovers that this process works on now.
+    pub(super) fn in_hand(&self) -> &InHand {
+        &self.in_hand
+    }
+
+    /// The leftovers of `account`: where they are, and what is in them.
+    pub(super) fn leftovers(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return Vec::new();
+        };
+        let start = self.stem(account);
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let ours = names.filter(|name| {
+            let name = name.to_string_lossy();
+            // No role begins with a digit, so this is not another role's.
+            let number = name.strip_prefix(&start);
+            number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+                && name.ends_with(".leftover")
+        });
+        ours.filter_map(|name| {
+            let path = self.dir.join(name);
+            let bytes = read_file(&path).ok()??;
+            let sealed = bytes
+                .strip_prefix(LEFTOVER.as_bytes())?
+                .trim_ascii()
+                .to_vec();
+            Some((path, sealed))
+        })
+        .collect()
+    }
+
+    /// The place of a leftover, to be written anew.
+    pub(super) fn leftover(&self, path: &Path) -> io::Result<Place> {
+        Ok(Place {
+            file: OpenOptions::new()
+                .write(true)
+                .custom_flags(NO_FOLLOW)
+                .open(path)?,
+            path: path.to_owned(),
+            at: u64::try_from(LEFTOVER.len()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Writes `head` to a file whose further bytes have their place on disk, and puts it at `path`.
+    fn reserve(&self, account: &AccountName, path: &Path, head: &str) -> io::Result<Place> {
+        // Beside it first: what the file said until now stays true until the new one is whole.
+        let number = SLOTS.fetch_add(1, Ordering::Relaxed);
+        let temp = self.file(account, &format!("{}-{number}.new", std::process::id()));
+        let mut file = create_new(&temp)?;
+        failpoint::reach(failpoint::NOTE_OPENED);
+        let written = file
+            .write_all(head.as_bytes())
+            .and_then(|()| file.write_all(&[b' '; RESERVED]))
+            .and_then(|()| file.sync_all())
+            .and_then(|()| {
+                failpoint::reach(failpoint::NOTE_WRITTEN);
+                fs::rename(&temp, path)
+            });
+        if let Err(error) = written {
+            drop(fs::remove_file(&temp));
+            return Err(error);
+        }
+        sync_folder(&self.dir)?;
+        failpoint::reach(failpoint::NOTE_DURABLE);
+        Ok(Place {
+            file,
+            path: path.to_owned(),
+            at: u64::try_from(head.len()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// The generation of a refresh that was sent and may never have been answered.
+    pub(super) fn noted(&self, account: &AccountName) -> Option<Generation> {
+        let bytes = read_file(&self.file(account, "journal")).ok()??;
+        let line = bytes.split(|b| *b == b'\n').next()?;
+        let text = std::str::from_utf8(line).ok()?;
+        let number = text.strip_prefix(JOURNAL)?.parse().ok()?;
+        Some(Generation::new(number))
+    }
+
+    /// Removes the record of `account`.
+    ///
+    /// # Errors
+    /// Where it is still there.
+    pub(super) fn erase(&self, account: &AccountName) -> Result<(), Error> {
+        let path = self.path(account);
+        self.clear_note(account);
+        match fs::remove_file(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::new("remove", &path, error)),
+        }
+        failpoint::reach(failpoint::ERASED);
+        self.seen.note(&self.path(account), None);
+        sync_folder(&self.dir).map_err(|e| Error::new("remove", &path, e))
+    }
+
+    /// Moves a record that can't be used out of the way of a new one, losing nothing.
+    ///
+    /// # Errors
+    /// Where it is still in the way.
+    pub(super) fn set_aside(&self, account: &AccountName) -> Result<(), Error> {
+        let path = self.path(account);
+        let mut aside = OsString::from(&path);
+        aside.push(".old");
+        match fs::rename(&path, &aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::new("move", &path, error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Where what is kept of `account` under this extension is.
+    pub(super) fn file(&self, account: &AccountName, extension: &str) -> PathBuf {
+        self.dir.join(format!("{}{extension}", self.stem(account)))
+    }
+
+    /// What the names of the role's files begin with: `acme.`, `acme.read-only.`
+    fn stem(&self, account: &AccountName) -> String {
+        match self.role {
+            RecordRole::Primary => format!("{account}."),
+            RecordRole::ReadOnly | RecordRole::Spare => format!("{account}.{}.", self.role.name()),
+        }
+    }
+}
+
+/// A place on disk that only waits for its bytes.
+#[derive(Debug)]
+pub(super) struct Slot {
+    file: File,
+    temp: PathBuf,
+    target: PathBuf,
+    store: Store,
+}
+
+impl Slot {
+    /// Puts `bytes` in the record's place; when this returns, they survive a power cut.
+    ///
+    /// # Errors
+    /// Where they may not. The old record is then still whole, or the new one is.
+    pub(super) fn commit(mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.put(bytes)
+            .map_err(|e| Error::new("write", &self.target, e))
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.file.write_all(bytes)?;
+        self.file.set_len(length)?;
+        failpoint::reach(failpoint::WRITTEN);
+        self.file.sync_all()?;
+        failpoint::reach(failpoint::DURABLE);
+        // Ours from here on, whether or not the rest succeeds.
+        self.store.seen.note(&self.target, Some(bytes));
+        fs::rename(&self.temp, &self.target)?;
+        failpoint::reach(failpoint::RENAMED);
+        sync_folder(&self.store.dir)?;
+        failpoint::reach(failpoint::FOLDER_DURABLE);
+        Ok(())
+    }
+
+    /// Gives the place back.
+    pub(super) fn discard(self) {
+        drop(fs::remove_file(&self.temp));
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    crate::durable::read_file(path, RECORD_MAX)
+}
+
+static SLOTS: AtomicU64 = AtomicU64::new(0);
+
+/// Tokens, a person and a header are below 4 KiB, with JWTs below 12.
+const RESERVED: usize = 16 * 1024;
+/// More is no record.
+const RECORD_MAX: u64 = 1024 * 1024;
+const JOURNAL: &str = "loopdesk-journal 1 refresh-sent ";
+const LEFTOVER: &str = "loopdesk-leftover 1\n";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Zendesk as a session needs it: seven calls. Tests put a scripted one in its place.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use loopdesk_protocol::Problem;
+use loopdesk_protocol::account::Person;
+use secrecy::SecretString;
+
+use super::identity;
+use super::oauth::{Authorization, Server};
+use crate::clock::Clock;
+use crate::config::Account;
+use crate::session::model::checks::{Check, Found, Revocation};
+use crate::session::model::outcome::Answer;
+use crate::session::model::token_pair::{AccessToken, Renewal};
+use crate::session::store::kept::Keeper;
+use crate::upstream::Upstream;
+
+/// An answer that is on its way.
+pub(in crate::session) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One account's Zendesk.
+pub(in crate::session) trait Endpoint: fmt::Debug + Send + Sync {
+    /// Replaces the pair that this refresh token belongs to, or gets a token by the client's secret.
+    /// The answer is kept by `keeper` before anything is done with it.
+    fn refresh<'a>(
+        &'a self,
+        renewal: &'a Renewal,
+        keeper: Option<&'a Keeper>,
+    ) -> Pending<'a, Answer>;
+    /// Turns a login's code into its first pair. The answer is kept as that of a refresh is.
+    fn exchange<'a>(
+        &'a self,
+        login: Authorization,
+        code: &'a SecretString,
+        keeper: &'a Keeper,
+    ) -> Pending<'a, Answer>;
+    /// Whether the token lives.
+    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check>;
+    /// Deletes the token and its refresh token.
+    fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation>;
+    /// Whose token it is.
+    fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>>;
+    /// Whether the token lives, and still is somebody's.
+    fn probe<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Found>;
+}
+
+/// The real one.
+#[derive(Debug)]
+pub(in crate::session) struct Zendesk {
+    pub(in crate::session) account: Arc<Account>,
+    pub(in crate::session) upstream: Upstream,
+    pub(in crate::session) clock: Clock,
+}
+
+impl Zendesk {
+    fn server(&self) -> Server<'_> {
+        Server::new(&self.account, &self.upstream, &self.clock)
+    }
+}
+
+impl Endpoint for Zendesk {
+    fn refresh<'a>(
+        &'a self,
+        renewal: &'a Renewal,
+        keeper: Option<&'a Keeper>,
+    ) -> Pending<'a, Answer> {
+        Box::pin(async move { self.server().refresh(renewal, keeper).await })
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        login: Authorization,
+        code: &'a SecretString,
+        keeper: &'a Keeper,
+    ) -> Pending<'a, Answer> {
+        Box::pin(async move { self.server().exchange(login, code, keeper).await })
+    }
+
+    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check> {
+        Box::pin(identity::check(&self.account, &self.upstream, access))
+    }
+
+    fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation> {
+        Box::pin(identity::revoke(&self.account, &self.upstream, access))
+    }
+
+    fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
+        Box::pin(identity::person(&self.account, &self.upstream, access))
+    }
+
+    fn probe<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Found> {
+        Box::pin(identity::probe(&self.account, &self.upstream, access))
+    }
+}
+
+/// An account that has no way to Zendesk, because its configuration gives none.
+#[derive(Debug)]
+pub(in crate::session) struct Nowhere(pub(in crate::session) Problem);
+
+impl Nowhere {
+    fn why(&self) -> String {
+        self.0.message.clone()
+    }
+}
+
+impl Endpoint for Nowhere {
+    fn refresh<'a>(&'a self, _: &'a Renewal, _: Option<&'a Keeper>) -> Pending<'a, Answer> {
+        let why = self.why();
+        Box::pin(async move { Answer::unsendable(why) })
+    }
+
+    fn exchange<'a>(
+        &'a self,
+        _: Authorization,
+        _: &'a SecretString,
+        _: &'a Keeper,
+    ) -> Pending<'a, Answer> {
+        let why = self.why();
+        Box::pin(async move { Answer::unsendable(why) })
+    }
+
+    fn check<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Check> {
+        let why = self.why();
+        Box::pin(async move { Check::Unclear(why) })
+    }
+
+    fn revoke<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Revocation> {
+        let why = self.why();
+        Box::pin(async move { Revocation::Failed(why) })
+    }
+
+    fn person<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Result<Person, String>> {
+        let why = self.why();
+        Box::pin(async move { Err(why) })
+    }
+
+    fn probe<'a>(&'a self, _: &'a AccessToken) -> Pending<'a, Found> {
+        let why = self.why();
+        Box::pin(async move { Found::Unclear(why) })
+    }
+}

@@ -1,0 +1,272 @@
+//! Whose token it is, whether it lives, and its end: the small calls beside the token endpoint.
+//!
+//! All of them go to the origin that issued the token, and nowhere else (S5).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+use loopdesk_protocol::account::Person;
+use loopdesk_protocol::text;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::plain;
+use crate::config::Account;
+use crate::session::model::cause::{Cause, Said};
+use crate::session::model::checks::{Check, Found, Revocation};
+use crate::session::model::rejection::Block;
+use crate::session::model::token_pair::AccessToken;
+use crate::upstream::Upstream;
+
+/// Asks whether `token` lives.
+pub(in crate::session) async fn check(
+    account: &Account,
+    upstream: &Upstream,
+    token: &AccessToken,
+) -> Check {
+    let response = match call(account, upstream, token, Method::GET, CURRENT).await {
+        Ok(response) => response,
+        Err(why) => return Check::Unclear(why),
+    };
+    read_check(&response)
+}
+
+/// Deletes `token`, which kills its refresh token too (ZENDESK.md, Ending a token).
+pub(in crate::session) async fn revoke(
+    account: &Account,
+    upstream: &Upstream,
+    token: &AccessToken,
+) -> Revocation {
+    match call(account, upstream, token, Method::DELETE, CURRENT).await {
+        Ok(response) if response.status().is_success() => Revocation::Done,
+        Ok(response) if response.status() == StatusCode::UNAUTHORIZED => Revocation::WasDead,
+        Ok(response) => Revocation::Failed(format!(
+            "{} answered {} to the revocation",
+            account.oauth_origin,
+            response.status()
+        )),
+        Err(why) => Revocation::Failed(why),
+    }
+}
+
+/// Asks whose `token` is.
+///
+/// # Errors
+/// A sentence: no answer, or nobody's.
+pub(in crate::session) async fn person(
+    account: &Account,
+    upstream: &Upstream,
+    token: &AccessToken,
+) -> Result<Person, String> {
+    let response = call(account, upstream, token, Method::GET, ME).await?;
+    read_person(&response)
+}
+
+/// Asks whether `token` lives, and whether it still is somebody's.
+pub(in crate::session) async fn probe(
+    account: &Account,
+    upstream: &Upstream,
+    token: &AccessToken,
+) -> Found {
+    let current = match call(account, upstream, token, Method::GET, CURRENT).await {
+        Ok(response) => response,
+        Err(why) => return Found::Unclear(why),
+    };
+    if let Some(block) = read_refusal(account, &current) {
+        return Found::Refused(block);
+    }
+    let (expires_at, refresh_expires_at) = match read_check(&current) {
+        Check::Alive {
+            expires_at,
+            refresh_expires_at,
+        } => (expires_at, refresh_expires_at),
+        Check::Dead => return Found::Dead,
+        Check::Unclear(why) => return Found::Unclear(why),
+    };
+    let me = match call(account, upstream, token, Method::GET, ME).await {
+        Ok(response) => response,
+        Err(why) => return Found::Unclear(why),
+    };
+    if let Some(block) = read_refusal(account, &me) {
+        return Found::Refused(block);
+    }
+    match read_me(&me) {
+        Ok(Me { user }) if user.id.is_none() => Found::Nobody,
+        Ok(Me { user }) if user.suspended == Some(true) => {
+            Found::Refused(Cause::Suspended.block(account, &Said::default()))
+        }
+        Ok(me) => match person_of(me) {
+            Ok(person) => Found::Somebody {
+                person,
+                expires_at,
+                refresh_expires_at,
+            },
+            Err(why) => Found::Unclear(why),
+        },
+        Err(why) => Found::Unclear(why),
+    }
+}
+
+async fn call(
+    account: &Account,
+    upstream: &Upstream,
+    token: &AccessToken,
+    method: Method,
+    path: &str,
+) -> Result<Response<Bytes>, String> {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", account.oauth_origin))
+        .header(AUTHORIZATION, token.header().clone())
+        .header(ACCEPT, HeaderValue::from_static("application/json"))
+        .body(Bytes::new())
+        .map_err(|e| e.to_string())?;
+    let response = upstream.call(request, DEADLINE).await;
+    response.map_err(|failure| failure.to_string())
+}
+
+fn read_check(response: &Response<Bytes>) -> Check {
+    #[derive(Deserialize)]
+    struct Current {
+        token: Token,
+    }
+    #[derive(Deserialize)]
+    struct Token {
+        expires_at: Option<Timestamp>,
+        #[serde(default)]
+        refresh_token_expires_at: Option<Timestamp>,
+    }
+    if response.status() == StatusCode::UNAUTHORIZED {
+        return Check::Dead;
+    }
+    if !response.status().is_success() {
+        return Check::Unclear(format!("tokens/current answered {}", response.status()));
+    }
+    match serde_json::from_slice::<Current>(&plain::text(response.body())) {
+        Ok(Current { token }) => Check::Alive {
+            expires_at: token.expires_at,
+            refresh_expires_at: token.refresh_token_expires_at,
+        },
+        Err(_) => Check::Unclear("tokens/current answered something else".to_owned()),
+    }
+}
+
+/// A definite refusal in Zendesk's own form. A portal's page is none, and neither is a scope that
+/// the account never asked for.
+fn read_refusal(account: &Account, response: &Response<Bytes>) -> Option<Block> {
+    let status = response.status();
+    if !matches!(status, StatusCode::FORBIDDEN | StatusCode::PAYMENT_REQUIRED) {
+        return None;
+    }
+    let object: Map<String, Value> = serde_json::from_slice(&plain::text(response.body())).ok()?;
+    let said = Said::read(status, &object);
+    (!said.is_about_scopes()).then(|| Cause::of(status, &said).block(account, &said))
+}
+
+fn read_person(response: &Response<Bytes>) -> Result<Person, String> {
+    person_of(read_me(response)?)
+}
+
+#[derive(Deserialize)]
+struct Me {
+    user: User,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: Option<u64>,
+    name: Option<String>,
+    email: Option<String>,
+    role: Option<String>,
+    #[serde(default)]
+    suspended: Option<bool>,
+}
+
+fn read_me(response: &Response<Bytes>) -> Result<Me, String> {
+    if !response.status().is_success() {
+        return Err(format!("users/me answered {}", response.status()));
+    }
+    serde_json::from_slice(&plain::text(response.body()))
+        .map_err(|_| "users/me answered something that is no user".to_owned())
+}
+
+fn person_of(me: Me) -> Result<Person, String> {
+    // Without credentials, users/me is 200 with an "Anonymous user" whose id is null.
+    let id = me
+        .user
+        .id
+        .ok_or("users/me answered with nobody: the token stands for no user")?;
+    Ok(Person {
+        id,
+        name: match me.user.name {
+            Some(name) => text::line(&name),
+            None => format!("user {id}"),
+        },
+        email: me.user.email.as_deref().map(text::line),
+        role: me.user.role.as_deref().map(text::line),
+    })
+}
+
+const CURRENT: &str = "/api/v2/oauth/tokens/current.json";
+const ME: &str = "/api/v2/users/me.json";
+
+/// Requests wait for the answer to the check, so it is shorter than theirs.
+const DEADLINE: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, body: &'static str) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from_static(body.as_bytes()));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap();
+        response
+    }
+
+    #[test]
+    fn r2_only_401_says_that_a_token_is_dead() {
+        assert_eq!(read_check(&response(401, "")), Check::Dead);
+        for (status, body) in [
+            (200, "<html>"),
+            (403, "{}"),
+            (404, "{}"),
+            (500, ""),
+            (302, ""),
+        ] {
+            let found = read_check(&response(status, body));
+            assert!(matches!(found, Check::Unclear(_)), "{status}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_living_token_tells_its_expiry() {
+        let body =
+            r#"{"token":{"client_id":1,"expires_at":"2026-11-24T00:00:00Z","scopes":["read"]}}"#;
+        let expected = Check::Alive {
+            expires_at: Some("2026-11-24T00:00:00Z".parse().unwrap()),
+            refresh_expires_at: None,
+        };
+        assert_eq!(read_check(&response(200, body)), expected);
+        let never = read_check(&response(200, r#"{"token":{"expires_at":null}}"#));
+        assert!(matches!(
+            never,
+            Check::Alive {
+                expires_at: None,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn an_anonymous_user_is_nobody() {
+        let anonymous =
+            r#"{"user":{"id":null,"name":"Anonymous user","email":"invalid@example.com"}}"#;
+        assert!(read_person(&response(200, anonymous)).is_err());
+        let ann = r#"{"user":{"id":7,"name":"Ann","email":"ann@example.com","role":"agent"}}"#;
+        let person = read_person(&response(200, ann)).unwrap();
+        assert_eq!((person.id, person.name.as_str()), (7, "Ann"));
+    }
+}

@@ -1,0 +1,113 @@
+//! An account as its configuration has it now, and what differs from one of its pairs to the next.
+
+use std::sync::Arc;
+
+use loopdesk_protocol::status::Role;
+use loopdesk_protocol::{Problem, conditions};
+
+use super::endpoint::{Endpoint, Nowhere, Zendesk};
+use crate::clock::Clock;
+use crate::config::{Account, GrantType, Scope};
+use crate::session::model::binding::{Binding, RecordRole};
+use crate::upstream::Upstream;
+use crate::upstream::egress::Egress;
+
+/// An account as its configuration has it now.
+#[derive(Clone, Debug)]
+pub(in crate::session) struct Setup {
+    pub(in crate::session) account: Arc<Account>,
+    pub(in crate::session) egress: Egress,
+    pub(in crate::session) binding: Binding,
+    pub(in crate::session) zendesk: Arc<dyn Endpoint>,
+    pub(in crate::session) upstream: Result<Upstream, Problem>,
+}
+
+impl Setup {
+    /// The command that gets the account a session.
+    pub(in crate::session) fn how_to_log_in(&self) -> String {
+        let name = &self.account.name;
+        match self.account.grant {
+            GrantType::AuthorizationCode => format!("run `loopdesk login {name}`"),
+            GrantType::ClientCredentials => {
+                format!("run `loopdesk login {name} --client-secret-stdin`")
+            }
+        }
+    }
+
+    pub(in crate::session) fn new(
+        account: &Arc<Account>,
+        egress: Egress,
+        upstream: Result<Upstream, String>,
+        machine: &str,
+        clock: &Clock,
+    ) -> Self {
+        let upstream = upstream.map_err(|why| conditions::no_way(&account.name, why));
+        let zendesk: Arc<dyn Endpoint> = match &upstream {
+            Ok(upstream) => Arc::new(Zendesk {
+                account: Arc::clone(account),
+                upstream: upstream.clone(),
+                clock: clock.clone(),
+            }),
+            Err(problem) => Arc::new(Nowhere(problem.clone())),
+        };
+        Self {
+            binding: Binding::new(account, machine),
+            account: Arc::clone(account),
+            egress,
+            zendesk,
+            upstream,
+        }
+    }
+
+    /// The same account, for its pair of this role.
+    pub(in crate::session) fn for_role(&self, role: Role) -> Arc<Self> {
+        let account = match role {
+            Role::Primary => Arc::clone(&self.account),
+            Role::ReadOnly => Arc::new(Account {
+                scopes: READ.parse::<Scope>().into_iter().collect(),
+                ..Account::clone(&self.account)
+            }),
+        };
+        let binding = Binding {
+            role: role.into(),
+            ..self.binding.clone()
+        };
+        Arc::new(Self {
+            account,
+            binding,
+            ..self.clone()
+        })
+    }
+
+    /// Whether the configuration asks for this pair.
+    pub(in crate::session) fn wants(&self, role: Role) -> bool {
+        let account = &self.account;
+        let by_person = account.grant == GrantType::AuthorizationCode;
+        match role {
+            Role::Primary => true,
+            Role::ReadOnly => account.read_only_grant && by_person,
+        }
+    }
+
+    /// Whose tokens these are, to go on a sentence with.
+    pub(in crate::session) fn whose(&self) -> String {
+        match self.binding.role {
+            RecordRole::Primary => format!("account `{}`", self.account.name),
+            RecordRole::ReadOnly | RecordRole::Spare => self.subject(),
+        }
+    }
+
+    /// What these tokens are, to begin a sentence with.
+    pub(in crate::session) fn subject(&self) -> String {
+        let name = &self.account.name;
+        match self.binding.role {
+            RecordRole::Primary => format!("the session of account `{name}`"),
+            role @ (RecordRole::ReadOnly | RecordRole::Spare) => {
+                format!("the {} pair of account `{name}`", role.name())
+            }
+        }
+    }
+}
+
+/// Zendesk's scope that reads everything and writes nothing (ZENDESK.md, Scopes).
+const READ: &str = "read";
