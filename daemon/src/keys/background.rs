@@ -1,7 +1,7 @@
-//! What is done behind the requests' back, by one thread: who is at the other end of a connection,
-//! what was last used, and whether somebody has changed the file of keys.
+//! The background thread of local keys. It finds the program at the other end of a connection, saves
+//! key usage, and checks whether the key file has changed, so that requests never wait for these.
 //!
-//! An idle daemon's thread sleeps: it has no timer of its own unless something is to be saved.
+//! In an idle daemon the thread sleeps: it sets a timer only if there is something to save.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,7 +12,7 @@ use super::connection::{Connection, Trace};
 use super::tally::Program;
 use crate::program;
 
-/// What is to be done.
+/// The work for the thread.
 #[derive(Debug)]
 pub(super) struct Board {
     todo: Mutex<Todo>,
@@ -20,13 +20,13 @@ pub(super) struct Board {
     pace: Pace,
 }
 
-/// How often something is done at most.
+/// Limits on how often the thread works.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    /// From one save to the next.
+    /// The time between two saves.
     pub(super) save: Duration,
-    /// After a search among all processes, so many times what it took: on a machine with thousands of
-    /// them, a loop of curls must not cost a core.
+    /// After a search of all processes, the thread rests for this many times as long as the search
+    /// took. With thousands of processes, a loop of curls must not keep a core busy.
     pub(super) rest: u32,
 }
 
@@ -54,7 +54,8 @@ impl Board {
         }
     }
 
-    /// Asks who it is. Says whether there was room for the question; if not, ask again.
+    /// Queues a search for the program behind `connection`. Returns false if the queue is full; ask
+    /// again then.
     pub(super) fn ask(&self, connection: &Arc<Connection>) -> bool {
         let mut todo = self.todo();
         let has_room = todo.callers.len() < QUEUE;
@@ -65,13 +66,13 @@ impl Board {
         has_room
     }
 
-    /// Asks whether the file has changed.
+    /// Requests a check of the key file.
     pub(super) fn look(&self) {
         self.todo().look = true;
         self.bell.notify_one();
     }
 
-    /// Asks for what was used to be saved, in time.
+    /// Requests a save at the next opportunity.
     pub(super) fn save(&self) {
         self.todo().save = true;
         self.bell.notify_one();
@@ -83,7 +84,7 @@ impl Board {
         self.bell.notify_one();
     }
 
-    /// Waits for something to do.
+    /// Waits for the next job.
     fn next(&self, save_from: Instant, callers_from: Instant) -> Job {
         let mut todo = self.todo();
         loop {
@@ -98,7 +99,7 @@ impl Board {
                 todo.save = false;
                 return Job::Save;
             }
-            // Whose client has gone is told without a search.
+            // A client that has disconnected needs no search, so it needn't wait its turn.
             let gone = todo
                 .callers
                 .iter()
@@ -126,7 +127,7 @@ impl Board {
     }
 }
 
-/// Does what is on `board` until it says stop, or `keys` are gone.
+/// Works off `board` until it is stopped or `keys` are dropped.
 pub(super) fn run(board: &Board, keys: &Weak<Inner>) {
     let mut save_from = Instant::now();
     let mut callers_from = save_from;
@@ -170,7 +171,7 @@ fn find(connection: &Connection, likely: &mut Likely) -> Option<Program> {
     })
 }
 
-/// Processes that have connected lately: most scripts open one connection after the other.
+/// The processes that connected last: most scripts open one connection after another.
 #[derive(Default)]
 struct Likely(Vec<u32>);
 
@@ -182,12 +183,12 @@ impl Likely {
     }
 }
 
-/// In use.
+/// The pace of the daemon; tests use a faster one.
 pub(super) const PACE: Pace = Pace {
     save: Duration::from_secs(60),
     rest: 4,
 };
 
-/// More than there can be connections, and next to nothing in memory.
+/// More than the maximum number of connections, and it takes little memory.
 const QUEUE: usize = 1024;
 const LIKELY: usize = 8;

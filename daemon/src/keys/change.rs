@@ -1,4 +1,4 @@
-//! Changes to the keys: on disk first, then in force.
+//! Changes to the keys: written to disk first, then in force.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,36 +17,36 @@ use crate::config::AccountName;
 use crate::failpoint;
 use crate::telemetry::Sent;
 
-/// What whoever changes keys has to know.
+/// What a change builds on.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     generation: u64,
     /// The file as it was last read or written.
     stamp: Option<Stamp>,
-    /// Keys that were revoked, but are in the file, as it couldn't be written.
+    /// Keys that were revoked but are still in the file, since it couldn't be written.
     revoked: BTreeSet<KeyId>,
 }
 
 impl Keys {
-    /// Makes a key. When this returns, it survives a power cut, and works. May block.
+    /// Creates a key. When this returns, the key works and survives a power cut. May block.
     ///
     /// # Errors
-    /// What is wrong with the wish, or keeps it from being kept.
+    /// The name is taken, the request for the key is invalid, or the file can't be written.
     pub fn create(&self, new: New) -> Result<(Arc<Key>, SecretText), Problem> {
         self.0.change(|keys, now| {
             if keys.contains_key(&new.name) {
-                let problem = format!("there is a key `{}` already", new.name);
+                let problem = format!("key `{}` already exists", new.name);
                 return Err(Problem::new(Kind::Usage, problem)
                     .hint(format!(
-                        "a new secret for it: `loopdesk key rotate {}`",
+                        "run `loopdesk key rotate {}` to give it a new secret",
                         new.name
                     ))
                     .hint("or choose another name"));
             }
             if keys.len() >= KEYS {
-                let problem = format!("there are {KEYS} keys already");
+                let problem = format!("there are already {KEYS} keys, which is the maximum");
                 return Err(Problem::new(Kind::Usage, problem)
-                    .hint("revoke those that nobody uses: `loopdesk key list` shows them"));
+                    .hint("run `loopdesk key list` and revoke the keys that are no longer used"));
             }
             let id = loop {
                 let id = KeyId::random().map_err(|e| no_random(&e))?;
@@ -63,12 +63,11 @@ impl Keys {
         })
     }
 
-    /// Gives a key another secret. The one before works for `grace` more, and earlier ones until
-    /// the moment that they were promised; without a grace, none of them works from now on. May
-    /// block.
+    /// Gives a key a new secret. The previous one keeps working for `grace`, and earlier ones until
+    /// the end of their own grace period; with a `grace` of zero, all of them stop at once. May block.
     ///
     /// # Errors
-    /// No such key, too many secrets of it that still work, or a disk that doesn't take it.
+    /// The key doesn't exist, too many of its old secrets still work, or the file can't be written.
     pub fn rotate(&self, name: &str, grace: Duration) -> Result<(Arc<Key>, SecretText), Problem> {
         self.0.change(|keys, now| {
             let key = found(keys, name)?;
@@ -77,11 +76,12 @@ impl Keys {
                 Problem::new(
                     Kind::Usage,
                     format!(
-                        "key `{name}` can't have more than {OLD_MAX} old secrets, nor for ever"
+                        "key `{name}` can have at most {OLD_MAX} old secrets that still work, each \
+                         for a limited time"
                     ),
                 )
                 .hint(format!(
-                    "end all old secrets now: `loopdesk key rotate {name}`"
+                    "run `loopdesk key rotate {name}` to end all old secrets now"
                 ))
             })?;
             let key = Arc::new(Key {
@@ -93,11 +93,11 @@ impl Keys {
         })
     }
 
-    /// Ends a key, from the next request on. May block.
+    /// Revokes a key, with effect from the next request on. May block.
     ///
     /// # Errors
-    /// No such key. Or the disk didn't take it: the key is refused all the same, but would work
-    /// again after a restart.
+    /// The key doesn't exist, or the file can't be written. In that case the key is refused all the
+    /// same, but would work again after a restart.
     pub fn revoke(&self, name: &str) -> Result<Arc<Key>, Problem> {
         let revoked = {
             let mut writer = self.0.writer();
@@ -105,22 +105,22 @@ impl Keys {
             let state = self.0.state.load_full();
             usable(&state)?;
             let key = Arc::clone(found(&state.by_name, name)?);
-            // In force first: a full disk must keep no key alive.
+            // In force first: a full disk must not keep a key alive.
             writer.revoked.insert(key.id);
             self.0.publish(&writer, state.by_name.values().cloned());
             key
         };
-        // It is left out of whatever is written from now on.
+        // Every write from here on leaves it out.
         let change = self.0.change(|_, _| Ok(()));
         change.map_err(|problem| Problem {
             message: format!(
-                "key `{name}` is refused from now on, but is in the file still, from where it \
-                 would come back with a restart: {}",
+                "key `{name}` is refused from now on, but it couldn't be removed from the file and \
+                 would work again after a restart: {}",
                 problem.message
             ),
             hints: [
                 problem.hints,
-                vec![format!("then again: `loopdesk key revoke {name}`")],
+                vec![format!("then run `loopdesk key revoke {name}` again")],
             ]
             .concat(),
             ..problem
@@ -129,10 +129,10 @@ impl Keys {
     }
 
     /// Lets the keys of an account, or one of them, act for `person`, who is logged in there now.
-    /// Answers those for whom that is new. May block.
+    /// Returns the keys that acted for somebody else before. May block.
     ///
     /// # Errors
-    /// No such key there, or a disk that doesn't take it.
+    /// The account has no such key, or the file can't be written.
     pub fn confirm(
         &self,
         account: &AccountName,
@@ -143,7 +143,7 @@ impl Keys {
             if let Some(name) = name
                 && found(keys, name)?.account != *account
             {
-                let problem = format!("key `{name}` is no key of account `{account}`");
+                let problem = format!("key `{name}` doesn't belong to account `{account}`");
                 return Err(Problem::new(Kind::Usage, problem).hint("run `loopdesk key list`"));
             }
             let mut confirmed = Vec::new();
@@ -168,7 +168,7 @@ impl Keys {
 type ByName = BTreeMap<String, Arc<Key>>;
 
 impl Inner {
-    /// Reads the file again if it isn't as it was. May block.
+    /// Reads the file again if it has changed. May block.
     pub(super) fn look(&self) {
         let mut writer = self.writer();
         let is_closed = self.state.load().problem.is_some();
@@ -177,7 +177,7 @@ impl Inner {
         }
     }
 
-    /// Reads the file, and goes by what it says from now on.
+    /// Reads the file and puts its keys in force.
     pub(super) fn read(&self, writer: &mut Writer) {
         match self.store.read() {
             Found::Keys(contents, stamp) => {
@@ -203,13 +203,13 @@ impl Inner {
         }
     }
 
-    /// Puts a change on disk, and then in force.
+    /// Writes a change to disk, then puts it in force.
     fn change<T>(
         &self,
         change: impl FnOnce(&mut ByName, Timestamp) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
         let mut writer = self.writer();
-        // Whatever somebody else has made of it: what a change builds on must be what is there.
+        // Another program may have replaced the file: build the change on what is there now.
         self.read(&mut writer);
         let state = self.state.load_full();
         usable(&state)?;
@@ -222,7 +222,7 @@ impl Inner {
             keys: keys.values().map(|key| Key::clone(key)).collect(),
         };
         if let Err(problem) = self.store.write(&contents, now) {
-            // It may have come to the disk all the same.
+            // The change may have reached the disk all the same.
             self.read(&mut writer);
             return Err(problem);
         }
@@ -234,7 +234,7 @@ impl Inner {
         Ok(changed)
     }
 
-    /// Puts `keys` in force, but those that were revoked.
+    /// Puts `keys` in force, except those that were revoked.
     fn publish(&self, writer: &Writer, keys: impl Iterator<Item = Arc<Key>>) {
         let mut state = State::default();
         let mut by_id = HashMap::new();
@@ -270,9 +270,9 @@ fn found<'a>(keys: &'a ByName, name: &str) -> Result<&'a Arc<Key>, Problem> {
 fn no_random(error: &getrandom::Error) -> Problem {
     Problem::new(
         Kind::Internal,
-        format!("the system gives no random bytes: {error}"),
+        format!("the system provides no random bytes: {error}"),
     )
 }
 
-/// More than anybody has scripts; listing and writing them stays quick.
+/// More keys than one person has scripts; few enough to list and write quickly.
 const KEYS: usize = 1_000;

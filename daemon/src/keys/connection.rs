@@ -1,4 +1,4 @@
-//! What is known of a connection.
+//! What is known about the client of a connection.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -6,30 +6,30 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::tally::{Peer, Tally};
 use crate::config::AccountName;
 
-/// By what the process at the other end of a connection can be found.
+/// How to find the process at the other end of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trace {
     /// Its socket's inode.
     Socket(u64),
-    /// Its own number.
+    /// Its process id.
     Process(u32),
     /// The system doesn't tell.
     #[default]
     Nothing,
 }
 
-/// What is known of a connection.
+/// A connection and what is known about its client.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) trace: Trace,
-    /// Whether it came by TCP.
+    /// Whether it came over TCP.
     pub(super) over_tcp: bool,
-    /// The account whose key it has sent.
+    /// The account of the first key that it sent.
     pub(super) keyed: OnceLock<AccountName>,
     peer: Arc<Peer>,
     is_asked_for: AtomicBool,
     is_gone: AtomicBool,
-    /// Where the requests are counted that it makes without a key.
+    /// The counters of its requests without a key, by account.
     seats: Mutex<Vec<(AccountName, Arc<Tally>)>>,
 }
 
@@ -50,7 +50,7 @@ impl Connection {
         &self.peer
     }
 
-    /// Whether somebody looks, or has looked, who it is.
+    /// Whether a search for its program was queued.
     pub(super) fn is_asked_for(&self) -> bool {
         self.is_asked_for.load(Ordering::Relaxed)
     }
@@ -63,7 +63,7 @@ impl Connection {
         self.is_gone.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the client has gone, and its socket with it.
+    /// Whether the client has disconnected, so that its socket no longer exists.
     pub(super) fn is_gone(&self) -> bool {
         self.is_gone.load(Ordering::Relaxed)
     }

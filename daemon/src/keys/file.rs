@@ -1,7 +1,7 @@
 //! The text of `keys.toml`.
 //!
 //! ```toml
-//! checksum = "sha256:9f86…"      # over every byte behind this line
+//! checksum = "sha256:9f86…"      # of every byte after this line
 //! # …
 //! version = 1
 //! generation = 12                # counts the changes
@@ -12,9 +12,9 @@
 //! …
 //! ```
 //!
-//! It can be read by people and is written by nobody but the daemon. Half a file would be a file
-//! without some `deny` rules, so that it counts as a whole or not at all; and so does one with a
-//! word in it that this release doesn't know, as that may be a limit.
+//! People can read the file, but only the daemon writes it. It is valid as a whole or not at all, since
+//! half a file might lack some `deny` rules. An unknown field makes it invalid too: in a newer release,
+//! that field may be a limit.
 
 use std::collections::BTreeSet;
 
@@ -29,30 +29,30 @@ use super::key::{Key, Old, Secrets, check_name, check_note};
 use super::rights::Written;
 use crate::hex;
 
-/// Everything that is kept of keys.
+/// The contents of the file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contents {
-    /// How often it has changed.
+    /// Counts the changes.
     pub(super) generation: u64,
-    /// In the order of their names.
+    /// Sorted by name.
     pub(super) keys: Vec<Key>,
 }
 
-/// Why a text isn't one of ours.
+/// Why a text isn't a valid key file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Damage {
-    #[error("it is not as loopdesk has written it: it is cut short or was changed")]
+    #[error("it was truncated or changed since loopdesk wrote it")]
     Changed,
-    #[error("a newer release of loopdesk has written it (version {0})")]
+    #[error("it was written by a newer release of loopdesk (version {0})")]
     Newer(i64),
-    #[error("it makes no sense: {0}")]
+    #[error("it has invalid contents: {0}")]
     Nonsense(String),
 }
 
-/// The text.
+/// The text of a file with these contents.
 ///
 /// # Errors
-/// A sentence; there is no error that a person could cause.
+/// TOML can't express the contents, which would be a bug.
 pub(super) fn render(contents: &Contents, now: Timestamp) -> Result<String, String> {
     let file = File {
         version: VERSION,
@@ -63,10 +63,11 @@ pub(super) fn render(contents: &Contents, now: Timestamp) -> Result<String, Stri
     Ok(sealed(&format!("{HEAD}{body}")))
 }
 
-/// What a text says.
+/// The contents of a file with this text.
 ///
 /// # Errors
-/// What is wrong with it. Nothing of it counts then.
+/// The checksum doesn't match, a newer release wrote the file, or a value is invalid. Then no key in it
+/// is valid.
 pub(super) fn parse(text: &[u8]) -> Result<Contents, Damage> {
     let text = std::str::from_utf8(text).map_err(|_| Damage::Changed)?;
     let (line, body) = text.split_once('\n').ok_or(Damage::Changed)?;
@@ -76,7 +77,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Contents, Damage> {
     contents(body)
 }
 
-/// The text with the line that vouches for it.
+/// The text with its checksum line in front.
 pub(super) fn sealed(body: &str) -> String {
     format!("{}\n{body}", checksum_line(body))
 }
@@ -88,7 +89,7 @@ fn checksum_line(body: &str) -> String {
 
 fn contents(body: &str) -> Result<Contents, Damage> {
     let nonsense = |why: String| Damage::Nonsense(why);
-    // The parser's words quote the file, which has nothing secret in it.
+    // The parser's messages may quote the file, which holds nothing secret.
     let of_toml = |e: toml::de::Error| nonsense(e.message().to_owned());
     let Versioned { version } = toml::from_str(body).map_err(of_toml)?;
     if version != VERSION {
@@ -100,7 +101,7 @@ fn contents(body: &str) -> Result<Contents, Damage> {
     let names: BTreeSet<_> = keys.iter().map(|key| &key.name).collect();
     let ids: BTreeSet<_> = keys.iter().map(|key| key.id).collect();
     if names.len() != keys.len() || ids.len() != keys.len() {
-        return Err(nonsense("two keys have one name or id".to_owned()));
+        return Err(nonsense("two keys share a name or an id".to_owned()));
     }
     Ok(Contents {
         generation: file.generation,
@@ -164,7 +165,7 @@ struct StoredOld {
 }
 
 impl Stored {
-    /// What is kept of `key`. Secrets that work no more are forgotten.
+    /// The stored form of `key`, without old secrets that have stopped working.
     fn of(key: &Key, now: Timestamp) -> Self {
         let rights = key.rights_text().clone();
         let person = key.person.clone();
@@ -191,7 +192,7 @@ impl Stored {
 
     fn into_key(self) -> Result<Key, String> {
         let name = self.name;
-        let wrong = |what: &str| format!("{what} of key `{}` is none", name.escape_debug());
+        let wrong = |what: &str| format!("{what} of key `{}` is invalid", name.escape_debug());
         check_name(&name).map_err(|_| wrong("the name"))?;
         check_note(self.note.as_deref().unwrap_or_default()).map_err(|_| wrong("the note"))?;
         let digest = |text: &str| text.parse::<Digest>().map_err(|_| wrong("the SHA-256"));
@@ -240,9 +241,9 @@ impl StoredOld {
 const VERSION: i64 = 1;
 
 const HEAD: &str = "\
-# The local keys of loopdesk: what each allows, and a hash of its secret, from which the key itself
-# can't be had. Written by loopdeskd; change keys with `loopdesk key`. The first line vouches for all
-# others: in a file that was edited, no key lets anybody in.
+# The local keys of loopdesk: what each one allows, and a hash of its secret, from which the key
+# itself can't be recovered. Written by loopdeskd; use `loopdesk key` to change keys. The first line
+# is a checksum of all others: if the file is edited, no key works.
 ";
 
 #[cfg(feature = "fuzzing")]

@@ -5,16 +5,16 @@
 //! └┬─┘└──┬───┘ └─────┬──────┘└──┬─┘
 //!  │     │       43: secret    6: checksum
 //!  │     8: id
-//!  for scanners of secrets
+//!  prefix, for secret scanners
 //! ```
 //!
-//! The parts are letters and digits, so that a key is one word to a double click, to a shell and in
-//! a URL, and all keys have one length: [`loopdesk_protocol::key::PATTERN`] finds them. The secret's
-//! 43 characters are drawn evenly, which makes 256 bits. The checksum is the CRC-32 of everything
-//! before it, in base 62: it finds every single wrong character, and tells a scanner that it has
-//! found a key and not an example.
+//! The parts consist of letters and digits, so that a key is one word when double-clicked, in a shell
+//! and in a URL. All keys have the same length, and [`loopdesk_protocol::key::PATTERN`] matches them.
+//! The 43 characters of the secret are drawn uniformly, which makes 256 bits. The checksum is the CRC-32
+//! of everything before it, in base 62: it detects any single wrong character, and it lets a scanner
+//! tell a real key from an example.
 //!
-//! Only a SHA-256 of id and secret is kept. A slow hash would add nothing: nobody guesses 256 bits.
+//! Only a SHA-256 of id and secret is stored. A slow hash would add nothing: 256 bits can't be guessed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,26 +25,27 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::{Zeroize, Zeroizing};
 
-/// The part of a key that may be shown; it finds the key, and opens nothing.
+/// The public part of a key: it identifies the key, but grants no access.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyId([u8; ID_LENGTH]);
 
-/// What is kept of a secret.
+/// The stored hash of a secret.
 #[derive(Clone, Copy)]
 pub(super) struct Digest([u8; DIGEST_LENGTH]);
 
-/// A text that was sent as a key. What it was can't be had from it.
+/// A text that was sent as a key, reduced to what is needed to check it. The text itself can't be
+/// recovered from this.
 #[derive(Clone)]
 pub(super) struct Candidate {
-    /// Which key it says it is; some bytes or other if it isn't even like a key.
+    /// The id of the key that it claims to be; arbitrary bytes if it isn't shaped like a key.
     pub(super) id: KeyId,
     pub(super) digest: Digest,
-    /// Whether it is like a key, and its checksum fits.
+    /// Whether it is shaped like a key and its checksum is right.
     pub(super) is_sound: Choice,
 }
 
 impl KeyId {
-    /// A random one.
+    /// A random id.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut id = [0; ID_LENGTH];
         fill(&mut id)?;
@@ -57,11 +58,11 @@ impl KeyId {
     }
 }
 
-/// A new secret for the key `id`: the key as a script sends it, and what is kept of it.
+/// A new secret for the key `id`: the key as a script sends it, and the hash to store.
 pub(super) fn generate(id: KeyId) -> Result<(SecretText, Digest), getrandom::Error> {
     let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
     fill(&mut secret[..])?;
-    // As long as it will be: a text that grows leaves copies behind.
+    // The final capacity: a string that grows leaves copies of the secret in memory.
     let mut key = String::with_capacity(LENGTH);
     key.push_str(PREFIX);
     key.extend(id.0.iter().copied().map(char::from));
@@ -75,12 +76,11 @@ pub(super) fn generate(id: KeyId) -> Result<(SecretText, Digest), getrandom::Err
 }
 
 impl Candidate {
-    /// Reads a text, which may be anything. Whatever it is, the work is the same.
+    /// Reads any text, in the same time whether or not it is a key.
     pub(super) fn read(text: &[u8]) -> Self {
         let parts = parts(text);
         let is_like_a_key = parts.is_some();
-        // Something to work on where there is nothing: its own bytes, so that what is no key is
-        // told from what is no key either.
+        // A text that isn't a key is hashed itself, so that two different ones compare as different.
         let (id, secret, sum) = parts.unwrap_or_else(|| {
             let start = |most: usize| text.get(..most.min(text.len())).unwrap_or_default();
             (start(0), start(SECRET_LENGTH), start(0))
@@ -98,14 +98,14 @@ impl Candidate {
         }
     }
 
-    /// Whether both are the same text.
+    /// Whether both were read from the same text.
     pub(super) fn is(&self, other: &Self) -> bool {
         let same = self.digest.is(&other.digest) & self.is_sound.ct_eq(&other.is_sound);
         self.id == other.id && bool::from(same)
     }
 }
 
-/// Id, secret and checksum of a text that is like a key.
+/// The id, secret and checksum of a text that is shaped like a key.
 fn parts(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     if text.len() != LENGTH {
         return None;
@@ -118,8 +118,8 @@ fn parts(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     (letters(id) && letters(secret) && letters(sum)).then_some((id, secret, sum))
 }
 
-/// Whether `text`, which follows the prefix, goes on as a key does: long enough to be no word that
-/// only begins as keys do, whether or not it is a whole key.
+/// Whether `text`, which follows the prefix, continues as a key does, for long enough to rule out a word
+/// that happens to begin like one. It needn't be a whole key.
 pub(super) fn goes_on_as_a_key(text: &[u8]) -> bool {
     let letters =
         |part: Option<&[u8]>| part.is_some_and(|p| p.iter().all(u8::is_ascii_alphanumeric));
@@ -128,7 +128,7 @@ pub(super) fn goes_on_as_a_key(text: &[u8]) -> bool {
         && letters(text.get(ID_LENGTH + 1..ID_LENGTH + 1 + TELLING))
 }
 
-/// Draws letters and digits, each as likely as any other.
+/// Fills `to` with random letters and digits, uniformly.
 fn fill(to: &mut [u8]) -> Result<(), getrandom::Error> {
     let mut random = Zeroizing::new([0; 64]);
     let mut at = 0;
@@ -159,26 +159,26 @@ fn checksum(text: &[u8]) -> [u8; CHECKSUM_LENGTH] {
 
 impl Digest {
     fn of(id: &[u8], secret: &[u8]) -> Self {
-        // One block of the hash: both lengths are fixed, so that nothing need stand between them.
+        // Both lengths are fixed, so no separator is needed. The hash takes one block.
         let mut hash = Sha256::new();
         hash.update(id);
         hash.update(secret);
         Self(hash.finalize().into())
     }
 
-    /// One that belongs to no secret.
+    /// A digest that matches no secret.
     pub(super) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; DIGEST_LENGTH];
         getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// One that belongs to no secret either, where the system has no random bytes.
+    /// A digest that matches no secret, for when the system provides no random bytes.
     pub(super) fn of_nothing() -> Self {
         Self::of(b"", b"")
     }
 
-    /// Compares without telling by its time where they differ.
+    /// Compares in constant time.
     pub(super) fn is(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
     }
@@ -190,7 +190,7 @@ impl Digest {
     }
 }
 
-/// As it is shown, `ldk_` included.
+/// As the command line shows it, including `ldk_`.
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(PREFIX)?;
@@ -206,7 +206,7 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// Reads what is shown.
+/// Reads what `Display` writes.
 impl FromStr for KeyId {
     type Err = String;
 
@@ -214,11 +214,11 @@ impl FromStr for KeyId {
         let id = text.strip_prefix(PREFIX).map(str::as_bytes);
         let id = id.filter(|id| id.iter().all(u8::is_ascii_alphanumeric));
         let id = id.and_then(|id| id.try_into().ok());
-        id.map(Self).ok_or_else(|| "it is no key's id".to_owned())
+        id.map(Self).ok_or_else(|| "it isn't a key id".to_owned())
     }
 }
 
-/// In hexadecimal, as the file has it.
+/// In hexadecimal, as in the file.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -235,7 +235,7 @@ impl FromStr for Digest {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "it is no SHA-256 in hexadecimal".to_owned();
+        let wrong = || "it isn't a SHA-256 in hexadecimal".to_owned();
         let digit = |byte: u8| match byte {
             b'0'..=b'9' => Ok(byte - b'0'),
             b'a'..=b'f' => Ok(byte - b'a' + 10),
@@ -256,7 +256,7 @@ impl FromStr for Digest {
 const ALPHABET: &[u8; BASE as usize] =
     b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE: u32 = 62;
-/// The largest multiple of 62 in a byte: bytes from there on would favour the first letters.
+/// The largest multiple of 62 in a byte: using bytes from there on would favour the first letters.
 const EVEN: u8 = 248;
 
 /// 62^43 is a little more than 2^256.
@@ -265,7 +265,7 @@ const SECRET_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
 const LENGTH: usize = PREFIX.len() + ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH;
 const DIGEST_LENGTH: usize = 32;
-/// With the id before them, no word of any language.
+/// Together with the id before them, longer than a word that looks like a key by chance.
 const TELLING: usize = 16;
 
 #[cfg(test)]
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn d2_the_pattern_for_scanners_says_what_a_key_is() {
-        // Read by hand: no library for it is at hand, and it has three parts.
+        // Compared as a text, since the tests have no regex library.
         let pattern = loopdesk_protocol::key::PATTERN;
         let letters = |count: usize| format!("[0-9A-Za-z]{{{count}}}");
         let rest = SECRET_LENGTH + CHECKSUM_LENGTH;

@@ -1,18 +1,17 @@
-//! What fuzzers may look into.
+//! Entry points for the fuzzers.
 
 use jiff::Timestamp;
 
 use super::{file, format};
 
-/// Whether a text is a key to the letter, its checksum included.
+/// Whether a text is exactly a key, including its checksum.
 pub fn is_sound(text: &[u8]) -> bool {
     format::Candidate::read(text).is_sound.into()
 }
 
-/// Reads the text of a file of keys and writes what it said: `None` if nothing of it counts.
+/// Parses the text of a key file and renders it again; `None` if it is invalid.
 ///
-/// With `is_sealed`, the first line is taken to vouch for the rest; without, the text is read as if
-/// it did.
+/// With `is_sealed`, the first line of `text` is its checksum; without, one is added first.
 pub fn reread(text: &[u8], is_sealed: bool) -> Option<String> {
     let contents = if is_sealed {
         file::parse(text)

@@ -1,4 +1,4 @@
-//! One key, as it is held in memory.
+//! A key in memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use crate::rights::Rights;
 /// A local key, without its secret.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// Its name, which no other key has.
+    /// Its unique name.
     pub name: String,
-    /// The part of it that may be shown.
+    /// Its public part.
     pub id: KeyId,
-    /// Whose session it uses.
+    /// The account whose session it uses.
     pub account: AccountName,
     /// The Zendesk user for whom it acts.
     pub person: Person,
@@ -29,37 +29,37 @@ pub struct Key {
     pub created_at: Timestamp,
     /// When it expires, if it does.
     pub expires_at: Option<Timestamp>,
-    /// What the person wanted to remember.
+    /// A note by its owner.
     pub note: Option<String>,
-    /// Whether it was revoked and is here only because the disk did not take that.
+    /// Whether it was revoked, and is still here because the file couldn't be written.
     pub is_revoked: bool,
     pub(super) rights: Written,
     pub(super) secrets: Secrets,
     pub(super) tally: Arc<Tally>,
 }
 
-/// What a new key is to be.
+/// A request for a new key.
 #[derive(Clone, Debug)]
 pub struct New {
     /// Its name: 1 to 64 letters, digits, `-`, `_` and `.`, the first a letter or digit.
     pub name: String,
-    /// Whose session it uses.
+    /// The account whose session it uses.
     pub account: AccountName,
     /// The Zendesk user who is logged in there.
     pub person: Person,
     /// What it allows.
     pub rights: key::Rights,
-    /// After how long it expires; never if absent.
+    /// How long it lives; forever if absent.
     pub expires_in: Option<Duration>,
-    /// What the person wants to remember.
+    /// A note by its owner.
     pub note: Option<String>,
 }
 
 impl Key {
-    /// A key from now on.
+    /// A key that was created at `now`.
     ///
     /// # Errors
-    /// What is wrong with the wish.
+    /// The name, the note, the lifetime or the rights are invalid.
     pub(super) fn new(
         new: New,
         id: KeyId,
@@ -73,17 +73,17 @@ impl Key {
         let wrong = |why: String| Problem::new(Kind::Usage, why);
         let expires_at = new.expires_in.map(|time| match (time, after(now, time)) {
             (Duration::ZERO, _) | (_, None) => Err(wrong(format!(
-                "a key that expires in {} s is of no use: give a time such as `90d`",
+                "a key can't expire after {} s: use a lifetime such as `90d`",
                 time.as_secs()
             ))),
             (_, Some(at)) => Ok(at),
         });
         let rights = Written::asked(new.rights).map_err(|why| {
             wrong(format!(
-                "what key `{}` is to allow can't be read: {why}",
+                "the rights of key `{}` are invalid: {why}",
                 new.name
             ))
-            .hint("see `loopdesk key create --help`")
+            .hint("run `loopdesk key create --help`")
         })?;
         Ok(Self {
             name: new.name,
@@ -103,17 +103,17 @@ impl Key {
     /// What it allows.
     ///
     /// # Errors
-    /// Why nobody can tell: it allows nothing then.
+    /// This release can't read its rights, so it allows nothing.
     pub fn rights(&self) -> Result<&Rights, &str> {
         self.rights.meaning()
     }
 
-    /// What it allows, as it is written.
+    /// What it allows, as written in the file.
     pub fn rights_text(&self) -> &key::Rights {
         self.rights.text()
     }
 
-    /// When it ends, if no key may live longer than `most`.
+    /// When it expires, if keys may live for at most `most`.
     pub fn ends_at(&self, most: Option<Ttl>) -> Option<Timestamp> {
         let most =
             most.and_then(|most| after(self.created_at, Duration::from_secs(most.as_secs())));
@@ -123,17 +123,16 @@ impl Key {
         }
     }
 
-    /// Until when some secret from before a rotation works, if one does.
+    /// Until when a secret from before a rotation works, if one does.
     pub fn old_secret_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.secrets.old(now).map(|old| old.until).max()
     }
 }
 
-/// What is kept of the secrets of one key: of the one that was made last, and of those before it
-/// that were promised some more time.
+/// The hashes of a key's secrets: the current one, and old ones within their grace period.
 ///
-/// Each rotation gives the secret that it replaces a time of grace, and doesn't touch what earlier
-/// ones have promised; one without a grace ends them all.
+/// Each rotation gives the secret that it replaces a grace period, and leaves those of earlier secrets
+/// alone. A rotation without a grace period ends them all.
 #[derive(Clone, Debug)]
 pub(super) struct Secrets {
     current: Digest,
@@ -144,7 +143,7 @@ pub(super) struct Secrets {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Old {
     pub(super) digest: Digest,
-    /// The first moment at which it works no more.
+    /// When it stops working.
     pub(super) until: Timestamp,
 }
 
@@ -156,22 +155,22 @@ impl Secrets {
         }
     }
 
-    /// Those of a stored key; `None` if there can't be so many.
+    /// The secrets of a stored key; `None` if there are too many.
     pub(super) fn stored(current: Digest, old: Vec<Old>) -> Option<Self> {
         (old.len() <= OLD_MAX).then_some(Self { current, old })
     }
 
-    /// The newest.
+    /// The current one.
     pub(super) fn current(&self) -> &Digest {
         &self.current
     }
 
-    /// The others that work, oldest first.
+    /// The old ones that still work, oldest first.
     pub(super) fn old(&self, now: Timestamp) -> impl Iterator<Item = &Old> {
         self.old.iter().filter(move |old| now < old.until)
     }
 
-    /// Whether one of them has this digest. Takes the same time for any number of them.
+    /// Whether a secret that works has this digest. Takes the same time for any number of secrets.
     pub(super) fn fit(&self, digest: &Digest, now: Timestamp) -> Choice {
         let mut fits = self.current.is(digest);
         for place in 0..OLD_MAX {
@@ -184,8 +183,8 @@ impl Secrets {
         fits
     }
 
-    /// Puts a new secret in the place of the current one, which works for `grace` more; `None` if
-    /// too many would work.
+    /// Replaces the current secret, which keeps working for `grace`; `None` if too many old secrets
+    /// would work.
     pub(super) fn rotated(&self, new: Digest, grace: Duration, now: Timestamp) -> Option<Self> {
         if grace.is_zero() {
             return Some(Self::new(new));
@@ -199,16 +198,16 @@ impl Secrets {
     }
 }
 
-/// What a key's name can be.
+/// Checks a key's name.
 ///
 /// # Errors
-/// What is wrong with it.
+/// It contains `ldk_`, is too long, or has other characters than allowed.
 pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let wrong = |what: &str| {
         Err(Problem::new(Kind::Usage, what.to_owned()).hint("for example `nightly-report`"))
     };
     if name.contains(key::PREFIX) {
-        return wrong("a key's name can't hold `ldk_`, as the keys themselves do");
+        return wrong("a key's name can't contain `ldk_`, which the keys themselves begin with");
     }
     let in_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let begins = name.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -216,22 +215,22 @@ pub(super) fn check_name(name: &str) -> Result<(), Problem> {
         return Ok(());
     }
     wrong(
-        "a key's name has 1 to 64 letters, digits, `-`, `_` and `.`, and begins with a letter or digit",
+        "a key's name must be 1 to 64 letters, digits, `-`, `_` or `.`, and begin with a letter or digit",
     )
 }
 
-/// What can be noted beside a key.
+/// Checks a key's note.
 ///
 /// # Errors
-/// What is wrong with it.
+/// It is too long or contains control characters.
 pub(super) fn check_note(note: &str) -> Result<(), Problem> {
     let wrong = |what: &str| Err(Problem::new(Kind::Usage, what.to_owned()));
     if note.len() > NOTE_MAX {
-        return wrong("a key's note has at most 500 bytes");
+        return wrong("a key's note can have at most 500 bytes");
     }
-    // It goes to terminals.
+    // It is printed on terminals.
     if note.contains(char::is_control) {
-        return wrong("a key's note can't hold line ends and other control characters");
+        return wrong("a key's note can't contain line breaks or other control characters");
     }
     Ok(())
 }
@@ -240,10 +239,10 @@ fn after(now: Timestamp, time: Duration) -> Option<Timestamp> {
     now.checked_add(SignedDuration::try_from(time).ok()?).ok()
 }
 
-/// As long as a host's label, and one more.
+/// A DNS label has at most 63.
 const NAME_MAX: usize = 64;
 const NOTE_MAX: usize = 500;
-/// Old secrets that work at the same time. Who needs more has lost track.
+/// Old secrets that work at the same time. More than a person can keep track of.
 pub(super) const OLD_MAX: usize = 3;
 
 #[cfg(test)]
@@ -270,7 +269,7 @@ mod tests {
         let table = [
             (1, [true, true, true]),
             (2, [true, true, true]),
-            // The second secret's two hours are over, the first one's ten are not.
+            // The second secret's two hours are over; the first one's ten aren't.
             (3, [true, false, true]),
             (9, [true, false, true]),
             (10, [false, false, true]),

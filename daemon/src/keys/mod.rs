@@ -1,16 +1,16 @@
-//! Local keys: what scripts send in the place of an API token.
+//! Local keys: what scripts send instead of an API token.
 //!
 //! ```text
-//! request ─ presented ─▶ Presented ─ Keys::check ─▶ Key, or Wrong (after a while, by throttle)
+//! request ─ presented ─▶ Presented ─ Keys::check ─▶ Key, or Wrong (delayed by throttle)
 //!                          format          │
 //! keys.toml ─ store ─▶ file ─▶ Key ────────┘        Keys::note_use ─▶ uses ─▶ background
 //! ```
 //!
-//! Which requests a key allows is judged by its [`rights`](crate::rights), elsewhere. Here is what a key looks like
-//! (`format`), where a request carries one (`presented`), what is kept of it (`key`, `file`, `store`),
-//! and who has used it (`uses`).
+//! This module knows what a key looks like (`format`), where a request carries one (`presented`), what
+//! is stored of it (`key`, `file`, `store`), and who has used it (`uses`). Which requests a key allows is
+//! decided by its [`rights`](crate::rights).
 //!
-//! Every key is refused while the file that keeps them can't be trusted: [`Keys::problem`].
+//! While the key file can't be trusted, every key is refused: [`Keys::problem`].
 
 mod background;
 mod change;
@@ -65,31 +65,31 @@ struct Inner {
     store: Store,
     clock: Clock,
     state: ArcSwap<State>,
-    /// Held by whoever reads or changes the file.
+    /// Locked while the file is read or changed.
     writer: Mutex<Writer>,
-    /// What a secret is compared with where there is no such key.
+    /// What a secret is compared with if its key doesn't exist.
     nobody: Secrets,
     throttle: Throttle,
     uses: Arc<Uses>,
-    /// Held by whoever writes it.
+    /// Locked while the file is written.
     uses_file: Mutex<PathBuf>,
     board: Arc<Board>,
-    /// When the file was last looked at, in milliseconds since 1970.
+    /// When the file was last checked, in milliseconds since 1970.
     looked_at: AtomicI64,
 }
 
-/// What is judged by.
+/// The keys in force.
 #[derive(Debug, Default)]
 struct State {
     by_id: HashMap<KeyId, Arc<Key>>,
-    /// Those that were revoked and couldn't be taken out of the file, too.
+    /// Includes keys that were revoked but couldn't be removed from the file.
     by_name: BTreeMap<String, Arc<Key>>,
-    /// Why nothing is let in.
+    /// Why every key is refused.
     problem: Option<Problem>,
 }
 
 impl Keys {
-    /// Reads the keys of the state folder of `paths`. May block.
+    /// Reads the keys from the state folder of `paths`. May block.
     pub fn open(paths: &Paths, clock: Clock) -> Self {
         Self::paced(paths, clock, PACE)
     }
@@ -97,8 +97,8 @@ impl Keys {
     fn paced(paths: &Paths, clock: Clock, pace: Pace) -> Self {
         let board = Arc::new(Board::new(pace));
         let remembered = memory::read(&paths.uses_file());
-        // Where the system has no random bytes, nothing else works either; a secret that fits
-        // nothing needs none.
+        // Without random bytes nothing else works either, so any digest that matches no secret
+        // will do.
         let nobody = Digest::random().unwrap_or_else(|_| Digest::of_nothing());
         let inner = Arc::new(Inner {
             store: Store::new(paths),
@@ -119,28 +119,29 @@ impl Keys {
             .stack_size(STACK)
             .spawn(move || background::run(&board, &keys));
         if let Err(error) = spawned {
-            tracing::warn!(%error, "nobody keeps account of who uses the local keys");
+            tracing::warn!(%error, "can't spawn the key usage thread: key usage won't be recorded");
         }
         Self(inner)
     }
 
-    /// Why every key is refused, if that is so.
+    /// Why every key is refused, if it is.
     pub async fn problem(&self) -> Option<Problem> {
-        // Whoever asks may just have mended it; or the file has come late, with the person's home.
+        // The user may just have fixed it, or the file appeared late, with a home folder that was
+        // mounted after the start.
         let inner = Arc::clone(&self.0);
         let look = tokio::task::spawn_blocking(move || inner.look());
-        // What was seen last counts where the disk is slow, or a change is being written.
+        // If the disk is slow, or a change is being written, report the last known state.
         let _late = tokio::time::timeout(LOOK_PATIENCE, look).await;
         self.0.state.load().problem.clone()
     }
 
-    /// Says which key it is. Whether it works, and for what, is for others to say: its time, its
-    /// account, its rights, its person.
+    /// Finds the key whose secret was presented. Whether that key has expired, and what it may do, is
+    /// decided later (`route::authorize`).
     ///
-    /// A key that fits is told at once; what doesn't fit is held up, the longer the more often.
+    /// A right key returns at once. A wrong one is delayed, longer with each failure.
     ///
     /// # Errors
-    /// Why it lets nobody in.
+    /// No key has this id and secret, or the key file can't be trusted.
     pub async fn check(
         &self,
         presented: &Presented,
@@ -153,22 +154,22 @@ impl Keys {
         verdict
     }
 
-    /// The clock by which keys are judged.
+    /// The clock by which keys expire.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
     }
 
-    /// All keys, by name. Those of accounts that are gone, and expired ones, too.
+    /// All keys, by name, including expired ones and those of removed accounts.
     pub fn all(&self) -> Vec<Arc<Key>> {
         self.0.state.load().by_name.values().cloned().collect()
     }
 
-    /// The key of this name.
+    /// The key with this name.
     pub fn named(&self, name: &str) -> Option<Arc<Key>> {
         self.0.state.load().by_name.get(name).cloned()
     }
 
-    /// Notes that a request was let in. Never waits for anything.
+    /// Records that a request was let in. Never blocks.
     pub fn note_use(&self, used: Used<'_>, caller: &Caller) {
         self.0.uses.note(used, caller, self.0.clock.now());
     }
@@ -178,7 +179,7 @@ impl Keys {
         key.tally.shown()
     }
 
-    /// A key as people are told of it.
+    /// A key as the command line shows it.
     pub fn shown(&self, key: &Key, state: protocol::KeyState) -> protocol::Key {
         let (last_used, requests) = self.last_use(key);
         protocol::Key {
@@ -197,20 +198,19 @@ impl Keys {
         }
     }
 
-    /// The programs that were served without a key, latest first.
+    /// The programs that called `account` without a key, latest first.
     pub fn callers(&self, account: &AccountName) -> Vec<protocol::Caller> {
         self.0.uses.callers(account)
     }
 
-    /// The programs that have lately called an account by TCP without a key; `None`: it isn't known
-    /// which.
+    /// The programs that recently called `account` over TCP without a key; `None` is an unknown
+    /// program.
     pub fn over_tcp(&self, account: &AccountName) -> Vec<Option<Arc<str>>> {
         let since = self.0.clock.now() - LATELY;
         self.0.uses.over_tcp(account, since)
     }
 
-    /// Saves what is to outlive the process. May block. To be called when no request comes any
-    /// more.
+    /// Saves what must survive the process. May block. Call it after the last request.
     pub fn finish(&self) {
         self.0.save_uses();
     }
@@ -226,7 +226,7 @@ impl Inner {
         }
         let candidate = &presented.0;
         let key = state.by_id.get(&candidate.id);
-        // The same work for a key that isn't there (W10).
+        // The same work for a key that doesn't exist (W10).
         let (secrets, is_there) = match key {
             Some(key) => (&key.secrets, Choice::from(1)),
             None => (&self.nobody, Choice::from(0)),
@@ -236,12 +236,12 @@ impl Inner {
         key.map(Arc::clone).ok_or(Wrong::Unknown)
     }
 
-    /// Has somebody see whether the file was changed, if that was not done a moment ago: whoever
-    /// removes it wants no key to work any more.
+    /// Asks the background thread to check the file for changes, unless it did so a moment ago: who
+    /// removes the file wants every key to stop working.
     fn look_now_and_then(&self, now: Timestamp) {
         let now = now.as_millisecond();
         let last = self.looked_at.load(Ordering::Relaxed);
-        // A clock that was set back must not stop this.
+        // The distance, not the difference: a clock that was set back must not stop the checks.
         let is_due = now.abs_diff(last) >= LOOK_EVERY;
         let set = |_| {
             let (order, failed) = (Ordering::Relaxed, Ordering::Relaxed);
@@ -253,7 +253,8 @@ impl Inner {
     }
 
     fn save_uses(&self) {
-        // Whoever comes while another one writes waits for that: at the end, it must have happened.
+        // Wait for a writer on another thread: at shutdown the file must be written before this
+        // returns.
         let file = self
             .uses_file
             .lock()
@@ -262,7 +263,7 @@ impl Inner {
             return;
         }
         if let Err(error) = memory::write(&file, &self.uses.remembered()) {
-            tracing::info!(%error, "what was last used is not saved; tried again in a minute");
+            tracing::info!(%error, "can't save key usage; trying again in a minute");
             self.uses.is_unsaved();
         }
     }
@@ -278,14 +279,14 @@ impl Drop for Inner {
     }
 }
 
-/// How long somebody who asks for the state of things is kept waiting for the disk.
+/// How long a status request waits for the disk.
 const LOOK_PATIENCE: Duration = Duration::from_millis(500);
-/// Longer than a burst of requests, shorter than a person's doubt.
+/// Longer than a burst of requests, but short enough to look immediate to a person.
 const LOOK_EVERY: u64 = 2_000;
-/// For reading folders and writing a small file.
+/// Enough to read folders and write a small file.
 const STACK: usize = 256 << 10;
 
-/// Longer than from one run of a monthly script to the next.
+/// Longer than the interval of a monthly script.
 const LATELY: jiff::SignedDuration = jiff::SignedDuration::from_hours(40 * 24);
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
-//! Where a request carries a key, and that no key goes further than here.
+//! Finds the key in a request, and removes it so that it never travels on to Zendesk.
 //!
-//! | slot | what counts |
+//! | where | what is taken for a key |
 //! | --- | --- |
-//! | `X-Loopdesk-Key: ldk_…` | whatever it says |
-//! | `Authorization: Bearer ldk_…`, `Token token="ldk_…"`, another scheme or none | a credential with `ldk_` in it |
-//! | `Authorization: Basic …` | `ldk_` in the password or in the user name |
-//! | `Proxy-Authorization` | as `Authorization` |
+//! | `X-Loopdesk-Key: ldk_…` | any value |
+//! | `Authorization: Bearer ldk_…`, `Token token="ldk_…"`, any other scheme or none | a credential that contains `ldk_` |
+//! | `Authorization: Basic …` | a password or user name that contains `ldk_` |
+//! | `Proxy-Authorization` | as in `Authorization` |
 //! | the target | refused: what looks like a key, and `ldk_` in `access_token` |
 //! | any other header | refused: what looks like a key |
 //!
-//! A key that is sent is always judged, however it is misspelled: a script that believes itself
-//! limited must never be served as if it had sent nothing. So a slot is read as leniently as any
-//! client writes it, and what is in it must be a key to the letter.
+//! A key that is sent is always checked, even if it is mistyped: a script that was given a limited key
+//! must never be served as if it had sent none. So headers are read as leniently as clients write them,
+//! and what is found there must be a valid key, exactly.
 //!
-//! What is made here of a key is overwritten when it is dropped. The bytes of the header itself are
-//! hyper's, which frees them as they are.
+//! Copies of a key that are made here are overwritten when dropped. The bytes of the header itself belong
+//! to hyper, which doesn't overwrite them.
 
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -30,7 +30,7 @@ use super::wrong::Wrong;
 use crate::hop_by_hop;
 use crate::percent;
 
-/// What a request carries as a key. The key itself is not in it: only what is needed to judge it.
+/// What a request carries as a key. It doesn't hold the key itself, only what is needed to check it.
 #[derive(Clone)]
 pub struct Presented(pub(super) Candidate);
 
@@ -40,10 +40,10 @@ impl std::fmt::Debug for Presented {
     }
 }
 
-/// Finds the key that a request carries, whether or not it is one of ours.
+/// Finds the key that a request carries, whether or not it is valid.
 ///
 /// # Errors
-/// Two different keys, and a key where none belongs.
+/// The request has two different keys, or one in its target or in another header.
 pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, Wrong> {
     if is_in_target(uri) {
         return Err(Wrong::InTarget);
@@ -73,8 +73,7 @@ pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, Wr
     Ok(found.map(Presented))
 }
 
-/// Removes every header that holds a key, so that none travels on, whichever credential the request
-/// goes on with.
+/// Removes every header that holds a key, whichever credential the request is sent on with.
 pub fn take_out(headers: &mut HeaderMap) {
     let holds = |name: &HeaderName, value: &HeaderValue| match Slot::of(name) {
         Slot::Key => true,
@@ -90,7 +89,7 @@ pub fn take_out(headers: &mut HeaderMap) {
     hop_by_hop::retain(headers, |name| !names.contains(name));
 }
 
-/// What a header may carry.
+/// How a header may carry a key.
 enum Slot {
     Key,
     Authorization,
@@ -117,20 +116,20 @@ impl Slot {
     }
 }
 
-/// Calls `take` with whatever is to be judged as a key in the value of `Authorization`.
+/// Calls `take` with everything in a value of `Authorization` that has to be checked as a key.
 fn each_in_authorization(value: &HeaderValue, mut take: impl FnMut(&[u8])) {
     let value = value.as_bytes().trim_ascii();
     let scheme = value.split(|b| b.is_ascii_whitespace()).next();
     let scheme = scheme.unwrap_or_default();
     let rest = value.get(scheme.len()..).unwrap_or_default().trim_ascii();
-    // `_` is no letter of the Base64 that Basic uses: this one was never encoded.
+    // Basic's Base64 alphabet has no `_`, so a value with the prefix in it isn't encoded.
     if scheme.eq_ignore_ascii_case(b"basic") && !holds_prefix(rest) {
         let Some(decoded) = decoded(rest) else {
             return;
         };
         let mut halves = decoded.splitn(2, |b| *b == b':');
         let user = halves.next().unwrap_or_default();
-        // Clients that are told to use an API token put this behind any user name.
+        // Clients that are set up for an API token append this to the user name.
         let user = user.strip_suffix(b"/token").unwrap_or(user);
         let password = halves.next().unwrap_or_default();
         for half in [user, password] {
@@ -150,8 +149,8 @@ fn token(text: &[u8]) -> &[u8] {
     inner.unwrap_or(text)
 }
 
-/// Base64 as clients write it: either alphabet, with padding or without, wrapped by a shell's
-/// `base64`.
+/// Base64 as clients write it: in either alphabet, with or without padding, and perhaps wrapped by a
+/// shell's `base64`.
 fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let decode = |text: &[u8]| {
         let mut decoded = Zeroizing::new(vec![0; text.len() / 4 * 3 + 3]);
@@ -159,7 +158,7 @@ fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         decoded.truncate(length);
         Some(decoded)
     };
-    // As nearly everybody writes it.
+    // The common form first.
     decode(text).or_else(|| {
         let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
         plain.extend(text.iter().filter_map(|byte| match byte {
@@ -171,20 +170,20 @@ fn decoded(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     })
 }
 
-/// Whether the target holds a key. It stands in the logs of whoever has handled it.
+/// Whether the target holds a key. Targets end up in the logs of every program that handles them.
 fn is_in_target(uri: &Uri) -> bool {
     let target = uri.path_and_query().map_or("", |target| target.as_str());
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     if is_in_text(target.as_bytes()) || holds_prefix(authority.as_bytes()) {
         return true;
     }
-    // As Zendesk would read it.
+    // Zendesk decodes it, so look at the decoded form too.
     hides_letters(target.as_bytes())
         && is_in_text(&Zeroizing::new(percent::decoded(target.bytes())))
 }
 
-/// Whether there is an escape that can hide a part of a key, or of `access_token=`. Most escapes are
-/// brackets, colons, spaces and slashes, and need no second look.
+/// Whether `target` has an escape that can hide a part of a key or of `access_token=`. Most escapes are
+/// brackets, colons, spaces and slashes, which can't.
 fn hides_letters(target: &[u8]) -> bool {
     memchr::memchr_iter(b'%', target).any(|at| match target.get(at + 1..at + 3) {
         Some([b'4' | b'6' | b'7', _] | [b'3', b'0'..=b'9' | b'd' | b'D']) => true,
@@ -214,9 +213,9 @@ fn holds_prefix(text: &[u8]) -> bool {
     places(text).next().is_some()
 }
 
-/// Where the prefix is.
+/// Where the prefix occurs.
 fn places(text: &[u8]) -> impl Iterator<Item = usize> {
-    // The rarest of its bytes first: this looks at every header of every request.
+    // Search for its rarest byte: this runs on every header of every request.
     let candidates = memchr::memchr_iter(b'_', text);
     candidates.filter_map(|end| {
         let start = (end + 1).checked_sub(PREFIX.len())?;
@@ -224,7 +223,7 @@ fn places(text: &[u8]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Where scripts that can set a header put the key.
+/// The header for the key, for scripts that can set one.
 pub const KEY_HEADER: HeaderName = HeaderName::from_static("x-loopdesk-key");
 
 const LENIENT: GeneralPurpose = GeneralPurpose::new(

@@ -1,10 +1,10 @@
-//! What a key allows, as it is kept: the one place that knows how rights are written.
+//! A key's rights, as written and as understood. No other module of `keys` parses them.
 
 use loopdesk_protocol::key;
 
 use crate::rights::Rights;
 
-/// Rights as they are written, and what that means.
+/// Rights as written, and what they mean.
 #[derive(Clone, Debug)]
 pub(super) struct Written {
     text: key::Rights,
@@ -12,28 +12,28 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// Reads rights that were kept. What can't be read stays as it is, and allows nothing: an older
-    /// release must not make more of a rule than a newer one has meant.
+    /// Reads stored rights. Rights that can't be parsed are kept as written and allow nothing: an older
+    /// release must not allow more than a newer one meant.
     pub(super) fn kept(text: key::Rights) -> Self {
         let meaning = Rights::parse(&text);
         Self { text, meaning }
     }
 
-    /// Reads rights that a person has asked for.
+    /// Reads the rights of a key that is being created.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// They are invalid.
     pub(super) fn asked(text: key::Rights) -> Result<Self, String> {
         let meaning = Ok(Rights::parse(&text)?);
         Ok(Self { text, meaning })
     }
 
-    /// As they are written.
+    /// The rights as written.
     pub(super) fn text(&self) -> &key::Rights {
         &self.text
     }
 
-    /// What they mean, or why nobody knows.
+    /// What they mean, or why they can't be parsed.
     pub(super) fn meaning(&self) -> Result<&Rights, &str> {
         self.meaning.as_ref().map_err(String::as_str)
     }

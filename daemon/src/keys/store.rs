@@ -1,9 +1,9 @@
-//! `keys.toml` on disk, and the mark beside it.
+//! `keys.toml` on disk, and its change mark.
 //!
-//! The mark is a line in a file of its own: the number of the last change. By it a file that is
-//! missing is told from a first start, and an older copy, in which revoked keys live on, from the
-//! file as it was last written. The file changes first and the mark after it, so that after a crash
-//! the mark may be one behind, which is mended, and is never ahead.
+//! The mark is a file of one line with the number of the last change. It distinguishes a missing key
+//! file from a first start, and the latest key file from an older copy, in which revoked keys would work
+//! again. The key file is written first and the mark second. So a crash may leave the mark one change
+//! behind, which is repaired at the next read, but never ahead.
 
 use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ use super::file::{self, Contents, Damage};
 use crate::durable::{self, Steps};
 use crate::failpoint;
 
-/// The two files.
+/// The key file and its mark.
 #[derive(Debug)]
 pub(super) struct Store {
     file: PathBuf,
@@ -25,16 +25,16 @@ pub(super) struct Store {
     folder: PathBuf,
 }
 
-/// What is on disk.
+/// What was found on disk.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// The file, as it was last written; or none, as there never was one.
+    /// The latest key file, or the contents of an empty one if no key was ever created.
     Keys(Contents, Option<Stamp>),
-    /// Something that can't be trusted.
+    /// A file that can't be trusted.
     Nothing(Problem),
 }
 
-/// Changes with every write, and whenever owner or mode do.
+/// The file's metadata, which changes with every write and with its owner and mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     file: (u64, u64, u64),
@@ -52,7 +52,7 @@ impl Store {
         }
     }
 
-    /// How the file looks from outside, to notice that it has changed.
+    /// The current stamp of the key file, to detect changes.
     pub(super) fn stamp(&self) -> Option<Stamp> {
         std::fs::symlink_metadata(&self.file)
             .ok()
@@ -78,7 +78,7 @@ impl Store {
                 if mark != Mark::Change(contents.generation)
                     && let Err(error) = self.write_mark(contents.generation)
                 {
-                    tracing::warn!(%error, "the mark of the local keys stays behind");
+                    tracing::warn!(%error, "can't update the change mark of the local keys");
                 }
                 Found::Keys(contents, Some(stamp))
             }
@@ -86,13 +86,14 @@ impl Store {
         }
     }
 
-    /// Puts `contents` in the file's place. When this returns, they survive a power cut. May block.
+    /// Replaces the key file. When this returns, `contents` survive a power cut. May block.
     ///
     /// # Errors
-    /// Where that isn't certain. The old file is then still there, or the new one is.
+    /// A step failed. The file on disk is then either the old one or the new one, whole.
     pub(super) fn write(&self, contents: &Contents, now: Timestamp) -> Result<(), Problem> {
         durable::make_folder(&self.folder).map_err(|e| e.problem())?;
-        let internal = |why| Problem::new(Kind::Internal, format!("keys can't be written: {why}"));
+        let internal =
+            |why| Problem::new(Kind::Internal, format!("the keys can't be written: {why}"));
         let text = file::render(contents, now).map_err(internal)?;
         if u64::try_from(text.len()).is_ok_and(|length| length > FILE_MAX) {
             return Err(Problem::new(
@@ -103,12 +104,12 @@ impl Store {
                     FILE_MAX >> 20
                 ),
             )
-            .hint("revoke keys that nobody uses: `loopdesk key list` shows them"));
+            .hint("run `loopdesk key list` and revoke the keys that are no longer used"));
         }
         durable::replace(&self.file, text.as_bytes(), &STEPS).map_err(|e| e.problem())?;
-        // The change holds without it: the next start, or the next change, brings it up to date.
+        // The change is valid without the mark; the next read or change repairs it.
         if let Err(error) = self.write_mark(contents.generation) {
-            tracing::warn!(%error, "the mark of the local keys stays behind");
+            tracing::warn!(%error, "can't update the change mark of the local keys");
         }
         Ok(())
     }
@@ -133,18 +134,16 @@ impl Store {
         Ok(Some((contents, Stamp::of(&meta))))
     }
 
-    /// A file that another could have written says nothing.
+    /// Rejects a file that another user could have written.
     fn check(&self, meta: &Metadata) -> Result<(), Problem> {
         let own = rustix::process::getuid().as_raw();
         if !meta.is_file() {
-            return Err(self.damaged_by("it is no ordinary file"));
+            return Err(self.damaged_by("it isn't a regular file"));
         }
         if meta.uid() != own {
             let why = format!("it belongs to user {}, not to {own}", meta.uid());
             let command = format!("sudo chown \"$USER\" {}", self.file.display());
-            return Err(self
-                .problem(&why)
-                .hint(format!("make it yours: `{command}`")));
+            return Err(self.problem(&why).hint(format!("run `{command}`")));
         }
         let mode = meta.mode() & 0o7777;
         if mode & 0o077 != 0 {
@@ -154,8 +153,8 @@ impl Store {
             };
             return Err(self
                 .problem(&why)
-                .hint(format!("close it: `chmod 600 {}`", self.file.display()))
-                .hint("then see whether its keys are yours: `loopdesk key list`"));
+                .hint(format!("run `chmod 600 {}`", self.file.display()))
+                .hint("then run `loopdesk key list` and check that all keys are yours"));
         }
         Ok(())
     }
@@ -178,19 +177,19 @@ impl Store {
     }
 
     fn missing(&self) -> Problem {
-        self.problem("it is missing, and there were keys in it")
-            .hint("put it back from a backup; loopdesk notices")
+        self.problem("it is missing, although keys were created")
+            .hint("restore it from a backup; loopdesk notices by itself")
             .hint(format!(
-                "or begin anew, without any key: `rm {}`",
+                "or run `rm {}` to start over without any keys",
                 self.mark.display()
             ))
     }
 
     fn older(&self) -> Problem {
-        self.problem("it is an older copy: keys that were revoked since would let in again")
-            .hint("put the newest back; loopdesk notices")
+        self.problem("it is an older copy, in which keys that were revoked since would work again")
+            .hint("restore the latest copy; loopdesk notices by itself")
             .hint(format!(
-                "or take this one for the newest: `rm {}`",
+                "or run `rm {}` to accept this copy as the latest",
                 self.mark.display()
             ))
     }
@@ -207,23 +206,20 @@ impl Store {
     fn damaged_by(&self, why: &str) -> Problem {
         let (file, mark) = (self.file.display(), self.mark.display());
         self.problem(why)
-            .hint("put it back from a backup; loopdesk notices")
+            .hint("restore it from a backup; loopdesk notices by itself")
             .hint(format!(
-                "or begin anew, without any key: `mv {file} {file}.old && rm {mark}`"
+                "or run `mv {file} {file}.old && rm {mark}` to start over without any keys"
             ))
     }
 
     fn unreadable(&self, error: &io::Error) -> Problem {
-        // What open(2) says of a link that is not to be followed.
+        // With O_NOFOLLOW, open(2) fails on a symbolic link, with an error that doesn't name it.
         let is_link = std::fs::symlink_metadata(&self.file).is_ok_and(|meta| meta.is_symlink());
         if is_link {
             return self.damaged_by("it is a symbolic link");
         }
         self.problem(&format!("it can't be read: {error}"))
-            .hint(format!(
-                "make it yours and readable: `chmod 600 {}`",
-                self.file.display()
-            ))
+            .hint(format!("run `chmod 600 {}`", self.file.display()))
     }
 
     fn problem(&self, why: &str) -> Problem {
@@ -235,7 +231,7 @@ impl Store {
     }
 }
 
-/// Says what follows from a problem with the file.
+/// Adds what a problem with the file leads to.
 fn closing(problem: Problem) -> Problem {
     Problem {
         message: format!("{}; every local key is refused", problem.message),
@@ -243,14 +239,14 @@ fn closing(problem: Problem) -> Problem {
     }
 }
 
-/// What the mark says.
+/// The change mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
-    /// There has never been a key.
+    /// No mark: no key was ever created.
     None,
-    /// There have been keys, and nobody knows which change was the last.
+    /// The mark can't be read: keys were created, but the last change is unknown.
     Unknown,
-    /// The last change.
+    /// The number of the last change.
     Change(u64),
 }
 
@@ -283,7 +279,7 @@ const MARK_STEPS: Steps = Steps {
 
 const MARK: &str = "loopdesk-keys 1 last-change ";
 const MARK_MAX: u64 = 256;
-/// Some thousand keys with long rules.
+/// Enough for a thousand keys with long rules.
 const FILE_MAX: u64 = 4 << 20;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How often a key, or a program without one, was let in, and which program that was last.
+//! Counts the requests of a key, or of a program without one, and remembers the last one.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,17 +7,17 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use loopdesk_protocol::key;
 
-/// How often something was used, and its last use.
+/// A number of requests, and the last of them.
 #[derive(Debug)]
 pub(super) struct Tally {
     requests: AtomicU64,
-    /// Milliseconds since 1970; `NEVER` before the first use.
+    /// The last use, in milliseconds since 1970; `NEVER` before the first one.
     pub(super) at: AtomicI64,
     turn: AtomicU64,
-    /// Whether some of it came by TCP, without a key.
+    /// Whether a request came over TCP without a key.
     pub(super) over_tcp: AtomicBool,
     by: ArcSwapOption<Peer>,
-    /// Whether it is in a list of callers.
+    /// Whether it is in an account's list of callers.
     is_listed: AtomicBool,
 }
 
@@ -53,7 +53,7 @@ impl Tally {
         }
     }
 
-    /// Adds what was counted elsewhere.
+    /// Moves the count of `other` here.
     pub(super) fn take_over(&self, other: &Self) {
         let requests = other.requests.swap(0, Ordering::Relaxed);
         if requests == 0 {
@@ -81,7 +81,7 @@ impl Tally {
         self.turn.load(Ordering::Relaxed)
     }
 
-    /// The last use, and how many there were.
+    /// The last use and the number of requests, as the command line shows them.
     pub(super) fn shown(&self) -> (Option<key::Use>, u64) {
         let row = self.row();
         let requests = row.as_ref().map_or(0, |row| row.requests);
@@ -124,7 +124,7 @@ impl Tally {
     }
 }
 
-/// One last use, and how many there were.
+/// A stored count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) at: Timestamp,
@@ -134,7 +134,7 @@ pub(super) struct Row {
     pub(super) over_tcp: bool,
 }
 
-/// Which program it is, once that is known.
+/// The program behind a connection, once known.
 #[derive(Debug, Default)]
 pub(super) struct Peer(OnceLock<Option<Program>>);
 
@@ -143,13 +143,13 @@ impl Peer {
         Arc::new(Self(OnceLock::from(Some(program))))
     }
 
-    /// `Some(None)`: it will never be known.
+    /// The program; `Some(None)` if it couldn't be found.
     pub(super) fn known(&self) -> Option<&Option<Program>> {
         self.0.get()
     }
 
     pub(super) fn settle(&self, program: Option<Program>) {
-        // The first word counts: a process that is found later may be another one.
+        // The first result stands: a later search might find another process.
         let _known = self.0.set(program);
     }
 }
@@ -157,7 +157,8 @@ impl Peer {
 /// A program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Program {
-    /// Of an interpreter, with its script: all runs of a script are one program.
+    /// The executable's name. An interpreter's includes its script, so that all runs of a script are
+    /// one program.
     pub(super) name: Arc<str>,
     pub(super) process: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! Keys from their creation to their end, on a real disk.
+//! Keys from their creation to their revocation, on a real disk.
 
 mod guesses;
 
@@ -61,7 +61,7 @@ fn new(name: &str) -> New {
     }
 }
 
-/// Without limits of the machine's.
+/// Without limits from the machine's file.
 fn policy() -> KeyPolicy {
     KeyPolicy::new(&samples::config(Vec::new()))
 }
@@ -183,7 +183,7 @@ async fn d2_a_key_ends_by_the_clock_and_only_its_holder_is_told() {
     let mut guess = secret.expose().to_owned();
     guess.replace_range(13..14, if &guess[13..14] == "a" { "b" } else { "a" });
     assert_eq!(bench.check(&guess).await, Err(Wrong::Unknown));
-    // A clock that is set right again.
+    // The clock is set right again.
     bench.mover.jump(SignedDuration::from_secs(-3600));
     assert!(bench.check(secret.expose()).await.is_ok());
 }
@@ -257,7 +257,7 @@ async fn d2_names_are_unique_and_wishes_are_checked() {
         "{twice:?}"
     );
     refused(new("a b"));
-    // Somebody has pasted the key itself.
+    // A user has pasted the key itself.
     let pasted = refused(new(secret.expose()));
     assert!(
         !format!("{pasted:?}").contains(&secret.expose()[4..]),
@@ -319,7 +319,7 @@ async fn d2_l7_a_file_that_is_gone_closes_the_door_until_it_is_back() {
     assert!(problem.message.contains("missing"), "{problem}");
     let closed = Err(Wrong::Closed(problem.clone()));
     assert_eq!(bench.check(secret.expose()).await, closed);
-    // Not told apart from a right one: nobody can know.
+    // Not distinguished from a right key: the daemon can't know.
     assert_eq!(bench.check("ldk_").await, closed);
     assert_eq!(bench.keys.create(new("other")).unwrap_err(), problem);
     assert_eq!(bench.keys.revoke("nightly").unwrap_err(), problem);
@@ -330,7 +330,7 @@ async fn d2_l7_a_file_that_is_gone_closes_the_door_until_it_is_back() {
     assert!(bench.check(secret.expose()).await.is_ok());
 }
 
-// One thread has the runtime: were it held up, nothing would go on.
+// The runtime has one thread: if it blocked, nothing would go on.
 #[tokio::test(flavor = "current_thread")]
 async fn o2_who_asks_for_problems_while_the_disk_is_slow_holds_up_nobody() {
     let bench = bench();
@@ -342,7 +342,7 @@ async fn o2_who_asks_for_problems_while_the_disk_is_slow_holds_up_nobody() {
         let _writer = inner.writer();
         begun.send(()).unwrap();
         let waited = ends.recv_timeout(Duration::from_secs(20));
-        assert!(waited.is_ok(), "nobody could end it");
+        assert!(waited.is_ok(), "the runtime was blocked");
     });
     begins.recv().unwrap();
     let (problem, ()) = tokio::join!(bench.keys.problem(), async {
@@ -400,10 +400,10 @@ async fn d2_a_change_builds_on_what_is_on_disk() {
     bench.create("three");
     assert_eq!(bench.check(one.expose()).await, Err(Wrong::Unknown));
     assert!(bench.check(two.expose()).await.is_ok());
-    // And on nothing that is damaged.
+    // But never on a damaged file.
     fs::write(bench.paths.local_keys_file(), "x").unwrap();
     let problem = bench.keys.create(new("four")).unwrap_err();
-    assert!(problem.message.contains("cut short"), "{problem}");
+    assert!(problem.message.contains("truncated"), "{problem}");
     assert_eq!(fs::read(bench.paths.local_keys_file()).unwrap(), b"x");
 }
 
@@ -411,7 +411,7 @@ async fn d2_a_change_builds_on_what_is_on_disk() {
 async fn d2_a_disk_that_takes_nothing_keeps_no_revoked_key_alive() {
     let mut bench = bench();
     let secret = bench.create("nightly");
-    // A folder in the place of the new file: no user can replace it, not even root.
+    // A folder in place of the new file: not even root can replace it.
     let temp = bench.paths.local_keys_file().with_added_extension("new");
     fs::create_dir(&temp).unwrap();
     assert!(bench.keys.create(new("other")).is_err());

@@ -1,12 +1,12 @@
-//! Makes guesses slow, and nothing else.
+//! Slows down guesses, and nothing else.
 //!
-//! Whoever sends a key that doesn't fit waits for the answer, the longer the more often it has
-//! happened, on the same connection or to the same id. A key that fits is never held up. It is no
-//! wall, which the 256 bits of a secret are: it keeps a script with a revoked key from keeping a core
-//! busy, and anybody's guessing from going unnoticed in the meantime.
+//! The answer to a wrong key is delayed, longer with each failure on the same connection or with the
+//! same id. A right key is never delayed. The 256 bits of a secret are the protection; the delay only
+//! keeps a script with a revoked key from keeping a core busy, and guessing from being fast enough to
+//! go unnoticed.
 //!
-//! Ids are counted in a table of fixed size, whether or not there is such a key: nothing grows, and
-//! nobody learns by waiting which ids there are.
+//! Failures are counted per id in a table of fixed size, whether or not a key has that id. So the table
+//! never grows, and the delay doesn't reveal which ids exist.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
@@ -17,15 +17,15 @@ use tokio::time::Instant;
 
 use super::format::KeyId;
 
-/// How often a connection has sent a key that doesn't fit. It lives as long as the connection.
+/// How often a connection has sent a wrong key. It lives as long as the connection.
 #[derive(Debug, Default)]
 pub struct Failures(Mutex<Count>);
 
-/// What holds all guesses up.
+/// Delays wrong keys.
 #[derive(Debug)]
 pub(super) struct Throttle {
     ids: Mutex<Box<[Count]>>,
-    /// Unknown to those who would like to share a place with others.
+    /// Randomly seeded, so that an attacker can't choose ids that share an entry with another id.
     hasher: RandomState,
     waiting: Semaphore,
 }
@@ -39,13 +39,13 @@ impl Throttle {
         }
     }
 
-    /// Holds up a request whose key doesn't fit.
+    /// Delays a request with a wrong key.
     pub(super) async fn hold_up(&self, id: KeyId, failures: &Failures) {
         let time = self.count(id, failures);
         if time.is_zero() {
             return;
         }
-        // Where too many wait already, they would keep connections from scripts that do no wrong.
+        // With too many waiting already, more would take connections away from other scripts.
         if let Ok(_place) = self.waiting.try_acquire() {
             tokio::time::sleep(time).await;
         }
@@ -65,7 +65,7 @@ impl Throttle {
     }
 }
 
-/// Failures, of which one is forgotten from time to time.
+/// Failures, which are forgotten one by one over time.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     failures: u32,
@@ -90,18 +90,18 @@ fn time_for(failures: u32) -> Duration {
     }
 }
 
-/// Somebody tries a new key, and then the old one.
+/// Enough to try a new key, and then the old one.
 const FREE: u32 = 3;
 const FIRST: Duration = Duration::from_millis(25);
-/// Less than any client waits for an answer.
+/// Shorter than the time-out of any client.
 const LONGEST: Duration = Duration::from_secs(5);
-/// Where the time has been the longest for a while; more would take longer to be forgotten.
+/// The delay reaches `LONGEST` well before this count; a higher one would only take longer to forget.
 const MOST: u32 = 16;
-/// Longer than the longest wait: who goes on is not forgiven.
+/// Longer than the longest delay, so that steady guessing is never forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(15);
-/// Two wrong ids share a place seldom, and that only makes both wait.
+/// Two wrong ids rarely share an entry, and then both just wait.
 const PLACES: usize = 1024;
-/// A quarter of all connections.
+/// A quarter of the maximum number of connections.
 const WAITING: usize = 128;
 
 #[cfg(test)]

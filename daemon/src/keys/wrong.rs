@@ -1,48 +1,48 @@
-//! Why a key doesn't let a request in, as its sender is told.
+//! Why a request's key is refused, as reported to the script.
 
 use http::HeaderName;
 use jiff::Timestamp;
 use loopdesk_protocol::Problem;
 
-/// What is wrong with what was sent as a key.
+/// What is wrong with the key in a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
-    /// It is none, or was one, or is written wrongly: nobody is told which of these (W10).
+    /// It doesn't exist, was revoked or is mistyped: the script doesn't learn which (W10).
     #[error(
-        "the local key that was sent is not one of this daemon's: it may be mistyped, revoked or \
+        "the local key in the request isn't one of this daemon's: it may be mistyped, revoked or \
          rotated"
     )]
     Unknown,
-    /// Its secret is right, and its time is over.
-    #[error("local key `{name}` has expired at {at:.0}")]
+    /// Its secret is right, but it has expired.
+    #[error("local key `{name}` expired at {at:.0}")]
     Expired {
         /// The key's name.
         name: String,
-        /// When.
+        /// When it expired.
         at: Timestamp,
     },
-    /// Its secret is right, and what it allows can't be read.
-    #[error("nobody can tell what local key `{name}` allows: {why}")]
+    /// Its secret is right, but its rights can't be read.
+    #[error("the rights of local key `{name}` can't be read: {why}")]
     Unreadable {
         /// The key's name.
         name: String,
         /// What is wrong with it.
         why: String,
     },
-    /// No key is let in, as the file of keys can't be trusted.
-    #[error("no local key is let in: {0}")]
+    /// Every key is refused, since the key file can't be trusted.
+    #[error("no local key is accepted: {0}")]
     Closed(Problem),
     /// The request carries two different keys.
     #[error("the request carries two different local keys")]
     Two,
-    /// A key is part of the address.
+    /// A key is in the URL.
     #[error(
-        "the request has a local key in its address, where logs and histories keep it: take that \
-         key for leaked"
+        "the request has a local key in its URL, which logs and histories keep: treat that key as \
+         leaked"
     )]
     InTarget,
-    /// A key is in a header where none belongs.
-    #[error("the request has a local key in its header `{0}`, where none belongs")]
+    /// A key is in a header that can't carry one.
+    #[error("the request has a local key in its `{0}` header, where none is accepted")]
     Misplaced(HeaderName),
 }
 
@@ -51,13 +51,13 @@ impl Wrong {
     pub fn hint(&self) -> String {
         match self {
             Self::Unknown => "run `loopdesk key list`, and `loopdesk key create` for a new one; a \
-                script that needs none must send none"
+                script that needs no key must not send one"
                 .to_owned(),
             Self::Expired { name, .. } => {
-                format!("run `loopdesk key revoke {name}`, then create it anew")
+                format!("run `loopdesk key revoke {name}`, then create it again")
             }
             Self::Unreadable { name, .. } => {
-                format!("run `loopdesk key show {name}`, then revoke it and create it anew")
+                format!("run `loopdesk key show {name}`, then revoke it and create it again")
             }
             Self::Closed(problem) => match problem.hints.first() {
                 Some(hint) => hint.clone(),
@@ -91,7 +91,7 @@ mod tests {
         };
         assert_eq!(
             expired.to_string(),
-            "local key `nightly` has expired at 2026-11-02T03:04:05Z"
+            "local key `nightly` expired at 2026-11-02T03:04:05Z"
         );
         let unreadable = Wrong::Unreadable {
             name: "nightly".to_owned(),

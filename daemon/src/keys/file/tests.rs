@@ -1,4 +1,4 @@
-//! What comes back from the text, and what damage does to it.
+//! Reading what was written, and files that are damaged.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ fn rights(scopes: &[&str], allow: &[&str], deny: &[&str]) -> key::Rights {
     }
 }
 
-/// Two keys with everything that a key can have.
+/// Two keys that use every field.
 fn sample() -> Contents {
     let mut one = key(
         "nightly",
@@ -91,9 +91,9 @@ fn a_person_can_read_it() {
     let lines = lines
         .join("\n")
         .replace(&contents.keys[0].id.to_string(), "ldk_Q3vT9xKa");
-    let expected = "# The local keys of loopdesk: what each allows, and a hash of its secret, from which the key itself
-# can't be had. Written by loopdeskd; change keys with `loopdesk key`. The first line vouches for all
-# others: in a file that was edited, no key lets anybody in.
+    let expected = "# The local keys of loopdesk: what each one allows, and a hash of its secret, from which the key
+# itself can't be recovered. Written by loopdeskd; use `loopdesk key` to change keys. The first line
+# is a checksum of all others: if the file is edited, no key works.
 version = 1
 generation = 12
 
@@ -155,7 +155,7 @@ fn d2_a_line_that_was_taken_out_or_added_by_hand_closes_the_door() {
     assert_eq!(parse(more.as_bytes()).unwrap_err(), Damage::Changed);
 }
 
-/// A file that somebody has sealed anew, or that another release has written.
+/// A changed file with a valid checksum, as another release might write it.
 fn resealed(change: impl Fn(&str) -> String) -> Result<Contents, Damage> {
     resealed_of(&text(&sample()), change)
 }

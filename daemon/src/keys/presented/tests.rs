@@ -1,4 +1,4 @@
-//! The table of slots, and whatever else a request can hold.
+//! Each place where a request can carry a key.
 
 use base64::engine::general_purpose::{STANDARD as BASE64, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
-/// What is made of the lines: `None` for no key, else whether it is `key`.
+/// Whether the key in these headers is `key`; `None` if they have none.
 fn found(lines: &[(&str, &str)], key: &str) -> Option<bool> {
     let found = presented(&headers(lines), &Uri::from_static("/")).unwrap();
     found.map(|found| found.0.is(&Candidate::read(key.as_bytes())))
@@ -45,7 +45,7 @@ fn d2_the_table_of_slots() {
         ("Authorization", key.clone()),
         ("Authorization", quoted),
         ("Authorization", format!("Bearer token={key}")),
-        // As it is pasted by somebody who doesn't know that it is encoded.
+        // Pasted in plain, by a user who doesn't know that Basic is encoded.
         ("Authorization", format!("Basic {key}")),
         (
             "Authorization",
@@ -228,7 +228,7 @@ fn d2_no_key_is_left_in_the_headers_and_everything_else_is() {
             "{name}: {value}"
         );
     }
-    // The script's own credential for another product.
+    // A script's own credential for another product stays.
     let own = headers(&[("authorization", &basic("agent@example.com/token:own"))]);
     let mut left = own.clone();
     take_out(&mut left);

@@ -1,4 +1,4 @@
-//! Two files on a real disk, and what can happen to them.
+//! The key file and its mark on a real disk, and what can happen to them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -28,7 +28,7 @@ impl Bench {
         self.store.write(&contents, Timestamp::UNIX_EPOCH).unwrap();
     }
 
-    /// The generation that is read, or why there is none.
+    /// The generation of the file, or why it can't be used.
     fn read(&self) -> Result<u64, Problem> {
         match self.store.read() {
             Found::Keys(contents, _) => Ok(contents.generation),
@@ -36,7 +36,7 @@ impl Bench {
         }
     }
 
-    /// Asserts that nothing counts, for this reason, and that this command helps.
+    /// Asserts that every key is refused for this reason, with a hint that has this command.
     fn is_closed(&self, why: &str, command: &str) {
         let problem = self.read().unwrap_err();
         assert!(problem.message.contains(why), "{problem}");
@@ -87,7 +87,7 @@ fn d2_l7_a_missing_file_is_told_from_a_first_start() {
         "it is missing",
         &format!("rm {}", bench.store.mark.display()),
     );
-    // Whatever the mark says, it is there.
+    // An unreadable mark counts too.
     fs::write(&bench.store.mark, "").unwrap();
     bench.is_closed("it is missing", "rm ");
     fs::write(&bench.store.file, &text).unwrap();
@@ -152,14 +152,14 @@ fn d2_u4_l7_a_file_that_others_could_have_made_closes_the_door() {
     bench.is_closed("symbolic link", &format!("mv {0} {0}.old", file.display()));
     fs::remove_file(file).unwrap();
     fs::create_dir(file).unwrap();
-    bench.is_closed("no ordinary file", "mv ");
+    bench.is_closed("isn't a regular file", "mv ");
     fs::remove_dir(file).unwrap();
     let made = std::process::Command::new("mkfifo")
         .args(["-m", "600"])
         .arg(file)
         .status();
     assert!(made.unwrap().success());
-    bench.is_closed("no ordinary file", "mv ");
+    bench.is_closed("isn't a regular file", "mv ");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn d2_l7_a_damaged_file_closes_the_door_and_says_how_it_goes_on() {
     let whole = fs::read(&bench.store.file).unwrap();
     for length in 0..whole.len() {
         fs::write(&bench.store.file, &whole[..length]).unwrap();
-        bench.is_closed("cut short or was changed", "mv ");
+        bench.is_closed("truncated or changed", "mv ");
     }
     let newer = String::from_utf8(whole)
         .unwrap()

@@ -1,4 +1,4 @@
-//! Keys that somebody guesses.
+//! Guessed keys.
 
 use super::*;
 

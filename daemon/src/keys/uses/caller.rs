@@ -1,21 +1,21 @@
-//! The other end of a connection.
+//! The program at the other end of a connection.
 
 use std::sync::{Arc, OnceLock, Weak};
 
 use super::Uses;
 use crate::keys::connection::{Connection, Trace};
 
-/// Whoever has opened a connection. It lives as long as that does; clones are the same one.
+/// The client of a connection. It lives as long as the connection; clones share it.
 #[derive(Clone, Debug)]
 pub struct Caller(Arc<Handle>);
 
 impl Caller {
-    /// The one who left this trace.
+    /// A client on the unix socket.
     pub fn new(trace: Trace) -> Self {
         Self::of(trace, false)
     }
 
-    /// The one who left this trace and came by TCP.
+    /// A client on a TCP connection.
     pub fn over_tcp(trace: Trace) -> Self {
         Self::of(trace, true)
     }
@@ -27,7 +27,7 @@ impl Caller {
         }))
     }
 
-    /// The program's name, once somebody has looked; nothing in it if it will never be known.
+    /// The program's name, once it was looked up; `Some(None)` if it couldn't be found.
     pub(crate) fn program(&self) -> Option<Option<Arc<str>>> {
         let known = self.0.connection.peer().known()?;
         Some(known.as_ref().map(|program| Arc::clone(&program.name)))
@@ -39,7 +39,7 @@ impl Caller {
     }
 }
 
-/// Tells what is known of the connection that its client has gone.
+/// Marks the connection as closed when the last clone is dropped.
 #[derive(Debug)]
 struct Handle {
     connection: Arc<Connection>,
@@ -49,7 +49,7 @@ struct Handle {
 impl Drop for Handle {
     fn drop(&mut self) {
         self.connection.has_gone();
-        // Nobody had the time to look. What it has done must not be lost with it.
+        // Its program was never looked up. Its requests must be counted all the same.
         if !self.connection.is_asked_for()
             && let Some(uses) = self.uses.get().and_then(Weak::upgrade)
         {

@@ -1,7 +1,7 @@
-//! What is remembered of uses, on disk.
+//! Key usage on disk.
 //!
-//! A file that is lost or damaged costs what people see of the past, and nothing else: nothing here
-//! fails, and whatever is odd in it is left out.
+//! If the file is lost or damaged, only this history is lost. So reading never fails, and invalid
+//! entries are skipped.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,33 +16,33 @@ use crate::keys::format::KeyId;
 use crate::keys::tally::Row;
 use crate::program;
 
-/// Everything that outlives the process.
+/// What survives the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::keys) struct Remembered {
     pub(in crate::keys) of_keys: Vec<(KeyId, Row)>,
     pub(in crate::keys) keyless: Vec<(AccountName, Row)>,
 }
 
-/// What is in the file at `path`. May block.
+/// Reads the file at `path`. May block.
 pub(in crate::keys) fn read(path: &Path) -> Remembered {
     let bytes = match durable::read_file(path, FILE_MAX + 1) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Remembered::default(),
         Err(error) => {
-            tracing::info!(%error, "what was last used can't be read and counts anew");
+            tracing::info!(%error, "can't read key usage: counting starts over");
             return Remembered::default();
         }
     };
     parse(&bytes).unwrap_or_else(|why| {
-        tracing::info!(why, "what was last used can't be read and counts anew");
+        tracing::info!(why, "can't read key usage: counting starts over");
         Remembered::default()
     })
 }
 
-/// Keeps it. May block.
+/// Replaces the file at `path`. May block.
 ///
 /// # Errors
-/// As the system says. The file is then the old one.
+/// The file can't be written. The old one is still there.
 pub(in crate::keys) fn write(path: &Path, remembered: &Remembered) -> io::Result<()> {
     let file = File {
         version: VERSION,
@@ -56,7 +56,7 @@ pub(in crate::keys) fn write(path: &Path, remembered: &Remembered) -> io::Result
         Ok(()) | Err(_) => {}
     }
     let mut new = durable::create_new(&temp)?;
-    // Not forced to the disk: losing it in a power cut is no loss.
+    // No fsync: losing the latest counts in a power cut does no harm.
     let written = new.write_all(&text).and_then(|()| fs::rename(&temp, path));
     if written.is_err() {
         drop(fs::remove_file(&temp));
@@ -70,7 +70,7 @@ pub(in crate::keys) fn parse(bytes: &[u8]) -> Result<Remembered, &'static str> {
     }
     let file: File = serde_json::from_slice(bytes).map_err(|_| "it is damaged")?;
     if file.version != VERSION {
-        return Err("another release has written it");
+        return Err("it was written by another release");
     }
     let mut remembered = Remembered {
         of_keys: file.keys.into_iter().filter_map(StoredKey::read).collect(),
@@ -116,7 +116,7 @@ struct StoredRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<u32>,
     requests: u64,
-    /// Older releases don't say, and most callers came so.
+    /// Older releases didn't store this, and most callers use TCP.
     #[serde(default = "yes")]
     over_tcp: bool,
 }
@@ -164,7 +164,7 @@ impl StoredRow {
     }
 
     fn read(self) -> Row {
-        // It goes to terminals, whoever has written it.
+        // The file may have been edited, and names are printed on terminals.
         let program = self.program.filter(|name| program::is_presentable(name));
         Row {
             at: self.at,
@@ -176,11 +176,11 @@ impl StoredRow {
     }
 }
 
-/// Programs that are remembered for an account. Nobody reads a longer list.
+/// Programs that are remembered for each account. A longer list would be of no use to a reader.
 pub(super) const SEATS: usize = 64;
 
 const VERSION: u32 = 1;
-/// Thousands of keys, and every account's callers.
+/// Enough for thousands of keys and every account's callers.
 const FILE_MAX: u64 = 4 << 20;
 
 #[cfg(test)]

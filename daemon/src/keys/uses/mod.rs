@@ -1,7 +1,8 @@
-//! When keys were last used and by which program, and who is served without one.
+//! Records when each key was last used and by which program, and which programs are served without a
+//! key.
 //!
-//! Noting a use costs a few atomic operations. Which program is at the other end of a connection is
-//! found out behind its back, once; until then, what it does without a key is counted beside it.
+//! Recording a use takes a few atomic operations. The background thread looks up the program behind a
+//! connection once; until then, requests without a key are counted with the connection.
 
 mod caller;
 pub(super) mod memory;
@@ -22,7 +23,7 @@ use super::key::Key;
 use super::tally::{Program, Tally};
 use crate::config::AccountName;
 
-/// What was used.
+/// What a request used.
 #[derive(Clone, Copy, Debug)]
 pub enum Used<'a> {
     /// A key.
@@ -31,22 +32,22 @@ pub enum Used<'a> {
     Keyless(&'a AccountName),
 }
 
-/// All uses of this daemon.
+/// The recorded uses.
 #[derive(Debug)]
 pub(super) struct Uses {
-    /// Counts them. Times can't put them in order: a clock may be set back.
+    /// Numbers the uses. Times can't order them, since a clock may be set back.
     turn: AtomicU64,
-    /// Whether something is not on disk yet.
+    /// Whether a use isn't on disk yet.
     is_dirty: AtomicBool,
     keys: Mutex<BTreeMap<KeyId, Arc<Tally>>>,
     keyless: Mutex<BTreeMap<AccountName, Vec<Seat>>>,
     board: Arc<Board>,
 }
 
-/// What one program has done without a key.
+/// The requests of one program without a key.
 #[derive(Debug)]
 struct Seat {
-    /// Its name, if that is known.
+    /// Its name, if known.
     program: Option<Arc<str>>,
     tally: Arc<Tally>,
 }
@@ -64,7 +65,7 @@ impl Uses {
         uses
     }
 
-    /// Notes a use. Never waits for anything.
+    /// Records a use. Never blocks.
     pub(super) fn note(self: &Arc<Self>, used: Used<'_>, caller: &Caller, now: Timestamp) {
         let connection = caller.connection(self);
         if !connection.is_asked_for() && self.board.ask(connection) {
@@ -102,8 +103,8 @@ impl Uses {
         let Some((_, tally)) = seats.get_mut(place) else {
             return;
         };
-        // Counted in its program's place as soon as that is known, and in a new one if that was
-        // given away.
+        // Once the program is known, count in its entry, and in a new one if that entry has been
+        // dropped from the list.
         if let Some(program) = connection.peer().known()
             && !tally.is_listed()
         {
@@ -117,7 +118,7 @@ impl Uses {
         tally.count(now, turn, connection.peer());
     }
 
-    /// A program that sends a key now is no longer one that calls without.
+    /// A program that has sent a key no longer counts as one that calls over TCP without a key.
     fn has_key(&self, connection: &Connection) {
         let program = connection.peer().known().and_then(Option::as_ref);
         let (Some(account), Some(program)) = (connection.keyed.get(), program) else {
@@ -130,8 +131,8 @@ impl Uses {
         }
     }
 
-    /// The programs that have called an account by TCP without a key since `since`, and have sent none
-    /// after that; latest first. `None`: it isn't known which.
+    /// The programs that have called an account over TCP without a key since `since`, and haven't sent
+    /// one after that; latest first. `None` is an unknown program.
     pub(super) fn over_tcp(
         &self,
         account: &AccountName,
@@ -148,7 +149,7 @@ impl Uses {
         callers.iter().map(|seat| seat.program.clone()).collect()
     }
 
-    /// Says which program is at the other end of a connection; `None`: nobody will ever know.
+    /// Sets the program behind a connection; `None` if it couldn't be found.
     pub(super) fn settle(&self, connection: &Connection, program: Option<Program>) {
         let mut seats = connection.seats();
         connection.peer().settle(program);
@@ -164,7 +165,7 @@ impl Uses {
         self.has_key(connection);
     }
 
-    /// The place of a program among an account's callers.
+    /// The counter of a program in an account's list of callers.
     fn seat(&self, account: &AccountName, program: Option<&Arc<str>>) -> Arc<Tally> {
         let mut keyless = lock(&self.keyless);
         let seats = keyless.entry(account.clone()).or_default();
@@ -186,17 +187,17 @@ impl Uses {
         tally
     }
 
-    /// Where the uses of a key are counted.
+    /// The counter of a key.
     pub(super) fn of_key(&self, id: KeyId) -> Arc<Tally> {
         Arc::clone(lock(&self.keys).entry(id).or_default())
     }
 
-    /// Forgets the uses of all other keys.
+    /// Forgets the uses of keys that aren't kept.
     pub(super) fn keep(&self, is_kept: impl Fn(KeyId) -> bool) {
         lock(&self.keys).retain(|id, _| is_kept(*id));
     }
 
-    /// Who has used an account without a key, latest first.
+    /// The programs that have used an account without a key, latest first.
     pub(super) fn callers(&self, account: &AccountName) -> Vec<key::Caller> {
         let keyless = lock(&self.keyless);
         let seats = keyless.get(account).map_or(&[][..], Vec::as_slice);
@@ -205,18 +206,18 @@ impl Uses {
         callers.into_iter().map(|(_, caller)| caller).collect()
     }
 
-    /// Whether there is something to save; from now on there isn't.
+    /// Whether there is something to save. Resets that.
     pub(super) fn take_dirty(&self) -> bool {
         self.is_dirty.swap(false, Ordering::Relaxed)
     }
 
-    /// Makes up for a save that has failed.
+    /// Requests another save after one has failed.
     pub(super) fn is_unsaved(&self) {
         self.is_dirty.store(true, Ordering::Relaxed);
         self.board.save();
     }
 
-    /// What is to outlive this process.
+    /// What has to survive this process.
     pub(super) fn remembered(&self) -> Remembered {
         let keys = lock(&self.keys);
         let rows = keys

@@ -1,4 +1,4 @@
-//! Who is told of uses, and what is.
+//! What is recorded of the uses of keys, and of callers without one.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -25,7 +25,7 @@ struct Bench {
 fn bench() -> Bench {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
-    // As the daemon finds it.
+    // As at the daemon's start.
     std::fs::create_dir_all(paths.state_dir()).unwrap();
     let (clock, mover) = Clock::movable();
     Bench {
@@ -62,7 +62,7 @@ impl Bench {
         self.keys.create(new).unwrap().0
     }
 
-    /// Somebody whose program is known already.
+    /// A client whose program is already known.
     fn caller(&self, name: &str, process: u32) -> Caller {
         let caller = Caller::new(Trace::Nothing);
         let connection = caller.connection(&self.keys.0.uses);
@@ -146,7 +146,7 @@ fn d2_callers_without_a_key_are_programs_not_processes() {
     assert!(bench.keys.callers(&"beta".parse().unwrap()).is_empty());
     bench.restart();
     assert_eq!(bench.callers(), expected);
-    // Who comes back after a restart is the latest, and the count goes on.
+    // A program that calls again after a restart is the latest, and its count continues.
     bench
         .keys
         .note_use(Used::Keyless(&acme()), &bench.caller("bash cron.sh", 500));
@@ -162,7 +162,7 @@ fn d2_what_is_done_before_the_program_is_known_is_not_lost() {
     let uses = &bench.keys.0.uses;
     let caller = Caller::new(Trace::Nothing);
     let connection = Arc::clone(caller.connection(uses));
-    // As if somebody were looking.
+    // As if a search were running.
     connection.asked_for();
     for _ in 0..3 {
         bench.keys.note_use(Used::Keyless(&acme()), &caller);
@@ -182,7 +182,7 @@ fn d2_what_is_done_before_the_program_is_known_is_not_lost() {
 fn d2_a_full_queue_loses_nobody() {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
-    // Nobody works on this board.
+    // No thread works on this board.
     let board = Arc::new(Board::new(PACE));
     let uses = Arc::new(Uses::new(
         Arc::clone(&board),
@@ -201,7 +201,7 @@ fn d2_a_full_queue_loses_nobody() {
         }
     }
     assert!(connected.len() > 512, "more than there can be connections");
-    // Whom there was no room for goes, and is counted all the same.
+    // The client that found the queue full disconnects, and is counted all the same.
     connected.pop();
     let callers = uses.callers(&account);
     assert_eq!(callers.len(), 1);
@@ -213,7 +213,7 @@ fn d2_memory_for_callers_is_bounded_and_the_latest_stay() {
     let bench = bench();
     let old = bench.caller("old", 1);
     bench.keys.note_use(Used::Keyless(&acme()), &old);
-    // A clock that was wrong by years makes nobody the latest.
+    // A clock that was years ahead doesn't keep an old caller the latest.
     bench.mover.jump(SignedDuration::from_hours(-100_000));
     for n in 0..SEATS {
         let caller = bench.caller(&format!("program-{n}"), 2);
@@ -245,7 +245,7 @@ fn d2_uses_are_saved_behind_the_requests_back_and_again_after_a_failure() {
     };
     bench.keys = Keys::paced(&bench.paths, bench.clock.clone(), pace);
     let file = bench.paths.uses_file();
-    // Nothing can be put in the place of a folder.
+    // A folder can't be replaced by a file.
     std::fs::create_dir(&file).unwrap();
     let key = bench.keys.named(&key.name).unwrap();
     bench

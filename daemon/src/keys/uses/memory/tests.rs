@@ -1,4 +1,4 @@
-//! A file that people, crashes and attackers may have been at.
+//! A usage file that people, crashes or attackers may have changed.
 
 use super::*;
 
@@ -58,7 +58,7 @@ fn a_damaged_file_is_no_harm() {
     for at in 0..whole.len() {
         let mut flipped = whole.clone();
         flipped[at] ^= 1;
-        // Whatever it says, it says nothing that can't be shown.
+        // Whatever else it holds, names are safe to print.
         for (_, row) in parse(&flipped).unwrap_or_default().of_keys {
             assert!(
                 row.program
