@@ -189,8 +189,8 @@ async fn o1_the_machines_mistakes_name_its_file_and_nothing_goes_around_it() {
     let said = Daemon::start(&stage.home).await.unwrap_err();
     let (own, system) = (stage.home.paths().config_file(), etc.file());
     for place in [
-        format!("{}:1:9: `safe` is none of", own.display()),
-        format!("{}:1:9: `volt` is none of", system.display()),
+        format!("{}:1:9: `safe` isn't one of", own.display()),
+        format!("{}:1:9: `volt` isn't one of", system.display()),
     ] {
         assert!(said.contains(&place), "{place} in {said}");
     }

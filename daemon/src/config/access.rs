@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use http::uri::Authority;
 
-/// A further `Host` by which requests may come in, such as `host.docker.internal:8484`. Only an
-/// exact spelling is one, but for letter case; an absent port means 80 (RFC 9110 section 4.2.1).
+/// An additional `Host` for requests, such as `host.docker.internal:8484`. It must match exactly, except
+/// for letter case; without a port it means 80 (RFC 9110 section 4.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHost {
     text: String,
@@ -15,7 +15,7 @@ pub struct AllowedHost {
 }
 
 impl AllowedHost {
-    /// Whether a `Host` says this one.
+    /// Whether a `Host` header's value is this host.
     pub fn is(&self, host: &[u8]) -> bool {
         let Some(rest) = host
             .get(..self.host.len())
@@ -31,7 +31,7 @@ impl AllowedHost {
         }
     }
 
-    /// As it stands in the file.
+    /// As written in the file.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -43,28 +43,28 @@ impl FromStr for AllowedHost {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
             Err(format!(
-                "`{text}` {why}: give a host, and its port unless that is 80, exactly as scripts \
-                 send it, such as `host.docker.internal:8484`"
+                "{why} `{text}`: use `HOST` or `HOST:PORT`, exactly as in the `Host` header, such \
+                 as `host.docker.internal:8484`"
             ))
         };
         let Ok(authority) = text.parse::<Authority>() else {
-            return wrong("is no host");
+            return wrong("invalid host");
         };
         if text.contains('@') {
-            return wrong("has a user name");
+            return wrong("unexpected user name in");
         }
         let host = authority.host().to_ascii_lowercase();
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
         let is_ip6 = host.starts_with('[') && host.ends_with(']');
         if host.is_empty() || !(is_ip6 || host.bytes().all(is_plain)) {
-            return wrong("is no host");
+            return wrong("invalid host");
         }
         let rest = &text[authority.host().len()..];
         let port = match authority.port_u16() {
             Some(port) if port != 0 && rest[1..] == port.to_string() => port,
-            Some(_) => return wrong("has a port that is none"),
+            Some(_) => return wrong("invalid port in"),
             None if rest.is_empty() => 80,
-            None => return wrong("has a port that is none"),
+            None => return wrong("invalid port in"),
         };
         Ok(Self {
             text: text.to_owned(),

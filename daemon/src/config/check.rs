@@ -1,4 +1,4 @@
-//! The configuration's files into a [`Config`], or into every error at once.
+//! Turns the configuration files into a [`Config`], or reports every error at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::rights::Rights;
 
-/// Checks the text of a user's file, with no other below it.
+/// Checks the text of a user's file, without a machine's file.
 ///
 /// # Errors
 /// Every mistake, in the order of the text.
@@ -28,21 +28,21 @@ pub fn parse(text: &str) -> Result<Config, Vec<Diagnostic>> {
     read_files(&Files::text(text)).map(|checked| checked.config)
 }
 
-/// Files without mistakes.
+/// The result for files without mistakes.
 #[derive(Debug)]
 pub(super) struct Checked {
-    /// What they say.
+    /// The configuration.
     pub(super) config: Config,
     /// Where each value comes from.
     pub(super) sources: BTreeMap<String, Source>,
-    /// What the machine's file locks.
+    /// The keys that the machine's file locks.
     pub(super) locked: BTreeMap<String, Source>,
 }
 
-/// Checks the files, the user's laid over the machine's.
+/// Checks the files, with the user's layered over the machine's.
 ///
 /// # Errors
-/// Every mistake: of the user's file, then of the machine's.
+/// Every mistake, first in the user's file and then in the machine's.
 pub(super) fn read_files(files: &Files) -> Result<Checked, Vec<Diagnostic>> {
     let mut errors = Errors::new(files);
     let mut documents = Vec::new();
@@ -128,7 +128,7 @@ fn locks(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Vec<Lock> {
     root.items("locked", errors, lock).unwrap_or_default()
 }
 
-/// Every key that means something, those of an account as those of [`ANY_ACCOUNT`].
+/// Every key that the configuration can have; those of accounts are listed for [`ANY_ACCOUNT`].
 fn known() -> BTreeSet<String> {
     let text = format!("[accounts.{ANY_ACCOUNT}]\n");
     let files = Files::text(&text);
@@ -160,7 +160,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
     if redirect_uris.is_empty() {
         errors.add(
             root.span_of("redirect-uris"),
-            "`redirect-uris` is empty: no login could come back",
+            "`redirect-uris` is empty: a login needs at least one",
         );
     }
 
@@ -173,8 +173,8 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
     if max_key_scope.as_ref().is_some_and(Vec::is_empty) {
         errors.add(
             root.span_of("max-key-scope"),
-            "`max-key-scope` is empty: no local key could do anything; name what they may, such as \
-             `read`",
+            "`max-key-scope` is empty, so that no local key could do anything: list at least one \
+             scope, such as `read`",
         );
     }
     let max_key_age = root.with("max-key-age", errors, Ttl::of_key);
@@ -283,20 +283,20 @@ fn read_account(
     if scopes.as_ref().is_some_and(Vec::is_empty) {
         errors.add(
             section.span_of("scopes"),
-            "`scopes` is empty: ask for one at least, such as `read`",
+            "`scopes` is empty: list at least one, such as `read`",
         );
     }
     if grant == Some(GrantType::ClientCredentials) && refresh_ttl.is_some() {
         errors.add(
             section.span_of("refresh-token-ttl"),
-            "`refresh-token-ttl` means nothing here: a client with a secret gets no refresh token",
+            "`refresh-token-ttl` doesn't apply to a client with a secret: it gets no refresh token",
         );
     }
     if grant == Some(GrantType::ClientCredentials) && read_only_grant {
         errors.add(
             section.span_of("read-only-grant"),
-            "`read-only-grant` means nothing here: a client with a secret has no token pairs, and \
-             asks for a token as often as it likes",
+            "`read-only-grant` doesn't apply to a client with a secret: it has no refresh tokens, \
+             and can request an access token at any time",
         );
     }
     let is_incomplete = errors.is_incomplete();
@@ -352,31 +352,31 @@ fn client_id(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "`{text}` is no client identifier: copy it from Admin Center, without spaces"
+            "`{text}` isn't a client identifier: copy it from Admin Center, without spaces"
         ))
     }
 }
 
-/// The values of a default that is known to be right; a test reads each of them.
+/// The values of a default. They are known to be valid: a test parses each of them.
 fn defaults<T: FromStr>(texts: &[&str]) -> Vec<T> {
     texts.iter().filter_map(|text| text.parse().ok()).collect()
 }
 
-/// Both families, since `localhost` may mean either; 8484 is not registered with IANA.
+/// Both address families, since `localhost` may mean either; 8484 isn't registered with IANA.
 const LISTEN: [&str; 2] = ["127.0.0.1:8484", "[::1]:8484"];
 
-/// Zendesk compares redirect URIs byte for byte, port included, so three are registered: one of
-/// them is free on any machine.
+/// Zendesk compares redirect URIs byte for byte, including the port. Three are registered, so that one
+/// of their ports is free on any machine.
 const REDIRECT_URIS: [&str; 3] = [
     "http://127.0.0.1:18484/callback",
     "http://127.0.0.1:18485/callback",
     "http://127.0.0.1:18486/callback",
 ];
 
-/// What a script with an API token could do, but for acting as others.
+/// What a script with an API token could do, except acting as another user.
 const SCOPES: [&str; 2] = ["read", "write"];
 
-/// The URLs that clients follow. `records` is left out: those are for people and exports.
+/// The URLs that clients follow. Not `records`: those URLs are for people and exports.
 const REWRITE: [RewriteClass; 3] = [
     RewriteClass::Pagination,
     RewriteClass::Jobs,

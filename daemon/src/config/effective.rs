@@ -1,4 +1,4 @@
-//! A configuration as the control API shows it.
+//! The configuration in the form of the control API.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ impl From<&Config> for Effective {
                 .values()
                 .map(|account| view(config, account))
                 .collect(),
-            // The files know; see `load::report`.
+            // Only known with the files at hand; see `load::report`.
             sources: BTreeMap::new(),
             locked: BTreeMap::new(),
         }
@@ -37,11 +37,11 @@ impl From<&Config> for Effective {
 }
 
 impl Config {
-    /// The base URLs under which scripts reach `account`, the plainest first.
+    /// The base URLs under which scripts reach `account`, the simplest first.
     ///
-    /// An account's own port always means that account; the common addresses do so for the
-    /// default account. Any other account is reached there as `NAME.localhost`, which not every
-    /// resolver knows.
+    /// An account's own port always means that account, and the common addresses mean the default
+    /// account. There, other accounts are reached as `NAME.localhost`, which not every resolver
+    /// supports.
     pub fn base_urls(&self, account: &Account) -> Vec<String> {
         let mut urls = Vec::new();
         if let Some(port) = account.port {

@@ -1,7 +1,7 @@
-//! The files that make up the configuration, and what they hold.
+//! Reads the configuration files.
 //!
-//! The machine's file lies below the user's. What others could change is an error, and nothing in it
-//! counts.
+//! The user's file takes precedence over the machine's. A file that other users could change is an
+//! error, and its settings are ignored.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,17 +13,17 @@ use loopdesk_protocol::config_text::{self, ConfigText, Unreadable};
 use super::trust;
 use crate::failpoint;
 
-/// Where the files are.
+/// The paths of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
-    /// The user's file; none where the machine's is judged for itself.
+    /// The user's file; `None` if the machine's file is checked on its own.
     pub user: Option<PathBuf>,
-    /// The machine's file, below the user's.
+    /// The machine's file.
     pub system: PathBuf,
 }
 
 impl Places {
-    /// The places of the daemon of `paths`.
+    /// The paths for a daemon with these `paths`.
     pub fn of(paths: &Paths) -> Self {
         Self {
             user: Some(paths.config_file()),
@@ -31,7 +31,7 @@ impl Places {
         }
     }
 
-    /// The same with another user's file; the machine's own is judged without any.
+    /// The same, with `file` as the user's file. If it is the machine's file, that is checked on its own.
     pub fn with_user(self, file: PathBuf) -> Self {
         let is_system = file == self.system;
         Self {
@@ -41,7 +41,7 @@ impl Places {
     }
 }
 
-/// Both files as they were at one moment.
+/// The contents of both files at one moment.
 #[derive(Clone, Debug)]
 pub struct Files {
     /// The user's file.
@@ -53,7 +53,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads both. May block.
+    /// Reads both files. May block.
     pub fn read(places: &Places) -> Self {
         let read_at = Instant::now();
         let user = match &places.user {
@@ -67,7 +67,7 @@ impl Files {
         }
     }
 
-    /// A user's text that is in no file.
+    /// A user's text that didn't come from a file.
     pub(super) fn text(text: &str) -> Self {
         let nowhere = |layer| Found::nothing(layer, PathBuf::from("/config.toml"));
         Self {
@@ -80,24 +80,24 @@ impl Files {
         }
     }
 
-    /// The machine's file, if there is one.
+    /// The path of the machine's file, if that exists.
     pub fn system_path(&self) -> Option<String> {
         let path = || self.system.path.display().to_string();
         self.system.exists().then(path)
     }
 
-    /// Both, the one that counts more first.
+    /// Both files, the one that takes precedence first.
     pub fn each(&self) -> [&Found; 2] {
         [&self.user, &self.system]
     }
 
-    /// Whether both hold the same as in `other`.
+    /// Whether both files have the same contents as in `other`.
     pub fn hold_the_same(&self, other: &Self) -> bool {
         let pairs = self.each().into_iter().zip(other.each());
         pairs.into_iter().all(|(a, b)| a.holds == b.holds)
     }
 
-    /// Whether one of them is gone, or has less text than it had in `before`.
+    /// Whether one of them was removed, or is shorter than in `before`.
     pub(super) fn have_shrunk_since(&self, before: &Self) -> bool {
         let mut pairs = self.each().into_iter().zip(before.each());
         pairs.any(|(now, before)| match (&now.holds, &before.holds) {
@@ -107,7 +107,7 @@ impl Files {
         })
     }
 
-    /// The file that is not there any more, though it was in `before`.
+    /// The file that existed in `before` and doesn't now.
     pub fn gone_since<'a>(&'a self, before: &'a Self) -> Option<&'a Found> {
         let mut pairs = self.each().into_iter().zip(before.each());
         pairs
@@ -119,21 +119,21 @@ impl Files {
 /// One file.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Whose it is.
+    /// Whether it is the user's or the machine's.
     pub layer: Layer,
-    /// Its name.
+    /// Its path.
     pub path: PathBuf,
-    /// What it holds.
+    /// Its contents.
     pub holds: Holds,
 }
 
 impl Found {
-    /// Whether there is such a file, readable or not.
+    /// Whether it exists, readable or not.
     pub fn exists(&self) -> bool {
         self.holds != Holds::Nothing
     }
 
-    /// That it can't be used, in place of every mistake in it.
+    /// Why it can't be used at all, if so.
     pub(super) fn refused(&self) -> Option<Diagnostic> {
         match &self.holds {
             Holds::Refused(why) => Some(Diagnostic {
@@ -172,10 +172,10 @@ impl Found {
     }
 }
 
-/// What a file holds.
+/// The contents of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holds {
-    /// There is no such file: every default.
+    /// The file doesn't exist: every key has its default.
     Nothing,
     /// Its text.
     Text(String),
@@ -183,7 +183,7 @@ pub enum Holds {
     Refused(String),
 }
 
-/// The name of a file in a sentence for people.
+/// A path as it appears in messages.
 pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }

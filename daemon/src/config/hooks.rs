@@ -1,28 +1,30 @@
-//! Commands of the user's that are told of events.
+//! The user's commands that are run on events.
 
 use std::path::Path;
 
-/// A command with its arguments; it is run without a shell.
+/// A command with its arguments, run without a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookCommand(Vec<String>);
 
 impl HookCommand {
-    /// The command of these words.
+    /// The command with these words.
     ///
     /// # Errors
-    /// A sentence, where they can't be a command.
+    /// They can't be run as a command: a text that continues a sentence about the key.
     pub fn new(words: Vec<String>) -> Result<Self, String> {
         let Some(program) = words.first() else {
-            return Err("names no command: give it and its arguments, such as \
-                        [\"/home/ada/bin/on-event\"], or leave the key out"
+            return Err("names no command: list it and its arguments, such as \
+                        [\"/home/ada/bin/on-event\"], or remove the key"
                 .to_owned());
         };
         if program.is_empty() || words.iter().any(|word| word.contains('\0')) {
-            return Err("can't be run: a word is empty, or holds a NUL".to_owned());
+            return Err(
+                "can't be run: its first word is empty, or a word contains a NUL".to_owned(),
+            );
         }
         if program.contains('/') && !Path::new(program).is_absolute() {
             return Err(format!(
-                "must begin with an absolute path, or with a name that is found on PATH, not \
+                "must begin with an absolute path or with the name of a program on PATH, not \
                  `{program}`"
             ));
         }
@@ -39,7 +41,7 @@ impl HookCommand {
         self.0.get(1..).unwrap_or_default()
     }
 
-    /// All words.
+    /// The program and its arguments.
     pub fn words(&self) -> &[String] {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The configuration in use, and why the file as it stands now may not be.
+//! The configuration in use, and why the current file may not be in use.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use loopdesk_protocol::Problem;
 
 use super::Config;
 
-/// What is in use.
+/// The configuration in use.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// The configuration.
     pub config: Arc<Config>,
-    /// The user's file.
+    /// The path of the user's file.
     pub path: String,
-    /// The machine's file, if there is one.
+    /// The path of the machine's file, if that exists.
     pub system_path: Option<String>,
-    /// When it was read.
+    /// When it was loaded.
     pub loaded_at: Timestamp,
-    /// Why the file as it stands now isn't in use.
+    /// Why the current file isn't in use.
     pub problem: Option<Problem>,
 }

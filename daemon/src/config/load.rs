@@ -1,11 +1,11 @@
-//! From files to a configuration in use, or to everything that is wrong with them.
+//! Loads the configuration from its files, or reports everything that is wrong with them.
 
 use loopdesk_protocol::config::{Diagnostic, Effective, Layer, Report, ReportFile};
 
 use super::files::{Files, Found, Places, shown};
 use super::{Config, RetiredKey, check};
 
-/// Reads the files. Missing ones mean every default and no account.
+/// Reads the files. Without any, every key has its default and there are no accounts.
 ///
 /// # Errors
 /// Every mistake in either file.
@@ -15,7 +15,7 @@ pub fn load(places: &Places) -> Result<(Files, Config), Wrong> {
     Ok((files, config))
 }
 
-/// The configuration that the files make up.
+/// The configuration in the files.
 ///
 /// # Errors
 /// Every mistake in either file.
@@ -25,7 +25,7 @@ pub fn config(files: &Files) -> Result<Config, Wrong> {
         .map_err(|errors| Wrong { errors })
 }
 
-/// What `loopdeskd check-config` says of the files at `places`.
+/// The report of `loopdeskd check-config` on the files at `places`.
 pub fn report(places: &Places) -> Report {
     let files = Files::read(places);
     let (config, errors, warnings) = match check::read_files(&files) {
@@ -63,11 +63,11 @@ pub fn report(places: &Places) -> Report {
     }
 }
 
-/// Why there is no configuration.
+/// Why the files can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", text(errors))]
 pub struct Wrong {
-    /// Every mistake, of the user's file first.
+    /// Every mistake, first in the user's file.
     pub errors: Vec<Diagnostic>,
 }
 

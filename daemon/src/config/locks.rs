@@ -1,6 +1,6 @@
-//! Keys that the machine's file locks: a user's file may not set them.
+//! Locked keys: the machine's file can forbid keys in users' files.
 //!
-//! A guard against mistakes, not against a person who builds a daemon of their own.
+//! This guards against mistakes, not against a user who builds their own daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,14 @@ use toml::de::DeTable;
 use super::reader::{Errors, Place};
 use super::retired::{Retired, SPARE};
 
-/// A key, or a whole table, and where the machine's file locks it.
+/// A key or a whole table that the machine's file locks, and where.
 #[derive(Debug)]
 pub(super) struct Lock {
     pub(super) key: String,
     pub(super) place: Place,
 }
 
-/// Notes each lock that locks nothing, and each of the user's keys that is locked.
+/// Reports each lock without an effect, and each of the user's keys that is locked.
 pub(super) fn check(
     locks: Vec<Lock>,
     user: Option<&DeTable<'_>>,
@@ -43,17 +43,17 @@ pub(super) fn check(
     locked
 }
 
-/// Why nothing is locked.
+/// Why a lock has no effect.
 enum NoLock {
-    /// It can't be what is meant.
+    /// It is a mistake.
     Wrong(String),
-    /// Another version may know the key.
+    /// Unknown here, but another version may know the key.
     Unknown(String),
-    /// Earlier releases knew it.
+    /// An earlier release knew the key.
     Retired(Retired),
 }
 
-/// Whether `key` means something that a user could set.
+/// Checks that `key` is one that a user could set.
 fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> Result<(), NoLock> {
     let (name, general) = match key.strip_prefix("accounts.") {
         None => (None, key.to_owned()),
@@ -80,7 +80,7 @@ fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> R
                 .map(|key| key.replace(&format!("accounts.{ANY_ACCOUNT}."), "accounts.NAME."))
                 .collect();
             let why = format!(
-                "`{key}` is no key that could be locked: those are {}",
+                "`{key}` can't be locked: the keys that can are {}",
                 names.join(", ")
             );
             Err(if RESERVED.contains(&key) {
@@ -112,5 +112,5 @@ fn refuse(
 /// The keys that only the machine's file may have.
 pub(super) const RESERVED: [&str; 3] = ["locked", "max-key-scope", "max-key-age"];
 
-/// The account in the text from which the keys are learnt that an account may have.
+/// The account's name in the text that is parsed to list the keys that an account can have.
 pub(super) const ANY_ACCOUNT: &str = "name";

@@ -1,8 +1,8 @@
-//! The configuration: two files' texts in, values that can't be wrong out.
+//! The configuration: turns the text of two files into values that are valid by construction.
 //!
-//! [`files`] reads the user's file and the machine's, [`check`] lays one over the other and turns
-//! them into a [`Config`] or into every error at once, each with file, line, column and caret.
-//! [`watch`] notices when that should be done again.
+//! [`files`] reads the user's file and the machine's. [`check`] layers the first over the second and
+//! returns a [`Config`], or every error at once, each with its file, line, column and caret. [`watch`]
+//! detects when to do this again.
 
 mod access;
 pub mod check;
@@ -42,44 +42,44 @@ pub use types::{
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where scripts connect.
+    /// The addresses for scripts.
     pub listen: Vec<LoopbackAddr>,
-    /// The account of requests that name none: the configured one, or the only one.
+    /// The account of requests that don't name one: the configured default, or the only account.
     pub default_account: Option<AccountName>,
     /// Where the data key lives.
     pub vault: VaultKind,
-    /// Further names by which scripts may call the daemon.
+    /// Additional `Host` names under which scripts may call the daemon.
     pub allow_hosts: Vec<AllowedHost>,
-    /// The most that the machine's administrator lets local keys do; no limit if absent.
+    /// The widest rights that the machine's administrator allows for local keys; no limit if absent.
     pub max_key_scope: Option<Rights>,
-    /// The longest that the machine's administrator lets local keys live; no limit if absent.
+    /// The longest lifetime that the machine's administrator allows for local keys; no limit if absent.
     pub max_key_age: Option<Ttl>,
-    /// Refused routes that scripts may use after all.
+    /// Routes that scripts may use although loopdesk refuses them by default.
     pub open_routes: Vec<RoutePath>,
-    /// The redirect URIs that are registered at Zendesk, in the order in which they are tried.
+    /// The redirect URIs that are registered with Zendesk, in the order in which they are tried.
     pub redirect_uris: Vec<RedirectUri>,
-    /// The command that is told of what happens to sessions.
+    /// The command that is run on session events.
     pub session_event_hook: Option<HookCommand>,
     /// The accounts.
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
-    /// The keys of the machine's file that this version doesn't know.
+    /// The keys in the machine's file that this version doesn't know.
     pub unknown: Vec<Diagnostic>,
-    /// Keys that earlier releases knew, and that have no effect any more.
+    /// Keys from earlier releases that have no effect any more.
     pub retired: Vec<RetiredKey>,
 }
 
-/// A key that has no effect any more. It is no error: a file that was right stays right when the
-/// program is replaced.
+/// A key that has no effect any more. It isn't an error: a valid file stays valid when the program is
+/// upgraded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetiredKey {
-    /// Where it stands, and why it has none.
+    /// Where the key is, and why it has no effect.
     pub found: Diagnostic,
-    /// How to be rid of it.
+    /// How to remove it.
     pub fix: String,
 }
 
 impl RetiredKey {
-    /// The whole of it, where there is no other place for the fix.
+    /// Message and fix in one, for output that has no separate place for the fix.
     fn with_fix(&self) -> Diagnostic {
         Diagnostic {
             message: format!("{}; to remove it: {}", self.found.message, self.fix),
@@ -89,7 +89,7 @@ impl RetiredKey {
 }
 
 impl Config {
-    /// Whether scripts are served on this port of this machine.
+    /// Whether scripts are served on this local port.
     pub fn listens_on(&self, port: u16) -> bool {
         self.listen
             .iter()
@@ -100,8 +100,8 @@ impl Config {
                 .any(|account| account.port == Some(port))
     }
 
-    /// Whether those who connect by TCP need a local key: behind a forwarder a stranger may call by any
-    /// name.
+    /// Whether clients on TCP need a local key. With `allow-hosts`, a forwarder may let strangers in, and
+    /// they can send any `Host`.
     pub fn needs_key_over_tcp(&self) -> bool {
         !self.allow_hosts.is_empty()
     }
@@ -112,40 +112,40 @@ impl Config {
 pub struct Account {
     /// Its name in the configuration.
     pub name: AccountName,
-    /// Zendesk's subdomain, if the file gives one.
+    /// The Zendesk subdomain, if the file sets one.
     pub subdomain: Option<Subdomain>,
-    /// The API's origin, if the file gives one: a brand or host-mapped domain.
+    /// The API's origin, if the file sets one: a brand or host-mapped domain.
     pub url: Option<Origin>,
     /// The OAuth client's identifier.
     pub client_id: String,
-    /// How it comes by its tokens.
+    /// How it gets its tokens.
     pub grant: GrantType,
-    /// The scopes to ask for.
+    /// The scopes to request.
     pub scopes: Vec<Scope>,
-    /// A port of this account's own, on every loopback family.
+    /// A port for this account alone, on IPv4 and IPv6 loopback.
     pub port: Option<u16>,
-    /// Whom it answers.
+    /// Who may use it.
     pub access: Access,
-    /// Which absolute URLs stay local.
+    /// Which absolute URLs are rewritten to local ones.
     pub rewrite: Vec<RewriteClass>,
-    /// The access token's lifetime to ask for.
+    /// The access token lifetime to request.
     pub access_token_ttl: Ttl,
-    /// The refresh token's lifetime to ask for.
+    /// The refresh token lifetime to request.
     pub refresh_token_ttl: Ttl,
-    /// Whether a pair with Zendesk's scope `read` alone is kept for those who may only read.
+    /// Whether to keep a second grant with only Zendesk's scope `read`, for keys that may only read.
     pub read_only_grant: bool,
-    /// Further certificates to trust, as PEM.
+    /// Additional certificates to trust, as PEM.
     pub extra_ca_file: Option<PathBuf>,
     /// How token requests are encoded.
     pub token_encoding: TokenEncoding,
-    /// Where API requests go.
+    /// The origin for API requests.
     pub api_origin: Origin,
-    /// Where logins and refreshes go.
+    /// The origin for logins and refreshes.
     pub oauth_origin: Origin,
 }
 
 impl Account {
-    /// The origins whose URLs stay local: the API's, and Zendesk's own where that differs.
+    /// The origins whose URLs are rewritten to local ones: the API's, and Zendesk's own if it differs.
     pub fn origins(&self) -> impl Iterator<Item = &Origin> {
         let second = (self.oauth_origin != self.api_origin).then_some(&self.oauth_origin);
         std::iter::once(&self.api_origin).chain(second)

@@ -1,4 +1,4 @@
-//! Ports that would be needed twice, and accounts that would lead back to loopdesk itself.
+//! Finds ports that are used twice, and accounts whose `url` is loopdesk itself.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::reader::{Errors, Place, Section};
 use super::{Account, AccountName, LoopbackAddr, Origin};
 
-/// Notes where an account's port is taken by `listen` or by another account.
+/// Reports a port that `listen` or another account uses already.
 pub(super) fn check(
     account: Option<&Account>,
     listen: &[LoopbackAddr],
@@ -21,20 +21,20 @@ pub(super) fn check(
     if listen.iter().any(|a| a.get().port() == port) {
         errors.add(
             section.span_of("port"),
-            format!("port {port} stands in `listen` already: give the account one of its own"),
+            format!("port {port} is already in `listen`: give the account its own port"),
         );
     }
     if let Some(other) = others.values().find(|a| a.port == Some(port)) {
         errors.add(
             section.span_of("port"),
-            format!("port {port} belongs to account `{}` already", other.name),
+            format!("port {port} already belongs to account `{}`", other.name),
         );
     }
 }
 
-/// Notes each `url`, of which `urls` has the place in the file, that is a listener of our own: its
-/// requests would come back for ever. Where something in between hides that, `Host` gives it away:
-/// a request that comes back names the other's address, and admission refuses it.
+/// Reports each `url` that is one of loopdesk's own listeners, since its requests would loop forever.
+/// `urls` has their places in the file. A loop through another program isn't found here, but admission
+/// refuses such a request, since its `Host` names that program.
 pub(super) fn check_loops(
     listen: &[LoopbackAddr],
     accounts: &BTreeMap<AccountName, Arc<Account>>,
@@ -53,7 +53,7 @@ pub(super) fn check_loops(
             let place = urls.get(&account.name).cloned().unwrap_or_default();
             errors.add(
                 place,
-                format!("`{url}` is loopdesk itself: give the address of Zendesk"),
+                format!("`{url}` is loopdesk itself: use Zendesk's address"),
             );
         }
     }

@@ -1,9 +1,8 @@
-//! TOML tables read key by key, one above the other, where every mistake is kept with its place
-//! instead of ending the reading.
+//! Reads layered TOML tables key by key. A mistake is recorded with its place, and reading goes on.
 //!
-//! A key's value is that of the uppermost table that has it; tables in tables are laid over each
-//! other in turn, lists are not: the upper one replaces the lower. What is covered is read all the
-//! same, so that a mistake shows before somebody uncovers it.
+//! A key has its value from the uppermost layer that sets it. Nested tables are merged in the same way,
+//! but a list replaces the list below it. Values that are overridden are checked all the same, so that
+//! a mistake shows before the value above it is removed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,14 +17,14 @@ use super::retired::Retired;
 
 mod errors;
 
-/// A table's text, one for each file that has it, whose keys are taken out one by one.
+/// A table in all files that have it. Its keys are read one by one.
 #[derive(Debug)]
 pub(super) struct Section<'t, 'i> {
     /// The uppermost first.
     parts: Vec<Part<'t, 'i>>,
-    /// Where it would stand if no file has it.
+    /// Where to report errors about the table itself.
     place: Place,
-    /// `accounts.acme.`, or nothing at the root.
+    /// `accounts.acme.`, or an empty text at the root.
     prefix: String,
     known: Vec<&'static str>,
     reserved: Vec<&'static str>,
@@ -39,11 +38,11 @@ pub(super) struct Part<'t, 'i> {
     pub(super) table: &'t DeTable<'i>,
 }
 
-/// A key or its value, and where it stands.
+/// A value and its place.
 type Found<'t, 'i> = (Place, &'t Spanned<DeValue<'i>>);
 
 impl<'t, 'i> Section<'t, 'i> {
-    /// The root of these documents, the uppermost first.
+    /// The root table of these documents, the uppermost first.
     pub(super) fn root(parts: Vec<Part<'t, 'i>>) -> Self {
         Self::new(parts, Place::default(), String::new())
     }
@@ -59,30 +58,30 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// Where the table stands.
+    /// The place of the table.
     pub(super) fn span(&self) -> Place {
         self.place.clone()
     }
 
-    /// Whether some file has `key`.
+    /// Whether a file has `key`.
     pub(super) fn has(&self, key: &str) -> bool {
         self.parts.iter().any(|part| part.table.contains_key(key))
     }
 
-    /// Where the value of `key` stands that counts, or the table if there is none.
+    /// The place of the value of `key` that is in effect, or of the table if `key` isn't set.
     pub(super) fn span_of(&self, key: &str) -> Place {
         let mut found = self.values(key);
         found.next().map_or_else(|| self.span(), |(place, _)| place)
     }
 
-    /// Notes that only the machine's file may have `key`; the user's doesn't count.
+    /// Reserves `key` for the machine's file. In the user's file it is reported and ignored.
     pub(super) fn reserve(&mut self, key: &'static str, errors: &mut Errors<'_>) {
         self.reserved.push(key);
         let users = self.parts.iter().filter(|part| part.layer == Layer::User);
         for part in users {
             if let Some((found, _)) = part.table.get_key_value(key) {
                 let message = format!(
-                    "`{}{key}` can be set in the machine's file only, by whoever administers it",
+                    "`{}{key}` can only be set in the machine's file, by its administrator",
                     self.prefix
                 );
                 errors.add(Place::new(part.layer, found.span()), message);
@@ -90,7 +89,7 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// Notes that `key` has no effect any more, whatever its value.
+    /// Records that `key` has no effect any more, whatever its value.
     pub(super) fn retire(&mut self, key: Retired, errors: &mut Errors<'_>) {
         self.retired.push(key.name);
         for part in &self.parts {
@@ -101,7 +100,7 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// The string at `key`, made into a `T`.
+    /// The string at `key`, parsed as a `T`.
     pub(super) fn value<T: FromStr<Err = String>>(
         &mut self,
         key: &'static str,
@@ -110,7 +109,7 @@ impl<'t, 'i> Section<'t, 'i> {
         self.with(key, errors, str::parse)
     }
 
-    /// The string at `key`, made into a `T` by `read`.
+    /// The string at `key`, converted by `read`.
     pub(super) fn with<T>(
         &mut self,
         key: &'static str,
@@ -129,7 +128,7 @@ impl<'t, 'i> Section<'t, 'i> {
         })
     }
 
-    /// The file at `key`; a relative path begins in the folder of the file that has it.
+    /// The path at `key`. A relative one starts at the folder of the file that has it.
     pub(super) fn path(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<PathBuf> {
         self.each(key, errors, |value, _, errors| {
             let (place, value) = value;
@@ -139,8 +138,8 @@ impl<'t, 'i> Section<'t, 'i> {
             };
             if text.is_empty() || text.starts_with('~') {
                 let message = format!(
-                    "`{text}` is no path: give an absolute one, or one that begins in the folder \
-                     of this file; `~` stands for nothing here"
+                    "`{text}` isn't a valid path: use an absolute one, or one relative to the \
+                     folder of this file; `~` isn't expanded here"
                 );
                 errors.add(place, message);
                 return None;
@@ -153,7 +152,7 @@ impl<'t, 'i> Section<'t, 'i> {
         })
     }
 
-    /// One of the values that `all` names.
+    /// The value at `key`, one of those named in `all`.
     pub(super) fn one_of<T: Copy>(
         &mut self,
         key: &'static str,
@@ -163,7 +162,7 @@ impl<'t, 'i> Section<'t, 'i> {
         self.with(key, errors, |text| choose(text, all))
     }
 
-    /// The list of strings at `key`, each made into a `T` by `read`.
+    /// The list of strings at `key`, each converted by `read`.
     pub(super) fn list<T>(
         &mut self,
         key: &'static str,
@@ -173,7 +172,7 @@ impl<'t, 'i> Section<'t, 'i> {
         self.items(key, errors, |text, _| read(text))
     }
 
-    /// The list of strings at `key`, each made into a `T` by `read`, which learns its place.
+    /// The list of strings at `key`, each converted by `read`, which also gets its place.
     pub(super) fn items<T>(
         &mut self,
         key: &'static str,
@@ -229,14 +228,14 @@ impl<'t, 'i> Section<'t, 'i> {
         })
     }
 
-    /// The table at `key`; an empty one if no file has it.
+    /// The table at `key`; empty if no file has it.
     pub(super) fn table(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Self {
         let prefix = format!("{}{key}.", self.prefix);
         let place = self.span_of(key);
         Self::new(self.tables_at(key, errors), place, prefix)
     }
 
-    /// The tables below the table at `key`, by name.
+    /// The tables in the table at `key`, by name.
     pub(super) fn tables(
         &mut self,
         key: &'static str,
@@ -271,7 +270,7 @@ impl<'t, 'i> Section<'t, 'i> {
         named.collect()
     }
 
-    /// Reports the keys that nobody has asked for.
+    /// Reports the keys that weren't read.
     pub(super) fn finish(self, errors: &mut Errors<'_>) {
         for part in &self.parts {
             let is_users = part.layer == Layer::User;
@@ -291,7 +290,7 @@ impl<'t, 'i> Section<'t, 'i> {
         }
     }
 
-    /// What `read` makes of the value that counts; what it covers is read for its mistakes.
+    /// Converts the value that is in effect. Those below it are converted to find their mistakes.
     fn each<T>(
         &mut self,
         key: &'static str,
@@ -343,16 +342,16 @@ impl<'t, 'i> Section<'t, 'i> {
 pub(super) struct Name<'t> {
     /// The name.
     pub(super) text: &'t str,
-    /// Where it stands.
+    /// Its place.
     pub(super) place: Place,
 }
 
-/// The value that `text` names among `all`.
+/// The value in `all` with the name `text`.
 pub(super) fn choose<T: Copy>(text: &str, all: &[(&'static str, T)]) -> Result<T, String> {
     let found = all.iter().find(|(name, _)| *name == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<_> = all.iter().map(|(name, _)| format!("`{name}`")).collect();
-        format!("`{text}` is none of {}", names.join(", "))
+        format!("`{text}` isn't one of {}", names.join(", "))
     })
 }
 

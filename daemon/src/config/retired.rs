@@ -1,30 +1,30 @@
-//! Keys that earlier releases knew, and that have no effect any more.
+//! Keys from earlier releases that have no effect any more.
 //!
-//! They are no errors: a file that was right must stay right when the program is replaced.
+//! They aren't errors: a valid file must stay valid when the program is upgraded.
 
 use loopdesk_protocol::config::Layer;
 
-/// A key without an effect.
+/// A key that has no effect any more.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Retired {
     pub(super) name: &'static str,
-    /// Why it has none, after a colon.
+    /// Why, as a text that follows a colon.
     why: &'static str,
 }
 
-/// Whether a second token pair is kept for the day on which the first one is lost.
+/// Made earlier releases keep a second token pair, in case the first one was lost.
 pub(super) const SPARE: Retired = Retired {
     name: "spare",
-    why: "loopdesk keeps no spare token pair now",
+    why: "loopdesk no longer keeps a spare token pair",
 };
 
 impl Retired {
-    /// What to say of `key`, its full name.
+    /// The message about `key`, its full name.
     pub(super) fn message(self, key: &str) -> String {
         format!("`{key}` has no effect any more: {}", self.why)
     }
 
-    /// How to be rid of it in the file of `layer`.
+    /// How to remove it from the file of `layer`.
     pub(super) fn fix(self, key: &str, layer: Layer) -> String {
         match layer {
             Layer::User => format!("run `loopdesk config set {key} --unset`"),

@@ -7,8 +7,8 @@ use toml::de::DeTable;
 
 use super::reader::{Errors, Part, Place};
 
-/// The place of every value that counts, by its key: `accounts.acme.port`. The uppermost part
-/// comes first.
+/// The place of every value that is in effect, by its key, such as `accounts.acme.port`. `parts` has
+/// the uppermost layer first.
 pub(super) fn sources(parts: &[Part<'_, '_>], errors: &Errors<'_>) -> BTreeMap<String, Source> {
     let mut sources = BTreeMap::new();
     for part in parts {

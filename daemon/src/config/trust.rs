@@ -1,8 +1,8 @@
-//! Who may change a configuration file: it can name a command that is run as the person.
+//! Checks who can change a configuration file, since it can name a command that is run as the user.
 //!
-//! The machine's file decides for everybody who uses the machine, so it must be root's (or the
-//! user's own), and its folder too. A user's own file may also be written by a group that holds
-//! nobody else, which is what a umask of 002 makes.
+//! The machine's file applies to every user of the machine. So it must belong to root (or to the user),
+//! and so must its folder. A user's own file may also be writable by a group without other members: a
+//! umask of 002 creates such files.
 
 use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -12,10 +12,10 @@ use loopdesk_protocol::config::Layer;
 
 use crate::os::{members, uid};
 
-/// Judges the file at `path`, whose metadata is `meta`, and the folders that it can be replaced in.
+/// Checks the file at `path`, with the metadata `meta`, and the folders in which it can be replaced.
 ///
 /// # Errors
-/// Who could change it, and the command that mends that.
+/// Another user can change it: who, and the command that fixes this.
 pub(super) fn check(layer: Layer, path: &Path, meta: &Metadata) -> Result<(), String> {
     let trust = Trust::own();
     trust.check(layer, path, meta)?;
@@ -23,7 +23,7 @@ pub(super) fn check(layer: Layer, path: &Path, meta: &Metadata) -> Result<(), St
         let Ok(meta) = std::fs::metadata(&folder) else {
             continue;
         };
-        // In a folder like /tmp nobody can replace another one's file.
+        // In a folder like /tmp, users can't replace each other's files.
         let is_sticky = layer == Layer::User && meta.permissions().mode() & STICKY != 0;
         if !is_sticky {
             trust.check(layer, &folder, &meta)?;
@@ -32,7 +32,7 @@ pub(super) fn check(layer: Layer, path: &Path, meta: &Metadata) -> Result<(), St
     Ok(())
 }
 
-/// The folder of the name, and that of the file itself where the name is a link.
+/// The folder of `path`, and that of the file itself if `path` is a link.
 fn folders(path: &Path) -> Vec<PathBuf> {
     let real = std::fs::canonicalize(path).ok();
     let parent = |path: &Path| path.parent().map(Path::to_owned);
@@ -44,12 +44,12 @@ fn folders(path: &Path) -> Vec<PathBuf> {
 
 /// Who may own a file.
 struct Trust {
-    /// Whom this process runs as.
+    /// The user that this process runs as.
     own: u32,
-    /// How root's files look where this user namespace doesn't know root, as in a service of a
-    /// user manager with `PrivateUsers=`, which most of its sandboxing brings along.
+    /// The owner that root's files seem to have in a user namespace that doesn't map root. A user
+    /// manager's service with `PrivateUsers=` runs in one, as most sandboxing options imply.
     unmapped_root: Option<u32>,
-    /// Whether a group has members beside that user.
+    /// Whether a group has members other than the given user.
     has_others: fn(u32, u32) -> bool,
 }
 
@@ -68,14 +68,14 @@ impl Trust {
         judged.map_err(|(why, mend)| {
             let path = path.display();
             let so = match layer {
-                Layer::System => "what it says would count for everybody here",
+                Layer::System => "its settings would apply to every user of this machine",
                 Layer::User => "it can name a command that is run as you",
             };
             format!("`{path}` {why}, and {so}: {mend} {path}`")
         })
     }
 
-    /// What is wrong with a file of that owner, group and mode, and how its mending begins.
+    /// What is wrong with a file of this owner, group and mode, and how the command that fixes it begins.
     fn judge(
         &self,
         layer: Layer,
@@ -98,7 +98,7 @@ impl Trust {
         let mode = mode & 0o777;
         match layer {
             Layer::System if mode & (GROUP_WRITE | ALL_WRITE) != 0 => Err((
-                format!("can be changed by others than its owner (mode {mode:03o})"),
+                format!("can be changed by users other than its owner (mode {mode:03o})"),
                 "run `sudo chmod go-w",
             )),
             Layer::User if mode & ALL_WRITE != 0 => Err((
@@ -183,7 +183,7 @@ mod tests {
             assert!(why.contains("mode 777") && why.ends_with(&fix), "{why}");
         }
         set_permissions(&folder, Permissions::from_mode(0o1777)).unwrap();
-        judged(own, &path).expect("nobody can replace another one's file there");
+        judged(own, &path).expect("users can't replace each other's files there");
         set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
         set_permissions(&path, Permissions::from_mode(0o622)).unwrap();
         assert!(judged(system, &path).is_err());

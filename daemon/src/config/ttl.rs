@@ -13,12 +13,12 @@ impl Ttl {
     /// What Zendesk allows for refresh tokens: 7 to 90 days (same article).
     pub const REFRESH: std::ops::RangeInclusive<u64> = 604_800..=7_776_000;
 
-    /// Shorter than a minute, no script gets to use a key; ten years are as good as for ever.
+    /// In less than a minute, a script hardly gets to use a key; ten years are as good as forever.
     pub const KEY: std::ops::RangeInclusive<u64> = 60..=315_360_000;
 
-    /// The longest life of an access token.
+    /// The longest lifetime of an access token.
     pub const ACCESS_MAX: Self = Self(*Self::ACCESS.end());
-    /// The longest life of a refresh token: a laptop may stay closed that long.
+    /// The longest lifetime of a refresh token: a laptop may stay closed that long.
     pub const REFRESH_MAX: Self = Self(*Self::REFRESH.end());
 
     /// The lifetime in seconds.
@@ -26,18 +26,18 @@ impl Ttl {
         self.0
     }
 
-    /// Reads a lifetime such as `30m`, `48h` or `90d` that lies in `range` (seconds).
+    /// Parses a lifetime such as `30m`, `48h` or `90d` that is within `range` (seconds).
     ///
     /// # Errors
-    /// A sentence that names the value and the range.
+    /// `text` isn't a duration or is out of range.
     pub fn parse(text: &str, range: &std::ops::RangeInclusive<u64>) -> Result<Self, String> {
         Self::within(text, range, "Zendesk allows")
     }
 
-    /// Reads how long a local key may live.
+    /// Parses the lifetime of a local key.
     ///
     /// # Errors
-    /// As [`Ttl::parse`].
+    /// `text` isn't a duration or is outside [`Ttl::KEY`].
     pub fn of_key(text: &str) -> Result<Self, String> {
         Self::within(text, &Self::KEY, "a key's age can be")
     }
@@ -51,7 +51,7 @@ impl Ttl {
             .parse::<jiff::Span>()
             .and_then(|span| span.total((Unit::Second, SpanRelativeTo::days_are_24_hours())))
             .map_err(|_| {
-                format!("`{text}` is no duration: give one such as `30m`, `48h` or `90d`")
+                format!("`{text}` isn't a duration: use one such as `30m`, `48h` or `90d`")
             })?;
         #[expect(
             clippy::cast_possible_truncation,
@@ -71,7 +71,7 @@ impl Ttl {
     }
 }
 
-/// A lifetime as the file would have it.
+/// A lifetime as one would write it in the file.
 pub(crate) fn human(seconds: u64) -> String {
     match seconds {
         s if s % 86_400 == 0 => format!("{}d", s / 86_400),

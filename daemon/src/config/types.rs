@@ -1,4 +1,4 @@
-//! Values of the configuration that can't be wrong once they exist.
+//! Values of the configuration that are valid by construction.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -66,7 +66,7 @@ impl FromStr for Subdomain {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!(
-                "`{text}` is no Zendesk subdomain: give only the part before `.zendesk.com`, in \
+                "`{text}` isn't a Zendesk subdomain: use only the part before `.zendesk.com`, in \
                  lower case, such as `acme`"
             ))
         }
@@ -81,7 +81,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The host, lower case, IPv6 in brackets.
+    /// The host, in lower case; an IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -106,31 +106,31 @@ impl FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| {
             Err(format!(
-                "`{text}` {why}: give an origin such as `https://support.example.com`"
+                "`{text}` {why}: use an origin such as `https://support.example.com`"
             ))
         };
         let Ok(uri) = text.parse::<http::Uri>() else {
-            return wrong("is no URL");
+            return wrong("isn't a URL");
         };
         let Some(authority) = uri.authority() else {
-            return wrong("names no host");
+            return wrong("has no host");
         };
         if uri.scheme_str() != Some("https") {
-            return wrong("is not https, and a token never travels in the clear");
+            return wrong("isn't https, and tokens must not be sent unencrypted");
         }
         if authority.as_str().contains('@') {
-            return wrong("holds a user name");
+            return wrong("contains a user name");
         }
         if uri.query().is_some() || !matches!(uri.path(), "" | "/") {
             return wrong("has a path");
         }
         let host = authority.host().to_ascii_lowercase();
         if host.is_empty() {
-            return wrong("names no host");
+            return wrong("has no host");
         }
-        // URIs allow more, `&` and `$(…)` among it, and this ends up in a browser's arguments.
+        // The host becomes an argument of the browser, and URIs allow `&` and `$(…)` in it.
         if !is_host(&host) {
-            return wrong("names no host that there can be");
+            return wrong("has an invalid host");
         }
         Ok(Self {
             host,
@@ -161,17 +161,17 @@ impl FromStr for LoopbackAddr {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let address: SocketAddr = text.parse().map_err(|_| {
-            format!("`{text}` is no address: give one such as `127.0.0.1:8484` or `[::1]:8484`")
+            format!("`{text}` isn't an address: use one such as `127.0.0.1:8484` or `[::1]:8484`")
         })?;
         if !address.ip().is_loopback() {
             return Err(format!(
-                "`{text}` is not on a loopback interface: loopdesk lends a person's rights to \
-                 whoever connects, so it serves 127.0.0.1 and [::1] only"
+                "`{text}` is not on a loopback interface: loopdesk acts with a person's rights for \
+                 every client that connects, so use 127.0.0.1 or [::1]"
             ));
         }
         if address.port() == 0 {
             return Err(format!(
-                "`{text}` names no port: scripts could not know where to connect"
+                "`{text}` has no port: scripts couldn't know where to connect"
             ));
         }
         Ok(Self(address))
@@ -193,17 +193,17 @@ pub struct RedirectUri {
 }
 
 impl RedirectUri {
-    /// The URI, byte for byte as it is registered at Zendesk.
+    /// The URI, byte for byte as it is registered with Zendesk.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Where to listen for it. For `localhost`, the IPv4 address.
+    /// The address to listen on; for `localhost`, the IPv4 one.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The path that the browser will ask for.
+    /// The path that the browser will request.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -215,7 +215,7 @@ impl FromStr for RedirectUri {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "`{text}` can't be a redirect URI: give a loopback address with a port and a path, \
+                "`{text}` can't be a redirect URI: use a loopback address with a port and a path, \
                  such as `http://127.0.0.1:18484/callback`"
             )
         };
@@ -265,14 +265,14 @@ impl FromStr for Scope {
             Ok(Self(text.to_owned()))
         } else {
             Err(format!(
-                "`{text}` is no scope: give each one as a string of its own, such as `read` or \
+                "`{text}` isn't a scope: write each one as a string of its own, such as `read` or \
                  `tickets:write`"
             ))
         }
     }
 }
 
-/// A path whose requests are let through although they are refused by default.
+/// A path that scripts may use although it is refused by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutePath(String);
 
@@ -298,16 +298,16 @@ impl FromStr for RoutePath {
             Ok(Self(text.trim_end_matches('/').to_owned()))
         } else {
             Err(format!(
-                "`{text}` is no route: give a plain path such as `/api/v2/oauth/tokens`"
+                "`{text}` isn't a route: use a plain path such as `/api/v2/oauth/tokens`"
             ))
         }
     }
 }
 
-/// A class of absolute URLs in answers that are turned into local ones.
+/// A class of absolute URLs in responses that are rewritten to local ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RewriteClass {
-    /// Next and previous pages: `next_page`, `after_url`, `links` and their like.
+    /// Next and previous pages: `next_page`, `after_url`, `links` and the like.
     Pagination,
     /// `url` in a job status.
     Jobs,
@@ -332,11 +332,11 @@ impl RewriteClass {
 pub enum VaultKind {
     /// Secret Service on Linux, the login keychain on macOS.
     Keyring,
-    /// A file in the state folder, sealed under a credential that systemd hands to the service.
+    /// A file in the state folder, encrypted with a credential that systemd passes to the service.
     Credential,
-    /// A file in the state folder, sealed under a passphrase that somebody gives after each start.
+    /// A file in the state folder, encrypted with a passphrase that is entered after each start.
     Passphrase,
-    /// A file that only its owner may read, in the state folder.
+    /// A file in the state folder that only its owner can read.
     Keyfile,
 }
 
@@ -354,19 +354,19 @@ impl VaultKind {
         name_of(&Self::ALL, &self)
     }
 
-    /// The kind of this name.
+    /// The kind with this name.
     pub fn named(name: &str) -> Option<Self> {
         let found = Self::ALL.into_iter().find(|(known, _)| *known == name);
         found.map(|(_, kind)| kind)
     }
 }
 
-/// How an account comes by its tokens (RFC 6749 section 4).
+/// How an account gets its tokens (RFC 6749 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantType {
-    /// A person allows it in a browser, and refresh tokens keep it alive.
+    /// A person consents in a browser, and refresh tokens keep the session alive.
     AuthorizationCode,
-    /// A confidential client acts by its own secret, as the user whose client it is.
+    /// A confidential client uses its own secret, and acts as the user who created it.
     ClientCredentials,
 }
 
@@ -386,9 +386,9 @@ impl GrantType {
 /// How token requests are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenEncoding {
-    /// As Zendesk's documentation asks.
+    /// As in Zendesk's documentation.
     Json,
-    /// As RFC 6749 section 4.1.3 has it.
+    /// As in RFC 6749 section 4.1.3.
     Form,
 }
 
@@ -397,7 +397,7 @@ impl TokenEncoding {
     pub const ALL: [(&'static str, Self); 2] = [("json", Self::Json), ("form", Self::Form)];
 }
 
-/// The name in the file of one of an enum's values.
+/// The name of an enum's value in the file.
 pub(super) fn name_of<T: PartialEq>(all: &[(&'static str, T)], value: &T) -> &'static str {
     all.iter()
         .find(|(_, v)| v == value)
@@ -413,7 +413,7 @@ fn is_label(text: &str) -> bool {
         && !text.ends_with('-')
 }
 
-/// A domain name, or an address as a URI has it.
+/// A domain name, or an IP address as written in a URI.
 fn is_host(text: &str) -> bool {
     match text
         .strip_prefix('[')

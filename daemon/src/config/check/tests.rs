@@ -1,4 +1,4 @@
-//! Files, and everything that is wrong with them.
+//! Configuration files, and the mistakes in them.
 
 use super::*;
 
@@ -63,7 +63,7 @@ fn every_error_is_reported_at_once_with_its_place() {
         (
             3,
             9,
-            "`none` is none of `keyring`, `credential`, `passphrase`, `keyfile`",
+            "`none` isn't one of `keyring`, `credential`, `passphrase`, `keyfile`",
         ),
         (4, 11, "`Acme` can't be an account's name"),
         (6, 11, "account `b` has no `client-id`"),
@@ -86,7 +86,7 @@ fn a_client_with_a_secret_has_no_refresh_token_to_set_a_lifetime_for() {
     assert_eq!(only(&text).grant, GrantType::ClientCredentials);
     let found = errors(&format!("{text}refresh-token-ttl = \"30d\"\n"));
     assert!(
-        found[0].starts_with("5:21 `refresh-token-ttl` means"),
+        found[0].starts_with("5:21 `refresh-token-ttl` doesn't apply"),
         "{found:?}"
     );
     let found = errors(&format!("{ACME}grant = \"password\"\n"));
@@ -125,9 +125,9 @@ fn accounts_that_could_not_be_told_apart_are_refused() {
                         [accounts.c]\nurl = \"https://c\"\nclient-id = \"c\"\nport = 9\n"
     );
     let found = errors(&same);
-    assert!(found[0].contains("stands in `listen` already"), "{found:?}");
+    assert!(found[0].contains("is already in `listen`"), "{found:?}");
     assert!(
-        found[1].contains("belongs to account `b` already"),
+        found[1].contains("already belongs to account `b`"),
         "{found:?}"
     );
     assert!(errors("default-account = \"x\"\n")[0].contains("there is no account `x`"));
@@ -158,7 +158,7 @@ fn read_only_pairs_are_for_people_only() {
     assert!(!only(&secret).read_only_grant);
     let found = errors(&secret.replace("false", "true"));
     assert!(
-        found[0].starts_with("5:19 `read-only-grant` means nothing here"),
+        found[0].starts_with("5:19 `read-only-grant` doesn't apply"),
         "{found:?}"
     );
     let found = errors(&format!("{ACME}read-only-grant = \"yes\"\n"));
@@ -188,5 +188,8 @@ fn d1_allowed_hosts_are_exact_names() {
     assert_eq!(names, ["host.docker.internal:8484", "tunnel"]);
     let found = errors("allow-hosts = [\"*.internal\"]\n");
     assert_eq!(found.len(), 1);
-    assert!(found[0].starts_with("1:16 `*.internal`"), "{found:?}");
+    assert!(
+        found[0].starts_with("1:16 invalid host `*.internal`"),
+        "{found:?}"
+    );
 }

@@ -1,4 +1,4 @@
-//! A user's file over a machine's.
+//! A user's file layered over a machine's.
 
 use std::fs::write;
 use std::path::Path;
@@ -114,8 +114,8 @@ fn the_mistakes_of_both_files_are_named_at_once_and_those_that_are_covered_too()
     let expected = [
         "home:2:1 unknown key `volt`",
         "home:4:8 `port` must be a port",
-        "etc:2:9 `safe` is none of",
-        "etc:5:13 `a b` is no client identifier",
+        "etc:2:9 `safe` isn't one of",
+        "etc:5:13 `a b` isn't a client identifier",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
@@ -187,7 +187,7 @@ fn a_locked_key_is_refused_in_the_users_file_with_the_line_that_locks_it() {
 fn only_the_machines_file_locks_and_only_what_is_there() {
     let scene = Scene::new("locked = [\"vault\"]\n", "");
     let found = scene.errors();
-    let whose = "home:1:1 `locked` can be set in the machine's file only";
+    let whose = "home:1:1 `locked` can only be set in the machine's file";
     assert!(found.len() == 1 && found[0].starts_with(whose), "{found:?}");
     scene.user("");
     let system = "locked = [\"volt\", \"accounts.acne.port\", \"accounts.acme.prot\", \"locked\", \
@@ -196,7 +196,7 @@ fn only_the_machines_file_locks_and_only_what_is_there() {
     let found = scene.errors();
     let expected = [
         "etc:1:19 `accounts.acne.port` can't be locked: this file has no account `acne`",
-        "etc:1:63 `locked` is no key that could be locked: those are accounts, accounts.NAME.",
+        "etc:1:63 `locked` can't be locked: the keys that can are accounts, accounts.NAME.",
         "etc:1:73 `locked` must be a list of strings",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
@@ -222,8 +222,8 @@ fn o3_what_the_machines_file_says_that_nobody_here_knows_is_no_error() {
         .map(|d| (d.line, d.message.as_str()))
         .collect();
     let expected = [
-        (1, "`volt` is no key that could be locked"),
-        (1, "`accounts.acme.prot` is no key that could be locked"),
+        (1, "`volt` can't be locked"),
+        (1, "`accounts.acme.prot` can't be locked"),
         (2, "unknown key `volt`"),
         (7, "unknown key `prot`"),
     ];
@@ -237,7 +237,7 @@ fn o3_what_the_machines_file_says_that_nobody_here_knows_is_no_error() {
     let report = report(&scene.places);
     assert_eq!((report.errors.len(), report.warnings), (0, unknown));
     assert!(report.config.unwrap().locked.contains_key("vault"));
-    // The same in a user's own file is a slip.
+    // In a user's own file it is a mistake.
     scene.user("volt = 1\n");
     assert_eq!(scene.errors().len(), 1);
 }
@@ -283,7 +283,7 @@ fn a_relative_path_begins_at_the_file_that_names_it() {
     scene.user("[accounts.acme]\nextra-ca-file = \"/x.pem\"\n");
     assert_eq!(ca(&scene.config()), Path::new("/x.pem"));
     scene.user("[accounts.acme]\nextra-ca-file = \"~/x.pem\"\n");
-    assert!(scene.errors()[0].contains("`~` stands for nothing"));
+    assert!(scene.errors()[0].contains("`~` isn't expanded"));
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_missing_file_is_fine_and_an_unreadable_one_says_so_without_guesses() {
     let found = report(&scene.places);
     assert!(!found.exists && found.system().is_none(), "{found:?}");
 
-    // What the user's file lacks may stand in the one that can't be read.
+    // A key that the user's file lacks may be in the one that can't be read.
     scene.user("default-account = \"firm\"\nvolt = 1\n[accounts.acme]\nport = 8491\n");
     std::fs::create_dir(&scene.places.system).unwrap();
     let found = scene.errors();
@@ -336,7 +336,7 @@ fn d2_only_the_machines_file_limits_local_keys() {
     let found = scene.errors();
     assert_eq!(found.len(), 2, "{found:?}");
     for (found, key) in found.iter().zip(["max-key-scope", "max-key-age"]) {
-        let whose = format!("`{key}` can be set in the machine's file only");
+        let whose = format!("`{key}` can only be set in the machine's file");
         assert!(found.contains(&whose), "{found}");
     }
 

@@ -1,4 +1,4 @@
-//! What is wrong, and where.
+//! Mistakes in the configuration, and their places.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -10,19 +10,19 @@ use crate::config::RetiredKey;
 use crate::config::files::{Files, Found, shown};
 use crate::config::retired::Retired;
 
-/// Collects what is wrong with the files.
+/// Collects the mistakes in the files.
 #[derive(Debug)]
 pub(in crate::config) struct Errors<'t> {
     files: &'t Files,
     found: Vec<(bool, Diagnostic)>,
-    /// What the machine's file says that this version doesn't know.
+    /// What this version doesn't know in the machine's file.
     unknown: Vec<Diagnostic>,
     retired: Vec<RetiredKey>,
     known: BTreeSet<String>,
 }
 
 impl<'t> Errors<'t> {
-    /// Begins with the files that can't be used at all.
+    /// Starts with the files that can't be used at all.
     pub(in crate::config) fn new(files: &'t Files) -> Self {
         let refused = files.each().into_iter().filter_map(|file| {
             let is_system = file.layer == Layer::System;
@@ -37,15 +37,15 @@ impl<'t> Errors<'t> {
         }
     }
 
-    /// Notes that something is wrong at `place`.
+    /// Records a mistake at `place`.
     pub(in crate::config) fn add(&mut self, place: Place, message: impl Into<String>) {
         let layer = place.layer;
         let diagnostic = self.diagnostic(place, message.into());
         self.found.push((layer == Layer::System, diagnostic));
     }
 
-    /// Notes that nothing is known of what stands at `place`. In the machine's file that is no
-    /// error: many machines have it, and they are never all of one version.
+    /// Records something unknown at `place`. In the machine's file it isn't an error: that file is
+    /// rolled out to many machines, which never all run the same version.
     pub(in crate::config) fn add_unknown(&mut self, place: Place, message: impl Into<String>) {
         match place.layer {
             Layer::User => self.add(place, message),
@@ -56,7 +56,7 @@ impl<'t> Errors<'t> {
         }
     }
 
-    /// Notes that what stands at `place` has no effect any more: it is `key`, or names it.
+    /// Records that what is at `place`, which is `key` or names it, has no effect any more.
     pub(in crate::config) fn add_retired(&mut self, place: Place, key: &str, retired: Retired) {
         let layer = place.layer;
         let found = self.diagnostic(place, retired.message(key));
@@ -70,7 +70,7 @@ impl<'t> Errors<'t> {
         diagnostic(shown(&file.path), text, place.span, message)
     }
 
-    /// Whether a file is missing whose keys might be all that others lack.
+    /// Whether a file couldn't be read. It may have the keys that seem to be missing.
     pub(in crate::config) fn is_incomplete(&self) -> bool {
         self.files
             .each()
@@ -78,12 +78,12 @@ impl<'t> Errors<'t> {
             .any(|file| file.refused().is_some())
     }
 
-    /// The file of `layer`.
+    /// The path of the file of `layer`.
     pub(in crate::config) fn path(&self, layer: Layer) -> &'t Path {
         &self.file(layer).path
     }
 
-    /// `place` for people and programs.
+    /// `place` in the form of reports.
     pub(in crate::config) fn source(&self, place: &Place) -> Source {
         let file = self.file(place.layer);
         let text = file.text().unwrap_or_default();
@@ -94,18 +94,18 @@ impl<'t> Errors<'t> {
         }
     }
 
-    /// Notes that a key has a meaning.
+    /// Records that a key exists.
     pub(super) fn know(&mut self, key: String) {
         self.known.insert(key);
     }
 
-    /// The keys with a meaning.
+    /// The keys that exist.
     pub(in crate::config) fn into_known(self) -> BTreeSet<String> {
         self.known
     }
 
-    /// Every mistake: of the user's file, then of the machine's, each in the order of its text; what
-    /// is unknown; and what has no effect any more.
+    /// The mistakes, first in the user's file and then in the machine's, each in the order of the text;
+    /// what is unknown; and what has no effect any more.
     pub(in crate::config) fn into_found(
         mut self,
     ) -> (Vec<Diagnostic>, Vec<Diagnostic>, Vec<RetiredKey>) {
@@ -124,7 +124,7 @@ impl<'t> Errors<'t> {
     }
 }
 
-/// Where something stands.
+/// A place in one of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) struct Place {
     layer: Layer,
@@ -132,12 +132,12 @@ pub(in crate::config) struct Place {
 }
 
 impl Place {
-    /// A span, in bytes, of the file of `layer`.
+    /// A span of bytes in the file of `layer`.
     pub(in crate::config) fn new(layer: Layer, span: Range<usize>) -> Self {
         Self { layer, span }
     }
 
-    /// Whose file it is in.
+    /// The file that it is in.
     pub(in crate::config) fn layer(&self) -> Layer {
         self.layer
     }

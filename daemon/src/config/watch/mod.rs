@@ -1,8 +1,8 @@
-//! Notices that the configuration's files have changed, and waits until nobody is writing to them.
+//! Detects changes of the configuration files, once their contents have settled.
 //!
-//! Editors truncate and write, or write beside the file and rename; some setups swap a symbolic link.
-//! So the folder of each file is watched, and that of the file it links to. An event is a hint only:
-//! the files are read, and count once they have held the same for a while.
+//! Editors truncate and write, or write another file and rename it; some setups swap a symbolic link.
+//! So this watches the folder of each file, and the folder of the file that it links to. An event is
+//! only a hint: the files are read again, and reported once their contents haven't changed for a while.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::files::{Files, Places};
 
-/// Watches for as long as it lives.
+/// Watches the files until it is dropped.
 #[derive(Debug)]
 pub struct ConfigWatch {
     changed: watch::Receiver<Option<Arc<Files>>>,
@@ -26,7 +26,7 @@ pub struct ConfigWatch {
 }
 
 impl ConfigWatch {
-    /// Watches the files at `places`, of which those `in_use` are the ones in use. Needs a runtime.
+    /// Watches the files at `places`, while `in_use` holds the ones in use. Needs a runtime.
     pub fn start(places: Places, in_use: watch::Receiver<Files>) -> Self {
         let (tell, changed) = watch::channel(None);
         let task = tokio::spawn(run(places, in_use, tell));
@@ -36,7 +36,7 @@ impl ConfigWatch {
         }
     }
 
-    /// The files, once they have changed and are whole. Can be cancelled without losing any.
+    /// Waits until the files have changed and settled. Cancel-safe.
     pub async fn changed(&mut self) -> Arc<Files> {
         loop {
             if self.changed.changed().await.is_err() {
@@ -59,10 +59,10 @@ async fn run(
     let woken = Arc::new(Notify::new());
     let mut watched = Watched::default();
     let mut known = in_use.borrow().clone();
-    // What the files hold now, and since when.
+    // A change that hasn't settled yet, and since when the files have these contents.
     let mut pending: Option<(Files, Instant)> = None;
     loop {
-        // Watched first, then read: what changes in between is an event.
+        // Watch first, then read: a change in between causes an event.
         watched.turn_to(&places, &woken).await;
         let found = read(&places).await;
         let wait = if found.hold_the_same(&known) {
@@ -87,7 +87,7 @@ async fn run(
     }
 }
 
-/// Doesn't block a thread of the runtime: a home folder may be far away.
+/// Reads the files on a blocking thread: a home folder may be on a slow network drive.
 async fn read(places: &Places) -> Files {
     let blocking = places.clone();
     let read = tokio::task::spawn_blocking(move || Files::read(&blocking));
@@ -97,9 +97,9 @@ async fn read(places: &Places) -> Files {
     }
 }
 
-/// For how long files that hold this must not change before they count.
+/// How long the files must stay as in `found` before they are reported.
 ///
-/// A half-written file may be valid TOML, and an empty one is: it would take accounts away.
+/// A half-written file may be valid TOML, and an empty one always is, and would remove accounts.
 fn quiet(found: &Files, in_use: &Files) -> Duration {
     if found.have_shrunk_since(in_use) {
         SHRUNK
@@ -112,17 +112,17 @@ fn quiet(found: &Files, in_use: &Files) -> Duration {
 #[derive(Debug, Default)]
 struct Watched {
     folders: BTreeSet<Folder>,
-    /// Sees for as long as it lives.
+    /// Watches until it is dropped.
     watcher: Option<RecommendedWatcher>,
-    /// Whether some folder isn't seen.
+    /// Whether a folder couldn't be watched.
     is_blind: bool,
 }
 
-/// By device and inode too: watching a folder isn't watching another one of the same name.
+/// A path, device and inode: a watch doesn't cover another folder that later gets the same path.
 type Folder = (PathBuf, u64, u64);
 
 impl Watched {
-    /// Watches the folders that matter for `places` now, and wakes `woken` from now on.
+    /// Watches the folders that matter for `places` now, and wakes `woken` on changes.
     async fn turn_to(&mut self, places: &Places, woken: &Arc<Notify>) {
         let places = places.clone();
         let Ok(targets) = tokio::task::spawn_blocking(move || Targets::of(&places)).await else {
@@ -144,16 +144,16 @@ impl Watched {
         self.is_blind = blind.is_some();
         if let (Some(error), false) = (blind, was_blind) {
             let late = POLL.as_secs();
-            tracing::warn!(%error, "changes of the configuration may be noticed only after {late} s");
+            tracing::warn!(%error, "can't watch the configuration: changes may take {late} s to be noticed");
         }
     }
 }
 
-/// What to watch, as the file system is now.
+/// What to watch in the current file system.
 #[derive(Debug, Default)]
 struct Targets {
     folders: BTreeSet<Folder>,
-    /// The files in them, or below a folder that isn't there yet.
+    /// The files in them, or in a subfolder that doesn't exist yet.
     names: Vec<PathBuf>,
 }
 
@@ -165,7 +165,7 @@ impl Targets {
         let mut targets = Self::default();
         for file in places.user.iter().chain([&places.system]) {
             targets.add(file);
-            // The file that a link leads to.
+            // The target of a link.
             if let Ok(real) = file.canonicalize() {
                 targets.add(&real);
             }
@@ -173,14 +173,14 @@ impl Targets {
         targets
     }
 
-    /// The file's folder, or where that isn't there the nearest one above it, by its real name: some
-    /// systems report events by that.
+    /// Adds the file's folder, or the nearest one above it that exists. It is added by its real path,
+    /// which some systems use in events.
     fn add(&mut self, file: &Path) {
         for folder in file.ancestors().skip(1) {
             let (Ok(real), Ok(rest)) = (folder.canonicalize(), file.strip_prefix(folder)) else {
                 continue;
             };
-            // Some systems can watch a folder only with everything below it.
+            // Never the root: some systems can only watch a folder with everything below it.
             if real.parent().is_some()
                 && let Ok(meta) = real.metadata()
             {
@@ -191,14 +191,14 @@ impl Targets {
         }
     }
 
-    /// Wakes `woken` at every change; and why not of every folder. May block.
+    /// Wakes `woken` on every change. Also returns an error if a folder can't be watched. May block.
     fn watch(
         self,
         woken: Arc<Notify>,
     ) -> notify::Result<(RecommendedWatcher, Option<notify::Error>)> {
         let names = self.names;
         let seen = move |result: notify::Result<Event>| {
-            // An error may hide a change.
+            // After an error, a change may have been missed.
             if result.is_ok_and(|event| !concerns(&event, &names)) {
                 return;
             }
@@ -214,7 +214,7 @@ impl Targets {
     }
 }
 
-/// Whether one of the files may hold something else now.
+/// Whether one of the files may have changed.
 fn concerns(event: &Event, names: &[PathBuf]) -> bool {
     let is_reading = match event.kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
@@ -225,7 +225,7 @@ fn concerns(event: &Event, names: &[PathBuf]) -> bool {
         | EventKind::Remove(_)
         | EventKind::Other => false,
     };
-    // What lies beside a file may be a link on its way, as volumes of Kubernetes have it.
+    // Anything next to a file counts: it may be a link on the way to it, as in Kubernetes volumes.
     let is_near = |path: &PathBuf| {
         let mut names = names.iter();
         names.any(|name| name.starts_with(path) || name.parent() == path.parent())
@@ -233,20 +233,20 @@ fn concerns(event: &Event, names: &[PathBuf]) -> bool {
     event.need_rescan() || (!is_reading && event.paths.iter().any(is_near))
 }
 
-/// Longer than programs pause in the middle of a small file, short enough to seem instant.
+/// Longer than a program pauses in the middle of writing a small file, but short enough to seem instant.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// A file that is shorter than the one in use is more often one that is being written than one that
-/// is meant. `loopdesk config reload` and SIGHUP don't wait.
+/// If a file is shorter than the one in use, it is probably still being written. `loopdesk config
+/// reload` and SIGHUP don't wait.
 const SHRUNK: Duration = Duration::from_secs(2);
 
-/// How soon a change is noticed where no event tells: on network drives, for want of watches or of
-/// the right to read a folder, or when another folder was put in a folder's place.
+/// How soon a change is noticed without an event: on network drives, if the system is out of watches,
+/// if a folder isn't readable, or after a folder was replaced by another one.
 const POLL: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 thread_local! {
-    /// How often this thread has waited for a file system.
+    /// How often this thread has listed what to watch, which blocks on the file system.
     static LISTED_BY: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 

@@ -1,4 +1,4 @@
-//! Files that are changed in every way in which files are changed.
+//! Every way in which programs change files.
 
 use std::fs::{File, create_dir, create_dir_all, remove_file, rename, write};
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 use crate::config::files::Holds;
 
-/// A user's folder, and what is seen of it.
+/// A user's folder, and a watch of it.
 struct Scene {
     dir: tempfile::TempDir,
     watch: ConfigWatch,
@@ -15,7 +15,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// With a file of these contents, and no machine's.
+    /// With a user's file of these contents, and no machine's file.
     async fn new(text: &str) -> Self {
         Self::prepared(|file| write(file, text).unwrap()).await
     }
@@ -40,11 +40,11 @@ impl Scene {
         self.dir.path().join(name)
     }
 
-    /// What the files hold after the next change; an empty text for none.
+    /// The contents of both files after the next change; empty if a file doesn't exist.
     async fn next(&mut self) -> (String, String) {
         let seen = timeout(PATIENCE, self.watch.changed()).await;
         let files = seen.expect("the change is seen");
-        // As the daemon takes it into use.
+        // As the daemon does when it loads them.
         self.used.send_replace(Files::clone(&files));
         rest().await;
         let text = |holds: &Holds| match holds {
@@ -56,7 +56,7 @@ impl Scene {
     }
 }
 
-/// Lets the watch come to where only an event can wake it.
+/// Gives the watch time to settle, so that only an event wakes it.
 async fn rest() {
     tokio::time::sleep(PAUSE).await;
 }
@@ -76,21 +76,21 @@ async fn o2_a_change_is_seen_however_it_is_made() {
     write(scene.path("new"), "c").unwrap();
     rename(scene.path("new"), scene.file()).unwrap();
     assert_eq!(scene.next().await.0, "c");
-    // A link in place of the file, then another target, written to where it lies.
+    // The file is replaced by a link, then the link's target is written to.
     write(scene.path("target"), "d").unwrap();
     symlink(scene.path("target"), scene.path("link")).unwrap();
     rename(scene.path("link"), scene.file()).unwrap();
     assert_eq!(scene.next().await.0, "d");
     write(scene.path("target"), "e").unwrap();
     assert_eq!(scene.next().await.0, "e");
-    // The folder goes, and another comes; what lay in the old one is nothing any more.
+    // The folder is replaced by another one, and files in the old one no longer matter.
     rename(scene.path("config/loopdesk"), scene.path("old")).unwrap();
     create_dir(scene.path("config/loopdesk")).unwrap();
     write(scene.file(), "f").unwrap();
     assert_eq!(scene.next().await.0, "f");
     write(scene.file(), "g").unwrap();
     assert_eq!(scene.next().await.0, "g");
-    // It goes, at last.
+    // Finally, the file is removed.
     remove_file(scene.file()).unwrap();
     assert_eq!(scene.next().await.0, "");
 }
@@ -111,7 +111,7 @@ async fn o2_links_to_folders_are_followed_as_volumes_and_stow_swap_them() {
     symlink("..2", folder.join("..tmp")).unwrap();
     rename(folder.join("..tmp"), folder.join("..data")).unwrap();
     assert_eq!(scene.next().await.0, "2");
-    // And on, in the folder that it leads to now.
+    // And again, in the folder that it leads to now.
     write(folder.join("..2/config.toml"), "3").unwrap();
     assert_eq!(scene.next().await.0, "3");
 }
@@ -130,7 +130,7 @@ async fn o2_the_machines_folder_may_come_later() {
 async fn o2_a_file_that_is_being_written_is_waited_for() {
     let mut scene = Scene::new("whole").await;
     let mut file = File::create(scene.file()).unwrap();
-    // Emptied, half written, and whole: with pauses in which an impatient reader would look.
+    // Empty, half written, and whole, with pauses in which an impatient reader would read it.
     tokio::time::sleep(PAUSE).await;
     file.write_all(b"half").unwrap();
     tokio::time::sleep(3 * PAUSE).await;
@@ -142,7 +142,7 @@ async fn o2_a_file_that_is_being_written_is_waited_for() {
 #[tokio::test]
 async fn o2_a_file_that_got_shorter_than_the_one_in_use_counts_late() {
     let mut scene = Scene::new("whole").await;
-    // By two programs in turn: nobody has it open in between.
+    // Written by two programs in turn, so that it isn't open in between.
     for short in ["", "who"] {
         write(scene.file(), short).unwrap();
         tokio::time::sleep(3 * PAUSE).await;
@@ -156,7 +156,7 @@ async fn o2_a_file_that_got_shorter_than_the_one_in_use_counts_late() {
     }
 }
 
-// One thread has the runtime, and waits for no file system: those that may are others.
+// The runtime has one thread, which must not wait for a file system.
 #[tokio::test(flavor = "current_thread")]
 async fn o2_a_folder_that_is_far_away_holds_up_no_thread_of_the_runtime() {
     let mut scene = Scene::new("a").await;
@@ -170,8 +170,8 @@ async fn o2_a_folder_that_is_far_away_holds_up_no_thread_of_the_runtime() {
     assert_eq!(before, 0, "and none did at the start");
 }
 
-/// Longer than the files have to stay as they are.
+/// Longer than files must stay unchanged.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Far more than a change takes to be seen.
+/// Far longer than it takes to detect a change.
 const PATIENCE: Duration = Duration::from_secs(20);
