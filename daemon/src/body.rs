@@ -1,4 +1,4 @@
-//! The one body type of requests and responses on their way through.
+//! The body type of all requests and responses that pass through.
 
 mod budget;
 mod filtered;
@@ -22,25 +22,25 @@ pub(crate) use budget::{REQUEST_MAX, Share};
 pub(crate) use filtered::{Filter, Filtered, Step};
 pub(crate) use whole::{if_empty, whole};
 
-/// A streaming body. What comes from the wire is passed on frame by frame, without a copy.
+/// A streaming body. Frames from the network are passed on one by one, without a copy.
 #[derive(Debug)]
 pub struct Body(Inner);
 
-/// What can go wrong while a body is read.
+/// An error while a body is read.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 impl Body {
-    /// A body without a byte.
+    /// An empty body.
     pub fn empty() -> Self {
         Self::full(Bytes::new())
     }
 
-    /// A body that is at hand.
+    /// A body that is in memory.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         Self(Inner::Full(Full::new(bytes.into())))
     }
 
-    /// A body that some adapter makes.
+    /// A body of another type.
     pub fn adapted<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,

@@ -1,4 +1,4 @@
-//! How much of bodies is kept in memory.
+//! Limits the memory for buffered bodies.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,12 +10,12 @@ use super::Body;
 #[derive(Debug)]
 pub struct Budget {
     free: AtomicUsize,
-    /// The budget that this one is a part of.
+    /// The larger budget that this one is part of.
     within: Option<&'static Self>,
 }
 
 impl Budget {
-    /// The whole process's, or the half of it that requests with limited keys share.
+    /// The budget of the process, or the half of it that requests with limited keys share.
     pub fn of(is_limited: bool) -> &'static Self {
         static PROCESS: Budget = Budget::new(TOTAL_MAX, None);
         static LIMITED: Budget = Budget::new(TOTAL_MAX / 2, Some(&PROCESS));
@@ -50,8 +50,8 @@ impl Budget {
     }
 }
 
-/// One request's part of a budget, which every copy of its body counts against once; given back on
-/// drop.
+/// A request's share of a budget. It covers all copies of the request's body, and is returned when
+/// dropped.
 #[derive(Debug)]
 pub struct Share {
     budget: &'static Budget,
@@ -59,18 +59,18 @@ pub struct Share {
 }
 
 impl Share {
-    /// Nothing yet.
+    /// An empty share of `budget`.
     pub fn of(budget: &'static Budget) -> Self {
         Self { budget, size: 0 }
     }
 
-    /// The length of `body`, if that is known, and all of it may be kept.
+    /// Takes memory for all of `body`. Returns its length, or `None` if that is unknown or too large.
     pub(crate) fn room_for(&mut self, body: &Body) -> Option<usize> {
         let length = usize::try_from(body.size_hint().exact()?).ok()?;
         (length <= REQUEST_MAX && self.grow(length)).then_some(length)
     }
 
-    /// Takes more, up to `size` in all, if that is free.
+    /// Grows the share to `size`, if the budget has that much left.
     pub(crate) fn grow(&mut self, size: usize) -> bool {
         let missing = size.saturating_sub(self.size);
         let granted = self.budget.take(missing);
@@ -87,23 +87,23 @@ impl Drop for Share {
     }
 }
 
-/// What one body may keep. Larger ones are uploads; nearly every JSON body is far smaller.
+/// The most that is buffered of one body. Larger ones are uploads; nearly every JSON body is far smaller.
 pub(crate) const REQUEST_MAX: usize = 1 << 20;
 
-/// What all bodies may keep together, so that the daemon stays small with hundreds of concurrent
-/// uploads.
+/// The most that is buffered of all bodies together, so that the daemon stays small with hundreds of
+/// concurrent uploads.
 const TOTAL_MAX: usize = 64 << 20;
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
-    /// A budget of its own.
+    /// A separate budget.
     pub(crate) fn budget(size: usize) -> &'static Budget {
         Box::leak(Box::new(Budget::new(size, None)))
     }
 
-    /// How much of it nobody has.
+    /// How much of it is free.
     pub(crate) fn free(budget: &Budget) -> usize {
         budget.free.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! A body whose data runs through a filter on its way.
+//! A body whose data is passed through a filter.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,38 +9,38 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::Error;
 
-/// What becomes of a stream of bytes.
+/// Transforms a stream of bytes.
 pub(crate) trait Filter {
-    /// Takes from `input`, and gives the next piece of what comes out.
+    /// Consumes from `input`, and returns the next piece of output.
     ///
     /// # Errors
-    /// Why the body ends here. What was held back is lost.
+    /// The body must end here. What was held back is discarded.
     fn next(&mut self, input: &mut Bytes) -> Result<Step, Error>;
 
-    /// Nothing follows: gives what was held back.
+    /// Ends the input. Returns what was held back.
     fn finish(&mut self) -> Result<Bytes, Error>;
 
-    /// Whether [`finish`](Self::finish) would give nothing, and no error either.
+    /// Whether [`finish`](Self::finish) would return neither data nor an error.
     fn is_finished(&self) -> bool;
 
-    /// How many bytes it holds back, where as many come out as go in; `None` where the length of
-    /// what comes out isn't known before its end.
+    /// How many bytes it holds back, if the output is as long as the input; `None` if the length of the
+    /// output isn't known before its end.
     fn held(&self) -> Option<usize> {
         None
     }
 
-    /// Changes the trailers that follow.
+    /// Adapts the trailers.
     fn trailers(&self, trailers: &mut HeaderMap);
 }
 
-/// How far a [`Filter`] has come.
+/// The result of one step of a [`Filter`].
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// A piece that can go on.
+    /// A piece of output.
     Piece(Bytes),
-    /// Everything has been taken, and no more comes out of it.
+    /// The input is consumed, and there is no more output for it.
     Hungry,
-    /// There is more to do, after others had their turn.
+    /// There is more to do, but other tasks should run first.
     Busy,
 }
 
@@ -58,10 +58,10 @@ impl Step {
 pub(crate) struct Filtered<B, F> {
     inner: B,
     filter: F,
-    /// What the filter has still to take.
+    /// What the filter hasn't consumed yet.
     input: Bytes,
     ended: bool,
-    /// What comes after the bytes that were held back: trailers or an error.
+    /// What follows after the bytes that were held back: trailers or an error.
     last: Option<Result<Frame<Bytes>, Error>>,
 }
 
@@ -119,7 +119,7 @@ where
                 },
                 Some(Err(error)) => {
                     this.last = Some(Err(error));
-                    // That the text isn't whole is no news then.
+                    // After this error, an incomplete text needs no error of its own.
                     Ok(this.filter.finish().unwrap_or_default())
                 }
                 None => this.filter.finish(),
@@ -138,7 +138,7 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        // A body that fails at its end, or has held something back, must be asked for it.
+        // Not if something is held back, or the end will be an error: then it must be polled.
         let passes =
             || self.input.is_empty() && self.filter.is_finished() && self.inner.is_end_stream();
         self.last.is_none() && (self.ended || passes())

@@ -9,10 +9,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::body::Error;
 
-/// One frame, or what went wrong instead.
+/// A frame, or an error.
 pub(crate) type Item = Result<Frame<Bytes>, Error>;
 
-/// A body that ends when its sender is gone.
+/// A body that ends when its sender is dropped.
 pub(crate) struct Frames(UnboundedReceiver<Item>);
 
 impl Frames {

@@ -1,4 +1,4 @@
-//! Reads a body to its end before any of it is sent.
+//! Reads a whole body before any of it is sent.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -11,19 +11,19 @@ use http_body_util::BodyExt;
 
 use super::{Body, Error};
 
-/// A body that ended too early.
+/// A body that ended early.
 #[derive(Debug)]
 pub(crate) struct BrokenOff {
-    /// What had come of it.
+    /// What had arrived of it.
     read: Bytes,
     /// Why it ended.
     pub(crate) error: Error,
 }
 
-/// Reads a body that has `length` bytes, and drops its trailers, as RFC 9110 section 6.5.1 allows.
+/// Reads a body of `length` bytes, and drops its trailers, as RFC 9110 section 6.5.1 allows.
 ///
 /// # Errors
-/// It breaks off, or its next piece takes too long.
+/// The body breaks off, or its next piece takes too long.
 pub(crate) async fn whole(mut body: Body, length: usize) -> Result<Bytes, BrokenOff> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
@@ -48,7 +48,7 @@ pub(crate) async fn whole(mut body: Body, length: usize) -> Result<Bytes, Broken
     Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// The same body, if it turns out to have no byte: it ends, or breaks off before the first one.
+/// The same body, if it ends or breaks off before its first byte.
 pub(crate) async fn if_empty(mut body: Body) -> Option<Body> {
     loop {
         match next(&mut body).await {
@@ -67,7 +67,7 @@ pub(crate) async fn if_empty(mut body: Body) -> Option<Body> {
 async fn next(body: &mut Body) -> Option<Result<Bytes, Error>> {
     loop {
         let Ok(frame) = tokio::time::timeout(PIECE_MAX, body.frame()).await else {
-            return Some(Err("nothing more of it arrived".into()));
+            return Some(Err("the rest of it didn't arrive in time".into()));
         };
         match frame? {
             Ok(frame) => {
@@ -80,7 +80,7 @@ async fn next(body: &mut Body) -> Option<Result<Bytes, Error>> {
     }
 }
 
-/// The body as far as it has come, and then the error.
+/// What has arrived of the body, followed by the error.
 impl From<BrokenOff> for Body {
     fn from(broken: BrokenOff) -> Self {
         let read = (!broken.read.is_empty()).then_some(Ok(broken.read));
@@ -103,5 +103,5 @@ impl http_body::Body for Items {
     }
 }
 
-/// How long the next piece of a body may take, as long as Zendesk's answer.
+/// How long the next piece of a body may take: as long as an answer from Zendesk.
 const PIECE_MAX: Duration = Duration::from_secs(180);

@@ -1,15 +1,15 @@
-//! Whether a local key lets a request through. Requests, `loopdesk explain`, `key list` and `status`
-//! ask the same questions here, in the same order:
+//! Decides whether a local key lets a request through. Requests, `loopdesk explain`, `key list` and
+//! `status` ask the same questions in the same order:
 //!
 //! ```text
-//! KeyPolicy::valid     has it been revoked, can its rights be read, has it expired?
-//! ValidKey::belongs    is it a key of the account that the request names?
-//! ValidKey::allows     do its rights cover the request, and those that no key may exceed?
-//! ValidKey::guard      does the body ask for more?
-//! ValidKey::tokens     which tokens may the request carry? The session goes by it.
+//! KeyPolicy::valid     was it revoked, can its rights be read, has it expired?
+//! ValidKey::belongs    does it belong to the account that the request names?
+//! ValidKey::allows     do its rights and `max-key-scope` cover the request?
+//! ValidKey::guard      does the body ask for more than that?
+//! ValidKey::tokens     which tokens may the request carry? The session applies this.
 //! ```
 //!
-//! That the secret is right was found before, by [`Keys::check`](crate::keys::Keys::check).
+//! The secret was checked before, by [`Keys::check`](crate::keys::Keys::check).
 
 use http::request::Parts;
 use http::{Method, Uri};
@@ -26,16 +26,16 @@ use crate::refusal::{KeyRefusal, Refusal};
 use crate::rights::{Denial, Explanation, Rights};
 use crate::session::TokenPolicy;
 
-/// What one configuration says about local keys.
+/// A configuration's rules for local keys.
 #[derive(Clone, Debug)]
 pub struct KeyPolicy {
-    /// What no key may exceed.
+    /// The rights that no key may exceed.
     max_scope: Option<Rights>,
-    /// The longest that a key lives.
+    /// The longest lifetime of a key.
     max_age: Option<Ttl>,
 }
 
-/// A key that works, as far as the key alone tells.
+/// A key that isn't revoked or expired and whose rights can be read.
 #[derive(Clone, Copy, Debug)]
 pub struct ValidKey<'a> {
     key: &'a Key,
@@ -52,15 +52,15 @@ impl KeyPolicy {
         }
     }
 
-    /// When a key ends, if it does.
+    /// When a key expires, if it does.
     pub fn ends_at(&self, key: &Key) -> Option<Timestamp> {
         key.ends_at(self.max_age)
     }
 
-    /// Whether a key works at `now`, whatever it is used for.
+    /// Checks that a key works at `now`, whatever it is used for.
     ///
     /// # Errors
-    /// Why it doesn't.
+    /// The key was revoked, has expired, or has rights that can't be read.
     pub fn valid<'a>(&'a self, key: &'a Key, now: Timestamp) -> Result<ValidKey<'a>, Invalid> {
         if key.is_revoked {
             return Err(Invalid::Revoked);
@@ -77,7 +77,7 @@ impl KeyPolicy {
         }
     }
 
-    /// How a key stands at `now` where `person` is logged in to its account.
+    /// The state of a key at `now`, with `person` logged in to its account.
     pub fn state(&self, key: &Key, now: Timestamp, person: Option<&Person>) -> KeyState {
         match self.valid(key, now) {
             Err(invalid) => invalid.state(),
@@ -101,15 +101,15 @@ impl<'a> ValidKey<'a> {
         self.key.id
     }
 
-    /// Whose session it uses.
+    /// The account whose session it uses.
     pub fn account(self) -> &'a AccountName {
         &self.key.account
     }
 
-    /// Whether it is a key of account `named`.
+    /// Checks that the key belongs to account `named`.
     ///
     /// # Errors
-    /// The request would use another account's session.
+    /// It belongs to another account, whose session the request would use.
     pub fn belongs(self, named: &AccountName) -> Result<(), KeyRefusal> {
         if self.key.account == *named {
             return Ok(());
@@ -121,16 +121,16 @@ impl<'a> ValidKey<'a> {
         })
     }
 
-    /// Whether it allows a request with this head.
+    /// Checks that the key allows a request with this head.
     ///
     /// # Errors
-    /// Why it doesn't.
+    /// Its rights or `max-key-scope` don't cover the request.
     pub fn allows(self, head: &Parts) -> Result<(), KeyRefusal> {
         let judged = self.each().try_for_each(|rights| rights.judge(head));
         judged.map_err(|denial| denied(&self.key.name, denial))
     }
 
-    /// What [`allows`](Self::allows) says about a method and a target, for people.
+    /// Explains to people what [`allows`](Self::allows) decides for a method and a target.
     pub(super) fn explain(self, method: &Method, target: &Uri) -> Explanation {
         let own = self.rights.explain(method, target);
         let max_scope = self.max_scope.filter(|_| own.allowed);
@@ -143,11 +143,10 @@ impl<'a> ValidKey<'a> {
         }
     }
 
-    /// Keeps the body from making another request of this one than [`allows`](Self::allows) has let
-    /// through.
+    /// Keeps the body from asking for more than [`allows`](Self::allows) has approved.
     ///
     /// # Errors
-    /// Why it may not be sent.
+    /// The body asks for more than the key allows, or can't be checked.
     pub async fn guard(
         self,
         head: &Parts,
@@ -170,8 +169,8 @@ impl<'a> ValidKey<'a> {
         Ok(Body::adapted(guarded.map_err(refused)))
     }
 
-    /// Which tokens its requests may carry: those of the person who made it, and one that can only
-    /// read if the key may change nothing.
+    /// Which tokens its requests may carry: only those of the person who created the key, and a read-only
+    /// one if the key can't change anything.
     pub fn tokens(self) -> TokenPolicy {
         // A read-only token can't act for another person.
         let only_reads = |rights: &Rights| rights.is_read_only() && !rights.may_impersonate();
@@ -181,11 +180,11 @@ impl<'a> ValidKey<'a> {
         }
     }
 
-    /// Why it opens nothing while somebody else is logged in, for people.
+    /// Explains to people why the key doesn't work while another person is logged in.
     pub(super) fn of_another_person(self) -> String {
         let Key { name, person, .. } = self.key;
         let person = &person.name;
-        format!("`{name}` was created for {person}, who isn't the one logged in now")
+        format!("`{name}` was created for {person}, but another person is logged in now")
     }
 
     fn exceeds_max_scope(self) -> bool {
@@ -193,25 +192,25 @@ impl<'a> ValidKey<'a> {
         self.max_scope.is_some_and(beyond)
     }
 
-    /// What it allows, and what any key may at most: each of these has to cover a request.
+    /// The key's rights and `max-key-scope`. Each of them must cover a request.
     fn each(self) -> impl Iterator<Item = &'a Rights> {
         std::iter::once(self.rights).chain(self.max_scope)
     }
 }
 
-/// Why a key works for nobody.
+/// Why a key doesn't work at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invalid {
-    /// It was revoked, and the disk did not take that.
+    /// It was revoked, but couldn't be removed from the file.
     Revoked,
-    /// What it allows can't be read.
+    /// Its rights can't be read.
     Unreadable(String),
-    /// Its time is over since then.
+    /// It expired at this time.
     Expired(Timestamp),
 }
 
 impl Invalid {
-    /// What the key's sender is told.
+    /// The refusal for a request with this key.
     pub fn refusal(self, key: &Key) -> KeyRefusal {
         let name = key.name.clone();
         KeyRefusal::Wrong(match self {
@@ -229,11 +228,11 @@ impl Invalid {
         }
     }
 
-    /// The line that decides, and why, for people.
+    /// For people: what decides, and why.
     pub(super) fn explanation(&self, key: &Key) -> (&'static str, String) {
         let name = &key.name;
         match self {
-            Self::Revoked => ("the key's end", format!("`{name}` was revoked")),
+            Self::Revoked => ("the key's revocation", format!("`{name}` was revoked")),
             Self::Unreadable(why) => ("what the key allows", why.clone()),
             Self::Expired(_) => ("the key's expiry", format!("`{name}` has expired")),
         }

@@ -1,4 +1,4 @@
-//! What would become of a request, and by which line: what [`Routes::resolve`] decides, for people.
+//! Explains to people what [`Routes::resolve`] would decide for a request, and by which setting.
 
 use http::{Method, Request, Uri};
 use loopdesk_protocol::account::Person;
@@ -9,7 +9,7 @@ use crate::config::AccountName;
 use crate::keys::{Key, Trace};
 use crate::peer::Peer;
 
-/// A request that nobody has sent.
+/// A hypothetical request.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// Its method.
@@ -25,7 +25,7 @@ pub struct Question<'a> {
 }
 
 impl Routes {
-    /// What would become of a request.
+    /// Explains whether the request would be allowed.
     pub fn explain(&self, asked: Question<'_>) -> Explained {
         let key = match asked.key {
             None => None,
@@ -63,15 +63,15 @@ impl Routes {
                 account: Some(name.to_string()),
                 needs: Vec::new(),
                 line: format!("`accounts.{name}.access = \"user\"`"),
-                why: "any program of this user's may do it without a key, as far as Zendesk lets \
-                      the person who is logged in"
+                why: "any program of this user can do this without a key, as far as Zendesk \
+                      allows it to the person who is logged in"
                     .to_owned(),
             },
         }
     }
 }
 
-/// What is decided before a key's rights are asked.
+/// Explains a refusal that doesn't depend on the key's rights.
 fn refused(refusal: &Refusal) -> Explained {
     let (account, line) = if let Refusal::UnknownAccount { name, .. } = refusal {
         (
@@ -96,7 +96,7 @@ fn refused(refusal: &Refusal) -> Explained {
     no(account, &line, refusal.description())
 }
 
-/// By the key's rights, and by whom it acts for.
+/// Explains the decision by the key's rights, and by the person that it acts for.
 fn of_key(
     account: &AccountName,
     key: ValidKey<'_>,

@@ -1,7 +1,7 @@
-//! Stage 3: which account a request belongs to, and whether its route is one for scripts, and for
-//! this script's key.
+//! Stage 3: finds a request's account, and decides whether scripts, and this script's key, may use its
+//! route.
 //!
-//! The path is judged in its most lenient reading (`NormalizedPath`) and sent on byte for byte.
+//! The path is checked in its most lenient reading (`NormalizedPath`), but sent on byte for byte.
 
 mod authorize;
 mod explain;
@@ -26,7 +26,7 @@ pub use authorize::{Invalid, KeyPolicy, ValidKey};
 pub use explain::Question;
 use policy::{Asker, Policy};
 
-/// The accounts and the rules of one configuration.
+/// The accounts and routing rules of a configuration.
 #[derive(Clone, Debug)]
 pub struct Routes {
     accounts: BTreeMap<AccountName, Arc<Account>>,
@@ -35,29 +35,29 @@ pub struct Routes {
     keys: KeyPolicy,
     clock: Clock,
     needs_key_over_tcp: bool,
-    /// The port that `NAME.localhost` goes with.
+    /// The port for addresses such as `http://NAME.localhost:PORT`.
     port: Option<u16>,
-    /// Whose port each is; nobody's own are those that all accounts share.
+    /// The account that owns each port; `None` for ports that all accounts share.
     ports: BTreeMap<u16, Option<AccountName>>,
 }
 
-/// Where a request goes, and with what.
+/// How to send a request on.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The account.
     pub account: Arc<Account>,
-    /// Whose credential it carries.
+    /// The credential that it carries.
     pub credential: Credential,
-    /// In which directions it carries files.
+    /// Whether the request or the response carries a file.
     pub files: CarriedFiles,
     /// Which of the account's tokens it may carry.
     pub tokens: TokenPolicy,
-    /// Its key, if that may do less than a caller without one.
+    /// Its key, if that allows less than a request without one.
     pub limited_key: Option<KeyId>,
 }
 
 impl Routes {
-    /// The routes under `config`, and what it says about local keys by the time of `clock`.
+    /// The routes of `config`. Keys expire by `clock`.
     pub fn new(config: &Config, clock: Clock) -> Self {
         Self {
             accounts: config.accounts.clone(),
@@ -71,10 +71,10 @@ impl Routes {
         }
     }
 
-    /// The request's key, if it has one and that works.
+    /// The request's key, if it has one.
     ///
     /// # Errors
-    /// Why it doesn't.
+    /// The key was revoked, has expired, or has rights that can't be read.
     pub fn valid_key<'a>(
         &'a self,
         admitted: &'a Admitted,
@@ -88,8 +88,8 @@ impl Routes {
         judged.map_err(|invalid| invalid.refusal(key))
     }
 
-    /// Writes a path with `//` in it with single slashes, for a key that is held to single paths: what
-    /// Zendesk takes for the same path is judged, and what was judged is sent.
+    /// Replaces `//` in the path by `/` if the key is limited. Zendesk treats both as the same path, so
+    /// the path that is sent must be the one that was checked.
     pub fn squeeze(&self, key: Option<ValidKey<'_>>, head: &mut Parts) {
         if key.is_some_and(ValidKey::is_limited)
             && let Some(squeezed) = squeezed(&head.uri)
@@ -98,10 +98,10 @@ impl Routes {
         }
     }
 
-    /// Decides about one request, which has `key`.
+    /// Decides how to send on a request with this `key`.
     ///
     /// # Errors
-    /// What the client is told.
+    /// The route is refused, the account isn't clear, or the key is missing or doesn't allow the request.
     pub fn resolve(
         &self,
         facts: &ConnFacts,
@@ -122,7 +122,7 @@ impl Routes {
         })
     }
 
-    /// Everything but what the key's rights say.
+    /// Decides everything that doesn't depend on the key's rights.
     fn decide(
         &self,
         facts: &ConnFacts,
@@ -146,8 +146,8 @@ impl Routes {
         Ok((account, properties))
     }
 
-    /// By the listener's port, else by `Host`, else by the key, else the default. Where two of them
-    /// are named, neither is taken: one may be the sandbox, the other the real thing.
+    /// Finds the account by the listener's port, else by `Host`, else by the key, else the default. If
+    /// two of these disagree, the request is refused: one may be the sandbox, and the other production.
     fn account(
         &self,
         facts: &ConnFacts,
@@ -155,8 +155,8 @@ impl Routes {
         key: Option<ValidKey<'_>>,
     ) -> Result<Arc<Account>, Refusal> {
         let by_port = match &facts.local {
-            // A connection may be older than the configuration: what its port meant then must not
-            // become the default account now.
+            // A connection may be older than the configuration. If its port is no longer configured,
+            // it must not fall back to the default account.
             Local::Tcp { addr } => match self.ports.get(&addr.port()) {
                 Some(owner) => owner.as_ref(),
                 None => return Err(Refusal::UnconfiguredPort(addr.port())),
@@ -194,7 +194,7 @@ impl Routes {
         }
     }
 
-    /// Where a page is at Zendesk that a person has opened here.
+    /// The address at Zendesk of a page that was opened here in a browser.
     pub(crate) fn at_zendesk(
         &self,
         facts: &ConnFacts,
@@ -203,7 +203,7 @@ impl Routes {
     ) -> Option<String> {
         let admitted = Admitted::new(String::new(), account);
         let account = self.account(facts, &admitted, None).ok()?;
-        // Help centres are the brands'.
+        // Each brand has its own help centre.
         let origin = match target.starts_with("/hc") {
             true => &account.api_origin,
             false => &account.oauth_origin,
@@ -215,7 +215,7 @@ impl Routes {
         self.accounts.values().map(|a| self.address(a)).collect()
     }
 
-    /// The address that names this account.
+    /// The address for this account.
     fn address(&self, account: &Account) -> String {
         match (account.port, self.port) {
             (Some(port), _) => format!("http://localhost:{port} for `{}`", account.name),
@@ -232,7 +232,7 @@ fn ports(config: &Config) -> BTreeMap<u16, Option<AccountName>> {
     shared.chain(own).collect()
 }
 
-/// A target whose path has single slashes alone; `None` if it is one.
+/// The target with single slashes in its path; `None` if it has only those.
 fn squeezed(target: &Uri) -> Option<Uri> {
     let path = target.path();
     if !path.contains("//") {

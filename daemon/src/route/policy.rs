@@ -1,5 +1,5 @@
-//! Which routes scripts may use, and whose credential a request carries, by the
-//! [route table](crate::route_table).
+//! Decides by the [route table](crate::route_table) which routes scripts may use, and which credential a
+//! request carries.
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -10,23 +10,23 @@ use crate::rights;
 use crate::route_table::{Credentials, NormalizedPath, PathName, Properties};
 use crate::upstream::Credential;
 
-/// The routes of credentials that the configuration has opened.
+/// The refused routes that the configuration opens.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     open: Vec<Vec<Vec<u8>>>,
 }
 
-/// Who asks.
+/// Who makes the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
-    /// Somebody who may do all that the account does.
+    /// A script without a key, which may do all that the account can do.
     Keyless,
-    /// Somebody with a local key, however much that allows.
+    /// A script with a local key, however much that allows.
     WithKey,
 }
 
 impl Policy {
-    /// The rules, with `open` excepted together with everything beneath it.
+    /// The rules, except for `open` and everything below it.
     pub(super) fn new(open: &[RoutePath]) -> Self {
         let owned = |name: PathName<'_>| name.into_owned();
         let resolved = |route: &RoutePath| {
@@ -38,8 +38,8 @@ impl Policy {
         }
     }
 
-    /// Whether a script that could use this route could make itself a credential, or take one
-    /// from somebody.
+    /// Whether this route must be refused, since a script could create or take over a credential with
+    /// it.
     pub(super) fn refuses(
         &self,
         path: &NormalizedPath<'_>,
@@ -48,12 +48,12 @@ impl Policy {
     ) -> bool {
         let may_be_used = match properties.credentials {
             Credentials::None => true,
-            // Reading what the session's own token may do makes nothing, and tap-zendesk does it
-            // before each run; but it shows the beginning of a token that can do more than a key.
+            // tap-zendesk reads the session's own token before each run, which does no harm. But the
+            // answer shows the beginning of a token that can do more than a key.
             Credentials::OfThisRequest => asker == Asker::Keyless,
             Credentials::Any => false,
         };
-        // Where the readings differ, nobody can say which one was opened.
+        // If the path has several readings, it isn't clear which one was opened.
         !may_be_used && (path.is_ambiguous || !self.opens(path))
     }
 
@@ -66,8 +66,8 @@ impl Policy {
     }
 }
 
-/// The method by which a request is judged. Rails and others act on another one if a header or a
-/// parameter says so: such a request counts as a write.
+/// The method by which a request is checked. Rails and others use another method if a header or a
+/// parameter says so, so such a request counts as a write.
 pub(super) fn method(head: &Parts) -> &Method {
     if rights::names_another_method(head) {
         &Method::POST
@@ -76,11 +76,11 @@ pub(super) fn method(head: &Parts) -> &Method {
     }
 }
 
-/// Whose credential a request to this route carries.
+/// The credential that a request to this route carries.
 ///
 /// # Errors
-/// Where the request says something about that which can't be followed: with a token that it didn't
-/// want, a visitor's ticket would be the person's.
+/// `X-Loopdesk-Auth` has an unknown value. Ignoring it could send a token that the script didn't want,
+/// and a visitor's ticket would be created in the agent's name.
 pub(super) fn credential(
     headers: &HeaderMap,
     properties: Properties,
@@ -90,8 +90,8 @@ pub(super) fn credential(
         if headers.get_all(AUTH_HEADER).iter().all(is_off) {
             return Ok(Credential::None);
         }
-        let why = "`X-Loopdesk-Auth` takes one value, `off`, for a request without any credential; \
-                   leave it out for one with yours";
+        let why = "`X-Loopdesk-Auth` has one valid value, `off`, which sends the request without a \
+                   credential; leave the header out to send it with yours";
         return Err(Refusal::BadRequest(why.to_owned()));
     }
     Ok(match properties.has_own_credential {
@@ -100,7 +100,7 @@ pub(super) fn credential(
     })
 }
 
-/// `off` in a request has it sent without a credential.
+/// With the value `off`, the request is sent without a credential.
 const AUTH_HEADER: HeaderName = HeaderName::from_static("x-loopdesk-auth");
 
 #[cfg(test)]

@@ -347,7 +347,7 @@ async fn s4_a_body_that_breaks_off_breaks_off_for_whoever_reads_it_next() {
     let (sent, error) = sent(body).await;
     assert_eq!(
         (sent.as_slice(), error.as_deref()),
-        (&b"{"[..], Some("nothing more of it arrived"))
+        (&b"{"[..], Some("the rest of it didn't arrive in time"))
     );
 }
 

@@ -1,4 +1,4 @@
-//! Requests, `explain` and `key list` say the same about a key.
+//! Requests, `explain` and `key list` agree about a key.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::peer::Peer;
 use crate::route::{Question, Routes};
 use crate::samples;
 
-/// What is said about one key: to its sender, by `key list`, and by which line of `explain`.
+/// A verdict on a key: the error code of its request, its state in `key list`, and the line of `explain`.
 type Said = (&'static str, KeyState, &'static str);
 
 #[test]
@@ -192,7 +192,7 @@ async fn d2_a_body_is_held_to_the_keys_rights_and_to_max_key_scope() {
     }
 }
 
-/// The code of what a request with this key is told.
+/// The error code that a request with this key gets.
 fn sent(routes: &Routes, key: &Key, named: &str) -> &'static str {
     let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
     let mut admitted = Admitted::new(String::new(), Some(named.parse().unwrap()));
