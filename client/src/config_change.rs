@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use loopdesk_protocol::call::Empty;
 use loopdesk_protocol::config::{RELOAD, Report};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
@@ -104,7 +105,7 @@ pub(crate) async fn apply(
 pub(crate) async fn reload_daemon(context: &Context, path: &Path, report: Report) -> ConfigChange {
     let told = match context.link.running().await {
         Ok(Some(client)) => client
-            .post::<serde_json::Value>(RELOAD, &serde_json::json!({}))
+            .post(RELOAD, &Empty {})
             .await
             .map(|_| true)
             .map_err(error::from_daemon),
@@ -186,6 +187,7 @@ async fn refused(context: &Context, file: &ConfigFile, report: &Report) -> Probl
 
 #[cfg(test)]
 mod tests {
+    use loopdesk_protocol::call::Empty;
     use loopdesk_protocol::config::RELOAD;
 
     use crate::testing::{Daemon, Home, home_with_checker};
@@ -220,9 +222,7 @@ mod tests {
         assert_eq!(ran.code, 2);
         assert!(ran.err.contains("`acme` already exists"), "{}", ran.err);
 
-        let daemon = Daemon::new(&home)
-            .json(RELOAD, &serde_json::json!({}))
-            .serve();
+        let daemon = Daemon::new(&home).json(RELOAD, &Empty {}).serve();
         let line = "account add sandbox --subdomain acme-sandbox --client-id loopdesk --json";
         let ran = home.run(line).await;
         assert_eq!(ran.code, 0, "{}", ran.err);

@@ -84,7 +84,7 @@ async fn script(
 async fn look(control: Client, stop: Arc<AtomicBool>) -> usize {
     let mut seen = Vec::new();
     while !stop.load(Ordering::SeqCst) {
-        let status: Status = control.get(status::PATH).await.unwrap();
+        let status: Status = control.get(status::CALL).await.unwrap();
         let client_id = |name: &str| {
             let mut accounts = status.accounts.iter();
             let found = accounts.find(|account| account.name == name);

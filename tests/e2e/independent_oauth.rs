@@ -259,7 +259,7 @@ impl Scene {
 
     async fn acme(&self) -> status::Account {
         let control = Client::new(self.home.paths().control_socket());
-        let status: Status = control.get(status::PATH).await.unwrap();
+        let status: Status = control.get(status::CALL).await.unwrap();
         status.accounts.into_iter().next().unwrap()
     }
 }

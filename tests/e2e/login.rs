@@ -315,7 +315,7 @@ async fn a_login_that_waits_is_given_up_when_the_daemon_ends() {
 async fn begin(stage: &loopdesk_tests::Stage) -> (client::Lines<Event>, Authorize) {
     let mut events = stage
         .control()
-        .stream(login::PATH, &LoginRequest::default())
+        .stream(login::CALL, &LoginRequest::default())
         .await
         .unwrap();
     match events.next().await.unwrap() {

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use loopdesk_protocol::call::Empty;
 use loopdesk_protocol::status::VaultState;
 use loopdesk_protocol::vault::{FORGET, Forgotten};
 use loopdesk_tests::Stage;
@@ -235,9 +236,7 @@ async fn r9_the_key_leaves_the_keyring_only_once_no_session_needs_it() {
     let desktop = desktop().await;
     let stage = &desktop.stage;
     let _daemon = stage.logged_in().await;
-    let forget = async || -> Result<Forgotten, _> {
-        stage.control().post(FORGET, &serde_json::json!({})).await
-    };
+    let forget = async || -> Result<Forgotten, _> { stage.control().post(FORGET, &Empty {}).await };
     let refused = forget().await.unwrap_err().to_string();
     assert!(refused.contains("still stored"), "{refused}");
     assert_eq!(desktop.bus.entries().await, 1);

@@ -148,7 +148,7 @@ impl Stage {
     /// # Panics
     /// If there is none.
     pub async fn status(&self) -> Status {
-        let status = self.control().get(status::PATH).await;
+        let status = self.control().get(status::CALL).await;
         let status: Status = status.expect("the daemon answers");
         let text = serde_json::to_vec(&status).expect("it is JSON");
         self.home.has_shown("the status", text);

@@ -30,7 +30,7 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let client = context.daemon(output).await?;
-    let status: Status = client.get(status::PATH).await?;
+    let status: Status = client.get(status::CALL).await?;
     if status.accounts.is_empty() {
         return Err(no_account().into());
     }
@@ -44,7 +44,7 @@ pub(crate) async fn run(
         client_secret,
         no_browser: args.no_browser,
     };
-    let mut events = client.stream::<Event>(login::PATH, &request).await?;
+    let mut events = client.stream(login::CALL, &request).await?;
     let mut login = BrowserLogin {
         client,
         browser: (!args.no_browser).then_some(context.browser),
@@ -207,7 +207,7 @@ impl BrowserLogin<'_> {
         let pasted = Pasted {
             address: address.to_owned().into(),
         };
-        let answer = self.client.post::<EmptyAnswer>(CALLBACK, &pasted).await;
+        let answer = self.client.post(CALLBACK, &pasted).await;
         let Err(failed) = answer else { return };
         let problem = match failed {
             // The event stream reports it.
@@ -262,7 +262,7 @@ fn about(left: SignedDuration) -> String {
 
 /// The account's status. The login is done even if this fails.
 async fn account_of(client: &Client, done: &Done) -> Option<Account> {
-    let status: Status = client.get(status::PATH).await.ok()?;
+    let status: Status = client.get(status::CALL).await.ok()?;
     let mut accounts = status.accounts.into_iter();
     accounts.find(|account| account.name == done.account)
 }
@@ -361,10 +361,6 @@ struct PasteRefused<'a> {
     #[serde(flatten)]
     problem: &'a Problem,
 }
-
-/// An answer without content.
-#[derive(serde::Deserialize)]
-struct EmptyAnswer {}
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 //! passphrase.
 
 use loopdesk_protocol::status::{self, Status, VaultState};
-use loopdesk_protocol::unlock::{PATH, UnlockRequest, Unlocked};
+use loopdesk_protocol::unlock::{CALL, UnlockRequest, Unlocked};
 use loopdesk_protocol::{Client, Kind, Problem, SecretText};
 
 use crate::args::session::UnlockArgs;
@@ -24,7 +24,7 @@ pub(crate) async fn run(
     } else {
         asked_for(&client, context, output).await?
     };
-    let unlocked: Unlocked = client.post(PATH, &UnlockRequest { passphrase }).await?;
+    let unlocked: Unlocked = client.post(CALL, &UnlockRequest { passphrase }).await?;
     match &unlocked.vault.problem {
         None => output.result(&unlocked, || text(&unlocked)),
         Some(problem) if output.is_json() => {
@@ -41,7 +41,7 @@ async fn asked_for(
     context: &mut Context,
     output: &mut Output,
 ) -> Result<Option<SecretText>, CliError> {
-    let status: Status = client.get(status::PATH).await?;
+    let status: Status = client.get(status::CALL).await?;
     let vault = status.vault;
     if vault.state == VaultState::Available {
         return Ok(None);
@@ -118,8 +118,8 @@ mod tests {
             vault: vault(kind, VaultState::Available),
         };
         Daemon::new(home)
-            .json(status::PATH, &status)
-            .json(PATH, &unlocked)
+            .json(status::CALL, &status)
+            .json(CALL, &unlocked)
             .serve()
     }
 
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(ran.code, 0, "{}", ran.err);
         insta::assert_snapshot!(ran.out, @"Vault (keyring): unlocked");
         insta::assert_snapshot!(ran.err, @"Your keyring may now ask for its password. loopdesk doesn't see what you type there.");
-        assert_eq!(daemon.asked(PATH).remove(0).1, "{}");
+        assert_eq!(daemon.asked(CALL).remove(0).1, "{}");
         let json = home.run("unlock --json").await.json();
         assert_eq!(json["vault"]["state"], "available");
     }
@@ -148,10 +148,10 @@ mod tests {
         let typed = home.run_typing("unlock", "correct horse\r").await;
         assert_eq!(typed.code, 0, "{}", typed.err);
         insta::assert_snapshot!(typed.err, @"Passphrase (hidden while you type):");
-        for (_, asked) in daemon.asked(PATH) {
+        for (_, asked) in daemon.asked(CALL) {
             assert_eq!(asked, body);
         }
-        assert_eq!(daemon.asked(PATH).len(), 2);
+        assert_eq!(daemon.asked(CALL).len(), 2);
 
         let ran = home.run("unlock").await;
         assert_eq!(ran.code, 2);
@@ -160,7 +160,7 @@ mod tests {
         Hint: run `loopdesk unlock` in a terminal
         Hint: or run `loopdesk unlock --passphrase-stdin` with the passphrase on standard input
         ");
-        assert_eq!(daemon.asked(PATH).len(), 2);
+        assert_eq!(daemon.asked(CALL).len(), 2);
     }
 
     #[tokio::test]
@@ -170,9 +170,9 @@ mod tests {
         let ran = home.run_typing("unlock", "one\rtwo\r").await;
         assert_eq!(ran.code, 2);
         assert!(ran.err.contains("different"), "{}", ran.err);
-        assert!(daemon.asked(PATH).is_empty());
+        assert!(daemon.asked(CALL).is_empty());
         assert_eq!(home.run_typing("unlock", "one\rone\r").await.code, 0);
-        assert_eq!(daemon.asked(PATH).remove(0).1, r#"{"passphrase":"one"}"#);
+        assert_eq!(daemon.asked(CALL).remove(0).1, r#"{"passphrase":"one"}"#);
     }
 
     #[tokio::test]
@@ -182,8 +182,8 @@ mod tests {
             .hint("run `loopdesk unlock` again");
         let mut closed = vault("keyring", VaultState::Locked);
         closed.problem = Some(problem.clone());
-        let daemon = Daemon::new(&home).json(status::PATH, &testing::status());
-        let _daemon = daemon.json(PATH, &Unlocked { vault: closed }).serve();
+        let daemon = Daemon::new(&home).json(status::CALL, &testing::status());
+        let _daemon = daemon.json(CALL, &Unlocked { vault: closed }).serve();
         let ran = home.run("unlock").await;
         assert_eq!(ran.code, 7);
         assert_eq!(ran.out, "");
@@ -192,8 +192,8 @@ mod tests {
         Hint: run `loopdesk unlock` again
         ");
         let home = Home::new();
-        let daemon = Daemon::new(&home).json(status::PATH, &testing::status());
-        let _daemon = daemon.problem(PATH, &problem).serve();
+        let daemon = Daemon::new(&home).json(status::CALL, &testing::status());
+        let _daemon = daemon.problem(CALL, &problem).serve();
         assert_eq!(home.run("unlock").await.code, 7);
     }
 }

@@ -65,7 +65,7 @@ mod tests {
             pid: 4711,
             supervised: false,
         };
-        let _daemon = Daemon::new(&home).json(version::PATH, &other).serve();
+        let _daemon = Daemon::new(&home).json(version::CALL, &other).serve();
         let ran = home.run("version").await;
         assert!(
             ran.out.contains("loopdeskd 9.9.9 (running, process 4711)"),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use loopdesk_protocol::status::Account;
 use loopdesk_protocol::wait::{self, WaitRequest};
 use tokio::time::{Instant, timeout_at};
 
@@ -26,8 +25,7 @@ pub(crate) async fn run(
         timeout: deadline.saturating_duration_since(Instant::now()),
         waited: since.elapsed(),
     };
-    let path = request.path_and_query();
-    let account = timeout_at(deadline + GRACE, client.get::<Account>(&path))
+    let account = timeout_at(deadline + GRACE, client.query(wait::CALL, &request))
         .await
         .map_err(|_| {
             wait::too_long(since.elapsed(), "the daemon doesn't answer")
@@ -47,18 +45,19 @@ const GRACE: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use crate::testing::{Daemon, Home, status};
+    use loopdesk_protocol::call::Query;
     use loopdesk_protocol::{Kind, Problem, wait};
 
     #[tokio::test]
     async fn the_daemon_is_asked_for_as_long_as_the_person_waits() {
         let home = Home::new();
         let daemon = Daemon::new(&home)
-            .json(wait::PATH, &status().accounts[0])
+            .json(wait::CALL, &status().accounts[0])
             .serve();
         let ran = home.run("wait acme --timeout 2m").await;
         assert_eq!(ran.code, 0, "{}", ran.err);
         assert_eq!(ran.out, "acme serves requests at http://127.0.0.1:8484\n");
-        let (target, _) = daemon.asked(wait::PATH).remove(0);
+        let (target, _) = daemon.asked(wait::CALL).remove(0);
         let (_, query) = target.split_once('?').unwrap();
         let request = wait::WaitRequest::from_query(query).unwrap();
         assert_eq!(request.account.as_deref(), Some("acme"));
@@ -71,7 +70,7 @@ mod tests {
         for (kind, code) in [(Kind::Login, 4), (Kind::Timeout, 8)] {
             let home = Home::new();
             let problem = Problem::new(kind, "not yet").hint("run `loopdesk login acme`");
-            let _daemon = Daemon::new(&home).problem(wait::PATH, &problem).serve();
+            let _daemon = Daemon::new(&home).problem(wait::CALL, &problem).serve();
             let ran = home.run("wait").await;
             assert_eq!(ran.code, code);
             assert_eq!(ran.err, "error: not yet\nHint: run `loopdesk login acme`\n");

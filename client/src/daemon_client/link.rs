@@ -52,7 +52,7 @@ impl Link {
 
     async fn handshake(&self, socket: PathBuf) -> Result<Option<(Client, Version)>, Problem> {
         let client = Client::new(socket);
-        let answer = tokio::time::timeout(HANDSHAKE, client.get::<Version>(version::PATH)).await;
+        let answer = tokio::time::timeout(HANDSHAKE, client.get(version::CALL)).await;
         match answer {
             Ok(Ok(version)) => Ok(Some((client, version))),
             Ok(Err(client::Error::Unreachable { source, .. })) if is_absent(&source) => Ok(None),
@@ -124,7 +124,9 @@ mod tests {
         let home = Home::new();
         // The answer of the first release.
         let other = serde_json::json!({"version": "0.0.9", "protocol": PROTOCOL - 1, "pid": 4711});
-        let _daemon = Daemon::new(&home).json(version::PATH, &other).serve();
+        let _daemon = Daemon::new(&home)
+            .of_another_release(version::CALL, &other)
+            .serve();
         let problem = home.link().running().await.unwrap_err();
         assert_eq!(problem.kind, Kind::Daemon);
         assert!(problem.message.contains("0.0.9"), "{problem}");

@@ -8,15 +8,16 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use loopdesk_protocol::call::Call;
 use loopdesk_protocol::version::{self, Version};
-use loopdesk_protocol::{PROTOCOL, Paths, Problem, VERSION};
+use loopdesk_protocol::{PROTOCOL, Paths, Problem, VERSION, client};
 use serde::Serialize;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
@@ -26,14 +27,17 @@ use super::Home;
 /// A control server that answers what it was told, and remembers what it was asked.
 pub(crate) struct Daemon {
     socket: PathBuf,
-    answers: HashMap<String, Answer>,
+    answers: Answers,
     asked: Arc<Asked>,
 }
 
-/// Targets and bodies of requests.
+/// By method and path, so that a call with another method than the contract's is answered 404.
+type Answers = HashMap<(Method, String), Answer>;
+
+/// Methods, targets and bodies of requests.
 #[derive(Default)]
 struct Asked {
-    requests: Mutex<Vec<(String, String)>>,
+    requests: Mutex<Vec<(Method, String, String)>>,
     new: tokio::sync::Notify,
 }
 
@@ -54,34 +58,46 @@ impl Daemon {
             answers: HashMap::new(),
             asked: Arc::default(),
         };
-        daemon.json(version::PATH, &own(false))
+        daemon.json(version::CALL, &own(false))
     }
 
     /// The service's.
     pub(crate) fn supervised(self) -> Self {
-        self.json(version::PATH, &own(true))
+        self.json(version::CALL, &own(true))
     }
 
-    pub(crate) fn json(mut self, path: &str, answer: &impl Serialize) -> Self {
-        let body = serde_json::to_vec(answer).unwrap().into();
-        let answer = Answer::Whole(StatusCode::OK, body);
-        self.answers.insert(path.to_owned(), answer);
-        self
+    pub(crate) fn json<Q, A: Serialize>(self, call: Call<Q, A>, answer: &A) -> Self {
+        self.whole(call, StatusCode::OK, answer)
     }
 
-    pub(crate) fn problem(mut self, path: &str, problem: &Problem) -> Self {
-        let body = serde_json::to_vec(problem).unwrap().into();
-        let answer = Answer::Whole(StatusCode::CONFLICT, body);
-        self.answers.insert(path.to_owned(), answer);
-        self
+    /// An answer that may lack what this release's has.
+    pub(crate) fn of_another_release<Q, A>(
+        self,
+        call: Call<Q, A>,
+        answer: &serde_json::Value,
+    ) -> Self {
+        self.whole(call, StatusCode::OK, answer)
+    }
+
+    pub(crate) fn problem<Q, A>(self, call: Call<Q, A>, problem: &Problem) -> Self {
+        self.whole(call, StatusCode::CONFLICT, problem)
     }
 
     /// Answers with lines that the test sends when it likes; the end of the sender ends them.
-    pub(crate) fn lines(mut self, path: &str) -> (Self, Lines) {
+    pub(crate) fn lines<Q, A>(self, call: Call<Q, client::Lines<A>>) -> (Self, Lines) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        self.answers
-            .insert(path.to_owned(), Answer::Lines(receiver));
-        (self, Lines(sender))
+        (self.answer(call, Answer::Lines(receiver)), Lines(sender))
+    }
+
+    fn whole<Q, A>(self, call: Call<Q, A>, status: StatusCode, answer: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(answer).unwrap().into();
+        self.answer(call, Answer::Whole(status, body))
+    }
+
+    fn answer<Q, A>(mut self, call: Call<Q, A>, answer: Answer) -> Self {
+        let at = (call.method, call.path.to_owned());
+        self.answers.insert(at, answer);
+        self
     }
 
     /// Listens until the answer is dropped.
@@ -115,19 +131,23 @@ fn own(supervised: bool) -> Version {
 
 async fn answer(
     request: Request<Incoming>,
-    answers: Arc<Mutex<HashMap<String, Answer>>>,
+    answers: Arc<Mutex<Answers>>,
     asked: Arc<Asked>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
-    let path = request.uri().path().to_owned();
+    let at = (request.method().clone(), request.uri().path().to_owned());
     let target = request.uri().to_string();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let body = String::from_utf8(body.to_vec()).unwrap();
-    asked.requests.lock().unwrap().push((target, body));
+    asked
+        .requests
+        .lock()
+        .unwrap()
+        .push((at.0.clone(), target, body));
     asked.new.notify_one();
     let mut answers = answers.lock().unwrap();
-    let (status, body) = match answers.remove(&path) {
+    let (status, body) = match answers.remove(&at) {
         Some(Answer::Whole(status, bytes)) => {
-            answers.insert(path, Answer::Whole(status, bytes.clone()));
+            answers.insert(at, Answer::Whole(status, bytes.clone()));
             (status, Full::new(bytes).boxed())
         }
         Some(Answer::Lines(lines)) => (StatusCode::OK, LineBody(lines).boxed()),
@@ -172,16 +192,24 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Targets and bodies of the requests to `path`.
-    pub(crate) fn asked(&self, path: &str) -> Vec<(String, String)> {
-        let mut asked = self.asked.requests.lock().unwrap().clone();
-        asked.retain(|(target, _)| target.split('?').next() == Some(path));
-        asked
+    /// Targets and bodies of the requests that made this call.
+    pub(crate) fn asked<Q, A>(&self, call: Call<Q, A>) -> Vec<(String, String)> {
+        self.asked_at(&(call.method, call.path))
     }
 
-    /// Waits for a request to `path`.
-    pub(crate) async fn until_asked(&self, path: &str) {
-        while self.asked(path).is_empty() {
+    fn asked_at(&self, (method, path): &(Method, &str)) -> Vec<(String, String)> {
+        let mut asked = self.asked.requests.lock().unwrap().clone();
+        asked.retain(|(m, target, _)| m == method && target.split('?').next() == Some(*path));
+        asked
+            .into_iter()
+            .map(|(_, target, body)| (target, body))
+            .collect()
+    }
+
+    /// Waits for a request that makes this call.
+    pub(crate) async fn until_asked<Q, A>(&self, call: Call<Q, A>) {
+        let at = (call.method, call.path);
+        while self.asked_at(&at).is_empty() {
             self.asked.new.notified().await;
         }
     }

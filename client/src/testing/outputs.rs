@@ -1,5 +1,6 @@
 //! Each command's `--json` with all of its fields, against its schema.
 
+use loopdesk_protocol::call::Empty;
 use loopdesk_protocol::config::RELOAD;
 use loopdesk_protocol::key::{self, Caller, Callers, Explained, Use};
 use loopdesk_protocol::login::{self, Authorize, Done, Event};
@@ -7,7 +8,6 @@ use loopdesk_protocol::session::{LOGOUT, LoggedOut, REFRESH, Refreshed};
 use loopdesk_protocol::status::{self, LastError, VaultState};
 use loopdesk_protocol::unlock::{self, Unlocked};
 use loopdesk_protocol::{Kind, Problem, wait};
-use serde_json::json;
 
 use super::{Daemon, Home, Serving, ada, home_with_checker, script};
 
@@ -93,13 +93,13 @@ fn serve(home: &Home) -> Serving {
         .json(key::CONFIRM, &keys)
         .json(key::CALLERS, &callers)
         .json(key::EXPLAIN, &explained)
-        .json(wait::PATH, &status.accounts[0])
-        .json(status::PATH, &status)
-        .json(unlock::PATH, &Unlocked { vault })
+        .json(wait::CALL, &status.accounts[0])
+        .json(status::CALL, &status)
+        .json(unlock::CALL, &Unlocked { vault })
         .json(REFRESH, &refreshed)
         .json(LOGOUT, &logged_out)
-        .json(RELOAD, &json!({}))
-        .lines(login::PATH);
+        .json(RELOAD, &Empty {})
+        .lines(login::CALL);
     events.send(&Event::Authorize(Authorize {
         account: "acme".to_owned(),
         url: "https://acme.zendesk.com/".to_owned(),

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use crate::call::{Call, Query};
 use crate::problem::{Kind, Problem};
 
 /// A client of the daemon behind a control socket.
@@ -36,39 +37,53 @@ impl Client {
         &self.socket
     }
 
-    /// `GET`s `path`.
+    /// Makes a call that asks for nothing.
     ///
     /// # Errors
     /// [`Error::Unreachable`] if nothing listens, [`Error::Problem`] if the daemon refuses or
     /// fails, [`Error::Broken`] if its answer can't be read.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        let response = self.send(Method::GET, path, Bytes::new()).await?;
+    pub async fn get<T: DeserializeOwned>(&self, call: Call<(), T>) -> Result<T, Error> {
+        let response = self.send(call.method, call.path, Bytes::new()).await?;
         read(response).await
     }
 
-    /// `POST`s `body` to `path`.
+    /// Makes a call that asks in its query.
     ///
     /// # Errors
     /// See [`Client::get`].
-    pub async fn post<T: DeserializeOwned>(
+    pub async fn query<Q: Query, T: DeserializeOwned>(
         &self,
-        path: &str,
-        body: &impl Serialize,
+        call: Call<Q, T>,
+        asked: &Q,
     ) -> Result<T, Error> {
-        let response = self.send(Method::POST, path, encode(body)?).await?;
+        let target = format!("{}?{}", call.path, asked.query());
+        let response = self.send(call.method, &target, Bytes::new()).await?;
         read(response).await
     }
 
-    /// `POST`s `body` to `path` and reads the answer line by line.
+    /// Makes a call that asks in its body.
     ///
     /// # Errors
     /// See [`Client::get`].
-    pub async fn stream<T: DeserializeOwned>(
+    pub async fn post<B: Serialize, T: DeserializeOwned>(
         &self,
-        path: &str,
-        body: &impl Serialize,
+        call: Call<B, T>,
+        body: &B,
+    ) -> Result<T, Error> {
+        let response = self.send(call.method, call.path, encode(body)?).await?;
+        read(response).await
+    }
+
+    /// Makes a call that asks in its body, and reads the answer line by line.
+    ///
+    /// # Errors
+    /// See [`Client::get`].
+    pub async fn stream<B: Serialize, T: DeserializeOwned>(
+        &self,
+        call: Call<B, Lines<T>>,
+        body: &B,
     ) -> Result<Lines<T>, Error> {
-        let response = self.send(Method::POST, path, encode(body)?).await?;
+        let response = self.send(call.method, call.path, encode(body)?).await?;
         if !response.status().is_success() {
             return Err(problem(response).await);
         }
@@ -82,7 +97,7 @@ impl Client {
     async fn send(
         &self,
         method: Method,
-        path: &str,
+        target: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, Error> {
         let stream = self.connect().await.map_err(|source| Error::Unreachable {
@@ -92,7 +107,7 @@ impl Client {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let request = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(target)
             .header(HOST, "loopdesk")
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::{Call, Empty};
 use crate::status::Access;
 
 /// Makes the daemon read its configuration again.
-pub const RELOAD: &str = "/v1/config/reload";
+pub const RELOAD: Call<Empty, Empty> = Call::post("/v1/config/reload");
 
 /// The checked configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]

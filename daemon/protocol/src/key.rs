@@ -6,22 +6,23 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Person;
+use crate::call::Call;
 use crate::secret::SecretText;
 
-/// `GET` here answers [`KeyList`].
-pub const LIST: &str = "/v1/keys";
-/// `POST` a [`Create`] here; the answer is [`Created`].
-pub const CREATE: &str = "/v1/keys/create";
-/// `POST` a [`Named`] here; the answer is the revoked [`Key`].
-pub const REVOKE: &str = "/v1/keys/revoke";
-/// `POST` a [`Rotate`] here; the answer is [`Created`].
-pub const ROTATE: &str = "/v1/keys/rotate";
-/// `POST` a [`Confirm`] here; the answer is a [`KeyList`] of the confirmed keys.
-pub const CONFIRM: &str = "/v1/keys/confirm";
-/// `POST` an [`OfAccount`] here; the answer is [`Callers`].
-pub const CALLERS: &str = "/v1/keys/callers";
-/// `POST` an [`Explain`] here; the answer is [`Explained`].
-pub const EXPLAIN: &str = "/v1/explain";
+/// Lists all keys.
+pub const LIST: Call<(), KeyList> = Call::get("/v1/keys");
+/// Creates a key.
+pub const CREATE: Call<Create, Created> = Call::post("/v1/keys/create");
+/// Revokes a key. The answer is the revoked key.
+pub const REVOKE: Call<Named, Key> = Call::post("/v1/keys/revoke");
+/// Gives a key a new secret.
+pub const ROTATE: Call<Rotate, Created> = Call::post("/v1/keys/rotate");
+/// Lets keys act for the user who is logged in now. The answer lists the confirmed keys.
+pub const CONFIRM: Call<Confirm, KeyList> = Call::post("/v1/keys/confirm");
+/// Lists the programs that were served without a key.
+pub const CALLERS: Call<OfAccount, Callers> = Call::post("/v1/keys/callers");
+/// Explains what would happen to a request.
+pub const EXPLAIN: Call<Explain, Explained> = Call::post("/v1/explain");
 
 /// The prefix of every local key, by which people and secret scanners recognise them. See
 /// [`PATTERN`].

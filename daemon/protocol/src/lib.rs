@@ -8,6 +8,7 @@
 //! raises [`PROTOCOL`].
 
 pub mod account;
+pub mod call;
 pub mod client;
 pub mod conditions;
 pub mod config;

@@ -1,6 +1,6 @@
 //! A login, from the authorize URL to the stored session.
 //!
-//! `POST` a [`LoginRequest`] to [`PATH`]: the answer is a stream of [`Event`]s, one JSON object a
+//! `POST` a [`LoginRequest`] to [`CALL`]: the answer is a stream of [`Event`]s, one JSON object a
 //! line. Hanging up cancels the login. While it runs, an address that the user pastes goes to
 //! [`CALLBACK`].
 //!
@@ -23,14 +23,16 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Person;
+use crate::call::{Call, Empty};
+use crate::client::Lines;
 use crate::problem::Problem;
 use crate::secret::SecretText;
 use crate::status::Role;
 
-/// Where a login starts.
-pub const PATH: &str = "/v1/login";
-/// For pasted callback addresses: `POST` a [`Pasted`]; the answer is an empty object.
-pub const CALLBACK: &str = "/v1/login/callback";
+/// Starts a login.
+pub const CALL: Call<LoginRequest, Lines<Event>> = Call::post("/v1/login");
+/// Hands over a pasted callback address.
+pub const CALLBACK: Call<Pasted, Empty> = Call::post("/v1/login/callback");
 
 /// Asks for a login.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

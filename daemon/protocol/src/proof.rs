@@ -18,8 +18,10 @@ use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
-/// Answers a [`ProofRequest`] with a [`Proof`] on the control socket.
-pub const PATH: &str = "/v1/proof";
+use crate::call::Call;
+
+/// Proves ownership of a port, on the control socket.
+pub const CALL: Call<ProofRequest, Proof> = Call::post("/v1/proof");
 
 /// Answers `?nonce=…` with a [`Proof`] on the ports for scripts. RFC 8615 reserves such paths, and
 /// Zendesk doesn't use this one.

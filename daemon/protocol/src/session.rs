@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::account::Person;
+use crate::call::Call;
 
-/// `POST` a [`Refresh`] here; the answer is [`Refreshed`].
-pub const REFRESH: &str = "/v1/refresh";
-/// `POST` a [`Logout`] here; the answer is [`LoggedOut`].
-pub const LOGOUT: &str = "/v1/logout";
+/// Refreshes an account's token pair.
+pub const REFRESH: Call<Refresh, Refreshed> = Call::post("/v1/refresh");
+/// Ends an account's session.
+pub const LOGOUT: Call<Logout, LoggedOut> = Call::post("/v1/logout");
 
 /// Asks for a new token pair now.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

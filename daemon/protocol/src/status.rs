@@ -5,11 +5,12 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::account::Person;
+use crate::call::Call;
 use crate::conditions::{self, Condition, Severity};
 use crate::problem::Problem;
 
-/// Where [`Status`] is served.
-pub const PATH: &str = "/v1/status";
+/// Asks for the state of the daemon and of every account.
+pub const CALL: Call<(), Status> = Call::get("/v1/status");
 
 /// The state of the daemon and of every account.
 #[derive(Clone, Debug, Serialize, Deserialize)]

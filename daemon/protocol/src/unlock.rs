@@ -1,6 +1,6 @@
 //! Unlocking the vault: the only request that may prompt the user.
 //!
-//! `POST` a [`UnlockRequest`] to [`PATH`]; the answer is [`Unlocked`], or a problem of kind `vault`
+//! `POST` a [`UnlockRequest`] to [`CALL`]; the answer is [`Unlocked`], or a problem of kind `vault`
 //! whose hints tell what to do. No other call may show a prompt: at start, at a login, at a refresh
 //! and in `status`, a locked vault is a [state](crate::status::VaultState). Before the answer is
 //! sent, the sessions that needed the key are served, without another command or a restart. Hanging
@@ -23,11 +23,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Call;
 use crate::secret::SecretText;
 use crate::status::Vault;
 
 /// Unlocks the vault.
-pub const PATH: &str = "/v1/unlock";
+pub const CALL: Call<UnlockRequest, Unlocked> = Call::post("/v1/unlock");
 
 /// How long a prompt may stay unanswered: long enough to look up the password.
 pub const PROMPT: Duration = Duration::from_secs(120);

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where [`Version`] is served.
-pub const PATH: &str = "/v1/version";
+use crate::call::Call;
+
+/// Asks for the daemon's version.
+pub const CALL: Call<(), Version> = Call::get("/v1/version");
 
 /// The daemon's version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

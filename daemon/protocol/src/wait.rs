@@ -10,10 +10,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::call::{Call, Query};
 use crate::problem::{Kind, Problem};
+use crate::status::Account;
 
 /// Waits for an account.
-pub const PATH: &str = "/v1/wait";
+pub const CALL: Call<WaitRequest, Account> = Call::get("/v1/wait");
 
 /// Asks to wait for an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +28,10 @@ pub struct WaitRequest {
     pub waited: Duration,
 }
 
-impl WaitRequest {
-    /// The request's path and query.
-    pub fn path_and_query(&self) -> String {
+impl Query for WaitRequest {
+    fn query(&self) -> String {
         let (timeout, waited) = (self.timeout.as_millis(), self.waited.as_millis());
-        let mut text = format!("{PATH}?timeout_ms={timeout}&waited_ms={waited}");
+        let mut text = format!("timeout_ms={timeout}&waited_ms={waited}");
         if let Some(account) = &self.account {
             text.push_str("&account=");
             encode(account, &mut text);
@@ -38,11 +39,8 @@ impl WaitRequest {
         text
     }
 
-    /// Parses the query of a request to [`PATH`]. Ignores unknown parameters.
-    ///
-    /// # Errors
-    /// A problem of kind `usage` that names the parameter.
-    pub fn from_query(query: &str) -> Result<Self, Problem> {
+    /// Ignores unknown parameters.
+    fn from_query(query: &str) -> Result<Self, Problem> {
         let mut account = None;
         let mut timeout = None;
         let mut waited = Duration::ZERO;
@@ -124,11 +122,10 @@ mod tests {
                 timeout: Duration::from_millis(30_000),
                 waited: Duration::from_millis(1_500),
             };
-            let text = request.path_and_query();
-            assert!(text.parse::<http::Uri>().is_ok(), "{text}");
-            let (path, query) = text.split_once('?').unwrap();
-            assert_eq!(path, PATH);
-            assert_eq!(WaitRequest::from_query(query).unwrap(), request);
+            let query = request.query();
+            let target = format!("{}?{query}", CALL.path);
+            assert!(target.parse::<http::Uri>().is_ok(), "{target}");
+            assert_eq!(WaitRequest::from_query(&query).unwrap(), request);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A body of JSON values, one a line, written as they arrive.
+//! A body of JSON values, one per line, written as they arrive.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -6,19 +6,18 @@
 mod handlers;
 mod lines;
 mod reply;
+mod routes;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::{Method, Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
-use loopdesk_protocol::config::RELOAD;
-use loopdesk_protocol::{
-    Kind, Problem, key, login, proof, session, status, unlock, vault, version, wait,
-};
+use loopdesk_protocol::{Problem, status};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -32,7 +31,9 @@ use crate::keys::Keys;
 use crate::listener::AcceptBackoff;
 use crate::proof::Prover;
 use crate::session::Sessions;
-use crate::telemetry::{self, Sent, Whom};
+use crate::telemetry::{self, Whom};
+
+pub use routes::calls;
 
 /// Everything that the control API reads or asks to act.
 #[derive(Clone, Debug)]
@@ -50,7 +51,7 @@ pub struct Control {
     /// Why the notification command can't be run.
     pub hook: watch::Receiver<Option<Problem>>,
     /// Asks for a reload of the configuration.
-    pub reload: mpsc::Sender<Reload>,
+    pub reload: mpsc::Sender<ReloadRequest>,
     /// Proves which ports belong to this process.
     pub prover: Prover,
     /// Tells the time.
@@ -63,8 +64,8 @@ pub struct Control {
     pub tracker: TaskTracker,
 }
 
-/// Asks for a reload of the configuration; the answer says whether it is in use.
-pub type Reload = oneshot::Sender<Result<(), Problem>>;
+/// Asks for a reload of the configuration. The answer is the reason if the old one stays in use.
+pub type ReloadRequest = oneshot::Sender<Result<(), Problem>>;
 
 impl Control {
     /// Serves `listener` until `stop`.
@@ -101,9 +102,9 @@ impl Control {
     }
 
     async fn connection(self: Arc<Self>, stream: UnixStream, stop: CancellationToken) {
-        let service = service_fn(move |request| {
-            let control = Arc::clone(&self);
-            async move { Ok::<_, std::convert::Infallible>(control.answer(request).await) }
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = routes::answer(Arc::clone(&self), request.map(Body::from));
+            async move { Ok::<_, Infallible>(answer.await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -122,92 +123,6 @@ impl Control {
                     stopping = true;
                     connection.as_mut().graceful_shutdown();
                 }
-            }
-        }
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let (head, body) = request.into_parts();
-        let path = head.uri.path();
-        match (&head.method, path) {
-            (&Method::GET, version::PATH) => reply::json(&handlers::version::version()),
-            (&Method::GET, status::PATH) => reply::json(&handlers::status::status(self).await),
-            (&Method::GET, wait::PATH) => {
-                reply::from(handlers::wait::wait(self, head.uri.query()).await)
-            }
-            (&Method::POST, login::PATH) => match reply::read(body).await {
-                Ok(asked) => handlers::login::login(self, &asked),
-                Err(problem) => reply::problem(&problem),
-            },
-            (&Method::POST, login::CALLBACK) => {
-                reply::told(body, async |pasted| handlers::login::paste(self, &pasted)).await
-            }
-            (&Method::POST, session::LOGOUT) => {
-                reply::told(body, async |asked| {
-                    handlers::logout::logout(self, asked).await
-                })
-                .await
-            }
-            (&Method::POST, session::REFRESH) => {
-                reply::told(body, async |asked| {
-                    handlers::refresh::refresh(self, asked).await
-                })
-                .await
-            }
-            (&Method::POST, unlock::PATH) => {
-                reply::told(body, async |asked| {
-                    handlers::unlock::unlock(self, &asked).await
-                })
-                .await
-            }
-            (&Method::POST, vault::FORGET) => reply::from(handlers::vault::forget(self).await),
-            (&Method::POST, proof::PATH) => {
-                reply::told(body, async |asked| handlers::proof::proof(self, &asked)).await
-            }
-            (&Method::GET, key::LIST) => reply::from(handlers::keys::list(self).await),
-            (&Method::POST, key::CREATE) => {
-                reply::told(body, async |asked| {
-                    handlers::keys::create(self, asked).await
-                })
-                .await
-            }
-            (&Method::POST, key::ROTATE) => {
-                reply::told(body, async |asked| {
-                    handlers::keys::rotate(self, asked).await
-                })
-                .await
-            }
-            (&Method::POST, key::REVOKE) => {
-                reply::told(body, async |asked| {
-                    handlers::keys::revoke(self, asked).await
-                })
-                .await
-            }
-            (&Method::POST, key::CONFIRM) => {
-                reply::told(body, async |asked| {
-                    handlers::keys::confirm(self, asked).await
-                })
-                .await
-            }
-            (&Method::POST, key::CALLERS) => {
-                reply::told(body, async |asked| handlers::keys::callers(self, &asked)).await
-            }
-            (&Method::POST, key::EXPLAIN) => {
-                reply::told(body, async |asked| {
-                    handlers::keys::explain(self, &asked).await
-                })
-                .await
-            }
-            (&Method::POST, RELOAD) => reply::from(handlers::reload::reload(self).await),
-            (method, path) => {
-                let own = handlers::version::version();
-                let asked = Sent::escaped(format!("{method} {path}"));
-                let message = format!(
-                    "the running daemon, loopdesk {} (process {}), doesn't support `{asked}`",
-                    own.version, own.pid
-                );
-                let hint = "run `loopdesk version`: it says what to do if this command is newer";
-                reply::problem(&Problem::new(Kind::Daemon, message).hint(hint))
             }
         }
     }

@@ -1,32 +1,21 @@
-//! JSON in, JSON out, and a status for each kind of problem.
+//! Reads and writes JSON, and maps each kind of problem to a status.
 //!
-//! Answers aren't redacted here: other programs' texts are redacted where they come in, and the
-//! caller may see its own (D7).
+//! Answers aren't redacted here: texts of other programs are redacted where they are received, and
+//! callers may see what they sent themselves (D7).
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::lines::JsonLines;
 use crate::body::Body;
 
-/// The answer to a call that has a body and can fail.
-pub(super) async fn told<T: DeserializeOwned, R: Serialize>(
-    body: Incoming,
-    act: impl AsyncFnOnce(T) -> Result<R, Problem>,
-) -> Response<Body> {
-    match read(body).await {
-        Ok(asked) => from(act(asked).await),
-        Err(failed) => problem(&failed),
-    }
-}
-
 /// Reads a request's body.
-pub(super) async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Problem> {
+pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
     let wrong =
         |why: String| Problem::new(Kind::Usage, format!("the request can't be read: {why}"));
     let bytes = Limited::new(body, REQUEST_MAX)
@@ -44,17 +33,12 @@ pub(super) async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, Probl
     })
 }
 
-/// The answer to a call that can fail.
+/// The answer to a call.
 pub(super) fn from<T: Serialize>(result: Result<T, Problem>) -> Response<Body> {
     match result {
-        Ok(value) => json(&value),
+        Ok(value) => with_status(StatusCode::OK, &value),
         Err(failed) => problem(&failed),
     }
-}
-
-/// A success.
-pub(super) fn json(value: &impl Serialize) -> Response<Body> {
-    with_status(StatusCode::OK, value)
 }
 
 /// A failure.
@@ -72,8 +56,12 @@ pub(super) fn problem(problem: &Problem) -> Response<Body> {
     with_status(status, problem)
 }
 
-/// A body with its type.
-pub(super) fn typed(body: Body, content_type: &'static str) -> Response<Body> {
+/// An answer that is written line by line.
+pub(super) fn lines<T: Serialize + Send + 'static>(lines: JsonLines<T>) -> Response<Body> {
+    typed(Body::adapted(lines), "application/x-ndjson")
+}
+
+fn typed(body: Body, content_type: &'static str) -> Response<Body> {
     let mut response = Response::new(body);
     response
         .headers_mut()
@@ -85,7 +73,7 @@ fn with_status(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     let (status, text) = match serde_json::to_vec(value) {
         Ok(text) => (status, Zeroizing::new(text)),
         Err(error) => {
-            tracing::error!(%error, "an answer of the control API can't be written");
+            tracing::error!(%error, "can't write an answer of the control API");
             (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 Zeroizing::new(b"{}".to_vec()),

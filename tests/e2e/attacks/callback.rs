@@ -84,7 +84,7 @@ async fn d1_u10_connections_of_another_user_take_no_place_at_a_callback() {
 
 async fn begin(stage: &Stage) -> (Lines<Event>, Authorize) {
     let asked = LoginRequest::default();
-    let events = stage.control().stream(login::PATH, &asked).await;
+    let events = stage.control().stream(login::CALL, &asked).await;
     let mut events: Lines<Event> = events.unwrap();
     match events.next().await.unwrap() {
         Some(Event::Authorize(authorize)) => (events, authorize),

@@ -1,5 +1,6 @@
 //! Responses to guesses at a token, at each entry point: identical to those for a wrong guess.
 
+use loopdesk_protocol::call::Call;
 use loopdesk_protocol::login::{self, Event, LoginRequest};
 use loopdesk_protocol::{key, proof, session, unlock, wait};
 use loopdesk_tests::Raw;
@@ -55,7 +56,7 @@ async fn d7_no_page_of_a_login_tells_that_a_guess_at_a_token_was_right() {
     let answers = guess.both(async |guess| {
         let control = scene.stage.control();
         let asked = LoginRequest::default();
-        let mut events = control.stream(login::PATH, &asked).await.unwrap();
+        let mut events = control.stream(login::CALL, &asked).await.unwrap();
         let Some(Event::Authorize(authorize)) = events.next().await.unwrap() else {
             panic!("no login begins");
         };
@@ -173,7 +174,6 @@ fn at_the_proxy(scene: &Scene, guess: &str) -> Vec<String> {
 }
 
 fn at_the_control_socket(guess: &str) -> Vec<(String, String)> {
-    let post = |path: &str, body: serde_json::Value| (format!("POST {path}"), body.to_string());
     let account = || serde_json::json!({ "account": guess });
     let name = || serde_json::json!({ "name": guess });
     let explain = |method: &str, path: &str, key: Option<&str>| {
@@ -183,16 +183,16 @@ fn at_the_control_socket(guess: &str) -> Vec<(String, String)> {
     vec![
         (format!("GET /v1/{guess}"), String::new()),
         (
-            format!("GET {}?account={guess}&timeout=1", wait::PATH),
+            format!("GET {}?account={guess}&timeout=1", wait::CALL.path),
             String::new(),
         ),
-        post(login::PATH, account()),
+        post(login::CALL, account()),
         post(login::CALLBACK, serde_json::json!({ "address": guess })),
         post(session::LOGOUT, account()),
         post(session::REFRESH, account()),
-        post(unlock::PATH, serde_json::json!({ "passphrase": guess })),
+        post(unlock::CALL, serde_json::json!({ "passphrase": guess })),
         post(
-            proof::PATH,
+            proof::CALL,
             serde_json::json!({ "nonce": guess, "address": "127.0.0.1:1" }),
         ),
         post(
@@ -219,6 +219,10 @@ fn at_the_control_socket(guess: &str) -> Vec<(String, String)> {
         explain("GET", &format!("/oauth/{guess}"), None),
         explain("GET", ME, Some(guess)),
     ]
+}
+
+fn post<Q, A>(call: Call<Q, A>, body: serde_json::Value) -> (String, String) {
+    (format!("{} {}", call.method, call.path), body.to_string())
 }
 
 fn without_date(text: &str) -> String {

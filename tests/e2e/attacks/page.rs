@@ -1,7 +1,6 @@
 //! W: a web page in the person's browser.
 
 use loopdesk_protocol::status::State;
-use loopdesk_protocol::{config, login, session, status, unlock, version, wait};
 use loopdesk_tests::zendesk::{Answer, Fault};
 use loopdesk_tests::{Home, Raw};
 use tokio::net::{TcpStream, UdpSocket, UnixStream};
@@ -288,23 +287,16 @@ async fn d1_w6_websockets() {
 async fn d5_w7_control_is_not_on_tcp_and_get_changes_nothing() {
     let scene = Scene::set().await;
     let generation = scene.stage.acme().await.generation;
-    let verbs = [
-        status::PATH,
-        version::PATH,
-        wait::PATH,
-        login::PATH,
-        login::CALLBACK,
-        session::LOGOUT,
-        session::REFRESH,
-        unlock::PATH,
-        config::RELOAD,
+    let calls = loopdeskd::control::calls();
+    let others = [
         "/stop",
         "/quitquitquit",
         "/agent/v1/quit",
         "/metrics",
         "/debug/pprof/",
     ];
-    for path in verbs {
+    let paths = calls.iter().map(|(_, path)| *path).chain(others);
+    for path in paths {
         for (method, headers, body) in [
             ("GET", "", ""),
             (
@@ -321,14 +313,7 @@ async fn d5_w7_control_is_not_on_tcp_and_get_changes_nothing() {
         }
     }
     // On the socket itself, GET only reads.
-    for path in [
-        login::PATH,
-        login::CALLBACK,
-        session::LOGOUT,
-        session::REFRESH,
-        unlock::PATH,
-        config::RELOAD,
-    ] {
+    for (_, path) in calls.iter().filter(|(method, _)| method == "POST") {
         let heard = on_the_socket(&scene.stage.home, &format!("GET {path}")).await;
         assert!(!heard.starts_with("HTTP/1.1 2"), "{path}: {heard}");
     }

@@ -263,7 +263,7 @@ impl Visit {
     async fn begin(stage: &Stage) -> Self {
         let control = stage.control();
         let mut events = control
-            .stream(login::PATH, &LoginRequest::default())
+            .stream(login::CALL, &LoginRequest::default())
             .await
             .unwrap();
         match events.next().await.unwrap() {

@@ -106,6 +106,7 @@ async fn show_callers(
 mod tests {
     use super::*;
     use crate::testing::{self, Daemon, Home, Serving, home_with_checker};
+    use loopdesk_protocol::call::Empty;
     use loopdesk_protocol::config::RELOAD;
     use loopdesk_protocol::key::Use;
 
@@ -138,7 +139,7 @@ mod tests {
         Daemon::new(home)
             .json(CALLERS, &callers)
             .json(LIST, keys)
-            .json(RELOAD, &serde_json::json!({}))
+            .json(RELOAD, &Empty {})
             .serve()
     }
 

@@ -17,7 +17,7 @@ pub(super) async fn run(context: &Context, output: &mut Output) -> Result<(), Cl
     let report = context.link.check_config(None).await?;
     let config = valid_config(&report)?;
     let status: Option<Status> = match context.link.running().await? {
-        Some(client) => Some(client.get(status::PATH).await?),
+        Some(client) => Some(client.get(status::CALL).await?),
         None => None,
     };
     let list = AccountListOutput::new(config, status.as_ref());

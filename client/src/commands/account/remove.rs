@@ -1,7 +1,7 @@
 //! `loopdesk account remove`: removes an account from the configuration, once it is logged out.
 
 use loopdesk_protocol::config::Source;
-use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
+use loopdesk_protocol::session::{LOGOUT, Logout};
 use loopdesk_protocol::status::{self, State, Status};
 use loopdesk_protocol::{Kind, Problem};
 
@@ -84,7 +84,7 @@ async fn end_session(
         None if has_records(context) => context.daemon(output).await?,
         None => return Ok(0),
     };
-    let status: Status = client.get(status::PATH).await?;
+    let status: Status = client.get(status::CALL).await?;
     let mut accounts = status.accounts.iter();
     let Some(account) = accounts.find(|account| account.name == args.name) else {
         return Ok(0);
@@ -121,7 +121,7 @@ async fn end_session(
         account: Some(args.name.clone()),
         forget: true,
     };
-    client.post::<LoggedOut>(LOGOUT, &request).await?;
+    client.post(LOGOUT, &request).await?;
     Ok(account.keys)
 }
 
@@ -133,7 +133,9 @@ fn has_records(context: &Context) -> bool {
 mod tests {
     use super::*;
     use crate::testing::{self, Daemon, Home};
+    use loopdesk_protocol::call::Empty;
     use loopdesk_protocol::config::{Layer, RELOAD};
+    use loopdesk_protocol::session::LoggedOut;
 
     fn home() -> Home {
         let home = Home::new().with_report(&testing::report());
@@ -159,9 +161,9 @@ mod tests {
             revoked: false,
         };
         Daemon::new(home)
-            .json(status::PATH, &status)
+            .json(status::CALL, &status)
             .json(LOGOUT, &logged_out)
-            .json(RELOAD, &serde_json::json!({}))
+            .json(RELOAD, &Empty {})
     }
 
     #[tokio::test]
@@ -197,8 +199,8 @@ mod tests {
             status.accounts[0].state = State::SignedOut;
             status.accounts[0].keys = keys;
             let _daemon = Daemon::new(&home)
-                .json(status::PATH, &status)
-                .json(RELOAD, &serde_json::json!({}))
+                .json(status::CALL, &status)
+                .json(RELOAD, &Empty {})
                 .serve();
             let ran = home.run("account remove acme").await;
             assert_eq!(ran.code, 0, "{}", ran.err);

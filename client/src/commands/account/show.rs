@@ -29,7 +29,7 @@ pub(super) async fn run(
     let session = match context.link.running().await? {
         None => None,
         Some(client) => {
-            let status: Status = client.get(status::PATH).await?;
+            let status: Status = client.get(status::CALL).await?;
             status.accounts.into_iter().find(|a| a.name == args.name)
         }
     };
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(ran.json()["account"]["access_token_ttl"], 172_800);
         assert!(ran.json()["session"].is_null());
         let _daemon = Daemon::new(&home)
-            .json(status::PATH, &testing::status())
+            .json(status::CALL, &testing::status())
             .serve();
         let ran = home.run("account show acme").await;
         insta::assert_snapshot!(ran.out, @r#"

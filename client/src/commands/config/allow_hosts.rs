@@ -72,6 +72,7 @@ const KEY: &str = "allow-hosts";
 
 #[cfg(test)]
 mod tests {
+    use loopdesk_protocol::call::Empty;
     use loopdesk_protocol::config::RELOAD;
     use loopdesk_protocol::key::{Caller, Use};
 
@@ -94,7 +95,7 @@ mod tests {
         };
         let daemon = Daemon::new(&home)
             .json(CALLERS, &callers)
-            .json(RELOAD, &serde_json::json!({}))
+            .json(RELOAD, &Empty {})
             .serve();
         let line = "config set allow-hosts host.docker.internal:8484";
         let ran = home.run_typing(line, "\n").await;

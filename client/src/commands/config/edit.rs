@@ -245,6 +245,7 @@ const SET_EDITOR: &str = "set VISUAL or EDITOR to an editor that runs until you 
 #[cfg(test)]
 mod tests {
     use crate::testing::{Daemon, Home, Ran, home_with_checker, script};
+    use loopdesk_protocol::call::Empty;
     use loopdesk_protocol::config::RELOAD;
 
     /// An editor that runs `body` in a shell on the file `$1`.
@@ -277,9 +278,7 @@ mod tests {
     #[tokio::test]
     async fn the_edited_text_is_saved_and_the_daemon_loads_it() {
         let home = home("echo 'vault = \"keyfile\"' >> \"$1\"");
-        let daemon = Daemon::new(&home)
-            .json(RELOAD, &serde_json::json!({}))
-            .serve();
+        let daemon = Daemon::new(&home).json(RELOAD, &Empty {}).serve();
         let ran = home.run("config edit").await;
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
         let path = home.paths.config_file();

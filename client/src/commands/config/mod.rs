@@ -5,6 +5,7 @@ mod edit;
 
 use std::path::{Path, PathBuf};
 
+use loopdesk_protocol::call::Empty;
 use loopdesk_protocol::config::{Layer, RELOAD, Report, ReportFile};
 use loopdesk_protocol::{Kind, Problem};
 use serde::Serialize;
@@ -141,9 +142,7 @@ async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> 
         .hint("run `loopdesk wait` to start it with the current configuration")
         .into());
     };
-    client
-        .post::<serde_json::Value>(RELOAD, &serde_json::json!({}))
-        .await?;
+    client.post(RELOAD, &Empty {}).await?;
     let reloaded = ConfigChange::reloaded(&context.paths.config_file());
     output.result(&reloaded, || {
         Text::from(format!("The daemon has loaded `{}`.", reloaded.path()))
@@ -154,6 +153,7 @@ async fn reload(context: &Context, output: &mut Output) -> Result<(), CliError> 
 mod tests {
     use super::*;
     use crate::testing::{self, Daemon, Home};
+    use loopdesk_protocol::call::Empty;
     use loopdesk_protocol::config::Diagnostic;
 
     fn wrong() -> Report {
@@ -247,9 +247,7 @@ mod tests {
         let ran = home.run("config show --json").await;
         assert_eq!(ran.json()["accounts"][1]["port"], 8490);
         assert_eq!(home.run("config reload").await.code, 6);
-        let daemon = Daemon::new(&home)
-            .json(RELOAD, &serde_json::json!({}))
-            .serve();
+        let daemon = Daemon::new(&home).json(RELOAD, &Empty {}).serve();
         let ran = home.run("config reload").await;
         assert_eq!((ran.code, daemon.asked(RELOAD).len()), (0, 1));
         assert!(ran.out.contains("has loaded"), "{}", ran.out);

@@ -38,7 +38,7 @@ pub(crate) async fn run(
         None => None,
     };
     let accounts = match context.link.running().await? {
-        Some(client) => of_status(client.get(status::PATH).await?),
+        Some(client) => of_status(client.get(status::CALL).await?),
         None => of_config(valid_config(&context.link.check_config(None).await?)?),
     };
     let name = match &key {
@@ -262,7 +262,7 @@ mod tests {
         let home = Home::new();
         let _daemon = Daemon::new(&home)
             .json(LIST, &testing::keys())
-            .json(status::PATH, &testing::status())
+            .json(status::CALL, &testing::status())
             .serve();
         let ran = home.run("env --key sync --for zenpy").await;
         insta::assert_snapshot!(ran.out, @r#"

@@ -34,7 +34,7 @@ async fn only(keys: &mut KeyList, name: &str, client: &Client) -> Result<(), Cli
     keys.keys.retain(|key| key.account == name);
     keys.keyless.retain(|account| account == name);
     if keys.keys.is_empty() {
-        let status: Status = client.get(status::PATH).await?;
+        let status: Status = client.get(status::CALL).await?;
         let known = status.accounts.iter().map(|account| account.name.as_str());
         if !known.clone().any(|known| known == name) {
             return Err(unknown_account(name, known).into());
@@ -130,7 +130,7 @@ mod tests {
         let home = Home::new();
         let _daemon = Daemon::new(&home)
             .json(LIST, &testing::keys())
-            .json(status::PATH, &testing::status())
+            .json(status::CALL, &testing::status())
             .serve();
         let ran = home.run("key list").await;
         assert_eq!((ran.code, ran.err.as_str()), (0, ""));
@@ -160,7 +160,7 @@ mod tests {
         let home = Home::new();
         let _daemon = Daemon::new(&home)
             .json(LIST, &KeyList::default())
-            .json(status::PATH, &testing::status())
+            .json(status::CALL, &testing::status())
             .serve();
         let ran = home.run("key list").await;
         assert_eq!(

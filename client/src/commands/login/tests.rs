@@ -1,4 +1,6 @@
 use super::*;
+use loopdesk_protocol::call::Empty;
+
 use crate::testing::{self, Daemon, Home, Lines, Ran, Serving, Streams};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
@@ -34,8 +36,8 @@ fn done() -> Event {
 }
 
 fn serve(home: &Home, make: impl FnOnce(Daemon) -> Daemon) -> (Serving, Lines) {
-    let daemon = make(Daemon::new(home).json(status::PATH, &testing::status()));
-    let (daemon, lines) = daemon.lines(login::PATH);
+    let daemon = make(Daemon::new(home).json(status::CALL, &testing::status()));
+    let (daemon, lines) = daemon.lines(login::CALL);
     (daemon.serve(), lines)
 }
 
@@ -85,7 +87,7 @@ async fn the_browser_opens_and_the_address_is_shown_all_the_same() {
 
     Warning: Zendesk didn't grant write. Ask an admin to add it to the OAuth client's allowed scopes in Admin Center, then run `loopdesk login acme` again.
     ");
-    let (_, body) = daemon.asked(login::PATH).remove(0);
+    let (_, body) = daemon.asked(login::CALL).remove(0);
     let request: LoginRequest = serde_json::from_str(&body).unwrap();
     assert_eq!(
         (request.account.as_deref(), request.switch_user),
@@ -133,7 +135,7 @@ async fn without_a_browser_a_pasted_address_is_passed_on_until_one_is_right() {
 #[tokio::test]
 async fn the_end_of_the_input_does_not_end_the_login() {
     let home = Home::new();
-    let (daemon, events) = serve(&home, |d| d.json(CALLBACK, &serde_json::json!({})));
+    let (daemon, events) = serve(&home, |d| d.json(CALLBACK, &Empty {}));
     let (run, mut keyboard, streams) = start(home, "login --no-browser");
     events.send(&authorize());
     streams.err.until("paste it here").await;
@@ -223,7 +225,7 @@ async fn without_an_account_the_command_that_adds_one_is_shown_and_nothing_start
 
     let mut status = testing::status();
     status.accounts.clear();
-    let _daemon = Daemon::new(&home).json(status::PATH, &status).serve();
+    let _daemon = Daemon::new(&home).json(status::CALL, &status).serve();
     assert_eq!(home.run("login").await.err, ran.err);
 }
 
@@ -253,7 +255,7 @@ async fn client_credentials_need_a_secret_and_no_browser() {
     Warning: Ada Lovelace is an admin.
     Warning: Give the client an agent.
     ");
-    let (_, body) = daemon.asked(login::PATH).remove(0);
+    let (_, body) = daemon.asked(login::CALL).remove(0);
     let request: LoginRequest = serde_json::from_str(&body).unwrap();
     assert_eq!(request.client_secret.unwrap().expose(), "s3cret");
 
@@ -264,7 +266,7 @@ async fn client_credentials_need_a_secret_and_no_browser() {
     error: standard input has no client secret
     Hint: pass the client secret on one line
     ");
-    assert_eq!(daemon.asked(login::PATH).len(), 1);
+    assert_eq!(daemon.asked(login::CALL).len(), 1);
 }
 
 #[tokio::test]
@@ -272,7 +274,7 @@ async fn r8_keys_of_the_person_before_are_named_with_the_command_that_confirms_t
     let home = Home::new();
     let mut status = testing::status();
     status.accounts[0].suspended_keys = vec!["nightly-report".to_owned()];
-    let (_daemon, events) = serve(&home, |daemon| daemon.json(status::PATH, &status));
+    let (_daemon, events) = serve(&home, |daemon| daemon.json(status::CALL, &status));
     events.send(&done());
     let ran = home.run("login --switch-user").await;
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -287,7 +289,7 @@ async fn d1_where_a_key_is_needed_the_first_try_has_one() {
         let mut status = testing::status();
         status.accounts[0].access = access;
         status.accounts[0].key_over_tcp = key_over_tcp;
-        let (_daemon, events) = serve(&home, |daemon| daemon.json(status::PATH, &status));
+        let (_daemon, events) = serve(&home, |daemon| daemon.json(status::CALL, &status));
         events.send(&done());
         let ran = home.run("login --switch-user").await;
         assert_eq!(ran.code, 0, "{}", ran.err);
@@ -332,7 +334,7 @@ async fn d1_w8_a_browser_is_started_with_the_entrance_and_the_page_is_shown() {
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(*OPENED.lock().unwrap(), [entrance]);
     assert!(!ran.out.contains(entrance), "{}", ran.out);
-    let (_, body) = daemon.asked(login::PATH).remove(0);
+    let (_, body) = daemon.asked(login::CALL).remove(0);
     assert!(body.contains("\"no_browser\":false"), "{body}");
 }
 
@@ -358,7 +360,7 @@ async fn d1_w8_where_others_hold_the_ports_the_last_page_is_not_believed() {
         ..done
     }));
     let ran = run.await.unwrap();
-    let (_, body) = daemon.asked(login::PATH).remove(0);
+    let (_, body) = daemon.asked(login::CALL).remove(0);
     assert!(body.contains("\"no_browser\":true"), "{body}");
     insta::assert_snapshot!(ran.err, @"
     Allow loopdesk to use acme within 2 min (until 18:02).

@@ -90,7 +90,7 @@ async fn ours(manager: &Manager, context: &Context) -> Result<Vec<SocketAddr>, P
         false => Vec::new(),
     };
     if let Some((client, _)) = context.link.version().await? {
-        let status: Option<Status> = client.get(status::PATH).await.ok();
+        let status: Option<Status> = client.get(status::CALL).await.ok();
         let listeners = status.into_iter().flat_map(|status| status.listeners);
         let open = listeners.filter(|listener| listener.open);
         ours.extend(open.filter_map(|listener| listener.address.parse::<SocketAddr>().ok()));

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use loopdesk_protocol::call::Empty;
 use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
 use loopdesk_protocol::status::{self, Status};
 use loopdesk_protocol::{Kind, Problem, vault};
@@ -24,7 +25,7 @@ pub(super) async fn log_out(
         return Ok(Vec::new());
     }
     let client = context.daemon(output).await?;
-    let status: Status = client.get(status::PATH).await?;
+    let status: Status = client.get(status::CALL).await?;
     let mut logged_out = Vec::new();
     for account in status.accounts {
         let request = Logout {
@@ -36,8 +37,7 @@ pub(super) async fn log_out(
         })?;
         logged_out.push(answer);
     }
-    let removed: Result<serde_json::Value, _> =
-        client.post(vault::FORGET, &serde_json::json!({})).await;
+    let removed = client.post(vault::FORGET, &Empty {}).await;
     if let Err(error) = removed {
         let problem = error::from_daemon(error);
         if !forget {

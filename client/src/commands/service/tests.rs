@@ -182,7 +182,7 @@ async fn o3_status_says_what_is_wrong() {
         ran.err
     );
 
-    let daemon = Daemon::new(&home.home).json(status::PATH, &testing::status());
+    let daemon = Daemon::new(&home.home).json(status::CALL, &testing::status());
     let _daemon = daemon.serve();
     std::fs::create_dir_all(home.home.path("config/systemd/user")).unwrap();
     let socket = "[Socket]\nListenStream=127.0.0.1:8484\n";
@@ -211,7 +211,7 @@ async fn o1_uninstall_removes_its_own_files_and_purge_asks_first() {
     };
     let daemon = Daemon::new(&home.home)
         .supervised()
-        .json(status::PATH, &testing::status())
+        .json(status::CALL, &testing::status())
         .json(LOGOUT, &answer)
         .json(vault::FORGET, &Forgotten { removed: true });
     let daemon = daemon.serve();

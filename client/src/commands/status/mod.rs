@@ -24,7 +24,7 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let client = context.link.required().await?;
-    let mut status: Status = client.get(status::PATH).await?;
+    let mut status: Status = client.get(status::CALL).await?;
     if let Some(name) = &args.account {
         only(&mut status, name)?;
     }

@@ -56,7 +56,7 @@ async fn ask(client: &Client, address: SocketAddr) -> Option<(ProbeAnswer, Proof
         nonce: nonce.clone(),
         address,
     };
-    let expected = client.post(proof::PATH, &asked).await.ok()?;
+    let expected = client.post(proof::CALL, &asked).await.ok()?;
     Some((proof::ask(address, &nonce).await, expected))
 }
 

@@ -236,7 +236,7 @@ async fn the_exit_code_tells_trouble_and_a_stopped_daemon_apart() {
     let mut status = testing::status();
     status.accounts[1].problem = Some(Problem::new(Kind::Login, "nobody is logged in"));
     let _daemon = testing::Daemon::new(&home)
-        .json(status::PATH, &status)
+        .json(status::CALL, &status)
         .serve();
     assert_eq!(home.run("status").await.code, 1);
     assert_eq!(home.run("status acme").await.code, 0);

@@ -18,15 +18,15 @@ use crate::rights::Rights;
 use crate::route::{KeyPolicy, Question, Routes};
 use crate::telemetry::Sent;
 
-/// All keys.
-pub(in crate::control) async fn list(control: &Control) -> Result<key::KeyList, Problem> {
+/// Lists all keys.
+pub(in crate::control) async fn list(control: Arc<Control>) -> Result<key::KeyList, Problem> {
     if let Some(problem) = control.keys.problem().await {
         return Err(problem);
     }
     let config = Arc::clone(&control.loaded.borrow().config);
     let keyless = |account: &&Arc<config::Account>| account.access == Access::User;
     Ok(key::KeyList {
-        keys: shown(control, &config, &control.keys.all()),
+        keys: shown(&control, &config, &control.keys.all()),
         keyless: config
             .accounts
             .values()
@@ -38,10 +38,10 @@ pub(in crate::control) async fn list(control: &Control) -> Result<key::KeyList, 
 
 /// Creates a key for the user who is logged in.
 pub(in crate::control) async fn create(
-    control: &Control,
+    control: Arc<Control>,
     asked: Create,
 ) -> Result<Created, Problem> {
-    let (account, session) = super::pick(control, asked.account.as_deref())?;
+    let (account, session) = super::pick(&control, asked.account.as_deref())?;
     session.loaded(LOAD_PATIENCE).await;
     let name = &account.name;
     let Some(person) = session.view().person else {
@@ -62,47 +62,47 @@ pub(in crate::control) async fn create(
         expires_in: expiry(&config, asked.expires_in)?,
         note: asked.note,
     };
-    let made = change(control, move |keys| keys.create(new)).await?;
-    Ok(created(control, &config, made))
+    let made = change(&control, move |keys| keys.create(new)).await?;
+    Ok(created(&control, &config, made))
 }
 
 /// Revokes a key.
 pub(in crate::control) async fn revoke(
-    control: &Control,
+    control: Arc<Control>,
     asked: Named,
 ) -> Result<key::Key, Problem> {
     let config = Arc::clone(&control.loaded.borrow().config);
     let before = control.keys.named(&asked.name);
-    let shown = before.map(|key| shown(control, &config, &[key]));
-    let gone = change(control, move |keys| keys.revoke(&asked.name)).await?;
-    let mut shown = shown.unwrap_or_else(|| self::shown(control, &config, &[gone]));
+    let shown = before.map(|key| shown(&control, &config, &[key]));
+    let revoked = change(&control, move |keys| keys.revoke(&asked.name)).await?;
+    let mut shown = shown.unwrap_or_else(|| self::shown(&control, &config, &[revoked]));
     shown
         .pop()
-        .ok_or_else(|| Problem::new(Kind::Internal, "the key is gone"))
+        .ok_or_else(|| Problem::new(Kind::Internal, "the revoked key can't be shown"))
 }
 
 /// Gives a key a new secret.
 pub(in crate::control) async fn rotate(
-    control: &Control,
+    control: Arc<Control>,
     asked: Rotate,
 ) -> Result<Created, Problem> {
     let config = Arc::clone(&control.loaded.borrow().config);
     let grace = Duration::from_secs(asked.grace);
-    let made = change(control, move |keys| keys.rotate(&asked.name, grace)).await?;
-    Ok(created(control, &config, made))
+    let made = change(&control, move |keys| keys.rotate(&asked.name, grace)).await?;
+    Ok(created(&control, &config, made))
 }
 
 /// Lets an account's keys act for the user who is logged in now.
 pub(in crate::control) async fn confirm(
-    control: &Control,
+    control: Arc<Control>,
     asked: Confirm,
 ) -> Result<key::KeyList, Problem> {
     let config = Arc::clone(&control.loaded.borrow().config);
     let of_key = match asked.name.as_deref() {
-        Some(name) => Some(named(control, name).await?.account.to_string()),
+        Some(name) => Some(named(&control, name).await?.account.to_string()),
         None => None,
     };
-    let (account, session) = super::pick(control, asked.account.as_deref().or(of_key.as_deref()))?;
+    let (account, session) = super::pick(&control, asked.account.as_deref().or(of_key.as_deref()))?;
     session.loaded(LOAD_PATIENCE).await;
     let Some(person) = session.view().person else {
         return Err(Problem::new(
@@ -111,16 +111,16 @@ pub(in crate::control) async fn confirm(
         )
         .hint(format!("run `loopdesk login {}`", account.name)));
     };
-    let confirmed = change(control, move |keys| {
+    let confirmed = change(&control, move |keys| {
         keys.confirm(&account.name, asked.name.as_deref(), &person)
     });
     Ok(key::KeyList {
-        keys: shown(control, &config, &confirmed.await?),
+        keys: shown(&control, &config, &confirmed.await?),
         keyless: Vec::new(),
     })
 }
 
-/// Programs that were recently served without a key.
+/// The programs that were recently served without a key.
 pub(in crate::control) fn callers(
     control: &Control,
     asked: &OfAccount,
@@ -132,14 +132,14 @@ pub(in crate::control) fn callers(
     })
 }
 
-/// What would happen to a request.
+/// Explains what would happen to a request.
 pub(in crate::control) async fn explain(
-    control: &Control,
-    asked: &Explain,
+    control: Arc<Control>,
+    asked: Explain,
 ) -> Result<Explained, Problem> {
     let config = Arc::clone(&control.loaded.borrow().config);
     let key = match asked.key.as_deref() {
-        Some(name) => Some(named(control, name).await?),
+        Some(name) => Some(named(&control, name).await?),
         None => None,
     };
     let wrong = |what: &str, given: &str| {
@@ -177,7 +177,8 @@ pub(in crate::control) async fn explain(
     )
 }
 
-/// Active keys created before `deny` rules also covered other routes that show the same data.
+/// Warns of active keys created before `deny` rules also covered other routes that show the same
+/// data.
 pub(super) fn that_deny_more(control: &Control, config: &Config) -> Option<Problem> {
     let since: Timestamp = DENY_MORE_SINCE.parse().ok()?;
     let keys = control.keys.all();
@@ -197,7 +198,8 @@ pub(super) fn that_deny_more(control: &Control, config: &Config) -> Option<Probl
     Some(conditions::keys_deny_more(names.join(", "), first))
 }
 
-/// How many keys of this account work, and the names of those suspended by another login.
+/// How many keys of this account work, and the names of those suspended since another user logged
+/// in.
 pub(super) fn counts(
     control: &Control,
     config: &Config,
@@ -228,7 +230,7 @@ async fn named(control: &Control, name: &str) -> Result<Arc<Key>, Problem> {
     })
 }
 
-/// Runs a change on a blocking thread: it writes files and flushes them to the disk.
+/// Runs a change on a blocking thread, since it writes files and flushes them to the disk.
 async fn change<T: Send + 'static>(
     control: &Control,
     act: impl FnOnce(&Keys) -> Result<T, Problem> + Send + 'static,
@@ -315,7 +317,7 @@ fn state(control: &Control, config: &Config, key: &Key) -> KeyState {
     KeyPolicy::new(config).state(key, control.clock.now(), person.as_ref())
 }
 
-/// When rules began to deny more than they name.
+/// When rules began to deny more than they name: other routes that show the same data, too.
 const DENY_MORE_SINCE: &str = "2026-11-30T00:00:00Z";
 
 /// A daemon that has just started opens its records within milliseconds.

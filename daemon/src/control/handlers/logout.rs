@@ -1,5 +1,7 @@
 //! `POST /v1/logout`.
 
+use std::sync::Arc;
+
 use loopdesk_protocol::Problem;
 use loopdesk_protocol::session::{LoggedOut, Logout};
 
@@ -7,9 +9,9 @@ use super::super::Control;
 
 /// Revokes the session's tokens and forgets them.
 pub(in crate::control) async fn logout(
-    control: &Control,
+    control: Arc<Control>,
     asked: Logout,
 ) -> Result<LoggedOut, Problem> {
-    let (_, session) = super::pick(control, asked.account.as_deref())?;
+    let (_, session) = super::pick(&control, asked.account.as_deref())?;
     session.logout(asked.forget).await
 }

@@ -1,4 +1,4 @@
-//! One file per call, named after the command that makes it.
+//! The handlers, in files named after the commands that make their calls.
 
 pub(super) mod keys;
 pub(super) mod login;
@@ -20,7 +20,7 @@ use crate::session::Session;
 use crate::telemetry::Sent;
 use std::sync::Arc;
 
-/// The account that a call refers to, and its session.
+/// The account that a call names, or the default account, and its session.
 fn pick(control: &Control, asked: Option<&str>) -> Result<(Arc<Account>, Session), Problem> {
     let loaded = control.loaded.borrow();
     let config = &loaded.config;

@@ -1,5 +1,7 @@
 //! `POST /v1/refresh`.
 
+use std::sync::Arc;
+
 use loopdesk_protocol::Problem;
 use loopdesk_protocol::session::{Refresh, Refreshed};
 
@@ -7,9 +9,9 @@ use super::super::Control;
 
 /// Refreshes the token pair now.
 pub(in crate::control) async fn refresh(
-    control: &Control,
+    control: Arc<Control>,
     asked: Refresh,
 ) -> Result<Refreshed, Problem> {
-    let (_, session) = super::pick(control, asked.account.as_deref())?;
+    let (_, session) = super::pick(&control, asked.account.as_deref())?;
     session.refresh().await
 }

@@ -1,11 +1,12 @@
 //! `GET /v1/status`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use loopdesk_protocol::config::Diagnostic;
 use loopdesk_protocol::status::{Account, Config, Daemon, HooksStatus, KeysStatus, State, Status};
 use loopdesk_protocol::version::Version;
-use loopdesk_protocol::{Condition, conditions};
+use loopdesk_protocol::{Condition, Problem, conditions};
 
 use super::super::Control;
 use super::version::version;
@@ -13,7 +14,7 @@ use crate::config;
 use crate::session::View;
 
 /// The state of the daemon and all accounts.
-pub(in crate::control) async fn status(control: &Control) -> Status {
+pub(in crate::control) async fn status(control: Arc<Control>) -> Result<Status, Problem> {
     for session in control.sessions.all() {
         session.loaded(LOAD_PATIENCE).await;
     }
@@ -26,7 +27,7 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
             shown.state = State::Unreachable;
         }
         (shown.keys, shown.suspended_keys) =
-            super::keys::counts(control, &loaded.config, &account.name);
+            super::keys::counts(&control, &loaded.config, &account.name);
         Some(shown)
     });
     let unknown = loaded.config.unknown.iter().map(|unknown| {
@@ -48,16 +49,16 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
         let fix = &retired.fix;
         Condition::new(conditions::config_retired_key(path, line, message, fix))
     });
-    let keys = super::keys::that_deny_more(control, &loaded.config).map(Condition::new);
+    let keys = super::keys::that_deny_more(&control, &loaded.config).map(Condition::new);
     let keyless = loaded.config.accounts.values();
-    let keyless = keyless.filter_map(|account| key_needed(control, &loaded.config, account));
+    let keyless = keyless.filter_map(|account| key_needed(&control, &loaded.config, account));
     let Version {
         version,
         pid,
         supervised,
         protocol: _,
     } = version();
-    Status {
+    Ok(Status {
         daemon: Daemon {
             version,
             pid,
@@ -86,10 +87,10 @@ pub(in crate::control) async fn status(control: &Control) -> Status {
             loaded_at: loaded.loaded_at,
             problem: loaded.problem,
         },
-    }
+    })
 }
 
-/// A warning, before it happens, that programs without a key will be refused.
+/// Warns that programs without a key will be refused.
 fn key_needed(
     control: &Control,
     config: &config::Config,
@@ -99,9 +100,9 @@ fn key_needed(
         return None;
     }
     let callers = control.keys.over_tcp(&account.name);
-    let named = |program: &Option<std::sync::Arc<str>>| match program {
+    let named = |program: &Option<Arc<str>>| match program {
         Some(program) => format!("`{program}`"),
-        None => "programs that aren't known".to_owned(),
+        None => "unidentified programs".to_owned(),
     };
     let named: Vec<_> = callers.iter().map(named).collect();
     if named.is_empty() {

@@ -1,21 +1,23 @@
 //! `GET /v1/wait`.
 
+use std::sync::Arc;
+
 use loopdesk_protocol::status::{Account, State};
-use loopdesk_protocol::{Kind, Problem, wait};
+use loopdesk_protocol::wait::{WaitRequest, too_long};
+use loopdesk_protocol::{Kind, Problem};
 use tokio::time::Instant;
 
 use super::super::Control;
 
 /// Answers once the account can serve requests.
 pub(in crate::control) async fn wait(
-    control: &Control,
-    query: Option<&str>,
+    control: Arc<Control>,
+    asked: WaitRequest,
 ) -> Result<Account, Problem> {
     let since = Instant::now();
-    let asked = wait::WaitRequest::from_query(query.unwrap_or_default())?;
-    let (account, session) = super::pick(control, asked.account.as_deref())?;
+    let (account, session) = super::pick(&control, asked.account.as_deref())?;
     let mut changes = session.changes();
-    let served = async {
+    let serving = async {
         loop {
             changes.mark_unchanged();
             let view = session.view();
@@ -34,17 +36,17 @@ pub(in crate::control) async fn wait(
         }
     };
     let name = &account.name;
-    let view = tokio::time::timeout(asked.timeout, served)
+    let view = tokio::time::timeout(asked.timeout, serving)
         .await
         .unwrap_or_else(|_| {
             let (why, hints) = match session.view().problem {
                 Some(problem) => (problem.message, problem.hints),
                 None => (format!("account `{name}` is not ready"), Vec::new()),
             };
-            let mut problem = wait::too_long(asked.waited + since.elapsed(), &why);
+            let mut problem = too_long(asked.waited + since.elapsed(), &why);
             problem.hints = hints;
             Err(problem.hint(format!("run `loopdesk status {name}`")))
         })?;
-    let config = std::sync::Arc::clone(&control.loaded.borrow().config);
+    let config = Arc::clone(&control.loaded.borrow().config);
     Ok(super::status::account(&config, &account, view))
 }
