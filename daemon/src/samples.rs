@@ -90,7 +90,7 @@ pub(crate) fn view(name: &str) -> crate::session::View {
         last_error: None,
         problem: None,
         good_at: None,
-        concern: None,
+        alert: None,
         countdown: None,
         pairs: Vec::new(),
         serves: true,

@@ -35,7 +35,7 @@ use crate::keys::Keys;
 use crate::network::Network;
 use crate::notifications::Notifications;
 use crate::proof::Prover;
-use crate::session::{Deps, Sessions};
+use crate::session::{Dependencies, Sessions};
 use crate::supervise::descriptors::Room;
 use crate::supervise::instance::InstanceLock;
 use crate::supervise::signals::{SignalRequest, SignalStream};
@@ -66,7 +66,7 @@ pub async fn run(
     tracing::info!(egress = %Egress::new(&proxies, &config), "Zendesk is reached");
     let tracker = TaskTracker::new();
     let conditions = Conditions::new(clock.clone());
-    let sessions = Sessions::new(Deps {
+    let sessions = Sessions::new(Dependencies {
         clock: clock.clone(),
         paths: paths.clone(),
         proxies,

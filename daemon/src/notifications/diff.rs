@@ -6,7 +6,7 @@ use loopdesk_protocol::event::Event;
 use loopdesk_protocol::status::State;
 use serde::{Deserialize, Serialize};
 
-use crate::session::{Concern, View, What};
+use crate::session::{Alert, AlertKind, View};
 
 /// What the user was told about one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,8 +58,8 @@ pub(super) fn diff(told: &mut NotifiedState, view: &View, now: Timestamp) -> Opt
         | State::Blocked
         | State::Ended => {}
     }
-    let wrong = match &view.concern {
-        Some(concern) => told.goes_wrong(concern, now),
+    let wrong = match &view.alert {
+        Some(alert) => told.goes_wrong(alert, now),
         None => told.is_mended(view),
     };
     let near = told.comes_near(view, now);
@@ -67,14 +67,13 @@ pub(super) fn diff(told: &mut NotifiedState, view: &View, now: Timestamp) -> Opt
 }
 
 impl NotifiedState {
-    fn goes_wrong(&mut self, concern: &Concern, now: Timestamp) -> Option<Event> {
-        let event = match concern.what {
-            What::Ended => Event::Ended,
-            What::Blocked => Event::Blocked,
-            What::Demoted => Event::Demoted,
+    fn goes_wrong(&mut self, alert: &Alert, now: Timestamp) -> Option<Event> {
+        let event = match alert.what {
+            AlertKind::Ended => Event::Ended,
+            AlertKind::Blocked => Event::Blocked,
+            AlertKind::Demoted => Event::Demoted,
         };
-        let is_same =
-            |wrong: &&ReportedProblem| wrong.event == event && wrong.cause == concern.cause;
+        let is_same = |wrong: &&ReportedProblem| wrong.event == event && wrong.cause == alert.cause;
         if self.wrong.as_ref().filter(is_same).is_some() {
             return None;
         }
@@ -82,7 +81,7 @@ impl NotifiedState {
         let is_told = mended.is_some_and(|wrong| now.duration_since(wrong.at) < DAY);
         self.wrong = Some(ReportedProblem {
             event,
-            cause: concern.cause.clone(),
+            cause: alert.cause.clone(),
             // A recurring cause is reported once a day.
             at: mended.filter(|_| is_told).map_or(now, |wrong| wrong.at),
             quiet: is_told,

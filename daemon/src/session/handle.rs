@@ -11,20 +11,20 @@ use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
-use super::callback::desk::Desk;
+use super::callback::pending::PendingCallback;
 use super::callback::server::Callbacks;
 use super::model::per_role::slot;
-use super::model::token_pair::{Generations, Held, Secret};
-use super::pairs::{Keepers, Retirement};
+use super::model::token_pair::{Generations, Secret, SessionTokens};
+use super::pairs::{Retirement, Workers};
 use super::refresher::gate::Gate;
-use super::refresher::publish::Family;
+use super::refresher::publish::Publisher;
 use super::refresher::{Adoption, Command, Refresher};
-use super::report::merge::Parts;
-use super::report::snapshot::{Part, Ready, Snapshot, View};
-use super::state::Machine;
+use super::report::merge::PairStates;
+use super::report::snapshot::{PairState, Ready, Snapshot, View};
+use super::state::StateMachine;
 use super::store::Store;
 use super::vault::Vault;
-use super::zendesk::setup::Setup;
+use super::zendesk::account_context::AccountContext;
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::upstream::Upstream;
@@ -36,23 +36,23 @@ pub struct Session(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     /// The primary pair's.
-    pub(super) setup: ArcSwap<Setup>,
+    pub(super) setup: ArcSwap<AccountContext>,
     pub(super) vault: ArcSwap<Vault>,
     pub(super) store: Store,
     pub(super) clock: Clock,
-    pub(super) desk: Desk,
+    pub(super) desk: PendingCallback,
     pub(super) callbacks: Callbacks,
     /// Each login that is under way holds it once more.
     pub(super) logins: Arc<()>,
     pub(super) tracker: TaskTracker,
     /// Held while both pairs change together.
     pub(super) changing: tokio::sync::Mutex<()>,
-    strands: [Strand; 2],
+    strands: [WorkerHandle; 2],
     snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
 /// What reaches one pair.
-struct Strand {
+struct WorkerHandle {
     gate: Gate,
     commands: mpsc::Sender<Command>,
 }
@@ -60,19 +60,19 @@ struct Strand {
 impl Session {
     /// A session and the tasks that keep it, which are still to be started.
     pub(super) fn new(
-        setup: Arc<Setup>,
+        setup: Arc<AccountContext>,
         clock: &Clock,
         tracker: &TaskTracker,
         store: Store,
         vault: Arc<Vault>,
         callbacks: Callbacks,
-    ) -> (Self, Keepers) {
+    ) -> (Self, Workers) {
         let now = clock.now();
-        let parts = Parts::new(|role| {
-            let (machine, _load) = Machine::new(Generations::default());
-            Part::of(role, &machine, &setup.for_role(role), now)
+        let parts = PairStates::new(|role| {
+            let (machine, _load) = StateMachine::new(Generations::default());
+            PairState::of(role, &machine, &setup.for_role(role), now)
         });
-        let (family, snapshots) = Family::new(parts);
+        let (family, snapshots) = Publisher::new(parts);
         let made = Role::ALL.map(|role| {
             let (commands, queue) = mpsc::channel(COMMANDS_MAX);
             let gate = Gate::new();
@@ -86,7 +86,7 @@ impl Session {
                 commands: queue,
                 family: Arc::clone(&family),
             };
-            (Strand { gate, commands }, refresher)
+            (WorkerHandle { gate, commands }, refresher)
         });
         let [one, two] = made;
         let (strands, refreshers) = ([one.0, two.0], [one.1, two.1]);
@@ -100,7 +100,7 @@ impl Session {
             vault: ArcSwap::new(vault),
             store,
             clock: clock.clone(),
-            desk: Desk::default(),
+            desk: PendingCallback::default(),
             callbacks,
             logins: Arc::default(),
             tracker: tracker.clone(),
@@ -108,7 +108,7 @@ impl Session {
             strands,
             snapshots,
         }));
-        let keepers = Keepers {
+        let keepers = Workers {
             refreshers,
             retirement,
         };
@@ -211,22 +211,22 @@ impl Session {
     }
 
     /// The pair of this role, if there is one.
-    pub(super) async fn held(&self, role: Role) -> Option<Arc<Held>> {
-        self.ask(role, Command::Held).await.ok().flatten()
+    pub(super) async fn held(&self, role: Role) -> Option<Arc<SessionTokens>> {
+        self.ask(role, Command::SessionTokens).await.ok().flatten()
     }
 
     /// Makes a login's pair the session's in this role.
     pub(super) async fn adopt(
         &self,
         role: Role,
-        adoption: impl FnOnce(oneshot::Sender<Result<Arc<Held>, Problem>>) -> Adoption,
-    ) -> Result<Arc<Held>, Problem> {
+        adoption: impl FnOnce(oneshot::Sender<Result<Arc<SessionTokens>, Problem>>) -> Adoption,
+    ) -> Result<Arc<SessionTokens>, Problem> {
         self.ask(role, |reply| Command::Adopt(Box::new(adoption(reply))))
             .await?
     }
 
     /// Gives the session another configuration.
-    pub(super) async fn reconfigure(&self, setup: Arc<Setup>) {
+    pub(super) async fn reconfigure(&self, setup: Arc<AccountContext>) {
         self.0.setup.store(Arc::clone(&setup));
         for role in Role::ALL {
             let setup = setup.for_role(role);

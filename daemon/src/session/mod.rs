@@ -3,7 +3,7 @@
 //! ```text
 //!            registry ── one per account ──► Session (a handle)
 //!                                              │        ▲
-//!  requests ──► dispatch ── lease ── gate      │commands│snapshots (watch)
+//!  requests ──► forward ─── lease ── gate      │commands│snapshots (watch)
 //!                  │                  │        ▼        │
 //!                  │                  └──── refresher ──┴─ pairs: the account's own, and the read-only one
 //!                  ▼                           │           (one refresher for each, which owns it)
@@ -19,7 +19,7 @@
 
 mod callback;
 mod crypto;
-mod dispatch;
+mod forward;
 mod handle;
 pub mod login;
 mod model;
@@ -36,7 +36,7 @@ mod zendesk;
 
 pub use self::handle::Session;
 pub use self::model::token_pair::Generation;
-pub use self::registry::{Deps, Sessions};
-pub use self::report::concern::{Concern, Countdown, What};
+pub use self::registry::{Dependencies, Sessions};
+pub use self::report::alerts::{Alert, AlertKind, ExpiryWarning};
 pub use self::report::snapshot::{Snapshot, View};
 pub use self::report::token_policy::TokenPolicy;

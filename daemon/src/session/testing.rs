@@ -20,18 +20,18 @@ use loopdesk_protocol::status::State;
 use super::callback::server::Callbacks;
 use super::handle::Session;
 use super::model::binding::{Binding, RecordRole};
-use super::model::outcome::{Answer, Grant};
+use super::model::outcome::{Grant, TokenOutcome};
 use super::model::schedule;
-use super::model::token_pair::{AccessToken, Generation, Held, Pair, Renewal};
+use super::model::token_pair::{AccessToken, Generation, Pair, Renewal, SessionTokens};
 use super::refresher::{Command, Verdict};
-use super::registry::Deps;
+use super::registry::Dependencies;
 use super::report::snapshot::{Ready, Snapshot};
-use super::report::token_policy::Rights;
+use super::report::token_policy::TokenChoice;
 use super::store::Store;
-use super::store::record::{self, Sealed, Stored};
+use super::store::record::{self, RecordBody, Sealed};
 use super::vault::Vault;
-use super::zendesk::endpoint::Endpoint;
-use super::zendesk::setup::Setup;
+use super::zendesk::account_context::AccountContext;
+use super::zendesk::api::ZendeskApi;
 use crate::clock::{Clock, Mover};
 use crate::config::{Account, AccountName, VaultKind};
 use crate::network::Network;
@@ -63,9 +63,9 @@ pub(super) fn person(id: u64) -> Person {
 }
 
 /// A session of person 42 whose pair number `generation` lives for `seconds` from `obtained` on.
-pub(super) fn held(generation: u64, obtained: Timestamp, seconds: i64) -> Held {
+pub(super) fn held(generation: u64, obtained: Timestamp, seconds: i64) -> SessionTokens {
     let after = |seconds| schedule::shift(obtained, jiff::SignedDuration::from_secs(seconds));
-    Held {
+    SessionTokens {
         pair: Pair {
             generation: Generation::new(generation),
             access: token(&format!("access-{generation}")),
@@ -106,8 +106,8 @@ pub(super) fn grant(number: u64, asked_at: Timestamp, seconds: u64) -> Grant {
 }
 
 /// A failure that decides nothing.
-pub(super) fn transient(why: &str) -> Answer {
-    Answer::Transient {
+pub(super) fn transient(why: &str) -> TokenOutcome {
+    TokenOutcome::Transient {
         why: why.to_owned(),
         may_have_acted: false,
     }
@@ -119,10 +119,10 @@ pub(super) struct Bench {
     pub(super) zendesk: Arc<Scripted>,
     pub(super) mover: Mover,
     pub(super) store: Store,
-    pub(super) deps: Deps,
+    pub(super) deps: Dependencies,
     pub(super) task: tokio::task::JoinHandle<()>,
     pub(super) home: tempfile::TempDir,
-    pub(super) setup: Arc<Setup>,
+    pub(super) setup: Arc<AccountContext>,
 }
 
 impl Bench {
@@ -140,7 +140,7 @@ impl Bench {
     pub(super) async fn signed_out(lifetime: u32) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (clock, mover) = Clock::movable();
-        let deps = Deps {
+        let deps = Dependencies {
             proxies: Variables::none(clock.clone()),
             conditions: crate::conditions::Conditions::new(clock.clone()),
             network: Network::still(),
@@ -161,7 +161,7 @@ impl Bench {
     }
 
     /// The account with a read-only pair beside its own, or without.
-    pub(super) fn setup_with(&self, read_only_grant: bool) -> Arc<Setup> {
+    pub(super) fn setup_with(&self, read_only_grant: bool) -> Arc<AccountContext> {
         let account = Account {
             read_only_grant,
             ..Account::clone(&self.setup.account)
@@ -186,9 +186,9 @@ impl Bench {
     async fn start(
         home: tempfile::TempDir,
         mover: Mover,
-        deps: Deps,
+        deps: Dependencies,
         zendesk: Arc<Scripted>,
-        setup: Arc<Setup>,
+        setup: Arc<AccountContext>,
     ) -> Self {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
@@ -211,7 +211,7 @@ impl Bench {
             home,
             setup,
         };
-        let settled = |now: &Snapshot| !matches!(now.ready(Rights::All), Ready::Soon);
+        let settled = |now: &Snapshot| !matches!(now.ready(TokenChoice::All), Ready::Soon);
         bench.until(settled).await;
         // The read-only pair's record, too.
         bench.session.loaded(Duration::from_secs(3600)).await;
@@ -219,17 +219,17 @@ impl Bench {
     }
 
     /// Puts a record on disk, as the machine called `machine` would have.
-    pub(super) async fn write(&self, held: Held, machine: &str) {
-        self.write_record(RecordRole::Primary, Stored::Live(held), machine)
+    pub(super) async fn write(&self, held: SessionTokens, machine: &str) {
+        self.write_record(RecordRole::Primary, RecordBody::Live(held), machine)
             .await;
     }
 
     /// Puts the record of a pair of this role on disk.
-    pub(super) async fn write_as(&self, role: impl Into<RecordRole>, stored: Stored) {
+    pub(super) async fn write_as(&self, role: impl Into<RecordRole>, stored: RecordBody) {
         self.write_record(role.into(), stored, "m4ch1ne").await;
     }
 
-    async fn write_record(&self, role: RecordRole, stored: Stored, machine: &str) {
+    async fn write_record(&self, role: RecordRole, stored: RecordBody, machine: &str) {
         let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
         let key = vault.key_or_new(false).await.unwrap();
         let mut binding = self.setup.binding.clone();
@@ -258,7 +258,7 @@ impl Bench {
         let path = self.store.path(&self.name());
         let bytes = self.store.read(&self.name()).unwrap().unwrap();
         let stored = Sealed::parse(&path, &bytes).unwrap().open(&key).unwrap();
-        matches!(stored, Stored::Over { .. })
+        matches!(stored, RecordBody::Over { .. })
     }
 
     /// Waits until the session looks like this.
@@ -298,12 +298,15 @@ impl Bench {
 
     /// What requests would carry now.
     pub(super) fn is_ready(&self) -> bool {
-        matches!(self.session.snapshot().ready(Rights::All), Ready::Yes(_))
+        matches!(
+            self.session.snapshot().ready(TokenChoice::All),
+            Ready::Yes(_)
+        )
     }
 }
 
 /// An account of this client at the scripted Zendesk.
-pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<Setup> {
+pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<AccountContext> {
     setup_of(
         zendesk,
         Account {
@@ -313,10 +316,10 @@ pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<Setup> {
     )
 }
 
-fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<Setup> {
+fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<AccountContext> {
     let account = Arc::new(account);
     let egress = Egress::direct();
-    Arc::new(Setup {
+    Arc::new(AccountContext {
         binding: Binding::new(&account, "m4ch1ne"),
         upstream: Ok(Upstream::new(
             &account,
@@ -326,7 +329,7 @@ fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<Setup> {
         )
         .unwrap()),
         egress,
-        zendesk: Arc::clone(zendesk) as Arc<dyn Endpoint>,
+        zendesk: Arc::clone(zendesk) as Arc<dyn ZendeskApi>,
         account,
     })
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::super::Control;
 use super::super::lines::JsonLines;
-use crate::session::login::{self, Wish};
+use crate::session::login::{self, LoginOptions};
 
 /// Starts a login and streams its events, one per line. Closing the connection cancels the login.
 pub(in crate::control) fn login(
@@ -18,7 +18,7 @@ pub(in crate::control) fn login(
 ) -> Result<JsonLines<Event>, Problem> {
     let (account, session) = super::pick(control, asked.account.as_deref())?;
     let config = Arc::clone(&control.loaded.borrow().config);
-    let wish = Wish {
+    let wish = LoginOptions {
         switch_user: asked.switch_user,
         client_secret: asked.client_secret.clone(),
         no_browser: asked.no_browser,

@@ -13,7 +13,7 @@ use crate::keys::Keys;
 use crate::network::Network;
 use crate::proof::Prover;
 use crate::samples;
-use crate::session::{Deps, Sessions};
+use crate::session::{Dependencies, Sessions};
 use crate::upstream::egress::Variables;
 
 #[tokio::test]
@@ -133,7 +133,7 @@ impl ControlScene {
         let clock = Clock::system();
         let conditions = samples::conditions();
         let config = Arc::new(samples::config(Vec::new()));
-        let sessions = Sessions::new(Deps {
+        let sessions = Sessions::new(Dependencies {
             clock: clock.clone(),
             paths: paths.clone(),
             proxies: Variables::none(clock.clone()),

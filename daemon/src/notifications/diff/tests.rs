@@ -5,7 +5,7 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::*;
 use crate::samples;
-use crate::session::Countdown;
+use crate::session::ExpiryWarning;
 
 /// A session, a user who gets the notifications, and time.
 struct World {
@@ -35,10 +35,10 @@ impl World {
         diff(&mut self.told, &self.view, self.now)
     }
 
-    fn wrong(&mut self, what: What, state: State, cause: &str) {
+    fn wrong(&mut self, what: AlertKind, state: State, cause: &str) {
         self.view.state = state;
         self.view.problem = Some(Problem::new(Kind::Zendesk, "x"));
-        self.view.concern = Some(Concern {
+        self.view.alert = Some(Alert {
             what,
             cause: cause.to_owned(),
         });
@@ -48,7 +48,7 @@ impl World {
     fn seems_well(&mut self) {
         self.view.state = State::Active;
         self.view.problem = None;
-        self.view.concern = None;
+        self.view.alert = None;
     }
 
     fn works(&mut self) {
@@ -62,14 +62,14 @@ impl World {
 fn r4_each_cause_is_told_once_and_so_is_its_end() {
     let mut world = World::new();
     assert_eq!(world.pass(0), None);
-    world.wrong(What::Blocked, State::Blocked, "ask Ada");
+    world.wrong(AlertKind::Blocked, State::Blocked, "ask Ada");
     assert_eq!(world.pass(1), Some(Event::Blocked));
     for _ in 0..50 {
         assert_eq!(world.pass(1), None);
     }
-    world.wrong(What::Blocked, State::Blocked, "ask Ben");
+    world.wrong(AlertKind::Blocked, State::Blocked, "ask Ben");
     assert_eq!(world.pass(1), Some(Event::Blocked), "another cause");
-    world.wrong(What::Ended, State::Ended, "revoked");
+    world.wrong(AlertKind::Ended, State::Ended, "revoked");
     assert_eq!(world.pass(1), Some(Event::Ended));
     world.works();
     assert_eq!(world.pass(1), Some(Event::Restored));
@@ -79,14 +79,14 @@ fn r4_each_cause_is_told_once_and_so_is_its_end() {
 #[test]
 fn a_restart_proves_nothing() {
     let mut world = World::new();
-    world.wrong(What::Blocked, State::Blocked, "ask Ada");
+    world.wrong(AlertKind::Blocked, State::Blocked, "ask Ada");
     assert_eq!(world.pass(1), Some(Event::Blocked));
     for _ in 0..5 {
         world.view.state = State::KeyMissing;
         assert_eq!(world.pass(0), None);
         world.seems_well();
         assert_eq!(world.pass(0), None, "nothing has succeeded since");
-        world.wrong(What::Blocked, State::Blocked, "ask Ada");
+        world.wrong(AlertKind::Blocked, State::Blocked, "ask Ada");
         assert_eq!(world.pass(1), None);
     }
 }
@@ -96,7 +96,7 @@ fn what_comes_and_goes_is_told_once_a_day() {
     let mut world = World::new();
     let mut told = Vec::new();
     for _ in 0..48 {
-        world.wrong(What::Blocked, State::Blocked, "go to the VPN");
+        world.wrong(AlertKind::Blocked, State::Blocked, "go to the VPN");
         told.extend(world.pass(1));
         world.works();
         told.extend(world.pass(0));
@@ -110,7 +110,7 @@ fn what_comes_and_goes_is_told_once_a_day() {
 fn r7_the_countdown_is_told_in_steps_never_twice_a_day() {
     let mut world = World::new();
     let until = world.now + SignedDuration::from_hours(24 * 14 + 12);
-    world.view.countdown = Some(Countdown { until, days: 14 });
+    world.view.countdown = Some(ExpiryWarning { until, days: 14 });
     world.view.problem = Some(Problem::new(Kind::Trouble, "no network"));
     let mut told = Vec::new();
     for hour in 0..(24 * 15) {
@@ -134,7 +134,7 @@ fn r7_the_countdown_is_told_in_steps_never_twice_a_day() {
 #[test]
 fn a_logout_is_known_to_whoever_logs_out() {
     let mut world = World::new();
-    world.wrong(What::Ended, State::Ended, "revoked");
+    world.wrong(AlertKind::Ended, State::Ended, "revoked");
     assert_eq!(world.pass(0), Some(Event::Ended));
     world.seems_well();
     world.view.state = State::SignedOut;

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::desk::Desk;
+use super::pending::PendingCallback;
 use super::visitors;
 use crate::config::{AccountName, RedirectUri};
 use crate::peer::Peers;
@@ -26,7 +26,7 @@ pub(in crate::session) struct Callbacks(Arc<Counter>);
 struct Counter {
     /// Held from the look for a port until it is served; closed with the daemon.
     turn: Arc<Semaphore>,
-    open: Mutex<Vec<Callback>>,
+    open: Mutex<Vec<CallbackListener>>,
     peers: Arc<Peers>,
 }
 
@@ -42,7 +42,7 @@ impl Default for Counter {
 
 /// A callback that is, or was, served.
 #[derive(Debug)]
-struct Callback {
+struct CallbackListener {
     account: AccountName,
     life: Life,
     sockets: Vec<JoinHandle<()>>,
@@ -111,7 +111,7 @@ impl Callbacks {
     }
 
     /// Returns when the sockets of these are closed.
-    async fn end(&self, these: impl Fn(&Callback) -> bool) {
+    async fn end(&self, these: impl Fn(&CallbackListener) -> bool) {
         let ending: Vec<_> = self.open().extract_if(.., |one| these(one)).collect();
         for callback in &ending {
             callback.life.end.cancel();
@@ -122,7 +122,7 @@ impl Callbacks {
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, Vec<Callback>> {
+    fn open(&self) -> MutexGuard<'_, Vec<CallbackListener>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -149,14 +149,14 @@ impl Listening {
     }
 
     /// Serves the browser until the result is dropped, or has lingered.
-    pub(in crate::session) fn serve(self, desk: &Desk, tracker: &TaskTracker) -> Server {
+    pub(in crate::session) fn serve(self, desk: &PendingCallback, tracker: &TaskTracker) -> Server {
         let life = Life::default();
         let sockets = self.sockets.into_iter().map(|socket| {
             let peers = Arc::clone(&self.callbacks.0.peers);
             let (desk, life) = (desk.clone(), life.clone());
             tracker.spawn(visitors::accept(socket, peers, desk, life, tracker.clone()))
         });
-        let callback = Callback {
+        let callback = CallbackListener {
             account: self.account,
             life: life.clone(),
             sockets: sockets.collect(),
@@ -218,7 +218,7 @@ mod tests {
 
     struct Bench {
         callbacks: Callbacks,
-        desk: Desk,
+        desk: PendingCallback,
         tracker: TaskTracker,
         uris: [RedirectUri; 1],
     }
@@ -229,7 +229,7 @@ mod tests {
             let uri = format!("http://{}/callback", free.local_addr().unwrap());
             Self {
                 callbacks: Callbacks::default(),
-                desk: Desk::default(),
+                desk: PendingCallback::default(),
                 tracker: TaskTracker::new(),
                 uris: [uri.parse().unwrap()],
             }

@@ -22,8 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::desk::{Desk, Entered, Offer};
 use super::page::{self, Page};
+use super::pending::{CallbackResult, Entered, PendingCallback};
 use super::server::Life;
 use crate::peer::{self, Gone, Peer, Peers, SeenPeer};
 
@@ -31,7 +31,7 @@ use crate::peer::{self, Gone, Peer, Peers, SeenPeer};
 pub(in crate::session) async fn accept(
     socket: TcpListener,
     peers: Arc<Peers>,
-    desk: Desk,
+    desk: PendingCallback,
     life: Life,
     tracker: TaskTracker,
 ) {
@@ -90,7 +90,7 @@ fn look(peers: &Peers, stream: &TcpStream, remote: SocketAddr) -> Result<SeenPee
 }
 
 /// Serves one connection. Without a desk, there is one answer for it.
-async fn serve(stream: TcpStream, desk: Option<Desk>, life: Life) {
+async fn serve(stream: TcpStream, desk: Option<PendingCallback>, life: Life) {
     let is_others = desk.is_none();
     let service = service_fn(move |request| {
         let desk = desk.clone();
@@ -135,7 +135,7 @@ async fn serve(stream: TcpStream, desk: Option<Desk>, life: Life) {
     }
 }
 
-async fn answer(desk: Desk, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(desk: PendingCallback, request: Request<Incoming>) -> Response<Full<Bytes>> {
     if *request.method() != Method::GET {
         return Page::method().into_response();
     }
@@ -144,10 +144,10 @@ async fn answer(desk: Desk, request: Request<Incoming>) -> Response<Full<Bytes>>
         Some(Entered::First(url)) => return page::redirect(&url),
         Some(Entered::Again) => Page::entered(),
         None => match desk.offer(path, query.unwrap_or_default()) {
-            Offer::Taken(page) => page.await.unwrap_or_else(|_| Page::lost()),
-            Offer::Used => Page::used(),
-            Offer::Malformed(_) => Page::malformed(),
-            Offer::NotOurs | Offer::Nobody => Page::not_ours(),
+            CallbackResult::Taken(page) => page.await.unwrap_or_else(|_| Page::lost()),
+            CallbackResult::Used => Page::used(),
+            CallbackResult::Malformed(_) => Page::malformed(),
+            CallbackResult::NotOurs | CallbackResult::Nobody => Page::not_ours(),
         },
     };
     page.into_response()

@@ -13,9 +13,10 @@
 //! when nobody listens to its events any more; from then on it runs to its end, so that no token
 //! is left behind unrevoked.
 
+mod exchange;
 mod read_only;
 mod secret;
-mod words;
+pub(in crate::session) mod text;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,38 +24,32 @@ use std::time::Duration;
 use loopdesk_protocol::login::{Authorize, Done};
 use loopdesk_protocol::status::{Role, State};
 use loopdesk_protocol::{Kind, Problem, SecretText};
-use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{mpsc, oneshot};
 
 pub use loopdesk_protocol::login::Event;
 
-use self::read_only::{Place, Visit};
-use self::words::{abandoned, no_random};
+use self::read_only::{RedirectTarget, Visit};
+use self::text::{abandoned, no_random};
 
-use super::callback::desk::{Arrival, Came, Entrance, Offer};
 use super::callback::page::{Page, Pages};
+use super::callback::pending::{AuthorizationResponse, CallbackResult, Entrance, LoginCallback};
 use super::callback::server::{Listening, Server};
 use super::crypto::data_key::DataKey;
 use super::handle::{LOAD_PATIENCE, Session};
 use super::model::blocking::blocking;
-use super::model::checks::Revocation;
-use super::model::outcome::{Answer, Grant};
 use super::model::schedule;
-use super::model::token_pair::{AccessToken, Held, Renewal};
-use super::refresher::{Adoption, Command};
-use super::store::leftover::Leftover;
+use super::model::token_pair::SessionTokens;
+use super::refresher::Command;
+use super::zendesk::account_context::AccountContext;
 use super::zendesk::oauth::Authorization;
-use super::zendesk::setup::Setup;
 use crate::config::{GrantType, RedirectUri};
-use crate::failpoint;
-use crate::telemetry::redact;
 
 impl Session {
     /// Logs a person in. What happens is told on `events`; dropping their receiver abandons the
     /// login as long as the browser has not come back.
     pub async fn login(
         &self,
-        wish: Wish,
+        wish: LoginOptions,
         redirect_uris: &[RedirectUri],
         base_urls: Vec<String>,
         events: mpsc::Sender<Event>,
@@ -83,28 +78,28 @@ impl Session {
     }
 
     /// Why an address isn't taken, if it isn't.
-    fn why_not(&self, offer: &Offer) -> Option<Problem> {
+    fn why_not(&self, offer: &CallbackResult) -> Option<Problem> {
         let name = &self.account().name;
         let again = format!("run `loopdesk login {name} --no-browser` again");
         let (kind, message, hint) = match offer {
-            Offer::Taken(_) => return None,
-            Offer::Nobody => (
+            CallbackResult::Taken(_) => return None,
+            CallbackResult::Nobody => (
                 Kind::Login,
                 format!("no login of account `{name}` is waiting for an address"),
                 again,
             ),
-            Offer::Used => (
+            CallbackResult::Used => (
                 Kind::Login,
                 "that address was used already: each one is good for one login".to_owned(),
                 again,
             ),
-            Offer::Malformed(what) => (
+            CallbackResult::Malformed(what) => (
                 Kind::Usage,
                 format!("that is not the address of the last page: {what}"),
                 "copy the whole address of the page that failed to load, from `http` to its end"
                     .to_owned(),
             ),
-            Offer::NotOurs => (
+            CallbackResult::NotOurs => (
                 Kind::Login,
                 "that address belongs to another login".to_owned(),
                 "paste the address of the page that this login's link led to".to_owned(),
@@ -127,10 +122,10 @@ pub fn paste(sessions: &[Session], address: &str) -> Result<(), Problem> {
             return Ok(());
         };
         let distance = match offer {
-            Offer::Taken(_) | Offer::Used => 0,
-            Offer::Malformed(_) => 1,
-            Offer::NotOurs => 2,
-            Offer::Nobody => 3,
+            CallbackResult::Taken(_) | CallbackResult::Used => 0,
+            CallbackResult::Malformed(_) => 1,
+            CallbackResult::NotOurs => 2,
+            CallbackResult::Nobody => 3,
         };
         if nearest.as_ref().is_none_or(|(least, _)| distance < *least) {
             nearest = Some((distance, problem));
@@ -147,7 +142,7 @@ pub fn paste(sessions: &[Session], address: &str) -> Result<(), Problem> {
 
 /// What the person wants of a login.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
+pub struct LoginOptions {
     /// Another person than before is meant.
     pub switch_user: bool,
     /// The secret of the account's client.
@@ -158,8 +153,8 @@ pub struct Wish {
 
 struct Login {
     session: Session,
-    setup: Arc<Setup>,
-    wish: Wish,
+    setup: Arc<AccountContext>,
+    wish: LoginOptions,
     redirect_uris: Vec<RedirectUri>,
     base_urls: Vec<String>,
     events: mpsc::Sender<Event>,
@@ -199,7 +194,7 @@ impl Login {
             Some(at) => Some((at, Entrance::to(&authorization.url).map_err(no_random)?)),
             None => None,
         };
-        let way = Way {
+        let way = BrowserRoute {
             entrance: entrance
                 .as_ref()
                 .map(|(at, entrance)| entrance.address(*at)),
@@ -219,12 +214,12 @@ impl Login {
             server.linger();
         }
         let (result, unhappy): (_, fn(&Problem) -> Page) = match arrival.came {
-            Came::Code(code) => {
+            AuthorizationResponse::Code(code) => {
                 let got = self.exchange(authorization, code, Arc::clone(&key)).await;
                 (got, Page::failed)
             }
-            Came::Denied => (Err(self.denied()), Page::denied),
-            Came::Error { error, description } => (
+            AuthorizationResponse::Denied => (Err(self.denied()), Page::denied),
+            AuthorizationResponse::Error { error, description } => (
                 Err(self.refused(&error, description.as_ref())),
                 Page::failed,
             ),
@@ -248,7 +243,7 @@ impl Login {
     }
 
     /// Where the browser is to come back to, and what listens there.
-    async fn place(&self) -> Result<(Place, Option<Listening>), Problem> {
+    async fn place(&self) -> Result<(RedirectTarget, Option<Listening>), Problem> {
         let (callbacks, account) = (&self.session.0.callbacks, &self.setup.account.name);
         let (uri, listening) = match callbacks.bind(account, &self.redirect_uris).await {
             Ok(listening) => (listening.uri().clone(), Some(listening)),
@@ -258,7 +253,7 @@ impl Login {
             }
             Err(problem) => return Err(problem),
         };
-        let place = Place {
+        let place = RedirectTarget {
             path: uri.path().to_owned(),
             redirect_uri: uri.as_str().to_owned(),
         };
@@ -275,7 +270,7 @@ impl Login {
         &self,
         authorization: &Authorization,
         pages: Pages,
-        way: Way,
+        way: BrowserRoute,
         patience: Duration,
     ) -> Result<(), Problem> {
         let now = self.session.0.clock.now();
@@ -297,10 +292,10 @@ impl Login {
     /// Waits for the browser, or for a pasted address.
     async fn arrival(
         &self,
-        pending: oneshot::Receiver<Arrival>,
+        pending: oneshot::Receiver<LoginCallback>,
         server: Option<&Server>,
         patience: Duration,
-    ) -> Result<Arrival, Problem> {
+    ) -> Result<LoginCallback, Problem> {
         let ended = async {
             match server {
                 Some(server) => server.ended().await,
@@ -365,118 +360,8 @@ impl Login {
         }
     }
 
-    async fn exchange(
-        &self,
-        authorization: Authorization,
-        code: SecretString,
-        key: Arc<DataKey>,
-    ) -> Result<Arc<Held>, Problem> {
-        let (grant, renewal, fresh) = self.granted(&self.setup, authorization, code, &key).await?;
-        self.adopt(grant, renewal, key, Some(fresh)).await
-    }
-
-    /// Turns a code into a pair that nobody holds yet.
-    async fn granted(
-        &self,
-        setup: &Arc<Setup>,
-        authorization: Authorization,
-        code: SecretString,
-        key: &Arc<DataKey>,
-    ) -> Result<(Grant, Renewal, Leftover), Problem> {
-        let _hidden = redact::hide(code.expose_secret());
-        let zendesk = &setup.zendesk;
-        let store = self.session.0.store.of(setup.binding.role);
-        let (setup, opening) = (Arc::clone(setup), Arc::clone(key));
-        let fresh = blocking(move || {
-            Leftover::expected(&setup.account.name, &setup.binding, &store, &opening)
-        });
-        let fresh = fresh
-            .await
-            .map_err(|why| Problem::new(Kind::Internal, why))?;
-        let fresh = fresh.map_err(|error| error.problem())?;
-        failpoint::reach(failpoint::FRESH_MADE);
-        let answer = zendesk.exchange(authorization, &code, fresh.keeper()).await;
-        failpoint::reach(failpoint::PARSED);
-        let grant = match answer {
-            Answer::Granted(grant) => grant,
-            Answer::InvalidGrant(_) => {
-                let why = "Zendesk no longer accepts this login's code (it is good for two \
-                           minutes, and once)";
-                return Err(self.failed(Kind::Login, why));
-            }
-            Answer::Refused(block) => {
-                let mut problem = self.failed(Kind::Zendesk, &block.why);
-                // Trying again helps after that only.
-                problem.hints.insert(0, block.fix);
-                return Err(problem);
-            }
-            Answer::Transient { why, .. } | Answer::Lost(why) => {
-                return Err(self.failed(Kind::Zendesk, &why));
-            }
-        };
-        match grant.refresh.clone() {
-            Some(token) => Ok((grant, Renewal::RefreshToken(token), fresh)),
-            None => {
-                zendesk.revoke(&grant.access).await;
-                let why = "Zendesk granted a token that can't be refreshed";
-                Err(self
-                    .failed(Kind::Zendesk, why)
-                    .hint("ask a Zendesk admin to let the OAuth client use refresh tokens"))
-            }
-        }
-    }
-
-    /// Stores what was granted, and makes it the session's.
-    async fn adopt(
-        &self,
-        mut grant: Grant,
-        renewal: Renewal,
-        key: Arc<DataKey>,
-        leftover: Option<Leftover>,
-    ) -> Result<Arc<Held>, Problem> {
-        // RFC 6749 section 5.1: left out where it is what was asked for.
-        grant
-            .scopes
-            .get_or_insert_with(|| self.requested().collect());
-        let zendesk = &self.setup.zendesk;
-        let fresh = grant.access.clone();
-        let person = zendesk.person(&fresh).await;
-        let adopted = match person {
-            Ok(person) => {
-                let switch_user = self.wish.switch_user;
-                let adoption = |reply| Adoption {
-                    grant,
-                    renewal,
-                    person,
-                    switch_user,
-                    key,
-                    reply,
-                };
-                self.session.adopt(Role::Primary, adoption).await
-            }
-            Err(why) => Err(self.failed(Kind::Zendesk, &why)),
-        };
-        if adopted.is_err() {
-            self.discard(&fresh, leftover).await;
-            return adopted;
-        }
-        if let Some(leftover) = leftover {
-            leftover.forget();
-        }
-        failpoint::reach(failpoint::FRESH_FORGOTTEN);
-        adopted
-    }
-
-    /// Ends a pair that nobody will use: it must not live on at Zendesk.
-    async fn discard(&self, access: &AccessToken, leftover: Option<Leftover>) {
-        let revoked = self.setup.zendesk.revoke(access).await;
-        if let (Revocation::Done, Some(leftover)) = (revoked, leftover) {
-            leftover.forget();
-        }
-    }
-
     /// The login as it has ended; `told`: what the person should mind; `before`: who was logged in.
-    fn done(&self, held: &Arc<Held>, told: Vec<String>, before: Option<u64>) -> Done {
+    fn done(&self, held: &Arc<SessionTokens>, told: Vec<String>, before: Option<u64>) -> Done {
         let scopes = held.pair.scopes.clone();
         let missing = self.requested().filter(|scope| !scopes.contains(scope));
         let warning: Vec<_> = self.warning(held).into_iter().chain(told).collect();
@@ -506,7 +391,7 @@ impl Login {
 
 /// How the browser gets to a page, and back.
 #[derive(Debug)]
-struct Way {
+struct BrowserRoute {
     entrance: Option<String>,
     listens: bool,
 }

@@ -13,28 +13,28 @@ use loopdesk_protocol::{Kind, Problem};
 use secrecy::SecretString;
 use tokio::sync::oneshot;
 
-use super::{Login, Way};
-use crate::session::callback::desk::Came;
+use super::{BrowserRoute, Login};
 use crate::session::callback::page::Page;
 use crate::session::callback::page::Pages;
+use crate::session::callback::pending::AuthorizationResponse;
 use crate::session::callback::server::Server;
 use crate::session::crypto::data_key::DataKey;
-use crate::session::model::checks::Check;
+use crate::session::model::checks::TokenCheck;
 use crate::session::model::outcome::Grant;
 use crate::session::model::person::named;
-use crate::session::model::token_pair::{Held, Renewal};
+use crate::session::model::token_pair::{Renewal, SessionTokens};
 use crate::session::refresher::Adoption;
 use crate::session::zendesk::oauth::Authorization;
 
 /// Where the browser comes back to.
-pub(super) struct Place {
+pub(super) struct RedirectTarget {
     pub(super) path: String,
     pub(super) redirect_uri: String,
 }
 
 /// A visit to the browser.
 pub(super) struct Visit {
-    pub(super) place: Place,
+    pub(super) place: RedirectTarget,
     /// What waits for the browser there.
     pub(super) server: Option<Server>,
     pub(super) key: Arc<DataKey>,
@@ -43,11 +43,11 @@ pub(super) struct Visit {
 }
 
 /// What a further page has brought.
-enum Got {
+enum PageResult {
     /// The pair that it was for.
     Pair,
     /// A new primary, since Zendesk has ended the one before.
-    Only(Arc<Held>),
+    Only(Arc<SessionTokens>),
 }
 
 impl Login {
@@ -60,11 +60,11 @@ impl Login {
     /// `held` is stored and in use. `shown` takes the page that the browser waits for.
     pub(super) async fn go_on(
         &self,
-        held: Arc<Held>,
+        held: Arc<SessionTokens>,
         shown: oneshot::Sender<Page>,
         visit: &Visit,
     ) -> Done {
-        let mut walk = Walk {
+        let mut walk = ExtraGrants {
             told: Vec::new(),
             primary: held,
             shown: Some(shown),
@@ -77,8 +77,8 @@ impl Login {
         };
         while let Some(role) = next.take() {
             match self.step(role, &mut walk, visit).await {
-                Ok(Got::Pair) => {}
-                Ok(Got::Only(held)) => {
+                Ok(PageResult::Pair) => {}
+                Ok(PageResult::Only(held)) => {
                     walk.primary = held;
                     if role == Role::ReadOnly {
                         walk.told.push(self.only_one());
@@ -98,7 +98,12 @@ impl Login {
     }
 
     /// One further page, from its address to the pair.
-    async fn step(&self, role: Role, walk: &mut Walk, visit: &Visit) -> Result<Got, Problem> {
+    async fn step(
+        &self,
+        role: Role,
+        walk: &mut ExtraGrants,
+        visit: &Visit,
+    ) -> Result<PageResult, Problem> {
         let place = &visit.place;
         let setup = self.setup.for_role(role);
         let authorization = Authorization::new(&setup.account, &place.redirect_uri)
@@ -117,7 +122,7 @@ impl Login {
             person: walk.primary.person.as_ref().clone(),
         });
         drop(self.events.send(obtained).await);
-        let way = Way {
+        let way = BrowserRoute {
             entrance: None,
             listens: visit.server.is_some(),
         };
@@ -132,12 +137,14 @@ impl Login {
             .await?;
         walk.shown = Some(arrival.page);
         match arrival.came {
-            Came::Code(code) => {
+            AuthorizationResponse::Code(code) => {
                 self.further(role, authorization, code, &walk.primary, &visit.key)
                     .await
             }
-            Came::Denied => Err(self.denied()),
-            Came::Error { error, description } => Err(self.refused(&error, description.as_ref())),
+            AuthorizationResponse::Denied => Err(self.denied()),
+            AuthorizationResponse::Error { error, description } => {
+                Err(self.refused(&error, description.as_ref()))
+            }
         }
     }
 
@@ -147,9 +154,9 @@ impl Login {
         role: Role,
         authorization: Authorization,
         code: SecretString,
-        primary: &Held,
+        primary: &SessionTokens,
         key: &Arc<DataKey>,
-    ) -> Result<Got, Problem> {
+    ) -> Result<PageResult, Problem> {
         let setup = self.setup.for_role(role);
         let granted = self.granted(&setup, authorization, code, key);
         let (mut grant, renewal, leftover) = granted.await?;
@@ -172,9 +179,9 @@ impl Login {
         role: Role,
         grant: Grant,
         renewal: Renewal,
-        primary: &Held,
+        primary: &SessionTokens,
         key: &Arc<DataKey>,
-    ) -> Result<Got, Problem> {
+    ) -> Result<PageResult, Problem> {
         let zendesk = &self.setup.zendesk;
         let person = zendesk.person(&grant.access).await;
         let person = person.map_err(|why| self.failed(Kind::Zendesk, &why))?;
@@ -198,8 +205,8 @@ impl Login {
         };
         let held = self.session.adopt(into, adoption).await?;
         Ok(match into {
-            Role::Primary => Got::Only(held),
-            Role::ReadOnly => Got::Pair,
+            Role::Primary => PageResult::Only(held),
+            Role::ReadOnly => PageResult::Pair,
         })
     }
 
@@ -208,13 +215,13 @@ impl Login {
         let Some(mut held) = self.session.held(role).await else {
             return match role {
                 // Logged out in the meantime.
-                Role::Primary => Err(super::words::abandoned()),
+                Role::Primary => Err(super::text::abandoned()),
                 Role::ReadOnly => Ok(false),
             };
         };
         loop {
             let check = self.setup.zendesk.check(&held.pair.access).await;
-            if check != Check::Dead {
+            if check != TokenCheck::Dead {
                 return Ok(false);
             }
             match self.session.held(role).await {
@@ -226,7 +233,7 @@ impl Login {
     }
 
     /// Whether the read-only pair is wanted and not there, beside the new primary one.
-    async fn is_missing(&self, primary: &Held) -> bool {
+    async fn is_missing(&self, primary: &SessionTokens) -> bool {
         if !self.setup.wants(Role::ReadOnly) {
             return false;
         }
@@ -298,10 +305,10 @@ impl Login {
 }
 
 /// How far a visit has come.
-struct Walk {
+struct ExtraGrants {
     /// What the person should mind.
     told: Vec<String>,
-    primary: Arc<Held>,
+    primary: Arc<SessionTokens>,
     /// Where the browser waits for the next page.
     shown: Option<oneshot::Sender<Page>>,
     /// What the last page was for.

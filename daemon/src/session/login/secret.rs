@@ -7,8 +7,8 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::Login;
 use crate::config::GrantType;
-use crate::session::model::outcome::Answer;
-use crate::session::model::token_pair::{Held, Renewal, Secret};
+use crate::session::model::outcome::TokenOutcome;
+use crate::session::model::token_pair::{Renewal, Secret, SessionTokens};
 
 impl Login {
     /// Proves the secret, the one that was given or the one that is stored, by getting a token.
@@ -17,11 +17,11 @@ impl Login {
         let before = self.person();
         let renewal = Renewal::ClientSecret(self.secret().await?);
         match self.setup.zendesk.refresh(&renewal, None).await {
-            Answer::Granted(grant) => {
+            TokenOutcome::Granted(grant) => {
                 let held = self.adopt(grant, renewal, key, None).await?;
                 Ok(self.done(&held, Vec::new(), before))
             }
-            Answer::Refused(block) => {
+            TokenOutcome::Refused(block) => {
                 let message = format!(
                     "the login of account `{}` failed: {}",
                     self.name(),
@@ -29,10 +29,10 @@ impl Login {
                 );
                 Err(Problem::new(Kind::Zendesk, message).hint(block.fix))
             }
-            Answer::Transient { why, .. } | Answer::Lost(why) => {
+            TokenOutcome::Transient { why, .. } | TokenOutcome::Lost(why) => {
                 Err(self.failed(Kind::Zendesk, &why))
             }
-            Answer::InvalidGrant(_) => Err(self.failed(Kind::Zendesk, "invalid_grant")),
+            TokenOutcome::InvalidGrant(_) => Err(self.failed(Kind::Zendesk, "invalid_grant")),
         }
     }
 
@@ -66,7 +66,7 @@ impl Login {
     }
 
     /// What to mind about whoever is logged in now.
-    pub(super) fn warning(&self, held: &Arc<Held>) -> Option<String> {
+    pub(super) fn warning(&self, held: &Arc<SessionTokens>) -> Option<String> {
         let acts_alone = self.setup.account.grant == GrantType::ClientCredentials;
         (acts_alone && held.person.is_admin()).then(|| {
             format!(

@@ -382,9 +382,9 @@ impl Attempt {
         let (sender, mut events) = mpsc::channel(4);
         let (session, uris) = (bench.session.clone(), uris.to_vec());
         let base_urls = vec!["http://localhost:8484".to_owned()];
-        let wish = Wish {
+        let wish = LoginOptions {
             switch_user,
-            ..Wish::default()
+            ..LoginOptions::default()
         };
         let task = tokio::spawn(async move {
             session.login(wish, &uris, base_urls, sender).await;

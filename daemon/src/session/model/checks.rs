@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 
-use super::rejection::Block;
+use super::rejection::RefreshRejection;
 
 /// What `tokens/current` says of an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Check {
+pub(in crate::session) enum TokenCheck {
     /// It lives.
     Alive {
         /// When it expires, if Zendesk tells.
@@ -34,7 +34,7 @@ pub(in crate::session) enum Revocation {
 
 /// What Zendesk says of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Found {
+pub(in crate::session) enum ProbeResult {
     /// It lives and is this person's.
     Somebody {
         person: Person,
@@ -46,7 +46,7 @@ pub(in crate::session) enum Found {
     /// It is dead.
     Dead,
     /// A definite refusal.
-    Refused(Block),
+    Refused(RefreshRejection),
     /// No answer, or one that decides nothing; why.
     Unclear(String),
 }

@@ -2,9 +2,9 @@
 
 pub(super) mod binding;
 pub(super) mod blocking;
-pub(super) mod cause;
 pub(super) mod checks;
 pub(super) mod endings;
+pub(in crate::session) mod oauth_error;
 pub(super) mod outcome;
 pub(super) mod per_role;
 pub(super) mod person;

@@ -9,20 +9,20 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::session::model::cause::Said;
-use crate::session::model::rejection::Block;
+use super::oauth_error::ErrorBody;
+use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::schedule;
 use crate::session::model::token_pair::{AccessToken, Generation, Pair, Renewal, Secret};
 
 /// The end of a call to the token endpoint.
 #[derive(Debug)]
-pub(in crate::session) enum Answer {
+pub(in crate::session) enum TokenOutcome {
     /// A new pair; the old one is dead.
     Granted(Grant),
     /// A parsed `invalid_grant`: the refresh token, or the code, is no good any more.
-    InvalidGrant(Said),
+    InvalidGrant(ErrorBody),
     /// Another definite refusal: the pair lives, and somebody has to act.
-    Refused(Block),
+    Refused(RefreshRejection),
     /// Nothing is decided; later, it may be.
     Transient {
         /// What happened, without secrets.
@@ -34,7 +34,7 @@ pub(in crate::session) enum Answer {
     Lost(String),
 }
 
-impl Answer {
+impl TokenOutcome {
     /// The request could not be made at all.
     pub(in crate::session) fn unsendable(why: String) -> Self {
         Self::Transient {

@@ -169,7 +169,7 @@ impl fmt::Debug for AccessToken {
 
 /// A pair and the person whose it is: all that has to survive a restart.
 #[derive(Clone, Debug)]
-pub(in crate::session) struct Held {
+pub(in crate::session) struct SessionTokens {
     pub(in crate::session) pair: Pair,
     pub(in crate::session) person: Arc<Person>,
     pub(in crate::session) logged_in_at: Timestamp,

@@ -11,12 +11,12 @@ use super::refresher::Refresher;
 
 /// The tasks of one account.
 #[derive(Debug)]
-pub(super) struct Keepers {
+pub(super) struct Workers {
     pub(super) refreshers: [Refresher; 2],
     pub(super) retirement: Retirement,
 }
 
-impl Keepers {
+impl Workers {
     /// Runs until both refreshers have ended.
     pub(super) async fn run(self) {
         let [primary, read_only] = self.refreshers;

@@ -5,10 +5,10 @@ mod random;
 use jiff::SignedDuration;
 use loopdesk_protocol::status::{Role, State as Shown};
 
-use crate::session::model::outcome::Answer;
+use crate::session::model::outcome::TokenOutcome;
 use crate::session::report::snapshot::{Ready, Snapshot};
-use crate::session::report::token_policy::Rights;
-use crate::session::store::record::Stored;
+use crate::session::report::token_policy::TokenChoice;
+use crate::session::store::record::RecordBody;
 use crate::session::testing::{Bench, Step, held};
 
 /// Person 42 has pair 1 as the account's own, 2 as the read-only one.
@@ -17,13 +17,13 @@ async fn two() -> Bench {
     let now = bench.deps.clock.now();
     for (number, role) in (1..).zip(Role::ALL) {
         let held = held(number, now, 3600);
-        bench.write_as(role, Stored::Live(held)).await;
+        bench.write_as(role, RecordBody::Live(held)).await;
     }
     bench.zendesk.set_issued(2);
     bench.restarted().await
 }
 
-fn in_use(snapshot: &Snapshot, rights: Rights) -> Option<(Role, u64)> {
+fn in_use(snapshot: &Snapshot, rights: TokenChoice) -> Option<(Role, u64)> {
     match snapshot.ready(rights) {
         Ready::Yes(credential) => Some((credential.role, credential.generation.get())),
         Ready::Soon | Ready::No(_) => None,
@@ -33,13 +33,16 @@ fn in_use(snapshot: &Snapshot, rights: Rights) -> Option<(Role, u64)> {
 #[tokio::test(start_paused = true)]
 async fn r5_neither_pair_stands_in_for_the_other() {
     let bench = two().await;
-    let lost = || Step::Answer(Answer::Lost("broken".to_owned()));
+    let lost = || Step::TokenOutcome(TokenOutcome::Lost("broken".to_owned()));
     bench.zendesk.script([lost(), lost()]);
     bench.session.refresh().await.unwrap_err();
     let now = bench.session.snapshot();
-    assert_eq!(in_use(&now, Rights::All), Some((Role::Primary, 1)));
+    assert_eq!(in_use(&now, TokenChoice::All), Some((Role::Primary, 1)));
     assert_eq!(now.view.state, Shown::Doubtful);
-    assert_eq!(in_use(&now, Rights::ReadOnly), Some((Role::ReadOnly, 2)));
+    assert_eq!(
+        in_use(&now, TokenChoice::ReadOnly),
+        Some((Role::ReadOnly, 2))
+    );
 
     let bench = two().await;
     bench.zendesk.script([Step::Swallowed]);
@@ -47,7 +50,10 @@ async fn r5_neither_pair_stands_in_for_the_other() {
     let now = bench.session.snapshot();
     assert_eq!(now.view.state, Shown::Ended);
     assert!(now.view.problem.is_some(), "and that is told");
-    assert_eq!(in_use(&now, Rights::ReadOnly), Some((Role::ReadOnly, 2)));
+    assert_eq!(
+        in_use(&now, TokenChoice::ReadOnly),
+        Some((Role::ReadOnly, 2))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -71,7 +77,7 @@ async fn r8_a_logout_ends_both_pairs_and_offline_neither() {
     bench.zendesk.set_offline(true);
     bench.session.logout(false).await.unwrap_err();
     let now = bench.session.snapshot();
-    assert_eq!(in_use(&now, Rights::All), Some((Role::Primary, 1)));
+    assert_eq!(in_use(&now, TokenChoice::All), Some((Role::Primary, 1)));
     bench.zendesk.set_offline(false);
     assert!(bench.session.logout(false).await.unwrap().revoked);
     assert_eq!(bench.zendesk.living(), [0_u64; 0]);
@@ -92,7 +98,7 @@ async fn r8_a_read_only_pair_that_is_switched_off_is_revoked_as_soon_as_zendesk_
         .await;
     assert_eq!(bench.zendesk.living(), [1]);
     let now = bench.session.snapshot();
-    assert_eq!(in_use(&now, Rights::All), Some((Role::Primary, 1)));
+    assert_eq!(in_use(&now, TokenChoice::All), Some((Role::Primary, 1)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +115,7 @@ async fn r3_a_record_under_another_role_s_name_is_refused() {
         problem.message.contains("primary pair under another name"),
         "{problem}"
     );
-    assert_eq!(in_use(&now, Rights::All), Some((Role::Primary, 1)));
+    assert_eq!(in_use(&now, TokenChoice::All), Some((Role::Primary, 1)));
 }
 
 #[tokio::test(start_paused = true)]

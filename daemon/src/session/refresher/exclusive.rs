@@ -7,15 +7,15 @@ use loopdesk_protocol::session::LoggedOut;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::oneshot;
 
-use super::ending;
 use super::jobs::{self, Done, Leaving};
-use super::leftovers;
+use super::orphans;
+use super::revoke;
 use super::{Adoption, Command, Exclusive, Task, bug};
 use crate::failpoint;
 use crate::session::model::person::named;
-use crate::session::model::token_pair::{Generation, Held, Renewal, Secret};
+use crate::session::model::token_pair::{Generation, Renewal, Secret, SessionTokens};
 use crate::session::state::{Input, State};
-use crate::session::store::leftover::Leftover;
+use crate::session::store::orphan::OrphanedPair;
 
 impl Task {
     pub(super) fn is_quiet(&self) -> bool {
@@ -69,7 +69,7 @@ impl Task {
             drop(reply.send(Err(problem)));
             return;
         }
-        let held = Held {
+        let held = SessionTokens {
             logged_in_at: grant.asked_at,
             pair: grant.begin(self.machine.next_generation(), renewal),
             person: Arc::new(person),
@@ -84,7 +84,10 @@ impl Task {
         self.start(lost, async move { Done::Adopted(adopting.await) });
     }
 
-    pub(super) fn adopted(&mut self, result: Result<(Held, Option<Leftover>), Problem>) {
+    pub(super) fn adopted(
+        &mut self,
+        result: Result<(SessionTokens, Option<OrphanedPair>), Problem>,
+    ) {
         let exclusive = std::mem::replace(&mut self.exclusive, Exclusive::None);
         let Exclusive::Login(reply) = exclusive else {
             return;
@@ -118,7 +121,7 @@ impl Task {
         if let Some(old) = replaced {
             let setup = Arc::clone(&self.parts.setup);
             self.start(Done::Revoked, async move {
-                ending::end_replaced(&setup, &old.pair, leftover, was_over).await;
+                revoke::revoke_replaced(&setup, &old.pair, leftover, was_over).await;
                 Done::Revoked
             });
         }
@@ -129,7 +132,7 @@ impl Task {
         let parts = &self.parts;
         let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
         let in_use = self.machine.held().cloned();
-        let ending = leftovers::end_all(setup, store, Arc::clone(&parts.vault), in_use);
+        let ending = orphans::end_all(setup, store, Arc::clone(&parts.vault), in_use);
         self.start(Done::Revoked, async move {
             ending.await;
             Done::Revoked

@@ -38,7 +38,7 @@ struct Traffic {
 
 /// Whether a request can be sent a second time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Load {
+pub(in crate::session) enum Replayability {
     Replayable,
     Unreplayable,
 }
@@ -52,10 +52,10 @@ impl Gate {
 
     /// Passes the gate, waiting while it is closed, but not for ever: whoever has waited long
     /// enough goes on with the old token.
-    pub(in crate::session) async fn enter(&self, load: Load) -> Lease {
+    pub(in crate::session) async fn enter(&self, load: Replayability) -> Lease {
         let patience = match load {
-            Load::Replayable => REPLAYABLE_PATIENCE,
-            Load::Unreplayable => UNREPLAYABLE_PATIENCE,
+            Replayability::Replayable => REPLAYABLE_PATIENCE,
+            Replayability::Unreplayable => UNREPLAYABLE_PATIENCE,
         };
         let deadline = Instant::now() + patience;
         while !self.count(load, |traffic| !traffic.closed) {
@@ -115,7 +115,7 @@ impl Gate {
     }
 
     /// Counts a request in if it may pass, in one step with the question whether it may.
-    fn count(&self, load: Load, may_pass: impl Fn(&Traffic) -> bool) -> bool {
+    fn count(&self, load: Replayability, may_pass: impl Fn(&Traffic) -> bool) -> bool {
         let mut entered = false;
         self.state.send_if_modified(|traffic| {
             entered = may_pass(traffic);
@@ -146,7 +146,7 @@ impl Gate {
 #[derive(Debug)]
 pub(in crate::session) struct Lease {
     gate: Gate,
-    load: Load,
+    load: Replayability,
 }
 
 impl Drop for Lease {
@@ -173,10 +173,10 @@ impl Drop for Closed {
 }
 
 impl Traffic {
-    fn of(&mut self, load: Load) -> &mut usize {
+    fn of(&mut self, load: Replayability) -> &mut usize {
         match load {
-            Load::Replayable => &mut self.replayable,
-            Load::Unreplayable => &mut self.unreplayable,
+            Replayability::Replayable => &mut self.replayable,
+            Replayability::Unreplayable => &mut self.unreplayable,
         }
     }
 }
@@ -218,13 +218,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn r1_while_a_refresh_waits_for_uploads_nobody_else_waits() {
         let gate = Gate::new();
-        let upload = gate.enter(Load::Unreplayable).await;
+        let upload = gate.enter(Replayability::Unreplayable).await;
         let waiting = gate.clone();
         let refresh = spawn(async move { waiting.close(LONG).await });
         turn().await;
         let start = Instant::now();
-        drop(gate.enter(Load::Replayable).await);
-        drop(gate.enter(Load::Unreplayable).await);
+        drop(gate.enter(Replayability::Replayable).await);
+        drop(gate.enter(Replayability::Unreplayable).await);
         assert_eq!(start.elapsed(), Duration::ZERO);
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(!gate.is_closed());
@@ -236,7 +236,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn r1_new_uploads_don_t_starve_a_planned_refresh() {
         let gate = Gate::new();
-        let _upload = gate.enter(Load::Unreplayable).await;
+        let _upload = gate.enter(Replayability::Unreplayable).await;
         let start = Instant::now();
         let patience = Duration::from_secs(5);
         let _closed = gate.close(Urgency::Planned { patience }).await;
@@ -246,8 +246,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn r1_a_forced_refresh_waits_for_nobody() {
         let gate = Gate::new();
-        let _upload = gate.enter(Load::Unreplayable).await;
-        let _request = gate.enter(Load::Replayable).await;
+        let _upload = gate.enter(Replayability::Unreplayable).await;
+        let _request = gate.enter(Replayability::Replayable).await;
         let start = Instant::now();
         drop(gate.close(Urgency::Forced).await);
         assert_eq!(start.elapsed(), Duration::ZERO);
@@ -265,8 +265,8 @@ mod tests {
         let gate = Gate::new();
         let closed = gate.close(Urgency::Forced).await;
         let (one, two) = (gate.clone(), gate.clone());
-        let get = spawn(async move { one.enter(Load::Replayable).await });
-        let put = spawn(async move { two.enter(Load::Unreplayable).await });
+        let get = spawn(async move { one.enter(Replayability::Replayable).await });
+        let put = spawn(async move { two.enter(Replayability::Unreplayable).await });
         let (_lease, waited) = get.await.unwrap();
         assert_eq!(waited, REPLAYABLE_PATIENCE);
         tokio::time::sleep(Duration::from_secs(3)).await;
@@ -278,7 +278,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn r1_requests_in_flight_drain_for_a_moment_before_the_post() {
         let gate = Gate::new();
-        let request = gate.enter(Load::Replayable).await;
+        let request = gate.enter(Replayability::Replayable).await;
         let closing = gate.clone();
         let refresh = spawn(async move { closing.close(LONG).await });
         turn().await;
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(waited, Duration::from_millis(40));
         drop(closed);
         assert!(!gate.is_closed());
-        let _slow = gate.enter(Load::Replayable).await;
+        let _slow = gate.enter(Replayability::Replayable).await;
         let start = Instant::now();
         let _closed = gate.close(LONG).await;
         assert_eq!(start.elapsed(), DRAIN);
@@ -300,7 +300,7 @@ mod tests {
         let gate = Gate::new();
         let held = gate.clone();
         let task = spawn(async move {
-            let _lease = held.enter(Load::Unreplayable).await;
+            let _lease = held.enter(Replayability::Unreplayable).await;
             std::future::pending::<()>().await;
         });
         turn().await;

@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::status::State as Shown;
 
-use crate::session::What;
-use crate::session::model::checks::Found;
-use crate::session::model::rejection::Block;
+use crate::session::AlertKind;
+use crate::session::model::checks::ProbeResult;
+use crate::session::model::rejection::RefreshRejection;
 use crate::session::report::snapshot::Snapshot;
 use crate::session::testing::{Bench, held, person};
 
@@ -21,8 +21,8 @@ impl Bench {
     }
 }
 
-fn refused() -> Found {
-    Found::Refused(Block {
+fn refused() -> ProbeResult {
+    ProbeResult::Refused(RefreshRejection {
         why: "suspended (Zendesk says: 403)".to_owned(),
         fix: "ask Ada".to_owned(),
     })
@@ -65,14 +65,14 @@ async fn r4_a_network_that_is_away_means_nothing_to_the_probe() {
     let bench = Bench::logged_in(TWO_DAYS).await;
     bench
         .zendesk
-        .set_found(Some(Found::Unclear("no network".to_owned())));
+        .set_found(Some(ProbeResult::Unclear("no network".to_owned())));
     for _ in 0..26 {
         bench.pass(1).await;
     }
     assert!(bench.zendesk.count("probe") >= 1);
     let view = bench.session.view();
     assert_eq!(view.state, Shown::Active);
-    assert!(view.problem.is_none() && view.concern.is_none(), "{view:?}");
+    assert!(view.problem.is_none() && view.alert.is_none(), "{view:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,18 +81,18 @@ async fn r4_a_revocation_is_noticed_before_a_script_meets_it() {
     bench.pass(23).await;
     let refreshes = bench.zendesk.count("refresh");
     bench.zendesk.revoke_newest();
-    bench.zendesk.set_found(Some(Found::Dead));
+    bench.zendesk.set_found(Some(ProbeResult::Dead));
     bench.pass(3).await;
     bench.until_state(Shown::Ended).await;
     assert_eq!(bench.zendesk.count("refresh"), refreshes + 1);
-    let concern = bench.session.view().concern.unwrap();
-    assert_eq!(concern.what, What::Ended);
+    let alert = bench.session.view().alert.unwrap();
+    assert_eq!(alert.what, AlertKind::Ended);
 }
 
 #[tokio::test(start_paused = true)]
 async fn r4_a_token_that_stands_for_nobody_is_refreshed_once_then_kept_back() {
     let bench = Bench::logged_in(TWO_DAYS).await;
-    bench.zendesk.set_found(Some(Found::Nobody));
+    bench.zendesk.set_found(Some(ProbeResult::Nobody));
     bench.pass(26).await;
     bench.until_state(Shown::Blocked).await;
     assert_eq!(bench.zendesk.count("probe"), 2);
@@ -122,7 +122,7 @@ async fn r4_a_refusal_shows_as_blocked_and_is_asked_about_hourly() {
         "what Zendesk answers to scripts is theirs"
     );
     let view = bench.session.view();
-    assert_eq!(view.concern.unwrap().what, What::Blocked);
+    assert_eq!(view.alert.unwrap().what, AlertKind::Blocked);
     let problem = view.problem.unwrap();
     assert_eq!(problem.hints[0], "ask Ada");
     let probes = bench.zendesk.count("probe");
@@ -149,8 +149,8 @@ async fn r4_a_demotion_is_shown_and_outlives_a_restart() {
     bench.pass(26).await;
     let bench = bench.restarted().await;
     let demoted = |snapshot: &Snapshot| {
-        let concern = snapshot.view.concern.as_ref();
-        concern.is_some_and(|concern| concern.what == What::Demoted)
+        let alert = snapshot.view.alert.as_ref();
+        alert.is_some_and(|alert| alert.what == AlertKind::Demoted)
     };
     let view = bench.until(demoted).await.view.clone();
     assert_eq!(view.state, Shown::Active);

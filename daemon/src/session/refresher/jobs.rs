@@ -13,38 +13,38 @@ use super::retired_spare;
 use crate::failpoint;
 use crate::session::crypto::data_key::DataKey;
 use crate::session::model::blocking::blocking;
-use crate::session::model::checks::Check;
-use crate::session::model::outcome::Answer;
+use crate::session::model::checks::TokenCheck;
+use crate::session::model::outcome::TokenOutcome;
 use crate::session::model::schedule::Urgency;
-use crate::session::model::token_pair::{Generation, Held};
-use crate::session::state::Load;
-use crate::session::state::health::News;
-use crate::session::store::kept::Keeper;
-use crate::session::store::leftover::Leftover;
-use crate::session::store::record::{self, Sealed, Stored};
+use crate::session::model::token_pair::{Generation, SessionTokens};
+use crate::session::state::LoadResult;
+use crate::session::state::health::ProbeInput;
+use crate::session::store::journal::AnswerJournal;
+use crate::session::store::orphan::OrphanedPair;
+use crate::session::store::record::{self, RecordBody, Sealed};
 use crate::session::store::{Slot, Store};
 use crate::session::vault::{self, Vault};
-use crate::session::zendesk::setup::Setup;
+use crate::session::zendesk::account_context::AccountContext;
 
 /// What a job brings back.
 #[derive(Debug)]
 pub(in crate::session) enum Done {
-    Loaded(Load),
+    Loaded(LoadResult),
     Refreshed(Attempt),
-    Stored(Stowed),
+    RecordBody(StoreResult),
     Checked {
         generation: Generation,
         purpose: Purpose,
-        check: Check,
+        check: TokenCheck,
     },
-    Adopted(Result<(Held, Option<Leftover>), Problem>),
+    Adopted(Result<(SessionTokens, Option<OrphanedPair>), Problem>),
     LoggedOut(Result<LoggedOut, Problem>),
     /// The daily probe's.
-    Health(Option<News>),
+    Health(Option<ProbeInput>),
     /// An old pair was revoked, or not.
     Revoked,
     /// What has come of an attempt to retire the spare pair.
-    Spare(retired_spare::Outcome),
+    Spare(retired_spare::SpareOutcome),
 }
 
 /// Why `tokens/current` was asked.
@@ -59,8 +59,8 @@ pub(in crate::session) enum Purpose {
 /// A refresh that has ended, and what it holds.
 #[derive(Debug)]
 pub(in crate::session) struct Attempt {
-    pub(in crate::session) answer: Result<Answer, Unsent>,
-    pub(in crate::session) hold: Hold,
+    pub(in crate::session) answer: Result<TokenOutcome, Unsent>,
+    pub(in crate::session) hold: RefreshGuards,
 }
 
 /// Why a refresh was not sent.
@@ -68,29 +68,33 @@ pub(in crate::session) struct Attempt {
 pub(in crate::session) enum Unsent {
     Because(Problem),
     /// Another process has stored a newer session.
-    Superseded(Box<Load>),
+    Superseded(Box<LoadResult>),
 }
 
 /// What has come of storing something.
 #[derive(Debug)]
-pub(in crate::session) enum Stowed {
+pub(in crate::session) enum StoreResult {
     Done,
     Failed(Problem),
     /// Another process has stored a session that is as new: it was left as it is.
-    Superseded(Box<Load>),
+    Superseded(Box<LoadResult>),
 }
 
 /// What a refresh holds while it is under way.
 #[derive(Debug, Default)]
-pub(in crate::session) struct Hold {
+pub(in crate::session) struct RefreshGuards {
     pub(in crate::session) closed: Option<Closed>,
     pub(in crate::session) slot: Option<Slot>,
 }
 
 /// Reads the record of `setup`'s account, or its spare's where its own was lost.
-pub(in crate::session) async fn load(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> Load {
+pub(in crate::session) async fn load(
+    setup: Arc<AccountContext>,
+    store: Store,
+    vault: Arc<Vault>,
+) -> LoadResult {
     let load = read(Arc::clone(&setup), store.clone(), Arc::clone(&vault)).await;
-    if let Load::Over { end, person, .. } = &load
+    if let LoadResult::Over { end, person, .. } = &load
         && end.answer_lost
         && retired_spare::take_over(&setup, &store, &vault, person.as_ref()).await
     {
@@ -100,7 +104,11 @@ pub(in crate::session) async fn load(setup: Arc<Setup>, store: Store, vault: Arc
 }
 
 /// Reads the record of this role, and takes up what a crash has left beside it.
-pub(in crate::session) async fn read(setup: Arc<Setup>, store: Store, vault: Arc<Vault>) -> Load {
+pub(in crate::session) async fn read(
+    setup: Arc<AccountContext>,
+    store: Store,
+    vault: Arc<Vault>,
+) -> LoadResult {
     let account = setup.account.name.clone();
     let path = store.path(&account);
     let reading = (store.clone(), account.clone());
@@ -113,11 +121,11 @@ pub(in crate::session) async fn read(setup: Arc<Setup>, store: Store, vault: Arc
     });
     let (bytes, noted) = match read.await {
         Ok(Ok((Some(bytes), noted))) => (bytes, noted),
-        Ok(Ok((None, _))) => return Load::Nothing,
-        Ok(Err(problem)) => return Load::NoKey(problem),
-        Err(why) => return Load::NoKey(Problem::new(Kind::Internal, why)),
+        Ok(Ok((None, _))) => return LoadResult::Nothing,
+        Ok(Err(problem)) => return LoadResult::NoKey(problem),
+        Err(why) => return LoadResult::NoKey(Problem::new(Kind::Internal, why)),
     };
-    let unusable = |problem, generation| Load::Unusable {
+    let unusable = |problem, generation| LoadResult::Unusable {
         problem,
         generation,
     };
@@ -127,7 +135,7 @@ pub(in crate::session) async fn read(setup: Arc<Setup>, store: Store, vault: Arc
     };
     let generation = Generation::new(record.header.generation);
     let was_moved = retired_spare::was_moved(&setup, &record.header.binding);
-    if let Some(problem) = recovery::stranger(&setup, &record.header.binding)
+    if let Some(problem) = recovery::binding_mismatch(&setup, &record.header.binding)
         && !was_moved
     {
         return unusable(problem, Some(generation));
@@ -135,7 +143,7 @@ pub(in crate::session) async fn read(setup: Arc<Setup>, store: Store, vault: Arc
     let key = match vault.key().await {
         Ok(key) => key,
         Err(problem) => {
-            return Load::NoKey(vault::lost_key(problem, &path, account.as_str()));
+            return LoadResult::NoKey(vault::lost_key(problem, &path, account.as_str()));
         }
     };
     if key.id() != record.header.key_id {
@@ -147,28 +155,28 @@ pub(in crate::session) async fn read(setup: Arc<Setup>, store: Store, vault: Arc
             ),
         )
         .hint("set `vault` back to what it was, or put the old key back");
-        return Load::NoKey(vault::lost_key(problem, &path, account.as_str()));
+        return LoadResult::NoKey(vault::lost_key(problem, &path, account.as_str()));
     }
     match record.open(&key) {
-        Ok(Stored::Live(held)) => {
+        Ok(RecordBody::Live(held)) => {
             let noted = noted.filter(|(noted, _)| *noted > generation);
             match noted.filter(|_| held.pair.renewal.is_consumed()) {
                 None => {
                     if was_moved {
                         // The next refresh would write it anew, too: this can't be lost by a failure.
-                        let stored = Stored::Live(held.clone());
+                        let stored = RecordBody::Live(held.clone());
                         drop(self::store(setup, store, Some(key), stored, None).await);
                     }
-                    Load::Found { held, doubt: None }
+                    LoadResult::ProbeResult { held, doubt: None }
                 }
                 Some((next, kept)) => recovery::recover(setup, store, key, held, next, kept).await,
             }
         }
-        Ok(Stored::Over {
+        Ok(RecordBody::Over {
             end,
             person,
             generation,
-        }) => Load::Over {
+        }) => LoadResult::Over {
             end,
             person,
             generation,
@@ -180,17 +188,17 @@ pub(in crate::session) async fn read(setup: Arc<Setup>, store: Store, vault: Arc
 /// What a refresh needs.
 #[derive(Debug)]
 pub(in crate::session) struct Refresh {
-    pub(in crate::session) setup: Arc<Setup>,
+    pub(in crate::session) setup: Arc<AccountContext>,
     pub(in crate::session) store: Store,
     pub(in crate::session) vault: Arc<Vault>,
     pub(in crate::session) gate: Gate,
-    pub(in crate::session) held: Arc<Held>,
+    pub(in crate::session) held: Arc<SessionTokens>,
     pub(in crate::session) next: Generation,
     pub(in crate::session) urgency: Urgency,
     /// Without it nothing can be stored.
     pub(in crate::session) key: Option<Arc<DataKey>>,
     /// What the attempt before this one still holds.
-    pub(in crate::session) hold: Hold,
+    pub(in crate::session) hold: RefreshGuards,
 }
 
 impl Refresh {
@@ -235,12 +243,12 @@ impl Refresh {
         let noted = blocking(move || {
             let (store, account, current) = noting;
             let (setup, key) = judging;
-            if let Some(load) = recovery::rival(&setup, &store, &key, current) {
+            if let Some(load) = recovery::concurrent_writer(&setup, &store, &key, current) {
                 return Ok(Err(load));
             }
             let was_noted = store.noted(&account).is_some_and(|noted| noted > current);
             let place = is_noted.then(|| store.note_refresh(&account, next));
-            let keeper = place.transpose()?.map(|place| Keeper {
+            let keeper = place.transpose()?.map(|place| AnswerJournal {
                 place,
                 aad: recovery::aad(&setup, next),
                 key,
@@ -252,7 +260,7 @@ impl Refresh {
             Ok(Err(load)) => {
                 return Attempt {
                     answer: Err(Unsent::Superseded(Box::new(load))),
-                    hold: Hold {
+                    hold: RefreshGuards {
                         closed: Some(closed),
                         slot: Some(slot),
                     },
@@ -262,12 +270,12 @@ impl Refresh {
         };
         let answer = setup.zendesk.refresh(renewal, keeper.as_ref()).await;
         failpoint::reach(failpoint::PARSED);
-        let hold = Hold {
+        let hold = RefreshGuards {
             closed: Some(closed),
             slot: Some(slot),
         };
         if was_noted
-            && matches!(answer, Answer::InvalidGrant(_))
+            && matches!(answer, TokenOutcome::InvalidGrant(_))
             && retired_spare::take_over(&setup, &store, &vault, Some(&held.person)).await
         {
             let load = Box::new(read(setup, store, vault).await);
@@ -276,11 +284,11 @@ impl Refresh {
         }
         let settled = match &answer {
             // An answer that was lost earlier stays lost.
-            Answer::Transient { may_have_acted, .. } => !may_have_acted && !was_noted,
-            Answer::Refused(_) => !was_noted,
-            Answer::InvalidGrant(_) => true,
+            TokenOutcome::Transient { may_have_acted, .. } => !may_have_acted && !was_noted,
+            TokenOutcome::Refused(_) => !was_noted,
+            TokenOutcome::InvalidGrant(_) => true,
             // The note goes when the new pair is stored; until then it is the truth.
-            Answer::Granted(_) | Answer::Lost(_) => false,
+            TokenOutcome::Granted(_) | TokenOutcome::Lost(_) => false,
         };
         if settled {
             drop(blocking(move || store.clear_note(&account)).await);
@@ -295,29 +303,29 @@ impl Refresh {
 fn unsent(why: Problem, closed: Option<Closed>, slot: Option<Slot>) -> Attempt {
     Attempt {
         answer: Err(Unsent::Because(why)),
-        hold: Hold { closed, slot },
+        hold: RefreshGuards { closed, slot },
     }
 }
 
 /// Makes what is to be stored durable, in `slot` or in a new place.
 pub(in crate::session) async fn store(
-    setup: Arc<Setup>,
+    setup: Arc<AccountContext>,
     store: Store,
     key: Option<Arc<DataKey>>,
-    stored: Stored,
+    stored: RecordBody,
     slot: Option<Slot>,
-) -> Stowed {
+) -> StoreResult {
     // A session is live only if its record was opened, or written, with this key.
     let Some(key) = key else {
-        return Stowed::Failed(no_key());
+        return StoreResult::Failed(no_key());
     };
     let work = move || {
         let account = &setup.account.name;
         let generation = match &stored {
-            Stored::Live(held) => held.pair.generation,
-            Stored::Over { generation, .. } => *generation,
+            RecordBody::Live(held) => held.pair.generation,
+            RecordBody::Over { generation, .. } => *generation,
         };
-        if let Some(load) = recovery::rival(&setup, &store, &key, generation) {
+        if let Some(load) = recovery::concurrent_writer(&setup, &store, &key, generation) {
             if let Some(slot) = slot {
                 slot.discard();
             }
@@ -333,34 +341,35 @@ pub(in crate::session) async fn store(
         Ok::<_, Problem>(None)
     };
     match blocking(work).await.map_err(internal).flatten() {
-        Ok(None) => Stowed::Done,
-        Ok(Some(load)) => Stowed::Superseded(Box::new(load)),
-        Err(problem) => Stowed::Failed(problem),
+        Ok(None) => StoreResult::Done,
+        Ok(Some(load)) => StoreResult::Superseded(Box::new(load)),
+        Err(problem) => StoreResult::Failed(problem),
     }
 }
 
 /// Makes a login's pair durable, and `replaced` a leftover; `aside`: there is a record in the way
 /// that nobody can use.
 pub(in crate::session) async fn adopt(
-    setup: Arc<Setup>,
+    setup: Arc<AccountContext>,
     store: Store,
     key: Arc<DataKey>,
-    held: Held,
-    replaced: Option<Arc<Held>>,
+    held: SessionTokens,
+    replaced: Option<Arc<SessionTokens>>,
     aside: bool,
-) -> Result<(Held, Option<Leftover>), Problem> {
+) -> Result<(SessionTokens, Option<OrphanedPair>), Problem> {
     let work = move || {
         let account = &setup.account.name;
         let replaced = replaced.filter(|old| old.pair.renewal.is_consumed());
-        let replaced = replaced
-            .map(|old| Leftover::of(&setup.account.name, &setup.binding, &store, &key, &old.pair));
+        let replaced = replaced.map(|old| {
+            OrphanedPair::of(&setup.account.name, &setup.binding, &store, &key, &old.pair)
+        });
         let replaced = replaced.transpose().map_err(|e| e.problem())?;
         failpoint::reach(failpoint::OLD_NOTED);
         if aside {
             store.set_aside(account).map_err(|e| e.problem())?;
         }
         let slot = store.prepare(account).map_err(|e| e.problem())?;
-        let stored = Stored::Live(held.clone());
+        let stored = RecordBody::Live(held.clone());
         let bytes = record::seal(&stored, &setup.binding, &key)
             .map_err(|why| Problem::new(Kind::Internal, why))?;
         slot.commit(&bytes).map_err(|e| e.problem())?;
@@ -378,10 +387,10 @@ pub(in crate::session) enum Leaving {
     /// Nobody is logged in, and there is no record.
     Nobody,
     /// A pair that lives.
-    Live(Arc<Held>),
+    Live(Arc<SessionTokens>),
     /// A session that Zendesk has ended; perhaps an access token is left.
     Ended(
-        Option<Arc<Held>>,
+        Option<Arc<SessionTokens>>,
         Option<loopdesk_protocol::account::Person>,
     ),
     /// A record that can't be used, and why.
@@ -390,7 +399,7 @@ pub(in crate::session) enum Leaving {
 
 /// Revokes and erases a session (R8).
 pub(in crate::session) async fn logout(
-    setup: Arc<Setup>,
+    setup: Arc<AccountContext>,
     store: Store,
     vault: Arc<Vault>,
     leaving: Leaving,

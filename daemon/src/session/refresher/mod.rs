@@ -4,17 +4,17 @@
 //! carries out the effects as [`jobs`], and publishes what has become of it. No refresh
 //! runs in a request's future, so none is cancelled with one (R2).
 
-pub(in crate::session) mod ending;
 mod exclusive;
 pub(in crate::session) mod gate;
-pub(in crate::session) mod health;
 pub(in crate::session) mod jobs;
-pub(in crate::session) mod leftovers;
+pub(in crate::session) mod orphans;
+pub(in crate::session) mod probe;
 pub(in crate::session) mod publish;
 pub(in crate::session) mod recovery;
-mod rejected;
 mod report;
 pub(in crate::session) mod retired_spare;
+pub(in crate::session) mod revoke;
+pub(in crate::session) mod unauthorized;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -29,20 +29,20 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::gate::Gate;
-use self::jobs::{Attempt, Done, Hold, Purpose, Stowed, Unsent};
-use self::publish::Family;
+use self::jobs::{Attempt, Done, Purpose, RefreshGuards, StoreResult, Unsent};
+use self::publish::Publisher;
 use super::crypto::data_key::DataKey;
-use super::model::outcome::{Answer, Grant};
-use super::model::token_pair::{Generation, Held, Renewal, Secret};
-use super::store::record::Stored;
+use super::model::outcome::{Grant, TokenOutcome};
+use super::model::token_pair::{Generation, Renewal, Secret, SessionTokens};
+use super::store::record::RecordBody;
+use super::zendesk::account_context::AccountContext;
 use crate::clock::Clock;
 use crate::failpoint;
 use crate::session::model::schedule;
-use crate::session::report::snapshot::Part;
-use crate::session::state::{Effect, Input, Load, Machine, Readiness, State};
+use crate::session::report::snapshot::PairState;
+use crate::session::state::{Effect, Input, LoadResult, Readiness, State, StateMachine};
 use crate::session::store::Store;
 use crate::session::vault::Vault;
-use crate::session::zendesk::setup::Setup;
 
 /// What the refresher is asked for.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(in crate::session) enum Command {
     /// A login wants the stored secret of the client, if there is one.
     ClientSecret(oneshot::Sender<Option<Secret>>),
     /// A login wants to know whether the pair lives.
-    Held(oneshot::Sender<Option<Arc<Held>>>),
+    SessionTokens(oneshot::Sender<Option<Arc<SessionTokens>>>),
     /// A login has got a pair.
     Adopt(Box<Adoption>),
     /// Revoke and erase.
@@ -70,7 +70,7 @@ pub(in crate::session) enum Command {
         reply: oneshot::Sender<Result<LoggedOut, Problem>>,
     },
     /// The account's configuration has changed.
-    Reconfigure(Arc<Setup>),
+    Reconfigure(Arc<AccountContext>),
     /// The vault has changed, or can be opened now.
     Vault(Arc<Vault>),
     /// The record may have come late.
@@ -100,26 +100,26 @@ pub(in crate::session) struct Adoption {
     /// Another person than before is meant.
     pub(in crate::session) switch_user: bool,
     pub(in crate::session) key: Arc<DataKey>,
-    pub(in crate::session) reply: oneshot::Sender<Result<Arc<Held>, Problem>>,
+    pub(in crate::session) reply: oneshot::Sender<Result<Arc<SessionTokens>, Problem>>,
 }
 
 /// The task's parts.
 #[derive(Debug)]
 pub(in crate::session) struct Refresher {
     pub(in crate::session) role: Role,
-    pub(in crate::session) setup: Arc<Setup>,
+    pub(in crate::session) setup: Arc<AccountContext>,
     pub(in crate::session) clock: Clock,
     pub(in crate::session) store: Store,
     pub(in crate::session) vault: Arc<Vault>,
     pub(in crate::session) gate: Gate,
     pub(in crate::session) commands: mpsc::Receiver<Command>,
-    pub(in crate::session) family: Arc<Family>,
+    pub(in crate::session) family: Arc<Publisher>,
 }
 
 impl Refresher {
     /// Runs until [`Command::Stop`], or until nobody can send a command any more.
     pub(in crate::session) async fn run(self) {
-        let (machine, first) = Machine::new(self.family.generations.clone());
+        let (machine, first) = StateMachine::new(self.family.generations.clone());
         let mut task = Task {
             spare: retired_spare::Schedule::beside(self.role),
             parts: self,
@@ -129,7 +129,7 @@ impl Refresher {
             storing: false,
             exclusive: Exclusive::None,
             waiting: VecDeque::new(),
-            hold: Hold::default(),
+            hold: RefreshGuards::default(),
             store_at: None,
             rejected: Vec::new(),
             asked: Vec::new(),
@@ -146,7 +146,7 @@ impl Refresher {
 #[derive(Debug)]
 struct Task {
     parts: Refresher,
-    machine: Machine,
+    machine: StateMachine,
     jobs: JoinSet<Done>,
     loading: bool,
     storing: bool,
@@ -154,9 +154,9 @@ struct Task {
     exclusive: Exclusive,
     /// What waits for everything else to be over.
     waiting: VecDeque<Command>,
-    hold: Hold,
+    hold: RefreshGuards,
     /// A store that is tried again later.
-    store_at: Option<(Instant, Stored)>,
+    store_at: Option<(Instant, RecordBody)>,
     rejected: Vec<(Generation, oneshot::Sender<Verdict>)>,
     asked: Vec<(Generation, oneshot::Sender<Result<Refreshed, Problem>>)>,
     /// When the spare pair of an earlier release is seen to.
@@ -170,7 +170,7 @@ struct Task {
 #[derive(Debug)]
 enum Exclusive {
     None,
-    Login(oneshot::Sender<Result<Arc<Held>, Problem>>),
+    Login(oneshot::Sender<Result<Arc<SessionTokens>, Problem>>),
     Logout(oneshot::Sender<Result<LoggedOut, Problem>>),
 }
 
@@ -211,7 +211,7 @@ impl Task {
                 self.asked.push((before, reply));
             }
             Command::ClientSecret(reply) => drop(reply.send(self.client_secret())),
-            Command::Held(reply) => drop(reply.send(self.machine.held().cloned())),
+            Command::SessionTokens(reply) => drop(reply.send(self.machine.held().cloned())),
             Command::Vault(vault) => {
                 self.parts.vault = vault;
                 self.input(Input::Unlocked);
@@ -223,7 +223,7 @@ impl Task {
         }
     }
 
-    fn reconfigure(&mut self, setup: Arc<Setup>) {
+    fn reconfigure(&mut self, setup: Arc<AccountContext>) {
         // Only the newest counts, even if an older one is still waiting.
         self.waiting
             .retain(|command| !matches!(command, Command::Reconfigure(_)));
@@ -264,15 +264,15 @@ impl Task {
                     Err(Unsent::Superseded(load)) => Input::Superseded(*load),
                 });
             }
-            Done::Stored(result) => {
+            Done::RecordBody(result) => {
                 self.storing = false;
                 self.input(match result {
-                    Stowed::Done => Input::Stored,
-                    Stowed::Failed(problem) => {
+                    StoreResult::Done => Input::RecordBody,
+                    StoreResult::Failed(problem) => {
                         tracing::error!(account = %self.name(), error = %problem, "can't store the session");
                         Input::NotStored(problem)
                     }
-                    Stowed::Superseded(load) => Input::Superseded(*load),
+                    StoreResult::Superseded(load) => Input::Superseded(*load),
                 });
                 self.end_leftovers();
             }
@@ -334,7 +334,7 @@ impl Task {
                     let parts = &self.parts;
                     let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
                     let load = jobs::load(setup, store, Arc::clone(&parts.vault));
-                    let lost = Done::Loaded(Load::NoKey(bug()));
+                    let lost = Done::Loaded(LoadResult::NoKey(bug()));
                     self.start(lost, async move { Done::Loaded(load.await) });
                 }
                 Effect::Refresh { held, urgency } => {
@@ -350,30 +350,30 @@ impl Task {
                         hold: std::mem::take(&mut self.hold),
                     };
                     let lost = Done::Refreshed(Attempt {
-                        answer: Ok(Answer::Transient {
+                        answer: Ok(TokenOutcome::Transient {
                             why: BUG.to_owned(),
                             may_have_acted: true,
                         }),
-                        hold: Hold::default(),
+                        hold: RefreshGuards::default(),
                     });
                     self.start(lost, async move { Done::Refreshed(refresh.run().await) });
                 }
                 Effect::Hurry => self.parts.gate.hurry(),
                 Effect::Store { held, after } => {
-                    self.store_after(Stored::Live(Held::clone(&held)), after);
+                    self.store_after(RecordBody::Live(SessionTokens::clone(&held)), after);
                 }
                 Effect::StoreEnd { after } => self.store_end(after),
                 Effect::Learn(held) => self.check(held, Purpose::Learn),
                 Effect::Health(act) => {
                     let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
                     self.start(Done::Health(None), async move {
-                        Done::Health(health::run(setup, store, act).await)
+                        Done::Health(probe::run(setup, store, act).await)
                     });
                 }
                 Effect::Revoke(held) => {
                     let setup = Arc::clone(&self.parts.setup);
                     self.start(Done::Revoked, async move {
-                        ending::end_outdated(&setup, &held.pair.access).await;
+                        revoke::revoke_outdated(&setup, &held.pair.access).await;
                         Done::Revoked
                     });
                 }
@@ -383,7 +383,7 @@ impl Task {
 
     fn store_end(&mut self, after: Duration) {
         if let State::Ended(ended) = self.machine.state() {
-            let over = Stored::Over {
+            let over = RecordBody::Over {
                 end: ended.end.clone(),
                 person: ended.person.as_deref().cloned(),
                 generation: self.machine.generation(),
@@ -392,7 +392,7 @@ impl Task {
         }
     }
 
-    fn store_after(&mut self, stored: Stored, after: Duration) {
+    fn store_after(&mut self, stored: RecordBody, after: Duration) {
         if after.is_zero() {
             self.store(stored);
         } else if self.stopping && !self.machine.is_rotating() {
@@ -402,14 +402,14 @@ impl Task {
         }
     }
 
-    fn store(&mut self, stored: Stored) {
+    fn store(&mut self, stored: RecordBody) {
         self.storing = true;
         let parts = &self.parts;
         let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
         let (key, slot) = (parts.vault.key_in_memory(), self.hold.slot.take());
         let storing = jobs::store(setup, store, key, stored, slot);
-        let lost = Done::Stored(Stowed::Failed(bug()));
-        self.start(lost, async move { Done::Stored(storing.await) });
+        let lost = Done::RecordBody(StoreResult::Failed(bug()));
+        self.start(lost, async move { Done::RecordBody(storing.await) });
     }
 
     /// Runs a job on a task of its own that nothing but its end ends. `lost` is what counts if it
@@ -428,7 +428,7 @@ impl Task {
     fn settle(&mut self) {
         let now = self.parts.clock.now();
         self.begin_exclusive();
-        let part = Part::of(self.parts.role, &self.machine, &self.parts.setup, now);
+        let part = PairState::of(self.parts.role, &self.machine, &self.parts.setup, now);
         self.parts.family.publish(part);
         if !self.machine.is_rotating() {
             let was_closed = self.hold.closed.is_some();
@@ -462,7 +462,7 @@ impl Task {
             let parts = &self.parts;
             let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
             let retiring = retired_spare::retire(setup, store, Arc::clone(&parts.vault), held);
-            let lost = Done::Spare(retired_spare::Outcome::NotYet);
+            let lost = Done::Spare(retired_spare::SpareOutcome::NotYet);
             self.start(lost, async move { Done::Spare(retiring.await) });
         }
     }

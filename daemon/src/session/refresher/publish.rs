@@ -6,18 +6,20 @@ use loopdesk_protocol::status::Role;
 use tokio::sync::watch;
 
 use crate::session::model::token_pair::Generations;
-use crate::session::report::merge::Parts;
-use crate::session::report::snapshot::{Part, Snapshot};
+use crate::session::report::merge::PairStates;
+use crate::session::report::snapshot::{PairState, Snapshot};
 
 /// What the tasks of one account's pairs share.
 #[derive(Debug)]
-pub(in crate::session) struct Family {
+pub(in crate::session) struct Publisher {
     pub(in crate::session) generations: Generations,
     published: watch::Sender<Arc<Snapshot>>,
 }
 
-impl Family {
-    pub(in crate::session) fn new(parts: Parts) -> (Arc<Self>, watch::Receiver<Arc<Snapshot>>) {
+impl Publisher {
+    pub(in crate::session) fn new(
+        parts: PairStates,
+    ) -> (Arc<Self>, watch::Receiver<Arc<Snapshot>>) {
         let (published, snapshots) = watch::channel(Arc::new(Snapshot::merge(parts)));
         let family = Self {
             generations: Generations::default(),
@@ -27,14 +29,14 @@ impl Family {
     }
 
     /// Shows what has become of one pair, and of the session by it, in one step.
-    pub(in crate::session) fn publish(&self, part: Part) {
+    pub(in crate::session) fn publish(&self, part: PairState) {
         self.published.send_modify(|snapshot| {
             *snapshot = Arc::new(Snapshot::merge(snapshot.parts.with(part)));
         });
     }
 
     /// The pair of this role as it was published last.
-    pub(in crate::session) fn part(&self, role: Role) -> Arc<Part> {
+    pub(in crate::session) fn part(&self, role: Role) -> Arc<PairState> {
         self.published.borrow().parts.share(role)
     }
 }

@@ -4,63 +4,63 @@ use std::sync::Arc;
 
 use loopdesk_protocol::{Kind, Problem};
 
-use super::ending;
-use super::jobs::{self, Stowed};
+use super::jobs::{self, StoreResult};
+use super::revoke;
 use crate::session::crypto::data_key::DataKey;
 use crate::session::model::binding::Binding;
 use crate::session::model::blocking::blocking;
-use crate::session::model::token_pair::{Generation, Held};
-use crate::session::state::Load;
+use crate::session::model::token_pair::{Generation, SessionTokens};
+use crate::session::state::LoadResult;
 use crate::session::store::Store;
-use crate::session::store::kept::{self, Keeper, Kept};
-use crate::session::store::record::{Sealed, Stored};
+use crate::session::store::journal::{self, AnswerJournal, JournaledAnswer};
+use crate::session::store::record::{RecordBody, Sealed};
+use crate::session::zendesk::account_context::AccountContext;
 use crate::session::zendesk::oauth;
-use crate::session::zendesk::setup::Setup;
 
 /// Takes up a refresh that was sent before this process was started: `kept` is its answer, if it
 /// came (R3, R5).
 pub(in crate::session) async fn recover(
-    setup: Arc<Setup>,
+    setup: Arc<AccountContext>,
     store: Store,
     key: Arc<DataKey>,
-    held: Held,
+    held: SessionTokens,
     next: Generation,
     kept: Option<Vec<u8>>,
-) -> Load {
+) -> LoadResult {
     let aad = aad(&setup, next);
-    let kept = kept.and_then(|kept| Kept::open(&kept, &aad, &key));
+    let kept = kept.and_then(|kept| JournaledAnswer::open(&kept, &aad, &key));
     let grant = match kept {
         Some(kept) => oauth::reread(&setup.account, &kept).await,
         None => None,
     };
     let Some(grant) = grant else {
-        return Load::Found {
+        return LoadResult::ProbeResult {
             held,
             doubt: Some("loopdesk was stopped while it waited for the answer".to_owned()),
         };
     };
-    let held = Held {
+    let held = SessionTokens {
         pair: grant.renew(next, &held.pair),
         ..held
     };
     tracing::info!(account = %setup.account.name, generation = %next, "took up an answer that was kept");
-    let stored = Stored::Live(held.clone());
+    let stored = RecordBody::Live(held.clone());
     match jobs::store(setup, store, Some(key), stored, None).await {
-        Stowed::Done => Load::Found { held, doubt: None },
+        StoreResult::Done => LoadResult::ProbeResult { held, doubt: None },
         // The answer stays where it is, and is taken up again.
-        Stowed::Failed(problem) => Load::NoKey(problem),
-        Stowed::Superseded(load) => *load,
+        StoreResult::Failed(problem) => LoadResult::NoKey(problem),
+        StoreResult::Superseded(load) => *load,
     }
 }
 
 /// What another process has put in the record's place, if it is of generation `least` or newer:
 /// whoever refreshes after a newer one ends the session. Blocks.
-pub(in crate::session) fn rival(
-    setup: &Setup,
+pub(in crate::session) fn concurrent_writer(
+    setup: &AccountContext,
     store: &Store,
     key: &DataKey,
     least: Generation,
-) -> Option<Load> {
+) -> Option<LoadResult> {
     let account = &setup.account.name;
     let bytes = store.changed(account).ok()??;
     let path = store.path(account);
@@ -73,12 +73,12 @@ pub(in crate::session) fn rival(
     store.adopt(account, &bytes);
     tracing::warn!(%account, %generation, "another process has changed the stored session: using that");
     Some(match stored {
-        Stored::Live(held) => Load::Found { held, doubt: None },
-        Stored::Over {
+        RecordBody::Live(held) => LoadResult::ProbeResult { held, doubt: None },
+        RecordBody::Over {
             end,
             person,
             generation,
-        } => Load::Over {
+        } => LoadResult::Over {
             end,
             person,
             generation,
@@ -87,34 +87,37 @@ pub(in crate::session) fn rival(
 }
 
 /// What binds the answer to the refresh that makes generation `next`.
-pub(in crate::session) fn aad(setup: &Setup, next: Generation) -> Vec<u8> {
-    kept::aad(&setup.binding, &format!("answer {next}"))
+pub(in crate::session) fn aad(setup: &AccountContext, next: Generation) -> Vec<u8> {
+    journal::aad(&setup.binding, &format!("answer {next}"))
 }
 
 /// Ends the pair in use. Should that take a refresh, a start after a crash finds its answer.
 pub(in crate::session) async fn leave(
-    setup: Arc<Setup>,
+    setup: Arc<AccountContext>,
     store: Store,
     key: Option<Arc<DataKey>>,
-    held: Arc<Held>,
+    held: Arc<SessionTokens>,
 ) -> Result<(), String> {
     let pair = &held.pair;
-    if ending::end_access(&setup, pair).await? {
+    if revoke::revoke_access(&setup, pair).await? {
         return Ok(());
     }
     let next = pair.generation.next();
     let account = setup.account.name.clone();
     let place = blocking(move || store.note_refresh(&account, next)).await?;
-    let keeper = place.ok().zip(key).map(|(place, key)| Keeper {
+    let keeper = place.ok().zip(key).map(|(place, key)| AnswerJournal {
         place,
         aad: aad(&setup, next),
         key,
     });
-    ending::end_refresh(&setup, pair, keeper.as_ref()).await
+    revoke::revoke_refresh_token(&setup, pair, keeper.as_ref()).await
 }
 
 /// Why a record that was made for `theirs` must not be used here, if it must not (S5, R3).
-pub(in crate::session) fn stranger(setup: &Setup, theirs: &Binding) -> Option<Problem> {
+pub(in crate::session) fn binding_mismatch(
+    setup: &AccountContext,
+    theirs: &Binding,
+) -> Option<Problem> {
     let ours = &setup.binding;
     if ours == theirs {
         return None;

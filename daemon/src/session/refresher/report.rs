@@ -5,7 +5,7 @@ use loopdesk_protocol::{Kind, Problem};
 
 use super::Task;
 use super::jobs::Unsent;
-use crate::session::model::outcome::Answer;
+use crate::session::model::outcome::TokenOutcome;
 
 impl Task {
     /// Answers those who asked for a refresh.
@@ -41,20 +41,20 @@ impl Task {
         .hint("nothing is lost: the session goes on, and loopdesk tries again by itself")
     }
 
-    pub(super) fn log(&self, answer: &Result<Answer, Unsent>) {
+    pub(super) fn log(&self, answer: &Result<TokenOutcome, Unsent>) {
         let account = &self.parts.setup.account.name;
         match answer {
-            Ok(Answer::Granted(_)) => tracing::info!(%account, "refreshed"),
-            Ok(Answer::InvalidGrant(_)) => {
+            Ok(TokenOutcome::Granted(_)) => tracing::info!(%account, "refreshed"),
+            Ok(TokenOutcome::InvalidGrant(_)) => {
                 tracing::error!(%account, "Zendesk has ended the session (invalid_grant)");
             }
-            Ok(Answer::Refused(block)) => {
+            Ok(TokenOutcome::Refused(block)) => {
                 tracing::error!(%account, why = block.why, "Zendesk refuses to refresh");
             }
-            Ok(Answer::Transient { why, .. }) => {
+            Ok(TokenOutcome::Transient { why, .. }) => {
                 tracing::warn!(%account, why, "a refresh has failed; trying again later");
             }
-            Ok(Answer::Lost(why)) => {
+            Ok(TokenOutcome::Lost(why)) => {
                 tracing::warn!(%account, why, "the answer to a refresh is lost")
             }
             Err(Unsent::Because(problem)) => {

@@ -18,31 +18,31 @@ use loopdesk_protocol::status::Role;
 use tokio::time::Instant;
 
 use super::jobs;
-use super::leftovers;
+use super::orphans;
 use super::recovery;
 use crate::config::AccountName;
 use crate::durable::sync_folder;
 use crate::failpoint;
 use crate::session::model::binding::{Binding, RecordRole};
 use crate::session::model::blocking::blocking;
-use crate::session::model::checks::Check;
-use crate::session::model::token_pair::Held;
-use crate::session::state::Load;
+use crate::session::model::checks::TokenCheck;
+use crate::session::model::token_pair::SessionTokens;
+use crate::session::state::LoadResult;
 use crate::session::store::Store;
-use crate::session::store::leftover::Taken;
+use crate::session::store::orphan::OrphanClaim;
 use crate::session::vault::Vault;
-use crate::session::zendesk::setup::Setup;
+use crate::session::zendesk::account_context::AccountContext;
 
 /// Whether the record of the account's own pair, made for `theirs`, is the spare's that was moved
 /// there, and was not written anew since.
-pub(in crate::session) fn was_moved(setup: &Setup, theirs: &Binding) -> bool {
+pub(in crate::session) fn was_moved(setup: &AccountContext, theirs: &Binding) -> bool {
     setup.binding.role == RecordRole::Primary && *theirs == for_spare(setup).binding
 }
 
 /// Puts the spare pair in the place of the account's own, which was lost and was `person`'s. Whether
 /// there was one that can be used.
 pub(in crate::session) async fn take_over(
-    setup: &Arc<Setup>,
+    setup: &Arc<AccountContext>,
     store: &Store,
     vault: &Arc<Vault>,
     person: Option<&Person>,
@@ -56,7 +56,7 @@ pub(in crate::session) async fn take_over(
         return false;
     };
     let read = jobs::read(for_spare(setup), spare.clone(), Arc::clone(vault));
-    let Load::Found { held, .. } = read.await else {
+    let LoadResult::ProbeResult { held, .. } = read.await else {
         return false;
     };
     if person.is_some_and(|person| person.id != held.person.id) {
@@ -94,7 +94,7 @@ fn move_record(from: &Store, to: &Store, account: &AccountName) -> std::io::Resu
 
 /// What has come of an attempt to retire the spare pair.
 #[derive(Debug)]
-pub(in crate::session) enum Outcome {
+pub(in crate::session) enum SpareOutcome {
     /// There is none, or none that could be revoked.
     Over,
     /// It has to be tried again.
@@ -104,47 +104,47 @@ pub(in crate::session) enum Outcome {
 /// Revokes and erases the spare pair, if there is one, once the account's own, `held`, has proved to
 /// be alive.
 pub(in crate::session) async fn retire(
-    setup: Arc<Setup>,
+    setup: Arc<AccountContext>,
     store: Store,
     vault: Arc<Vault>,
-    held: Arc<Held>,
-) -> Outcome {
+    held: Arc<SessionTokens>,
+) -> SpareOutcome {
     let account = &setup.account.name;
     // That Zendesk had ended one pair when it granted another was remembered here.
     let lone = store.file(account, "lone");
     drop(blocking(move || fs::remove_file(lone)).await);
     if !is_there(&store, account).await {
-        return Outcome::Over;
+        return SpareOutcome::Over;
     }
     let check = setup.zendesk.check(&held.pair.access).await;
-    if !matches!(check, Check::Alive { .. }) {
-        return Outcome::NotYet;
+    if !matches!(check, TokenCheck::Alive { .. }) {
+        return SpareOutcome::NotYet;
     }
     match end(&setup, &store, &vault).await {
         Ok(()) => {
             tracing::info!(%account, "the spare pair is revoked: one pair is all that is kept");
-            Outcome::Over
+            SpareOutcome::Over
         }
-        Err(Kept { why, is_unusable }) if is_unusable => {
+        Err(KeptPair { why, is_unusable }) if is_unusable => {
             tracing::warn!(%account, why, "the spare pair can't be revoked");
-            Outcome::Over
+            SpareOutcome::Over
         }
-        Err(Kept { why, .. }) => {
+        Err(KeptPair { why, .. }) => {
             tracing::info!(%account, why, "the spare pair is not revoked yet");
-            Outcome::NotYet
+            SpareOutcome::NotYet
         }
     }
 }
 
 /// Why there still is a spare pair.
 #[derive(Debug)]
-pub(in crate::session) struct Kept {
+pub(in crate::session) struct KeptPair {
     pub(in crate::session) why: String,
     /// Trying again is of no use.
     is_unusable: bool,
 }
 
-impl Kept {
+impl KeptPair {
     fn for_now(why: String) -> Self {
         Self {
             why,
@@ -158,10 +158,10 @@ impl Kept {
 /// # Errors
 /// Where it is still there.
 pub(in crate::session) async fn end(
-    setup: &Arc<Setup>,
+    setup: &Arc<AccountContext>,
     store: &Store,
     vault: &Arc<Vault>,
-) -> Result<(), Kept> {
+) -> Result<(), KeptPair> {
     let account = &setup.account.name;
     if setup.binding.role != RecordRole::Primary || !is_there(store, account).await {
         return Ok(());
@@ -169,26 +169,26 @@ pub(in crate::session) async fn end(
     let (setup, store) = (for_spare(setup), store.of(RecordRole::Spare));
     let _taken = take(&store, account).await;
     let (of, files, with) = (Arc::clone(&setup), store.clone(), Arc::clone(vault));
-    leftovers::end_all(of, files, with, None).await;
+    orphans::end_all(of, files, with, None).await;
     match jobs::read(Arc::clone(&setup), store.clone(), Arc::clone(vault)).await {
-        Load::Found { held, .. } => {
+        LoadResult::ProbeResult { held, .. } => {
             let (of, files, key) = (Arc::clone(&setup), store.clone(), vault.key_in_memory());
             let left = recovery::leave(of, files, key, Arc::new(held)).await;
-            left.map_err(Kept::for_now)?;
+            left.map_err(KeptPair::for_now)?;
         }
-        Load::Nothing | Load::Over { .. } => {}
-        Load::Unusable { problem, .. } => {
-            return Err(Kept {
+        LoadResult::Nothing | LoadResult::Over { .. } => {}
+        LoadResult::Unusable { problem, .. } => {
+            return Err(KeptPair {
                 why: problem.message,
                 is_unusable: true,
             });
         }
-        Load::NoKey(problem) => return Err(Kept::for_now(problem.message)),
+        LoadResult::NoKey(problem) => return Err(KeptPair::for_now(problem.message)),
     }
     failpoint::reach(failpoint::TOKEN_ENDED);
-    erase(&store, account).await.map_err(Kept::for_now)?;
+    erase(&store, account).await.map_err(KeptPair::for_now)?;
     if is_there(&store, account).await {
-        return Err(Kept::for_now("a login's pair is left over".to_owned()));
+        return Err(KeptPair::for_now("a login's pair is left over".to_owned()));
     }
     Ok(())
 }
@@ -214,7 +214,7 @@ async fn is_there(store: &Store, account: &AccountName) -> bool {
 }
 
 /// Waits until nobody else works on it.
-async fn take(store: &Store, account: &AccountName) -> Taken {
+async fn take(store: &Store, account: &AccountName) -> OrphanClaim {
     loop {
         if let Some(taken) = store.in_hand().take_if_free(&store.path(account)) {
             return taken;
@@ -223,7 +223,7 @@ async fn take(store: &Store, account: &AccountName) -> Taken {
     }
 }
 
-fn for_spare(setup: &Setup) -> Arc<Setup> {
+fn for_spare(setup: &AccountContext) -> Arc<AccountContext> {
     let mut setup = setup.clone();
     setup.binding.role = RecordRole::Spare;
     Arc::new(setup)
@@ -251,8 +251,8 @@ impl Schedule {
     }
 
     /// An attempt has ended.
-    pub(in crate::session) fn ended(&mut self, outcome: &Outcome) {
-        if matches!(outcome, Outcome::NotYet) {
+    pub(in crate::session) fn ended(&mut self, outcome: &SpareOutcome) {
+        if matches!(outcome, SpareOutcome::NotYet) {
             self.next = Some(Instant::now() + self.pause);
             self.pause = (self.pause * 2).min(PAUSE_MAX);
         }

@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use loopdesk_protocol::status::State as Shown;
 
 use super::*;
-use crate::session::model::rejection::Block;
+use crate::session::model::rejection::RefreshRejection;
 use crate::session::testing::{Bench, Step, by_secret, join_all, person, transient};
 
 #[tokio::test(start_paused = true)]
@@ -73,10 +73,14 @@ async fn r3_killed_while_it_waited_there_is_no_doubt() {
 #[tokio::test(start_paused = true)]
 async fn r4_a_secret_that_is_refused_blocks_and_a_login_with_another_one_mends_it() {
     let bench = Bench::by_secret(3600).await;
-    bench.zendesk.script([Step::Answer(Answer::Refused(Block {
-        why: "invalid_client".to_owned(),
-        fix: "run `loopdesk login acme --client-secret-stdin`".to_owned(),
-    }))]);
+    bench
+        .zendesk
+        .script([Step::TokenOutcome(TokenOutcome::Refused(
+            RefreshRejection {
+                why: "invalid_client".to_owned(),
+                fix: "run `loopdesk login acme --client-secret-stdin`".to_owned(),
+            },
+        ))]);
     let problem = bench.session.refresh().await.unwrap_err();
     assert_eq!(
         problem.hints.len(),
@@ -85,7 +89,9 @@ async fn r4_a_secret_that_is_refused_blocks_and_a_login_with_another_one_mends_i
     );
     assert_eq!(bench.session.view().state, Shown::Blocked);
     assert!(bench.is_ready(), "the token serves until it expires");
-    bench.zendesk.script([Step::Answer(transient("offline"))]);
+    bench
+        .zendesk
+        .script([Step::TokenOutcome(transient("offline"))]);
     bench
         .log_in_by_secret(Some("an0ther"), false)
         .await

@@ -6,12 +6,12 @@ use std::path::Path;
 use jiff::SignedDuration;
 use loopdesk_protocol::status::{Role, State as Shown};
 
-use super::gate::Load as Kindness;
+use super::gate::Replayability;
 use super::*;
 use crate::config::VaultKind;
-use crate::session::model::rejection::Block;
+use crate::session::model::rejection::RefreshRejection;
 use crate::session::report::snapshot::Ready;
-use crate::session::report::token_policy::Rights;
+use crate::session::report::token_policy::TokenChoice;
 use crate::session::testing::{Bench, Step, held, join_all, setup, transient};
 
 #[tokio::test(start_paused = true)]
@@ -91,12 +91,12 @@ async fn r2_a_401_during_a_rotation_waits_for_the_new_pair() {
 async fn r1_a_planned_refresh_waits_for_uploads_and_a_forced_one_does_not() {
     let bench = Bench::logged_in(3600).await;
     let gate = bench.session.gate(Role::Primary).clone();
-    let upload = gate.enter(Kindness::Unreplayable).await;
+    let upload = gate.enter(Replayability::Unreplayable).await;
     bench.mover.jump(SignedDuration::from_secs(3200));
     bench.until_state(Shown::Rotating).await;
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!(bench.zendesk.count("refresh"), 0);
-    drop(gate.enter(Kindness::Replayable).await);
+    drop(gate.enter(Replayability::Replayable).await);
     assert!(bench.is_ready(), "nobody waits meanwhile");
     // A request meets a dead token: now it is forced.
     bench.zendesk.expire_newest();
@@ -111,7 +111,7 @@ async fn r1_r6_a_token_that_expires_while_uploads_are_waited_for_is_refreshed_at
     let _upload = bench
         .session
         .gate(Role::Primary)
-        .enter(Kindness::Unreplayable)
+        .enter(Replayability::Unreplayable)
         .await;
     bench.mover.jump(SignedDuration::from_secs(3200));
     bench.until_state(Shown::Rotating).await;
@@ -248,8 +248,8 @@ async fn r5_killed_while_it_waited_it_asks_at_once_and_says_what_happened() {
 #[tokio::test(start_paused = true)]
 async fn r5_a_doubt_outlives_an_attempt_that_could_not_be_sent() {
     let bench = Bench::logged_in(3600).await;
-    let lost = || Step::Answer(Answer::Lost("reset".to_owned()));
-    let unsent = Step::Answer(transient("no route"));
+    let lost = || Step::TokenOutcome(TokenOutcome::Lost("reset".to_owned()));
+    let unsent = Step::TokenOutcome(transient("no route"));
     bench.zendesk.script([lost(), lost(), unsent]);
     assert!(bench.session.refresh().await.is_err());
     assert!(bench.session.refresh().await.is_err());
@@ -317,7 +317,7 @@ async fn r4_outages_decide_nothing_and_are_over_when_they_are_over() {
     assert!(bench.is_ready());
     bench.mover.jump(SignedDuration::from_hours(1));
     bench
-        .until(|s| matches!(s.ready(Rights::All), Ready::No(_)))
+        .until(|s| matches!(s.ready(TokenChoice::All), Ready::No(_)))
         .await;
     assert_eq!(bench.session.view().state, Shown::Active);
     bench.zendesk.set_offline(false);
@@ -329,10 +329,14 @@ async fn r4_outages_decide_nothing_and_are_over_when_they_are_over() {
 #[tokio::test(start_paused = true)]
 async fn r4_a_refusal_blocks_and_says_who_must_act() {
     let bench = Bench::logged_in(3600).await;
-    bench.zendesk.script([Step::Answer(Answer::Refused(Block {
-        why: "the client is gone (invalid_client)".to_owned(),
-        fix: "ask an admin".to_owned(),
-    }))]);
+    bench
+        .zendesk
+        .script([Step::TokenOutcome(TokenOutcome::Refused(
+            RefreshRejection {
+                why: "the client is gone (invalid_client)".to_owned(),
+                fix: "ask an admin".to_owned(),
+            },
+        ))]);
     let problem = bench.session.refresh().await.unwrap_err();
     assert!(problem.message.contains("invalid_client"), "{problem}");
     assert_eq!(problem.hints[0], "ask an admin");
@@ -488,7 +492,7 @@ async fn a_refresh_that_fails_says_why_and_that_nothing_is_lost() {
     let bench = Bench::logged_in(3600).await;
     bench
         .zendesk
-        .script([Step::Answer(transient("503 from Zendesk"))]);
+        .script([Step::TokenOutcome(transient("503 from Zendesk"))]);
     let problem = bench.session.refresh().await.unwrap_err();
     assert!(problem.message.contains("503 from Zendesk"), "{problem}");
     assert!(bench.is_ready());

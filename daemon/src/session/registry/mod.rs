@@ -15,9 +15,9 @@ use self::vault_moves::Vaults;
 use super::callback::server::Callbacks;
 use super::handle::Session;
 use super::model::blocking::blocking;
-use super::store::{Store, machine};
+use super::store::{Store, host_id};
 use super::vault::Vault;
-use super::zendesk::setup::Setup;
+use super::zendesk::account_context::AccountContext;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::config::{Account, AccountName, Config, VaultKind};
@@ -27,7 +27,7 @@ use crate::upstream::egress::{Egress, Variables};
 
 /// What sessions need from outside.
 #[derive(Clone, Debug)]
-pub struct Deps {
+pub struct Dependencies {
     /// The time.
     pub clock: Clock,
     /// Where records and keys are.
@@ -44,16 +44,16 @@ pub struct Deps {
 
 /// The sessions of all accounts. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Sessions(Arc<Hub>);
+pub struct Sessions(Arc<SessionRegistry>);
 
 impl Sessions {
     /// No session yet; [`Sessions::apply`] starts them.
-    pub fn new(deps: Deps) -> Self {
-        let machine = machine::hash(deps.paths.state_dir()).unwrap_or_else(|error| {
+    pub fn new(deps: Dependencies) -> Self {
+        let machine = host_id::hash(deps.paths.state_dir()).unwrap_or_else(|error| {
             tracing::warn!(%error, "this machine has no id: copied sessions won't be noticed");
             String::new()
         });
-        Self(Arc::new(Hub {
+        Self(Arc::new(SessionRegistry {
             store: Store::new(deps.paths.sessions_dir()),
             machine,
             vaults: Vaults::default(),
@@ -191,8 +191,8 @@ impl Sessions {
 }
 
 #[derive(Debug)]
-struct Hub {
-    deps: Deps,
+struct SessionRegistry {
+    deps: Dependencies,
     store: Store,
     machine: String,
     vaults: Vaults,
@@ -202,8 +202,8 @@ struct Hub {
     tasks: std::sync::Mutex<BTreeMap<AccountName, JoinHandle<()>>>,
 }
 
-impl Hub {
-    async fn setup(&self, account: &Arc<Account>, egress: &Egress) -> Arc<Setup> {
+impl SessionRegistry {
+    async fn setup(&self, account: &Arc<Account>, egress: &Egress) -> Arc<AccountContext> {
         let (opened, ways) = (Arc::clone(account), egress.clone());
         let conditions = self.deps.conditions.clone();
         let network = self.deps.network.clone();
@@ -213,7 +213,13 @@ impl Hub {
         let upstream = blocking(upstream).await;
         let upstream = upstream.and_then(|upstream| upstream);
         let (egress, clock) = (egress.clone(), &self.deps.clock);
-        Arc::new(Setup::new(account, egress, upstream, &self.machine, clock))
+        Arc::new(AccountContext::new(
+            account,
+            egress,
+            upstream,
+            &self.machine,
+            clock,
+        ))
     }
 
     async fn start(&self, account: &Arc<Account>, egress: &Egress, vault: &Arc<Vault>) -> Session {

@@ -10,7 +10,7 @@ use loopdesk_protocol::{Kind, Problem, SecretText, status};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Hub;
+use super::SessionRegistry;
 use crate::config::VaultKind;
 use crate::session::model::blocking::blocking;
 use crate::session::vault::{Signals, Vault, noted};
@@ -70,7 +70,7 @@ impl Vaults {
     }
 }
 
-impl Hub {
+impl SessionRegistry {
     /// R9: with the vault goes its key, or the old vault stays, and the keeper tries again.
     /// Returns the one in use.
     pub(in crate::session) async fn use_vault(self: &Arc<Self>, wanted: VaultKind) -> Arc<Vault> {

@@ -5,26 +5,26 @@ use std::sync::Arc;
 use loopdesk_protocol::status::{Pair, Role, State};
 use loopdesk_protocol::{Kind, Problem};
 
-use super::snapshot::{Part, Ready, Snapshot};
-use super::token_policy::Rights;
+use super::snapshot::{PairState, Ready, Snapshot};
+use super::token_policy::TokenChoice;
 use crate::rewrite::leak_filter::TokenPatterns;
 use crate::session::model::per_role::slot;
 
 /// One value for each role.
 #[derive(Clone, Debug)]
-pub(in crate::session) struct Parts([Arc<Part>; 2]);
+pub(in crate::session) struct PairStates([Arc<PairState>; 2]);
 
-impl Parts {
-    pub(in crate::session) fn new(make: impl FnMut(Role) -> Part) -> Self {
+impl PairStates {
+    pub(in crate::session) fn new(make: impl FnMut(Role) -> PairState) -> Self {
         Self(Role::ALL.map(make).map(Arc::new))
     }
 
-    pub(in crate::session) fn get(&self, role: Role) -> &Part {
+    pub(in crate::session) fn get(&self, role: Role) -> &PairState {
         &self.0[slot(role)]
     }
 
     /// The same with this one in its role.
-    pub(in crate::session) fn with(&self, part: Part) -> Self {
+    pub(in crate::session) fn with(&self, part: PairState) -> Self {
         let mut parts = self.clone();
         let role = part.role;
         parts.0[slot(role)] = Arc::new(part);
@@ -32,14 +32,14 @@ impl Parts {
     }
 
     /// The one of this role, to keep.
-    pub(in crate::session) fn share(&self, role: Role) -> Arc<Part> {
+    pub(in crate::session) fn share(&self, role: Role) -> Arc<PairState> {
         Arc::clone(&self.0[slot(role)])
     }
 }
 
 impl Snapshot {
     /// The session of these pairs.
-    pub(in crate::session) fn merge(parts: Parts) -> Self {
+    pub(in crate::session) fn merge(parts: PairStates) -> Self {
         let mut view = parts.get(Role::Primary).view.clone();
         view.pairs = pairs(&parts);
         Self {
@@ -50,30 +50,30 @@ impl Snapshot {
     }
 
     /// Whether requests with these rights can be sent.
-    pub(in crate::session) fn ready(&self, rights: Rights) -> &Ready {
+    pub(in crate::session) fn ready(&self, rights: TokenChoice) -> &Ready {
         &self.parts.get(self.role_for(rights)).readiness
     }
 
     /// The pair whose token requests with these rights carry.
-    pub(in crate::session) fn role_for(&self, rights: Rights) -> Role {
+    pub(in crate::session) fn role_for(&self, rights: TokenChoice) -> Role {
         let read_only = self.parts.get(Role::ReadOnly);
         // Where nobody is logged in, that is what there is to say.
         let is_missed = read_only.is_wanted && !self.parts.get(Role::Primary).is_absent;
         match rights {
-            Rights::ReadOnly if is_missed || !read_only.is_absent => Role::ReadOnly,
-            Rights::All | Rights::ReadOnly => Role::Primary,
+            TokenChoice::ReadOnly if is_missed || !read_only.is_absent => Role::ReadOnly,
+            TokenChoice::All | TokenChoice::ReadOnly => Role::Primary,
         }
     }
 }
 
 /// Whatever pair serves a request: the other's tokens may not come back by it either.
-fn secrets(parts: &Parts) -> TokenPatterns {
+fn secrets(parts: &PairStates) -> TokenPatterns {
     let all = Role::ALL.map(|role| &parts.get(role).secrets);
     all.into_iter()
         .fold(TokenPatterns::default(), |known, more| known.and(more))
 }
 
-fn pairs(parts: &Parts) -> Vec<Pair> {
+fn pairs(parts: &PairStates) -> Vec<Pair> {
     let is_there = |role: &Role| {
         let part = parts.get(*role);
         let exists = part.view.person.is_some() || part.view.problem.is_some();
@@ -90,7 +90,7 @@ fn pairs(parts: &Parts) -> Vec<Pair> {
     roles.map(|role| pair(parts, role)).collect()
 }
 
-fn pair(parts: &Parts, role: Role) -> Pair {
+fn pair(parts: &PairStates, role: Role) -> Pair {
     let view = &parts.get(role).view;
     let (note, problem) = match role {
         // Its problem is the account's.
@@ -113,8 +113,8 @@ fn pair(parts: &Parts, role: Role) -> Pair {
 }
 
 /// What is to be said of the read-only pair.
-fn read_only(parts: &Parts) -> (Option<String>, Option<Problem>) {
-    let Part {
+fn read_only(parts: &PairStates) -> (Option<String>, Option<Problem>) {
+    let PairState {
         view, is_wanted, ..
     } = parts.get(Role::ReadOnly);
     let name = &view.name;

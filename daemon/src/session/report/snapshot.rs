@@ -9,15 +9,15 @@ use loopdesk_protocol::status::{self, LastError, Role, State as Shown};
 use loopdesk_protocol::{Problem, conditions};
 use secrecy::ExposeSecret;
 
-use super::concern;
-use super::concern::{Concern, Countdown};
-use super::merge::Parts;
+use super::alerts;
+use super::alerts::{Alert, ExpiryWarning};
+use super::merge::PairStates;
 use crate::config::{AccountName, Origin};
 use crate::refusal::Refusal;
 use crate::rewrite::leak_filter::TokenPatterns;
 use crate::session::model::token_pair::{Generation, Renewal};
-use crate::session::state::{Live, Machine, Readiness, Standing, State, Step};
-use crate::session::zendesk::setup::Setup;
+use crate::session::state::{Live, Readiness, Standing, State, StateMachine, Step};
+use crate::session::zendesk::account_context::AccountContext;
 
 /// A session at one moment.
 #[derive(Clone, Debug)]
@@ -25,14 +25,14 @@ pub struct Snapshot {
     /// What `status` shows of it.
     pub view: View,
     /// What it was made of.
-    pub(in crate::session) parts: Parts,
+    pub(in crate::session) parts: PairStates,
     /// What no answer may repeat: the tokens of all pairs.
     pub(in crate::session) secrets: TokenPatterns,
 }
 
 /// One of a session's pairs at one moment.
 #[derive(Clone, Debug)]
-pub(in crate::session) struct Part {
+pub(in crate::session) struct PairState {
     pub(in crate::session) role: Role,
     /// The session, if this were its only pair.
     pub(in crate::session) view: View,
@@ -51,7 +51,7 @@ pub(in crate::session) struct Part {
 #[derive(Clone, Debug)]
 pub(in crate::session) enum Ready {
     /// With this.
-    Yes(Credential),
+    Yes(RequestToken),
     /// Not yet.
     Soon,
     /// Not until something else happens.
@@ -60,7 +60,7 @@ pub(in crate::session) enum Ready {
 
 /// What a request carries. `Debug` shows no token.
 #[derive(Clone, Debug)]
-pub(in crate::session) struct Credential {
+pub(in crate::session) struct RequestToken {
     /// The value of `Authorization`, marked sensitive.
     pub(in crate::session) header: HeaderValue,
     pub(in crate::session) generation: Generation,
@@ -105,28 +105,28 @@ pub struct View {
     /// When Zendesk last confirmed that all is well, apart from refreshes.
     pub good_at: Option<Timestamp>,
     /// What a person should be told of.
-    pub concern: Option<Concern>,
+    pub alert: Option<Alert>,
     /// How near the session's end is, where it is near.
-    pub countdown: Option<Countdown>,
+    pub countdown: Option<ExpiryWarning>,
     /// Whether a request would be sent now, or would wait a moment and then be sent.
     pub serves: bool,
     /// The account's pairs, where there is something to say of them.
     pub pairs: Vec<status::Pair>,
 }
 
-impl Part {
+impl PairState {
     /// The pair of `machine` in this role at `now`.
     pub(in crate::session) fn of(
         role: Role,
-        machine: &Machine,
-        setup: &Setup,
+        machine: &StateMachine,
+        setup: &AccountContext,
         now: Timestamp,
     ) -> Self {
         let readiness = machine.readiness(now);
         let mut view = view(machine, setup, &readiness);
-        concern::complete(&mut view, machine, now);
+        alerts::complete(&mut view, machine, now);
         let readiness = match readiness {
-            Readiness::Ready(held) => Ready::Yes(Credential {
+            Readiness::Ready(held) => Ready::Yes(RequestToken {
                 header: held.pair.access.header().clone(),
                 generation: held.pair.generation,
                 role,
@@ -156,7 +156,7 @@ impl Part {
 }
 
 /// Every token of the pair that is alive, or may be.
-fn secrets(machine: &Machine) -> TokenPatterns {
+fn secrets(machine: &StateMachine) -> TokenPatterns {
     let values = machine.held().into_iter().flat_map(|held| {
         let renewal = match &held.pair.renewal {
             Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
@@ -166,7 +166,7 @@ fn secrets(machine: &Machine) -> TokenPatterns {
     TokenPatterns::new(values)
 }
 
-fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
+fn view(machine: &StateMachine, setup: &AccountContext, readiness: &Readiness) -> View {
     let account = &setup.account;
     let name = account.name.as_str();
     let whose = setup.whose();
@@ -185,7 +185,7 @@ fn view(machine: &Machine, setup: &Setup, readiness: &Readiness) -> View {
         last_error: machine.last_error().cloned(),
         problem: setup.upstream.as_ref().err().cloned(),
         good_at: None,
-        concern: None,
+        alert: None,
         countdown: None,
         serves: !matches!(readiness, Readiness::Unready),
         pairs: Vec::new(),

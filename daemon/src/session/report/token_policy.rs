@@ -19,18 +19,18 @@ impl TokenPolicy {
         self.person.is_none_or(|id| id == person.id)
     }
 
-    pub(in crate::session) fn rights(self) -> Rights {
+    pub(in crate::session) fn rights(self) -> TokenChoice {
         if self.read_only {
-            Rights::ReadOnly
+            TokenChoice::ReadOnly
         } else {
-            Rights::All
+            TokenChoice::All
         }
     }
 }
 
 /// Whose token a request may carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::session) enum Rights {
+pub(in crate::session) enum TokenChoice {
     /// The account's: all that the person has granted.
     #[default]
     All,

@@ -13,11 +13,11 @@ use loopdesk_protocol::account::Person;
 use serde::{Deserialize, Serialize};
 
 use super::transitions::BLOCKED_RETRY;
-use super::{Effect, Machine, Standing, State, Step};
-use crate::session::model::checks::Found;
-use crate::session::model::rejection::Block;
+use super::{Effect, Standing, State, StateMachine, Step};
+use crate::session::model::checks::ProbeResult;
+use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::schedule;
-use crate::session::model::token_pair::{Generation, Held};
+use crate::session::model::token_pair::{Generation, SessionTokens};
 
 /// What is known of the session's health.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(in crate::session) struct Health {
     due: Option<Timestamp>,
     busy: bool,
     /// The last answer was a refusal.
-    pub(in crate::session) refused: Option<Block>,
+    pub(in crate::session) refused: Option<RefreshRejection>,
     /// The person's role when it was last seen; at the login, it is the person's own.
     pub(in crate::session) role: Option<String>,
     /// When all was well last.
@@ -46,25 +46,25 @@ pub(in crate::session) struct Note {
 
 /// What there is to do.
 #[derive(Debug)]
-pub(in crate::session) enum Act {
+pub(in crate::session) enum ProbeAction {
     /// Read the note.
     Recall,
     /// Write it.
     Remember(Note),
     /// Write it, then ask Zendesk with this pair's access token.
-    Probe(Arc<Held>, Note),
+    Probe(Arc<SessionTokens>, Note),
     /// Remove it.
     Forget,
 }
 
 /// What has come of it.
 #[derive(Debug)]
-pub(in crate::session) enum News {
+pub(in crate::session) enum ProbeInput {
     Recalled(Option<Note>),
-    Probed(Generation, Found),
+    Probed(Generation, ProbeResult),
 }
 
-impl Machine {
+impl StateMachine {
     /// Whether it is time to look.
     pub(super) fn attend(&mut self, now: Timestamp, spread: f64) -> Vec<Effect> {
         let State::Live(live) = &self.state else {
@@ -77,7 +77,7 @@ impl Machine {
         let Some(due) = health.due else {
             let recall = !std::mem::replace(&mut health.busy, true);
             return recall
-                .then_some(Effect::Health(Act::Recall))
+                .then_some(Effect::Health(ProbeAction::Recall))
                 .into_iter()
                 .collect();
         };
@@ -91,7 +91,10 @@ impl Machine {
         }
         health.busy = true;
         let note = health.put_off(schedule::tomorrow(now, spread));
-        vec![Effect::Health(Act::Probe(Arc::clone(&live.held), note))]
+        vec![Effect::Health(ProbeAction::Probe(
+            Arc::clone(&live.held),
+            note,
+        ))]
     }
 
     /// When to look again, as far as time alone decides it.
@@ -106,7 +109,7 @@ impl Machine {
             ..Health::default()
         };
         let note = self.health.put_off(schedule::tomorrow(now, spread));
-        Effect::Health(Act::Remember(note))
+        Effect::Health(ProbeAction::Remember(note))
     }
 
     /// Somebody may have mended what was refused.
@@ -116,14 +119,14 @@ impl Machine {
         }
     }
 
-    pub(super) fn heard(&mut self, now: Timestamp, spread: f64, news: News) -> Vec<Effect> {
+    pub(super) fn heard(&mut self, now: Timestamp, spread: f64, news: ProbeInput) -> Vec<Effect> {
         self.health.busy = false;
         let State::Live(live) = &mut self.state else {
             return Vec::new();
         };
         let health = &mut self.health;
         let (generation, found) = match news {
-            News::Recalled(note) => {
+            ProbeInput::Recalled(note) => {
                 let first = schedule::tomorrow(live.held.logged_in_at, spread);
                 // A login may have decided meanwhile.
                 health
@@ -132,14 +135,14 @@ impl Machine {
                 health.role = health.role.take().or(note.and_then(|note| note.role));
                 return Vec::new();
             }
-            News::Probed(generation, found) => (generation, found),
+            ProbeInput::Probed(generation, found) => (generation, found),
         };
         if live.held.pair.generation != generation {
             health.due = Some(schedule::shift(now, schedule::signed(PROBE_RETRY)));
             return Vec::new();
         }
         match found {
-            Found::Somebody {
+            ProbeResult::Somebody {
                 person,
                 expires_at,
                 refresh_expires_at,
@@ -154,15 +157,15 @@ impl Machine {
                 health.good_at = Some(now);
                 let note = health.put_off(schedule::tomorrow(now, spread));
                 self.learned(now, spread, generation, expires_at, refresh_expires_at);
-                vec![Effect::Health(Act::Remember(note))]
+                vec![Effect::Health(ProbeAction::Remember(note))]
             }
-            Found::Dead => self.dead(now, generation),
+            ProbeResult::Dead => self.dead(now, generation),
             // One refresh is worth trying; a second nobody is a block, and the token is kept back:
             // scripts would take anonymous answers for the truth.
-            Found::Nobody if health.nobody.replace(generation).is_none() => {
+            ProbeResult::Nobody if health.nobody.replace(generation).is_none() => {
                 self.dead(now, generation)
             }
-            Found::Nobody => {
+            ProbeResult::Nobody => {
                 live.dead = true;
                 live.standing = Standing::Blocked(nobody());
                 live.due = schedule::shift(now, schedule::signed(BLOCKED_RETRY));
@@ -170,13 +173,13 @@ impl Machine {
                 self.note(now, nobody().why);
                 Vec::new()
             }
-            Found::Refused(block) => {
+            ProbeResult::Refused(block) => {
                 let why = block.why.clone();
                 let effects = health.refuse(now, block);
                 self.note(now, why);
                 effects
             }
-            Found::Unclear(_) => {
+            ProbeResult::Unclear(_) => {
                 health.due = Some(schedule::shift(now, schedule::signed(PROBE_RETRY)));
                 Vec::new()
             }
@@ -193,10 +196,10 @@ impl Health {
         }
     }
 
-    fn refuse(&mut self, now: Timestamp, block: Block) -> Vec<Effect> {
+    fn refuse(&mut self, now: Timestamp, block: RefreshRejection) -> Vec<Effect> {
         self.refused = Some(block);
         let note = self.put_off(schedule::shift(now, schedule::signed(BLOCKED_RETRY)));
-        vec![Effect::Health(Act::Remember(note))]
+        vec![Effect::Health(ProbeAction::Remember(note))]
     }
 }
 
@@ -204,15 +207,15 @@ fn latest(now: Timestamp) -> Timestamp {
     schedule::tomorrow(now, 1.0)
 }
 
-fn nobody() -> Block {
-    Block {
+fn nobody() -> RefreshRejection {
+    RefreshRejection {
         why: "Zendesk accepts the token, but it stands for nobody (users/me has no id)".to_owned(),
         fix: "ask a Zendesk admin whether the user still exists".to_owned(),
     }
 }
 
-fn another(found: &Person, ours: &Person) -> Block {
-    Block {
+fn another(found: &Person, ours: &Person) -> RefreshRejection {
+    RefreshRejection {
         why: format!(
             "Zendesk says that the token is user {}'s, and user {} has logged in",
             found.id, ours.id

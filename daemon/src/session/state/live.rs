@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Effect, Live, Standing, Step};
-use crate::session::model::cause::{self, Said};
+use crate::session::model::oauth_error::{self, ErrorBody};
 use crate::session::model::schedule;
 use crate::session::model::schedule::Urgency;
-use crate::session::model::token_pair::Held;
+use crate::session::model::token_pair::SessionTokens;
 
 impl Live {
     /// Whether the access token in use can be sent at `now`.
@@ -73,7 +73,7 @@ impl Live {
 
     /// Whether the token `before` lives on beside the one that is in use now. Zendesk deletes it
     /// where a refresh token was used, and nowhere else.
-    pub(super) fn outlives(&self, before: &Held, now: Timestamp) -> bool {
+    pub(super) fn outlives(&self, before: &SessionTokens, now: Timestamp) -> bool {
         let pair = &before.pair;
         !pair.renewal.is_consumed()
             && pair.generation < self.held.pair.generation
@@ -88,7 +88,7 @@ impl Live {
     }
 
     /// Why `invalid_grant` came, as far as is known.
-    pub(super) fn obituary(&self, now: Timestamp, said: &Said) -> String {
+    pub(super) fn obituary(&self, now: Timestamp, said: &ErrorBody) -> String {
         if let Some(doubt) = &self.doubt {
             return format!(
                 "the answer to a refresh was lost ({doubt}) after Zendesk had replaced the token \
@@ -100,7 +100,7 @@ impl Live {
                 "it was not refreshed in time: Zendesk's limit passed at {}",
                 at.strftime("%Y-%m-%d %H:%M UTC")
             ),
-            Some(_) | None => cause::of_the_end(said),
+            Some(_) | None => oauth_error::of_the_end(said),
         }
     }
 }

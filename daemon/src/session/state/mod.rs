@@ -48,16 +48,16 @@ use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::{Problem, status};
 
-use self::health::{Act, Health, News};
+use self::health::{Health, ProbeAction, ProbeInput};
 use super::model::endings::End;
-use super::model::outcome::Answer;
-use super::model::rejection::Block;
+use super::model::outcome::TokenOutcome;
+use super::model::rejection::RefreshRejection;
 use super::model::schedule::Urgency;
-use super::model::token_pair::{Generation, Generations, Held};
+use super::model::token_pair::{Generation, Generations, SessionTokens};
 
 /// One account's session.
 #[derive(Debug)]
-pub(in crate::session) struct Machine {
+pub(in crate::session) struct StateMachine {
     state: State,
     /// The highest generation that this role's pairs have had: it never goes back.
     generation: Generation,
@@ -101,7 +101,7 @@ pub(in crate::session) enum State {
 #[derive(Debug)]
 pub(in crate::session) struct Live {
     /// The pair in use.
-    pub(in crate::session) held: Arc<Held>,
+    pub(in crate::session) held: Arc<SessionTokens>,
     pub(in crate::session) standing: Standing,
     pub(in crate::session) step: Step,
     /// Zendesk has said that the access token in use is dead.
@@ -125,7 +125,7 @@ pub(in crate::session) enum Standing {
     /// The answer to a refresh was lost twice.
     Doubtful,
     /// Zendesk refuses to refresh, and says why.
-    Blocked(Block),
+    Blocked(RefreshRejection),
     /// The pair in use is not on disk yet, and why.
     Unsaved(Problem),
 }
@@ -140,7 +140,7 @@ pub(in crate::session) enum Step {
     },
     /// A new pair has come and is being stored.
     Saving {
-        next: Arc<Held>,
+        next: Arc<SessionTokens>,
         failed: u32,
     },
 }
@@ -151,7 +151,7 @@ pub(in crate::session) struct Ended {
     pub(in crate::session) end: End,
     pub(in crate::session) person: Option<Arc<Person>>,
     /// The access token outlives the session until it expires or is refused.
-    left: Option<Arc<Held>>,
+    left: Option<Arc<SessionTokens>>,
     saved: bool,
     /// Why it isn't.
     pub(in crate::session) unsaved: Option<Problem>,
@@ -161,7 +161,7 @@ pub(in crate::session) struct Ended {
 #[derive(Debug)]
 pub(in crate::session) enum Input {
     /// What was found on disk.
-    Loaded(Load),
+    Loaded(LoadResult),
     /// Time has passed.
     Tick,
     /// A request waits for a usable token.
@@ -177,12 +177,12 @@ pub(in crate::session) enum Input {
     /// A refresh could not even be sent.
     NotSent(Problem),
     /// A refresh has ended.
-    Answered(Answer),
+    Answered(TokenOutcome),
     /// Another process has stored a newer session: the refresh that was to be sent, or the pair
     /// that was to be stored, is of no use.
-    Superseded(Load),
+    Superseded(LoadResult),
     /// What was to be stored is durable.
-    Stored,
+    RecordBody,
     /// What was to be stored could not be.
     NotStored(Problem),
     /// `tokens/current` has told what the token answer left out.
@@ -196,22 +196,22 @@ pub(in crate::session) enum Input {
     /// It is over without effect.
     Resume,
     /// A login has stored a new pair.
-    Adopted(Held),
+    Adopted(SessionTokens),
     /// A logout has removed the record.
     Forgotten,
     /// What the daily probe has brought.
-    Health(News),
+    Health(ProbeInput),
     /// The configuration has changed; `rebound`: so that the pair may belong elsewhere.
     Reconfigured { rebound: bool },
 }
 
 /// What was found on disk.
 #[derive(Debug)]
-pub(in crate::session) enum Load {
+pub(in crate::session) enum LoadResult {
     Nothing,
     /// A record that can be used. `doubt`: the journal knows of an answer that never came.
-    Found {
-        held: Held,
+    ProbeResult {
+        held: SessionTokens,
         doubt: Option<String>,
     },
     /// A session that Zendesk has ended.
@@ -235,33 +235,39 @@ pub(in crate::session) enum Effect {
     /// Read the record.
     Load,
     /// Refresh with this pair.
-    Refresh { held: Arc<Held>, urgency: Urgency },
+    Refresh {
+        held: Arc<SessionTokens>,
+        urgency: Urgency,
+    },
     /// Let the refresh that waits at the gate wait no longer.
     Hurry,
     /// Make this durable, after a pause.
-    Store { held: Arc<Held>, after: Duration },
+    Store {
+        held: Arc<SessionTokens>,
+        after: Duration,
+    },
     /// Make the end durable, after a pause.
     StoreEnd { after: Duration },
     /// Delete this pair's access token, which the newer one has left alive.
-    Revoke(Arc<Held>),
+    Revoke(Arc<SessionTokens>),
     /// Ask `tokens/current` for what the token answer left out.
-    Learn(Arc<Held>),
+    Learn(Arc<SessionTokens>),
     /// The daily probe's.
-    Health(Act),
+    Health(ProbeAction),
 }
 
 /// Whether requests can be sent.
 #[derive(Clone, Debug)]
 pub(in crate::session) enum Readiness {
     /// With this pair's token.
-    Ready(Arc<Held>),
+    Ready(Arc<SessionTokens>),
     /// Not yet: this is being waited for.
     Pending,
     /// Not until somebody or something else acts.
     Unready,
 }
 
-impl Machine {
+impl StateMachine {
     /// A session about which nothing is known yet, whose pairs are numbered by `generations`.
     /// [`Effect::Load`] comes first.
     pub(in crate::session) fn new(generations: Generations) -> (Self, Effect) {
@@ -302,7 +308,7 @@ impl Machine {
             Input::NotSent(problem) => self.not_sent(now, spread, problem),
             Input::Answered(answer) => self.answered(now, spread, answer),
             Input::Superseded(load) => self.superseded(now, spread, load),
-            Input::Stored => self.stored(now, spread),
+            Input::RecordBody => self.stored(now, spread),
             Input::NotStored(problem) => self.not_stored(now, spread, problem),
             Input::Learned {
                 generation,
@@ -335,7 +341,7 @@ impl Machine {
                 self.last_error = None;
                 self.look.at = Some(now);
                 self.state = State::SignedOut(None);
-                vec![Effect::Health(Act::Forget)]
+                vec![Effect::Health(ProbeAction::Forget)]
             }
             Input::Reconfigured { rebound } => {
                 self.look_again(now);
@@ -433,7 +439,7 @@ impl Machine {
     }
 
     /// The pair in use, or the one that the ended session has left.
-    pub(in crate::session) fn held(&self) -> Option<&Arc<Held>> {
+    pub(in crate::session) fn held(&self) -> Option<&Arc<SessionTokens>> {
         match &self.state {
             State::Live(live) => Some(&live.held),
             State::Ended(ended) => ended.left.as_ref(),

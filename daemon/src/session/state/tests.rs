@@ -6,28 +6,28 @@ use jiff::SignedDuration;
 use loopdesk_protocol::Kind;
 
 use super::*;
-use crate::session::model::cause::Said;
+use crate::session::model::oauth_error::ErrorBody;
 use crate::session::testing::{grant, held, transient};
 
 /// What is true outside the machine.
 struct World {
-    machine: Machine,
+    machine: StateMachine,
     now: Timestamp,
     /// The refresh that is on its way.
-    in_flight: Option<Arc<Held>>,
-    storing: Option<Arc<Held>>,
+    in_flight: Option<Arc<SessionTokens>>,
+    storing: Option<Arc<SessionTokens>>,
     storing_end: bool,
     loading: bool,
     /// The newest generation on disk.
     durable: u64,
     posts: usize,
     /// What the daily probe wants.
-    acts: Vec<Act>,
+    acts: Vec<ProbeAction>,
 }
 
 impl World {
     fn new() -> Self {
-        let (machine, _) = Machine::new(Generations::default());
+        let (machine, _) = StateMachine::new(Generations::default());
         Self {
             machine,
             now: Timestamp::from_second(1_800_000_000).unwrap(),
@@ -50,9 +50,9 @@ impl World {
         world
     }
 
-    fn found(&mut self, held: Held, doubt: Option<&str>) {
+    fn found(&mut self, held: SessionTokens, doubt: Option<&str>) {
         self.loading = false;
-        self.on(Input::Loaded(Load::Found {
+        self.on(Input::Loaded(LoadResult::ProbeResult {
             held,
             doubt: doubt.map(str::to_owned),
         }));
@@ -102,14 +102,14 @@ impl World {
         self.on(Input::Tick);
     }
 
-    fn answer(&mut self, answer: Answer) {
+    fn answer(&mut self, answer: TokenOutcome) {
         self.in_flight = None;
         self.on(Input::Answered(answer));
     }
 
     fn granted(&mut self, lifetime: u64) {
         let next = self.machine.generation().get() + 1;
-        self.answer(Answer::Granted(grant(next, self.now, lifetime)));
+        self.answer(TokenOutcome::Granted(grant(next, self.now, lifetime)));
     }
 
     fn stored(&mut self) {
@@ -117,7 +117,7 @@ impl World {
             self.durable = self.durable.max(held.pair.generation.get());
         }
         self.storing_end = false;
-        self.on(Input::Stored);
+        self.on(Input::RecordBody);
     }
 
     fn not_stored(&mut self) {
@@ -150,7 +150,7 @@ impl World {
 fn o1_a_record_that_comes_after_the_start_is_found() {
     let nothing = |world: &mut World| {
         world.loading = false;
-        world.on(Input::Loaded(Load::Nothing));
+        world.on(Input::Loaded(LoadResult::Nothing));
         assert_eq!(world.shown(), status::State::SignedOut);
     };
     let mut world = World::new();
@@ -243,7 +243,7 @@ fn r3_what_can_t_be_stored_is_served_unsaved_after_two_seconds() {
 fn r4_a_refusal_blocks_and_is_retried_hourly_and_on_a_config_change() {
     let mut world = World::live(86_400);
     let refused = || {
-        Answer::Refused(Block {
+        TokenOutcome::Refused(RefreshRejection {
             why: "invalid_client".to_owned(),
             fix: "ask".to_owned(),
         })
@@ -296,10 +296,10 @@ fn r4_transient_failures_back_off_and_the_token_serves_until_it_expires() {
 fn r5_a_lost_answer_is_retried_once_at_once_with_the_same_token() {
     let mut world = World::live(3600);
     world.pass(3001);
-    world.answer(Answer::Lost("reset".to_owned()));
+    world.answer(TokenOutcome::Lost("reset".to_owned()));
     assert_eq!(world.posts, 2);
     assert_eq!(world.in_flight.as_ref().unwrap().pair.generation.get(), 1);
-    world.answer(Answer::InvalidGrant(Said::default()));
+    world.answer(TokenOutcome::InvalidGrant(ErrorBody::default()));
     assert_eq!(world.shown(), status::State::Ended);
     assert!(world.end().contains("lost (reset)"), "{}", world.end());
 }
@@ -308,8 +308,8 @@ fn r5_a_lost_answer_is_retried_once_at_once_with_the_same_token() {
 fn r5_lost_twice_is_doubtful_and_goes_on() {
     let mut world = World::live(3600);
     world.pass(3001);
-    world.answer(Answer::Lost("reset".to_owned()));
-    world.answer(Answer::Lost("reset again".to_owned()));
+    world.answer(TokenOutcome::Lost("reset".to_owned()));
+    world.answer(TokenOutcome::Lost("reset again".to_owned()));
     assert_eq!(world.shown(), status::State::Doubtful);
     assert!(world.is_ready());
     world.pass(2);
@@ -327,7 +327,7 @@ fn r5_a_start_after_a_crash_tells_lost_from_never_sent() {
     world.found(held, Some("stopped while it waited"));
     assert_eq!(world.shown(), status::State::Doubtful);
     assert_eq!(world.posts, 1, "tried at once");
-    world.answer(Answer::InvalidGrant(Said::default()));
+    world.answer(TokenOutcome::InvalidGrant(ErrorBody::default()));
     assert!(world.end().contains("stopped while it waited"));
 }
 
@@ -335,7 +335,7 @@ fn r5_a_start_after_a_crash_tells_lost_from_never_sent() {
 fn r4_after_an_end_not_one_more_post() {
     let mut world = World::live(3600);
     world.pass(3001);
-    world.answer(Answer::InvalidGrant(Said::default()));
+    world.answer(TokenOutcome::InvalidGrant(ErrorBody::default()));
     assert!(world.is_ready(), "the access token serves until it dies");
     world.stored();
     for _ in 0..100 {
@@ -375,7 +375,7 @@ fn r6_a_clock_that_is_set_back_while_an_answer_is_on_its_way_costs_one_refresh()
     world.pass(1500);
     let next = grant(2, world.now, 1800);
     world.now -= SignedDuration::from_hours(24);
-    world.answer(Answer::Granted(next));
+    world.answer(TokenOutcome::Granted(next));
     world.stored();
     world.pass(1);
     assert_eq!(world.posts, 2, "what it says of its expiry is a day wrong");
@@ -393,7 +393,7 @@ fn r6_a_clock_that_is_set_back_while_an_answer_is_on_its_way_costs_one_refresh()
 fn r9_a_key_that_comes_later_is_waited_for() {
     let mut world = World::new();
     world.loading = false;
-    let no_key = || Load::NoKey(Problem::new(Kind::Vault, "locked"));
+    let no_key = || LoadResult::NoKey(Problem::new(Kind::Vault, "locked"));
     world.on(Input::Loaded(no_key()));
     assert_eq!(world.shown(), status::State::KeyMissing);
     world.pass(31);

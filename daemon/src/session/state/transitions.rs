@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use loopdesk_protocol::{Problem, status};
 
 use super::live::DEMAND_PAUSE;
-use super::{Effect, Ended, Live, Load, Machine, Standing, State, Step};
+use super::{Effect, Ended, Live, LoadResult, Standing, State, StateMachine, Step};
 use crate::session::model::endings::End;
-use crate::session::model::outcome::Answer;
+use crate::session::model::outcome::TokenOutcome;
 use crate::session::model::schedule;
 use crate::session::model::schedule::Urgency;
-use crate::session::model::token_pair::{Generation, Held};
+use crate::session::model::token_pair::{Generation, SessionTokens};
 
-impl Machine {
-    pub(super) fn loaded(&mut self, now: Timestamp, spread: f64, load: Load) -> Vec<Effect> {
+impl StateMachine {
+    pub(super) fn loaded(&mut self, now: Timestamp, spread: f64, load: LoadResult) -> Vec<Effect> {
         let looked = std::mem::take(&mut self.look).is_under_way;
         self.look.at = Some(now);
         match self.state {
@@ -24,9 +24,11 @@ impl Machine {
             State::SignedOut(_) | State::Live(_) | State::Ended(_) => return Vec::new(),
         }
         match load {
-            Load::Nothing => self.state = State::SignedOut(None),
-            Load::Found { held, doubt } => return self.go_live(now, spread, held, doubt),
-            Load::Over {
+            LoadResult::Nothing => self.state = State::SignedOut(None),
+            LoadResult::ProbeResult { held, doubt } => {
+                return self.go_live(now, spread, held, doubt);
+            }
+            LoadResult::Over {
                 end,
                 person,
                 generation,
@@ -40,14 +42,14 @@ impl Machine {
                     unsaved: None,
                 }));
             }
-            Load::Unusable {
+            LoadResult::Unusable {
                 problem,
                 generation,
             } => {
                 self.reach(generation.unwrap_or_default());
                 self.state = State::SignedOut(Some(problem));
             }
-            Load::NoKey(problem) => {
+            LoadResult::NoKey(problem) => {
                 self.state = State::KeyMissing {
                     problem,
                     loading: false,
@@ -62,7 +64,7 @@ impl Machine {
         &mut self,
         now: Timestamp,
         spread: f64,
-        mut held: Held,
+        mut held: SessionTokens,
         doubt: Option<String>,
     ) -> Vec<Effect> {
         held.pair.generation = held.pair.generation.max(self.generation);
@@ -217,7 +219,12 @@ impl Machine {
         }
     }
 
-    pub(super) fn answered(&mut self, now: Timestamp, spread: f64, answer: Answer) -> Vec<Effect> {
+    pub(super) fn answered(
+        &mut self,
+        now: Timestamp,
+        spread: f64,
+        answer: TokenOutcome,
+    ) -> Vec<Effect> {
         let State::Live(live) = &mut self.state else {
             return Vec::new();
         };
@@ -226,9 +233,9 @@ impl Machine {
         };
         live.unsent = None;
         match answer {
-            Answer::Granted(grant) => {
+            TokenOutcome::Granted(grant) => {
                 let next = self.generations.next();
-                let held = Arc::new(Held {
+                let held = Arc::new(SessionTokens {
                     pair: grant.renew(next, &live.held.pair),
                     person: Arc::clone(&live.held.person),
                     logged_in_at: live.held.logged_in_at,
@@ -243,7 +250,7 @@ impl Machine {
                     after: Duration::ZERO,
                 }]
             }
-            Answer::InvalidGrant(said) => {
+            TokenOutcome::InvalidGrant(said) => {
                 let (why, answer_lost) = (live.obituary(now, &said), live.doubt.is_some());
                 self.note(now, why.clone());
                 self.end(End {
@@ -252,7 +259,7 @@ impl Machine {
                     answer_lost,
                 })
             }
-            Answer::Refused(block) => {
+            TokenOutcome::Refused(block) => {
                 live.failures = live.failures.saturating_add(1);
                 live.step = Step::Idle;
                 live.due = schedule::shift(now, schedule::signed(BLOCKED_RETRY));
@@ -262,7 +269,7 @@ impl Machine {
                 self.note(now, why);
                 Vec::new()
             }
-            Answer::Lost(why) if !again => {
+            TokenOutcome::Lost(why) if !again => {
                 live.doubt = Some(why.clone());
                 live.step = Step::Refreshing { again: true };
                 let held = Arc::clone(&live.held);
@@ -272,11 +279,11 @@ impl Machine {
                     urgency: Urgency::Forced,
                 }]
             }
-            Answer::Lost(why) => {
+            TokenOutcome::Lost(why) => {
                 live.standing = Standing::Doubtful;
                 self.failed(now, spread, why, true)
             }
-            Answer::Transient {
+            TokenOutcome::Transient {
                 why,
                 may_have_acted,
             } => self.failed(now, spread, why, may_have_acted),
@@ -327,7 +334,12 @@ impl Machine {
         Vec::new()
     }
 
-    pub(super) fn superseded(&mut self, now: Timestamp, spread: f64, load: Load) -> Vec<Effect> {
+    pub(super) fn superseded(
+        &mut self,
+        now: Timestamp,
+        spread: f64,
+        load: LoadResult,
+    ) -> Vec<Effect> {
         let State::Live(live) = &self.state else {
             return Vec::new();
         };
@@ -339,15 +351,17 @@ impl Machine {
         self.state = State::Loading;
         let load = match load {
             // Requests tell a newer token from theirs by its number.
-            Load::Found { mut held, doubt } if held.pair.generation <= self.generation => {
+            LoadResult::ProbeResult { mut held, doubt }
+                if held.pair.generation <= self.generation =>
+            {
                 held.pair.generation = self.generation.next();
-                Load::Found { held, doubt }
+                LoadResult::ProbeResult { held, doubt }
             }
-            load @ (Load::Found { .. }
-            | Load::Over { .. }
-            | Load::Nothing
-            | Load::Unusable { .. }
-            | Load::NoKey(_)) => load,
+            load @ (LoadResult::ProbeResult { .. }
+            | LoadResult::Over { .. }
+            | LoadResult::Nothing
+            | LoadResult::Unusable { .. }
+            | LoadResult::NoKey(_)) => load,
         };
         let mut effects = self.loaded(now, spread, load);
         effects.extend(unused);
@@ -449,7 +463,7 @@ impl Machine {
         if live.held.pair.generation != generation {
             return;
         }
-        let mut held = Held::clone(&live.held);
+        let mut held = SessionTokens::clone(&live.held);
         held.pair.refresh_expires_at = held.pair.refresh_expires_at.or(refresh_expires_at);
         if let (true, Some(at)) = (held.pair.expiry_is_guessed, expires_at) {
             held.pair.expires_at = at;

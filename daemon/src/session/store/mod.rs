@@ -2,9 +2,9 @@
 //!
 //! Every call blocks; the refresher makes them on threads that may.
 
-pub(in crate::session) mod kept;
-pub(in crate::session) mod leftover;
-pub(in crate::session) mod machine;
+pub(in crate::session) mod host_id;
+pub(in crate::session) mod journal;
+pub(in crate::session) mod orphan;
 pub(in crate::session) mod record;
 mod seen;
 
@@ -15,8 +15,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use self::kept::Place;
-use self::leftover::InHand;
+use self::journal::JournalFile;
+use self::orphan::OrphanClaims;
 use self::seen::Seen;
 use super::model::binding::RecordRole;
 use super::model::token_pair::Generation;
@@ -32,7 +32,7 @@ pub(super) struct Store {
     role: RecordRole,
     /// What the records were when they were last read or written here.
     seen: Seen,
-    in_hand: InHand,
+    in_hand: OrphanClaims,
 }
 
 impl Store {
@@ -42,7 +42,7 @@ impl Store {
             dir,
             role: RecordRole::Primary,
             seen: Seen::default(),
-            in_hand: InHand::default(),
+            in_hand: OrphanClaims::default(),
         }
     }
 
@@ -177,7 +177,7 @@ impl Store {
         &self,
         account: &AccountName,
         generation: Generation,
-    ) -> Result<Place, Error> {
+    ) -> Result<JournalFile, Error> {
         make_folder(&self.dir)?;
         let path = self.file(account, "journal");
         self.reserve(account, &path, &format!("{JOURNAL}{generation}\n"))
@@ -202,7 +202,7 @@ impl Store {
     ///
     /// # Errors
     /// Where there is no room.
-    pub(super) fn note_leftover(&self, account: &AccountName) -> Result<Place, Error> {
+    pub(super) fn note_leftover(&self, account: &AccountName) -> Result<JournalFile, Error> {
         make_folder(&self.dir)?;
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
         let path = self.file(
@@ -214,7 +214,7 @@ impl Store {
     }
 
     /// The leftovers that this process works on now.
-    pub(super) fn in_hand(&self) -> &InHand {
+    pub(super) fn in_hand(&self) -> &OrphanClaims {
         &self.in_hand
     }
 
@@ -245,8 +245,8 @@ impl Store {
     }
 
     /// The place of a leftover, to be written anew.
-    pub(super) fn leftover(&self, path: &Path) -> io::Result<Place> {
-        Ok(Place {
+    pub(super) fn leftover(&self, path: &Path) -> io::Result<JournalFile> {
+        Ok(JournalFile {
             file: OpenOptions::new()
                 .write(true)
                 .custom_flags(NO_FOLLOW)
@@ -257,7 +257,7 @@ impl Store {
     }
 
     /// Writes `head` to a file whose further bytes have their place on disk, and puts it at `path`.
-    fn reserve(&self, account: &AccountName, path: &Path, head: &str) -> io::Result<Place> {
+    fn reserve(&self, account: &AccountName, path: &Path, head: &str) -> io::Result<JournalFile> {
         // Beside it first: what the file said until now stays true until the new one is whole.
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
         let temp = self.file(account, &format!("{}-{number}.new", std::process::id()));
@@ -277,7 +277,7 @@ impl Store {
         }
         sync_folder(&self.dir)?;
         failpoint::reach(failpoint::NOTE_DURABLE);
-        Ok(Place {
+        Ok(JournalFile {
             file,
             path: path.to_owned(),
             at: u64::try_from(head.len()).unwrap_or(u64::MAX),

@@ -23,7 +23,9 @@ use crate::session::crypto::data_key::DataKey;
 use crate::session::crypto::seal;
 use crate::session::model::binding::{Binding, is_primary, is_usual_grant};
 use crate::session::model::endings::End;
-use crate::session::model::token_pair::{AccessToken, Generation, Held, Pair, Renewal, Secret};
+use crate::session::model::token_pair::{
+    AccessToken, Generation, Pair, Renewal, Secret, SessionTokens,
+};
 
 /// What is said of a record without its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,9 +42,9 @@ pub(in crate::session) struct Header {
 
 /// A session as it is stored.
 #[derive(Debug)]
-pub(in crate::session) enum Stored {
+pub(in crate::session) enum RecordBody {
     /// It lives.
-    Live(Held),
+    Live(SessionTokens),
     /// Zendesk has ended it; there is nothing secret left.
     Over {
         end: End,
@@ -56,13 +58,13 @@ pub(in crate::session) enum Stored {
 /// # Errors
 /// A sentence; there is no error that a person could cause.
 pub(in crate::session) fn seal(
-    stored: &Stored,
+    stored: &RecordBody,
     binding: &Binding,
     key: &DataKey,
 ) -> Result<Vec<u8>, String> {
     let (user_id, generation) = match stored {
-        Stored::Live(held) => (Some(held.person.id), held.pair.generation),
-        Stored::Over {
+        RecordBody::Live(held) => (Some(held.person.id), held.pair.generation),
+        RecordBody::Over {
             person, generation, ..
         } => (person.as_ref().map(|p| p.id), *generation),
     };
@@ -137,7 +139,7 @@ impl<'a> Sealed<'a> {
     ///
     /// # Errors
     /// A problem that names the file and what to do.
-    pub(in crate::session) fn open(&self, key: &DataKey) -> Result<Stored, Problem> {
+    pub(in crate::session) fn open(&self, key: &DataKey) -> Result<RecordBody, Problem> {
         let damaged = |what: &str| damaged(self.path, what);
         let contents = seal::open(key, self.header_bytes, self.text).map_err(damaged)?;
         // The parser's own words could quote the contents.
@@ -195,9 +197,9 @@ struct StoredEnd {
 }
 
 impl Contents {
-    fn from_stored(stored: &Stored) -> Self {
+    fn from_stored(stored: &RecordBody) -> Self {
         match stored {
-            Stored::Live(Held {
+            RecordBody::Live(SessionTokens {
                 pair,
                 person,
                 logged_in_at,
@@ -222,7 +224,7 @@ impl Contents {
                 }),
                 end: None,
             },
-            Stored::Over { end, person, .. } => Self {
+            RecordBody::Over { end, person, .. } => Self {
                 person: person.clone(),
                 pair: None,
                 end: Some(StoredEnd {
@@ -234,9 +236,9 @@ impl Contents {
         }
     }
 
-    fn into_stored(self, generation: Generation) -> Option<Stored> {
+    fn into_stored(self, generation: Generation) -> Option<RecordBody> {
         if let Some(end) = self.end {
-            return Some(Stored::Over {
+            return Some(RecordBody::Over {
                 end: End {
                     at: end.at,
                     why: end.why,
@@ -252,7 +254,7 @@ impl Contents {
             (None, Some(secret)) => Renewal::ClientSecret(secret.0.into()),
             (Some(_), Some(_)) | (None, None) => return None,
         };
-        Some(Stored::Live(Held {
+        Some(RecordBody::Live(SessionTokens {
             person: Arc::new(self.person?),
             logged_in_at: pair.logged_in_at,
             pair: Pair {

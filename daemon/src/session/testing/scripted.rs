@@ -10,12 +10,12 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{grant, person, transient};
 use crate::clock::Clock;
-use crate::session::model::cause::Said;
-use crate::session::model::checks::{Check, Found, Revocation};
-use crate::session::model::outcome::{Answer, Grant};
+use crate::session::model::checks::{ProbeResult, Revocation, TokenCheck};
+use crate::session::model::oauth_error::ErrorBody;
+use crate::session::model::outcome::{Grant, TokenOutcome};
 use crate::session::model::token_pair::{AccessToken, Renewal};
-use crate::session::store::kept::Keeper;
-use crate::session::zendesk::endpoint::{Endpoint, Pending};
+use crate::session::store::journal::AnswerJournal;
+use crate::session::zendesk::api::{Pending, ZendeskApi};
 use crate::session::zendesk::oauth::Authorization;
 
 /// A Zendesk that does what a test says. A refresh deletes the old pair, as the real one does.
@@ -39,14 +39,14 @@ struct Script {
     person: Person,
     offline: bool,
     dead: Vec<String>,
-    found: Option<Found>,
+    found: Option<ProbeResult>,
 }
 
 /// What becomes of one refresh.
 #[derive(Debug)]
 pub(in crate::session) enum Step {
     /// This is answered, and nothing is replaced.
-    Answer(Answer),
+    TokenOutcome(TokenOutcome),
     /// The pair is replaced and the answer lost.
     Swallowed,
     /// The pair is replaced, this is done, the answer arrives.
@@ -93,7 +93,7 @@ impl Scripted {
     }
 
     /// What every probe finds from now on; `None`: what is true.
-    pub(in crate::session) fn set_found(&self, found: Option<Found>) {
+    pub(in crate::session) fn set_found(&self, found: Option<ProbeResult>) {
         self.state.lock().unwrap().found = found;
     }
 
@@ -152,7 +152,7 @@ impl Scripted {
     }
 
     /// By the client's secret, which is `secret`. The tokens before go on living.
-    async fn obtain(&self, secret: &str) -> Answer {
+    async fn obtain(&self, secret: &str) -> TokenOutcome {
         self.note(format!("obtain {secret}"));
         drop(self.turn.acquire().await.unwrap());
         let (step, offline) = {
@@ -162,12 +162,12 @@ impl Scripted {
         if offline {
             return transient("no network");
         }
-        if let Some(Step::Answer(answer)) = step {
+        if let Some(Step::TokenOutcome(answer)) = step {
             return answer;
         }
         self.state.lock().unwrap().live.clear();
         let grant = self.issue();
-        Answer::Granted(Grant {
+        TokenOutcome::Granted(Grant {
             refresh: None,
             refresh_expires_in: None,
             ..grant
@@ -183,8 +183,12 @@ impl Scripted {
     }
 }
 
-impl Endpoint for Scripted {
-    fn refresh<'a>(&'a self, renewal: &'a Renewal, _: Option<&'a Keeper>) -> Pending<'a, Answer> {
+impl ZendeskApi for Scripted {
+    fn refresh<'a>(
+        &'a self,
+        renewal: &'a Renewal,
+        _: Option<&'a AnswerJournal>,
+    ) -> Pending<'a, TokenOutcome> {
         Box::pin(async move {
             let refresh = match renewal {
                 Renewal::RefreshToken(token) => token.expose_secret(),
@@ -201,7 +205,7 @@ impl Endpoint for Scripted {
             if offline {
                 return transient("no network");
             }
-            if let Some(Step::Answer(answer)) = step {
+            if let Some(Step::TokenOutcome(answer)) = step {
                 return answer;
             }
             let number = refresh
@@ -209,17 +213,17 @@ impl Endpoint for Scripted {
                 .and_then(|n| n.parse().ok());
             let mut state = self.state.lock().unwrap();
             if !number.is_some_and(|number: u64| state.live.remove(&number)) {
-                return Answer::InvalidGrant(Said::default());
+                return TokenOutcome::InvalidGrant(ErrorBody::default());
             }
             drop(state);
             let grant = self.issue();
             match step {
-                Some(Step::Swallowed) => Answer::Lost("the connection broke".to_owned()),
+                Some(Step::Swallowed) => TokenOutcome::Lost("the connection broke".to_owned()),
                 Some(Step::Then(act, path)) => {
                     act(&path);
-                    Answer::Granted(grant)
+                    TokenOutcome::Granted(grant)
                 }
-                Some(Step::Answer(_)) | None => Answer::Granted(grant),
+                Some(Step::TokenOutcome(_)) | None => TokenOutcome::Granted(grant),
             }
         })
     }
@@ -228,29 +232,29 @@ impl Endpoint for Scripted {
         &'a self,
         _: Authorization,
         code: &'a SecretString,
-        _: &'a Keeper,
-    ) -> Pending<'a, Answer> {
+        _: &'a AnswerJournal,
+    ) -> Pending<'a, TokenOutcome> {
         Box::pin(async move {
             self.note(format!("exchange {}", code.expose_secret()));
             match code.expose_secret() {
-                "good" => Answer::Granted(self.issue()),
-                _ => Answer::InvalidGrant(Said::default()),
+                "good" => TokenOutcome::Granted(self.issue()),
+                _ => TokenOutcome::InvalidGrant(ErrorBody::default()),
             }
         })
     }
 
-    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Check> {
+    fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, TokenCheck> {
         Box::pin(async move {
             self.note(format!("check {}", access.expose_secret()));
             if self.state.lock().unwrap().offline {
-                return Check::Unclear("no network".to_owned());
+                return TokenCheck::Unclear("no network".to_owned());
             }
             match self.lives(access.expose_secret()) {
-                true => Check::Alive {
+                true => TokenCheck::Alive {
                     expires_at: None,
                     refresh_expires_at: None,
                 },
-                false => Check::Dead,
+                false => TokenCheck::Dead,
             }
         })
     }
@@ -280,7 +284,7 @@ impl Endpoint for Scripted {
         })
     }
 
-    fn probe<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Found> {
+    fn probe<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, ProbeResult> {
         Box::pin(async move {
             let access = access.expose_secret();
             self.note(format!("probe {access}"));
@@ -289,10 +293,10 @@ impl Endpoint for Scripted {
                 (state.offline, state.found.clone())
             };
             match found {
-                _ if offline => Found::Unclear("no network".to_owned()),
+                _ if offline => ProbeResult::Unclear("no network".to_owned()),
                 Some(found) => found,
-                None if !self.lives(access) => Found::Dead,
-                None => Found::Somebody {
+                None if !self.lives(access) => ProbeResult::Dead,
+                None => ProbeResult::Somebody {
                     person: self.state.lock().unwrap().person.clone(),
                     expires_at: None,
                     refresh_expires_at: None,

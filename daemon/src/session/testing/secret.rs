@@ -8,12 +8,12 @@ use tokio::sync::mpsc;
 
 use super::{Bench, Scripted, account, held, setup_of};
 use crate::config::{Account, GrantType};
-use crate::session::login::Wish;
+use crate::session::login::LoginOptions;
 use crate::session::model::token_pair::Renewal;
-use crate::session::zendesk::setup::Setup;
+use crate::session::zendesk::account_context::AccountContext;
 
 /// The account whose client does so.
-pub(in crate::session) fn by_secret(zendesk: &Arc<Scripted>) -> Arc<Setup> {
+pub(in crate::session) fn by_secret(zendesk: &Arc<Scripted>) -> Arc<AccountContext> {
     let account = Account {
         grant: GrantType::ClientCredentials,
         ..account("acme", "https://acme.zendesk.com")
@@ -40,7 +40,7 @@ impl Bench {
         secret: Option<&str>,
         switch_user: bool,
     ) -> Result<Done, Problem> {
-        let wish = Wish {
+        let wish = LoginOptions {
             switch_user,
             client_secret: secret.map(|secret| SecretText::new(secret.to_owned())),
             no_browser: false,

@@ -7,15 +7,15 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Unusable;
+use super::VaultError;
 
 /// The text of the file at `path`.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Unusable> {
-    let failed = |why: &str| Unusable::Failed(why.to_owned());
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, VaultError> {
+    let failed = |why: &str| VaultError::Failed(why.to_owned());
     let meta = match fs::symlink_metadata(path) {
         Ok(meta) => meta,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unusable::Missing),
-        Err(error) => return Err(Unusable::Failed(error.to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(VaultError::Missing),
+        Err(error) => return Err(VaultError::Failed(error.to_string())),
     };
     if !meta.is_file() {
         return Err(failed("it is no ordinary file"));
@@ -29,19 +29,19 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Unusable> {
     let mut text = Zeroizing::new(String::new());
     fs::File::open(path)
         .and_then(|file| file.take(TEXT_MAX).read_to_string(&mut text))
-        .map_err(|e| Unusable::Failed(e.to_string()))?;
+        .map_err(|e| VaultError::Failed(e.to_string()))?;
     Ok(text)
 }
 
 /// Makes the file at `path`, unless there is one.
-pub(super) fn create(path: &Path, text: &str) -> Result<(), Unusable> {
-    try_create(path, text).map_err(|e| Unusable::Failed(e.to_string()))
+pub(super) fn create(path: &Path, text: &str) -> Result<(), VaultError> {
+    try_create(path, text).map_err(|e| VaultError::Failed(e.to_string()))
 }
 
 /// Removes the file at `path`.
-pub(super) fn remove(path: &Path) -> Result<(), Unusable> {
+pub(super) fn remove(path: &Path) -> Result<(), VaultError> {
     let removed = fs::remove_file(path).and_then(|()| sync_folder(path));
-    removed.map_err(|e| Unusable::Failed(e.to_string()))
+    removed.map_err(|e| VaultError::Failed(e.to_string()))
 }
 
 fn try_create(path: &Path, text: &str) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{Unusable, files};
+use super::{VaultError, files};
 use crate::session::crypto::data_key::DataKey;
 
 /// The file.
@@ -23,23 +23,23 @@ impl Keyfile {
     }
 
     /// The key in the file.
-    pub(super) fn read(&self) -> Result<DataKey, Unusable> {
+    pub(super) fn read(&self) -> Result<DataKey, VaultError> {
         let text = files::read(&self.path)?;
-        DataKey::from_text(&text).ok_or_else(|| Unusable::Failed("it holds no key".to_owned()))
+        DataKey::from_text(&text).ok_or_else(|| VaultError::Failed("it holds no key".to_owned()))
     }
 
     /// Makes the file with this key, unless there is one.
-    pub(super) fn create(&self, key: &DataKey) -> Result<(), Unusable> {
+    pub(super) fn create(&self, key: &DataKey) -> Result<(), VaultError> {
         let line = Zeroizing::new(format!("{}\n", &*key.to_text()));
         files::create(&self.path, &line)
     }
 
     /// Removes the file, if it holds this key.
-    pub(super) fn remove(&self, key: &DataKey) -> Result<(), Unusable> {
+    pub(super) fn remove(&self, key: &DataKey) -> Result<(), VaultError> {
         match self.read() {
             Ok(found) if found.id() == key.id() => files::remove(&self.path),
-            Ok(_) => Err(Unusable::Another),
-            Err(Unusable::Missing) => Ok(()),
+            Ok(_) => Err(VaultError::Another),
+            Err(VaultError::Missing) => Ok(()),
             Err(other) => Err(other),
         }
     }
@@ -56,13 +56,13 @@ mod tests {
     fn d4_the_file_is_its_owners_alone_or_refused() {
         let home = tempfile::tempdir().unwrap();
         let file = Keyfile::new(home.path().join("state/key"));
-        assert_eq!(file.read().unwrap_err(), Unusable::Missing);
+        assert_eq!(file.read().unwrap_err(), VaultError::Missing);
         file.create(&DataKey::for_tests(5)).unwrap();
         let meta = fs::metadata(file.path()).unwrap();
         assert_eq!(meta.mode() & 0o777, 0o600);
         assert_eq!(file.read().unwrap().id(), DataKey::for_tests(5).id());
         fs::set_permissions(file.path(), fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(file.read(), Err(Unusable::Failed(why)) if why.contains("others")));
+        assert!(matches!(file.read(), Err(VaultError::Failed(why)) if why.contains("others")));
     }
 
     #[test]
@@ -74,6 +74,6 @@ mod tests {
         assert!(file.remove(&DataKey::for_tests(6)).is_err());
         assert_eq!(file.read().unwrap().id(), DataKey::for_tests(5).id());
         fs::write(file.path(), "half").unwrap();
-        assert!(matches!(file.read(), Err(Unusable::Failed(_))));
+        assert!(matches!(file.read(), Err(VaultError::Failed(_))));
     }
 }

@@ -10,11 +10,11 @@
 //! later on disturbs nobody. A key is made only while there is no record that another one opens,
 //! and nothing in a vault is ever overwritten. Only [`Vault::unlock`] may make a prompt appear.
 
+pub(in crate::session) mod active_marker;
+pub(in crate::session) mod error;
 mod files;
 mod keyfile;
 mod keyring;
-mod place;
-mod unusable;
 mod wrapped;
 
 use std::path::{Path, PathBuf};
@@ -23,13 +23,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use loopdesk_protocol::{Kind, Paths, Problem, SecretText, conditions, status};
 use tokio::sync::Notify;
 
+pub(super) use self::active_marker::noted;
 pub(super) use self::keyring::Signals;
-pub(super) use self::place::noted;
 pub(super) use super::crypto::data_key::DataKey;
 
+use self::error::{VaultContext, VaultError};
 use self::keyfile::Keyfile;
 use self::keyring::Keyring;
-use self::unusable::{Circumstances, Unusable};
 use self::wrapped::Wrapped;
 use super::model;
 use crate::config::VaultKind;
@@ -39,8 +39,8 @@ use crate::telemetry::redact;
 #[derive(Debug)]
 pub(super) struct Vault {
     kind: VaultKind,
-    place: Place,
-    known: Mutex<Known>,
+    place: Backend,
+    known: Mutex<CachedKey>,
     /// Two at once could each make a key.
     making: tokio::sync::Mutex<()>,
     /// Where it is noted which vault has the key.
@@ -50,7 +50,7 @@ pub(super) struct Vault {
 }
 
 #[derive(Debug)]
-enum Place {
+enum Backend {
     Keyring(Keyring),
     Keyfile(Keyfile),
     Passphrase(Wrapped),
@@ -58,9 +58,9 @@ enum Place {
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct CachedKey {
     key: Option<Arc<DataKey>>,
-    trouble: Option<(Unusable, Problem)>,
+    trouble: Option<(VaultError, Problem)>,
     is_noted: bool,
 }
 
@@ -75,17 +75,17 @@ impl Vault {
     pub(super) fn watched(kind: VaultKind, paths: &Paths, troubled: Arc<Notify>) -> Self {
         let wrapped = |name| Wrapped::new(paths.state_dir().join(name));
         let place = match kind {
-            VaultKind::Keyring => Place::Keyring(Keyring::start()),
-            VaultKind::Keyfile => Place::Keyfile(Keyfile::new(paths.key_file())),
-            VaultKind::Passphrase => Place::Passphrase(wrapped("key.passphrase")),
-            VaultKind::Credential => Place::Credential(wrapped("key.credential")),
+            VaultKind::Keyring => Backend::Keyring(Keyring::start()),
+            VaultKind::Keyfile => Backend::Keyfile(Keyfile::new(paths.key_file())),
+            VaultKind::Passphrase => Backend::Passphrase(wrapped("key.passphrase")),
+            VaultKind::Credential => Backend::Credential(wrapped("key.credential")),
         };
         Self {
             kind,
             place,
             known: Mutex::default(),
             making: tokio::sync::Mutex::default(),
-            note: place::note(paths),
+            note: active_marker::note(paths),
             troubled,
         }
     }
@@ -115,12 +115,12 @@ impl Vault {
         let _turn = self.making.lock().await;
         let in_memory = self.known().key.clone();
         let found = match (self.read().await, in_memory) {
-            (Err(Unusable::Missing), Some(key)) => self.write(&key).await.map(|()| key),
-            (Err(Unusable::Missing), None) if !has_records => match DataKey::random() {
+            (Err(VaultError::Missing), Some(key)) => self.write(&key).await.map(|()| key),
+            (Err(VaultError::Missing), None) if !has_records => match DataKey::random() {
                 Ok(key) => self.write(&key).await.map(|()| Arc::new(key)),
-                Err(why) => Err(Unusable::Failed(why)),
+                Err(why) => Err(VaultError::Failed(why)),
             },
-            (Ok(found), Some(key)) if found.id() != key.id() => Err(Unusable::Another),
+            (Ok(found), Some(key)) if found.id() != key.id() => Err(VaultError::Another),
             (found, _) => found,
         };
         self.remember(found, has_records).await
@@ -134,8 +134,8 @@ impl Vault {
         let _turn = self.making.lock().await;
         let adopted = match self.read().await {
             Ok(found) if found.id() == key.id() => Ok(found),
-            Ok(_) => Err(Unusable::Another),
-            Err(Unusable::Missing) => self.write(key).await.map(|()| Arc::clone(key)),
+            Ok(_) => Err(VaultError::Another),
+            Err(VaultError::Missing) => self.write(key).await.map(|()| Arc::clone(key)),
             Err(other) => Err(other),
         };
         self.remember(adopted, false).await.map(|_key| ())
@@ -146,16 +146,17 @@ impl Vault {
     /// # Errors
     /// As [`Vault::key`].
     pub(super) async fn retry(&self, has_records: bool) -> Result<Arc<DataKey>, Problem> {
-        let was_slow = matches!(self.known().trouble, Some((Unusable::Slow, _)));
+        let was_slow = matches!(self.known().trouble, Some((VaultError::Slow, _)));
         let found = match &self.place {
-            Place::Keyring(keyring) if was_slow => keyring.read_at_last().await.map(Arc::new),
-            Place::Keyring(_) | Place::Keyfile(_) | Place::Passphrase(_) | Place::Credential(_) => {
-                self.read().await
-            }
+            Backend::Keyring(keyring) if was_slow => keyring.read_at_last().await.map(Arc::new),
+            Backend::Keyring(_)
+            | Backend::Keyfile(_)
+            | Backend::Passphrase(_)
+            | Backend::Credential(_) => self.read().await,
         };
         let in_memory = self.known().key.clone();
         let found = match (found, in_memory) {
-            (Ok(found), Some(key)) if found.id() != key.id() => Err(Unusable::Another),
+            (Ok(found), Some(key)) if found.id() != key.id() => Err(VaultError::Another),
             (found, _) => found,
         };
         self.remember(found, has_records).await
@@ -167,25 +168,27 @@ impl Vault {
     /// Where nobody answers it, or it is dismissed; and where a passphrase is needed.
     pub(super) async fn unlock(&self, has_records: bool) -> Result<(), Problem> {
         let trouble = match &self.place {
-            Place::Keyring(keyring) => match keyring.unlock().await {
+            Backend::Keyring(keyring) => match keyring.unlock().await {
                 Ok(opened) => return opened.told(),
                 Err(trouble) => trouble,
             },
-            Place::Passphrase(_) if self.key_in_memory().is_none() => match self.read().await {
+            Backend::Passphrase(_) if self.key_in_memory().is_none() => match self.read().await {
                 Ok(_) => return Ok(()),
                 Err(trouble) => trouble,
             },
-            Place::Keyfile(_) | Place::Credential(_) if let Some(key) = self.key_in_memory() => {
+            Backend::Keyfile(_) | Backend::Credential(_)
+                if let Some(key) = self.key_in_memory() =>
+            {
                 let _turn = self.making.lock().await;
                 match self.check_file(&key).await {
-                    Err(Unusable::Missing) => match self.write(&key).await {
+                    Err(VaultError::Missing) => match self.write(&key).await {
                         Ok(()) => return Ok(()),
                         Err(trouble) => trouble,
                     },
                     Ok(()) | Err(_) => return Ok(()),
                 }
             }
-            Place::Passphrase(_) | Place::Keyfile(_) | Place::Credential(_) => return Ok(()),
+            Backend::Passphrase(_) | Backend::Keyfile(_) | Backend::Credential(_) => return Ok(()),
         };
         let lost = self.remember(Err(trouble), has_records).await;
         lost.map(|_key| ())
@@ -202,7 +205,7 @@ impl Vault {
         key: Option<Arc<DataKey>>,
         has_records: bool,
     ) -> Result<(), Problem> {
-        let Place::Passphrase(file) = &self.place else {
+        let Backend::Passphrase(file) = &self.place else {
             return Err(Problem::new(
                 Kind::Usage,
                 "this vault is opened by no passphrase",
@@ -216,23 +219,23 @@ impl Vault {
             blocking(file, move |file| file.open(&secret)).await
         };
         let found = match (found, needed) {
-            (Err(Unusable::Missing), Some(key)) => {
+            (Err(VaultError::Missing), Some(key)) => {
                 let sealed = Arc::clone(&key);
                 let made = blocking(file, move |file| file.create(&sealed, &secret)).await;
                 made.map(|()| key)
             }
-            (Err(Unusable::Missing), None) if !has_records => match DataKey::random() {
+            (Err(VaultError::Missing), None) if !has_records => match DataKey::random() {
                 Ok(key) => {
                     let sealed = key.clone();
                     let made = blocking(file, move |file| file.create(&sealed, &secret)).await;
                     made.map(|()| Arc::new(key))
                 }
-                Err(why) => Err(Unusable::Failed(why)),
+                Err(why) => Err(VaultError::Failed(why)),
             },
-            (Ok(found), Some(key)) if found.id() != key.id() => Err(Unusable::Another),
-            (Err(Unusable::Wrong), _) => {
+            (Ok(found), Some(key)) if found.id() != key.id() => Err(VaultError::Another),
+            (Err(VaultError::Wrong), _) => {
                 // The state is what it was: a slip of the finger is no trouble of the vault's.
-                return Err(Unusable::Wrong.problem(self.circumstances(true)));
+                return Err(VaultError::Wrong.problem(self.circumstances(true)));
             }
             (found, _) => found.map(Arc::new),
         };
@@ -243,9 +246,9 @@ impl Vault {
     pub(super) async fn forget(&self, key: &Arc<DataKey>) -> Result<(), Problem> {
         let key = Arc::clone(key);
         let removed = match &self.place {
-            Place::Keyring(keyring) => keyring.remove(DataKey::clone(&key)).await,
-            Place::Keyfile(file) => blocking(file, move |file| file.remove(&key)).await,
-            Place::Passphrase(file) | Place::Credential(file) => {
+            Backend::Keyring(keyring) => keyring.remove(DataKey::clone(&key)).await,
+            Backend::Keyfile(file) => blocking(file, move |file| file.remove(&key)).await,
+            Backend::Passphrase(file) | Backend::Credential(file) => {
                 blocking(file, move |file| file.remove(&key)).await
             }
         };
@@ -270,7 +273,7 @@ impl Vault {
         let key = match self.read().await {
             Ok(key) => key,
             // A key that can't be opened is deleted with the state folder.
-            Err(Unusable::Missing | Unusable::Closed) => return Ok(false),
+            Err(VaultError::Missing | VaultError::Closed) => return Ok(false),
             Err(trouble) => return Err(trouble.problem(self.circumstances(false))),
         };
         self.forget(&key).await?;
@@ -289,7 +292,7 @@ impl Vault {
         let known = self.known();
         let (state, problem) = match &known.trouble {
             Some((trouble, problem)) => {
-                let is_empty = matches!(trouble, Unusable::Missing | Unusable::Closed);
+                let is_empty = matches!(trouble, VaultError::Missing | VaultError::Closed);
                 let problem = Some(problem.clone()).filter(|_| has_records || !is_empty);
                 (trouble.state(self.kind), problem)
             }
@@ -311,7 +314,7 @@ impl Vault {
         let circumstances = self.circumstances(true);
         let told = trouble.problem(circumstances);
         let mut problem = conditions::key_file_lost(&told.message);
-        if matches!(trouble, Unusable::Missing) {
+        if matches!(trouble, VaultError::Missing) {
             let how = match self.kind {
                 VaultKind::Passphrase => "loopdesk unlock --passphrase-stdin",
                 VaultKind::Keyring | VaultKind::Keyfile | VaultKind::Credential => {
@@ -324,17 +327,17 @@ impl Vault {
         Some(problem)
     }
 
-    async fn check_file(&self, key: &DataKey) -> Result<(), Unusable> {
+    async fn check_file(&self, key: &DataKey) -> Result<(), VaultError> {
         let id = match &self.place {
-            Place::Keyring(_) => return Ok(()),
-            Place::Keyfile(file) => {
+            Backend::Keyring(_) => return Ok(()),
+            Backend::Keyfile(file) => {
                 blocking(file, |file| file.read().map(|key| key.id().to_owned())).await?
             }
-            Place::Passphrase(file) | Place::Credential(file) => {
+            Backend::Passphrase(file) | Backend::Credential(file) => {
                 blocking(file, |file| file.key_id()).await?
             }
         };
-        (id == key.id()).then_some(()).ok_or(Unusable::Another)
+        (id == key.id()).then_some(()).ok_or(VaultError::Another)
     }
 
     /// The key, if it has been had before.
@@ -355,25 +358,25 @@ impl Vault {
     /// Whether asking again may help.
     pub(super) fn is_in_trouble(&self, has_records: bool) -> bool {
         match &self.known().trouble {
-            Some((Unusable::Missing, _)) => has_records,
+            Some((VaultError::Missing, _)) => has_records,
             Some(_) => true,
             None => false,
         }
     }
 
-    async fn read(&self) -> Result<Arc<DataKey>, Unusable> {
+    async fn read(&self) -> Result<Arc<DataKey>, VaultError> {
         match &self.place {
-            Place::Keyring(keyring) => keyring.read().await.map(Arc::new),
-            Place::Keyfile(file) => blocking(file, Keyfile::read).await.map(Arc::new),
-            Place::Passphrase(file) => {
+            Backend::Keyring(keyring) => keyring.read().await.map(Arc::new),
+            Backend::Keyfile(file) => blocking(file, Keyfile::read).await.map(Arc::new),
+            Backend::Passphrase(file) => {
                 let id = blocking(file, Wrapped::key_id).await?;
                 match self.known().key.clone() {
                     Some(key) if key.id() == id => Ok(key),
-                    Some(_) => Err(Unusable::Another),
-                    None => Err(Unusable::Closed),
+                    Some(_) => Err(VaultError::Another),
+                    None => Err(VaultError::Closed),
                 }
             }
-            Place::Credential(file) => {
+            Backend::Credential(file) => {
                 let open = |file: &Wrapped| {
                     let secret = wrapped::credential(credentials())?;
                     let _hidden = redact::hide_bytes(&secret);
@@ -384,23 +387,23 @@ impl Vault {
         }
     }
 
-    async fn write(&self, key: &DataKey) -> Result<(), Unusable> {
+    async fn write(&self, key: &DataKey) -> Result<(), VaultError> {
         let key = key.clone();
         match &self.place {
-            Place::Keyring(keyring) => keyring.write(key).await,
-            Place::Keyfile(file) => {
+            Backend::Keyring(keyring) => keyring.write(key).await,
+            Backend::Keyfile(file) => {
                 let made = move |file: &Keyfile| {
                     file.create(&key)?;
                     let found = file.read()?;
                     (found.id() == key.id())
                         .then_some(())
-                        .ok_or(Unusable::Another)
+                        .ok_or(VaultError::Another)
                 };
                 blocking(file, made).await
             }
             // A key can be sealed only while the passphrase is being given.
-            Place::Passphrase(_) => Err(Unusable::Missing),
-            Place::Credential(file) => {
+            Backend::Passphrase(_) => Err(VaultError::Missing),
+            Backend::Credential(file) => {
                 let made = move |file: &Wrapped| {
                     let secret = wrapped::credential(credentials())?;
                     let _hidden = redact::hide_bytes(&secret);
@@ -413,7 +416,7 @@ impl Vault {
 
     async fn remember(
         &self,
-        found: Result<Arc<DataKey>, Unusable>,
+        found: Result<Arc<DataKey>, VaultError>,
         has_records: bool,
     ) -> Result<Arc<DataKey>, Problem> {
         match found {
@@ -426,7 +429,8 @@ impl Vault {
                 };
                 if !is_noted {
                     let (note, kind) = (self.note.clone(), self.kind);
-                    let noted = model::blocking::blocking(move || place::write(&note, kind)).await;
+                    let noted =
+                        model::blocking::blocking(move || active_marker::write(&note, kind)).await;
                     if let Err(why) | Ok(Err(why)) = noted {
                         tracing::warn!(why, "it isn't noted which vault has the data key");
                     }
@@ -446,20 +450,20 @@ impl Vault {
         }
     }
 
-    fn circumstances(&self, needed: bool) -> Circumstances<'_> {
+    fn circumstances(&self, needed: bool) -> VaultContext<'_> {
         let file = match &self.place {
-            Place::Keyring(_) => Path::new(""),
-            Place::Keyfile(file) => file.path(),
-            Place::Passphrase(file) | Place::Credential(file) => file.path(),
+            Backend::Keyring(_) => Path::new(""),
+            Backend::Keyfile(file) => file.path(),
+            Backend::Passphrase(file) | Backend::Credential(file) => file.path(),
         };
-        Circumstances {
+        VaultContext {
             kind: self.kind,
             file,
             needed,
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> std::sync::MutexGuard<'_, CachedKey> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -480,12 +484,12 @@ pub(super) fn lost_key(problem: Problem, record: &Path, account: &str) -> Proble
 
 async fn blocking<P: Clone + Send + 'static, T: Send + 'static>(
     place: &P,
-    work: impl FnOnce(&P) -> Result<T, Unusable> + Send + 'static,
-) -> Result<T, Unusable> {
+    work: impl FnOnce(&P) -> Result<T, VaultError> + Send + 'static,
+) -> Result<T, VaultError> {
     let place = place.clone();
     model::blocking::blocking(move || work(&place))
         .await
-        .unwrap_or_else(|why| Err(Unusable::Failed(why)))
+        .unwrap_or_else(|why| Err(VaultError::Failed(why)))
 }
 
 fn credentials() -> Option<std::ffi::OsString> {

@@ -20,7 +20,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Unusable, files};
+use super::{VaultError, files};
 use crate::session::crypto::data_key::{DataKey, KEY_LEN};
 
 /// The file with the sealed key.
@@ -39,19 +39,19 @@ impl Wrapped {
     }
 
     /// The id of the key in the file; it needs no secret.
-    pub(super) fn key_id(&self) -> Result<String, Unusable> {
+    pub(super) fn key_id(&self) -> Result<String, VaultError> {
         let text = files::read(&self.path)?;
         Ok(Sealed::parse(&text)?.header.key_id)
     }
 
     /// The key in the file. Takes a good part of a second, on purpose.
-    pub(super) fn open(&self, secret: &[u8]) -> Result<DataKey, Unusable> {
+    pub(super) fn open(&self, secret: &[u8]) -> Result<DataKey, VaultError> {
         let text = files::read(&self.path)?;
         Sealed::parse(&text)?.open(secret)
     }
 
     /// Makes the file with this key, unless there is one, and proves that it can be opened.
-    pub(super) fn create(&self, key: &DataKey, secret: &[u8]) -> Result<(), Unusable> {
+    pub(super) fn create(&self, key: &DataKey, secret: &[u8]) -> Result<(), VaultError> {
         files::create(&self.path, &seal(key, secret)?)?;
         match self.open(secret) {
             Ok(found) if found.id() == key.id() => Ok(()),
@@ -61,11 +61,11 @@ impl Wrapped {
     }
 
     /// Removes the file, if it holds this key.
-    pub(super) fn remove(&self, key: &DataKey) -> Result<(), Unusable> {
+    pub(super) fn remove(&self, key: &DataKey) -> Result<(), VaultError> {
         match self.key_id() {
             Ok(id) if id == key.id() => files::remove(&self.path),
-            Ok(_) => Err(Unusable::Another),
-            Err(Unusable::Missing) => Ok(()),
+            Ok(_) => Err(VaultError::Another),
+            Err(VaultError::Missing) => Ok(()),
             Err(other) => Err(other),
         }
     }
@@ -73,23 +73,23 @@ impl Wrapped {
 
 /// The secret that systemd hands to the service, from the folder `$CREDENTIALS_DIRECTORY`: any
 /// text of at least 32 bytes. Line ends around it don't count.
-pub(super) fn credential(dir: Option<OsString>) -> Result<Zeroizing<Vec<u8>>, Unusable> {
+pub(super) fn credential(dir: Option<OsString>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let Some(dir) = dir else {
-        return Err(Unusable::Absent(format!(
+        return Err(VaultError::Absent(format!(
             "loopdesk has no credential `{CREDENTIAL}`: systemd has handed none over \
              ($CREDENTIALS_DIRECTORY is not set)"
         )));
     };
     let path = PathBuf::from(dir).join(CREDENTIAL);
     let text = std::fs::read(&path).map(Zeroizing::new).map_err(|e| {
-        Unusable::Absent(format!(
+        VaultError::Absent(format!(
             "the credential `{CREDENTIAL}` can't be read from `{}`: {e}",
             path.display()
         ))
     })?;
     let text = Zeroizing::new(text.trim_ascii().to_vec());
     if text.len() < CREDENTIAL_MIN {
-        return Err(Unusable::Absent(format!(
+        return Err(VaultError::Absent(format!(
             "the credential `{CREDENTIAL}` has {} bytes, and needs {CREDENTIAL_MIN} at least",
             text.len()
         )));
@@ -111,7 +111,7 @@ struct Header {
 }
 
 impl Header {
-    fn sealing_key(&self, secret: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, Unusable> {
+    fn sealing_key(&self, secret: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, VaultError> {
         let salt = STANDARD.decode(&self.salt).map_err(|_| damaged())?;
         // Whoever can change the file must not be able to stop the machine with it.
         if self.kdf != KDF || self.memory_kib > MEMORY_MAX || self.passes > PASSES_MAX {
@@ -134,7 +134,7 @@ struct Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    fn parse(text: &'a str) -> Result<Self, Unusable> {
+    fn parse(text: &'a str) -> Result<Self, VaultError> {
         let (line, rest) = text.split_once('\n').ok_or_else(damaged)?;
         let header: Header = serde_json::from_str(line).map_err(|_| damaged())?;
         if header.format > FORMAT {
@@ -147,7 +147,7 @@ impl<'a> Sealed<'a> {
         })
     }
 
-    fn open(&self, secret: &[u8]) -> Result<DataKey, Unusable> {
+    fn open(&self, secret: &[u8]) -> Result<DataKey, VaultError> {
         let text = STANDARD.decode(self.text).map_err(|_| damaged())?;
         let (nonce, text) = text.split_at_checked(NONCE_LEN).ok_or_else(damaged)?;
         let nonce = XNonce::try_from(nonce).map_err(|_| damaged())?;
@@ -159,16 +159,16 @@ impl<'a> Sealed<'a> {
         let opened = XChaCha20Poly1305::new((&*sealing_key).into())
             .decrypt(&nonce, payload)
             .map(Zeroizing::new)
-            .map_err(|_| Unusable::Wrong)?;
+            .map_err(|_| VaultError::Wrong)?;
         let bytes = <[u8; KEY_LEN]>::try_from(&opened[..]).map_err(|_| damaged())?;
         Ok(DataKey::new(Zeroizing::new(bytes)))
     }
 }
 
-fn seal(key: &DataKey, secret: &[u8]) -> Result<String, Unusable> {
+fn seal(key: &DataKey, secret: &[u8]) -> Result<String, VaultError> {
     let mut random = [0; SALT_LEN + NONCE_LEN];
     getrandom::fill(&mut random)
-        .map_err(|e| Unusable::Failed(format!("the system gives no random bytes: {e}")))?;
+        .map_err(|e| VaultError::Failed(format!("the system gives no random bytes: {e}")))?;
     let (salt, nonce) = random.split_at(SALT_LEN);
     let header = Header {
         format: FORMAT,
@@ -196,12 +196,12 @@ fn seal(key: &DataKey, secret: &[u8]) -> Result<String, Unusable> {
     Ok(format!("{line}\n{text}\n"))
 }
 
-fn damaged() -> Unusable {
+fn damaged() -> VaultError {
     failed("it is damaged")
 }
 
-fn failed(why: &str) -> Unusable {
-    Unusable::Failed(why.to_owned())
+fn failed(why: &str) -> VaultError {
+    VaultError::Failed(why.to_owned())
 }
 
 /// The credential's name in the service: `LoadCredential=loopdesk-key:…`.
@@ -227,12 +227,12 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let file = Wrapped::new(home.path().join("state/key.passphrase"));
         let key = DataKey::for_tests(9);
-        assert_eq!(file.open(b"correct").unwrap_err(), Unusable::Missing);
+        assert_eq!(file.open(b"correct").unwrap_err(), VaultError::Missing);
         file.create(&key, b"correct").unwrap();
         assert_eq!(file.key_id().unwrap(), key.id());
         let before = std::fs::read_to_string(file.path()).unwrap();
         assert!(!before.contains(&*key.to_text()));
-        assert_eq!(file.open(b"wrong").unwrap_err(), Unusable::Wrong);
+        assert_eq!(file.open(b"wrong").unwrap_err(), VaultError::Wrong);
         assert!(file.create(&DataKey::for_tests(8), b"correct").is_err());
         assert_eq!(std::fs::read_to_string(file.path()).unwrap(), before);
         assert_eq!(file.open(b"correct").unwrap().id(), key.id());
@@ -247,11 +247,11 @@ mod tests {
         let other = text.replacen(DataKey::for_tests(9).id(), DataKey::for_tests(8).id(), 1);
         assert_ne!(text, other);
         std::fs::write(file.path(), other).unwrap();
-        assert_eq!(file.open(b"correct").unwrap_err(), Unusable::Wrong);
+        assert_eq!(file.open(b"correct").unwrap_err(), VaultError::Wrong);
         let greedy = text.replacen("\"memory-kib\":65536", "\"memory-kib\":999999999", 1);
         assert_ne!(text, greedy);
         std::fs::write(file.path(), greedy).unwrap();
-        assert!(matches!(file.open(b"correct"), Err(Unusable::Failed(_))));
+        assert!(matches!(file.open(b"correct"), Err(VaultError::Failed(_))));
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let dir = || Some(home.path().as_os_str().to_owned());
         let why = |dir| match credential(dir) {
-            Err(Unusable::Absent(why)) => why,
+            Err(VaultError::Absent(why)) => why,
             other => panic!("{other:?}"),
         };
         assert!(why(None).contains("CREDENTIALS_DIRECTORY"));

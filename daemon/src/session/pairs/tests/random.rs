@@ -8,15 +8,15 @@ use loopdesk_protocol::{Kind, Problem};
 use proptest::prelude::*;
 
 use super::*;
-use crate::session::model::cause::Said;
+use crate::session::model::oauth_error::ErrorBody;
 use crate::session::model::per_role::slot;
-use crate::session::model::rejection::Block;
-use crate::session::model::token_pair::{Generations, Held};
-use crate::session::report::merge::Parts;
-use crate::session::report::snapshot::Part;
-use crate::session::state::{Effect, Input, Load, Machine};
+use crate::session::model::rejection::RefreshRejection;
+use crate::session::model::token_pair::{Generations, SessionTokens};
+use crate::session::report::merge::PairStates;
+use crate::session::report::snapshot::PairState;
+use crate::session::state::{Effect, Input, LoadResult, StateMachine};
 use crate::session::testing::{Scripted, grant, setup};
-use crate::session::zendesk::setup::Setup;
+use crate::session::zendesk::account_context::AccountContext;
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
@@ -28,7 +28,7 @@ enum Event {
     Refused,
     Lost,
     Transient(bool),
-    Stored,
+    RecordBody,
     NotStored,
     Logout,
 }
@@ -43,7 +43,7 @@ fn event() -> impl Strategy<Value = (usize, Event)> {
         1 => Just(Event::Refused),
         3 => Just(Event::Lost),
         1 => any::<bool>().prop_map(Event::Transient),
-        8 => Just(Event::Stored),
+        8 => Just(Event::RecordBody),
         2 => Just(Event::NotStored),
         1 => Just(Event::Logout),
     ];
@@ -51,7 +51,7 @@ fn event() -> impl Strategy<Value = (usize, Event)> {
 }
 
 /// Made once: each reads the system's certificates.
-static SETUPS: LazyLock<[Arc<Setup>; 2]> = LazyLock::new(|| {
+static SETUPS: LazyLock<[Arc<AccountContext>; 2]> = LazyLock::new(|| {
     let (clock, _mover) = crate::clock::Clock::movable();
     let base = setup(&Scripted::new(&clock, 2, 3600), "loopdesk");
     Role::ALL.map(|role| base.for_role(role))
@@ -59,8 +59,8 @@ static SETUPS: LazyLock<[Arc<Setup>; 2]> = LazyLock::new(|| {
 
 struct World {
     now: Timestamp,
-    setups: [Arc<Setup>; 2],
-    machines: [Machine; 2],
+    setups: [Arc<AccountContext>; 2],
+    machines: [StateMachine; 2],
     in_flight: [bool; 2],
     storing: [bool; 2],
     numbers: BTreeSet<u64>,
@@ -72,14 +72,17 @@ impl World {
         let mut world = Self {
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             setups: SETUPS.clone(),
-            machines: Role::ALL.map(|_| Machine::new(generations.clone()).0),
+            machines: Role::ALL.map(|_| StateMachine::new(generations.clone()).0),
             in_flight: [false; 2],
             storing: [false; 2],
             numbers: BTreeSet::from([1, 2]),
         };
         for (at, number) in (1..=2).enumerate() {
-            let held: Held = held(number, world.now, 900);
-            world.on(at, Input::Loaded(Load::Found { held, doubt: None }));
+            let held: SessionTokens = held(number, world.now, 900);
+            world.on(
+                at,
+                Input::Loaded(LoadResult::ProbeResult { held, doubt: None }),
+            );
         }
         world
     }
@@ -109,7 +112,7 @@ impl World {
         }
     }
 
-    fn answer(&mut self, at: usize, answer: Answer) {
+    fn answer(&mut self, at: usize, answer: TokenOutcome) {
         if std::mem::take(&mut self.in_flight[at]) {
             self.on(at, Input::Answered(answer));
         }
@@ -128,26 +131,28 @@ impl World {
                 let generation = self.machines[at].generation();
                 self.on(at, Input::Dead(generation));
             }
-            Event::Granted => self.answer(at, Answer::Granted(grant(9, self.now, 900))),
-            Event::InvalidGrant => self.answer(at, Answer::InvalidGrant(Said::default())),
+            Event::Granted => self.answer(at, TokenOutcome::Granted(grant(9, self.now, 900))),
+            Event::InvalidGrant => {
+                self.answer(at, TokenOutcome::InvalidGrant(ErrorBody::default()))
+            }
             Event::Refused => self.answer(
                 at,
-                Answer::Refused(Block {
+                TokenOutcome::Refused(RefreshRejection {
                     why: "no".to_owned(),
                     fix: "ask".to_owned(),
                 }),
             ),
-            Event::Lost => self.answer(at, Answer::Lost("x".to_owned())),
+            Event::Lost => self.answer(at, TokenOutcome::Lost("x".to_owned())),
             Event::Transient(may_have_acted) => self.answer(
                 at,
-                Answer::Transient {
+                TokenOutcome::Transient {
                     why: "x".to_owned(),
                     may_have_acted,
                 },
             ),
-            Event::Stored if self.storing[at] => {
+            Event::RecordBody if self.storing[at] => {
                 self.storing[at] = false;
-                self.on(at, Input::Stored);
+                self.on(at, Input::RecordBody);
             }
             Event::NotStored if self.storing[at] => {
                 self.on(at, Input::NotStored(Problem::new(Kind::Vault, "full")));
@@ -156,19 +161,19 @@ impl World {
                 self.on(at, Input::Pause);
                 self.on(at, Input::Forgotten);
             }
-            Event::Stored | Event::NotStored | Event::Logout => {}
+            Event::RecordBody | Event::NotStored | Event::Logout => {}
         }
         self.check();
     }
 
     /// What must hold whatever happens.
     fn check(&self) {
-        let parts = Parts::new(|role| {
+        let parts = PairStates::new(|role| {
             let at = slot(role);
-            Part::of(role, &self.machines[at], &self.setups[at], self.now)
+            PairState::of(role, &self.machines[at], &self.setups[at], self.now)
         });
         let snapshot = Snapshot::merge(parts);
-        for rights in [Rights::All, Rights::ReadOnly] {
+        for rights in [TokenChoice::All, TokenChoice::ReadOnly] {
             if let Ready::Yes(used) = snapshot.ready(rights) {
                 assert!(
                     used.expires_at > self.now,
@@ -176,14 +181,14 @@ impl World {
                 );
             }
         }
-        if let Ready::Yes(used) = snapshot.ready(Rights::All) {
+        if let Ready::Yes(used) = snapshot.ready(TokenChoice::All) {
             assert_eq!(
                 used.role,
                 Role::Primary,
                 "the other is for those who may only read"
             );
         }
-        match snapshot.ready(Rights::ReadOnly) {
+        match snapshot.ready(TokenChoice::ReadOnly) {
             Ready::Yes(used) => {
                 let read_only = snapshot.parts.get(Role::ReadOnly);
                 let is_unheard_of = read_only.is_absent && !read_only.is_wanted;

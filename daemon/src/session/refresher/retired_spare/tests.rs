@@ -9,14 +9,14 @@ use loopdesk_protocol::status::State as Shown;
 use super::*;
 use crate::config::VaultKind;
 use crate::session::crypto::data_key::DataKey;
-use crate::session::model::cause::Said;
 use crate::session::model::endings::End;
-use crate::session::model::outcome::Answer;
+use crate::session::model::oauth_error::ErrorBody;
+use crate::session::model::outcome::TokenOutcome;
 use crate::session::model::token_pair::Generation;
 use crate::session::report::snapshot::{Ready, Snapshot};
-use crate::session::report::token_policy::Rights;
-use crate::session::store::leftover::Leftover;
-use crate::session::store::record::{self, Sealed, Stored};
+use crate::session::report::token_policy::TokenChoice;
+use crate::session::store::orphan::OrphanedPair;
+use crate::session::store::record::{self, RecordBody, Sealed};
 use crate::session::testing::{Bench, Step, held, person};
 
 /// Person 42 has pair 1 as the account's own and pair 2 in reserve.
@@ -26,10 +26,15 @@ async fn two() -> Bench {
     write(
         &bench,
         RecordRole::Primary,
-        Stored::Live(held(1, now, 3600)),
+        RecordBody::Live(held(1, now, 3600)),
     )
     .await;
-    write(&bench, RecordRole::Spare, Stored::Live(held(2, now, 3600))).await;
+    write(
+        &bench,
+        RecordRole::Spare,
+        RecordBody::Live(held(2, now, 3600)),
+    )
+    .await;
     bench.zendesk.set_issued(2);
     bench
 }
@@ -39,15 +44,20 @@ async fn spare_serves() -> Bench {
     let bench = Bench::signed_out(3600).await;
     let now = bench.deps.clock.now();
     write(&bench, RecordRole::Primary, lost(now, 42)).await;
-    write(&bench, RecordRole::Spare, Stored::Live(held(2, now, 3600))).await;
+    write(
+        &bench,
+        RecordRole::Spare,
+        RecordBody::Live(held(2, now, 3600)),
+    )
+    .await;
     bench.zendesk.set_issued(3);
     bench.zendesk.revoke_pair(1);
     bench.zendesk.revoke_pair(3);
     bench
 }
 
-fn lost(at: Timestamp, id: u64) -> Stored {
-    Stored::Over {
+fn lost(at: Timestamp, id: u64) -> RecordBody {
+    RecordBody::Over {
         end: End {
             at,
             why: "the answer to a refresh was lost".to_owned(),
@@ -58,12 +68,12 @@ fn lost(at: Timestamp, id: u64) -> Stored {
     }
 }
 
-async fn write(bench: &Bench, role: RecordRole, stored: Stored) {
+async fn write(bench: &Bench, role: RecordRole, stored: RecordBody) {
     bench.write_as(role, stored).await;
 }
 
 fn in_use(snapshot: &Snapshot) -> Option<u64> {
-    match snapshot.ready(Rights::All) {
+    match snapshot.ready(TokenChoice::All) {
         Ready::Yes(credential) => Some(credential.generation.get()),
         Ready::Soon | Ready::No(_) => None,
     }
@@ -217,7 +227,7 @@ async fn r8_a_pair_that_turns_out_to_be_lost_is_replaced_by_the_spare_without_a_
 async fn r4_where_neither_can_be_proved_alive_nothing_is_revoked() {
     // The account's own pair was revoked, by an admin, say.
     let bench = two().await;
-    let gone = Step::Answer(Answer::InvalidGrant(Said::default()));
+    let gone = Step::TokenOutcome(TokenOutcome::InvalidGrant(ErrorBody::default()));
     bench.zendesk.revoke_pair(1);
     bench.zendesk.script([gone]);
     let bench = bench.restarted().await;
@@ -275,7 +285,7 @@ async fn r3_an_answer_to_the_spare_that_was_kept_is_taken_up_and_one_that_was_lo
     let (account, next) = (bench.name(), Generation::new(4));
     let setup = for_spare(&bench.setup);
     let place = spare.note_refresh(&account, next).unwrap();
-    let keeper = crate::session::store::kept::Keeper {
+    let keeper = crate::session::store::journal::AnswerJournal {
         place,
         aad: recovery::aad(&setup, next),
         key: Arc::clone(&key),
@@ -309,7 +319,7 @@ async fn r8_a_login_s_pair_that_was_left_over_beside_the_spare_is_revoked() {
     let spare = bench.store.of(RecordRole::Spare);
     let setup = for_spare(&bench.setup);
     let pair = held(3, bench.deps.clock.now(), 3600).pair;
-    drop(Leftover::of(&setup.account.name, &setup.binding, &spare, &key, &pair).unwrap());
+    drop(OrphanedPair::of(&setup.account.name, &setup.binding, &spare, &key, &pair).unwrap());
     bench.zendesk.set_issued(3);
     let bench = bench.restarted().await;
     until(|| is_as_ever(&bench)).await;
@@ -321,7 +331,7 @@ async fn s5_a_spare_of_another_client_is_kept_and_never_sent() {
     let bench = two().await;
     let mut binding = for_spare(&bench.setup).binding.clone();
     binding.client_id = "another".to_owned();
-    let stored = Stored::Live(held(2, bench.deps.clock.now(), 3600));
+    let stored = RecordBody::Live(held(2, bench.deps.clock.now(), 3600));
     let bytes = record::seal(&stored, &binding, &*key(&bench).await).unwrap();
     let spare = bench.store.of(RecordRole::Spare);
     let slot = spare.prepare(&bench.name()).unwrap();
@@ -337,7 +347,7 @@ fn a_record_that_an_earlier_release_wrote_is_read() {
     let bytes = include_bytes!("../../store/testdata/format-3.session");
     let record = Sealed::parse(Path::new("/s/acme.spare.session"), bytes).unwrap();
     assert_eq!(record.header.binding.role, RecordRole::Spare);
-    let Ok(Stored::Live(held)) = record.open(&DataKey::for_tests(1)) else {
+    let Ok(RecordBody::Live(held)) = record.open(&DataKey::for_tests(1)) else {
         panic!("it was alive");
     };
     assert_eq!(held.pair.generation.get(), 8);

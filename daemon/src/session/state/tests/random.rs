@@ -18,14 +18,14 @@ enum Event {
     Lost,
     Transient(bool),
     NotSent,
-    Stored,
+    RecordBody,
     NotStored,
     Learned(i64),
     Login,
     LoginFails,
     Logout,
     Reconfigured(bool),
-    Found(bool),
+    ProbeResult(bool),
     /// Another process has stored a session, so many generations ahead; or its end.
     Superseded(u64, bool),
     NoKey,
@@ -45,14 +45,14 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Lost),
         2 => any::<bool>().prop_map(Event::Transient),
         1 => Just(Event::NotSent),
-        8 => Just(Event::Stored),
+        8 => Just(Event::RecordBody),
         4 => Just(Event::NotStored),
         1 => (0_i64..4000).prop_map(Event::Learned),
         1 => Just(Event::Login),
         1 => Just(Event::LoginFails),
         1 => Just(Event::Logout),
         1 => any::<bool>().prop_map(Event::Reconfigured),
-        4 => any::<bool>().prop_map(Event::Found),
+        4 => any::<bool>().prop_map(Event::ProbeResult),
         1 => (0_u64..3, any::<bool>()).prop_map(|(by, lives)| Event::Superseded(by, lives)),
         1 => Just(Event::NoKey),
         1 => Just(Event::Nothing),
@@ -77,17 +77,19 @@ impl World {
             }
             Event::Granted(lifetime) if self.in_flight.is_some() => self.granted(lifetime),
             Event::InvalidGrant if self.in_flight.is_some() => {
-                self.answer(Answer::InvalidGrant(Said::default()))
+                self.answer(TokenOutcome::InvalidGrant(ErrorBody::default()))
             }
             Event::Refused if self.in_flight.is_some() => {
-                self.answer(Answer::Refused(Block {
+                self.answer(TokenOutcome::Refused(RefreshRejection {
                     why: "no".to_owned(),
                     fix: "ask".to_owned(),
                 }));
             }
-            Event::Lost if self.in_flight.is_some() => self.answer(Answer::Lost("x".to_owned())),
+            Event::Lost if self.in_flight.is_some() => {
+                self.answer(TokenOutcome::Lost("x".to_owned()))
+            }
             Event::Transient(may_have_acted) if self.in_flight.is_some() => {
-                self.answer(Answer::Transient {
+                self.answer(TokenOutcome::Transient {
                     why: "x".to_owned(),
                     may_have_acted,
                 });
@@ -96,7 +98,7 @@ impl World {
                 self.in_flight = None;
                 self.on(Input::NotSent(Problem::new(Kind::Vault, "x")));
             }
-            Event::Stored if self.storing.is_some() || self.storing_end => self.stored(),
+            Event::RecordBody if self.storing.is_some() || self.storing_end => self.stored(),
             Event::NotStored if self.storing.is_some() || self.storing_end => self.not_stored(),
             Event::Learned(seconds) => {
                 let at = self.now + SignedDuration::from_secs(seconds);
@@ -124,7 +126,7 @@ impl World {
             Event::Reconfigured(rebound) if is_quiet || !rebound => {
                 self.on(Input::Reconfigured { rebound });
             }
-            Event::Found(doubt) if self.loading => {
+            Event::ProbeResult(doubt) if self.loading => {
                 let generation = self.durable.max(1);
                 self.durable = generation;
                 let held = held(generation, self.now, 900);
@@ -139,9 +141,9 @@ impl World {
                     let held = held(self.durable, self.now, 900);
                     // Bumped where it would read as the one that requests have used.
                     self.durable += 1;
-                    Load::Found { held, doubt: None }
+                    LoadResult::ProbeResult { held, doubt: None }
                 } else {
-                    Load::Over {
+                    LoadResult::Over {
                         end: End {
                             at: self.now,
                             why: "theirs".to_owned(),
@@ -156,11 +158,11 @@ impl World {
             Event::NoKey if self.loading => {
                 self.loading = false;
                 let problem = Problem::new(loopdesk_protocol::Kind::Vault, "locked");
-                self.on(Input::Loaded(Load::NoKey(problem)));
+                self.on(Input::Loaded(LoadResult::NoKey(problem)));
             }
             Event::Nothing if self.loading => {
                 self.loading = false;
-                self.on(Input::Loaded(Load::Nothing));
+                self.on(Input::Loaded(LoadResult::Nothing));
             }
             Event::Granted(_)
             | Event::InvalidGrant
@@ -168,13 +170,13 @@ impl World {
             | Event::Lost
             | Event::Transient(_)
             | Event::NotSent
-            | Event::Stored
+            | Event::RecordBody
             | Event::NotStored
             | Event::Login
             | Event::LoginFails
             | Event::Logout
             | Event::Reconfigured(_)
-            | Event::Found(_)
+            | Event::ProbeResult(_)
             | Event::Superseded(..)
             | Event::NoKey
             | Event::Nothing => {}

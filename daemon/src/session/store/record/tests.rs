@@ -21,10 +21,10 @@ fn binding() -> Binding {
 
 fn sealed() -> Vec<u8> {
     let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
-    seal(&Stored::Live(held), &binding(), &DataKey::for_tests(1)).unwrap()
+    seal(&RecordBody::Live(held), &binding(), &DataKey::for_tests(1)).unwrap()
 }
 
-fn open(bytes: &[u8], key: &DataKey) -> Result<Stored, Problem> {
+fn open(bytes: &[u8], key: &DataKey) -> Result<RecordBody, Problem> {
     Sealed::parse(path(), bytes)?.open(key)
 }
 
@@ -39,7 +39,7 @@ fn a_record_comes_back_as_it_went() {
         (7, Some(42))
     );
     assert_eq!(record.header.key_id, key.id());
-    let Stored::Live(held) = record.open(&key).unwrap() else {
+    let RecordBody::Live(held) = record.open(&key).unwrap() else {
         panic!("it was alive");
     };
     let before = testing::held(7, Timestamp::UNIX_EPOCH, 60);
@@ -73,11 +73,11 @@ fn d4_a_clients_secret_comes_back_and_is_not_in_the_file() {
     let mut held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
     held.pair.renewal = Renewal::ClientSecret("the-client-s-secret".to_owned().into());
     let key = DataKey::for_tests(1);
-    let bytes = seal(&Stored::Live(held), &binding, &key).unwrap();
+    let bytes = seal(&RecordBody::Live(held), &binding, &key).unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap();
     assert!(text.starts_with("{\"loopdesk-session\":2,"), "{text}");
     assert!(!text.contains("the-client-s-secret"), "{text}");
-    let Stored::Live(held) = open(&bytes, &key).unwrap() else {
+    let RecordBody::Live(held) = open(&bytes, &key).unwrap() else {
         panic!("it was alive");
     };
     assert!(matches!(held.pair.renewal, Renewal::ClientSecret(_)));
@@ -91,7 +91,7 @@ fn an_end_is_kept_without_tokens() {
         why: "revoked".to_owned(),
         answer_lost: true,
     };
-    let over = Stored::Over {
+    let over = RecordBody::Over {
         end: end.clone(),
         person: Some(testing::person(42)),
         generation: Generation::new(9),
@@ -99,12 +99,12 @@ fn an_end_is_kept_without_tokens() {
     let key = DataKey::for_tests(1);
     let bytes = seal(&over, &binding(), &key).unwrap();
     match open(&bytes, &key).unwrap() {
-        Stored::Over {
+        RecordBody::Over {
             end: found,
             generation,
             ..
         } => assert_eq!((found, generation.get()), (end, 9)),
-        Stored::Live(_) => panic!("it was over"),
+        RecordBody::Live(_) => panic!("it was over"),
     }
 }
 
@@ -156,7 +156,7 @@ fn a_newer_format_is_refused_and_says_so() {
 #[test]
 fn format_1_loads_for_ever() {
     let bytes = include_bytes!("../testdata/format-1.session");
-    let Stored::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
+    let RecordBody::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
         panic!("it was alive");
     };
     assert_eq!(held.pair.generation.get(), 7);
@@ -168,7 +168,7 @@ fn format_1_loads_for_ever() {
 #[test]
 fn format_2_loads_for_ever() {
     let bytes = include_bytes!("../testdata/format-2.session");
-    let Stored::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
+    let RecordBody::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
         panic!("it was alive");
     };
     assert_eq!(held.pair.generation.get(), 7);
@@ -182,7 +182,7 @@ fn format_2_loads_for_ever() {
 fn an_end_of_format_1_loads_for_ever() {
     let bytes = include_bytes!("../testdata/format-1-ended.session");
     match open(bytes, &DataKey::for_tests(1)).unwrap() {
-        Stored::Over {
+        RecordBody::Over {
             end,
             person,
             generation,
@@ -190,7 +190,7 @@ fn an_end_of_format_1_loads_for_ever() {
             assert_eq!((end.why.as_str(), generation.get()), ("revoked", 9));
             assert_eq!(person.unwrap().id, 42);
         }
-        Stored::Live(_) => panic!("it was over"),
+        RecordBody::Live(_) => panic!("it was over"),
     }
 }
 
@@ -199,7 +199,7 @@ fn format_3_and_ends_by_lost_answers_load_for_ever() {
     let bytes = include_bytes!("../testdata/format-3.session");
     let record = Sealed::parse(path(), bytes).unwrap();
     assert_eq!(record.header.binding.role, RecordRole::Spare);
-    let Stored::Live(held) = record.open(&DataKey::for_tests(1)).unwrap() else {
+    let RecordBody::Live(held) = record.open(&DataKey::for_tests(1)).unwrap() else {
         panic!("it was alive");
     };
     assert_eq!(held.pair.generation.get(), 8);
@@ -207,8 +207,8 @@ fn format_3_and_ends_by_lost_answers_load_for_ever() {
 
     let bytes = include_bytes!("../testdata/format-1-lost.session");
     match open(bytes, &DataKey::for_tests(1)).unwrap() {
-        Stored::Over { end, .. } => assert!(end.answer_lost),
-        Stored::Live(_) => panic!("it was over"),
+        RecordBody::Over { end, .. } => assert!(end.answer_lost),
+        RecordBody::Live(_) => panic!("it was over"),
     }
 }
 
@@ -220,7 +220,7 @@ fn a_primary_s_record_is_what_it_always_was_and_another_role_s_is_new() {
     for role in [RecordRole::Spare, RecordRole::ReadOnly] {
         let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
         let binding = Binding { role, ..binding() };
-        let bytes = seal(&Stored::Live(held), &binding, &DataKey::for_tests(1)).unwrap();
+        let bytes = seal(&RecordBody::Live(held), &binding, &DataKey::for_tests(1)).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.starts_with("{\"loopdesk-session\":3,"), "{text}");
         // The role is bound to the tokens: nobody can change it.

@@ -7,7 +7,7 @@ use apple_native_keyring_store::keychain::Store;
 use keyring_core::Entry;
 use keyring_core::api::CredentialStoreApi;
 
-use super::{Keyring, Look, Opened, SERVICE, USER, Unusable};
+use super::{Keyring, Look, Opened, SERVICE, USER, VaultError};
 use crate::telemetry::Foreign;
 
 pub(super) fn entry() -> Result<Entry, Error> {
@@ -15,23 +15,23 @@ pub(super) fn entry() -> Result<Entry, Error> {
 }
 
 /// The login keychain tells "no such item" without a prompt.
-pub(super) fn look() -> Result<Look, Unusable> {
+pub(super) fn look() -> Result<Look, VaultError> {
     match super::entry()?.get_attributes() {
         Ok(_) => Ok(Look::There),
         Err(Error::NoEntry) => Ok(Look::NotThere),
         // What the crate calls so is a keychain that isn't there.
         Err(Error::NoStorageAccess(why)) => {
-            Err(Unusable::Absent(Foreign::new(&why.to_string()).into()))
+            Err(VaultError::Absent(Foreign::new(&why.to_string()).into()))
         }
         Err(error) => Err(super::unusable(&error)),
     }
 }
 
 /// Here reading is what makes the system ask.
-pub(super) async fn unlock(keyring: &Keyring, limit: Duration) -> Result<Opened, Unusable> {
+pub(super) async fn unlock(keyring: &Keyring, limit: Duration) -> Result<Opened, VaultError> {
     match keyring.call(super::Call::Read, limit).await {
-        Ok(_) | Err(Unusable::Missing) => Ok(Opened::Open),
-        Err(Unusable::Slow) => Ok(Opened::Unanswered),
+        Ok(_) | Err(VaultError::Missing) => Ok(Opened::Open),
+        Err(VaultError::Slow) => Ok(Opened::Unanswered),
         Err(other) => Err(other),
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 pub(in crate::session) use self::system::Signals;
-use super::Unusable;
+use super::VaultError;
 use crate::session::crypto::data_key::DataKey;
 use crate::telemetry::Foreign;
 
@@ -44,42 +44,42 @@ impl Keyring {
     }
 
     /// The key that the keyring holds.
-    pub(super) async fn read(&self) -> Result<DataKey, Unusable> {
+    pub(super) async fn read(&self) -> Result<DataKey, VaultError> {
         self.call(Call::Read, PATIENCE).await
     }
 
     /// The same, however long the keyring takes to answer.
-    pub(super) async fn read_at_last(&self) -> Result<DataKey, Unusable> {
+    pub(super) async fn read_at_last(&self) -> Result<DataKey, VaultError> {
         self.call(Call::Read, Duration::MAX).await
     }
 
     /// Puts the key into the keyring, and proves that it can be read back.
-    pub(super) async fn write(&self, key: DataKey) -> Result<(), Unusable> {
+    pub(super) async fn write(&self, key: DataKey) -> Result<(), VaultError> {
         self.call(|reply| Call::Write(key, reply), PATIENCE).await
     }
 
     /// Removes the entry, if it holds this key.
-    pub(super) async fn remove(&self, key: DataKey) -> Result<(), Unusable> {
+    pub(super) async fn remove(&self, key: DataKey) -> Result<(), VaultError> {
         self.call(|reply| Call::Remove(key, reply), PATIENCE).await
     }
 
     /// Has the keyring show its prompt, if it is locked. Whoever stops waiting takes it away.
-    pub(super) async fn unlock(&self) -> Result<Opened, Unusable> {
+    pub(super) async fn unlock(&self) -> Result<Opened, VaultError> {
         system::unlock(self, unlock::PROMPT).await
     }
 
     async fn call<T>(
         &self,
-        call: impl FnOnce(oneshot::Sender<Result<T, Unusable>>) -> Call,
+        call: impl FnOnce(oneshot::Sender<Result<T, VaultError>>) -> Call,
         patience: Duration,
-    ) -> Result<T, Unusable> {
-        let gone = || Unusable::Failed("its thread has stopped".to_owned());
+    ) -> Result<T, VaultError> {
+        let gone = || VaultError::Failed("its thread has stopped".to_owned());
         let (reply, answer) = oneshot::channel();
         let calls = self.calls.as_ref().ok_or_else(gone)?;
         calls.send(call(reply)).map_err(|_| gone())?;
         match tokio::time::timeout(patience, answer).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(gone())),
-            Err(_) => Err(Unusable::Slow),
+            Err(_) => Err(VaultError::Slow),
         }
     }
 }
@@ -122,9 +122,9 @@ impl Opened {
 
 #[derive(Debug)]
 enum Call {
-    Read(oneshot::Sender<Result<DataKey, Unusable>>),
-    Write(DataKey, oneshot::Sender<Result<(), Unusable>>),
-    Remove(DataKey, oneshot::Sender<Result<(), Unusable>>),
+    Read(oneshot::Sender<Result<DataKey, VaultError>>),
+    Write(DataKey, oneshot::Sender<Result<(), VaultError>>),
+    Remove(DataKey, oneshot::Sender<Result<(), VaultError>>),
 }
 
 fn serve(queue: &std_mpsc::Receiver<Call>) {
@@ -139,65 +139,65 @@ fn serve(queue: &std_mpsc::Receiver<Call>) {
     }
 }
 
-fn read() -> Result<DataKey, Unusable> {
+fn read() -> Result<DataKey, VaultError> {
     match system::look()? {
         Look::There => {}
-        Look::NotThere => return Err(Unusable::Missing),
+        Look::NotThere => return Err(VaultError::Missing),
     }
     let entry = entry()?;
     let text = Zeroizing::new(entry.get_password().map_err(|e| unusable(&e))?);
-    DataKey::from_text(&text).ok_or_else(|| Unusable::Failed("its entry holds no key".to_owned()))
+    DataKey::from_text(&text).ok_or_else(|| VaultError::Failed("its entry holds no key".to_owned()))
 }
 
-fn write(key: &DataKey) -> Result<(), Unusable> {
+fn write(key: &DataKey) -> Result<(), VaultError> {
     if let Look::There = system::look()? {
-        return Err(Unusable::Failed("it holds a key already".to_owned()));
+        return Err(VaultError::Failed("it holds a key already".to_owned()));
     }
     entry()?
         .set_password(&key.to_text())
         .map_err(|e| unusable(&e))?;
     match read() {
         Ok(found) if found.id() == key.id() => Ok(()),
-        Ok(_) | Err(Unusable::Missing) => Err(Unusable::Failed(
+        Ok(_) | Err(VaultError::Missing) => Err(VaultError::Failed(
             "it does not give back what was put in".to_owned(),
         )),
         Err(other) => Err(other),
     }
 }
 
-fn remove(key: &DataKey) -> Result<(), Unusable> {
+fn remove(key: &DataKey) -> Result<(), VaultError> {
     match read() {
         Ok(found) if found.id() == key.id() => {
             entry()?.delete_credential().map_err(|e| unusable(&e))
         }
-        Ok(_) => Err(Unusable::Another),
-        Err(Unusable::Missing) => Ok(()),
+        Ok(_) => Err(VaultError::Another),
+        Err(VaultError::Missing) => Ok(()),
         Err(other) => Err(other),
     }
 }
 
-fn entry() -> Result<keyring_core::Entry, Unusable> {
+fn entry() -> Result<keyring_core::Entry, VaultError> {
     system::entry().map_err(|e| unusable(&e))
 }
 
 /// What a keyring's error means. Only texts that can't quote a secret are passed on.
-fn unusable(error: &Error) -> Unusable {
+fn unusable(error: &Error) -> VaultError {
     match error {
-        Error::NoEntry => Unusable::Missing,
-        Error::NoStorageAccess(_) => Unusable::Locked,
-        Error::PlatformFailure(why) => Unusable::Failed(Foreign::new(&why.to_string()).into()),
-        Error::Ambiguous(_) => Unusable::Failed(format!(
+        Error::NoEntry => VaultError::Missing,
+        Error::NoStorageAccess(_) => VaultError::Locked,
+        Error::PlatformFailure(why) => VaultError::Failed(Foreign::new(&why.to_string()).into()),
+        Error::Ambiguous(_) => VaultError::Failed(format!(
             "it holds several entries for service `{SERVICE}`, user `{USER}`: remove the wrong ones"
         )),
         Error::BadEncoding(_) | Error::BadDataFormat(..) => {
-            Unusable::Failed("its entry holds no key".to_owned())
+            VaultError::Failed("its entry holds no key".to_owned())
         }
         Error::BadStoreFormat(_)
         | Error::TooLong(..)
         | Error::Invalid(..)
         | Error::NoDefaultStore
         | Error::NotSupportedByStore(_)
-        | _ => Unusable::Failed("it refuses".to_owned()),
+        | _ => VaultError::Failed("it refuses".to_owned()),
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn d4_an_error_never_quotes_what_the_keyring_holds() {
         let error = Error::BadEncoding(b"s3cret\xff".to_vec());
-        let Unusable::Failed(text) = unusable(&error) else {
+        let VaultError::Failed(text) = unusable(&error) else {
             panic!("a failure");
         };
         assert!(!text.contains("s3cret") && !text.contains("115"), "{text}");
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_locked_keyring_is_not_an_empty_one() {
         let locked = Error::NoStorageAccess("locked".into());
-        assert_eq!(unusable(&locked), Unusable::Locked);
-        assert_eq!(unusable(&Error::NoEntry), Unusable::Missing);
+        assert_eq!(unusable(&locked), VaultError::Locked);
+        assert_eq!(unusable(&Error::NoEntry), VaultError::Missing);
     }
 }

@@ -9,28 +9,28 @@ use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 use zbus::{MatchRule, Message, MessageStream, message};
 
 pub(super) use super::item::entry;
-use super::{Keyring, Look, Opened, Unusable, item};
+use super::{Keyring, Look, Opened, VaultError, item};
 use crate::telemetry::Foreign;
 
 /// Whether the entry is there, and can be read.
-pub(super) fn look() -> Result<Look, Unusable> {
+pub(super) fn look() -> Result<Look, VaultError> {
     zbus::block_on(async {
         let bus = connect().await?;
         match survey(&bus).await? {
-            Survey::Locked(_) => Err(Unusable::Locked),
-            Survey::NoCollection => Err(Unusable::NoCollection),
-            Survey::Found => Ok(Look::There),
+            Survey::Locked(_) => Err(VaultError::Locked),
+            Survey::NoCollection => Err(VaultError::NoCollection),
+            Survey::ProbeResult => Ok(Look::There),
             Survey::Empty => Ok(Look::NotThere),
         }
     })
 }
 
 /// Has the keyring show its prompt where something is locked, and waits `limit` for an answer.
-pub(super) async fn unlock(_: &Keyring, limit: Duration) -> Result<Opened, Unusable> {
+pub(super) async fn unlock(_: &Keyring, limit: Duration) -> Result<Opened, VaultError> {
     let asked = async {
         let bus = connect().await?;
         let prompt: OwnedObjectPath = match survey(&bus).await? {
-            Survey::Found | Survey::Empty => return Ok(None),
+            Survey::ProbeResult | Survey::Empty => return Ok(None),
             Survey::Locked(what) => {
                 let what = vec![what];
                 let (_, prompt): (Vec<OwnedObjectPath>, _) =
@@ -55,7 +55,7 @@ pub(super) async fn unlock(_: &Keyring, limit: Duration) -> Result<Opened, Unusa
         Ok(Some((bus, prompt)))
     };
     let asked = tokio::time::timeout(super::PATIENCE, asked).await;
-    match asked.unwrap_or(Err(Unusable::Slow))? {
+    match asked.unwrap_or(Err(VaultError::Slow))? {
         Some((bus, prompt)) if prompt.as_str() != "/" => show(bus, prompt, limit).await,
         Some(_) | None => Ok(Opened::Open),
     }
@@ -101,13 +101,13 @@ impl Signals {
 enum Survey {
     NoCollection,
     Locked(OwnedObjectPath),
-    Found,
+    ProbeResult,
     Empty,
 }
 
 /// Asks without opening anything. By the specification, aliases and properties never prompt; a
 /// search may, in KeePassXC, unless the collection is known to be open.
-async fn survey(bus: &zbus::Connection) -> Result<Survey, Unusable> {
+async fn survey(bus: &zbus::Connection) -> Result<Survey, VaultError> {
     let alias = &("default",);
     let default = call(bus, SERVICE_PATH, SERVICE_INTERFACE, "ReadAlias", alias).await;
     let default: OwnedObjectPath = default?;
@@ -134,7 +134,7 @@ async fn survey(bus: &zbus::Connection) -> Result<Survey, Unusable> {
     Ok(if found.is_empty() {
         Survey::Empty
     } else {
-        Survey::Found
+        Survey::ProbeResult
     })
 }
 
@@ -143,7 +143,7 @@ async fn show(
     bus: zbus::Connection,
     path: OwnedObjectPath,
     limit: Duration,
-) -> Result<Opened, Unusable> {
+) -> Result<Opened, VaultError> {
     let completed = MatchRule::builder()
         .msg_type(message::Type::Signal)
         .interface(PROMPT_INTERFACE)
@@ -202,9 +202,9 @@ impl Drop for Shown {
     }
 }
 
-async fn connect() -> Result<zbus::Connection, Unusable> {
+async fn connect() -> Result<zbus::Connection, VaultError> {
     zbus::Connection::session().await.map_err(|e| {
-        Unusable::Absent(format!(
+        VaultError::Absent(format!(
             "there is no D-Bus session bus ({})",
             Foreign::new(&e.to_string())
         ))
@@ -217,7 +217,7 @@ async fn call<T>(
     interface: &str,
     method: &str,
     arguments: &(impl serde::Serialize + zbus::zvariant::DynamicType),
-) -> Result<T, Unusable>
+) -> Result<T, VaultError>
 where
     T: serde::de::DeserializeOwned + zbus::zvariant::Type,
 {
@@ -249,33 +249,32 @@ async fn next(stream: &mut MessageStream) -> Option<Message> {
 }
 
 /// What an error of the bus or of the keyring means.
-fn trouble(error: &zbus::Error) -> Unusable {
+fn trouble(error: &zbus::Error) -> VaultError {
     let zbus::Error::MethodError(name, ..) = error else {
-        return Unusable::Failed(Foreign::new(&error.to_string()).into());
+        return VaultError::Failed(Foreign::new(&error.to_string()).into());
     };
     match name.as_str() {
         "org.freedesktop.DBus.Error.ServiceUnknown"
         | "org.freedesktop.DBus.Error.NameHasNoOwner" => {
-            Unusable::Absent(format!("nothing on the session bus provides `{NAME}`"))
+            VaultError::Absent(format!("nothing on the session bus provides `{NAME}`"))
         }
         "org.freedesktop.DBus.Error.NoReply" | "org.freedesktop.DBus.Error.Disconnected" => {
             went_away()
         }
-        "org.freedesktop.Secret.Error.IsLocked" => Unusable::Locked,
-        name if name.starts_with("org.freedesktop.DBus.Error.Spawn.") => Unusable::Absent(format!(
-            "the keyring can't be started ({})",
-            Foreign::new(name)
-        )),
-        _ => Unusable::Failed(Foreign::new(&error.to_string()).into()),
+        "org.freedesktop.Secret.Error.IsLocked" => VaultError::Locked,
+        name if name.starts_with("org.freedesktop.DBus.Error.Spawn.") => VaultError::Absent(
+            format!("the keyring can't be started ({})", Foreign::new(name)),
+        ),
+        _ => VaultError::Failed(Foreign::new(&error.to_string()).into()),
     }
 }
 
-fn went_away() -> Unusable {
-    Unusable::Failed("it went away while it was asked".to_owned())
+fn went_away() -> VaultError {
+    VaultError::Failed("it went away while it was asked".to_owned())
 }
 
-fn odd(error: &zbus::zvariant::Error) -> Unusable {
-    Unusable::Failed(format!(
+fn odd(error: &zbus::zvariant::Error) -> VaultError {
+    VaultError::Failed(format!(
         "it answers oddly ({})",
         Foreign::new(&error.to_string())
     ))

@@ -17,9 +17,9 @@ use serde_json::{Map, Value};
 
 use crate::config::TokenEncoding;
 use crate::failpoint;
-use crate::session::model::cause::Said;
-use crate::session::model::outcome::{Answer, LIFETIMES};
-use crate::session::store::kept::Keeper;
+use crate::session::model::oauth_error::ErrorBody;
+use crate::session::model::outcome::{LIFETIMES, TokenOutcome};
+use crate::session::store::journal::AnswerJournal;
 use crate::session::zendesk::plain;
 use crate::upstream::Upstream;
 
@@ -29,14 +29,14 @@ pub(in crate::session) struct Http<'a> {
     upstream: &'a Upstream,
     encoding: TokenEncoding,
     /// Where an answer is kept, and when it was asked for.
-    keeper: Option<(&'a Keeper, Timestamp)>,
+    keeper: Option<(&'a AnswerJournal, Timestamp)>,
 }
 
 impl<'a> Http<'a> {
     pub(in crate::session) fn new(
         upstream: &'a Upstream,
         encoding: TokenEncoding,
-        keeper: Option<(&'a Keeper, Timestamp)>,
+        keeper: Option<(&'a AnswerJournal, Timestamp)>,
     ) -> Self {
         Self {
             upstream,
@@ -52,9 +52,9 @@ impl<'a> Http<'a> {
         let response = response.map_err(|failure| {
             let why = failure.to_string();
             if failure.may_have_acted() {
-                Answer::Lost(why)
+                TokenOutcome::Lost(why)
             } else {
-                Answer::unsendable(why)
+                TokenOutcome::unsendable(why)
             }
         })?;
         // Without an await since the last byte: nothing comes between its arrival and this.
@@ -95,14 +95,14 @@ impl<'c> AsyncHttpClient<'c> for Http<'_> {
 pub(in crate::session) enum HttpError {
     /// An answer that isn't the token endpoint's, or no answer: already judged.
     #[error("no answer of the token endpoint")]
-    Judged(Box<Answer>),
+    Judged(Box<TokenOutcome>),
     /// The token endpoint refuses.
     #[error("the token endpoint refuses")]
-    Refused(StatusCode, Box<Said>),
+    Refused(StatusCode, Box<ErrorBody>),
 }
 
-impl From<Answer> for HttpError {
-    fn from(answer: Answer) -> Self {
+impl From<TokenOutcome> for HttpError {
+    fn from(answer: TokenOutcome) -> Self {
         Self::Judged(Box::new(answer))
     }
 }
@@ -125,7 +125,7 @@ fn encode(request: HttpRequest, encoding: TokenEncoding) -> Result<Request<Bytes
         object.insert(name.into_owned(), value);
     }
     let body = serde_json::to_vec(&object)
-        .map_err(|e| Answer::unsendable(format!("the request can't be encoded: {e}")))?;
+        .map_err(|e| TokenOutcome::unsendable(format!("the request can't be encoded: {e}")))?;
     parts
         .headers
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -164,7 +164,7 @@ fn normalise(response: &Response<Bytes>) -> Result<HttpResponse, HttpError> {
     if !status.is_client_error() || undecided {
         return transient(format!("the token endpoint answered {status}"));
     }
-    let said = Said::read(status, &object);
+    let said = ErrorBody::read(status, &object);
     let is_oauth = matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
     if said.code() == INVALID_GRANT && !is_oauth {
         return transient(format!(
@@ -237,7 +237,7 @@ fn answer(object: &Map<String, Value>) -> HttpResponse {
 }
 
 fn transient<T>(why: String) -> Result<T, HttpError> {
-    Err(HttpError::from(Answer::Transient {
+    Err(HttpError::from(TokenOutcome::Transient {
         why,
         may_have_acted: true,
     }))

@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 use self::http::{Http, HttpError};
 use crate::clock::Clock;
 use crate::config::{Account, GrantType};
-use crate::session::model::cause::{Cause, Said};
-use crate::session::model::outcome::{Answer, Grant};
+use crate::session::model::oauth_error::{Cause, ErrorBody};
+use crate::session::model::outcome::{Grant, TokenOutcome};
 use crate::session::model::token_pair::{AccessToken, Renewal, Secret};
-use crate::session::store::kept::{Keeper, Kept};
+use crate::session::store::journal::{AnswerJournal, JournaledAnswer};
 use crate::telemetry::redact::{self, Hidden};
 use crate::upstream::Upstream;
 
@@ -50,8 +50,8 @@ impl<'a> Server<'a> {
     pub(in crate::session) async fn refresh(
         &self,
         renewal: &Renewal,
-        keeper: Option<&Keeper>,
-    ) -> Answer {
+        keeper: Option<&AnswerJournal>,
+    ) -> TokenOutcome {
         match renewal {
             Renewal::RefreshToken(token) => self.replace(token, keeper).await,
             Renewal::ClientSecret(secret) => self.obtain(secret).await,
@@ -59,10 +59,10 @@ impl<'a> Server<'a> {
     }
 
     /// Replaces the pair whose refresh token is `token`.
-    async fn replace(&self, token: &Secret, keeper: Option<&Keeper>) -> Answer {
+    async fn replace(&self, token: &Secret, keeper: Option<&AnswerJournal>) -> TokenOutcome {
         let client = match client(self.account) {
             Ok(client) => client,
-            Err(why) => return Answer::unsendable(why),
+            Err(why) => return TokenOutcome::unsendable(why),
         };
         let token = RefreshToken::new(token.expose_secret().to_owned());
         let asked_at = self.clock.now();
@@ -84,10 +84,10 @@ impl<'a> Server<'a> {
 
     /// Gets an access token by the client's own `secret`. Nothing is replaced by it, so that no
     /// lost or odd answer leaves any doubt.
-    async fn obtain(&self, secret: &Secret) -> Answer {
+    async fn obtain(&self, secret: &Secret) -> TokenOutcome {
         let client = match client(self.account) {
             Ok(client) => client,
-            Err(why) => return Answer::unsendable(why),
+            Err(why) => return TokenOutcome::unsendable(why),
         };
         let asked_at = self.clock.now();
         let http = self.http(None);
@@ -103,10 +103,12 @@ impl<'a> Server<'a> {
             .request_async(&http)
             .await;
         match read(answer, self.account, asked_at) {
-            Answer::Lost(why) | Answer::Transient { why, .. } => Answer::unsendable(why),
-            decided @ (Answer::Granted(_) | Answer::InvalidGrant(_) | Answer::Refused(_)) => {
-                decided
+            TokenOutcome::Lost(why) | TokenOutcome::Transient { why, .. } => {
+                TokenOutcome::unsendable(why)
             }
+            decided @ (TokenOutcome::Granted(_)
+            | TokenOutcome::InvalidGrant(_)
+            | TokenOutcome::Refused(_)) => decided,
         }
     }
 
@@ -115,15 +117,15 @@ impl<'a> Server<'a> {
         &self,
         login: Authorization,
         code: &SecretString,
-        keeper: &Keeper,
-    ) -> Answer {
+        keeper: &AnswerJournal,
+    ) -> TokenOutcome {
         let client = match client(self.account) {
             Ok(client) => client,
-            Err(why) => return Answer::unsendable(why),
+            Err(why) => return TokenOutcome::unsendable(why),
         };
         let redirect = match RedirectUrl::new(login.redirect_uri) {
             Ok(redirect) => redirect,
-            Err(error) => return Answer::unsendable(error.to_string()),
+            Err(error) => return TokenOutcome::unsendable(error.to_string()),
         };
         let asked_at = self.clock.now();
         let http = self.http(Some((keeper, asked_at)));
@@ -144,7 +146,7 @@ impl<'a> Server<'a> {
         read(answer, self.account, asked_at)
     }
 
-    fn http<'h>(&self, keeper: Option<(&'h Keeper, Timestamp)>) -> Http<'h>
+    fn http<'h>(&self, keeper: Option<(&'h AnswerJournal, Timestamp)>) -> Http<'h>
     where
         'a: 'h,
     {
@@ -153,7 +155,7 @@ impl<'a> Server<'a> {
 }
 
 /// What a kept answer brought: `None` where it brought no tokens.
-pub(in crate::session) async fn reread(account: &Account, kept: &Kept) -> Option<Grant> {
+pub(in crate::session) async fn reread(account: &Account, kept: &JournaledAnswer) -> Option<Grant> {
     let http = http::Before(kept.body.0.expose_secret().as_bytes().to_vec().into());
     let nobodys = RefreshToken::new(String::new());
     let client = client(account).ok()?;
@@ -162,11 +164,11 @@ pub(in crate::session) async fn reread(account: &Account, kept: &Kept) -> Option
         .request_async(&http)
         .await;
     match read(answer, account, kept.asked_at) {
-        Answer::Granted(grant) => Some(grant),
-        Answer::InvalidGrant(_)
-        | Answer::Refused(_)
-        | Answer::Transient { .. }
-        | Answer::Lost(_) => None,
+        TokenOutcome::Granted(grant) => Some(grant),
+        TokenOutcome::InvalidGrant(_)
+        | TokenOutcome::Refused(_)
+        | TokenOutcome::Transient { .. }
+        | TokenOutcome::Lost(_) => None,
     }
 }
 
@@ -257,7 +259,7 @@ fn ttl(seconds: u64) -> String {
 type Outcome = Result<ZendeskTokens, RequestTokenError<HttpError, BasicErrorResponse>>;
 
 /// What Zendesk's answer means for the session (R4).
-fn read(outcome: Outcome, account: &Account, asked_at: Timestamp) -> Answer {
+fn read(outcome: Outcome, account: &Account, asked_at: Timestamp) -> TokenOutcome {
     let tokens = match outcome {
         Ok(tokens) => tokens,
         Err(RequestTokenError::Request(HttpError::Judged(answer))) => return *answer,
@@ -270,7 +272,7 @@ fn read(outcome: Outcome, account: &Account, asked_at: Timestamp) -> Answer {
             | RequestTokenError::Parse(..)
             | RequestTokenError::Other(_),
         ) => {
-            return Answer::Transient {
+            return TokenOutcome::Transient {
                 why: "the token endpoint's answer can't be read".to_owned(),
                 may_have_acted: true,
             };
@@ -278,12 +280,12 @@ fn read(outcome: Outcome, account: &Account, asked_at: Timestamp) -> Answer {
     };
     let access = SecretString::from(tokens.access_token().secret().as_str());
     let Some(access) = AccessToken::new(access) else {
-        return Answer::Transient {
+        return TokenOutcome::Transient {
             why: "Zendesk sent an access token that can't be put in a header".to_owned(),
             may_have_acted: true,
         };
     };
-    Answer::Granted(Grant {
+    TokenOutcome::Granted(Grant {
         access,
         refresh: tokens
             .refresh_token()
@@ -302,15 +304,15 @@ fn read(outcome: Outcome, account: &Account, asked_at: Timestamp) -> Answer {
 
 /// What a refusal means: only `invalid_grant` is the end, and never of a client with a secret, which
 /// has nothing that could be revoked.
-fn refused(account: &Account, status: ::http::StatusCode, said: Said) -> Answer {
+fn refused(account: &Account, status: ::http::StatusCode, said: ErrorBody) -> TokenOutcome {
     let by_secret = account.grant == GrantType::ClientCredentials;
     if said.code() != http::INVALID_GRANT {
-        return Answer::Refused(Cause::of(status, &said).block(account, &said));
+        return TokenOutcome::Refused(Cause::of(status, &said).block(account, &said));
     }
     if by_secret {
-        Answer::Refused(Cause::ClientMayNot.block(account, &said))
+        TokenOutcome::Refused(Cause::ClientMayNot.block(account, &said))
     } else {
-        Answer::InvalidGrant(said)
+        TokenOutcome::InvalidGrant(said)
     }
 }
 

@@ -7,7 +7,7 @@ use super::http::tests::judge;
 use super::*;
 
 /// As [`Server::refresh`] would say it of an endpoint that answers so.
-async fn answer(status: u16, body: &str) -> Answer {
+async fn answer(status: u16, body: &str) -> TokenOutcome {
     let account = account();
     let http = |_request: oauth2::HttpRequest| {
         let result = judge(status, body);
@@ -42,7 +42,7 @@ async fn granted_however_it_is_spelled() {
         ),
     ];
     for (status, body) in cases {
-        let Answer::Granted(grant) = answer(status, body).await else {
+        let TokenOutcome::Granted(grant) = answer(status, body).await else {
             panic!("{body}");
         };
         assert_eq!(grant.access.expose_secret(), "a");
@@ -57,7 +57,7 @@ async fn granted_however_it_is_spelled() {
 async fn a_lifetime_that_can_t_be_meant_counts_as_missing() {
     for odd in ["0", "-5", "1e12", "null", "\"soon\"", "[1]", "0.2"] {
         let body = format!(r#"{{"access_token":"a","refresh_token":"b","expires_in":{odd}}}"#);
-        let Answer::Granted(grant) = answer(200, &body).await else {
+        let TokenOutcome::Granted(grant) = answer(200, &body).await else {
             panic!("{odd}: an answer that holds both tokens is never dropped");
         };
         assert_eq!(grant.expires_in, None, "{odd}");
@@ -67,12 +67,18 @@ async fn a_lifetime_that_can_t_be_meant_counts_as_missing() {
 #[tokio::test]
 async fn r4_only_invalid_grant_ends_a_session() {
     let body = r#"{"error":"invalid_grant","error_description":"Token has been revoked."}"#;
-    assert!(matches!(answer(400, body).await, Answer::InvalidGrant(_)));
-    assert!(matches!(answer(401, body).await, Answer::InvalidGrant(_)));
+    assert!(matches!(
+        answer(400, body).await,
+        TokenOutcome::InvalidGrant(_)
+    ));
+    assert!(matches!(
+        answer(401, body).await,
+        TokenOutcome::InvalidGrant(_)
+    ));
     for status in [200, 302, 403, 404, 407, 408, 429, 500, 502, 503] {
         let found = answer(status, body).await;
         assert!(
-            !matches!(found, Answer::InvalidGrant(_)),
+            !matches!(found, TokenOutcome::InvalidGrant(_)),
             "{status}: {found:?}"
         );
     }
@@ -98,7 +104,7 @@ async fn r4_definite_refusals_block() {
         (422, r#"{"message":"no"}"#, "422"),
     ];
     for (status, body, named) in cases {
-        let Answer::Refused(block) = answer(status, body).await else {
+        let TokenOutcome::Refused(block) = answer(status, body).await else {
             panic!("{status} {body}");
         };
         assert!(
@@ -131,7 +137,7 @@ async fn r4_portals_proxies_and_outages_decide_nothing() {
     for (status, body) in cases {
         let found = answer(status, body).await;
         assert!(
-            matches!(found, Answer::Transient { .. }),
+            matches!(found, TokenOutcome::Transient { .. }),
             "{status} {body}: {found:?}"
         );
     }
@@ -141,7 +147,7 @@ async fn r4_portals_proxies_and_outages_decide_nothing() {
 async fn d4_a_token_that_would_split_a_header_is_an_error_without_the_token() {
     let body = r#"{"access_token":"s3cret\r\nX-Evil: 1","refresh_token":"b"}"#;
     let found = answer(200, body).await;
-    assert!(matches!(found, Answer::Transient { .. }), "{found:?}");
+    assert!(matches!(found, TokenOutcome::Transient { .. }), "{found:?}");
     assert!(!format!("{found:?}").contains("s3cret"));
 }
 

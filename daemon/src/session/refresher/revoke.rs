@@ -2,27 +2,30 @@
 
 use crate::failpoint;
 use crate::session::model::checks::Revocation;
-use crate::session::model::outcome::Answer;
+use crate::session::model::outcome::TokenOutcome;
 use crate::session::model::token_pair::{AccessToken, Pair, Renewal};
-use crate::session::store::kept::Keeper;
-use crate::session::store::leftover::Leftover;
-use crate::session::zendesk::setup::Setup;
+use crate::session::store::journal::AnswerJournal;
+use crate::session::store::orphan::OrphanedPair;
+use crate::session::zendesk::account_context::AccountContext;
 
 /// Makes sure that neither of the pair's tokens is good for anything any more. Where that takes a
 /// refresh, its answer is kept by `keeper`.
-pub(in crate::session) async fn end_pair(
-    setup: &Setup,
+pub(in crate::session) async fn revoke_pair(
+    setup: &AccountContext,
     pair: &Pair,
-    keeper: Option<&Keeper>,
+    keeper: Option<&AnswerJournal>,
 ) -> Result<(), String> {
-    if end_access(setup, pair).await? {
+    if revoke_access(setup, pair).await? {
         return Ok(());
     }
-    end_refresh(setup, pair, keeper).await
+    revoke_refresh_token(setup, pair, keeper).await
 }
 
 /// Revokes the access token; `true` if that was the end of the pair.
-pub(in crate::session) async fn end_access(setup: &Setup, pair: &Pair) -> Result<bool, String> {
+pub(in crate::session) async fn revoke_access(
+    setup: &AccountContext,
+    pair: &Pair,
+) -> Result<bool, String> {
     match setup.zendesk.revoke(&pair.access).await {
         Revocation::Done => Ok(true),
         Revocation::Failed(why) => Err(why),
@@ -32,38 +35,38 @@ pub(in crate::session) async fn end_access(setup: &Setup, pair: &Pair) -> Result
 }
 
 /// Ends a refresh token whose access token is dead: only a living one can kill it.
-pub(in crate::session) async fn end_refresh(
-    setup: &Setup,
+pub(in crate::session) async fn revoke_refresh_token(
+    setup: &AccountContext,
     pair: &Pair,
-    keeper: Option<&Keeper>,
+    keeper: Option<&AnswerJournal>,
 ) -> Result<(), String> {
     match setup.zendesk.refresh(&pair.renewal, keeper).await {
-        Answer::InvalidGrant(_) => Ok(()),
-        Answer::Granted(grant) => revoke_fresh(setup, &grant.access).await,
-        Answer::Refused(block) => Err(block.why),
-        Answer::Transient { why, .. } | Answer::Lost(why) => Err(why),
+        TokenOutcome::InvalidGrant(_) => Ok(()),
+        TokenOutcome::Granted(grant) => revoke_new(setup, &grant.access).await,
+        TokenOutcome::Refused(block) => Err(block.why),
+        TokenOutcome::Transient { why, .. } | TokenOutcome::Lost(why) => Err(why),
     }
 }
 
 /// Ends an access token after which the client has got another one.
-pub(in crate::session) async fn end_outdated(setup: &Setup, access: &AccessToken) {
-    if let Err(why) = revoke_fresh(setup, access).await {
+pub(in crate::session) async fn revoke_outdated(setup: &AccountContext, access: &AccessToken) {
+    if let Err(why) = revoke_new(setup, access).await {
         let account = &setup.account.name;
         tracing::info!(%account, why, "the access token before is not revoked; it will expire");
     }
 }
 
 /// Ends a pair that a login has replaced; `over`: Zendesk has killed its refresh token already.
-pub(in crate::session) async fn end_replaced(
-    setup: &Setup,
+pub(in crate::session) async fn revoke_replaced(
+    setup: &AccountContext,
     pair: &Pair,
-    leftover: Option<Leftover>,
+    leftover: Option<OrphanedPair>,
     over: bool,
 ) {
     let ended = if over {
-        revoke_fresh(setup, &pair.access).await
+        revoke_new(setup, &pair.access).await
     } else {
-        end_pair(setup, pair, leftover.as_ref().map(Leftover::keeper)).await
+        revoke_pair(setup, pair, leftover.as_ref().map(OrphanedPair::keeper)).await
     };
     failpoint::reach(failpoint::OLD_ENDED);
     match (ended, leftover) {
@@ -77,7 +80,7 @@ pub(in crate::session) async fn end_replaced(
     failpoint::reach(failpoint::LEFT_FORGOTTEN);
 }
 
-async fn revoke_fresh(setup: &Setup, access: &AccessToken) -> Result<(), String> {
+async fn revoke_new(setup: &AccountContext, access: &AccessToken) -> Result<(), String> {
     match setup.zendesk.revoke(access).await {
         Revocation::Done | Revocation::WasDead => Ok(()),
         Revocation::Failed(why) => Err(why),

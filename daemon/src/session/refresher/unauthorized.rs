@@ -7,13 +7,13 @@ use tokio::time::Instant;
 
 use super::jobs::{Done, Purpose};
 use super::{BUG, Task, Verdict};
-use crate::session::model::checks::Check;
-use crate::session::model::token_pair::{Generation, Held};
+use crate::session::model::checks::TokenCheck;
+use crate::session::model::token_pair::{Generation, SessionTokens};
 use crate::session::state::{Input, Readiness};
 
 impl Task {
     /// Answers those whose requests were rejected, as far as is known by now (R2).
-    pub(super) fn judge(&mut self) {
+    pub(in crate::session) fn judge(&mut self) {
         for (generation, reply) in std::mem::take(&mut self.rejected) {
             match self.verdict(generation) {
                 Some(verdict) => drop(reply.send(verdict)),
@@ -52,14 +52,14 @@ impl Task {
         }
     }
 
-    pub(super) fn check(&mut self, held: Arc<Held>, purpose: Purpose) {
+    pub(in crate::session) fn check(&mut self, held: Arc<SessionTokens>, purpose: Purpose) {
         self.checking = true;
         let setup = Arc::clone(&self.parts.setup);
         let generation = held.pair.generation;
         let lost = Done::Checked {
             generation,
             purpose,
-            check: Check::Unclear(BUG.to_owned()),
+            check: TokenCheck::Unclear(BUG.to_owned()),
         };
         self.start(lost, async move {
             Done::Checked {
@@ -70,14 +70,19 @@ impl Task {
         });
     }
 
-    pub(super) fn checked(&mut self, generation: Generation, purpose: Purpose, check: Check) {
+    pub(in crate::session) fn checked(
+        &mut self,
+        generation: Generation,
+        purpose: Purpose,
+        check: TokenCheck,
+    ) {
         self.checking = false;
         match check {
-            Check::Dead => {
+            TokenCheck::Dead => {
                 tracing::info!(account = %self.name(), %generation, "the access token is dead");
                 return self.input(Input::Dead(generation));
             }
-            Check::Alive {
+            TokenCheck::Alive {
                 expires_at,
                 refresh_expires_at,
             } => self.input(Input::Learned {
@@ -85,7 +90,7 @@ impl Task {
                 expires_at,
                 refresh_expires_at,
             }),
-            Check::Unclear(why) => {
+            TokenCheck::Unclear(why) => {
                 tracing::debug!(account = %self.name(), why, "can't tell whether the token lives");
             }
         }

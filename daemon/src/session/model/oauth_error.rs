@@ -6,18 +6,18 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
+use super::rejection::RefreshRejection;
 use crate::config::{Account, GrantType, Scope};
-use crate::session::model::rejection::Block;
 use crate::telemetry::Foreign;
 
 /// What Zendesk has said, fit to be shown: one line, not long, without secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::session) struct Said {
+pub(in crate::session) struct ErrorBody {
     code: Foreign,
     words: Foreign,
 }
 
-impl Said {
+impl ErrorBody {
     /// Takes the words out of an error of Zendesk's, in any of its shapes.
     pub(in crate::session) fn read(status: StatusCode, object: &Map<String, Value>) -> Self {
         let inner = object.get("error").and_then(Value::as_object);
@@ -95,7 +95,7 @@ pub(in crate::session) enum Cause {
 
 impl Cause {
     /// What `status` and the words come to.
-    pub(in crate::session) fn of(status: StatusCode, said: &Said) -> Self {
+    pub(in crate::session) fn of(status: StatusCode, said: &ErrorBody) -> Self {
         if let Some(named) = Self::named(said) {
             return named;
         }
@@ -110,7 +110,7 @@ impl Cause {
     }
 
     /// What the words alone come to.
-    fn named(said: &Said) -> Option<Self> {
+    fn named(said: &ErrorBody) -> Option<Self> {
         let is_off = said.names(&[" suspend", " deactivated "]);
         if said.names(&[
             " no help desk ",
@@ -131,9 +131,9 @@ impl Cause {
     }
 
     /// The block of `account` that this is.
-    pub(in crate::session) fn block(self, account: &Account, said: &Said) -> Block {
+    pub(in crate::session) fn block(self, account: &Account, said: &ErrorBody) -> RefreshRejection {
         let (why, fix) = self.sentence(account);
-        Block {
+        RefreshRejection {
             why: format!("{why}{}", said.quoted()),
             fix,
         }
@@ -222,7 +222,7 @@ impl Cause {
 }
 
 /// Why a session is over after `invalid_grant`, as far as Zendesk tells.
-pub(in crate::session) fn of_the_end(said: &Said) -> String {
+pub(in crate::session) fn of_the_end(said: &ErrorBody) -> String {
     let why = match Cause::named(said) {
         Some(Cause::Suspended) => {
             "Zendesk has suspended the user: a Zendesk admin has to lift that before a login helps"
@@ -273,9 +273,9 @@ mod tests {
     use super::*;
     use crate::telemetry::redact;
 
-    fn said(status: u16, body: &Value) -> (StatusCode, Said) {
+    fn said(status: u16, body: &Value) -> (StatusCode, ErrorBody) {
         let status = StatusCode::from_u16(status).unwrap();
-        (status, Said::read(status, body.as_object().unwrap()))
+        (status, ErrorBody::read(status, body.as_object().unwrap()))
     }
 
     fn cause(status: u16, body: &Value) -> Cause {

@@ -6,44 +6,50 @@
 use std::sync::Arc;
 
 use crate::session::model::blocking::blocking;
-use crate::session::model::checks::Found;
-use crate::session::state::health::{Act, News, Note};
+use crate::session::model::checks::ProbeResult;
+use crate::session::state::health::{Note, ProbeAction, ProbeInput};
 use crate::session::store::{self, Store};
-use crate::session::zendesk::setup::Setup;
+use crate::session::zendesk::account_context::AccountContext;
 
 /// Does what the machine wants; `None` where nothing comes of it.
-pub(in crate::session) async fn run(setup: Arc<Setup>, store: Store, act: Act) -> Option<News> {
+pub(in crate::session) async fn run(
+    setup: Arc<AccountContext>,
+    store: Store,
+    act: ProbeAction,
+) -> Option<ProbeInput> {
     let account = setup.account.name.clone();
     let path = store.file(&account, "health");
     match act {
-        Act::Recall => {
+        ProbeAction::Recall => {
             let read = blocking(move || std::fs::read(path).ok()).await;
             let note = read.ok().flatten();
-            Some(News::Recalled(
+            Some(ProbeInput::Recalled(
                 note.and_then(|bytes| serde_json::from_slice(&bytes).ok()),
             ))
         }
-        Act::Remember(note) => {
+        ProbeAction::Remember(note) => {
             remember(store, path, note).await;
             None
         }
-        Act::Probe(held, note) => {
+        ProbeAction::Probe(held, note) => {
             // First, so that a daemon that is restarted all the time doesn't ask all the time.
             remember(store, path, note).await;
             let found = setup.zendesk.probe(&held.pair.access).await;
             match &found {
-                Found::Somebody { .. } => tracing::debug!(%account, "the session is healthy"),
-                Found::Unclear(why) => tracing::debug!(%account, why, "no answer to the probe"),
-                Found::Nobody | Found::Dead => {
+                ProbeResult::Somebody { .. } => tracing::debug!(%account, "the session is healthy"),
+                ProbeResult::Unclear(why) => {
+                    tracing::debug!(%account, why, "no answer to the probe")
+                }
+                ProbeResult::Nobody | ProbeResult::Dead => {
                     tracing::warn!(%account, ?found, "the access token is no good");
                 }
-                Found::Refused(block) => {
+                ProbeResult::Refused(block) => {
                     tracing::error!(%account, why = block.why, "Zendesk refuses the session");
                 }
             }
-            Some(News::Probed(held.pair.generation, found))
+            Some(ProbeInput::Probed(held.pair.generation, found))
         }
-        Act::Forget => {
+        ProbeAction::Forget => {
             // There may be none.
             drop(blocking(move || std::fs::remove_file(path)).await);
             None

@@ -82,11 +82,12 @@ async fn collect(body: &mut Body, read: &mut Vec<Piece>) -> bool {
 
 fn says_invalid_token(body: &[u8], encoding: Option<&[u8]>) -> bool {
     #[derive(Deserialize)]
-    struct Answer {
+    struct TokenOutcome {
         error: String,
     }
     let is_invalid_token = |text: &[u8]| {
-        serde_json::from_slice::<Answer>(text).is_ok_and(|answer| answer.error == "invalid_token")
+        serde_json::from_slice::<TokenOutcome>(text)
+            .is_ok_and(|answer| answer.error == "invalid_token")
     };
     match encoding.map(<[u8]>::to_ascii_lowercase).as_deref() {
         _ if body.is_empty() => true,

@@ -27,21 +27,21 @@ use crate::session::model::token_pair::{Pair, Renewal};
 
 /// A place for one answer.
 #[derive(Debug)]
-pub(in crate::session) struct Keeper {
-    pub(in crate::session) place: Place,
+pub(in crate::session) struct AnswerJournal {
+    pub(in crate::session) place: JournalFile,
     pub(in crate::session) aad: Vec<u8>,
     pub(in crate::session) key: Arc<DataKey>,
 }
 
 /// A file whose bytes have their place on disk, and where in it there is room.
 #[derive(Debug)]
-pub(in crate::session) struct Place {
+pub(in crate::session) struct JournalFile {
     pub(in crate::session) file: File,
     pub(in crate::session) path: PathBuf,
     pub(in crate::session) at: u64,
 }
 
-impl Keeper {
+impl AnswerJournal {
     /// Keeps `body`. An answer that can't be kept is used all the same.
     pub(in crate::session) fn keep(&self, asked_at: Timestamp, body: &[u8]) {
         if let Err(why) = self.write(asked_at, body) {
@@ -51,14 +51,14 @@ impl Keeper {
 
     fn write(&self, asked_at: Timestamp, body: &[u8]) -> Result<(), String> {
         let body = std::str::from_utf8(body).map_err(|e| e.to_string())?;
-        let answer = Kept {
+        let answer = JournaledAnswer {
             asked_at,
             body: Sealable(body.to_owned().into()),
         };
         let contents = serde_json::to_vec(&answer).map_err(|e| e.to_string())?;
         let mut line = seal::seal(&self.key, &self.aad, &Zeroizing::new(contents))?;
         line.push('\n');
-        let Place { file, at, .. } = &self.place;
+        let JournalFile { file, at, .. } = &self.place;
         file.write_all_at(line.as_bytes(), *at)
             .map_err(|e| e.to_string())
     }
@@ -67,13 +67,13 @@ impl Keeper {
 /// An answer that was kept.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(in crate::session) struct Kept {
+pub(in crate::session) struct JournaledAnswer {
     pub(in crate::session) asked_at: Timestamp,
     pub(in crate::session) body: Sealable,
 }
 
-impl Kept {
-    /// What a [`Keeper`] with the same `aad` has written, if it has written it whole.
+impl JournaledAnswer {
+    /// What a [`AnswerJournal`] with the same `aad` has written, if it has written it whole.
     pub(in crate::session) fn open(text: &[u8], aad: &[u8], key: &DataKey) -> Option<Self> {
         // What follows the line is older, or nothing.
         let line = text.split(|b| *b == b'\n').next()?;

@@ -9,24 +9,24 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 
-use super::ending::end_pair;
+use super::revoke::revoke_pair;
 use crate::config::AccountName;
 use crate::session::crypto::data_key::DataKey;
 use crate::session::model::blocking::blocking;
-use crate::session::model::token_pair::{AccessToken, Generation, Held, Renewal};
-use crate::session::store::kept::Kept;
-use crate::session::store::record::{Sealed, Stored};
-use crate::session::store::{Store, leftover};
+use crate::session::model::token_pair::{AccessToken, Generation, Renewal, SessionTokens};
+use crate::session::store::journal::JournaledAnswer;
+use crate::session::store::record::{RecordBody, Sealed};
+use crate::session::store::{Store, orphan};
 use crate::session::vault::Vault;
+use crate::session::zendesk::account_context::AccountContext;
 use crate::session::zendesk::oauth;
-use crate::session::zendesk::setup::Setup;
 
 /// Ends the leftovers of earlier runs, all but `in_use`.
 pub(in crate::session) async fn end_all(
-    setup: Arc<Setup>,
+    setup: Arc<AccountContext>,
     store: Store,
     vault: Arc<Vault>,
-    in_use: Option<Arc<Held>>,
+    in_use: Option<Arc<SessionTokens>>,
 ) {
     let account = setup.account.name.clone();
     let listing = store.clone();
@@ -50,16 +50,16 @@ pub(in crate::session) async fn end_all(
 
 /// Whether the leftover in the file at `path` needs no more work.
 async fn end_one(
-    setup: &Setup,
+    setup: &AccountContext,
     store: &Store,
     key: &Arc<DataKey>,
     path: &Path,
     sealed: &[u8],
-    in_use: Option<&Held>,
+    in_use: Option<&SessionTokens>,
 ) -> bool {
     let account = &setup.account.name;
-    let aad = leftover::aad(&setup.binding);
-    let Some(kept) = Kept::open(sealed, &aad, key) else {
+    let aad = orphan::aad(&setup.binding);
+    let Some(kept) = JournaledAnswer::open(sealed, &aad, key) else {
         // Of another configuration: it is sent nowhere else (S5).
         tracing::debug!(%account, path = %path.display(), "a leftover can't be opened");
         return false;
@@ -67,7 +67,8 @@ async fn end_one(
     let Some(grant) = oauth::reread(&setup.account, &kept).await else {
         return true;
     };
-    let is_in_use = |held: &Held| held.pair.access.expose_secret() == grant.access.expose_secret();
+    let is_in_use =
+        |held: &SessionTokens| held.pair.access.expose_secret() == grant.access.expose_secret();
     if in_use.is_some_and(is_in_use) || is_stored(store, account, key, &grant.access).await {
         return true;
     }
@@ -77,8 +78,8 @@ async fn end_one(
     };
     let pair = grant.begin(Generation::default(), renewal);
     let keeper = store.leftover(path).ok();
-    let keeper = keeper.map(|place| leftover::keeper(place, aad, key));
-    match end_pair(setup, &pair, keeper.as_ref()).await {
+    let keeper = keeper.map(|place| orphan::keeper(place, aad, key));
+    match revoke_pair(setup, &pair, keeper.as_ref()).await {
         Ok(()) => {
             tracing::info!(%account, "a pair that an earlier login left behind is revoked");
             true
@@ -104,7 +105,7 @@ async fn is_stored(
         let records = store.records(&account);
         records.iter().any(|(path, bytes)| {
             let record = Sealed::parse(path, bytes).and_then(|sealed| sealed.open(&key));
-            matches!(record, Ok(Stored::Live(held))
+            matches!(record, Ok(RecordBody::Live(held))
                 if held.pair.access.expose_secret() == access.expose_secret())
         })
     });

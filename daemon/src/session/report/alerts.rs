@@ -8,22 +8,22 @@ use loopdesk_protocol::status::State as Shown;
 use loopdesk_protocol::{Kind, Problem, conditions};
 
 use super::snapshot::View;
-use crate::session::model::rejection::Block;
+use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::schedule;
-use crate::session::state::{Machine, Standing, State};
+use crate::session::state::{Standing, State, StateMachine};
 
 /// Something that a person is told of once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Concern {
+pub struct Alert {
     /// What.
-    pub what: What,
+    pub what: AlertKind,
     /// The same for as long as the cause is: Zendesk's own words may differ each time.
     pub cause: String,
 }
 
 /// What a person is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum AlertKind {
     /// The session is over.
     Ended,
     /// Zendesk refuses, and somebody has to act.
@@ -34,7 +34,7 @@ pub enum What {
 
 /// A session that comes nearer to its end, since it can't be refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Countdown {
+pub struct ExpiryWarning {
     /// When it ends.
     pub until: Timestamp,
     /// Whole days until then.
@@ -42,7 +42,7 @@ pub struct Countdown {
 }
 
 /// Completes `view` by what concerns people.
-pub(in crate::session) fn complete(view: &mut View, machine: &Machine, now: Timestamp) {
+pub(in crate::session) fn complete(view: &mut View, machine: &StateMachine, now: Timestamp) {
     let health = machine.health();
     view.good_at = health.good_at;
     let before = view.person.as_ref().and_then(|person| person.role.clone());
@@ -51,7 +51,7 @@ pub(in crate::session) fn complete(view: &mut View, machine: &Machine, now: Time
     }
     match machine.state() {
         State::Ended(ended) => {
-            view.concern = concern(What::Ended, &ended.end.why);
+            view.alert = alert(AlertKind::Ended, &ended.end.why);
         }
         State::Live(live) => {
             let block = match &live.standing {
@@ -59,7 +59,7 @@ pub(in crate::session) fn complete(view: &mut View, machine: &Machine, now: Time
                 Standing::Good | Standing::Doubtful | Standing::Unsaved(_) => None,
             };
             if let Some(block) = block.or(health.refused.as_ref()) {
-                view.concern = concern(What::Blocked, &block.fix);
+                view.alert = alert(AlertKind::Blocked, &block.fix);
             }
             if let (Some(block), None) = (&health.refused, &view.problem) {
                 view.problem = Some(refused(view, block));
@@ -67,7 +67,10 @@ pub(in crate::session) fn complete(view: &mut View, machine: &Machine, now: Time
             if let (Some(person), None) = (&view.person, &view.problem)
                 && let Some(problem) = demotion(view, person, before.as_deref())
             {
-                view.concern = concern(What::Demoted, person.role.as_deref().unwrap_or_default());
+                view.alert = alert(
+                    AlertKind::Demoted,
+                    person.role.as_deref().unwrap_or_default(),
+                );
                 view.problem = Some(problem);
             }
             view.countdown = countdown(view, now);
@@ -77,14 +80,14 @@ pub(in crate::session) fn complete(view: &mut View, machine: &Machine, now: Time
     }
 }
 
-fn concern(what: What, cause: &str) -> Option<Concern> {
-    Some(Concern {
+fn alert(what: AlertKind, cause: &str) -> Option<Alert> {
+    Some(Alert {
         what,
         cause: cause.to_owned(),
     })
 }
 
-fn refused(view: &View, block: &Block) -> Problem {
+fn refused(view: &View, block: &RefreshRejection) -> Problem {
     conditions::session_refused(&view.name, &block.why, &block.fix)
 }
 
@@ -118,13 +121,13 @@ fn article(role: &str) -> String {
 /// A healthy session slides and has no end, however short its lifetimes: what counts is an attempt
 /// that has failed since the last success. It must be recent, or a laptop that is opened after weeks
 /// would warn in the seconds before its refresh.
-fn countdown(view: &View, now: Timestamp) -> Option<Countdown> {
+fn countdown(view: &View, now: Timestamp) -> Option<ExpiryWarning> {
     let (until, obtained) = (view.refresh_expires_at?, view.refreshed_at?);
     let failed = view.last_error.as_ref()?.at;
     let is_failing = failed > obtained && schedule::between(failed, now) < RECENT;
     let window = (schedule::between(obtained, until) / 2).min(WARN_FROM);
     let left = schedule::between(now, until);
-    (is_failing && left <= window).then_some(Countdown {
+    (is_failing && left <= window).then_some(ExpiryWarning {
         until,
         days: left.as_secs() / 86_400,
     })
@@ -132,7 +135,7 @@ fn countdown(view: &View, now: Timestamp) -> Option<Countdown> {
 
 /// Says in the problem that there is, or in one of its own, when the session will be over.
 fn warn_of_the_end(view: &mut View, now: Timestamp) {
-    let Some(Countdown { until, .. }) = view.countdown else {
+    let Some(ExpiryWarning { until, .. }) = view.countdown else {
         return;
     };
     let name = &view.name;

@@ -9,7 +9,7 @@ use crate::config::VaultKind;
 use crate::durable;
 
 /// The note's file.
-pub(super) fn note(paths: &Paths) -> PathBuf {
+pub(in crate::session) fn note(paths: &Paths) -> PathBuf {
     paths.state_dir().join("vault")
 }
 
@@ -24,7 +24,7 @@ fn read(note: &Path) -> Option<VaultKind> {
 }
 
 /// Notes that this vault has the key.
-pub(super) fn write(note: &Path, kind: VaultKind) -> Result<(), String> {
+pub(in crate::session) fn write(note: &Path, kind: VaultKind) -> Result<(), String> {
     if read(note) == Some(kind) {
         return Ok(());
     }

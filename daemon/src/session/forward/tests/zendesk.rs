@@ -21,22 +21,22 @@ use tokio_rustls::TlsAcceptor;
 use crate::config::Origin;
 
 /// Rotates as Zendesk does: a refresh deletes both old tokens.
-pub(super) struct Zendesk {
+pub(in crate::session) struct Zendesk {
     lifetime: i64,
     issued: AtomicUsize,
     expired: AtomicBool,
     revoked: AtomicBool,
-    pub(super) broken: AtomicBool,
+    pub(in crate::session) broken: AtomicBool,
     /// A refresh waits while this is held.
-    pub(super) turn: Semaphore,
+    pub(in crate::session) turn: Semaphore,
     /// A request for `/slow` takes one before its token is judged.
-    pub(super) slow: Semaphore,
+    pub(in crate::session) slow: Semaphore,
     seen: tokio::sync::watch::Sender<Vec<String>>,
     refreshed: tokio::sync::watch::Sender<usize>,
 }
 
 impl Zendesk {
-    pub(super) async fn start(
+    pub(in crate::session) async fn start(
         lifetime: i64,
         dir: &std::path::Path,
     ) -> (Arc<Self>, Origin, std::path::PathBuf) {
@@ -179,11 +179,11 @@ impl Zendesk {
             && !self.revoked.load(Ordering::SeqCst)
     }
 
-    pub(super) fn expire(&self) {
+    pub(in crate::session) fn expire(&self) {
         self.expired.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn revoke(&self) {
+    pub(in crate::session) fn revoke(&self) {
         self.revoked.store(true, Ordering::SeqCst);
     }
 
@@ -191,27 +191,27 @@ impl Zendesk {
         self.seen.send_modify(|seen| seen.push(what));
     }
 
-    pub(super) fn seen(&self) -> Vec<String> {
+    pub(in crate::session) fn seen(&self) -> Vec<String> {
         self.seen.borrow().clone()
     }
 
-    pub(super) fn count(&self, prefix: &str) -> usize {
+    pub(in crate::session) fn count(&self, prefix: &str) -> usize {
         let seen = self.seen.borrow();
         seen.iter().filter(|line| line.starts_with(prefix)).count()
     }
 
-    pub(super) async fn until_seen(&self, line: &str) {
+    pub(in crate::session) async fn until_seen(&self, line: &str) {
         let mut seen = self.seen.subscribe();
         let is_there = |seen: &Vec<String>| seen.iter().any(|known| known == line);
         let there = tokio::time::timeout(PATIENCE, seen.wait_for(is_there));
         there.await.expect("it never comes").unwrap();
     }
 
-    pub(super) fn refreshes(&self) -> usize {
+    pub(in crate::session) fn refreshes(&self) -> usize {
         *self.refreshed.borrow()
     }
 
-    pub(super) async fn until_refreshes(&self, count: usize) {
+    pub(in crate::session) async fn until_refreshes(&self, count: usize) {
         let mut refreshed = self.refreshed.subscribe();
         refreshed.wait_for(|seen| *seen >= count).await.unwrap();
     }
@@ -223,7 +223,7 @@ fn text(status: u16, body: &str) -> Response<Full<Bytes>> {
     answer
 }
 
-pub(super) fn gzip(text: &str) -> Vec<u8> {
+pub(in crate::session) fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap()
@@ -232,4 +232,4 @@ pub(super) fn gzip(text: &str) -> Vec<u8> {
 /// Longer than anything takes that goes well.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
-pub(super) const INVALID_TOKEN: &str = r#"{"error":"invalid_token","error_description":"The access token provided is expired, revoked, malformed or invalid for other reasons."}"#;
+pub(in crate::session) const INVALID_TOKEN: &str = r#"{"error":"invalid_token","error_description":"The access token provided is expired, revoked, malformed or invalid for other reasons."}"#;

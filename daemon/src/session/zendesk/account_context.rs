@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loopdesk_protocol::status::Role;
 use loopdesk_protocol::{Problem, conditions};
 
-use super::endpoint::{Endpoint, Nowhere, Zendesk};
+use super::api::{HttpZendesk, UnreachableApi, ZendeskApi};
 use crate::clock::Clock;
 use crate::config::{Account, GrantType, Scope};
 use crate::session::model::binding::{Binding, RecordRole};
@@ -14,15 +14,15 @@ use crate::upstream::egress::Egress;
 
 /// An account as its configuration has it now.
 #[derive(Clone, Debug)]
-pub(in crate::session) struct Setup {
+pub(in crate::session) struct AccountContext {
     pub(in crate::session) account: Arc<Account>,
     pub(in crate::session) egress: Egress,
     pub(in crate::session) binding: Binding,
-    pub(in crate::session) zendesk: Arc<dyn Endpoint>,
+    pub(in crate::session) zendesk: Arc<dyn ZendeskApi>,
     pub(in crate::session) upstream: Result<Upstream, Problem>,
 }
 
-impl Setup {
+impl AccountContext {
     /// The command that gets the account a session.
     pub(in crate::session) fn how_to_log_in(&self) -> String {
         let name = &self.account.name;
@@ -42,13 +42,13 @@ impl Setup {
         clock: &Clock,
     ) -> Self {
         let upstream = upstream.map_err(|why| conditions::no_way(&account.name, why));
-        let zendesk: Arc<dyn Endpoint> = match &upstream {
-            Ok(upstream) => Arc::new(Zendesk {
+        let zendesk: Arc<dyn ZendeskApi> = match &upstream {
+            Ok(upstream) => Arc::new(HttpZendesk {
                 account: Arc::clone(account),
                 upstream: upstream.clone(),
                 clock: clock.clone(),
             }),
-            Err(problem) => Arc::new(Nowhere(problem.clone())),
+            Err(problem) => Arc::new(UnreachableApi(problem.clone())),
         };
         Self {
             binding: Binding::new(account, machine),

@@ -10,7 +10,7 @@ use crate::config::VaultKind;
 
 /// Why there is no key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub(in crate::session) enum VaultError {
     /// The vault works and holds none.
     Missing,
     /// Somebody has to unlock the vault.
@@ -37,17 +37,17 @@ pub(super) enum Unusable {
 
 /// What the words depend on, beside the trouble itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Circumstances<'a> {
-    pub(super) kind: VaultKind,
+pub(in crate::session) struct VaultContext<'a> {
+    pub(in crate::session) kind: VaultKind,
     /// The file of a vault that has one.
-    pub(super) file: &'a Path,
+    pub(in crate::session) file: &'a Path,
     /// Whether a stored session needs the very key that can't be had. Then no other vault helps.
-    pub(super) needed: bool,
+    pub(in crate::session) needed: bool,
 }
 
-impl Unusable {
+impl VaultError {
     /// The state that `status` shows.
-    pub(super) fn state(&self, kind: VaultKind) -> VaultState {
+    pub(in crate::session) fn state(&self, kind: VaultKind) -> VaultState {
         match (self, kind) {
             (Self::Missing, VaultKind::Keyfile) | (Self::Absent(_), _) => VaultState::Absent,
             (Self::Missing, _) => VaultState::NoEntry,
@@ -61,7 +61,7 @@ impl Unusable {
     }
 
     /// As people are told: what is wrong, and the commands that help.
-    pub(super) fn problem(&self, of: Circumstances<'_>) -> Problem {
+    pub(in crate::session) fn problem(&self, of: VaultContext<'_>) -> Problem {
         let file = of.file.display();
         let problem = match of.kind {
             VaultKind::Keyring => self.of_keyring(),

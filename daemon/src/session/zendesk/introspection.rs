@@ -15,9 +15,9 @@ use serde_json::{Map, Value};
 
 use super::plain;
 use crate::config::Account;
-use crate::session::model::cause::{Cause, Said};
-use crate::session::model::checks::{Check, Found, Revocation};
-use crate::session::model::rejection::Block;
+use crate::session::model::checks::{ProbeResult, Revocation, TokenCheck};
+use crate::session::model::oauth_error::{Cause, ErrorBody};
+use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::token_pair::AccessToken;
 use crate::upstream::Upstream;
 
@@ -26,10 +26,10 @@ pub(in crate::session) async fn check(
     account: &Account,
     upstream: &Upstream,
     token: &AccessToken,
-) -> Check {
+) -> TokenCheck {
     let response = match call(account, upstream, token, Method::GET, CURRENT).await {
         Ok(response) => response,
-        Err(why) => return Check::Unclear(why),
+        Err(why) => return TokenCheck::Unclear(why),
     };
     read_check(&response)
 }
@@ -70,43 +70,43 @@ pub(in crate::session) async fn probe(
     account: &Account,
     upstream: &Upstream,
     token: &AccessToken,
-) -> Found {
+) -> ProbeResult {
     let current = match call(account, upstream, token, Method::GET, CURRENT).await {
         Ok(response) => response,
-        Err(why) => return Found::Unclear(why),
+        Err(why) => return ProbeResult::Unclear(why),
     };
     if let Some(block) = read_refusal(account, &current) {
-        return Found::Refused(block);
+        return ProbeResult::Refused(block);
     }
     let (expires_at, refresh_expires_at) = match read_check(&current) {
-        Check::Alive {
+        TokenCheck::Alive {
             expires_at,
             refresh_expires_at,
         } => (expires_at, refresh_expires_at),
-        Check::Dead => return Found::Dead,
-        Check::Unclear(why) => return Found::Unclear(why),
+        TokenCheck::Dead => return ProbeResult::Dead,
+        TokenCheck::Unclear(why) => return ProbeResult::Unclear(why),
     };
     let me = match call(account, upstream, token, Method::GET, ME).await {
         Ok(response) => response,
-        Err(why) => return Found::Unclear(why),
+        Err(why) => return ProbeResult::Unclear(why),
     };
     if let Some(block) = read_refusal(account, &me) {
-        return Found::Refused(block);
+        return ProbeResult::Refused(block);
     }
     match read_me(&me) {
-        Ok(Me { user }) if user.id.is_none() => Found::Nobody,
+        Ok(Me { user }) if user.id.is_none() => ProbeResult::Nobody,
         Ok(Me { user }) if user.suspended == Some(true) => {
-            Found::Refused(Cause::Suspended.block(account, &Said::default()))
+            ProbeResult::Refused(Cause::Suspended.block(account, &ErrorBody::default()))
         }
         Ok(me) => match person_of(me) {
-            Ok(person) => Found::Somebody {
+            Ok(person) => ProbeResult::Somebody {
                 person,
                 expires_at,
                 refresh_expires_at,
             },
-            Err(why) => Found::Unclear(why),
+            Err(why) => ProbeResult::Unclear(why),
         },
-        Err(why) => Found::Unclear(why),
+        Err(why) => ProbeResult::Unclear(why),
     }
 }
 
@@ -128,7 +128,7 @@ async fn call(
     response.map_err(|failure| failure.to_string())
 }
 
-fn read_check(response: &Response<Bytes>) -> Check {
+fn read_check(response: &Response<Bytes>) -> TokenCheck {
     #[derive(Deserialize)]
     struct Current {
         token: Token,
@@ -140,29 +140,29 @@ fn read_check(response: &Response<Bytes>) -> Check {
         refresh_token_expires_at: Option<Timestamp>,
     }
     if response.status() == StatusCode::UNAUTHORIZED {
-        return Check::Dead;
+        return TokenCheck::Dead;
     }
     if !response.status().is_success() {
-        return Check::Unclear(format!("tokens/current answered {}", response.status()));
+        return TokenCheck::Unclear(format!("tokens/current answered {}", response.status()));
     }
     match serde_json::from_slice::<Current>(&plain::text(response.body())) {
-        Ok(Current { token }) => Check::Alive {
+        Ok(Current { token }) => TokenCheck::Alive {
             expires_at: token.expires_at,
             refresh_expires_at: token.refresh_token_expires_at,
         },
-        Err(_) => Check::Unclear("tokens/current answered something else".to_owned()),
+        Err(_) => TokenCheck::Unclear("tokens/current answered something else".to_owned()),
     }
 }
 
 /// A definite refusal in Zendesk's own form. A portal's page is none, and neither is a scope that
 /// the account never asked for.
-fn read_refusal(account: &Account, response: &Response<Bytes>) -> Option<Block> {
+fn read_refusal(account: &Account, response: &Response<Bytes>) -> Option<RefreshRejection> {
     let status = response.status();
     if !matches!(status, StatusCode::FORBIDDEN | StatusCode::PAYMENT_REQUIRED) {
         return None;
     }
     let object: Map<String, Value> = serde_json::from_slice(&plain::text(response.body())).ok()?;
-    let said = Said::read(status, &object);
+    let said = ErrorBody::read(status, &object);
     (!said.is_about_scopes()).then(|| Cause::of(status, &said).block(account, &said))
 }
 
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn r2_only_401_says_that_a_token_is_dead() {
-        assert_eq!(read_check(&response(401, "")), Check::Dead);
+        assert_eq!(read_check(&response(401, "")), TokenCheck::Dead);
         for (status, body) in [
             (200, "<html>"),
             (403, "{}"),
@@ -237,7 +237,10 @@ mod tests {
             (302, ""),
         ] {
             let found = read_check(&response(status, body));
-            assert!(matches!(found, Check::Unclear(_)), "{status}: {found:?}");
+            assert!(
+                matches!(found, TokenCheck::Unclear(_)),
+                "{status}: {found:?}"
+            );
         }
     }
 
@@ -245,7 +248,7 @@ mod tests {
     fn a_living_token_tells_its_expiry() {
         let body =
             r#"{"token":{"client_id":1,"expires_at":"2026-11-24T00:00:00Z","scopes":["read"]}}"#;
-        let expected = Check::Alive {
+        let expected = TokenCheck::Alive {
             expires_at: Some("2026-11-24T00:00:00Z".parse().unwrap()),
             refresh_expires_at: None,
         };
@@ -253,7 +256,7 @@ mod tests {
         let never = read_check(&response(200, r#"{"token":{"expires_at":null}}"#));
         assert!(matches!(
             never,
-            Check::Alive {
+            TokenCheck::Alive {
                 expires_at: None,
                 ..
             }

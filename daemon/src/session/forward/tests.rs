@@ -21,10 +21,10 @@ use crate::config::{Account, VaultKind};
 use crate::network::Network;
 use crate::session::model::binding::Binding;
 use crate::session::store::Store;
-use crate::session::store::machine;
-use crate::session::store::record::{self, Stored};
+use crate::session::store::host_id;
+use crate::session::store::record::{self, RecordBody};
 use crate::session::vault::Vault;
-use crate::session::{Deps, Sessions, testing};
+use crate::session::{Dependencies, Sessions, testing};
 use crate::upstream::Credential as Whose;
 use crate::upstream::egress::Variables;
 
@@ -290,9 +290,9 @@ impl Bench {
         let paths = testing::paths(home.path());
         let vault = Vault::new(VaultKind::Keyfile, &paths);
         let key = vault.key_or_new(false).await.unwrap();
-        let machine = machine::hash(paths.state_dir()).unwrap();
+        let machine = host_id::hash(paths.state_dir()).unwrap();
         for (role, number) in pairs.iter().copied() {
-            let held = Stored::Live(testing::held(number, clock.now(), lifetime));
+            let held = RecordBody::Live(testing::held(number, clock.now(), lifetime));
             let binding = Binding {
                 role: role.into(),
                 ..Binding::new(&account, &machine)
@@ -303,7 +303,7 @@ impl Bench {
             slot.commit(&record).unwrap();
         }
 
-        let sessions = Sessions::new(Deps {
+        let sessions = Sessions::new(Dependencies {
             proxies: Variables::none(clock.clone()),
             conditions: crate::conditions::Conditions::new(clock.clone()),
             network: Network::still(),

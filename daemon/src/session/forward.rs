@@ -1,6 +1,6 @@
 //! A request's way through the session: gate, token, Zendesk, and what a 401 means.
 
-mod verdict;
+mod unauthorized;
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::handle::Session;
 use super::model::token_pair::Generation;
-use super::refresher::gate::Load;
+use super::refresher::gate::Replayability;
 use super::refresher::{Command, Verdict};
-use super::report::snapshot::{Credential, Ready, Snapshot};
+use super::report::snapshot::{Ready, RequestToken, Snapshot};
 use super::report::token_policy::TokenPolicy;
 use crate::body::Body;
 use crate::config::Origin;
@@ -65,8 +65,8 @@ impl Session {
             return Ok(response);
         }
         match self.consider(&outgoing, used, response, policy).await? {
-            Considered::PassOn(response) => Ok(response),
-            Considered::Replay => self.replay(&upstream, &mut outgoing, policy).await,
+            On401::PassOn(response) => Ok(response),
+            On401::Replay => self.replay(&upstream, &mut outgoing, policy).await,
         }
     }
 
@@ -87,7 +87,11 @@ impl Session {
             if !self.is_dead(used, policy) {
                 // A rotation may be under way whose result is not published yet. Whether the token
                 // is dead is known only then, so this waits as long as an upload would.
-                drop(self.gate(used.role).enter(Load::Unreplayable).await);
+                drop(
+                    self.gate(used.role)
+                        .enter(Replayability::Unreplayable)
+                        .await,
+                );
                 if !self.is_dead(used, policy) {
                     return Ok(response);
                 }
@@ -122,11 +126,11 @@ impl Session {
         upstream: &Upstream,
         outgoing: &mut Outgoing,
         policy: TokenPolicy,
-    ) -> Result<(Response<Body>, Used), Refusal> {
+    ) -> Result<(Response<Body>, TokenRef), Refusal> {
         let load = if outgoing.is_replayable() {
-            Load::Replayable
+            Replayability::Replayable
         } else {
-            Load::Unreplayable
+            Replayability::Unreplayable
         };
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -166,7 +170,7 @@ impl Session {
             Ready::Yes(credential) if credential.expires_at > self.0.clock.now() => {
                 Ok(Some(Token {
                     header: credential.header.clone(),
-                    used: Used {
+                    used: TokenRef {
                         role: credential.role,
                         generation: credential.generation,
                         expires_at: credential.expires_at,
@@ -222,17 +226,17 @@ impl Session {
     async fn consider(
         &self,
         outgoing: &Outgoing,
-        used: Used,
+        used: TokenRef,
         response: Response<Body>,
         policy: TokenPolicy,
-    ) -> Result<Considered, Refusal> {
+    ) -> Result<On401, Refusal> {
         let again = outgoing.can_send_again();
         if again && self.is_dead(used, policy) {
-            return Ok(Considered::Replay);
+            return Ok(On401::Replay);
         }
-        let (speaks_of_token, response) = verdict::read(outgoing.method(), response).await;
+        let (speaks_of_token, response) = unauthorized::read(outgoing.method(), response).await;
         if !speaks_of_token {
-            return Ok(Considered::PassOn(response));
+            return Ok(On401::PassOn(response));
         }
         let (reply, verdict) = oneshot::channel();
         let rejected = Command::Rejected {
@@ -240,38 +244,38 @@ impl Session {
             reply,
         };
         if !self.send_to(used.role, rejected).await || !again {
-            return Ok(Considered::PassOn(response));
+            return Ok(On401::PassOn(response));
         }
         let deadline = Instant::now() + PATIENCE;
         match timeout_at(deadline, verdict).await {
-            Ok(Ok(Verdict::Replay)) => Ok(Considered::Replay),
+            Ok(Ok(Verdict::Replay)) => Ok(On401::Replay),
             // Our own refusal says what happened and what to do; Zendesk's 401 can't.
             Ok(Ok(Verdict::Unusable)) => {
                 let snapshot = self.snapshot();
                 match snapshot.ready(policy.rights()) {
                     Ready::No(refusal) => Err(refusal.clone()),
-                    Ready::Yes(_) if self.is_dead(used, policy) => Ok(Considered::Replay),
-                    Ready::Yes(_) => Ok(Considered::PassOn(response)),
+                    Ready::Yes(_) if self.is_dead(used, policy) => Ok(On401::Replay),
+                    Ready::Yes(_) => Ok(On401::PassOn(response)),
                     Ready::Soon => {
                         self.wait_until_ready(deadline, policy).await?;
-                        Ok(Considered::Replay)
+                        Ok(On401::Replay)
                     }
                 }
             }
             Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) if self.is_dead(used, policy) => {
-                Ok(Considered::Replay)
+                Ok(On401::Replay)
             }
-            Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) => Ok(Considered::PassOn(response)),
+            Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) => Ok(On401::PassOn(response)),
         }
     }
 
     /// Whether this token is dead by our own knowledge, so that its 401 says nothing of the script:
     /// replaced, or expired. Zendesk counts a lifetime from later on than we do.
-    fn is_dead(&self, used: Used, policy: TokenPolicy) -> bool {
+    fn is_dead(&self, used: TokenRef, policy: TokenPolicy) -> bool {
         used.expires_at <= self.0.clock.now() || self.is_replaced(used, policy)
     }
 
-    fn is_replaced(&self, used: Used, policy: TokenPolicy) -> bool {
+    fn is_replaced(&self, used: TokenRef, policy: TokenPolicy) -> bool {
         let snapshot = self.snapshot();
         match snapshot.ready(policy.rights()) {
             Ready::Yes(now) => now.role != used.role || now.generation > used.generation,
@@ -280,7 +284,7 @@ impl Session {
     }
 }
 
-fn suspended(snapshot: &Snapshot, token: &Credential) -> Refusal {
+fn suspended(snapshot: &Snapshot, token: &RequestToken) -> Refusal {
     Refusal::KeySuspended {
         account: snapshot.view.name.to_string(),
         person: token.person.name.clone(),
@@ -290,18 +294,18 @@ fn suspended(snapshot: &Snapshot, token: &Credential) -> Refusal {
 /// A token that may be sent.
 struct Token {
     header: HeaderValue,
-    used: Used,
+    used: TokenRef,
 }
 
 /// Which token a request has carried.
 #[derive(Clone, Copy, Debug)]
-struct Used {
+struct TokenRef {
     role: Role,
     generation: Generation,
     expires_at: Timestamp,
 }
 
-enum Considered {
+enum On401 {
     PassOn(Response<Body>),
     Replay,
 }

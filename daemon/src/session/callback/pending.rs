@@ -14,7 +14,7 @@ use crate::telemetry::Sent;
 
 /// Where what comes back is handed in, by the browser or by the person. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(in crate::session) struct Desk(Arc<Mutex<State>>);
+pub(in crate::session) struct PendingCallback(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 enum State {
@@ -30,7 +30,7 @@ struct Open {
     path: String,
     state: SecretString,
     /// Taken by the first to come.
-    waiting: Option<oneshot::Sender<Arrival>>,
+    waiting: Option<oneshot::Sender<LoginCallback>>,
     entrance: Option<Entrance>,
 }
 
@@ -74,7 +74,7 @@ pub(in crate::session) enum Entered {
 
 /// What became of something handed in.
 #[derive(Debug)]
-pub(in crate::session) enum Offer {
+pub(in crate::session) enum CallbackResult {
     /// It is what the login waits for; the page comes when it is over.
     Taken(oneshot::Receiver<Page>),
     /// It came before.
@@ -89,14 +89,14 @@ pub(in crate::session) enum Offer {
 
 /// What a login has waited for, and where to say how it went.
 #[derive(Debug)]
-pub(in crate::session) struct Arrival {
-    pub(in crate::session) came: Came,
+pub(in crate::session) struct LoginCallback {
+    pub(in crate::session) came: AuthorizationResponse,
     pub(in crate::session) page: oneshot::Sender<Page>,
 }
 
 /// What Zendesk sends the browser back with.
 #[derive(Debug)]
-pub(in crate::session) enum Came {
+pub(in crate::session) enum AuthorizationResponse {
     Code(SecretString),
     /// The person has not allowed it.
     Denied,
@@ -107,7 +107,7 @@ pub(in crate::session) enum Came {
     },
 }
 
-impl Desk {
+impl PendingCallback {
     /// Opens the desk for a login and returns what will arrive. A login that it was open for gets
     /// nothing any more.
     pub(in crate::session) fn open(
@@ -115,7 +115,7 @@ impl Desk {
         path: &str,
         state: SecretString,
         entrance: Option<Entrance>,
-    ) -> oneshot::Receiver<Arrival> {
+    ) -> oneshot::Receiver<LoginCallback> {
         let (waiting, arrival) = oneshot::channel();
         let mut desk = self.lock();
         if !matches!(*desk, State::Closed) {
@@ -154,7 +154,7 @@ impl Desk {
     }
 
     /// Hands in an address as a person pastes it: whole, or from its path on.
-    pub(in crate::session) fn paste(&self, address: &str) -> Offer {
+    pub(in crate::session) fn paste(&self, address: &str) -> CallbackResult {
         let address = address.trim();
         let target = match address.split_once("://") {
             // Behind the authority comes the path.
@@ -164,44 +164,44 @@ impl Desk {
         let target = target.split('#').next().unwrap_or_default();
         match target.split_once('?') {
             Some((path, query)) => self.offer(path, query),
-            None => Offer::Malformed("it has no `?` with a code behind it"),
+            None => CallbackResult::Malformed("it has no `?` with a code behind it"),
         }
     }
 
     /// Hands in an address in parts.
-    pub(in crate::session) fn offer(&self, path: &str, query: &str) -> Offer {
+    pub(in crate::session) fn offer(&self, path: &str, query: &str) -> CallbackResult {
         let mut desk = self.lock();
         let State::Open(open) = &mut *desk else {
-            return Offer::Nobody;
+            return CallbackResult::Nobody;
         };
         if path != open.path {
-            return Offer::NotOurs;
+            return CallbackResult::NotOurs;
         }
         let parameters = match Parameters::read(query) {
             Ok(parameters) => parameters,
-            Err(why) => return Offer::Malformed(why),
+            Err(why) => return CallbackResult::Malformed(why),
         };
         let state = parameters.state.unwrap_or_default();
         let expected = open.state.expose_secret().as_bytes();
         if !bool::from(state.as_bytes().ct_eq(expected)) {
-            return Offer::NotOurs;
+            return CallbackResult::NotOurs;
         }
         let came = match (parameters.code, parameters.error) {
-            (_, Some(error)) if error == "access_denied" => Came::Denied,
-            (_, Some(error)) => Came::Error {
+            (_, Some(error)) if error == "access_denied" => AuthorizationResponse::Denied,
+            (_, Some(error)) => AuthorizationResponse::Error {
                 error: Sent::line(&error),
                 description: parameters.description.as_deref().map(Sent::line),
             },
-            (Some(code), None) if !code.is_empty() => Came::Code(code.into()),
-            (_, None) => return Offer::Malformed("it has no `code`"),
+            (Some(code), None) if !code.is_empty() => AuthorizationResponse::Code(code.into()),
+            (_, None) => return CallbackResult::Malformed("it has no `code`"),
         };
         let Some(waiting) = open.waiting.take() else {
-            return Offer::Used;
+            return CallbackResult::Used;
         };
         let (page, shown) = oneshot::channel();
-        match waiting.send(Arrival { came, page }) {
-            Ok(()) => Offer::Taken(shown),
-            Err(_) => Offer::Nobody,
+        match waiting.send(LoginCallback { came, page }) {
+            Ok(()) => CallbackResult::Taken(shown),
+            Err(_) => CallbackResult::Nobody,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::session::callback::server;
 use crate::telemetry::Sent;
 
 impl Login {
-    pub(super) fn denied(&self) -> Problem {
+    pub(in crate::session) fn denied(&self) -> Problem {
         let name = self.name();
         let message = format!("the login of account `{name}` was not allowed in the browser");
         Problem::new(Kind::Login, message).hint(format!(
@@ -17,7 +17,7 @@ impl Login {
         ))
     }
 
-    pub(super) fn refused(&self, error: &Sent, description: Option<&Sent>) -> Problem {
+    pub(in crate::session) fn refused(&self, error: &Sent, description: Option<&Sent>) -> Problem {
         let said = match description {
             Some(description) if !description.is_empty() => format!("{description} ({error})"),
             _ => error.to_string(),
@@ -25,13 +25,13 @@ impl Login {
         self.failed(Kind::Login, &format!("Zendesk says: {said}"))
     }
 
-    pub(super) fn failed(&self, kind: Kind, why: &str) -> Problem {
+    pub(in crate::session) fn failed(&self, kind: Kind, why: &str) -> Problem {
         let name = self.name();
         Problem::new(kind, format!("the login of account `{name}` failed: {why}"))
             .hint(format!("run `loopdesk login {name}` again"))
     }
 
-    pub(super) fn sent_away(&self) -> Problem {
+    pub(in crate::session) fn sent_away(&self) -> Problem {
         if self.session.0.desk.is_closed() {
             return server::stopping();
         }
@@ -39,7 +39,7 @@ impl Login {
         Problem::new(Kind::Login, message).hint("go on with that one")
     }
 
-    pub(super) fn too_late(&self, patience: Duration) -> Problem {
+    pub(in crate::session) fn too_late(&self, patience: Duration) -> Problem {
         let name = self.name();
         let minutes = patience.as_secs() / 60;
         Problem::new(
@@ -50,11 +50,11 @@ impl Login {
     }
 }
 
-pub(super) fn no_random(error: getrandom::Error) -> Problem {
+pub(in crate::session) fn no_random(error: getrandom::Error) -> Problem {
     let why = format!("the system gives no random bytes: {error}");
     Problem::new(Kind::Internal, why)
 }
 
-pub(super) fn abandoned() -> Problem {
+pub(in crate::session) fn abandoned() -> Problem {
     Problem::new(Kind::Login, "the login was abandoned")
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::kept::{self, Keeper};
+use super::journal::{self, AnswerJournal};
 use super::{Error, Store};
 use crate::config::AccountName;
 use crate::session::crypto::data_key::DataKey;
@@ -14,12 +14,12 @@ use crate::session::model::token_pair::Pair;
 
 /// A pair that is to be ended unless it is forgotten. Dropping it leaves that to the next round.
 #[derive(Debug)]
-pub(in crate::session) struct Leftover {
-    keeper: Keeper,
-    _taken: Taken,
+pub(in crate::session) struct OrphanedPair {
+    keeper: AnswerJournal,
+    _taken: OrphanClaim,
 }
 
-impl Leftover {
+impl OrphanedPair {
     /// A place for the answer that will bring a pair. Blocks.
     ///
     /// # Errors
@@ -51,12 +51,12 @@ impl Leftover {
         let leftover = Self::expected(account, binding, store, key)?;
         leftover
             .keeper
-            .keep(pair.obtained_at, &kept::as_answer(pair));
+            .keep(pair.obtained_at, &journal::as_answer(pair));
         Ok(leftover)
     }
 
     /// Where the answer that brings the pair is kept.
-    pub(in crate::session) fn keeper(&self) -> &Keeper {
+    pub(in crate::session) fn keeper(&self) -> &AnswerJournal {
         &self.keeper
     }
 
@@ -69,12 +69,16 @@ impl Leftover {
 
 /// What binds such a pair's file to what it belongs to.
 pub(in crate::session) fn aad(binding: &Binding) -> Vec<u8> {
-    kept::aad(binding, PURPOSE)
+    journal::aad(binding, PURPOSE)
 }
 
 /// Keeps what comes of the file at `place`.
-pub(in crate::session) fn keeper(place: kept::Place, aad: Vec<u8>, key: &Arc<DataKey>) -> Keeper {
-    Keeper {
+pub(in crate::session) fn keeper(
+    place: journal::JournalFile,
+    aad: Vec<u8>,
+    key: &Arc<DataKey>,
+) -> AnswerJournal {
+    AnswerJournal {
         place,
         aad,
         key: Arc::clone(key),
@@ -83,21 +87,21 @@ pub(in crate::session) fn keeper(place: kept::Place, aad: Vec<u8>, key: &Arc<Dat
 
 /// The leftovers that somebody works on. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(in crate::session) struct InHand(Arc<Mutex<BTreeSet<PathBuf>>>);
+pub(in crate::session) struct OrphanClaims(Arc<Mutex<BTreeSet<PathBuf>>>);
 
-impl InHand {
-    fn take(&self, path: &Path) -> Taken {
+impl OrphanClaims {
+    fn take(&self, path: &Path) -> OrphanClaim {
         self.paths().insert(path.to_owned());
-        Taken {
+        OrphanClaim {
             of: self.clone(),
             path: path.to_owned(),
         }
     }
 
     /// Works on the file at `path`, unless somebody does already.
-    pub(in crate::session) fn take_if_free(&self, path: &Path) -> Option<Taken> {
+    pub(in crate::session) fn take_if_free(&self, path: &Path) -> Option<OrphanClaim> {
         let is_free = self.paths().insert(path.to_owned());
-        is_free.then(|| Taken {
+        is_free.then(|| OrphanClaim {
             of: self.clone(),
             path: path.to_owned(),
         })
@@ -110,12 +114,12 @@ impl InHand {
 
 /// Somebody works on it as long as this lives.
 #[derive(Debug)]
-pub(in crate::session) struct Taken {
-    of: InHand,
+pub(in crate::session) struct OrphanClaim {
+    of: OrphanClaims,
     path: PathBuf,
 }
 
-impl Drop for Taken {
+impl Drop for OrphanClaim {
     fn drop(&mut self) {
         self.of.paths().remove(&self.path);
     }

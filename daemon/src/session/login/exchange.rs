@@ -1,0 +1,132 @@
+//! From a login's code to a pair that is stored and in use, or revoked.
+
+use std::sync::Arc;
+
+use loopdesk_protocol::status::Role;
+use loopdesk_protocol::{Kind, Problem};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Login;
+use crate::failpoint;
+use crate::session::crypto::data_key::DataKey;
+use crate::session::model::blocking::blocking;
+use crate::session::model::checks::Revocation;
+use crate::session::model::outcome::{Grant, TokenOutcome};
+use crate::session::model::token_pair::{AccessToken, Renewal, SessionTokens};
+use crate::session::refresher::Adoption;
+use crate::session::store::orphan::OrphanedPair;
+use crate::session::zendesk::account_context::AccountContext;
+use crate::session::zendesk::oauth::Authorization;
+use crate::telemetry::redact;
+
+impl Login {
+    pub(super) async fn exchange(
+        &self,
+        authorization: Authorization,
+        code: SecretString,
+        key: Arc<DataKey>,
+    ) -> Result<Arc<SessionTokens>, Problem> {
+        let (grant, renewal, fresh) = self.granted(&self.setup, authorization, code, &key).await?;
+        self.adopt(grant, renewal, key, Some(fresh)).await
+    }
+
+    /// Turns a code into a pair that nobody holds yet.
+    pub(super) async fn granted(
+        &self,
+        setup: &Arc<AccountContext>,
+        authorization: Authorization,
+        code: SecretString,
+        key: &Arc<DataKey>,
+    ) -> Result<(Grant, Renewal, OrphanedPair), Problem> {
+        let _hidden = redact::hide(code.expose_secret());
+        let zendesk = &setup.zendesk;
+        let store = self.session.0.store.of(setup.binding.role);
+        let (setup, opening) = (Arc::clone(setup), Arc::clone(key));
+        let fresh = blocking(move || {
+            OrphanedPair::expected(&setup.account.name, &setup.binding, &store, &opening)
+        });
+        let fresh = fresh
+            .await
+            .map_err(|why| Problem::new(Kind::Internal, why))?;
+        let fresh = fresh.map_err(|error| error.problem())?;
+        failpoint::reach(failpoint::FRESH_MADE);
+        let answer = zendesk.exchange(authorization, &code, fresh.keeper()).await;
+        failpoint::reach(failpoint::PARSED);
+        let grant = match answer {
+            TokenOutcome::Granted(grant) => grant,
+            TokenOutcome::InvalidGrant(_) => {
+                let why = "Zendesk no longer accepts this login's code (it is good for two \
+                           minutes, and once)";
+                return Err(self.failed(Kind::Login, why));
+            }
+            TokenOutcome::Refused(block) => {
+                let mut problem = self.failed(Kind::Zendesk, &block.why);
+                // Trying again helps after that only.
+                problem.hints.insert(0, block.fix);
+                return Err(problem);
+            }
+            TokenOutcome::Transient { why, .. } | TokenOutcome::Lost(why) => {
+                return Err(self.failed(Kind::Zendesk, &why));
+            }
+        };
+        match grant.refresh.clone() {
+            Some(token) => Ok((grant, Renewal::RefreshToken(token), fresh)),
+            None => {
+                zendesk.revoke(&grant.access).await;
+                let why = "Zendesk granted a token that can't be refreshed";
+                Err(self
+                    .failed(Kind::Zendesk, why)
+                    .hint("ask a Zendesk admin to let the OAuth client use refresh tokens"))
+            }
+        }
+    }
+
+    /// Stores what was granted, and makes it the session's.
+    pub(super) async fn adopt(
+        &self,
+        mut grant: Grant,
+        renewal: Renewal,
+        key: Arc<DataKey>,
+        leftover: Option<OrphanedPair>,
+    ) -> Result<Arc<SessionTokens>, Problem> {
+        // RFC 6749 section 5.1: left out where it is what was asked for.
+        grant
+            .scopes
+            .get_or_insert_with(|| self.requested().collect());
+        let zendesk = &self.setup.zendesk;
+        let fresh = grant.access.clone();
+        let person = zendesk.person(&fresh).await;
+        let adopted = match person {
+            Ok(person) => {
+                let switch_user = self.wish.switch_user;
+                let adoption = |reply| Adoption {
+                    grant,
+                    renewal,
+                    person,
+                    switch_user,
+                    key,
+                    reply,
+                };
+                self.session.adopt(Role::Primary, adoption).await
+            }
+            Err(why) => Err(self.failed(Kind::Zendesk, &why)),
+        };
+        if adopted.is_err() {
+            self.discard(&fresh, leftover).await;
+            return adopted;
+        }
+        if let Some(leftover) = leftover {
+            leftover.forget();
+        }
+        failpoint::reach(failpoint::FRESH_FORGOTTEN);
+        adopted
+    }
+
+    /// Ends a pair that nobody will use: it must not live on at Zendesk.
+    pub(super) async fn discard(&self, access: &AccessToken, leftover: Option<OrphanedPair>) {
+        let revoked = self.setup.zendesk.revoke(access).await;
+        if let (Revocation::Done, Some(leftover)) = (revoked, leftover) {
+            leftover.forget();
+        }
+    }
+}
