@@ -178,7 +178,7 @@ fn at_the_control_socket(guess: &str) -> Vec<(String, String)> {
     let name = || serde_json::json!({ "name": guess });
     let explain = |method: &str, path: &str, key: Option<&str>| {
         let body = serde_json::json!({ "method": method, "path": path, "key": key });
-        post(key::EXPLAIN, body)
+        post(&key::EXPLAIN, &body)
     };
     vec![
         (format!("GET /v1/{guess}"), String::new()),
@@ -186,34 +186,34 @@ fn at_the_control_socket(guess: &str) -> Vec<(String, String)> {
             format!("GET {}?account={guess}&timeout=1", wait::CALL.path),
             String::new(),
         ),
-        post(login::CALL, account()),
-        post(login::CALLBACK, serde_json::json!({ "address": guess })),
-        post(session::LOGOUT, account()),
-        post(session::REFRESH, account()),
-        post(unlock::CALL, serde_json::json!({ "passphrase": guess })),
+        post(&login::CALL, &account()),
+        post(&login::CALLBACK, &serde_json::json!({ "address": guess })),
+        post(&session::LOGOUT, &account()),
+        post(&session::REFRESH, &account()),
+        post(&unlock::CALL, &serde_json::json!({ "passphrase": guess })),
         post(
-            proof::CALL,
-            serde_json::json!({ "nonce": guess, "address": "127.0.0.1:1" }),
+            &proof::CALL,
+            &serde_json::json!({ "nonce": guess, "address": "127.0.0.1:1" }),
         ),
         post(
-            key::CREATE,
-            serde_json::json!({ "name": format!("{guess} !"), "scopes": ["read"] }),
+            &key::CREATE,
+            &serde_json::json!({ "name": format!("{guess} !"), "scopes": ["read"] }),
         ),
         post(
-            key::CREATE,
-            serde_json::json!({ "name": "x", "scopes": [guess] }),
+            &key::CREATE,
+            &serde_json::json!({ "name": "x", "scopes": [guess] }),
         ),
         post(
-            key::CREATE,
-            serde_json::json!({ "name": "x", "allow": [format!("{guess} /api/v2/tickets")] }),
+            &key::CREATE,
+            &serde_json::json!({ "name": "x", "allow": [format!("{guess} /api/v2/tickets")] }),
         ),
         post(
-            key::ROTATE,
-            serde_json::json!({ "name": guess, "grace": 0 }),
+            &key::ROTATE,
+            &serde_json::json!({ "name": guess, "grace": 0 }),
         ),
-        post(key::REVOKE, name()),
-        post(key::CONFIRM, name()),
-        post(key::CALLERS, account()),
+        post(&key::REVOKE, &name()),
+        post(&key::CONFIRM, &name()),
+        post(&key::CALLERS, &account()),
         explain(guess, ME, None),
         explain("GET", guess, None),
         explain("GET", &format!("/oauth/{guess}"), None),
@@ -221,7 +221,7 @@ fn at_the_control_socket(guess: &str) -> Vec<(String, String)> {
     ]
 }
 
-fn post<Q, A>(call: Call<Q, A>, body: serde_json::Value) -> (String, String) {
+fn post<Q, A>(call: &Call<Q, A>, body: &serde_json::Value) -> (String, String) {
     (format!("{} {}", call.method, call.path), body.to_string())
 }
 
