@@ -8,6 +8,7 @@
 //! read it; `X-Loopdesk-Error` tells it from Zendesk's answers. There is never a `Retry-After`:
 //! node-zendesk takes any answer with that header for a rate limit.
 
+mod code;
 mod head;
 mod key;
 
@@ -21,6 +22,9 @@ use crate::body::{Body, Error};
 use crate::config::AccountName;
 use crate::telemetry::Sent;
 
+use code::ErrorCode;
+
+pub use code::ERROR_CODES;
 pub use head::HeadRefusal;
 pub use key::KeyRefusal;
 
@@ -142,61 +146,40 @@ pub enum Refusal {
 impl Refusal {
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
-        match self {
-            Self::BadRequest(_) | Self::AbsoluteForm => StatusCode::BAD_REQUEST,
-            Self::Head(why) => why.status(),
-            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::UnknownHost { .. } => StatusCode::MISDIRECTED_REQUEST,
-            Self::Upgrade
-            | Self::WebPage(_)
-            | Self::Opened { .. }
-            | Self::OtherUser
-            | Self::KeySuspended { .. }
-            | Self::RefusedRoute(_) => StatusCode::FORBIDDEN,
-            Self::UnknownAccount { .. }
-            | Self::NoAccountNamed(_)
-            | Self::TwoAccountsNamed { .. }
-            | Self::NoAccounts
-            | Self::UnconfiguredPort(_) => StatusCode::NOT_FOUND,
-            Self::SignedOut(_) | Self::Ended { .. } => StatusCode::UNAUTHORIZED,
-            Self::Key(why) => why.status(),
-            Self::Unavailable { .. } | Self::GaveWay | Self::Stopping => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Self::Upstream { .. } | Self::NoWay { .. } | Self::BrokenAnswer => {
-                StatusCode::BAD_GATEWAY
-            }
-            Self::TooSlow { .. } => StatusCode::GATEWAY_TIMEOUT,
-        }
+        self.kind().status()
     }
 
     /// The stable name of this kind of refusal, sent in `X-Loopdesk-Error`.
     pub fn code(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    fn kind(&self) -> ErrorCode {
         match self {
-            Self::BadRequest(_) => "bad-request",
+            Self::BadRequest(_) => ErrorCode::BadRequest,
             Self::Head(why) => why.code(),
-            Self::GaveWay => "gave-way",
-            Self::BrokenAnswer => "broken-answer",
-            Self::AbsoluteForm => "absolute-form",
-            Self::Method(_) => "method-refused",
-            Self::Upgrade => "upgrade-refused",
-            Self::UnknownHost { .. } => "unknown-host",
-            Self::WebPage(_) | Self::Opened { .. } => "web-page-refused",
-            Self::OtherUser => "other-user",
+            Self::GaveWay => ErrorCode::GaveWay,
+            Self::BrokenAnswer => ErrorCode::BrokenAnswer,
+            Self::AbsoluteForm => ErrorCode::AbsoluteForm,
+            Self::Method(_) => ErrorCode::MethodRefused,
+            Self::Upgrade => ErrorCode::UpgradeRefused,
+            Self::UnknownHost { .. } => ErrorCode::UnknownHost,
+            Self::WebPage(_) | Self::Opened { .. } => ErrorCode::WebPageRefused,
+            Self::OtherUser => ErrorCode::OtherUser,
             Self::Key(why) => why.code(),
-            Self::KeySuspended { .. } => "key-suspended",
-            Self::RefusedRoute(_) => "route-refused",
-            Self::UnknownAccount { .. } => "unknown-account",
-            Self::NoAccountNamed(_) => "no-account-named",
-            Self::TwoAccountsNamed { .. } => "two-accounts-named",
-            Self::NoAccounts => "no-accounts",
-            Self::SignedOut(_) => "signed-out",
-            Self::Ended { .. } => "session-ended",
-            Self::Unavailable { .. } => "session-unavailable",
-            Self::Upstream { .. } | Self::NoWay { .. } => "no-upstream",
-            Self::TooSlow { .. } => "too-slow",
-            Self::UnconfiguredPort(_) => "unconfigured-port",
-            Self::Stopping => "stopping",
+            Self::KeySuspended { .. } => ErrorCode::KeySuspended,
+            Self::RefusedRoute(_) => ErrorCode::RouteRefused,
+            Self::UnknownAccount { .. } => ErrorCode::UnknownAccount,
+            Self::NoAccountNamed(_) => ErrorCode::NoAccountNamed,
+            Self::TwoAccountsNamed { .. } => ErrorCode::TwoAccountsNamed,
+            Self::NoAccounts => ErrorCode::NoAccounts,
+            Self::SignedOut(_) => ErrorCode::SignedOut,
+            Self::Ended { .. } => ErrorCode::SessionEnded,
+            Self::Unavailable { .. } => ErrorCode::SessionUnavailable,
+            Self::Upstream { .. } | Self::NoWay { .. } => ErrorCode::NoUpstream,
+            Self::TooSlow { .. } => ErrorCode::TooSlow,
+            Self::UnconfiguredPort(_) => ErrorCode::UnconfiguredPort,
+            Self::Stopping => ErrorCode::Stopping,
         }
     }
 

@@ -6,6 +6,7 @@
 )]
 
 mod arrows;
+mod error_codes;
 mod fast;
 mod floors;
 mod promises;

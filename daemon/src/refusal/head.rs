@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use super::code::ErrorCode;
 
 /// What is wrong with a head. None of its bytes are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,36 +45,13 @@ pub enum HeadRefusal {
 }
 
 impl HeadRefusal {
-    pub(super) fn status(self) -> StatusCode {
+    pub(super) fn code(self) -> ErrorCode {
         match self {
-            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Self::TargetTooLong(_) => StatusCode::URI_TOO_LONG,
-            Self::TooLarge(_) | Self::TooManyLines(_) => {
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
-            }
-            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Tls
-            | Self::NoMethod
-            | Self::NoTarget
-            | Self::NoVersion
-            | Self::Control
-            | Self::Fragment
-            | Self::NoPath
-            | Self::Line
-            | Self::Length
-            | Self::Coding
-            | Self::BrokenOff
-            | Self::Unreadable => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    pub(super) fn code(self) -> &'static str {
-        match self {
-            Self::Tls => "tls-refused",
-            Self::Version => "version-refused",
-            Self::TargetTooLong(_) => "address-too-long",
-            Self::TooLarge(_) | Self::TooManyLines(_) => "head-too-large",
-            Self::TooSlow(_) => "head-too-slow",
+            Self::Tls => ErrorCode::TlsRefused,
+            Self::Version => ErrorCode::VersionRefused,
+            Self::TargetTooLong(_) => ErrorCode::AddressTooLong,
+            Self::TooLarge(_) | Self::TooManyLines(_) => ErrorCode::HeadTooLarge,
+            Self::TooSlow(_) => ErrorCode::HeadTooSlow,
             Self::NoMethod
             | Self::NoTarget
             | Self::NoVersion
@@ -85,7 +62,7 @@ impl HeadRefusal {
             | Self::Length
             | Self::Coding
             | Self::BrokenOff
-            | Self::Unreadable => "bad-request",
+            | Self::Unreadable => ErrorCode::BadRequest,
         }
     }
 

@@ -4,6 +4,7 @@
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::code::ErrorCode;
 use crate::keys::Wrong;
 
 /// Why a request is refused that has a local key, or should have one.
@@ -39,27 +40,19 @@ pub enum KeyRefusal {
 }
 
 impl KeyRefusal {
-    pub(super) fn status(&self) -> StatusCode {
+    pub(super) fn code(&self) -> ErrorCode {
         match self {
-            Self::Wrong(Wrong::Closed(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Needed(_) | Self::NeededOverTcp | Self::Wrong(_) => StatusCode::UNAUTHORIZED,
-            Self::NeededOfStrangers | Self::OfAnotherAccount { .. } | Self::Denied { .. } => {
-                StatusCode::FORBIDDEN
+            Self::Needed(_) | Self::NeededOverTcp => ErrorCode::KeyNeeded,
+            Self::NeededOfStrangers => ErrorCode::UnknownPeer,
+            Self::Wrong(Wrong::Unknown) => ErrorCode::KeyWrong,
+            Self::Wrong(Wrong::Expired { .. }) => ErrorCode::KeyExpired,
+            Self::Wrong(Wrong::Unreadable { .. }) => ErrorCode::KeyUnreadable,
+            Self::Wrong(Wrong::Closed(_)) => ErrorCode::KeysUnusable,
+            Self::Wrong(Wrong::Two | Wrong::InTarget | Wrong::Misplaced(_)) => {
+                ErrorCode::KeyMisplaced
             }
-        }
-    }
-
-    pub(super) fn code(&self) -> &'static str {
-        match self {
-            Self::Needed(_) | Self::NeededOverTcp => "key-needed",
-            Self::NeededOfStrangers => "unknown-peer",
-            Self::Wrong(Wrong::Unknown) => "key-wrong",
-            Self::Wrong(Wrong::Expired { .. }) => "key-expired",
-            Self::Wrong(Wrong::Unreadable { .. }) => "key-unreadable",
-            Self::Wrong(Wrong::Closed(_)) => "keys-unusable",
-            Self::Wrong(Wrong::Two | Wrong::InTarget | Wrong::Misplaced(_)) => "key-misplaced",
-            Self::OfAnotherAccount { .. } => "key-of-another-account",
-            Self::Denied { .. } => "key-denied",
+            Self::OfAnotherAccount { .. } => ErrorCode::KeyOfAnotherAccount,
+            Self::Denied { .. } => ErrorCode::KeyDenied,
         }
     }
 
@@ -127,7 +120,7 @@ impl KeyRefusal {
             | Self::NeededOfStrangers
             | Self::OfAnotherAccount { .. } => return,
         };
-        if self.status() == StatusCode::UNAUTHORIZED {
+        if self.code().status() == StatusCode::UNAUTHORIZED {
             let basic = HeaderValue::from_static(r#"Basic realm="loopdesk", charset="UTF-8""#);
             headers.append(WWW_AUTHENTICATE, basic);
         }
