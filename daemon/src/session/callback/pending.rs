@@ -31,7 +31,7 @@ struct Open {
     state: SecretString,
     /// Taken by the first to come.
     waiting: Option<oneshot::Sender<LoginCallback>>,
-    entrance: Option<Entrance>,
+    entrance: Option<OneTimeLink>,
 }
 
 /// An address on this machine that leads a browser to Zendesk's page, once.
@@ -39,13 +39,13 @@ struct Open {
 /// Every user of the machine can read what a browser is started with. The authorize URL there would
 /// tell them the login's state.
 #[derive(Debug)]
-pub(in crate::session) struct Entrance {
+pub(in crate::session) struct OneTimeLink {
     path: SecretString,
     /// Until it has led somebody there.
     url: Option<String>,
 }
 
-impl Entrance {
+impl OneTimeLink {
     /// A new one, to the authorize URL `url`.
     pub(in crate::session) fn to(url: &str) -> Result<Self, getrandom::Error> {
         let mut nonce = [0; NONCE];
@@ -76,7 +76,7 @@ pub(in crate::session) enum Entered {
 #[derive(Debug)]
 pub(in crate::session) enum CallbackResult {
     /// It is what the login waits for; the page comes when it is over.
-    Taken(oneshot::Receiver<Page>),
+    Accepted(oneshot::Receiver<Page>),
     /// It came before.
     Used,
     /// It is not of this login.
@@ -84,13 +84,13 @@ pub(in crate::session) enum CallbackResult {
     /// It is of this login and makes no sense; why.
     Malformed(&'static str),
     /// No login waits.
-    Nobody,
+    NoLogin,
 }
 
 /// What a login has waited for, and where to say how it went.
 #[derive(Debug)]
 pub(in crate::session) struct LoginCallback {
-    pub(in crate::session) came: AuthorizationResponse,
+    pub(in crate::session) response: AuthorizationResponse,
     pub(in crate::session) page: oneshot::Sender<Page>,
 }
 
@@ -114,7 +114,7 @@ impl PendingCallback {
         &self,
         path: &str,
         state: SecretString,
-        entrance: Option<Entrance>,
+        entrance: Option<OneTimeLink>,
     ) -> oneshot::Receiver<LoginCallback> {
         let (waiting, arrival) = oneshot::channel();
         let mut desk = self.lock();
@@ -172,7 +172,7 @@ impl PendingCallback {
     pub(in crate::session) fn offer(&self, path: &str, query: &str) -> CallbackResult {
         let mut desk = self.lock();
         let State::Open(open) = &mut *desk else {
-            return CallbackResult::Nobody;
+            return CallbackResult::NoLogin;
         };
         if path != open.path {
             return CallbackResult::NotOurs;
@@ -186,7 +186,7 @@ impl PendingCallback {
         if !bool::from(state.as_bytes().ct_eq(expected)) {
             return CallbackResult::NotOurs;
         }
-        let came = match (parameters.code, parameters.error) {
+        let response = match (parameters.code, parameters.error) {
             (_, Some(error)) if error == "access_denied" => AuthorizationResponse::Denied,
             (_, Some(error)) => AuthorizationResponse::Error {
                 error: Sent::line(&error),
@@ -199,9 +199,9 @@ impl PendingCallback {
             return CallbackResult::Used;
         };
         let (page, shown) = oneshot::channel();
-        match waiting.send(LoginCallback { came, page }) {
-            Ok(()) => CallbackResult::Taken(shown),
-            Err(_) => CallbackResult::Nobody,
+        match waiting.send(LoginCallback { response, page }) {
+            Ok(()) => CallbackResult::Accepted(shown),
+            Err(_) => CallbackResult::NoLogin,
         }
     }
 

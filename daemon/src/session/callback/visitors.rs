@@ -144,10 +144,10 @@ async fn answer(desk: PendingCallback, request: Request<Incoming>) -> Response<F
         Some(Entered::First(url)) => return page::redirect(&url),
         Some(Entered::Again) => Page::entered(),
         None => match desk.offer(path, query.unwrap_or_default()) {
-            CallbackResult::Taken(page) => page.await.unwrap_or_else(|_| Page::lost()),
+            CallbackResult::Accepted(page) => page.await.unwrap_or_else(|_| Page::lost()),
             CallbackResult::Used => Page::used(),
             CallbackResult::Malformed(_) => Page::malformed(),
-            CallbackResult::NotOurs | CallbackResult::Nobody => Page::not_ours(),
+            CallbackResult::NotOurs | CallbackResult::NoLogin => Page::not_ours(),
         },
     };
     page.into_response()

@@ -50,7 +50,9 @@ impl Login {
             .map_err(|why| Problem::new(Kind::Internal, why))?;
         let fresh = fresh.map_err(|error| error.problem())?;
         failpoint::reach(failpoint::FRESH_MADE);
-        let answer = zendesk.exchange(authorization, &code, fresh.keeper()).await;
+        let answer = zendesk
+            .exchange(authorization, &code, fresh.journal())
+            .await;
         failpoint::reach(failpoint::PARSED);
         let grant = match answer {
             TokenOutcome::Granted(grant) => grant,

@@ -32,7 +32,7 @@ use self::read_only::{RedirectTarget, Visit};
 use self::text::{abandoned, no_random};
 
 use super::callback::page::{Page, Pages};
-use super::callback::pending::{AuthorizationResponse, CallbackResult, Entrance, LoginCallback};
+use super::callback::pending::{AuthorizationResponse, CallbackResult, LoginCallback, OneTimeLink};
 use super::callback::server::{Listening, Server};
 use super::crypto::data_key::DataKey;
 use super::handle::{LOAD_PATIENCE, Session};
@@ -82,8 +82,8 @@ impl Session {
         let name = &self.account().name;
         let again = format!("run `loopdesk login {name} --no-browser` again");
         let (kind, message, hint) = match offer {
-            CallbackResult::Taken(_) => return None,
-            CallbackResult::Nobody => (
+            CallbackResult::Accepted(_) => return None,
+            CallbackResult::NoLogin => (
                 Kind::Login,
                 format!("no login of account `{name}` is waiting for an address"),
                 again,
@@ -122,10 +122,10 @@ pub fn paste(sessions: &[Session], address: &str) -> Result<(), Problem> {
             return Ok(());
         };
         let distance = match offer {
-            CallbackResult::Taken(_) | CallbackResult::Used => 0,
+            CallbackResult::Accepted(_) | CallbackResult::Used => 0,
             CallbackResult::Malformed(_) => 1,
             CallbackResult::NotOurs => 2,
-            CallbackResult::Nobody => 3,
+            CallbackResult::NoLogin => 3,
         };
         if nearest.as_ref().is_none_or(|(least, _)| distance < *least) {
             nearest = Some((distance, problem));
@@ -191,7 +191,7 @@ impl Login {
         let state = authorization.state.clone();
         let address = listening.as_ref().map(Listening::address);
         let entrance = match address.filter(|_| !self.wish.no_browser) {
-            Some(at) => Some((at, Entrance::to(&authorization.url).map_err(no_random)?)),
+            Some(at) => Some((at, OneTimeLink::to(&authorization.url).map_err(no_random)?)),
             None => None,
         };
         let way = BrowserRoute {
@@ -213,7 +213,7 @@ impl Login {
         if let Some(server) = &mut server {
             server.linger();
         }
-        let (result, unhappy): (_, fn(&Problem) -> Page) = match arrival.came {
+        let (result, unhappy): (_, fn(&Problem) -> Page) = match arrival.response {
             AuthorizationResponse::Code(code) => {
                 let got = self.exchange(authorization, code, Arc::clone(&key)).await;
                 (got, Page::failed)

@@ -136,7 +136,7 @@ impl Login {
             .arrival(pending, visit.server.as_ref(), PATIENCE)
             .await?;
         walk.shown = Some(arrival.page);
-        match arrival.came {
+        match arrival.response {
             AuthorizationResponse::Code(code) => {
                 self.further(role, authorization, code, &walk.primary, &visit.key)
                     .await

@@ -35,14 +35,14 @@ pub(in crate::session) enum Revocation {
 /// What Zendesk says of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum ProbeResult {
-    /// It lives and is this person's.
-    Somebody {
+    /// It works, and belongs to this person.
+    Alive {
         person: Person,
         expires_at: Option<Timestamp>,
         refresh_expires_at: Option<Timestamp>,
     },
-    /// It authenticates nobody: `users/me` answers with an anonymous user.
-    Nobody,
+    /// It authenticates no user: `users/me` answers with an anonymous user.
+    Anonymous,
     /// It is dead.
     Dead,
     /// A definite refusal.

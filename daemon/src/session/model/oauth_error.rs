@@ -222,7 +222,7 @@ impl Cause {
 }
 
 /// Why a session is over after `invalid_grant`, as far as Zendesk tells.
-pub(in crate::session) fn of_the_end(said: &ErrorBody) -> String {
+pub(in crate::session) fn end_reason(said: &ErrorBody) -> String {
     let why = match Cause::named(said) {
         Some(Cause::Suspended) => {
             "Zendesk has suspended the user: a Zendesk admin has to lift that before a login helps"
@@ -379,7 +379,7 @@ mod tests {
             400,
             &json!({"error": "invalid_grant", "error_description": words}),
         );
-        let shown = of_the_end(&said);
+        let shown = end_reason(&said);
         assert!(!shown.contains("0123456789"), "{shown}");
     }
 
@@ -390,7 +390,7 @@ mod tests {
             400,
             &json!({"error": "invalid_grant", "error_description": words}),
         );
-        let shown = of_the_end(&said);
+        let shown = end_reason(&said);
         assert!(shown.ends_with("(Zendesk says: invalid_grant)"), "{shown}");
     }
 }

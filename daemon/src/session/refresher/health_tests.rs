@@ -92,7 +92,7 @@ async fn r4_a_revocation_is_noticed_before_a_script_meets_it() {
 #[tokio::test(start_paused = true)]
 async fn r4_a_token_that_stands_for_nobody_is_refreshed_once_then_kept_back() {
     let bench = Bench::logged_in(TWO_DAYS).await;
-    bench.zendesk.set_found(Some(ProbeResult::Nobody));
+    bench.zendesk.set_found(Some(ProbeResult::Anonymous));
     bench.pass(26).await;
     bench.until_state(Shown::Blocked).await;
     assert_eq!(bench.zendesk.count("probe"), 2);

@@ -117,7 +117,10 @@ pub(in crate::session) async fn read(
         store.sweep(&account);
         let bytes = store.read(&account).map_err(|e| e.problem())?;
         let noted = store.noted(&account);
-        Ok::<_, Problem>((bytes, noted.map(|noted| (noted, store.kept(&account)))))
+        Ok::<_, Problem>((
+            bytes,
+            noted.map(|noted| (noted, store.journaled_answer(&account))),
+        ))
     });
     let (bytes, noted) = match read.await {
         Ok(Ok((Some(bytes), noted))) => (bytes, noted),
@@ -167,7 +170,7 @@ pub(in crate::session) async fn read(
                         let stored = RecordBody::Live(held.clone());
                         drop(self::store(setup, store, Some(key), stored, None).await);
                     }
-                    LoadResult::ProbeResult { held, doubt: None }
+                    LoadResult::Found { held, doubt: None }
                 }
                 Some((next, kept)) => recovery::recover(setup, store, key, held, next, kept).await,
             }

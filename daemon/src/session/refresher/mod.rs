@@ -267,7 +267,7 @@ impl Task {
             Done::RecordBody(result) => {
                 self.storing = false;
                 self.input(match result {
-                    StoreResult::Done => Input::RecordBody,
+                    StoreResult::Done => Input::Stored,
                     StoreResult::Failed(problem) => {
                         tracing::error!(account = %self.name(), error = %problem, "can't store the session");
                         Input::NotStored(problem)

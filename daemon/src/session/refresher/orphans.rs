@@ -30,9 +30,9 @@ pub(in crate::session) async fn end_all(
 ) {
     let account = setup.account.name.clone();
     let listing = store.clone();
-    let found = blocking(move || listing.leftovers(&account)).await;
+    let found = blocking(move || listing.orphans(&account)).await;
     for (path, sealed) in found.unwrap_or_default() {
-        let Some(_taken) = store.in_hand().take_if_free(&path) else {
+        let Some(_taken) = store.orphan_claims().try_claim(&path) else {
             continue;
         };
         // Nothing had come yet.
@@ -77,8 +77,8 @@ async fn end_one(
         None => Renewal::ClientSecret(String::new().into()),
     };
     let pair = grant.begin(Generation::default(), renewal);
-    let keeper = store.leftover(path).ok();
-    let keeper = keeper.map(|place| orphan::keeper(place, aad, key));
+    let keeper = store.reopen_orphan(path).ok();
+    let keeper = keeper.map(|place| orphan::journal(place, aad, key));
     match revoke_pair(setup, &pair, keeper.as_ref()).await {
         Ok(()) => {
             tracing::info!(%account, "a pair that an earlier login left behind is revoked");

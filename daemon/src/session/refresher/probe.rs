@@ -36,11 +36,11 @@ pub(in crate::session) async fn run(
             remember(store, path, note).await;
             let found = setup.zendesk.probe(&held.pair.access).await;
             match &found {
-                ProbeResult::Somebody { .. } => tracing::debug!(%account, "the session is healthy"),
+                ProbeResult::Alive { .. } => tracing::debug!(%account, "the session is healthy"),
                 ProbeResult::Unclear(why) => {
                     tracing::debug!(%account, why, "no answer to the probe")
                 }
-                ProbeResult::Nobody | ProbeResult::Dead => {
+                ProbeResult::Anonymous | ProbeResult::Dead => {
                     tracing::warn!(%account, ?found, "the access token is no good");
                 }
                 ProbeResult::Refused(block) => {

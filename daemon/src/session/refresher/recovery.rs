@@ -34,7 +34,7 @@ pub(in crate::session) async fn recover(
         None => None,
     };
     let Some(grant) = grant else {
-        return LoadResult::ProbeResult {
+        return LoadResult::Found {
             held,
             doubt: Some("loopdesk was stopped while it waited for the answer".to_owned()),
         };
@@ -46,7 +46,7 @@ pub(in crate::session) async fn recover(
     tracing::info!(account = %setup.account.name, generation = %next, "took up an answer that was kept");
     let stored = RecordBody::Live(held.clone());
     match jobs::store(setup, store, Some(key), stored, None).await {
-        StoreResult::Done => LoadResult::ProbeResult { held, doubt: None },
+        StoreResult::Done => LoadResult::Found { held, doubt: None },
         // The answer stays where it is, and is taken up again.
         StoreResult::Failed(problem) => LoadResult::NoKey(problem),
         StoreResult::Superseded(load) => *load,
@@ -73,7 +73,7 @@ pub(in crate::session) fn concurrent_writer(
     store.adopt(account, &bytes);
     tracing::warn!(%account, %generation, "another process has changed the stored session: using that");
     Some(match stored {
-        RecordBody::Live(held) => LoadResult::ProbeResult { held, doubt: None },
+        RecordBody::Live(held) => LoadResult::Found { held, doubt: None },
         RecordBody::Over {
             end,
             person,

@@ -52,11 +52,11 @@ pub(in crate::session) async fn take_over(
     if setup.binding.role != RecordRole::Primary {
         return false;
     }
-    let Some(_taken) = store.in_hand().take_if_free(&spare.path(account)) else {
+    let Some(_taken) = store.orphan_claims().try_claim(&spare.path(account)) else {
         return false;
     };
     let read = jobs::read(for_spare(setup), spare.clone(), Arc::clone(vault));
-    let LoadResult::ProbeResult { held, .. } = read.await else {
+    let LoadResult::Found { held, .. } = read.await else {
         return false;
     };
     if person.is_some_and(|person| person.id != held.person.id) {
@@ -171,7 +171,7 @@ pub(in crate::session) async fn end(
     let (of, files, with) = (Arc::clone(&setup), store.clone(), Arc::clone(vault));
     orphans::end_all(of, files, with, None).await;
     match jobs::read(Arc::clone(&setup), store.clone(), Arc::clone(vault)).await {
-        LoadResult::ProbeResult { held, .. } => {
+        LoadResult::Found { held, .. } => {
             let (of, files, key) = (Arc::clone(&setup), store.clone(), vault.key_in_memory());
             let left = recovery::leave(of, files, key, Arc::new(held)).await;
             left.map_err(KeptPair::for_now)?;
@@ -209,14 +209,14 @@ pub(in crate::session) async fn erase(store: &Store, account: &AccountName) -> R
 async fn is_there(store: &Store, account: &AccountName) -> bool {
     let (store, account) = (store.of(RecordRole::Spare), account.clone());
     let looking =
-        blocking(move || store.path(&account).exists() || !store.leftovers(&account).is_empty());
+        blocking(move || store.path(&account).exists() || !store.orphans(&account).is_empty());
     looking.await.unwrap_or(true)
 }
 
 /// Waits until nobody else works on it.
 async fn take(store: &Store, account: &AccountName) -> OrphanClaim {
     loop {
-        if let Some(taken) = store.in_hand().take_if_free(&store.path(account)) {
+        if let Some(taken) = store.orphan_claims().try_claim(&store.path(account)) {
             return taken;
         }
         tokio::time::sleep(TAKEN_PAUSE).await;

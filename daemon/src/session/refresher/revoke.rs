@@ -66,7 +66,7 @@ pub(in crate::session) async fn revoke_replaced(
     let ended = if over {
         revoke_new(setup, &pair.access).await
     } else {
-        revoke_pair(setup, pair, leftover.as_ref().map(OrphanedPair::keeper)).await
+        revoke_pair(setup, pair, leftover.as_ref().map(OrphanedPair::journal)).await
     };
     failpoint::reach(failpoint::OLD_ENDED);
     match (ended, leftover) {

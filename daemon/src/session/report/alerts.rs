@@ -10,7 +10,7 @@ use loopdesk_protocol::{Kind, Problem, conditions};
 use super::snapshot::View;
 use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::schedule;
-use crate::session::state::{Standing, State, StateMachine};
+use crate::session::state::{Condition, State, StateMachine};
 
 /// Something that a person is told of once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,9 +54,9 @@ pub(in crate::session) fn complete(view: &mut View, machine: &StateMachine, now:
             view.alert = alert(AlertKind::Ended, &ended.end.why);
         }
         State::Live(live) => {
-            let block = match &live.standing {
-                Standing::Blocked(block) => Some(block),
-                Standing::Good | Standing::Doubtful | Standing::Unsaved(_) => None,
+            let block = match &live.condition {
+                Condition::Blocked(block) => Some(block),
+                Condition::Good | Condition::Doubtful | Condition::Unsaved(_) => None,
             };
             if let Some(block) = block.or(health.refused.as_ref()) {
                 view.alert = alert(AlertKind::Blocked, &block.fix);

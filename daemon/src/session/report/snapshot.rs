@@ -16,7 +16,7 @@ use crate::config::{AccountName, Origin};
 use crate::refusal::Refusal;
 use crate::rewrite::leak_filter::TokenPatterns;
 use crate::session::model::token_pair::{Generation, Renewal};
-use crate::session::state::{Live, Readiness, Standing, State, StateMachine, Step};
+use crate::session::state::{Condition, Live, Readiness, State, StateMachine, Step};
 use crate::session::zendesk::account_context::AccountContext;
 
 /// A session at one moment.
@@ -235,17 +235,17 @@ fn trouble(
     readiness: &Readiness,
 ) -> Option<Problem> {
     let why = || last_error.map_or("no reason is known", |error| error.message.as_str());
-    match &live.standing {
-        Standing::Good if let Some(unsent) = &live.unsent => {
+    match &live.condition {
+        Condition::Good if let Some(unsent) = &live.unsent => {
             let mut problem = conditions::session_not_storable(whose, unsent);
             problem.kind = unsent.kind;
             problem.hints.clone_from(&unsent.hints);
             Some(problem)
         }
-        Standing::Good if !matches!(readiness, Readiness::Unready) => None,
-        Standing::Good => Some(conditions::token_expired(whose, why())),
-        Standing::Doubtful => Some(conditions::session_doubtful(whose, why(), name)),
-        Standing::Blocked(block) => {
+        Condition::Good if !matches!(readiness, Readiness::Unready) => None,
+        Condition::Good => Some(conditions::token_expired(whose, why())),
+        Condition::Doubtful => Some(conditions::session_doubtful(whose, why(), name)),
+        Condition::Blocked(block) => {
             let problem = conditions::session_blocked(whose, &block.why, &block.fix);
             // A login asks Zendesk by itself.
             Some(if block.fix.contains("`loopdesk login") {
@@ -254,7 +254,7 @@ fn trouble(
                 problem.hint(format!("then run `loopdesk refresh {name}`"))
             })
         }
-        Standing::Unsaved(why) => {
+        Condition::Unsaved(why) => {
             let mut problem = conditions::session_unsaved(whose, why);
             problem.hints.clone_from(&why.hints);
             Some(if live.held.pair.renewal.is_consumed() {

@@ -13,7 +13,7 @@ use loopdesk_protocol::account::Person;
 use serde::{Deserialize, Serialize};
 
 use super::transitions::BLOCKED_RETRY;
-use super::{Effect, Standing, State, StateMachine, Step};
+use super::{Condition, Effect, State, StateMachine, Step};
 use crate::session::model::checks::ProbeResult;
 use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::schedule;
@@ -85,7 +85,7 @@ impl StateMachine {
         // A clock that was set back must not put it off for longer than a day.
         let is_due = now >= due || due > latest(now) || is_new;
         let is_quiet = matches!(live.step, Step::Idle) && !self.paused && !health.busy;
-        let is_open = !matches!(live.standing, Standing::Blocked(_)) && live.is_usable(now);
+        let is_open = !matches!(live.condition, Condition::Blocked(_)) && live.is_usable(now);
         if !(is_due && is_quiet && is_open) {
             return Vec::new();
         }
@@ -142,7 +142,7 @@ impl StateMachine {
             return Vec::new();
         }
         match found {
-            ProbeResult::Somebody {
+            ProbeResult::Alive {
                 person,
                 expires_at,
                 refresh_expires_at,
@@ -162,12 +162,12 @@ impl StateMachine {
             ProbeResult::Dead => self.dead(now, generation),
             // One refresh is worth trying; a second nobody is a block, and the token is kept back:
             // scripts would take anonymous answers for the truth.
-            ProbeResult::Nobody if health.nobody.replace(generation).is_none() => {
+            ProbeResult::Anonymous if health.nobody.replace(generation).is_none() => {
                 self.dead(now, generation)
             }
-            ProbeResult::Nobody => {
+            ProbeResult::Anonymous => {
                 live.dead = true;
-                live.standing = Standing::Blocked(nobody());
+                live.condition = Condition::Blocked(nobody());
                 live.due = schedule::shift(now, schedule::signed(BLOCKED_RETRY));
                 live.decided_at = now;
                 self.note(now, nobody().why);

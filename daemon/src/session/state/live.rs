@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Effect, Live, Standing, Step};
+use super::{Condition, Effect, Live, Step};
 use crate::session::model::oauth_error::{self, ErrorBody};
 use crate::session::model::schedule;
 use crate::session::model::schedule::Urgency;
@@ -23,7 +23,7 @@ impl Live {
             .attempted_at
             .is_none_or(|at| schedule::between(at, now) >= DEMAND_PAUSE || now < at);
         matches!(self.step, Step::Idle)
-            && matches!(self.standing, Standing::Good | Standing::Doubtful)
+            && matches!(self.condition, Condition::Good | Condition::Doubtful)
             && (rested || self.failures == 0)
     }
 
@@ -100,7 +100,7 @@ impl Live {
                 "it was not refreshed in time: Zendesk's limit passed at {}",
                 at.strftime("%Y-%m-%d %H:%M UTC")
             ),
-            Some(_) | None => oauth_error::of_the_end(said),
+            Some(_) | None => oauth_error::end_reason(said),
         }
     }
 }

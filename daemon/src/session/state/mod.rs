@@ -102,7 +102,7 @@ pub(in crate::session) enum State {
 pub(in crate::session) struct Live {
     /// The pair in use.
     pub(in crate::session) held: Arc<SessionTokens>,
-    pub(in crate::session) standing: Standing,
+    pub(in crate::session) condition: Condition,
     pub(in crate::session) step: Step,
     /// Zendesk has said that the access token in use is dead.
     dead: bool,
@@ -120,7 +120,7 @@ pub(in crate::session) struct Live {
 
 /// How a live session stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::session) enum Standing {
+pub(in crate::session) enum Condition {
     Good,
     /// The answer to a refresh was lost twice.
     Doubtful,
@@ -182,7 +182,7 @@ pub(in crate::session) enum Input {
     /// that was to be stored, is of no use.
     Superseded(LoadResult),
     /// What was to be stored is durable.
-    RecordBody,
+    Stored,
     /// What was to be stored could not be.
     NotStored(Problem),
     /// `tokens/current` has told what the token answer left out.
@@ -210,7 +210,7 @@ pub(in crate::session) enum Input {
 pub(in crate::session) enum LoadResult {
     Nothing,
     /// A record that can be used. `doubt`: the journal knows of an answer that never came.
-    ProbeResult {
+    Found {
         held: SessionTokens,
         doubt: Option<String>,
     },
@@ -308,7 +308,7 @@ impl StateMachine {
             Input::NotSent(problem) => self.not_sent(now, spread, problem),
             Input::Answered(answer) => self.answered(now, spread, answer),
             Input::Superseded(load) => self.superseded(now, spread, load),
-            Input::RecordBody => self.stored(now, spread),
+            Input::Stored => self.stored(now, spread),
             Input::NotStored(problem) => self.not_stored(now, spread, problem),
             Input::Learned {
                 generation,
@@ -393,7 +393,7 @@ impl StateMachine {
                 Step::Idle if self.paused => Readiness::Pending,
                 Step::Idle => Readiness::Unready,
                 Step::Refreshing { .. } => Readiness::Pending,
-                Step::Saving { .. } if matches!(live.standing, Standing::Unsaved(_)) => {
+                Step::Saving { .. } if matches!(live.condition, Condition::Unsaved(_)) => {
                     Readiness::Unready
                 }
                 Step::Saving { .. } => Readiness::Pending,
@@ -411,13 +411,13 @@ impl StateMachine {
             State::Loading | State::KeyMissing { .. } => status::State::KeyMissing,
             State::SignedOut(_) => status::State::SignedOut,
             State::Ended(_) => status::State::Ended,
-            State::Live(live) => match (&live.standing, &live.step) {
-                (Standing::Doubtful, _) => status::State::Doubtful,
-                (Standing::Blocked(_), _) => status::State::Blocked,
-                (Standing::Unsaved(_), _) => status::State::Unsaved,
-                (Standing::Good, _) if self.health.refused.is_some() => status::State::Blocked,
-                (Standing::Good, Step::Idle) => status::State::Active,
-                (Standing::Good, Step::Refreshing { .. } | Step::Saving { .. }) => {
+            State::Live(live) => match (&live.condition, &live.step) {
+                (Condition::Doubtful, _) => status::State::Doubtful,
+                (Condition::Blocked(_), _) => status::State::Blocked,
+                (Condition::Unsaved(_), _) => status::State::Unsaved,
+                (Condition::Good, _) if self.health.refused.is_some() => status::State::Blocked,
+                (Condition::Good, Step::Idle) => status::State::Active,
+                (Condition::Good, Step::Refreshing { .. } | Step::Saving { .. }) => {
                     status::State::Rotating
                 }
             },
@@ -430,7 +430,7 @@ impl StateMachine {
             State::Live(live) => match live.step {
                 Step::Idle => false,
                 Step::Refreshing { .. } => true,
-                Step::Saving { .. } => !matches!(live.standing, Standing::Unsaved(_)),
+                Step::Saving { .. } => !matches!(live.condition, Condition::Unsaved(_)),
             },
             State::Loading | State::SignedOut(_) | State::KeyMissing { .. } | State::Ended(_) => {
                 false

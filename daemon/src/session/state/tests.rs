@@ -52,7 +52,7 @@ impl World {
 
     fn found(&mut self, held: SessionTokens, doubt: Option<&str>) {
         self.loading = false;
-        self.on(Input::Loaded(LoadResult::ProbeResult {
+        self.on(Input::Loaded(LoadResult::Found {
             held,
             doubt: doubt.map(str::to_owned),
         }));
@@ -117,7 +117,7 @@ impl World {
             self.durable = self.durable.max(held.pair.generation.get());
         }
         self.storing_end = false;
-        self.on(Input::RecordBody);
+        self.on(Input::Stored);
     }
 
     fn not_stored(&mut self) {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use loopdesk_protocol::{Problem, status};
 
 use super::live::DEMAND_PAUSE;
-use super::{Effect, Ended, Live, LoadResult, Standing, State, StateMachine, Step};
+use super::{Condition, Effect, Ended, Live, LoadResult, State, StateMachine, Step};
 use crate::session::model::endings::End;
 use crate::session::model::outcome::TokenOutcome;
 use crate::session::model::schedule;
@@ -25,7 +25,7 @@ impl StateMachine {
         }
         match load {
             LoadResult::Nothing => self.state = State::SignedOut(None),
-            LoadResult::ProbeResult { held, doubt } => {
+            LoadResult::Found { held, doubt } => {
                 return self.go_live(now, spread, held, doubt);
             }
             LoadResult::Over {
@@ -69,16 +69,16 @@ impl StateMachine {
     ) -> Vec<Effect> {
         held.pair.generation = held.pair.generation.max(self.generation);
         self.reach(held.pair.generation);
-        let standing = match &doubt {
+        let condition = match &doubt {
             Some(why) => {
                 self.note(now, why.clone());
-                Standing::Doubtful
+                Condition::Doubtful
             }
-            None => Standing::Good,
+            None => Condition::Good,
         };
         let mut live = Live {
             held: Arc::new(held),
-            standing,
+            condition,
             step: Step::Idle,
             dead: false,
             doubt,
@@ -105,11 +105,11 @@ impl StateMachine {
         match &mut self.state {
             State::Live(live) => {
                 if schedule::shift(now, schedule::signed(SET_BACK)) < live.decided_at {
-                    live.due = match live.standing {
-                        Standing::Blocked(_) => {
+                    live.due = match live.condition {
+                        Condition::Blocked(_) => {
                             schedule::shift(now, schedule::signed(BLOCKED_RETRY))
                         }
-                        Standing::Good | Standing::Doubtful | Standing::Unsaved(_) => now,
+                        Condition::Good | Condition::Doubtful | Condition::Unsaved(_) => now,
                     };
                     live.decided_at = now;
                 }
@@ -117,7 +117,7 @@ impl StateMachine {
                     return vec![Effect::Hurry];
                 }
                 let is_due = now >= live.due || (live.dead && live.failures == 0);
-                let is_blocked = matches!(live.standing, Standing::Blocked(_)) && now < live.due;
+                let is_blocked = matches!(live.condition, Condition::Blocked(_)) && now < live.due;
                 if is_due && !is_blocked && matches!(live.step, Step::Idle) {
                     return vec![live.refresh(now)];
                 }
@@ -265,7 +265,7 @@ impl StateMachine {
                 live.due = schedule::shift(now, schedule::signed(BLOCKED_RETRY));
                 live.decided_at = now;
                 let why = block.why.clone();
-                live.standing = Standing::Blocked(block);
+                live.condition = Condition::Blocked(block);
                 self.note(now, why);
                 Vec::new()
             }
@@ -280,7 +280,7 @@ impl StateMachine {
                 }]
             }
             TokenOutcome::Lost(why) => {
-                live.standing = Standing::Doubtful;
+                live.condition = Condition::Doubtful;
                 self.failed(now, spread, why, true)
             }
             TokenOutcome::Transient {
@@ -319,9 +319,9 @@ impl StateMachine {
         }
         live.failures = live.failures.saturating_add(1);
         live.step = Step::Idle;
-        let pause = match live.standing {
-            Standing::Blocked(_) => BLOCKED_RETRY,
-            Standing::Good | Standing::Doubtful | Standing::Unsaved(_) => {
+        let pause = match live.condition {
+            Condition::Blocked(_) => BLOCKED_RETRY,
+            Condition::Good | Condition::Doubtful | Condition::Unsaved(_) => {
                 schedule::back_off(live.failures, spread)
             }
         };
@@ -351,13 +351,11 @@ impl StateMachine {
         self.state = State::Loading;
         let load = match load {
             // Requests tell a newer token from theirs by its number.
-            LoadResult::ProbeResult { mut held, doubt }
-                if held.pair.generation <= self.generation =>
-            {
+            LoadResult::Found { mut held, doubt } if held.pair.generation <= self.generation => {
                 held.pair.generation = self.generation.next();
-                LoadResult::ProbeResult { held, doubt }
+                LoadResult::Found { held, doubt }
             }
-            load @ (LoadResult::ProbeResult { .. }
+            load @ (LoadResult::Found { .. }
             | LoadResult::Over { .. }
             | LoadResult::Nothing
             | LoadResult::Unusable { .. }
@@ -396,7 +394,7 @@ impl StateMachine {
                 let before = std::mem::replace(&mut live.held, Arc::clone(next));
                 let outlives = live.outlives(&before, now);
                 live.settle(now, spread);
-                live.standing = Standing::Good;
+                live.condition = Condition::Good;
                 live.step = Step::Idle;
                 let outdated = outlives.then_some(Effect::Revoke(before));
                 live.learn().into_iter().chain(outdated).collect()
@@ -430,7 +428,7 @@ impl StateMachine {
                     // Zendesk has deleted the old pair: the new one is all there is (R3).
                     live.held = Arc::clone(&held);
                     live.settle(now, spread);
-                    live.standing = Standing::Unsaved(problem);
+                    live.condition = Condition::Unsaved(problem);
                     UNSAVED_RETRY
                 };
                 vec![Effect::Store { held, after }]
@@ -470,7 +468,7 @@ impl StateMachine {
             held.pair.expiry_is_guessed = false;
         }
         live.held = Arc::new(held);
-        if live.failures == 0 && matches!(live.standing, Standing::Good) {
+        if live.failures == 0 && matches!(live.condition, Condition::Good) {
             live.plan(now, spread);
         }
     }
@@ -481,7 +479,7 @@ impl StateMachine {
             return vec![Effect::Load];
         }
         if let State::Live(live) = &mut self.state
-            && matches!(live.standing, Standing::Blocked(_))
+            && matches!(live.condition, Condition::Blocked(_))
             && matches!(live.step, Step::Idle)
         {
             live.due = now;

@@ -32,7 +32,7 @@ pub(super) struct Store {
     role: RecordRole,
     /// What the records were when they were last read or written here.
     seen: Seen,
-    in_hand: OrphanClaims,
+    orphan_claims: OrphanClaims,
 }
 
 impl Store {
@@ -42,7 +42,7 @@ impl Store {
             dir,
             role: RecordRole::Primary,
             seen: Seen::default(),
-            in_hand: OrphanClaims::default(),
+            orphan_claims: OrphanClaims::default(),
         }
     }
 
@@ -185,7 +185,7 @@ impl Store {
     }
 
     /// The answer to the refresh that was noted, as far as it was kept.
-    pub(super) fn kept(&self, account: &AccountName) -> Option<Vec<u8>> {
+    pub(super) fn journaled_answer(&self, account: &AccountName) -> Option<Vec<u8>> {
         let bytes = read_file(&self.file(account, "journal")).ok()??;
         let end = bytes.iter().position(|b| *b == b'\n')?;
         Some(bytes.get(end..)?.trim_ascii().to_vec())
@@ -202,7 +202,7 @@ impl Store {
     ///
     /// # Errors
     /// Where there is no room.
-    pub(super) fn note_leftover(&self, account: &AccountName) -> Result<JournalFile, Error> {
+    pub(super) fn reserve_orphan(&self, account: &AccountName) -> Result<JournalFile, Error> {
         make_folder(&self.dir)?;
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
         let path = self.file(
@@ -214,12 +214,12 @@ impl Store {
     }
 
     /// The leftovers that this process works on now.
-    pub(super) fn in_hand(&self) -> &OrphanClaims {
-        &self.in_hand
+    pub(super) fn orphan_claims(&self) -> &OrphanClaims {
+        &self.orphan_claims
     }
 
     /// The leftovers of `account`: where they are, and what is in them.
-    pub(super) fn leftovers(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
+    pub(super) fn orphans(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return Vec::new();
         };
@@ -245,7 +245,7 @@ impl Store {
     }
 
     /// The place of a leftover, to be written anew.
-    pub(super) fn leftover(&self, path: &Path) -> io::Result<JournalFile> {
+    pub(super) fn reopen_orphan(&self, path: &Path) -> io::Result<JournalFile> {
         Ok(JournalFile {
             file: OpenOptions::new()
                 .write(true)

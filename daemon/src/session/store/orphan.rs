@@ -15,8 +15,8 @@ use crate::session::model::token_pair::Pair;
 /// A pair that is to be ended unless it is forgotten. Dropping it leaves that to the next round.
 #[derive(Debug)]
 pub(in crate::session) struct OrphanedPair {
-    keeper: AnswerJournal,
-    _taken: OrphanClaim,
+    journal: AnswerJournal,
+    _claim: OrphanClaim,
 }
 
 impl OrphanedPair {
@@ -30,10 +30,10 @@ impl OrphanedPair {
         store: &Store,
         key: &Arc<DataKey>,
     ) -> Result<Self, Error> {
-        let place = store.note_leftover(account)?;
+        let place = store.reserve_orphan(account)?;
         Ok(Self {
-            _taken: store.in_hand().take(&place.path),
-            keeper: keeper(place, aad(binding), key),
+            _claim: store.orphan_claims().take(&place.path),
+            journal: journal(place, aad(binding), key),
         })
     }
 
@@ -50,20 +50,20 @@ impl OrphanedPair {
     ) -> Result<Self, Error> {
         let leftover = Self::expected(account, binding, store, key)?;
         leftover
-            .keeper
+            .journal
             .keep(pair.obtained_at, &journal::as_answer(pair));
         Ok(leftover)
     }
 
     /// Where the answer that brings the pair is kept.
-    pub(in crate::session) fn keeper(&self) -> &AnswerJournal {
-        &self.keeper
+    pub(in crate::session) fn journal(&self) -> &AnswerJournal {
+        &self.journal
     }
 
     /// It is in use, or dead.
     pub(in crate::session) fn forget(self) {
         // Should this fail, the next start finds that out by itself.
-        drop(std::fs::remove_file(&self.keeper.place.path));
+        drop(std::fs::remove_file(&self.journal.place.path));
     }
 }
 
@@ -73,7 +73,7 @@ pub(in crate::session) fn aad(binding: &Binding) -> Vec<u8> {
 }
 
 /// Keeps what comes of the file at `place`.
-pub(in crate::session) fn keeper(
+pub(in crate::session) fn journal(
     place: journal::JournalFile,
     aad: Vec<u8>,
     key: &Arc<DataKey>,
@@ -99,7 +99,7 @@ impl OrphanClaims {
     }
 
     /// Works on the file at `path`, unless somebody does already.
-    pub(in crate::session) fn take_if_free(&self, path: &Path) -> Option<OrphanClaim> {
+    pub(in crate::session) fn try_claim(&self, path: &Path) -> Option<OrphanClaim> {
         let is_free = self.paths().insert(path.to_owned());
         is_free.then(|| OrphanClaim {
             of: self.clone(),

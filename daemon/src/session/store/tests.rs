@@ -143,12 +143,15 @@ fn r3_an_answer_is_kept_beside_the_note_of_its_refresh_and_needs_no_further_room
     let bench = bench();
     let generation = Generation::new(7);
     let place = bench.store.note_refresh(&bench.acme, generation).unwrap();
-    assert_eq!(bench.store.kept(&bench.acme), Some(Vec::new()));
+    assert_eq!(bench.store.journaled_answer(&bench.acme), Some(Vec::new()));
     let length = fs::metadata(&place.path).unwrap().len();
     place.file.write_all_at(b"sealed\n", place.at).unwrap();
     assert_eq!(fs::metadata(&place.path).unwrap().len(), length);
     assert_eq!(bench.store.noted(&bench.acme), Some(generation));
-    assert_eq!(bench.store.kept(&bench.acme).unwrap(), b"sealed");
+    assert_eq!(
+        bench.store.journaled_answer(&bench.acme).unwrap(),
+        b"sealed"
+    );
 }
 
 #[test]
@@ -158,5 +161,5 @@ fn a_journal_of_the_first_release_is_read() {
     let path = bench.store.file(&bench.acme, "journal");
     fs::write(path, "loopdesk-journal 1 refresh-sent 12\n").unwrap();
     assert_eq!(bench.store.noted(&bench.acme), Some(Generation::new(12)));
-    assert_eq!(bench.store.kept(&bench.acme), Some(Vec::new()));
+    assert_eq!(bench.store.journaled_answer(&bench.acme), Some(Vec::new()));
 }

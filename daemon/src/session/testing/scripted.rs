@@ -296,7 +296,7 @@ impl ZendeskApi for Scripted {
                 _ if offline => ProbeResult::Unclear("no network".to_owned()),
                 Some(found) => found,
                 None if !self.lives(access) => ProbeResult::Dead,
-                None => ProbeResult::Somebody {
+                None => ProbeResult::Alive {
                     person: self.state.lock().unwrap().person.clone(),
                     expires_at: None,
                     refresh_expires_at: None,

@@ -94,12 +94,12 @@ pub(in crate::session) async fn probe(
         return ProbeResult::Refused(block);
     }
     match read_me(&me) {
-        Ok(Me { user }) if user.id.is_none() => ProbeResult::Nobody,
+        Ok(Me { user }) if user.id.is_none() => ProbeResult::Anonymous,
         Ok(Me { user }) if user.suspended == Some(true) => {
             ProbeResult::Refused(Cause::Suspended.block(account, &ErrorBody::default()))
         }
         Ok(me) => match person_of(me) {
-            Ok(person) => ProbeResult::Somebody {
+            Ok(person) => ProbeResult::Alive {
                 person,
                 expires_at,
                 refresh_expires_at,

@@ -28,7 +28,7 @@ enum Event {
     Refused,
     Lost,
     Transient(bool),
-    RecordBody,
+    Stored,
     NotStored,
     Logout,
 }
@@ -43,7 +43,7 @@ fn event() -> impl Strategy<Value = (usize, Event)> {
         1 => Just(Event::Refused),
         3 => Just(Event::Lost),
         1 => any::<bool>().prop_map(Event::Transient),
-        8 => Just(Event::RecordBody),
+        8 => Just(Event::Stored),
         2 => Just(Event::NotStored),
         1 => Just(Event::Logout),
     ];
@@ -79,10 +79,7 @@ impl World {
         };
         for (at, number) in (1..=2).enumerate() {
             let held: SessionTokens = held(number, world.now, 900);
-            world.on(
-                at,
-                Input::Loaded(LoadResult::ProbeResult { held, doubt: None }),
-            );
+            world.on(at, Input::Loaded(LoadResult::Found { held, doubt: None }));
         }
         world
     }
@@ -150,9 +147,9 @@ impl World {
                     may_have_acted,
                 },
             ),
-            Event::RecordBody if self.storing[at] => {
+            Event::Stored if self.storing[at] => {
                 self.storing[at] = false;
-                self.on(at, Input::RecordBody);
+                self.on(at, Input::Stored);
             }
             Event::NotStored if self.storing[at] => {
                 self.on(at, Input::NotStored(Problem::new(Kind::Vault, "full")));
@@ -161,7 +158,7 @@ impl World {
                 self.on(at, Input::Pause);
                 self.on(at, Input::Forgotten);
             }
-            Event::RecordBody | Event::NotStored | Event::Logout => {}
+            Event::Stored | Event::NotStored | Event::Logout => {}
         }
         self.check();
     }

@@ -18,14 +18,14 @@ enum Event {
     Lost,
     Transient(bool),
     NotSent,
-    RecordBody,
+    Stored,
     NotStored,
     Learned(i64),
     Login,
     LoginFails,
     Logout,
     Reconfigured(bool),
-    ProbeResult(bool),
+    Found(bool),
     /// Another process has stored a session, so many generations ahead; or its end.
     Superseded(u64, bool),
     NoKey,
@@ -45,14 +45,14 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Lost),
         2 => any::<bool>().prop_map(Event::Transient),
         1 => Just(Event::NotSent),
-        8 => Just(Event::RecordBody),
+        8 => Just(Event::Stored),
         4 => Just(Event::NotStored),
         1 => (0_i64..4000).prop_map(Event::Learned),
         1 => Just(Event::Login),
         1 => Just(Event::LoginFails),
         1 => Just(Event::Logout),
         1 => any::<bool>().prop_map(Event::Reconfigured),
-        4 => any::<bool>().prop_map(Event::ProbeResult),
+        4 => any::<bool>().prop_map(Event::Found),
         1 => (0_u64..3, any::<bool>()).prop_map(|(by, lives)| Event::Superseded(by, lives)),
         1 => Just(Event::NoKey),
         1 => Just(Event::Nothing),
@@ -98,7 +98,7 @@ impl World {
                 self.in_flight = None;
                 self.on(Input::NotSent(Problem::new(Kind::Vault, "x")));
             }
-            Event::RecordBody if self.storing.is_some() || self.storing_end => self.stored(),
+            Event::Stored if self.storing.is_some() || self.storing_end => self.stored(),
             Event::NotStored if self.storing.is_some() || self.storing_end => self.not_stored(),
             Event::Learned(seconds) => {
                 let at = self.now + SignedDuration::from_secs(seconds);
@@ -126,7 +126,7 @@ impl World {
             Event::Reconfigured(rebound) if is_quiet || !rebound => {
                 self.on(Input::Reconfigured { rebound });
             }
-            Event::ProbeResult(doubt) if self.loading => {
+            Event::Found(doubt) if self.loading => {
                 let generation = self.durable.max(1);
                 self.durable = generation;
                 let held = held(generation, self.now, 900);
@@ -141,7 +141,7 @@ impl World {
                     let held = held(self.durable, self.now, 900);
                     // Bumped where it would read as the one that requests have used.
                     self.durable += 1;
-                    LoadResult::ProbeResult { held, doubt: None }
+                    LoadResult::Found { held, doubt: None }
                 } else {
                     LoadResult::Over {
                         end: End {
@@ -170,13 +170,13 @@ impl World {
             | Event::Lost
             | Event::Transient(_)
             | Event::NotSent
-            | Event::RecordBody
+            | Event::Stored
             | Event::NotStored
             | Event::Login
             | Event::LoginFails
             | Event::Logout
             | Event::Reconfigured(_)
-            | Event::ProbeResult(_)
+            | Event::Found(_)
             | Event::Superseded(..)
             | Event::NoKey
             | Event::Nothing => {}

@@ -19,7 +19,7 @@ pub(super) fn look() -> Result<Look, VaultError> {
         match survey(&bus).await? {
             Survey::Locked(_) => Err(VaultError::Locked),
             Survey::NoCollection => Err(VaultError::NoCollection),
-            Survey::ProbeResult => Ok(Look::There),
+            Survey::Found => Ok(Look::There),
             Survey::Empty => Ok(Look::NotThere),
         }
     })
@@ -30,7 +30,7 @@ pub(super) async fn unlock(_: &Keyring, limit: Duration) -> Result<Opened, Vault
     let asked = async {
         let bus = connect().await?;
         let prompt: OwnedObjectPath = match survey(&bus).await? {
-            Survey::ProbeResult | Survey::Empty => return Ok(None),
+            Survey::Found | Survey::Empty => return Ok(None),
             Survey::Locked(what) => {
                 let what = vec![what];
                 let (_, prompt): (Vec<OwnedObjectPath>, _) =
@@ -101,7 +101,7 @@ impl Signals {
 enum Survey {
     NoCollection,
     Locked(OwnedObjectPath),
-    ProbeResult,
+    Found,
     Empty,
 }
 
@@ -134,7 +134,7 @@ async fn survey(bus: &zbus::Connection) -> Result<Survey, VaultError> {
     Ok(if found.is_empty() {
         Survey::Empty
     } else {
-        Survey::ProbeResult
+        Survey::Found
     })
 }
 
