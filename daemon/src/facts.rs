@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::config::AccountName;
 use crate::keys::{Caller, Failures, Key, KeyId, Trace};
 use crate::peer::Peer;
-use crate::refusal::KeyRefusal;
+use crate::refusal::KeyErrorResponse;
 
 /// What is known about a connection before its first byte.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ pub struct Admitted {
     /// The local key that it carries.
     pub key: Option<Arc<Key>>,
     /// The refusal if it carries no local key but needs one regardless of the account.
-    pub(crate) needs_key: Option<KeyRefusal>,
+    pub(crate) needs_key: Option<KeyErrorResponse>,
 }
 
 impl Admitted {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::body::Body;
 use crate::facts::{ConnFacts, Local};
 use crate::hex;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 use crate::telemetry::Sent;
 
 /// A secret created at start, which never leaves this process. Clones share it.
@@ -61,9 +61,9 @@ impl Prover {
         &self,
         facts: &ConnFacts,
         head: &request::Parts,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         if head.method != Method::GET {
-            return Err(Refusal::Method(Sent::escaped(head.method.as_str())));
+            return Err(ErrorResponse::Method(Sent::escaped(head.method.as_str())));
         }
         let nonce = head
             .uri
@@ -74,7 +74,7 @@ impl Prover {
             _ => None,
         };
         let wrong = || {
-            Refusal::BadRequest(format!(
+            ErrorResponse::BadRequest(format!(
                 "`{WELL_KNOWN}` takes `?nonce=` and {NONCE_LENGTH} hexadecimal digits, over TCP"
             ))
         };

@@ -25,16 +25,16 @@ use crate::telemetry::Sent;
 use code::ErrorCode;
 
 pub use code::ERROR_CODES;
-pub use head::HeadRefusal;
-pub use key::KeyRefusal;
+pub use head::HeadError;
+pub use key::KeyErrorResponse;
 
 /// Why a request was not served by Zendesk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ErrorResponse {
     /// The request's head breaks RFC 9112, or could be read two ways.
     BadRequest(String),
     /// The request's head can't be read.
-    Head(HeadRefusal),
+    Head(HeadError),
     /// The connection was closed in favour of another one before there was an answer.
     GaveWay,
     /// Zendesk's answer broke off before any of it was passed on.
@@ -66,7 +66,7 @@ pub enum Refusal {
     /// The request comes from another user of this machine.
     OtherUser,
     /// A local key is needed, or the one that was sent can't be used.
-    Key(KeyRefusal),
+    Key(KeyErrorResponse),
     /// The local key was created for a Zendesk user other than the one who is logged in.
     KeySuspended {
         /// The account.
@@ -124,7 +124,7 @@ pub enum Refusal {
         fix: String,
     },
     /// The proxy that leads out of this network doesn't let us reach Zendesk.
-    NoWay {
+    Proxy {
         /// The origin that was meant.
         origin: String,
         /// What happened, and what helps.
@@ -143,7 +143,7 @@ pub enum Refusal {
     Stopping,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// The answer's status.
     pub fn status(&self) -> StatusCode {
         self.kind().status()
@@ -176,7 +176,7 @@ impl Refusal {
             Self::SignedOut(_) => ErrorCode::SignedOut,
             Self::Ended { .. } => ErrorCode::SessionEnded,
             Self::Unavailable { .. } => ErrorCode::SessionUnavailable,
-            Self::Upstream { .. } | Self::NoWay { .. } => ErrorCode::NoUpstream,
+            Self::Upstream { .. } | Self::Proxy { .. } => ErrorCode::NoUpstream,
             Self::TooSlow { .. } => ErrorCode::TooSlow,
             Self::UnconfiguredPort(_) => ErrorCode::UnconfiguredPort,
             Self::Stopping => ErrorCode::Stopping,
@@ -258,7 +258,7 @@ impl Refusal {
             Self::Upstream { origin, why, fix } => {
                 format!("no answer from {origin}: {why}; {fix}, then run `loopdesk status`")
             }
-            Self::NoWay { origin, why } => format!("can't reach {origin}: {why}"),
+            Self::Proxy { origin, why } => format!("can't reach {origin}: {why}"),
             Self::TooSlow { what, after } => format!(
                 "{what} took longer than {} s; try again, or run `loopdesk status`",
                 after.as_secs()
@@ -316,14 +316,14 @@ impl Refusal {
     }
 }
 
-impl From<HeadRefusal> for Refusal {
-    fn from(why: HeadRefusal) -> Self {
+impl From<HeadError> for ErrorResponse {
+    fn from(why: HeadError) -> Self {
         Self::Head(why)
     }
 }
 
-impl From<KeyRefusal> for Refusal {
-    fn from(why: KeyRefusal) -> Self {
+impl From<KeyErrorResponse> for ErrorResponse {
+    fn from(why: KeyErrorResponse) -> Self {
         Self::Key(why)
     }
 }
@@ -338,13 +338,13 @@ fn these(names: &[String]) -> String {
     format!("the accounts are {}", names.join(", "))
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.description())
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for ErrorResponse {}
 
 #[cfg(test)]
 mod tests {
@@ -352,11 +352,11 @@ mod tests {
 
     #[test]
     fn s4_our_errors_have_zendesks_shape_and_name_the_fix() {
-        let response = Refusal::SignedOut("acme".to_owned()).into_response();
+        let response = ErrorResponse::SignedOut("acme".to_owned()).into_response();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(response.headers()[ERROR_HEADER], "signed-out");
         assert!(!response.headers().contains_key("retry-after"));
-        let refusal = Refusal::SignedOut("acme".to_owned());
+        let refusal = ErrorResponse::SignedOut("acme".to_owned());
         assert_eq!(refusal.error(), "SignedOut");
         assert!(refusal.description().contains("`loopdesk login acme`"));
     }

@@ -7,11 +7,11 @@ use http::header::{
 use http::{HeaderValue, Response};
 
 use crate::body::Body;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 
 /// The refusal's answer with a page in place of its JSON. It never redirects; the user has to
 /// click.
-pub(crate) fn page(refusal: &Refusal, address: &str) -> Response<Body> {
+pub(crate) fn page(refusal: &ErrorResponse, address: &str) -> Response<Body> {
     let address = escape(address);
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

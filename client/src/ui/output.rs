@@ -133,7 +133,7 @@ impl Output {
     /// Prints an error after which the command goes on.
     pub(crate) fn problem(&mut self, problem: &Problem) {
         if self.json {
-            let mut line = json::line(&Failure::from(problem)).unwrap_or_default();
+            let mut line = json::line(&ErrorOutput::from(problem)).unwrap_or_default();
             line.push(b'\n');
             drop(self.err.write_all(&line).and_then(|()| self.err.flush()));
         } else {
@@ -216,12 +216,12 @@ fn with_hints(text: Text, problem: &Problem) -> Text {
 
 /// A failure as JSON.
 #[derive(Serialize)]
-struct Failure<'a> {
-    error: FailureBody<'a>,
+struct ErrorOutput<'a> {
+    error: ErrorOutputBody<'a>,
 }
 
 #[derive(Serialize)]
-struct FailureBody<'a> {
+struct ErrorOutputBody<'a> {
     kind: Kind,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
@@ -230,10 +230,10 @@ struct FailureBody<'a> {
     exit_code: u8,
 }
 
-impl<'a> From<&'a Problem> for Failure<'a> {
+impl<'a> From<&'a Problem> for ErrorOutput<'a> {
     fn from(problem: &'a Problem) -> Self {
         Self {
-            error: FailureBody {
+            error: ErrorOutputBody {
                 kind: problem.kind,
                 code: problem.code.as_deref(),
                 message: &problem.message,

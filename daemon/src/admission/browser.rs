@@ -4,25 +4,25 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, ORIGIN,
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 
 /// Refuses requests from web pages. `is_ours` tells whether an authority is one of our own.
-pub(super) fn check(head: &Parts, is_ours: impl Fn(&[u8]) -> bool) -> Result<(), Refusal> {
+pub(super) fn check(head: &Parts, is_ours: impl Fn(&[u8]) -> bool) -> Result<(), ErrorResponse> {
     let headers = &head.headers;
     if headers.contains_key(ORIGIN) {
-        return Err(Refusal::WebPage("Origin"));
+        return Err(ErrorResponse::WebPage("Origin"));
     }
     // Only this one of the `Sec-Fetch` family: Node's `fetch` sends `Sec-Fetch-Mode`.
     if headers.contains_key(SEC_FETCH_SITE) {
-        return Err(Refusal::WebPage("Sec-Fetch-Site"));
+        return Err(ErrorResponse::WebPage("Sec-Fetch-Site"));
     }
     if head.method == Method::OPTIONS && is_preflight(headers) {
-        return Err(Refusal::WebPage("Access-Control-Request-Method"));
+        return Err(ErrorResponse::WebPage("Access-Control-Request-Method"));
     }
     // Go's client names us as the referrer when it follows one of our redirects.
     let foreign = |value: &HeaderValue| !authority(value).is_some_and(&is_ours);
     if headers.get_all(REFERER).iter().any(foreign) {
-        return Err(Refusal::WebPage("Referer"));
+        return Err(ErrorResponse::WebPage("Referer"));
     }
     Ok(())
 }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::admission::host::HostHeader;
 
-    fn verdict(method: &str, header: (&str, &str)) -> Result<(), Refusal> {
+    fn verdict(method: &str, header: (&str, &str)) -> Result<(), ErrorResponse> {
         let request = Request::builder()
             .method(method)
             .uri("/api/v2/tickets")

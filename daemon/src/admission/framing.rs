@@ -5,29 +5,29 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::facts::LengthBesideCoding;
-use crate::refusal::{HeadRefusal, Refusal};
+use crate::refusal::{ErrorResponse, HeadError};
 use crate::telemetry::Sent;
 
 /// Refuses requests that RFC 9112 doesn't allow to an origin server, and those that can't be API
 /// calls.
-pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
+pub(super) fn check(head: &Parts) -> Result<(), ErrorResponse> {
     let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len();
     if head.headers.iter().map(size).sum::<usize>() > HEAD_MAX {
-        return Err(HeadRefusal::TooLarge(HEAD_MAX).into());
+        return Err(HeadError::TooLarge(HEAD_MAX).into());
     }
     let is_method = |name: &&str| head.method.as_str().eq_ignore_ascii_case(name);
     if NOT_PASSED_ON.iter().any(is_method) {
-        return Err(Refusal::Method(Sent::escaped(head.method.as_str())));
+        return Err(ErrorResponse::Method(Sent::escaped(head.method.as_str())));
     }
     if head.uri.scheme().is_some() || head.uri.authority().is_some() {
-        return Err(Refusal::AbsoluteForm);
+        return Err(ErrorResponse::AbsoluteForm);
     }
     if !head.uri.path().starts_with('/') {
         let form = match head.method {
             Method::OPTIONS => "OPTIONS needs a path here, not `*`",
             _ => "the request's target isn't a path",
         };
-        return Err(Refusal::BadRequest(form.to_owned()));
+        return Err(ErrorResponse::BadRequest(form.to_owned()));
     }
     at_most_one(&head.headers, &AUTHORIZATION)?;
     // hyper accepts any list that ends in `chunked`. Another coding beneath it would reach Zendesk
@@ -36,28 +36,28 @@ pub(super) fn check(head: &Parts) -> Result<(), Refusal> {
     let coding = head.headers.get(TRANSFER_ENCODING);
     if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         let why = "the request's body has a transfer coding other than `chunked`";
-        return Err(Refusal::BadRequest(why.to_owned()));
+        return Err(ErrorResponse::BadRequest(why.to_owned()));
     }
     // Such a request is either an attempt at smuggling or a mistake (RFC 9112 section 6.1).
     let had_length = || head.extensions.get::<LengthBesideCoding>().is_some();
     if coding.is_some() && (had_length() || head.headers.contains_key(CONTENT_LENGTH)) {
         let why = "the request has both a `Content-Length` and a `Transfer-Encoding`";
-        return Err(Refusal::BadRequest(why.to_owned()));
+        return Err(ErrorResponse::BadRequest(why.to_owned()));
     }
     // Java's HttpClient offers h2c with its first request. A server may ignore an offer, and a
     // proxy that passes it on can no longer see the requests that follow (RFC 9113 section 3.1
     // retired it).
     if asks_for_websocket(&head.headers) {
-        return Err(Refusal::Upgrade);
+        return Err(ErrorResponse::Upgrade);
     }
     Ok(())
 }
 
 /// Refuses a header that occurs twice: another reader could use the other value.
-pub(super) fn at_most_one(headers: &HeaderMap, name: &HeaderName) -> Result<(), Refusal> {
+pub(super) fn at_most_one(headers: &HeaderMap, name: &HeaderName) -> Result<(), ErrorResponse> {
     match headers.get_all(name).iter().nth(1) {
         None => Ok(()),
-        Some(_) => Err(Refusal::BadRequest(format!(
+        Some(_) => Err(ErrorResponse::BadRequest(format!(
             "the request has more than one `{name}` header"
         ))),
     }

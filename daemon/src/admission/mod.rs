@@ -17,7 +17,7 @@ use crate::config::{AllowedHost, Config};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{self, Key, Keys};
 use crate::peer::Peer;
-use crate::refusal::{KeyRefusal, Refusal};
+use crate::refusal::{ErrorResponse, KeyErrorResponse};
 use crate::telemetry::Sent;
 use host::{HostHeader, HostName};
 
@@ -50,7 +50,11 @@ impl Admission {
     /// # Errors
     /// The refusal to send to the client: the wrong user, a malformed request, an unknown host, a
     /// web page, or a missing or wrong local key.
-    pub async fn check(&self, facts: &ConnFacts, head: &mut Parts) -> Result<Admitted, Refusal> {
+    pub async fn check(
+        &self,
+        facts: &ConnFacts,
+        head: &mut Parts,
+    ) -> Result<Admitted, ErrorResponse> {
         let mut admitted = self.look_at(facts, head)?;
         admitted.key = self.key(facts, head).await?;
         match admitted.needs_key.take() {
@@ -60,7 +64,7 @@ impl Admission {
     }
 
     /// Every check except the key.
-    fn look_at(&self, facts: &ConnFacts, head: &Parts) -> Result<Admitted, Refusal> {
+    fn look_at(&self, facts: &ConnFacts, head: &Parts) -> Result<Admitted, ErrorResponse> {
         if let Some(refusal) = facts.peer.refusal() {
             return Err(refusal);
         }
@@ -71,7 +75,7 @@ impl Admission {
         };
         if matches!(facts.local, Local::Tcp { .. }) && !self.allowed.is_empty() {
             // Behind a forwarder, strangers choose the `Host` themselves, so it protects nothing.
-            admitted.needs_key = Some(KeyRefusal::NeededOverTcp);
+            admitted.needs_key = Some(KeyErrorResponse::NeededOverTcp);
         }
         browser::check(head, |authority| {
             match (&facts.local, HostHeader::parse(authority)) {
@@ -81,25 +85,25 @@ impl Admission {
             }
         })
         .map_err(|refusal| {
-            let Refusal::WebPage(header) = refusal else {
+            let ErrorResponse::WebPage(header) = refusal else {
                 return refusal;
             };
             if !tells_the_way(facts, &admitted, head) {
                 return refusal;
             }
-            Refusal::Opened {
+            ErrorResponse::Opened {
                 header,
                 account: admitted.account.take(),
                 target: head.uri.to_string(),
             }
         })?;
         if facts.peer == Peer::Unknown {
-            admitted.needs_key = Some(KeyRefusal::NeededOfStrangers);
+            admitted.needs_key = Some(KeyErrorResponse::NeededOfStrangers);
         }
         Ok(admitted)
     }
 
-    fn by_tcp(&self, addr: SocketAddr, head: &Parts) -> Result<Admitted, Refusal> {
+    fn by_tcp(&self, addr: SocketAddr, head: &Parts) -> Result<Admitted, ErrorResponse> {
         let Some(text) = given_host(head)? else {
             // HTTP/1.0 has no Host (RFC 1945); HTTP/1.1 requires it (RFC 9112 section 3.2).
             if head.version == Version::HTTP_10 {
@@ -122,18 +126,23 @@ impl Admission {
 
     /// The local key that the request carries; it isn't passed on. `route` decides whether the key
     /// allows the request.
-    async fn key(&self, facts: &ConnFacts, head: &mut Parts) -> Result<Option<Arc<Key>>, Refusal> {
-        let presented = keys::presented(&head.headers, &head.uri).map_err(KeyRefusal::Wrong)?;
+    async fn key(
+        &self,
+        facts: &ConnFacts,
+        head: &mut Parts,
+    ) -> Result<Option<Arc<Key>>, ErrorResponse> {
+        let presented =
+            keys::presented(&head.headers, &head.uri).map_err(KeyErrorResponse::Invalid)?;
         let Some(presented) = presented else {
             return Ok(None);
         };
         keys::take_out(&mut head.headers);
         let checked = self.keys.check(&presented, &facts.failures).await;
-        Ok(Some(checked.map_err(KeyRefusal::Wrong)?))
+        Ok(Some(checked.map_err(KeyErrorResponse::Invalid)?))
     }
 
     /// No web page can reach a unix socket, so here `Host` only selects the account.
-    fn by_unix(&self, head: &Parts) -> Result<Admitted, Refusal> {
+    fn by_unix(&self, head: &Parts) -> Result<Admitted, ErrorResponse> {
         let given = given_host(head)?;
         Ok(
             match given.and_then(|text| Some((text, HostHeader::parse(text)?))) {
@@ -149,7 +158,7 @@ fn tells_the_way(facts: &ConnFacts, admitted: &Admitted, head: &Parts) -> bool {
     facts.peer == Peer::Own && admitted.needs_key.is_none() && browser::is_opened(head)
 }
 
-fn given_host(head: &Parts) -> Result<Option<&[u8]>, Refusal> {
+fn given_host(head: &Parts) -> Result<Option<&[u8]>, ErrorResponse> {
     framing::at_most_one(&head.headers, &HOST)?;
     Ok(head.headers.get(HOST).map(|value| value.as_bytes()))
 }
@@ -175,8 +184,8 @@ fn is_ours(host: &HostHeader, addr: SocketAddr) -> bool {
     known && host.port == addr.port()
 }
 
-fn unknown(host: Option<&[u8]>, addr: SocketAddr) -> Refusal {
-    Refusal::UnknownHost {
+fn unknown(host: Option<&[u8]>, addr: SocketAddr) -> ErrorResponse {
+    ErrorResponse::UnknownHost {
         host: host.map(Sent::escaped),
         expected: format!("`localhost:{}`", addr.port()),
     }
@@ -206,7 +215,11 @@ mod tests {
         Admission::new(config, samples::no_keys())
     }
 
-    fn check(facts: &ConnFacts, version: Version, hosts: &[&str]) -> Result<Admitted, Refusal> {
+    fn check(
+        facts: &ConnFacts,
+        version: Version,
+        hosts: &[&str],
+    ) -> Result<Admitted, ErrorResponse> {
         let mut request = Request::builder().uri("/api/v2/tickets").version(version);
         for host in hosts {
             request = request.header(HOST, *host);
@@ -300,7 +313,7 @@ mod tests {
             ("other-user", 403)
         );
         let unknown = of(Peer::Unknown).unwrap();
-        assert_eq!(unknown.needs_key, Some(KeyRefusal::NeededOfStrangers));
+        assert_eq!(unknown.needs_key, Some(KeyErrorResponse::NeededOfStrangers));
         assert_eq!(of(Peer::Own).unwrap().needs_key, None);
     }
 
@@ -321,7 +334,7 @@ mod tests {
         let docker = "Host.docker.internal:8484";
         let admitted = check(docker, own).unwrap();
         assert_eq!(admitted.base, "http://Host.docker.internal:8484");
-        let needed = Some(KeyRefusal::NeededOverTcp);
+        let needed = Some(KeyErrorResponse::NeededOverTcp);
         assert_eq!(admitted.needs_key, needed);
         check(docker, "http://host.docker.internal:8484/x").unwrap();
         assert_eq!(check("localhost:8484", own).unwrap().needs_key, needed);

@@ -19,7 +19,7 @@ use crate::config::{AccountName, Config};
 use crate::facts::ConnFacts;
 use crate::listener::{Handler, HttpServer, bind};
 use crate::peer::Peers;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 use crate::supervise::descriptors::Room;
 use crate::supervise::runtime_dir::SocketName;
 use crate::supervise::sockets::Inherited;
@@ -222,7 +222,7 @@ impl Listeners {
                 let Some(listener) = self.inherited.tcp(*address).map_err(|e| lost(&e))? else {
                     return Ok(false);
                 };
-                let why = Refusal::UnconfiguredPort(address.port());
+                let why = ErrorResponse::UnconfiguredPort(address.port());
                 self.tracker
                     .spawn(server.reject(listener, why, stop.clone()))
             }

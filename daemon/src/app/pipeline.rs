@@ -12,7 +12,7 @@ use crate::config::{Account, Config};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, Keys, Used};
 use crate::proof::Prover;
-use crate::refusal::{KeyRefusal, Refusal};
+use crate::refusal::{ErrorResponse, KeyErrorResponse};
 use crate::rewrite::{self, Arrival, Client, Origins, leak_filter};
 use crate::route::Routes;
 use crate::session::{Sessions, TokenPolicy};
@@ -77,7 +77,7 @@ impl RequestRules {
         &self,
         connection: &ConnFacts,
         request: Request<Body>,
-    ) -> Result<Prepared, Refusal> {
+    ) -> Result<Prepared, ErrorResponse> {
         let (mut head, body) = request.into_parts();
         let admitted = self.admission.check(connection, &mut head).await?;
         let key = self.routes.valid_key(&admitted)?;
@@ -156,8 +156,12 @@ impl Pipeline {
     }
 
     /// If a user opened one of Zendesk's pages here, shows its address at Zendesk.
-    fn shows_the_way(&self, connection: &ConnFacts, refusal: &Refusal) -> Option<Response<Body>> {
-        let Refusal::Opened {
+    fn shows_the_way(
+        &self,
+        connection: &ConnFacts,
+        refusal: &ErrorResponse,
+    ) -> Option<Response<Body>> {
+        let ErrorResponse::Opened {
             account, target, ..
         } = refusal
         else {
@@ -172,14 +176,14 @@ impl Pipeline {
         &self,
         connection: &ConnFacts,
         request: Request<Body>,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         let rules = self.rules.load_full();
         if Prover::is_asked(&request) {
             let (mut head, _) = request.into_parts();
             match rules.admission.check(connection, &mut head).await {
                 Ok(admitted) => drop(rules.routes.valid_key(&admitted)?),
                 // It has no effect, and the command line has no key.
-                Err(Refusal::Key(KeyRefusal::NeededOverTcp)) => {}
+                Err(ErrorResponse::Key(KeyErrorResponse::NeededOverTcp)) => {}
                 Err(refusal) => return Err(refusal),
             }
             return self.prover.answer(connection, &head);
@@ -195,7 +199,7 @@ impl Pipeline {
         let session = self
             .sessions
             .get(name)
-            .ok_or_else(|| Refusal::SignedOut(name.to_string()))?;
+            .ok_or_else(|| ErrorResponse::SignedOut(name.to_string()))?;
         let tokens = prepared.tokens;
         let export = export.filter(|_| prepared.outgoing.credential() == Credential::Injected);
         let response = session.forward_by(tokens, prepared.outgoing).await?;

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::facts::{ConnFacts, Local};
 use crate::keys::{KEY_HEADER, Keys, New, Trace};
 use crate::peer::Peer;
-use crate::refusal::{KeyRefusal, Refusal};
+use crate::refusal::{ErrorResponse, KeyErrorResponse};
 use crate::rewrite;
 use crate::route_table::published::{self, PublishedRoute, shape};
 use crate::route_table::{Credentials, NormalizedPath, TABLE};
@@ -136,7 +136,7 @@ async fn prepared(
     method: &str,
     target: &str,
     body: &'static str,
-) -> Result<Prepared, Refusal> {
+) -> Result<Prepared, ErrorResponse> {
     let addr = "127.0.0.1:8484".parse().unwrap();
     let local = Local::Tcp { addr };
     let facts = ConnFacts::new(local, Peer::Own, Trace::Nothing);
@@ -174,12 +174,15 @@ async fn answered(prepared: &Prepared) -> Bytes {
     answer.into_body().collect().await.unwrap().to_bytes()
 }
 
-fn is_refused_route<T>(outcome: &Result<T, Refusal>) -> bool {
-    matches!(outcome, Err(Refusal::RefusedRoute(_)))
+fn is_refused_route<T>(outcome: &Result<T, ErrorResponse>) -> bool {
+    matches!(outcome, Err(ErrorResponse::RefusedRoute(_)))
 }
 
-fn is_denied<T>(outcome: &Result<T, Refusal>) -> bool {
-    matches!(outcome, Err(Refusal::Key(KeyRefusal::Denied { .. })))
+fn is_denied<T>(outcome: &Result<T, ErrorResponse>) -> bool {
+    matches!(
+        outcome,
+        Err(ErrorResponse::Key(KeyErrorResponse::Denied { .. }))
+    )
 }
 
 /// Every known route from any source.

@@ -9,7 +9,7 @@ use super::{Config, RetiredKey, check};
 ///
 /// # Errors
 /// Every mistake in either file.
-pub fn load(places: &Places) -> Result<(Files, Config), Wrong> {
+pub fn load(places: &Places) -> Result<(Files, Config), ConfigErrors> {
     let files = Files::read(places);
     let config = config(&files)?;
     Ok((files, config))
@@ -19,10 +19,10 @@ pub fn load(places: &Places) -> Result<(Files, Config), Wrong> {
 ///
 /// # Errors
 /// Every mistake in either file.
-pub fn config(files: &Files) -> Result<Config, Wrong> {
+pub fn config(files: &Files) -> Result<Config, ConfigErrors> {
     check::read_files(files)
         .map(|checked| checked.config)
-        .map_err(|errors| Wrong { errors })
+        .map_err(|errors| ConfigErrors { errors })
 }
 
 /// The report of `loopdeskd check-config` on the files at `places`.
@@ -66,7 +66,7 @@ pub fn report(places: &Places) -> Report {
 /// Why the files can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", text(errors))]
-pub struct Wrong {
+pub struct ConfigErrors {
     /// Every mistake, first in the user's file.
     pub errors: Vec<Diagnostic>,
 }

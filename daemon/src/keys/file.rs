@@ -40,7 +40,7 @@ pub(super) struct Contents {
 
 /// Why a text isn't a valid key file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Damage {
+pub(super) enum FileError {
     #[error("it was truncated or changed since loopdesk wrote it")]
     Changed,
     #[error("it was written by a newer release of loopdesk (version {0})")]
@@ -68,11 +68,11 @@ pub(super) fn render(contents: &Contents, now: Timestamp) -> Result<String, Stri
 /// # Errors
 /// The checksum doesn't match, a newer release wrote the file, or a value is invalid. Then no key in it
 /// is valid.
-pub(super) fn parse(text: &[u8]) -> Result<Contents, Damage> {
-    let text = std::str::from_utf8(text).map_err(|_| Damage::Changed)?;
-    let (line, body) = text.split_once('\n').ok_or(Damage::Changed)?;
+pub(super) fn parse(text: &[u8]) -> Result<Contents, FileError> {
+    let text = std::str::from_utf8(text).map_err(|_| FileError::Changed)?;
+    let (line, body) = text.split_once('\n').ok_or(FileError::Changed)?;
     if line != checksum_line(body) {
-        return Err(Damage::Changed);
+        return Err(FileError::Changed);
     }
     contents(body)
 }
@@ -87,13 +87,13 @@ fn checksum_line(body: &str) -> String {
     format!("checksum = \"sha256:{sum}\"")
 }
 
-fn contents(body: &str) -> Result<Contents, Damage> {
-    let nonsense = |why: String| Damage::Nonsense(why);
+fn contents(body: &str) -> Result<Contents, FileError> {
+    let nonsense = |why: String| FileError::Nonsense(why);
     // The parser's messages may quote the file, which holds nothing secret.
     let of_toml = |e: toml::de::Error| nonsense(e.message().to_owned());
     let Versioned { version } = toml::from_str(body).map_err(of_toml)?;
     if version != VERSION {
-        return Err(Damage::Newer(version));
+        return Err(FileError::Newer(version));
     }
     let file: File = toml::from_str(body).map_err(of_toml)?;
     let keys = file.keys.into_iter().map(Stored::into_key);
@@ -247,7 +247,7 @@ const HEAD: &str = "\
 ";
 
 #[cfg(feature = "fuzzing")]
-pub(super) fn parse_unsealed(body: &str) -> Result<Contents, Damage> {
+pub(super) fn parse_unsealed(body: &str) -> Result<Contents, FileError> {
     parse(sealed(body).as_bytes())
 }
 

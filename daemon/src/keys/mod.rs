@@ -1,7 +1,7 @@
 //! Local keys: what scripts send instead of an API token.
 //!
 //! ```text
-//! request ─ presented ─▶ Presented ─ Keys::check ─▶ Key, or Wrong (delayed by throttle)
+//! request ─ presented ─▶ Presented ─ Keys::check ─▶ Key, or KeyError (delayed by throttle)
 //!                          format          │
 //! keys.toml ─ store ─▶ file ─▶ Key ────────┘        Keys::note_use ─▶ uses ─▶ background
 //! ```
@@ -52,7 +52,7 @@ pub use self::throttle::Failures;
 use self::throttle::Throttle;
 pub use self::uses::{Caller, Used};
 use self::uses::{Uses, memory};
-pub use self::wrong::Wrong;
+pub use self::wrong::KeyError;
 use crate::clock::Clock;
 use crate::config::AccountName;
 
@@ -146,9 +146,9 @@ impl Keys {
         &self,
         presented: &Presented,
         failures: &Failures,
-    ) -> Result<Arc<Key>, Wrong> {
+    ) -> Result<Arc<Key>, KeyError> {
         let verdict = self.0.judge(presented);
-        if matches!(verdict, Err(Wrong::Unknown)) {
+        if matches!(verdict, Err(KeyError::Unknown)) {
             self.0.throttle.hold_up(presented.0.id, failures).await;
         }
         verdict
@@ -217,12 +217,12 @@ impl Keys {
 }
 
 impl Inner {
-    fn judge(&self, presented: &Presented) -> Result<Arc<Key>, Wrong> {
+    fn judge(&self, presented: &Presented) -> Result<Arc<Key>, KeyError> {
         let now = self.clock.now();
         self.look_now_and_then(now);
         let state = self.state.load();
         if let Some(problem) = &state.problem {
-            return Err(Wrong::Closed(problem.clone()));
+            return Err(KeyError::Closed(problem.clone()));
         }
         let candidate = &presented.0;
         let key = state.by_id.get(&candidate.id);
@@ -233,7 +233,7 @@ impl Inner {
         };
         let fits = secrets.fit(&candidate.digest, now) & candidate.is_sound & is_there;
         let key = key.filter(|_| fits.into());
-        key.map(Arc::clone).ok_or(Wrong::Unknown)
+        key.map(Arc::clone).ok_or(KeyError::Unknown)
     }
 
     /// Asks the background thread to check the file for changes, unless it did so a moment ago: who

@@ -26,7 +26,7 @@ use loopdesk_protocol::key::PREFIX;
 use zeroize::Zeroizing;
 
 use super::format::{self, Candidate};
-use super::wrong::Wrong;
+use super::wrong::KeyError;
 use crate::hop_by_hop;
 use crate::percent;
 
@@ -44,9 +44,9 @@ impl std::fmt::Debug for Presented {
 ///
 /// # Errors
 /// The request has two different keys, or one in its target or in another header.
-pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, Wrong> {
+pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, KeyError> {
     if is_in_target(uri) {
-        return Err(Wrong::InTarget);
+        return Err(KeyError::InTarget);
     }
     let mut found: Option<Candidate> = None;
     for (name, value) in headers {
@@ -62,12 +62,12 @@ pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, Wr
             Slot::Key => take(value.as_bytes().trim_ascii()),
             Slot::Authorization => each_in_authorization(value, take),
             Slot::None if looks_like_a_key(value.as_bytes()) => {
-                return Err(Wrong::Misplaced(name.clone()));
+                return Err(KeyError::Misplaced(name.clone()));
             }
             Slot::None => {}
         }
         if differs {
-            return Err(Wrong::Two);
+            return Err(KeyError::Two);
         }
     }
     Ok(found.map(Presented))

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use loopdesk_protocol::{Kind, Paths, Problem};
 
-use super::file::{self, Contents, Damage};
+use super::file::{self, Contents, FileError};
 use crate::durable::{self, Steps};
 use crate::failpoint;
 
@@ -194,12 +194,12 @@ impl Store {
             ))
     }
 
-    fn damaged(&self, damage: &Damage) -> Problem {
+    fn damaged(&self, damage: &FileError) -> Problem {
         match damage {
-            Damage::Newer(_) => self
+            FileError::Newer(_) => self
                 .problem(&damage.to_string())
                 .hint("install that release of loopdesk again"),
-            Damage::Changed | Damage::Nonsense(_) => self.damaged_by(&damage.to_string()),
+            FileError::Changed | FileError::Nonsense(_) => self.damaged_by(&damage.to_string()),
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::clock::Mover;
-use crate::refusal::KeyRefusal;
+use crate::refusal::KeyErrorResponse;
 use crate::route::KeyPolicy;
 use crate::samples;
 
@@ -79,12 +79,12 @@ impl Bench {
         self.keys.create(new(name)).unwrap().1
     }
 
-    async fn check(&self, secret: &str) -> Result<String, Wrong> {
+    async fn check(&self, secret: &str) -> Result<String, KeyError> {
         let key = self.keys.check(&sent(secret), &Failures::default()).await?;
         let valid = policy().valid(&key, self.clock.now()).map(drop);
         match valid.map_err(|invalid| invalid.refusal(&key)) {
             Ok(()) => Ok(key.name.clone()),
-            Err(KeyRefusal::Wrong(wrong)) => Err(wrong),
+            Err(KeyErrorResponse::Invalid(wrong)) => Err(wrong),
             Err(refusal) => panic!("{refusal:?}"),
         }
     }
@@ -113,9 +113,9 @@ async fn d2_a_key_works_from_its_creation_to_its_revocation_across_restarts() {
     assert_eq!(names, ["nightly", "other"]);
 
     assert_eq!(bench.keys.revoke("nightly").unwrap().id, key.id);
-    assert_eq!(bench.check(secret.expose()).await, Err(Wrong::Unknown));
+    assert_eq!(bench.check(secret.expose()).await, Err(KeyError::Unknown));
     bench.restart();
-    assert_eq!(bench.check(secret.expose()).await, Err(Wrong::Unknown));
+    assert_eq!(bench.check(secret.expose()).await, Err(KeyError::Unknown));
     assert_eq!(bench.check(other.expose()).await, Ok("other".to_owned()));
     assert!(bench.keys.named("nightly").is_none());
     let again = bench.create("nightly");
@@ -160,7 +160,7 @@ async fn d2_w10_whatever_does_not_fit_gets_one_answer() {
         "ldk_",
         "",
     ] {
-        assert_eq!(bench.check(text).await, Err(Wrong::Unknown), "{text}");
+        assert_eq!(bench.check(text).await, Err(KeyError::Unknown), "{text}");
     }
     assert!(bench.check(right).await.is_ok());
 }
@@ -175,14 +175,14 @@ async fn d2_a_key_ends_by_the_clock_and_only_its_holder_is_told() {
     let (key, secret) = bench.keys.create(new).unwrap();
     assert!(bench.check(secret.expose()).await.is_ok());
     bench.mover.jump(SignedDuration::from_secs(3601));
-    let expired = Wrong::Expired {
+    let expired = KeyError::Expired {
         name: "nightly".to_owned(),
         at: key.expires_at.unwrap(),
     };
     assert_eq!(bench.check(secret.expose()).await, Err(expired));
     let mut guess = secret.expose().to_owned();
     guess.replace_range(13..14, if &guess[13..14] == "a" { "b" } else { "a" });
-    assert_eq!(bench.check(&guess).await, Err(Wrong::Unknown));
+    assert_eq!(bench.check(&guess).await, Err(KeyError::Unknown));
     // The clock is set right again.
     bench.mover.jump(SignedDuration::from_secs(-3600));
     assert!(bench.check(secret.expose()).await.is_ok());
@@ -202,12 +202,12 @@ async fn d2_after_a_rotation_the_old_secret_has_its_time_of_grace() {
         assert!(bench.check(secret.expose()).await.is_ok());
     }
     bench.mover.jump(SignedDuration::from_secs(3601));
-    assert_eq!(bench.check(first.expose()).await, Err(Wrong::Unknown));
+    assert_eq!(bench.check(first.expose()).await, Err(KeyError::Unknown));
     assert!(bench.check(second.expose()).await.is_ok());
     let (key, fourth) = bench.keys.rotate("nightly", Duration::ZERO).unwrap();
     assert_eq!(key.old_secret_until(bench.clock.now()), None);
     for secret in [&first, &second, &third] {
-        assert_eq!(bench.check(secret.expose()).await, Err(Wrong::Unknown));
+        assert_eq!(bench.check(secret.expose()).await, Err(KeyError::Unknown));
     }
     assert!(bench.check(fourth.expose()).await.is_ok());
     assert!(bench.keys.rotate("nobody", hour).is_err());
@@ -317,7 +317,7 @@ async fn d2_l7_a_file_that_is_gone_closes_the_door_until_it_is_back() {
     bench.restart();
     let problem = bench.keys.problem().await.unwrap();
     assert!(problem.message.contains("missing"), "{problem}");
-    let closed = Err(Wrong::Closed(problem.clone()));
+    let closed = Err(KeyError::Closed(problem.clone()));
     assert_eq!(bench.check(secret.expose()).await, closed);
     // Not distinguished from a right key: the daemon can't know.
     assert_eq!(bench.check("ldk_").await, closed);
@@ -398,7 +398,7 @@ async fn d2_a_change_builds_on_what_is_on_disk() {
     second.revoke("one").unwrap();
     let two = second.create(new("two")).unwrap().1;
     bench.create("three");
-    assert_eq!(bench.check(one.expose()).await, Err(Wrong::Unknown));
+    assert_eq!(bench.check(one.expose()).await, Err(KeyError::Unknown));
     assert!(bench.check(two.expose()).await.is_ok());
     // But never on a damaged file.
     fs::write(bench.paths.local_keys_file(), "x").unwrap();
@@ -423,7 +423,7 @@ async fn d2_a_disk_that_takes_nothing_keeps_no_revoked_key_alive() {
     assert!(problem.message.contains("refused from now on"), "{problem}");
     let again = problem.hints.last().unwrap();
     assert!(again.contains("loopdesk key revoke nightly"), "{problem:?}");
-    assert_eq!(bench.check(secret.expose()).await, Err(Wrong::Unknown));
+    assert_eq!(bench.check(secret.expose()).await, Err(KeyError::Unknown));
     assert!(bench.keys.named("nightly").unwrap().is_revoked);
     assert!(bench.keys.rotate("nightly", Duration::ZERO).is_err());
 
@@ -431,7 +431,7 @@ async fn d2_a_disk_that_takes_nothing_keeps_no_revoked_key_alive() {
     bench.keys.revoke("nightly").unwrap();
     assert!(bench.keys.named("nightly").is_none());
     bench.restart();
-    assert_eq!(bench.check(secret.expose()).await, Err(Wrong::Unknown));
+    assert_eq!(bench.check(secret.expose()).await, Err(KeyError::Unknown));
 }
 
 #[tokio::test]
@@ -460,7 +460,7 @@ async fn d2_rights_that_can_t_be_read_allow_nothing() {
     bench.keys.0.look();
     let refused = bench.check(secret.expose()).await;
     assert!(
-        matches!(refused, Err(Wrong::Unreadable { .. })),
+        matches!(refused, Err(KeyError::Unreadable { .. })),
         "{refused:?}"
     );
     assert!(bench.keys.named("nightly").unwrap().rights().is_err());

@@ -6,7 +6,7 @@ use loopdesk_protocol::Problem;
 
 /// What is wrong with the key in a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Wrong {
+pub enum KeyError {
     /// It doesn't exist, was revoked or is mistyped: the script doesn't learn which (W10).
     #[error(
         "the local key in the request isn't one of this daemon's: it may be mistyped, revoked or \
@@ -46,7 +46,7 @@ pub enum Wrong {
     Misplaced(HeaderName),
 }
 
-impl Wrong {
+impl KeyError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
@@ -85,7 +85,7 @@ mod tests {
     fn s4_whatever_is_wrong_the_sentence_names_the_fix() {
         let at = "2026-11-02T03:04:05Z".parse().unwrap();
         let closed = Problem::new(Kind::Vault, "x").hint("run `chmod 600 /keys.toml`");
-        let expired = Wrong::Expired {
+        let expired = KeyError::Expired {
             name: "nightly".to_owned(),
             at,
         };
@@ -93,22 +93,22 @@ mod tests {
             expired.to_string(),
             "local key `nightly` expired at 2026-11-02T03:04:05Z"
         );
-        let unreadable = Wrong::Unreadable {
+        let unreadable = KeyError::Unreadable {
             name: "nightly".to_owned(),
             why: "x".to_owned(),
         };
         let header = HeaderName::from_static("x-api-key");
         for (wrong, fix) in [
-            (Wrong::Unknown, "loopdesk key list"),
+            (KeyError::Unknown, "loopdesk key list"),
             (expired, "loopdesk key revoke nightly"),
             (unreadable, "loopdesk key show nightly"),
-            (Wrong::Closed(closed), "chmod 600"),
-            (Wrong::Two, "X-Loopdesk-Key"),
-            (Wrong::InTarget, "rotate"),
-            (Wrong::Misplaced(header), "X-Loopdesk-Key"),
+            (KeyError::Closed(closed), "chmod 600"),
+            (KeyError::Two, "X-Loopdesk-Key"),
+            (KeyError::InTarget, "rotate"),
+            (KeyError::Misplaced(header), "X-Loopdesk-Key"),
         ] {
             assert!(wrong.hint().contains(fix), "{wrong:?}");
         }
-        assert!(Wrong::InTarget.to_string().contains("leaked"));
+        assert!(KeyError::InTarget.to_string().contains("leaked"));
     }
 }

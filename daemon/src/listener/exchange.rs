@@ -12,7 +12,7 @@ use http::header::TRANSFER_ENCODING;
 use http_body::Body;
 
 use super::request_line::TARGET_MAX;
-use crate::refusal::{HeadRefusal, Refusal};
+use crate::refusal::{ErrorResponse, HeadError};
 
 /// The current exchange of a connection. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) struct Exchange(Arc<Mutex<ExchangeState>>);
 struct ExchangeState {
     stage: ExchangeStage,
     /// Why the head was refused at its first line.
-    fault: Option<HeadRefusal>,
+    fault: Option<HeadError>,
     /// Whether it is a HEAD request.
     is_head: bool,
     /// Lines of the head so far, including the first one.
@@ -131,7 +131,7 @@ impl Exchange {
     }
 
     /// Its first line can't be used.
-    pub(super) fn line_is_refused(&self, fault: HeadRefusal) {
+    pub(super) fn line_is_refused(&self, fault: HeadError) {
         self.state().fault = Some(fault);
     }
 
@@ -209,7 +209,7 @@ impl Exchange {
     }
 
     /// The refusal for a client that is still owed an answer.
-    pub(super) fn owed(&self, ended: &ConnectionEnd, limits: &Limits) -> Option<Refusal> {
+    pub(super) fn owed(&self, ended: &ConnectionEnd, limits: &Limits) -> Option<ErrorResponse> {
         if !self.is_owed() {
             return None;
         }
@@ -219,27 +219,27 @@ impl Exchange {
         }
         let is_unread = matches!(state.stage, ExchangeStage::Line | ExchangeStage::Head);
         match ended {
-            ConnectionEnd::GaveWay => Some(Refusal::GaveWay),
-            ConnectionEnd::Stopping => Some(Refusal::Stopping),
+            ConnectionEnd::GaveWay => Some(ErrorResponse::GaveWay),
+            ConnectionEnd::Stopping => Some(ErrorResponse::Stopping),
             ConnectionEnd::Broken(error) if error.is_timeout() && is_unread => {
-                Some(HeadRefusal::TooSlow(limits.time).into())
+                Some(HeadError::TooSlow(limits.time).into())
             }
             ConnectionEnd::Broken(error) if error.is_parse_too_large() => Some(
                 // The count includes the first line.
                 if state.lines > limits.lines + 1 {
-                    HeadRefusal::TooManyLines(limits.lines)
+                    HeadError::TooManyLines(limits.lines)
                 } else {
-                    HeadRefusal::TooLarge(limits.bytes)
+                    HeadError::TooLarge(limits.bytes)
                 }
                 .into(),
             ),
             ConnectionEnd::Broken(error) if error.is_parse() => Some(unread(error).into()),
             ConnectionEnd::Broken(error) if is_unread && error.is_incomplete_message() => {
-                Some(HeadRefusal::BrokenOff.into())
+                Some(HeadError::BrokenOff.into())
             }
-            ConnectionEnd::Orderly if is_unread => Some(HeadRefusal::BrokenOff.into()),
+            ConnectionEnd::Orderly if is_unread => Some(HeadError::BrokenOff.into()),
             // An answer that breaks off before its head was written.
-            ConnectionEnd::Broken(error) if error.is_user() => Some(Refusal::BrokenAnswer),
+            ConnectionEnd::Broken(error) if error.is_user() => Some(ErrorResponse::BrokenAnswer),
             ConnectionEnd::Broken(_) | ConnectionEnd::Orderly => None,
         }
     }
@@ -261,16 +261,16 @@ pub(super) struct Limits {
 }
 
 /// What hyper finds wrong with a head, which it tells only by its message.
-fn unread(error: &hyper::Error) -> HeadRefusal {
+fn unread(error: &hyper::Error) -> HeadError {
     match error.to_string().as_str() {
-        "invalid HTTP method parsed" => HeadRefusal::NoMethod,
-        "invalid URI" => HeadRefusal::NoPath,
-        "URI too long" => HeadRefusal::TargetTooLong(TARGET_MAX),
-        "invalid HTTP header parsed" => HeadRefusal::Line,
-        "invalid content-length parsed" => HeadRefusal::Length,
+        "invalid HTTP method parsed" => HeadError::NoMethod,
+        "invalid URI" => HeadError::NoPath,
+        "URI too long" => HeadError::TargetTooLong(TARGET_MAX),
+        "invalid HTTP header parsed" => HeadError::Line,
+        "invalid content-length parsed" => HeadError::Length,
         "invalid transfer-encoding parsed" | "unexpected transfer-encoding parsed" => {
-            HeadRefusal::Coding
+            HeadError::Coding
         }
-        _ => HeadRefusal::Unreadable,
+        _ => HeadError::Unreadable,
     }
 }

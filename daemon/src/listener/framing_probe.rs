@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::exchange::{Exchange, NextBytes, WriteVerdict};
 use super::request_line;
-use crate::refusal::HeadRefusal;
+use crate::refusal::HeadError;
 
 /// A stream that hands its reader one head at a time, holds back hyper's own answers, and reports
 /// to `exchange` what passes.
@@ -70,7 +70,7 @@ impl<S> FramingProbe<S> {
     }
 
     /// Turns the held bytes into something that hyper accepts. `false` if more bytes are needed.
-    fn read_line(&mut self) -> Result<bool, HeadRefusal> {
+    fn read_line(&mut self) -> Result<bool, HeadError> {
         // RFC 9112 section 2.2: empty lines before a request aren't part of it.
         while let [b'\n', ..] | [b'\r', b'\n', ..] = self.held[..] {
             let empty = if self.held[0] == b'\n' { 1 } else { 2 };
@@ -85,7 +85,7 @@ impl<S> FramingProbe<S> {
             request_line::check_start(&self.held)?;
             self.searched = self.held.len();
             return if self.searched > LINE_MAX {
-                Err(HeadRefusal::TargetTooLong(request_line::TARGET_MAX))
+                Err(HeadError::TargetTooLong(request_line::TARGET_MAX))
             } else {
                 Ok(false)
             };

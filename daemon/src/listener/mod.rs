@@ -34,7 +34,7 @@ use crate::body::Body;
 use crate::facts::{ConnFacts, Local};
 use crate::failpoint;
 use crate::peer::{self, Gone, Peers, SeenPeer};
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 use crate::supervise::descriptors::Room;
 use crate::telemetry::Whom;
 pub(crate) use accept_backoff::AcceptBackoff;
@@ -96,7 +96,7 @@ impl<H: Handler> HttpServer<H> {
     }
 
     /// Accepts connections from `listener` until `stop`, only to say why this port isn't served.
-    pub async fn reject(self, listener: TcpListener, why: Refusal, stop: CancellationToken) {
+    pub async fn reject(self, listener: TcpListener, why: ErrorResponse, stop: CancellationToken) {
         let mut backoff = AcceptBackoff::default();
         loop {
             let accepted = tokio::select! {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 use crate::telemetry::{self, Whom};
 
 /// Refuses connections without taking places from others. Clones share one limit.
@@ -23,7 +23,7 @@ impl Rejector {
 
     /// Answers with the reason, then closes; under load, closes without an answer. Nothing that the
     /// client sends is read as a request.
-    pub(super) fn reject<S>(&self, stream: S, whom: Whom, why: Refusal, tracker: &TaskTracker)
+    pub(super) fn reject<S>(&self, stream: S, whom: Whom, why: ErrorResponse, tracker: &TaskTracker)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -72,7 +72,7 @@ async fn reject_now<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// The refusal in HTTP/1.1 wire format.
-pub(super) async fn answer(why: Refusal) -> Vec<u8> {
+pub(super) async fn answer(why: ErrorResponse) -> Vec<u8> {
     let (mut head, body) = why.into_response().into_parts();
     let body = body.collect().await.map(|body| body.to_bytes());
     let body = body.unwrap_or_default();

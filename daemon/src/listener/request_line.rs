@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use crate::percent::{self, Unencodable};
-use crate::refusal::HeadRefusal;
+use crate::refusal::HeadError;
 
 /// What hyper gets to read.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,27 +24,27 @@ pub(super) struct RequestLine {
 ///
 /// # Errors
 /// What is wrong with the line.
-pub(super) fn read(line: &[u8]) -> Result<RequestLine, HeadRefusal> {
+pub(super) fn read(line: &[u8]) -> Result<RequestLine, HeadError> {
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     let space = memchr::memchr(b' ', text).unwrap_or(text.len());
     let (method, rest) = text.split_at(space);
     check_method(method)?;
     if method.is_empty() {
-        return Err(HeadRefusal::NoMethod);
+        return Err(HeadError::NoMethod);
     }
     let target = VERSIONS.iter().find_map(|known| rest.strip_suffix(*known));
     let Some(target) = target else {
         return Err(without_version(rest));
     };
     let target = target.get(1..).filter(|target| !target.is_empty());
-    let target = target.ok_or(HeadRefusal::NoTarget)?;
+    let target = target.ok_or(HeadError::NoTarget)?;
     let encoded = percent::encoded(target).map_err(|why| match why {
-        Unencodable::Fragment => HeadRefusal::Fragment,
-        Unencodable::Control => HeadRefusal::Control,
+        Unencodable::Fragment => HeadError::Fragment,
+        Unencodable::Control => HeadError::Control,
     })?;
     if encoded.len() > TARGET_MAX {
-        return Err(HeadRefusal::TargetTooLong(TARGET_MAX));
+        return Err(HeadError::TargetTooLong(TARGET_MAX));
     }
     let anew = match encoded {
         Cow::Borrowed(_) => None,
@@ -64,16 +64,16 @@ pub(super) fn read(line: &[u8]) -> Result<RequestLine, HeadRefusal> {
 ///
 /// # Errors
 /// What is wrong with the beginning.
-pub(super) fn check_start(start: &[u8]) -> Result<(), HeadRefusal> {
+pub(super) fn check_start(start: &[u8]) -> Result<(), HeadError> {
     let space = memchr::memchr(b' ', start).unwrap_or(start.len());
     check_method(&start[..space])
 }
 
-fn check_method(method: &[u8]) -> Result<(), HeadRefusal> {
+fn check_method(method: &[u8]) -> Result<(), HeadError> {
     match method {
-        [TLS_HANDSHAKE, ..] => Err(HeadRefusal::Tls),
+        [TLS_HANDSHAKE, ..] => Err(HeadError::Tls),
         _ if method.iter().all(is_tchar) => Ok(()),
-        _ => Err(HeadRefusal::NoMethod),
+        _ => Err(HeadError::NoMethod),
     }
 }
 
@@ -82,12 +82,12 @@ fn is_tchar(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
 }
 
-fn without_version(rest: &[u8]) -> HeadRefusal {
+fn without_version(rest: &[u8]) -> HeadError {
     let last = rest.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
     if last.starts_with(b"HTTP/") {
-        HeadRefusal::Version
+        HeadError::Version
     } else {
-        HeadRefusal::NoVersion
+        HeadError::NoVersion
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    fn target(target: &[u8]) -> Result<Vec<u8>, HeadRefusal> {
+    fn target(target: &[u8]) -> Result<Vec<u8>, HeadError> {
         let line = [b"GET ", target, b" HTTP/1.1\r\n"].concat();
         let read = read(&line)?;
         let written = read.anew.unwrap_or(line);
@@ -136,27 +136,27 @@ mod tests {
     fn s8_what_has_no_reading_says_why() {
         let line = |text: &str| read(text.as_bytes()).map(|read| read.anew);
         for (text, why) in [
-            ("GET /a\0b HTTP/1.1\r\n", HeadRefusal::Control),
-            ("GET /a\tb HTTP/1.1\r\n", HeadRefusal::Control),
-            ("GET /a\rb HTTP/1.1\r\n", HeadRefusal::Control),
-            ("GET /a\u{7f} HTTP/1.1\r\n", HeadRefusal::Control),
-            ("GET /a#b HTTP/1.1\r\n", HeadRefusal::Fragment),
-            ("GET /a\r\n", HeadRefusal::NoVersion),
-            ("GET\r\n", HeadRefusal::NoVersion),
-            ("GET /a HTTP/1.1 \r\n", HeadRefusal::NoVersion),
-            ("GET HTTP/1.1\r\n", HeadRefusal::NoTarget),
-            ("GET  HTTP/1.1\r\n", HeadRefusal::NoTarget),
-            (" /a HTTP/1.1\r\n", HeadRefusal::NoMethod),
-            ("GET\t/a HTTP/1.1\r\n", HeadRefusal::NoMethod),
-            ("PRI * HTTP/2.0\r\n", HeadRefusal::Version),
-            ("GET /a HTTP/1.2\r\n", HeadRefusal::Version),
-            ("GET /a http/1.1\r\n", HeadRefusal::NoVersion),
-            ("\u{16}\u{3}\u{1}\n", HeadRefusal::Tls),
+            ("GET /a\0b HTTP/1.1\r\n", HeadError::Control),
+            ("GET /a\tb HTTP/1.1\r\n", HeadError::Control),
+            ("GET /a\rb HTTP/1.1\r\n", HeadError::Control),
+            ("GET /a\u{7f} HTTP/1.1\r\n", HeadError::Control),
+            ("GET /a#b HTTP/1.1\r\n", HeadError::Fragment),
+            ("GET /a\r\n", HeadError::NoVersion),
+            ("GET\r\n", HeadError::NoVersion),
+            ("GET /a HTTP/1.1 \r\n", HeadError::NoVersion),
+            ("GET HTTP/1.1\r\n", HeadError::NoTarget),
+            ("GET  HTTP/1.1\r\n", HeadError::NoTarget),
+            (" /a HTTP/1.1\r\n", HeadError::NoMethod),
+            ("GET\t/a HTTP/1.1\r\n", HeadError::NoMethod),
+            ("PRI * HTTP/2.0\r\n", HeadError::Version),
+            ("GET /a HTTP/1.2\r\n", HeadError::Version),
+            ("GET /a http/1.1\r\n", HeadError::NoVersion),
+            ("\u{16}\u{3}\u{1}\n", HeadError::Tls),
         ] {
             assert_eq!(line(text), Err(why), "{text:?}");
         }
         assert_eq!(line("GET /a HTTP/1.0\n"), Ok(None));
-        assert_eq!(check_start(b"\x16"), Err(HeadRefusal::Tls));
+        assert_eq!(check_start(b"\x16"), Err(HeadError::Tls));
         assert_eq!(check_start(b"GE"), Ok(()));
         assert_eq!(check_start(b"GET /\xff"), Ok(()));
     }

@@ -27,7 +27,7 @@ use tokio::net::UnixStream;
 
 use self::state::TcpState;
 use crate::keys::Trace;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 use crate::telemetry::Whom;
 
 /// Who has opened a connection.
@@ -53,9 +53,9 @@ impl Peer {
     }
 
     /// The refusal for a peer that isn't served at all, not even with a local key.
-    pub fn refusal(self) -> Option<Refusal> {
+    pub fn refusal(self) -> Option<ErrorResponse> {
         match self {
-            Self::Other(_) => Some(Refusal::OtherUser),
+            Self::Other(_) => Some(ErrorResponse::OtherUser),
             Self::Own | Self::Unknown => None,
         }
     }

@@ -7,7 +7,7 @@ use super::code::ErrorCode;
 
 /// What is wrong with a head. None of its bytes are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HeadRefusal {
+pub enum HeadError {
     /// The client has begun a TLS handshake.
     Tls,
     /// The first line doesn't begin with a method.
@@ -44,7 +44,7 @@ pub enum HeadRefusal {
     Unreadable,
 }
 
-impl HeadRefusal {
+impl HeadError {
     pub(super) fn code(self) -> ErrorCode {
         match self {
             Self::Tls => ErrorCode::TlsRefused,

@@ -5,11 +5,11 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::code::ErrorCode;
-use crate::keys::Wrong;
+use crate::keys::KeyError;
 
 /// Why a request is refused that has a local key, or should have one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeyRefusal {
+pub enum KeyErrorResponse {
     /// The account requires a key.
     Needed(String),
     /// `allow-hosts` is set: a TCP client may be a forwarder, which lets its callers choose the
@@ -18,7 +18,7 @@ pub enum KeyRefusal {
     /// The system doesn't tell who owns the connection; only a key does.
     NeededOfStrangers,
     /// The key that was sent doesn't work.
-    Wrong(Wrong),
+    Invalid(KeyError),
     /// The key belongs to one account, and the request names another.
     OfAnotherAccount {
         /// The key's name.
@@ -39,16 +39,16 @@ pub enum KeyRefusal {
     },
 }
 
-impl KeyRefusal {
+impl KeyErrorResponse {
     pub(super) fn code(&self) -> ErrorCode {
         match self {
             Self::Needed(_) | Self::NeededOverTcp => ErrorCode::KeyNeeded,
             Self::NeededOfStrangers => ErrorCode::UnknownPeer,
-            Self::Wrong(Wrong::Unknown) => ErrorCode::KeyWrong,
-            Self::Wrong(Wrong::Expired { .. }) => ErrorCode::KeyExpired,
-            Self::Wrong(Wrong::Unreadable { .. }) => ErrorCode::KeyUnreadable,
-            Self::Wrong(Wrong::Closed(_)) => ErrorCode::KeysUnusable,
-            Self::Wrong(Wrong::Two | Wrong::InTarget | Wrong::Misplaced(_)) => {
+            Self::Invalid(KeyError::Unknown) => ErrorCode::KeyWrong,
+            Self::Invalid(KeyError::Expired { .. }) => ErrorCode::KeyExpired,
+            Self::Invalid(KeyError::Unreadable { .. }) => ErrorCode::KeyUnreadable,
+            Self::Invalid(KeyError::Closed(_)) => ErrorCode::KeysUnusable,
+            Self::Invalid(KeyError::Two | KeyError::InTarget | KeyError::Misplaced(_)) => {
                 ErrorCode::KeyMisplaced
             }
             Self::OfAnotherAccount { .. } => ErrorCode::KeyOfAnotherAccount,
@@ -72,7 +72,7 @@ impl KeyRefusal {
                 connection: send a local key (`loopdesk key create NAME --scope SCOPE`), or use \
                 the socket `proxy.sock`"
                 .to_owned(),
-            Self::Wrong(why) => format!("{why}: {}", why.hint()),
+            Self::Invalid(why) => format!("{why}: {}", why.hint()),
             Self::OfAnotherAccount {
                 key,
                 account,
@@ -104,19 +104,19 @@ impl KeyRefusal {
         let bearer = match self {
             Self::Needed(_)
             | Self::NeededOverTcp
-            | Self::Wrong(Wrong::Two | Wrong::InTarget | Wrong::Misplaced(_)) => {
+            | Self::Invalid(KeyError::Two | KeyError::InTarget | KeyError::Misplaced(_)) => {
                 r#"Bearer realm="loopdesk""#.to_owned()
             }
-            Self::Wrong(Wrong::Unknown | Wrong::Expired { .. } | Wrong::Unreadable { .. }) => {
-                r#"Bearer realm="loopdesk", error="invalid_token""#.to_owned()
-            }
+            Self::Invalid(
+                KeyError::Unknown | KeyError::Expired { .. } | KeyError::Unreadable { .. },
+            ) => r#"Bearer realm="loopdesk", error="invalid_token""#.to_owned(),
             Self::Denied { needs, .. } => {
                 let scope = needs
                     .first()
                     .map_or_else(String::new, |s| format!(", scope=\"{s}\""));
                 format!(r#"Bearer realm="loopdesk", error="insufficient_scope"{scope}"#)
             }
-            Self::Wrong(Wrong::Closed(_))
+            Self::Invalid(KeyError::Closed(_))
             | Self::NeededOfStrangers
             | Self::OfAnotherAccount { .. } => return,
         };

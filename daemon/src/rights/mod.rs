@@ -48,7 +48,7 @@ use crate::route_table::scope::{Scopes, names};
 use crate::route_table::{RouteEntry, TABLE};
 
 pub(crate) use overrides::names_another_method;
-pub use verdict::{Denial, Explanation};
+pub use verdict::{Explanation, PolicyDenied};
 
 /// What a key allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ impl Rights {
     ///
     /// # Errors
     /// Why the key doesn't allow it.
-    pub fn judge(&self, head: &Parts) -> Result<(), Denial> {
+    pub fn judge(&self, head: &Parts) -> Result<(), PolicyDenied> {
         if self.is_full() {
             return Ok(());
         }
@@ -192,7 +192,7 @@ impl Rights {
     /// Checks the body of a request that [`judge`](Self::judge) has let through, and returns a body
     /// that can be passed on: read completely, or checked as it streams if `memory` has no room.
     ///
-    /// A body that is checked as it streams ends with the [`Denial`] as its error.
+    /// A body that is checked as it streams ends with the [`PolicyDenied`] as its error.
     ///
     /// # Errors
     /// If the body names another method than the one that was judged, or a side load that the key
@@ -202,7 +202,7 @@ impl Rights {
         head: &Parts,
         body: Body,
         memory: &mut Share,
-    ) -> Result<Body, Denial> {
+    ) -> Result<Body, PolicyDenied> {
         if self.is_full() {
             return Ok(body);
         }
@@ -223,7 +223,7 @@ impl Rights {
         !self.is_full() && !self.deny.rules().is_empty()
     }
 
-    fn decide(&self, method: &Method, target: &Uri) -> Result<GrantedBy<'_>, Denial> {
+    fn decide(&self, method: &Method, target: &Uri) -> Result<GrantedBy<'_>, PolicyDenied> {
         if self.is_full() {
             return Ok(GrantedBy::Everything);
         }

@@ -15,7 +15,7 @@ use crate::telemetry::Sent;
 
 /// Why a key may not do something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
+pub struct PolicyDenied {
     /// The scopes that would each be enough; empty if none would.
     pub needs: Vec<String>,
     /// The line that decides.
@@ -24,7 +24,7 @@ pub struct Denial {
     pub why: String,
 }
 
-impl Denial {
+impl PolicyDenied {
     /// For a request that no limited key may send in this form.
     pub(super) fn of_request(line: String, why: String) -> Self {
         Self {
@@ -35,13 +35,13 @@ impl Denial {
     }
 }
 
-impl fmt::Display for Denial {
+impl fmt::Display for PolicyDenied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)
     }
 }
 
-impl std::error::Error for Denial {}
+impl std::error::Error for PolicyDenied {}
 
 /// The decision on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,8 +56,8 @@ pub struct Explanation {
     pub why: String,
 }
 
-impl From<Denial> for Explanation {
-    fn from(denial: Denial) -> Self {
+impl From<PolicyDenied> for Explanation {
+    fn from(denial: PolicyDenied) -> Self {
         Self {
             allowed: false,
             needs: denial.needs,
@@ -111,8 +111,8 @@ impl GrantedBy<'_> {
     }
 }
 
-pub(super) fn of_method_header(name: &HeaderName) -> Denial {
-    Denial::of_request(
+pub(super) fn of_method_header(name: &HeaderName) -> PolicyDenied {
+    PolicyDenied::of_request(
         format!("header `{name}`"),
         format!(
             "The header `{name}` names another method, which some servers use, and this key is \
@@ -121,8 +121,8 @@ pub(super) fn of_method_header(name: &HeaderName) -> Denial {
     )
 }
 
-pub(super) fn of_method_in_query() -> Denial {
-    Denial::of_request(
+pub(super) fn of_method_in_query() -> PolicyDenied {
+    PolicyDenied::of_request(
         "`_method` in the query".to_owned(),
         "The query has a parameter `_method`, which some servers use instead of the request's own \
          method, and this key is limited to what that one may do."
@@ -130,8 +130,8 @@ pub(super) fn of_method_in_query() -> Denial {
     )
 }
 
-pub(super) fn of_another_person() -> Denial {
-    Denial {
+pub(super) fn of_another_person() -> PolicyDenied {
+    PolicyDenied {
         needs: vec!["impersonate".to_owned()],
         line: "header `x-on-behalf-of`".to_owned(),
         why: "The header `X-On-Behalf-Of` makes Zendesk act for another person, for which this \
@@ -140,8 +140,8 @@ pub(super) fn of_another_person() -> Denial {
     }
 }
 
-pub(super) fn of_ambiguous_path(ambiguity: Ambiguity) -> Denial {
-    Denial::of_request(
+pub(super) fn of_ambiguous_path(ambiguity: Ambiguity) -> PolicyDenied {
+    PolicyDenied::of_request(
         "the path can be read two ways".to_owned(),
         format!(
             "The path can be read two ways, and this key is limited to some paths: {ambiguity}."
@@ -149,8 +149,8 @@ pub(super) fn of_ambiguous_path(ambiguity: Ambiguity) -> Denial {
     )
 }
 
-pub(super) fn of_rule(rule: &Rule, method: &Method, path: &ApiPath<'_>) -> Denial {
-    Denial::of_request(
+pub(super) fn of_rule(rule: &Rule, method: &Method, path: &ApiPath<'_>) -> PolicyDenied {
+    PolicyDenied::of_request(
         format!("deny `{rule}`"),
         format!(
             "A rule of the key denies `{}`, whatever else it allows.",
@@ -159,10 +159,14 @@ pub(super) fn of_rule(rule: &Rule, method: &Method, path: &ApiPath<'_>) -> Denia
     )
 }
 
-pub(super) fn of_scope(entry: Option<&RouteEntry>, method: &Method, path: &ApiPath<'_>) -> Denial {
+pub(super) fn of_scope(
+    entry: Option<&RouteEntry>,
+    method: &Method,
+    path: &ApiPath<'_>,
+) -> PolicyDenied {
     let Some(entry) = entry else {
         let shown = shown(method, path);
-        return Denial {
+        return PolicyDenied {
             needs: Scopes::WRITE.names(),
             line: format!("route table: `{shown}` isn't known"),
             why: format!("{UNKNOWN}: this key needs `write`, or a rule that allows it."),
@@ -174,7 +178,7 @@ pub(super) fn of_scope(entry: Option<&RouteEntry>, method: &Method, path: &ApiPa
         several => format!("scopes `{}`", several.join("`, `")),
     };
     let (verb, path) = (entry.verb.name(), &entry.path);
-    Denial {
+    PolicyDenied {
         needs: entry.needs.names(),
         line: format!(
             "route table: `{verb} {path}` {}, {scopes}",
@@ -189,11 +193,11 @@ pub(super) fn of_scope(entry: Option<&RouteEntry>, method: &Method, path: &ApiPa
 }
 
 /// For a side load in `place`.
-pub(super) fn of_side_load(refused: &RefusedSideLoad, place: &str) -> Denial {
+pub(super) fn of_side_load(refused: &RefusedSideLoad, place: &str) -> PolicyDenied {
     let name = Sent::escaped(&refused.name);
     let line = format!("`include` in {place}, side load `{name}`");
     match refused.needs {
-        Some(needs) => Denial {
+        Some(needs) => PolicyDenied {
             needs: needs.names(),
             line,
             why: format!(
@@ -201,7 +205,7 @@ pub(super) fn of_side_load(refused: &RefusedSideLoad, place: &str) -> Denial {
                 names(needs).join(" or ")
             ),
         },
-        None => Denial::of_request(
+        None => PolicyDenied::of_request(
             line,
             format!(
                 "The request side-loads `{name}`, which may contain what a `deny` rule of this key \
@@ -212,17 +216,17 @@ pub(super) fn of_side_load(refused: &RefusedSideLoad, place: &str) -> Denial {
 }
 
 /// For a route that no `deny` rule names, and that may show the same.
-pub(super) fn of_what_it_shows(why: &Why<'_>, method: &Method, path: &ApiPath<'_>) -> Denial {
+pub(super) fn of_what_it_shows(why: &Why<'_>, method: &Method, path: &ApiPath<'_>) -> PolicyDenied {
     let shown = shown(method, path);
     match why {
-        Why::Unknown(rule) => Denial::of_request(
+        Why::Unknown(rule) => PolicyDenied::of_request(
             format!("route table: `{shown}` isn't known, and deny `{rule}`"),
             format!(
                 "This route isn't known, so it may show or do what the rule `{rule}` of this key \
                  denies: only an `allow` rule for `{shown}` itself lets it through."
             ),
         ),
-        Why::Mixed(rule) => Denial::of_request(
+        Why::Mixed(rule) => PolicyDenied::of_request(
             format!("route table: `{shown}` searches or exports, and deny `{rule}`"),
             format!(
                 "This route searches or exports, which may find what the rule `{rule}` of this key \

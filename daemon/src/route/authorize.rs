@@ -21,9 +21,9 @@ use loopdesk_protocol::key::KeyState;
 
 use crate::body::{Body, Error, Share};
 use crate::config::{AccountName, Config, Ttl};
-use crate::keys::{Key, KeyId, Wrong};
-use crate::refusal::{KeyRefusal, Refusal};
-use crate::rights::{Denial, Explanation, Rights};
+use crate::keys::{Key, KeyError, KeyId};
+use crate::refusal::{ErrorResponse, KeyErrorResponse};
+use crate::rights::{Explanation, PolicyDenied, Rights};
 use crate::session::TokenPolicy;
 
 /// A configuration's rules for local keys.
@@ -110,11 +110,11 @@ impl<'a> ValidKey<'a> {
     ///
     /// # Errors
     /// It belongs to another account, whose session the request would use.
-    pub fn belongs(self, named: &AccountName) -> Result<(), KeyRefusal> {
+    pub fn belongs(self, named: &AccountName) -> Result<(), KeyErrorResponse> {
         if self.key.account == *named {
             return Ok(());
         }
-        Err(KeyRefusal::OfAnotherAccount {
+        Err(KeyErrorResponse::OfAnotherAccount {
             key: self.key.name.clone(),
             account: self.key.account.to_string(),
             named: named.to_string(),
@@ -125,7 +125,7 @@ impl<'a> ValidKey<'a> {
     ///
     /// # Errors
     /// Its rights or `max-key-scope` don't cover the request.
-    pub fn allows(self, head: &Parts) -> Result<(), KeyRefusal> {
+    pub fn allows(self, head: &Parts) -> Result<(), KeyErrorResponse> {
         let judged = self.each().try_for_each(|rights| rights.judge(head));
         judged.map_err(|denial| denied(&self.key.name, denial))
     }
@@ -152,7 +152,7 @@ impl<'a> ValidKey<'a> {
         head: &Parts,
         body: Body,
         memory: &mut Share,
-    ) -> Result<Body, Refusal> {
+    ) -> Result<Body, ErrorResponse> {
         let mut guarded = body;
         for rights in self.each() {
             let passed = rights.guard(head, guarded, memory).await;
@@ -162,8 +162,8 @@ impl<'a> ValidKey<'a> {
             return Ok(guarded);
         }
         let name = self.key.name.clone();
-        let refused = move |error: Error| match error.downcast::<Denial>() {
-            Ok(denial) => Refusal::from(denied(&name, *denial)).into(),
+        let refused = move |error: Error| match error.downcast::<PolicyDenied>() {
+            Ok(denial) => ErrorResponse::from(denied(&name, *denial)).into(),
             Err(error) => error,
         };
         Ok(Body::adapted(guarded.map_err(refused)))
@@ -211,12 +211,12 @@ pub enum Invalid {
 
 impl Invalid {
     /// The refusal for a request with this key.
-    pub fn refusal(self, key: &Key) -> KeyRefusal {
+    pub fn refusal(self, key: &Key) -> KeyErrorResponse {
         let name = key.name.clone();
-        KeyRefusal::Wrong(match self {
-            Self::Revoked => Wrong::Unknown,
-            Self::Unreadable(why) => Wrong::Unreadable { name, why },
-            Self::Expired(at) => Wrong::Expired { name, at },
+        KeyErrorResponse::Invalid(match self {
+            Self::Revoked => KeyError::Unknown,
+            Self::Unreadable(why) => KeyError::Unreadable { name, why },
+            Self::Expired(at) => KeyError::Expired { name, at },
         })
     }
 
@@ -239,8 +239,8 @@ impl Invalid {
     }
 }
 
-fn denied(key: &str, denial: Denial) -> KeyRefusal {
-    KeyRefusal::Denied {
+fn denied(key: &str, denial: PolicyDenied) -> KeyErrorResponse {
+    KeyErrorResponse::Denied {
         key: key.to_owned(),
         needs: denial.needs,
         why: denial.why,

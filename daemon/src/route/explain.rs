@@ -4,7 +4,7 @@ use http::{Method, Request, Uri};
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key::Explained;
 
-use super::{Admitted, ConnFacts, KeyRefusal, Local, Refusal, Routes, ValidKey};
+use super::{Admitted, ConnFacts, ErrorResponse, KeyErrorResponse, Local, Routes, ValidKey};
 use crate::config::AccountName;
 use crate::keys::{Key, Trace};
 use crate::peer::Peer;
@@ -51,7 +51,7 @@ impl Routes {
         match key {
             Some(key) => of_key(&name, key, asked.person, &head.method, &head.uri),
             None if self.needs_key_over_tcp => {
-                let refusal = Refusal::from(KeyRefusal::NeededOverTcp);
+                let refusal = ErrorResponse::from(KeyErrorResponse::NeededOverTcp);
                 no(
                     Some(name.as_str()),
                     "`allow-hosts` is set",
@@ -72,23 +72,26 @@ impl Routes {
 }
 
 /// Explains a refusal that doesn't depend on the key's rights.
-fn refused(refusal: &Refusal) -> Explained {
-    let (account, line) = if let Refusal::UnknownAccount { name, .. } = refusal {
+fn refused(refusal: &ErrorResponse) -> Explained {
+    let (account, line) = if let ErrorResponse::UnknownAccount { name, .. } = refusal {
         (
             Some(name.as_str()),
             format!("there is no table `accounts.{name}`"),
         )
-    } else if let Refusal::Key(KeyRefusal::Needed(name)) = refusal {
+    } else if let ErrorResponse::Key(KeyErrorResponse::Needed(name)) = refusal {
         (
             Some(name.as_str()),
             format!("`accounts.{name}.access = \"key\"`"),
         )
-    } else if let Refusal::Key(KeyRefusal::OfAnotherAccount { account, named, .. }) = refusal {
+    } else if let ErrorResponse::Key(KeyErrorResponse::OfAnotherAccount {
+        account, named, ..
+    }) = refusal
+    {
         (
             Some(named.as_str()),
             format!("the key is for account `{account}`"),
         )
-    } else if let Refusal::NoAccounts | Refusal::NoAccountNamed(_) = refusal {
+    } else if let ErrorResponse::NoAccounts | ErrorResponse::NoAccountNamed(_) = refusal {
         (None, "`default-account` isn't set".to_owned())
     } else {
         (None, "`open-routes` doesn't name it".to_owned())

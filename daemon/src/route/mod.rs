@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{Access, Account, AccountName, Config};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, KeyId};
-use crate::refusal::{KeyRefusal, Refusal};
+use crate::refusal::{ErrorResponse, KeyErrorResponse};
 use crate::route_table::{CarriedFiles, NormalizedPath, Properties, TABLE};
 use crate::session::TokenPolicy;
 use crate::telemetry::Sent;
@@ -78,12 +78,12 @@ impl Routes {
     pub fn valid_key<'a>(
         &'a self,
         admitted: &'a Admitted,
-    ) -> Result<Option<ValidKey<'a>>, KeyRefusal> {
+    ) -> Result<Option<ValidKey<'a>>, KeyErrorResponse> {
         let key = admitted.key.as_deref();
         key.map(|key| self.valid(key)).transpose()
     }
 
-    fn valid<'a>(&'a self, key: &'a Key) -> Result<ValidKey<'a>, KeyRefusal> {
+    fn valid<'a>(&'a self, key: &'a Key) -> Result<ValidKey<'a>, KeyErrorResponse> {
         let judged = self.keys.valid(key, self.clock.now());
         judged.map_err(|invalid| invalid.refusal(key))
     }
@@ -108,7 +108,7 @@ impl Routes {
         admitted: &Admitted,
         key: Option<ValidKey<'_>>,
         head: &Parts,
-    ) -> Result<Plan, Refusal> {
+    ) -> Result<Plan, ErrorResponse> {
         let (account, properties) = self.decide(facts, admitted, key, head)?;
         if let Some(key) = key {
             key.allows(head)?;
@@ -129,7 +129,7 @@ impl Routes {
         admitted: &Admitted,
         key: Option<ValidKey<'_>>,
         head: &Parts,
-    ) -> Result<(Arc<Account>, Properties), Refusal> {
+    ) -> Result<(Arc<Account>, Properties), ErrorResponse> {
         let path = NormalizedPath::of(head.uri.path());
         let properties = TABLE.properties(policy::method(head), &path);
         let asker = match key {
@@ -137,11 +137,11 @@ impl Routes {
             None => Asker::Keyless,
         };
         if self.policy.refuses(&path, properties, asker) {
-            return Err(Refusal::RefusedRoute(Sent::escaped(head.uri.path())));
+            return Err(ErrorResponse::RefusedRoute(Sent::escaped(head.uri.path())));
         }
         let account = self.account(facts, admitted, key)?;
         if key.is_none() && account.access == Access::Key {
-            return Err(KeyRefusal::Needed(account.name.to_string()).into());
+            return Err(KeyErrorResponse::Needed(account.name.to_string()).into());
         }
         Ok((account, properties))
     }
@@ -153,13 +153,13 @@ impl Routes {
         facts: &ConnFacts,
         admitted: &Admitted,
         key: Option<ValidKey<'_>>,
-    ) -> Result<Arc<Account>, Refusal> {
+    ) -> Result<Arc<Account>, ErrorResponse> {
         let by_port = match &facts.local {
             // A connection may be older than the configuration. If its port is no longer configured,
             // it must not fall back to the default account.
             Local::Tcp { addr } => match self.ports.get(&addr.port()) {
                 Some(owner) => owner.as_ref(),
-                None => return Err(Refusal::UnconfiguredPort(addr.port())),
+                None => return Err(ErrorResponse::UnconfiguredPort(addr.port())),
             },
             Local::Unix => None,
         };
@@ -167,7 +167,7 @@ impl Routes {
         if let (Some(port), Some(host)) = (by_port, by_host)
             && port != host
         {
-            return Err(Refusal::TwoAccountsNamed {
+            return Err(ErrorResponse::TwoAccountsNamed {
                 port: port.to_string(),
                 host: host.to_string(),
                 known: self.addresses(),
@@ -180,14 +180,14 @@ impl Routes {
         let by_key = key.map(ValidKey::account);
         let Some(name) = named.or(by_key).or(self.default.as_ref()) else {
             return Err(if self.accounts.is_empty() {
-                Refusal::NoAccounts
+                ErrorResponse::NoAccounts
             } else {
-                Refusal::NoAccountNamed(self.addresses())
+                ErrorResponse::NoAccountNamed(self.addresses())
             });
         };
         match self.accounts.get(name) {
             Some(account) => Ok(Arc::clone(account)),
-            None => Err(Refusal::UnknownAccount {
+            None => Err(ErrorResponse::UnknownAccount {
                 name: name.clone(),
                 known: self.accounts.keys().map(ToString::to_string).collect(),
             }),
@@ -271,7 +271,11 @@ mod tests {
         Routes::new(&config, Clock::system())
     }
 
-    fn resolve(routes: &Routes, port: Option<u16>, host: Option<&str>) -> Result<String, Refusal> {
+    fn resolve(
+        routes: &Routes,
+        port: Option<u16>,
+        host: Option<&str>,
+    ) -> Result<String, ErrorResponse> {
         let addr = ([127, 0, 0, 1], port.unwrap_or(8484)).into();
         let local = Local::Tcp { addr };
         let facts = ConnFacts::new(local, Peer::Own, Trace::Nothing);
@@ -300,7 +304,7 @@ mod tests {
     fn s6_a_port_that_is_nobodys_any_more_never_means_the_default_account() {
         let routes = routes(&["acme", "beta"], Some("acme"));
         let refusal = resolve(&routes, Some(8491), None).unwrap_err();
-        assert_eq!(refusal, Refusal::UnconfiguredPort(8491));
+        assert_eq!(refusal, ErrorResponse::UnconfiguredPort(8491));
     }
 
     #[test]
@@ -326,7 +330,7 @@ mod tests {
         assert!(text.contains("http://acme.localhost:8484"), "{text}");
 
         let none = routes(&[], None);
-        assert_eq!(resolve(&none, None, None), Err(Refusal::NoAccounts));
+        assert_eq!(resolve(&none, None, None), Err(ErrorResponse::NoAccounts));
     }
 
     #[test]

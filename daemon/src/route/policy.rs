@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::config::RoutePath;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 use crate::rights;
 use crate::route_table::{Credentials, NormalizedPath, PathName, Properties};
 use crate::upstream::Credential;
@@ -84,7 +84,7 @@ pub(super) fn method(head: &Parts) -> &Method {
 pub(super) fn credential(
     headers: &HeaderMap,
     properties: Properties,
-) -> Result<Credential, Refusal> {
+) -> Result<Credential, ErrorResponse> {
     if headers.contains_key(AUTH_HEADER) {
         let is_off = |line: &HeaderValue| line.as_bytes().eq_ignore_ascii_case(b"off");
         if headers.get_all(AUTH_HEADER).iter().all(is_off) {
@@ -92,7 +92,7 @@ pub(super) fn credential(
         }
         let why = "`X-Loopdesk-Auth` has one valid value, `off`, which sends the request without a \
                    credential; leave the header out to send it with yours";
-        return Err(Refusal::BadRequest(why.to_owned()));
+        return Err(ErrorResponse::BadRequest(why.to_owned()));
     }
     Ok(match properties.has_own_credential {
         true => Credential::Own,

@@ -18,7 +18,7 @@ use super::report::snapshot::{Ready, RequestToken, Snapshot};
 use super::report::token_policy::TokenPolicy;
 use crate::body::Body;
 use crate::config::Origin;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 use crate::upstream::{self, Outgoing, Upstream};
 
 impl Session {
@@ -27,7 +27,7 @@ impl Session {
     ///
     /// # Errors
     /// Where there is no token, or no answer.
-    pub async fn forward(&self, outgoing: Outgoing) -> Result<Response<Body>, Refusal> {
+    pub async fn forward(&self, outgoing: Outgoing) -> Result<Response<Body>, ErrorResponse> {
         self.forward_by(TokenPolicy::default(), outgoing).await
     }
 
@@ -39,7 +39,7 @@ impl Session {
         &self,
         policy: TokenPolicy,
         outgoing: Outgoing,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         // The token that is sent may be replaced meanwhile, and live on for a moment.
         let sent = self.snapshot();
         let mut response = self.answer_to(policy, outgoing).await?;
@@ -53,7 +53,7 @@ impl Session {
         &self,
         policy: TokenPolicy,
         mut outgoing: Outgoing,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         let upstream = self.upstream()?;
         if outgoing.credential() != upstream::Credential::Injected {
             self.allow_person(policy)?;
@@ -78,7 +78,7 @@ impl Session {
         upstream: &Upstream,
         outgoing: &mut Outgoing,
         policy: TokenPolicy,
-    ) -> Result<Response<Body>, Refusal> {
+    ) -> Result<Response<Body>, ErrorResponse> {
         for _ in 0..REPLAYS {
             let (response, used) = self.send_once(upstream, outgoing, policy).await?;
             if response.status() != StatusCode::UNAUTHORIZED || !outgoing.can_send_again() {
@@ -98,7 +98,7 @@ impl Session {
             }
         }
         // A 401 would tell the script to give up its credentials.
-        Err(Refusal::Unavailable {
+        Err(ErrorResponse::Unavailable {
             account: self.account().name.to_string(),
             why: format!(
                 "a request has met {} dead access tokens in a row: they expire faster than it \
@@ -109,12 +109,12 @@ impl Session {
         })
     }
 
-    fn upstream(&self) -> Result<Upstream, Refusal> {
+    fn upstream(&self) -> Result<Upstream, ErrorResponse> {
         let setup = self.0.setup.load();
         setup
             .upstream
             .clone()
-            .map_err(|problem| Refusal::Unavailable {
+            .map_err(|problem| ErrorResponse::Unavailable {
                 account: setup.account.name.to_string(),
                 why: problem.message,
                 fix: problem.hints.first().cloned().unwrap_or_default(),
@@ -126,7 +126,7 @@ impl Session {
         upstream: &Upstream,
         outgoing: &mut Outgoing,
         policy: TokenPolicy,
-    ) -> Result<(Response<Body>, TokenRef), Refusal> {
+    ) -> Result<(Response<Body>, TokenRef), ErrorResponse> {
         let load = if outgoing.is_replayable() {
             Replayability::Replayable
         } else {
@@ -154,11 +154,11 @@ impl Session {
     }
 
     /// The token for requests to `origin`, if there is one that has not expired (R6).
-    fn token(&self, origin: &Origin, policy: TokenPolicy) -> Result<Option<Token>, Refusal> {
+    fn token(&self, origin: &Origin, policy: TokenPolicy) -> Result<Option<Token>, ErrorResponse> {
         let snapshot = self.snapshot();
         match snapshot.ready(policy.rights()) {
             Ready::Yes(credential) if !credential.origins.contains(origin) => {
-                Err(Refusal::Unavailable {
+                Err(ErrorResponse::Unavailable {
                     account: snapshot.view.name.to_string(),
                     why: format!("its tokens are not meant for {origin}"),
                     fix: "run `loopdesk status`".to_owned(),
@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// A key that waits for its confirmation opens nothing, whatever credential its request has.
-    fn allow_person(&self, policy: TokenPolicy) -> Result<(), Refusal> {
+    fn allow_person(&self, policy: TokenPolicy) -> Result<(), ErrorResponse> {
         let snapshot = self.snapshot();
         match snapshot.ready(policy.rights()) {
             Ready::Yes(credential) if !policy.admits(&credential.person) => {
@@ -197,13 +197,13 @@ impl Session {
         &self,
         deadline: Instant,
         policy: TokenPolicy,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ErrorResponse> {
         let mut changes = self.changes();
         let rights = policy.rights();
         let role = self.snapshot().role_for(rights);
         let (reply, heard) = oneshot::channel();
         if !self.send_to(role, Command::Wanted(reply)).await || heard.await.is_err() {
-            return Err(Refusal::Stopping);
+            return Err(ErrorResponse::Stopping);
         }
         let decided = changes.wait_for(|snapshot| match snapshot.ready(rights) {
             // There turns out to be no read-only pair: the account's own has to be asked for.
@@ -215,8 +215,8 @@ impl Session {
                 Ready::No(refusal) => Err(refusal.clone()),
                 Ready::Yes(_) | Ready::Soon => Ok(()),
             },
-            Ok(Err(_)) => Err(Refusal::Stopping),
-            Err(_) => Err(Refusal::TooSlow {
+            Ok(Err(_)) => Err(ErrorResponse::Stopping),
+            Err(_) => Err(ErrorResponse::TooSlow {
                 what: format!("a new access token for account `{}`", self.account().name),
                 after: PATIENCE,
             }),
@@ -229,7 +229,7 @@ impl Session {
         used: TokenRef,
         response: Response<Body>,
         policy: TokenPolicy,
-    ) -> Result<On401, Refusal> {
+    ) -> Result<On401, ErrorResponse> {
         let again = outgoing.can_send_again();
         if again && self.is_dead(used, policy) {
             return Ok(On401::Replay);
@@ -284,8 +284,8 @@ impl Session {
     }
 }
 
-fn suspended(snapshot: &Snapshot, token: &RequestToken) -> Refusal {
-    Refusal::KeySuspended {
+fn suspended(snapshot: &Snapshot, token: &RequestToken) -> ErrorResponse {
+    ErrorResponse::KeySuspended {
         account: snapshot.view.name.to_string(),
         person: token.person.name.clone(),
     }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::connect::PooledClient;
 use super::connection::{ConnectionState, CutReason, SILENCE_MAX};
 use super::connections::Connections;
-use super::failure::{Failure, is_safe};
+use super::failure::{UpstreamError, is_safe};
 use super::replay::Replay;
 use super::silence::Silence;
 use crate::body::Body;
@@ -42,7 +42,7 @@ pub(super) async fn exchange(
     client: &PooledClient,
     connections: &Connections,
     pending: &PendingRequest<'_>,
-) -> Result<Response<Body>, Failure> {
+) -> Result<Response<Body>, UpstreamError> {
     connections.notice_sleep();
     let began = Instant::now();
     let mut race = HedgedRequest {
@@ -110,7 +110,7 @@ impl HedgedRequest<'_> {
     }
 
     /// The outcome of an attempt that has ended; `None` if the other one may still succeed.
-    fn judge(&mut self, outcome: AttemptOutcome) -> Option<Result<Response<Body>, Failure>> {
+    fn judge(&mut self, outcome: AttemptOutcome) -> Option<Result<Response<Body>, UpstreamError>> {
         match outcome {
             AttemptOutcome::First(Ok(response)) => Some(Ok(self.first.received(response))),
             AttemptOutcome::Second(Ok(response)) => {
@@ -130,7 +130,7 @@ impl HedgedRequest<'_> {
                     None
                 }
                 None => Some(Err(match self.pending.body.and_then(Replay::failed) {
-                    Some(refusal) => Failure::Script(refusal),
+                    Some(refusal) => UpstreamError::Script(refusal),
                     None => self.first.failed(error),
                 })),
             },
@@ -138,13 +138,13 @@ impl HedgedRequest<'_> {
     }
 
     /// Checks on the attempts in flight.
-    fn look(&mut self) -> Result<(), Failure> {
+    fn look(&mut self) -> Result<(), UpstreamError> {
         let now = Instant::now();
         // A long upload isn't a slow answer: the clock restarts with each piece of the body, and
         // stops while the script hasn't sent any.
         let touched = self.pending.body.map_or(self.began, Replay::touched);
         if now.saturating_duration_since(touched) >= HEAD_MAX {
-            return Err(Failure::TimedOut {
+            return Err(UpstreamError::TimedOut {
                 what: "an answer",
                 after: HEAD_MAX,
                 sent: true,
@@ -203,8 +203,8 @@ enum Outlook {
 }
 
 impl SendAttempt {
-    fn start(client: &PooledClient, pending: &PendingRequest<'_>) -> Result<Self, Failure> {
-        let mut request = (pending.request)().ok_or(Failure::Target)?;
+    fn start(client: &PooledClient, pending: &PendingRequest<'_>) -> Result<Self, UpstreamError> {
+        let mut request = (pending.request)().ok_or(UpstreamError::Target)?;
         let on = capture_connection(&mut request);
         Ok(Self {
             answer: client.request(request),
@@ -277,13 +277,13 @@ impl SendAttempt {
         response.map(Body::from)
     }
 
-    fn failed(&mut self, error: legacy::Error) -> Failure {
+    fn failed(&mut self, error: legacy::Error) -> UpstreamError {
         let cut = self
             .find_connection()
             .and_then(|connection| connection.was_cut());
-        match (Failure::of_exchange(error), cut) {
+        match (UpstreamError::of_exchange(error), cut) {
             // HTTP/2 loses the reason along the way.
-            (Failure::Lost(_), Some(cut)) => Failure::Lost(cut.into()),
+            (UpstreamError::Lost(_), Some(cut)) => UpstreamError::Lost(cut.into()),
             (failure, _) => failure,
         }
     }

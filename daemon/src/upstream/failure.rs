@@ -14,11 +14,11 @@ use super::error_chain::{find, is_unknown_issuer, root};
 use super::limits::CONNECT_MAX;
 use crate::body::Error;
 use crate::config::Origin;
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 
 /// Why there is no answer. `Display` is a fragment without secrets.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub enum UpstreamError {
     /// The system trusts no certificate authority.
     #[error("the system's certificate authorities can't be loaded: {0}")]
     Roots(#[source] rustls::Error),
@@ -58,10 +58,10 @@ pub enum Failure {
     TooLarge(usize),
     /// The script's own body broke off, or was refused while it was being sent.
     #[error("{0}")]
-    Script(Refusal),
+    Script(ErrorResponse),
 }
 
-impl Failure {
+impl UpstreamError {
     /// Whether Zendesk may have acted on the request.
     pub fn may_have_acted(&self) -> bool {
         match self {
@@ -77,22 +77,22 @@ impl Failure {
     }
 
     /// The error response for the script.
-    pub fn refusal(&self, origin: &Origin) -> Refusal {
+    pub fn refusal(&self, origin: &Origin) -> ErrorResponse {
         match self {
-            Self::TimedOut { what, after, .. } => Refusal::TooSlow {
+            Self::TimedOut { what, after, .. } => ErrorResponse::TooSlow {
                 what: format!("{what} of {origin}"),
                 after: *after,
             },
-            Self::Proxy(proxy_error) if proxy_error.is_too_slow() => Refusal::TooSlow {
+            Self::Proxy(proxy_error) if proxy_error.is_too_slow() => ErrorResponse::TooSlow {
                 what: format!("a connection to {origin} through {}", proxy_error.whom()),
                 after: CONNECT_MAX,
             },
-            Self::Proxy(proxy_error) => Refusal::NoWay {
+            Self::Proxy(proxy_error) => ErrorResponse::Proxy {
                 origin: origin.to_string(),
                 why: proxy_error.to_string(),
             },
             Self::Script(refusal) => refusal.clone(),
-            Self::Target => Refusal::BadRequest(self.to_string()),
+            Self::Target => ErrorResponse::BadRequest(self.to_string()),
             Self::Roots(_)
             | Self::Connect(_)
             | Self::Tls(_)
@@ -104,7 +104,7 @@ impl Failure {
     }
 
     /// The words that `status` uses, where they say more than the library's.
-    fn no_answer(&self, origin: &Origin) -> Refusal {
+    fn no_answer(&self, origin: &Origin) -> ErrorResponse {
         let condition = self.condition(origin);
         let is_dated = condition.as_ref().is_some_and(|condition| {
             matches!(
@@ -115,7 +115,7 @@ impl Failure {
         let (said, fixes) = condition.map_or_else(Default::default, |c| (c.message, c.hints));
         let why = if is_dated { said } else { self.to_string() };
         let fix = fixes.into_iter().find(|fix| !why.contains(fix.as_str()));
-        Refusal::Upstream {
+        ErrorResponse::Upstream {
             origin: origin.to_string(),
             why,
             fix: fix.unwrap_or_else(|| "check the network".to_owned()),
@@ -221,24 +221,24 @@ fn opened_tls(error: &(dyn StdError + 'static)) -> &'static str {
 mod tests {
     use super::*;
 
-    fn all() -> Vec<(Failure, bool, bool, bool)> {
+    fn all() -> Vec<(UpstreamError, bool, bool, bool)> {
         let error = || -> Error { "cause".into() };
-        let timed = |sent| Failure::TimedOut {
+        let timed = |sent| UpstreamError::TimedOut {
             what: "an answer",
             after: Duration::from_secs(1),
             sent,
         };
         // The failure; whether it may have acted; whether another GET, another POST is allowed.
         vec![
-            (Failure::Connect(error()), false, false, false),
-            (Failure::Tls(error()), false, false, false),
+            (UpstreamError::Connect(error()), false, false, false),
+            (UpstreamError::Tls(error()), false, false, false),
             (timed(false), false, false, false),
             (timed(true), true, false, false),
-            (Failure::Unprocessed(error()), false, true, true),
-            (Failure::Lost(error()), true, true, false),
-            (Failure::Malformed(error()), true, false, false),
+            (UpstreamError::Unprocessed(error()), false, true, true),
+            (UpstreamError::Lost(error()), true, true, false),
+            (UpstreamError::Malformed(error()), true, false, false),
             (
-                Failure::Script(Refusal::of_body(&error())),
+                UpstreamError::Script(ErrorResponse::of_body(&error())),
                 true,
                 false,
                 false,
@@ -262,9 +262,9 @@ mod tests {
         let origin: Origin = "https://acme.zendesk.com".parse().unwrap();
         for (failure, ..) in all() {
             let status = failure.refusal(&origin).status().as_u16();
-            let expected = if matches!(failure, Failure::TimedOut { .. }) {
+            let expected = if matches!(failure, UpstreamError::TimedOut { .. }) {
                 504
-            } else if matches!(failure, Failure::Script(_)) {
+            } else if matches!(failure, UpstreamError::Script(_)) {
                 400
             } else {
                 502

@@ -42,7 +42,7 @@ use crate::config::{Account, Origin};
 use crate::failpoint;
 use crate::network::Network;
 
-pub use failure::Failure;
+pub use failure::UpstreamError;
 pub use outgoing::{Credential, Outgoing};
 pub use roots::ConfigError;
 
@@ -100,7 +100,7 @@ impl Upstream {
         &self,
         outgoing: &mut Outgoing,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Body>, UpstreamError> {
         let gone = self.send_untold(outgoing, authorization).await;
         let is_meant = |origin: &Origin| origin == outgoing.origin();
         self.0.reach.note(is_meant, &gone);
@@ -111,7 +111,7 @@ impl Upstream {
         &self,
         outgoing: &mut Outgoing,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Body>, UpstreamError> {
         let way = &self.0;
         let client = way.clients().await?.of(outgoing.limited_key());
         let mut tries = Tries::new(way.connections.network());
@@ -142,7 +142,7 @@ impl Upstream {
         &self,
         request: Request<Bytes>,
         deadline: Duration,
-    ) -> Result<Response<Bytes>, Failure> {
+    ) -> Result<Response<Bytes>, UpstreamError> {
         let is_token = request.uri().path() == "/oauth/tokens";
         let asked = request.uri().authority().map(ToString::to_string);
         let exchange = async {
@@ -154,14 +154,14 @@ impl Upstream {
             let body = Limited::new(body, ANSWER_MAX).collect().await;
             let body = body.map_err(|error| {
                 if error.is::<LengthLimitError>() {
-                    Failure::TooLarge(ANSWER_MAX)
+                    UpstreamError::TooLarge(ANSWER_MAX)
                 } else {
-                    Failure::Lost(error)
+                    UpstreamError::Lost(error)
                 }
             })?;
             Ok(Response::from_parts(parts, body.to_bytes()))
         };
-        let timed_out = |_| Failure::TimedOut {
+        let timed_out = |_| UpstreamError::TimedOut {
             what: "an answer",
             after: deadline,
             sent: true,
@@ -180,7 +180,7 @@ impl Upstream {
         &self,
         request: &Request<Bytes>,
         is_token: bool,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Body>, UpstreamError> {
         let way = &self.0;
         let client = way.clients().await?.of(None);
         if is_token && let Some(then) = Instant::now().checked_sub(FRESH) {
@@ -230,7 +230,7 @@ struct Pools {
 }
 
 impl UpstreamInner {
-    async fn clients(&self) -> Result<&connect::Clients, Failure> {
+    async fn clients(&self) -> Result<&connect::Clients, UpstreamError> {
         let make = || async {
             let (extra, resolver) = (self.extra.clone(), self.resolver.clone());
             let (egress, connections) = (self.egress.clone(), self.connections.clone());
@@ -240,7 +240,7 @@ impl UpstreamInner {
             })
             .await
             .unwrap_or_else(|e| Err(rustls::Error::General(e.to_string())))
-            .map_err(Failure::Roots)?;
+            .map_err(UpstreamError::Roots)?;
             let following = tokio::spawn(self.connections.clone().follow());
             Ok(Pools {
                 clients,

@@ -8,7 +8,7 @@ use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
 use super::error_chain::{find, root};
-use super::failure::Failure;
+use super::failure::UpstreamError;
 use super::limits::CONNECT_MAX;
 use super::resolve::NotPublic;
 use crate::conditions::{ConditionSlot, Conditions};
@@ -44,7 +44,11 @@ impl Reach {
 
     /// Records the outcome of a request. Any answer is a success; a script that breaks off proves
     /// nothing either way.
-    pub(super) fn note<T>(&self, is_meant: impl Fn(&Origin) -> bool, gone: &Result<T, Failure>) {
+    pub(super) fn note<T>(
+        &self,
+        is_meant: impl Fn(&Origin) -> bool,
+        gone: &Result<T, UpstreamError>,
+    ) {
         let mut meant = self.origins.iter().filter(|(origin, _)| is_meant(origin));
         let Some((origin, slot)) = meant.next() else {
             return;
@@ -60,7 +64,7 @@ impl Reach {
     }
 }
 
-impl Failure {
+impl UpstreamError {
     /// The problem that `status` shows; `None` if this says nothing about the way to `origin`.
     pub(super) fn condition(&self, origin: &Origin) -> Option<Problem> {
         let problem = match self {
@@ -174,7 +178,7 @@ mod tests {
 
     use super::*;
     use crate::body::Body;
-    use crate::refusal::Refusal;
+    use crate::refusal::ErrorResponse;
     use crate::samples;
     use crate::upstream::egress::Egress;
     use crate::upstream::{Credential, Outgoing, Upstream};
@@ -197,7 +201,7 @@ mod tests {
         let (api, oauth) = (at(&account.api_origin), at(&account.oauth_origin));
         let refused = || {
             let error = io::Error::from(io::ErrorKind::ConnectionRefused);
-            Err::<(), _>(Failure::Connect(error.into()))
+            Err::<(), _>(UpstreamError::Connect(error.into()))
         };
         reach.note(&oauth, &refused());
         assert_eq!(codes(&conditions), ["connection-refused"]);
@@ -206,8 +210,11 @@ mod tests {
         reach.note(&oauth, &Ok(()));
         assert!(!reach.is_open());
         // Neither says anything about the way.
-        reach.note(&api, &Err::<(), _>(Failure::Script(Refusal::Stopping)));
-        reach.note(&api, &Err::<(), _>(Failure::TooLarge(1)));
+        reach.note(
+            &api,
+            &Err::<(), _>(UpstreamError::Script(ErrorResponse::Stopping)),
+        );
+        reach.note(&api, &Err::<(), _>(UpstreamError::TooLarge(1)));
         assert_eq!(codes(&conditions), ["connection-refused"]);
         reach.note(&api, &Ok(()));
         assert!(codes(&conditions).is_empty() && reach.is_open());

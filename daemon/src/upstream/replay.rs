@@ -12,7 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::body::{Body, Error, REQUEST_MAX, Share};
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 
 /// The owner of a body. Dropping it means that no further attempt will follow, so nothing is kept
 /// any longer; an attempt in flight continues.
@@ -89,7 +89,7 @@ impl Replay {
     }
 
     /// The error for the script if its side of the body broke.
-    pub(super) fn failed(&self) -> Option<Refusal> {
+    pub(super) fn failed(&self) -> Option<ErrorResponse> {
         lock(&self.shared).failed.clone()
     }
 }
@@ -157,7 +157,7 @@ struct SharedBody {
     ended: bool,
     /// The present attempt wants more than the script has sent.
     starved: bool,
-    failed: Option<Refusal>,
+    failed: Option<ErrorResponse>,
     reader: Option<Waker>,
     touched: Instant,
 }
@@ -186,7 +186,7 @@ impl SharedBody {
                     }
                 }
                 Some(Err(error)) => {
-                    self.failed = Some(Refusal::of_body(&error));
+                    self.failed = Some(ErrorResponse::of_body(&error));
                     self.kept = None;
                     return Poll::Ready(Some(Err(error)));
                 }

@@ -222,7 +222,7 @@ async fn a_certificate_of_somebody_else_is_not_believed() {
     let get = request(Method::GET, "/").body(Body::empty()).unwrap();
     let mut outgoing = Outgoing::new(get, origin, Credential::Injected);
     let failure = upstream.send(&mut outgoing, None).await.unwrap_err();
-    assert!(matches!(failure, Failure::Tls(_)), "{failure:?}");
+    assert!(matches!(failure, UpstreamError::Tls(_)), "{failure:?}");
     assert!(!failure.may_have_acted());
     assert!(failure.to_string().contains("certificate"), "{failure}");
 }
@@ -235,7 +235,7 @@ async fn nobody_at_home_is_a_failure_that_can_not_have_acted() {
     let get = request(Method::GET, "/").body(Body::empty()).unwrap();
     let mut outgoing = Outgoing::new(get, origin, Credential::Injected);
     let failure = upstream.send(&mut outgoing, None).await.unwrap_err();
-    assert!(matches!(failure, Failure::Connect(_)), "{failure:?}");
+    assert!(matches!(failure, UpstreamError::Connect(_)), "{failure:?}");
 }
 
 #[tokio::test]
@@ -276,7 +276,7 @@ async fn own_requests_have_a_size_and_a_deadline() {
     let failure = call(Bytes::from(vec![0; ANSWER_MAX + 1]))
         .await
         .unwrap_err();
-    assert!(matches!(failure, Failure::TooLarge(_)), "{failure:?}");
+    assert!(matches!(failure, UpstreamError::TooLarge(_)), "{failure:?}");
 
     let silent = Server::bind("http/1.1").await;
     let request = Request::get(silent.origin().to_string()).body(Bytes::new());
@@ -285,7 +285,10 @@ async fn own_requests_have_a_size_and_a_deadline() {
         .call(request.unwrap(), Duration::from_millis(50))
         .await
         .unwrap_err();
-    assert!(matches!(failure, Failure::TimedOut { .. }), "{failure:?}");
+    assert!(
+        matches!(failure, UpstreamError::TimedOut { .. }),
+        "{failure:?}"
+    );
 }
 
 /// A port with a certificate of its own authority.

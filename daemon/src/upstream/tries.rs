@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::{Instant, timeout};
 
-use super::failure::{Failure, is_safe};
+use super::failure::{UpstreamError, is_safe};
 use crate::network::Network;
 
 /// What has been tried for one request.
@@ -44,7 +44,7 @@ impl<'a> Tries<'a> {
 
     /// Whether the request may be sent once more after this failure. Waits for the network if that
     /// is what is missing.
-    pub(super) async fn allow(&mut self, failure: &Failure, method: &Method) -> bool {
+    pub(super) async fn allow(&mut self, failure: &UpstreamError, method: &Method) -> bool {
         if failure.has_no_network() {
             return self.wait_for_network().await;
         }
@@ -119,8 +119,8 @@ mod tests {
     use super::*;
     use crate::upstream::connection::CutReason;
 
-    fn no_route() -> Failure {
-        Failure::Connect(std::io::Error::from(std::io::ErrorKind::NetworkUnreachable).into())
+    fn no_route() -> UpstreamError {
+        UpstreamError::Connect(std::io::Error::from(std::io::ErrorKind::NetworkUnreachable).into())
     }
 
     #[tokio::test(start_paused = true)]
@@ -128,7 +128,7 @@ mod tests {
         let network = Network::still();
         for (method, times) in [(Method::GET, MOVES_MAX), (Method::POST, 0)] {
             let mut tries = Tries::new(&network);
-            let moved = Failure::Lost(CutReason::Moved.into());
+            let moved = UpstreamError::Lost(CutReason::Moved.into());
             for n in 0..=times {
                 assert_eq!(
                     tries.allow(&moved, &method).await,
@@ -137,7 +137,7 @@ mod tests {
                 );
             }
         }
-        let silent = Failure::Lost(CutReason::Silent.into());
+        let silent = UpstreamError::Lost(CutReason::Silent.into());
         assert!(!Tries::new(&network).allow(&silent, &Method::POST).await);
         assert!(!Tries::once(&network).allow(&silent, &Method::GET).await);
     }
@@ -146,7 +146,7 @@ mod tests {
     async fn s7_what_was_turned_away_unread_is_sent_again_until_it_is_clear_that_it_won_t_be_read()
     {
         let network = Network::still();
-        let unread = Failure::Unprocessed("GOAWAY".into());
+        let unread = UpstreamError::Unprocessed("GOAWAY".into());
         for method in [Method::GET, Method::POST] {
             let (mut tries, began) = (Tries::new(&network), Instant::now());
             assert!(tries.allow(&unread, &method).await);
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(times, 10);
 
         let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        let refused = Failure::Connect(refused.into());
+        let refused = UpstreamError::Connect(refused.into());
         let mut tries = Tries::new(&network);
         assert!(
             !tries.allow(&refused, &Method::GET).await,

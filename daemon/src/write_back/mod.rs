@@ -26,7 +26,7 @@ use self::mapping::Mapping;
 use crate::body::{self, Body, Filtered, REQUEST_MAX, Share};
 use crate::config::{Account, Config};
 use crate::content::{Coding, DIGESTS, MediaType};
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 use crate::rewrite;
 use crate::route_table::CarriedFiles;
 
@@ -58,7 +58,7 @@ impl WriteBack {
         account: &Account,
         files: CarriedFiles,
         memory: &mut Share,
-    ) -> Result<Body, Refusal> {
+    ) -> Result<Body, ErrorResponse> {
         let wanted = !files.sent && rewrite::is_wanted(&head.headers, account);
         let Some(percent) = may_be_encoded(&head.headers).filter(|_| wanted) else {
             return Ok(body);
@@ -74,7 +74,7 @@ impl WriteBack {
             return Ok(Body::adapted(Filtered::new(body, mapping)));
         };
         let text = body::whole(body, length).await;
-        let text = text.map_err(|broken| Refusal::of_body(&broken.error))?;
+        let text = text.map_err(|broken| ErrorResponse::of_body(&broken.error))?;
         let (mapped, changed) = mapped(mapping, text);
         if changed {
             describe_changed(&mut head.headers, mapped.len());

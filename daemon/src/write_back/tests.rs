@@ -341,7 +341,7 @@ async fn s3_a_body_of_unknown_length_streams() {
 async fn s2_a_body_that_breaks_off_is_not_sent() {
     let frames = [data("{\"a"), Err("connection lost".into())];
     let whole = body::whole(Body::adapted(Frames::of(frames)), 9).await;
-    let refusal = Refusal::of_body(&whole.unwrap_err().error);
+    let refusal = ErrorResponse::of_body(&whole.unwrap_err().error);
     assert_eq!(refusal.status(), 400);
     assert!(
         refusal.description().contains("connection lost"),

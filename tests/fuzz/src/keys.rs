@@ -4,7 +4,7 @@ mod text;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Uri};
-use loopdeskd::keys::{Wrong, fuzzing, presented, take_out};
+use loopdeskd::keys::{KeyError, fuzzing, presented, take_out};
 
 use self::text::{is_whole_key, strictly_decoded};
 
@@ -62,7 +62,7 @@ fn head(data: &[u8]) {
     let read = target.split(|b| *b == b'#').next().unwrap_or_default();
     assert!(!says_nothing || !holds_whole_key(read), "{target:?}");
     assert!(!says_nothing || !headers.iter().any(carries), "{headers:?}");
-    if let Err(Wrong::InTarget) = found {
+    if let Err(KeyError::InTarget) = found {
         assert!(
             presented(&HeaderMap::new(), &uri).is_err(),
             "for no other reason"

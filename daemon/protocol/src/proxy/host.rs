@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use url::Host;
 
-use super::Unusable;
+use super::ProxyUrlError;
 
 /// A host and a port.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) struct HostPort {
 
 impl HostPort {
     /// Parses `host` or `host:port`.
-    pub(super) fn parse(text: &str, default: u16) -> Result<Self, Unusable> {
+    pub(super) fn parse(text: &str, default: u16) -> Result<Self, ProxyUrlError> {
         // The colons of an IPv6 address are in brackets.
         let end = text.rfind(']').map_or(0, |at| at + 1);
         let colon = text[end..].find(':').map(|at| at + end);
@@ -26,14 +26,14 @@ impl HostPort {
         let port = match port.strip_prefix(':') {
             None | Some("") => default,
             Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                digits.parse().map_err(|_| Unusable::Port)?
+                digits.parse().map_err(|_| ProxyUrlError::Port)?
             }
-            Some(_) => return Err(Unusable::Port),
+            Some(_) => return Err(ProxyUrlError::Port),
         };
         // As in browsers, `127.1`, `0x7f.1` and `2130706433` are addresses, not names.
-        let host = Host::parse(host).map_err(|_| Unusable::Host)?;
+        let host = Host::parse(host).map_err(|_| ProxyUrlError::Host)?;
         if port == 0 {
-            return Err(Unusable::Port);
+            return Err(ProxyUrlError::Port);
         }
         Ok(Self {
             text: host.to_string(),

@@ -34,10 +34,10 @@ impl ProxyUrl {
     /// # Errors
     /// Why it isn't a proxy. Contains nothing of the value but its scheme, since any other part may
     /// hold a password that wasn't encoded.
-    pub fn parse(value: &str) -> Result<Self, Unusable> {
+    pub fn parse(value: &str) -> Result<Self, ProxyUrlError> {
         let value = value.trim_ascii();
         if value.contains(char::is_control) {
-            return Err(Unusable::NoText);
+            return Err(ProxyUrlError::NoText);
         }
         let (scheme, rest) = match value.split_once("://") {
             Some((scheme, rest)) => (Scheme::parse(scheme)?, rest),
@@ -47,7 +47,7 @@ impl ProxyUrl {
         // What looks like the end of the authority may be within a password, whose start would then
         // be used and shown as a host.
         if path.contains(['@', '?', '#']) {
-            return Err(Unusable::Unencoded);
+            return Err(ProxyUrlError::Unencoded);
         }
         let (login, address) = match authority.rsplit_once('@') {
             Some((login, address)) => (Login::parse(login), address),
@@ -57,7 +57,7 @@ impl ProxyUrl {
         let is_long =
             |login: &Login| login.user.len() > SOCKS_MAX || login.password.len() > SOCKS_MAX;
         if scheme.is_socks() && login.as_ref().is_some_and(is_long) {
-            return Err(Unusable::TooLong);
+            return Err(ProxyUrlError::TooLong);
         }
         Ok(Self {
             scheme,
@@ -122,13 +122,13 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    fn parse(text: &str) -> Result<Self, Unusable> {
+    fn parse(text: &str) -> Result<Self, ProxyUrlError> {
         match text.to_ascii_lowercase().as_str() {
             "http" => Ok(Self::Http),
             "https" => Ok(Self::Https),
             "socks5" | "socks5h" => Ok(Self::Socks5),
-            other if is_scheme(other) => Err(Unusable::Scheme(other.to_owned())),
-            _ => Err(Unusable::Unencoded),
+            other if is_scheme(other) => Err(ProxyUrlError::Scheme(other.to_owned())),
+            _ => Err(ProxyUrlError::Unencoded),
         }
     }
 
@@ -223,7 +223,7 @@ fn decoded(text: &str) -> Zeroizing<Vec<u8>> {
 
 /// Why a value isn't a usable proxy. Contains nothing of the value but a scheme.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
+pub enum ProxyUrlError {
     /// Control characters, or bytes that aren't UTF-8.
     #[error("isn't plain text")]
     NoText,

@@ -40,34 +40,37 @@ fn common_spellings_are_parsed() {
 #[test]
 fn d6_an_invalid_proxy_is_an_error_and_never_no_proxy() {
     let table = [
-        ("ftp://proxy:21", Unusable::Scheme("ftp".to_owned())),
-        ("socks4a://proxy", Unusable::Scheme("socks4a".to_owned())),
-        ("://proxy", Unusable::Unencoded),
-        ("http://", Unusable::Host),
-        ("http:///proxy", Unusable::Host),
-        ("http://:3128", Unusable::Host),
-        ("http://a b:3128", Unusable::Host),
-        ("http://[::1:3128", Unusable::Port),
-        ("http://[::1]x:3128", Unusable::Host),
-        ("http://[fe80::1%eth0]:3128", Unusable::Host),
-        ("http://::1:3128", Unusable::Port),
-        ("http://proxy:0", Unusable::Port),
-        ("http://proxy:65536", Unusable::Port),
-        ("http://proxy:+80", Unusable::Port),
-        ("http:proxy:3128", Unusable::Port),
-        ("pro\u{1b}xy:3128", Unusable::NoText),
-        ("http://ada:p#w@proxy:3128", Unusable::Unencoded),
-        ("http://ada:12#4@proxy:3128", Unusable::Unencoded),
-        ("http://ada:p/w@proxy:3128", Unusable::Unencoded),
-        ("http://ada:12?x@proxy:3128", Unusable::Unencoded),
-        ("http://proxy:3128/?q", Unusable::Unencoded),
-        ("ada:x://y@proxy:3128", Unusable::Unencoded),
+        ("ftp://proxy:21", ProxyUrlError::Scheme("ftp".to_owned())),
+        (
+            "socks4a://proxy",
+            ProxyUrlError::Scheme("socks4a".to_owned()),
+        ),
+        ("://proxy", ProxyUrlError::Unencoded),
+        ("http://", ProxyUrlError::Host),
+        ("http:///proxy", ProxyUrlError::Host),
+        ("http://:3128", ProxyUrlError::Host),
+        ("http://a b:3128", ProxyUrlError::Host),
+        ("http://[::1:3128", ProxyUrlError::Port),
+        ("http://[::1]x:3128", ProxyUrlError::Host),
+        ("http://[fe80::1%eth0]:3128", ProxyUrlError::Host),
+        ("http://::1:3128", ProxyUrlError::Port),
+        ("http://proxy:0", ProxyUrlError::Port),
+        ("http://proxy:65536", ProxyUrlError::Port),
+        ("http://proxy:+80", ProxyUrlError::Port),
+        ("http:proxy:3128", ProxyUrlError::Port),
+        ("pro\u{1b}xy:3128", ProxyUrlError::NoText),
+        ("http://ada:p#w@proxy:3128", ProxyUrlError::Unencoded),
+        ("http://ada:12#4@proxy:3128", ProxyUrlError::Unencoded),
+        ("http://ada:p/w@proxy:3128", ProxyUrlError::Unencoded),
+        ("http://ada:12?x@proxy:3128", ProxyUrlError::Unencoded),
+        ("http://proxy:3128/?q", ProxyUrlError::Unencoded),
+        ("ada:x://y@proxy:3128", ProxyUrlError::Unencoded),
     ];
     for (value, expected) in table {
         assert_eq!(ProxyUrl::parse(value).unwrap_err(), expected, "{value}");
     }
     let long = format!("socks5://{}:b@proxy", "a".repeat(256));
-    assert_eq!(ProxyUrl::parse(&long).unwrap_err(), Unusable::TooLong);
+    assert_eq!(ProxyUrl::parse(&long).unwrap_err(), ProxyUrlError::TooLong);
     ProxyUrl::parse(&long.replace("socks5", "http")).unwrap();
 }
 

@@ -122,11 +122,11 @@ fn d2_l7_no_part_of_a_file_counts_alone() {
     let whole = text(&sample());
     for length in 0..whole.len() {
         let read = parse(&whole.as_bytes()[..length]);
-        assert_eq!(read.unwrap_err(), Damage::Changed, "{length} bytes");
+        assert_eq!(read.unwrap_err(), FileError::Changed, "{length} bytes");
     }
     assert_eq!(
         parse(format!("{whole}\n").as_bytes()).unwrap_err(),
-        Damage::Changed
+        FileError::Changed
     );
 }
 
@@ -150,17 +150,17 @@ fn d2_a_line_that_was_taken_out_or_added_by_hand_closes_the_door() {
         .filter(|l| !l.starts_with("deny"))
         .fold(String::new(), |text, line| text + line + "\n");
     assert_ne!(without, whole);
-    assert_eq!(parse(without.as_bytes()).unwrap_err(), Damage::Changed);
+    assert_eq!(parse(without.as_bytes()).unwrap_err(), FileError::Changed);
     let more = whole.replace("tickets:read", "write");
-    assert_eq!(parse(more.as_bytes()).unwrap_err(), Damage::Changed);
+    assert_eq!(parse(more.as_bytes()).unwrap_err(), FileError::Changed);
 }
 
 /// A changed file with a valid checksum, as another release might write it.
-fn resealed(change: impl Fn(&str) -> String) -> Result<Contents, Damage> {
+fn resealed(change: impl Fn(&str) -> String) -> Result<Contents, FileError> {
     resealed_of(&text(&sample()), change)
 }
 
-fn resealed_of(whole: &str, change: impl Fn(&str) -> String) -> Result<Contents, Damage> {
+fn resealed_of(whole: &str, change: impl Fn(&str) -> String) -> Result<Contents, FileError> {
     let (_, body) = whole.split_once('\n').unwrap();
     parse(sealed(&change(body)).as_bytes())
 }
@@ -168,7 +168,7 @@ fn resealed_of(whole: &str, change: impl Fn(&str) -> String) -> Result<Contents,
 #[test]
 fn d2_what_this_release_does_not_know_may_be_a_limit() {
     let newer = resealed(|body| body.replace("version = 1", "version = 2\nlimits = true"));
-    assert_eq!(newer.unwrap_err(), Damage::Newer(2));
+    assert_eq!(newer.unwrap_err(), FileError::Newer(2));
     for (from, to) in [
         ("generation = 12", "generation = 12\nonly-at = \"night\""),
         ("account = ", "hosts = [\"localhost\"]\naccount = "),
@@ -177,7 +177,7 @@ fn d2_what_this_release_does_not_know_may_be_a_limit() {
     ] {
         let unknown = resealed(|body| body.replacen(from, to, 1));
         assert!(
-            matches!(unknown, Err(Damage::Nonsense(_))),
+            matches!(unknown, Err(FileError::Nonsense(_))),
             "{to}: {unknown:?}"
         );
     }
@@ -205,10 +205,13 @@ fn d2_a_sealed_file_that_makes_no_sense_counts_as_damaged() {
             assert_ne!(changed, body, "{from}");
             changed
         });
-        assert!(matches!(read, Err(Damage::Nonsense(_))), "{to}: {read:?}");
+        assert!(
+            matches!(read, Err(FileError::Nonsense(_))),
+            "{to}: {read:?}"
+        );
     }
-    assert_eq!(parse(b"").unwrap_err(), Damage::Changed);
-    assert_eq!(parse(b"\xff\xfe\n").unwrap_err(), Damage::Changed);
+    assert_eq!(parse(b"").unwrap_err(), FileError::Changed);
+    assert_eq!(parse(b"\xff\xfe\n").unwrap_err(), FileError::Changed);
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn d2_one_key_in_two_places_is_one_and_two_keys_are_refused() {
     assert_eq!(found(&both, key), Some(true));
     let refused = |lines: &[(&str, &str)]| {
         let found = presented(&headers(lines), &Uri::from_static("/"));
-        assert_eq!(found.unwrap_err(), Wrong::Two, "{lines:?}");
+        assert_eq!(found.unwrap_err(), KeyError::Two, "{lines:?}");
     };
     refused(&[("X-Loopdesk-Key", other), ("Authorization", &bearer)]);
     refused(&[("X-Loopdesk-Key", key), ("X-Loopdesk-Key", other)]);
@@ -157,7 +157,7 @@ fn d2_a_key_in_the_address_is_leaked_and_refused() {
     ] {
         assert_eq!(
             with(target.clone()).unwrap_err(),
-            Wrong::InTarget,
+            KeyError::InTarget,
             "{target}"
         );
     }
@@ -184,7 +184,7 @@ fn d2_no_letter_of_a_key_can_be_hidden_in_the_address() {
             let hidden = format!("{}{escape}{}", &key[..at], &key[at + 1..]);
             let target: Uri = format!("/x?page%5Bsize%5D=1&y={hidden}").parse().unwrap();
             let found = presented(&HeaderMap::new(), &target);
-            assert_eq!(found.unwrap_err(), Wrong::InTarget, "{hidden}");
+            assert_eq!(found.unwrap_err(), KeyError::InTarget, "{hidden}");
         }
     }
 }
@@ -198,7 +198,7 @@ fn d2_a_key_where_none_belongs_is_refused_by_the_headers_name() {
     ] {
         let lines = [(name, value.as_str())];
         let wrong = presented(&headers(&lines), &Uri::from_static("/")).unwrap_err();
-        assert_eq!(wrong, Wrong::Misplaced(HeaderName::from_static(name)));
+        assert_eq!(wrong, KeyError::Misplaced(HeaderName::from_static(name)));
     }
 }
 

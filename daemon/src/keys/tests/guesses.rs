@@ -44,7 +44,7 @@ async fn d2_w10_no_waiting_tells_which_ids_there_are() {
         for _ in 0..20 {
             let start = Instant::now();
             let checked = bench.keys.check(&sent(&guess), &Failures::default()).await;
-            assert_eq!(checked.unwrap_err(), Wrong::Unknown);
+            assert_eq!(checked.unwrap_err(), KeyError::Unknown);
             times.push(start.elapsed());
         }
         times

@@ -33,13 +33,13 @@ use self::json::Json;
 use self::streamed::Streamed;
 use super::path::ApiPath;
 use super::side_loads::{RefusedSideLoad, SideLoads};
-use super::{Denial, verdict};
+use super::{PolicyDenied, verdict};
 use crate::body::{self, Body, Filtered, Share};
 use crate::content::Coding;
 use crate::route_table::TABLE;
 
 /// Refuses, by the head alone, a body that can't be judged.
-pub(super) fn check_head(head: &Parts) -> Result<(), Denial> {
+pub(super) fn check_head(head: &Parts) -> Result<(), PolicyDenied> {
     let headers = &head.headers;
     if has_no_body(&head.method) {
         return match headers.get(CONTENT_LENGTH) {
@@ -65,7 +65,7 @@ pub(super) async fn enforce(
     body: Body,
     side_loads: SideLoads,
     memory: &mut Share,
-) -> Result<Body, Denial> {
+) -> Result<Body, PolicyDenied> {
     if body.is_end_stream() {
         return Ok(body);
     }
@@ -191,17 +191,17 @@ impl Scan {
 /// The error response for the script.
 mod denial {
     use super::{BodyFinding, verdict};
-    use crate::rights::Denial;
+    use crate::rights::PolicyDenied;
 
-    pub(super) fn of_found((place, found): (&'static str, BodyFinding)) -> Denial {
+    pub(super) fn of_found((place, found): (&'static str, BodyFinding)) -> PolicyDenied {
         match found {
             BodyFinding::Method => of_named_method(place),
             BodyFinding::SideLoad(refused) => verdict::of_side_load(&refused, place),
         }
     }
 
-    fn of_named_method(place: &'static str) -> Denial {
-        Denial::of_request(
+    fn of_named_method(place: &'static str) -> PolicyDenied {
+        PolicyDenied::of_request(
             format!("{place} names another method"),
             format!(
                 "{place} of the request has a field `_method`, which some servers use instead of \
@@ -210,8 +210,8 @@ mod denial {
         )
     }
 
-    pub(super) fn of_body_in_a_read() -> Denial {
-        Denial::of_request(
+    pub(super) fn of_body_in_a_read() -> PolicyDenied {
+        PolicyDenied::of_request(
             "a read has a body".to_owned(),
             "A GET, HEAD or OPTIONS with a limited key must not have a body, since some servers \
              read parameters from it."
@@ -219,8 +219,8 @@ mod denial {
         )
     }
 
-    pub(super) fn of_two_types() -> Denial {
-        Denial::of_request(
+    pub(super) fn of_two_types() -> PolicyDenied {
+        PolicyDenied::of_request(
             "the body has two types".to_owned(),
             "The request has more than one `Content-Type`, and servers differ in which one they \
              use."
@@ -228,8 +228,8 @@ mod denial {
         )
     }
 
-    pub(super) fn of_coded_body() -> Denial {
-        Denial::of_request(
+    pub(super) fn of_coded_body() -> PolicyDenied {
+        PolicyDenied::of_request(
             "the body is compressed".to_owned(),
             "A form or JSON text with a limited key must be sent without `Content-Encoding`, so \
              that loopdesk can check whether it names another method."

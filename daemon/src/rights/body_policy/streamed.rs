@@ -5,20 +5,20 @@ use http::HeaderMap;
 
 use super::{BodyFinding, Scan};
 use crate::body::{Error, Filter, Step};
-use crate::rights::Denial;
+use crate::rights::PolicyDenied;
 
 /// Passes a body on one byte late: the byte that would complete it is sent only when all of it has
 /// been checked. A server waits for the rest of a body that breaks off, and does nothing.
 pub(super) struct Streamed {
     scan: Scan,
     /// The error that ends a body in which this was found.
-    denial: fn((&'static str, BodyFinding)) -> Denial,
+    denial: fn((&'static str, BodyFinding)) -> PolicyDenied,
     held: Bytes,
     is_over: bool,
 }
 
 impl Streamed {
-    pub(super) fn new(scan: Scan, denial: fn((&'static str, BodyFinding)) -> Denial) -> Self {
+    pub(super) fn new(scan: Scan, denial: fn((&'static str, BodyFinding)) -> PolicyDenied) -> Self {
         Self {
             scan,
             denial,

@@ -9,7 +9,7 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use loopdesk_protocol::key;
 
-use super::super::{Denial, Rights};
+use super::super::{PolicyDenied, Rights};
 use crate::body::frames::{Frames, data};
 use crate::body::{Body, Budget, REQUEST_MAX, Share};
 
@@ -50,11 +50,11 @@ async fn sent(body: Body) -> (Vec<u8>, Option<String>) {
     (all, None)
 }
 
-async fn whole(head: &Parts, text: &str) -> Result<Vec<u8>, Denial> {
+async fn whole(head: &Parts, text: &str) -> Result<Vec<u8>, PolicyDenied> {
     whole_with(&limited(), head, text).await
 }
 
-async fn whole_with(rights: &Rights, head: &Parts, text: &str) -> Result<Vec<u8>, Denial> {
+async fn whole_with(rights: &Rights, head: &Parts, text: &str) -> Result<Vec<u8>, PolicyDenied> {
     let body = rights
         .guard(head, Body::full(text.to_owned()), &mut memory())
         .await?;
@@ -252,7 +252,7 @@ async fn d3_the_error_of_a_body_that_breaks_off_is_the_denial() {
             break error;
         }
     };
-    let denial = error.downcast::<Denial>().unwrap();
+    let denial = error.downcast::<PolicyDenied>().unwrap();
     assert_eq!(denial.line, "the form names another method");
     assert!(body.frame().await.is_none());
 }

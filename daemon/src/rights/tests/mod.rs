@@ -12,7 +12,7 @@ use http::Request;
 use http::request::Parts;
 use loopdesk_protocol::key;
 
-use super::{Denial, Rights};
+use super::{PolicyDenied, Rights};
 
 /// The scopes and rules requested for a key.
 fn asked(scopes: &[&str], allow: &[&str], deny: &[&str]) -> key::Rights {
@@ -37,6 +37,6 @@ fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 
-fn judge(rights: &Rights, method: &str, target: &str) -> Result<(), Denial> {
+fn judge(rights: &Rights, method: &str, target: &str) -> Result<(), PolicyDenied> {
     rights.judge(&head(method, target, &[]))
 }

@@ -13,7 +13,7 @@ use super::alerts;
 use super::alerts::{Alert, ExpiryWarning};
 use super::merge::PairStates;
 use crate::config::{AccountName, Origin};
-use crate::refusal::Refusal;
+use crate::refusal::ErrorResponse;
 use crate::rewrite::leak_filter::TokenPatterns;
 use crate::session::model::token_pair::{Generation, Renewal};
 use crate::session::state::{Condition, Live, Readiness, State, StateMachine, Step};
@@ -55,7 +55,7 @@ pub(in crate::session) enum Ready {
     /// Not yet.
     Soon,
     /// Not until something else happens.
-    No(Refusal),
+    No(ErrorResponse),
 }
 
 /// What a request carries. `Debug` shows no token.
@@ -267,9 +267,9 @@ fn trouble(
 }
 
 /// For a key that only reads, whose pair nobody has granted: the account's own could do more.
-fn without_read_only(view: &View) -> Refusal {
+fn without_read_only(view: &View) -> ErrorResponse {
     let account = view.name.to_string();
-    Refusal::Unavailable {
+    ErrorResponse::Unavailable {
         why: "`read-only-grant` asks for a pair of tokens that can only read, for keys that only \
               read, and the last login brought none"
             .to_owned(),
@@ -281,15 +281,15 @@ fn without_read_only(view: &View) -> Refusal {
     }
 }
 
-fn refusal(view: &View, state: &State) -> Refusal {
+fn refusal(view: &View, state: &State) -> ErrorResponse {
     let account = view.name.to_string();
     match state {
-        State::SignedOut(None) => Refusal::SignedOut(account),
-        State::SignedOut(Some(problem)) => Refusal::Ended {
+        State::SignedOut(None) => ErrorResponse::SignedOut(account),
+        State::SignedOut(Some(problem)) => ErrorResponse::Ended {
             account,
             why: problem.message.clone(),
         },
-        State::Ended(ended) => Refusal::Ended {
+        State::Ended(ended) => ErrorResponse::Ended {
             account,
             why: ended.end.why.clone(),
         },
@@ -299,7 +299,7 @@ fn refusal(view: &View, state: &State) -> Refusal {
                 None => ("it is being loaded".to_owned(), None),
             };
             let fix = fix.unwrap_or_else(|| "run `loopdesk status`".to_owned());
-            Refusal::Unavailable { account, why, fix }
+            ErrorResponse::Unavailable { account, why, fix }
         }
     }
 }

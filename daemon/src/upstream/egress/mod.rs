@@ -20,7 +20,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, Uri};
 use hyper_rustls::MaybeHttpsStream;
-use loopdesk_protocol::proxy::{EXEMPTIONS, Login, ProxyUrl, Scheme, Unusable, VARIABLES};
+use loopdesk_protocol::proxy::{EXEMPTIONS, Login, ProxyUrl, ProxyUrlError, Scheme, VARIABLES};
 use loopdesk_protocol::status;
 
 use crate::clock::Clock;
@@ -41,7 +41,7 @@ pub struct Variables(Arc<ProxyVariables>);
 #[derive(Debug)]
 struct ProxyVariables {
     /// The variables that are set, in order of precedence.
-    proxies: Vec<(&'static str, Result<Arc<Proxy>, Unusable>)>,
+    proxies: Vec<(&'static str, Result<Arc<Proxy>, ProxyUrlError>)>,
     no_proxy: Option<(&'static str, NoProxy)>,
     clock: Clock,
     /// How the last attempt failed, unless a later one succeeded.
@@ -57,7 +57,7 @@ impl Variables {
         };
         let proxies = VARIABLES.iter().filter_map(set);
         let proxies = proxies.map(|(name, value)| {
-            let proxy = value.to_str().ok_or(Unusable::NoText);
+            let proxy = value.to_str().ok_or(ProxyUrlError::NoText);
             let proxy = proxy.and_then(ProxyUrl::parse);
             (
                 name,
@@ -183,7 +183,7 @@ impl Egress {
         }
     }
 
-    fn chosen(&self) -> Option<&(&'static str, Result<Arc<Proxy>, Unusable>)> {
+    fn chosen(&self) -> Option<&(&'static str, Result<Arc<Proxy>, ProxyUrlError>)> {
         self.variables.0.proxies.get(self.own)
     }
 
@@ -223,7 +223,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    fn new(variable: &'static str, url: ProxyUrl) -> Result<Self, Unusable> {
+    fn new(variable: &'static str, url: ProxyUrl) -> Result<Self, ProxyUrlError> {
         let scheme = match url.scheme() {
             Scheme::Http | Scheme::Socks5 => http::uri::Scheme::HTTP,
             Scheme::Https => http::uri::Scheme::HTTPS,
@@ -236,7 +236,7 @@ impl Proxy {
         let login = url.login();
         Ok(Self {
             variable,
-            address: address.map_err(|_| Unusable::Host)?,
+            address: address.map_err(|_| ProxyUrlError::Host)?,
             basic: login.and_then(basic),
             _hidden: login.map(hide).unwrap_or_default(),
             url,

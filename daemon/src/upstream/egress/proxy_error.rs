@@ -4,7 +4,7 @@
 use std::error::Error as StdError;
 
 use http::StatusCode;
-use loopdesk_protocol::proxy::{Scheme, Unusable};
+use loopdesk_protocol::proxy::{ProxyUrlError, Scheme};
 use loopdesk_protocol::{Problem, conditions};
 
 use super::{Proxy, again};
@@ -27,7 +27,7 @@ pub struct ProxyError {
 #[derive(Clone, Debug)]
 pub(super) enum ProxyFault {
     /// The variable doesn't name a proxy.
-    Unusable(Unusable),
+    Unusable(ProxyUrlError),
     /// No connection to the proxy.
     Unreachable(Foreign),
     /// TLS with the proxy has failed.
@@ -70,7 +70,7 @@ impl ProxyError {
     }
 
     /// The variable can't be used.
-    pub(super) fn unusable(variable: &'static str, why: &Unusable) -> Self {
+    pub(super) fn unusable(variable: &'static str, why: &ProxyUrlError) -> Self {
         Self {
             variable,
             proxy: None,

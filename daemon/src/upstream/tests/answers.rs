@@ -24,7 +24,10 @@ async fn s8_an_answer_of_256_header_lines_is_taken_and_one_of_257_is_malformed()
             Ok(answer) => assert_eq!((answer.headers().len(), lines), (256, 256)),
             Err(failure) => {
                 assert_eq!(lines, 257, "{failure:?}");
-                assert!(matches!(failure, Failure::Malformed(_)), "{failure:?}");
+                assert!(
+                    matches!(failure, UpstreamError::Malformed(_)),
+                    "{failure:?}"
+                );
                 assert_eq!(failure.refusal(&origin).status(), 502);
             }
         }

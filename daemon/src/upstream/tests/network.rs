@@ -180,7 +180,11 @@ impl Upstream {
 }
 
 /// A request in flight; the status of its answer.
-fn send(upstream: &Upstream, server: &Server, method: Method) -> JoinHandle<Result<u16, Failure>> {
+fn send(
+    upstream: &Upstream,
+    server: &Server,
+    method: Method,
+) -> JoinHandle<Result<u16, UpstreamError>> {
     let request = request(method, "/a").body(Body::empty()).unwrap();
     let mut outgoing = Outgoing::new(request, server.origin(), Credential::Injected);
     let upstream = upstream.clone();

@@ -48,7 +48,7 @@ pub(super) fn check(facts: &ConnFacts, exchange: &Exchange, given: Option<&Reque
             assert!(!forwarded.answered, "answered before it was sent");
             return;
         }
-        Read::Wrong(why) => panic!("{why}: {}", forwarded.bytes.escape_ascii()),
+        Read::KeyError(why) => panic!("{why}: {}", forwarded.bytes.escape_ascii()),
     };
     assert_eq!(sent.method, method, "another method");
     assert!(sent.is_encoded, "sent as RFC 3986 doesn't allow it");

@@ -8,7 +8,7 @@ pub(crate) enum Read {
     /// An incomplete one.
     Part,
     /// No request, and why not.
-    Wrong(&'static str),
+    KeyError(&'static str),
 }
 
 /// A request.
@@ -53,10 +53,10 @@ pub(crate) fn request(bytes: &[u8]) -> Read {
                     Read::Whole(request, end + 4 + length)
                 }
                 Ok(None) => Read::Part,
-                Err(why) => Read::Wrong(why),
+                Err(why) => Read::KeyError(why),
             }
         }
-        Err(why) => Read::Wrong(why),
+        Err(why) => Read::KeyError(why),
     }
 }
 

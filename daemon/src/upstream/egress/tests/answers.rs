@@ -20,7 +20,7 @@ use crate::body::Body;
 use crate::network::Network;
 use crate::upstream::connections::Connections;
 use crate::upstream::resolve::Resolver;
-use crate::upstream::{Credential, Failure, Outgoing, Upstream, roots};
+use crate::upstream::{Credential, Outgoing, Upstream, UpstreamError, roots};
 
 #[tokio::test]
 async fn a_tunnel_is_asked_for_and_no_byte_of_it_is_lost() {
@@ -233,7 +233,7 @@ async fn s7_a_tunnel_that_isn_t_given_can_not_have_acted() {
     let (address, _played) = proxy(vec![(Hears::Head, b"HTTP/1.1 407 x\r\n\r\n".to_vec())]).await;
     for proxy in [address.to_string(), "gopher://proxy".to_owned()] {
         let failure = send(&[("ALL_PROXY", &proxy)]).await;
-        assert!(matches!(failure, Failure::Proxy(_)), "{failure:?}");
+        assert!(matches!(failure, UpstreamError::Proxy(_)), "{failure:?}");
         assert!(!failure.may_have_acted());
         let refusal = failure.refusal(&"https://acme.zendesk.com".parse().unwrap());
         assert_eq!(
@@ -300,7 +300,7 @@ async fn o3_how_the_last_connection_has_failed_shows_until_one_succeeds() {
 }
 
 /// A request for Zendesk through a proxy.
-async fn send(variables: &[(&str, &str)]) -> Failure {
+async fn send(variables: &[(&str, &str)]) -> UpstreamError {
     let upstream = upstream(egress(variables));
     let post = Request::builder()
         .method(Method::POST)
