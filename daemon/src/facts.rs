@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::config::AccountName;
+use crate::error_response::KeyErrorResponse;
 use crate::keys::{Caller, Failures, Key, KeyId, Trace};
 use crate::peer::Peer;
-use crate::refusal::KeyErrorResponse;
 
 /// What is known about a connection before its first byte.
 #[derive(Clone, Debug)]

@@ -16,8 +16,8 @@
 //! describes each module and lists the promises that tests cite (R1, S5, D4 …).
 //!
 //! A module only uses modules to its right, and the foundation: [`body`], [`clock`], [`conditions`],
-//! [`config`], [`facts`], [`failpoint`], [`keys`], [`network`], [`os`], [`peer`], [`refusal`], [`rights`],
-//! [`route_table`], [`telemetry`], [`supervise`]. Only [`app`] knows all of them. [`control`]
+//! [`config`], [`error_response`], [`facts`], [`failpoint`], [`keys`], [`network`], [`os`], [`peer`],
+//! [`rights`], [`route_table`], [`supervise`], [`telemetry`]. Only [`app`] knows all of them. [`control`]
 //! and [`notifications`] aren't part of the request path.
 //!
 //! [`keys`] tells which local key a request carries, and [`rights`] what that allows: admission and
@@ -33,6 +33,7 @@ pub mod config;
 mod content;
 pub mod control;
 mod durable;
+pub mod error_response;
 pub mod facts;
 pub mod failpoint;
 mod hex;
@@ -46,7 +47,6 @@ pub mod peer;
 mod percent;
 mod program;
 pub mod proof;
-pub mod refusal;
 pub mod rewrite;
 pub mod rights;
 pub mod route;

@@ -9,9 +9,9 @@ use loopdesk_protocol::proof::{NONCE_LENGTH, Proof, WELL_KNOWN};
 use sha2::{Digest, Sha256};
 
 use crate::body::Body;
+use crate::error_response::ErrorResponse;
 use crate::facts::{ConnFacts, Local};
 use crate::hex;
-use crate::refusal::ErrorResponse;
 use crate::telemetry::Sent;
 
 /// A secret created at start, which never leaves this process. Clones share it.

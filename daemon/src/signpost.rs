@@ -7,7 +7,7 @@ use http::header::{
 use http::{HeaderValue, Response};
 
 use crate::body::Body;
-use crate::refusal::ErrorResponse;
+use crate::error_response::ErrorResponse;
 
 /// The refusal's answer with a page in place of its JSON. It never redirects; the user has to
 /// click.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use loopdeskd::refusal::ERROR_CODES;
+use loopdeskd::error_response::ERROR_CODES;
 
 use super::read;
 

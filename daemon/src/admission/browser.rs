@@ -4,7 +4,7 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, ORIGIN,
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
-use crate::refusal::ErrorResponse;
+use crate::error_response::ErrorResponse;
 
 /// Refuses requests from web pages. `is_ours` tells whether an authority is one of our own.
 pub(super) fn check(head: &Parts, is_ours: impl Fn(&[u8]) -> bool) -> Result<(), ErrorResponse> {

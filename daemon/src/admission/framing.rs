@@ -4,8 +4,8 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::error_response::{ErrorResponse, HeadError};
 use crate::facts::LengthBesideCoding;
-use crate::refusal::{ErrorResponse, HeadError};
 use crate::telemetry::Sent;
 
 /// Refuses requests that RFC 9112 doesn't allow to an origin server, and those that can't be API

@@ -14,10 +14,10 @@ use http::header::HOST;
 use http::request::Parts;
 
 use crate::config::{AllowedHost, Config};
+use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{self, Key, Keys};
 use crate::peer::Peer;
-use crate::refusal::{ErrorResponse, KeyErrorResponse};
 use crate::telemetry::Sent;
 use host::{HostHeader, HostName};
 

@@ -15,6 +15,7 @@
 mod background;
 mod change;
 mod connection;
+mod error;
 mod file;
 mod format;
 #[cfg(feature = "fuzzing")]
@@ -26,7 +27,6 @@ mod store;
 mod tally;
 mod throttle;
 mod uses;
-mod wrong;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -42,6 +42,7 @@ use subtle::Choice;
 use self::background::{Board, PACE, Pace};
 use self::change::Writer;
 pub use self::connection::Trace;
+pub use self::error::KeyError;
 use self::format::Digest;
 pub use self::format::KeyId;
 use self::key::Secrets;
@@ -52,7 +53,6 @@ pub use self::throttle::Failures;
 use self::throttle::Throttle;
 pub use self::uses::{Caller, Used};
 use self::uses::{Uses, memory};
-pub use self::wrong::KeyError;
 use crate::clock::Clock;
 use crate::config::AccountName;
 

@@ -25,8 +25,8 @@ use http::{HeaderValue, Uri};
 use loopdesk_protocol::key::PREFIX;
 use zeroize::Zeroizing;
 
+use super::error::KeyError;
 use super::format::{self, Candidate};
-use super::wrong::KeyError;
 use crate::hop_by_hop;
 use crate::percent;
 

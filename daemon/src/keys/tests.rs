@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::clock::Mover;
-use crate::refusal::KeyErrorResponse;
+use crate::error_response::KeyErrorResponse;
 use crate::route::KeyPolicy;
 use crate::samples;
 

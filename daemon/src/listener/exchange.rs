@@ -12,7 +12,7 @@ use http::header::TRANSFER_ENCODING;
 use http_body::Body;
 
 use super::request_line::TARGET_MAX;
-use crate::refusal::{ErrorResponse, HeadError};
+use crate::error_response::{ErrorResponse, HeadError};
 
 /// The current exchange of a connection. Clones share it.
 #[derive(Clone, Debug, Default)]

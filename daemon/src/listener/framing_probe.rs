@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::exchange::{Exchange, NextBytes, WriteVerdict};
 use super::request_line;
-use crate::refusal::HeadError;
+use crate::error_response::HeadError;
 
 /// A stream that hands its reader one head at a time, holds back hyper's own answers, and reports
 /// to `exchange` what passes.

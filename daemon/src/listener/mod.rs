@@ -31,10 +31,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::body::Body;
+use crate::error_response::ErrorResponse;
 use crate::facts::{ConnFacts, Local};
 use crate::failpoint;
 use crate::peer::{self, Gone, Peers, SeenPeer};
-use crate::refusal::ErrorResponse;
 use crate::supervise::descriptors::Room;
 use crate::telemetry::Whom;
 pub(crate) use accept_backoff::AcceptBackoff;

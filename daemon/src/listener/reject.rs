@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::refusal::ErrorResponse;
+use crate::error_response::ErrorResponse;
 use crate::telemetry::{self, Whom};
 
 /// Refuses connections without taking places from others. Clones share one limit.

@@ -7,8 +7,8 @@
 
 use std::borrow::Cow;
 
+use crate::error_response::HeadError;
 use crate::percent::{self, Unencodable};
-use crate::refusal::HeadError;
 
 /// What hyper gets to read.
 #[derive(Debug, PartialEq, Eq)]

@@ -26,8 +26,8 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 
 use self::state::TcpState;
+use crate::error_response::ErrorResponse;
 use crate::keys::Trace;
-use crate::refusal::ErrorResponse;
 use crate::telemetry::Whom;
 
 /// Who has opened a connection.

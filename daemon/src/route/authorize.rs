@@ -21,8 +21,8 @@ use loopdesk_protocol::key::KeyState;
 
 use crate::body::{Body, Error, Share};
 use crate::config::{AccountName, Config, Ttl};
+use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::keys::{Key, KeyError, KeyId};
-use crate::refusal::{ErrorResponse, KeyErrorResponse};
 use crate::rights::{Explanation, PolicyDenied, Rights};
 use crate::session::TokenPolicy;
 

@@ -15,9 +15,9 @@ use http::request::Parts;
 
 use crate::clock::Clock;
 use crate::config::{Access, Account, AccountName, Config};
+use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, KeyId};
-use crate::refusal::{ErrorResponse, KeyErrorResponse};
 use crate::route_table::{CarriedFiles, NormalizedPath, Properties, TABLE};
 use crate::session::TokenPolicy;
 use crate::telemetry::Sent;

@@ -5,7 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::config::RoutePath;
-use crate::refusal::ErrorResponse;
+use crate::error_response::ErrorResponse;
 use crate::rights;
 use crate::route_table::{Credentials, NormalizedPath, PathName, Properties};
 use crate::upstream::Credential;

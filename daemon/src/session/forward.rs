@@ -18,7 +18,7 @@ use super::report::snapshot::{Ready, RequestToken, Snapshot};
 use super::report::token_policy::TokenPolicy;
 use crate::body::Body;
 use crate::config::Origin;
-use crate::refusal::ErrorResponse;
+use crate::error_response::ErrorResponse;
 use crate::upstream::{self, Outgoing, Upstream};
 
 impl Session {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::connect::PooledClient;
 use super::connection::{ConnectionState, CutReason, SILENCE_MAX};
 use super::connections::Connections;
-use super::failure::{UpstreamError, is_safe};
+use super::error::{UpstreamError, is_safe};
 use super::replay::Replay;
 use super::silence::Silence;
 use crate::body::Body;

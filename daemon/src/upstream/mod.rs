@@ -9,9 +9,9 @@ mod connect;
 mod connection;
 mod connections;
 pub mod egress;
+mod error;
 mod error_chain;
 mod exchange;
-mod failure;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod limits;
@@ -42,7 +42,7 @@ use crate::config::{Account, Origin};
 use crate::failpoint;
 use crate::network::Network;
 
-pub use failure::UpstreamError;
+pub use error::UpstreamError;
 pub use outgoing::{Credential, Outgoing};
 pub use roots::ConfigError;
 

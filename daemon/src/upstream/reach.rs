@@ -7,8 +7,8 @@ use loopdesk_protocol::{Problem, conditions};
 use rustls::CertificateError;
 use rustls::pki_types::UnixTime;
 
+use super::error::UpstreamError;
 use super::error_chain::{find, root};
-use super::failure::UpstreamError;
 use super::limits::CONNECT_MAX;
 use super::resolve::NotPublic;
 use crate::conditions::{ConditionSlot, Conditions};
@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
     use crate::body::Body;
-    use crate::refusal::ErrorResponse;
+    use crate::error_response::ErrorResponse;
     use crate::samples;
     use crate::upstream::egress::Egress;
     use crate::upstream::{Credential, Outgoing, Upstream};

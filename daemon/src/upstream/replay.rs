@@ -12,7 +12,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 
 use crate::body::{Body, Error, REQUEST_MAX, Share};
-use crate::refusal::ErrorResponse;
+use crate::error_response::ErrorResponse;
 
 /// The owner of a body. Dropping it means that no further attempt will follow, so nothing is kept
 /// any longer; an attempt in flight continues.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 use tokio::time::{Instant, timeout};
 
-use super::failure::{UpstreamError, is_safe};
+use super::error::{UpstreamError, is_safe};
 use crate::network::Network;
 
 /// What has been tried for one request.

@@ -26,7 +26,7 @@ use self::mapping::Mapping;
 use crate::body::{self, Body, Filtered, REQUEST_MAX, Share};
 use crate::config::{Account, Config};
 use crate::content::{Coding, DIGESTS, MediaType};
-use crate::refusal::ErrorResponse;
+use crate::error_response::ErrorResponse;
 use crate::rewrite;
 use crate::route_table::CarriedFiles;
 

@@ -13,7 +13,7 @@ use super::alerts;
 use super::alerts::{Alert, ExpiryWarning};
 use super::merge::PairStates;
 use crate::config::{AccountName, Origin};
-use crate::refusal::ErrorResponse;
+use crate::error_response::ErrorResponse;
 use crate::rewrite::leak_filter::TokenPatterns;
 use crate::session::model::token_pair::{Generation, Renewal};
 use crate::session::state::{Condition, Live, Readiness, State, StateMachine, Step};

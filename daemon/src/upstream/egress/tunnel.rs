@@ -19,7 +19,7 @@ use hyper::upgrade::{self, Upgraded};
 
 use super::proxy_error::{ProxyError, ProxyFault};
 use super::{HTTPS, Proxy, ToProxy};
-use crate::refusal::ERROR_HEADER;
+use crate::error_response::ERROR_HEADER;
 use crate::telemetry::Foreign;
 
 /// Asks for a tunnel to `target`.

@@ -14,7 +14,7 @@ use super::error_chain::{find, is_unknown_issuer, root};
 use super::limits::CONNECT_MAX;
 use crate::body::Error;
 use crate::config::Origin;
-use crate::refusal::ErrorResponse;
+use crate::error_response::ErrorResponse;
 
 /// Why there is no answer. `Display` is a fragment without secrets.
 #[derive(Debug, thiserror::Error)]
