@@ -64,7 +64,7 @@ async fn end_one(
         tracing::debug!(%account, path = %path.display(), "a leftover can't be opened");
         return false;
     };
-    let Some(grant) = oauth::reread(&setup.account, &kept).await else {
+    let Some(grant) = oauth::reread(&setup.account, &kept) else {
         return true;
     };
     let is_in_use =

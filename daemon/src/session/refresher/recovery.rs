@@ -30,7 +30,7 @@ pub(in crate::session) async fn recover(
     let aad = aad(&setup, next);
     let kept = kept.and_then(|kept| JournaledAnswer::open(&kept, &aad, &key));
     let grant = match kept {
-        Some(kept) => oauth::reread(&setup.account, &kept).await,
+        Some(kept) => oauth::reread(&setup.account, &kept),
         None => None,
     };
     let Some(grant) = grant else {

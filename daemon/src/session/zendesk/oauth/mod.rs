@@ -1,25 +1,24 @@
-//! OAuth with Zendesk: authorize URL, code exchange, refresh. The `oauth2` crate ends here.
+//! OAuth with Zendesk: authorize URL, code exchange, refresh. The `oauth2` crate writes the requests;
+//! `response` reads the answers, which come in more forms than the crate takes.
 
-mod http;
+mod request;
+mod response;
 
+use ::http::Response;
 use jiff::Timestamp;
-use loopdesk_protocol::text;
-use oauth2::basic::{BasicErrorResponse, BasicTokenType};
+use oauth2::basic::{BasicClient, BasicErrorResponse};
 use oauth2::{
-    AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken,
-    EndpointNotSet, EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken,
-    StandardTokenResponse, TokenResponse, TokenUrl,
+    AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
+    Scope, TokenUrl,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
 
-use self::http::{Http, HttpError};
+use self::request::{Answered, TokenRequests};
 use crate::clock::Clock;
-use crate::config::{Account, GrantType};
-use crate::session::model::oauth_error::{Cause, ErrorBody};
+use crate::config::Account;
 use crate::session::model::outcome::{Grant, TokenOutcome};
-use crate::session::model::token_pair::{AccessToken, Renewal, Secret};
+use crate::session::model::token_pair::{Renewal, Secret};
 use crate::session::store::journal::{AnswerJournal, JournaledAnswer};
 use crate::telemetry::redact::{self, Hidden};
 use crate::upstream::Upstream;
@@ -69,17 +68,14 @@ impl<'a> Server<'a> {
         let http = self.http(keeper.map(|keeper| (keeper, asked_at)));
         let answer = client
             .exchange_refresh_token(&token)
+            .add_extra_param(EXPIRES_IN, ttl(self.account.access_token_ttl.as_secs()))
             .add_extra_param(
-                http::EXPIRES_IN,
-                ttl(self.account.access_token_ttl.as_secs()),
-            )
-            .add_extra_param(
-                http::REFRESH_EXPIRES_IN,
+                REFRESH_EXPIRES_IN,
                 ttl(self.account.refresh_token_ttl.as_secs()),
             )
             .request_async(&http)
             .await;
-        read(answer, self.account, asked_at)
+        self.read(answer, asked_at)
     }
 
     /// Gets an access token by the client's own `secret`. Nothing is replaced by it, so that no
@@ -96,13 +92,10 @@ impl<'a> Server<'a> {
             .set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
             .exchange_client_credentials()
             .add_scopes(scopes.map(|scope| Scope::new(scope.as_str().to_owned())))
-            .add_extra_param(
-                http::EXPIRES_IN,
-                ttl(self.account.access_token_ttl.as_secs()),
-            )
+            .add_extra_param(EXPIRES_IN, ttl(self.account.access_token_ttl.as_secs()))
             .request_async(&http)
             .await;
-        match read(answer, self.account, asked_at) {
+        match self.read(answer, asked_at) {
             TokenOutcome::Lost(why) | TokenOutcome::Transient { why, .. } => {
                 TokenOutcome::unsendable(why)
             }
@@ -133,37 +126,45 @@ impl<'a> Server<'a> {
             .set_redirect_uri(redirect)
             .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
             .set_pkce_verifier(login.verifier)
+            .add_extra_param(EXPIRES_IN, ttl(self.account.access_token_ttl.as_secs()))
             .add_extra_param(
-                http::EXPIRES_IN,
-                ttl(self.account.access_token_ttl.as_secs()),
-            )
-            .add_extra_param(
-                http::REFRESH_EXPIRES_IN,
+                REFRESH_EXPIRES_IN,
                 ttl(self.account.refresh_token_ttl.as_secs()),
             )
             .request_async(&http)
             .await;
-        read(answer, self.account, asked_at)
+        self.read(answer, asked_at)
     }
 
-    fn http<'h>(&self, keeper: Option<(&'h AnswerJournal, Timestamp)>) -> Http<'h>
+    /// What `sent` was answered with.
+    fn read<T>(&self, sent: TokenRequestResult<T>, asked_at: Timestamp) -> TokenOutcome {
+        match sent {
+            Err(RequestTokenError::Request(Answered(answer))) => match *answer {
+                Ok(response) => response::read(&response, self.account, asked_at),
+                Err(outcome) => outcome,
+            },
+            // `TokenRequests` leaves the crate nothing to read.
+            Ok(_)
+            | Err(
+                RequestTokenError::ServerResponse(_)
+                | RequestTokenError::Parse(..)
+                | RequestTokenError::Other(_),
+            ) => TokenOutcome::unsendable("the token request can't be built".to_owned()),
+        }
+    }
+
+    fn http<'h>(&self, keeper: Option<(&'h AnswerJournal, Timestamp)>) -> TokenRequests<'h>
     where
         'a: 'h,
     {
-        Http::new(self.upstream, self.account.token_encoding, keeper)
+        TokenRequests::new(self.upstream, self.account.token_encoding, keeper)
     }
 }
 
-/// What a kept answer brought: `None` where it brought no tokens.
-pub(in crate::session) async fn reread(account: &Account, kept: &JournaledAnswer) -> Option<Grant> {
-    let http = http::Before(kept.body.0.expose_secret().as_bytes().to_vec().into());
-    let nobodys = RefreshToken::new(String::new());
-    let client = client(account).ok()?;
-    let answer = client
-        .exchange_refresh_token(&nobodys)
-        .request_async(&http)
-        .await;
-    match read(answer, account, kept.asked_at) {
+/// The tokens that an answer from an earlier run brought, if it brought any.
+pub(in crate::session) fn reread(account: &Account, kept: &JournaledAnswer) -> Option<Grant> {
+    let body = kept.body.0.expose_secret().as_bytes().to_vec();
+    match response::read(&Response::new(body.into()), account, kept.asked_at) {
         TokenOutcome::Granted(grant) => Some(grant),
         TokenOutcome::InvalidGrant(_)
         | TokenOutcome::Refused(_)
@@ -218,34 +219,16 @@ impl Authorization {
     }
 }
 
-type ZendeskClient = Client<
-    BasicErrorResponse,
-    ZendeskTokens,
-    oauth2::basic::BasicTokenIntrospectionResponse,
-    StandardRevocableToken,
-    oauth2::basic::BasicRevocationErrorResponse,
-    EndpointSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointSet,
->;
+/// Knows where to send the browser, and where to ask for tokens.
+type OAuthClient =
+    BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-type ZendeskTokens = StandardTokenResponse<Extra, BasicTokenType>;
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Extra {
-    refresh_token_expires_in: Option<u64>,
-}
-
-impl ExtraTokenFields for Extra {}
-
-fn client(account: &Account) -> Result<ZendeskClient, String> {
+fn client(account: &Account) -> Result<OAuthClient, String> {
     let origin = &account.oauth_origin;
     let authorize = AuthUrl::new(format!("{origin}/oauth/authorizations/new"));
     let token = TokenUrl::new(format!("{origin}/oauth/tokens"));
     let bad = |e: url::ParseError| format!("`{origin}` makes no URL: {e}");
-    Ok(Client::new(ClientId::new(account.client_id.clone()))
+    Ok(BasicClient::new(ClientId::new(account.client_id.clone()))
         .set_auth_uri(authorize.map_err(bad)?)
         .set_token_uri(token.map_err(bad)?)
         // A public client sends its identifier in the body, and never a Basic header.
@@ -256,65 +239,11 @@ fn ttl(seconds: u64) -> String {
     seconds.to_string()
 }
 
-type Outcome = Result<ZendeskTokens, RequestTokenError<HttpError, BasicErrorResponse>>;
+type TokenRequestResult<T> = Result<T, RequestTokenError<Answered, BasicErrorResponse>>;
 
-/// What Zendesk's answer means for the session (R4).
-fn read(outcome: Outcome, account: &Account, asked_at: Timestamp) -> TokenOutcome {
-    let tokens = match outcome {
-        Ok(tokens) => tokens,
-        Err(RequestTokenError::Request(HttpError::Judged(answer))) => return *answer,
-        Err(RequestTokenError::Request(HttpError::Refused(status, said))) => {
-            return refused(account, status, *said);
-        }
-        // `Http` passes on nothing else that the crate can't read; its texts could hold tokens.
-        Err(
-            RequestTokenError::ServerResponse(_)
-            | RequestTokenError::Parse(..)
-            | RequestTokenError::Other(_),
-        ) => {
-            return TokenOutcome::Transient {
-                why: "the token endpoint's answer can't be read".to_owned(),
-                may_have_acted: true,
-            };
-        }
-    };
-    let access = SecretString::from(tokens.access_token().secret().as_str());
-    let Some(access) = AccessToken::new(access) else {
-        return TokenOutcome::Transient {
-            why: "Zendesk sent an access token that can't be put in a header".to_owned(),
-            may_have_acted: true,
-        };
-    };
-    TokenOutcome::Granted(Grant {
-        access,
-        refresh: tokens
-            .refresh_token()
-            .map(|token| token.secret().clone().into()),
-        asked_at,
-        expires_in: tokens.expires_in(),
-        refresh_expires_in: tokens
-            .extra_fields()
-            .refresh_token_expires_in
-            .map(std::time::Duration::from_secs),
-        scopes: tokens
-            .scopes()
-            .map(|scopes| scopes.iter().map(|s| text::line(s)).collect()),
-    })
-}
-
-/// What a refusal means: only `invalid_grant` is the end, and never of a client with a secret, which
-/// has nothing that could be revoked.
-fn refused(account: &Account, status: ::http::StatusCode, said: ErrorBody) -> TokenOutcome {
-    let by_secret = account.grant == GrantType::ClientCredentials;
-    if said.code() != http::INVALID_GRANT {
-        return TokenOutcome::Refused(Cause::of(status, &said).block(account, &said));
-    }
-    if by_secret {
-        TokenOutcome::Refused(Cause::ClientMayNot.block(account, &said))
-    } else {
-        TokenOutcome::InvalidGrant(said)
-    }
-}
+/// Fields of token requests and answers (Zendesk's names).
+const EXPIRES_IN: &str = "expires_in";
+const REFRESH_EXPIRES_IN: &str = "refresh_token_expires_in";
 
 /// 256 bits.
 const STATE_BYTES: u32 = 32;

@@ -2,31 +2,23 @@
 
 use std::time::Duration;
 
-use super::http::HttpError;
-use super::http::tests::judge;
+use ::http::StatusCode;
+
 use super::*;
 
 /// As [`Server::refresh`] would say it of an endpoint that answers so.
-async fn answer(status: u16, body: &str) -> TokenOutcome {
-    let account = account();
-    let http = |_request: oauth2::HttpRequest| {
-        let result = judge(status, body);
-        async move { result }
-    };
-    let answer: Result<_, RequestTokenError<HttpError, _>> = client(&account)
-        .unwrap()
-        .exchange_refresh_token(&RefreshToken::new("r".to_owned()))
-        .request_async(&http)
-        .await;
-    read(answer, &account, Timestamp::UNIX_EPOCH)
+fn answer(status: u16, body: &str) -> TokenOutcome {
+    let mut response = Response::new(body.to_owned().into());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    response::read(&response, &account(), Timestamp::UNIX_EPOCH)
 }
 
 fn account() -> Account {
     crate::session::testing::account("acme", "https://acme.zendesk.com")
 }
 
-#[tokio::test]
-async fn granted_however_it_is_spelled() {
+#[test]
+fn granted_however_it_is_spelled() {
     let cases = [
         (
             201,
@@ -42,7 +34,7 @@ async fn granted_however_it_is_spelled() {
         ),
     ];
     for (status, body) in cases {
-        let TokenOutcome::Granted(grant) = answer(status, body).await else {
+        let TokenOutcome::Granted(grant) = answer(status, body) else {
             panic!("{body}");
         };
         assert_eq!(grant.access.expose_secret(), "a");
@@ -53,30 +45,24 @@ async fn granted_however_it_is_spelled() {
     }
 }
 
-#[tokio::test]
-async fn a_lifetime_that_can_t_be_meant_counts_as_missing() {
+#[test]
+fn a_lifetime_that_can_t_be_meant_counts_as_missing() {
     for odd in ["0", "-5", "1e12", "null", "\"soon\"", "[1]", "0.2"] {
         let body = format!(r#"{{"access_token":"a","refresh_token":"b","expires_in":{odd}}}"#);
-        let TokenOutcome::Granted(grant) = answer(200, &body).await else {
+        let TokenOutcome::Granted(grant) = answer(200, &body) else {
             panic!("{odd}: an answer that holds both tokens is never dropped");
         };
         assert_eq!(grant.expires_in, None, "{odd}");
     }
 }
 
-#[tokio::test]
-async fn r4_only_invalid_grant_ends_a_session() {
+#[test]
+fn r4_only_invalid_grant_ends_a_session() {
     let body = r#"{"error":"invalid_grant","error_description":"Token has been revoked."}"#;
-    assert!(matches!(
-        answer(400, body).await,
-        TokenOutcome::InvalidGrant(_)
-    ));
-    assert!(matches!(
-        answer(401, body).await,
-        TokenOutcome::InvalidGrant(_)
-    ));
+    assert!(matches!(answer(400, body), TokenOutcome::InvalidGrant(_)));
+    assert!(matches!(answer(401, body), TokenOutcome::InvalidGrant(_)));
     for status in [200, 302, 403, 404, 407, 408, 429, 500, 502, 503] {
-        let found = answer(status, body).await;
+        let found = answer(status, body);
         assert!(
             !matches!(found, TokenOutcome::InvalidGrant(_)),
             "{status}: {found:?}"
@@ -84,8 +70,8 @@ async fn r4_only_invalid_grant_ends_a_session() {
     }
 }
 
-#[tokio::test]
-async fn r4_definite_refusals_block() {
+#[test]
+fn r4_definite_refusals_block() {
     let cases = [
         (400, r#"{"error":"invalid_client"}"#, "invalid_client"),
         (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
@@ -104,7 +90,7 @@ async fn r4_definite_refusals_block() {
         (422, r#"{"message":"no"}"#, "422"),
     ];
     for (status, body, named) in cases {
-        let TokenOutcome::Refused(block) = answer(status, body).await else {
+        let TokenOutcome::Refused(block) = answer(status, body) else {
             panic!("{status} {body}");
         };
         assert!(
@@ -114,8 +100,8 @@ async fn r4_definite_refusals_block() {
     }
 }
 
-#[tokio::test]
-async fn r4_portals_proxies_and_outages_decide_nothing() {
+#[test]
+fn r4_portals_proxies_and_outages_decide_nothing() {
     let html = "<html><title>Welcome to Hotel Wi-Fi</title></html>";
     let cases = [
         (200, html),
@@ -135,7 +121,7 @@ async fn r4_portals_proxies_and_outages_decide_nothing() {
         (503, ""),
     ];
     for (status, body) in cases {
-        let found = answer(status, body).await;
+        let found = answer(status, body);
         assert!(
             matches!(found, TokenOutcome::Transient { .. }),
             "{status} {body}: {found:?}"
@@ -143,10 +129,10 @@ async fn r4_portals_proxies_and_outages_decide_nothing() {
     }
 }
 
-#[tokio::test]
-async fn d4_a_token_that_would_split_a_header_is_an_error_without_the_token() {
+#[test]
+fn d4_a_token_that_would_split_a_header_is_an_error_without_the_token() {
     let body = r#"{"access_token":"s3cret\r\nX-Evil: 1","refresh_token":"b"}"#;
-    let found = answer(200, body).await;
+    let found = answer(200, body);
     assert!(matches!(found, TokenOutcome::Transient { .. }), "{found:?}");
     assert!(!format!("{found:?}").contains("s3cret"));
 }
