@@ -1,4 +1,27 @@
-//! A request's way through the session: gate, token, Zendesk, and what a 401 means.
+//! A request's way through the session: take a token, pass the gate, send, and decide what a 401
+//! means.
+//!
+//! ```text
+//!  forward_by
+//!    │
+//!    ▼
+//!  run ── the script sends its own credential ──► send_unchanged ──────────────► script
+//!    │
+//!    ▼
+//!  send_with_token                                      any status but 401
+//!    token ─► gate ─► token again ─► Zendesk ──┬───────────────────────────────► script
+//!      │ none yet                              │ 401
+//!      └► wait_for_token                       ▼
+//!                                            on_401
+//!  replay ◄── the token was dead ──────────────┤
+//!    send_with_token again,                    ├── the 401 is the script's own ──► script
+//!    up to `REPLAYS` times                     └── no token to be had: refusal ──► script
+//! ```
+//!
+//! `on_401` first uses what this process knows: a token that has expired or been replaced is dead.
+//! Only then does it read the answer, and if that blames the token it asks the pair's worker, which
+//! checks the token at Zendesk and refreshes it if need be: one check and one refresh, however many
+//! requests met the 401 (R2).
 
 mod unauthorized;
 
@@ -12,275 +35,324 @@ use tokio::time::{Instant, timeout_at};
 
 use super::handle::Session;
 use super::model::token_pair::Generation;
-use super::refresher::gate::Replayability;
+use super::refresher::gate::{Lease, Replayability};
 use super::refresher::{Command, Verdict};
 use super::report::snapshot::{Ready, RequestToken, Snapshot};
 use super::report::token_policy::TokenPolicy;
 use crate::body::Body;
-use crate::config::Origin;
 use crate::error_response::ErrorResponse;
 use crate::upstream::{self, Outgoing, Upstream};
 
 impl Session {
-    /// Sends a script's request with the account's token. No caller ever sees a 401 that a refresh
-    /// could have spared it, as far as the request can be sent again (R1, R2).
+    /// Sends a script's request with the account's token. As far as the request can be sent again,
+    /// the script never sees a 401 that a refresh could have spared it (R1, R2).
     ///
     /// # Errors
-    /// Where there is no token, or no answer.
+    /// The account has no usable token, or Zendesk didn't answer.
     pub async fn forward(&self, outgoing: Outgoing) -> Result<Response<Body>, ErrorResponse> {
         self.forward_by(TokenPolicy::default(), outgoing).await
     }
 
-    /// The same with one of the tokens that `policy` admits.
+    /// Like [`Session::forward`], with one of the tokens that `policy` admits.
     ///
     /// # Errors
-    /// Where there is no such token, or no answer.
+    /// The account has no usable token that `policy` admits, or Zendesk didn't answer.
     pub async fn forward_by(
         &self,
         policy: TokenPolicy,
         outgoing: Outgoing,
     ) -> Result<Response<Body>, ErrorResponse> {
-        // The token that is sent may be replaced meanwhile, and live on for a moment.
-        let sent = self.snapshot();
-        let mut response = self.answer_to(policy, outgoing).await?;
-        let secrets = sent.secrets.and(&self.snapshot().secrets);
-        // Whoever passes the answer on keeps them out of it.
+        // A refresh may replace the token on the way, and the old one lives on for a moment: the
+        // answer must repeat neither the tokens from before nor those from after.
+        let before = self.snapshot();
+        let mut request = Forwarding {
+            session: self,
+            policy,
+            upstream: self.upstream()?,
+            outgoing,
+        };
+        let mut response = request.run().await?;
+        let secrets = before.secrets.and(&self.snapshot().secrets);
+        // The leak filter takes them from here.
         response.extensions_mut().insert(secrets);
         Ok(response)
     }
 
-    async fn answer_to(
-        &self,
-        policy: TokenPolicy,
-        mut outgoing: Outgoing,
-    ) -> Result<Response<Body>, ErrorResponse> {
-        let upstream = self.upstream()?;
-        if outgoing.credential() != upstream::Credential::Injected {
-            self.allow_person(policy)?;
-            let sent = upstream.send(&mut outgoing, None).await;
-            return sent.map_err(|failure| failure.refusal(outgoing.origin()));
-        }
-        let (response, used) = self.send_once(&upstream, &mut outgoing, policy).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(response);
-        }
-        match self.consider(&outgoing, used, response, policy).await? {
-            On401::PassOn(response) => Ok(response),
-            On401::Replay => self.replay(&upstream, &mut outgoing, policy).await,
-        }
-    }
-
-    /// Sends a request again whose token was dead. The new token's 401 is the script's, unless that
-    /// one has died as well before the request came to Zendesk: a machine that stands still for
-    /// longer than a token lives does that.
-    async fn replay(
-        &self,
-        upstream: &Upstream,
-        outgoing: &mut Outgoing,
-        policy: TokenPolicy,
-    ) -> Result<Response<Body>, ErrorResponse> {
-        for _ in 0..REPLAYS {
-            let (response, used) = self.send_once(upstream, outgoing, policy).await?;
-            if response.status() != StatusCode::UNAUTHORIZED || !outgoing.can_send_again() {
-                return Ok(response);
-            }
-            if !self.is_dead(used, policy) {
-                // A rotation may be under way whose result is not published yet. Whether the token
-                // is dead is known only then, so this waits as long as an upload would.
-                drop(
-                    self.gate(used.role)
-                        .enter(Replayability::Unreplayable)
-                        .await,
-                );
-                if !self.is_dead(used, policy) {
-                    return Ok(response);
-                }
-            }
-        }
-        // A 401 would tell the script to give up its credentials.
-        Err(ErrorResponse::Unavailable {
-            account: self.account().name.to_string(),
-            why: format!(
-                "a request has met {} dead access tokens in a row: they expire faster than it \
-                 comes to Zendesk",
-                REPLAYS + 1
-            ),
-            fix: "raise `access-token-ttl`, or try again".to_owned(),
-        })
-    }
-
     fn upstream(&self) -> Result<Upstream, ErrorResponse> {
-        let setup = self.0.setup.load();
-        setup
+        let context = self.0.context.load();
+        context
             .upstream
             .clone()
             .map_err(|problem| ErrorResponse::Unavailable {
-                account: setup.account.name.to_string(),
+                account: context.account.name.to_string(),
                 why: problem.message,
                 fix: problem.hints.first().cloned().unwrap_or_default(),
             })
     }
+}
 
-    async fn send_once(
-        &self,
-        upstream: &Upstream,
-        outgoing: &mut Outgoing,
-        policy: TokenPolicy,
-    ) -> Result<(Response<Body>, TokenRef), ErrorResponse> {
-        let load = if outgoing.is_replayable() {
+/// One request on its way through the session.
+struct Forwarding<'a> {
+    session: &'a Session,
+    policy: TokenPolicy,
+    upstream: Upstream,
+    outgoing: Outgoing,
+}
+
+impl Forwarding<'_> {
+    async fn run(&mut self) -> Result<Response<Body>, ErrorResponse> {
+        if self.outgoing.credential() != upstream::Credential::Injected {
+            return self.send_unchanged().await;
+        }
+        let (response, sent) = self.send_with_token().await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        match self.on_401(sent, response).await? {
+            On401::PassOn(response) => Ok(response),
+            On401::Replay => self.replay().await,
+        }
+    }
+
+    // === A credential of the script's own ===
+
+    async fn send_unchanged(&mut self) -> Result<Response<Body>, ErrorResponse> {
+        self.check_person()?;
+        let sent = self.upstream.send(&mut self.outgoing, None).await;
+        sent.map_err(|failure| failure.refusal(self.outgoing.origin()))
+    }
+
+    /// A key that waits for its confirmation opens nothing, whatever credential its request has.
+    fn check_person(&self) -> Result<(), ErrorResponse> {
+        let snapshot = self.session.snapshot();
+        match snapshot.ready(self.policy.choice()) {
+            Ready::Yes(token) if !self.policy.admits(&token.person) => {
+                Err(suspended(&snapshot, token))
+            }
+            Ready::Yes(_) | Ready::Soon | Ready::No(_) => Ok(()),
+        }
+    }
+
+    // === A token of the session's ===
+
+    async fn send_with_token(&mut self) -> Result<(Response<Body>, TokenRef), ErrorResponse> {
+        let (token, lease) = self.pass_gate().await?;
+        let sent = self
+            .upstream
+            .send(&mut self.outgoing, Some(&token.header))
+            .await;
+        // The head of the answer is here, so Zendesk has judged the token: a refresh may delete it.
+        drop(lease);
+        match sent {
+            Ok(response) => Ok((response, token.token_ref)),
+            Err(failure) => Err(failure.refusal(self.outgoing.origin())),
+        }
+    }
+
+    /// Waits for a usable token, then at the gate of its pair.
+    async fn pass_gate(&self) -> Result<(SendableToken, Lease), ErrorResponse> {
+        let replayability = if self.outgoing.is_replayable() {
             Replayability::Replayable
         } else {
             Replayability::Unreplayable
         };
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let Some(token) = self.token(outgoing.origin(), policy)? else {
-                self.wait_until_ready(deadline, policy).await?;
+            let Some(token) = self.token()? else {
+                self.wait_for_token(deadline).await?;
                 continue;
             };
-            let lease = self.gate(token.used.role).enter(load).await;
-            // Read behind the gate, so that no refresh comes between this and the lease.
-            let token = match self.token(outgoing.origin(), policy)? {
-                Some(now) if now.used.role == token.used.role => now,
-                Some(_) | None => continue,
-            };
-            let sent = upstream.send(outgoing, Some(&token.header)).await;
-            drop(lease);
-            return match sent {
-                Ok(response) => Ok((response, token.used)),
-                Err(failure) => Err(failure.refusal(outgoing.origin())),
-            };
+            let role = token.token_ref.role;
+            let lease = self.session.gate(role).enter(replayability).await;
+            // Read again behind the gate: no refresh comes between this read and the lease.
+            match self.token()? {
+                Some(token) if token.token_ref.role == role => return Ok((token, lease)),
+                Some(_) | None => {}
+            }
         }
     }
 
-    /// The token for requests to `origin`, if there is one that has not expired (R6).
-    fn token(&self, origin: &Origin, policy: TokenPolicy) -> Result<Option<Token>, ErrorResponse> {
-        let snapshot = self.snapshot();
-        match snapshot.ready(policy.rights()) {
-            Ready::Yes(credential) if !credential.origins.contains(origin) => {
-                Err(ErrorResponse::Unavailable {
-                    account: snapshot.view.name.to_string(),
-                    why: format!("its tokens are not meant for {origin}"),
-                    fix: "run `loopdesk status`".to_owned(),
-                })
-            }
-            Ready::Yes(credential) if !policy.admits(&credential.person) => {
-                Err(suspended(&snapshot, credential))
-            }
-            Ready::Yes(credential) if credential.expires_at > self.0.clock.now() => {
-                Ok(Some(Token {
-                    header: credential.header.clone(),
-                    used: TokenRef {
-                        role: credential.role,
-                        generation: credential.generation,
-                        expires_at: credential.expires_at,
-                    },
-                }))
-            }
-            Ready::Yes(_) | Ready::Soon | Ready::No(_) => Ok(None),
+    /// The token for this request, if there is one that has not expired (R6).
+    fn token(&self) -> Result<Option<SendableToken>, ErrorResponse> {
+        let snapshot = self.session.snapshot();
+        let Ready::Yes(token) = snapshot.ready(self.policy.choice()) else {
+            return Ok(None);
+        };
+        let origin = self.outgoing.origin();
+        if !token.origins.contains(origin) {
+            return Err(ErrorResponse::Unavailable {
+                account: snapshot.view.name.to_string(),
+                why: format!("its tokens must not be sent to {origin}"),
+                fix: "run `loopdesk status`".to_owned(),
+            });
         }
+        if !self.policy.admits(&token.person) {
+            return Err(suspended(&snapshot, token));
+        }
+        if token.expires_at <= self.session.0.clock.now() {
+            return Ok(None);
+        }
+        Ok(Some(SendableToken {
+            header: token.header.clone(),
+            token_ref: TokenRef {
+                role: token.role,
+                generation: token.generation,
+                expires_at: token.expires_at,
+            },
+        }))
     }
 
-    /// A key that waits for its confirmation opens nothing, whatever credential its request has.
-    fn allow_person(&self, policy: TokenPolicy) -> Result<(), ErrorResponse> {
-        let snapshot = self.snapshot();
-        match snapshot.ready(policy.rights()) {
-            Ready::Yes(credential) if !policy.admits(&credential.person) => {
-                Err(suspended(&snapshot, credential))
-            }
-            Ready::Yes(_) | Ready::Soon | Ready::No(_) => Ok(()),
-        }
-    }
-
-    /// Lets the refresher know that a token is wanted, and waits for it.
-    async fn wait_until_ready(
-        &self,
-        deadline: Instant,
-        policy: TokenPolicy,
-    ) -> Result<(), ErrorResponse> {
-        let mut changes = self.changes();
-        let rights = policy.rights();
-        let role = self.snapshot().role_for(rights);
+    /// Tells the pair's worker that a request wants a token, and waits until it has one or has given
+    /// up.
+    async fn wait_for_token(&self, deadline: Instant) -> Result<(), ErrorResponse> {
+        let mut changes = self.session.changes();
+        let choice = self.policy.choice();
+        let role = self.session.snapshot().role_for(choice);
         let (reply, heard) = oneshot::channel();
-        if !self.send_to(role, Command::Wanted(reply)).await || heard.await.is_err() {
+        if !self.session.send_to(role, Command::Wanted(reply)).await || heard.await.is_err() {
             return Err(ErrorResponse::Stopping);
         }
-        let decided = changes.wait_for(|snapshot| match snapshot.ready(rights) {
-            // There turns out to be no read-only pair: the account's own has to be asked for.
-            Ready::Soon => snapshot.role_for(rights) != role,
+        let decided = changes.wait_for(|snapshot| match snapshot.ready(choice) {
+            // If there turns out to be no read-only pair, another worker has to be asked: the one
+            // of the account's own.
+            Ready::Soon => snapshot.role_for(choice) != role,
             Ready::Yes(_) | Ready::No(_) => true,
         });
         match timeout_at(deadline, decided).await {
-            Ok(Ok(snapshot)) => match snapshot.ready(rights) {
+            Ok(Ok(snapshot)) => match snapshot.ready(choice) {
                 Ready::No(refusal) => Err(refusal.clone()),
                 Ready::Yes(_) | Ready::Soon => Ok(()),
             },
             Ok(Err(_)) => Err(ErrorResponse::Stopping),
             Err(_) => Err(ErrorResponse::TooSlow {
-                what: format!("a new access token for account `{}`", self.account().name),
+                what: format!(
+                    "a new access token for account `{}`",
+                    self.session.account().name
+                ),
                 after: PATIENCE,
             }),
         }
     }
 
-    async fn consider(
-        &self,
-        outgoing: &Outgoing,
-        used: TokenRef,
-        response: Response<Body>,
-        policy: TokenPolicy,
-    ) -> Result<On401, ErrorResponse> {
-        let again = outgoing.can_send_again();
-        if again && self.is_dead(used, policy) {
+    // === A 401 ===
+
+    /// Decides whether the 401 to the token `sent` is the script's, or calls for a replay.
+    async fn on_401(&self, sent: TokenRef, response: Response<Body>) -> Result<On401, ErrorResponse> {
+        let can_replay = self.outgoing.can_send_again();
+        if can_replay && self.is_dead(sent) {
             return Ok(On401::Replay);
         }
-        let (speaks_of_token, response) = unauthorized::read(outgoing.method(), response).await;
-        if !speaks_of_token {
+        let (blames_token, response) =
+            unauthorized::read(self.outgoing.method(), response).await;
+        if !blames_token {
             return Ok(On401::PassOn(response));
         }
+        // Reported even if this request can't be replayed: the next one then gets a live token.
+        match self.report_401(sent).await {
+            Some(verdict) if can_replay => self.on_verdict(sent, response, verdict).await,
+            Some(_) | None => Ok(On401::PassOn(response)),
+        }
+    }
+
+    /// Has the pair's worker look into the 401; `None` if the session has stopped.
+    async fn report_401(&self, sent: TokenRef) -> Option<oneshot::Receiver<Verdict>> {
         let (reply, verdict) = oneshot::channel();
         let rejected = Command::Rejected {
-            generation: used.generation,
+            generation: sent.generation,
             reply,
         };
-        if !self.send_to(used.role, rejected).await || !again {
-            return Ok(On401::PassOn(response));
-        }
+        let is_sent = self.session.send_to(sent.role, rejected).await;
+        is_sent.then_some(verdict)
+    }
+
+    async fn on_verdict(
+        &self,
+        sent: TokenRef,
+        response: Response<Body>,
+        verdict: oneshot::Receiver<Verdict>,
+    ) -> Result<On401, ErrorResponse> {
         let deadline = Instant::now() + PATIENCE;
         match timeout_at(deadline, verdict).await {
             Ok(Ok(Verdict::Replay)) => Ok(On401::Replay),
-            // Our own refusal says what happened and what to do; Zendesk's 401 can't.
-            Ok(Ok(Verdict::Unusable)) => {
-                let snapshot = self.snapshot();
-                match snapshot.ready(policy.rights()) {
-                    Ready::No(refusal) => Err(refusal.clone()),
-                    Ready::Yes(_) if self.is_dead(used, policy) => Ok(On401::Replay),
-                    Ready::Yes(_) => Ok(On401::PassOn(response)),
-                    Ready::Soon => {
-                        self.wait_until_ready(deadline, policy).await?;
-                        Ok(On401::Replay)
-                    }
-                }
-            }
-            Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) if self.is_dead(used, policy) => {
+            Ok(Ok(Verdict::Unusable)) => self.on_unusable(sent, response, deadline).await,
+            // The token is good; or the worker took too long, or has stopped.
+            Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) => Ok(self.replay_if_dead(sent, response)),
+        }
+    }
+
+    /// The token is dead and the worker has no other. Loopdesk's own refusal says what happened and
+    /// what to do, which Zendesk's 401 can't.
+    async fn on_unusable(
+        &self,
+        sent: TokenRef,
+        response: Response<Body>,
+        deadline: Instant,
+    ) -> Result<On401, ErrorResponse> {
+        let snapshot = self.session.snapshot();
+        match snapshot.ready(self.policy.choice()) {
+            Ready::No(refusal) => Err(refusal.clone()),
+            Ready::Yes(_) => Ok(self.replay_if_dead(sent, response)),
+            Ready::Soon => {
+                self.wait_for_token(deadline).await?;
                 Ok(On401::Replay)
             }
-            Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) => Ok(On401::PassOn(response)),
         }
     }
 
-    /// Whether this token is dead by our own knowledge, so that its 401 says nothing of the script:
-    /// replaced, or expired. Zendesk counts a lifetime from later on than we do.
-    fn is_dead(&self, used: TokenRef, policy: TokenPolicy) -> bool {
-        used.expires_at <= self.0.clock.now() || self.is_replaced(used, policy)
+    fn replay_if_dead(&self, sent: TokenRef, response: Response<Body>) -> On401 {
+        if self.is_dead(sent) {
+            On401::Replay
+        } else {
+            On401::PassOn(response)
+        }
     }
 
-    fn is_replaced(&self, used: TokenRef, policy: TokenPolicy) -> bool {
-        let snapshot = self.snapshot();
-        match snapshot.ready(policy.rights()) {
-            Ready::Yes(now) => now.role != used.role || now.generation > used.generation,
+    /// Whether this process knows the token to be dead, expired or replaced, so that its 401 says
+    /// nothing about the script. Zendesk starts counting a lifetime later than we do, so a token that
+    /// has expired there has expired here, too.
+    fn is_dead(&self, sent: TokenRef) -> bool {
+        sent.expires_at <= self.session.0.clock.now() || self.is_replaced(sent)
+    }
+
+    fn is_replaced(&self, sent: TokenRef) -> bool {
+        let snapshot = self.session.snapshot();
+        match snapshot.ready(self.policy.choice()) {
+            Ready::Yes(now) => now.role != sent.role || now.generation > sent.generation,
             Ready::Soon | Ready::No(_) => false,
         }
+    }
+
+    /// Sends the request again after its token was dead. The next 401 is the script's, unless the new
+    /// token died, too, before the request reached Zendesk: that happens on a machine that sleeps for
+    /// longer than a token lives.
+    async fn replay(&mut self) -> Result<Response<Body>, ErrorResponse> {
+        for _ in 0..REPLAYS {
+            let (response, sent) = self.send_with_token().await?;
+            if response.status() != StatusCode::UNAUTHORIZED || !self.outgoing.can_send_again() {
+                return Ok(response);
+            }
+            if !self.is_dead(sent) && !self.is_dead_after_refresh(sent).await {
+                return Ok(response);
+            }
+        }
+        // A 401 would make the script give up its credentials.
+        Err(ErrorResponse::Unavailable {
+            account: self.session.account().name.to_string(),
+            why: format!(
+                "the request met {} dead access tokens in a row: they expire before it reaches \
+                 Zendesk",
+                REPLAYS + 1
+            ),
+            fix: "raise `access-token-ttl`, or try again".to_owned(),
+        })
+    }
+
+    /// Whether the token is dead once the refresh that may be under way has published its result.
+    /// Passing the gate waits for that, for as long as an upload would.
+    async fn is_dead_after_refresh(&self, sent: TokenRef) -> bool {
+        let gate = self.session.gate(sent.role);
+        drop(gate.enter(Replayability::Unreplayable).await);
+        self.is_dead(sent)
     }
 }
 
@@ -291,10 +363,10 @@ fn suspended(snapshot: &Snapshot, token: &RequestToken) -> ErrorResponse {
     }
 }
 
-/// A token that may be sent.
-struct Token {
+/// A token that may be sent now.
+struct SendableToken {
     header: HeaderValue,
-    used: TokenRef,
+    token_ref: TokenRef,
 }
 
 /// Which token a request has carried.
@@ -305,17 +377,20 @@ struct TokenRef {
     expires_at: Timestamp,
 }
 
+/// What to do with a 401.
 enum On401 {
+    /// Give it to the script.
     PassOn(Response<Body>),
+    /// Send the request again with another token.
     Replay,
 }
 
-/// A request that meets a dead token more often is slower than the tokens live. Each replay takes a
-/// newer token, and refreshes have a pace of their own: this makes no storm.
+/// A request that meets more dead tokens than this is slower than the tokens live. This can't become
+/// a storm: each replay needs a newer token, and refreshes have their own pace.
 const REPLAYS: usize = 8;
 
-/// How long a script waits for a session that is about to be usable: as long as one refresh takes
-/// at worst, and less than the time-outs that scripts commonly set (60 s).
+/// How long a script waits for a session that is about to be usable: as long as a refresh takes at
+/// worst, and less than the time-outs that scripts commonly set (60 s).
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

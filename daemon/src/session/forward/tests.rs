@@ -1,4 +1,4 @@
-//! The whole stage over real TLS: scripts' requests on one side, a small Zendesk on the other.
+//! The whole stage over real TLS, between scripts' requests and a small Zendesk.
 
 mod zendesk;
 
@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use self::zendesk::{INVALID_TOKEN, Zendesk, gzip};
 use super::*;
 use crate::clock::{Clock, Mover};
-use crate::config::{Account, VaultKind};
+use crate::config::{Account, Origin, VaultKind};
 use crate::network::Network;
 use crate::session::model::binding::Binding;
 use crate::session::store::Store;
@@ -72,7 +72,7 @@ async fn r1_a_request_that_rotations_overtake_is_served_and_one_that_is_always_l
 async fn r1_a_machine_that_stands_still_longer_than_tokens_live_fails_no_request() {
     let bench = Bench::new(1800).await;
     let script = bench.send_slow();
-    // Every token that is sent has expired when Zendesk gets to see it, that of a replay, too.
+    // Every token, even that of a replay, has expired by the time Zendesk sees it.
     for generation in 1..=3 {
         bench.until_slow(generation).await;
         bench.mover.jump(SignedDuration::from_secs(1801));
@@ -153,7 +153,7 @@ async fn b_3_10_expired_and_zendesk_down_is_503_and_nothing_is_sent() {
         refusal.description()
     );
     assert_eq!(bench.zendesk.count("GET"), 0);
-    // The outage is over, and so is ours.
+    // The outage has ended, and the session recovers.
     bench.zendesk.broken.store(false, Ordering::SeqCst);
     bench.mover.jump(SignedDuration::from_secs(2));
     assert_eq!(bench.get("/again").await.0, 200);
@@ -251,7 +251,7 @@ async fn a_changed_configuration_starts_stops_and_moves_sessions() {
         .await;
     assert!(bench.sessions.all().is_empty());
     let request = bench.request(Method::GET, "/last");
-    // Requests in flight when the account goes are served to the end.
+    // Requests in flight when the account is removed are still served.
     assert_eq!(bench.session.forward(request).await.unwrap().status(), 200);
     let again = crate::samples::config(vec![Account::clone(&bench.session.account())]);
     bench.sessions.apply(&Arc::new(again)).await;
@@ -277,7 +277,7 @@ impl Bench {
         Self::with(lifetime, &[(Role::Primary, 1)]).await
     }
 
-    /// The account has these pairs, by their numbers. Zendesk knows number 1.
+    /// An account with these pairs, by their numbers. Zendesk knows number 1.
     async fn with(lifetime: i64, pairs: &[(Role, u64)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (clock, mover) = Clock::movable();
@@ -334,7 +334,7 @@ impl Bench {
         Outgoing::new(request, self.origin.clone(), Whose::Injected)
     }
 
-    /// Sends a request whose token is judged when the test says so; the status of its answer.
+    /// Sends a request whose token Zendesk checks when the test says so. Returns the status.
     fn send_slow(&self) -> tokio::task::JoinHandle<u16> {
         let (session, request) = (self.session.clone(), self.request(Method::GET, "/slow"));
         tokio::spawn(async move {
@@ -367,7 +367,8 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
     assert_eq!(response.unwrap().status(), 200);
     assert_eq!(bench.zendesk.seen(), ["GET /read 1"]);
 
-    // It is asked for and nobody has granted it: the account's could do more.
+    // The configuration asks for a read-only pair, and there is none. The account's own token could
+    // do more, so it isn't used.
     let bench = Bench::with(3600, &[(Role::Primary, 1)]).await;
     let request = bench.request(Method::GET, "/read");
     let refusal = bench.session.forward_by(READER, request).await.unwrap_err();
@@ -385,7 +386,7 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
         "whoever may write is served"
     );
 
-    // Its token is dead: it is refreshed, and if that fails nobody else's is used.
+    // Its token is dead and can't be refreshed: no other pair's token is used.
     let bench = Bench::with(3600, &[(Role::Primary, 1), (Role::ReadOnly, 8)]).await;
     let request = bench.request(Method::GET, "/read");
     let response = bench.session.forward_by(READER, request).await;
@@ -418,7 +419,7 @@ async fn d2_r8_a_request_for_one_person_never_carries_anothers_token() {
     assert_eq!(bench.zendesk.seen(), ["GET /mine 1"]);
 }
 
-/// Somebody who may only read.
+/// A caller that may only read.
 const READER: TokenPolicy = TokenPolicy {
     person: None,
     read_only: true,

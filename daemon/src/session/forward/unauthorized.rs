@@ -1,4 +1,4 @@
-//! Whether a 401 speaks of the token (R2), without taking the answer apart.
+//! Reads a 401 to tell whether it blames the token (R2), and gives it back unchanged.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -15,8 +15,8 @@ use serde::Deserialize;
 
 use crate::body::{Body, Error};
 
-/// Whether this 401 says `invalid_token`, or could: a HEAD and an empty body say nothing. The
-/// answer comes back as it was.
+/// Whether this 401 says `invalid_token`, or may have meant to: a HEAD and an empty body can't say
+/// anything. The response is returned as it came.
 pub(in crate::session) async fn read(
     method: &Method,
     response: Response<Body>,
@@ -31,7 +31,7 @@ pub(in crate::session) async fn read(
     let mut read = Vec::new();
     let collected = collect(&mut body, &mut read);
     let is_whole = tokio::time::timeout(PATIENCE, collected).await == Ok(true);
-    let says = is_whole && {
+    let blames_token = is_whole && {
         let frames = read.iter().filter_map(|read| read.as_ref().ok());
         let bytes: Vec<u8> = frames
             .filter_map(Frame::data_ref)
@@ -41,11 +41,11 @@ pub(in crate::session) async fn read(
         let encoding = parts.headers.get(CONTENT_ENCODING);
         says_invalid_token(&bytes, encoding.map(|value| value.as_bytes()))
     };
-    let body = Body::adapted(Put {
-        back: read.into(),
+    let body = Body::adapted(Reassembled {
+        read: read.into(),
         rest: body,
     });
-    (says, Response::from_parts(parts, body))
+    (blames_token, Response::from_parts(parts, body))
 }
 
 /// RFC 6750 section 3: `Bearer error="invalid_token"`.
@@ -58,7 +58,8 @@ fn names_token(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Reads frames into `read` until the end (`true`), or until they are too many, or break off.
+/// Reads frames into `read`; `true` if it reached the end, `false` if the body is too long or broke
+/// off.
 async fn collect(body: &mut Body, read: &mut Vec<Piece>) -> bool {
     let mut length = 0;
     loop {
@@ -71,7 +72,7 @@ async fn collect(body: &mut Body, read: &mut Vec<Piece>) -> bool {
                     return false;
                 }
             }
-            // For the script, too: what breaks off must not look whole (S4).
+            // Kept for the script: a body that broke off must not look complete (S4).
             Some(Err(error)) => {
                 read.push(Err(error));
                 return false;
@@ -82,12 +83,12 @@ async fn collect(body: &mut Body, read: &mut Vec<Piece>) -> bool {
 
 fn says_invalid_token(body: &[u8], encoding: Option<&[u8]>) -> bool {
     #[derive(Deserialize)]
-    struct TokenOutcome {
+    struct ErrorBody {
         error: String,
     }
     let is_invalid_token = |text: &[u8]| {
-        serde_json::from_slice::<TokenOutcome>(text)
-            .is_ok_and(|answer| answer.error == "invalid_token")
+        serde_json::from_slice::<ErrorBody>(text)
+            .is_ok_and(|body| body.error == "invalid_token")
     };
     match encoding.map(<[u8]>::to_ascii_lowercase).as_deref() {
         _ if body.is_empty() => true,
@@ -104,21 +105,21 @@ fn says_invalid_token(body: &[u8], encoding: Option<&[u8]>) -> bool {
             let decoded = decoder.take(BODY_MAX).read_to_end(&mut text);
             decoded.is_ok() && is_invalid_token(&text)
         }
-        // Brotli and the like: unread, and `tokens/current` knows anyway.
+        // Brotli and the like can't be decoded here. Asking `tokens/current` settles it.
         Some(_) => true,
     }
 }
 
-/// What a body brings.
+/// What polling a body yields.
 type Piece = Result<Frame<Bytes>, Error>;
 
-/// A body with what was read of it put back.
-struct Put {
-    back: VecDeque<Piece>,
+/// A body whose first frames were read, put together again.
+struct Reassembled {
+    read: VecDeque<Piece>,
     rest: Body,
 }
 
-impl http_body::Body for Put {
+impl http_body::Body for Reassembled {
     type Data = Bytes;
     type Error = Error;
 
@@ -126,35 +127,35 @@ impl http_body::Body for Put {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        match self.back.pop_front() {
-            Some(read) => Poll::Ready(Some(read)),
+        match self.read.pop_front() {
+            Some(piece) => Poll::Ready(Some(piece)),
             None => Pin::new(&mut self.rest).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.back.is_empty() && self.rest.is_end_stream()
+        self.read.is_empty() && self.rest.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let back = self
-            .back
+        let read = self
+            .read
             .iter()
-            .filter_map(|read| read.as_ref().ok()?.data_ref());
-        let back: u64 = back.map(|data| data.len() as u64).sum();
+            .filter_map(|piece| piece.as_ref().ok()?.data_ref());
+        let read: u64 = read.map(|data| data.len() as u64).sum();
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();
-        hint.set_lower(back.saturating_add(rest.lower()));
+        hint.set_lower(read.saturating_add(rest.lower()));
         if let Some(upper) = rest.upper() {
-            hint.set_upper(back.saturating_add(upper));
+            hint.set_upper(read.saturating_add(upper));
         }
         hint
     }
 }
 
-/// Zendesk's error bodies are below 1 KiB.
+/// Zendesk's error bodies are smaller than 1 KiB.
 const BODY_MAX: u64 = 64 * 1024;
-/// A body that drips is no error message.
+/// A body that trickles in isn't an error message.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -218,7 +219,7 @@ mod tests {
         let (says, after) = judge(Method::GET, response(&[], long.clone())).await;
         assert!(!says);
         assert_eq!(after, long);
-        // The same, without a length to go by.
+        // The same without a known length.
         let frames: Vec<Result<_, Error>> = long
             .chunks(1000)
             .map(|chunk| Ok(Frame::data(Bytes::copy_from_slice(chunk))))
@@ -232,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn s4_a_401_that_breaks_off_is_passed_on_broken() {
-        // Wherever it breaks off, before the first frame too.
+        // Wherever it breaks off, even before the first frame.
         for whole in 0..3 {
             let mut left = whole;
             let stream = unsized_body(move || {

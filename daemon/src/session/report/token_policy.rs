@@ -2,24 +2,23 @@
 
 use loopdesk_protocol::account::Person;
 
-/// What was decided about a request's token before the session is asked for one. The default is
-/// whatever token the account has.
+/// What a request's key says about the token it may carry. By default, any token of the account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenPolicy {
-    /// The only Zendesk user, by id, in whose name the request may be sent; whoever is logged in if
-    /// absent.
+    /// The id of the only Zendesk user in whose name the request may be sent. If absent, the user
+    /// that is logged in.
     pub person: Option<u64>,
-    /// Whether it carries the read-only token where the account has one, or asks for one.
+    /// Whether the request carries the read-only token, if the account has one or asks for one.
     pub read_only: bool,
 }
 
 impl TokenPolicy {
-    /// Whether a token of this person's may be sent.
+    /// Whether this person's token may be sent.
     pub fn admits(self, person: &Person) -> bool {
         self.person.is_none_or(|id| id == person.id)
     }
 
-    pub(in crate::session) fn rights(self) -> TokenChoice {
+    pub(in crate::session) fn choice(self) -> TokenChoice {
         if self.read_only {
             TokenChoice::ReadOnly
         } else {
@@ -28,13 +27,13 @@ impl TokenPolicy {
     }
 }
 
-/// Whose token a request may carry.
+/// Which of the account's tokens a request carries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::session) enum TokenChoice {
-    /// The account's: all that the person has granted.
+    /// The account's own, with all the rights that the person granted.
     #[default]
     All,
-    /// That of the read-only pair, and never another one where there is one, whatever its state, or
-    /// where the configuration asks for one; the account's everywhere else.
+    /// The read-only pair's. If the account has a read-only pair, in whatever state, or its
+    /// configuration asks for one, no other token will do; else it is the account's own.
     ReadOnly,
 }

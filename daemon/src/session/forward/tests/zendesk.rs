@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::Origin;
 
-/// Rotates as Zendesk does: a refresh deletes both old tokens.
+/// Rotates like Zendesk: a refresh deletes both old tokens.
 pub(in crate::session) struct Zendesk {
     lifetime: i64,
     issued: AtomicUsize,
@@ -29,7 +29,7 @@ pub(in crate::session) struct Zendesk {
     pub(in crate::session) broken: AtomicBool,
     /// A refresh waits while this is held.
     pub(in crate::session) turn: Semaphore,
-    /// A request for `/slow` takes one before its token is judged.
+    /// A request for `/slow` takes one of these before its token is checked.
     pub(in crate::session) slow: Semaphore,
     seen: tokio::sync::watch::Sender<Vec<String>>,
     refreshed: tokio::sync::watch::Sender<usize>,
@@ -204,7 +204,7 @@ impl Zendesk {
         let mut seen = self.seen.subscribe();
         let is_there = |seen: &Vec<String>| seen.iter().any(|known| known == line);
         let there = tokio::time::timeout(PATIENCE, seen.wait_for(is_there));
-        there.await.expect("it never comes").unwrap();
+        there.await.expect("never arrives").unwrap();
     }
 
     pub(in crate::session) fn refreshes(&self) -> usize {
@@ -229,7 +229,7 @@ pub(in crate::session) fn gzip(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Longer than anything takes that goes well.
+/// Longer than anything takes unless it fails.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 pub(in crate::session) const INVALID_TOKEN: &str = r#"{"error":"invalid_token","error_description":"The access token provided is expired, revoked, malformed or invalid for other reasons."}"#;
