@@ -237,13 +237,16 @@ impl Forwarding<'_> {
     // === A 401 ===
 
     /// Decides whether the 401 to the token `sent` is the script's, or calls for a replay.
-    async fn on_401(&self, sent: TokenRef, response: Response<Body>) -> Result<On401, ErrorResponse> {
+    async fn on_401(
+        &self,
+        sent: TokenRef,
+        response: Response<Body>,
+    ) -> Result<On401, ErrorResponse> {
         let can_replay = self.outgoing.can_send_again();
         if can_replay && self.is_dead(sent) {
             return Ok(On401::Replay);
         }
-        let (blames_token, response) =
-            unauthorized::read(self.outgoing.method(), response).await;
+        let (blames_token, response) = unauthorized::read(self.outgoing.method(), response).await;
         if !blames_token {
             return Ok(On401::PassOn(response));
         }

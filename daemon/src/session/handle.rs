@@ -36,18 +36,18 @@ pub struct Session(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     /// The primary pair's.
-    pub(super) setup: ArcSwap<AccountContext>,
+    pub(super) context: ArcSwap<AccountContext>,
     pub(super) vault: ArcSwap<Vault>,
     pub(super) store: Store,
     pub(super) clock: Clock,
-    pub(super) desk: PendingCallback,
+    pub(super) pending_callback: PendingCallback,
     pub(super) callbacks: Callbacks,
     /// Each login that is under way holds it once more.
     pub(super) logins: Arc<()>,
     pub(super) tracker: TaskTracker,
     /// Held while both pairs change together.
     pub(super) changing: tokio::sync::Mutex<()>,
-    strands: [WorkerHandle; 2],
+    handles: [WorkerHandle; 2],
     snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
@@ -60,7 +60,7 @@ struct WorkerHandle {
 impl Session {
     /// A session and the tasks that keep it, which are still to be started.
     pub(super) fn new(
-        setup: Arc<AccountContext>,
+        context: Arc<AccountContext>,
         clock: &Clock,
         tracker: &TaskTracker,
         store: Store,
@@ -70,49 +70,49 @@ impl Session {
         let now = clock.now();
         let parts = PairStates::new(|role| {
             let (machine, _load) = StateMachine::new(Generations::default());
-            PairState::of(role, &machine, &setup.for_role(role), now)
+            PairState::of(role, &machine, &context.for_role(role), now)
         });
-        let (family, snapshots) = Publisher::new(parts);
+        let (publisher, snapshots) = Publisher::new(parts);
         let made = Role::ALL.map(|role| {
             let (commands, queue) = mpsc::channel(COMMANDS_MAX);
             let gate = Gate::new();
             let refresher = Refresher {
                 role,
-                setup: setup.for_role(role),
+                context: context.for_role(role),
                 clock: clock.clone(),
                 store: store.of(role),
                 vault: Arc::clone(&vault),
                 gate: gate.clone(),
                 commands: queue,
-                family: Arc::clone(&family),
+                publisher: Arc::clone(&publisher),
             };
             (WorkerHandle { gate, commands }, refresher)
         });
         let [one, two] = made;
-        let (strands, refreshers) = ([one.0, two.0], [one.1, two.1]);
+        let (handles, refreshers) = ([one.0, two.0], [one.1, two.1]);
         let retirement = Retirement {
-            account: setup.account.name.clone(),
+            account: context.account.name.clone(),
             snapshots: snapshots.clone(),
-            commands: strands[slot(Role::ReadOnly)].commands.downgrade(),
+            commands: handles[slot(Role::ReadOnly)].commands.downgrade(),
         };
         let session = Self(Arc::new(Shared {
-            setup: ArcSwap::new(setup),
+            context: ArcSwap::new(context),
             vault: ArcSwap::new(vault),
             store,
             clock: clock.clone(),
-            desk: PendingCallback::default(),
+            pending_callback: PendingCallback::default(),
             callbacks,
             logins: Arc::default(),
             tracker: tracker.clone(),
             changing: tokio::sync::Mutex::default(),
-            strands,
+            handles,
             snapshots,
         }));
-        let keepers = Workers {
+        let workers = Workers {
             refreshers,
             retirement,
         };
-        (session, keepers)
+        (session, workers)
     }
 
     /// Whether a login is under way: one that waits for its browser, or for Zendesk.
@@ -188,20 +188,20 @@ impl Session {
 
     /// Whether the last request to Zendesk's API was answered, or there has been none.
     pub fn is_reachable(&self) -> bool {
-        let upstream = &self.0.setup.load().upstream;
+        let upstream = &self.0.context.load().upstream;
         upstream.as_ref().is_ok_and(Upstream::is_open)
     }
 
     /// The account as its configuration has it now.
     pub(super) fn account(&self) -> Arc<Account> {
-        Arc::clone(&self.0.setup.load().account)
+        Arc::clone(&self.0.context.load().account)
     }
 
     /// Whether the session serves this account on these ways already.
-    pub(super) fn is_set_up_as(&self, account: &Account, egress: &Egress) -> bool {
-        let setup = self.0.setup.load();
+    pub(super) fn is_configured_as(&self, account: &Account, egress: &Egress) -> bool {
+        let context = self.0.context.load();
         // A file that could not be used may have been mended.
-        setup.upstream.is_ok() && *setup.account == *account && setup.egress == *egress
+        context.upstream.is_ok() && *context.account == *account && context.egress == *egress
     }
 
     /// The stored secret of the account's client.
@@ -211,7 +211,7 @@ impl Session {
     }
 
     /// The pair of this role, if there is one.
-    pub(super) async fn held(&self, role: Role) -> Option<Arc<SessionTokens>> {
+    pub(super) async fn tokens(&self, role: Role) -> Option<Arc<SessionTokens>> {
         self.ask(role, Command::SessionTokens).await.ok().flatten()
     }
 
@@ -226,11 +226,11 @@ impl Session {
     }
 
     /// Gives the session another configuration.
-    pub(super) async fn reconfigure(&self, setup: Arc<AccountContext>) {
-        self.0.setup.store(Arc::clone(&setup));
+    pub(super) async fn reconfigure(&self, context: Arc<AccountContext>) {
+        self.0.context.store(Arc::clone(&context));
         for role in Role::ALL {
-            let setup = setup.for_role(role);
-            self.send_to(role, Command::Reconfigure(setup)).await;
+            let context = context.for_role(role);
+            self.send_to(role, Command::Reconfigure(context)).await;
         }
     }
 
@@ -256,7 +256,7 @@ impl Session {
 
     /// Lets the session finish what is under way and stop.
     pub(super) async fn stop(&self) {
-        self.0.desk.close();
+        self.0.pending_callback.close();
         for role in Role::ALL {
             self.send_to(role, Command::Stop).await;
         }
@@ -269,7 +269,7 @@ impl Session {
 
     /// The gate of the pair of this role.
     pub(super) fn gate(&self, role: Role) -> &Gate {
-        &self.0.strands[slot(role)].gate
+        &self.0.handles[slot(role)].gate
     }
 
     /// Sends a command to the primary pair; `false` if the session has stopped.
@@ -279,7 +279,7 @@ impl Session {
 
     /// Sends a command to the pair of this role; `false` if the session has stopped.
     pub(super) async fn send_to(&self, role: Role, command: Command) -> bool {
-        let commands = &self.0.strands[slot(role)].commands;
+        let commands = &self.0.handles[slot(role)].commands;
         commands.send(command).await.is_ok()
     }
 
@@ -299,7 +299,7 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("account", &self.0.setup.load().account.name)
+            .field("account", &self.0.context.load().account.name)
             .finish_non_exhaustive()
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn person(id: u64) -> Person {
 }
 
 /// A session of person 42 whose pair number `generation` lives for `seconds` from `obtained` on.
-pub(super) fn held(generation: u64, obtained: Timestamp, seconds: i64) -> SessionTokens {
+pub(super) fn session_tokens(generation: u64, obtained: Timestamp, seconds: i64) -> SessionTokens {
     let after = |seconds| schedule::shift(obtained, jiff::SignedDuration::from_secs(seconds));
     SessionTokens {
         pair: Pair {
@@ -122,7 +122,7 @@ pub(super) struct Bench {
     pub(super) deps: Dependencies,
     pub(super) task: tokio::task::JoinHandle<()>,
     pub(super) home: tempfile::TempDir,
-    pub(super) setup: Arc<AccountContext>,
+    pub(super) context: Arc<AccountContext>,
 }
 
 impl Bench {
@@ -130,7 +130,10 @@ impl Bench {
     pub(super) async fn logged_in(lifetime: u32) -> Self {
         let bench = Self::signed_out(lifetime).await;
         bench
-            .write(held(1, bench.deps.clock.now(), lifetime.into()), "m4ch1ne")
+            .write(
+                session_tokens(1, bench.deps.clock.now(), lifetime.into()),
+                "m4ch1ne",
+            )
             .await;
         bench.zendesk.set_issued(1);
         bench.restarted().await
@@ -149,24 +152,24 @@ impl Bench {
             tracker: tokio_util::task::TaskTracker::new(),
         };
         let zendesk = Scripted::new(&deps.clock, 0, lifetime.into());
-        let setup = setup(&zendesk, "loopdesk");
-        Self::start(home, mover, deps, zendesk, setup).await
+        let context = context(&zendesk, "loopdesk");
+        Self::start(home, mover, deps, zendesk, context).await
     }
 
     /// As [`Bench::signed_out`], and a read-only pair is wanted.
     pub(super) async fn with_pairs(lifetime: u32) -> Self {
         let bench = Self::signed_out(lifetime).await;
-        let setup = bench.setup_with(true);
-        Self { setup, ..bench }.restarted().await
+        let context = bench.context_with(true);
+        Self { context, ..bench }.restarted().await
     }
 
     /// The account with a read-only pair beside its own, or without.
-    pub(super) fn setup_with(&self, read_only_grant: bool) -> Arc<AccountContext> {
+    pub(super) fn context_with(&self, read_only_grant: bool) -> Arc<AccountContext> {
         let account = Account {
             read_only_grant,
-            ..Account::clone(&self.setup.account)
+            ..Account::clone(&self.context.account)
         };
-        setup_of(&self.zendesk, account)
+        context_of(&self.zendesk, account)
     }
 
     /// The same after the daemon was killed and started again.
@@ -177,10 +180,10 @@ impl Bench {
             mover,
             deps,
             home,
-            setup,
+            context,
             ..
         } = self;
-        Self::start(home, mover, deps, zendesk, setup).await
+        Self::start(home, mover, deps, zendesk, context).await
     }
 
     async fn start(
@@ -188,13 +191,13 @@ impl Bench {
         mover: Mover,
         deps: Dependencies,
         zendesk: Arc<Scripted>,
-        setup: Arc<AccountContext>,
+        context: Arc<AccountContext>,
     ) -> Self {
         let store = Store::new(deps.paths.sessions_dir());
         let vault = Arc::new(Vault::new(VaultKind::Keyfile, &deps.paths));
         let callbacks = Callbacks::default();
-        let (session, keepers) = Session::new(
-            Arc::clone(&setup),
+        let (session, workers) = Session::new(
+            Arc::clone(&context),
             &deps.clock,
             &deps.tracker,
             store.clone(),
@@ -207,9 +210,9 @@ impl Bench {
             mover,
             store,
             deps,
-            task: tokio::spawn(keepers.run()),
+            task: tokio::spawn(workers.run()),
             home,
-            setup,
+            context,
         };
         let settled = |now: &Snapshot| !matches!(now.ready(TokenChoice::All), Ready::Soon);
         bench.until(settled).await;
@@ -219,8 +222,8 @@ impl Bench {
     }
 
     /// Puts a record on disk, as the machine called `machine` would have.
-    pub(super) async fn write(&self, held: SessionTokens, machine: &str) {
-        self.write_record(RecordRole::Primary, RecordBody::Live(held), machine)
+    pub(super) async fn write(&self, tokens: SessionTokens, machine: &str) {
+        self.write_record(RecordRole::Primary, RecordBody::Live(tokens), machine)
             .await;
     }
 
@@ -232,7 +235,7 @@ impl Bench {
     async fn write_record(&self, role: RecordRole, stored: RecordBody, machine: &str) {
         let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
         let key = vault.key_or_new(false).await.unwrap();
-        let mut binding = self.setup.binding.clone();
+        let mut binding = self.context.binding.clone();
         binding.machine = machine.to_owned();
         binding.role = role;
         let bytes = record::seal(&stored, &binding, &key).unwrap();
@@ -306,8 +309,8 @@ impl Bench {
 }
 
 /// An account of this client at the scripted Zendesk.
-pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<AccountContext> {
-    setup_of(
+pub(super) fn context(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<AccountContext> {
+    context_of(
         zendesk,
         Account {
             client_id: client_id.to_owned(),
@@ -316,7 +319,7 @@ pub(super) fn setup(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<AccountCont
     )
 }
 
-fn setup_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<AccountContext> {
+fn context_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<AccountContext> {
     let account = Arc::new(account);
     let egress = Egress::direct();
     Arc::new(AccountContext {

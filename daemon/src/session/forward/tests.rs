@@ -292,12 +292,12 @@ impl Bench {
         let key = vault.key_or_new(false).await.unwrap();
         let machine = host_id::hash(paths.state_dir()).unwrap();
         for (role, number) in pairs.iter().copied() {
-            let held = RecordBody::Live(testing::held(number, clock.now(), lifetime));
+            let tokens = RecordBody::Live(testing::session_tokens(number, clock.now(), lifetime));
             let binding = Binding {
                 role: role.into(),
                 ..Binding::new(&account, &machine)
             };
-            let record = record::seal(&held, &binding, &key).unwrap();
+            let record = record::seal(&tokens, &binding, &key).unwrap();
             let store = Store::new(paths.sessions_dir()).of(role);
             let slot = store.prepare(&account.name).unwrap();
             slot.commit(&record).unwrap();

@@ -87,8 +87,7 @@ fn says_invalid_token(body: &[u8], encoding: Option<&[u8]>) -> bool {
         error: String,
     }
     let is_invalid_token = |text: &[u8]| {
-        serde_json::from_slice::<ErrorBody>(text)
-            .is_ok_and(|body| body.error == "invalid_token")
+        serde_json::from_slice::<ErrorBody>(text).is_ok_and(|body| body.error == "invalid_token")
     };
     match encoding.map(<[u8]>::to_ascii_lowercase).as_deref() {
         _ if body.is_empty() => true,

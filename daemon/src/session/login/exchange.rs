@@ -26,24 +26,26 @@ impl Login {
         code: SecretString,
         key: Arc<DataKey>,
     ) -> Result<Arc<SessionTokens>, Problem> {
-        let (grant, renewal, fresh) = self.granted(&self.setup, authorization, code, &key).await?;
+        let (grant, renewal, fresh) = self
+            .granted(&self.context, authorization, code, &key)
+            .await?;
         self.adopt(grant, renewal, key, Some(fresh)).await
     }
 
     /// Turns a code into a pair that nobody holds yet.
     pub(super) async fn granted(
         &self,
-        setup: &Arc<AccountContext>,
+        context: &Arc<AccountContext>,
         authorization: Authorization,
         code: SecretString,
         key: &Arc<DataKey>,
     ) -> Result<(Grant, Renewal, OrphanedPair), Problem> {
         let _hidden = redact::hide(code.expose_secret());
-        let zendesk = &setup.zendesk;
-        let store = self.session.0.store.of(setup.binding.role);
-        let (setup, opening) = (Arc::clone(setup), Arc::clone(key));
+        let zendesk = &context.zendesk;
+        let store = self.session.0.store.of(context.binding.role);
+        let (context, opening) = (Arc::clone(context), Arc::clone(key));
         let fresh = blocking(move || {
-            OrphanedPair::expected(&setup.account.name, &setup.binding, &store, &opening)
+            OrphanedPair::expected(&context.account.name, &context.binding, &store, &opening)
         });
         let fresh = fresh
             .await
@@ -95,7 +97,7 @@ impl Login {
         grant
             .scopes
             .get_or_insert_with(|| self.requested().collect());
-        let zendesk = &self.setup.zendesk;
+        let zendesk = &self.context.zendesk;
         let fresh = grant.access.clone();
         let person = zendesk.person(&fresh).await;
         let adopted = match person {
@@ -126,7 +128,7 @@ impl Login {
 
     /// Ends a pair that nobody will use: it must not live on at Zendesk.
     pub(super) async fn discard(&self, access: &AccessToken, leftover: Option<OrphanedPair>) {
-        let revoked = self.setup.zendesk.revoke(access).await;
+        let revoked = self.context.zendesk.revoke(access).await;
         if let (Revocation::Done, Some(leftover)) = (revoked, leftover) {
             leftover.forget();
         }

@@ -56,7 +56,7 @@ impl Session {
     ) {
         let login = Login {
             session: self.clone(),
-            setup: self.0.setup.load_full(),
+            context: self.0.context.load_full(),
             wish,
             redirect_uris: redirect_uris.to_vec(),
             base_urls,
@@ -117,7 +117,7 @@ impl Session {
 pub fn paste(sessions: &[Session], address: &str) -> Result<(), Problem> {
     let mut nearest = None;
     for session in sessions {
-        let offer = session.0.desk.paste(address);
+        let offer = session.0.pending_callback.paste(address);
         let Some(problem) = session.why_not(&offer) else {
             return Ok(());
         };
@@ -153,7 +153,7 @@ pub struct LoginOptions {
 
 struct Login {
     session: Session,
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     wish: LoginOptions,
     redirect_uris: Vec<RedirectUri>,
     base_urls: Vec<String>,
@@ -163,7 +163,7 @@ struct Login {
 
 impl Login {
     async fn run(self) {
-        let attempt = match self.setup.account.grant {
+        let attempt = match self.context.account.grant {
             GrantType::AuthorizationCode => self.attempt().await,
             GrantType::ClientCredentials => self.attempt_by_secret().await,
         };
@@ -179,14 +179,14 @@ impl Login {
             return Err(self.needs_no_secret());
         }
         let shared = &self.session.0;
-        if shared.desk.is_closed() {
+        if shared.pending_callback.is_closed() {
             return Err(self.sent_away());
         }
         let key = self.prove().await?;
         let before = self.person();
         let (place, listening) = self.place().await?;
         let started = |why| Problem::new(Kind::Config, format!("no login can be started: {why}"));
-        let authorization = Authorization::new(&self.setup.account, &place.redirect_uri);
+        let authorization = Authorization::new(&self.context.account, &place.redirect_uri);
         let authorization = authorization.map_err(started)?;
         let state = authorization.state.clone();
         let address = listening.as_ref().map(Listening::address);
@@ -201,8 +201,8 @@ impl Login {
             listens: listening.is_some(),
         };
         let entrance = entrance.map(|(_, entrance)| entrance);
-        let pending = shared.desk.open(&place.path, state, entrance);
-        let mut server = listening.map(|it| it.serve(&shared.desk, &shared.tracker));
+        let pending = shared.pending_callback.open(&place.path, state, entrance);
+        let mut server = listening.map(|it| it.serve(&shared.pending_callback, &shared.tracker));
         let pages = Pages {
             role: Role::Primary,
             page: 1,
@@ -225,14 +225,14 @@ impl Login {
             ),
         };
         match result {
-            Ok(held) => {
+            Ok(tokens) => {
                 let visit = Visit {
                     place,
                     server,
                     key,
                     before,
                 };
-                Ok(self.go_on(held, arrival.page, &visit).await)
+                Ok(self.go_on(tokens, arrival.page, &visit).await)
             }
             Err(problem) => {
                 // A pasted address has no browser that waits.
@@ -244,7 +244,7 @@ impl Login {
 
     /// Where the browser is to come back to, and what listens there.
     async fn place(&self) -> Result<(RedirectTarget, Option<Listening>), Problem> {
-        let (callbacks, account) = (&self.session.0.callbacks, &self.setup.account.name);
+        let (callbacks, account) = (&self.session.0.callbacks, &self.context.account.name);
         let (uri, listening) = match callbacks.bind(account, &self.redirect_uris).await {
             Ok(listening) => (listening.uri().clone(), Some(listening)),
             // Zendesk wants one that it knows. What comes there is pasted.
@@ -331,7 +331,7 @@ impl Login {
             }
         })?;
         self.let_it_load().await?;
-        let (store, account) = (shared.store.clone(), self.setup.account.name.clone());
+        let (store, account) = (shared.store.clone(), self.context.account.name.clone());
         blocking(move || store.is_writable(&account))
             .await
             .map_err(internal)?
@@ -361,31 +361,31 @@ impl Login {
     }
 
     /// The login as it has ended; `told`: what the person should mind; `before`: who was logged in.
-    fn done(&self, held: &Arc<SessionTokens>, told: Vec<String>, before: Option<u64>) -> Done {
-        let scopes = held.pair.scopes.clone();
+    fn done(&self, tokens: &Arc<SessionTokens>, told: Vec<String>, before: Option<u64>) -> Done {
+        let scopes = tokens.pair.scopes.clone();
         let missing = self.requested().filter(|scope| !scopes.contains(scope));
-        let warning: Vec<_> = self.warning(held).into_iter().chain(told).collect();
+        let warning: Vec<_> = self.warning(tokens).into_iter().chain(told).collect();
         Done {
             account: self.name(),
-            person: held.person.as_ref().clone(),
+            person: tokens.person.as_ref().clone(),
             missing_scopes: missing.collect(),
-            access_expires_at: held.pair.expires_at,
-            refresh_expires_at: held.pair.refresh_expires_at,
+            access_expires_at: tokens.pair.expires_at,
+            refresh_expires_at: tokens.pair.refresh_expires_at,
             base_urls: self.base_urls.clone(),
             warning: (!warning.is_empty()).then(|| warning.join("\n")),
             pairs: self.living(),
-            new_person: before != Some(held.person.id),
+            new_person: before != Some(tokens.person.id),
             scopes,
         }
     }
 
     fn requested(&self) -> impl Iterator<Item = String> {
-        let scopes = self.setup.account.scopes.iter();
+        let scopes = self.context.account.scopes.iter();
         scopes.map(|scope| scope.as_str().to_owned())
     }
 
     fn name(&self) -> String {
-        self.setup.account.name.to_string()
+        self.context.account.name.to_string()
     }
 }
 

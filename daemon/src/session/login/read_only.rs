@@ -53,20 +53,20 @@ enum PageResult {
 impl Login {
     /// How many further pages there will be, as far as is known.
     pub(super) fn may_follow(&self) -> u32 {
-        u32::from(self.setup.wants(Role::ReadOnly) && !self.may_stay())
+        u32::from(self.context.wants(Role::ReadOnly) && !self.may_stay())
     }
 
     /// Leads the browser through the further pages. Whatever comes of them, the login has succeeded:
     /// `held` is stored and in use. `shown` takes the page that the browser waits for.
     pub(super) async fn go_on(
         &self,
-        held: Arc<SessionTokens>,
+        tokens: Arc<SessionTokens>,
         shown: oneshot::Sender<Page>,
         visit: &Visit,
     ) -> Done {
         let mut walk = ExtraGrants {
             told: Vec::new(),
-            primary: held,
+            primary: tokens,
             shown: Some(shown),
             last: Role::Primary,
             page: 1,
@@ -78,8 +78,8 @@ impl Login {
         while let Some(role) = next.take() {
             match self.step(role, &mut walk, visit).await {
                 Ok(PageResult::Pair) => {}
-                Ok(PageResult::Only(held)) => {
-                    walk.primary = held;
+                Ok(PageResult::Only(tokens)) => {
+                    walk.primary = tokens;
                     if role == Role::ReadOnly {
                         walk.told.push(self.only_one());
                         // That one may not write, and the account has no other any more.
@@ -105,11 +105,15 @@ impl Login {
         visit: &Visit,
     ) -> Result<PageResult, Problem> {
         let place = &visit.place;
-        let setup = self.setup.for_role(role);
-        let authorization = Authorization::new(&setup.account, &place.redirect_uri)
+        let context = self.context.for_role(role);
+        let authorization = Authorization::new(&context.account, &place.redirect_uri)
             .map_err(|why| Problem::new(Kind::Config, why))?;
         let state = authorization.state.clone();
-        let pending = self.session.0.desk.open(&place.path, state, None);
+        let pending = self
+            .session
+            .0
+            .pending_callback
+            .open(&place.path, state, None);
         walk.page += 1;
         let pages = Pages {
             role,
@@ -128,7 +132,7 @@ impl Login {
         };
         self.send_out(&authorization, pages, way, PATIENCE).await?;
         if let Some(shown) = walk.shown.take() {
-            let name = &self.setup.account.name;
+            let name = &self.context.account.name;
             let page = Page::next(name.as_str(), pages, &authorization.url);
             drop(shown.send(page));
         }
@@ -157,10 +161,10 @@ impl Login {
         primary: &SessionTokens,
         key: &Arc<DataKey>,
     ) -> Result<PageResult, Problem> {
-        let setup = self.setup.for_role(role);
-        let granted = self.granted(&setup, authorization, code, key);
+        let context = self.context.for_role(role);
+        let granted = self.granted(&context, authorization, code, key);
         let (mut grant, renewal, leftover) = granted.await?;
-        let requested = setup.account.scopes.iter();
+        let requested = context.account.scopes.iter();
         grant
             .scopes
             .get_or_insert_with(|| requested.map(|s| s.as_str().to_owned()).collect());
@@ -182,7 +186,7 @@ impl Login {
         primary: &SessionTokens,
         key: &Arc<DataKey>,
     ) -> Result<PageResult, Problem> {
-        let zendesk = &self.setup.zendesk;
+        let zendesk = &self.context.zendesk;
         let person = zendesk.person(&grant.access).await;
         let person = person.map_err(|why| self.failed(Kind::Zendesk, &why))?;
         if person.id != primary.person.id {
@@ -203,16 +207,16 @@ impl Login {
             key: Arc::clone(key),
             reply,
         };
-        let held = self.session.adopt(into, adoption).await?;
+        let tokens = self.session.adopt(into, adoption).await?;
         Ok(match into {
-            Role::Primary => PageResult::Only(held),
+            Role::Primary => PageResult::Only(tokens),
             Role::ReadOnly => PageResult::Pair,
         })
     }
 
     /// Whether Zendesk says that this pair, which the account has, is dead.
     async fn is_over(&self, role: Role) -> Result<bool, Problem> {
-        let Some(mut held) = self.session.held(role).await else {
+        let Some(mut tokens) = self.session.tokens(role).await else {
             return match role {
                 // Logged out in the meantime.
                 Role::Primary => Err(super::text::abandoned()),
@@ -220,13 +224,13 @@ impl Login {
             };
         };
         loop {
-            let check = self.setup.zendesk.check(&held.pair.access).await;
+            let check = self.context.zendesk.check(&tokens.pair.access).await;
             if check != TokenCheck::Dead {
                 return Ok(false);
             }
-            match self.session.held(role).await {
+            match self.session.tokens(role).await {
                 // It was refreshed while it was asked about.
-                Some(now) if now.pair.generation != held.pair.generation => held = now,
+                Some(now) if now.pair.generation != tokens.pair.generation => tokens = now,
                 Some(_) | None => return Ok(true),
             }
         }
@@ -234,15 +238,15 @@ impl Login {
 
     /// Whether the read-only pair is wanted and not there, beside the new primary one.
     async fn is_missing(&self, primary: &SessionTokens) -> bool {
-        if !self.setup.wants(Role::ReadOnly) {
+        if !self.context.wants(Role::ReadOnly) {
             return false;
         }
         let stays = self.may_stay()
             && self
                 .session
-                .held(Role::ReadOnly)
+                .tokens(Role::ReadOnly)
                 .await
-                .is_some_and(|held| held.person.id == primary.person.id)
+                .is_some_and(|tokens| tokens.person.id == primary.person.id)
             && !self.is_over(Role::ReadOnly).await.unwrap_or(true);
         !stays
     }
@@ -251,11 +255,11 @@ impl Login {
     fn may_stay(&self) -> bool {
         let snapshot = self.session.snapshot();
         let view = &snapshot.parts.get(Role::ReadOnly).view;
-        let setup = self.setup.for_role(Role::ReadOnly);
-        let mut asked = setup.account.scopes.iter().map(|scope| scope.as_str());
+        let context = self.context.for_role(Role::ReadOnly);
+        let mut asked = context.account.scopes.iter().map(|scope| scope.as_str());
         let is_well = matches!(view.state, State::Active | State::Rotating);
         is_well
-            && view.scopes.len() == setup.account.scopes.len()
+            && view.scopes.len() == context.account.scopes.len()
             && asked.all(|scope| view.scopes.iter().any(|granted| granted == scope))
     }
 

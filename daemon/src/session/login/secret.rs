@@ -16,10 +16,10 @@ impl Login {
         let key = self.prove().await?;
         let before = self.person();
         let renewal = Renewal::ClientSecret(self.secret().await?);
-        match self.setup.zendesk.refresh(&renewal, None).await {
+        match self.context.zendesk.refresh(&renewal, None).await {
             TokenOutcome::Granted(grant) => {
-                let held = self.adopt(grant, renewal, key, None).await?;
-                Ok(self.done(&held, Vec::new(), before))
+                let tokens = self.adopt(grant, renewal, key, None).await?;
+                Ok(self.done(&tokens, Vec::new(), before))
             }
             TokenOutcome::Refused(block) => {
                 let message = format!(
@@ -66,14 +66,14 @@ impl Login {
     }
 
     /// What to mind about whoever is logged in now.
-    pub(super) fn warning(&self, held: &Arc<SessionTokens>) -> Option<String> {
-        let acts_alone = self.setup.account.grant == GrantType::ClientCredentials;
-        (acts_alone && held.person.is_admin()).then(|| {
+    pub(super) fn warning(&self, tokens: &Arc<SessionTokens>) -> Option<String> {
+        let acts_alone = self.context.account.grant == GrantType::ClientCredentials;
+        (acts_alone && tokens.person.is_admin()).then(|| {
             format!(
                 "whatever scripts do through account `{}` is done as {}, an admin. The OAuth \
                  client of a user with fewer rights would do less harm.",
                 self.name(),
-                held.person.name
+                tokens.person.name
             )
         })
     }

@@ -32,7 +32,7 @@ impl Login {
     }
 
     pub(in crate::session) fn sent_away(&self) -> Problem {
-        if self.session.0.desk.is_closed() {
+        if self.session.0.pending_callback.is_closed() {
             return server::stopping();
         }
         let message = "another login of this account was started meanwhile";

@@ -9,15 +9,15 @@ use crate::session::model::outcome::TokenOutcome;
 use crate::session::report::snapshot::{Ready, Snapshot};
 use crate::session::report::token_policy::TokenChoice;
 use crate::session::store::record::RecordBody;
-use crate::session::testing::{Bench, Step, held};
+use crate::session::testing::{Bench, Step, session_tokens};
 
 /// Person 42 has pair 1 as the account's own, 2 as the read-only one.
 async fn two() -> Bench {
     let bench = Bench::with_pairs(3600).await;
     let now = bench.deps.clock.now();
     for (number, role) in (1..).zip(Role::ALL) {
-        let held = held(number, now, 3600);
-        bench.write_as(role, RecordBody::Live(held)).await;
+        let tokens = session_tokens(number, now, 3600);
+        bench.write_as(role, RecordBody::Live(tokens)).await;
     }
     bench.zendesk.set_issued(2);
     bench.restarted().await
@@ -89,7 +89,7 @@ async fn r8_a_logout_ends_both_pairs_and_offline_neither() {
 async fn r8_a_read_only_pair_that_is_switched_off_is_revoked_as_soon_as_zendesk_can_be_reached() {
     let bench = two().await;
     bench.zendesk.set_offline(true);
-    bench.session.reconfigure(bench.setup_with(false)).await;
+    bench.session.reconfigure(bench.context_with(false)).await;
     bench.zendesk.until("revoke access-2", 2).await;
     assert_eq!(bench.zendesk.living(), [1, 2]);
     bench.zendesk.set_offline(false);

@@ -36,8 +36,8 @@ impl Task {
                 None => return,
             }
             match self.waiting.pop_front() {
-                Some(Command::Reconfigure(setup)) => {
-                    self.parts.setup = setup;
+                Some(Command::Reconfigure(context)) => {
+                    self.parts.context = context;
                     self.valid = None;
                     self.input(Input::Reconfigured { rebound: true });
                 }
@@ -69,16 +69,16 @@ impl Task {
             drop(reply.send(Err(problem)));
             return;
         }
-        let held = SessionTokens {
+        let tokens = SessionTokens {
             logged_in_at: grant.asked_at,
             pair: grant.begin(self.machine.next_generation(), renewal),
             person: Arc::new(person),
         };
         self.input(Input::Pause);
         let aside = matches!(self.machine.state(), State::SignedOut(Some(_)));
-        let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
-        let replaced = self.machine.held().cloned();
-        let adopting = jobs::adopt(setup, store, key, held, replaced, aside);
+        let (context, store) = (Arc::clone(&self.parts.context), self.parts.store.clone());
+        let replaced = self.machine.tokens().cloned();
+        let adopting = jobs::adopt(context, store, key, tokens, replaced, aside);
         self.exclusive = Exclusive::Login(reply);
         let lost = Done::Adopted(Err(bug()));
         self.start(lost, async move { Done::Adopted(adopting.await) });
@@ -92,7 +92,7 @@ impl Task {
         let Exclusive::Login(reply) = exclusive else {
             return;
         };
-        let (held, leftover) = match result {
+        let (tokens, leftover) = match result {
             Ok(adopted) => adopted,
             Err(problem) => {
                 self.input(Input::Resume);
@@ -103,25 +103,25 @@ impl Task {
         tracing::info!(
             account = %self.name(),
             role = self.parts.role.name(),
-            generation = %held.pair.generation,
+            generation = %tokens.pair.generation,
             "logged in"
         );
-        let replaced = self.machine.held().cloned();
+        let replaced = self.machine.tokens().cloned();
         let was_over = matches!(self.machine.state(), State::Ended(_));
         // What was still to be stored belongs to the session that is over now.
         self.store_at = None;
-        self.input(Input::Adopted(held.clone()));
+        self.input(Input::Adopted(tokens.clone()));
         if self.stopping {
             self.input(Input::Pause);
         }
         // Published first: whoever hears of the login finds it in use.
         self.settle();
         failpoint::reach(failpoint::ADOPTED);
-        drop(reply.send(Ok(Arc::new(held))));
+        drop(reply.send(Ok(Arc::new(tokens))));
         if let Some(old) = replaced {
-            let setup = Arc::clone(&self.parts.setup);
+            let context = Arc::clone(&self.parts.context);
             self.start(Done::Revoked, async move {
-                revoke::revoke_replaced(&setup, &old.pair, leftover, was_over).await;
+                revoke::revoke_replaced(&context, &old.pair, leftover, was_over).await;
                 Done::Revoked
             });
         }
@@ -130,9 +130,9 @@ impl Task {
     /// Ends what earlier logins have left behind, but what is in use.
     pub(super) fn end_leftovers(&mut self) {
         let parts = &self.parts;
-        let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
-        let in_use = self.machine.held().cloned();
-        let ending = orphans::end_all(setup, store, Arc::clone(&parts.vault), in_use);
+        let (context, store) = (Arc::clone(&parts.context), parts.store.clone());
+        let in_use = self.machine.tokens().cloned();
+        let ending = orphans::end_all(context, store, Arc::clone(&parts.vault), in_use);
         self.start(Done::Revoked, async move {
             ending.await;
             Done::Revoked
@@ -146,16 +146,16 @@ impl Task {
                 Leaving::Sealed(problem.clone())
             }
             State::Loading => Leaving::Sealed(Problem::new(Kind::Vault, "it is being loaded")),
-            State::Live(live) => Leaving::Live(Arc::clone(&live.held)),
+            State::Live(live) => Leaving::Live(Arc::clone(&live.tokens)),
             State::Ended(ended) => Leaving::Ended(
-                self.machine.held().cloned(),
+                self.machine.tokens().cloned(),
                 ended.person.as_deref().cloned(),
             ),
         };
         self.input(Input::Pause);
-        let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
+        let (context, store) = (Arc::clone(&self.parts.context), self.parts.store.clone());
         let vault = Arc::clone(&self.parts.vault);
-        let leaving = jobs::logout(setup, store, vault, leaving, forget);
+        let leaving = jobs::logout(context, store, vault, leaving, forget);
         self.exclusive = Exclusive::Logout(reply);
         let lost = Done::LoggedOut(Err(bug()));
         self.start(lost, async move { Done::LoggedOut(leaving.await) });
@@ -186,7 +186,7 @@ impl Task {
     }
 
     pub(super) fn client_secret(&self) -> Option<Secret> {
-        match &self.machine.held()?.pair.renewal {
+        match &self.machine.tokens()?.pair.renewal {
             Renewal::ClientSecret(secret) => Some(secret.clone()),
             Renewal::RefreshToken(_) => None,
         }
@@ -194,7 +194,7 @@ impl Task {
 
     fn person(&self) -> Option<Person> {
         match self.machine.state() {
-            State::Live(live) => Some(live.held.person.as_ref().clone()),
+            State::Live(live) => Some(live.tokens.person.as_ref().clone()),
             State::Ended(ended) => ended.person.as_deref().cloned(),
             State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => None,
         }

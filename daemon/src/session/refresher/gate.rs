@@ -298,9 +298,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_request_that_hangs_up_leaves_no_lease() {
         let gate = Gate::new();
-        let held = gate.clone();
+        let entering = gate.clone();
         let task = spawn(async move {
-            let _lease = held.enter(Replayability::Unreplayable).await;
+            let _lease = entering.enter(Replayability::Unreplayable).await;
             std::future::pending::<()>().await;
         });
         turn().await;

@@ -8,7 +8,7 @@ use crate::session::AlertKind;
 use crate::session::model::checks::ProbeResult;
 use crate::session::model::rejection::RefreshRejection;
 use crate::session::report::snapshot::Snapshot;
-use crate::session::testing::{Bench, held, person};
+use crate::session::testing::{Bench, person, session_tokens};
 
 const TWO_DAYS: u32 = 172_800;
 
@@ -179,9 +179,9 @@ async fn r7_a_session_that_is_granted_for_short_is_refreshed_within_it() {
     ] {
         let bench = Bench::signed_out(TWO_DAYS).await;
         let obtained = bench.deps.clock.now();
-        let mut held = held(1, obtained, TWO_DAYS.into());
-        held.pair.refresh_expires_at = Some(obtained + granted);
-        bench.write(held, "m4ch1ne").await;
+        let mut tokens = session_tokens(1, obtained, TWO_DAYS.into());
+        tokens.pair.refresh_expires_at = Some(obtained + granted);
+        bench.write(tokens, "m4ch1ne").await;
         bench.zendesk.set_issued(1);
         let bench = bench.restarted().await;
         let due = bench.session.view().next_refresh_at.unwrap();

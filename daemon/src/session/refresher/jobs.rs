@@ -31,7 +31,7 @@ use crate::session::zendesk::account_context::AccountContext;
 pub(in crate::session) enum Done {
     Loaded(LoadResult),
     Refreshed(Attempt),
-    RecordBody(StoreResult),
+    Stored(StoreResult),
     Checked {
         generation: Generation,
         purpose: Purpose,
@@ -60,7 +60,7 @@ pub(in crate::session) enum Purpose {
 #[derive(Debug)]
 pub(in crate::session) struct Attempt {
     pub(in crate::session) answer: Result<TokenOutcome, Unsent>,
-    pub(in crate::session) hold: RefreshGuards,
+    pub(in crate::session) guards: RefreshGuards,
 }
 
 /// Why a refresh was not sent.
@@ -89,27 +89,27 @@ pub(in crate::session) struct RefreshGuards {
 
 /// Reads the record of `setup`'s account, or its spare's where its own was lost.
 pub(in crate::session) async fn load(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     vault: Arc<Vault>,
 ) -> LoadResult {
-    let load = read(Arc::clone(&setup), store.clone(), Arc::clone(&vault)).await;
+    let load = read(Arc::clone(&context), store.clone(), Arc::clone(&vault)).await;
     if let LoadResult::Over { end, person, .. } = &load
         && end.answer_lost
-        && retired_spare::take_over(&setup, &store, &vault, person.as_ref()).await
+        && retired_spare::take_over(&context, &store, &vault, person.as_ref()).await
     {
-        return read(setup, store, vault).await;
+        return read(context, store, vault).await;
     }
     load
 }
 
 /// Reads the record of this role, and takes up what a crash has left beside it.
 pub(in crate::session) async fn read(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     vault: Arc<Vault>,
 ) -> LoadResult {
-    let account = setup.account.name.clone();
+    let account = context.account.name.clone();
     let path = store.path(&account);
     let reading = (store.clone(), account.clone());
     let read = blocking(move || {
@@ -137,8 +137,8 @@ pub(in crate::session) async fn read(
         Err(problem) => return unusable(problem, None),
     };
     let generation = Generation::new(record.header.generation);
-    let was_moved = retired_spare::was_moved(&setup, &record.header.binding);
-    if let Some(problem) = recovery::binding_mismatch(&setup, &record.header.binding)
+    let was_moved = retired_spare::was_moved(&context, &record.header.binding);
+    if let Some(problem) = recovery::binding_mismatch(&context, &record.header.binding)
         && !was_moved
     {
         return unusable(problem, Some(generation));
@@ -161,18 +161,23 @@ pub(in crate::session) async fn read(
         return LoadResult::NoKey(vault::lost_key(problem, &path, account.as_str()));
     }
     match record.open(&key) {
-        Ok(RecordBody::Live(held)) => {
+        Ok(RecordBody::Live(tokens)) => {
             let noted = noted.filter(|(noted, _)| *noted > generation);
-            match noted.filter(|_| held.pair.renewal.is_consumed()) {
+            match noted.filter(|_| tokens.pair.renewal.is_consumed()) {
                 None => {
                     if was_moved {
                         // The next refresh would write it anew, too: this can't be lost by a failure.
-                        let stored = RecordBody::Live(held.clone());
-                        drop(self::store(setup, store, Some(key), stored, None).await);
+                        let stored = RecordBody::Live(tokens.clone());
+                        drop(self::store(context, store, Some(key), stored, None).await);
                     }
-                    LoadResult::Found { held, doubt: None }
+                    LoadResult::Found {
+                        tokens,
+                        doubt: None,
+                    }
                 }
-                Some((next, kept)) => recovery::recover(setup, store, key, held, next, kept).await,
+                Some((next, kept)) => {
+                    recovery::recover(context, store, key, tokens, next, kept).await
+                }
             }
         }
         Ok(RecordBody::Over {
@@ -191,79 +196,79 @@ pub(in crate::session) async fn read(
 /// What a refresh needs.
 #[derive(Debug)]
 pub(in crate::session) struct Refresh {
-    pub(in crate::session) setup: Arc<AccountContext>,
+    pub(in crate::session) context: Arc<AccountContext>,
     pub(in crate::session) store: Store,
     pub(in crate::session) vault: Arc<Vault>,
     pub(in crate::session) gate: Gate,
-    pub(in crate::session) held: Arc<SessionTokens>,
+    pub(in crate::session) tokens: Arc<SessionTokens>,
     pub(in crate::session) next: Generation,
     pub(in crate::session) urgency: Urgency,
     /// Without it nothing can be stored.
     pub(in crate::session) key: Option<Arc<DataKey>>,
     /// What the attempt before this one still holds.
-    pub(in crate::session) hold: RefreshGuards,
+    pub(in crate::session) guards: RefreshGuards,
 }
 
 impl Refresh {
     /// Proves that the new pair could be stored, waits at the gate, and asks Zendesk.
     pub(in crate::session) async fn run(self) -> Attempt {
         let Self {
-            setup,
+            context,
             store,
             vault,
             gate,
-            held,
+            tokens,
             next,
             urgency,
             key,
-            hold,
+            guards,
         } = self;
         failpoint::reach(failpoint::BEGUN);
         let Some(key) = key else {
-            return unsent(no_key(), hold.closed, hold.slot);
+            return unsent(no_key(), guards.closed, guards.slot);
         };
-        let account = setup.account.name.clone();
-        let slot = match hold.slot {
+        let account = context.account.name.clone();
+        let slot = match guards.slot {
             Some(slot) => slot,
             None => {
                 let (store, account) = (store.clone(), account.clone());
                 match flat(blocking(move || store.prepare(&account)).await) {
                     Ok(slot) => slot,
-                    Err(why) => return unsent(why, hold.closed, None),
+                    Err(why) => return unsent(why, guards.closed, None),
                 }
             }
         };
-        let closed = match hold.closed {
+        let closed = match guards.closed {
             Some(closed) => closed,
             None => gate.close(urgency).await,
         };
         failpoint::reach(failpoint::GATE_CLOSED);
-        let renewal = &held.pair.renewal;
-        let noting = (store.clone(), account.clone(), held.pair.generation);
-        let judging = (Arc::clone(&setup), Arc::clone(&key));
+        let renewal = &tokens.pair.renewal;
+        let noting = (store.clone(), account.clone(), tokens.pair.generation);
+        let judging = (Arc::clone(&context), Arc::clone(&key));
         // What replaces nothing leaves no doubt, and nothing to note.
         let is_noted = renewal.is_consumed();
         let noted = blocking(move || {
             let (store, account, current) = noting;
-            let (setup, key) = judging;
-            if let Some(load) = recovery::concurrent_writer(&setup, &store, &key, current) {
+            let (context, key) = judging;
+            if let Some(load) = recovery::concurrent_writer(&context, &store, &key, current) {
                 return Ok(Err(load));
             }
             let was_noted = store.noted(&account).is_some_and(|noted| noted > current);
             let place = is_noted.then(|| store.note_refresh(&account, next));
-            let keeper = place.transpose()?.map(|place| AnswerJournal {
+            let journal = place.transpose()?.map(|place| AnswerJournal {
                 place,
-                aad: recovery::aad(&setup, next),
+                aad: recovery::aad(&context, next),
                 key,
             });
-            Ok(Ok((was_noted, keeper)))
+            Ok(Ok((was_noted, journal)))
         });
-        let (was_noted, keeper) = match flat(noted.await) {
+        let (was_noted, journal) = match flat(noted.await) {
             Ok(Ok(noted)) => noted,
             Ok(Err(load)) => {
                 return Attempt {
                     answer: Err(Unsent::Superseded(Box::new(load))),
-                    hold: RefreshGuards {
+                    guards: RefreshGuards {
                         closed: Some(closed),
                         slot: Some(slot),
                     },
@@ -271,19 +276,19 @@ impl Refresh {
             }
             Err(why) => return unsent(why, Some(closed), Some(slot)),
         };
-        let answer = setup.zendesk.refresh(renewal, keeper.as_ref()).await;
+        let answer = context.zendesk.refresh(renewal, journal.as_ref()).await;
         failpoint::reach(failpoint::PARSED);
-        let hold = RefreshGuards {
+        let guards = RefreshGuards {
             closed: Some(closed),
             slot: Some(slot),
         };
         if was_noted
             && matches!(answer, TokenOutcome::InvalidGrant(_))
-            && retired_spare::take_over(&setup, &store, &vault, Some(&held.person)).await
+            && retired_spare::take_over(&context, &store, &vault, Some(&tokens.person)).await
         {
-            let load = Box::new(read(setup, store, vault).await);
+            let load = Box::new(read(context, store, vault).await);
             let answer = Err(Unsent::Superseded(load));
-            return Attempt { answer, hold };
+            return Attempt { answer, guards };
         }
         let settled = match &answer {
             // An answer that was lost earlier stays lost.
@@ -298,7 +303,7 @@ impl Refresh {
         }
         Attempt {
             answer: Ok(answer),
-            hold,
+            guards,
         }
     }
 }
@@ -306,13 +311,13 @@ impl Refresh {
 fn unsent(why: Problem, closed: Option<Closed>, slot: Option<Slot>) -> Attempt {
     Attempt {
         answer: Err(Unsent::Because(why)),
-        hold: RefreshGuards { closed, slot },
+        guards: RefreshGuards { closed, slot },
     }
 }
 
 /// Makes what is to be stored durable, in `slot` or in a new place.
 pub(in crate::session) async fn store(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     key: Option<Arc<DataKey>>,
     stored: RecordBody,
@@ -323,18 +328,18 @@ pub(in crate::session) async fn store(
         return StoreResult::Failed(no_key());
     };
     let work = move || {
-        let account = &setup.account.name;
+        let account = &context.account.name;
         let generation = match &stored {
-            RecordBody::Live(held) => held.pair.generation,
+            RecordBody::Live(tokens) => tokens.pair.generation,
             RecordBody::Over { generation, .. } => *generation,
         };
-        if let Some(load) = recovery::concurrent_writer(&setup, &store, &key, generation) {
+        if let Some(load) = recovery::concurrent_writer(&context, &store, &key, generation) {
             if let Some(slot) = slot {
                 slot.discard();
             }
             return Ok(Some(load));
         }
-        let bytes = record::seal(&stored, &setup.binding, &key).map_err(internal)?;
+        let bytes = record::seal(&stored, &context.binding, &key).map_err(internal)?;
         let slot = match slot {
             Some(slot) => slot,
             None => store.prepare(account).map_err(|e| e.problem())?,
@@ -353,18 +358,24 @@ pub(in crate::session) async fn store(
 /// Makes a login's pair durable, and `replaced` a leftover; `aside`: there is a record in the way
 /// that nobody can use.
 pub(in crate::session) async fn adopt(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     key: Arc<DataKey>,
-    held: SessionTokens,
+    tokens: SessionTokens,
     replaced: Option<Arc<SessionTokens>>,
     aside: bool,
 ) -> Result<(SessionTokens, Option<OrphanedPair>), Problem> {
     let work = move || {
-        let account = &setup.account.name;
+        let account = &context.account.name;
         let replaced = replaced.filter(|old| old.pair.renewal.is_consumed());
         let replaced = replaced.map(|old| {
-            OrphanedPair::of(&setup.account.name, &setup.binding, &store, &key, &old.pair)
+            OrphanedPair::of(
+                &context.account.name,
+                &context.binding,
+                &store,
+                &key,
+                &old.pair,
+            )
         });
         let replaced = replaced.transpose().map_err(|e| e.problem())?;
         failpoint::reach(failpoint::OLD_NOTED);
@@ -372,12 +383,12 @@ pub(in crate::session) async fn adopt(
             store.set_aside(account).map_err(|e| e.problem())?;
         }
         let slot = store.prepare(account).map_err(|e| e.problem())?;
-        let stored = RecordBody::Live(held.clone());
-        let bytes = record::seal(&stored, &setup.binding, &key)
+        let stored = RecordBody::Live(tokens.clone());
+        let bytes = record::seal(&stored, &context.binding, &key)
             .map_err(|why| Problem::new(Kind::Internal, why))?;
         slot.commit(&bytes).map_err(|e| e.problem())?;
         store.clear_note(account);
-        Ok((held, replaced))
+        Ok((tokens, replaced))
     };
     blocking(work)
         .await
@@ -402,14 +413,14 @@ pub(in crate::session) enum Leaving {
 
 /// Revokes and erases a session (R8).
 pub(in crate::session) async fn logout(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     vault: Arc<Vault>,
     leaving: Leaving,
     forget: bool,
 ) -> Result<LoggedOut, Problem> {
     failpoint::reach(failpoint::LEAVING);
-    let name = setup.account.name.clone();
+    let name = context.account.name.clone();
     let not_revoked = |why| {
         let message =
             format!("account `{name}` is still logged in, its tokens can't be revoked: {why}");
@@ -419,7 +430,7 @@ pub(in crate::session) async fn logout(
                 "or remove them from this machine only: `loopdesk logout {name} --forget`"
             ))
     };
-    let spare = retired_spare::end(&setup, &store, &vault).await;
+    let spare = retired_spare::end(&context, &store, &vault).await;
     let is_spare_revoked = match spare {
         Ok(()) => true,
         Err(_) if forget => false,
@@ -427,19 +438,19 @@ pub(in crate::session) async fn logout(
     };
     let (person, revoked) = match leaving {
         Leaving::Nobody => (None, Ok(false)),
-        Leaving::Live(held) => {
-            let person = Some(held.person.as_ref().clone());
-            let (setup, store) = (Arc::clone(&setup), store.clone());
+        Leaving::Live(tokens) => {
+            let person = Some(tokens.person.as_ref().clone());
+            let (context, store) = (Arc::clone(&context), store.clone());
             (
                 person,
-                recovery::leave(setup, store, vault.key_in_memory(), held)
+                recovery::leave(context, store, vault.key_in_memory(), tokens)
                     .await
                     .map(|()| true),
             )
         }
         Leaving::Ended(left, person) => {
-            if let Some(held) = left {
-                setup.zendesk.revoke(&held.pair.access).await;
+            if let Some(tokens) = left {
+                context.zendesk.revoke(&tokens.pair.access).await;
             }
             // Its refresh token is dead by Zendesk's own word.
             (person, Ok(true))

@@ -107,19 +107,19 @@ pub(in crate::session) struct Adoption {
 #[derive(Debug)]
 pub(in crate::session) struct Refresher {
     pub(in crate::session) role: Role,
-    pub(in crate::session) setup: Arc<AccountContext>,
+    pub(in crate::session) context: Arc<AccountContext>,
     pub(in crate::session) clock: Clock,
     pub(in crate::session) store: Store,
     pub(in crate::session) vault: Arc<Vault>,
     pub(in crate::session) gate: Gate,
     pub(in crate::session) commands: mpsc::Receiver<Command>,
-    pub(in crate::session) family: Arc<Publisher>,
+    pub(in crate::session) publisher: Arc<Publisher>,
 }
 
 impl Refresher {
     /// Runs until [`Command::Stop`], or until nobody can send a command any more.
     pub(in crate::session) async fn run(self) {
-        let (machine, first) = StateMachine::new(self.family.generations.clone());
+        let (machine, first) = StateMachine::new(self.publisher.generations.clone());
         let mut task = Task {
             spare: retired_spare::Schedule::beside(self.role),
             parts: self,
@@ -129,7 +129,7 @@ impl Refresher {
             storing: false,
             exclusive: Exclusive::None,
             waiting: VecDeque::new(),
-            hold: RefreshGuards::default(),
+            guards: RefreshGuards::default(),
             store_at: None,
             rejected: Vec::new(),
             asked: Vec::new(),
@@ -154,7 +154,7 @@ struct Task {
     exclusive: Exclusive,
     /// What waits for everything else to be over.
     waiting: VecDeque<Command>,
-    hold: RefreshGuards,
+    guards: RefreshGuards,
     /// A store that is tried again later.
     store_at: Option<(Instant, RecordBody)>,
     rejected: Vec<(Generation, oneshot::Sender<Verdict>)>,
@@ -205,33 +205,33 @@ impl Task {
             Command::Refresh(reply) => {
                 let before = self
                     .machine
-                    .held()
-                    .map_or_else(Generation::default, |held| held.pair.generation);
+                    .tokens()
+                    .map_or_else(Generation::default, |tokens| tokens.pair.generation);
                 self.input(Input::Asked);
                 self.asked.push((before, reply));
             }
             Command::ClientSecret(reply) => drop(reply.send(self.client_secret())),
-            Command::SessionTokens(reply) => drop(reply.send(self.machine.held().cloned())),
+            Command::SessionTokens(reply) => drop(reply.send(self.machine.tokens().cloned())),
             Command::Vault(vault) => {
                 self.parts.vault = vault;
                 self.input(Input::Unlocked);
             }
             Command::Look => self.input(Input::Look),
             Command::Stop => self.stop(),
-            Command::Reconfigure(setup) => self.reconfigure(setup),
+            Command::Reconfigure(context) => self.reconfigure(context),
             Command::Adopt(_) | Command::Logout { .. } => self.waiting.push_back(command),
         }
     }
 
-    fn reconfigure(&mut self, setup: Arc<AccountContext>) {
+    fn reconfigure(&mut self, context: Arc<AccountContext>) {
         // Only the newest counts, even if an older one is still waiting.
         self.waiting
             .retain(|command| !matches!(command, Command::Reconfigure(_)));
-        if setup.binding == self.parts.setup.binding {
-            self.parts.setup = setup;
+        if context.binding == self.parts.context.binding {
+            self.parts.context = context;
             self.input(Input::Reconfigured { rebound: false });
         } else {
-            self.waiting.push_back(Command::Reconfigure(setup));
+            self.waiting.push_back(Command::Reconfigure(context));
         }
     }
 
@@ -255,8 +255,8 @@ impl Task {
                 self.input(Input::Loaded(load));
                 self.end_leftovers();
             }
-            Done::Refreshed(Attempt { answer, hold }) => {
-                self.hold = hold;
+            Done::Refreshed(Attempt { answer, guards }) => {
+                self.guards = guards;
                 self.log(&answer);
                 self.input(match answer {
                     Ok(answer) => Input::Answered(answer),
@@ -264,7 +264,7 @@ impl Task {
                     Err(Unsent::Superseded(load)) => Input::Superseded(*load),
                 });
             }
-            Done::RecordBody(result) => {
+            Done::Stored(result) => {
                 self.storing = false;
                 self.input(match result {
                     StoreResult::Done => Input::Stored,
@@ -332,48 +332,49 @@ impl Task {
                 Effect::Load => {
                     self.loading = true;
                     let parts = &self.parts;
-                    let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
-                    let load = jobs::load(setup, store, Arc::clone(&parts.vault));
+                    let (context, store) = (Arc::clone(&parts.context), parts.store.clone());
+                    let load = jobs::load(context, store, Arc::clone(&parts.vault));
                     let lost = Done::Loaded(LoadResult::NoKey(bug()));
                     self.start(lost, async move { Done::Loaded(load.await) });
                 }
-                Effect::Refresh { held, urgency } => {
+                Effect::Refresh { tokens, urgency } => {
                     let refresh = jobs::Refresh {
-                        setup: Arc::clone(&self.parts.setup),
+                        context: Arc::clone(&self.parts.context),
                         store: self.parts.store.clone(),
                         gate: self.parts.gate.clone(),
                         vault: Arc::clone(&self.parts.vault),
-                        held,
+                        tokens,
                         next: self.machine.upcoming(),
                         urgency,
                         key: self.parts.vault.key_in_memory(),
-                        hold: std::mem::take(&mut self.hold),
+                        guards: std::mem::take(&mut self.guards),
                     };
                     let lost = Done::Refreshed(Attempt {
                         answer: Ok(TokenOutcome::Transient {
                             why: BUG.to_owned(),
                             may_have_acted: true,
                         }),
-                        hold: RefreshGuards::default(),
+                        guards: RefreshGuards::default(),
                     });
                     self.start(lost, async move { Done::Refreshed(refresh.run().await) });
                 }
                 Effect::Hurry => self.parts.gate.hurry(),
-                Effect::Store { held, after } => {
-                    self.store_after(RecordBody::Live(SessionTokens::clone(&held)), after);
+                Effect::Store { tokens, after } => {
+                    self.store_after(RecordBody::Live(SessionTokens::clone(&tokens)), after);
                 }
                 Effect::StoreEnd { after } => self.store_end(after),
-                Effect::Learn(held) => self.check(held, Purpose::Learn),
+                Effect::Learn(tokens) => self.check(tokens, Purpose::Learn),
                 Effect::Health(act) => {
-                    let (setup, store) = (Arc::clone(&self.parts.setup), self.parts.store.clone());
+                    let (context, store) =
+                        (Arc::clone(&self.parts.context), self.parts.store.clone());
                     self.start(Done::Health(None), async move {
-                        Done::Health(probe::run(setup, store, act).await)
+                        Done::Health(probe::run(context, store, act).await)
                     });
                 }
-                Effect::Revoke(held) => {
-                    let setup = Arc::clone(&self.parts.setup);
+                Effect::Revoke(tokens) => {
+                    let context = Arc::clone(&self.parts.context);
                     self.start(Done::Revoked, async move {
-                        revoke::revoke_outdated(&setup, &held.pair.access).await;
+                        revoke::revoke_outdated(&context, &tokens.pair.access).await;
                         Done::Revoked
                     });
                 }
@@ -405,11 +406,11 @@ impl Task {
     fn store(&mut self, stored: RecordBody) {
         self.storing = true;
         let parts = &self.parts;
-        let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
-        let (key, slot) = (parts.vault.key_in_memory(), self.hold.slot.take());
-        let storing = jobs::store(setup, store, key, stored, slot);
-        let lost = Done::RecordBody(StoreResult::Failed(bug()));
-        self.start(lost, async move { Done::RecordBody(storing.await) });
+        let (context, store) = (Arc::clone(&parts.context), parts.store.clone());
+        let (key, slot) = (parts.vault.key_in_memory(), self.guards.slot.take());
+        let storing = jobs::store(context, store, key, stored, slot);
+        let lost = Done::Stored(StoreResult::Failed(bug()));
+        self.start(lost, async move { Done::Stored(storing.await) });
     }
 
     /// Runs a job on a task of its own that nothing but its end ends. `lost` is what counts if it
@@ -428,20 +429,20 @@ impl Task {
     fn settle(&mut self) {
         let now = self.parts.clock.now();
         self.begin_exclusive();
-        let part = PairState::of(self.parts.role, &self.machine, &self.parts.setup, now);
-        self.parts.family.publish(part);
+        let part = PairState::of(self.parts.role, &self.machine, &self.parts.context, now);
+        self.parts.publisher.publish(part);
         if !self.machine.is_rotating() {
-            let was_closed = self.hold.closed.is_some();
+            let was_closed = self.guards.closed.is_some();
             if was_closed {
                 failpoint::reach(failpoint::PUBLISHED);
             }
             // Published first: whoever passes the gate now finds the new token.
-            self.hold.closed = None;
+            self.guards.closed = None;
             if was_closed {
                 failpoint::reach(failpoint::SETTLED);
             }
             self.parts.gate.calm();
-            if let Some(slot) = self.hold.slot.take() {
+            if let Some(slot) = self.guards.slot.take() {
                 slot.discard();
             }
         }
@@ -455,20 +456,20 @@ impl Task {
         if self.stopping || self.machine.shown() != Shown::Active {
             return;
         }
-        let Readiness::Ready(held) = self.machine.readiness(self.parts.clock.now()) else {
+        let Readiness::Ready(tokens) = self.machine.readiness(self.parts.clock.now()) else {
             return;
         };
         if self.spare.begin() {
             let parts = &self.parts;
-            let (setup, store) = (Arc::clone(&parts.setup), parts.store.clone());
-            let retiring = retired_spare::retire(setup, store, Arc::clone(&parts.vault), held);
+            let (context, store) = (Arc::clone(&parts.context), parts.store.clone());
+            let retiring = retired_spare::retire(context, store, Arc::clone(&parts.vault), tokens);
             let lost = Done::Spare(retired_spare::SpareOutcome::NotYet);
             self.start(lost, async move { Done::Spare(retiring.await) });
         }
     }
 
     fn name(&self) -> String {
-        self.parts.setup.account.name.to_string()
+        self.parts.context.account.name.to_string()
     }
 }
 

@@ -23,12 +23,12 @@ use crate::session::zendesk::oauth;
 
 /// Ends the leftovers of earlier runs, all but `in_use`.
 pub(in crate::session) async fn end_all(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     vault: Arc<Vault>,
     in_use: Option<Arc<SessionTokens>>,
 ) {
-    let account = setup.account.name.clone();
+    let account = context.account.name.clone();
     let listing = store.clone();
     let found = blocking(move || listing.orphans(&account)).await;
     for (path, sealed) in found.unwrap_or_default() {
@@ -40,7 +40,7 @@ pub(in crate::session) async fn end_all(
             let Ok(key) = vault.key().await else {
                 return;
             };
-            end_one(&setup, &store, &key, &path, &sealed, in_use.as_deref()).await
+            end_one(&context, &store, &key, &path, &sealed, in_use.as_deref()).await
         };
         if is_over {
             drop(std::fs::remove_file(&path));
@@ -50,25 +50,25 @@ pub(in crate::session) async fn end_all(
 
 /// Whether the leftover in the file at `path` needs no more work.
 async fn end_one(
-    setup: &AccountContext,
+    context: &AccountContext,
     store: &Store,
     key: &Arc<DataKey>,
     path: &Path,
     sealed: &[u8],
     in_use: Option<&SessionTokens>,
 ) -> bool {
-    let account = &setup.account.name;
-    let aad = orphan::aad(&setup.binding);
+    let account = &context.account.name;
+    let aad = orphan::aad(&context.binding);
     let Some(kept) = JournaledAnswer::open(sealed, &aad, key) else {
         // Of another configuration: it is sent nowhere else (S5).
         tracing::debug!(%account, path = %path.display(), "a leftover can't be opened");
         return false;
     };
-    let Some(grant) = oauth::reread(&setup.account, &kept) else {
+    let Some(grant) = oauth::reread(&context.account, &kept) else {
         return true;
     };
     let is_in_use =
-        |held: &SessionTokens| held.pair.access.expose_secret() == grant.access.expose_secret();
+        |tokens: &SessionTokens| tokens.pair.access.expose_secret() == grant.access.expose_secret();
     if in_use.is_some_and(is_in_use) || is_stored(store, account, key, &grant.access).await {
         return true;
     }
@@ -77,9 +77,9 @@ async fn end_one(
         None => Renewal::ClientSecret(String::new().into()),
     };
     let pair = grant.begin(Generation::default(), renewal);
-    let keeper = store.reopen_orphan(path).ok();
-    let keeper = keeper.map(|place| orphan::journal(place, aad, key));
-    match revoke_pair(setup, &pair, keeper.as_ref()).await {
+    let journal = store.reopen_orphan(path).ok();
+    let journal = journal.map(|place| orphan::journal(place, aad, key));
+    match revoke_pair(context, &pair, journal.as_ref()).await {
         Ok(()) => {
             tracing::info!(%account, "a pair that an earlier login left behind is revoked");
             true
@@ -105,8 +105,8 @@ async fn is_stored(
         let records = store.records(&account);
         records.iter().any(|(path, bytes)| {
             let record = Sealed::parse(path, bytes).and_then(|sealed| sealed.open(&key));
-            matches!(record, Ok(RecordBody::Live(held))
-                if held.pair.access.expose_secret() == access.expose_secret())
+            matches!(record, Ok(RecordBody::Live(tokens))
+                if tokens.pair.access.expose_secret() == access.expose_secret())
         })
     });
     looking.await.unwrap_or(true)

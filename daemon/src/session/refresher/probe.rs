@@ -13,11 +13,11 @@ use crate::session::zendesk::account_context::AccountContext;
 
 /// Does what the machine wants; `None` where nothing comes of it.
 pub(in crate::session) async fn run(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     act: ProbeAction,
 ) -> Option<ProbeInput> {
-    let account = setup.account.name.clone();
+    let account = context.account.name.clone();
     let path = store.file(&account, "health");
     match act {
         ProbeAction::Recall => {
@@ -31,10 +31,10 @@ pub(in crate::session) async fn run(
             remember(store, path, note).await;
             None
         }
-        ProbeAction::Probe(held, note) => {
+        ProbeAction::Probe(tokens, note) => {
             // First, so that a daemon that is restarted all the time doesn't ask all the time.
             remember(store, path, note).await;
-            let found = setup.zendesk.probe(&held.pair.access).await;
+            let found = context.zendesk.probe(&tokens.pair.access).await;
             match &found {
                 ProbeResult::Alive { .. } => tracing::debug!(%account, "the session is healthy"),
                 ProbeResult::Unclear(why) => {
@@ -47,7 +47,7 @@ pub(in crate::session) async fn run(
                     tracing::error!(%account, why = block.why, "Zendesk refuses the session");
                 }
             }
-            Some(ProbeInput::Probed(held.pair.generation, found))
+            Some(ProbeInput::Probed(tokens.pair.generation, found))
         }
         ProbeAction::Forget => {
             // There may be none.

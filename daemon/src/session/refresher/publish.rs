@@ -21,11 +21,11 @@ impl Publisher {
         parts: PairStates,
     ) -> (Arc<Self>, watch::Receiver<Arc<Snapshot>>) {
         let (published, snapshots) = watch::channel(Arc::new(Snapshot::merge(parts)));
-        let family = Self {
+        let publisher = Self {
             generations: Generations::default(),
             published,
         };
-        (Arc::new(family), snapshots)
+        (Arc::new(publisher), snapshots)
     }
 
     /// Shows what has become of one pair, and of the session by it, in one step.

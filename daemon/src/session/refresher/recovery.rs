@@ -20,33 +20,36 @@ use crate::session::zendesk::oauth;
 /// Takes up a refresh that was sent before this process was started: `kept` is its answer, if it
 /// came (R3, R5).
 pub(in crate::session) async fn recover(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     key: Arc<DataKey>,
-    held: SessionTokens,
+    tokens: SessionTokens,
     next: Generation,
     kept: Option<Vec<u8>>,
 ) -> LoadResult {
-    let aad = aad(&setup, next);
+    let aad = aad(&context, next);
     let kept = kept.and_then(|kept| JournaledAnswer::open(&kept, &aad, &key));
     let grant = match kept {
-        Some(kept) => oauth::reread(&setup.account, &kept),
+        Some(kept) => oauth::reread(&context.account, &kept),
         None => None,
     };
     let Some(grant) = grant else {
         return LoadResult::Found {
-            held,
+            tokens,
             doubt: Some("loopdesk was stopped while it waited for the answer".to_owned()),
         };
     };
-    let held = SessionTokens {
-        pair: grant.renew(next, &held.pair),
-        ..held
+    let tokens = SessionTokens {
+        pair: grant.renew(next, &tokens.pair),
+        ..tokens
     };
-    tracing::info!(account = %setup.account.name, generation = %next, "took up an answer that was kept");
-    let stored = RecordBody::Live(held.clone());
-    match jobs::store(setup, store, Some(key), stored, None).await {
-        StoreResult::Done => LoadResult::Found { held, doubt: None },
+    tracing::info!(account = %context.account.name, generation = %next, "took up an answer that was kept");
+    let stored = RecordBody::Live(tokens.clone());
+    match jobs::store(context, store, Some(key), stored, None).await {
+        StoreResult::Done => LoadResult::Found {
+            tokens,
+            doubt: None,
+        },
         // The answer stays where it is, and is taken up again.
         StoreResult::Failed(problem) => LoadResult::NoKey(problem),
         StoreResult::Superseded(load) => *load,
@@ -56,24 +59,27 @@ pub(in crate::session) async fn recover(
 /// What another process has put in the record's place, if it is of generation `least` or newer:
 /// whoever refreshes after a newer one ends the session. Blocks.
 pub(in crate::session) fn concurrent_writer(
-    setup: &AccountContext,
+    context: &AccountContext,
     store: &Store,
     key: &DataKey,
     least: Generation,
 ) -> Option<LoadResult> {
-    let account = &setup.account.name;
+    let account = &context.account.name;
     let bytes = store.changed(account).ok()??;
     let path = store.path(account);
     let record = Sealed::parse(&path, &bytes).ok()?;
     let generation = Generation::new(record.header.generation);
-    if record.header.binding != setup.binding || generation < least {
+    if record.header.binding != context.binding || generation < least {
         return None;
     }
     let stored = record.open(key).ok()?;
     store.adopt(account, &bytes);
     tracing::warn!(%account, %generation, "another process has changed the stored session: using that");
     Some(match stored {
-        RecordBody::Live(held) => LoadResult::Found { held, doubt: None },
+        RecordBody::Live(tokens) => LoadResult::Found {
+            tokens,
+            doubt: None,
+        },
         RecordBody::Over {
             end,
             person,
@@ -87,38 +93,38 @@ pub(in crate::session) fn concurrent_writer(
 }
 
 /// What binds the answer to the refresh that makes generation `next`.
-pub(in crate::session) fn aad(setup: &AccountContext, next: Generation) -> Vec<u8> {
-    journal::aad(&setup.binding, &format!("answer {next}"))
+pub(in crate::session) fn aad(context: &AccountContext, next: Generation) -> Vec<u8> {
+    journal::aad(&context.binding, &format!("answer {next}"))
 }
 
 /// Ends the pair in use. Should that take a refresh, a start after a crash finds its answer.
 pub(in crate::session) async fn leave(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     key: Option<Arc<DataKey>>,
-    held: Arc<SessionTokens>,
+    tokens: Arc<SessionTokens>,
 ) -> Result<(), String> {
-    let pair = &held.pair;
-    if revoke::revoke_access(&setup, pair).await? {
+    let pair = &tokens.pair;
+    if revoke::revoke_access(&context, pair).await? {
         return Ok(());
     }
     let next = pair.generation.next();
-    let account = setup.account.name.clone();
+    let account = context.account.name.clone();
     let place = blocking(move || store.note_refresh(&account, next)).await?;
-    let keeper = place.ok().zip(key).map(|(place, key)| AnswerJournal {
+    let journal = place.ok().zip(key).map(|(place, key)| AnswerJournal {
         place,
-        aad: aad(&setup, next),
+        aad: aad(&context, next),
         key,
     });
-    revoke::revoke_refresh_token(&setup, pair, keeper.as_ref()).await
+    revoke::revoke_refresh_token(&context, pair, journal.as_ref()).await
 }
 
 /// Why a record that was made for `theirs` must not be used here, if it must not (S5, R3).
 pub(in crate::session) fn binding_mismatch(
-    setup: &AccountContext,
+    context: &AccountContext,
     theirs: &Binding,
 ) -> Option<Problem> {
-    let ours = &setup.binding;
+    let ours = &context.binding;
     if ours == theirs {
         return None;
     }
@@ -152,7 +158,7 @@ pub(in crate::session) fn binding_mismatch(
             theirs.api_origin, theirs.client_id, ours.api_origin, ours.client_id
         )
     };
-    let problem = Problem::new(Kind::Login, why).hint(setup.how_to_log_in());
+    let problem = Problem::new(Kind::Login, why).hint(context.how_to_log_in());
     Some(if ours.machine == theirs.machine {
         problem.hint("or change the configuration back: the stored session is kept")
     } else {

@@ -14,11 +14,11 @@ impl Task {
             return;
         }
         for (before, reply) in std::mem::take(&mut self.asked) {
-            let refreshed = match self.machine.held() {
-                Some(held) if held.pair.generation > before => Ok(Refreshed {
+            let refreshed = match self.machine.tokens() {
+                Some(tokens) if tokens.pair.generation > before => Ok(Refreshed {
                     account: self.name(),
-                    generation: held.pair.generation.get(),
-                    access_expires_at: held.pair.expires_at,
+                    generation: tokens.pair.generation.get(),
+                    access_expires_at: tokens.pair.expires_at,
                 }),
                 Some(_) | None => Err(self.not_refreshed()),
             };
@@ -27,7 +27,7 @@ impl Task {
     }
 
     fn not_refreshed(&self) -> Problem {
-        let part = self.parts.family.part(self.parts.role);
+        let part = self.parts.publisher.part(self.parts.role);
         if let Some(problem) = &part.view.problem {
             return problem.clone();
         }
@@ -42,7 +42,7 @@ impl Task {
     }
 
     pub(super) fn log(&self, answer: &Result<TokenOutcome, Unsent>) {
-        let account = &self.parts.setup.account.name;
+        let account = &self.parts.context.account.name;
         match answer {
             Ok(TokenOutcome::Granted(_)) => tracing::info!(%account, "refreshed"),
             Ok(TokenOutcome::InvalidGrant(_)) => {

@@ -35,31 +35,31 @@ use crate::session::zendesk::account_context::AccountContext;
 
 /// Whether the record of the account's own pair, made for `theirs`, is the spare's that was moved
 /// there, and was not written anew since.
-pub(in crate::session) fn was_moved(setup: &AccountContext, theirs: &Binding) -> bool {
-    setup.binding.role == RecordRole::Primary && *theirs == for_spare(setup).binding
+pub(in crate::session) fn was_moved(context: &AccountContext, theirs: &Binding) -> bool {
+    context.binding.role == RecordRole::Primary && *theirs == for_spare(context).binding
 }
 
 /// Puts the spare pair in the place of the account's own, which was lost and was `person`'s. Whether
 /// there was one that can be used.
 pub(in crate::session) async fn take_over(
-    setup: &Arc<AccountContext>,
+    context: &Arc<AccountContext>,
     store: &Store,
     vault: &Arc<Vault>,
     person: Option<&Person>,
 ) -> bool {
-    let account = &setup.account.name;
+    let account = &context.account.name;
     let spare = store.of(RecordRole::Spare);
-    if setup.binding.role != RecordRole::Primary {
+    if context.binding.role != RecordRole::Primary {
         return false;
     }
     let Some(_taken) = store.orphan_claims().try_claim(&spare.path(account)) else {
         return false;
     };
-    let read = jobs::read(for_spare(setup), spare.clone(), Arc::clone(vault));
-    let LoadResult::Found { held, .. } = read.await else {
+    let read = jobs::read(for_spare(context), spare.clone(), Arc::clone(vault));
+    let LoadResult::Found { tokens, .. } = read.await else {
         return false;
     };
-    if person.is_some_and(|person| person.id != held.person.id) {
+    if person.is_some_and(|person| person.id != tokens.person.id) {
         return false;
     }
     let (moving, own) = (account.clone(), store.clone());
@@ -104,23 +104,23 @@ pub(in crate::session) enum SpareOutcome {
 /// Revokes and erases the spare pair, if there is one, once the account's own, `held`, has proved to
 /// be alive.
 pub(in crate::session) async fn retire(
-    setup: Arc<AccountContext>,
+    context: Arc<AccountContext>,
     store: Store,
     vault: Arc<Vault>,
-    held: Arc<SessionTokens>,
+    tokens: Arc<SessionTokens>,
 ) -> SpareOutcome {
-    let account = &setup.account.name;
+    let account = &context.account.name;
     // That Zendesk had ended one pair when it granted another was remembered here.
     let lone = store.file(account, "lone");
     drop(blocking(move || fs::remove_file(lone)).await);
     if !is_there(&store, account).await {
         return SpareOutcome::Over;
     }
-    let check = setup.zendesk.check(&held.pair.access).await;
+    let check = context.zendesk.check(&tokens.pair.access).await;
     if !matches!(check, TokenCheck::Alive { .. }) {
         return SpareOutcome::NotYet;
     }
-    match end(&setup, &store, &vault).await {
+    match end(&context, &store, &vault).await {
         Ok(()) => {
             tracing::info!(%account, "the spare pair is revoked: one pair is all that is kept");
             SpareOutcome::Over
@@ -158,22 +158,22 @@ impl KeptPair {
 /// # Errors
 /// Where it is still there.
 pub(in crate::session) async fn end(
-    setup: &Arc<AccountContext>,
+    context: &Arc<AccountContext>,
     store: &Store,
     vault: &Arc<Vault>,
 ) -> Result<(), KeptPair> {
-    let account = &setup.account.name;
-    if setup.binding.role != RecordRole::Primary || !is_there(store, account).await {
+    let account = &context.account.name;
+    if context.binding.role != RecordRole::Primary || !is_there(store, account).await {
         return Ok(());
     }
-    let (setup, store) = (for_spare(setup), store.of(RecordRole::Spare));
+    let (context, store) = (for_spare(context), store.of(RecordRole::Spare));
     let _taken = take(&store, account).await;
-    let (of, files, with) = (Arc::clone(&setup), store.clone(), Arc::clone(vault));
+    let (of, files, with) = (Arc::clone(&context), store.clone(), Arc::clone(vault));
     orphans::end_all(of, files, with, None).await;
-    match jobs::read(Arc::clone(&setup), store.clone(), Arc::clone(vault)).await {
-        LoadResult::Found { held, .. } => {
-            let (of, files, key) = (Arc::clone(&setup), store.clone(), vault.key_in_memory());
-            let left = recovery::leave(of, files, key, Arc::new(held)).await;
+    match jobs::read(Arc::clone(&context), store.clone(), Arc::clone(vault)).await {
+        LoadResult::Found { tokens, .. } => {
+            let (of, files, key) = (Arc::clone(&context), store.clone(), vault.key_in_memory());
+            let left = recovery::leave(of, files, key, Arc::new(tokens)).await;
             left.map_err(KeptPair::for_now)?;
         }
         LoadResult::Nothing | LoadResult::Over { .. } => {}
@@ -223,10 +223,10 @@ async fn take(store: &Store, account: &AccountName) -> OrphanClaim {
     }
 }
 
-fn for_spare(setup: &AccountContext) -> Arc<AccountContext> {
-    let mut setup = setup.clone();
-    setup.binding.role = RecordRole::Spare;
-    Arc::new(setup)
+fn for_spare(context: &AccountContext) -> Arc<AccountContext> {
+    let mut context = context.clone();
+    context.binding.role = RecordRole::Spare;
+    Arc::new(context)
 }
 
 /// When to try next.

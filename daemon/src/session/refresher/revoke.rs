@@ -11,22 +11,22 @@ use crate::session::zendesk::account_context::AccountContext;
 /// Makes sure that neither of the pair's tokens is good for anything any more. Where that takes a
 /// refresh, its answer is kept by `keeper`.
 pub(in crate::session) async fn revoke_pair(
-    setup: &AccountContext,
+    context: &AccountContext,
     pair: &Pair,
-    keeper: Option<&AnswerJournal>,
+    journal: Option<&AnswerJournal>,
 ) -> Result<(), String> {
-    if revoke_access(setup, pair).await? {
+    if revoke_access(context, pair).await? {
         return Ok(());
     }
-    revoke_refresh_token(setup, pair, keeper).await
+    revoke_refresh_token(context, pair, journal).await
 }
 
 /// Revokes the access token; `true` if that was the end of the pair.
 pub(in crate::session) async fn revoke_access(
-    setup: &AccountContext,
+    context: &AccountContext,
     pair: &Pair,
 ) -> Result<bool, String> {
-    match setup.zendesk.revoke(&pair.access).await {
+    match context.zendesk.revoke(&pair.access).await {
         Revocation::Done => Ok(true),
         Revocation::Failed(why) => Err(why),
         // A refresh token outlives its access token.
@@ -36,52 +36,52 @@ pub(in crate::session) async fn revoke_access(
 
 /// Ends a refresh token whose access token is dead: only a living one can kill it.
 pub(in crate::session) async fn revoke_refresh_token(
-    setup: &AccountContext,
+    context: &AccountContext,
     pair: &Pair,
-    keeper: Option<&AnswerJournal>,
+    journal: Option<&AnswerJournal>,
 ) -> Result<(), String> {
-    match setup.zendesk.refresh(&pair.renewal, keeper).await {
+    match context.zendesk.refresh(&pair.renewal, journal).await {
         TokenOutcome::InvalidGrant(_) => Ok(()),
-        TokenOutcome::Granted(grant) => revoke_new(setup, &grant.access).await,
+        TokenOutcome::Granted(grant) => revoke_new(context, &grant.access).await,
         TokenOutcome::Refused(block) => Err(block.why),
         TokenOutcome::Transient { why, .. } | TokenOutcome::Lost(why) => Err(why),
     }
 }
 
 /// Ends an access token after which the client has got another one.
-pub(in crate::session) async fn revoke_outdated(setup: &AccountContext, access: &AccessToken) {
-    if let Err(why) = revoke_new(setup, access).await {
-        let account = &setup.account.name;
+pub(in crate::session) async fn revoke_outdated(context: &AccountContext, access: &AccessToken) {
+    if let Err(why) = revoke_new(context, access).await {
+        let account = &context.account.name;
         tracing::info!(%account, why, "the access token before is not revoked; it will expire");
     }
 }
 
 /// Ends a pair that a login has replaced; `over`: Zendesk has killed its refresh token already.
 pub(in crate::session) async fn revoke_replaced(
-    setup: &AccountContext,
+    context: &AccountContext,
     pair: &Pair,
     leftover: Option<OrphanedPair>,
     over: bool,
 ) {
     let ended = if over {
-        revoke_new(setup, &pair.access).await
+        revoke_new(context, &pair.access).await
     } else {
-        revoke_pair(setup, pair, leftover.as_ref().map(OrphanedPair::journal)).await
+        revoke_pair(context, pair, leftover.as_ref().map(OrphanedPair::journal)).await
     };
     failpoint::reach(failpoint::OLD_ENDED);
     match (ended, leftover) {
         (Ok(()), Some(leftover)) => leftover.forget(),
         (Ok(()), None) => {}
         (Err(why), _) => {
-            let account = &setup.account.name;
+            let account = &context.account.name;
             tracing::warn!(%account, why, "the tokens of the login before are not revoked yet");
         }
     }
     failpoint::reach(failpoint::LEFT_FORGOTTEN);
 }
 
-async fn revoke_new(setup: &AccountContext, access: &AccessToken) -> Result<(), String> {
-    match setup.zendesk.revoke(access).await {
+async fn revoke_new(context: &AccountContext, access: &AccessToken) -> Result<(), String> {
+    match context.zendesk.revoke(access).await {
         Revocation::Done | Revocation::WasDead => Ok(()),
         Revocation::Failed(why) => Err(why),
     }

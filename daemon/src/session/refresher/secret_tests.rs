@@ -167,7 +167,7 @@ async fn r8_logout_revokes_and_erases_the_secret() {
 #[tokio::test(start_paused = true)]
 async fn s5_another_grant_keeps_the_record_and_sends_nothing() {
     let bench = Bench::by_secret(3600).await;
-    let usual = crate::session::testing::setup(&bench.zendesk, "loopdesk");
+    let usual = crate::session::testing::context(&bench.zendesk, "loopdesk");
     bench.session.reconfigure(usual).await;
     bench.until_state(Shown::SignedOut).await;
     let problem = bench.session.view().problem.unwrap();

@@ -12,7 +12,7 @@ use crate::config::VaultKind;
 use crate::session::model::rejection::RefreshRejection;
 use crate::session::report::snapshot::Ready;
 use crate::session::report::token_policy::TokenChoice;
-use crate::session::testing::{Bench, Step, held, join_all, setup, transient};
+use crate::session::testing::{Bench, Step, context, join_all, session_tokens, transient};
 
 #[tokio::test(start_paused = true)]
 async fn r2_a_refresh_survives_its_caller() {
@@ -59,10 +59,10 @@ async fn r2_a_401_to_a_living_token_is_the_scripts() {
 #[tokio::test(start_paused = true)]
 async fn r2_a_token_that_was_good_a_moment_ago_is_asked_about_when_it_meets_a_401() {
     let bench = Bench::signed_out(3600).await;
-    let mut held = held(1, bench.deps.clock.now(), 3600);
+    let mut tokens = session_tokens(1, bench.deps.clock.now(), 3600);
     // Left out by the token endpoint, so that `tokens/current` is asked at once.
-    held.pair.refresh_expires_at = None;
-    bench.write(held, "m4ch1ne").await;
+    tokens.pair.refresh_expires_at = None;
+    bench.write(tokens, "m4ch1ne").await;
     bench.zendesk.set_issued(1);
     let bench = bench.restarted().await;
     bench.zendesk.until("check", 1).await;
@@ -216,7 +216,7 @@ async fn r3_killed_and_started_again_the_newest_pair_is_in_use() {
 async fn r3_a_record_from_another_machine_is_never_refreshed() {
     let bench = Bench::signed_out(3600).await;
     bench
-        .write(held(1, bench.deps.clock.now(), -5), "0th3r")
+        .write(session_tokens(1, bench.deps.clock.now(), -5), "0th3r")
         .await;
     let bench = bench.restarted().await;
     let view = bench.session.view();
@@ -425,7 +425,7 @@ async fn s5_under_another_client_the_record_is_kept_and_never_sent() {
     let bench = Bench::logged_in(3600).await;
     bench
         .session
-        .reconfigure(setup(&bench.zendesk, "other"))
+        .reconfigure(context(&bench.zendesk, "other"))
         .await;
     bench.until_state(Shown::SignedOut).await;
     let problem = bench.session.view().problem.unwrap();
@@ -435,7 +435,7 @@ async fn s5_under_another_client_the_record_is_kept_and_never_sent() {
     assert_eq!(bench.durable(), Some(1));
     bench
         .session
-        .reconfigure(setup(&bench.zendesk, "loopdesk"))
+        .reconfigure(context(&bench.zendesk, "loopdesk"))
         .await;
     bench.until_state(Shown::Active).await;
     assert_eq!(bench.session.view().generation, Some(1));

@@ -24,16 +24,16 @@ impl Task {
             return;
         }
         match self.machine.readiness(self.parts.clock.now()) {
-            Readiness::Ready(held) => self.check(held, Purpose::Judge),
+            Readiness::Ready(tokens) => self.check(tokens, Purpose::Judge),
             Readiness::Pending | Readiness::Unready => {}
         }
     }
 
     fn verdict(&mut self, generation: Generation) -> Option<Verdict> {
-        let Some(held) = self.machine.held() else {
+        let Some(tokens) = self.machine.tokens() else {
             return Some(Verdict::Unusable);
         };
-        let current = held.pair.generation;
+        let current = tokens.pair.generation;
         if current > generation {
             return Some(Verdict::Replay);
         }
@@ -52,10 +52,10 @@ impl Task {
         }
     }
 
-    pub(in crate::session) fn check(&mut self, held: Arc<SessionTokens>, purpose: Purpose) {
+    pub(in crate::session) fn check(&mut self, tokens: Arc<SessionTokens>, purpose: Purpose) {
         self.checking = true;
-        let setup = Arc::clone(&self.parts.setup);
-        let generation = held.pair.generation;
+        let context = Arc::clone(&self.parts.context);
+        let generation = tokens.pair.generation;
         let lost = Done::Checked {
             generation,
             purpose,
@@ -65,7 +65,7 @@ impl Task {
             Done::Checked {
                 generation,
                 purpose,
-                check: setup.zendesk.check(&held.pair.access).await,
+                check: context.zendesk.check(&tokens.pair.access).await,
             }
         });
     }

@@ -69,33 +69,35 @@ impl Sessions {
     /// keyring only if the vault has changed, and for the network only where an account comes back
     /// whose last refresh isn't over yet; sessions load meanwhile.
     pub async fn apply(&self, config: &Arc<Config>) {
-        let hub = &self.0;
+        let registry = &self.0;
         // Two at once could start an account twice, and two refreshers kill a session.
-        let Ok(_turn) = hub.applying.acquire().await else {
+        let Ok(_turn) = registry.applying.acquire().await else {
             return;
         };
-        let vault = hub.use_vault(config.vault).await;
-        let egress = Egress::new(&hub.deps.proxies, config);
+        let vault = registry.use_vault(config.vault).await;
+        let egress = Egress::new(&registry.deps.proxies, config);
         let mut accounts = BTreeMap::new();
         for (name, account) in &config.accounts {
             let session = match self.get(name) {
-                Some(session) if session.is_set_up_as(account, &egress) => session,
+                Some(session) if session.is_configured_as(account, &egress) => session,
                 Some(session) => {
-                    session.reconfigure(hub.setup(account, &egress).await).await;
+                    session
+                        .reconfigure(registry.context(account, &egress).await)
+                        .await;
                     session
                 }
-                None => hub.start(account, &egress, &vault).await,
+                None => registry.start(account, &egress, &vault).await,
             };
             accounts.insert(name.clone(), session);
         }
-        let before = hub.accounts.swap(Arc::new(accounts));
+        let before = registry.accounts.swap(Arc::new(accounts));
         for (name, session) in before.iter() {
             if !config.accounts.contains_key(name) {
                 session.stop().await;
             }
         }
         // The key may have been moved while sessions were started with its old vault.
-        hub.share_vault(false).await;
+        registry.share_vault(false).await;
     }
 
     /// Has the sessions without a record look whether there is one by now.
@@ -203,7 +205,7 @@ struct SessionRegistry {
 }
 
 impl SessionRegistry {
-    async fn setup(&self, account: &Arc<Account>, egress: &Egress) -> Arc<AccountContext> {
+    async fn context(&self, account: &Arc<Account>, egress: &Egress) -> Arc<AccountContext> {
         let (opened, ways) = (Arc::clone(account), egress.clone());
         let conditions = self.deps.conditions.clone();
         let network = self.deps.network.clone();
@@ -228,18 +230,18 @@ impl SessionRegistry {
         if let Some(last) = last {
             drop(last.await);
         }
-        let setup = self.setup(account, egress).await;
+        let context = self.context(account, egress).await;
         let (store, vault) = (self.store.clone(), Arc::clone(vault));
         let callbacks = self.callbacks.clone();
-        let (session, keepers) = Session::new(
-            setup,
+        let (session, workers) = Session::new(
+            context,
             &self.deps.clock,
             &self.deps.tracker,
             store,
             vault,
             callbacks,
         );
-        let task = self.deps.tracker.spawn(keepers.run());
+        let task = self.deps.tracker.spawn(workers.run());
         self.tasks().insert(account.name.clone(), task);
         session
     }

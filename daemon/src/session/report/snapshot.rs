@@ -119,22 +119,22 @@ impl PairState {
     pub(in crate::session) fn of(
         role: Role,
         machine: &StateMachine,
-        setup: &AccountContext,
+        context: &AccountContext,
         now: Timestamp,
     ) -> Self {
         let readiness = machine.readiness(now);
-        let mut view = view(machine, setup, &readiness);
+        let mut view = view(machine, context, &readiness);
         alerts::complete(&mut view, machine, now);
         let readiness = match readiness {
-            Readiness::Ready(held) => Ready::Yes(RequestToken {
-                header: held.pair.access.header().clone(),
-                generation: held.pair.generation,
+            Readiness::Ready(tokens) => Ready::Yes(RequestToken {
+                header: tokens.pair.access.header().clone(),
+                generation: tokens.pair.generation,
                 role,
-                expires_at: held.pair.expires_at,
-                person: Arc::clone(&held.person),
+                expires_at: tokens.pair.expires_at,
+                person: Arc::clone(&tokens.person),
                 origins: [
-                    setup.account.api_origin.clone(),
-                    setup.account.oauth_origin.clone(),
+                    context.account.api_origin.clone(),
+                    context.account.oauth_origin.clone(),
                 ],
             }),
             Readiness::Pending => Ready::Soon,
@@ -148,7 +148,7 @@ impl PairState {
             view,
             readiness,
             secrets: secrets(machine),
-            is_wanted: setup.wants(role),
+            is_wanted: context.wants(role),
             is_absent: matches!(machine.state(), State::SignedOut(None)),
             newest: machine.generation(),
         }
@@ -157,19 +157,19 @@ impl PairState {
 
 /// Every token of the pair that is alive, or may be.
 fn secrets(machine: &StateMachine) -> TokenPatterns {
-    let values = machine.held().into_iter().flat_map(|held| {
-        let renewal = match &held.pair.renewal {
+    let values = machine.tokens().into_iter().flat_map(|tokens| {
+        let renewal = match &tokens.pair.renewal {
             Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
         };
-        [held.pair.access.expose_secret(), renewal]
+        [tokens.pair.access.expose_secret(), renewal]
     });
     TokenPatterns::new(values)
 }
 
-fn view(machine: &StateMachine, setup: &AccountContext, readiness: &Readiness) -> View {
-    let account = &setup.account;
+fn view(machine: &StateMachine, context: &AccountContext, readiness: &Readiness) -> View {
+    let account = &context.account;
     let name = account.name.as_str();
-    let whose = setup.whose();
+    let whose = context.whose();
     let mut view = View {
         name: account.name.clone(),
         origin: account.api_origin.clone(),
@@ -183,16 +183,16 @@ fn view(machine: &StateMachine, setup: &AccountContext, readiness: &Readiness) -
         next_refresh_at: None,
         refresh_expires_at: None,
         last_error: machine.last_error().cloned(),
-        problem: setup.upstream.as_ref().err().cloned(),
+        problem: context.upstream.as_ref().err().cloned(),
         good_at: None,
         alert: None,
         countdown: None,
         serves: !matches!(readiness, Readiness::Unready),
         pairs: Vec::new(),
     };
-    if let Some(held) = machine.held() {
-        let pair = &held.pair;
-        view.person = Some(Person::clone(&held.person));
+    if let Some(tokens) = machine.tokens() {
+        let pair = &tokens.pair;
+        view.person = Some(Person::clone(&tokens.person));
         view.scopes.clone_from(&pair.scopes);
         view.generation = Some(pair.generation.get());
         view.refreshed_at = Some(pair.obtained_at);
@@ -201,7 +201,7 @@ fn view(machine: &StateMachine, setup: &AccountContext, readiness: &Readiness) -
     }
     let problem = match machine.state() {
         State::Loading => None,
-        State::SignedOut(None) => Some(conditions::signed_out(name, setup.how_to_log_in())),
+        State::SignedOut(None) => Some(conditions::signed_out(name, context.how_to_log_in())),
         State::SignedOut(Some(problem)) | State::KeyMissing { problem, .. } => {
             Some(problem.clone())
         }
@@ -213,7 +213,7 @@ fn view(machine: &StateMachine, setup: &AccountContext, readiness: &Readiness) -
             view.person = ended.person.as_deref().cloned();
             view.refresh_expires_at = None;
             let why = &ended.end.why;
-            let over = conditions::session_ended(setup.subject(), why, name);
+            let over = conditions::session_ended(context.subject(), why, name);
             Some(match &ended.unsaved {
                 Some(unsaved) => unsaved.hints.iter().fold(
                     over.hint(format!("and mind that this can't be stored: {unsaved}")),
@@ -257,7 +257,7 @@ fn trouble(
         Condition::Unsaved(why) => {
             let mut problem = conditions::session_unsaved(whose, why);
             problem.hints.clone_from(&why.hints);
-            Some(if live.held.pair.renewal.is_consumed() {
+            Some(if live.tokens.pair.renewal.is_consumed() {
                 problem.hint("do that before loopdesk stops, or a login will be needed")
             } else {
                 problem

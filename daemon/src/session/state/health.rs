@@ -81,7 +81,9 @@ impl StateMachine {
                 .into_iter()
                 .collect();
         };
-        let is_new = health.nobody.is_some_and(|g| g < live.held.pair.generation);
+        let is_new = health
+            .nobody
+            .is_some_and(|g| g < live.tokens.pair.generation);
         // A clock that was set back must not put it off for longer than a day.
         let is_due = now >= due || due > latest(now) || is_new;
         let is_quiet = matches!(live.step, Step::Idle) && !self.paused && !health.busy;
@@ -92,7 +94,7 @@ impl StateMachine {
         health.busy = true;
         let note = health.put_off(schedule::tomorrow(now, spread));
         vec![Effect::Health(ProbeAction::Probe(
-            Arc::clone(&live.held),
+            Arc::clone(&live.tokens),
             note,
         ))]
     }
@@ -127,7 +129,7 @@ impl StateMachine {
         let health = &mut self.health;
         let (generation, found) = match news {
             ProbeInput::Recalled(note) => {
-                let first = schedule::tomorrow(live.held.logged_in_at, spread);
+                let first = schedule::tomorrow(live.tokens.logged_in_at, spread);
                 // A login may have decided meanwhile.
                 health
                     .due
@@ -137,7 +139,7 @@ impl StateMachine {
             }
             ProbeInput::Probed(generation, found) => (generation, found),
         };
-        if live.held.pair.generation != generation {
+        if live.tokens.pair.generation != generation {
             health.due = Some(schedule::shift(now, schedule::signed(PROBE_RETRY)));
             return Vec::new();
         }
@@ -149,8 +151,8 @@ impl StateMachine {
             } => {
                 health.nobody = None;
                 health.role.clone_from(&person.role);
-                if person.id != live.held.person.id {
-                    let block = another(&person, &live.held.person);
+                if person.id != live.tokens.person.id {
+                    let block = another(&person, &live.tokens.person);
                     return health.refuse(now, block);
                 }
                 health.refused = None;

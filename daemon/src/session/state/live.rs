@@ -14,7 +14,7 @@ use crate::session::model::token_pair::SessionTokens;
 impl Live {
     /// Whether the access token in use can be sent at `now`.
     pub(super) fn is_usable(&self, now: Timestamp) -> bool {
-        !self.dead && self.held.pair.expires_at > now
+        !self.dead && self.tokens.pair.expires_at > now
     }
 
     /// Whether a refresh may come before its time: not while blocked, and not in a storm.
@@ -35,7 +35,7 @@ impl Live {
 
     pub(super) fn refresh(&mut self, now: Timestamp) -> Effect {
         let urgency = if self.is_usable(now) {
-            let pair = &self.held.pair;
+            let pair = &self.tokens.pair;
             Urgency::Planned {
                 patience: schedule::patience(now, pair.obtained_at, pair.expires_at),
             }
@@ -45,13 +45,13 @@ impl Live {
         self.step = Step::Refreshing { again: false };
         self.attempted_at = Some(now);
         Effect::Refresh {
-            held: Arc::clone(&self.held),
+            tokens: Arc::clone(&self.tokens),
             urgency,
         }
     }
 
     pub(super) fn plan(&mut self, now: Timestamp, spread: f64) {
-        let pair = &self.held.pair;
+        let pair = &self.tokens.pair;
         self.due = schedule::due(
             pair.obtained_at,
             pair.expires_at,
@@ -76,15 +76,15 @@ impl Live {
     pub(super) fn outlives(&self, before: &SessionTokens, now: Timestamp) -> bool {
         let pair = &before.pair;
         !pair.renewal.is_consumed()
-            && pair.generation < self.held.pair.generation
+            && pair.generation < self.tokens.pair.generation
             && pair.expires_at > now
             && !self.dead
     }
 
     pub(super) fn learn(&self) -> Option<Effect> {
-        let pair = &self.held.pair;
+        let pair = &self.tokens.pair;
         let ends = pair.renewal.is_consumed() && pair.refresh_expires_at.is_none();
-        (pair.expiry_is_guessed || ends).then(|| Effect::Learn(Arc::clone(&self.held)))
+        (pair.expiry_is_guessed || ends).then(|| Effect::Learn(Arc::clone(&self.tokens)))
     }
 
     /// Why `invalid_grant` came, as far as is known.
@@ -95,7 +95,7 @@ impl Live {
                  pair, so nobody holds the new one"
             );
         }
-        match self.held.pair.refresh_expires_at {
+        match self.tokens.pair.refresh_expires_at {
             Some(at) if at <= now => format!(
                 "it was not refreshed in time: Zendesk's limit passed at {}",
                 at.strftime("%Y-%m-%d %H:%M UTC")

@@ -101,7 +101,7 @@ pub(in crate::session) enum State {
 #[derive(Debug)]
 pub(in crate::session) struct Live {
     /// The pair in use.
-    pub(in crate::session) held: Arc<SessionTokens>,
+    pub(in crate::session) tokens: Arc<SessionTokens>,
     pub(in crate::session) condition: Condition,
     pub(in crate::session) step: Step,
     /// Zendesk has said that the access token in use is dead.
@@ -211,7 +211,7 @@ pub(in crate::session) enum LoadResult {
     Nothing,
     /// A record that can be used. `doubt`: the journal knows of an answer that never came.
     Found {
-        held: SessionTokens,
+        tokens: SessionTokens,
         doubt: Option<String>,
     },
     /// A session that Zendesk has ended.
@@ -236,14 +236,14 @@ pub(in crate::session) enum Effect {
     Load,
     /// Refresh with this pair.
     Refresh {
-        held: Arc<SessionTokens>,
+        tokens: Arc<SessionTokens>,
         urgency: Urgency,
     },
     /// Let the refresh that waits at the gate wait no longer.
     Hurry,
     /// Make this durable, after a pause.
     Store {
-        held: Arc<SessionTokens>,
+        tokens: Arc<SessionTokens>,
         after: Duration,
     },
     /// Make the end durable, after a pause.
@@ -326,13 +326,13 @@ impl StateMachine {
                 self.paused = false;
                 self.tick(now)
             }
-            Input::Adopted(mut held) => {
+            Input::Adopted(mut tokens) => {
                 self.paused = false;
                 self.last_error = None;
-                if held.pair.generation <= self.generation {
-                    held.pair.generation = self.generations.next();
+                if tokens.pair.generation <= self.generation {
+                    tokens.pair.generation = self.generations.next();
                 }
-                let mut effects = self.go_live(now, spread, held, None);
+                let mut effects = self.go_live(now, spread, tokens, None);
                 effects.push(self.healthy_since(now, spread));
                 effects
             }
@@ -387,7 +387,7 @@ impl StateMachine {
         match &self.state {
             State::Loading | State::KeyMissing { loading: true, .. } => Readiness::Pending,
             State::SignedOut(_) | State::KeyMissing { .. } => Readiness::Unready,
-            State::Live(live) if live.is_usable(now) => Readiness::Ready(Arc::clone(&live.held)),
+            State::Live(live) if live.is_usable(now) => Readiness::Ready(Arc::clone(&live.tokens)),
             State::Live(live) => match live.step {
                 // The login that is under way brings another.
                 Step::Idle if self.paused => Readiness::Pending,
@@ -399,7 +399,9 @@ impl StateMachine {
                 Step::Saving { .. } => Readiness::Pending,
             },
             State::Ended(ended) => match &ended.left {
-                Some(held) if held.pair.expires_at > now => Readiness::Ready(Arc::clone(held)),
+                Some(tokens) if tokens.pair.expires_at > now => {
+                    Readiness::Ready(Arc::clone(tokens))
+                }
                 Some(_) | None => Readiness::Unready,
             },
         }
@@ -439,9 +441,9 @@ impl StateMachine {
     }
 
     /// The pair in use, or the one that the ended session has left.
-    pub(in crate::session) fn held(&self) -> Option<&Arc<SessionTokens>> {
+    pub(in crate::session) fn tokens(&self) -> Option<&Arc<SessionTokens>> {
         match &self.state {
-            State::Live(live) => Some(&live.held),
+            State::Live(live) => Some(&live.tokens),
             State::Ended(ended) => ended.left.as_ref(),
             State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => None,
         }
@@ -453,7 +455,7 @@ impl StateMachine {
             State::Live(live) => {
                 let may = matches!(live.step, Step::Idle) && !self.paused;
                 let due = may.then_some(live.due);
-                let expiry = live.held.pair.expires_at;
+                let expiry = live.tokens.pair.expires_at;
                 let look = self.next_look().filter(|_| may && live.is_usable(now));
                 due.into_iter()
                     .chain(look)
@@ -461,7 +463,7 @@ impl StateMachine {
                     .min()
             }
             State::Ended(ended) => {
-                let expiry = ended.left.as_ref().map(|held| held.pair.expires_at);
+                let expiry = ended.left.as_ref().map(|tokens| tokens.pair.expires_at);
                 expiry.filter(|at| *at > now)
             }
             State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => None,

@@ -7,7 +7,7 @@ use loopdesk_protocol::Kind;
 
 use super::*;
 use crate::session::model::oauth_error::ErrorBody;
-use crate::session::testing::{grant, held, transient};
+use crate::session::testing::{grant, session_tokens, transient};
 
 /// What is true outside the machine.
 struct World {
@@ -44,16 +44,16 @@ impl World {
     /// A session with a token of `lifetime` seconds that was just obtained.
     fn live(lifetime: i64) -> Self {
         let mut world = Self::new();
-        let held = held(1, world.now, lifetime);
+        let tokens = session_tokens(1, world.now, lifetime);
         world.durable = 1;
-        world.found(held, None);
+        world.found(tokens, None);
         world
     }
 
-    fn found(&mut self, held: SessionTokens, doubt: Option<&str>) {
+    fn found(&mut self, tokens: SessionTokens, doubt: Option<&str>) {
         self.loading = false;
         self.on(Input::Loaded(LoadResult::Found {
-            held,
+            tokens,
             doubt: doubt.map(str::to_owned),
         }));
     }
@@ -66,15 +66,15 @@ impl World {
                     assert!(!self.loading, "one look at the disk at a time");
                     self.loading = true;
                 }
-                Effect::Refresh { held, .. } => {
+                Effect::Refresh { tokens, .. } => {
                     assert!(self.in_flight.is_none(), "at most one refresh in flight");
                     assert!(self.storing.is_none(), "none before the last one is stored");
                     assert!(!matches!(self.machine.state(), State::Ended(_)));
-                    self.in_flight = Some(held);
+                    self.in_flight = Some(tokens);
                     self.posts += 1;
                 }
                 Effect::Hurry => assert!(self.in_flight.is_some()),
-                Effect::Store { held, .. } => self.storing = Some(held),
+                Effect::Store { tokens, .. } => self.storing = Some(tokens),
                 Effect::StoreEnd { .. } => self.storing_end = true,
                 Effect::Health(act) => self.acts.push(act),
                 Effect::Learn(_) | Effect::Revoke(_) => {}
@@ -86,12 +86,12 @@ impl World {
 
     /// What must hold whatever happens.
     fn check(&self) {
-        if let Readiness::Ready(held) = self.machine.readiness(self.now) {
+        if let Readiness::Ready(tokens) = self.machine.readiness(self.now) {
             assert!(
-                held.pair.expires_at > self.now,
+                tokens.pair.expires_at > self.now,
                 "an expired token is never published"
             );
-            let is_durable = held.pair.generation.get() <= self.durable;
+            let is_durable = tokens.pair.generation.get() <= self.durable;
             let is_unsaved = self.machine.shown() == status::State::Unsaved;
             assert!(is_durable || is_unsaved, "durable before it is used");
         }
@@ -113,8 +113,8 @@ impl World {
     }
 
     fn stored(&mut self) {
-        if let Some(held) = self.storing.take() {
-            self.durable = self.durable.max(held.pair.generation.get());
+        if let Some(tokens) = self.storing.take() {
+            self.durable = self.durable.max(tokens.pair.generation.get());
         }
         self.storing_end = false;
         self.on(Input::Stored);
@@ -135,7 +135,7 @@ impl World {
     }
 
     fn generation(&self) -> u64 {
-        self.machine.held().unwrap().pair.generation.get()
+        self.machine.tokens().unwrap().pair.generation.get()
     }
 
     fn end(&self) -> &str {
@@ -165,7 +165,7 @@ fn o1_a_record_that_comes_after_the_start_is_found() {
     world.on(Input::Look);
     assert!(world.loading);
     world.durable = 1;
-    let late = held(1, world.now, 3600);
+    let late = session_tokens(1, world.now, 3600);
     world.found(late, None);
     assert!(world.is_ready());
     // Neither a session that lives nor one that is ended looks for another.
@@ -179,7 +179,7 @@ fn o1_a_record_that_comes_after_the_start_is_found() {
     world.pass(60);
     assert!(!world.loading, "a login has the record to itself");
     world.on(Input::Forgotten);
-    let stale = held(1, world.now, 3600);
+    let stale = session_tokens(1, world.now, 3600);
     world.found(stale, None);
     assert_eq!(world.shown(), status::State::SignedOut);
 }
@@ -322,9 +322,9 @@ fn r5_lost_twice_is_doubtful_and_goes_on() {
 #[test]
 fn r5_a_start_after_a_crash_tells_lost_from_never_sent() {
     let mut world = World::new();
-    let held = held(5, world.now, 3600);
+    let tokens = session_tokens(5, world.now, 3600);
     world.durable = 5;
-    world.found(held, Some("stopped while it waited"));
+    world.found(tokens, Some("stopped while it waited"));
     assert_eq!(world.shown(), status::State::Doubtful);
     assert_eq!(world.posts, 1, "tried at once");
     world.answer(TokenOutcome::InvalidGrant(ErrorBody::default()));
@@ -398,9 +398,9 @@ fn r9_a_key_that_comes_later_is_waited_for() {
     assert_eq!(world.shown(), status::State::KeyMissing);
     world.pass(31);
     assert!(world.loading, "asked again");
-    let held = held(3, world.now, 3600);
+    let tokens = session_tokens(3, world.now, 3600);
     world.durable = 3;
-    world.found(held, None);
+    world.found(tokens, None);
     assert_eq!(world.shown(), status::State::Active);
 }
 

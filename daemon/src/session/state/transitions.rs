@@ -25,8 +25,8 @@ impl StateMachine {
         }
         match load {
             LoadResult::Nothing => self.state = State::SignedOut(None),
-            LoadResult::Found { held, doubt } => {
-                return self.go_live(now, spread, held, doubt);
+            LoadResult::Found { tokens, doubt } => {
+                return self.go_live(now, spread, tokens, doubt);
             }
             LoadResult::Over {
                 end,
@@ -64,11 +64,11 @@ impl StateMachine {
         &mut self,
         now: Timestamp,
         spread: f64,
-        mut held: SessionTokens,
+        mut tokens: SessionTokens,
         doubt: Option<String>,
     ) -> Vec<Effect> {
-        held.pair.generation = held.pair.generation.max(self.generation);
-        self.reach(held.pair.generation);
+        tokens.pair.generation = tokens.pair.generation.max(self.generation);
+        self.reach(tokens.pair.generation);
         let condition = match &doubt {
             Some(why) => {
                 self.note(now, why.clone());
@@ -77,7 +77,7 @@ impl StateMachine {
             None => Condition::Good,
         };
         let mut live = Live {
-            held: Arc::new(held),
+            tokens: Arc::new(tokens),
             condition,
             step: Step::Idle,
             dead: false,
@@ -198,7 +198,7 @@ impl StateMachine {
 
     pub(super) fn dead(&mut self, now: Timestamp, generation: Generation) -> Vec<Effect> {
         match &mut self.state {
-            State::Live(live) if live.held.pair.generation == generation => {
+            State::Live(live) if live.tokens.pair.generation == generation => {
                 live.dead = true;
                 match live.step {
                     Step::Idle if self.paused => Vec::new(),
@@ -210,7 +210,7 @@ impl StateMachine {
             State::Ended(ended) => {
                 ended
                     .left
-                    .take_if(|held| held.pair.generation == generation);
+                    .take_if(|tokens| tokens.pair.generation == generation);
                 Vec::new()
             }
             State::Live(_) | State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => {
@@ -235,18 +235,18 @@ impl StateMachine {
         match answer {
             TokenOutcome::Granted(grant) => {
                 let next = self.generations.next();
-                let held = Arc::new(SessionTokens {
-                    pair: grant.renew(next, &live.held.pair),
-                    person: Arc::clone(&live.held.person),
-                    logged_in_at: live.held.logged_in_at,
+                let tokens = Arc::new(SessionTokens {
+                    pair: grant.renew(next, &live.tokens.pair),
+                    person: Arc::clone(&live.tokens.person),
+                    logged_in_at: live.tokens.logged_in_at,
                 });
                 self.generation = next;
                 live.step = Step::Saving {
-                    next: Arc::clone(&held),
+                    next: Arc::clone(&tokens),
                     failed: 0,
                 };
                 vec![Effect::Store {
-                    held,
+                    tokens,
                     after: Duration::ZERO,
                 }]
             }
@@ -272,10 +272,10 @@ impl StateMachine {
             TokenOutcome::Lost(why) if !again => {
                 live.doubt = Some(why.clone());
                 live.step = Step::Refreshing { again: true };
-                let held = Arc::clone(&live.held);
+                let tokens = Arc::clone(&live.tokens);
                 self.note(now, why);
                 vec![Effect::Refresh {
-                    held,
+                    tokens,
                     urgency: Urgency::Forced,
                 }]
             }
@@ -351,9 +351,11 @@ impl StateMachine {
         self.state = State::Loading;
         let load = match load {
             // Requests tell a newer token from theirs by its number.
-            LoadResult::Found { mut held, doubt } if held.pair.generation <= self.generation => {
-                held.pair.generation = self.generation.next();
-                LoadResult::Found { held, doubt }
+            LoadResult::Found { mut tokens, doubt }
+                if tokens.pair.generation <= self.generation =>
+            {
+                tokens.pair.generation = self.generation.next();
+                LoadResult::Found { tokens, doubt }
             }
             load @ (LoadResult::Found { .. }
             | LoadResult::Over { .. }
@@ -372,11 +374,11 @@ impl StateMachine {
             self.state = before;
             return Vec::new();
         };
-        let person = Some(Arc::clone(&live.held.person));
+        let person = Some(Arc::clone(&live.tokens.person));
         self.state = State::Ended(Box::new(Ended {
             end,
             person,
-            left: (!live.dead).then_some(live.held),
+            left: (!live.dead).then_some(live.tokens),
             saved: false,
             unsaved: None,
         }));
@@ -391,7 +393,7 @@ impl StateMachine {
                 let Step::Saving { next, .. } = &live.step else {
                     return Vec::new();
                 };
-                let before = std::mem::replace(&mut live.held, Arc::clone(next));
+                let before = std::mem::replace(&mut live.tokens, Arc::clone(next));
                 let outlives = live.outlives(&before, now);
                 live.settle(now, spread);
                 live.condition = Condition::Good;
@@ -421,17 +423,17 @@ impl StateMachine {
                     return Vec::new();
                 };
                 *failed = failed.saturating_add(1);
-                let (held, failed) = (Arc::clone(next), *failed);
+                let (tokens, failed) = (Arc::clone(next), *failed);
                 let after = if failed < SAVE_ATTEMPTS {
                     SAVE_RETRY
                 } else {
                     // Zendesk has deleted the old pair: the new one is all there is (R3).
-                    live.held = Arc::clone(&held);
+                    live.tokens = Arc::clone(&tokens);
                     live.settle(now, spread);
                     live.condition = Condition::Unsaved(problem);
                     UNSAVED_RETRY
                 };
-                vec![Effect::Store { held, after }]
+                vec![Effect::Store { tokens, after }]
             }
             State::Ended(ended) if !ended.saved => {
                 ended.unsaved = Some(problem);
@@ -458,16 +460,16 @@ impl StateMachine {
         let State::Live(live) = &mut self.state else {
             return;
         };
-        if live.held.pair.generation != generation {
+        if live.tokens.pair.generation != generation {
             return;
         }
-        let mut held = SessionTokens::clone(&live.held);
-        held.pair.refresh_expires_at = held.pair.refresh_expires_at.or(refresh_expires_at);
-        if let (true, Some(at)) = (held.pair.expiry_is_guessed, expires_at) {
-            held.pair.expires_at = at;
-            held.pair.expiry_is_guessed = false;
+        let mut tokens = SessionTokens::clone(&live.tokens);
+        tokens.pair.refresh_expires_at = tokens.pair.refresh_expires_at.or(refresh_expires_at);
+        if let (true, Some(at)) = (tokens.pair.expiry_is_guessed, expires_at) {
+            tokens.pair.expires_at = at;
+            tokens.pair.expiry_is_guessed = false;
         }
-        live.held = Arc::new(held);
+        live.tokens = Arc::new(tokens);
         if live.failures == 0 && matches!(live.condition, Condition::Good) {
             live.plan(now, spread);
         }

@@ -63,7 +63,7 @@ pub(in crate::session) fn seal(
     key: &DataKey,
 ) -> Result<Vec<u8>, String> {
     let (user_id, generation) = match stored {
-        RecordBody::Live(held) => (Some(held.person.id), held.pair.generation),
+        RecordBody::Live(tokens) => (Some(tokens.person.id), tokens.pair.generation),
         RecordBody::Over {
             person, generation, ..
         } => (person.as_ref().map(|p| p.id), *generation),

@@ -6,7 +6,7 @@ use loopdesk_protocol::login::{Done, Event};
 use loopdesk_protocol::{Problem, SecretText};
 use tokio::sync::mpsc;
 
-use super::{Bench, Scripted, account, held, setup_of};
+use super::{Bench, Scripted, account, context_of, session_tokens};
 use crate::config::{Account, GrantType};
 use crate::session::login::LoginOptions;
 use crate::session::model::token_pair::Renewal;
@@ -18,18 +18,18 @@ pub(in crate::session) fn by_secret(zendesk: &Arc<Scripted>) -> Arc<AccountConte
         grant: GrantType::ClientCredentials,
         ..account("acme", "https://acme.zendesk.com")
     };
-    setup_of(zendesk, account)
+    context_of(zendesk, account)
 }
 
 impl Bench {
     /// The client acts as person 42, with token 1 that lives for `lifetime` seconds, by `secret`.
     pub(in crate::session) async fn by_secret(lifetime: u32) -> Self {
         let mut bench = Self::signed_out(lifetime).await;
-        bench.setup = by_secret(&bench.zendesk);
-        let mut held = held(1, bench.deps.clock.now(), lifetime.into());
-        held.pair.renewal = Renewal::ClientSecret("secret".to_owned().into());
-        held.pair.refresh_expires_at = None;
-        bench.write(held, "m4ch1ne").await;
+        bench.context = by_secret(&bench.zendesk);
+        let mut tokens = session_tokens(1, bench.deps.clock.now(), lifetime.into());
+        tokens.pair.renewal = Renewal::ClientSecret("secret".to_owned().into());
+        tokens.pair.refresh_expires_at = None;
+        bench.write(tokens, "m4ch1ne").await;
         bench.zendesk.set_issued(1);
         bench.restarted().await
     }

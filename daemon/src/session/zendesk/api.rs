@@ -29,14 +29,14 @@ pub(in crate::session) trait ZendeskApi: fmt::Debug + Send + Sync {
     fn refresh<'a>(
         &'a self,
         renewal: &'a Renewal,
-        keeper: Option<&'a AnswerJournal>,
+        journal: Option<&'a AnswerJournal>,
     ) -> Pending<'a, TokenOutcome>;
     /// Turns a login's code into its first pair. The answer is kept as that of a refresh is.
     fn exchange<'a>(
         &'a self,
         login: Authorization,
         code: &'a SecretString,
-        keeper: &'a AnswerJournal,
+        journal: &'a AnswerJournal,
     ) -> Pending<'a, TokenOutcome>;
     /// Whether the token lives.
     fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, TokenCheck>;
@@ -66,18 +66,18 @@ impl ZendeskApi for HttpZendesk {
     fn refresh<'a>(
         &'a self,
         renewal: &'a Renewal,
-        keeper: Option<&'a AnswerJournal>,
+        journal: Option<&'a AnswerJournal>,
     ) -> Pending<'a, TokenOutcome> {
-        Box::pin(async move { self.server().refresh(renewal, keeper).await })
+        Box::pin(async move { self.server().refresh(renewal, journal).await })
     }
 
     fn exchange<'a>(
         &'a self,
         login: Authorization,
         code: &'a SecretString,
-        keeper: &'a AnswerJournal,
+        journal: &'a AnswerJournal,
     ) -> Pending<'a, TokenOutcome> {
-        Box::pin(async move { self.server().exchange(login, code, keeper).await })
+        Box::pin(async move { self.server().exchange(login, code, journal).await })
     }
 
     fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, TokenCheck> {

@@ -15,7 +15,7 @@ use crate::session::model::token_pair::{Generations, SessionTokens};
 use crate::session::report::merge::PairStates;
 use crate::session::report::snapshot::PairState;
 use crate::session::state::{Effect, Input, LoadResult, StateMachine};
-use crate::session::testing::{Scripted, grant, setup};
+use crate::session::testing::{Scripted, context, grant, session_tokens};
 use crate::session::zendesk::account_context::AccountContext;
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ fn event() -> impl Strategy<Value = (usize, Event)> {
 /// Made once: each reads the system's certificates.
 static SETUPS: LazyLock<[Arc<AccountContext>; 2]> = LazyLock::new(|| {
     let (clock, _mover) = crate::clock::Clock::movable();
-    let base = setup(&Scripted::new(&clock, 2, 3600), "loopdesk");
+    let base = context(&Scripted::new(&clock, 2, 3600), "loopdesk");
     Role::ALL.map(|role| base.for_role(role))
 });
 
@@ -78,8 +78,14 @@ impl World {
             numbers: BTreeSet::from([1, 2]),
         };
         for (at, number) in (1..=2).enumerate() {
-            let held: SessionTokens = held(number, world.now, 900);
-            world.on(at, Input::Loaded(LoadResult::Found { held, doubt: None }));
+            let tokens: SessionTokens = session_tokens(number, world.now, 900);
+            world.on(
+                at,
+                Input::Loaded(LoadResult::Found {
+                    tokens,
+                    doubt: None,
+                }),
+            );
         }
         world
     }
@@ -88,8 +94,8 @@ impl World {
         for effect in self.machines[at].on(self.now, 0.5, input) {
             match effect {
                 Effect::Refresh { .. } => self.in_flight[at] = true,
-                Effect::Store { held, .. } => {
-                    let number = held.pair.generation.get();
+                Effect::Store { tokens, .. } => {
+                    let number = tokens.pair.generation.get();
                     // A store that is tried again is of the same pair.
                     if !self.storing[at] {
                         assert!(

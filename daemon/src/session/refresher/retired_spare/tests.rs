@@ -17,7 +17,7 @@ use crate::session::report::snapshot::{Ready, Snapshot};
 use crate::session::report::token_policy::TokenChoice;
 use crate::session::store::orphan::OrphanedPair;
 use crate::session::store::record::{self, RecordBody, Sealed};
-use crate::session::testing::{Bench, Step, held, person};
+use crate::session::testing::{Bench, Step, person, session_tokens};
 
 /// Person 42 has pair 1 as the account's own and pair 2 in reserve.
 async fn two() -> Bench {
@@ -26,13 +26,13 @@ async fn two() -> Bench {
     write(
         &bench,
         RecordRole::Primary,
-        RecordBody::Live(held(1, now, 3600)),
+        RecordBody::Live(session_tokens(1, now, 3600)),
     )
     .await;
     write(
         &bench,
         RecordRole::Spare,
-        RecordBody::Live(held(2, now, 3600)),
+        RecordBody::Live(session_tokens(2, now, 3600)),
     )
     .await;
     bench.zendesk.set_issued(2);
@@ -47,7 +47,7 @@ async fn spare_serves() -> Bench {
     write(
         &bench,
         RecordRole::Spare,
-        RecordBody::Live(held(2, now, 3600)),
+        RecordBody::Live(session_tokens(2, now, 3600)),
     )
     .await;
     bench.zendesk.set_issued(3);
@@ -283,14 +283,14 @@ async fn r3_an_answer_to_the_spare_that_was_kept_is_taken_up_and_one_that_was_lo
     let key = key(&bench).await;
     let spare = bench.store.of(RecordRole::Spare);
     let (account, next) = (bench.name(), Generation::new(4));
-    let setup = for_spare(&bench.setup);
+    let context = for_spare(&bench.context);
     let place = spare.note_refresh(&account, next).unwrap();
-    let keeper = crate::session::store::journal::AnswerJournal {
+    let journal = crate::session::store::journal::AnswerJournal {
         place,
-        aad: recovery::aad(&setup, next),
+        aad: recovery::aad(&context, next),
         key: Arc::clone(&key),
     };
-    keeper.keep(
+    journal.keep(
         bench.deps.clock.now(),
         br#"{"access_token":"access-4","refresh_token":"refresh-4","expires_in":3600,"token_type":"bearer"}"#,
     );
@@ -317,9 +317,9 @@ async fn r8_a_login_s_pair_that_was_left_over_beside_the_spare_is_revoked() {
     let bench = two().await;
     let key = key(&bench).await;
     let spare = bench.store.of(RecordRole::Spare);
-    let setup = for_spare(&bench.setup);
-    let pair = held(3, bench.deps.clock.now(), 3600).pair;
-    drop(OrphanedPair::of(&setup.account.name, &setup.binding, &spare, &key, &pair).unwrap());
+    let context = for_spare(&bench.context);
+    let pair = session_tokens(3, bench.deps.clock.now(), 3600).pair;
+    drop(OrphanedPair::of(&context.account.name, &context.binding, &spare, &key, &pair).unwrap());
     bench.zendesk.set_issued(3);
     let bench = bench.restarted().await;
     until(|| is_as_ever(&bench)).await;
@@ -329,9 +329,9 @@ async fn r8_a_login_s_pair_that_was_left_over_beside_the_spare_is_revoked() {
 #[tokio::test(start_paused = true)]
 async fn s5_a_spare_of_another_client_is_kept_and_never_sent() {
     let bench = two().await;
-    let mut binding = for_spare(&bench.setup).binding.clone();
+    let mut binding = for_spare(&bench.context).binding.clone();
     binding.client_id = "another".to_owned();
-    let stored = RecordBody::Live(held(2, bench.deps.clock.now(), 3600));
+    let stored = RecordBody::Live(session_tokens(2, bench.deps.clock.now(), 3600));
     let bytes = record::seal(&stored, &binding, &*key(&bench).await).unwrap();
     let spare = bench.store.of(RecordRole::Spare);
     let slot = spare.prepare(&bench.name()).unwrap();
@@ -347,10 +347,10 @@ fn a_record_that_an_earlier_release_wrote_is_read() {
     let bytes = include_bytes!("../../store/testdata/format-3.session");
     let record = Sealed::parse(Path::new("/s/acme.spare.session"), bytes).unwrap();
     assert_eq!(record.header.binding.role, RecordRole::Spare);
-    let Ok(RecordBody::Live(held)) = record.open(&DataKey::for_tests(1)) else {
+    let Ok(RecordBody::Live(tokens)) = record.open(&DataKey::for_tests(1)) else {
         panic!("it was alive");
     };
-    assert_eq!(held.pair.generation.get(), 8);
+    assert_eq!(tokens.pair.generation.get(), 8);
 }
 
 #[tokio::test(start_paused = true)]

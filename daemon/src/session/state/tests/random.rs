@@ -112,7 +112,7 @@ impl World {
                 self.on(Input::Pause);
                 let next = self.machine.generation().get() + 1;
                 self.durable = next;
-                self.on(Input::Adopted(held(next, self.now, 600)));
+                self.on(Input::Adopted(session_tokens(next, self.now, 600)));
             }
             Event::LoginFails if is_quiet => {
                 self.on(Input::Pause);
@@ -129,8 +129,8 @@ impl World {
             Event::Found(doubt) if self.loading => {
                 let generation = self.durable.max(1);
                 self.durable = generation;
-                let held = held(generation, self.now, 900);
-                self.found(held, doubt.then_some("x"));
+                let tokens = session_tokens(generation, self.now, 900);
+                self.found(tokens, doubt.then_some("x"));
             }
             Event::Superseded(by, lives) if self.in_flight.is_some() || self.storing.is_some() => {
                 self.in_flight = None;
@@ -138,10 +138,13 @@ impl World {
                 self.durable = self.durable.max(self.machine.generation().get()) + by;
                 let generation = Generation::new(self.durable);
                 let load = if lives {
-                    let held = held(self.durable, self.now, 900);
+                    let tokens = session_tokens(self.durable, self.now, 900);
                     // Bumped where it would read as the one that requests have used.
                     self.durable += 1;
-                    LoadResult::Found { held, doubt: None }
+                    LoadResult::Found {
+                        tokens,
+                        doubt: None,
+                    }
                 } else {
                     LoadResult::Over {
                         end: End {

@@ -20,8 +20,13 @@ fn binding() -> Binding {
 }
 
 fn sealed() -> Vec<u8> {
-    let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
-    seal(&RecordBody::Live(held), &binding(), &DataKey::for_tests(1)).unwrap()
+    let tokens = testing::session_tokens(7, Timestamp::UNIX_EPOCH, 60);
+    seal(
+        &RecordBody::Live(tokens),
+        &binding(),
+        &DataKey::for_tests(1),
+    )
+    .unwrap()
 }
 
 fn open(bytes: &[u8], key: &DataKey) -> Result<RecordBody, Problem> {
@@ -39,26 +44,29 @@ fn a_record_comes_back_as_it_went() {
         (7, Some(42))
     );
     assert_eq!(record.header.key_id, key.id());
-    let RecordBody::Live(held) = record.open(&key).unwrap() else {
+    let RecordBody::Live(tokens) = record.open(&key).unwrap() else {
         panic!("it was alive");
     };
-    let before = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+    let before = testing::session_tokens(7, Timestamp::UNIX_EPOCH, 60);
     assert_eq!(
-        held.pair.access.expose_secret(),
+        tokens.pair.access.expose_secret(),
         before.pair.access.expose_secret()
     );
-    assert_eq!(testing::renewal(&held.pair), testing::renewal(&before.pair));
-    assert_eq!(held.pair.expires_at, before.pair.expires_at);
-    assert_eq!(held.person, before.person);
+    assert_eq!(
+        testing::renewal(&tokens.pair),
+        testing::renewal(&before.pair)
+    );
+    assert_eq!(tokens.pair.expires_at, before.pair.expires_at);
+    assert_eq!(tokens.person, before.person);
 }
 
 #[test]
 fn d4_r3_the_file_shows_no_token() {
     let text = String::from_utf8(sealed()).unwrap();
-    let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+    let tokens = testing::session_tokens(7, Timestamp::UNIX_EPOCH, 60);
     for secret in [
-        held.pair.access.expose_secret(),
-        testing::renewal(&held.pair),
+        tokens.pair.access.expose_secret(),
+        testing::renewal(&tokens.pair),
     ] {
         assert!(!text.contains(secret) && !text.contains(&STANDARD.encode(secret)));
     }
@@ -70,18 +78,18 @@ fn d4_a_clients_secret_comes_back_and_is_not_in_the_file() {
     let mut account = testing::account("acme", "https://acme.zendesk.com");
     account.grant = GrantType::ClientCredentials;
     let binding = Binding::new(&account, "m4ch1ne");
-    let mut held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
-    held.pair.renewal = Renewal::ClientSecret("the-client-s-secret".to_owned().into());
+    let mut tokens = testing::session_tokens(7, Timestamp::UNIX_EPOCH, 60);
+    tokens.pair.renewal = Renewal::ClientSecret("the-client-s-secret".to_owned().into());
     let key = DataKey::for_tests(1);
-    let bytes = seal(&RecordBody::Live(held), &binding, &key).unwrap();
+    let bytes = seal(&RecordBody::Live(tokens), &binding, &key).unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap();
     assert!(text.starts_with("{\"loopdesk-session\":2,"), "{text}");
     assert!(!text.contains("the-client-s-secret"), "{text}");
-    let RecordBody::Live(held) = open(&bytes, &key).unwrap() else {
+    let RecordBody::Live(tokens) = open(&bytes, &key).unwrap() else {
         panic!("it was alive");
     };
-    assert!(matches!(held.pair.renewal, Renewal::ClientSecret(_)));
-    assert_eq!(testing::renewal(&held.pair), "the-client-s-secret");
+    assert!(matches!(tokens.pair.renewal, Renewal::ClientSecret(_)));
+    assert_eq!(testing::renewal(&tokens.pair), "the-client-s-secret");
 }
 
 #[test]
@@ -156,26 +164,26 @@ fn a_newer_format_is_refused_and_says_so() {
 #[test]
 fn format_1_loads_for_ever() {
     let bytes = include_bytes!("../testdata/format-1.session");
-    let RecordBody::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
+    let RecordBody::Live(tokens) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
         panic!("it was alive");
     };
-    assert_eq!(held.pair.generation.get(), 7);
-    assert_eq!(held.pair.access.expose_secret(), "access-7");
-    assert_eq!(testing::renewal(&held.pair), "refresh-7");
-    assert_eq!(held.person.id, 42);
+    assert_eq!(tokens.pair.generation.get(), 7);
+    assert_eq!(tokens.pair.access.expose_secret(), "access-7");
+    assert_eq!(testing::renewal(&tokens.pair), "refresh-7");
+    assert_eq!(tokens.person.id, 42);
 }
 
 #[test]
 fn format_2_loads_for_ever() {
     let bytes = include_bytes!("../testdata/format-2.session");
-    let RecordBody::Live(held) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
+    let RecordBody::Live(tokens) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
         panic!("it was alive");
     };
-    assert_eq!(held.pair.generation.get(), 7);
-    assert_eq!(held.pair.access.expose_secret(), "access-7");
-    assert!(matches!(held.pair.renewal, Renewal::ClientSecret(_)));
-    assert_eq!(testing::renewal(&held.pair), "the-client-s-secret");
-    assert_eq!(held.person.id, 42);
+    assert_eq!(tokens.pair.generation.get(), 7);
+    assert_eq!(tokens.pair.access.expose_secret(), "access-7");
+    assert!(matches!(tokens.pair.renewal, Renewal::ClientSecret(_)));
+    assert_eq!(testing::renewal(&tokens.pair), "the-client-s-secret");
+    assert_eq!(tokens.person.id, 42);
 }
 
 #[test]
@@ -199,11 +207,11 @@ fn format_3_and_ends_by_lost_answers_load_for_ever() {
     let bytes = include_bytes!("../testdata/format-3.session");
     let record = Sealed::parse(path(), bytes).unwrap();
     assert_eq!(record.header.binding.role, RecordRole::Spare);
-    let RecordBody::Live(held) = record.open(&DataKey::for_tests(1)).unwrap() else {
+    let RecordBody::Live(tokens) = record.open(&DataKey::for_tests(1)).unwrap() else {
         panic!("it was alive");
     };
-    assert_eq!(held.pair.generation.get(), 8);
-    assert_eq!(testing::renewal(&held.pair), "refresh-8");
+    assert_eq!(tokens.pair.generation.get(), 8);
+    assert_eq!(testing::renewal(&tokens.pair), "refresh-8");
 
     let bytes = include_bytes!("../testdata/format-1-lost.session");
     match open(bytes, &DataKey::for_tests(1)).unwrap() {
@@ -218,9 +226,9 @@ fn a_primary_s_record_is_what_it_always_was_and_another_role_s_is_new() {
     assert!(primary.starts_with("{\"loopdesk-session\":1,"), "{primary}");
     assert!(!primary.contains("\"role\""), "{primary}");
     for role in [RecordRole::Spare, RecordRole::ReadOnly] {
-        let held = testing::held(7, Timestamp::UNIX_EPOCH, 60);
+        let tokens = testing::session_tokens(7, Timestamp::UNIX_EPOCH, 60);
         let binding = Binding { role, ..binding() };
-        let bytes = seal(&RecordBody::Live(held), &binding, &DataKey::for_tests(1)).unwrap();
+        let bytes = seal(&RecordBody::Live(tokens), &binding, &DataKey::for_tests(1)).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.starts_with("{\"loopdesk-session\":3,"), "{text}");
         // The role is bound to the tokens: nobody can change it.

@@ -49,23 +49,23 @@ impl<'a> Server<'a> {
     pub(in crate::session) async fn refresh(
         &self,
         renewal: &Renewal,
-        keeper: Option<&AnswerJournal>,
+        journal: Option<&AnswerJournal>,
     ) -> TokenOutcome {
         match renewal {
-            Renewal::RefreshToken(token) => self.replace(token, keeper).await,
+            Renewal::RefreshToken(token) => self.replace(token, journal).await,
             Renewal::ClientSecret(secret) => self.obtain(secret).await,
         }
     }
 
     /// Replaces the pair whose refresh token is `token`.
-    async fn replace(&self, token: &Secret, keeper: Option<&AnswerJournal>) -> TokenOutcome {
+    async fn replace(&self, token: &Secret, journal: Option<&AnswerJournal>) -> TokenOutcome {
         let client = match client(self.account) {
             Ok(client) => client,
             Err(why) => return TokenOutcome::unsendable(why),
         };
         let token = RefreshToken::new(token.expose_secret().to_owned());
         let asked_at = self.clock.now();
-        let http = self.http(keeper.map(|keeper| (keeper, asked_at)));
+        let http = self.http(journal.map(|journal| (journal, asked_at)));
         let answer = client
             .exchange_refresh_token(&token)
             .add_extra_param(EXPIRES_IN, ttl(self.account.access_token_ttl.as_secs()))
@@ -110,7 +110,7 @@ impl<'a> Server<'a> {
         &self,
         login: Authorization,
         code: &SecretString,
-        keeper: &AnswerJournal,
+        journal: &AnswerJournal,
     ) -> TokenOutcome {
         let client = match client(self.account) {
             Ok(client) => client,
@@ -121,7 +121,7 @@ impl<'a> Server<'a> {
             Err(error) => return TokenOutcome::unsendable(error.to_string()),
         };
         let asked_at = self.clock.now();
-        let http = self.http(Some((keeper, asked_at)));
+        let http = self.http(Some((journal, asked_at)));
         let answer = client
             .set_redirect_uri(redirect)
             .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
@@ -153,11 +153,11 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn http<'h>(&self, keeper: Option<(&'h AnswerJournal, Timestamp)>) -> TokenRequests<'h>
+    fn http<'h>(&self, journal: Option<(&'h AnswerJournal, Timestamp)>) -> TokenRequests<'h>
     where
         'a: 'h,
     {
-        TokenRequests::new(self.upstream, self.account.token_encoding, keeper)
+        TokenRequests::new(self.upstream, self.account.token_encoding, journal)
     }
 }
 

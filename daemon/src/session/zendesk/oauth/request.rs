@@ -26,19 +26,19 @@ pub(super) struct TokenRequests<'a> {
     upstream: &'a Upstream,
     encoding: TokenEncoding,
     /// Where an answer is kept, and when it was asked for.
-    keeper: Option<(&'a AnswerJournal, Timestamp)>,
+    journal: Option<(&'a AnswerJournal, Timestamp)>,
 }
 
 impl<'a> TokenRequests<'a> {
     pub(super) fn new(
         upstream: &'a Upstream,
         encoding: TokenEncoding,
-        keeper: Option<(&'a AnswerJournal, Timestamp)>,
+        journal: Option<(&'a AnswerJournal, Timestamp)>,
     ) -> Self {
         Self {
             upstream,
             encoding,
-            keeper,
+            journal,
         }
     }
 
@@ -58,8 +58,8 @@ impl<'a> TokenRequests<'a> {
         })?;
         // Without an await since the last byte: nothing comes between its arrival and this.
         if response.status().is_success() {
-            if let Some((keeper, asked_at)) = self.keeper {
-                keeper.keep(asked_at, response.body());
+            if let Some((journal, asked_at)) = self.journal {
+                journal.keep(asked_at, response.body());
             }
             failpoint::reach(failpoint::ANSWER_READ);
         }
