@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::callback::pending::PendingCallback;
 use super::callback::server::Callbacks;
-use super::model::per_role::slot;
+use super::model::per_role::role_index;
 use super::model::token_pair::{Generations, Secret, SessionTokens};
 use super::pairs::{Retirement, Workers};
 use super::refresher::gate::Gate;
@@ -93,7 +93,7 @@ impl Session {
         let retirement = Retirement {
             account: context.account.name.clone(),
             snapshots: snapshots.clone(),
-            commands: handles[slot(Role::ReadOnly)].commands.downgrade(),
+            commands: handles[role_index(Role::ReadOnly)].commands.downgrade(),
         };
         let session = Self(Arc::new(Shared {
             context: ArcSwap::new(context),
@@ -269,7 +269,7 @@ impl Session {
 
     /// The gate of the pair of this role.
     pub(super) fn gate(&self, role: Role) -> &Gate {
-        &self.0.handles[slot(role)].gate
+        &self.0.handles[role_index(role)].gate
     }
 
     /// Sends a command to the primary pair; `false` if the session has stopped.
@@ -279,7 +279,7 @@ impl Session {
 
     /// Sends a command to the pair of this role; `false` if the session has stopped.
     pub(super) async fn send_to(&self, role: Role, command: Command) -> bool {
-        let commands = &self.0.handles[slot(role)].commands;
+        let commands = &self.0.handles[role_index(role)].commands;
         commands.send(command).await.is_ok()
     }
 

@@ -16,7 +16,7 @@ use loopdesk_protocol::Problem;
 use loopdesk_protocol::login::Done;
 use loopdesk_protocol::status::Role;
 
-use crate::session::model::person::named;
+use crate::session::model::person::display_name;
 
 /// A page among those of one login.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +65,7 @@ enum Next {
 impl Page {
     /// The login has succeeded.
     pub(in crate::session) fn done(done: &Done) -> Self {
-        let mut facts = vec![("Person", named(&done.person))];
+        let mut facts = vec![("Person", display_name(&done.person))];
         facts.extend(done.person.role.clone().map(|role| ("Role", role)));
         facts.push(("Scopes", coded(&done.scopes)));
         let mut warnings = Vec::new();

@@ -1,4 +1,4 @@
-//! The key itself.
+//! The data key.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::telemetry::redact::{self, Hidden};
 
-/// The key that encrypts the records. `Debug` shows its id only.
+/// The key that encrypts the records. `Debug` shows only its id.
 #[derive(Clone)]
 pub(in crate::session) struct DataKey {
     bytes: Zeroizing<[u8; KEY_LEN]>,
@@ -19,13 +19,18 @@ pub(in crate::session) struct DataKey {
 }
 
 impl DataKey {
+    /// A new random key.
+    ///
+    /// # Errors
+    /// If the system provides no random bytes.
     pub(in crate::session) fn random() -> Result<Self, String> {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
         getrandom::fill(&mut bytes[..])
-            .map_err(|e| format!("the system gives no random bytes: {e}"))?;
+            .map_err(|e| format!("the system provides no random bytes: {e}"))?;
         Ok(Self::new(bytes))
     }
 
+    /// The key with these bytes.
     pub(in crate::session) fn new(bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"loopdesk data-key\0");
@@ -38,7 +43,7 @@ impl DataKey {
         }
     }
 
-    /// Reads the text that a vault holds.
+    /// Decodes the text that a vault stores; `None` if it isn't a key.
     pub(in crate::session) fn from_text(text: &str) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; KEY_LEN + 1]);
         let length = STANDARD.decode_slice(text.trim(), &mut bytes[..]).ok()?;
@@ -46,22 +51,22 @@ impl DataKey {
         Some(Self::new(Zeroizing::new(whole)))
     }
 
-    /// The text that a vault holds: KWallet takes nothing but UTF-8.
+    /// The text that a vault stores. Not raw bytes: KWallet accepts only UTF-8.
     pub(in crate::session) fn to_text(&self) -> Zeroizing<String> {
         Zeroizing::new(STANDARD.encode(&self.bytes[..]))
     }
 
-    /// Tells keys apart and gives nothing away.
+    /// An identifier that reveals nothing about the key.
     pub(in crate::session) fn id(&self) -> &str {
         &self.id
     }
 
-    /// The key itself.
+    /// The key's bytes.
     pub(in crate::session) fn bytes(&self) -> &[u8; KEY_LEN] {
         &self.bytes
     }
 
-    /// A key that tests can make again.
+    /// A fixed key for tests.
     #[cfg(test)]
     pub(in crate::session) fn for_tests(byte: u8) -> Self {
         Self::new(Zeroizing::new([byte; KEY_LEN]))
@@ -77,7 +82,7 @@ impl fmt::Debug for DataKey {
 }
 
 pub(in crate::session) const KEY_LEN: usize = 32;
-/// 64 bits: there are never more than a handful of keys.
+/// 64 bits are plenty: there are never more than a handful of keys.
 const ID_LEN: usize = 8;
 
 #[cfg(test)]
@@ -94,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
+    fn text_that_isn_t_a_key_is_rejected() {
         let short = STANDARD.encode([0; 31]);
         let long = STANDARD.encode([0; 33]);
         let longer = STANDARD.encode([0; 64]);

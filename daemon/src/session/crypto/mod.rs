@@ -1,4 +1,4 @@
-//! The encryption of what is on disk, and its key.
+//! Encryption of the records and journals on disk, and its key.
 
 pub(super) mod data_key;
 pub(super) mod seal;

@@ -1,4 +1,4 @@
-//! Encryption of whatever is on disk: XChaCha20-Poly1305, as one line of base64.
+//! Encryption of everything on disk: XChaCha20-Poly1305, as one line of base64.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,28 +8,28 @@ use zeroize::Zeroizing;
 
 use crate::session::crypto::data_key::DataKey;
 
-/// `contents`, bound to `aad`, as a line without its end.
+/// Encrypts `contents`, bound to `aad`, as a line without a line break.
 ///
 /// # Errors
-/// A sentence; there is no error that a person could cause.
+/// If the system provides no random bytes, or the cipher fails. No input causes that.
 pub(in crate::session) fn seal(
     key: &DataKey,
     aad: &[u8],
     contents: &[u8],
 ) -> Result<String, String> {
     let mut nonce = [0; NONCE_LEN];
-    getrandom::fill(&mut nonce).map_err(|e| format!("the system gives no random bytes: {e}"))?;
+    getrandom::fill(&mut nonce).map_err(|e| format!("the system provides no random bytes: {e}"))?;
     let payload = Payload { msg: contents, aad };
     let text = cipher(key)
         .encrypt(&XNonce::from(nonce), payload)
-        .map_err(|_| "the cipher refuses".to_owned())?;
+        .map_err(|_| "the cipher failed".to_owned())?;
     Ok(STANDARD.encode([&nonce[..], &text].concat()))
 }
 
-/// What [`seal`] has made `line` of.
+/// Decrypts a `line` that [`seal`] made.
 ///
 /// # Errors
-/// What is wrong with it.
+/// If `line` isn't base64, is incomplete, or was encrypted with another key or `aad`.
 pub(in crate::session) fn open(
     key: &DataKey,
     aad: &[u8],
@@ -37,14 +37,14 @@ pub(in crate::session) fn open(
 ) -> Result<Zeroizing<Vec<u8>>, &'static str> {
     let text = STANDARD
         .decode(line)
-        .map_err(|_| "its second line is no base64")?;
-    let cut = "it is cut short";
+        .map_err(|_| "its second line isn't base64")?;
+    let cut = "it is incomplete";
     let (nonce, msg) = text.split_at_checked(NONCE_LEN).ok_or(cut)?;
     let nonce = XNonce::try_from(nonce).map_err(|_| cut)?;
     cipher(key)
         .decrypt(&nonce, Payload { msg, aad })
         .map(Zeroizing::new)
-        .map_err(|_| "it was changed since it was written")
+        .map_err(|_| "it was changed after it was written")
 }
 
 fn cipher(key: &DataKey) -> XChaCha20Poly1305 {

@@ -21,7 +21,7 @@ use crate::session::callback::server::Server;
 use crate::session::crypto::data_key::DataKey;
 use crate::session::model::checks::TokenCheck;
 use crate::session::model::outcome::Grant;
-use crate::session::model::person::named;
+use crate::session::model::person::display_name;
 use crate::session::model::token_pair::{Renewal, SessionTokens};
 use crate::session::refresher::Adoption;
 use crate::session::zendesk::oauth::Authorization;
@@ -190,7 +190,7 @@ impl Login {
         let person = zendesk.person(&grant.access).await;
         let person = person.map_err(|why| self.failed(Kind::Zendesk, &why))?;
         if person.id != primary.person.id {
-            return Err(self.somebody_else(&named(&primary.person), &named(&person)));
+            return Err(self.somebody_else(&display_name(&primary.person), &display_name(&person)));
         }
         // A logout must not come between the look at the primary pair and the one beside it.
         let _turn = self.session.0.changing.lock().await;

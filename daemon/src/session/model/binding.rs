@@ -1,11 +1,11 @@
-//! What a session belongs to.
+//! What a session is bound to.
 
 use loopdesk_protocol::status::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Account, GrantType};
 
-/// What a session belongs to: its tokens go nowhere else (S5, R3).
+/// What a session is bound to: its tokens are sent nowhere else (S5, R3).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::session) struct Binding {
@@ -13,18 +13,18 @@ pub(in crate::session) struct Binding {
     pub(in crate::session) api_origin: String,
     pub(in crate::session) oauth_origin: String,
     pub(in crate::session) client_id: String,
-    /// How its tokens are obtained.
+    /// The name of the OAuth grant that yields its tokens.
     #[serde(default = "usual_grant", skip_serializing_if = "is_usual_grant")]
     pub(in crate::session) grant: String,
-    /// What its pair is for.
+    /// What its token pair is for.
     #[serde(default, skip_serializing_if = "is_primary")]
     pub(in crate::session) role: RecordRole,
-    /// A hash of the machine's id.
+    /// A hash of the machine's id ([`crate::session::store::host_id`]).
     pub(in crate::session) machine: String,
 }
 
 impl Binding {
-    /// What primary pairs of `account` on this machine belong to.
+    /// The binding of the primary pair of `account` on this machine.
     pub(in crate::session) fn new(account: &Account, machine: &str) -> Self {
         Self {
             account: account.name.to_string(),
@@ -38,16 +38,16 @@ impl Binding {
     }
 }
 
-/// What the pair in a record is for.
+/// What a record's token pair is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::session) enum RecordRole {
     /// It serves the account's requests.
     #[default]
     Primary,
-    /// It serves those who may only read.
+    /// It serves requests that may only read.
     ReadOnly,
-    /// Earlier releases kept it in reserve; see [`crate::session::refresher::retired_spare`].
+    /// Earlier releases held it in reserve; see [`crate::session::refresher::retired_spare`].
     Spare,
 }
 
@@ -55,7 +55,7 @@ impl RecordRole {
     /// Every role that a record may have.
     pub(in crate::session) const ALL: [Self; 3] = [Self::Primary, Self::ReadOnly, Self::Spare];
 
-    /// Its name in records and in the names of files.
+    /// The role's name in records and file names.
     pub(in crate::session) fn name(self) -> &'static str {
         match self {
             Self::Primary => Role::Primary.name(),

@@ -1,6 +1,9 @@
-//! Work that waits for a disk.
+//! Work that blocks on the disk.
 
-/// Work that waits for a disk, on a thread that may.
+/// Runs `work`, which may block, on a thread made for that.
+///
+/// # Errors
+/// If `work` panics, or the runtime shuts down before it starts.
 pub(in crate::session) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {

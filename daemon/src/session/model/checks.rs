@@ -1,38 +1,38 @@
-//! What Zendesk says of a token when it is asked.
+//! What Zendesk says about a token.
 
 use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 
 use super::rejection::RefreshRejection;
 
-/// What `tokens/current` says of an access token.
+/// What `tokens/current` says about an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum TokenCheck {
-    /// It lives.
+    /// It works.
     Alive {
-        /// When it expires, if Zendesk tells.
+        /// When it expires, if Zendesk says.
         expires_at: Option<Timestamp>,
-        /// When its refresh token does, if Zendesk tells.
+        /// When its refresh token expires, if Zendesk says.
         refresh_expires_at: Option<Timestamp>,
     },
-    /// 401: it is dead.
+    /// 401: it is invalid.
     Dead,
-    /// No answer, or one that decides nothing; why.
+    /// No answer, or an inconclusive one, and why.
     Unclear(String),
 }
 
-/// What came of an attempt to revoke a token.
+/// The result of an attempt to revoke a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Revocation {
-    /// Zendesk has deleted it, and its refresh token with it.
+    /// Zendesk deleted it, and its refresh token with it.
     Done,
-    /// It was dead already. Its refresh token may live.
+    /// It was invalid already. Its refresh token may still work.
     WasDead,
-    /// Nobody knows; why.
+    /// Unknown, and why.
     Failed(String),
 }
 
-/// What Zendesk says of a token.
+/// What the daily probe learned about a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum ProbeResult {
     /// It works, and belongs to this person.
@@ -43,10 +43,10 @@ pub(in crate::session) enum ProbeResult {
     },
     /// It authenticates no user: `users/me` answers with an anonymous user.
     Anonymous,
-    /// It is dead.
+    /// It is invalid.
     Dead,
-    /// A definite refusal.
+    /// Zendesk refuses, in its own error format.
     Refused(RefreshRejection),
-    /// No answer, or one that decides nothing; why.
+    /// No answer, or an inconclusive one, and why.
     Unclear(String),
 }

@@ -1,4 +1,4 @@
-//! The end of a session.
+//! How a session ended.
 
 use jiff::Timestamp;
 
@@ -6,8 +6,8 @@ use jiff::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) struct End {
     pub(in crate::session) at: Timestamp,
-    /// A sentence without its full stop.
+    /// A sentence without a full stop.
     pub(in crate::session) why: String,
-    /// It was an answer of Zendesk's that was lost, and nobody's will.
+    /// A lost answer ended it, not a decision by Zendesk or a person.
     pub(in crate::session) answer_lost: bool,
 }

@@ -1,4 +1,4 @@
-//! Plain types and sums: no I/O, and nothing else of the session.
+//! Plain types and calculations. No I/O, and no dependency on the rest of the session.
 
 pub(super) mod binding;
 pub(super) mod blocking;

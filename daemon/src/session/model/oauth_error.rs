@@ -1,7 +1,8 @@
-//! Why Zendesk refuses: its own words, what they mean, and who can do what about it (R4).
+//! Why Zendesk refuses: its own text, what it means, and who can do what about it (R4).
 //!
-//! What Zendesk really answers in each case is only partly known, so `error` decides where RFC 6749
-//! gives it a meaning, and a few plain words do where it doesn't. Whatever was said stays visible.
+//! What Zendesk answers in each case is only partly known. So `error` decides where RFC 6749
+//! defines it, and a few plain words in the text decide elsewhere. The original text is always
+//! shown.
 
 use http::StatusCode;
 use serde_json::{Map, Value};
@@ -10,15 +11,15 @@ use super::rejection::RefreshRejection;
 use crate::config::{Account, GrantType, Scope};
 use crate::telemetry::Foreign;
 
-/// What Zendesk has said, fit to be shown: one line, not long, without secrets.
+/// Zendesk's error, safe to show: one short line without secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::session) struct ErrorBody {
     code: Foreign,
-    words: Foreign,
+    description: Foreign,
 }
 
 impl ErrorBody {
-    /// Takes the words out of an error of Zendesk's, in any of its shapes.
+    /// Reads the code and the description from any of Zendesk's error formats.
     pub(in crate::session) fn read(status: StatusCode, object: &Map<String, Value>) -> Self {
         let inner = object.get("error").and_then(Value::as_object);
         let text = |object: &Map<String, Value>, names: &[&str]| {
@@ -31,41 +32,41 @@ impl ErrorBody {
             None => text(object, &["error", "code", "title"]),
         };
         let names = ["error_description", "description", "message"];
-        let words = inner
+        let description = inner
             .and_then(|inner| text(inner, &names))
             .or_else(|| text(object, &names));
         Self {
             code: code.unwrap_or_else(|| Foreign::new(&status.to_string())),
-            words: words.unwrap_or_default(),
+            description: description.unwrap_or_default(),
         }
     }
 
-    /// RFC 6749's `error`, or what stands for it.
+    /// RFC 6749's `error`, or its equivalent in Zendesk's other formats.
     pub(in crate::session) fn code(&self) -> &str {
         self.code.as_str()
     }
 
-    /// That a scope is missing says nothing against the person or the client.
+    /// Whether it is about scopes. A missing scope says nothing about the person or the client.
     pub(in crate::session) fn is_about_scopes(&self) -> bool {
-        self.names(&[" scope"])
+        self.mentions(&[" scope"])
     }
 
-    /// Whether any of these is said. A space stands for the border of a word: ` sso ` isn't found in
-    /// `associated`, ` suspend` is in `AccountSuspended`.
-    fn names(&self, any: &[&str]) -> bool {
-        let words = words(&format!("{} {}", self.code, self.words));
+    /// Whether the text contains any of these. A space stands for a word boundary: `associated`
+    /// doesn't contain ` sso `, and `AccountSuspended` contains ` suspend`.
+    fn mentions(&self, any: &[&str]) -> bool {
+        let words = spaced_words(&format!("{} {}", self.code, self.description));
         any.iter().any(|needle| words.contains(needle))
     }
 
-    /// In brackets, behind a sentence of ours.
+    /// In brackets, to follow one of our own sentences.
     fn quoted(&self) -> String {
-        match (self.code.as_str(), self.words.as_str()) {
+        match (self.code.as_str(), self.description.as_str()) {
             ("", "") => String::new(),
-            // The RFC's own text names every case there is, and so says nothing.
-            (code, words) if words.is_empty() || words.starts_with(GENERIC) => {
+            // The RFC's own text lists every possible case, so it adds nothing.
+            (code, description) if description.is_empty() || description.starts_with(GENERIC) => {
                 format!(" (Zendesk says: {code})")
             }
-            (code, words) => format!(" (Zendesk says: {code}, “{words}”)"),
+            (code, description) => format!(" (Zendesk says: {code}, “{description}”)"),
         }
     }
 }
@@ -73,33 +74,33 @@ impl ErrorBody {
 /// Why Zendesk refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Cause {
-    /// The OAuth client is gone, or has become another kind.
+    /// The OAuth client was deleted, or its kind was changed.
     Client,
-    /// The OAuth client may not do this.
+    /// The OAuth client isn't allowed to do this.
     ClientMayNot,
-    /// The scope ceiling has been lowered.
+    /// The client's allowed scopes were reduced.
     Scopes,
     /// The user is suspended or deactivated.
     Suspended,
-    /// This machine's network is not allowed.
+    /// This machine's network isn't allowed.
     Network,
-    /// Logins go another way now.
+    /// Logins now have to use single sign-on.
     SingleSignOn,
     /// The help desk itself is closed.
     HelpDesk,
-    /// 403, and no more is known.
+    /// 403 without any detail.
     Forbidden,
     /// Something else.
     Other,
 }
 
 impl Cause {
-    /// What `status` and the words come to.
-    pub(in crate::session) fn of(status: StatusCode, said: &ErrorBody) -> Self {
-        if let Some(named) = Self::named(said) {
-            return named;
+    /// The cause, from `status` and the error.
+    pub(in crate::session) fn of(status: StatusCode, error: &ErrorBody) -> Self {
+        if let Some(cause) = Self::from_text(error) {
+            return cause;
         }
-        match said.code() {
+        match error.code() {
             "invalid_client" => Self::Client,
             "unauthorized_client" | "unsupported_grant_type" => Self::ClientMayNot,
             "invalid_scope" => Self::Scopes,
@@ -109,45 +110,49 @@ impl Cause {
         }
     }
 
-    /// What the words alone come to.
-    fn named(said: &ErrorBody) -> Option<Self> {
-        let is_off = said.names(&[" suspend", " deactivated "]);
-        if said.names(&[
+    /// The cause, from the text alone.
+    fn from_text(error: &ErrorBody) -> Option<Self> {
+        let is_off = error.mentions(&[" suspend", " deactivated "]);
+        if error.mentions(&[
             " no help desk ",
             " account is closed ",
             " account has been cancel",
-        ]) || (is_off && said.names(&[" account "]) && !said.names(&[" user", " agent"]))
+        ]) || (is_off && error.mentions(&[" account "]) && !error.mentions(&[" user", " agent"]))
         {
             Some(Self::HelpDesk)
         } else if is_off {
             Some(Self::Suspended)
-        } else if said.names(&[" ip address", " ip restriction", " ip range", " your ip "]) {
+        } else if error.mentions(&[" ip address", " ip restriction", " ip range", " your ip "]) {
             Some(Self::Network)
-        } else if said.names(&[" single sign on ", " saml ", " sso "]) {
+        } else if error.mentions(&[" single sign on ", " saml ", " sso "]) {
             Some(Self::SingleSignOn)
         } else {
             None
         }
     }
 
-    /// The block of `account` that this is.
-    pub(in crate::session) fn block(self, account: &Account, said: &ErrorBody) -> RefreshRejection {
+    /// This cause as a rejection of `account`'s request.
+    pub(in crate::session) fn block(
+        self,
+        account: &Account,
+        error: &ErrorBody,
+    ) -> RefreshRejection {
         let (why, fix) = self.sentence(account);
         RefreshRejection {
-            why: format!("{why}{}", said.quoted()),
+            why: format!("{why}{}", error.quoted()),
             fix,
         }
     }
 
-    /// What has happened, and who has to do what.
+    /// What happened, and who has to do what.
     fn sentence(self, account: &Account) -> (String, String) {
         let (name, client) = (&account.name, &account.client_id);
         let by_secret = account.grant == GrantType::ClientCredentials;
         match self {
             Self::Client if by_secret => (
                 format!(
-                    "Zendesk doesn't accept the secret of the OAuth client `{client}`, or doesn't \
-                     know the client any more"
+                    "Zendesk doesn't accept the secret of the OAuth client `{client}`, or no longer \
+                     knows the client"
                 ),
                 format!(
                     "run `loopdesk login {name} --client-secret-stdin` with the secret that Admin \
@@ -156,8 +161,8 @@ impl Cause {
             ),
             Self::Client => (
                 format!(
-                    "Zendesk doesn't know the OAuth client `{client}` any more, or wants a secret \
-                     from it"
+                    "Zendesk no longer knows the OAuth client `{client}`, or requires a secret from \
+                     it"
                 ),
                 format!(
                     "ask a Zendesk admin to register the OAuth client `{client}` again, as a \
@@ -165,24 +170,24 @@ impl Cause {
                 ),
             ),
             Self::ClientMayNot if by_secret => (
-                format!("Zendesk gives the OAuth client `{client}` no token by its secret"),
+                format!("Zendesk doesn't let the OAuth client `{client}` get a token with its secret"),
                 format!(
-                    "ask a Zendesk admin to look at the OAuth client `{client}` in Admin Center: \
-                     its kind must be Confidential, and its user active"
+                    "ask a Zendesk admin to check the OAuth client `{client}` in Admin Center: its \
+                     kind must be Confidential, and its user active"
                 ),
             ),
             Self::ClientMayNot => (
                 format!("Zendesk doesn't let the OAuth client `{client}` refresh tokens"),
                 format!(
-                    "ask a Zendesk admin to look at the OAuth client `{client}` in Admin Center: \
-                     its kind must be Public"
+                    "ask a Zendesk admin to check the OAuth client `{client}` in Admin Center: its \
+                     kind must be Public"
                 ),
             ),
             Self::Scopes => {
                 let scopes: Vec<_> = account.scopes.iter().map(Scope::as_str).collect();
                 let scopes = scopes.join(" ");
                 (
-                    format!("the OAuth client `{client}` may no longer have all of the scopes `{scopes}`"),
+                    format!("the OAuth client `{client}` no longer allows all of the scopes `{scopes}`"),
                     format!(
                         "ask a Zendesk admin to put `{scopes}` back into the OAuth client's allowed \
                          scopes"
@@ -200,7 +205,7 @@ impl Cause {
                     .to_owned(),
             ),
             Self::SingleSignOn => (
-                "Zendesk wants a new login by single sign-on".to_owned(),
+                "Zendesk requires a new login through single sign-on".to_owned(),
                 format!("run `loopdesk login {name}`"),
             ),
             Self::HelpDesk => (
@@ -208,30 +213,30 @@ impl Cause {
                 "ask the owner of the Zendesk account".to_owned(),
             ),
             Self::Forbidden => (
-                "Zendesk forbids it (403)".to_owned(),
+                "Zendesk denies access (403)".to_owned(),
                 "ask a Zendesk admin about this user's access, and about IP restrictions".to_owned(),
             ),
             Self::Other => (
-                "Zendesk refuses, and doesn't say who could help".to_owned(),
+                "Zendesk refuses, and doesn't say who can help".to_owned(),
                 format!(
-                    "ask a Zendesk admin to look at the OAuth client `{client}` in Admin Center"
+                    "ask a Zendesk admin to check the OAuth client `{client}` in Admin Center"
                 ),
             ),
         }
     }
 }
 
-/// Why a session is over after `invalid_grant`, as far as Zendesk tells.
-pub(in crate::session) fn end_reason(said: &ErrorBody) -> String {
-    let why = match Cause::named(said) {
+/// Why `invalid_grant` ended the session, as far as Zendesk says.
+pub(in crate::session) fn end_reason(error: &ErrorBody) -> String {
+    let why = match Cause::from_text(error) {
         Some(Cause::Suspended) => {
-            "Zendesk has suspended the user: a Zendesk admin has to lift that before a login helps"
+            "Zendesk has suspended the user: a Zendesk admin has to lift the suspension first"
         }
         Some(Cause::Network) => {
             "Zendesk doesn't accept this machine's network (IP restrictions): a login from there \
              won't help"
         }
-        Some(Cause::SingleSignOn) => "Zendesk wants a new login by single sign-on",
+        Some(Cause::SingleSignOn) => "Zendesk requires a new login through single sign-on",
         Some(Cause::HelpDesk) => {
             "Zendesk has closed or suspended the help desk itself: its owner has to act"
         }
@@ -240,14 +245,14 @@ pub(in crate::session) fn end_reason(said: &ErrorBody) -> String {
         )
         | None => {
             "an admin has revoked it, Zendesk has suspended the user, or it has expired; Zendesk \
-             doesn't say which, but an admin can"
+             doesn't say which, but an admin can find out"
         }
     };
-    format!("{why}{}", said.quoted())
+    format!("{why}{}", error.quoted())
 }
 
-/// The words of a text in small letters, each between spaces; those of `AccountSuspended` are two.
-fn words(text: &str) -> String {
+/// The words of a text in lower case, with spaces around each; `AccountSuspended` has two.
+fn spaced_words(text: &str) -> String {
     let mut words = String::from(" ");
     let mut last = ' ';
     for letter in text.chars() {
@@ -263,7 +268,7 @@ fn words(text: &str) -> String {
     format!(" {} ", words.join(" "))
 }
 
-/// How RFC 6749 section 5.2 describes `invalid_grant`, in Zendesk's wording.
+/// How Zendesk quotes RFC 6749 section 5.2 on `invalid_grant`.
 const GENERIC: &str = "The provided access grant is invalid, expired, or revoked";
 
 #[cfg(test)]
@@ -273,18 +278,18 @@ mod tests {
     use super::*;
     use crate::telemetry::redact;
 
-    fn said(status: u16, body: &Value) -> (StatusCode, ErrorBody) {
+    fn error(status: u16, body: &Value) -> (StatusCode, ErrorBody) {
         let status = StatusCode::from_u16(status).unwrap();
         (status, ErrorBody::read(status, body.as_object().unwrap()))
     }
 
     fn cause(status: u16, body: &Value) -> Cause {
-        let (status, said) = said(status, body);
-        Cause::of(status, &said)
+        let (status, error) = error(status, body);
+        Cause::of(status, &error)
     }
 
     #[test]
-    fn r4_every_cause_is_told_by_its_code_or_its_words() {
+    fn r4_every_cause_is_recognized_by_its_code_or_its_text() {
         let cases = [
             (401, json!({"error": "invalid_client"}), Cause::Client),
             (
@@ -326,16 +331,16 @@ mod tests {
         for (status, body, expected) in cases {
             let found = cause(status, &body);
             assert_eq!(found, expected, "{body}");
-            let (status, said) = said(status, &body);
-            let block = Cause::of(status, &said).block(&account, &said);
-            assert!(block.why.contains(said.code()), "{block:?}");
-            fixes.insert(block.why);
+            let (status, error) = error(status, &body);
+            let rejection = Cause::of(status, &error).block(&account, &error);
+            assert!(rejection.why.contains(error.code()), "{rejection:?}");
+            fixes.insert(rejection.why);
         }
         assert_eq!(fixes.len(), 10, "no two causes read the same");
     }
 
     #[test]
-    fn r4_o3_a_word_inside_another_one_is_no_cause() {
+    fn r4_o3_a_word_inside_another_word_isn_t_a_cause() {
         let client = "No client associated with this identifier";
         for (code, words, expected) in [
             ("invalid_client", client, Cause::Client),
@@ -349,7 +354,7 @@ mod tests {
             let body = json!({"error": code, "error_description": words});
             assert_eq!(cause(401, &body), expected, "{code}: {words}");
         }
-        // Each needle once more, with a letter on the side where a word must end.
+        // Each needle again, with a letter where the word must end.
         let body = |words: &str| json!({"error": "invalid_grant", "error_description": words});
         for needle in ["sso", "saml", "single sign-on", "no help desk", "your ip"] {
             for inside in [format!("x{needle}"), format!("{needle}x")] {
@@ -361,10 +366,10 @@ mod tests {
     }
 
     #[test]
-    fn zendesks_words_are_cut_and_cleaned() {
+    fn zendesks_text_is_shortened_and_cleaned() {
         let words = format!("a\u{1b}[2J\r\nb\u{202e}{}", "x".repeat(900));
-        let (_, said) = said(403, &json!({"error": "Forbidden", "description": words}));
-        let shown = said.quoted();
+        let (_, error) = error(403, &json!({"error": "Forbidden", "description": words}));
+        let shown = error.quoted();
         assert!(shown.contains("Forbidden, “a [2J b xxx"), "{shown}");
         assert!(shown.chars().count() < 220, "{shown}");
         assert!(!shown.contains(['\u{1b}', '\n', '\u{202e}']), "{shown}");
@@ -375,22 +380,22 @@ mod tests {
         let token = "0123456789abcdef0123456789abcdef0123456789abcdef";
         let _hidden = redact::hide(token);
         let words = format!("{} {token} is revoked", "y".repeat(140));
-        let (_, said) = said(
+        let (_, error) = error(
             400,
             &json!({"error": "invalid_grant", "error_description": words}),
         );
-        let shown = end_reason(&said);
+        let shown = end_reason(&error);
         assert!(!shown.contains("0123456789"), "{shown}");
     }
 
     #[test]
-    fn what_the_rfc_says_for_every_case_is_left_out() {
+    fn the_rfc_s_generic_text_is_left_out() {
         let words = format!("{GENERIC} (e.g. invalid assertion, bad end-user password).");
-        let (_, said) = said(
+        let (_, error) = error(
             400,
             &json!({"error": "invalid_grant", "error_description": words}),
         );
-        let shown = end_reason(&said);
+        let shown = end_reason(&error);
         assert!(shown.ends_with("(Zendesk says: invalid_grant)"), "{shown}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the token endpoint says, in the few ways that matter.
+//! What the token endpoint's answer means for the session.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,28 +14,28 @@ use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::schedule;
 use crate::session::model::token_pair::{AccessToken, Generation, Pair, Renewal, Secret};
 
-/// The end of a call to the token endpoint.
+/// The outcome of a call to the token endpoint.
 #[derive(Debug)]
 pub(in crate::session) enum TokenOutcome {
-    /// A new pair; the old one is dead.
+    /// A new pair. The old one no longer works.
     Granted(Grant),
-    /// A parsed `invalid_grant`: the refresh token, or the code, is no good any more.
+    /// A parsed `invalid_grant`: the refresh token, or the code, no longer works.
     InvalidGrant(ErrorBody),
-    /// Another definite refusal: the pair lives, and somebody has to act.
+    /// Another definite refusal: the pair still works, and a person has to act.
     Refused(RefreshRejection),
-    /// Nothing is decided; later, it may be.
+    /// Inconclusive: worth another try later.
     Transient {
         /// What happened, without secrets.
         why: String,
-        /// Whether Zendesk may have replaced the pair all the same.
+        /// Whether Zendesk may have replaced the pair regardless.
         may_have_acted: bool,
     },
-    /// The request was sent and no answer came.
+    /// The request was sent, but no answer came, and why.
     Lost(String),
 }
 
 impl TokenOutcome {
-    /// The request could not be made at all.
+    /// The request couldn't be sent at all.
     pub(in crate::session) fn unsendable(why: String) -> Self {
         Self::Transient {
             why,
@@ -56,12 +56,12 @@ pub(in crate::session) struct Grant {
 }
 
 impl Grant {
-    /// The pair that follows `before`, from which it takes what the answer leaves out (RFC 6749
+    /// The pair that replaces `before`, from which it takes what the answer leaves out (RFC 6749
     /// section 6).
     pub(in crate::session) fn renew(self, generation: Generation, before: &Pair) -> Pair {
         let renewal = match (&before.renewal, &self.refresh) {
             (Renewal::RefreshToken(_), Some(token)) => Renewal::RefreshToken(token.clone()),
-            // A client with a secret needs no refresh token, even if it is given one.
+            // A client with a secret needs no refresh token, even if it gets one.
             (Renewal::RefreshToken(_), None) | (Renewal::ClientSecret(_), _) => {
                 before.renewal.clone()
             }
@@ -69,7 +69,7 @@ impl Grant {
         self.into_pair(generation, renewal, Some(before))
     }
 
-    /// The pair of a login.
+    /// The first pair of a login.
     pub(in crate::session) fn begin(self, generation: Generation, renewal: Renewal) -> Pair {
         self.into_pair(generation, renewal, None)
     }
@@ -101,8 +101,8 @@ impl Grant {
     }
 }
 
-/// How long a JWT says that it lives. Its signature is Zendesk's business: nothing is granted on
-/// the strength of it.
+/// The lifetime that a JWT claims. The signature isn't checked: nothing is authorized on the
+/// strength of the claims.
 fn jwt_lifetime(token: &str, asked_at: Timestamp) -> Option<Duration> {
     #[derive(Deserialize)]
     struct Claims {
@@ -113,7 +113,7 @@ fn jwt_lifetime(token: &str, asked_at: Timestamp) -> Option<Duration> {
     let (_header, claims, _signature) = (parts.next()?, parts.next()?, parts.next()?);
     let claims = URL_SAFE_NO_PAD.decode(claims.trim_end_matches('=')).ok()?;
     let claims: Claims = serde_json::from_slice(&claims).ok()?;
-    // Zendesk's clock against Zendesk's clock, so that ours may be wrong.
+    // Compares Zendesk's clock with itself: ours may be wrong.
     #[expect(clippy::cast_precision_loss, reason = "milliseconds don't matter here")]
     let issued = claims
         .iat
@@ -123,9 +123,9 @@ fn jwt_lifetime(token: &str, asked_at: Timestamp) -> Option<Duration> {
         .filter(|lifetime| LIFETIMES.contains(&lifetime.as_secs()))
 }
 
-/// What Zendesk gives to clients that don't ask (zendesk article 10212201463962).
+/// Zendesk's default for clients that don't ask (Zendesk article 10212201463962).
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(1800);
-/// What a lifetime can be, in seconds: Zendesk's longest is 90 days, other servers have years.
+/// Plausible lifetimes in seconds: Zendesk's longest is 90 days, other servers use years.
 pub(in crate::session) const LIFETIMES: RangeInclusive<u64> = 1..=315_360_000;
 
 #[cfg(test)]
@@ -159,7 +159,7 @@ mod tests {
         let claims = jwt(r#"{"exp":5000600,"iat":5000000}"#);
         let pair = grant(&claims, Some(60)).begin(Generation::new(1), renewal());
         assert_eq!((seconds(&pair), pair.expiry_is_guessed), (60, false));
-        // By Zendesk's own clock, however wrong ours is.
+        // Measured by Zendesk's own clock, however wrong ours is.
         let pair = grant(&claims, None).begin(Generation::new(1), renewal());
         assert_eq!((seconds(&pair), pair.expiry_is_guessed), (600, false));
         let pair = grant(&jwt(r#"{"exp":1000300}"#), None).begin(Generation::new(1), renewal());

@@ -1,9 +1,9 @@
-//! How people are told apart.
+//! How messages name a person.
 
 use loopdesk_protocol::account::Person;
 
-/// A person as people tell each other apart.
-pub(in crate::session) fn named(person: &Person) -> String {
+/// The person's name, with something that tells two people of the same name apart.
+pub(in crate::session) fn display_name(person: &Person) -> String {
     match &person.email {
         Some(email) => format!("{} <{email}>", person.name),
         None => format!("{} (user {})", person.name, person.id),

@@ -1,32 +1,32 @@
-//! When to refresh, and when to try again: sums without a clock of their own.
+//! When to refresh, and when to try again. Pure calculations: callers pass the time in.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How much a refresh may wait for.
+/// Whether a refresh may wait for uploads in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Urgency {
-    /// For uploads in flight, this long.
+    /// Yes, this long.
     Planned { patience: Duration },
-    /// For nobody: no request can succeed without it.
+    /// No: until it is done, every request fails.
     Forced,
 }
 
 /// How long before its expiry a token that lives for `lifetime` is replaced.
 ///
 /// A quarter of the lifetime, so that several attempts fit in; at least half a second, because an
-/// answer takes that long; never more than half the lifetime, or short ones would be replaced
-/// without a pause.
+/// answer takes that long; and at most half the lifetime, or short-lived tokens would be replaced
+/// continuously.
 pub(in crate::session) fn margin(lifetime: Duration) -> Duration {
     (lifetime / 4)
         .clamp(MARGIN_MIN, MARGIN_MAX)
         .min(lifetime / 2)
 }
 
-/// When a pair has to be refreshed; `spread` in `0.0..1.0` is the jitter.
+/// When a pair is due for a refresh. `spread`, in `0.0..1.0`, is the jitter.
 ///
-/// The jitter only delays, so that refreshes are never closer together than lifetime − margin.
+/// The jitter only delays: refreshes are never closer together than lifetime − margin.
 pub(in crate::session) fn due(
     obtained: Timestamp,
     expires: Timestamp,
@@ -38,7 +38,7 @@ pub(in crate::session) fn due(
     let early = margin.saturating_sub(margin.div_f64(4.0).mul_f64(unit(spread)));
     let before_expiry = shift(expires, -signed(early));
     let daily = DAILY.saturating_sub(DAILY_JITTER.mul_f64(unit(spread)));
-    // A server that grants a short session must not end it between two daily refreshes.
+    // A server that grants short sessions must not end one between two daily refreshes.
     let within = refresh_expires.map_or(daily, |end| {
         let half = between(obtained, end) / 2;
         half.max(SESSION_MIN).min(daily)
@@ -46,14 +46,15 @@ pub(in crate::session) fn due(
     before_expiry.min(shift(obtained, signed(within)))
 }
 
-/// A day after `at`, and up to an hour more; `spread` in `0.0..1.0` is the jitter.
+/// A day after `at`, plus up to an hour. `spread`, in `0.0..1.0`, is the jitter.
 pub(in crate::session) fn tomorrow(at: Timestamp, spread: f64) -> Timestamp {
     shift(at, signed(DAILY + DAILY_JITTER.mul_f64(unit(spread))))
 }
 
-/// How long a planned refresh may wait, from `now` on, for uploads in flight to end.
+/// How long a planned refresh may wait, from `now` on, for uploads in flight to finish.
 ///
-/// Half the margin is kept for the refresh itself, up to a minute: its own time limit, twice.
+/// Half the margin, but at most a minute, is reserved for the refresh itself: twice its own time
+/// limit.
 pub(in crate::session) fn patience(
     now: Timestamp,
     obtained: Timestamp,
@@ -63,27 +64,27 @@ pub(in crate::session) fn patience(
     between(now, expires).saturating_sub(reserve)
 }
 
-/// How long to wait after `failures` failures in a row; `spread` in `0.0..1.0` is the jitter.
+/// How long to wait after `failures` failures in a row. `spread`, in `0.0..1.0`, is the jitter.
 pub(in crate::session) fn back_off(failures: u32, spread: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(20);
     let whole = BACK_OFF_FIRST
         .saturating_mul(1 << doublings)
         .min(BACK_OFF_MAX);
-    // Between half and the whole: spread out, yet never at once.
+    // Between half and all of it: spread out, but never immediate.
     whole.div_f64(2.0) + whole.div_f64(2.0).mul_f64(unit(spread))
 }
 
-/// `at + by`, or the end of time.
+/// `at + by`, or `at` if that is out of range.
 pub(in crate::session) fn shift(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.saturating_add(by).unwrap_or(at)
 }
 
-/// From `earlier` to `later`; zero if it is the other way round.
+/// The time from `earlier` to `later`; zero if they are the other way round.
 pub(in crate::session) fn between(earlier: Timestamp, later: Timestamp) -> Duration {
     Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }
 
-/// A jitter.
+/// A random jitter in `0.0..1.0`.
 pub(in crate::session) fn spread() -> f64 {
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     f64::from(random) / (f64::from(u32::MAX) + 1.0)
@@ -101,22 +102,22 @@ fn unit(spread: f64) -> f64 {
     }
 }
 
-/// A refresh takes up to about this long on a bad day.
+/// About as long as a slow refresh takes.
 const MARGIN_MIN: Duration = Duration::from_millis(500);
-/// Enough for a dozen attempts; more would only waste what was granted.
+/// Enough for a dozen attempts. More would only waste granted lifetime.
 const MARGIN_MAX: Duration = Duration::from_secs(600);
-/// An idle laptop that opens its lid for a day keeps its session sliding (R7).
+/// A laptop that is awake for only a day still extends its session (R7).
 const DAILY: Duration = Duration::from_secs(24 * 3600);
-/// So that a fleet that was switched on at nine doesn't refresh at nine.
+/// A fleet that is switched on at nine must not refresh at nine.
 const DAILY_JITTER: Duration = Duration::from_secs(3600);
-/// One whose end stays where it was, however often it is refreshed, must not be refreshed ever
-/// more often towards it.
+/// Some sessions have a fixed end that refreshing doesn't extend: don't refresh ever more often as
+/// it approaches.
 const SESSION_MIN: Duration = Duration::from_secs(60);
-/// Time kept for the POST when uploads delay a planned refresh.
+/// Time reserved for the POST when uploads delay a planned refresh.
 const RESERVE_MAX: Duration = Duration::from_secs(60);
-/// A lost packet or a restarting proxy is over by then.
+/// By then a lost packet has been resent and a proxy has restarted.
 const BACK_OFF_FIRST: Duration = Duration::from_millis(500);
-/// Zendesk's incidents last for minutes; the token in use often outlives them.
+/// Zendesk's incidents last minutes; the token in use often outlives them.
 const BACK_OFF_MAX: Duration = Duration::from_secs(300);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A token pair, and what is known of the session that it keeps alive.
+//! A token pair, and what is known about the session that it keeps alive.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::telemetry::redact::{self, Hidden};
 
-/// A pair's number: it grows by one with every pair that an account gets.
+/// A pair's number. Each new pair of an account gets the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(u64);
 
@@ -26,7 +26,7 @@ impl Generation {
         self.0
     }
 
-    /// The one after this.
+    /// The next generation.
     pub(in crate::session) fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -38,29 +38,29 @@ impl fmt::Display for Generation {
     }
 }
 
-/// An account's count of pairs: all of its pairs draw their numbers from it. Clones share it.
+/// An account's counter, which numbers all of its pairs. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::session) struct Generations(Arc<AtomicU64>);
 
 impl Generations {
-    /// A number that no pair of the account has had.
+    /// A number that no pair of the account has had yet.
     pub(in crate::session) fn next(&self) -> Generation {
         let before = self.0.fetch_add(1, Ordering::SeqCst);
         Generation(before.saturating_add(1))
     }
 
-    /// The least number that the next pair can get.
+    /// The lowest number that the next pair can get.
     pub(in crate::session) fn upcoming(&self) -> Generation {
         Generation(self.0.load(Ordering::SeqCst)).next()
     }
 
-    /// A pair with this number is there.
+    /// A pair with this number exists: the counter continues after it.
     pub(in crate::session) fn reach(&self, generation: Generation) {
         self.0.fetch_max(generation.0, Ordering::SeqCst);
     }
 }
 
-/// An access token and what gets the next one. `Debug` shows neither.
+/// An access token, and the credential that gets the next one. `Debug` shows neither.
 #[derive(Clone, Debug)]
 pub(in crate::session) struct Pair {
     pub(in crate::session) generation: Generation,
@@ -68,29 +68,29 @@ pub(in crate::session) struct Pair {
     pub(in crate::session) renewal: Renewal,
     pub(in crate::session) obtained_at: Timestamp,
     pub(in crate::session) expires_at: Timestamp,
-    /// Zendesk did not say when it expires; what is written here is a careful guess.
+    /// Zendesk didn't say when the token expires: `expires_at` is a cautious guess.
     pub(in crate::session) expiry_is_guessed: bool,
     pub(in crate::session) refresh_expires_at: Option<Timestamp>,
     pub(in crate::session) scopes: Vec<String>,
 }
 
-/// What gets the next access token.
+/// The credential that gets the next access token.
 #[derive(Clone, Debug)]
 pub(in crate::session) enum Renewal {
-    /// A refresh token, which is good for once: the next pair has its own.
+    /// A refresh token. It works once: the next pair brings its own.
     RefreshToken(Secret),
-    /// The secret of a confidential client, which stays, and asks for a token as often as it likes.
+    /// A confidential client's secret. It doesn't change, and gets any number of tokens.
     ClientSecret(Secret),
 }
 
 impl Renewal {
-    /// Whether a request for tokens replaces this, so that a lost answer may end the session.
+    /// Whether a token request uses this up, so that a lost answer may end the session.
     pub(in crate::session) fn is_consumed(&self) -> bool {
         matches!(self, Self::RefreshToken(_))
     }
 }
 
-/// A secret that no log shows while it lives (D4).
+/// A secret that is masked in logs as long as this value exists (D4).
 #[derive(Clone)]
 pub(in crate::session) struct Secret {
     text: SecretString,
@@ -124,7 +124,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An access token that has proved to fit in a header.
+/// An access token that is known to fit in a header.
 #[derive(Clone)]
 pub(in crate::session) struct AccessToken {
     text: Secret,
@@ -132,7 +132,7 @@ pub(in crate::session) struct AccessToken {
 }
 
 impl AccessToken {
-    /// The token, unless it holds bytes that could end or split a header line.
+    /// The token, unless it contains bytes that could end or split a header line.
     pub(in crate::session) fn new(text: SecretString) -> Option<Self> {
         let plain = |b: u8| b.is_ascii_graphic();
         let token = text.expose_secret();
@@ -167,7 +167,7 @@ impl fmt::Debug for AccessToken {
     }
 }
 
-/// A pair and the person whose it is: all that has to survive a restart.
+/// A pair and the person it belongs to: everything that has to survive a restart.
 #[derive(Clone, Debug)]
 pub(in crate::session) struct SessionTokens {
     pub(in crate::session) pair: Pair,
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_would_split_a_header_is_no_token() {
+    fn a_token_that_would_split_a_header_is_rejected() {
         for bad in ["", "a b", "a\r\nX-Evil: 1", "a\u{e9}", "a\0"] {
             assert!(AccessToken::new(bad.to_owned().into()).is_none(), "{bad:?}");
         }

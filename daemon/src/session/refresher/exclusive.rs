@@ -12,7 +12,7 @@ use super::orphans;
 use super::revoke;
 use super::{Adoption, Command, Exclusive, Task, bug};
 use crate::failpoint;
-use crate::session::model::person::named;
+use crate::session::model::person::display_name;
 use crate::session::model::token_pair::{Generation, Renewal, Secret, SessionTokens};
 use crate::session::state::{Input, State};
 use crate::session::store::orphan::OrphanedPair;
@@ -211,8 +211,8 @@ fn other_person(account: &str, before: &Person, now: &Person) -> Problem {
         Kind::Login,
         format!(
             "account `{account}` is {}'s, and the browser was logged in as {}",
-            named(before),
-            named(now)
+            display_name(before),
+            display_name(now)
         ),
     )
     .hint(format!(
@@ -229,8 +229,8 @@ fn other_client(account: &str, before: &Person, now: &Person) -> Problem {
         Kind::Login,
         format!(
             "account `{account}` is {}'s, and this OAuth client acts as {}",
-            named(before),
-            named(now)
+            display_name(before),
+            display_name(now)
         ),
     )
     .hint(format!(

@@ -8,7 +8,7 @@ use loopdesk_protocol::{Kind, Problem};
 use super::snapshot::{PairState, Ready, Snapshot};
 use super::token_policy::TokenChoice;
 use crate::rewrite::leak_filter::TokenPatterns;
-use crate::session::model::per_role::slot;
+use crate::session::model::per_role::role_index;
 
 /// One value for each role.
 #[derive(Clone, Debug)]
@@ -20,20 +20,20 @@ impl PairStates {
     }
 
     pub(in crate::session) fn get(&self, role: Role) -> &PairState {
-        &self.0[slot(role)]
+        &self.0[role_index(role)]
     }
 
     /// The same with this one in its role.
     pub(in crate::session) fn with(&self, part: PairState) -> Self {
         let mut parts = self.clone();
         let role = part.role;
-        parts.0[slot(role)] = Arc::new(part);
+        parts.0[role_index(role)] = Arc::new(part);
         parts
     }
 
     /// The one of this role, to keep.
     pub(in crate::session) fn share(&self, role: Role) -> Arc<PairState> {
-        Arc::clone(&self.0[slot(role)])
+        Arc::clone(&self.0[role_index(role)])
     }
 }
 

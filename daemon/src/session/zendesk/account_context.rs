@@ -1,4 +1,4 @@
-//! An account as its configuration has it now, and what differs from one of its pairs to the next.
+//! An account as it is configured now, and how that differs between its token pairs.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::session::model::binding::{Binding, RecordRole};
 use crate::upstream::Upstream;
 use crate::upstream::egress::Egress;
 
-/// An account as its configuration has it now.
+/// An account as it is configured now, with the way to its Zendesk.
 #[derive(Clone, Debug)]
 pub(in crate::session) struct AccountContext {
     pub(in crate::session) account: Arc<Account>,
@@ -23,7 +23,7 @@ pub(in crate::session) struct AccountContext {
 }
 
 impl AccountContext {
-    /// The command that gets the account a session.
+    /// What to do to log the account in.
     pub(in crate::session) fn how_to_log_in(&self) -> String {
         let name = &self.account.name;
         match self.account.grant {
@@ -34,6 +34,7 @@ impl AccountContext {
         }
     }
 
+    /// The context of `account` on this `machine`, without a way to Zendesk if `upstream` has none.
     pub(in crate::session) fn new(
         account: &Arc<Account>,
         egress: Egress,
@@ -59,7 +60,7 @@ impl AccountContext {
         }
     }
 
-    /// The same account, for its pair of this role.
+    /// The same account, as its token pair of this role sees it.
     pub(in crate::session) fn for_role(&self, role: Role) -> Arc<Self> {
         let account = match role {
             Role::Primary => Arc::clone(&self.account),
@@ -79,7 +80,7 @@ impl AccountContext {
         })
     }
 
-    /// Whether the configuration asks for this pair.
+    /// Whether the configuration asks for a token pair of this role.
     pub(in crate::session) fn wants(&self, role: Role) -> bool {
         let account = &self.account;
         let by_person = account.grant == GrantType::AuthorizationCode;
@@ -89,7 +90,7 @@ impl AccountContext {
         }
     }
 
-    /// Whose tokens these are, to go on a sentence with.
+    /// Whose tokens these are, for the middle of a sentence.
     pub(in crate::session) fn whose(&self) -> String {
         match self.binding.role {
             RecordRole::Primary => format!("account `{}`", self.account.name),
@@ -97,7 +98,7 @@ impl AccountContext {
         }
     }
 
-    /// What these tokens are, to begin a sentence with.
+    /// What these tokens are, for the start of a sentence.
     pub(in crate::session) fn subject(&self) -> String {
         let name = &self.account.name;
         match self.binding.role {
@@ -109,5 +110,5 @@ impl AccountContext {
     }
 }
 
-/// Zendesk's scope that reads everything and writes nothing (ZENDESK.md, Scopes).
+/// Zendesk's scope for reading everything and writing nothing (ZENDESK.md, Scopes).
 const READ: &str = "read";

@@ -1,4 +1,4 @@
-//! Zendesk as a session needs it: seven calls. Tests put a scripted one in its place.
+//! What a session asks of Zendesk, as a trait: tests substitute a scripted Zendesk.
 
 use std::fmt;
 use std::future::Future;
@@ -19,36 +19,40 @@ use crate::session::model::token_pair::{AccessToken, Renewal};
 use crate::session::store::journal::AnswerJournal;
 use crate::upstream::Upstream;
 
-/// An answer that is on its way.
+/// A pending answer.
 pub(in crate::session) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One account's Zendesk.
 pub(in crate::session) trait ZendeskApi: fmt::Debug + Send + Sync {
-    /// Replaces the pair that this refresh token belongs to, or gets a token by the client's secret.
-    /// The answer is kept by `keeper` before anything is done with it.
+    /// Replaces the pair that this refresh token belongs to, or gets a token with the client's
+    /// secret. The answer goes to `journal` before anything else happens to it.
     fn refresh<'a>(
         &'a self,
         renewal: &'a Renewal,
         journal: Option<&'a AnswerJournal>,
     ) -> Pending<'a, TokenOutcome>;
-    /// Turns a login's code into its first pair. The answer is kept as that of a refresh is.
+    /// Exchanges a login's code for its first pair. The answer goes to `journal` first, as in
+    /// [`ZendeskApi::refresh`].
     fn exchange<'a>(
         &'a self,
         login: Authorization,
         code: &'a SecretString,
         journal: &'a AnswerJournal,
     ) -> Pending<'a, TokenOutcome>;
-    /// Whether the token lives.
+    /// Whether the token works.
     fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, TokenCheck>;
-    /// Deletes the token and its refresh token.
+    /// Revokes the token and its refresh token.
     fn revoke<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Revocation>;
     /// Whose token it is.
+    ///
+    /// # Errors
+    /// If Zendesk doesn't answer, or the token doesn't stand for a user.
     fn person<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, Result<Person, String>>;
-    /// Whether the token lives, and still is somebody's.
+    /// Whether the token works and still stands for a user.
     fn probe<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, ProbeResult>;
 }
 
-/// The real one.
+/// The real Zendesk.
 #[derive(Debug)]
 pub(in crate::session) struct HttpZendesk {
     pub(in crate::session) account: Arc<Account>,
@@ -97,7 +101,7 @@ impl ZendeskApi for HttpZendesk {
     }
 }
 
-/// An account that has no way to Zendesk, because its configuration gives none.
+/// Stands in where the configuration leaves no way to Zendesk. Every call fails and says why.
 #[derive(Debug)]
 pub(in crate::session) struct UnreachableApi(pub(in crate::session) Problem);
 

@@ -1,6 +1,6 @@
-//! Whose token it is, whether it lives, and its end: the small calls beside the token endpoint.
+//! Calls about a token: whose it is, whether it works, and its revocation.
 //!
-//! All of them go to the origin that issued the token, and nowhere else (S5).
+//! They go only to the origin that issued the token (S5).
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::token_pair::AccessToken;
 use crate::upstream::Upstream;
 
-/// Asks whether `token` lives.
+/// Asks whether `token` works.
 pub(in crate::session) async fn check(
     account: &Account,
     upstream: &Upstream,
@@ -34,7 +34,7 @@ pub(in crate::session) async fn check(
     read_check(&response)
 }
 
-/// Deletes `token`, which kills its refresh token too (ZENDESK.md, Ending a token).
+/// Revokes `token`, and its refresh token with it (ZENDESK.md, Ending a token).
 pub(in crate::session) async fn revoke(
     account: &Account,
     upstream: &Upstream,
@@ -52,10 +52,10 @@ pub(in crate::session) async fn revoke(
     }
 }
 
-/// Asks whose `token` is.
+/// Asks whose `token` it is.
 ///
 /// # Errors
-/// A sentence: no answer, or nobody's.
+/// If Zendesk doesn't answer as documented, or the token doesn't stand for a user.
 pub(in crate::session) async fn person(
     account: &Account,
     upstream: &Upstream,
@@ -65,7 +65,7 @@ pub(in crate::session) async fn person(
     read_person(&response)
 }
 
-/// Asks whether `token` lives, and whether it still is somebody's.
+/// Asks whether `token` works, and whether it still stands for a user.
 pub(in crate::session) async fn probe(
     account: &Account,
     upstream: &Upstream,
@@ -75,8 +75,8 @@ pub(in crate::session) async fn probe(
         Ok(response) => response,
         Err(why) => return ProbeResult::Unclear(why),
     };
-    if let Some(block) = read_refusal(account, &current) {
-        return ProbeResult::Refused(block);
+    if let Some(rejection) = read_refusal(account, &current) {
+        return ProbeResult::Refused(rejection);
     }
     let (expires_at, refresh_expires_at) = match read_check(&current) {
         TokenCheck::Alive {
@@ -90,8 +90,8 @@ pub(in crate::session) async fn probe(
         Ok(response) => response,
         Err(why) => return ProbeResult::Unclear(why),
     };
-    if let Some(block) = read_refusal(account, &me) {
-        return ProbeResult::Refused(block);
+    if let Some(rejection) = read_refusal(account, &me) {
+        return ProbeResult::Refused(rejection);
     }
     match read_me(&me) {
         Ok(Me { user }) if user.id.is_none() => ProbeResult::Anonymous,
@@ -150,20 +150,20 @@ fn read_check(response: &Response<Bytes>) -> TokenCheck {
             expires_at: token.expires_at,
             refresh_expires_at: token.refresh_token_expires_at,
         },
-        Err(_) => TokenCheck::Unclear("tokens/current answered something else".to_owned()),
+        Err(_) => TokenCheck::Unclear("tokens/current gave an unexpected answer".to_owned()),
     }
 }
 
-/// A definite refusal in Zendesk's own form. A portal's page is none, and neither is a scope that
-/// the account never asked for.
+/// A definite refusal in Zendesk's own error format. A captive portal's page doesn't count, nor
+/// does a missing scope, which the account may never have asked for.
 fn read_refusal(account: &Account, response: &Response<Bytes>) -> Option<RefreshRejection> {
     let status = response.status();
     if !matches!(status, StatusCode::FORBIDDEN | StatusCode::PAYMENT_REQUIRED) {
         return None;
     }
     let object: Map<String, Value> = serde_json::from_slice(&plain::text(response.body())).ok()?;
-    let said = ErrorBody::read(status, &object);
-    (!said.is_about_scopes()).then(|| Cause::of(status, &said).block(account, &said))
+    let error = ErrorBody::read(status, &object);
+    (!error.is_about_scopes()).then(|| Cause::of(status, &error).block(account, &error))
 }
 
 fn read_person(response: &Response<Bytes>) -> Result<Person, String> {
@@ -190,15 +190,15 @@ fn read_me(response: &Response<Bytes>) -> Result<Me, String> {
         return Err(format!("users/me answered {}", response.status()));
     }
     serde_json::from_slice(&plain::text(response.body()))
-        .map_err(|_| "users/me answered something that is no user".to_owned())
+        .map_err(|_| "users/me answered with something that isn't a user".to_owned())
 }
 
 fn person_of(me: Me) -> Result<Person, String> {
-    // Without credentials, users/me is 200 with an "Anonymous user" whose id is null.
+    // Without valid credentials, users/me answers 200 with an "Anonymous user" whose id is null.
     let id = me
         .user
         .id
-        .ok_or("users/me answered with nobody: the token stands for no user")?;
+        .ok_or("users/me answered without an id: the token doesn't stand for a user")?;
     Ok(Person {
         id,
         name: match me.user.name {
@@ -213,7 +213,7 @@ fn person_of(me: Me) -> Result<Person, String> {
 const CURRENT: &str = "/api/v2/oauth/tokens/current.json";
 const ME: &str = "/api/v2/users/me.json";
 
-/// Requests wait for the answer to the check, so it is shorter than theirs.
+/// Requests wait for this check, so it must end before their own deadline.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn r2_only_401_says_that_a_token_is_dead() {
+    fn r2_only_401_means_that_a_token_is_dead() {
         assert_eq!(read_check(&response(401, "")), TokenCheck::Dead);
         for (status, body) in [
             (200, "<html>"),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_living_token_tells_its_expiry() {
+    fn a_working_token_has_its_expiry() {
         let body =
             r#"{"token":{"client_id":1,"expires_at":"2026-11-24T00:00:00Z","scopes":["read"]}}"#;
         let expected = TokenCheck::Alive {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_anonymous_user_is_nobody() {
+    fn an_anonymous_user_isn_t_a_person() {
         let anonymous =
             r#"{"user":{"id":null,"name":"Anonymous user","email":"invalid@example.com"}}"#;
         assert!(read_person(&response(200, anonymous)).is_err());

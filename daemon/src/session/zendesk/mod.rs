@@ -1,4 +1,4 @@
-//! An account's Zendesk: the token endpoint, and whose a token is.
+//! An account's Zendesk: the token endpoint, and what a token stands for.
 
 pub(in crate::session) mod account_context;
 pub(in crate::session) mod api;

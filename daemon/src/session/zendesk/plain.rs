@@ -1,4 +1,4 @@
-//! What an answer says beneath what a proxy or a server has put around it, unasked.
+//! An answer's text, without a compression or byte order mark that nobody asked for.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -8,8 +8,8 @@ use flate2::read::MultiGzDecoder;
 use crate::upstream::ANSWER_MAX;
 
 /// The text of an answer to one of our own requests: unpacked if it is gzip (RFC 1952), although we
-/// accept no coding, and without a byte order mark, which RFC 8259 section 8.1 lets a reader ignore.
-/// What can't be unpacked stays as it is.
+/// don't accept any coding, and without a byte order mark, which RFC 8259 section 8.1 lets a reader
+/// ignore. A body that can't be unpacked is returned unchanged.
 pub(in crate::session) fn text(body: &[u8]) -> Cow<'_, [u8]> {
     let text = match unpacked(body) {
         Some(unpacked) => Cow::Owned(unpacked),
@@ -26,7 +26,8 @@ pub(in crate::session) fn text(body: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// No JSON begins as gzip does, so that a header's word isn't needed, which some servers forget.
+/// JSON never begins like gzip does, so this doesn't need `Content-Encoding`, which some servers
+/// forget.
 fn unpacked(body: &[u8]) -> Option<Vec<u8>> {
     if !body.starts_with(&GZIP) {
         return None;
@@ -34,7 +35,7 @@ fn unpacked(body: &[u8]) -> Option<Vec<u8>> {
     let most = u64::try_from(ANSWER_MAX).unwrap_or(u64::MAX);
     let mut text = Vec::new();
     let read = MultiGzDecoder::new(body).take(most).read_to_end(&mut text);
-    // An answer that was cut off may hold both tokens all the same.
+    // An answer that was cut off may still contain both tokens.
     read.ok().or((!text.is_empty()).then_some(0))?;
     Some(text)
 }
@@ -60,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn r3_what_stands_around_an_answer_is_taken_off() {
+    fn r3_gzip_and_byte_order_marks_are_removed() {
         let json = br#"{"access_token":"a"}"#;
         let marked = [BOM, json].concat();
         for body in [json.to_vec(), marked.clone(), gzip(json), gzip(&marked)] {
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn r3_what_only_looks_like_it_is_left_alone_and_nothing_grows_without_end() {
+    fn r3_look_alikes_are_left_alone_and_unpacking_is_bounded() {
         for body in [
             &b""[..],
             b"\x1f\x8b",

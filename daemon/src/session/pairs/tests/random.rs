@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::session::model::oauth_error::ErrorBody;
-use crate::session::model::per_role::slot;
+use crate::session::model::per_role::role_index;
 use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::token_pair::{Generations, SessionTokens};
 use crate::session::report::merge::PairStates;
@@ -172,7 +172,7 @@ impl World {
     /// What must hold whatever happens.
     fn check(&self) {
         let parts = PairStates::new(|role| {
-            let at = slot(role);
+            let at = role_index(role);
             PairState::of(role, &self.machines[at], &self.setups[at], self.now)
         });
         let snapshot = Snapshot::merge(parts);
