@@ -1,7 +1,7 @@
-//! Which machine this is, as a hash that names it to nobody else.
+//! Which machine this is, as a hash that doesn't reveal its id.
 //!
-//! Two machines that share one refresh token kill each other's session, so a record says where it
-//! was made (R3).
+//! Two machines that share a refresh token end each other's session, so a record says on which
+//! machine it was made (R3).
 
 use std::fs;
 use std::io;
@@ -11,10 +11,10 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// A hash of this machine's id; of a random one in `state` where the system has none.
+/// A hash of this machine's id, or of a random one in `state` if the system has none.
 ///
 /// # Errors
-/// Where neither can be had.
+/// If the system has no id and a random one can't be stored or read.
 pub(in crate::session) fn hash(state: &Path) -> io::Result<String> {
     let id = match system_id() {
         Some(id) => id,
@@ -28,7 +28,7 @@ pub(in crate::session) fn hash(state: &Path) -> io::Result<String> {
 
 #[cfg(not(target_os = "macos"))]
 fn system_id() -> Option<String> {
-    // machine-id(5): 32 hexadecimal digits; images are shipped with `uninitialized` or nothing.
+    // machine-id(5): 32 hexadecimal digits. Images come with `uninitialized` or an empty file.
     ["/etc/machine-id", "/var/lib/dbus/machine-id"]
         .iter()
         .filter_map(|path| fs::read_to_string(path).ok())
@@ -38,8 +38,7 @@ fn system_id() -> Option<String> {
 
 #[cfg(target_os = "macos")]
 fn system_id() -> Option<String> {
-    // The hardware's UUID. The calls for it are C functions; this program prints it without any
-    // unsafe code of ours.
+    // The hardware's UUID. Its API is in C; this program prints it, so we need no unsafe code.
     let mut command = std::process::Command::new("/usr/sbin/ioreg");
     crate::supervise::descriptors::give_back(&mut command);
     let output = command
@@ -54,7 +53,8 @@ fn system_id() -> Option<String> {
     (id.len() == 36).then(|| id.to_owned())
 }
 
-/// An id of our own. It follows the state folder to another machine: there, nobody can tell.
+/// An id of our own. If the state folder moves to another machine, so does the id, and the move
+/// goes unnoticed.
 fn own_id(state: &Path) -> io::Result<String> {
     let path = state.join("machine-id");
     let mut random = [0; 16];
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_stays_and_does_not_show_the_id() {
+    fn the_hash_is_stable_and_doesn_t_show_the_id() {
         let state = tempfile::tempdir().unwrap();
         let first = hash(state.path()).unwrap();
         assert_eq!(first, hash(state.path()).unwrap());
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_id_a_random_one_is_kept() {
+    fn without_an_id_a_random_one_is_stored() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let id = own_id(one.path()).unwrap();
         assert_eq!(id, own_id(one.path()).unwrap());

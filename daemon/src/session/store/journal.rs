@@ -1,13 +1,13 @@
-//! An answer of the token endpoint, kept from the moment its last byte is read (R3).
+//! The token endpoint's answer, saved as soon as its last byte has been read (R3).
 //!
-//! Zendesk has deleted the old pair by then, and the new one is nowhere but in that answer. So the
-//! answer goes to disk as it came, sealed, before anything else is done with it: a process that is
-//! killed after that loses nothing. Its place was made, and filled, before the request was sent;
-//! writing to it needs no further room and waits for no disk. The next start reads it where the
-//! record says that nothing newer was stored.
+//! By then Zendesk has deleted the old pair, and the new one exists only in that answer. So the
+//! answer goes to disk unchanged but sealed, before anything else happens to it: a process that is
+//! killed afterwards loses nothing. The file's space was allocated and filled before the request
+//! was sent, so writing the answer needs no more space and doesn't wait for the disk. The next
+//! start reads it if the record shows that nothing newer was stored.
 //!
-//! Two files hold such an answer: the journal of a refresh, whose pair is to be used, and the
-//! leftovers of logins, whose pairs are to be ended unless they are the one in use.
+//! Such an answer is in one of two files: the journal of a refresh, whose pair is meant to be used,
+//! or the file of an orphaned pair, which is to be revoked unless it is the one in use.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -25,7 +25,7 @@ use crate::session::crypto::seal;
 use crate::session::model::binding::Binding;
 use crate::session::model::token_pair::{Pair, Renewal};
 
-/// A place for one answer.
+/// Allocated space for one answer.
 #[derive(Debug)]
 pub(in crate::session) struct AnswerJournal {
     pub(in crate::session) place: JournalFile,
@@ -33,7 +33,7 @@ pub(in crate::session) struct AnswerJournal {
     pub(in crate::session) key: Arc<DataKey>,
 }
 
-/// A file whose bytes have their place on disk, and where in it there is room.
+/// A file with allocated space, and where in it that space begins.
 #[derive(Debug)]
 pub(in crate::session) struct JournalFile {
     pub(in crate::session) file: File,
@@ -42,10 +42,10 @@ pub(in crate::session) struct JournalFile {
 }
 
 impl AnswerJournal {
-    /// Keeps `body`. An answer that can't be kept is used all the same.
+    /// Writes `body`. If that fails, the answer is used regardless.
     pub(in crate::session) fn keep(&self, asked_at: Timestamp, body: &[u8]) {
         if let Err(why) = self.write(asked_at, body) {
-            tracing::warn!(path = %self.place.path.display(), why, "an answer can't be kept");
+            tracing::warn!(path = %self.place.path.display(), why, "can't journal an answer");
         }
     }
 
@@ -64,7 +64,7 @@ impl AnswerJournal {
     }
 }
 
-/// An answer that was kept.
+/// An answer in a journal.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::session) struct JournaledAnswer {
@@ -73,16 +73,16 @@ pub(in crate::session) struct JournaledAnswer {
 }
 
 impl JournaledAnswer {
-    /// What a [`AnswerJournal`] with the same `aad` has written, if it has written it whole.
+    /// What an [`AnswerJournal`] with the same `aad` wrote; `None` if it is incomplete.
     pub(in crate::session) fn open(text: &[u8], aad: &[u8], key: &DataKey) -> Option<Self> {
-        // What follows the line is older, or nothing.
+        // Whatever follows the line is older, or padding.
         let line = text.split(|b| *b == b'\n').next()?;
         let contents = seal::open(key, aad, line.trim_ascii()).ok()?;
         serde_json::from_slice(&contents).ok()
     }
 }
 
-/// `pair` as Zendesk's answer would have brought it.
+/// `pair` in the form of Zendesk's answer.
 pub(in crate::session) fn as_answer(pair: &Pair) -> Zeroizing<Vec<u8>> {
     let refresh = match &pair.renewal {
         Renewal::RefreshToken(token) => Some(token.expose_secret()),
@@ -96,7 +96,7 @@ pub(in crate::session) fn as_answer(pair: &Pair) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(answer.to_string().into_bytes())
 }
 
-/// What binds an answer to a session, and to the one purpose it is kept for.
+/// The associated data that binds an answer to a session and to one purpose.
 pub(in crate::session) fn aad(binding: &Binding, purpose: &str) -> Vec<u8> {
     let mut aad = serde_json::to_vec(binding).unwrap_or_default();
     aad.push(b'\n');

@@ -1,6 +1,6 @@
-//! Records and journals on disk: durable before they are used, whole or not there (R3).
+//! Records and journals on disk: durable before they are used, and never half-written (R3).
 //!
-//! Every call blocks; the refresher makes them on threads that may.
+//! Every call blocks, so the refresher runs them on blocking threads.
 
 pub(in crate::session) mod host_id;
 pub(in crate::session) mod journal;
@@ -30,13 +30,13 @@ use crate::failpoint;
 pub(super) struct Store {
     dir: PathBuf,
     role: RecordRole,
-    /// What the records were when they were last read or written here.
+    /// The records as this process last read or wrote them.
     seen: Seen,
     orphan_claims: OrphanClaims,
 }
 
 impl Store {
-    /// The store in the folder `dir`. Nothing is touched yet.
+    /// The store in the folder `dir`. Doesn't touch the disk yet.
     pub(super) fn new(dir: PathBuf) -> Self {
         Self {
             dir,
@@ -46,7 +46,7 @@ impl Store {
         }
     }
 
-    /// The same folder for the records of an account's pairs of another role.
+    /// The same folder, for the pairs of another role.
     pub(super) fn of(&self, role: impl Into<RecordRole>) -> Self {
         Self {
             role: role.into(),
@@ -59,7 +59,7 @@ impl Store {
         &self.dir
     }
 
-    /// Where the record of `account` is.
+    /// The path of `account`'s record.
     pub(super) fn path(&self, account: &AccountName) -> PathBuf {
         self.file(account, "session")
     }
@@ -67,7 +67,7 @@ impl Store {
     /// The record of `account`, if there is one.
     ///
     /// # Errors
-    /// Where the folder can't be trusted, or the file not be read.
+    /// If the folder can't be trusted, or the file can't be read.
     pub(super) fn read(&self, account: &AccountName) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(account);
         match check_folder(&self.dir) {
@@ -80,30 +80,30 @@ impl Store {
         Ok(bytes)
     }
 
-    /// The record of `account`, if somebody else has written it since it was last read or written
-    /// here.
+    /// The record of `account`, if another process has written it since this one last read or wrote
+    /// it.
     ///
     /// # Errors
-    /// Where it can't be read.
+    /// If the file can't be read.
     pub(super) fn changed(&self, account: &AccountName) -> Result<Option<Vec<u8>>, Error> {
         let path = self.path(account);
         let bytes = read_file(&path).map_err(|e| Error::new("read", &path, e))?;
         Ok(bytes.filter(|bytes| !self.seen.is(&path, bytes)))
     }
 
-    /// The records of all pairs of `account`, as far as they can be read. Nothing counts as seen.
+    /// The readable records of all pairs of `account`. They don't count as seen.
     pub(super) fn records(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
         let paths = RecordRole::ALL.map(|role| self.of(role).path(account));
         let read = |path: PathBuf| Some((path.clone(), read_file(&path).ok()??));
         paths.into_iter().filter_map(read).collect()
     }
 
-    /// Takes these bytes, which another process has written, for the record as it was last seen.
+    /// Accepts these bytes, which another process wrote, as the last seen record.
     pub(super) fn adopt(&self, account: &AccountName, bytes: &[u8]) {
         self.seen.note(&self.path(account), Some(bytes));
     }
 
-    /// Whether any account has a record: then there must be a key, too.
+    /// Whether any account has a record. If so, there must be a key that opens it.
     pub(super) fn has_records(&self) -> bool {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return false;
@@ -113,13 +113,13 @@ impl Store {
             .any(|entry| Path::new(&entry.file_name()).extension() == Some("session".as_ref()))
     }
 
-    /// Proves that a record could be written now: its bytes already have their place on disk.
+    /// Proves that a record can be written now, by allocating its space on disk.
     ///
     /// # Errors
-    /// Where they don't.
+    /// If the space can't be allocated.
     pub(super) fn prepare(&self, account: &AccountName) -> Result<Slot, Error> {
         make_folder(&self.dir)?;
-        // A name of its own: a login may try the disk while a refresh holds its place.
+        // A unique name: a login may test the disk while a refresh has its slot.
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
         let path = self.file(account, &format!("{}-{number}.new", std::process::id()));
         let mut file = create_new(&path).map_err(|e| Error::new("create", &path, e))?;
@@ -140,7 +140,7 @@ impl Store {
         })
     }
 
-    /// Removes places that a crash has left behind.
+    /// Removes slots that a crash left behind.
     pub(super) fn sweep(&self, account: &AccountName) {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return;
@@ -149,30 +149,28 @@ impl Store {
         for entry in entries.flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            // An account's name has no dot and no role begins with a digit, so this is nobody
-            // else's.
+            // Account names contain no dot and no role begins with a digit, so the file can't be
+            // another account's or role's.
             let number = name.strip_prefix(&start);
-            let is_place =
-                number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-            if is_place && name.ends_with(".new") {
+            let is_slot = number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+            if is_slot && name.ends_with(".new") {
                 drop(fs::remove_file(entry.path()));
             }
         }
     }
 
-    /// Proves the same, and leaves nothing.
+    /// Proves that a record can be written now, and leaves nothing behind.
     ///
     /// # Errors
-    /// As [`Store::prepare`].
+    /// If the space can't be allocated.
     pub(super) fn is_writable(&self, account: &AccountName) -> Result<(), Error> {
         self.prepare(account).map(Slot::discard)
     }
 
-    /// Notes that a refresh is about to be sent that will make `generation`, and makes a place for
-    /// its answer.
+    /// Notes that a refresh for `generation` is about to be sent, and reserves space for the answer.
     ///
     /// # Errors
-    /// Where the note isn't on disk.
+    /// If the note can't be made durable.
     pub(super) fn note_refresh(
         &self,
         account: &AccountName,
@@ -180,28 +178,28 @@ impl Store {
     ) -> Result<JournalFile, Error> {
         make_folder(&self.dir)?;
         let path = self.file(account, "journal");
-        self.reserve(account, &path, &format!("{JOURNAL}{generation}\n"))
+        self.reserve(account, &path, &format!("{JOURNAL_HEADER}{generation}\n"))
             .map_err(|e| Error::new("write", &path, e))
     }
 
-    /// The answer to the refresh that was noted, as far as it was kept.
+    /// The journaled answer to the noted refresh, as far as it was written.
     pub(super) fn journaled_answer(&self, account: &AccountName) -> Option<Vec<u8>> {
         let bytes = read_file(&self.file(account, "journal")).ok()??;
         let end = bytes.iter().position(|b| *b == b'\n')?;
         Some(bytes.get(end..)?.trim_ascii().to_vec())
     }
 
-    /// Forgets the note: whatever was asked has been answered.
+    /// Removes the note: the refresh has been answered.
     pub(super) fn clear_note(&self, account: &AccountName) {
-        // A note that stays is harmless: its generation is on disk already.
+        // If that fails, it does no harm: a record of the noted generation exists already.
         drop(fs::remove_file(self.file(account, "journal")));
         failpoint::reach(failpoint::NOTE_REMOVED);
     }
 
-    /// Makes a place for the answer to a login, whose pair is a leftover unless it comes into use.
+    /// Reserves space for the answer to a login, whose pair is orphaned unless it is used.
     ///
     /// # Errors
-    /// Where there is no room.
+    /// If the space can't be allocated.
     pub(super) fn reserve_orphan(&self, account: &AccountName) -> Result<JournalFile, Error> {
         make_folder(&self.dir)?;
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
@@ -209,42 +207,46 @@ impl Store {
             account,
             &format!("{}-{number}.leftover", std::process::id()),
         );
-        self.reserve(account, &path, LEFTOVER)
+        self.reserve(account, &path, ORPHAN_HEADER)
             .map_err(|e| Error::new("write", &path, e))
     }
 
-    /// The leftovers that this process works on now.
+    /// The orphaned pairs that this process is working on.
     pub(super) fn orphan_claims(&self) -> &OrphanClaims {
         &self.orphan_claims
     }
 
-    /// The leftovers of `account`: where they are, and what is in them.
+    /// The orphaned pairs of `account`: their files' paths and sealed contents.
     pub(super) fn orphans(&self, account: &AccountName) -> Vec<(PathBuf, Vec<u8>)> {
         let Ok(entries) = fs::read_dir(&self.dir) else {
             return Vec::new();
         };
         let start = self.stem(account);
         let names = entries.flatten().map(|entry| entry.file_name());
-        let ours = names.filter(|name| {
+        let orphans = names.filter(|name| {
             let name = name.to_string_lossy();
-            // No role begins with a digit, so this is not another role's.
+            // No role begins with a digit, so the file can't be another role's.
             let number = name.strip_prefix(&start);
             number.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
                 && name.ends_with(".leftover")
         });
-        ours.filter_map(|name| {
-            let path = self.dir.join(name);
-            let bytes = read_file(&path).ok()??;
-            let sealed = bytes
-                .strip_prefix(LEFTOVER.as_bytes())?
-                .trim_ascii()
-                .to_vec();
-            Some((path, sealed))
-        })
-        .collect()
+        orphans
+            .filter_map(|name| {
+                let path = self.dir.join(name);
+                let bytes = read_file(&path).ok()??;
+                let sealed = bytes
+                    .strip_prefix(ORPHAN_HEADER.as_bytes())?
+                    .trim_ascii()
+                    .to_vec();
+                Some((path, sealed))
+            })
+            .collect()
     }
 
-    /// The place of a leftover, to be written anew.
+    /// The journal of an orphaned pair, to write another answer to.
+    ///
+    /// # Errors
+    /// If the file can't be opened.
     pub(super) fn reopen_orphan(&self, path: &Path) -> io::Result<JournalFile> {
         Ok(JournalFile {
             file: OpenOptions::new()
@@ -252,13 +254,13 @@ impl Store {
                 .custom_flags(NO_FOLLOW)
                 .open(path)?,
             path: path.to_owned(),
-            at: u64::try_from(LEFTOVER.len()).unwrap_or(u64::MAX),
+            at: u64::try_from(ORPHAN_HEADER.len()).unwrap_or(u64::MAX),
         })
     }
 
-    /// Writes `head` to a file whose further bytes have their place on disk, and puts it at `path`.
+    /// Creates the file `path` with the first line `head` and allocated space after it.
     fn reserve(&self, account: &AccountName, path: &Path, head: &str) -> io::Result<JournalFile> {
-        // Beside it first: what the file said until now stays true until the new one is whole.
+        // Under another name first: the old file must stay intact until the new one is complete.
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
         let temp = self.file(account, &format!("{}-{number}.new", std::process::id()));
         let mut file = create_new(&temp)?;
@@ -284,19 +286,19 @@ impl Store {
         })
     }
 
-    /// The generation of a refresh that was sent and may never have been answered.
+    /// The generation of a refresh that was noted, and may have been sent without an answer.
     pub(super) fn noted(&self, account: &AccountName) -> Option<Generation> {
         let bytes = read_file(&self.file(account, "journal")).ok()??;
         let line = bytes.split(|b| *b == b'\n').next()?;
         let text = std::str::from_utf8(line).ok()?;
-        let number = text.strip_prefix(JOURNAL)?.parse().ok()?;
+        let number = text.strip_prefix(JOURNAL_HEADER)?.parse().ok()?;
         Some(Generation::new(number))
     }
 
     /// Removes the record of `account`.
     ///
     /// # Errors
-    /// Where it is still there.
+    /// If it can't be removed, or the removal not be made durable.
     pub(super) fn erase(&self, account: &AccountName) -> Result<(), Error> {
         let path = self.path(account);
         self.clear_note(account);
@@ -310,10 +312,10 @@ impl Store {
         sync_folder(&self.dir).map_err(|e| Error::new("remove", &path, e))
     }
 
-    /// Moves a record that can't be used out of the way of a new one, losing nothing.
+    /// Renames an unusable record to make way for a new one.
     ///
     /// # Errors
-    /// Where it is still in the way.
+    /// If it can't be renamed.
     pub(super) fn set_aside(&self, account: &AccountName) -> Result<(), Error> {
         let path = self.path(account);
         let mut aside = OsString::from(&path);
@@ -326,12 +328,12 @@ impl Store {
         }
     }
 
-    /// Where what is kept of `account` under this extension is.
+    /// The path of `account`'s file with this extension.
     pub(super) fn file(&self, account: &AccountName, extension: &str) -> PathBuf {
         self.dir.join(format!("{}{extension}", self.stem(account)))
     }
 
-    /// What the names of the role's files begin with: `acme.`, `acme.read-only.`
+    /// How the names of the role's files begin: `acme.`, `acme.read-only.`
     fn stem(&self, account: &AccountName) -> String {
         match self.role {
             RecordRole::Primary => format!("{account}."),
@@ -340,7 +342,7 @@ impl Store {
     }
 }
 
-/// A place on disk that only waits for its bytes.
+/// Allocated space on disk for a record.
 #[derive(Debug)]
 pub(super) struct Slot {
     file: File,
@@ -350,10 +352,10 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    /// Puts `bytes` in the record's place; when this returns, they survive a power cut.
+    /// Replaces the record with `bytes`. When this returns, they survive a power cut.
     ///
     /// # Errors
-    /// Where they may not. The old record is then still whole, or the new one is.
+    /// If they may not. Then either the old record or the new one is intact.
     pub(super) fn commit(mut self, bytes: &[u8]) -> Result<(), Error> {
         self.put(bytes)
             .map_err(|e| Error::new("write", &self.target, e))
@@ -366,7 +368,7 @@ impl Slot {
         failpoint::reach(failpoint::WRITTEN);
         self.file.sync_all()?;
         failpoint::reach(failpoint::DURABLE);
-        // Ours from here on, whether or not the rest succeeds.
+        // Whether or not the rest succeeds, these bytes are this process's.
         self.store.seen.note(&self.target, Some(bytes));
         fs::rename(&self.temp, &self.target)?;
         failpoint::reach(failpoint::RENAMED);
@@ -375,7 +377,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Gives the place back.
+    /// Frees the space.
     pub(super) fn discard(self) {
         drop(fs::remove_file(&self.temp));
     }
@@ -387,12 +389,12 @@ fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 static SLOTS: AtomicU64 = AtomicU64::new(0);
 
-/// Tokens, a person and a header are below 4 KiB, with JWTs below 12.
+/// Tokens, a person and a header take less than 4 KiB; with JWTs, less than 12.
 const RESERVED: usize = 16 * 1024;
-/// More is no record.
+/// A longer file isn't a record.
 const RECORD_MAX: u64 = 1024 * 1024;
-const JOURNAL: &str = "loopdesk-journal 1 refresh-sent ";
-const LEFTOVER: &str = "loopdesk-leftover 1\n";
+const JOURNAL_HEADER: &str = "loopdesk-journal 1 refresh-sent ";
+const ORPHAN_HEADER: &str = "loopdesk-leftover 1\n";
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
-//! A pair that must not live on at Zendesk unless it is taken into use (R8), noted on disk from
-//! before it could exist until it is surely dead.
+//! Token pairs that must be revoked unless they are used (R8). Each is on disk from before Zendesk
+//! can issue it until it is certainly revoked.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use crate::session::crypto::data_key::DataKey;
 use crate::session::model::binding::Binding;
 use crate::session::model::token_pair::Pair;
 
-/// A pair that is to be ended unless it is forgotten. Dropping it leaves that to the next round.
+/// A pair that must be revoked unless [`OrphanedPair::forget`] is called. Dropping this leaves the
+/// revocation to the next cleanup.
 #[derive(Debug)]
 pub(in crate::session) struct OrphanedPair {
     journal: AnswerJournal,
@@ -20,10 +21,10 @@ pub(in crate::session) struct OrphanedPair {
 }
 
 impl OrphanedPair {
-    /// A place for the answer that will bring a pair. Blocks.
+    /// Reserves space for an answer that will bring a pair. Blocks.
     ///
     /// # Errors
-    /// Where it is not on disk.
+    /// If the space can't be made durable.
     pub(in crate::session) fn expected(
         account: &AccountName,
         binding: &Binding,
@@ -32,15 +33,15 @@ impl OrphanedPair {
     ) -> Result<Self, Error> {
         let place = store.reserve_orphan(account)?;
         Ok(Self {
-            _claim: store.orphan_claims().take(&place.path),
+            _claim: store.orphan_claims().claim(&place.path),
             journal: journal(place, aad(binding), key),
         })
     }
 
-    /// A pair that is about to be replaced. Blocks.
+    /// Saves a pair that is about to be replaced. Blocks.
     ///
     /// # Errors
-    /// Where it is not on disk.
+    /// If the space for it can't be made durable.
     pub(in crate::session) fn of(
         account: &AccountName,
         binding: &Binding,
@@ -48,31 +49,31 @@ impl OrphanedPair {
         key: &Arc<DataKey>,
         pair: &Pair,
     ) -> Result<Self, Error> {
-        let leftover = Self::expected(account, binding, store, key)?;
-        leftover
+        let orphan = Self::expected(account, binding, store, key)?;
+        orphan
             .journal
             .keep(pair.obtained_at, &journal::as_answer(pair));
-        Ok(leftover)
+        Ok(orphan)
     }
 
-    /// Where the answer that brings the pair is kept.
+    /// Where to write the answer that brings the pair.
     pub(in crate::session) fn journal(&self) -> &AnswerJournal {
         &self.journal
     }
 
-    /// It is in use, or dead.
+    /// The pair is in use, or revoked: removes its file.
     pub(in crate::session) fn forget(self) {
-        // Should this fail, the next start finds that out by itself.
+        // If this fails, the next start finds out the same.
         drop(std::fs::remove_file(&self.journal.place.path));
     }
 }
 
-/// What binds such a pair's file to what it belongs to.
+/// The associated data of an orphaned pair's file.
 pub(in crate::session) fn aad(binding: &Binding) -> Vec<u8> {
     journal::aad(binding, PURPOSE)
 }
 
-/// Keeps what comes of the file at `place`.
+/// The journal in the file at `place`.
 pub(in crate::session) fn journal(
     place: journal::JournalFile,
     aad: Vec<u8>,
@@ -85,12 +86,12 @@ pub(in crate::session) fn journal(
     }
 }
 
-/// The leftovers that somebody works on. Clones share it.
+/// The files of the orphaned pairs that are being worked on. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::session) struct OrphanClaims(Arc<Mutex<BTreeSet<PathBuf>>>);
 
 impl OrphanClaims {
-    fn take(&self, path: &Path) -> OrphanClaim {
+    fn claim(&self, path: &Path) -> OrphanClaim {
         self.paths().insert(path.to_owned());
         OrphanClaim {
             of: self.clone(),
@@ -98,7 +99,7 @@ impl OrphanClaims {
         }
     }
 
-    /// Works on the file at `path`, unless somebody does already.
+    /// Claims the file at `path`, unless it is claimed already.
     pub(in crate::session) fn try_claim(&self, path: &Path) -> Option<OrphanClaim> {
         let is_free = self.paths().insert(path.to_owned());
         is_free.then(|| OrphanClaim {
@@ -112,7 +113,7 @@ impl OrphanClaims {
     }
 }
 
-/// Somebody works on it as long as this lives.
+/// Claims a file until it is dropped.
 #[derive(Debug)]
 pub(in crate::session) struct OrphanClaim {
     of: OrphanClaims,

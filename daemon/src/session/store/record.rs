@@ -1,13 +1,13 @@
-//! What is on disk of a session: a header that anybody may read, and contents that need the key.
+//! A session on disk: a readable header, and contents that only the key opens.
 //!
 //! ```text
 //! {"loopdesk-session":1,"account":"acme",…}      one line of JSON: the header
 //! Pt7f…                                          base64 of nonce and XChaCha20-Poly1305 text
 //! ```
 //!
-//! The header's bytes are the cipher's associated data: nobody can move tokens under another
+//! The header's bytes are the cipher's associated data, so tokens can't be moved to another
 //! account, origin, client or machine. A change that an older release would misread raises
-//! [`FORMAT`]; every format that was ever released is read for ever.
+//! [`FORMAT`]. Every format that was ever released stays readable.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::session::model::token_pair::{
     AccessToken, Generation, Pair, Renewal, Secret, SessionTokens,
 };
 
-/// What is said of a record without its key.
+/// The part of a record that is readable without the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::session) struct Header {
@@ -43,9 +43,9 @@ pub(in crate::session) struct Header {
 /// A session as it is stored.
 #[derive(Debug)]
 pub(in crate::session) enum RecordBody {
-    /// It lives.
+    /// A session that can be used.
     Live(SessionTokens),
-    /// Zendesk has ended it; there is nothing secret left.
+    /// A session that Zendesk ended: nothing secret is left.
     Over {
         end: End,
         person: Option<Person>,
@@ -53,10 +53,10 @@ pub(in crate::session) enum RecordBody {
     },
 }
 
-/// A record's bytes.
+/// Encrypts `stored` and returns the record's bytes.
 ///
 /// # Errors
-/// A sentence; there is no error that a person could cause.
+/// If the system provides no random bytes, or the encoding or the cipher fails.
 pub(in crate::session) fn seal(
     stored: &RecordBody,
     binding: &Binding,
@@ -87,7 +87,7 @@ pub(in crate::session) fn seal(
     Ok(record)
 }
 
-/// A record whose header has been read.
+/// A record with a readable header, not decrypted yet.
 #[derive(Debug)]
 pub(in crate::session) struct Sealed<'a> {
     path: &'a Path,
@@ -100,7 +100,7 @@ impl<'a> Sealed<'a> {
     /// Reads the header of the record in the file at `path`.
     ///
     /// # Errors
-    /// A problem that names the file and what to do.
+    /// If the header is damaged, or a newer release wrote the record; with what to do.
     pub(in crate::session) fn parse(path: &'a Path, bytes: &'a [u8]) -> Result<Self, Problem> {
         #[derive(Deserialize)]
         struct Format {
@@ -111,10 +111,10 @@ impl<'a> Sealed<'a> {
         let end = bytes
             .iter()
             .position(|b| *b == b'\n')
-            .ok_or_else(|| damaged("its first line has no end"))?;
+            .ok_or_else(|| damaged("its first line is incomplete"))?;
         let (header_bytes, rest) = bytes.split_at(end);
         let format: Format = serde_json::from_slice(header_bytes)
-            .map_err(|_| damaged("its first line is no header"))?;
+            .map_err(|_| damaged("its first line isn't a header"))?;
         if format.format > u64::from(FORMAT) {
             let message = format!(
                 "`{}` was written by a newer loopdesk (format {}, this one reads up to {FORMAT})",
@@ -123,7 +123,7 @@ impl<'a> Sealed<'a> {
             );
             return Err(Problem::new(Kind::Vault, message)
                 .hint("install the newer release again; nothing was changed")
-                .hint("or run `loopdesk login`: the file is kept under another name"));
+                .hint("or run `loopdesk login`, which renames the old file and keeps it"));
         }
         let header: Header = serde_json::from_slice(header_bytes)
             .map_err(|e| damaged(&format!("its header can't be read ({e})")))?;
@@ -135,16 +135,16 @@ impl<'a> Sealed<'a> {
         })
     }
 
-    /// Opens the record.
+    /// Decrypts the record.
     ///
     /// # Errors
-    /// A problem that names the file and what to do.
+    /// If `key` doesn't open it, or its contents are damaged; with what to do.
     pub(in crate::session) fn open(&self, key: &DataKey) -> Result<RecordBody, Problem> {
         let damaged = |what: &str| damaged(self.path, what);
         let contents = seal::open(key, self.header_bytes, self.text).map_err(damaged)?;
-        // The parser's own words could quote the contents.
+        // The parser's own message could quote the contents.
         let contents: Contents =
-            serde_json::from_slice(&contents).map_err(|_| damaged("its contents make no sense"))?;
+            serde_json::from_slice(&contents).map_err(|_| damaged("its contents can't be read"))?;
         contents
             .into_stored(Generation::new(self.header.generation))
             .ok_or_else(|| damaged("its contents are incomplete"))
@@ -159,7 +159,7 @@ fn damaged(path: &Path, what: &str) -> Problem {
     .hint("put the file back from a backup, or run `loopdesk login`")
 }
 
-/// The encrypted part. Fields may be added; none may change its meaning.
+/// The encrypted part. Fields may be added, but none may change its meaning.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Contents {
@@ -271,7 +271,7 @@ impl Contents {
     }
 }
 
-/// A secret that is written into the encrypted contents, and nowhere else.
+/// A secret that can be serialized. Only the encrypted contents may contain it.
 pub(in crate::session) struct Sealable(pub(in crate::session) SecretString);
 
 impl From<&Secret> for Sealable {
@@ -294,21 +294,21 @@ impl<'de> Deserialize<'de> for Sealable {
 
 fn format_of(binding: &Binding) -> u32 {
     if !is_primary(&binding.role) {
-        // An older release would use it as the account's own, and both would refresh it.
+        // An older release would use it as the account's primary pair, and both would refresh it.
         FORMAT
     } else if !is_usual_grant(&binding.grant) {
-        // An older release would take the client's secret for nothing, and the record for damaged.
+        // An older release would ignore the client's secret, and call the record damaged.
         FORMAT_SECRETS
     } else {
         FORMAT_PAIRS
     }
 }
 
-/// The newest format: also of an account's further pairs.
+/// The newest format: for pairs other than the primary one.
 const FORMAT: u32 = 3;
-/// The format of clients with a secret.
+/// The format for clients with a secret.
 const FORMAT_SECRETS: u32 = 2;
-/// The format of token pairs, which every release reads.
+/// The format for primary token pairs, which every release reads.
 const FORMAT_PAIRS: u32 = 1;
 
 #[cfg(test)]

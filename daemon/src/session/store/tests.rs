@@ -39,11 +39,11 @@ fn d4_records_are_readable_by_their_owner_only() {
     assert_eq!(mode(&bench.store.file(&bench.acme, "journal")), 0o600);
     fs::set_permissions(&bench.store.dir, fs::Permissions::from_mode(0o755)).unwrap();
     bench.write(b"two").unwrap();
-    assert_eq!(mode(&bench.store.dir), 0o700, "closed again");
+    assert_eq!(mode(&bench.store.dir), 0o700, "made private again");
 }
 
 #[test]
-fn r3_a_record_is_replaced_whole_and_a_shorter_one_leaves_nothing_of_the_longer() {
+fn r3_a_shorter_record_leaves_nothing_of_the_longer_one() {
     let bench = bench();
     assert_eq!(bench.store.read(&bench.acme).unwrap(), None);
     assert!(!bench.store.has_records());
@@ -71,7 +71,7 @@ fn r3_a_crash_before_the_rename_leaves_the_old_record() {
 }
 
 #[test]
-fn the_journal_tells_which_refresh_was_sent() {
+fn the_journal_says_which_refresh_was_sent() {
     let bench = bench();
     assert_eq!(bench.store.noted(&bench.acme), None);
     bench
@@ -88,7 +88,7 @@ fn the_journal_tells_which_refresh_was_sent() {
 }
 
 #[test]
-fn links_in_the_way_are_refused() {
+fn symbolic_links_are_refused() {
     let bench = bench();
     let elsewhere = bench.home.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
@@ -105,7 +105,7 @@ fn links_in_the_way_are_refused() {
 }
 
 #[test]
-fn a_record_that_can_t_be_used_is_moved_not_lost() {
+fn an_unusable_record_is_renamed_and_kept() {
     let bench = bench();
     bench.store.set_aside(&bench.acme).unwrap();
     bench.write(b"from the future").unwrap();
@@ -126,7 +126,7 @@ fn a_problem_names_the_file_and_the_fix() {
 }
 
 #[test]
-fn r3_what_another_process_has_written_is_noticed() {
+fn r3_a_record_that_another_process_wrote_is_noticed() {
     let bench = bench();
     bench.write(b"ours").unwrap();
     assert_eq!(bench.store.changed(&bench.acme).unwrap(), None);
@@ -138,7 +138,7 @@ fn r3_what_another_process_has_written_is_noticed() {
 }
 
 #[test]
-fn r3_an_answer_is_kept_beside_the_note_of_its_refresh_and_needs_no_further_room() {
+fn r3_an_answer_is_journaled_without_needing_more_space() {
     use std::os::unix::fs::FileExt;
     let bench = bench();
     let generation = Generation::new(7);

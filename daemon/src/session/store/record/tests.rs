@@ -1,4 +1,4 @@
-//! Records as they are written, read, and spoiled.
+//! Records that are written, read and damaged.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -34,7 +34,7 @@ fn open(bytes: &[u8], key: &DataKey) -> Result<RecordBody, Problem> {
 }
 
 #[test]
-fn a_record_comes_back_as_it_went() {
+fn a_record_survives_a_round_trip() {
     let key = DataKey::for_tests(1);
     let bytes = sealed();
     let record = Sealed::parse(path(), &bytes).unwrap();
@@ -70,7 +70,7 @@ fn d4_r3_the_file_shows_no_token() {
     ] {
         assert!(!text.contains(secret) && !text.contains(&STANDARD.encode(secret)));
     }
-    assert_ne!(sealed(), sealed(), "each record has a nonce of its own");
+    assert_ne!(sealed(), sealed(), "each record has its own nonce");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn d4_a_clients_secret_comes_back_and_is_not_in_the_file() {
 }
 
 #[test]
-fn an_end_is_kept_without_tokens() {
+fn an_ended_session_is_stored_without_tokens() {
     let end = End {
         at: Timestamp::UNIX_EPOCH,
         why: "revoked".to_owned(),
@@ -117,7 +117,7 @@ fn an_end_is_kept_without_tokens() {
 }
 
 #[test]
-fn r3_whatever_is_changed_is_noticed_and_the_file_is_named() {
+fn r3_any_change_is_noticed_and_the_file_is_named() {
     let key = DataKey::for_tests(1);
     let good = sealed();
     let text = String::from_utf8(good.clone()).unwrap();
@@ -152,7 +152,7 @@ fn r3_whatever_is_changed_is_noticed_and_the_file_is_named() {
 }
 
 #[test]
-fn a_newer_format_is_refused_and_says_so() {
+fn a_newer_format_is_rejected_with_a_reason() {
     let newer = b"{\"loopdesk-session\":4,\"what\":[]}\nAAAA\n";
     let problem = Sealed::parse(path(), newer).unwrap_err();
     assert!(
@@ -162,7 +162,7 @@ fn a_newer_format_is_refused_and_says_so() {
 }
 
 #[test]
-fn format_1_loads_for_ever() {
+fn format_1_still_loads() {
     let bytes = include_bytes!("../testdata/format-1.session");
     let RecordBody::Live(tokens) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
         panic!("it was alive");
@@ -174,7 +174,7 @@ fn format_1_loads_for_ever() {
 }
 
 #[test]
-fn format_2_loads_for_ever() {
+fn format_2_still_loads() {
     let bytes = include_bytes!("../testdata/format-2.session");
     let RecordBody::Live(tokens) = open(bytes, &DataKey::for_tests(1)).unwrap() else {
         panic!("it was alive");
@@ -187,7 +187,7 @@ fn format_2_loads_for_ever() {
 }
 
 #[test]
-fn an_end_of_format_1_loads_for_ever() {
+fn an_ended_session_of_format_1_still_loads() {
     let bytes = include_bytes!("../testdata/format-1-ended.session");
     match open(bytes, &DataKey::for_tests(1)).unwrap() {
         RecordBody::Over {
@@ -203,7 +203,7 @@ fn an_end_of_format_1_loads_for_ever() {
 }
 
 #[test]
-fn format_3_and_ends_by_lost_answers_load_for_ever() {
+fn format_3_and_ends_by_lost_answers_still_load() {
     let bytes = include_bytes!("../testdata/format-3.session");
     let record = Sealed::parse(path(), bytes).unwrap();
     assert_eq!(record.header.binding.role, RecordRole::Spare);
@@ -221,7 +221,7 @@ fn format_3_and_ends_by_lost_answers_load_for_ever() {
 }
 
 #[test]
-fn a_primary_s_record_is_what_it_always_was_and_another_role_s_is_new() {
+fn only_records_of_other_roles_use_the_new_format() {
     let primary = String::from_utf8(sealed()).unwrap();
     assert!(primary.starts_with("{\"loopdesk-session\":1,"), "{primary}");
     assert!(!primary.contains("\"role\""), "{primary}");
@@ -231,7 +231,7 @@ fn a_primary_s_record_is_what_it_always_was_and_another_role_s_is_new() {
         let bytes = seal(&RecordBody::Live(tokens), &binding, &DataKey::for_tests(1)).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.starts_with("{\"loopdesk-session\":3,"), "{text}");
-        // The role is bound to the tokens: nobody can change it.
+        // The role is bound to the tokens, so it can't be changed.
         let other = text.replace(role.name(), "primary");
         assert!(open(other.as_bytes(), &DataKey::for_tests(1)).is_err());
     }
