@@ -98,7 +98,10 @@ async fn r4_a_token_that_stands_for_nobody_is_refreshed_once_then_kept_back() {
     assert_eq!(bench.zendesk.count("probe"), 2);
     assert!(!bench.is_ready(), "no script is answered as nobody");
     let problem = bench.session.view().problem.unwrap();
-    assert!(problem.message.contains("stands for nobody"), "{problem}");
+    assert!(
+        problem.message.contains("doesn't stand for a user"),
+        "{problem}"
+    );
     let refreshes = bench.zendesk.count("refresh");
     for _ in 0..4 {
         bench.pass(1).await;

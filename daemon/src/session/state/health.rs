@@ -1,9 +1,9 @@
-//! The daily look at whether the token still stands for the person who logged in, and may do what
-//! she may: a suspension, a demotion or a revocation is noticed before a script meets it (R4).
+//! The daily probe: does the token still stand for the person who logged in, with the same rights?
+//! It notices a suspension, a demotion or a revocation before a script does (R4).
 //!
-//! A healthy session is looked at once a day; one that Zendesk refuses, hourly, as blocked ones are
-//! tried. Nothing is asked while there is no usable token, or nobody is logged in. No answer, and
-//! any that isn't Zendesk's, mean nothing.
+//! A healthy session is probed once a day, and one that Zendesk refuses every hour, like the
+//! retries of blocked ones. Without a usable token, there is no probe. A missing answer, or one
+//! that isn't Zendesk's, decides nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,23 +19,24 @@ use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::schedule;
 use crate::session::model::token_pair::{Generation, SessionTokens};
 
-/// What is known of the session's health.
+/// What is known about the session's health.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Health {
-    /// When to look again; `None` until the note of the last time has been read.
+    /// When to probe next; `None` until the note of the last probe has been read.
     due: Option<Timestamp>,
+    /// A probe, or the reading of the note, is in progress.
     busy: bool,
     /// The last answer was a refusal.
     pub(in crate::session) refused: Option<RefreshRejection>,
-    /// The person's role when it was last seen; at the login, it is the person's own.
+    /// The person's role as last seen by a probe; `None` if it hasn't changed since the login.
     pub(in crate::session) role: Option<String>,
-    /// When all was well last.
+    /// When the session was last healthy.
     pub(in crate::session) good_at: Option<Timestamp>,
-    /// The token of this generation stood for nobody.
-    nobody: Option<Generation>,
+    /// The generation whose token turned out not to stand for a user.
+    anonymous: Option<Generation>,
 }
 
-/// What has to survive a restart, so that restarts don't ask more often.
+/// What is stored, so that restarts don't cause more probes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::session) struct Note {
@@ -44,20 +45,20 @@ pub(in crate::session) struct Note {
     pub(in crate::session) role: Option<String>,
 }
 
-/// What there is to do.
+/// What the refresher has to do for the probe.
 #[derive(Debug)]
 pub(in crate::session) enum ProbeAction {
-    /// Read the note.
+    /// Read the stored note.
     Recall,
-    /// Write it.
+    /// Store this note.
     Remember(Note),
-    /// Write it, then ask Zendesk with this pair's access token.
+    /// Store the note, then ask Zendesk with this pair's access token.
     Probe(Arc<SessionTokens>, Note),
-    /// Remove it.
+    /// Remove the stored note.
     Forget,
 }
 
-/// What has come of it.
+/// The result of a [`ProbeAction`].
 #[derive(Debug)]
 pub(in crate::session) enum ProbeInput {
     Recalled(Option<Note>),
@@ -65,8 +66,8 @@ pub(in crate::session) enum ProbeInput {
 }
 
 impl StateMachine {
-    /// Whether it is time to look.
-    pub(super) fn attend(&mut self, now: Timestamp, spread: f64) -> Vec<Effect> {
+    /// Starts a probe if it is due and possible.
+    pub(super) fn probe_if_due(&mut self, now: Timestamp, spread: f64) -> Vec<Effect> {
         let State::Live(live) = &self.state else {
             if !matches!(self.state, State::Loading | State::KeyMissing { .. }) {
                 self.health = Health::default();
@@ -82,9 +83,9 @@ impl StateMachine {
                 .collect();
         };
         let is_new = health
-            .nobody
+            .anonymous
             .is_some_and(|g| g < live.tokens.pair.generation);
-        // A clock that was set back must not put it off for longer than a day.
+        // If the clock was set back, the probe must not be delayed by more than a day.
         let is_due = now >= due || due > latest(now) || is_new;
         let is_quiet = matches!(live.step, Step::Idle) && !self.paused && !health.busy;
         let is_open = !matches!(live.condition, Condition::Blocked(_)) && live.is_usable(now);
@@ -92,45 +93,50 @@ impl StateMachine {
             return Vec::new();
         }
         health.busy = true;
-        let note = health.put_off(schedule::tomorrow(now, spread));
+        let note = health.set_due(schedule::tomorrow(now, spread));
         vec![Effect::Health(ProbeAction::Probe(
             Arc::clone(&live.tokens),
             note,
         ))]
     }
 
-    /// When to look again, as far as time alone decides it.
-    pub(super) fn next_look(&self) -> Option<Timestamp> {
+    /// When the next probe is due, unless one is in progress.
+    pub(super) fn next_probe(&self) -> Option<Timestamp> {
         self.health.due.filter(|_| !self.health.busy)
     }
 
-    /// A login has just shown who the person is.
-    pub(super) fn healthy_since(&mut self, now: Timestamp, spread: f64) -> Effect {
+    /// A login has just shown who the person is, so the next probe is a day away.
+    pub(super) fn probed_by_login(&mut self, now: Timestamp, spread: f64) -> Effect {
         self.health = Health {
             good_at: Some(now),
             ..Health::default()
         };
-        let note = self.health.put_off(schedule::tomorrow(now, spread));
+        let note = self.health.set_due(schedule::tomorrow(now, spread));
         Effect::Health(ProbeAction::Remember(note))
     }
 
-    /// Somebody may have mended what was refused.
-    pub(super) fn look_again(&mut self, now: Timestamp) {
+    /// The reason for a refusal may be gone: probe now.
+    pub(super) fn probe_soon(&mut self, now: Timestamp) {
         if self.health.refused.is_some() {
             self.health.due = Some(now);
         }
     }
 
-    pub(super) fn heard(&mut self, now: Timestamp, spread: f64, news: ProbeInput) -> Vec<Effect> {
+    pub(super) fn on_probe(
+        &mut self,
+        now: Timestamp,
+        spread: f64,
+        input: ProbeInput,
+    ) -> Vec<Effect> {
         self.health.busy = false;
         let State::Live(live) = &mut self.state else {
             return Vec::new();
         };
         let health = &mut self.health;
-        let (generation, found) = match news {
+        let (generation, found) = match input {
             ProbeInput::Recalled(note) => {
                 let first = schedule::tomorrow(live.tokens.logged_in_at, spread);
-                // A login may have decided meanwhile.
+                // A login may have set the time by now.
                 health
                     .due
                     .get_or_insert(note.as_ref().map_or(first, |note| note.due));
@@ -149,35 +155,35 @@ impl StateMachine {
                 expires_at,
                 refresh_expires_at,
             } => {
-                health.nobody = None;
+                health.anonymous = None;
                 health.role.clone_from(&person.role);
                 if person.id != live.tokens.person.id {
-                    let block = another(&person, &live.tokens.person);
-                    return health.refuse(now, block);
+                    let rejection = other_person(&person, &live.tokens.person);
+                    return health.refuse(now, rejection);
                 }
                 health.refused = None;
                 health.good_at = Some(now);
-                let note = health.put_off(schedule::tomorrow(now, spread));
+                let note = health.set_due(schedule::tomorrow(now, spread));
                 self.learned(now, spread, generation, expires_at, refresh_expires_at);
                 vec![Effect::Health(ProbeAction::Remember(note))]
             }
             ProbeResult::Dead => self.dead(now, generation),
-            // One refresh is worth trying; a second nobody is a block, and the token is kept back:
-            // scripts would take anonymous answers for the truth.
-            ProbeResult::Anonymous if health.nobody.replace(generation).is_none() => {
+            // The first time, a refresh is worth trying. The second time, block and don't use the
+            // token: scripts would take anonymous answers for the truth.
+            ProbeResult::Anonymous if health.anonymous.replace(generation).is_none() => {
                 self.dead(now, generation)
             }
             ProbeResult::Anonymous => {
                 live.dead = true;
-                live.condition = Condition::Blocked(nobody());
+                live.condition = Condition::Blocked(anonymous_token());
                 live.due = schedule::shift(now, schedule::signed(BLOCKED_RETRY));
                 live.decided_at = now;
-                self.note(now, nobody().why);
+                self.note(now, anonymous_token().why);
                 Vec::new()
             }
-            ProbeResult::Refused(block) => {
-                let why = block.why.clone();
-                let effects = health.refuse(now, block);
+            ProbeResult::Refused(rejection) => {
+                let why = rejection.why.clone();
+                let effects = health.refuse(now, rejection);
                 self.note(now, why);
                 effects
             }
@@ -190,7 +196,7 @@ impl StateMachine {
 }
 
 impl Health {
-    fn put_off(&mut self, due: Timestamp) -> Note {
+    fn set_due(&mut self, due: Timestamp) -> Note {
         self.due = Some(due);
         Note {
             due,
@@ -198,9 +204,9 @@ impl Health {
         }
     }
 
-    fn refuse(&mut self, now: Timestamp, block: RefreshRejection) -> Vec<Effect> {
-        self.refused = Some(block);
-        let note = self.put_off(schedule::shift(now, schedule::signed(BLOCKED_RETRY)));
+    fn refuse(&mut self, now: Timestamp, rejection: RefreshRejection) -> Vec<Effect> {
+        self.refused = Some(rejection);
+        let note = self.set_due(schedule::shift(now, schedule::signed(BLOCKED_RETRY)));
         vec![Effect::Health(ProbeAction::Remember(note))]
     }
 }
@@ -209,22 +215,23 @@ fn latest(now: Timestamp) -> Timestamp {
     schedule::tomorrow(now, 1.0)
 }
 
-fn nobody() -> RefreshRejection {
+fn anonymous_token() -> RefreshRejection {
     RefreshRejection {
-        why: "Zendesk accepts the token, but it stands for nobody (users/me has no id)".to_owned(),
+        why: "Zendesk accepts the token, but it doesn't stand for a user (users/me has no id)"
+            .to_owned(),
         fix: "ask a Zendesk admin whether the user still exists".to_owned(),
     }
 }
 
-fn another(found: &Person, ours: &Person) -> RefreshRejection {
+fn other_person(found: &Person, ours: &Person) -> RefreshRejection {
     RefreshRejection {
         why: format!(
-            "Zendesk says that the token is user {}'s, and user {} has logged in",
+            "Zendesk says that the token belongs to user {}, but user {} logged in",
             found.id, ours.id
         ),
         fix: "ask a Zendesk admin whether the two were merged".to_owned(),
     }
 }
 
-/// A network that is away, or a rotation in between, is usually over by then.
+/// By then the network is usually back, and a concurrent rotation over.
 const PROBE_RETRY: Duration = Duration::from_secs(3600);

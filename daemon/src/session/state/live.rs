@@ -1,4 +1,4 @@
-//! What a live session says of itself, and how it plans its next step.
+//! What a live session can do, and when it takes its next step.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::session::model::schedule::Urgency;
 use crate::session::model::token_pair::SessionTokens;
 
 impl Live {
-    /// Whether the access token in use can be sent at `now`.
+    /// Whether requests can use the access token at `now`.
     pub(super) fn is_usable(&self, now: Timestamp) -> bool {
         !self.dead && self.tokens.pair.expires_at > now
     }
 
-    /// Whether a refresh may come before its time: not while blocked, and not in a storm.
+    /// Whether a refresh may come early: not while blocked, and not in rapid succession.
     pub(super) fn may_hurry(&self, now: Timestamp) -> bool {
         let rested = self
             .attempted_at
@@ -27,12 +27,13 @@ impl Live {
             && (rested || self.failures == 0)
     }
 
-    /// Whether a refresh is under way that may be waiting for uploads in vain: the token has
-    /// expired meanwhile, by a suspend or a clock step.
+    /// Whether a refresh may be waiting for uploads in vain: the token has expired by now, due to a
+    /// suspend or a clock step.
     pub(super) fn should_hurry(&self, now: Timestamp) -> bool {
         matches!(self.step, Step::Refreshing { .. }) && !self.is_usable(now)
     }
 
+    /// Starts a refresh.
     pub(super) fn refresh(&mut self, now: Timestamp) -> Effect {
         let urgency = if self.is_usable(now) {
             let pair = &self.tokens.pair;
@@ -50,6 +51,7 @@ impl Live {
         }
     }
 
+    /// Decides when the pair in use is due for a refresh.
     pub(super) fn plan(&mut self, now: Timestamp, spread: f64) {
         let pair = &self.tokens.pair;
         self.due = schedule::due(
@@ -58,12 +60,12 @@ impl Live {
             pair.refresh_expires_at,
             spread,
         );
-        // A clock that was set back while the answer was on its way, or while loopdesk was off,
-        // makes this plan as worthless as one that is set back later.
+        // If the clock was set back while the answer was in flight, or while loopdesk wasn't
+        // running, the plan is as wrong as after a later setback.
         self.decided_at = now.max(pair.obtained_at);
     }
 
-    /// A new pair is in use: what was wrong with the old one is past.
+    /// A new pair is in use: forgets what was wrong with the old one.
     pub(super) fn settle(&mut self, now: Timestamp, spread: f64) {
         self.dead = false;
         self.doubt = None;
@@ -71,8 +73,8 @@ impl Live {
         self.plan(now, spread);
     }
 
-    /// Whether the token `before` lives on beside the one that is in use now. Zendesk deletes it
-    /// where a refresh token was used, and nowhere else.
+    /// Whether the old token `before` still works beside the one in use. Zendesk deletes the old
+    /// one only if a refresh token was used.
     pub(super) fn outlives(&self, before: &SessionTokens, now: Timestamp) -> bool {
         let pair = &before.pair;
         !pair.renewal.is_consumed()
@@ -81,29 +83,30 @@ impl Live {
             && !self.dead
     }
 
+    /// Asks for the expiry times that the token answer left out, if any.
     pub(super) fn learn(&self) -> Option<Effect> {
         let pair = &self.tokens.pair;
         let ends = pair.renewal.is_consumed() && pair.refresh_expires_at.is_none();
         (pair.expiry_is_guessed || ends).then(|| Effect::Learn(Arc::clone(&self.tokens)))
     }
 
-    /// Why `invalid_grant` came, as far as is known.
-    pub(super) fn obituary(&self, now: Timestamp, said: &ErrorBody) -> String {
+    /// Why the session ended with `invalid_grant`, as far as is known.
+    pub(super) fn end_reason(&self, now: Timestamp, error: &ErrorBody) -> String {
         if let Some(doubt) = &self.doubt {
             return format!(
                 "the answer to a refresh was lost ({doubt}) after Zendesk had replaced the token \
-                 pair, so nobody holds the new one"
+                 pair, so loopdesk doesn't have the new one"
             );
         }
         match self.tokens.pair.refresh_expires_at {
             Some(at) if at <= now => format!(
-                "it was not refreshed in time: Zendesk's limit passed at {}",
+                "it wasn't refreshed in time: Zendesk's limit passed at {}",
                 at.strftime("%Y-%m-%d %H:%M UTC")
             ),
-            Some(_) | None => oauth_error::end_reason(said),
+            Some(_) | None => oauth_error::end_reason(error),
         }
     }
 }
 
-/// Requests may hurry a retry along, but not into a storm.
+/// Requests may trigger a retry early, but not in rapid succession.
 pub(super) const DEMAND_PAUSE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! What a session's state is and what changes it. No I/O and no clock: the refresher brings time,
+//! A session's state and what changes it. No I/O and no clock: the refresher passes in the time,
 //! commands and answers, and carries out the [`Effect`]s.
 //!
 //! ```text
@@ -7,7 +7,7 @@
 //!    │  ▲ │                            ▲                               │
 //!    │  │ │ record                     │ logout, from anywhere         │
 //!    │  │ └────────────────────────┐   │                               │
-//!    ▼  │ the key can be had       ▼   │                               ▼
+//!    ▼  │ key is available         ▼   │                               ▼
 //!   key-missing                  ┌─────┴─ live ────────────────────────────┐
 //!                                │                                         │
 //!                                │          due, wanted, asked, dead       │
@@ -20,7 +20,7 @@
 //!              │                 │   └─────────── unsaved   │ │ │          │
 //!              │                 │        (no refresh here) │ │ │          │
 //!              │                 │                          │ │ │          │
-//!              │                 │     lost, and lost again │ │ │ refused  │
+//!              │                 │               lost twice │ │ │ refused  │
 //!              │                 │    doubtful ◄────────────┘ │ └────► blocked
 //!              │                 │        └── tries again     │       tries hourly,
 //!              │                 │                            │       on a config change
@@ -29,13 +29,13 @@
 //!              └──────────────────── ended ◄──────────────────┘
 //! ```
 //!
-//! An account has one machine for each of its pairs: its own and the read-only one. They share nothing
-//! but the count of generations, and neither knows of the other.
+//! An account has one state machine for each of its token pairs, the primary and the read-only one.
+//! They share only the generation counter and don't know of each other.
 //!
-//! While rotating from `doubtful` or `blocked`, that is still what is shown: the trouble isn't over.
-//! A signed-out session looks for a record now and then, as it does when it is loading: the home may
-//! come late. An ended session never asks Zendesk for tokens again. Where another process has stored a newer
-//! session meanwhile, rotating and saving end in what that one is: active, or ended.
+//! While rotating from `doubtful` or `blocked`, the session is still shown as such, since the
+//! problem persists. A signed-out session regularly looks for a record: the home folder may be
+//! mounted late. An ended session never asks Zendesk for tokens again. If another process has
+//! stored a newer session, rotating and saving end in that session's state: active or ended.
 
 pub(in crate::session) mod health;
 mod live;
@@ -55,45 +55,45 @@ use super::model::rejection::RefreshRejection;
 use super::model::schedule::Urgency;
 use super::model::token_pair::{Generation, Generations, SessionTokens};
 
-/// One account's session.
+/// The state of one token pair's session.
 #[derive(Debug)]
 pub(in crate::session) struct StateMachine {
     state: State,
-    /// The highest generation that this role's pairs have had: it never goes back.
+    /// The highest generation of this role's pairs so far. It never decreases.
     generation: Generation,
-    /// The account's count.
+    /// The account's counter.
     generations: Generations,
-    /// A login or logout is under way and nothing else may touch the record.
+    /// A login or logout is in progress, so nothing else may touch the record.
     paused: bool,
     last_error: Option<status::LastError>,
     health: Health,
-    look: Look,
+    record_lookup: RecordLookup,
 }
 
-/// When it was last looked for a record while nobody is logged in: it may come with a home that is
-/// mounted late.
+/// When the machine last looked for a record while signed out. The record may appear when the home
+/// folder is mounted.
 #[derive(Clone, Copy, Debug, Default)]
-struct Look {
+struct RecordLookup {
     at: Option<Timestamp>,
     is_under_way: bool,
 }
 
-/// The states. [`Live`] has shades of its own.
+/// The states. [`Live`] has sub-states.
 #[derive(Debug)]
 pub(in crate::session) enum State {
-    /// The record, or the key that opens it, has not arrived yet.
+    /// The record, or the key that opens it, hasn't been read yet.
     Loading,
-    /// Nobody is logged in; or there is a record that must not be used, and why.
+    /// Not logged in; or there is a record that must not be used, and why.
     SignedOut(Option<Problem>),
-    /// There is a record, and the key that opens it can't be had.
+    /// There is a record, but the key that opens it isn't available.
     KeyMissing {
         problem: Problem,
         loading: bool,
         tried_at: Timestamp,
     },
-    /// There is a pair.
+    /// There is a token pair.
     Live(Box<Live>),
-    /// Zendesk has ended the session.
+    /// Zendesk ended the session.
     Ended(Box<Ended>),
 }
 
@@ -104,56 +104,57 @@ pub(in crate::session) struct Live {
     pub(in crate::session) tokens: Arc<SessionTokens>,
     pub(in crate::session) condition: Condition,
     pub(in crate::session) step: Step,
-    /// Zendesk has said that the access token in use is dead.
+    /// Zendesk confirmed that the access token in use is invalid.
     dead: bool,
-    /// An answer is missing that may have replaced the pair.
+    /// An answer was lost that may have replaced the pair, and why.
     doubt: Option<String>,
-    /// Why the last attempt was not even sent: mostly that nothing could be stored.
+    /// Why the last attempt wasn't even sent: usually because nothing could be stored.
     pub(in crate::session) unsent: Option<Problem>,
     /// Failed attempts since the last success.
     failures: u32,
     pub(in crate::session) due: Timestamp,
-    /// When `due` was decided: if the clock reads less than this, it has been set back.
+    /// When `due` was decided. If the clock reads less than this, it was set back.
     decided_at: Timestamp,
     attempted_at: Option<Timestamp>,
 }
 
-/// How a live session stands.
+/// The condition of a live session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Condition {
     Good,
-    /// The answer to a refresh was lost twice.
+    /// The answers to two refreshes in a row were lost.
     Doubtful,
     /// Zendesk refuses to refresh, and says why.
     Blocked(RefreshRejection),
-    /// The pair in use is not on disk yet, and why.
+    /// The pair in use isn't on disk yet, and why.
     Unsaved(Problem),
 }
 
-/// What is under way.
+/// What a live session is doing.
 #[derive(Debug)]
 pub(in crate::session) enum Step {
     Idle,
-    /// A refresh: waiting at the gate, or on its way. `again`: the one retry of a lost answer.
+    /// A refresh waits at the gate or is in flight. `again`: it is the one retry after a lost
+    /// answer.
     Refreshing {
         again: bool,
     },
-    /// A new pair has come and is being stored.
+    /// A new pair has arrived and is being stored.
     Saving {
         next: Arc<SessionTokens>,
         failed: u32,
     },
 }
 
-/// A session that Zendesk has ended.
+/// A session that Zendesk ended.
 #[derive(Debug)]
 pub(in crate::session) struct Ended {
     pub(in crate::session) end: End,
     pub(in crate::session) person: Option<Arc<Person>>,
-    /// The access token outlives the session until it expires or is refused.
+    /// The access token, which outlives the session until it expires or is refused.
     left: Option<Arc<SessionTokens>>,
     saved: bool,
-    /// Why it isn't.
+    /// Why the end isn't stored yet.
     pub(in crate::session) unsaved: Option<Problem>,
 }
 
@@ -164,44 +165,44 @@ pub(in crate::session) enum Input {
     Loaded(LoadResult),
     /// Time has passed.
     Tick,
-    /// A request waits for a usable token.
+    /// A request is waiting for a usable token.
     Wanted,
-    /// The vault has changed, or can be opened now.
+    /// The vault has changed, or is open now.
     Unlocked,
-    /// Somebody asks whether there is a record by now.
+    /// A command asks to look for a record now.
     Look,
-    /// Somebody asks for a refresh.
+    /// A command asks for a refresh.
     Asked,
-    /// `tokens/current` has confirmed that this generation's access token is dead.
+    /// `tokens/current` has confirmed that this generation's access token is invalid.
     Dead(Generation),
-    /// A refresh could not even be sent.
+    /// A refresh couldn't even be sent.
     NotSent(Problem),
-    /// A refresh has ended.
+    /// A refresh has been answered, or its answer was lost.
     Answered(TokenOutcome),
-    /// Another process has stored a newer session: the refresh that was to be sent, or the pair
-    /// that was to be stored, is of no use.
+    /// Another process has stored a newer session, so the refresh about to be sent, or the pair
+    /// about to be stored, is obsolete.
     Superseded(LoadResult),
-    /// What was to be stored is durable.
+    /// The pair or the end is durable.
     Stored,
-    /// What was to be stored could not be.
+    /// The pair or the end couldn't be stored.
     NotStored(Problem),
-    /// `tokens/current` has told what the token answer left out.
+    /// `tokens/current` has supplied what the token answer left out.
     Learned {
         generation: Generation,
         expires_at: Option<Timestamp>,
         refresh_expires_at: Option<Timestamp>,
     },
-    /// A login or logout begins: nothing else touches the record until it is over.
+    /// A login or logout begins. Nothing else touches the record until it is over.
     Pause,
-    /// It is over without effect.
+    /// The login or logout is over without effect.
     Resume,
     /// A login has stored a new pair.
     Adopted(SessionTokens),
     /// A logout has removed the record.
     Forgotten,
-    /// What the daily probe has brought.
+    /// News of the daily probe.
     Health(ProbeInput),
-    /// The configuration has changed; `rebound`: so that the pair may belong elsewhere.
+    /// The configuration has changed; if `rebound`, the pair may belong to something else now.
     Reconfigured { rebound: bool },
 }
 
@@ -209,12 +210,12 @@ pub(in crate::session) enum Input {
 #[derive(Debug)]
 pub(in crate::session) enum LoadResult {
     Nothing,
-    /// A record that can be used. `doubt`: the journal knows of an answer that never came.
+    /// A usable record. `doubt`: the journal mentions a refresh whose answer never came, and why.
     Found {
         tokens: SessionTokens,
         doubt: Option<String>,
     },
-    /// A session that Zendesk has ended.
+    /// A session that Zendesk ended.
     Over {
         end: End,
         person: Option<Person>,
@@ -225,7 +226,7 @@ pub(in crate::session) enum LoadResult {
         problem: Problem,
         generation: Option<Generation>,
     },
-    /// A record, and no key.
+    /// A record, but no key.
     NoKey(Problem),
 }
 
@@ -239,37 +240,37 @@ pub(in crate::session) enum Effect {
         tokens: Arc<SessionTokens>,
         urgency: Urgency,
     },
-    /// Let the refresh that waits at the gate wait no longer.
+    /// Send the refresh that waits at the gate now.
     Hurry,
-    /// Make this durable, after a pause.
+    /// Make this pair durable, after a pause.
     Store {
         tokens: Arc<SessionTokens>,
         after: Duration,
     },
     /// Make the end durable, after a pause.
     StoreEnd { after: Duration },
-    /// Delete this pair's access token, which the newer one has left alive.
+    /// Revoke this pair's access token, which still works beside the newer one.
     Revoke(Arc<SessionTokens>),
     /// Ask `tokens/current` for what the token answer left out.
     Learn(Arc<SessionTokens>),
-    /// The daily probe's.
+    /// Do this for the daily probe.
     Health(ProbeAction),
 }
 
 /// Whether requests can be sent.
 #[derive(Clone, Debug)]
 pub(in crate::session) enum Readiness {
-    /// With this pair's token.
+    /// Yes, with this pair's token.
     Ready(Arc<SessionTokens>),
-    /// Not yet: this is being waited for.
+    /// Not yet, but worth waiting for.
     Pending,
-    /// Not until somebody or something else acts.
+    /// No, not until a person or something else acts.
     Unready,
 }
 
 impl StateMachine {
-    /// A session about which nothing is known yet, whose pairs are numbered by `generations`.
-    /// [`Effect::Load`] comes first.
+    /// A session about which nothing is known yet, and the first effect, [`Effect::Load`].
+    /// `generations` numbers its pairs.
     pub(in crate::session) fn new(generations: Generations) -> (Self, Effect) {
         let machine = Self {
             state: State::Loading,
@@ -278,12 +279,13 @@ impl StateMachine {
             paused: false,
             last_error: None,
             health: Health::default(),
-            look: Look::default(),
+            record_lookup: RecordLookup::default(),
         };
         (machine, Effect::Load)
     }
 
-    /// Takes in what has happened at `now` and says what to do. `spread` in `0.0..1.0` is jitter.
+    /// Applies what happened at `now` and returns what to do. `spread`, in `0.0..1.0`, is the
+    /// jitter.
     pub(in crate::session) fn on(
         &mut self,
         now: Timestamp,
@@ -296,14 +298,14 @@ impl StateMachine {
             Input::Wanted => self.wanted(now),
             Input::Unlocked => self.unlocked(),
             Input::Look => {
-                self.look.at = None;
+                self.record_lookup.at = None;
                 self.tick(now)
             }
             Input::Asked => {
-                self.look_again(now);
+                self.probe_soon(now);
                 self.asked(now)
             }
-            Input::Health(news) => self.heard(now, spread, news),
+            Input::Health(news) => self.on_probe(now, spread, news),
             Input::Dead(generation) => self.dead(now, generation),
             Input::NotSent(problem) => self.not_sent(now, spread, problem),
             Input::Answered(answer) => self.answered(now, spread, answer),
@@ -333,22 +335,22 @@ impl StateMachine {
                     tokens.pair.generation = self.generations.next();
                 }
                 let mut effects = self.go_live(now, spread, tokens, None);
-                effects.push(self.healthy_since(now, spread));
+                effects.push(self.probed_by_login(now, spread));
                 effects
             }
             Input::Forgotten => {
                 self.paused = false;
                 self.last_error = None;
-                self.look.at = Some(now);
+                self.record_lookup.at = Some(now);
                 self.state = State::SignedOut(None);
                 vec![Effect::Health(ProbeAction::Forget)]
             }
             Input::Reconfigured { rebound } => {
-                self.look_again(now);
+                self.probe_soon(now);
                 self.reconfigured(now, rebound)
             }
         };
-        effects.extend(self.attend(now, spread));
+        effects.extend(self.probe_if_due(now, spread));
         effects
     }
 
@@ -367,12 +369,12 @@ impl StateMachine {
         self.generations.next()
     }
 
-    /// The least number that the next pair can get.
+    /// The lowest number that the next pair can get.
     pub(in crate::session) fn upcoming(&self) -> Generation {
         self.generations.upcoming()
     }
 
-    /// What the daily probe knows.
+    /// What the daily probe has found.
     pub(in crate::session) fn health(&self) -> &Health {
         &self.health
     }
@@ -389,7 +391,7 @@ impl StateMachine {
             State::SignedOut(_) | State::KeyMissing { .. } => Readiness::Unready,
             State::Live(live) if live.is_usable(now) => Readiness::Ready(Arc::clone(&live.tokens)),
             State::Live(live) => match live.step {
-                // The login that is under way brings another.
+                // The login in progress brings another token.
                 Step::Idle if self.paused => Readiness::Pending,
                 Step::Idle => Readiness::Unready,
                 Step::Refreshing { .. } => Readiness::Pending,
@@ -407,7 +409,7 @@ impl StateMachine {
         }
     }
 
-    /// The state as people are shown it.
+    /// The state that users are shown.
     pub(in crate::session) fn shown(&self) -> status::State {
         match &self.state {
             State::Loading | State::KeyMissing { .. } => status::State::KeyMissing,
@@ -426,7 +428,7 @@ impl StateMachine {
         }
     }
 
-    /// Whether a refresh, or the first attempts to store one, are under way.
+    /// Whether a refresh, or one of the first attempts to store its pair, is in progress.
     pub(in crate::session) fn is_rotating(&self) -> bool {
         match &self.state {
             State::Live(live) => match live.step {
@@ -440,7 +442,7 @@ impl StateMachine {
         }
     }
 
-    /// The pair in use, or the one that the ended session has left.
+    /// The pair in use, or the one that the ended session left.
     pub(in crate::session) fn tokens(&self) -> Option<&Arc<SessionTokens>> {
         match &self.state {
             State::Live(live) => Some(&live.tokens),
@@ -449,16 +451,16 @@ impl StateMachine {
         }
     }
 
-    /// The next moment at which time alone changes something.
+    /// When the state next changes by time alone.
     pub(in crate::session) fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.state {
             State::Live(live) => {
                 let may = matches!(live.step, Step::Idle) && !self.paused;
                 let due = may.then_some(live.due);
                 let expiry = live.tokens.pair.expires_at;
-                let look = self.next_look().filter(|_| may && live.is_usable(now));
+                let probe = self.next_probe().filter(|_| may && live.is_usable(now));
                 due.into_iter()
-                    .chain(look)
+                    .chain(probe)
                     .chain((expiry > now).then_some(expiry))
                     .min()
             }

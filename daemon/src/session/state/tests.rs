@@ -1,4 +1,4 @@
-//! The machine against a world of its own: scripted, then random.
+//! The state machine in a simulated world: scripted, then random.
 
 mod random;
 
@@ -9,11 +9,11 @@ use super::*;
 use crate::session::model::oauth_error::ErrorBody;
 use crate::session::testing::{grant, session_tokens, transient};
 
-/// What is true outside the machine.
+/// The world outside the state machine.
 struct World {
     machine: StateMachine,
     now: Timestamp,
-    /// The refresh that is on its way.
+    /// The refresh in flight.
     in_flight: Option<Arc<SessionTokens>>,
     storing: Option<Arc<SessionTokens>>,
     storing_end: bool,
@@ -21,8 +21,8 @@ struct World {
     /// The newest generation on disk.
     durable: u64,
     posts: usize,
-    /// What the daily probe wants.
-    acts: Vec<ProbeAction>,
+    /// What the daily probe has asked for.
+    probe_actions: Vec<ProbeAction>,
 }
 
 impl World {
@@ -37,7 +37,7 @@ impl World {
             loading: true,
             durable: 0,
             posts: 0,
-            acts: Vec::new(),
+            probe_actions: Vec::new(),
         }
     }
 
@@ -63,7 +63,7 @@ impl World {
         for effect in self.machine.on(self.now, 0.0, input) {
             match effect {
                 Effect::Load => {
-                    assert!(!self.loading, "one look at the disk at a time");
+                    assert!(!self.loading, "one load at a time");
                     self.loading = true;
                 }
                 Effect::Refresh { tokens, .. } => {
@@ -76,7 +76,7 @@ impl World {
                 Effect::Hurry => assert!(self.in_flight.is_some()),
                 Effect::Store { tokens, .. } => self.storing = Some(tokens),
                 Effect::StoreEnd { .. } => self.storing_end = true,
-                Effect::Health(act) => self.acts.push(act),
+                Effect::Health(action) => self.probe_actions.push(action),
                 Effect::Learn(_) | Effect::Revoke(_) => {}
             }
         }
@@ -84,7 +84,7 @@ impl World {
         self.check();
     }
 
-    /// What must hold whatever happens.
+    /// Asserts the invariants.
     fn check(&self) {
         if let Readiness::Ready(tokens) = self.machine.readiness(self.now) {
             assert!(
@@ -147,7 +147,7 @@ impl World {
 }
 
 #[test]
-fn o1_a_record_that_comes_after_the_start_is_found() {
+fn o1_a_record_that_appears_after_the_start_is_found() {
     let nothing = |world: &mut World| {
         world.loading = false;
         world.on(Input::Loaded(LoadResult::Nothing));
@@ -161,23 +161,26 @@ fn o1_a_record_that_comes_after_the_start_is_found() {
     assert!(world.loading);
     world.pass(60);
     nothing(&mut world);
-    // Somebody asks, before it is time again.
+    // A command asks before the next lookup is due.
     world.on(Input::Look);
     assert!(world.loading);
     world.durable = 1;
     let late = session_tokens(1, world.now, 3600);
     world.found(late, None);
     assert!(world.is_ready());
-    // Neither a session that lives nor one that is ended looks for another.
+    // A live session doesn't look for another record.
     world.on(Input::Look);
     assert!(!world.loading);
 
-    // What was read before a logout counts no more.
+    // A record that was read before a logout is ignored.
     let mut world = World::new();
     nothing(&mut world);
     world.on(Input::Pause);
     world.pass(60);
-    assert!(!world.loading, "a login has the record to itself");
+    assert!(
+        !world.loading,
+        "nothing else reads the record during a login"
+    );
     world.on(Input::Forgotten);
     let stale = session_tokens(1, world.now, 3600);
     world.found(stale, None);
@@ -191,7 +194,7 @@ fn a_refresh_is_stored_then_published() {
     assert_eq!(world.posts, 0);
     world.pass(2);
     assert_eq!(world.shown(), status::State::Rotating);
-    assert!(world.is_ready(), "the old token serves meanwhile");
+    assert!(world.is_ready(), "until then, the old token serves");
     world.granted(3600);
     assert_eq!(world.generation(), 1, "not before it is stored");
     world.stored();
@@ -211,12 +214,15 @@ fn r2_a_dead_token_is_refreshed_at_once_and_once() {
     world.granted(3600);
     world.stored();
     world.on(Input::Dead(generation));
-    assert_eq!(world.posts, 1, "an older generation's death is no news");
+    assert_eq!(
+        world.posts, 1,
+        "an older generation's death changes nothing"
+    );
     assert!(world.is_ready());
 }
 
 #[test]
-fn r3_what_can_t_be_stored_is_served_unsaved_after_two_seconds() {
+fn r3_a_pair_that_can_t_be_stored_is_served_unsaved_after_two_seconds() {
     let mut world = World::live(3600);
     world.pass(3001);
     world.granted(3600);
@@ -293,7 +299,7 @@ fn r4_transient_failures_back_off_and_the_token_serves_until_it_expires() {
 }
 
 #[test]
-fn r5_a_lost_answer_is_retried_once_at_once_with_the_same_token() {
+fn r5_a_lost_answer_is_retried_once_immediately_with_the_same_token() {
     let mut world = World::live(3600);
     world.pass(3001);
     world.answer(TokenOutcome::Lost("reset".to_owned()));
@@ -320,19 +326,19 @@ fn r5_lost_twice_is_doubtful_and_goes_on() {
 }
 
 #[test]
-fn r5_a_start_after_a_crash_tells_lost_from_never_sent() {
+fn r5_a_start_after_a_crash_tries_a_doubtful_pair_at_once() {
     let mut world = World::new();
     let tokens = session_tokens(5, world.now, 3600);
     world.durable = 5;
     world.found(tokens, Some("stopped while it waited"));
     assert_eq!(world.shown(), status::State::Doubtful);
-    assert_eq!(world.posts, 1, "tried at once");
+    assert_eq!(world.posts, 1, "tried immediately");
     world.answer(TokenOutcome::InvalidGrant(ErrorBody::default()));
     assert!(world.end().contains("stopped while it waited"));
 }
 
 #[test]
-fn r4_after_an_end_not_one_more_post() {
+fn r4_after_an_end_there_are_no_more_posts() {
     let mut world = World::live(3600);
     world.pass(3001);
     world.answer(TokenOutcome::InvalidGrant(ErrorBody::default()));
@@ -370,7 +376,7 @@ fn r6_suspend_and_clock_steps_cost_one_refresh_each() {
 }
 
 #[test]
-fn r6_a_clock_that_is_set_back_while_an_answer_is_on_its_way_costs_one_refresh() {
+fn r6_a_clock_that_is_set_back_while_an_answer_is_in_flight_costs_one_refresh() {
     let mut world = World::live(1800);
     world.pass(1500);
     let next = grant(2, world.now, 1800);
@@ -378,7 +384,7 @@ fn r6_a_clock_that_is_set_back_while_an_answer_is_on_its_way_costs_one_refresh()
     world.answer(TokenOutcome::Granted(next));
     world.stored();
     world.pass(1);
-    assert_eq!(world.posts, 2, "what it says of its expiry is a day wrong");
+    assert_eq!(world.posts, 2, "the expiry is a day off");
     world.answer(transient("503"));
     world.pass(0);
     assert_eq!(world.posts, 2, "no storm");
@@ -390,7 +396,7 @@ fn r6_a_clock_that_is_set_back_while_an_answer_is_on_its_way_costs_one_refresh()
 }
 
 #[test]
-fn r9_a_key_that_comes_later_is_waited_for() {
+fn r9_a_missing_key_is_asked_for_again() {
     let mut world = World::new();
     world.loading = false;
     let no_key = || LoadResult::NoKey(Problem::new(Kind::Vault, "locked"));
@@ -405,7 +411,7 @@ fn r9_a_key_that_comes_later_is_waited_for() {
 }
 
 #[test]
-fn a_login_or_logout_has_the_record_to_itself() {
+fn nothing_else_touches_the_record_during_a_login_or_logout() {
     let mut world = World::live(3600);
     world.on(Input::Pause);
     world.pass(3000);
@@ -414,5 +420,5 @@ fn a_login_or_logout_has_the_record_to_itself() {
     world.on(Input::Dead(Generation::new(1)));
     assert_eq!(world.posts, 0);
     world.on(Input::Resume);
-    assert_eq!(world.posts, 1, "what was held up goes on");
+    assert_eq!(world.posts, 1, "resumed");
 }

@@ -1,4 +1,4 @@
-//! What each input changes.
+//! How each input changes the state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use crate::session::model::token_pair::{Generation, SessionTokens};
 
 impl StateMachine {
     pub(super) fn loaded(&mut self, now: Timestamp, spread: f64, load: LoadResult) -> Vec<Effect> {
-        let looked = std::mem::take(&mut self.look).is_under_way;
-        self.look.at = Some(now);
+        let looked = std::mem::take(&mut self.record_lookup).is_under_way;
+        self.record_lookup.at = Some(now);
         match self.state {
             State::Loading | State::KeyMissing { .. } => {}
             State::SignedOut(_) if looked => {}
@@ -132,12 +132,12 @@ impl StateMachine {
                 }
             }
             State::SignedOut(_) => {
-                let look = &mut self.look;
-                let again = look
+                let lookup = &mut self.record_lookup;
+                let again = lookup
                     .at
                     .is_none_or(|at| schedule::between(at, now) >= KEY_RETRY || now < at);
-                if again && !look.is_under_way {
-                    look.is_under_way = true;
+                if again && !lookup.is_under_way {
+                    lookup.is_under_way = true;
                     return vec![Effect::Load];
                 }
             }
@@ -250,8 +250,8 @@ impl StateMachine {
                     after: Duration::ZERO,
                 }]
             }
-            TokenOutcome::InvalidGrant(said) => {
-                let (why, answer_lost) = (live.obituary(now, &said), live.doubt.is_some());
+            TokenOutcome::InvalidGrant(error) => {
+                let (why, answer_lost) = (live.end_reason(now, &error), live.doubt.is_some());
                 self.note(now, why.clone());
                 self.end(End {
                     at: now,
@@ -259,13 +259,13 @@ impl StateMachine {
                     answer_lost,
                 })
             }
-            TokenOutcome::Refused(block) => {
+            TokenOutcome::Refused(rejection) => {
                 live.failures = live.failures.saturating_add(1);
                 live.step = Step::Idle;
                 live.due = schedule::shift(now, schedule::signed(BLOCKED_RETRY));
                 live.decided_at = now;
-                let why = block.why.clone();
-                live.condition = Condition::Blocked(block);
+                let why = rejection.why.clone();
+                live.condition = Condition::Blocked(rejection);
                 self.note(now, why);
                 Vec::new()
             }
@@ -303,7 +303,7 @@ impl StateMachine {
         effects
     }
 
-    /// A refresh brought nothing, and nothing is decided.
+    /// A refresh failed inconclusively.
     pub(super) fn failed(
         &mut self,
         now: Timestamp,
@@ -350,7 +350,7 @@ impl StateMachine {
         };
         self.state = State::Loading;
         let load = match load {
-            // Requests tell a newer token from theirs by its number.
+            // Requests recognize a newer token by its number.
             LoadResult::Found { mut tokens, doubt }
                 if tokens.pair.generation <= self.generation =>
             {
@@ -427,7 +427,7 @@ impl StateMachine {
                 let after = if failed < SAVE_ATTEMPTS {
                     SAVE_RETRY
                 } else {
-                    // Zendesk has deleted the old pair: the new one is all there is (R3).
+                    // Zendesk has deleted the old pair, so serve the new one unsaved (R3).
                     live.tokens = Arc::clone(&tokens);
                     live.settle(now, spread);
                     live.condition = Condition::Unsaved(problem);
@@ -500,14 +500,14 @@ impl StateMachine {
     }
 }
 
-/// R3: a full disk is often cleaned up, and a busy one idle, within two seconds.
+/// R3: within two seconds, a full disk has often been cleaned up, and a busy one is idle.
 const SAVE_RETRY: Duration = Duration::from_millis(200);
 const SAVE_ATTEMPTS: u32 = 11;
-/// Often enough to lose little, rare enough for a disk that stays full.
+/// Often enough to lose little, and rare enough for a disk that stays full.
 const UNSAVED_RETRY: Duration = Duration::from_secs(5);
-/// R4: somebody has to act, and Zendesk need not be asked more often meanwhile.
+/// R4: a person has to act; until then there is no point in asking Zendesk more often.
 pub(super) const BLOCKED_RETRY: Duration = Duration::from_secs(3600);
-/// A keyring that is unlocked later, or a record that comes later, is noticed within this time.
+/// How soon an unlocked keyring or a new record is noticed.
 const KEY_RETRY: Duration = Duration::from_secs(30);
-/// NTP slews and small steps mean nothing; a clock set back by more makes plans worthless.
+/// NTP's slews and small steps don't matter; a clock that is set back by more makes plans wrong.
 const SET_BACK: Duration = Duration::from_secs(60);

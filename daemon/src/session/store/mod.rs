@@ -167,7 +167,8 @@ impl Store {
         self.prepare(account).map(Slot::discard)
     }
 
-    /// Notes that a refresh for `generation` is about to be sent, and reserves space for the answer.
+    /// Notes that a refresh for `generation` is about to be sent, and reserves space for its
+    /// answer.
     ///
     /// # Errors
     /// If the note can't be made durable.

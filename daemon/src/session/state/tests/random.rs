@@ -1,4 +1,4 @@
-//! Whatever happens, in whatever order.
+//! Random events in random order.
 
 use jiff::SignedDuration;
 use loopdesk_protocol::Kind;
@@ -26,7 +26,7 @@ enum Event {
     Logout,
     Reconfigured(bool),
     Found(bool),
-    /// Another process has stored a session, so many generations ahead; or its end.
+    /// Another process has stored a session that many generations ahead, or its end.
     Superseded(u64, bool),
     NoKey,
     Nothing,
@@ -61,7 +61,7 @@ fn event() -> impl Strategy<Value = Event> {
 
 impl World {
     fn happen(&mut self, event: Event) {
-        // The refresher lets logins, logouts and moves in only while nothing is under way.
+        // The refresher allows logins, logouts and moves only while nothing else is in progress.
         let is_quiet = !self.machine.is_rotating() && self.storing.is_none() && !self.loading;
         match event {
             Event::Pass(seconds) => self.pass(seconds),
@@ -139,7 +139,7 @@ impl World {
                 let generation = Generation::new(self.durable);
                 let load = if lives {
                     let tokens = session_tokens(self.durable, self.now, 900);
-                    // Bumped where it would read as the one that requests have used.
+                    // The machine raises a number that requests have already seen.
                     self.durable += 1;
                     LoadResult::Found {
                         tokens,
@@ -190,20 +190,20 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// [`World::on`] asserts what must hold after every step.
+    /// [`World::on`] asserts the invariants after every step.
     #[test]
-    fn r1_r2_r3_r4_r6_whatever_happens_in_whatever_order(
+    fn r1_r2_r3_r4_r6_the_invariants_hold_for_any_events_in_any_order(
         events in prop::collection::vec(event(), 0..200)
     ) {
         let mut world = World::new();
         for event in events {
             let was_live = matches!(world.machine.state(), State::Live(_));
-            // What ended for another process has ended by `invalid_grant` there.
+            // If another process stored an end, it got `invalid_grant` there.
             let kills = matches!(event, Event::InvalidGrant | Event::Superseded(_, false));
             world.happen(event);
             if was_live && !kills {
                 let ended = matches!(world.machine.state(), State::Ended(_));
-                prop_assert!(!ended, "ended by something else than invalid_grant");
+                prop_assert!(!ended, "ended by something other than invalid_grant");
             }
         }
     }
