@@ -29,19 +29,19 @@ impl From<Problem> for CliError {
     }
 }
 
-impl From<client::Error> for CliError {
-    fn from(error: client::Error) -> Self {
+impl From<client::ClientError> for CliError {
+    fn from(error: client::ClientError) -> Self {
         Self::Problem(from_daemon(error))
     }
 }
 
 /// The problem of a failed call to the daemon.
-pub(crate) fn from_daemon(error: client::Error) -> Problem {
+pub(crate) fn from_daemon(error: client::ClientError) -> Problem {
     match error {
-        client::Error::Problem(problem) => problem,
-        client::Error::Unreachable { .. } => Problem::new(Kind::Daemon, error.to_string())
+        client::ClientError::Problem(problem) => problem,
+        client::ClientError::Unreachable { .. } => Problem::new(Kind::Daemon, error.to_string())
             .hint("run this command again, or `loopdesk wait` to start the daemon"),
-        client::Error::Broken(_) => Problem::new(Kind::Daemon, error.to_string())
+        client::ClientError::Broken(_) => Problem::new(Kind::Daemon, error.to_string())
             .hint("run this command again; if that doesn't help, run `loopdesk version`"),
     }
 }
@@ -63,9 +63,9 @@ mod tests {
         let problem = Problem::new(Kind::Timeout, "");
         assert_eq!(CliError::from(problem).exit_code(), 8);
         assert_eq!(CliError::Reported(Kind::Trouble).exit_code(), 1);
-        let broken = client::Error::Broken(String::new());
+        let broken = client::ClientError::Broken(String::new());
         assert_eq!(CliError::from(broken).exit_code(), 6);
-        let login = client::Error::Problem(Problem::new(Kind::Login, ""));
+        let login = client::ClientError::Problem(Problem::new(Kind::Login, ""));
         assert_eq!(CliError::from(login).exit_code(), 4);
     }
 }

@@ -16,9 +16,9 @@ use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
-use loopdeskd::body::{Body, Error};
+use loopdeskd::body::{Body, BodyError};
 use loopdeskd::config::check;
-use loopdeskd::rewrite::{Arrival, Client, Context, Origins, response};
+use loopdeskd::rewrite::{Arrival, Context, Origins, ScriptClient, response};
 use loopdeskd::route_table::CarriedFiles;
 
 fn rewriting(criterion: &mut Criterion) {
@@ -70,7 +70,7 @@ fn context() -> Context {
     let config = check::parse(config).unwrap();
     let account = config.accounts.values().next().unwrap();
     let head = Request::new(()).into_parts().0;
-    let client = Client {
+    let client = ScriptClient {
         base: "http://localhost:8484".to_owned(),
         at: Arrival::Shared,
         names_account: false,
@@ -137,12 +137,12 @@ struct Frames(Arc<[Bytes]>, usize);
 
 impl http_body::Body for Frames {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Task<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let next = self.0.get(self.1).cloned();
         self.1 += 1;
         Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))

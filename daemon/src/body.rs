@@ -19,15 +19,15 @@ pub use budget::Budget;
 #[cfg(test)]
 pub(crate) use budget::tests::{budget, free};
 pub(crate) use budget::{REQUEST_MAX, Share};
-pub(crate) use filtered::{Filter, Filtered, Step};
+pub(crate) use filtered::{Filter, FilterStep, Filtered};
 pub(crate) use whole::{if_empty, whole};
 
 /// A streaming body. Frames from the network are passed on one by one, without a copy.
 #[derive(Debug)]
-pub struct Body(Inner);
+pub struct Body(BodyInner);
 
 /// An error while a body is read.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Body {
     /// An empty body.
@@ -37,60 +37,60 @@ impl Body {
 
     /// A body that is in memory.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
-        Self(Inner::Full(Full::new(bytes.into())))
+        Self(BodyInner::Full(Full::new(bytes.into())))
     }
 
     /// A body of another type.
     pub fn adapted<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<Error>,
+        B::Error: Into<BodyError>,
     {
-        Self(Inner::Adapted(body.map_err(Into::into).boxed_unsync()))
+        Self(BodyInner::Adapted(body.map_err(Into::into).boxed_unsync()))
     }
 }
 
 impl From<Incoming> for Body {
     fn from(body: Incoming) -> Self {
-        Self(Inner::Incoming(body))
+        Self(BodyInner::Incoming(body))
     }
 }
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
-            Inner::Full(body) => Pin::new(body).poll_frame(cx).map_err(|e| match e {}),
-            Inner::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Inner::Adapted(body) => Pin::new(body).poll_frame(cx),
+            BodyInner::Full(body) => Pin::new(body).poll_frame(cx).map_err(|e| match e {}),
+            BodyInner::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            BodyInner::Adapted(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Inner::Full(body) => body.is_end_stream(),
-            Inner::Incoming(body) => body.is_end_stream(),
-            Inner::Adapted(body) => body.is_end_stream(),
+            BodyInner::Full(body) => body.is_end_stream(),
+            BodyInner::Incoming(body) => body.is_end_stream(),
+            BodyInner::Adapted(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Inner::Full(body) => body.size_hint(),
-            Inner::Incoming(body) => body.size_hint(),
-            Inner::Adapted(body) => body.size_hint(),
+            BodyInner::Full(body) => body.size_hint(),
+            BodyInner::Incoming(body) => body.size_hint(),
+            BodyInner::Adapted(body) => body.size_hint(),
         }
     }
 }
 
 #[derive(Debug)]
-enum Inner {
+enum BodyInner {
     Full(Full<Bytes>),
     Incoming(Incoming),
-    Adapted(UnsyncBoxBody<Bytes, Error>),
+    Adapted(UnsyncBoxBody<Bytes, BodyError>),
 }

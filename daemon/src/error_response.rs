@@ -18,7 +18,7 @@ use std::time::Duration;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Response, StatusCode};
 
-use crate::body::{Body, Error};
+use crate::body::{Body, BodyError};
 use crate::config::AccountName;
 use crate::telemetry::Sent;
 
@@ -272,7 +272,7 @@ impl ErrorResponse {
 
     /// The refusal for a request body that ended with `error`. A stage that rejects a body while
     /// streaming it ends the body with a refusal.
-    pub fn of_body(error: &Error) -> Self {
+    pub fn of_body(error: &BodyError) -> Self {
         match error.downcast_ref::<Self>() {
             Some(refusal) => refusal.clone(),
             None => Self::BadRequest(format!("the request's body broke off: {error}")),

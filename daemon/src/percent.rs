@@ -20,9 +20,9 @@ pub(crate) fn encoded(target: &[u8]) -> Result<Cow<'_, [u8]>, Unencodable> {
     let mut odd = 0;
     for byte in target {
         match KINDS[usize::from(*byte)] {
-            Kind::Plain => {}
-            Kind::Odd => odd += 1,
-            Kind::Unencodable(why) => return Err(why),
+            ByteKind::Plain => {}
+            ByteKind::Odd => odd += 1,
+            ByteKind::Unencodable(why) => return Err(why),
         }
     }
     if odd == 0 {
@@ -30,7 +30,7 @@ pub(crate) fn encoded(target: &[u8]) -> Result<Cow<'_, [u8]>, Unencodable> {
     }
     let mut encoded = Vec::with_capacity(target.len() + 2 * odd);
     for byte in target {
-        if KINDS[usize::from(*byte)] == Kind::Plain {
+        if KINDS[usize::from(*byte)] == ByteKind::Plain {
             encoded.push(*byte);
         } else {
             push(*byte, &mut encoded);
@@ -92,7 +92,7 @@ pub(crate) fn decoded(text: impl IntoIterator<Item = u8>) -> Vec<u8> {
 
 /// How a byte in a target is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ByteKind {
     /// RFC 3986 allows it.
     Plain,
     /// It must be percent-encoded.
@@ -100,21 +100,21 @@ enum Kind {
     Unencodable(Unencodable),
 }
 
-const KINDS: [Kind; 256] = {
-    let mut kinds = [Kind::Odd; 256];
+const KINDS: [ByteKind; 256] = {
+    let mut kinds = [ByteKind::Odd; 256];
     let mut byte = 0;
     while byte < 256 {
         kinds[byte] = match byte as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Kind::Plain,
-            b':' | b'/' | b'?' | b'[' | b']' | b'@' => Kind::Plain,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => ByteKind::Plain,
+            b':' | b'/' | b'?' | b'[' | b']' | b'@' => ByteKind::Plain,
             b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => {
-                Kind::Plain
+                ByteKind::Plain
             }
             // Servers read on whether or not two digits follow.
-            b'%' => Kind::Plain,
-            b'#' => Kind::Unencodable(Unencodable::Fragment),
-            0..=0x1f | 0x7f => Kind::Unencodable(Unencodable::Control),
-            _ => Kind::Odd,
+            b'%' => ByteKind::Plain,
+            b'#' => ByteKind::Unencodable(Unencodable::Fragment),
+            0..=0x1f | 0x7f => ByteKind::Unencodable(Unencodable::Control),
+            _ => ByteKind::Odd,
         };
         byte += 1;
     }

@@ -211,8 +211,8 @@ impl BrowserLogin<'_> {
         let Err(failed) = answer else { return };
         let problem = match failed {
             // The event stream reports it.
-            client::Error::Unreachable { .. } => return,
-            failed @ (client::Error::Problem(_) | client::Error::Broken(_)) => {
+            client::ClientError::Unreachable { .. } => return,
+            failed @ (client::ClientError::Problem(_) | client::ClientError::Broken(_)) => {
                 error::from_daemon(failed)
             }
         };

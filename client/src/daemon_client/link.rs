@@ -55,7 +55,9 @@ impl Link {
         let answer = tokio::time::timeout(HANDSHAKE, client.get(version::CALL)).await;
         match answer {
             Ok(Ok(version)) => Ok(Some((client, version))),
-            Ok(Err(client::Error::Unreachable { source, .. })) if is_absent(&source) => Ok(None),
+            Ok(Err(client::ClientError::Unreachable { source, .. })) if is_absent(&source) => {
+                Ok(None)
+            }
             Ok(Err(error)) => Err(error::from_daemon(error)),
             Err(_) => Err(self.not_answering(client.socket())),
         }

@@ -40,9 +40,9 @@ impl Client {
     /// Makes a call that asks for nothing.
     ///
     /// # Errors
-    /// [`Error::Unreachable`] if nothing listens, [`Error::Problem`] if the daemon refuses or
-    /// fails, [`Error::Broken`] if its answer can't be read.
-    pub async fn get<T: DeserializeOwned>(&self, call: Call<(), T>) -> Result<T, Error> {
+    /// [`ClientError::Unreachable`] if nothing listens, [`ClientError::Problem`] if the daemon
+    /// refuses or fails, [`ClientError::Broken`] if its answer can't be read.
+    pub async fn get<T: DeserializeOwned>(&self, call: Call<(), T>) -> Result<T, ClientError> {
         let response = self.send(call.method, call.path, Bytes::new()).await?;
         read(response).await
     }
@@ -55,7 +55,7 @@ impl Client {
         &self,
         call: Call<Q, T>,
         asked: &Q,
-    ) -> Result<T, Error> {
+    ) -> Result<T, ClientError> {
         let target = format!("{}?{}", call.path, asked.query());
         let response = self.send(call.method, &target, Bytes::new()).await?;
         read(response).await
@@ -69,7 +69,7 @@ impl Client {
         &self,
         call: Call<B, T>,
         body: &B,
-    ) -> Result<T, Error> {
+    ) -> Result<T, ClientError> {
         let response = self.send(call.method, call.path, encode(body)?).await?;
         read(response).await
     }
@@ -82,7 +82,7 @@ impl Client {
         &self,
         call: Call<B, Lines<T>>,
         body: &B,
-    ) -> Result<Lines<T>, Error> {
+    ) -> Result<Lines<T>, ClientError> {
         let response = self.send(call.method, call.path, encode(body)?).await?;
         if !response.status().is_success() {
             return Err(problem(response).await);
@@ -99,11 +99,14 @@ impl Client {
         method: Method,
         target: &str,
         body: Bytes,
-    ) -> Result<Response<Incoming>, Error> {
-        let stream = self.connect().await.map_err(|source| Error::Unreachable {
-            socket: self.socket.clone(),
-            source,
-        })?;
+    ) -> Result<Response<Incoming>, ClientError> {
+        let stream = self
+            .connect()
+            .await
+            .map_err(|source| ClientError::Unreachable {
+                socket: self.socket.clone(),
+                source,
+            })?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let request = Request::builder()
             .method(method)
@@ -111,7 +114,7 @@ impl Client {
             .header(HOST, "loopdesk")
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
-            .map_err(|e| Error::Broken(e.to_string()))?;
+            .map_err(|e| ClientError::Broken(e.to_string()))?;
         let driver = tokio::task::spawn(connection);
         let response = sender.send_request(request).await;
         if response.is_err() {
@@ -148,8 +151,8 @@ impl<T: DeserializeOwned> Lines<T> {
     /// The next value, or `None` after the last. Cancel safe.
     ///
     /// # Errors
-    /// [`Error::Broken`] if the daemon hangs up early or its answer can't be read.
-    pub async fn next(&mut self) -> Result<Option<T>, Error> {
+    /// [`ClientError::Broken`] if the daemon hangs up early or its answer can't be read.
+    pub async fn next(&mut self) -> Result<Option<T>, ClientError> {
         loop {
             if let Some(end) = self.buffer.iter().position(|b| *b == b'\n') {
                 let line = self.buffer.split_to(end);
@@ -162,7 +165,7 @@ impl<T: DeserializeOwned> Lines<T> {
                         self.buffer.extend_from_slice(&data);
                     }
                     if self.buffer.len() > ANSWER_MAX {
-                        return Err(Error::Broken("a line is too long".to_owned()));
+                        return Err(ClientError::Broken("a line is too long".to_owned()));
                     }
                 }
                 None => return Ok(None),
@@ -173,7 +176,7 @@ impl<T: DeserializeOwned> Lines<T> {
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum ClientError {
     /// No daemon listens at the socket.
     #[error("no daemon answers at `{}`: {source}", .socket.display())]
     Unreachable {
@@ -190,49 +193,49 @@ pub enum Error {
     Broken(String),
 }
 
-impl From<hyper::Error> for Error {
+impl From<hyper::Error> for ClientError {
     fn from(error: hyper::Error) -> Self {
         Self::Broken(error.to_string())
     }
 }
 
-fn encode(body: &impl Serialize) -> Result<Bytes, Error> {
+fn encode(body: &impl Serialize) -> Result<Bytes, ClientError> {
     serde_json::to_vec(body)
         .map(Bytes::from)
-        .map_err(|e| Error::Broken(e.to_string()))
+        .map_err(|e| ClientError::Broken(e.to_string()))
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(bytes).map_err(|e| Error::Broken(e.to_string()))
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(|e| ClientError::Broken(e.to_string()))
 }
 
-async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Error> {
+async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, ClientError> {
     if !response.status().is_success() {
         return Err(problem(response).await);
     }
     decode(&collect(response).await?)
 }
 
-async fn problem(response: Response<Incoming>) -> Error {
+async fn problem(response: Response<Incoming>) -> ClientError {
     let status = response.status();
     let body = match collect(response).await {
         Ok(body) => body,
         Err(error) => return error,
     };
     match serde_json::from_slice::<Problem>(&body) {
-        Ok(problem) => Error::Problem(problem),
-        Err(_) => Error::Problem(Problem::new(
+        Ok(problem) => ClientError::Problem(problem),
+        Err(_) => ClientError::Problem(Problem::new(
             Kind::Daemon,
             format!("the daemon answered {status} without a reason"),
         )),
     }
 }
 
-async fn collect(response: Response<Incoming>) -> Result<Bytes, Error> {
+async fn collect(response: Response<Incoming>) -> Result<Bytes, ClientError> {
     let body = Limited::new(response.into_body(), ANSWER_MAX);
     match body.collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) => Err(Error::Broken(error.to_string())),
+        Err(error) => Err(ClientError::Broken(error.to_string())),
     }
 }
 

@@ -87,7 +87,7 @@ pub enum Actor {
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct ConditionRow {
     /// Its stable name.
     pub code: &'static str,
     /// What it means, in a sentence.
@@ -101,7 +101,7 @@ pub struct Row {
 }
 
 /// The row of this code.
-pub fn row(code: &str) -> Option<&'static Row> {
+pub fn row(code: &str) -> Option<&'static ConditionRow> {
     TABLE.iter().find(|row| row.code == code)
 }
 
@@ -115,7 +115,7 @@ macro_rules! conditions {
         $text:literal $(, $fix:literal)*;
     )*) => {
         /// All conditions of this release.
-        pub const TABLE: &[Row] = &[$(Row {
+        pub const TABLE: &[ConditionRow] = &[$(ConditionRow {
             code: $code,
             meaning: $meaning.trim_ascii(),
             severity: Severity::$severity,

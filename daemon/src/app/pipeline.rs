@@ -13,7 +13,7 @@ use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, Keys, Used};
 use crate::proof::Prover;
-use crate::rewrite::{self, Arrival, Client, Origins, leak_filter};
+use crate::rewrite::{self, Arrival, Origins, ScriptClient, leak_filter};
 use crate::route::Routes;
 use crate::session::{Sessions, TokenPolicy};
 use crate::signpost;
@@ -217,8 +217,8 @@ impl Pipeline {
 }
 
 /// What rewriting needs to know about a client, so that it can follow the links in its answer.
-fn client(connection: &ConnFacts, admitted: &Admitted, account: &Account) -> Client {
-    Client {
+fn client(connection: &ConnFacts, admitted: &Admitted, account: &Account) -> ScriptClient {
+    ScriptClient {
         base: admitted.base.clone(),
         at: match &connection.local {
             Local::Tcp { addr } if account.port == Some(addr.port()) => Arrival::Own,

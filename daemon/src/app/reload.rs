@@ -9,7 +9,7 @@ use super::listeners::Listeners;
 use super::pipeline::Pipeline;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::files::{Files, Found, Places};
+use crate::config::files::{ConfigFile, Files, Places};
 use crate::config::live::Loaded;
 use crate::config::load;
 use crate::config::watch::ConfigWatch;
@@ -132,6 +132,6 @@ async fn read(places: Places) -> Result<Files, Problem> {
 
 /// A file that disappears while it is being replaced must not end every account. Leaving an empty
 /// file says that it was meant.
-fn gone(file: &Found) -> Problem {
+fn gone(file: &ConfigFile) -> Problem {
     conditions::config_gone(file.path.display())
 }

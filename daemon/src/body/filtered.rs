@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
-use super::Error;
+use super::BodyError;
 
 /// Transforms a stream of bytes.
 pub(crate) trait Filter {
@@ -15,10 +15,10 @@ pub(crate) trait Filter {
     ///
     /// # Errors
     /// The body must end here. What was held back is discarded.
-    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error>;
+    fn next(&mut self, input: &mut Bytes) -> Result<FilterStep, BodyError>;
 
     /// Ends the input. Returns what was held back.
-    fn finish(&mut self) -> Result<Bytes, Error>;
+    fn finish(&mut self) -> Result<Bytes, BodyError>;
 
     /// Whether [`finish`](Self::finish) would return neither data nor an error.
     fn is_finished(&self) -> bool;
@@ -35,7 +35,7 @@ pub(crate) trait Filter {
 
 /// The result of one step of a [`Filter`].
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum FilterStep {
     /// A piece of output.
     Piece(Bytes),
     /// The input is consumed, and there is no more output for it.
@@ -44,7 +44,7 @@ pub(crate) enum Step {
     Busy,
 }
 
-impl Step {
+impl FilterStep {
     /// A piece, unless it is empty.
     pub(crate) fn of(piece: Bytes) -> Self {
         match piece.is_empty() {
@@ -62,7 +62,7 @@ pub(crate) struct Filtered<B, F> {
     input: Bytes,
     ended: bool,
     /// What follows after the bytes that were held back: trailers or an error.
-    last: Option<Result<Frame<Bytes>, Error>>,
+    last: Option<Result<Frame<Bytes>, BodyError>>,
 }
 
 impl<B, F> Filtered<B, F> {
@@ -79,22 +79,22 @@ impl<B, F> Filtered<B, F> {
 
 impl<B, F> Body for Filtered<B, F>
 where
-    B: Body<Data = Bytes, Error = Error> + Unpin,
+    B: Body<Data = Bytes, Error = BodyError> + Unpin,
     F: Filter + Unpin,
 {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         while !this.ended {
             match this.filter.next(&mut this.input) {
-                Ok(Step::Piece(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
-                Ok(Step::Hungry) => (),
-                Ok(Step::Busy) => {
+                Ok(FilterStep::Piece(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                Ok(FilterStep::Hungry) => (),
+                Ok(FilterStep::Busy) => {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::body::Error;
+use crate::body::BodyError;
 
 /// A frame, or an error.
-pub(crate) type Item = Result<Frame<Bytes>, Error>;
+pub(crate) type Item = Result<Frame<Bytes>, BodyError>;
 
 /// A body that ends when its sender is dropped.
 pub(crate) struct Frames(UnboundedReceiver<Item>);
@@ -42,12 +42,12 @@ pub(crate) fn data(bytes: impl AsRef<[u8]>) -> Item {
 
 impl Body for Frames {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.0.poll_recv(cx)
     }
 }

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::BodyExt;
 
-use super::{Body, Error};
+use super::{Body, BodyError};
 
 /// A body that ended early.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct BrokenOff {
     /// What had arrived of it.
     read: Bytes,
     /// Why it ended.
-    pub(crate) error: Error,
+    pub(crate) error: BodyError,
 }
 
 /// Reads a body of `length` bytes, and drops its trailers, as RFC 9110 section 6.5.1 allows.
@@ -64,7 +64,7 @@ pub(crate) async fn if_empty(mut body: Body) -> Option<Body> {
 }
 
 /// The next piece of a body's data.
-async fn next(body: &mut Body) -> Option<Result<Bytes, Error>> {
+async fn next(body: &mut Body) -> Option<Result<Bytes, BodyError>> {
     loop {
         let Ok(frame) = tokio::time::timeout(PIECE_MAX, body.frame()).await else {
             return Some(Err("the rest of it didn't arrive in time".into()));
@@ -89,16 +89,16 @@ impl From<BrokenOff> for Body {
     }
 }
 
-struct Items(VecDeque<Result<Bytes, Error>>);
+struct Items(VecDeque<Result<Bytes, BodyError>>);
 
 impl http_body::Body for Items {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Poll::Ready(self.0.pop_front().map(|item| item.map(Frame::data)))
     }
 }

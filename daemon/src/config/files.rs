@@ -45,9 +45,9 @@ impl Places {
 #[derive(Clone, Debug)]
 pub struct Files {
     /// The user's file.
-    pub user: Found,
+    pub user: ConfigFile,
     /// The machine's file.
-    pub system: Found,
+    pub system: ConfigFile,
     /// When reading began.
     pub read_at: Instant,
 }
@@ -57,11 +57,11 @@ impl Files {
     pub fn read(places: &Places) -> Self {
         let read_at = Instant::now();
         let user = match &places.user {
-            Some(path) => Found::read(Layer::User, path),
-            None => Found::nothing(Layer::User, PathBuf::new()),
+            Some(path) => ConfigFile::read(Layer::User, path),
+            None => ConfigFile::nothing(Layer::User, PathBuf::new()),
         };
         Self {
-            system: Found::read(Layer::System, &places.system),
+            system: ConfigFile::read(Layer::System, &places.system),
             user,
             read_at,
         }
@@ -69,9 +69,9 @@ impl Files {
 
     /// A user's text that didn't come from a file.
     pub(super) fn text(text: &str) -> Self {
-        let nowhere = |layer| Found::nothing(layer, PathBuf::from("/config.toml"));
+        let nowhere = |layer| ConfigFile::nothing(layer, PathBuf::from("/config.toml"));
         Self {
-            user: Found {
+            user: ConfigFile {
                 holds: Holds::Text(text.to_owned()),
                 ..nowhere(Layer::User)
             },
@@ -87,7 +87,7 @@ impl Files {
     }
 
     /// Both files, the one that takes precedence first.
-    pub fn each(&self) -> [&Found; 2] {
+    pub fn each(&self) -> [&ConfigFile; 2] {
         [&self.user, &self.system]
     }
 
@@ -108,7 +108,7 @@ impl Files {
     }
 
     /// The file that existed in `before` and doesn't now.
-    pub fn gone_since<'a>(&'a self, before: &'a Self) -> Option<&'a Found> {
+    pub fn gone_since<'a>(&'a self, before: &'a Self) -> Option<&'a ConfigFile> {
         let mut pairs = self.each().into_iter().zip(before.each());
         pairs
             .find(|(now, before)| !now.exists() && before.exists())
@@ -118,7 +118,7 @@ impl Files {
 
 /// One file.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct ConfigFile {
     /// Whether it is the user's or the machine's.
     pub layer: Layer,
     /// Its path.
@@ -127,7 +127,7 @@ pub struct Found {
     pub holds: Holds,
 }
 
-impl Found {
+impl ConfigFile {
     /// Whether it exists, readable or not.
     pub fn exists(&self) -> bool {
         self.holds != Holds::Nothing

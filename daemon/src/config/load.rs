@@ -2,7 +2,7 @@
 
 use loopdesk_protocol::config::{Diagnostic, Effective, Layer, Report, ReportFile};
 
-use super::files::{Files, Found, Places, shown};
+use super::files::{ConfigFile, Files, Places, shown};
 use super::{Config, RetiredKey, check};
 
 /// Reads the files. Without any, every key has its default and there are no accounts.
@@ -42,7 +42,7 @@ pub fn report(places: &Places) -> Report {
         }
         Err(errors) => (None, errors, Vec::new()),
     };
-    let file = |found: &Found| ReportFile {
+    let file = |found: &ConfigFile| ReportFile {
         layer: found.layer,
         path: shown(&found.path),
         exists: found.exists(),

@@ -39,7 +39,7 @@ pub(super) struct Part<'t, 'i> {
 }
 
 /// A value and its place.
-type Found<'t, 'i> = (Place, &'t Spanned<DeValue<'i>>);
+type FoundValue<'t, 'i> = (Place, &'t Spanned<DeValue<'i>>);
 
 impl<'t, 'i> Section<'t, 'i> {
     /// The root table of these documents, the uppermost first.
@@ -295,7 +295,7 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         key: &'static str,
         errors: &mut Errors<'_>,
-        read: impl Fn(Found<'t, 'i>, Layer, &mut Errors<'_>) -> Option<T>,
+        read: impl Fn(FoundValue<'t, 'i>, Layer, &mut Errors<'_>) -> Option<T>,
     ) -> Option<T> {
         let mut counts = None;
         for found in self.take(key, errors) {
@@ -320,13 +320,13 @@ impl<'t, 'i> Section<'t, 'i> {
         parts
     }
 
-    fn take(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Vec<Found<'t, 'i>> {
+    fn take(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Vec<FoundValue<'t, 'i>> {
         self.known.push(key);
         errors.know(format!("{}{key}", self.prefix));
         self.values(key).collect()
     }
 
-    fn values(&self, key: &str) -> impl Iterator<Item = Found<'t, 'i>> {
+    fn values(&self, key: &str) -> impl Iterator<Item = FoundValue<'t, 'i>> {
         let is_reserved = self.reserved.contains(&key);
         let counts = move |part: &&Part<'_, '_>| !(is_reserved && part.layer == Layer::User);
         let found = self.parts.iter().filter(counts).filter_map(move |part| {

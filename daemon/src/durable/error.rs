@@ -8,13 +8,13 @@ use loopdesk_protocol::{Kind, Problem};
 /// Why something couldn't be written to disk, or read from it.
 #[derive(Debug, thiserror::Error)]
 #[error("can't {act} `{}`: {source}", .path.display())]
-pub(crate) struct Error {
+pub(crate) struct DurableError {
     act: &'static str,
     path: PathBuf,
     source: io::Error,
 }
 
-impl Error {
+impl DurableError {
     pub(crate) fn new(act: &'static str, path: &Path, source: io::Error) -> Self {
         Self {
             act,

@@ -9,19 +9,19 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-pub(crate) use self::error::Error;
+pub(crate) use self::error::DurableError;
 use crate::failpoint;
 
 /// Makes sure that a folder exists that other users can neither write to nor read.
 ///
 /// # Errors
 /// If the folder can't be created or made private.
-pub(crate) fn make_folder(dir: &Path) -> Result<(), Error> {
+pub(crate) fn make_folder(dir: &Path) -> Result<(), DurableError> {
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir);
-    made.map_err(|e| Error::new("create", dir, e))?;
+    made.map_err(|e| DurableError::new("create", dir, e))?;
     check_folder(dir)
 }
 
@@ -29,9 +29,9 @@ pub(crate) fn make_folder(dir: &Path) -> Result<(), Error> {
 ///
 /// # Errors
 /// If the folder is missing, belongs to another user, or can't be made private.
-pub(crate) fn check_folder(dir: &Path) -> Result<(), Error> {
-    let wrong = |why: &str| Error::new("use", dir, io::Error::other(why.to_owned()));
-    let meta = fs::symlink_metadata(dir).map_err(|e| Error::new("use", dir, e))?;
+pub(crate) fn check_folder(dir: &Path) -> Result<(), DurableError> {
+    let wrong = |why: &str| DurableError::new("use", dir, io::Error::other(why.to_owned()));
+    let meta = fs::symlink_metadata(dir).map_err(|e| DurableError::new("use", dir, e))?;
     if meta.file_type().is_symlink() {
         return Err(wrong("it is a symbolic link"));
     }
@@ -47,7 +47,7 @@ pub(crate) fn check_folder(dir: &Path) -> Result<(), Error> {
     }
     if meta.mode() & 0o077 != 0 {
         fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
-            .map_err(|e| Error::new("make private", dir, e))?;
+            .map_err(|e| DurableError::new("make private", dir, e))?;
     }
     Ok(())
 }
@@ -109,8 +109,8 @@ pub(crate) fn write_through(path: &Path, bytes: &[u8], dir: &Path) -> io::Result
 ///
 /// # Errors
 /// If the replacement isn't certain. Then either the old file or the new one is there.
-pub(crate) fn replace(path: &Path, bytes: &[u8], steps: &Steps) -> Result<(), Error> {
-    let failed = |e| Error::new("write", path, e);
+pub(crate) fn replace(path: &Path, bytes: &[u8], steps: &Steps) -> Result<(), DurableError> {
+    let failed = |e| DurableError::new("write", path, e);
     let temp = path.with_added_extension("new");
     let written = write_beside(&temp, bytes, steps).and_then(|()| fs::rename(&temp, path));
     if let Err(error) = written {

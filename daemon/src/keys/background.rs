@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::Inner;
+use super::KeysInner;
 use super::connection::{Connection, Trace};
 use super::tally::Program;
 use crate::program;
@@ -128,7 +128,7 @@ impl Board {
 }
 
 /// Works off `board` until it is stopped or `keys` are dropped.
-pub(super) fn run(board: &Board, keys: &Weak<Inner>) {
+pub(super) fn run(board: &Board, keys: &Weak<KeysInner>) {
     let mut save_from = Instant::now();
     let mut callers_from = save_from;
     let mut likely = Likely::default();

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::{Kind, Problem, SecretText};
 
-use super::file::Contents;
+use super::file::KeyFileContents;
 use super::format::{self, KeyId};
 use super::key::{Key, New, OLD_MAX};
-use super::store::{Found, Stamp};
-use super::{Inner, Keys, State};
+use super::store::{KeyFileState, Stamp};
+use super::{Keys, KeysInner, KeysState};
 use crate::config::AccountName;
 use crate::failpoint;
 use crate::telemetry::Sent;
@@ -167,7 +167,7 @@ impl Keys {
 
 type ByName = BTreeMap<String, Arc<Key>>;
 
-impl Inner {
+impl KeysInner {
     /// Reads the file again if it has changed. May block.
     pub(super) fn look(&self) {
         let mut writer = self.writer();
@@ -180,7 +180,7 @@ impl Inner {
     /// Reads the file and puts its keys in force.
     pub(super) fn read(&self, writer: &mut Writer) {
         match self.store.read() {
-            Found::Keys(contents, stamp) => {
+            KeyFileState::Keys(contents, stamp) => {
                 writer.generation = contents.generation;
                 writer.stamp = stamp;
                 let keys = contents.keys.into_iter().map(|mut key| {
@@ -189,15 +189,15 @@ impl Inner {
                 });
                 self.publish(writer, keys);
             }
-            Found::Nothing(problem) => {
+            KeyFileState::Nothing(problem) => {
                 writer.stamp = None;
                 let told = self.state.load().problem.clone();
                 if told.as_ref() != Some(&problem) {
                     tracing::error!(%problem, "local keys are refused");
                 }
-                self.state.store(Arc::new(State {
+                self.state.store(Arc::new(KeysState {
                     problem: Some(problem),
-                    ..State::default()
+                    ..KeysState::default()
                 }));
             }
         }
@@ -217,7 +217,7 @@ impl Inner {
         let mut keys = state.by_name.clone();
         keys.retain(|_, key| !key.is_revoked);
         let changed = change(&mut keys, now)?;
-        let contents = Contents {
+        let contents = KeyFileContents {
             generation: writer.generation + 1,
             keys: keys.values().map(|key| Key::clone(key)).collect(),
         };
@@ -236,7 +236,7 @@ impl Inner {
 
     /// Puts `keys` in force, except those that were revoked.
     fn publish(&self, writer: &Writer, keys: impl Iterator<Item = Arc<Key>>) {
-        let mut state = State::default();
+        let mut state = KeysState::default();
         let mut by_id = HashMap::new();
         for mut key in keys {
             if writer.revoked.contains(&key.id) {
@@ -255,7 +255,7 @@ impl Inner {
     }
 }
 
-fn usable(state: &State) -> Result<(), Problem> {
+fn usable(state: &KeysState) -> Result<(), Problem> {
     state.problem.clone().map_or(Ok(()), Err)
 }
 

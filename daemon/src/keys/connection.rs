@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::tally::{Peer, Tally};
+use super::tally::{PeerProgram, Tally};
 use crate::config::AccountName;
 
 /// How to find the process at the other end of a connection.
@@ -26,7 +26,7 @@ pub(super) struct Connection {
     pub(super) over_tcp: bool,
     /// The account of the first key that it sent.
     pub(super) keyed: OnceLock<AccountName>,
-    peer: Arc<Peer>,
+    peer: Arc<PeerProgram>,
     is_asked_for: AtomicBool,
     is_gone: AtomicBool,
     /// The counters of its requests without a key, by account.
@@ -46,7 +46,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn peer(&self) -> &Arc<Peer> {
+    pub(super) fn peer(&self) -> &Arc<PeerProgram> {
         &self.peer
     }
 

@@ -31,7 +31,7 @@ use crate::hex;
 
 /// The contents of the file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Contents {
+pub(super) struct KeyFileContents {
     /// Counts the changes.
     pub(super) generation: u64,
     /// Sorted by name.
@@ -53,8 +53,8 @@ pub(super) enum FileError {
 ///
 /// # Errors
 /// TOML can't express the contents, which would be a bug.
-pub(super) fn render(contents: &Contents, now: Timestamp) -> Result<String, String> {
-    let file = File {
+pub(super) fn render(contents: &KeyFileContents, now: Timestamp) -> Result<String, String> {
+    let file = KeyFile {
         version: VERSION,
         generation: contents.generation,
         keys: contents.keys.iter().map(|k| Stored::of(k, now)).collect(),
@@ -68,7 +68,7 @@ pub(super) fn render(contents: &Contents, now: Timestamp) -> Result<String, Stri
 /// # Errors
 /// The checksum doesn't match, a newer release wrote the file, or a value is invalid. Then no key in it
 /// is valid.
-pub(super) fn parse(text: &[u8]) -> Result<Contents, FileError> {
+pub(super) fn parse(text: &[u8]) -> Result<KeyFileContents, FileError> {
     let text = std::str::from_utf8(text).map_err(|_| FileError::Changed)?;
     let (line, body) = text.split_once('\n').ok_or(FileError::Changed)?;
     if line != checksum_line(body) {
@@ -87,7 +87,7 @@ fn checksum_line(body: &str) -> String {
     format!("checksum = \"sha256:{sum}\"")
 }
 
-fn contents(body: &str) -> Result<Contents, FileError> {
+fn contents(body: &str) -> Result<KeyFileContents, FileError> {
     let nonsense = |why: String| FileError::Nonsense(why);
     // The parser's messages may quote the file, which holds nothing secret.
     let of_toml = |e: toml::de::Error| nonsense(e.message().to_owned());
@@ -95,7 +95,7 @@ fn contents(body: &str) -> Result<Contents, FileError> {
     if version != VERSION {
         return Err(FileError::Newer(version));
     }
-    let file: File = toml::from_str(body).map_err(of_toml)?;
+    let file: KeyFile = toml::from_str(body).map_err(of_toml)?;
     let keys = file.keys.into_iter().map(Stored::into_key);
     let keys: Vec<Key> = keys.collect::<Result<_, _>>().map_err(nonsense)?;
     let names: BTreeSet<_> = keys.iter().map(|key| &key.name).collect();
@@ -103,7 +103,7 @@ fn contents(body: &str) -> Result<Contents, FileError> {
     if names.len() != keys.len() || ids.len() != keys.len() {
         return Err(nonsense("two keys share a name or an id".to_owned()));
     }
-    Ok(Contents {
+    Ok(KeyFileContents {
         generation: file.generation,
         keys,
     })
@@ -116,7 +116,7 @@ struct Versioned {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct File {
+struct KeyFile {
     version: i64,
     generation: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -247,7 +247,7 @@ const HEAD: &str = "\
 ";
 
 #[cfg(feature = "fuzzing")]
-pub(super) fn parse_unsealed(body: &str) -> Result<Contents, FileError> {
+pub(super) fn parse_unsealed(body: &str) -> Result<KeyFileContents, FileError> {
     parse(sealed(body).as_bytes())
 }
 

@@ -48,7 +48,7 @@ pub use self::format::KeyId;
 use self::key::Secrets;
 pub use self::key::{Key, New};
 pub use self::presented::{KEY_HEADER, Presented, presented, take_out};
-use self::store::Store;
+use self::store::KeyStore;
 pub use self::throttle::Failures;
 use self::throttle::Throttle;
 pub use self::uses::{Caller, Used};
@@ -58,13 +58,13 @@ use crate::config::AccountName;
 
 /// The local keys of this daemon. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Keys(Arc<Inner>);
+pub struct Keys(Arc<KeysInner>);
 
 #[derive(Debug)]
-struct Inner {
-    store: Store,
+struct KeysInner {
+    store: KeyStore,
     clock: Clock,
-    state: ArcSwap<State>,
+    state: ArcSwap<KeysState>,
     /// Locked while the file is read or changed.
     writer: Mutex<Writer>,
     /// What a secret is compared with if its key doesn't exist.
@@ -80,7 +80,7 @@ struct Inner {
 
 /// The keys in force.
 #[derive(Debug, Default)]
-struct State {
+struct KeysState {
     by_id: HashMap<KeyId, Arc<Key>>,
     /// Includes keys that were revoked but couldn't be removed from the file.
     by_name: BTreeMap<String, Arc<Key>>,
@@ -100,8 +100,8 @@ impl Keys {
         // Without random bytes nothing else works either, so any digest that matches no secret
         // will do.
         let nobody = Digest::random().unwrap_or_else(|_| Digest::of_nothing());
-        let inner = Arc::new(Inner {
-            store: Store::new(paths),
+        let inner = Arc::new(KeysInner {
+            store: KeyStore::new(paths),
             clock,
             state: ArcSwap::default(),
             writer: Mutex::default(),
@@ -216,7 +216,7 @@ impl Keys {
     }
 }
 
-impl Inner {
+impl KeysInner {
     fn judge(&self, presented: &Presented) -> Result<Arc<Key>, KeyError> {
         let now = self.clock.now();
         self.look_now_and_then(now);
@@ -273,7 +273,7 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+impl Drop for KeysInner {
     fn drop(&mut self) {
         self.board.stop();
     }

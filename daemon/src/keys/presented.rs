@@ -58,13 +58,13 @@ pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, Ke
                 None => found = Some(candidate),
             }
         };
-        match Slot::of(name) {
-            Slot::Key => take(value.as_bytes().trim_ascii()),
-            Slot::Authorization => each_in_authorization(value, take),
-            Slot::None if looks_like_a_key(value.as_bytes()) => {
+        match KeySlot::of(name) {
+            KeySlot::Key => take(value.as_bytes().trim_ascii()),
+            KeySlot::Authorization => each_in_authorization(value, take),
+            KeySlot::None if looks_like_a_key(value.as_bytes()) => {
                 return Err(KeyError::Misplaced(name.clone()));
             }
-            Slot::None => {}
+            KeySlot::None => {}
         }
         if differs {
             return Err(KeyError::Two);
@@ -75,14 +75,14 @@ pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, Ke
 
 /// Removes every header that holds a key, whichever credential the request is sent on with.
 pub fn take_out(headers: &mut HeaderMap) {
-    let holds = |name: &HeaderName, value: &HeaderValue| match Slot::of(name) {
-        Slot::Key => true,
-        Slot::Authorization => {
+    let holds = |name: &HeaderName, value: &HeaderValue| match KeySlot::of(name) {
+        KeySlot::Key => true,
+        KeySlot::Authorization => {
             let mut holds = false;
             each_in_authorization(value, |_| holds = true);
             holds
         }
-        Slot::None => looks_like_a_key(value.as_bytes()),
+        KeySlot::None => looks_like_a_key(value.as_bytes()),
     };
     let all = headers.iter().filter(|(name, value)| holds(name, value));
     let names: Vec<HeaderName> = all.map(|(name, _)| name.clone()).collect();
@@ -90,13 +90,13 @@ pub fn take_out(headers: &mut HeaderMap) {
 }
 
 /// How a header may carry a key.
-enum Slot {
+enum KeySlot {
     Key,
     Authorization,
     None,
 }
 
-impl Slot {
+impl KeySlot {
     fn of(name: &HeaderName) -> Self {
         if name == AUTHORIZATION || name == PROXY_AUTHORIZATION {
             return Self::Authorization;

@@ -13,13 +13,13 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use loopdesk_protocol::{Kind, Paths, Problem};
 
-use super::file::{self, Contents, FileError};
+use super::file::{self, FileError, KeyFileContents};
 use crate::durable::{self, Steps};
 use crate::failpoint;
 
 /// The key file and its mark.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(super) struct KeyStore {
     file: PathBuf,
     mark: PathBuf,
     folder: PathBuf,
@@ -27,9 +27,9 @@ pub(super) struct Store {
 
 /// What was found on disk.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum KeyFileState {
     /// The latest key file, or the contents of an empty one if no key was ever created.
-    Keys(Contents, Option<Stamp>),
+    Keys(KeyFileContents, Option<Stamp>),
     /// A file that can't be trusted.
     Nothing(Problem),
 }
@@ -43,7 +43,7 @@ pub(super) struct Stamp {
     changed: (i64, i64),
 }
 
-impl Store {
+impl KeyStore {
     pub(super) fn new(paths: &Paths) -> Self {
         Self {
             file: paths.local_keys_file(),
@@ -61,18 +61,20 @@ impl Store {
     }
 
     /// Reads both files. May block.
-    pub(super) fn read(&self) -> Found {
+    pub(super) fn read(&self) -> KeyFileState {
         match durable::check_folder(&self.folder) {
             Ok(()) => {}
-            Err(error) if error.is_missing() => return Found::Keys(Contents::default(), None),
-            Err(error) => return Found::Nothing(closing(error.problem())),
+            Err(error) if error.is_missing() => {
+                return KeyFileState::Keys(KeyFileContents::default(), None);
+            }
+            Err(error) => return KeyFileState::Nothing(closing(error.problem())),
         }
         let mark = self.read_mark();
         match (self.read_file(), mark) {
-            (Ok(None), Mark::None) => Found::Keys(Contents::default(), None),
-            (Ok(None), Mark::Unknown | Mark::Change(_)) => Found::Nothing(self.missing()),
+            (Ok(None), Mark::None) => KeyFileState::Keys(KeyFileContents::default(), None),
+            (Ok(None), Mark::Unknown | Mark::Change(_)) => KeyFileState::Nothing(self.missing()),
             (Ok(Some((contents, _))), Mark::Change(last)) if contents.generation < last => {
-                Found::Nothing(self.older())
+                KeyFileState::Nothing(self.older())
             }
             (Ok(Some((contents, stamp))), mark) => {
                 if mark != Mark::Change(contents.generation)
@@ -80,9 +82,9 @@ impl Store {
                 {
                     tracing::warn!(%error, "can't update the change mark of the local keys");
                 }
-                Found::Keys(contents, Some(stamp))
+                KeyFileState::Keys(contents, Some(stamp))
             }
-            (Err(problem), _) => Found::Nothing(problem),
+            (Err(problem), _) => KeyFileState::Nothing(problem),
         }
     }
 
@@ -90,7 +92,7 @@ impl Store {
     ///
     /// # Errors
     /// A step failed. The file on disk is then either the old one or the new one, whole.
-    pub(super) fn write(&self, contents: &Contents, now: Timestamp) -> Result<(), Problem> {
+    pub(super) fn write(&self, contents: &KeyFileContents, now: Timestamp) -> Result<(), Problem> {
         durable::make_folder(&self.folder).map_err(|e| e.problem())?;
         let internal =
             |why| Problem::new(Kind::Internal, format!("the keys can't be written: {why}"));
@@ -114,7 +116,7 @@ impl Store {
         Ok(())
     }
 
-    fn read_file(&self) -> Result<Option<(Contents, Stamp)>, Problem> {
+    fn read_file(&self) -> Result<Option<(KeyFileContents, Stamp)>, Problem> {
         let flags = durable::NO_FOLLOW | durable::NO_WAIT;
         let opened = OpenOptions::new()
             .read(true)
@@ -171,7 +173,7 @@ impl Store {
         number.map_or(Mark::Unknown, Mark::Change)
     }
 
-    fn write_mark(&self, change: u64) -> Result<(), durable::Error> {
+    fn write_mark(&self, change: u64) -> Result<(), durable::DurableError> {
         let line = format!("{MARK}{change}\n");
         durable::replace(&self.mark, line.as_bytes(), &MARK_STEPS)
     }

@@ -16,7 +16,7 @@ pub(super) struct Tally {
     turn: AtomicU64,
     /// Whether a request came over TCP without a key.
     pub(super) over_tcp: AtomicBool,
-    by: ArcSwapOption<Peer>,
+    by: ArcSwapOption<PeerProgram>,
     /// Whether it is in an account's list of callers.
     is_listed: AtomicBool,
 }
@@ -35,12 +35,12 @@ impl Default for Tally {
 }
 
 impl Tally {
-    pub(super) fn count(&self, now: Timestamp, turn: u64, by: &Arc<Peer>) {
+    pub(super) fn count(&self, now: Timestamp, turn: u64, by: &Arc<PeerProgram>) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.set(now.as_millisecond(), turn, Some(by));
     }
 
-    fn set(&self, at: i64, turn: u64, by: Option<&Arc<Peer>>) {
+    fn set(&self, at: i64, turn: u64, by: Option<&Arc<PeerProgram>>) {
         self.at.store(at, Ordering::Relaxed);
         self.turn.store(turn, Ordering::Relaxed);
         let is_same = match (&*self.by.load(), by) {
@@ -95,14 +95,14 @@ impl Tally {
         (last, requests)
     }
 
-    pub(super) fn row(&self) -> Option<Row> {
+    pub(super) fn row(&self) -> Option<TallyRow> {
         let at = self.at.load(Ordering::Relaxed);
         if at == NEVER {
             return None;
         }
         let by = self.by.load();
         let program = by.as_ref().and_then(|peer| peer.known()?.as_ref());
-        Some(Row {
+        Some(TallyRow {
             at: Timestamp::from_millisecond(at).ok()?,
             program: program.map(|program| program.name.to_string()),
             process: program.and_then(|program| program.process),
@@ -111,11 +111,11 @@ impl Tally {
         })
     }
 
-    pub(super) fn recall(&self, row: &Row, turn: u64) {
+    pub(super) fn recall(&self, row: &TallyRow, turn: u64) {
         self.requests.store(row.requests, Ordering::Relaxed);
         self.over_tcp.store(row.over_tcp, Ordering::Relaxed);
         let by = row.program.as_deref().map(|name| {
-            Peer::recalled(Program {
+            PeerProgram::recalled(Program {
                 name: Arc::from(name),
                 process: row.process,
             })
@@ -126,7 +126,7 @@ impl Tally {
 
 /// A stored count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct TallyRow {
     pub(super) at: Timestamp,
     pub(super) program: Option<String>,
     pub(super) process: Option<u32>,
@@ -136,9 +136,9 @@ pub(super) struct Row {
 
 /// The program behind a connection, once known.
 #[derive(Debug, Default)]
-pub(super) struct Peer(OnceLock<Option<Program>>);
+pub(super) struct PeerProgram(OnceLock<Option<Program>>);
 
-impl Peer {
+impl PeerProgram {
     pub(super) fn recalled(program: Program) -> Arc<Self> {
         Arc::new(Self(OnceLock::from(Some(program))))
     }

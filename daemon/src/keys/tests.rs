@@ -438,7 +438,7 @@ async fn d2_a_disk_that_takes_nothing_keeps_no_revoked_key_alive() {
 async fn d2_rights_that_can_t_be_read_allow_nothing() {
     let bench = bench();
     let secret = bench.create("nightly");
-    let contents = file::Contents {
+    let contents = file::KeyFileContents {
         generation: 9,
         keys: bench
             .keys

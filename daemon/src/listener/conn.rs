@@ -26,7 +26,7 @@ use super::framing_probe::FramingProbe;
 use super::lingering_close::LingeringClose;
 use super::reject::{self, Rejector};
 use super::timeouts::{BodyTimeout, WriteTimeout};
-use crate::body::{Body, Error};
+use crate::body::{Body, BodyError};
 use crate::facts::{ConnFacts, LengthBesideCoding};
 use crate::telemetry;
 
@@ -196,12 +196,12 @@ struct GuardedBody {
 
 impl http_body::Body for GuardedBody {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Pin::new(&mut self.get_mut().body).poll_frame(cx)
     }
 

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection_limit::ConnState;
-use crate::body::Error;
+use crate::body::BodyError;
 
 /// A connection that breaks off when its client reads nothing for [`UNREAD_MAX`]. Until then a
 /// stalled client costs one buffer here and one window at Zendesk's end, however large the answer.
@@ -129,15 +129,15 @@ impl<B> BodyTimeout<B> {
 
 impl<B> Body for BodyTimeout<B>
 where
-    B: Body<Data = Bytes, Error: Into<Error>> + Unpin,
+    B: Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
 {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
             if let Some(since) = this.since.take() {
@@ -218,7 +218,7 @@ mod tests {
     async fn d1_p18_a_body_that_drips_breaks_off_and_a_slow_one_arrives() {
         for (piece, arrives) in [(1, false), (30 * 1024, true)] {
             let permit = ConnectionLimit::new(1).take().await;
-            let (mut client, body) = Channel::<Bytes, Error>::new(1);
+            let (mut client, body) = Channel::<Bytes, BodyError>::new(1);
             let body = BodyTimeout::new(body, permit.state());
             let sending = tokio::spawn(async move {
                 for _ in 0..100 {

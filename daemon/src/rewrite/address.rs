@@ -1,11 +1,11 @@
 //! An address in a header: where it leads, and its local form.
 
-use super::origins::View;
+use super::origins::OriginsView;
 
 /// The local form of an address that a client is sent to (`Location`). `None` for foreign
 /// addresses, for pages that people open, and for relative ones, which lead back to where they were
 /// requested.
-pub(super) fn localised(url: &[u8], view: &View) -> Option<Vec<u8>> {
+pub(super) fn localised(url: &[u8], view: &OriginsView) -> Option<Vec<u8>> {
     let (authority, rest) = split(url)?;
     if is_for_people(rest) {
         return None;

@@ -6,14 +6,14 @@ use http::HeaderMap;
 use super::gzip::Decoder;
 use super::head;
 use super::scanner::Scanner;
-use crate::body::{Error, Filter, Step};
+use crate::body::{BodyError, Filter, FilterStep};
 
 impl Filter for Scanner {
-    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
-        Ok(Step::of(self.push(&std::mem::take(input))))
+    fn next(&mut self, input: &mut Bytes) -> Result<FilterStep, BodyError> {
+        Ok(FilterStep::of(self.push(&std::mem::take(input))))
     }
 
-    fn finish(&mut self) -> Result<Bytes, Error> {
+    fn finish(&mut self) -> Result<Bytes, BodyError> {
         Ok(Self::finish(self))
     }
 
@@ -31,12 +31,12 @@ impl Filter for Scanner {
 /// The head has already been sent when an error occurs, so all that can be signalled is that the
 /// body is incomplete: the connection is closed before its end.
 impl Filter for Decoder {
-    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
+    fn next(&mut self, input: &mut Bytes) -> Result<FilterStep, BodyError> {
         let decoded = self.decode(input).map_err(logged)?;
-        Ok(decoded.map_or(Step::Hungry, Step::Piece))
+        Ok(decoded.map_or(FilterStep::Hungry, FilterStep::Piece))
     }
 
-    fn finish(&mut self) -> Result<Bytes, Error> {
+    fn finish(&mut self) -> Result<Bytes, BodyError> {
         Self::finish(self).map(|()| Bytes::new()).map_err(logged)
     }
 
@@ -49,7 +49,7 @@ impl Filter for Decoder {
     }
 }
 
-fn logged(error: super::gzip::GzipError) -> Error {
+fn logged(error: super::gzip::GzipError) -> BodyError {
     tracing::warn!("can't decode the body of an answer: {error}; it ends here");
     error.into()
 }

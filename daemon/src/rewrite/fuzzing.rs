@@ -2,14 +2,14 @@
 
 use bytes::Bytes;
 
-use super::origins::Client;
+use super::origins::ScriptClient;
 use super::scanner::{Scanner, reference};
 use crate::config::RewriteClass;
 
 /// The scanner's result for a body that arrives in `chunks`.
 pub fn scanned<'a>(
     classes: &[RewriteClass],
-    client: &Client,
+    client: &ScriptClient,
     chunks: impl IntoIterator<Item = &'a [u8]>,
 ) -> Vec<u8> {
     let mut scanner = Scanner::new(classes, reference::view(client.clone()));
@@ -22,11 +22,11 @@ pub fn scanned<'a>(
 }
 
 /// The slow reference's result for a document that is valid JSON.
-pub fn expected(classes: &[RewriteClass], client: &Client, text: &str) -> String {
+pub fn expected(classes: &[RewriteClass], client: &ScriptClient, text: &str) -> String {
     reference::rewritten(classes, client, text)
 }
 
 /// The origins that both know, each with its base from the client's point of view.
-pub fn places(client: &Client) -> Vec<(&'static str, Option<String>)> {
+pub fn places(client: &ScriptClient) -> Vec<(&'static str, Option<String>)> {
     reference::places(client)
 }

@@ -10,7 +10,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 
-use super::origins::View;
+use super::origins::OriginsView;
 use super::{address, link};
 use crate::content::{DIGESTS, is_document, items};
 use crate::hop_by_hop;
@@ -47,8 +47,8 @@ pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
 
 /// Points `Location`, `Content-Location` and `Link` at the local base if they lead to something
 /// that is served here.
-pub(super) fn localise(headers: &mut HeaderMap, view: &View) {
-    let address = address::localised as fn(&[u8], &View) -> Option<Vec<u8>>;
+pub(super) fn localise(headers: &mut HeaderMap, view: &OriginsView) {
+    let address = address::localised as fn(&[u8], &OriginsView) -> Option<Vec<u8>>;
     for (name, localised) in [
         (LOCATION, address),
         (CONTENT_LOCATION, address),

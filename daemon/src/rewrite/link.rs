@@ -1,13 +1,13 @@
 //! `Link` (RFC 8288): the pages that Zendesk's Help Center and agent availability link to.
 
 use super::address;
-use super::origins::View;
+use super::origins::OriginsView;
 use super::prefix::FOLLOWED;
 
 /// One line of it with local targets, if any of its targets is served here. Parameters and other
 /// targets stay byte for byte. Text that isn't a link is skipped up to its comma, as by clients
 /// that are laxer than RFC 8288.
-pub(super) fn localised(line: &[u8], view: &View) -> Option<Vec<u8>> {
+pub(super) fn localised(line: &[u8], view: &OriginsView) -> Option<Vec<u8>> {
     let mut changed: Option<Vec<u8>> = None;
     let mut done = 0;
     let mut rest = Rest { line, at: 0 };
@@ -27,7 +27,7 @@ pub(super) fn localised(line: &[u8], view: &View) -> Option<Vec<u8>> {
 }
 
 /// A target outside the API is a page for people (such as `rel="canonical"`).
-fn local(url: &[u8], view: &View) -> Option<Vec<u8>> {
+fn local(url: &[u8], view: &OriginsView) -> Option<Vec<u8>> {
     let (authority, rest) = address::split(url)?;
     if !FOLLOWED
         .iter()

@@ -35,13 +35,13 @@ use crate::content::{Coding, MediaType, items};
 use crate::route_table::CarriedFiles;
 
 pub use self::head::{STRIPPED, STRIPPED_FAMILIES};
-pub use self::origins::{Arrival, Client, Origins, View};
+pub use self::origins::{Arrival, Origins, OriginsView, ScriptClient};
 
 /// What a request determines about its answer.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// The local addresses, from this client's point of view.
-    view: View,
+    view: OriginsView,
     rewrites: bool,
     is_file: bool,
     is_head: bool,
@@ -53,7 +53,7 @@ pub struct Context {
 impl Context {
     /// Notes what matters in a request's head, as the script sent it. An answer for one of `files`
     /// isn't changed.
-    pub fn of(head: &request::Parts, view: View, files: CarriedFiles) -> Self {
+    pub fn of(head: &request::Parts, view: OriginsView, files: CarriedFiles) -> Self {
         let headers = &head.headers;
         let is_file = files.answered;
         Self {

@@ -35,7 +35,7 @@ struct Served {
 
 /// How a client called.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub struct ScriptClient {
     /// The base that it used: `http://HOST[:PORT]` in its own spelling.
     pub base: String,
     /// Where its connection arrived.
@@ -88,8 +88,8 @@ impl Origins {
     }
 
     /// The view of a client whose request is for `account`.
-    pub fn view(self: &Arc<Self>, client: Client, account: &Arc<Account>) -> View {
-        View {
+    pub fn view(self: &Arc<Self>, client: ScriptClient, account: &Arc<Account>) -> OriginsView {
+        OriginsView {
             origins: Arc::clone(self),
             account: Arc::clone(account),
             client,
@@ -99,13 +99,13 @@ impl Origins {
 
 /// The origins as the client of one request sees them.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct OriginsView {
     origins: Arc<Origins>,
     account: Arc<Account>,
-    client: Client,
+    client: ScriptClient,
 }
 
-impl View {
+impl OriginsView {
     /// The account that the request is for.
     pub(super) fn account(&self) -> &Account {
         &self.account
@@ -224,7 +224,7 @@ mod tests {
     use crate::samples;
 
     /// The base under which a client of `acme` finds an origin.
-    fn found(client: Client, origin: &str) -> Option<String> {
+    fn found(client: ScriptClient, origin: &str) -> Option<String> {
         let account = |name: &str, port| Account {
             port,
             ..samples::account(name, &format!("https://{name}.zendesk.com"))
@@ -239,8 +239,8 @@ mod tests {
         view.base_at(origin.as_bytes()).map(Cow::into_owned)
     }
 
-    fn client(base: &str, at: Arrival, names_account: bool) -> Client {
-        Client {
+    fn client(base: &str, at: Arrival, names_account: bool) -> ScriptClient {
+        ScriptClient {
             base: base.to_owned(),
             at,
             names_account,
@@ -343,7 +343,7 @@ mod tests {
             (Arrival::Shared, true),
             (Arrival::Unix, true),
         ] {
-            let client = Client {
+            let client = ScriptClient {
                 has_key: true,
                 ..client("http://localhost:8484", at, by_name)
             };

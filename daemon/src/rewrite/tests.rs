@@ -27,7 +27,7 @@ fn account(rewrite: &str) -> Arc<Account> {
 }
 
 /// The view of a client of an account without neighbours.
-fn view_of(base: &str, account: &Arc<Account>) -> View {
+fn view_of(base: &str, account: &Arc<Account>) -> OriginsView {
     let mut config = crate::samples::config(Vec::new());
     let name = account.name.clone();
     config.accounts = std::iter::once((name, Arc::clone(account))).collect();
@@ -35,12 +35,12 @@ fn view_of(base: &str, account: &Arc<Account>) -> View {
 }
 
 /// The view of a client of `acme` that used this base.
-pub(super) fn view(base: &str) -> View {
+pub(super) fn view(base: &str) -> OriginsView {
     scanner::reference::view(client(base))
 }
 
-pub(super) fn client(base: &str) -> Client {
-    Client {
+pub(super) fn client(base: &str) -> ScriptClient {
+    ScriptClient {
         base: base.to_owned(),
         at: Arrival::Shared,
         names_account: false,

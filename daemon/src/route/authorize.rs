@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key::KeyState;
 
-use crate::body::{Body, Error, Share};
+use crate::body::{Body, BodyError, Share};
 use crate::config::{AccountName, Config, Ttl};
 use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::keys::{Key, KeyError, KeyId};
@@ -162,7 +162,7 @@ impl<'a> ValidKey<'a> {
             return Ok(guarded);
         }
         let name = self.key.name.clone();
-        let refused = move |error: Error| match error.downcast::<PolicyDenied>() {
+        let refused = move |error: BodyError| match error.downcast::<PolicyDenied>() {
             Ok(denial) => ErrorResponse::from(denied(&name, *denial)).into(),
             Err(error) => error,
         };

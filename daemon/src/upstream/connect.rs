@@ -24,7 +24,7 @@ use super::connections::{Connections, TrackingConnector};
 use super::egress::{Dialer, Egress, ProxyError};
 use super::limits::CONNECT_MAX;
 use super::resolve::Resolver;
-use crate::body::{Body, Error};
+use crate::body::{Body, BodyError};
 use crate::keys::KeyId;
 
 /// Pooled connections of one account.
@@ -141,15 +141,15 @@ pub(super) struct TimedConnector<C> {
 impl<C> Service<Uri> for TimedConnector<C>
 where
     C: Service<Uri>,
-    C::Error: Into<Error>,
+    C::Error: Into<BodyError>,
     C::Future: Send + 'static,
     C::Response: Send,
 {
     type Response = C::Response;
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, Error>> + Send>>;
+    type Error = BodyError;
+    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BodyError>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         self.connector.poll_ready(cx).map_err(Into::into)
     }
 
@@ -194,7 +194,7 @@ where
 pub(super) struct ViaProxyError {
     /// `host:port`.
     pub(super) proxy: String,
-    source: Error,
+    source: BodyError,
 }
 
 /// No connection was established within [`CONNECT_MAX`].

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::connection::{ConnectionState, CutReason, Stream};
-use crate::body::Error;
+use crate::body::BodyError;
 use crate::network::{Network, RouteStatus};
 
 /// One account's connections. Clones share them.
@@ -136,14 +136,14 @@ pub(super) struct TrackingConnector<R> {
 impl<R> Service<Uri> for TrackingConnector<R>
 where
     HttpConnector<R>: Service<Uri, Response = hyper_util::rt::TokioIo<tokio::net::TcpStream>>,
-    <HttpConnector<R> as Service<Uri>>::Error: Into<Error>,
+    <HttpConnector<R> as Service<Uri>>::Error: Into<BodyError>,
     <HttpConnector<R> as Service<Uri>>::Future: Send + 'static,
 {
     type Response = Stream;
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, Error>> + Send>>;
+    type Error = BodyError;
+    type Future = Pin<Box<dyn Future<Output = Result<Stream, BodyError>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         self.tcp.poll_ready(cx).map_err(Into::into)
     }
 

@@ -12,7 +12,7 @@ use super::connection::CutReason;
 use super::egress::ProxyError;
 use super::error_chain::{find, is_unknown_issuer, root};
 use super::limits::CONNECT_MAX;
-use crate::body::Error;
+use crate::body::BodyError;
 use crate::config::Origin;
 use crate::error_response::ErrorResponse;
 
@@ -27,13 +27,13 @@ pub enum UpstreamError {
     Target,
     /// No connection: a name that doesn't resolve, no route, or a refusal.
     #[error("no connection{}: {}", behind(&**.0), root(&**.0))]
-    Connect(#[source] Error),
+    Connect(#[source] BodyError),
     /// The proxy doesn't connect us to Zendesk.
     #[error("{0}")]
     Proxy(ProxyError),
     /// A server answers, but can't prove to be Zendesk.
     #[error("no trusted connection{}: {}{}", behind(&**.0), root(&**.0), opened_tls(&**.0))]
-    Tls(#[source] Error),
+    Tls(#[source] BodyError),
     /// No connection, or no answer, in time.
     #[error("{what} took longer than {} s", .after.as_secs())]
     TimedOut {
@@ -46,13 +46,13 @@ pub enum UpstreamError {
     },
     /// HTTP/2 reports that the request wasn't processed, or not a byte of it was written.
     #[error("the request was turned away unread: {}", root(&**.0))]
-    Unprocessed(#[source] Error),
+    Unprocessed(#[source] BodyError),
     /// The connection broke after bytes were sent.
     #[error("the connection broke before an answer: {}", root(&**.0))]
-    Lost(#[source] Error),
+    Lost(#[source] BodyError),
     /// The answer isn't HTTP.
     #[error("the answer can't be read: {}", root(&**.0))]
-    Malformed(#[source] Error),
+    Malformed(#[source] BodyError),
     /// The answer to one of our own requests is larger than any known one.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -140,7 +140,7 @@ impl UpstreamError {
     /// Whether nothing was sent because there seems to be no network at the moment. A refused
     /// connection doesn't count: something there refused it.
     pub(super) fn has_no_network(&self) -> bool {
-        let kind = |error: &Error| find::<io::Error>(&**error).map(io::Error::kind);
+        let kind = |error: &BodyError| find::<io::Error>(&**error).map(io::Error::kind);
         match self {
             Self::Connect(error) => kind(error) != Some(io::ErrorKind::ConnectionRefused),
             Self::Proxy(proxy_error) => proxy_error.is_out_of_reach(),
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<(UpstreamError, bool, bool, bool)> {
-        let error = || -> Error { "cause".into() };
+        let error = || -> BodyError { "cause".into() };
         let timed = |sent| UpstreamError::TimedOut {
             what: "an answer",
             after: Duration::from_secs(1),

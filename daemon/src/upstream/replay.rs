@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 
-use crate::body::{Body, Error, REQUEST_MAX, Share};
+use crate::body::{Body, BodyError, REQUEST_MAX, Share};
 use crate::error_response::ErrorResponse;
 
 /// The owner of a body. Dropping it means that no further attempt will follow, so nothing is kept
@@ -111,12 +111,12 @@ pub(super) struct BodyAttempt {
 
 impl http_body::Body for BodyAttempt {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let mut shared = lock(&self.shared);
         if shared.attempt != self.number {
             return Poll::Ready(Some(Err("the request is being sent again".into())));
@@ -163,7 +163,7 @@ struct SharedBody {
 }
 
 impl SharedBody {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(piece) = self.kept_piece() {
             self.sent += piece.len() as u64;
             self.touched = Instant::now();

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use memchr::memchr2;
 
 use super::bases::{Bases, SCHEME};
-use crate::body::{Error, Filter, Step};
+use crate::body::{BodyError, Filter, FilterStep};
 use crate::config::Origin;
 use crate::percent;
 
@@ -135,11 +135,11 @@ impl Mapping {
 }
 
 impl Filter for Mapping {
-    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
-        Ok(Step::of(self.push(&mem::take(input))))
+    fn next(&mut self, input: &mut Bytes) -> Result<FilterStep, BodyError> {
+        Ok(FilterStep::of(self.push(&mem::take(input))))
     }
 
-    fn finish(&mut self) -> Result<Bytes, Error> {
+    fn finish(&mut self) -> Result<Bytes, BodyError> {
         Ok(Self::finish(self))
     }
 

@@ -4,7 +4,7 @@ mod document;
 
 use loopdeskd::config::RewriteClass;
 use loopdeskd::rewrite::fuzzing::{expected, places, scanned};
-use loopdeskd::rewrite::{Arrival, Client};
+use loopdeskd::rewrite::{Arrival, ScriptClient};
 use serde_json::value::RawValue;
 
 /// Checks one body. The first three bytes choose classes, base and cuts, and whether the rest is
@@ -20,7 +20,7 @@ pub fn rewriter(data: &[u8]) {
         .map(|(_, (_, class))| *class)
         .collect();
     let base = BASES[usize::from(base) % BASES.len()];
-    let client = &Client {
+    let client = &ScriptClient {
         base: base.to_owned(),
         at: Arrival::Shared,
         names_account: base.contains("acme.localhost"),
@@ -77,7 +77,7 @@ fn pieces(text: &[u8], seed: u8) -> impl Iterator<Item = &[u8]> {
 
 /// Walks through both in parallel: where they differ, an origin has become the base, at the
 /// beginning of a string and before a path that is served here. Returns how often.
-fn assert_only_origins_differ(text: &[u8], result: &[u8], client: &Client) -> usize {
+fn assert_only_origins_differ(text: &[u8], result: &[u8], client: &ScriptClient) -> usize {
     let places = places(client);
     let (mut at, mut at_result, mut hits) = (0, 0, 0);
     while at < text.len() {

@@ -24,7 +24,7 @@ impl Paths {
     /// # Errors
     /// If there is neither a home folder nor the variables that replace it, or if the runtime
     /// folder's path is too long for a unix socket.
-    pub fn from_env() -> Result<Self, Error> {
+    pub fn from_env() -> Result<Self, PathsError> {
         let login = PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()));
         Self::resolve(
             |name| std::env::var_os(name),
@@ -44,18 +44,18 @@ impl Paths {
         env: impl Fn(&str) -> Option<OsString>,
         home: Option<PathBuf>,
         login_runtime: Option<PathBuf>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, PathsError> {
         let absolute = |name: &str| env(name).map(PathBuf::from).filter(|p| p.is_absolute());
         let home = home.filter(|h| h.is_absolute());
         let in_home = |rest: &str| home.as_ref().map(|h| h.join(rest));
 
         let config = absolute("XDG_CONFIG_HOME")
             .or_else(|| in_home(".config"))
-            .ok_or(Error::NoHome("XDG_CONFIG_HOME"))?
+            .ok_or(PathsError::NoHome("XDG_CONFIG_HOME"))?
             .join(NAME);
         let state = absolute("XDG_STATE_HOME")
             .or_else(|| in_home(".local/state"))
-            .ok_or(Error::NoHome("XDG_STATE_HOME"))?
+            .ok_or(PathsError::NoHome("XDG_STATE_HOME"))?
             .join(NAME);
         let runtime = absolute("XDG_RUNTIME_DIR")
             .or(login_runtime)
@@ -68,7 +68,7 @@ impl Paths {
         };
         let longest = paths.control_socket();
         if longest.as_os_str().len() > SOCKET_PATH_MAX {
-            return Err(Error::TooLong(longest));
+            return Err(PathsError::TooLong(longest));
         }
         Ok(paths)
     }
@@ -157,7 +157,7 @@ impl Paths {
 
 /// Why the folders can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum PathsError {
     /// The home folder is unknown.
     #[error("the home folder is unknown: set HOME, or {0} to an absolute path")]
     NoHome(&'static str),

@@ -7,7 +7,7 @@ use std::path::Path;
 use loopdesk_protocol::config::{Diagnostic, Layer, Source};
 
 use crate::config::RetiredKey;
-use crate::config::files::{Files, Found, shown};
+use crate::config::files::{ConfigFile, Files, shown};
 use crate::config::retired::Retired;
 
 /// Collects the mistakes in the files.
@@ -116,7 +116,7 @@ impl<'t> Errors<'t> {
         (found.collect(), self.unknown, self.retired)
     }
 
-    fn file(&self, layer: Layer) -> &'t Found {
+    fn file(&self, layer: Layer) -> &'t ConfigFile {
         match layer {
             Layer::User => &self.files.user,
             Layer::System => &self.files.system,

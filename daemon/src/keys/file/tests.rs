@@ -38,7 +38,7 @@ fn rights(scopes: &[&str], allow: &[&str], deny: &[&str]) -> key::Rights {
 }
 
 /// Two keys that use every field.
-fn sample() -> Contents {
+fn sample() -> KeyFileContents {
     let mut one = key(
         "nightly",
         rights(&["tickets:read"], &[], &["GET /api/v2/users/**"]),
@@ -47,13 +47,13 @@ fn sample() -> Contents {
     let (_, digest) = format::generate(one.id).unwrap();
     one.secrets = one.secrets.rotated(digest, day, now()).unwrap();
     let other = key("other", rights(&[], &["GET /api/v2/tickets/**"], &[]));
-    Contents {
+    KeyFileContents {
         generation: 12,
         keys: vec![one, other],
     }
 }
 
-fn text(contents: &Contents) -> String {
+fn text(contents: &KeyFileContents) -> String {
     render(contents, now()).unwrap()
 }
 
@@ -77,8 +77,8 @@ fn d2_what_is_written_comes_back() {
         assert_eq!(read.old_secret_until(now()), key.old_secret_until(now()));
     }
     assert_eq!(
-        text(&parse(text(&Contents::default()).as_bytes()).unwrap()),
-        text(&Contents::default())
+        text(&parse(text(&KeyFileContents::default()).as_bytes()).unwrap()),
+        text(&KeyFileContents::default())
     );
 }
 
@@ -156,11 +156,11 @@ fn d2_a_line_that_was_taken_out_or_added_by_hand_closes_the_door() {
 }
 
 /// A changed file with a valid checksum, as another release might write it.
-fn resealed(change: impl Fn(&str) -> String) -> Result<Contents, FileError> {
+fn resealed(change: impl Fn(&str) -> String) -> Result<KeyFileContents, FileError> {
     resealed_of(&text(&sample()), change)
 }
 
-fn resealed_of(whole: &str, change: impl Fn(&str) -> String) -> Result<Contents, FileError> {
+fn resealed_of(whole: &str, change: impl Fn(&str) -> String) -> Result<KeyFileContents, FileError> {
     let (_, body) = whole.split_once('\n').unwrap();
     parse(sealed(&change(body)).as_bytes())
 }

@@ -297,7 +297,7 @@ proptest! {
         let uri = Uri::from_static("/");
         let found = presented(&headers, &uri);
         let in_slot = headers.iter().any(|(name, value)| {
-            !matches!(Slot::of(name), Slot::None) && holds_prefix(value.as_bytes())
+            !matches!(KeySlot::of(name), KeySlot::None) && holds_prefix(value.as_bytes())
         });
         prop_assert!(!in_slot || !matches!(found, Ok(None)), "{:?}", headers);
         take_out(&mut headers);

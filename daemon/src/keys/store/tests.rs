@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::*;
 
 struct Bench {
-    store: Store,
+    store: KeyStore,
     _home: tempfile::TempDir,
 }
 
@@ -14,14 +14,14 @@ fn bench() -> Bench {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
     Bench {
-        store: Store::new(&paths),
+        store: KeyStore::new(&paths),
         _home: home,
     }
 }
 
 impl Bench {
     fn write(&self, generation: u64) {
-        let contents = Contents {
+        let contents = KeyFileContents {
             generation,
             keys: Vec::new(),
         };
@@ -31,8 +31,8 @@ impl Bench {
     /// The generation of the file, or why it can't be used.
     fn read(&self) -> Result<u64, Problem> {
         match self.store.read() {
-            Found::Keys(contents, _) => Ok(contents.generation),
-            Found::Nothing(problem) => Err(problem),
+            KeyFileState::Keys(contents, _) => Ok(contents.generation),
+            KeyFileState::Nothing(problem) => Err(problem),
         }
     }
 

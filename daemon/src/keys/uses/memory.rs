@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 use crate::config::AccountName;
 use crate::durable;
 use crate::keys::format::KeyId;
-use crate::keys::tally::Row;
+use crate::keys::tally::TallyRow;
 use crate::program;
 
 /// What survives the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::keys) struct Remembered {
-    pub(in crate::keys) of_keys: Vec<(KeyId, Row)>,
-    pub(in crate::keys) keyless: Vec<(AccountName, Row)>,
+    pub(in crate::keys) of_keys: Vec<(KeyId, TallyRow)>,
+    pub(in crate::keys) keyless: Vec<(AccountName, TallyRow)>,
 }
 
 /// Reads the file at `path`. May block.
@@ -44,7 +44,7 @@ pub(in crate::keys) fn read(path: &Path) -> Remembered {
 /// # Errors
 /// The file can't be written. The old one is still there.
 pub(in crate::keys) fn write(path: &Path, remembered: &Remembered) -> io::Result<()> {
-    let file = File {
+    let file = UsesFile {
         version: VERSION,
         keys: remembered.of_keys.iter().map(StoredKey::of).collect(),
         keyless: remembered.keyless.iter().map(StoredCaller::of).collect(),
@@ -68,7 +68,7 @@ pub(in crate::keys) fn parse(bytes: &[u8]) -> Result<Remembered, &'static str> {
     if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_MAX) {
         return Err("it is too large");
     }
-    let file: File = serde_json::from_slice(bytes).map_err(|_| "it is damaged")?;
+    let file: UsesFile = serde_json::from_slice(bytes).map_err(|_| "it is damaged")?;
     if file.version != VERSION {
         return Err("it was written by another release");
     }
@@ -86,7 +86,7 @@ pub(in crate::keys) fn parse(bytes: &[u8]) -> Result<Remembered, &'static str> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct File {
+struct UsesFile {
     version: u32,
     #[serde(default)]
     keys: Vec<StoredKey>,
@@ -126,33 +126,33 @@ fn yes() -> bool {
 }
 
 impl StoredKey {
-    fn of((id, row): &(KeyId, Row)) -> Self {
+    fn of((id, row): &(KeyId, TallyRow)) -> Self {
         Self {
             id: id.to_string(),
             row: StoredRow::of(row),
         }
     }
 
-    fn read(self) -> Option<(KeyId, Row)> {
+    fn read(self) -> Option<(KeyId, TallyRow)> {
         Some((self.id.parse().ok()?, self.row.read()))
     }
 }
 
 impl StoredCaller {
-    fn of((account, row): &(AccountName, Row)) -> Self {
+    fn of((account, row): &(AccountName, TallyRow)) -> Self {
         Self {
             account: account.to_string(),
             row: StoredRow::of(row),
         }
     }
 
-    fn read(self) -> Option<(AccountName, Row)> {
+    fn read(self) -> Option<(AccountName, TallyRow)> {
         Some((self.account.parse().ok()?, self.row.read()))
     }
 }
 
 impl StoredRow {
-    fn of(row: &Row) -> Self {
+    fn of(row: &TallyRow) -> Self {
         let row = row.clone();
         Self {
             at: row.at,
@@ -163,10 +163,10 @@ impl StoredRow {
         }
     }
 
-    fn read(self) -> Row {
+    fn read(self) -> TallyRow {
         // The file may have been edited, and names are printed on terminals.
         let program = self.program.filter(|name| program::is_presentable(name));
-        Row {
+        TallyRow {
             at: self.at,
             process: self.process.filter(|_| program.is_some()),
             program,

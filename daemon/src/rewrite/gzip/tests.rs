@@ -29,7 +29,7 @@ fn gunzipped<B>(body: B) -> Filtered<B, Decoder> {
 
 /// All the output, and the error at the end if there is one.
 async fn gunzip(
-    body: impl Body<Data = Bytes, Error = crate::body::Error> + Unpin,
+    body: impl Body<Data = Bytes, Error = crate::body::BodyError> + Unpin,
 ) -> (Vec<u8>, Option<String>) {
     let mut body = gunzipped(body);
     let mut plain = Vec::new();

@@ -8,7 +8,7 @@ use zeroize::Zeroize;
 
 use super::super::gzip::Decoder;
 use super::secrets::{BEGUN, TokenPatterns};
-use crate::body::{Error, Filter, Step};
+use crate::body::{BodyError, Filter, FilterStep};
 
 /// Passes a gzip body on byte for byte, and decodes a copy of each frame first. Frames wait only
 /// while a secret has begun in them, so that no more than its beginning is sent.
@@ -88,24 +88,27 @@ impl AbortFilter {
 }
 
 impl Filter for AbortFilter {
-    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
+    fn next(&mut self, input: &mut Bytes) -> Result<FilterStep, BodyError> {
         if !input.is_empty() {
             self.frame = std::mem::take(input);
             self.encoded = self.frame.clone();
         }
         if !self.frame.is_empty() {
             if !self.is_unreadable && !self.look()? {
-                return Ok(Step::Busy);
+                return Ok(FilterStep::Busy);
             }
             self.waiting.push_back(std::mem::take(&mut self.frame));
         }
         if self.has_begun() {
-            return Ok(Step::Hungry);
+            return Ok(FilterStep::Hungry);
         }
-        Ok(self.waiting.pop_front().map_or(Step::Hungry, Step::Piece))
+        Ok(self
+            .waiting
+            .pop_front()
+            .map_or(FilterStep::Hungry, FilterStep::Piece))
     }
 
-    fn finish(&mut self) -> Result<Bytes, Error> {
+    fn finish(&mut self) -> Result<Bytes, BodyError> {
         let waiting = std::mem::take(&mut self.waiting);
         Ok(Bytes::from(Vec::from(waiting).concat()))
     }

@@ -5,7 +5,7 @@ use http::HeaderMap;
 use zeroize::Zeroizing;
 
 use super::secrets::{BEGUN, MASK, TokenPatterns};
-use crate::body::{Error, Filter, Step};
+use crate::body::{BodyError, Filter, FilterStep};
 
 /// Masks secrets in a text that comes in pieces, and in its trailers. Every byte is passed on at once,
 /// except at the end of a piece where a secret has begun.
@@ -75,14 +75,14 @@ impl MaskFilter {
 }
 
 impl Filter for MaskFilter {
-    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
+    fn next(&mut self, input: &mut Bytes) -> Result<FilterStep, BodyError> {
         match input.is_empty() {
-            true => Ok(Step::Hungry),
-            false => Ok(Step::of(self.push(std::mem::take(input)))),
+            true => Ok(FilterStep::Hungry),
+            false => Ok(FilterStep::of(self.push(std::mem::take(input)))),
         }
     }
 
-    fn finish(&mut self) -> Result<Bytes, Error> {
+    fn finish(&mut self) -> Result<Bytes, BodyError> {
         Ok(Self::finish(self))
     }
 

@@ -28,7 +28,7 @@ use self::fields::{Classes, FieldTree};
 use self::nesting::Nesting;
 use self::token::{KeyBuffer, Literal, Number, stop};
 use self::trail::FieldTrail;
-use super::origins::View;
+use super::origins::OriginsView;
 use super::prefix::PrefixMatch;
 use crate::config::RewriteClass;
 
@@ -38,7 +38,7 @@ pub(super) struct Scanner {
     classes: Classes,
     tree: &'static FieldTree,
     /// Where addresses lead, and their local bases from the client's point of view.
-    view: View,
+    view: OriginsView,
     state: ScanState,
     nesting: Nesting,
     trail: FieldTrail,
@@ -52,7 +52,7 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// A scanner of addresses in fields of `classes`, for the client that has `view`.
-    pub(super) fn new(classes: &[RewriteClass], view: View) -> Self {
+    pub(super) fn new(classes: &[RewriteClass], view: OriginsView) -> Self {
         let tree = FieldTree::of_all();
         Self {
             classes: Classes::of(classes),

@@ -8,12 +8,12 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::config::{Config, check};
-use crate::rewrite::origins::{Client, Origins};
+use crate::rewrite::origins::{Origins, ScriptClient};
 
 /// Rewrites a document that is valid JSON, one value or several, for a client of `acme`.
 pub(in crate::rewrite) fn rewritten(
     classes: &[RewriteClass],
-    client: &Client,
+    client: &ScriptClient,
     text: &str,
 ) -> String {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -233,7 +233,7 @@ fn offset(whole: &str, part: &str) -> usize {
 }
 
 /// The local base of each origin, for a client of `acme`.
-pub(in crate::rewrite) fn places(client: &Client) -> Vec<(&'static str, Option<String>)> {
+pub(in crate::rewrite) fn places(client: &ScriptClient) -> Vec<(&'static str, Option<String>)> {
     let base = &client.base;
     let neighbour = |name: &str, port: Option<u16>| {
         if client.has_key {
@@ -255,7 +255,7 @@ pub(in crate::rewrite) fn places(client: &Client) -> Vec<(&'static str, Option<S
 }
 
 /// What such a client sees.
-pub(in crate::rewrite) fn view(client: Client) -> View {
+pub(in crate::rewrite) fn view(client: ScriptClient) -> OriginsView {
     static CONFIG: LazyLock<Config> =
         LazyLock::new(|| check::parse(ACCOUNTS).unwrap_or_else(|e| panic!("{e:?}")));
     let accounts = &CONFIG.accounts;

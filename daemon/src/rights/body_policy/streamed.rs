@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::{BodyFinding, Scan};
-use crate::body::{Error, Filter, Step};
+use crate::body::{BodyError, Filter, FilterStep};
 use crate::rights::PolicyDenied;
 
 /// Passes a body on one byte late: the byte that would complete it is sent only when all of it has
@@ -29,9 +29,9 @@ impl Streamed {
 }
 
 impl Filter for Streamed {
-    fn next(&mut self, input: &mut Bytes) -> Result<Step, Error> {
+    fn next(&mut self, input: &mut Bytes) -> Result<FilterStep, BodyError> {
         if input.is_empty() {
-            return Ok(Step::Hungry);
+            return Ok(FilterStep::Hungry);
         }
         let piece = std::mem::take(input);
         self.scan.push(&piece).map_err(self.denial)?;
@@ -40,10 +40,10 @@ impl Filter for Streamed {
             false => Bytes::from([&self.held[..], &piece[..]].concat()),
         };
         self.held = passed.split_off(passed.len().saturating_sub(1));
-        Ok(Step::of(passed))
+        Ok(FilterStep::of(passed))
     }
 
-    fn finish(&mut self) -> Result<Bytes, Error> {
+    fn finish(&mut self) -> Result<Bytes, BodyError> {
         self.is_over = true;
         self.scan.finish().map_err(self.denial)?;
         Ok(std::mem::take(&mut self.held))

@@ -372,7 +372,7 @@ struct Known(Frames);
 
 impl http_body::Body for Known {
     type Data = Bytes;
-    type Error = crate::body::Error;
+    type Error = crate::body::BodyError;
 
     fn poll_frame(
         mut self: std::pin::Pin<&mut Self>,

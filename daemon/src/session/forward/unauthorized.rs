@@ -13,7 +13,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 
-use crate::body::{Body, Error};
+use crate::body::{Body, BodyError};
 
 /// Whether this 401 says `invalid_token`, or may have meant to: a HEAD and an empty body can't say
 /// anything. The response is returned as it came.
@@ -110,7 +110,7 @@ fn says_invalid_token(body: &[u8], encoding: Option<&[u8]>) -> bool {
 }
 
 /// What polling a body yields.
-type Piece = Result<Frame<Bytes>, Error>;
+type Piece = Result<Frame<Bytes>, BodyError>;
 
 /// A body whose first frames were read, put together again.
 struct Reassembled {
@@ -120,12 +120,12 @@ struct Reassembled {
 
 impl http_body::Body for Reassembled {
     type Data = Bytes;
-    type Error = Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.read.pop_front() {
             Some(piece) => Poll::Ready(Some(piece)),
             None => Pin::new(&mut self.rest).poll_frame(cx),
@@ -219,7 +219,7 @@ mod tests {
         assert!(!says);
         assert_eq!(after, long);
         // The same without a known length.
-        let frames: Vec<Result<_, Error>> = long
+        let frames: Vec<Result<_, BodyError>> = long
             .chunks(1000)
             .map(|chunk| Ok(Frame::data(Bytes::copy_from_slice(chunk))))
             .collect();
@@ -263,19 +263,19 @@ mod tests {
 
     /// A body of unknown length from frames.
     fn unsized_body(
-        next: impl FnMut() -> Option<Result<Frame<Bytes>, Error>> + Send + Unpin + 'static,
+        next: impl FnMut() -> Option<Result<Frame<Bytes>, BodyError>> + Send + Unpin + 'static,
     ) -> Body {
         struct Frames<F>(F);
         impl<F> http_body::Body for Frames<F>
         where
-            F: FnMut() -> Option<Result<Frame<Bytes>, Error>> + Unpin,
+            F: FnMut() -> Option<Result<Frame<Bytes>, BodyError>> + Unpin,
         {
             type Data = Bytes;
-            type Error = Error;
+            type Error = BodyError;
             fn poll_frame(
                 mut self: Pin<&mut Self>,
                 _: &mut Context<'_>,
-            ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+            ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
                 Poll::Ready((self.0)())
             }
         }

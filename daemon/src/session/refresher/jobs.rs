@@ -479,7 +479,9 @@ pub(in crate::session) async fn logout(
     }
 }
 
-fn flat<T>(result: Result<Result<T, crate::session::store::Error>, String>) -> Result<T, Problem> {
+fn flat<T>(
+    result: Result<Result<T, crate::session::store::DurableError>, String>,
+) -> Result<T, Problem> {
     let result = result.map_err(internal)?;
     result.map_err(|error| error.problem())
 }

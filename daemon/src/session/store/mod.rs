@@ -21,7 +21,7 @@ use self::seen::Seen;
 use super::model::binding::RecordRole;
 use super::model::token_pair::Generation;
 use crate::config::AccountName;
-pub(super) use crate::durable::{Error, write_through};
+pub(super) use crate::durable::{DurableError, write_through};
 use crate::durable::{NO_FOLLOW, check_folder, create_new, make_folder, sync_folder};
 use crate::failpoint;
 
@@ -68,14 +68,14 @@ impl Store {
     ///
     /// # Errors
     /// If the folder can't be trusted, or the file can't be read.
-    pub(super) fn read(&self, account: &AccountName) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn read(&self, account: &AccountName) -> Result<Option<Vec<u8>>, DurableError> {
         let path = self.path(account);
         match check_folder(&self.dir) {
             Ok(()) => {}
             Err(error) if error.is_missing() => return Ok(None),
             Err(error) => return Err(error),
         }
-        let bytes = read_file(&path).map_err(|e| Error::new("read", &path, e))?;
+        let bytes = read_file(&path).map_err(|e| DurableError::new("read", &path, e))?;
         self.seen.note(&path, bytes.as_deref());
         Ok(bytes)
     }
@@ -85,9 +85,9 @@ impl Store {
     ///
     /// # Errors
     /// If the file can't be read.
-    pub(super) fn changed(&self, account: &AccountName) -> Result<Option<Vec<u8>>, Error> {
+    pub(super) fn changed(&self, account: &AccountName) -> Result<Option<Vec<u8>>, DurableError> {
         let path = self.path(account);
-        let bytes = read_file(&path).map_err(|e| Error::new("read", &path, e))?;
+        let bytes = read_file(&path).map_err(|e| DurableError::new("read", &path, e))?;
         Ok(bytes.filter(|bytes| !self.seen.is(&path, bytes)))
     }
 
@@ -117,19 +117,19 @@ impl Store {
     ///
     /// # Errors
     /// If the space can't be allocated.
-    pub(super) fn prepare(&self, account: &AccountName) -> Result<Slot, Error> {
+    pub(super) fn prepare(&self, account: &AccountName) -> Result<Slot, DurableError> {
         make_folder(&self.dir)?;
         // A unique name: a login may test the disk while a refresh has its slot.
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
         let path = self.file(account, &format!("{}-{number}.new", std::process::id()));
-        let mut file = create_new(&path).map_err(|e| Error::new("create", &path, e))?;
+        let mut file = create_new(&path).map_err(|e| DurableError::new("create", &path, e))?;
         let reserved = file
             .write_all(&[0; RESERVED])
             .and_then(|()| file.sync_data())
             .and_then(|()| file.rewind());
         if let Err(error) = reserved {
             drop(fs::remove_file(&path));
-            return Err(Error::new("write", &path, error));
+            return Err(DurableError::new("write", &path, error));
         }
         failpoint::reach(failpoint::SLOT_MADE);
         Ok(Slot {
@@ -163,7 +163,7 @@ impl Store {
     ///
     /// # Errors
     /// If the space can't be allocated.
-    pub(super) fn is_writable(&self, account: &AccountName) -> Result<(), Error> {
+    pub(super) fn is_writable(&self, account: &AccountName) -> Result<(), DurableError> {
         self.prepare(account).map(Slot::discard)
     }
 
@@ -176,11 +176,11 @@ impl Store {
         &self,
         account: &AccountName,
         generation: Generation,
-    ) -> Result<JournalFile, Error> {
+    ) -> Result<JournalFile, DurableError> {
         make_folder(&self.dir)?;
         let path = self.file(account, "journal");
         self.reserve(account, &path, &format!("{JOURNAL_HEADER}{generation}\n"))
-            .map_err(|e| Error::new("write", &path, e))
+            .map_err(|e| DurableError::new("write", &path, e))
     }
 
     /// The journaled answer to the noted refresh, as far as it was written.
@@ -201,7 +201,10 @@ impl Store {
     ///
     /// # Errors
     /// If the space can't be allocated.
-    pub(super) fn reserve_orphan(&self, account: &AccountName) -> Result<JournalFile, Error> {
+    pub(super) fn reserve_orphan(
+        &self,
+        account: &AccountName,
+    ) -> Result<JournalFile, DurableError> {
         make_folder(&self.dir)?;
         let number = SLOTS.fetch_add(1, Ordering::Relaxed);
         let path = self.file(
@@ -209,7 +212,7 @@ impl Store {
             &format!("{}-{number}.leftover", std::process::id()),
         );
         self.reserve(account, &path, ORPHAN_HEADER)
-            .map_err(|e| Error::new("write", &path, e))
+            .map_err(|e| DurableError::new("write", &path, e))
     }
 
     /// The orphaned pairs that this process is working on.
@@ -300,30 +303,30 @@ impl Store {
     ///
     /// # Errors
     /// If it can't be removed, or the removal not be made durable.
-    pub(super) fn erase(&self, account: &AccountName) -> Result<(), Error> {
+    pub(super) fn erase(&self, account: &AccountName) -> Result<(), DurableError> {
         let path = self.path(account);
         self.clear_note(account);
         match fs::remove_file(&path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::new("remove", &path, error)),
+            Err(error) => return Err(DurableError::new("remove", &path, error)),
         }
         failpoint::reach(failpoint::ERASED);
         self.seen.note(&self.path(account), None);
-        sync_folder(&self.dir).map_err(|e| Error::new("remove", &path, e))
+        sync_folder(&self.dir).map_err(|e| DurableError::new("remove", &path, e))
     }
 
     /// Renames an unusable record to make way for a new one.
     ///
     /// # Errors
     /// If it can't be renamed.
-    pub(super) fn set_aside(&self, account: &AccountName) -> Result<(), Error> {
+    pub(super) fn set_aside(&self, account: &AccountName) -> Result<(), DurableError> {
         let path = self.path(account);
         let mut aside = OsString::from(&path);
         aside.push(".old");
         match fs::rename(&path, &aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::new("move", &path, error))
+                Err(DurableError::new("move", &path, error))
             }
             Ok(()) | Err(_) => Ok(()),
         }
@@ -357,9 +360,9 @@ impl Slot {
     ///
     /// # Errors
     /// If they may not. Then either the old record or the new one is intact.
-    pub(super) fn commit(mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub(super) fn commit(mut self, bytes: &[u8]) -> Result<(), DurableError> {
         self.put(bytes)
-            .map_err(|e| Error::new("write", &self.target, e))
+            .map_err(|e| DurableError::new("write", &self.target, e))
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::journal::{self, AnswerJournal};
-use super::{Error, Store};
+use super::{DurableError, Store};
 use crate::config::AccountName;
 use crate::session::crypto::data_key::DataKey;
 use crate::session::model::binding::Binding;
@@ -30,7 +30,7 @@ impl OrphanedPair {
         binding: &Binding,
         store: &Store,
         key: &Arc<DataKey>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DurableError> {
         let place = store.reserve_orphan(account)?;
         Ok(Self {
             _claim: store.orphan_claims().claim(&place.path),
@@ -48,7 +48,7 @@ impl OrphanedPair {
         store: &Store,
         key: &Arc<DataKey>,
         pair: &Pair,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DurableError> {
         let orphan = Self::expected(account, binding, store, key)?;
         orphan
             .journal

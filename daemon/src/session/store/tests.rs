@@ -20,7 +20,7 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    fn write(&self, bytes: &[u8]) -> Result<(), Error> {
+    fn write(&self, bytes: &[u8]) -> Result<(), DurableError> {
         self.store.prepare(&self.acme)?.commit(bytes)
     }
 }

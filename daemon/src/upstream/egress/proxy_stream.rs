@@ -17,7 +17,7 @@ use rustls::ClientConfig;
 use tower_service::Service;
 
 use super::{Egress, Proxy, ProxyError, ToProxy, socks, tunnel};
-use crate::body::Error;
+use crate::body::BodyError;
 use crate::upstream::connection::{ConnectionState, Stream};
 use crate::upstream::connections::TrackingConnector;
 use crate::upstream::resolve::Resolver;
@@ -52,10 +52,10 @@ impl Dialer {
 
 impl Service<Uri> for Dialer {
     type Response = ProxyStream;
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<ProxyStream, Error>> + Send>>;
+    type Error = BodyError;
+    type Future = Pin<Box<dyn Future<Output = Result<ProxyStream, BodyError>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
         ready!(self.straight.poll_ready(cx))?;
         self.to_proxy.poll_ready(cx)
     }

@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock};
 use http::header::HeaderMap;
 use http::{Method, Request, Response, StatusCode};
 use loopdeskd::body::Body;
-use loopdeskd::rewrite::{self, Arrival, Client, Context, Origins, STRIPPED, STRIPPED_FAMILIES};
+use loopdeskd::rewrite::{
+    self, Arrival, Context, Origins, STRIPPED, STRIPPED_FAMILIES, ScriptClient,
+};
 use loopdeskd::route_table::CarriedFiles;
 
 use super::{HOP_BY_HOP, assert_one_line, named_by_connection, values};
@@ -123,7 +125,7 @@ impl Asked {
             request.headers_mut().insert("accept-encoding", accept);
         }
         let (head, ()) = request.into_parts();
-        let client = Client {
+        let client = ScriptClient {
             base: BASE.to_owned(),
             at: Arrival::Shared,
             names_account: false,
