@@ -10,8 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::connections;
 use super::pending::PendingCallback;
-use super::visitors;
 use crate::config::{AccountName, RedirectUri};
 use crate::peer::Peers;
 
@@ -154,7 +154,13 @@ impl Listening {
         let sockets = self.sockets.into_iter().map(|socket| {
             let peers = Arc::clone(&self.callbacks.0.peers);
             let (desk, life) = (desk.clone(), life.clone());
-            tracker.spawn(visitors::accept(socket, peers, desk, life, tracker.clone()))
+            tracker.spawn(connections::accept(
+                socket,
+                peers,
+                desk,
+                life,
+                tracker.clone(),
+            ))
         });
         let callback = CallbackListener {
             account: self.account,
@@ -213,7 +219,7 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::visitors::LINGER;
+    use super::connections::LINGER;
     use super::*;
 
     struct Bench {
