@@ -140,7 +140,7 @@ async fn d1_w8_where_every_port_is_held_the_address_is_pasted() {
     let (place, _) = place.split_once('/').unwrap();
     let _held = std::net::TcpListener::bind(place).unwrap();
     let refused = stage.home.loopdesk(["login"]).await.failed(4);
-    let fix = "`loopdesk login acme --no-browser`, which needs no port";
+    let fix = "`loopdesk login acme --no-browser`, which doesn't need a port";
     assert!(refused.stderr.contains(fix), "{refused:?}");
 
     let mut login = stage

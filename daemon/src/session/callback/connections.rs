@@ -1,9 +1,9 @@
-//! Whoever comes to a login's callback.
+//! Connections to a login's callback server.
 //!
-//! Known other users are turned away, whatever they know: what the system doesn't tell may be the
-//! person's browser in a container or in Windows. Whoever asks must know the login's state, which only
-//! the authorize URL has. Anybody else gets a 404, and the login goes on waiting (RFC 8252 section 8;
-//! W8).
+//! Connections that are known to come from another user are rejected, whatever they send. A peer
+//! that the system can't identify may be the person's browser in a container or in Windows. Every
+//! request must have the login's state, which only the authorize URL contains. All others get a
+//! 404, and the login goes on waiting (RFC 8252 section 8; W8).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -23,25 +23,25 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::page::{self, Page};
-use super::pending::{CallbackResult, Entered, PendingCallback};
-use super::server::Life;
+use super::pending::{CallbackResult, LinkUse, PendingCallback};
+use super::server::ServerLifetime;
 use crate::peer::{self, Gone, Peer, Peers, SeenPeer};
 
-/// Serves whoever comes to `socket`, until `life` ends.
+/// Serves the connections to `socket` until `lifetime` ends.
 pub(in crate::session) async fn accept(
     socket: TcpListener,
     peers: Arc<Peers>,
-    desk: PendingCallback,
-    life: Life,
+    pending: PendingCallback,
+    lifetime: ServerLifetime,
     tracker: TaskTracker,
 ) {
     let lingered = async {
-        life.over.cancelled().await;
+        lifetime.login_over.cancelled().await;
         tokio::time::sleep(LINGER).await;
     };
     let own = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let others = Arc::new(Semaphore::new(OTHERS_MAX));
-    let mut is_told = false;
+    let other_users = Arc::new(Semaphore::new(OTHER_USERS_MAX));
+    let mut is_logged = false;
     let serving = async {
         loop {
             match socket.accept().await {
@@ -49,29 +49,32 @@ pub(in crate::session) async fn accept(
                     let Ok(seen) = look(&peers, &stream, remote) else {
                         continue;
                     };
-                    let (places, desk) = match seen.peer {
-                        Peer::Own | Peer::Unknown => (&own, Some(desk.clone())),
+                    let (permits, pending) = match seen.peer {
+                        Peer::Own | Peer::Unknown => (&own, Some(pending.clone())),
                         Peer::Other(uid) => {
-                            // Once a login: a line for each would be theirs to write.
-                            if !std::mem::replace(&mut is_told, true) {
-                                tracing::warn!(uid, "turned another user away from a login");
+                            // Once per login, or the other user could flood the log.
+                            if !std::mem::replace(&mut is_logged, true) {
+                                tracing::warn!(
+                                    uid,
+                                    "rejected another user's connection to a login"
+                                );
                             }
-                            (&others, None)
+                            (&other_users, None)
                         }
                     };
-                    // One too many is closed; a browser tries again.
-                    if let Ok(place) = Arc::clone(places).try_acquire_owned() {
-                        let life = life.clone();
+                    // Over the limit, the connection is closed; a browser tries again.
+                    if let Ok(permit) = Arc::clone(permits).try_acquire_owned() {
+                        let lifetime = lifetime.clone();
                         tracker.spawn(async move {
                             if seen.is_held || peer::confirm(&stream).await == Ok(()) {
-                                serve(stream, desk, life).await;
+                                serve(stream, pending, lifetime).await;
                             }
-                            drop(place);
+                            drop(permit);
                         });
                     }
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "the login callback can't accept");
+                    tracing::debug!(%error, "the login callback can't accept connections");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -79,8 +82,8 @@ pub(in crate::session) async fn accept(
     };
     tokio::select! {
         () = serving => {}
-        () = life.end.cancelled() => {}
-        () = lingered => life.end.cancel(),
+        () = lifetime.shutdown.cancelled() => {}
+        () = lingered => lifetime.shutdown.cancel(),
     }
 }
 
@@ -89,61 +92,61 @@ fn look(peers: &Peers, stream: &TcpStream, remote: SocketAddr) -> Result<SeenPee
     peers.of_tcp(stream, local, remote)
 }
 
-/// Serves one connection. Without a desk, there is one answer for it.
-async fn serve(stream: TcpStream, desk: Option<PendingCallback>, life: Life) {
-    let is_others = desk.is_none();
+/// Serves one connection. Without `pending`, every request gets the same rejection.
+async fn serve(stream: TcpStream, pending: Option<PendingCallback>, lifetime: ServerLifetime) {
+    let is_other_user = pending.is_none();
     let service = service_fn(move |request| {
-        let desk = desk.clone();
+        let pending = pending.clone();
         async move {
-            let answer = match desk {
-                Some(desk) => answer(desk, request).await,
-                None => Page::others().into_response(),
+            let answer = match pending {
+                Some(pending) => answer(pending, request).await,
+                None => Page::other_user().into_response(),
             };
             Ok::<_, Infallible>(answer)
         }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_PATIENCE)
+        .header_read_timeout(HEAD_TIMEOUT)
         .keep_alive(false)
         .max_buf_size(HEAD_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let last_words = async {
-        life.over.cancelled().await;
-        tokio::time::sleep(LAST_WORDS).await;
+    let last_page_timeout = async {
+        lifetime.login_over.cancelled().await;
+        tokio::time::sleep(LAST_PAGE_TIMEOUT).await;
     };
-    let enough = async {
-        match is_others {
-            true => tokio::time::sleep(OTHERS_PATIENCE).await,
+    let other_user_timeout = async {
+        match is_other_user {
+            true => tokio::time::sleep(OTHER_USERS_TIMEOUT).await,
             false => std::future::pending().await,
         }
     };
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = enough => return,
-        () = life.end.cancelled() => {
+        () = other_user_timeout => return,
+        () = lifetime.shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 served = connection => served,
-                () = last_words => return,
+                () = last_page_timeout => return,
             }
         }
     };
     if let Err(error) = served {
-        tracing::debug!(%error, "a browser's connection broke");
+        tracing::debug!(%error, "a browser's connection failed");
     }
 }
 
-async fn answer(desk: PendingCallback, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(pending: PendingCallback, request: Request<Incoming>) -> Response<Full<Bytes>> {
     if *request.method() != Method::GET {
         return Page::method().into_response();
     }
     let (path, query) = (request.uri().path(), request.uri().query());
-    let page = match desk.enter(path) {
-        Some(Entered::First(url)) => return page::redirect(&url),
-        Some(Entered::Again) => Page::entered(),
-        None => match desk.offer(path, query.unwrap_or_default()) {
+    let page = match pending.use_link(path) {
+        Some(LinkUse::First(url)) => return page::redirect(&url),
+        Some(LinkUse::Again) => Page::link_used(),
+        None => match pending.offer(path, query.unwrap_or_default()) {
             CallbackResult::Accepted(page) => page.await.unwrap_or_else(|_| Page::lost()),
             CallbackResult::Used => Page::used(),
             CallbackResult::Malformed(_) => Page::malformed(),
@@ -153,19 +156,20 @@ async fn answer(desk: PendingCallback, request: Request<Incoming>) -> Response<F
     page.into_response()
 }
 
-/// A browser opens a handful, some of them in advance.
+/// A browser opens a handful of connections, some of them in advance.
 const CONNECTIONS_MAX: usize = 16;
-/// Other users are told why in places of their own.
-const OTHERS_MAX: usize = 4;
-/// For a page of a few kilobytes.
-const OTHERS_PATIENCE: Duration = Duration::from_secs(1);
-/// A browser sends its request at once.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
-/// Codes may be long, cookies for localhost too.
+/// A separate limit, so that other users get an explanation without taking up the person's
+/// connections.
+const OTHER_USERS_MAX: usize = 4;
+/// Enough to read a page of a few kilobytes.
+const OTHER_USERS_TIMEOUT: Duration = Duration::from_secs(1);
+/// A browser sends its request immediately.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Codes may be long, and so may the cookies of localhost.
 const HEAD_MAX: usize = 64 * 1024;
-/// For want of file descriptors: they come back.
+/// The usual reason is a lack of file descriptors, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// For the last page to be read, and for a second callback to be told that it is one.
+/// Time to fetch the last page, and to tell a repeated callback that it is one.
 pub(in crate::session) const LINGER: Duration = Duration::from_secs(5);
-/// A page is a few kilobytes; who is slower than this must not hold up the daemon's end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// A page has a few kilobytes. A slower client must not delay the daemon's shutdown.
+const LAST_PAGE_TIMEOUT: Duration = Duration::from_secs(1);

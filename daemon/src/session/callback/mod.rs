@@ -1,4 +1,5 @@
-//! Where the browser comes back to at a login: a server on loopback that knows no session.
+//! The OAuth callback: a server on loopback that receives the browser during a login. It doesn't
+//! know of sessions.
 
 pub(in crate::session) mod connections;
 pub(in crate::session) mod page;

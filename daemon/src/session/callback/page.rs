@@ -1,7 +1,7 @@
-//! The page that ends a login in the browser: says what happened and what to do next.
+//! The pages that a login shows in the browser: what happened and what to do next.
 //!
-//! Self-contained, and escaped throughout: what Zendesk or an attacker puts into the address never
-//! becomes markup. The address that brought it carries a code, so nothing may learn of it.
+//! They are self-contained, and all text is escaped: nothing that Zendesk or an attacker puts into
+//! the address becomes markup. A page's own address contains a code, so no other site may learn it.
 
 mod html;
 
@@ -18,7 +18,7 @@ use loopdesk_protocol::status::Role;
 
 use crate::session::model::person::display_name;
 
-/// A page among those of one login.
+/// One of the consent pages of a login.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct Pages {
     pub(in crate::session) role: Role,
@@ -26,27 +26,27 @@ pub(in crate::session) struct Pages {
     pub(in crate::session) pages: u32,
 }
 
-/// One page. In its texts, what stands in backticks is shown as code.
+/// One page. Text in backticks is shown as code.
 #[derive(Debug)]
 pub(in crate::session) struct Page {
     status: StatusCode,
     tone: Tone,
     title: String,
-    /// What happened, a paragraph each.
-    said: Vec<String>,
-    /// Names and values, of a login that has succeeded.
+    /// What happened.
+    paragraphs: Vec<String>,
+    /// Names and values that describe a successful login.
     facts: Vec<(&'static str, String)>,
-    /// What should not be overlooked, a sentence or two each.
+    /// What the person shouldn't overlook, a sentence or two each.
     warnings: Vec<String>,
     next: Next,
-    /// Whether the person is done here.
+    /// Whether the person can close the page.
     is_over: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Tone {
     Good,
-    /// Nothing is wrong, and nothing has come of it.
+    /// Nothing is wrong, but nothing was done either.
     Plain,
     Bad,
 }
@@ -54,16 +54,16 @@ enum Tone {
 #[derive(Debug)]
 enum Next {
     Nothing,
-    /// Another page, to which the browser goes by itself.
+    /// Another page, which the browser opens automatically.
     Page(String),
     /// A command to try.
     Try(String),
-    /// What the person can do, each a sentence.
+    /// What the person can do, a sentence each.
     Steps(Vec<String>),
 }
 
 impl Page {
-    /// The login has succeeded.
+    /// The login succeeded.
     pub(in crate::session) fn done(done: &Done) -> Self {
         let mut facts = vec![("Person", display_name(&done.person))];
         facts.extend(done.person.role.clone().map(|role| ("Role", role)));
@@ -71,8 +71,8 @@ impl Page {
         let mut warnings = Vec::new();
         if !done.missing_scopes.is_empty() {
             warnings.push(format!(
-                "Zendesk has not granted {}. An admin can allow it in Admin Center, at the OAuth \
-                 client's scopes; then run `loopdesk login {}` again.",
+                "Zendesk has not granted {}. An admin can add it to the OAuth client's allowed \
+                 scopes in Admin Center; then run `loopdesk login {}` again.",
                 coded(&done.missing_scopes),
                 done.account
             ));
@@ -97,18 +97,18 @@ impl Page {
                 StatusCode::OK,
                 Tone::Good,
                 format!("Logged in to {}", done.account),
-                "Your scripts can use Zendesk through loopdesk now. It keeps this login alive by \
+                "Your scripts can now use Zendesk through loopdesk, which keeps this login alive by \
                  itself.",
             )
         }
     }
 
-    /// One pair is there, the next page is Zendesk's at `url`.
+    /// The first token pair has been issued; the next consent page is at `url`.
     pub(in crate::session) fn next(account: &str, pages: Pages, url: &str) -> Self {
         let Pages { role, page, pages } = pages;
         let for_what = match role {
-            Role::Primary => "once more for the account's full rights",
-            Role::ReadOnly => "once more, for a pair of tokens that can only read",
+            Role::Primary => "again, for the account's full rights",
+            Role::ReadOnly => "again, for a pair of tokens that can only read",
         };
         Self {
             next: Next::Page(url.to_owned()),
@@ -118,20 +118,20 @@ impl Page {
                 Tone::Good,
                 format!("Step {} of {pages} is done", page - 1),
                 &format!(
-                    "Account `{account}` is logged in. Zendesk now asks {for_what}: choose Allow \
-                     again. To do without, close this tab."
+                    "Account `{account}` is logged in. Zendesk now asks {for_what}. Choose Allow \
+                     once more, or close this tab to do without."
                 ),
             )
         }
     }
 
-    /// The person has not allowed it.
+    /// The person chose Deny.
     pub(in crate::session) fn denied(problem: &Problem) -> Self {
         let title = "Not allowed".to_owned();
         Self::of(problem, Tone::Plain, title)
     }
 
-    /// The login has failed.
+    /// The login failed.
     pub(in crate::session) fn failed(problem: &Problem) -> Self {
         let title = "Not logged in".to_owned();
         Self::of(problem, Tone::Bad, title)
@@ -143,57 +143,57 @@ impl Page {
             StatusCode::SERVICE_UNAVAILABLE,
             Tone::Bad,
             "Login interrupted",
-            "loopdesk stopped this login before it was finished.",
+            "loopdesk stopped before this login was complete.",
         )
         .then(["Run `loopdesk login` in your terminal again."])
     }
 
-    /// The address was used before.
+    /// The login has received its callback before.
     pub(in crate::session) fn used() -> Self {
         Self::new(
             StatusCode::GONE,
             Tone::Plain,
             "Already used",
-            "This address ends one login, once, and that has happened. Going back or reloading \
-             changes nothing.",
+            "This address completes one login, and it has already done so. Going back or \
+             reloading doesn't change anything.",
         )
         .then([
             "Your terminal shows how the login went; `loopdesk status` shows where it stands.",
-            "To log in once more, run `loopdesk login`.",
+            "To log in again, run `loopdesk login`.",
         ])
     }
 
-    /// The address is of no login that waits.
+    /// The address doesn't belong to a login that waits.
     pub(in crate::session) fn not_ours() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             Tone::Plain,
             "No login waits here",
-            "This address belongs to no login that is under way: another one has taken its place, \
-             or the address is not complete.",
+            "This address doesn't belong to a login in progress: another one has taken its place, \
+             or the address is incomplete.",
         )
         .then([
-            "If a login is open in another tab, go on there.",
+            "If a login is open in another tab, continue there.",
             "Otherwise run `loopdesk login` in your terminal.",
         ])
     }
 
-    /// The browser was led to Zendesk before.
-    pub(in crate::session) fn entered() -> Self {
+    /// The one-time link to Zendesk was used before.
+    pub(in crate::session) fn link_used() -> Self {
         Self::new(
             StatusCode::GONE,
             Tone::Plain,
             "Already opened",
-            "This address leads to Zendesk's page once, and it has done so.",
+            "This address leads to Zendesk's page once, and it has already been used.",
         )
         .then([
-            "Go on in the tab that it has opened.",
+            "Continue in the tab that it opened.",
             "If there is none, run `loopdesk login` in your terminal again.",
         ])
     }
 
-    /// Another user of this machine asks.
-    pub(in crate::session) fn others() -> Self {
+    /// The request comes from another user of this machine.
+    pub(in crate::session) fn other_user() -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
             Tone::Bad,
@@ -203,7 +203,7 @@ impl Page {
         .then(["Log in as yourself: run `loopdesk login` in your terminal."])
     }
 
-    /// The address makes no sense.
+    /// The address is malformed.
     pub(in crate::session) fn malformed() -> Self {
         Self {
             is_over: false,
@@ -211,26 +211,27 @@ impl Page {
                 StatusCode::BAD_REQUEST,
                 Tone::Bad,
                 "Incomplete answer",
-                "Zendesk sent the browser back without what a login needs. The login still waits.",
+                "Zendesk sent the browser back without the data that a login needs. The login is still \
+                 waiting.",
             )
             .then([
-                "Go back to Zendesk's page and try once more.",
-                "If that does not help, run `loopdesk login` again.",
+                "Go back to Zendesk's page and try again.",
+                "If that doesn't help, run `loopdesk login` again.",
             ])
         }
     }
 
-    /// Browsers come back with GET.
+    /// The method isn't GET, which browsers come back with.
     pub(in crate::session) fn method() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             Tone::Plain,
-            "Not like this",
-            "This address is for a browser that comes back from Zendesk.",
+            "Wrong method",
+            "This address is for browsers that come back from Zendesk.",
         )
     }
 
-    /// The page as it is sent.
+    /// The response that sends the page.
     pub(in crate::session) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(Bytes::from(html::render(&self))));
         *response.status_mut() = self.status;
@@ -259,17 +260,17 @@ impl Page {
             title,
             &sentence(&problem.message),
         );
-        page.said.push("Nothing has changed.".to_owned());
+        page.paragraphs.push("Nothing has changed.".to_owned());
         page.next = Next::Steps(steps);
         page
     }
 
-    fn new(status: StatusCode, tone: Tone, title: impl Into<String>, said: &str) -> Self {
+    fn new(status: StatusCode, tone: Tone, title: impl Into<String>, text: &str) -> Self {
         Self {
             status,
             tone,
             title: title.into(),
-            said: vec![said.to_owned()],
+            paragraphs: vec![text.to_owned()],
             facts: Vec::new(),
             warnings: Vec::new(),
             next: Next::Nothing,
@@ -283,10 +284,10 @@ impl Page {
     }
 }
 
-/// Sends the browser on to `url`, which nobody else may learn.
+/// Redirects the browser to `url`, which must stay secret from all others.
 pub(in crate::session) fn redirect(url: &str) -> Response<Full<Bytes>> {
     let Ok(location) = HeaderValue::from_str(url) else {
-        // An authorize URL has only what a header may have.
+        // Unreachable: an authorize URL contains only characters that a header allows.
         return Page::lost().into_response();
     };
     let mut response = Response::new(Full::default());
@@ -299,7 +300,7 @@ pub(in crate::session) fn redirect(url: &str) -> Response<Full<Bytes>> {
     response
 }
 
-/// A fragment of ours as a sentence.
+/// Turns a message, which is a fragment, into a sentence.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let mut sentence: String = letters

@@ -1,4 +1,4 @@
-//! Which login an address that came back belongs to, and whether it is good.
+//! Matches an address that the browser came back to with the login that waits for it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use super::page::Page;
 use crate::telemetry::Sent;
 
-/// Where what comes back is handed in, by the browser or by the person. Clones share it.
+/// An account's login that waits for its callback, if any. The browser delivers the callback, or
+/// the person pastes it. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::session) struct PendingCallback(Arc<Mutex<State>>);
 
@@ -21,7 +22,7 @@ enum State {
     #[default]
     Idle,
     Open(Open),
-    /// For good.
+    /// No login can begin any more.
     Closed,
 }
 
@@ -29,24 +30,27 @@ enum State {
 struct Open {
     path: String,
     state: SecretString,
-    /// Taken by the first to come.
+    /// Taken by the first matching callback.
     waiting: Option<oneshot::Sender<LoginCallback>>,
-    entrance: Option<OneTimeLink>,
+    link: Option<OneTimeLink>,
 }
 
-/// An address on this machine that leads a browser to Zendesk's page, once.
+/// An address on this machine that redirects a browser to Zendesk's page, once.
 ///
-/// Every user of the machine can read what a browser is started with. The authorize URL there would
-/// tell them the login's state.
+/// Every user of the machine can see a browser's command line. The authorize URL there would reveal
+/// the login's state to them.
 #[derive(Debug)]
 pub(in crate::session) struct OneTimeLink {
     path: SecretString,
-    /// Until it has led somebody there.
+    /// The authorize URL, until it has been used.
     url: Option<String>,
 }
 
 impl OneTimeLink {
-    /// A new one, to the authorize URL `url`.
+    /// A new link to the authorize URL `url`.
+    ///
+    /// # Errors
+    /// If the system provides no random bytes.
     pub(in crate::session) fn to(url: &str) -> Result<Self, getrandom::Error> {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce)?;
@@ -57,50 +61,50 @@ impl OneTimeLink {
         })
     }
 
-    /// Its address, at the place where the login listens.
+    /// The link's address, where the login listens.
     pub(in crate::session) fn address(&self, at: SocketAddr) -> String {
         format!("http://{at}{}", self.path.expose_secret())
     }
 }
 
-/// Who has come by the entrance.
+/// A request for a [`OneTimeLink`].
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::session) enum Entered {
-    /// The first one, who is led to this URL.
+pub(in crate::session) enum LinkUse {
+    /// The first request, which is redirected to this URL.
     First(String),
-    /// Somebody was there before.
+    /// A later request.
     Again,
 }
 
-/// What became of something handed in.
+/// What happened to an address.
 #[derive(Debug)]
 pub(in crate::session) enum CallbackResult {
-    /// It is what the login waits for; the page comes when it is over.
+    /// The login waited for it. The page follows when the login is over.
     Accepted(oneshot::Receiver<Page>),
-    /// It came before.
+    /// This login has received its callback before.
     Used,
-    /// It is not of this login.
+    /// It doesn't belong to this login.
     NotOurs,
-    /// It is of this login and makes no sense; why.
+    /// It may belong to this login but is malformed, and why.
     Malformed(&'static str),
-    /// No login waits.
+    /// No login is waiting.
     NoLogin,
 }
 
-/// What a login has waited for, and where to say how it went.
+/// The callback of a login, and where to send the page that shows the result.
 #[derive(Debug)]
 pub(in crate::session) struct LoginCallback {
     pub(in crate::session) response: AuthorizationResponse,
     pub(in crate::session) page: oneshot::Sender<Page>,
 }
 
-/// What Zendesk sends the browser back with.
+/// What the browser brings back from Zendesk.
 #[derive(Debug)]
 pub(in crate::session) enum AuthorizationResponse {
     Code(SecretString),
-    /// The person has not allowed it.
+    /// The person chose Deny.
     Denied,
-    /// In words that whoever opened the address may have written.
+    /// An error. Its text comes from the address, so it isn't trusted.
     Error {
         error: Sent,
         description: Option<Sent>,
@@ -108,70 +112,70 @@ pub(in crate::session) enum AuthorizationResponse {
 }
 
 impl PendingCallback {
-    /// Opens the desk for a login and returns what will arrive. A login that it was open for gets
-    /// nothing any more.
+    /// Registers a login and returns its callback when it arrives. A login that was waiting gets
+    /// nothing.
     pub(in crate::session) fn open(
         &self,
         path: &str,
         state: SecretString,
-        entrance: Option<OneTimeLink>,
+        link: Option<OneTimeLink>,
     ) -> oneshot::Receiver<LoginCallback> {
-        let (waiting, arrival) = oneshot::channel();
-        let mut desk = self.lock();
-        if !matches!(*desk, State::Closed) {
-            *desk = State::Open(Open {
+        let (waiting, callback) = oneshot::channel();
+        let mut current = self.lock();
+        if !matches!(*current, State::Closed) {
+            *current = State::Open(Open {
                 path: path.to_owned(),
                 state,
                 waiting: Some(waiting),
-                entrance,
+                link,
             });
         }
-        arrival
+        callback
     }
 
-    /// Sends away the login that waits, and every later one.
+    /// Drops the login that waits, and every later one.
     pub(in crate::session) fn close(&self) {
         *self.lock() = State::Closed;
     }
 
-    /// Whether it is closed for good.
+    /// Whether no login can begin any more.
     pub(in crate::session) fn is_closed(&self) -> bool {
         matches!(*self.lock(), State::Closed)
     }
 
-    /// Takes the entrance, if this path is its.
-    pub(in crate::session) fn enter(&self, path: &str) -> Option<Entered> {
-        let mut desk = self.lock();
-        let State::Open(open) = &mut *desk else {
+    /// Uses the one-time link, if this is its path.
+    pub(in crate::session) fn use_link(&self, path: &str) -> Option<LinkUse> {
+        let mut current = self.lock();
+        let State::Open(open) = &mut *current else {
             return None;
         };
-        let entrance = open.entrance.as_mut()?;
-        let expected = entrance.path.expose_secret().as_bytes();
+        let link = open.link.as_mut()?;
+        let expected = link.path.expose_secret().as_bytes();
         if !bool::from(path.as_bytes().ct_eq(expected)) {
             return None;
         }
-        Some(entrance.url.take().map_or(Entered::Again, Entered::First))
+        Some(link.url.take().map_or(LinkUse::Again, LinkUse::First))
     }
 
-    /// Hands in an address as a person pastes it: whole, or from its path on.
+    /// Takes an address as a person pastes it: the whole URL, or only the path and query.
     pub(in crate::session) fn paste(&self, address: &str) -> CallbackResult {
         let address = address.trim();
         let target = match address.split_once("://") {
-            // Behind the authority comes the path.
+            // The path follows the authority.
             Some((_, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
             None => address,
         };
         let target = target.split('#').next().unwrap_or_default();
         match target.split_once('?') {
             Some((path, query)) => self.offer(path, query),
-            None => CallbackResult::Malformed("it has no `?` with a code behind it"),
+            None => CallbackResult::Malformed("it has no `?` followed by a code"),
         }
     }
 
-    /// Hands in an address in parts.
+    /// Takes an address by its path and query.
     pub(in crate::session) fn offer(&self, path: &str, query: &str) -> CallbackResult {
-        let mut desk = self.lock();
-        let State::Open(open) = &mut *desk else {
+        let mut current = self.lock();
+        let State::Open(open) = &mut *current else {
             return CallbackResult::NoLogin;
         };
         if path != open.path {
@@ -222,7 +226,7 @@ impl Parameters {
     fn read(query: &str) -> Result<Self, &'static str> {
         let mut parameters = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            let slot = match name.as_ref() {
+            let field = match name.as_ref() {
                 "state" => &mut parameters.state,
                 "code" => &mut parameters.code,
                 "error" => &mut parameters.error,
@@ -230,13 +234,13 @@ impl Parameters {
                 _ => continue,
             };
             // RFC 6749 section 3.1: parameters must not be included more than once.
-            if slot.replace(value.into_owned()).is_some() {
-                return Err("it says something twice");
+            if field.replace(value.into_owned()).is_some() {
+                return Err("it has a parameter twice");
             }
         }
         Ok(parameters)
     }
 }
 
-/// Bytes that nobody guesses while a login waits.
+/// 128 bits can't be guessed while a login waits.
 const NONCE: usize = 16;

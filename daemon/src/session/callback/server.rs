@@ -1,4 +1,4 @@
-//! Where the browser comes back to: on loopback, while a login is pending, and for it alone.
+//! The callback server: on loopback, only during a login, and only for that login.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,60 +15,65 @@ use super::pending::PendingCallback;
 use crate::config::{AccountName, RedirectUri};
 use crate::peer::Peers;
 
-/// The callbacks that are open, of all accounts. Clones share them.
+/// The open callback servers of all accounts. Clones share them.
 ///
-/// A callback outlives its login for a while, but never stands in another's way: whoever needs
-/// its port, or the end of the process, ends it at once.
+/// A server outlives its login for a while, but never blocks anything: the next login that needs
+/// its port, or the shutdown of the daemon, ends it immediately.
 #[derive(Clone, Debug, Default)]
-pub(in crate::session) struct Callbacks(Arc<Counter>);
+pub(in crate::session) struct Callbacks(Arc<Shared>);
 
 #[derive(Debug)]
-struct Counter {
-    /// Held from the look for a port until it is served; closed with the daemon.
-    turn: Arc<Semaphore>,
+struct Shared {
+    /// Held from the search for a port until it is served; closed with the daemon.
+    bind_permit: Arc<Semaphore>,
     open: Mutex<Vec<CallbackListener>>,
     peers: Arc<Peers>,
 }
 
-impl Default for Counter {
+impl Default for Shared {
     fn default() -> Self {
         Self {
-            turn: Arc::new(Semaphore::new(1)),
+            bind_permit: Arc::new(Semaphore::new(1)),
             open: Mutex::default(),
             peers: Arc::default(),
         }
     }
 }
 
-/// A callback that is, or was, served.
+/// A callback server that is, or was, running.
 #[derive(Debug)]
 struct CallbackListener {
     account: AccountName,
-    life: Life,
+    lifetime: ServerLifetime,
     sockets: Vec<JoinHandle<()>>,
 }
 
-/// How long a callback is served. Clones share it.
+/// How long a callback server runs. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(in crate::session) struct Life {
-    /// Its login is over.
-    pub(in crate::session) over: CancellationToken,
-    /// Nobody is let in any more.
-    pub(in crate::session) end: CancellationToken,
+pub(in crate::session) struct ServerLifetime {
+    /// The login is over.
+    pub(in crate::session) login_over: CancellationToken,
+    /// Connections are no longer accepted.
+    pub(in crate::session) shutdown: CancellationToken,
 }
 
 impl Callbacks {
-    /// Listens for `account`, at the first redirect URI whose port is free. What lingers ends
-    /// before, and so does an earlier callback of this account.
+    /// Listens for `account`, at the first redirect URI with a free port. Before that, ends servers
+    /// whose login is over, and this account's earlier one.
+    ///
+    /// # Errors
+    /// If no port is free, or the daemon is shutting down.
     pub(in crate::session) async fn bind(
         &self,
         account: &AccountName,
         uris: &[RedirectUri],
     ) -> Result<Listening, Problem> {
-        let turn = Arc::clone(&self.0.turn).acquire_owned().await;
-        let turn = turn.map_err(|_| stopping())?;
-        self.end(|callback| callback.life.over.is_cancelled() || callback.account == *account)
-            .await;
+        let permit = Arc::clone(&self.0.bind_permit).acquire_owned().await;
+        let permit = permit.map_err(|_| stopping())?;
+        self.end(|callback| {
+            callback.lifetime.login_over.is_cancelled() || callback.account == *account
+        })
+        .await;
         let mut tried = Vec::new();
         for uri in uris {
             let socket = match TcpListener::bind(uri.address()).await {
@@ -80,7 +85,7 @@ impl Callbacks {
             };
             let mut sockets = vec![socket];
             if uri.as_str().starts_with("http://localhost:") {
-                // Some browsers try the other family first.
+                // Some browsers try IPv6 first.
                 let other = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), uri.address().port());
                 sockets.extend(TcpListener::bind(other).await.ok());
             }
@@ -89,35 +94,35 @@ impl Callbacks {
                 account: account.clone(),
                 uri: uri.clone(),
                 sockets,
-                _turn: turn,
+                _permit: permit,
             });
         }
         let message = format!(
-            "no port is free for the browser to come back to: {}",
+            "no port is free for the browser's return from Zendesk: {}",
             tried.join(", ")
         );
         Err(Problem::new(Kind::Login, message)
-            .hint("finish or stop the other login, or what else listens there")
+            .hint("finish or stop the other login, or the program that listens there")
             .hint(format!(
-                "or run `loopdesk login {account} --no-browser`, which needs no port"
+                "or run `loopdesk login {account} --no-browser`, which doesn't need a port"
             ))
-            .hint("or register a further redirect URI at Zendesk and add it to `redirect-uris`"))
+            .hint("or register another redirect URI at Zendesk and add it to `redirect-uris`"))
     }
 
-    /// Ends all of them; there will be no others. Pages that are on their way still arrive.
+    /// Ends all servers and prevents new ones. Pages in flight still arrive.
     pub(in crate::session) async fn close(&self) {
-        self.0.turn.close();
+        self.0.bind_permit.close();
         self.end(|_| true).await;
     }
 
-    /// Returns when the sockets of these are closed.
+    /// Ends these servers. Returns when their sockets are closed.
     async fn end(&self, these: impl Fn(&CallbackListener) -> bool) {
         let ending: Vec<_> = self.open().extract_if(.., |one| these(one)).collect();
         for callback in &ending {
-            callback.life.end.cancel();
+            callback.lifetime.shutdown.cancel();
         }
         for socket in ending.into_iter().flat_map(|callback| callback.sockets) {
-            // A task that was lost has closed its socket too.
+            // A task that panicked has closed its socket too.
             drop(socket.await);
         }
     }
@@ -127,88 +132,95 @@ impl Callbacks {
     }
 }
 
-/// A callback's sockets.
+/// A callback server's sockets, not served yet.
 #[derive(Debug)]
 pub(in crate::session) struct Listening {
     callbacks: Callbacks,
     account: AccountName,
     uri: RedirectUri,
     sockets: Vec<TcpListener>,
-    /// The next login must find this one, not a port that is taken.
-    _turn: OwnedSemaphorePermit,
+    /// Until this server is registered, another login must not search for a port: it could end up
+    /// without one.
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Listening {
+    /// The redirect URI.
     pub(in crate::session) fn uri(&self) -> &RedirectUri {
         &self.uri
     }
 
-    /// Where it listens.
+    /// The address it listens at.
     pub(in crate::session) fn address(&self) -> SocketAddr {
         self.uri.address()
     }
 
-    /// Serves the browser until the result is dropped, or has lingered.
-    pub(in crate::session) fn serve(self, desk: &PendingCallback, tracker: &TaskTracker) -> Server {
-        let life = Life::default();
+    /// Serves the browser until the result is dropped, plus the linger time if that was asked for.
+    pub(in crate::session) fn serve(
+        self,
+        pending: &PendingCallback,
+        tracker: &TaskTracker,
+    ) -> CallbackServer {
+        let lifetime = ServerLifetime::default();
         let sockets = self.sockets.into_iter().map(|socket| {
             let peers = Arc::clone(&self.callbacks.0.peers);
-            let (desk, life) = (desk.clone(), life.clone());
+            let (pending, lifetime) = (pending.clone(), lifetime.clone());
             tracker.spawn(connections::accept(
                 socket,
                 peers,
-                desk,
-                life,
+                pending,
+                lifetime,
                 tracker.clone(),
             ))
         });
         let callback = CallbackListener {
             account: self.account,
-            life: life.clone(),
+            lifetime: lifetime.clone(),
             sockets: sockets.collect(),
         };
         let mut open = self.callbacks.open();
         open.push(callback);
-        if self.callbacks.0.turn.is_closed() {
-            // Closed meanwhile, perhaps before this one could be seen.
-            life.end.cancel();
+        if self.callbacks.0.bind_permit.is_closed() {
+            // Closed by now, perhaps before this server was registered.
+            lifetime.shutdown.cancel();
         }
-        Server {
-            life,
+        CallbackServer {
+            lifetime,
             lingers: false,
         }
     }
 }
 
-/// The running callback.
+/// A running callback server. Dropping it ends it.
 #[derive(Debug)]
-pub(in crate::session) struct Server {
-    life: Life,
+pub(in crate::session) struct CallbackServer {
+    lifetime: ServerLifetime,
     lingers: bool,
 }
 
-impl Server {
-    /// Stays for a while after it is dropped: the last page is still to be fetched.
+impl CallbackServer {
+    /// Keeps it running for a while after it is dropped, until the browser has fetched the last
+    /// page.
     pub(in crate::session) fn linger(&mut self) {
         self.lingers = true;
     }
 
-    /// Returns when the browser can't come back any more.
+    /// Returns when the server no longer accepts connections.
     pub(in crate::session) async fn ended(&self) {
-        self.life.end.cancelled().await;
+        self.lifetime.shutdown.cancelled().await;
     }
 }
 
-impl Drop for Server {
+impl Drop for CallbackServer {
     fn drop(&mut self) {
-        self.life.over.cancel();
+        self.lifetime.login_over.cancel();
         if !self.lingers {
-            self.life.end.cancel();
+            self.lifetime.shutdown.cancel();
         }
     }
 }
 
-/// Why no login goes on.
+/// The error of logins during a shutdown.
 pub(in crate::session) fn stopping() -> Problem {
     Problem::new(Kind::Daemon, "loopdesk is shutting down; try again")
 }
@@ -224,7 +236,7 @@ mod tests {
 
     struct Bench {
         callbacks: Callbacks,
-        desk: PendingCallback,
+        pending: PendingCallback,
         tracker: TaskTracker,
         uris: [RedirectUri; 1],
     }
@@ -235,30 +247,30 @@ mod tests {
             let uri = format!("http://{}/callback", free.local_addr().unwrap());
             Self {
                 callbacks: Callbacks::default(),
-                desk: PendingCallback::default(),
+                pending: PendingCallback::default(),
                 tracker: TaskTracker::new(),
                 uris: [uri.parse().unwrap()],
             }
         }
 
-        async fn login(&self, account: &str) -> Result<Server, Problem> {
+        async fn login(&self, account: &str) -> Result<CallbackServer, Problem> {
             let account = account.parse().unwrap();
             let listening = self.callbacks.bind(&account, &self.uris).await?;
-            Ok(listening.serve(&self.desk, &self.tracker))
+            Ok(listening.serve(&self.pending, &self.tracker))
         }
 
-        async fn finish(&self, mut server: Server) {
+        async fn finish(&self, mut server: CallbackServer) {
             server.linger();
             drop(server);
-            // So that the linger has begun.
+            // Lets the linger time begin.
             tokio::task::yield_now().await;
         }
     }
 
-    // The clock stands still wherever nothing but time is waited for: a wait shows as its length.
+    // The clock is paused and skips ahead whenever everything waits: elapsed time is waiting time.
 
     #[tokio::test(start_paused = true)]
-    async fn a_finished_login_lingers_and_leaves_its_port_to_the_next_at_once() {
+    async fn a_finished_login_lingers_but_yields_its_port_immediately() {
         let bench = Bench::new();
         let began = Instant::now();
         for account in ["acme", "acme", "other"] {
@@ -269,11 +281,11 @@ mod tests {
 
         bench.tracker.close();
         bench.tracker.wait().await;
-        assert_eq!(began.elapsed(), LINGER, "the last one stays for a while");
+        assert_eq!(began.elapsed(), LINGER, "the last one lingers");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_shutdown_waits_for_no_callback_and_lets_none_begin() {
+    async fn a_shutdown_doesn_t_wait_for_callbacks_and_prevents_new_ones() {
         let bench = Bench::new();
         let began = Instant::now();
         let server = bench.login("acme").await.unwrap();
@@ -286,14 +298,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_account_s_second_login_ends_its_first_and_no_other_account_s() {
+    async fn an_account_s_second_login_ends_only_its_own_first_one() {
         let bench = Bench::new();
         let first = bench.login("acme").await.unwrap();
         let second = bench.login("acme").await.unwrap();
         first.ended().await;
         let refused = bench.login("other").await.unwrap_err();
         assert!(refused.message.contains("no port is free"), "{refused}");
-        assert!(!second.life.end.is_cancelled());
+        assert!(!second.lifetime.shutdown.is_cancelled());
         drop(second);
         bench.login("other").await.unwrap();
     }

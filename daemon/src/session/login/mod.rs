@@ -33,7 +33,7 @@ use self::text::{abandoned, no_random};
 
 use super::callback::page::{Page, Pages};
 use super::callback::pending::{AuthorizationResponse, CallbackResult, LoginCallback, OneTimeLink};
-use super::callback::server::{Listening, Server};
+use super::callback::server::{CallbackServer, Listening};
 use super::crypto::data_key::DataKey;
 use super::handle::{LOAD_PATIENCE, Session};
 use super::model::blocking::blocking;
@@ -293,7 +293,7 @@ impl Login {
     async fn arrival(
         &self,
         pending: oneshot::Receiver<LoginCallback>,
-        server: Option<&Server>,
+        server: Option<&CallbackServer>,
         patience: Duration,
     ) -> Result<LoginCallback, Problem> {
         let ended = async {

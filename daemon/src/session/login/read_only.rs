@@ -17,7 +17,7 @@ use super::{BrowserRoute, Login};
 use crate::session::callback::page::Page;
 use crate::session::callback::page::Pages;
 use crate::session::callback::pending::AuthorizationResponse;
-use crate::session::callback::server::Server;
+use crate::session::callback::server::CallbackServer;
 use crate::session::crypto::data_key::DataKey;
 use crate::session::model::checks::TokenCheck;
 use crate::session::model::outcome::Grant;
@@ -36,7 +36,7 @@ pub(super) struct RedirectTarget {
 pub(super) struct Visit {
     pub(super) place: RedirectTarget,
     /// What waits for the browser there.
-    pub(super) server: Option<Server>,
+    pub(super) server: Option<CallbackServer>,
     pub(super) key: Arc<DataKey>,
     /// Who was logged in when it began.
     pub(super) before: Option<u64>,

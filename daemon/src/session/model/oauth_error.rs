@@ -332,7 +332,7 @@ mod tests {
             let found = cause(status, &body);
             assert_eq!(found, expected, "{body}");
             let (status, error) = error(status, &body);
-            let rejection = Cause::of(status, &error).block(&account, &error);
+            let rejection = Cause::of(status, &error).rejection(&account, &error);
             assert!(rejection.why.contains(error.code()), "{rejection:?}");
             fixes.insert(rejection.why);
         }

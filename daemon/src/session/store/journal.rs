@@ -43,13 +43,13 @@ pub(in crate::session) struct JournalFile {
 
 impl AnswerJournal {
     /// Writes `body`. If that fails, the answer is used regardless.
-    pub(in crate::session) fn keep(&self, asked_at: Timestamp, body: &[u8]) {
-        if let Err(why) = self.write(asked_at, body) {
+    pub(in crate::session) fn write(&self, asked_at: Timestamp, body: &[u8]) {
+        if let Err(why) = self.try_write(asked_at, body) {
             tracing::warn!(path = %self.place.path.display(), why, "can't journal an answer");
         }
     }
 
-    fn write(&self, asked_at: Timestamp, body: &[u8]) -> Result<(), String> {
+    fn try_write(&self, asked_at: Timestamp, body: &[u8]) -> Result<(), String> {
         let body = std::str::from_utf8(body).map_err(|e| e.to_string())?;
         let answer = JournaledAnswer {
             asked_at,

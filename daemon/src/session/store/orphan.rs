@@ -52,7 +52,7 @@ impl OrphanedPair {
         let orphan = Self::expected(account, binding, store, key)?;
         orphan
             .journal
-            .keep(pair.obtained_at, &journal::as_answer(pair));
+            .write(pair.obtained_at, &journal::as_answer(pair));
         Ok(orphan)
     }
 

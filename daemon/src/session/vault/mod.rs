@@ -255,8 +255,8 @@ impl Vault {
         removed.map_err(|trouble| trouble.problem(self.circumstances(true)))
     }
 
-    /// Removes the data key for good, unless `is_needed` finds that something depends on it. Returns
-    /// whether there was one.
+    /// Removes the data key for good, unless `is_needed` finds that something depends on it.
+    /// Returns whether there was one.
     ///
     /// # Errors
     /// While it is needed; and if the vault can't be asked.
@@ -286,8 +286,8 @@ impl Vault {
         Ok(true)
     }
 
-    /// The vault as `status` shows it. An empty vault is a problem only once there are records, which
-    /// need its key.
+    /// The vault as `status` shows it. An empty vault is a problem only once there are records,
+    /// which need its key.
     pub(super) fn status(&self, has_records: bool) -> status::Vault {
         let known = self.known();
         let (state, problem) = match &known.trouble {

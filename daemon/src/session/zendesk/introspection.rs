@@ -96,7 +96,7 @@ pub(in crate::session) async fn probe(
     match read_me(&me) {
         Ok(Me { user }) if user.id.is_none() => ProbeResult::Anonymous,
         Ok(Me { user }) if user.suspended == Some(true) => {
-            ProbeResult::Refused(Cause::Suspended.block(account, &ErrorBody::default()))
+            ProbeResult::Refused(Cause::Suspended.rejection(account, &ErrorBody::default()))
         }
         Ok(me) => match person_of(me) {
             Ok(person) => ProbeResult::Alive {
@@ -163,7 +163,7 @@ fn read_refusal(account: &Account, response: &Response<Bytes>) -> Option<Refresh
     }
     let object: Map<String, Value> = serde_json::from_slice(&plain::text(response.body())).ok()?;
     let error = ErrorBody::read(status, &object);
-    (!error.is_about_scopes()).then(|| Cause::of(status, &error).block(account, &error))
+    (!error.is_about_scopes()).then(|| Cause::of(status, &error).rejection(account, &error))
 }
 
 fn read_person(response: &Response<Bytes>) -> Result<Person, String> {

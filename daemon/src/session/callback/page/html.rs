@@ -1,4 +1,4 @@
-//! A page as HTML.
+//! Renders a page as HTML.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -17,7 +17,7 @@ pub(in crate::session) fn render(page: &Page) -> String {
     };
     let title = escape(&page.title);
     let body = body(page);
-    // No script, so that none need be allowed; time enough to see what is going on.
+    // No script, so the policy needn't allow any. The delay lets the person see what is going on.
     let refresh = match &page.next {
         Next::Page(url) => format!(
             "<meta http-equiv=\"refresh\" content=\"{PAUSE}; url={}\">\n",
@@ -38,7 +38,7 @@ pub(in crate::session) fn render(page: &Page) -> String {
 
 fn body(page: &Page) -> String {
     let mut html = String::new();
-    for (number, text) in page.said.iter().enumerate() {
+    for (number, text) in page.paragraphs.iter().enumerate() {
         let class = if number == 0 { " class=\"lead\"" } else { "" };
         push(
             &mut html,
@@ -67,7 +67,7 @@ fn body(page: &Page) -> String {
         Next::Page(url) => push(
             &mut html,
             format_args!(
-                "<p><a href=\"{}\">Go on to Zendesk</a>, if that doesn&#39;t happen by itself.</p>\n",
+                "<p><a href=\"{}\">Continue to Zendesk</a> if that doesn&#39;t happen by itself.</p>\n",
                 escape(url)
             ),
         ),
@@ -93,11 +93,11 @@ fn body(page: &Page) -> String {
 }
 
 fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a string does not fail.
+    // Writing to a string can't fail.
     _ = html.write_fmt(text);
 }
 
-/// Escapes, then shows what stands in backticks as code.
+/// Escapes the text, then marks up text in backticks as code.
 fn marked_up(text: &str) -> String {
     let escaped = escape(text);
     let mut parts = escaped.split('`');
@@ -126,8 +126,8 @@ fn escape(text: &str) -> String {
     html
 }
 
-/// Nothing may be loaded, run, sent or framed; the one style is known by its hash, and the tab's
-/// icon, without which a browser asks for `/favicon.ico`, is in the page.
+/// Nothing may be loaded, run, sent or framed. The one style sheet is allowed by its hash. The
+/// tab's icon is in the page, or the browser would ask for `/favicon.ico`.
 pub(in crate::session) static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
     format!(
@@ -158,13 +158,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lone_backtick_stays_one() {
+    fn a_lone_backtick_is_kept() {
         assert_eq!(marked_up("a ` b"), "a ` b");
         assert_eq!(marked_up("`a` ` b"), "<code>a</code> ` b");
     }
 
     #[test]
-    fn the_policy_lets_in_the_style_that_is_sent() {
+    fn the_policy_allows_the_style_that_is_sent() {
         let page = render(&Page::used());
         let (_, rest) = page.split_once("<style>").unwrap();
         let (style, _) = rest.split_once("</style>").unwrap();

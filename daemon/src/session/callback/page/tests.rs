@@ -38,7 +38,7 @@ fn w8_nothing_from_outside_becomes_markup() {
 }
 
 #[test]
-fn the_page_of_a_login_says_who_is_logged_in_to_what_and_what_to_try() {
+fn a_successful_login_s_page_shows_the_person_the_account_and_a_command() {
     let done = Done {
         account: "acme".to_owned(),
         person: Person {
@@ -59,7 +59,7 @@ fn the_page_of_a_login_says_who_is_logged_in_to_what_and_what_to_try() {
             .into(),
     };
     let page = html::render(&Page::done(&done));
-    for said in [
+    for expected in [
         "<title>Logged in to acme \u{b7} loopdesk</title>",
         "<h1>Logged in to acme</h1>",
         "<dt>Person</dt><dd>Ada Lovelace &lt;ada@example.com&gt;</dd>",
@@ -70,12 +70,12 @@ fn the_page_of_a_login_says_who_is_logged_in_to_what_and_what_to_try() {
         "If that isn&#39;t you, run <code>loopdesk logout acme</code>",
         "<pre><code>curl http://localhost:8484/api/v2/users/me.json</code></pre>",
     ] {
-        assert!(page.contains(said), "{said} in {page}");
+        assert!(page.contains(expected), "{expected} in {page}");
     }
 }
 
 #[test]
-fn the_page_of_a_failure_says_what_happened_and_what_next() {
+fn a_failed_login_s_page_says_what_happened_and_what_to_do() {
     let problem = Problem::new(Kind::Login, "the login of account `acme` was not allowed")
         .hint("run `loopdesk login acme` again");
     let page = html::render(&Page::failed(&problem));

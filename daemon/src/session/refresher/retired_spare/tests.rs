@@ -290,7 +290,7 @@ async fn r3_an_answer_to_the_spare_that_was_kept_is_taken_up_and_one_that_was_lo
         aad: recovery::aad(&context, next),
         key: Arc::clone(&key),
     };
-    journal.keep(
+    journal.write(
         bench.deps.clock.now(),
         br#"{"access_token":"access-4","refresh_token":"refresh-4","expires_in":3600,"token_type":"bearer"}"#,
     );

@@ -1,5 +1,5 @@
-//! OAuth with Zendesk: authorize URL, code exchange, refresh. The `oauth2` crate writes the requests;
-//! `response` reads the answers, which come in more forms than the crate takes.
+//! OAuth with Zendesk: authorize URL, code exchange, refresh. The `oauth2` crate builds the
+//! requests. `response` reads the answers, which come in more forms than the crate accepts.
 
 mod request;
 mod response;
@@ -32,7 +32,7 @@ pub(in crate::session) struct Server<'a> {
 }
 
 impl<'a> Server<'a> {
-    /// The server of `account`, reached by `upstream`.
+    /// The server of `account`, reached through `upstream`.
     pub(in crate::session) fn new(
         account: &'a Account,
         upstream: &'a Upstream,
@@ -45,7 +45,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Gets the tokens that follow, by what there is to get them with.
+    /// Gets the next tokens with `renewal`.
     pub(in crate::session) async fn refresh(
         &self,
         renewal: &Renewal,
@@ -78,8 +78,8 @@ impl<'a> Server<'a> {
         self.read(answer, asked_at)
     }
 
-    /// Gets an access token by the client's own `secret`. Nothing is replaced by it, so that no
-    /// lost or odd answer leaves any doubt.
+    /// Gets an access token with the client's own `secret`. This replaces nothing, so a lost or odd
+    /// answer leaves no doubt about the session.
     async fn obtain(&self, secret: &Secret) -> TokenOutcome {
         let client = match client(self.account) {
             Ok(client) => client,
@@ -105,7 +105,7 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Turns the code of a login into its first pair.
+    /// Exchanges a login's code for its first pair.
     pub(in crate::session) async fn exchange(
         &self,
         login: Authorization,
@@ -136,14 +136,14 @@ impl<'a> Server<'a> {
         self.read(answer, asked_at)
     }
 
-    /// What `sent` was answered with.
+    /// Reads the answer to a request that was sent at `asked_at`.
     fn read<T>(&self, sent: TokenRequestResult<T>, asked_at: Timestamp) -> TokenOutcome {
         match sent {
             Err(RequestTokenError::Request(Answered(answer))) => match *answer {
                 Ok(response) => response::read(&response, self.account, asked_at),
                 Err(outcome) => outcome,
             },
-            // `TokenRequests` leaves the crate nothing to read.
+            // `TokenRequests` never gives the crate an answer to read.
             Ok(_)
             | Err(
                 RequestTokenError::ServerResponse(_)
@@ -161,10 +161,10 @@ impl<'a> Server<'a> {
     }
 }
 
-/// The tokens that an answer from an earlier run brought, if it brought any.
-pub(in crate::session) fn reread(account: &Account, kept: &JournaledAnswer) -> Option<Grant> {
-    let body = kept.body.0.expose_secret().as_bytes().to_vec();
-    match response::read(&Response::new(body.into()), account, kept.asked_at) {
+/// The tokens in an answer that an earlier run journaled, if it contains any.
+pub(in crate::session) fn reread(account: &Account, journaled: &JournaledAnswer) -> Option<Grant> {
+    let body = journaled.body.0.expose_secret().as_bytes().to_vec();
+    match response::read(&Response::new(body.into()), account, journaled.asked_at) {
         TokenOutcome::Granted(grant) => Some(grant),
         TokenOutcome::InvalidGrant(_)
         | TokenOutcome::Refused(_)
@@ -173,13 +173,13 @@ pub(in crate::session) fn reread(account: &Account, kept: &JournaledAnswer) -> O
     }
 }
 
-/// A login on its way: what the browser is given, and what has to match when it comes back.
+/// A login in progress: what the browser gets, and what must match when it comes back.
 pub(in crate::session) struct Authorization {
-    /// The page that asks the person.
+    /// Zendesk's page that asks for consent.
     pub(in crate::session) url: String,
-    /// Comes back with the code, or the callback isn't ours.
+    /// Must come back with the code, or the callback isn't this login's.
     pub(in crate::session) state: SecretString,
-    /// Where Zendesk sends the browser.
+    /// Where Zendesk sends the browser back to.
     pub(in crate::session) redirect_uri: String,
     verifier: PkceCodeVerifier,
     _hidden: Hidden,
@@ -187,7 +187,7 @@ pub(in crate::session) struct Authorization {
 
 impl std::fmt::Debug for Authorization {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The URL carries the state.
+        // Not the URL, which contains the state.
         f.debug_struct("Authorization")
             .field("redirect_uri", &self.redirect_uri)
             .finish_non_exhaustive()
@@ -195,10 +195,10 @@ impl std::fmt::Debug for Authorization {
 }
 
 impl Authorization {
-    /// A new login of `account` with a state and a PKCE verifier of its own.
+    /// A new login of `account`, with its own state and PKCE verifier.
     ///
     /// # Errors
-    /// A sentence, where the configured origin or redirect URI makes no URL.
+    /// If the configured origin or `redirect_uri` isn't a valid URL.
     pub(in crate::session) fn new(account: &Account, redirect_uri: &str) -> Result<Self, String> {
         let redirect = RedirectUrl::new(redirect_uri.to_owned()).map_err(|e| e.to_string())?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
@@ -219,7 +219,7 @@ impl Authorization {
     }
 }
 
-/// Knows where to send the browser, and where to ask for tokens.
+/// A client with an authorize URL and a token URL.
 type OAuthClient =
     BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
@@ -227,11 +227,11 @@ fn client(account: &Account) -> Result<OAuthClient, String> {
     let origin = &account.oauth_origin;
     let authorize = AuthUrl::new(format!("{origin}/oauth/authorizations/new"));
     let token = TokenUrl::new(format!("{origin}/oauth/tokens"));
-    let bad = |e: url::ParseError| format!("`{origin}` makes no URL: {e}");
+    let bad = |e: url::ParseError| format!("`{origin}` isn't a valid URL: {e}");
     Ok(BasicClient::new(ClientId::new(account.client_id.clone()))
         .set_auth_uri(authorize.map_err(bad)?)
         .set_token_uri(token.map_err(bad)?)
-        // A public client sends its identifier in the body, and never a Basic header.
+        // A public client sends its identifier in the body, never in a Basic header.
         .set_auth_type(AuthType::RequestBody))
 }
 
@@ -241,7 +241,7 @@ fn ttl(seconds: u64) -> String {
 
 type TokenRequestResult<T> = Result<T, RequestTokenError<Answered, BasicErrorResponse>>;
 
-/// Fields of token requests and answers (Zendesk's names).
+/// Fields of token requests and answers, by Zendesk's names.
 const EXPIRES_IN: &str = "expires_in";
 const REFRESH_EXPIRES_IN: &str = "refresh_token_expires_in";
 

@@ -1,5 +1,5 @@
-//! The `oauth2` crate's HTTP client: sends its requests in the encoding that the server wants, where
-//! the crate encodes forms only, and journals the answers.
+//! The `oauth2` crate's HTTP client. It sends the requests in the encoding that the server wants
+//! (the crate only encodes forms) and journals the answers.
 
 use std::fmt;
 use std::future::Future;
@@ -25,7 +25,7 @@ use crate::upstream::Upstream;
 pub(super) struct TokenRequests<'a> {
     upstream: &'a Upstream,
     encoding: TokenEncoding,
-    /// Where an answer is kept, and when it was asked for.
+    /// Where to write the answer first, and when the request was sent.
     journal: Option<(&'a AnswerJournal, Timestamp)>,
 }
 
@@ -56,10 +56,10 @@ impl<'a> TokenRequests<'a> {
                 TokenOutcome::unsendable(why)
             }
         })?;
-        // Without an await since the last byte: nothing comes between its arrival and this.
+        // No await since the last byte arrived, so that nothing can happen in between.
         if response.status().is_success() {
             if let Some((journal, asked_at)) = self.journal {
-                journal.keep(asked_at, response.body());
+                journal.write(asked_at, response.body());
             }
             failpoint::reach(failpoint::ANSWER_READ);
         }
@@ -76,23 +76,23 @@ impl<'c> AsyncHttpClient<'c> for TokenRequests<'_> {
     }
 }
 
-/// The answer as it came, or what became of a request without one. It is the crate's error, since the
-/// crate's own reader takes every status but 200 for a failure, wants one exact JSON content type and
-/// rejects `"expires_in":"1800"`.
+/// The unread answer, or the outcome of a request without one. It is passed through the crate as an
+/// error, because the crate's own reader treats every status but 200 as a failure, requires one
+/// exact JSON content type and rejects `"expires_in":"1800"`.
 #[derive(thiserror::Error)]
-#[error("the answer isn't the crate's to read")]
+#[error("the answer bypasses the oauth2 crate")]
 pub(super) struct Answered(pub(super) Box<Answer>);
 
 impl fmt::Debug for Answered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // It may hold tokens.
+        // The answer may contain tokens.
         f.debug_struct("Answered").finish_non_exhaustive()
     }
 }
 
 type Answer = Result<Response<Bytes>, TokenOutcome>;
 
-/// The request in the wanted encoding, lifetimes as JSON numbers.
+/// The request in the configured encoding, in JSON with lifetimes as numbers.
 fn encode(
     request: HttpRequest,
     encoding: TokenEncoding,
@@ -119,7 +119,7 @@ fn encode(
     Ok(Request::from_parts(parts, body.into()))
 }
 
-/// Impatience is expensive: an answer that comes after we have hung up is a lost pair.
+/// Impatience is expensive: an answer that arrives after we hang up is a lost token pair.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

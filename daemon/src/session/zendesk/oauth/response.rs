@@ -1,6 +1,6 @@
-//! What an answer of the token endpoint means for the session (R4). Zendesk's own answers and those of
-//! other servers, captive portals and proxies differ in status, types and fields; a token pair is
-//! never thrown away over such a difference.
+//! What the token endpoint's answer means for the session (R4). The answers of Zendesk, other
+//! servers, captive portals and proxies differ in status, types and fields. No such difference may
+//! cost a token pair.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(super) fn read(
     }
 }
 
-/// The tokens in an answer, with what it says of them, each field in any type that makes sense.
+/// The tokens in an answer and their properties, each field in any plausible type.
 fn granted(status: StatusCode, object: &Map<String, Value>, asked_at: Timestamp) -> TokenOutcome {
     let Some(access) = token(object, "access_token") else {
         return without_token(status);
@@ -54,11 +54,11 @@ fn granted(status: StatusCode, object: &Map<String, Value>, asked_at: Timestamp)
     })
 }
 
-/// What a refusal means: only `invalid_grant` is the end, and never of a client with a secret, which
-/// has nothing that could be revoked.
-fn refused(status: StatusCode, account: &Account, said: ErrorBody) -> TokenOutcome {
-    // RFC 6749 section 5.2 names 400 and 401; anything of the kind below 500 is a decision, except
-    // what a middlebox says in its own name.
+/// What a refusal means. Only `invalid_grant` ends a session, and never that of a client with a
+/// secret, which doesn't use a grant that could be revoked.
+fn refused(status: StatusCode, account: &Account, error: ErrorBody) -> TokenOutcome {
+    // RFC 6749 section 5.2 defines 400 and 401. Any other error in this format below 500 is a
+    // decision too, except for the statuses that a middlebox sends on its own behalf.
     let is_decision = status.is_client_error()
         && !matches!(
             status,
@@ -70,16 +70,16 @@ fn refused(status: StatusCode, account: &Account, said: ErrorBody) -> TokenOutco
     if !is_decision {
         return undecided(format!("the token endpoint answered {status}"));
     }
-    if said.code() != INVALID_GRANT {
-        return TokenOutcome::Refused(Cause::of(status, &said).block(account, &said));
+    if error.code() != INVALID_GRANT {
+        return TokenOutcome::Refused(Cause::of(status, &error).rejection(account, &error));
     }
     match status {
         StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED
             if account.grant == GrantType::ClientCredentials =>
         {
-            TokenOutcome::Refused(Cause::ClientMayNot.block(account, &said))
+            TokenOutcome::Refused(Cause::ClientMayNot.rejection(account, &error))
         }
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => TokenOutcome::InvalidGrant(said),
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => TokenOutcome::InvalidGrant(error),
         _ => undecided(format!(
             "the token endpoint answered {status} with {INVALID_GRANT}"
         )),
@@ -90,7 +90,7 @@ fn token<'o>(object: &'o Map<String, Value>, name: &str) -> Option<&'o str> {
     object.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 
-/// The granted scopes: RFC 6749 section 3.3 separates them by spaces; some servers send a list.
+/// The granted scopes. RFC 6749 section 3.3 separates them by spaces; some servers send a list.
 fn scopes(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::String(scopes) => Some(scopes.split(' ').map(text::line).collect()),
@@ -102,7 +102,7 @@ fn scopes(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// A lifetime that can be meant: not zero, negative, or longer than ten years.
+/// A plausible lifetime: not zero, negative, or longer than ten years.
 fn lifetime(value: &Value) -> Option<Duration> {
     let seconds = match value {
         Value::Number(number) => number.as_f64()?,
@@ -133,5 +133,5 @@ fn undecided(why: String) -> TokenOutcome {
     }
 }
 
-/// The one word that ends a session (R4).
+/// The only error code that ends a session (R4).
 const INVALID_GRANT: &str = "invalid_grant";

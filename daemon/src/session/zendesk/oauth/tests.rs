@@ -1,4 +1,4 @@
-//! The token endpoint's answers, good, odd and foreign, and what each one means (R4, B.3.6, B.3.11).
+//! The token endpoint's answers, good, odd and foreign, and what each one means (R4).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn account() -> Account {
 }
 
 #[test]
-fn granted_however_it_is_spelled() {
+fn tokens_are_granted_in_any_plausible_types() {
     let cases = [
         (
             201,
@@ -46,11 +46,11 @@ fn granted_however_it_is_spelled() {
 }
 
 #[test]
-fn a_lifetime_that_can_t_be_meant_counts_as_missing() {
+fn an_implausible_lifetime_is_ignored() {
     for odd in ["0", "-5", "1e12", "null", "\"soon\"", "[1]", "0.2"] {
         let body = format!(r#"{{"access_token":"a","refresh_token":"b","expires_in":{odd}}}"#);
         let TokenOutcome::Granted(grant) = answer(200, &body) else {
-            panic!("{odd}: an answer that holds both tokens is never dropped");
+            panic!("{odd}: an answer with both tokens is never dropped");
         };
         assert_eq!(grant.expires_in, None, "{odd}");
     }
@@ -90,18 +90,18 @@ fn r4_definite_refusals_block() {
         (422, r#"{"message":"no"}"#, "422"),
     ];
     for (status, body, named) in cases {
-        let TokenOutcome::Refused(block) = answer(status, body) else {
+        let TokenOutcome::Refused(rejection) = answer(status, body) else {
             panic!("{status} {body}");
         };
         assert!(
-            block.why.contains(named) && !block.fix.is_empty(),
-            "{block:?}"
+            rejection.why.contains(named) && !rejection.fix.is_empty(),
+            "{rejection:?}"
         );
     }
 }
 
 #[test]
-fn r4_portals_proxies_and_outages_decide_nothing() {
+fn r4_portals_proxies_and_outages_are_inconclusive() {
     let html = "<html><title>Welcome to Hotel Wi-Fi</title></html>";
     let cases = [
         (200, html),
@@ -138,7 +138,7 @@ fn d4_a_token_that_would_split_a_header_is_an_error_without_the_token() {
 }
 
 #[test]
-fn the_authorize_url_has_what_zendesk_wants() {
+fn the_authorize_url_has_what_zendesk_requires() {
     let login = Authorization::new(&account(), "http://127.0.0.1:18484/callback").unwrap();
     let (base, query) = login.url.split_once('?').unwrap();
     assert_eq!(base, "https://acme.zendesk.com/oauth/authorizations/new");
