@@ -132,7 +132,7 @@ impl Cause {
     }
 
     /// This cause as a rejection of `account`'s request.
-    pub(in crate::session) fn block(
+    pub(in crate::session) fn rejection(
         self,
         account: &Account,
         error: &ErrorBody,
