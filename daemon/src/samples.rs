@@ -91,7 +91,7 @@ pub(crate) fn view(name: &str) -> crate::session::View {
         problem: None,
         good_at: None,
         alert: None,
-        countdown: None,
+        expiry_warning: None,
         pairs: Vec::new(),
         serves: true,
     }

@@ -68,7 +68,7 @@ pub(super) fn diff(told: &mut NotifiedState, view: &View, now: Timestamp) -> Opt
 
 impl NotifiedState {
     fn goes_wrong(&mut self, alert: &Alert, now: Timestamp) -> Option<Event> {
-        let event = match alert.what {
+        let event = match alert.kind {
             AlertKind::Ended => Event::Ended,
             AlertKind::Blocked => Event::Blocked,
             AlertKind::Demoted => Event::Demoted,
@@ -104,7 +104,7 @@ impl NotifiedState {
     }
 
     fn comes_near(&mut self, view: &View, now: Timestamp) -> Option<Event> {
-        let Some(countdown) = view.countdown else {
+        let Some(warning) = view.expiry_warning else {
             let step = self.countdown.as_ref()?;
             let is_over = works(view) && since(view, step.at) && self.wrong.is_none();
             return is_over.then(|| {
@@ -112,16 +112,16 @@ impl NotifiedState {
                 Event::Restored
             });
         };
-        let days = STEPS.into_iter().find(|step| countdown.days <= *step)?;
+        let days = STEPS.into_iter().find(|step| warning.days <= *step)?;
         let is_told = self
             .countdown
             .as_ref()
-            .is_some_and(|step| step.until == countdown.until && step.days <= days);
+            .is_some_and(|step| step.until == warning.until && step.days <= days);
         if is_told {
             return None;
         }
         self.countdown = Some(CountdownStep {
-            until: countdown.until,
+            until: warning.until,
             days,
             at: now,
         });

@@ -181,7 +181,7 @@ fn describe(event: Event, view: &View, now: Timestamp) -> SessionEvent {
         },
         message,
         fix,
-        until: view.countdown.map(|countdown| countdown.until),
+        until: view.expiry_warning.map(|warning| warning.until),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The handle of one account's session, and what others can ask of it.
+//! The handle of one account's session: what the rest of the daemon can ask of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,30 +35,30 @@ use crate::upstream::egress::Egress;
 pub struct Session(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
-    /// The primary pair's.
+    /// Of the primary pair.
     pub(super) context: ArcSwap<AccountContext>,
     pub(super) vault: ArcSwap<Vault>,
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) pending_callback: PendingCallback,
     pub(super) callbacks: Callbacks,
-    /// Each login that is under way holds it once more.
+    /// Each login in progress holds a clone.
     pub(super) logins: Arc<()>,
     pub(super) tracker: TaskTracker,
-    /// Held while both pairs change together.
+    /// Locked while both pairs change together.
     pub(super) changing: tokio::sync::Mutex<()>,
-    handles: [WorkerHandle; 2],
+    workers: [WorkerHandle; 2],
     snapshots: watch::Receiver<Arc<Snapshot>>,
 }
 
-/// What reaches one pair.
+/// Reaches the worker of one pair.
 struct WorkerHandle {
     gate: Gate,
     commands: mpsc::Sender<Command>,
 }
 
 impl Session {
-    /// A session and the tasks that keep it, which are still to be started.
+    /// A session, and its workers, which the caller must start.
     pub(super) fn new(
         context: Arc<AccountContext>,
         clock: &Clock,
@@ -68,12 +68,12 @@ impl Session {
         callbacks: Callbacks,
     ) -> (Self, Workers) {
         let now = clock.now();
-        let parts = PairStates::new(|role| {
+        let states = PairStates::new(|role| {
             let (machine, _load) = StateMachine::new(Generations::default());
             PairState::of(role, &machine, &context.for_role(role), now)
         });
-        let (publisher, snapshots) = Publisher::new(parts);
-        let made = Role::ALL.map(|role| {
+        let (publisher, snapshots) = Publisher::new(states);
+        let pairs = Role::ALL.map(|role| {
             let (commands, queue) = mpsc::channel(COMMANDS_MAX);
             let gate = Gate::new();
             let refresher = Refresher {
@@ -88,8 +88,9 @@ impl Session {
             };
             (WorkerHandle { gate, commands }, refresher)
         });
-        let [one, two] = made;
-        let (handles, refreshers) = ([one.0, two.0], [one.1, two.1]);
+        let [primary, read_only] = pairs;
+        let handles = [primary.0, read_only.0];
+        let refreshers = [primary.1, read_only.1];
         let retirement = Retirement {
             account: context.account.name.clone(),
             snapshots: snapshots.clone(),
@@ -105,7 +106,7 @@ impl Session {
             logins: Arc::default(),
             tracker: tracker.clone(),
             changing: tokio::sync::Mutex::default(),
-            handles,
+            workers: handles,
             snapshots,
         }));
         let workers = Workers {
@@ -115,60 +116,61 @@ impl Session {
         (session, workers)
     }
 
-    /// Whether a login is under way: one that waits for its browser, or for Zendesk.
+    /// Whether a login is in progress: waiting for its browser, or for Zendesk.
     pub fn is_logging_in(&self) -> bool {
         Arc::strong_count(&self.0.logins) > 1
     }
 
-    /// What `status` shows of it.
+    /// What `status` shows.
     pub fn view(&self) -> View {
         self.0.snapshots.borrow().view.clone()
     }
 
-    /// Tells of every change, for those who wait for one.
+    /// A receiver of every change.
     pub fn changes(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.0.snapshots.clone()
     }
 
-    /// Waits until the stored session was opened, or can't be, but not longer than `patience`:
-    /// before that nothing is known of it.
+    /// Waits until the stored session has been opened or has failed to, for at most `patience`. Before
+    /// that, nothing is known of it.
     pub async fn loaded(&self, patience: Duration) {
         let mut changes = self.changes();
         let loaded = changes.wait_for(|snapshot| {
             Role::ALL.into_iter().all(|role| {
-                let part = snapshot.parts.get(role);
-                part.view.state != State::KeyMissing || matches!(part.readiness, Ready::No(_))
+                let pair = snapshot.pairs.get(role);
+                pair.view.state != State::KeyMissing || matches!(pair.readiness, Ready::No(_))
             })
         });
-        // Whoever asks next is told what is known by then.
+        // After a time-out, callers go on with what is known by then.
         drop(tokio::time::timeout(patience, loaded).await);
     }
 
-    /// Fetches a new pair now in place of the one in use, and returns when it is stored and in use.
-    /// The read-only pair is refreshed too if something is wrong with it, which nobody waits for.
+    /// Replaces the pair in use by a new one now, and returns when that is stored and in use. If
+    /// something is wrong with the read-only pair, this starts to refresh that, too, without waiting
+    /// for it.
     ///
     /// # Errors
-    /// Why there is none. The session goes on as it was, unless the problem says otherwise.
+    /// Why there is no new pair. The session goes on as before, unless the problem says otherwise.
     pub async fn refresh(&self) -> Result<Refreshed, Problem> {
         self.loaded(LOAD_PATIENCE).await;
-        let state = self.snapshot().parts.get(Role::ReadOnly).view.state;
+        let state = self.snapshot().pairs.get(Role::ReadOnly).view.state;
         if matches!(state, State::Doubtful | State::Blocked) {
-            let (unheard, _) = oneshot::channel();
-            self.send_to(Role::ReadOnly, Command::Refresh(unheard))
+            let (ignored, _) = oneshot::channel();
+            self.send_to(Role::ReadOnly, Command::Refresh(ignored))
                 .await;
         }
         self.ask(Role::Primary, Command::Refresh).await?
     }
 
-    /// Revokes the tokens of both of the session's pairs at Zendesk and removes them from this
-    /// machine, the primary pair last: as long as one can't be revoked, somebody is logged in.
+    /// Revokes both of the session's pairs at Zendesk and removes them from this machine, the primary
+    /// pair last: the session stays logged in until both are revoked.
     ///
     /// # Errors
-    /// Where Zendesk doesn't confirm, unless `forget`; and where a record can't be removed.
+    /// Zendesk didn't confirm (ignored if `forget`), or a record can't be removed.
     pub async fn logout(&self, forget: bool) -> Result<LoggedOut, Problem> {
         self.loaded(LOAD_PATIENCE).await;
-        let _turn = self.0.changing.lock().await;
-        let is_read_only_revoked = self.snapshot().parts.get(Role::ReadOnly).is_absent
+        let _guard = self.0.changing.lock().await;
+        let is_read_only_revoked = self.snapshot().pairs.get(Role::ReadOnly).is_absent
             || self.log_out(Role::ReadOnly, forget).await?.revoked;
         let out = self.log_out(Role::Primary, forget).await?;
         Ok(LoggedOut {
@@ -186,28 +188,28 @@ impl Session {
         self.ask(role, logout).await?
     }
 
-    /// Whether the last request to Zendesk's API was answered, or there has been none.
+    /// Whether the last request to Zendesk's API was answered. `true` before the first one.
     pub fn is_reachable(&self) -> bool {
         let upstream = &self.0.context.load().upstream;
         upstream.as_ref().is_ok_and(Upstream::is_open)
     }
 
-    /// The account as its configuration has it now.
+    /// The account as it is configured now.
     pub(super) fn account(&self) -> Arc<Account> {
         Arc::clone(&self.0.context.load().account)
     }
 
-    /// Whether the session serves this account on these ways already.
+    /// Whether the session already has this configuration and network egress.
     pub(super) fn is_configured_as(&self, account: &Account, egress: &Egress) -> bool {
         let context = self.0.context.load();
-        // A file that could not be used may have been mended.
+        // If a file couldn't be used, it may have been fixed: apply the configuration again.
         context.upstream.is_ok() && *context.account == *account && context.egress == *egress
     }
 
     /// The stored secret of the account's client.
     pub(super) async fn client_secret(&self) -> Option<Secret> {
-        let asked = self.ask(Role::Primary, Command::ClientSecret).await;
-        asked.ok().flatten()
+        let secret = self.ask(Role::Primary, Command::ClientSecret).await;
+        secret.ok().flatten()
     }
 
     /// The pair of this role, if there is one.
@@ -215,7 +217,10 @@ impl Session {
         self.ask(role, Command::SessionTokens).await.ok().flatten()
     }
 
-    /// Makes a login's pair the session's in this role.
+    /// Stores a login's pair and uses it in this role.
+    ///
+    /// # Errors
+    /// Why it isn't in use: it belongs to another user, or can't be stored.
     pub(super) async fn adopt(
         &self,
         role: Role,
@@ -225,7 +230,7 @@ impl Session {
             .await?
     }
 
-    /// Gives the session another configuration.
+    /// Replaces the session's configuration.
     pub(super) async fn reconfigure(&self, context: Arc<AccountContext>) {
         self.0.context.store(Arc::clone(&context));
         for role in Role::ALL {
@@ -239,7 +244,7 @@ impl Session {
         Arc::ptr_eq(&self.0.vault.load(), vault)
     }
 
-    /// Gives the session another vault, or its own one once that can be opened.
+    /// Replaces the session's vault, or tells it that its own can be opened now.
     pub(super) async fn change_vault(&self, vault: Arc<Vault>) {
         self.0.vault.store(Arc::clone(&vault));
         for role in Role::ALL {
@@ -247,14 +252,14 @@ impl Session {
         }
     }
 
-    /// Has the session look for its record, if it has none.
+    /// Makes a signed-out session look for its record again.
     pub(super) async fn look(&self) {
         for role in Role::ALL {
             self.send_to(role, Command::Look).await;
         }
     }
 
-    /// Lets the session finish what is under way and stop.
+    /// Stops the session once it has finished the work in progress.
     pub(super) async fn stop(&self) {
         self.0.pending_callback.close();
         for role in Role::ALL {
@@ -262,14 +267,14 @@ impl Session {
         }
     }
 
-    /// The session now.
+    /// The session as last published.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.0.snapshots.borrow())
     }
 
-    /// The gate of the pair of this role.
+    /// The gate of this role's pair.
     pub(super) fn gate(&self, role: Role) -> &Gate {
-        &self.0.handles[role_index(role)].gate
+        &self.0.workers[role_index(role)].gate
     }
 
     /// Sends a command to the primary pair; `false` if the session has stopped.
@@ -277,9 +282,9 @@ impl Session {
         self.send_to(Role::Primary, command).await
     }
 
-    /// Sends a command to the pair of this role; `false` if the session has stopped.
+    /// Sends a command to this role's pair; `false` if the session has stopped.
     pub(super) async fn send_to(&self, role: Role, command: Command) -> bool {
-        let commands = &self.0.handles[role_index(role)].commands;
+        let commands = &self.0.workers[role_index(role)].commands;
         commands.send(command).await.is_ok()
     }
 
@@ -304,8 +309,8 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Requests wait when there are more: a 401 storm must not become a heap of commands.
+/// Beyond this, senders wait: a storm of 401s must not pile up commands.
 const COMMANDS_MAX: usize = 64;
 
-/// A record opens in milliseconds once its key is there.
+/// A record opens within milliseconds once its key is available.
 pub(super) const LOAD_PATIENCE: Duration = Duration::from_secs(5);

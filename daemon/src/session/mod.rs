@@ -1,4 +1,4 @@
-//! Stage 4: whose token a request carries, and how that token stays alive.
+//! Stage 4: picks the token that a request carries, and keeps that token alive.
 //!
 //! ```text
 //!            registry ── one per account ──► Session (a handle)
@@ -6,16 +6,16 @@
 //!  requests ──► forward ─── lease ── gate      │commands│snapshots (watch)
 //!                  │                  │        ▼        │
 //!                  │                  └──── refresher ──┴─ pairs: the account's own, and the read-only one
-//!                  ▼                           │           (one refresher for each, which owns it)
+//!                  ▼                           │           (each is owned by a refresher of its own)
 //!              upstream                        ├─ state     decides, without I/O
 //!                                              ├─ zendesk   token endpoint, introspection, revocation
-//!                                              └─ store     records, and an answer from its last byte on
+//!                                              └─ store     records, and the journal of token answers
 //!  login ── callback ── adoption ─────────────►   vault     the key of the records
 //! ```
 //!
 //! - Requests read a snapshot (`report`) and never touch a refresh token.
 //! - One refresher per pair refreshes, stores, then publishes, in that order (R2, R3).
-//! - What a session's state is and may become is in `state`, drawn there.
+//! - `state` defines the states of a session and the transitions between them, and draws both.
 
 mod callback;
 mod crypto;

@@ -1,4 +1,4 @@
-//! What the tests of several parts start from.
+//! Fixtures that the tests of several modules share.
 
 mod scripted;
 mod secret;
@@ -47,7 +47,7 @@ pub(super) fn account(name: &str, origin: &str) -> Account {
     }
 }
 
-/// The folders of somebody whose home is `home`.
+/// The folders of a user whose home is `home`.
 pub(super) fn paths(home: &Path) -> Paths {
     Paths::resolve(|_| None, Some(home.to_owned()), None).unwrap()
 }
@@ -62,7 +62,7 @@ pub(super) fn person(id: u64) -> Person {
     }
 }
 
-/// A session of person 42 whose pair number `generation` lives for `seconds` from `obtained` on.
+/// The tokens of person 42: a pair of this generation that lives for `seconds` from `obtained` on.
 pub(super) fn session_tokens(generation: u64, obtained: Timestamp, seconds: i64) -> SessionTokens {
     let after = |seconds| schedule::shift(obtained, jiff::SignedDuration::from_secs(seconds));
     SessionTokens {
@@ -86,14 +86,14 @@ pub(super) fn token(text: &str) -> AccessToken {
     AccessToken::new(text.to_owned().into()).unwrap()
 }
 
-/// What gets the tokens after `pair`.
+/// The secret that renews `pair`.
 pub(super) fn renewal(pair: &Pair) -> &str {
     match &pair.renewal {
         Renewal::RefreshToken(secret) | Renewal::ClientSecret(secret) => secret.expose_secret(),
     }
 }
 
-/// A grant of the pair `access-N`, `refresh-N`.
+/// A grant of the pair `access-NUMBER`, `refresh-NUMBER`.
 pub(super) fn grant(number: u64, asked_at: Timestamp, seconds: u64) -> Grant {
     Grant {
         access: token(&format!("access-{number}")),
@@ -105,7 +105,7 @@ pub(super) fn grant(number: u64, asked_at: Timestamp, seconds: u64) -> Grant {
     }
 }
 
-/// A failure that decides nothing.
+/// A failure that changes nothing at Zendesk.
 pub(super) fn transient(why: &str) -> TokenOutcome {
     TokenOutcome::Transient {
         why: why.to_owned(),
@@ -139,7 +139,7 @@ impl Bench {
         bench.restarted().await
     }
 
-    /// Nobody is logged in; tokens will live for `lifetime` seconds.
+    /// No user is logged in; tokens will live for `lifetime` seconds.
     pub(super) async fn signed_out(lifetime: u32) -> Self {
         let home = tempfile::tempdir().unwrap();
         let (clock, mover) = Clock::movable();
@@ -156,14 +156,14 @@ impl Bench {
         Self::start(home, mover, deps, zendesk, context).await
     }
 
-    /// As [`Bench::signed_out`], and a read-only pair is wanted.
+    /// Like [`Bench::signed_out`], with a configuration that asks for a read-only pair.
     pub(super) async fn with_pairs(lifetime: u32) -> Self {
         let bench = Self::signed_out(lifetime).await;
         let context = bench.context_with(true);
         Self { context, ..bench }.restarted().await
     }
 
-    /// The account with a read-only pair beside its own, or without.
+    /// The account, configured to have a read-only pair or not.
     pub(super) fn context_with(&self, read_only_grant: bool) -> Arc<AccountContext> {
         let account = Account {
             read_only_grant,
@@ -172,7 +172,7 @@ impl Bench {
         context_of(&self.zendesk, account)
     }
 
-    /// The same after the daemon was killed and started again.
+    /// The same after a kill and a restart of the daemon.
     pub(super) async fn restarted(self) -> Self {
         self.task.abort();
         let Self {
@@ -216,18 +216,18 @@ impl Bench {
         };
         let settled = |now: &Snapshot| !matches!(now.ready(TokenChoice::All), Ready::Soon);
         bench.until(settled).await;
-        // The read-only pair's record, too.
+        // Waits for the read-only pair's record, too.
         bench.session.loaded(Duration::from_secs(3600)).await;
         bench
     }
 
-    /// Puts a record on disk, as the machine called `machine` would have.
+    /// Puts a record on disk as the machine `machine` would.
     pub(super) async fn write(&self, tokens: SessionTokens, machine: &str) {
         self.write_record(RecordRole::Primary, RecordBody::Live(tokens), machine)
             .await;
     }
 
-    /// Puts the record of a pair of this role on disk.
+    /// Puts the record of this role's pair on disk.
     pub(super) async fn write_as(&self, role: impl Into<RecordRole>, stored: RecordBody) {
         self.write_record(role.into(), stored, "m4ch1ne").await;
     }
@@ -254,7 +254,7 @@ impl Bench {
         Some(Sealed::parse(&path, &bytes).unwrap().header.generation)
     }
 
-    /// Whether the disk knows that the session is over.
+    /// Whether the record on disk says that the session has ended.
     pub(super) async fn is_over_on_disk(&self) -> bool {
         let vault = Vault::new(VaultKind::Keyfile, &self.deps.paths);
         let key = vault.key().await.unwrap();
@@ -264,7 +264,7 @@ impl Bench {
         matches!(stored, RecordBody::Over { .. })
     }
 
-    /// Waits until the session looks like this.
+    /// Waits for a snapshot that is `wanted`.
     pub(super) async fn until(&self, wanted: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
         let mut changes = self.session.changes();
         let seen = changes.wait_for(|snapshot| wanted(snapshot));
@@ -272,7 +272,7 @@ impl Bench {
         let seen = tokio::time::timeout(hour, seen).await;
         match seen {
             Ok(snapshot) => Arc::clone(&snapshot.unwrap()),
-            Err(_) => panic!("never; it is {:?}", self.session.view()),
+            Err(_) => panic!("never reached; the session is {:?}", self.session.view()),
         }
     }
 
@@ -285,7 +285,7 @@ impl Bench {
         self.until(reached).await;
     }
 
-    /// What becomes of a 401 to this generation's token.
+    /// The verdict on a 401 to this generation's token.
     pub(super) async fn rejected(&self, generation: u64) -> Verdict {
         let (reply, verdict) = tokio::sync::oneshot::channel();
         let generation = Generation::new(generation);
@@ -299,7 +299,7 @@ impl Bench {
         "acme".parse().unwrap()
     }
 
-    /// What requests would carry now.
+    /// Whether requests can be sent now.
     pub(super) fn is_ready(&self) -> bool {
         matches!(
             self.session.snapshot().ready(TokenChoice::All),
@@ -308,7 +308,7 @@ impl Bench {
     }
 }
 
-/// An account of this client at the scripted Zendesk.
+/// The context of an account with this client at the scripted Zendesk.
 pub(super) fn context(zendesk: &Arc<Scripted>, client_id: &str) -> Arc<AccountContext> {
     context_of(
         zendesk,
@@ -337,7 +337,7 @@ fn context_of(zendesk: &Arc<Scripted>, account: Account) -> Arc<AccountContext> 
     })
 }
 
-/// What all of `futures` come to, polled together as requests on several connections are.
+/// The results of all `futures`, polled together like requests on several connections.
 pub(super) async fn join_all<T: Send + 'static>(
     futures: impl Iterator<Item = impl Future<Output = T>>,
 ) -> Vec<T> {

@@ -145,7 +145,7 @@ async fn r5_where_zendesk_allows_one_pair_the_account_keeps_its_own_and_the_way_
     let output = stage.home.loopdesk(["login"]).await.ok();
     let fix = "loopdesk account set acme read-only-grant false";
     assert!(
-        output.stderr.contains("there can be one only") && output.stderr.contains(fix),
+        output.stderr.contains("there can be only one") && output.stderr.contains(fix),
         "{output:?}"
     );
     assert_eq!(stage.get("/api/v2/users/me.json").await.0, 200);

@@ -25,9 +25,9 @@ impl World {
 
     fn pass(&mut self, hours: i64) -> Option<Event> {
         self.now += SignedDuration::from_hours(hours);
-        if let Some(countdown) = &mut self.view.countdown {
-            let left = countdown.until.duration_since(self.now).as_hours();
-            countdown.days = u64::try_from(left).unwrap_or_default() / 24;
+        if let Some(warning) = &mut self.view.expiry_warning {
+            let left = warning.until.duration_since(self.now).as_hours();
+            warning.days = u64::try_from(left).unwrap_or_default() / 24;
         }
         // After a restart the record is read back unchanged.
         let text = serde_json::to_string(&self.told).unwrap();
@@ -35,11 +35,11 @@ impl World {
         diff(&mut self.told, &self.view, self.now)
     }
 
-    fn wrong(&mut self, what: AlertKind, state: State, cause: &str) {
+    fn wrong(&mut self, kind: AlertKind, state: State, cause: &str) {
         self.view.state = state;
         self.view.problem = Some(Problem::new(Kind::Zendesk, "x"));
         self.view.alert = Some(Alert {
-            what,
+            kind,
             cause: cause.to_owned(),
         });
     }
@@ -110,7 +110,7 @@ fn what_comes_and_goes_is_told_once_a_day() {
 fn r7_the_countdown_is_told_in_steps_never_twice_a_day() {
     let mut world = World::new();
     let until = world.now + SignedDuration::from_hours(24 * 14 + 12);
-    world.view.countdown = Some(ExpiryWarning { until, days: 14 });
+    world.view.expiry_warning = Some(ExpiryWarning { until, days: 14 });
     world.view.problem = Some(Problem::new(Kind::Trouble, "no network"));
     let mut told = Vec::new();
     for hour in 0..(24 * 15) {
@@ -123,7 +123,7 @@ fn r7_the_countdown_is_told_in_steps_never_twice_a_day() {
     for pair in told.windows(2) {
         assert!(pair[1] - pair[0] >= 24, "{told:?}");
     }
-    world.view.countdown = None;
+    world.view.expiry_warning = None;
     world.seems_well();
     assert_eq!(world.pass(0), None);
     world.works();

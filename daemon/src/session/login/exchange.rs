@@ -1,4 +1,4 @@
-//! From a login's code to a pair that is stored and in use, or revoked.
+//! Turns a login's code into a pair that is stored and in use, or else revoked.
 
 use std::sync::Arc;
 
@@ -26,14 +26,17 @@ impl Login {
         code: SecretString,
         key: Arc<DataKey>,
     ) -> Result<Arc<SessionTokens>, Problem> {
-        let (grant, renewal, fresh) = self
-            .granted(&self.context, authorization, code, &key)
+        let (grant, renewal, orphan) = self
+            .redeem(&self.context, authorization, code, &key)
             .await?;
-        self.adopt(grant, renewal, key, Some(fresh)).await
+        self.adopt(grant, renewal, key, Some(orphan)).await
     }
 
-    /// Turns a code into a pair that nobody holds yet.
-    pub(super) async fn granted(
+    /// Exchanges a code for a pair, which is orphaned until it is in use.
+    ///
+    /// # Errors
+    /// Why there is no pair. What Zendesk may have granted is revoked.
+    pub(super) async fn redeem(
         &self,
         context: &Arc<AccountContext>,
         authorization: Authorization,
@@ -44,28 +47,28 @@ impl Login {
         let zendesk = &context.zendesk;
         let store = self.session.0.store.of(context.binding.role);
         let (context, opening) = (Arc::clone(context), Arc::clone(key));
-        let fresh = blocking(move || {
+        let orphan = blocking(move || {
             OrphanedPair::expected(&context.account.name, &context.binding, &store, &opening)
         });
-        let fresh = fresh
+        let orphan = orphan
             .await
             .map_err(|why| Problem::new(Kind::Internal, why))?;
-        let fresh = fresh.map_err(|error| error.problem())?;
+        let orphan = orphan.map_err(|error| error.problem())?;
         failpoint::reach(failpoint::FRESH_MADE);
         let answer = zendesk
-            .exchange(authorization, &code, fresh.journal())
+            .exchange(authorization, &code, orphan.journal())
             .await;
         failpoint::reach(failpoint::PARSED);
         let grant = match answer {
             TokenOutcome::Granted(grant) => grant,
             TokenOutcome::InvalidGrant(_) => {
-                let why = "Zendesk no longer accepts this login's code (it is good for two \
-                           minutes, and once)";
+                let why = "Zendesk no longer accepts this login's code (it is valid once, for two \
+                           minutes)";
                 return Err(self.failed(Kind::Login, why));
             }
             TokenOutcome::Refused(block) => {
                 let mut problem = self.failed(Kind::Zendesk, &block.why);
-                // Trying again helps after that only.
+                // First, because trying again helps only after that.
                 problem.hints.insert(0, block.fix);
                 return Err(problem);
             }
@@ -74,7 +77,7 @@ impl Login {
             }
         };
         match grant.refresh.clone() {
-            Some(token) => Ok((grant, Renewal::RefreshToken(token), fresh)),
+            Some(token) => Ok((grant, Renewal::RefreshToken(token), orphan)),
             None => {
                 zendesk.revoke(&grant.access).await;
                 let why = "Zendesk granted a token that can't be refreshed";
@@ -85,24 +88,27 @@ impl Login {
         }
     }
 
-    /// Stores what was granted, and makes it the session's.
+    /// Stores the granted pair and uses it, or revokes it.
+    ///
+    /// # Errors
+    /// Why the pair isn't in use.
     pub(super) async fn adopt(
         &self,
         mut grant: Grant,
         renewal: Renewal,
         key: Arc<DataKey>,
-        leftover: Option<OrphanedPair>,
+        orphan: Option<OrphanedPair>,
     ) -> Result<Arc<SessionTokens>, Problem> {
-        // RFC 6749 section 5.1: left out where it is what was asked for.
+        // RFC 6749 section 5.1: `scope` may be left out if it is what was requested.
         grant
             .scopes
             .get_or_insert_with(|| self.requested().collect());
         let zendesk = &self.context.zendesk;
-        let fresh = grant.access.clone();
-        let person = zendesk.person(&fresh).await;
+        let access = grant.access.clone();
+        let person = zendesk.person(&access).await;
         let adopted = match person {
             Ok(person) => {
-                let switch_user = self.wish.switch_user;
+                let switch_user = self.options.switch_user;
                 let adoption = |reply| Adoption {
                     grant,
                     renewal,
@@ -116,21 +122,21 @@ impl Login {
             Err(why) => Err(self.failed(Kind::Zendesk, &why)),
         };
         if adopted.is_err() {
-            self.discard(&fresh, leftover).await;
+            self.discard(&access, orphan).await;
             return adopted;
         }
-        if let Some(leftover) = leftover {
-            leftover.forget();
+        if let Some(orphan) = orphan {
+            orphan.forget();
         }
         failpoint::reach(failpoint::FRESH_FORGOTTEN);
         adopted
     }
 
-    /// Ends a pair that nobody will use: it must not live on at Zendesk.
-    pub(super) async fn discard(&self, access: &AccessToken, leftover: Option<OrphanedPair>) {
+    /// Revokes a pair that won't be used, so that it doesn't stay valid at Zendesk.
+    pub(super) async fn discard(&self, access: &AccessToken, orphan: Option<OrphanedPair>) {
         let revoked = self.context.zendesk.revoke(access).await;
-        if let (Revocation::Done, Some(leftover)) = (revoked, leftover) {
-            leftover.forget();
+        if let (Revocation::Done, Some(orphan)) = (revoked, orphan) {
+            orphan.forget();
         }
     }
 }

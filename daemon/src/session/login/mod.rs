@@ -1,17 +1,17 @@
-//! A login: from the proof that its result can be kept, to a session that is stored and in use.
+//! A login: from the proof that its result can be stored, to a session that is stored and in use.
 //!
 //! ```text
-//!  vault and disk proved ─► callback bound ─► authorize URL out ─► the browser comes back
+//!  vault and disk tested ─► callback bound ─► authorize URL out ─► the browser comes back
 //!                                                                  (or its address is pasted)
 //!  in use, old pair revoked ◄─ stored ◄─ whose? ◄─ code exchanged ◄────────┘
 //! ```
 //!
-//! An account that wants a read-only pair has this once more, from the authorize URL on, in the same
-//! visit (`read_only`): the page that ends one leads to the next.
+//! For an account that wants a read-only pair, the steps from the authorize URL on are repeated in the
+//! same visit (`read_only`): the page that ends one authorization leads to the next.
 //!
-//! Nothing changes before the last steps. Until the browser comes back, the login is abandoned
-//! when nobody listens to its events any more; from then on it runs to its end, so that no token
-//! is left behind unrevoked.
+//! Nothing changes before the last steps. Until the browser comes back, the login is abandoned if the
+//! receiver of its events is dropped. From then on it runs to completion, so that no token is left
+//! behind unrevoked.
 
 mod exchange;
 mod read_only;
@@ -45,11 +45,11 @@ use super::zendesk::oauth::Authorization;
 use crate::config::{GrantType, RedirectUri};
 
 impl Session {
-    /// Logs a person in. What happens is told on `events`; dropping their receiver abandons the
-    /// login as long as the browser has not come back.
+    /// Logs a user in, and reports progress on `events`. Until the browser comes back, dropping the
+    /// receiver abandons the login.
     pub async fn login(
         &self,
-        wish: LoginOptions,
+        options: LoginOptions,
         redirect_uris: &[RedirectUri],
         base_urls: Vec<String>,
         events: mpsc::Sender<Event>,
@@ -57,31 +57,32 @@ impl Session {
         let login = Login {
             session: self.clone(),
             context: self.0.context.load_full(),
-            wish,
+            options,
             redirect_uris: redirect_uris.to_vec(),
             base_urls,
             events,
             _under_way: Arc::clone(&self.0.logins),
         };
-        // On a task of its own: the caller may go away in the middle of the exchange.
+        // On its own task, because the caller may disconnect in the middle of the exchange.
         let task = self.0.tracker.spawn(login.run());
         drop(task.await);
     }
 
-    /// Takes the address of the page that failed to load in a browser on another machine.
+    /// Completes a login with the address of the page that failed to load in a browser on another
+    /// machine.
     ///
     /// # Errors
-    /// Where no login waits for it, or the address belongs to another one.
+    /// No login waits for an address, or this one belongs to another login.
     #[cfg(test)]
     fn paste(&self, address: &str) -> Result<(), Problem> {
         paste(std::slice::from_ref(self), address)
     }
 
-    /// Why an address isn't taken, if it isn't.
-    fn why_not(&self, offer: &CallbackResult) -> Option<Problem> {
+    /// Why an address was rejected; `None` if it was accepted.
+    fn paste_problem(&self, result: &CallbackResult) -> Option<Problem> {
         let name = &self.account().name;
         let again = format!("run `loopdesk login {name} --no-browser` again");
-        let (kind, message, hint) = match offer {
+        let (kind, message, hint) = match result {
             CallbackResult::Accepted(_) => return None,
             CallbackResult::NoLogin => (
                 Kind::Login,
@@ -90,7 +91,7 @@ impl Session {
             ),
             CallbackResult::Used => (
                 Kind::Login,
-                "that address was used already: each one is good for one login".to_owned(),
+                "that address was used already: each one works for one login only".to_owned(),
                 again,
             ),
             CallbackResult::Malformed(what) => (
@@ -109,19 +110,20 @@ impl Session {
     }
 }
 
-/// Hands the address of the page that failed to load in a browser on another machine to the one of
-/// `sessions` whose login waits for it.
+/// Completes the login of one of `sessions` with the address of the page that failed to load in a
+/// browser on another machine.
 ///
 /// # Errors
-/// What the login says for which it was most likely meant: one that waits, before those that don't.
+/// The problem of the login that the address was most likely meant for. A waiting login comes before
+/// those that aren't.
 pub fn paste(sessions: &[Session], address: &str) -> Result<(), Problem> {
     let mut nearest = None;
     for session in sessions {
-        let offer = session.0.pending_callback.paste(address);
-        let Some(problem) = session.why_not(&offer) else {
+        let result = session.0.pending_callback.paste(address);
+        let Some(problem) = session.paste_problem(&result) else {
             return Ok(());
         };
-        let distance = match offer {
+        let distance = match result {
             CallbackResult::Accepted(_) | CallbackResult::Used => 0,
             CallbackResult::Malformed(_) => 1,
             CallbackResult::NotOurs => 2,
@@ -140,21 +142,22 @@ pub fn paste(sessions: &[Session], address: &str) -> Result<(), Problem> {
     }
 }
 
-/// What the person wants of a login.
+/// The user's choices for a login.
 #[derive(Clone, Debug, Default)]
 pub struct LoginOptions {
-    /// Another person than before is meant.
+    /// Whether the account may be handed over to another user.
     pub switch_user: bool,
     /// The secret of the account's client.
     pub client_secret: Option<SecretText>,
-    /// The address of the last page may be pasted, so that nothing need listen for the browser.
+    /// Whether the user may paste the last page's address, so that nothing has to listen for the
+    /// browser.
     pub no_browser: bool,
 }
 
 struct Login {
     session: Session,
     context: Arc<AccountContext>,
-    wish: LoginOptions,
+    options: LoginOptions,
     redirect_uris: Vec<RedirectUri>,
     base_urls: Vec<String>,
     events: mpsc::Sender<Event>,
@@ -175,48 +178,49 @@ impl Login {
     }
 
     async fn attempt(&self) -> Result<Done, Problem> {
-        if self.wish.client_secret.is_some() {
-            return Err(self.needs_no_secret());
+        if self.options.client_secret.is_some() {
+            return Err(self.secret_not_needed());
         }
         let shared = &self.session.0;
         if shared.pending_callback.is_closed() {
-            return Err(self.sent_away());
+            return Err(self.superseded());
         }
-        let key = self.prove().await?;
+        let key = self.ensure_storable().await?;
         let before = self.person();
-        let (place, listening) = self.place().await?;
-        let started = |why| Problem::new(Kind::Config, format!("no login can be started: {why}"));
-        let authorization = Authorization::new(&self.context.account, &place.redirect_uri);
-        let authorization = authorization.map_err(started)?;
+        let (target, listening) = self.redirect_target().await?;
+        let not_started = |why| Problem::new(Kind::Config, format!("can't start a login: {why}"));
+        let authorization = Authorization::new(&self.context.account, &target.redirect_uri);
+        let authorization = authorization.map_err(not_started)?;
         let state = authorization.state.clone();
         let address = listening.as_ref().map(Listening::address);
-        let entrance = match address.filter(|_| !self.wish.no_browser) {
+        let link = match address.filter(|_| !self.options.no_browser) {
             Some(at) => Some((at, OneTimeLink::to(&authorization.url).map_err(no_random)?)),
             None => None,
         };
-        let way = BrowserRoute {
-            entrance: entrance
-                .as_ref()
-                .map(|(at, entrance)| entrance.address(*at)),
+        let route = BrowserRoute {
+            entrance: link.as_ref().map(|(at, link)| link.address(*at)),
             listens: listening.is_some(),
         };
-        let entrance = entrance.map(|(_, entrance)| entrance);
-        let pending = shared.pending_callback.open(&place.path, state, entrance);
+        let link = link.map(|(_, link)| link);
+        let pending = shared.pending_callback.open(&target.path, state, link);
         let mut server = listening.map(|it| it.serve(&shared.pending_callback, &shared.tracker));
         let pages = Pages {
             role: Role::Primary,
             page: 1,
-            pages: 1 + self.may_follow(),
+            pages: 1 + self.extra_pages(),
         };
-        self.send_out(&authorization, pages, way, PATIENCE).await?;
-        let arrival = self.arrival(pending, server.as_ref(), PATIENCE).await?;
+        self.send_authorize(&authorization, pages, route, PATIENCE)
+            .await?;
+        let callback = self
+            .await_callback(pending, server.as_ref(), PATIENCE)
+            .await?;
         if let Some(server) = &mut server {
             server.linger();
         }
-        let (result, unhappy): (_, fn(&Problem) -> Page) = match arrival.response {
+        let (result, error_page): (_, fn(&Problem) -> Page) = match callback.response {
             AuthorizationResponse::Code(code) => {
-                let got = self.exchange(authorization, code, Arc::clone(&key)).await;
-                (got, Page::failed)
+                let exchanged = self.exchange(authorization, code, Arc::clone(&key)).await;
+                (exchanged, Page::failed)
             }
             AuthorizationResponse::Denied => (Err(self.denied()), Page::denied),
             AuthorizationResponse::Error { error, description } => (
@@ -227,50 +231,53 @@ impl Login {
         match result {
             Ok(tokens) => {
                 let visit = Visit {
-                    place,
+                    target,
                     server,
                     key,
                     before,
                 };
-                Ok(self.go_on(tokens, arrival.page, &visit).await)
+                Ok(self
+                    .obtain_extra_grants(tokens, callback.page, &visit)
+                    .await)
             }
             Err(problem) => {
-                // A pasted address has no browser that waits.
-                drop(arrival.page.send(unhappy(&problem)));
+                // Fails if the address was pasted: then no browser waits for the page.
+                drop(callback.page.send(error_page(&problem)));
                 Err(problem)
             }
         }
     }
 
-    /// Where the browser is to come back to, and what listens there.
-    async fn place(&self) -> Result<(RedirectTarget, Option<Listening>), Problem> {
+    /// Where the browser will come back to, and what listens there.
+    async fn redirect_target(&self) -> Result<(RedirectTarget, Option<Listening>), Problem> {
         let (callbacks, account) = (&self.session.0.callbacks, &self.context.account.name);
         let (uri, listening) = match callbacks.bind(account, &self.redirect_uris).await {
             Ok(listening) => (listening.uri().clone(), Some(listening)),
-            // Zendesk wants one that it knows. What comes there is pasted.
-            Err(problem) if problem.kind == Kind::Login && self.wish.no_browser => {
+            // Zendesk accepts only redirect URIs that it knows, so use one of them: the user pastes the
+            // address.
+            Err(problem) if problem.kind == Kind::Login && self.options.no_browser => {
                 (self.redirect_uris.first().ok_or(problem)?.clone(), None)
             }
             Err(problem) => return Err(problem),
         };
-        let place = RedirectTarget {
+        let target = RedirectTarget {
             path: uri.path().to_owned(),
             redirect_uri: uri.as_str().to_owned(),
         };
-        Ok((place, listening))
+        Ok((target, listening))
     }
 
-    /// Who is logged in.
+    /// The id of the user who is logged in.
     fn person(&self) -> Option<u64> {
         self.session.view().person.map(|person| person.id)
     }
 
-    /// Tells the person which page to open.
-    async fn send_out(
+    /// Tells the user which page to open.
+    async fn send_authorize(
         &self,
         authorization: &Authorization,
         pages: Pages,
-        way: BrowserRoute,
+        route: BrowserRoute,
         patience: Duration,
     ) -> Result<(), Problem> {
         let now = self.session.0.clock.now();
@@ -278,8 +285,8 @@ impl Login {
             account: self.name(),
             url: authorization.url.clone(),
             redirect_uri: authorization.redirect_uri.clone(),
-            entrance: way.entrance,
-            listens: way.listens,
+            entrance: route.entrance,
+            listens: route.listens,
             waits_until: schedule::shift(now, schedule::signed(patience)),
             role: pages.role,
             page: pages.page,
@@ -290,7 +297,7 @@ impl Login {
     }
 
     /// Waits for the browser, or for a pasted address.
-    async fn arrival(
+    async fn await_callback(
         &self,
         pending: oneshot::Receiver<LoginCallback>,
         server: Option<&CallbackServer>,
@@ -303,17 +310,17 @@ impl Login {
             }
         };
         tokio::select! {
-            // What has come is not thrown away.
+            // First, so that a callback that has arrived isn't dropped.
             biased;
-            arrival = pending => arrival.map_err(|_| self.sent_away()),
-            () = ended => Err(self.sent_away()),
+            callback = pending => callback.map_err(|_| self.superseded()),
+            () = ended => Err(self.superseded()),
             () = self.events.closed() => Err(abandoned()),
-            () = tokio::time::sleep(patience) => Err(self.too_late(patience)),
+            () = tokio::time::sleep(patience) => Err(self.timed_out(patience)),
         }
     }
 
-    /// Proves that the result could be kept, before a person is troubled (R9).
-    async fn prove(&self) -> Result<Arc<DataKey>, Problem> {
+    /// Proves that the result could be stored, before the user is asked for anything (R9).
+    async fn ensure_storable(&self) -> Result<Arc<DataKey>, Problem> {
         let shared = &self.session.0;
         let internal = |why| Problem::new(Kind::Internal, why);
         let store = shared.store.clone();
@@ -323,14 +330,14 @@ impl Login {
         let key = vault.key_or_new(has_records).await.map_err(|problem| {
             if has_records {
                 problem.hint(
-                    "if the key is gone for good, forget what it opened: `loopdesk logout ACCOUNT \
-                     --forget` for each account, then log in again",
+                    "if the key is lost for good, remove the sessions that need it: `loopdesk logout \
+                     ACCOUNT --forget` for each account, then log in again",
                 )
             } else {
                 problem
             }
         })?;
-        self.let_it_load().await?;
+        self.ensure_loaded().await?;
         let (store, account) = (shared.store.clone(), self.context.account.name.clone());
         blocking(move || store.is_writable(&account))
             .await
@@ -339,8 +346,8 @@ impl Login {
         Ok(key)
     }
 
-    /// A record that can be opened is opened first: it says whose account this is (R8).
-    async fn let_it_load(&self) -> Result<(), Problem> {
+    /// Opens the stored record first, if it can be opened: it says whose account this is (R8).
+    async fn ensure_loaded(&self) -> Result<(), Problem> {
         let (reply, heard) = oneshot::channel();
         self.session.send(Command::Wanted(reply)).await;
         drop(heard.await);
@@ -360,11 +367,12 @@ impl Login {
         }
     }
 
-    /// The login as it has ended; `told`: what the person should mind; `before`: who was logged in.
-    fn done(&self, tokens: &Arc<SessionTokens>, told: Vec<String>, before: Option<u64>) -> Done {
+    /// The result of a login, with these `remarks` for the user. `before` is the user who was logged in
+    /// before.
+    fn done(&self, tokens: &Arc<SessionTokens>, remarks: Vec<String>, before: Option<u64>) -> Done {
         let scopes = tokens.pair.scopes.clone();
         let missing = self.requested().filter(|scope| !scopes.contains(scope));
-        let warning: Vec<_> = self.warning(tokens).into_iter().chain(told).collect();
+        let warning: Vec<_> = self.warning(tokens).into_iter().chain(remarks).collect();
         Done {
             account: self.name(),
             person: tokens.person.as_ref().clone(),
@@ -373,7 +381,7 @@ impl Login {
             refresh_expires_at: tokens.pair.refresh_expires_at,
             base_urls: self.base_urls.clone(),
             warning: (!warning.is_empty()).then(|| warning.join("\n")),
-            pairs: self.living(),
+            pairs: self.live_pairs(),
             new_person: before != Some(tokens.person.id),
             scopes,
         }
@@ -396,7 +404,7 @@ struct BrowserRoute {
     listens: bool,
 }
 
-/// Long enough to find a second factor; a forgotten login must not listen all day.
+/// Long enough to find a second factor, but a forgotten login must not listen all day.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 #[cfg(test)]

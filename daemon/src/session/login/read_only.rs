@@ -1,8 +1,8 @@
-//! The read-only pair of an account, in the same visit to the browser as its own.
+//! Obtains an account's read-only pair, in the same visit to the browser as the account's own.
 //!
-//! Zendesk lets one person and client have several authorizations side by side (ZENDESK.md,
-//! Rotation), and promises that nowhere. So after the second one Zendesk is asked about the first. If
-//! that has died, the new pair takes its place until a third page has brought one that may write.
+//! Zendesk lets one user and client have several authorizations side by side (ZENDESK.md, Rotation), but
+//! doesn't document it. So after the second authorization, the first pair is checked. If it is dead, the
+//! new pair takes its place until a third page brings one that can write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,123 +26,124 @@ use crate::session::model::token_pair::{Renewal, SessionTokens};
 use crate::session::refresher::Adoption;
 use crate::session::zendesk::oauth::Authorization;
 
-/// Where the browser comes back to.
+/// Where Zendesk sends the browser back to.
 pub(super) struct RedirectTarget {
     pub(super) path: String,
     pub(super) redirect_uri: String,
 }
 
-/// A visit to the browser.
+/// One visit to the browser, which may take several pages.
 pub(super) struct Visit {
-    pub(super) place: RedirectTarget,
-    /// What waits for the browser there.
+    pub(super) target: RedirectTarget,
+    /// Listens for the browser there.
     pub(super) server: Option<CallbackServer>,
     pub(super) key: Arc<DataKey>,
-    /// Who was logged in when it began.
+    /// The user who was logged in when the visit began.
     pub(super) before: Option<u64>,
 }
 
-/// What a further page has brought.
+/// What an extra page brought.
 enum PageResult {
-    /// The pair that it was for.
+    /// The pair that it was for, which is in use.
     Pair,
-    /// A new primary, since Zendesk has ended the one before.
-    Only(Arc<SessionTokens>),
+    /// A new primary pair, because Zendesk has revoked the previous one.
+    NewPrimary(Arc<SessionTokens>),
 }
 
 impl Login {
-    /// How many further pages there will be, as far as is known.
-    pub(super) fn may_follow(&self) -> u32 {
-        u32::from(self.context.wants(Role::ReadOnly) && !self.may_stay())
+    /// How many extra pages to expect.
+    pub(super) fn extra_pages(&self) -> u32 {
+        u32::from(self.context.wants(Role::ReadOnly) && !self.is_read_only_current())
     }
 
-    /// Leads the browser through the further pages. Whatever comes of them, the login has succeeded:
-    /// `held` is stored and in use. `shown` takes the page that the browser waits for.
-    pub(super) async fn go_on(
+    /// Leads the browser through the extra pages. Whatever their result, the login has succeeded:
+    /// `tokens` are stored and in use. `waiting` takes the page that the browser waits for.
+    pub(super) async fn obtain_extra_grants(
         &self,
         tokens: Arc<SessionTokens>,
-        shown: oneshot::Sender<Page>,
+        waiting: oneshot::Sender<Page>,
         visit: &Visit,
     ) -> Done {
-        let mut walk = ExtraGrants {
-            told: Vec::new(),
+        let mut extra = ExtraGrants {
+            remarks: Vec::new(),
             primary: tokens,
-            shown: Some(shown),
+            waiting: Some(waiting),
             last: Role::Primary,
             page: 1,
         };
-        let mut next = match self.is_missing(&walk.primary).await {
+        let mut next = match self.lacks_read_only(&extra.primary).await {
             true => Some(Role::ReadOnly),
             false => None,
         };
         while let Some(role) = next.take() {
-            match self.step(role, &mut walk, visit).await {
+            match self.obtain(role, &mut extra, visit).await {
                 Ok(PageResult::Pair) => {}
-                Ok(PageResult::Only(tokens)) => {
-                    walk.primary = tokens;
+                Ok(PageResult::NewPrimary(tokens)) => {
+                    extra.primary = tokens;
                     if role == Role::ReadOnly {
-                        walk.told.push(self.only_one());
-                        // That one may not write, and the account has no other any more.
+                        extra.remarks.push(self.primary_was_revoked());
+                        // This pair can't write, and it is the only one left.
                         next = Some(Role::Primary);
                     }
                 }
-                Err(problem) => walk.told.push(self.without(role, &problem)),
+                Err(problem) => extra.remarks.push(self.missing_pair(role, &problem)),
             }
-            walk.last = role;
+            extra.last = role;
         }
-        let done = self.done(&walk.primary, walk.told, visit.before);
-        if let Some(shown) = walk.shown {
-            drop(shown.send(Page::done(&done)));
+        let done = self.done(&extra.primary, extra.remarks, visit.before);
+        if let Some(waiting) = extra.waiting {
+            drop(waiting.send(Page::done(&done)));
         }
         done
     }
 
-    /// One further page, from its address to the pair.
-    async fn step(
+    /// Obtains one pair: sends the browser to the page and exchanges its code.
+    async fn obtain(
         &self,
         role: Role,
-        walk: &mut ExtraGrants,
+        extra: &mut ExtraGrants,
         visit: &Visit,
     ) -> Result<PageResult, Problem> {
-        let place = &visit.place;
+        let target = &visit.target;
         let context = self.context.for_role(role);
-        let authorization = Authorization::new(&context.account, &place.redirect_uri)
+        let authorization = Authorization::new(&context.account, &target.redirect_uri)
             .map_err(|why| Problem::new(Kind::Config, why))?;
         let state = authorization.state.clone();
         let pending = self
             .session
             .0
             .pending_callback
-            .open(&place.path, state, None);
-        walk.page += 1;
+            .open(&target.path, state, None);
+        extra.page += 1;
         let pages = Pages {
             role,
-            page: walk.page,
-            pages: walk.page,
+            page: extra.page,
+            pages: extra.page,
         };
         let obtained = Event::Obtained(Obtained {
             account: self.name(),
-            role: walk.last,
-            person: walk.primary.person.as_ref().clone(),
+            role: extra.last,
+            person: extra.primary.person.as_ref().clone(),
         });
         drop(self.events.send(obtained).await);
-        let way = BrowserRoute {
+        let route = BrowserRoute {
             entrance: None,
             listens: visit.server.is_some(),
         };
-        self.send_out(&authorization, pages, way, PATIENCE).await?;
-        if let Some(shown) = walk.shown.take() {
+        self.send_authorize(&authorization, pages, route, PATIENCE)
+            .await?;
+        if let Some(waiting) = extra.waiting.take() {
             let name = &self.context.account.name;
             let page = Page::next(name.as_str(), pages, &authorization.url);
-            drop(shown.send(page));
+            drop(waiting.send(page));
         }
-        let arrival = self
-            .arrival(pending, visit.server.as_ref(), PATIENCE)
+        let callback = self
+            .await_callback(pending, visit.server.as_ref(), PATIENCE)
             .await?;
-        walk.shown = Some(arrival.page);
-        match arrival.response {
+        extra.waiting = Some(callback.page);
+        match callback.response {
             AuthorizationResponse::Code(code) => {
-                self.further(role, authorization, code, &walk.primary, &visit.key)
+                self.exchange_extra(role, authorization, code, &extra.primary, &visit.key)
                     .await
             }
             AuthorizationResponse::Denied => Err(self.denied()),
@@ -152,8 +153,8 @@ impl Login {
         }
     }
 
-    /// Makes a code the pair of this role, or the primary pair if Zendesk has ended that.
-    async fn further(
+    /// Exchanges a code for the pair of this role, or for the primary pair if Zendesk has revoked that.
+    async fn exchange_extra(
         &self,
         role: Role,
         authorization: Authorization,
@@ -162,23 +163,23 @@ impl Login {
         key: &Arc<DataKey>,
     ) -> Result<PageResult, Problem> {
         let context = self.context.for_role(role);
-        let granted = self.granted(&context, authorization, code, key);
-        let (mut grant, renewal, leftover) = granted.await?;
+        let redeemed = self.redeem(&context, authorization, code, key);
+        let (mut grant, renewal, orphan) = redeemed.await?;
         let requested = context.account.scopes.iter();
         grant
             .scopes
             .get_or_insert_with(|| requested.map(|s| s.as_str().to_owned()).collect());
-        let fresh = grant.access.clone();
-        let taken = self.take(role, grant, renewal, primary, key).await;
-        if taken.is_err() {
-            self.discard(&fresh, Some(leftover)).await;
+        let access = grant.access.clone();
+        let adopted = self.adopt_extra(role, grant, renewal, primary, key).await;
+        if adopted.is_err() {
+            self.discard(&access, Some(orphan)).await;
         } else {
-            leftover.forget();
+            orphan.forget();
         }
-        taken
+        adopted
     }
 
-    async fn take(
+    async fn adopt_extra(
         &self,
         role: Role,
         grant: Grant,
@@ -190,11 +191,11 @@ impl Login {
         let person = zendesk.person(&grant.access).await;
         let person = person.map_err(|why| self.failed(Kind::Zendesk, &why))?;
         if person.id != primary.person.id {
-            return Err(self.somebody_else(&display_name(&primary.person), &display_name(&person)));
+            return Err(self.wrong_person(&display_name(&primary.person), &display_name(&person)));
         }
-        // A logout must not come between the look at the primary pair and the one beside it.
-        let _turn = self.session.0.changing.lock().await;
-        let into = match self.is_over(Role::Primary).await? {
+        // A logout must not come between checking the primary pair and storing the one beside it.
+        let _guard = self.session.0.changing.lock().await;
+        let into = match self.is_dead(Role::Primary).await? {
             true => Role::Primary,
             false => role,
         };
@@ -202,20 +203,23 @@ impl Login {
             grant,
             renewal,
             person,
-            // It is the primary pair's person; whoever else was here before has gone.
+            // The pair belongs to the same user as the primary one, so it may replace an older user's.
             switch_user: true,
             key: Arc::clone(key),
             reply,
         };
         let tokens = self.session.adopt(into, adoption).await?;
         Ok(match into {
-            Role::Primary => PageResult::Only(tokens),
+            Role::Primary => PageResult::NewPrimary(tokens),
             Role::ReadOnly => PageResult::Pair,
         })
     }
 
-    /// Whether Zendesk says that this pair, which the account has, is dead.
-    async fn is_over(&self, role: Role) -> Result<bool, Problem> {
+    /// Whether Zendesk says that the account's pair of this role is dead.
+    ///
+    /// # Errors
+    /// The account has been logged out.
+    async fn is_dead(&self, role: Role) -> Result<bool, Problem> {
         let Some(mut tokens) = self.session.tokens(role).await else {
             return match role {
                 // Logged out in the meantime.
@@ -229,76 +233,76 @@ impl Login {
                 return Ok(false);
             }
             match self.session.tokens(role).await {
-                // It was refreshed while it was asked about.
+                // It was refreshed during the check.
                 Some(now) if now.pair.generation != tokens.pair.generation => tokens = now,
                 Some(_) | None => return Ok(true),
             }
         }
     }
 
-    /// Whether the read-only pair is wanted and not there, beside the new primary one.
-    async fn is_missing(&self, primary: &SessionTokens) -> bool {
+    /// Whether a read-only pair is wanted beside the new primary one, and there is none that will do.
+    async fn lacks_read_only(&self, primary: &SessionTokens) -> bool {
         if !self.context.wants(Role::ReadOnly) {
             return false;
         }
-        let stays = self.may_stay()
+        let is_usable = self.is_read_only_current()
             && self
                 .session
                 .tokens(Role::ReadOnly)
                 .await
                 .is_some_and(|tokens| tokens.person.id == primary.person.id)
-            && !self.is_over(Role::ReadOnly).await.unwrap_or(true);
-        !stays
+            && !self.is_dead(Role::ReadOnly).await.unwrap_or(true);
+        !is_usable
     }
 
-    /// Whether the read-only pair looks as a new one would.
-    fn may_stay(&self) -> bool {
+    /// Whether the read-only pair is healthy and has the scopes that a new one would have.
+    fn is_read_only_current(&self) -> bool {
         let snapshot = self.session.snapshot();
-        let view = &snapshot.parts.get(Role::ReadOnly).view;
+        let view = &snapshot.pairs.get(Role::ReadOnly).view;
         let context = self.context.for_role(Role::ReadOnly);
-        let mut asked = context.account.scopes.iter().map(|scope| scope.as_str());
-        let is_well = matches!(view.state, State::Active | State::Rotating);
-        is_well
+        let mut requested = context.account.scopes.iter().map(|scope| scope.as_str());
+        let is_healthy = matches!(view.state, State::Active | State::Rotating);
+        is_healthy
             && view.scopes.len() == context.account.scopes.len()
-            && asked.all(|scope| view.scopes.iter().any(|granted| granted == scope))
+            && requested.all(|scope| view.scopes.iter().any(|granted| granted == scope))
     }
 
-    /// The pairs that live now.
-    pub(super) fn living(&self) -> Vec<Role> {
+    /// The roles of the pairs that are alive.
+    pub(super) fn live_pairs(&self) -> Vec<Role> {
         let snapshot = self.session.snapshot();
-        let lives = |role: &Role| {
-            let state = snapshot.parts.get(*role).view.state;
+        let is_alive = |role: &Role| {
+            let state = snapshot.pairs.get(*role).view.state;
             matches!(state, State::Active | State::Rotating | State::Unsaved)
         };
-        Role::ALL.into_iter().filter(lives).collect()
+        Role::ALL.into_iter().filter(is_alive).collect()
     }
 
-    fn somebody_else(&self, first: &str, second: &str) -> Problem {
+    fn wrong_person(&self, first: &str, second: &str) -> Problem {
         let message = format!(
-            "the first page was allowed by {first}, this one by {second}: what it granted was not \
-             kept"
+            "the first page was allowed by {first}, but this one by {second}: the pair that it \
+             granted was discarded"
         );
         let name = self.name();
         Problem::new(Kind::Login, message).hint(format!("run `loopdesk login {name}` again"))
     }
 
-    fn only_one(&self) -> String {
+    fn primary_was_revoked(&self) -> String {
         let name = self.name();
         format!(
-            "Zendesk ended the token pair of account `{name}` when it granted the read-only one, so \
-             there can be one only: run `loopdesk account set {name} read-only-grant false`"
+            "Zendesk revoked the token pair of account `{name}` when it granted the read-only one, so \
+             there can be only one: run `loopdesk account set {name} read-only-grant false`"
         )
     }
 
-    /// What is missing, and why.
-    fn without(&self, role: Role, why: &Problem) -> String {
+    /// Says which pair is missing, and why.
+    fn missing_pair(&self, role: Role, why: &Problem) -> String {
         let name = self.name();
         let start = format!("the login of account `{name}` failed: ");
         let why = why.message.strip_prefix(&start).unwrap_or(&why.message);
         match role {
             Role::Primary => format!(
-                "account `{name}` can only read, since its last page brought nothing ({why}): run \
-                 `loopdesk login {name}` again"
+                "account `{name}` can only read, because the last page didn't grant a pair ({why}): \
+                 run `loopdesk login {name}` again"
             ),
             Role::ReadOnly => format!(
                 "account `{name}` has no read-only pair ({why}): run `loopdesk login {name}` again to \
@@ -308,17 +312,17 @@ impl Login {
     }
 }
 
-/// How far a visit has come.
+/// The progress of a visit after its first page.
 struct ExtraGrants {
-    /// What the person should mind.
-    told: Vec<String>,
+    /// What the user should know.
+    remarks: Vec<String>,
     primary: Arc<SessionTokens>,
-    /// Where the browser waits for the next page.
-    shown: Option<oneshot::Sender<Page>>,
-    /// What the last page was for.
+    /// Takes the page that the browser waits for.
+    waiting: Option<oneshot::Sender<Page>>,
+    /// The role that the last page was for.
     last: Role,
     page: u32,
 }
 
-/// The person is at the browser already, and the session works without.
+/// The user is at the browser already, and the session works without this pair.
 const PATIENCE: Duration = Duration::from_secs(120);

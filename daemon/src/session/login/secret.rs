@@ -1,4 +1,4 @@
-//! A login without a browser: the OAuth client acts by its own secret, as the user whose it is.
+//! A login without a browser: the OAuth client uses its own secret and acts as the user it belongs to.
 
 use std::sync::Arc;
 
@@ -11,9 +11,12 @@ use crate::session::model::outcome::TokenOutcome;
 use crate::session::model::token_pair::{Renewal, Secret, SessionTokens};
 
 impl Login {
-    /// Proves the secret, the one that was given or the one that is stored, by getting a token.
+    /// Logs in with the given secret, or else the stored one, by obtaining a token.
+    ///
+    /// # Errors
+    /// Why the account isn't logged in.
     pub(super) async fn attempt_by_secret(&self) -> Result<Done, Problem> {
-        let key = self.prove().await?;
+        let key = self.ensure_storable().await?;
         let before = self.person();
         let renewal = Renewal::ClientSecret(self.secret().await?);
         match self.context.zendesk.refresh(&renewal, None).await {
@@ -39,7 +42,7 @@ impl Login {
     async fn secret(&self) -> Result<Secret, Problem> {
         let name = self.name();
         let how = format!("run `loopdesk login {name} --client-secret-stdin`");
-        if let Some(given) = &self.wish.client_secret {
+        if let Some(given) = &self.options.client_secret {
             if given.expose().is_empty() {
                 let message = format!("the client secret for account `{name}` is empty");
                 return Err(Problem::new(Kind::Usage, message).hint(how));
@@ -52,26 +55,26 @@ impl Login {
         })
     }
 
-    pub(super) fn needs_no_secret(&self) -> Problem {
+    pub(super) fn secret_not_needed(&self) -> Problem {
         let name = self.name();
         Problem::new(
             Kind::Usage,
-            format!("account `{name}` has a person log in, so that a client secret is of no use"),
+            format!("account `{name}` logs in with a browser and doesn't use a client secret"),
         )
         .hint(format!("run `loopdesk login {name}` without it"))
         .hint(format!(
-            "or let the client act by itself: `loopdesk account set {name} grant \
+            "or let the OAuth client act on its own: `loopdesk account set {name} grant \
              client-credentials`"
         ))
     }
 
-    /// What to mind about whoever is logged in now.
+    /// A warning about the user who is logged in now.
     pub(super) fn warning(&self, tokens: &Arc<SessionTokens>) -> Option<String> {
-        let acts_alone = self.context.account.grant == GrantType::ClientCredentials;
-        (acts_alone && tokens.person.is_admin()).then(|| {
+        let is_by_secret = self.context.account.grant == GrantType::ClientCredentials;
+        (is_by_secret && tokens.person.is_admin()).then(|| {
             format!(
                 "whatever scripts do through account `{}` is done as {}, an admin. The OAuth \
-                 client of a user with fewer rights would do less harm.",
+                 client of a user with fewer rights could do less harm.",
                 self.name(),
                 tokens.person.name
             )

@@ -86,7 +86,7 @@ async fn w8_a_second_callback_is_410_and_changes_nothing() {
     assert_eq!(bench.zendesk.count("exchange"), 1);
 }
 
-/// A login that is over is still known, for a callback that comes twice.
+/// A login that has ended is still known, in case its callback comes twice.
 #[tokio::test]
 async fn o2_a_new_program_waits_for_logins_under_way_and_for_no_others() {
     let bench = Bench::signed_out(3600).await;
@@ -288,7 +288,7 @@ async fn hanging_up_abandons_the_login_and_frees_the_port() {
     let address = login.address;
     drop(login.events);
     login.task.await.unwrap();
-    // Nothing listens, as soon as the task that did has ended.
+    // Nothing listens once the listener's task has ended.
     while TcpListener::bind(address).await.is_err() {
         tokio::task::yield_now().await;
     }
@@ -354,7 +354,7 @@ async fn the_page_comes_with_headers_that_keep_the_code_to_itself() {
     }
 }
 
-/// One login, up to the page that the person has to open.
+/// A login that has reached the page the user has to open.
 #[derive(Debug)]
 struct Attempt {
     authorize: Authorize,
@@ -382,12 +382,12 @@ impl Attempt {
         let (sender, mut events) = mpsc::channel(4);
         let (session, uris) = (bench.session.clone(), uris.to_vec());
         let base_urls = vec!["http://localhost:8484".to_owned()];
-        let wish = LoginOptions {
+        let options = LoginOptions {
             switch_user,
             ..LoginOptions::default()
         };
         let task = tokio::spawn(async move {
-            session.login(wish, &uris, base_urls, sender).await;
+            session.login(options, &uris, base_urls, sender).await;
         });
         let authorize = match events.recv().await.unwrap() {
             Event::Authorize(authorize) => authorize,

@@ -1,4 +1,4 @@
-//! What is said of a login that comes to nothing.
+//! The problems of logins that fail.
 
 use std::time::Duration;
 
@@ -31,27 +31,27 @@ impl Login {
             .hint(format!("run `loopdesk login {name}` again"))
     }
 
-    pub(in crate::session) fn sent_away(&self) -> Problem {
+    pub(in crate::session) fn superseded(&self) -> Problem {
         if self.session.0.pending_callback.is_closed() {
             return server::stopping();
         }
-        let message = "another login of this account was started meanwhile";
-        Problem::new(Kind::Login, message).hint("go on with that one")
+        let message = "another login of this account was started in the meantime";
+        Problem::new(Kind::Login, message).hint("continue with that one")
     }
 
-    pub(in crate::session) fn too_late(&self, patience: Duration) -> Problem {
+    pub(in crate::session) fn timed_out(&self, patience: Duration) -> Problem {
         let name = self.name();
         let minutes = patience.as_secs() / 60;
         Problem::new(
             Kind::Timeout,
-            format!("nobody finished the login of account `{name}` within {minutes} minutes"),
+            format!("the login of account `{name}` wasn't finished within {minutes} minutes"),
         )
         .hint(format!("run `loopdesk login {name}` again"))
     }
 }
 
 pub(in crate::session) fn no_random(error: getrandom::Error) -> Problem {
-    let why = format!("the system gives no random bytes: {error}");
+    let why = format!("can't get random bytes from the system: {error}");
     Problem::new(Kind::Internal, why)
 }
 

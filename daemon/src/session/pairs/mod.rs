@@ -1,15 +1,15 @@
-//! An account's pairs: its own, which serves requests, and the read-only one, which serves those who
-//! may only read and nobody else.
+//! An account's pairs: its own, which serves requests, and the read-only one, which serves only keys
+//! that may only read.
 //!
-//! Each pair has a state machine, a record, a journal, a gate and a schedule of its own, and neither
-//! stands in for the other.
+//! Each pair has its own state machine, record, journal, gate and schedule, and neither stands in for
+//! the other.
 
 mod retire;
 
 pub(super) use self::retire::Retirement;
 use super::refresher::Refresher;
 
-/// The tasks of one account.
+/// The background tasks of one account.
 #[derive(Debug)]
 pub(super) struct Workers {
     pub(super) refreshers: [Refresher; 2],
@@ -17,7 +17,7 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    /// Runs until both refreshers have ended.
+    /// Runs until both refreshers have stopped.
     pub(super) async fn run(self) {
         let [primary, read_only] = self.refreshers;
         let refreshing = async { tokio::join!(primary.run(), read_only.run()) };

@@ -1,4 +1,4 @@
-//! Both pairs on real files, against a scripted Zendesk; and at random.
+//! Both pairs on real files, against a scripted Zendesk; and random sequences of events.
 
 mod random;
 
@@ -33,7 +33,7 @@ fn in_use(snapshot: &Snapshot, rights: TokenChoice) -> Option<(Role, u64)> {
 #[tokio::test(start_paused = true)]
 async fn r5_neither_pair_stands_in_for_the_other() {
     let bench = two().await;
-    let lost = || Step::TokenOutcome(TokenOutcome::Lost("broken".to_owned()));
+    let lost = || Step::Answer(TokenOutcome::Lost("broken".to_owned()));
     bench.zendesk.script([lost(), lost()]);
     bench.session.refresh().await.unwrap_err();
     let now = bench.session.snapshot();
@@ -49,7 +49,7 @@ async fn r5_neither_pair_stands_in_for_the_other() {
     bench.session.refresh().await.unwrap_err();
     let now = bench.session.snapshot();
     assert_eq!(now.view.state, Shown::Ended);
-    assert!(now.view.problem.is_some(), "and that is told");
+    assert!(now.view.problem.is_some(), "and status says so");
     assert_eq!(
         in_use(&now, TokenChoice::ReadOnly),
         Some((Role::ReadOnly, 2))
@@ -62,11 +62,11 @@ async fn an_account_s_pairs_share_one_count() {
     bench.mover.jump(SignedDuration::from_secs(3500));
     bench.zendesk.until("refresh", 2).await;
     let numbers = |snapshot: &Snapshot| {
-        let all = Role::ALL.map(|role| snapshot.parts.get(role).view.generation);
+        let all = Role::ALL.map(|role| snapshot.pairs.get(role).view.generation);
         all.iter().all(|number| *number > Some(2))
     };
     let now = bench.until(numbers).await;
-    let mut all = Role::ALL.map(|role| now.parts.get(role).view.generation.unwrap());
+    let mut all = Role::ALL.map(|role| now.pairs.get(role).view.generation.unwrap());
     all.sort_unstable();
     assert_eq!(all, [3, 4], "no number twice");
 }
@@ -94,7 +94,7 @@ async fn r8_a_read_only_pair_that_is_switched_off_is_revoked_as_soon_as_zendesk_
     assert_eq!(bench.zendesk.living(), [1, 2]);
     bench.zendesk.set_offline(false);
     bench
-        .until(|now| now.parts.get(Role::ReadOnly).is_absent)
+        .until(|now| now.pairs.get(Role::ReadOnly).is_absent)
         .await;
     assert_eq!(bench.zendesk.living(), [1]);
     let now = bench.session.snapshot();
@@ -110,9 +110,9 @@ async fn r3_a_record_under_another_role_s_name_is_refused() {
     std::fs::copy(from, to).unwrap();
     let bench = bench.restarted().await;
     let now = bench.session.snapshot();
-    let problem = now.parts.get(Role::ReadOnly).view.problem.clone().unwrap();
+    let problem = now.pairs.get(Role::ReadOnly).view.problem.clone().unwrap();
     assert!(
-        problem.message.contains("primary pair under another name"),
+        problem.message.contains("renamed copy of its primary pair"),
         "{problem}"
     );
     assert_eq!(in_use(&now, TokenChoice::All), Some((Role::Primary, 1)));

@@ -1,4 +1,4 @@
-//! Logins, logouts and moves: each has the record to itself while it lasts.
+//! Logins, logouts and moves to another Zendesk: each has exclusive use of the record while it runs.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use loopdesk_protocol::session::LoggedOut;
 use loopdesk_protocol::{Kind, Problem};
 use tokio::sync::oneshot;
 
-use super::jobs::{self, Done, Leaving};
+use super::jobs::{self, Done};
+use super::logout::{self, LogoutTarget};
 use super::orphans;
 use super::revoke;
 use super::{Adoption, Command, Exclusive, Task, bug};
@@ -25,24 +26,24 @@ impl Task {
             && matches!(self.exclusive, Exclusive::None)
     }
 
-    /// Lets the next login, logout or move begin, once it has the record to itself.
+    /// Starts the next login, logout or move once nothing else uses the record.
     pub(super) fn begin_exclusive(&mut self) {
         let is_unsaved = self.store_at.is_some();
         while self.is_quiet() && !self.stopping {
-            match self.waiting.front() {
-                // A pair that is in memory only must not be left behind.
+            match self.queued.front() {
+                // A move would lose a pair that is only in memory.
                 Some(Command::Reconfigure(_)) if is_unsaved => return,
                 Some(_) => {}
                 None => return,
             }
-            match self.waiting.pop_front() {
+            match self.queued.pop_front() {
                 Some(Command::Reconfigure(context)) => {
                     self.parts.context = context;
-                    self.valid = None;
+                    self.verified = None;
                     self.input(Input::Reconfigured { rebound: true });
                 }
                 Some(Command::Adopt(adoption)) => self.adopt(*adoption),
-                Some(Command::Logout { only, reply, .. }) if self.is_another(only) => {
+                Some(Command::Logout { only, reply, .. }) if self.is_replaced(only) => {
                     drop(reply.send(Err(replaced(&self.name()))));
                 }
                 Some(Command::Logout { forget, reply, .. }) => self.log_out(forget, reply),
@@ -75,13 +76,13 @@ impl Task {
             person: Arc::new(person),
         };
         self.input(Input::Pause);
-        let aside = matches!(self.machine.state(), State::SignedOut(Some(_)));
+        let set_aside = matches!(self.machine.state(), State::SignedOut(Some(_)));
         let (context, store) = (Arc::clone(&self.parts.context), self.parts.store.clone());
         let replaced = self.machine.tokens().cloned();
-        let adopting = jobs::adopt(context, store, key, tokens, replaced, aside);
+        let adopting = jobs::adopt(context, store, key, tokens, replaced, set_aside);
         self.exclusive = Exclusive::Login(reply);
-        let lost = Done::Adopted(Err(bug()));
-        self.start(lost, async move { Done::Adopted(adopting.await) });
+        let fallback = Done::Adopted(Err(bug()));
+        self.start(fallback, async move { Done::Adopted(adopting.await) });
     }
 
     pub(super) fn adopted(
@@ -92,7 +93,7 @@ impl Task {
         let Exclusive::Login(reply) = exclusive else {
             return;
         };
-        let (tokens, leftover) = match result {
+        let (tokens, orphan) = match result {
             Ok(adopted) => adopted,
             Err(problem) => {
                 self.input(Input::Resume);
@@ -108,46 +109,48 @@ impl Task {
         );
         let replaced = self.machine.tokens().cloned();
         let was_over = matches!(self.machine.state(), State::Ended(_));
-        // What was still to be stored belongs to the session that is over now.
+        // A store that was to be retried belongs to the session that this login replaced.
         self.store_at = None;
         self.input(Input::Adopted(tokens.clone()));
         if self.stopping {
             self.input(Input::Pause);
         }
-        // Published first: whoever hears of the login finds it in use.
+        // Published before replying, so that the login is in use when its caller hears of it.
         self.settle();
         failpoint::reach(failpoint::ADOPTED);
         drop(reply.send(Ok(Arc::new(tokens))));
         if let Some(old) = replaced {
             let context = Arc::clone(&self.parts.context);
             self.start(Done::Revoked, async move {
-                revoke::revoke_replaced(&context, &old.pair, leftover, was_over).await;
+                revoke::revoke_replaced(&context, &old.pair, orphan, was_over).await;
                 Done::Revoked
             });
         }
     }
 
-    /// Ends what earlier logins have left behind, but what is in use.
-    pub(super) fn end_leftovers(&mut self) {
+    /// Revokes the pairs that earlier logins left behind, except the one in use.
+    pub(super) fn revoke_orphans(&mut self) {
         let parts = &self.parts;
         let (context, store) = (Arc::clone(&parts.context), parts.store.clone());
         let in_use = self.machine.tokens().cloned();
-        let ending = orphans::end_all(context, store, Arc::clone(&parts.vault), in_use);
+        let revoking = orphans::revoke_all(context, store, Arc::clone(&parts.vault), in_use);
         self.start(Done::Revoked, async move {
-            ending.await;
+            revoking.await;
             Done::Revoked
         });
     }
 
     fn log_out(&mut self, forget: bool, reply: oneshot::Sender<Result<LoggedOut, Problem>>) {
-        let leaving = match self.machine.state() {
-            State::SignedOut(None) => Leaving::Nobody,
+        let target = match self.machine.state() {
+            State::SignedOut(None) => LogoutTarget::SignedOut,
             State::SignedOut(Some(problem)) | State::KeyMissing { problem, .. } => {
-                Leaving::Sealed(problem.clone())
+                LogoutTarget::Unreadable(problem.clone())
             }
-            State::Loading => Leaving::Sealed(Problem::new(Kind::Vault, "it is being loaded")),
-            State::Live(live) => Leaving::Live(Arc::clone(&live.tokens)),
-            State::Ended(ended) => Leaving::Ended(
+            State::Loading => {
+                LogoutTarget::Unreadable(Problem::new(Kind::Vault, "it is still being loaded"))
+            }
+            State::Live(live) => LogoutTarget::Live(Arc::clone(&live.tokens)),
+            State::Ended(ended) => LogoutTarget::Ended(
                 self.machine.tokens().cloned(),
                 ended.person.as_deref().cloned(),
             ),
@@ -155,10 +158,10 @@ impl Task {
         self.input(Input::Pause);
         let (context, store) = (Arc::clone(&self.parts.context), self.parts.store.clone());
         let vault = Arc::clone(&self.parts.vault);
-        let leaving = jobs::logout(context, store, vault, leaving, forget);
+        let job = logout::logout(context, store, vault, target, forget);
         self.exclusive = Exclusive::Logout(reply);
-        let lost = Done::LoggedOut(Err(bug()));
-        self.start(lost, async move { Done::LoggedOut(leaving.await) });
+        let fallback = Done::LoggedOut(Err(bug()));
+        self.start(fallback, async move { Done::LoggedOut(job.await) });
     }
 
     pub(super) fn logged_out(&mut self, result: Result<LoggedOut, Problem>) {
@@ -179,10 +182,10 @@ impl Task {
         drop(reply.send(result));
     }
 
-    /// Whether another pair has taken the place of the one that is meant.
-    fn is_another(&self, only: Option<Generation>) -> bool {
-        let now = self.machine.generation();
-        only.is_some_and(|meant| meant != now)
+    /// Whether the pair that `only` means has been replaced.
+    fn is_replaced(&self, only: Option<Generation>) -> bool {
+        let current = self.machine.generation();
+        only.is_some_and(|generation| generation != current)
     }
 
     pub(super) fn client_secret(&self) -> Option<Secret> {
@@ -202,7 +205,7 @@ impl Task {
 }
 
 fn replaced(account: &str) -> Problem {
-    let message = format!("a pair of account `{account}` was replaced meanwhile");
+    let message = format!("the token pair of account `{account}` was replaced in the meantime");
     Problem::new(Kind::Login, message)
 }
 
@@ -210,7 +213,7 @@ fn other_person(account: &str, before: &Person, now: &Person) -> Problem {
     Problem::new(
         Kind::Login,
         format!(
-            "account `{account}` is {}'s, and the browser was logged in as {}",
+            "account `{account}` belongs to {}, but the browser was logged in as {}",
             display_name(before),
             display_name(now)
         ),
@@ -228,12 +231,12 @@ fn other_client(account: &str, before: &Person, now: &Person) -> Problem {
     Problem::new(
         Kind::Login,
         format!(
-            "account `{account}` is {}'s, and this OAuth client acts as {}",
+            "account `{account}` belongs to {}, but this OAuth client acts as {}",
             display_name(before),
             display_name(now)
         ),
     )
     .hint(format!(
-        "if that is meant: `loopdesk login {account} --switch-user --client-secret-stdin`"
+        "if you want that: `loopdesk login {account} --switch-user --client-secret-stdin`"
     ))
 }

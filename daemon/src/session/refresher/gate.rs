@@ -1,7 +1,7 @@
-//! The rotation gate (R1): requests pass it one way, a refresh closes it for a moment.
+//! The rotation gate (R1): requests pass through it, and a refresh closes it for a moment.
 //!
-//! A refresh deletes the token that requests in flight carry, so it waits for those that could not
-//! be sent again: uploads. While it waits the gate is open and nobody else waits. It closes only
+//! A refresh deletes the token that requests in flight carry, so it waits for those that can't be
+//! sent again: uploads. While it waits, the gate stays open and holds up no request. It closes only
 //! for the POST and the store:
 //!
 //! ```text
@@ -10,8 +10,8 @@
 //!  forced    ──────────────────────── gate closes ────────── POST ── store ── gate opens
 //! ```
 //!
-//! A lease ends when the head of the answer has come: that is when Zendesk has judged the token.
-//! So a download that feeds an upload (`curl A | curl -T - B`) holds nothing up.
+//! A lease ends when the head of the answer arrives: by then Zendesk has checked the token. So a
+//! download that feeds an upload (`curl A | curl -T - B`) holds nothing up.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(in crate::session) struct Gate {
 #[derive(Clone, Copy, Debug, Default)]
 struct Traffic {
     closed: bool,
-    /// A refresh that waits for uploads shall wait no longer.
+    /// A refresh that waits for uploads should stop waiting.
     hurry: bool,
     replayable: usize,
     unreplayable: usize,
@@ -50,29 +50,29 @@ impl Gate {
         }
     }
 
-    /// Passes the gate, waiting while it is closed, but not for ever: whoever has waited long
-    /// enough goes on with the old token.
-    pub(in crate::session) async fn enter(&self, load: Replayability) -> Lease {
-        let patience = match load {
+    /// Passes the gate, waiting while it is closed. A request that has waited long enough goes on with
+    /// the old token.
+    pub(in crate::session) async fn enter(&self, replayability: Replayability) -> Lease {
+        let patience = match replayability {
             Replayability::Replayable => REPLAYABLE_PATIENCE,
             Replayability::Unreplayable => UNREPLAYABLE_PATIENCE,
         };
         let deadline = Instant::now() + patience;
-        while !self.count(load, |traffic| !traffic.closed) {
+        while !self.count(replayability, |traffic| !traffic.closed) {
             let mut changes = self.state.subscribe();
             let opened = changes.wait_for(|traffic| !traffic.closed);
             if timeout_at(deadline, opened).await.is_err() {
-                self.count(load, |_| true);
+                self.count(replayability, |_| true);
                 break;
             }
         }
         Lease {
             gate: self.clone(),
-            load,
+            replayability,
         }
     }
 
-    /// Closes the gate for a refresh, when it may. Dropping the result opens it again.
+    /// Closes the gate for a refresh, once it may be closed. Dropping the result opens it again.
     pub(in crate::session) async fn close(&self, urgency: Urgency) -> Closed {
         let mut changes = self.state.subscribe();
         let mut forced = urgency == Urgency::Forced;
@@ -80,7 +80,7 @@ impl Gate {
             let deadline = Instant::now() + patience;
             let free = |traffic: &Traffic| traffic.hurry || traffic.unreplayable == 0;
             while !self.shut(free, &mut forced) {
-                // Uploads may keep coming: a planned refresh still happens before the expiry.
+                // New uploads may keep coming. A planned refresh must happen before the expiry anyway.
                 if timeout_at(deadline, changes.wait_for(free)).await.is_err() {
                     break;
                 }
@@ -95,13 +95,13 @@ impl Gate {
         closed
     }
 
-    /// Lets a refresh that waits for uploads wait no longer.
+    /// Makes a refresh that waits for uploads stop waiting.
     pub(in crate::session) fn hurry(&self) {
         self.state
             .send_modify(|traffic| traffic.hurry = !traffic.closed);
     }
 
-    /// Takes that back: the refresh has ended without coming to the gate.
+    /// Undoes [`Gate::hurry`] if the refresh ended without reaching the gate.
     pub(in crate::session) fn calm(&self) {
         self.state.send_if_modified(|traffic| {
             traffic.hurry = false;
@@ -114,21 +114,21 @@ impl Gate {
         self.state.borrow().closed
     }
 
-    /// Counts a request in if it may pass, in one step with the question whether it may.
-    fn count(&self, load: Replayability, may_pass: impl Fn(&Traffic) -> bool) -> bool {
+    /// Admits a request if `may_pass`, and counts it in the same step.
+    fn count(&self, replayability: Replayability, may_pass: impl Fn(&Traffic) -> bool) -> bool {
         let mut entered = false;
         self.state.send_if_modified(|traffic| {
             entered = may_pass(traffic);
             if entered {
-                *traffic.of(load) += 1;
+                *traffic.of(replayability) += 1;
             }
-            // Nobody waits for more traffic.
+            // Nothing waits for more traffic.
             false
         });
         entered
     }
 
-    /// Closes the gate if it may be, in one step with the question whether it may.
+    /// Closes the gate if `may_close`, in one step with that check.
     fn shut(&self, may_close: impl Fn(&Traffic) -> bool, hurried: &mut bool) -> bool {
         self.state.send_if_modified(|traffic| {
             let closes = !traffic.closed && may_close(traffic);
@@ -142,24 +142,24 @@ impl Gate {
     }
 }
 
-/// A request in flight, until the head of its answer has come.
+/// A request in flight, until the head of its answer arrives.
 #[derive(Debug)]
 pub(in crate::session) struct Lease {
     gate: Gate,
-    load: Replayability,
+    replayability: Replayability,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.gate.state.send_if_modified(|traffic| {
-            let count = traffic.of(self.load);
+            let count = traffic.of(self.replayability);
             *count = count.saturating_sub(1);
             *count == 0
         });
     }
 }
 
-/// The gate is closed as long as this lives.
+/// Keeps the gate closed as long as this exists.
 #[derive(Debug)]
 pub(in crate::session) struct Closed(Gate);
 
@@ -173,20 +173,20 @@ impl Drop for Closed {
 }
 
 impl Traffic {
-    fn of(&mut self, load: Replayability) -> &mut usize {
-        match load {
+    fn of(&mut self, replayability: Replayability) -> &mut usize {
+        match replayability {
             Replayability::Replayable => &mut self.replayable,
             Replayability::Unreplayable => &mut self.unreplayable,
         }
     }
 }
 
-/// R1: after that, a token endpoint that hangs is no reason to wait, since a 401 can be replayed.
+/// R1: no longer, even if the token endpoint hangs, because a 401 can be replayed.
 const REPLAYABLE_PATIENCE: Duration = Duration::from_secs(2);
-/// An upload can't be replayed, so it waits as long as a refresh takes at worst before it goes on
-/// with the old token rather than failing.
+/// An upload can't be replayed, so it waits as long as a refresh takes at worst. Then it goes on with
+/// the old token rather than failing.
 const UNREPLAYABLE_PATIENCE: Duration = Duration::from_secs(30);
-/// Most answers' heads come within this time; those that don't cost one 401 and a replay.
+/// Most heads of answers arrive within this time. Each of the others costs a 401 and a replay.
 const DRAIN: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
@@ -251,7 +251,7 @@ mod tests {
         let start = Instant::now();
         drop(gate.close(Urgency::Forced).await);
         assert_eq!(start.elapsed(), Duration::ZERO);
-        // One that waits already learns that the token is dead.
+        // A refresh that already waits learns that the token is dead.
         let waiting = gate.clone();
         let refresh = spawn(async move { waiting.close(LONG).await });
         turn().await;
@@ -282,7 +282,7 @@ mod tests {
         let closing = gate.clone();
         let refresh = spawn(async move { closing.close(LONG).await });
         turn().await;
-        assert!(gate.is_closed(), "new requests wait meanwhile");
+        assert!(gate.is_closed(), "new requests wait");
         tokio::time::sleep(Duration::from_millis(40)).await;
         drop(request);
         let (closed, waited) = refresh.await.unwrap();

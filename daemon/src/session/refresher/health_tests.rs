@@ -13,10 +13,10 @@ use crate::session::testing::{Bench, person, session_tokens};
 const TWO_DAYS: u32 = 172_800;
 
 impl Bench {
-    /// Time passes, and the session notices.
+    /// Lets time pass, and the session notice.
     async fn pass(&self, hours: i64) {
         self.mover.jump(SignedDuration::from_hours(hours));
-        // Two looks at the wall clock: the first may begin what the second finds done.
+        // Two looks at the clock: what the first one starts, the second one finds done.
         tokio::time::sleep(self.deps.clock.glance() * 2).await;
     }
 }
@@ -86,7 +86,7 @@ async fn r4_a_revocation_is_noticed_before_a_script_meets_it() {
     bench.until_state(Shown::Ended).await;
     assert_eq!(bench.zendesk.count("refresh"), refreshes + 1);
     let alert = bench.session.view().alert.unwrap();
-    assert_eq!(alert.what, AlertKind::Ended);
+    assert_eq!(alert.kind, AlertKind::Ended);
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,7 +125,7 @@ async fn r4_a_refusal_shows_as_blocked_and_is_asked_about_hourly() {
         "what Zendesk answers to scripts is theirs"
     );
     let view = bench.session.view();
-    assert_eq!(view.alert.unwrap().what, AlertKind::Blocked);
+    assert_eq!(view.alert.unwrap().kind, AlertKind::Blocked);
     let problem = view.problem.unwrap();
     assert_eq!(problem.hints[0], "ask Ada");
     let probes = bench.zendesk.count("probe");
@@ -153,7 +153,7 @@ async fn r4_a_demotion_is_shown_and_outlives_a_restart() {
     let bench = bench.restarted().await;
     let demoted = |snapshot: &Snapshot| {
         let alert = snapshot.view.alert.as_ref();
-        alert.is_some_and(|alert| alert.what == AlertKind::Demoted)
+        alert.is_some_and(|alert| alert.kind == AlertKind::Demoted)
     };
     let view = bench.until(demoted).await.view.clone();
     assert_eq!(view.state, Shown::Active);
@@ -177,7 +177,7 @@ async fn r7_a_session_that_is_granted_for_short_is_refreshed_within_it() {
     let hour = SignedDuration::from_hours(1);
     for (granted, expected) in [
         (hour * 2, hour),
-        // One whose end is past must not be refreshed without a pause.
+        // A pair whose end has passed must not be refreshed in a tight loop.
         (hour * -1, SignedDuration::from_mins(1)),
     ] {
         let bench = Bench::signed_out(TWO_DAYS).await;

@@ -1,16 +1,18 @@
-//! The one task of an account that owns its pair: commands in, snapshots out.
+//! The task that owns one of an account's pairs: commands in, snapshots out.
 //!
-//! It decides nothing about the session, [`super::state`] does; it brings the machine its inputs,
-//! carries out the effects as [`jobs`], and publishes what has become of it. No refresh
-//! runs in a request's future, so none is cancelled with one (R2).
+//! It makes no decisions about the session, [`super::state`] does. It feeds the state machine its
+//! inputs, carries out the effects as [`jobs`], and publishes the result. No refresh runs in a
+//! request's future, so a request that is cancelled never cancels one (R2).
 
 mod exclusive;
 pub(in crate::session) mod gate;
 pub(in crate::session) mod jobs;
+mod logout;
 pub(in crate::session) mod orphans;
 pub(in crate::session) mod probe;
 pub(in crate::session) mod publish;
 pub(in crate::session) mod recovery;
+pub(in crate::session) mod refresh;
 mod report;
 pub(in crate::session) mod retired_spare;
 pub(in crate::session) mod revoke;
@@ -29,8 +31,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::gate::Gate;
-use self::jobs::{Attempt, Done, Purpose, RefreshGuards, StoreResult, Unsent};
+use self::jobs::{Done, Purpose, StoreResult};
 use self::publish::Publisher;
+use self::refresh::{Attempt, Refresh, RefreshGuards, Unsent};
 use super::crypto::data_key::DataKey;
 use super::model::outcome::{Grant, TokenOutcome};
 use super::model::token_pair::{Generation, Renewal, Secret, SessionTokens};
@@ -44,28 +47,28 @@ use crate::session::state::{Effect, Input, LoadResult, Readiness, State, StateMa
 use crate::session::store::Store;
 use crate::session::vault::Vault;
 
-/// What the refresher is asked for.
+/// A request to the refresher.
 #[derive(Debug)]
 pub(in crate::session) enum Command {
-    /// A request has no usable token; the answer comes when something has been done about it.
+    /// A request has no usable token. Answered once the state machine has reacted to that.
     Wanted(oneshot::Sender<()>),
-    /// Zendesk has answered 401 to this generation's token.
+    /// Zendesk answered 401 to the token of this generation.
     Rejected {
         generation: Generation,
         reply: oneshot::Sender<Verdict>,
     },
-    /// Somebody wants a new pair.
+    /// A person or a script asks for a new pair.
     Refresh(oneshot::Sender<Result<Refreshed, Problem>>),
-    /// A login wants the stored secret of the client, if there is one.
+    /// A login asks for the client's stored secret, if there is one.
     ClientSecret(oneshot::Sender<Option<Secret>>),
-    /// A login wants to know whether the pair lives.
+    /// A login asks for the pair in use, to check whether it is alive.
     SessionTokens(oneshot::Sender<Option<Arc<SessionTokens>>>),
-    /// A login has got a pair.
+    /// A login has obtained a pair: store it and use it.
     Adopt(Box<Adoption>),
-    /// Revoke and erase.
+    /// Revoke and erase the pair.
     Logout {
         forget: bool,
-        /// Only if this is still the pair.
+        /// Only if the pair is still of this generation.
         only: Option<Generation>,
         reply: oneshot::Sender<Result<LoggedOut, Problem>>,
     },
@@ -73,37 +76,37 @@ pub(in crate::session) enum Command {
     Reconfigure(Arc<AccountContext>),
     /// The vault has changed, or can be opened now.
     Vault(Arc<Vault>),
-    /// The record may have come late.
+    /// Look for the record again: it may have appeared late.
     Look,
-    /// Finish what is under way, and stop.
+    /// Finish the work in progress, then stop.
     Stop,
 }
 
-/// What to do with a 401.
+/// What a request should do with its 401.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Verdict {
-    /// There is a newer token: send the request again.
+    /// Send the request again: there is a newer token.
     Replay,
-    /// The token is good: the 401 is meant for the script.
+    /// Give the 401 to the script: the token is good.
     PassOn,
-    /// The token is dead, and there is no other.
+    /// Refuse: the token is dead, and there is no other.
     Unusable,
 }
 
-/// A login's result on its way to the disk.
+/// A login's result, to be stored and used.
 #[derive(Debug)]
 pub(in crate::session) struct Adoption {
     pub(in crate::session) grant: Grant,
-    /// What gets the pairs after this one.
+    /// What obtains the next pair.
     pub(in crate::session) renewal: Renewal,
     pub(in crate::session) person: loopdesk_protocol::account::Person,
-    /// Another person than before is meant.
+    /// Whether the login may hand the account to another user.
     pub(in crate::session) switch_user: bool,
     pub(in crate::session) key: Arc<DataKey>,
     pub(in crate::session) reply: oneshot::Sender<Result<Arc<SessionTokens>, Problem>>,
 }
 
-/// The task's parts.
+/// A refresher that hasn't been started.
 #[derive(Debug)]
 pub(in crate::session) struct Refresher {
     pub(in crate::session) role: Role,
@@ -117,24 +120,24 @@ pub(in crate::session) struct Refresher {
 }
 
 impl Refresher {
-    /// Runs until [`Command::Stop`], or until nobody can send a command any more.
+    /// Runs until [`Command::Stop`], or until all command senders have been dropped.
     pub(in crate::session) async fn run(self) {
         let (machine, first) = StateMachine::new(self.publisher.generations.clone());
         let mut task = Task {
-            spare: retired_spare::Schedule::beside(self.role),
+            spare_retirement: retired_spare::Schedule::beside(self.role),
             parts: self,
             machine,
             jobs: JoinSet::new(),
             loading: false,
             storing: false,
             exclusive: Exclusive::None,
-            waiting: VecDeque::new(),
+            queued: VecDeque::new(),
             guards: RefreshGuards::default(),
             store_at: None,
             rejected: Vec::new(),
-            asked: Vec::new(),
+            refresh_requests: Vec::new(),
             checking: false,
-            valid: None,
+            verified: None,
             stopping: false,
         };
         task.carry_out(vec![first]);
@@ -150,20 +153,22 @@ struct Task {
     jobs: JoinSet<Done>,
     loading: bool,
     storing: bool,
-    /// The login or logout that has the record to itself.
+    /// The login or logout that has exclusive use of the record.
     exclusive: Exclusive,
-    /// What waits for everything else to be over.
-    waiting: VecDeque<Command>,
+    /// Commands that need exclusive use of the record, and wait for it.
+    queued: VecDeque<Command>,
     guards: RefreshGuards,
-    /// A store that is tried again later.
+    /// A store to be retried, and when.
     store_at: Option<(Instant, RecordBody)>,
+    /// Requests that met a 401, and the generation of their token.
     rejected: Vec<(Generation, oneshot::Sender<Verdict>)>,
-    asked: Vec<(Generation, oneshot::Sender<Result<Refreshed, Problem>>)>,
-    /// When the spare pair of an earlier release is seen to.
-    spare: retired_spare::Schedule,
+    /// Requested refreshes, and the generation that they are to replace.
+    refresh_requests: Vec<(Generation, oneshot::Sender<Result<Refreshed, Problem>>)>,
+    /// When to try to retire the spare pair of an earlier release.
+    spare_retirement: retired_spare::Schedule,
     checking: bool,
-    /// A generation whose token has just proved to be good.
-    valid: Option<(Generation, Instant)>,
+    /// The generation whose token was last verified after a 401, and when.
+    verified: Option<(Generation, Instant)>,
     stopping: bool,
 }
 
@@ -199,7 +204,7 @@ impl Task {
             }
             Command::Rejected { generation, reply } => {
                 self.rejected.push((generation, reply));
-                // For a token that has expired meanwhile, nobody need be asked.
+                // A token that has expired needs no check at Zendesk: this starts its refresh.
                 self.input(Input::Wanted);
             }
             Command::Refresh(reply) => {
@@ -208,7 +213,7 @@ impl Task {
                     .tokens()
                     .map_or_else(Generation::default, |tokens| tokens.pair.generation);
                 self.input(Input::Asked);
-                self.asked.push((before, reply));
+                self.refresh_requests.push((before, reply));
             }
             Command::ClientSecret(reply) => drop(reply.send(self.client_secret())),
             Command::SessionTokens(reply) => drop(reply.send(self.machine.tokens().cloned())),
@@ -219,19 +224,19 @@ impl Task {
             Command::Look => self.input(Input::Look),
             Command::Stop => self.stop(),
             Command::Reconfigure(context) => self.reconfigure(context),
-            Command::Adopt(_) | Command::Logout { .. } => self.waiting.push_back(command),
+            Command::Adopt(_) | Command::Logout { .. } => self.queued.push_back(command),
         }
     }
 
     fn reconfigure(&mut self, context: Arc<AccountContext>) {
-        // Only the newest counts, even if an older one is still waiting.
-        self.waiting
+        // The newest configuration replaces one that is still queued.
+        self.queued
             .retain(|command| !matches!(command, Command::Reconfigure(_)));
         if context.binding == self.parts.context.binding {
             self.parts.context = context;
             self.input(Input::Reconfigured { rebound: false });
         } else {
-            self.waiting.push_back(Command::Reconfigure(context));
+            self.queued.push_back(Command::Reconfigure(context));
         }
     }
 
@@ -241,7 +246,7 @@ impl Task {
         }
         self.stopping = true;
         self.parts.commands.close();
-        // No refresh begins any more; one that is under way is finished and stored.
+        // Starts no more refreshes. One in progress is finished and stored.
         self.input(Input::Pause);
         if let Some((at, _)) = &mut self.store_at {
             *at = Instant::now();
@@ -253,11 +258,11 @@ impl Task {
             Done::Loaded(load) => {
                 self.loading = false;
                 self.input(Input::Loaded(load));
-                self.end_leftovers();
+                self.revoke_orphans();
             }
             Done::Refreshed(Attempt { answer, guards }) => {
                 self.guards = guards;
-                self.log(&answer);
+                self.log_refresh(&answer);
                 self.input(match answer {
                     Ok(answer) => Input::Answered(answer),
                     Err(Unsent::Because(problem)) => Input::NotSent(problem),
@@ -274,7 +279,7 @@ impl Task {
                     }
                     StoreResult::Superseded(load) => Input::Superseded(*load),
                 });
-                self.end_leftovers();
+                self.revoke_orphans();
             }
             Done::Checked {
                 generation,
@@ -289,7 +294,7 @@ impl Task {
                 }
             }
             Done::Revoked => {}
-            Done::Spare(outcome) => self.spare.ended(&outcome),
+            Done::Spare(outcome) => self.spare_retirement.ended(&outcome),
         }
     }
 
@@ -304,7 +309,8 @@ impl Task {
         }
     }
 
-    /// When time alone may change something, as far as this can be known: the clock may be set.
+    /// When to look at the clock again: at the next change that is due, and now and then in between,
+    /// because the clock may be set.
     fn wake(&self) -> Instant {
         let clock = &self.parts.clock;
         let now = clock.now();
@@ -313,7 +319,7 @@ impl Task {
             None => clock.glance(),
         };
         let next = Instant::now() + next;
-        let next = self.spare.next().map_or(next, |at| next.min(at));
+        let next = self.spare_retirement.next().map_or(next, |at| next.min(at));
         match &self.store_at {
             Some((at, _)) if matches!(self.exclusive, Exclusive::None) => next.min(*at),
             Some(_) | None => next,
@@ -334,11 +340,11 @@ impl Task {
                     let parts = &self.parts;
                     let (context, store) = (Arc::clone(&parts.context), parts.store.clone());
                     let load = jobs::load(context, store, Arc::clone(&parts.vault));
-                    let lost = Done::Loaded(LoadResult::NoKey(bug()));
-                    self.start(lost, async move { Done::Loaded(load.await) });
+                    let fallback = Done::Loaded(LoadResult::NoKey(bug()));
+                    self.start(fallback, async move { Done::Loaded(load.await) });
                 }
                 Effect::Refresh { tokens, urgency } => {
-                    let refresh = jobs::Refresh {
+                    let refresh = Refresh {
                         context: Arc::clone(&self.parts.context),
                         store: self.parts.store.clone(),
                         gate: self.parts.gate.clone(),
@@ -349,14 +355,17 @@ impl Task {
                         key: self.parts.vault.key_in_memory(),
                         guards: std::mem::take(&mut self.guards),
                     };
-                    let lost = Done::Refreshed(Attempt {
+                    let fallback = Done::Refreshed(Attempt {
                         answer: Ok(TokenOutcome::Transient {
                             why: BUG.to_owned(),
                             may_have_acted: true,
                         }),
                         guards: RefreshGuards::default(),
                     });
-                    self.start(lost, async move { Done::Refreshed(refresh.run().await) });
+                    self.start(
+                        fallback,
+                        async move { Done::Refreshed(refresh.run().await) },
+                    );
                 }
                 Effect::Hurry => self.parts.gate.hurry(),
                 Effect::Store { tokens, after } => {
@@ -397,7 +406,7 @@ impl Task {
         if after.is_zero() {
             self.store(stored);
         } else if self.stopping && !self.machine.is_rotating() {
-            tracing::error!(account = %self.name(), "stopping with a session that is not stored");
+            tracing::error!(account = %self.name(), "stopping although the session could not be stored");
         } else {
             self.store_at = Some((Instant::now() + after, stored));
         }
@@ -409,34 +418,35 @@ impl Task {
         let (context, store) = (Arc::clone(&parts.context), parts.store.clone());
         let (key, slot) = (parts.vault.key_in_memory(), self.guards.slot.take());
         let storing = jobs::store(context, store, key, stored, slot);
-        let lost = Done::Stored(StoreResult::Failed(bug()));
-        self.start(lost, async move { Done::Stored(storing.await) });
+        let fallback = Done::Stored(StoreResult::Failed(bug()));
+        self.start(fallback, async move { Done::Stored(storing.await) });
     }
 
-    /// Runs a job on a task of its own that nothing but its end ends. `lost` is what counts if it
-    /// panics: a session must not wait for ever for a bug.
-    fn start(&mut self, lost: Done, job: impl Future<Output = Done> + Send + 'static) {
+    /// Runs a job on its own task, which nothing cancels. If the job panics, `fallback` is its
+    /// result: a bug must not make a session wait forever.
+    fn start(&mut self, fallback: Done, job: impl Future<Output = Done> + Send + 'static) {
         let job = tokio::task::spawn(job);
         self.jobs.spawn(async move {
             job.await.unwrap_or_else(|error| {
-                tracing::error!(%error, "a job of the session was lost");
-                lost
+                tracing::error!(%error, "session job panicked");
+                fallback
             })
         });
     }
 
-    /// Draws the consequences of what has happened.
+    /// Acts on the new state: starts queued work, publishes, opens the gate, and answers those who
+    /// wait.
     fn settle(&mut self) {
         let now = self.parts.clock.now();
         self.begin_exclusive();
-        let part = PairState::of(self.parts.role, &self.machine, &self.parts.context, now);
-        self.parts.publisher.publish(part);
+        let pair = PairState::of(self.parts.role, &self.machine, &self.parts.context, now);
+        self.parts.publisher.publish(pair);
         if !self.machine.is_rotating() {
             let was_closed = self.guards.closed.is_some();
             if was_closed {
                 failpoint::reach(failpoint::PUBLISHED);
             }
-            // Published first: whoever passes the gate now finds the new token.
+            // Opened only after publishing, so that a request that passes finds the new token.
             self.guards.closed = None;
             if was_closed {
                 failpoint::reach(failpoint::SETTLED);
@@ -446,12 +456,12 @@ impl Task {
                 slot.discard();
             }
         }
-        self.judge();
-        self.report();
+        self.answer_rejected();
+        self.answer_refresh_requests();
         self.retire_spare();
     }
 
-    /// Sees to the spare pair that an earlier release may have left, while all is well otherwise.
+    /// Retires the spare pair that an earlier release may have left, while the session is healthy.
     fn retire_spare(&mut self) {
         if self.stopping || self.machine.shown() != Shown::Active {
             return;
@@ -459,12 +469,12 @@ impl Task {
         let Readiness::Ready(tokens) = self.machine.readiness(self.parts.clock.now()) else {
             return;
         };
-        if self.spare.begin() {
+        if self.spare_retirement.begin() {
             let parts = &self.parts;
             let (context, store) = (Arc::clone(&parts.context), parts.store.clone());
             let retiring = retired_spare::retire(context, store, Arc::clone(&parts.vault), tokens);
-            let lost = Done::Spare(retired_spare::SpareOutcome::NotYet);
-            self.start(lost, async move { Done::Spare(retiring.await) });
+            let fallback = Done::Spare(retired_spare::SpareOutcome::NotYet);
+            self.start(fallback, async move { Done::Spare(retiring.await) });
         }
     }
 
@@ -474,12 +484,12 @@ impl Task {
 }
 
 fn bug() -> Problem {
-    Problem::new(Kind::Internal, BUG).hint("run it again; if that doesn't help, restart loopdesk")
+    Problem::new(Kind::Internal, BUG).hint("try again; if that doesn't help, restart loopdesk")
 }
 
-/// What people are told of a job that panicked.
+/// The reason that users see if a job panicked.
 const BUG: &str = "the work was cut short (a bug in loopdesk)";
-/// A due time that can't be met right now is no reason to spin.
+/// Avoids a busy loop while something that is due can't be done yet.
 const WAKE_MIN: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Pairs that nobody will use and that must not live on at Zendesk (R8).
+//! Revokes orphaned pairs: those that will never be used and must not stay valid at Zendesk (R8).
 //!
-//! Each has a file from before it could exist until it is surely dead: the pair that a login is
-//! about to get, and the one that a login replaces. Whatever a crash leaves behind, the next start
-//! ends all of them but the pair that is in use.
+//! The pair that a login is about to obtain and the one that it replaces each have a file, from
+//! before they can be orphaned until they are known to be dead. Whatever a crash leaves behind, the
+//! next start revokes all of them except the pair in use.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::session::vault::Vault;
 use crate::session::zendesk::account_context::AccountContext;
 use crate::session::zendesk::oauth;
 
-/// Ends the leftovers of earlier runs, all but `in_use`.
-pub(in crate::session) async fn end_all(
+/// Revokes the orphaned pairs of earlier runs, except `in_use`.
+pub(in crate::session) async fn revoke_all(
     context: Arc<AccountContext>,
     store: Store,
     vault: Arc<Vault>,
@@ -32,24 +32,24 @@ pub(in crate::session) async fn end_all(
     let listing = store.clone();
     let found = blocking(move || listing.orphans(&account)).await;
     for (path, sealed) in found.unwrap_or_default() {
-        let Some(_taken) = store.orphan_claims().try_claim(&path) else {
+        let Some(_claim) = store.orphan_claims().try_claim(&path) else {
             continue;
         };
-        // Nothing had come yet.
-        let is_over = sealed.is_empty() || {
+        // An empty file means that the answer never arrived.
+        let is_done = sealed.is_empty() || {
             let Ok(key) = vault.key().await else {
                 return;
             };
-            end_one(&context, &store, &key, &path, &sealed, in_use.as_deref()).await
+            revoke_one(&context, &store, &key, &path, &sealed, in_use.as_deref()).await
         };
-        if is_over {
+        if is_done {
             drop(std::fs::remove_file(&path));
         }
     }
 }
 
-/// Whether the leftover in the file at `path` needs no more work.
-async fn end_one(
+/// Revokes the pair in the file at `path`. `true` if the file is no longer needed.
+async fn revoke_one(
     context: &AccountContext,
     store: &Store,
     key: &Arc<DataKey>,
@@ -59,12 +59,12 @@ async fn end_one(
 ) -> bool {
     let account = &context.account.name;
     let aad = orphan::aad(&context.binding);
-    let Some(kept) = JournaledAnswer::open(sealed, &aad, key) else {
-        // Of another configuration: it is sent nowhere else (S5).
-        tracing::debug!(%account, path = %path.display(), "a leftover can't be opened");
+    let Some(answer) = JournaledAnswer::open(sealed, &aad, key) else {
+        // It belongs to another configuration, and may be sent nowhere else (S5).
+        tracing::debug!(%account, path = %path.display(), "can't open an orphaned pair");
         return false;
     };
-    let Some(grant) = oauth::reread(&context.account, &kept) else {
+    let Some(grant) = oauth::reread(&context.account, &answer) else {
         return true;
     };
     let is_in_use =
@@ -81,18 +81,18 @@ async fn end_one(
     let journal = journal.map(|place| orphan::journal(place, aad, key));
     match revoke_pair(context, &pair, journal.as_ref()).await {
         Ok(()) => {
-            tracing::info!(%account, "a pair that an earlier login left behind is revoked");
+            tracing::info!(%account, "revoked a token pair that an earlier login left behind");
             true
         }
         Err(why) => {
-            tracing::warn!(%account, why, "a pair of an earlier login is not revoked yet");
+            tracing::warn!(%account, why, "can't revoke a token pair that an earlier login left behind; trying again later");
             false
         }
     }
 }
 
-/// Whether a record of any of the account's pairs holds this token: a page of a login may bring a
-/// pair for another role than the one it was opened for.
+/// Whether a record of any of the account's pairs contains this token: a login may have used the pair
+/// in another role than the one it was obtained for.
 async fn is_stored(
     store: &Store,
     account: &AccountName,
@@ -101,7 +101,7 @@ async fn is_stored(
 ) -> bool {
     let (store, account, key) = (store.clone(), account.clone(), Arc::clone(key));
     let access = access.clone();
-    let looking = blocking(move || {
+    let is_found = blocking(move || {
         let records = store.records(&account);
         records.iter().any(|(path, bytes)| {
             let record = Sealed::parse(path, bytes).and_then(|sealed| sealed.open(&key));
@@ -109,5 +109,5 @@ async fn is_stored(
                 if tokens.pair.access.expose_secret() == access.expose_secret())
         })
     });
-    looking.await.unwrap_or(true)
+    is_found.await.unwrap_or(true)
 }

@@ -1,7 +1,7 @@
-//! The health probe's work: the note on disk, and the two questions to Zendesk.
+//! The health probe's work: its note on disk, and its two requests to Zendesk.
 //!
-//! The note holds a time and a role, nothing secret. Without it, or with a damaged one, the probe
-//! comes a day after the login, as if there never had been one.
+//! The note holds a time and a role, nothing secret. If it is missing or damaged, the probe runs a day
+//! after the login, as if it were the first.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use crate::session::state::health::{Note, ProbeAction, ProbeInput};
 use crate::session::store::{self, Store};
 use crate::session::zendesk::account_context::AccountContext;
 
-/// Does what the machine wants; `None` where nothing comes of it.
+/// Carries out `action` for the state machine; `None` if that yields no input.
 pub(in crate::session) async fn run(
     context: Arc<AccountContext>,
     store: Store,
-    act: ProbeAction,
+    action: ProbeAction,
 ) -> Option<ProbeInput> {
     let account = context.account.name.clone();
     let path = store.file(&account, "health");
-    match act {
+    match action {
         ProbeAction::Recall => {
             let read = blocking(move || std::fs::read(path).ok()).await;
             let note = read.ok().flatten();
@@ -32,25 +32,25 @@ pub(in crate::session) async fn run(
             None
         }
         ProbeAction::Probe(tokens, note) => {
-            // First, so that a daemon that is restarted all the time doesn't ask all the time.
+            // Noted first, so that a daemon that keeps being restarted doesn't keep probing.
             remember(store, path, note).await;
-            let found = context.zendesk.probe(&tokens.pair.access).await;
-            match &found {
+            let result = context.zendesk.probe(&tokens.pair.access).await;
+            match &result {
                 ProbeResult::Alive { .. } => tracing::debug!(%account, "the session is healthy"),
                 ProbeResult::Unclear(why) => {
-                    tracing::debug!(%account, why, "no answer to the probe")
+                    tracing::debug!(%account, why, "the probe got no clear answer")
                 }
                 ProbeResult::Anonymous | ProbeResult::Dead => {
-                    tracing::warn!(%account, ?found, "the access token is no good");
+                    tracing::warn!(%account, ?result, "the access token no longer works");
                 }
                 ProbeResult::Refused(block) => {
                     tracing::error!(%account, why = block.why, "Zendesk refuses the session");
                 }
             }
-            Some(ProbeInput::Probed(tokens.pair.generation, found))
+            Some(ProbeInput::Probed(tokens.pair.generation, result))
         }
         ProbeAction::Forget => {
-            // There may be none.
+            // It may not exist.
             drop(blocking(move || std::fs::remove_file(path)).await);
             None
         }
@@ -64,7 +64,7 @@ async fn remember(store: Store, path: std::path::PathBuf, note: Note) {
     };
     match blocking(write).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "the time of the next probe is not noted"),
-        Err(why) => tracing::debug!(why, "the time of the next probe is not noted"),
+        Ok(Err(error)) => tracing::debug!(%error, "can't note the time of the next probe"),
+        Err(why) => tracing::debug!(why, "can't note the time of the next probe"),
     }
 }

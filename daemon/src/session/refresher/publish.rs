@@ -1,4 +1,4 @@
-//! Publishes what becomes of an account's pairs, as one snapshot of both.
+//! Publishes the states of an account's pairs, as one snapshot of both.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::session::model::token_pair::Generations;
 use crate::session::report::merge::PairStates;
 use crate::session::report::snapshot::{PairState, Snapshot};
 
-/// What the tasks of one account's pairs share.
+/// What the refreshers of one account share: the count of generations, and the snapshot.
 #[derive(Debug)]
 pub(in crate::session) struct Publisher {
     pub(in crate::session) generations: Generations,
@@ -18,9 +18,9 @@ pub(in crate::session) struct Publisher {
 
 impl Publisher {
     pub(in crate::session) fn new(
-        parts: PairStates,
+        pairs: PairStates,
     ) -> (Arc<Self>, watch::Receiver<Arc<Snapshot>>) {
-        let (published, snapshots) = watch::channel(Arc::new(Snapshot::merge(parts)));
+        let (published, snapshots) = watch::channel(Arc::new(Snapshot::merge(pairs)));
         let publisher = Self {
             generations: Generations::default(),
             published,
@@ -28,15 +28,15 @@ impl Publisher {
         (Arc::new(publisher), snapshots)
     }
 
-    /// Shows what has become of one pair, and of the session by it, in one step.
-    pub(in crate::session) fn publish(&self, part: PairState) {
+    /// Publishes the state of one pair, and with it the session's, in one step.
+    pub(in crate::session) fn publish(&self, pair: PairState) {
         self.published.send_modify(|snapshot| {
-            *snapshot = Arc::new(Snapshot::merge(snapshot.parts.with(part)));
+            *snapshot = Arc::new(Snapshot::merge(snapshot.pairs.with(pair)));
         });
     }
 
-    /// The pair of this role as it was published last.
-    pub(in crate::session) fn part(&self, role: Role) -> Arc<PairState> {
-        self.published.borrow().parts.share(role)
+    /// The state of the pair of this role, as last published.
+    pub(in crate::session) fn pair(&self, role: Role) -> Arc<PairState> {
+        self.published.borrow().pairs.share(role)
     }
 }

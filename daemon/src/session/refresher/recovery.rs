@@ -1,4 +1,4 @@
-//! What a start finds of a refresh that was cut short, and what another process has left (R3).
+//! Recovers from a refresh that was cut short, and from records that another process wrote (R3).
 
 use std::sync::Arc;
 
@@ -17,22 +17,19 @@ use crate::session::store::record::{RecordBody, Sealed};
 use crate::session::zendesk::account_context::AccountContext;
 use crate::session::zendesk::oauth;
 
-/// Takes up a refresh that was sent before this process was started: `kept` is its answer, if it
-/// came (R3, R5).
+/// Completes a refresh that an earlier process sent: `journaled` is its answer, if it arrived
+/// (R3, R5).
 pub(in crate::session) async fn recover(
     context: Arc<AccountContext>,
     store: Store,
     key: Arc<DataKey>,
     tokens: SessionTokens,
     next: Generation,
-    kept: Option<Vec<u8>>,
+    journaled: Option<Vec<u8>>,
 ) -> LoadResult {
     let aad = aad(&context, next);
-    let kept = kept.and_then(|kept| JournaledAnswer::open(&kept, &aad, &key));
-    let grant = match kept {
-        Some(kept) => oauth::reread(&context.account, &kept),
-        None => None,
-    };
+    let answer = journaled.and_then(|sealed| JournaledAnswer::open(&sealed, &aad, &key));
+    let grant = answer.and_then(|answer| oauth::reread(&context.account, &answer));
     let Some(grant) = grant else {
         return LoadResult::Found {
             tokens,
@@ -43,38 +40,38 @@ pub(in crate::session) async fn recover(
         pair: grant.renew(next, &tokens.pair),
         ..tokens
     };
-    tracing::info!(account = %context.account.name, generation = %next, "took up an answer that was kept");
+    tracing::info!(account = %context.account.name, generation = %next, "recovered the answer to a refresh from the journal");
     let stored = RecordBody::Live(tokens.clone());
     match jobs::store(context, store, Some(key), stored, None).await {
         StoreResult::Done => LoadResult::Found {
             tokens,
             doubt: None,
         },
-        // The answer stays where it is, and is taken up again.
+        // The answer stays in the journal for the next attempt.
         StoreResult::Failed(problem) => LoadResult::NoKey(problem),
         StoreResult::Superseded(load) => *load,
     }
 }
 
-/// What another process has put in the record's place, if it is of generation `least` or newer:
-/// whoever refreshes after a newer one ends the session. Blocks.
+/// The session that another process has stored, if its generation is `at_least` or newer: refreshing
+/// an older pair would end the session. Blocks.
 pub(in crate::session) fn concurrent_writer(
     context: &AccountContext,
     store: &Store,
     key: &DataKey,
-    least: Generation,
+    at_least: Generation,
 ) -> Option<LoadResult> {
     let account = &context.account.name;
     let bytes = store.changed(account).ok()??;
     let path = store.path(account);
     let record = Sealed::parse(&path, &bytes).ok()?;
     let generation = Generation::new(record.header.generation);
-    if record.header.binding != context.binding || generation < least {
+    if record.header.binding != context.binding || generation < at_least {
         return None;
     }
     let stored = record.open(key).ok()?;
     store.adopt(account, &bytes);
-    tracing::warn!(%account, %generation, "another process has changed the stored session: using that");
+    tracing::warn!(%account, %generation, "another process has stored a newer session: using that one");
     Some(match stored {
         RecordBody::Live(tokens) => LoadResult::Found {
             tokens,
@@ -92,13 +89,17 @@ pub(in crate::session) fn concurrent_writer(
     })
 }
 
-/// What binds the answer to the refresh that makes generation `next`.
+/// Binds a journaled answer to the refresh that makes generation `next`.
 pub(in crate::session) fn aad(context: &AccountContext, next: Generation) -> Vec<u8> {
     journal::aad(&context.binding, &format!("answer {next}"))
 }
 
-/// Ends the pair in use. Should that take a refresh, a start after a crash finds its answer.
-pub(in crate::session) async fn leave(
+/// Revokes a stored pair. If that takes a refresh, its answer is journaled, so that a start after a
+/// crash finds it.
+///
+/// # Errors
+/// Why the pair may still work.
+pub(in crate::session) async fn revoke_stored(
     context: Arc<AccountContext>,
     store: Store,
     key: Option<Arc<DataKey>>,
@@ -110,8 +111,8 @@ pub(in crate::session) async fn leave(
     }
     let next = pair.generation.next();
     let account = context.account.name.clone();
-    let place = blocking(move || store.note_refresh(&account, next)).await?;
-    let journal = place.ok().zip(key).map(|(place, key)| AnswerJournal {
+    let file = blocking(move || store.note_refresh(&account, next)).await?;
+    let journal = file.ok().zip(key).map(|(place, key)| AnswerJournal {
         place,
         aad: aad(&context, next),
         key,
@@ -119,7 +120,7 @@ pub(in crate::session) async fn leave(
     revoke::revoke_refresh_token(&context, pair, journal.as_ref()).await
 }
 
-/// Why a record that was made for `theirs` must not be used here, if it must not (S5, R3).
+/// Why a record that is bound to `theirs` must not be used here; `None` if it may (S5, R3).
 pub(in crate::session) fn binding_mismatch(
     context: &AccountContext,
     theirs: &Binding,
@@ -132,28 +133,28 @@ pub(in crate::session) fn binding_mismatch(
     let why = if ours.machine != theirs.machine {
         format!(
             "the stored session of account `{name}` was made on another machine, and two machines \
-             that share one session end it for each other"
+             that share a session break it for each other"
         )
     } else if ours.account != theirs.account {
         format!(
-            "the stored session of account `{name}` is that of account `{}` under another name",
+            "the stored session of account `{name}` is a renamed copy of account `{}`'s",
             theirs.account
         )
     } else if ours.role != theirs.role {
         format!(
-            "the stored {} pair of account `{name}` is its {} pair under another name",
+            "the stored {} pair of account `{name}` is a renamed copy of its {} pair",
             ours.role.name(),
             theirs.role.name()
         )
     } else if ours.grant != theirs.grant {
         format!(
-            "the stored session of account `{name}` was obtained by the grant `{}`, the \
+            "the stored session of account `{name}` was obtained by the grant `{}`, but the \
              configuration now says `{}`",
             theirs.grant, ours.grant
         )
     } else {
         format!(
-            "the stored session of account `{name}` belongs to {} and client `{}`, the \
+            "the stored session of account `{name}` belongs to {} and client `{}`, but the \
              configuration now says {} and client `{}`",
             theirs.api_origin, theirs.client_id, ours.api_origin, ours.client_id
         )

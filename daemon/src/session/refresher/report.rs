@@ -1,19 +1,19 @@
-//! What has come of a refresh, for those who asked for it and for the log.
+//! Reports the result of a refresh, to those who asked for it and to the log.
 
 use loopdesk_protocol::session::Refreshed;
 use loopdesk_protocol::{Kind, Problem};
 
 use super::Task;
-use super::jobs::Unsent;
+use super::refresh::Unsent;
 use crate::session::model::outcome::TokenOutcome;
 
 impl Task {
-    /// Answers those who asked for a refresh.
-    pub(super) fn report(&mut self) {
-        if self.machine.is_rotating() || self.asked.is_empty() {
+    /// Answers those who asked for a refresh, once none is in progress.
+    pub(super) fn answer_refresh_requests(&mut self) {
+        if self.machine.is_rotating() || self.refresh_requests.is_empty() {
             return;
         }
-        for (before, reply) in std::mem::take(&mut self.asked) {
+        for (before, reply) in std::mem::take(&mut self.refresh_requests) {
             let refreshed = match self.machine.tokens() {
                 Some(tokens) if tokens.pair.generation > before => Ok(Refreshed {
                     account: self.name(),
@@ -27,8 +27,8 @@ impl Task {
     }
 
     fn not_refreshed(&self) -> Problem {
-        let part = self.parts.publisher.part(self.parts.role);
-        if let Some(problem) = &part.view.problem {
+        let pair = self.parts.publisher.pair(self.parts.role);
+        if let Some(problem) = &pair.view.problem {
             return problem.clone();
         }
         let name = self.name();
@@ -38,10 +38,10 @@ impl Task {
             Kind::Zendesk,
             format!("account `{name}` could not be refreshed: {why}"),
         )
-        .hint("nothing is lost: the session goes on, and loopdesk tries again by itself")
+        .hint("the session goes on, and loopdesk tries again by itself")
     }
 
-    pub(super) fn log(&self, answer: &Result<TokenOutcome, Unsent>) {
+    pub(super) fn log_refresh(&self, answer: &Result<TokenOutcome, Unsent>) {
         let account = &self.parts.context.account.name;
         match answer {
             Ok(TokenOutcome::Granted(_)) => tracing::info!(%account, "refreshed"),
@@ -52,15 +52,17 @@ impl Task {
                 tracing::error!(%account, why = block.why, "Zendesk refuses to refresh");
             }
             Ok(TokenOutcome::Transient { why, .. }) => {
-                tracing::warn!(%account, why, "a refresh has failed; trying again later");
+                tracing::warn!(%account, why, "refresh failed; trying again later");
             }
             Ok(TokenOutcome::Lost(why)) => {
-                tracing::warn!(%account, why, "the answer to a refresh is lost")
+                tracing::warn!(%account, why, "the answer to a refresh was lost")
             }
             Err(Unsent::Because(problem)) => {
-                tracing::error!(%account, %problem, "a refresh was not sent");
+                tracing::error!(%account, %problem, "can't send a refresh");
             }
-            Err(Unsent::Superseded(_)) => tracing::info!(%account, "no refresh is needed"),
+            Err(Unsent::Superseded(_)) => {
+                tracing::info!(%account, "using the stored session instead of refreshing")
+            }
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Retires the spare token pair that earlier releases kept beside an account's own (`spare = true`).
 //!
-//! A state folder of theirs may hold two pairs, and nobody is logged out by there being one only:
+//! Their state folders may hold two pairs. Reducing these to one logs no user out:
 //!
 //! - The account's own pair was lost: the answer to its refresh never came, and the spare served in its
-//!   place. Then the spare's record is moved to the place of the account's own. It is moved and not
-//!   copied, so that no crash leaves one pair in two records, which would be refreshed twice.
-//! - The account's own pair lives: once Zendesk has answered 200 to it, the spare is revoked, tried
-//!   until Zendesk confirms that, and erased. A logout revokes it, too.
-//! - Neither is known to live: nothing is revoked.
+//!   place. Then the spare's record replaces the account's own. It is moved, not copied, so that no
+//!   crash can leave one pair in two records, which would be refreshed twice.
+//! - The account's own pair is alive: once Zendesk has answered 200 to it, the spare is revoked, with
+//!   retries until Zendesk confirms that, and erased. A logout revokes it, too.
+//! - Neither is known to be alive: nothing is revoked.
 
 use std::fs;
 use std::sync::Arc;
@@ -33,14 +33,14 @@ use crate::session::store::orphan::OrphanClaim;
 use crate::session::vault::Vault;
 use crate::session::zendesk::account_context::AccountContext;
 
-/// Whether the record of the account's own pair, made for `theirs`, is the spare's that was moved
-/// there, and was not written anew since.
+/// Whether the record of the account's own pair, which is bound to `theirs`, is the spare's, moved there
+/// and not rewritten since.
 pub(in crate::session) fn was_moved(context: &AccountContext, theirs: &Binding) -> bool {
     context.binding.role == RecordRole::Primary && *theirs == for_spare(context).binding
 }
 
-/// Puts the spare pair in the place of the account's own, which was lost and was `person`'s. Whether
-/// there was one that can be used.
+/// Replaces the account's own pair, which was lost and belonged to `person`, by the spare one. `true`
+/// if there was a usable spare pair.
 pub(in crate::session) async fn take_over(
     context: &Arc<AccountContext>,
     store: &Store,
@@ -52,7 +52,7 @@ pub(in crate::session) async fn take_over(
     if context.binding.role != RecordRole::Primary {
         return false;
     }
-    let Some(_taken) = store.orphan_claims().try_claim(&spare.path(account)) else {
+    let Some(_claim) = store.orphan_claims().try_claim(&spare.path(account)) else {
         return false;
     };
     let read = jobs::read(for_spare(context), spare.clone(), Arc::clone(vault));
@@ -65,26 +65,26 @@ pub(in crate::session) async fn take_over(
     let (moving, own) = (account.clone(), store.clone());
     match blocking(move || move_record(&spare, &own, &moving)).await {
         Ok(Ok(())) => {
-            tracing::warn!(%account, "the account's own token pair was lost: its spare one takes its place");
+            tracing::warn!(%account, "the account's own token pair was lost: using its spare pair instead");
             true
         }
         Ok(Err(error)) => {
-            tracing::error!(%account, %error, "can't put the spare pair in the place of the lost one");
+            tracing::error!(%account, %error, "can't replace the lost token pair by the spare one");
             false
         }
         Err(why) => {
-            tracing::error!(%account, why, "can't put the spare pair in the place of the lost one");
+            tracing::error!(%account, why, "can't replace the lost token pair by the spare one");
             false
         }
     }
 }
 
 fn move_record(from: &Store, to: &Store, account: &AccountName) -> std::io::Result<()> {
-    // What was noted of the lost pair must not be taken for this one's.
+    // The lost pair's journal must not be taken for this pair's.
     to.clear_note(account);
     fs::rename(from.path(account), to.path(account))?;
     failpoint::reach(failpoint::SPARE_MOVED);
-    // There is a note only where an answer to the spare was lost as well.
+    // The spare has a journal only if an answer to its refresh was lost as well.
     drop(fs::rename(
         from.file(account, "journal"),
         to.file(account, "journal"),
@@ -92,17 +92,17 @@ fn move_record(from: &Store, to: &Store, account: &AccountName) -> std::io::Resu
     sync_folder(to.dir())
 }
 
-/// What has come of an attempt to retire the spare pair.
+/// The result of an attempt to retire the spare pair.
 #[derive(Debug)]
 pub(in crate::session) enum SpareOutcome {
-    /// There is none, or none that could be revoked.
-    Over,
-    /// It has to be tried again.
+    /// There is no spare pair left, or none that could ever be revoked.
+    Done,
+    /// Try again later.
     NotYet,
 }
 
-/// Revokes and erases the spare pair, if there is one, once the account's own, `held`, has proved to
-/// be alive.
+/// Revokes and erases the spare pair, if there is one, after checking that the account's own pair,
+/// `tokens`, is alive.
 pub(in crate::session) async fn retire(
     context: Arc<AccountContext>,
     store: Store,
@@ -110,41 +110,41 @@ pub(in crate::session) async fn retire(
     tokens: Arc<SessionTokens>,
 ) -> SpareOutcome {
     let account = &context.account.name;
-    // That Zendesk had ended one pair when it granted another was remembered here.
-    let lone = store.file(account, "lone");
-    drop(blocking(move || fs::remove_file(lone)).await);
-    if !is_there(&store, account).await {
-        return SpareOutcome::Over;
+    // Earlier releases noted here that Zendesk had ended one pair when it granted another.
+    let single_pair_note = store.file(account, "lone");
+    drop(blocking(move || fs::remove_file(single_pair_note)).await);
+    if !exists(&store, account).await {
+        return SpareOutcome::Done;
     }
     let check = context.zendesk.check(&tokens.pair.access).await;
     if !matches!(check, TokenCheck::Alive { .. }) {
         return SpareOutcome::NotYet;
     }
-    match end(&context, &store, &vault).await {
+    match revoke(&context, &store, &vault).await {
         Ok(()) => {
-            tracing::info!(%account, "the spare pair is revoked: one pair is all that is kept");
-            SpareOutcome::Over
+            tracing::info!(%account, "revoked the spare token pair, which this release no longer uses");
+            SpareOutcome::Done
         }
-        Err(KeptPair { why, is_unusable }) if is_unusable => {
-            tracing::warn!(%account, why, "the spare pair can't be revoked");
-            SpareOutcome::Over
+        Err(RemainingSpare { why, is_unusable }) if is_unusable => {
+            tracing::warn!(%account, why, "can't revoke the spare token pair");
+            SpareOutcome::Done
         }
-        Err(KeptPair { why, .. }) => {
-            tracing::info!(%account, why, "the spare pair is not revoked yet");
+        Err(RemainingSpare { why, .. }) => {
+            tracing::info!(%account, why, "can't revoke the spare token pair yet; trying again later");
             SpareOutcome::NotYet
         }
     }
 }
 
-/// Why there still is a spare pair.
+/// Why the spare pair still exists.
 #[derive(Debug)]
-pub(in crate::session) struct KeptPair {
+pub(in crate::session) struct RemainingSpare {
     pub(in crate::session) why: String,
-    /// Trying again is of no use.
+    /// Whether trying again is pointless.
     is_unusable: bool,
 }
 
-impl KeptPair {
+impl RemainingSpare {
     fn for_now(why: String) -> Self {
         Self {
             why,
@@ -156,39 +156,43 @@ impl KeptPair {
 /// Revokes and erases the spare pair, if there is one.
 ///
 /// # Errors
-/// Where it is still there.
-pub(in crate::session) async fn end(
+/// Why it still exists.
+pub(in crate::session) async fn revoke(
     context: &Arc<AccountContext>,
     store: &Store,
     vault: &Arc<Vault>,
-) -> Result<(), KeptPair> {
+) -> Result<(), RemainingSpare> {
     let account = &context.account.name;
-    if context.binding.role != RecordRole::Primary || !is_there(store, account).await {
+    if context.binding.role != RecordRole::Primary || !exists(store, account).await {
         return Ok(());
     }
     let (context, store) = (for_spare(context), store.of(RecordRole::Spare));
-    let _taken = take(&store, account).await;
+    let _claim = claim(&store, account).await;
     let (of, files, with) = (Arc::clone(&context), store.clone(), Arc::clone(vault));
-    orphans::end_all(of, files, with, None).await;
+    orphans::revoke_all(of, files, with, None).await;
     match jobs::read(Arc::clone(&context), store.clone(), Arc::clone(vault)).await {
         LoadResult::Found { tokens, .. } => {
             let (of, files, key) = (Arc::clone(&context), store.clone(), vault.key_in_memory());
-            let left = recovery::leave(of, files, key, Arc::new(tokens)).await;
-            left.map_err(KeptPair::for_now)?;
+            let revoked = recovery::revoke_stored(of, files, key, Arc::new(tokens)).await;
+            revoked.map_err(RemainingSpare::for_now)?;
         }
         LoadResult::Nothing | LoadResult::Over { .. } => {}
         LoadResult::Unusable { problem, .. } => {
-            return Err(KeptPair {
+            return Err(RemainingSpare {
                 why: problem.message,
                 is_unusable: true,
             });
         }
-        LoadResult::NoKey(problem) => return Err(KeptPair::for_now(problem.message)),
+        LoadResult::NoKey(problem) => return Err(RemainingSpare::for_now(problem.message)),
     }
     failpoint::reach(failpoint::TOKEN_ENDED);
-    erase(&store, account).await.map_err(KeptPair::for_now)?;
-    if is_there(&store, account).await {
-        return Err(KeptPair::for_now("a login's pair is left over".to_owned()));
+    erase(&store, account)
+        .await
+        .map_err(RemainingSpare::for_now)?;
+    if exists(&store, account).await {
+        return Err(RemainingSpare::for_now(
+            "a pair of an earlier login still has to be revoked".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -196,7 +200,7 @@ pub(in crate::session) async fn end(
 /// Removes the spare pair from this machine.
 ///
 /// # Errors
-/// Where it is still there.
+/// Why it is still on disk.
 pub(in crate::session) async fn erase(store: &Store, account: &AccountName) -> Result<(), String> {
     let (store, account) = (store.of(RecordRole::Spare), account.clone());
     let erased = blocking(move || {
@@ -206,20 +210,20 @@ pub(in crate::session) async fn erase(store: &Store, account: &AccountName) -> R
     erased.await?.map_err(|error| error.problem().message)
 }
 
-async fn is_there(store: &Store, account: &AccountName) -> bool {
+async fn exists(store: &Store, account: &AccountName) -> bool {
     let (store, account) = (store.of(RecordRole::Spare), account.clone());
-    let looking =
+    let is_found =
         blocking(move || store.path(&account).exists() || !store.orphans(&account).is_empty());
-    looking.await.unwrap_or(true)
+    is_found.await.unwrap_or(true)
 }
 
-/// Waits until nobody else works on it.
-async fn take(store: &Store, account: &AccountName) -> OrphanClaim {
+/// Waits until no other task works on the spare pair.
+async fn claim(store: &Store, account: &AccountName) -> OrphanClaim {
     loop {
-        if let Some(taken) = store.orphan_claims().try_claim(&store.path(account)) {
-            return taken;
+        if let Some(claim) = store.orphan_claims().try_claim(&store.path(account)) {
+            return claim;
         }
-        tokio::time::sleep(TAKEN_PAUSE).await;
+        tokio::time::sleep(CLAIM_PAUSE).await;
     }
 }
 
@@ -229,7 +233,7 @@ fn for_spare(context: &AccountContext) -> Arc<AccountContext> {
     Arc::new(context)
 }
 
-/// When to try next.
+/// When to try to retire the spare pair next.
 #[derive(Debug)]
 pub(in crate::session) struct Schedule {
     next: Option<Instant>,
@@ -237,7 +241,7 @@ pub(in crate::session) struct Schedule {
 }
 
 impl Schedule {
-    /// At once, beside the account's own pair; never beside another one.
+    /// At once, beside the account's own pair; never beside another pair.
     pub(in crate::session) fn beside(role: Role) -> Self {
         Self {
             next: (role == Role::Primary).then(Instant::now),
@@ -245,7 +249,7 @@ impl Schedule {
         }
     }
 
-    /// Whether it is time. If so, it isn't again until this attempt has [ended](Self::ended).
+    /// Whether it is time. After `true`, it isn't again until this attempt has [ended](Self::ended).
     pub(in crate::session) fn begin(&mut self) -> bool {
         self.next.take_if(|at| *at <= Instant::now()).is_some()
     }
@@ -264,11 +268,11 @@ impl Schedule {
     }
 }
 
-/// Zendesk may be out of reach for a moment, or for a night.
+/// Zendesk may be unreachable for a moment, or for a night.
 const PAUSE_MIN: Duration = Duration::from_secs(5);
 const PAUSE_MAX: Duration = Duration::from_secs(900);
-/// Two requests to Zendesk may be all that it takes.
-const TAKEN_PAUSE: Duration = Duration::from_millis(100);
+/// The other task may need only two requests to Zendesk.
+const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests;

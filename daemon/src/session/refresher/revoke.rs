@@ -1,4 +1,4 @@
-//! Making sure at Zendesk that a pair, or one of its tokens, is good for nothing any more.
+//! Revokes pairs and tokens at Zendesk, and makes sure of it.
 
 use crate::failpoint;
 use crate::session::model::checks::Revocation;
@@ -8,8 +8,11 @@ use crate::session::store::journal::AnswerJournal;
 use crate::session::store::orphan::OrphanedPair;
 use crate::session::zendesk::account_context::AccountContext;
 
-/// Makes sure that neither of the pair's tokens is good for anything any more. Where that takes a
-/// refresh, its answer is kept by `keeper`.
+/// Makes sure that neither of the pair's tokens works any more. If that takes a refresh, its answer goes
+/// to `journal` first.
+///
+/// # Errors
+/// Why a token may still work.
 pub(in crate::session) async fn revoke_pair(
     context: &AccountContext,
     pair: &Pair,
@@ -21,7 +24,10 @@ pub(in crate::session) async fn revoke_pair(
     revoke_refresh_token(context, pair, journal).await
 }
 
-/// Revokes the access token; `true` if that was the end of the pair.
+/// Revokes the access token; `true` if that revoked the whole pair.
+///
+/// # Errors
+/// Why Zendesk didn't confirm that.
 pub(in crate::session) async fn revoke_access(
     context: &AccountContext,
     pair: &Pair,
@@ -29,12 +35,16 @@ pub(in crate::session) async fn revoke_access(
     match context.zendesk.revoke(&pair.access).await {
         Revocation::Done => Ok(true),
         Revocation::Failed(why) => Err(why),
-        // A refresh token outlives its access token.
+        // A refresh token outlives its access token. A client's secret isn't revoked with a pair.
         Revocation::WasDead => Ok(matches!(pair.renewal, Renewal::ClientSecret(_))),
     }
 }
 
-/// Ends a refresh token whose access token is dead: only a living one can kill it.
+/// Revokes a refresh token whose access token is dead. Zendesk revokes a pair only by a live access
+/// token, so this refreshes first.
+///
+/// # Errors
+/// Why the refresh token may still work.
 pub(in crate::session) async fn revoke_refresh_token(
     context: &AccountContext,
     pair: &Pair,
@@ -48,33 +58,34 @@ pub(in crate::session) async fn revoke_refresh_token(
     }
 }
 
-/// Ends an access token after which the client has got another one.
+/// Revokes an access token that its client has replaced by another.
 pub(in crate::session) async fn revoke_outdated(context: &AccountContext, access: &AccessToken) {
     if let Err(why) = revoke_new(context, access).await {
         let account = &context.account.name;
-        tracing::info!(%account, why, "the access token before is not revoked; it will expire");
+        tracing::info!(%account, why, "can't revoke the previous access token; it will expire");
     }
 }
 
-/// Ends a pair that a login has replaced; `over`: Zendesk has killed its refresh token already.
+/// Revokes a pair that a login has replaced. If its session was `over`, Zendesk had already revoked the
+/// refresh token.
 pub(in crate::session) async fn revoke_replaced(
     context: &AccountContext,
     pair: &Pair,
-    leftover: Option<OrphanedPair>,
+    orphan: Option<OrphanedPair>,
     over: bool,
 ) {
-    let ended = if over {
+    let revoked = if over {
         revoke_new(context, &pair.access).await
     } else {
-        revoke_pair(context, pair, leftover.as_ref().map(OrphanedPair::journal)).await
+        revoke_pair(context, pair, orphan.as_ref().map(OrphanedPair::journal)).await
     };
     failpoint::reach(failpoint::OLD_ENDED);
-    match (ended, leftover) {
-        (Ok(()), Some(leftover)) => leftover.forget(),
+    match (revoked, orphan) {
+        (Ok(()), Some(orphan)) => orphan.forget(),
         (Ok(()), None) => {}
         (Err(why), _) => {
             let account = &context.account.name;
-            tracing::warn!(%account, why, "the tokens of the login before are not revoked yet");
+            tracing::warn!(%account, why, "can't revoke the tokens of the previous login yet; trying again later");
         }
     }
     failpoint::reach(failpoint::LEFT_FORGOTTEN);

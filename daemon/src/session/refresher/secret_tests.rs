@@ -1,4 +1,4 @@
-//! A client that acts by its own secret: the same refresher, and nothing that can be lost.
+//! A client that authenticates with its own secret: the same refresher, but no answer can be lost.
 
 use jiff::SignedDuration;
 use loopdesk_protocol::status::State as Shown;
@@ -75,12 +75,10 @@ async fn r4_a_secret_that_is_refused_blocks_and_a_login_with_another_one_mends_i
     let bench = Bench::by_secret(3600).await;
     bench
         .zendesk
-        .script([Step::TokenOutcome(TokenOutcome::Refused(
-            RefreshRejection {
-                why: "invalid_client".to_owned(),
-                fix: "run `loopdesk login acme --client-secret-stdin`".to_owned(),
-            },
-        ))]);
+        .script([Step::Answer(TokenOutcome::Refused(RefreshRejection {
+            why: "invalid_client".to_owned(),
+            fix: "run `loopdesk login acme --client-secret-stdin`".to_owned(),
+        }))]);
     let problem = bench.session.refresh().await.unwrap_err();
     assert_eq!(
         problem.hints.len(),
@@ -89,9 +87,7 @@ async fn r4_a_secret_that_is_refused_blocks_and_a_login_with_another_one_mends_i
     );
     assert_eq!(bench.session.view().state, Shown::Blocked);
     assert!(bench.is_ready(), "the token serves until it expires");
-    bench
-        .zendesk
-        .script([Step::TokenOutcome(transient("offline"))]);
+    bench.zendesk.script([Step::Answer(transient("offline"))]);
     bench
         .log_in_by_secret(Some("an0ther"), false)
         .await

@@ -60,7 +60,7 @@ async fn r2_a_401_to_a_living_token_is_the_scripts() {
 async fn r2_a_token_that_was_good_a_moment_ago_is_asked_about_when_it_meets_a_401() {
     let bench = Bench::signed_out(3600).await;
     let mut tokens = session_tokens(1, bench.deps.clock.now(), 3600);
-    // Left out by the token endpoint, so that `tokens/current` is asked at once.
+    // The token endpoint left the expiry out, so `tokens/current` is asked at once.
     tokens.pair.refresh_expires_at = None;
     bench.write(tokens, "m4ch1ne").await;
     bench.zendesk.set_issued(1);
@@ -97,8 +97,8 @@ async fn r1_a_planned_refresh_waits_for_uploads_and_a_forced_one_does_not() {
     tokio::time::sleep(Duration::from_secs(120)).await;
     assert_eq!(bench.zendesk.count("refresh"), 0);
     drop(gate.enter(Replayability::Replayable).await);
-    assert!(bench.is_ready(), "nobody waits meanwhile");
-    // A request meets a dead token: now it is forced.
+    assert!(bench.is_ready(), "no request waits");
+    // A request meets a dead token, which forces the refresh.
     bench.zendesk.expire_newest();
     assert_eq!(bench.rejected(1).await, Verdict::Replay);
     assert_eq!(bench.zendesk.count("refresh"), 1);
@@ -143,7 +143,7 @@ async fn r3_a_new_pair_is_on_disk_before_it_is_used() {
     refresh.await.unwrap().unwrap();
 }
 
-/// Puts something in the record's place that can't be replaced.
+/// Puts something in the record's place that can't be overwritten.
 fn obstruct(record: &Path) {
     fs::remove_file(record).unwrap();
     fs::create_dir_all(record.join("in the way")).unwrap();
@@ -248,8 +248,8 @@ async fn r5_killed_while_it_waited_it_asks_at_once_and_says_what_happened() {
 #[tokio::test(start_paused = true)]
 async fn r5_a_doubt_outlives_an_attempt_that_could_not_be_sent() {
     let bench = Bench::logged_in(3600).await;
-    let lost = || Step::TokenOutcome(TokenOutcome::Lost("reset".to_owned()));
-    let unsent = Step::TokenOutcome(transient("no route"));
+    let lost = || Step::Answer(TokenOutcome::Lost("reset".to_owned()));
+    let unsent = Step::Answer(transient("no route"));
     bench.zendesk.script([lost(), lost(), unsent]);
     assert!(bench.session.refresh().await.is_err());
     assert!(bench.session.refresh().await.is_err());
@@ -331,12 +331,10 @@ async fn r4_a_refusal_blocks_and_says_who_must_act() {
     let bench = Bench::logged_in(3600).await;
     bench
         .zendesk
-        .script([Step::TokenOutcome(TokenOutcome::Refused(
-            RefreshRejection {
-                why: "the client is gone (invalid_client)".to_owned(),
-                fix: "ask an admin".to_owned(),
-            },
-        ))]);
+        .script([Step::Answer(TokenOutcome::Refused(RefreshRejection {
+            why: "the client is gone (invalid_client)".to_owned(),
+            fix: "ask an admin".to_owned(),
+        }))]);
     let problem = bench.session.refresh().await.unwrap_err();
     assert!(problem.message.contains("invalid_client"), "{problem}");
     assert_eq!(problem.hints[0], "ask an admin");
@@ -483,7 +481,7 @@ async fn r9_a_vault_that_holds_another_key_opens_nothing_and_loses_nothing() {
     let bench = bench.restarted().await;
     assert_eq!(bench.session.view().state, Shown::KeyMissing);
     let problem = bench.session.view().problem.unwrap();
-    assert!(problem.message.contains("another data key"), "{problem}");
+    assert!(problem.message.contains("different data key"), "{problem}");
     assert_eq!(bench.durable(), Some(1));
 }
 
@@ -492,7 +490,7 @@ async fn a_refresh_that_fails_says_why_and_that_nothing_is_lost() {
     let bench = Bench::logged_in(3600).await;
     bench
         .zendesk
-        .script([Step::TokenOutcome(transient("503 from Zendesk"))]);
+        .script([Step::Answer(transient("503 from Zendesk"))]);
     let problem = bench.session.refresh().await.unwrap_err();
     assert!(problem.message.contains("503 from Zendesk"), "{problem}");
     assert!(bench.is_ready());

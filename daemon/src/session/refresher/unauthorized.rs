@@ -1,4 +1,5 @@
-//! What becomes of a 401 (R2): one question for all who met it, and one refresh if need be.
+//! Decides what a 401 means (R2): one check at Zendesk for all requests that met it, and one refresh if
+//! need be.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,9 @@ use crate::session::model::token_pair::{Generation, SessionTokens};
 use crate::session::state::{Input, Readiness};
 
 impl Task {
-    /// Answers those whose requests were rejected, as far as is known by now (R2).
-    pub(in crate::session) fn judge(&mut self) {
+    /// Gives rejected requests their verdicts, as far as these are known, and starts a check for the
+    /// rest (R2).
+    pub(in crate::session) fn answer_rejected(&mut self) {
         for (generation, reply) in std::mem::take(&mut self.rejected) {
             match self.verdict(generation) {
                 Some(verdict) => drop(reply.send(verdict)),
@@ -24,7 +26,7 @@ impl Task {
             return;
         }
         match self.machine.readiness(self.parts.clock.now()) {
-            Readiness::Ready(tokens) => self.check(tokens, Purpose::Judge),
+            Readiness::Ready(tokens) => self.check(tokens, Purpose::On401),
             Readiness::Pending | Readiness::Unready => {}
         }
     }
@@ -43,8 +45,8 @@ impl Task {
         match self.machine.readiness(self.parts.clock.now()) {
             Readiness::Pending => None,
             Readiness::Unready => Some(Verdict::Unusable),
-            Readiness::Ready(_) => match self.valid {
-                Some((valid, at)) if valid == generation && at.elapsed() < VALID_FOR => {
+            Readiness::Ready(_) => match self.verified {
+                Some((verified, at)) if verified == generation && at.elapsed() < VALID_FOR => {
                     Some(Verdict::PassOn)
                 }
                 Some(_) | None => None,
@@ -56,12 +58,12 @@ impl Task {
         self.checking = true;
         let context = Arc::clone(&self.parts.context);
         let generation = tokens.pair.generation;
-        let lost = Done::Checked {
+        let fallback = Done::Checked {
             generation,
             purpose,
             check: TokenCheck::Unclear(BUG.to_owned()),
         };
-        self.start(lost, async move {
+        self.start(fallback, async move {
             Done::Checked {
                 generation,
                 purpose,
@@ -79,7 +81,7 @@ impl Task {
         self.checking = false;
         match check {
             TokenCheck::Dead => {
-                tracing::info!(account = %self.name(), %generation, "the access token is dead");
+                tracing::info!(account = %self.name(), %generation, "Zendesk says that the access token is dead");
                 return self.input(Input::Dead(generation));
             }
             TokenCheck::Alive {
@@ -91,15 +93,15 @@ impl Task {
                 refresh_expires_at,
             }),
             TokenCheck::Unclear(why) => {
-                tracing::debug!(account = %self.name(), why, "can't tell whether the token lives");
+                tracing::debug!(account = %self.name(), why, "can't tell whether the access token is alive");
             }
         }
-        // What was learned before a 401 says nothing about it: the token may have died since.
-        if purpose == Purpose::Judge {
-            self.valid = Some((generation, Instant::now()));
+        // A check that was started before the 401 proves nothing: the token may have died since.
+        if purpose == Purpose::On401 {
+            self.verified = Some((generation, Instant::now()));
         }
     }
 }
 
-/// One script that is told `invalid_token` for its own reasons must not double its traffic.
+/// A script that gets `invalid_token` for reasons of its own must not cause a check per request.
 const VALID_FOR: Duration = Duration::from_secs(2);

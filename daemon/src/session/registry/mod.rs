@@ -1,4 +1,4 @@
-//! The sessions of all accounts: started, reconfigured and stopped as the configuration says.
+//! The sessions of all accounts: starts, reconfigures and stops them as the configuration says.
 
 mod vault_moves;
 
@@ -25,20 +25,20 @@ use crate::network::Network;
 use crate::upstream::Upstream;
 use crate::upstream::egress::{Egress, Variables};
 
-/// What sessions need from outside.
+/// What sessions need from the rest of the daemon.
 #[derive(Clone, Debug)]
 pub struct Dependencies {
     /// The time.
     pub clock: Clock,
-    /// Where records and keys are.
+    /// The folders of records and keys.
     pub paths: Paths,
-    /// What the environment says of proxies.
+    /// The proxy settings of the environment.
     pub proxies: Variables,
-    /// Where it is told what keeps requests from Zendesk.
+    /// Collects what keeps requests from reaching Zendesk.
     pub conditions: Conditions,
-    /// What happens to this machine's network.
+    /// Watches this machine's network.
     pub network: Network,
-    /// Keeps the process alive until every session has stored what it holds.
+    /// Keeps the process alive until every session has stored its pair.
     pub tracker: TaskTracker,
 }
 
@@ -47,10 +47,10 @@ pub struct Dependencies {
 pub struct Sessions(Arc<SessionRegistry>);
 
 impl Sessions {
-    /// No session yet; [`Sessions::apply`] starts them.
+    /// Starts empty; [`Sessions::apply`] starts the sessions.
     pub fn new(deps: Dependencies) -> Self {
         let machine = host_id::hash(deps.paths.state_dir()).unwrap_or_else(|error| {
-            tracing::warn!(%error, "this machine has no id: copied sessions won't be noticed");
+            tracing::warn!(%error, "this machine has no id: can't detect sessions copied from another machine");
             String::new()
         });
         Self(Arc::new(SessionRegistry {
@@ -65,13 +65,13 @@ impl Sessions {
         }))
     }
 
-    /// Starts, reconfigures and stops sessions until they are those of `config`. Waits for a
-    /// keyring only if the vault has changed, and for the network only where an account comes back
-    /// whose last refresh isn't over yet; sessions load meanwhile.
+    /// Starts, reconfigures and stops sessions to match `config`. Waits for a keyring only if the vault
+    /// has changed, and for the network only if an account returns whose last refresh hasn't finished.
+    /// Doesn't wait for sessions to load.
     pub async fn apply(&self, config: &Arc<Config>) {
         let registry = &self.0;
-        // Two at once could start an account twice, and two refreshers kill a session.
-        let Ok(_turn) = registry.applying.acquire().await else {
+        // Two calls at once could start an account twice, and two refreshers would end its session.
+        let Ok(_permit) = registry.applying.acquire().await else {
             return;
         };
         let vault = registry.use_vault(config.vault).await;
@@ -82,7 +82,7 @@ impl Sessions {
                 Some(session) if session.is_configured_as(account, &egress) => session,
                 Some(session) => {
                     session
-                        .reconfigure(registry.context(account, &egress).await)
+                        .reconfigure(registry.account_context(account, &egress).await)
                         .await;
                     session
                 }
@@ -96,11 +96,11 @@ impl Sessions {
                 session.stop().await;
             }
         }
-        // The key may have been moved while sessions were started with its old vault.
+        // The key may have moved while sessions were started with the old vault.
         registry.share_vault(false).await;
     }
 
-    /// Has the sessions without a record look whether there is one by now.
+    /// Makes the sessions without a record look for it again.
     pub async fn look(&self) {
         for session in self.all() {
             session.look().await;
@@ -110,24 +110,24 @@ impl Sessions {
     /// Whether the data key is in the configured vault.
     ///
     /// # Errors
-    /// Why it is still in another one.
+    /// Why it is still in the previous one.
     pub fn is_vault_settled(&self) -> Result<(), Problem> {
         self.0.vaults.is_settled()
     }
 
-    /// Opens the vault with a person's help, and with the key the sessions that wait for it.
+    /// Opens the vault with a person's help, then the sessions that wait for its key.
     ///
     /// # Errors
-    /// Why it is still closed.
+    /// Why the vault is still closed, or doesn't have the key.
     pub async fn unlock(&self, passphrase: Option<&SecretText>) -> Result<status::Vault, Problem> {
         self.0.unlock(passphrase).await?;
         Ok(self.vault_status())
     }
 
-    /// Removes the data key for good. Whether there was one.
+    /// Removes the data key for good. `false` if there was none.
     ///
     /// # Errors
-    /// While a session is stored that it opens; and where the vault can't be asked.
+    /// A stored session still needs the key, or the vault can't be reached.
     pub async fn forget_key(&self) -> Result<bool, Problem> {
         self.0.forget_key().await
     }
@@ -142,14 +142,14 @@ impl Sessions {
         self.0.accounts.load().values().cloned().collect()
     }
 
-    /// The ways to Zendesk under `config`, as `status` shows them.
+    /// The network egress under `config`, as `status` shows it.
     pub fn egress_status(&self, config: &Config) -> status::Egress {
         let accounts = config.accounts.values();
         let origins = accounts.flat_map(|account| account.origins());
         Egress::new(&self.0.deps.proxies, config).status(origins)
     }
 
-    /// The vault as `status` shows it, its file included, which is looked at.
+    /// The vault as `status` shows it, after checking its file, too.
     pub async fn vault_and_file(&self) -> status::Vault {
         let shown = self.vault_status();
         if shown.problem.is_some() || !self.0.has_records().await {
@@ -175,8 +175,8 @@ impl Sessions {
         })
     }
 
-    /// Finishes and stores a refresh in flight, for every account, then returns. A login that
-    /// still waits for its browser is given up.
+    /// Stops all sessions. Returns once every refresh in flight has finished and is stored. Logins that
+    /// still wait for their browser are abandoned.
     pub async fn shutdown(&self) {
         for session in self.all() {
             session.stop().await;
@@ -186,7 +186,7 @@ impl Sessions {
         let tasks = std::mem::take(&mut *self.0.tasks());
         for (name, task) in tasks {
             if task.await.is_err() {
-                tracing::error!(account = %name, "the session's task was lost");
+                tracing::error!(account = %name, "session task panicked");
             }
         }
     }
@@ -205,13 +205,19 @@ struct SessionRegistry {
 }
 
 impl SessionRegistry {
-    async fn context(&self, account: &Arc<Account>, egress: &Egress) -> Arc<AccountContext> {
-        let (opened, ways) = (Arc::clone(account), egress.clone());
+    async fn account_context(
+        &self,
+        account: &Arc<Account>,
+        egress: &Egress,
+    ) -> Arc<AccountContext> {
+        let (opened, egress_of_account) = (Arc::clone(account), egress.clone());
         let conditions = self.deps.conditions.clone();
         let network = self.deps.network.clone();
-        // Reads certificate files.
-        let upstream =
-            move || Upstream::new(&opened, ways, network, &conditions).map_err(|e| e.to_string());
+        // Blocks: it reads certificate files.
+        let upstream = move || {
+            Upstream::new(&opened, egress_of_account, network, &conditions)
+                .map_err(|e| e.to_string())
+        };
         let upstream = blocking(upstream).await;
         let upstream = upstream.and_then(|upstream| upstream);
         let (egress, clock) = (egress.clone(), &self.deps.clock);
@@ -225,12 +231,12 @@ impl SessionRegistry {
     }
 
     async fn start(&self, account: &Arc<Account>, egress: &Egress, vault: &Arc<Vault>) -> Session {
-        // The account may have been here before; its last task must have stored what it held.
-        let last = self.tasks().remove(&account.name);
-        if let Some(last) = last {
-            drop(last.await);
+        // If the account was removed and has returned, its previous task must have stored its pair.
+        let previous = self.tasks().remove(&account.name);
+        if let Some(previous) = previous {
+            drop(previous.await);
         }
-        let context = self.context(account, egress).await;
+        let context = self.account_context(account, egress).await;
         let (store, vault) = (self.store.clone(), Arc::clone(vault));
         let callbacks = self.callbacks.clone();
         let (session, workers) = Session::new(

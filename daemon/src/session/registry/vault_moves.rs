@@ -1,5 +1,5 @@
-//! Sees to the vault while something is wrong with it: asks again, and moves the key where the
-//! configuration wants it. No restart is needed for anything, and no prompt is shown.
+//! Supervises the vault: retries while it can't be opened, and moves the key to the vault that the
+//! configuration names. None of this needs a restart or shows a prompt.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,27 +16,27 @@ use crate::session::model::blocking::blocking;
 use crate::session::vault::{Signals, Vault, noted};
 use crate::telemetry::redact;
 
-/// The vault in use, and the one that is to replace it.
+/// The vault in use, and the one that will replace it.
 #[derive(Debug, Default)]
 pub(in crate::session) struct Vaults {
     current: ArcSwapOption<Vault>,
-    next: Mutex<Option<Next>>,
-    /// One move at a time.
+    next: Mutex<Option<NextVault>>,
+    /// Allows one move at a time.
     moving: tokio::sync::Mutex<()>,
-    /// Something has happened that the keeper should look at.
+    /// Wakes the supervisor.
     wake: Arc<Notify>,
     stop: CancellationToken,
 }
 
 #[derive(Clone, Debug)]
-struct Next {
+struct NextVault {
     vault: Arc<Vault>,
-    /// Why the key isn't there yet.
+    /// Why the key hasn't moved there yet.
     problem: Option<Problem>,
 }
 
 impl Vaults {
-    /// The vault in use, once a configuration has been.
+    /// The vault in use; `None` before the first configuration.
     pub(in crate::session) fn current(&self) -> Option<Arc<Vault>> {
         self.current.load_full()
     }
@@ -44,24 +44,27 @@ impl Vaults {
     /// The vault as `status` shows it.
     pub(in crate::session) fn status(&self, has_records: bool) -> Option<status::Vault> {
         let mut shown = self.current()?.status(has_records);
-        let waits = self.next().as_ref().and_then(|next| next.problem.clone());
-        shown.problem = shown.problem.or(waits);
+        let move_problem = self.next().as_ref().and_then(|next| next.problem.clone());
+        shown.problem = shown.problem.or(move_problem);
         Some(shown)
     }
 
-    /// Whether no other vault than the one in use is wanted.
+    /// Whether the key is in the configured vault.
+    ///
+    /// # Errors
+    /// Why the key hasn't moved yet.
     pub(in crate::session) fn is_settled(&self) -> Result<(), Problem> {
         let next = self.next();
         let problem = next.as_ref().and_then(|next| next.problem.clone());
         problem.map_or(Ok(()), Err)
     }
 
-    /// Ends the keeper.
+    /// Stops the supervisor.
     pub(in crate::session) fn stop(&self) {
         self.stop.cancel();
     }
 
-    fn next(&self) -> std::sync::MutexGuard<'_, Option<Next>> {
+    fn next(&self) -> std::sync::MutexGuard<'_, Option<NextVault>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,26 +74,26 @@ impl Vaults {
 }
 
 impl SessionRegistry {
-    /// R9: with the vault goes its key, or the old vault stays, and the keeper tries again.
-    /// Returns the one in use.
+    /// Switches to the `wanted` vault and moves the key there. If the key can't move, the old vault
+    /// stays in use and the supervisor tries again (R9). Returns the vault in use.
     pub(in crate::session) async fn use_vault(self: &Arc<Self>, wanted: VaultKind) -> Arc<Vault> {
         let vaults = &self.vaults;
         let vault = |kind| Arc::new(Vault::watched(kind, &self.deps.paths, vaults.wake.clone()));
         let Some(current) = vaults.current() else {
-            // The configuration may have been changed while nobody was there to move the key.
+            // The configuration may have changed while no daemon was running to move the key.
             let paths = self.deps.paths.clone();
             let noted = blocking(move || noted(&paths)).await;
             let kind = noted.ok().flatten().unwrap_or(wanted);
             let current = vault(kind);
             vaults.current.store(Some(Arc::clone(&current)));
             if kind != wanted {
-                *vaults.next() = Some(Next {
+                *vaults.next() = Some(NextVault {
                     vault: vault(wanted),
                     problem: None,
                 });
                 vaults.wake.notify_one();
             }
-            self.deps.tracker.spawn(Arc::clone(self).keep_vault());
+            self.deps.tracker.spawn(Arc::clone(self).supervise_vault());
             return current;
         };
         if current.kind() == wanted {
@@ -98,13 +101,13 @@ impl SessionRegistry {
             return current;
         }
         if vaults.next_vault().is_none_or(|next| next.kind() != wanted) {
-            let next = Next {
+            let next = NextVault {
                 vault: vault(wanted),
                 problem: None,
             };
             *vaults.next() = Some(next);
         }
-        // Whoever asks is told why not by the status.
+        // If that fails, `status` shows why.
         drop(self.move_key().await);
         vaults.wake.notify_one();
         vaults.current().unwrap_or(current)
@@ -113,7 +116,7 @@ impl SessionRegistry {
     /// Opens the vault with a person's help: the keyring's own prompt, or a passphrase.
     ///
     /// # Errors
-    /// Why it is still closed, or the key of the sessions not in it.
+    /// Why the vault is still closed, or doesn't have the sessions' key.
     pub(in crate::session) async fn unlock(
         &self,
         passphrase: Option<&SecretText>,
@@ -126,7 +129,7 @@ impl SessionRegistry {
             let _hidden = redact::hide(passphrase.expose());
             let mut vaults = next.iter().chain([&current]);
             let Some(vault) = vaults.find(|vault| vault.kind() == VaultKind::Passphrase) else {
-                return Err(takes_none(&current));
+                return Err(takes_no_passphrase(&current));
             };
             if passphrase.expose().is_empty() {
                 let problem = Problem::new(Kind::Usage, "an empty passphrase protects nothing");
@@ -153,10 +156,10 @@ impl SessionRegistry {
         Ok(())
     }
 
-    /// Removes the data key for good. Whether there was one.
+    /// Removes the data key for good. `false` if there was none.
     ///
     /// # Errors
-    /// While a session is stored that it opens; and where the vault can't be asked.
+    /// A stored session still needs the key, or the vault can't be reached.
     pub(in crate::session) async fn forget_key(&self) -> Result<bool, Problem> {
         let Some(current) = self.vaults.current() else {
             return Ok(false);
@@ -164,44 +167,44 @@ impl SessionRegistry {
         current.discard(self.has_records()).await
     }
 
-    /// Whether there is a record, which needs its key.
+    /// Whether there is a record, which needs the key.
     pub(in crate::session) async fn has_records(&self) -> bool {
         let store = self.store.clone();
-        // If that can't be said, nothing may be made anew.
+        // If that can't be determined, assume there is: a new key would orphan the records.
         blocking(move || store.has_records()).await.unwrap_or(true)
     }
 
     /// Runs until [`Vaults::stop`].
-    async fn keep_vault(self: Arc<Self>) {
+    async fn supervise_vault(self: Arc<Self>) {
         let stop = self.vaults.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.see_to_vault() => {}
+            () = self.supervise() => {}
         }
     }
 
-    async fn see_to_vault(&self) {
+    async fn supervise(&self) {
         loop {
             let mut signals = None;
             let mut pause = PAUSE_MIN;
-            while self.needs_care().await {
-                if signals.is_none() && self.asks_keyring() {
-                    // First, so that no change is missed between the question and the wait.
+            while self.needs_retry().await {
+                if signals.is_none() && self.uses_keyring() {
+                    // Subscribed first, so that no change is missed between the attempt and the wait.
                     signals = Signals::subscribe().await;
                 }
-                self.care().await;
-                if !self.needs_care().await {
+                self.retry().await;
+                if !self.needs_retry().await {
                     break;
                 }
                 tokio::select! {
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE_MAX),
                     () = self.vaults.wake.notified() => pause = PAUSE_MIN,
-                    is_there = signal(&mut signals) => {
+                    is_connected = next_signal(&mut signals) => {
                         pause = PAUSE_MIN;
-                        if !is_there {
+                        if !is_connected {
                             signals = None;
                         }
-                        // They come in bursts.
+                        // Signals come in bursts.
                         tokio::time::sleep(BURST).await;
                     }
                 }
@@ -211,7 +214,7 @@ impl SessionRegistry {
         }
     }
 
-    async fn needs_care(&self) -> bool {
+    async fn needs_retry(&self) -> bool {
         let Some(current) = self.vaults.current() else {
             return false;
         };
@@ -229,7 +232,7 @@ impl SessionRegistry {
         next.as_ref().is_some_and(|next| next.problem.is_none())
     }
 
-    fn asks_keyring(&self) -> bool {
+    fn uses_keyring(&self) -> bool {
         let vaults = [self.vaults.current(), self.vaults.next_vault()];
         vaults
             .into_iter()
@@ -237,9 +240,9 @@ impl SessionRegistry {
             .any(|vault| vault.kind() == VaultKind::Keyring)
     }
 
-    async fn care(&self) {
+    async fn retry(&self) {
         if self.vaults.next_vault().is_some() {
-            // Whoever looks at the status is told why not.
+            // If that fails, `status` shows why.
             drop(self.move_key().await);
             return;
         }
@@ -247,14 +250,17 @@ impl SessionRegistry {
         if let Some(current) = self.vaults.current()
             && current.retry(has_records).await.is_ok()
         {
-            tracing::info!(vault = current.name(), "the data key is at hand again");
+            tracing::info!(vault = current.name(), "the data key is available again");
             self.open_sessions().await;
         }
     }
 
-    /// Moves the key from the vault in use to the next one. Whatever happens, one of them has it.
+    /// Moves the key from the vault in use to the next one. At any moment, at least one of them has it.
+    ///
+    /// # Errors
+    /// Why the key is still in the old vault.
     async fn move_key(&self) -> Result<(), Problem> {
-        let _turn = self.vaults.moving.lock().await;
+        let _guard = self.vaults.moving.lock().await;
         let (Some(current), Some(next)) = (self.vaults.current(), self.vaults.next_vault()) else {
             return Ok(());
         };
@@ -270,16 +276,16 @@ impl SessionRegistry {
         };
         let key = match moved {
             Ok(key) => key,
-            // A key that opens nothing needs no place.
+            // Without records the key opens nothing, and need not move.
             Err(_) if !has_records => None,
-            Err(problem) => return Err(self.stays(&current, &next, &problem)),
+            Err(problem) => return Err(self.move_failed(&current, &next, &problem)),
         };
         if self
             .vaults
             .next_vault()
             .is_none_or(|now| !Arc::ptr_eq(&now, &next))
         {
-            // The configuration was changed back meanwhile: both have the key.
+            // The configuration has changed again in the meantime: both vaults have the key.
             return Ok(());
         }
         self.vaults.current.store(Some(Arc::clone(&next)));
@@ -288,23 +294,23 @@ impl SessionRegistry {
         tracing::info!(
             from = current.name(),
             to = next.name(),
-            "the vault has changed"
+            "moved the data key to another vault"
         );
         if let Some(key) = key
             && let Err(problem) = current.forget(&key).await
         {
-            tracing::warn!(%problem, "the old vault keeps a copy of the data key");
+            tracing::warn!(%problem, "can't remove the data key from the old vault");
         }
         Ok(())
     }
 
-    fn stays(&self, current: &Vault, next: &Arc<Vault>, why: &Problem) -> Problem {
+    fn move_failed(&self, current: &Vault, next: &Arc<Vault>, why: &Problem) -> Problem {
         let (from, to) = (current.name(), next.name());
         let mut problem = Problem::new(
             Kind::Vault,
             format!(
-                "the data key can't be moved from vault `{from}` to vault `{to}`: {}; it stays \
-                 where it is, and loopdesk tries again by itself",
+                "can't move the data key from vault `{from}` to vault `{to}`: {}; vault `{from}` \
+                 stays in use, and loopdesk tries again by itself",
                 why.message
             ),
         );
@@ -313,17 +319,17 @@ impl SessionRegistry {
         let problem = problem.hint(format!(
             "or change `vault` back: `loopdesk config set vault {from}`"
         ));
-        tracing::warn!(%problem, "the vault isn't changed yet");
-        if let Some(waiting) = &mut *self.vaults.next()
-            && Arc::ptr_eq(&waiting.vault, next)
+        tracing::warn!(%problem, "the vault hasn't changed");
+        if let Some(pending) = &mut *self.vaults.next()
+            && Arc::ptr_eq(&pending.vault, next)
         {
-            waiting.problem = Some(problem.clone());
+            pending.problem = Some(problem.clone());
         }
         problem
     }
 
-    /// Gives the vault in use to the sessions that have another one, or to `all`: then those that
-    /// wait for the key ask again.
+    /// Gives the vault in use to the sessions that have another one. With `all`, gives it to every
+    /// session, so that those that wait for the key try again.
     pub(in crate::session) async fn share_vault(&self, all: bool) {
         let Some(vault) = self.vaults.current() else {
             return;
@@ -335,7 +341,7 @@ impl SessionRegistry {
         }
     }
 
-    /// Lets the sessions load that could not, and waits until they have.
+    /// Makes the sessions that couldn't load try again, and waits until they have.
     async fn open_sessions(&self) {
         self.share_vault(true).await;
         let is_open = |vault: Arc<Vault>| vault.key_in_memory().is_some();
@@ -354,33 +360,33 @@ impl SessionRegistry {
     }
 }
 
-async fn signal(signals: &mut Option<Signals>) -> bool {
+async fn next_signal(signals: &mut Option<Signals>) -> bool {
     match signals {
         Some(signals) => signals.next().await.is_some(),
         None => std::future::pending().await,
     }
 }
 
-fn takes_none(vault: &Vault) -> Problem {
+fn takes_no_passphrase(vault: &Vault) -> Problem {
     let name = vault.name();
     let problem = Problem::new(
         Kind::Usage,
-        format!("the data key is in vault `{name}`, which takes no passphrase of loopdesk's"),
+        format!("the data key is in vault `{name}`, which doesn't use a loopdesk passphrase"),
     );
     match vault.kind() {
         VaultKind::Keyring => {
-            problem.hint("the keyring takes its password in its own prompt: `loopdesk unlock`")
+            problem.hint("the keyring asks for its password in its own prompt: `loopdesk unlock`")
         }
         VaultKind::Keyfile | VaultKind::Credential | VaultKind::Passphrase => {
-            problem.hint("to use one: `loopdesk config set vault passphrase`")
+            problem.hint("to use a passphrase: `loopdesk config set vault passphrase`")
         }
     }
 }
 
-/// A bus or a keyring that comes up with the desktop is there within seconds.
+/// A bus or keyring that starts with the desktop is ready within seconds.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
-/// A person who has mended something looks for the result about this long.
+/// A person who has fixed something waits about this long for the result.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 const BURST: Duration = Duration::from_millis(50);
-/// Records open in milliseconds; one whose file is damaged never does.
+/// Records open within milliseconds. One whose file is damaged never does.
 const OPENING: Duration = Duration::from_secs(3);

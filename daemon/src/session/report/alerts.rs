@@ -1,4 +1,4 @@
-//! What about a session concerns people beyond its state: who has to be told what, and by when.
+//! What people must know about a session beyond its state: alerts, lost rights, and a coming end.
 
 use std::time::Duration;
 
@@ -12,27 +12,27 @@ use crate::session::model::rejection::RefreshRejection;
 use crate::session::model::schedule;
 use crate::session::state::{Condition, State, StateMachine};
 
-/// Something that a person is told of once.
+/// Something to notify a person of, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
-    /// What.
-    pub what: AlertKind,
-    /// The same for as long as the cause is: Zendesk's own words may differ each time.
+    /// What happened.
+    pub kind: AlertKind,
+    /// Stays the same as long as the cause does. Zendesk's own wording may differ each time.
     pub cause: String,
 }
 
-/// What a person is told of.
+/// What an alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertKind {
-    /// The session is over.
+    /// The session has ended.
     Ended,
-    /// Zendesk refuses, and somebody has to act.
+    /// Zendesk refuses to serve the session until a person acts.
     Blocked,
-    /// The person may do less than at the login.
+    /// The user has fewer rights than at the login.
     Demoted,
 }
 
-/// A session that comes nearer to its end, since it can't be refreshed.
+/// The coming end of a session that can't be refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpiryWarning {
     /// When it ends.
@@ -41,7 +41,7 @@ pub struct ExpiryWarning {
     pub days: u64,
 }
 
-/// Completes `view` by what concerns people.
+/// Adds to `view` what people must know.
 pub(in crate::session) fn complete(view: &mut View, machine: &StateMachine, now: Timestamp) {
     let health = machine.health();
     view.good_at = health.good_at;
@@ -73,16 +73,16 @@ pub(in crate::session) fn complete(view: &mut View, machine: &StateMachine, now:
                 );
                 view.problem = Some(problem);
             }
-            view.countdown = countdown(view, now);
-            warn_of_the_end(view, now);
+            view.expiry_warning = expiry_warning(view, now);
+            add_expiry_warning(view, now);
         }
         State::Loading | State::SignedOut(_) | State::KeyMissing { .. } => {}
     }
 }
 
-fn alert(what: AlertKind, cause: &str) -> Option<Alert> {
+fn alert(kind: AlertKind, cause: &str) -> Option<Alert> {
     Some(Alert {
-        what,
+        kind,
         cause: cause.to_owned(),
     })
 }
@@ -91,7 +91,7 @@ fn refused(view: &View, block: &RefreshRejection) -> Problem {
     conditions::session_refused(&view.name, &block.why, &block.fix)
 }
 
-/// That the person has lost rights. Whoever has gained some misses nothing.
+/// The problem of a user who has lost rights. Gaining rights isn't worth a word.
 fn demotion(view: &View, person: &Person, before: Option<&str>) -> Option<Problem> {
     let (before, now) = (before?, person.role.as_deref()?);
     (rank(now)? < rank(before)?)
@@ -116,12 +116,12 @@ fn article(role: &str) -> String {
     format!("{article} {role}")
 }
 
-/// How near the end is, if it is near and refreshing fails.
+/// The warning that the session will end, if the end is near and refreshing fails.
 ///
-/// A healthy session slides and has no end, however short its lifetimes: what counts is an attempt
-/// that has failed since the last success. It must be recent, or a laptop that is opened after weeks
-/// would warn in the seconds before its refresh.
-fn countdown(view: &View, now: Timestamp) -> Option<ExpiryWarning> {
+/// Refreshing moves the end of a healthy session forward, however short its lifetimes are. So this
+/// warns only if an attempt has failed since the last success, and recently: otherwise a laptop that
+/// is opened after weeks would warn in the seconds before its refresh.
+fn expiry_warning(view: &View, now: Timestamp) -> Option<ExpiryWarning> {
     let (until, obtained) = (view.refresh_expires_at?, view.refreshed_at?);
     let failed = view.last_error.as_ref()?.at;
     let is_failing = failed > obtained && schedule::between(failed, now) < RECENT;
@@ -133,16 +133,16 @@ fn countdown(view: &View, now: Timestamp) -> Option<ExpiryWarning> {
     })
 }
 
-/// Says in the problem that there is, or in one of its own, when the session will be over.
-fn warn_of_the_end(view: &mut View, now: Timestamp) {
-    let Some(ExpiryWarning { until, .. }) = view.countdown else {
+/// Adds the end of the session to the problem that the view has, or makes it a problem of its own.
+fn add_expiry_warning(view: &mut View, now: Timestamp) {
+    let Some(ExpiryWarning { until, .. }) = view.expiry_warning else {
         return;
     };
     let name = &view.name;
     let day = until.strftime("%Y-%m-%d %H:%M UTC");
     let end = if until > now {
         format!(
-            "unless that is mended by {day}, the session ends and `loopdesk login {name}` is needed"
+            "unless that is fixed by {day}, the session ends and `loopdesk login {name}` is needed"
         )
     } else {
         format!(
@@ -165,9 +165,9 @@ fn warn_of_the_end(view: &mut View, now: Timestamp) {
     view.problem = Some(problem.hint(end));
 }
 
-/// R7: time enough for a holiday to end and an admin to act.
+/// R7: long enough for a holiday to end and an admin to act.
 const WARN_FROM: Duration = Duration::from_secs(14 * 86_400);
-/// Blocked sessions are tried hourly, others more often: whatever fails now has failed within this.
+/// Blocked sessions are retried hourly, others more often, so what still fails has failed within this.
 const RECENT: Duration = Duration::from_secs(2 * 3600);
 
 #[cfg(test)]
@@ -200,17 +200,17 @@ mod tests {
             (80 * day, 10 * day, Some(1), Some(10)),
             (90 * day, -day, Some(1), Some(0)),
             (70 * day, 20 * day, Some(0), None),
-            // Opened after weeks: nothing has failed yet.
+            // A laptop opened after weeks: nothing has failed yet.
             (80 * day, 10 * day, None, None),
             (80 * day, 10 * day, Some(79 * day), None),
             // The failure was before the last refresh.
             (1, 10 * day, Some(2), None),
-            // Seven days are all there is: that isn't near.
+            // Of a total of seven days, that isn't near the end.
             (1, 7 * day - 1, Some(0), None),
             (4 * day, 3 * day, Some(0), Some(3)),
         ];
         for (refreshed, ends, failed, expected) in cases {
-            let found = countdown(&view(now, refreshed, ends, failed), now);
+            let found = expiry_warning(&view(now, refreshed, ends, failed), now);
             let case = format!("{refreshed} h ago, {ends} h left, failed {failed:?}");
             assert_eq!(found.map(|found| found.days), expected, "{case}");
         }
@@ -220,17 +220,17 @@ mod tests {
     fn r7_the_day_is_told_in_the_problem_that_there_is_or_in_one_of_its_own() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let mut alone = view(now, 80 * 24, 240, Some(0));
-        alone.countdown = countdown(&alone, now);
+        alone.expiry_warning = expiry_warning(&alone, now);
         let mut beside = alone.clone();
         beside.problem = Some(Problem::new(Kind::Zendesk, "blocked").hint("ask Ada"));
-        warn_of_the_end(&mut alone, now);
-        warn_of_the_end(&mut beside, now);
+        add_expiry_warning(&mut alone, now);
+        add_expiry_warning(&mut beside, now);
         let (alone, beside) = (alone.problem.unwrap(), beside.problem.unwrap());
         assert!(alone.message.contains("no network"), "{alone:?}");
         assert_eq!(beside.hints.len(), 2);
         for problem in [alone, beside] {
             let last = problem.hints.last().unwrap();
-            assert!(last.contains("mended by 2027-01-25 08:00 UTC"), "{last}");
+            assert!(last.contains("fixed by 2027-01-25 08:00 UTC"), "{last}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! An account's pairs into one session, and what people are told of each.
+//! Merges the states of an account's pairs into one session, and describes each pair to people.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::token_policy::TokenChoice;
 use crate::rewrite::leak_filter::TokenPatterns;
 use crate::session::model::per_role::role_index;
 
-/// One value for each role.
+/// The state of each of an account's pairs.
 #[derive(Clone, Debug)]
 pub(in crate::session) struct PairStates([Arc<PairState>; 2]);
 
@@ -23,79 +23,80 @@ impl PairStates {
         &self.0[role_index(role)]
     }
 
-    /// The same with this one in its role.
-    pub(in crate::session) fn with(&self, part: PairState) -> Self {
-        let mut parts = self.clone();
-        let role = part.role;
-        parts.0[role_index(role)] = Arc::new(part);
-        parts
+    /// A copy in which `pair` replaces the one of its role.
+    pub(in crate::session) fn with(&self, pair: PairState) -> Self {
+        let mut pairs = self.clone();
+        let role = pair.role;
+        pairs.0[role_index(role)] = Arc::new(pair);
+        pairs
     }
 
-    /// The one of this role, to keep.
+    /// A shared reference to the pair of this role.
     pub(in crate::session) fn share(&self, role: Role) -> Arc<PairState> {
         Arc::clone(&self.0[role_index(role)])
     }
 }
 
 impl Snapshot {
-    /// The session of these pairs.
-    pub(in crate::session) fn merge(parts: PairStates) -> Self {
-        let mut view = parts.get(Role::Primary).view.clone();
-        view.pairs = pairs(&parts);
+    /// The session that has these pairs.
+    pub(in crate::session) fn merge(pairs: PairStates) -> Self {
+        let mut view = pairs.get(Role::Primary).view.clone();
+        view.pairs = shown_pairs(&pairs);
         Self {
             view,
-            secrets: secrets(&parts),
-            parts,
+            secrets: secrets(&pairs),
+            pairs,
         }
     }
 
-    /// Whether requests with these rights can be sent.
-    pub(in crate::session) fn ready(&self, rights: TokenChoice) -> &Ready {
-        &self.parts.get(self.role_for(rights)).readiness
+    /// Whether requests that carry this token can be sent.
+    pub(in crate::session) fn ready(&self, choice: TokenChoice) -> &Ready {
+        &self.pairs.get(self.role_for(choice)).readiness
     }
 
-    /// The pair whose token requests with these rights carry.
-    pub(in crate::session) fn role_for(&self, rights: TokenChoice) -> Role {
-        let read_only = self.parts.get(Role::ReadOnly);
-        // Where nobody is logged in, that is what there is to say.
-        let is_missed = read_only.is_wanted && !self.parts.get(Role::Primary).is_absent;
-        match rights {
-            TokenChoice::ReadOnly if is_missed || !read_only.is_absent => Role::ReadOnly,
+    /// The role of the pair whose token such requests carry.
+    pub(in crate::session) fn role_for(&self, choice: TokenChoice) -> Role {
+        let read_only = self.pairs.get(Role::ReadOnly);
+        // If no user is logged in, the primary pair says that better.
+        let is_missing = read_only.is_wanted && !self.pairs.get(Role::Primary).is_absent;
+        match choice {
+            TokenChoice::ReadOnly if is_missing || !read_only.is_absent => Role::ReadOnly,
             TokenChoice::All | TokenChoice::ReadOnly => Role::Primary,
         }
     }
 }
 
-/// Whatever pair serves a request: the other's tokens may not come back by it either.
-fn secrets(parts: &PairStates) -> TokenPatterns {
-    let all = Role::ALL.map(|role| &parts.get(role).secrets);
+/// The tokens of all pairs: whichever pair serves a request, its answer must not repeat the other's
+/// tokens either.
+fn secrets(pairs: &PairStates) -> TokenPatterns {
+    let all = Role::ALL.map(|role| &pairs.get(role).secrets);
     all.into_iter()
-        .fold(TokenPatterns::default(), |known, more| known.and(more))
+        .fold(TokenPatterns::default(), |all, more| all.and(more))
 }
 
-fn pairs(parts: &PairStates) -> Vec<Pair> {
-    let is_there = |role: &Role| {
-        let part = parts.get(*role);
-        let exists = part.view.person.is_some() || part.view.problem.is_some();
+fn shown_pairs(pairs: &PairStates) -> Vec<Pair> {
+    let is_present = |role: &Role| {
+        let view = &pairs.get(*role).view;
+        let exists = view.person.is_some() || view.problem.is_some();
         match role {
-            Role::Primary => part.view.person.is_some(),
-            Role::ReadOnly => exists && part.view.state != State::SignedOut,
+            Role::Primary => view.person.is_some(),
+            Role::ReadOnly => exists && view.state != State::SignedOut,
         }
     };
-    let somebody = Role::ALL.iter().any(is_there);
-    let shown = |role: &Role| {
-        is_there(role) || (somebody && *role != Role::Primary && parts.get(*role).is_wanted)
+    let is_any_present = Role::ALL.iter().any(is_present);
+    let is_shown = |role: &Role| {
+        is_present(role) || (is_any_present && *role != Role::Primary && pairs.get(*role).is_wanted)
     };
-    let roles = Role::ALL.into_iter().filter(shown);
-    roles.map(|role| pair(parts, role)).collect()
+    let roles = Role::ALL.into_iter().filter(is_shown);
+    roles.map(|role| shown_pair(pairs, role)).collect()
 }
 
-fn pair(parts: &PairStates, role: Role) -> Pair {
-    let view = &parts.get(role).view;
+fn shown_pair(pairs: &PairStates, role: Role) -> Pair {
+    let view = &pairs.get(role).view;
     let (note, problem) = match role {
-        // Its problem is the account's.
+        // The account shows this pair's problem as its own.
         Role::Primary => (None, None),
-        Role::ReadOnly => read_only(parts),
+        Role::ReadOnly => read_only_remarks(pairs),
     };
     Pair {
         role,
@@ -112,19 +113,19 @@ fn pair(parts: &PairStates, role: Role) -> Pair {
     }
 }
 
-/// What is to be said of the read-only pair.
-fn read_only(parts: &PairStates) -> (Option<String>, Option<Problem>) {
+/// What `status` says about the read-only pair: a note, or a problem.
+fn read_only_remarks(pairs: &PairStates) -> (Option<String>, Option<Problem>) {
     let PairState {
         view, is_wanted, ..
-    } = parts.get(Role::ReadOnly);
+    } = pairs.get(Role::ReadOnly);
     let name = &view.name;
     if !is_wanted {
-        let note = "the configuration doesn't ask for it any more: it is being revoked";
+        let note = "the configuration no longer asks for it: it is being revoked";
         return (Some(note.to_owned()), None);
     }
-    let primary = &parts.get(Role::Primary).view;
+    let primary = &pairs.get(Role::Primary).view;
     let problem = match view.state {
-        // One key opens both; it is said once.
+        // One key opens both pairs, so report it once.
         State::KeyMissing if primary.state == State::KeyMissing => None,
         State::SignedOut if primary.person.is_none() => None,
         State::SignedOut if view.problem.as_ref().is_none_or(|p| p.kind == Kind::Login) => {
@@ -142,7 +143,7 @@ fn read_only(parts: &PairStates) -> (Option<String>, Option<Problem>) {
         | State::SignedOut
         | State::KeyMissing => view.problem.clone(),
     };
-    // What concerns the person concerns both pairs, and is said once.
-    let is_said = problem.is_some() && problem == primary.problem;
-    (None, problem.filter(|_| !is_said))
+    // What is wrong with the user is wrong with both pairs, so report it once.
+    let is_reported = problem.is_some() && problem == primary.problem;
+    (None, problem.filter(|_| !is_reported))
 }

@@ -1,4 +1,4 @@
-//! What a session publishes: what requests read, and what people are shown.
+//! What a session publishes, for requests to read and for people to see.
 
 pub(in crate::session) mod alerts;
 pub(in crate::session) mod merge;

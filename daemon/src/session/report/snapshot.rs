@@ -1,4 +1,4 @@
-//! What the refresher publishes: what requests read, and what people are shown.
+//! A session at one moment, as the refresher publishes it: for requests, and for people.
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ use crate::session::zendesk::account_context::AccountContext;
 /// A session at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// What `status` shows of it.
+    /// What `status` shows.
     pub view: View,
-    /// What it was made of.
-    pub(in crate::session) parts: PairStates,
-    /// What no answer may repeat: the tokens of all pairs.
+    /// The pairs that it was merged from.
+    pub(in crate::session) pairs: PairStates,
+    /// The tokens of all pairs, which no answer may repeat.
     pub(in crate::session) secrets: TokenPatterns,
 }
 
@@ -34,14 +34,14 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 pub(in crate::session) struct PairState {
     pub(in crate::session) role: Role,
-    /// The session, if this were its only pair.
+    /// How the session would look if this were its only pair.
     pub(in crate::session) view: View,
     pub(in crate::session) readiness: Ready,
-    /// Its tokens, which no answer may repeat.
+    /// This pair's tokens, which no answer may repeat.
     pub(in crate::session) secrets: TokenPatterns,
-    /// Whether the configuration asks for it.
+    /// Whether the configuration asks for this pair.
     pub(in crate::session) is_wanted: bool,
-    /// Whether it is known that there is none.
+    /// Whether the pair is known not to exist.
     pub(in crate::session) is_absent: bool,
     /// The highest generation so far.
     pub(in crate::session) newest: Generation,
@@ -50,30 +50,30 @@ pub(in crate::session) struct PairState {
 /// Whether requests can be sent.
 #[derive(Clone, Debug)]
 pub(in crate::session) enum Ready {
-    /// With this.
+    /// Yes, with this token.
     Yes(RequestToken),
-    /// Not yet.
+    /// Not yet: a token is on its way.
     Soon,
-    /// Not until something else happens.
+    /// No, and none is on its way: requests get this answer.
     No(ErrorResponse),
 }
 
-/// What a request carries. `Debug` shows no token.
+/// The token that a request carries. `Debug` doesn't show it.
 #[derive(Clone, Debug)]
 pub(in crate::session) struct RequestToken {
     /// The value of `Authorization`, marked sensitive.
     pub(in crate::session) header: HeaderValue,
     pub(in crate::session) generation: Generation,
-    /// Which of the account's pairs it is of.
+    /// Which of the account's pairs it belongs to.
     pub(in crate::session) role: Role,
     pub(in crate::session) expires_at: Timestamp,
-    /// The Zendesk user whose it is.
+    /// The Zendesk user it belongs to.
     pub(in crate::session) person: Arc<Person>,
-    /// The only hosts that it may be sent to (S5).
+    /// The only origins that it may be sent to (S5).
     pub(in crate::session) origins: [Origin; 2],
 }
 
-/// Everything of `protocol::status::Account` that the session knows.
+/// The part of `protocol::status::Account` that the session knows.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The account.
@@ -84,11 +84,11 @@ pub struct View {
     pub client_id: String,
     /// The state.
     pub state: Shown,
-    /// Who is logged in, or was when the session ended.
+    /// The user who is logged in, or was when the session ended.
     pub person: Option<Person>,
-    /// The scopes that Zendesk has granted.
+    /// The scopes that Zendesk granted.
     pub scopes: Vec<String>,
-    /// The pair's number.
+    /// The pair's generation.
     pub generation: Option<u64>,
     /// When the pair in use was obtained.
     pub refreshed_at: Option<Timestamp>,
@@ -96,26 +96,26 @@ pub struct View {
     pub access_expires_at: Option<Timestamp>,
     /// When the next refresh, or the next attempt, is due.
     pub next_refresh_at: Option<Timestamp>,
-    /// Until when this machine may stay off.
+    /// When the refresh token expires: this machine may stay off until then.
     pub refresh_expires_at: Option<Timestamp>,
-    /// What went wrong last.
+    /// The last failure.
     pub last_error: Option<LastError>,
-    /// What needs somebody's attention.
+    /// What needs a person's attention.
     pub problem: Option<Problem>,
-    /// When Zendesk last confirmed that all is well, apart from refreshes.
+    /// When Zendesk last confirmed the session other than by a refresh.
     pub good_at: Option<Timestamp>,
-    /// What a person should be told of.
+    /// What a notification should tell the user.
     pub alert: Option<Alert>,
-    /// How near the session's end is, where it is near.
-    pub countdown: Option<ExpiryWarning>,
-    /// Whether a request would be sent now, or would wait a moment and then be sent.
+    /// When the session will end, if that is near.
+    pub expiry_warning: Option<ExpiryWarning>,
+    /// Whether a request would be sent, now or after a short wait.
     pub serves: bool,
-    /// The account's pairs, where there is something to say of them.
+    /// The account's pairs that are worth showing.
     pub pairs: Vec<status::Pair>,
 }
 
 impl PairState {
-    /// The pair of `machine` in this role at `now`.
+    /// The state of the pair that `machine` keeps in this role, at `now`.
     pub(in crate::session) fn of(
         role: Role,
         machine: &StateMachine,
@@ -139,7 +139,7 @@ impl PairState {
             }),
             Readiness::Pending => Ready::Soon,
             Readiness::Unready => Ready::No(match (role, machine.state()) {
-                (Role::ReadOnly, State::SignedOut(_)) => without_read_only(&view),
+                (Role::ReadOnly, State::SignedOut(_)) => no_read_only_pair(&view),
                 (_, state) => refusal(&view, state),
             }),
         };
@@ -155,7 +155,7 @@ impl PairState {
     }
 }
 
-/// Every token of the pair that is alive, or may be.
+/// The secrets of the pair, whether its tokens are known to be alive or may be.
 fn secrets(machine: &StateMachine) -> TokenPatterns {
     let values = machine.tokens().into_iter().flat_map(|tokens| {
         let renewal = match &tokens.pair.renewal {
@@ -186,7 +186,7 @@ fn view(machine: &StateMachine, context: &AccountContext, readiness: &Readiness)
         problem: context.upstream.as_ref().err().cloned(),
         good_at: None,
         alert: None,
-        countdown: None,
+        expiry_warning: None,
         serves: !matches!(readiness, Readiness::Unready),
         pairs: Vec::new(),
     };
@@ -207,7 +207,7 @@ fn view(machine: &StateMachine, context: &AccountContext, readiness: &Readiness)
         }
         State::Live(live) => {
             view.next_refresh_at = matches!(live.step, Step::Idle).then_some(live.due);
-            trouble(live, name, &whose, machine.last_error(), readiness)
+            live_problem(live, name, &whose, machine.last_error(), readiness)
         }
         State::Ended(ended) => {
             view.person = ended.person.as_deref().cloned();
@@ -216,7 +216,7 @@ fn view(machine: &StateMachine, context: &AccountContext, readiness: &Readiness)
             let over = conditions::session_ended(context.subject(), why, name);
             Some(match &ended.unsaved {
                 Some(unsaved) => unsaved.hints.iter().fold(
-                    over.hint(format!("and mind that this can't be stored: {unsaved}")),
+                    over.hint(format!("besides, this can't be stored: {unsaved}")),
                     |over, hint| over.hint(hint),
                 ),
                 None => over,
@@ -227,7 +227,7 @@ fn view(machine: &StateMachine, context: &AccountContext, readiness: &Readiness)
     view
 }
 
-fn trouble(
+fn live_problem(
     live: &Live,
     name: &str,
     whose: &str,
@@ -247,7 +247,7 @@ fn trouble(
         Condition::Doubtful => Some(conditions::session_doubtful(whose, why(), name)),
         Condition::Blocked(block) => {
             let problem = conditions::session_blocked(whose, &block.why, &block.fix);
-            // A login asks Zendesk by itself.
+            // A login contacts Zendesk by itself, so it needs no refresh afterwards.
             Some(if block.fix.contains("`loopdesk login") {
                 problem
             } else {
@@ -266,16 +266,17 @@ fn trouble(
     }
 }
 
-/// For a key that only reads, whose pair nobody has granted: the account's own could do more.
-fn without_read_only(view: &View) -> ErrorResponse {
+/// The answer to a read-only key if no login has brought a read-only pair. The account's own token
+/// would do, but it could also write.
+fn no_read_only_pair(view: &View) -> ErrorResponse {
     let account = view.name.to_string();
     ErrorResponse::Unavailable {
-        why: "`read-only-grant` asks for a pair of tokens that can only read, for keys that only \
-              read, and the last login brought none"
+        why: "`read-only-grant` asks for a read-only token pair for keys that can only read, but \
+              the last login didn't bring one"
             .to_owned(),
         fix: format!(
-            "run `loopdesk login {account}` to get it, or `loopdesk account set {account} \
-             read-only-grant false` to have these keys use the account's own"
+            "run `loopdesk login {account}` to get one, or `loopdesk account set {account} \
+             read-only-grant false` to let these keys use the account's own"
         ),
         account,
     }

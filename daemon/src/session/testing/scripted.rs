@@ -1,4 +1,4 @@
-//! A Zendesk that does what a test says.
+//! A scripted Zendesk for tests.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::session::store::journal::AnswerJournal;
 use crate::session::zendesk::api::{Pending, ZendeskApi};
 use crate::session::zendesk::oauth::Authorization;
 
-/// A Zendesk that does what a test says. A refresh deletes the old pair, as the real one does.
+/// A Zendesk that does what a test tells it to. A refresh deletes the old pair, as at the real one.
 #[derive(Debug)]
 pub(in crate::session) struct Scripted {
     clock: Clock,
@@ -32,7 +32,7 @@ pub(in crate::session) struct Scripted {
 #[derive(Debug)]
 struct Script {
     issued: u64,
-    /// The pairs that are neither replaced nor revoked.
+    /// The pairs that are neither replaced nor revoked, by number.
     live: BTreeSet<u64>,
     lifetime: u64,
     answers: VecDeque<Step>,
@@ -42,14 +42,14 @@ struct Script {
     found: Option<ProbeResult>,
 }
 
-/// What becomes of one refresh.
+/// The scripted result of one refresh.
 #[derive(Debug)]
 pub(in crate::session) enum Step {
-    /// This is answered, and nothing is replaced.
-    TokenOutcome(TokenOutcome),
-    /// The pair is replaced and the answer lost.
+    /// Gives this answer and replaces nothing.
+    Answer(TokenOutcome),
+    /// Replaces the pair and loses the answer.
     Swallowed,
-    /// The pair is replaced, this is done, the answer arrives.
+    /// Replaces the pair, calls the function with the path, then answers.
     Then(fn(&Path), std::path::PathBuf),
 }
 
@@ -73,7 +73,7 @@ impl Scripted {
         })
     }
 
-    /// What the next refreshes come to; after that, all is well again.
+    /// Sets the results of the next refreshes. Those after them succeed.
     pub(in crate::session) fn script(&self, steps: impl IntoIterator<Item = Step>) {
         self.state.lock().unwrap().answers.extend(steps);
     }
@@ -92,30 +92,30 @@ impl Scripted {
         self.state.lock().unwrap().person = person;
     }
 
-    /// What every probe finds from now on; `None`: what is true.
+    /// Sets the result of every probe from now on; `None` for the true one.
     pub(in crate::session) fn set_found(&self, found: Option<ProbeResult>) {
         self.state.lock().unwrap().found = found;
     }
 
-    /// An admin deletes the newest token.
+    /// Deletes the newest pair, as an admin would.
     pub(in crate::session) fn revoke_newest(&self) {
         let mut state = self.state.lock().unwrap();
         let newest = state.issued;
         state.live.remove(&newest);
     }
 
-    /// An admin deletes this pair.
+    /// Deletes this pair, as an admin would.
     pub(in crate::session) fn revoke_pair(&self, number: u64) {
         self.state.lock().unwrap().live.remove(&number);
     }
 
-    /// The pairs that nobody has ended.
+    /// The numbers of the pairs that are alive.
     pub(in crate::session) fn living(&self) -> Vec<u64> {
         let state = self.state.lock().unwrap();
         state.live.iter().copied().collect()
     }
 
-    /// Only the access token of the newest pair dies.
+    /// Expires the access token of the newest pair, but not its refresh token.
     pub(in crate::session) fn expire_newest(&self) {
         let mut state = self.state.lock().unwrap();
         let newest = format!("access-{}", state.issued);
@@ -131,7 +131,7 @@ impl Scripted {
         calls.iter().filter(|call| call.starts_with(prefix)).count()
     }
 
-    /// Waits until there were `count` calls that start with `prefix`.
+    /// Waits until there have been `count` calls that start with `prefix`.
     pub(in crate::session) async fn until(&self, prefix: &str, count: usize) {
         let mut calls = self.calls.subscribe();
         let enough = |calls: &Vec<String>| {
@@ -151,7 +151,7 @@ impl Scripted {
             && !state.dead.iter().any(|dead| dead == access)
     }
 
-    /// By the client's secret, which is `secret`. The tokens before go on living.
+    /// Issues a token for the client's secret.
     async fn obtain(&self, secret: &str) -> TokenOutcome {
         self.note(format!("obtain {secret}"));
         drop(self.turn.acquire().await.unwrap());
@@ -162,7 +162,7 @@ impl Scripted {
         if offline {
             return transient("no network");
         }
-        if let Some(Step::TokenOutcome(answer)) = step {
+        if let Some(Step::Answer(answer)) = step {
             return answer;
         }
         self.state.lock().unwrap().live.clear();
@@ -205,7 +205,7 @@ impl ZendeskApi for Scripted {
             if offline {
                 return transient("no network");
             }
-            if let Some(Step::TokenOutcome(answer)) = step {
+            if let Some(Step::Answer(answer)) = step {
                 return answer;
             }
             let number = refresh
@@ -223,7 +223,7 @@ impl ZendeskApi for Scripted {
                     act(&path);
                     TokenOutcome::Granted(grant)
                 }
-                Some(Step::TokenOutcome(_)) | None => TokenOutcome::Granted(grant),
+                Some(Step::Answer(_)) | None => TokenOutcome::Granted(grant),
             }
         })
     }

@@ -1,4 +1,4 @@
-//! A session whose client acts by its own secret.
+//! Sessions of a client that authenticates with its own secret.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::session::login::LoginOptions;
 use crate::session::model::token_pair::Renewal;
 use crate::session::zendesk::account_context::AccountContext;
 
-/// The account whose client does so.
+/// The context of an account with such a client.
 pub(in crate::session) fn by_secret(zendesk: &Arc<Scripted>) -> Arc<AccountContext> {
     let account = Account {
         grant: GrantType::ClientCredentials,
@@ -22,7 +22,7 @@ pub(in crate::session) fn by_secret(zendesk: &Arc<Scripted>) -> Arc<AccountConte
 }
 
 impl Bench {
-    /// The client acts as person 42, with token 1 that lives for `lifetime` seconds, by `secret`.
+    /// The client acts as person 42 and has the secret `secret`. Its token 1 lives for `lifetime` seconds.
     pub(in crate::session) async fn by_secret(lifetime: u32) -> Self {
         let mut bench = Self::signed_out(lifetime).await;
         bench.context = by_secret(&bench.zendesk);
@@ -40,13 +40,13 @@ impl Bench {
         secret: Option<&str>,
         switch_user: bool,
     ) -> Result<Done, Problem> {
-        let wish = LoginOptions {
+        let options = LoginOptions {
             switch_user,
             client_secret: secret.map(|secret| SecretText::new(secret.to_owned())),
             no_browser: false,
         };
         let (events, mut heard) = mpsc::channel(8);
-        self.session.login(wish, &[], Vec::new(), events).await;
+        self.session.login(options, &[], Vec::new(), events).await;
         match heard.recv().await {
             Some(Event::Done(done)) => Ok(done),
             Some(Event::Failed(problem)) => Err(problem),

@@ -1,4 +1,4 @@
-//! Two machines that share one account, whatever happens to them in whatever order.
+//! Two state machines of one account, under random events in random order.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -50,7 +50,7 @@ fn event() -> impl Strategy<Value = (usize, Event)> {
     (0..2_usize, event)
 }
 
-/// Made once: each reads the system's certificates.
+/// Made once, because each one reads the system's certificates.
 static SETUPS: LazyLock<[Arc<AccountContext>; 2]> = LazyLock::new(|| {
     let (clock, _mover) = crate::clock::Clock::movable();
     let base = context(&Scripted::new(&clock, 2, 3600), "loopdesk");
@@ -96,7 +96,7 @@ impl World {
                 Effect::Refresh { .. } => self.in_flight[at] = true,
                 Effect::Store { tokens, .. } => {
                     let number = tokens.pair.generation.get();
-                    // A store that is tried again is of the same pair.
+                    // A retried store is of the same pair.
                     if !self.storing[at] {
                         assert!(
                             self.numbers.insert(number),
@@ -169,13 +169,13 @@ impl World {
         self.check();
     }
 
-    /// What must hold whatever happens.
+    /// The invariants.
     fn check(&self) {
-        let parts = PairStates::new(|role| {
+        let pairs = PairStates::new(|role| {
             let at = role_index(role);
             PairState::of(role, &self.machines[at], &self.setups[at], self.now)
         });
-        let snapshot = Snapshot::merge(parts);
+        let snapshot = Snapshot::merge(pairs);
         for rights in [TokenChoice::All, TokenChoice::ReadOnly] {
             if let Ready::Yes(used) = snapshot.ready(rights) {
                 assert!(
@@ -193,7 +193,7 @@ impl World {
         }
         match snapshot.ready(TokenChoice::ReadOnly) {
             Ready::Yes(used) => {
-                let read_only = snapshot.parts.get(Role::ReadOnly);
+                let read_only = snapshot.pairs.get(Role::ReadOnly);
                 let is_unheard_of = read_only.is_absent && !read_only.is_wanted;
                 assert!(
                     used.role == Role::ReadOnly || is_unheard_of,

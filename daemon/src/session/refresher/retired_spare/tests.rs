@@ -19,7 +19,7 @@ use crate::session::store::orphan::OrphanedPair;
 use crate::session::store::record::{self, RecordBody, Sealed};
 use crate::session::testing::{Bench, Step, person, session_tokens};
 
-/// Person 42 has pair 1 as the account's own and pair 2 in reserve.
+/// Person 42 has pair 1 as the account's own, and pair 2 as a spare.
 async fn two() -> Bench {
     let bench = Bench::signed_out(3600).await;
     let now = bench.deps.clock.now();
@@ -90,7 +90,7 @@ fn files(bench: &Bench) -> Vec<String> {
     names
 }
 
-/// Whether every release can read the account's own record, and there is no other.
+/// Whether the account has only its own record, in a form that every release can read.
 fn is_as_ever(bench: &Bench) -> bool {
     let text = fs::read_to_string(bench.store.path(&bench.name())).unwrap();
     files(bench) == ["acme.session"] && text.starts_with("{\"loopdesk-session\":1,")
@@ -114,7 +114,7 @@ async fn r8_the_spare_is_revoked_once_zendesk_has_answered_to_the_account_s_own_
     assert_eq!(bench.zendesk.calls(), ["check access-1", "revoke access-2"]);
     assert_eq!(in_use(&bench.session.snapshot()), Some(1));
     assert_eq!(bench.session.view().pairs.len(), 1);
-    // And that is all of it.
+    // Nothing else follows.
     let bench = bench.restarted().await;
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(bench.zendesk.count("revoke"), 1);
@@ -211,7 +211,7 @@ async fn r8_a_pair_that_turns_out_to_be_lost_is_replaced_by_the_spare_without_a_
     assert!(is_as_ever(&bench), "{:?}", files(&bench));
     assert_eq!(bench.zendesk.living(), [2]);
 
-    // Lost while it runs, before the spare could be revoked.
+    // Lost while the daemon runs, before the spare could be revoked.
     let bench = two().await;
     bench.zendesk.set_offline(true);
     let bench = bench.restarted().await;
@@ -227,7 +227,7 @@ async fn r8_a_pair_that_turns_out_to_be_lost_is_replaced_by_the_spare_without_a_
 async fn r4_where_neither_can_be_proved_alive_nothing_is_revoked() {
     // The account's own pair was revoked, by an admin, say.
     let bench = two().await;
-    let gone = Step::TokenOutcome(TokenOutcome::InvalidGrant(ErrorBody::default()));
+    let gone = Step::Answer(TokenOutcome::InvalidGrant(ErrorBody::default()));
     bench.zendesk.revoke_pair(1);
     bench.zendesk.script([gone]);
     let bench = bench.restarted().await;
@@ -246,7 +246,7 @@ async fn r4_where_neither_can_be_proved_alive_nothing_is_revoked() {
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(bench.zendesk.calls(), [""; 0]);
 
-    // There is none: a login brings one, and only then the spare goes.
+    // A login brings a new pair, and only then is the spare revoked.
     let bench = two().await;
     fs::remove_file(bench.store.path(&bench.name())).unwrap();
     let bench = bench.restarted().await;
