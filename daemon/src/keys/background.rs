@@ -14,9 +14,9 @@ use crate::program;
 
 /// The work for the thread.
 #[derive(Debug)]
-pub(super) struct Board {
-    todo: Mutex<Todo>,
-    bell: Condvar,
+pub(super) struct WorkQueue {
+    pending: Mutex<PendingJobs>,
+    wakeup: Condvar,
     pace: Pace,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Pace {
 }
 
 #[derive(Debug, Default)]
-struct Todo {
+struct PendingJobs {
     callers: VecDeque<Arc<Connection>>,
     look: bool,
     save: bool,
@@ -45,11 +45,11 @@ enum Job {
     Stop,
 }
 
-impl Board {
+impl WorkQueue {
     pub(super) fn new(pace: Pace) -> Self {
         Self {
-            todo: Mutex::default(),
-            bell: Condvar::new(),
+            pending: Mutex::default(),
+            wakeup: Condvar::new(),
             pace,
         }
     }
@@ -57,83 +57,86 @@ impl Board {
     /// Queues a search for the program behind `connection`. Returns false if the queue is full; ask
     /// again then.
     pub(super) fn ask(&self, connection: &Arc<Connection>) -> bool {
-        let mut todo = self.todo();
-        let has_room = todo.callers.len() < QUEUE;
+        let mut pending = self.pending();
+        let has_room = pending.callers.len() < QUEUE_MAX;
         if has_room {
-            todo.callers.push_back(Arc::clone(connection));
-            self.bell.notify_one();
+            pending.callers.push_back(Arc::clone(connection));
+            self.wakeup.notify_one();
         }
         has_room
     }
 
     /// Requests a check of the key file.
     pub(super) fn look(&self) {
-        self.todo().look = true;
-        self.bell.notify_one();
+        self.pending().look = true;
+        self.wakeup.notify_one();
     }
 
     /// Requests a save at the next opportunity.
     pub(super) fn save(&self) {
-        self.todo().save = true;
-        self.bell.notify_one();
+        self.pending().save = true;
+        self.wakeup.notify_one();
     }
 
     /// Ends the thread.
     pub(super) fn stop(&self) {
-        self.todo().stop = true;
-        self.bell.notify_one();
+        self.pending().stop = true;
+        self.wakeup.notify_one();
     }
 
     /// Waits for the next job.
     fn next(&self, save_from: Instant, callers_from: Instant) -> Job {
-        let mut todo = self.todo();
+        let mut pending = self.pending();
         loop {
-            if todo.stop {
+            if pending.stop {
                 return Job::Stop;
             }
-            if std::mem::take(&mut todo.look) {
+            if std::mem::take(&mut pending.look) {
                 return Job::Look;
             }
             let now = Instant::now();
-            if todo.save && now >= save_from {
-                todo.save = false;
+            if pending.save && now >= save_from {
+                pending.save = false;
                 return Job::Save;
             }
             // A client that has disconnected needs no search, so it needn't wait its turn.
-            let gone = todo
+            let gone = pending
                 .callers
                 .iter()
                 .position(|connection| connection.is_gone());
             let at = gone.or((now >= callers_from).then_some(0));
-            if let Some(connection) = at.and_then(|at| todo.callers.remove(at)) {
+            if let Some(connection) = at.and_then(|at| pending.callers.remove(at)) {
                 return Job::Caller(connection);
             }
-            let save = todo.save.then_some(save_from);
-            let callers = (!todo.callers.is_empty()).then_some(callers_from);
+            let save = pending.save.then_some(save_from);
+            let callers = (!pending.callers.is_empty()).then_some(callers_from);
             let next = [save, callers].into_iter().flatten().min();
-            todo = match next {
+            pending = match next {
                 Some(at) => {
                     let time = at.saturating_duration_since(now);
-                    let waited = self.bell.wait_timeout(todo, time);
+                    let waited = self.wakeup.wait_timeout(pending, time);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
-                None => self.bell.wait(todo).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .wakeup
+                    .wait(pending)
+                    .unwrap_or_else(PoisonError::into_inner),
             };
         }
     }
 
-    fn todo(&self) -> MutexGuard<'_, Todo> {
-        self.todo.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, PendingJobs> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Works off `board` until it is stopped or `keys` are dropped.
-pub(super) fn run(board: &Board, keys: &Weak<KeysInner>) {
+/// Works off `queue` until it is stopped or `keys` are dropped.
+pub(super) fn run(queue: &WorkQueue, keys: &Weak<KeysInner>) {
     let mut save_from = Instant::now();
     let mut callers_from = save_from;
-    let mut likely = Likely::default();
+    let mut recent = RecentPids::default();
     loop {
-        let job = board.next(save_from, callers_from);
+        let job = queue.next(save_from, callers_from);
         let Some(keys) = keys.upgrade() else {
             return;
         };
@@ -142,25 +145,25 @@ pub(super) fn run(board: &Board, keys: &Weak<KeysInner>) {
             Job::Look => keys.look(),
             Job::Save => {
                 keys.save_uses();
-                save_from = Instant::now() + board.pace.save;
+                save_from = Instant::now() + queue.pace.save;
             }
             Job::Caller(connection) => {
                 let begun = Instant::now();
-                let program = find(&connection, &mut likely);
+                let program = find(&connection, &mut recent);
                 keys.uses.settle(&connection, program);
-                callers_from = Instant::now() + begun.elapsed() * board.pace.rest;
+                callers_from = Instant::now() + begun.elapsed() * queue.pace.rest;
             }
         }
     }
 }
 
-fn find(connection: &Connection, likely: &mut Likely) -> Option<Program> {
+fn find(connection: &Connection, recent: &mut RecentPids) -> Option<Program> {
     let process = match connection.trace {
         Trace::Process(process) => process,
         Trace::Socket(_) if connection.is_gone() => return None,
         Trace::Socket(inode) => {
-            let process = program::holder(inode, &likely.0)?;
-            likely.note(process);
+            let process = program::holder(inode, &recent.0)?;
+            recent.note(process);
             process
         }
         Trace::Nothing => return None,
@@ -173,13 +176,13 @@ fn find(connection: &Connection, likely: &mut Likely) -> Option<Program> {
 
 /// The processes that connected last: most scripts open one connection after another.
 #[derive(Default)]
-struct Likely(Vec<u32>);
+struct RecentPids(Vec<u32>);
 
-impl Likely {
+impl RecentPids {
     fn note(&mut self, process: u32) {
         self.0.retain(|known| *known != process);
         self.0.insert(0, process);
-        self.0.truncate(LIKELY);
+        self.0.truncate(RECENT_MAX);
     }
 }
 
@@ -190,5 +193,5 @@ pub(super) const PACE: Pace = Pace {
 };
 
 /// More than the maximum number of connections, and it takes little memory.
-const QUEUE: usize = 1024;
-const LIKELY: usize = 8;
+const QUEUE_MAX: usize = 1024;
+const RECENT_MAX: usize = 8;

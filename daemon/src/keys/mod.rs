@@ -39,7 +39,7 @@ use jiff::Timestamp;
 use loopdesk_protocol::{Paths, Problem, key as protocol};
 use subtle::Choice;
 
-use self::background::{Board, PACE, Pace};
+use self::background::{PACE, Pace, WorkQueue};
 use self::change::Writer;
 pub use self::connection::Trace;
 pub use self::error::KeyError;
@@ -73,7 +73,7 @@ struct KeysInner {
     uses: Arc<Uses>,
     /// Locked while the file is written.
     uses_file: Mutex<PathBuf>,
-    board: Arc<Board>,
+    queue: Arc<WorkQueue>,
     /// When the file was last checked, in milliseconds since 1970.
     looked_at: AtomicI64,
 }
@@ -95,7 +95,7 @@ impl Keys {
     }
 
     fn paced(paths: &Paths, clock: Clock, pace: Pace) -> Self {
-        let board = Arc::new(Board::new(pace));
+        let queue = Arc::new(WorkQueue::new(pace));
         let remembered = memory::read(&paths.uses_file());
         // Without random bytes nothing else works either, so any digest that matches no secret
         // will do.
@@ -107,9 +107,9 @@ impl Keys {
             writer: Mutex::default(),
             nobody: Secrets::new(nobody),
             throttle: Throttle::new(),
-            uses: Arc::new(Uses::new(Arc::clone(&board), remembered)),
+            uses: Arc::new(Uses::new(Arc::clone(&queue), remembered)),
             uses_file: Mutex::new(paths.uses_file()),
-            board: Arc::clone(&board),
+            queue: Arc::clone(&queue),
             looked_at: AtomicI64::new(0),
         });
         inner.read(&mut inner.writer());
@@ -117,7 +117,7 @@ impl Keys {
         let spawned = std::thread::Builder::new()
             .name("keys".to_owned())
             .stack_size(STACK)
-            .spawn(move || background::run(&board, &keys));
+            .spawn(move || background::run(&queue, &keys));
         if let Err(error) = spawned {
             tracing::warn!(%error, "can't spawn the key usage thread: key usage won't be recorded");
         }
@@ -248,7 +248,7 @@ impl KeysInner {
             self.looked_at.compare_exchange(last, now, order, failed)
         };
         if is_due && set(()).is_ok() {
-            self.board.look();
+            self.queue.look();
         }
     }
 
@@ -275,7 +275,7 @@ impl KeysInner {
 
 impl Drop for KeysInner {
     fn drop(&mut self) {
-        self.board.stop();
+        self.queue.stop();
     }
 }
 

@@ -16,7 +16,7 @@ use loopdesk_protocol::key;
 
 pub use self::caller::Caller;
 use self::memory::{Remembered, SEATS};
-use super::background::Board;
+use super::background::WorkQueue;
 use super::connection::Connection;
 use super::format::KeyId;
 use super::key::Key;
@@ -41,7 +41,7 @@ pub(super) struct Uses {
     is_dirty: AtomicBool,
     keys: Mutex<BTreeMap<KeyId, Arc<Tally>>>,
     keyless: Mutex<BTreeMap<AccountName, Vec<Seat>>>,
-    board: Arc<Board>,
+    queue: Arc<WorkQueue>,
 }
 
 /// The requests of one program without a key.
@@ -53,13 +53,13 @@ struct Seat {
 }
 
 impl Uses {
-    pub(super) fn new(board: Arc<Board>, remembered: Remembered) -> Self {
+    pub(super) fn new(queue: Arc<WorkQueue>, remembered: Remembered) -> Self {
         let uses = Self {
             turn: AtomicU64::new(0),
             is_dirty: AtomicBool::new(false),
             keys: Mutex::default(),
             keyless: Mutex::default(),
-            board,
+            queue,
         };
         uses.recall(remembered);
         uses
@@ -68,7 +68,7 @@ impl Uses {
     /// Records a use. Never blocks.
     pub(super) fn note(self: &Arc<Self>, used: Used<'_>, caller: &Caller, now: Timestamp) {
         let connection = caller.connection(self);
-        if !connection.is_asked_for() && self.board.ask(connection) {
+        if !connection.is_asked_for() && self.queue.ask(connection) {
             connection.asked_for();
         }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) + 1;
@@ -83,7 +83,7 @@ impl Uses {
             Used::Keyless(account) => self.note_keyless(account, connection, now, turn),
         }
         if !self.is_dirty.load(Ordering::Relaxed) && !self.is_dirty.swap(true, Ordering::Relaxed) {
-            self.board.save();
+            self.queue.save();
         }
     }
 
@@ -214,7 +214,7 @@ impl Uses {
     /// Requests another save after one has failed.
     pub(super) fn is_unsaved(&self) {
         self.is_dirty.store(true, Ordering::Relaxed);
-        self.board.save();
+        self.queue.save();
     }
 
     /// What has to survive this process.

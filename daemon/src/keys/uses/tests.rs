@@ -182,10 +182,10 @@ fn d2_what_is_done_before_the_program_is_known_is_not_lost() {
 fn d2_a_full_queue_loses_nobody() {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
-    // No thread works on this board.
-    let board = Arc::new(Board::new(PACE));
+    // No thread works on this queue.
+    let queue = Arc::new(WorkQueue::new(PACE));
     let uses = Arc::new(Uses::new(
-        Arc::clone(&board),
+        Arc::clone(&queue),
         memory::read(&paths.uses_file()),
     ));
     let now = Clock::system().now();
