@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::tally::{PeerProgram, Tally};
+use super::tally::{CallerProgram, UsageCounter};
 use crate::config::AccountName;
 
 /// How to find the process at the other end of a connection.
@@ -26,11 +26,11 @@ pub(super) struct Connection {
     pub(super) over_tcp: bool,
     /// The account of the first key that it sent.
     pub(super) keyed: OnceLock<AccountName>,
-    peer: Arc<PeerProgram>,
+    program: Arc<CallerProgram>,
     is_asked_for: AtomicBool,
     is_gone: AtomicBool,
     /// The counters of its requests without a key, by account.
-    seats: Mutex<Vec<(AccountName, Arc<Tally>)>>,
+    seats: Mutex<Vec<(AccountName, Arc<UsageCounter>)>>,
 }
 
 impl Connection {
@@ -39,15 +39,15 @@ impl Connection {
             trace,
             over_tcp,
             keyed: OnceLock::new(),
-            peer: Arc::default(),
+            program: Arc::default(),
             is_asked_for: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
             seats: Mutex::default(),
         }
     }
 
-    pub(super) fn peer(&self) -> &Arc<PeerProgram> {
-        &self.peer
+    pub(super) fn program(&self) -> &Arc<CallerProgram> {
+        &self.program
     }
 
     /// Whether a search for its program was queued.
@@ -68,7 +68,7 @@ impl Connection {
         self.is_gone.load(Ordering::Relaxed)
     }
 
-    pub(super) fn seats(&self) -> MutexGuard<'_, Vec<(AccountName, Arc<Tally>)>> {
+    pub(super) fn seats(&self) -> MutexGuard<'_, Vec<(AccountName, Arc<UsageCounter>)>> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -223,7 +223,7 @@ impl Stored {
                 deny: self.deny,
             }),
             secrets: secrets.ok_or_else(|| wrong("one of the old secrets"))?,
-            tally: std::sync::Arc::default(),
+            counter: std::sync::Arc::default(),
             name,
         })
     }

@@ -10,7 +10,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::format::{Digest, KeyId};
 use super::rights::Written;
-use super::tally::Tally;
+use super::tally::UsageCounter;
 use crate::config::{AccountName, Ttl};
 use crate::rights::Rights;
 
@@ -35,7 +35,7 @@ pub struct Key {
     pub is_revoked: bool,
     pub(super) rights: Written,
     pub(super) secrets: Secrets,
-    pub(super) tally: Arc<Tally>,
+    pub(super) counter: Arc<UsageCounter>,
 }
 
 /// A request for a new key.
@@ -96,7 +96,7 @@ impl Key {
             is_revoked: false,
             rights,
             secrets: Secrets::new(digest),
-            tally: Arc::default(),
+            counter: Arc::default(),
         })
     }
 

@@ -176,7 +176,7 @@ impl Keys {
 
     /// The last use of a key, and how many requests it has let in.
     pub fn last_use(&self, key: &Key) -> (Option<protocol::Use>, u64) {
-        key.tally.shown()
+        key.counter.shown()
     }
 
     /// A key as the command line shows it.

@@ -9,24 +9,24 @@ use loopdesk_protocol::key;
 
 /// A number of requests, and the last of them.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct UsageCounter {
     requests: AtomicU64,
     /// The last use, in milliseconds since 1970; `NEVER` before the first one.
     pub(super) at: AtomicI64,
-    turn: AtomicU64,
+    sequence: AtomicU64,
     /// Whether a request came over TCP without a key.
     pub(super) over_tcp: AtomicBool,
-    by: ArcSwapOption<PeerProgram>,
+    by: ArcSwapOption<CallerProgram>,
     /// Whether it is in an account's list of callers.
     is_listed: AtomicBool,
 }
 
-impl Default for Tally {
+impl Default for UsageCounter {
     fn default() -> Self {
         Self {
             requests: AtomicU64::new(0),
             at: AtomicI64::new(NEVER),
-            turn: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
             over_tcp: AtomicBool::new(false),
             by: ArcSwapOption::empty(),
             is_listed: AtomicBool::new(false),
@@ -34,15 +34,15 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
-    pub(super) fn count(&self, now: Timestamp, turn: u64, by: &Arc<PeerProgram>) {
+impl UsageCounter {
+    pub(super) fn count(&self, now: Timestamp, sequence: u64, by: &Arc<CallerProgram>) {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.set(now.as_millisecond(), turn, Some(by));
+        self.set(now.as_millisecond(), sequence, Some(by));
     }
 
-    fn set(&self, at: i64, turn: u64, by: Option<&Arc<PeerProgram>>) {
+    fn set(&self, at: i64, sequence: u64, by: Option<&Arc<CallerProgram>>) {
         self.at.store(at, Ordering::Relaxed);
-        self.turn.store(turn, Ordering::Relaxed);
+        self.sequence.store(sequence, Ordering::Relaxed);
         let is_same = match (&*self.by.load(), by) {
             (Some(known), Some(by)) => Arc::ptr_eq(known, by),
             (None, None) => true,
@@ -63,9 +63,9 @@ impl Tally {
         if other.over_tcp.load(Ordering::Relaxed) {
             self.over_tcp.store(true, Ordering::Relaxed);
         }
-        if other.turn() > self.turn() {
+        if other.sequence() > self.sequence() {
             let at = other.at.load(Ordering::Relaxed);
-            self.set(at, other.turn(), other.by.load().as_ref());
+            self.set(at, other.sequence(), other.by.load().as_ref());
         }
     }
 
@@ -77,8 +77,8 @@ impl Tally {
         self.is_listed.store(is_listed, Ordering::Relaxed);
     }
 
-    pub(super) fn turn(&self) -> u64 {
-        self.turn.load(Ordering::Relaxed)
+    pub(super) fn sequence(&self) -> u64 {
+        self.sequence.load(Ordering::Relaxed)
     }
 
     /// The last use and the number of requests, as the command line shows them.
@@ -95,14 +95,14 @@ impl Tally {
         (last, requests)
     }
 
-    pub(super) fn row(&self) -> Option<TallyRow> {
+    pub(super) fn row(&self) -> Option<UsageRow> {
         let at = self.at.load(Ordering::Relaxed);
         if at == NEVER {
             return None;
         }
         let by = self.by.load();
-        let program = by.as_ref().and_then(|peer| peer.known()?.as_ref());
-        Some(TallyRow {
+        let program = by.as_ref().and_then(|program| program.known()?.as_ref());
+        Some(UsageRow {
             at: Timestamp::from_millisecond(at).ok()?,
             program: program.map(|program| program.name.to_string()),
             process: program.and_then(|program| program.process),
@@ -111,22 +111,22 @@ impl Tally {
         })
     }
 
-    pub(super) fn recall(&self, row: &TallyRow, turn: u64) {
+    pub(super) fn recall(&self, row: &UsageRow, sequence: u64) {
         self.requests.store(row.requests, Ordering::Relaxed);
         self.over_tcp.store(row.over_tcp, Ordering::Relaxed);
         let by = row.program.as_deref().map(|name| {
-            PeerProgram::recalled(Program {
+            CallerProgram::recalled(Program {
                 name: Arc::from(name),
                 process: row.process,
             })
         });
-        self.set(row.at.as_millisecond(), turn, by.as_ref());
+        self.set(row.at.as_millisecond(), sequence, by.as_ref());
     }
 }
 
 /// A stored count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct TallyRow {
+pub(super) struct UsageRow {
     pub(super) at: Timestamp,
     pub(super) program: Option<String>,
     pub(super) process: Option<u32>,
@@ -136,9 +136,9 @@ pub(super) struct TallyRow {
 
 /// The program behind a connection, once known.
 #[derive(Debug, Default)]
-pub(super) struct PeerProgram(OnceLock<Option<Program>>);
+pub(super) struct CallerProgram(OnceLock<Option<Program>>);
 
-impl PeerProgram {
+impl CallerProgram {
     pub(super) fn recalled(program: Program) -> Arc<Self> {
         Arc::new(Self(OnceLock::from(Some(program))))
     }

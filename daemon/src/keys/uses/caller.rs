@@ -29,7 +29,7 @@ impl Caller {
 
     /// The program's name, once it was looked up; `Some(None)` if it couldn't be found.
     pub(crate) fn program(&self) -> Option<Option<Arc<str>>> {
-        let known = self.0.connection.peer().known()?;
+        let known = self.0.connection.program().known()?;
         Some(known.as_ref().map(|program| Arc::clone(&program.name)))
     }
 

@@ -13,14 +13,14 @@ use serde::{Deserialize, Serialize};
 use crate::config::AccountName;
 use crate::durable;
 use crate::keys::format::KeyId;
-use crate::keys::tally::TallyRow;
+use crate::keys::tally::UsageRow;
 use crate::program;
 
 /// What survives the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::keys) struct Remembered {
-    pub(in crate::keys) of_keys: Vec<(KeyId, TallyRow)>,
-    pub(in crate::keys) keyless: Vec<(AccountName, TallyRow)>,
+    pub(in crate::keys) of_keys: Vec<(KeyId, UsageRow)>,
+    pub(in crate::keys) keyless: Vec<(AccountName, UsageRow)>,
 }
 
 /// Reads the file at `path`. May block.
@@ -126,33 +126,33 @@ fn yes() -> bool {
 }
 
 impl StoredKey {
-    fn of((id, row): &(KeyId, TallyRow)) -> Self {
+    fn of((id, row): &(KeyId, UsageRow)) -> Self {
         Self {
             id: id.to_string(),
             row: StoredRow::of(row),
         }
     }
 
-    fn read(self) -> Option<(KeyId, TallyRow)> {
+    fn read(self) -> Option<(KeyId, UsageRow)> {
         Some((self.id.parse().ok()?, self.row.read()))
     }
 }
 
 impl StoredCaller {
-    fn of((account, row): &(AccountName, TallyRow)) -> Self {
+    fn of((account, row): &(AccountName, UsageRow)) -> Self {
         Self {
             account: account.to_string(),
             row: StoredRow::of(row),
         }
     }
 
-    fn read(self) -> Option<(AccountName, TallyRow)> {
+    fn read(self) -> Option<(AccountName, UsageRow)> {
         Some((self.account.parse().ok()?, self.row.read()))
     }
 }
 
 impl StoredRow {
-    fn of(row: &TallyRow) -> Self {
+    fn of(row: &UsageRow) -> Self {
         let row = row.clone();
         Self {
             at: row.at,
@@ -163,10 +163,10 @@ impl StoredRow {
         }
     }
 
-    fn read(self) -> TallyRow {
+    fn read(self) -> UsageRow {
         // The file may have been edited, and names are printed on terminals.
         let program = self.program.filter(|name| program::is_presentable(name));
-        TallyRow {
+        UsageRow {
             at: self.at,
             process: self.process.filter(|_| program.is_some()),
             program,

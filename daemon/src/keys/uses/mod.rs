@@ -20,7 +20,7 @@ use super::background::WorkQueue;
 use super::connection::Connection;
 use super::format::KeyId;
 use super::key::Key;
-use super::tally::{Program, Tally};
+use super::tally::{Program, UsageCounter};
 use crate::config::AccountName;
 
 /// What a request used.
@@ -36,10 +36,10 @@ pub enum Used<'a> {
 #[derive(Debug)]
 pub(super) struct Uses {
     /// Numbers the uses. Times can't order them, since a clock may be set back.
-    turn: AtomicU64,
+    sequence: AtomicU64,
     /// Whether a use isn't on disk yet.
     is_dirty: AtomicBool,
-    keys: Mutex<BTreeMap<KeyId, Arc<Tally>>>,
+    keys: Mutex<BTreeMap<KeyId, Arc<UsageCounter>>>,
     keyless: Mutex<BTreeMap<AccountName, Vec<Seat>>>,
     queue: Arc<WorkQueue>,
 }
@@ -49,13 +49,13 @@ pub(super) struct Uses {
 struct Seat {
     /// Its name, if known.
     program: Option<Arc<str>>,
-    tally: Arc<Tally>,
+    counter: Arc<UsageCounter>,
 }
 
 impl Uses {
     pub(super) fn new(queue: Arc<WorkQueue>, remembered: Remembered) -> Self {
         let uses = Self {
-            turn: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
             is_dirty: AtomicBool::new(false),
             keys: Mutex::default(),
             keyless: Mutex::default(),
@@ -71,16 +71,16 @@ impl Uses {
         if !connection.is_asked_for() && self.queue.ask(connection) {
             connection.asked_for();
         }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) + 1;
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         match used {
             Used::Key(key) => {
-                key.tally.count(now, turn, connection.peer());
+                key.counter.count(now, sequence, connection.program());
                 if connection.keyed.get().is_none() {
                     let _first = connection.keyed.set(key.account.clone());
                     self.has_key(connection);
                 }
             }
-            Used::Keyless(account) => self.note_keyless(account, connection, now, turn),
+            Used::Keyless(account) => self.note_keyless(account, connection, now, sequence),
         }
         if !self.is_dirty.load(Ordering::Relaxed) && !self.is_dirty.swap(true, Ordering::Relaxed) {
             self.queue.save();
@@ -92,7 +92,7 @@ impl Uses {
         account: &AccountName,
         connection: &Connection,
         now: Timestamp,
-        turn: u64,
+        sequence: u64,
     ) {
         let mut seats = connection.seats();
         let place = seats.iter().position(|(of, _)| of == account);
@@ -100,34 +100,34 @@ impl Uses {
             seats.push((account.clone(), Arc::default()));
             seats.len() - 1
         });
-        let Some((_, tally)) = seats.get_mut(place) else {
+        let Some((_, counter)) = seats.get_mut(place) else {
             return;
         };
         // Once the program is known, count in its entry, and in a new one if that entry has been
         // dropped from the list.
-        if let Some(program) = connection.peer().known()
-            && !tally.is_listed()
+        if let Some(program) = connection.program().known()
+            && !counter.is_listed()
         {
             let listed = self.seat(account, program.as_ref().map(|p| &p.name));
-            listed.take_over(tally);
-            *tally = listed;
+            listed.take_over(counter);
+            *counter = listed;
         }
         if connection.over_tcp {
-            tally.over_tcp.store(true, Ordering::Relaxed);
+            counter.over_tcp.store(true, Ordering::Relaxed);
         }
-        tally.count(now, turn, connection.peer());
+        counter.count(now, sequence, connection.program());
     }
 
     /// A program that has sent a key no longer counts as one that calls over TCP without a key.
     fn has_key(&self, connection: &Connection) {
-        let program = connection.peer().known().and_then(Option::as_ref);
+        let program = connection.program().known().and_then(Option::as_ref);
         let (Some(account), Some(program)) = (connection.keyed.get(), program) else {
             return;
         };
         let keyless = lock(&self.keyless);
         let mut seats = keyless.get(account).into_iter().flatten();
         if let Some(seat) = seats.find(|seat| seat.program.as_ref() == Some(&program.name)) {
-            seat.tally.over_tcp.store(false, Ordering::Relaxed);
+            seat.counter.over_tcp.store(false, Ordering::Relaxed);
         }
     }
 
@@ -141,54 +141,55 @@ impl Uses {
         let keyless = lock(&self.keyless);
         let seats = keyless.get(account).map_or(&[][..], Vec::as_slice);
         let calls = |seat: &&Seat| {
-            seat.tally.over_tcp.load(Ordering::Relaxed)
-                && seat.tally.at.load(Ordering::Relaxed) >= since.as_millisecond()
+            seat.counter.over_tcp.load(Ordering::Relaxed)
+                && seat.counter.at.load(Ordering::Relaxed) >= since.as_millisecond()
         };
         let mut callers: Vec<_> = seats.iter().filter(calls).collect();
-        callers.sort_by_key(|seat| std::cmp::Reverse(seat.tally.turn()));
+        callers.sort_by_key(|seat| std::cmp::Reverse(seat.counter.sequence()));
         callers.iter().map(|seat| seat.program.clone()).collect()
     }
 
     /// Sets the program behind a connection; `None` if it couldn't be found.
     pub(super) fn settle(&self, connection: &Connection, program: Option<Program>) {
         let mut seats = connection.seats();
-        connection.peer().settle(program);
-        let Some(program) = connection.peer().known() else {
+        connection.program().settle(program);
+        let Some(program) = connection.program().known() else {
             return;
         };
-        for (account, tally) in seats.iter_mut() {
+        for (account, counter) in seats.iter_mut() {
             let listed = self.seat(account, program.as_ref().map(|p| &p.name));
-            listed.take_over(tally);
-            *tally = listed;
+            listed.take_over(counter);
+            *counter = listed;
         }
         drop(seats);
         self.has_key(connection);
     }
 
     /// The counter of a program in an account's list of callers.
-    fn seat(&self, account: &AccountName, program: Option<&Arc<str>>) -> Arc<Tally> {
+    fn seat(&self, account: &AccountName, program: Option<&Arc<str>>) -> Arc<UsageCounter> {
         let mut keyless = lock(&self.keyless);
         let seats = keyless.entry(account.clone()).or_default();
         if let Some(seat) = seats.iter().find(|seat| seat.program.as_ref() == program) {
-            return Arc::clone(&seat.tally);
+            return Arc::clone(&seat.counter);
         }
         if seats.len() >= SEATS {
-            let oldest = (0..seats.len()).min_by_key(|at| seats.get(*at).map(|s| s.tally.turn()));
+            let oldest =
+                (0..seats.len()).min_by_key(|at| seats.get(*at).map(|s| s.counter.sequence()));
             if let Some(oldest) = oldest {
-                seats.swap_remove(oldest).tally.set_listed(false);
+                seats.swap_remove(oldest).counter.set_listed(false);
             }
         }
-        let tally = Arc::new(Tally::default());
-        tally.set_listed(true);
+        let counter = Arc::new(UsageCounter::default());
+        counter.set_listed(true);
         seats.push(Seat {
             program: program.cloned(),
-            tally: Arc::clone(&tally),
+            counter: Arc::clone(&counter),
         });
-        tally
+        counter
     }
 
     /// The counter of a key.
-    pub(super) fn of_key(&self, id: KeyId) -> Arc<Tally> {
+    pub(super) fn of_key(&self, id: KeyId) -> Arc<UsageCounter> {
         Arc::clone(lock(&self.keys).entry(id).or_default())
     }
 
@@ -222,13 +223,13 @@ impl Uses {
         let keys = lock(&self.keys);
         let rows = keys
             .iter()
-            .filter_map(|(id, tally)| Some((*id, tally.row()?)));
+            .filter_map(|(id, counter)| Some((*id, counter.row()?)));
         let of_keys = rows.collect();
         drop(keys);
         let keyless = lock(&self.keyless);
         let rows = keyless.iter().flat_map(|(account, seats)| {
             seats.iter().filter_map(|seat| {
-                let mut row = seat.tally.row()?;
+                let mut row = seat.counter.row()?;
                 row.program = seat.program.as_deref().map(str::to_owned);
                 Some((account.clone(), row))
             })
@@ -246,18 +247,18 @@ impl Uses {
         let mut rows = remembered.keyless;
         rows.sort_by_key(|(_, row)| row.at);
         for (account, row) in rows {
-            let turn = self.turn.fetch_add(1, Ordering::Relaxed) + 1;
+            let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
             let program = row.program.as_deref().map(Arc::from);
-            self.seat(&account, program.as_ref()).recall(&row, turn);
+            self.seat(&account, program.as_ref()).recall(&row, sequence);
         }
     }
 }
 
 impl Seat {
     fn shown(&self) -> Option<(u64, key::Caller)> {
-        let (last, requests) = self.tally.shown();
+        let (last, requests) = self.counter.shown();
         let last = last?;
-        Some((self.tally.turn(), key::Caller { last, requests }))
+        Some((self.counter.sequence(), key::Caller { last, requests }))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 fn sample() -> Remembered {
-    let row = |at: &str, program: Option<&str>, process, requests| TallyRow {
+    let row = |at: &str, program: Option<&str>, process, requests| UsageRow {
         at: at.parse().unwrap(),
         program: program.map(str::to_owned),
         process,
@@ -100,7 +100,7 @@ fn no_more_is_read_than_is_kept() {
     let caller = |n: usize| {
         let (account, row) = sample().keyless[0].clone();
         let program = Some(format!("program-{n}"));
-        (account, TallyRow { program, ..row })
+        (account, UsageRow { program, ..row })
     };
     let many = Remembered {
         of_keys: Vec::new(),
