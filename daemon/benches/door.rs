@@ -24,7 +24,7 @@ use loopdeskd::admission::Admission;
 use loopdeskd::clock::Clock;
 use loopdeskd::config::check;
 use loopdeskd::facts::{ConnFacts, Local};
-use loopdeskd::keys::{Caller, Failures, Keys, New, Trace, Used, presented};
+use loopdeskd::keys::{Caller, Failures, Keys, New, RequestAuth, Trace, presented};
 use loopdeskd::peer::Peer;
 use loopdeskd::peer::Peers;
 use loopdeskd::rights::Rights;
@@ -133,11 +133,11 @@ fn keys(criterion: &mut Criterion) {
     });
     let caller = Caller::new(Trace::Nothing);
     group.bench_function("noting its use", |b| {
-        b.iter(|| keys.note_use(Used::Key(black_box(&created[50].0)), &caller));
+        b.iter(|| keys.note_use(RequestAuth::Key(black_box(&created[50].0)), &caller));
     });
     let account = "acme".parse().unwrap();
     group.bench_function("noting a use without one", |b| {
-        b.iter(|| keys.note_use(Used::Keyless(black_box(&account)), &caller));
+        b.iter(|| keys.note_use(RequestAuth::Keyless(black_box(&account)), &caller));
     });
     group.bench_function("SHA-256 of its length", |b| {
         b.iter(|| Sha256::digest(black_box(&secret.as_bytes()[4..55])));

@@ -11,7 +11,7 @@ use crate::body::{Body, Budget, Share};
 use crate::config::{Account, Config};
 use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::facts::{Admitted, ConnFacts, Local};
-use crate::keys::{Key, Keys, Used};
+use crate::keys::{Key, Keys, RequestAuth};
 use crate::proof::Prover;
 use crate::rewrite::{self, Arrival, Origins, ScriptClient, leak_filter};
 use crate::route::Routes;
@@ -194,7 +194,7 @@ impl Pipeline {
         let used = prepared
             .key
             .as_deref()
-            .map_or(Used::Keyless(name), Used::Key);
+            .map_or(RequestAuth::Keyless(name), RequestAuth::Key);
         self.keys.note_use(used, &connection.caller);
         let session = self
             .sessions

@@ -144,13 +144,13 @@ pub(super) fn run(queue: &WorkQueue, keys: &Weak<KeysInner>) {
             Job::Stop => return,
             Job::Look => keys.look(),
             Job::Save => {
-                keys.save_uses();
+                keys.save_usage();
                 save_from = Instant::now() + queue.pace.save;
             }
             Job::Caller(connection) => {
                 let begun = Instant::now();
                 let program = find(&connection, &mut recent);
-                keys.uses.settle(&connection, program);
+                keys.usage.settle(&connection, program);
                 callers_from = Instant::now() + begun.elapsed() * queue.pace.rest;
             }
         }

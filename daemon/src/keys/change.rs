@@ -56,7 +56,7 @@ impl Keys {
             };
             let (secret, digest) = format::generate(id).map_err(|e| no_random(&e))?;
             let mut key = Key::new(new, id, digest, now)?;
-            key.counter = self.0.uses.of_key(id);
+            key.counter = self.0.usage.of_key(id);
             let key = Arc::new(key);
             keys.insert(key.name.clone(), Arc::clone(&key));
             Ok((key, secret))
@@ -184,7 +184,7 @@ impl KeysInner {
                 writer.generation = contents.generation;
                 writer.stamp = stamp;
                 let keys = contents.keys.into_iter().map(|mut key| {
-                    key.counter = self.uses.of_key(key.id);
+                    key.counter = self.usage.of_key(key.id);
                     Arc::new(key)
                 });
                 self.publish(writer, keys);
@@ -249,7 +249,7 @@ impl KeysInner {
             }
             state.by_name.insert(key.name.clone(), key);
         }
-        self.uses.keep(|id| by_id.contains_key(&id));
+        self.usage.keep(|id| by_id.contains_key(&id));
         state.by_id = by_id;
         self.state.store(Arc::new(state));
     }

@@ -30,7 +30,7 @@ pub(super) struct Connection {
     is_asked_for: AtomicBool,
     is_gone: AtomicBool,
     /// The counters of its requests without a key, by account.
-    seats: Mutex<Vec<(AccountName, Arc<UsageCounter>)>>,
+    counters: Mutex<Vec<(AccountName, Arc<UsageCounter>)>>,
 }
 
 impl Connection {
@@ -42,7 +42,7 @@ impl Connection {
             program: Arc::default(),
             is_asked_for: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
-            seats: Mutex::default(),
+            counters: Mutex::default(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Connection {
         self.is_gone.load(Ordering::Relaxed)
     }
 
-    pub(super) fn seats(&self) -> MutexGuard<'_, Vec<(AccountName, Arc<UsageCounter>)>> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn counters(&self) -> MutexGuard<'_, Vec<(AccountName, Arc<UsageCounter>)>> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! This module knows what a key looks like (`format`), where a request carries one (`presented`), what
-//! is stored of it (`key`, `file`, `store`), and who has used it (`uses`). Which requests a key allows is
+//! is stored of it (`key`, `file`, `store`), and who has used it (`usage`). Which requests a key allows is
 //! decided by its [`rights`](crate::rights).
 //!
 //! While the key file can't be trusted, every key is refused: [`Keys::problem`].
@@ -51,8 +51,8 @@ pub use self::presented::{KEY_HEADER, Presented, presented, take_out};
 use self::store::KeyStore;
 pub use self::throttle::Failures;
 use self::throttle::Throttle;
-pub use self::uses::{Caller, Used};
-use self::uses::{Uses, memory};
+pub use self::uses::{Caller, RequestAuth};
+use self::uses::{UsageLog, memory};
 use crate::clock::Clock;
 use crate::config::AccountName;
 
@@ -70,9 +70,9 @@ struct KeysInner {
     /// What a secret is compared with if its key doesn't exist.
     nobody: Secrets,
     throttle: Throttle,
-    uses: Arc<Uses>,
+    usage: Arc<UsageLog>,
     /// Locked while the file is written.
-    uses_file: Mutex<PathBuf>,
+    usage_file: Mutex<PathBuf>,
     queue: Arc<WorkQueue>,
     /// When the file was last checked, in milliseconds since 1970.
     looked_at: AtomicI64,
@@ -107,8 +107,8 @@ impl Keys {
             writer: Mutex::default(),
             nobody: Secrets::new(nobody),
             throttle: Throttle::new(),
-            uses: Arc::new(Uses::new(Arc::clone(&queue), remembered)),
-            uses_file: Mutex::new(paths.uses_file()),
+            usage: Arc::new(UsageLog::new(Arc::clone(&queue), remembered)),
+            usage_file: Mutex::new(paths.uses_file()),
             queue: Arc::clone(&queue),
             looked_at: AtomicI64::new(0),
         });
@@ -170,8 +170,8 @@ impl Keys {
     }
 
     /// Records that a request was let in. Never blocks.
-    pub fn note_use(&self, used: Used<'_>, caller: &Caller) {
-        self.0.uses.note(used, caller, self.0.clock.now());
+    pub fn note_use(&self, used: RequestAuth<'_>, caller: &Caller) {
+        self.0.usage.note(used, caller, self.0.clock.now());
     }
 
     /// The last use of a key, and how many requests it has let in.
@@ -200,19 +200,19 @@ impl Keys {
 
     /// The programs that called `account` without a key, latest first.
     pub fn callers(&self, account: &AccountName) -> Vec<protocol::Caller> {
-        self.0.uses.callers(account)
+        self.0.usage.callers(account)
     }
 
     /// The programs that recently called `account` over TCP without a key; `None` is an unknown
     /// program.
     pub fn over_tcp(&self, account: &AccountName) -> Vec<Option<Arc<str>>> {
         let since = self.0.clock.now() - LATELY;
-        self.0.uses.over_tcp(account, since)
+        self.0.usage.over_tcp(account, since)
     }
 
     /// Saves what must survive the process. May block. Call it after the last request.
     pub fn finish(&self) {
-        self.0.save_uses();
+        self.0.save_usage();
     }
 }
 
@@ -252,19 +252,19 @@ impl KeysInner {
         }
     }
 
-    fn save_uses(&self) {
+    fn save_usage(&self) {
         // Wait for a writer on another thread: at shutdown the file must be written before this
         // returns.
         let file = self
-            .uses_file
+            .usage_file
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if !self.uses.take_dirty() {
+        if !self.usage.take_dirty() {
             return;
         }
-        if let Err(error) = memory::write(&file, &self.uses.remembered()) {
+        if let Err(error) = memory::write(&file, &self.usage.remembered()) {
             tracing::info!(%error, "can't save key usage; trying again in a minute");
-            self.uses.is_unsaved();
+            self.usage.is_unsaved();
         }
     }
 

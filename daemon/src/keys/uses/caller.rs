@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use super::Uses;
+use super::UsageLog;
 use crate::keys::connection::{Connection, Trace};
 
 /// The client of a connection. It lives as long as the connection; clones share it.
@@ -23,7 +23,7 @@ impl Caller {
     fn of(trace: Trace, over_tcp: bool) -> Self {
         Self(Arc::new(Handle {
             connection: Arc::new(Connection::new(trace, over_tcp)),
-            uses: OnceLock::new(),
+            usage: OnceLock::new(),
         }))
     }
 
@@ -33,8 +33,8 @@ impl Caller {
         Some(known.as_ref().map(|program| Arc::clone(&program.name)))
     }
 
-    pub(super) fn connection(&self, uses: &Arc<Uses>) -> &Arc<Connection> {
-        self.0.uses.get_or_init(|| Arc::downgrade(uses));
+    pub(super) fn connection(&self, usage: &Arc<UsageLog>) -> &Arc<Connection> {
+        self.0.usage.get_or_init(|| Arc::downgrade(usage));
         &self.0.connection
     }
 }
@@ -43,7 +43,7 @@ impl Caller {
 #[derive(Debug)]
 struct Handle {
     connection: Arc<Connection>,
-    uses: OnceLock<Weak<Uses>>,
+    usage: OnceLock<Weak<UsageLog>>,
 }
 
 impl Drop for Handle {
@@ -51,9 +51,9 @@ impl Drop for Handle {
         self.connection.has_gone();
         // Its program was never looked up. Its requests must be counted all the same.
         if !self.connection.is_asked_for()
-            && let Some(uses) = self.uses.get().and_then(Weak::upgrade)
+            && let Some(usage) = self.usage.get().and_then(Weak::upgrade)
         {
-            uses.settle(&self.connection, None);
+            usage.settle(&self.connection, None);
         }
     }
 }

@@ -18,24 +18,24 @@ use crate::program;
 
 /// What survives the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::keys) struct Remembered {
+pub(in crate::keys) struct SavedUsage {
     pub(in crate::keys) of_keys: Vec<(KeyId, UsageRow)>,
     pub(in crate::keys) keyless: Vec<(AccountName, UsageRow)>,
 }
 
 /// Reads the file at `path`. May block.
-pub(in crate::keys) fn read(path: &Path) -> Remembered {
+pub(in crate::keys) fn read(path: &Path) -> SavedUsage {
     let bytes = match durable::read_file(path, FILE_MAX + 1) {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Remembered::default(),
+        Ok(None) => return SavedUsage::default(),
         Err(error) => {
             tracing::info!(%error, "can't read key usage: counting starts over");
-            return Remembered::default();
+            return SavedUsage::default();
         }
     };
     parse(&bytes).unwrap_or_else(|why| {
         tracing::info!(why, "can't read key usage: counting starts over");
-        Remembered::default()
+        SavedUsage::default()
     })
 }
 
@@ -43,10 +43,10 @@ pub(in crate::keys) fn read(path: &Path) -> Remembered {
 ///
 /// # Errors
 /// The file can't be written. The old one is still there.
-pub(in crate::keys) fn write(path: &Path, remembered: &Remembered) -> io::Result<()> {
-    let file = UsesFile {
+pub(in crate::keys) fn write(path: &Path, remembered: &SavedUsage) -> io::Result<()> {
+    let file = UsageFile {
         version: VERSION,
-        keys: remembered.of_keys.iter().map(StoredKey::of).collect(),
+        keys: remembered.of_keys.iter().map(StoredKeyUsage::of).collect(),
         keyless: remembered.keyless.iter().map(StoredCaller::of).collect(),
     };
     let text = serde_json::to_vec(&file)?;
@@ -64,21 +64,25 @@ pub(in crate::keys) fn write(path: &Path, remembered: &Remembered) -> io::Result
     written
 }
 
-pub(in crate::keys) fn parse(bytes: &[u8]) -> Result<Remembered, &'static str> {
+pub(in crate::keys) fn parse(bytes: &[u8]) -> Result<SavedUsage, &'static str> {
     if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_MAX) {
         return Err("it is too large");
     }
-    let file: UsesFile = serde_json::from_slice(bytes).map_err(|_| "it is damaged")?;
+    let file: UsageFile = serde_json::from_slice(bytes).map_err(|_| "it is damaged")?;
     if file.version != VERSION {
         return Err("it was written by another release");
     }
-    let mut remembered = Remembered {
-        of_keys: file.keys.into_iter().filter_map(StoredKey::read).collect(),
+    let mut remembered = SavedUsage {
+        of_keys: file
+            .keys
+            .into_iter()
+            .filter_map(StoredKeyUsage::read)
+            .collect(),
         keyless: Vec::new(),
     };
     for (account, row) in file.keyless.into_iter().filter_map(StoredCaller::read) {
         let of_account = remembered.keyless.iter().filter(|(of, _)| *of == account);
-        if of_account.count() < SEATS {
+        if of_account.count() < CALLERS_MAX {
             remembered.keyless.push((account, row));
         }
     }
@@ -86,16 +90,16 @@ pub(in crate::keys) fn parse(bytes: &[u8]) -> Result<Remembered, &'static str> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct UsesFile {
+struct UsageFile {
     version: u32,
     #[serde(default)]
-    keys: Vec<StoredKey>,
+    keys: Vec<StoredKeyUsage>,
     #[serde(default)]
     keyless: Vec<StoredCaller>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct StoredKey {
+struct StoredKeyUsage {
     id: String,
     #[serde(flatten)]
     row: StoredRow,
@@ -125,7 +129,7 @@ fn yes() -> bool {
     true
 }
 
-impl StoredKey {
+impl StoredKeyUsage {
     fn of((id, row): &(KeyId, UsageRow)) -> Self {
         Self {
             id: id.to_string(),
@@ -177,7 +181,7 @@ impl StoredRow {
 }
 
 /// Programs that are remembered for each account. A longer list would be of no use to a reader.
-pub(super) const SEATS: usize = 64;
+pub(super) const CALLERS_MAX: usize = 64;
 
 const VERSION: u32 = 1;
 /// Enough for thousands of keys and every account's callers.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use loopdesk_protocol::key;
 
 pub use self::caller::Caller;
-use self::memory::{Remembered, SEATS};
+use self::memory::{CALLERS_MAX, SavedUsage};
 use super::background::WorkQueue;
 use super::connection::Connection;
 use super::format::KeyId;
@@ -25,7 +25,7 @@ use crate::config::AccountName;
 
 /// What a request used.
 #[derive(Clone, Copy, Debug)]
-pub enum Used<'a> {
+pub enum RequestAuth<'a> {
     /// A key.
     Key(&'a Key),
     /// An account, without a key.
@@ -34,53 +34,53 @@ pub enum Used<'a> {
 
 /// The recorded uses.
 #[derive(Debug)]
-pub(super) struct Uses {
+pub(super) struct UsageLog {
     /// Numbers the uses. Times can't order them, since a clock may be set back.
     sequence: AtomicU64,
     /// Whether a use isn't on disk yet.
     is_dirty: AtomicBool,
     keys: Mutex<BTreeMap<KeyId, Arc<UsageCounter>>>,
-    keyless: Mutex<BTreeMap<AccountName, Vec<Seat>>>,
+    keyless: Mutex<BTreeMap<AccountName, Vec<CallerEntry>>>,
     queue: Arc<WorkQueue>,
 }
 
 /// The requests of one program without a key.
 #[derive(Debug)]
-struct Seat {
+struct CallerEntry {
     /// Its name, if known.
     program: Option<Arc<str>>,
     counter: Arc<UsageCounter>,
 }
 
-impl Uses {
-    pub(super) fn new(queue: Arc<WorkQueue>, remembered: Remembered) -> Self {
-        let uses = Self {
+impl UsageLog {
+    pub(super) fn new(queue: Arc<WorkQueue>, remembered: SavedUsage) -> Self {
+        let usage = Self {
             sequence: AtomicU64::new(0),
             is_dirty: AtomicBool::new(false),
             keys: Mutex::default(),
             keyless: Mutex::default(),
             queue,
         };
-        uses.recall(remembered);
-        uses
+        usage.recall(remembered);
+        usage
     }
 
     /// Records a use. Never blocks.
-    pub(super) fn note(self: &Arc<Self>, used: Used<'_>, caller: &Caller, now: Timestamp) {
+    pub(super) fn note(self: &Arc<Self>, used: RequestAuth<'_>, caller: &Caller, now: Timestamp) {
         let connection = caller.connection(self);
         if !connection.is_asked_for() && self.queue.ask(connection) {
             connection.asked_for();
         }
         let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
         match used {
-            Used::Key(key) => {
+            RequestAuth::Key(key) => {
                 key.counter.count(now, sequence, connection.program());
                 if connection.keyed.get().is_none() {
                     let _first = connection.keyed.set(key.account.clone());
                     self.has_key(connection);
                 }
             }
-            Used::Keyless(account) => self.note_keyless(account, connection, now, sequence),
+            RequestAuth::Keyless(account) => self.note_keyless(account, connection, now, sequence),
         }
         if !self.is_dirty.load(Ordering::Relaxed) && !self.is_dirty.swap(true, Ordering::Relaxed) {
             self.queue.save();
@@ -94,13 +94,13 @@ impl Uses {
         now: Timestamp,
         sequence: u64,
     ) {
-        let mut seats = connection.seats();
-        let place = seats.iter().position(|(of, _)| of == account);
+        let mut entries = connection.counters();
+        let place = entries.iter().position(|(of, _)| of == account);
         let place = place.unwrap_or_else(|| {
-            seats.push((account.clone(), Arc::default()));
-            seats.len() - 1
+            entries.push((account.clone(), Arc::default()));
+            entries.len() - 1
         });
-        let Some((_, counter)) = seats.get_mut(place) else {
+        let Some((_, counter)) = entries.get_mut(place) else {
             return;
         };
         // Once the program is known, count in its entry, and in a new one if that entry has been
@@ -108,7 +108,7 @@ impl Uses {
         if let Some(program) = connection.program().known()
             && !counter.is_listed()
         {
-            let listed = self.seat(account, program.as_ref().map(|p| &p.name));
+            let listed = self.entry(account, program.as_ref().map(|p| &p.name));
             listed.take_over(counter);
             *counter = listed;
         }
@@ -125,9 +125,9 @@ impl Uses {
             return;
         };
         let keyless = lock(&self.keyless);
-        let mut seats = keyless.get(account).into_iter().flatten();
-        if let Some(seat) = seats.find(|seat| seat.program.as_ref() == Some(&program.name)) {
-            seat.counter.over_tcp.store(false, Ordering::Relaxed);
+        let mut entries = keyless.get(account).into_iter().flatten();
+        if let Some(entry) = entries.find(|entry| entry.program.as_ref() == Some(&program.name)) {
+            entry.counter.over_tcp.store(false, Ordering::Relaxed);
         }
     }
 
@@ -139,49 +139,52 @@ impl Uses {
         since: Timestamp,
     ) -> Vec<Option<Arc<str>>> {
         let keyless = lock(&self.keyless);
-        let seats = keyless.get(account).map_or(&[][..], Vec::as_slice);
-        let calls = |seat: &&Seat| {
-            seat.counter.over_tcp.load(Ordering::Relaxed)
-                && seat.counter.at.load(Ordering::Relaxed) >= since.as_millisecond()
+        let entries = keyless.get(account).map_or(&[][..], Vec::as_slice);
+        let calls = |entry: &&CallerEntry| {
+            entry.counter.over_tcp.load(Ordering::Relaxed)
+                && entry.counter.at.load(Ordering::Relaxed) >= since.as_millisecond()
         };
-        let mut callers: Vec<_> = seats.iter().filter(calls).collect();
-        callers.sort_by_key(|seat| std::cmp::Reverse(seat.counter.sequence()));
-        callers.iter().map(|seat| seat.program.clone()).collect()
+        let mut callers: Vec<_> = entries.iter().filter(calls).collect();
+        callers.sort_by_key(|entry| std::cmp::Reverse(entry.counter.sequence()));
+        callers.iter().map(|entry| entry.program.clone()).collect()
     }
 
     /// Sets the program behind a connection; `None` if it couldn't be found.
     pub(super) fn settle(&self, connection: &Connection, program: Option<Program>) {
-        let mut seats = connection.seats();
+        let mut entries = connection.counters();
         connection.program().settle(program);
         let Some(program) = connection.program().known() else {
             return;
         };
-        for (account, counter) in seats.iter_mut() {
-            let listed = self.seat(account, program.as_ref().map(|p| &p.name));
+        for (account, counter) in entries.iter_mut() {
+            let listed = self.entry(account, program.as_ref().map(|p| &p.name));
             listed.take_over(counter);
             *counter = listed;
         }
-        drop(seats);
+        drop(entries);
         self.has_key(connection);
     }
 
     /// The counter of a program in an account's list of callers.
-    fn seat(&self, account: &AccountName, program: Option<&Arc<str>>) -> Arc<UsageCounter> {
+    fn entry(&self, account: &AccountName, program: Option<&Arc<str>>) -> Arc<UsageCounter> {
         let mut keyless = lock(&self.keyless);
-        let seats = keyless.entry(account.clone()).or_default();
-        if let Some(seat) = seats.iter().find(|seat| seat.program.as_ref() == program) {
-            return Arc::clone(&seat.counter);
+        let entries = keyless.entry(account.clone()).or_default();
+        if let Some(entry) = entries
+            .iter()
+            .find(|entry| entry.program.as_ref() == program)
+        {
+            return Arc::clone(&entry.counter);
         }
-        if seats.len() >= SEATS {
+        if entries.len() >= CALLERS_MAX {
             let oldest =
-                (0..seats.len()).min_by_key(|at| seats.get(*at).map(|s| s.counter.sequence()));
+                (0..entries.len()).min_by_key(|at| entries.get(*at).map(|s| s.counter.sequence()));
             if let Some(oldest) = oldest {
-                seats.swap_remove(oldest).counter.set_listed(false);
+                entries.swap_remove(oldest).counter.set_listed(false);
             }
         }
         let counter = Arc::new(UsageCounter::default());
         counter.set_listed(true);
-        seats.push(Seat {
+        entries.push(CallerEntry {
             program: program.cloned(),
             counter: Arc::clone(&counter),
         });
@@ -201,8 +204,9 @@ impl Uses {
     /// The programs that have used an account without a key, latest first.
     pub(super) fn callers(&self, account: &AccountName) -> Vec<key::Caller> {
         let keyless = lock(&self.keyless);
-        let seats = keyless.get(account).map_or(&[][..], Vec::as_slice);
-        let mut callers: Vec<(u64, key::Caller)> = seats.iter().filter_map(Seat::shown).collect();
+        let entries = keyless.get(account).map_or(&[][..], Vec::as_slice);
+        let mut callers: Vec<(u64, key::Caller)> =
+            entries.iter().filter_map(CallerEntry::shown).collect();
         callers.sort_by(|(a, _), (b, _)| b.cmp(a));
         callers.into_iter().map(|(_, caller)| caller).collect()
     }
@@ -219,7 +223,7 @@ impl Uses {
     }
 
     /// What has to survive this process.
-    pub(super) fn remembered(&self) -> Remembered {
+    pub(super) fn remembered(&self) -> SavedUsage {
         let keys = lock(&self.keys);
         let rows = keys
             .iter()
@@ -227,20 +231,20 @@ impl Uses {
         let of_keys = rows.collect();
         drop(keys);
         let keyless = lock(&self.keyless);
-        let rows = keyless.iter().flat_map(|(account, seats)| {
-            seats.iter().filter_map(|seat| {
-                let mut row = seat.counter.row()?;
-                row.program = seat.program.as_deref().map(str::to_owned);
+        let rows = keyless.iter().flat_map(|(account, entries)| {
+            entries.iter().filter_map(|entry| {
+                let mut row = entry.counter.row()?;
+                row.program = entry.program.as_deref().map(str::to_owned);
                 Some((account.clone(), row))
             })
         });
-        Remembered {
+        SavedUsage {
             of_keys,
             keyless: rows.collect(),
         }
     }
 
-    fn recall(&self, remembered: Remembered) {
+    fn recall(&self, remembered: SavedUsage) {
         for (id, row) in remembered.of_keys {
             self.of_key(id).recall(&row, 0);
         }
@@ -249,12 +253,13 @@ impl Uses {
         for (account, row) in rows {
             let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
             let program = row.program.as_deref().map(Arc::from);
-            self.seat(&account, program.as_ref()).recall(&row, sequence);
+            self.entry(&account, program.as_ref())
+                .recall(&row, sequence);
         }
     }
 }
 
-impl Seat {
+impl CallerEntry {
     fn shown(&self) -> Option<(u64, key::Caller)> {
         let (last, requests) = self.counter.shown();
         let last = last?;

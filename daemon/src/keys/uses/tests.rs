@@ -65,9 +65,9 @@ impl Bench {
     /// A client whose program is already known.
     fn caller(&self, name: &str, process: u32) -> Caller {
         let caller = Caller::new(Trace::Nothing);
-        let connection = caller.connection(&self.keys.0.uses);
+        let connection = caller.connection(&self.keys.0.usage);
         connection.asked_for();
-        self.keys.0.uses.settle(
+        self.keys.0.usage.settle(
             connection,
             Some(Program {
                 name: name.into(),
@@ -103,10 +103,10 @@ fn d2_uses_of_a_key_are_counted_across_rotations_and_restarts() {
     assert_eq!(bench.keys.last_use(&key), (None, 0));
     let caller = bench.caller("python3 report.py", 4711);
     for _ in 0..3 {
-        bench.keys.note_use(Used::Key(&key), &caller);
+        bench.keys.note_use(RequestAuth::Key(&key), &caller);
     }
     let (key, _) = bench.keys.rotate("nightly", Duration::ZERO).unwrap();
-    bench.keys.note_use(Used::Key(&key), &caller);
+    bench.keys.note_use(RequestAuth::Key(&key), &caller);
     let shown = bench.keys.last_use(&key);
     let last = shown.0.clone().unwrap();
     assert_eq!(last.process.as_deref(), Some("python3 report.py (4711)"));
@@ -118,7 +118,7 @@ fn d2_uses_of_a_key_are_counted_across_rotations_and_restarts() {
     assert_eq!(bench.keys.last_use(&key), shown);
     bench
         .keys
-        .note_use(Used::Key(&key), &Caller::new(Trace::Nothing));
+        .note_use(RequestAuth::Key(&key), &Caller::new(Trace::Nothing));
     let (last, requests) = bench.keys.last_use(&key);
     assert_eq!((last.unwrap().process, requests), (None, 5));
 
@@ -131,7 +131,7 @@ fn d2_uses_of_a_key_are_counted_across_rotations_and_restarts() {
 #[test]
 fn d2_callers_without_a_key_are_programs_not_processes() {
     let mut bench = bench();
-    let keyless = |caller: &Caller| bench.keys.note_use(Used::Keyless(&acme()), caller);
+    let keyless = |caller: &Caller| bench.keys.note_use(RequestAuth::Keyless(&acme()), caller);
     for process in [100, 200, 300] {
         keyless(&bench.caller("bash cron.sh", process));
     }
@@ -147,9 +147,10 @@ fn d2_callers_without_a_key_are_programs_not_processes() {
     bench.restart();
     assert_eq!(bench.callers(), expected);
     // A program that calls again after a restart is the latest, and its count continues.
-    bench
-        .keys
-        .note_use(Used::Keyless(&acme()), &bench.caller("bash cron.sh", 500));
+    bench.keys.note_use(
+        RequestAuth::Keyless(&acme()),
+        &bench.caller("bash cron.sh", 500),
+    );
     assert_eq!(
         bench.callers()[0],
         (Some("bash cron.sh (500)".to_owned()), 4)
@@ -159,22 +160,22 @@ fn d2_callers_without_a_key_are_programs_not_processes() {
 #[test]
 fn d2_what_is_done_before_the_program_is_known_is_not_lost() {
     let bench = bench();
-    let uses = &bench.keys.0.uses;
+    let usage = &bench.keys.0.usage;
     let caller = Caller::new(Trace::Nothing);
-    let connection = Arc::clone(caller.connection(uses));
+    let connection = Arc::clone(caller.connection(usage));
     // As if a search were running.
     connection.asked_for();
     for _ in 0..3 {
-        bench.keys.note_use(Used::Keyless(&acme()), &caller);
+        bench.keys.note_use(RequestAuth::Keyless(&acme()), &caller);
     }
     assert!(bench.callers().is_empty());
     let program = Program {
         name: "curl".into(),
         process: Some(7),
     };
-    uses.settle(&connection, Some(program));
+    usage.settle(&connection, Some(program));
     assert_eq!(bench.callers(), [(Some("curl (7)".to_owned()), 3)]);
-    bench.keys.note_use(Used::Keyless(&acme()), &caller);
+    bench.keys.note_use(RequestAuth::Keyless(&acme()), &caller);
     assert_eq!(bench.callers(), [(Some("curl (7)".to_owned()), 4)]);
 }
 
@@ -184,7 +185,7 @@ fn d2_a_full_queue_loses_nobody() {
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
     // No thread works on this queue.
     let queue = Arc::new(WorkQueue::new(PACE));
-    let uses = Arc::new(Uses::new(
+    let usage = Arc::new(UsageLog::new(
         Arc::clone(&queue),
         memory::read(&paths.uses_file()),
     ));
@@ -193,8 +194,8 @@ fn d2_a_full_queue_loses_nobody() {
     let mut connected: Vec<Caller> = Vec::new();
     loop {
         let caller = Caller::new(Trace::Nothing);
-        uses.note(Used::Keyless(&account), &caller, now);
-        let is_full = !caller.connection(&uses).is_asked_for();
+        usage.note(RequestAuth::Keyless(&account), &caller, now);
+        let is_full = !caller.connection(&usage).is_asked_for();
         connected.push(caller);
         if is_full {
             break;
@@ -203,7 +204,7 @@ fn d2_a_full_queue_loses_nobody() {
     assert!(connected.len() > 512, "more than there can be connections");
     // The client that found the queue full disconnects, and is counted all the same.
     connected.pop();
-    let callers = uses.callers(&account);
+    let callers = usage.callers(&account);
     assert_eq!(callers.len(), 1);
     assert_eq!((&callers[0].last.process, callers[0].requests), (&None, 1));
 }
@@ -212,18 +213,18 @@ fn d2_a_full_queue_loses_nobody() {
 fn d2_memory_for_callers_is_bounded_and_the_latest_stay() {
     let bench = bench();
     let old = bench.caller("old", 1);
-    bench.keys.note_use(Used::Keyless(&acme()), &old);
+    bench.keys.note_use(RequestAuth::Keyless(&acme()), &old);
     // A clock that was years ahead doesn't keep an old caller the latest.
     bench.mover.jump(SignedDuration::from_hours(-100_000));
-    for n in 0..SEATS {
+    for n in 0..CALLERS_MAX {
         let caller = bench.caller(&format!("program-{n}"), 2);
-        bench.keys.note_use(Used::Keyless(&acme()), &caller);
+        bench.keys.note_use(RequestAuth::Keyless(&acme()), &caller);
     }
     let callers = bench.callers();
-    assert_eq!(callers.len(), SEATS);
+    assert_eq!(callers.len(), CALLERS_MAX);
     assert_eq!(
         callers[0].0.as_deref(),
-        Some(&*format!("program-{} (2)", SEATS - 1))
+        Some(&*format!("program-{} (2)", CALLERS_MAX - 1))
     );
     assert!(
         !callers
@@ -231,7 +232,7 @@ fn d2_memory_for_callers_is_bounded_and_the_latest_stay() {
             .any(|(name, _)| name.as_deref() == Some("old (1)"))
     );
     // Its connection is still there.
-    bench.keys.note_use(Used::Keyless(&acme()), &old);
+    bench.keys.note_use(RequestAuth::Keyless(&acme()), &old);
     assert_eq!(bench.callers()[0], (Some("old (1)".to_owned()), 2));
 }
 
@@ -250,7 +251,7 @@ fn d2_uses_are_saved_behind_the_requests_back_and_again_after_a_failure() {
     let key = bench.keys.named(&key.name).unwrap();
     bench
         .keys
-        .note_use(Used::Key(&key), &bench.caller("curl", 1));
+        .note_use(RequestAuth::Key(&key), &bench.caller("curl", 1));
     let folder = || {
         std::fs::metadata(bench.paths.state_dir())
             .unwrap()
@@ -300,8 +301,8 @@ fn d2_the_program_behind_a_tcp_connection_is_found_mapped_addresses_included() {
         let trace = peers.of_tcp(&server, local, peer).unwrap().trace;
         assert!(matches!(trace, Trace::Socket(_)), "{trace:?}");
         let caller = Caller::new(trace);
-        bench.keys.note_use(Used::Key(&key), &caller);
-        bench.keys.note_use(Used::Keyless(&acme()), &caller);
+        bench.keys.note_use(RequestAuth::Key(&key), &caller);
+        bench.keys.note_use(RequestAuth::Keyless(&acme()), &caller);
         let process = || bench.keys.last_use(&key).0.unwrap().process;
         let pid = format!(" report.py ({})", child.id());
         eventually(&pid, || process().is_some_and(|name| name.ends_with(&pid)));
@@ -331,7 +332,7 @@ fn d2_a_client_that_has_gone_is_counted_without_a_name() {
     let trace = Peers::new().of_tcp(&server, local, peer).unwrap().trace;
     drop(client);
     let caller = Caller::new(trace);
-    bench.keys.note_use(Used::Keyless(&acme()), &caller);
+    bench.keys.note_use(RequestAuth::Keyless(&acme()), &caller);
     drop(caller);
     eventually("counted", || bench.callers() == [(None, 1)]);
 }
@@ -343,7 +344,9 @@ async fn d2_the_program_behind_a_unix_connection_is_found() {
     let trace = Peers::new().of_unix(&near).unwrap().trace;
     assert_eq!(trace, Trace::Process(std::process::id()));
     let key = bench.key("nightly");
-    bench.keys.note_use(Used::Key(&key), &Caller::new(trace));
+    bench
+        .keys
+        .note_use(RequestAuth::Key(&key), &Caller::new(trace));
     let own = format!("({})", std::process::id());
     eventually("named", || {
         let process = bench.keys.last_use(&key).0.unwrap().process;

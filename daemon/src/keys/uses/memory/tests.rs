@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn sample() -> Remembered {
+fn sample() -> SavedUsage {
     let row = |at: &str, program: Option<&str>, process, requests| UsageRow {
         at: at.parse().unwrap(),
         program: program.map(str::to_owned),
@@ -10,7 +10,7 @@ fn sample() -> Remembered {
         requests,
         over_tcp: true,
     };
-    Remembered {
+    SavedUsage {
         of_keys: vec![(
             "ldk_Q3vT9xKa".parse().unwrap(),
             row(
@@ -37,9 +37,9 @@ fn sample() -> Remembered {
 fn what_is_remembered_comes_back_and_is_its_owners_alone() {
     use std::os::unix::fs::MetadataExt;
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("uses.json");
-    assert_eq!(read(&path), Remembered::default());
-    write(&path, &Remembered::default()).unwrap();
+    let path = dir.path().join("usage.json");
+    assert_eq!(read(&path), SavedUsage::default());
+    write(&path, &SavedUsage::default()).unwrap();
     write(&path, &sample()).unwrap();
     assert_eq!(read(&path), sample());
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
@@ -49,7 +49,7 @@ fn what_is_remembered_comes_back_and_is_its_owners_alone() {
 #[test]
 fn a_damaged_file_is_no_harm() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("uses.json");
+    let path = dir.path().join("usage.json");
     write(&path, &sample()).unwrap();
     let whole = fs::read(&path).unwrap();
     for length in 0..whole.len() {
@@ -67,17 +67,17 @@ fn a_damaged_file_is_no_harm() {
         }
     }
     fs::write(&path, vec![b' '; 5 << 20]).unwrap();
-    assert_eq!(read(&path), Remembered::default());
+    assert_eq!(read(&path), SavedUsage::default());
     fs::remove_file(&path).unwrap();
     let made = std::process::Command::new("mkfifo")
         .args(["-m", "600"])
         .arg(&path)
         .status();
     assert!(made.unwrap().success());
-    assert_eq!(read(&path), Remembered::default(), "and no wait");
+    assert_eq!(read(&path), SavedUsage::default(), "and no wait");
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
-    assert_eq!(read(&path), Remembered::default());
+    assert_eq!(read(&path), SavedUsage::default());
 }
 
 #[test]
@@ -102,12 +102,12 @@ fn no_more_is_read_than_is_kept() {
         let program = Some(format!("program-{n}"));
         (account, UsageRow { program, ..row })
     };
-    let many = Remembered {
+    let many = SavedUsage {
         of_keys: Vec::new(),
         keyless: (0..200).map(caller).collect(),
     };
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("uses.json");
+    let path = dir.path().join("usage.json");
     write(&path, &many).unwrap();
-    assert_eq!(read(&path).keyless.len(), SEATS);
+    assert_eq!(read(&path).keyless.len(), CALLERS_MAX);
 }
