@@ -24,7 +24,7 @@ use loopdeskd::admission::Admission;
 use loopdeskd::clock::Clock;
 use loopdeskd::config::check;
 use loopdeskd::facts::{ConnFacts, Local};
-use loopdeskd::keys::{Caller, Failures, Keys, New, RequestAuth, Trace, presented};
+use loopdeskd::keys::{Caller, Failures, Keys, NewKey, RequestAuth, Trace, presented};
 use loopdeskd::peer::Peer;
 use loopdeskd::peer::Peers;
 use loopdeskd::rights::Rights;
@@ -145,8 +145,8 @@ fn keys(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn new(name: String, scope: &str) -> New {
-    New {
+fn new(name: String, scope: &str) -> NewKey {
+    NewKey {
         name,
         account: "acme".parse().unwrap(),
         person: Person {

@@ -7,14 +7,14 @@ use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key::Rights;
 use loopdesk_protocol::{Paths, Problem};
 use loopdeskd::clock::Clock;
-use loopdeskd::keys::{Keys, New};
+use loopdeskd::keys::{Keys, NewKey};
 
 /// A key as a person would create it.
 ///
 /// # Panics
 /// Never: the account's name is valid.
-pub fn key(name: &str) -> New {
-    New {
+pub fn key(name: &str) -> NewKey {
+    NewKey {
         name: name.to_owned(),
         account: "acme".parse().expect("a name"),
         person: person(1),

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::facts::{ConnFacts, Local};
-use crate::keys::{KEY_HEADER, Keys, New, Trace};
+use crate::keys::{KEY_HEADER, Keys, NewKey, Trace};
 use crate::peer::Peer;
 use crate::rewrite;
 use crate::route_table::published::{self, PublishedRoute, shape};
@@ -99,7 +99,7 @@ impl TableBench {
     }
 
     fn key(&self, name: &str, scopes: &[&str]) -> String {
-        let new = New {
+        let new = NewKey {
             name: name.to_owned(),
             account: "acme".parse().unwrap(),
             person: Person {

@@ -10,8 +10,8 @@ use loopdesk_protocol::{Kind, Problem, SecretText};
 
 use super::file::KeyFileContents;
 use super::format::{self, KeyId};
-use super::key::{Key, New, OLD_MAX};
-use super::store::{KeyFileState, Stamp};
+use super::key::{Key, NewKey, OLD_MAX};
+use super::store::{FileStamp, KeyFileState};
 use super::{Keys, KeysInner, KeysState};
 use crate::config::AccountName;
 use crate::failpoint;
@@ -19,10 +19,10 @@ use crate::telemetry::Sent;
 
 /// What a change builds on.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
+pub(super) struct WriteState {
     generation: u64,
     /// The file as it was last read or written.
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     /// Keys that were revoked but are still in the file, since it couldn't be written.
     revoked: BTreeSet<KeyId>,
 }
@@ -32,7 +32,7 @@ impl Keys {
     ///
     /// # Errors
     /// The name is taken, the request for the key is invalid, or the file can't be written.
-    pub fn create(&self, new: New) -> Result<(Arc<Key>, SecretText), Problem> {
+    pub fn create(&self, new: NewKey) -> Result<(Arc<Key>, SecretText), Problem> {
         self.0.change(|keys, now| {
             if keys.contains_key(&new.name) {
                 let problem = format!("key `{}` already exists", new.name);
@@ -178,7 +178,7 @@ impl KeysInner {
     }
 
     /// Reads the file and puts its keys in force.
-    pub(super) fn read(&self, writer: &mut Writer) {
+    pub(super) fn read(&self, writer: &mut WriteState) {
         match self.store.read() {
             KeyFileState::Keys(contents, stamp) => {
                 writer.generation = contents.generation;
@@ -189,7 +189,7 @@ impl KeysInner {
                 });
                 self.publish(writer, keys);
             }
-            KeyFileState::Nothing(problem) => {
+            KeyFileState::Untrusted(problem) => {
                 writer.stamp = None;
                 let told = self.state.load().problem.clone();
                 if told.as_ref() != Some(&problem) {
@@ -235,7 +235,7 @@ impl KeysInner {
     }
 
     /// Puts `keys` in force, except those that were revoked.
-    fn publish(&self, writer: &Writer, keys: impl Iterator<Item = Arc<Key>>) {
+    fn publish(&self, writer: &WriteState, keys: impl Iterator<Item = Arc<Key>>) {
         let mut state = KeysState::default();
         let mut by_id = HashMap::new();
         for mut key in keys {

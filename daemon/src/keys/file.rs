@@ -24,9 +24,9 @@ use loopdesk_protocol::{key, text};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::format::Digest;
-use super::key::{Key, Old, Secrets, check_name, check_note};
-use super::rights::Written;
+use super::format::SecretDigest;
+use super::key::{Key, KeySecrets, OldSecret, check_name, check_note};
+use super::rights::WrittenRights;
 use crate::hex;
 
 /// The contents of the file.
@@ -57,7 +57,11 @@ pub(super) fn render(contents: &KeyFileContents, now: Timestamp) -> Result<Strin
     let file = KeyFile {
         version: VERSION,
         generation: contents.generation,
-        keys: contents.keys.iter().map(|k| Stored::of(k, now)).collect(),
+        keys: contents
+            .keys
+            .iter()
+            .map(|k| StoredKey::of(k, now))
+            .collect(),
     };
     let body = toml::to_string(&file).map_err(|e| e.to_string())?;
     Ok(sealed(&format!("{HEAD}{body}")))
@@ -91,12 +95,12 @@ fn contents(body: &str) -> Result<KeyFileContents, FileError> {
     let nonsense = |why: String| FileError::Nonsense(why);
     // The parser's messages may quote the file, which holds nothing secret.
     let of_toml = |e: toml::de::Error| nonsense(e.message().to_owned());
-    let Versioned { version } = toml::from_str(body).map_err(of_toml)?;
+    let FileVersion { version } = toml::from_str(body).map_err(of_toml)?;
     if version != VERSION {
         return Err(FileError::Newer(version));
     }
     let file: KeyFile = toml::from_str(body).map_err(of_toml)?;
-    let keys = file.keys.into_iter().map(Stored::into_key);
+    let keys = file.keys.into_iter().map(StoredKey::into_key);
     let keys: Vec<Key> = keys.collect::<Result<_, _>>().map_err(nonsense)?;
     let names: BTreeSet<_> = keys.iter().map(|key| &key.name).collect();
     let ids: BTreeSet<_> = keys.iter().map(|key| key.id).collect();
@@ -110,7 +114,7 @@ fn contents(body: &str) -> Result<KeyFileContents, FileError> {
 }
 
 #[derive(Deserialize)]
-struct Versioned {
+struct FileVersion {
     version: i64,
 }
 
@@ -120,12 +124,12 @@ struct KeyFile {
     version: i64,
     generation: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    keys: Vec<Stored>,
+    keys: Vec<StoredKey>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Stored {
+struct StoredKey {
     name: String,
     id: String,
     account: String,
@@ -164,7 +168,7 @@ struct StoredOld {
     until: Timestamp,
 }
 
-impl Stored {
+impl StoredKey {
     /// The stored form of `key`, without old secrets that have stopped working.
     fn of(key: &Key, now: Timestamp) -> Self {
         let rights = key.rights_text().clone();
@@ -195,15 +199,18 @@ impl Stored {
         let wrong = |what: &str| format!("{what} of key `{}` is invalid", name.escape_debug());
         check_name(&name).map_err(|_| wrong("the name"))?;
         check_note(self.note.as_deref().unwrap_or_default()).map_err(|_| wrong("the note"))?;
-        let digest = |text: &str| text.parse::<Digest>().map_err(|_| wrong("the SHA-256"));
+        let digest = |text: &str| {
+            text.parse::<SecretDigest>()
+                .map_err(|_| wrong("the SHA-256"))
+        };
         let old = self.old_secrets.iter().map(|old| {
-            Ok(Old {
+            Ok(OldSecret {
                 digest: digest(&old.sha256)?,
                 until: old.until,
             })
         });
         let old = old.collect::<Result<_, String>>()?;
-        let secrets = Secrets::stored(digest(&self.sha256)?, old);
+        let secrets = KeySecrets::stored(digest(&self.sha256)?, old);
         Ok(Key {
             id: self.id.parse().map_err(|_| wrong("the id"))?,
             account: self.account.parse().map_err(|_| wrong("the account"))?,
@@ -217,7 +224,7 @@ impl Stored {
             expires_at: self.expires_at,
             note: self.note,
             is_revoked: false,
-            rights: Written::kept(key::Rights {
+            rights: WrittenRights::kept(key::Rights {
                 scopes: self.scopes,
                 allow: self.allow,
                 deny: self.deny,
@@ -230,7 +237,7 @@ impl Stored {
 }
 
 impl StoredOld {
-    fn of(old: &Old) -> Self {
+    fn of(old: &OldSecret) -> Self {
         Self {
             sha256: old.digest.to_string(),
             until: old.until,
@@ -242,7 +249,7 @@ const VERSION: i64 = 1;
 
 const HEAD: &str = "\
 # The local keys of loopdesk: what each one allows, and a hash of its secret, from which the key
-# itself can't be recovered. Written by loopdeskd; use `loopdesk key` to change keys. The first line
+# itself can't be recovered. WrittenRights by loopdeskd; use `loopdesk key` to change keys. The first line
 # is a checksum of all others: if the file is edited, no key works.
 ";
 

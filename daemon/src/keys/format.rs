@@ -31,15 +31,15 @@ pub struct KeyId([u8; ID_LENGTH]);
 
 /// The stored hash of a secret.
 #[derive(Clone, Copy)]
-pub(super) struct Digest([u8; DIGEST_LENGTH]);
+pub(super) struct SecretDigest([u8; DIGEST_LENGTH]);
 
 /// A text that was sent as a key, reduced to what is needed to check it. The text itself can't be
 /// recovered from this.
 #[derive(Clone)]
-pub(super) struct Candidate {
+pub(super) struct KeyCandidate {
     /// The id of the key that it claims to be; arbitrary bytes if it isn't shaped like a key.
     pub(super) id: KeyId,
-    pub(super) digest: Digest,
+    pub(super) digest: SecretDigest,
     /// Whether it is shaped like a key and its checksum is right.
     pub(super) is_sound: Choice,
 }
@@ -59,7 +59,7 @@ impl KeyId {
 }
 
 /// A new secret for the key `id`: the key as a script sends it, and the hash to store.
-pub(super) fn generate(id: KeyId) -> Result<(SecretText, Digest), getrandom::Error> {
+pub(super) fn generate(id: KeyId) -> Result<(SecretText, SecretDigest), getrandom::Error> {
     let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
     fill(&mut secret[..])?;
     // The final capacity: a string that grows leaves copies of the secret in memory.
@@ -71,11 +71,11 @@ pub(super) fn generate(id: KeyId) -> Result<(SecretText, Digest), getrandom::Err
     let mut sum = checksum(key.as_bytes());
     key.extend(sum.iter().copied().map(char::from));
     sum.zeroize();
-    let digest = Digest::of(&id.0, &secret[..]);
+    let digest = SecretDigest::of(&id.0, &secret[..]);
     Ok((SecretText::new(key), digest))
 }
 
-impl Candidate {
+impl KeyCandidate {
     /// Reads any text, in the same time whether or not it is a key.
     pub(super) fn read(text: &[u8]) -> Self {
         let parts = parts(text);
@@ -89,7 +89,7 @@ impl Candidate {
         let mut expected = checksum(covered);
         let fits = expected[..].ct_eq(sum);
         expected.zeroize();
-        let digest = Digest::of(id, secret);
+        let digest = SecretDigest::of(id, secret);
         let id = id.try_into().unwrap_or_else(|_| digest.start());
         Self {
             id: KeyId(id),
@@ -157,7 +157,7 @@ fn checksum(text: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     digits
 }
 
-impl Digest {
+impl SecretDigest {
     fn of(id: &[u8], secret: &[u8]) -> Self {
         // Both lengths are fixed, so no separator is needed. The hash takes one block.
         let mut hash = Sha256::new();
@@ -219,19 +219,19 @@ impl FromStr for KeyId {
 }
 
 /// In hexadecimal, as in the file.
-impl fmt::Display for Digest {
+impl fmt::Display for SecretDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
-impl fmt::Debug for Digest {
+impl fmt::Debug for SecretDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Digest(..)")
+        f.write_str("SecretDigest(..)")
     }
 }
 
-impl FromStr for Digest {
+impl FromStr for SecretDigest {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -274,14 +274,14 @@ mod tests {
 
     use super::*;
 
-    fn new() -> (KeyId, SecretText, Digest) {
+    fn new() -> (KeyId, SecretText, SecretDigest) {
         let id = KeyId::random().unwrap();
         let (secret, digest) = generate(id).unwrap();
         (id, secret, digest)
     }
 
-    fn passes(text: &[u8], digest: &Digest) -> bool {
-        let read = Candidate::read(text);
+    fn passes(text: &[u8], digest: &SecretDigest) -> bool {
+        let read = KeyCandidate::read(text);
         bool::from(read.is_sound & read.digest.is(digest))
     }
 
@@ -293,7 +293,7 @@ mod tests {
             assert_eq!(text.len(), LENGTH);
             assert!(text.starts_with(&format!("{id}_")), "{text}");
             assert!(goes_on_as_a_key(&text.as_bytes()[PREFIX.len()..]));
-            let read = Candidate::read(text.as_bytes());
+            let read = KeyCandidate::read(text.as_bytes());
             assert_eq!(read.id, id);
             assert!(passes(text.as_bytes(), &digest));
         }
@@ -352,30 +352,30 @@ mod tests {
         let moved = text.replace(&id.to_string(), &other.to_string());
         let mut again = moved[..LENGTH - CHECKSUM_LENGTH].to_owned();
         again.extend(checksum(again.as_bytes()).map(char::from));
-        assert!(bool::from(Candidate::read(again.as_bytes()).is_sound));
+        assert!(bool::from(KeyCandidate::read(again.as_bytes()).is_sound));
         assert!(!passes(again.as_bytes(), &digest), "bound to its id");
-        assert!(!bool::from(Candidate::read(moved.as_bytes()).is_sound));
+        assert!(!bool::from(KeyCandidate::read(moved.as_bytes()).is_sound));
     }
 
     #[test]
     fn d4_debug_shows_no_digest() {
         let (id, secret, digest) = new();
-        assert_eq!(format!("{digest:?}"), "Digest(..)");
+        assert_eq!(format!("{digest:?}"), "SecretDigest(..)");
         assert_eq!(format!("{id:?}"), secret.expose()[..12]);
     }
 
     proptest! {
         #[test]
         fn d2_whatever_is_no_key_is_read_without_harm(text in any::<Vec<u8>>()) {
-            let read = Candidate::read(&text);
+            let read = KeyCandidate::read(&text);
             prop_assert!(!bool::from(read.is_sound));
-            prop_assert!(read.is(&Candidate::read(&text)));
+            prop_assert!(read.is(&KeyCandidate::read(&text)));
         }
 
         #[test]
         fn d2_ids_and_digests_come_back_from_their_text(bytes in any::<[u8; 32]>()) {
-            let digest = Digest(bytes);
-            let again: Digest = digest.to_string().parse().unwrap();
+            let digest = SecretDigest(bytes);
+            let again: SecretDigest = digest.to_string().parse().unwrap();
             prop_assert!(bool::from(again.is(&digest)));
             let id = KeyId::random().unwrap();
             prop_assert_eq!(id.to_string().parse::<KeyId>().unwrap(), id);
@@ -385,7 +385,7 @@ mod tests {
         fn d2_nothing_else_is_an_id_or_a_digest(text in "\\PC{0,70}") {
             prop_assume!(text.len() != 64 && text.len() != 12);
             prop_assert!(text.parse::<KeyId>().is_err());
-            prop_assert!(text.parse::<Digest>().is_err());
+            prop_assert!(text.parse::<SecretDigest>().is_err());
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{file, format};
 
 /// Whether a text is exactly a key, including its checksum.
 pub fn is_sound(text: &[u8]) -> bool {
-    format::Candidate::read(text).is_sound.into()
+    format::KeyCandidate::read(text).is_sound.into()
 }
 
 /// Parses the text of a key file and renders it again; `None` if it is invalid.

@@ -8,8 +8,8 @@ use loopdesk_protocol::account::Person;
 use loopdesk_protocol::{Kind, Problem, key};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::format::{Digest, KeyId};
-use super::rights::Written;
+use super::format::{KeyId, SecretDigest};
+use super::rights::WrittenRights;
 use super::tally::UsageCounter;
 use crate::config::{AccountName, Ttl};
 use crate::rights::Rights;
@@ -33,14 +33,14 @@ pub struct Key {
     pub note: Option<String>,
     /// Whether it was revoked, and is still here because the file couldn't be written.
     pub is_revoked: bool,
-    pub(super) rights: Written,
-    pub(super) secrets: Secrets,
+    pub(super) rights: WrittenRights,
+    pub(super) secrets: KeySecrets,
     pub(super) counter: Arc<UsageCounter>,
 }
 
 /// A request for a new key.
 #[derive(Clone, Debug)]
-pub struct New {
+pub struct NewKey {
     /// Its name: 1 to 64 letters, digits, `-`, `_` and `.`, the first a letter or digit.
     pub name: String,
     /// The account whose session it uses.
@@ -61,9 +61,9 @@ impl Key {
     /// # Errors
     /// The name, the note, the lifetime or the rights are invalid.
     pub(super) fn new(
-        new: New,
+        new: NewKey,
         id: KeyId,
-        digest: Digest,
+        digest: SecretDigest,
         now: Timestamp,
     ) -> Result<Self, Problem> {
         check_name(&new.name)?;
@@ -78,7 +78,7 @@ impl Key {
             ))),
             (_, Some(at)) => Ok(at),
         });
-        let rights = Written::asked(new.rights).map_err(|why| {
+        let rights = WrittenRights::asked(new.rights).map_err(|why| {
             wrong(format!(
                 "the rights of key `{}` are invalid: {why}",
                 new.name
@@ -95,7 +95,7 @@ impl Key {
             note: new.note.filter(|note| !note.is_empty()),
             is_revoked: false,
             rights,
-            secrets: Secrets::new(digest),
+            secrets: KeySecrets::new(digest),
             counter: Arc::default(),
         })
     }
@@ -134,21 +134,21 @@ impl Key {
 /// Each rotation gives the secret that it replaces a grace period, and leaves those of earlier secrets
 /// alone. A rotation without a grace period ends them all.
 #[derive(Clone, Debug)]
-pub(super) struct Secrets {
-    current: Digest,
-    old: Vec<Old>,
+pub(super) struct KeySecrets {
+    current: SecretDigest,
+    old: Vec<OldSecret>,
 }
 
 /// A secret that was replaced.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Old {
-    pub(super) digest: Digest,
+pub(super) struct OldSecret {
+    pub(super) digest: SecretDigest,
     /// When it stops working.
     pub(super) until: Timestamp,
 }
 
-impl Secrets {
-    pub(super) fn new(current: Digest) -> Self {
+impl KeySecrets {
+    pub(super) fn new(current: SecretDigest) -> Self {
         Self {
             current,
             old: Vec::new(),
@@ -156,22 +156,22 @@ impl Secrets {
     }
 
     /// The secrets of a stored key; `None` if there are too many.
-    pub(super) fn stored(current: Digest, old: Vec<Old>) -> Option<Self> {
+    pub(super) fn stored(current: SecretDigest, old: Vec<OldSecret>) -> Option<Self> {
         (old.len() <= OLD_MAX).then_some(Self { current, old })
     }
 
     /// The current one.
-    pub(super) fn current(&self) -> &Digest {
+    pub(super) fn current(&self) -> &SecretDigest {
         &self.current
     }
 
     /// The old ones that still work, oldest first.
-    pub(super) fn old(&self, now: Timestamp) -> impl Iterator<Item = &Old> {
+    pub(super) fn old(&self, now: Timestamp) -> impl Iterator<Item = &OldSecret> {
         self.old.iter().filter(move |old| now < old.until)
     }
 
     /// Whether a secret that works has this digest. Takes the same time for any number of secrets.
-    pub(super) fn fit(&self, digest: &Digest, now: Timestamp) -> Choice {
+    pub(super) fn fit(&self, digest: &SecretDigest, now: Timestamp) -> Choice {
         let mut fits = self.current.is(digest);
         for place in 0..OLD_MAX {
             let (digest_of_old, works) = match self.old.get(place) {
@@ -185,12 +185,17 @@ impl Secrets {
 
     /// Replaces the current secret, which keeps working for `grace`; `None` if too many old secrets
     /// would work.
-    pub(super) fn rotated(&self, new: Digest, grace: Duration, now: Timestamp) -> Option<Self> {
+    pub(super) fn rotated(
+        &self,
+        new: SecretDigest,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Option<Self> {
         if grace.is_zero() {
             return Some(Self::new(new));
         }
-        let mut old: Vec<Old> = self.old(now).copied().collect();
-        old.push(Old {
+        let mut old: Vec<OldSecret> = self.old(now).copied().collect();
+        old.push(OldSecret {
             digest: self.current,
             until: after(now, grace)?,
         });
@@ -249,11 +254,11 @@ pub(super) const OLD_MAX: usize = 3;
 mod tests {
     use super::*;
 
-    fn digest() -> Digest {
-        Digest::random().unwrap()
+    fn digest() -> SecretDigest {
+        SecretDigest::random().unwrap()
     }
 
-    fn fits(secrets: &Secrets, digest: &Digest, now: Timestamp) -> bool {
+    fn fits(secrets: &KeySecrets, digest: &SecretDigest, now: Timestamp) -> bool {
         secrets.fit(digest, now).into()
     }
 
@@ -263,7 +268,7 @@ mod tests {
         let at = |hours: i64| start + SignedDuration::from_hours(hours);
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let (first, second, third) = (digest(), digest(), digest());
-        let one = Secrets::new(first);
+        let one = KeySecrets::new(first);
         let two = one.rotated(second, hours(10), at(0)).unwrap();
         let three = two.rotated(third, hours(2), at(1)).unwrap();
         let table = [
@@ -289,7 +294,7 @@ mod tests {
     fn d2_more_old_secrets_than_a_person_can_know_are_not_kept() {
         let now: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
         let day = Duration::from_secs(86_400);
-        let mut secrets = Secrets::new(digest());
+        let mut secrets = KeySecrets::new(digest());
         for _ in 0..OLD_MAX {
             secrets = secrets.rotated(digest(), day, now).unwrap();
         }

@@ -1,7 +1,7 @@
 //! Local keys: what scripts send instead of an API token.
 //!
 //! ```text
-//! request ─ presented ─▶ Presented ─ Keys::check ─▶ Key, or KeyError (delayed by throttle)
+//! request ─ presented ─▶ PresentedKey ─ Keys::check ─▶ Key, or KeyError (delayed by throttle)
 //!                          format          │
 //! keys.toml ─ store ─▶ file ─▶ Key ────────┘        Keys::note_use ─▶ uses ─▶ background
 //! ```
@@ -40,14 +40,14 @@ use loopdesk_protocol::{Paths, Problem, key as protocol};
 use subtle::Choice;
 
 use self::background::{PACE, Pace, WorkQueue};
-use self::change::Writer;
+use self::change::WriteState;
 pub use self::connection::Trace;
 pub use self::error::KeyError;
-use self::format::Digest;
 pub use self::format::KeyId;
-use self::key::Secrets;
-pub use self::key::{Key, New};
-pub use self::presented::{KEY_HEADER, Presented, presented, take_out};
+use self::format::SecretDigest;
+use self::key::KeySecrets;
+pub use self::key::{Key, NewKey};
+pub use self::presented::{KEY_HEADER, PresentedKey, presented, take_out};
 use self::store::KeyStore;
 pub use self::throttle::Failures;
 use self::throttle::Throttle;
@@ -66,9 +66,9 @@ struct KeysInner {
     clock: Clock,
     state: ArcSwap<KeysState>,
     /// Locked while the file is read or changed.
-    writer: Mutex<Writer>,
+    writer: Mutex<WriteState>,
     /// What a secret is compared with if its key doesn't exist.
-    nobody: Secrets,
+    nobody: KeySecrets,
     throttle: Throttle,
     usage: Arc<UsageLog>,
     /// Locked while the file is written.
@@ -99,13 +99,13 @@ impl Keys {
         let remembered = memory::read(&paths.uses_file());
         // Without random bytes nothing else works either, so any digest that matches no secret
         // will do.
-        let nobody = Digest::random().unwrap_or_else(|_| Digest::of_nothing());
+        let nobody = SecretDigest::random().unwrap_or_else(|_| SecretDigest::of_nothing());
         let inner = Arc::new(KeysInner {
             store: KeyStore::new(paths),
             clock,
             state: ArcSwap::default(),
             writer: Mutex::default(),
-            nobody: Secrets::new(nobody),
+            nobody: KeySecrets::new(nobody),
             throttle: Throttle::new(),
             usage: Arc::new(UsageLog::new(Arc::clone(&queue), remembered)),
             usage_file: Mutex::new(paths.uses_file()),
@@ -144,7 +144,7 @@ impl Keys {
     /// No key has this id and secret, or the key file can't be trusted.
     pub async fn check(
         &self,
-        presented: &Presented,
+        presented: &PresentedKey,
         failures: &Failures,
     ) -> Result<Arc<Key>, KeyError> {
         let verdict = self.0.judge(presented);
@@ -217,7 +217,7 @@ impl Keys {
 }
 
 impl KeysInner {
-    fn judge(&self, presented: &Presented) -> Result<Arc<Key>, KeyError> {
+    fn judge(&self, presented: &PresentedKey) -> Result<Arc<Key>, KeyError> {
         let now = self.clock.now();
         self.look_now_and_then(now);
         let state = self.state.load();
@@ -268,7 +268,7 @@ impl KeysInner {
         }
     }
 
-    fn writer(&self) -> std::sync::MutexGuard<'_, Writer> {
+    fn writer(&self) -> std::sync::MutexGuard<'_, WriteState> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,17 +26,17 @@ use loopdesk_protocol::key::PREFIX;
 use zeroize::Zeroizing;
 
 use super::error::KeyError;
-use super::format::{self, Candidate};
+use super::format::{self, KeyCandidate};
 use crate::hop_by_hop;
 use crate::percent;
 
 /// What a request carries as a key. It doesn't hold the key itself, only what is needed to check it.
 #[derive(Clone)]
-pub struct Presented(pub(super) Candidate);
+pub struct PresentedKey(pub(super) KeyCandidate);
 
-impl std::fmt::Debug for Presented {
+impl std::fmt::Debug for PresentedKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Presented(..)")
+        f.write_str("PresentedKey(..)")
     }
 }
 
@@ -44,15 +44,15 @@ impl std::fmt::Debug for Presented {
 ///
 /// # Errors
 /// The request has two different keys, or one in its target or in another header.
-pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, KeyError> {
+pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<PresentedKey>, KeyError> {
     if is_in_target(uri) {
         return Err(KeyError::InTarget);
     }
-    let mut found: Option<Candidate> = None;
+    let mut found: Option<KeyCandidate> = None;
     for (name, value) in headers {
         let mut differs = false;
         let mut take = |text: &[u8]| {
-            let candidate = Candidate::read(text);
+            let candidate = KeyCandidate::read(text);
             match &found {
                 Some(known) => differs |= !known.is(&candidate),
                 None => found = Some(candidate),
@@ -70,7 +70,7 @@ pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<Presented>, Ke
             return Err(KeyError::Two);
         }
     }
-    Ok(found.map(Presented))
+    Ok(found.map(PresentedKey))
 }
 
 /// Removes every header that holds a key, whichever credential the request is sent on with.

@@ -6,12 +6,12 @@ use crate::rights::Rights;
 
 /// Rights as written, and what they mean.
 #[derive(Clone, Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenRights {
     text: key::Rights,
     meaning: Result<Rights, String>,
 }
 
-impl Written {
+impl WrittenRights {
     /// Reads stored rights. Rights that can't be parsed are kept as written and allow nothing: an older
     /// release must not allow more than a newer one meant.
     pub(super) fn kept(text: key::Rights) -> Self {

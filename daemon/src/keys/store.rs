@@ -29,14 +29,14 @@ pub(super) struct KeyStore {
 #[derive(Debug)]
 pub(super) enum KeyFileState {
     /// The latest key file, or the contents of an empty one if no key was ever created.
-    Keys(KeyFileContents, Option<Stamp>),
+    Keys(KeyFileContents, Option<FileStamp>),
     /// A file that can't be trusted.
-    Nothing(Problem),
+    Untrusted(Problem),
 }
 
 /// The file's metadata, which changes with every write and with its owner and mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileStamp {
     file: (u64, u64, u64),
     access: (u32, u32),
     written: (i64, i64),
@@ -53,11 +53,11 @@ impl KeyStore {
     }
 
     /// The current stamp of the key file, to detect changes.
-    pub(super) fn stamp(&self) -> Option<Stamp> {
+    pub(super) fn stamp(&self) -> Option<FileStamp> {
         std::fs::symlink_metadata(&self.file)
             .ok()
             .as_ref()
-            .map(Stamp::of)
+            .map(FileStamp::of)
     }
 
     /// Reads both files. May block.
@@ -67,24 +67,26 @@ impl KeyStore {
             Err(error) if error.is_missing() => {
                 return KeyFileState::Keys(KeyFileContents::default(), None);
             }
-            Err(error) => return KeyFileState::Nothing(closing(error.problem())),
+            Err(error) => return KeyFileState::Untrusted(closing(error.problem())),
         }
         let mark = self.read_mark();
         match (self.read_file(), mark) {
-            (Ok(None), Mark::None) => KeyFileState::Keys(KeyFileContents::default(), None),
-            (Ok(None), Mark::Unknown | Mark::Change(_)) => KeyFileState::Nothing(self.missing()),
-            (Ok(Some((contents, _))), Mark::Change(last)) if contents.generation < last => {
-                KeyFileState::Nothing(self.older())
+            (Ok(None), ChangeMark::None) => KeyFileState::Keys(KeyFileContents::default(), None),
+            (Ok(None), ChangeMark::Unknown | ChangeMark::Change(_)) => {
+                KeyFileState::Untrusted(self.missing())
+            }
+            (Ok(Some((contents, _))), ChangeMark::Change(last)) if contents.generation < last => {
+                KeyFileState::Untrusted(self.older())
             }
             (Ok(Some((contents, stamp))), mark) => {
-                if mark != Mark::Change(contents.generation)
+                if mark != ChangeMark::Change(contents.generation)
                     && let Err(error) = self.write_mark(contents.generation)
                 {
                     tracing::warn!(%error, "can't update the change mark of the local keys");
                 }
                 KeyFileState::Keys(contents, Some(stamp))
             }
-            (Err(problem), _) => KeyFileState::Nothing(problem),
+            (Err(problem), _) => KeyFileState::Untrusted(problem),
         }
     }
 
@@ -116,7 +118,7 @@ impl KeyStore {
         Ok(())
     }
 
-    fn read_file(&self) -> Result<Option<(KeyFileContents, Stamp)>, Problem> {
+    fn read_file(&self) -> Result<Option<(KeyFileContents, FileStamp)>, Problem> {
         let flags = durable::NO_FOLLOW | durable::NO_WAIT;
         let opened = OpenOptions::new()
             .read(true)
@@ -133,7 +135,7 @@ impl KeyStore {
         let read = file.take(FILE_MAX + 1).read_to_end(&mut bytes);
         read.map_err(|e| self.unreadable(&e))?;
         let contents = file::parse(&bytes).map_err(|damage| self.damaged(&damage))?;
-        Ok(Some((contents, Stamp::of(&meta))))
+        Ok(Some((contents, FileStamp::of(&meta))))
     }
 
     /// Rejects a file that another user could have written.
@@ -161,16 +163,16 @@ impl KeyStore {
         Ok(())
     }
 
-    fn read_mark(&self) -> Mark {
+    fn read_mark(&self) -> ChangeMark {
         let bytes = match durable::read_file(&self.mark, MARK_MAX) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Mark::None,
-            Err(_) => return Mark::Unknown,
+            Ok(None) => return ChangeMark::None,
+            Err(_) => return ChangeMark::Unknown,
         };
         let text = std::str::from_utf8(&bytes).ok();
         let number = text.and_then(|text| text.strip_prefix(MARK)?.strip_suffix('\n'));
         let number = number.and_then(|number| number.parse().ok());
-        number.map_or(Mark::Unknown, Mark::Change)
+        number.map_or(ChangeMark::Unknown, ChangeMark::Change)
     }
 
     fn write_mark(&self, change: u64) -> Result<(), durable::DurableError> {
@@ -243,7 +245,7 @@ fn closing(problem: Problem) -> Problem {
 
 /// The change mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
+enum ChangeMark {
     /// No mark: no key was ever created.
     None,
     /// The mark can't be read: keys were created, but the last change is unknown.
@@ -252,7 +254,7 @@ enum Mark {
     Change(u64),
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(meta: &Metadata) -> Self {
         Self {
             file: (meta.dev(), meta.ino(), meta.len()),

@@ -47,8 +47,8 @@ fn person(id: u64) -> Person {
     }
 }
 
-fn new(name: &str) -> New {
-    New {
+fn new(name: &str) -> NewKey {
+    NewKey {
         name: name.to_owned(),
         account: "acme".parse().unwrap(),
         person: person(1),
@@ -66,7 +66,7 @@ fn policy() -> KeyPolicy {
     KeyPolicy::new(&samples::config(Vec::new()))
 }
 
-fn sent(text: &str) -> Presented {
+fn sent(text: &str) -> PresentedKey {
     let mut headers = HeaderMap::new();
     headers.insert(KEY_HEADER, HeaderValue::from_str(text).unwrap());
     presented(&headers, &Uri::from_static("/"))
@@ -168,7 +168,7 @@ async fn d2_w10_whatever_does_not_fit_gets_one_answer() {
 #[tokio::test]
 async fn d2_a_key_ends_by_the_clock_and_only_its_holder_is_told() {
     let bench = bench();
-    let new = New {
+    let new = NewKey {
         expires_in: Some(Duration::from_secs(3600)),
         ..new("nightly")
     };
@@ -216,7 +216,7 @@ async fn d2_after_a_rotation_the_old_secret_has_its_time_of_grace() {
 #[tokio::test]
 async fn d2_a_key_is_shown_with_all_that_it_is_but_its_secret() {
     let bench = bench();
-    let new = New {
+    let new = NewKey {
         expires_in: Some(Duration::from_secs(3600)),
         note: Some("for the night shift".to_owned()),
         ..new("nightly")
@@ -244,7 +244,7 @@ async fn d2_a_key_is_shown_with_all_that_it_is_but_its_secret() {
 async fn d2_names_are_unique_and_wishes_are_checked() {
     let bench = bench();
     let secret = bench.create("nightly");
-    let refused = |new: New| {
+    let refused = |new: NewKey| {
         let before = bench.keys.all().len();
         let problem = bench.keys.create(new).unwrap_err();
         assert_eq!(problem.kind, loopdesk_protocol::Kind::Usage, "{problem}");
@@ -263,18 +263,18 @@ async fn d2_names_are_unique_and_wishes_are_checked() {
         !format!("{pasted:?}").contains(&secret.expose()[4..]),
         "{pasted:?}"
     );
-    refused(New {
+    refused(NewKey {
         rights: protocol::Rights::default(),
         ..new("x")
     });
     for time in [Duration::ZERO, Duration::MAX] {
-        refused(New {
+        refused(NewKey {
             expires_in: Some(time),
             ..new("x")
         });
     }
     for note in ["a\nb".to_owned(), "x".repeat(501)] {
-        refused(New {
+        refused(NewKey {
             note: Some(note),
             ..new("x")
         });
@@ -288,7 +288,7 @@ async fn r8_keys_are_confirmed_for_another_person_by_account_and_by_name() {
     for name in ["one", "two"] {
         bench.create(name);
     }
-    let other = New {
+    let other = NewKey {
         account: "beta".parse().unwrap(),
         ..new("beta-one")
     };
@@ -446,7 +446,7 @@ async fn d2_rights_that_can_t_be_read_allow_nothing() {
             .iter()
             .map(|key| {
                 let mut key = Key::clone(key);
-                key.rights = rights::Written::kept(protocol::Rights::default());
+                key.rights = rights::WrittenRights::kept(protocol::Rights::default());
                 key
             })
             .collect(),

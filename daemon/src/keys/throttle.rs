@@ -19,12 +19,12 @@ use super::format::KeyId;
 
 /// How often a connection has sent a wrong key. It lives as long as the connection.
 #[derive(Debug, Default)]
-pub struct Failures(Mutex<Count>);
+pub struct Failures(Mutex<FailureCount>);
 
 /// Delays wrong keys.
 #[derive(Debug)]
 pub(super) struct Throttle {
-    ids: Mutex<Box<[Count]>>,
+    ids: Mutex<Box<[FailureCount]>>,
     /// Randomly seeded, so that an attacker can't choose ids that share an entry with another id.
     hasher: RandomState,
     waiting: Semaphore,
@@ -33,7 +33,7 @@ pub(super) struct Throttle {
 impl Throttle {
     pub(super) fn new() -> Self {
         Self {
-            ids: Mutex::new(vec![Count::default(); PLACES].into()),
+            ids: Mutex::new(vec![FailureCount::default(); PLACES].into()),
             hasher: RandomState::new(),
             waiting: Semaphore::new(WAITING),
         }
@@ -67,12 +67,12 @@ impl Throttle {
 
 /// Failures, which are forgotten one by one over time.
 #[derive(Clone, Copy, Debug, Default)]
-struct Count {
+struct FailureCount {
     failures: u32,
     last: Option<Instant>,
 }
 
-impl Count {
+impl FailureCount {
     fn one_more(&mut self, now: Instant) -> u32 {
         let idle = self.last.map(|last| now.saturating_duration_since(last));
         let forgotten = idle.map_or(0, |idle| idle.as_secs() / FORGOTTEN_AFTER.as_secs());

@@ -8,7 +8,7 @@ use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key::Rights;
 use loopdeskd::clock::Clock;
 use loopdeskd::config::{Account, Config, check};
-use loopdeskd::keys::{Keys, New};
+use loopdeskd::keys::{Keys, NewKey};
 
 /// The configuration.
 pub(crate) static CONFIG: LazyLock<Config> =
@@ -21,7 +21,7 @@ pub(crate) static KEYS: LazyLock<(Keys, String)> = LazyLock::new(|| {
     let paths = paths.expect("folders");
     std::fs::create_dir_all(paths.state_dir()).expect("a folder");
     let keys = Keys::open(&paths, Clock::system());
-    let new = New {
+    let new = NewKey {
         name: "reader".to_owned(),
         account: "acme".parse().expect("a name"),
         person: Person {

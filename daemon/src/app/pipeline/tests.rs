@@ -16,7 +16,7 @@ use proptest::test_runner::TestRunner;
 use super::*;
 use crate::clock::Clock;
 use crate::facts::Local;
-use crate::keys::{New, Trace};
+use crate::keys::{NewKey, Trace};
 use crate::peer::Peer;
 use crate::samples;
 use crate::telemetry::redact;
@@ -217,7 +217,7 @@ impl PipelineScene {
         let mut keys = Vec::new();
         for (number, (scopes, deny)) in RIGHTS.iter().enumerate() {
             let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-            let new = New {
+            let new = NewKey {
                 name: format!("key-{number}"),
                 account: "acme".parse().unwrap(),
                 person: Person {

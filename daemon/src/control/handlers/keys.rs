@@ -12,7 +12,7 @@ use loopdesk_protocol::{Kind, Problem, SecretText, conditions};
 
 use super::super::Control;
 use crate::config::{self, Access, AccountName, Config};
-use crate::keys::{Key, Keys, New};
+use crate::keys::{Key, Keys, NewKey};
 use crate::percent;
 use crate::rights::Rights;
 use crate::route::{KeyPolicy, Question, Routes};
@@ -54,7 +54,7 @@ pub(in crate::control) async fn create(
     let config = Arc::clone(&control.loaded.borrow().config);
     let rights = Rights::parse(&asked.rights).map_err(|why| Problem::new(Kind::Usage, why))?;
     within_limit(&config, &rights)?;
-    let new = New {
+    let new = NewKey {
         name: asked.name,
         account: name.clone(),
         person,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::keys::format::{self, KeyId};
-use crate::keys::key::New;
+use crate::keys::key::NewKey;
 
 fn now() -> Timestamp {
     "2026-11-01T00:00:00Z".parse().unwrap()
@@ -12,7 +12,7 @@ fn now() -> Timestamp {
 
 fn key(name: &str, rights: key::Rights) -> Key {
     let id = KeyId::random().unwrap();
-    let new = New {
+    let new = NewKey {
         name: name.to_owned(),
         account: "acme".parse().unwrap(),
         person: Person {
@@ -92,7 +92,7 @@ fn a_person_can_read_it() {
         .join("\n")
         .replace(&contents.keys[0].id.to_string(), "ldk_Q3vT9xKa");
     let expected = "# The local keys of loopdesk: what each one allows, and a hash of its secret, from which the key
-# itself can't be recovered. Written by loopdeskd; use `loopdesk key` to change keys. The first line
+# itself can't be recovered. WrittenRights by loopdeskd; use `loopdesk key` to change keys. The first line
 # is a checksum of all others: if the file is edited, no key works.
 version = 1
 generation = 12

@@ -27,7 +27,7 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 /// Whether the key in these headers is `key`; `None` if they have none.
 fn found(lines: &[(&str, &str)], key: &str) -> Option<bool> {
     let found = presented(&headers(lines), &Uri::from_static("/")).unwrap();
-    found.map(|found| found.0.is(&Candidate::read(key.as_bytes())))
+    found.map(|found| found.0.is(&KeyCandidate::read(key.as_bytes())))
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn d2_the_table_of_slots() {
         ("Authorization", format!("Bearer x{key}")),
         ("Authorization", format!("Bearer {key}, Basic eDp5")),
         ("Authorization", format!("Bearer {}", &key[..61])),
-        ("Authorization", format!("Digest username=\"{key}\"")),
+        ("Authorization", format!("SecretDigest username=\"{key}\"")),
         ("Authorization", basic(&format!("user:x{key}"))),
         ("Authorization", basic("user:ldk_")),
         (
@@ -240,7 +240,7 @@ fn d4_debug_shows_nothing_of_what_was_presented() {
     let key = key();
     let lines = headers(&[("x-loopdesk-key", &key)]);
     let found = presented(&lines, &Uri::from_static("/")).unwrap();
-    assert_eq!(format!("{found:?}"), "Some(Presented(..))");
+    assert_eq!(format!("{found:?}"), "Some(PresentedKey(..))");
 }
 
 /// Names and values among which keys are likely.
@@ -266,7 +266,7 @@ fn lines() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
         "token=".to_owned(),
     ]);
     let parts = prop::collection::vec(texts, 0..4).prop_map(|parts| parts.concat());
-    let schemes = prop::sample::select(vec!["", "Bearer ", "basic ", "Token ", "Digest\t"]);
+    let schemes = prop::sample::select(vec!["", "Bearer ", "basic ", "Token ", "SecretDigest\t"]);
     let value = (schemes, parts, any::<bool>(), any::<Vec<u8>>()).prop_map(
         |(scheme, text, is_encoded, noise)| {
             let text = if is_encoded {

@@ -32,7 +32,7 @@ impl Bench {
     fn read(&self) -> Result<u64, Problem> {
         match self.store.read() {
             KeyFileState::Keys(contents, _) => Ok(contents.generation),
-            KeyFileState::Nothing(problem) => Err(problem),
+            KeyFileState::Untrusted(problem) => Err(problem),
         }
     }
 
@@ -123,11 +123,11 @@ fn d2_a_mark_that_stayed_behind_is_brought_up_to_date() {
     for mark in [&behind[..], b"", b"loopdesk-keys 1 last-change x\n"] {
         fs::write(&bench.store.mark, mark).unwrap();
         assert_eq!(bench.read(), Ok(8));
-        assert_eq!(bench.store.read_mark(), Mark::Change(8));
+        assert_eq!(bench.store.read_mark(), ChangeMark::Change(8));
     }
     fs::remove_file(&bench.store.mark).unwrap();
     assert_eq!(bench.read(), Ok(8));
-    assert_eq!(bench.store.read_mark(), Mark::Change(8));
+    assert_eq!(bench.store.read_mark(), ChangeMark::Change(8));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::keys::connection::{Connection, Trace};
 
 /// The client of a connection. It lives as long as the connection; clones share it.
 #[derive(Clone, Debug)]
-pub struct Caller(Arc<Handle>);
+pub struct Caller(Arc<CallerHandle>);
 
 impl Caller {
     /// A client on the unix socket.
@@ -21,7 +21,7 @@ impl Caller {
     }
 
     fn of(trace: Trace, over_tcp: bool) -> Self {
-        Self(Arc::new(Handle {
+        Self(Arc::new(CallerHandle {
             connection: Arc::new(Connection::new(trace, over_tcp)),
             usage: OnceLock::new(),
         }))
@@ -41,12 +41,12 @@ impl Caller {
 
 /// Marks the connection as closed when the last clone is dropped.
 #[derive(Debug)]
-struct Handle {
+struct CallerHandle {
     connection: Arc<Connection>,
     usage: OnceLock<Weak<UsageLog>>,
 }
 
-impl Drop for Handle {
+impl Drop for CallerHandle {
     fn drop(&mut self) {
         self.connection.has_gone();
         // Its program was never looked up. Its requests must be counted all the same.

@@ -11,7 +11,7 @@ use loopdesk_protocol::account::Person;
 use super::*;
 use crate::clock::{Clock, Mover};
 use crate::keys::background::{PACE, Pace};
-use crate::keys::{Keys, New, Trace};
+use crate::keys::{Keys, NewKey, Trace};
 use crate::peer::Peers;
 
 struct Bench {
@@ -43,7 +43,7 @@ fn acme() -> AccountName {
 
 impl Bench {
     fn key(&self, name: &str) -> Arc<Key> {
-        let new = New {
+        let new = NewKey {
             name: name.to_owned(),
             account: acme(),
             person: Person {

@@ -10,7 +10,7 @@ use super::*;
 use crate::body::Budget;
 use crate::clock::Clock;
 use crate::facts::{Admitted, ConnFacts, Local};
-use crate::keys::{Keys, New, Trace};
+use crate::keys::{Keys, NewKey, Trace};
 use crate::peer::Peer;
 use crate::route::{Question, Routes};
 use crate::samples;
@@ -25,7 +25,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
     let (clock, mover) = Clock::movable();
     let keys = Keys::open(&paths, clock.clone());
     let make = |name: &str, scopes: &[&str], hours: Option<u64>| {
-        let new = New {
+        let new = NewKey {
             name: name.to_owned(),
             account: "acme".parse().unwrap(),
             person: person(1),
@@ -164,7 +164,7 @@ async fn d2_a_body_is_held_to_the_keys_rights_and_to_max_key_scope() {
         (narrow, wide, false),
         (wide, narrow, false),
     ] {
-        let new = New {
+        let new = NewKey {
             name: format!("{}-of-{}", own.len(), most.len()),
             account: "acme".parse().unwrap(),
             person: person(1),
