@@ -24,7 +24,7 @@ use loopdeskd::admission::Admission;
 use loopdeskd::clock::Clock;
 use loopdeskd::config::check;
 use loopdeskd::facts::{ConnFacts, Local};
-use loopdeskd::keys::{Caller, Failures, Keys, NewKey, RequestAuth, Trace, presented};
+use loopdeskd::keys::{Caller, Failures, Keys, NewKey, RequestAuth, Trace, extract};
 use loopdeskd::peer::Peer;
 use loopdeskd::peer::Peers;
 use loopdeskd::rights::Rights;
@@ -121,7 +121,7 @@ fn keys(criterion: &mut Criterion) {
             .insert(AUTHORIZATION, value.try_into().unwrap());
         group.bench_function(name, |b| {
             b.iter(|| {
-                let found = presented(black_box(&head.headers), &head.uri);
+                let found = extract(black_box(&head.headers), &head.uri);
                 let found = found.unwrap().unwrap();
                 at_once(keys.check(&found, &failures)).unwrap()
             });
@@ -129,7 +129,7 @@ fn keys(criterion: &mut Criterion) {
     }
     let head = head("/api/v2/tickets.json?page[size]=100");
     group.bench_function("none is sent", |b| {
-        b.iter(|| presented(black_box(&head.headers), &head.uri).unwrap());
+        b.iter(|| extract(black_box(&head.headers), &head.uri).unwrap());
     });
     let caller = Caller::new(Trace::Nothing);
     group.bench_function("noting its use", |b| {

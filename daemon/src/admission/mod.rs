@@ -132,11 +132,11 @@ impl Admission {
         head: &mut Parts,
     ) -> Result<Option<Arc<Key>>, ErrorResponse> {
         let presented =
-            keys::presented(&head.headers, &head.uri).map_err(KeyErrorResponse::Invalid)?;
+            keys::extract(&head.headers, &head.uri).map_err(KeyErrorResponse::Invalid)?;
         let Some(presented) = presented else {
             return Ok(None);
         };
-        keys::take_out(&mut head.headers);
+        keys::strip(&mut head.headers);
         let checked = self.keys.check(&presented, &facts.failures).await;
         Ok(Some(checked.map_err(KeyErrorResponse::Invalid)?))
     }

@@ -47,7 +47,7 @@ pub use self::format::KeyId;
 use self::format::SecretDigest;
 use self::key::KeySecrets;
 pub use self::key::{Key, NewKey};
-pub use self::presented::{KEY_HEADER, PresentedKey, presented, take_out};
+pub use self::presented::{KEY_HEADER, PresentedKey, extract, strip};
 use self::store::KeyStore;
 pub use self::throttle::Failures;
 use self::throttle::Throttle;
@@ -68,7 +68,7 @@ struct KeysInner {
     /// Locked while the file is read or changed.
     writer: Mutex<WriteState>,
     /// What a secret is compared with if its key doesn't exist.
-    nobody: KeySecrets,
+    decoy: KeySecrets,
     throttle: Throttle,
     usage: Arc<UsageLog>,
     /// Locked while the file is written.
@@ -99,13 +99,13 @@ impl Keys {
         let remembered = memory::read(&paths.uses_file());
         // Without random bytes nothing else works either, so any digest that matches no secret
         // will do.
-        let nobody = SecretDigest::random().unwrap_or_else(|_| SecretDigest::of_nothing());
+        let decoy = SecretDigest::random().unwrap_or_else(|_| SecretDigest::of_nothing());
         let inner = Arc::new(KeysInner {
             store: KeyStore::new(paths),
             clock,
             state: ArcSwap::default(),
             writer: Mutex::default(),
-            nobody: KeySecrets::new(nobody),
+            decoy: KeySecrets::new(decoy),
             throttle: Throttle::new(),
             usage: Arc::new(UsageLog::new(Arc::clone(&queue), remembered)),
             usage_file: Mutex::new(paths.uses_file()),
@@ -149,7 +149,7 @@ impl Keys {
     ) -> Result<Arc<Key>, KeyError> {
         let verdict = self.0.judge(presented);
         if matches!(verdict, Err(KeyError::Unknown)) {
-            self.0.throttle.hold_up(presented.0.id, failures).await;
+            self.0.throttle.delay(presented.0.id, failures).await;
         }
         verdict
     }
@@ -229,7 +229,7 @@ impl KeysInner {
         // The same work for a key that doesn't exist (W10).
         let (secrets, is_there) = match key {
             Some(key) => (&key.secrets, Choice::from(1)),
-            None => (&self.nobody, Choice::from(0)),
+            None => (&self.decoy, Choice::from(0)),
         };
         let fits = secrets.fit(&candidate.digest, now) & candidate.is_sound & is_there;
         let key = key.filter(|_| fits.into());

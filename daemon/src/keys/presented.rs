@@ -44,7 +44,7 @@ impl std::fmt::Debug for PresentedKey {
 ///
 /// # Errors
 /// The request has two different keys, or one in its target or in another header.
-pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<PresentedKey>, KeyError> {
+pub fn extract(headers: &HeaderMap, uri: &Uri) -> Result<Option<PresentedKey>, KeyError> {
     if is_in_target(uri) {
         return Err(KeyError::InTarget);
     }
@@ -74,7 +74,7 @@ pub fn presented(headers: &HeaderMap, uri: &Uri) -> Result<Option<PresentedKey>,
 }
 
 /// Removes every header that holds a key, whichever credential the request is sent on with.
-pub fn take_out(headers: &mut HeaderMap) {
+pub fn strip(headers: &mut HeaderMap) {
     let holds = |name: &HeaderName, value: &HeaderValue| match KeySlot::of(name) {
         KeySlot::Key => true,
         KeySlot::Authorization => {

@@ -69,9 +69,7 @@ fn policy() -> KeyPolicy {
 fn sent(text: &str) -> PresentedKey {
     let mut headers = HeaderMap::new();
     headers.insert(KEY_HEADER, HeaderValue::from_str(text).unwrap());
-    presented(&headers, &Uri::from_static("/"))
-        .unwrap()
-        .unwrap()
+    extract(&headers, &Uri::from_static("/")).unwrap().unwrap()
 }
 
 impl Bench {

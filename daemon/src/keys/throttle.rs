@@ -40,7 +40,7 @@ impl Throttle {
     }
 
     /// Delays a request with a wrong key.
-    pub(super) async fn hold_up(&self, id: KeyId, failures: &Failures) {
+    pub(super) async fn delay(&self, id: KeyId, failures: &Failures) {
         let time = self.count(id, failures);
         if time.is_zero() {
             return;
@@ -130,14 +130,14 @@ mod tests {
         // On one connection, whatever the ids.
         let (throttle, failures) = (Throttle::new(), Failures::default());
         let time = guesses(&throttle, 1_000, async |t: &Throttle| {
-            t.hold_up(id(), &failures).await
+            t.delay(id(), &failures).await
         })
         .await;
         assert!(time > hour, "{time:?}");
         // On new connections, at one id, be there such a key or not.
         let (throttle, one) = (Throttle::new(), id());
         let time = guesses(&throttle, 1_000, async |t: &Throttle| {
-            t.hold_up(one, &Failures::default()).await
+            t.delay(one, &Failures::default()).await
         })
         .await;
         assert!(time > hour, "{time:?}");
@@ -146,7 +146,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn d2_the_first_mistakes_cost_nothing_and_are_forgotten() {
         let (throttle, one) = (Throttle::new(), id());
-        let three = async |t: &Throttle| t.hold_up(one, &Failures::default()).await;
+        let three = async |t: &Throttle| t.delay(one, &Failures::default()).await;
         assert_eq!(guesses(&throttle, FREE, three).await, Duration::ZERO);
         assert_eq!(guesses(&throttle, 2, three).await, FIRST * 3);
         tokio::time::advance(FORGOTTEN_AFTER * (FREE + 2)).await;
@@ -157,7 +157,7 @@ mod tests {
     async fn d2_another_id_on_another_connection_is_not_held_up() {
         let (throttle, one) = (Throttle::new(), id());
         guesses(&throttle, 50, async |t: &Throttle| {
-            t.hold_up(one, &Failures::default()).await
+            t.delay(one, &Failures::default()).await
         })
         .await;
         let place = |id: KeyId| throttle.hasher.hash_one(id.number()) % PLACES as u64;
@@ -168,7 +168,7 @@ mod tests {
             }
         };
         let start = Instant::now();
-        throttle.hold_up(other, &Failures::default()).await;
+        throttle.delay(other, &Failures::default()).await;
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
@@ -184,7 +184,7 @@ mod tests {
         for _ in 0..WAITING + 10 {
             let throttle = std::sync::Arc::clone(&throttle);
             waiting.spawn(async move {
-                throttle.hold_up(one, &Failures::default()).await;
+                throttle.delay(one, &Failures::default()).await;
                 start.elapsed()
             });
         }

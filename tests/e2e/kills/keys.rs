@@ -7,7 +7,7 @@ use loopdesk_tests::key_writer::{key, person};
 use loopdesk_tests::{Failpoints, Home};
 use loopdeskd::clock::Clock;
 use loopdeskd::failpoint::{KEY_CHANGE, KEYS_RENAMED};
-use loopdeskd::keys::{Failures, KEY_HEADER, Keys, presented};
+use loopdeskd::keys::{Failures, KEY_HEADER, Keys, extract};
 
 use crate::binary;
 
@@ -21,9 +21,7 @@ async fn opened(home: &Home) -> Keys {
 async fn works(keys: &Keys, secret: &str) -> bool {
     let mut headers = HeaderMap::new();
     headers.insert(KEY_HEADER, secret.parse().unwrap());
-    let found = presented(&headers, &Uri::from_static("/"))
-        .unwrap()
-        .unwrap();
+    let found = extract(&headers, &Uri::from_static("/")).unwrap().unwrap();
     keys.check(&found, &Failures::default()).await.is_ok()
 }
 

@@ -4,7 +4,7 @@ mod text;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Uri};
-use loopdeskd::keys::{KeyError, fuzzing, presented, take_out};
+use loopdeskd::keys::{KeyError, extract, fuzzing, strip};
 
 use self::text::{is_whole_key, strictly_decoded};
 
@@ -56,7 +56,7 @@ fn head(data: &[u8]) {
             headers.append(name, value);
         }
     }
-    let found = presented(&headers, &uri);
+    let found = extract(&headers, &uri);
     let says_nothing = matches!(found, Ok(None));
     // A fragment is dropped when a request is read, and is sent nowhere.
     let read = target.split(|b| *b == b'#').next().unwrap_or_default();
@@ -64,19 +64,16 @@ fn head(data: &[u8]) {
     assert!(!says_nothing || !headers.iter().any(carries), "{headers:?}");
     if let Err(KeyError::InTarget) = found {
         assert!(
-            presented(&HeaderMap::new(), &uri).is_err(),
+            extract(&HeaderMap::new(), &uri).is_err(),
             "for no other reason"
         );
     }
 
     let given = headers.clone();
-    take_out(&mut headers);
+    strip(&mut headers);
     assert!(!headers.iter().any(carries), "{headers:?}");
     let left = Request::new(()).into_parts().0.uri;
-    assert!(
-        matches!(presented(&headers, &left), Ok(None)),
-        "{headers:?}"
-    );
+    assert!(matches!(extract(&headers, &left), Ok(None)), "{headers:?}");
     for (name, value) in &given {
         let is_harmless = !is_slot(name) && !contains(value.as_bytes(), b"ldk_");
         let stays = headers.get_all(name).iter().any(|left| left == value);

@@ -26,7 +26,7 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 
 /// Whether the key in these headers is `key`; `None` if they have none.
 fn found(lines: &[(&str, &str)], key: &str) -> Option<bool> {
-    let found = presented(&headers(lines), &Uri::from_static("/")).unwrap();
+    let found = extract(&headers(lines), &Uri::from_static("/")).unwrap();
     found.map(|found| found.0.is(&KeyCandidate::read(key.as_bytes())))
 }
 
@@ -118,7 +118,7 @@ fn d2_one_key_in_two_places_is_one_and_two_keys_are_refused() {
     let both = [("X-Loopdesk-Key", key.as_str()), ("Authorization", &bearer)];
     assert_eq!(found(&both, key), Some(true));
     let refused = |lines: &[(&str, &str)]| {
-        let found = presented(&headers(lines), &Uri::from_static("/"));
+        let found = extract(&headers(lines), &Uri::from_static("/"));
         assert_eq!(found.unwrap_err(), KeyError::Two, "{lines:?}");
     };
     refused(&[("X-Loopdesk-Key", other), ("Authorization", &bearer)]);
@@ -140,7 +140,7 @@ fn d2_a_key_in_the_address_is_leaked_and_refused() {
     let escaped = key.replace('_', "%5f");
     let each: String = key.bytes().map(|b| format!("%{b:02X}")).collect();
     let twice = each.replace('%', "%25");
-    let with = |target: String| presented(&HeaderMap::new(), &target.parse().unwrap());
+    let with = |target: String| extract(&HeaderMap::new(), &target.parse().unwrap());
     for target in [
         format!("/api/v2/users/me.json?access_token={key}"),
         format!("/x?a=1&access_token={key}&b=2"),
@@ -183,7 +183,7 @@ fn d2_no_letter_of_a_key_can_be_hidden_in_the_address() {
         ] {
             let hidden = format!("{}{escape}{}", &key[..at], &key[at + 1..]);
             let target: Uri = format!("/x?page%5Bsize%5D=1&y={hidden}").parse().unwrap();
-            let found = presented(&HeaderMap::new(), &target);
+            let found = extract(&HeaderMap::new(), &target);
             assert_eq!(found.unwrap_err(), KeyError::InTarget, "{hidden}");
         }
     }
@@ -197,7 +197,7 @@ fn d2_a_key_where_none_belongs_is_refused_by_the_headers_name() {
         ("cookie", format!("a=b; token={key}")),
     ] {
         let lines = [(name, value.as_str())];
-        let wrong = presented(&headers(&lines), &Uri::from_static("/")).unwrap_err();
+        let wrong = extract(&headers(&lines), &Uri::from_static("/")).unwrap_err();
         assert_eq!(wrong, KeyError::Misplaced(HeaderName::from_static(name)));
     }
 }
@@ -221,7 +221,7 @@ fn d2_no_key_is_left_in_the_headers_and_everything_else_is() {
         ("cookie", format!("token={key}")),
     ] {
         let mut lines = headers(&[("accept", "*/*"), (name, &value), ("x-other", "ldk_")]);
-        take_out(&mut lines);
+        strip(&mut lines);
         assert_eq!(
             lines,
             headers(&[("accept", "*/*"), ("x-other", "ldk_")]),
@@ -231,7 +231,7 @@ fn d2_no_key_is_left_in_the_headers_and_everything_else_is() {
     // A script's own credential for another product stays.
     let own = headers(&[("authorization", &basic("agent@example.com/token:own"))]);
     let mut left = own.clone();
-    take_out(&mut left);
+    strip(&mut left);
     assert_eq!(left, own);
 }
 
@@ -239,7 +239,7 @@ fn d2_no_key_is_left_in_the_headers_and_everything_else_is() {
 fn d4_debug_shows_nothing_of_what_was_presented() {
     let key = key();
     let lines = headers(&[("x-loopdesk-key", &key)]);
-    let found = presented(&lines, &Uri::from_static("/")).unwrap();
+    let found = extract(&lines, &Uri::from_static("/")).unwrap();
     assert_eq!(format!("{found:?}"), "Some(PresentedKey(..))");
 }
 
@@ -295,12 +295,12 @@ proptest! {
             headers.append(name, HeaderValue::from_bytes(value).unwrap());
         }
         let uri = Uri::from_static("/");
-        let found = presented(&headers, &uri);
+        let found = extract(&headers, &uri);
         let in_slot = headers.iter().any(|(name, value)| {
             !matches!(KeySlot::of(name), KeySlot::None) && holds_prefix(value.as_bytes())
         });
         prop_assert!(!in_slot || !matches!(found, Ok(None)), "{:?}", headers);
-        take_out(&mut headers);
-        prop_assert!(matches!(presented(&headers, &uri), Ok(None)), "{:?}", headers);
+        strip(&mut headers);
+        prop_assert!(matches!(extract(&headers, &uri), Ok(None)), "{:?}", headers);
     }
 }
