@@ -57,13 +57,13 @@ async fn run(
     tell: watch::Sender<Option<Arc<Files>>>,
 ) {
     let woken = Arc::new(Notify::new());
-    let mut watched = Watched::default();
+    let mut watched = FsWatcher::default();
     let mut known = in_use.borrow().clone();
     // A change that hasn't settled yet, and since when the files have these contents.
     let mut pending: Option<(Files, Instant)> = None;
     loop {
         // Watch first, then read: a change in between causes an event.
-        watched.turn_to(&places, &woken).await;
+        watched.update(&places, &woken).await;
         let found = read(&places).await;
         let wait = if found.hold_the_same(&known) {
             pending = None;
@@ -73,8 +73,8 @@ async fn run(
                 Some((before, since)) if before.hold_the_same(&found) => since,
                 Some(_) | None => Instant::now(),
             };
-            let quiet = quiet(&found, &in_use.borrow());
-            let left = quiet.saturating_sub(since.elapsed());
+            let debounce = debounce(&found, &in_use.borrow());
+            let left = debounce.saturating_sub(since.elapsed());
             if left.is_zero() {
                 known = found.clone();
                 tell.send_replace(Some(Arc::new(found)));
@@ -100,49 +100,50 @@ async fn read(places: &Places) -> Files {
 /// How long the files must stay as in `found` before they are reported.
 ///
 /// A half-written file may be valid TOML, and an empty one always is, and would remove accounts.
-fn quiet(found: &Files, in_use: &Files) -> Duration {
+fn debounce(found: &Files, in_use: &Files) -> Duration {
     if found.have_shrunk_since(in_use) {
-        SHRUNK
+        SHRUNK_DEBOUNCE
     } else {
-        QUIET
+        DEBOUNCE
     }
 }
 
 /// The folders that are watched.
 #[derive(Debug, Default)]
-struct Watched {
-    folders: BTreeSet<Folder>,
+struct FsWatcher {
+    folders: BTreeSet<FolderId>,
     /// Watches until it is dropped.
     watcher: Option<RecommendedWatcher>,
     /// Whether a folder couldn't be watched.
-    is_blind: bool,
+    is_degraded: bool,
 }
 
 /// A path, device and inode: a watch doesn't cover another folder that later gets the same path.
-type Folder = (PathBuf, u64, u64);
+type FolderId = (PathBuf, u64, u64);
 
-impl Watched {
+impl FsWatcher {
     /// Watches the folders that matter for `places` now, and wakes `woken` on changes.
-    async fn turn_to(&mut self, places: &Places, woken: &Arc<Notify>) {
+    async fn update(&mut self, places: &Places, woken: &Arc<Notify>) {
         let places = places.clone();
-        let Ok(targets) = tokio::task::spawn_blocking(move || Targets::of(&places)).await else {
+        let Ok(targets) = tokio::task::spawn_blocking(move || WatchTargets::of(&places)).await
+        else {
             return;
         };
-        if self.watcher.is_some() && !self.is_blind && self.folders == targets.folders {
+        if self.watcher.is_some() && !self.is_degraded && self.folders == targets.folders {
             return;
         }
         self.folders.clone_from(&targets.folders);
         let woken = Arc::clone(woken);
         let watching = tokio::task::spawn_blocking(move || targets.watch(woken)).await;
         let watching = watching.unwrap_or_else(|e| Err(notify::Error::generic(&e.to_string())));
-        let was_blind = self.is_blind;
-        let (watcher, blind) = match watching {
-            Ok((watcher, blind)) => (Some(watcher), blind),
+        let was_degraded = self.is_degraded;
+        let (watcher, degraded) = match watching {
+            Ok((watcher, degraded)) => (Some(watcher), degraded),
             Err(error) => (None, Some(error)),
         };
         self.watcher = watcher;
-        self.is_blind = blind.is_some();
-        if let (Some(error), false) = (blind, was_blind) {
+        self.is_degraded = degraded.is_some();
+        if let (Some(error), false) = (degraded, was_degraded) {
             let late = POLL.as_secs();
             tracing::warn!(%error, "can't watch the configuration: changes may take {late} s to be noticed");
         }
@@ -151,13 +152,13 @@ impl Watched {
 
 /// What to watch in the current file system.
 #[derive(Debug, Default)]
-struct Targets {
-    folders: BTreeSet<Folder>,
+struct WatchTargets {
+    folders: BTreeSet<FolderId>,
     /// The files in them, or in a subfolder that doesn't exist yet.
     names: Vec<PathBuf>,
 }
 
-impl Targets {
+impl WatchTargets {
     /// May block.
     fn of(places: &Places) -> Self {
         #[cfg(test)]
@@ -205,12 +206,12 @@ impl Targets {
             woken.notify_one();
         };
         let mut watcher = RecommendedWatcher::new(seen, Config::default())?;
-        let mut blind = None;
+        let mut degraded = None;
         for (folder, ..) in &self.folders {
             let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
-            blind = watched.err().or(blind);
+            degraded = watched.err().or(degraded);
         }
-        Ok((watcher, blind))
+        Ok((watcher, degraded))
     }
 }
 
@@ -234,11 +235,11 @@ fn concerns(event: &Event, names: &[PathBuf]) -> bool {
 }
 
 /// Longer than a program pauses in the middle of writing a small file, but short enough to seem instant.
-const QUIET: Duration = Duration::from_millis(200);
+const DEBOUNCE: Duration = Duration::from_millis(200);
 
 /// If a file is shorter than the one in use, it is probably still being written. `loopdesk config
 /// reload` and SIGHUP don't wait.
-const SHRUNK: Duration = Duration::from_secs(2);
+const SHRUNK_DEBOUNCE: Duration = Duration::from_secs(2);
 
 /// How soon a change is noticed without an event: on network drives, if the system is out of watches,
 /// if a folder isn't readable, or after a folder was replaced by another one.
