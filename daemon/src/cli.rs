@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
 use crate::app::DaemonEnd;
-use crate::config::files::Places;
+use crate::config::files::ConfigPaths;
 use crate::os::uid;
 use crate::supervise::instance::{self, InstanceLock, LockRefused};
 use crate::supervise::sockets::Inherited;
@@ -64,7 +64,7 @@ fn run() -> Result<ExitCode, Problem> {
     paths.check_root()?;
     telemetry::init().map_err(|why| Problem::new(Kind::Usage, why))?;
     descriptors::raise();
-    let (files, config) = config::load::load(&Places::of(&paths)).map_err(|error| {
+    let (files, config) = config::load::load(&ConfigPaths::of(&paths)).map_err(|error| {
         Problem::new(Kind::Config, error.to_string()).hint("run `loopdesk config check`")
     })?;
     instance::private_dir(paths.state_dir())?;
@@ -122,13 +122,13 @@ fn instance_lock(paths: &Paths) -> Result<InstanceLock, LockRefused> {
 }
 
 fn check_config(file: Option<PathBuf>) -> Result<ExitCode, Problem> {
-    let places = Places::of(&paths()?);
-    let places = match file {
+    let paths = ConfigPaths::of(&paths()?);
+    let paths = match file {
         // Relative paths in a file start at its folder, so the file needs an absolute path.
-        Some(file) => places.with_user(std::path::absolute(&file).unwrap_or(file)),
-        None => places,
+        Some(file) => paths.with_user(std::path::absolute(&file).unwrap_or(file)),
+        None => paths,
     };
-    let report = config::load::report(&places);
+    let report = config::load::report(&paths);
     let failed = |e: String| Problem::new(Kind::Internal, format!("can't write the report: {e}"));
     let mut text = serde_json::to_string(&report).map_err(|e| failed(e.to_string()))?;
     text.push('\n');

@@ -28,7 +28,7 @@ use self::watchdog::{Watchdog, WatchdogTick};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::config::Config;
-use crate::config::files::Files;
+use crate::config::files::ConfigFiles;
 use crate::config::live::Loaded;
 use crate::control::Control;
 use crate::keys::Keys;
@@ -52,7 +52,7 @@ use crate::upstream::egress::{Egress, Variables};
 pub async fn run(
     paths: Paths,
     lock: InstanceLock,
-    files: Files,
+    files: ConfigFiles,
     config: Config,
     inherited: Inherited,
     proxies: Variables,

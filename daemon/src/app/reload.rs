@@ -9,7 +9,7 @@ use super::listeners::Listeners;
 use super::pipeline::Pipeline;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::config::files::{ConfigFile, Files, Places};
+use crate::config::files::{ConfigFile, ConfigFiles, ConfigPaths};
 use crate::config::live::Loaded;
 use crate::config::load;
 use crate::config::watch::ConfigWatch;
@@ -18,32 +18,32 @@ use crate::session::Sessions;
 /// Reads the files when they have changed, or on request.
 #[derive(Debug)]
 pub(super) struct Reloader {
-    places: Places,
+    paths: ConfigPaths,
     loaded: watch::Sender<Loaded>,
     clock: Clock,
     watch: ConfigWatch,
     /// The files of the configuration in use.
-    used: watch::Sender<Files>,
+    used: watch::Sender<ConfigFiles>,
     /// The files as they were last read, in use or not.
-    last: Files,
+    last: ConfigFiles,
 }
 
 impl Reloader {
     /// Watches the files that `used` were read from.
     pub(super) fn new(
         paths: &Paths,
-        used: Files,
+        used: ConfigFiles,
         loaded: watch::Sender<Loaded>,
         clock: Clock,
     ) -> Self {
-        let places = Places::of(paths);
+        let paths = ConfigPaths::of(paths);
         let last = used.clone();
         let (used, in_use) = watch::channel(used);
         Self {
-            watch: ConfigWatch::start(places.clone(), in_use),
+            watch: ConfigWatch::start(paths.clone(), in_use),
             last,
             used,
-            places,
+            paths,
             loaded,
             clock,
         }
@@ -55,7 +55,7 @@ impl Reloader {
     }
 
     /// Waits until a file has changed and is no longer being written to. Can be cancelled.
-    pub(super) async fn changed(&mut self) -> Arc<Files> {
+    pub(super) async fn changed(&mut self) -> Arc<ConfigFiles> {
         self.watch.changed().await
     }
 
@@ -66,7 +66,7 @@ impl Reloader {
     /// new configuration needs and can't have.
     pub(super) async fn reload(
         &mut self,
-        found: Option<Arc<Files>>,
+        found: Option<Arc<ConfigFiles>>,
         sessions: &Sessions,
         pipeline: &Pipeline,
         listeners: &mut Listeners,
@@ -76,7 +76,7 @@ impl Reloader {
             // A reload was requested in the meantime, and read something newer.
             Some(found) if found.read_at < self.last.read_at => return Ok(()),
             Some(found) => Arc::unwrap_or_clone(found),
-            None => read(self.places.clone()).await?,
+            None => read(self.paths.clone()).await?,
         };
         self.last = files.clone();
         if let Some(problem) = files.gone_since(&self.used.borrow()).map(gone) {
@@ -124,8 +124,8 @@ impl Reloader {
 }
 
 /// A home folder may be on a slow network file system.
-async fn read(places: Places) -> Result<Files, Problem> {
-    tokio::task::spawn_blocking(move || Files::read(&places))
+async fn read(paths: ConfigPaths) -> Result<ConfigFiles, Problem> {
+    tokio::task::spawn_blocking(move || ConfigFiles::read(&paths))
         .await
         .map_err(|e| Problem::new(Kind::Internal, format!("can't read the configuration: {e}")))
 }

@@ -8,7 +8,7 @@ use loopdesk_protocol::config::{Diagnostic, Layer, Source};
 use loopdesk_protocol::key;
 use toml::de::DeTable;
 
-use super::files::Files;
+use super::files::ConfigFiles;
 use super::locks::{self, ANY_ACCOUNT, Lock, RESERVED};
 use super::reader::{Errors, Part, Place, Section, choose};
 use super::retired::SPARE;
@@ -25,7 +25,7 @@ use crate::rights::Rights;
 /// # Errors
 /// Every mistake, in the order of the text.
 pub fn parse(text: &str) -> Result<Config, Vec<Diagnostic>> {
-    read_files(&Files::text(text)).map(|checked| checked.config)
+    read_files(&ConfigFiles::text(text)).map(|checked| checked.config)
 }
 
 /// The result for files without mistakes.
@@ -43,7 +43,7 @@ pub(super) struct Checked {
 ///
 /// # Errors
 /// Every mistake, first in the user's file and then in the machine's.
-pub(super) fn read_files(files: &Files) -> Result<Checked, Vec<Diagnostic>> {
+pub(super) fn read_files(files: &ConfigFiles) -> Result<Checked, Vec<Diagnostic>> {
     let mut errors = Errors::new(files);
     let mut documents = Vec::new();
     for file in files.each() {
@@ -131,7 +131,7 @@ fn locks(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Vec<Lock> {
 /// Every key that the configuration can have; those of accounts are listed for [`ANY_ACCOUNT`].
 fn known() -> BTreeSet<String> {
     let text = format!("[accounts.{ANY_ACCOUNT}]\n");
-    let files = Files::text(&text);
+    let files = ConfigFiles::text(&text);
     let mut errors = Errors::new(&files);
     let (document, _) = DeTable::parse_recoverable(&text);
     let part = Part {

@@ -15,14 +15,14 @@ use crate::failpoint;
 
 /// The paths of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct ConfigPaths {
     /// The user's file; `None` if the machine's file is checked on its own.
     pub user: Option<PathBuf>,
     /// The machine's file.
     pub system: PathBuf,
 }
 
-impl Places {
+impl ConfigPaths {
     /// The paths for a daemon with these `paths`.
     pub fn of(paths: &Paths) -> Self {
         Self {
@@ -43,7 +43,7 @@ impl Places {
 
 /// The contents of both files at one moment.
 #[derive(Clone, Debug)]
-pub struct Files {
+pub struct ConfigFiles {
     /// The user's file.
     pub user: ConfigFile,
     /// The machine's file.
@@ -52,16 +52,16 @@ pub struct Files {
     pub read_at: Instant,
 }
 
-impl Files {
+impl ConfigFiles {
     /// Reads both files. May block.
-    pub fn read(places: &Places) -> Self {
+    pub fn read(paths: &ConfigPaths) -> Self {
         let read_at = Instant::now();
-        let user = match &places.user {
+        let user = match &paths.user {
             Some(path) => ConfigFile::read(Layer::User, path),
-            None => ConfigFile::nothing(Layer::User, PathBuf::new()),
+            None => ConfigFile::missing(Layer::User, PathBuf::new()),
         };
         Self {
-            system: ConfigFile::read(Layer::System, &places.system),
+            system: ConfigFile::read(Layer::System, &paths.system),
             user,
             read_at,
         }
@@ -69,10 +69,10 @@ impl Files {
 
     /// A user's text that didn't come from a file.
     pub(super) fn text(text: &str) -> Self {
-        let nowhere = |layer| ConfigFile::nothing(layer, PathBuf::from("/config.toml"));
+        let nowhere = |layer| ConfigFile::missing(layer, PathBuf::from("/config.toml"));
         Self {
             user: ConfigFile {
-                holds: Holds::Text(text.to_owned()),
+                contents: FileContents::Text(text.to_owned()),
                 ..nowhere(Layer::User)
             },
             system: nowhere(Layer::System),
@@ -92,18 +92,18 @@ impl Files {
     }
 
     /// Whether both files have the same contents as in `other`.
-    pub fn hold_the_same(&self, other: &Self) -> bool {
+    pub fn have_same_contents(&self, other: &Self) -> bool {
         let pairs = self.each().into_iter().zip(other.each());
-        pairs.into_iter().all(|(a, b)| a.holds == b.holds)
+        pairs.into_iter().all(|(a, b)| a.contents == b.contents)
     }
 
     /// Whether one of them was removed, or is shorter than in `before`.
     pub(super) fn have_shrunk_since(&self, before: &Self) -> bool {
         let mut pairs = self.each().into_iter().zip(before.each());
-        pairs.any(|(now, before)| match (&now.holds, &before.holds) {
-            (Holds::Nothing, Holds::Text(_)) => true,
-            (Holds::Text(now), Holds::Text(before)) => now.len() < before.len(),
-            (Holds::Nothing | Holds::Text(_) | Holds::Refused(_), _) => false,
+        pairs.any(|(now, before)| match (&now.contents, &before.contents) {
+            (FileContents::Missing, FileContents::Text(_)) => true,
+            (FileContents::Text(now), FileContents::Text(before)) => now.len() < before.len(),
+            (FileContents::Missing | FileContents::Text(_) | FileContents::Refused(_), _) => false,
         })
     }
 
@@ -124,42 +124,42 @@ pub struct ConfigFile {
     /// Its path.
     pub path: PathBuf,
     /// Its contents.
-    pub holds: Holds,
+    pub contents: FileContents,
 }
 
 impl ConfigFile {
     /// Whether it exists, readable or not.
     pub fn exists(&self) -> bool {
-        self.holds != Holds::Nothing
+        self.contents != FileContents::Missing
     }
 
     /// Why it can't be used at all, if so.
     pub(super) fn refused(&self) -> Option<Diagnostic> {
-        match &self.holds {
-            Holds::Refused(why) => Some(Diagnostic {
+        match &self.contents {
+            FileContents::Refused(why) => Some(Diagnostic {
                 path: shown(&self.path),
                 line: 1,
                 column: 1,
                 message: why.clone(),
                 snippet: String::new(),
             }),
-            Holds::Nothing | Holds::Text(_) => None,
+            FileContents::Missing | FileContents::Text(_) => None,
         }
     }
 
     /// Its text, if it can be used.
     pub fn text(&self) -> Option<&str> {
-        match &self.holds {
-            Holds::Text(text) => Some(text),
-            Holds::Nothing | Holds::Refused(_) => None,
+        match &self.contents {
+            FileContents::Text(text) => Some(text),
+            FileContents::Missing | FileContents::Refused(_) => None,
         }
     }
 
-    fn nothing(layer: Layer, path: PathBuf) -> Self {
+    fn missing(layer: Layer, path: PathBuf) -> Self {
         Self {
             layer,
             path,
-            holds: Holds::Nothing,
+            contents: FileContents::Missing,
         }
     }
 
@@ -167,16 +167,16 @@ impl ConfigFile {
         Self {
             layer,
             path: path.to_owned(),
-            holds: read(layer, path),
+            contents: read(layer, path),
         }
     }
 }
 
 /// The contents of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holds {
+pub enum FileContents {
     /// The file doesn't exist: every key has its default.
-    Nothing,
+    Missing,
     /// Its text.
     Text(String),
     /// Why it can't be used.
@@ -188,13 +188,13 @@ pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn read(layer: Layer, path: &Path) -> Holds {
+fn read(layer: Layer, path: &Path) -> FileContents {
     match config_text::read(path) {
         Ok(ConfigText { text, meta, .. }) => match trust::check(layer, path, &meta) {
-            Ok(()) => Holds::Text(text),
-            Err(why) => Holds::Refused(why),
+            Ok(()) => FileContents::Text(text),
+            Err(why) => FileContents::Refused(why),
         },
-        Err(Unreadable::Missing) => Holds::Nothing,
-        Err(error) => Holds::Refused(format!("`{}` {error}", path.display())),
+        Err(Unreadable::Missing) => FileContents::Missing,
+        Err(error) => FileContents::Refused(format!("`{}` {error}", path.display())),
     }
 }

@@ -2,15 +2,15 @@
 
 use loopdesk_protocol::config::{Diagnostic, Effective, Layer, Report, ReportFile};
 
-use super::files::{ConfigFile, Files, Places, shown};
+use super::files::{ConfigFile, ConfigFiles, ConfigPaths, shown};
 use super::{Config, RetiredKey, check};
 
 /// Reads the files. Without any, every key has its default and there are no accounts.
 ///
 /// # Errors
 /// Every mistake in either file.
-pub fn load(places: &Places) -> Result<(Files, Config), ConfigErrors> {
-    let files = Files::read(places);
+pub fn load(paths: &ConfigPaths) -> Result<(ConfigFiles, Config), ConfigErrors> {
+    let files = ConfigFiles::read(paths);
     let config = config(&files)?;
     Ok((files, config))
 }
@@ -19,15 +19,15 @@ pub fn load(places: &Places) -> Result<(Files, Config), ConfigErrors> {
 ///
 /// # Errors
 /// Every mistake in either file.
-pub fn config(files: &Files) -> Result<Config, ConfigErrors> {
+pub fn config(files: &ConfigFiles) -> Result<Config, ConfigErrors> {
     check::read_files(files)
         .map(|checked| checked.config)
         .map_err(|errors| ConfigErrors { errors })
 }
 
-/// The report of `loopdeskd check-config` on the files at `places`.
-pub fn report(places: &Places) -> Report {
-    let files = Files::read(places);
+/// The report of `loopdeskd check-config` on the files at `paths`.
+pub fn report(paths: &ConfigPaths) -> Report {
+    let files = ConfigFiles::read(paths);
     let (config, errors, warnings) = match check::read_files(&files) {
         Ok(checked) => {
             let unknown = checked.config.unknown.iter().cloned();
@@ -47,12 +47,12 @@ pub fn report(places: &Places) -> Report {
         path: shown(&found.path),
         exists: found.exists(),
     };
-    let judged = match places.user {
+    let judged = match paths.user {
         Some(_) => &files.user,
         None => &files.system,
     };
     let looked_for = files.each().into_iter();
-    let looked_for = looked_for.filter(|f| f.layer == Layer::System || places.user.is_some());
+    let looked_for = looked_for.filter(|f| f.layer == Layer::System || paths.user.is_some());
     Report {
         path: shown(&judged.path),
         exists: judged.exists(),

@@ -9,7 +9,7 @@ use super::*;
 
 struct Scene {
     dir: tempfile::TempDir,
-    places: Places,
+    paths: ConfigPaths,
 }
 
 impl Scene {
@@ -18,27 +18,27 @@ impl Scene {
         for folder in ["home", "etc"] {
             std::fs::create_dir(dir.path().join(folder)).unwrap();
         }
-        let places = Places {
+        let paths = ConfigPaths {
             user: Some(dir.path().join("home/config.toml")),
             system: dir.path().join("etc/config.toml"),
         };
-        let scene = Self { dir, places };
+        let scene = Self { dir, paths };
         scene.user(user);
-        write(&scene.places.system, system).unwrap();
+        write(&scene.paths.system, system).unwrap();
         scene
     }
 
     fn user(&self, text: &str) {
-        write(self.places.user.as_ref().unwrap(), text).unwrap();
+        write(self.paths.user.as_ref().unwrap(), text).unwrap();
     }
 
     fn config(&self) -> Config {
-        load(&self.places).unwrap().1
+        load(&self.paths).unwrap().1
     }
 
     /// Each mistake as `home:LINE:COLUMN MESSAGE`.
     fn errors(&self) -> Vec<String> {
-        let found = load(&self.places).unwrap_err().errors;
+        let found = load(&self.paths).unwrap_err().errors;
         let line = |d: &Diagnostic| {
             let folder = Path::new(&d.path).parent().unwrap().file_name().unwrap();
             let folder = folder.display();
@@ -52,7 +52,7 @@ impl Scene {
 
     /// `home:LINE` or `etc:LINE` for each key.
     fn sources(&self) -> Vec<String> {
-        let config = report(&self.places).config.unwrap();
+        let config = report(&self.paths).config.unwrap();
         let layer = |source: &Source| match source.layer {
             Layer::User => "home",
             Layer::System => "etc",
@@ -121,10 +121,10 @@ fn the_mistakes_of_both_files_are_named_at_once_and_those_that_are_covered_too()
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found} for {expected}");
     }
-    let text = load(&scene.places).unwrap_err().to_string();
-    let user = scene.places.user.as_ref().unwrap().display();
+    let text = load(&scene.paths).unwrap_err().to_string();
+    let user = scene.paths.user.as_ref().unwrap().display();
     let (first, _) = text.split_once('\n').unwrap();
-    let system = scene.places.system.display();
+    let system = scene.paths.system.display();
     assert_eq!(first, format!("`{user}` and `{system}` can't be used:"));
     assert!(text.contains(&format!("{system}:2:9: `safe`")), "{text}");
     assert!(
@@ -141,7 +141,7 @@ fn a_locked_key_is_refused_in_the_users_file_with_the_line_that_locks_it() {
     );
     let scene = Scene::new("[accounts.acme]\nport = 8491\n", &system);
     assert_eq!(scene.config().vault.name(), "keyfile");
-    let config = report(&scene.places).config.unwrap();
+    let config = report(&scene.paths).config.unwrap();
     let locked: Vec<_> = config
         .locked
         .iter()
@@ -168,14 +168,14 @@ fn a_locked_key_is_refused_in_the_users_file_with_the_line_that_locks_it() {
         format!("home:4:23 {}", lock("accounts.acme.client-id", 4)),
     ];
     assert_eq!(scene.errors(), expected);
-    let text = load(&scene.places).unwrap_err().to_string();
+    let text = load(&scene.paths).unwrap_err().to_string();
     assert!(
         text.contains("1 |   vault = \"keyfile\"\n  |   ^^^^^"),
         "{text}"
     );
 
     let whole = system.replace("\"accounts.acme.url\"", "\"accounts\"");
-    write(&scene.places.system, whole).unwrap();
+    write(&scene.paths.system, whole).unwrap();
     scene.user("[accounts.mine]\nsubdomain = \"m\"\nclient-id = \"c\"\n");
     assert_eq!(
         scene.errors(),
@@ -192,7 +192,7 @@ fn only_the_machines_file_locks_and_only_what_is_there() {
     scene.user("");
     let system = "locked = [\"volt\", \"accounts.acne.port\", \"accounts.acme.prot\", \"locked\", \
                   7, \"accounts.acme\", \"accounts.acme.port\"]\n";
-    write(&scene.places.system, format!("{system}{ACME}")).unwrap();
+    write(&scene.paths.system, format!("{system}{ACME}")).unwrap();
     let found = scene.errors();
     let expected = [
         "etc:1:19 `accounts.acne.port` can't be locked: this file has no account `acne`",
@@ -234,7 +234,7 @@ fn o3_what_the_machines_file_says_that_nobody_here_knows_is_no_error() {
             "{line}: {message}"
         );
     }
-    let report = report(&scene.places);
+    let report = report(&scene.paths);
     assert_eq!((report.errors.len(), report.warnings), (0, unknown));
     assert!(report.config.unwrap().locked.contains_key("vault"));
     // In a user's own file it is a mistake.
@@ -260,7 +260,7 @@ fn o2_a_key_that_has_no_effect_any_more_is_a_note_wherever_it_stands() {
             let said = "`accounts.acme.spare` has no effect any more";
             assert!(key.found.message.starts_with(said), "{key:?}");
         }
-        let report = report(&scene.places);
+        let report = report(&scene.paths);
         assert_eq!((report.errors.len(), report.warnings.len()), (0, 3));
         assert!(report.warnings[0].message.contains(unset), "{report:?}");
         assert!(report.config.is_some());
@@ -289,15 +289,15 @@ fn a_relative_path_begins_at_the_file_that_names_it() {
 #[test]
 fn a_missing_file_is_fine_and_an_unreadable_one_says_so_without_guesses() {
     let scene = Scene::new("", "");
-    std::fs::remove_file(&scene.places.system).unwrap();
-    std::fs::remove_file(scene.places.user.as_ref().unwrap()).unwrap();
+    std::fs::remove_file(&scene.paths.system).unwrap();
+    std::fs::remove_file(scene.paths.user.as_ref().unwrap()).unwrap();
     assert_eq!(scene.config(), Config::default());
-    let found = report(&scene.places);
+    let found = report(&scene.paths);
     assert!(!found.exists && found.system().is_none(), "{found:?}");
 
     // A key that the user's file lacks may be in the one that can't be read.
     scene.user("default-account = \"firm\"\nvolt = 1\n[accounts.acme]\nport = 8491\n");
-    std::fs::create_dir(&scene.places.system).unwrap();
+    std::fs::create_dir(&scene.paths.system).unwrap();
     let found = scene.errors();
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found[0].starts_with("home:2:1 unknown key"), "{found:?}");
@@ -308,8 +308,8 @@ fn a_missing_file_is_fine_and_an_unreadable_one_says_so_without_guesses() {
 #[test]
 fn the_machines_file_can_be_judged_for_itself() {
     let scene = Scene::new("volt = 1\n", &format!("locked = [\"vault\"]\n{ACME}"));
-    let system = scene.places.system.clone();
-    let found = report(&scene.places.clone().with_user(system.clone()));
+    let system = scene.paths.system.clone();
+    let found = report(&scene.paths.clone().with_user(system.clone()));
     assert_eq!(
         (found.path.as_str(), found.exists),
         (system.to_str().unwrap(), true)
@@ -342,7 +342,7 @@ fn d2_only_the_machines_file_limits_local_keys() {
 
     scene.user("");
     write(
-        &scene.places.system,
+        &scene.paths.system,
         "max-key-scope = []\nmax-key-age = \"1s\"\n",
     )
     .unwrap();

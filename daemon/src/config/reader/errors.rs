@@ -7,13 +7,13 @@ use std::path::Path;
 use loopdesk_protocol::config::{Diagnostic, Layer, Source};
 
 use crate::config::RetiredKey;
-use crate::config::files::{ConfigFile, Files, shown};
+use crate::config::files::{ConfigFile, ConfigFiles, shown};
 use crate::config::retired::Retired;
 
 /// Collects the mistakes in the files.
 #[derive(Debug)]
 pub(in crate::config) struct Errors<'t> {
-    files: &'t Files,
+    files: &'t ConfigFiles,
     found: Vec<(bool, Diagnostic)>,
     /// What this version doesn't know in the machine's file.
     unknown: Vec<Diagnostic>,
@@ -23,7 +23,7 @@ pub(in crate::config) struct Errors<'t> {
 
 impl<'t> Errors<'t> {
     /// Starts with the files that can't be used at all.
-    pub(in crate::config) fn new(files: &'t Files) -> Self {
+    pub(in crate::config) fn new(files: &'t ConfigFiles) -> Self {
         let refused = files.each().into_iter().filter_map(|file| {
             let is_system = file.layer == Layer::System;
             Some((is_system, file.refused()?))

@@ -16,20 +16,20 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::files::{Files, Places};
+use super::files::{ConfigFiles, ConfigPaths};
 
 /// Watches the files until it is dropped.
 #[derive(Debug)]
 pub struct ConfigWatch {
-    changed: watch::Receiver<Option<Arc<Files>>>,
+    changed: watch::Receiver<Option<Arc<ConfigFiles>>>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl ConfigWatch {
-    /// Watches the files at `places`, while `in_use` holds the ones in use. Needs a runtime.
-    pub fn start(places: Places, in_use: watch::Receiver<Files>) -> Self {
+    /// Watches the files at `paths`, while `in_use` holds the ones in use. Needs a runtime.
+    pub fn start(paths: ConfigPaths, in_use: watch::Receiver<ConfigFiles>) -> Self {
         let (tell, changed) = watch::channel(None);
-        let task = tokio::spawn(run(places, in_use, tell));
+        let task = tokio::spawn(run(paths, in_use, tell));
         Self {
             changed,
             _task: AbortOnDropHandle::new(task),
@@ -37,7 +37,7 @@ impl ConfigWatch {
     }
 
     /// Waits until the files have changed and settled. Cancel-safe.
-    pub async fn changed(&mut self) -> Arc<Files> {
+    pub async fn changed(&mut self) -> Arc<ConfigFiles> {
         loop {
             if self.changed.changed().await.is_err() {
                 // The task has stopped: SIGHUP and `loopdesk config reload` remain.
@@ -52,25 +52,25 @@ impl ConfigWatch {
 }
 
 async fn run(
-    places: Places,
-    in_use: watch::Receiver<Files>,
-    tell: watch::Sender<Option<Arc<Files>>>,
+    paths: ConfigPaths,
+    in_use: watch::Receiver<ConfigFiles>,
+    tell: watch::Sender<Option<Arc<ConfigFiles>>>,
 ) {
     let woken = Arc::new(Notify::new());
     let mut watched = FsWatcher::default();
     let mut known = in_use.borrow().clone();
     // A change that hasn't settled yet, and since when the files have these contents.
-    let mut pending: Option<(Files, Instant)> = None;
+    let mut pending: Option<(ConfigFiles, Instant)> = None;
     loop {
         // Watch first, then read: a change in between causes an event.
-        watched.update(&places, &woken).await;
-        let found = read(&places).await;
-        let wait = if found.hold_the_same(&known) {
+        watched.update(&paths, &woken).await;
+        let found = read(&paths).await;
+        let wait = if found.have_same_contents(&known) {
             pending = None;
             POLL
         } else {
             let since = match pending.take() {
-                Some((before, since)) if before.hold_the_same(&found) => since,
+                Some((before, since)) if before.have_same_contents(&found) => since,
                 Some(_) | None => Instant::now(),
             };
             let debounce = debounce(&found, &in_use.borrow());
@@ -88,19 +88,19 @@ async fn run(
 }
 
 /// Reads the files on a blocking thread: a home folder may be on a slow network drive.
-async fn read(places: &Places) -> Files {
-    let blocking = places.clone();
-    let read = tokio::task::spawn_blocking(move || Files::read(&blocking));
+async fn read(paths: &ConfigPaths) -> ConfigFiles {
+    let blocking = paths.clone();
+    let read = tokio::task::spawn_blocking(move || ConfigFiles::read(&blocking));
     match read.await {
         Ok(files) => files,
-        Err(_) => Files::read(places),
+        Err(_) => ConfigFiles::read(paths),
     }
 }
 
 /// How long the files must stay as in `found` before they are reported.
 ///
 /// A half-written file may be valid TOML, and an empty one always is, and would remove accounts.
-fn debounce(found: &Files, in_use: &Files) -> Duration {
+fn debounce(found: &ConfigFiles, in_use: &ConfigFiles) -> Duration {
     if found.have_shrunk_since(in_use) {
         SHRUNK_DEBOUNCE
     } else {
@@ -122,10 +122,10 @@ struct FsWatcher {
 type FolderId = (PathBuf, u64, u64);
 
 impl FsWatcher {
-    /// Watches the folders that matter for `places` now, and wakes `woken` on changes.
-    async fn update(&mut self, places: &Places, woken: &Arc<Notify>) {
-        let places = places.clone();
-        let Ok(targets) = tokio::task::spawn_blocking(move || WatchTargets::of(&places)).await
+    /// Watches the folders that matter for `paths` now, and wakes `woken` on changes.
+    async fn update(&mut self, paths: &ConfigPaths, woken: &Arc<Notify>) {
+        let paths = paths.clone();
+        let Ok(targets) = tokio::task::spawn_blocking(move || WatchTargets::of(&paths)).await
         else {
             return;
         };
@@ -160,11 +160,11 @@ struct WatchTargets {
 
 impl WatchTargets {
     /// May block.
-    fn of(places: &Places) -> Self {
+    fn of(paths: &ConfigPaths) -> Self {
         #[cfg(test)]
         LISTED_BY.with(|times| times.set(times.get() + 1));
         let mut targets = Self::default();
-        for file in places.user.iter().chain([&places.system]) {
+        for file in paths.user.iter().chain([&paths.system]) {
             targets.add(file);
             // The target of a link.
             if let Ok(real) = file.canonicalize() {

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::config::files::Holds;
+use crate::config::files::FileContents;
 
 /// A user's folder, and a watch of it.
 struct Scene {
     dir: tempfile::TempDir,
     watch: ConfigWatch,
-    used: watch::Sender<Files>,
+    used: watch::Sender<ConfigFiles>,
 }
 
 impl Scene {
@@ -24,16 +24,16 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         create_dir_all(dir.path().join("config/loopdesk")).unwrap();
         create_dir(dir.path().join("etc")).unwrap();
-        let places = places(dir.path());
-        prepare(places.user.as_ref().unwrap());
-        let (used, in_use) = watch::channel(Files::read(&places));
-        let watch = ConfigWatch::start(places, in_use);
+        let paths = paths(dir.path());
+        prepare(paths.user.as_ref().unwrap());
+        let (used, in_use) = watch::channel(ConfigFiles::read(&paths));
+        let watch = ConfigWatch::start(paths, in_use);
         rest().await;
         Self { dir, watch, used }
     }
 
     fn file(&self) -> PathBuf {
-        places(self.dir.path()).user.unwrap()
+        paths(self.dir.path()).user.unwrap()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -45,14 +45,14 @@ impl Scene {
         let seen = timeout(PATIENCE, self.watch.changed()).await;
         let files = seen.expect("the change is seen");
         // As the daemon does when it loads them.
-        self.used.send_replace(Files::clone(&files));
+        self.used.send_replace(ConfigFiles::clone(&files));
         rest().await;
-        let text = |holds: &Holds| match holds {
-            Holds::Nothing => String::new(),
-            Holds::Text(text) => text.clone(),
-            Holds::Refused(why) => panic!("{why}"),
+        let text = |contents: &FileContents| match contents {
+            FileContents::Missing => String::new(),
+            FileContents::Text(text) => text.clone(),
+            FileContents::Refused(why) => panic!("{why}"),
         };
-        (text(&files.user.holds), text(&files.system.holds))
+        (text(&files.user.contents), text(&files.system.contents))
     }
 }
 
@@ -61,8 +61,8 @@ async fn rest() {
     tokio::time::sleep(PAUSE).await;
 }
 
-fn places(dir: &Path) -> Places {
-    Places {
+fn paths(dir: &Path) -> ConfigPaths {
+    ConfigPaths {
         user: Some(dir.join("config/loopdesk/config.toml")),
         system: dir.join("etc/loopdesk/config.toml"),
     }
