@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::config::Config;
 use crate::config::files::ConfigFiles;
-use crate::config::live::Loaded;
+use crate::config::live::LoadedConfig;
 use crate::control::Control;
 use crate::keys::Keys;
 use crate::network::Network;
@@ -105,7 +105,7 @@ pub async fn run(
     sessions.apply(&config).await;
     let opened = listeners.open(&config).await;
 
-    let (loaded, loaded_now) = watch::channel(Loaded {
+    let (loaded, loaded_now) = watch::channel(LoadedConfig {
         config,
         path: paths.config_file().display().to_string(),
         system_path: files.system_path(),

@@ -10,7 +10,7 @@ use super::pipeline::Pipeline;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::files::{ConfigFile, ConfigFiles, ConfigPaths};
-use crate::config::live::Loaded;
+use crate::config::live::LoadedConfig;
 use crate::config::load;
 use crate::config::watch::ConfigWatch;
 use crate::session::Sessions;
@@ -19,7 +19,7 @@ use crate::session::Sessions;
 #[derive(Debug)]
 pub(super) struct Reloader {
     paths: ConfigPaths,
-    loaded: watch::Sender<Loaded>,
+    loaded: watch::Sender<LoadedConfig>,
     clock: Clock,
     watch: ConfigWatch,
     /// The files of the configuration in use.
@@ -33,7 +33,7 @@ impl Reloader {
     pub(super) fn new(
         paths: &Paths,
         used: ConfigFiles,
-        loaded: watch::Sender<Loaded>,
+        loaded: watch::Sender<LoadedConfig>,
         clock: Clock,
     ) -> Self {
         let paths = ConfigPaths::of(paths);

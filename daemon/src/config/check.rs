@@ -9,8 +9,8 @@ use loopdesk_protocol::key;
 use toml::de::DeTable;
 
 use super::files::ConfigFiles;
-use super::locks::{self, ANY_ACCOUNT, Lock, RESERVED};
-use super::reader::{Errors, Part, Place, Section, choose};
+use super::locks::{self, ANY_ACCOUNT, LockedKey, RESERVED};
+use super::reader::{Errors, FileLocation, LayerTable, Section, choose};
 use super::retired::SPARE;
 use super::sources::sources;
 use super::{
@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Result<Config, Vec<Diagnostic>> {
 
 /// The result for files without mistakes.
 #[derive(Debug)]
-pub(super) struct Checked {
+pub(super) struct CheckedConfig {
     /// The configuration.
     pub(super) config: Config,
     /// Where each value comes from.
@@ -43,7 +43,7 @@ pub(super) struct Checked {
 ///
 /// # Errors
 /// Every mistake, first in the user's file and then in the machine's.
-pub(super) fn read_files(files: &ConfigFiles) -> Result<Checked, Vec<Diagnostic>> {
+pub(super) fn read_files(files: &ConfigFiles) -> Result<CheckedConfig, Vec<Diagnostic>> {
     let mut errors = Errors::new(files);
     let mut documents = Vec::new();
     for file in files.each() {
@@ -53,12 +53,12 @@ pub(super) fn read_files(files: &ConfigFiles) -> Result<Checked, Vec<Diagnostic>
         let (document, syntax) = DeTable::parse_recoverable(text);
         for error in syntax {
             let span = error.span().unwrap_or(0..0);
-            errors.add(Place::new(file.layer, span), error.message());
+            errors.add(FileLocation::new(file.layer, span), error.message());
         }
         documents.push((file.layer, document));
     }
     let parts = || {
-        let parts = documents.iter().map(|(layer, document)| Part {
+        let parts = documents.iter().map(|(layer, document)| LayerTable {
             layer: *layer,
             table: document.get_ref(),
         });
@@ -82,7 +82,7 @@ pub(super) fn read_files(files: &ConfigFiles) -> Result<Checked, Vec<Diagnostic>
     let sources = sources(&parts(), &errors);
     let (found, unknown, retired) = errors.into_found();
     if found.is_empty() {
-        Ok(Checked {
+        Ok(CheckedConfig {
             config: Config {
                 unknown,
                 retired,
@@ -115,14 +115,14 @@ impl Default for Config {
     }
 }
 
-fn locks(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Vec<Lock> {
+fn locks(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Vec<LockedKey> {
     for key in RESERVED {
         root.reserve(key, errors);
     }
-    let lock = |key: &str, place: &Place| {
-        Ok(Lock {
+    let lock = |key: &str, location: &FileLocation| {
+        Ok(LockedKey {
             key: key.to_owned(),
-            place: place.clone(),
+            location: location.clone(),
         })
     };
     root.items("locked", errors, lock).unwrap_or_default()
@@ -134,7 +134,7 @@ fn known() -> BTreeSet<String> {
     let files = ConfigFiles::text(&text);
     let mut errors = Errors::new(&files);
     let (document, _) = DeTable::parse_recoverable(&text);
-    let part = Part {
+    let part = LayerTable {
         layer: Layer::User,
         table: document.get_ref(),
     };
@@ -187,7 +187,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         let account = match name.text.parse() {
             Ok(account_name) => read_account(account_name, &mut section, errors),
             Err(message) => {
-                errors.add(name.place, message);
+                errors.add(name.location, message);
                 None
             }
         };

@@ -9,7 +9,7 @@ use super::Config;
 
 /// The configuration in use.
 #[derive(Clone, Debug)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The configuration.
     pub config: Arc<Config>,
     /// The path of the user's file.

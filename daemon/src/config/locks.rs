@@ -7,34 +7,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use loopdesk_protocol::config::{Layer, Source};
 use toml::de::DeTable;
 
-use super::reader::{Errors, Place};
+use super::reader::{Errors, FileLocation};
 use super::retired::{Retired, SPARE};
 
 /// A key or a whole table that the machine's file locks, and where.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct LockedKey {
     pub(super) key: String,
-    pub(super) place: Place,
+    pub(super) location: FileLocation,
 }
 
 /// Reports each lock without an effect, and each of the user's keys that is locked.
 pub(super) fn check(
-    locks: Vec<Lock>,
+    locks: Vec<LockedKey>,
     user: Option<&DeTable<'_>>,
     system: Option<&DeTable<'_>>,
     known: &BTreeSet<String>,
     errors: &mut Errors<'_>,
 ) -> BTreeMap<String, Source> {
     let mut locked = BTreeMap::new();
-    for Lock { key, place } in locks {
+    for LockedKey { key, location } in locks {
         match meant(&key, system, known) {
             Ok(()) => {
-                let source = errors.source(&place);
+                let source = errors.source(&location);
                 locked.entry(key).or_insert(source);
             }
-            Err(NoLock::Wrong(why)) => errors.add(place, why),
-            Err(NoLock::Unknown(why)) => errors.add_unknown(place, why),
-            Err(NoLock::Retired(retired)) => errors.add_retired(place, &key, retired),
+            Err(LockError::Invalid(why)) => errors.add(location, why),
+            Err(LockError::Unknown(why)) => errors.add_unknown(location, why),
+            Err(LockError::Retired(retired)) => errors.add_retired(location, &key, retired),
         }
     }
     if let Some(user) = user {
@@ -44,9 +44,9 @@ pub(super) fn check(
 }
 
 /// Why a lock has no effect.
-enum NoLock {
+enum LockError {
     /// It is a mistake.
-    Wrong(String),
+    Invalid(String),
     /// Unknown here, but another version may know the key.
     Unknown(String),
     /// An earlier release knew the key.
@@ -54,7 +54,11 @@ enum NoLock {
 }
 
 /// Checks that `key` is one that a user could set.
-fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> Result<(), NoLock> {
+fn meant(
+    key: &str,
+    system: Option<&DeTable<'_>>,
+    known: &BTreeSet<String>,
+) -> Result<(), LockError> {
     let (name, general) = match key.strip_prefix("accounts.") {
         None => (None, key.to_owned()),
         Some(rest) => match rest.split_once('.') {
@@ -67,11 +71,11 @@ fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> R
         accounts.is_some_and(|accounts| accounts.contains_key(name))
     };
     match name {
-        Some(name) if !account(name) => Err(NoLock::Wrong(format!(
+        Some(name) if !account(name) => Err(LockError::Invalid(format!(
             "`{key}` can't be locked: this file has no account `{name}`"
         ))),
         _ if general == format!("accounts.{ANY_ACCOUNT}.{}", SPARE.name) => {
-            Err(NoLock::Retired(SPARE))
+            Err(LockError::Retired(SPARE))
         }
         _ if known.contains(&general) && !RESERVED.contains(&key) => Ok(()),
         _ => {
@@ -84,9 +88,9 @@ fn meant(key: &str, system: Option<&DeTable<'_>>, known: &BTreeSet<String>) -> R
                 names.join(", ")
             );
             Err(if RESERVED.contains(&key) {
-                NoLock::Wrong(why)
+                LockError::Invalid(why)
             } else {
-                NoLock::Unknown(why)
+                LockError::Unknown(why)
             })
         }
     }
@@ -102,7 +106,7 @@ fn refuse(
         let key = format!("{prefix}{}", name.get_ref());
         if let Some(Source { path, line, .. }) = locked.get(&key) {
             let message = format!("`{key}` is locked by line {line} of `{path}`: remove it here");
-            errors.add(Place::new(Layer::User, name.span()), message);
+            errors.add(FileLocation::new(Layer::User, name.span()), message);
         } else if let Some(inner) = value.get_ref().as_table() {
             refuse(inner, &format!("{key}."), locked, errors);
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::reader::{Errors, Place, Section};
+use super::reader::{Errors, FileLocation, Section};
 use super::{Account, AccountName, LoopbackAddr, Origin};
 
 /// Reports a port that `listen` or another account uses already.
@@ -38,7 +38,7 @@ pub(super) fn check(
 pub(super) fn check_loops(
     listen: &[LoopbackAddr],
     accounts: &BTreeMap<AccountName, Arc<Account>>,
-    urls: &BTreeMap<AccountName, Place>,
+    urls: &BTreeMap<AccountName, FileLocation>,
     errors: &mut Errors<'_>,
 ) {
     let own = |port: u16| {
@@ -50,9 +50,9 @@ pub(super) fn check_loops(
             continue;
         };
         if is_loopback(url) && own(url.port().unwrap_or(HTTPS)) {
-            let place = urls.get(&account.name).cloned().unwrap_or_default();
+            let location = urls.get(&account.name).cloned().unwrap_or_default();
             errors.add(
-                place,
+                location,
                 format!("`{url}` is loopdesk itself: use Zendesk's address"),
             );
         }

@@ -12,7 +12,7 @@ use loopdesk_protocol::config::Layer;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub(super) use self::errors::{Errors, Place};
+pub(super) use self::errors::{Errors, FileLocation};
 use super::retired::Retired;
 
 mod errors;
@@ -21,9 +21,9 @@ mod errors;
 #[derive(Debug)]
 pub(super) struct Section<'t, 'i> {
     /// The uppermost first.
-    parts: Vec<Part<'t, 'i>>,
+    parts: Vec<LayerTable<'t, 'i>>,
     /// Where to report errors about the table itself.
-    place: Place,
+    location: FileLocation,
     /// `accounts.acme.`, or an empty text at the root.
     prefix: String,
     known: Vec<&'static str>,
@@ -33,24 +33,24 @@ pub(super) struct Section<'t, 'i> {
 
 /// A table in one file.
 #[derive(Debug)]
-pub(super) struct Part<'t, 'i> {
+pub(super) struct LayerTable<'t, 'i> {
     pub(super) layer: Layer,
     pub(super) table: &'t DeTable<'i>,
 }
 
 /// A value and its place.
-type FoundValue<'t, 'i> = (Place, &'t Spanned<DeValue<'i>>);
+type FoundValue<'t, 'i> = (FileLocation, &'t Spanned<DeValue<'i>>);
 
 impl<'t, 'i> Section<'t, 'i> {
     /// The root table of these documents, the uppermost first.
-    pub(super) fn root(parts: Vec<Part<'t, 'i>>) -> Self {
-        Self::new(parts, Place::default(), String::new())
+    pub(super) fn root(parts: Vec<LayerTable<'t, 'i>>) -> Self {
+        Self::new(parts, FileLocation::default(), String::new())
     }
 
-    fn new(parts: Vec<Part<'t, 'i>>, place: Place, prefix: String) -> Self {
+    fn new(parts: Vec<LayerTable<'t, 'i>>, location: FileLocation, prefix: String) -> Self {
         Self {
             parts,
-            place,
+            location,
             prefix,
             known: Vec::new(),
             reserved: Vec::new(),
@@ -59,8 +59,8 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The place of the table.
-    pub(super) fn span(&self) -> Place {
-        self.place.clone()
+    pub(super) fn span(&self) -> FileLocation {
+        self.location.clone()
     }
 
     /// Whether a file has `key`.
@@ -69,9 +69,11 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The place of the value of `key` that is in effect, or of the table if `key` isn't set.
-    pub(super) fn span_of(&self, key: &str) -> Place {
+    pub(super) fn span_of(&self, key: &str) -> FileLocation {
         let mut found = self.values(key);
-        found.next().map_or_else(|| self.span(), |(place, _)| place)
+        found
+            .next()
+            .map_or_else(|| self.span(), |(location, _)| location)
     }
 
     /// Reserves `key` for the machine's file. In the user's file it is reported and ignored.
@@ -84,7 +86,7 @@ impl<'t, 'i> Section<'t, 'i> {
                     "`{}{key}` can only be set in the machine's file, by its administrator",
                     self.prefix
                 );
-                errors.add(Place::new(part.layer, found.span()), message);
+                errors.add(FileLocation::new(part.layer, found.span()), message);
             }
         }
     }
@@ -94,8 +96,8 @@ impl<'t, 'i> Section<'t, 'i> {
         self.retired.push(key.name);
         for part in &self.parts {
             if let Some((found, _)) = part.table.get_key_value(key.name) {
-                let place = Place::new(part.layer, found.span());
-                errors.add_retired(place, &format!("{}{}", self.prefix, key.name), key);
+                let location = FileLocation::new(part.layer, found.span());
+                errors.add_retired(location, &format!("{}{}", self.prefix, key.name), key);
             }
         }
     }
@@ -117,13 +119,13 @@ impl<'t, 'i> Section<'t, 'i> {
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         self.each(key, errors, |value, _, errors| {
-            let (place, value) = value;
+            let (location, value) = value;
             let Some(text) = value.get_ref().as_str() else {
-                errors.add(place, wrong_type(key, "a string", value.get_ref()));
+                errors.add(location, wrong_type(key, "a string", value.get_ref()));
                 return None;
             };
             read(text)
-                .map_err(|message| errors.add(place, message))
+                .map_err(|message| errors.add(location, message))
                 .ok()
         })
     }
@@ -131,9 +133,9 @@ impl<'t, 'i> Section<'t, 'i> {
     /// The path at `key`. A relative one starts at the folder of the file that has it.
     pub(super) fn path(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<PathBuf> {
         self.each(key, errors, |value, _, errors| {
-            let (place, value) = value;
+            let (location, value) = value;
             let Some(text) = value.get_ref().as_str() else {
-                errors.add(place, wrong_type(key, "a string", value.get_ref()));
+                errors.add(location, wrong_type(key, "a string", value.get_ref()));
                 return None;
             };
             if text.is_empty() || text.starts_with('~') {
@@ -141,11 +143,11 @@ impl<'t, 'i> Section<'t, 'i> {
                     "`{text}` isn't a valid path: use an absolute one, or one relative to the \
                      folder of this file; `~` isn't expanded here"
                 );
-                errors.add(place, message);
+                errors.add(location, message);
                 return None;
             }
             let folder = errors
-                .path(place.layer())
+                .path(location.layer())
                 .parent()
                 .unwrap_or(Path::new("/"));
             Some(folder.join(text))
@@ -177,23 +179,23 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         key: &'static str,
         errors: &mut Errors<'_>,
-        read: impl Fn(&str, &Place) -> Result<T, String>,
+        read: impl Fn(&str, &FileLocation) -> Result<T, String>,
     ) -> Option<Vec<T>> {
         self.each(key, errors, |value, layer, errors| {
-            let (place, value) = value;
+            let (location, value) = value;
             let wrong = |value: &DeValue<'_>| wrong_type(key, "a list of strings", value);
             let Some(array) = value.get_ref().as_array() else {
-                errors.add(place, wrong(value.get_ref()));
+                errors.add(location, wrong(value.get_ref()));
                 return None;
             };
             let mut items = Vec::new();
             for item in array.iter() {
-                let place = Place::new(layer, item.span());
+                let location = FileLocation::new(layer, item.span());
                 match item.get_ref().as_str() {
-                    None => errors.add(place, wrong(item.get_ref())),
-                    Some(text) => match read(text, &place) {
+                    None => errors.add(location, wrong(item.get_ref())),
+                    Some(text) => match read(text, &location) {
                         Ok(item) => items.push(item),
-                        Err(message) => errors.add(place, message),
+                        Err(message) => errors.add(location, message),
                     },
                 }
             }
@@ -203,7 +205,7 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// The port number at `key`.
     pub(super) fn port(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<u16> {
-        self.each(key, errors, |(place, value), _, errors| {
+        self.each(key, errors, |(location, value), _, errors| {
             let port = value
                 .get_ref()
                 .as_integer()
@@ -211,7 +213,7 @@ impl<'t, 'i> Section<'t, 'i> {
                 .filter(|port| *port != 0);
             if port.is_none() {
                 let message = format!("`{key}` must be a port: a whole number from 1 to 65535");
-                errors.add(place, message);
+                errors.add(location, message);
             }
             port
         })
@@ -219,10 +221,13 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// The boolean at `key`.
     pub(super) fn boolean(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Option<bool> {
-        self.each(key, errors, |(place, value), _, errors| {
+        self.each(key, errors, |(location, value), _, errors| {
             let found = value.get_ref().as_bool();
             if found.is_none() {
-                errors.add(place, wrong_type(key, "`true` or `false`", value.get_ref()));
+                errors.add(
+                    location,
+                    wrong_type(key, "`true` or `false`", value.get_ref()),
+                );
             }
             found
         })
@@ -231,8 +236,8 @@ impl<'t, 'i> Section<'t, 'i> {
     /// The table at `key`; empty if no file has it.
     pub(super) fn table(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Self {
         let prefix = format!("{}{key}.", self.prefix);
-        let place = self.span_of(key);
-        Self::new(self.tables_at(key, errors), place, prefix)
+        let location = self.span_of(key);
+        Self::new(self.tables_at(key, errors), location, prefix)
     }
 
     /// The tables in the table at `key`, by name.
@@ -240,32 +245,32 @@ impl<'t, 'i> Section<'t, 'i> {
         &mut self,
         key: &'static str,
         errors: &mut Errors<'_>,
-    ) -> Vec<(Name<'t>, Self)> {
-        let mut sections = BTreeMap::<&str, (Place, Vec<Part<'t, 'i>>)>::new();
-        for Part { layer, table } in self.tables_at(key, errors) {
+    ) -> Vec<(TableName<'t>, Self)> {
+        let mut sections = BTreeMap::<&str, (FileLocation, Vec<LayerTable<'t, 'i>>)>::new();
+        for LayerTable { layer, table } in self.tables_at(key, errors) {
             for (name, value) in table.iter() {
                 let Some(inner) = value.get_ref().as_table() else {
                     let message = wrong_type(name.get_ref(), "a table", value.get_ref());
-                    errors.add(Place::new(layer, value.span()), message);
+                    errors.add(FileLocation::new(layer, value.span()), message);
                     continue;
                 };
                 let text: &'t str = name.get_ref();
-                let place = Place::new(layer, name.span());
-                let entry = sections.entry(text).or_insert((place, Vec::new()));
-                let part = Part {
+                let location = FileLocation::new(layer, name.span());
+                let entry = sections.entry(text).or_insert((location, Vec::new()));
+                let part = LayerTable {
                     layer,
                     table: inner,
                 };
                 entry.1.push(part);
             }
         }
-        let named = sections.into_iter().map(|(text, (place, parts))| {
+        let named = sections.into_iter().map(|(text, (location, parts))| {
             let prefix = format!("{}{key}.{text}.", self.prefix);
-            let name = Name {
+            let name = TableName {
                 text,
-                place: place.clone(),
+                location: location.clone(),
             };
-            (name, Self::new(parts, place, prefix))
+            (name, Self::new(parts, location, prefix))
         });
         named.collect()
     }
@@ -284,7 +289,7 @@ impl<'t, 'i> Section<'t, 'i> {
                         key.get_ref(),
                         keys.join(", ")
                     );
-                    errors.add_unknown(Place::new(part.layer, key.span()), message);
+                    errors.add_unknown(FileLocation::new(part.layer, key.span()), message);
                 }
             }
         }
@@ -306,15 +311,15 @@ impl<'t, 'i> Section<'t, 'i> {
         counts.flatten()
     }
 
-    fn tables_at(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Vec<Part<'t, 'i>> {
+    fn tables_at(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Vec<LayerTable<'t, 'i>> {
         let mut parts = Vec::new();
-        for (place, value) in self.take(key, errors) {
+        for (location, value) in self.take(key, errors) {
             match value.get_ref().as_table() {
-                Some(table) => parts.push(Part {
-                    layer: place.layer(),
+                Some(table) => parts.push(LayerTable {
+                    layer: location.layer(),
                     table,
                 }),
-                None => errors.add(place, wrong_type(key, "a table", value.get_ref())),
+                None => errors.add(location, wrong_type(key, "a table", value.get_ref())),
             }
         }
         parts
@@ -328,10 +333,10 @@ impl<'t, 'i> Section<'t, 'i> {
 
     fn values(&self, key: &str) -> impl Iterator<Item = FoundValue<'t, 'i>> {
         let is_reserved = self.reserved.contains(&key);
-        let counts = move |part: &&Part<'_, '_>| !(is_reserved && part.layer == Layer::User);
+        let counts = move |part: &&LayerTable<'_, '_>| !(is_reserved && part.layer == Layer::User);
         let found = self.parts.iter().filter(counts).filter_map(move |part| {
             let value = part.table.get(key)?;
-            Some((Place::new(part.layer, value.span()), value))
+            Some((FileLocation::new(part.layer, value.span()), value))
         });
         found.collect::<Vec<_>>().into_iter()
     }
@@ -339,11 +344,11 @@ impl<'t, 'i> Section<'t, 'i> {
 
 /// The name of a table.
 #[derive(Debug)]
-pub(super) struct Name<'t> {
+pub(super) struct TableName<'t> {
     /// The name.
     pub(super) text: &'t str,
     /// Its place.
-    pub(super) place: Place,
+    pub(super) location: FileLocation,
 }
 
 /// The value in `all` with the name `text`.

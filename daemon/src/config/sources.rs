@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use loopdesk_protocol::config::Source;
 use toml::de::DeTable;
 
-use super::reader::{Errors, Part, Place};
+use super::reader::{Errors, FileLocation, LayerTable};
 
 /// The place of every value that is in effect, by its key, such as `accounts.acme.port`. `parts` has
 /// the uppermost layer first.
-pub(super) fn sources(parts: &[Part<'_, '_>], errors: &Errors<'_>) -> BTreeMap<String, Source> {
+pub(super) fn sources(
+    parts: &[LayerTable<'_, '_>],
+    errors: &Errors<'_>,
+) -> BTreeMap<String, Source> {
     let mut sources = BTreeMap::new();
     for part in parts {
         walk(part.table, "", &mut |key, span| {
-            let place = Place::new(part.layer, span);
-            sources.entry(key).or_insert_with(|| errors.source(&place));
+            let location = FileLocation::new(part.layer, span);
+            sources
+                .entry(key)
+                .or_insert_with(|| errors.source(&location));
         });
     }
     sources

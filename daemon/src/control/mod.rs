@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::config::live::Loaded;
+use crate::config::live::LoadedConfig;
 use crate::keys::Keys;
 use crate::listener::AcceptBackoff;
 use crate::proof::Prover;
@@ -43,7 +43,7 @@ pub struct Control {
     /// The local keys.
     pub keys: Keys,
     /// The configuration in use.
-    pub loaded: watch::Receiver<Loaded>,
+    pub loaded: watch::Receiver<LoadedConfig>,
     /// Other current problems.
     pub conditions: Conditions,
     /// Where scripts can connect.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::HookCommand;
-use crate::config::live::Loaded;
+use crate::config::live::LoadedConfig;
 use crate::supervise::descriptors::give_back;
 use crate::telemetry::Foreign;
 
@@ -24,7 +24,7 @@ use crate::telemetry::Foreign;
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) events: mpsc::Receiver<SessionEvent>,
-    pub(super) loaded: watch::Receiver<Loaded>,
+    pub(super) loaded: watch::Receiver<LoadedConfig>,
     pub(super) problem: watch::Sender<Option<Problem>>,
 }
 

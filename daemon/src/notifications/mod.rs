@@ -31,7 +31,7 @@ use tokio_util::task::TaskTracker;
 
 use self::diff::NotifiedState;
 use crate::clock::Clock;
-use crate::config::live::Loaded;
+use crate::config::live::LoadedConfig;
 use crate::session::{Sessions, View};
 
 /// Everything that notifying users needs.
@@ -40,7 +40,7 @@ pub struct Notifications {
     /// The accounts' sessions.
     pub sessions: Sessions,
     /// The configuration in use.
-    pub loaded: watch::Receiver<Loaded>,
+    pub loaded: watch::Receiver<LoadedConfig>,
     /// Tells the time.
     pub clock: Clock,
     /// The file that records what was reported.

@@ -37,37 +37,46 @@ impl<'t> Errors<'t> {
         }
     }
 
-    /// Records a mistake at `place`.
-    pub(in crate::config) fn add(&mut self, place: Place, message: impl Into<String>) {
-        let layer = place.layer;
-        let diagnostic = self.diagnostic(place, message.into());
+    /// Records a mistake at `location`.
+    pub(in crate::config) fn add(&mut self, location: FileLocation, message: impl Into<String>) {
+        let layer = location.layer;
+        let diagnostic = self.diagnostic(location, message.into());
         self.found.push((layer == Layer::System, diagnostic));
     }
 
-    /// Records something unknown at `place`. In the machine's file it isn't an error: that file is
+    /// Records something unknown at `location`. In the machine's file it isn't an error: that file is
     /// rolled out to many machines, which never all run the same version.
-    pub(in crate::config) fn add_unknown(&mut self, place: Place, message: impl Into<String>) {
-        match place.layer {
-            Layer::User => self.add(place, message),
+    pub(in crate::config) fn add_unknown(
+        &mut self,
+        location: FileLocation,
+        message: impl Into<String>,
+    ) {
+        match location.layer {
+            Layer::User => self.add(location, message),
             Layer::System => {
-                let diagnostic = self.diagnostic(place, message.into());
+                let diagnostic = self.diagnostic(location, message.into());
                 self.unknown.push(diagnostic);
             }
         }
     }
 
-    /// Records that what is at `place`, which is `key` or names it, has no effect any more.
-    pub(in crate::config) fn add_retired(&mut self, place: Place, key: &str, retired: Retired) {
-        let layer = place.layer;
-        let found = self.diagnostic(place, retired.message(key));
+    /// Records that what is at `location`, which is `key` or names it, has no effect any more.
+    pub(in crate::config) fn add_retired(
+        &mut self,
+        location: FileLocation,
+        key: &str,
+        retired: Retired,
+    ) {
+        let layer = location.layer;
+        let found = self.diagnostic(location, retired.message(key));
         let fix = retired.fix(key, layer);
         self.retired.push(RetiredKey { found, fix });
     }
 
-    fn diagnostic(&self, place: Place, message: String) -> Diagnostic {
-        let file = self.file(place.layer);
+    fn diagnostic(&self, location: FileLocation, message: String) -> Diagnostic {
+        let file = self.file(location.layer);
         let text = file.text().unwrap_or_default();
-        diagnostic(shown(&file.path), text, place.span, message)
+        diagnostic(shown(&file.path), text, location.span, message)
     }
 
     /// Whether a file couldn't be read. It may have the keys that seem to be missing.
@@ -83,14 +92,14 @@ impl<'t> Errors<'t> {
         &self.file(layer).path
     }
 
-    /// `place` in the form of reports.
-    pub(in crate::config) fn source(&self, place: &Place) -> Source {
-        let file = self.file(place.layer);
+    /// `location` in the form of reports.
+    pub(in crate::config) fn source(&self, location: &FileLocation) -> Source {
+        let file = self.file(location.layer);
         let text = file.text().unwrap_or_default();
         Source {
-            layer: place.layer,
+            layer: location.layer,
             path: shown(&file.path),
-            line: line_of(text, place.span.start),
+            line: line_of(text, location.span.start),
         }
     }
 
@@ -126,12 +135,12 @@ impl<'t> Errors<'t> {
 
 /// A place in one of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::config) struct Place {
+pub(in crate::config) struct FileLocation {
     layer: Layer,
     span: Range<usize>,
 }
 
-impl Place {
+impl FileLocation {
     /// A span of bytes in the file of `layer`.
     pub(in crate::config) fn new(layer: Layer, span: Range<usize>) -> Self {
         Self { layer, span }
@@ -143,7 +152,7 @@ impl Place {
     }
 }
 
-impl Default for Place {
+impl Default for FileLocation {
     fn default() -> Self {
         Self::new(Layer::User, 0..0)
     }

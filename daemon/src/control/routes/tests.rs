@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::clock::Clock;
-use crate::config::live::Loaded;
+use crate::config::live::LoadedConfig;
 use crate::keys::Keys;
 use crate::network::Network;
 use crate::proof::Prover;
@@ -142,7 +142,7 @@ impl ControlScene {
             tracker: TaskTracker::new(),
         });
         sessions.apply(&config).await;
-        let loaded = Loaded {
+        let loaded = LoadedConfig {
             config,
             path: paths.config_file().display().to_string(),
             system_path: None,
