@@ -18,8 +18,8 @@ use hyper::body::Incoming;
 pub use budget::Budget;
 #[cfg(test)]
 pub(crate) use budget::tests::{budget, free};
-pub(crate) use budget::{REQUEST_MAX, Share};
-pub(crate) use filtered::{Filter, FilterStep, Filtered};
+pub(crate) use budget::{BudgetShare, REQUEST_MAX};
+pub(crate) use filtered::{Filter, FilterStep, FilteredBody};
 pub(crate) use whole::{if_empty, whole};
 
 /// A streaming body. Frames from the network are passed on one by one, without a copy.

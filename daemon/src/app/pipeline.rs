@@ -7,7 +7,7 @@ use http::{Request, Response};
 
 use super::exports::{Export, Exports};
 use crate::admission::Admission;
-use crate::body::{Body, Budget, Share};
+use crate::body::{Body, Budget, BudgetShare};
 use crate::config::{Account, Config};
 use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::facts::{Admitted, ConnFacts, Local};
@@ -83,7 +83,7 @@ impl RequestRules {
         let key = self.routes.valid_key(&admitted)?;
         self.routes.squeeze(key, &mut head);
         let plan = self.routes.resolve(connection, &admitted, key, &head)?;
-        let mut memory = Share::of(Budget::of(plan.limited_key.is_some()));
+        let mut memory = BudgetShare::of(Budget::of(plan.limited_key.is_some()));
         if let (Some(key), Some(place)) = (plan.limited_key, &connection.place) {
             place.share(key).await;
         }

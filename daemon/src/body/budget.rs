@@ -53,12 +53,12 @@ impl Budget {
 /// A request's share of a budget. It covers all copies of the request's body, and is returned when
 /// dropped.
 #[derive(Debug)]
-pub struct Share {
+pub struct BudgetShare {
     budget: &'static Budget,
     size: usize,
 }
 
-impl Share {
+impl BudgetShare {
     /// An empty share of `budget`.
     pub fn of(budget: &'static Budget) -> Self {
         Self { budget, size: 0 }
@@ -81,7 +81,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for BudgetShare {
     fn drop(&mut self) {
         self.budget.give_back(self.size);
     }
@@ -112,10 +112,10 @@ pub(crate) mod tests {
     fn s7_p24_a_part_of_a_budget_is_taken_out_of_the_whole() {
         let whole = budget(100);
         let part: &Budget = Box::leak(Box::new(Budget::new(50, Some(whole))));
-        let (mut first, mut second) = (Share::of(part), Share::of(part));
+        let (mut first, mut second) = (BudgetShare::of(part), BudgetShare::of(part));
         assert!(first.grow(40) && !second.grow(20), "its own limit");
         assert_eq!((free(part), free(whole)), (10, 60));
-        let mut others = Share::of(whole);
+        let mut others = BudgetShare::of(whole);
         assert!(others.grow(55) && !second.grow(10), "the whole's");
         assert_eq!((free(part), free(whole)), (10, 5));
         assert!(first.grow(30), "it has that");

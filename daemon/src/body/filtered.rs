@@ -55,7 +55,7 @@ impl FilterStep {
 }
 
 /// Runs a body's data through a [`Filter`].
-pub(crate) struct Filtered<B, F> {
+pub(crate) struct FilteredBody<B, F> {
     inner: B,
     filter: F,
     /// What the filter hasn't consumed yet.
@@ -65,7 +65,7 @@ pub(crate) struct Filtered<B, F> {
     last: Option<Result<Frame<Bytes>, BodyError>>,
 }
 
-impl<B, F> Filtered<B, F> {
+impl<B, F> FilteredBody<B, F> {
     pub(crate) fn new(inner: B, filter: F) -> Self {
         Self {
             inner,
@@ -77,7 +77,7 @@ impl<B, F> Filtered<B, F> {
     }
 }
 
-impl<B, F> Body for Filtered<B, F>
+impl<B, F> Body for FilteredBody<B, F>
 where
     B: Body<Data = Bytes, Error = BodyError> + Unpin,
     F: Filter + Unpin,

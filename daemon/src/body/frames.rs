@@ -13,9 +13,9 @@ use crate::body::BodyError;
 pub(crate) type Item = Result<Frame<Bytes>, BodyError>;
 
 /// A body that ends when its sender is dropped.
-pub(crate) struct Frames(UnboundedReceiver<Item>);
+pub(crate) struct FrameBody(UnboundedReceiver<Item>);
 
-impl Frames {
+impl FrameBody {
     pub(crate) fn channel() -> (UnboundedSender<Item>, Self) {
         let (sender, receiver) = unbounded_channel();
         (sender, Self(receiver))
@@ -40,7 +40,7 @@ pub(crate) fn data(bytes: impl AsRef<[u8]>) -> Item {
     Ok(Frame::data(Bytes::copy_from_slice(bytes.as_ref())))
 }
 
-impl Body for Frames {
+impl Body for FrameBody {
     type Data = Bytes;
     type Error = BodyError;
 

@@ -13,7 +13,7 @@ use super::{Body, BodyError};
 
 /// A body that ended early.
 #[derive(Debug)]
-pub(crate) struct BrokenOff {
+pub(crate) struct TruncatedBody {
     /// What had arrived of it.
     read: Bytes,
     /// Why it ended.
@@ -24,7 +24,7 @@ pub(crate) struct BrokenOff {
 ///
 /// # Errors
 /// The body breaks off, or its next piece takes too long.
-pub(crate) async fn whole(mut body: Body, length: usize) -> Result<Bytes, BrokenOff> {
+pub(crate) async fn whole(mut body: Body, length: usize) -> Result<Bytes, TruncatedBody> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     while let Some(piece) = next(&mut body).await {
@@ -32,7 +32,7 @@ pub(crate) async fn whole(mut body: Body, length: usize) -> Result<Bytes, Broken
             Ok(piece) => piece,
             Err(error) => {
                 let read = if all.is_empty() { first } else { all.freeze() };
-                return Err(BrokenOff { read, error });
+                return Err(TruncatedBody { read, error });
             }
         };
         if first.is_empty() {
@@ -57,7 +57,7 @@ pub(crate) async fn if_empty(mut body: Body) -> Option<Body> {
             Some(Ok(_)) => return None,
             Some(Err(error)) => {
                 let read = Bytes::new();
-                return Some(BrokenOff { read, error }.into());
+                return Some(TruncatedBody { read, error }.into());
             }
         }
     }
@@ -81,17 +81,17 @@ async fn next(body: &mut Body) -> Option<Result<Bytes, BodyError>> {
 }
 
 /// What has arrived of the body, followed by the error.
-impl From<BrokenOff> for Body {
-    fn from(broken: BrokenOff) -> Self {
+impl From<TruncatedBody> for Body {
+    fn from(broken: TruncatedBody) -> Self {
         let read = (!broken.read.is_empty()).then_some(Ok(broken.read));
         let items = read.into_iter().chain([Err(broken.error)]);
-        Self::adapted(Items(items.collect()))
+        Self::adapted(ItemStream(items.collect()))
     }
 }
 
-struct Items(VecDeque<Result<Bytes, BodyError>>);
+struct ItemStream(VecDeque<Result<Bytes, BodyError>>);
 
-impl http_body::Body for Items {
+impl http_body::Body for ItemStream {
     type Data = Bytes;
     type Error = BodyError;
 

@@ -12,7 +12,7 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::body::frames::{Frames, Item, data};
+use crate::body::frames::{FrameBody, Item, data};
 
 const PAGE: &str = r#"{"tickets":[{"url":"https://acme.zendesk.com/api/v2/tickets/1.json"}],"next_page":"https://acme.zendesk.com/api/v2/tickets.json?page=2"}"#;
 const LOCAL_PAGE: &str = r#"{"tickets":[{"url":"https://acme.zendesk.com/api/v2/tickets/1.json"}],"next_page":"http://LocalHost:8484/api/v2/tickets.json?page=2"}"#;
@@ -266,7 +266,7 @@ async fn s3_heads_without_a_body_tell_of_what_get_gives() {
 
 #[test]
 fn s3_the_first_byte_is_forwarded_before_the_second_arrives() {
-    let (sender, frames) = Frames::channel();
+    let (sender, frames) = FrameBody::channel();
     let mut answer = answer(200, &[("content-type", "application/json")], "");
     *answer.body_mut() = Body::adapted(frames);
     let mut body = response(answer, &context(&[])).into_body();
@@ -296,7 +296,7 @@ async fn s3_trailers_and_errors_follow_what_was_held_back() {
     let start = r#"{"next_page":"https://acme.zendesk"#;
     let seen = |items: Vec<Item>| {
         let mut answer = answer(200, &[("content-type", "application/json")], "");
-        *answer.body_mut() = Body::adapted(Frames::of(items));
+        *answer.body_mut() = Body::adapted(FrameBody::of(items));
         response(answer, &context(&[("te", "trailers")])).into_body()
     };
     let mut trailers = HeaderMap::new();

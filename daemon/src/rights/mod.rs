@@ -43,7 +43,7 @@ use self::path::{ApiPath, Segments};
 use self::rule::Rule;
 use self::side_loads::SideLoads;
 use self::verdict::GrantedBy;
-use crate::body::{Body, Share};
+use crate::body::{Body, BudgetShare};
 use crate::route_table::scope::{Scopes, names};
 use crate::route_table::{RouteEntry, TABLE};
 
@@ -201,7 +201,7 @@ impl Rights {
         &self,
         head: &Parts,
         body: Body,
-        memory: &mut Share,
+        memory: &mut BudgetShare,
     ) -> Result<Body, PolicyDenied> {
         if self.is_full() {
             return Ok(body);

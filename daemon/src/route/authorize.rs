@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use loopdesk_protocol::account::Person;
 use loopdesk_protocol::key::KeyState;
 
-use crate::body::{Body, BodyError, Share};
+use crate::body::{Body, BodyError, BudgetShare};
 use crate::config::{AccountName, Config, Ttl};
 use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::keys::{Key, KeyError, KeyId};
@@ -151,7 +151,7 @@ impl<'a> ValidKey<'a> {
         self,
         head: &Parts,
         body: Body,
-        memory: &mut Share,
+        memory: &mut BudgetShare,
     ) -> Result<Body, ErrorResponse> {
         let mut guarded = body;
         for rights in self.each() {

@@ -6,7 +6,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::replay::Replay;
 use super::request;
-use crate::body::{Body, Budget, Share};
+use crate::body::{Body, Budget, BudgetShare};
 use crate::config::Origin;
 use crate::keys::KeyId;
 
@@ -38,7 +38,7 @@ pub enum Credential {
 impl Outgoing {
     /// A request on its way to `origin`.
     pub fn new(request: Request<Body>, origin: Origin, credential: Credential) -> Self {
-        let memory = Share::of(Budget::of(false));
+        let memory = BudgetShare::of(Budget::of(false));
         Self::within(None, memory, request, origin, credential)
     }
 
@@ -46,7 +46,7 @@ impl Outgoing {
     /// `memory`.
     pub fn within(
         limited_key: Option<KeyId>,
-        memory: Share,
+        memory: BudgetShare,
         request: Request<Body>,
         origin: Origin,
         credential: Credential,

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::Instant;
 
-use crate::body::{Body, BodyError, REQUEST_MAX, Share};
+use crate::body::{Body, BodyError, BudgetShare, REQUEST_MAX};
 use crate::error_response::ErrorResponse;
 
 /// The owner of a body. Dropping it means that no further attempt will follow, so nothing is kept
@@ -24,7 +24,7 @@ pub(super) struct Replay {
 
 impl Replay {
     /// A body that is kept while `memory` has room.
-    pub(super) fn new(source: Body, mut memory: Share) -> Self {
+    pub(super) fn new(source: Body, mut memory: BudgetShare) -> Self {
         let length = source.size_hint().exact();
         let fits = memory.room_for(&source).is_some();
         let share = (fits || length.is_none()).then_some(memory);
@@ -226,7 +226,7 @@ impl SharedBody {
 #[derive(Debug)]
 struct KeptBody {
     bytes: BytesMut,
-    share: Share,
+    share: BudgetShare,
 }
 
 impl KeptBody {
@@ -264,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn s7_a_body_that_fits_can_be_sent_twice() {
         let budget = budget(100);
-        let replay = Replay::new(Body::full("0123456789"), Share::of(budget));
+        let replay = Replay::new(Body::full("0123456789"), BudgetShare::of(budget));
         assert!(replay.fits());
         assert_eq!(free(budget), 90);
         assert_eq!(all(replay.attempt()).await, "0123456789");
@@ -278,7 +278,7 @@ mod tests {
     async fn s7_a_body_over_the_cap_streams_and_is_not_kept() {
         let budget = budget(REQUEST_MAX * 2);
         let long = vec![7; REQUEST_MAX + 1];
-        let replay = Replay::new(Body::full(long.clone()), Share::of(budget));
+        let replay = Replay::new(Body::full(long.clone()), BudgetShare::of(budget));
         assert!(!replay.fits() && replay.can_restart());
         assert_eq!(free(budget), REQUEST_MAX * 2);
         assert_eq!(all(replay.attempt()).await, long);
@@ -288,13 +288,13 @@ mod tests {
     #[tokio::test]
     async fn s7_a_full_budget_stops_keeping_not_streaming() {
         let budget = budget(9);
-        let replay = Replay::new(Body::full("0123456789"), Share::of(budget));
+        let replay = Replay::new(Body::full("0123456789"), BudgetShare::of(budget));
         assert!(!replay.fits());
         assert_eq!(all(replay.attempt()).await, "0123456789");
         assert_eq!(free(budget), 9);
 
         let (mut sender, body) = Channel::<Bytes, Infallible>::new(2);
-        let replay = Replay::new(Body::adapted(body), Share::of(budget));
+        let replay = Replay::new(Body::adapted(body), BudgetShare::of(budget));
         assert!(!replay.fits());
         let mut attempt = replay.attempt();
         sender.send_data(Bytes::from("01234")).await.unwrap();
@@ -310,7 +310,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_clock_stands_still_while_the_script_has_nothing_to_send() {
         let (mut sender, body) = Channel::<Bytes, Infallible>::new(1);
-        let replay = Replay::new(Body::adapted(body), Share::of(budget(100)));
+        let replay = Replay::new(Body::adapted(body), BudgetShare::of(budget(100)));
         let mut attempt = replay.attempt();
         sender.send_data(Bytes::from("01")).await.unwrap();
         attempt.frame().await.unwrap().unwrap();
@@ -330,7 +330,7 @@ mod tests {
     #[tokio::test]
     async fn a_new_attempt_ends_the_old_one_and_takes_over_the_stream() {
         let (mut sender, body) = Channel::<Bytes, Infallible>::new(4);
-        let replay = Replay::new(Body::adapted(body), Share::of(budget(100)));
+        let replay = Replay::new(Body::adapted(body), BudgetShare::of(budget(100)));
         let mut first = replay.attempt();
         sender.send_data(Bytes::from("01")).await.unwrap();
         first.frame().await.unwrap().unwrap();
@@ -347,7 +347,7 @@ mod tests {
     async fn nothing_is_kept_once_no_attempt_can_follow() {
         let budget = budget(100);
         let (mut sender, body) = Channel::<Bytes, Infallible>::new(4);
-        let replay = Replay::new(Body::adapted(body), Share::of(budget));
+        let replay = Replay::new(Body::adapted(body), BudgetShare::of(budget));
         let mut first = replay.attempt();
         sender.send_data(Bytes::from("01")).await.unwrap();
         first.frame().await.unwrap().unwrap();

@@ -23,7 +23,7 @@ use http_body::Body as _;
 
 use self::bases::{Bases, KnownBases};
 use self::mapping::Mapping;
-use crate::body::{self, Body, Filtered, REQUEST_MAX, Share};
+use crate::body::{self, Body, BudgetShare, FilteredBody, REQUEST_MAX};
 use crate::config::{Account, Config};
 use crate::content::{Coding, DIGESTS, MediaType};
 use crate::error_response::ErrorResponse;
@@ -57,7 +57,7 @@ impl WriteBack {
         base: &str,
         account: &Account,
         files: CarriedFiles,
-        memory: &mut Share,
+        memory: &mut BudgetShare,
     ) -> Result<Body, ErrorResponse> {
         let wanted = !files.sent && rewrite::is_wanted(&head.headers, account);
         let Some(percent) = may_be_encoded(&head.headers).filter(|_| wanted) else {
@@ -71,7 +71,7 @@ impl WriteBack {
         let mapping = Mapping::new(bases, percent);
         let Some(length) = memory.room_for(&body) else {
             describe_streamed(&mut head.headers);
-            return Ok(Body::adapted(Filtered::new(body, mapping)));
+            return Ok(Body::adapted(FilteredBody::new(body, mapping)));
         };
         let text = body::whole(body, length).await;
         let text = text.map_err(|broken| ErrorResponse::of_body(&broken.error))?;

@@ -7,7 +7,7 @@ use proptest::sample::{Index, select};
 
 use super::*;
 use crate::body::Budget;
-use crate::body::frames::{Frames, data};
+use crate::body::frames::{FrameBody, data};
 use crate::samples;
 
 /// `acme` is the default; `beta` has a port of its own.
@@ -239,7 +239,7 @@ async fn sent(
             base,
             acme,
             CarriedFiles::default(),
-            &mut Share::of(Budget::of(false)),
+            &mut BudgetShare::of(Budget::of(false)),
         )
         .await
         .unwrap();
@@ -253,7 +253,7 @@ async fn sent(
 }
 
 fn streamed(text: &'static str) -> Body {
-    let frames = Frames::cut(text.as_bytes(), 5);
+    let frames = FrameBody::cut(text.as_bytes(), 5);
     Body::adapted(frames)
 }
 
@@ -314,7 +314,7 @@ async fn s2_the_cap_is_that_of_replays() {
 
 #[tokio::test]
 async fn s3_a_body_of_unknown_length_streams() {
-    let (sender, frames) = Frames::channel();
+    let (sender, frames) = FrameBody::channel();
     let config = config();
     let acme = &config.accounts[&"acme".parse().unwrap()];
     let request = Request::builder().header(CONTENT_TYPE, "application/json");
@@ -326,7 +326,7 @@ async fn s3_a_body_of_unknown_length_streams() {
             "http://localhost:8484",
             acme,
             CarriedFiles::default(),
-            &mut Share::of(Budget::of(false)),
+            &mut BudgetShare::of(Budget::of(false)),
         )
         .await;
     let mut body = body.unwrap();
@@ -340,7 +340,7 @@ async fn s3_a_body_of_unknown_length_streams() {
 #[tokio::test]
 async fn s2_a_body_that_breaks_off_is_not_sent() {
     let frames = [data("{\"a"), Err("connection lost".into())];
-    let whole = body::whole(Body::adapted(Frames::of(frames)), 9).await;
+    let whole = body::whole(Body::adapted(FrameBody::of(frames)), 9).await;
     let refusal = ErrorResponse::of_body(&whole.unwrap_err().error);
     assert_eq!(refusal.status(), 400);
     assert!(

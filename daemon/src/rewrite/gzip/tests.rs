@@ -7,8 +7,8 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::body::Filtered;
-use crate::body::frames::{Frames, data};
+use crate::body::FilteredBody;
+use crate::body::frames::{FrameBody, data};
 
 fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -23,8 +23,8 @@ fn text() -> Vec<u8> {
         .collect()
 }
 
-fn gunzipped<B>(body: B) -> Filtered<B, Decoder> {
-    Filtered::new(body, Decoder::new())
+fn gunzipped<B>(body: B) -> FilteredBody<B, Decoder> {
+    FilteredBody::new(body, Decoder::new())
 }
 
 /// All the output, and the error at the end if there is one.
@@ -56,7 +56,7 @@ async fn s3_gzip_is_decoded_however_it_is_cut() {
     let plain = text();
     let encoded = gzip(&plain);
     for size in [1, 7, 1000, encoded.len()] {
-        let (decoded, error) = gunzip(Frames::cut(&encoded, size)).await;
+        let (decoded, error) = gunzip(FrameBody::cut(&encoded, size)).await;
         assert_eq!(error, None);
         assert!(decoded == plain, "in pieces of {size}");
     }
@@ -75,7 +75,7 @@ async fn s3_every_member_is_decoded_and_what_follows_is_ignored() {
     ] {
         let encoded = [&members, padding].concat();
         for size in [1, encoded.len()] {
-            let (decoded, error) = gunzip(Frames::cut(&encoded, size)).await;
+            let (decoded, error) = gunzip(FrameBody::cut(&encoded, size)).await;
             assert_eq!((&decoded[..], error), (&b"onetwo"[..], None), "{padding:?}");
         }
     }
@@ -99,17 +99,20 @@ async fn s3_optional_header_fields_are_skipped() {
     ] {
         let encoded = [&fixed(flags), fields, &deflated, &end].concat();
         for size in [1, encoded.len()] {
-            let (decoded, error) = gunzip(Frames::cut(&encoded, size)).await;
+            let (decoded, error) = gunzip(FrameBody::cut(&encoded, size)).await;
             assert_eq!((&decoded[..], error), (&b"text"[..], None), "{flags:#x}");
         }
     }
     let unknown = [&fixed(0x20)[..], &deflated, &end].concat();
-    is_error(&gunzip(Frames::cut(&unknown, 9)).await, GzipError::NotGzip);
+    is_error(
+        &gunzip(FrameBody::cut(&unknown, 9)).await,
+        GzipError::NotGzip,
+    );
 }
 
 #[tokio::test]
 async fn s3_a_body_without_a_byte_is_no_error() {
-    assert_eq!(gunzip(Frames::cut(b"", 1)).await, (Vec::new(), None));
+    assert_eq!(gunzip(FrameBody::cut(b"", 1)).await, (Vec::new(), None));
 }
 
 #[tokio::test]
@@ -125,13 +128,13 @@ async fn s3_truncated_gzip_is_an_error_after_what_could_be_decoded() {
         encoded.len() - 8,
         encoded.len() - 1,
     ] {
-        let result = gunzip(Frames::cut(&encoded[..end], 512)).await;
+        let result = gunzip(FrameBody::cut(&encoded[..end], 512)).await;
         assert!(plain.starts_with(&result.0));
         is_error(&result, GzipError::Truncated);
     }
     let second = [&encoded[..], &encoded[..20]].concat();
     is_error(
-        &gunzip(Frames::cut(&second, 512)).await,
+        &gunzip(FrameBody::cut(&second, 512)).await,
         GzipError::Truncated,
     );
 }
@@ -148,17 +151,17 @@ async fn s3_corrupt_gzip_is_an_error() {
     ] {
         let mut corrupt = encoded.clone();
         corrupt[at] ^= 0x55;
-        is_error(&gunzip(Frames::cut(&corrupt, 100)).await, error);
+        is_error(&gunzip(FrameBody::cut(&corrupt, 100)).await, error);
     }
     // A block of the reserved type.
     let mut corrupt = encoded.clone();
     corrupt[10] |= 0b110;
     is_error(
-        &gunzip(Frames::cut(&corrupt, 100)).await,
+        &gunzip(FrameBody::cut(&corrupt, 100)).await,
         GzipError::Corrupt,
     );
     is_error(
-        &gunzip(Frames::cut(b"<html>", 100)).await,
+        &gunzip(FrameBody::cut(b"<html>", 100)).await,
         GzipError::NotGzip,
     );
 }
@@ -173,7 +176,7 @@ async fn s3_a_bomb_comes_out_in_small_frames_as_it_is_read() {
     let encoded = encoder.finish().unwrap();
     assert!(encoded.len() < SIZE / 1000);
 
-    let mut body = gunzipped(Frames::cut(&encoded, encoded.len()));
+    let mut body = gunzipped(FrameBody::cut(&encoded, encoded.len()));
     let mut total = 0;
     while let Some(frame) = body.frame().await {
         let data = frame.unwrap().into_data().unwrap();
@@ -189,21 +192,21 @@ async fn s3_errors_and_trailers_of_the_encoded_body_are_passed_on() {
     let mut trailers = HeaderMap::new();
     trailers.insert("x-runtime", "1".parse().unwrap());
     let last = || Ok(Frame::trailers(trailers.clone()));
-    let whole = gunzipped(Frames::of([data(&encoded), last()]));
+    let whole = gunzipped(FrameBody::of([data(&encoded), last()]));
     let whole = whole.collect().await.unwrap();
     assert_eq!(whole.trailers(), Some(&trailers));
     assert_eq!(whole.to_bytes(), "text");
 
-    let early = Frames::of([data(&encoded[..12]), last()]);
+    let early = FrameBody::of([data(&encoded[..12]), last()]);
     is_error(&gunzip(early).await, GzipError::Truncated);
 
-    let lost = Frames::of([data(&encoded[..12]), Err("connection lost".into())]);
+    let lost = FrameBody::of([data(&encoded[..12]), Err("connection lost".into())]);
     assert_eq!(gunzip(lost).await.1.as_deref(), Some("connection lost"));
 }
 
 #[tokio::test]
 async fn s3_what_was_flushed_is_decoded_before_more_arrives() {
-    let (sender, frames) = Frames::channel();
+    let (sender, frames) = FrameBody::channel();
     let mut body = gunzipped(frames);
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     for part in ["first", "second"] {

@@ -21,7 +21,7 @@ pub use self::secrets::TokenPatterns;
 
 use self::abort::AbortFilter;
 use self::mask::MaskFilter;
-use crate::body::{Body, Filtered};
+use crate::body::{Body, FilteredBody};
 use crate::content::Coding;
 
 /// Removes the session's secrets from an answer; they travel in its extensions.
@@ -43,8 +43,10 @@ pub fn response(response: Response<Body>) -> Response<Body> {
     let is_part = head.status == StatusCode::PARTIAL_CONTENT;
     let body = match coding {
         _ if http_body::Body::is_end_stream(&body) => body,
-        Coding::Identity => Body::adapted(Filtered::new(body, MaskFilter::new(secrets))),
-        Coding::Gzip if !is_part => Body::adapted(Filtered::new(body, AbortFilter::new(secrets))),
+        Coding::Identity => Body::adapted(FilteredBody::new(body, MaskFilter::new(secrets))),
+        Coding::Gzip if !is_part => {
+            Body::adapted(FilteredBody::new(body, AbortFilter::new(secrets)))
+        }
         Coding::Gzip | Coding::Other => {
             tracing::debug!(coding = ?head.headers.get(CONTENT_ENCODING), "not scanned for tokens");
             body

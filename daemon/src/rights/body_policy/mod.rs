@@ -34,7 +34,7 @@ use self::streamed::Streamed;
 use super::path::ApiPath;
 use super::side_loads::{RefusedSideLoad, SideLoads};
 use super::{PolicyDenied, verdict};
-use crate::body::{self, Body, Filtered, Share};
+use crate::body::{self, Body, BudgetShare, FilteredBody};
 use crate::content::Coding;
 use crate::route_table::TABLE;
 
@@ -64,7 +64,7 @@ pub(super) async fn enforce(
     head: &Parts,
     body: Body,
     side_loads: SideLoads,
-    memory: &mut Share,
+    memory: &mut BudgetShare,
 ) -> Result<Body, PolicyDenied> {
     if body.is_end_stream() {
         return Ok(body);
@@ -81,7 +81,7 @@ pub(super) async fn enforce(
     // Without room the script is told less, and it is as safe.
     let Some(length) = memory.room_for(&body) else {
         let streamed = Streamed::new(scan, denial::of_found);
-        return Ok(Body::adapted(Filtered::new(body, streamed)));
+        return Ok(Body::adapted(FilteredBody::new(body, streamed)));
     };
     match body::whole(body, length).await {
         Ok(text) => {

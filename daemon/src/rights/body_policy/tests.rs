@@ -10,8 +10,8 @@ use http_body_util::BodyExt;
 use loopdesk_protocol::key;
 
 use super::super::{PolicyDenied, Rights};
-use crate::body::frames::{Frames, data};
-use crate::body::{Body, Budget, REQUEST_MAX, Share};
+use crate::body::frames::{FrameBody, data};
+use crate::body::{Body, Budget, BudgetShare, REQUEST_MAX};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -26,8 +26,8 @@ fn limited() -> Rights {
     .unwrap()
 }
 
-fn memory() -> Share {
-    Share::of(Budget::of(true))
+fn memory() -> BudgetShare {
+    BudgetShare::of(Budget::of(true))
 }
 
 fn head(method: &str, target: &str, content_type: &str) -> Parts {
@@ -156,7 +156,7 @@ async fn d2_side_loads_are_judged_in_a_body_as_in_a_query() {
             assert_eq!(passed.unwrap(), text.as_bytes());
         }
         // Streamed, it breaks off before its end.
-        let body = Body::adapted(Frames::cut(text.as_bytes(), 3));
+        let body = Body::adapted(FrameBody::cut(text.as_bytes(), 3));
         let body = tickets
             .guard(&preview(content_type), body, &mut memory())
             .await
@@ -186,7 +186,7 @@ async fn d3_p9_a_body_of_unknown_length_breaks_off_before_its_last_byte() {
     for (content_type, text) in NAMED {
         for size in [1, 7, 1000] {
             let head = head("POST", "/api/v2/tickets", content_type);
-            let body = Body::adapted(Frames::cut(text.as_bytes(), size));
+            let body = Body::adapted(FrameBody::cut(text.as_bytes(), size));
             let body = limited().guard(&head, body, &mut memory()).await.unwrap();
             let (sent, error) = sent(body).await;
             assert!(error.unwrap().contains("`_method`"), "{text}");
@@ -199,7 +199,7 @@ async fn d3_p9_a_body_of_unknown_length_breaks_off_before_its_last_byte() {
     for (content_type, text) in PASSING {
         for size in [1, 7, 1000] {
             let head = head("POST", "/api/v2/tickets", content_type);
-            let body = Body::adapted(Frames::cut(text.as_bytes(), size));
+            let body = Body::adapted(FrameBody::cut(text.as_bytes(), size));
             let body = limited().guard(&head, body, &mut memory()).await.unwrap();
             assert_eq!(sent(body).await, (text.as_bytes().to_vec(), None), "{text}");
         }
@@ -225,7 +225,7 @@ async fn d3_p9_a_long_body_keeps_its_length_and_breaks_off_before_its_last_byte(
     let body = limited()
         .guard(
             &form,
-            Body::adapted(Frames::cut(text.as_bytes(), 1000)),
+            Body::adapted(FrameBody::cut(text.as_bytes(), 1000)),
             &mut memory(),
         )
         .await;
@@ -245,7 +245,7 @@ async fn d3_p9_a_long_body_keeps_its_length_and_breaks_off_before_its_last_byte(
 #[tokio::test]
 async fn d3_the_error_of_a_body_that_breaks_off_is_the_denial() {
     let head = head("POST", "/api/v2/tickets", FORM);
-    let body = Body::adapted(Frames::cut(b"_method=PUT", 3));
+    let body = Body::adapted(FrameBody::cut(b"_method=PUT", 3));
     let mut body = limited().guard(&head, body, &mut memory()).await.unwrap();
     let error = loop {
         if let Err(error) = body.frame().await.unwrap() {
@@ -260,7 +260,7 @@ async fn d3_the_error_of_a_body_that_breaks_off_is_the_denial() {
 #[tokio::test]
 async fn s3_a_body_that_streams_is_passed_on_as_it_comes() {
     let head = head("POST", "/api/v2/tickets", JSON);
-    let (sender, frames) = Frames::channel();
+    let (sender, frames) = FrameBody::channel();
     let mut body = limited()
         .guard(&head, Body::adapted(frames), &mut memory())
         .await
@@ -300,13 +300,13 @@ async fn s1_an_upload_is_a_file_whatever_its_type_says() {
 async fn d3_a_read_has_no_body() {
     for method in ["GET", "HEAD", "OPTIONS"] {
         let head = head(method, "/api/v2/tickets", "text/plain");
-        let given = Body::adapted(Frames::of([data(""), data("x")]));
+        let given = Body::adapted(FrameBody::of([data(""), data("x")]));
         let denial = limited()
             .guard(&head, given, &mut memory())
             .await
             .unwrap_err();
         assert_eq!(denial.line, "a read has a body");
-        let given = Body::adapted(Frames::of([data("")]));
+        let given = Body::adapted(FrameBody::of([data("")]));
         let body = limited().guard(&head, given, &mut memory()).await.unwrap();
         assert!(body.is_end_stream());
         assert!(
@@ -316,7 +316,7 @@ async fn d3_a_read_has_no_body() {
                 .unwrap()
                 .is_end_stream()
         );
-        let broken = Body::adapted(Frames::of([Err("reset".into())]));
+        let broken = Body::adapted(FrameBody::of([Err("reset".into())]));
         let body = limited().guard(&head, broken, &mut memory()).await.unwrap();
         assert_eq!(sent(body).await, (Vec::new(), Some("reset".to_owned())));
     }
@@ -325,8 +325,8 @@ async fn d3_a_read_has_no_body() {
 #[tokio::test(start_paused = true)]
 async fn s4_a_body_that_breaks_off_breaks_off_for_whoever_reads_it_next() {
     let head = head("POST", "/api/v2/tickets", JSON);
-    let of_known_length = |frames: Frames| Body::adapted(Known(frames));
-    let broken = Frames::of([data("{\"a\""), data(":1"), Err("reset".into())]);
+    let of_known_length = |frames: FrameBody| Body::adapted(Known(frames));
+    let broken = FrameBody::of([data("{\"a\""), data(":1"), Err("reset".into())]);
     let body = limited()
         .guard(&head, of_known_length(broken), &mut memory())
         .await
@@ -336,7 +336,7 @@ async fn s4_a_body_that_breaks_off_breaks_off_for_whoever_reads_it_next() {
         (b"{\"a\":1".to_vec(), Some("reset".to_owned()))
     );
 
-    let (sender, frames) = Frames::channel();
+    let (sender, frames) = FrameBody::channel();
     sender.send(data("{")).unwrap();
     let begun = tokio::time::Instant::now();
     let body = limited()
@@ -368,7 +368,7 @@ async fn d3_a_key_that_may_do_everything_is_not_looked_at() {
 }
 
 /// A body that declares its length.
-struct Known(Frames);
+struct Known(FrameBody);
 
 impl http_body::Body for Known {
     type Data = Bytes;

@@ -186,7 +186,7 @@ async fn d2_a_body_is_held_to_the_keys_rights_and_to_max_key_scope() {
             .into_parts();
         let valid = policy.valid(&key, clock.now()).unwrap();
         valid.allows(&head).unwrap();
-        let mut memory = Share::of(Budget::of(true));
+        let mut memory = BudgetShare::of(Budget::of(true));
         let guarded = valid.guard(&head, Body::full(text), &mut memory).await;
         assert_eq!(guarded.is_ok(), passes, "{}", key.name);
     }
