@@ -82,9 +82,9 @@ impl RequestRules {
         let admitted = self.admission.check(connection, &mut head).await?;
         let key = self.routes.valid_key(&admitted)?;
         self.routes.squeeze(key, &mut head);
-        let plan = self.routes.resolve(connection, &admitted, key, &head)?;
-        let mut memory = BudgetShare::of(Budget::of(plan.limited_key.is_some()));
-        if let (Some(key), Some(place)) = (plan.limited_key, &connection.place) {
+        let decision = self.routes.resolve(connection, &admitted, key, &head)?;
+        let mut memory = BudgetShare::of(Budget::of(decision.limited_key.is_some()));
+        if let (Some(key), Some(place)) = (decision.limited_key, &connection.place) {
             place.share(key).await;
         }
         let body = match key {
@@ -95,22 +95,28 @@ impl RequestRules {
             &mut head,
             body,
             &admitted.base,
-            &plan.account,
-            plan.files,
+            &decision.account,
+            decision.files,
             &mut memory,
         );
         let body = mapped.await?;
-        let client = client(connection, &admitted, &plan.account);
-        let view = self.origins.view(client, &plan.account);
-        let context = rewrite::Context::of(&head, view, plan.files);
+        let client = client(connection, &admitted, &decision.account);
+        let view = self.origins.view(client, &decision.account);
+        let context = rewrite::Context::of(&head, view, decision.files);
         context.ask_for_coding(&mut head.headers);
         let request = Request::from_parts(head, body);
-        let origin = plan.account.api_origin.clone();
+        let origin = decision.account.api_origin.clone();
         Ok(Prepared {
-            outgoing: Outgoing::within(plan.limited_key, memory, request, origin, plan.credential),
-            account: plan.account,
+            outgoing: Outgoing::within(
+                decision.limited_key,
+                memory,
+                request,
+                origin,
+                decision.credential,
+            ),
+            account: decision.account,
             key: admitted.key,
-            tokens: plan.tokens,
+            tokens: decision.tokens,
             context,
         })
     }

@@ -61,14 +61,14 @@ impl KeyPolicy {
     ///
     /// # Errors
     /// The key was revoked, has expired, or has rights that can't be read.
-    pub fn valid<'a>(&'a self, key: &'a Key, now: Timestamp) -> Result<ValidKey<'a>, Invalid> {
+    pub fn valid<'a>(&'a self, key: &'a Key, now: Timestamp) -> Result<ValidKey<'a>, InvalidKey> {
         if key.is_revoked {
-            return Err(Invalid::Revoked);
+            return Err(InvalidKey::Revoked);
         }
         let rights = key.rights();
-        let rights = rights.map_err(|why| Invalid::Unreadable(why.to_owned()))?;
+        let rights = rights.map_err(|why| InvalidKey::Unreadable(why.to_owned()))?;
         match self.ends_at(key) {
-            Some(at) if at <= now => Err(Invalid::Expired(at)),
+            Some(at) if at <= now => Err(InvalidKey::Expired(at)),
             Some(_) | None => Ok(ValidKey {
                 key,
                 rights,
@@ -200,7 +200,7 @@ impl<'a> ValidKey<'a> {
 
 /// Why a key doesn't work at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Invalid {
+pub enum InvalidKey {
     /// It was revoked, but couldn't be removed from the file.
     Revoked,
     /// Its rights can't be read.
@@ -209,7 +209,7 @@ pub enum Invalid {
     Expired(Timestamp),
 }
 
-impl Invalid {
+impl InvalidKey {
     /// The refusal for a request with this key.
     pub fn refusal(self, key: &Key) -> KeyErrorResponse {
         let name = key.name.clone();

@@ -11,7 +11,7 @@ use crate::peer::Peer;
 
 /// A hypothetical request.
 #[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
+pub struct ExplainQuery<'a> {
     /// Its method.
     pub method: &'a Method,
     /// Its path and query.
@@ -26,7 +26,7 @@ pub struct Question<'a> {
 
 impl Routes {
     /// Explains whether the request would be allowed.
-    pub fn explain(&self, asked: Question<'_>) -> Explained {
+    pub fn explain(&self, asked: ExplainQuery<'_>) -> Explained {
         let key = match asked.key {
             None => None,
             Some(key) => match self.keys.valid(key, self.clock.now()) {

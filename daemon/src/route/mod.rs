@@ -22,16 +22,16 @@ use crate::route_table::{CarriedFiles, NormalizedPath, Properties, TABLE};
 use crate::session::TokenPolicy;
 use crate::telemetry::Sent;
 use crate::upstream::Credential;
-pub use authorize::{Invalid, KeyPolicy, ValidKey};
-pub use explain::Question;
-use policy::{Asker, Policy};
+pub use authorize::{InvalidKey, KeyPolicy, ValidKey};
+pub use explain::ExplainQuery;
+use policy::{Asker, RoutePolicy};
 
 /// The accounts and routing rules of a configuration.
 #[derive(Clone, Debug)]
 pub struct Routes {
     accounts: BTreeMap<AccountName, Arc<Account>>,
     default: Option<AccountName>,
-    policy: Policy,
+    policy: RoutePolicy,
     keys: KeyPolicy,
     clock: Clock,
     needs_key_over_tcp: bool,
@@ -43,7 +43,7 @@ pub struct Routes {
 
 /// How to send a request on.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct RouteDecision {
     /// The account.
     pub account: Arc<Account>,
     /// The credential that it carries.
@@ -62,7 +62,7 @@ impl Routes {
         Self {
             accounts: config.accounts.clone(),
             default: config.default_account.clone(),
-            policy: Policy::new(&config.open_routes),
+            policy: RoutePolicy::new(&config.open_routes),
             keys: KeyPolicy::new(config),
             clock,
             needs_key_over_tcp: config.needs_key_over_tcp(),
@@ -108,12 +108,12 @@ impl Routes {
         admitted: &Admitted,
         key: Option<ValidKey<'_>>,
         head: &Parts,
-    ) -> Result<Plan, ErrorResponse> {
+    ) -> Result<RouteDecision, ErrorResponse> {
         let (account, properties) = self.decide(facts, admitted, key, head)?;
         if let Some(key) = key {
             key.allows(head)?;
         }
-        Ok(Plan {
+        Ok(RouteDecision {
             account,
             credential: policy::credential(&head.headers, properties)?,
             files: properties.files,
@@ -285,9 +285,9 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let plan = routes.resolve(&facts, &admitted, None, &head)?;
-        assert_eq!(plan.credential, Credential::Injected);
-        Ok(plan.account.name.to_string())
+        let decision = routes.resolve(&facts, &admitted, None, &head)?;
+        assert_eq!(decision.credential, Credential::Injected);
+        Ok(decision.account.name.to_string())
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::upstream::Credential;
 
 /// The refused routes that the configuration opens.
 #[derive(Clone, Debug)]
-pub(super) struct Policy {
+pub(super) struct RoutePolicy {
     open: Vec<Vec<Vec<u8>>>,
 }
 
@@ -25,7 +25,7 @@ pub(super) enum Asker {
     WithKey,
 }
 
-impl Policy {
+impl RoutePolicy {
     /// The rules, except for `open` and everything below it.
     pub(super) fn new(open: &[RoutePath]) -> Self {
         let owned = |name: PathName<'_>| name.into_owned();
@@ -116,7 +116,7 @@ mod tests {
         let open: Vec<RoutePath> = open.iter().map(|route| route.parse().unwrap()).collect();
         let path = NormalizedPath::of(path);
         let properties = TABLE.properties(method, &path);
-        Policy::new(&open).refuses(&path, properties, asker)
+        RoutePolicy::new(&open).refuses(&path, properties, asker)
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::config::{self, Access, AccountName, Config};
 use crate::keys::{Key, Keys, NewKey};
 use crate::percent;
 use crate::rights::Rights;
-use crate::route::{KeyPolicy, Question, Routes};
+use crate::route::{ExplainQuery, KeyPolicy, Routes};
 use crate::telemetry::Sent;
 
 /// Lists all keys.
@@ -167,7 +167,7 @@ pub(in crate::control) async fn explain(
     let session = of_key.and_then(|name| control.sessions.get(name));
     let person = session.and_then(|session| session.view().person);
     Ok(
-        Routes::new(&config, control.clock.clone()).explain(Question {
+        Routes::new(&config, control.clock.clone()).explain(ExplainQuery {
             method: &method,
             target: &target,
             account: account.as_ref(),

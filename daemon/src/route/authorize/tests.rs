@@ -12,11 +12,11 @@ use crate::clock::Clock;
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Keys, NewKey, Trace};
 use crate::peer::Peer;
-use crate::route::{Question, Routes};
+use crate::route::{ExplainQuery, Routes};
 use crate::samples;
 
 /// A verdict on a key: the error code of its request, its state in `key list`, and the line of `explain`.
-type Said = (&'static str, KeyState, &'static str);
+type KeyVerdict = (&'static str, KeyState, &'static str);
 
 #[test]
 fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
@@ -44,7 +44,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
     );
     let users = make("users", &["users:read"], None);
     let (ok, later) = ("", SignedDuration::from_hours(2));
-    let cases: [(&Key, bool, SignedDuration, &str, u64, Said); 7] = [
+    let cases: [(&Key, bool, SignedDuration, &str, u64, KeyVerdict); 7] = [
         (
             &all,
             false,
@@ -130,7 +130,7 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
         let shown = KeyPolicy::new(&config).state(key, clock.now(), Some(&person));
         assert_eq!(shown, state, "{asked}");
         let named = named.parse().unwrap();
-        let explained = routes.explain(Question {
+        let explained = routes.explain(ExplainQuery {
             method: &Method::GET,
             target: &Uri::from_static(TICKETS),
             account: Some(&named),
