@@ -159,7 +159,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         .unwrap_or(default.redirect_uris);
     if redirect_uris.is_empty() {
         errors.add(
-            root.span_of("redirect-uris"),
+            root.location_of("redirect-uris"),
             "`redirect-uris` is empty: a login needs at least one",
         );
     }
@@ -172,7 +172,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
     });
     if max_key_scope.as_ref().is_some_and(Vec::is_empty) {
         errors.add(
-            root.span_of("max-key-scope"),
+            root.location_of("max-key-scope"),
             "`max-key-scope` is empty, so that no local key could do anything: list at least one \
              scope, such as `read`",
         );
@@ -192,7 +192,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
             }
         };
         ports::check(account.as_ref(), &listen, &accounts, &section, errors);
-        let url = section.span_of("url");
+        let url = section.location_of("url");
         section.finish(errors);
         if let Some(account) = account {
             urls.insert(account.name.clone(), url);
@@ -202,7 +202,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
     ports::check_loops(&listen, &accounts, &urls, errors);
     if listen.is_empty() && accounts.values().all(|a: &Arc<Account>| a.port.is_none()) {
         errors.add(
-            root.span_of("listen"),
+            root.location_of("listen"),
             "`listen` is empty and no account has a `port`: no script could connect",
         );
     }
@@ -211,7 +211,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         && !errors.is_incomplete()
     {
         errors.add(
-            root.span_of("default-account"),
+            root.location_of("default-account"),
             format!("there is no account `{name}`: add a table [accounts.{name}]"),
         );
     }
@@ -249,7 +249,7 @@ fn session_event_hook(
     const KEY: &str = "session-event";
     let words = section.list(KEY, errors, |word| Ok(word.to_owned()));
     let command = words.and_then(|words| {
-        let wrong = |why| errors.add(section.span_of(KEY), format!("`hooks.{KEY}` {why}"));
+        let wrong = |why| errors.add(section.location_of(KEY), format!("`hooks.{KEY}` {why}"));
         HookCommand::new(words).map_err(wrong).ok()
     });
     section.finish(errors);
@@ -282,19 +282,19 @@ fn read_account(
 
     if scopes.as_ref().is_some_and(Vec::is_empty) {
         errors.add(
-            section.span_of("scopes"),
+            section.location_of("scopes"),
             "`scopes` is empty: list at least one, such as `read`",
         );
     }
     if grant == Some(GrantType::ClientCredentials) && refresh_ttl.is_some() {
         errors.add(
-            section.span_of("refresh-token-ttl"),
+            section.location_of("refresh-token-ttl"),
             "`refresh-token-ttl` doesn't apply to a client with a secret: it gets no refresh token",
         );
     }
     if grant == Some(GrantType::ClientCredentials) && read_only_grant {
         errors.add(
-            section.span_of("read-only-grant"),
+            section.location_of("read-only-grant"),
             "`read-only-grant` doesn't apply to a client with a secret: it has no refresh tokens, \
              and can request an access token at any time",
         );
@@ -309,7 +309,7 @@ fn read_account(
         "client-id",
         "`client-id = \"…\"`, the OAuth client's identifier in Admin Center",
     ) {
-        errors.add(section.span(), message);
+        errors.add(section.location(), message);
     }
     let oauth_origin = subdomain
         .as_ref()
@@ -323,7 +323,7 @@ fn read_account(
                 "`subdomain = \"acme\"` for acme.zendesk.com",
             )
         {
-            errors.add(section.span(), message);
+            errors.add(section.location(), message);
         }
         return None;
     };

@@ -20,13 +20,13 @@ pub(super) fn check(
     };
     if listen.iter().any(|a| a.get().port() == port) {
         errors.add(
-            section.span_of("port"),
+            section.location_of("port"),
             format!("port {port} is already in `listen`: give the account its own port"),
         );
     }
     if let Some(other) = others.values().find(|a| a.port == Some(port)) {
         errors.add(
-            section.span_of("port"),
+            section.location_of("port"),
             format!("port {port} already belongs to account `{}`", other.name),
         );
     }

@@ -59,7 +59,7 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The place of the table.
-    pub(super) fn span(&self) -> FileLocation {
+    pub(super) fn location(&self) -> FileLocation {
         self.location.clone()
     }
 
@@ -69,11 +69,11 @@ impl<'t, 'i> Section<'t, 'i> {
     }
 
     /// The place of the value of `key` that is in effect, or of the table if `key` isn't set.
-    pub(super) fn span_of(&self, key: &str) -> FileLocation {
+    pub(super) fn location_of(&self, key: &str) -> FileLocation {
         let mut found = self.values(key);
         found
             .next()
-            .map_or_else(|| self.span(), |(location, _)| location)
+            .map_or_else(|| self.location(), |(location, _)| location)
     }
 
     /// Reserves `key` for the machine's file. In the user's file it is reported and ignored.
@@ -236,7 +236,7 @@ impl<'t, 'i> Section<'t, 'i> {
     /// The table at `key`; empty if no file has it.
     pub(super) fn table(&mut self, key: &'static str, errors: &mut Errors<'_>) -> Self {
         let prefix = format!("{}{key}.", self.prefix);
-        let location = self.span_of(key);
+        let location = self.location_of(key);
         Self::new(self.tables_at(key, errors), location, prefix)
     }
 
