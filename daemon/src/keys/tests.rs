@@ -17,7 +17,7 @@ use crate::error_response::KeyErrorResponse;
 use crate::route::KeyPolicy;
 use crate::samples;
 
-struct Bench {
+struct KeysBench {
     keys: Keys,
     clock: Clock,
     mover: Mover,
@@ -25,11 +25,11 @@ struct Bench {
     _home: tempfile::TempDir,
 }
 
-fn bench() -> Bench {
+fn bench() -> KeysBench {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
     let (clock, mover) = Clock::movable();
-    Bench {
+    KeysBench {
         keys: Keys::open(&paths, clock.clone()),
         clock,
         mover,
@@ -72,7 +72,7 @@ fn sent(text: &str) -> PresentedKey {
     extract(&headers, &Uri::from_static("/")).unwrap().unwrap()
 }
 
-impl Bench {
+impl KeysBench {
     fn create(&self, name: &str) -> SecretText {
         self.keys.create(new(name)).unwrap().1
     }

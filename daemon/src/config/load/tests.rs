@@ -7,12 +7,12 @@ use loopdesk_protocol::config::Source;
 
 use super::*;
 
-struct Scene {
+struct LayersScene {
     dir: tempfile::TempDir,
     paths: ConfigPaths,
 }
 
-impl Scene {
+impl LayersScene {
     fn new(user: &str, system: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for folder in ["home", "etc"] {
@@ -70,7 +70,7 @@ const ACME: &str = "[accounts.acme]\nsubdomain = \"acme\"\nclient-id = \"firm\"\
 fn a_users_values_count_more_key_by_key_and_lists_replace_lists() {
     let system =
         format!("open-routes = [\"/a\", \"/b\"]\nvault = \"keyfile\"\n{ACME}scopes = [\"read\"]\n");
-    let scene = Scene::new("", &system);
+    let scene = LayersScene::new("", &system);
     let config = scene.config();
     let acme = config.accounts.values().next().unwrap();
     assert_eq!(config.default_account.as_ref(), Some(&acme.name));
@@ -106,7 +106,7 @@ fn insta_sources(found: &[String]) {
 
 #[test]
 fn the_mistakes_of_both_files_are_named_at_once_and_those_that_are_covered_too() {
-    let scene = Scene::new(
+    let scene = LayersScene::new(
         "vault = \"keyfile\"\nvolt = 1\n[accounts.acme]\nport = 0\n",
         "x = 1\nvault = \"safe\"\n[accounts.acme]\nsubdomain = \"acme\"\nclient-id = \"a b\"\n",
     );
@@ -139,7 +139,7 @@ fn a_locked_key_is_refused_in_the_users_file_with_the_line_that_locks_it() {
         "vault = \"keyfile\"\nlocked = [\n  \"vault\",\n  \"accounts.acme.client-id\",\n  \
          \"hooks\",\n  \"accounts.acme.url\",\n]\n{ACME}"
     );
-    let scene = Scene::new("[accounts.acme]\nport = 8491\n", &system);
+    let scene = LayersScene::new("[accounts.acme]\nport = 8491\n", &system);
     assert_eq!(scene.config().vault.name(), "keyfile");
     let config = report(&scene.paths).config.unwrap();
     let locked: Vec<_> = config
@@ -185,7 +185,7 @@ fn a_locked_key_is_refused_in_the_users_file_with_the_line_that_locks_it() {
 
 #[test]
 fn only_the_machines_file_locks_and_only_what_is_there() {
-    let scene = Scene::new("locked = [\"vault\"]\n", "");
+    let scene = LayersScene::new("locked = [\"vault\"]\n", "");
     let found = scene.errors();
     let whose = "home:1:1 `locked` can only be set in the machine's file";
     assert!(found.len() == 1 && found[0].starts_with(whose), "{found:?}");
@@ -215,7 +215,7 @@ fn only_the_machines_file_locks_and_only_what_is_there() {
 #[test]
 fn o3_what_the_machines_file_says_that_nobody_here_knows_is_no_error() {
     let system = "locked = [\"volt\", \"vault\", \"accounts.acme.prot\"]\nvolt = 1\n";
-    let scene = Scene::new("", &format!("{system}{ACME}prot = 2\n"));
+    let scene = LayersScene::new("", &format!("{system}{ACME}prot = 2\n"));
     let unknown = scene.config().unknown;
     let told: Vec<_> = unknown
         .iter()
@@ -247,7 +247,7 @@ fn o2_a_key_that_has_no_effect_any_more_is_a_note_wherever_it_stands() {
     for value in ["true", "false", "\"yes\""] {
         let own = format!("[accounts.acme]\nspare = {value}\n");
         let system = format!("locked = [\"accounts.acme.spare\"]\n{ACME}spare = true\n");
-        let scene = Scene::new(&own, &system);
+        let scene = LayersScene::new(&own, &system);
         let retired = scene.config().retired;
         let told: Vec<_> = retired
             .iter()
@@ -273,7 +273,7 @@ fn a_relative_path_begins_at_the_file_that_names_it() {
         let acme = config.accounts.values().next().unwrap();
         acme.extra_ca_file.clone().unwrap()
     };
-    let scene = Scene::new("", &format!("{ACME}extra-ca-file = \"corp.pem\"\n"));
+    let scene = LayersScene::new("", &format!("{ACME}extra-ca-file = \"corp.pem\"\n"));
     assert_eq!(ca(&scene.config()), scene.dir.path().join("etc/corp.pem"));
     scene.user("[accounts.acme]\nextra-ca-file = \"ca/mine.pem\"\n");
     assert_eq!(
@@ -288,7 +288,7 @@ fn a_relative_path_begins_at_the_file_that_names_it() {
 
 #[test]
 fn a_missing_file_is_fine_and_an_unreadable_one_says_so_without_guesses() {
-    let scene = Scene::new("", "");
+    let scene = LayersScene::new("", "");
     std::fs::remove_file(&scene.paths.system).unwrap();
     std::fs::remove_file(scene.paths.user.as_ref().unwrap()).unwrap();
     assert_eq!(scene.config(), Config::default());
@@ -307,7 +307,7 @@ fn a_missing_file_is_fine_and_an_unreadable_one_says_so_without_guesses() {
 
 #[test]
 fn the_machines_file_can_be_judged_for_itself() {
-    let scene = Scene::new("volt = 1\n", &format!("locked = [\"vault\"]\n{ACME}"));
+    let scene = LayersScene::new("volt = 1\n", &format!("locked = [\"vault\"]\n{ACME}"));
     let system = scene.paths.system.clone();
     let found = report(&scene.paths.clone().with_user(system.clone()));
     assert_eq!(
@@ -324,7 +324,7 @@ fn the_machines_file_can_be_judged_for_itself() {
 #[test]
 fn d2_only_the_machines_file_limits_local_keys() {
     let limits = "max-key-scope = [\"read\", \"tickets:write\"]\nmax-key-age = \"365d\"\n";
-    let scene = Scene::new("", limits);
+    let scene = LayersScene::new("", limits);
     let config = scene.config();
     let most = config.max_key_scope.unwrap();
     let mut most = most.text().scopes;

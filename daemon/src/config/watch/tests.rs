@@ -8,13 +8,13 @@ use super::*;
 use crate::config::files::FileContents;
 
 /// A user's folder, and a watch of it.
-struct Scene {
+struct WatchScene {
     dir: tempfile::TempDir,
     watch: ConfigWatch,
     used: watch::Sender<ConfigFiles>,
 }
 
-impl Scene {
+impl WatchScene {
     /// With a user's file of these contents, and no machine's file.
     async fn new(text: &str) -> Self {
         Self::prepared(|file| write(file, text).unwrap()).await
@@ -70,7 +70,7 @@ fn paths(dir: &Path) -> ConfigPaths {
 
 #[tokio::test]
 async fn o2_a_change_is_seen_however_it_is_made() {
-    let mut scene = Scene::new("a").await;
+    let mut scene = WatchScene::new("a").await;
     write(scene.file(), "b").unwrap();
     assert_eq!(scene.next().await.0, "b");
     write(scene.path("new"), "c").unwrap();
@@ -97,7 +97,7 @@ async fn o2_a_change_is_seen_however_it_is_made() {
 
 #[tokio::test]
 async fn o2_links_to_folders_are_followed_as_volumes_and_stow_swap_them() {
-    let mut scene = Scene::prepared(|file| {
+    let mut scene = WatchScene::prepared(|file| {
         let folder = file.parent().unwrap();
         for text in ["1", "2"] {
             create_dir(folder.join(format!("..{text}"))).unwrap();
@@ -118,7 +118,7 @@ async fn o2_links_to_folders_are_followed_as_volumes_and_stow_swap_them() {
 
 #[tokio::test]
 async fn o2_the_machines_folder_may_come_later() {
-    let mut scene = Scene::new("a").await;
+    let mut scene = WatchScene::new("a").await;
     create_dir(scene.path("etc/loopdesk")).unwrap();
     write(scene.path("etc/loopdesk/config.toml"), "s").unwrap();
     assert_eq!(scene.next().await, ("a".to_owned(), "s".to_owned()));
@@ -128,7 +128,7 @@ async fn o2_the_machines_folder_may_come_later() {
 
 #[tokio::test]
 async fn o2_a_file_that_is_being_written_is_waited_for() {
-    let mut scene = Scene::new("whole").await;
+    let mut scene = WatchScene::new("whole").await;
     let mut file = File::create(scene.file()).unwrap();
     // Empty, half written, and whole, with pauses in which an impatient reader would read it.
     tokio::time::sleep(PAUSE).await;
@@ -141,7 +141,7 @@ async fn o2_a_file_that_is_being_written_is_waited_for() {
 
 #[tokio::test]
 async fn o2_a_file_that_got_shorter_than_the_one_in_use_counts_late() {
-    let mut scene = Scene::new("whole").await;
+    let mut scene = WatchScene::new("whole").await;
     // Written by two programs in turn, so that it isn't open in between.
     for short in ["", "who"] {
         write(scene.file(), short).unwrap();
@@ -159,7 +159,7 @@ async fn o2_a_file_that_got_shorter_than_the_one_in_use_counts_late() {
 // The runtime has one thread, which must not wait for a file system.
 #[tokio::test(flavor = "current_thread")]
 async fn o2_a_folder_that_is_far_away_holds_up_no_thread_of_the_runtime() {
-    let mut scene = Scene::new("a").await;
+    let mut scene = WatchScene::new("a").await;
     let before = LISTED_BY.get();
     create_dir(scene.path("other")).unwrap();
     write(scene.path("other/config.toml"), "b").unwrap();

@@ -5,21 +5,21 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
-struct Bench {
+struct StoreBench {
     store: KeyStore,
     _home: tempfile::TempDir,
 }
 
-fn bench() -> Bench {
+fn bench() -> StoreBench {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
-    Bench {
+    StoreBench {
         store: KeyStore::new(&paths),
         _home: home,
     }
 }
 
-impl Bench {
+impl StoreBench {
     fn write(&self, generation: u64) {
         let contents = KeyFileContents {
             generation,

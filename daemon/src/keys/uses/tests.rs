@@ -14,7 +14,7 @@ use crate::keys::background::{PACE, Pace};
 use crate::keys::{Keys, NewKey, Trace};
 use crate::peer::Peers;
 
-struct Bench {
+struct UsageBench {
     keys: Keys,
     clock: Clock,
     mover: Mover,
@@ -22,13 +22,13 @@ struct Bench {
     _home: tempfile::TempDir,
 }
 
-fn bench() -> Bench {
+fn bench() -> UsageBench {
     let home = tempfile::tempdir().unwrap();
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
     // As at the daemon's start.
     std::fs::create_dir_all(paths.state_dir()).unwrap();
     let (clock, mover) = Clock::movable();
-    Bench {
+    UsageBench {
         keys: Keys::open(&paths, clock.clone()),
         clock,
         mover,
@@ -41,7 +41,7 @@ fn acme() -> AccountName {
     "acme".parse().unwrap()
 }
 
-impl Bench {
+impl UsageBench {
     fn key(&self, name: &str) -> Arc<Key> {
         let new = NewKey {
             name: name.to_owned(),

@@ -37,7 +37,7 @@ fn sample() -> SavedUsage {
 fn what_is_remembered_comes_back_and_is_its_owners_alone() {
     use std::os::unix::fs::MetadataExt;
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("usage.json");
+    let path = dir.path().join("uses.json");
     assert_eq!(read(&path), SavedUsage::default());
     write(&path, &SavedUsage::default()).unwrap();
     write(&path, &sample()).unwrap();
@@ -49,7 +49,7 @@ fn what_is_remembered_comes_back_and_is_its_owners_alone() {
 #[test]
 fn a_damaged_file_is_no_harm() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("usage.json");
+    let path = dir.path().join("uses.json");
     write(&path, &sample()).unwrap();
     let whole = fs::read(&path).unwrap();
     for length in 0..whole.len() {
@@ -107,7 +107,7 @@ fn no_more_is_read_than_is_kept() {
         keyless: (0..200).map(caller).collect(),
     };
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("usage.json");
+    let path = dir.path().join("uses.json");
     write(&path, &many).unwrap();
     assert_eq!(read(&path).keyless.len(), CALLERS_MAX);
 }
