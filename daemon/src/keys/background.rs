@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::KeysInner;
 use super::connection::{Connection, Trace};
-use super::tally::Program;
+use super::counter::Program;
 use crate::program;
 
 /// The work for the thread.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::tally::{CallerProgram, UsageCounter};
+use super::counter::{CallerProgram, UsageCounter};
 use crate::config::AccountName;
 
 /// How to find the process at the other end of a connection.

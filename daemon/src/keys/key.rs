@@ -8,9 +8,9 @@ use loopdesk_protocol::account::Person;
 use loopdesk_protocol::{Kind, Problem, key};
 use subtle::{Choice, ConstantTimeEq};
 
+use super::counter::UsageCounter;
 use super::format::{KeyId, SecretDigest};
 use super::rights::WrittenRights;
-use super::tally::UsageCounter;
 use crate::config::{AccountName, Ttl};
 use crate::rights::Rights;
 

@@ -1,12 +1,12 @@
 //! Local keys: what scripts send instead of an API token.
 //!
 //! ```text
-//! request ─ presented ─▶ PresentedKey ─ Keys::check ─▶ Key, or KeyError (delayed by throttle)
-//!                          format          │
-//! keys.toml ─ store ─▶ file ─▶ Key ────────┘        Keys::note_use ─▶ uses ─▶ background
+//! request ─ extract ─▶ PresentedKey ─ Keys::check ─▶ Key, or KeyError (delayed by throttle)
+//!                        format          │
+//! keys.toml ─ store ─▶ file ─▶ Key ──────┘        Keys::note_use ─▶ usage ─▶ background
 //! ```
 //!
-//! This module knows what a key looks like (`format`), where a request carries one (`presented`), what
+//! This module knows what a key looks like (`format`), where a request carries one (`extract`), what
 //! is stored of it (`key`, `file`, `store`), and who has used it (`usage`). Which requests a key allows is
 //! decided by its [`rights`](crate::rights).
 //!
@@ -15,18 +15,18 @@
 mod background;
 mod change;
 mod connection;
+mod counter;
 mod error;
+mod extract;
 mod file;
 mod format;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod key;
-mod presented;
 mod rights;
 mod store;
-mod tally;
 mod throttle;
-mod uses;
+mod usage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -43,16 +43,16 @@ use self::background::{PACE, Pace, WorkQueue};
 use self::change::WriteState;
 pub use self::connection::Trace;
 pub use self::error::KeyError;
+pub use self::extract::{KEY_HEADER, PresentedKey, extract, strip};
 pub use self::format::KeyId;
 use self::format::SecretDigest;
 use self::key::KeySecrets;
 pub use self::key::{Key, NewKey};
-pub use self::presented::{KEY_HEADER, PresentedKey, extract, strip};
 use self::store::KeyStore;
 pub use self::throttle::Failures;
 use self::throttle::Throttle;
-pub use self::uses::{Caller, RequestAuth};
-use self::uses::{UsageLog, memory};
+pub use self::usage::{Caller, RequestAuth};
+use self::usage::{UsageLog, memory};
 use crate::clock::Clock;
 use crate::config::AccountName;
 

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::AccountName;
 use crate::durable;
+use crate::keys::counter::UsageRow;
 use crate::keys::format::KeyId;
-use crate::keys::tally::UsageRow;
 use crate::program;
 
 /// What survives the process.

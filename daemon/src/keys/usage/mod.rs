@@ -18,9 +18,9 @@ pub use self::caller::Caller;
 use self::memory::{CALLERS_MAX, SavedUsage};
 use super::background::WorkQueue;
 use super::connection::Connection;
+use super::counter::{Program, UsageCounter};
 use super::format::KeyId;
 use super::key::Key;
-use super::tally::{Program, UsageCounter};
 use crate::config::AccountName;
 
 /// What a request used.
