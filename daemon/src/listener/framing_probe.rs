@@ -59,7 +59,7 @@ impl<S> FramingProbe<S> {
         };
         match request_line::read(&fresh[..=end]) {
             Ok(request_line::RequestLine {
-                anew: None,
+                corrected: None,
                 is_head,
             }) => {
                 self.exchange.line_is_read(is_head);
@@ -92,9 +92,9 @@ impl<S> FramingProbe<S> {
         };
         self.searched = 0;
         let read = request_line::read(&self.held[..=end])?;
-        if let Some(mut anew) = read.anew {
-            anew.extend_from_slice(&self.held[end + 1..]);
-            self.held = BytesMut::from(&anew[..]);
+        if let Some(mut corrected) = read.corrected {
+            corrected.extend_from_slice(&self.held[end + 1..]);
+            self.held = BytesMut::from(&corrected[..]);
         }
         self.exchange.line_is_read(read.is_head);
         Ok(true)

@@ -10,11 +10,11 @@ use std::borrow::Cow;
 use crate::error_response::HeadError;
 use crate::percent::{self, Unencodable};
 
-/// What hyper gets to read.
+/// A request line for hyper.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RequestLine {
     /// The corrected line with its ending; `None` if it was correct already.
-    pub(super) anew: Option<Vec<u8>>,
+    pub(super) corrected: Option<Vec<u8>>,
     /// Whether its answer has no body.
     pub(super) is_head: bool,
 }
@@ -23,7 +23,7 @@ pub(super) struct RequestLine {
 /// first space and the last ` HTTP/1.x`.
 ///
 /// # Errors
-/// What is wrong with the line.
+/// The line can't be corrected to valid HTTP.
 pub(super) fn read(line: &[u8]) -> Result<RequestLine, HeadError> {
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -46,7 +46,7 @@ pub(super) fn read(line: &[u8]) -> Result<RequestLine, HeadError> {
     if encoded.len() > TARGET_MAX {
         return Err(HeadError::TargetTooLong(TARGET_MAX));
     }
-    let anew = match encoded {
+    let corrected = match encoded {
         Cow::Borrowed(_) => None,
         Cow::Owned(encoded) => {
             let (before, after) = (&line[..=space], &line[space + 1 + target.len()..]);
@@ -54,7 +54,7 @@ pub(super) fn read(line: &[u8]) -> Result<RequestLine, HeadError> {
         }
     };
     Ok(RequestLine {
-        anew,
+        corrected,
         is_head: method == b"HEAD",
     })
 }
@@ -63,7 +63,7 @@ pub(super) fn read(line: &[u8]) -> Result<RequestLine, HeadError> {
 /// without waiting: it may never send the end of a line.
 ///
 /// # Errors
-/// What is wrong with the beginning.
+/// The beginning is TLS, or isn't a method.
 pub(super) fn check_start(start: &[u8]) -> Result<(), HeadError> {
     let space = memchr::memchr(b' ', start).unwrap_or(start.len());
     check_method(&start[..space])
@@ -108,7 +108,7 @@ mod tests {
     fn target(target: &[u8]) -> Result<Vec<u8>, HeadError> {
         let line = [b"GET ", target, b" HTTP/1.1\r\n"].concat();
         let read = read(&line)?;
-        let written = read.anew.unwrap_or(line);
+        let written = read.corrected.unwrap_or(line);
         let target = written.strip_prefix(b"GET ").unwrap();
         Ok(target.strip_suffix(b" HTTP/1.1\r\n").unwrap().to_vec())
     }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn s8_what_has_no_reading_says_why() {
-        let line = |text: &str| read(text.as_bytes()).map(|read| read.anew);
+        let line = |text: &str| read(text.as_bytes()).map(|read| read.corrected);
         for (text, why) in [
             ("GET /a\0b HTTP/1.1\r\n", HeadError::Control),
             ("GET /a\tb HTTP/1.1\r\n", HeadError::Control),

@@ -111,7 +111,7 @@ async fn run(command: &HookCommand, event: &SessionEvent, limit: Duration) -> Re
     let stderr = child.stderr.take();
     let mut stdin = child.stdin.take();
     let mut group = ProcessGroup(child);
-    // A child that is left behind may hold the pipe for ever: reading it stops with this function.
+    // A child that is left behind may hold the pipe open forever, so reading ends with this function.
     let words = AbortOnDropHandle::new(tokio::task::spawn(async move {
         match stderr {
             Some(stderr) => first_words(stderr).await,

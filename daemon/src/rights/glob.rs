@@ -24,7 +24,7 @@ impl Glob {
     /// Parses a pattern. A final `.json` or slash is optional, as in paths.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// The pattern is invalid: why, as a text for people.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text.contains(['?', '#']) {
             return Err("a rule only sees the path, without a query".to_owned());

@@ -166,7 +166,7 @@ impl Rights {
     /// Decides about a request by its head.
     ///
     /// # Errors
-    /// Why the key doesn't allow it.
+    /// If the rights don't cover the request, or its head could be read in two ways.
     pub fn judge(&self, head: &Parts) -> Result<(), PolicyDenied> {
         if self.is_full() {
             return Ok(());

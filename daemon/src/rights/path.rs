@@ -20,10 +20,10 @@ use crate::route_table::TABLE;
 pub(super) struct ApiPath<'a>(Cow<'a, str>);
 
 impl<'a> ApiPath<'a> {
-    /// Parses a path as it stands in a request.
+    /// Parses the path of a request.
     ///
     /// # Errors
-    /// If it could be read in two ways.
+    /// If servers could read it in different ways.
     pub(super) fn of(path: &'a str) -> Result<Self, Ambiguity> {
         let rest = path.strip_prefix('/').ok_or(Ambiguity::NotAPath)?;
         if path.len() > LENGTH_MAX {

@@ -19,7 +19,7 @@ impl Rule {
     /// Parses a rule.
     ///
     /// # Errors
-    /// Says what is wrong with it, as a sentence.
+    /// The rule is invalid: why, as a sentence.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if text.len() > LENGTH_MAX {
             let start: String = text.chars().take(40).collect();

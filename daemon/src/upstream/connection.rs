@@ -266,7 +266,7 @@ impl Write for Stream {
     }
 
     fn is_write_vectored(&self) -> bool {
-        // TCP says so of itself; that needs no lock.
+        // As TCP streams do. Asking the inner stream would take the lock.
         true
     }
 

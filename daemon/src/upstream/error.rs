@@ -1,4 +1,4 @@
-//! Why there is no answer, and what may be done then.
+//! Why Zendesk didn't answer, and whether the request may be sent again.
 
 use std::error::Error as StdError;
 use std::io;
@@ -16,7 +16,7 @@ use crate::body::BodyError;
 use crate::config::Origin;
 use crate::error_response::ErrorResponse;
 
-/// Why there is no answer. `Display` is a fragment without secrets.
+/// Why Zendesk didn't answer. `Display` is a fragment without secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
     /// The system trusts no certificate authority.

@@ -296,7 +296,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// longer than any round trip on a usable link, with two retransmissions.
 const UNACKNOWLEDGED: Duration = Duration::from_millis(1500);
 
-/// The pause between two attempts that fail at once because there is no network.
+/// The pause between two attempts that fail at once for lack of a network.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a second connection is tried beside one that isn't established. If nothing answers at

@@ -75,7 +75,8 @@ impl<'a> Tries<'a> {
         true
     }
 
-    /// Between two networks there is none: no name resolves, no route leads anywhere.
+    /// Waits for a network while the machine changes from one to another, when no name resolves and no
+    /// host has a route.
     async fn wait_for_network(&self) -> bool {
         let left = NETWORK_MAX.saturating_sub(self.began.elapsed());
         if left.is_zero() || !self.network.has_changed_within(RECENT) {
@@ -106,7 +107,7 @@ const UNREAD_PAUSES: [Duration; 6] = [
 const NETWORK_MAX: Duration = Duration::from_millis(2500);
 
 /// How recent the change must be that left the machine without a network: a new address follows
-/// within this time, or there is none to wait for.
+/// within this time, or it isn't coming.
 const RECENT: Duration = Duration::from_secs(5);
 
 /// Between two attempts.

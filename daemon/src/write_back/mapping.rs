@@ -228,12 +228,12 @@ impl Units<'_> {
     }
 }
 
-/// Why there is no URL.
+/// Why a text doesn't match a local URL.
 #[derive(Debug)]
 enum UrlEnd {
     /// The text ends.
     Text,
-    /// Something else stands there.
+    /// It has other characters.
     Mismatch,
 }
 

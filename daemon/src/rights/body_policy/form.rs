@@ -27,10 +27,10 @@ impl FormScan {
         }
     }
 
-    /// Reads on.
+    /// Reads the next piece.
     ///
     /// # Errors
-    /// What it finds.
+    /// A method override, or a side load that the key doesn't cover.
     pub(super) fn push(&mut self, text: &[u8]) -> Result<(), BodyFinding> {
         let mut rest = text;
         while !rest.is_empty() {
@@ -74,7 +74,7 @@ impl FormScan {
     /// Ends a pair.
     ///
     /// # Errors
-    /// What it finds.
+    /// A method override, or a side load that the key doesn't cover.
     pub(super) fn finish(&mut self) -> Result<(), BodyFinding> {
         let is_method =
             !self.passed && self.include.is_none() && param_names::is_method(&self.name);
@@ -201,7 +201,7 @@ mod tests {
             "a_method=x",
             "x=%26_method%3DDELETE",
             r#"{"_method":"DELETE"}"#,
-            "a very long name that is none of a parameter, but a text that somebody has sent, _method",
+            "a very long text that a person has written, not the name of a parameter, _method",
         ] {
             assert!(!finds(text), "{text}");
         }

@@ -68,10 +68,10 @@ impl Json {
         }
     }
 
-    /// Reads on.
+    /// Reads the next piece.
     ///
     /// # Errors
-    /// What it finds.
+    /// A method override, or a side load that the key doesn't cover.
     pub(super) fn push(&mut self, text: &[u8]) -> Result<(), BodyFinding> {
         text.iter().try_for_each(|byte| self.read(*byte))
     }
@@ -79,7 +79,7 @@ impl Json {
     /// Ends the text.
     ///
     /// # Errors
-    /// What it finds.
+    /// A method override, or a side load that the key doesn't cover.
     pub(super) fn finish(&mut self) -> Result<(), BodyFinding> {
         let (method, include) = (self.word.is_whole(), self.include.is_whole());
         self.mention(method, include);

@@ -78,7 +78,8 @@ pub(super) async fn enforce(
         return Ok(body);
     }
     let mut scan = Scan::new(kinds, side_loads);
-    // Without room the script is told less, and it is as safe.
+    // Without room, the check runs as the body streams. That is as safe, but the error that the script
+    // gets says less.
     let Some(length) = memory.room_for(&body) else {
         let streamed = Streamed::new(scan, denial::of_found);
         return Ok(Body::adapted(FilteredBody::new(body, streamed)));
@@ -153,10 +154,10 @@ impl Scan {
         Self::new(Kinds::of(headers), SideLoads::Anything)
     }
 
-    /// Reads on.
+    /// Reads the next piece.
     ///
     /// # Errors
-    /// What it finds, and in which format.
+    /// A method override, or a side load that the key doesn't cover; and the format in which it was found.
     pub(super) fn push(&mut self, text: &[u8]) -> Result<(), (&'static str, BodyFinding)> {
         if let Some(form) = &mut self.form {
             form.push(text).map_err(|found| (FORM, found))?;
@@ -173,7 +174,7 @@ impl Scan {
     /// Ends the body.
     ///
     /// # Errors
-    /// What it finds, and in which format.
+    /// A method override, or a side load that the key doesn't cover; and the format in which it was found.
     pub(super) fn finish(&mut self) -> Result<(), (&'static str, BodyFinding)> {
         if let Some(form) = &mut self.form {
             form.finish().map_err(|found| (FORM, found))?;

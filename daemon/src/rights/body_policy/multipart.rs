@@ -105,10 +105,10 @@ impl PartsScan {
         }
     }
 
-    /// Reads on.
+    /// Reads the next piece.
     ///
     /// # Errors
-    /// What it finds.
+    /// A method override, or a side load that the key doesn't cover.
     pub(super) fn push(&mut self, text: &[u8]) -> Result<(), BodyFinding> {
         text.iter().try_for_each(|byte| self.read(*byte))
     }
@@ -116,7 +116,7 @@ impl PartsScan {
     /// Ends the body.
     ///
     /// # Errors
-    /// What it finds.
+    /// A method override, or a side load that the key doesn't cover.
     pub(super) fn finish(&self) -> Result<(), BodyFinding> {
         match &self.state {
             PartState::Content => Ok(()),

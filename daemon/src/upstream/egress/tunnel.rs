@@ -134,7 +134,7 @@ fn other_schemes(headers: &HeaderMap) -> Option<String> {
     let challenges = headers.get_all(PROXY_AUTHENTICATE).iter();
     let mut schemes: Vec<String> = Vec::new();
     for challenge in challenges.filter_map(|value| value.to_str().ok()) {
-        // Several schemes on one line are told apart from parameters by having no `=`.
+        // Unlike a parameter, a scheme has no `=`, which tells them apart if several are on one line.
         for part in challenge.split(',') {
             let word = part.split_whitespace().next().unwrap_or_default();
             if !word.is_empty() && !word.contains('=') {
