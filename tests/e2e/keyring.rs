@@ -233,7 +233,7 @@ async fn r9_a_keyring_that_does_not_answer_is_slow_and_waited_for() {
     desktop.keyring.signal(Signal::STOP);
     let _daemon = stage.daemon().await;
     let shown = until_vault_is(stage, VaultState::Slow).await;
-    assert!(words(&shown).contains("not answered"), "{shown:?}");
+    assert!(words(&shown).contains("hasn't answered"), "{shown:?}");
     desktop.keyring.signal(Signal::CONT);
     until_served(stage).await;
 }

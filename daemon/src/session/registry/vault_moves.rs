@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::SessionRegistry;
 use crate::config::VaultKind;
 use crate::session::model::blocking::blocking;
-use crate::session::vault::{Signals, Vault, noted};
+use crate::session::vault::{Signals, Vault, marked};
 use crate::telemetry::redact;
 
 /// The vault in use, and the one that will replace it.
@@ -82,8 +82,8 @@ impl SessionRegistry {
         let Some(current) = vaults.current() else {
             // The configuration may have changed while no daemon was running to move the key.
             let paths = self.deps.paths.clone();
-            let noted = blocking(move || noted(&paths)).await;
-            let kind = noted.ok().flatten().unwrap_or(wanted);
+            let marked_kind = blocking(move || marked(&paths)).await;
+            let kind = marked_kind.ok().flatten().unwrap_or(wanted);
             let current = vault(kind);
             vaults.current.store(Some(Arc::clone(&current)));
             if kind != wanted {
@@ -148,7 +148,7 @@ impl SessionRegistry {
         if next.is_some() {
             self.move_key().await?;
         } else if let Err(problem) = current.retry(has_records).await
-            && current.is_in_trouble(has_records)
+            && current.needs_retry(has_records)
         {
             return Err(problem);
         }
@@ -218,12 +218,12 @@ impl SessionRegistry {
         let Some(current) = self.vaults.current() else {
             return false;
         };
-        if current.waits_for_a_person() {
+        if current.needs_passphrase() {
             return false;
         }
         match self.vaults.next_vault() {
-            Some(next) => !next.waits_for_a_person() || self.next_is_new(),
-            None => current.is_in_trouble(self.has_records().await),
+            Some(next) => !next.needs_passphrase() || self.next_is_new(),
+            None => current.needs_retry(self.has_records().await),
         }
     }
 

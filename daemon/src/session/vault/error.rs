@@ -1,4 +1,4 @@
-//! Why there is no key, in words and as a state.
+//! Why the data key isn't available: as an error, a message and a status.
 
 use std::path::Path;
 
@@ -8,40 +8,40 @@ use loopdesk_protocol::{Kind, Problem};
 use super::{keyring, wrapped};
 use crate::config::VaultKind;
 
-/// Why there is no key.
+/// Why the data key isn't available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum VaultError {
-    /// The vault works and holds none.
+    /// The vault works but has no key.
     Missing,
-    /// Somebody has to unlock the vault.
+    /// The vault has to be unlocked.
     Locked,
-    /// The passphrase hasn't been given yet.
+    /// The passphrase hasn't been entered yet.
     Closed,
-    /// The passphrase, or the credential, is another one than the key is sealed under.
+    /// The passphrase or credential isn't the one that the key is sealed with.
     Wrong,
-    /// There is no such vault here, and how that shows.
+    /// The vault doesn't exist here, and how that shows.
     Absent(String),
-    /// The keyring has no place where an entry could be put.
+    /// The keyring has no collection to store an entry in.
     #[cfg_attr(
         target_os = "macos",
         expect(dead_code, reason = "every keychain can take an entry")
     )]
     NoCollection,
-    /// The vault did not answer in time.
+    /// The vault didn't answer in time.
     Slow,
-    /// It holds another key than the one that is in use.
+    /// The vault has a different key from the one in use.
     Another,
     /// Anything else.
     Failed(String),
 }
 
-/// What the words depend on, beside the trouble itself.
+/// What the message depends on, besides the error itself.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::session) struct VaultContext<'a> {
     pub(in crate::session) kind: VaultKind,
-    /// The file of a vault that has one.
+    /// The vault's file; empty for the keyring.
     pub(in crate::session) file: &'a Path,
-    /// Whether a stored session needs the very key that can't be had. Then no other vault helps.
+    /// Whether a stored session needs the unavailable key. If so, another vault doesn't help.
     pub(in crate::session) needed: bool,
 }
 
@@ -60,23 +60,23 @@ impl VaultError {
         }
     }
 
-    /// As people are told: what is wrong, and the commands that help.
+    /// The message for users: what is wrong, and the commands that help.
     pub(in crate::session) fn problem(&self, of: VaultContext<'_>) -> Problem {
         let file = of.file.display();
         let problem = match of.kind {
             VaultKind::Keyring => self.of_keyring(),
             VaultKind::Keyfile => self.of_file(of.file).hint(format!(
-                "if the file was moved or copied, put it back, yours alone: `chmod 600 {file}`"
+                "if the file was moved or copied, put it back and make it private: `chmod 600 {file}`"
             )),
             VaultKind::Passphrase => match self {
                 Self::Missing if of.needed => self.of_file(of.file),
-                Self::Missing => problem("no passphrase has been chosen yet")
-                    .hint("choose one: `loopdesk unlock --passphrase-stdin`"),
+                Self::Missing => problem("no passphrase has been set yet")
+                    .hint("set one: `loopdesk unlock --passphrase-stdin`"),
                 Self::Closed => problem(
-                    "the data key's passphrase has not been given since loopdesk was started",
+                    "the data key's passphrase hasn't been entered since loopdesk started",
                 )
-                .hint("give it: `loopdesk unlock --passphrase-stdin`"),
-                Self::Wrong => problem("that is not the passphrase of the data key")
+                .hint("enter it: `loopdesk unlock --passphrase-stdin`"),
+                Self::Wrong => problem("that's not the passphrase of the data key")
                     .hint("nothing has changed; try again: `loopdesk unlock --passphrase-stdin`"),
                 Self::Locked
                 | Self::Absent(_)
@@ -93,64 +93,64 @@ impl VaultError {
         let others = VaultKind::ALL.iter().filter(|(_, kind)| *kind != of.kind);
         others.fold(problem, |problem, (name, kind)| match kind {
             VaultKind::Keyfile => problem.hint(
-                "or keep the key in a file that only you can read: \
+                "or store the key in a file that only you can read: \
                  `loopdesk config set vault keyfile`",
             ),
             VaultKind::Passphrase => problem.hint(format!(
-                "or under a passphrase that is asked for after each start: \
+                "or seal it with a passphrase, to be entered after each start: \
                  `loopdesk config set vault {name}`, then `loopdesk unlock --passphrase-stdin`"
             )),
-            // A server without the one seldom has the other.
+            // A server that lacks one of these usually lacks the other.
             VaultKind::Keyring | VaultKind::Credential => problem,
         })
     }
 
     fn of_keyring(&self) -> Problem {
         match self {
-            Self::Missing => problem("the keyring holds no data key of loopdesk's")
-                .hint("if another keyring holds it, start that one: loopdesk notices"),
+            Self::Missing => problem("the keyring has no data key of loopdesk's")
+                .hint("if another keyring has it, start that one; loopdesk notices"),
             Self::Locked => problem("the keyring is locked")
                 .hint("unlock it: `loopdesk unlock`")
-                .hint("or log in to your desktop, which unlocks it too: loopdesk notices"),
-            Self::Absent(how) => problem(&format!("no keyring answers on this machine: {how}"))
-                .hint("start one (GNOME Keyring, KWallet, KeePassXC): loopdesk notices"),
-            Self::NoCollection => problem("the keyring has no collection to keep a key in")
-                .hint("make one, it asks for a password: `loopdesk unlock`"),
+                .hint("or log in to your desktop, which unlocks it too; loopdesk notices"),
+            Self::Absent(how) => problem(&format!("there is no keyring on this machine: {how}"))
+                .hint("start one (GNOME Keyring, KWallet, KeePassXC); loopdesk notices"),
+            Self::NoCollection => problem("the keyring has no collection to store a key in")
+                .hint("create one; the keyring asks for a password: `loopdesk unlock`"),
             Self::Slow => problem(&format!(
-                "the keyring has not answered within {} s",
+                "the keyring hasn't answered within {} s",
                 keyring::PATIENCE.as_secs()
             ))
-            .hint("answer its prompt, if one is open; loopdesk goes on waiting")
-            .hint("or restart the keyring: loopdesk notices"),
+            .hint("answer its prompt, if one is open; loopdesk keeps waiting")
+            .hint("or restart the keyring; loopdesk notices"),
             Self::Another => problem(
-                "the keyring holds another data key than the one that the stored sessions need",
+                "the keyring has another data key, not the one that the stored sessions need",
             )
             .hint(format!(
-                "if nothing needs that other key: `secret-tool clear service {} username {}`",
+                "if nothing needs that key: `secret-tool clear service {} username {}`",
                 keyring::SERVICE,
                 keyring::USER
             )),
             Self::Closed | Self::Wrong => problem("the keyring can't be opened"),
             Self::Failed(why) => problem(&format!("the keyring can't be used: {why}"))
-                .hint("once that is mended: `loopdesk unlock`"),
+                .hint("once that is fixed: `loopdesk unlock`"),
         }
     }
 
     fn of_credential(&self, file: &Path, needed: bool) -> Problem {
-        let hand_over = || {
+        let how_to_pass = || {
             format!(
-                "hand it over: add `LoadCredential={}:/path/to/secret` to the service with \
+                "to pass it, add `LoadCredential={}:/path/to/secret` to the service with \
                  `systemctl --user edit loopdesk`, then `systemctl --user restart loopdesk`",
                 wrapped::CREDENTIAL
             )
         };
         match self {
             Self::Missing if needed => self.of_file(file),
-            Self::Missing => problem("no data key has been sealed under the credential yet")
+            Self::Missing => problem("no data key has been sealed with the credential yet")
                 .hint("run `loopdesk login`"),
-            Self::Absent(how) => problem(how).hint(hand_over()),
+            Self::Absent(how) => problem(how).hint(how_to_pass()),
             Self::Wrong => problem(&format!(
-                "the credential `{}` is not the one that the data key was sealed under",
+                "the credential `{}` isn't the one that the data key was sealed with",
                 wrapped::CREDENTIAL
             ))
             .hint("nothing has changed; put the old credential back and restart the service"),
@@ -168,12 +168,10 @@ impl VaultError {
         match self {
             Self::Missing => problem(&format!("there is no key file `{file}`")),
             Self::Another => problem(&format!(
-                "the key file `{file}` holds another data key than the one that the stored \
+                "the key file `{file}` has another data key, not the one that the stored \
                  sessions need"
             ))
-            .hint(format!(
-                "if nothing needs that other key: `mv {file} {file}.old`"
-            )),
+            .hint(format!("if nothing needs that key: `mv {file} {file}.old`")),
             Self::Failed(why) => problem(&format!("the key file `{file}` can't be used: {why}")),
             Self::Locked
             | Self::Closed
@@ -183,6 +181,20 @@ impl VaultError {
             | Self::Slow => problem(&format!("the key file `{file}` can't be opened")),
         }
     }
+}
+
+/// The problem of a record whose key isn't available: `problem`, and what to do if the key is lost.
+pub(in crate::session) fn lost_key(problem: Problem, record: &Path, account: &str) -> Problem {
+    let message = format!(
+        "the stored session `{}` can't be opened: {}",
+        record.display(),
+        problem.message
+    );
+    let mut lost = Problem::new(Kind::Vault, message);
+    lost.hints = problem.hints;
+    lost.hint(format!(
+        "if the key is lost for good: `loopdesk logout {account} --forget`, then `loopdesk login {account}`"
+    ))
 }
 
 fn problem(message: &str) -> Problem {

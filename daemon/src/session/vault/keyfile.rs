@@ -1,4 +1,4 @@
-//! `vault = "keyfile"`: a file that only its owner may read, in the state folder.
+//! `vault = "keyfile"`: a file in the state folder that only its owner can read.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{VaultError, files};
 use crate::session::crypto::data_key::DataKey;
 
-/// The file.
+/// The key file.
 #[derive(Clone, Debug)]
 pub(super) struct Keyfile {
     path: PathBuf,
@@ -25,16 +25,17 @@ impl Keyfile {
     /// The key in the file.
     pub(super) fn read(&self) -> Result<DataKey, VaultError> {
         let text = files::read(&self.path)?;
-        DataKey::from_text(&text).ok_or_else(|| VaultError::Failed("it holds no key".to_owned()))
+        DataKey::from_text(&text)
+            .ok_or_else(|| VaultError::Failed("it doesn't contain a key".to_owned()))
     }
 
-    /// Makes the file with this key, unless there is one.
+    /// Creates the file with this key. Fails if there is one already.
     pub(super) fn create(&self, key: &DataKey) -> Result<(), VaultError> {
         let line = Zeroizing::new(format!("{}\n", &*key.to_text()));
         files::create(&self.path, &line)
     }
 
-    /// Removes the file, if it holds this key.
+    /// Removes the file if it contains this key. Fails if it contains another one.
     pub(super) fn remove(&self, key: &DataKey) -> Result<(), VaultError> {
         match self.read() {
             Ok(found) if found.id() == key.id() => files::remove(&self.path),
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d4_the_file_is_its_owners_alone_or_refused() {
+    fn d4_a_file_that_other_users_can_read_is_rejected() {
         let home = tempfile::tempdir().unwrap();
         let file = Keyfile::new(home.path().join("state/key"));
         assert_eq!(file.read().unwrap_err(), VaultError::Missing);
@@ -62,7 +63,7 @@ mod tests {
         assert_eq!(meta.mode() & 0o777, 0o600);
         assert_eq!(file.read().unwrap().id(), DataKey::for_tests(5).id());
         fs::set_permissions(file.path(), fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(file.read(), Err(VaultError::Failed(why)) if why.contains("others")));
+        assert!(matches!(file.read(), Err(VaultError::Failed(why)) if why.contains("other users")));
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! Where the one data key lives that opens every record (R9).
+//! Where the data key is stored, which opens every record (R9).
 //!
 //! ```text
 //!  sessions ──key, key_or_new──► Vault ──► keyring, keyfile, or wrapped (passphrase, credential)
 //!                                  ▲
-//!  keeper ── asks again, moves the key, opens ──┘      unusable: why there is no key, in words
+//!  registry ── retries, moves the key, unlocks ─┘      error: why the key isn't available
 //! ```
 //!
-//! The vault is asked once and the key kept in memory: a keyring that is locked, slow or gone
-//! later on disturbs nobody. A key is made only while there is no record that another one opens,
-//! and nothing in a vault is ever overwritten. Only [`Vault::unlock`] may make a prompt appear.
+//! The vault is read once and the key stays in memory, so it doesn't matter if the keyring is
+//! locked, slow or stopped later. A new key is created only while no record needs an existing one,
+//! and nothing in a vault is ever overwritten. Only [`Vault::unlock`] may show a prompt.
 
 pub(in crate::session) mod active_marker;
 pub(in crate::session) mod error;
@@ -23,7 +23,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use loopdesk_protocol::{Kind, Paths, Problem, SecretText, conditions, status};
 use tokio::sync::Notify;
 
-pub(super) use self::active_marker::noted;
+pub(super) use self::active_marker::marked;
+pub(super) use self::error::lost_key;
 pub(super) use self::keyring::Signals;
 pub(super) use super::crypto::data_key::DataKey;
 
@@ -35,18 +36,18 @@ use super::model;
 use crate::config::VaultKind;
 use crate::telemetry::redact;
 
-/// The configured place.
+/// The configured vault.
 #[derive(Debug)]
 pub(super) struct Vault {
     kind: VaultKind,
-    place: Backend,
-    known: Mutex<CachedKey>,
-    /// Two at once could each make a key.
-    making: tokio::sync::Mutex<()>,
-    /// Where it is noted which vault has the key.
-    note: PathBuf,
-    /// Told when trouble begins.
-    troubled: Arc<Notify>,
+    backend: Backend,
+    cached: Mutex<CachedKey>,
+    /// Without it, two callers at once could each create a key.
+    create_lock: tokio::sync::Mutex<()>,
+    /// The marker file that says which vault has the key.
+    marker: PathBuf,
+    /// Notified when a working vault starts to fail.
+    failed: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -60,21 +61,21 @@ enum Backend {
 #[derive(Debug, Default)]
 struct CachedKey {
     key: Option<Arc<DataKey>>,
-    trouble: Option<(VaultError, Problem)>,
-    is_noted: bool,
+    error: Option<(VaultError, Problem)>,
+    is_marked: bool,
 }
 
 impl Vault {
-    /// The vault of this kind, with nobody who watches it.
+    /// The vault of this kind, without an observer.
     #[cfg(test)]
     pub(super) fn new(kind: VaultKind, paths: &Paths) -> Self {
         Self::watched(kind, paths, Arc::default())
     }
 
-    /// The vault of this kind. Nothing is opened yet. `troubled` is told when trouble begins.
-    pub(super) fn watched(kind: VaultKind, paths: &Paths, troubled: Arc<Notify>) -> Self {
+    /// The vault of this kind. Doesn't open it yet. `failed` is notified when it starts to fail.
+    pub(super) fn watched(kind: VaultKind, paths: &Paths, failed: Arc<Notify>) -> Self {
         let wrapped = |name| Wrapped::new(paths.state_dir().join(name));
-        let place = match kind {
+        let backend = match kind {
             VaultKind::Keyring => Backend::Keyring(Keyring::start()),
             VaultKind::Keyfile => Backend::Keyfile(Keyfile::new(paths.key_file())),
             VaultKind::Passphrase => Backend::Passphrase(wrapped("key.passphrase")),
@@ -82,38 +83,40 @@ impl Vault {
         };
         Self {
             kind,
-            place,
-            known: Mutex::default(),
-            making: tokio::sync::Mutex::default(),
-            note: active_marker::note(paths),
-            troubled,
+            backend,
+            cached: Mutex::default(),
+            create_lock: tokio::sync::Mutex::default(),
+            marker: active_marker::path(paths),
+            failed,
         }
     }
 
-    /// The kind.
+    /// The vault's kind.
     pub(super) fn kind(&self) -> VaultKind {
         self.kind
     }
 
-    /// The key that opens the records, for somebody who has one.
+    /// The existing key that opens the records.
     ///
     /// # Errors
-    /// A problem that says why it can't be had, and what helps.
+    /// If the key isn't available; with what helps.
     pub(super) async fn key(&self) -> Result<Arc<DataKey>, Problem> {
-        if let Some(key) = self.known().key.clone() {
+        if let Some(key) = self.cached().key.clone() {
             return Ok(key);
         }
         let found = self.read().await;
         self.remember(found, true).await
     }
 
-    /// The key for a login: proved to be in the vault, and made if nothing depends on another.
+    /// The key for a login, which is certainly in the vault. Creates one if no record needs
+    /// another.
     ///
     /// # Errors
-    /// As [`Vault::key`], with the alternatives where there are any.
+    /// If the vault can't be read or written, or has lost the key that records need; with what
+    /// helps.
     pub(super) async fn key_or_new(&self, has_records: bool) -> Result<Arc<DataKey>, Problem> {
-        let _turn = self.making.lock().await;
-        let in_memory = self.known().key.clone();
+        let _guard = self.create_lock.lock().await;
+        let in_memory = self.cached().key.clone();
         let found = match (self.read().await, in_memory) {
             (Err(VaultError::Missing), Some(key)) => self.write(&key).await.map(|()| key),
             (Err(VaultError::Missing), None) if !has_records => match DataKey::random() {
@@ -126,12 +129,12 @@ impl Vault {
         self.remember(found, has_records).await
     }
 
-    /// Takes over the key of another vault, so that the records stay readable.
+    /// Stores the key of another vault, so that the records stay readable.
     ///
     /// # Errors
-    /// As [`Vault::key`]; and where this vault holds another key already.
+    /// If this vault can't be read or written, or already has a different key.
     pub(super) async fn adopt(&self, key: &Arc<DataKey>) -> Result<(), Problem> {
-        let _turn = self.making.lock().await;
+        let _guard = self.create_lock.lock().await;
         let adopted = match self.read().await {
             Ok(found) if found.id() == key.id() => Ok(found),
             Ok(_) => Err(VaultError::Another),
@@ -141,20 +144,20 @@ impl Vault {
         self.remember(adopted, false).await.map(|_key| ())
     }
 
-    /// Asks again after trouble, as patiently as it takes where the vault was slow.
+    /// Reads the key again after a failure. If the vault was slow, waits as long as it takes.
     ///
     /// # Errors
-    /// As [`Vault::key`].
+    /// If the key still isn't available, or is a different one from the key in use.
     pub(super) async fn retry(&self, has_records: bool) -> Result<Arc<DataKey>, Problem> {
-        let was_slow = matches!(self.known().trouble, Some((VaultError::Slow, _)));
-        let found = match &self.place {
-            Backend::Keyring(keyring) if was_slow => keyring.read_at_last().await.map(Arc::new),
+        let was_slow = matches!(self.cached().error, Some((VaultError::Slow, _)));
+        let found = match &self.backend {
+            Backend::Keyring(keyring) if was_slow => keyring.read_patiently().await.map(Arc::new),
             Backend::Keyring(_)
             | Backend::Keyfile(_)
             | Backend::Passphrase(_)
             | Backend::Credential(_) => self.read().await,
         };
-        let in_memory = self.known().key.clone();
+        let in_memory = self.cached().key.clone();
         let found = match (found, in_memory) {
             (Ok(found), Some(key)) if found.id() != key.id() => Err(VaultError::Another),
             (found, _) => found,
@@ -162,56 +165,58 @@ impl Vault {
         self.remember(found, has_records).await
     }
 
-    /// Opens the vault as far as a person can: the keyring shows its prompt.
+    /// Unlocks the vault: the keyring shows its prompt, and a lost file of a key in memory is
+    /// written again.
     ///
     /// # Errors
-    /// Where nobody answers it, or it is dismissed; and where a passphrase is needed.
+    /// If the prompt is dismissed or not answered, a passphrase is needed, or the vault fails.
     pub(super) async fn unlock(&self, has_records: bool) -> Result<(), Problem> {
-        let trouble = match &self.place {
+        let error = match &self.backend {
             Backend::Keyring(keyring) => match keyring.unlock().await {
-                Ok(opened) => return opened.told(),
-                Err(trouble) => trouble,
+                Ok(opened) => return opened.result(),
+                Err(error) => error,
             },
             Backend::Passphrase(_) if self.key_in_memory().is_none() => match self.read().await {
                 Ok(_) => return Ok(()),
-                Err(trouble) => trouble,
+                Err(error) => error,
             },
             Backend::Keyfile(_) | Backend::Credential(_)
                 if let Some(key) = self.key_in_memory() =>
             {
-                let _turn = self.making.lock().await;
+                let _guard = self.create_lock.lock().await;
                 match self.check_file(&key).await {
                     Err(VaultError::Missing) => match self.write(&key).await {
                         Ok(()) => return Ok(()),
-                        Err(trouble) => trouble,
+                        Err(error) => error,
                     },
                     Ok(()) | Err(_) => return Ok(()),
                 }
             }
             Backend::Passphrase(_) | Backend::Keyfile(_) | Backend::Credential(_) => return Ok(()),
         };
-        let lost = self.remember(Err(trouble), has_records).await;
+        let lost = self.remember(Err(error), has_records).await;
         lost.map(|_key| ())
     }
 
-    /// Opens the vault with its passphrase; where it holds no key yet, seals `key` or a new one
-    /// under it.
+    /// Opens the vault with its passphrase. If it has no key yet, seals `key` or a new one with the
+    /// passphrase.
     ///
     /// # Errors
-    /// Where the passphrase is wrong, or no new key may be made; nothing has changed then.
+    /// If the vault doesn't take a passphrase, the passphrase is wrong, or a new key may not be
+    /// created. Nothing has changed then.
     pub(super) async fn open(
         &self,
         passphrase: &SecretText,
         key: Option<Arc<DataKey>>,
         has_records: bool,
     ) -> Result<(), Problem> {
-        let Backend::Passphrase(file) = &self.place else {
+        let Backend::Passphrase(file) = &self.backend else {
             return Err(Problem::new(
                 Kind::Usage,
-                "this vault is opened by no passphrase",
+                "this vault doesn't take a passphrase",
             ));
         };
-        let _turn = self.making.lock().await;
+        let _guard = self.create_lock.lock().await;
         let secret = zeroize::Zeroizing::new(passphrase.expose().as_bytes().to_vec());
         let needed = key.clone().or_else(|| self.key_in_memory());
         let found = {
@@ -234,69 +239,72 @@ impl Vault {
             },
             (Ok(found), Some(key)) if found.id() != key.id() => Err(VaultError::Another),
             (Err(VaultError::Wrong), _) => {
-                // The state is what it was: a slip of the finger is no trouble of the vault's.
-                return Err(VaultError::Wrong.problem(self.circumstances(true)));
+                // Don't change the state: a typo doesn't mean that the vault fails.
+                return Err(VaultError::Wrong.problem(self.context(true)));
             }
             (found, _) => found.map(Arc::new),
         };
         self.remember(found, has_records).await.map(|_key| ())
     }
 
-    /// Removes this vault's copy of a key that another vault has proved to hold.
+    /// Removes this vault's copy of a key that is certainly in another vault.
+    ///
+    /// # Errors
+    /// If the vault can't be read or changed, or has a different key.
     pub(super) async fn forget(&self, key: &Arc<DataKey>) -> Result<(), Problem> {
         let key = Arc::clone(key);
-        let removed = match &self.place {
+        let removed = match &self.backend {
             Backend::Keyring(keyring) => keyring.remove(DataKey::clone(&key)).await,
             Backend::Keyfile(file) => blocking(file, move |file| file.remove(&key)).await,
             Backend::Passphrase(file) | Backend::Credential(file) => {
                 blocking(file, move |file| file.remove(&key)).await
             }
         };
-        removed.map_err(|trouble| trouble.problem(self.circumstances(true)))
+        removed.map_err(|error| error.problem(self.context(true)))
     }
 
     /// Removes the data key for good, unless `is_needed` finds that something depends on it.
     /// Returns whether there was one.
     ///
     /// # Errors
-    /// While it is needed; and if the vault can't be asked.
+    /// If the key is still needed, or the vault can't be read or changed.
     pub(super) async fn discard(
         &self,
         is_needed: impl Future<Output = bool>,
     ) -> Result<bool, Problem> {
-        // A login that is under way creates its record and may need the key.
-        let _turn = self.making.lock().await;
+        // A login in progress creates its record and may need the key.
+        let _guard = self.create_lock.lock().await;
         if is_needed.await {
-            let message = "the data key opens a session that is still stored";
+            let message = "a stored session still needs the data key";
             return Err(Problem::new(Kind::Vault, message).hint("run `loopdesk logout`"));
         }
         let key = match self.read().await {
             Ok(key) => key,
-            // A key that can't be opened is deleted with the state folder.
+            // A key that isn't open is deleted with the state folder.
             Err(VaultError::Missing | VaultError::Closed) => return Ok(false),
-            Err(trouble) => return Err(trouble.problem(self.circumstances(false))),
+            Err(error) => return Err(error.problem(self.context(false))),
         };
         self.forget(&key).await?;
         {
-            let mut known = self.known();
-            known.key = None;
-            known.is_noted = false;
+            let mut cached = self.cached();
+            cached.key = None;
+            cached.is_marked = false;
         }
-        drop(std::fs::remove_file(&self.note));
+        drop(std::fs::remove_file(&self.marker));
         Ok(true)
     }
 
     /// The vault as `status` shows it. An empty vault is a problem only once there are records,
     /// which need its key.
     pub(super) fn status(&self, has_records: bool) -> status::Vault {
-        let known = self.known();
-        let (state, problem) = match &known.trouble {
-            Some((trouble, problem)) => {
-                let is_empty = matches!(trouble, VaultError::Missing | VaultError::Closed);
+        let cached = self.cached();
+        let (state, problem) = match &cached.error {
+            Some((error, problem)) => {
+                let is_empty = matches!(error, VaultError::Missing | VaultError::Closed);
                 let problem = Some(problem.clone()).filter(|_| has_records || !is_empty);
-                (trouble.state(self.kind), problem)
+                (error.state(self.kind), problem)
             }
-            None if known.key.is_some() => (status::VaultState::Available, None),
+            None if cached.key.is_some() => (status::VaultState::Available, None),
             None => (status::VaultState::Untested, None),
         };
         status::Vault {
@@ -306,15 +314,16 @@ impl Vault {
         }
     }
 
-    /// What has become of the vault's file while the key is in memory: nobody would notice before
-    /// the restart that needs it. None where all is well, or there is no file.
+    /// The problem of a vault whose file was lost or changed while the key is in memory, which
+    /// would otherwise go unnoticed until the next start. `None` if all is well or the vault has no
+    /// file.
     pub(super) async fn lost_file(&self) -> Option<Problem> {
         let key = self.key_in_memory()?;
-        let trouble = self.check_file(&key).await.err()?;
-        let circumstances = self.circumstances(true);
-        let told = trouble.problem(circumstances);
-        let mut problem = conditions::key_file_lost(&told.message);
-        if matches!(trouble, VaultError::Missing) {
+        let error = self.check_file(&key).await.err()?;
+        let context = self.context(true);
+        let cause = error.problem(context);
+        let mut problem = conditions::key_file_lost(&cause.message);
+        if matches!(error, VaultError::Missing) {
             let how = match self.kind {
                 VaultKind::Passphrase => "loopdesk unlock --passphrase-stdin",
                 VaultKind::Keyring | VaultKind::Keyfile | VaultKind::Credential => {
@@ -323,12 +332,12 @@ impl Vault {
             };
             problem = problem.hint(format!("run `{how}`, which writes it again"));
         }
-        problem.hints.extend(told.hints);
+        problem.hints.extend(cause.hints);
         Some(problem)
     }
 
     async fn check_file(&self, key: &DataKey) -> Result<(), VaultError> {
-        let id = match &self.place {
+        let id = match &self.backend {
             Backend::Keyring(_) => return Ok(()),
             Backend::Keyfile(file) => {
                 blocking(file, |file| file.read().map(|key| key.id().to_owned())).await?
@@ -340,9 +349,9 @@ impl Vault {
         (id == key.id()).then_some(()).ok_or(VaultError::Another)
     }
 
-    /// The key, if it has been had before.
+    /// The key, if it has been read before.
     pub(super) fn key_in_memory(&self) -> Option<Arc<DataKey>> {
-        self.known().key.clone()
+        self.cached().key.clone()
     }
 
     /// The kind's name in the configuration.
@@ -350,14 +359,14 @@ impl Vault {
         self.kind.name()
     }
 
-    /// Whether nothing but a passphrase helps.
-    pub(super) fn waits_for_a_person(&self) -> bool {
+    /// Whether the vault needs its passphrase.
+    pub(super) fn needs_passphrase(&self) -> bool {
         self.kind == VaultKind::Passphrase && self.key_in_memory().is_none()
     }
 
-    /// Whether asking again may help.
-    pub(super) fn is_in_trouble(&self, has_records: bool) -> bool {
-        match &self.known().trouble {
+    /// Whether the vault fails, so that a retry may help.
+    pub(super) fn needs_retry(&self, has_records: bool) -> bool {
+        match &self.cached().error {
             Some((VaultError::Missing, _)) => has_records,
             Some(_) => true,
             None => false,
@@ -365,12 +374,12 @@ impl Vault {
     }
 
     async fn read(&self) -> Result<Arc<DataKey>, VaultError> {
-        match &self.place {
+        match &self.backend {
             Backend::Keyring(keyring) => keyring.read().await.map(Arc::new),
             Backend::Keyfile(file) => blocking(file, Keyfile::read).await.map(Arc::new),
             Backend::Passphrase(file) => {
                 let id = blocking(file, Wrapped::key_id).await?;
-                match self.known().key.clone() {
+                match self.cached().key.clone() {
                     Some(key) if key.id() == id => Ok(key),
                     Some(_) => Err(VaultError::Another),
                     None => Err(VaultError::Closed),
@@ -389,7 +398,7 @@ impl Vault {
 
     async fn write(&self, key: &DataKey) -> Result<(), VaultError> {
         let key = key.clone();
-        match &self.place {
+        match &self.backend {
             Backend::Keyring(keyring) => keyring.write(key).await,
             Backend::Keyfile(file) => {
                 let made = move |file: &Keyfile| {
@@ -401,7 +410,7 @@ impl Vault {
                 };
                 blocking(file, made).await
             }
-            // A key can be sealed only while the passphrase is being given.
+            // A key can be sealed only while the passphrase is at hand, in [`Vault::open`].
             Backend::Passphrase(_) => Err(VaultError::Missing),
             Backend::Credential(file) => {
                 let made = move |file: &Wrapped| {
@@ -421,37 +430,38 @@ impl Vault {
     ) -> Result<Arc<DataKey>, Problem> {
         match found {
             Ok(key) => {
-                let is_noted = {
-                    let mut known = self.known();
-                    known.key = Some(Arc::clone(&key));
-                    known.trouble = None;
-                    std::mem::replace(&mut known.is_noted, true)
+                let is_marked = {
+                    let mut cached = self.cached();
+                    cached.key = Some(Arc::clone(&key));
+                    cached.error = None;
+                    std::mem::replace(&mut cached.is_marked, true)
                 };
-                if !is_noted {
-                    let (note, kind) = (self.note.clone(), self.kind);
-                    let noted =
-                        model::blocking::blocking(move || active_marker::write(&note, kind)).await;
-                    if let Err(why) | Ok(Err(why)) = noted {
-                        tracing::warn!(why, "it isn't noted which vault has the data key");
+                if !is_marked {
+                    let (marker, kind) = (self.marker.clone(), self.kind);
+                    let marked =
+                        model::blocking::blocking(move || active_marker::write(&marker, kind))
+                            .await;
+                    if let Err(why) | Ok(Err(why)) = marked {
+                        tracing::warn!(why, "can't record which vault has the data key");
                     }
                 }
                 Ok(key)
             }
-            Err(trouble) => {
-                let mut known = self.known();
-                let needed = has_records && known.key.is_none();
-                let problem = trouble.problem(self.circumstances(needed));
-                let before = known.trouble.replace((trouble, problem.clone()));
+            Err(error) => {
+                let mut cached = self.cached();
+                let needed = has_records && cached.key.is_none();
+                let problem = error.problem(self.context(needed));
+                let before = cached.error.replace((error, problem.clone()));
                 if before.is_none() {
-                    self.troubled.notify_one();
+                    self.failed.notify_one();
                 }
                 Err(problem)
             }
         }
     }
 
-    fn circumstances(&self, needed: bool) -> VaultContext<'_> {
-        let file = match &self.place {
+    fn context(&self, needed: bool) -> VaultContext<'_> {
+        let file = match &self.backend {
             Backend::Keyring(_) => Path::new(""),
             Backend::Keyfile(file) => file.path(),
             Backend::Passphrase(file) | Backend::Credential(file) => file.path(),
@@ -463,31 +473,17 @@ impl Vault {
         }
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, CachedKey> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cached(&self) -> std::sync::MutexGuard<'_, CachedKey> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What to do about records whose key is gone.
-pub(super) fn lost_key(problem: Problem, record: &Path, account: &str) -> Problem {
-    let message = format!(
-        "the stored session `{}` can't be opened: {}",
-        record.display(),
-        problem.message
-    );
-    let mut lost = Problem::new(Kind::Vault, message);
-    lost.hints = problem.hints;
-    lost.hint(format!(
-        "if the key is gone for good: `loopdesk logout {account} --forget`, then `loopdesk login {account}`"
-    ))
-}
-
 async fn blocking<P: Clone + Send + 'static, T: Send + 'static>(
-    place: &P,
+    backend: &P,
     work: impl FnOnce(&P) -> Result<T, VaultError> + Send + 'static,
 ) -> Result<T, VaultError> {
-    let place = place.clone();
-    model::blocking::blocking(move || work(&place))
+    let backend = backend.clone();
+    model::blocking::blocking(move || work(&backend))
         .await
         .unwrap_or_else(|why| Err(VaultError::Failed(why)))
 }

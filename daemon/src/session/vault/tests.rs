@@ -10,7 +10,7 @@ async fn r9_no_new_key_while_records_exist() {
     let key = vault.key_or_new(false).await.unwrap();
     let again = Vault::new(VaultKind::Keyfile, &paths);
     assert_eq!(again.key().await.unwrap().id(), key.id());
-    // Gone while we run: memory still has it, and a login puts it back.
+    // If the file is deleted at runtime, memory still has the key, and a login writes it back.
     std::fs::remove_file(paths.key_file()).unwrap();
     assert_eq!(vault.key().await.unwrap().id(), key.id());
     assert_eq!(vault.key_or_new(true).await.unwrap().id(), key.id());
@@ -18,7 +18,7 @@ async fn r9_no_new_key_while_records_exist() {
 }
 
 #[tokio::test]
-async fn r9_another_vault_adopts_the_key_or_says_why_not() {
+async fn r9_another_vault_adopts_the_key_or_reports_why_not() {
     let home = tempfile::tempdir().unwrap();
     let paths = crate::session::testing::paths(home.path());
     let vault = Vault::new(VaultKind::Keyfile, &paths);
@@ -28,7 +28,7 @@ async fn r9_another_vault_adopts_the_key_or_says_why_not() {
     let other = Arc::new(DataKey::for_tests(4));
     let problem = vault.adopt(&other).await.unwrap_err();
     assert!(problem.message.contains("another data key"), "{problem}");
-    // Nor does a login take the one that somebody has put there meanwhile.
+    // A login doesn't accept a different key that was put there later, either.
     std::fs::write(paths.key_file(), &*other.to_text()).unwrap();
     let problem = vault.key_or_new(false).await.unwrap_err();
     assert!(problem.message.contains("another data key"), "{problem}");
@@ -36,7 +36,7 @@ async fn r9_another_vault_adopts_the_key_or_says_why_not() {
 }
 
 #[tokio::test]
-async fn r9_a_passphrase_is_chosen_once_and_opens_the_vault_after_a_restart() {
+async fn r9_a_passphrase_is_set_once_and_opens_the_vault_after_a_restart() {
     let home = tempfile::tempdir().unwrap();
     let paths = crate::session::testing::paths(home.path());
     let phrase = |text: &str| SecretText::new(text.to_owned());

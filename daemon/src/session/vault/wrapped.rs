@@ -1,13 +1,14 @@
-//! `vault = "passphrase"` and `vault = "credential"`: the data key in a file of the state folder,
-//! sealed under a secret that is kept elsewhere.
+//! `vault = "passphrase"` and `vault = "credential"`: the data key in a file in the state folder,
+//! sealed with a secret that is stored elsewhere.
 //!
 //! ```text
-//! {"loopdesk-key":1,"key-id":"…","kdf":"argon2id",…}   one line of JSON: how to get at the key
+//! {"loopdesk-key":1,"key-id":"…","kdf":"argon2id",…}   one line of JSON: how to open the key
 //! Pt7f…                                              base64 of nonce and XChaCha20-Poly1305 text
 //! ```
 //!
-//! The sealing key is Argon2id of the secret, for a credential too: nobody can tell whether that
-//! was drawn from `/dev/urandom` or made up. The header's bytes are the cipher's associated data.
+//! The sealing key is derived from the secret with Argon2id. That includes credentials, which may
+//! have been read from `/dev/urandom` or made up. The header's bytes are the cipher's associated
+//! data.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -38,29 +39,30 @@ impl Wrapped {
         &self.path
     }
 
-    /// The id of the key in the file; it needs no secret.
+    /// The id of the key in the file. Doesn't need the secret.
     pub(super) fn key_id(&self) -> Result<String, VaultError> {
         let text = files::read(&self.path)?;
         Ok(Sealed::parse(&text)?.header.key_id)
     }
 
-    /// The key in the file. Takes a good part of a second, on purpose.
+    /// The key in the file. Deliberately takes a good part of a second.
     pub(super) fn open(&self, secret: &[u8]) -> Result<DataKey, VaultError> {
         let text = files::read(&self.path)?;
         Sealed::parse(&text)?.open(secret)
     }
 
-    /// Makes the file with this key, unless there is one, and proves that it can be opened.
+    /// Creates the file with this key, and proves that it can be opened. Fails if there is one
+    /// already.
     pub(super) fn create(&self, key: &DataKey, secret: &[u8]) -> Result<(), VaultError> {
         files::create(&self.path, &seal(key, secret)?)?;
         match self.open(secret) {
             Ok(found) if found.id() == key.id() => Ok(()),
-            Ok(_) => Err(failed("it does not give back what was put in")),
+            Ok(_) => Err(failed("it doesn't return the key that was stored")),
             Err(other) => Err(other),
         }
     }
 
-    /// Removes the file, if it holds this key.
+    /// Removes the file if it contains this key. Fails if it contains another one.
     pub(super) fn remove(&self, key: &DataKey) -> Result<(), VaultError> {
         match self.key_id() {
             Ok(id) if id == key.id() => files::remove(&self.path),
@@ -71,12 +73,15 @@ impl Wrapped {
     }
 }
 
-/// The secret that systemd hands to the service, from the folder `$CREDENTIALS_DIRECTORY`: any
-/// text of at least 32 bytes. Line ends around it don't count.
+/// The secret that systemd passes to the service in the folder `$CREDENTIALS_DIRECTORY`: any text
+/// of at least 32 bytes. Surrounding white space is ignored.
+///
+/// # Errors
+/// [`VaultError::Absent`] if there is none, or it is too short.
 pub(super) fn credential(dir: Option<OsString>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let Some(dir) = dir else {
         return Err(VaultError::Absent(format!(
-            "loopdesk has no credential `{CREDENTIAL}`: systemd has handed none over \
+            "loopdesk has no credential `{CREDENTIAL}`: systemd hasn't passed one \
              ($CREDENTIALS_DIRECTORY is not set)"
         )));
     };
@@ -90,7 +95,7 @@ pub(super) fn credential(dir: Option<OsString>) -> Result<Zeroizing<Vec<u8>>, Va
     let text = Zeroizing::new(text.trim_ascii().to_vec());
     if text.len() < CREDENTIAL_MIN {
         return Err(VaultError::Absent(format!(
-            "the credential `{CREDENTIAL}` has {} bytes, and needs {CREDENTIAL_MIN} at least",
+            "the credential `{CREDENTIAL}` has {} bytes, but needs at least {CREDENTIAL_MIN}",
             text.len()
         )));
     }
@@ -113,7 +118,7 @@ struct Header {
 impl Header {
     fn sealing_key(&self, secret: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, VaultError> {
         let salt = STANDARD.decode(&self.salt).map_err(|_| damaged())?;
-        // Whoever can change the file must not be able to stop the machine with it.
+        // A manipulated file must not be able to exhaust the machine.
         if self.kdf != KDF || self.memory_kib > MEMORY_MAX || self.passes > PASSES_MAX {
             return Err(failed("a newer loopdesk has made it"));
         }
@@ -168,7 +173,7 @@ impl<'a> Sealed<'a> {
 fn seal(key: &DataKey, secret: &[u8]) -> Result<String, VaultError> {
     let mut random = [0; SALT_LEN + NONCE_LEN];
     getrandom::fill(&mut random)
-        .map_err(|e| VaultError::Failed(format!("the system gives no random bytes: {e}")))?;
+        .map_err(|e| VaultError::Failed(format!("the system provides no random bytes: {e}")))?;
     let (salt, nonce) = random.split_at(SALT_LEN);
     let header = Header {
         format: FORMAT,
@@ -190,7 +195,7 @@ fn seal(key: &DataKey, secret: &[u8]) -> Result<String, VaultError> {
         .and_then(|nonce| {
             XChaCha20Poly1305::new((&*sealing_key).into())
                 .encrypt(&nonce, payload)
-                .map_err(|_| failed("the cipher refuses"))
+                .map_err(|_| failed("the cipher failed"))
         })?;
     let text = STANDARD.encode([nonce, &text].concat());
     Ok(format!("{line}\n{text}\n"))
@@ -206,11 +211,11 @@ fn failed(why: &str) -> VaultError {
 
 /// The credential's name in the service: `LoadCredential=loopdesk-key:…`.
 pub(super) const CREDENTIAL: &str = "loopdesk-key";
-/// As many as the key itself has: less is a password, and that is another vault.
+/// As long as the key itself. Anything shorter is a password, for which there is another vault.
 const CREDENTIAL_MIN: usize = 32;
 const FORMAT: u32 = 1;
 const KDF: &str = "argon2id";
-/// RFC 9106 section 4, the second recommended option: 64 MiB and three passes.
+/// The second recommended option of RFC 9106 section 4: 64 MiB and three passes.
 const MEMORY_KIB: u32 = 64 * 1024;
 const PASSES: u32 = 3;
 const MEMORY_MAX: u32 = 1024 * 1024;
@@ -239,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn d4_a_changed_header_is_noticed() {
+    fn d4_a_changed_header_is_detected() {
         let home = tempfile::tempdir().unwrap();
         let file = Wrapped::new(home.path().join("key.passphrase"));
         file.create(&DataKey::for_tests(9), b"correct").unwrap();
@@ -255,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn r9_a_credential_that_is_missing_or_short_is_named() {
+    fn r9_a_missing_or_short_credential_is_reported() {
         let home = tempfile::tempdir().unwrap();
         let dir = || Some(home.path().as_os_str().to_owned());
         let why = |dir| match credential(dir) {

@@ -1,8 +1,8 @@
-//! loopdesk's entry in the Secret Service's default collection, as `keyring-core` wants it.
+//! loopdesk's entry in the Secret Service's default collection, for `keyring-core`.
 //!
-//! The stores that come with `keyring` search the whole service and unlock what they find locked;
-//! KeePassXC even asks for every closed database before it searches. That would be a prompt by the
-//! daemon itself (R9). Here one collection is asked, and only while it is open.
+//! The stores that come with `keyring` search the whole service and unlock locked items; KeePassXC
+//! even prompts for every closed database before it searches. The daemon must not cause prompts by
+//! itself (R9), so this searches only one collection, and only while it is open.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use secret_service::blocking::{Collection, Item, SecretService};
 
 use super::{SERVICE, USER};
 
-/// The entry. Every call opens a connection of its own.
+/// The entry. Every call opens its own connection.
 pub(super) fn entry() -> Result<Entry, Error> {
     Ok(Entry::new_with_credential(Arc::new(DataKeyItem)))
 }
@@ -28,7 +28,7 @@ struct DataKeyItem;
 impl CredentialApi for DataKeyItem {
     fn set_secret(&self, secret: &[u8]) -> Result<(), Error> {
         with_collection(|collection| {
-            // Never in the place of another one.
+            // Never replace another item.
             let (replace, kind) = (false, "text/plain");
             let made = collection.create_item(LABEL, attributes(), secret, replace, kind);
             made.map(drop).map_err(error)
@@ -85,10 +85,10 @@ fn error(error: secret_service::Error) -> Error {
     Error::PlatformFailure(Box::new(error))
 }
 
-/// What the item is found by.
+/// The attributes that identify the item.
 pub(super) fn attributes() -> HashMap<&'static str, &'static str> {
     HashMap::from([("service", SERVICE), ("username", USER)])
 }
 
-/// What people see in Seahorse or KeePassXC.
+/// The name that Seahorse and KeePassXC show.
 const LABEL: &str = "loopdesk: data key of the stored sessions";

@@ -1,4 +1,4 @@
-//! macOS's login keychain, which is unlocked with the desktop.
+//! macOS's login keychain, which is unlocked at login.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use apple_native_keyring_store::keychain::Store;
 use keyring_core::Entry;
 use keyring_core::api::CredentialStoreApi;
 
-use super::{Keyring, Look, Opened, SERVICE, USER, VaultError};
+use super::{Keyring, Lookup, Opened, SERVICE, USER, VaultError};
 use crate::telemetry::Foreign;
 
 pub(super) fn entry() -> Result<Entry, Error> {
     Store::new()?.build(SERVICE, USER, None)
 }
 
-/// The login keychain tells "no such item" without a prompt.
-pub(super) fn look() -> Result<Look, VaultError> {
+/// Whether the entry exists. The login keychain says so without a prompt.
+pub(super) fn lookup() -> Result<Lookup, VaultError> {
     match super::entry()?.get_attributes() {
-        Ok(_) => Ok(Look::There),
-        Err(Error::NoEntry) => Ok(Look::NotThere),
-        // What the crate calls so is a keychain that isn't there.
+        Ok(_) => Ok(Lookup::Present),
+        Err(Error::NoEntry) => Ok(Lookup::Absent),
+        // The crate's name for a keychain that doesn't exist.
         Err(Error::NoStorageAccess(why)) => {
             Err(VaultError::Absent(Foreign::new(&why.to_string()).into()))
         }
-        Err(error) => Err(super::unusable(&error)),
+        Err(error) => Err(super::convert_error(&error)),
     }
 }
 
-/// Here reading is what makes the system ask.
+/// Reads the entry, which makes the system show its prompt.
 pub(super) async fn unlock(keyring: &Keyring, limit: Duration) -> Result<Opened, VaultError> {
     match keyring.call(super::Call::Read, limit).await {
         Ok(_) | Err(VaultError::Missing) => Ok(Opened::Open),
@@ -36,7 +36,7 @@ pub(super) async fn unlock(keyring: &Keyring, limit: Duration) -> Result<Opened,
     }
 }
 
-/// The keychain tells nobody when it is unlocked: time alone says when to ask again.
+/// The keychain doesn't announce that it was unlocked, so only timed retries notice.
 #[derive(Debug)]
 pub(in crate::session) struct Signals(std::convert::Infallible);
 

@@ -1,8 +1,8 @@
 //! `vault = "keyring"`: Secret Service on Linux, the login keychain on macOS.
 //!
-//! Every call blocks, some of them until a person answers a prompt. So one thread of the vault's
-//! own makes them all, and those who wait do so for a limited time. A connection is opened for
-//! every call: one that outlives the bus fails for ever.
+//! Every call blocks, sometimes until a person answers a prompt. So a separate thread makes all
+//! calls, and callers wait for a limited time. Each call opens a new connection: one that outlives
+//! the bus would fail forever.
 
 #[cfg(not(target_os = "macos"))]
 mod item;
@@ -33,7 +33,7 @@ pub(super) struct Keyring {
 }
 
 impl Keyring {
-    /// The keyring, on a thread of its own that ends with it.
+    /// The keyring, with a thread that ends when the keyring is dropped.
     pub(super) fn start() -> Self {
         let (calls, queue) = std_mpsc::channel();
         let thread = std::thread::Builder::new().name("keyring".to_owned());
@@ -43,27 +43,27 @@ impl Keyring {
         }
     }
 
-    /// The key that the keyring holds.
+    /// The key in the keyring.
     pub(super) async fn read(&self) -> Result<DataKey, VaultError> {
         self.call(Call::Read, PATIENCE).await
     }
 
-    /// The same, however long the keyring takes to answer.
-    pub(super) async fn read_at_last(&self) -> Result<DataKey, VaultError> {
+    /// The key in the keyring, however long it takes to answer.
+    pub(super) async fn read_patiently(&self) -> Result<DataKey, VaultError> {
         self.call(Call::Read, Duration::MAX).await
     }
 
-    /// Puts the key into the keyring, and proves that it can be read back.
+    /// Stores the key in the keyring, and proves that it can be read back.
     pub(super) async fn write(&self, key: DataKey) -> Result<(), VaultError> {
         self.call(|reply| Call::Write(key, reply), PATIENCE).await
     }
 
-    /// Removes the entry, if it holds this key.
+    /// Removes the entry if it contains this key. Fails if it contains another one.
     pub(super) async fn remove(&self, key: DataKey) -> Result<(), VaultError> {
         self.call(|reply| Call::Remove(key, reply), PATIENCE).await
     }
 
-    /// Has the keyring show its prompt, if it is locked. Whoever stops waiting takes it away.
+    /// Has the keyring show its prompt, if it is locked. Dropping the future dismisses the prompt.
     pub(super) async fn unlock(&self) -> Result<Opened, VaultError> {
         system::unlock(self, unlock::PROMPT).await
     }
@@ -84,24 +84,27 @@ impl Keyring {
     }
 }
 
-/// How a prompt has ended.
+/// How a prompt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opened {
-    /// The keyring is open; perhaps it was all the time.
+    /// The keyring is open, perhaps without a prompt.
     Open,
-    /// Somebody has sent the prompt away.
+    /// The prompt was dismissed.
     #[cfg_attr(
         target_os = "macos",
-        expect(dead_code, reason = "the keychain doesn't tell it from a failure")
+        expect(dead_code, reason = "the keychain reports it as a failure")
     )]
     Dismissed,
-    /// Nobody was there.
+    /// The prompt wasn't answered in time.
     Unanswered,
 }
 
 impl Opened {
-    /// As people are told.
-    pub(super) fn told(self) -> Result<(), Problem> {
+    /// Success if the keyring is open.
+    ///
+    /// # Errors
+    /// If the prompt was dismissed or not answered.
+    pub(super) fn result(self) -> Result<(), Problem> {
         let problem = match self {
             Self::Open => return Ok(()),
             Self::Dismissed => Problem::new(
@@ -111,12 +114,12 @@ impl Opened {
             Self::Unanswered => Problem::new(
                 Kind::Timeout,
                 format!(
-                    "the keyring is still locked: nobody has answered its prompt within {} s",
+                    "the keyring is still locked: its prompt wasn't answered within {} s",
                     unlock::PROMPT.as_secs()
                 ),
             ),
         };
-        Err(problem.hint("ask for the prompt again: `loopdesk unlock`"))
+        Err(problem.hint("show the prompt again: `loopdesk unlock`"))
     }
 }
 
@@ -129,7 +132,7 @@ enum Call {
 
 fn serve(queue: &std_mpsc::Receiver<Call>) {
     for call in queue {
-        // Whoever has stopped waiting gets no answer, and nothing is written behind their back.
+        // If the caller has stopped waiting, skip the call: nothing is written behind its back.
         match call {
             Call::Read(reply) if !reply.is_closed() => drop(reply.send(read())),
             Call::Write(key, reply) if !reply.is_closed() => drop(reply.send(write(&key))),
@@ -140,26 +143,27 @@ fn serve(queue: &std_mpsc::Receiver<Call>) {
 }
 
 fn read() -> Result<DataKey, VaultError> {
-    match system::look()? {
-        Look::There => {}
-        Look::NotThere => return Err(VaultError::Missing),
+    match system::lookup()? {
+        Lookup::Present => {}
+        Lookup::Absent => return Err(VaultError::Missing),
     }
     let entry = entry()?;
-    let text = Zeroizing::new(entry.get_password().map_err(|e| unusable(&e))?);
-    DataKey::from_text(&text).ok_or_else(|| VaultError::Failed("its entry holds no key".to_owned()))
+    let text = Zeroizing::new(entry.get_password().map_err(|e| convert_error(&e))?);
+    DataKey::from_text(&text)
+        .ok_or_else(|| VaultError::Failed("its entry doesn't contain a key".to_owned()))
 }
 
 fn write(key: &DataKey) -> Result<(), VaultError> {
-    if let Look::There = system::look()? {
-        return Err(VaultError::Failed("it holds a key already".to_owned()));
+    if let Lookup::Present = system::lookup()? {
+        return Err(VaultError::Failed("it has a key already".to_owned()));
     }
     entry()?
         .set_password(&key.to_text())
-        .map_err(|e| unusable(&e))?;
+        .map_err(|e| convert_error(&e))?;
     match read() {
         Ok(found) if found.id() == key.id() => Ok(()),
         Ok(_) | Err(VaultError::Missing) => Err(VaultError::Failed(
-            "it does not give back what was put in".to_owned(),
+            "it doesn't return the key that was stored".to_owned(),
         )),
         Err(other) => Err(other),
     }
@@ -168,7 +172,7 @@ fn write(key: &DataKey) -> Result<(), VaultError> {
 fn remove(key: &DataKey) -> Result<(), VaultError> {
     match read() {
         Ok(found) if found.id() == key.id() => {
-            entry()?.delete_credential().map_err(|e| unusable(&e))
+            entry()?.delete_credential().map_err(|e| convert_error(&e))
         }
         Ok(_) => Err(VaultError::Another),
         Err(VaultError::Missing) => Ok(()),
@@ -177,42 +181,41 @@ fn remove(key: &DataKey) -> Result<(), VaultError> {
 }
 
 fn entry() -> Result<keyring_core::Entry, VaultError> {
-    system::entry().map_err(|e| unusable(&e))
+    system::entry().map_err(|e| convert_error(&e))
 }
 
-/// What a keyring's error means. Only texts that can't quote a secret are passed on.
-fn unusable(error: &Error) -> VaultError {
+/// Converts a keyring's error. Only passes on texts that can't quote a secret.
+fn convert_error(error: &Error) -> VaultError {
     match error {
         Error::NoEntry => VaultError::Missing,
         Error::NoStorageAccess(_) => VaultError::Locked,
         Error::PlatformFailure(why) => VaultError::Failed(Foreign::new(&why.to_string()).into()),
         Error::Ambiguous(_) => VaultError::Failed(format!(
-            "it holds several entries for service `{SERVICE}`, user `{USER}`: remove the wrong ones"
+            "it has several entries for service `{SERVICE}`, user `{USER}`: remove the wrong ones"
         )),
         Error::BadEncoding(_) | Error::BadDataFormat(..) => {
-            VaultError::Failed("its entry holds no key".to_owned())
+            VaultError::Failed("its entry doesn't contain a key".to_owned())
         }
         Error::BadStoreFormat(_)
         | Error::TooLong(..)
         | Error::Invalid(..)
         | Error::NoDefaultStore
         | Error::NotSupportedByStore(_)
-        | _ => VaultError::Failed("it refuses".to_owned()),
+        | _ => VaultError::Failed("it rejected the call".to_owned()),
     }
 }
 
 /// Whether there is an entry that can be read without a prompt.
-enum Look {
-    There,
-    NotThere,
+enum Lookup {
+    Present,
+    Absent,
 }
 
-/// What the entry is found by.
+/// The attributes that identify the entry.
 pub(super) const SERVICE: &str = "loopdesk";
 pub(super) const USER: &str = "data-key";
 
-/// A keyring that is started by the first call takes a second or two; one that is stuck takes for
-/// ever.
+/// A keyring that the first call starts takes a second or two. One that is stuck never answers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -220,9 +223,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn d4_an_error_never_quotes_what_the_keyring_holds() {
+    fn d4_an_error_never_quotes_the_keyring_s_contents() {
         let error = Error::BadEncoding(b"s3cret\xff".to_vec());
-        let VaultError::Failed(text) = unusable(&error) else {
+        let VaultError::Failed(text) = convert_error(&error) else {
             panic!("a failure");
         };
         assert!(!text.contains("s3cret") && !text.contains("115"), "{text}");
@@ -231,7 +234,7 @@ mod tests {
     #[test]
     fn a_locked_keyring_is_not_an_empty_one() {
         let locked = Error::NoStorageAccess("locked".into());
-        assert_eq!(unusable(&locked), VaultError::Locked);
-        assert_eq!(unusable(&Error::NoEntry), VaultError::Missing);
+        assert_eq!(convert_error(&locked), VaultError::Locked);
+        assert_eq!(convert_error(&Error::NoEntry), VaultError::Missing);
     }
 }

@@ -9,23 +9,24 @@ use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 use zbus::{MatchRule, Message, MessageStream, message};
 
 pub(super) use super::item::entry;
-use super::{Keyring, Look, Opened, VaultError, item};
+use super::{Keyring, Lookup, Opened, VaultError, item};
 use crate::telemetry::Foreign;
 
-/// Whether the entry is there, and can be read.
-pub(super) fn look() -> Result<Look, VaultError> {
+/// Whether the entry exists and can be read.
+pub(super) fn lookup() -> Result<Lookup, VaultError> {
     zbus::block_on(async {
         let bus = connect().await?;
         match survey(&bus).await? {
             Survey::Locked(_) => Err(VaultError::Locked),
             Survey::NoCollection => Err(VaultError::NoCollection),
-            Survey::Found => Ok(Look::There),
-            Survey::Empty => Ok(Look::NotThere),
+            Survey::Found => Ok(Lookup::Present),
+            Survey::Empty => Ok(Lookup::Absent),
         }
     })
 }
 
-/// Has the keyring show its prompt where something is locked, and waits `limit` for an answer.
+/// Has the keyring show its prompt if it is locked or has no collection, and waits up to `limit`
+/// for an answer.
 pub(super) async fn unlock(_: &Keyring, limit: Duration) -> Result<Opened, VaultError> {
     let asked = async {
         let bus = connect().await?;
@@ -61,7 +62,7 @@ pub(super) async fn unlock(_: &Keyring, limit: Duration) -> Result<Opened, Vault
     }
 }
 
-/// Tells of changes that may mean that the keyring has been started or unlocked.
+/// D-Bus signals after which the keyring may have been started or unlocked.
 #[derive(Debug)]
 pub(in crate::session) struct Signals {
     of_the_keyring: MessageStream,
@@ -69,7 +70,7 @@ pub(in crate::session) struct Signals {
 }
 
 impl Signals {
-    /// `None` where there is no bus; it starts no keyring.
+    /// Subscribes, without starting a keyring. `None` if there is no bus.
     pub(in crate::session) async fn subscribe() -> Option<Self> {
         let subscribed = async {
             let bus = connect().await.ok()?;
@@ -88,7 +89,7 @@ impl Signals {
             .ok()?
     }
 
-    /// Waits for the next one; `None` when the bus is gone.
+    /// Waits for the next signal; `None` when the bus has stopped.
     pub(in crate::session) async fn next(&mut self) -> Option<()> {
         tokio::select! {
             of_the_keyring = next(&mut self.of_the_keyring) => of_the_keyring,
@@ -105,8 +106,8 @@ enum Survey {
     Empty,
 }
 
-/// Asks without opening anything. By the specification, aliases and properties never prompt; a
-/// search may, in KeePassXC, unless the collection is known to be open.
+/// Inspects the keyring without causing a prompt. By the specification, reading aliases and
+/// properties never prompts. A search may, in KeePassXC, unless the collection is known to be open.
 async fn survey(bus: &zbus::Connection) -> Result<Survey, VaultError> {
     let alias = &("default",);
     let default = call(bus, SERVICE_PATH, SERVICE_INTERFACE, "ReadAlias", alias).await;
@@ -125,7 +126,7 @@ async fn survey(bus: &zbus::Connection) -> Result<Survey, VaultError> {
     )
     .await;
     let is_locked: OwnedValue = is_locked?;
-    if bool::try_from(is_locked).map_err(|e| odd(&e))? {
+    if bool::try_from(is_locked).map_err(|e| unreadable(&e))? {
         return Ok(Survey::Locked(default));
     }
     let wanted = &(item::attributes(),);
@@ -138,7 +139,7 @@ async fn survey(bus: &zbus::Connection) -> Result<Survey, VaultError> {
     })
 }
 
-/// Shows a prompt and waits for its end. Dropped meanwhile, it takes the prompt away.
+/// Shows a prompt and waits for its end. Dropping the future dismisses the prompt.
 async fn show(
     bus: zbus::Connection,
     path: OwnedObjectPath,
@@ -149,14 +150,16 @@ async fn show(
         .interface(PROMPT_INTERFACE)
         .and_then(|rule| rule.member("Completed"))
         .and_then(|rule| rule.path(path.clone()))
-        .map_err(|e| trouble(&e))?
+        .map_err(|e| convert_error(&e))?
         .build();
-    let mut completed = subscribe(&bus, completed).await.map_err(|e| trouble(&e))?;
-    let rule = owner_changes().map_err(|e| trouble(&e))?;
-    let mut owners = subscribe(&bus, rule).await.map_err(|e| trouble(&e))?;
+    let mut completed = subscribe(&bus, completed)
+        .await
+        .map_err(|e| convert_error(&e))?;
+    let rule = owner_changes().map_err(|e| convert_error(&e))?;
+    let mut owners = subscribe(&bus, rule).await.map_err(|e| convert_error(&e))?;
     let mut shown = Shown(Some((bus.clone(), path.clone())));
     let answered = async {
-        // Some providers answer this call only when the prompt is over.
+        // Some keyrings answer this call only when the prompt is over.
         let asking = call::<()>(&bus, path.as_str(), PROMPT_INTERFACE, "Prompt", &("",));
         tokio::pin!(asking);
         let mut is_asked = false;
@@ -167,12 +170,12 @@ async fn show(
                     is_asked = true;
                 }
                 completed = next(&mut completed) => {
-                    let message = completed.ok_or_else(went_away)?;
+                    let message = completed.ok_or_else(stopped)?;
                     let told: Result<(bool, OwnedValue), _> = message.body().deserialize();
-                    let (dismissed, _) = told.map_err(|e| trouble(&e))?;
+                    let (dismissed, _) = told.map_err(|e| convert_error(&e))?;
                     return Ok(if dismissed { Opened::Dismissed } else { Opened::Open });
                 }
-                _ = next(&mut owners) => return Err(went_away()),
+                _ = next(&mut owners) => return Err(stopped()),
             }
         }
     };
@@ -185,7 +188,7 @@ async fn show(
     }
 }
 
-/// A prompt on somebody's screen.
+/// A prompt on the screen. Dropping this dismisses it.
 struct Shown(Option<(zbus::Connection, OwnedObjectPath)>);
 
 impl Drop for Shown {
@@ -224,8 +227,8 @@ where
     let reply = bus
         .call_method(Some(NAME), path, Some(interface), method, arguments)
         .await
-        .map_err(|e| trouble(&e))?;
-    reply.body().deserialize().map_err(|e| trouble(&e))
+        .map_err(|e| convert_error(&e))?;
+    reply.body().deserialize().map_err(|e| convert_error(&e))
 }
 
 async fn subscribe(bus: &zbus::Connection, rule: MatchRule<'_>) -> zbus::Result<MessageStream> {
@@ -248,8 +251,8 @@ async fn next(stream: &mut MessageStream) -> Option<Message> {
         .ok()
 }
 
-/// What an error of the bus or of the keyring means.
-fn trouble(error: &zbus::Error) -> VaultError {
+/// Converts an error of the bus or of the keyring.
+fn convert_error(error: &zbus::Error) -> VaultError {
     let zbus::Error::MethodError(name, ..) = error else {
         return VaultError::Failed(Foreign::new(&error.to_string()).into());
     };
@@ -259,7 +262,7 @@ fn trouble(error: &zbus::Error) -> VaultError {
             VaultError::Absent(format!("nothing on the session bus provides `{NAME}`"))
         }
         "org.freedesktop.DBus.Error.NoReply" | "org.freedesktop.DBus.Error.Disconnected" => {
-            went_away()
+            stopped()
         }
         "org.freedesktop.Secret.Error.IsLocked" => VaultError::Locked,
         name if name.starts_with("org.freedesktop.DBus.Error.Spawn.") => VaultError::Absent(
@@ -269,13 +272,13 @@ fn trouble(error: &zbus::Error) -> VaultError {
     }
 }
 
-fn went_away() -> VaultError {
-    VaultError::Failed("it went away while it was asked".to_owned())
+fn stopped() -> VaultError {
+    VaultError::Failed("it stopped while it was being asked".to_owned())
 }
 
-fn odd(error: &zbus::zvariant::Error) -> VaultError {
+fn unreadable(error: &zbus::zvariant::Error) -> VaultError {
     VaultError::Failed(format!(
-        "it answers oddly ({})",
+        "its answer can't be read ({})",
         Foreign::new(&error.to_string())
     ))
 }
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn r9_a_prompt_that_nobody_answers_has_its_time_and_is_taken_away() {
+    async fn r9_an_unanswered_prompt_is_dismissed_after_the_time_limit() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (told, mut hears) = mpsc::unbounded_channel();
         let path = "/org/freedesktop/secrets/prompt/1";
