@@ -1,6 +1,6 @@
 //! Finds a key by its name or its first characters.
 
-use loopdesk_protocol::key::{Key, KeyList, LIST, PREFIX};
+use loopdesk_protocol::key::{KeyList, KeyStatus, LIST, PREFIX};
 use loopdesk_protocol::{Client, Kind, Problem};
 
 use crate::error::CliError;
@@ -11,7 +11,7 @@ pub(crate) async fn key_named(
     text: &str,
     client: &Client,
     output: &mut Output,
-) -> Result<Key, CliError> {
+) -> Result<KeyStatus, CliError> {
     let key = asked_for(text, client).await?;
     if text.starts_with(PREFIX) && text.len() > key.id.len() {
         output.warn(format!(
@@ -31,12 +31,12 @@ pub(crate) async fn name_of_ending(text: &str, client: &Client) -> Result<String
     }
 }
 
-async fn asked_for(text: &str, client: &Client) -> Result<Key, CliError> {
+async fn asked_for(text: &str, client: &Client) -> Result<KeyStatus, CliError> {
     let keys: KeyList = client.get(LIST).await?;
     Ok(find(&keys.keys, text)?.clone())
 }
 
-fn find<'a>(keys: &'a [Key], text: &str) -> Result<&'a Key, Problem> {
+fn find<'a>(keys: &'a [KeyStatus], text: &str) -> Result<&'a KeyStatus, Problem> {
     let by_name = keys.iter().find(|key| key.name == text);
     let by_id = || keys.iter().find(|key| text.starts_with(&key.id));
     if let Some(key) = by_name.or_else(by_id) {

@@ -78,9 +78,9 @@ fn door(criterion: &mut Criterion) {
             BatchSize::SmallInput,
         );
     });
-    let rights = Rights::parse(&key::Rights {
+    let rights = Rights::parse(&key::RightsText {
         scopes: vec!["tickets:read".to_owned()],
-        ..key::Rights::default()
+        ..key::RightsText::default()
     });
     let (rights, head) = (rights.unwrap(), head("/api/v2/tickets.json?page[size]=100"));
     group.bench_function("a key's rights", |b| {
@@ -155,9 +155,9 @@ fn new(name: String, scope: &str) -> NewKey {
             email: None,
             role: None,
         },
-        rights: key::Rights {
+        rights: key::RightsText {
             scopes: vec![scope.to_owned()],
-            ..key::Rights::default()
+            ..key::RightsText::default()
         },
         expires_in: Some(Duration::from_secs(86_400)),
         note: None,

@@ -1,7 +1,7 @@
 //! Zendesk refuses: how each cause is named, who must act, and what scripts see (R4, O3).
 
 use jiff::{SignedDuration, Timestamp};
-use loopdesk_protocol::status::{Account, State};
+use loopdesk_protocol::status::{AccountStatus, State};
 use loopdesk_tests::wait::eventually;
 use loopdesk_tests::zendesk::{Answer, Fault, Record, users};
 use loopdesk_tests::{Daemon, Stage};
@@ -22,7 +22,7 @@ async fn script_sees(stage: &Stage, status: u16, words: &[&str]) {
 }
 
 /// Asserts what `status` says about the account, as JSON and as text.
-async fn status_says(stage: &Stage, state: State, words: &[&str]) -> Account {
+async fn status_says(stage: &Stage, state: State, words: &[&str]) -> AccountStatus {
     let account = stage.acme().await;
     assert_eq!(account.state, state, "{account:?}");
     let page = stage.home.loopdesk(["status"]).await.failed(1);

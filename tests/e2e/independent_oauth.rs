@@ -257,7 +257,7 @@ impl Scene {
             .collect()
     }
 
-    async fn acme(&self) -> status::Account {
+    async fn acme(&self) -> status::AccountStatus {
         let control = Client::new(self.home.paths().control_socket());
         let status: Status = control.get(status::CALL).await.unwrap();
         status.accounts.into_iter().next().unwrap()

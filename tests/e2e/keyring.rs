@@ -1,6 +1,6 @@
 //! The data key in a real keyring, in every state of it that people meet (R9).
 
-use loopdesk_protocol::status::{State, Vault, VaultState};
+use loopdesk_protocol::status::{State, VaultState, VaultStatus};
 use loopdesk_tests::Stage;
 use loopdesk_tests::needs::needs;
 use loopdesk_tests::secret_service::{Bus, Keyring, Person};
@@ -50,11 +50,11 @@ pub(super) async fn desktop() -> Desktop {
     }
 }
 
-pub(super) async fn vault(stage: &Stage) -> Vault {
+pub(super) async fn vault(stage: &Stage) -> VaultStatus {
     stage.status().await.vault
 }
 
-pub(super) async fn until_vault_is(stage: &Stage, state: VaultState) -> Vault {
+pub(super) async fn until_vault_is(stage: &Stage, state: VaultState) -> VaultStatus {
     let what = format!("the vault is {state:?}");
     eventually(&what, async || vault(stage).await.state == state).await;
     vault(stage).await
@@ -67,7 +67,7 @@ pub(super) async fn until_served(stage: &Stage) {
 }
 
 /// Everything that a person is shown.
-pub(super) fn words(vault: &Vault) -> String {
+pub(super) fn words(vault: &VaultStatus) -> String {
     let problem = vault.problem.as_ref().unwrap();
     format!("{} {:?}", problem.message, problem.hints)
 }

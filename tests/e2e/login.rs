@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use loopdesk_protocol::login::{Authorize, Event, LoginRequest};
+use loopdesk_protocol::login::{Authorize, LoginEvent, LoginRequest};
 use loopdesk_protocol::status::State;
 use loopdesk_protocol::{Kind, client, login};
 use loopdesk_tests::zendesk::{Answer, Decision, Fault, Record, users};
@@ -128,7 +128,10 @@ async fn d1_a_forged_callback_is_refused_and_the_login_goes_on() {
             "{header} in {page}"
         );
     }
-    assert!(matches!(events.next().await.unwrap(), Some(Event::Done(_))));
+    assert!(matches!(
+        events.next().await.unwrap(),
+        Some(LoginEvent::Done(_))
+    ));
 }
 
 #[tokio::test]
@@ -199,7 +202,7 @@ async fn d1_what_zendesk_says_is_escaped_on_the_page() {
     assert!(!page.contains("<script>"), "{page}");
     assert!(matches!(
         events.next().await.unwrap(),
-        Some(Event::Failed(_))
+        Some(LoginEvent::Failed(_))
     ));
 }
 
@@ -305,21 +308,21 @@ async fn a_login_that_waits_is_given_up_when_the_daemon_ends() {
     let (ended, event) = tokio::join!(daemon.stop(), events.next());
     assert!(ended.success(), "{ended:?}");
     match event.unwrap() {
-        Some(Event::Failed(problem)) => assert_eq!(problem.kind, Kind::Daemon, "{problem}"),
+        Some(LoginEvent::Failed(problem)) => assert_eq!(problem.kind, Kind::Daemon, "{problem}"),
         other => panic!("{other:?}"),
     }
     let log = loopdesk_tests::Daemon::log(&stage.home);
     assert!(!log.contains("unfinished"), "{log}");
 }
 
-async fn begin(stage: &loopdesk_tests::Stage) -> (client::Lines<Event>, Authorize) {
+async fn begin(stage: &loopdesk_tests::Stage) -> (client::Lines<LoginEvent>, Authorize) {
     let mut events = stage
         .control()
         .stream(login::CALL, &LoginRequest::default())
         .await
         .unwrap();
     match events.next().await.unwrap() {
-        Some(Event::Authorize(authorize)) => (events, authorize),
+        Some(LoginEvent::Authorize(authorize)) => (events, authorize),
         other => panic!("{other:?}"),
     }
 }

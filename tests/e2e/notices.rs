@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use loopdesk_protocol::event::{Event, SessionEvent};
+use loopdesk_protocol::event::{SessionEvent, SessionEventKind};
 use loopdesk_protocol::status::State;
 use loopdesk_tests::needs::needs;
 use loopdesk_tests::notifications::Notifications;
@@ -72,7 +72,7 @@ impl Hooked {
         self.told()
     }
 
-    fn events(&self) -> Vec<Event> {
+    fn events(&self) -> Vec<SessionEventKind> {
         self.told().iter().map(|told| told.event).collect()
     }
 }
@@ -90,7 +90,10 @@ async fn r4_an_end_is_told_once_over_restarts_and_so_is_the_next_login() {
     stage.zendesk.revoke_tokens();
     assert_eq!(stage.get(ME).await.0, 401);
     let told = hooked.until_told(1).await.remove(0);
-    assert_eq!((told.event, told.state), (Event::Ended, State::Ended));
+    assert_eq!(
+        (told.event, told.state),
+        (SessionEventKind::Ended, State::Ended)
+    );
     assert_eq!(told.account, "acme");
     assert!(told.message.contains("an admin has revoked it"), "{told:?}");
     assert!(told.fix[0].contains("loopdesk login acme"), "{told:?}");
@@ -107,7 +110,10 @@ async fn r4_an_end_is_told_once_over_restarts_and_so_is_the_next_login() {
     }
     stage.home.loopdesk(["login"]).await.ok();
     hooked.until_told(2).await;
-    assert_eq!(hooked.events(), [Event::Ended, Event::Restored]);
+    assert_eq!(
+        hooked.events(),
+        [SessionEventKind::Ended, SessionEventKind::Restored]
+    );
     let shown = desktop.until(2).await;
     assert_eq!(shown.len(), 2, "{shown:?}");
     assert_eq!(shown[1].title, "Zendesk works again (acme)");
@@ -125,7 +131,10 @@ async fn r4_a_block_is_told_with_who_must_act_and_without_a_desktop_the_command_
         stage.home.loopdesk(["refresh"]).await.failed(5);
     }
     let told = hooked.until_told(1).await.remove(0);
-    assert_eq!((told.event, told.state), (Event::Blocked, State::Blocked));
+    assert_eq!(
+        (told.event, told.state),
+        (SessionEventKind::Blocked, State::Blocked)
+    );
     assert!(told.fix[0].contains("lift the suspension"), "{told:?}");
     daemon.kill().await;
     let daemon = stage.daemon().await;
@@ -133,7 +142,10 @@ async fn r4_a_block_is_told_with_who_must_act_and_without_a_desktop_the_command_
     stage.zendesk.unsuspend_user(users::ADMIN);
     stage.home.loopdesk(["refresh"]).await.ok();
     hooked.until_told(2).await;
-    assert_eq!(hooked.events(), [Event::Blocked, Event::Restored]);
+    assert_eq!(
+        hooked.events(),
+        [SessionEventKind::Blocked, SessionEventKind::Restored]
+    );
     assert!(!Daemon::log(&stage.home).contains("panicked"));
     daemon.stop().await;
 }
@@ -147,14 +159,14 @@ async fn r7_a_session_that_can_t_be_refreshed_is_counted_down_and_the_day_is_sho
     stage.zendesk.set_reachable(false).await;
     stage.home.loopdesk(["refresh"]).await.failed(5);
     let told = hooked.until_told(1).await.remove(0);
-    assert_eq!(told.event, Event::ExpiresSoon);
+    assert_eq!(told.event, SessionEventKind::ExpiresSoon);
     let account = stage.acme().await;
     assert_eq!(told.until, account.refresh_expires_at);
     let problem = account.problem.unwrap();
     let said = problem.hints.join(" ");
     assert!(said.contains("loopdesk login acme"), "{problem:?}");
     stage.home.loopdesk(["status"]).await.failed(1);
-    assert_eq!(hooked.events(), [Event::ExpiresSoon]);
+    assert_eq!(hooked.events(), [SessionEventKind::ExpiresSoon]);
 }
 
 #[tokio::test]

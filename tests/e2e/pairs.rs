@@ -2,7 +2,7 @@
 
 mod visit;
 
-use loopdesk_protocol::status::{Account, Pair, Role};
+use loopdesk_protocol::status::{AccountStatus, PairStatus, Role};
 use loopdesk_tests::Stage;
 use loopdesk_tests::zendesk::Zendesk;
 
@@ -16,12 +16,12 @@ async fn stage_with(account: &str) -> Stage {
 }
 
 /// One of the account's pairs.
-fn pair(account: &Account, role: Role) -> &Pair {
+fn pair(account: &AccountStatus, role: Role) -> &PairStatus {
     let mut pairs = account.pairs.iter();
     let found = pairs.find(|pair| pair.role == role);
     found.unwrap_or_else(|| panic!("no {role:?} pair in {account:#?}"))
 }
 
-fn roles(account: &Account) -> Vec<Role> {
+fn roles(account: &AccountStatus) -> Vec<Role> {
     account.pairs.iter().map(|pair| pair.role).collect()
 }

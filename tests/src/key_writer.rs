@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use loopdesk_protocol::account::Person;
-use loopdesk_protocol::key::Rights;
+use loopdesk_protocol::key::RightsText;
 use loopdesk_protocol::{Paths, Problem};
 use loopdeskd::clock::Clock;
 use loopdeskd::keys::{Keys, NewKey};
@@ -18,10 +18,10 @@ pub fn key(name: &str) -> NewKey {
         name: name.to_owned(),
         account: "acme".parse().expect("a name"),
         person: person(1),
-        rights: Rights {
+        rights: RightsText {
             scopes: vec!["tickets:read".to_owned()],
             deny: vec!["GET /api/v2/tickets/1.json".to_owned()],
-            ..Rights::default()
+            ..RightsText::default()
         },
         expires_in: Some(Duration::from_secs(90 * 86_400)),
         note: None,

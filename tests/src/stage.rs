@@ -159,7 +159,7 @@ impl Stage {
     ///
     /// # Panics
     /// If it isn't there.
-    pub async fn acme(&self) -> status::Account {
+    pub async fn acme(&self) -> status::AccountStatus {
         let mut accounts = self.status().await.accounts.into_iter();
         let acme = accounts.find(|account| account.name == "acme");
         acme.expect("account `acme` is there")
@@ -195,7 +195,7 @@ impl Stage {
     ///
     /// # Panics
     /// If there is no response.
-    pub async fn acme_loaded(&self) -> status::Account {
+    pub async fn acme_loaded(&self) -> status::AccountStatus {
         self.get("/api/v2/users/me.json").await;
         self.acme().await
     }

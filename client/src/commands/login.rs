@@ -4,9 +4,9 @@ use std::io;
 
 use jiff::SignedDuration;
 use loopdesk_protocol::login::{
-    self, Authorize, CALLBACK, Done, Event, LoginRequest, Obtained, Pasted,
+    self, Authorize, CALLBACK, Done, LoginEvent, LoginRequest, Obtained, Pasted,
 };
-use loopdesk_protocol::status::{self, Access, Account, Role, Status};
+use loopdesk_protocol::status::{self, Access, AccountStatus, Role, Status};
 use loopdesk_protocol::{Client, Kind, Problem, client};
 use serde::Serialize;
 
@@ -70,9 +70,9 @@ pub(crate) async fn run(
             output.json_line(&event)?;
         }
         match event {
-            Event::Authorize(page) => login.show_page(&page, output)?,
-            Event::Obtained(pair) => login.obtained(&pair, output),
-            Event::Done(done) => {
+            LoginEvent::Authorize(page) => login.show_page(&page, output)?,
+            LoginEvent::Obtained(pair) => login.obtained(&pair, output),
+            LoginEvent::Done(done) => {
                 if !output.is_json() {
                     let account = account_of(&login.client, &done).await;
                     print_done(&done, account.as_ref(), &context.clock, output)?;
@@ -80,10 +80,10 @@ pub(crate) async fn run(
                 }
                 return Ok(());
             }
-            Event::Failed(problem) if output.is_json() => {
+            LoginEvent::Failed(problem) if output.is_json() => {
                 return Err(CliError::Reported(problem.kind));
             }
-            Event::Failed(problem) => return Err(problem.into()),
+            LoginEvent::Failed(problem) => return Err(problem.into()),
         }
     }
 }
@@ -261,7 +261,7 @@ fn about(left: SignedDuration) -> String {
 }
 
 /// The account's status. The login is done even if this fails.
-async fn account_of(client: &Client, done: &Done) -> Option<Account> {
+async fn account_of(client: &Client, done: &Done) -> Option<AccountStatus> {
     let status: Status = client.get(status::CALL).await.ok()?;
     let mut accounts = status.accounts.into_iter();
     accounts.find(|account| account.name == done.account)
@@ -269,7 +269,7 @@ async fn account_of(client: &Client, done: &Done) -> Option<Account> {
 
 fn print_done(
     done: &Done,
-    account: Option<&Account>,
+    account: Option<&AccountStatus>,
     clock: &Clock,
     output: &mut Output,
 ) -> Result<(), CliError> {
@@ -304,7 +304,8 @@ fn print_done(
     if let Some(base) = base {
         let url = format!("{base}/api/v2/users/me.json");
         let url = shell::quote(&url);
-        let needs_key = |account: &Account| account.key_over_tcp || account.access == Access::Key;
+        let needs_key =
+            |account: &AccountStatus| account.key_over_tcp || account.access == Access::Key;
         text = text.row("base URL", base);
         text = match account.is_some_and(needs_key) {
             false => text.row("try it", format!("curl {url}")),
@@ -345,7 +346,7 @@ fn print_done(
 }
 
 /// Points out keys that don't act as this person yet.
-fn warn_of_suspended_keys(done: &Done, account: Option<&Account>, output: &mut Output) {
+fn warn_of_suspended_keys(done: &Done, account: Option<&AccountStatus>, output: &mut Output) {
     if let Some(suspended) = account.and_then(suspended) {
         output.warn(format!(
             "{suspended}. Run `loopdesk key confirm {}` to confirm.",

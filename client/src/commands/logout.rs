@@ -1,6 +1,6 @@
 //! `loopdesk logout`: ends a session, here and at Zendesk.
 
-use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
+use loopdesk_protocol::session::{LOGOUT, LoggedOut, LogoutRequest};
 
 use crate::args::session::LogoutArgs;
 use crate::context::Context;
@@ -14,7 +14,7 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let client = context.daemon(output).await?;
-    let request = Logout {
+    let request = LogoutRequest {
         account: args.account.clone(),
         forget: args.forget,
     };

@@ -1,6 +1,6 @@
 //! `loopdesk refresh`: fetches new tokens now.
 
-use loopdesk_protocol::session::{REFRESH, Refresh, Refreshed};
+use loopdesk_protocol::session::{REFRESH, RefreshRequest, Refreshed};
 
 use crate::args::session::AccountArgs;
 use crate::context::Context;
@@ -14,7 +14,7 @@ pub(crate) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let client = context.daemon(output).await?;
-    let request = Refresh {
+    let request = RefreshRequest {
         account: args.account.clone(),
     };
     let refreshed: Refreshed = client.post(REFRESH, &request).await?;

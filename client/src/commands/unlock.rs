@@ -100,10 +100,10 @@ fn text(unlocked: &Unlocked) -> Text {
 mod tests {
     use super::*;
     use crate::testing::{self, Daemon, Home, Serving};
-    use loopdesk_protocol::status::Vault;
+    use loopdesk_protocol::status::VaultStatus;
 
-    fn vault(kind: &str, state: VaultState) -> Vault {
-        Vault {
+    fn vault(kind: &str, state: VaultState) -> VaultStatus {
+        VaultStatus {
             kind: kind.to_owned(),
             state,
             problem: None,

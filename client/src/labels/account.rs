@@ -1,14 +1,14 @@
 //! An account and its session in a few lines.
 
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
-use loopdesk_protocol::status::Account;
+use loopdesk_protocol::status::AccountStatus;
 
 use super::{key, pairs, person, state};
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
 /// The account, as `status` and `account show` print it.
-pub(crate) fn summary(account: &Account, clock: &Clock) -> Text {
+pub(crate) fn summary(account: &AccountStatus, clock: &Clock) -> Text {
     let (style, words) = state::session(account.state);
     let mut text = Text::new().strong(&account.name);
     if account.default {

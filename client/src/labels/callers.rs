@@ -1,12 +1,12 @@
 //! Programs that were served without a key.
 
-use loopdesk_protocol::key::Caller;
+use loopdesk_protocol::key::KeylessCaller;
 
 use crate::ui::table::{Cell, Table};
 use crate::ui::text::Text;
 use crate::ui::time::Clock;
 
-pub(crate) fn table(name: &str, callers: &[Caller], clock: &Clock) -> Text {
+pub(crate) fn table(name: &str, callers: &[KeylessCaller], clock: &Clock) -> Text {
     if callers.is_empty() {
         return Text::from(format!(
             "No program has used `{name}` without a key lately."

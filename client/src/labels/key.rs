@@ -1,8 +1,8 @@
 //! Short texts on local keys.
 
 use anstyle::Style;
-use loopdesk_protocol::key::{Key, KeyState, PREFIX, Rights, Use};
-use loopdesk_protocol::status::{Access, Account};
+use loopdesk_protocol::key::{KeyState, KeyStatus, PREFIX, RightsText, Use};
+use loopdesk_protocol::status::{Access, AccountStatus};
 
 use crate::ui::text::{BAD, GOOD, WARN, count};
 use crate::ui::time::Clock;
@@ -21,8 +21,8 @@ pub(crate) fn state(state: KeyState) -> (Style, &'static str) {
 }
 
 /// What to do about a key's state.
-pub(crate) fn advice(key: &Key) -> Option<String> {
-    let Key { name, account, .. } = key;
+pub(crate) fn advice(key: &KeyStatus) -> Option<String> {
+    let KeyStatus { name, account, .. } = key;
     match key.state {
         KeyState::Active => None,
         KeyState::Limited => Some(
@@ -57,7 +57,7 @@ pub(crate) fn advice(key: &Key) -> Option<String> {
 }
 
 /// `tickets:read, 2 rules`.
-pub(crate) fn rights(rights: &Rights) -> String {
+pub(crate) fn rights(rights: &RightsText) -> String {
     let mut parts = Vec::new();
     if !rights.scopes.is_empty() {
         parts.push(rights.scopes.join(" "));
@@ -81,7 +81,7 @@ pub(crate) fn last_use(last: &Use, clock: &Clock) -> String {
 }
 
 /// Names the keys of an account that wait for `loopdesk key confirm`.
-pub(crate) fn suspended(account: &Account) -> Option<String> {
+pub(crate) fn suspended(account: &AccountStatus) -> Option<String> {
     let names: Vec<_> = account
         .suspended_keys
         .iter()
@@ -102,7 +102,7 @@ pub(crate) fn suspended(account: &Account) -> Option<String> {
 }
 
 /// Which programs an account serves, and how many keys it has.
-pub(crate) fn access_summary(account: &Account) -> String {
+pub(crate) fn access_summary(account: &AccountStatus) -> String {
     let mut text = match account.access {
         Access::User if account.key_over_tcp => {
             "programs with a local key; on `proxy.sock`, all of your programs".to_owned()
@@ -126,7 +126,7 @@ pub(crate) fn access_summary(account: &Account) -> String {
 
 /// A placeholder for a key in code: recognisable, but not the key. ASCII, so that it fits in a
 /// header.
-pub(crate) fn placeholder(key: Option<&Key>) -> String {
+pub(crate) fn placeholder(key: Option<&KeyStatus>) -> String {
     format!("{}...", key.map_or(PREFIX, |key| &key.id))
 }
 
@@ -138,9 +138,9 @@ mod tests {
     #[test]
     fn rights_are_summed_up_without_empty_parts() {
         let texts = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
-        let mut some = Rights {
+        let mut some = RightsText {
             scopes: texts(&["read", "users:write"]),
-            ..Rights::default()
+            ..RightsText::default()
         };
         assert_eq!(rights(&some), "read users:write");
         some.deny = texts(&["DELETE /**"]);

@@ -1,18 +1,18 @@
 //! An account's token pairs, a line each.
 
-use loopdesk_protocol::status::{Account, Pair, Role};
+use loopdesk_protocol::status::{AccountStatus, PairStatus, Role};
 
 use super::state;
 use crate::ui::time::Clock;
 
 /// The pairs, where there is more to say than the account itself does.
-pub(super) fn lines(account: &Account, clock: &Clock) -> Option<String> {
+pub(super) fn lines(account: &AccountStatus, clock: &Clock) -> Option<String> {
     let further = account.pairs.iter().any(|pair| pair.role != Role::Primary);
     let lines = account.pairs.iter().map(|pair| line(pair, clock));
     further.then(|| lines.collect::<Vec<_>>().join("\n"))
 }
 
-fn line(pair: &Pair, clock: &Clock) -> String {
+fn line(pair: &PairStatus, clock: &Clock) -> String {
     let (_, state) = state::session(pair.state);
     let mut line = format!("{}: {state}", pair.role.name());
     if pair.in_use {

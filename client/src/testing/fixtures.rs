@@ -2,8 +2,8 @@
 
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, Person};
 use loopdesk_protocol::config::{self, Effective, Report};
-use loopdesk_protocol::key::{self, Created, Key, KeyList, Rights};
-use loopdesk_protocol::status::{self, Pair, Role, State, Status};
+use loopdesk_protocol::key::{self, Created, KeyList, KeyStatus, RightsText};
+use loopdesk_protocol::status::{self, PairStatus, Role, State, Status};
 
 use super::Home;
 
@@ -19,7 +19,7 @@ pub(crate) fn ada() -> Person {
 /// Two accounts, one of them logged in.
 pub(crate) fn status() -> Status {
     let texts = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
-    let signed_out = status::Account {
+    let signed_out = status::AccountStatus {
         name: "sandbox".to_owned(),
         default: false,
         origin: "https://acme-sandbox.zendesk.com".to_owned(),
@@ -42,7 +42,7 @@ pub(crate) fn status() -> Status {
         problem: None,
         pairs: Vec::new(),
     };
-    let active = status::Account {
+    let active = status::AccountStatus {
         name: "acme".to_owned(),
         default: true,
         origin: "https://acme.zendesk.com".to_owned(),
@@ -65,26 +65,26 @@ pub(crate) fn status() -> Status {
         problem: None,
     };
     Status {
-        daemon: status::Daemon {
+        daemon: status::DaemonStatus {
             version: "0.1.0".to_owned(),
             pid: 4711,
             started_at: "2026-11-23T14:00:00Z".parse().unwrap(),
             supervised: false,
         },
-        config: status::Config {
+        config: status::ConfigStatus {
             path: "/home/ada/.config/loopdesk/config.toml".to_owned(),
             system_path: None,
             loaded_at: "2026-11-23T14:00:00Z".parse().unwrap(),
             problem: None,
         },
-        vault: status::Vault {
+        vault: status::VaultStatus {
             kind: "keyring".to_owned(),
             state: status::VaultState::Available,
             problem: None,
         },
         hooks: status::HooksStatus::default(),
         keys: status::KeysStatus::default(),
-        egress: status::Egress::default(),
+        egress: status::EgressStatus::default(),
         listeners: vec![
             listener("127.0.0.1:8484", None),
             listener("[::1]:8484", None),
@@ -96,8 +96,8 @@ pub(crate) fn status() -> Status {
 }
 
 /// A token pair of an account.
-pub(crate) fn pair(role: Role, state: State, number: Option<u64>) -> Pair {
-    Pair {
+pub(crate) fn pair(role: Role, state: State, number: Option<u64>) -> PairStatus {
+    PairStatus {
         role,
         state,
         in_use: false,
@@ -115,14 +115,14 @@ pub(crate) fn pair(role: Role, state: State, number: Option<u64>) -> Pair {
 /// A key that is used daily, and one that was made for somebody else.
 pub(crate) fn keys() -> KeyList {
     let texts = |texts: &[&str]| texts.iter().map(|&t| t.to_owned()).collect::<Vec<_>>();
-    let nightly = Key {
+    let nightly = KeyStatus {
         name: "nightly-report".to_owned(),
         id: "ldk_7k3m9q2x".to_owned(),
         account: "acme".to_owned(),
         person: ada(),
-        rights: Rights {
+        rights: RightsText {
             scopes: texts(&["tickets:read"]),
-            ..Rights::default()
+            ..RightsText::default()
         },
         state: key::KeyState::Active,
         created_at: "2026-11-20T17:00:00Z".parse().unwrap(),
@@ -135,11 +135,11 @@ pub(crate) fn keys() -> KeyList {
         }),
         requests: 1204,
     };
-    let sync = Key {
+    let sync = KeyStatus {
         name: "sync".to_owned(),
         id: "ldk_h5n8w4rd".to_owned(),
         account: "sandbox".to_owned(),
-        rights: Rights {
+        rights: RightsText {
             scopes: texts(&["read"]),
             allow: texts(&["PUT /api/v2/tickets/*", "POST /api/v2/tickets"]),
             deny: texts(&["GET /api/v2/users/**"]),

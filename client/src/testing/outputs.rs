@@ -2,8 +2,8 @@
 
 use loopdesk_protocol::call::Empty;
 use loopdesk_protocol::config::RELOAD;
-use loopdesk_protocol::key::{self, Caller, Callers, Explained, Use};
-use loopdesk_protocol::login::{self, Authorize, Done, Event};
+use loopdesk_protocol::key::{self, Callers, Explained, KeylessCaller, Use};
+use loopdesk_protocol::login::{self, Authorize, Done, LoginEvent};
 use loopdesk_protocol::session::{LOGOUT, LoggedOut, REFRESH, Refreshed};
 use loopdesk_protocol::status::{self, LastError, VaultState};
 use loopdesk_protocol::unlock::{self, Unlocked};
@@ -20,11 +20,11 @@ fn serve(home: &Home) -> Serving {
     status.listeners[2].problem = Some(problem.clone());
     status.keys.problem = Some(problem.clone());
     let time = "2026-11-23T16:30:00Z".parse().unwrap();
-    status.egress = status::Egress {
+    status.egress = status::EgressStatus {
         proxy: Some("http://proxy.corp:3128".to_owned()),
         variable: Some("HTTPS_PROXY".to_owned()),
         has_login: true,
-        no_proxy: Some(status::NoProxy {
+        no_proxy: Some(status::NoProxyStatus {
             variable: "NO_PROXY".to_owned(),
             hosts: "x".to_owned(),
         }),
@@ -69,7 +69,7 @@ fn serve(home: &Home) -> Serving {
     whole.note = Some("x".to_owned());
     let callers = Callers {
         account: "acme".to_owned(),
-        callers: vec![Caller {
+        callers: vec![KeylessCaller {
             last: Use {
                 at: "2026-11-23T16:57:00Z".parse().unwrap(),
                 process: Some("python3 (4711)".to_owned()),
@@ -100,7 +100,7 @@ fn serve(home: &Home) -> Serving {
         .json(LOGOUT, &logged_out)
         .json(RELOAD, &Empty {})
         .lines(login::CALL);
-    events.send(&Event::Authorize(Authorize {
+    events.send(&LoginEvent::Authorize(Authorize {
         account: "acme".to_owned(),
         url: "https://acme.zendesk.com/".to_owned(),
         redirect_uri: "http://127.0.0.1:18484/callback".to_owned(),
@@ -111,7 +111,7 @@ fn serve(home: &Home) -> Serving {
         page: 1,
         pages: 1,
     }));
-    events.send(&Event::Done(Done {
+    events.send(&LoginEvent::Done(Done {
         account: "acme".to_owned(),
         person: ada(),
         scopes: vec!["read".to_owned()],

@@ -14,7 +14,7 @@ pub struct SessionEvent {
     /// The version of the format, [`VERSION`].
     pub version: u32,
     /// What happened.
-    pub event: Event,
+    pub event: SessionEventKind,
     /// The account's name in the configuration.
     pub account: String,
     /// When it was noticed.
@@ -33,7 +33,7 @@ pub struct SessionEvent {
 /// What happened to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Event {
+pub enum SessionEventKind {
     /// It can't be refreshed, and will end within 14 days.
     ExpiresSoon,
     /// It has ended; a login is needed.
@@ -57,7 +57,7 @@ mod tests {
     fn the_format_is_stable() {
         let event = SessionEvent {
             version: VERSION,
-            event: Event::ExpiresSoon,
+            event: SessionEventKind::ExpiresSoon,
             account: "acme".to_owned(),
             at: "2026-11-23T17:00:00Z".parse().unwrap(),
             state: State::Blocked,

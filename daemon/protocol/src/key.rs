@@ -14,7 +14,7 @@ pub const LIST: Call<(), KeyList> = Call::get("/v1/keys");
 /// Creates a key.
 pub const CREATE: Call<Create, Created> = Call::post("/v1/keys/create");
 /// Revokes a key. The answer is the revoked key.
-pub const REVOKE: Call<Named, Key> = Call::post("/v1/keys/revoke");
+pub const REVOKE: Call<Named, KeyStatus> = Call::post("/v1/keys/revoke");
 /// Gives a key a new secret.
 pub const ROTATE: Call<Rotate, Created> = Call::post("/v1/keys/rotate");
 /// Lets keys act for the user who is logged in now. The answer lists the confirmed keys.
@@ -36,7 +36,7 @@ pub const PATTERN: &str = r"\bldk_[0-9A-Za-z]{8}_[0-9A-Za-z]{49}\b";
 /// What a key allows: everything that a scope or an `allow` rule covers, except what a `deny` rule
 /// covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rights {
+pub struct RightsText {
     /// `read`, `write`, `tickets:read` and the like.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Create {
     pub account: Option<String>,
     /// What it allows.
     #[serde(flatten)]
-    pub rights: Rights,
+    pub rights: RightsText,
     /// The number of seconds until it expires; absent for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
@@ -71,7 +71,7 @@ pub struct Create {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Created {
     /// The key.
-    pub key: Key,
+    pub key: KeyStatus,
     /// What the script sends.
     pub secret: SecretText,
     /// Whether the account also serves scripts without a key.
@@ -89,7 +89,7 @@ pub struct Created {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct KeyList {
     /// The keys, by name.
-    pub keys: Vec<Key>,
+    pub keys: Vec<KeyStatus>,
     /// The names of the accounts that also serve scripts without a key.
     #[serde(default)]
     pub keyless: Vec<String>,
@@ -97,7 +97,7 @@ pub struct KeyList {
 
 /// One key, without its secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Key {
+pub struct KeyStatus {
     /// Its name.
     pub name: String,
     /// The public part of the key, including `ldk_`, to recognise it in a script.
@@ -108,7 +108,7 @@ pub struct Key {
     pub person: Person,
     /// What it allows.
     #[serde(flatten)]
-    pub rights: Rights,
+    pub rights: RightsText,
     /// Whether it works.
     pub state: KeyState,
     /// When it was created.
@@ -202,12 +202,12 @@ pub struct Callers {
     /// The account's name.
     pub account: String,
     /// One entry per program, the latest first.
-    pub callers: Vec<Caller>,
+    pub callers: Vec<KeylessCaller>,
 }
 
 /// A program that was served without a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Caller {
+pub struct KeylessCaller {
     /// Its last request.
     #[serde(flatten)]
     pub last: Use,

@@ -1,22 +1,21 @@
 //! A login, from the authorize URL to the stored session.
 //!
-//! `POST` a [`LoginRequest`] to [`CALL`]: the answer is a stream of [`Event`]s, one JSON object a
-//! line. Hanging up cancels the login. While it runs, an address that the user pastes goes to
-//! [`CALLBACK`].
+//! The answer to [`CALL`] is a stream of [`LoginEvent`]s, one JSON object per line. Hanging up
+//! cancels the login. While it runs, an address that the user pastes goes to [`CALLBACK`].
 //!
 //! Before the first event, the daemon checks that the vault can store a key and a record. If it
-//! can't, the only event is [`Event::Failed`] with a problem of kind `vault`.
+//! can't, the only event is [`LoginEvent::Failed`] with a problem of kind `vault`.
 //!
 //! An account that wants a read-only pair as well (`read-only-grant`) has a second page: after the
-//! first one comes [`Event::Obtained`], then another [`Event::Authorize`]. The browser is led on by
-//! itself; if an address was pasted, the user opens the next one. Once the first pair is obtained
-//! the login has succeeded: hanging up, denying or waiting leaves out the rest.
+//! first one comes [`LoginEvent::Obtained`], then another [`LoginEvent::Authorize`]. The browser is
+//! led on by itself; if an address was pasted, the user opens the next one. Once the first pair is
+//! obtained the login has succeeded: hanging up, denying or waiting leaves out the rest.
 //!
 //! An account whose grant is `client-credentials` needs no browser: the only event is
-//! [`Event::Done`] or [`Event::Failed`]. Its secret comes in the [`LoginRequest`] and is stored,
-//! encrypted with the vault's key, once Zendesk has accepted it; without one in the request the
-//! stored one is used, and if there is none the problem is of kind `login` with the hint `loopdesk
-//! login ACCOUNT --client-secret-stdin`. A secret for an account whose grant is
+//! [`LoginEvent::Done`] or [`LoginEvent::Failed`]. Its secret comes in the [`LoginRequest`] and is
+//! stored, encrypted with the vault's key, once Zendesk has accepted it; without one in the request
+//! the stored one is used, and if there is none the problem is of kind `login` with the hint
+//! `loopdesk login ACCOUNT --client-secret-stdin`. A secret for an account whose grant is
 //! `authorization-code` is a problem of kind `usage`.
 
 use jiff::Timestamp;
@@ -30,7 +29,7 @@ use crate::secret::SecretText;
 use crate::status::Role;
 
 /// Starts a login.
-pub const CALL: Call<LoginRequest, Lines<Event>> = Call::post("/v1/login");
+pub const CALL: Call<LoginRequest, Lines<LoginEvent>> = Call::post("/v1/login");
 /// Hands over a pasted callback address.
 pub const CALLBACK: Call<Pasted, Empty> = Call::post("/v1/login/callback");
 
@@ -55,7 +54,7 @@ pub struct LoginRequest {
 /// What happens during a login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Event {
+pub enum LoginEvent {
     /// The user has to open this page.
     Authorize(Authorize),
     /// A pair is stored and in use; another one is still to come.

@@ -7,13 +7,13 @@ use crate::account::Person;
 use crate::call::Call;
 
 /// Refreshes an account's token pair.
-pub const REFRESH: Call<Refresh, Refreshed> = Call::post("/v1/refresh");
+pub const REFRESH: Call<RefreshRequest, Refreshed> = Call::post("/v1/refresh");
 /// Ends an account's session.
-pub const LOGOUT: Call<Logout, LoggedOut> = Call::post("/v1/logout");
+pub const LOGOUT: Call<LogoutRequest, LoggedOut> = Call::post("/v1/logout");
 
 /// Asks for a new token pair now.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Refresh {
+pub struct RefreshRequest {
     /// The account; the default account if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
@@ -32,7 +32,7 @@ pub struct Refreshed {
 
 /// Asks to end the session and to revoke its tokens at Zendesk.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Logout {
+pub struct LogoutRequest {
     /// The account; the default account if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,

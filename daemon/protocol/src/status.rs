@@ -16,11 +16,11 @@ pub const CALL: Call<(), Status> = Call::get("/v1/status");
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// The daemon's process.
-    pub daemon: Daemon,
+    pub daemon: DaemonStatus,
     /// The configuration in use.
-    pub config: Config,
+    pub config: ConfigStatus,
     /// The vault of the data key.
-    pub vault: Vault,
+    pub vault: VaultStatus,
     /// Where scripts can connect.
     pub listeners: Vec<Listener>,
     /// The commands run on events.
@@ -31,9 +31,9 @@ pub struct Status {
     pub keys: KeysStatus,
     /// The proxy on the way to Zendesk.
     #[serde(default)]
-    pub egress: Egress,
+    pub egress: EgressStatus,
     /// The accounts, by name.
-    pub accounts: Vec<Account>,
+    pub accounts: Vec<AccountStatus>,
     /// Everything that needs attention, the most general first. The daemon lists what no other part
     /// of its answer contains; [`Status::gather`] adds the rest.
     #[serde(default)]
@@ -95,7 +95,7 @@ impl Status {
 
 /// The daemon's process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Daemon {
+pub struct DaemonStatus {
     /// Its release.
     pub version: String,
     /// Its process id.
@@ -108,7 +108,7 @@ pub struct Daemon {
 
 /// The configuration in use.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Config {
+pub struct ConfigStatus {
     /// The user's file.
     pub path: String,
     /// The machine-wide file below it, if there is one.
@@ -123,7 +123,7 @@ pub struct Config {
 
 /// The vault of the data key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Vault {
+pub struct VaultStatus {
     /// The configured kind: `keyring`, `credential`, `passphrase` or `keyfile`.
     pub kind: String,
     /// Whether the key is available. Missing from older daemons.
@@ -209,7 +209,7 @@ pub struct KeysStatus {
 
 /// The proxy on the way to Zendesk, if any.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Egress {
+pub struct EgressStatus {
     /// The proxy, `http://proxy.corp:3128`, without user and password. Absent without a proxy, or
     /// if there is a problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -222,7 +222,7 @@ pub struct Egress {
     pub has_login: bool,
     /// The hosts reached without the proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub no_proxy: Option<NoProxy>,
+    pub no_proxy: Option<NoProxyStatus>,
     /// The accounts' origins among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub direct: Vec<String>,
@@ -263,7 +263,7 @@ impl Access {
 
 /// The exceptions from the proxy.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct NoProxy {
+pub struct NoProxyStatus {
     /// The environment variable.
     pub variable: String,
     /// Its value.
@@ -283,7 +283,7 @@ pub struct Ignored {
 
 /// One account and its session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Account {
+pub struct AccountStatus {
     /// The account's name in the configuration.
     pub name: String,
     /// Whether it is the account of requests that don't name one.
@@ -346,15 +346,15 @@ pub struct Account {
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "known_pairs"
     )]
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<PairStatus>,
 }
 
 /// The pairs whose role is known: a daemon of another release may have others.
-fn known_pairs<'de, D: Deserializer<'de>>(pairs: D) -> Result<Vec<Pair>, D::Error> {
+fn known_pairs<'de, D: Deserializer<'de>>(pairs: D) -> Result<Vec<PairStatus>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Read {
-        Known(Box<Pair>),
+        Known(Box<PairStatus>),
         Unknown(IgnoredAny),
     }
     let pairs = Vec::<Read>::deserialize(pairs)?.into_iter();
@@ -367,7 +367,7 @@ fn known_pairs<'de, D: Deserializer<'de>>(pairs: D) -> Result<Vec<Pair>, D::Erro
 
 /// One of an account's token pairs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Pair {
+pub struct PairStatus {
     /// What it is for.
     pub role: Role,
     /// Its state.

@@ -1,10 +1,10 @@
 //! Unlocking the vault: the only request that may prompt the user.
 //!
-//! `POST` a [`UnlockRequest`] to [`CALL`]; the answer is [`Unlocked`], or a problem of kind `vault`
-//! whose hints tell what to do. No other call may show a prompt: at start, at a login, at a refresh
-//! and in `status`, a locked vault is a [state](crate::status::VaultState). Before the answer is
-//! sent, the sessions that needed the key are served, without another command or a restart. Hanging
-//! up closes the prompt and changes nothing.
+//! The answer to [`CALL`] is [`Unlocked`], or a problem of kind `vault` whose hints tell what to
+//! do. No other call may show a prompt: at start, at a login, at a refresh and in `status`, a locked
+//! vault is a [state](crate::status::VaultState). Before the answer is sent, the sessions that needed
+//! the key are served, without another command or a restart. Hanging up closes the prompt and changes
+//! nothing.
 //!
 //! What the daemon does, by the configured vault:
 //!
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::secret::SecretText;
-use crate::status::Vault;
+use crate::status::VaultStatus;
 
 /// Unlocks the vault.
 pub const CALL: Call<UnlockRequest, Unlocked> = Call::post("/v1/unlock");
@@ -45,5 +45,5 @@ pub struct UnlockRequest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unlocked {
     /// As in [`crate::status::Status`].
-    pub vault: Vault,
+    pub vault: VaultStatus,
 }

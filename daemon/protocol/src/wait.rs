@@ -1,7 +1,7 @@
 //! `GET /v1/wait?account=NAME&timeout_ms=N&waited_ms=N`: answers once an account's requests are
 //! served.
 //!
-//! The answer is the account's [`crate::status::Account`] as soon as its state
+//! The answer is the account's [`crate::status::AccountStatus`] as soon as its state
 //! [serves](crate::status::State::serves). For an account that is signed out or whose session has
 //! ended, the answer is a problem of kind `login` at once, since waiting doesn't help. In every
 //! other state the daemon waits; a timeout is a problem of kind `timeout` that names the reason.
@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use crate::call::{Call, Query};
 use crate::problem::{Kind, Problem};
-use crate::status::Account;
+use crate::status::AccountStatus;
 
 /// Waits for an account.
-pub const CALL: Call<WaitRequest, Account> = Call::get("/v1/wait");
+pub const CALL: Call<WaitRequest, AccountStatus> = Call::get("/v1/wait");
 
 /// Asks to wait for an account.
 #[derive(Clone, Debug, PartialEq, Eq)]

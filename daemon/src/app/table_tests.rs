@@ -108,9 +108,9 @@ impl TableBench {
                 email: None,
                 role: None,
             },
-            rights: key::Rights {
+            rights: key::RightsText {
                 scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
-                ..key::Rights::default()
+                ..key::RightsText::default()
             },
             expires_in: None,
             note: None,

@@ -235,10 +235,10 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
     }
 }
 
-fn of_scopes(scopes: Vec<String>) -> key::Rights {
-    key::Rights {
+fn of_scopes(scopes: Vec<String>) -> key::RightsText {
+    key::RightsText {
         scopes,
-        ..key::Rights::default()
+        ..key::RightsText::default()
     }
 }
 

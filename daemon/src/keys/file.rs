@@ -224,7 +224,7 @@ impl StoredKey {
             expires_at: self.expires_at,
             note: self.note,
             is_revoked: false,
-            rights: WrittenRights::kept(key::Rights {
+            rights: WrittenRights::kept(key::RightsText {
                 scopes: self.scopes,
                 allow: self.allow,
                 deny: self.deny,

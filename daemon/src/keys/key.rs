@@ -48,7 +48,7 @@ pub struct NewKey {
     /// The Zendesk user who is logged in there.
     pub person: Person,
     /// What it allows.
-    pub rights: key::Rights,
+    pub rights: key::RightsText,
     /// How long it lives; forever if absent.
     pub expires_in: Option<Duration>,
     /// A note by its owner.
@@ -109,7 +109,7 @@ impl Key {
     }
 
     /// What it allows, as written in the file.
-    pub fn rights_text(&self) -> &key::Rights {
+    pub fn rights_text(&self) -> &key::RightsText {
         self.rights.text()
     }
 

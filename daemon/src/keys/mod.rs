@@ -180,9 +180,9 @@ impl Keys {
     }
 
     /// A key as the command line shows it.
-    pub fn shown(&self, key: &Key, state: protocol::KeyState) -> protocol::Key {
+    pub fn shown(&self, key: &Key, state: protocol::KeyState) -> protocol::KeyStatus {
         let (last_used, requests) = self.last_use(key);
-        protocol::Key {
+        protocol::KeyStatus {
             name: key.name.clone(),
             id: key.id.to_string(),
             account: key.account.to_string(),
@@ -199,7 +199,7 @@ impl Keys {
     }
 
     /// The programs that called `account` without a key, latest first.
-    pub fn callers(&self, account: &AccountName) -> Vec<protocol::Caller> {
+    pub fn callers(&self, account: &AccountName) -> Vec<protocol::KeylessCaller> {
         self.0.usage.callers(account)
     }
 

@@ -7,14 +7,14 @@ use crate::rights::Rights;
 /// Rights as written, and what they mean.
 #[derive(Clone, Debug)]
 pub(super) struct WrittenRights {
-    text: key::Rights,
+    text: key::RightsText,
     meaning: Result<Rights, String>,
 }
 
 impl WrittenRights {
     /// Reads stored rights. Rights that can't be parsed are kept as written and allow nothing: an older
     /// release must not allow more than a newer one meant.
-    pub(super) fn kept(text: key::Rights) -> Self {
+    pub(super) fn kept(text: key::RightsText) -> Self {
         let meaning = Rights::parse(&text);
         Self { text, meaning }
     }
@@ -23,13 +23,13 @@ impl WrittenRights {
     ///
     /// # Errors
     /// They are invalid.
-    pub(super) fn asked(text: key::Rights) -> Result<Self, String> {
+    pub(super) fn asked(text: key::RightsText) -> Result<Self, String> {
         let meaning = Ok(Rights::parse(&text)?);
         Ok(Self { text, meaning })
     }
 
     /// The rights as written.
-    pub(super) fn text(&self) -> &key::Rights {
+    pub(super) fn text(&self) -> &key::RightsText {
         &self.text
     }
 

@@ -52,9 +52,9 @@ fn new(name: &str) -> NewKey {
         name: name.to_owned(),
         account: "acme".parse().unwrap(),
         person: person(1),
-        rights: protocol::Rights {
+        rights: protocol::RightsText {
             scopes: vec!["read".to_owned()],
-            ..protocol::Rights::default()
+            ..protocol::RightsText::default()
         },
         expires_in: None,
         note: None,
@@ -262,7 +262,7 @@ async fn d2_names_are_unique_and_wishes_are_checked() {
         "{pasted:?}"
     );
     refused(NewKey {
-        rights: protocol::Rights::default(),
+        rights: protocol::RightsText::default(),
         ..new("x")
     });
     for time in [Duration::ZERO, Duration::MAX] {
@@ -444,7 +444,7 @@ async fn d2_rights_that_can_t_be_read_allow_nothing() {
             .iter()
             .map(|key| {
                 let mut key = Key::clone(key);
-                key.rights = rights::WrittenRights::kept(protocol::Rights::default());
+                key.rights = rights::WrittenRights::kept(protocol::RightsText::default());
                 key
             })
             .collect(),

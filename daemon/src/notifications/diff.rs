@@ -2,7 +2,7 @@
 //! clock.
 
 use jiff::Timestamp;
-use loopdesk_protocol::event::Event;
+use loopdesk_protocol::event::SessionEventKind;
 use loopdesk_protocol::status::State;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub(super) struct NotifiedState {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ReportedProblem {
-    event: Event,
+    event: SessionEventKind,
     cause: String,
     at: Timestamp,
     /// It came back too soon to be reported again, so its end isn't reported either.
@@ -41,7 +41,11 @@ struct CountdownStep {
 }
 
 /// The event to report now, if any. `told` records it as reported.
-pub(super) fn diff(told: &mut NotifiedState, view: &View, now: Timestamp) -> Option<Event> {
+pub(super) fn diff(
+    told: &mut NotifiedState,
+    view: &View,
+    now: Timestamp,
+) -> Option<SessionEventKind> {
     match view.state {
         // The user logged out deliberately.
         State::SignedOut => {
@@ -67,11 +71,11 @@ pub(super) fn diff(told: &mut NotifiedState, view: &View, now: Timestamp) -> Opt
 }
 
 impl NotifiedState {
-    fn goes_wrong(&mut self, alert: &Alert, now: Timestamp) -> Option<Event> {
+    fn goes_wrong(&mut self, alert: &Alert, now: Timestamp) -> Option<SessionEventKind> {
         let event = match alert.kind {
-            AlertKind::Ended => Event::Ended,
-            AlertKind::Blocked => Event::Blocked,
-            AlertKind::Demoted => Event::Demoted,
+            AlertKind::Ended => SessionEventKind::Ended,
+            AlertKind::Blocked => SessionEventKind::Blocked,
+            AlertKind::Demoted => SessionEventKind::Demoted,
         };
         let is_same = |wrong: &&ReportedProblem| wrong.event == event && wrong.cause == alert.cause;
         if self.wrong.as_ref().filter(is_same).is_some() {
@@ -91,7 +95,7 @@ impl NotifiedState {
 
     /// Only a success since then proves it: a daemon that has just started doesn't know about a
     /// block yet.
-    fn is_mended(&mut self, view: &View) -> Option<Event> {
+    fn is_mended(&mut self, view: &View) -> Option<SessionEventKind> {
         let wrong = self.wrong.take()?;
         if !(works(view) && since(view, wrong.at)) {
             self.wrong = Some(wrong);
@@ -100,16 +104,16 @@ impl NotifiedState {
         self.countdown = None;
         let is_quiet = wrong.quiet;
         self.mended = Some(wrong);
-        (!is_quiet).then_some(Event::Restored)
+        (!is_quiet).then_some(SessionEventKind::Restored)
     }
 
-    fn comes_near(&mut self, view: &View, now: Timestamp) -> Option<Event> {
+    fn comes_near(&mut self, view: &View, now: Timestamp) -> Option<SessionEventKind> {
         let Some(warning) = view.expiry_warning else {
             let step = self.countdown.as_ref()?;
             let is_over = works(view) && since(view, step.at) && self.wrong.is_none();
             return is_over.then(|| {
                 self.countdown = None;
-                Event::Restored
+                SessionEventKind::Restored
             });
         };
         let days = STEPS.into_iter().find(|step| warning.days <= *step)?;
@@ -125,7 +129,7 @@ impl NotifiedState {
             days,
             at: now,
         });
-        Some(Event::ExpiresSoon)
+        Some(SessionEventKind::ExpiresSoon)
     }
 }
 

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use loopdesk_protocol::Problem;
-use loopdesk_protocol::event::{self, Event, SessionEvent};
+use loopdesk_protocol::event::{self, SessionEvent, SessionEventKind};
 use loopdesk_protocol::status::State;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -159,8 +159,11 @@ async fn next(mut changes: SnapshotChanges) -> Option<SnapshotChanges> {
     changes.changed().await.ok().map(|()| changes)
 }
 
-fn describe(event: Event, view: &View, now: Timestamp) -> SessionEvent {
-    let problem = view.problem.clone().filter(|_| event != Event::Restored);
+fn describe(event: SessionEventKind, view: &View, now: Timestamp) -> SessionEvent {
+    let problem = view
+        .problem
+        .clone()
+        .filter(|_| event != SessionEventKind::Restored);
     let (message, fix) = match problem {
         Some(problem) => (problem.message, problem.hints),
         None => (

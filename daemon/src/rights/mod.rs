@@ -63,7 +63,7 @@ impl Rights {
     ///
     /// # Errors
     /// All mistakes, as sentences that name the wrong word and its correction.
-    pub fn parse(asked: &key::Rights) -> Result<Self, String> {
+    pub fn parse(asked: &key::RightsText) -> Result<Self, String> {
         let mut mistakes = Vec::new();
         let mut scopes = Scopes::NONE;
         for text in &asked.scopes {
@@ -116,9 +116,9 @@ impl Rights {
     }
 
     /// The same as text, in the only spelling that [`parse`](Self::parse) gives it.
-    pub fn text(&self) -> key::Rights {
+    pub fn text(&self) -> key::RightsText {
         let texts = |rules: &[Rule]| rules.iter().map(ToString::to_string).collect();
-        key::Rights {
+        key::RightsText {
             scopes: self.scopes.names(),
             allow: texts(&self.allow),
             deny: texts(self.deny.rules()),

@@ -1,7 +1,7 @@
 //! U10: another user at a login's callback.
 
 use loopdesk_protocol::client::Lines;
-use loopdesk_protocol::login::{self, Authorize, Event, LoginRequest};
+use loopdesk_protocol::login::{self, Authorize, LoginEvent, LoginRequest};
 use loopdesk_protocol::status::State;
 use loopdesk_tests::zendesk::Decision;
 use loopdesk_tests::{Stage, other_user};
@@ -53,7 +53,7 @@ async fn d1_u10_another_user_neither_opens_nor_finishes_nor_cancels_a_login() {
     let ended = stage.home.run("curl", ["-sSi", &callback]).await.ok();
     assert!(ended.stdout.starts_with("HTTP/1.1 200"), "{ended:?}");
     match events.next().await.unwrap() {
-        Some(Event::Done(done)) => assert!(done.new_person),
+        Some(LoginEvent::Done(done)) => assert!(done.new_person),
         other => panic!("{other:?}"),
     }
 }
@@ -79,15 +79,15 @@ async fn d1_u10_connections_of_another_user_take_no_place_at_a_callback() {
         .ok();
     assert!(ended.stdout.starts_with("HTTP/1.1 200"), "{ended:?}");
     let done = events.next().await.unwrap();
-    assert!(matches!(done, Some(Event::Done(_))), "{done:?}");
+    assert!(matches!(done, Some(LoginEvent::Done(_))), "{done:?}");
 }
 
-async fn begin(stage: &Stage) -> (Lines<Event>, Authorize) {
+async fn begin(stage: &Stage) -> (Lines<LoginEvent>, Authorize) {
     let asked = LoginRequest::default();
     let events = stage.control().stream(login::CALL, &asked).await;
-    let mut events: Lines<Event> = events.unwrap();
+    let mut events: Lines<LoginEvent> = events.unwrap();
     match events.next().await.unwrap() {
-        Some(Event::Authorize(authorize)) => (events, authorize),
+        Some(LoginEvent::Authorize(authorize)) => (events, authorize),
         other => panic!("{other:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! Responses to guesses at a token, at each entry point: identical to those for a wrong guess.
 
 use loopdesk_protocol::call::Call;
-use loopdesk_protocol::login::{self, Event, LoginRequest};
+use loopdesk_protocol::login::{self, LoginEvent, LoginRequest};
 use loopdesk_protocol::{key, proof, session, unlock, wait};
 use loopdesk_tests::Raw;
 use tokio::net::UnixStream;
@@ -57,7 +57,7 @@ async fn d7_no_page_of_a_login_tells_that_a_guess_at_a_token_was_right() {
         let control = scene.stage.control();
         let asked = LoginRequest::default();
         let mut events = control.stream(login::CALL, &asked).await.unwrap();
-        let Some(Event::Authorize(authorize)) = events.next().await.unwrap() else {
+        let Some(LoginEvent::Authorize(authorize)) = events.next().await.unwrap() else {
             panic!("no login begins");
         };
         let mut parameters = authorize.url.split(['?', '&']);
@@ -78,7 +78,7 @@ async fn d7_no_page_of_a_login_tells_that_a_guess_at_a_token_was_right() {
             browser.send(request).await;
             heard.push(String::from_utf8_lossy(&browser.all().await).into_owned());
         }
-        let Some(Event::Failed(problem)) = events.next().await.unwrap() else {
+        let Some(LoginEvent::Failed(problem)) = events.next().await.unwrap() else {
             panic!("the login goes on");
         };
         assert!(problem.message.contains(guess), "{problem}");

@@ -1,7 +1,7 @@
 //! A key's life: made, sent in every place where it is accepted, used, rotated, revoked, expired.
 
 use loopdesk_protocol::Problem;
-use loopdesk_protocol::key::{self, Create, Created, KeyState, Named, Rights, Rotate};
+use loopdesk_protocol::key::{self, Create, Created, KeyState, Named, RightsText, Rotate};
 use loopdesk_tests::{Failpoints, Raw};
 
 use super::{ME, Scene, TICKETS, basic, bearer, told};
@@ -93,7 +93,7 @@ async fn d2_w10_unknown_wrong_and_revoked_keys_are_told_the_same() {
     let crossed = format!("{}{}", &key[..12], &other[12..]);
     let gone = scene.key("gone", &["read"]).await;
     let name = "gone".to_owned();
-    let revoked: key::Key = scene
+    let revoked: key::KeyStatus = scene
         .stage
         .control()
         .post(key::REVOKE, &Named { name })
@@ -146,14 +146,14 @@ async fn d2_revocation_and_rotation_count_from_the_next_request_on_open_connecti
         .await
         .is(200, "");
 
-    let _revoked: key::Key = control
+    let _revoked: key::KeyStatus = control
         .post(key::REVOKE, &Named { name: name() })
         .await
         .unwrap();
     told(&mut open, port, &get, &bearer(&newest), "")
         .await
         .is(401, "key-wrong");
-    let again: Result<key::Key, _> = control.post(key::REVOKE, &Named { name: name() }).await;
+    let again: Result<key::KeyStatus, _> = control.post(key::REVOKE, &Named { name: name() }).await;
     assert!(again.unwrap_err().to_string().contains("nightly"));
     // A request without a key on the same connection is judged on its own.
     told(&mut open, port, &get, "", "").await.is(200, "");
@@ -169,9 +169,9 @@ async fn d2_a_key_ends_when_it_was_asked_to_and_an_old_secret_with_its_grace() {
     let scene = Scene::on(stage).await;
     let asked = Create {
         name: "short".to_owned(),
-        rights: Rights {
+        rights: RightsText {
             scopes: vec!["read".to_owned()],
-            ..Rights::default()
+            ..RightsText::default()
         },
         expires_in: Some(3_600),
         note: Some("for an hour".to_owned()),

@@ -1,6 +1,6 @@
 //! The limits that the machine's administrator sets for keys, and the read-only token pair.
 
-use loopdesk_protocol::key::{self, Create, Created, KeyState, Rights};
+use loopdesk_protocol::key::{self, Create, Created, KeyState, RightsText};
 use loopdesk_tests::zendesk::{Answer, Fault};
 use loopdesk_tests::{Failpoints, Stage};
 
@@ -20,9 +20,9 @@ async fn limited(limits: &str) -> Option<(Stage, Failpoints)> {
 fn asked(name: &str, scopes: &[&str], expires_in: Option<u64>) -> Create {
     Create {
         name: name.to_owned(),
-        rights: Rights {
+        rights: RightsText {
             scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
-            ..Rights::default()
+            ..RightsText::default()
         },
         expires_in,
         ..Create::default()

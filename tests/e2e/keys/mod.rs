@@ -10,7 +10,7 @@ mod writes;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use loopdesk_protocol::key::{self, Create, Created, Rights};
+use loopdesk_protocol::key::{self, Create, Created, RightsText};
 use loopdesk_tests::zendesk::{Fault, Gate};
 use loopdesk_tests::{Daemon, Raw, Stage};
 
@@ -56,7 +56,7 @@ impl Scene {
         let texts = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect();
         let asked = Create {
             name: name.to_owned(),
-            rights: Rights {
+            rights: RightsText {
                 scopes: texts(scopes),
                 allow: texts(allow),
                 deny: texts(deny),
@@ -76,7 +76,7 @@ impl Scene {
     }
 
     /// A key as the control API shows it.
-    async fn shown(&self, name: &str) -> key::Key {
+    async fn shown(&self, name: &str) -> key::KeyStatus {
         let keys: key::KeyList = self.stage.control().get(key::LIST).await.unwrap();
         let mut keys = keys.keys.into_iter();
         keys.find(|key| key.name == name).unwrap()

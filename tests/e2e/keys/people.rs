@@ -66,9 +66,9 @@ async fn d2_nobody_logged_in_makes_no_key_and_keys_outlive_a_logout() {
     scene.gets(ME, &key).await.is(401, "signed-out");
     let asked = Create {
         name: "later".to_owned(),
-        rights: key::Rights {
+        rights: key::RightsText {
             scopes: vec!["read".to_owned()],
-            ..key::Rights::default()
+            ..key::RightsText::default()
         },
         ..Create::default()
     };
@@ -99,9 +99,9 @@ async fn d2_a_key_is_for_one_account() {
     let asked = Create {
         name: "of-sandbox".to_owned(),
         account: Some("sandbox".to_owned()),
-        rights: key::Rights {
+        rights: key::RightsText {
             scopes: vec!["read".to_owned()],
-            ..key::Rights::default()
+            ..key::RightsText::default()
         },
         ..Create::default()
     };

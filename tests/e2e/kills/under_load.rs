@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use loopdesk_protocol::session::{REFRESH, Refresh};
+use loopdesk_protocol::session::{REFRESH, RefreshRequest};
 use loopdesk_protocol::status::State;
 use loopdesk_tests::scripts::Script;
 use loopdesk_tests::zendesk::Standing;
@@ -37,7 +37,7 @@ async fn r3_killed_at_any_moment_under_load_nothing_that_reached_the_daemon_is_l
         let control = stage.control();
         let rotating = tokio::spawn(async move {
             loop {
-                let refreshed = control.post(REFRESH, &Refresh::default()).await;
+                let refreshed = control.post(REFRESH, &RefreshRequest::default()).await;
                 if refreshed.is_err() {
                     // The daemon is dead: the connection is refused without a wait.
                     tokio::time::sleep(PAUSE).await;

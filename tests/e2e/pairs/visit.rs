@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 use loopdesk_protocol::client;
-use loopdesk_protocol::login::{self, Authorize, Done, Event, LoginRequest};
+use loopdesk_protocol::login::{self, Authorize, Done, LoginEvent, LoginRequest};
 use loopdesk_protocol::status::{Role, State};
 use loopdesk_tests::Stage;
 use loopdesk_tests::wait::eventually;
@@ -255,7 +255,7 @@ fn sessions(stage: &Stage) -> Vec<String> {
 
 /// A login, page by page.
 struct Visit {
-    events: client::Lines<Event>,
+    events: client::Lines<LoginEvent>,
     page: Authorize,
 }
 
@@ -267,7 +267,7 @@ impl Visit {
             .await
             .unwrap();
         match events.next().await.unwrap() {
-            Some(Event::Authorize(page)) => Self { events, page },
+            Some(LoginEvent::Authorize(page)) => Self { events, page },
             other => panic!("{other:?}"),
         }
     }
@@ -285,11 +285,11 @@ impl Visit {
 
     async fn next_page(&mut self) -> Authorize {
         match self.events.next().await.unwrap() {
-            Some(Event::Obtained(_)) => {}
+            Some(LoginEvent::Obtained(_)) => {}
             other => panic!("{other:?}"),
         }
         match self.events.next().await.unwrap() {
-            Some(Event::Authorize(page)) => self.page = page.clone(),
+            Some(LoginEvent::Authorize(page)) => self.page = page.clone(),
             other => panic!("{other:?}"),
         }
         self.page.clone()
@@ -297,7 +297,7 @@ impl Visit {
 
     async fn done(&mut self) -> Done {
         match self.events.next().await.unwrap() {
-            Some(Event::Done(done)) => done,
+            Some(LoginEvent::Done(done)) => done,
             other => panic!("{other:?}"),
         }
     }

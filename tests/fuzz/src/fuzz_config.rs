@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use http::HeaderValue;
 use loopdesk_protocol::Paths;
 use loopdesk_protocol::account::Person;
-use loopdesk_protocol::key::Rights;
+use loopdesk_protocol::key::RightsText;
 use loopdeskd::clock::Clock;
 use loopdeskd::config::{Account, Config, check};
 use loopdeskd::keys::{Keys, NewKey};
@@ -30,9 +30,9 @@ pub(crate) static KEYS: LazyLock<(Keys, String)> = LazyLock::new(|| {
             email: None,
             role: None,
         },
-        rights: Rights {
+        rights: RightsText {
             scopes: vec!["read".to_owned()],
-            ..Rights::default()
+            ..RightsText::default()
         },
         expires_in: None,
         note: None,

@@ -18,7 +18,7 @@ use crate::reading;
 /// Checks one key and one request. Lines that start with `scope`, `allow` and `deny` define the
 /// key; then come a method and a target, headers, an empty line and the body.
 pub fn rights(data: &[u8]) {
-    let (mut asked, mut rest) = (key::Rights::default(), data);
+    let (mut asked, mut rest) = (key::RightsText::default(), data);
     while let Some((kind, text, after)) = line_of_key(rest) {
         match kind {
             "scope" => asked.scopes.push(text),

@@ -1,7 +1,7 @@
 //! `loopdesk account set NAME access key`: shows which programs it would lock out, and asks.
 
 use loopdesk_protocol::config::Report;
-use loopdesk_protocol::key::{CALLERS, Caller, Callers, KeyList, LIST, OfAccount};
+use loopdesk_protocol::key::{CALLERS, Callers, KeyList, KeylessCaller, LIST, OfAccount};
 use loopdesk_protocol::status::Access;
 use loopdesk_protocol::{Client, Kind, Problem};
 
@@ -27,7 +27,7 @@ pub(super) async fn confirm_refusals(
     args: &AccountSetArgs,
     context: &mut Context,
     output: &mut Output,
-) -> Result<Option<Vec<Caller>>, CliError> {
+) -> Result<Option<Vec<KeylessCaller>>, CliError> {
     let name = &args.name;
     let report = context.link.check_config(None).await?;
     if already_requires_key(&report, name)? {
@@ -86,7 +86,7 @@ async fn show_callers(
     client: &Client,
     output: &mut Output,
     clock: &Clock,
-) -> Result<Vec<Caller>, CliError> {
+) -> Result<Vec<KeylessCaller>, CliError> {
     let request = OfAccount {
         account: Some(name.to_owned()),
     };
@@ -122,7 +122,7 @@ mod tests {
     }
 
     fn serve(home: &Home, keys: &KeyList) -> Serving {
-        let caller = |process: Option<&str>, at: &str, requests| Caller {
+        let caller = |process: Option<&str>, at: &str, requests| KeylessCaller {
             last: Use {
                 at: at.parse().unwrap(),
                 process: process.map(ToOwned::to_owned),

@@ -1,7 +1,7 @@
 //! `loopdesk account remove`: removes an account from the configuration, once it is logged out.
 
 use loopdesk_protocol::config::Source;
-use loopdesk_protocol::session::{LOGOUT, Logout};
+use loopdesk_protocol::session::{LOGOUT, LogoutRequest};
 use loopdesk_protocol::status::{self, State, Status};
 use loopdesk_protocol::{Kind, Problem};
 
@@ -117,7 +117,7 @@ async fn end_session(
                 .into());
         }
     }
-    let request = Logout {
+    let request = LogoutRequest {
         account: Some(args.name.clone()),
         forget: true,
     };

@@ -1,6 +1,6 @@
 //! `loopdesk account set`: changes one setting of an account.
 
-use loopdesk_protocol::key::Caller;
+use loopdesk_protocol::key::KeylessCaller;
 use serde::Serialize;
 
 use super::access;
@@ -50,5 +50,5 @@ struct AccountSetOutput<'a> {
     changed: &'a ConfigChange,
     /// The programs that were served without a key, if one is required from now on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    callers: Option<Vec<Caller>>,
+    callers: Option<Vec<KeylessCaller>>,
 }

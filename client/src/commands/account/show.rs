@@ -47,7 +47,7 @@ pub(super) async fn run(
 #[derive(Serialize)]
 struct AccountShowOutput<'a> {
     account: &'a AccountSettings,
-    session: Option<status::Account>,
+    session: Option<status::AccountStatus>,
     /// Where each setting comes from, defaults left out.
     sources: BTreeMap<&'a str, &'a Source>,
 }

@@ -74,7 +74,7 @@ const KEY: &str = "allow-hosts";
 mod tests {
     use loopdesk_protocol::call::Empty;
     use loopdesk_protocol::config::RELOAD;
-    use loopdesk_protocol::key::{Caller, Use};
+    use loopdesk_protocol::key::{KeylessCaller, Use};
 
     use super::*;
     use crate::testing::{Daemon, home_with_checker};
@@ -85,7 +85,7 @@ mod tests {
         std::fs::create_dir_all(home.paths.config_dir()).unwrap();
         let callers = Callers {
             account: "acme".to_owned(),
-            callers: vec![Caller {
+            callers: vec![KeylessCaller {
                 last: Use {
                     at: "2026-11-23T16:57:00Z".parse().unwrap(),
                     process: Some("python3 report.py (4711)".to_owned()),

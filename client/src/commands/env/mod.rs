@@ -7,7 +7,7 @@ mod library;
 mod network;
 mod placeholder;
 
-use loopdesk_protocol::key::Key;
+use loopdesk_protocol::key::KeyStatus;
 use loopdesk_protocol::{Kind, Problem, status};
 use serde::Serialize;
 
@@ -88,7 +88,7 @@ pub(crate) async fn run(
 }
 
 /// The account of a key. An account that was named must be the same.
-fn account_of<'a>(key: &'a Key, named: Option<&str>) -> Result<&'a str, Problem> {
+fn account_of<'a>(key: &'a KeyStatus, named: Option<&str>) -> Result<&'a str, Problem> {
     match named {
         Some(name) if name != key.account => {
             let message = format!(

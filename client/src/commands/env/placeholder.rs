@@ -2,7 +2,7 @@
 //!
 //! A key can't be shown again after it was created, so a recognisable placeholder stands in for it.
 
-use loopdesk_protocol::key::Key;
+use loopdesk_protocol::key::KeyStatus;
 use loopdesk_protocol::status::Access;
 
 use super::account::EnvAccount;
@@ -20,7 +20,7 @@ pub(super) struct Placeholder {
 
 impl Placeholder {
     /// For `key`, or for an account that requires a key.
-    pub(super) fn new(account: &EnvAccount, key: Option<&Key>) -> Option<Self> {
+    pub(super) fn new(account: &EnvAccount, key: Option<&KeyStatus>) -> Option<Self> {
         let (why, how) = match key {
             Some(key) => (
                 format!("This uses the key `{}`", key.name),

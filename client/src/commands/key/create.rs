@@ -1,6 +1,6 @@
 //! `loopdesk key create`: creates a key for a script.
 
-use loopdesk_protocol::key::{CREATE, Create, Created, Key, Rights};
+use loopdesk_protocol::key::{CREATE, Create, Created, KeyStatus, RightsText};
 use loopdesk_protocol::{Kind, Problem};
 
 use super::print_secret;
@@ -26,7 +26,7 @@ pub(super) async fn run(
     let request = Create {
         name: args.name.clone(),
         account: args.account.clone(),
-        rights: Rights {
+        rights: RightsText {
             scopes,
             allow: args.allow.clone(),
             deny: args.deny.clone(),
@@ -58,7 +58,7 @@ fn allows_nothing(name: &str) -> Problem {
     ))
 }
 
-fn intro(key: &Key, clock: &Clock) -> Text {
+fn intro(key: &KeyStatus, clock: &Clock) -> Text {
     let expires = match key.expires_at {
         Some(then) => format!("expires {}", clock.both(then)),
         None => "never expires".to_owned(),

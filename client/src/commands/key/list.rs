@@ -1,7 +1,7 @@
 //! `loopdesk key list`: one line per key.
 
 use loopdesk_protocol::Client;
-use loopdesk_protocol::key::{Key, KeyList, KeyState, LIST};
+use loopdesk_protocol::key::{KeyList, KeyState, KeyStatus, LIST};
 use loopdesk_protocol::status::{self, Status};
 
 use crate::args::key::KeyListArgs;
@@ -97,7 +97,7 @@ fn text(keys: &KeyList, account: Option<&str>, clock: &Clock) -> Text {
     text
 }
 
-fn row(key: &Key, clock: &Clock) -> [Cell; 10] {
+fn row(key: &KeyStatus, clock: &Clock) -> [Cell; 10] {
     let (style, state) = labels::key::state(key.state);
     let last = key.last_used.as_ref();
     let process = last.and_then(|last| last.process.clone());

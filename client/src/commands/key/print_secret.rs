@@ -1,7 +1,7 @@
 //! Prints a new key: the key alone on standard output, and where to put it on standard error, so
 //! that the output can be piped.
 
-use loopdesk_protocol::key::{Created, Rights};
+use loopdesk_protocol::key::{Created, RightsText};
 use loopdesk_protocol::{Kind, Problem};
 use zeroize::Zeroizing;
 
@@ -54,7 +54,7 @@ pub(super) fn print(
 }
 
 /// Points out that scopes that write also delete, unless a rule denies deleting.
-fn deletes(rights: &Rights) -> Option<String> {
+fn deletes(rights: &RightsText) -> Option<String> {
     let denies = |rule: &String| rule.starts_with("DELETE ") || rule.starts_with("* ");
     if rights.deny.iter().any(denies) {
         return None;
@@ -144,7 +144,7 @@ fn places(created: &Created) -> Text {
 const ALSO_MAX: usize = 12;
 
 /// A path that a key with these rights can read, if that is simple to tell.
-fn example_path(rights: &Rights) -> &'static str {
+fn example_path(rights: &RightsText) -> &'static str {
     let has = |scope: &str| rights.scopes.iter().any(|one| one == scope);
     if has("read") || has("users:read") {
         "/api/v2/users/me.json"

@@ -1,7 +1,7 @@
 //! `loopdesk key revoke`: revokes keys.
 
 use loopdesk_protocol::Client;
-use loopdesk_protocol::key::{Key, Named, REVOKE};
+use loopdesk_protocol::key::{KeyStatus, Named, REVOKE};
 use serde::Serialize;
 
 use crate::args::key::KeyRevokeArgs;
@@ -42,14 +42,14 @@ pub(super) async fn run(
     Err(last)
 }
 
-async fn revoke(name: &str, client: &Client) -> Result<Key, CliError> {
+async fn revoke(name: &str, client: &Client) -> Result<KeyStatus, CliError> {
     let name = lookup::name_of_ending(name, client).await?;
     Ok(client.post(REVOKE, &Named { name }).await?)
 }
 
 #[derive(Serialize)]
 struct KeyRevokeOutput {
-    revoked: Vec<Key>,
+    revoked: Vec<KeyStatus>,
 }
 
 fn text(done: &KeyRevokeOutput, clock: &Clock) -> Text {

@@ -1,6 +1,6 @@
 //! `loopdesk key rotate`: replaces a key with one of the same rights.
 
-use loopdesk_protocol::key::{Created, Key, ROTATE, Rotate};
+use loopdesk_protocol::key::{Created, KeyStatus, ROTATE, Rotate};
 
 use super::print_secret;
 use crate::args::key::KeyRotateArgs;
@@ -28,7 +28,7 @@ pub(super) async fn run(
     print_secret::print(&created, &intro, args.quiet, output)
 }
 
-fn intro(key: &Key, clock: &Clock) -> Text {
+fn intro(key: &KeyStatus, clock: &Clock) -> Text {
     let old = match key.old_secret_until {
         Some(then) => format!(
             "The old one works until {} ({})",

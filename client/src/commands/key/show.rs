@@ -1,6 +1,6 @@
 //! `loopdesk key show`: all details of a key.
 
-use loopdesk_protocol::key::Key;
+use loopdesk_protocol::key::KeyStatus;
 
 use crate::args::key::KeyShowArgs;
 use crate::context::Context;
@@ -21,7 +21,7 @@ pub(super) async fn run(
     output.result(&key, || text(&key, &context.clock))
 }
 
-fn text(key: &Key, clock: &Clock) -> Text {
+fn text(key: &KeyStatus, clock: &Clock) -> Text {
     let (style, state) = labels::key::state(key.state);
     let mut text = Text::new()
         .strong(&key.name)

@@ -6,8 +6,8 @@ use tokio::io::{AsyncWriteExt, DuplexStream};
 
 const URL: &str = "https://acme.zendesk.com/oauth/authorizations/new?state=s";
 
-fn authorize() -> Event {
-    Event::Authorize(Authorize {
+fn authorize() -> LoginEvent {
+    LoginEvent::Authorize(Authorize {
         account: "acme".to_owned(),
         url: URL.to_owned(),
         redirect_uri: "http://127.0.0.1:18484/callback".to_owned(),
@@ -20,8 +20,8 @@ fn authorize() -> Event {
     })
 }
 
-fn done() -> Event {
-    Event::Done(Done {
+fn done() -> LoginEvent {
+    LoginEvent::Done(Done {
         account: "acme".to_owned(),
         person: testing::ada(),
         scopes: vec!["read".to_owned()],
@@ -166,7 +166,7 @@ async fn a_browser_that_cannot_be_opened_turns_into_pasting() {
 async fn a_refusal_and_a_lost_daemon_say_what_to_do() {
     let home = Home::new();
     let (_daemon, events) = serve(&home, |daemon| daemon);
-    events.send(&Event::Failed(
+    events.send(&LoginEvent::Failed(
         Problem::new(Kind::Login, "Ada Lovelace denied the access").hint("run `loopdesk login`"),
     ));
     let ran = home.run("login").await;
@@ -198,7 +198,7 @@ async fn programs_get_one_event_a_line() {
     streams.out.until("authorize").await;
     keyboard.write_all(b"nonsense\n").await.unwrap();
     streams.out.until("refused").await;
-    events.send(&Event::Failed(Problem::new(Kind::Login, "denied")));
+    events.send(&LoginEvent::Failed(Problem::new(Kind::Login, "denied")));
     let ran = run.await.unwrap();
     assert_eq!((ran.code, ran.err.as_str()), (4, ""));
     insta::assert_snapshot!(ran.out, @r#"
@@ -233,13 +233,13 @@ async fn without_an_account_the_command_that_adds_one_is_shown_and_nothing_start
 async fn client_credentials_need_a_secret_and_no_browser() {
     let home = Home::new();
     let (daemon, events) = serve(&home, |daemon| daemon);
-    let Event::Done(mut done) = done() else {
+    let LoginEvent::Done(mut done) = done() else {
         panic!("a login ends with this event");
     };
     done.missing_scopes.clear();
     done.refresh_expires_at = None;
     done.warning = Some("Ada Lovelace is an admin.\nGive the client an agent.".to_owned());
-    events.send(&Event::Done(done));
+    events.send(&LoginEvent::Done(done));
     let ran = home
         .run_reading("login acme --client-secret-stdin", "s3cret\n")
         .await;
@@ -317,11 +317,11 @@ async fn d1_w8_a_browser_is_started_with_the_entrance_and_the_page_is_shown() {
         OPENED.lock().unwrap().push(url.to_owned());
         Ok(())
     });
-    let Event::Authorize(page) = authorize() else {
+    let LoginEvent::Authorize(page) = authorize() else {
         panic!("it begins with a page");
     };
     let entrance = "http://127.0.0.1:18484/go/nonce";
-    events.send(&Event::Authorize(Authorize {
+    events.send(&LoginEvent::Authorize(Authorize {
         entrance: Some(entrance.to_owned()),
         ..page
     }));
@@ -343,18 +343,18 @@ async fn d1_w8_where_others_hold_the_ports_the_last_page_is_not_believed() {
     let home = Home::new();
     let (daemon, events) = serve(&home, |daemon| daemon);
     let (run, _keyboard, streams) = start(home, "login --no-browser");
-    let Event::Authorize(page) = authorize() else {
+    let LoginEvent::Authorize(page) = authorize() else {
         panic!("it begins with a page");
     };
-    events.send(&Event::Authorize(Authorize {
+    events.send(&LoginEvent::Authorize(Authorize {
         listens: false,
         ..page
     }));
     streams.err.until("press Enter").await;
-    let Event::Done(done) = done() else {
+    let LoginEvent::Done(done) = done() else {
         panic!("a login ends with this event");
     };
-    events.send(&Event::Done(Done {
+    events.send(&LoginEvent::Done(Done {
         new_person: true,
         missing_scopes: Vec::new(),
         ..done

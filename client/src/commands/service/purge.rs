@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use loopdesk_protocol::call::Empty;
-use loopdesk_protocol::session::{LOGOUT, LoggedOut, Logout};
+use loopdesk_protocol::session::{LOGOUT, LoggedOut, LogoutRequest};
 use loopdesk_protocol::status::{self, Status};
 use loopdesk_protocol::{Kind, Problem, vault};
 
@@ -28,7 +28,7 @@ pub(super) async fn log_out(
     let status: Status = client.get(status::CALL).await?;
     let mut logged_out = Vec::new();
     for account in status.accounts {
-        let request = Logout {
+        let request = LogoutRequest {
             account: Some(account.name.clone()),
             forget,
         };

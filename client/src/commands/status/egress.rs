@@ -1,11 +1,11 @@
 //! The proxy on the way to Zendesk: which one, its exceptions, and its last failure.
 
-use loopdesk_protocol::status::Egress;
+use loopdesk_protocol::status::EgressStatus;
 
 use crate::ui::time::Clock;
 
 /// The value of the row "proxy", if one is set.
-pub(super) fn lines(egress: &Egress, clock: &Clock) -> Option<String> {
+pub(super) fn lines(egress: &EgressStatus, clock: &Clock) -> Option<String> {
     let variable = egress.variable.as_deref()?;
     let login = if egress.has_login {
         ", with a login"
@@ -34,14 +34,14 @@ pub(super) fn lines(egress: &Egress, clock: &Clock) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use loopdesk_protocol::status::{LastError, NoProxy};
+    use loopdesk_protocol::status::{LastError, NoProxyStatus};
 
     use super::*;
 
     #[test]
     fn o3_a_proxy_is_shown_with_its_exceptions_and_its_last_failure() {
         let clock = Clock::fixed("2026-11-23T17:00:00Z");
-        let mut egress = Egress::default();
+        let mut egress = EgressStatus::default();
         assert_eq!(lines(&egress, &clock), None);
         egress.proxy = Some("http://proxy.corp:3128".to_owned());
         egress.variable = Some("HTTPS_PROXY".to_owned());
@@ -50,7 +50,7 @@ mod tests {
             "http://proxy.corp:3128 (HTTPS_PROXY)"
         );
         egress.has_login = true;
-        egress.no_proxy = Some(NoProxy {
+        egress.no_proxy = Some(NoProxyStatus {
             variable: "no_proxy".to_owned(),
             hosts: "localhost, .example.com".to_owned(),
         });

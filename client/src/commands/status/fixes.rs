@@ -1,7 +1,7 @@
 //! Adds what a daemon left out: a problem for every bad state, and a fix for every problem.
 
 use loopdesk_protocol::account::CLIENT_CREDENTIALS;
-use loopdesk_protocol::status::{Account, State, Status, VaultState};
+use loopdesk_protocol::status::{AccountStatus, State, Status, VaultState};
 use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Condition, Kind, PROTOCOL, Problem, conditions};
 
@@ -85,7 +85,7 @@ fn other_release(status: &Status) -> Option<Condition> {
 }
 
 /// Scripts act as an admin without a login in a browser.
-fn acts_as_admin(account: &Account) -> Option<Condition> {
+fn acts_as_admin(account: &AccountStatus) -> Option<Condition> {
     let person = account.person.as_ref()?;
     (account.grant == CLIENT_CREDENTIALS && person.is_admin()).then(|| {
         let problem = conditions::acts_as_admin(&account.name, &person.name);
@@ -94,7 +94,7 @@ fn acts_as_admin(account: &Account) -> Option<Condition> {
 }
 
 /// Scripts are refused until their keys are confirmed.
-fn suspended_keys(account: &Account) -> Option<Problem> {
+fn suspended_keys(account: &AccountStatus) -> Option<Problem> {
     let names = account.suspended_keys.join(" ");
     let what = key::suspended(account)?;
     Some(conditions::keys_suspended(what, &account.name, names))

@@ -107,7 +107,7 @@ fn daemon(status: &Status, clock: &Clock) -> Text {
     }
 }
 
-fn configuration(config: &status::Config) -> String {
+fn configuration(config: &status::ConfigStatus) -> String {
     let mut text = config.path.clone();
     if let Some(below) = &config.system_path {
         text.push_str(&format!(", on top of {below}"));
@@ -118,7 +118,7 @@ fn configuration(config: &status::Config) -> String {
     text
 }
 
-fn vault(vault: &status::Vault) -> String {
+fn vault(vault: &status::VaultStatus) -> String {
     let (_, words) = state::vault(vault.state);
     let see = if vault.problem.is_some() {
         ", see below"

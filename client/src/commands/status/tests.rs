@@ -170,7 +170,7 @@ fn o3_a_daemon_of_another_release_is_pointed_out() {
 fn o3_a_proxy_that_is_loopdesk_itself_is_a_warning_and_one_that_can_t_be_used_a_problem() {
     let mut status = testing::status();
     status.accounts.truncate(1);
-    status.egress = status::Egress {
+    status.egress = status::EgressStatus {
         variable: Some("ALL_PROXY".to_owned()),
         ignored: vec![status::Ignored {
             variable: "HTTPS_PROXY".to_owned(),
@@ -178,7 +178,7 @@ fn o3_a_proxy_that_is_loopdesk_itself_is_a_warning_and_one_that_can_t_be_used_a_
             fix: "unset it; then run `loopdesk service install`".to_owned(),
         }],
         problem: Some(Problem::new(Kind::Trouble, "ALL_PROXY names no host").hint("set it")),
-        ..status::Egress::default()
+        ..status::EgressStatus::default()
     };
     let shown = shown(&status);
     let from = shown.find("  proxy").unwrap();

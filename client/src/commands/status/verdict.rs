@@ -1,7 +1,7 @@
 //! The first line of `loopdesk status`: ready, or the main problem with its fix.
 
 use loopdesk_protocol::Problem;
-use loopdesk_protocol::status::{Access, Account, State, Status};
+use loopdesk_protocol::status::{Access, AccountStatus, State, Status};
 
 use crate::base_url::{authority, preferred};
 use crate::ui::text::{BAD, GOOD, Text, WARN, count};
@@ -26,13 +26,13 @@ pub(super) fn line(status: &Status) -> Text {
 }
 
 /// The account that most requests go to.
-fn serving(accounts: &[Account]) -> Option<&Account> {
+fn serving(accounts: &[AccountStatus]) -> Option<&AccountStatus> {
     let mut serving = accounts.iter().filter(|account| account.state.serves());
     let first = serving.clone().next();
     serving.find(|account| account.default).or(first)
 }
 
-fn ready(account: &Account, accounts: &[Account]) -> Text {
+fn ready(account: &AccountStatus, accounts: &[AccountStatus]) -> Text {
     let plainest = account.base_urls.iter();
     let plainest = plainest
         .map(String::as_str)

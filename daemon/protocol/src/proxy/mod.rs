@@ -24,7 +24,7 @@ pub const EXEMPTIONS: [&str; 2] = ["no_proxy", "NO_PROXY"];
 pub struct ProxyUrl {
     scheme: Scheme,
     address: HostPort,
-    login: Option<Login>,
+    login: Option<ProxyLogin>,
 }
 
 impl ProxyUrl {
@@ -50,12 +50,12 @@ impl ProxyUrl {
             return Err(ProxyUrlError::Unencoded);
         }
         let (login, address) = match authority.rsplit_once('@') {
-            Some((login, address)) => (Login::parse(login), address),
+            Some((login, address)) => (ProxyLogin::parse(login), address),
             None => (None, authority),
         };
         let address = HostPort::parse(address, scheme.port())?;
         let is_long =
-            |login: &Login| login.user.len() > SOCKS_MAX || login.password.len() > SOCKS_MAX;
+            |login: &ProxyLogin| login.user.len() > SOCKS_MAX || login.password.len() > SOCKS_MAX;
         if scheme.is_socks() && login.as_ref().is_some_and(is_long) {
             return Err(ProxyUrlError::TooLong);
         }
@@ -87,7 +87,7 @@ impl ProxyUrl {
     }
 
     /// The login for the proxy.
-    pub fn login(&self) -> Option<&Login> {
+    pub fn login(&self) -> Option<&ProxyLogin> {
         self.login.as_ref()
     }
 
@@ -166,12 +166,12 @@ fn is_scheme(text: &str) -> bool {
 
 /// A user and a password, percent-decoded. `Debug` shows neither.
 #[derive(Clone)]
-pub struct Login {
+pub struct ProxyLogin {
     user: Zeroizing<Vec<u8>>,
     password: Zeroizing<Vec<u8>>,
 }
 
-impl Login {
+impl ProxyLogin {
     fn parse(text: &str) -> Option<Self> {
         let (user, password) = text.split_once(':').unwrap_or((text, ""));
         (!text.is_empty()).then(|| Self {
@@ -196,7 +196,7 @@ impl Login {
     }
 }
 
-impl fmt::Debug for Login {
+impl fmt::Debug for ProxyLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Login(..)")
     }

@@ -2,12 +2,12 @@ use super::*;
 
 #[test]
 fn an_older_daemons_answer_is_understood() {
-    let vault: Vault = serde_json::from_str(r#"{"kind":"keyring"}"#).unwrap();
+    let vault: VaultStatus = serde_json::from_str(r#"{"kind":"keyring"}"#).unwrap();
     assert_eq!(vault.state, VaultState::Untested);
     let account = r#"{"name":"acme","default":true,"origin":"https://acme.zendesk.com",
         "client_id":"loopdesk","base_urls":[],"state":"active","pairs":[
         {"role":"primary","state":"active"},{"role":"spare","state":"active"}]}"#;
-    let account: Account = serde_json::from_str(account).unwrap();
+    let account: AccountStatus = serde_json::from_str(account).unwrap();
     assert_eq!(account.grant, crate::account::AUTHORIZATION_CODE);
     let roles: Vec<_> = account.pairs.iter().map(|pair| pair.role).collect();
     assert_eq!(roles, [Role::Primary], "without those of other releases");

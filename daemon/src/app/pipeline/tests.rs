@@ -226,7 +226,7 @@ impl PipelineScene {
                     email: None,
                     role: None,
                 },
-                rights: key::Rights {
+                rights: key::RightsText {
                     scopes: owned(scopes),
                     allow: Vec::new(),
                     deny: owned(deny),

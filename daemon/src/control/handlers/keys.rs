@@ -70,7 +70,7 @@ pub(in crate::control) async fn create(
 pub(in crate::control) async fn revoke(
     control: Arc<Control>,
     asked: Named,
-) -> Result<key::Key, Problem> {
+) -> Result<key::KeyStatus, Problem> {
     let config = Arc::clone(&control.loaded.borrow().config);
     let before = control.keys.named(&asked.name);
     let shown = before.map(|key| shown(&control, &config, &[key]));
@@ -297,13 +297,13 @@ fn created(control: &Control, config: &Config, made: (Arc<Key>, SecretText)) -> 
     }
 }
 
-fn shown(control: &Control, config: &Config, keys: &[Arc<Key>]) -> Vec<key::Key> {
+fn shown(control: &Control, config: &Config, keys: &[Arc<Key>]) -> Vec<key::KeyStatus> {
     keys.iter().map(|key| view(control, config, key)).collect()
 }
 
-fn view(control: &Control, config: &Config, key: &Key) -> key::Key {
+fn view(control: &Control, config: &Config, key: &Key) -> key::KeyStatus {
     let shown = control.keys.shown(key, state(control, config, key));
-    key::Key {
+    key::KeyStatus {
         expires_at: KeyPolicy::new(config).ends_at(key),
         ..shown
     }

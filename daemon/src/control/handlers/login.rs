@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use loopdesk_protocol::Problem;
 use loopdesk_protocol::call::Empty;
-use loopdesk_protocol::login::{Event, LoginRequest, Pasted};
+use loopdesk_protocol::login::{LoginEvent, LoginRequest, Pasted};
 use tokio::sync::mpsc;
 
 use super::super::Control;
@@ -15,7 +15,7 @@ use crate::session::login::{self, LoginOptions};
 pub(in crate::control) fn login(
     control: &Control,
     asked: &LoginRequest,
-) -> Result<JsonLines<Event>, Problem> {
+) -> Result<JsonLines<LoginEvent>, Problem> {
     let (account, session) = super::pick(control, asked.account.as_deref())?;
     let config = Arc::clone(&control.loaded.borrow().config);
     let wish = LoginOptions {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loopdesk_protocol::config::Diagnostic;
-use loopdesk_protocol::status::{Account, Config, Daemon, HooksStatus, KeysStatus, State, Status};
+use loopdesk_protocol::status::{
+    AccountStatus, ConfigStatus, DaemonStatus, HooksStatus, KeysStatus, State, Status,
+};
 use loopdesk_protocol::version::Version;
 use loopdesk_protocol::{Condition, Problem, conditions};
 
@@ -59,7 +61,7 @@ pub(in crate::control) async fn status(control: Arc<Control>) -> Result<Status, 
         protocol: _,
     } = version();
     Ok(Status {
-        daemon: Daemon {
+        daemon: DaemonStatus {
             version,
             pid,
             started_at: control.started_at,
@@ -81,7 +83,7 @@ pub(in crate::control) async fn status(control: Arc<Control>) -> Result<Status, 
             .chain(keys)
             .chain(keyless)
             .collect(),
-        config: Config {
+        config: ConfigStatus {
             path: loaded.path,
             system_path: loaded.system_path,
             loaded_at: loaded.loaded_at,
@@ -113,8 +115,12 @@ fn key_needed(
 }
 
 /// The state of one account.
-pub(super) fn account(config: &config::Config, account: &config::Account, view: View) -> Account {
-    Account {
+pub(super) fn account(
+    config: &config::Config,
+    account: &config::Account,
+    view: View,
+) -> AccountStatus {
+    AccountStatus {
         name: account.name.to_string(),
         default: config.default_account.as_ref() == Some(&account.name),
         origin: account.api_origin.to_string(),

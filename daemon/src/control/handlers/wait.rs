@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loopdesk_protocol::status::{Account, State};
+use loopdesk_protocol::status::{AccountStatus, State};
 use loopdesk_protocol::wait::{WaitRequest, too_long};
 use loopdesk_protocol::{Kind, Problem};
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use super::super::Control;
 pub(in crate::control) async fn wait(
     control: Arc<Control>,
     asked: WaitRequest,
-) -> Result<Account, Problem> {
+) -> Result<AccountStatus, Problem> {
     let since = Instant::now();
     let (account, session) = super::pick(&control, asked.account.as_deref())?;
     let mut changes = session.changes();

@@ -10,7 +10,7 @@ fn now() -> Timestamp {
     "2026-11-01T00:00:00Z".parse().unwrap()
 }
 
-fn key(name: &str, rights: key::Rights) -> Key {
+fn key(name: &str, rights: key::RightsText) -> Key {
     let id = KeyId::random().unwrap();
     let new = NewKey {
         name: name.to_owned(),
@@ -28,9 +28,9 @@ fn key(name: &str, rights: key::Rights) -> Key {
     Key::new(new, id, format::generate(id).unwrap().1, now()).unwrap()
 }
 
-fn rights(scopes: &[&str], allow: &[&str], deny: &[&str]) -> key::Rights {
+fn rights(scopes: &[&str], allow: &[&str], deny: &[&str]) -> key::RightsText {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    key::Rights {
+    key::RightsText {
         scopes: texts(scopes),
         allow: texts(allow),
         deny: texts(deny),

@@ -202,10 +202,10 @@ impl UsageLog {
     }
 
     /// The programs that have used an account without a key, latest first.
-    pub(super) fn callers(&self, account: &AccountName) -> Vec<key::Caller> {
+    pub(super) fn callers(&self, account: &AccountName) -> Vec<key::KeylessCaller> {
         let keyless = lock(&self.keyless);
         let entries = keyless.get(account).map_or(&[][..], Vec::as_slice);
-        let mut callers: Vec<(u64, key::Caller)> =
+        let mut callers: Vec<(u64, key::KeylessCaller)> =
             entries.iter().filter_map(CallerEntry::shown).collect();
         callers.sort_by(|(a, _), (b, _)| b.cmp(a));
         callers.into_iter().map(|(_, caller)| caller).collect()
@@ -260,10 +260,13 @@ impl UsageLog {
 }
 
 impl CallerEntry {
-    fn shown(&self) -> Option<(u64, key::Caller)> {
+    fn shown(&self) -> Option<(u64, key::KeylessCaller)> {
         let (last, requests) = self.counter.shown();
         let last = last?;
-        Some((self.counter.sequence(), key::Caller { last, requests }))
+        Some((
+            self.counter.sequence(),
+            key::KeylessCaller { last, requests },
+        ))
     }
 }
 

@@ -52,9 +52,9 @@ impl UsageBench {
                 email: None,
                 role: None,
             },
-            rights: key::Rights {
+            rights: key::RightsText {
                 scopes: vec!["read".to_owned()],
-                ..key::Rights::default()
+                ..key::RightsText::default()
             },
             expires_in: None,
             note: None,

@@ -8,7 +8,7 @@ mod osascript;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use loopdesk_protocol::event::{Event, SessionEvent};
+use loopdesk_protocol::event::{SessionEvent, SessionEventKind};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -65,19 +65,19 @@ impl From<&SessionEvent> for Notice {
     fn from(event: &SessionEvent) -> Self {
         let account = &event.account;
         let (title, urgency) = match event.event {
-            Event::Ended => (
+            SessionEventKind::Ended => (
                 format!("Zendesk login needed ({account})"),
                 NoticeUrgency::Critical,
             ),
-            Event::Blocked => (
+            SessionEventKind::Blocked => (
                 format!("Zendesk refuses ({account})"),
                 NoticeUrgency::Critical,
             ),
-            Event::Demoted => (
+            SessionEventKind::Demoted => (
                 format!("Fewer rights in Zendesk ({account})"),
                 NoticeUrgency::Normal,
             ),
-            Event::ExpiresSoon => {
+            SessionEventKind::ExpiresSoon => {
                 let left = event.until.map(|until| until.duration_since(event.at));
                 let days = left.map_or(0, |left| left.as_hours() / 24);
                 let when = match days {
@@ -90,7 +90,7 @@ impl From<&SessionEvent> for Notice {
                     NoticeUrgency::Normal,
                 )
             }
-            Event::Restored => (
+            SessionEventKind::Restored => (
                 format!("Zendesk works again ({account})"),
                 NoticeUrgency::Low,
             ),
@@ -126,7 +126,7 @@ mod tests {
     fn r7_a_notice_names_the_account_the_day_and_the_fix() {
         let event = SessionEvent {
             version: VERSION,
-            event: Event::ExpiresSoon,
+            event: SessionEventKind::ExpiresSoon,
             account: "acme".to_owned(),
             at: "2026-11-20T00:00:00Z".parse().unwrap(),
             state: State::Active,

@@ -23,7 +23,7 @@ impl World {
         Self { told, view, now }
     }
 
-    fn pass(&mut self, hours: i64) -> Option<Event> {
+    fn pass(&mut self, hours: i64) -> Option<SessionEventKind> {
         self.now += SignedDuration::from_hours(hours);
         if let Some(warning) = &mut self.view.expiry_warning {
             let left = warning.until.duration_since(self.now).as_hours();
@@ -63,16 +63,20 @@ fn r4_each_cause_is_told_once_and_so_is_its_end() {
     let mut world = World::new();
     assert_eq!(world.pass(0), None);
     world.wrong(AlertKind::Blocked, State::Blocked, "ask Ada");
-    assert_eq!(world.pass(1), Some(Event::Blocked));
+    assert_eq!(world.pass(1), Some(SessionEventKind::Blocked));
     for _ in 0..50 {
         assert_eq!(world.pass(1), None);
     }
     world.wrong(AlertKind::Blocked, State::Blocked, "ask Ben");
-    assert_eq!(world.pass(1), Some(Event::Blocked), "another cause");
+    assert_eq!(
+        world.pass(1),
+        Some(SessionEventKind::Blocked),
+        "another cause"
+    );
     world.wrong(AlertKind::Ended, State::Ended, "revoked");
-    assert_eq!(world.pass(1), Some(Event::Ended));
+    assert_eq!(world.pass(1), Some(SessionEventKind::Ended));
     world.works();
-    assert_eq!(world.pass(1), Some(Event::Restored));
+    assert_eq!(world.pass(1), Some(SessionEventKind::Restored));
     assert_eq!(world.pass(1), None);
 }
 
@@ -80,7 +84,7 @@ fn r4_each_cause_is_told_once_and_so_is_its_end() {
 fn a_restart_proves_nothing() {
     let mut world = World::new();
     world.wrong(AlertKind::Blocked, State::Blocked, "ask Ada");
-    assert_eq!(world.pass(1), Some(Event::Blocked));
+    assert_eq!(world.pass(1), Some(SessionEventKind::Blocked));
     for _ in 0..5 {
         world.view.state = State::KeyMissing;
         assert_eq!(world.pass(0), None);
@@ -101,7 +105,9 @@ fn what_comes_and_goes_is_told_once_a_day() {
         world.works();
         told.extend(world.pass(0));
     }
-    let blocked = told.iter().filter(|event| **event == Event::Blocked);
+    let blocked = told
+        .iter()
+        .filter(|event| **event == SessionEventKind::Blocked);
     assert_eq!(blocked.count(), 2, "{told:?}");
     assert_eq!(told.len(), 4, "each with its end: {told:?}");
 }
@@ -115,7 +121,7 @@ fn r7_the_countdown_is_told_in_steps_never_twice_a_day() {
     let mut told = Vec::new();
     for hour in 0..(24 * 15) {
         if let Some(event) = world.pass(1) {
-            assert_eq!(event, Event::ExpiresSoon);
+            assert_eq!(event, SessionEventKind::ExpiresSoon);
             told.push(hour);
         }
     }
@@ -127,7 +133,7 @@ fn r7_the_countdown_is_told_in_steps_never_twice_a_day() {
     world.seems_well();
     assert_eq!(world.pass(0), None);
     world.works();
-    assert_eq!(world.pass(0), Some(Event::Restored));
+    assert_eq!(world.pass(0), Some(SessionEventKind::Restored));
     assert_eq!(world.told.countdown, None);
 }
 
@@ -135,7 +141,7 @@ fn r7_the_countdown_is_told_in_steps_never_twice_a_day() {
 fn a_logout_is_known_to_whoever_logs_out() {
     let mut world = World::new();
     world.wrong(AlertKind::Ended, State::Ended, "revoked");
-    assert_eq!(world.pass(0), Some(Event::Ended));
+    assert_eq!(world.pass(0), Some(SessionEventKind::Ended));
     world.seems_well();
     world.view.state = State::SignedOut;
     assert_eq!(world.pass(0), None);

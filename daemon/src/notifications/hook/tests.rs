@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use jiff::Timestamp;
-use loopdesk_protocol::event::{Event, VERSION};
+use loopdesk_protocol::event::{SessionEventKind, VERSION};
 use loopdesk_protocol::status::State;
 
 use super::*;
@@ -12,7 +12,7 @@ use crate::telemetry::redact;
 fn event() -> SessionEvent {
     SessionEvent {
         version: VERSION,
-        event: Event::Ended,
+        event: SessionEventKind::Ended,
         account: "acme".to_owned(),
         at: Timestamp::UNIX_EPOCH,
         state: State::Ended,

@@ -19,9 +19,9 @@ const MULTIPART: &str = "multipart/form-data; boundary=b";
 
 fn limited() -> Rights {
     let scopes = vec!["tickets:write".to_owned(), "read".to_owned()];
-    Rights::parse(&key::Rights {
+    Rights::parse(&key::RightsText {
         scopes,
-        ..key::Rights::default()
+        ..key::RightsText::default()
     })
     .unwrap()
 }
@@ -117,7 +117,7 @@ async fn d3_p9_a_body_that_only_mentions_it_arrives_as_it_is() {
 async fn d2_side_loads_are_judged_in_a_body_as_in_a_query() {
     let rights = |scopes: &[&str], allow: &[&str], deny: &[&str]| {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        Rights::parse(&key::Rights {
+        Rights::parse(&key::RightsText {
             scopes: owned(scopes),
             allow: owned(allow),
             deny: owned(deny),
@@ -354,9 +354,9 @@ async fn s4_a_body_that_breaks_off_breaks_off_for_whoever_reads_it_next() {
 #[tokio::test]
 async fn d3_a_key_that_may_do_everything_is_not_looked_at() {
     let scopes = vec!["read".to_owned(), "write".to_owned()];
-    let full = Rights::parse(&key::Rights {
+    let full = Rights::parse(&key::RightsText {
         scopes,
-        ..key::Rights::default()
+        ..key::RightsText::default()
     })
     .unwrap();
     let head = head("POST", "/api/v2/tickets", FORM);

@@ -15,9 +15,9 @@ use loopdesk_protocol::key;
 use super::{PolicyDenied, Rights};
 
 /// The scopes and rules requested for a key.
-fn asked(scopes: &[&str], allow: &[&str], deny: &[&str]) -> key::Rights {
+fn asked(scopes: &[&str], allow: &[&str], deny: &[&str]) -> key::RightsText {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    key::Rights {
+    key::RightsText {
         scopes: owned(scopes),
         allow: owned(allow),
         deny: owned(deny),

@@ -29,9 +29,9 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
             name: name.to_owned(),
             account: "acme".parse().unwrap(),
             person: person(1),
-            rights: key::Rights {
+            rights: key::RightsText {
                 scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-                ..key::Rights::default()
+                ..key::RightsText::default()
             },
             expires_in: hours.map(|hours| Duration::from_secs(hours * 3600)),
             note: None,
@@ -113,9 +113,9 @@ fn d2_requests_and_explain_and_the_list_judge_a_key_alike() {
                 .into(),
         );
         if is_bounded {
-            let most = key::Rights {
+            let most = key::RightsText {
                 scopes: vec!["read".to_owned()],
-                ..key::Rights::default()
+                ..key::RightsText::default()
             };
             config.max_key_scope = Some(Rights::parse(&most).unwrap());
             config.max_key_age = Some(Ttl::of_key("1h").unwrap());
@@ -154,9 +154,9 @@ async fn d2_a_body_is_held_to_the_keys_rights_and_to_max_key_scope() {
     let paths = Paths::resolve(|_| None, Some(home.path().to_owned()), None).unwrap();
     let clock = Clock::system();
     let keys = Keys::open(&paths, clock.clone());
-    let rights = |scopes: &[&str]| key::Rights {
+    let rights = |scopes: &[&str]| key::RightsText {
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        ..key::Rights::default()
+        ..key::RightsText::default()
     };
     let (narrow, wide): (&[&str], &[&str]) = (&["tickets:read"], &["tickets:read", "users:read"]);
     for (own, most, passes) in [

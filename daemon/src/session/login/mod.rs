@@ -26,7 +26,7 @@ use loopdesk_protocol::status::{Role, State};
 use loopdesk_protocol::{Kind, Problem, SecretText};
 use tokio::sync::{mpsc, oneshot};
 
-pub use loopdesk_protocol::login::Event;
+pub use loopdesk_protocol::login::LoginEvent;
 
 use self::read_only::{RedirectTarget, Visit};
 use self::text::{abandoned, no_random};
@@ -52,7 +52,7 @@ impl Session {
         options: LoginOptions,
         redirect_uris: &[RedirectUri],
         base_urls: Vec<String>,
-        events: mpsc::Sender<Event>,
+        events: mpsc::Sender<LoginEvent>,
     ) {
         let login = Login {
             session: self.clone(),
@@ -160,7 +160,7 @@ struct Login {
     options: LoginOptions,
     redirect_uris: Vec<RedirectUri>,
     base_urls: Vec<String>,
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<LoginEvent>,
     _under_way: Arc<()>,
 }
 
@@ -171,8 +171,8 @@ impl Login {
             GrantType::ClientCredentials => self.attempt_by_secret().await,
         };
         let event = match attempt {
-            Ok(done) => Event::Done(done),
-            Err(problem) => Event::Failed(problem),
+            Ok(done) => LoginEvent::Done(done),
+            Err(problem) => LoginEvent::Failed(problem),
         };
         drop(self.events.send(event).await);
     }
@@ -281,7 +281,7 @@ impl Login {
         patience: Duration,
     ) -> Result<(), Problem> {
         let now = self.session.0.clock.now();
-        let authorize = Event::Authorize(Authorize {
+        let authorize = LoginEvent::Authorize(Authorize {
             account: self.name(),
             url: authorization.url.clone(),
             redirect_uri: authorization.redirect_uri.clone(),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loopdesk_protocol::login::{Done, Event, Obtained};
+use loopdesk_protocol::login::{Done, LoginEvent, Obtained};
 use loopdesk_protocol::status::{Role, State};
 use loopdesk_protocol::{Kind, Problem};
 use secrecy::SecretString;
@@ -120,7 +120,7 @@ impl Login {
             page: extra.page,
             pages: extra.page,
         };
-        let obtained = Event::Obtained(Obtained {
+        let obtained = LoginEvent::Obtained(Obtained {
             account: self.name(),
             role: extra.last,
             person: extra.primary.person.as_ref().clone(),

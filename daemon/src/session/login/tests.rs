@@ -360,7 +360,7 @@ struct Attempt {
     authorize: Authorize,
     state: String,
     address: SocketAddr,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<LoginEvent>,
     task: JoinHandle<()>,
 }
 
@@ -390,9 +390,9 @@ impl Attempt {
             session.login(options, &uris, base_urls, sender).await;
         });
         let authorize = match events.recv().await.unwrap() {
-            Event::Authorize(authorize) => authorize,
-            Event::Failed(problem) => return Err(problem),
-            other @ (Event::Obtained(_) | Event::Done(_)) => panic!("{other:?}"),
+            LoginEvent::Authorize(authorize) => authorize,
+            LoginEvent::Failed(problem) => return Err(problem),
+            other @ (LoginEvent::Obtained(_) | LoginEvent::Done(_)) => panic!("{other:?}"),
         };
         let (_, query) = authorize.url.split_once('?').unwrap();
         let mut parameters = url::form_urlencoded::parse(query.as_bytes());
@@ -436,8 +436,9 @@ impl Attempt {
 
     async fn done(&mut self) -> Done {
         match self.events.recv().await.unwrap() {
-            Event::Done(done) => done,
-            other @ (Event::Authorize(_) | Event::Obtained(_) | Event::Failed(_)) => {
+            LoginEvent::Done(done) => done,
+            other
+            @ (LoginEvent::Authorize(_) | LoginEvent::Obtained(_) | LoginEvent::Failed(_)) => {
                 panic!("{other:?}")
             }
         }
@@ -445,8 +446,8 @@ impl Attempt {
 
     async fn failed(&mut self) -> Problem {
         match self.events.recv().await.unwrap() {
-            Event::Failed(problem) => problem,
-            other @ (Event::Authorize(_) | Event::Obtained(_) | Event::Done(_)) => {
+            LoginEvent::Failed(problem) => problem,
+            other @ (LoginEvent::Authorize(_) | LoginEvent::Obtained(_) | LoginEvent::Done(_)) => {
                 panic!("{other:?}")
             }
         }

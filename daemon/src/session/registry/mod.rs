@@ -119,7 +119,10 @@ impl Sessions {
     ///
     /// # Errors
     /// Why the vault is still closed, or doesn't have the key.
-    pub async fn unlock(&self, passphrase: Option<&SecretText>) -> Result<status::Vault, Problem> {
+    pub async fn unlock(
+        &self,
+        passphrase: Option<&SecretText>,
+    ) -> Result<status::VaultStatus, Problem> {
         self.0.unlock(passphrase).await?;
         Ok(self.vault_status())
     }
@@ -143,14 +146,14 @@ impl Sessions {
     }
 
     /// The network egress under `config`, as `status` shows it.
-    pub fn egress_status(&self, config: &Config) -> status::Egress {
+    pub fn egress_status(&self, config: &Config) -> status::EgressStatus {
         let accounts = config.accounts.values();
         let origins = accounts.flat_map(|account| account.origins());
         Egress::new(&self.0.deps.proxies, config).status(origins)
     }
 
     /// The vault as `status` shows it, after checking its file, too.
-    pub async fn vault_and_file(&self) -> status::Vault {
+    pub async fn vault_and_file(&self) -> status::VaultStatus {
         let shown = self.vault_status();
         if shown.problem.is_some() || !self.0.has_records().await {
             return shown;
@@ -159,16 +162,16 @@ impl Sessions {
             Some(vault) => vault.lost_file().await,
             None => None,
         };
-        status::Vault {
+        status::VaultStatus {
             problem: lost,
             ..shown
         }
     }
 
     /// The vault as `status` shows it.
-    pub fn vault_status(&self) -> status::Vault {
+    pub fn vault_status(&self) -> status::VaultStatus {
         let shown = self.0.vaults.status(self.0.store.has_records());
-        shown.unwrap_or_else(|| status::Vault {
+        shown.unwrap_or_else(|| status::VaultStatus {
             kind: VaultKind::Keyring.name().to_owned(),
             state: status::VaultState::Untested,
             problem: None,

@@ -42,7 +42,7 @@ impl Vaults {
     }
 
     /// The vault as `status` shows it.
-    pub(in crate::session) fn status(&self, has_records: bool) -> Option<status::Vault> {
+    pub(in crate::session) fn status(&self, has_records: bool) -> Option<status::VaultStatus> {
         let mut shown = self.current()?.status(has_records);
         let move_problem = self.next().as_ref().and_then(|next| next.problem.clone());
         shown.problem = shown.problem.or(move_problem);

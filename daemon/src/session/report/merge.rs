@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loopdesk_protocol::status::{Pair, Role, State};
+use loopdesk_protocol::status::{PairStatus, Role, State};
 use loopdesk_protocol::{Kind, Problem};
 
 use super::snapshot::{PairState, Ready, Snapshot};
@@ -74,7 +74,7 @@ fn secrets(pairs: &PairStates) -> TokenPatterns {
         .fold(TokenPatterns::default(), |all, more| all.and(more))
 }
 
-fn shown_pairs(pairs: &PairStates) -> Vec<Pair> {
+fn shown_pairs(pairs: &PairStates) -> Vec<PairStatus> {
     let is_present = |role: &Role| {
         let view = &pairs.get(*role).view;
         let exists = view.person.is_some() || view.problem.is_some();
@@ -91,14 +91,14 @@ fn shown_pairs(pairs: &PairStates) -> Vec<Pair> {
     roles.map(|role| shown_pair(pairs, role)).collect()
 }
 
-fn shown_pair(pairs: &PairStates, role: Role) -> Pair {
+fn shown_pair(pairs: &PairStates, role: Role) -> PairStatus {
     let view = &pairs.get(role).view;
     let (note, problem) = match role {
         // The account shows this pair's problem as its own.
         Role::Primary => (None, None),
         Role::ReadOnly => read_only_remarks(pairs),
     };
-    Pair {
+    PairStatus {
         role,
         state: view.state,
         in_use: role == Role::Primary,

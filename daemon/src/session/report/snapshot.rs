@@ -73,7 +73,7 @@ pub(in crate::session) struct RequestToken {
     pub(in crate::session) origins: [Origin; 2],
 }
 
-/// The part of `protocol::status::Account` that the session knows.
+/// The part of `protocol::status::AccountStatus` that the session knows.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The account.
@@ -111,7 +111,7 @@ pub struct View {
     /// Whether a request would be sent, now or after a short wait.
     pub serves: bool,
     /// The account's pairs that are worth showing.
-    pub pairs: Vec<status::Pair>,
+    pub pairs: Vec<status::PairStatus>,
 }
 
 impl PairState {

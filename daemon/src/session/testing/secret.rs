@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loopdesk_protocol::login::{Done, Event};
+use loopdesk_protocol::login::{Done, LoginEvent};
 use loopdesk_protocol::{Problem, SecretText};
 use tokio::sync::mpsc;
 
@@ -48,8 +48,8 @@ impl Bench {
         let (events, mut heard) = mpsc::channel(8);
         self.session.login(options, &[], Vec::new(), events).await;
         match heard.recv().await {
-            Some(Event::Done(done)) => Ok(done),
-            Some(Event::Failed(problem)) => Err(problem),
+            Some(LoginEvent::Done(done)) => Ok(done),
+            Some(LoginEvent::Failed(problem)) => Err(problem),
             other => panic!("{other:?}"),
         }
     }

@@ -296,7 +296,7 @@ impl Vault {
 
     /// The vault as `status` shows it. An empty vault is a problem only once there are records,
     /// which need its key.
-    pub(super) fn status(&self, has_records: bool) -> status::Vault {
+    pub(super) fn status(&self, has_records: bool) -> status::VaultStatus {
         let cached = self.cached();
         let (state, problem) = match &cached.error {
             Some((error, problem)) => {
@@ -307,7 +307,7 @@ impl Vault {
             None if cached.key.is_some() => (status::VaultState::Available, None),
             None => (status::VaultState::Untested, None),
         };
-        status::Vault {
+        status::VaultStatus {
             kind: self.kind.name().to_owned(),
             state,
             problem,

@@ -20,7 +20,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderValue, Uri};
 use hyper_rustls::MaybeHttpsStream;
-use loopdesk_protocol::proxy::{EXEMPTIONS, Login, ProxyUrl, ProxyUrlError, Scheme, VARIABLES};
+use loopdesk_protocol::proxy::{
+    EXEMPTIONS, ProxyLogin, ProxyUrl, ProxyUrlError, Scheme, VARIABLES,
+};
 use loopdesk_protocol::status;
 
 use crate::clock::Clock;
@@ -129,7 +131,7 @@ impl Egress {
     }
 
     /// What `status` reports. `origins` are those of the accounts.
-    pub fn status<'a>(&self, origins: impl Iterator<Item = &'a Origin>) -> status::Egress {
+    pub fn status<'a>(&self, origins: impl Iterator<Item = &'a Origin>) -> status::EgressStatus {
         let read = &self.variables.0;
         let (own, _) = read.proxies.split_at(self.own);
         let ignored = own.iter().map(|(variable, _)| status::Ignored {
@@ -148,14 +150,14 @@ impl Egress {
         direct.sort();
         direct.dedup();
         let proxy = chosen.and_then(|(_, proxy)| proxy.as_ref().ok());
-        status::Egress {
+        status::EgressStatus {
             proxy: proxy.map(|proxy| proxy.url.to_string()),
             variable: chosen.map(|(variable, _)| (*variable).to_owned()),
             has_login: proxy.is_some_and(|proxy| proxy.url.login().is_some()),
             no_proxy: read
                 .no_proxy
                 .as_ref()
-                .map(|(variable, no_proxy)| status::NoProxy {
+                .map(|(variable, no_proxy)| status::NoProxyStatus {
                     variable: (*variable).to_owned(),
                     hosts: no_proxy.to_string(),
                 }),
@@ -251,7 +253,7 @@ impl fmt::Display for Proxy {
     }
 }
 
-fn basic(login: &Login) -> Option<HeaderValue> {
+fn basic(login: &ProxyLogin) -> Option<HeaderValue> {
     let value = format!("Basic {}", BASE64_STANDARD.encode(login.joined()));
     let mut value = HeaderValue::try_from(value).ok()?;
     value.set_sensitive(true);
@@ -260,7 +262,7 @@ fn basic(login: &Login) -> Option<HeaderValue> {
 
 /// The password alone, and together with the user name, so that a short one is found in Basic, too.
 /// Some proxies take a token as the user name, without a password.
-fn hide(login: &Login) -> Vec<Hidden> {
+fn hide(login: &ProxyLogin) -> Vec<Hidden> {
     let alone = match login.password() {
         b"" => login.user(),
         password => password,

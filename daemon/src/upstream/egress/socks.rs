@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use loopdesk_protocol::proxy::Login;
+use loopdesk_protocol::proxy::ProxyLogin;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::proxy_error::{ProxyError, ProxyFault};
@@ -29,7 +29,7 @@ pub(super) async fn open(
 
 async fn negotiate(
     stream: &mut TokioIo<ToProxy>,
-    login: Option<&Login>,
+    login: Option<&ProxyLogin>,
     target: &Uri,
 ) -> Result<(), ProxyFault> {
     let methods: &[u8] = match login {
@@ -82,7 +82,7 @@ async fn negotiate(
     }
 }
 
-async fn log_in(stream: &mut TokioIo<ToProxy>, login: &Login) -> Result<(), ProxyFault> {
+async fn log_in(stream: &mut TokioIo<ToProxy>, login: &ProxyLogin) -> Result<(), ProxyFault> {
     let mut request = zeroize::Zeroizing::new(vec![LOGIN_VERSION]);
     for part in [login.user(), login.password()] {
         request.push(length(part)?);

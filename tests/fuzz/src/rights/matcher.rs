@@ -5,16 +5,16 @@ use loopdesk_protocol::key;
 use loopdeskd::rights::Rights;
 
 /// Checks each plain rule of a key against the paths of its other rules.
-pub(super) fn check(asked: &key::Rights) {
+pub(super) fn check(asked: &key::RightsText) {
     let rules = || asked.allow.iter().chain(&asked.deny).take(MOST);
     for (rule, other) in rules().flat_map(|rule| rules().map(move |other| (rule, other))) {
         let (Some(glob), Some(path)) = (names(rule), names(other)) else {
             continue;
         };
         let path: Vec<String> = path.iter().map(|name| name.replace('*', "x")).collect();
-        let one = key::Rights {
+        let one = key::RightsText {
             allow: vec![format!("GET /{}", glob.join("/"))],
-            ..key::Rights::default()
+            ..key::RightsText::default()
         };
         let Ok(rights) = Rights::parse(&one) else {
             continue;
