@@ -2,8 +2,8 @@
 //!
 //! Connections that are known to come from another user are rejected, whatever they send. A peer
 //! that the system can't identify may be the person's browser in a container or in Windows. Every
-//! request must have the login's state, which only the authorize URL contains. All others get a
-//! 404, and the login goes on waiting (RFC 8252 section 8; W8).
+//! request must have the login's state, which only the authorize URL contains. Any other request
+//! gets a 404, and the login goes on waiting (RFC 8252 section 8; W8).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -146,7 +146,7 @@ async fn answer(pending: PendingCallback, request: Request<Incoming>) -> Respons
     let page = match pending.use_link(path) {
         Some(LinkUse::First(url)) => return page::redirect(&url),
         Some(LinkUse::Again) => Page::link_used(),
-        None => match pending.offer(path, query.unwrap_or_default()) {
+        None => match pending.deliver(path, query.unwrap_or_default()) {
             CallbackResult::Accepted(page) => page.await.unwrap_or_else(|_| Page::lost()),
             CallbackResult::Used => Page::used(),
             CallbackResult::Malformed(_) => Page::malformed(),

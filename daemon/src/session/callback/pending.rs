@@ -167,13 +167,13 @@ impl PendingCallback {
         };
         let target = target.split('#').next().unwrap_or_default();
         match target.split_once('?') {
-            Some((path, query)) => self.offer(path, query),
+            Some((path, query)) => self.deliver(path, query),
             None => CallbackResult::Malformed("it has no `?` followed by a code"),
         }
     }
 
     /// Takes an address by its path and query.
-    pub(in crate::session) fn offer(&self, path: &str, query: &str) -> CallbackResult {
+    pub(in crate::session) fn deliver(&self, path: &str, query: &str) -> CallbackResult {
         let mut current = self.lock();
         let State::Open(open) = &mut *current else {
             return CallbackResult::NoLogin;

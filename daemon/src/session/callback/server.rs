@@ -139,8 +139,8 @@ pub(in crate::session) struct Listening {
     account: AccountName,
     uri: RedirectUri,
     sockets: Vec<TcpListener>,
-    /// Until this server is registered, another login must not search for a port: it could end up
-    /// without one.
+    /// Until this server is registered, another login must not search for a port: it would find
+    /// this one taken, but no server to end.
     _permit: OwnedSemaphorePermit,
 }
 

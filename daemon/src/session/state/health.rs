@@ -26,9 +26,10 @@ pub(in crate::session) struct Health {
     due: Option<Timestamp>,
     /// A probe, or the reading of the note, is in progress.
     busy: bool,
-    /// The last answer was a refusal.
+    /// Why Zendesk refused the last probe, if it did.
     pub(in crate::session) refused: Option<RefreshRejection>,
-    /// The person's role as last seen by a probe; `None` if it hasn't changed since the login.
+    /// The person's role at the last probe; `None` before the first one, when the login's role
+    /// applies.
     pub(in crate::session) role: Option<String>,
     /// When the session was last healthy.
     pub(in crate::session) good_at: Option<Timestamp>,

@@ -61,7 +61,7 @@ pub(in crate::session) struct StateMachine {
     state: State,
     /// The highest generation of this role's pairs so far. It never decreases.
     generation: Generation,
-    /// The account's counter.
+    /// The account's counter of generations.
     generations: Generations,
     /// A login or logout is in progress, so nothing else may touch the record.
     paused: bool,
@@ -122,7 +122,7 @@ pub(in crate::session) struct Live {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::session) enum Condition {
     Good,
-    /// The answers to two refreshes in a row were lost.
+    /// Answers to refreshes were lost that may have replaced the pair.
     Doubtful,
     /// Zendesk refuses to refresh, and says why.
     Blocked(RefreshRejection),
@@ -200,7 +200,7 @@ pub(in crate::session) enum Input {
     Adopted(SessionTokens),
     /// A logout has removed the record.
     Forgotten,
-    /// News of the daily probe.
+    /// A step of the daily probe is done.
     Health(ProbeInput),
     /// The configuration has changed; if `rebound`, the pair may belong to something else now.
     Reconfigured { rebound: bool },

@@ -63,7 +63,7 @@ impl OrphanedPair {
 
     /// The pair is in use, or revoked: removes its file.
     pub(in crate::session) fn forget(self) {
-        // If this fails, the next start finds out the same.
+        // If this fails, the next start finds that out for itself.
         drop(std::fs::remove_file(&self.journal.place.path));
     }
 }

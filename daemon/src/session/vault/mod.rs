@@ -3,7 +3,7 @@
 //! ```text
 //!  sessions ──key, key_or_new──► Vault ──► keyring, keyfile, or wrapped (passphrase, credential)
 //!                                  ▲
-//!  registry ── retries, moves the key, unlocks ─┘      error: why the key isn't available
+//!  registry ──retry, adopt, unlock─┘      error: why the key isn't available
 //! ```
 //!
 //! The vault is read once and the key stays in memory, so it doesn't matter if the keyring is
@@ -42,7 +42,7 @@ pub(super) struct Vault {
     kind: VaultKind,
     backend: Backend,
     cached: Mutex<CachedKey>,
-    /// Without it, two callers at once could each create a key.
+    /// Without this, two callers at once could each create a key.
     create_lock: tokio::sync::Mutex<()>,
     /// The marker file that says which vault has the key.
     marker: PathBuf,

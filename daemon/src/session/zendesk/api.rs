@@ -10,7 +10,7 @@ use loopdesk_protocol::account::Person;
 use secrecy::SecretString;
 
 use super::introspection;
-use super::oauth::{Authorization, Server};
+use super::oauth::{Authorization, TokenEndpoint};
 use crate::clock::Clock;
 use crate::config::Account;
 use crate::session::model::checks::{ProbeResult, Revocation, TokenCheck};
@@ -61,8 +61,8 @@ pub(in crate::session) struct HttpZendesk {
 }
 
 impl HttpZendesk {
-    fn server(&self) -> Server<'_> {
-        Server::new(&self.account, &self.upstream, &self.clock)
+    fn token_endpoint(&self) -> TokenEndpoint<'_> {
+        TokenEndpoint::new(&self.account, &self.upstream, &self.clock)
     }
 }
 
@@ -72,7 +72,7 @@ impl ZendeskApi for HttpZendesk {
         renewal: &'a Renewal,
         journal: Option<&'a AnswerJournal>,
     ) -> Pending<'a, TokenOutcome> {
-        Box::pin(async move { self.server().refresh(renewal, journal).await })
+        Box::pin(async move { self.token_endpoint().refresh(renewal, journal).await })
     }
 
     fn exchange<'a>(
@@ -81,7 +81,7 @@ impl ZendeskApi for HttpZendesk {
         code: &'a SecretString,
         journal: &'a AnswerJournal,
     ) -> Pending<'a, TokenOutcome> {
-        Box::pin(async move { self.server().exchange(login, code, journal).await })
+        Box::pin(async move { self.token_endpoint().exchange(login, code, journal).await })
     }
 
     fn check<'a>(&'a self, access: &'a AccessToken) -> Pending<'a, TokenCheck> {

@@ -171,8 +171,8 @@ async fn show(
                 }
                 completed = next(&mut completed) => {
                     let message = completed.ok_or_else(stopped)?;
-                    let told: Result<(bool, OwnedValue), _> = message.body().deserialize();
-                    let (dismissed, _) = told.map_err(|e| convert_error(&e))?;
+                    let result: Result<(bool, OwnedValue), _> = message.body().deserialize();
+                    let (dismissed, _) = result.map_err(|e| convert_error(&e))?;
                     return Ok(if dismissed { Opened::Dismissed } else { Opened::Open });
                 }
                 _ = next(&mut owners) => return Err(stopped()),
@@ -313,13 +313,13 @@ mod tests {
     #[tokio::test]
     async fn r9_an_unanswered_prompt_is_dismissed_after_the_time_limit() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let (told, mut hears) = mpsc::unbounded_channel();
+        let (sender, mut calls) = mpsc::unbounded_channel();
         let path = "/org/freedesktop/secrets/prompt/1";
         let keyring = zbus::connection::Builder::async_io_unix_stream(theirs)
             .server("0123456789abcdef0123456789abcdef")
             .unwrap()
             .p2p()
-            .serve_at(path, Prompt(told))
+            .serve_at(path, Prompt(sender))
             .unwrap();
         let bus = zbus::connection::Builder::async_io_unix_stream(ours).p2p();
         let (keyring, bus) = tokio::join!(keyring.build(), bus.build());
@@ -329,7 +329,7 @@ mod tests {
         let limit = Duration::from_millis(50);
         let ended = show(bus.unwrap(), path, limit).await.unwrap();
         assert_eq!(ended, Opened::Unanswered);
-        assert_eq!(hears.recv().await, Some("prompt"));
-        assert_eq!(hears.recv().await, Some("dismiss"));
+        assert_eq!(calls.recv().await, Some("prompt"));
+        assert_eq!(calls.recv().await, Some("dismiss"));
     }
 }

@@ -23,16 +23,16 @@ use crate::session::store::journal::{AnswerJournal, JournaledAnswer};
 use crate::telemetry::redact::{self, Hidden};
 use crate::upstream::Upstream;
 
-/// An account's authorization server.
+/// An account's token endpoint.
 #[derive(Debug)]
-pub(in crate::session) struct Server<'a> {
+pub(in crate::session) struct TokenEndpoint<'a> {
     account: &'a Account,
     upstream: &'a Upstream,
     clock: &'a Clock,
 }
 
-impl<'a> Server<'a> {
-    /// The server of `account`, reached through `upstream`.
+impl<'a> TokenEndpoint<'a> {
+    /// The token endpoint of `account`, reached through `upstream`.
     pub(in crate::session) fn new(
         account: &'a Account,
         upstream: &'a Upstream,

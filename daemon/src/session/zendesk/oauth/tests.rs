@@ -6,7 +6,7 @@ use ::http::StatusCode;
 
 use super::*;
 
-/// As [`Server::refresh`] would say it of an endpoint that answers so.
+/// What [`TokenEndpoint::refresh`] makes of this answer.
 fn answer(status: u16, body: &str) -> TokenOutcome {
     let mut response = Response::new(body.to_owned().into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
