@@ -141,7 +141,7 @@ impl Forwarding<'_> {
             .upstream
             .send(&mut self.outgoing, Some(&token.header))
             .await;
-        // The head of the answer is here, so Zendesk has judged the token: a refresh may delete it.
+        // The head of the answer is here, so Zendesk has checked the token: a refresh may delete it.
         drop(lease);
         match sent {
             Ok(response) => Ok((response, token.token_ref)),
@@ -278,7 +278,7 @@ impl Forwarding<'_> {
         match timeout_at(deadline, verdict).await {
             Ok(Ok(Verdict::Replay)) => Ok(On401::Replay),
             Ok(Ok(Verdict::Unusable)) => self.on_unusable(sent, response, deadline).await,
-            // The token is good; or the worker took too long, or has stopped.
+            // The token isn't known to be dead, or the worker took too long or has stopped.
             Ok(Ok(Verdict::PassOn) | Err(_)) | Err(_) => Ok(self.replay_if_dead(sent, response)),
         }
     }
@@ -325,9 +325,9 @@ impl Forwarding<'_> {
         }
     }
 
-    /// Sends the request again after its token was dead. The next 401 is the script's, unless the new
-    /// token died, too, before the request reached Zendesk: that happens on a machine that sleeps for
-    /// longer than a token lives.
+    /// Sends a request again that met a dead token. The next 401 is the script's, unless the new token
+    /// died, too, before the request reached Zendesk: that happens on a machine that sleeps for longer
+    /// than a token lives.
     async fn replay(&mut self) -> Result<Response<Body>, ErrorResponse> {
         for _ in 0..REPLAYS {
             let (response, sent) = self.send_with_token().await?;
@@ -350,8 +350,8 @@ impl Forwarding<'_> {
         })
     }
 
-    /// Whether the token is dead once the refresh that may be under way has published its result.
-    /// Passing the gate waits for that, for as long as an upload would.
+    /// Whether the token is dead once a refresh that may be in progress has published its result. Passing
+    /// the gate waits for that, as long as an upload would.
     async fn is_dead_after_refresh(&self, sent: TokenRef) -> bool {
         let gate = self.session.gate(sent.role);
         drop(gate.enter(Replayability::Unreplayable).await);

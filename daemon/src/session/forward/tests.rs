@@ -383,7 +383,7 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
     assert_eq!(
         bench.get("/all").await.0,
         200,
-        "whoever may write is served"
+        "a caller that may write is served"
     );
 
     // Its token is dead and can't be refreshed: no other pair's token is used.
@@ -395,7 +395,7 @@ async fn d3_whoever_may_only_read_carries_the_read_only_pair_and_never_another()
     assert_eq!(
         bench.get("/all").await.0,
         200,
-        "the account's own pair lives"
+        "the account's own pair is alive"
     );
 }
 

@@ -35,7 +35,7 @@ impl Login {
     /// Exchanges a code for a pair, which is orphaned until it is in use.
     ///
     /// # Errors
-    /// Why there is no pair. What Zendesk may have granted is revoked.
+    /// Why there is no usable pair. What Zendesk may have granted is revoked, now or later.
     pub(super) async fn redeem(
         &self,
         context: &Arc<AccountContext>,

@@ -40,7 +40,7 @@ async fn w8_whoever_does_not_know_the_state_gets_404_and_the_login_waits_on() {
     let mut login = Attempt::start(&bench, false).await;
     let state = &login.state;
     let (start, _) = state.split_at(state.len() - 1);
-    let strangers = [
+    let targets = [
         "/callback".to_owned(),
         "/callback?code=good".to_owned(),
         "/callback?code=good&state=".to_owned(),
@@ -54,7 +54,7 @@ async fn w8_whoever_does_not_know_the_state_gets_404_and_the_login_waits_on() {
         "/callback?error=access_denied".to_owned(),
         "/callback?error_description=%3Cscript%3Ealert(1)%3C/script%3E".to_owned(),
     ];
-    for target in strangers {
+    for target in targets {
         let (status, page) = login.visit(&target).await;
         assert_eq!(status, 404, "{target}");
         assert!(!page.contains("<script"));
@@ -313,9 +313,9 @@ async fn a_login_that_waits_does_not_keep_the_daemon_from_stopping() {
 #[tokio::test]
 async fn the_first_free_port_is_taken_and_none_is_a_problem_that_names_them() {
     let bench = Bench::signed_out(3600).await;
-    let taken = free_uri().await;
-    let _stranger = TcpListener::bind(taken.address()).await.unwrap();
-    let uris = [taken, free_uri().await];
+    let in_use = free_uri().await;
+    let _other_listener = TcpListener::bind(in_use.address()).await.unwrap();
+    let uris = [in_use, free_uri().await];
     let problem = Attempt::with(&bench, false, &uris[..1]).await.unwrap_err();
     let address = uris[0].address().to_string();
     assert!(problem.message.contains(&address), "{problem}");

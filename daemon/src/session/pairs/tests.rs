@@ -80,7 +80,7 @@ async fn r8_a_logout_ends_both_pairs_and_offline_neither() {
     assert_eq!(in_use(&now, TokenChoice::All), Some((Role::Primary, 1)));
     bench.zendesk.set_offline(false);
     assert!(bench.session.logout(false).await.unwrap().revoked);
-    assert_eq!(bench.zendesk.living(), [0_u64; 0]);
+    assert_eq!(bench.zendesk.live_pairs(), [0_u64; 0]);
     assert!(!bench.store.has_records());
     assert!(bench.session.view().pairs.is_empty());
 }
@@ -91,12 +91,12 @@ async fn r8_a_read_only_pair_that_is_switched_off_is_revoked_as_soon_as_zendesk_
     bench.zendesk.set_offline(true);
     bench.session.reconfigure(bench.context_with(false)).await;
     bench.zendesk.until("revoke access-2", 2).await;
-    assert_eq!(bench.zendesk.living(), [1, 2]);
+    assert_eq!(bench.zendesk.live_pairs(), [1, 2]);
     bench.zendesk.set_offline(false);
     bench
         .until(|now| now.pairs.get(Role::ReadOnly).is_absent)
         .await;
-    assert_eq!(bench.zendesk.living(), [1]);
+    assert_eq!(bench.zendesk.live_pairs(), [1]);
     let now = bench.session.snapshot();
     assert_eq!(in_use(&now, TokenChoice::All), Some((Role::Primary, 1)));
 }

@@ -186,7 +186,7 @@ const REPLAYABLE_PATIENCE: Duration = Duration::from_secs(2);
 /// An upload can't be replayed, so it waits as long as a refresh takes at worst. Then it goes on with
 /// the old token rather than failing.
 const UNREPLAYABLE_PATIENCE: Duration = Duration::from_secs(30);
-/// Most heads of answers arrive within this time. Each of the others costs a 401 and a replay.
+/// Most answers begin within this time. Each of the others costs a 401 and a replay.
 const DRAIN: Duration = Duration::from_millis(250);
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ async fn r4_a_network_that_is_away_means_nothing_to_the_probe() {
     let bench = Bench::logged_in(TWO_DAYS).await;
     bench
         .zendesk
-        .set_found(Some(ProbeResult::Unclear("no network".to_owned())));
+        .set_probe_result(Some(ProbeResult::Unclear("no network".to_owned())));
     for _ in 0..26 {
         bench.pass(1).await;
     }
@@ -81,7 +81,7 @@ async fn r4_a_revocation_is_noticed_before_a_script_meets_it() {
     bench.pass(23).await;
     let refreshes = bench.zendesk.count("refresh");
     bench.zendesk.revoke_newest();
-    bench.zendesk.set_found(Some(ProbeResult::Dead));
+    bench.zendesk.set_probe_result(Some(ProbeResult::Dead));
     bench.pass(3).await;
     bench.until_state(Shown::Ended).await;
     assert_eq!(bench.zendesk.count("refresh"), refreshes + 1);
@@ -92,7 +92,7 @@ async fn r4_a_revocation_is_noticed_before_a_script_meets_it() {
 #[tokio::test(start_paused = true)]
 async fn r4_a_token_that_stands_for_nobody_is_refreshed_once_then_kept_back() {
     let bench = Bench::logged_in(TWO_DAYS).await;
-    bench.zendesk.set_found(Some(ProbeResult::Anonymous));
+    bench.zendesk.set_probe_result(Some(ProbeResult::Anonymous));
     bench.pass(26).await;
     bench.until_state(Shown::Blocked).await;
     assert_eq!(bench.zendesk.count("probe"), 2);
@@ -108,7 +108,7 @@ async fn r4_a_token_that_stands_for_nobody_is_refreshed_once_then_kept_back() {
     }
     assert!(bench.zendesk.count("refresh") <= refreshes + 4, "hourly");
 
-    bench.zendesk.set_found(None);
+    bench.zendesk.set_probe_result(None);
     bench.pass(2).await;
     bench.until_state(Shown::Active).await;
     assert!(bench.is_ready());
@@ -117,7 +117,7 @@ async fn r4_a_token_that_stands_for_nobody_is_refreshed_once_then_kept_back() {
 #[tokio::test(start_paused = true)]
 async fn r4_a_refusal_shows_as_blocked_and_is_asked_about_hourly() {
     let bench = Bench::logged_in(TWO_DAYS).await;
-    bench.zendesk.set_found(Some(refused()));
+    bench.zendesk.set_probe_result(Some(refused()));
     bench.pass(26).await;
     bench.until_state(Shown::Blocked).await;
     assert!(
@@ -136,7 +136,7 @@ async fn r4_a_refusal_shows_as_blocked_and_is_asked_about_hourly() {
     bench.pass(1).await;
     assert_eq!(bench.zendesk.count("probe"), probes + 1);
 
-    bench.zendesk.set_found(None);
+    bench.zendesk.set_probe_result(None);
     bench.session.refresh().await.unwrap();
     bench.until_state(Shown::Active).await;
     assert!(bench.session.view().problem.is_none());

@@ -87,7 +87,7 @@ pub(in crate::session) enum Command {
 pub(in crate::session) enum Verdict {
     /// Send the request again: there is a newer token.
     Replay,
-    /// Give the 401 to the script: the token is good.
+    /// Give the 401 to the script: the token isn't known to be dead.
     PassOn,
     /// Refuse: the token is dead, and there is no other.
     Unusable,

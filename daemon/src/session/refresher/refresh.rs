@@ -54,7 +54,8 @@ pub(in crate::session) struct Attempt {
 #[derive(Debug)]
 pub(in crate::session) enum Unsent {
     Because(Problem),
-    /// Another process has stored a newer session.
+    /// The stored session is to be used instead: another process has refreshed it, or the spare pair
+    /// has taken its place.
     Superseded(Box<LoadResult>),
 }
 
@@ -128,7 +129,7 @@ impl Refresh {
         let (context, store) = (Arc::clone(&self.context), self.store.clone());
         let (current, next) = (self.tokens.pair.generation, self.next);
         let is_consumed = self.tokens.pair.renewal.is_consumed();
-        let noting = blocking(move || {
+        let noted = blocking(move || {
             if let Some(load) = recovery::concurrent_writer(&context, &store, &key, current) {
                 return Ok(Err(load));
             }
@@ -145,7 +146,7 @@ impl Refresh {
                 journal,
             }))
         });
-        flat(noting.await)
+        flat(noted.await)
     }
 
     async fn take_spare(&self) -> bool {

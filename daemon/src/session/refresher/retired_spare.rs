@@ -95,7 +95,7 @@ fn move_record(from: &Store, to: &Store, account: &AccountName) -> std::io::Resu
 /// The result of an attempt to retire the spare pair.
 #[derive(Debug)]
 pub(in crate::session) enum SpareOutcome {
-    /// There is no spare pair left, or none that could ever be revoked.
+    /// There is no spare pair left, or only one that can never be revoked.
     Done,
     /// Try again later.
     NotYet,

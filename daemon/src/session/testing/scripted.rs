@@ -93,7 +93,7 @@ impl Scripted {
     }
 
     /// Sets the result of every probe from now on; `None` for the true one.
-    pub(in crate::session) fn set_found(&self, found: Option<ProbeResult>) {
+    pub(in crate::session) fn set_probe_result(&self, found: Option<ProbeResult>) {
         self.state.lock().unwrap().found = found;
     }
 
@@ -110,7 +110,7 @@ impl Scripted {
     }
 
     /// The numbers of the pairs that are alive.
-    pub(in crate::session) fn living(&self) -> Vec<u64> {
+    pub(in crate::session) fn live_pairs(&self) -> Vec<u64> {
         let state = self.state.lock().unwrap();
         state.live.iter().copied().collect()
     }
@@ -144,7 +144,7 @@ impl Scripted {
         self.calls.send_modify(|calls| calls.push(call));
     }
 
-    fn lives(&self, access: &str) -> bool {
+    fn is_alive(&self, access: &str) -> bool {
         let state = self.state.lock().unwrap();
         let number = access.strip_prefix("access-").and_then(|n| n.parse().ok());
         number.is_some_and(|number: u64| state.live.contains(&number))
@@ -249,7 +249,7 @@ impl ZendeskApi for Scripted {
             if self.state.lock().unwrap().offline {
                 return TokenCheck::Unclear("no network".to_owned());
             }
-            match self.lives(access.expose_secret()) {
+            match self.is_alive(access.expose_secret()) {
                 true => TokenCheck::Alive {
                     expires_at: None,
                     refresh_expires_at: None,
@@ -265,7 +265,7 @@ impl ZendeskApi for Scripted {
             if self.state.lock().unwrap().offline {
                 return Revocation::Failed("no network".to_owned());
             }
-            if !self.lives(access.expose_secret()) {
+            if !self.is_alive(access.expose_secret()) {
                 return Revocation::WasDead;
             }
             let access = access.expose_secret();
@@ -295,7 +295,7 @@ impl ZendeskApi for Scripted {
             match found {
                 _ if offline => ProbeResult::Unclear("no network".to_owned()),
                 Some(found) => found,
-                None if !self.lives(access) => ProbeResult::Dead,
+                None if !self.is_alive(access) => ProbeResult::Dead,
                 None => ProbeResult::Alive {
                     person: self.state.lock().unwrap().person.clone(),
                     expires_at: None,

@@ -123,7 +123,7 @@ impl Zendesk {
         if parts.uri.path() == "/slow" {
             self.slow.acquire().await.unwrap().forget();
         }
-        if !self.lives(&token) {
+        if !self.is_alive(&token) {
             self.note("DEAD".to_owned());
         }
         let path = parts.uri.path().to_owned();
@@ -165,14 +165,14 @@ impl Zendesk {
     }
 
     fn guarded(&self, token: &str, answer: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
-        if self.lives(token) {
+        if self.is_alive(token) {
             answer
         } else {
             text(401, INVALID_TOKEN)
         }
     }
 
-    fn lives(&self, token: &str) -> bool {
+    fn is_alive(&self, token: &str) -> bool {
         let current = self.issued.load(Ordering::SeqCst).to_string();
         token == current
             && !self.expired.load(Ordering::SeqCst)

@@ -110,7 +110,7 @@ async fn until(what: impl Fn() -> bool) {
 async fn r8_the_spare_is_revoked_once_zendesk_has_answered_to_the_account_s_own_pair() {
     let bench = two().await.restarted().await;
     until(|| is_as_ever(&bench)).await;
-    assert_eq!(bench.zendesk.living(), [1]);
+    assert_eq!(bench.zendesk.live_pairs(), [1]);
     assert_eq!(bench.zendesk.calls(), ["check access-1", "revoke access-2"]);
     assert_eq!(in_use(&bench.session.snapshot()), Some(1));
     assert_eq!(bench.session.view().pairs.len(), 1);
@@ -132,10 +132,10 @@ async fn r8_offline_nothing_is_revoked_and_it_is_tried_again_across_restarts() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(bench.zendesk.count("revoke"), 0);
     assert_eq!(files(&bench), ["acme.session", "acme.spare.session"]);
-    assert_eq!(bench.zendesk.living(), [1, 2]);
+    assert_eq!(bench.zendesk.live_pairs(), [1, 2]);
     bench.zendesk.set_offline(false);
     until(|| is_as_ever(&bench)).await;
-    assert_eq!(bench.zendesk.living(), [1]);
+    assert_eq!(bench.zendesk.live_pairs(), [1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +145,7 @@ async fn r8_a_spare_whose_access_token_has_expired_is_refreshed_once_to_be_revok
     bench.zendesk.expire_newest();
     let bench = bench.restarted().await;
     until(|| is_as_ever(&bench)).await;
-    assert_eq!(bench.zendesk.living(), [1]);
+    assert_eq!(bench.zendesk.live_pairs(), [1]);
     let expected = [
         "check access-1",
         "revoke access-2",
@@ -181,7 +181,7 @@ async fn r8_the_spare_that_serves_stays_and_becomes_the_account_s_own() {
     bench.session.refresh().await.unwrap();
     let bench = bench.restarted().await;
     assert_eq!(in_use(&bench.session.snapshot()), Some(3));
-    assert_eq!(bench.zendesk.living(), [4]);
+    assert_eq!(bench.zendesk.live_pairs(), [4]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -209,7 +209,7 @@ async fn r8_a_pair_that_turns_out_to_be_lost_is_replaced_by_the_spare_without_a_
     };
     bench.until(ended).await;
     assert!(is_as_ever(&bench), "{:?}", files(&bench));
-    assert_eq!(bench.zendesk.living(), [2]);
+    assert_eq!(bench.zendesk.live_pairs(), [2]);
 
     // Lost while the daemon runs, before the spare could be revoked.
     let bench = two().await;
@@ -272,7 +272,7 @@ async fn r8_a_logout_ends_the_spare_too_and_offline_neither() {
     bench.zendesk.until("check", 1).await;
     bench.zendesk.set_offline(false);
     assert!(bench.session.logout(false).await.unwrap().revoked);
-    assert_eq!(bench.zendesk.living(), [0_u64; 0]);
+    assert_eq!(bench.zendesk.live_pairs(), [0_u64; 0]);
     assert!(!bench.store.has_records());
 }
 
@@ -323,7 +323,7 @@ async fn r8_a_login_s_pair_that_was_left_over_beside_the_spare_is_revoked() {
     bench.zendesk.set_issued(3);
     let bench = bench.restarted().await;
     until(|| is_as_ever(&bench)).await;
-    assert_eq!(bench.zendesk.living(), [1]);
+    assert_eq!(bench.zendesk.live_pairs(), [1]);
 }
 
 #[tokio::test(start_paused = true)]
