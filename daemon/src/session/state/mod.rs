@@ -39,6 +39,7 @@
 
 pub(in crate::session) mod health;
 mod live;
+mod saving;
 mod transitions;
 
 use std::sync::Arc;
