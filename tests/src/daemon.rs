@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
@@ -33,9 +34,11 @@ impl Daemon {
     /// # Errors
     /// See [`Daemon::start`].
     pub async fn start_by(home: &Home, mut command: Command) -> Result<Self, String> {
-        let socket = home.path().join("run/notify.sock");
-        // An earlier daemon of the same home may have used the name.
-        let _absent = std::fs::remove_file(&socket);
+        // Not the name that an earlier daemon of the same home has: it says again that it is ready
+        // after each reload.
+        static STARTS: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTS.fetch_add(1, Ordering::Relaxed);
+        let socket = home.path().join(format!("run/notify-{number}.sock"));
         let notified = UnixDatagram::bind(&socket).map_err(|e| e.to_string())?;
         // The home may belong to another user; its folder keeps all other users out.
         std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o666))
