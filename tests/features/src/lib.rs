@@ -27,6 +27,7 @@ mod tests {
         let all = dependencies(&["--workspace"]);
         for package in [
             "loopdesk",
+            "loopdesk-bench",
             "loopdesk-protocol",
             "loopdeskd",
             "loopdesk-fuzz",
