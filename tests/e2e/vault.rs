@@ -171,7 +171,10 @@ async fn r9_a_vault_that_can_t_take_the_key_is_not_changed_to_until_it_can() {
         (shown.kind.as_str(), shown.state),
         ("keyfile", VaultState::Available)
     );
-    assert!(words(&shown).contains("can't move the data key"), "{shown:?}");
+    assert!(
+        words(&shown).contains("can't move the data key"),
+        "{shown:?}"
+    );
     assert!(
         words(&shown).contains("config set vault keyfile"),
         "{shown:?}"
