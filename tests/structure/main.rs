@@ -1,4 +1,5 @@
-//! Checks of the source itself: promises have tests, and citations lead somewhere.
+//! Checks of the source itself: promises have tests, citations lead somewhere, and the guide names what
+//! the code does.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,6 +10,7 @@ mod arrows;
 mod error_codes;
 mod fast;
 mod floors;
+mod headers;
 mod promises;
 
 use std::path::{Path, PathBuf};
