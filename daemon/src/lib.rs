@@ -38,6 +38,7 @@ pub mod facts;
 pub mod failpoint;
 mod hex;
 mod hop_by_hop;
+mod html;
 pub mod keys;
 pub mod listener;
 pub mod network;

@@ -8,6 +8,7 @@ use http::{HeaderValue, Response};
 
 use crate::body::Body;
 use crate::error_response::ErrorResponse;
+use crate::html::escape;
 
 /// The refusal's answer with a page in place of its JSON. It never redirects; the user has to
 /// click.
@@ -32,21 +33,6 @@ pub(crate) fn page(refusal: &ErrorResponse, address: &str) -> Response<Body> {
         .insert(X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     head.headers.insert(X_FRAME_OPTIONS, fixed("DENY"));
     Response::from_parts(head, Body::full(html))
-}
-
-fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            other => html.push(other),
-        }
-    }
-    html
 }
 
 /// Nothing can be loaded, run, sent or framed.

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::{Next, Page, Tone};
+use crate::html::escape;
 
 pub(in crate::session) fn render(page: &Page) -> String {
     let (class, sign) = match page.tone {
@@ -106,21 +107,6 @@ fn marked_up(text: &str) -> String {
         match parts.next() {
             Some(after) => push(&mut html, format_args!("<code>{code}</code>{after}")),
             None => push(&mut html, format_args!("`{code}")),
-        }
-    }
-    html
-}
-
-fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            other => html.push(other),
         }
     }
     html

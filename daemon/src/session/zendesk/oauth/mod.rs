@@ -68,11 +68,8 @@ impl<'a> TokenEndpoint<'a> {
         let http = self.http(journal.map(|journal| (journal, asked_at)));
         let answer = client
             .exchange_refresh_token(&token)
-            .add_extra_param(EXPIRES_IN, ttl(self.account.access_token_ttl.as_secs()))
-            .add_extra_param(
-                REFRESH_EXPIRES_IN,
-                ttl(self.account.refresh_token_ttl.as_secs()),
-            )
+            .add_extra_param(EXPIRES_IN, self.access_lifetime())
+            .add_extra_param(REFRESH_EXPIRES_IN, self.refresh_lifetime())
             .request_async(&http)
             .await;
         self.read(answer, asked_at)
@@ -92,7 +89,7 @@ impl<'a> TokenEndpoint<'a> {
             .set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
             .exchange_client_credentials()
             .add_scopes(scopes.map(|scope| Scope::new(scope.as_str().to_owned())))
-            .add_extra_param(EXPIRES_IN, ttl(self.account.access_token_ttl.as_secs()))
+            .add_extra_param(EXPIRES_IN, self.access_lifetime())
             .request_async(&http)
             .await;
         match self.read(answer, asked_at) {
@@ -126,11 +123,8 @@ impl<'a> TokenEndpoint<'a> {
             .set_redirect_uri(redirect)
             .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
             .set_pkce_verifier(login.verifier)
-            .add_extra_param(EXPIRES_IN, ttl(self.account.access_token_ttl.as_secs()))
-            .add_extra_param(
-                REFRESH_EXPIRES_IN,
-                ttl(self.account.refresh_token_ttl.as_secs()),
-            )
+            .add_extra_param(EXPIRES_IN, self.access_lifetime())
+            .add_extra_param(REFRESH_EXPIRES_IN, self.refresh_lifetime())
             .request_async(&http)
             .await;
         self.read(answer, asked_at)
@@ -151,6 +145,16 @@ impl<'a> TokenEndpoint<'a> {
                 | RequestTokenError::Other(_),
             ) => TokenOutcome::unsendable("the token request can't be built".to_owned()),
         }
+    }
+
+    /// The longest lifetime that the account wants of an access token, in seconds.
+    fn access_lifetime(&self) -> String {
+        self.account.access_token_ttl.as_secs().to_string()
+    }
+
+    /// The same of a refresh token.
+    fn refresh_lifetime(&self) -> String {
+        self.account.refresh_token_ttl.as_secs().to_string()
     }
 
     fn http<'h>(&self, journal: Option<(&'h AnswerJournal, Timestamp)>) -> TokenRequests<'h>
@@ -233,10 +237,6 @@ fn client(account: &Account) -> Result<OAuthClient, String> {
         .set_token_uri(token.map_err(bad)?)
         // A public client sends its identifier in the body, never in a Basic header.
         .set_auth_type(AuthType::RequestBody))
-}
-
-fn ttl(seconds: u64) -> String {
-    seconds.to_string()
 }
 
 type TokenRequestResult<T> = Result<T, RequestTokenError<Answered, BasicErrorResponse>>;

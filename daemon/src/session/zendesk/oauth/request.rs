@@ -146,6 +146,15 @@ mod tests {
     }
 
     #[test]
+    fn d4_an_answer_on_its_way_shows_no_token() {
+        let body = Bytes::from_static(br#"{"access_token":"s3cret"}"#);
+        let answered = Answered(Box::new(Ok(Response::new(body))));
+        for text in [format!("{answered:?}"), answered.to_string()] {
+            assert!(!text.contains("s3cret"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_server_that_wants_forms_gets_forms() {
         let form = encode(request(), TokenEncoding::Form).unwrap();
         assert_eq!(form.body(), &request().into_body());
