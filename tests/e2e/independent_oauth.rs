@@ -10,7 +10,7 @@ use loopdesk_tests::{Daemon, Home, OAuthServer, ports};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use super::binary;
+use super::{binary, is_in_order};
 
 const SECRET: &str = "c4b1d6e8f0a2938475665748392a1b0c";
 
@@ -60,7 +60,8 @@ async fn r1_ten_rotations_under_load_keep_the_family_alive() {
         assert_eq!(scene.many(8).await, ["200"; 8].join(" "));
     }
     assert_eq!(scene.trouble(), Vec::<Value>::new());
-    assert_eq!(scene.acme().await.state, State::Active);
+    let state = scene.acme().await.state;
+    assert!(is_in_order(state), "{state:?}");
 }
 
 #[tokio::test]

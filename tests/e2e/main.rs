@@ -65,6 +65,7 @@ mod vault;
 use std::path::Path;
 use std::time::Duration;
 
+use loopdesk_protocol::status::State;
 use loopdesk_tests::Stage;
 use loopdesk_tests::zendesk::Zendesk;
 
@@ -82,6 +83,12 @@ async fn stage() -> Stage {
 async fn stage_with_ttl(seconds: u64) -> Stage {
     let ttl = Duration::from_secs(seconds);
     Stage::set(binary(), Zendesk::builder().granted_access_ttl(ttl)).await
+}
+
+/// Whether a session is in order. Where tokens are short-lived, or a refresh has failed and is tried
+/// again, one may be under way whenever a test looks.
+fn is_in_order(state: State) -> bool {
+    matches!(state, State::Active | State::Rotating)
 }
 
 /// Whether soaks and loads run at their full size.

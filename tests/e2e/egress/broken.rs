@@ -10,6 +10,7 @@ use loopdesk_tests::zendesk::{Fault, Gate};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
+use super::super::is_in_order;
 use super::{ME, anew, behind};
 
 #[tokio::test]
@@ -109,7 +110,8 @@ async fn r4_nothing_that_a_proxy_does_ends_a_session() {
         stage.home.loopdesk(["refresh"]).await.ok();
         assert_eq!(anew(&stage).await.0, 200, "{what}");
         assert!(stage.status().await.egress.last_error.is_none(), "{what}");
-        assert_eq!(stage.acme().await.state, State::Active, "{what}");
+        let state = stage.acme().await.state;
+        assert!(is_in_order(state), "{what}: {state:?}");
     }
     assert_eq!(stage.live_pairs(), 1);
     daemon.stop().await;
@@ -185,7 +187,8 @@ async fn r4_a_proxy_that_dies_under_load_costs_502s_and_no_session() {
     assert_eq!(stage.acme().await.state, State::Unreachable);
     proxy.come_back().await;
     assert_eq!(anew(&stage).await.0, 200);
-    assert_eq!(stage.acme().await.state, State::Active);
+    let state = stage.acme().await.state;
+    assert!(is_in_order(state), "{state:?}");
     stage.home.loopdesk(["refresh"]).await.ok();
     assert_eq!(stage.live_pairs(), 1);
 }
