@@ -137,6 +137,15 @@ pub enum ErrorResponse {
         /// For how long.
         after: Duration,
     },
+    /// The configuration switches `loopdesk exec` off.
+    ExecOff,
+    /// A program under `loopdesk exec` means an origin that isn't the account's any more.
+    ForeignOrigin {
+        /// The account.
+        account: String,
+        /// The origin.
+        origin: String,
+    },
     /// The supervisor holds a port that isn't in the configuration.
     UnconfiguredPort(u16),
     /// The daemon is shutting down.
@@ -178,6 +187,8 @@ impl ErrorResponse {
             Self::Unavailable { .. } => ErrorCode::SessionUnavailable,
             Self::Upstream { .. } | Self::Proxy { .. } => ErrorCode::NoUpstream,
             Self::TooSlow { .. } => ErrorCode::TooSlow,
+            Self::ExecOff => ErrorCode::ExecOff,
+            Self::ForeignOrigin { .. } => ErrorCode::ForeignOrigin,
             Self::UnconfiguredPort(_) => ErrorCode::UnconfiguredPort,
             Self::Stopping => ErrorCode::Stopping,
         }
@@ -262,6 +273,13 @@ impl ErrorResponse {
             Self::TooSlow { what, after } => format!(
                 "{what} took longer than {} s; try again, or run `loopdesk status`",
                 after.as_secs()
+            ),
+            Self::ExecOff => "`loopdesk exec` is switched off: the configuration has \
+                `exec = false`; `loopdesk config show` names the file that says so"
+                .to_owned(),
+            Self::ForeignOrigin { account, origin } => format!(
+                "{origin} isn't an origin of account `{account}`: if the configuration has changed, \
+                 run `loopdesk exec` again"
             ),
             Self::UnconfiguredPort(port) => {
                 format!("port {port} is no longer configured: run `loopdesk service install`")

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::config::AccountName;
+use zeroize::Zeroizing;
+
+use crate::config::{AccountName, Origin};
 use crate::error_response::KeyErrorResponse;
 use crate::keys::{Caller, Failures, Key, KeyId, Trace};
 use crate::peer::Peer;
@@ -78,6 +80,8 @@ pub struct Admitted {
     pub account: Option<AccountName>,
     /// The local key that it carries.
     pub key: Option<Arc<Key>>,
+    /// What the helper of `loopdesk exec` says about it, if it comes from one.
+    pub exec: Option<ExecRequest>,
     /// The refusal if it carries no local key but needs one regardless of the account.
     pub(crate) needs_key: Option<KeyErrorResponse>,
 }
@@ -89,7 +93,42 @@ impl Admitted {
             base,
             account,
             key: None,
+            exec: None,
             needs_key: None,
         }
+    }
+}
+
+/// What the helper of `loopdesk exec` says about a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecRequest {
+    /// The origin that the program means.
+    pub origin: Origin,
+    /// Whether heads and bodies stay as Zendesk and the program sent them.
+    pub is_verbatim: bool,
+    /// The ticket, if the run has only a key's rights.
+    pub ticket: Option<SentTicket>,
+}
+
+/// A ticket as it was sent. `Debug` doesn't show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SentTicket(Zeroizing<Vec<u8>>);
+
+impl SentTicket {
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<Vec<u8>> for SentTicket {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+}
+
+impl fmt::Debug for SentTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SentTicket(..)")
     }
 }

@@ -64,6 +64,7 @@ pub(crate) fn config(accounts: Vec<Account>) -> Config {
         open_routes: Vec::new(),
         redirect_uris: Vec::new(),
         session_event_hook: None,
+        exec: true,
         accounts: accounts
             .into_iter()
             .map(|account| (account.name.clone(), Arc::new(account)))

@@ -105,6 +105,9 @@ pub struct Effective {
     /// The commands to run on events.
     #[serde(default)]
     pub hooks: HookSettings,
+    /// Whether `loopdesk exec` may run commands.
+    #[serde(default = "is_on")]
+    pub exec: bool,
     /// The accounts, by name.
     pub accounts: Vec<AccountSettings>,
     /// Where values come from, by key (`accounts.acme.port`). Defaults aren't listed.
@@ -113,6 +116,10 @@ pub struct Effective {
     /// The keys and tables that the machine-wide file locks, and where.
     #[serde(default)]
     pub locked: BTreeMap<String, Source>,
+}
+
+fn is_on() -> bool {
+    true
 }
 
 impl Effective {

@@ -14,6 +14,7 @@ pub mod conditions;
 pub mod config;
 pub mod config_text;
 pub mod event;
+pub mod exec;
 pub mod key;
 pub mod login;
 pub mod paths;

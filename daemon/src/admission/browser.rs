@@ -4,12 +4,23 @@ use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, ORIGIN,
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
+use crate::config::Origin;
 use crate::error_response::ErrorResponse;
 
-/// Refuses requests from web pages. `is_ours` tells whether an authority is one of our own.
-pub(super) fn check(head: &Parts, is_ours: impl Fn(&[u8]) -> bool) -> Result<(), ErrorResponse> {
+/// Refuses requests from web pages. `is_ours` tells whether an authority is one of our own. A program
+/// under `loopdesk exec` may name the origin that it means to talk to, `meant`; no page can get there.
+pub(super) fn check(
+    head: &Parts,
+    meant: Option<&Origin>,
+    is_ours: impl Fn(&[u8]) -> bool,
+) -> Result<(), ErrorResponse> {
     let headers = &head.headers;
-    if headers.contains_key(ORIGIN) {
+    let meant = meant.map(ToString::to_string);
+    let is_meant = |value: &HeaderValue| {
+        let rest = meant.as_ref().and_then(|meant| value.as_bytes().strip_prefix(meant.as_bytes()));
+        rest.is_some_and(|rest| rest.first().is_none_or(|next| *next == b'/'))
+    };
+    if headers.get_all(ORIGIN).iter().any(|value| !is_meant(value)) {
         return Err(ErrorResponse::WebPage("Origin"));
     }
     // Only this one of the `Sec-Fetch` family: Node's `fetch` sends `Sec-Fetch-Mode`.
@@ -20,7 +31,8 @@ pub(super) fn check(head: &Parts, is_ours: impl Fn(&[u8]) -> bool) -> Result<(),
         return Err(ErrorResponse::WebPage("Access-Control-Request-Method"));
     }
     // Go's client names us as the referrer when it follows one of our redirects.
-    let foreign = |value: &HeaderValue| !authority(value).is_some_and(&is_ours);
+    let foreign =
+        |value: &HeaderValue| !authority(value).is_some_and(&is_ours) && !is_meant(value);
     if headers.get_all(REFERER).iter().any(foreign) {
         return Err(ErrorResponse::WebPage("Referer"));
     }

@@ -3,6 +3,7 @@
 //! Checked in this order: the peer, `framing`, `host`, `browser`.
 
 mod browser;
+mod exec;
 mod framing;
 mod host;
 
@@ -28,6 +29,8 @@ pub struct Admission {
     unix_base: String,
     /// Additional host names, which only work with a local key.
     allowed: Vec<AllowedHost>,
+    /// Whether helpers of `loopdesk exec` are served.
+    exec: bool,
     keys: Keys,
 }
 
@@ -41,6 +44,7 @@ impl Admission {
                 |port| format!("http://localhost:{port}"),
             ),
             allowed: config.allow_hosts.clone(),
+            exec: config.exec,
             keys,
         }
     }
@@ -56,7 +60,7 @@ impl Admission {
         head: &mut Parts,
     ) -> Result<Admitted, ErrorResponse> {
         let mut admitted = self.look_at(facts, head)?;
-        admitted.key = self.key(facts, head).await?;
+        admitted.key = self.key(facts, &admitted, head).await?;
         match admitted.needs_key.take() {
             Some(needed) if admitted.key.is_none() => Err(needed.into()),
             Some(_) | None => Ok(admitted),
@@ -69,6 +73,10 @@ impl Admission {
             return Err(refusal);
         }
         framing::check(head)?;
+        let exec = exec::read(&facts.local, &head.headers)?;
+        if exec.is_some() && !self.exec {
+            return Err(ErrorResponse::ExecOff);
+        }
         let mut admitted = match &facts.local {
             Local::Tcp { addr } => self.by_tcp(*addr, head)?,
             Local::Unix => self.by_unix(head)?,
@@ -77,7 +85,8 @@ impl Admission {
             // Behind a forwarder, strangers choose the `Host` themselves, so it protects nothing.
             admitted.needs_key = Some(KeyErrorResponse::NeededOverTcp);
         }
-        browser::check(head, |authority| {
+        let meant = exec.as_ref().map(|exec| &exec.origin);
+        browser::check(head, meant, |authority| {
             match (&facts.local, HostHeader::parse(authority)) {
                 (Local::Tcp { addr }, Some(host)) if is_ours(&host, *addr) => true,
                 (Local::Tcp { .. }, _) => self.allows(authority).is_some(),
@@ -97,6 +106,7 @@ impl Admission {
                 target: head.uri.to_string(),
             }
         })?;
+        admitted.exec = exec;
         if facts.peer == Peer::Unknown {
             admitted.needs_key = Some(KeyErrorResponse::NeededOfStrangers);
         }
@@ -129,14 +139,22 @@ impl Admission {
     async fn key(
         &self,
         facts: &ConnFacts,
+        admitted: &Admitted,
         head: &mut Parts,
     ) -> Result<Option<Arc<Key>>, ErrorResponse> {
         let presented =
             keys::extract(&head.headers, &head.uri).map_err(KeyErrorResponse::Invalid)?;
+        if presented.is_some() {
+            keys::strip(&mut head.headers);
+        }
+        // A run that was given a key's rights has no others, whatever its program sends.
+        if let Some(ticket) = admitted.exec.as_ref().and_then(|exec| exec.ticket.as_ref()) {
+            let key = self.keys.by_ticket(ticket.as_bytes());
+            return Ok(Some(key.ok_or(KeyErrorResponse::TicketOver)?));
+        }
         let Some(presented) = presented else {
             return Ok(None);
         };
-        keys::strip(&mut head.headers);
         let checked = self.keys.check(&presented, &facts.failures).await;
         Ok(Some(checked.map_err(KeyErrorResponse::Invalid)?))
     }

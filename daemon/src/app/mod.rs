@@ -122,6 +122,7 @@ pub async fn run(
         problem: hook,
         tracker: tracker.clone(),
     };
+    let stop = CancellationToken::new();
     let control = Control {
         sessions: sessions.clone(),
         keys: keys.clone(),
@@ -134,6 +135,7 @@ pub async fn run(
         clock: clock.clone(),
         started_at,
         places: room.control,
+        stopping: stop.clone(),
         tracker: tracker.clone(),
     };
     let mut control_listener =
@@ -143,7 +145,6 @@ pub async fn run(
         sessions.shutdown().await;
         return Err(problem);
     }
-    let stop = CancellationToken::new();
     tracker.spawn(notifications.run(stop.clone()));
     leave_hint(&at);
     let watchdog = Watchdog::new(sessions.clone(), !inherited.is_empty(), clock.clone());

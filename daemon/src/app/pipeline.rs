@@ -91,27 +91,35 @@ impl RequestRules {
             Some(key) => key.guard(&head, body, &mut memory).await?,
             None => body,
         };
-        let mapped = self.write_back.request(
-            &mut head,
-            body,
-            &admitted.base,
-            &decision.account,
-            decision.files,
-            &mut memory,
-        );
-        let body = mapped.await?;
+        let is_verbatim = admitted.exec.as_ref().is_some_and(|exec| exec.is_verbatim);
+        let body = match is_verbatim {
+            true => body,
+            false => {
+                let mapped = self.write_back.request(
+                    &mut head,
+                    body,
+                    &admitted.base,
+                    &decision.account,
+                    decision.files,
+                    &mut memory,
+                );
+                mapped.await?
+            }
+        };
         let client = client(connection, &admitted, &decision.account);
         let view = self.origins.view(client, &decision.account);
-        let context = rewrite::Context::of(&head, view, decision.files);
+        let mut context = rewrite::Context::of(&head, view, decision.files);
+        if is_verbatim {
+            context = context.verbatim();
+        }
         context.ask_for_coding(&mut head.headers);
         let request = Request::from_parts(head, body);
-        let origin = decision.account.api_origin.clone();
         Ok(Prepared {
             outgoing: Outgoing::within(
                 decision.limited_key,
                 memory,
                 request,
-                origin,
+                decision.origin,
                 decision.credential,
             ),
             account: decision.account,

@@ -108,6 +108,7 @@ impl Default for Config {
             open_routes: Vec::new(),
             redirect_uris: defaults(&REDIRECT_URIS),
             session_event_hook: None,
+            exec: true,
             accounts: BTreeMap::new(),
             unknown: Vec::new(),
             retired: Vec::new(),
@@ -178,6 +179,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         );
     }
     let max_key_age = root.with("max-key-age", errors, Ttl::of_key);
+    let exec = root.boolean("exec", errors).unwrap_or(default.exec);
     let hooks = root.table("hooks", errors);
     let session_event_hook = session_event_hook(hooks, errors);
 
@@ -229,6 +231,7 @@ fn read(root: &mut Section<'_, '_>, errors: &mut Errors<'_>) -> Config {
         open_routes,
         redirect_uris,
         session_event_hook,
+        exec,
         accounts,
         unknown: Vec::new(),
         retired: Vec::new(),

@@ -24,6 +24,7 @@ impl From<&Config> for Effective {
                     .as_ref()
                     .map(|hook| hook.words().to_vec()),
             },
+            exec: config.exec,
             accounts: config
                 .accounts
                 .values()

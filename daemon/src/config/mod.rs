@@ -60,6 +60,8 @@ pub struct Config {
     pub redirect_uris: Vec<RedirectUri>,
     /// The command that is run on session events.
     pub session_event_hook: Option<HookCommand>,
+    /// Whether `loopdesk exec` may run commands.
+    pub exec: bool,
     /// The accounts.
     pub accounts: BTreeMap<AccountName, Arc<Account>>,
     /// The keys in the machine's file that this version doesn't know.

@@ -60,6 +60,8 @@ pub struct Control {
     pub started_at: Timestamp,
     /// How many connections the daemon may have.
     pub places: usize,
+    /// Cancelled when the daemon begins to end.
+    pub stopping: CancellationToken,
     /// Tracks the tasks.
     pub tracker: TaskTracker,
 }

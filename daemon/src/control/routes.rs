@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use loopdesk_protocol::call::{Call, Empty, Query};
 use loopdesk_protocol::client::Lines;
 use loopdesk_protocol::{
-    Kind, Problem, config, key, login, proof, session, status, unlock, vault, version, wait,
+    Kind, Problem, config, exec, key, login, proof, session, status, unlock, vault, version, wait,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +46,8 @@ static ROUTES: LazyLock<Vec<ControlRoute>> = LazyLock::new(|| {
             ready(handlers::keys::callers(&control, &asked))
         }),
         body(key::EXPLAIN, handlers::keys::explain),
+        body(exec::PLAN, handlers::exec::plan),
+        lines(exec::TICKET, handlers::exec::ticket),
         plain(config::RELOAD, handlers::reload::reload),
     ]
 });

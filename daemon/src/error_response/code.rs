@@ -42,12 +42,15 @@ error_codes! {
     KeyDenied = "key-denied", FORBIDDEN;
     KeyOfAnotherAccount = "key-of-another-account", FORBIDDEN;
     KeySuspended = "key-suspended", FORBIDDEN;
+    TicketOver = "ticket-over", UNAUTHORIZED;
     KeysUnusable = "keys-unusable", SERVICE_UNAVAILABLE;
     UnknownPeer = "unknown-peer", FORBIDDEN;
     OtherUser = "other-user", FORBIDDEN;
     WebPageRefused = "web-page-refused", FORBIDDEN;
     RouteRefused = "route-refused", FORBIDDEN;
+    ExecOff = "exec-off", FORBIDDEN;
     UnknownHost = "unknown-host", MISDIRECTED_REQUEST;
+    ForeignOrigin = "foreign-origin", MISDIRECTED_REQUEST;
     UnknownAccount = "unknown-account", NOT_FOUND;
     NoAccountNamed = "no-account-named", NOT_FOUND;
     TwoAccountsNamed = "two-accounts-named", NOT_FOUND;

@@ -19,6 +19,8 @@ pub enum KeyErrorResponse {
     NeededOfStrangers,
     /// The key that was sent doesn't work.
     Invalid(KeyError),
+    /// The run of `loopdesk exec` that had these rights is over, or its key is gone.
+    TicketOver,
     /// The key belongs to one account, and the request names another.
     OfAnotherAccount {
         /// The key's name.
@@ -51,6 +53,7 @@ impl KeyErrorResponse {
             Self::Invalid(KeyError::Two | KeyError::InTarget | KeyError::Misplaced(_)) => {
                 ErrorCode::KeyMisplaced
             }
+            Self::TicketOver => ErrorCode::TicketOver,
             Self::OfAnotherAccount { .. } => ErrorCode::KeyOfAnotherAccount,
             Self::Denied { .. } => ErrorCode::KeyDenied,
         }
@@ -73,6 +76,9 @@ impl KeyErrorResponse {
                 the socket `proxy.sock`"
                 .to_owned(),
             Self::Invalid(why) => format!("{why}: {}", why.hint()),
+            Self::TicketOver => "the run of `loopdesk exec` that this request belongs to is over, or \
+                its key was revoked: run `loopdesk key list`, then the command again"
+                .to_owned(),
             Self::OfAnotherAccount {
                 key,
                 account,
@@ -118,6 +124,7 @@ impl KeyErrorResponse {
             }
             Self::Invalid(KeyError::Closed(_))
             | Self::NeededOfStrangers
+            | Self::TicketOver
             | Self::OfAnotherAccount { .. } => return,
         };
         if self.code().status() == StatusCode::UNAUTHORIZED {

@@ -26,6 +26,7 @@ mod key;
 mod rights;
 mod store;
 mod throttle;
+mod ticket;
 mod usage;
 
 use std::collections::{BTreeMap, HashMap};
@@ -51,6 +52,8 @@ pub use self::key::{Key, NewKey};
 use self::store::KeyStore;
 pub use self::throttle::Failures;
 use self::throttle::Throttle;
+pub use self::ticket::IssuedTicket;
+use self::ticket::Tickets;
 pub use self::usage::{Caller, RequestAuth};
 use self::usage::{UsageLog, memory};
 use crate::clock::Clock;
@@ -70,6 +73,7 @@ struct KeysInner {
     /// What a secret is compared with if its key doesn't exist.
     decoy: KeySecrets,
     throttle: Throttle,
+    tickets: Arc<Tickets>,
     usage: Arc<UsageLog>,
     /// Locked while the file is written.
     usage_file: Mutex<PathBuf>,
@@ -107,6 +111,7 @@ impl Keys {
             writer: Mutex::default(),
             decoy: KeySecrets::new(decoy),
             throttle: Throttle::new(),
+            tickets: Arc::default(),
             usage: Arc::new(UsageLog::new(Arc::clone(&queue), remembered)),
             usage_file: Mutex::new(paths.uses_file()),
             queue: Arc::clone(&queue),
@@ -234,6 +239,14 @@ impl KeysInner {
         let fits = secrets.fit(&candidate.digest, now) & candidate.is_sound & is_there;
         let key = key.filter(|_| fits.into());
         key.map(Arc::clone).ok_or(KeyError::Unknown)
+    }
+
+    /// The key with this id, if it still exists.
+    fn current(&self, id: KeyId) -> Option<Arc<Key>> {
+        self.look_now_and_then(self.clock.now());
+        let state = self.state.load();
+        let key = state.by_id.get(&id).filter(|_| state.problem.is_none());
+        key.map(Arc::clone)
     }
 
     /// Asks the background thread to check the file for changes, unless it did so a moment ago: who

@@ -35,6 +35,18 @@ pub(super) fn clean(headers: &mut HeaderMap, trailers: bool) {
     }
 }
 
+/// For a program that takes itself to be talking to Zendesk: removes what belongs to the connection, what
+/// would lead around us, and cookies, which are credentials of their own.
+pub(super) fn clean_verbatim(headers: &mut HeaderMap, trailers: bool) {
+    hop_by_hop::strip(headers);
+    hop_by_hop::retain(headers, |name| !STRIPPED_VERBATIM.contains(&name.as_str()));
+    if trailers {
+        announce(headers);
+    } else {
+        headers.remove(TRAILER);
+    }
+}
+
 /// Removes from a trailer section what would have been removed from the head, and what isn't
 /// allowed in a trailer (RFC 9110 section 6.5.1). The digest of a body that has changed is wrong.
 pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
@@ -132,6 +144,10 @@ pub const STRIPPED: &[&str] = &[
     // Only our own answers carry it.
     "x-loopdesk-error",
 ];
+
+/// The headers of Zendesk that a program under `loopdesk exec` doesn't get, beside those of the
+/// connection.
+pub const STRIPPED_VERBATIM: &[&str] = &["te", "set-cookie", "alt-svc", "x-loopdesk-error"];
 
 /// Prefixes of further header names that never reach a script.
 pub const STRIPPED_FAMILIES: &[&str] = &["proxy-", "access-control-"];

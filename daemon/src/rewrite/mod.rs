@@ -34,7 +34,7 @@ use crate::config::Account;
 use crate::content::{Coding, MediaType, items};
 use crate::route_table::CarriedFiles;
 
-pub use self::head::{STRIPPED, STRIPPED_FAMILIES};
+pub use self::head::{STRIPPED, STRIPPED_FAMILIES, STRIPPED_VERBATIM};
 pub use self::origins::{Arrival, Origins, OriginsView, ScriptClient};
 
 /// What a request determines about its answer.
@@ -48,6 +48,7 @@ pub struct Context {
     has_range: bool,
     accepts_gzip: bool,
     accepts_trailers: bool,
+    is_verbatim: bool,
 }
 
 impl Context {
@@ -64,6 +65,16 @@ impl Context {
             has_range: headers.contains_key(RANGE),
             accepts_gzip: coding::accepts_gzip(headers),
             accepts_trailers: items(headers, TE).any(|item| item.eq_ignore_ascii_case(b"trailers")),
+            is_verbatim: false,
+        }
+    }
+
+    /// The same for a program that takes itself to be talking to Zendesk.
+    pub fn verbatim(self) -> Self {
+        Self {
+            rewrites: false,
+            is_verbatim: true,
+            ..self
         }
     }
 
@@ -93,6 +104,10 @@ pub fn is_wanted(headers: &HeaderMap, account: &Account) -> bool {
 pub fn response(response: Response<Body>, context: &Context) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     head.version = Version::HTTP_11;
+    if context.is_verbatim {
+        head::clean_verbatim(&mut head.headers, context.accepts_trailers);
+        return Response::from_parts(head, body);
+    }
     head::clean(&mut head.headers, context.accepts_trailers);
     head::localise(&mut head.headers, &context.view);
     let change = Change::of(&head, context);

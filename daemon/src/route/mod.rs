@@ -14,7 +14,7 @@ use http::Uri;
 use http::request::Parts;
 
 use crate::clock::Clock;
-use crate::config::{Access, Account, AccountName, Config};
+use crate::config::{Access, Account, AccountName, Config, Origin};
 use crate::error_response::{ErrorResponse, KeyErrorResponse};
 use crate::facts::{Admitted, ConnFacts, Local};
 use crate::keys::{Key, KeyId};
@@ -46,6 +46,8 @@ pub struct Routes {
 pub struct RouteDecision {
     /// The account.
     pub account: Arc<Account>,
+    /// Where it goes.
+    pub origin: Origin,
     /// The credential that it carries.
     pub credential: Credential,
     /// Whether the request or the response carries a file.
@@ -114,6 +116,7 @@ impl Routes {
             key.allows(head)?;
         }
         Ok(RouteDecision {
+            origin: origin(&account, admitted)?,
             account,
             credential: policy::credential(&head.headers, properties)?,
             files: properties.files,
@@ -223,6 +226,18 @@ impl Routes {
             (None, None) => format!("http://{}.localhost on the unix socket", account.name),
         }
     }
+}
+
+/// The API's, or the one that a program under `loopdesk exec` means.
+fn origin(account: &Account, admitted: &Admitted) -> Result<Origin, ErrorResponse> {
+    let Some(exec) = &admitted.exec else {
+        return Ok(account.api_origin.clone());
+    };
+    let own = account.origins().find(|origin| **origin == exec.origin);
+    own.cloned().ok_or_else(|| ErrorResponse::ForeignOrigin {
+        account: account.name.to_string(),
+        origin: exec.origin.to_string(),
+    })
 }
 
 fn ports(config: &Config) -> BTreeMap<u16, Option<AccountName>> {

@@ -219,7 +219,7 @@ pub(super) fn counts(
     (working, suspended)
 }
 
-async fn named(control: &Control, name: &str) -> Result<Arc<Key>, Problem> {
+pub(super) async fn named(control: &Control, name: &str) -> Result<Arc<Key>, Problem> {
     if let Some(problem) = control.keys.problem().await {
         return Err(problem);
     }
@@ -309,7 +309,7 @@ fn view(control: &Control, config: &Config, key: &Key) -> key::KeyStatus {
     }
 }
 
-fn state(control: &Control, config: &Config, key: &Key) -> KeyState {
+pub(super) fn state(control: &Control, config: &Config, key: &Key) -> KeyState {
     let Some(session) = control.sessions.get(&key.account) else {
         return KeyState::NoAccount;
     };

@@ -1,5 +1,6 @@
 //! The handlers, in files named after the commands that make their calls.
 
+pub(super) mod exec;
 pub(super) mod keys;
 pub(super) mod login;
 pub(super) mod logout;

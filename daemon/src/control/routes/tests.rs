@@ -139,6 +139,7 @@ impl ControlScene {
             proxies: Variables::none(clock.clone()),
             conditions: conditions.clone(),
             network: Network::still(),
+            stopping: tokio_util::sync::CancellationToken::new(),
             tracker: TaskTracker::new(),
         });
         sessions.apply(&config).await;
