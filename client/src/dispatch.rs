@@ -2,8 +2,8 @@
 
 use crate::args::Command;
 use crate::commands::{
-    account, completions, config, env, explain, guide, key, login, logout, man, refresh, service,
-    status, unlock, version, wait,
+    account, completions, config, env, exec, explain, guide, key, login, logout, man, refresh,
+    service, status, unlock, version, wait,
 };
 use crate::context::Context;
 use crate::error::CliError;
@@ -23,6 +23,7 @@ pub(crate) async fn run(
         Command::Refresh(args) => refresh::run(args, context, output).await,
         Command::Wait(args) => wait::run(args, context, output).await,
         Command::Env(args) => env::run(args, context, output).await,
+        Command::Exec(args) => exec::run(args, context, output).await,
         Command::Explain(args) => explain::run(args, context, output).await,
         Command::Key(command) => key::run(command, context, output).await,
         Command::Account(command) => account::run(command, context, output).await,

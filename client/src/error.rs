@@ -10,6 +10,8 @@ use loopdesk_protocol::{Kind, Problem, client};
 pub(crate) enum CliError {
     /// Not printed yet.
     Problem(Problem),
+    /// The command of `exec` can't be run. Not printed yet; the exit code is a shell's.
+    Command(Problem, u8),
     /// Already printed; only the exit code is left.
     Reported(Kind),
 }
@@ -18,6 +20,7 @@ impl CliError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Problem(problem) => problem.kind.exit_code(),
+            Self::Command(_, code) => *code,
             Self::Reported(kind) => kind.exit_code(),
         }
     }

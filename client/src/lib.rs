@@ -51,6 +51,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use loopdesk_protocol::exec::restore_environment;
 use loopdesk_protocol::{Kind, Problem};
 
 use crate::args::{Cli, Command};
@@ -60,6 +61,7 @@ use crate::ui::output::{self, Output};
 
 /// Runs the command in the process's arguments.
 pub fn main() -> ExitCode {
+    restore_environment();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return not_a_command(&error),

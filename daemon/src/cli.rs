@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use loopdesk_protocol::exec::restore_environment;
 use loopdesk_protocol::{Kind, Paths, Problem, start};
 
 use crate::app::DaemonEnd;
@@ -15,14 +16,17 @@ use crate::supervise::instance::{self, InstanceLock, LockRefused};
 use crate::supervise::sockets::Inherited;
 use crate::supervise::{descriptors, hardening, notify};
 use crate::upstream::egress::Variables;
-use crate::{app, config, failpoint, telemetry};
+use crate::{app, config, exec_proxy, failpoint, telemetry};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    restore_environment();
     let arguments = Arguments::parse();
     let done = match arguments.command {
         None => run(),
         Some(DaemonCommand::CheckConfig { file }) => check_config(file),
+        Some(DaemonCommand::ExecProxy { serve: false }) => return exec_proxy::launch(),
+        Some(DaemonCommand::ExecProxy { serve: true }) => return exec_proxy::serve(),
     };
     match done {
         Ok(code) => {
@@ -54,6 +58,12 @@ enum DaemonCommand {
     CheckConfig {
         /// The file to check in place of the user's own, which is the default.
         file: Option<PathBuf>,
+    },
+    /// Help a command of `loopdesk exec`, which starts this.
+    #[command(hide = true)]
+    ExecProxy {
+        #[arg(long)]
+        serve: bool,
     },
 }
 

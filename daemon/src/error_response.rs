@@ -137,6 +137,15 @@ pub enum ErrorResponse {
         /// For how long.
         after: Duration,
     },
+    /// The daemon behind a program under `loopdesk exec` isn't there.
+    NoDaemon,
+    /// A connection of a program under `loopdesk exec` is for one host, and a request on it for another.
+    OtherHost {
+        /// What the request sent, if anything.
+        host: Option<Sent>,
+        /// The origin that the connection is for.
+        origin: String,
+    },
     /// The configuration switches `loopdesk exec` off.
     ExecOff,
     /// A program under `loopdesk exec` means an origin that isn't the account's any more.
@@ -187,6 +196,8 @@ impl ErrorResponse {
             Self::Unavailable { .. } => ErrorCode::SessionUnavailable,
             Self::Upstream { .. } | Self::Proxy { .. } => ErrorCode::NoUpstream,
             Self::TooSlow { .. } => ErrorCode::TooSlow,
+            Self::NoDaemon => ErrorCode::NoDaemon,
+            Self::OtherHost { .. } => ErrorCode::UnknownHost,
             Self::ExecOff => ErrorCode::ExecOff,
             Self::ForeignOrigin { .. } => ErrorCode::ForeignOrigin,
             Self::UnconfiguredPort(_) => ErrorCode::UnconfiguredPort,
@@ -274,6 +285,16 @@ impl ErrorResponse {
                 "{what} took longer than {} s; try again, or run `loopdesk status`",
                 after.as_secs()
             ),
+            Self::NoDaemon => "loopdesk isn't running any more: run `loopdesk wait`, which starts \
+                it, then try again"
+                .to_owned(),
+            Self::OtherHost {
+                host: Some(host),
+                origin,
+            } => format!("the connection is for {origin}, and the request on it for `{host}`"),
+            Self::OtherHost { host: None, origin } => {
+                format!("the connection is for {origin}, and the request on it names no host")
+            }
             Self::ExecOff => "`loopdesk exec` is switched off: the configuration has \
                 `exec = false`; `loopdesk config show` names the file that says so"
                 .to_owned(),

@@ -34,6 +34,7 @@ mod content;
 pub mod control;
 mod durable;
 pub mod error_response;
+mod exec_proxy;
 pub mod facts;
 pub mod failpoint;
 mod hex;

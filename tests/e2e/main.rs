@@ -26,6 +26,7 @@ mod disk;
 mod documents;
 mod drain;
 mod egress;
+mod exec;
 mod flood;
 mod hot_reload;
 mod http;

@@ -10,6 +10,7 @@
 )]
 
 pub mod browser;
+pub mod by_name;
 pub mod chromium;
 pub mod clients;
 pub mod daemon;

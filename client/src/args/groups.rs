@@ -7,7 +7,7 @@ use clap::Command;
 
 /// The commands under each heading, in the order of `--help`.
 pub(crate) const GROUPS: &[(&str, &[&str])] = &[
-    ("Start here", &["login", "env", "guide"]),
+    ("Start here", &["login", "env", "exec", "guide"]),
     ("Accounts", &["account", "refresh", "logout"]),
     ("Keys", &["key", "explain"]),
     ("Service", &["service", "config", "unlock", "wait"]),

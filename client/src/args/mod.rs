@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod config;
 pub(crate) mod env;
+pub(crate) mod exec;
 pub(crate) mod groups;
 pub(crate) mod key;
 pub(crate) mod service;
@@ -15,6 +16,7 @@ use clap::{Parser, Subcommand};
 use account::AccountCommand;
 use config::ConfigCommand;
 use env::EnvArgs;
+use exec::ExecArgs;
 use key::{ExplainArgs, KeyCommand};
 use service::ServiceCommand;
 use session::{AccountArgs, LoginArgs, LogoutArgs, UnlockArgs, WaitArgs};
@@ -58,6 +60,11 @@ pub(crate) enum Command {
             local key, if one is needed), notes, example."
     )]
     Env(EnvArgs),
+    /// Run a command that has Zendesk's address in its code.
+    ///
+    /// The command needs no change and no credential: `loopdesk exec python report.py`.
+    #[command(visible_alias = "run", after_long_help = exec::EXEC_MORE)]
+    Exec(ExecArgs),
     /// Print a page of the user's guide, or the list of its topics.
     #[command(
         after_long_help = "JSON: topics (topic, summary); or with a topic: topic, text (the page in \

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod env;
+pub(crate) mod exec;
 pub(crate) mod explain;
 pub(crate) mod guide;
 pub(crate) mod key;

@@ -72,6 +72,7 @@ fn document(config: &Effective) -> DocumentMut {
     }
     top.insert("open-routes", list(&config.open_routes));
     top.insert("redirect-uris", list(&config.redirect_uris));
+    top.insert("exec", value(config.exec));
     if let Some(words) = &config.hooks.session_event {
         let mut hooks = Table::new();
         hooks.set_dotted(true);

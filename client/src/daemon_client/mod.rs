@@ -1,6 +1,7 @@
 //! Access to the daemon: finds it, checks that it is ours, and starts it if none is running.
 
 mod detach;
+mod exec_helper;
 mod folders;
 mod link;
 mod program;

@@ -142,14 +142,16 @@ fn spawn(program: &Path, log: &StartupLog, notify: &Path) -> io::Result<Child> {
         .stdout(Stdio::null())
         .stderr(log.handle()?);
     // Neither Ctrl-C nor the end of this terminal must reach the daemon.
-    detach(&mut command)?;
+    let kept = detach(&mut command)?;
     for name in SERVICE_VARIABLES {
         command.env_remove(name);
     }
-    command
+    let spawned = command
         .env("NOTIFY_SOCKET", notify)
         .env(LOG_FILE, log.path())
-        .spawn()
+        .spawn();
+    drop(kept);
+    spawned
 }
 
 /// The socket on which the daemon reports that it is ready.

@@ -233,6 +233,7 @@ pub(crate) fn report() -> Report {
             allow_hosts: Vec::new(),
             max_key_scope: None,
             max_key_age: None,
+            exec: true,
             open_routes: Vec::new(),
             hooks: config::HookSettings::default(),
             redirect_uris: texts(&["http://127.0.0.1:18484/callback"]),

@@ -144,7 +144,7 @@ impl Output {
     /// Prints the command's failure. Returns its exit code.
     pub(crate) fn failure(&mut self, error: &CliError) -> ExitCode {
         match error {
-            CliError::Problem(problem) => self.problem(problem),
+            CliError::Problem(problem) | CliError::Command(problem, _) => self.problem(problem),
             CliError::Reported(_) => {}
         }
         ExitCode::from(error.exit_code())

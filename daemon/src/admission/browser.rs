@@ -17,7 +17,9 @@ pub(super) fn check(
     let headers = &head.headers;
     let meant = meant.map(ToString::to_string);
     let is_meant = |value: &HeaderValue| {
-        let rest = meant.as_ref().and_then(|meant| value.as_bytes().strip_prefix(meant.as_bytes()));
+        let rest = meant
+            .as_ref()
+            .and_then(|meant| value.as_bytes().strip_prefix(meant.as_bytes()));
         rest.is_some_and(|rest| rest.first().is_none_or(|next| *next == b'/'))
     };
     if headers.get_all(ORIGIN).iter().any(|value| !is_meant(value)) {
@@ -31,8 +33,7 @@ pub(super) fn check(
         return Err(ErrorResponse::WebPage("Access-Control-Request-Method"));
     }
     // Go's client names us as the referrer when it follows one of our redirects.
-    let foreign =
-        |value: &HeaderValue| !authority(value).is_some_and(&is_ours) && !is_meant(value);
+    let foreign = |value: &HeaderValue| !authority(value).is_some_and(&is_ours) && !is_meant(value);
     if headers.get_all(REFERER).iter().any(foreign) {
         return Err(ErrorResponse::WebPage("Referer"));
     }

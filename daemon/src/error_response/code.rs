@@ -57,6 +57,7 @@ error_codes! {
     NoAccounts = "no-accounts", NOT_FOUND;
     UnconfiguredPort = "unconfigured-port", NOT_FOUND;
     NoUpstream = "no-upstream", BAD_GATEWAY;
+    NoDaemon = "no-daemon", BAD_GATEWAY;
     BrokenAnswer = "broken-answer", BAD_GATEWAY;
     TooSlow = "too-slow", GATEWAY_TIMEOUT;
     GaveWay = "gave-way", SERVICE_UNAVAILABLE;

@@ -19,6 +19,7 @@ mod lingering_close;
 mod reject;
 mod request_line;
 mod shares;
+mod streams;
 mod timeouts;
 
 use std::io;
@@ -41,6 +42,7 @@ pub(crate) use accept_backoff::AcceptBackoff;
 use connection_limit::ConnectionLimit;
 use departed::Departed;
 use reject::Rejector;
+pub(crate) use streams::StreamServer;
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {

@@ -202,7 +202,7 @@ pub(super) struct ViaProxyError {
 #[error("no connection after {} s", CONNECT_MAX.as_secs())]
 pub(super) struct ConnectTimeout;
 
-fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Error> {
+pub(super) fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Error> {
     let mut config = ClientConfig::builder_with_provider(super::roots::provider())
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -215,7 +215,7 @@ fn tls(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, rustls::Er
     Ok(config)
 }
 
-fn tcp<R>(resolver: R, connections: &Connections) -> TrackingConnector<R> {
+pub(super) fn tcp<R>(resolver: R, connections: &Connections) -> TrackingConnector<R> {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);

@@ -25,6 +25,7 @@ mod silence;
 #[cfg(test)]
 mod tests;
 mod tries;
+mod way_out;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,8 @@ use crate::network::Network;
 pub use error::UpstreamError;
 pub use outgoing::{Credential, Outgoing};
 pub use roots::ConfigError;
+pub(crate) use roots::provider as crypto_provider;
+pub use way_out::{WayOut, WayOutError};
 
 use connections::Connections;
 use egress::Egress;

@@ -20,12 +20,22 @@ use tower_service::Service;
 
 use crate::config::Account;
 
-/// Resolves names with the system's resolver. A name that the configuration doesn't spell out,
-/// because it gives a `subdomain`, must lead to public addresses; one in `url` may lead anywhere.
+/// Resolves names with the system's resolver, and keeps the addresses that they may lead to.
 #[derive(Clone, Debug)]
 pub(super) struct Resolver {
     system: GaiResolver,
-    public: Option<Arc<str>>,
+    bounds: Bounds,
+}
+
+#[derive(Clone, Debug)]
+enum Bounds {
+    /// A name that the configuration doesn't spell out, because it gives a `subdomain`, must lead to
+    /// public addresses.
+    Public(Arc<str>),
+    /// One in `url` may lead anywhere.
+    Anywhere,
+    /// Others than Zendesk may be anywhere but on this machine.
+    NotHere,
 }
 
 impl Resolver {
@@ -33,7 +43,18 @@ impl Resolver {
     pub(super) fn new(account: &Account) -> Self {
         Self {
             system: GaiResolver::new(),
-            public: must_be_public(account).map(Into::into),
+            bounds: match must_be_public(account) {
+                Some(name) => Bounds::Public(name.into()),
+                None => Bounds::Anywhere,
+            },
+        }
+    }
+
+    /// A resolver for names that have nothing to do with an account.
+    pub(super) fn for_others() -> Self {
+        Self {
+            system: GaiResolver::new(),
+            bounds: Bounds::NotHere,
         }
     }
 }
@@ -48,15 +69,15 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let public = self.public.as_deref() == Some(name.as_str());
+        let bounds = self.bounds.clone();
         let asked = name.to_string();
         let answer = self.system.call(name);
         Box::pin(async move {
             let found: Vec<_> = answer.await?.collect();
-            let usable = if public {
-                public_ones(&asked, found)?
-            } else {
-                found
+            let usable = match bounds {
+                Bounds::Public(name) if *name == *asked => public_ones(&asked, found)?,
+                Bounds::Public(_) | Bounds::Anywhere => found,
+                Bounds::NotHere => remote_ones(&asked, found)?,
             };
             Ok(usable.into_iter())
         })
@@ -70,6 +91,14 @@ impl Service<Name> for Resolver {
      `url = \"https://{name}\"` to the account"
 )]
 pub(super) struct NotPublic {
+    name: String,
+    ip: IpAddr,
+}
+
+/// The name leads to this machine, or to its neighbours on the same wire.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} leads to {ip}, on this machine, and `loopdesk exec` doesn't lead there")]
+pub(super) struct NotFromHere {
     name: String,
     ip: IpAddr,
 }
@@ -89,6 +118,45 @@ fn public_ones(name: &str, found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>
             ip,
         })),
         _ => Ok(public),
+    }
+}
+
+fn remote_ones(name: &str, found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+    let first = found.first().map(SocketAddr::ip);
+    let remote: Vec<_> = found.into_iter().filter(|a| !is_local(a.ip())).collect();
+    match first {
+        Some(ip) if remote.is_empty() => Err(io::Error::other(NotFromHere {
+            name: name.to_owned(),
+            ip,
+        })),
+        _ => Ok(remote),
+    }
+}
+
+/// Whether an address is loopback, unspecified (which connects to loopback) or link-local, or leads to
+/// such an IPv4 address.
+pub(super) fn is_local(ip: IpAddr) -> bool {
+    let is_local_v4 = |ip: Ipv4Addr| ip.octets()[0] == 0 || ip.is_loopback() || ip.is_link_local();
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => is_local_v4(ip),
+        IpAddr::V6(ip) => {
+            let segments = ip.segments();
+            ip.is_loopback()
+                || ip.is_unspecified()
+                || ip.is_unicast_link_local()
+                || leads_to_v4(segments).is_some_and(is_local_v4)
+        }
+    }
+}
+
+/// The IPv4 address that a NAT64 (RFC 6052), 6to4 (RFC 3056) or IPv4-compatible address leads to.
+fn leads_to_v4(segments: [u16; 8]) -> Option<Ipv4Addr> {
+    match segments {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0, 0, high, low] => {
+            Some(embedded(high, low))
+        }
+        [0x2002, high, low, ..] => Some(embedded(high, low)),
+        _ => None,
     }
 }
 

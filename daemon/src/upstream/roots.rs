@@ -20,7 +20,7 @@ use crate::conditions::ConditionSlot;
 
 /// The cipher suites and key exchanges in use. Passed explicitly everywhere: the process default
 /// panics as soon as a second provider is compiled in.
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

@@ -134,6 +134,11 @@ impl Paths {
         self.state.join("loopdeskd.log")
     }
 
+    /// What the helpers of `loopdesk exec` say.
+    pub fn exec_log_file(&self) -> PathBuf {
+        self.state.join("exec.log")
+    }
+
     /// What people have been told of the sessions.
     pub fn notices_file(&self) -> PathBuf {
         self.state.join("notices.json")

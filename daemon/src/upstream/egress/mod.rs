@@ -23,7 +23,7 @@ use hyper_rustls::MaybeHttpsStream;
 use loopdesk_protocol::proxy::{
     EXEMPTIONS, ProxyLogin, ProxyUrl, ProxyUrlError, Scheme, VARIABLES,
 };
-use loopdesk_protocol::status;
+use loopdesk_protocol::{Problem, status};
 
 use crate::clock::Clock;
 use crate::config::{Config, Origin};
@@ -94,9 +94,14 @@ pub struct Egress {
 impl Egress {
     /// Applies the variables to a daemon that listens as `config` says.
     pub fn new(variables: &Variables, config: &Config) -> Self {
+        Self::beside(variables, |port| config.listens_on(port))
+    }
+
+    /// The same for another process beside a daemon that listens on these ports.
+    pub fn beside(variables: &Variables, listens_on: impl Fn(u16) -> bool) -> Self {
         let is_own = |(_, proxy): &&(_, Result<Arc<Proxy>, _>)| {
             let proxy = proxy.as_ref();
-            proxy.is_ok_and(|proxy| proxy.url.is_own(|port| config.listens_on(port)))
+            proxy.is_ok_and(|proxy| proxy.url.is_own(&listens_on))
         };
         let own = variables.0.proxies.iter().take_while(is_own).count();
         Self {
@@ -128,6 +133,13 @@ impl Egress {
             Some((_, Ok(proxy))) => Ok(Some(Arc::clone(proxy))),
             Some((variable, Err(why))) => Err(ProxyError::unusable(variable, why)),
         }
+    }
+
+    /// Why no connection can be made at all, if a proxy is named that can't be used.
+    pub fn problem(&self) -> Option<Problem> {
+        let (variable, proxy) = self.chosen()?;
+        let why = proxy.as_ref().err()?;
+        Some(ProxyError::unusable(variable, why).condition())
     }
 
     /// What `status` reports. `origins` are those of the accounts.
@@ -164,11 +176,7 @@ impl Egress {
             direct,
             ignored: ignored.collect(),
             last_error: read.last.load().as_deref().cloned(),
-            problem: chosen.and_then(|(variable, proxy)| {
-                let why = proxy.as_ref().err()?;
-                let unusable = ProxyError::unusable(variable, why);
-                Some(unusable.condition())
-            }),
+            problem: self.problem(),
         }
     }
 

@@ -14,6 +14,9 @@
 //! loopdesk exec ── becomes the command, with the environment that leads to the helper
 //! ```
 
+mod original_env;
+mod restore;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,9 @@ use crate::call::Call;
 use crate::client::Lines;
 use crate::problem::Problem;
 use crate::secret::SecretText;
+
+pub use original_env::{ORIGINAL_ENV, OriginalEnv};
+pub use restore::restore_environment;
 
 /// Asks what a run may use.
 pub const PLAN: Call<PlanRequest, Plan> = Call::post("/v1/exec");
@@ -110,8 +116,8 @@ pub struct Ready {
     pub proxy: SecretText,
     /// The certificates to trust: the system's, the person's own, and that of this run.
     pub bundle: PathBuf,
-    /// The certificate of this run alone.
-    pub authority: PathBuf,
+    /// The certificate of this run, and the person's own in NODE_EXTRA_CA_CERTS.
+    pub extra: PathBuf,
     /// A folder with settings for PHP.
     pub php: PathBuf,
 }

@@ -1,0 +1,197 @@
+//! The machine's own way out, for what a program under `loopdesk exec` sends to others than Zendesk:
+//! direct, or through the proxy that the person's environment names.
+//!
+//! What only this machine can reach stays out of reach: a tunnel to a loopback or link-local address
+//! would lead to services that trust whoever gets there. That is decided after the name was resolved.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::Uri;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OnceCell;
+use tower_service::Service;
+
+use super::connect;
+use super::connections::Connections;
+use super::egress::{Dialer, Egress, ProxyError};
+use super::error_chain::{find, root};
+use super::limits::CONNECT_MAX;
+use super::resolve::{NotFromHere, Resolver, is_local};
+use super::roots;
+use crate::network::Network;
+
+/// Opens connections for others. Clones share what they need for it.
+#[derive(Clone, Debug)]
+pub struct WayOut(Arc<WayOutInner>);
+
+#[derive(Debug)]
+struct WayOutInner {
+    egress: Egress,
+    network: Network,
+    /// Made at first use: it loads the system's authorities, for proxies that are reached over TLS.
+    dialer: OnceCell<Dialer>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum WayOutError {
+    /// The target isn't for others.
+    #[error("{0}")]
+    Refused(String),
+    /// The proxy that leads out doesn't connect us.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// Nothing answers there, or not in time.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+impl WayOut {
+    /// Goes out as `egress` says, through `network`.
+    pub fn new(egress: Egress, network: Network) -> Self {
+        Self(Arc::new(WayOutInner {
+            egress,
+            network,
+            dialer: OnceCell::new(),
+        }))
+    }
+
+    /// A connection to `host` (IPv6 in brackets).
+    ///
+    /// # Errors
+    /// The target is out of bounds, or can't be reached.
+    pub async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, WayOutError> {
+        if is_out_of_bounds(host) {
+            let why = format!("{host} is on this machine, and `loopdesk exec` doesn't lead there");
+            return Err(WayOutError::Refused(why));
+        }
+        let target = Uri::builder()
+            .scheme("https")
+            .authority(format!("{host}:{port}"))
+            .path_and_query("/")
+            .build();
+        let unreachable = |why: &dyn std::fmt::Display| {
+            WayOutError::Unreachable(format!("{host}:{port} can't be reached: {why}"))
+        };
+        let target = target.map_err(|error| unreachable(&error))?;
+        let mut dialer = self.dialer().await?.clone();
+        match tokio::time::timeout(CONNECT_MAX, dialer.call(target)).await {
+            Ok(Ok(stream)) => Ok(TokioIo::new(stream)),
+            Ok(Err(error)) => {
+                if let Some(refused) = find::<NotFromHere>(&*error) {
+                    return Err(WayOutError::Refused(refused.to_string()));
+                }
+                match error.downcast::<ProxyError>() {
+                    Ok(error) => Err(WayOutError::Proxy(*error)),
+                    Err(error) => Err(unreachable(&root(&*error))),
+                }
+            }
+            Err(_) => Err(unreachable(&format!(
+                "no connection after {} s",
+                CONNECT_MAX.as_secs()
+            ))),
+        }
+    }
+
+    async fn dialer(&self) -> Result<&Dialer, WayOutError> {
+        let make = || async {
+            let made = tokio::task::spawn_blocking(|| roots::verifier(None).and_then(connect::tls));
+            let made = made
+                .await
+                .unwrap_or_else(|error| Err(rustls::Error::General(error.to_string())));
+            let tls = made.map_err(|error| WayOutError::Unreachable(error.to_string()))?;
+            let connections = Connections::new(self.0.network.clone());
+            Ok(Dialer::new(
+                self.0.egress.clone(),
+                connect::tcp(Resolver::for_others(), &connections),
+                connect::tcp(GaiResolver::new(), &connections),
+                tls,
+            ))
+        };
+        self.0.dialer.get_or_try_init(make).await
+    }
+}
+
+/// Whether this host is decided without asking anybody: a local address in any spelling, or a name for
+/// this machine. A proxy would resolve both where it is.
+fn is_out_of_bounds(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return is_local(ip);
+    }
+    let name = bare.trim_end_matches('.').to_ascii_lowercase();
+    // `127.1`, `0x7f000001` and the like: inet_aton(3) reads them, and so do resolvers.
+    let is_number = |part: &str| {
+        part.strip_prefix("0x")
+            .unwrap_or(part)
+            .chars()
+            .all(|c| c.is_ascii_hexdigit())
+            && part.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    name == "localhost" || name.ends_with(".localhost") || is_number(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s9_a_tunnel_to_this_machine_is_refused_in_every_spelling() {
+        for host in [
+            "127.0.0.1",
+            "127.8.9.1",
+            "0.0.0.0",
+            "169.254.169.254",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "[fe80::1]",
+            "[64:ff9b::7f00:1]",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.0.0.1.",
+            "localhost",
+            "LOCALHOST.",
+            "acme.localhost",
+        ] {
+            assert!(is_out_of_bounds(host), "{host}");
+        }
+        for host in [
+            "acme.zendesk.com",
+            "10.0.0.7",
+            "192.168.1.1",
+            "8.8.8.8",
+            "[2001:db8::1]",
+            "intranet",
+            "localhost.example",
+            "127.0.0.1.nip.io",
+        ] {
+            assert!(!is_out_of_bounds(host), "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn s9_a_name_that_leads_to_this_machine_is_refused_after_it_was_resolved() {
+        let way = WayOut::new(Egress::direct(), Network::still());
+        // /etc/hosts resolves it everywhere, and it isn't one of the names above.
+        for host in ["ip6-localhost", "localhost.localdomain"] {
+            match way.connect(host, 443).await {
+                Err(WayOutError::Refused(why)) => assert!(why.contains(host), "{why}"),
+                // This machine doesn't know the name.
+                Err(WayOutError::Unreachable(_)) => {}
+                Err(WayOutError::Proxy(why)) => panic!("{why}"),
+                Ok(_) => panic!("{host} was reached"),
+            }
+        }
+    }
+}
