@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::hop::Hop;
 use super::inspect::Inspector;
 use super::target::{HTTPS, Target, Targets};
-use super::tunnel;
+use super::{forward, tunnel};
 use crate::body::Body;
 use crate::config::Origin;
 use crate::facts::{ConnFacts, Local};
@@ -184,9 +184,12 @@ impl ProxySession {
             };
         }
         let is_https = request.uri().scheme() == Some(&Scheme::HTTPS);
-        match self.door.targets.of(&authority, HTTPS) {
-            Some(Target::Account(origin)) if is_https => self.forward(request, origin).await,
-            Some(_) => said(StatusCode::NOT_IMPLEMENTED, PLAIN),
+        let port = if is_https { HTTPS } else { HTTP };
+        match self.door.targets.of(&authority, port) {
+            Some(Target::Account(origin)) if is_https => self.pass(request, origin).await,
+            // Without TLS, an origin of the account is like any other: Zendesk leads from there to https.
+            Some(Target::Account(origin)) => self.forward(request, origin.host(), port).await,
+            Some(Target::Other { host, port }) => self.forward(request, &host, port).await,
             None => said(StatusCode::BAD_REQUEST, NO_TARGET),
         }
     }
@@ -208,14 +211,7 @@ impl ProxySession {
     async fn tunnel(&self, request: Request<Incoming>, host: &str, port: u16) -> Response<Body> {
         let other = match self.door.way_out.connect(host, port).await {
             Ok(other) => other,
-            Err(error) => {
-                let status = match error {
-                    WayOutError::Refused(_) => StatusCode::FORBIDDEN,
-                    WayOutError::Proxy(_) | WayOutError::Unreachable(_) => StatusCode::BAD_GATEWAY,
-                };
-                tracing::info!(%error, "a program didn't get its tunnel");
-                return said(status, &error.to_string());
-            }
+            Err(error) => return not_reached(&error),
         };
         let stop = self.stop.clone();
         tokio::spawn(async move {
@@ -234,8 +230,14 @@ impl ProxySession {
         Response::new(Body::empty())
     }
 
+    async fn forward(&self, request: Request<Incoming>, host: &str, port: u16) -> Response<Body> {
+        let request = request.map(Body::from);
+        let sent = forward::send(&self.door.way_out, request, host, port).await;
+        sent.unwrap_or_else(|error| not_reached(&error))
+    }
+
     /// As older axios asks for an `https` URL.
-    async fn forward(&self, request: Request<Incoming>, origin: Origin) -> Response<Body> {
+    async fn pass(&self, request: Request<Incoming>, origin: Origin) -> Response<Body> {
         let hop = {
             let mut known = self.hop.lock().await;
             match &*known {
@@ -253,6 +255,15 @@ impl ProxySession {
     }
 }
 
+fn not_reached(error: &WayOutError) -> Response<Body> {
+    tracing::info!(%error, "a program didn't get out");
+    let status = match error {
+        WayOutError::Refused(_) => StatusCode::FORBIDDEN,
+        WayOutError::Proxy(_) | WayOutError::Unreachable(_) => StatusCode::BAD_GATEWAY,
+    };
+    said(status, &error.to_string())
+}
+
 fn said(status: StatusCode, why: &str) -> Response<Body> {
     let mut response = Response::new(Body::full(format!("loopdesk exec: {why}\n")));
     *response.status_mut() = status;
@@ -266,7 +277,9 @@ const BASIC: &[u8] = b"basic ";
 const WANTS_LOGIN: &str = "the user and password in HTTPS_PROXY are needed";
 const NO_PROXY: &str = "this is a proxy for one command, not a server";
 const NO_TARGET: &str = "the request names no host that can be reached";
-const PLAIN: &str = "this proxy passes on `https` through CONNECT";
+
+/// The port of `http` (RFC 9110 section 4.2.1).
+const HTTP: u16 = 80;
 
 /// As the daemon's own.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(75);

@@ -78,6 +78,8 @@ async fn serve(assignment: &Assignment, identity: Identity) -> Result<(), Proble
     let variables = Variables::read(|name| std::env::var_os(name), Clock::system());
     let ports = &assignment.plan.ports;
     let egress = Egress::beside(&variables, |port| ports.contains(&port));
+    let plain = Variables::read_plain(|name| std::env::var_os(name), Clock::system());
+    let plain = Egress::beside(&plain, |port| ports.contains(&port));
     if let Some(problem) = egress.problem() {
         return Err(problem);
     }
@@ -86,7 +88,7 @@ async fn serve(assignment: &Assignment, identity: Identity) -> Result<(), Proble
     let door = Door {
         targets: Targets::new(launch::origins(assignment)?),
         inspector: Inspector::new(identity, StreamServer::new(room), daemon)?,
-        way_out: WayOut::new(egress, Network::watch()),
+        way_out: WayOut::new(egress, plain, Network::watch()),
         login,
         peers: Peers::new(),
         places: room.connections,

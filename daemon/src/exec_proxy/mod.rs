@@ -12,6 +12,7 @@
 //!   hop         one connection to `proxy.sock` for each
 //!   ticket      the rights of a local key, asked for again after the daemon has restarted
 //! tunnel     passes bytes on to others, unseen
+//! forward    sends requests that name a whole URL of others
 //! ```
 //!
 //! A module uses only those below it, and the daemon's own listener, egress and peer code.
@@ -19,6 +20,7 @@
 mod authority;
 mod door;
 mod folder;
+mod forward;
 mod helper;
 mod hop;
 mod inspect;

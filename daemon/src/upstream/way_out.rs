@@ -4,23 +4,28 @@
 //! What only this machine can reach stays out of reach: a tunnel to a loopback or link-local address
 //! would lead to services that trust whoever gets there. That is decided after the name was resolved.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
+use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::connect;
 use super::connections::Connections;
-use super::egress::{Dialer, Egress, ProxyError};
+use super::egress::{Dialer, Egress, PlainProxy, ProxyError};
 use super::error_chain::{find, root};
 use super::limits::CONNECT_MAX;
 use super::resolve::{NotFromHere, Resolver, is_local};
 use super::roots;
+use crate::body::BodyError;
 use crate::network::Network;
 
 /// Opens connections for others. Clones share what they need for it.
@@ -30,9 +35,17 @@ pub struct WayOut(Arc<WayOutInner>);
 #[derive(Debug)]
 struct WayOutInner {
     egress: Egress,
+    plain: Egress,
     network: Network,
-    /// Made at first use: it loads the system's authorities, for proxies that are reached over TLS.
-    dialer: OnceCell<Dialer>,
+    /// Made at first use: it loads the system's authorities.
+    ways: OnceCell<Ways>,
+}
+
+#[derive(Debug)]
+struct Ways {
+    dialer: Dialer,
+    plain: Dialer,
+    tls: Arc<ClientConfig>,
 }
 
 /// Why there is no connection.
@@ -50,12 +63,13 @@ pub enum WayOutError {
 }
 
 impl WayOut {
-    /// Goes out as `egress` says, through `network`.
-    pub fn new(egress: Egress, network: Network) -> Self {
+    /// Goes out as `egress` says, and as `plain` says for plain `http`, through `network`.
+    pub fn new(egress: Egress, plain: Egress, network: Network) -> Self {
         Self(Arc::new(WayOutInner {
             egress,
+            plain,
             network,
-            dialer: OnceCell::new(),
+            ways: OnceCell::new(),
         }))
     }
 
@@ -68,55 +82,122 @@ impl WayOut {
         host: &str,
         port: u16,
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, WayOutError> {
-        if is_out_of_bounds(host) {
-            let why = format!("{host} is on this machine, and `loopdesk exec` doesn't lead there");
-            return Err(WayOutError::Refused(why));
-        }
-        let target = Uri::builder()
-            .scheme("https")
-            .authority(format!("{host}:{port}"))
-            .path_and_query("/")
-            .build();
-        let unreachable = |why: &dyn std::fmt::Display| {
-            WayOutError::Unreachable(format!("{host}:{port} can't be reached: {why}"))
-        };
-        let target = target.map_err(|error| unreachable(&error))?;
-        let mut dialer = self.dialer().await?.clone();
-        match tokio::time::timeout(CONNECT_MAX, dialer.call(target)).await {
-            Ok(Ok(stream)) => Ok(TokioIo::new(stream)),
-            Ok(Err(error)) => {
-                if let Some(refused) = find::<NotFromHere>(&*error) {
-                    return Err(WayOutError::Refused(refused.to_string()));
-                }
-                match error.downcast::<ProxyError>() {
-                    Ok(error) => Err(WayOutError::Proxy(*error)),
-                    Err(error) => Err(unreachable(&root(&*error))),
-                }
-            }
-            Err(_) => Err(unreachable(&format!(
-                "no connection after {} s",
-                CONNECT_MAX.as_secs()
-            ))),
-        }
+        let target = target(host, port)?;
+        let mut dialer = self.ways().await?.dialer.clone();
+        let stream = in_time(host, port, dialer.call(target)).await?;
+        Ok(TokioIo::new(stream))
     }
 
-    async fn dialer(&self) -> Result<&Dialer, WayOutError> {
+    /// A connection to `host` over TLS, as a program would make it that trusts the system's authorities.
+    ///
+    /// # Errors
+    /// See [`WayOut::connect`].
+    pub async fn connect_tls(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, WayOutError> {
+        let stream = self.connect(host, port).await?;
+        let name = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let failed = |error: &dyn fmt::Display| unreachable(host, port, error);
+        let name = ServerName::try_from(name).map_err(|error| failed(&error))?;
+        let connector = TlsConnector::from(Arc::clone(&self.ways().await?.tls));
+        connector
+            .connect(name, stream)
+            .await
+            .map_err(|error| failed(&error))
+    }
+
+    /// A connection for one plain `http` request to `host`. If it leads to a proxy, that wants the whole
+    /// URL in the request's first line.
+    ///
+    /// # Errors
+    /// See [`WayOut::connect`].
+    pub async fn connect_plain(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> Result<
+        (
+            impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+            Option<PlainProxy>,
+        ),
+        WayOutError,
+    > {
+        let target = target(host, port)?;
+        let mut dialer = self.ways().await?.plain.clone();
+        let (stream, proxy) = in_time(host, port, dialer.plain(target)).await?;
+        Ok((TokioIo::new(stream), proxy))
+    }
+
+    async fn ways(&self) -> Result<&Ways, WayOutError> {
         let make = || async {
             let made = tokio::task::spawn_blocking(|| roots::verifier(None).and_then(connect::tls));
             let made = made
                 .await
                 .unwrap_or_else(|error| Err(rustls::Error::General(error.to_string())));
-            let tls = made.map_err(|error| WayOutError::Unreachable(error.to_string()))?;
+            let mut tls = made.map_err(|error| WayOutError::Unreachable(error.to_string()))?;
             let connections = Connections::new(self.0.network.clone());
-            Ok(Dialer::new(
-                self.0.egress.clone(),
-                connect::tcp(Resolver::for_others(), &connections),
-                connect::tcp(GaiResolver::new(), &connections),
-                tls,
-            ))
+            let dialer = |egress: &Egress| {
+                Dialer::new(
+                    egress.clone(),
+                    connect::tcp(Resolver::for_others(), &connections),
+                    connect::tcp(GaiResolver::new(), &connections),
+                    tls.clone(),
+                )
+            };
+            let (dialer, plain) = (dialer(&self.0.egress), dialer(&self.0.plain));
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+            Ok(Ways {
+                dialer,
+                plain,
+                tls: Arc::new(tls),
+            })
         };
-        self.0.dialer.get_or_try_init(make).await
+        self.0.ways.get_or_try_init(make).await
     }
+}
+
+fn target(host: &str, port: u16) -> Result<Uri, WayOutError> {
+    if is_out_of_bounds(host) {
+        let why = format!("{host} is on this machine, and `loopdesk exec` doesn't lead there");
+        return Err(WayOutError::Refused(why));
+    }
+    let target = Uri::builder()
+        .scheme("https")
+        .authority(format!("{host}:{port}"))
+        .path_and_query("/")
+        .build();
+    target.map_err(|error| unreachable(host, port, &error))
+}
+
+async fn in_time<T>(
+    host: &str,
+    port: u16,
+    connecting: impl Future<Output = Result<T, BodyError>>,
+) -> Result<T, WayOutError> {
+    let error = match tokio::time::timeout(CONNECT_MAX, connecting).await {
+        Ok(Ok(connected)) => return Ok(connected),
+        Ok(Err(error)) => error,
+        Err(_) => {
+            let why = format!("no connection after {} s", CONNECT_MAX.as_secs());
+            return Err(unreachable(host, port, &why));
+        }
+    };
+    if let Some(refused) = find::<NotFromHere>(&*error) {
+        return Err(WayOutError::Refused(refused.to_string()));
+    }
+    Err(match error.downcast::<ProxyError>() {
+        Ok(error) => WayOutError::Proxy(*error),
+        Err(error) => unreachable(host, port, &root(&*error)),
+    })
+}
+
+fn unreachable(host: &str, port: u16, why: &dyn fmt::Display) -> WayOutError {
+    WayOutError::Unreachable(format!("{host}:{port} can't be reached: {why}"))
 }
 
 /// Whether this host is decided without asking anybody: a local address in any spelling, or a name for
@@ -182,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn s9_a_name_that_leads_to_this_machine_is_refused_after_it_was_resolved() {
-        let way = WayOut::new(Egress::direct(), Network::still());
+        let way = WayOut::new(Egress::direct(), Egress::direct(), Network::still());
         // /etc/hosts resolves it everywhere, and it isn't one of the names above.
         for host in ["ip6-localhost", "localhost.localdomain"] {
             match way.connect(host, 443).await {

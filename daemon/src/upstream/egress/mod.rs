@@ -33,6 +33,7 @@ use crate::upstream::connection::Stream;
 
 pub use proxy_error::ProxyError;
 pub(super) use proxy_stream::Dialer;
+pub use proxy_stream::PlainProxy;
 
 use no_proxy::NoProxy;
 
@@ -74,6 +75,21 @@ impl Variables {
             clock,
             last: ArcSwapOption::empty(),
         }))
+    }
+
+    /// The same for plain `http`, which has a variable of its own. curl's order again: the upper-case
+    /// spelling doesn't count, since web servers set it from a request's head.
+    pub fn read_plain(env: impl Fn(&str) -> Option<OsString>, clock: Clock) -> Self {
+        let name = |name: &str| match name {
+            "https_proxy" => Some("http_proxy"),
+            "HTTPS_PROXY" => None,
+            _ => VARIABLES
+                .iter()
+                .chain(&EXEMPTIONS)
+                .copied()
+                .find(|known| *known == name),
+        };
+        Self::read(|asked| env(name(asked)?), clock)
     }
 
     /// An environment without proxy settings.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Extensions, Uri};
+use http::{Extensions, HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::upgrade::Upgraded;
 use hyper_rustls::HttpsConnector;
@@ -50,6 +50,33 @@ impl Dialer {
     }
 }
 
+impl Dialer {
+    /// A connection for one plain `http` request to `target`. A proxy on the way wants the whole URL in
+    /// the request's first line, and the second value in its head, if there is a login.
+    pub(in crate::upstream) async fn plain(
+        &mut self,
+        target: Uri,
+    ) -> Result<(ProxyStream, Option<PlainProxy>), BodyError> {
+        let proxy = self.egress.proxy(&target)?;
+        let Some(proxy) = proxy.filter(|proxy| proxy.url.scheme() != Scheme::Socks5) else {
+            return Ok((self.call(target).await?, None));
+        };
+        let stream = self.to_proxy.call(proxy.address.clone()).await;
+        let stream = stream.map_err(|error| ProxyError::unreachable(&proxy, &*error))?;
+        let plain = PlainProxy {
+            login: proxy.basic.clone(),
+        };
+        Ok((ProxyStream::Proxy(Box::new(stream)), Some(plain)))
+    }
+}
+
+/// The proxy that a plain request goes to.
+#[derive(Clone, Debug)]
+pub struct PlainProxy {
+    /// The value of `Proxy-Authorization`.
+    pub login: Option<HeaderValue>,
+}
+
 impl Service<Uri> for Dialer {
     type Response = ProxyStream;
     type Error = BodyError;
@@ -90,7 +117,7 @@ async fn through(proxy: &Proxy, stream: ToProxy, target: &Uri) -> Result<ProxySt
         }
         Scheme::Socks5 => socks::open(proxy, stream, target)
             .await
-            .map(|stream| ProxyStream::Socks(Box::new(stream))),
+            .map(|stream| ProxyStream::Proxy(Box::new(stream))),
     }
 }
 
@@ -109,8 +136,8 @@ pub(in crate::upstream) enum ProxyStream {
     /// Through a proxy that has accepted CONNECT. Bytes that came with its answer are still to be
     /// read.
     Tunnel(Upgraded, Option<Arc<ConnectionState>>),
-    /// Through a SOCKS proxy.
-    Socks(Box<ToProxy>),
+    /// Through a SOCKS proxy, or to a proxy for a plain request.
+    Proxy(Box<ToProxy>),
 }
 
 /// Runs the same code for each kind of line.
@@ -119,7 +146,7 @@ macro_rules! each {
         match $line {
             ProxyStream::Straight($inner) => $act,
             ProxyStream::Tunnel($inner, _) => $act,
-            ProxyStream::Socks($inner) => $act,
+            ProxyStream::Proxy($inner) => $act,
         }
     };
 }
@@ -129,7 +156,7 @@ impl Connection for ProxyStream {
         match self {
             // HTTP doesn't see the proxy, and the pool has no use for knowing about it.
             Self::Straight(stream) => stream.connected(),
-            Self::Socks(stream) => stream.connected(),
+            Self::Proxy(stream) => stream.connected(),
             Self::Tunnel(_, Some(connection)) => Connected::new().extra(Arc::clone(connection)),
             Self::Tunnel(_, None) => Connected::new(),
         }
