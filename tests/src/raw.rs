@@ -90,6 +90,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         self.stream.shutdown().await
     }
 
+    /// The connection itself. Nothing that was received may be left in here.
+    ///
+    /// # Panics
+    /// If something is.
+    pub fn into_stream(self) -> S {
+        assert!(self.ahead.is_empty(), "bytes came that nobody has read");
+        self.stream
+    }
+
     /// The next head.
     ///
     /// # Panics

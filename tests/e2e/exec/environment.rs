@@ -1,0 +1,116 @@
+//! What the command finds in its environment, and what commands of loopdesk find there.
+
+use loopdesk_tests::daemon::terminate;
+
+use super::held::{Held, helpers};
+use super::{ME, named};
+
+#[tokio::test]
+async fn s9_the_persons_own_variables_stay_where_they_do_no_harm() {
+    let (mut named, daemon) = named().await;
+    named
+        .stage
+        .home
+        .set("NO_PROXY", "zendesk.com,corp.internal");
+    named.stage.home.set("no_proxy", "*");
+    named.stage.home.set("PHP_INI_SCAN_DIR", "/etc/php.d");
+    let own = named.stage.home.path().join("own.pem");
+    std::fs::copy(named.stage.zendesk.ca_file(), &own).unwrap();
+    named
+        .stage
+        .home
+        .set("REQUESTS_CA_BUNDLE", own.display().to_string());
+    let held = Held::start(&named, &[]).await;
+    for name in ["NO_PROXY", "no_proxy"] {
+        assert_eq!(held.variable(name), "localhost,127.0.0.1,::1,corp.internal");
+    }
+    assert!(
+        held.variable("PHP_INI_SCAN_DIR")
+            .starts_with("/etc/php.d:/")
+    );
+    let bundle = std::fs::read_to_string(held.variable("SSL_CERT_FILE")).unwrap();
+    let own = std::fs::read_to_string(own).unwrap();
+    assert!(
+        bundle.contains(own.trim()),
+        "the person's own certificates are in the bundle"
+    );
+    let run = std::fs::read_to_string(held.authority()).unwrap();
+    assert!(bundle.contains(run.trim()), "and so is this run's");
+    assert!(
+        bundle.matches("BEGIN CERTIFICATE").count() > 20,
+        "and the system's"
+    );
+    held.end().await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn s9_exec_env_prints_what_would_be_set_and_why_and_runs_nothing() {
+    let (named, daemon) = named().await;
+    let shown = named.exec(&["--env"]).await.ok().stdout;
+    assert!(shown.contains("HTTPS_PROXY="), "{shown}");
+    assert!(shown.contains("# has Node trust the helper"), "{shown}");
+    assert_eq!(helpers(&named), [0; 0]);
+    let json = named
+        .stage
+        .home
+        .loopdesk(["exec", "--env", "--json"])
+        .await
+        .ok()
+        .json();
+    assert_eq!(json["account"], "acme");
+    let variables = json["variables"].as_array().unwrap();
+    assert!(variables.iter().all(|one| one["why"].is_string()), "{json}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn s9_a_run_within_a_run_and_three_at_once_are_served() {
+    let (named, daemon) = named().await;
+    let code = ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", ME];
+    let nested = ["--", "loopdesk", "exec", "--", "loopdesk", "exec", "--"];
+    let nested = named.exec(&[&nested[..], &code[..]].concat()).await.ok();
+    assert_eq!(nested.stdout, "200");
+    let run = || {
+        named.exec(&[
+            "--",
+            "curl",
+            "-sS",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            ME,
+        ])
+    };
+    let (one, two, three) = tokio::join!(run(), run(), run());
+    for output in [one, two, three] {
+        assert_eq!(output.ok().stdout, "200");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn s9_a_daemon_that_a_command_starts_goes_out_as_if_there_were_no_run() {
+    let (named, daemon) = named().await;
+    daemon.stop().await;
+    // `exec` starts a daemon for itself; the command ends it and starts another.
+    let script = "loopdesk status --json
+        kill $(loopdesk version --json | sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/')
+        while loopdesk version --json | grep -q '\"pid\"'; do sleep 0.1; done
+        loopdesk wait > /dev/null 2>&1
+        loopdesk status --json";
+    let output = named.exec(&["--", "sh", "-c", script]).await.ok();
+    let mut ways = output.stdout.lines().map(|line| {
+        let status: serde_json::Value = serde_json::from_str(line).unwrap();
+        (
+            status["egress"]["proxy"].clone(),
+            status["daemon"]["pid"].as_u64().unwrap(),
+        )
+    });
+    let ((first, before), (second, after)) = (ways.next().unwrap(), ways.next().unwrap());
+    assert_eq!(first, named.proxy.url().as_str(), "{output:?}");
+    assert_eq!(second, first, "{output:?}");
+    assert_ne!(before, after);
+    terminate(after.try_into().unwrap()).await;
+}
