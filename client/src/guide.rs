@@ -54,6 +54,7 @@ macro_rules! topics {
 topics! {
     "commands"
     "clients"
+    "exec"
     "keys"
     "configuration"
     "service"

@@ -49,7 +49,7 @@ pub(crate) enum ConfigCommand {
     /// Show the whole configuration with its defaults, and where each value comes from.
     #[command(
         after_long_help = "JSON: listen, default_account, vault, allow_hosts, max_key_scope, \
-            max_key_age (in seconds), open_routes, redirect_uris, hooks (session_event), accounts \
+            max_key_age (in seconds), exec, open_routes, redirect_uris, hooks (session_event), accounts \
             (as in `account show`), sources (by key: layer, path, line; a key that isn't there \
             has its default), locked (by key: layer, path, line)."
     )]

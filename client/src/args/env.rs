@@ -70,6 +70,8 @@ pub(crate) enum EnvClient {
     TapZendesk,
     /// node-zendesk.
     NodeZendesk,
+    /// An assistant's tool server (MCP), which runs under `loopdesk exec`.
+    Mcp,
     /// zendesk_api (Ruby).
     #[value(name = "zendesk_api")]
     ZendeskApi,

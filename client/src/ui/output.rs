@@ -132,8 +132,14 @@ impl Output {
 
     /// Prints an error after which the command goes on.
     pub(crate) fn problem(&mut self, problem: &Problem) {
+        self.problem_with(problem, problem.kind.exit_code());
+    }
+
+    fn problem_with(&mut self, problem: &Problem, exit_code: u8) {
         if self.json {
-            let mut line = json::line(&ErrorOutput::from(problem)).unwrap_or_default();
+            let mut error = ErrorOutput::from(problem);
+            error.error.exit_code = exit_code;
+            let mut line = json::line(&error).unwrap_or_default();
             line.push(b'\n');
             drop(self.err.write_all(&line).and_then(|()| self.err.flush()));
         } else {
@@ -144,7 +150,9 @@ impl Output {
     /// Prints the command's failure. Returns its exit code.
     pub(crate) fn failure(&mut self, error: &CliError) -> ExitCode {
         match error {
-            CliError::Problem(problem) | CliError::Command(problem, _) => self.problem(problem),
+            CliError::Problem(problem) | CliError::Command(problem, _) => {
+                self.problem_with(problem, error.exit_code());
+            }
             CliError::Reported(_) => {}
         }
         ExitCode::from(error.exit_code())

@@ -86,7 +86,7 @@ mod tests {
             .uri("/api/v2/tickets")
             .header(header.0, header.1);
         let (head, ()) = request.body(()).unwrap().into_parts();
-        check(&head, |authority| {
+        check(&head, None, |authority| {
             HostHeader::parse(authority).is_some_and(|host| host.port == 8484)
         })
     }
@@ -114,6 +114,33 @@ mod tests {
             let refusal = verdict(method, (name, value)).unwrap_err();
             assert_eq!(refusal.code(), "web-page-refused", "{name}: {value}");
             assert_eq!(refusal.status(), 403);
+        }
+    }
+
+    #[test]
+    fn s9_a_program_under_exec_may_name_the_origin_that_it_means() {
+        let meant: Origin = "https://acme.zendesk.com".parse().unwrap();
+        let is_let_in = |name: &str, value: &str| {
+            let request = Request::builder().header(name, value);
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            check(&head, Some(&meant), |_| false).is_ok()
+        };
+        for (name, value) in [
+            ("origin", "https://acme.zendesk.com"),
+            ("referer", "https://acme.zendesk.com"),
+            ("referer", "https://acme.zendesk.com/agent/tickets/1"),
+        ] {
+            assert!(is_let_in(name, value), "{name}: {value}");
+        }
+        for (name, value) in [
+            ("origin", "https://acme.zendesk.com.evil.example"),
+            ("origin", "http://acme.zendesk.com"),
+            ("origin", "null"),
+            ("referer", "https://acme.zendesk.com:444/"),
+            ("referer", "https://acme.zendesk.com@evil.example/"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            assert!(!is_let_in(name, value), "{name}: {value}");
         }
     }
 

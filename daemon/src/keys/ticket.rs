@@ -85,3 +85,29 @@ fn digest(ticket: &[u8]) -> TicketDigest {
 
 /// As long as a key's secret.
 const RANDOM_LENGTH: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn s9_a_ticket_without_its_key_or_after_its_end_is_nothing() {
+        let keys = samples::no_keys();
+        let issued = keys.issue_ticket(KeyId::random().unwrap()).unwrap();
+        let text = issued.text.clone();
+        assert_eq!(text.expose().len(), 2 * RANDOM_LENGTH);
+        assert!(
+            keys.by_ticket(text.expose().as_bytes()).is_none(),
+            "no such key"
+        );
+        let known = || keys.0.tickets.all().len();
+        assert_eq!(known(), 1);
+        drop(issued);
+        assert_eq!(known(), 0);
+        keys.issue_ticket(KeyId::random().unwrap()).unwrap().keep();
+        assert_eq!(known(), 1, "the daemon's last requests still have theirs");
+        let shown = format!("{:?}", keys.issue_ticket(KeyId::random().unwrap()));
+        assert!(shown.contains("SecretText(..)"), "{shown}");
+    }
+}

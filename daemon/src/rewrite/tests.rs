@@ -81,6 +81,41 @@ fn gzip(plain: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+#[tokio::test]
+async fn s9_a_program_under_exec_gets_what_zendesk_sent_but_for_what_would_lead_around_us() {
+    let body = r#"{"next_page":"https://acme.zendesk.com/api/v2/tickets?page=2"}"#;
+    let kept = [
+        ("content-type", "application/json"),
+        ("etag", "\"a\""),
+        ("content-length", "62"),
+        ("location", "https://acme.zendesk.com/api/v2/tickets/1"),
+        ("strict-transport-security", "max-age=1"),
+        ("access-control-allow-origin", "*"),
+    ];
+    let gone = [
+        ("set-cookie", "a=b"),
+        ("alt-svc", "h3=\":443\""),
+        ("connection", "x-one"),
+        ("x-one", "1"),
+        ("x-loopdesk-error", "signed-out"),
+    ];
+    let lines = [&kept[..], &gone].concat();
+    let response = response(answer(201, &lines, body), &context(&[]).verbatim());
+    let mut names: Vec<_> = response
+        .headers()
+        .keys()
+        .map(|name| name.as_str())
+        .collect();
+    let mut expected: Vec<_> = kept.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    for (name, value) in kept {
+        assert_eq!(response.headers()[name], value);
+    }
+    assert_eq!(text(response).await, body);
+}
+
 #[test]
 fn s3_gzip_is_asked_for_where_the_answer_may_change() {
     let none = account("rewrite = []");

@@ -21,7 +21,14 @@ fn every_row_of_the_list_names_tests_that_exist() {
             "{line}"
         );
     }
-    let families = [("W", 11), ("U", 11), ("P", 24), ("K", 3), ("L", 11)];
+    let families = [
+        ("W", 11),
+        ("U", 11),
+        ("P", 24),
+        ("K", 3),
+        ("E", 6),
+        ("L", 11),
+    ];
     for (family, count) in families {
         for number in 1..=count {
             let row = format!("{family}{number}");

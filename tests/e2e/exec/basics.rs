@@ -153,7 +153,7 @@ async fn s9_what_can_not_begin_is_named_before_the_command_runs() {
     assert!(!ran.exists());
 
     home.loopdesk(["logout"]).await.ok();
-    exec(&[], 4, "`loopdesk login acme`").await;
+    exec(&[], 4, "`loopdesk login acme").await;
     home.loopdesk(["config", "set", "exec", "false"]).await.ok();
     exec(&[], 3, "`exec = false`").await;
     no_helper(&named).await;

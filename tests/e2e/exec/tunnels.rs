@@ -53,7 +53,7 @@ async fn s9_old_axios_names_the_whole_url_and_is_answered_as_the_person() {
     let mut raw = Raw::connect(held.port()).await;
     for path in [
         "/api/v2/users/me.json",
-        "/api/v2/tickets.json?query=created>2025-01-01",
+        "/api/v2/tickets.json?query=created%3E2025-01-01",
     ] {
         raw.send(format!(
             "GET https://acme.zendesk.com{path} HTTP/1.1\r\nHost: acme.zendesk.com\r\n\

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{curl_like, library};
+use super::{curl_like, library, mcp};
 use crate::args::env::EnvClient;
 use crate::base_url::authority;
 
@@ -98,6 +98,7 @@ pub(super) fn recipe(
             notes(library::LIBZAPI_NOTES, library::LIBZAPI_KEY_NOTES),
             library::LIBZAPI,
         ),
+        EnvClient::Mcp => mcp::recipe(account, None),
         EnvClient::TapZendesk => Recipe {
             notes: owned(library::TAP_ZENDESK_NOTES),
             ..Recipe::default()
@@ -124,6 +125,9 @@ mod tests {
 
     const BASE: &str = "http://127.0.0.1:8484";
 
+    /// Those that have Zendesk's address in their code.
+    const UNPOINTED: [EnvClient; 2] = [EnvClient::Mcp, EnvClient::TapZendesk];
+
     #[test]
     fn every_client_gets_what_it_reads() {
         for client in EnvClient::value_variants() {
@@ -134,7 +138,7 @@ mod tests {
                     assert!(!said.contains(open), "{client:?}: {said}");
                 }
                 let points = said.contains("127.0.0.1:8484");
-                assert_eq!(points, *client != EnvClient::TapZendesk, "{said}");
+                assert_eq!(points, !UNPOINTED.contains(client), "{said}");
                 let reads = recipe.example.iter().any(|line| line.contains(BASE_URL));
                 let sets = recipe.variables.contains_key(BASE_URL);
                 assert_eq!(reads, sets, "{client:?}: {said}");
@@ -149,7 +153,7 @@ mod tests {
             let places = example(Some("ldk_x...")).matches("ldk_x...").count();
             assert_eq!(
                 places,
-                usize::from(*client != EnvClient::TapZendesk),
+                usize::from(!UNPOINTED.contains(client)),
                 "{client:?}"
             );
             assert!(!example(None).contains("ldk_"), "{client:?}");

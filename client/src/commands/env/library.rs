@@ -90,6 +90,7 @@ zendesk = Ticketing(os.environ["ZENDESK_BASE_URL"], email="any", api_token="@TOK
 "#;
 
 pub(super) const TAP_ZENDESK_NOTES: &[&str] = &[
-    "tap-zendesk has https://SUBDOMAIN.zendesk.com in its code, so it can't use loopdesk.",
-    "dlt's REST client can, and makes the same exports: `loopdesk env --for dlt`.",
+    "tap-zendesk has https://SUBDOMAIN.zendesk.com in its code. Run it under loopdesk: `loopdesk exec \
+     tap-zendesk --config config.json`.",
+    "Give it a placeholder as `access_token`, and no refresh token.",
 ];

@@ -4,6 +4,7 @@ mod account;
 mod client;
 mod curl_like;
 mod library;
+mod mcp;
 mod network;
 mod placeholder;
 
@@ -61,6 +62,13 @@ pub(crate) async fn run(
             ))
             .into());
     };
+    if args.client == Some(EnvClient::Mcp) {
+        // The key stays with loopdesk, so its name is all that is needed.
+        let named = key.as_ref().map(|key| key.name.as_str());
+        let named = named.or((account.access == status::Access::Key).then_some("NAME"));
+        let answer = EnvOutput::of(&account, base, mcp::recipe(&account.name, named));
+        return output.result(&answer, || answer.script());
+    }
     let placeholder = Placeholder::new(&account, key.as_ref());
     let answer = EnvOutput::new(&account, base, args.client, placeholder);
     output.result(&answer, || answer.script())?;
@@ -134,10 +142,17 @@ impl EnvOutput {
             recipe.notes.insert(0, note);
         }
         Self {
+            placeholder: placeholder.map(|one| one.text),
+            ..Self::of(account, base, recipe)
+        }
+    }
+
+    fn of(account: &EnvAccount, base: &str, recipe: Recipe) -> Self {
+        Self {
             account: account.name.clone(),
             base_url: base.to_owned(),
             base_urls: account.base_urls.clone(),
-            placeholder: placeholder.map(|one| one.text),
+            placeholder: None,
             recipe,
         }
     }

@@ -60,14 +60,12 @@ impl Program {
     pub(super) fn not_run(&self, error: &io::Error) -> CliError {
         let message = format!("`{}` can't be run: {error}", self.path.display());
         let problem = Problem::new(Kind::Usage, message);
-        match error.kind() {
-            // The file is there, so it is its interpreter that isn't.
-            io::ErrorKind::NotFound => CliError::Command(
-                problem.hint("its first line, `#!…`, names a program that doesn't exist"),
-                ABSENT,
-            ),
-            _ => CliError::Command(problem, NOT_EXECUTABLE),
+        if error.kind() != io::ErrorKind::NotFound {
+            return CliError::Command(problem, NOT_EXECUTABLE);
         }
+        // The file is there, so it is its interpreter that isn't.
+        let hint = "its first line, `#!…`, names a program that doesn't exist";
+        CliError::Command(problem.hint(hint), ABSENT)
     }
 }
 

@@ -23,12 +23,12 @@ const UNSUITED: &[(&[&str], &str, &str)] = &[
     (
         &["docker", "podman", "nerdctl"],
         "a container has neither this environment nor this machine's loopback",
-        "run `loopdesk guide containers`: it shows how a container reaches loopdesk",
+        "run `loopdesk guide keys`: it tells how a container reaches loopdesk",
     ),
     (
         &["ssh", "mosh"],
         "programs on another machine get neither this environment nor a way back",
-        "run `loopdesk exec` there, or forward loopdesk's port: `loopdesk guide networks`",
+        "run `loopdesk exec` on that machine",
     ),
     (
         &["sudo", "doas", "su", "runuser"],
