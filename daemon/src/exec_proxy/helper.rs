@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::HeaderValue;
+use loopdesk_protocol::client::ClientError;
 use loopdesk_protocol::exec::{Assignment, Ready, Reply};
 use loopdesk_protocol::{Client, Kind, Problem, SecretText};
 use tokio::net::TcpListener;
@@ -124,8 +125,10 @@ async fn daemon(assignment: &Assignment) -> Result<Daemon, Problem> {
         Some(key) => {
             let tickets = Tickets::new(Client::new(control.clone()), key.clone());
             tickets.current().await.map_err(|error| match error {
-                loopdesk_protocol::client::ClientError::Problem(problem) => problem,
-                error => failed("the daemon gives no ticket", &error),
+                ClientError::Problem(problem) => problem,
+                ClientError::Unreachable { .. } | ClientError::Broken(_) => {
+                    failed("the daemon gives no ticket", &error)
+                }
             })?;
             Some(tickets)
         }

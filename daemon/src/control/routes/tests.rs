@@ -139,7 +139,6 @@ impl ControlScene {
             proxies: Variables::none(clock.clone()),
             conditions: conditions.clone(),
             network: Network::still(),
-            stopping: tokio_util::sync::CancellationToken::new(),
             tracker: TaskTracker::new(),
         });
         sessions.apply(&config).await;
@@ -162,6 +161,7 @@ impl ControlScene {
             clock,
             started_at: Timestamp::UNIX_EPOCH,
             places: 1,
+            stopping: tokio_util::sync::CancellationToken::new(),
             tracker: TaskTracker::new(),
         };
         Self {
