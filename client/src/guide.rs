@@ -110,7 +110,9 @@ mod tests {
         let mut count = 0;
         for line in pages.chain([readme.as_str()]).flat_map(commands) {
             let mut command = &cli;
-            let words = line.split_whitespace().take_while(|word| *word != "|");
+            // What follows `--` belongs to another program.
+            let words = line.split_whitespace();
+            let words = words.take_while(|word| !["|", "--"].contains(word));
             for word in words.clone() {
                 match command.find_subcommand(word) {
                     Some(next) => command = next,

@@ -79,6 +79,7 @@ mod tests {
         insta::assert_snapshot!(ran.out, @"
     commands         The commands that you use most, and JSON for programs.
     clients          Point scripts and client libraries at loopdesk.
+    exec             Run a program unmodified, without giving it a credential: `loopdesk exec`.
     keys             Give each script a key with only the rights that it needs.
     configuration    Accounts and settings, for you or a whole machine.
     service          Keep loopdesk running with systemd or launchd.

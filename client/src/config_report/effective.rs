@@ -171,6 +171,7 @@ mod tests {
         allow-hosts = []  # default
         open-routes = []  # default
         redirect-uris = ["http://127.0.0.1:18484/callback"]  # default
+        exec = true  # default
 
         # requests go to https://acme.zendesk.com, logins to https://acme.zendesk.com
         # scripts use http://127.0.0.1:8484

@@ -114,3 +114,37 @@ async fn s9_a_daemon_that_a_command_starts_goes_out_as_if_there_were_no_run() {
     assert_ne!(before, after);
     terminate(after.try_into().unwrap()).await;
 }
+
+#[tokio::test]
+async fn s9_cron_has_neither_a_runtime_folder_nor_a_terminal() {
+    let (named, daemon) = named().await;
+    let mut cron = named.stage.home.command("loopdesk");
+    cron.env_remove("XDG_RUNTIME_DIR").env_remove("LANG");
+    cron.args([
+        "exec",
+        "curl",
+        "-sS",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        ME,
+    ]);
+    let output = cron.output().await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "200", "{output:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn s9_many_short_commands_start_quickly() {
+    let (named, daemon) = named().await;
+    let began = std::time::Instant::now();
+    for _ in 0..10 {
+        named.exec(&["--", "true"]).await.ok();
+    }
+    let each = began.elapsed() / 10;
+    println!("exec -- true: {} ms", each.as_millis());
+    // A build without optimisation, beside other tests.
+    assert!(each < std::time::Duration::from_secs(2), "{each:?}");
+    daemon.stop().await;
+}

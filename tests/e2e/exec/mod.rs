@@ -6,6 +6,7 @@ mod environment;
 mod held;
 mod keys;
 mod life;
+mod streams;
 mod terminal;
 mod tunnels;
 

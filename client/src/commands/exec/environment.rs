@@ -80,7 +80,7 @@ const CURL: &str = "the same for curl, and for R";
 const PERL: &str = "the same for Perl's LWP";
 const PERL_PROXY: &str = "has Perl's LWP read the proxy";
 const NODE: &str = "has Node trust the helper, beside its own authorities";
-const NODE_PROXY: &str = "has Node's own fetch read the proxy (Node 24 and later)";
+const NODE_PROXY: &str = "has Node's own fetch read the proxy (Node 22.21 and later)";
 const PHP: &str = "has PHP's curl and streams trust the helper, after your own settings";
 
 #[cfg(test)]

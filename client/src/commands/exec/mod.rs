@@ -40,8 +40,8 @@ pub(crate) async fn run(
     let Some(program) = program else {
         return show(&plan, context, output);
     };
-    if let Some(unsuited) = unsuited::problem(program.name()) {
-        output.warning(&unsuited);
+    if let Some(warning) = unsuited::warning(program.name()) {
+        output.warn(warning);
     }
     let assignment = Assignment {
         plan,

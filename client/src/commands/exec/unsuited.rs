@@ -3,14 +3,13 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use loopdesk_protocol::{Kind, Problem};
-
 /// What to tell before the command `name` runs, if it is one of those.
-pub(super) fn problem(name: &OsStr) -> Option<Problem> {
+pub(super) fn warning(name: &OsStr) -> Option<String> {
     let name = Path::new(name).file_name()?.to_str()?;
     let (_, why, fix) = UNSUITED.iter().find(|(names, ..)| names.contains(&name))?;
-    let message = format!("`{name}` won't reach your account under `loopdesk exec`: {why}");
-    Some(Problem::new(Kind::Usage, message).hint(*fix))
+    Some(format!(
+        "`{name}` won't reach your account under `loopdesk exec`: {why}. Instead, {fix}."
+    ))
 }
 
 /// Names, why they can't work, and what does.
@@ -38,7 +37,7 @@ const UNSUITED: &[(&[&str], &str, &str)] = &[
     (
         &["firefox", "google-chrome", "chromium", "chromium-browser"],
         "browsers trust no certificates from the environment, and loopdesk serves no web pages",
-        "use Zendesk in the browser without loopdesk",
+        "open Zendesk in a browser without loopdesk",
     ),
 ];
 
@@ -49,10 +48,10 @@ mod tests {
     #[test]
     fn s9_what_cannot_work_is_recognised_by_its_name() {
         for name in ["java", "/usr/bin/java", "docker", "sudo"] {
-            assert!(problem(OsStr::new(name)).is_some(), "{name}");
+            assert!(warning(OsStr::new(name)).is_some(), "{name}");
         }
         for name in ["python3", "javac2", "./run.sh", "", "/"] {
-            assert!(problem(OsStr::new(name)).is_none(), "{name}");
+            assert!(warning(OsStr::new(name)).is_none(), "{name}");
         }
     }
 }

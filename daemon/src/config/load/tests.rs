@@ -322,6 +322,19 @@ fn the_machines_file_can_be_judged_for_itself() {
 }
 
 #[test]
+fn s9_the_machines_file_can_switch_exec_off_for_good() {
+    let scene = LayersScene::new("", "exec = false\nlocked = [\"exec\"]\n");
+    assert!(!scene.config().exec);
+    scene.user("exec = true\n");
+    let found = scene.errors();
+    assert!(found[0].contains("`exec` is locked by line 2"), "{found:?}");
+    write(&scene.paths.system, "").unwrap();
+    assert!(scene.config().exec);
+    scene.user("");
+    assert!(scene.config().exec, "by default");
+}
+
+#[test]
 fn d2_only_the_machines_file_limits_local_keys() {
     let limits = "max-key-scope = [\"read\", \"tickets:write\"]\nmax-key-age = \"365d\"\n";
     let scene = LayersScene::new("", limits);

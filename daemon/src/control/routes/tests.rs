@@ -56,6 +56,12 @@ async fn every_route_is_answered_by_its_handler() {
             r#"{"method":"GET","path":"/api/v2/tickets"}"#,
             (200, r#""allowed":false"#),
         ),
+        ("POST /v1/exec", "{}", no_account),
+        (
+            "POST /v1/exec/ticket",
+            r#"{"key":"x"}"#,
+            (400, "no key `x`"),
+        ),
         ("POST /v1/config/reload", "", (503, "shutting down")),
     ];
     let scene = ControlScene::set().await;
