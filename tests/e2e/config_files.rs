@@ -111,14 +111,14 @@ async fn o3_a_key_of_another_version_in_the_machines_file_is_a_warning() {
     fs::create_dir(&etc).unwrap();
     let machines = etc.join("config.toml");
     let known = "hooks.session-event = [\"true\"]\n";
-    let text = format!("rate-limit = 5\nlocked = [\"exec\"]\n{known}[accounts.acme]\nshade = 1\n");
+    let text = format!("rate-limit = 5\nlocked = [\"watch\"]\n{known}[accounts.acme]\nshade = 1\n");
     fs::write(&machines, text).unwrap();
     let check = stage.home.loopdesk(["config", "check"]).await.ok();
     assert!(check.stdout.contains("Warning:"), "{check:?}");
     let _daemon = stage.logged_in().await;
     let status = stage.home.loopdesk(["status"]).await.ok();
     let path = machines.display().to_string();
-    for (line, key) in [(1, "`rate-limit`"), (2, "`exec`"), (5, "`shade`")] {
+    for (line, key) in [(1, "`rate-limit`"), (2, "`watch`"), (5, "`shade`")] {
         let place = format!("Warning: `{path}`, line {line}: ");
         let told = status.stdout.lines().find(|told| told.starts_with(&place));
         assert!(

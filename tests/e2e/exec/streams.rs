@@ -55,7 +55,8 @@ async fn growth(named: &ByName, act: &str) -> u64 {
         peak
     };
     let steps = async { (step("one").await, step("two").await) };
-    let (output, (before, after)) = tokio::join!(named.exec(&["--", "sh", "-ec", &script]), steps);
+    let arguments = ["--", "sh", "-ec", &script];
+    let (output, (before, after)) = tokio::join!(named.exec(&arguments), steps);
     output.ok();
     after - before
 }
