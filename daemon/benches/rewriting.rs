@@ -71,7 +71,7 @@ fn context() -> Context {
     let account = config.accounts.values().next().unwrap();
     let head = Request::new(()).into_parts().0;
     let client = ScriptClient {
-        base: "http://localhost:8484".to_owned(),
+        base: "http://localhost:8484".into(),
         at: Arrival::Shared,
         names_account: false,
         has_key: false,

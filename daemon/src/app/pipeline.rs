@@ -233,7 +233,7 @@ impl Pipeline {
 /// What rewriting needs to know about a client, so that it can follow the links in its answer.
 fn client(connection: &ConnFacts, admitted: &Admitted, account: &Account) -> ScriptClient {
     ScriptClient {
-        base: admitted.base.clone(),
+        base: admitted.base.as_str().into(),
         at: match &connection.local {
             Local::Tcp { addr } if account.port == Some(addr.port()) => Arrival::Own,
             Local::Tcp { .. } => Arrival::Shared,

@@ -37,7 +37,7 @@ struct Served {
 #[derive(Clone, Debug)]
 pub struct ScriptClient {
     /// The base that it used: `http://HOST[:PORT]` in its own spelling.
-    pub base: String,
+    pub base: Arc<str>,
     /// Where its connection arrived.
     pub at: Arrival,
     /// Whether its `Host` names an account: `NAME.localhost`.
@@ -241,7 +241,7 @@ mod tests {
 
     fn client(base: &str, at: Arrival, names_account: bool) -> ScriptClient {
         ScriptClient {
-            base: base.to_owned(),
+            base: base.into(),
             at,
             names_account,
             has_key: false,

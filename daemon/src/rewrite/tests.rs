@@ -41,7 +41,7 @@ pub(super) fn view(base: &str) -> OriginsView {
 
 pub(super) fn client(base: &str) -> ScriptClient {
     ScriptClient {
-        base: base.to_owned(),
+        base: base.into(),
         at: Arrival::Shared,
         names_account: false,
         has_key: false,

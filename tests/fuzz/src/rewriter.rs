@@ -21,7 +21,7 @@ pub fn rewriter(data: &[u8]) {
         .collect();
     let base = BASES[usize::from(base) % BASES.len()];
     let client = &ScriptClient {
-        base: base.to_owned(),
+        base: base.into(),
         at: Arrival::Shared,
         names_account: base.contains("acme.localhost"),
         has_key: choice & HAS_KEY != 0,

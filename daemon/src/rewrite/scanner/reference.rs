@@ -234,7 +234,7 @@ fn offset(whole: &str, part: &str) -> usize {
 
 /// The local base of each origin, for a client of `acme`.
 pub(in crate::rewrite) fn places(client: &ScriptClient) -> Vec<(&'static str, Option<String>)> {
-    let base = &client.base;
+    let base = &*client.base;
     let neighbour = |name: &str, port: Option<u16>| {
         if client.has_key {
             None
@@ -247,8 +247,8 @@ pub(in crate::rewrite) fn places(client: &ScriptClient) -> Vec<(&'static str, Op
         }
     };
     vec![
-        ("https://acme.zendesk.com", Some(base.clone())),
-        ("https://help.acme.example:8443", Some(base.clone())),
+        ("https://acme.zendesk.com", Some(base.to_owned())),
+        ("https://help.acme.example:8443", Some(base.to_owned())),
         ("https://beta.zendesk.com", neighbour("beta", Some(8490))),
         ("https://gamma.zendesk.com", neighbour("gamma", None)),
     ]

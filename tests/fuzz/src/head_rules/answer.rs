@@ -126,7 +126,7 @@ impl Asked {
         }
         let (head, ()) = request.into_parts();
         let client = ScriptClient {
-            base: BASE.to_owned(),
+            base: BASE.into(),
             at: Arrival::Shared,
             names_account: false,
             has_key: self.has_key,
