@@ -35,8 +35,10 @@ pub fn rewriter(data: &[u8]) {
     };
 
     let whole = scanned(&classes, client, [text]);
-    let pieces = scanned(&classes, client, pieces(text, cuts));
-    assert_same(&pieces, &whole, "in pieces");
+    for longest in [16, 128] {
+        let pieces = scanned(&classes, client, pieces(text, cuts, longest));
+        assert_same(&pieces, &whole, "in pieces");
+    }
     let bytes = scanned(&classes, client, text.chunks(1));
     assert_same(&bytes, &whole, "byte by byte");
     let again = scanned(&classes, client, [whole.as_slice()]);
@@ -59,15 +61,15 @@ fn as_json(text: &[u8]) -> Option<&str> {
     values.all(|value| value.is_ok()).then_some(text)
 }
 
-/// Pieces of one to sixteen bytes and empty ones, determined by `seed`.
-fn pieces(text: &[u8], seed: u8) -> impl Iterator<Item = &[u8]> {
+/// Pieces of up to `longest` bytes and empty ones, determined by `seed`.
+fn pieces(text: &[u8], seed: u8, longest: usize) -> impl Iterator<Item = &[u8]> {
     let mut state = u32::from(seed) << 8 | 1;
     let mut rest = text;
     std::iter::from_fn(move || {
         // A generator that is good enough for no two seeds to cut alike (Numerical Recipes'
         // constants).
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let size = (state >> 24) as usize % 17;
+        let size = (state >> 24) as usize % (longest + 1);
         let (piece, after) = rest.split_at(size.min(rest.len()));
         let ended = rest.is_empty();
         rest = after;

@@ -33,7 +33,7 @@ impl<'a> ChunkEdits<'a> {
         let chunk = self.chunk;
         let edited = self
             .edited
-            .get_or_insert_with(|| BytesMut::with_capacity(chunk.len() + added));
+            .get_or_insert_with(|| BytesMut::with_capacity(chunk.len() + added + GROWTH));
         edited.extend_from_slice(&chunk[self.done..range.start]);
         for part in with {
             edited.extend_from_slice(part);
@@ -57,3 +57,6 @@ impl<'a> ChunkEdits<'a> {
         }
     }
 }
+
+/// Room for further replacements, which may each be some bytes longer than what they replace.
+const GROWTH: usize = 256;

@@ -71,8 +71,10 @@ pub(super) struct FieldTree {
     places: Vec<FieldNode>,
     /// The fields that match at any depth.
     anywhere: Vec<(&'static [u8], Classes)>,
-    /// The lengths of their names, one bit each: they already rule out most keys.
+    /// The lengths of their names and their first letters, one bit each: they already rule out
+    /// most keys.
     lengths: u64,
+    letters: u64,
 }
 
 /// A place in the tree, for one value of a document.
@@ -104,12 +106,14 @@ impl FieldTree {
             places: vec![FieldNode::default(), FieldNode::default()],
             anywhere: Vec::new(),
             lengths: 0,
+            letters: 0,
         };
         for (class, path, _) in &FIELDS {
             let class = Classes::one(*class);
             if let Some(name) = path.strip_prefix("**.") {
                 tree.anywhere.push((name.as_bytes(), class));
                 tree.lengths |= 1 << name.len();
+                tree.letters |= name.bytes().next().map_or(0, letter);
                 continue;
             }
             let mut at = At::TOP;
@@ -152,10 +156,16 @@ impl FieldTree {
     /// The classes of a member by its name alone.
     #[inline(always)]
     pub(super) fn anywhere(&self, name: &[u8]) -> Classes {
-        if name.len() >= 64 || self.lengths >> name.len() & 1 == 0 {
-            return Classes::default();
+        match name.first() {
+            Some(first)
+                if name.len() < 64
+                    && self.lengths >> name.len() & 1 == 1
+                    && self.letters & letter(*first) != 0 =>
+            {
+                self.by_name(name)
+            }
+            _ => Classes::default(),
         }
-        self.by_name(name)
     }
 
     #[inline(never)]
@@ -209,6 +219,11 @@ impl Default for At {
     fn default() -> Self {
         Self::NOWHERE
     }
+}
+
+/// One bit of 64.
+fn letter(byte: u8) -> u64 {
+    1 << (byte % 64)
 }
 
 #[cfg(test)]

@@ -22,6 +22,33 @@ pub(super) fn stop(text: &[u8]) -> Option<usize> {
     memchr2(b'"', b'\\', &text[start..]).map(|found| start + found)
 }
 
+/// The length of the literal that a text begins with, if a delimiter follows.
+#[inline(always)]
+pub(super) fn whole_literal(text: &[u8]) -> Option<usize> {
+    let length = match text.first_chunk()? {
+        [b'n', b'u', b'l', b'l', _] | [b't', b'r', b'u', b'e', _] => 4,
+        b"false" => 5,
+        _ => return None,
+    };
+    is_delimiter(text.get(length)).then_some(length)
+}
+
+/// The length of the integer that a text begins with, if it has no sign and a delimiter follows.
+#[inline(always)]
+pub(super) fn whole_integer(text: &[u8]) -> Option<usize> {
+    let length = match text.first()? {
+        b'0' => 1,
+        b'1'..=b'9' => 1 + text[1..].iter().take_while(|b| b.is_ascii_digit()).count(),
+        _ => return None,
+    };
+    is_delimiter(text.get(length)).then_some(length)
+}
+
+/// Whether a byte separates values or ends their container.
+fn is_delimiter(byte: Option<&u8>) -> bool {
+    matches!(byte, Some(b',' | b'}' | b']'))
+}
+
 /// A key that is assembled from several chunks. Keys too long to matter aren't kept.
 #[derive(Default)]
 pub(super) struct KeyBuffer {
@@ -132,8 +159,9 @@ const ONES: u64 = u64::from_le_bytes([1; 8]);
 const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
 const BACKSLASHES: u64 = u64::from_le_bytes([b'\\'; 8]);
 
-/// This many bytes are searched in words; the best measured value for a page of tickets.
-const SHORT: usize = 16;
+/// This many bytes are searched in words; the best measured value for pages of tickets and users. It
+/// holds most names, and a point in time.
+const SHORT: usize = 24;
 
 /// The literals without their first letters, each followed by [`END`].
 const LITERALS: &[u8] = b"rue\0alse\0ull\0";
