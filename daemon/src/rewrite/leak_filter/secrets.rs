@@ -22,6 +22,12 @@ struct PatternSet {
     /// isn't zeroised: the end of a token is its random part. `None` on processors without the
     /// required instructions.
     ends: Option<Searcher>,
+    /// The length of the shortest needle.
+    shortest: usize,
+    /// The length of the longest.
+    longest: usize,
+    /// Which bytes occur in needles at all.
+    bytes: [bool; 256],
 }
 
 impl TokenPatterns {
@@ -78,6 +84,8 @@ impl TokenPatterns {
             return Vec::new();
         };
         match &known.ends {
+            // Most header values.
+            _ if text.len() < known.shortest => Vec::new(),
             Some(ends) => known.by_their_ends(ends, text),
             None => known.one_by_one(text),
         }
@@ -85,8 +93,15 @@ impl TokenPatterns {
 
     /// How many of the last bytes of `text` could be the beginning of a secret.
     pub(super) fn may_begin(&self, text: &[u8]) -> usize {
-        let needles = self.0.iter().flat_map(|known| &known.needles);
-        let begun = needles.filter_map(|needle| {
+        let Some(known) = &self.0 else {
+            return 0;
+        };
+        let text = known.end_of(text);
+        // Most pieces of JSON: they end with a brace.
+        if text.is_empty() {
+            return 0;
+        }
+        let begun = known.needles.iter().filter_map(|needle| {
             let longest = needle.len() - 1;
             let tail = text.get(text.len().saturating_sub(longest)..)?;
             let mut starts = memchr_iter(*needle.first()?, tail);
@@ -98,8 +113,7 @@ impl TokenPatterns {
 
     /// The length of the longest.
     pub(super) fn longest(&self) -> usize {
-        let needles = self.0.iter().flat_map(|known| &known.needles);
-        needles.map(|needle| needle.len()).max().unwrap_or(0)
+        self.0.as_ref().map_or(0, |known| known.longest)
     }
 
     fn of(needles: Vec<Zeroizing<Vec<u8>>>) -> Self {
@@ -108,7 +122,18 @@ impl TokenPatterns {
         }
         let ends = needles.iter().map(|needle| end_of(needle));
         let ends = Searcher::new(ends);
-        Self(Some(Arc::new(PatternSet { needles, ends })))
+        let lengths = needles.iter().map(|needle| needle.len());
+        let mut bytes = [false; 256];
+        for byte in needles.iter().flat_map(|needle| needle.iter()) {
+            bytes[usize::from(*byte)] = true;
+        }
+        Self(Some(Arc::new(PatternSet {
+            shortest: lengths.clone().min().unwrap_or(0),
+            longest: lengths.max().unwrap_or(0),
+            needles,
+            ends,
+            bytes,
+        })))
     }
 }
 
@@ -127,6 +152,13 @@ impl PatternSet {
             from = hit.start() + 1;
         }
         found
+    }
+
+    /// The end of `text` in which a needle may have begun.
+    fn end_of<'a>(&self, text: &'a [u8]) -> &'a [u8] {
+        let text = &text[text.len().saturating_sub(self.longest)..];
+        let other = text.iter().rposition(|b| !self.bytes[usize::from(*b)]);
+        &text[other.map_or(0, |at| at + 1)..]
     }
 
     fn one_by_one(&self, text: &[u8]) -> Vec<Range<usize>> {
@@ -162,3 +194,36 @@ const SHORTEST: usize = 16;
 
 /// This many random characters don't match by chance, and each hit is compared in full anyway.
 const END: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TOKENS: [&str; 2] = ["abcabcabdabcabcabe", "cab/cab+cab/cab+cab="];
+
+    proptest! {
+        #[test]
+        fn d4_p13_whatever_a_text_ends_with_is_found(
+            text in prop::collection::vec(prop_oneof![
+                "[abc/}]{0,9}",
+                prop::sample::select(TOKENS.to_vec()).prop_map(str::to_owned),
+                (0..TOKENS[0].len()).prop_map(|n| TOKENS[0][..n].to_owned()),
+                (0..TOKENS[1].len()).prop_map(|n| TOKENS[1][..n].replace('/', "\\/")),
+            ], 0..5),
+        ) {
+            let text = text.concat();
+            let patterns = TokenPatterns::new(TOKENS);
+            let needles = &patterns.0.as_ref().unwrap().needles;
+            let is_begun = |length: &usize| {
+                let end = &text.as_bytes()[text.len() - length..];
+                needles.iter().any(|needle| needle.len() > *length && needle.starts_with(end))
+            };
+            let longest = (1..=text.len()).rev().find(is_begun);
+            prop_assert_eq!(patterns.may_begin(text.as_bytes()), longest.unwrap_or(0));
+            let is_in = needles.iter().any(|needle| memmem::find(text.as_bytes(), needle).is_some());
+            prop_assert_eq!(patterns.are_in(text.as_bytes()), is_in);
+        }
+    }
+}
