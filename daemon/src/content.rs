@@ -17,14 +17,16 @@ impl MediaType {
     /// The type that the headers name; `None` if they name none.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get(CONTENT_TYPE)?.as_bytes();
-        let essence = value.split(|b| *b == b';').next().unwrap_or(value);
-        let essence = essence.trim_ascii().to_ascii_lowercase();
-        Some(match essence.as_slice() {
-            b"application/json" => Self::Json,
-            b"application/x-www-form-urlencoded" => Self::Form,
-            other if other.ends_with(b"+json") => Self::Json,
-            _ => Self::Other,
-        })
+        let essence = essence(value);
+        Some(
+            if essence.eq_ignore_ascii_case(b"application/json") || ends_with(essence, b"+json") {
+                Self::Json
+            } else if essence.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+                Self::Form
+            } else {
+                Self::Other
+            },
+        )
     }
 }
 
@@ -32,14 +34,24 @@ impl MediaType {
 /// XML, since that may contain elements of both.
 pub(crate) fn is_document(headers: &HeaderMap) -> bool {
     items(headers, CONTENT_TYPE).any(|item| {
-        let essence = item.split(|b| *b == b';').next().unwrap_or(item);
-        let essence = essence.trim_ascii().to_ascii_lowercase();
-        matches!(
-            essence.as_slice(),
-            b"text/html" | b"multipart/x-mixed-replace"
-        ) || essence.ends_with(b"/xml")
-            || essence.ends_with(b"+xml")
+        let essence = essence(item);
+        essence.eq_ignore_ascii_case(b"text/html")
+            || essence.eq_ignore_ascii_case(b"multipart/x-mixed-replace")
+            || ends_with(essence, b"/xml")
+            || ends_with(essence, b"+xml")
     })
+}
+
+/// A media type without its parameters.
+fn essence(value: &[u8]) -> &[u8] {
+    let essence = value.split(|b| *b == b';').next();
+    essence.unwrap_or(value).trim_ascii()
+}
+
+/// Whether `text` ends with `end`, in any case.
+fn ends_with(text: &[u8], end: &[u8]) -> bool {
+    let at = text.len().checked_sub(end.len());
+    at.is_some_and(|at| text[at..].eq_ignore_ascii_case(end))
 }
 
 /// How a body is encoded.
