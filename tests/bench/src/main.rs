@@ -61,6 +61,9 @@ struct Compare {
     /// Write the figures into tests/bench/README.md
     #[arg(long)]
     record: bool,
+    /// Only the loads whose title contains this
+    #[arg(long, value_name = "TEXT", conflicts_with = "record")]
+    only: Option<String>,
     /// An empty folder for everything that the benchmark creates
     #[arg(long)]
     work: PathBuf,
@@ -103,14 +106,21 @@ fn run(compare: Compare) -> Outcome<()> {
         tools: compare.tools,
     };
     let upstream = Upstream::start(&lab)?;
-    let figures = report::Figures {
+    let only = compare.only.as_deref();
+    let tables = rounds::measure(&lab, &upstream, only.unwrap_or_default())?;
+    let mut figures = report::Figures {
         date: compare.date,
         rounds: lab.size.rounds,
-        tables: rounds::measure(&lab, &upstream)?,
-        rotations: rotations::measure(&lab, &upstream)?,
-        wan: wan::measure(&lab, &upstream)?,
-        memory: memory::measure(&lab, &upstream)?,
+        tables,
+        rotations: Vec::new(),
+        wan: Vec::new(),
+        memory: memory::Memory::default(),
     };
+    if only.is_none() {
+        figures.rotations = rotations::measure(&lab, &upstream)?;
+        figures.wan = wan::measure(&lab, &upstream)?;
+        figures.memory = memory::measure(&lab, &upstream)?;
+    }
     let text = report::markdown(&figures);
     say(&text);
     if compare.record {

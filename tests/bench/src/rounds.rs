@@ -63,8 +63,8 @@ impl Table {
     }
 }
 
-/// Measures everything.
-pub(crate) fn measure(lab: &Lab, upstream: &Upstream) -> Outcome<Vec<Table>> {
+/// Measures the loads whose title contains `only`.
+pub(crate) fn measure(lab: &Lab, upstream: &Upstream, only: &str) -> Outcome<Vec<Table>> {
     let http1 = Peers::start(lab, upstream, Protocol::Http1)?;
     let http2 = Peers::start(lab, upstream, Protocol::Http2)?;
     let of = |protocol| match protocol {
@@ -73,6 +73,7 @@ pub(crate) fn measure(lab: &Lab, upstream: &Upstream) -> Outcome<Vec<Table>> {
     };
     let mut tables: Vec<_> = scenarios::all(&lab.size)
         .iter()
+        .filter(|scenario| scenario.title().contains(only))
         .map(|&scenario| Table {
             scenario,
             rows: of(scenario.protocol)
