@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tower_service::Service;
 
 use super::connection::{ConnectionState, CutReason, Stream};
+use super::looks::Looks;
 use crate::body::BodyError;
 use crate::network::{Network, RouteStatus};
 
@@ -23,6 +24,7 @@ pub(super) struct Connections(Arc<ConnectionsInner>);
 #[derive(Debug)]
 struct ConnectionsInner {
     network: Network,
+    looks: Looks,
     /// How many milliseconds the machine had spent asleep at the last check.
     slept: AtomicU64,
     all: Mutex<Vec<Weak<ConnectionState>>>,
@@ -33,6 +35,7 @@ impl Connections {
         let slept = AtomicU64::new(millis(network.slept()));
         Self(Arc::new(ConnectionsInner {
             network,
+            looks: Looks::default(),
             slept,
             all: Mutex::default(),
         }))
@@ -41,6 +44,11 @@ impl Connections {
     /// The network that they use.
     pub(super) fn network(&self) -> &Network {
         &self.0.network
+    }
+
+    /// When their unanswered requests are checked.
+    pub(super) fn looks(&self) -> &Looks {
+        &self.0.looks
     }
 
     /// Registers the connections that `tcp` makes.

@@ -20,6 +20,7 @@ use super::connect::PooledClient;
 use super::connection::{ConnectionState, CutReason, SILENCE_MAX};
 use super::connections::Connections;
 use super::error::{UpstreamError, is_safe};
+use super::looks::LOOK;
 use super::replay::Replay;
 use super::silence::Silence;
 use crate::body::Body;
@@ -57,13 +58,14 @@ pub(super) async fn exchange(
     };
     loop {
         let outcome = std::future::poll_fn(|cx| race.poll(cx));
-        match tokio::time::timeout(LOOK, outcome).await {
-            Ok(outcome) => {
+        tokio::select! {
+            biased;
+            outcome = outcome => {
                 if let Some(verdict) = race.judge(outcome) {
                     return verdict;
                 }
             }
-            Err(_) => race.look()?,
+            () = connections.looks().next() => race.look()?,
         }
     }
 }
@@ -288,9 +290,6 @@ impl SendAttempt {
         }
     }
 }
-
-/// How often an unanswered request is checked: often enough for the interval below.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// A request whose bytes the other end's kernel hasn't acknowledged after this is as good as lost:
 /// longer than any round trip on a usable link, with two retransmissions.

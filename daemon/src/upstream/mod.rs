@@ -15,6 +15,7 @@ mod exchange;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod limits;
+mod looks;
 mod outgoing;
 mod reach;
 mod replay;
@@ -147,7 +148,7 @@ impl Upstream {
         deadline: Duration,
     ) -> Result<Response<Bytes>, UpstreamError> {
         let is_token = request.uri().path() == "/oauth/tokens";
-        let asked = request.uri().authority().map(ToString::to_string);
+        let asked = request.uri().authority().cloned();
         let exchange = async {
             let response = self.answer(&request, is_token).await?;
             if is_token {
@@ -173,7 +174,7 @@ impl Upstream {
             .await
             .map_err(timed_out)
             .flatten();
-        let is_meant = |origin: &Origin| Some(origin.authority()) == asked;
+        let is_meant = |origin: &Origin| asked.as_ref() == Some(origin.authority());
         self.0.reach.note(is_meant, &gone);
         gone
     }
