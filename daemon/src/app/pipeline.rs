@@ -216,7 +216,11 @@ impl Pipeline {
             .ok_or_else(|| ErrorResponse::SignedOut(name.to_string()))?;
         let tokens = prepared.tokens;
         let export = export.filter(|_| prepared.outgoing.credential() == Credential::Injected);
-        let response = session.forward_by(tokens, prepared.outgoing).await?;
+        let (head, body) = session
+            .forward_by(tokens, prepared.outgoing)
+            .await?
+            .into_parts();
+        let response = Response::from_parts(head, body.begun().await);
         if let Some(export) = export {
             let role = session.view().person.and_then(|person| person.role);
             let is_admin = role.as_deref() == Some("admin");

@@ -103,15 +103,10 @@ pub(super) fn vary_by_coding(headers: &mut HeaderMap) {
 }
 
 fn strip(headers: &mut HeaderMap) {
-    hop_by_hop::strip(headers);
-    let unwanted = |name: &&HeaderName| {
+    hop_by_hop::strip(headers, |name| {
         let name = name.as_str();
-        STRIPPED.contains(&name) || STRIPPED_FAMILIES.iter().any(|f| name.starts_with(f))
-    };
-    let gone: Vec<HeaderName> = headers.keys().filter(unwanted).cloned().collect();
-    for name in gone {
-        headers.remove(name);
-    }
+        !STRIPPED.contains(&name) && !STRIPPED_FAMILIES.iter().any(|f| name.starts_with(f))
+    });
 }
 
 /// Leaves in `Trailer` only what [`clean_trailers`] lets through.

@@ -29,7 +29,7 @@ use http::{Method, Response, StatusCode, Version, request, response};
 
 use self::gzip::Decoder;
 use self::scanner::Scanner;
-use crate::body::{Body, FilteredBody};
+use crate::body::{Body, filtered};
 use crate::config::Account;
 use crate::content::{Coding, MediaType, items};
 use crate::route_table::CarriedFiles;
@@ -157,14 +157,13 @@ impl Change {
     }
 
     fn apply(self, body: Body, context: &Context) -> Body {
-        match (self.decode, self.rewrite) {
-            (false, false) => body,
-            (true, false) => Body::adapted(FilteredBody::new(body, Decoder::new())),
-            (false, true) => Body::adapted(FilteredBody::new(body, context.scanner())),
-            (true, true) => {
-                let plain = FilteredBody::new(body, Decoder::new());
-                Body::adapted(FilteredBody::new(plain, context.scanner()))
-            }
+        let body = match self.decode {
+            true => filtered(body, Decoder::new),
+            false => body,
+        };
+        match self.rewrite {
+            true => filtered(body, || context.scanner()),
+            false => body,
         }
     }
 }

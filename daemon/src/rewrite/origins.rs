@@ -212,7 +212,7 @@ fn is_at(authority: &[u8], origin: &Origin) -> bool {
         .strip_suffix(b":443")
         .or_else(|| authority.strip_suffix(b":"))
         .unwrap_or(authority);
-    authority.eq_ignore_ascii_case(origin.authority().as_bytes())
+    authority.eq_ignore_ascii_case(origin.authority().as_str().as_bytes())
 }
 
 /// The first port that is suggested for an account of its own.

@@ -56,7 +56,7 @@ impl MaskFilter {
         }
         if !self.told {
             self.told = true;
-            tracing::warn!("the body of Zendesk's answer repeats a token; it is masked");
+            tracing::warn!("{}", super::MASKED_BODY);
         }
         let mut masked = BytesMut::from(&text[..end]);
         for place in found {

@@ -13,6 +13,7 @@ mod abort;
 mod mask;
 mod secrets;
 
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HeaderMap};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::ext::ReasonPhrase;
@@ -21,7 +22,7 @@ pub use self::secrets::TokenPatterns;
 
 use self::abort::AbortFilter;
 use self::mask::MaskFilter;
-use crate::body::{Body, FilteredBody};
+use crate::body::{Body, FilteredBody, filtered};
 use crate::content::Coding;
 
 /// Removes the session's secrets from an answer; they travel in its extensions.
@@ -43,16 +44,28 @@ pub fn response(response: Response<Body>) -> Response<Body> {
     let is_part = head.status == StatusCode::PARTIAL_CONTENT;
     let body = match coding {
         _ if http_body::Body::is_end_stream(&body) => body,
-        Coding::Identity => Body::adapted(FilteredBody::new(body, MaskFilter::new(secrets))),
-        Coding::Gzip if !is_part => {
-            Body::adapted(FilteredBody::new(body, AbortFilter::new(secrets)))
-        }
+        Coding::Identity => match body.into_full() {
+            Ok(bytes) => Body::full(masked_body(bytes, &secrets)),
+            Err(body) => Body::adapted(FilteredBody::new(body, MaskFilter::new(secrets))),
+        },
+        Coding::Gzip if !is_part => filtered(body, || AbortFilter::new(secrets.clone())),
         Coding::Gzip | Coding::Other => {
             tracing::debug!(coding = ?head.headers.get(CONTENT_ENCODING), "not scanned for tokens");
             body
         }
     };
     Response::from_parts(head, body)
+}
+
+/// A body that has arrived, with its secrets masked.
+fn masked_body(bytes: Bytes, secrets: &TokenPatterns) -> Bytes {
+    match secrets.masked(&bytes) {
+        Some(masked) => {
+            tracing::warn!("{MASKED_BODY}");
+            masked.into()
+        }
+        None => bytes,
+    }
 }
 
 /// Masks the secrets in the values of a head or trailer section.
@@ -66,6 +79,8 @@ fn mask(headers: &mut HeaderMap, secrets: &TokenPatterns) {
         *value = HeaderValue::from_bytes(&masked).unwrap_or(HeaderValue::from_static(""));
     }
 }
+
+const MASKED_BODY: &str = "the body of Zendesk's answer repeats a token; it is masked";
 
 #[cfg(test)]
 mod tests;
