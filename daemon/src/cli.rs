@@ -88,7 +88,7 @@ fn run() -> Result<ExitCode, Problem> {
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(workers())
         .enable_all()
         .build()
         .map_err(|e| {
@@ -157,8 +157,11 @@ fn paths() -> Result<Paths, Problem> {
 }
 
 /// One core can serve a user's scripts many times over; the second one lets a long body be
-/// rewritten while other requests are answered.
-const WORKERS: usize = 2;
+/// rewritten while other requests are answered. On a single core, two threads would only wake each
+/// other.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2))
+}
 
 /// Longer than a daemon takes to drain, shorter than a supervisor waits for a start.
 const PREDECESSOR: Duration = Duration::from_secs(45);

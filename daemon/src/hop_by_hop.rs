@@ -6,8 +6,8 @@ use http::header::{
 };
 
 /// Removes everything that must not cross an intermediary, except `TE` and `Trailer`, which each
-/// direction handles itself.
-pub(crate) fn strip(headers: &mut HeaderMap) {
+/// direction handles itself, and all other names that `keeps` doesn't accept.
+pub(crate) fn strip(headers: &mut HeaderMap, keeps: impl Fn(&HeaderName) -> bool) {
     // All `Connection` lines apply. `HeaderMap::remove` only returns the first one, so collect the
     // names before removing anything.
     let named: Vec<HeaderName> = headers
@@ -17,7 +17,7 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
         .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         .collect();
     retain(headers, |name| {
-        !ALWAYS.contains(name) && !named.contains(name)
+        !ALWAYS.contains(name) && !named.contains(name) && keeps(name)
     });
 }
 
@@ -67,7 +67,7 @@ mod tests {
         for name in ["x-one", "x-two", "x-three", "keep-alive", "upgrade"] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("v"));
         }
-        strip(&mut headers);
+        strip(&mut headers, |_| true);
         let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         assert_eq!(left, ["x-three"]);
     }
@@ -87,7 +87,7 @@ mod tests {
         ] {
             headers.append(name, HeaderValue::from_static(value));
         }
-        strip(&mut headers);
+        strip(&mut headers, |_| true);
         let left: Vec<_> = headers
             .iter()
             .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))

@@ -316,7 +316,7 @@ fn read_account(
     }
     let oauth_origin = subdomain
         .as_ref()
-        .map(Subdomain::origin)
+        .map(|subdomain| subdomain.origin().clone())
         .or_else(|| url.clone());
     let Some(oauth_origin) = oauth_origin else {
         if missing(section, "url", "").is_some()

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use loopdesk_protocol::account::{AUTHORIZATION_CODE, CLIENT_CREDENTIALS};
 
 /// An account's name: lower-case letters, digits and hyphens, usable as a DNS label.
@@ -41,20 +41,20 @@ impl fmt::Display for AccountName {
 
 /// The `acme` of `acme.zendesk.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subdomain(String);
+pub struct Subdomain {
+    name: String,
+    origin: Origin,
+}
 
 impl Subdomain {
     /// The subdomain.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// `https://acme.zendesk.com`.
-    pub fn origin(&self) -> Origin {
-        Origin {
-            host: format!("{}.zendesk.com", self.0),
-            port: None,
-        }
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 }
 
@@ -63,7 +63,10 @@ impl FromStr for Subdomain {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if is_label(text) {
-            Ok(Self(text.to_owned()))
+            Ok(Self {
+                name: text.to_owned(),
+                origin: format!("https://{text}.zendesk.com").parse()?,
+            })
         } else {
             Err(format!(
                 "`{text}` isn't a Zendesk subdomain: use only the part before `.zendesk.com`, in \
@@ -75,28 +78,22 @@ impl FromStr for Subdomain {
 
 /// An `https` origin (RFC 6454): scheme, host and port, without a path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Origin {
-    host: String,
-    port: Option<u16>,
-}
+pub struct Origin(Authority);
 
 impl Origin {
     /// The host, in lower case; an IPv6 address is in brackets.
     pub fn host(&self) -> &str {
-        &self.host
+        self.0.host()
     }
 
     /// The port, if it isn't 443.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.0.port_u16()
     }
 
     /// `host` or `host:port`.
-    pub fn authority(&self) -> String {
-        match self.port {
-            Some(port) => format!("{}:{port}", self.host),
-            None => self.host.clone(),
-        }
+    pub fn authority(&self) -> &Authority {
+        &self.0
     }
 }
 
@@ -132,16 +129,20 @@ impl FromStr for Origin {
         if !is_host(&host) {
             return wrong("has an invalid host");
         }
-        Ok(Self {
-            host,
-            port: authority.port_u16().filter(|port| *port != 443),
-        })
+        let authority = match authority.port_u16() {
+            None | Some(443) => host,
+            Some(port) => format!("{host}:{port}"),
+        };
+        match Authority::try_from(authority) {
+            Ok(authority) => Ok(Self(authority)),
+            Err(_) => wrong("has an invalid host"),
+        }
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "https://{}", self.authority())
+        write!(f, "https://{}", self.0)
     }
 }
 

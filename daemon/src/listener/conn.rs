@@ -68,7 +68,8 @@ pub(super) async fn serve<S, H>(
             let (facts, handler) = (Arc::clone(&facts), Arc::clone(&handler));
             let (served, stop) = (Arc::clone(&served), stop.clone());
             let (unread, flight) = (unread.clone(), InFlight::begin(&place));
-            async move {
+            // Boxed, so that an idle connection takes no memory for it.
+            Box::pin(async move {
                 let request = request.map(|body| flight.incoming(unread.watch(body)));
                 let is_old = request.version() == Version::HTTP_10;
                 let mut response = handler.handle(&facts, request).await;
@@ -88,7 +89,7 @@ pub(super) async fn serve<S, H>(
                     }
                 }
                 Ok::<_, Infallible>(response.map(|body| flight.outgoing(body)))
-            }
+            })
         })
     };
     let mut connection = http1::Builder::new()

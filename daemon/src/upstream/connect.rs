@@ -2,6 +2,7 @@
 //! `egress` decides whether they go through a proxy.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -109,7 +110,10 @@ pub(super) fn clients(
         .https_only()
         .enable_all_versions()
         .wrap_connector(dialer);
-    Ok(Clients::new(TimedConnector { connector, egress }))
+    Ok(Clients::new(TimedConnector {
+        connector: Arc::new(connector),
+        egress,
+    }))
 }
 
 /// How requests are written, and how long connections are kept open.
@@ -134,14 +138,15 @@ pub(super) fn pool() -> legacy::Builder {
 /// the proxy that a failed connection went through.
 #[derive(Clone, Debug)]
 pub(super) struct TimedConnector<C> {
-    connector: C,
+    /// The pool clones its connector for each request.
+    connector: Arc<C>,
     egress: Egress,
 }
 
 impl<C> Service<Uri> for TimedConnector<C>
 where
-    C: Service<Uri>,
-    C::Error: Into<BodyError>,
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Error: Into<BodyError> + Send,
     C::Future: Send + 'static,
     C::Response: Send,
 {
@@ -149,15 +154,19 @@ where
     type Error = BodyError;
     type Future = Pin<Box<dyn Future<Output = Result<C::Response, BodyError>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
-        self.connector.poll_ready(cx).map_err(Into::into)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BodyError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, target: Uri) -> Self::Future {
         let proxy = self.egress.proxy(&target).ok().flatten();
         let egress = self.egress.clone();
-        let connecting = self.connector.call(target);
+        let mut connector = C::clone(&self.connector);
         Box::pin(async move {
+            let connecting = async {
+                poll_fn(|cx| connector.poll_ready(cx)).await?;
+                connector.call(target).await
+            };
             let connected = tokio::time::timeout(CONNECT_MAX, connecting).await;
             let Some(proxy) = proxy else {
                 return match connected {

@@ -2,7 +2,7 @@
 
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, TE, TRANSFER_ENCODING};
-use http::uri::{PathAndQuery, Uri};
+use http::uri::{PathAndQuery, Scheme, Uri};
 
 use super::Credential;
 use crate::config::Origin;
@@ -16,8 +16,7 @@ pub(super) fn strip(headers: &mut HeaderMap, credential: Credential) {
     // smuggling.
     let has_coding = headers.contains_key(TRANSFER_ENCODING);
     let trailers = headers.get_all(TE).iter().any(accepts_trailers);
-    hop_by_hop::strip(headers);
-    hop_by_hop::retain(headers, |name| {
+    hop_by_hop::strip(headers, |name| {
         !(ends_here(name.as_str(), credential) || (has_coding && name == CONTENT_LENGTH))
     });
     if trailers {
@@ -50,8 +49,8 @@ pub(super) fn target(uri: &Uri, origin: &Origin, credential: Credential) -> Opti
         None => PathAndQuery::from_static("/"),
     };
     Uri::builder()
-        .scheme("https")
-        .authority(origin.authority())
+        .scheme(Scheme::HTTPS)
+        .authority(origin.authority().clone())
         .path_and_query(path_and_query)
         .build()
         .ok()

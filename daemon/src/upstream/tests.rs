@@ -55,7 +55,7 @@ async fn s1_the_request_arrives_with_our_token_over_http_1_and_2() {
             Version::HTTP_2 => seen.uri().authority().unwrap().to_string(),
             _ => seen.headers()[HOST].to_str().unwrap().to_owned(),
         };
-        assert_eq!(host, origin.authority());
+        assert_eq!(host, origin.authority().as_str());
     }
 }
 
