@@ -103,7 +103,7 @@ pub(super) fn vary_by_coding(headers: &mut HeaderMap) {
 }
 
 fn strip(headers: &mut HeaderMap) {
-    hop_by_hop::strip(headers, |name| {
+    hop_by_hop::strip_and(headers, |name| {
         let name = name.as_str();
         !STRIPPED.contains(&name) && !STRIPPED_FAMILIES.iter().any(|f| name.starts_with(f))
     });

@@ -16,7 +16,7 @@ pub(super) fn strip(headers: &mut HeaderMap, credential: Credential) {
     // smuggling.
     let has_coding = headers.contains_key(TRANSFER_ENCODING);
     let trailers = headers.get_all(TE).iter().any(accepts_trailers);
-    hop_by_hop::strip(headers, |name| {
+    hop_by_hop::strip_and(headers, |name| {
         !(ends_here(name.as_str(), credential) || (has_coding && name == CONTENT_LENGTH))
     });
     if trailers {
