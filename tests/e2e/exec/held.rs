@@ -1,7 +1,7 @@
 //! A run whose command waits, so that a test can use its environment and its helper.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -105,25 +105,12 @@ impl Held {
     ) -> std::io::Result<Raw<TlsStream<TcpStream>>> {
         let (raw, status) = self.connect(authority).await;
         assert_eq!(status, 200, "{authority}");
-        let stream = raw.into_stream();
-        let name = ServerName::try_from(name.to_owned()).unwrap();
-        let connector = TlsConnector::from(Arc::new(self.trust()));
-        connector.connect(name, stream).await.map(Raw::new)
+        tls_within(raw.into_stream(), &self.authority(), name).await
     }
 
     /// The certificate of this run.
     pub(super) fn authority(&self) -> PathBuf {
         self.variable("NODE_EXTRA_CA_CERTS").into()
-    }
-
-    fn trust(&self) -> ClientConfig {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(self.authority()).unwrap() {
-            roots.add(certificate.unwrap()).unwrap();
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let config = config.with_safe_default_protocol_versions().unwrap();
-        config.with_root_certificates(roots).with_no_client_auth()
     }
 
     /// Lets the command end.
@@ -136,6 +123,24 @@ impl Held {
     pub(super) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
+}
+
+/// TLS on a connection, with this name in its first message, by who trusts the certificates in `ca`.
+pub(super) async fn tls_within(
+    stream: TcpStream,
+    ca: &Path,
+    name: &str,
+) -> std::io::Result<Raw<TlsStream<TcpStream>>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(ca).unwrap() {
+        roots.add(certificate.unwrap()).unwrap();
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.map(Raw::new)
 }
 
 /// The helpers of this home that run.

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod basics;
+mod differential;
 mod environment;
 mod held;
 mod keys;
