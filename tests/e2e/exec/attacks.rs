@@ -166,12 +166,25 @@ async fn s9_e4_a_connection_serves_one_host_whatever_is_said_on_it() {
         .unwrap();
     tls.send(both).await;
     assert_eq!(tls.answer().await.head.status(), 400);
-    assert!(
-        held.tls("acme.zendesk.com:443", "evil.example")
-            .await
-            .is_err(),
-        "SNI"
+    // A program that checks nothing gets no certificate to check.
+    let (proxy, password) = (
+        format!("127.0.0.1:{}", held.port()),
+        format!("pass:{}", held.password()),
     );
+    let login = ["-proxy_user", "loopdesk", "-proxy_pass", &password];
+    for (name, is_shown) in [("evil.example", false), ("acme.zendesk.com", true)] {
+        let client = [
+            "s_client",
+            "-proxy",
+            &proxy,
+            "-connect",
+            "acme.zendesk.com:443",
+        ];
+        let all = [&client[..], &login, &["-servername", name]].concat();
+        let output = named.stage.home.run("openssl", all).await;
+        let is_hidden = output.stdout.contains("no peer certificate available");
+        assert_eq!(is_hidden, !is_shown, "{name}: {output:?}");
+    }
     assert_eq!(named.stage.zendesk.requests().len(), 0);
     held.end().await;
     daemon.stop().await;
