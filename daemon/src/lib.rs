@@ -20,6 +20,8 @@
 //! [`rights`], [`route_table`], [`supervise`], [`telemetry`]. Only [`app`] knows all of them. [`control`]
 //! and [`notifications`] aren't part of the request path.
 //!
+//! `exec_proxy` is another process: the helper of `loopdesk exec`, beside one command.
+//!
 //! [`keys`] tells which local key a request carries, and [`rights`] what that allows: admission and
 //! route decide by them, and control changes them.
 

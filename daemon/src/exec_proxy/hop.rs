@@ -72,7 +72,7 @@ impl Hop {
         self.is_meant(&request)?;
         let mut request = self.prepared(request);
         let mut line = self.line.lock().await;
-        for attempt in 0.. {
+        for left in (0..ATTEMPTS).rev() {
             let open = match line.take().filter(|line| !line.sender.is_closed()) {
                 Some(open) => open,
                 None => self.daemon.connect(&self.ended).await?,
@@ -87,11 +87,10 @@ impl Hop {
                     return Ok(response.map(Body::from));
                 }
                 // Nothing of it was sent, since the daemon had just closed the connection.
-                Err(mut failed) if attempt < RETRIES => match failed.take_message() {
+                Err(mut failed) => match failed.take_message().filter(|_| left > 0) {
                     Some(unsent) => request = unsent,
                     None => return Err(lost(failed.error())),
                 },
-                Err(failed) => return Err(lost(failed.error())),
             }
         }
         Err(ErrorResponse::NoDaemon)
@@ -246,8 +245,8 @@ static REWRITE: HeaderName = HeaderName::from_static("x-loopdesk-rewrite");
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// How often a request is sent again of which nothing was sent.
-const RETRIES: usize = 2;
+/// How often a request is begun of which nothing was sent before.
+const ATTEMPTS: usize = 3;
 
 /// As many as Zendesk's answers may have.
 const HEADER_LINES: usize = 256;
