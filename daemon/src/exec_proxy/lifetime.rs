@@ -83,6 +83,7 @@ mod system {
     use std::io;
     use std::os::fd::OwnedFd;
 
+    use rustix::buffer::spare_capacity;
     use rustix::event::kqueue::{Event, EventFilter, EventFlags, ProcessEvents, kevent, kqueue};
     use rustix::process::Pid;
 
@@ -100,7 +101,7 @@ mod system {
                 flags: ProcessEvents::EXIT,
             };
             let event = Event::new(filter, EventFlags::ADD, std::ptr::null_mut());
-            let mut none = Vec::new();
+            let mut none = Vec::<Event>::new();
             #[expect(
                 unsafe_code,
                 reason = "the queue could be given descriptors that are closed"
@@ -114,14 +115,14 @@ mod system {
 
         /// Blocks until the process has ended.
         pub(super) fn wait(self) -> io::Result<()> {
-            let mut ended = Vec::with_capacity(1);
+            let mut ended = Vec::<Event>::with_capacity(1);
             loop {
                 #[expect(
                     unsafe_code,
                     reason = "the queue could be given descriptors that are closed"
                 )]
                 // SAFETY: no event is added.
-                let told = unsafe { kevent(&self.0, &[], &mut ended, None) };
+                let told = unsafe { kevent(&self.0, &[], spare_capacity(&mut ended), None) };
                 match told {
                     Ok(0) | Err(rustix::io::Errno::INTR) => {}
                     Ok(_) => return Ok(()),
