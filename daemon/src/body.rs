@@ -87,6 +87,10 @@ impl Body {
     ///
     /// # Errors
     /// The body, if it is still arriving or has trailers.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the body goes back to where it came from; a box would cost more than the move"
+    )]
     pub(crate) fn into_full(self) -> Result<Bytes, Self> {
         match self.0 {
             BodyInner::Full(bytes) => Ok(bytes),

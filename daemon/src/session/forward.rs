@@ -381,6 +381,10 @@ struct TokenRef {
 }
 
 /// What to do with a 401.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment, and 401s are rare"
+)]
 enum On401 {
     /// Give it to the script.
     PassOn(Response<Body>),

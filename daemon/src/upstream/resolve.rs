@@ -106,7 +106,7 @@ pub(super) struct NotFromHere {
 /// The host, if the account names it only by its subdomain.
 fn must_be_public(account: &Account) -> Option<String> {
     let origin = account.subdomain.as_ref()?.origin();
-    (account.url.as_ref() != Some(&origin)).then(|| origin.host().to_owned())
+    (account.url.as_ref() != Some(origin)).then(|| origin.host().to_owned())
 }
 
 fn public_ones(name: &str, found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
