@@ -124,6 +124,10 @@ impl Stalls {
     fn watch() -> Self {
         let last = Arc::new(Mutex::new(None));
         let seen = Arc::downgrade(&last);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the thread is the watch's own: how late it wakes up is what it measures"
+        )]
         std::thread::spawn(move || {
             let pause = Duration::from_millis(10);
             while let Some(last) = seen.upgrade() {
