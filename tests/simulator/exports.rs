@@ -84,3 +84,18 @@ async fn a_start_time_is_needed_and_must_be_past() {
     let articles = json(&caller.get(articles).await.unwrap());
     assert_eq!(articles["count"], 40);
 }
+
+#[tokio::test]
+async fn a_start_is_accepted_as_tap_zendesk_writes_it() {
+    let (zendesk, caller) = signed_in().await;
+    let now = zendesk.now();
+    for (list, start, count) in [
+        ("organizations", now.to_string(), 0),
+        ("organizations", "1577836800.0".to_owned(), 30),
+        ("ticket_metric_events", now.as_second().to_string(), 0),
+    ] {
+        let path = format!("/api/v2/incremental/{list}.json?start_time={start}");
+        let page = json(&caller.get(&path).await.unwrap());
+        assert_eq!(page[list].as_array().map(Vec::len), Some(count), "{path}");
+    }
+}

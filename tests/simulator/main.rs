@@ -20,6 +20,7 @@ mod paging;
 mod program;
 mod records;
 mod refresh;
+mod settings;
 mod support;
 mod token_api;
 mod tokens;

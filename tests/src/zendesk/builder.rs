@@ -27,6 +27,7 @@ pub struct Builder {
     port: u16,
     files_port: u16,
     public_origin: Option<String>,
+    public_files_origin: Option<String>,
     directory: Option<PathBuf>,
     protocols: Protocols,
     clients: Vec<Client>,
@@ -65,6 +66,7 @@ impl Builder {
             port: 0,
             files_port: 0,
             public_origin: None,
+            public_files_origin: None,
             directory: None,
             protocols: Protocols::Both,
             clients: vec![
@@ -107,6 +109,14 @@ impl Builder {
     #[must_use]
     pub fn public_origin(mut self, origin: &str) -> Self {
         self.public_origin = Some(origin.trim_end_matches('/').to_owned());
+        self
+    }
+
+    /// Sets the origin of the second host in redirects to files, such as
+    /// `https://files.zdusercontent.com`; without it, that host's own address.
+    #[must_use]
+    pub fn public_second_origin(mut self, origin: &str) -> Self {
+        self.public_files_origin = Some(origin.trim_end_matches('/').to_owned());
         self
     }
 
@@ -288,7 +298,9 @@ impl Builder {
                 files_address,
                 origin,
                 public_origin: Arc::clone(&public_origin),
-                files_origin: format!("https://{files_address}"),
+                files_origin: self
+                    .public_files_origin
+                    .unwrap_or_else(|| format!("https://{files_address}")),
                 ca_pem,
                 ca_file,
             },

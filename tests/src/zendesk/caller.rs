@@ -75,6 +75,13 @@ impl Caller {
         Ok(caller.offering(&[b"http/1.1"]))
     }
 
+    /// The same, connecting to this address, whatever host a URL names.
+    #[must_use]
+    pub fn connecting_to(mut self, address: Option<SocketAddr>) -> Self {
+        self.address = address;
+        self
+    }
+
     /// The same, speaking HTTP/2.
     #[must_use]
     pub fn http2(self) -> Self {

@@ -10,6 +10,7 @@ mod incremental;
 mod jobs;
 mod organizations;
 mod search;
+mod settings;
 mod tickets;
 mod tokens;
 mod users;
@@ -128,9 +129,9 @@ fn routed(shared: &Shared, call: &Call, visitor: &Visitor, path: &[&str]) -> Ans
         ["job_statuses", rest @ ..] => jobs::serve(&mut api, rest),
         ["help_center", rest @ ..] => help_center::serve(&api, rest),
         ["agent_availabilities", rest @ ..] => availability::serve(&api, rest),
-        ["channels", "voice", rest @ ..] => voice::serve(&api, rest),
+        ["channels", "voice", "calls", rest @ ..] => voice::serve(&api, rest),
         ["echo"] => Ok(echo::serve(call)),
-        _ => Err(errors::invalid_endpoint()),
+        _ => settings::serve(&api, path),
     };
     outcome.unwrap_or_else(|refusal| refusal)
 }

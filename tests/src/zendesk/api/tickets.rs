@@ -67,8 +67,31 @@ fn one(api: &mut Api, id: u64, path: &[&str]) -> Outcome {
             let page = paging::page(api.call, api.origin, &all, Rules::LIST)?;
             Ok(api.list("comments", page))
         }
+        (&Method::GET | &Method::HEAD, ["audits"]) => {
+            let page = paging::page(api.call, api.origin, &audits(api, &ticket), Rules::LIST)?;
+            Ok(api.list("audits", page))
+        }
         _ => Err(errors::invalid_endpoint()),
     }
+}
+
+/// An audit for each comment, with the comment as its only event.
+fn audits(api: &Api, ticket: &Value) -> Vec<Value> {
+    let id = ticket["id"].as_u64().unwrap_or(0);
+    let later = api.store.comments.get(&id).into_iter().flatten().cloned();
+    let all = comments(&api.store.seed, ticket).into_iter().chain(later);
+    let audit = |comment: Value| {
+        json!({
+            "id": comment["audit_id"],
+            "ticket_id": id,
+            "author_id": comment["author_id"],
+            "created_at": comment["created_at"],
+            "via": comment["via"],
+            "metadata": comment["metadata"],
+            "events": [comment],
+        })
+    };
+    all.map(audit).collect()
 }
 
 fn list(api: &Api) -> Outcome {

@@ -1,4 +1,4 @@
-//! `/api/v2/channels/voice`: the recordings of calls.
+//! `/api/v2/channels/voice/calls`: the recordings of calls.
 
 use http::Method;
 
@@ -8,7 +8,7 @@ use crate::zendesk::store::recording;
 
 pub(super) fn serve(api: &Api, path: &[&str]) -> Outcome {
     match (&api.call.method, path) {
-        (&Method::GET | &Method::HEAD, ["calls", call, "twilio", "recording"]) => {
+        (&Method::GET | &Method::HEAD, [call, "twilio", "recording"]) => {
             let content = recording(&api.store.seed, call).ok_or_else(errors::not_found)?;
             Ok(Answer::new(200)
                 .header("content-type", "audio/mpeg")
