@@ -3,6 +3,7 @@
 //! `$BROWSER` of a [`Home`](crate::Home) is this program. `CONSENT_CA` names the CA to trust,
 //! `CONSENT` is `allow` (the default) or `deny`. With `CONSENT_FORMS`, the pages are
 //! oidc-provider's. `CONSENT_PAGES` is the number of pages after which the person gives up.
+//! `CONSENT_AT` is the address at which Zendesk is found, whatever its name.
 
 use std::io;
 use std::path::PathBuf;
@@ -38,12 +39,17 @@ async fn visit() -> io::Result<()> {
     };
     let pages = std::env::var("CONSENT_PAGES").ok();
     let pages = pages.and_then(|n| n.parse().ok()).unwrap_or(u32::MAX);
+    let at = std::env::var("CONSENT_AT").ok();
+    let at = at.and_then(|address| address.parse().ok());
     let mut next = Some(entered(page).await?);
     for _ in 0..pages {
         let Some(page) = next else { break };
         let callback = match std::env::var_os("CONSENT_FORMS") {
             Some(_) => oauth_server::person::consent(&page, &ca).await?,
-            None => Caller::new(&page, &ca)?.consent(&page, decision).await?,
+            None => {
+                let caller = Caller::new(&page, &ca)?.connecting_to(at);
+                caller.consent(&page, decision).await?
+            }
         };
         next = led_on(&open(&callback).await?);
     }

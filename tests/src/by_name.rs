@@ -3,22 +3,19 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::Stdio;
-
-use tokio::io::AsyncWriteExt;
 
 use crate::daemon::Daemon;
 use crate::home::Output;
 use crate::proxy::Proxy;
 use crate::stage::Stage;
-use crate::zendesk::{Builder, Client};
+use crate::zendesk::Builder;
 
 /// A stage whose account is `acme.zendesk.com`.
 #[derive(Debug)]
 pub struct ByName {
     /// The stage.
     pub stage: Stage,
-    /// The way out, which knows where `acme.zendesk.com` is.
+    /// The way out, which knows where `acme.zendesk.com` and its files are.
     pub proxy: Proxy,
 }
 
@@ -29,17 +26,27 @@ impl ByName {
     /// If the machine doesn't support it.
     pub async fn set(binary: &Path, builder: Builder, top: &str, account: &str) -> Self {
         let proxy = Proxy::start().await.expect("a proxy starts");
-        let client = Client::confidential("loopdesk", SECRET);
-        let builder = builder.client(client).public_origin(ORIGIN);
+        let builder = builder
+            .public_origin(ORIGIN)
+            .public_second_origin(FILES_ORIGIN);
         let mut stage = Stage::with_config(binary, builder, top, account).await;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, stage.zendesk.port()));
-        proxy.knows("acme.zendesk.com:443", address);
+        for (origin, port) in [
+            (ORIGIN, stage.zendesk.port()),
+            (FILES_ORIGIN, stage.zendesk.second_port()),
+        ] {
+            let authority = format!("{}:443", origin.trim_start_matches("https://"));
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            proxy.knows(&authority, address);
+        }
         let file = stage.home.paths().config_file();
         let text = std::fs::read_to_string(&file).expect("the configuration is there");
         let url = format!("url = \"{}\"", stage.zendesk.origin());
         assert!(text.contains(&url), "{text}");
-        let named = "subdomain = \"acme\"\ngrant = \"client-credentials\"";
-        std::fs::write(&file, text.replace(&url, named)).expect("it can be written");
+        let text = text.replace(&url, "subdomain = \"acme\"");
+        std::fs::write(&file, text).expect("it can be written");
+        // The person's browser finds the consent page by other means.
+        let address = format!("127.0.0.1:{}", stage.zendesk.port());
+        stage.home.set("CONSENT_AT", address);
         stage.home.set("HTTPS_PROXY", proxy.url());
         Self { stage, proxy }
     }
@@ -49,20 +56,7 @@ impl ByName {
     /// # Panics
     /// If either fails.
     pub async fn logged_in(&self) -> Daemon {
-        let daemon = self.stage.daemon().await;
-        let mut login = self.stage.home.command("loopdesk");
-        let mut login = login
-            .args(["login", "--client-secret-stdin"])
-            .stdin(Stdio::piped())
-            .spawn()
-            .expect("the command starts");
-        let mut stdin = login.stdin.take().expect("it reads");
-        let written = stdin.write_all(SECRET.as_bytes()).await;
-        written.expect("it reads the secret");
-        drop(stdin);
-        let output = login.wait_with_output().await.expect("it ends");
-        assert!(output.status.success(), "{output:?}");
-        daemon
+        self.stage.logged_in().await
     }
 
     /// Runs `loopdesk exec` with these arguments.
@@ -78,4 +72,5 @@ impl ByName {
 /// What programs have in their code.
 pub const ORIGIN: &str = "https://acme.zendesk.com";
 
-const SECRET: &str = "5ecret-of-a-client-that-has-zendesks-name";
+/// Where files are: on a host that isn't the account's.
+const FILES_ORIGIN: &str = "https://files.zdusercontent.com";
