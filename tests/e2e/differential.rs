@@ -276,7 +276,7 @@ const OF_THE_DAEMON: [&str; 5] = [
 ];
 
 /// `%XX` decoded once.
-fn decoded(target: &[u8]) -> Vec<u8> {
+pub(super) fn decoded(target: &[u8]) -> Vec<u8> {
     let digit = |at: usize| target.get(at).and_then(|b| char::from(*b).to_digit(16));
     let (mut decoded, mut at) = (Vec::new(), 0);
     while at < target.len() {
@@ -294,12 +294,12 @@ fn decoded(target: &[u8]) -> Vec<u8> {
     decoded
 }
 
-fn fresh_seed() -> u64 {
+pub(super) fn fresh_seed() -> u64 {
     std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)
 }
 
 /// SplitMix64.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -310,20 +310,20 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 
-    fn one_in(&mut self, count: usize) -> bool {
+    pub(super) fn one_in(&mut self, count: usize) -> bool {
         self.below(count) == 0
     }
 
-    fn byte(&mut self) -> u8 {
+    pub(super) fn byte(&mut self) -> u8 {
         self.next() as u8
     }
 
     /// No control character, and no `#`.
-    fn readable(&mut self) -> u8 {
+    pub(super) fn readable(&mut self) -> u8 {
         loop {
             let byte = self.byte();
             if !byte.is_ascii_control() && byte != b'#' {
@@ -332,11 +332,11 @@ impl Dice {
         }
     }
 
-    fn of(&mut self, bytes: &[u8]) -> u8 {
+    pub(super) fn of(&mut self, bytes: &[u8]) -> u8 {
         bytes[self.below(bytes.len())]
     }
 
-    fn one<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+    pub(super) fn one<'a>(&mut self, texts: &[&'a str]) -> &'a str {
         texts[self.below(texts.len())]
     }
 }

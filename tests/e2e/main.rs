@@ -48,6 +48,7 @@ mod paging;
 mod pairs;
 mod port_ownership;
 mod process;
+mod programs;
 mod releases;
 mod replay;
 mod restart;

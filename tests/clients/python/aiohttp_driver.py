@@ -1,5 +1,7 @@
 """A script with plain aiohttp: one session and one loop for all of it."""
 
+import os
+
 from plain import header, script
 from steps import printed
 
@@ -9,7 +11,9 @@ loop = asyncio.new_event_loop()
 
 async def opened():
     headers = {"Authorization": header()}
-    return aiohttp.ClientSession(headers=headers, raise_for_status=True)
+    # Under `loopdesk exec`, a script has to set this.
+    setting = {"trust_env": True} if "SETTING" in os.environ else {}
+    return aiohttp.ClientSession(headers=headers, raise_for_status=True, **setting)
 
 
 session = loop.run_until_complete(opened())

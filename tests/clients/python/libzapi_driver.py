@@ -11,6 +11,6 @@ else:
 play(
     version("libzapi"),
     me=lambda: {"id": zendesk.tickets.get(1).id},
-    offset=lambda: {"ids": [user.id for user in zendesk.users.list_all()]},
+    offset=lambda: {"users": [user.id for user in zendesk.users.list_all()]},
     create=lambda: {"id": zendesk.tickets.create(SUBJECT, "Unmodified").id},
 )

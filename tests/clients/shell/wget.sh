@@ -11,6 +11,8 @@ else
     echo "header = Authorization: Bearer $token" >"$settings"
     credential=("--config=$settings")
 fi
+# Under `loopdesk exec`, wget has to be told where the certificates are.
+if [[ ${SETTING:-} ]]; then credential+=("--ca-certificate=$SSL_CERT_FILE"); fi
 get() { wget -nv -O- "${credential[@]}" "$1"; }
 post() { wget -nv -O- "${credential[@]}" --header "Content-Type: $2" "--post-file=$3" "$1"; }
 # wget would send the credential to the host of the redirect as well, which refuses it.
@@ -18,7 +20,7 @@ fetched() {
     local head location
     head=$(wget -nv -S --max-redirect=0 -O "$FILE.fetched" "${credential[@]}" "$1" 2>&1) || true
     location=$(sed -n 's/^ *Location: *//Ip' <<<"$head" | tr -d '\r')
-    if [[ $location ]]; then wget -qO- "$location"; else cat "$FILE.fetched"; fi
+    if [[ $location ]]; then wget -qO- ${SETTING:+"--ca-certificate=$SSL_CERT_FILE"} "$location"; else cat "$FILE.fetched"; fi
 }
 
 version=$(wget --version | head -n 1)

@@ -1,13 +1,16 @@
 //! Real third-party clients of Zendesk's API: `tests/clients`.
 
 mod driver;
+pub mod exec;
+mod judge;
 mod matrix;
 mod play;
 mod table;
 
+pub use judge::saw_only_loopdesk;
 pub use matrix::{Credential, Matrix, Row, Step, Verdict};
-pub use play::{play, play_with, refused};
-pub use table::{BEGIN, END, table};
+pub use play::{DUMMY, play, play_under_exec, play_with, refused};
+pub use table::{BEGIN, BEGIN_EXEC, END, table, table_of_exec};
 
 use std::path::{Path, PathBuf};
 

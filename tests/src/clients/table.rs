@@ -1,7 +1,8 @@
-//! The table of the guide's page on clients, made from the matrix.
+//! The guide's tables, made from `matrix.toml` for clients.md and from `exec.toml` for exec.md.
 
 use std::fmt::Write as _;
 
+use super::exec::{self, Programs};
 use super::matrix::{Matrix, Verdict};
 
 /// The table in Markdown.
@@ -30,8 +31,9 @@ pub fn table(matrix: &Matrix) -> String {
         .expect("a String takes all");
     }
     text.push_str(
-        "\nThese have Zendesk's address in their code:\n\n\
-         | client | version | why it can't be pointed here | what comes nearest |\n\
+        "\nThese can't be pointed here, since they have Zendesk's address in their code; most run under\n\
+         [`loopdesk exec`](exec.md#what-works):\n\n\
+         | client | version | why | what to do |\n\
          | --- | --- | --- | --- |\n",
     );
     for one in &matrix.elsewhere {
@@ -44,6 +46,30 @@ pub fn table(matrix: &Matrix) -> String {
     }
     text
 }
+
+/// The table of what `loopdesk exec` runs, in Markdown.
+pub fn table_of_exec(programs: &Programs) -> String {
+    let mut text = String::from(
+        "| program | version | under `loopdesk exec` | to know |\n| --- | --- | --- | --- |\n",
+    );
+    for program in &programs.all {
+        let verdict = match program.exec {
+            exec::Verdict::Works => "works",
+            exec::Verdict::Setting => "works with this setting",
+            exec::Verdict::Not => "can't",
+        };
+        writeln!(
+            text,
+            "| {} | {} | {verdict} | {} |",
+            program.name, program.version, program.remark,
+        )
+        .expect("a String takes all");
+    }
+    text
+}
+
+/// The line of the page before the table of `exec`.
+pub const BEGIN_EXEC: &str = "<!-- made by tests/clients/table from tests/clients/exec.toml -->\n";
 
 /// The line of the page before the table.
 pub const BEGIN: &str = "<!-- made by tests/clients/table from tests/clients/matrix.toml -->\n";
