@@ -354,7 +354,14 @@ async fn http_1_0_is_spoken_with_and_without_keep_alive() {
         assert!(answer.head.has("connection", "keep-alive"), "{answer:?}");
     }
     // Otherwise closed, and without chunks, which HTTP/1.0 doesn't know.
-    script.send(request(ME)).await;
+    let long = "0123456789".repeat(100_000);
+    let page = Answer::new(200)
+        .header("content-type", "application/json")
+        .body(format!("\"{long}\""));
+    stage
+        .zendesk
+        .fault(Fault::on("GET", "/api/v2/page").answer(page));
+    script.send(request("/api/v2/page")).await;
     let answer = script.answer().await;
     assert_eq!(answer.head.get("transfer-encoding"), None);
     assert!(!answer.head.has("connection", "keep-alive"), "{answer:?}");

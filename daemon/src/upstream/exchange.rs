@@ -20,7 +20,6 @@ use super::connect::PooledClient;
 use super::connection::{ConnectionState, CutReason, SILENCE_MAX};
 use super::connections::Connections;
 use super::error::{UpstreamError, is_safe};
-use super::looks::LOOK;
 use super::replay::Replay;
 use super::silence::Silence;
 use crate::body::Body;
@@ -243,9 +242,7 @@ impl SendAttempt {
         if silent >= SILENCE_MAX && !connection.may_live(SILENCE_MAX) {
             connection.cut(CutReason::Silent);
         }
-        // Bytes are noticed at the first check after they were written, which may be right after
-        // the previous check.
-        if silent + LOOK < UNACKNOWLEDGED {
+        if silent < UNACKNOWLEDGED {
             Outlook::Good
         } else {
             Outlook::Silent

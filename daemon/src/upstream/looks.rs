@@ -57,7 +57,7 @@ impl LooksShared {
 
 /// How often an unanswered request is checked: often enough to notice within 1.5 s that nothing of it is
 /// acknowledged.
-pub(super) const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Two seconds: a script that sends one request after another doesn't start the task anew each time.
 const UNUSED_MAX: u32 = 8;
