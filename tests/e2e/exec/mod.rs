@@ -10,6 +10,7 @@ mod life;
 mod streams;
 mod terminal;
 mod tunnels;
+mod unit;
 
 use loopdesk_tests::Daemon;
 use loopdesk_tests::by_name::ByName;

@@ -33,7 +33,7 @@ async fn installed(user: u32) -> Option<(Stage, UserManager)> {
 }
 
 /// Calls `systemctl --user` with these arguments.
-async fn systemctl<const N: usize>(stage: &Stage, arguments: [&str; N]) -> Output {
+pub(crate) async fn systemctl<const N: usize>(stage: &Stage, arguments: [&str; N]) -> Output {
     let all = std::iter::once("--user").chain(arguments);
     stage.home.run("systemctl", all).await
 }
