@@ -89,7 +89,7 @@ async fn serve(assignment: &Assignment, identity: Identity) -> Result<(), Proble
     let door = Door {
         targets: Targets::new(launch::origins(assignment)?),
         inspector: Inspector::new(identity, StreamServer::new(room), daemon)?,
-        way_out: WayOut::new(egress, plain, Network::watch()),
+        way_out: WayOut::new(egress, plain, Network::watch(), ports.clone()),
         login,
         peers: Peers::new(),
         places: room.connections,

@@ -10,7 +10,7 @@
 //! protects the token there as it does here.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -36,6 +36,8 @@ enum Bounds {
     Anywhere,
     /// Others than Zendesk may be anywhere but on this machine.
     NotHere,
+    /// The same, by any of its addresses: on a port of loopdesk's own, loopdesk might answer.
+    NotOwn,
 }
 
 impl Resolver {
@@ -55,6 +57,14 @@ impl Resolver {
         Self {
             system: GaiResolver::new(),
             bounds: Bounds::NotHere,
+        }
+    }
+
+    /// The same for connections to a port on which loopdesk listens.
+    pub(super) fn for_own_ports() -> Self {
+        Self {
+            system: GaiResolver::new(),
+            bounds: Bounds::NotOwn,
         }
     }
 }
@@ -77,7 +87,8 @@ impl Service<Name> for Resolver {
             let usable = match bounds {
                 Bounds::Public(name) if *name == *asked => public_ones(&asked, found)?,
                 Bounds::Public(_) | Bounds::Anywhere => found,
-                Bounds::NotHere => remote_ones(&asked, found)?,
+                Bounds::NotHere => remote_ones(&asked, found, is_local)?,
+                Bounds::NotOwn => remote_ones(&asked, found, is_local_or_own)?,
             };
             Ok(usable.into_iter())
         })
@@ -121,9 +132,13 @@ fn public_ones(name: &str, found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>
     }
 }
 
-fn remote_ones(name: &str, found: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+fn remote_ones(
+    name: &str,
+    found: Vec<SocketAddr>,
+    is_here: impl Fn(IpAddr) -> bool,
+) -> io::Result<Vec<SocketAddr>> {
     let first = found.first().map(SocketAddr::ip);
-    let remote: Vec<_> = found.into_iter().filter(|a| !is_local(a.ip())).collect();
+    let remote: Vec<_> = found.into_iter().filter(|a| !is_here(a.ip())).collect();
     match first {
         Some(ip) if remote.is_empty() => Err(io::Error::other(NotFromHere {
             name: name.to_owned(),
@@ -147,6 +162,21 @@ pub(super) fn is_local(ip: IpAddr) -> bool {
                 || leads_to_v4(segments).is_some_and(is_local_v4)
         }
     }
+}
+
+/// Whether an address is local, or is one of this machine's own.
+pub(super) fn is_local_or_own(ip: IpAddr) -> bool {
+    // Only an address of this machine can be a socket's. Where the system lets sockets have any address
+    // (`ip_nonlocal_bind`), this refuses too much rather than too little.
+    let is_own = |ip: IpAddr| match UdpSocket::bind((ip, 0)) {
+        Ok(_) => true,
+        Err(error) => error.kind() != io::ErrorKind::AddrNotAvailable,
+    };
+    let embedded = match ip {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(ip) => leads_to_v4(ip.segments()),
+    };
+    is_local(ip) || is_own(ip.to_canonical()) || embedded.is_some_and(|ip| is_own(ip.into()))
 }
 
 /// The IPv4 address that a NAT64 (RFC 6052), 6to4 (RFC 3056) or IPv4-compatible address leads to.
@@ -273,6 +303,58 @@ mod tests {
                 .unwrap()
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn s9_e7_a_name_may_not_lead_to_any_address_of_this_machine_on_loopdesks_own_ports() {
+        let other: SocketAddr = "198.51.100.7:0".parse().unwrap();
+        let kept = |ip: IpAddr, is_here: fn(IpAddr) -> bool| {
+            remote_ones("intranet", vec![SocketAddr::new(ip, 0), other], is_here).unwrap()
+        };
+        for ip in own_addresses() {
+            let own = SocketAddr::new(ip, 0);
+            assert_eq!(
+                kept(ip, is_local),
+                [own, other],
+                "another server of this machine"
+            );
+            assert_eq!(kept(ip, is_local_or_own), [other]);
+            let refused = remote_ones("intranet", vec![own], is_local_or_own).unwrap_err();
+            assert!(refused.to_string().contains(&ip.to_string()), "{refused}");
+            if let IpAddr::V4(ip) = ip {
+                for spelling in [ip.to_ipv6_mapped(), nat64(ip)] {
+                    assert!(is_local_or_own(spelling.into()), "{spelling}");
+                }
+            }
+        }
+        for ip in ["127.0.0.1", "::1", "0.0.0.0", "169.254.169.254"] {
+            assert!(is_local_or_own(ip.parse().unwrap()), "{ip}");
+        }
+        for ip in ["198.51.100.7", "2001:db8::7", "::ffff:198.51.100.7"] {
+            assert!(!is_local_or_own(ip.parse().unwrap()), "{ip}");
+        }
+    }
+
+    /// Those by which others reach this machine. None if it has no network.
+    fn own_addresses() -> Vec<IpAddr> {
+        // Nothing is sent.
+        let towards = |local: &str, remote: &str| {
+            let socket = UdpSocket::bind(local)?;
+            socket.connect(remote)?;
+            socket.local_addr()
+        };
+        let found = [
+            towards("0.0.0.0:0", "198.51.100.7:9"),
+            towards("[::]:0", "[2001:db8::7]:9"),
+        ];
+        let found = found.into_iter().flatten().map(|address| address.ip());
+        found.filter(|ip| !is_local(*ip)).collect()
+    }
+
+    fn nat64(ip: Ipv4Addr) -> Ipv6Addr {
+        let [a, b, c, d] = ip.octets();
+        let (high, low) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low)
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! direct, or through the proxy that the person's environment names.
 //!
 //! What only this machine can reach stays out of reach: a tunnel to a loopback or link-local address
-//! would lead to services that trust whoever gets there. That is decided after the name was resolved.
+//! would lead to services that trust whoever gets there. On loopdesk's own ports, that goes for every
+//! address of this machine. It is decided after the name was resolved.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,7 +24,7 @@ use super::connections::Connections;
 use super::egress::{Dialer, Egress, PlainProxy, ProxyError};
 use super::error_chain::{find, root};
 use super::limits::CONNECT_MAX;
-use super::resolve::{NotFromHere, Resolver, is_local};
+use super::resolve::{NotFromHere, Resolver, is_local, is_local_or_own};
 use super::roots;
 use crate::body::BodyError;
 use crate::network::Network;
@@ -37,15 +38,22 @@ struct WayOutInner {
     egress: Egress,
     plain: Egress,
     network: Network,
+    own_ports: Vec<u16>,
     /// Made at first use: it loads the system's authorities.
     ways: OnceCell<Ways>,
 }
 
 #[derive(Debug)]
 struct Ways {
-    dialer: Dialer,
-    plain: Dialer,
+    to_own_ports: Dialers,
+    to_others: Dialers,
     tls: Arc<ClientConfig>,
+}
+
+#[derive(Clone, Debug)]
+struct Dialers {
+    https: Dialer,
+    plain: Dialer,
 }
 
 /// Why there is no connection.
@@ -63,12 +71,14 @@ pub enum WayOutError {
 }
 
 impl WayOut {
-    /// Goes out as `egress` says, and as `plain` says for plain `http`, through `network`.
-    pub fn new(egress: Egress, plain: Egress, network: Network) -> Self {
+    /// Goes out as `egress` says, and as `plain` says for plain `http`, through `network`. loopdesk
+    /// listens on `own_ports`.
+    pub fn new(egress: Egress, plain: Egress, network: Network, own_ports: Vec<u16>) -> Self {
         Self(Arc::new(WayOutInner {
             egress,
             plain,
             network,
+            own_ports,
             ways: OnceCell::new(),
         }))
     }
@@ -82,8 +92,8 @@ impl WayOut {
         host: &str,
         port: u16,
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, WayOutError> {
-        let target = target(host, port)?;
-        let mut dialer = self.ways().await?.dialer.clone();
+        let target = self.target(host, port)?;
+        let mut dialer = self.dialers(port).await?.https.clone();
         let stream = in_time(host, port, dialer.call(target)).await?;
         Ok(TokioIo::new(stream))
     }
@@ -127,10 +137,35 @@ impl WayOut {
         ),
         WayOutError,
     > {
-        let target = target(host, port)?;
-        let mut dialer = self.ways().await?.plain.clone();
+        let target = self.target(host, port)?;
+        let mut dialer = self.dialers(port).await?.plain.clone();
         let (stream, proxy) = in_time(host, port, dialer.plain(target)).await?;
         Ok((TokioIo::new(stream), proxy))
+    }
+
+    fn is_own_port(&self, port: u16) -> bool {
+        self.0.own_ports.contains(&port)
+    }
+
+    fn target(&self, host: &str, port: u16) -> Result<Uri, WayOutError> {
+        if is_out_of_bounds(host, self.is_own_port(port)) {
+            let why = format!("{host} is on this machine, and `loopdesk exec` doesn't lead there");
+            return Err(WayOutError::Refused(why));
+        }
+        let target = Uri::builder()
+            .scheme("https")
+            .authority(format!("{host}:{port}"))
+            .path_and_query("/")
+            .build();
+        target.map_err(|error| unreachable(host, port, &error))
+    }
+
+    async fn dialers(&self, port: u16) -> Result<&Dialers, WayOutError> {
+        let ways = self.ways().await?;
+        Ok(match self.is_own_port(port) {
+            true => &ways.to_own_ports,
+            false => &ways.to_others,
+        })
     }
 
     async fn ways(&self) -> Result<&Ways, WayOutError> {
@@ -141,37 +176,31 @@ impl WayOut {
                 .unwrap_or_else(|error| Err(rustls::Error::General(error.to_string())));
             let mut tls = made.map_err(|error| WayOutError::Unreachable(error.to_string()))?;
             let connections = Connections::new(self.0.network.clone());
-            let dialer = |egress: &Egress| {
-                Dialer::new(
-                    egress.clone(),
-                    connect::tcp(Resolver::for_others(), &connections),
-                    connect::tcp(GaiResolver::new(), &connections),
-                    tls.clone(),
-                )
+            let dialers = |resolver: &Resolver| {
+                let dialer = |egress: &Egress| {
+                    Dialer::new(
+                        egress.clone(),
+                        connect::tcp(resolver.clone(), &connections),
+                        connect::tcp(GaiResolver::new(), &connections),
+                        tls.clone(),
+                    )
+                };
+                Dialers {
+                    https: dialer(&self.0.egress),
+                    plain: dialer(&self.0.plain),
+                }
             };
-            let (dialer, plain) = (dialer(&self.0.egress), dialer(&self.0.plain));
+            let to_own_ports = dialers(&Resolver::for_own_ports());
+            let to_others = dialers(&Resolver::for_others());
             tls.alpn_protocols = vec![b"http/1.1".to_vec()];
             Ok(Ways {
-                dialer,
-                plain,
+                to_own_ports,
+                to_others,
                 tls: Arc::new(tls),
             })
         };
         self.0.ways.get_or_try_init(make).await
     }
-}
-
-fn target(host: &str, port: u16) -> Result<Uri, WayOutError> {
-    if is_out_of_bounds(host) {
-        let why = format!("{host} is on this machine, and `loopdesk exec` doesn't lead there");
-        return Err(WayOutError::Refused(why));
-    }
-    let target = Uri::builder()
-        .scheme("https")
-        .authority(format!("{host}:{port}"))
-        .path_and_query("/")
-        .build();
-    target.map_err(|error| unreachable(host, port, &error))
 }
 
 async fn in_time<T>(
@@ -202,10 +231,13 @@ fn unreachable(host: &str, port: u16, why: &dyn fmt::Display) -> WayOutError {
 
 /// Whether this host is decided without asking anybody: a local address in any spelling, or a name for
 /// this machine. A proxy would resolve both where it is.
-fn is_out_of_bounds(host: &str) -> bool {
+fn is_out_of_bounds(host: &str, is_own_port: bool) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     if let Ok(ip) = bare.parse::<IpAddr>() {
-        return is_local(ip);
+        return match is_own_port {
+            true => is_local_or_own(ip),
+            false => is_local(ip),
+        };
     }
     let name = bare.trim_end_matches('.').to_ascii_lowercase();
     // `127.1`, `0x7f000001` and the like: inet_aton(3) reads them, and so do resolvers.
@@ -245,7 +277,8 @@ mod tests {
             "LOCALHOST.",
             "acme.localhost",
         ] {
-            assert!(is_out_of_bounds(host), "{host}");
+            assert!(is_out_of_bounds(host, false), "{host}");
+            assert!(is_out_of_bounds(host, true), "{host}");
         }
         for host in [
             "acme.zendesk.com",
@@ -257,21 +290,24 @@ mod tests {
             "localhost.example",
             "127.0.0.1.nip.io",
         ] {
-            assert!(!is_out_of_bounds(host), "{host}");
+            assert!(!is_out_of_bounds(host, false), "{host}");
         }
     }
 
     #[tokio::test]
     async fn s9_a_name_that_leads_to_this_machine_is_refused_after_it_was_resolved() {
-        let way = WayOut::new(Egress::direct(), Egress::direct(), Network::still());
+        let network = Network::still();
+        let way = WayOut::new(Egress::direct(), Egress::direct(), network, vec![8484]);
         // /etc/hosts resolves it everywhere, and it isn't one of the names above.
         for host in ["ip6-localhost", "localhost.localdomain"] {
-            match way.connect(host, 443).await {
-                Err(WayOutError::Refused(why)) => assert!(why.contains(host), "{why}"),
-                // This machine doesn't know the name.
-                Err(WayOutError::Unreachable(_)) => {}
-                Err(WayOutError::Proxy(why)) => panic!("{why}"),
-                Ok(_) => panic!("{host} was reached"),
+            for port in [443, 8484] {
+                match way.connect(host, port).await {
+                    Err(WayOutError::Refused(why)) => assert!(why.contains(host), "{why}"),
+                    // This machine doesn't know the name.
+                    Err(WayOutError::Unreachable(_)) => {}
+                    Err(WayOutError::Proxy(why)) => panic!("{why}"),
+                    Ok(_) => panic!("{host} was reached"),
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Who else gets something from a helper, and what it certifies. `tests/attacks.md` lists these.
 
+use std::net::IpAddr;
+
 use loopdesk_tests::Raw;
 use loopdesk_tests::other_user;
 use tokio::io::AsyncWriteExt;
@@ -125,6 +127,54 @@ async fn s9_e3_look_alikes_are_others_and_this_machine_is_out_of_bounds() {
     for authority in ["user@acme.zendesk.com:443", "acme.zendesk.com:0"] {
         let (_, status) = held.connect(authority).await;
         assert_eq!(status, 400, "{authority}");
+    }
+    held.end().await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn s9_e7_no_address_of_this_machine_leads_to_loopdesks_own_ports() {
+    let (named, daemon) = named().await;
+    let held = Held::start(&named, &[]).await;
+    let mut hosts = Vec::new();
+    for (local, remote) in [
+        ("0.0.0.0:0", "198.51.100.7:9"),
+        ("[::]:0", "[2001:db8::7]:9"),
+    ] {
+        // Nothing is sent: it tells by which address others reach this machine.
+        let socket = std::net::UdpSocket::bind(local);
+        let address = socket.and_then(|socket| {
+            socket.connect(remote)?;
+            socket.local_addr()
+        });
+        match address.map(|address| address.ip()) {
+            Ok(IpAddr::V4(ip)) => {
+                hosts.extend([ip.to_string(), format!("[{}]", ip.to_ipv6_mapped())]);
+            }
+            Ok(IpAddr::V6(ip)) => hosts.push(format!("[{ip}]")),
+            Err(_) => {}
+        }
+    }
+    let asked = named.proxy.asked().len();
+    for host in &hosts {
+        let (_, status) = held.connect(&format!("{host}:{}", named.stage.port)).await;
+        assert_eq!(status, 403, "{host}");
+        let head = format!(
+            "GET http://{host}:{}/ HTTP/1.1\r\nHost: {host}\r\nProxy-Authorization: {}\r\n\r\n",
+            named.stage.port,
+            held.login()
+        );
+        let mut raw = Raw::connect(held.port()).await;
+        raw.send(head).await;
+        assert_eq!(raw.answer().await.head.status(), 403, "{host}");
+    }
+    assert_eq!(named.proxy.asked().len(), asked, "nobody was asked");
+    for host in &hosts {
+        let (_, status) = held.connect(&format!("{host}:9")).await;
+        assert_eq!(
+            status, 502,
+            "a server of this machine, to the test's proxy: {host}"
+        );
     }
     held.end().await;
     daemon.stop().await;
