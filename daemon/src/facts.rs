@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{AccountName, Origin};
 use crate::error_response::KeyErrorResponse;
-use crate::keys::{Caller, Failures, Key, KeyId, Trace};
+use crate::keys::{Caller, Failures, Key, KeyId, Program, Trace};
 use crate::peer::Peer;
 
 /// What is known about a connection before its first byte.
@@ -108,6 +108,8 @@ pub struct ExecRequest {
     pub is_verbatim: bool,
     /// The ticket, if the run has only a key's rights.
     pub ticket: Option<SentTicket>,
+    /// The command, if its program is known.
+    pub caller: Option<Program>,
 }
 
 /// A ticket as it was sent. `Debug` doesn't show it.

@@ -3,13 +3,15 @@
 
 use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue};
-use loopdesk_protocol::exec::{ORIGIN_HEADER, REWRITE_NONE, TICKET_HEADER};
+use loopdesk_protocol::exec::{CALLER_HEADER, ORIGIN_HEADER, REWRITE_NONE, TICKET_HEADER};
 
 use super::framing;
 use crate::config::Origin;
 use crate::content::items;
 use crate::error_response::ErrorResponse;
 use crate::facts::{ExecRequest, Local};
+use crate::keys::Program;
+use crate::program;
 
 /// What the headers of a request at `local` say; `None` if it isn't of a helper.
 pub(super) fn read(
@@ -17,6 +19,7 @@ pub(super) fn read(
     headers: &HeaderMap,
 ) -> Result<Option<ExecRequest>, ErrorResponse> {
     let (origin, ticket) = (one(headers, &ORIGIN)?, one(headers, &TICKET)?);
+    let caller = one(headers, &CALLER)?;
     if matches!(local, Local::Tcp { .. }) {
         return match origin.or(ticket) {
             None => Ok(None),
@@ -35,6 +38,7 @@ pub(super) fn read(
         is_verbatim: items(headers, REWRITE)
             .any(|item| item.eq_ignore_ascii_case(REWRITE_NONE.as_bytes())),
         ticket: ticket.map(|ticket| ticket.as_bytes().to_vec().into()),
+        caller: caller.and_then(command),
     }))
 }
 
@@ -46,6 +50,17 @@ fn one<'h>(
     Ok(headers.get(name))
 }
 
+/// Only shown, so what can't be read is left out.
+fn command(caller: &HeaderValue) -> Option<Program> {
+    let text = std::str::from_utf8(caller.as_bytes()).ok()?;
+    let (process, name) = text.split_once(' ')?;
+    program::is_presentable(name).then_some(())?;
+    Some(Program {
+        name: name.into(),
+        process: Some(process.parse().ok()?),
+    })
+}
+
 fn bad(why: &str) -> ErrorResponse {
     ErrorResponse::BadRequest(format!(
         "the request has a header of loopdesk's own that can't be used: {why}"
@@ -54,6 +69,7 @@ fn bad(why: &str) -> ErrorResponse {
 
 static ORIGIN: HeaderName = HeaderName::from_static(ORIGIN_HEADER);
 static TICKET: HeaderName = HeaderName::from_static(TICKET_HEADER);
+static CALLER: HeaderName = HeaderName::from_static(CALLER_HEADER);
 const REWRITE: HeaderName = HeaderName::from_static("x-loopdesk-rewrite");
 
 #[cfg(test)]
@@ -104,6 +120,27 @@ mod tests {
             (&tcp, &[ticket], "bad-request"),
         ] {
             assert_eq!(code(local, headers), expected, "{local:?} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn s9_a_command_is_shown_by_a_name_that_can_be_shown() {
+        let shown = |text: &[u8]| {
+            let program = command(&HeaderValue::from_bytes(text).unwrap())?;
+            Some((program.name.to_string(), program.process))
+        };
+        let expected = ("python3.12 report.py".to_owned(), Some(4711));
+        assert_eq!(shown(b"4711 python3.12 report.py"), Some(expected));
+        for text in [
+            &b"4711"[..],
+            b"4711 ",
+            b"curl 4711",
+            b"-1 curl",
+            b"4711 \xff",
+            b"4711 a\tb",
+            b"4711 ldk_Q3vT9xKa_x",
+        ] {
+            assert_eq!(shown(text), None, "{text:?}");
         }
     }
 }

@@ -77,6 +77,10 @@ impl Admission {
         if exec.is_some() && !self.exec {
             return Err(ErrorResponse::ExecOff);
         }
+        if let Some(exec) = &exec {
+            // The helper isn't what the person runs.
+            facts.caller.is(exec.caller.clone());
+        }
         let mut admitted = match &facts.local {
             Local::Tcp { addr } => self.by_tcp(*addr, head)?,
             Local::Unix => self.by_unix(head)?,

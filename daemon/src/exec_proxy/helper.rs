@@ -138,6 +138,7 @@ async fn daemon(assignment: &Assignment) -> Result<Daemon, Problem> {
     Ok(Daemon {
         proxy_socket: control.with_file_name("proxy.sock"),
         host: host.map_err(|error| failed("the account's name", &error))?,
+        command: assignment.command,
         tickets,
     })
 }

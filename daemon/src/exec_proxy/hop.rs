@@ -13,7 +13,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use loopdesk_protocol::SecretText;
 use loopdesk_protocol::client::ClientError;
-use loopdesk_protocol::exec::{ORIGIN_HEADER, REWRITE_NONE, TICKET_HEADER};
+use loopdesk_protocol::exec::{CALLER_HEADER, ORIGIN_HEADER, REWRITE_NONE, TICKET_HEADER};
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
@@ -26,6 +26,7 @@ use crate::config::Origin;
 use crate::error_response::ErrorResponse;
 use crate::facts::{ConnFacts, LengthBesideCoding};
 use crate::listener::Handler;
+use crate::program;
 use crate::telemetry::Sent;
 
 /// The way to the daemon that all connections of a run share.
@@ -34,6 +35,8 @@ pub(super) struct Daemon {
     pub(super) proxy_socket: PathBuf,
     /// `NAME.localhost`.
     pub(super) host: HeaderValue,
+    /// The process of the command.
+    pub(super) command: u32,
     /// `None` if the run has its person's own rights.
     pub(super) tickets: Option<Tickets>,
 }
@@ -54,6 +57,7 @@ pub(super) struct Hop {
 struct Line {
     sender: SendRequest<Body>,
     ticket: Option<SecretText>,
+    caller: Option<HeaderValue>,
 }
 
 impl Hop {
@@ -77,13 +81,24 @@ impl Hop {
                 Some(open) => open,
                 None => self.daemon.connect(&self.ended).await?,
             };
-            let Line { mut sender, ticket } = open;
+            let Line {
+                mut sender,
+                ticket,
+                caller,
+            } = open;
             if let Some(ticket) = &ticket {
                 request.headers_mut().insert(&TICKET, secret(ticket)?);
             }
+            if let Some(caller) = &caller {
+                request.headers_mut().insert(&CALLER, caller.clone());
+            }
             match sender.try_send_request(request).await {
                 Ok(response) => {
-                    *line = Some(Line { sender, ticket });
+                    *line = Some(Line {
+                        sender,
+                        ticket,
+                        caller,
+                    });
                     return Ok(response.map(Body::from));
                 }
                 // Nothing of it was sent, since the daemon had just closed the connection.
@@ -121,7 +136,7 @@ impl Hop {
         }
         *request.version_mut() = Version::HTTP_11;
         let headers = request.headers_mut();
-        for own in [&ORIGIN, &REWRITE, &TICKET, &EXPECT] {
+        for own in [&ORIGIN, &REWRITE, &TICKET, &CALLER, &EXPECT] {
             headers.remove(own);
         }
         headers.insert(HOST, self.daemon.host.clone());
@@ -180,7 +195,19 @@ impl Daemon {
             }
             ended.cancel();
         });
-        Ok(Line { sender, ticket })
+        Ok(Line {
+            sender,
+            ticket,
+            caller: self.caller().await,
+        })
+    }
+
+    /// The command, as the daemon shows callers. It may run another program by the next connection.
+    async fn caller(&self) -> Option<HeaderValue> {
+        let process = self.command;
+        let name = tokio::task::spawn_blocking(move || program::name(process));
+        let name = name.await.ok().flatten()?;
+        HeaderValue::try_from(format!("{process} {name}")).ok()
     }
 }
 
@@ -239,6 +266,7 @@ fn lost(error: &hyper::Error) -> ErrorResponse {
 
 static ORIGIN: HeaderName = HeaderName::from_static(ORIGIN_HEADER);
 static TICKET: HeaderName = HeaderName::from_static(TICKET_HEADER);
+static CALLER: HeaderName = HeaderName::from_static(CALLER_HEADER);
 static REWRITE: HeaderName = HeaderName::from_static("x-loopdesk-rewrite");
 
 /// A daemon that is being restarted or replaced is back within seconds.

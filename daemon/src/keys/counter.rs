@@ -156,11 +156,12 @@ impl CallerProgram {
 
 /// A program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Program {
+pub struct Program {
     /// The executable's name. An interpreter's includes its script, so that all runs of a script are
     /// one program.
-    pub(super) name: Arc<str>,
-    pub(super) process: Option<u32>,
+    pub name: Arc<str>,
+    /// The process that runs it.
+    pub process: Option<u32>,
 }
 
 const NEVER: i64 = i64::MIN;

@@ -43,6 +43,7 @@ use subtle::Choice;
 use self::background::{PACE, Pace, WorkQueue};
 use self::change::WriteState;
 pub use self::connection::Trace;
+pub use self::counter::Program;
 pub use self::error::KeyError;
 pub use self::extract::{KEY_HEADER, PresentedKey, extract, strip};
 pub use self::format::KeyId;

@@ -1,5 +1,6 @@
 //! `--key`: a command with the rights of a local key and no others.
 
+use loopdesk_protocol::key::{self, Callers, OfAccount};
 use loopdesk_tests::Raw;
 
 use super::held::{Held, no_helper};
@@ -165,5 +166,48 @@ async fn s9_d1_a_ticket_works_on_the_socket_alone_and_ends_with_its_connection()
         over_socket(acme).await.status() == 401
     })
     .await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn s9_o3_the_command_is_shown_as_the_caller_and_not_its_helper() {
+    let (named, daemon) = named().await;
+    let home = &named.stage.home;
+    home.loopdesk(["key", "create", "reader", "--scope", "read", "--json"])
+        .await
+        .ok();
+    let script = home.path().join("report.sh");
+    // A program can't choose how it is shown.
+    let get = format!("curl -sSf -o /dev/null -H 'X-Loopdesk-Caller: 1 init' {ME}");
+    std::fs::write(&script, format!("echo $$\n{get}\n{get}\n")).unwrap();
+    let command = ["--", "sh", script.to_str().unwrap()];
+    let sh = std::fs::canonicalize("/bin/sh").unwrap();
+    let sh = sh.file_name().unwrap().to_str().unwrap();
+    let shown = |ran: &str| format!("{sh} report.sh ({})", ran.trim());
+
+    let ran = named
+        .exec(&[&["--key", "reader"][..], &command].concat())
+        .await
+        .ok();
+    let used = home.loopdesk(["key", "show", "reader", "--json"]).await;
+    let used = used.ok().json();
+    assert_eq!(used["last_used"]["process"], shown(&ran.stdout), "{used}");
+    assert_eq!(used["requests"], 2);
+
+    let ran = named.exec(&command).await.ok();
+    let asked = OfAccount::default();
+    let callers: Callers = named
+        .stage
+        .control()
+        .post(key::CALLERS, &asked)
+        .await
+        .unwrap();
+    let of_run = callers
+        .callers
+        .iter()
+        .find(|caller| caller.last.process.as_deref() == Some(&shown(&ran.stdout)));
+    assert_eq!(of_run.map(|caller| caller.requests), Some(2), "{callers:?}");
+    let all = format!("{callers:?}");
+    assert!(!all.contains("loopdeskd") && !all.contains("init"), "{all}");
     daemon.stop().await;
 }

@@ -45,6 +45,9 @@ pub const ORIGIN_HEADER: &str = "x-loopdesk-origin";
 /// On `proxy.sock`: the ticket of a run with a local key.
 pub const TICKET_HEADER: &str = "x-loopdesk-ticket";
 
+/// On `proxy.sock`: the command of a run, `PROCESS PROGRAM`. It is absent if its program isn't known.
+pub const CALLER_HEADER: &str = "x-loopdesk-caller";
+
 /// The value of `X-Loopdesk-Rewrite` that leaves everything as Zendesk and the program sent it. Works
 /// only beside [`ORIGIN_HEADER`].
 pub const REWRITE_NONE: &str = "none";

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::UsageLog;
 use crate::keys::connection::{Connection, Trace};
+use crate::keys::counter::Program;
 
 /// The client of a connection. It lives as long as the connection; clones share it.
 #[derive(Clone, Debug)]
@@ -25,6 +26,13 @@ impl Caller {
             connection: Arc::new(Connection::new(trace, over_tcp)),
             usage: OnceLock::new(),
         }))
+    }
+
+    /// Names the program, so that no search for it is made; `None` if it isn't known. Only the first call
+    /// counts.
+    pub(crate) fn is(&self, program: Option<Program>) {
+        self.0.connection.asked_for();
+        self.0.connection.program().settle(program);
     }
 
     /// The program's name, once it was looked up; `Some(None)` if it couldn't be found.
