@@ -10,7 +10,6 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::perf;
 use crate::stage::Stage;
 use crate::zendesk::{Record, Zendesk, users};
 
@@ -21,9 +20,6 @@ struct Arguments {
     /// Leave everything running afterwards, to try by hand.
     #[arg(long)]
     stay: bool,
-    /// Measure start-up time and idle memory instead.
-    #[arg(long)]
-    perf: bool,
 }
 
 /// Runs the demo.
@@ -34,9 +30,6 @@ pub fn main() -> ExitCode {
         .build()
         .expect("a runtime");
     let binary = std::env::current_exe().expect("the demo's own binary");
-    if arguments.perf {
-        return runtime.block_on(perf::measure(&binary));
-    }
     runtime.block_on(show(binary, arguments.stay))
 }
 

@@ -26,7 +26,6 @@ pub mod needs;
 pub mod notifications;
 pub mod oauth_server;
 pub mod other_user;
-mod perf;
 pub mod ports;
 pub mod programs;
 pub mod proxy;
