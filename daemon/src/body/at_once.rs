@@ -3,7 +3,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Body, Filter, FilterStep, FilteredBody};
+use super::whole::TruncatedBody;
+use super::{Body, BodyError, Filter, FilterStep, FilteredBody};
 
 /// A body whose data passes through a filter, which `filter` makes.
 pub(crate) fn filtered<F>(body: Body, filter: impl Fn() -> F) -> Body
@@ -11,49 +12,71 @@ where
     F: Filter + Unpin + Send + 'static,
 {
     let body = match body.into_full() {
-        Ok(bytes) if bytes.len() <= INPUT_MAX => {
-            if let Some(output) = output(filter(), bytes.clone()) {
-                return Body::full(output);
-            }
-            Body::full(bytes)
-        }
+        Ok(bytes) if bytes.len() <= INPUT_MAX => match output(filter(), bytes.clone()) {
+            Some(body) => return body,
+            None => Body::full(bytes),
+        },
         Ok(bytes) => Body::full(bytes),
         Err(body) => body,
     };
     Body::adapted(FilteredBody::new(body, filter()))
 }
 
-/// All that the filter makes of these bytes; `None` if it fails, or if that is a lot.
-fn output(mut filter: impl Filter, mut input: Bytes) -> Option<Bytes> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    let mut add = |piece: Bytes| {
-        if first.is_empty() {
-            first = piece;
-            return true;
-        }
-        if all.is_empty() {
-            all.extend_from_slice(&first);
-        }
-        all.extend_from_slice(&piece);
-        all.len() <= OUTPUT_MAX
-    };
+/// All that the filter makes of these bytes; `None` if that is a lot.
+fn output(mut filter: impl Filter, mut input: Bytes) -> Option<Body> {
+    let mut output = Pieces::default();
     loop {
-        match filter.next(&mut input).ok()? {
-            FilterStep::Piece(piece) => {
-                if !add(piece) {
-                    return None;
-                }
-            }
-            FilterStep::Hungry => break,
-            FilterStep::Busy => return None,
+        match filter.next(&mut input) {
+            Ok(FilterStep::Piece(piece)) => output.add(piece),
+            Ok(FilterStep::Hungry) => break,
+            Ok(FilterStep::Busy) => return None,
+            Err(error) => return Some(output.broken_off(error)),
+        }
+        if output.length > OUTPUT_MAX {
+            return None;
         }
     }
-    let rest = filter.finish().ok()?;
-    if !rest.is_empty() {
-        add(rest);
+    Some(match filter.finish() {
+        Ok(rest) => {
+            output.add(rest);
+            Body::full(output.into_bytes())
+        }
+        Err(error) => output.broken_off(error),
+    })
+}
+
+/// Bytes that come in pieces, often in one.
+#[derive(Default)]
+struct Pieces {
+    first: Bytes,
+    all: BytesMut,
+    length: usize,
+}
+
+impl Pieces {
+    fn add(&mut self, piece: Bytes) {
+        self.length += piece.len();
+        if self.first.is_empty() {
+            self.first = piece;
+        } else if !piece.is_empty() {
+            if self.all.is_empty() {
+                self.all.extend_from_slice(&self.first);
+            }
+            self.all.extend_from_slice(&piece);
+        }
     }
-    Some(if all.is_empty() { first } else { all.freeze() })
+
+    fn into_bytes(self) -> Bytes {
+        match self.all.is_empty() {
+            true => self.first,
+            false => self.all.freeze(),
+        }
+    }
+
+    fn broken_off(self, error: BodyError) -> Body {
+        let read = self.into_bytes();
+        TruncatedBody { read, error }.into()
+    }
 }
 
 /// Filtering this much takes some ten microseconds, so that other requests needn't wait.
@@ -69,10 +92,10 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::body::BodyError;
 
     /// Writes each byte as often as it says, in pieces of their own.
     struct Repeat {
+        /// At its end.
         fails: bool,
     }
 
@@ -105,6 +128,7 @@ mod tests {
             (vec![3, 1, 2], false, true),
             (Vec::new(), false, true),
             (vec![3, 1, 2], true, false),
+            (vec![1; INPUT_MAX + 1], true, false),
             (vec![1; INPUT_MAX], false, true),
             (vec![1; INPUT_MAX + 1], false, false),
             (vec![255; OUTPUT_MAX / 255 + 2], false, false),

@@ -15,7 +15,7 @@ use super::{Body, BodyError};
 #[derive(Debug)]
 pub(crate) struct TruncatedBody {
     /// What had arrived of it.
-    read: Bytes,
+    pub(super) read: Bytes,
     /// Why it ended.
     pub(crate) error: BodyError,
 }

@@ -188,7 +188,10 @@ impl ProxySession {
         match self.door.targets.of(&authority, port) {
             Some(Target::Account(origin)) if is_https => self.pass(request, origin).await,
             // Without TLS, an origin of the account is like any other: Zendesk leads from there to https.
-            Some(Target::Account(origin)) => self.forward(request, origin.host(), port).await,
+            Some(Target::Account(origin)) => {
+                let port = origin.port().unwrap_or(HTTPS);
+                self.forward(request, origin.host(), port).await
+            }
             Some(Target::Other { host, port }) => self.forward(request, &host, port).await,
             None => said(StatusCode::BAD_REQUEST, NO_TARGET),
         }

@@ -39,6 +39,7 @@ pub(super) async fn serve<S, H>(
     stop: CancellationToken,
     permit: ConnPermit,
     rejector: Rejector,
+    limits: Limits,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
@@ -94,12 +95,12 @@ pub(super) async fn serve<S, H>(
     };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
+        .header_read_timeout(limits.time)
         // curl and others shut down their writing side after the request and still read.
         .half_close(true)
         .preserve_header_case(true)
         .max_buf_size(BUFFER)
-        .max_headers(LIMITS.lines)
+        .max_headers(limits.lines)
         .serve_connection(TokioIo::new(stream), service);
 
     let ended = loop {
@@ -136,7 +137,7 @@ pub(super) async fn serve<S, H>(
         let served = served.load(Ordering::Relaxed);
         tracing::debug!(%error, served, "a connection broke");
     }
-    let Some(why) = exchange.owed(&ended, &LIMITS) else {
+    let Some(why) = exchange.owed(&ended, &limits) else {
         return;
     };
     telemetry::refused(whom, why.code());
@@ -224,7 +225,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 /// servers.
 const HEADER_LINES: usize = 256;
 
-const LIMITS: Limits = Limits {
+/// What the daemon's own connections may send.
+pub(super) const LIMITS: Limits = Limits {
     lines: HEADER_LINES,
     bytes: BUFFER,
     time: HEADER_TIMEOUT,
@@ -268,7 +270,15 @@ mod tests {
             let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
             let never = CancellationToken::new();
             let rejector = Rejector::new(1);
-            let serving = serve(server, facts, Arc::new(TakesTime), never, permit, rejector);
+            let serving = serve(
+                server,
+                facts,
+                Arc::new(TakesTime),
+                never,
+                permit,
+                rejector,
+                LIMITS,
+            );
             let served = tokio::spawn(serving);
             tokio::time::sleep(Duration::from_millis(1)).await;
             // Another connection asks for the place just as its client sends.
@@ -307,7 +317,15 @@ mod tests {
             let facts = ConnFacts::new(Local::Unix, Peer::Own, Trace::Nothing);
             let never = CancellationToken::new();
             let rejector = Rejector::new(1);
-            let serving = serve(server, facts, Arc::new(Greets), never, permit, rejector);
+            let serving = serve(
+                server,
+                facts,
+                Arc::new(Greets),
+                never,
+                permit,
+                rejector,
+                LIMITS,
+            );
             let served = tokio::spawn(serving);
             let (mut answers, mut requests) = tokio::io::split(client);
             let begin = Instant::now();

@@ -14,5 +14,14 @@ use crate::facts::ConnFacts;
 pub async fn serve<H: Handler>(stream: DuplexStream, facts: ConnFacts, handler: Arc<H>) {
     let permit = ConnectionLimit::new(1).take().await;
     let (never, rejector) = (CancellationToken::new(), Rejector::new(1));
-    conn::serve(stream, facts, handler, never, permit, rejector).await;
+    conn::serve(
+        stream,
+        facts,
+        handler,
+        never,
+        permit,
+        rejector,
+        conn::LIMITS,
+    )
+    .await;
 }

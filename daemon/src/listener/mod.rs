@@ -177,7 +177,8 @@ impl<H: Handler> HttpServer<H> {
                             departed.note();
                             return;
                         }
-                        conn::serve(stream, facts, handler, stop, permit, rejector).await;
+                        conn::serve(stream, facts, handler, stop, permit, rejector, conn::LIMITS)
+                            .await;
                     });
                 }
                 Err(error) if is_of_one_connection(&error) => {

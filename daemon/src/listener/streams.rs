@@ -1,6 +1,7 @@
 //! Serves HTTP on streams that were accepted elsewhere: within TLS, for `loopdesk exec`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Handler;
 use super::conn;
 use super::connection_limit::ConnectionLimit;
+use super::exchange::Limits;
 use super::reject::Rejector;
 use crate::facts::ConnFacts;
 use crate::supervise::descriptors::Room;
@@ -40,6 +42,15 @@ impl StreamServer {
         H: Handler,
     {
         let permit = self.limit.take().await;
-        conn::serve(stream, facts, handler, stop, permit, self.rejector.clone()).await;
+        let rejector = self.rejector.clone();
+        let limits = Limits {
+            time: HEADER_TIMEOUT,
+            ..conn::LIMITS
+        };
+        conn::serve(stream, facts, handler, stop, permit, rejector, limits).await;
     }
 }
+
+/// Shorter than the daemon's own: of two connections in a row, the one towards the client ends first, so
+/// that no request is on its way to the other as that is closed.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
