@@ -108,13 +108,15 @@ async fn s9_s1_requests_and_answers_are_those_of_a_direct_connection_but_for_wha
         let expected = direct.answer().await;
         let records = named.stage.zendesk.requests();
         assert_eq!(seen, sent(&records[0]), "{line}");
-        let (left, right) = (received(&answer), received(&expected));
-        assert_eq!(left.0, right.0, "{line}");
-        assert_eq!(left.1, right.1, "{line}");
-        // A change tells when it was made.
-        if !(line.starts_with("PUT") && left.0 == 200) {
-            assert_eq!(left.2, right.2, "{line}");
+        let (mut left, mut right) = (received(&answer), received(&expected));
+        // A change tells when it was made, in as many digits as that takes.
+        if line.starts_with("PUT") && left.0 == 200 {
+            for (_, headers, body) in [&mut left, &mut right] {
+                headers.remove("content-length");
+                body.clear();
+            }
         }
+        assert_eq!(left, right, "{line}");
     }
     held.end().await;
     daemon.stop().await;
