@@ -175,6 +175,11 @@ impl Keys {
         self.0.state.load().by_name.get(name).cloned()
     }
 
+    /// The key with this id.
+    pub fn with_id(&self, id: KeyId) -> Option<Arc<Key>> {
+        self.0.current(id)
+    }
+
     /// Records that a request was let in. Never blocks.
     pub fn note_use(&self, used: RequestAuth<'_>, caller: &Caller) {
         self.0.usage.note(used, caller, self.0.clock.now());

@@ -97,6 +97,34 @@ async fn s9_d2_a_revoked_key_ends_its_runs_at_once() {
 }
 
 #[tokio::test]
+async fn s9_d2_a_run_never_gets_the_rights_of_a_later_key_of_the_same_name() {
+    let (named, daemon) = named().await;
+    let home = &named.stage.home;
+    let create = async |scope: &str| {
+        let words = ["key", "create", "reader", "--scope", scope, "--json"];
+        home.loopdesk(words).await.ok();
+    };
+    create("read").await;
+    let held = Held::start(&named, &["--key", "reader"]).await;
+    home.loopdesk(["key", "revoke", "reader"]).await.ok();
+    create("read,write").await;
+    // The next daemon is asked for a new ticket.
+    daemon.stop().await;
+    home.loopdesk(["wait"]).await.ok();
+    let mut tls = held
+        .tls("acme.zendesk.com:443", "acme.zendesk.com")
+        .await
+        .unwrap();
+    tls.send(GET).await;
+    let answer = tls.answer().await;
+    assert_eq!(answer.head.status(), 401, "{answer:?}");
+    assert_eq!(answer.head.get("x-loopdesk-error").unwrap(), "ticket-over");
+    held.end().await;
+    let pid = named.stage.status().await.daemon.pid;
+    loopdesk_tests::daemon::terminate(pid).await;
+}
+
+#[tokio::test]
 async fn s9_an_account_that_needs_keys_needs_one_here_too() {
     use loopdesk_tests::by_name::ByName;
     use loopdesk_tests::zendesk::Zendesk;
@@ -125,7 +153,7 @@ async fn s9_an_account_that_needs_keys_needs_one_here_too() {
 
 #[tokio::test]
 async fn s9_d1_a_ticket_works_on_the_socket_alone_and_ends_with_its_connection() {
-    use loopdesk_protocol::exec::{TICKET, TicketRequest};
+    use loopdesk_protocol::exec::{PLAN, PlanRequest, TICKET, TicketRequest};
     let (named, daemon) = named().await;
     named
         .stage
@@ -133,8 +161,13 @@ async fn s9_d1_a_ticket_works_on_the_socket_alone_and_ends_with_its_connection()
         .loopdesk(["key", "create", "reader", "--scope", "read", "--json"])
         .await
         .ok();
+    let asked = PlanRequest {
+        key: Some("reader".to_owned()),
+        ..PlanRequest::default()
+    };
+    let plan = named.stage.control().post(PLAN, &asked).await.unwrap();
     let asked = TicketRequest {
-        key: "reader".to_owned(),
+        key: plan.key.unwrap(),
     };
     let mut answer = named.stage.control().stream(TICKET, &asked).await.unwrap();
     let ticket = answer.next().await.unwrap().unwrap().ticket;

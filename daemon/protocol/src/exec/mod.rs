@@ -70,17 +70,17 @@ pub struct Plan {
     pub account: String,
     /// Its origins, `https://HOST[:PORT]`.
     pub origins: Vec<String>,
-    /// The name of the local key, if there is one.
+    /// The id of the local key, if there is one: its name may be that of another one later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// The daemon's ports for scripts.
     pub ports: Vec<u16>,
 }
 
-/// Names a local key.
+/// Says for which local key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TicketRequest {
-    /// Its name.
+    /// Its id, from the [`Plan`].
     pub key: String,
 }
 

@@ -41,7 +41,7 @@ pub(in crate::control) async fn plan(
     Ok(Plan {
         account: account.name.to_string(),
         origins: account.origins().map(ToString::to_string).collect(),
-        key: key.map(|key| key.name.clone()),
+        key: key.map(|key| key.id.to_string()),
         ports: ports.collect(),
     })
 }
@@ -53,7 +53,7 @@ pub(in crate::control) async fn ticket(
 ) -> Result<JsonLines<Ticket>, Problem> {
     let config = Arc::clone(&control.loaded.borrow().config);
     is_on(&config)?;
-    let key = keys::named(&control, &asked.key).await?;
+    let key = keys::with_id(&control, &asked.key).await?;
     let issued = control.keys.issue_ticket(key.id).map_err(|error| {
         let message = format!("the system provides no random bytes: {error}");
         Problem::new(Kind::Internal, message)

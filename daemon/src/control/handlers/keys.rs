@@ -230,6 +230,18 @@ pub(super) async fn named(control: &Control, name: &str) -> Result<Arc<Key>, Pro
     })
 }
 
+/// The key with this id.
+pub(super) async fn with_id(control: &Control, id: &str) -> Result<Arc<Key>, Problem> {
+    if let Some(problem) = control.keys.problem().await {
+        return Err(problem);
+    }
+    let id = id.parse().ok();
+    id.and_then(|id| control.keys.with_id(id)).ok_or_else(|| {
+        Problem::new(Kind::Usage, "the key of this run doesn't exist any more")
+            .hint("run `loopdesk key list`")
+    })
+}
+
 /// Runs a change on a blocking thread, since it writes files and flushes them to the disk.
 async fn change<T: Send + 'static>(
     control: &Control,
