@@ -22,7 +22,13 @@ async fn s9_the_persons_own_variables_stay_where_they_do_no_harm() {
         .set("REQUESTS_CA_BUNDLE", own.display().to_string());
     let held = Held::start(&named, &[]).await;
     for name in ["NO_PROXY", "no_proxy"] {
-        assert_eq!(held.variable(name), "localhost,127.0.0.1,::1,corp.internal");
+        let value = held.variable(name);
+        assert!(value.starts_with("localhost,"), "{value}");
+        assert!(value.ends_with(",corp.internal"), "{value}");
+        assert!(
+            !value.contains("zendesk") && !value.contains('*'),
+            "{value}"
+        );
     }
     assert!(
         held.variable("PHP_INI_SCAN_DIR")

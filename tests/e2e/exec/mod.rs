@@ -3,6 +3,7 @@
 mod attacks;
 mod basics;
 mod differential;
+mod direct;
 mod environment;
 mod held;
 mod keys;

@@ -73,7 +73,7 @@ fn exempt(origins: &[String], env: &Environment) -> String {
 
 const HTTPS: &str = "sends https requests to the helper of this run";
 const HTTP: &str = "the same for Ruby, which reads this one for https too";
-const EXEMPT: &str = "this machine, and your own entries that can't match the account's hosts";
+const EXEMPT: &str = "this machine, the clouds' metadata services, and your own entries that can't match the account's hosts";
 const OPENSSL: &str = "has programs with OpenSSL, Python, Ruby and Go trust the helper";
 const REQUESTS: &str = "the same for Python's requests and pip";
 const CURL: &str = "the same for curl, and for R";
@@ -107,7 +107,7 @@ mod tests {
         };
         assert_eq!(value("PHP_INI_SCAN_DIR"), "/etc/php:FOLDER/php");
         for name in EXEMPTIONS {
-            assert_eq!(value(name), "localhost,127.0.0.1,::1,intra");
+            assert_eq!(value(name), format!("{},intra", no_proxy::ALWAYS.join(",")));
         }
         assert_eq!(value("https_proxy"), value("HTTPS_PROXY"));
     }
