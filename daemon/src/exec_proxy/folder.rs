@@ -3,6 +3,8 @@
 //! The helper holds a lock in its folder. A run that was killed leaves a folder whose lock is free, and
 //! the next run removes it. It holds certificates, and no key or password.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -68,8 +70,7 @@ impl RunFolder {
     }
 
     fn fill(&self, authority: &str, env: impl Fn(&str) -> Option<PathBuf>) -> io::Result<()> {
-        let own = env(NODE_EXTRA).map(|file| read(&file)).unwrap_or_default();
-        write(&self.extra(), &(own + authority))?;
+        write(&self.extra(), &(certificates(env(NODE_EXTRA)) + authority))?;
         let mut bundle = trusted(env);
         bundle.push_str(authority);
         write(&self.bundle(), &bundle)?;
@@ -93,33 +94,79 @@ impl Drop for RunFolder {
 /// The certificates that the person's programs trust already: the system's, and those of each variable
 /// that this run replaces.
 fn trusted(env: impl Fn(&str) -> Option<PathBuf>) -> String {
-    let system = openssl_probe::probe();
-    let mut files: Vec<_> = system.cert_file.into_iter().collect();
-    if files.is_empty() {
-        let in_folders = system
-            .cert_dir
-            .iter()
-            .filter_map(|dir| std::fs::read_dir(dir).ok());
-        let pem = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "pem");
-        let found = in_folders.flatten().flatten();
-        files.extend(found.map(|entry| entry.path()).filter(pem));
-    }
-    for file in REPLACED.iter().filter_map(|name| env(name)) {
-        if !files.contains(&file) {
-            files.push(file);
-        }
-    }
-    files.iter().map(|file| read(file)).collect()
+    // Not `openssl_probe::probe`: it takes the person's SSL_CERT_FILE for the system's file, and programs
+    // with certificates of their own, such as requests, would lose the public authorities.
+    let bundle = SYSTEM_BUNDLES
+        .iter()
+        .map(Path::new)
+        .find(|file| file.exists());
+    let system: Vec<_> = match bundle {
+        Some(bundle) => vec![bundle.to_owned()],
+        None => openssl_probe::candidate_cert_dirs()
+            .map(Path::to_owned)
+            .collect(),
+    };
+    let own = REPLACED.iter().filter_map(|name| env(name));
+    certificates(system.into_iter().chain(own))
 }
 
-/// A file of certificates, with a last newline. A variable that names no file is no reason to fail: the
-/// program that reads it will complain itself.
-fn read(file: &Path) -> String {
-    let mut text = std::fs::read_to_string(file).unwrap_or_default();
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
+/// The certificates in these files and folders, each once.
+fn certificates(places: impl IntoIterator<Item = PathBuf>) -> String {
+    let mut seen = HashSet::new();
+    let mut all = String::new();
+    for file in places.into_iter().flat_map(files) {
+        // A variable that names no file is no reason to fail: the program that reads it will complain
+        // itself. Comments in old bundles aren't UTF-8.
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        for certificate in blocks(&String::from_utf8_lossy(&bytes)) {
+            if seen.insert(certificate.clone()) {
+                all.push_str(&certificate);
+            }
+        }
     }
-    text
+    all
+}
+
+/// `place`, or the certificates in it if it is a folder, as requests and OpenSSL allow.
+fn files(place: PathBuf) -> Vec<PathBuf> {
+    if !place.is_dir() {
+        return vec![place];
+    }
+    let entries = std::fs::read_dir(&place).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut files: Vec<_> = paths
+        .filter(|path| path.is_file() && is_named_as_certificate(path))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Whether a file in a folder of certificates is one: `c_rehash` names it by the hash of its subject.
+fn is_named_as_certificate(path: &Path) -> bool {
+    let text = |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or_default().to_owned();
+    let (name, ending) = (text(path.file_stem()), text(path.extension()));
+    let is_hash = name.len() == 8 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_number = !ending.is_empty() && ending.bytes().all(|b| b.is_ascii_digit());
+    ending == "pem" || is_hash && is_number
+}
+
+/// The PEM blocks with certificates. A person's file may hold a private key beside them.
+fn blocks(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut block: Option<String> = None;
+    for line in text.lines().map(str::trim_end) {
+        if BEGIN.contains(&line) {
+            block = Some(String::new());
+        }
+        if let Some(open) = &mut block {
+            open.push_str(line);
+            open.push('\n');
+            if line.starts_with("-----END ") {
+                found.extend(block.take());
+            }
+        }
+    }
+    found
 }
 
 /// A failure leaves a folder of no value behind, and must not keep a command from running.
@@ -165,10 +212,75 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// The variables that `loopdesk exec` sets to a file of certificates.
-const REPLACED: [&str; 4] = [
+const REPLACED: [&str; 5] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
+    "PERL_LWP_SSL_CA_FILE",
     NODE_EXTRA,
 ];
 const NODE_EXTRA: &str = "NODE_EXTRA_CA_CERTS";
+
+/// Where systems keep their bundle, the likeliest first.
+const SYSTEM_BUNDLES: [&str; 6] = [
+    // Debian, Alpine, Arch.
+    "/etc/ssl/certs/ca-certificates.crt",
+    // Fedora, and Red Hat from 7 on.
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    // macOS, BSD.
+    "/etc/ssl/cert.pem",
+    "/usr/local/etc/ssl/cert.pem",
+];
+
+/// What certificates begin with, as OpenSSL reads them.
+const BEGIN: [&str; 3] = [
+    "-----BEGIN CERTIFICATE-----",
+    "-----BEGIN X509 CERTIFICATE-----",
+    "-----BEGIN TRUSTED CERTIFICATE-----",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pem(kind: &str, content: &str) -> String {
+        format!("-----BEGIN {kind}-----\n{content}\n-----END {kind}-----\n")
+    }
+
+    #[test]
+    fn s9_folders_are_read_as_openssl_reads_them_and_each_certificate_stays_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        let (one, two) = (
+            pem("CERTIFICATE", "AAAA"),
+            pem("TRUSTED CERTIFICATE", "BBBB"),
+        );
+        for (name, text) in [
+            ("5ad8a5d6.0", &one),
+            ("one.pem", &one),
+            ("two.pem", &two),
+            ("README", &pem("CERTIFICATE", "CCCC")),
+            ("5ad8a5d6.r0", &pem("CERTIFICATE", "DDDD")),
+        ] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let file = dir.path().join("file.pem");
+        std::fs::write(&file, one.replace('\n', "\r\n")).unwrap();
+        let absent = dir.path().join("absent");
+        let read = certificates([folder, file, absent]);
+        assert_eq!(read, format!("{one}{two}"));
+    }
+
+    #[test]
+    fn s9_no_private_key_and_no_comment_of_a_file_is_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("own.pem");
+        let (key, certificate) = (pem("PRIVATE KEY", "SECRET"), pem("CERTIFICATE", "AAAA"));
+        let bytes = [b"# caf\xe9\n", key.as_bytes(), certificate.as_bytes()].concat();
+        std::fs::write(&file, bytes).unwrap();
+        assert_eq!(certificates([file]), certificate);
+    }
+}

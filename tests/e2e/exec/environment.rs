@@ -50,6 +50,35 @@ async fn s9_the_persons_own_variables_stay_where_they_do_no_harm() {
     daemon.stop().await;
 }
 
+/// requests, which has the public authorities beside it, must not lose them.
+#[tokio::test]
+async fn s9_the_bundle_keeps_the_systems_certificates_beside_those_that_variables_name() {
+    let (mut named, daemon) = named().await;
+    let home = &mut named.stage.home;
+    let certificate = |name: &str| {
+        let file = home.path().join(name);
+        let content = format!("{:A<64}", name.replace(['.', '/'], "x"));
+        let text = format!("-----BEGIN CERTIFICATE-----\n{content}\n-----END CERTIFICATE-----\n");
+        std::fs::write(file, &text).unwrap();
+        text
+    };
+    std::fs::create_dir(home.path().join("folder")).unwrap();
+    let own = [certificate("corp.pem"), certificate("folder/5ad8a5d6.0")];
+    let path = |name: &str| home.path().join(name).display().to_string();
+    let (file, folder) = (path("corp.pem"), path("folder"));
+    home.set("SSL_CERT_FILE", file);
+    home.set("REQUESTS_CA_BUNDLE", folder);
+    let held = Held::start(&named, &[]).await;
+    let bundle = std::fs::read_to_string(held.variable("REQUESTS_CA_BUNDLE")).unwrap();
+    for own in own {
+        assert!(bundle.contains(&own), "{own}");
+    }
+    let count = bundle.matches("BEGIN CERTIFICATE").count();
+    assert!(count > 20, "{count}: the system's are there, too");
+    held.end().await;
+    daemon.stop().await;
+}
+
 #[tokio::test]
 async fn s9_exec_env_prints_what_would_be_set_and_why_and_runs_nothing() {
     let (named, daemon) = named().await;
