@@ -79,12 +79,31 @@ async fn s9_the_bundle_keeps_the_systems_certificates_beside_those_that_variable
     daemon.stop().await;
 }
 
+/// A script may change what `loopdesk exec` has set; what it has chosen counts for loopdesk as well.
+#[tokio::test]
+async fn s9_what_a_command_has_changed_itself_is_not_given_back() {
+    let (mut named, daemon) = named().await;
+    named.stage.home.set("REQUESTS_CA_BUNDLE", "/before");
+    let script = "SSL_CERT_FILE=/chosen loopdesk exec -- env";
+    let within = named.exec(&["--", "sh", "-c", script]).await.ok().stdout;
+    let kept = within
+        .lines()
+        .find_map(|line| line.strip_prefix("LOOPDESK_EXEC_ENV="))
+        .unwrap();
+    let kept: serde_json::Value = serde_json::from_str(kept).unwrap();
+    assert_eq!(kept["SSL_CERT_FILE"]["was"], "/chosen");
+    assert_eq!(kept["REQUESTS_CA_BUNDLE"]["was"], "/before");
+    assert_eq!(kept["https_proxy"]["was"], serde_json::Value::Null);
+    daemon.stop().await;
+}
+
 #[tokio::test]
 async fn s9_exec_env_prints_what_would_be_set_and_why_and_runs_nothing() {
     let (named, daemon) = named().await;
     let shown = named.exec(&["--env"]).await.ok().stdout;
     assert!(shown.contains("HTTPS_PROXY="), "{shown}");
     assert!(shown.contains("# has Node trust the helper"), "{shown}");
+    assert!(shown.contains("LOOPDESK_EXEC_ENV="), "{shown}");
     assert_eq!(helpers(&named), [0; 0]);
     let json = named
         .stage

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use loopdesk_protocol::SecretText;
-use loopdesk_protocol::exec::Ready;
+use loopdesk_protocol::exec::{ORIGINAL_ENV, Ready};
 use loopdesk_protocol::proxy::EXEMPTIONS;
 
 use super::no_proxy;
@@ -58,6 +58,15 @@ pub(super) fn example() -> Ready {
     }
 }
 
+/// Stands for the record of what these changes replace: it may hold a proxy's password.
+pub(super) fn original() -> EnvChange {
+    EnvChange {
+        name: ORIGINAL_ENV,
+        value: "VALUES".into(),
+        why: ORIGINAL,
+    }
+}
+
 fn exempt(origins: &[String], env: &Environment) -> String {
     let hosts = origins.iter().filter_map(|origin| {
         let authority = origin.strip_prefix("https://")?;
@@ -81,6 +90,8 @@ const PERL: &str = "the same for Perl's LWP";
 const PERL_PROXY: &str = "has Perl's LWP read the proxy";
 const NODE: &str = "has Node trust the helper, beside its own authorities";
 const NODE_PROXY: &str = "has Node's own fetch read the proxy (Node 22.21 and later)";
+const ORIGINAL: &str =
+    "has commands of loopdesk go by your own values, unless the command has changed them";
 const PHP: &str = "has PHP's curl and streams trust the helper, after your own settings";
 
 #[cfg(test)]

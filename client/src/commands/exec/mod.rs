@@ -60,8 +60,8 @@ fn become_command(
     context: &Context,
     changes: Vec<EnvChange>,
 ) -> CliError {
-    let names = changes.iter().map(|change| change.name);
-    let original = OriginalEnv::of(names, &context.env);
+    let set = changes.iter().map(|change| (change.name, &*change.value));
+    let original = OriginalEnv::of(set, &context.env);
     let mut command = Command::new(program.path());
     command
         .arg0(program.name())
@@ -75,7 +75,8 @@ fn become_command(
 
 /// What would be set, without a helper to lead to.
 fn show(plan: &Plan, context: &Context, output: &mut Output) -> Result<(), CliError> {
-    let changes = environment::changes(&environment::example(), &plan.origins, &context.env);
+    let mut changes = environment::changes(&environment::example(), &plan.origins, &context.env);
+    changes.push(environment::original());
     let shown = serde_json::json!({
         "account": plan.account,
         "variables": changes

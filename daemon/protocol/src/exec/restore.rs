@@ -1,4 +1,5 @@
-//! Gives a program of loopdesk that runs under `loopdesk exec` its original environment back.
+//! Gives a program of loopdesk that runs under `loopdesk exec` its original environment back, except for
+//! what the command has changed itself.
 
 use super::{ORIGINAL_ENV, OriginalEnv};
 
@@ -9,7 +10,7 @@ pub fn restore_environment() {
     };
     let values = OriginalEnv::parse(&kept)
         .into_iter()
-        .flat_map(OriginalEnv::values);
+        .flat_map(|kept| kept.values(|name| std::env::var_os(name)));
     for (name, value) in values.chain([(ORIGINAL_ENV.to_owned(), None)]) {
         // The standard library panics for such names.
         if name.is_empty() || name.contains(['=', '\0']) {
