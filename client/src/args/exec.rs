@@ -9,7 +9,7 @@ pub(crate) struct ExecArgs {
     /// The account [default: the account of `--key`, else the default account].
     #[arg(long, value_name = "ACCOUNT")]
     pub(crate) account: Option<String>,
-    /// Give the command the rights of this local key, instead of your own.
+    /// Limit what the command sends to the account's address to the rights of this local key.
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
     /// Print what would be set in the command's environment, and why. Run nothing.
@@ -31,6 +31,12 @@ can't be run, the exit code is 127 (no such command) or 126 (it isn't executable
 
 What the command's programs send to your account over https goes through loopdesk; everything else goes \
 out as before. Nothing is changed outside of the command. Programs that the command leaves behind lose \
-the way out when it ends. `loopdesk guide exec` lists the programs that work, and the few that don't.
+network access through the proxy when it ends. `loopdesk guide exec` lists the programs that work, and the \
+few that don't.
+
+`--key` limits what the command sends to the account's address. Unless the account requires keys, the \
+command can also call http://localhost:8484 or proxy.sock, like any program of yours, with your rights; \
+`loopdesk account set ACCOUNT access key` closes that. Neither protects you from malicious software that \
+runs as you.
 
 JSON, with --env: account, variables (name, value, why).";

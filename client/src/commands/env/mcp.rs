@@ -22,10 +22,16 @@ pub(super) fn recipe(account: &str, key: Option<&str>) -> Recipe {
     ];
     if key.is_none() {
         notes.push(format!(
-            "The server may do what you may. To limit it, run `loopdesk key create assistant --account \
-             {account} --scope tickets:read`, then `loopdesk env --for mcp --key assistant`."
+            "The server may do what you may. To limit what it sends to the account's address, run \
+             `loopdesk key create assistant --account {account} --scope tickets:read`, then \
+             `loopdesk env --for mcp --key assistant`."
         ));
     }
+    notes.push(format!(
+        "A key limits only what the server sends to the account's address. It can also call loopdesk's \
+         own address with your rights, like any program of yours, until you run `loopdesk account set \
+         {account} access key`. Neither protects you from malicious software that runs as you."
+    ));
     let entry =
         |kind: &str| format!("\"zendesk\": {{{kind}\"command\": \"loopdesk\", \"args\": {words}}}");
     Recipe {
@@ -65,7 +71,10 @@ mod tests {
                 let words = [&start[..], &rest, &["--", "uvx", SERVER]].concat();
                 assert_eq!(server["args"], serde_json::json!(words));
             }
-            assert_eq!(recipe.notes.len(), if key.is_some() { 2 } else { 3 });
+            assert_eq!(recipe.notes.len(), if key.is_some() { 3 } else { 4 });
+            let last = recipe.notes.last().unwrap();
+            assert!(last.contains("account set acme access key"), "{last}");
+            assert!(last.contains("malicious software"), "{last}");
         }
     }
 }
