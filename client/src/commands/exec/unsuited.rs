@@ -31,7 +31,7 @@ const UNSUITED: &[(&[&str], &str, &str)] = &[
     ),
     (
         &["sudo", "doas", "su", "runuser"],
-        "it serves your own user's programs only",
+        "loopdesk serves your own user's programs only",
         "put `loopdesk exec` behind it: that user's own session is used then",
     ),
     (
