@@ -60,7 +60,7 @@ async fn every_route_is_answered_by_its_handler() {
         (
             "POST /v1/exec/ticket",
             r#"{"key":"x"}"#,
-            (400, "no key `x`"),
+            (400, "doesn't exist any more"),
         ),
         ("POST /v1/config/reload", "", (503, "shutting down")),
     ];
