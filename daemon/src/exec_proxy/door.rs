@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -28,7 +27,7 @@ use crate::body::Body;
 use crate::config::Origin;
 use crate::facts::{ConnFacts, Local};
 use crate::keys::Trace;
-use crate::listener::{AcceptBackoff, Handler};
+use crate::listener::{AcceptBackoff, HEADER_TIMEOUT, Handler};
 use crate::peer::{self, Gone, Peer, Peers};
 use crate::telemetry;
 use crate::upstream::{WayOut, WayOutError};
@@ -125,8 +124,8 @@ impl Door {
         }
     }
 
-    /// The daemon's peer decision. Here, unknown ones are refused like others: there is no key to tell
-    /// them apart.
+    /// Judges a peer as the daemon does, but refuses unknown peers too, since no key can vouch for them
+    /// here.
     async fn is_own(&self, stream: &TcpStream, remote: SocketAddr) -> Result<bool, Gone> {
         let addr = stream.local_addr().map_err(|_| Gone)?;
         stream.set_nodelay(true).map_err(|_| Gone)?;
@@ -285,5 +284,4 @@ const NO_TARGET: &str = "the request names no host that can be reached";
 const HTTP: u16 = 80;
 
 /// As the daemon's own.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 const HEADER_LINES: usize = 256;

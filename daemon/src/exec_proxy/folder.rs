@@ -115,8 +115,8 @@ fn certificates(places: impl IntoIterator<Item = PathBuf>) -> String {
     let mut seen = HashSet::new();
     let mut all = String::new();
     for file in places.into_iter().flat_map(files) {
-        // A variable that names no file is no reason to fail: the program that reads it will complain
-        // itself. Comments in old bundles aren't UTF-8.
+        // A variable may name a missing file: the program that reads it reports that itself. Comments in
+        // old bundles aren't UTF-8.
         let bytes = std::fs::read(&file).unwrap_or_default();
         for certificate in blocks(&String::from_utf8_lossy(&bytes)) {
             if seen.insert(certificate.clone()) {

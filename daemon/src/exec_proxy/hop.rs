@@ -211,7 +211,7 @@ impl Daemon {
     }
 }
 
-/// Why there is no connection to the daemon now.
+/// Why the daemon can't be reached now.
 enum NoLine {
     /// It isn't there, and may be in a moment.
     NotThere(String),
@@ -229,7 +229,7 @@ impl From<ClientError> for NoLine {
     fn from(error: ClientError) -> Self {
         match error {
             ClientError::Problem(problem) => {
-                tracing::warn!(%problem, "there is no ticket any more");
+                tracing::warn!(%problem, "the daemon issues no more tickets for this run");
                 Self::Refused(crate::error_response::KeyErrorResponse::TicketOver.into())
             }
             ClientError::Unreachable { .. } | ClientError::Broken(_) => {

@@ -28,7 +28,7 @@ pub(super) struct Equipment {
 /// Reads the assignment and starts the helper.
 ///
 /// # Errors
-/// Why there is no helper.
+/// Why the helper didn't start.
 pub(super) fn run() -> Result<(), Problem> {
     hardening::apply()?;
     let assignment: Assignment = read()?;

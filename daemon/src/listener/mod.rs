@@ -42,7 +42,7 @@ pub(crate) use accept_backoff::AcceptBackoff;
 use connection_limit::ConnectionLimit;
 use departed::Departed;
 use reject::Rejector;
-pub(crate) use streams::StreamServer;
+pub(crate) use streams::{HEADER_TIMEOUT, StreamServer};
 
 /// Answers requests.
 pub trait Handler: Send + Sync + 'static {

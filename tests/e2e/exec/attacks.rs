@@ -7,7 +7,7 @@ use loopdesk_tests::other_user;
 use tokio::io::AsyncWriteExt;
 
 use super::held::{Held, helpers};
-use super::named;
+use super::{named, reader};
 
 const GET: &str = "GET /api/v2/users/me.json HTTP/1.1\r\nHost: acme.zendesk.com\r\n\r\n";
 
@@ -186,10 +186,7 @@ async fn s9_e4_a_connection_serves_one_host_whatever_is_said_on_it() {
     let held = Held::start(&named, &[]).await;
     named.stage.zendesk.clear();
     for host in ["evil.example", "localhost", "acme.zendesk.com:444", ""] {
-        let mut tls = held
-            .tls("acme.zendesk.com:443", "acme.zendesk.com")
-            .await
-            .unwrap();
+        let mut tls = held.acme().await;
         tls.send(format!(
             "GET /api/v2/users/me.json HTTP/1.1\r\nHost: {host}\r\n\r\n"
         ))
@@ -198,10 +195,7 @@ async fn s9_e4_a_connection_serves_one_host_whatever_is_said_on_it() {
         assert_eq!(answer.head.status(), 421, "{host}: {answer:?}");
     }
     for head in ["", "Host: acme.zendesk.com\r\nHost: evil.example\r\n"] {
-        let mut tls = held
-            .tls("acme.zendesk.com:443", "acme.zendesk.com")
-            .await
-            .unwrap();
+        let mut tls = held.acme().await;
         tls.send(format!("GET / HTTP/1.1\r\n{head}\r\n")).await;
         assert!(
             matches!(tls.answer().await.head.status(), 400 | 421),
@@ -210,10 +204,7 @@ async fn s9_e4_a_connection_serves_one_host_whatever_is_said_on_it() {
     }
     let both = "POST /api/v2/tickets.json HTTP/1.1\r\nHost: acme.zendesk.com\r\nContent-Length: 3\r\n\
                 Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    let mut tls = held
-        .tls("acme.zendesk.com:443", "acme.zendesk.com")
-        .await
-        .unwrap();
+    let mut tls = held.acme().await;
     tls.send(both).await;
     assert_eq!(tls.answer().await.head.status(), 400);
     // A program that checks nothing gets no certificate to check.
@@ -276,18 +267,13 @@ async fn s9_e5_the_certificate_is_for_the_accounts_hosts_and_no_key_is_left_for_
 async fn s9_e6_a_canary_scan_finds_no_secret_of_a_run_anywhere() {
     let (named, daemon) = named().await;
     let home = &named.stage.home;
-    home.loopdesk(["key", "create", "reader", "--scope", "read", "--json"])
-        .await
-        .ok();
+    reader(&named).await;
     let held = Held::start(&named, &["--key", "reader"]).await;
     home.is_secret(
         "the login of a run",
         held.login().trim_start_matches("Basic "),
     );
-    let mut tls = held
-        .tls("acme.zendesk.com:443", "acme.zendesk.com")
-        .await
-        .unwrap();
+    let mut tls = held.acme().await;
     tls.send(GET).await;
     assert_eq!(tls.answer().await.head.status(), 200);
     let mut old = Raw::connect(held.port()).await;

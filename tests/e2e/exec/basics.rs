@@ -165,10 +165,7 @@ async fn s9_switching_exec_off_ends_what_runs() {
     let (named, daemon) = named().await;
     let held = super::held::Held::start(&named, &[]).await;
     let status = async || {
-        let mut tls = held
-            .tls("acme.zendesk.com:443", "acme.zendesk.com")
-            .await
-            .unwrap();
+        let mut tls = held.acme().await;
         tls.send("GET /api/v2/users/me.json HTTP/1.1\r\nHost: acme.zendesk.com\r\n\r\n")
             .await;
         tls.answer().await.head

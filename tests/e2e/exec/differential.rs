@@ -41,10 +41,7 @@ async fn s9_s1_requests_and_answers_are_those_of_a_direct_connection_but_for_wha
     named.stage.zendesk.fault(fault);
     let token = named.stage.zendesk.issue_tokens(&["read", "write"]).access;
     let mut direct = straight(&named).await;
-    let mut through = held
-        .tls("acme.zendesk.com:443", "acme.zendesk.com")
-        .await
-        .unwrap();
+    let mut through = held.acme().await;
     let json = "Content-Type: application/json\r\n";
     for (line, head, body) in [
         ("GET /api/v2/tickets.json?page[size]=3", "", ""),

@@ -73,6 +73,12 @@ impl Held {
         rest.split_once('@').unwrap().0
     }
 
+    /// An inspected connection to the account.
+    pub(super) async fn acme(&self) -> Raw<TlsStream<TcpStream>> {
+        let connected = self.tls("acme.zendesk.com:443", "acme.zendesk.com").await;
+        connected.unwrap()
+    }
+
     /// The helper's port.
     pub(super) fn port(&self) -> u16 {
         let (_, port) = self.variable("HTTPS_PROXY").rsplit_once(':').unwrap();

@@ -4,7 +4,7 @@ use loopdesk_protocol::key::{self, Callers, OfAccount};
 use loopdesk_tests::Raw;
 
 use super::held::{Held, no_helper};
-use super::{ME, binary, named};
+use super::{ME, binary, named, reader};
 
 const GET: &str = "GET /api/v2/users/me.json HTTP/1.1\r\nHost: acme.zendesk.com\r\n\r\n";
 
@@ -12,10 +12,7 @@ const GET: &str = "GET /api/v2/users/me.json HTTP/1.1\r\nHost: acme.zendesk.com\
 async fn s9_d3_a_read_only_key_can_not_write_and_the_command_never_sees_it() {
     let (named, daemon) = named().await;
     let home = &named.stage.home;
-    let made = home
-        .loopdesk(["key", "create", "reader", "--scope", "read", "--json"])
-        .await
-        .ok();
+    let made = reader(&named).await;
     let secret = made.json()["secret"].as_str().unwrap().to_owned();
     home.is_secret("the key", &secret);
     let made = home
@@ -75,14 +72,9 @@ async fn s9_d3_a_read_only_key_can_not_write_and_the_command_never_sees_it() {
 async fn s9_d2_a_revoked_key_ends_its_runs_at_once() {
     let (named, daemon) = named().await;
     let home = &named.stage.home;
-    home.loopdesk(["key", "create", "reader", "--scope", "read", "--json"])
-        .await
-        .ok();
+    reader(&named).await;
     let held = Held::start(&named, &["--key", "reader"]).await;
-    let mut tls = held
-        .tls("acme.zendesk.com:443", "acme.zendesk.com")
-        .await
-        .unwrap();
+    let mut tls = held.acme().await;
     tls.send(GET).await;
     assert_eq!(tls.answer().await.head.status(), 200);
     home.loopdesk(["key", "revoke", "reader"]).await.ok();
@@ -111,10 +103,7 @@ async fn s9_d2_a_run_never_gets_the_rights_of_a_later_key_of_the_same_name() {
     // The next daemon is asked for a new ticket.
     daemon.stop().await;
     home.loopdesk(["wait"]).await.ok();
-    let mut tls = held
-        .tls("acme.zendesk.com:443", "acme.zendesk.com")
-        .await
-        .unwrap();
+    let mut tls = held.acme().await;
     tls.send(GET).await;
     let answer = tls.answer().await;
     assert_eq!(answer.head.status(), 401, "{answer:?}");
@@ -137,12 +126,7 @@ async fn s9_an_account_that_needs_keys_needs_one_here_too() {
             .contains("`loopdesk exec --key NAME -- COMMAND`"),
         "{refused:?}"
     );
-    named
-        .stage
-        .home
-        .loopdesk(["key", "create", "reader", "--scope", "read", "--json"])
-        .await
-        .ok();
+    reader(&named).await;
     named
         .exec(&["--key", "reader", "--", "curl", "-sSf", ME])
         .await
@@ -155,12 +139,7 @@ async fn s9_an_account_that_needs_keys_needs_one_here_too() {
 async fn s9_d1_a_ticket_works_on_the_socket_alone_and_ends_with_its_connection() {
     use loopdesk_protocol::exec::{PLAN, PlanRequest, TICKET, TicketRequest};
     let (named, daemon) = named().await;
-    named
-        .stage
-        .home
-        .loopdesk(["key", "create", "reader", "--scope", "read", "--json"])
-        .await
-        .ok();
+    reader(&named).await;
     let asked = PlanRequest {
         key: Some("reader".to_owned()),
         ..PlanRequest::default()
@@ -206,9 +185,7 @@ async fn s9_d1_a_ticket_works_on_the_socket_alone_and_ends_with_its_connection()
 async fn s9_o3_the_command_is_shown_as_the_caller_and_not_its_helper() {
     let (named, daemon) = named().await;
     let home = &named.stage.home;
-    home.loopdesk(["key", "create", "reader", "--scope", "read", "--json"])
-        .await
-        .ok();
+    reader(&named).await;
     let script = home.path().join("report.sh");
     // A program can't choose how it is shown.
     let get = format!("curl -sSf -o /dev/null -H 'X-Loopdesk-Caller: 1 init' {ME}");

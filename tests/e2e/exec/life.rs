@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::net::TcpStream;
 
 use super::held::{Held, folders, helpers, no_helper};
-use super::{ME, named};
+use super::{ME, named, reader};
 
 const GET: &str = "GET /api/v2/users/me.json HTTP/1.1\r\nHost: acme.zendesk.com\r\n\r\n";
 
@@ -69,10 +69,7 @@ async fn s9_signals_that_end_a_service_leave_the_helper_to_its_command() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         kill_process(helper, signal).unwrap();
     }
-    let mut tls = held
-        .tls("acme.zendesk.com:443", "acme.zendesk.com")
-        .await
-        .unwrap();
+    let mut tls = held.acme().await;
     tls.send(GET).await;
     assert_eq!(tls.answer().await.head.status(), 200);
     held.end().await;
@@ -83,28 +80,17 @@ async fn s9_signals_that_end_a_service_leave_the_helper_to_its_command() {
 #[tokio::test]
 async fn s9_a_daemon_that_restarts_in_the_middle_is_waited_for() {
     let (named, daemon) = named().await;
-    named
-        .stage
-        .home
-        .loopdesk(["key", "create", "reader", "--scope", "read", "--json"])
-        .await
-        .ok();
+    reader(&named).await;
     for options in [&[][..], &["--key", "reader"]] {
         let held = Held::start(&named, options).await;
-        let mut open = held
-            .tls("acme.zendesk.com:443", "acme.zendesk.com")
-            .await
-            .unwrap();
+        let mut open = held.acme().await;
         open.send(GET).await;
         assert_eq!(open.answer().await.head.status(), 200);
         let pid = named.stage.status().await.daemon.pid;
         let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
         // Opened while nobody is there.
-        let mut new = held
-            .tls("acme.zendesk.com:443", "acme.zendesk.com")
-            .await
-            .unwrap();
+        let mut new = held.acme().await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         new.send(GET).await;
         let restarted = async {
@@ -128,10 +114,7 @@ async fn s9_s4_without_a_daemon_a_request_is_answered_after_ten_seconds() {
     let held = Held::start(&named, &[]).await;
     daemon.stop().await;
     let began = Instant::now();
-    let mut tls = held
-        .tls("acme.zendesk.com:443", "acme.zendesk.com")
-        .await
-        .unwrap();
+    let mut tls = held.acme().await;
     tls.send(GET).await;
     let answer = tls.answer().await;
     let took = began.elapsed();
@@ -156,10 +139,7 @@ async fn s9_s4_without_a_daemon_a_request_is_answered_after_ten_seconds() {
 async fn s9_an_idle_connection_ends_with_the_daemons() {
     let (named, daemon) = named().await;
     let held = Held::start(&named, &[]).await;
-    let mut tls = held
-        .tls("acme.zendesk.com:443", "acme.zendesk.com")
-        .await
-        .unwrap();
+    let mut tls = held.acme().await;
     tls.send(GET).await;
     assert_eq!(tls.answer().await.head.status(), 200);
     daemon.stop().await;

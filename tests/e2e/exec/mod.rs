@@ -13,9 +13,9 @@ mod terminal;
 mod tunnels;
 mod unit;
 
-use loopdesk_tests::Daemon;
 use loopdesk_tests::by_name::ByName;
 use loopdesk_tests::zendesk::Zendesk;
+use loopdesk_tests::{Daemon, Output};
 
 use super::binary;
 
@@ -24,6 +24,12 @@ async fn named() -> (ByName, Daemon) {
     let named = ByName::set(binary(), Zendesk::builder(), "", "").await;
     let daemon = named.logged_in().await;
     (named, daemon)
+}
+
+/// Makes a key that may read.
+async fn reader(named: &ByName) -> Output {
+    let words = ["key", "create", "reader", "--scope", "read", "--json"];
+    named.stage.home.loopdesk(words).await.ok()
 }
 
 const ME: &str = "https://acme.zendesk.com/api/v2/users/me.json";

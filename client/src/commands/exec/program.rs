@@ -29,7 +29,7 @@ impl Program {
             return match Access::of(&path) {
                 Access::Yes => Ok(found(path)),
                 Access::No => Err(not_executable(&path)),
-                Access::Absent => Err(absent(name, "there is no such file")),
+                Access::Absent => Err(absent(name, "the file doesn't exist")),
             };
         }
         let path = env("PATH").unwrap_or_else(|| DEFAULT_PATH.into());

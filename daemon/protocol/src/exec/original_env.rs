@@ -58,7 +58,7 @@ impl OriginalEnv {
     }
 
     /// The variables that `env` still has as they were set, each with the value to give back to it;
-    /// `None` unsets it. Somebody has changed the others on purpose.
+    /// `None` unsets it. The others were changed since, on purpose.
     pub fn values(
         self,
         env: impl Fn(&str) -> Option<OsString>,
